@@ -1,0 +1,39 @@
+//! What an encoder is asked for.
+
+use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
+
+/// A video encoder's task. All fields have been checked by the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoSpec {
+    /// Codec.
+    pub codec: VideoCodec,
+    /// Size of the pictures.
+    pub size: Size,
+    /// Pictures per second.
+    pub rate: FrameRate,
+    /// Format of the pictures it is given.
+    pub format: PixelFormat,
+    /// Bits per second, constant (VBV of one second).
+    pub bitrate_bps: u32,
+    /// Speed preset, by the encoder's own names (`ultrafast` to `veryslow` for x264).
+    pub preset: String,
+    /// Tuning, by the encoder's own names (`zerolatency`, `film`...); empty for none.
+    pub tune: String,
+    /// Profile (`baseline`, `main`, `high`); empty for the encoder's choice.
+    pub profile: String,
+    /// Pictures from one keyframe to the next.
+    pub gop_frames: u32,
+    /// Most consecutive B-pictures, 0 to 4.
+    pub b_frames: u8,
+    /// Encoder threads, at least 1; never "automatic".
+    pub threads: u8,
+}
+
+/// An audio encoder's task: 48 kHz stereo in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioSpec {
+    /// Codec.
+    pub codec: AudioCodec,
+    /// Bits per second.
+    pub bitrate_bps: u32,
+}

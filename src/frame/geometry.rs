@@ -1,0 +1,102 @@
+//! Where the planes of a picture lie inside a slot.
+
+use crate::media::{PixelFormat, Size};
+
+/// Alignment of every plane and stride, bytes: one AVX-512 register.
+pub(super) const ALIGN: usize = 64;
+
+/// Bytes past the last plane that readers in vector steps may touch
+/// (`AV_INPUT_BUFFER_PADDING_SIZE`).
+const TAIL: usize = 64;
+
+/// One plane of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plane {
+    /// First byte, from the slot's start; a multiple of 64.
+    pub offset: usize,
+    /// Bytes from one row to the next; a multiple of 64.
+    pub stride: usize,
+    /// Bytes of a row that hold pixels.
+    pub width: usize,
+    /// Rows.
+    pub rows: usize,
+}
+
+/// Sizes and places of all planes of one picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    size: Size,
+    format: PixelFormat,
+    planes: [Plane; 3],
+    bytes: usize,
+}
+
+impl Geometry {
+    /// The layout of a `size` picture in `format`.
+    #[must_use]
+    pub fn new(size: Size, format: PixelFormat) -> Self {
+        let (width, height) = (size.width() as usize, size.height() as usize);
+        let shapes: &[(usize, usize)] = match format {
+            PixelFormat::I420 => {
+                &[(width, height), (width / 2, height / 2), (width / 2, height / 2)]
+            }
+            PixelFormat::Nv12 => &[(width, height), (width, height / 2)],
+        };
+        let mut planes = [Plane::default(); 3];
+        let mut offset = 0;
+        for (index, (plane, (width, rows))) in planes.iter_mut().zip(shapes).enumerate() {
+            // Planes a multiple of 4 KiB apart would compete for the same cache sets.
+            offset += index * ALIGN;
+            let stride = width.next_multiple_of(ALIGN);
+            *plane = Plane { offset, stride, width: *width, rows: *rows };
+            // Codecs read whole macroblock rows.
+            offset += stride * rows.next_multiple_of(16);
+        }
+        Self { size, format, planes, bytes: offset + TAIL }
+    }
+
+    /// Size of the picture, luma pixels.
+    #[must_use]
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Pixel format.
+    #[must_use]
+    pub const fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// The planes, as many as the format has.
+    #[must_use]
+    pub fn planes(&self) -> &[Plane] {
+        &self.planes[..self.format.planes()]
+    }
+
+    /// Bytes of a slot.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_are_aligned_and_do_not_overlap() {
+        for (w, h) in [(16, 16), (1920, 1080), (1280, 720), (642, 362), (8192, 8192)] {
+            for format in [PixelFormat::I420, PixelFormat::Nv12] {
+                let geometry = Geometry::new(Size::new(w, h).unwrap(), format);
+                let mut end = 0;
+                for plane in geometry.planes() {
+                    assert_eq!((plane.offset % ALIGN, plane.stride % ALIGN), (0, 0));
+                    assert!(plane.offset >= end && plane.width <= plane.stride);
+                    end = plane.offset + plane.stride * plane.rows;
+                }
+                assert!(end + TAIL <= geometry.bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What decoders hand to the composer and the mixer: pictures and sound with a time.
+
+use super::pool::FrozenFrame;
+use crate::media::{CHANNELS, Micros};
+
+/// Samples per channel in a full [`SoundBlock`].
+pub const BLOCK_SAMPLES: usize = 1_024;
+
+/// Something a source of pictures says.
+#[derive(Debug)]
+pub enum PictureEvent {
+    /// A picture in canvas format, already at the size it has on the canvas.
+    Picture {
+        /// The picture.
+        frame: FrozenFrame,
+        /// When to show it, on the node's clock.
+        at: Micros,
+    },
+    /// The source has ended for now (its publisher left): fade to the slate.
+    Ended,
+}
+
+/// A block of interleaved stereo samples at 48 kHz, -1.0 to 1.0, by value: no allocation, no pool.
+#[derive(Clone, Debug)]
+pub struct SoundBlock {
+    /// When its first sample is to be heard, on the node's clock.
+    pub at: Micros,
+    /// Samples per channel that are in use, at most [`BLOCK_SAMPLES`].
+    pub samples: usize,
+    /// Left, right, left, right...
+    pub data: [f32; BLOCK_SAMPLES * CHANNELS],
+}

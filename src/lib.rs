@@ -1,0 +1,5 @@
+//! A live-streaming node.
+
+pub mod frame;
+pub mod media;
+pub mod ring;

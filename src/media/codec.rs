@@ -1,0 +1,36 @@
+//! Names of codecs and kinds of messages.
+
+/// What a message carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Encoded picture or its sequence header.
+    Video,
+    /// Encoded sound or its sequence header.
+    Audio,
+    /// AMF data, such as `onMetaData`.
+    Data,
+}
+
+/// Video codecs an encoder of ours may produce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoCodec {
+    /// ITU-T H.264 (AVC).
+    H264,
+}
+
+impl VideoCodec {
+    /// Name used in configuration, metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+        }
+    }
+}
+
+/// Audio codecs an encoder of ours may produce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AudioCodec {
+    /// MPEG-4 AAC, low complexity.
+    Aac,
+}

@@ -1,0 +1,17 @@
+//! Words that all stages share: time, size, pixel format, codec, NAL units. Plain data, no I/O.
+
+pub mod aac;
+mod codec;
+pub mod h264;
+mod size;
+mod time;
+
+pub use codec::{AudioCodec, Kind, VideoCodec};
+pub use size::{PixelFormat, Rect, Size};
+pub use time::{FrameRate, Micros};
+
+/// Samples per second of all sound inside the node.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+/// Channels of all sound inside the node: left, right.
+pub const CHANNELS: usize = 2;

@@ -1,0 +1,126 @@
+//! What a programme shows: a scene is an ordered list of layers; a layer places a source.
+
+use std::path::PathBuf;
+
+use crate::media::Rect;
+
+/// Most layers in one scene.
+pub const LAYERS_MAX: usize = 64;
+
+/// An opaque or translucent colour, sRGB with straight alpha.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Color {
+    /// Red, 0 to 255.
+    pub r: u8,
+    /// Green, 0 to 255.
+    pub g: u8,
+    /// Blue, 0 to 255.
+    pub b: u8,
+    /// Alpha: 0 transparent, 255 opaque.
+    pub a: u8,
+}
+
+/// The layers of a programme. Those with the higher `z` cover the others; among equals, the later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// Colour where no layer is.
+    pub background: Color,
+    /// At most [`LAYERS_MAX`].
+    pub layers: Vec<Layer>,
+}
+
+/// A source with its place on the canvas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Unique in its scene; what errors, the API and metrics call it.
+    pub name: String,
+    /// What it shows.
+    pub source: Source,
+    /// Its box on the canvas, pixels; may reach beyond the canvas.
+    pub place: Rect,
+    /// How the picture fills the box.
+    pub fit: Fit,
+    /// Order: higher covers lower.
+    pub z: i32,
+    /// Opacity of the whole layer, 0 to 255.
+    pub alpha: u8,
+}
+
+/// How a picture of another shape fills its layer's box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// The whole picture, centred, with the box's rest empty.
+    #[default]
+    Contain,
+    /// The whole box, centred, with the picture's rest cut off.
+    Cover,
+    /// The whole picture in the whole box, stretched.
+    Fill,
+    /// Unscaled, centred, cut off at the box.
+    None,
+}
+
+/// How text lies in its box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Align {
+    /// At the left edge.
+    #[default]
+    Left,
+    /// In the middle.
+    Center,
+    /// At the right edge.
+    Right,
+}
+
+/// How letters look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextStyle {
+    /// Family name, or a path to a font file; `None` is the font inside the program.
+    pub font: Option<String>,
+    /// Height of a line, pixels.
+    pub size: f32,
+    /// Weight, 100 to 900.
+    pub weight: u16,
+    /// Colour of the letters.
+    pub color: Color,
+    /// Place in the box.
+    pub align: Align,
+}
+
+/// What a layer shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// One colour.
+    Color(Color),
+    /// A vertical gradient from the first colour (top) to the second (bottom).
+    Gradient(Color, Color),
+    /// Colour bars with a ramp and a moving mark.
+    TestCard,
+    /// A still picture: PNG, JPEG or WebP.
+    Image(PathBuf),
+    /// Letters.
+    Text {
+        /// What they say; lines are separated by `\n`.
+        text: String,
+        /// How they look.
+        style: TextStyle,
+    },
+    /// The time of day, `HH:MM:SS.mmm`, UTC.
+    Clock(TextStyle),
+    /// A ring of dots that turns once in two seconds: shows at a glance that the picture moves.
+    Spinner(Color),
+    /// White for the first 100 ms of every second of programme time, black otherwise: with the
+    /// `beep` sound it measures the offset between picture and sound.
+    Flash,
+    /// A video file that loops.
+    Video(PathBuf),
+    /// A stream published to this node.
+    Live {
+        /// Its public name, such as `live/studio`.
+        stream: String,
+        /// What stands there while nobody publishes; the last picture fades to it.
+        slate: String,
+        /// How the slate's letters look.
+        style: TextStyle,
+    },
+}

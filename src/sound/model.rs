@@ -1,0 +1,34 @@
+//! What a programme sounds like: inputs with gains, mixed into one stereo bus.
+
+use std::path::PathBuf;
+
+/// Most inputs of one mixer.
+pub const INPUTS_MAX: usize = 32;
+
+/// One input of the mixer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputSpec {
+    /// Unique in its mixer.
+    pub name: String,
+    /// Where its sound comes from.
+    pub source: Source,
+    /// Gain in decibels, -90 to +24; 0 leaves the sound as it is.
+    pub gain_db: f32,
+    /// Whether it is silent for now.
+    pub mute: bool,
+}
+
+/// Where sound comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A quiet, slowly moving chord, made by the program.
+    Bed,
+    /// A sine of this many hertz.
+    Tone(f32),
+    /// A 1 kHz beep in the first 100 ms of every second of programme time (see the `flash` layer).
+    Beep,
+    /// The sound of the video file that the layer of this name shows.
+    Video(PathBuf),
+    /// The sound of the live stream with this public name.
+    Live(String),
+}
