@@ -1,6 +1,7 @@
 //! Pooled packets: encoded bytes that are written once, with room in front for the headers that the
 //! wire puts before them, and then shared by every socket that sends them.
 
+use std::ffi::c_void;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::Deref;
@@ -230,6 +231,38 @@ impl PacketBuf {
     pub fn freeze(self) -> Packet {
         self.0
     }
+
+    /// Hands the empty packet to foreign code as one pointer; [`PacketBuf::from_raw`] takes it back.
+    #[must_use]
+    #[expect(clippy::mem_forget, reason = "the reference now belongs to the pointer")]
+    pub fn into_raw(self) -> *mut c_void {
+        let slot = self.0.header.as_ptr().cast();
+        std::mem::forget(self);
+        slot
+    }
+
+    /// Takes back what [`PacketBuf::into_raw`] gave, as an empty packet.
+    ///
+    /// # Safety
+    /// `raw` must come from `into_raw`, and each such pointer be taken back at most once.
+    #[must_use]
+    pub unsafe fn from_raw(raw: *mut c_void) -> Option<Self> {
+        NonNull::new(raw.cast()).map(|header| Self(Packet::of(header)))
+    }
+
+    /// One more reference to a slot that foreign code holds by `raw`, as a packet of `len` bytes.
+    ///
+    /// # Safety
+    /// `raw` must come from `into_raw` and not be taken back yet, and foreign code must have
+    /// written the first `len` bytes and write no more.
+    #[must_use]
+    pub unsafe fn share_raw(raw: *mut c_void, len: usize) -> Packet {
+        let header: NonNull<Header> = NonNull::new(raw.cast()).unwrap_or(NonNull::dangling());
+        let mut packet = Packet::of(header);
+        packet.header().refs.fetch_add(1, Ordering::Relaxed);
+        packet.end = packet.start + cast(len.min(packet.header().capacity));
+        packet
+    }
 }
 
 impl Deref for PacketBuf {
@@ -272,6 +305,15 @@ impl Packet {
 
     fn len(&self) -> usize {
         (self.end - self.start) as usize
+    }
+
+    /// The packet for writing, if this is the only reference to it.
+    ///
+    /// # Errors
+    /// Gives the packet back if somebody else refers to it.
+    pub fn into_unique(self) -> Result<PacketBuf, Self> {
+        let alone = self.header().refs.load(Ordering::Acquire) == 1;
+        if alone { Ok(PacketBuf(self)) } else { Err(self) }
     }
 }
 

@@ -46,6 +46,32 @@ pub struct Layer {
     pub alpha: u8,
 }
 
+/// Pictures that are part of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// The program's sign: square, 512 pixels, transparent corners.
+    Logo,
+}
+
+impl BuiltIn {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Logo];
+
+    /// What a configuration file calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logo => "logo",
+        }
+    }
+
+    /// The one called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|picture| picture.name() == name)
+    }
+}
+
 /// How a picture of another shape fills its layer's box.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fit {
@@ -98,6 +124,8 @@ pub enum Source {
     TestCard,
     /// A still picture: PNG, JPEG or WebP.
     Image(PathBuf),
+    /// A picture that is part of the program.
+    BuiltIn(BuiltIn),
     /// Letters.
     Text {
         /// What they say; lines are separated by `\n`.

@@ -1,0 +1,75 @@
+# Stream Manager. On a fresh machine `make run` and `make test` are all it takes: both install what
+# is missing (tools/deps.sh says what, and how to do it by hand).
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+# FFmpeg: the feature for the version that is installed, and where its headers and library are.
+# Recursive on purpose: they are asked for after `deps` has installed them.
+AVCODEC_MAJOR = $(firstword $(subst ., ,$(shell pkg-config --modversion libavcodec 2>/dev/null)))
+FFMPEG_OF_59 := ffmpeg5
+FFMPEG_OF_60 := ffmpeg6
+FFMPEG_OF_61 := ffmpeg7
+FFMPEG_OF_62 := ffmpeg8
+FFMPEG = $(FFMPEG_OF_$(AVCODEC_MAJOR))
+# The default feature is left alone where it is the right one, so that a bare `cargo build` and
+# `make` share what they have built.
+FEATURES = $(if $(FFMPEG),$(if $(filter ffmpeg5,$(FFMPEG)),,--no-default-features \
+	--features $(FFMPEG)),$(error no FFmpeg that is known: pkg-config says libavcodec \
+	"$(AVCODEC_MAJOR)", and 59 to 62 will do. `make deps` installs it))
+ENVIRONMENT = FFMPEG_INCLUDE_DIR="$$(pkg-config --variable=includedir libavcodec)" \
+	FFMPEG_DLL_PATH="$$(pkg-config --variable=libdir libavcodec)/libavcodec.so" \
+	FFMPEG_LINK_MODE=dynamic
+CARGO = $(ENVIRONMENT) cargo
+
+# Passed on to the program: make run ARGS="--config examples/seed.toml".
+ARGS ?=
+# Narrows `make check`: make check TEST=rtmp::.
+TEST ?=
+
+.PHONY: help run test check fmt lint doc bench deps deps-run screenshot
+
+help:
+	@echo 'make run         build and start the node with a demo programme (ARGS="--config FILE")'
+	@echo 'make test        everything that must pass: format, lints, documentation, all tests'
+	@echo 'make check       the tests alone, without installing anything (TEST=name of some)'
+	@echo 'make fmt         format the code'
+	@echo 'make lint        format and lints, as make test checks them'
+	@echo 'make doc         the library documentation, under target/doc'
+	@echo 'make bench       the benchmarks'
+	@echo 'make deps        install what building and testing take, and nothing else'
+	@echo 'make screenshot  play the demo programme into docs/demo.png'
+
+run: deps-run
+	$(CARGO) build --release $(FEATURES)
+	@exec target/release/stream-manager run $(ARGS)
+
+test: deps
+	@FEATURES="$(FEATURES)" $(ENVIRONMENT) tools/test.sh
+
+check:
+	$(CARGO) test $(FEATURES) $(TEST)
+
+fmt:
+	cargo fmt
+
+lint:
+	cargo fmt --check
+	$(CARGO) clippy --all-targets $(FEATURES) -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps $(FEATURES)
+
+bench:
+	$(CARGO) bench $(FEATURES)
+
+deps:
+	@tools/deps.sh test
+
+deps-run:
+	@tools/deps.sh run
+
+screenshot: deps
+	$(CARGO) build --release $(FEATURES)
+	tools/screenshot.sh docs/demo.png

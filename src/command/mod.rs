@@ -1,0 +1,90 @@
+//! What control asks of the data plane, and what it hears back. Plain values that cross cores over
+//! rings; nothing here blocks, allocates per frame, or knows a runtime.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::event::{Event, NodeEvent};
+use crate::keys::{Decision, KeyHash};
+
+/// Commands that may wait for a shard.
+pub const COMMANDS_MAX: usize = 1_024;
+
+/// Reports that may wait for control. A shard that finds the ring full counts what it could not say.
+pub const REPORTS_MAX: usize = 4_096;
+
+/// The flags of a channel that others set and its stages read.
+#[derive(Debug, Default)]
+pub struct ChannelSwitch {
+    stop: AtomicBool,
+    key_wanted: AtomicBool,
+}
+
+impl ChannelSwitch {
+    /// Ends the channel at its next tick.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the channel is to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a keyframe as soon as the encoder may make one.
+    pub fn request_key(&self) {
+        self.key_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the request, if there is one.
+    #[must_use]
+    pub fn take_key_request(&self) -> bool {
+        self.key_wanted.load(Ordering::Relaxed) && self.key_wanted.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Control to a shard.
+#[derive(Debug)]
+pub enum ToShard {
+    /// The answer to a [`FromShard::KeyQuestion`].
+    KeyAnswer {
+        /// The key that was asked about.
+        hash: KeyHash,
+        /// What the store says.
+        decision: Decision,
+    },
+    /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
+    Resolved {
+        /// Number of the output on its shard.
+        output: usize,
+        /// The first address to try.
+        address: Result<SocketAddr, String>,
+    },
+}
+
+/// A shard to control.
+#[derive(Debug)]
+pub enum FromShard {
+    /// Is this key good? Asked once per key, however many connections wait.
+    KeyQuestion {
+        /// The key's hash; the key itself never leaves the connection.
+        hash: KeyHash,
+        /// Who presents it.
+        peer: IpAddr,
+    },
+    /// Look up a destination's name, off the data plane.
+    Resolve {
+        /// Number of the output on its shard.
+        output: usize,
+        /// Host name or address.
+        host: Arc<str>,
+        /// TCP port.
+        port: u16,
+    },
+    /// Something happened to a connection.
+    Connection(Event),
+    /// Something happened to the node.
+    Node(NodeEvent),
+}

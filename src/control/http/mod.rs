@@ -1,0 +1,105 @@
+//! The node's HTTP side: health, readiness, metrics, a status page and its figures as JSON. It only
+//! tells; nothing can be changed through it, and no secret is in any answer.
+
+mod page;
+mod readiness;
+mod serve;
+mod status;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Json, Response};
+use axum::routing::get;
+
+pub use self::readiness::Readiness;
+pub use self::serve::{BindError, bind, serve};
+use self::status::Status;
+use crate::control::metrics::{self, Metrics};
+use crate::stats::Registry;
+
+/// What the answers are made from.
+#[derive(Clone, Debug)]
+pub struct HttpState {
+    /// The figures.
+    pub registry: Arc<Registry>,
+    /// Whether the node can be used.
+    pub readiness: Arc<Readiness>,
+    /// What does not change.
+    pub info: NodeInfo,
+}
+
+/// What the node is called and where it listens.
+#[derive(Clone, Debug)]
+pub struct NodeInfo {
+    /// Name of the node.
+    pub name: String,
+    /// Version of the program.
+    pub version: String,
+    /// Where RTMP listens.
+    pub rtmp: SocketAddr,
+}
+
+/// What handlers share.
+#[derive(Debug)]
+struct Shared {
+    state: HttpState,
+    metrics: Metrics,
+}
+
+/// Every path there is. axum answers other methods with 405 and other paths with 404.
+fn router(state: HttpState) -> Router {
+    let metrics = Metrics::new(Arc::clone(&state.registry), &state.info.version);
+    Router::new()
+        .route("/", get(root))
+        .route("/healthz", get(async || ([NO_STORE], "ok\n")))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .route("/status.json", get(status_json))
+        .with_state(Arc::new(Shared { state, metrics }))
+}
+
+async fn root(State(shared): State<Arc<Shared>>) -> Response {
+    let page = page::render(&shared.state.info, &shared.state.registry);
+    ([NO_STORE, NO_SNIFF, POLICY], Html(page)).into_response()
+}
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    let missing = shared.state.readiness.missing();
+    let code = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, [NO_STORE], Json(missing)).into_response()
+}
+
+async fn scrape(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.metrics.text() {
+        Ok(text) => {
+            ([NO_STORE, (header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn status_json(State(shared): State<Arc<Shared>>) -> Response {
+    let HttpState { registry, readiness, info } = &shared.state;
+    let status = Status::new(info, &registry.snapshot(), readiness.missing());
+    ([NO_STORE, NO_SNIFF], Json(status)).into_response()
+}
+
+type Header = (HeaderName, &'static str);
+
+const NO_STORE: Header = (header::CACHE_CONTROL, "no-store");
+const NO_SNIFF: Header = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+
+/// The page is one file: nothing may come from or go to anywhere else.
+const POLICY: Header = (
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'",
+);
+
+#[cfg(test)]
+mod tests;

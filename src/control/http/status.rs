@@ -1,0 +1,161 @@
+//! The shape of `/status.json`, apart from the figures it is made from: it is an interface.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::NodeInfo;
+use crate::control::banner::rtmp_url;
+use crate::stats::{
+    ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OutputSnapshot, Snapshot, ViewerDrop,
+};
+
+/// The node as `/status.json` shows it. Times end in `_s` or `_ms`, rates in `_bps`.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    node: Node,
+    missing: Vec<String>,
+    traffic: Traffic,
+    channels: Vec<Channel>,
+    outputs: Vec<Output>,
+}
+
+#[derive(Debug, Serialize)]
+struct Node {
+    name: String,
+    version: String,
+    rtmp: String,
+    ready: bool,
+    uptime_s: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Traffic {
+    connections: u64,
+    streams: u64,
+    viewers: u64,
+    in_bps: f64,
+    out_bps: f64,
+    in_bytes: u64,
+    out_bytes: u64,
+    viewer_drops: BTreeMap<&'static str, u64>,
+    errors: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Channel {
+    name: String,
+    stream: String,
+    play_url: String,
+    fps: f64,
+    bitrate_bps: f64,
+    queue: u64,
+    frames: u64,
+    keyframes: u64,
+    audio_frames: u64,
+    dropped: u64,
+    dropped_by: BTreeMap<&'static str, u64>,
+    encode_ms: Option<Quantiles>,
+    latency_ms: Option<Quantiles>,
+}
+
+/// Since start. Upper bounds: at most half again too large.
+#[derive(Debug, Serialize)]
+struct Quantiles {
+    p50: f64,
+    p99: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Output {
+    channel: String,
+    name: String,
+    destination: String,
+    state: &'static str,
+    connects: u64,
+    failures: u64,
+    bytes: u64,
+    lag_s: f64,
+    jumps: u64,
+}
+
+impl Status {
+    /// What is told of `snapshot`.
+    pub(super) fn new(info: &NodeInfo, snapshot: &Snapshot, missing: Vec<String>) -> Self {
+        let figures = &snapshot.node;
+        let rtmp = rtmp_url(info.rtmp);
+        Self {
+            traffic: Traffic {
+                connections: figures.connections,
+                streams: figures.streams,
+                viewers: figures.viewers,
+                in_bps: snapshot.in_bps,
+                out_bps: snapshot.out_bps,
+                in_bytes: figures.bytes_in,
+                out_bytes: figures.bytes_out,
+                viewer_drops: named(ViewerDrop::ALL.map(ViewerDrop::label), figures.drops),
+                errors: named(ErrorKind::ALL.map(ErrorKind::label), figures.errors),
+            },
+            channels: snapshot.channels.iter().map(|c| Channel::new(&rtmp, c)).collect(),
+            outputs: snapshot.outputs.iter().map(Output::new).collect(),
+            node: Node {
+                name: info.name.clone(),
+                version: info.version.clone(),
+                ready: missing.is_empty(),
+                uptime_s: snapshot.uptime_s,
+                rtmp,
+            },
+            missing,
+        }
+    }
+}
+
+impl Channel {
+    fn new(rtmp: &str, channel: &ChannelSnapshot) -> Self {
+        let ChannelSnapshot { name, stream, figures } = channel;
+        Self {
+            name: name.clone(),
+            stream: stream.clone(),
+            play_url: format!("{rtmp}/{stream}"),
+            fps: figures.fps,
+            bitrate_bps: figures.bitrate_bps,
+            queue: figures.queue,
+            frames: figures.frames,
+            keyframes: figures.keyframes,
+            audio_frames: figures.sound_frames,
+            dropped: figures.dropped_total(),
+            dropped_by: named(DropReason::ALL.map(DropReason::label), figures.dropped),
+            encode_ms: quantiles(&figures.encode),
+            latency_ms: quantiles(&figures.latency),
+        }
+    }
+}
+
+impl Output {
+    fn new(output: &OutputSnapshot) -> Self {
+        let figures = &output.figures;
+        Self {
+            channel: output.channel.clone(),
+            name: output.name.clone(),
+            destination: output.destination.clone(),
+            state: figures.state.label(),
+            connects: figures.connects,
+            failures: figures.failures,
+            bytes: figures.bytes_out,
+            lag_s: figures.lag_s,
+            jumps: figures.jumps,
+        }
+    }
+}
+
+fn named<const N: usize>(
+    labels: [&'static str; N],
+    counts: [u64; N],
+) -> BTreeMap<&'static str, u64> {
+    labels.into_iter().zip(counts).collect()
+}
+
+fn quantiles(figures: &HistogramFigures) -> Option<Quantiles> {
+    let ms = |q| figures.quantile(q).map(|s| s * 1e3);
+    Some(Quantiles { p50: ms(0.5)?, p99: ms(0.99)? })
+}

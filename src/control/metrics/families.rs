@@ -1,0 +1,188 @@
+//! Every family of the page: names, labels and help.
+
+use std::fmt;
+
+use super::page::Page;
+use crate::stats::{
+    Attempt, ChannelFigures, DropReason, ErrorKind, HistogramFigures, OutputFigures, OutputState,
+    ShardFigures, Snapshot, ViewerDrop,
+};
+
+/// The `reason` of frames that were encoded but found no room on the way to their shard.
+const ENCODED_DROPPED: &str = "shard_full";
+
+/// Writes all that is told of the node.
+pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot, version: &str) -> fmt::Result {
+    page.gauge("stream_manager_build_info", "The program that runs; always 1", |family| {
+        family.sample(&[("version", version)], 1_u64)
+    })?;
+    let name = "packet_pool_heap_packets_total";
+    page.counter(name, "Packets that found no room in the packet pool", |family| {
+        family.sample(&[], snapshot.heap_packets)
+    })?;
+    connections(page, &snapshot.node)?;
+    traffic(page, &snapshot.node)?;
+    encoders(page, snapshot)?;
+    latencies(page, snapshot)?;
+    outputs(page, snapshot)
+}
+
+fn connections(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
+    page.counter("rtmp_connections_total", "RTMP connections let in since start", |family| {
+        family.sample(&[], node.accepted)
+    })?;
+    page.gauge("rtmp_connections", "RTMP connections now", |family| {
+        family.sample(&[], node.connections)
+    })?;
+    page.gauge("rtmp_active_streams", "Live streams now", |family| {
+        family.sample(&[], node.streams)
+    })?;
+    page.gauge("rtmp_viewers", "Connections that play now", |family| {
+        family.sample(&[], node.viewers)
+    })?;
+    let name = "rtmp_connection_attempts_total";
+    page.counter(name, "Attempts to connect, by how they ended", |family| {
+        family.sample(&[("status", "accepted")], node.accepted)?;
+        family.sample(&[("status", "refused")], node.refused)
+    })?;
+    let attempts = [
+        ("rtmp_publish_attempts_total", "Attempts to publish, by how they ended", node.publish),
+        ("rtmp_play_attempts_total", "Attempts to play, by how they ended", node.play),
+    ];
+    for (name, help, counts) in attempts {
+        page.counter(name, help, |family| {
+            family.each("status", Attempt::ALL.map(Attempt::label), counts)
+        })?;
+    }
+    page.counter("rtmp_errors_total", "Connections that failed, by what went wrong", |family| {
+        family.each("kind", ErrorKind::ALL.map(ErrorKind::label), node.errors)
+    })
+}
+
+fn traffic(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
+    page.counter("rtmp_bandwidth_bytes", "Bytes from (in) and to (out) RTMP peers", |family| {
+        family.sample(&[("direction", "in")], node.bytes_in)?;
+        family.sample(&[("direction", "out")], node.bytes_out)
+    })?;
+    let name = "rtmp_viewer_drops_total";
+    page.counter(name, "Lost by lagging readers: messages (overrun: times)", |family| {
+        family.each("reason", ViewerDrop::ALL.map(ViewerDrop::label), node.drops)
+    })?;
+    page.counter("rtmp_sends_total", "Calls to send to sockets", |family| {
+        family.sample(&[], node.sends)
+    })?;
+    page.counter("rtmp_sends_blocked_total", "Times a socket was full", |family| {
+        family.sample(&[], node.blocked)
+    })?;
+    let name = "control_reports_lost_total";
+    page.counter(name, "Reports of shards that control was too slow to take", |family| {
+        family.sample(&[], node.reports_lost)
+    })
+}
+
+fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    type Gauge = (&'static str, &'static str, fn(&ChannelFigures) -> f64);
+    const GAUGES: [Gauge; 2] = [
+        ("encoder_fps", "Encoded frames per second, mean of the last seconds", |c| c.fps),
+        ("encoder_bitrate", "Encoded bits per second, video and sound", |c| c.bitrate_bps),
+    ];
+    type Counter = (&'static str, &'static str, fn(&ChannelFigures) -> u64);
+    const COUNTERS: [Counter; 6] = [
+        ("composer_frames_total", "Frames handed to the encoder", |c| c.composed),
+        ("composer_dropped_sound_total", "Blocks of sound not taken", |c| c.sound_dropped),
+        ("encoder_frames_total", "Frames encoded", |c| c.frames),
+        ("encoder_keyframes_total", "Keyframes among the frames encoded", |c| c.keyframes),
+        ("encoder_audio_frames_total", "Audio frames encoded", |c| c.sound_frames),
+        ("encoder_bytes_total", "Bytes encoded", |c| c.video_bytes + c.sound_bytes),
+    ];
+    for (name, help, read) in GAUGES {
+        page.gauge(name, help, |family| {
+            snapshot.channels.iter().try_for_each(|channel| {
+                family.sample(&[("channel", &channel.name)], read(&channel.figures))
+            })
+        })?;
+    }
+    for (name, help, read) in COUNTERS {
+        page.counter(name, help, |family| {
+            snapshot.channels.iter().try_for_each(|channel| {
+                family.sample(&[("channel", &channel.name)], read(&channel.figures))
+            })
+        })?;
+    }
+    page.gauge("encoder_queue_size", "Frames that wait for the encoder", |family| {
+        snapshot.channels.iter().try_for_each(|channel| {
+            family.sample(&[("channel", &channel.name)], channel.figures.queue)
+        })
+    })?;
+    page.counter("encoder_dropped_frames", "Frames nobody got to see, by reason", |family| {
+        for channel in &snapshot.channels {
+            let figures = &channel.figures;
+            let counts = DropReason::ALL.map(DropReason::label).into_iter().zip(figures.dropped);
+            for (reason, count) in counts.chain([(ENCODED_DROPPED, figures.encoded_dropped)]) {
+                family.sample(&[("channel", &channel.name), ("reason", reason)], count)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn latencies(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    type Latency = (&'static str, &'static str, fn(&ChannelFigures) -> &HistogramFigures);
+    const LATENCIES: [Latency; 2] = [
+        ("encoder_encode_seconds", "Time in the video encoder per frame", |c| &c.encode),
+        (
+            "encoder_rtmp_latency",
+            "Seconds from when a frame was due to its RTMP message being ready to send",
+            |c| &c.latency,
+        ),
+    ];
+    for (name, help, read) in LATENCIES {
+        page.histogram(name, help, |family| {
+            snapshot.channels.iter().try_for_each(|channel| {
+                family.distribution(&[("channel", &channel.name)], read(&channel.figures))
+            })
+        })?;
+    }
+    Ok(())
+}
+
+fn outputs(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    type Counter = (&'static str, &'static str, fn(&OutputFigures) -> u64);
+    const COUNTERS: [Counter; 4] = [
+        ("output_connects_total", "Times a destination accepted the output", |o| o.connects),
+        ("output_failures_total", "Tries and live connections that failed", |o| o.failures),
+        ("output_bytes_total", "Bytes sent to the destination", |o| o.bytes_out),
+        ("output_jumps_total", "Times the picture broke off because of lag", |o| o.jumps),
+    ];
+    page.gauge("output_state", "1 for the state an output is in, 0 for the others", |family| {
+        for output in &snapshot.outputs {
+            for state in OutputState::ALL {
+                let is = u64::from(output.figures.state == state);
+                let labels: [(&str, &str); 3] = [
+                    ("channel", &output.channel),
+                    ("output", &output.name),
+                    ("state", state.label()),
+                ];
+                family.sample(&labels, is)?;
+            }
+        }
+        Ok(())
+    })?;
+    page.gauge("output_lag_seconds", "How far the output is behind its stream", |family| {
+        snapshot.outputs.iter().try_for_each(|output| {
+            let labels: [(&str, &str); 2] =
+                [("channel", &output.channel), ("output", &output.name)];
+            family.sample(&labels, output.figures.lag_s)
+        })
+    })?;
+    for (name, help, read) in COUNTERS {
+        page.counter(name, help, |family| {
+            snapshot.outputs.iter().try_for_each(|output| {
+                let labels: [(&str, &str); 2] =
+                    [("channel", &output.channel), ("output", &output.name)];
+                family.sample(&labels, read(&output.figures))
+            })
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The node's figures as Prometheus reads them: text format 0.0.4, written with prometheus-client.
+//!
+//! The data plane's blocks are read when somebody asks; nothing is counted twice. Names and labels
+//! are an interface: dashboards and alerts of operators depend on them.
+
+mod families;
+mod page;
+mod process;
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+
+use self::page::Page;
+use crate::stats::Registry;
+
+/// The content type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Writes the metrics page.
+#[derive(Debug)]
+pub struct Metrics(prometheus_client::registry::Registry);
+
+impl Metrics {
+    /// The page for these figures of a program of this `version`.
+    #[must_use]
+    pub fn new(figures: Arc<Registry>, version: &str) -> Self {
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(Figures { figures, version: version.to_owned() }));
+        Self(registry)
+    }
+
+    /// The page as it is now.
+    ///
+    /// # Errors
+    /// None in practice: only if writing to a `String` failed.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut page = String::with_capacity(16 << 10);
+        text::encode_registry(&mut page, &self.0)?;
+        Ok(page)
+    }
+}
+
+#[derive(Debug)]
+struct Figures {
+    figures: Arc<Registry>,
+    version: String,
+}
+
+impl Collector for Figures {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page::new(encoder);
+        families::write(&mut page, &self.figures.snapshot(), &self.version)?;
+        process::write(&mut page)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Decoded pictures to pooled frames: scaling and colour conversion by libswscale.
+
+use std::ptr::NonNull;
+
+use super::Scale;
+use super::av::{Decoded, ffi};
+use super::error::{Error, Fault};
+use crate::frame::{FrozenFrame, Geometry, Pool};
+use crate::media::{PixelFormat, Size};
+
+/// Scales pictures of any kind into frames of one pool; a new pool when the size changes.
+pub(super) struct Converter {
+    scale: Scale,
+    format: PixelFormat,
+    slots: u32,
+    source: Option<Look>,
+    scaler: Option<Scaler>,
+    pool: Option<Pool>,
+}
+
+/// Everything about a picture that decides how it is converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    width: i32,
+    height: i32,
+    format: i32,
+    matrix: i32,
+    full_range: bool,
+    /// Shape of a pixel, width to height.
+    pixel: (i32, i32),
+}
+
+impl Converter {
+    pub(super) fn new(scale: Scale, format: PixelFormat, queue: u32) -> Self {
+        let slots = queue.saturating_add(super::POOL_EXTRA_PICTURES);
+        Self { scale, format, slots, source: None, scaler: None, pool: None }
+    }
+
+    /// The picture at its size on the canvas, or `None` while every frame of the pool is in use.
+    pub(super) fn convert(&mut self, picture: &Decoded) -> Result<Option<FrozenFrame>, Error> {
+        let look = Look::of(picture);
+        if self.source != Some(look) {
+            self.prepare(look)?;
+        }
+        let (Some(pool), Some(scaler)) = (&self.pool, &mut self.scaler) else {
+            return Err(Error::Decoder(Fault::INVALID));
+        };
+        let Some(mut frame) = pool.take() else { return Ok(None) };
+        scaler.run(picture, &mut frame).map_err(Error::Decoder)?;
+        Ok(Some(frame.freeze()))
+    }
+
+    fn prepare(&mut self, look: Look) -> Result<(), Error> {
+        self.source = None;
+        let size = (self.scale)(look.shown());
+        let geometry = Geometry::new(size, self.format);
+        self.scaler = Some(Scaler::new(look, &geometry).map_err(Error::Decoder)?);
+        if self.pool.as_ref().is_none_or(|pool| *pool.geometry() != geometry) {
+            self.pool = None; // before the new one: not both at once
+            self.pool = Some(Pool::new(geometry, self.slots)?);
+        }
+        self.source = Some(look);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Converter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Converter").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Look {
+    fn of(picture: &Decoded) -> Self {
+        let raw = picture.raw();
+        let (format, old_full_range) = plain_format(raw.format);
+        let pixel = (raw.sample_aspect_ratio.num, raw.sample_aspect_ratio.den);
+        Self {
+            width: raw.width,
+            height: raw.height,
+            format,
+            matrix: matrix(raw.colorspace, raw.height),
+            full_range: old_full_range || raw.color_range == ffi::AVColorRange_AVCOL_RANGE_JPEG,
+            pixel: if pixel.0 > 0 && pixel.1 > 0 { pixel } else { (1, 1) },
+        }
+    }
+
+    /// The size with square pixels, brought into the range that sizes have.
+    fn shown(&self) -> Size {
+        let even = |side: i64| {
+            let side = side.clamp(i64::from(Size::SIDE_MIN), i64::from(Size::SIDE_MAX));
+            u32::try_from(side & !1).unwrap_or(Size::SIDE_MIN)
+        };
+        let width = i64::from(self.width) * i64::from(self.pixel.0) / i64::from(self.pixel.1);
+        let (width, height) = (even(width), even(i64::from(self.height)));
+        let smallest = Size::new(Size::SIDE_MIN, Size::SIDE_MIN);
+        #[expect(clippy::expect_used, reason = "both are even and within the range")]
+        Size::new(width, height).or(smallest).expect("a clamped even size is a size")
+    }
+}
+
+/// The `yuvj` formats are the `yuv` ones with full range.
+const fn plain_format(format: i32) -> (i32, bool) {
+    match format {
+        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ420P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV420P, true),
+        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ422P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV422P, true),
+        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ444P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV444P, true),
+        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ440P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV440P, true),
+        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ411P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV411P, true),
+        other => (other, false),
+    }
+}
+
+/// The scaler's number for a colour matrix. What is not said is guessed as players do: BT.709 for
+/// HD, BT.601 below.
+const fn matrix(space: ffi::AVColorSpace, height: i32) -> i32 {
+    let number = match space {
+        ffi::AVColorSpace_AVCOL_SPC_BT709 => ffi::SWS_CS_ITU709,
+        ffi::AVColorSpace_AVCOL_SPC_FCC => ffi::SWS_CS_FCC,
+        ffi::AVColorSpace_AVCOL_SPC_BT470BG | ffi::AVColorSpace_AVCOL_SPC_SMPTE170M => {
+            ffi::SWS_CS_ITU601
+        }
+        ffi::AVColorSpace_AVCOL_SPC_SMPTE240M => ffi::SWS_CS_SMPTE240M,
+        ffi::AVColorSpace_AVCOL_SPC_BT2020_NCL | ffi::AVColorSpace_AVCOL_SPC_BT2020_CL => {
+            ffi::SWS_CS_BT2020
+        }
+        _ if height >= 720 => ffi::SWS_CS_ITU709,
+        _ => ffi::SWS_CS_ITU601,
+    };
+    number.cast_signed()
+}
+
+/// A scaler from one look to one geometry.
+struct Scaler(NonNull<ffi::SwsContext>);
+
+// SAFETY: a scaler may be used from any thread, one at a time, which `&mut self` ensures.
+unsafe impl Send for Scaler {}
+
+impl Scaler {
+    fn new(from: Look, to: &Geometry) -> Result<Self, Fault> {
+        let side = |side: u32| i32::try_from(side).map_err(|_| Fault::INVALID);
+        let (width, height) = (side(to.size().width())?, side(to.size().height())?);
+        let format = match to.format() {
+            PixelFormat::I420 => ffi::AVPixelFormat_AV_PIX_FMT_YUV420P,
+            PixelFormat::Nv12 => ffi::AVPixelFormat_AV_PIX_FMT_NV12,
+        };
+        let flags = ffi::SWS_BICUBIC.cast_signed();
+        let (none, default) = (std::ptr::null_mut(), std::ptr::null());
+        // SAFETY: plain numbers, which the call checks; null asks for defaults.
+        let context = unsafe {
+            ffi::sws_getCachedContext(
+                none_context(),
+                from.width,
+                from.height,
+                from.format,
+                width,
+                height,
+                format,
+                flags,
+                none,
+                none,
+                default,
+            )
+        };
+        let scaler = NonNull::new(context).map(Self).ok_or(Fault::INVALID)?;
+        let (full, limited, one) = (i32::from(from.full_range), 0, 1 << 16);
+        let target = ffi::SWS_CS_ITU709.cast_signed();
+        // SAFETY: the tables are static data of the library, for any number; the context is ours.
+        // A negative answer means that source and target have no matrices: nothing to convert.
+        unsafe {
+            let (from, to) =
+                (ffi::sws_getCoefficients(from.matrix), ffi::sws_getCoefficients(target));
+            ffi::sws_setColorspaceDetails(context, from, full, to, limited, 0, one, one);
+        }
+        Ok(scaler)
+    }
+
+    fn run(&mut self, picture: &Decoded, frame: &mut crate::frame::Frame) -> Result<(), Fault> {
+        let raw = picture.raw();
+        let planes = frame.planes_mut();
+        let mut data = [std::ptr::null_mut::<u8>(); 4];
+        let mut strides = [0_i32; 4];
+        for (index, plane) in planes.into_iter().enumerate() {
+            if !plane.data.is_empty() {
+                data[index] = plane.data.as_mut_ptr();
+                strides[index] = i32::try_from(plane.stride).map_err(|_| Fault::INVALID)?;
+            }
+        }
+        // SAFETY: the source planes are those of a decoded frame, whose look the scaler was made
+        // for; the target planes have the rows and strides of the geometry it was made for, and
+        // `frame` is borrowed mutably, so nobody reads them.
+        let rows = unsafe {
+            ffi::sws_scale(
+                self.0.as_ptr(),
+                raw.data.as_ptr().cast(),
+                raw.linesize.as_ptr(),
+                0,
+                raw.height,
+                data.as_ptr(),
+                strides.as_ptr(),
+            )
+        };
+        Fault::check(rows).map(drop)
+    }
+}
+
+const fn none_context() -> *mut ffi::SwsContext {
+    std::ptr::null_mut()
+}
+
+impl Drop for Scaler {
+    fn drop(&mut self) {
+        // SAFETY: owned; freed once.
+        unsafe { ffi::sws_freeContext(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,299 @@
+//! A published stream, message by message.
+
+use super::av::{Decoder, Packet, Received, Setup, ffi};
+use super::convert::Converter;
+use super::cutter::Cutter;
+use super::error::Error;
+use super::tag::{Audio, Video};
+use super::timeline::Timeline;
+use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
+use crate::frame::PictureEvent;
+use crate::media::{Kind, Micros, PixelFormat};
+
+/// How long after its arrival a picture is shown, unless the spec says otherwise.
+const LATENCY: Micros = Micros::from_millis(200);
+
+/// Largest message that is decoded, bytes. A bigger one is counted as damage.
+const MESSAGE_BYTES_MAX: usize = 8 << 20;
+
+/// Most pixels of a published picture: 4096 x 2304. A decoder keeps up to 17 of them.
+const PIXELS_MAX: i64 = 4_096 * 2_304;
+
+/// The H.264 profile without reordered pictures.
+const PROFILE_BASELINE: u8 = 66;
+
+/// How to show a published stream.
+pub struct LiveSpec {
+    /// Size of its pictures on the canvas.
+    pub scale: Scale,
+    /// Format of the canvas.
+    pub format: PixelFormat,
+    /// Time from the arrival of something to its showing; hides the jitter of the network and the
+    /// time that decoding takes.
+    pub latency: Micros,
+    /// Threads its decoder may use, at least 1.
+    pub threads: u32,
+    /// Pictures that may wait for their reader: no less than the latency holds.
+    pub queue: u32,
+}
+
+impl LiveSpec {
+    /// 200 ms of latency, one thread, for an I420 canvas.
+    #[must_use]
+    pub fn new(scale: Scale) -> Self {
+        Self {
+            scale,
+            format: PixelFormat::I420,
+            latency: LATENCY,
+            threads: 1,
+            queue: QUEUE_PICTURES,
+        }
+    }
+}
+
+/// Decodes the H.264 and AAC of a published stream.
+///
+/// Whatever a publisher sends is survived: what cannot be decoded is counted, and decoding goes on
+/// at the next keyframe.
+#[derive(Debug)]
+pub struct Live {
+    video: Track,
+    audio: Track,
+    pictures: Converter,
+    cutter: Cutter,
+    timeline: Timeline,
+    threads: u32,
+    /// No picture is decoded before a keyframe.
+    await_key: bool,
+    counters: Counters,
+}
+
+/// The decoder of one kind with the header it was opened with.
+#[derive(Debug, Default)]
+struct Track {
+    decoder: Option<Decoder>,
+    header: Vec<u8>,
+    /// The publisher's other codec was reported.
+    reported: bool,
+}
+
+impl Live {
+    /// A decoder that waits for the stream's headers.
+    #[must_use]
+    pub fn new(spec: LiveSpec) -> Self {
+        Self {
+            video: Track::default(),
+            audio: Track::default(),
+            pictures: Converter::new(spec.scale, spec.format, spec.queue),
+            cutter: Cutter::new(true),
+            timeline: Timeline::new(spec.latency),
+            threads: spec.threads,
+            await_key: true,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Decodes one message: the body of an FLV tag with its own header bytes, the time it carries
+    /// and when it arrived. Hands on what is finished.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] once for each kind that uses another codec, [`Error::Decoder`] for a
+    /// header that makes no sense, [`Error::Memory`] if there is none for pictures. After any of
+    /// them the next message may be handed in.
+    #[expect(clippy::too_many_arguments, reason = "what a message is, when it came, where to")]
+    pub fn message(
+        &mut self,
+        kind: Kind,
+        time_ms: u32,
+        body: &[u8],
+        arrived: Micros,
+        out: &mut dyn DecodeSink,
+    ) -> Result<(), Error> {
+        if body.len() > MESSAGE_BYTES_MAX {
+            self.counters.damaged += 1;
+            return Ok(());
+        }
+        match kind {
+            Kind::Video => match Video::parse(body) {
+                Video::Header(header) => self.video_header(header, out),
+                Video::Units { key, composition_ms, data } => {
+                    let dts = self.timeline.arrived(time_ms, arrived, true);
+                    let pts = dts.saturating_add(i64::from(composition_ms));
+                    self.picture(key, data, [pts, dts], out)
+                }
+                Video::Nothing => Ok(()),
+                Video::Other(codec) => self.video.report(codec, "H.264 (AVC)"),
+            },
+            Kind::Audio => match Audio::parse(body) {
+                Audio::Header(header) => self.audio_header(header),
+                Audio::Frame(data) => {
+                    let time = self.timeline.arrived(time_ms, arrived, false);
+                    self.sound(data, time, out);
+                    Ok(())
+                }
+                Audio::Nothing => Ok(()),
+                Audio::Other(codec) => self.audio.report(codec, "AAC"),
+            },
+            Kind::Data => Ok(()),
+        }
+    }
+
+    /// The publisher has left: hands on what is left of its pictures and sound, then
+    /// [`PictureEvent::Ended`]. Another publisher may follow.
+    pub fn ended(&mut self, out: &mut dyn DecodeSink) {
+        self.drain_video(out);
+        while let Some(block) = self.cutter.pop(true) {
+            out.sound(block);
+            self.counters.blocks += 1;
+        }
+        self.cutter.reset();
+        self.timeline.reset();
+        self.await_key = true;
+        for track in [&mut self.video, &mut self.audio] {
+            *track = Track::default();
+        }
+        out.picture(PictureEvent::Ended);
+    }
+
+    /// What was done since it was made.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        Counters { resyncs: self.timeline.resyncs(), ..self.counters }
+    }
+
+    fn video_header(&mut self, header: &[u8], out: &mut dyn DecodeSink) -> Result<(), Error> {
+        if self.video.has(header) {
+            return Ok(()); // some publishers repeat it every second
+        }
+        self.drain_video(out);
+        self.await_key = true;
+        let setup = Setup {
+            threads: self.threads,
+            slices_only: true,
+            low_delay: header.get(1) == Some(&PROFILE_BASELINE),
+            pixels_max: PIXELS_MAX,
+        };
+        self.video.open(ffi::AVCodecID_AV_CODEC_ID_H264, header, setup)
+    }
+
+    fn audio_header(&mut self, header: &[u8]) -> Result<(), Error> {
+        if self.audio.has(header) {
+            return Ok(());
+        }
+        let setup =
+            Setup { threads: 1, slices_only: true, low_delay: false, pixels_max: PIXELS_MAX };
+        self.audio.open(ffi::AVCodecID_AV_CODEC_ID_AAC, header, setup)
+    }
+
+    fn picture(
+        &mut self,
+        key: bool,
+        data: &[u8],
+        [pts, dts]: [i64; 2],
+        out: &mut dyn DecodeSink,
+    ) -> Result<(), Error> {
+        let Some(decoder) = &mut self.video.decoder else { return Ok(()) };
+        if self.await_key && !key {
+            return Ok(());
+        }
+        self.await_key = false;
+        let sent = Packet::copy_of(data, pts, dts).and_then(|mut p| decoder.send(Some(&mut p)));
+        if sent.is_err() {
+            self.damaged_video();
+            return Ok(());
+        }
+        self.receive_pictures(out)
+    }
+
+    fn receive_pictures(&mut self, out: &mut dyn DecodeSink) -> Result<(), Error> {
+        loop {
+            let Some(decoder) = &mut self.video.decoder else { return Ok(()) };
+            match decoder.receive() {
+                Ok(Received::Frame) => {}
+                Ok(Received::Hungry | Received::End) => return Ok(()),
+                Err(_damage) => {
+                    self.damaged_video();
+                    return Ok(());
+                }
+            }
+            let picture = decoder.frame();
+            let Some(time) = picture.time() else { continue };
+            let at = Micros(u64::try_from(self.timeline.at(time)).unwrap_or(0));
+            match self.pictures.convert(picture) {
+                Ok(Some(frame)) => {
+                    self.counters.pictures += 1;
+                    out.picture(PictureEvent::Picture { frame, at });
+                }
+                Ok(None) => self.counters.pool_empty += 1,
+                Err(Error::Decoder(_damage)) => self.counters.damaged += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn damaged_video(&mut self) {
+        self.counters.damaged += 1;
+        self.await_key = true;
+        if let Some(decoder) = &mut self.video.decoder {
+            decoder.flush();
+        }
+    }
+
+    /// Hands on the pictures the decoder still holds.
+    fn drain_video(&mut self, out: &mut dyn DecodeSink) {
+        let Some(decoder) = &mut self.video.decoder else { return };
+        if decoder.send(None).is_ok() && self.receive_pictures(out).is_err() {
+            self.counters.damaged += 1;
+        }
+    }
+
+    fn sound(&mut self, data: &[u8], time: i64, out: &mut dyn DecodeSink) {
+        let Some(decoder) = &mut self.audio.decoder else { return };
+        let mut result =
+            Packet::copy_of(data, time, time).and_then(|mut p| decoder.send(Some(&mut p)));
+        while result.is_ok() {
+            match decoder.receive() {
+                Ok(Received::Frame) => {
+                    let sound = decoder.frame();
+                    let at = self.timeline.at(sound.time().unwrap_or(time));
+                    result = self.cutter.push(sound, at);
+                    while let Some(block) = self.cutter.pop(false) {
+                        out.sound(block);
+                        self.counters.blocks += 1;
+                    }
+                }
+                Ok(Received::Hungry | Received::End) => return,
+                Err(damage) => result = Err(damage),
+            }
+        }
+        self.counters.damaged += 1;
+        decoder.flush();
+    }
+}
+
+impl Track {
+    fn has(&self, header: &[u8]) -> bool {
+        self.decoder.is_some() && self.header == header
+    }
+
+    fn open(&mut self, codec: ffi::AVCodecID, header: &[u8], setup: Setup) -> Result<(), Error> {
+        self.decoder = None;
+        self.decoder = Some(Decoder::open(codec, header, setup).map_err(Error::Decoder)?);
+        self.header.clear();
+        self.header.extend_from_slice(header);
+        Ok(())
+    }
+
+    fn report(&mut self, codec: super::tag::Codec, instead: &'static str) -> Result<(), Error> {
+        if std::mem::replace(&mut self.reported, true) {
+            return Ok(());
+        }
+        Err(Error::Unsupported { codec: codec.to_string(), instead })
+    }
+}
+
+impl std::fmt::Debug for LiveSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LiveSpec(latency {:?}, {} threads)", self.latency, self.threads)
+    }
+}

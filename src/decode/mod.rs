@@ -1,0 +1,64 @@
+//! Turns encoded things into timed pictures and sound: published streams ([`Live`]) and files
+//! ([`File`]).
+//!
+//! Both are plain state machines that a thread of the pipeline drives: no clock, no thread, no
+//! waiting in here. Pictures come out scaled to the size they have on the canvas, BT.709 limited
+//! range; sound comes out as 48 kHz stereo. Every time is on the node's clock.
+
+mod av;
+mod convert;
+mod cutter;
+mod demux;
+mod error;
+mod file;
+mod live;
+mod tag;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Error, Fault};
+pub use file::{File, FileSpec, Step};
+pub use live::{Live, LiveSpec};
+
+use crate::frame::{PictureEvent, SoundBlock};
+use crate::media::Size;
+
+/// Given the size a source's pictures are shown at (its pixels made square), the size they are to
+/// have on the canvas.
+pub type Scale = Box<dyn FnMut(Size) -> Size + Send>;
+
+/// Pictures of a pool beyond those that wait for their reader: one being converted, one shown and
+/// one about to be in each of two scenes during a change, and two inside an encoder that got them
+/// undrawn, with one to spare.
+pub const POOL_EXTRA_PICTURES: u32 = 8;
+
+/// Pictures that may wait for their reader, unless a spec says otherwise.
+pub const QUEUE_PICTURES: u32 = 16;
+
+/// Where pictures and sound go. Neither call may wait; a reader without room loses what is new.
+pub trait DecodeSink {
+    /// The next picture, or the end of the source.
+    fn picture(&mut self, picture: PictureEvent);
+
+    /// The next block of sound.
+    fn sound(&mut self, block: &SoundBlock);
+}
+
+/// What a decoder has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Pictures handed to the sink.
+    pub pictures: u64,
+    /// Blocks of sound handed to the sink.
+    pub blocks: u64,
+    /// Pictures decoded and dropped because every slot of the pool was in use.
+    pub pool_empty: u64,
+    /// Messages or packets that could not be decoded.
+    pub damaged: u64,
+    /// Times that source and clock had drifted so far apart that they were matched anew.
+    pub resyncs: u64,
+    /// Times that a file began again.
+    pub loops: u64,
+}

@@ -1,0 +1,478 @@
+//! Files and streams made by the `ffmpeg` program, decoded and looked at.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::*;
+use crate::frame::FrozenFrame;
+use crate::media::{CHANNELS, Kind, Micros, Size};
+
+/// Grey pictures, each brighter than the one before: 16, 18, 20...
+const STAIRS: &str = "nullsrc=s=64x48:r=25,format=yuv420p,geq=lum='16+2*N':cb=128:cr=128";
+
+/// What came out of a decoder.
+#[derive(Default)]
+struct Seen {
+    pictures: Vec<(Micros, [u8; 3])>,
+    sizes: Vec<Size>,
+    blocks: Vec<SoundBlock>,
+    ended: usize,
+    keep: bool,
+    kept: Vec<FrozenFrame>,
+}
+
+impl DecodeSink for Seen {
+    fn picture(&mut self, picture: PictureEvent) {
+        match picture {
+            PictureEvent::Picture { frame, at } => {
+                let size = frame.geometry().size();
+                let pixel = |plane: usize| {
+                    let shape = frame.geometry().planes()[plane];
+                    frame.plane(plane)[shape.rows / 2 * shape.stride + shape.width / 2]
+                };
+                self.pictures.push((at, [pixel(0), pixel(1), pixel(2)]));
+                self.sizes.push(size);
+                if self.keep {
+                    self.kept.push(frame);
+                }
+            }
+            PictureEvent::Ended => self.ended += 1,
+        }
+    }
+
+    fn sound(&mut self, block: &SoundBlock) {
+        self.blocks.push(block.clone());
+    }
+}
+
+impl Seen {
+    fn lumas(&self) -> Vec<u8> {
+        self.pictures.iter().map(|(_, pixel)| pixel[0]).collect()
+    }
+
+    fn left(&self) -> Vec<f32> {
+        let samples = |b: &SoundBlock| b.data[..b.samples * CHANNELS].to_vec();
+        let all = self.blocks.iter().flat_map(samples).collect::<Vec<_>>();
+        all.chunks(CHANNELS).map(|pair| pair[0]).collect()
+    }
+
+    /// The largest error between the end of a block and the begin of the next, microseconds.
+    fn seam(&self) -> u64 {
+        let pairs = self.blocks.windows(2);
+        let error = pairs.map(|w| (w[0].at.0 + micros(w[0].samples)).abs_diff(w[1].at.0));
+        error.max().unwrap_or(u64::MAX)
+    }
+}
+
+fn micros(samples: usize) -> u64 {
+    samples as u64 * 1_000_000 / 48_000
+}
+
+/// Pitch by rising zero crossings, hertz, and the highest sample.
+fn pitch(samples: &[f32]) -> (f64, f32) {
+    let rising = samples.windows(2).filter(|w| w[0] < 0.0 && w[1] >= 0.0).count();
+    let seconds = f64::from(u32::try_from(samples.len()).unwrap()) / 48_000.0;
+    let peak = samples.iter().fold(0.0_f32, |peak, value| peak.max(value.abs()));
+    (f64::from(u32::try_from(rising).unwrap()) / seconds, peak)
+}
+
+fn ffmpeg(dir: &tempfile::TempDir, name: &str, arguments: &str, filter: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-f", "lavfi", "-i", filter]).args(arguments.split_whitespace());
+    let done = command.arg("-y").arg(&path).output().expect("these tests need the ffmpeg program");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    path
+}
+
+fn same() -> Scale {
+    Box::new(|size| size)
+}
+
+fn spec(looped: bool) -> FileSpec {
+    FileSpec { looped, ..FileSpec::new(same(), Micros::from_secs(50)) }
+}
+
+/// Steps until the end or until enough pictures were seen.
+fn play(file: &mut File, pictures: usize) -> Seen {
+    let mut seen = Seen::default();
+    for _ in 0..200_000 {
+        if seen.pictures.len() >= pictures || file.step(&mut seen).unwrap() == Step::Ended {
+            return seen;
+        }
+    }
+    panic!("the file neither ended nor gave {pictures} pictures: {file:?}");
+}
+
+#[test]
+fn a_file_gives_its_pictures_in_order_each_at_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let b_frames = "-c:v libx264 -bf 3 -b_strategy 0 -g 25 -qp 4 -t 2";
+    for (name, codec) in
+        [("a.mp4", b_frames), ("a.mkv", b_frames), ("a.flv", b_frames), ("a.ts", b_frames)]
+    {
+        let path = ffmpeg(&dir, name, codec, STAIRS);
+        let mut file = File::open(&path, spec(false)).unwrap();
+        assert!(file.has_pictures() && !file.has_sound());
+        let seen = play(&mut file, usize::MAX);
+        assert_eq!((seen.pictures.len(), seen.ended), (50, 1), "{name}");
+        for (n, (at, pixel)) in (0..).zip(&seen.pictures) {
+            assert!(at.0.abs_diff(50_000_000 + n * 40_000) < 1_500, "{name} {n}: {at:?}");
+            assert!(u64::from(pixel[0]).abs_diff(16 + 2 * n) <= 2, "{name} {n}: {pixel:?}");
+            assert!(pixel[1].abs_diff(128) <= 1 && pixel[2].abs_diff(128) <= 1);
+        }
+        assert_eq!(file.step(&mut Seen::default()).unwrap(), Step::Ended);
+    }
+}
+
+#[test]
+fn a_loop_goes_on_without_a_gap_in_pictures_or_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = "-f lavfi -i sine=frequency=1000:sample_rate=48000 -c:v libx264 -g 50 -qp 4 \
+                 -c:a aac -t 1";
+    for name in ["l.mp4", "l.mkv", "l.flv", "l.ts"] {
+        let path = ffmpeg(&dir, name, codec, STAIRS);
+        let mut file = File::open(&path, spec(true)).unwrap();
+        let seen = play(&mut file, 25 * 4);
+        assert_eq!(file.counters().loops, 3, "{name}");
+        for (n, luma) in seen.lumas().into_iter().enumerate() {
+            assert!(usize::from(luma).abs_diff(16 + 2 * (n % 25)) <= 2, "{name} {n}: {luma}");
+        }
+        for pair in seen.pictures.windows(2) {
+            // Where sound is a little longer than the pictures, the last one stands that long.
+            let step = pair[1].0.0 - pair[0].0.0;
+            assert!((38_500..=110_000).contains(&step), "{name}: {step}");
+        }
+        assert!(seen.seam() <= 1, "{name}: {}", seen.seam());
+        let (hertz, _) = pitch(&seen.left());
+        assert!((hertz - 1_000.0).abs() < 30.0, "{name}: {hertz}");
+        // In step: what is heard last and what is seen last are near each other.
+        let (last, block) = (seen.pictures[99].0, seen.blocks.last().unwrap());
+        assert!(last.0.abs_diff(block.at.0) < 120_000, "{name}: {last:?} {:?}", block.at);
+    }
+}
+
+#[test]
+fn sound_of_one_channel_and_another_rate_keeps_pitch_level_and_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let sine = "sine=frequency=440:sample_rate=44100,volume=4";
+    let path = ffmpeg(&dir, "s.wav", "-ac 1 -t 2", sine);
+    let mut file = File::open(&path, spec(false)).unwrap();
+    assert!(!file.has_pictures());
+    let seen = play(&mut file, usize::MAX);
+    let samples = seen.left();
+    assert!(samples.len().abs_diff(96_000) < 100, "{}", samples.len());
+    let (hertz, peak) = pitch(&samples);
+    assert!((hertz - 440.0).abs() < 1.0 && (peak - 0.5).abs() < 0.01, "{hertz} Hz, peak {peak}");
+    assert_eq!(seen.blocks[0].at, Micros::from_secs(50));
+    assert!(seen.seam() <= 1);
+    assert!(seen.blocks.iter().rev().skip(1).all(|block| block.samples == 1_024));
+}
+
+#[test]
+fn colours_are_brought_to_bt709_limited_range_from_whatever_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let red = |size: &str| format!("color=c=red:s={size}:r=25");
+    let cases = [
+        ("sd601.mp4", "-c:v libx264 -pix_fmt yuv420p -t 0.2", red("640x480")),
+        ("full.avi", "-c:v mjpeg -q:v 2 -pix_fmt yuvj420p -t 0.2", red("640x480")),
+        ("rgb.mkv", "-c:v ffv1 -pix_fmt bgr0 -t 0.2", red("640x480")),
+        (
+            "hd709.mp4",
+            "-vf scale=out_color_matrix=bt709 -c:v libx264 -pix_fmt yuv420p -colorspace bt709 -t 0.2",
+            red("1280x720"),
+        ),
+        ("deep.mkv", "-c:v ffv1 -pix_fmt yuv444p10le -t 0.2", red("640x480")),
+    ];
+    for (name, codec, filter) in cases {
+        let path = ffmpeg(&dir, name, codec, &filter);
+        let seen = play(&mut File::open(&path, spec(false)).unwrap(), usize::MAX);
+        let (_, pixel) = seen.pictures[0];
+        // Pure red in BT.709 limited range.
+        let near = pixel.iter().zip([63, 102, 240]).all(|(have, want)| have.abs_diff(want) <= 3);
+        assert!(near, "{name}: {pixel:?}");
+    }
+}
+
+#[test]
+fn pictures_have_the_size_asked_for_and_their_pixels_are_made_square() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = ffmpeg(&dir, "w.mp4", "-vf setsar=4/3 -c:v libx264 -t 0.2", "color=c=white:s=90x50");
+    let (tell, told) = std::sync::mpsc::channel();
+    let scale: Scale = Box::new(move |size| {
+        tell.send(size).unwrap();
+        Size::new(200, 120).unwrap()
+    });
+    let spec = FileSpec { looped: false, ..FileSpec::new(scale, Micros(0)) };
+    let seen = play(&mut File::open(&path, spec).unwrap(), usize::MAX);
+    assert_eq!(told.iter().collect::<Vec<_>>(), [Size::new(120, 50).unwrap()]);
+    assert!(seen.sizes.iter().all(|size| *size == Size::new(200, 120).unwrap()));
+    assert!(seen.pictures[0].1[0] >= 233, "white: {:?}", seen.pictures[0]);
+}
+
+#[test]
+fn a_picture_waits_for_a_free_frame_and_none_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = ffmpeg(&dir, "p.mp4", "-c:v libx264 -qp 4 -t 2", STAIRS);
+    let spec = FileSpec { queue: 2, ..spec(false) };
+    let mut file = File::open(&path, spec).unwrap();
+    let mut seen = Seen { keep: true, ..Seen::default() };
+    let mut full = 0;
+    loop {
+        match file.step(&mut seen).unwrap() {
+            Step::More => {}
+            Step::Full => {
+                assert_eq!(file.step(&mut seen).unwrap(), Step::Full, "it keeps waiting");
+                full += 1;
+                seen.kept.clear();
+            }
+            Step::Ended => break,
+        }
+    }
+    assert_eq!((seen.pictures.len(), full), (50, 4));
+}
+
+#[test]
+fn a_file_that_cannot_be_played_says_why_and_which() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("notes.mp4");
+    std::fs::write(&text, "not a video at all").unwrap();
+    let missing = dir.path().join("missing.mp4");
+    for (path, why) in [
+        (missing.as_path(), "No such file"),
+        (text.as_path(), "Invalid data"),
+        (dir.path(), "directory"),
+        (Path::new("bad\0name"), "No such file"),
+    ] {
+        let message = File::open(path, spec(true)).unwrap_err().to_string();
+        assert!(message.contains(why), "{message}");
+        assert!(message.contains(&path.display().to_string()), "{message}");
+    }
+}
+
+#[test]
+fn a_damaged_file_is_played_as_far_as_it_goes_and_looped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = ffmpeg(&dir, "d.ts", "-c:v libx264 -g 5 -qp 4 -t 2", STAIRS);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let half = bytes.len() / 2;
+    bytes.truncate(half);
+    bytes[half / 2..half / 2 + 3_000].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    let mut file = File::open(&path, spec(true)).unwrap();
+    play(&mut file, 100);
+    assert!(file.counters().loops > 1);
+}
+
+/// The tags of an FLV file: kind, time, body.
+fn tags(path: &Path) -> Vec<(Kind, u32, Vec<u8>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let mut rest = &bytes[9 + 4..];
+    let mut tags = Vec::new();
+    while let Some((head, after)) = rest.split_first_chunk::<11>() {
+        let size = u32::from_be_bytes([0, head[1], head[2], head[3]]) as usize;
+        let time = u32::from_be_bytes([head[7], head[4], head[5], head[6]]);
+        let kind = match head[0] {
+            8 => Kind::Audio,
+            9 => Kind::Video,
+            _ => Kind::Data,
+        };
+        tags.push((kind, time, after[..size].to_vec()));
+        rest = &after[size + 4..];
+    }
+    tags
+}
+
+fn stream(dir: &tempfile::TempDir, seconds: u32, codec: &str) -> Vec<(Kind, u32, Vec<u8>)> {
+    let arguments = format!(
+        "-f lavfi -i sine=frequency=500:sample_rate=44100 -c:v libx264 -g 10 -qp 4 {codec} \
+         -c:a aac -ac 2 -t {seconds}"
+    );
+    tags(&ffmpeg(dir, "live.flv", &arguments, STAIRS))
+}
+
+const ARRIVAL: u64 = 70_000_000;
+
+/// Hands in every tag at the time it would come.
+fn feed(live: &mut Live, tags: &[(Kind, u32, Vec<u8>)], seen: &mut Seen) {
+    for (kind, time, body) in tags {
+        let arrived = Micros(ARRIVAL + u64::from(*time) * 1_000);
+        live.message(*kind, time.wrapping_add(4_000_000_000), body, arrived, seen).unwrap();
+    }
+}
+
+#[test]
+fn a_stream_is_shown_one_latency_after_it_came_and_sound_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for codec in ["-bf 2 -b_strategy 0", "-profile:v baseline"] {
+        let mut live = Live::new(LiveSpec::new(same()));
+        let mut seen = Seen::default();
+        feed(&mut live, &stream(&dir, 3, codec), &mut seen);
+        live.ended(&mut seen);
+        assert_eq!((seen.pictures.len(), seen.ended), (75, 1), "{codec}");
+        let first = seen.pictures[0].0.0;
+        // Reordered pictures are shown later than they are decoded.
+        assert!((200_000..=290_000).contains(&(first - ARRIVAL)), "{}", first - ARRIVAL);
+        for (n, (at, pixel)) in (0..).zip(&seen.pictures) {
+            assert!(at.0.abs_diff(first + n * 40_000) < 4_000, "{codec} {n}: {at:?}");
+            assert!(u64::from(pixel[0]).abs_diff(16 + 2 * n) <= 2, "{codec} {n}: {pixel:?}");
+        }
+        assert!(seen.seam() <= 1);
+        let start = seen.blocks[0].at.0;
+        assert!((150_000..=290_000).contains(&(start - ARRIVAL)), "{}", start - ARRIVAL);
+        // The encoder's own beginning and end are no pure sine.
+        let (hertz, peak) = pitch(&seen.left()[4_800..130_000]);
+        assert!((hertz - 500.0).abs() < 1.0 && peak > 0.08, "{hertz} Hz, peak {peak}");
+        let counters = live.counters();
+        assert_eq!((counters.damaged, counters.resyncs, counters.pool_empty), (0, 0, 0));
+    }
+}
+
+#[test]
+fn baseline_pictures_come_out_with_the_message_that_carried_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut live = Live::new(LiveSpec::new(same()));
+    for (kind, time, body) in stream(&dir, 1, "-profile:v baseline") {
+        let mut seen = Seen::default();
+        live.message(kind, time, &body, Micros(ARRIVAL), &mut seen).unwrap();
+        let carries = kind == Kind::Video && body[1] == 1;
+        assert_eq!(seen.pictures.len(), usize::from(carries));
+    }
+}
+
+#[test]
+fn a_late_joiner_waits_for_a_keyframe() {
+    let dir = tempfile::tempdir().unwrap();
+    let tags = stream(&dir, 1, "-bf 0");
+    let header = |tag: &&(Kind, u32, Vec<u8>)| tag.2.get(1) == Some(&0);
+    let mut live = Live::new(LiveSpec::new(same()));
+    let mut seen = Seen::default();
+    let headers: Vec<_> = tags.iter().filter(header).cloned().collect();
+    feed(&mut live, &headers, &mut seen);
+    let rest: Vec<_> = tags.iter().filter(|tag| tag.1 >= 120).cloned().collect();
+    feed(&mut live, &rest, &mut seen);
+    live.ended(&mut seen);
+    // A keyframe is every tenth picture: the first seen is number 10.
+    assert!(seen.lumas()[0].abs_diff(36) <= 2, "{:?}", seen.lumas());
+    assert_eq!(seen.pictures.len(), 15);
+}
+
+#[test]
+fn damage_is_counted_and_the_next_keyframe_heals_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tags = stream(&dir, 2, "-bf 0");
+    let mut broken = 0;
+    for (kind, time, body) in &mut tags {
+        if body[1] == 1 && (400..600).contains(time) {
+            let from = if *kind == Kind::Video { 5 } else { 2 };
+            body[from..].fill(0xff);
+            broken += 1;
+        }
+    }
+    assert!(broken > 5);
+    let mut live = Live::new(LiveSpec::new(same()));
+    let mut seen = Seen::default();
+    feed(&mut live, &tags, &mut seen);
+    live.ended(&mut seen);
+    assert!(live.counters().damaged > 0);
+    assert!(seen.pictures.len() >= 10 + 30, "{}", seen.pictures.len());
+    assert!(seen.lumas().last().unwrap().abs_diff(16 + 98) <= 2);
+}
+
+#[test]
+fn no_message_whatever_is_in_it_breaks_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let tags = stream(&dir, 1, "-bf 2");
+    let mut live = Live::new(LiveSpec::new(same()));
+    let mut seen = Seen::default();
+    let mut random = 1_u32;
+    let mut next = move || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        random >> 8
+    };
+    let mut below = |limit: usize| next() as usize % limit;
+    for round in 0..30 {
+        for (kind, time, body) in &tags {
+            let mut body = body.clone();
+            for _ in 0..below(4) {
+                let at = below(body.len());
+                body[at] ^= 1 << below(8);
+            }
+            body.truncate(body.len() - below(3) * below(body.len()) / 4);
+            let stretch = [0, 1, 2][below(3)];
+            let time = time.wrapping_mul(stretch).wrapping_add(round << 27);
+            let arrived = Micros(ARRIVAL + below(1 << 24) as u64);
+            drop(live.message(*kind, time, &body, arrived, &mut seen));
+            drop(live.message(*kind, time, &body[..below(3)], arrived, &mut seen));
+        }
+        live.ended(&mut seen);
+    }
+    // It still works.
+    let mut seen = Seen::default();
+    feed(&mut live, &tags, &mut seen);
+    live.ended(&mut seen);
+    assert_eq!((seen.pictures.len(), seen.ended), (25, 1));
+}
+
+#[test]
+fn an_empty_pool_drops_pictures_and_counts_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut live = Live::new(LiveSpec { queue: 4, ..LiveSpec::new(same()) });
+    let mut seen = Seen { keep: true, ..Seen::default() };
+    feed(&mut live, &stream(&dir, 1, "-bf 0"), &mut seen);
+    live.ended(&mut seen);
+    assert_eq!((seen.pictures.len(), live.counters().pool_empty), (12, 13));
+}
+
+#[test]
+fn another_publisher_with_another_size_follows_and_the_clock_starts_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut live = Live::new(LiveSpec::new(same()));
+    let mut seen = Seen::default();
+    feed(&mut live, &stream(&dir, 1, "-bf 0"), &mut seen);
+    live.ended(&mut seen);
+    let second = stream(&dir, 1, "-bf 0 -vf scale=128:96");
+    for (kind, time, body) in &second {
+        let arrived = Micros(2 * ARRIVAL + u64::from(*time) * 1_000);
+        live.message(*kind, *time, body, arrived, &mut seen).unwrap();
+    }
+    assert!(seen.pictures[25].0.0.abs_diff(2 * ARRIVAL + 200_000) < 50_000);
+    assert_eq!(seen.sizes[24..26], [Size::new(64, 48).unwrap(), Size::new(128, 96).unwrap()]);
+    assert_eq!(live.counters().resyncs, 0);
+}
+
+#[test]
+fn another_codec_is_reported_once_and_ignored() {
+    let mut live = Live::new(LiveSpec::new(same()));
+    let mut seen = Seen::default();
+    let mut hand_in = |kind, body: &[u8]| live.message(kind, 0, body, Micros(0), &mut seen);
+    let error = hand_in(Kind::Video, b"\x90hvc1abcdef").unwrap_err();
+    assert_eq!(error.to_string(), "a live input does not decode codec hvc1; publish H.264 (AVC)");
+    assert!(hand_in(Kind::Video, b"\x91hvc1abcdef").is_ok());
+    assert!(hand_in(Kind::Audio, &[0x2f, 1, 2]).is_err());
+    assert!(hand_in(Kind::Audio, &[0x2f, 1, 2]).is_ok());
+    assert!(hand_in(Kind::Data, &[2, 0, 10]).is_ok());
+    assert!(matches!(hand_in(Kind::Audio, &[0xaf, 0, 0]), Err(Error::Decoder(_)) | Ok(())));
+}
+
+#[test]
+fn the_sound_of_a_slow_publisher_is_stretched_without_a_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let sine = "sine=frequency=500:sample_rate=48000";
+    let tags = tags(&ffmpeg(&dir, "slow.flv", "-c:a aac -ac 2 -t 60", sine));
+    let mut live = Live::new(LiveSpec::new(same()));
+    let mut seen = Seen::default();
+    let mut arrived = 0;
+    for (kind, time, body) in &tags {
+        // Its clock is 0.2 % slow.
+        arrived = ARRIVAL + u64::from(*time) * 1_002;
+        live.message(*kind, *time, body, Micros(arrived), &mut seen).unwrap();
+    }
+    assert!(seen.seam() <= 1, "{}", seen.seam());
+    assert_eq!(live.counters().resyncs, 0);
+    let last = seen.blocks.last().unwrap();
+    let behind = (arrived + 200_000).abs_diff(last.at.0 + micros(last.samples));
+    assert!(behind < 70_000, "{behind} us of the 120 000 it would be off");
+    let (hertz, _) = pitch(&seen.left()[48_000..]);
+    assert!((498.0..500.0).contains(&hertz), "{hertz} Hz");
+}

@@ -1,0 +1,119 @@
+//! Encoders: one trait per medium, a table of backends, and what they are asked for.
+//!
+//! An encoder lives on one plain OS thread from opening to dropping, because the threads it starts
+//! inherit that thread's CPUs and priority.
+
+mod backend;
+mod error;
+mod select;
+mod spec;
+
+pub use backend::probe::{Probe, ProbeLog};
+pub use error::Error;
+pub use select::{Candidate, open_audio, open_video, select};
+pub use spec::{AudioSpec, VideoSpec};
+
+use crate::frame::{FrozenFrame, PacketBuf};
+
+/// One encoded picture.
+#[derive(Debug)]
+pub struct VideoPacket {
+    /// NAL units with 4-byte lengths, in a pooled packet with all its headroom.
+    pub body: PacketBuf,
+    /// Presentation time, ticks of the channel's grid.
+    pub pts: i64,
+    /// Decoding time, ticks; below zero at the start if there are B-pictures.
+    pub dts: i64,
+    /// Whether a decoder can start here.
+    pub key: bool,
+}
+
+/// One encoded block of sound.
+#[derive(Debug)]
+pub struct AudioPacket {
+    /// The raw frame, in a pooled packet with all its headroom.
+    pub body: PacketBuf,
+    /// Number of the first sample that a decoder gets out of it; below zero for what the encoder
+    /// put before the beginning.
+    pub first_sample: i64,
+}
+
+/// Takes encoded pictures.
+pub trait VideoSink {
+    /// One more packet, in decoding order.
+    fn packet(&mut self, packet: VideoPacket);
+}
+
+/// Takes encoded sound.
+pub trait AudioSink {
+    /// One more packet, in order.
+    fn packet(&mut self, packet: AudioPacket);
+}
+
+/// A video encoder. For whoever adds a backend: the pipeline relies on every sentence here.
+pub trait VideoEncoder {
+    /// The backend's name in logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// The `AVCDecoderConfigurationRecord`. It does not change while the encoder lives: an encoder
+    /// with other parameters is another encoder.
+    fn header(&self) -> &[u8];
+
+    /// Pictures that go in before the first comes out.
+    fn delay_frames(&self) -> u32;
+
+    /// Encodes the picture of tick `pts`; ticks rise, but may leave numbers out. With `force_key`
+    /// this picture is an IDR. The frame is not copied and not written; its reference is given back
+    /// as soon as the encoder can do without, on any thread.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: drop the encoder and open another.
+    fn encode(
+        &mut self,
+        frame: FrozenFrame,
+        pts: i64,
+        force_key: bool,
+        sink: &mut dyn VideoSink,
+    ) -> Result<(), Error>;
+
+    /// Emits what the encoder still holds; nothing may be encoded afterwards. No default: a backend
+    /// that buffers must say so.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: what was held is lost.
+    fn flush(&mut self, sink: &mut dyn VideoSink) -> Result<(), Error>;
+
+    /// Changes the constant bitrate from the next picture on. No default: a backend that cannot
+    /// must refuse, not ignore it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if this encoder cannot change it while it runs.
+    fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error>;
+}
+
+/// An audio encoder: 48 kHz stereo in.
+pub trait AudioEncoder {
+    /// The decoder's configuration: an `AudioSpecificConfig` for AAC.
+    fn header(&self) -> &[u8];
+
+    /// Encodes interleaved stereo samples, at most 1024 per channel; a shorter block ends the sound.
+    /// `first_sample` counts from the channel's start.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: drop the encoder and open another.
+    fn encode(
+        &mut self,
+        samples: &[f32],
+        first_sample: u64,
+        sink: &mut dyn AudioSink,
+    ) -> Result<(), Error>;
+
+    /// Emits what the encoder still holds.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: what was held is lost.
+    fn flush(&mut self, sink: &mut dyn AudioSink) -> Result<(), Error>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Which backend encodes: a table in order of preference, tried from the top.
+
+use super::backend::libav;
+use super::{AudioEncoder, AudioSpec, Error, VideoEncoder, VideoSpec};
+use crate::frame::PacketPool;
+use crate::media::VideoCodec;
+
+/// Opens a backend for a task.
+pub type Open = fn(&VideoSpec, &PacketPool) -> Result<Box<dyn VideoEncoder>, Error>;
+
+/// One backend of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Name in logs.
+    pub name: &'static str,
+    /// What it can make.
+    pub codecs: &'static [VideoCodec],
+    /// Opens it.
+    pub open: Open,
+}
+
+/// All backends, best first.
+const CANDIDATES: &[Candidate] =
+    &[Candidate { name: "libx264", codecs: &[VideoCodec::H264], open: libav::open_x264 }];
+
+/// Opens the best backend there is for `spec`. Call it on the thread that will encode.
+///
+/// # Errors
+/// [`Error::Config`] if the task itself is wrong; [`Error::Unavailable`] with each backend's reason
+/// if none opens.
+pub fn open_video(spec: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error> {
+    select(CANDIDATES, spec, pool)
+}
+
+/// Opens the audio encoder for `spec`. Call it on the thread that will encode.
+///
+/// # Errors
+/// [`Error::Config`] or [`Error::Unavailable`], with what to do.
+pub fn open_audio(spec: &AudioSpec, pool: &PacketPool) -> Result<Box<dyn AudioEncoder>, Error> {
+    libav::open_aac(spec, pool)
+}
+
+/// Tries `candidates` in order. Apart from [`open_video`] so that the order can be tested without
+/// the hardware.
+///
+/// # Errors
+/// As for [`open_video`].
+pub fn select(
+    candidates: &[Candidate],
+    spec: &VideoSpec,
+    pool: &PacketPool,
+) -> Result<Box<dyn VideoEncoder>, Error> {
+    let mut refusals = Vec::new();
+    for candidate in candidates.iter().filter(|one| one.codecs.contains(&spec.codec)) {
+        match (candidate.open)(spec, pool) {
+            Ok(encoder) => {
+                for refusal in &refusals {
+                    tracing::warn!("video is encoded by {}, as {refusal}", candidate.name);
+                }
+                return Ok(encoder);
+            }
+            Err(Error::Unavailable(why)) => refusals.push(format!("{}: {why}", candidate.name)),
+            Err(error) => return Err(error),
+        }
+    }
+    let codec = spec.codec.name();
+    let refusals = refusals.join("; ");
+    Err(Error::Unavailable(format!("no encoder for {codec} can be opened here: {refusals}")))
+}

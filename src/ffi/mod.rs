@@ -1,0 +1,3 @@
+//! Safe owners of foreign handles, and the one place that knows which FFmpeg is linked.
+
+pub mod av;

@@ -1,0 +1,308 @@
+//! The front door for other programs: a pipeline that takes their frames, an encoder, an RTMP
+//! server, and the manager that runs the three.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::channels::Entrance;
+use super::desk::Desk;
+use super::node::{Node, Setup, StartError};
+use crate::config::{self, Config};
+use crate::event::NodeEvent;
+use crate::frame::{Frame, Pool};
+use crate::media::{FrameRate, Micros, PixelFormat, Size, VideoCodec};
+use crate::pipeline::{RawFrame, Timeline};
+use crate::ring::{Gate, Sender};
+use crate::rtmp::Url;
+use crate::runtime::{Clock, Worker};
+
+/// How raw frames travel from the program that draws them to the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Most frames that may wait for the encoder, 1 to 120. Above three quarters of it new frames
+    /// are dropped, until a quarter is left.
+    pub queue_size: u32,
+    /// Frames that exist in all, at most 1024; at least four more than `queue_size` are made.
+    pub pool_size: u32,
+    /// How the pixels lie.
+    pub format: PixelFormat,
+    /// Size of the frames.
+    pub size: Size,
+}
+
+/// How frames are encoded, and under which name they go on the air.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoder {
+    /// Size of the pictures; the same as the pipeline's.
+    pub size: Size,
+    /// Pictures per second, 1 to 240.
+    pub fps: u32,
+    /// Bits per second, constant, 50 000 to 200 000 000.
+    pub bitrate_bps: u32,
+    /// Codec.
+    pub codec: VideoCodec,
+    /// Speed preset by the encoder's own names, such as `veryfast`.
+    pub preset: String,
+    /// `rtmp://host[:port]/app/name`: the server here serves it as `app/name`; if the address is
+    /// another machine's (or another port), it is pushed there as well.
+    pub stream_url: String,
+}
+
+/// The RTMP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtmpServer {
+    /// TCP port on all addresses.
+    pub port: u16,
+    /// Largest chunk it sends, bytes, 128 to 16 777 215.
+    pub chunk_size: u32,
+    /// Whether late viewers start at the newest keyframe instead of waiting for the next.
+    pub gop_cache: bool,
+    /// Seconds of silence after which a peer is pinged.
+    pub ping: u32,
+    /// Seconds of silence after which a peer is closed.
+    pub ping_timeout: u32,
+}
+
+/// Runs a pipeline, an encoder and a server until it is stopped or dropped.
+///
+/// Build it, `start` it, feed it frames, and read its events: whatever goes wrong later (an output
+/// that is lost, an encoder that fails) arrives there, and never as a panic.
+#[derive(Debug)]
+pub struct StreamManager {
+    config: Config,
+    pool_size: u32,
+    node: Option<Node>,
+    desk: Option<DeskThread>,
+}
+
+/// Something in the three parts that cannot work.
+#[derive(Debug)]
+pub struct Invalid(String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl StreamManager {
+    /// Checks the three parts against each other.
+    ///
+    /// # Errors
+    /// [`Invalid`] says which value to change.
+    pub fn new(
+        pipeline: Pipeline,
+        encoder: Encoder,
+        server: RtmpServer,
+    ) -> Result<Self, Invalid> {
+        let invalid = |text: &str| Err(Invalid(text.to_owned()));
+        if pipeline.size != encoder.size {
+            return invalid("the pipeline and the encoder must have the same size");
+        }
+        if pipeline.format != PixelFormat::I420 {
+            return invalid("this encoder takes I420 frames");
+        }
+        let Some(rate) = FrameRate::new(encoder.fps, 1) else {
+            return invalid("fps must be 1 to 240");
+        };
+        let url = Url::parse(&encoder.stream_url)
+            .map_err(|error| Invalid(format!("stream_url: {error}")))?;
+        let mut config = Config::empty();
+        config.rtmp.port = server.port;
+        config.rtmp.chunk_size = server.chunk_size.clamp(128, 0xff_ffff);
+        config.rtmp.gop_cache = server.gop_cache;
+        config.rtmp.ping = Micros::from_secs(server.ping.into());
+        config.rtmp.ping_timeout = Micros::from_secs(server.ping_timeout.into());
+        config.http.enabled = false;
+        let mut channel = config::ChannelConfig::handed_in(&encoder, rate);
+        channel.queue_frames = pipeline.queue_size.clamp(1, 120);
+        channel.stream = format!("{}/{}", url.app(), url.name().expose());
+        let ours = url.port() == server.port && is_loopback(url.host());
+        if !ours {
+            channel.outputs.push(config::OutputConfig::to("stream_url", url));
+        }
+        config.channels.push(channel);
+        Ok(Self { config, pool_size: pipeline.pool_size, node: None, desk: None })
+    }
+
+    /// Starts the three parts and gives the way in for frames.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start(&mut self) -> Result<Feed, StartError> {
+        let mut node = Node::start_with(&self.config, Setup::HandedIn(self.pool_size))?;
+        let Some(Entrance { pool, encoder, timeline }) = node.take_entrance() else {
+            unreachable!("a node that is handed frames has a way in for them");
+        };
+        if let Some(desk) = node.take_desk() {
+            self.desk = Some(start_desk(desk)?);
+        }
+        let clock = node.clock();
+        self.node = Some(node);
+        let gate = Gate::for_capacity(encoder.capacity());
+        Ok(Feed { pool, encoder, timeline, clock, next: 0, gate, dropped: 0 })
+    }
+
+    /// What has happened since the last call, oldest first. At most 1024 events wait; then older
+    /// ones make room for newer ones.
+    pub fn events(&self) -> impl Iterator<Item = NodeEvent> {
+        let events = self.node.as_ref().map(|node| Arc::clone(node.events()));
+        std::iter::from_fn(move || events.as_ref()?.pop())
+    }
+
+    /// Ends everything in order: the encoder hands over what it holds, destinations are
+    /// unpublished, viewers are told. Takes at most about two and a half seconds.
+    pub fn stop(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.stop();
+        }
+        self.desk = None;
+    }
+}
+
+impl Drop for StreamManager {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The control plane on a thread of its own; it ends when this is dropped.
+#[derive(Debug)]
+struct DeskThread {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Drop for DeskThread {
+    fn drop(&mut self) {
+        self.stop.take();
+    }
+}
+
+fn start_desk(desk: Desk) -> Result<DeskThread, StartError> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Thread)?;
+    Worker::spawn("control", Vec::new(), 0, move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = desk.run() => {}
+                _ = stopped => {}
+            }
+        });
+    })
+    .map_err(StartError::Thread)?;
+    Ok(DeskThread { stop: Some(stop) })
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The way in for frames: one program thread takes empty frames, draws, and pushes them.
+#[derive(Debug)]
+pub struct Feed {
+    pool: Pool,
+    encoder: Sender<RawFrame>,
+    timeline: Timeline,
+    clock: Clock,
+    next: u64,
+    gate: Gate,
+    dropped: u64,
+}
+
+impl Feed {
+    /// Sleeps until the next frame is due on the encoder's clock. A program with a clock of its own
+    /// needs not call this.
+    pub fn wait_for_tick(&self) {
+        let due = self.timeline.start + self.timeline.rate.due(self.next);
+        loop {
+            let now = self.clock.now();
+            if now >= due {
+                return;
+            }
+            std::thread::park_timeout(Duration::from(due - now));
+        }
+    }
+
+    /// An empty frame to draw into, or `None` while all are in use.
+    #[must_use]
+    pub fn take(&mut self) -> Option<Frame> {
+        let frame = self.pool.take();
+        if frame.is_none() {
+            self.skip();
+        }
+        frame
+    }
+
+    /// Hands a frame to the encoder as the picture of now. It is dropped, and counted, if the
+    /// encoder is behind by three quarters of the queue.
+    pub fn push(&mut self, frame: Frame) {
+        let elapsed = self.clock.now().since(self.timeline.start);
+        let tick = self.next.max(self.timeline.rate.tick_at(elapsed));
+        self.next = tick + 1;
+        let admitted = self.gate.admits(self.encoder.len());
+        if !admitted || self.encoder.push(RawFrame { frame: frame.freeze(), tick }).is_err() {
+            self.dropped += 1;
+        }
+    }
+
+    /// Frames that were dropped since the start.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn skip(&mut self) {
+        self.dropped += 1;
+        self.next += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts() -> (Pipeline, Encoder, RtmpServer) {
+        let size = Size::new(320, 180).unwrap();
+        (
+            Pipeline { queue_size: 8, pool_size: 12, format: PixelFormat::I420, size },
+            Encoder {
+                size,
+                fps: 30,
+                bitrate_bps: 500_000,
+                codec: VideoCodec::H264,
+                preset: "ultrafast".to_owned(),
+                stream_url: "rtmp://127.0.0.1:1935/live/embed".to_owned(),
+            },
+            RtmpServer { port: 1935, chunk_size: 60_000, gop_cache: true, ping: 30, ping_timeout: 60 },
+        )
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_say_what_to_change() {
+        let (pipeline, encoder, server) = parts();
+        let wrong = |change: fn(&mut Pipeline, &mut Encoder)| {
+            let (mut pipeline, mut encoder) = (pipeline, encoder.clone());
+            change(&mut pipeline, &mut encoder);
+            StreamManager::new(pipeline, encoder, server).unwrap_err().to_string()
+        };
+        assert!(wrong(|p, _| p.size = Size::new(640, 360).unwrap()).contains("same size"));
+        assert!(wrong(|_, e| e.fps = 0).contains("fps"));
+        assert!(wrong(|_, e| e.stream_url = "http://x".to_owned()).contains("stream_url"));
+        assert!(StreamManager::new(pipeline, encoder, server).is_ok());
+    }
+
+    #[test]
+    fn a_stream_url_elsewhere_is_pushed_to_and_our_own_is_not() {
+        let (pipeline, mut encoder, server) = parts();
+        let ours = StreamManager::new(pipeline, encoder.clone(), server).unwrap();
+        assert!(ours.config.channels[0].outputs.is_empty());
+        encoder.stream_url = "rtmp://192.0.2.1/live/embed".to_owned();
+        let theirs = StreamManager::new(pipeline, encoder, server).unwrap();
+        assert_eq!(theirs.config.channels[0].outputs.len(), 1);
+        assert_eq!(theirs.config.channels[0].stream, "live/embed");
+    }
+}

@@ -1,0 +1,359 @@
+//! Starts every stage in order and ends them in the reverse one.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam::queue::ArrayQueue;
+
+use super::channels::{self, Built, Entrance, Frames, Shop};
+use super::desk::{Desk, EVENTS_MAX, Events, Line};
+use super::listen::{ListenError, listen};
+use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX, ToShard};
+use crate::config::{Config, OutputConfig};
+use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
+use crate::frame::{PacketPool, PacketPoolSpec};
+use crate::pipeline::{
+    self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, ShardParts, ShardSpec, TapEvent,
+};
+use crate::ring::{Bell, Sender, channel};
+use crate::runtime::{
+    Clock, CorePlan, Executor, Failure, Pinned, PlanError, Worker, allowed_cpus, preflight,
+};
+use crate::scene;
+use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
+
+/// How long encoders may take to hand over what they still hold.
+const DRAIN_LIMIT: Duration = Duration::from_millis(1_200);
+
+/// Why a node could not start. Everything that was already started has been ended again.
+#[derive(Debug)]
+pub enum StartError {
+    /// The machine lacks something: exit code 78.
+    Machine(Failure),
+    /// The configuration asks for what is not there: exit code 2.
+    Cores(PlanError),
+    /// A scene of the channel of this name cannot be shown: exit code 2.
+    Scene(String, scene::Error),
+    /// A file or stream of the channel of this name cannot be decoded: exit code 2.
+    Source(String, crate::decode::Error),
+    /// An encoder of the channel of this name cannot be opened: exit code 2.
+    Encoder(String, crate::encode::Error),
+    /// The RTMP port cannot be had.
+    Listen(ListenError),
+    /// The data directory cannot be used.
+    Store(StoreError),
+    /// The memory cannot be had.
+    Memory(crate::frame::Error),
+    /// The system has no thread for us.
+    Thread(std::io::Error),
+}
+
+impl StartError {
+    /// The process's exit code.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Machine(_) => 78,
+            Self::Cores(_) | Self::Scene(..) | Self::Source(..) | Self::Encoder(..) => 2,
+            Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Machine(error) => write!(f, "{error}"),
+            Self::Cores(error) => write!(f, "{error}"),
+            Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
+            Self::Source(channel, error) => write!(f, "channel {channel}: {error}"),
+            Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
+            Self::Listen(error) => write!(f, "{error}"),
+            Self::Store(error) => write!(f, "{error}"),
+            Self::Memory(error) => write!(f, "{error}"),
+            Self::Thread(error) => {
+                write!(f, "cannot start a thread: {error}; raise `ulimit -u` or free memory")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// What a program that embeds the node says beyond the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setup {
+    /// Every channel shows its scene.
+    Composed,
+    /// The one channel shows the frames that the program hands in; its pool has this many slots.
+    HandedIn(u32),
+}
+
+/// A running node.
+pub struct Node {
+    clock: Clock,
+    registry: Arc<Registry>,
+    events: Events,
+    switches: Vec<Arc<ChannelSwitch>>,
+    workers: Vec<Worker<()>>,
+    compose: Option<Executor>,
+    shards: Vec<Executor>,
+    stop: Vec<StopLine>,
+    desk: Option<Desk>,
+    development_key: Option<DevelopmentKey>,
+    entrance: Option<Entrance>,
+    rtmp: SocketAddr,
+}
+
+/// Tells a shard to stop, beside the desk that owns its command ring.
+type StopLine = (Arc<AtomicBool>, Arc<Bell>);
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node on {}", self.rtmp)
+    }
+}
+
+impl Node {
+    /// Starts everything that `config` describes.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_with(config, Setup::Composed)
+    }
+
+    pub(super) fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
+        preflight().map_err(StartError::Machine)?;
+        let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
+        let clock = Clock::start();
+        let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
+            .map_err(StartError::Listen)?;
+        let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
+        let (store, development_key) = open_store(config, clock)?;
+        let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
+        let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
+        let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
+
+        let shop = Shop {
+            clock,
+            packets: packets.clone(),
+            chunk_size: config.rtmp.chunk_size,
+            encode_cpus: plan.encode.clone(),
+            home: Arc::clone(&bells[0]),
+            events: Arc::clone(&events),
+        };
+        let mut stage = Stage::default();
+        for channel in &config.channels {
+            stage.add(&shop, channel, setup)?;
+        }
+        let mut node = Self {
+            clock,
+            registry: Arc::new(stage.registry(&plan)),
+            events,
+            switches: stage.switches,
+            workers: stage.workers,
+            compose: None,
+            shards: Vec::new(),
+            stop: Vec::new(),
+            desk: None,
+            development_key,
+            entrance: stage.entrance,
+            rtmp,
+        };
+        let report_bell = Bell::new();
+        let mut lines = Vec::new();
+        let home = (stage.feeds, stage.taps, stage.outputs);
+        let mut home = Some(home);
+        for ((number, listener), mesh) in listeners.into_iter().enumerate().zip(Mesh::full(&bells)) {
+            let bell = Arc::clone(&bells[number]);
+            let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
+            let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&report_bell));
+            lines.push(Line { commands: to_shard, reports: from_shard });
+            let stopping = Arc::new(AtomicBool::new(false));
+            node.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
+            let (feeds, taps, outputs) = home.take().unwrap_or_default();
+            let parts = ShardParts {
+                spec: shard_spec(config, number),
+                listener,
+                bell,
+                stopping,
+                commands,
+                reports,
+                mesh,
+                feeds,
+                taps,
+                outputs,
+                packets: packets.clone(),
+                stats: Arc::clone(&node.registry.shards[number]),
+                clock,
+                seed: clock.unix_millis().rotate_left(17) ^ number as u64,
+            };
+            let name = format!("shard-{number}");
+            let place = Pinned::Cpu(plan.net[number]);
+            let executor = Executor::spawn(&name, place, move || pipeline::shard(parts));
+            node.shards.push(executor.map_err(StartError::Thread)?);
+        }
+        let channels = stage.channels;
+        let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
+            pipeline::compose_all(channels).await;
+        });
+        node.compose = Some(compose.map_err(StartError::Thread)?);
+        node.desk = Some(Desk { lines, bell: report_bell, store, events: Arc::clone(&node.events), clock });
+        Ok(node)
+    }
+
+    /// The node's clock.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The node's figures.
+    #[must_use]
+    pub const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Where it listens for RTMP.
+    #[must_use]
+    pub const fn rtmp(&self) -> SocketAddr {
+        self.rtmp
+    }
+
+    /// The key made for today, if publishing needs one.
+    #[must_use]
+    pub const fn development_key(&self) -> Option<&DevelopmentKey> {
+        self.development_key.as_ref()
+    }
+
+    pub(super) const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The control plane's side of the shards, to be run by the caller's runtime; once.
+    pub(super) const fn take_desk(&mut self) -> Option<Desk> {
+        self.desk.take()
+    }
+
+    pub(super) const fn take_entrance(&mut self) -> Option<Entrance> {
+        self.entrance.take()
+    }
+
+    pub(super) fn stop_channels(&self) {
+        for switch in &self.switches {
+            switch.stop();
+        }
+    }
+
+    /// Ends the node: channels first, then encoders hand over what they hold, then the shards say
+    /// goodbye to their peers. Takes at most about two and a half seconds.
+    pub fn stop(mut self) {
+        self.stop_channels();
+        if let Some(compose) = self.compose.take()
+            && let Err(error) = compose.join()
+        {
+            tracing::error!("the compose core ended badly: {error}");
+        }
+        let deadline = self.clock.now() + DRAIN_LIMIT.into();
+        while self.workers.iter().any(|worker| !worker.is_finished())
+            && self.clock.now() < deadline
+        {
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        for (stopping, bell) in &self.stop {
+            stopping.store(true, Ordering::Release);
+            bell.ring();
+        }
+        for shard in self.shards.drain(..) {
+            if let Err(error) = shard.join() {
+                tracing::error!("a shard ended badly: {error}");
+            }
+        }
+    }
+}
+
+/// The channels while they are being built.
+#[derive(Default)]
+struct Stage {
+    channels: Vec<Channel>,
+    feeds: Vec<ChannelFeed>,
+    taps: Vec<(Arc<str>, Sender<TapEvent>)>,
+    outputs: Vec<OutputSpec>,
+    workers: Vec<Worker<()>>,
+    switches: Vec<Arc<ChannelSwitch>>,
+    entrance: Option<Entrance>,
+    channel_entries: Vec<ChannelEntry>,
+    output_entries: Vec<OutputEntry>,
+}
+
+impl Stage {
+    fn add(
+        &mut self,
+        shop: &Shop,
+        config: &crate::config::ChannelConfig,
+        setup: Setup,
+    ) -> Result<(), StartError> {
+        let stats = Arc::new(ChannelStats::default());
+        let frames = match setup {
+            Setup::Composed => Frames::Composed,
+            Setup::HandedIn(slots) => Frames::HandedIn(slots),
+        };
+        let built = channels::build(shop, config, frames, &stats)?;
+        let Built { channel, feed, taps, workers, entrance } = built;
+        self.switches.push(Arc::clone(&channel.switch));
+        self.channels.push(channel);
+        self.feeds.push(feed);
+        self.taps.extend(taps);
+        self.workers.extend(workers);
+        self.entrance = entrance.or(self.entrance.take());
+        for output in config.outputs.iter().filter(|output| output.enabled) {
+            self.add_output(config, output);
+        }
+        let (name, stream) = (config.name.clone(), config.stream.clone());
+        self.channel_entries.push(ChannelEntry { name, stream, stats });
+        Ok(())
+    }
+
+    fn add_output(&mut self, channel: &crate::config::ChannelConfig, output: &OutputConfig) {
+        let stats = Arc::new(OutputStats::default());
+        let shown = output.url.to_string();
+        let entry = OutputEntry::new(&channel.name, &output.name, &shown, Arc::clone(&stats));
+        self.output_entries.push(entry);
+        self.outputs.push(OutputSpec {
+            name: Arc::from(output.name.as_str()),
+            stream: Arc::from(channel.stream.as_str()),
+            url: output.url.clone(),
+            stats,
+        });
+    }
+
+    fn registry(&mut self, plan: &CorePlan) -> Registry {
+        Registry::new(
+            plan.net.iter().map(|_| Arc::new(ShardStats::default())).collect(),
+            std::mem::take(&mut self.channel_entries),
+            std::mem::take(&mut self.output_entries),
+        )
+    }
+}
+
+fn shard_spec(config: &Config, number: usize) -> ShardSpec {
+    let rtmp = &config.rtmp;
+    ShardSpec {
+        number,
+        chunk_size: rtmp.chunk_size,
+        ping: rtmp.ping,
+        ping_timeout: rtmp.ping_timeout,
+        handshake_timeout: rtmp.handshake_timeout,
+        gop_cache: rtmp.gop_cache,
+        log: config.delivery.log_limits(),
+        drop: config.delivery.drop_policy(),
+        publish: rtmp.publish,
+        connections_max: rtmp.connections_max,
+        grace: rtmp.grace,
+    }
+}

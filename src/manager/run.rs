@@ -1,0 +1,178 @@
+//! The node as a program: starts it, shows what runs where, answers HTTP, and ends it on a signal.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::node::Node;
+use crate::config::Config;
+use crate::control::{banner, http, status};
+use crate::stats::{Meter, Snapshot};
+
+/// Time between two looks at the figures.
+const METER_EVERY: Duration = Duration::from_secs(1);
+
+/// A status line is shown every so many looks.
+const STATUS_EVERY: u32 = 3;
+
+/// Columns of a terminal that does not say.
+const COLUMNS: usize = 100;
+
+/// Exit code after a second signal, by the shells' convention for SIGINT.
+const EXIT_KILLED: i32 = 130;
+
+/// Runs a node until SIGINT or SIGTERM. The exit code is 0 after an orderly end.
+#[must_use]
+pub fn run(config: &Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &format!("cannot start the control plane: {error}")),
+    };
+    runtime.block_on(async {
+        let listener = if config.http.enabled {
+            match http::bind(SocketAddr::new(config.http.bind, config.http.port)).await {
+                Ok(listener) => Some(listener),
+                Err(error) => return fail(1, &error.to_string()),
+            }
+        } else {
+            None
+        };
+        match Node::start(config) {
+            Ok(node) => serve(config, node, listener).await,
+            Err(error) => fail(error.exit_code(), &error.to_string()),
+        }
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
+fn fail(code: u8, text: &str) -> ExitCode {
+    eprintln!("error: {text}");
+    ExitCode::from(code)
+}
+
+async fn serve(
+    config: &Config,
+    mut node: Node,
+    listener: Option<tokio::net::TcpListener>,
+) -> ExitCode {
+    let local = tokio::task::LocalSet::new();
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return fail(1, "cannot listen for signals");
+    };
+    let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    show_banner(config, &node, http_address);
+    if let Some(desk) = node.take_desk() {
+        local.spawn_local(desk.run());
+    }
+    let names = config.channels.iter().map(|channel| channel.name.as_str());
+    let readiness = Arc::new(http::Readiness::new(names));
+    readiness.set_listening();
+    let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
+    if let Some(listener) = listener {
+        let state = http::HttpState {
+            registry: Arc::clone(node.registry()),
+            readiness: Arc::clone(&readiness),
+            info: http::NodeInfo {
+                name: config.node.name.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                rtmp: node.rtmp(),
+            },
+        };
+        local.spawn_local(http::serve(listener, state, async {
+            // A dropped sender means the same as a sent word: the node stops.
+            drop(http_stopped.await);
+        }));
+    }
+    let mut meter = Meter::new(Arc::clone(node.registry()));
+    let clock = node.clock();
+    let ready = Arc::clone(&readiness);
+    local.spawn_local(async move {
+        let mut every = tokio::time::interval(METER_EVERY);
+        for look in 0_u32.. {
+            every.tick().await;
+            let snapshot = meter.tick(clock.now());
+            ready.update(&snapshot);
+            if look > 0 && look % STATUS_EVERY == 0 {
+                show_status(&snapshot);
+            }
+        }
+    });
+    local
+        .run_until(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    readiness.set_stopping();
+    drop(stop_http);
+    tracing::info!("stopping; a second signal ends at once");
+    let ended = tokio::task::spawn_blocking(move || node.stop());
+    local
+        .run_until(async {
+            tokio::select! {
+                _ = ended => ExitCode::SUCCESS,
+                _ = terminate.recv() => std::process::exit(EXIT_KILLED),
+                _ = interrupt.recv() => std::process::exit(EXIT_KILLED),
+            }
+        })
+        .await
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the terminal shows")]
+fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
+    let channels: Vec<_> = config
+        .channels
+        .iter()
+        .map(|channel| (channel.name.clone(), channel.stream.clone()))
+        .collect();
+    let key = node.development_key();
+    let style = match std::io::stdout().is_terminal() {
+        true => banner::Style::Terminal,
+        false => banner::Style::Plain,
+    };
+    let shown = key.map(|key| (key.stream.clone(), key.key.reveal()));
+    let text = banner::text(
+        &banner::Banner {
+            node: &config.node.name,
+            version: env!("CARGO_PKG_VERSION"),
+            rtmp: node.rtmp(),
+            channels: &channels,
+            development: shown
+                .as_ref()
+                .map(|(stream, key)| banner::DevelopmentKey { stream, key }),
+            http,
+        },
+        style,
+    );
+    print!("{text}");
+    flush();
+}
+
+/// One line about the figures: in place on a terminal, a line of its own elsewhere.
+#[expect(clippy::print_stdout, reason = "this is what the terminal shows")]
+fn show_status(snapshot: &Snapshot) {
+    let line = status::line(snapshot);
+    if std::io::stdout().is_terminal() {
+        print!("{}", status::in_place(&line, columns()));
+    } else {
+        println!("{line}");
+    }
+    flush();
+}
+
+/// A closed terminal is no reason to end a node.
+fn flush() {
+    drop(std::io::stdout().flush());
+}
+
+fn columns() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).unwrap_or(COLUMNS)
+}

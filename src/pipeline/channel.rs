@@ -1,0 +1,191 @@
+//! The compose stage: on each tick of an absolute clock draws a frame, mixes the sound up to the
+//! same instant, and hands both to the encoders. It waits for nothing but its clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use glommio::timer::Timer;
+
+use crate::command::ChannelSwitch;
+use crate::frame::{FrozenFrame, Pool, SoundBlock};
+use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
+use crate::ring::{Gate, Sender};
+use crate::runtime::{Clock, Pacer, Slot};
+use crate::scene::{Composed, Composer, Tick};
+use crate::sound::{AudioFramer, Mixer};
+use crate::stats::{ChannelStats, DropReason};
+
+/// A frame on its way to the encoder.
+#[derive(Debug)]
+pub struct RawFrame {
+    /// The picture.
+    pub frame: FrozenFrame,
+    /// Its number on the channel's grid.
+    pub tick: u64,
+}
+
+/// Sound on its way to the encoder.
+#[derive(Debug)]
+pub struct RawSound {
+    /// 1024 samples per channel.
+    pub block: SoundBlock,
+    /// Number of the first sample since the channel's start.
+    pub first_sample: u64,
+}
+
+/// Blocks of sound that may wait for the audio encoder: over a second.
+pub const SOUND_QUEUE_BLOCKS: usize = 64;
+
+/// Samples per channel mixed in one call.
+const MIX_SAMPLES_MAX: usize = 2_048;
+
+/// Frames beyond the queue that a pool holds: one being drawn, the last one drawn (submitted again
+/// when nothing changes), one inside the encoder's `send_frame`, and one passing between them.
+pub const POOL_EXTRA_FRAMES: u32 = 4;
+
+/// The picture half of a channel.
+pub struct Picture {
+    /// Draws the scene.
+    pub composer: Composer,
+    /// Where it draws.
+    pub pool: Pool,
+    /// To the video encoder.
+    pub encoder: Sender<RawFrame>,
+}
+
+/// The sound half of a channel.
+pub struct Sound {
+    /// Mixes the inputs.
+    pub mixer: Mixer,
+    /// To the audio encoder.
+    pub encoder: Sender<RawSound>,
+}
+
+/// One programme on the compose core.
+pub struct Channel {
+    /// The grid and when it starts.
+    pub pacer: Pacer,
+    /// The grid's rate and start, for the sound.
+    pub timeline: Timeline,
+    /// `None` if another program hands in the frames.
+    pub picture: Option<Picture>,
+    /// `None` if the programme has no sound.
+    pub sound: Option<Sound>,
+    /// Stop flag and requests.
+    pub switch: Arc<ChannelSwitch>,
+    /// Figures.
+    pub stats: Arc<ChannelStats>,
+    /// The node's clock.
+    pub clock: Clock,
+}
+
+/// The grid of a channel: its rate and when it starts on the node's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeline {
+    /// Ticks per second.
+    pub rate: crate::media::FrameRate,
+    /// When tick 0 is due.
+    pub start: Micros,
+}
+
+impl Timeline {
+    /// When sample `n` is due.
+    fn sample_at(&self, n: u64) -> Micros {
+        self.start + Micros(n * 1_000_000 / u64::from(SAMPLE_RATE))
+    }
+}
+
+/// Runs all channels of the compose core until their switches say stop.
+pub async fn compose_all(channels: Vec<Channel>) {
+    let tasks: Vec<_> = channels.into_iter().map(|one| glommio::spawn_local(compose(one))).collect();
+    for task in tasks {
+        task.await;
+    }
+}
+
+/// Runs the channel until its switch says stop. Dropping its rings is what ends the encoders.
+async fn compose(mut channel: Channel) {
+    let mut picture = channel.picture.take().map(|picture| {
+        let gate = Gate::for_capacity(picture.encoder.capacity());
+        (picture, gate)
+    });
+    let mut sound = channel.sound.take().map(SoundStage::new);
+    while !channel.switch.is_stopped() {
+        match channel.pacer.slot(channel.clock.now()) {
+            Slot::Wait(due) => {
+                Timer::new(Duration::from(due - channel.clock.now())).await;
+            }
+            Slot::Run { tick, missed } => {
+                channel.stats.dropped(DropReason::Late, missed);
+                if let Some((picture, gate)) = &mut picture {
+                    draw(&channel, picture, gate, tick);
+                }
+                if let Some(sound) = &mut sound {
+                    let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
+                    sound.mix_until(&channel, until);
+                }
+                glommio::yield_if_needed().await;
+            }
+        }
+    }
+}
+
+fn draw(channel: &Channel, picture: &mut Picture, gate: &mut Gate, tick: u64) {
+    channel.stats.queue_length(picture.encoder.len());
+    if !gate.admits(picture.encoder.len()) {
+        channel.stats.dropped(DropReason::QueueFull, 1);
+        return;
+    }
+    let at = channel.pacer.due(tick);
+    let programme = at - channel.timeline.start;
+    let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
+    let frame = match picture.composer.compose(now, &picture.pool) {
+        Composed::Fresh(frame) | Composed::Same(frame) => frame,
+        Composed::NoFrame => {
+            channel.stats.dropped(DropReason::PoolEmpty, 1);
+            return;
+        }
+    };
+    match picture.encoder.push(RawFrame { frame, tick }) {
+        Ok(()) => channel.stats.composed(),
+        Err(_full) => channel.stats.dropped(DropReason::QueueFull, 1),
+    }
+}
+
+struct SoundStage {
+    sound: Sound,
+    framer: AudioFramer,
+    mixed: u64,
+    buffer: Box<[f32; MIX_SAMPLES_MAX * CHANNELS]>,
+}
+
+impl SoundStage {
+    fn new(sound: Sound) -> Self {
+        let buffer = Box::new([0.0; MIX_SAMPLES_MAX * CHANNELS]);
+        Self { sound, framer: AudioFramer::new(), mixed: 0, buffer }
+    }
+
+    /// Mixes up to sample `until` and hands on every full block.
+    fn mix_until(&mut self, channel: &Channel, until: u64) {
+        while self.mixed < until {
+            let samples = usize::try_from(until - self.mixed).unwrap_or(usize::MAX);
+            let samples = samples.min(MIX_SAMPLES_MAX);
+            let out = &mut self.buffer[..samples * CHANNELS];
+            let at = channel.timeline.sample_at(self.mixed);
+            self.sound.mixer.mix(self.mixed, at, out);
+            self.mixed += samples as u64;
+            let encoder = &mut self.sound.encoder;
+            self.framer.push(out, |first_sample, data| {
+                let mut block = SoundBlock {
+                    at: channel.timeline.sample_at(first_sample),
+                    samples: data.len() / CHANNELS,
+                    data: [0.0; crate::frame::BLOCK_SAMPLES * CHANNELS],
+                };
+                block.data[..data.len()].copy_from_slice(data);
+                if encoder.push(RawSound { block, first_sample }).is_err() {
+                    channel.stats.sound_dropped();
+                }
+            });
+        }
+    }
+}

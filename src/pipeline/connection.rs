@@ -1,0 +1,461 @@
+//! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
+//! and waits for room when the pump finds its socket full.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_lite::AsyncRead;
+use glommio::net::TcpStream;
+
+use super::hub::{Hub, Source};
+use super::reader::Reader;
+use super::shard::{BLOCKED_MAX, PublishPolicy, Shard};
+use super::wire::{Socket, flush};
+use crate::event::{ClientId, LifeCycle, Stage};
+use crate::frame::PacketBuf;
+use crate::keys::{Decision, KeyHash, Lookup};
+use crate::media::{Kind, Micros};
+use crate::rtmp::flv;
+use crate::rtmp::{PlayRefusal, PublishRefusal, Query, Server, ServerEvent, ServerSpec, StreamName};
+use crate::stats::Attempt;
+use crate::stream::{Flags, Message};
+
+/// How long a peer that is told goodbye may take to read it.
+const LINGER: Micros = Micros::from_millis(500);
+
+/// What others tell a connection; it reads this when it is woken.
+#[derive(Debug)]
+pub(super) enum Mail {
+    /// The answer about its key.
+    Key(Decision),
+    /// The stream it plays has ended.
+    StreamEnded,
+    /// The node stops.
+    Stop,
+}
+
+/// What the peer is to the node.
+enum Role {
+    /// Shaking hands, connecting, or idle between streams.
+    Pending,
+    /// Waits for the answer about its key.
+    AwaitsKey,
+    Publisher(Rc<Hub>),
+    Player(Rc<Hub>),
+}
+
+/// One peer.
+pub(super) struct Connection {
+    number: u32,
+    peer: SocketAddr,
+    session: RefCell<Server>,
+    reader: Rc<Reader>,
+    role: RefCell<Role>,
+    life: RefCell<LifeCycle>,
+    mailbox: RefCell<VecDeque<Mail>>,
+    /// Set once the connection is to end: why, and when at the latest.
+    closing: RefCell<Option<(String, Micros)>>,
+    bytes_in: Cell<u64>,
+}
+
+/// Socket options for live media: nothing waits in the kernel that could wait, and be dropped, in
+/// our log.
+pub(super) fn tune(fd: RawFd) -> io::Result<()> {
+    // SAFETY: the descriptor belongs to the caller's socket and stays open during the call.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    let socket = socket2::SockRef::from(&fd);
+    socket.set_cloexec(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES)?;
+    socket.set_tcp_user_timeout(Some(BLOCKED_MAX.into()))
+}
+
+/// Unsent bytes in the kernel above which a socket counts as full: 170 ms at 6 Mb/s.
+const NOTSENT_LOWAT_BYTES: u32 = 128 << 10;
+
+/// Runs the connection to its end and says why it ended.
+pub(super) async fn run(
+    shard: Rc<Shard>,
+    connection: Rc<Connection>,
+    mut socket: TcpStream,
+) -> String {
+    loop {
+        match poll_fn(|cx| connection.turn(&shard, &mut socket, cx)).await {
+            Ok(()) => glommio::yield_if_needed().await,
+            Err(reason) => return reason,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(shard: &Shard, number: u32, fd: RawFd, peer: SocketAddr) -> Rc<Self> {
+        let spec = ServerSpec {
+            chunk_size: shard.spec.chunk_size,
+            ping: shard.spec.ping,
+            ping_timeout: shard.spec.ping_timeout,
+            handshake_timeout: shard.spec.handshake_timeout,
+            ..ServerSpec::default()
+        };
+        let now = shard.clock.now();
+        let id = ClientId::from_random(shard.random());
+        Rc::new(Self {
+            number,
+            peer,
+            session: RefCell::new(Server::new(spec, now, shard.random())),
+            reader: Rc::new(Reader::new(fd)),
+            role: RefCell::new(Role::Pending),
+            life: RefCell::new(LifeCycle::new(id, now)),
+            mailbox: RefCell::default(),
+            closing: RefCell::default(),
+            bytes_in: Cell::new(0),
+        })
+    }
+
+    /// Leaves a message for the connection and wakes it.
+    pub(super) fn mail(&self, mail: Mail) {
+        self.mailbox.borrow_mut().push_back(mail);
+        self.reader.wake();
+    }
+
+    /// Whether it plays `hub`.
+    pub(super) fn plays(&self, hub: &Rc<Hub>) -> bool {
+        matches!(&*self.role.borrow(), Role::Player(mine) if Rc::ptr_eq(mine, hub))
+    }
+
+    /// One turn: mail, room to write, bytes to read. `Ready(Ok)` asks for another turn after others
+    /// had theirs.
+    fn turn(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        socket: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), String>> {
+        self.reader.set_waker(cx.waker());
+        if let Some(error) = self.reader.take_failure() {
+            return Poll::Ready(Err(broken(shard, &error)));
+        }
+        while let Some(mail) = { self.mailbox.borrow_mut().pop_front() } {
+            self.read_mail(shard, mail);
+        }
+        if let Err(error) = self.write(shard, socket, cx) {
+            return Poll::Ready(Err(broken(shard, &error)));
+        }
+        if let Some(reason) = self.finished(shard) {
+            return Poll::Ready(Err(reason));
+        }
+        let mut scratch = shard.scratch.borrow_mut();
+        match Pin::new(socket).poll_read(cx, &mut scratch) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => Poll::Ready(Err("the peer closed".to_owned())),
+            Poll::Ready(Ok(count)) => {
+                self.bytes_in.set(self.bytes_in.get() + count as u64);
+                shard.stats.bytes_in(count as u64);
+                Poll::Ready(self.digest(shard, &scratch[..count]))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(broken(shard, &error))),
+        }
+    }
+
+    /// Sends what waits; if the socket is full, arranges to be woken when it is not.
+    fn write(&self, shard: &Shard, socket: &mut TcpStream, cx: &mut Context<'_>) -> io::Result<()> {
+        let role = self.role.borrow();
+        let log = match &*role {
+            Role::Player(hub) => Some(hub.log.borrow()),
+            Role::Pending | Role::AwaitsKey | Role::Publisher(_) => None,
+        };
+        let mut socket = Socket { stream: socket, cx };
+        let now = shard.clock.now();
+        let sent = flush(&self.reader, log.as_deref(), &shard.spec.drop, &mut socket, now)?;
+        shard.stats.bytes_out(sent);
+        Ok(())
+    }
+
+    /// The reason, once a closing connection has nothing left to say or no time left.
+    fn finished(&self, shard: &Shard) -> Option<String> {
+        let closing = self.closing.borrow();
+        let (reason, deadline) = closing.as_ref()?;
+        let over = self.reader.is_flushed() || shard.clock.now() >= *deadline;
+        over.then(|| reason.clone())
+    }
+
+    /// Deadlines: the session's own, a peer that takes nothing, and the end of a goodbye.
+    pub(super) fn sweep(&self, shard: &Shard, now: Micros) {
+        if let Err(error) = self.session.borrow_mut().tick(now) {
+            shard.stats.error_timeout();
+            self.close(shard, &error.to_string());
+        }
+        if self.reader.blocked_for(now) >= BLOCKED_MAX {
+            shard.stats.error_timeout();
+            self.close_now(now, "the peer has not read for 10 s");
+        }
+        let overdue = self.closing.borrow().as_ref().is_some_and(|(_, deadline)| now >= *deadline);
+        let session_speaks = !self.session.borrow().output().is_empty();
+        if overdue || session_speaks {
+            self.pass_on();
+            self.reader.wake();
+        }
+    }
+
+    fn digest(self: &Rc<Self>, shard: &Rc<Shard>, bytes: &[u8]) -> Result<(), String> {
+        let now = shard.clock.now();
+        let fed = self.session.borrow_mut().feed(bytes, now, &shard.packets);
+        while let Some(event) = { self.session.borrow_mut().poll_event() } {
+            self.on_event(shard, event);
+        }
+        self.pass_on();
+        fed.map_err(|error| {
+            shard.stats.error_protocol();
+            error.to_string()
+        })
+    }
+
+    /// Moves what the session wants to say to the reader, which sends it between messages.
+    fn pass_on(&self) {
+        let mut session = self.session.borrow_mut();
+        let output = session.output();
+        if output.is_empty() {
+            return;
+        }
+        let count = output.len();
+        if let Err(error) = self.reader.queue(output) {
+            *self.closing.borrow_mut() = Some((error.to_string(), Micros(0)));
+        }
+        session.consume_output(count);
+    }
+
+    fn on_event(self: &Rc<Self>, shard: &Rc<Shard>, event: ServerEvent) {
+        match event {
+            ServerEvent::Connect(connect) => {
+                tracing::debug!("connection {}: connect from {}", self.number, connect.flash_ver);
+                self.begin(shard, Stage::Connect, &connect.app);
+                self.session.borrow_mut().accept_connect();
+                self.begun(shard, Stage::Connect);
+            }
+            ServerEvent::Publish { app, name, query } => {
+                self.on_publish(shard, &app, &name, &query);
+            }
+            ServerEvent::Play { app, name, .. } => self.on_play(shard, &app, &name),
+            ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
+            ServerEvent::PublishEnd | ServerEvent::PlayEnd => self.leave_stream(shard, "ended"),
+            ServerEvent::Refused(reason) => self.close(shard, reason),
+            ServerEvent::PeerClosed => self.close(shard, "the peer closed"),
+        }
+    }
+}
+
+fn broken(shard: &Shard, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the peer reset".to_owned(),
+        _ => {
+            shard.stats.error_io();
+            format!("socket: {error}")
+        }
+    }
+}
+
+impl Connection {
+    fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
+        match mail {
+            Mail::Key(decision) => self.on_decision(shard, &decision),
+            Mail::StreamEnded => self.end_for(shard, "the stream ended"),
+            Mail::Stop => self.end_for(shard, "the node stops"),
+        }
+    }
+
+    /// Tells the peer that it is over, and closes once it has been told.
+    fn end_for(&self, shard: &Rc<Shard>, reason: &str) {
+        match &*self.role.borrow() {
+            Role::Player(_) => self.session.borrow_mut().end_play(),
+            Role::Publisher(_) => {
+                self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
+            }
+            Role::Pending | Role::AwaitsKey => {}
+        }
+        self.leave_stream(shard, reason);
+        self.pass_on();
+        self.close(shard, reason);
+    }
+
+    /// Ends the connection as soon as what waits has been sent.
+    fn close(&self, shard: &Shard, reason: &str) {
+        let deadline = shard.clock.now() + LINGER;
+        let mut closing = self.closing.borrow_mut();
+        if closing.is_none() {
+            *closing = Some((reason.to_owned(), deadline));
+        }
+        self.reader.wake();
+    }
+
+    /// Ends the connection without waiting.
+    fn close_now(&self, now: Micros, reason: &str) {
+        *self.closing.borrow_mut() = Some((reason.to_owned(), now));
+    }
+
+    fn on_publish(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        app: &str,
+        name: &StreamName,
+        query: &Query,
+    ) {
+        if shard.spec.publish == PublishPolicy::Open {
+            self.begin(shard, Stage::Publish, &format!("{app}/{}", name.expose()));
+            self.start_publishing(shard, &format!("{app}/{}", name.expose()));
+            return;
+        }
+        // The path may be the key itself: until a key is known to be good, only the application
+        // goes into events.
+        self.begin(shard, Stage::Publish, app);
+        let key = query.get("key").unwrap_or_else(|| name.expose().to_owned());
+        let hash = KeyHash::of(&key);
+        *self.role.borrow_mut() = Role::AwaitsKey;
+        let found = shard.keys.borrow_mut().lookup(&hash, shard.clock.now());
+        match found {
+            Lookup::Hit(decision) => self.on_decision(shard, &decision),
+            Lookup::Miss { first } => shard.ask_key(hash, self.peer, self.number, first),
+        }
+    }
+
+    /// The answer about the key: the public name it publishes under, or a refusal.
+    fn on_decision(self: &Rc<Self>, shard: &Rc<Shard>, decision: &Decision) {
+        if !matches!(*self.role.borrow(), Role::AwaitsKey) {
+            return; // it has changed its mind
+        }
+        *self.role.borrow_mut() = Role::Pending;
+        match decision {
+            Decision::Allow { stream, .. } => self.start_publishing(shard, stream),
+            Decision::Deny(reason) => {
+                shard.stats.publish_attempt(Attempt::Denied);
+                self.refuse_publish(shard, PublishRefusal::Denied, &reason.to_string());
+            }
+        }
+        self.pass_on();
+    }
+
+    fn start_publishing(self: &Rc<Self>, shard: &Rc<Shard>, name: &str) {
+        if shard.is_taken(name) {
+            shard.stats.publish_attempt(Attempt::BadName);
+            let text = "somebody publishes under this name already";
+            return self.refuse_publish(shard, PublishRefusal::BadName, text);
+        }
+        if !self.session.borrow_mut().accept_publish() {
+            return;
+        }
+        shard.stats.publish_attempt(Attempt::Ok);
+        let hub = shard.open(Arc::from(name), Source::Publisher(self.number));
+        hub.repair.borrow_mut().resume(0);
+        *self.role.borrow_mut() = Role::Publisher(hub);
+        self.life.borrow_mut().set_path(name);
+        self.begun(shard, Stage::Publish);
+    }
+
+    fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
+        self.session.borrow_mut().refuse_publish(refusal, text);
+        self.done(shard, Stage::Publish, text);
+        self.pass_on();
+        self.close(shard, text);
+    }
+
+    fn on_play(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName) {
+        let name = format!("{app}/{}", name.expose());
+        self.begin(shard, Stage::Play, &name);
+        let Some(hub) = shard.find(&name) else {
+            shard.stats.play_attempt(Attempt::NotFound);
+            let text = "nobody publishes under this name";
+            self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);
+            self.done(shard, Stage::Play, text);
+            self.pass_on();
+            return self.close(shard, text);
+        };
+        if !self.session.borrow_mut().accept_play() {
+            return;
+        }
+        shard.stats.play_attempt(Attempt::Ok);
+        self.pass_on();
+        shard.add_reader(&hub, &self.reader);
+        *self.role.borrow_mut() = Role::Player(hub);
+        self.begun(shard, Stage::Play);
+    }
+
+    fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
+        let role = self.role.borrow();
+        let Role::Publisher(hub) = &*role else { return };
+        let flags = match kind {
+            Kind::Video => match flv::Video::parse(&body) {
+                Some(video) if video.is_sequence_header() => Flags::HEADER,
+                Some(video) if video.is_keyframe() => Flags::KEY,
+                Some(_) => Flags::default(),
+                None => return,
+            },
+            Kind::Audio => match flv::Audio::parse(&body) {
+                Some(audio) if audio.is_sequence_header() => Flags::HEADER,
+                Some(_) => Flags::default(),
+                None => return,
+            },
+            Kind::Data if is_metadata(&body) => Flags::HEADER,
+            Kind::Data => Flags::default(),
+        };
+        let time = hub.repair.borrow_mut().repair(kind, time);
+        let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
+        shard.publish(hub, message, shard.clock.now());
+    }
+
+    /// Stops publishing or playing; the connection may go on.
+    fn leave_stream(&self, shard: &Rc<Shard>, reason: &str) {
+        match self.role.replace(Role::Pending) {
+            Role::Pending => {}
+            Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
+            Role::Publisher(hub) => {
+                shard.source_left(&hub);
+                self.done(shard, Stage::Publish, reason);
+            }
+            Role::Player(hub) => {
+                hub.remove_reader(&self.reader);
+                shard.count_drops(&self.reader);
+                self.reader.finish_message(&hub.log.borrow());
+                self.done(shard, Stage::Play, reason);
+            }
+        }
+    }
+
+    /// The connection is over, whatever the reason.
+    pub(super) fn end(&self, shard: &Rc<Shard>, reason: &str) {
+        self.leave_stream(shard, reason);
+        self.done(shard, Stage::Connect, reason);
+    }
+
+    fn begin(&self, shard: &Shard, stage: Stage, path: &str) {
+        let mut life = self.life.borrow_mut();
+        if let Some(event) = life.begin(stage, path, shard.clock.now()) {
+            shard.report_event(event);
+        }
+    }
+
+    fn begun(&self, shard: &Shard, stage: Stage) {
+        if let Some(event) = self.life.borrow_mut().begun(stage, shard.clock.now()) {
+            shard.report_event(event);
+        }
+    }
+
+    fn done(&self, shard: &Shard, stage: Stage, reason: &str) {
+        let bytes = self.bytes_in.get() + self.reader.bytes();
+        let mut life = self.life.borrow_mut();
+        if let Some(event) = life.done(stage, shard.clock.now(), bytes, reason) {
+            shard.report_event(event);
+        }
+    }
+}
+
+/// Whether a data message is `onMetaData`, which late viewers need.
+fn is_metadata(body: &[u8]) -> bool {
+    const NAME: &[u8] = b"\x02\x00\x0aonMetaData"; // AMF0 string marker, length, name
+    body.starts_with(NAME)
+}

@@ -1,0 +1,234 @@
+//! The encode stage: plain threads that take frames and sound from their rings, encode them, and
+//! hand finished RTMP messages to the stream's home shard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::channel::{RawFrame, RawSound, Timeline};
+use super::metadata;
+use crate::command::ChannelSwitch;
+use crate::encode::{
+    self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, VideoEncoder, VideoPacket,
+    VideoSink, VideoSpec,
+};
+use crate::frame::{PacketBuf, PacketPool};
+use crate::media::{CHANNELS, Kind, Micros, SAMPLE_RATE};
+use crate::ring::{Bell, Receiver, Sender};
+use crate::rtmp::flv::{self, AvcPacket};
+use crate::runtime::Clock;
+use crate::stats::ChannelStats;
+use crate::stream::{Flags, Message};
+
+/// Messages that may wait between an encoder and its shard: more than a second of either kind.
+pub const ENCODED_QUEUE: usize = 256;
+
+/// How long an idle encoder sleeps before it looks again, should a ring of the bell be missed.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Shortest time between two keyframes that readers ask for: one bad destination must not hurt the
+/// picture of all others.
+const FORCED_KEY_INTERVAL: Micros = Micros::from_secs(1);
+
+/// Times a video encoder is opened anew after its device failed, before the channel gives up.
+const REOPENS_MAX: u32 = 5;
+
+/// A finished message and when its frame was due, for the latency figures.
+#[derive(Debug)]
+pub struct Encoded {
+    /// The message as every viewer gets it.
+    pub message: Message,
+    /// When the frame was due on the node's clock.
+    pub due: Micros,
+}
+
+/// What both encoder threads of a channel share.
+#[derive(Clone)]
+pub struct EncodeShare {
+    /// The channel's grid.
+    pub timeline: Timeline,
+    /// What video is made.
+    pub video: VideoSpec,
+    /// What sound is made.
+    pub audio: Option<AudioSpec>,
+    /// Where packets come from.
+    pub packets: PacketPool,
+    /// Out chunk size of the node, bytes.
+    pub chunk_size: u32,
+    /// Requests to the encoder.
+    pub switch: Arc<ChannelSwitch>,
+    /// Figures.
+    pub stats: Arc<ChannelStats>,
+    /// The node's clock.
+    pub clock: Clock,
+}
+
+impl EncodeShare {
+    /// Decode times may be before the first frame when there are B-pictures; RTMP times may not.
+    fn shift(&self) -> Micros {
+        if self.video.b_frames == 0 { Micros(0) } else { self.timeline.rate.due(2) }
+    }
+
+    fn message(&self, kind: Kind, at: Micros, flags: Flags, body: PacketBuf) -> Message {
+        #[expect(clippy::cast_possible_truncation, reason = "RTMP time is modulo 2^32")]
+        let time = at.millis() as u32;
+        Message::new(kind, time, flags, body, self.chunk_size)
+    }
+}
+
+/// Encodes video until `frames` ends. Runs on its own thread.
+///
+/// # Errors
+/// If no encoder could be opened, or its device failed again and again.
+pub fn video(
+    share: &EncodeShare,
+    mut frames: Receiver<RawFrame>,
+    bell: &Bell,
+    out: Sender<Encoded>,
+) -> Result<(), Error> {
+    let mut sink = VideoOut { share, out };
+    let mut encoder = encode::open_video(&share.video, &share.packets)?;
+    sink.announce(&*encoder);
+    let mut last_forced = Micros(0);
+    let mut reopened = 0;
+    loop {
+        let Some(RawFrame { frame, tick }) = frames.pop() else {
+            if frames.is_finished() {
+                return encoder.flush(&mut sink);
+            }
+            bell.park(IDLE, || !frames.is_empty() || frames.is_finished());
+            continue;
+        };
+        let now = share.clock.now();
+        let may_force = now.since(last_forced) >= FORCED_KEY_INTERVAL;
+        let force_key = may_force && share.switch.take_key_request();
+        if force_key {
+            last_forced = now;
+        }
+        let pts = i64::try_from(tick).unwrap_or(i64::MAX);
+        match encoder.encode(frame, pts, force_key, &mut sink) {
+            Ok(()) => {}
+            Err(error @ Error::Device(_)) if reopened < REOPENS_MAX => {
+                tracing::warn!("video encoder failed and is opened again: {error}");
+                reopened += 1;
+                encoder = encode::open_video(&share.video, &share.packets)?;
+                sink.announce(&*encoder);
+            }
+            Err(error) => return Err(error),
+        }
+        share.stats.encode_seconds(share.clock.now().since(now));
+    }
+}
+
+struct VideoOut<'a> {
+    share: &'a EncodeShare,
+    out: Sender<Encoded>,
+}
+
+impl VideoOut<'_> {
+    /// Sends what viewers need before the first picture.
+    fn announce(&mut self, encoder: &dyn VideoEncoder) {
+        let share = self.share;
+        let body = metadata::body(&share.video, share.audio.as_ref());
+        let metadata = share.message(Kind::Data, Micros(0), Flags::default(), body);
+        let tag = flv::avc_header(true, AvcPacket::SequenceHeader, 0);
+        let body = with_tag(&tag, encoder.header());
+        let header = share.message(Kind::Video, Micros(0), Flags::HEADER, body);
+        let due = share.clock.now();
+        for message in [metadata, header] {
+            self.push(Encoded { message, due });
+        }
+    }
+
+    fn push(&mut self, encoded: Encoded) {
+        if self.out.push(encoded).is_err() {
+            self.share.stats.encoded_dropped();
+        }
+    }
+}
+
+impl VideoSink for VideoOut<'_> {
+    fn packet(&mut self, packet: VideoPacket) {
+        let VideoPacket { mut body, pts, dts, key } = packet;
+        let share = self.share;
+        let rate = share.timeline.rate;
+        let shown = rate.due(u64::try_from(pts).unwrap_or(0)) + share.shift();
+        let decoded = if dts >= 0 {
+            rate.due(dts.unsigned_abs()) + share.shift()
+        } else {
+            share.shift() - rate.due(dts.unsigned_abs())
+        };
+        let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
+        body.prepend(&flv::avc_header(key, AvcPacket::Nalus, offset_ms));
+        share.stats.encoded(body.len(), key);
+        let flags = if key { Flags::KEY } else { Flags::default() };
+        let message = share.message(Kind::Video, decoded, flags, body);
+        let due = share.timeline.start + rate.due(u64::try_from(pts).unwrap_or(0));
+        self.push(Encoded { message, due });
+    }
+}
+
+/// Encodes sound until `sound` ends. Runs on its own thread.
+///
+/// # Errors
+/// If the encoder could not be opened or failed.
+pub fn audio(
+    share: &EncodeShare,
+    spec: AudioSpec,
+    mut sound: Receiver<RawSound>,
+    bell: &Bell,
+    out: Sender<Encoded>,
+) -> Result<(), Error> {
+    let mut encoder = encode::open_audio(&spec, &share.packets)?;
+    let mut sink = AudioOut { share, out };
+    sink.announce(&*encoder);
+    loop {
+        let Some(RawSound { block, first_sample }) = sound.pop() else {
+            if sound.is_finished() {
+                return encoder.flush(&mut sink);
+            }
+            bell.park(IDLE, || !sound.is_empty() || sound.is_finished());
+            continue;
+        };
+        encoder.encode(&block.data[..block.samples * CHANNELS], first_sample, &mut sink)?;
+    }
+}
+
+struct AudioOut<'a> {
+    share: &'a EncodeShare,
+    out: Sender<Encoded>,
+}
+
+impl AudioOut<'_> {
+    fn announce(&mut self, encoder: &dyn AudioEncoder) {
+        let body = with_tag(&flv::aac_header(true), encoder.header());
+        let message = self.share.message(Kind::Audio, Micros(0), Flags::HEADER, body);
+        self.push(Encoded { message, due: self.share.clock.now() });
+    }
+
+    fn push(&mut self, encoded: Encoded) {
+        if self.out.push(encoded).is_err() {
+            self.share.stats.encoded_dropped();
+        }
+    }
+}
+
+impl AudioSink for AudioOut<'_> {
+    fn packet(&mut self, packet: AudioPacket) {
+        let AudioPacket { mut body, first_sample } = packet;
+        let share = self.share;
+        // What the encoder puts before the first sample is not part of the programme.
+        let Ok(first_sample) = u64::try_from(first_sample) else { return };
+        body.prepend(&flv::aac_header(false));
+        share.stats.sound_encoded(body.len());
+        let at = Micros(first_sample * 1_000_000 / u64::from(SAMPLE_RATE));
+        let message = share.message(Kind::Audio, at + share.shift(), Flags::default(), body);
+        self.push(Encoded { message, due: share.timeline.start + at });
+    }
+}
+
+/// A small body outside the pool: sequence headers, once per encoder.
+fn with_tag(tag: &[u8], header: &[u8]) -> PacketBuf {
+    let mut body = PacketBuf::copy_of(header);
+    body.prepend(tag);
+    body
+}

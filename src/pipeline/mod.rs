@@ -1,0 +1,30 @@
+//! The stages as loops: compose, encode, decode, and the shards that take in, keep and send out.
+//! The loops are thin; what they do is in the rooms below them.
+
+mod channel;
+mod connection;
+mod decode;
+mod encode;
+mod feed;
+mod hub;
+mod mesh;
+mod metadata;
+mod push;
+mod reader;
+mod send;
+mod shard;
+mod wire;
+
+pub use channel::{
+    Channel, POOL_EXTRA_FRAMES, Picture, RawFrame, RawSound, SOUND_QUEUE_BLOCKS, Sound, Timeline,
+    compose_all,
+};
+pub use decode::{
+    DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE, TapEvent, file as decode_file,
+    live as decode_live,
+};
+pub use encode::{
+    ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
+};
+pub use mesh::{Mesh, MeshMessage};
+pub use shard::{ChannelFeed, OutputSpec, PublishPolicy, ShardParts, ShardSpec, shard};

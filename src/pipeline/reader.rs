@@ -1,0 +1,263 @@
+//! A peer's sending half: a cursor into a stream's log, and the few control bytes that go between
+//! its messages. Viewers and outputs are both readers.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::os::fd::RawFd;
+use std::task::Waker;
+
+use super::send::{BYTES_MAX, PIECES_MAX, send};
+use crate::media::Micros;
+use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
+
+/// Control bytes that may wait for a peer. One that lets more pile up is broken or hostile.
+pub(super) const OUTBOX_BYTES_MAX: usize = 64 << 10;
+
+/// What became of an attempt to send.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// Everything there is has been sent.
+    All,
+    /// The socket is full: the connection's task waits for room.
+    Blocked,
+    /// The connection is broken.
+    Failed(io::Error),
+}
+
+/// One peer's sending half.
+#[derive(Debug)]
+pub(super) struct Reader {
+    fd: RawFd,
+    state: RefCell<State>,
+    /// Whether the socket was full; then only the connection's own task sends.
+    blocked: Cell<bool>,
+    blocked_since: Cell<Micros>,
+    failed: RefCell<Option<io::Error>>,
+    waker: RefCell<Option<Waker>>,
+    bytes: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    cursor: Option<Cursor>,
+    outbox: Vec<u8>,
+    sent: usize,
+}
+
+impl Reader {
+    /// For the socket `fd`, which the connection's task owns and outlives this reader's use of it.
+    pub(super) fn new(fd: RawFd) -> Self {
+        Self {
+            fd,
+            state: RefCell::new(State { cursor: None, outbox: Vec::new(), sent: 0 }),
+            blocked: Cell::new(false),
+            blocked_since: Cell::new(Micros(0)),
+            failed: RefCell::new(None),
+            waker: RefCell::new(None),
+            bytes: Cell::new(0),
+        }
+    }
+
+    /// Starts (or with `None` ends) reading a log. A message that is partly sent is completed.
+    pub(super) fn set_cursor(&self, cursor: Option<Cursor>) {
+        self.state.borrow_mut().cursor = cursor;
+    }
+
+    /// Appends control bytes.
+    ///
+    /// # Errors
+    /// If more than [`OUTBOX_BYTES_MAX`] would wait: the peer does not read.
+    pub(super) fn queue(&self, bytes: &[u8]) -> io::Result<()> {
+        let outbox = &mut self.state.borrow_mut().outbox;
+        if outbox.len() + bytes.len() > OUTBOX_BYTES_MAX {
+            return Err(io::Error::other("the peer does not read what it asked for"));
+        }
+        outbox.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Whether control bytes or a started message still wait.
+    pub(super) fn is_flushed(&self) -> bool {
+        let state = self.state.borrow();
+        state.outbox.is_empty() && state.cursor.as_ref().is_none_or(Cursor::is_between)
+    }
+
+    /// Whether the socket was full.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.get()
+    }
+
+    /// How long the socket has taken nothing at all.
+    pub(super) fn blocked_for(&self, now: Micros) -> Micros {
+        if self.blocked.get() { now.since(self.blocked_since.get()) } else { Micros(0) }
+    }
+
+    /// Bytes sent since the connection began.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// What was dropped for this reader so far.
+    pub(super) fn drops(&self) -> Drops {
+        self.state.borrow().cursor.as_ref().map(Cursor::drops).unwrap_or_default()
+    }
+
+    /// Remembers whom to wake when the pump finds the socket full or broken.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the connection's task.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Takes the error that the pump met.
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        self.failed.borrow_mut().take()
+    }
+
+    /// Sends for the pump: a full or broken socket becomes the business of the connection's task.
+    pub(super) fn pump(&self, log: &StreamLog, policy: &DropPolicy, now: Micros) -> u64 {
+        if self.blocked.get() {
+            return 0;
+        }
+        let before = self.bytes.get();
+        match self.send(Some(log), policy) {
+            Sent::All => {}
+            Sent::Blocked => {
+                self.block(now);
+                self.wake();
+            }
+            Sent::Failed(error) => {
+                self.blocked.set(true);
+                *self.failed.borrow_mut() = Some(error);
+                self.wake();
+            }
+        }
+        self.bytes.get() - before
+    }
+
+    /// Sends all that is ready, until the socket is full.
+    pub(super) fn send(&self, log: Option<&StreamLog>, policy: &DropPolicy) -> Sent {
+        let mut state = self.state.borrow_mut();
+        loop {
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let (count, wanted) = state.gather(log, policy, &mut pieces);
+            if wanted == 0 {
+                return Sent::All;
+            }
+            match send(self.fd, &pieces[..count]) {
+                Ok(sent) => {
+                    self.bytes.set(self.bytes.get() + sent as u64);
+                    state.advance(log, sent);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
+                Err(error) => return Sent::Failed(error),
+            }
+        }
+    }
+
+    /// Ends reading, but completes a message that is partly sent: what is left of it goes out with
+    /// the control bytes, so that the peer can read those.
+    pub(super) fn finish_message(&self, log: &StreamLog) {
+        let mut state = self.state.borrow_mut();
+        let Some(cursor) = state.cursor.take() else { return };
+        if cursor.is_between() {
+            return;
+        }
+        let mut rest = Vec::new();
+        cursor.gather(log, 0, &mut |piece| {
+            rest.extend_from_slice(piece);
+            true
+        });
+        let unsent = state.outbox.split_off(state.sent);
+        rest.extend(unsent);
+        (state.outbox, state.sent) = (rest, 0);
+    }
+
+    /// Gives the first piece that waits to `write`, which says how much of it the socket took.
+    /// This is how a connection's task waits for room: `None` means that nothing waits.
+    pub(super) fn write_first<R>(
+        &self,
+        log: Option<&StreamLog>,
+        policy: &DropPolicy,
+        write: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Option<R> {
+        let mut state = self.state.borrow_mut();
+        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        let (count, wanted) = state.gather(log, policy, &mut pieces);
+        if wanted == 0 {
+            return None;
+        }
+        // glommio's `poll_write` of an empty slice on a full socket would register nothing.
+        let first = pieces[..count].iter().find(|piece| !piece.is_empty())?;
+        let (sent, result) = write(first);
+        self.bytes.set(self.bytes.get() + sent as u64);
+        state.advance(log, sent);
+        Some(result)
+    }
+
+    /// The socket is full since `now` (or earlier, if it was already).
+    pub(super) fn block(&self, now: Micros) {
+        if !self.blocked.replace(true) {
+            self.blocked_since.set(now);
+        }
+    }
+
+    /// The socket has room again, or nothing waits for it any more.
+    pub(super) fn unblock(&self) {
+        self.blocked.set(false);
+    }
+}
+
+impl State {
+    /// Collects what is to be sent next, in wire order: control bytes go between messages.
+    fn gather<'a>(
+        &'a mut self,
+        log: Option<&'a StreamLog>,
+        policy: &DropPolicy,
+        pieces: &mut [IoSlice<'a>; PIECES_MAX],
+    ) -> (usize, usize) {
+        let control = &self.outbox[self.sent..];
+        let between = self.cursor.as_ref().is_none_or(Cursor::is_between);
+        let (mut count, mut bytes) = (0, 0);
+        if !control.is_empty() && between {
+            pieces[0] = IoSlice::new(control);
+            (count, bytes) = (1, control.len());
+        }
+        let only_the_started = !control.is_empty() && !between;
+        let (Some(cursor), Some(log)) = (&mut self.cursor, log) else { return (count, bytes) };
+        cursor.settle(log, policy);
+        let limit = if only_the_started { 0 } else { BYTES_MAX };
+        cursor.gather(log, limit, &mut |piece| {
+            if count == PIECES_MAX {
+                return false;
+            }
+            pieces[count] = IoSlice::new(piece);
+            count += 1;
+            bytes += piece.len();
+            true
+        });
+        (count, bytes)
+    }
+
+    fn advance(&mut self, log: Option<&StreamLog>, sent: usize) {
+        let control = (self.outbox.len() - self.sent).min(sent);
+        let between = self.cursor.as_ref().is_none_or(Cursor::is_between);
+        let control = if between { control } else { 0 };
+        self.sent += control;
+        if self.sent == self.outbox.len() && self.sent > 0 {
+            self.outbox = Vec::new();
+            self.sent = 0;
+        }
+        if let (Some(cursor), Some(log)) = (&mut self.cursor, log) {
+            cursor.advance(log, sent - control);
+        }
+    }
+}

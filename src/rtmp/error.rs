@@ -1,0 +1,33 @@
+//! Why a connection has to be closed.
+
+use std::fmt;
+
+/// The connection cannot go on: send what is in `output` if you like, then close. The variants say
+/// whom to blame and what to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not an RTMP peer (a browser, a scanner, TLS): close at once, without an answer.
+    NotRtmp(&'static str),
+    /// The peer breaks the protocol: close.
+    Protocol(&'static str),
+    /// The peer asks for more than a connection may have: close.
+    Limit(&'static str),
+    /// The peer did not get on in time: close.
+    Late(&'static str),
+    /// Nothing came from the peer for the whole timeout: it is gone, close.
+    Silent,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRtmp(what) => write!(f, "not an RTMP connection: {what}"),
+            Self::Protocol(what) => write!(f, "peer broke the RTMP protocol: {what}"),
+            Self::Limit(what) => write!(f, "peer went over a limit: {what}"),
+            Self::Late(what) => write!(f, "peer was too slow: {what}"),
+            Self::Silent => f.write_str("peer has gone silent: no byte within the timeout"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,28 @@
+//! RTMP without sockets and without a clock: bytes and time in, bytes and events out. Both roles,
+//! no panic on any input, memory bounded per connection (see [`limits`]).
+//!
+//! A [`Server`] or [`Client`] is driven by its owner: `feed` what the socket gave, drain
+//! `poll_event`, send `output` and `consume_output` what was sent, `tick` now and then. Media on
+//! its way out is chunked once for everybody with [`chunk::MessageHeader`] and does not pass
+//! through a session.
+
+pub mod amf0;
+pub mod chunk;
+mod error;
+pub mod flv;
+mod handshake;
+pub mod limits;
+mod media;
+mod message;
+mod name;
+mod session;
+mod url;
+
+pub use error::Error;
+pub use message::type_id;
+pub use name::{Address, Query, StreamName};
+pub use session::{
+    Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, PublishRefusal, Server,
+    ServerEvent, ServerSpec,
+};
+pub use url::{Url, UrlError};

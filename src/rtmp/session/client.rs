@@ -1,0 +1,427 @@
+//! The connecting side: publishes to, or plays from, another server.
+
+use std::collections::VecDeque;
+
+use crate::frame::{PacketBuf, PacketPool};
+use crate::media::{Kind, Micros};
+use crate::rtmp::amf0::Value;
+use crate::rtmp::chunk::Message;
+use crate::rtmp::limits::{ACK_WINDOW, CHUNK_SIZE_MAX, EVENTS_MAX, TEXT_BYTES_MAX};
+use crate::rtmp::message::{Command, event, type_id};
+use crate::rtmp::name::truncate;
+use crate::rtmp::{Error, StreamName, Url, handshake, media};
+
+use super::link::Link;
+use super::status::{saturate, text_of};
+
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Goal {
+    /// Send a stream.
+    Publish,
+    /// Receive one.
+    Play,
+}
+
+/// Whom a client session talks to, and how. [`ClientSpec::new`] fills in the usual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSpec {
+    /// Application.
+    pub app: String,
+    /// Everything of the address before the stream name.
+    pub tc_url: String,
+    /// Stream name with its query; usually a key.
+    pub name: StreamName,
+    /// Publish or play.
+    pub goal: Goal,
+    /// Size of the chunks we publish with, bytes, 128 to 0xFFFFFF (clamped).
+    pub chunk_size: u32,
+    /// Time from the start to `Started`.
+    pub start_timeout: Micros,
+    /// While playing: without any byte for this long the server is gone. A server that is
+    /// published to owes us nothing, and may stay silent.
+    pub silence_timeout: Micros,
+    /// Whether to tell the server that we know Enhanced RTMP; some ingests refuse the field.
+    pub enhanced: bool,
+    /// Whether to sign the handshake, for servers that only trust a "genuine" player.
+    pub digest: bool,
+}
+
+impl ClientSpec {
+    /// The usual client for an address.
+    #[must_use]
+    pub fn new(url: &Url, goal: Goal) -> Self {
+        Self {
+            app: url.app().to_owned(),
+            tc_url: url.tc_url(),
+            name: url.name().clone(),
+            goal,
+            chunk_size: 60_000,
+            start_timeout: Micros::from_secs(10),
+            silence_timeout: Micros::from_secs(30),
+            enhanced: false,
+            digest: false,
+        }
+    }
+}
+
+/// What the server of a client does. No text here repeats the stream name.
+#[derive(Debug)]
+pub enum ClientEvent {
+    /// The stream is open: media may be sent on this message stream, or will come.
+    Started {
+        /// Message stream id.
+        stream_id: u32,
+    },
+    /// A message of the stream we play; never empty.
+    Message {
+        /// What it carries.
+        kind: Kind,
+        /// Milliseconds modulo 2^32, as the server sent them.
+        time: u32,
+        /// RTMP body: an FLV tag's body, or AMF0 data with a name first.
+        body: PacketBuf,
+    },
+    /// The server does not let us: close. `NetStream.Publish.BadName` often means that our own
+    /// last session is still alive there.
+    Refused {
+        /// Status code, such as `NetStream.Publish.Denied`.
+        code: String,
+        /// The server's words.
+        description: String,
+    },
+    /// The server has ended a stream that was started: close.
+    Ended {
+        /// Status code, such as `NetStream.Play.UnpublishNotify`.
+        code: String,
+        /// The server's words.
+        description: String,
+    },
+}
+
+/// One connection to a server.
+///
+/// Send `output` right after `new`. After every `feed` drain `poll_event`, and send `output`.
+/// `tick` at least once a second.
+#[derive(Debug)]
+pub struct Client {
+    spec: ClientSpec,
+    link: Link,
+    step: Step,
+    start_by: Micros,
+    events: VecDeque<ClientEvent>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Handshake(handshake::Client),
+    Connecting,
+    Creating,
+    Starting(u32),
+    Started(u32),
+    Over,
+}
+
+/// Transaction ids: fixed, because each call is made once.
+mod call {
+    pub(super) const CONNECT: f64 = 1.0;
+    pub(super) const RELEASE_STREAM: f64 = 2.0;
+    pub(super) const FC_PUBLISH: f64 = 3.0;
+    pub(super) const CREATE_STREAM: f64 = 4.0;
+    pub(super) const START: f64 = 5.0;
+    pub(super) const FC_UNPUBLISH: f64 = 6.0;
+    pub(super) const DELETE_STREAM: f64 = 7.0;
+}
+
+/// Buffer that a player says it has, milliseconds.
+const BUFFER_MS: u32 = 3_000;
+
+impl Client {
+    /// A connection made at `now`. `random` fills the handshake; it needs not be secret.
+    #[must_use]
+    pub fn new(spec: ClientSpec, now: Micros, random: [u8; 32]) -> Self {
+        let mut link = Link::new(now);
+        let handshake = handshake::Client::new(random, spec.digest, link.raw_output());
+        let start_by = now + spec.start_timeout;
+        Self { spec, link, step: Step::Handshake(handshake), start_by, events: VecDeque::new() }
+    }
+
+    /// Takes all of `input`, at most 64 KiB at a time (see
+    /// [`crate::rtmp::limits::EVENTS_MAX`]).
+    ///
+    /// # Errors
+    /// If the connection has to be closed. Events from before the fault can still be polled.
+    pub fn feed(&mut self, input: &[u8], now: Micros, pool: &PacketPool) -> Result<(), Error> {
+        self.link.hear(input.len(), now);
+        let mut input = input;
+        if let Step::Handshake(handshake) = &mut self.step {
+            if !handshake.read(&mut input, self.link.raw_output())? {
+                return Ok(());
+            }
+            self.connect();
+        }
+        while let Some(message) = self.link.read(&mut input, pool)? {
+            self.message(message, pool)?;
+            if self.events.len() > EVENTS_MAX {
+                return Err(TOO_MANY_EVENTS);
+            }
+        }
+        self.link.acknowledge()
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// Checks deadlines.
+    ///
+    /// # Errors
+    /// If the server is too slow or gone.
+    pub fn tick(&mut self, now: Micros) -> Result<(), Error> {
+        self.link.advance(now);
+        match self.step {
+            Step::Started(_) if self.spec.goal == Goal::Play => {
+                self.link.check_silence(self.spec.silence_timeout)
+            }
+            Step::Started(_) | Step::Over => Ok(()),
+            _ if self.link.now() < self.start_by => Ok(()),
+            Step::Handshake(_) => Err(Error::Late("no complete handshake")),
+            Step::Connecting => Err(Error::Late("no answer to connect")),
+            Step::Creating => Err(Error::Late("no answer to createStream")),
+            Step::Starting(_) => Err(Error::Late("no answer to publish or play")),
+        }
+    }
+
+    /// Says goodbye, so that the server ends the stream now and not at a timeout. Send the output,
+    /// then close.
+    pub fn finish(&mut self) {
+        if let Step::Starting(stream_id) | Step::Started(stream_id) = self.step {
+            if self.spec.goal == Goal::Publish {
+                self.call("FCUnpublish", call::FC_UNPUBLISH, self.name());
+            }
+            self.call("deleteStream", call::DELETE_STREAM, f64::from(stream_id).into());
+        }
+        self.step = Step::Over;
+    }
+
+    /// Queues a media message to a server that we publish to, for tests and small uses; nothing if
+    /// the stream is not open.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if it is too long or too much output is waiting; nothing is queued then.
+    pub fn write_message(&mut self, kind: Kind, time: u32, body: &[u8]) -> Result<(), Error> {
+        match self.step {
+            Step::Started(stream_id) if self.spec.goal == Goal::Publish => {
+                self.link.media(kind, stream_id, time, body)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes to send. Media that is sent past the session goes between two messages: send all of
+    /// this first.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.link.output()
+    }
+
+    /// The first `n` bytes of [`Client::output`] have been sent.
+    pub fn consume_output(&mut self, n: usize) {
+        self.link.consume_output(n);
+    }
+
+    /// Bytes fed so far.
+    #[must_use]
+    pub const fn bytes_received(&self) -> u64 {
+        self.link.received()
+    }
+
+    fn name(&self) -> Value {
+        self.spec.name.expose().into()
+    }
+
+    /// A call on the connection with one argument.
+    fn call(&mut self, name: &str, transaction: f64, argument: Value) {
+        self.link.command(0, name, transaction, &[Value::Null, argument]);
+    }
+
+    fn connect(&mut self) {
+        let flash_ver = match self.spec.goal {
+            Goal::Publish => "FMLE/3.0 (compatible; stream-manager)",
+            Goal::Play => "LNX 9,0,124,2",
+        };
+        let mut members = vec![("app", Value::from(self.spec.app.as_str()))];
+        if self.spec.goal == Goal::Publish {
+            members.push(("type", "nonprivate".into()));
+        }
+        members.push(("flashVer", flash_ver.into()));
+        members.push(("tcUrl", self.spec.tc_url.as_str().into()));
+        if self.spec.goal == Goal::Play {
+            members.push(("fpad", false.into()));
+            members.push(("capabilities", 15.0.into()));
+            members.push(("audioCodecs", 4_071.0.into()));
+            members.push(("videoCodecs", 252.0.into()));
+            members.push(("videoFunction", 1.0.into()));
+        }
+        if self.spec.enhanced {
+            members.push(("fourCcList", Value::StrictArray(vec!["*".into()])));
+        }
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.link.command(0, "connect", call::CONNECT, &[Value::Object(members)]);
+        self.step = Step::Connecting;
+    }
+
+    fn message(&mut self, message: Message, pool: &PacketPool) -> Result<(), Error> {
+        if matches!(message.type_id, type_id::COMMAND | type_id::COMMAND_AMF3) {
+            let Some(command) = self.link.command_of(&message)? else { return Ok(()) };
+            match command.name.as_str() {
+                "_result" => self.result(&command),
+                "_error" => self.error(&command),
+                "onStatus" => self.status(&command),
+                "close" => self.end("NetConnection.Connect.Closed", "the server closed"),
+                _ => {}
+            }
+            return Ok(());
+        }
+        if self.spec.goal != Goal::Play {
+            return Ok(());
+        }
+        let (events, step) = (&mut self.events, &mut self.step);
+        media::each(message, pool, |kind, time, body| {
+            match *step {
+                // Some servers send media without saying that play has started.
+                Step::Starting(stream_id) if kind != Kind::Data => {
+                    *step = Step::Started(stream_id);
+                    events.push_back(ClientEvent::Started { stream_id });
+                }
+                Step::Started(_) => {}
+                _ => return Ok(()),
+            }
+            events.push_back(ClientEvent::Message { kind, time, body });
+            if events.len() > EVENTS_MAX { Err(TOO_MANY_EVENTS) } else { Ok(()) }
+        })
+    }
+
+    fn result(&mut self, command: &Command) {
+        match self.step {
+            Step::Connecting if command.transaction == call::CONNECT => {
+                match self.spec.goal {
+                    Goal::Publish => {
+                        self.link
+                            .announce_chunk_size(self.spec.chunk_size.clamp(128, CHUNK_SIZE_MAX));
+                        self.call("releaseStream", call::RELEASE_STREAM, self.name());
+                        self.call("FCPublish", call::FC_PUBLISH, self.name());
+                    }
+                    Goal::Play => self.link.announce_window(ACK_WINDOW),
+                }
+                self.link.command(0, "createStream", call::CREATE_STREAM, &[Value::Null]);
+                self.step = Step::Creating;
+            }
+            Step::Creating if command.transaction == call::CREATE_STREAM => {
+                let values = std::iter::once(&command.object).chain(&command.args);
+                let stream_id = values.filter_map(Value::as_number).next().map_or(1, saturate);
+                self.start(stream_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, stream_id: u32) {
+        let name = self.name();
+        match self.spec.goal {
+            Goal::Publish => {
+                let values = [Value::Null, name, "live".into()];
+                self.link.command(stream_id, "publish", call::START, &values);
+            }
+            Goal::Play => {
+                // -2000: live if there is such a stream, else recorded.
+                let values = [Value::Null, name, Value::Number(-2_000.0)];
+                self.link.command(stream_id, "play", call::START, &values);
+                let mut data = [0; 8];
+                data[..4].copy_from_slice(&stream_id.to_be_bytes());
+                data[4..].copy_from_slice(&BUFFER_MS.to_be_bytes());
+                self.link.user_control(event::SET_BUFFER_LENGTH, &data);
+            }
+        }
+        self.step = Step::Starting(stream_id);
+    }
+
+    /// Only failures of calls that matter: many servers do not know `releaseStream`.
+    fn error(&mut self, command: &Command) {
+        let fatal = match self.step {
+            Step::Connecting => command.transaction == call::CONNECT,
+            Step::Creating => command.transaction == call::CREATE_STREAM,
+            Step::Starting(_) => command.transaction == call::START,
+            Step::Handshake(_) | Step::Started(_) | Step::Over => false,
+        };
+        if fatal {
+            let info = command.object_with("code").unwrap_or(&Value::Null);
+            let code = Some(text_of(info, "code")).filter(|code| !code.is_empty());
+            self.end(code.unwrap_or("NetConnection.Call.Failed"), text_of(info, "description"));
+        }
+    }
+
+    fn status(&mut self, command: &Command) {
+        let Some(info) = command.object_with("code") else { return };
+        let code = text_of(info, "code");
+        let failed = text_of(info, "level").eq_ignore_ascii_case("error");
+        match (code, &self.step) {
+            ("NetStream.Publish.Start", Step::Starting(stream_id))
+            | ("NetStream.Play.Start", Step::Starting(stream_id)) => {
+                let stream_id = *stream_id;
+                self.step = Step::Started(stream_id);
+                self.events.push_back(ClientEvent::Started { stream_id });
+            }
+            _ if failed || is_end(code) => self.end(code, text_of(info, "description")),
+            _ => {}
+        }
+    }
+
+    /// It is over: refused if it never started.
+    fn end(&mut self, code: &str, description: &str) {
+        // A code is a word of the protocol; anything else in its place is text like the other.
+        let proper = code.starts_with("Net") && code.len() < 64;
+        let code = if proper { code.to_owned() } else { self.public(code) };
+        let description = self.public(description);
+        match std::mem::replace(&mut self.step, Step::Over) {
+            Step::Over => {}
+            Step::Started(_) => self.events.push_back(ClientEvent::Ended { code, description }),
+            _ => self.events.push_back(ClientEvent::Refused { code, description }),
+        }
+    }
+
+    /// A server's text without the stream name, control characters and what is too long.
+    fn public(&self, text: &str) -> String {
+        let whole = self.spec.name.expose();
+        let bare = whole.split('?').next().unwrap_or(whole);
+        let mut text = text.to_owned();
+        for secret in [whole, bare].into_iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "***");
+        }
+        text.retain(|c| !c.is_control());
+        truncate(&mut text, TEXT_BYTES_MAX);
+        text
+    }
+}
+
+/// Codes that end a stream although their level may not say so.
+fn is_end(code: &str) -> bool {
+    matches!(
+        code,
+        "NetStream.Play.Stop"
+            | "NetStream.Play.Complete"
+            | "NetStream.Play.UnpublishNotify"
+            | "NetStream.Play.StreamNotFound"
+            | "NetStream.Play.Failed"
+            | "NetStream.Publish.Denied"
+            | "NetStream.Publish.BadName"
+            | "NetStream.Publish.Rejected"
+            | "NetStream.Unpublish.Success"
+            | "NetStream.Failed"
+            | "NetConnection.Connect.Closed"
+            | "NetConnection.Connect.Rejected"
+    )
+}
+
+const TOO_MANY_EVENTS: Error = Error::Limit("too many messages at once");

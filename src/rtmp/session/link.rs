@@ -1,0 +1,255 @@
+//! What both roles share: chunks in and out, acknowledgements, pings, counters.
+
+use crate::frame::PacketPool;
+use crate::media::{Kind, Micros};
+use crate::rtmp::Error;
+use crate::rtmp::amf0::Value;
+use crate::rtmp::chunk::{Message, MessageHeader, Reader, Writer, stream_of};
+use crate::rtmp::limits::{
+    ACK_WINDOW, ACK_WINDOW_MIN, ANSWERS_BYTES_MAX, CONTROLS_PER_SECOND_MAX, CONTROLS_WINDOW,
+    MESSAGE_BYTES_MAX, OUTPUT_BYTES_MAX, PARSE_BYTES_MAX,
+};
+use crate::rtmp::message::{Command, Control, event, type_id};
+
+/// One connection below its role.
+#[derive(Debug)]
+pub(super) struct Link {
+    reader: Reader,
+    writer: Writer,
+    /// Bytes to send: `out[sent..]`.
+    out: Vec<u8>,
+    sent: usize,
+    /// How many of them, at most, are answers to what the peer did.
+    answers: usize,
+    received: u64,
+    acknowledged: u64,
+    ack_window: u32,
+    /// The window we announced last, so that it is not announced again and again.
+    announced_window: u32,
+    /// Newest time seen.
+    now: Micros,
+    heard_at: Micros,
+    pinged_at: Micros,
+    /// Commands, pings and so on since `controls_since`.
+    controls: u32,
+    controls_since: Micros,
+}
+
+impl Link {
+    pub(super) fn new(now: Micros) -> Self {
+        Self {
+            reader: Reader::default(),
+            writer: Writer::default(),
+            out: Vec::new(),
+            sent: 0,
+            answers: 0,
+            received: 0,
+            acknowledged: 0,
+            ack_window: ACK_WINDOW,
+            announced_window: 0,
+            now,
+            heard_at: now,
+            pinged_at: now,
+            controls: 0,
+            controls_since: now,
+        }
+    }
+
+    pub(super) const fn now(&self) -> Micros {
+        self.now
+    }
+
+    pub(super) const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Notes that `bytes` have come; before anything else is done with them.
+    pub(super) fn hear(&mut self, bytes: usize, now: Micros) {
+        self.advance(now);
+        if bytes > 0 {
+            self.heard_at = self.now;
+            self.received += bytes as u64;
+        }
+    }
+
+    /// Time only goes forward.
+    pub(super) fn advance(&mut self, now: Micros) {
+        self.now = self.now.max(now);
+    }
+
+    /// The next message that is not protocol control; that is dealt with here.
+    pub(super) fn read(
+        &mut self,
+        input: &mut &[u8],
+        pool: &PacketPool,
+    ) -> Result<Option<Message>, Error> {
+        while let Some(message) = self.reader.read(input, pool)? {
+            match Control::parse(message.type_id, &message.body)? {
+                Some(control) => self.control(control)?,
+                None => return Ok(Some(message)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn control(&mut self, control: Control) -> Result<(), Error> {
+        match control {
+            // As many as there are windows: not counted, a fast peer may send thousands.
+            Control::Acknowledgement => return Ok(()),
+            Control::SetChunkSize(bytes) => self.reader.set_chunk_size(bytes),
+            Control::Abort(chunk_stream) => self.reader.abort(chunk_stream),
+            Control::WindowAck(0) | Control::OtherEvent => {}
+            Control::WindowAck(bytes) => {
+                self.ack_window = bytes.clamp(ACK_WINDOW_MIN, i32::MAX.unsigned_abs());
+            }
+            Control::PeerBandwidth(bytes) => {
+                if bytes > 0 && bytes != self.announced_window {
+                    let before = self.output().len();
+                    self.announce_window(bytes);
+                    self.charge(before)?;
+                }
+            }
+            Control::Ping(stamp) => {
+                let before = self.output().len();
+                self.user_control(event::PONG, &stamp);
+                self.charge(before)?;
+            }
+        }
+        self.count_control()
+    }
+
+    /// Counts something that costs the peer little and us more.
+    pub(super) fn count_control(&mut self) -> Result<(), Error> {
+        if self.now.since(self.controls_since) >= CONTROLS_WINDOW {
+            self.controls_since = self.now;
+            self.controls = 0;
+        }
+        self.controls += 1;
+        if self.controls > CONTROLS_PER_SECOND_MAX {
+            return Err(Error::Limit("too many commands in one second"));
+        }
+        Ok(())
+    }
+
+    /// The command in a message; `None` if it is not readable.
+    pub(super) fn command_of(&mut self, message: &Message) -> Result<Option<Command>, Error> {
+        self.count_control()?;
+        if message.body.len() > PARSE_BYTES_MAX {
+            return Err(Error::Limit("command is too long"));
+        }
+        Ok(Command::parse(&message.body))
+    }
+
+    /// Counts the output beyond `before` bytes as caused by the peer.
+    pub(super) fn charge(&mut self, before: usize) -> Result<(), Error> {
+        self.answers += self.output().len().saturating_sub(before);
+        if self.answers > ANSWERS_BYTES_MAX {
+            return Err(Error::Limit("too many answers that the peer does not read"));
+        }
+        Ok(())
+    }
+
+    /// Acknowledges what has come, once per half window: peers that wait for it never stop. Also
+    /// never more than once per `feed`, so that no window can make a storm.
+    pub(super) fn acknowledge(&mut self) -> Result<(), Error> {
+        if self.received - self.acknowledged < u64::from(self.ack_window / 2) {
+            return Ok(());
+        }
+        self.acknowledged = self.received;
+        // The sequence number wraps at 2^32.
+        let sequence = (self.received & 0xffff_ffff).to_be_bytes();
+        let before = self.output().len();
+        self.message(type_id::ACKNOWLEDGEMENT, 0, &sequence[4..]);
+        self.charge(before)
+    }
+
+    /// Pings every `every`.
+    pub(super) fn ping(&mut self, every: Micros) {
+        if self.now.since(self.pinged_at) < every {
+            return;
+        }
+        self.pinged_at = self.now;
+        let stamp = self.now.millis().to_be_bytes();
+        self.user_control(event::PING, &stamp[4..]);
+    }
+
+    /// # Errors
+    /// [`Error::Silent`] if no byte has come for `timeout`.
+    pub(super) fn check_silence(&self, timeout: Micros) -> Result<(), Error> {
+        if self.now.since(self.heard_at) >= timeout { Err(Error::Silent) } else { Ok(()) }
+    }
+
+    pub(super) fn announce_window(&mut self, bytes: u32) {
+        self.announced_window = bytes;
+        self.message(type_id::WINDOW_ACK, 0, &bytes.to_be_bytes());
+    }
+
+    /// Announces a chunk size and uses it from then on.
+    pub(super) fn announce_chunk_size(&mut self, bytes: u32) {
+        self.message(type_id::SET_CHUNK_SIZE, 0, &bytes.to_be_bytes());
+        self.writer.set_chunk_size(bytes);
+    }
+
+    pub(super) fn user_control(&mut self, event: u16, data: &[u8]) {
+        let [high, low] = event.to_be_bytes();
+        let mut body = [high, low, 0, 0, 0, 0, 0, 0, 0, 0];
+        body[2..2 + data.len()].copy_from_slice(data);
+        self.message(type_id::USER_CONTROL, 0, &body[..2 + data.len()]);
+    }
+
+    pub(super) fn command(&mut self, stream_id: u32, name: &str, txn: f64, values: &[Value]) {
+        self.message(type_id::COMMAND, stream_id, &Command::encode(name, txn, values));
+    }
+
+    /// Queues a message without a time.
+    pub(super) fn message(&mut self, type_id: u8, stream_id: u32, body: &[u8]) {
+        self.write(type_id, stream_id, 0, body);
+    }
+
+    /// Queues a media message.
+    pub(super) fn media(
+        &mut self,
+        kind: Kind,
+        stream_id: u32,
+        time: u32,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        if body.len() > MESSAGE_BYTES_MAX {
+            return Err(Error::Limit("message is longer than RTMP allows"));
+        }
+        if self.output().len() > OUTPUT_BYTES_MAX {
+            return Err(Error::Limit("too much output that the peer does not read"));
+        }
+        let type_id = match kind {
+            Kind::Audio => type_id::AUDIO,
+            Kind::Video => type_id::VIDEO,
+            Kind::Data => type_id::DATA,
+        };
+        self.write(type_id, stream_id, time, body);
+        Ok(())
+    }
+
+    fn write(&mut self, type_id: u8, stream_id: u32, time: u32, body: &[u8]) {
+        let chunk_stream = stream_of(type_id);
+        let header = MessageHeader { chunk_stream, time, length: 0, type_id, stream_id };
+        self.writer.write(header, body, &mut self.out);
+    }
+
+    /// Where the handshake writes.
+    pub(super) const fn raw_output(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    pub(super) fn output(&self) -> &[u8] {
+        &self.out[self.sent..]
+    }
+
+    pub(super) fn consume_output(&mut self, n: usize) {
+        self.sent = self.out.len().min(self.sent.saturating_add(n));
+        if self.sent == self.out.len() {
+            self.out = Vec::new();
+            self.sent = 0;
+        }
+        self.answers = self.answers.min(self.out.len() - self.sent);
+    }
+}

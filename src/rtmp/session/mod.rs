@@ -1,0 +1,21 @@
+//! RTMP sessions: what a connection says and in which order, for the side that accepted it and the
+//! side that made it.
+
+mod client;
+mod commands;
+mod link;
+mod server;
+mod status;
+
+pub use client::{Client, ClientEvent, ClientSpec, Goal};
+pub use server::{Server, ServerEvent, ServerSpec};
+pub use status::{Connect, PlayRefusal, PublishRefusal};
+
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod peers_tests;

@@ -1,0 +1,364 @@
+//! The accepting side: encoders publish to it, players play from it.
+
+use std::collections::VecDeque;
+
+use crate::frame::{PacketBuf, PacketPool};
+use crate::media::{Kind, Micros};
+use crate::rtmp::amf0::Value;
+use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX};
+use crate::rtmp::message::{Command, event, type_id};
+use crate::rtmp::name::App;
+use crate::rtmp::{Error, Query, StreamName, handshake};
+
+use super::commands;
+use super::link::Link;
+use super::status::{Connect, PlayRefusal, PublishRefusal, info};
+
+/// How a server session behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Size of the chunks we send, bytes, 128 to 0xFFFFFF (clamped). FFmpeg publishes with the
+    /// same, so small values cost at ingest too.
+    pub chunk_size: u32,
+    /// Window the peer is asked to acknowledge, bytes.
+    pub window_ack: u32,
+    /// Time between two pings.
+    pub ping: Micros,
+    /// Without any byte for this long the peer is gone.
+    pub ping_timeout: Micros,
+    /// Time from the first byte of the connection to a complete `connect`.
+    pub handshake_timeout: Micros,
+    /// How long a connected peer may neither publish nor play.
+    pub idle_timeout: Micros,
+}
+
+impl Default for ServerSpec {
+    fn default() -> Self {
+        Self {
+            chunk_size: 60_000,
+            window_ack: 5_000_000,
+            ping: Micros::from_secs(30),
+            ping_timeout: Micros::from_secs(60),
+            handshake_timeout: Micros::from_secs(10),
+            idle_timeout: Micros::from_secs(60),
+        }
+    }
+}
+
+/// What a peer of a server does.
+#[derive(Debug)]
+pub enum ServerEvent {
+    /// It wants to connect: answer with `accept_connect` or `refuse_connect`. Whatever it asks in
+    /// between waits.
+    Connect(Box<Connect>),
+    /// It wants to publish: answer with `accept_publish` or `refuse_publish`, at any time.
+    Publish {
+        /// Application.
+        app: String,
+        /// Stream name, or key.
+        name: StreamName,
+        /// Query.
+        query: Query,
+    },
+    /// It wants to play: answer with `accept_play` or `refuse_play`, at any time.
+    Play {
+        /// Application.
+        app: String,
+        /// Stream name, or key.
+        name: StreamName,
+        /// Query.
+        query: Query,
+    },
+    /// It published a message; never empty, and only after `accept_publish`.
+    Message {
+        /// What it carries.
+        kind: Kind,
+        /// Milliseconds modulo 2^32, as the peer sent them.
+        time: u32,
+        /// RTMP body: an FLV tag's body, or AMF0 data with a name first.
+        body: PacketBuf,
+    },
+    /// It has stopped publishing, or withdrawn its request; an answer to that request is still to
+    /// be given, and then has no effect.
+    PublishEnd,
+    /// It has stopped playing, or withdrawn its request, as with `PublishEnd`.
+    PlayEnd,
+    /// Its request was unusable and has been refused already, with this text: send the output,
+    /// linger, close.
+    Refused(&'static str),
+    /// It said `close`: send the output and close.
+    PeerClosed,
+}
+
+/// One accepted connection.
+///
+/// After every `feed` drain `poll_event`, and send `output`. `tick` at least once a second.
+#[derive(Debug)]
+pub struct Server {
+    spec: ServerSpec,
+    pub(super) link: Link,
+    pub(super) state: State,
+    pub(super) role: Role,
+    /// Since when `role` is idle.
+    pub(super) idle_since: Micros,
+    /// What came after `connect` and before its answer.
+    pub(super) held: Held,
+    pub(super) events: VecDeque<ServerEvent>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Handshake { by: Micros, handshake: handshake::Server },
+    AwaitConnect { by: Micros },
+    Asked { transaction: f64, enhanced: bool, app: App },
+    Connected { app: App },
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Idle,
+    /// The owner is deciding.
+    Asked(Wish, u32),
+    /// The peer changed its mind; the owner's answer is still to come, and must not be taken for
+    /// the answer to a later request.
+    Withdrawn(Wish),
+    Active(Wish, u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Publish,
+    Play,
+}
+
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) commands: Vec<(Command, u32)>,
+    pub(super) bytes: usize,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} commands", self.commands.len())
+    }
+}
+
+impl Server {
+    /// A connection accepted at `now`. `random` fills the handshake; it needs not be secret.
+    #[must_use]
+    pub fn new(spec: ServerSpec, now: Micros, random: [u8; 32]) -> Self {
+        let spec = ServerSpec { chunk_size: spec.chunk_size.clamp(128, CHUNK_SIZE_MAX), ..spec };
+        let handshake = handshake::Server::new(random);
+        Self {
+            spec,
+            link: Link::new(now),
+            state: State::Handshake { by: now + spec.handshake_timeout, handshake },
+            role: Role::Idle,
+            idle_since: now,
+            held: Held::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes all of `input`, at most 64 KiB at a time (see
+    /// [`crate::rtmp::limits::EVENTS_MAX`]).
+    ///
+    /// # Errors
+    /// If the connection has to be closed. Events from before the fault can still be polled.
+    pub fn feed(&mut self, input: &[u8], now: Micros, pool: &PacketPool) -> Result<(), Error> {
+        self.link.hear(input.len(), now);
+        let mut input = input;
+        if let State::Handshake { by, handshake } = &mut self.state {
+            if !handshake.read(&mut input, self.link.raw_output())? {
+                return Ok(());
+            }
+            self.state = State::AwaitConnect { by: *by };
+        }
+        while let Some(message) = self.link.read(&mut input, pool)? {
+            self.message(message, pool)?;
+            if self.events.len() > EVENTS_MAX {
+                return Err(TOO_MANY_EVENTS);
+            }
+        }
+        self.link.acknowledge()
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<ServerEvent> {
+        let event = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > EVENTS_KEPT {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// Checks deadlines and pings.
+    ///
+    /// # Errors
+    /// If the peer is too slow or gone.
+    pub fn tick(&mut self, now: Micros) -> Result<(), Error> {
+        self.link.advance(now);
+        let now = self.link.now();
+        match self.state {
+            State::Handshake { by, .. } if now >= by => {
+                return Err(Error::Late("no complete handshake"));
+            }
+            State::AwaitConnect { by } if now >= by => return Err(Error::Late("no connect")),
+            State::Connected { .. } | State::Refused
+                if self.role == Role::Idle
+                    && now.since(self.idle_since) >= self.spec.idle_timeout =>
+            {
+                return Err(Error::Late("connected, but neither publishing nor playing"));
+            }
+            State::Connected { .. } => self.link.ping(self.spec.ping),
+            _ => {}
+        }
+        self.link.check_silence(self.spec.ping_timeout)
+    }
+
+    /// Answers `Connect`; then handles what has been waiting for that.
+    pub fn accept_connect(&mut self) {
+        let State::Asked { transaction, enhanced, app } = &self.state else { return };
+        let (transaction, enhanced, app) = (*transaction, *enhanced, app.clone());
+        self.link.announce_window(self.spec.window_ack);
+        let mut bandwidth = [0, 0, 0, 0, 2];
+        bandwidth[..4].copy_from_slice(&self.spec.window_ack.to_be_bytes());
+        self.link.message(type_id::PEER_BANDWIDTH, 0, &bandwidth);
+        self.link.announce_chunk_size(self.spec.chunk_size);
+        let properties = Value::object([
+            ("fmsVer", "FMS/3,0,1,123".into()),
+            ("capabilities", 31.0.into()),
+            ("mode", 1.0.into()),
+        ]);
+        let mut success = info(false, "NetConnection.Connect.Success", "Connection succeeded.");
+        if let Value::Object(members) = &mut success {
+            // AMF3 is not spoken, whatever was asked for.
+            members.push(("objectEncoding".to_owned(), 0.0.into()));
+            if enhanced {
+                members.extend(commands::forwarding());
+            }
+        }
+        self.link.command(0, "_result", transaction, &[properties, success]);
+        self.state = State::Connected { app };
+        self.idle_since = self.link.now();
+        for (command, stream_id) in std::mem::take(&mut self.held).commands {
+            self.run(&command, stream_id);
+        }
+    }
+
+    /// Answers `Connect` with a refusal; close after the output has left and a short linger.
+    pub fn refuse_connect(&mut self, description: &str) {
+        let State::Asked { transaction, .. } = self.state else { return };
+        self.reject_connect(transaction, description);
+    }
+
+    /// Answers `Publish`: messages flow from here on. `false` if the peer has withdrawn it.
+    pub fn accept_publish(&mut self) -> bool {
+        let Some(stream_id) = self.settle(Wish::Publish) else { return false };
+        self.role = Role::Active(Wish::Publish, stream_id);
+        let start = info(false, "NetStream.Publish.Start", "Publishing.");
+        self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, start]);
+        true
+    }
+
+    /// Answers `Publish` with a refusal that encoders show; close after a short linger.
+    /// `description` is for humans. `false` if the peer has withdrawn its request.
+    pub fn refuse_publish(&mut self, refusal: PublishRefusal, description: &str) -> bool {
+        let Some(stream_id) = self.settle(Wish::Publish) else { return false };
+        self.error_status(stream_id, refusal.code(), description);
+        true
+    }
+
+    /// Ends a publisher that was accepted, with the reason that its user sees.
+    pub fn end_publish(&mut self, refusal: PublishRefusal, description: &str) {
+        if let Role::Active(Wish::Publish, stream_id) = self.role {
+            self.rest();
+            self.error_status(stream_id, refusal.code(), description);
+        }
+    }
+
+    /// Answers `Play`; media may be sent once `output` has been. `false` if the peer has withdrawn
+    /// its request.
+    pub fn accept_play(&mut self) -> bool {
+        let Some(stream_id) = self.settle(Wish::Play) else { return false };
+        self.role = Role::Active(Wish::Play, stream_id);
+        self.link.user_control(event::STREAM_BEGIN, &stream_id.to_be_bytes());
+        for (code, description) in [
+            ("NetStream.Play.Reset", "Playing and resetting stream."),
+            ("NetStream.Play.Start", "Started playing stream."),
+        ] {
+            let status = info(false, code, description);
+            self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
+        }
+        let mut access = Vec::new();
+        for value in [Value::from("|RtmpSampleAccess"), true.into(), true.into()] {
+            value.encode(&mut access);
+        }
+        self.link.message(type_id::DATA, stream_id, &access);
+        true
+    }
+
+    /// Answers `Play` with a refusal that players show; close after a short linger. `false` if the
+    /// peer has withdrawn its request.
+    pub fn refuse_play(&mut self, refusal: PlayRefusal, description: &str) -> bool {
+        let Some(stream_id) = self.settle(Wish::Play) else { return false };
+        self.error_status(stream_id, refusal.code(), description);
+        true
+    }
+
+    /// The stream has really ended: players stop at this. Not for a publisher's short gap.
+    pub fn end_play(&mut self) {
+        let Role::Active(Wish::Play, stream_id) = self.role else { return };
+        self.rest();
+        let status = info(false, "NetStream.Play.UnpublishNotify", "The stream has ended.");
+        self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
+        self.link.user_control(event::STREAM_EOF, &stream_id.to_be_bytes());
+    }
+
+    /// Queues a media message to a player, for tests and small uses; nothing if nobody plays.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if it is too long or too much output is waiting; nothing is queued then.
+    pub fn write_message(&mut self, kind: Kind, time: u32, body: &[u8]) -> Result<(), Error> {
+        match self.role {
+            Role::Active(Wish::Play, stream_id) => self.link.media(kind, stream_id, time, body),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes to send. Media that is sent past the session goes between two messages: send all of
+    /// this first.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.link.output()
+    }
+
+    /// The first `n` bytes of [`Server::output`] have been sent.
+    pub fn consume_output(&mut self, n: usize) {
+        self.link.consume_output(n);
+    }
+
+    /// Bytes fed so far.
+    #[must_use]
+    pub const fn bytes_received(&self) -> u64 {
+        self.link.received()
+    }
+
+    /// Whether messages of the peer reach the owner.
+    #[must_use]
+    pub const fn is_publishing(&self) -> bool {
+        matches!(self.role, Role::Active(Wish::Publish, _))
+    }
+
+    /// Whether media may be sent to the peer.
+    #[must_use]
+    pub const fn is_playing(&self) -> bool {
+        matches!(self.role, Role::Active(Wish::Play, _))
+    }
+}
+
+pub(super) const TOO_MANY_EVENTS: Error = Error::Limit("too many messages at once");
+
+/// Room for events that is kept between two bursts.
+const EVENTS_KEPT: usize = 256;

@@ -1,0 +1,114 @@
+//! What is said about a request: who asks, and the codes that clients show to their users.
+
+use crate::rtmp::amf0::Value;
+use crate::rtmp::limits::{FOUR_CCS_MAX, TEXT_BYTES_MAX};
+use crate::rtmp::message::Command;
+use crate::rtmp::name::{public_url, truncate};
+
+/// What a client says about itself at `connect`. Holds no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connect {
+    /// First part of the application path: all of it that is never a stream name.
+    pub app: String,
+    /// `tcUrl` down to the application: no password, query or stream name. Empty if not a URL.
+    pub tc_url: String,
+    /// The client's name and version as it gives them, at most 512 bytes.
+    pub flash_ver: String,
+    /// Codecs it reads, from `fourCcList`: `None` if it sent no list, `*` means all.
+    pub four_ccs: Option<Vec<String>>,
+    /// Bits of `capsEx`: 1 reconnect, 2 multitrack, 4 `ModEx`, 8 nanosecond offsets.
+    pub caps_ex: u32,
+}
+
+impl Connect {
+    pub(super) fn of(command: &Command, app: &str, tc_url: &str) -> Self {
+        let object = &command.object;
+        let mut flash_ver = text_of(object, "flashVer").to_owned();
+        flash_ver.retain(|c| !c.is_control());
+        truncate(&mut flash_ver, TEXT_BYTES_MAX);
+        let four_ccs = match object.get("fourCcList") {
+            Some(Value::StrictArray(list)) => Some(
+                list.iter()
+                    .filter_map(|value| value.as_str())
+                    .filter(|name| name.len() <= 4)
+                    .take(FOUR_CCS_MAX)
+                    .map(str::to_owned)
+                    .collect(),
+            ),
+            _ => None,
+        };
+        let caps_ex = object.get("capsEx").and_then(Value::as_number).map_or(0, saturate);
+        let app = app.to_owned();
+        Self { app, tc_url: public_url(tc_url), flash_ver, four_ccs, caps_ex }
+    }
+
+    /// Whether the client speaks enhanced RTMP and says so.
+    pub(super) const fn is_enhanced(&self) -> bool {
+        self.four_ccs.is_some() || self.caps_ex != 0
+    }
+}
+
+/// Why a publisher is turned away or ended. The code is one that OBS and FFmpeg show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PublishRefusal {
+    /// The key is wrong, expired, revoked or not allowed from here.
+    Denied,
+    /// The name is taken or not usable.
+    BadName,
+    /// We cannot serve it now.
+    Failed,
+}
+
+impl PublishRefusal {
+    /// The status code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Denied => "NetStream.Publish.Denied",
+            Self::BadName => "NetStream.Publish.BadName",
+            Self::Failed => "NetStream.Failed",
+        }
+    }
+}
+
+/// Why a player is turned away. The code is one that clients show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlayRefusal {
+    /// There is no such stream, or none for this viewer.
+    StreamNotFound,
+    /// We cannot serve it now.
+    Failed,
+}
+
+impl PlayRefusal {
+    /// The status code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::StreamNotFound => "NetStream.Play.StreamNotFound",
+            Self::Failed => "NetStream.Play.Failed",
+        }
+    }
+}
+
+/// The information object of a status. `error` decides the level.
+pub(super) fn info(error: bool, code: &str, description: &str) -> Value {
+    let mut description = description.to_owned();
+    truncate(&mut description, TEXT_BYTES_MAX);
+    Value::object([
+        ("level", if error { "error" } else { "status" }.into()),
+        ("code", code.into()),
+        ("description", Value::String(description)),
+    ])
+}
+
+/// A string member, or nothing.
+pub(super) fn text_of<'a>(object: &'a Value, name: &str) -> &'a str {
+    object.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number a peer sent as an unsigned integer; the nearest one if it is none.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+pub(super) const fn saturate(number: f64) -> u32 {
+    number as u32
+}

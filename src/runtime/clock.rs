@@ -1,0 +1,40 @@
+//! The only place that reads a clock.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::media::Micros;
+
+/// Monotonic time since the node's start. Copies agree with each other, on every thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    /// A clock whose time is zero now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one clock of the node")]
+    pub fn start() -> Self {
+        Self { epoch: Instant::now() }
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn now(self) -> Micros {
+        Micros(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The time of day: milliseconds since 1970, UTC.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one clock of the node")]
+    pub fn unix_millis(self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The time of day: seconds since 1970, UTC.
+    #[must_use]
+    pub fn unix_secs(self) -> u64 {
+        self.unix_millis() / 1_000
+    }
+}

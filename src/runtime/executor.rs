@@ -1,0 +1,85 @@
+//! Executors: one glommio executor per pinned core, set up the way live media needs it.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use glommio::{
+    ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, PoolPlacement, Shares,
+};
+
+use super::worker::set_nice;
+
+/// How long a task may keep the core before others are looked at. glommio's own default of 100 ms
+/// is also how long a wake from another thread would wait.
+const PREEMPT: Duration = Duration::from_millis(1);
+
+/// Memory the ring registers for file I/O, which nobody does here; glommio's default is 10 MiB,
+/// three times over.
+const IO_MEMORY_BYTES: usize = 64 << 10;
+
+/// Submission queue entries: polls armed between two passes of the reactor.
+const RING_DEPTH: usize = 1_024;
+
+/// Niceness of compose and shards, if the process may: above everything that only computes.
+const NICE_PINNED: i32 = -5;
+
+/// Where an executor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinned {
+    /// On this CPU and no other.
+    Cpu(usize),
+    /// Wherever the kernel likes: for tests and machines without a choice.
+    Anywhere,
+}
+
+/// A running executor.
+#[derive(Debug)]
+pub struct Executor(ExecutorJoinHandle<()>);
+
+impl Executor {
+    /// Starts an executor named `name` and runs the future that `main` makes there.
+    ///
+    /// # Errors
+    /// If the thread or its CPU cannot be had. (A missing io_uring is found by
+    /// [`super::preflight`], which must have passed.)
+    pub fn spawn<G, F>(name: &str, place: Pinned, main: G) -> io::Result<Self>
+    where
+        G: FnOnce() -> F + Send + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        let placement = match place {
+            Pinned::Cpu(cpu) => Placement::Fixed(cpu),
+            Pinned::Anywhere => Placement::Unbound,
+        };
+        let run = move || async move {
+            set_nice(NICE_PINNED);
+            let queue = glommio::executor().create_task_queue(
+                Shares::default(),
+                Latency::Matters(PREEMPT),
+                "data",
+            );
+            match glommio::spawn_local_into(main(), queue) {
+                Ok(task) => task.await,
+                Err(error) => tracing::error!("the data plane's task queue is gone: {error}"),
+            }
+        };
+        LocalExecutorBuilder::new(placement)
+            .name(name)
+            .preempt_timer(PREEMPT)
+            .io_memory(IO_MEMORY_BYTES)
+            .ring_depth(RING_DEPTH)
+            .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
+            .spawn(run)
+            .map(Self)
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Waits for the executor's main future to end.
+    ///
+    /// # Errors
+    /// The text of what ended the executor otherwise.
+    pub fn join(self) -> Result<(), String> {
+        self.0.join().map_err(|error| error.to_string())
+    }
+}

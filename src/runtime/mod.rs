@@ -1,0 +1,18 @@
+//! Where things run: what the machine must offer, which core does what, pinned executors, worker
+//! threads, and the one clock. `glommio` is named here and in `pipeline/` only.
+
+mod clock;
+mod executor;
+mod guard;
+mod pacer;
+mod plan;
+mod preflight;
+mod worker;
+
+pub use clock::Clock;
+pub use executor::{Executor, Pinned};
+pub use guard::guarded;
+pub use pacer::{Pacer, Slot};
+pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
+pub use preflight::{Failure, preflight};
+pub use worker::{NICE_ENCODE, Worker};

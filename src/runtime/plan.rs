@@ -1,0 +1,145 @@
+//! Which core does what.
+
+use std::fmt;
+
+/// What the configuration says about one role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Worked out from the machine.
+    #[default]
+    Auto,
+    /// These CPUs, by the kernel's numbers.
+    Cpus(Vec<usize>),
+}
+
+/// What the configuration says about cores.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// CPUs of the control plane.
+    pub control: Choice,
+    /// CPUs of the shards, one each.
+    pub net: Choice,
+    /// CPU of the composers (the first is used).
+    pub compose: Choice,
+    /// CPUs that encoder and decoder threads float over.
+    pub encode: Choice,
+}
+
+/// Which CPUs each role uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorePlan {
+    /// CPUs of the control plane.
+    pub control: Vec<usize>,
+    /// One shard on each.
+    pub net: Vec<usize>,
+    /// The composers' CPU.
+    pub compose: usize,
+    /// CPUs of encoder and decoder threads.
+    pub encode: Vec<usize>,
+}
+
+/// A plan that this machine cannot follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    role: &'static str,
+    cpus: Vec<usize>,
+    allowed: Vec<usize>,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, cpus, allowed } = self;
+        write!(f, "[cores] {role} = {cpus:?}: this process may use the CPUs {allowed:?}; ")?;
+        f.write_str("choose among them, or say \"auto\"")
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl CorePlan {
+    /// Most shards that `auto` starts: beyond it the mesh costs more than it gives.
+    pub const SHARDS_AUTO_MAX: usize = 8;
+
+    /// Works out the plan for a process that may use `allowed`, in the kernel's order.
+    ///
+    /// With one or two CPUs the shard and compose share the first and encoders float over all;
+    /// from four on compose has a CPU of its own, and a quarter of the CPUs serve.
+    ///
+    /// # Errors
+    /// If the request names a CPU that is not allowed, or none at all.
+    pub fn new(request: &PlanRequest, allowed: &[usize]) -> Result<Self, PlanError> {
+        let shards = (allowed.len() / 4).clamp(1, Self::SHARDS_AUTO_MAX);
+        let at = |index: usize| allowed.get(index).or(allowed.first()).copied().unwrap_or(0);
+        let roomy = allowed.len() >= 4;
+        let first_free = if roomy { shards + 1 } else { 0 };
+        let pick = |role, choice: &Choice, auto: Vec<usize>| match choice {
+            Choice::Auto => Ok(auto),
+            Choice::Cpus(cpus) if !cpus.is_empty() && cpus.iter().all(|c| allowed.contains(c)) => {
+                Ok(cpus.clone())
+            }
+            Choice::Cpus(cpus) => {
+                Err(PlanError { role, cpus: cpus.clone(), allowed: allowed.to_vec() })
+            }
+        };
+        let compose = vec![at(if roomy { shards } else { 0 })];
+        let rest = allowed.get(first_free..).unwrap_or_default().to_vec();
+        Ok(Self {
+            control: pick("control", &request.control, vec![at(allowed.len().max(1) - 1)])?,
+            net: pick("net", &request.net, (0..shards).map(at).collect())?,
+            compose: pick("compose", &request.compose, compose)?[0],
+            encode: pick("encode", &request.encode, rest)?,
+        })
+    }
+}
+
+/// The CPUs this process may run on, by the kernel's numbers: its affinity, which respects cgroups.
+#[must_use]
+pub fn allowed_cpus() -> Vec<usize> {
+    // SAFETY: a `cpu_set_t` is plain bits, for which zero is valid; the kernel fills it.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) != 0 {
+            return Vec::new();
+        }
+        set
+    };
+    let most = libc::CPU_SETSIZE.unsigned_abs() as usize;
+    // SAFETY: every number is below the size of the set.
+    (0..most).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auto(cpus: &[usize]) -> CorePlan {
+        CorePlan::new(&PlanRequest::default(), cpus).unwrap()
+    }
+
+    #[test]
+    fn two_cores_share_the_first_for_time_and_both_for_encoding() {
+        let plan = auto(&[0, 1]);
+        assert_eq!((plan.net, plan.compose), (vec![0], 0));
+        assert_eq!((plan.encode, plan.control), (vec![0, 1], vec![1]));
+    }
+
+    #[test]
+    fn one_core_does_everything() {
+        let plan = auto(&[5]);
+        assert_eq!(plan, CorePlan { control: vec![5], net: vec![5], compose: 5, encode: vec![5] });
+    }
+
+    #[test]
+    fn a_big_machine_gives_each_role_its_own() {
+        let plan = auto(&(0..16).collect::<Vec<_>>());
+        assert_eq!((plan.net, plan.compose), (vec![0, 1, 2, 3], 4));
+        assert_eq!(plan.encode, (5..16).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_ours_is_refused_by_name() {
+        let request = PlanRequest { net: Choice::Cpus(vec![7]), ..PlanRequest::default() };
+        let error = CorePlan::new(&request, &[0, 1]).unwrap_err().to_string();
+        assert!(error.contains("net = [7]") && error.contains("[0, 1]"), "{error}");
+    }
+}

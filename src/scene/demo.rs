@@ -1,0 +1,171 @@
+//! A scene to begin with: shows at a glance that the node composes, keeps time and takes pictures.
+
+use super::model::{Align, BuiltIn, Color, Fit, Layer, Scene, Source, TextStyle};
+use crate::media::{Rect, Size};
+
+/// The public name of the stream that the demo scene shows.
+pub const STREAM: &str = "live/studio";
+
+/// Name of the layer that shows [`STREAM`].
+pub const INPUT: &str = "studio";
+
+/// The canvas that the numbers below are for. Others are scaled, and centred if their shape differs.
+const WIDTH: i32 = 1_920;
+const HEIGHT: i32 = 1_080;
+
+const WHITE: Color = Color { r: 244, g: 246, b: 252, a: 255 };
+const MUTED: Color = Color { r: 142, g: 154, b: 184, a: 255 };
+const ACCENT: Color = Color { r: 86, g: 180, b: 244, a: 255 };
+const EDGE: Color = Color { r: 58, g: 68, b: 98, a: 255 };
+const TOP: Color = Color { r: 24, g: 29, b: 52, a: 255 };
+const BOTTOM: Color = Color { r: 8, g: 10, b: 20, a: 255 };
+
+/// The demo scene for a canvas of `size`.
+#[must_use]
+pub fn scene(size: Size) -> Scene {
+    let page = Page::new(size);
+    let mut layers = vec![
+        Layer { place: size.rect(), ..page.layer("background", Source::Gradient(TOP, BOTTOM)) },
+        page.at((72, 56, 84, 84), page.layer("logo", Source::BuiltIn(BuiltIn::Logo))),
+        page.text("title", (184, 46, 1_000, 64), "Stream Manager", (54, 700, WHITE)),
+        page.text(
+            "subtitle",
+            (186, 106, 1_000, 40),
+            "Composed, encoded and served by one program",
+            (30, 400, MUTED),
+        ),
+    ];
+    layers.extend(page.input((72, 188, 1_344, 756)));
+    layers.extend(page.column(size));
+    layers.push(page.text(
+        "caption",
+        (72, 980, 1_344, 40),
+        "Publish to live/studio with your stream key, and your picture appears above.",
+        (30, 400, MUTED),
+    ));
+    Scene { background: BOTTOM, layers }
+}
+
+/// The numbers of the design, on this canvas.
+struct Page {
+    /// Design pixels per canvas pixel, as a fraction.
+    num: i64,
+    den: i64,
+    left: i32,
+    top: i32,
+}
+
+impl Page {
+    fn new(size: Size) -> Self {
+        let canvas = size.rect();
+        let by_width = i64::from(canvas.w) * i64::from(HEIGHT);
+        let by_height = i64::from(canvas.h) * i64::from(WIDTH);
+        let (num, den) = if by_width < by_height { (canvas.w, WIDTH) } else { (canvas.h, HEIGHT) };
+        let (num, den) = (i64::from(num), i64::from(den));
+        let mut page = Self { num, den, left: 0, top: 0 };
+        page.left = (canvas.w - page.px(WIDTH)) / 2;
+        page.top = (canvas.h - page.px(HEIGHT)) / 2;
+        page
+    }
+
+    fn px(&self, v: i32) -> i32 {
+        let scaled = (i64::from(v) * self.num * 2 + self.den).div_euclid(self.den * 2);
+        i32::try_from(scaled).unwrap_or(v)
+    }
+
+    /// A box of the design on the canvas, with even edges.
+    fn place(&self, (x, y, w, h): (i32, i32, i32, i32)) -> Rect {
+        let (left, top) = (self.left + self.px(x), self.top + self.px(y));
+        let (right, bottom) = (self.left + self.px(x + w), self.top + self.px(y + h));
+        let near = |v: i32| (v + 1) & !1;
+        let (x, y) = (near(left), near(top));
+        Rect { x, y, w: (near(right) - x).max(2), h: (near(bottom) - y).max(2) }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as the other makers of layers do")]
+    fn layer(&self, name: &str, source: Source) -> Layer {
+        let place = Rect::default();
+        Layer { name: name.to_owned(), source, place, fit: Fit::Contain, z: 0, alpha: 255 }
+    }
+
+    fn at(&self, place: (i32, i32, i32, i32), layer: Layer) -> Layer {
+        Layer { place: self.place(place), ..layer }
+    }
+
+    fn style(&self, (size, weight, color): (i32, u16, Color), align: Align) -> TextStyle {
+        #[expect(clippy::cast_precision_loss, reason = "sizes of letters are small")]
+        let size = (i64::from(size) * self.num) as f32 / self.den as f32;
+        TextStyle { font: None, size: size.max(8.0), weight, color, align }
+    }
+
+    fn text(
+        &self,
+        name: &str,
+        place: (i32, i32, i32, i32),
+        text: &str,
+        look: (i32, u16, Color),
+    ) -> Layer {
+        let style = self.style(look, Align::Left);
+        let source = Source::Text { text: text.to_owned(), style };
+        self.at(place, self.layer(name, source))
+    }
+
+    /// The big box for the live picture, with a thin edge.
+    fn input(&self, (x, y, w, h): (i32, i32, i32, i32)) -> [Layer; 2] {
+        let inside = self.place((x, y, w, h));
+        let edge = Rect { x: inside.x - 2, y: inside.y - 2, w: inside.w + 4, h: inside.h + 4 };
+        let live = Source::Live {
+            stream: STREAM.to_owned(),
+            slate: "Waiting for a publisher".to_owned(),
+            style: self.style((52, 600, WHITE), Align::Center),
+        };
+        [
+            Layer { place: edge, ..self.layer("edge", Source::Color(EDGE)) },
+            Layer { place: inside, ..self.layer(INPUT, live) },
+        ]
+    }
+
+    /// The column on the right: time, canvas, and something that moves.
+    fn column(&self, size: Size) -> Vec<Layer> {
+        let clock = Source::Clock(self.style((66, 600, WHITE), Align::Left));
+        let label = (28, 600, ACCENT);
+        let line = |name: &str, y| {
+            self.at((1_476, y, 372, 2), self.layer(name, Source::Color(EDGE)))
+        };
+        vec![
+            self.text("clock label", (1_476, 184, 372, 36), "Time (UTC)", label),
+            self.at((1_476, 222, 372, 68), self.layer("clock", clock)),
+            line("line 1", 316),
+            self.text("canvas label", (1_476, 344, 372, 36), "Canvas", label),
+            self.text(
+                "canvas",
+                (1_476, 382, 372, 56),
+                &format!("{} × {}", size.width(), size.height()),
+                (48, 600, WHITE),
+            ),
+            line("line 2", 464),
+            self.text("stream label", (1_476, 492, 372, 36), "Stream", label),
+            self.text("stream", (1_476, 530, 372, 56), STREAM, (48, 600, WHITE)),
+            line("line 3", 612),
+            self.at((1_476, 812, 132, 132), self.layer("spinner", Source::Spinner(ACCENT))),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::PreparedScene;
+
+    #[test]
+    fn it_can_be_prepared_at_any_size_and_stays_on_the_canvas() {
+        for (w, h) in [(1920, 1080), (1280, 720), (640, 360), (320, 180), (1080, 1920), (16, 16)] {
+            let size = Size::new(w, h).unwrap();
+            let scene = scene(size);
+            PreparedScene::new(&scene, size).unwrap();
+            if w >= 320 {
+                assert!(scene.layers.iter().all(|l| size.rect().contains(l.place)), "{size}");
+            }
+        }
+    }
+}

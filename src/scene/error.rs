@@ -1,0 +1,67 @@
+//! Why a scene cannot be shown. The caller keeps the scene it has.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::model::LAYERS_MAX;
+
+/// Why a scene cannot be shown, and what its author should do. The caller keeps the scene it has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Error {
+    /// More layers than [`LAYERS_MAX`].
+    Layers(usize),
+    /// Two layers share a name.
+    Duplicate(String),
+    /// A layer asks for something that no layer can have.
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// What is wrong and what would be right.
+        advice: String,
+    },
+    /// A file that a layer shows cannot be used.
+    File {
+        /// The layer's name.
+        layer: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The letters of a layer cannot be drawn.
+    Font {
+        /// The layer's name.
+        layer: String,
+        /// The family or file asked for.
+        font: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layers(count) => {
+                write!(f, "the scene has {count} layers; keep it to {LAYERS_MAX}")
+            }
+            Self::Duplicate(name) => {
+                write!(f, "two layers are called \"{name}\"; give each its own name")
+            }
+            Self::Layer { layer, advice } => write!(f, "layer \"{layer}\": {advice}"),
+            Self::File { layer, path, cause } => write!(
+                f,
+                "layer \"{layer}\": cannot show {}: {cause}; check the path and the file",
+                path.display()
+            ),
+            Self::Font { layer, font, cause } => write!(
+                f,
+                "layer \"{layer}\": no font \"{font}\": {cause}; install it (`fc-list` shows what \
+                 is there), name a font file by its path, or leave `font` out for the one inside \
+                 the program"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,215 @@
+//! The arithmetic of composition, over plain rows of bytes: one scalar definition, and twins that
+//! use wider registers. All of them give the same bytes; a test compares them.
+//!
+//! A byte of colour is premultiplied by its alpha, so that covering is `s + d * (255 - a) / 255`.
+//! Every division by 255 is rounded to nearest. A row function works on as many bytes as its
+//! shortest argument has.
+
+#![expect(unsafe_code, reason = "vector loads and stores; each block has its proof")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
+/// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
+pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);
+
+/// As [`Blend`], with `src` and `alpha` first scaled by `opacity / 255`.
+pub type BlendFaded = fn(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8);
+
+/// Covers `dst` with an evenly translucent `src`: `d = (o * s + (255 - o) * d) / 255`.
+pub type Mix = fn(dst: &mut [u8], src: &[u8], opacity: u8);
+
+/// Goes from `b` (weight 0) to `a` (weight 255): `d = (w * a + (255 - w) * b) / 255`.
+pub type Fade = fn(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8);
+
+/// Which registers the kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Whatever the compiler makes of the definition.
+    Scalar,
+    /// 32 bytes at a time.
+    Avx2,
+    /// 64 bytes at a time (AVX-512F and BW).
+    Avx512,
+}
+
+impl Level {
+    /// All levels, slowest first.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+
+    /// The widest that this machine has.
+    #[must_use]
+    pub fn best() -> Self {
+        Kernels::at(Self::Avx512).level
+    }
+}
+
+/// One level's functions. Chosen once, at start.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    /// What they use.
+    pub level: Level,
+    /// See [`Blend`].
+    pub blend: Blend,
+    /// See [`BlendFaded`].
+    pub blend_faded: BlendFaded,
+    /// See [`Mix`].
+    pub mix: Mix,
+    /// See [`Fade`].
+    pub fade: Fade,
+}
+
+impl Kernels {
+    /// The widest kernels of this machine that are not above `level`.
+    #[must_use]
+    pub fn at(level: Level) -> &'static Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if level >= Level::Avx512
+                && let Some(kernels) = avx512::kernels()
+            {
+                return kernels;
+            }
+            if level >= Level::Avx2
+                && let Some(kernels) = avx2::kernels()
+            {
+                return kernels;
+            }
+        }
+        let _ = level;
+        &scalar::KERNELS
+    }
+}
+
+/// Sets every byte of `dst`. The standard library's is as fast as memory.
+pub fn fill(dst: &mut [u8], value: u8) {
+    dst.fill(value);
+}
+
+/// Copies as many bytes as both rows have. The standard library's is as fast as memory.
+pub fn copy(dst: &mut [u8], src: &[u8]) {
+    let n = dst.len().min(src.len());
+    dst[..n].copy_from_slice(&src[..n]);
+}
+
+/// `x / 255`, rounded to nearest, for `x <= 255 * 255`.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the quotient is at most 255")]
+pub const fn div255(x: u16) -> u8 {
+    let t = x + 128;
+    ((t + (t >> 8)) >> 8) as u8
+}
+
+/// `x * y / 255`, rounded to nearest.
+#[must_use]
+pub const fn mul255(x: u8, y: u8) -> u8 {
+    div255(x as u16 * y as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes with no pattern, the same in every run.
+    fn noise(seed: u64, len: usize) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let next = move |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        };
+        (0..len).map(next).collect()
+    }
+
+    /// Premultiplied pairs: no colour is above its alpha.
+    fn pairs(seed: u64, len: usize) -> (Vec<u8>, Vec<u8>) {
+        let alpha: Vec<u8> = noise(seed, len)
+            .into_iter()
+            .map(|a| if a < 40 { 0 } else if a > 215 { 255 } else { a })
+            .collect();
+        let src = noise(seed + 1, len).iter().zip(&alpha).map(|(s, a)| mul255(*s, *a)).collect();
+        (src, alpha)
+    }
+
+    #[test]
+    fn division_by_255_rounds_to_nearest_for_every_product() {
+        for x in 0..=255 * 255_u16 {
+            assert_eq!(u32::from(div255(x)), (u32::from(x) * 2 + 255) / 510, "{x}");
+        }
+    }
+
+    #[test]
+    fn every_level_gives_the_same_bytes_at_every_length_and_alignment() {
+        let definition = Kernels::at(Level::Scalar);
+        let (src, alpha) = pairs(3, 400);
+        let (dst, other) = (noise(7, 400), noise(9, 400));
+        for level in Level::ALL {
+            let twin = Kernels::at(level);
+            for len in (0..=140).chain([191, 192, 193, 256, 300]) {
+                for offset in [0, 1, 3, 31, 32, 63] {
+                    let span = offset..offset + len;
+                    let (s, a, b) =
+                        (&src[span.clone()], &alpha[span.clone()], &other[span.clone()]);
+                    for opacity in [0, 1, 127, 128, 200, 254, 255] {
+                        let run = |k: &Kernels| {
+                            let mut rows = [0; 4].map(|_| dst.clone());
+                            (k.blend)(&mut rows[0][span.clone()], s, a);
+                            (k.blend_faded)(&mut rows[1][span.clone()], s, a, opacity);
+                            (k.mix)(&mut rows[2][span.clone()], b, opacity);
+                            (k.fade)(&mut rows[3][span.clone()], b, s, opacity);
+                            rows
+                        };
+                        assert_eq!(run(twin), run(definition), "{level:?} {len} at {offset}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_pair_of_bytes_fades_the_same_at_every_level() {
+        let a: Vec<u8> = (0..=255).collect();
+        for level in Level::ALL {
+            for b in 0..=255_u8 {
+                for weight in [0, 1, 2, 64, 127, 128, 129, 253, 254, 255] {
+                    let (mut row, mut expected) = (vec![0; 256], vec![0; 256]);
+                    (Kernels::at(level).fade)(&mut row, &a, &[b; 256], weight);
+                    (scalar::KERNELS.fade)(&mut expected, &a, &[b; 256], weight);
+                    assert_eq!(row, expected, "{level:?} {b} {weight}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_different_lengths_are_as_long_as_the_shortest() {
+        for level in Level::ALL {
+            let kernels = Kernels::at(level);
+            let mut dst = vec![9; 100];
+            (kernels.blend)(&mut dst, &[5; 80], &[255; 70]);
+            assert_eq!((dst[69], dst[70]), (5, 9), "{level:?}");
+            (kernels.fade)(&mut dst, &[1; 33], &[0; 99], 255);
+            assert_eq!((dst[32], dst[33]), (1, 5), "{level:?}");
+        }
+    }
+
+    #[test]
+    fn blending_is_within_one_of_exact_arithmetic() {
+        let (src, alpha) = pairs(21, 4_096);
+        let before = noise(22, 4_096);
+        for opacity in [255, 180, 3] {
+            let mut dst = before.clone();
+            (Kernels::at(Level::best()).blend_faded)(&mut dst, &src, &alpha, opacity);
+            for i in 0..dst.len() {
+                let o = f64::from(opacity) / 255.0;
+                let exact = f64::from(src[i]) * o
+                    + f64::from(before[i]) * (1.0 - f64::from(alpha[i]) / 255.0 * o);
+                assert!((f64::from(dst[i]) - exact).abs() <= 1.51, "{i}: {} {exact}", dst[i]);
+            }
+        }
+    }
+}

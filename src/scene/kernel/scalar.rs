@@ -1,0 +1,34 @@
+//! The definition of every kernel.
+
+use super::{Kernels, Level, div255, mul255};
+
+pub(super) static KERNELS: Kernels =
+    Kernels { level: Level::Scalar, blend, blend_faded, mix, fade };
+
+pub(super) fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) {
+    for ((d, s), a) in dst.iter_mut().zip(src).zip(alpha) {
+        *d = s.wrapping_add(mul255(*d, 255 - a));
+    }
+}
+
+pub(super) fn blend_faded(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
+    for ((d, s), a) in dst.iter_mut().zip(src).zip(alpha) {
+        *d = mul255(*s, opacity).wrapping_add(mul255(*d, 255 - mul255(*a, opacity)));
+    }
+}
+
+pub(super) fn mix(dst: &mut [u8], src: &[u8], opacity: u8) {
+    for (d, s) in dst.iter_mut().zip(src) {
+        *d = between(*s, *d, opacity);
+    }
+}
+
+pub(super) fn fade(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8) {
+    for ((d, a), b) in dst.iter_mut().zip(a).zip(b) {
+        *d = between(*a, *b, weight);
+    }
+}
+
+const fn between(a: u8, b: u8, weight: u8) -> u8 {
+    div255(a as u16 * weight as u16 + b as u16 * (255 - weight) as u16)
+}

@@ -1,0 +1,25 @@
+//! What a programme shows, and how it becomes pixels: scenes are prepared once, then composed into
+//! frames tick by tick, in planar YUV from the first byte to the last.
+
+#![deny(unsafe_code)]
+
+mod asset;
+mod canvas;
+mod color;
+mod compose;
+mod damage;
+pub mod demo;
+mod error;
+mod fonts;
+pub mod kernel;
+pub mod layout;
+mod model;
+mod prepare;
+mod source;
+mod tick;
+
+pub use compose::{Composed, Composer};
+pub use error::Error;
+pub use model::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle};
+pub use prepare::PreparedScene;
+pub use tick::Tick;

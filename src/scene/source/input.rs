@@ -1,0 +1,313 @@
+//! Pictures that arrive while the programme runs, and the slate that stands there when none do.
+
+use crate::frame::{FrozenFrame, PictureEvent};
+use crate::media::{Micros, PixelFormat, Rect};
+use crate::ring::Receiver;
+use crate::scene::asset::Asset;
+use crate::scene::canvas::{Canvas, Placed};
+use crate::scene::damage::{Damage, around};
+use crate::scene::kernel::mul255;
+use crate::scene::layout;
+use crate::scene::tick::Tick;
+
+/// How long the last picture takes to fade to the slate.
+const FADE_OUT: Micros = Micros::from_millis(500);
+
+/// How long the first picture takes to come.
+const FADE_IN: Micros = Micros::from_millis(200);
+
+/// A box that shows the newest due picture of a ring, and fades to its slate when the source ends.
+///
+/// The ring is the queue: pictures stay in it until they are due, so its capacity is the limit. One
+/// more picture, the one shown, is held here.
+#[derive(Debug)]
+pub(in crate::scene) struct Input {
+    place: Rect,
+    canvas: Rect,
+    slate: Option<Asset>,
+    feed: Feed,
+    /// Where the picture lands on the canvas, and which part of it.
+    dest: Rect,
+    crop: Rect,
+    /// How much of the picture is to be seen: 255 all, 0 none.
+    weight: u8,
+}
+
+/// What a source gave so far. It can move to another scene's input.
+#[derive(Debug, Default)]
+pub(in crate::scene) struct Feed {
+    pictures: Option<Receiver<PictureEvent>>,
+    shown: Option<FrozenFrame>,
+    fade: Fade,
+}
+
+/// A change of weight over time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fade {
+    from: u8,
+    to: u8,
+    start: Micros,
+    length: Micros,
+}
+
+impl Input {
+    pub(super) fn new(place: Rect, canvas: Rect, slate: Option<Asset>) -> Self {
+        let (dest, crop) = (Rect::default(), Rect::default());
+        let feed = Feed::default();
+        Self { place: place.even(), canvas, slate, feed, dest, crop, weight: 0 }
+    }
+
+    /// Takes its pictures from `pictures` from now on; what is shown stays until the first.
+    pub(in crate::scene) fn attach(&mut self, pictures: Receiver<PictureEvent>) {
+        self.feed.pictures = Some(pictures);
+    }
+
+    /// Exchanges what was received with another input. The caller redraws the canvas.
+    pub(in crate::scene) fn exchange(&mut self, feed: &mut Feed) {
+        std::mem::swap(&mut self.feed, feed);
+        self.settle();
+    }
+
+    pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
+        let is_new = self.receive(tick.at);
+        let weight = self.feed.fade.weight(tick.at);
+        if weight == 0 && self.feed.fade.to == 0 {
+            self.feed.shown = None;
+        }
+        if weight != self.weight {
+            // While the weight moves, all that the picture or the slate covers changes.
+            damage.add(self.bounds());
+            self.weight = weight;
+            self.settle();
+            damage.add(self.bounds());
+        } else if is_new {
+            damage.add(self.dest);
+            self.settle();
+            damage.add(self.dest);
+        }
+    }
+
+    /// Takes everything that is due out of the ring. Whether there is a new picture.
+    fn receive(&mut self, now: Micros) -> bool {
+        let Some(pictures) = &mut self.feed.pictures else { return false };
+        let (mut is_new, mut is_over) = (false, false);
+        loop {
+            match pictures.peek() {
+                Some(PictureEvent::Picture { at, .. }) if *at > now => break,
+                Some(_) => {}
+                None => break,
+            }
+            match pictures.pop() {
+                Some(PictureEvent::Picture { frame, .. }) => {
+                    if frame.geometry().format() != PixelFormat::I420 {
+                        debug_assert!(false, "a picture is not in the canvas' format");
+                        continue;
+                    }
+                    self.feed.shown = Some(frame);
+                    (is_new, is_over) = (true, false);
+                }
+                Some(PictureEvent::Ended) => is_over = true,
+                None => break,
+            }
+        }
+        if pictures.is_finished() {
+            self.feed.pictures = None;
+            is_over = true;
+        }
+        if is_over {
+            self.feed.fade.turn(0, now, FADE_OUT);
+        } else if is_new {
+            self.feed.fade.turn(255, now, FADE_IN);
+        }
+        is_new
+    }
+
+    /// Works out where the picture lies.
+    fn settle(&mut self) {
+        let Some(frame) = &self.feed.shown else {
+            (self.dest, self.crop) = (Rect::default(), Rect::default());
+            return;
+        };
+        let (dest, crop) = layout::centre(self.place, frame.geometry().size());
+        self.dest = dest.intersect(self.canvas);
+        let (x, y) = (crop.x + self.dest.x - dest.x, crop.y + self.dest.y - dest.y);
+        self.crop = Rect { x, y, w: self.dest.w, h: self.dest.h };
+    }
+
+    pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
+        let picture = self.picture();
+        match (picture, &self.slate, self.weight) {
+            (Some(picture), _, 255) => canvas.picture(picture, clip, opacity),
+            (Some(picture), Some(slate), 1..) => {
+                canvas.between(picture, slate, clip, (self.weight, opacity));
+                let fading = mul255(255 - self.weight, opacity);
+                for rect in around(clip, self.dest) {
+                    canvas.asset(slate, (0, 0), rect, fading);
+                }
+            }
+            (Some(picture), None, 1..) => {
+                canvas.picture(picture, clip, mul255(self.weight, opacity));
+            }
+            (_, Some(slate), _) => canvas.asset(slate, (0, 0), clip, opacity),
+            (_, None, _) => {}
+        }
+    }
+
+    pub(super) fn bounds(&self) -> Rect {
+        let slate = self.slate.as_ref().map_or_else(Rect::default, Asset::rect);
+        if self.weight == 255 { self.dest } else { slate.union(self.dest) }
+    }
+
+    pub(super) fn opaque(&self) -> Rect {
+        match (&self.slate, self.weight, &self.feed.shown) {
+            (_, 255, Some(_)) => self.dest,
+            (Some(_), 1.., Some(_)) => self.dest,
+            (Some(slate), ..) => slate.opaque_rect(),
+            (None, ..) => Rect::default(),
+        }
+    }
+
+    pub(super) fn whole_picture(&self) -> Option<Placed<'_>> {
+        self.picture().filter(|_| self.weight == 255)
+    }
+
+    fn picture(&self) -> Option<Placed<'_>> {
+        let frame = self.feed.shown.as_ref()?;
+        Some(Placed { frame, dest: self.dest, crop: self.crop })
+    }
+}
+
+impl Fade {
+    /// Turns towards `to`, from wherever it is now. A part of the way takes a part of `length`.
+    fn turn(&mut self, to: u8, now: Micros, length: Micros) {
+        if self.to == to {
+            return;
+        }
+        let from = self.weight(now);
+        let way = u64::from(from.abs_diff(to));
+        *self = Self { from, to, start: now, length: Micros(length.0 * way / 255) };
+    }
+
+    fn weight(&self, now: Micros) -> u8 {
+        let gone = now.since(self.start).0;
+        if gone >= self.length.0 {
+            return self.to;
+        }
+        let (from, to) = (u64::from(self.from), u64::from(self.to));
+        let left = self.length.0 - gone;
+        u8::try_from((from * left + to * gone) / self.length.0).unwrap_or(self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::frame::{Geometry, Pool};
+    use crate::media::Size;
+    use crate::ring::{Bell, Sender, channel};
+
+    const CANVAS: Rect = Rect { x: 0, y: 0, w: 128, h: 64 };
+    const PLACE: Rect = Rect { x: 32, y: 16, w: 64, h: 32 };
+
+    struct Bench {
+        pool: Pool,
+        sender: Sender<PictureEvent>,
+        input: Input,
+    }
+
+    fn bench(slots: u32) -> Bench {
+        let size = Size::new(64, 32).unwrap();
+        let pool = Pool::new(Geometry::new(size, PixelFormat::I420), slots).unwrap();
+        let (sender, receiver) = channel(8, Arc::clone(&Bell::new()));
+        let planes = [vec![16; 64 * 32], vec![128; 32 * 16], vec![128; 32 * 16]];
+        let mut input = Input::new(PLACE, CANVAS, Some(Asset::opaque(PLACE, planes)));
+        input.attach(receiver);
+        Bench { pool, sender, input }
+    }
+
+    impl Bench {
+        fn send(&mut self, ms: u64) {
+            let frame = self.pool.take().unwrap().freeze();
+            let at = Micros::from_millis(ms);
+            self.sender.push(PictureEvent::Picture { frame, at }).unwrap();
+        }
+
+        /// Whether anything changed, and the picture's weight.
+        fn tick(&mut self, ms: u64) -> (bool, u8) {
+            let mut damage = Damage::none(CANVAS);
+            let tick = Tick { at: Micros::from_millis(ms), ..Tick::default() };
+            self.input.update(&tick, &mut damage);
+            (!damage.is_empty(), self.input.weight)
+        }
+    }
+
+    #[test]
+    fn the_newest_due_picture_is_shown_and_older_ones_are_released() {
+        let mut bench = bench(4);
+        for ms in [0, 20, 40, 900] {
+            bench.send(ms);
+        }
+        assert_eq!(bench.pool.in_use(), 4);
+        bench.tick(45);
+        assert_eq!(bench.pool.in_use(), 2);
+        assert_eq!(bench.tick(245), (true, 255));
+        assert_eq!(bench.tick(260), (false, 255));
+        assert_eq!(bench.tick(900), (true, 255));
+        assert_eq!(bench.pool.in_use(), 1);
+    }
+
+    #[test]
+    fn the_first_picture_comes_in_200_ms_and_the_last_goes_in_500() {
+        let mut bench = bench(2);
+        assert_eq!(bench.tick(0), (false, 0));
+        bench.send(1_000);
+        assert_eq!(bench.tick(1_000).1, 0);
+        assert_eq!(bench.tick(1_100).1, 127);
+        assert_eq!(bench.tick(1_200).1, 255);
+        bench.sender.push(PictureEvent::Ended).unwrap();
+        assert_eq!(bench.tick(2_000).1, 255);
+        assert_eq!(bench.tick(2_250).1, 127);
+        assert_eq!(bench.pool.in_use(), 1);
+        assert_eq!(bench.tick(2_500), (true, 0));
+        assert_eq!((bench.pool.in_use(), bench.tick(2_600)), (0, (false, 0)));
+    }
+
+    #[test]
+    fn pictures_that_come_back_while_it_fades_turn_it_round() {
+        let mut bench = bench(4);
+        bench.send(0);
+        bench.tick(0);
+        bench.tick(200);
+        bench.sender.push(PictureEvent::Ended).unwrap();
+        bench.tick(1_000);
+        assert_eq!(bench.tick(1_250).1, 127);
+        bench.send(1_250);
+        assert_eq!(bench.tick(1_250).1, 127);
+        assert!(bench.tick(1_300).1 > 127);
+        assert_eq!(bench.tick(1_352).1, 255);
+    }
+
+    #[test]
+    fn a_source_that_vanishes_has_ended() {
+        let mut bench = bench(1);
+        bench.send(0);
+        bench.tick(0);
+        bench.tick(200);
+        let (closed, _) = channel(1, Bell::new());
+        drop(std::mem::replace(&mut bench.sender, closed));
+        bench.tick(300);
+        assert_eq!((bench.tick(800).1, bench.pool.in_use()), (0, 0));
+    }
+
+    #[test]
+    fn the_picture_in_a_box_beyond_the_canvas_is_cut_on_the_right_side() {
+        let mut bench = bench(1);
+        bench.input.place = Rect { x: -20, y: 50, ..PLACE };
+        bench.send(0);
+        bench.tick(0);
+        assert_eq!(bench.input.dest, Rect { x: 0, y: 50, w: 44, h: 14 });
+        assert_eq!(bench.input.crop, Rect { x: 20, y: 0, w: 44, h: 14 });
+    }
+}

@@ -1,0 +1,233 @@
+//! What the stages of a channel count.
+
+use crossbeam::utils::CachePadded;
+
+use super::cell::{Counter, Gauge, SharedCounter, read_all};
+use super::histogram::{Histogram, HistogramFigures};
+use crate::media::Micros;
+
+/// Why the composer let a frame go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// The encoder is behind.
+    QueueFull,
+    /// All frames of the pool are in use.
+    PoolEmpty,
+    /// Its time had passed.
+    Late,
+}
+
+impl DropReason {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::PoolEmpty, Self::Late];
+
+    /// The value of the `reason` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::PoolEmpty => "pool_empty",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// The figures of one channel: a block for each thread that works on it, so that they do not share
+/// cache lines.
+#[derive(Debug, Default)]
+pub struct ChannelStats {
+    compose: CachePadded<Compose>,
+    video: CachePadded<Video>,
+    audio: CachePadded<Audio>,
+    shard: CachePadded<Shard>,
+    rare: CachePadded<Rare>,
+}
+
+/// Written by the composer.
+#[derive(Debug, Default)]
+struct Compose {
+    composed: Counter,
+    dropped: [Counter; DropReason::ALL.len()],
+    sound_dropped: Counter,
+    queue: Gauge,
+}
+
+/// Written by the video encoder's thread.
+#[derive(Debug, Default)]
+struct Video {
+    frames: Counter,
+    keyframes: Counter,
+    bytes: Counter,
+    encode: Histogram,
+}
+
+/// Written by the audio encoder's thread.
+#[derive(Debug, Default)]
+struct Audio {
+    frames: Counter,
+    bytes: Counter,
+}
+
+/// Written by the shard that is the stream's home.
+#[derive(Debug, Default)]
+struct Shard {
+    latency: Histogram,
+}
+
+/// Written by both encoders, or by control.
+#[derive(Debug, Default)]
+struct Rare {
+    encoded_dropped: SharedCounter,
+    fps: Gauge,
+    bitrate_bps: Gauge,
+}
+
+impl ChannelStats {
+    /// A frame went to the encoder. For the composer.
+    pub fn composed(&self) {
+        self.compose.composed.add(1);
+    }
+
+    /// `frames` frames were not drawn or not taken. For the composer.
+    pub fn dropped(&self, reason: DropReason, frames: u64) {
+        self.compose.dropped[reason as usize].add(frames);
+    }
+
+    /// A block of sound was not taken. For the composer.
+    pub fn sound_dropped(&self) {
+        self.compose.sound_dropped.add(1);
+    }
+
+    /// Frames that wait for the encoder. For the composer.
+    pub fn queue_length(&self, frames: usize) {
+        self.compose.queue.set_count(frames);
+    }
+
+    /// A packet of `bytes` came out of the video encoder. For its thread.
+    pub fn encoded(&self, bytes: usize, key: bool) {
+        self.video.frames.add(1);
+        self.video.keyframes.add(u64::from(key));
+        self.video.bytes.add(bytes as u64);
+    }
+
+    /// How long the video encoder took for a frame. For its thread.
+    pub fn encode_seconds(&self, took: Micros) {
+        self.video.encode.observe(took);
+    }
+
+    /// A packet of `bytes` came out of the audio encoder. For its thread.
+    pub fn sound_encoded(&self, bytes: usize) {
+        self.audio.frames.add(1);
+        self.audio.bytes.add(bytes as u64);
+    }
+
+    /// A finished message did not fit the ring to its shard. For both encoders' threads.
+    pub fn encoded_dropped(&self) {
+        self.rare.encoded_dropped.add(1);
+    }
+
+    /// Time from when a frame was due to when its message was in the stream's log, ready for every
+    /// viewer. For the shard that is the stream's home.
+    pub fn rtmp_seconds(&self, took: Micros) {
+        self.shard.latency.observe(took);
+    }
+
+    /// What the meter measured last: encoded frames per second, and bits per second of both kinds.
+    pub(super) fn set_rates(&self, fps: f64, bitrate_bps: f64) {
+        self.rare.fps.set(fps);
+        self.rare.bitrate_bps.set(bitrate_bps);
+    }
+
+    /// All figures, for any thread.
+    #[must_use]
+    pub fn read(&self) -> ChannelFigures {
+        ChannelFigures {
+            composed: self.compose.composed.get(),
+            dropped: read_all(&self.compose.dropped),
+            sound_dropped: self.compose.sound_dropped.get(),
+            queue: self.compose.queue.get_count(),
+            frames: self.video.frames.get(),
+            keyframes: self.video.keyframes.get(),
+            video_bytes: self.video.bytes.get(),
+            encode: self.video.encode.read(),
+            sound_frames: self.audio.frames.get(),
+            sound_bytes: self.audio.bytes.get(),
+            encoded_dropped: self.rare.encoded_dropped.get(),
+            latency: self.shard.latency.read(),
+            fps: self.rare.fps.get(),
+            bitrate_bps: self.rare.bitrate_bps.get(),
+        }
+    }
+}
+
+/// What a channel had counted at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ChannelFigures {
+    /// Frames that went to the encoder.
+    pub composed: u64,
+    /// Frames that did not, by [`DropReason::ALL`].
+    pub dropped: [u64; DropReason::ALL.len()],
+    /// Blocks of sound that the audio encoder did not take.
+    pub sound_dropped: u64,
+    /// Frames that wait for the encoder.
+    pub queue: u64,
+    /// Video packets encoded.
+    pub frames: u64,
+    /// Keyframes among them.
+    pub keyframes: u64,
+    /// Bytes of video encoded.
+    pub video_bytes: u64,
+    /// Time in the video encoder per frame.
+    pub encode: HistogramFigures,
+    /// Audio packets encoded.
+    pub sound_frames: u64,
+    /// Bytes of sound encoded.
+    pub sound_bytes: u64,
+    /// Finished messages that did not fit the ring to their shard.
+    pub encoded_dropped: u64,
+    /// Time from when a frame was due to its message being ready for every viewer.
+    pub latency: HistogramFigures,
+    /// Encoded frames per second, as measured last.
+    pub fps: f64,
+    /// Bits per second of video and sound, as measured last.
+    pub bitrate_bps: f64,
+}
+
+impl ChannelFigures {
+    /// Frames and messages that nobody got to see.
+    #[must_use]
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.iter().sum::<u64>() + self.encoded_dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_counter() {
+        let stats = ChannelStats::default();
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{reason:?}");
+            stats.dropped(reason, index as u64 + 1);
+        }
+        stats.encoded_dropped();
+        assert_eq!(stats.read().dropped, [1, 2, 3]);
+        assert_eq!(stats.read().dropped_total(), 7);
+    }
+
+    #[test]
+    fn encoded_packets_are_counted_by_kind() {
+        let stats = ChannelStats::default();
+        stats.encoded(1_000, true);
+        stats.encoded(100, false);
+        stats.sound_encoded(50);
+        stats.encode_seconds(Micros::from_millis(4));
+        stats.rtmp_seconds(Micros::from_millis(20));
+        let figures = stats.read();
+        assert_eq!((figures.frames, figures.keyframes, figures.video_bytes), (2, 1, 1_100));
+        assert_eq!((figures.sound_frames, figures.sound_bytes), (1, 50));
+        assert_eq!((figures.encode.count(), figures.latency.count()), (1, 1));
+    }
+}

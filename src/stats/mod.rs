@@ -1,0 +1,20 @@
+//! Figures the data plane writes and control reads: counters, gauges and histograms in blocks that
+//! each have one writer, so that counting is a plain load, add and store.
+
+mod cell;
+mod channel;
+mod histogram;
+mod meter;
+mod output;
+mod registry;
+mod shard;
+
+pub use cell::{Counter, Gauge, SharedCounter};
+pub use channel::{ChannelFigures, ChannelStats, DropReason};
+pub use histogram::{BOUNDS_US, Histogram, HistogramFigures};
+pub use meter::Meter;
+pub use output::{OutputFigures, OutputState, OutputStats};
+pub use registry::{
+    ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
+};
+pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};

@@ -1,0 +1,199 @@
+//! All figures of the node in one place, made at start and read by control.
+
+use std::sync::Arc;
+
+use super::cell::Gauge;
+use super::channel::{ChannelFigures, ChannelStats};
+use super::output::{OutputFigures, OutputStats};
+use super::shard::{ShardFigures, ShardStats};
+use crate::media::Micros;
+
+/// Everything there is to read.
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// One block per shard.
+    pub shards: Vec<Arc<ShardStats>>,
+    /// The channels.
+    pub channels: Vec<ChannelEntry>,
+    /// Their outputs.
+    pub outputs: Vec<OutputEntry>,
+    uptime_s: Gauge,
+    in_bps: Gauge,
+    out_bps: Gauge,
+    heap_packets: Gauge,
+}
+
+/// A channel's figures and what it is called.
+#[derive(Clone, Debug)]
+pub struct ChannelEntry {
+    /// Name of the channel.
+    pub name: String,
+    /// The stream it makes, such as `live/demo`.
+    pub stream: String,
+    /// Its figures.
+    pub stats: Arc<ChannelStats>,
+}
+
+/// An output's figures and where it goes.
+#[derive(Clone, Debug)]
+pub struct OutputEntry {
+    channel: String,
+    name: String,
+    destination: String,
+    stats: Arc<OutputStats>,
+}
+
+impl OutputEntry {
+    /// An output of `channel` to `url`. What could be a stream key in the URL is not kept.
+    #[must_use]
+    pub fn new(channel: &str, name: &str, url: &str, stats: Arc<OutputStats>) -> Self {
+        let (channel, name) = (channel.to_owned(), name.to_owned());
+        Self { channel, name, destination: without_secrets(url), stats }
+    }
+}
+
+impl Registry {
+    /// A registry of these figures.
+    #[must_use]
+    pub fn new(
+        shards: Vec<Arc<ShardStats>>,
+        channels: Vec<ChannelEntry>,
+        outputs: Vec<OutputEntry>,
+    ) -> Self {
+        Self { shards, channels, outputs, ..Self::default() }
+    }
+
+    /// Everything as it is now; rates as the meter measured them last.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut node = ShardFigures::default();
+        for shard in &self.shards {
+            node.merge(&shard.read());
+        }
+        let channels = self.channels.iter().map(|entry| ChannelSnapshot {
+            name: entry.name.clone(),
+            stream: entry.stream.clone(),
+            figures: entry.stats.read(),
+        });
+        let outputs = self.outputs.iter().map(|entry| OutputSnapshot {
+            channel: entry.channel.clone(),
+            name: entry.name.clone(),
+            destination: entry.destination.clone(),
+            figures: entry.stats.read(),
+        });
+        Snapshot {
+            uptime_s: self.uptime_s.get(),
+            in_bps: self.in_bps.get(),
+            out_bps: self.out_bps.get(),
+            heap_packets: self.heap_packets.get_count(),
+            node,
+            channels: channels.collect(),
+            outputs: outputs.collect(),
+        }
+    }
+
+    /// Packets that came from the heap since start because the pool had no fitting slot. For
+    /// control, which asks the pool before each measurement.
+    pub fn heap_packets(&self, packets: u64) {
+        self.heap_packets.set(packets as f64);
+    }
+
+    pub(super) fn set_rates(&self, now: Micros, in_bps: f64, out_bps: f64) {
+        self.uptime_s.set(now.secs_f64());
+        self.in_bps.set(in_bps);
+        self.out_bps.set(out_bps);
+    }
+}
+
+/// The node at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Seconds since the node's start, at the last measurement.
+    pub uptime_s: f64,
+    /// Bits per second from peers, as measured last.
+    pub in_bps: f64,
+    /// Bits per second to peers, as measured last.
+    pub out_bps: f64,
+    /// Packets since start that came from the heap because the pool had no fitting slot.
+    pub heap_packets: u64,
+    /// All shards together.
+    pub node: ShardFigures,
+    /// The channels.
+    pub channels: Vec<ChannelSnapshot>,
+    /// Their outputs.
+    pub outputs: Vec<OutputSnapshot>,
+}
+
+/// A channel at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelSnapshot {
+    /// Name of the channel.
+    pub name: String,
+    /// The stream it makes, such as `live/demo`.
+    pub stream: String,
+    /// Its figures.
+    pub figures: ChannelFigures,
+}
+
+/// An output at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OutputSnapshot {
+    /// The channel it sends.
+    pub channel: String,
+    /// Name of the output.
+    pub name: String,
+    /// Where it goes, without anything that could be a secret.
+    pub destination: String,
+    /// Its figures.
+    pub figures: OutputFigures,
+}
+
+/// What stands for the parts of a URL that may be secret.
+const HIDDEN: &str = "***";
+
+/// Scheme, host and application of `url`: what follows is or may be the stream key.
+fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match path.split_once('/') {
+        Some((app, _)) => format!("{scheme}://{host}/{app}/{HIDDEN}"),
+        None => format!("{scheme}://{host}/{HIDDEN}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_keeps_no_secret() {
+        for (url, shown) in [
+            ("rtmp://a.example/live2/sec-ret", "rtmp://a.example/live2/***"),
+            ("rtmps://me:pass@b.example:443/app/in/sec?key=ret", "rtmps://b.example:443/app/***"),
+            ("rtmp://c.example/sec-ret", "rtmp://c.example/***"),
+            ("rtmp://c.example?key=secret/x", "rtmp://c.example/***"),
+            ("rtmp://me:p@ss@d.example/a/b", "rtmp://d.example/a/***"),
+            ("sec-ret", "***"),
+        ] {
+            let entry = OutputEntry::new("demo", "one", url, Arc::default());
+            assert_eq!(entry.destination, shown);
+        }
+    }
+
+    #[test]
+    fn a_snapshot_adds_up_the_shards_and_lists_the_rest() {
+        let shards = vec![Arc::new(ShardStats::default()), Arc::default()];
+        shards[0].bytes_in(1);
+        shards[1].bytes_in(2);
+        let channel =
+            ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
+        channel.stats.composed();
+        let output = OutputEntry::new("demo", "one", "rtmp://a.example/b/c", Arc::default());
+        let snapshot = Registry::new(shards, vec![channel], vec![output]).snapshot();
+        assert_eq!(snapshot.node.bytes_in, 3);
+        assert_eq!(snapshot.channels[0].figures.composed, 1);
+        assert_eq!(snapshot.outputs[0].name, "one");
+    }
+}

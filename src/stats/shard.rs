@@ -1,0 +1,334 @@
+//! What a shard counts.
+
+use crossbeam::utils::CachePadded;
+
+use super::cell::{Counter, Gauge, read_all};
+
+/// How an attempt to publish or play ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It was let in.
+    Ok,
+    /// The key, its addresses or a hook said no.
+    Denied,
+    /// The name is in use or malformed.
+    BadName,
+    /// There is no such stream.
+    NotFound,
+    /// The node could not decide, such as without its key store.
+    Error,
+}
+
+impl Attempt {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Denied, Self::BadName, Self::NotFound, Self::Error];
+
+    /// The value of the `status` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::BadName => "bad_name",
+            Self::NotFound => "not_found",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What went wrong with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The peer broke the protocol.
+    Protocol,
+    /// The peer was too slow.
+    Timeout,
+    /// The socket failed.
+    Io,
+    /// A bug in this program: the connection ended, nothing else did.
+    Panic,
+    /// The handshake was not completed.
+    Handshake,
+}
+
+impl ErrorKind {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 5] =
+        [Self::Protocol, Self::Timeout, Self::Io, Self::Panic, Self::Handshake];
+
+    /// The value of the `kind` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+            Self::Io => "io",
+            Self::Panic => "panic",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
+/// Why a reader did not get messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewerDrop {
+    /// It lagged and jumped forward to a keyframe: counted in messages.
+    Jumped,
+    /// It lagged, no keyframe was there, and video was left out until one came: counted in
+    /// messages.
+    Skipped,
+    /// It lagged so far that the log had let go of its place: counted in times.
+    Overrun,
+}
+
+impl ViewerDrop {
+    /// All of them, in the order of their counters.
+    pub const ALL: [Self; 3] = [Self::Jumped, Self::Skipped, Self::Overrun];
+
+    /// The value of the `reason` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Jumped => "jumped",
+            Self::Skipped => "skipped",
+            Self::Overrun => "overrun",
+        }
+    }
+}
+
+/// The counters of one shard. All writing methods are for that shard only.
+#[derive(Debug, Default)]
+pub struct ShardStats(CachePadded<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    accepted: Counter,
+    refused: Counter,
+    publish: [Counter; Attempt::ALL.len()],
+    play: [Counter; Attempt::ALL.len()],
+    errors: [Counter; ErrorKind::ALL.len()],
+    drops: [Counter; ViewerDrop::ALL.len()],
+    bytes_in: Counter,
+    bytes_out: Counter,
+    sends: Counter,
+    blocked: Counter,
+    reports_lost: Counter,
+    connections: Gauge,
+    streams: Gauge,
+    viewers: Gauge,
+}
+
+impl ShardStats {
+    /// A connection was let in.
+    pub fn connection_accepted(&self) {
+        self.0.accepted.add(1);
+    }
+
+    /// A connection was turned away at the door.
+    pub fn connection_refused(&self) {
+        self.0.refused.add(1);
+    }
+
+    /// Somebody asked to publish.
+    pub fn publish_attempt(&self, attempt: Attempt) {
+        self.0.publish[attempt as usize].add(1);
+    }
+
+    /// Somebody asked to play.
+    pub fn play_attempt(&self, attempt: Attempt) {
+        self.0.play[attempt as usize].add(1);
+    }
+
+    /// Bytes came from peers.
+    pub fn bytes_in(&self, bytes: u64) {
+        self.0.bytes_in.add(bytes);
+    }
+
+    /// Bytes went to peers.
+    pub fn bytes_out(&self, bytes: u64) {
+        self.0.bytes_out.add(bytes);
+    }
+
+    /// A call to send was made.
+    pub fn sent(&self) {
+        self.0.sends.add(1);
+    }
+
+    /// A socket was full.
+    pub fn send_blocked(&self) {
+        self.0.blocked.add(1);
+    }
+
+    /// A connection failed.
+    pub fn error(&self, kind: ErrorKind) {
+        self.0.errors[kind as usize].add(1);
+    }
+
+    /// The peer broke the protocol.
+    pub fn error_protocol(&self) {
+        self.error(ErrorKind::Protocol);
+    }
+
+    /// The peer was too slow.
+    pub fn error_timeout(&self) {
+        self.error(ErrorKind::Timeout);
+    }
+
+    /// A socket failed.
+    pub fn error_io(&self) {
+        self.error(ErrorKind::Io);
+    }
+
+    /// A task of this program panicked.
+    pub fn error_panic(&self) {
+        self.error(ErrorKind::Panic);
+    }
+
+    /// The handshake was not completed.
+    pub fn error_handshake(&self) {
+        self.error(ErrorKind::Handshake);
+    }
+
+    /// Readers lost this much, in the unit of the reason.
+    pub fn viewer_dropped(&self, reason: ViewerDrop, count: u64) {
+        self.0.drops[reason as usize].add(count);
+    }
+
+    /// A report to control did not fit its ring.
+    pub fn report_lost(&self) {
+        self.0.reports_lost.add(1);
+    }
+
+    /// What there is now: connections, and live streams whose home this shard is. A copy of another
+    /// shard's stream is not counted, or it would count on each shard that has viewers for it.
+    pub fn active(&self, connections: usize, streams: usize) {
+        self.0.connections.set_count(connections);
+        self.0.streams.set_count(streams);
+    }
+
+    /// How many peers play now.
+    pub fn viewers(&self, viewers: usize) {
+        self.0.viewers.set_count(viewers);
+    }
+
+    /// All figures, for any thread.
+    #[must_use]
+    pub fn read(&self) -> ShardFigures {
+        let from = &self.0;
+        ShardFigures {
+            accepted: from.accepted.get(),
+            refused: from.refused.get(),
+            publish: read_all(&from.publish),
+            play: read_all(&from.play),
+            errors: read_all(&from.errors),
+            drops: read_all(&from.drops),
+            bytes_in: from.bytes_in.get(),
+            bytes_out: from.bytes_out.get(),
+            sends: from.sends.get(),
+            blocked: from.blocked.get(),
+            reports_lost: from.reports_lost.get(),
+            connections: from.connections.get_count(),
+            streams: from.streams.get_count(),
+            viewers: from.viewers.get_count(),
+        }
+    }
+}
+
+/// What a shard, or all of them together, had counted at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardFigures {
+    /// Connections let in.
+    pub accepted: u64,
+    /// Connections turned away at the door.
+    pub refused: u64,
+    /// Attempts to publish, by [`Attempt::ALL`].
+    pub publish: [u64; Attempt::ALL.len()],
+    /// Attempts to play, by [`Attempt::ALL`].
+    pub play: [u64; Attempt::ALL.len()],
+    /// Failures, by [`ErrorKind::ALL`].
+    pub errors: [u64; ErrorKind::ALL.len()],
+    /// What readers lost, by [`ViewerDrop::ALL`].
+    pub drops: [u64; ViewerDrop::ALL.len()],
+    /// Bytes from peers.
+    pub bytes_in: u64,
+    /// Bytes to peers.
+    pub bytes_out: u64,
+    /// Calls to send.
+    pub sends: u64,
+    /// Times a socket was full.
+    pub blocked: u64,
+    /// Reports that control did not get.
+    pub reports_lost: u64,
+    /// Connections there are.
+    pub connections: u64,
+    /// Live streams.
+    pub streams: u64,
+    /// Peers that play.
+    pub viewers: u64,
+}
+
+impl ShardFigures {
+    /// Adds those of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        add_each(&mut self.publish, &other.publish);
+        add_each(&mut self.play, &other.play);
+        add_each(&mut self.errors, &other.errors);
+        add_each(&mut self.drops, &other.drops);
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.sends += other.sends;
+        self.blocked += other.blocked;
+        self.reports_lost += other.reports_lost;
+        self.connections += other.connections;
+        self.streams += other.streams;
+        self.viewers += other.viewers;
+    }
+}
+
+fn add_each<const N: usize>(to: &mut [u64; N], from: &[u64; N]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_label_has_its_own_counter() {
+        let stats = ShardStats::default();
+        for (index, attempt) in Attempt::ALL.into_iter().enumerate() {
+            assert_eq!(attempt as usize, index, "{attempt:?}");
+            stats.publish_attempt(attempt);
+        }
+        for (index, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index, "{kind:?}");
+            stats.error(kind);
+        }
+        for (index, reason) in ViewerDrop::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{reason:?}");
+            stats.viewer_dropped(reason, 2);
+        }
+        let figures = stats.read();
+        assert_eq!((figures.publish, figures.play), ([1; 5], [0; 5]));
+        assert_eq!((figures.errors, figures.drops), ([1; 5], [2; 3]));
+    }
+
+    #[test]
+    fn shards_add_up() {
+        let (one, two) = (ShardStats::default(), ShardStats::default());
+        one.connection_accepted();
+        one.bytes_out(10);
+        one.active(1, 2);
+        two.bytes_out(32);
+        two.active(4, 2);
+        two.viewers(3);
+        let mut all = one.read();
+        all.merge(&two.read());
+        assert_eq!((all.accepted, all.bytes_out), (1, 42));
+        assert_eq!(all, ShardFigures { connections: 5, streams: 4, viewers: 3, ..all });
+    }
+}

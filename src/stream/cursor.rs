@@ -1,0 +1,311 @@
+//! A reader of a log: its place, what it is in the middle of, and when it gives up messages.
+
+mod walk;
+
+use self::walk::{Video, Walk};
+use super::log::StreamLog;
+use super::message::{Message, STREAM_ID};
+use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the newest keyframe in the log, or the next one if there is none or the log is not a GOP
+    /// cache. A stream without video begins at once.
+    Keyframe,
+    /// At once: sound from now on, video from the next keyframe.
+    Live,
+}
+
+/// When a reader that is behind gives up messages. Lag is the time from its next message to the
+/// newest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropPolicy {
+    /// Above this lag it jumps to a newer keyframe, milliseconds. Where there is none it drops
+    /// video until one comes, if the lag has grown by this much since the reader was last at a
+    /// keyframe (a reader that starts at one is behind without being slow).
+    pub high_ms: u32,
+    /// Video that was dropped comes back at a keyframe with at most this lag, milliseconds.
+    pub low_ms: u32,
+}
+
+impl Default for DropPolicy {
+    fn default() -> Self {
+        Self { high_ms: 1_000, low_ms: 250 }
+    }
+}
+
+/// What a reader has missed, since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// Times the picture broke off: jumps, overruns, and beginnings of skipped video. An output
+    /// asks its encoder for a keyframe when this grows.
+    pub gaps: u64,
+    /// Messages jumped over to reach a newer keyframe.
+    pub jumped: u64,
+    /// Video messages left out while the reader waited for a keyframe.
+    pub skipped: u64,
+    /// Messages that the log let go of before the reader had sent them, and those from there to
+    /// where it went on.
+    pub overrun: u64,
+}
+
+/// One viewer's or output's place in a log.
+///
+/// To send: [`Cursor::settle`], [`Cursor::gather`], give the slices to the socket, and
+/// [`Cursor::advance`] by what it took, all while the log does not change. Between two such rounds
+/// the log may change freely. A message of which a part has been sent is always completed, from a
+/// reference of the cursor's own.
+#[derive(Debug)]
+pub struct Cursor {
+    place: Place,
+    walk: Walk,
+    /// The message in the middle of which the reader is; the walk is already past it.
+    held: Option<Held>,
+    /// Smallest lag since the last start or jump, milliseconds.
+    least_lag: u32,
+    lost: Drops,
+    stream_id: u32,
+    /// First chunk headers for a peer that gave the stream another id than ours; else empty.
+    foreign: Box<[HeaderBytes]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    New(Start),
+    /// For a keyframe with this number or a later one.
+    Waits(u64),
+    Reads,
+}
+
+#[derive(Debug)]
+struct Held {
+    message: Message,
+    /// Stands in for its first chunk header; of the same length.
+    first: Option<HeaderBytes>,
+    /// Bytes of its wire form that have been sent.
+    sent: usize,
+}
+
+/// Messages per gathering for a peer with another message stream id. Each takes two slices or more,
+/// so that a call with 64 of them has room for no more.
+const FOREIGN_MESSAGES: usize = 32;
+
+impl Cursor {
+    /// A reader that has not looked at its log yet.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        let walk = Walk { pos: u64::MAX, headers: 0, video: Video::UntilKey, skipped: 0 };
+        Self {
+            place: Place::New(start),
+            walk,
+            held: None,
+            least_lag: u32::MAX,
+            lost: Drops::default(),
+            stream_id: STREAM_ID,
+            foreign: Box::default(),
+        }
+    }
+
+    /// For a peer that gave the stream this message stream id.
+    #[must_use]
+    pub fn for_stream_id(mut self, stream_id: u32) -> Self {
+        self.stream_id = stream_id;
+        if stream_id != STREAM_ID {
+            let blank =
+                MessageHeader { chunk_stream: 2, time: 0, length: 0, type_id: 0, stream_id };
+            self.foreign = [blank.first(); FOREIGN_MESSAGES].into();
+        }
+        self
+    }
+
+    /// Whether nothing is in the middle of being sent.
+    #[must_use]
+    pub const fn is_between(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_caught_up(&self, log: &StreamLog) -> bool {
+        self.walk.pos == log.end() && self.walk.headers == 0 && self.held.is_none()
+    }
+
+    /// What was dropped for this reader so far.
+    #[must_use]
+    pub const fn drops(&self) -> Drops {
+        Drops { skipped: self.walk.skipped, ..self.lost }
+    }
+
+    /// Milliseconds from the next message to the newest one.
+    #[must_use]
+    pub fn lag(&self, log: &StreamLog) -> u32 {
+        log.lag_at(self.walk.pos)
+    }
+
+    /// Starts, or gives up messages if the reader is too far behind. The message that
+    /// is in the middle of being sent is completed all the same.
+    pub fn settle(&mut self, log: &StreamLog, policy: &DropPolicy) {
+        if self.walk.pos == log.end() {
+            self.least_lag = 0;
+            return;
+        }
+        if !self.reads() && !self.start(log) {
+            return;
+        }
+        if self.walk.pos < log.first() {
+            self.lost.overrun += self.resync(log);
+        }
+        let fresh = Video::UntilFresh(log.newest_time().wrapping_sub(policy.low_ms));
+        if let Video::UntilFresh(_) = self.walk.video {
+            self.walk.video = fresh;
+        }
+        self.walk.pass(log);
+        let lag = self.lag(log);
+        self.least_lag = self.least_lag.min(lag);
+        if lag <= policy.high_ms {
+            return;
+        }
+        if log.newest_key().is_some_and(|key| key > self.walk.pos) {
+            self.lost.jumped += self.resync(log);
+        } else if self.walk.video == Video::Flows && lag - self.least_lag > policy.high_ms {
+            self.lost.gaps += u64::from(log.has_video());
+            self.walk.video = fresh;
+            self.walk.pass(log);
+        }
+    }
+
+    /// Gives the slices to be sent next to `sink`, in wire order, until it refuses one (by
+    /// returning false) or the log ends; no message is begun once `max_bytes` have been given. With
+    /// `max_bytes` 0 that is the rest of the message that is in the middle of being sent, and
+    /// nothing else.
+    pub fn gather<'a>(
+        &'a mut self,
+        log: &'a StreamLog,
+        max_bytes: usize,
+        sink: &mut impl FnMut(&'a [u8]) -> bool,
+    ) {
+        self.write_foreign(log);
+        let this: &'a Self = self;
+        let mut bytes = 0;
+        let mut count = |piece: &'a [u8]| {
+            bytes += piece.len();
+            sink(piece)
+        };
+        if let Some(held) = &this.held
+            && !held.message.pieces(held.sent, held.first.as_ref(), &mut count)
+        {
+            return;
+        }
+        let (mut walk, mut foreign) = (this.walk, this.foreign.iter());
+        let mut begun = bytes;
+        while begun < max_bytes && this.reads() {
+            let Some(message) = walk.next(log) else { return };
+            let first = foreign.next();
+            if first.is_none() && this.stream_id != STREAM_ID {
+                return;
+            }
+            if !message.pieces(0, first, &mut |piece| {
+                begun += piece.len();
+                sink(piece)
+            }) {
+                return;
+            }
+        }
+    }
+
+    /// The first `bytes` of what [`Cursor::gather`] gave have been sent.
+    pub fn advance(&mut self, log: &StreamLog, mut bytes: usize) {
+        if let Some(held) = &mut self.held {
+            let left = held.message.wire_len() - held.sent;
+            if bytes < left {
+                held.sent += bytes;
+                return;
+            }
+            bytes -= left;
+            self.held = None;
+        }
+        while bytes > 0 {
+            let message = self.walk.next(log);
+            debug_assert!(message.is_some(), "more was sent than had been gathered");
+            let Some(message) = message else { return };
+            let len = message.wire_len();
+            if bytes < len {
+                let first = self.first_for(message);
+                self.held = Some(Held { message: message.clone(), first, sent: bytes });
+                return;
+            }
+            bytes -= len;
+        }
+    }
+
+    const fn reads(&self) -> bool {
+        matches!(self.place, Place::Reads)
+    }
+
+    /// Whether the reader has a place now.
+    fn start(&mut self, log: &StreamLog) -> bool {
+        let since = match self.place {
+            Place::New(Start::Live) => {
+                self.begin(log, log.end(), Video::UntilKey);
+                return true;
+            }
+            Place::New(Start::Keyframe) if log.has_gop_cache() => 0,
+            Place::New(Start::Keyframe) => log.end(),
+            Place::Waits(since) => since,
+            Place::Reads => return true,
+        };
+        if let Some(key) = log.newest_key().filter(|key| *key >= since) {
+            self.begin(log, key, Video::Flows);
+        } else if !log.has_video() {
+            self.begin(log, log.end(), Video::UntilKey);
+        } else {
+            self.place = Place::Waits(since);
+            self.walk.pos = log.end();
+            return false;
+        }
+        true
+    }
+
+    fn begin(&mut self, log: &StreamLog, pos: u64, video: Video) {
+        self.place = Place::Reads;
+        self.walk.pos = pos;
+        self.walk.video = video;
+        self.walk.want_headers(log, &(0..log.end()));
+        self.least_lag = u32::MAX;
+    }
+
+    /// Goes on at the newest keyframe, or (only after an overrun) at the head if there is none. Says
+    /// how many messages that leaves out.
+    fn resync(&mut self, log: &StreamLog) -> u64 {
+        let from = self.walk.pos;
+        let key = log.newest_key().filter(|key| *key >= from);
+        let to = key.unwrap_or_else(|| log.end());
+        self.lost.gaps += 1;
+        self.walk.pos = to;
+        self.walk.video = if key.is_some() { Video::Flows } else { Video::UntilKey };
+        self.walk.want_headers(log, &(from..to));
+        self.least_lag = u32::MAX;
+        to - from
+    }
+
+    /// What stands in for a message's first chunk header.
+    fn first_for(&self, message: &Message) -> Option<HeaderBytes> {
+        (self.stream_id != STREAM_ID).then(|| message.header_for(self.stream_id))
+    }
+
+    /// Writes the headers of the coming messages for a peer with another message stream id.
+    fn write_foreign(&mut self, log: &StreamLog) {
+        if self.stream_id == STREAM_ID || !self.reads() {
+            return;
+        }
+        let mut walk = self.walk;
+        for first in &mut self.foreign {
+            let Some(message) = walk.next(log) else { return };
+            *first = message.header_for(self.stream_id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

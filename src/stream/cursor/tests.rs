@@ -1,0 +1,464 @@
+use proptest::prelude::*;
+
+use super::super::log::Pushed;
+use super::super::repair::distance;
+use super::super::{Flags, LogLimits};
+use super::*;
+use crate::frame::PacketBuf;
+use crate::media::Kind;
+
+const CHUNK: usize = 128;
+const LIMITS: LogLimits = LogLimits { messages: 1_024, bytes: 1 << 20, millis: 60_000 };
+
+fn message(kind: Kind, time: u32, flags: Flags, body: &[u8]) -> Message {
+    Message::new(kind, time, flags, PacketBuf::copy_of(body), 128)
+}
+
+fn key(time: u32) -> Message {
+    message(Kind::Video, time, Flags::KEY, &time.to_be_bytes())
+}
+
+fn inter(time: u32) -> Message {
+    message(Kind::Video, time, Flags::default(), &time.to_be_bytes())
+}
+
+fn sound(time: u32) -> Message {
+    message(Kind::Audio, time, Flags::default(), &time.to_be_bytes())
+}
+
+fn video_header(body: &[u8]) -> Message {
+    message(Kind::Video, 0, Flags::HEADER, body)
+}
+
+fn audio_header(body: &[u8]) -> Message {
+    message(Kind::Audio, 0, Flags::HEADER, body)
+}
+
+fn metadata(body: &[u8]) -> Message {
+    message(Kind::Data, 0, Flags::HEADER, body)
+}
+
+/// A message as a peer reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Read {
+    kind: Kind,
+    time: u32,
+    stream_id: u32,
+    body: Vec<u8>,
+}
+
+/// Reads whole messages in the form we write; panics at anything else.
+fn read(mut bytes: &[u8]) -> Vec<Read> {
+    let mut out = Vec::new();
+    let mut take = |count: usize| {
+        let (taken, rest) = bytes.split_at(count);
+        bytes = rest;
+        (taken.to_vec(), rest.is_empty())
+    };
+    loop {
+        let header = take(12).0;
+        let kind = match header[7] {
+            8 => Kind::Audio,
+            9 => Kind::Video,
+            18 => Kind::Data,
+            other => panic!("message type {other}"),
+        };
+        assert_eq!(header[0] >> 6, 0);
+        let mut time = u32::from_be_bytes([0, header[1], header[2], header[3]]);
+        let extended = time == 0xff_ffff;
+        if extended {
+            time = u32::from_be_bytes(take(4).0.try_into().unwrap());
+        }
+        let length = usize::from(header[4]) << 16 | usize::from(header[5]) << 8;
+        let length = length | usize::from(header[6]);
+        let stream_id = u32::from_le_bytes(header[8..12].try_into().unwrap());
+        let mut body = Vec::new();
+        let mut end = false;
+        while body.len() < length {
+            if !body.is_empty() {
+                assert_eq!(take(1).0[0], 0xc0 | header[0]);
+                if extended {
+                    assert_eq!(take(4).0, time.to_be_bytes());
+                }
+            }
+            let (piece, last) = take(CHUNK.min(length - body.len()));
+            body.extend(piece);
+            end = last;
+        }
+        out.push(Read { kind, time, stream_id, body });
+        if end {
+            return out;
+        }
+    }
+}
+
+fn as_read(message: &Message) -> Read {
+    let (kind, time, body) = (message.kind(), message.time(), message.body().to_vec());
+    Read { kind, time, stream_id: 1, body }
+}
+
+/// Sends up to `room` bytes, in calls of up to `pieces` slices, and returns them.
+fn send(
+    cursor: &mut Cursor,
+    log: &StreamLog,
+    policy: &DropPolicy,
+    mut room: usize,
+    pieces: usize,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        cursor.settle(log, policy);
+        let mut gathered = Vec::new();
+        let mut count = 0;
+        cursor.gather(log, 1_000, &mut |piece| {
+            assert!(!piece.is_empty());
+            if count == pieces {
+                return false;
+            }
+            count += 1;
+            gathered.extend_from_slice(piece);
+            true
+        });
+        gathered.truncate(room);
+        if gathered.is_empty() {
+            return out;
+        }
+        cursor.advance(log, gathered.len());
+        room -= gathered.len();
+        out.extend(gathered);
+    }
+}
+
+fn send_all(cursor: &mut Cursor, log: &StreamLog) -> Vec<Read> {
+    let bytes = send(cursor, log, &DropPolicy::default(), usize::MAX, 64);
+    assert!(cursor.is_between());
+    if bytes.is_empty() { Vec::new() } else { read(&bytes) }
+}
+
+fn times(messages: &[Read]) -> Vec<(Kind, u32)> {
+    messages.iter().map(|message| (message.kind, message.time)).collect()
+}
+
+fn log_of(messages: impl IntoIterator<Item = Message>) -> StreamLog {
+    let mut log = StreamLog::new(LIMITS, true);
+    for message in messages {
+        log.push(message);
+    }
+    log
+}
+
+fn with_headers() -> StreamLog {
+    log_of([video_header(b"v"), audio_header(b"a"), metadata(b"m")])
+}
+
+/// Pictures every 40 ms from `from` to `to` with a keyframe every `gop`, and sound between them.
+fn play(log: &mut StreamLog, from: u32, to: u32, gop: u32) {
+    for time in (from..to).step_by(40) {
+        log.push(if time.is_multiple_of(gop) { key(time) } else { inter(time) });
+        log.push(sound(time + 20));
+    }
+}
+
+#[test]
+fn a_late_reader_gets_metadata_headers_and_then_the_newest_keyframe() {
+    let mut log = with_headers();
+    play(&mut log, 0, 1_400, 400);
+    let got = send_all(&mut Cursor::new(Start::Keyframe), &log);
+    let start = [(Kind::Data, 0), (Kind::Audio, 0), (Kind::Video, 0)];
+    assert_eq!(times(&got)[..3], start);
+    assert_eq!(got[1].body, b"a");
+    assert_eq!(got[2].body, b"v");
+    let rest: Vec<_> =
+        (log.newest_key().unwrap()..log.end()).map(|seq| as_read(log.get(seq).unwrap())).collect();
+    assert_eq!(got[3..], rest);
+}
+
+#[test]
+fn without_a_gop_cache_a_late_reader_starts_at_the_next_keyframe() {
+    let mut log = StreamLog::new(LIMITS, false);
+    log.push(video_header(b"v"));
+    play(&mut log, 0, 480, 400);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    assert!(send_all(&mut cursor, &log).is_empty());
+    play(&mut log, 480, 840, 400);
+    let got = send_all(&mut cursor, &log);
+    assert_eq!(times(&got)[..2], [(Kind::Video, 0), (Kind::Video, 800)]);
+    assert_eq!(cursor.drops(), Drops::default());
+}
+
+#[test]
+fn a_stream_without_video_starts_at_once() {
+    let mut log = log_of([audio_header(b"a"), sound(0), sound(20)]);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 0)]);
+    log.push(sound(40));
+    assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 40)]);
+}
+
+#[test]
+fn a_reader_that_is_there_first_gets_everything_in_order_and_once() {
+    let mut log = StreamLog::new(LIMITS, true);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    assert!(send_all(&mut cursor, &log).is_empty());
+    let all =
+        [metadata(b"m"), audio_header(b"a"), sound(0), video_header(b"v"), key(10), inter(50)];
+    for message in &all {
+        log.push(message.clone());
+    }
+    assert_eq!(send_all(&mut cursor, &log), all.each_ref().map(as_read));
+}
+
+#[test]
+fn a_live_reader_gets_sound_at_once_and_video_from_the_next_keyframe() {
+    let mut log = with_headers();
+    play(&mut log, 0, 80, 400);
+    let mut cursor = Cursor::new(Start::Live);
+    assert_eq!(send_all(&mut cursor, &log).len(), 3, "the headers");
+    play(&mut log, 80, 440, 400);
+    let got = send_all(&mut cursor, &log);
+    let first_video = got.iter().find(|message| message.kind == Kind::Video).unwrap();
+    assert_eq!((got[0].kind, first_video.time), (Kind::Audio, 400));
+    assert_eq!(cursor.drops().skipped, 8);
+}
+
+#[test]
+fn a_slow_reader_jumps_to_the_newest_keyframe_and_finishes_its_message_first() {
+    let mut log = with_headers();
+    play(&mut log, 0, 40, 400);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    let policy = DropPolicy::default();
+    let mut bytes = send(&mut cursor, &log, &policy, 50, 64);
+    assert!(!cursor.is_between());
+    play(&mut log, 40, 1_640, 400);
+    bytes.extend(send(&mut cursor, &log, &policy, usize::MAX, 64));
+    let got = read(&bytes);
+    let media: Vec<_> = got.iter().skip(3).map(|message| message.time).collect();
+    assert_eq!(media[..2], [0, 1_600], "the begun message, then the newest keyframe");
+    let drops = cursor.drops();
+    assert_eq!((drops.jumped, drops.overrun, drops.gaps), (79, 0, 1));
+}
+
+#[test]
+fn a_reader_that_starts_far_behind_the_head_loses_nothing_while_it_catches_up() {
+    let mut log = with_headers();
+    play(&mut log, 0, 8_000, 20_000);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    let policy = DropPolicy::default();
+    for from in (8_000..12_000).step_by(40) {
+        let sent = send(&mut cursor, &log, &policy, 150, 64);
+        assert!(!sent.is_empty());
+        play(&mut log, from, from + 40, 20_000);
+    }
+    assert_eq!(cursor.drops(), Drops::default());
+}
+
+#[test]
+fn without_a_newer_keyframe_video_is_dropped_and_sound_is_not() {
+    let mut log = with_headers();
+    play(&mut log, 0, 40, 10_000);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    send_all(&mut cursor, &log);
+    play(&mut log, 40, 2_040, 10_000);
+    let got = send_all(&mut cursor, &log);
+    assert!(got.iter().all(|message| message.kind == Kind::Audio));
+    assert_eq!(got.len(), 50, "every sound");
+    let drops = cursor.drops();
+    assert_eq!((drops.skipped, drops.jumped, drops.gaps), (50, 0, 1));
+    play(&mut log, 2_040, 2_080, 10_000);
+    assert_eq!(send_all(&mut cursor, &log).len(), 1, "still no video");
+    log.push(key(2_100));
+    log.push(inter(2_140));
+    let back = send_all(&mut cursor, &log);
+    assert_eq!(times(&back), [(Kind::Video, 2_100), (Kind::Video, 2_140)]);
+}
+
+#[test]
+fn dropped_video_comes_back_only_under_the_low_mark() {
+    let mut log = with_headers();
+    play(&mut log, 0, 40, 10_000);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    send_all(&mut cursor, &log);
+    play(&mut log, 40, 2_040, 10_000);
+    send_all(&mut cursor, &log);
+    log.push(key(2_100));
+    log.push(sound(2_400));
+    assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 2_400)]);
+    log.push(key(2_440));
+    log.push(sound(2_600));
+    assert_eq!(send_all(&mut cursor, &log).len(), 2);
+}
+
+#[test]
+fn a_reader_that_the_log_has_left_behind_goes_on_at_a_keyframe() {
+    let mut log = StreamLog::new(LogLimits { messages: 16, ..LIMITS }, true);
+    log.push(video_header(b"v"));
+    play(&mut log, 0, 40, 400);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    let policy = DropPolicy { high_ms: u32::MAX, low_ms: 0 };
+    send(&mut cursor, &log, &policy, usize::MAX, 64);
+    play(&mut log, 40, 2_040, 400);
+    let got = read(&send(&mut cursor, &log, &policy, usize::MAX, 64));
+    assert_eq!(times(&got)[0], (Kind::Video, 2_000));
+    assert_eq!(cursor.drops().gaps, 1);
+    assert!(cursor.drops().overrun > 16);
+}
+
+#[test]
+fn headers_that_changed_in_what_was_jumped_over_are_sent_before_the_keyframe() {
+    let mut log = with_headers();
+    play(&mut log, 0, 40, 400);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    send_all(&mut cursor, &log);
+    play(&mut log, 40, 800, 400);
+    log.push(video_header(b"new"));
+    play(&mut log, 800, 1_240, 400);
+    let got = send_all(&mut cursor, &log);
+    assert_eq!(times(&got)[..2], [(Kind::Video, 0), (Kind::Video, 1_200)]);
+    assert_eq!(got[0].body, b"new");
+    assert_ne!(got[1].body, b"new");
+}
+
+#[test]
+fn with_no_room_for_bytes_only_the_begun_message_is_given() {
+    let mut log = with_headers();
+    log.push(message(Kind::Video, 0, Flags::KEY, &[5; 1_000]));
+    log.push(inter(40));
+    let mut cursor = Cursor::new(Start::Keyframe);
+    let gather = |cursor: &mut Cursor| {
+        let mut bytes = 0;
+        cursor.gather(&log, 0, &mut |piece| {
+            bytes += piece.len();
+            true
+        });
+        bytes
+    };
+    cursor.settle(&log, &DropPolicy::default());
+    assert_eq!(gather(&mut cursor), 0);
+    let headers: usize = (0..3).map(|place| log.header(place).unwrap().wire_len()).sum();
+    cursor.advance(&log, headers + 100);
+    assert_eq!(gather(&mut cursor), 1_000 + 12 + 7 - 100);
+}
+
+#[test]
+fn caught_up_is_until_the_next_message() {
+    let mut log = with_headers();
+    log.push(key(0));
+    let mut cursor = Cursor::new(Start::Keyframe);
+    assert!(!cursor.is_caught_up(&log));
+    send_all(&mut cursor, &log);
+    assert!(cursor.is_caught_up(&log));
+    log.push(inter(40));
+    assert!(!cursor.is_caught_up(&log));
+}
+
+/// What happens to a stream and one of its readers.
+#[derive(Clone, Debug)]
+enum Act {
+    Push { kind: u8, step: u32, len: usize },
+    Send { room: usize, pieces: usize },
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let push = (0..12_u8, 0..400_u32, 1..400_usize).prop_map(|(kind, step, len)| Act::Push {
+        kind,
+        step,
+        len,
+    });
+    let send = (0..900_usize, 1..64_usize).prop_map(|(room, pieces)| Act::Send { room, pieces });
+    proptest::collection::vec(prop_oneof![3 => push, 2 => send], 1..120)
+}
+
+/// Pushes what `act` says; the first four bytes of a frame's body are its time.
+fn push(log: &mut StreamLog, now: &mut u32, kind: u8, step: u32, len: usize) -> Option<Message> {
+    *now = now.wrapping_add(step);
+    let mut body = now.to_be_bytes().to_vec();
+    body.resize(len.max(4), kind);
+    let message = match kind {
+        0 => video_header(&body[..len.min(2)]),
+        1 => audio_header(&body[..len.min(2)]),
+        2 => metadata(&body[..len.min(2)]),
+        3 | 4 => message(Kind::Video, *now, Flags::KEY, &body),
+        5..=8 => message(Kind::Video, *now, Flags::default(), &body),
+        _ => message(Kind::Audio, *now, Flags::default(), &body),
+    };
+    match log.push(message) {
+        Pushed::Added => log.get(log.end() - 1).cloned(),
+        Pushed::Repeated => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_socket_accepts_the_bytes_are_those_of_the_messages(
+        acts in acts(),
+        start in prop_oneof![Just(0_u32), Just(0xff_ff00), Just(u32::MAX - 3_000)],
+        stream_id in 1..3_u32,
+    ) {
+        let mut log = StreamLog::new(LIMITS, true);
+        let mut cursor = Cursor::new(Start::Keyframe).for_stream_id(stream_id);
+        let never = DropPolicy { high_ms: u32::MAX, low_ms: 0 };
+        cursor.settle(&log, &never);
+        let (mut now, mut bytes, mut all) = (start, Vec::new(), Vec::new());
+        cursor.settle(&log, &never);
+        for act in acts {
+            match act {
+                Act::Push { kind, step, len } => {
+                    all.extend(push(&mut log, &mut now, kind, step, len));
+                }
+                Act::Send { room, pieces } => {
+                    bytes.extend(send(&mut cursor, &log, &never, room, pieces));
+                }
+            }
+        }
+        bytes.extend(send(&mut cursor, &log, &never, usize::MAX, 64));
+        // A reader that is there from the start and never slow gets all but the video before the
+        // first keyframe.
+        let mut keyed = false;
+        let expected = all.iter().filter(|m| {
+            keyed |= m.is_key();
+            m.kind() != Kind::Video || m.is_header() || keyed
+        });
+        let expected: Vec<_> =
+            expected.map(|m| Read { stream_id, ..as_read(m) }).collect();
+        let got = if bytes.is_empty() { Vec::new() } else { read(&bytes) };
+        prop_assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_slow_reader_gets_whole_messages_in_order_and_video_that_decodes(
+        acts in acts(),
+        gop_cache in any::<bool>(),
+    ) {
+        let limits = LogLimits { messages: 24, bytes: 8_000, millis: 6_000 };
+        let mut log = StreamLog::new(limits, gop_cache);
+        let mut cursor = Cursor::new(Start::Keyframe);
+        let policy = DropPolicy::default();
+        let (mut now, mut bytes, mut all) = (0, Vec::new(), Vec::new());
+        for act in acts {
+            match act {
+                Act::Push { kind, step, len } => {
+                    all.extend(push(&mut log, &mut now, kind, step, len));
+                }
+                Act::Send { room, pieces } => {
+                    bytes.extend(send(&mut cursor, &log, &policy, room, pieces));
+                }
+            }
+        }
+        bytes.extend(send(&mut cursor, &log, &policy, usize::MAX, 64));
+        let got = if bytes.is_empty() { Vec::new() } else { read(&bytes) };
+        let is_header = |m: &Read| m.kind == Kind::Data || m.body.len() < 4;
+        let frames: Vec<_> = got.iter().filter(|m| !is_header(m)).collect();
+        prop_assert!(frames.windows(2).all(|pair| distance(pair[0].time, pair[1].time) >= 0));
+        // Each inter picture follows the picture before it in the stream.
+        let video = |m: &&Message| m.kind() == Kind::Video && !m.is_header();
+        let stream: Vec<_> = all.iter().filter(video).collect();
+        let mut at = None;
+        for picture in frames.into_iter().filter(|m| m.kind == Kind::Video) {
+            let from = at.map_or(0, |at: usize| at + 1);
+            let found = stream[from..].iter().position(|m| as_read(m) == *picture);
+            let found = from + found.expect("a picture of the stream, in its order");
+            prop_assert!(stream[found].is_key() || at.is_some_and(|at| at + 1 == found));
+            at = Some(found);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The ring of a stream's recent messages. It is the GOP cache: late viewers start in it, and slow
+//! ones jump in it.
+
+use std::collections::VecDeque;
+
+use super::message::Message;
+use super::repair::distance;
+use crate::media::Kind;
+
+/// Keyframes whose places are remembered.
+const KEYS_MAX: usize = 64;
+
+/// Headers and data in a row that are looked past for a time.
+const LOOK_MESSAGES: u64 = 8;
+
+/// How much of a stream is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of all messages.
+    pub bytes: usize,
+    /// Milliseconds from the oldest message to the newest.
+    pub millis: u32,
+}
+
+impl Default for LogLimits {
+    /// Ten seconds, 32 MiB, 8192 messages.
+    fn default() -> Self {
+        Self { messages: 8_192, bytes: 32 << 20, millis: 10_000 }
+    }
+}
+
+/// What [`StreamLog::push`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The message is in the log.
+    Added,
+    /// A header that readers already have: not in the log.
+    Repeated,
+}
+
+/// A stream's recent messages, numbered from 0.
+#[derive(Debug)]
+pub struct StreamLog {
+    entries: VecDeque<Message>,
+    /// Number of the oldest entry.
+    first: u64,
+    bytes: usize,
+    limits: LogLimits,
+    gop_cache: bool,
+    /// Metadata, audio header, video header, all at time 0: what a reader is sent first.
+    headers: [Option<Message>; 3],
+    /// The numbers under which they came.
+    header_numbers: [u64; 3],
+    /// Numbers of keyframes that a reader with the present headers can start at, oldest first.
+    keys: VecDeque<u64>,
+    newest_time: u32,
+}
+
+impl StreamLog {
+    /// An empty log; its ring is allocated now. `gop_cache` says whether late readers may start at
+    /// a keyframe of the past.
+    #[must_use]
+    pub fn new(limits: LogLimits, gop_cache: bool) -> Self {
+        Self {
+            entries: VecDeque::with_capacity(limits.messages.clamp(1, 1 << 16) + 1),
+            first: 0,
+            bytes: 0,
+            limits,
+            gop_cache,
+            headers: [None, None, None],
+            header_numbers: [0; 3],
+            keys: VecDeque::with_capacity(KEYS_MAX + 1),
+            newest_time: 0,
+        }
+    }
+
+    /// Appends a message and lets the oldest go beyond the limits.
+    pub fn push(&mut self, message: Message) -> Pushed {
+        if message.is_header() {
+            let place = header_place(message.kind());
+            let known = self.headers[place].as_ref();
+            if known.is_some_and(|known| known.body() == message.body()) {
+                return Pushed::Repeated;
+            }
+            if message.kind() == Kind::Video {
+                self.keys.clear(); // pictures before the new header cannot be decoded with it
+            }
+            self.headers[place] = Some(message.at_start());
+            self.header_numbers[place] = self.end();
+        } else {
+            self.newest_time = message.time();
+        }
+        if message.is_key() {
+            self.keys.push_back(self.end());
+            if self.keys.len() > KEYS_MAX {
+                self.keys.pop_front();
+            }
+        }
+        self.bytes += message.body().len();
+        self.entries.push_back(message);
+        self.trim();
+        Pushed::Added
+    }
+
+    fn trim(&mut self) {
+        while self.entries.len() > 1 {
+            let over = self.entries.len() > self.limits.messages
+                || self.bytes > self.limits.bytes
+                || self.lag_at(self.first) > self.limits.millis;
+            if !over {
+                break;
+            }
+            if let Some(oldest) = self.entries.pop_front() {
+                self.bytes -= oldest.body().len();
+                self.first += 1;
+            }
+        }
+        while self.keys.front().is_some_and(|&key| key < self.first) {
+            self.keys.pop_front();
+        }
+    }
+
+    /// Number of the oldest message in the log.
+    #[must_use]
+    pub const fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Number that the next message will get.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// Message `number`, if it is still there.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Message> {
+        self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The newest keyframe that can be started at.
+    #[must_use]
+    pub fn newest_key(&self) -> Option<u64> {
+        self.keys.back().copied()
+    }
+
+    /// Whether late readers may start in the past.
+    #[must_use]
+    pub const fn has_gop_cache(&self) -> bool {
+        self.gop_cache
+    }
+
+    /// Time of the newest message that is not a header, milliseconds modulo 2^32.
+    #[must_use]
+    pub const fn newest_time(&self) -> u32 {
+        self.newest_time
+    }
+
+    /// Whether pictures are part of the stream.
+    #[must_use]
+    pub const fn has_video(&self) -> bool {
+        self.headers[2].is_some()
+    }
+
+    /// Header number `place`: metadata, audio, video.
+    pub(super) fn header(&self, place: usize) -> Option<&Message> {
+        self.headers.get(place)?.as_ref()
+    }
+
+    /// The number under which header `place` came.
+    pub(super) fn header_number(&self, place: usize) -> Option<u64> {
+        self.header(place)?;
+        self.header_numbers.get(place).copied()
+    }
+
+    /// Milliseconds from message `number` to the newest one. Headers and data are passed over:
+    /// many sources stamp them with 0.
+    pub(super) fn lag_at(&self, number: u64) -> u32 {
+        let near = (number..number.saturating_add(LOOK_MESSAGES)).map_while(|n| self.get(n));
+        let mut media = near.filter(|m| m.kind() != Kind::Data && !m.is_header());
+        let then = media.next().map_or(self.newest_time, Message::time);
+        u32::try_from(distance(then, self.newest_time)).unwrap_or(0)
+    }
+
+    /// Everything a new reader would be sent now: the headers, and the messages from the newest
+    /// keyframe on.
+    pub fn catch_up(&self) -> impl Iterator<Item = &Message> {
+        let from = self.newest_key().unwrap_or_else(|| self.end());
+        let recent = (from..self.end()).filter_map(|number| self.get(number));
+        self.headers.iter().flatten().chain(recent)
+    }
+}
+
+const fn header_place(kind: Kind) -> usize {
+    match kind {
+        Kind::Data => 0,
+        Kind::Audio => 1,
+        Kind::Video => 2,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::message::Flags;
+    use super::*;
+    use crate::frame::PacketBuf;
+
+    pub(in crate::stream) const CHUNK: u32 = 1_000;
+
+    pub(in crate::stream) fn message(kind: Kind, time: u32, flags: Flags, body: &[u8]) -> Message {
+        Message::new(kind, time, flags, PacketBuf::copy_of(body), CHUNK)
+    }
+
+    /// A log with both headers and `seconds` of 25 pictures and 50 sounds, a keyframe a second.
+    pub(in crate::stream) fn filled(log: &mut StreamLog, seconds: u32) {
+        log.push(message(Kind::Data, 0, Flags::HEADER, b"onMetaData"));
+        log.push(message(Kind::Audio, 0, Flags::HEADER, b"asc"));
+        log.push(message(Kind::Video, 0, Flags::HEADER, b"avcc"));
+        extend(log, 0, seconds);
+    }
+
+    pub(in crate::stream) fn extend(log: &mut StreamLog, from_s: u32, seconds: u32) {
+        for time in (from_s * 1_000..(from_s + seconds) * 1_000).step_by(20) {
+            if time % 40 == 0 {
+                let flags = if time % 1_000 == 0 { Flags::KEY } else { Flags::default() };
+                log.push(message(Kind::Video, time, flags, &[1; 50]));
+            }
+            log.push(message(Kind::Audio, time, Flags::default(), &[2; 10]));
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_by_age_by_bytes_and_by_number() {
+        let mut log = StreamLog::new(LogLimits { millis: 2_000, ..LogLimits::default() }, true);
+        filled(&mut log, 5);
+        assert!(log.get(log.first()).unwrap().time() >= 2_900);
+        let mut log = StreamLog::new(LogLimits { bytes: 500, ..LogLimits::default() }, true);
+        filled(&mut log, 5);
+        assert!(log.bytes <= 500 && log.end() > 300);
+        let mut log = StreamLog::new(LogLimits { messages: 7, ..LogLimits::default() }, true);
+        filled(&mut log, 5);
+        assert_eq!(log.end() - log.first(), 7);
+    }
+
+    #[test]
+    fn a_header_that_repeats_is_not_sent_again_and_a_new_one_starts_a_new_cache() {
+        let mut log = StreamLog::new(LogLimits::default(), true);
+        filled(&mut log, 2);
+        let repeated = message(Kind::Video, 2_000, Flags::HEADER, b"avcc");
+        assert_eq!(log.push(repeated), Pushed::Repeated);
+        assert!(log.newest_key().is_some());
+        let changed = message(Kind::Video, 2_000, Flags::HEADER, b"other");
+        assert_eq!(log.push(changed), Pushed::Added);
+        assert_eq!(log.newest_key(), None);
+    }
+
+    #[test]
+    fn catching_up_begins_with_headers_and_a_keyframe() {
+        let mut log = StreamLog::new(LogLimits::default(), true);
+        filled(&mut log, 3);
+        let sent: Vec<_> = log.catch_up().collect();
+        assert!(sent[..3].iter().all(|m| m.is_header() && m.time() == 0));
+        assert!(sent[3].is_key() && sent[3].time() == 2_000);
+    }
+}

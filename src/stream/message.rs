@@ -1,0 +1,237 @@
+//! One RTMP message as every viewer gets it: serialised once, sent from the same memory to all.
+
+use crate::frame::{Packet, PacketBuf};
+use crate::media::Kind;
+use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
+
+/// Message stream id that all our viewers are given, so that the bytes are the same for each.
+pub const STREAM_ID: u32 = 1;
+
+/// What a message means to a reader that must choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    key: bool,
+    header: bool,
+}
+
+impl Flags {
+    /// A picture that a decoder can start at.
+    pub const KEY: Self = Self { key: true, header: false };
+    /// A sequence header, or `onMetaData`: what a reader needs before anything else.
+    pub const HEADER: Self = Self { key: false, header: true };
+}
+
+/// One audio, video or data message in wire form: a type-0 chunk header and the body in one pooled
+/// packet, and the type-3 header that goes between the body's chunks.
+///
+/// The wire form is never stored; [`Message::pieces`] computes which bytes come next.
+#[derive(Clone, Debug)]
+pub struct Message {
+    packet: Packet,
+    kind: Kind,
+    flags: Flags,
+    time: u32,
+    header_len: u8,
+    chunk_size: u32,
+    continuation: HeaderBytes,
+}
+
+impl Message {
+    /// Puts the chunk header in front of `body`. `time` is in milliseconds modulo 2^32,
+    /// `chunk_size` is what the peers were told, at least 1.
+    #[must_use]
+    pub fn new(kind: Kind, time: u32, flags: Flags, mut body: PacketBuf, chunk_size: u32) -> Self {
+        let header = header(kind, time, body.len(), STREAM_ID);
+        let first = header.first();
+        body.prepend(&first);
+        Self {
+            packet: body.freeze(),
+            kind,
+            flags,
+            time,
+            header_len: u8::try_from(first.len()).unwrap_or(u8::MAX),
+            chunk_size: chunk_size.max(1),
+            continuation: header.continuation(),
+        }
+    }
+
+    /// Audio, video or data.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Milliseconds modulo 2^32.
+    #[must_use]
+    pub const fn time(&self) -> u32 {
+        self.time
+    }
+
+    /// Whether a decoder can start here.
+    #[must_use]
+    pub const fn is_key(&self) -> bool {
+        self.flags.key
+    }
+
+    /// Whether it is a sequence header or metadata.
+    #[must_use]
+    pub const fn is_header(&self) -> bool {
+        self.flags.header
+    }
+
+    /// The message without chunk headers.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.packet[usize::from(self.header_len)..]
+    }
+
+    /// Bytes on the wire, all chunk headers included.
+    #[must_use]
+    pub fn wire_len(&self) -> usize {
+        let chunks = self.body().len().div_ceil(self.chunk_size as usize).max(1);
+        self.packet.len() + (chunks - 1) * self.continuation.len()
+    }
+
+    /// The first chunk's header for a peer that gave the stream another id than ours. It is as long
+    /// as the one in the packet.
+    #[must_use]
+    pub fn header_for(&self, stream_id: u32) -> HeaderBytes {
+        header(self.kind, self.time, self.body().len(), stream_id).first()
+    }
+
+    /// The same message at time 0, for readers that get it before everything else.
+    #[must_use]
+    pub fn at_start(&self) -> Self {
+        let body = PacketBuf::copy_of(self.body());
+        Self::new(self.kind, 0, self.flags, body, self.chunk_size)
+    }
+
+    /// Gives `take` the pieces of the wire form from byte `offset` on, until it answers `false`.
+    /// With `first`, that header stands in for the packet's own. Says whether all were taken.
+    pub fn pieces<'a>(
+        &'a self,
+        offset: usize,
+        first: Option<&'a HeaderBytes>,
+        take: &mut impl FnMut(&'a [u8]) -> bool,
+    ) -> bool {
+        let (header_len, chunk_size) = (usize::from(self.header_len), self.chunk_size as usize);
+        let body = self.body();
+        let first_len = header_len + body.len().min(chunk_size);
+        let mut skip = offset;
+        if skip < first_len {
+            if let Some(header) = first
+                && skip < header_len
+            {
+                if !take(&header[skip..]) {
+                    return false;
+                }
+                skip = header_len;
+            }
+            if skip < first_len && !take(&self.packet[skip..first_len]) {
+                return false;
+            }
+            skip = 0;
+        } else {
+            skip -= first_len;
+        }
+        let unit = self.continuation.len() + chunk_size;
+        let later = body.chunks(chunk_size).skip(1 + skip / unit);
+        skip %= unit;
+        for chunk in later {
+            let header = &self.continuation[skip.min(self.continuation.len())..];
+            let chunk = &chunk[skip.saturating_sub(self.continuation.len()).min(chunk.len())..];
+            skip = 0;
+            if !header.is_empty() && !take(header) || !chunk.is_empty() && !take(chunk) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn header(kind: Kind, time: u32, body_len: usize, stream_id: u32) -> MessageHeader {
+    let (chunk_stream, type_id) = match kind {
+        Kind::Audio => (4, 8),
+        Kind::Data => (5, 18),
+        Kind::Video => (6, 9),
+    };
+    let length = u32::try_from(body_len).unwrap_or(u32::MAX).min(0xff_ffff);
+    MessageHeader { chunk_stream, time, length, type_id, stream_id }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The wire form written the plain way.
+    pub(in crate::stream) fn reference(message: &Message, chunk_size: usize) -> Vec<u8> {
+        let body = message.body();
+        let header = header(message.kind(), message.time(), body.len(), STREAM_ID);
+        let mut wire = header.first().to_vec();
+        for (index, chunk) in body.chunks(chunk_size).enumerate() {
+            if index > 0 {
+                wire.extend_from_slice(&header.continuation());
+            }
+            wire.extend_from_slice(chunk);
+        }
+        wire
+    }
+
+    fn from(message: &Message, offset: usize) -> Vec<u8> {
+        let mut wire = Vec::new();
+        assert!(message.pieces(offset, None, &mut |piece| {
+            assert!(!piece.is_empty());
+            wire.extend_from_slice(piece);
+            true
+        }));
+        wire
+    }
+
+    proptest! {
+        #[test]
+        fn the_wire_form_from_any_byte_is_the_end_of_the_whole(
+            len in 0_usize..700, chunk_size in 1_usize..300, late: bool, at in 0.0..1.0_f64,
+        ) {
+            let body: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let time = if late { 0xff_ffff + 5 } else { 77 };
+            let body = PacketBuf::copy_of(&body);
+            let message =
+                Message::new(Kind::Video, time, Flags::default(), body, chunk_size as u32);
+            let whole = reference(&message, chunk_size);
+            prop_assert_eq!(message.wire_len(), whole.len());
+            let offset = (whole.len() as f64 * at) as usize;
+            prop_assert_eq!(&from(&message, offset)[..], &whole[offset..]);
+        }
+    }
+
+    #[test]
+    fn the_payload_is_sent_from_where_it_was_written() {
+        let mut body = PacketBuf::on_heap(16);
+        body.extend(b"encoded bytes");
+        let at = body.as_ptr();
+        let message = Message::new(Kind::Video, 0, Flags::KEY, body, 60_000);
+        let mut pieces = Vec::new();
+        message.pieces(0, None, &mut |piece| {
+            pieces.push(piece);
+            true
+        });
+        assert_eq!(pieces.len(), 1, "one piece: header and body lie together");
+        assert_eq!(pieces[0][12..].as_ptr(), at);
+    }
+
+    #[test]
+    fn another_stream_id_changes_only_the_header() {
+        let body = PacketBuf::copy_of(&[9; 300]);
+        let message = Message::new(Kind::Audio, 5, Flags::default(), body, 128);
+        let header = message.header_for(7);
+        let mut wire = Vec::new();
+        message.pieces(0, Some(&header), &mut |piece| {
+            wire.extend_from_slice(piece);
+            true
+        });
+        let mut expected = reference(&message, 128);
+        expected[8] = 7;
+        assert_eq!(wire, expected);
+    }
+}

@@ -1,0 +1,12 @@
+//! A stream on one core: the ring of its recent messages, the cursors that read it, when a slow
+//! reader jumps, and the repair of its timestamps. Pure: no socket, no clock.
+
+mod cursor;
+mod log;
+mod message;
+mod repair;
+
+pub use cursor::{Cursor, DropPolicy, Drops, Start};
+pub use log::{LogLimits, Pushed, StreamLog};
+pub use message::{Flags, Message};
+pub use repair::TimestampRepair;

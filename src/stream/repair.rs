@@ -1,0 +1,272 @@
+//! Puts a source's times on one line that never goes back, whatever the source does with its clock.
+
+use crate::media::Kind;
+
+/// One per source. Sound and picture share one offset, so that they stay in step.
+///
+/// Small steps back are held, larger ones (and jumps ahead of more than ten seconds) continue the
+/// line where it was; clocks that wrap at 2^32, 2^31 or 2^24 ms are followed. Nothing is fatal.
+#[derive(Clone, Debug)]
+pub struct TimestampRepair {
+    /// Where the line of this source begins.
+    base: u32,
+    /// Whether no source was here before.
+    is_first: bool,
+    /// Added to the source's times; `None` before its first frame.
+    offset: Option<u32>,
+    /// The offset before that: when a source starts its clock anew, a few frames of the other kind
+    /// still have the old one.
+    previous: Option<u32>,
+    /// Newest time given out.
+    newest: u32,
+    /// Last time given out of each kind.
+    last: [Option<u32>; 3],
+}
+
+/// Furthest step ahead that is taken for a gap and not for another clock, milliseconds.
+const GAP_MS_MAX: i32 = 10_000;
+
+/// Furthest step back that is taken for jitter and not for another clock, milliseconds.
+const JITTER_MS_MAX: i32 = 1_000;
+
+/// Step over a seam between two clocks, milliseconds: about one frame.
+const SEAM_MS: u32 = 20;
+
+/// Room before the first frame of a source whose clock does not begin near 0, for the other kind.
+const LEAD_MS: u32 = 1_000;
+
+/// Where broken clocks wrap: encoders that write 24 bits, servers that mask the sign.
+const SHORT_WRAPS: [u32; 2] = [1 << 24, 1 << 31];
+
+impl Default for TimestampRepair {
+    /// For a line that begins near 0.
+    fn default() -> Self {
+        Self { base: 0, is_first: true, offset: None, previous: None, newest: 0, last: [None; 3] }
+    }
+}
+
+impl TimestampRepair {
+    /// The next frame comes from a new source: its line goes on at `at` milliseconds, or where the
+    /// line is now if that is later.
+    pub fn resume(&mut self, at: u32) {
+        if distance(self.newest, at) > 0 {
+            self.newest = at;
+        }
+        *self = Self { base: self.newest, is_first: false, newest: self.newest, ..Self::default() };
+    }
+
+    /// The time for a message that the source stamped with `time` milliseconds (modulo 2^32).
+    /// Never earlier than the one before of its kind.
+    pub fn repair(&mut self, kind: Kind, time: u32) -> u32 {
+        let slot = slot_of(kind);
+        let wanted =
+            if kind == Kind::Data { self.place_data(time) } else { self.place(slot, time) };
+        let floor = self.last[slot].unwrap_or(self.base);
+        let out = if distance(floor, wanted) < 0 { floor } else { wanted };
+        self.last[slot] = Some(out);
+        if distance(self.newest, out) > 0 {
+            self.newest = out;
+        }
+        out
+    }
+
+    fn place(&mut self, slot: usize, time: u32) -> u32 {
+        let Some(current) = self.offset else {
+            let near_zero = self.is_first && i32::try_from(time).is_ok_and(|t| t <= GAP_MS_MAX);
+            let lead = if self.is_first { LEAD_MS } else { 0 };
+            let begin = if near_zero { time } else { self.base.wrapping_add(lead) };
+            self.offset = Some(begin.wrapping_sub(time));
+            return begin;
+        };
+        let [short, masked] = SHORT_WRAPS.map(|wrap| Some(current.wrapping_add(wrap)));
+        let offsets = [Some(current), self.previous, short, masked].into_iter().flatten();
+        let likely = offsets.filter_map(|offset| {
+            Some((self.strangeness(slot, time.wrapping_add(offset))?, offset))
+        });
+        let best = likely.min_by_key(|(strangeness, _)| *strangeness);
+        let seam = self.newest.wrapping_add(SEAM_MS).wrapping_sub(time);
+        let offset = best.map_or(seam, |(_, offset)| offset);
+        if offset != current {
+            self.previous = Some(current);
+            self.offset = Some(offset);
+        }
+        time.wrapping_add(offset)
+    }
+
+    /// Data takes part in the line but says nothing about clocks: many sources stamp it with 0.
+    fn place_data(&self, time: u32) -> u32 {
+        let Some(offset) = self.offset else { return self.newest };
+        let time = time.wrapping_add(offset);
+        let known = self.strangeness(slot_of(Kind::Data), time).is_some();
+        if known { time } else { self.newest }
+    }
+
+    /// How far `out` is from what could follow; `None` if it must be from another clock.
+    fn strangeness(&self, slot: usize, out: u32) -> Option<u32> {
+        let from = |last: u32, back: i32| {
+            let step = distance(last, out);
+            (-back..=GAP_MS_MAX).contains(&step).then(|| step.unsigned_abs())
+        };
+        let own = self.last[slot].map(|last| from(last, JITTER_MS_MAX));
+        // The first of its kind may be well behind the other one.
+        let back = if own.is_some() { JITTER_MS_MAX } else { GAP_MS_MAX };
+        let others = from(self.newest, back);
+        own.flatten().into_iter().chain(others).min()
+    }
+}
+
+/// `later - earlier` on the circle of 32-bit millisecond times; negative if it is the other way
+/// round (RTMP 1.0 section 4).
+pub(super) const fn distance(earlier: u32, later: u32) -> i32 {
+    later.wrapping_sub(earlier).cast_signed()
+}
+
+const fn slot_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Data => 0,
+        Kind::Audio => 1,
+        Kind::Video => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run(repair: &mut TimestampRepair, times: &[(Kind, u32)]) -> Vec<u32> {
+        times.iter().map(|(kind, time)| repair.repair(*kind, *time)).collect()
+    }
+
+    /// Video every 40 ms and sound 20 ms after it.
+    fn frames(from: u32, count: u32) -> Vec<(Kind, u32)> {
+        let at = |n: u32| from.wrapping_add(n * 40);
+        (0..count)
+            .flat_map(|n| [(Kind::Video, at(n)), (Kind::Audio, at(n).wrapping_add(20))])
+            .collect()
+    }
+
+    #[test]
+    fn good_times_stay_as_they_are() {
+        let good = frames(0, 100);
+        let times: Vec<_> = good.iter().map(|(_, time)| *time).collect();
+        assert_eq!(run(&mut TimestampRepair::default(), &good), times);
+    }
+
+    #[test]
+    fn a_clock_that_does_not_begin_near_zero_is_moved_there() {
+        let mut repair = TimestampRepair::default();
+        let got = run(&mut repair, &[(Kind::Video, 1 << 30), (Kind::Audio, (1 << 30) - 40)]);
+        assert_eq!(got, [1_000, 960]);
+    }
+
+    #[test]
+    fn wraps_at_24_31_and_32_bits_leave_no_mark() {
+        for bits in [24, 31, 32] {
+            let mut repair = TimestampRepair::default();
+            let mask = u32::try_from((1_u64 << bits) - 1).unwrap();
+            let wrapped: Vec<_> =
+                frames(mask - 1_990, 200).iter().map(|(kind, time)| (*kind, time & mask)).collect();
+            let got = run(&mut repair, &wrapped);
+            assert!(got.windows(2).all(|pair| pair[1] - pair[0] == 20), "{bits} bits: {got:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_starts_anew_continues_the_line_with_both_kinds_in_step() {
+        for restart in [0, 5_000, 90_000, 4_000_000] {
+            let mut repair = TimestampRepair::default();
+            let end = *run(&mut repair, &frames(60_000, 100)).last().unwrap();
+            // The sound still has two frames of the old clock when the picture has the new one.
+            let mut mixed = frames(restart, 50);
+            mixed.insert(1, (Kind::Audio, 60_000 + 100 * 40 + 20));
+            mixed.remove(2);
+            let got = run(&mut repair, &mixed);
+            let pictures: Vec<_> = got.iter().step_by(2).copied().collect();
+            assert_eq!(pictures[0], end + SEAM_MS);
+            assert!(pictures.windows(2).all(|pair| pair[1] - pair[0] == 40));
+            for pair in got[4..].windows(2) {
+                assert_eq!(pair[1] - pair[0], 20, "in step again");
+            }
+        }
+    }
+
+    #[test]
+    fn jitter_is_held_and_a_gap_stays_a_gap() {
+        let mut repair = TimestampRepair::default();
+        let video = |time| (Kind::Video, time);
+        let got = run(&mut repair, &[video(100), video(140), video(120), video(160), video(9_000)]);
+        assert_eq!(got, [100, 140, 140, 160, 9_000]);
+    }
+
+    #[test]
+    fn data_stamped_with_zero_moves_nothing() {
+        let mut repair = TimestampRepair::default();
+        run(&mut repair, &frames(0, 1_000));
+        assert_eq!(repair.repair(Kind::Data, 0), 39_980);
+        assert_eq!(repair.repair(Kind::Video, 40_000), 40_000);
+    }
+
+    #[test]
+    fn a_sequence_header_stamped_with_zero_costs_one_step_at_most() {
+        let mut repair = TimestampRepair::default();
+        run(&mut repair, &frames(0, 1_000));
+        let header = repair.repair(Kind::Video, 0);
+        assert_eq!(header, 39_980 + SEAM_MS);
+        let after = frames(40_040, 20);
+        let times: Vec<_> = after.iter().map(|(_, time)| *time).collect();
+        assert_eq!(run(&mut repair, &after), times);
+    }
+
+    #[test]
+    fn a_publisher_that_returns_goes_on_where_the_line_is() {
+        let mut repair = TimestampRepair::default();
+        run(&mut repair, &frames(0, 100));
+        repair.resume(7_000);
+        assert_eq!(run(&mut repair, &frames(500, 2)), [7_000, 7_020, 7_040, 7_060]);
+        repair.resume(0);
+        assert_eq!(repair.repair(Kind::Video, 3), 7_060);
+        assert_eq!(repair.repair(Kind::Audio, 0), 7_060, "never before its source");
+    }
+
+    proptest! {
+        #[test]
+        fn no_kind_ever_goes_back_or_leaps(
+            steps in proptest::collection::vec(
+                (0..3_u8, prop_oneof![4 => 0..100_u32, 1 => any::<u32>()], any::<bool>()),
+                1..200,
+            ),
+        ) {
+            let mut repair = TimestampRepair::default();
+            let (mut time, mut newest) = (0_u32, 0);
+            let mut last = [0; 3];
+            for (kind, step, back) in steps {
+                let kind = [Kind::Data, Kind::Audio, Kind::Video][usize::from(kind)];
+                time = if back { time.wrapping_sub(step) } else { time.wrapping_add(step) };
+                let out = repair.repair(kind, time);
+                let slot = slot_of(kind);
+                prop_assert!(distance(last[slot], out) >= 0);
+                prop_assert!(distance(newest, out) <= GAP_MS_MAX);
+                newest = if distance(newest, out) > 0 { out } else { newest };
+                last[slot] = out;
+            }
+        }
+
+        #[test]
+        fn frames_of_one_clock_keep_their_distances(
+            start in any::<u32>(),
+            steps in proptest::collection::vec((any::<bool>(), 0..900_u32), 1..100),
+        ) {
+            let mut repair = TimestampRepair::default();
+            let mut time = start;
+            let mut before = None;
+            for (is_audio, step) in steps {
+                time = time.wrapping_add(step);
+                let kind = if is_audio { Kind::Audio } else { Kind::Video };
+                let out = repair.repair(kind, time);
+                let offset = out.wrapping_sub(time);
+                prop_assert_eq!(*before.get_or_insert(offset), offset);
+            }
+        }
+    }
+}

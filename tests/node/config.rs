@@ -1,0 +1,111 @@
+//! Configurations of the scenarios: small pictures, quick presets, ports of their own.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::wait::free_port;
+
+/// Size of the scenarios' pictures.
+pub(crate) const WIDTH: usize = 320;
+pub(crate) const HEIGHT: usize = 180;
+/// Their frames per second.
+pub(crate) const FPS: u32 = 30;
+/// Their bits per second.
+pub(crate) const BITRATE: u32 = 600_000;
+
+/// A node's configuration, built up by a scenario.
+pub(crate) struct Config {
+    pub(crate) rtmp: u16,
+    pub(crate) http: u16,
+    text: String,
+}
+
+impl Config {
+    /// A node without any channel that takes publishers with a key.
+    pub(crate) fn new() -> Self {
+        let (rtmp, http) = (free_port(), free_port());
+        let text = format!(
+            "[rtmp]\nbind = \"127.0.0.1\"\nport = {rtmp}\npublish = \"key\"\n\n\
+             [http]\nbind = \"127.0.0.1\"\nport = {http}\n"
+        );
+        Self { rtmp, http, text }
+    }
+
+    /// What the program prints as its default, on ports of its own.
+    pub(crate) fn of_defaults(text: &str) -> Self {
+        let (rtmp, http) = (free_port(), free_port());
+        let replaced = [("port = 1935", rtmp), ("port = 8080", http)].iter().fold(
+            text.to_owned(),
+            |text, (default, port)| {
+                assert!(text.contains(default), "no {default} among the defaults");
+                text.replace(default, &format!("port = {port}"))
+            },
+        );
+        Self { rtmp, http, text: replaced }
+    }
+
+    /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
+    #[must_use]
+    pub(crate) fn channel(mut self, name: &str) -> Self {
+        write!(
+            self.text,
+            "\n[[channel]]\nname = \"{name}\"\nstream = \"live/{name}\"\n\
+             [channel.video]\nwidth = {WIDTH}\nheight = {HEIGHT}\nfps = {FPS}\n\
+             bitrate = {BITRATE}\npreset = \"ultrafast\"\n"
+        )
+        .unwrap();
+        self
+    }
+
+    /// A layer of the whole canvas.
+    #[must_use]
+    pub(crate) fn layer(self, kind: &str, more: &str) -> Self {
+        self.layer_at(kind, [0, 0, WIDTH, HEIGHT], more)
+    }
+
+    /// A layer in the box `[x, y, width, height]`.
+    #[must_use]
+    pub(crate) fn layer_at(mut self, kind: &str, place: [usize; 4], more: &str) -> Self {
+        let number = self.text.matches("[[channel.layer]]").count();
+        let [x, y, width, height] = place;
+        write!(
+            self.text,
+            "[[channel.layer]]\nname = \"{kind}-{number}\"\ntype = \"{kind}\"\n\
+             x = {x}\ny = {y}\nwidth = {width}\nheight = {height}\n{more}\n"
+        )
+        .unwrap();
+        self
+    }
+
+    /// A sound of the mixer.
+    #[must_use]
+    pub(crate) fn sound(mut self, kind: &str, more: &str) -> Self {
+        write!(self.text, "[[channel.sound]]\nname = \"{kind}\"\ntype = \"{kind}\"\n{more}\n")
+            .unwrap();
+        self
+    }
+
+    /// An RTMP destination.
+    #[must_use]
+    pub(crate) fn output(mut self, name: &str, url: &str) -> Self {
+        write!(self.text, "[[channel.output]]\nname = \"{name}\"\nurl = \"{url}\"\n").unwrap();
+        self
+    }
+
+    /// The whole text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Writes it into `dir` and gives the file's path.
+    pub(crate) fn write(&self, dir: &Path) -> PathBuf {
+        let file = dir.join("node.toml");
+        std::fs::write(&file, self.text()).unwrap();
+        file
+    }
+}
+
+/// A channel `demo` that moves and sounds.
+pub(crate) fn demo() -> Config {
+    Config::new().channel("demo").layer("test-card", "").sound("tone", "")
+}

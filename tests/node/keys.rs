@@ -1,0 +1,86 @@
+//! Who may publish, and what nobody gets to read.
+
+use crate::config::{Config, demo};
+use crate::node::{Node, STUDIO};
+use crate::pairs::ffmpeg_publishes;
+use crate::wait::{SOON, beside_others, wait_until};
+use crate::wire::{USER_CONTROL, Wire};
+
+/// As long as a key, and none.
+const WRONG: &str = "00000000000000000000000000000000000000000000000000000000deadbeef";
+
+#[test]
+fn a_wrong_key_is_refused_before_any_start() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    for name in [format!("studio?key={WRONG}"), WRONG.to_owned(), "studio".to_owned()] {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        let [code, level, description] = wire.publish(stream, &name);
+        assert_eq!(code, "NetStream.Publish.Denied", "for {name}: {description}");
+        assert_eq!(level, "error", "for {name}");
+        assert!(!description.is_empty() && !description.contains(WRONG), "{description}");
+        while let Some(message) = wire.next() {
+            assert!(message.status().is_none(), "after the refusal: {message:?}");
+            assert_eq!(message.kind, USER_CONTROL, "after the refusal: {message:?}");
+        }
+    }
+    assert!(node.metric("rtmp_active_streams", &[]) < 0.5, "a refused stream is live");
+}
+
+#[test]
+fn ffmpeg_shows_why_it_was_refused() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let url = format!("{}?key={WRONG}", node.url(STUDIO));
+    let refused = ffmpeg_publishes(&url).ended(SOON);
+    assert!(!refused.status.success(), "ffmpeg took the refusal for a success");
+    assert!(refused.err.contains("Server error: "), "{}", refused.err);
+}
+
+#[test]
+fn the_right_key_is_accepted_in_both_forms() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let key = node.key();
+    for name in [format!("studio?key={key}"), key] {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        let [code, _, description] = wire.publish(stream, &name);
+        assert_eq!(code, "NetStream.Publish.Start", "{description}");
+        drop(wire);
+        wait_until(SOON, "the publisher is gone", || {
+            (node.metric("rtmp_connections", &[]) < 0.5).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused() {
+    let _turn = beside_others();
+    let node = Node::start(&demo());
+    let name = format!("studio?key={}", node.key());
+    let (mut first, stream) = Wire::stream(node.rtmp_port());
+    assert_eq!(first.publish(stream, &name)[0], "NetStream.Publish.Start");
+    let (mut second, stream) = Wire::stream(node.rtmp_port());
+    assert_eq!(second.publish(stream, &name)[0], "NetStream.Publish.BadName");
+}
+
+#[test]
+fn the_key_is_told_once_and_nowhere_else() {
+    let _turn = beside_others();
+    let node = Node::start(&demo());
+    let key = node.key();
+    let publisher = ffmpeg_publishes(&node.publish_url());
+    node.wait_for_streams(2);
+    drop(publisher);
+    for path in ["/", "/metrics", "/status.json", "/healthz", "/readyz"] {
+        assert!(!node.http(path).1.contains(&key), "the key is in {path}");
+    }
+    wait_until(SOON, "the node tells how it does", || {
+        node.program().out_text().contains("fps").then_some(())
+    });
+    let out = node.program().out_text();
+    let rest = out.split_once(&key).map(|(_, rest)| rest).expect("the key in the banner");
+    let after_the_paste_line = rest.split_once("\n\n").map_or("", |(_, rest)| rest);
+    assert!(!after_the_paste_line.contains(&key), "{after_the_paste_line}");
+    assert!(!node.program().err().contains(&key), "the key is in the log");
+}

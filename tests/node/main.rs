@@ -1,0 +1,34 @@
+//! End-to-end scenarios: the real program against ffmpeg, GStreamer, rtmpdump, nginx-rtmp and a
+//! hand-written RTMP peer. What they need is installed by `make deps`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a failing step fails its scenario, and scenarios happen in real time"
+)]
+
+mod amf;
+mod config;
+mod destination;
+mod nginx;
+mod node;
+mod program;
+mod recording;
+mod wait;
+mod watcher;
+mod wire;
+
+mod crowd;
+mod in_step;
+mod joining;
+mod keys;
+mod live_input;
+mod mistakes;
+mod pairs;
+mod picture;
+mod pushing;
+mod stopping;
+mod terminal;

@@ -1,0 +1,63 @@
+//! nginx-rtmp as a destination: in the foreground, without root's paths, on a port of its own.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::program::Program;
+use crate::wait::{SOON, wait_until};
+
+/// A running nginx with the application `live`. Dropping it kills it.
+pub(crate) struct Nginx {
+    program: Program,
+    dir: TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(port: u16) -> Self {
+        let dir = TempDir::new().unwrap();
+        let (path, module) = (dir.path().display(), module());
+        let text = format!(
+            "load_module {module};\ndaemon off; master_process off;\n\
+             pid {path}/pid; error_log {path}/error.log info;\n\
+             events {{ worker_connections 64; }}\n\
+             rtmp {{ access_log off; server {{ listen 127.0.0.1:{port};\n\
+             application live {{ live on; }} }} }}\n"
+        );
+        let file = dir.path().join("nginx.conf");
+        std::fs::write(&file, text).unwrap();
+        let (prefix, file) = (path.to_string(), file.display().to_string());
+        let program = Program::start(nginx(), "", &["-p", &prefix, "-c", &file]);
+        let mut nginx = Self { program, dir, port };
+        wait_until(SOON, "nginx listens", || {
+            assert!(nginx.program.runs(), "nginx has ended:\n{}", nginx.program.err());
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        nginx
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/live/{name}", self.port)
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("error.log")).unwrap_or_default()
+    }
+}
+
+/// It lies where the path of ordinary users may not lead.
+fn nginx() -> &'static str {
+    if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" }
+}
+
+fn module() -> &'static str {
+    const PLACES: [&str; 2] = [
+        "/usr/lib/nginx/modules/ngx_rtmp_module.so",
+        "/usr/lib64/nginx/modules/ngx_rtmp_module.so",
+    ];
+    let found = PLACES.into_iter().find(|path| Path::new(path).exists());
+    found.expect("nginx-rtmp is not installed: `make deps` installs what the tests need")
+}

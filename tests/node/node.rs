@@ -1,0 +1,136 @@
+//! The program under test, with a configuration, a data directory and ports of its own.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::config::Config;
+use crate::program::{Ended, Program};
+use crate::wait::{SOON, wait_until};
+
+/// The program, as it was built for these tests.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_stream-manager");
+
+/// A running node.
+pub(crate) struct Node {
+    program: Program,
+    dir: TempDir,
+    rtmp: u16,
+    http: u16,
+}
+
+impl Node {
+    /// Starts a node and waits until it is ready.
+    pub(crate) fn start(config: &Config) -> Self {
+        let dir = TempDir::new().unwrap();
+        let file = config.write(dir.path());
+        let mut node = Self::launch(dir, &file, config);
+        wait_until(SOON, "the node is ready", || {
+            if !node.program.runs() {
+                panic!("the node has ended:\n{}", node.program.err());
+            }
+            (node.http("/readyz").0 == 200).then_some(())
+        });
+        node
+    }
+
+    fn launch(dir: TempDir, file: &Path, config: &Config) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("run").arg("--config").arg(file).arg("--data-dir").arg(dir.path().join("data"));
+        let program = Program::spawn("stream-manager", command);
+        Self { program, dir, rtmp: config.rtmp, http: config.http }
+    }
+
+    /// Where a stream such as `live/demo` is played.
+    pub(crate) fn url(&self, stream: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/{stream}", self.rtmp)
+    }
+
+    /// Where the development key publishes; viewers see it as [`STUDIO`].
+    pub(crate) fn publish_url(&self) -> String {
+        format!("{}?key={}", self.url(STUDIO), self.key())
+    }
+
+    /// The development key, from what the node prints at its start.
+    pub(crate) fn key(&self) -> String {
+        wait_until(SOON, "the development key is printed", || {
+            find_key(&self.program.out_text()).map(str::to_owned)
+        })
+    }
+
+    pub(crate) fn rtmp_port(&self) -> u16 {
+        self.rtmp
+    }
+
+    /// A file in the scenario's own directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Status (0 if nobody answers) and body of an HTTP request.
+    pub(crate) fn http(&self, path: &str) -> (u16, String) {
+        get(self.http, path).unwrap_or_default()
+    }
+
+    /// The sum of the samples of a metric whose labels contain all of `labels`.
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let (status, page) = self.http("/metrics");
+        assert_eq!(status, 200, "no metrics: {page}");
+        let of_name = page.lines().filter(|line| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        let wanted = of_name.filter(|line| labels.iter().all(|label| line.contains(label)));
+        wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until a stream is there to be played.
+    pub(crate) fn wait_for_streams(&self, count: u32) {
+        wait_until(SOON, "the streams are live", || {
+            (self.metric("rtmp_active_streams", &[]) >= f64::from(count)).then_some(())
+        });
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.program.signal(signal);
+    }
+
+    /// Waits for the node's end.
+    pub(crate) fn ended(self, limit: Duration) -> Ended {
+        self.program.ended(limit)
+    }
+}
+
+/// The public name under which the development key publishes.
+pub(crate) const STUDIO: &str = "live/studio";
+
+/// The first 64 hex digits in a row.
+fn find_key(text: &str) -> Option<&str> {
+    let is_key = |word: &&str| word.len() == 64;
+    text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f')).find(is_key)
+}
+
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    socket.set_read_timeout(Some(SOON)).ok()?;
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// Runs the program to its end with these arguments.
+pub(crate) fn run_to_end(arguments: &[&str]) -> Ended {
+    let mut command = Command::new(BINARY);
+    command.args(arguments);
+    Program::spawn("stream-manager", command).ended(SOON)
+}

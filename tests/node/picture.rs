@@ -1,0 +1,86 @@
+//! What was asked for is what is seen.
+
+use crate::config::{BITRATE, Config, FPS, HEIGHT, WIDTH, demo};
+use crate::node::Node;
+use crate::recording::Recording;
+use crate::wait::{alone, beside_others};
+use crate::watcher::is_near;
+
+/// Colours, and what they are in BT.709 of limited range.
+const COLOURS: [(&str, [u8; 3]); 4] = [
+    ("#c02020", [64, 106, 200]),
+    ("#20c020", [144, 64, 61]),
+    ("#2020c0", [53, 206, 114]),
+    ("#ffffff", [235, 128, 128]),
+];
+
+#[test]
+fn colours_survive_composing_encoding_and_playing() {
+    let _turn = beside_others();
+    let (width, height) = (WIDTH / 2, HEIGHT / 2 / 2 * 2);
+    let mut config = Config::new().channel("demo").layer("color", "color = \"#000000\"");
+    for (number, (colour, _)) in COLOURS.iter().enumerate() {
+        let place = [number % 2 * width, number / 2 * height, width, height];
+        config = config.layer_at("color", place, &format!("color = \"{colour}\""));
+    }
+    let node = Node::start(&config);
+    let recording = Recording::of(&node.url("live/demo"), 1, node.file("colours.flv"));
+    let pictures = recording.pictures();
+    let picture = pictures.last().expect("a picture");
+    for (number, (colour, expected)) in COLOURS.into_iter().enumerate() {
+        let (left, top) = (number % 2 * width, number / 2 * height);
+        for (x, y) in [(width / 2, height / 2), (8, 8), (width - 9, height - 9)] {
+            let seen = picture.at(left + x, top + y);
+            assert!(is_near(seen, expected, 5), "{colour} is {seen:?} at {x}, {y} of its box");
+        }
+    }
+}
+
+#[test]
+fn the_stream_says_what_it_is() {
+    let _turn = beside_others();
+    let node = Node::start(&demo());
+    let recording = Recording::of(&node.url("live/demo"), 1, node.file("about.flv"));
+    let (video, audio) = (recording.about("v"), recording.about("a"));
+    for line in [
+        "codec_name=h264",
+        &format!("width={WIDTH}"),
+        &format!("height={HEIGHT}"),
+        "pix_fmt=yuv420p",
+        "color_range=tv",
+        "color_space=bt709",
+        "color_transfer=bt709",
+        "color_primaries=bt709",
+    ] {
+        assert!(video.lines().any(|found| found == line), "no {line} in\n{video}");
+    }
+    for line in ["codec_name=aac", "profile=LC", "sample_rate=48000", "channels=2"] {
+        assert!(audio.lines().any(|found| found == line), "no {line} in\n{audio}");
+    }
+}
+
+#[test]
+fn frames_keyframes_and_bits_come_at_their_rates() {
+    let _turn = alone();
+    let node = Node::start(&demo());
+    let recording = Recording::of(&node.url("live/demo"), 8, node.file("rates.flv"));
+    let packets = recording.video_packets();
+
+    let frame = 1.0 / f64::from(FPS);
+    let gaps: Vec<_> = packets.windows(2).map(|pair| pair[1].pts - pair[0].pts).collect();
+    let odd = gaps.iter().filter(|&&gap| (gap - frame).abs() > 0.0025).count();
+    assert_eq!(odd, 0, "frames are not {frame} s apart: {gaps:?}");
+
+    let keys: Vec<_> = packets.iter().filter(|packet| packet.is_key).map(|key| key.pts).collect();
+    assert!(keys.len() >= 4, "keyframes at {keys:?}");
+    let even = |pair: &[f64]| (pair[1] - pair[0] - 2.0).abs() < 0.005;
+    assert!(keys.windows(2).all(even), "keyframes are not 2 s apart: {keys:?}");
+
+    // From keyframe to keyframe: what a constant bitrate promises to a network, VBV included.
+    for pair in keys.windows(2) {
+        let group = packets.iter().filter(|packet| (pair[0]..pair[1]).contains(&packet.pts));
+        let bits_per_second = group.map(|packet| packet.size * 8.0).sum::<f64>() / 2.0;
+        println!("{bits_per_second:.0} bit/s from {:.1} s on", pair[0]);
+        assert!(bits_per_second < 1.25 * f64::from(BITRATE), "{bits_per_second} bit/s");
+    }
+}

@@ -1,0 +1,56 @@
+//! Outputs: programmes pushed to other servers.
+
+use std::net::TcpListener;
+
+use crate::config::{FPS, demo};
+use crate::nginx::Nginx;
+use crate::node::Node;
+use crate::recording::Recording;
+use crate::wait::{SOON, beside_others, free_port, wait_until};
+use crate::wire::{Message, Wire};
+
+#[test]
+fn an_output_comes_back_after_its_destination_was_away() {
+    let _turn = beside_others();
+    let port = free_port();
+    let node = Node::start(&demo().output("cdn", &format!("rtmp://127.0.0.1:{port}/live/show")));
+    wait_until(SOON, "the destination is missed", || {
+        (node.metric("output_failures_total", &["output=\"cdn\""]) >= 1.0).then_some(())
+    });
+    for round in 1..=2 {
+        let nginx = Nginx::start(port);
+        let file = node.file(&format!("round-{round}.flv"));
+        wait_until(SOON, "the programme is pushed", || {
+            nginx.log().contains("publish: name='show'").then_some(())
+        });
+        Recording::of(&nginx.url("show"), 2, file.clone()).assert_sound_and_picture(1.0);
+        assert!(node.metric("output_connects_total", &["output=\"cdn\""]) >= f64::from(round));
+    }
+}
+
+#[test]
+fn dead_destinations_disturb_nobody() {
+    let _turn = beside_others();
+    // One refuses connections; one accepts them and never says a word.
+    let refuses = free_port();
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let config = demo()
+        .output("refuses", &format!("rtmp://127.0.0.1:{refuses}/live/a"))
+        .output("silent", &format!("rtmp://127.0.0.1:{silent_port}/live/b"));
+    let node = Node::start(&config);
+    let mut viewer = Wire::play(node.rtmp_port(), "demo");
+    assert_even(&mut viewer, 4 * FPS);
+    assert!(node.metric("output_failures_total", &["output=\"refuses\""]) >= 1.0);
+}
+
+/// That so many pictures come one frame apart, without a hole.
+pub(crate) fn assert_even(viewer: &mut Wire, pictures: u32) {
+    let mut previous = viewer.find("a picture", Message::is_picture).time;
+    for _ in 0..pictures {
+        let time = viewer.find("a picture", Message::is_picture).time;
+        let gap = time.wrapping_sub(previous);
+        assert!(gap.abs_diff(1_000 / FPS) <= 1, "{gap} ms from one picture to the next");
+        previous = time;
+    }
+}

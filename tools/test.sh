@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Everything that must pass, in the order in which mistakes are cheapest to find, with a summary.
+# Called by `make test`, which sets FEATURES and where FFmpeg is.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+read -ra features <<<"${FEATURES:-}"
+log=target/test.log
+rows=()
+failures=0
+
+main() {
+    mkdir -p target
+    stage format cargo fmt --check
+    stage lints cargo clippy --quiet --all-targets "${features[@]}" -- -D warnings
+    stage documentation env RUSTDOCFLAGS="-D warnings" \
+        cargo doc --quiet --no-deps "${features[@]}"
+    stage tests run_tests
+    summary
+    exit $((failures > 0))
+}
+
+# Runs one stage and keeps a line about it. The later ones run all the same: one run shows all.
+stage() {
+    local name=$1 began=$SECONDS verdict=ok
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || { verdict=FAILED; ((failures += 1)); }
+    rows+=("$(printf '%-14s %-7s %4d s' "$name" "$verdict" $((SECONDS - began)))")
+}
+
+run_tests() {
+    cargo test --no-fail-fast "${features[@]}" 2>&1 | tee "$log"
+}
+
+summary() {
+    printf '\n== summary\n'
+    printf '%s\n' "${rows[@]}"
+    awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+         END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' "$log"
+    sed -n 's/^test \(.*\) \.\.\. FAILED$/  failed: \1/p' "$log"
+    if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
+}
+
+main
