@@ -108,7 +108,8 @@ impl Cutter {
         }
     }
 
-    /// The next block: a full one, or what there is if a jump comes after it or `rest` is asked for.
+    /// The next block: a full one, or what there is if a jump comes after it or `rest` is asked
+    /// for.
     pub(super) fn pop(&mut self, rest: bool) -> Option<&SoundBlock> {
         let end = self.jump.map_or(self.samples.len(), |(at, _)| at);
         if end == self.taken

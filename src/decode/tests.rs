@@ -105,6 +105,15 @@ fn play(file: &mut File, pictures: usize) -> Seen {
 }
 
 #[test]
+fn decoders_move_between_threads() {
+    const fn movable<T: Send>() {}
+    movable::<Live>();
+    movable::<File>();
+    movable::<LiveSpec>();
+    movable::<FileSpec>();
+}
+
+#[test]
 fn a_file_gives_its_pictures_in_order_each_at_its_time() {
     let dir = tempfile::tempdir().unwrap();
     let b_frames = "-c:v libx264 -bf 3 -b_strategy 0 -g 25 -qp 4 -t 2";
@@ -179,7 +188,8 @@ fn colours_are_brought_to_bt709_limited_range_from_whatever_they_were() {
         ("rgb.mkv", "-c:v ffv1 -pix_fmt bgr0 -t 0.2", red("640x480")),
         (
             "hd709.mp4",
-            "-vf scale=out_color_matrix=bt709 -c:v libx264 -pix_fmt yuv420p -colorspace bt709 -t 0.2",
+            "-vf scale=out_color_matrix=bt709 -c:v libx264 -pix_fmt yuv420p -colorspace bt709 \
+             -t 0.2",
             red("1280x720"),
         ),
         ("deep.mkv", "-c:v ffv1 -pix_fmt yuv444p10le -t 0.2", red("640x480")),
@@ -191,6 +201,33 @@ fn colours_are_brought_to_bt709_limited_range_from_whatever_they_were() {
         // Pure red in BT.709 limited range.
         let near = pixel.iter().zip([63, 102, 240]).all(|(have, want)| have.abs_diff(want) <= 3);
         assert!(near, "{name}: {pixel:?}");
+    }
+}
+
+#[test]
+fn a_dark_grey_of_full_range_becomes_the_same_grey_in_limited_range() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = "-c:v mjpeg -q:v 2 -pix_fmt yuvj420p -t 0.2";
+    let path = ffmpeg(&dir, "grey.avi", codec, "color=c=0x404040:s=640x480:r=25");
+    let seen = play(&mut File::open(&path, spec(false)).unwrap(), usize::MAX);
+    let [luma, cb, cr] = seen.pictures[0].1;
+    // 64 of 255, between 16 and 235.
+    assert!(luma.abs_diff(71) <= 2 && cb.abs_diff(128) <= 1 && cr.abs_diff(128) <= 1, "{luma}");
+}
+
+#[test]
+fn sound_that_is_shorter_than_the_pictures_is_silent_until_the_next_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = "-f lavfi -i sine=frequency=1000:sample_rate=48000:duration=0.6 \
+                 -c:v libx264 -g 50 -c:a aac -t 1";
+    let path = ffmpeg(&dir, "short.mp4", codec, STAIRS);
+    let seen = play(&mut File::open(&path, spec(true)).unwrap(), 75);
+    assert!(seen.seam() <= 1, "{}", seen.seam());
+    let samples = seen.left();
+    let peak =
+        |from: usize| samples[from..from + 4_800].iter().fold(0.0_f32, |p, v| p.max(v.abs()));
+    for round in [0, 48_000] {
+        assert!(peak(round + 9_600) > 0.05 && peak(round + 38_400) < 1e-3, "{round}");
     }
 }
 

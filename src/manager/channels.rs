@@ -7,17 +7,18 @@ use std::sync::Arc;
 use crate::command::ChannelSwitch;
 use crate::config::ChannelConfig;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
-use crate::encode::VideoSpec;
+use crate::encode::{self, AudioSpec};
 use crate::event::NodeEvent;
 use crate::frame::{Geometry, PacketPool, PictureEvent, Pool, SoundBlock};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{
     self, Channel, ChannelFeed, DECODED_SOUND_QUEUE, DecodeOut, ENCODED_QUEUE, EncodeShare,
-    PICTURE_QUEUE, POOL_EXTRA_FRAMES, Picture, RawFrame, SOUND_QUEUE_BLOCKS, Sound, TAP_QUEUE,
-    TapEvent, Timeline,
+    PICTURE_QUEUE, POOL_EXTRA_FRAMES, Picture, RawFrame, RawSound, SOUND_QUEUE_BLOCKS, Sound,
+    TAP_QUEUE, TapEvent, Timeline,
 };
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::{Clock, NICE_ENCODE, Pacer, Worker};
+use crate::scene::kernel::Level;
 use crate::scene::{self, Composer, Fit, Scene};
 use crate::sound::{self, Mixer};
 use crate::stats::ChannelStats;
@@ -29,7 +30,7 @@ use super::node::StartError;
 const LEAD: Micros = Micros::from_millis(150);
 
 /// Threads of a decoder.
-const DECODE_THREADS: u8 = 2;
+const DECODE_THREADS: u32 = 2;
 
 /// What all channels of a node share.
 pub(super) struct Shop {
@@ -103,7 +104,7 @@ pub(super) fn build(
     let mut sources = Sources::default();
     let (picture, entrance) = match frames {
         Frames::Composed => {
-            let mut composer = Composer::new(&config.scene, share.video.size)
+            let mut composer = Composer::new(&config.scene, share.video.size, Level::best())
                 .map_err(|error| StartError::Scene(config.name.clone(), error))?;
             sources.want_pictures(&config.scene, &mut composer);
             (Some(Picture { composer, pool, encoder: raw }), None)
@@ -112,14 +113,14 @@ pub(super) fn build(
     };
     let mut encoded_audio = None;
     let mut mixed = None;
-    if share.audio.is_some() {
+    if let Some(spec) = share.audio {
         let mut mixer = Mixer::new(&config.sound);
         sources.want_sound(&config.sound, &mut mixer);
-        let (encoder, encoded) = start_audio(shop, config, &share, &mut workers)?;
+        let (encoder, encoded) = start_audio(shop, config, &share, spec, &mut workers)?;
         mixed = Some(Sound { mixer, encoder });
         encoded_audio = Some(encoded);
     }
-    let taps = sources.start(shop, timeline, share.video.size, &mut workers)?;
+    let taps = sources.start(shop, &config.name, timeline.start, &mut workers)?;
     Ok(Built {
         channel: Channel {
             pacer: Pacer::new(timeline.rate, timeline.start),
@@ -141,4 +142,164 @@ pub(super) fn build(
         workers,
         entrance,
     })
+}
+
+type Encoders = (Sender<RawFrame>, Receiver<pipeline::Encoded>);
+
+/// Starts the video encoder's thread.
+fn start_video(
+    shop: &Shop,
+    config: &ChannelConfig,
+    share: &EncodeShare,
+    workers: &mut Vec<Worker<()>>,
+) -> Result<Encoders, StartError> {
+    let bell = Bell::new();
+    let (raw, frames) = channel(config.queue_frames as usize, Arc::clone(&bell));
+    let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&shop.home));
+    let (share, name, events) = (share.clone(), config.name.clone(), Arc::clone(&shop.events));
+    let run = move || {
+        if let Err(error) = pipeline::encode_video(&share, frames, &bell, out) {
+            encoder_failed(&events, &share.switch, name, &error);
+        }
+    };
+    let thread = format!("video-{}", config.name);
+    let worker = Worker::spawn(&thread, shop.encode_cpus.clone(), NICE_ENCODE, run);
+    workers.push(worker.map_err(StartError::Thread)?);
+    Ok((raw, encoded))
+}
+
+/// Starts the audio encoder's thread.
+fn start_audio(
+    shop: &Shop,
+    config: &ChannelConfig,
+    share: &EncodeShare,
+    spec: AudioSpec,
+    workers: &mut Vec<Worker<()>>,
+) -> Result<(Sender<RawSound>, Receiver<pipeline::Encoded>), StartError> {
+    let bell = Bell::new();
+    let (raw, blocks) = channel(SOUND_QUEUE_BLOCKS, Arc::clone(&bell));
+    let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&shop.home));
+    let (share, name, events) = (share.clone(), config.name.clone(), Arc::clone(&shop.events));
+    let run = move || {
+        if let Err(error) = pipeline::encode_audio(&share, spec, blocks, &bell, out) {
+            encoder_failed(&events, &share.switch, name, &error);
+        }
+    };
+    let thread = format!("audio-{}", config.name);
+    let worker = Worker::spawn(&thread, shop.encode_cpus.clone(), NICE_ENCODE, run);
+    workers.push(worker.map_err(StartError::Thread)?);
+    Ok((raw, encoded))
+}
+
+/// A channel without an encoder has nothing to say: it stops, and says why.
+fn encoder_failed(
+    events: &Events,
+    switch: &ChannelSwitch,
+    channel: String,
+    error: &encode::Error,
+) {
+    tracing::error!("channel {channel}: the encoder failed: {error}");
+    switch.stop();
+    events.force_push(NodeEvent::EncoderFailed { channel, reason: error.to_string() });
+}
+
+/// Something that is decoded, once, for all layers and inputs that use it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum SourceKey {
+    Live(String),
+    Video(PathBuf),
+}
+
+/// Who uses a source.
+#[derive(Default)]
+struct Users {
+    pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
+    sounds: Vec<Sender<SoundBlock>>,
+}
+
+/// The decoders that a channel needs.
+#[derive(Default)]
+struct Sources(HashMap<SourceKey, Users>);
+
+impl Sources {
+    /// Connects every layer that shows a stream or a video file. Two layers of one source are two
+    /// decoders only in their pictures: the second gets a source of its own.
+    fn want_pictures(&mut self, scene: &Scene, composer: &mut Composer) {
+        for layer in &scene.layers {
+            let key = match &layer.source {
+                scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
+                scene::Source::Video(path) => SourceKey::Video(path.clone()),
+                _ => continue,
+            };
+            // The composer looks on every tick; nobody needs to be woken.
+            let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
+            if composer.input(&layer.name, receiver).is_ok() {
+                self.0.entry(key).or_default().pictures = Some((sender, layer.place, layer.fit));
+            }
+        }
+    }
+
+    /// Connects every mixer input that plays a stream or a video file.
+    fn want_sound(&mut self, inputs: &[sound::InputSpec], mixer: &mut Mixer) {
+        for input in inputs {
+            let key = match &input.source {
+                sound::Source::Live(stream) => SourceKey::Live(stream.clone()),
+                sound::Source::Video(path) => SourceKey::Video(path.clone()),
+                _ => continue,
+            };
+            let (sender, receiver) = channel(DECODED_SOUND_QUEUE, Bell::new());
+            if mixer.attach(&input.name, receiver) {
+                self.0.entry(key).or_default().sounds.push(sender);
+            }
+        }
+    }
+
+    /// Starts a decoder thread for each source; gives the taps of the live ones.
+    fn start(
+        self,
+        shop: &Shop,
+        name: &str,
+        start: Micros,
+        workers: &mut Vec<Worker<()>>,
+    ) -> Result<Vec<(Arc<str>, Sender<TapEvent>)>, StartError> {
+        let mut taps = Vec::new();
+        for (key, users) in self.0 {
+            let bell = Bell::new();
+            let wants_sound = !users.sounds.is_empty();
+            let (scale, pictures) = match users.pictures {
+                Some((sender, place, fit)) => (scale(place, fit), Some(sender)),
+                None => (scale(Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill), None),
+            };
+            let out = DecodeOut { pictures, sounds: users.sounds };
+            let run: Box<dyn FnOnce() + Send> = match key {
+                SourceKey::Live(stream) => {
+                    let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
+                    taps.push((Arc::from(stream), tap));
+                    let decoder = Live::new(LiveSpec {
+                        threads: DECODE_THREADS,
+                        ..LiveSpec::new(scale)
+                    });
+                    Box::new(move || pipeline::decode_live(decoder, events, &bell, out))
+                }
+                SourceKey::Video(path) => {
+                    let spec = FileSpec {
+                        want_sound: wants_sound,
+                        threads: DECODE_THREADS,
+                        ..FileSpec::new(scale, start)
+                    };
+                    let decoder = File::open(&path, spec)
+                        .map_err(|error| StartError::Source(name.to_owned(), error))?;
+                    Box::new(move || pipeline::decode_file(decoder, &bell, out))
+                }
+            };
+            let worker = Worker::spawn("decode", shop.encode_cpus.clone(), NICE_ENCODE, run);
+            workers.push(worker.map_err(StartError::Thread)?);
+        }
+        Ok(taps)
+    }
+}
+
+/// How large a source's pictures are made for a layer.
+fn scale(place: Rect, fit: Fit) -> Box<dyn FnMut(Size) -> Size + Send> {
+    Box::new(move |source| scene::layout::fit(place, fit, source).scaled)
 }

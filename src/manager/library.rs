@@ -117,9 +117,15 @@ impl StreamManager {
         config.rtmp.ping = Micros::from_secs(server.ping.into());
         config.rtmp.ping_timeout = Micros::from_secs(server.ping_timeout.into());
         config.http.enabled = false;
-        let mut channel = config::ChannelConfig::handed_in(&encoder, rate);
+        config.rtmp.publish = config::Publish::Key;
+        let stream = format!("{}/{}", url.app(), url.name().expose());
+        let mut channel = config::ChannelConfig::plain("embedded", &stream, encoder.size);
+        channel.rate = rate;
+        channel.bitrate_bps = encoder.bitrate_bps.clamp(50_000, 200_000_000);
+        channel.codec = encoder.codec;
+        channel.preset = encoder.preset;
         channel.queue_frames = pipeline.queue_size.clamp(1, 120);
-        channel.stream = format!("{}/{}", url.app(), url.name().expose());
+        channel.sound.clear(); // players want a track of sound; it is silent
         let ours = url.port() == server.port && is_loopback(url.host());
         if !ours {
             channel.outputs.push(config::OutputConfig::to("stream_url", url));

@@ -13,9 +13,10 @@ use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::listen::{ListenError, listen};
 use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX, ToShard};
-use crate::config::{Config, OutputConfig};
+use crate::config::{Config, OutputConfig, Publish};
 use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
 use crate::frame::{PacketPool, PacketPoolSpec};
+use crate::media::Micros;
 use crate::pipeline::{
     self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, ShardParts, ShardSpec, TapEvent,
 };
@@ -24,10 +25,14 @@ use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Worker, allowed_cpus, preflight,
 };
 use crate::scene;
+use crate::stream::{DropPolicy, LogLimits};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
 
+/// The public name that the development key publishes under: the demo's live input.
+const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
+
 /// How long encoders may take to hand over what they still hold.
-const DRAIN_LIMIT: Duration = Duration::from_millis(1_200);
+const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
 
 /// Why a node could not start. Everything that was already started has been ended again.
 #[derive(Debug)]
@@ -259,7 +264,7 @@ impl Node {
         {
             tracing::error!("the compose core ended badly: {error}");
         }
-        let deadline = self.clock.now() + DRAIN_LIMIT.into();
+        let deadline = self.clock.now() + DRAIN_LIMIT;
         while self.workers.iter().any(|worker| !worker.is_finished())
             && self.clock.now() < deadline
         {
@@ -341,6 +346,19 @@ impl Stage {
     }
 }
 
+/// Opens the key store and makes today's development key, unless anybody may publish.
+fn open_store(
+    config: &Config,
+    clock: Clock,
+) -> Result<(Option<Box<dyn KeyStore>>, Option<DevelopmentKey>), StartError> {
+    if config.rtmp.publish == Publish::Open {
+        return Ok((None, None));
+    }
+    let store = embedded::open(&config.node.data_dir).map_err(StartError::Store)?;
+    let key = store.fresh_development_key(DEVELOPMENT_STREAM, clock.unix_secs());
+    Ok((Some(Box::new(store)), Some(key.map_err(StartError::Store)?)))
+}
+
 fn shard_spec(config: &Config, number: usize) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
@@ -350,9 +368,19 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
         ping_timeout: rtmp.ping_timeout,
         handshake_timeout: rtmp.handshake_timeout,
         gop_cache: rtmp.gop_cache,
-        log: config.delivery.log_limits(),
-        drop: config.delivery.drop_policy(),
-        publish: rtmp.publish,
+        log: LogLimits {
+            bytes: config.delivery.log_bytes,
+            millis: config.delivery.log_ms,
+            ..LogLimits::default()
+        },
+        drop: DropPolicy {
+            high_ms: config.delivery.lag_high_ms,
+            low_ms: config.delivery.lag_low_ms,
+        },
+        publish: match rtmp.publish {
+            Publish::Key => PublishPolicy::Key,
+            Publish::Open => PublishPolicy::Open,
+        },
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
     }

@@ -138,7 +138,7 @@ fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
         true => banner::Style::Terminal,
         false => banner::Style::Plain,
     };
-    let shown = key.map(|key| (key.stream.clone(), key.key.reveal()));
+    let shown = key.map(|key| (key.stream.clone(), key.key.expose().to_owned()));
     let text = banner::text(
         &banner::Banner {
             node: &config.node.name,

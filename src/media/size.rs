@@ -15,6 +15,9 @@ impl Size {
     /// Largest side of a picture, pixels.
     pub const SIDE_MAX: u32 = 8_192;
 
+    /// 1280 x 720.
+    pub const HD720: Self = Self { width: 1_280, height: 720 };
+
     /// `None` unless both sides are even and within `SIDE_MIN..=SIDE_MAX`.
     #[must_use]
     pub const fn new(width: u32, height: u32) -> Option<Self> {
@@ -122,10 +125,10 @@ impl Rect {
 /// How the pixels of a canvas lie in memory. 8 bits, 4:2:0, BT.709 limited range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
-    /// Three planes: Y, Cb, Cr (FFmpeg `yuv420p`).
+    /// Three planes: Y, Cb, Cr (`yuv420p` in FFmpeg).
     #[default]
     I420,
-    /// Two planes: Y, interleaved CbCr (FFmpeg `nv12`).
+    /// Two planes: Y, interleaved CbCr (`nv12` in FFmpeg).
     Nv12,
 }
 

@@ -72,6 +72,9 @@ impl FrameRate {
     /// Highest rate a channel may have, frames per second.
     pub const FPS_MAX: u32 = 240;
 
+    /// 30 frames per second.
+    pub const FPS_30: Self = Self { num: 30, den: 1 };
+
     /// `None` unless `1 <= num/den <= 240`.
     #[must_use]
     pub const fn new(num: u32, den: u32) -> Option<Self> {

@@ -139,7 +139,7 @@ fn draw(channel: &Channel, picture: &mut Picture, gate: &mut Gate, tick: u64) {
     let at = channel.pacer.due(tick);
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
-    let frame = match picture.composer.compose(now, &picture.pool) {
+    let frame = match picture.composer.compose(&now, &picture.pool) {
         Composed::Fresh(frame) | Composed::Same(frame) => frame,
         Composed::NoFrame => {
             channel.stats.dropped(DropReason::PoolEmpty, 1);

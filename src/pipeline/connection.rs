@@ -330,8 +330,9 @@ impl Connection {
             return; // it has changed its mind
         }
         *self.role.borrow_mut() = Role::Pending;
-        match decision {
-            Decision::Allow { stream, .. } => self.start_publishing(shard, stream),
+        // Everybody who waited for this key hears the same answer; addresses are looked at here.
+        match decision.for_peer(self.peer.ip()) {
+            Decision::Allow { stream, .. } => self.start_publishing(shard, &stream),
             Decision::Deny(reason) => {
                 shard.stats.publish_attempt(Attempt::Denied);
                 self.refuse_publish(shard, PublishRefusal::Denied, &reason.to_string());

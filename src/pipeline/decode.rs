@@ -96,7 +96,8 @@ pub fn file(mut decoder: File, bell: &Arc<Bell>, mut out: DecodeOut) {
         }
         match decoder.step(&mut out) {
             Ok(Step::Ended) => return,
-            Ok(_) => {}
+            Ok(Step::More) => {}
+            Ok(Step::Full) => bell.park(FULL, || false),
             Err(error) => {
                 tracing::warn!("video file: {error}");
                 return;

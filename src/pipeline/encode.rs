@@ -129,7 +129,7 @@ impl VideoOut<'_> {
     fn announce(&mut self, encoder: &dyn VideoEncoder) {
         let share = self.share;
         let body = metadata::body(&share.video, share.audio.as_ref());
-        let metadata = share.message(Kind::Data, Micros(0), Flags::default(), body);
+        let metadata = share.message(Kind::Data, Micros(0), Flags::HEADER, body);
         let tag = flv::avc_header(true, AvcPacket::SequenceHeader, 0);
         let body = with_tag(&tag, encoder.header());
         let header = share.message(Kind::Video, Micros(0), Flags::HEADER, body);

@@ -167,7 +167,7 @@ impl Reader {
     /// the control bytes, so that the peer can read those.
     pub(super) fn finish_message(&self, log: &StreamLog) {
         let mut state = self.state.borrow_mut();
-        let Some(cursor) = state.cursor.take() else { return };
+        let Some(mut cursor) = state.cursor.take() else { return };
         if cursor.is_between() {
             return;
         }
@@ -176,7 +176,8 @@ impl Reader {
             rest.extend_from_slice(piece);
             true
         });
-        let unsent = state.outbox.split_off(state.sent);
+        let sent = state.sent;
+        let unsent = state.outbox.split_off(sent);
         rest.extend(unsent);
         (state.outbox, state.sent) = (rest, 0);
     }

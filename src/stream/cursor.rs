@@ -275,8 +275,8 @@ impl Cursor {
         self.least_lag = u32::MAX;
     }
 
-    /// Goes on at the newest keyframe, or (only after an overrun) at the head if there is none. Says
-    /// how many messages that leaves out.
+    /// Goes on at the newest keyframe, or (only after an overrun) at the head if there is none.
+    /// Says how many messages that leaves out.
     fn resync(&mut self, log: &StreamLog) -> u64 {
         let from = self.walk.pos;
         let key = log.newest_key().filter(|key| *key >= from);

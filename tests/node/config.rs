@@ -107,5 +107,5 @@ impl Config {
 
 /// A channel `demo` that moves and sounds.
 pub(crate) fn demo() -> Config {
-    Config::new().channel("demo").layer("test-card", "").sound("tone", "")
+    Config::new().channel("demo").layer("test-card", "").sound("tone", "hz = 440")
 }

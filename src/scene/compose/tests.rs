@@ -1,1 +1,369 @@
+use std::sync::Arc;
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::media::Micros;
+use crate::ring::{Bell, Sender, channel};
+use crate::scene::color::bytes;
+use crate::scene::model::{Align, BuiltIn, Color, Fit, Layer, Source, TextStyle};
+
+const W: u32 = 160;
+const H: u32 = 96;
+
+fn size(w: u32, h: u32) -> Size {
+    Size::new(w, h).unwrap()
+}
+
+fn pool(w: u32, h: u32, slots: u32) -> Pool {
+    Pool::new(Geometry::new(size(w, h), PixelFormat::I420), slots).unwrap()
+}
+
+fn color(r: u8, g: u8, b: u8, a: u8) -> Color {
+    Color { r, g, b, a }
+}
+
+fn style() -> TextStyle {
+    let color = color(250, 240, 230, 255);
+    TextStyle { font: None, size: 20.0, weight: 600, color, align: Align::Center }
+}
+
+fn layer(name: &str, source: Source, place: (i32, i32, i32, i32)) -> Layer {
+    let (x, y, w, h) = place;
+    let place = Rect { x, y, w, h };
+    Layer { name: name.to_owned(), source, place, fit: Fit::Contain, z: 0, alpha: 255 }
+}
+
+fn live(name: &str, place: (i32, i32, i32, i32)) -> Layer {
+    let (stream, slate) = ("live/cam".to_owned(), "away".to_owned());
+    layer(name, Source::Live { stream, slate, style: style() }, place)
+}
+
+fn scene(layers: Vec<Layer>) -> Scene {
+    Scene { background: color(10, 20, 30, 255), layers }
+}
+
+fn composer(layers: Vec<Layer>) -> Composer {
+    Composer::new(&scene(layers), size(W, H), Level::best()).unwrap()
+}
+
+fn tick(ms: u64) -> Tick {
+    let at = Micros::from_millis(ms);
+    Tick { n: ms / 20, at, programme: at, unix_ms: 1_700_000_000_000 + ms }
+}
+
+/// A picture whose every byte differs from its neighbours.
+fn picture(pool: &Pool, seed: usize) -> FrozenFrame {
+    let mut frame = pool.take().unwrap();
+    for plane in frame.planes_mut() {
+        for (i, byte) in plane.data.iter_mut().enumerate() {
+            *byte = (16 + (i * 31 + i / 97 + seed * 57) % 200) as u8;
+        }
+    }
+    frame.freeze()
+}
+
+fn at(frame: &FrozenFrame, x: usize, y: usize) -> [u8; 3] {
+    let planes = frame.geometry().planes();
+    [
+        frame.plane(0)[y * planes[0].stride + x],
+        frame.plane(1)[y / 2 * planes[1].stride + x / 2],
+        frame.plane(2)[y / 2 * planes[2].stride + x / 2],
+    ]
+}
+
+fn fresh(composed: Composed) -> FrozenFrame {
+    match composed {
+        Composed::Fresh(frame) => frame,
+        other => panic!("not fresh: {other:?}"),
+    }
+}
+
+/// The pixels of all planes, without what lies between their rows.
+fn pixels(frame: &FrozenFrame) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, plane) in frame.geometry().planes().iter().enumerate() {
+        for row in frame.plane(index).chunks_exact(plane.stride) {
+            out.extend_from_slice(&row[..plane.width]);
+        }
+    }
+    out
+}
+
+/// What the scene looks like now, drawn whole, from the bottom up, by the definitions.
+fn plain(composer: &mut Composer, pool: &Pool) -> FrozenFrame {
+    let mut frame = pool.take().unwrap();
+    let rect = composer.scene.size.rect();
+    let mut canvas = Canvas {
+        planes: frame.planes_mut(),
+        kernels: Kernels::at(Level::Scalar),
+        scratch: &mut composer.scratch,
+    };
+    canvas.fill(rect, composer.scene.background, 255);
+    for layer in &composer.scene.layers {
+        layer.painter.draw(&mut canvas, rect, layer.alpha);
+    }
+    frame.freeze()
+}
+
+/// Any layer but a live one.
+fn any_layer() -> impl Strategy<Value = Layer> {
+    let any_color = (any::<[u8; 3]>(), prop_oneof![Just(255), any::<u8>()])
+        .prop_map(|([r, g, b], a)| color(r, g, b, a));
+    let source = (0..7, any_color.clone(), any_color).prop_map(|(kind, a, b)| match kind {
+        0 => Source::Color(a),
+        1 => Source::Gradient(a, b),
+        2 => Source::TestCard,
+        3 => Source::BuiltIn(BuiltIn::Logo),
+        4 => Source::Clock(TextStyle { color: a, ..style() }),
+        5 => Source::Spinner(a),
+        _ => Source::Flash,
+    });
+    let place = (-40..140, -30..90, 1..180, 1..110);
+    let alpha = prop_oneof![3 => Just(255), 1 => any::<u8>()];
+    (source, place, -2..3, alpha).prop_map(|(source, place, z, alpha)| Layer {
+        z,
+        alpha,
+        ..layer("", source, place)
+    })
+}
+
+/// What happens before a tick: a picture of a size, an end, or nothing; and how long frames are held.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    event: u8,
+    ms: u64,
+    held: usize,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    (0..8_u8, 1..180_u64, 0..4_usize).prop_map(|(event, ms, held)| Step { event, ms, held })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn redrawing_what_changed_gives_the_same_as_drawing_everything(
+        mut layers in prop::collection::vec(any_layer(), 0..6),
+        (place, z, alpha) in ((-20..100, -20..60, 20..170, 20..100), -2..3, prop_oneof![Just(255_u8), Just(120)]),
+        steps in prop::collection::vec(any_step(), 1..30),
+    ) {
+        layers.push(Layer { z, alpha, ..live("", place) });
+        for (i, layer) in layers.iter_mut().enumerate() {
+            layer.name = format!("{i}");
+        }
+        let input = format!("{}", layers.len() - 1);
+        let mut composer = composer(layers);
+        let (mut sender, receiver) = channel(16, Arc::clone(&Bell::new()));
+        composer.input(&input, receiver).unwrap();
+        let (frames, reference) = (pool(W, H, 4), pool(W, H, 1));
+        let sources = [pool(64, 48, 20), pool(W, H, 20)];
+        let (mut held, mut now) = (std::collections::VecDeque::new(), 0);
+        for (n, step) in steps.iter().enumerate() {
+            now += step.ms;
+            match step.event {
+                kind @ 0..=3 => {
+                    let frame = picture(&sources[usize::from(kind & 1)], n);
+                    let at = Micros::from_millis(now + u64::from(kind / 2) * 60);
+                    let _ = sender.push(PictureEvent::Picture { frame, at });
+                }
+                4 => { let _ = sender.push(PictureEvent::Ended); }
+                _ => {}
+            }
+            while held.len() > step.held {
+                held.pop_front();
+            }
+            match composer.compose(&tick(now), &frames) {
+                Composed::Fresh(frame) | Composed::Same(frame) => {
+                    let expected = pixels(&plain(&mut composer, &reference));
+                    prop_assert!(pixels(&frame) == expected, "step {}: {:?}", n, step);
+                    held.push_back(frame);
+                }
+                Composed::NoFrame => prop_assert!(frames.in_use() == 4),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_scene_that_stands_still_is_drawn_once() {
+    let mut composer = composer(vec![layer("a", Source::TestCard, (0, 0, 50, 50))]);
+    let pool = pool(W, H, 3);
+    let first = fresh(composer.compose(&Tick::default(), &pool));
+    assert_eq!(composer.drawn(), u64::from(W * H));
+    match composer.compose(&Tick { n: 1, ..Tick::default() }, &pool) {
+        Composed::Same(frame) => assert_eq!(frame.plane(0).as_ptr(), first.plane(0).as_ptr()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((composer.drawn(), pool.in_use()), (0, 1));
+}
+
+#[test]
+fn a_clock_redraws_little_more_than_its_last_figures() {
+    let clock = Source::Clock(style());
+    let mut composer = composer(vec![layer("clock", clock, (4, 4, 150, 20))]);
+    let pool = pool(W, H, 3);
+    for ms in [0, 20, 40, 60] {
+        drop(composer.compose(&tick(ms), &pool));
+    }
+    drop(composer.compose(&tick(80), &pool));
+    assert!(composer.drawn() > 0 && composer.drawn() < 16 * 22 * 4, "{}", composer.drawn());
+}
+
+#[test]
+fn a_frame_in_use_is_never_drawn_into() {
+    let mut composer = composer(vec![layer("spin", Source::Spinner(color(9, 9, 9, 255)), (0, 0, 64, 64))]);
+    let pool = pool(W, H, 2);
+    let first = fresh(composer.compose(&tick(0), &pool));
+    let before = pixels(&first);
+    drop(composer.compose(&tick(400), &pool));
+    assert!(matches!(composer.compose(&tick(800), &pool), Composed::NoFrame));
+    assert_eq!(pixels(&first), before);
+    drop(first);
+    let third = fresh(composer.compose(&tick(800), &pool));
+    assert!(pixels(&third) != before, "the change of the dropped tick is not lost");
+}
+
+#[test]
+fn the_higher_layer_covers_and_among_equals_the_later() {
+    let (red, green, blue) = (color(255, 0, 0, 255), color(0, 255, 0, 255), color(0, 0, 255, 255));
+    let mut composer = composer(vec![
+        Layer { z: 1, ..layer("red", Source::Color(red), (0, 0, 32, 32)) },
+        layer("green", Source::Color(green), (0, 0, 64, 64)),
+        layer("blue", Source::Color(blue), (48, 0, 48, 64)),
+    ]);
+    let frame = fresh(composer.compose(&tick(0), &pool(W, H, 1)));
+    assert_eq!(at(&frame, 10, 10), bytes(red));
+    assert_eq!(at(&frame, 40, 10), bytes(green));
+    assert_eq!(at(&frame, 50, 10), bytes(blue));
+    assert_eq!(at(&frame, 120, 80), bytes(color(10, 20, 30, 255)));
+}
+
+#[test]
+fn translucent_layers_are_within_one_of_exact_arithmetic() {
+    let (over, under) = (color(200, 40, 90, 77), color(10, 20, 30, 255));
+    let half = Layer { alpha: 128, ..layer("half", Source::Color(over), (0, 0, 64, 64)) };
+    let mut composer = composer(vec![half]);
+    let frame = fresh(composer.compose(&tick(0), &pool(W, H, 1)));
+    let a = 77.0 / 255.0 * 128.0 / 255.0;
+    for ((got, s), d) in at(&frame, 20, 20).into_iter().zip(bytes(over)).zip(bytes(under)) {
+        let exact = f64::from(s) * a + f64::from(d) * (1.0 - a);
+        assert!((f64::from(got) - exact).abs() <= 1.0, "{got} {exact}");
+    }
+}
+
+#[test]
+fn a_live_picture_arrives_byte_for_byte_where_its_layer_is() {
+    let mut composer = composer(vec![live("cam", (20, 10, 64, 48))]);
+    let (mut sender, receiver) = channel(4, Bell::new());
+    composer.input("cam", receiver).unwrap();
+    let (frames, source) = (pool(W, H, 3), pool(64, 48, 1));
+    let shown = picture(&source, 1);
+    let event = PictureEvent::Picture { frame: shown.share(), at: Micros(0) };
+    sender.push(event).unwrap();
+    drop(composer.compose(&tick(0), &frames));
+    let frame = fresh(composer.compose(&tick(300), &frames));
+    for (x, y) in (0..64).flat_map(|x| (0..48).map(move |y| (x, y))) {
+        assert_eq!(at(&frame, 20 + x, 10 + y), at(&shown, x, y), "{x} {y}");
+    }
+    assert_eq!(at(&frame, 18, 10), bytes(color(10, 20, 30, 255)));
+}
+
+#[test]
+fn half_way_through_its_fade_a_picture_is_mixed_with_its_slate() {
+    let mut composer = composer(vec![live("cam", (0, 0, 64, 48))]);
+    let (frames, source) = (pool(W, H, 3), pool(64, 48, 1));
+    let slate = fresh(composer.compose(&tick(0), &frames));
+    let (mut sender, receiver) = channel(4, Bell::new());
+    composer.input("cam", receiver).unwrap();
+    let shown = picture(&source, 1);
+    sender.push(PictureEvent::Picture { frame: shown.share(), at: Micros(0) }).unwrap();
+    drop(composer.compose(&tick(1_000), &frames));
+    let frame = fresh(composer.compose(&tick(1_100), &frames));
+    for (x, y) in (0..64).flat_map(|x| (0..48).map(move |y| (x, y))) {
+        let pair = at(&shown, x, y).into_iter().zip(at(&slate, x, y));
+        for ((a, b), got) in pair.zip(at(&frame, x, y)) {
+            let exact = (f64::from(a) * 127.0 + f64::from(b) * 128.0) / 255.0;
+            assert!((f64::from(got) - exact).abs() <= 0.5, "{got} {exact}");
+        }
+    }
+}
+
+fn sender_of(composer: &mut Composer, layer: &str) -> Sender<PictureEvent> {
+    let (sender, receiver) = channel(4, Bell::new());
+    composer.input(layer, receiver).unwrap();
+    sender
+}
+
+#[test]
+fn a_picture_that_covers_the_canvas_is_handed_on_as_it_is() {
+    let (w, h) = (W.cast_signed(), H.cast_signed());
+    let mut composer = composer(vec![
+        layer("below", Source::TestCard, (0, 0, 64, 64)),
+        live("cam", (0, 0, w, h)),
+        Layer { alpha: 0, ..layer("unseen", Source::TestCard, (0, 0, 64, 64)) },
+    ]);
+    let mut sender = sender_of(&mut composer, "cam");
+    let (frames, source) = (pool(W, H, 3), pool(W, H, 2));
+    let shown = picture(&source, 1);
+    sender.push(PictureEvent::Picture { frame: shown.share(), at: Micros(0) }).unwrap();
+    drop(composer.compose(&tick(0), &frames));
+    let frame = fresh(composer.compose(&tick(300), &frames));
+    assert_eq!(frame.plane(0).as_ptr(), shown.plane(0).as_ptr());
+    assert_eq!(composer.drawn(), 0);
+    let next = picture(&source, 2);
+    sender
+        .push(PictureEvent::Picture { frame: next.share(), at: Micros::from_millis(320) })
+        .unwrap();
+    let frame = fresh(composer.compose(&tick(320), &frames));
+    assert_eq!(frame.plane(0).as_ptr(), next.plane(0).as_ptr());
+}
+
+#[test]
+fn another_scene_keeps_the_pictures_of_the_same_stream() {
+    let mut composer = composer(vec![live("cam", (0, 0, 64, 48))]);
+    let mut sender = sender_of(&mut composer, "cam");
+    let (frames, source) = (pool(W, H, 4), pool(64, 48, 2));
+    let shown = picture(&source, 1);
+    sender.push(PictureEvent::Picture { frame: shown.share(), at: Micros(0) }).unwrap();
+    drop(composer.compose(&tick(0), &frames));
+    drop(composer.compose(&tick(300), &frames));
+    let moved = scene(vec![live("cam", (96, 48, 64, 48)), live("other", (0, 0, 32, 32))]);
+    let old = composer.replace_scene(PreparedScene::new(&moved, size(W, H)).unwrap());
+    drop(old);
+    let frame = fresh(composer.compose(&tick(320), &frames));
+    assert_eq!(at(&frame, 100, 50), at(&shown, 4, 2));
+    let next = picture(&source, 2);
+    let at_ms = Micros::from_millis(340);
+    sender.push(PictureEvent::Picture { frame: next.share(), at: at_ms }).unwrap();
+    let frame = fresh(composer.compose(&tick(340), &frames));
+    assert_eq!(at(&frame, 100, 50), at(&next, 4, 2));
+}
+
+#[test]
+fn pictures_for_a_layer_that_takes_none_are_given_back() {
+    let mut composer = composer(vec![layer("card", Source::TestCard, (0, 0, 64, 48))]);
+    for name in ["card", "nobody"] {
+        assert!(composer.input(name, channel(1, Bell::new()).1).is_err());
+    }
+}
+
+#[test]
+fn a_scene_that_cannot_be_shown_says_which_layer_and_why() {
+    let prepare = |layers| PreparedScene::new(&scene(layers), size(W, H)).unwrap_err().to_string();
+    let card = || layer("card", Source::TestCard, (0, 0, 64, 48));
+    assert!(prepare(vec![card(), card()]).contains("two layers are called \"card\""));
+    assert!(prepare(vec![card(); 65]).contains("65 layers"));
+    let wide = layer("wide", Source::TestCard, (0, 0, 9_000, 48));
+    assert!(prepare(vec![wide]).contains("\"wide\""));
+    let missing = layer("photo", Source::Image("/no/such.png".into()), (0, 0, 64, 48));
+    let error = prepare(vec![missing]);
+    assert!(error.contains("\"photo\"") && error.contains("/no/such.png"), "{error}");
+    let text = Source::Text {
+        text: "x".to_owned(),
+        style: TextStyle { font: Some("No Such Font".to_owned()), ..style() },
+    };
+    let error = prepare(vec![layer("words", text, (0, 0, 64, 48))]);
+    assert!(error.contains("\"words\"") && error.contains("No Such Font"), "{error}");
+}

@@ -1,0 +1,121 @@
+//! How long a tick takes: a full redraw, a usual tick, a tick where nothing changes; and the kernels.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use stream_manager::frame::{Frame, FrozenFrame, Geometry, PictureEvent, Pool};
+use stream_manager::media::{Micros, PixelFormat, Size};
+use stream_manager::ring::{Bell, channel};
+use stream_manager::scene::kernel::{Kernels, Level};
+use stream_manager::scene::{Composed, Composer, PreparedScene, Tick, demo};
+
+fn size(w: u32, h: u32) -> Size {
+    Size::new(w, h).expect("both are even")
+}
+
+fn pool(size: Size, slots: u32) -> Pool {
+    Pool::new(Geometry::new(size, PixelFormat::I420), slots).expect("memory for a few frames")
+}
+
+/// Tick `n` of a programme at 60 frames per second.
+fn tick(n: u64) -> Tick {
+    let at = Micros(n * 1_000_000 / 60);
+    Tick { n, at, programme: at, unix_ms: at.millis() }
+}
+
+fn demo_1080p(level: Level) -> Composer {
+    let size = size(1_920, 1_080);
+    Composer::new(&demo::scene(size), size, level).expect("the demo scene needs no files")
+}
+
+/// Makes whatever slot is taken next be drawn whole.
+fn forget(pool: &Pool) {
+    let mut frames: Vec<Frame> = std::iter::from_fn(|| pool.take()).collect();
+    for frame in &mut frames {
+        frame.set_content(0);
+    }
+}
+
+fn ticks(c: &mut Criterion) {
+    let canvas = size(1_920, 1_080);
+    let mut group = c.benchmark_group("tick 1080p");
+    for level in Level::ALL {
+        let (mut composer, pool) = (demo_1080p(level), pool(canvas, 3));
+        let mut n = 0;
+        group.bench_function(format!("demo, full redraw, {level:?}"), |b| {
+            b.iter(|| {
+                n += 1;
+                forget(&pool);
+                black_box(composer.compose(&tick(n), &pool))
+            });
+        });
+    }
+    for level in Level::ALL {
+        let (mut composer, pool) = (demo_1080p(level), pool(canvas, 4));
+        // An encoder holds the frames before this one for a while.
+        let mut held: [Option<FrozenFrame>; 2] = [None, None];
+        let mut n = 0;
+        group.bench_function(format!("demo, clock and spinner, {level:?}"), |b| {
+            b.iter(|| {
+                n += 1;
+                held.swap(0, 1);
+                held[1] = None;
+                if let Composed::Fresh(frame) = composer.compose(&tick(n), &pool) {
+                    held[1] = Some(frame);
+                }
+            });
+        });
+    }
+    for level in Level::ALL {
+        group.bench_function(format!("demo, a new live picture, {level:?}"), |b| {
+            let (mut composer, pool) = (demo_1080p(level), pool(canvas, 4));
+            let live = self::pool(size(1_344, 756), 1);
+            let picture = live.take().expect("the pool is free").freeze();
+            let (mut sender, receiver) = channel(4, Bell::new());
+            composer.input(demo::INPUT, receiver).expect("the demo scene has this layer");
+            let mut n = 0;
+            let mut next = || {
+                n += 1;
+                let event = PictureEvent::Picture { frame: picture.share(), at: tick(n).at };
+                sender.push(event).expect("the ring is empty");
+                composer.compose(&tick(n), &pool)
+            };
+            (0..60).for_each(|_| drop(next()));
+            b.iter(|| black_box(next()));
+        });
+    }
+    let mut still = demo::scene(canvas);
+    still.layers.retain(|layer| !["clock", "spinner"].contains(&layer.name.as_str()));
+    let still = PreparedScene::new(&still, canvas).expect("the demo scene needs no files");
+    let (mut composer, pool) = (Composer::with_scene(still, Level::best()), pool(canvas, 3));
+    let mut n = 0;
+    group.bench_function("demo without clock and spinner: nothing changes", |b| {
+        b.iter(|| {
+            n += 1;
+            black_box(composer.compose(&tick(n), &pool))
+        });
+    });
+    group.finish();
+}
+
+fn kernels(c: &mut Criterion) {
+    // A row that stays in the first-level cache: the arithmetic, not the memory.
+    const ROW: usize = 1_920;
+    let mut group = c.benchmark_group("kernels, a row of 1920 bytes");
+    group.throughput(Throughput::Bytes(ROW as u64));
+    let (src, alpha) = (vec![60_u8; ROW], vec![100_u8; ROW]);
+    let mut dst = vec![90_u8; ROW];
+    for level in Level::ALL {
+        let kernels = Kernels::at(level);
+        group.bench_function(format!("blend, {level:?}"), |b| {
+            b.iter(|| (kernels.blend)(black_box(&mut dst), &src, &alpha));
+        });
+        group.bench_function(format!("fade, {level:?}"), |b| {
+            b.iter(|| (kernels.fade)(black_box(&mut dst), &src, &alpha, 100));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ticks, kernels);
+criterion_main!(benches);

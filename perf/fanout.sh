@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Many viewers of the demo programme: perf/fanout.sh [VIEWERS] [SECONDS]
+#
+# The CPU that the node spends with one viewer is taken off what it spends with all of them: the
+# rest is delivery. The same messages, replayed to as many sockets by a bare loop of sendmsg, are
+# what delivery costs at the least.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=perf/lib.sh
+. ./lib.sh
+
+viewers=${1:-200}
+seconds=${2:-20}
+rtmp=21935 http=21936
+[[ -x $load ]] || die "$load is not there: cargo build --release --example load"
+ulimit -n "$(ulimit -H -n)"
+
+"$binary" config print-default |
+    sed -E -e "s|^(port *= *)1935|\1$rtmp|" -e "s|^(port *= *)8080|\1$http|" >"$work/demo.toml"
+start_node "$work/demo.toml" "$http"
+
+play() { "$load" play --viewers "$1" --seconds "$seconds" --pid "$node" "${@:2}" \
+    "127.0.0.1:$rtmp" live/demo; }
+cpu_of() { sed -n 's/^server CPU *\([0-9.]*\) s.*/\1/p' "$1"; }
+mbit_of() { sed -n 's/^delivered *\([0-9.]*\) Mbit.*/\1/p' "$1"; }
+
+echo "== one viewer"
+play 1 | tee "$work/one"
+echo "== $viewers viewers"
+play "$viewers" --sizes "$work/sizes" | tee "$work/many"
+echo "== what delivery costs"
+delivery="($(cpu_of "$work/many") - $(cpu_of "$work/one"))"
+mbits="($(mbit_of "$work/many") - $(mbit_of "$work/one"))"
+printf 'delivery alone     %s\n' "$(calc '%.1f us per Mbit' "1e6 * $delivery / $mbits")"
+printf 'sends              %s\n' "$(get "$http" /metrics | grep -E '^rtmp_sends(_blocked)?_total ' | tr '\n' ' ')"
+kill "$node"
+wait "$node" 2>/dev/null || true
+echo "== a bare loop of sendmsg"
+"$load" send --viewers "$viewers" "$work/sizes"

@@ -1,0 +1,88 @@
+# Shared by the scripts here: a node, its figures, and the CPU time of a process.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+binary=${STREAM_MANAGER:-$root/target/release/stream-manager}
+load=${LOAD:-$root/target/release/examples/load}
+work=$(mktemp -d)
+started=()
+
+# Whatever was started here ends here.
+cleanup() {
+    local pid
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
+    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+die() { echo "$*" >&2; exit 1; }
+
+need() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || die "$tool is missing: make deps installs it"
+    done
+}
+
+# Starts a command in the background, with its output in $work/NAME.log; its id is in $last.
+background() {
+    local name=$1
+    shift
+    "$@" >"$work/$name.log" 2>&1 &
+    last=$!
+    started+=("$last")
+}
+
+# get PORT PATH: the answer of an HTTP server on this machine.
+get() {
+    exec 9<>"/dev/tcp/127.0.0.1/$1" || return 1
+    printf 'GET %s HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n' "$2" >&9
+    cat <&9
+    exec 9>&-
+}
+
+# sum_of FILE NAME: the sum of a metric's samples on a saved page.
+sum_of() {
+    awk -v name="$2" 'index($1, name) == 1 && substr($1, length(name) + 1) ~ /^({|$)/ { n += $NF }
+        END { printf "%.6f", n }' "$1"
+}
+
+# start_node CONFIG HTTP_PORT: starts a node and waits until it is ready; its id is in $node.
+start_node() {
+    [[ -x $binary ]] || die "$binary is not there: cargo build --release"
+    background node "$binary" run --config "$1" --data-dir "$work/data"
+    node=$last
+    local tries
+    for ((tries = 0; tries < 300; tries++)); do
+        if get "$2" /readyz 2>/dev/null | grep -q '^HTTP/1.1 200'; then return; fi
+        kill -0 "$node" 2>/dev/null || { cat "$work/node.log"; die "the node has ended"; }
+        sleep 0.1
+    done
+    cat "$work/node.log"
+    die "the node does not get ready"
+}
+
+# cpu_seconds PID: CPU time of all its threads.
+cpu_seconds() { cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ n += $1 } END { print n / 1e9 }'; }
+
+# start_nginx PORT: a destination that takes every push at rtmp://127.0.0.1:PORT/live/.
+start_nginx() {
+    local nginx module
+    nginx=$(PATH=$PATH:/usr/sbin command -v nginx) || die "nginx is missing: make deps installs it"
+    module=$(find /usr/lib /usr/lib64 -name ngx_rtmp_module.so 2>/dev/null | head -n 1)
+    [[ -n $module ]] || die "nginx-rtmp is missing: make deps installs it"
+    mkdir -p "$work/nginx"
+    cat >"$work/nginx/nginx.conf" <<CONF
+load_module $module;
+daemon off; master_process off;
+pid $work/nginx/pid; error_log $work/nginx/error.log error;
+events { worker_connections 1024; }
+rtmp { access_log off;
+  server { listen 127.0.0.1:$1; chunk_size 60000; application live { live on; } } }
+CONF
+    background nginx "$nginx" -p "$work/nginx" -c "$work/nginx/nginx.conf"
+}
+
+calc() { awk "BEGIN { printf \"$1\", $2 }"; }

@@ -1,0 +1,129 @@
+//! `[[channel.layer]]`: what is where on the canvas.
+
+use std::collections::HashMap;
+
+use super::fault::Faults;
+use super::read::{file, stream_name, unique};
+use super::section::Section;
+use crate::media::{Rect, Size};
+use crate::scene::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Source, TextStyle};
+
+pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
+const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
+
+/// Farthest a layer's box may be from the canvas, and its largest side, pixels.
+const REACH: i32 = 16_384;
+
+/// `#rrggbb` or `#rrggbbaa`.
+pub(super) fn color(text: &str) -> Result<Color, String> {
+    let wrong = || format!("\"{text}\" is not a colour such as \"#1a2b3c\" or \"#1a2b3c80\"");
+    let digits = text.strip_prefix('#').ok_or_else(wrong)?;
+    if !matches!(digits.len(), 6 | 8) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let part = |at: usize| {
+        digits.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or(255)
+    };
+    Ok(Color { r: part(0), g: part(2), b: part(4), a: part(6) })
+}
+
+pub(super) fn read_all(
+    tables: Vec<Section<'_>>,
+    faults: &mut Faults<'_>,
+    canvas: Size,
+) -> Vec<Layer> {
+    let mut seen = HashMap::new();
+    let mut layers = Vec::new();
+    for section in tables {
+        let span = section.span().clone();
+        if layers.len() == LAYERS_MAX {
+            faults.add(&span, format!("a scene has at most {LAYERS_MAX} layers"));
+            break;
+        }
+        let Some(layer) = read(section, faults, canvas) else { continue };
+        unique(faults, &mut seen, "a layer with the name", &layer.name, span.start);
+        layers.push(layer);
+    }
+    layers
+}
+
+const KINDS: [&str; 11] = [
+    "color", "gradient", "test-card", "image", "logo", "text", "clock", "spinner", "flash", "video",
+    "live",
+];
+
+fn read(mut s: Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Option<Layer> {
+    let name = s.needed(faults, "name").map(|found| found.value.to_owned());
+    let kinds = KINDS.map(|kind| (kind, kind));
+    let kind = s.needed(faults, "type").and_then(|_| s.word(faults, "type", &kinds));
+    let full = canvas.rect();
+    let place = Rect {
+        x: s.whole(faults, "x", -REACH..=REACH).unwrap_or(0),
+        y: s.whole(faults, "y", -REACH..=REACH).unwrap_or(0),
+        w: s.whole(faults, "width", 2..=REACH).unwrap_or(full.w),
+        h: s.whole(faults, "height", 2..=REACH).unwrap_or(full.h),
+    };
+    let fits = [
+        ("contain", Fit::Contain),
+        ("cover", Fit::Cover),
+        ("fill", Fit::Fill),
+        ("none", Fit::None),
+    ];
+    let fit = s.word(faults, "fit", &fits).unwrap_or_default();
+    let z = s.whole(faults, "z", -1_000..=1_000).unwrap_or(0);
+    let alpha = s.number(faults, "alpha", 0.0..=1.0).unwrap_or(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+    let alpha = (alpha * 255.0).round() as u8;
+    let source = kind.and_then(|kind| source(kind, &mut s, faults, place.h));
+    if kind.is_some() {
+        s.finish(faults);
+    }
+    Some(Layer { name: name?, source: source?, place, fit, z, alpha })
+}
+
+fn source(
+    kind: &str,
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    box_height: i32,
+) -> Option<Source> {
+    let mut tint = |s: &mut Section<'_>, key| s.parsed(faults, key, color);
+    Some(match kind {
+        "color" => Source::Color(tint(s, "color").unwrap_or(BLACK)),
+        "gradient" => {
+            let top = tint(s, "from").unwrap_or(WHITE);
+            Source::Gradient(top, tint(s, "to").unwrap_or(BLACK))
+        }
+        "spinner" => Source::Spinner(tint(s, "color").unwrap_or(WHITE)),
+        "test-card" => Source::TestCard,
+        "flash" => Source::Flash,
+        "logo" => Source::BuiltIn(BuiltIn::Logo),
+        "image" => Source::Image(s.needed(faults, "path").and_then(|f| file(&f, faults))?),
+        "video" => Source::Video(s.needed(faults, "path").and_then(|f| file(&f, faults))?),
+        "text" => {
+            let text = s.needed(faults, "text")?.value.to_owned();
+            Source::Text { text, style: style(s, faults, box_height) }
+        }
+        "clock" => Source::Clock(style(s, faults, box_height)),
+        _ => {
+            s.needed(faults, "stream")?;
+            let stream = s.parsed(faults, "stream", stream_name)?;
+            let slate = s.text(faults, "slate").map_or("", |found| found.value).to_owned();
+            Source::Live { stream, slate, style: style(s, faults, box_height / 4) }
+        }
+    })
+}
+
+/// Letters fill their box by default.
+fn style(s: &mut Section<'_>, faults: &mut Faults<'_>, height: i32) -> TextStyle {
+    let aligns = [("left", Align::Left), ("center", Align::Center), ("right", Align::Right)];
+    #[expect(clippy::cast_precision_loss, reason = "pixels of a box")]
+    let usual = (height as f32 * 0.7).clamp(8.0, 96.0);
+    TextStyle {
+        font: s.text(faults, "font").map(|found| found.value.to_owned()),
+        size: s.number(faults, "size", 4.0..=2_000.0).unwrap_or(usual),
+        weight: s.whole(faults, "weight", 100..=900).unwrap_or(400),
+        color: s.parsed(faults, "color", color).unwrap_or(WHITE),
+        align: s.word(faults, "align", &aligns).unwrap_or_default(),
+    }
+}

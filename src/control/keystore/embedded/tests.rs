@@ -1,0 +1,148 @@
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use super::*;
+
+const NOW: u64 = 1_000_000;
+const DAY_S: u64 = 86_400;
+
+fn regular(stream: &str) -> KeyInfo {
+    KeyInfo::new(KeyType::Regular, stream, NOW)
+}
+
+#[test]
+fn a_key_is_found_by_its_hash_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let key = store.create(&regular("live/a")).unwrap();
+    assert_eq!(key.expose().len(), 64);
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.get(&key.hash()).unwrap(), Some(regular("live/a")));
+    assert_eq!(store.get(&KeyHash::of("another")).unwrap(), None);
+}
+
+#[test]
+fn keys_can_be_changed_listed_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let hash = store.create(&regular("live/a")).unwrap().hash();
+    let imported = KeyHash::of("an older system's key");
+    store.put(&imported, &regular("live/b")).unwrap();
+    let revoked = KeyInfo { revoked: true, ..regular("live/a") };
+    store.put(&hash, &revoked).unwrap();
+    let mut all = store.list().unwrap();
+    all.sort_by_key(|(_, info)| info.stream.clone());
+    assert_eq!(all, [(hash, revoked), (imported, regular("live/b"))]);
+    assert!(store.remove(&hash).unwrap());
+    assert!(!store.remove(&hash).unwrap());
+    assert_eq!(store.list().unwrap().len(), 1);
+}
+
+#[test]
+fn the_file_holds_no_key_and_only_its_owner_may_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let key = store.create(&regular("live/a")).unwrap();
+    drop(store);
+    let path = dir.path().join(FILE_NAME);
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(!bytes.windows(64).any(|window| window == key.expose().as_bytes()));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn each_start_has_its_own_development_key_and_expired_ones_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let mut old = regular("live/a");
+    old.expires_at = Some(NOW);
+    let expired_regular = store.create(&old).unwrap().hash();
+    let first = store.fresh_development_key("live/dev", NOW).unwrap();
+    let second = store.fresh_development_key("live/dev", NOW + DAY_S - 1).unwrap();
+    assert_ne!(first.key.hash(), second.key.hash());
+    assert_eq!(first.expires_at, NOW + DAY_S);
+    assert!(store.get(&first.key.hash()).unwrap().is_some(), "still good for a second");
+    store.fresh_development_key("live/dev", NOW + DAY_S).unwrap();
+    assert_eq!(store.get(&first.key.hash()).unwrap(), None);
+    assert!(store.get(&second.key.hash()).unwrap().is_some());
+    assert!(store.get(&expired_regular).unwrap().is_some(), "only development keys go");
+}
+
+#[test]
+fn a_second_node_is_told_which_file_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let _store = open(dir.path()).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::InUse(_)), "{error:?}");
+    assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    File::create(&file).unwrap();
+    let error = open(&file.join("data")).unwrap_err();
+    assert!(matches!(error, StoreError::NotWritable(..)), "{error:?}");
+    assert!(error.to_string().contains("file/data"), "{error}");
+}
+
+#[test]
+fn a_file_of_another_kind_is_left_alone_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    let text = b"something else entirely".repeat(1_000);
+    std::fs::write(&path, &text).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(..)), "{error:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), text);
+}
+
+#[test]
+fn a_full_disk_is_told_from_other_faults() {
+    let fault = |kind: io::ErrorKind| store_error(Path::new("/data"), redb::Error::Io(kind.into()));
+    assert!(matches!(fault(io::ErrorKind::StorageFull), StoreError::DiskFull(_)));
+    assert!(matches!(fault(io::ErrorKind::PermissionDenied), StoreError::NotWritable(..)));
+}
+
+/// Set for the process that is killed: the data directory.
+const VICTIM_DIR: &str = "KEYSTORE_VICTIM_DIR";
+
+/// Not a test of its own: writes keys until it is killed, and says which are stored.
+#[test]
+#[ignore = "run by keys_survive_a_kill as a process of its own"]
+fn victim() {
+    let Some(dir) = std::env::var_os(VICTIM_DIR) else { return };
+    let store = open(Path::new(&dir)).unwrap();
+    let mut out = io::stderr();
+    for n in 0.. {
+        let hash = store.create(&regular(&format!("live/{n}"))).unwrap().hash();
+        writeln!(out, "stored {hash}").unwrap();
+    }
+}
+
+#[test]
+fn keys_survive_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = std::thread::current().name().unwrap().replace("keys_survive_a_kill", "victim");
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &name, "--ignored", "--nocapture"])
+        .env(VICTIM_DIR, dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let stored = lines.filter_map(|line| KeyHash::from_hex(line.strip_prefix("stored ")?));
+    let stored: Vec<_> = stored.take(20).collect();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert_eq!(stored.len(), 20, "the victim did not run");
+    let store = open(dir.path()).unwrap();
+    for hash in &stored {
+        assert!(store.get(hash).unwrap().is_some());
+    }
+    assert!(store.list().unwrap().len() >= 20);
+}

@@ -1,0 +1,79 @@
+//! What can be wrong with a key store, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a key store does not work. The text names the path and the way out.
+#[derive(Debug)]
+pub enum StoreError {
+    /// Another node has the file open: stop that one, or use another data directory.
+    InUse(PathBuf),
+    /// The directory or file cannot be written: give the node the right to, or use another one.
+    NotWritable(PathBuf, io::Error),
+    /// The disk is full: make room. Nothing was changed.
+    DiskFull(PathBuf),
+    /// The file is not what we wrote: restore or remove it.
+    Damaged(PathBuf, String),
+    /// The file does not work any more: start the node again.
+    Broken(PathBuf, String),
+    /// There are as many keys as a store holds: remove some.
+    TooManyKeys(u64),
+    /// The operating system gives no random bytes, so that no key can be made.
+    NoRandomness(io::Error),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(path) => write!(
+                f,
+                "the key store {} is in use by another node; stop that node, or give this one \
+                 another data directory",
+                path.display()
+            ),
+            Self::NotWritable(path, cause) => write!(
+                f,
+                "cannot write {}: {cause}; let this user write there, or choose another data \
+                 directory",
+                path.display()
+            ),
+            Self::DiskFull(path) => write!(
+                f,
+                "no space left for the key store {}; free some disk space and try again",
+                path.display()
+            ),
+            Self::Damaged(path, cause) => write!(
+                f,
+                "the key store {} is damaged ({cause}); restore it from a backup, or move it away \
+                 to start with an empty one",
+                path.display()
+            ),
+            Self::Broken(path, cause) => write!(
+                f,
+                "the key store {} does not work any more ({cause}); check the disk and start the \
+                 node again",
+                path.display()
+            ),
+            Self::TooManyKeys(most) => {
+                write!(f, "there are {most} stream keys, and no more fit; remove some first")
+            }
+            Self::NoRandomness(cause) => {
+                write!(f, "no key can be made: /dev/urandom cannot be read: {cause}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotWritable(_, cause) | Self::NoRandomness(cause) => Some(cause),
+            Self::InUse(_)
+            | Self::DiskFull(_)
+            | Self::Damaged(..)
+            | Self::Broken(..)
+            | Self::TooManyKeys(_) => None,
+        }
+    }
+}

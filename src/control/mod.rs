@@ -1,0 +1,8 @@
+//! The control plane: what people and their tools see of a node, and where its keys are kept. Off the
+//! hot path, on the housekeeping core.
+
+pub mod banner;
+pub mod http;
+pub mod keystore;
+pub mod metrics;
+pub mod status;

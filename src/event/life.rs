@@ -1,0 +1,414 @@
+//! The life of one connection: nine events, in an order that subscribers can rely on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::media::Micros;
+
+/// Name of a connection in events and logs: 8 characters of `A-Z0-9`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientId([u8; 8]);
+
+const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+impl ClientId {
+    /// From random bytes. Ids are names and no secrets: the small bias to some letters is no harm.
+    #[must_use]
+    pub fn from_random(random: [u8; 8]) -> Self {
+        Self(random.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]))
+    }
+
+    /// The 8 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a connection sets out to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Be a client of the node. Once per connection.
+    Connect,
+    /// Publish a stream.
+    Publish,
+    /// Play a stream.
+    Play,
+}
+
+/// How far it has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It asks.
+    Pre,
+    /// It has been admitted.
+    Post,
+    /// It is over: ended, or never admitted.
+    Done,
+}
+
+/// Which of the nine events it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventKind {
+    /// What the connection set out to do.
+    pub stage: Stage,
+    /// How far that has got.
+    pub phase: Phase,
+}
+
+impl EventKind {
+    /// `preConnect` to `donePlay`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match (self.phase, self.stage) {
+            (Phase::Pre, Stage::Connect) => "preConnect",
+            (Phase::Post, Stage::Connect) => "postConnect",
+            (Phase::Done, Stage::Connect) => "doneConnect",
+            (Phase::Pre, Stage::Publish) => "prePublish",
+            (Phase::Post, Stage::Publish) => "postPublish",
+            (Phase::Done, Stage::Publish) => "donePublish",
+            (Phase::Pre, Stage::Play) => "prePlay",
+            (Phase::Post, Stage::Play) => "postPlay",
+            (Phase::Done, Stage::Play) => "donePlay",
+        }
+    }
+}
+
+/// What a connection is to the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ConnectionState {
+    /// Neither publishes nor plays (yet).
+    #[default]
+    Pending,
+    /// Publishes a stream.
+    Publisher,
+    /// Plays a stream.
+    Player,
+}
+
+impl ConnectionState {
+    /// `pending`, `publisher` or `player`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Publisher => "publisher",
+            Self::Player => "player",
+        }
+    }
+}
+
+/// Something happened to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Which of the nine.
+    pub kind: EventKind,
+    /// Whose.
+    pub client: ClientId,
+    /// What the connection is when it happens; in a `done` event, what it was.
+    pub state: ConnectionState,
+    /// Public path, such as `live/show`; the application for `connect`, and for a publisher whose
+    /// key has not been checked. Never a key.
+    pub path: Arc<str>,
+    /// When, on the node's clock.
+    pub at: Micros,
+    /// How long the stage lasted, from its admission; zero before its end.
+    pub duration: Micros,
+    /// Bytes in both directions since the connection began; zero before the end of a stage.
+    pub bytes: u64,
+    /// Why it ended; empty before its end.
+    pub reason: Arc<str>,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.client)?;
+        if !self.path.is_empty() {
+            write!(f, " {}", Printable(&self.path))?;
+        }
+        if self.kind.phase == Phase::Done {
+            let (seconds, bytes) = (self.duration.secs_f64(), self.bytes);
+            write!(f, " after {seconds:.1} s, {bytes} bytes: {}", Printable(&self.reason))?;
+        }
+        Ok(())
+    }
+}
+
+/// A peer's text, without the control characters that could forge a line of a log.
+pub(super) struct Printable<'a>(pub(super) &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.split(char::is_control).try_for_each(|part| f.write_str(part))
+    }
+}
+
+/// Keeps the events of one connection in order: for each stage `pre`, then `post` if it was
+/// admitted, then exactly one `done`. What does not fit into that order gives no event.
+#[derive(Clone, Debug)]
+pub struct LifeCycle {
+    client: ClientId,
+    connect: Progress,
+    publish: Progress,
+    play: Progress,
+    /// Of the application, and of the stream.
+    app: Arc<str>,
+    stream: Arc<str>,
+    came: Micros,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Idle,
+    Asked,
+    Admitted {
+        since: Micros,
+    },
+    /// Only for `connect`, which comes once.
+    Over,
+}
+
+impl LifeCycle {
+    /// Of a connection that has come at `now`.
+    #[must_use]
+    pub fn new(client: ClientId, now: Micros) -> Self {
+        let nothing: Arc<str> = Arc::from("");
+        Self {
+            client,
+            connect: Progress::Idle,
+            publish: Progress::Idle,
+            play: Progress::Idle,
+            app: Arc::clone(&nothing),
+            stream: nothing,
+            came: now,
+        }
+    }
+
+    /// When the connection came.
+    #[must_use]
+    pub const fn came(&self) -> Micros {
+        self.came
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub const fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// The peer asks to enter a stage: the `pre` event. `path` is public, never a key. `None` if
+    /// it is in that stage already, or its connection is over.
+    pub fn begin(&mut self, stage: Stage, path: &str, now: Micros) -> Option<Event> {
+        if self.connect == Progress::Over || *self.progress(stage) != Progress::Idle {
+            return None;
+        }
+        *self.progress(stage) = Progress::Asked;
+        match stage {
+            Stage::Connect => self.app = Arc::from(path),
+            Stage::Publish | Stage::Play => self.stream = Arc::from(path),
+        }
+        Some(self.event(stage, Phase::Pre, now))
+    }
+
+    /// The public path of the stream turned out to be another one (a key says its name).
+    pub fn set_path(&mut self, path: &str) {
+        self.stream = Arc::from(path);
+    }
+
+    /// The peer was admitted: the `post` event. `None` if it had not asked.
+    pub fn begun(&mut self, stage: Stage, now: Micros) -> Option<Event> {
+        if *self.progress(stage) != Progress::Asked {
+            return None;
+        }
+        *self.progress(stage) = Progress::Admitted { since: now };
+        Some(self.event(stage, Phase::Post, now))
+    }
+
+    /// The stage is over, or the peer was refused: the `done` event. `None` if it has not asked, or
+    /// it was over already. `bytes` counts both directions since the connection began.
+    pub fn done(&mut self, stage: Stage, now: Micros, bytes: u64, reason: &str) -> Option<Event> {
+        let duration = match *self.progress(stage) {
+            Progress::Idle | Progress::Over => return None,
+            Progress::Asked => Micros(0),
+            Progress::Admitted { since } => now.since(since),
+        };
+        let event = self.event(stage, Phase::Done, now);
+        let end = if stage == Stage::Connect { Progress::Over } else { Progress::Idle };
+        *self.progress(stage) = end;
+        Some(Event { duration, bytes, reason: Arc::from(reason), ..event })
+    }
+
+    /// The connection is over: the `done` events of every stage that is open, `connect` last.
+    pub fn close(
+        &mut self,
+        now: Micros,
+        bytes: u64,
+        reason: &str,
+    ) -> impl Iterator<Item = Event> + use<> {
+        let stages = [Stage::Play, Stage::Publish, Stage::Connect];
+        let events = stages.map(|stage| self.done(stage, now, bytes, reason));
+        self.connect = Progress::Over;
+        events.into_iter().flatten()
+    }
+
+    const fn progress(&mut self, stage: Stage) -> &mut Progress {
+        match stage {
+            Stage::Connect => &mut self.connect,
+            Stage::Publish => &mut self.publish,
+            Stage::Play => &mut self.play,
+        }
+    }
+
+    fn event(&self, stage: Stage, phase: Phase, at: Micros) -> Event {
+        let path = match stage {
+            Stage::Connect => &self.app,
+            Stage::Publish | Stage::Play => &self.stream,
+        };
+        Event {
+            kind: EventKind { stage, phase },
+            client: self.client,
+            state: self.state(),
+            path: Arc::clone(path),
+            at,
+            duration: Micros(0),
+            bytes: 0,
+            reason: Arc::from(""),
+        }
+    }
+
+    const fn state(&self) -> ConnectionState {
+        match (self.publish, self.play) {
+            (Progress::Admitted { .. }, _) => ConnectionState::Publisher,
+            (_, Progress::Admitted { .. }) => ConnectionState::Player,
+            _ => ConnectionState::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STAGES: [Stage; 3] = [Stage::Connect, Stage::Publish, Stage::Play];
+
+    fn life() -> LifeCycle {
+        LifeCycle::new(ClientId::from_random([0, 25, 26, 35, 36, 255, 1, 2]), Micros(0))
+    }
+
+    #[test]
+    fn an_id_is_eight_letters_and_digits() {
+        assert_eq!(life().client().as_str(), "AZ09ADBC");
+    }
+
+    #[test]
+    fn a_publisher_has_six_events_with_their_payload() {
+        let mut life = life();
+        let at = Micros::from_secs;
+        let mut names = Vec::new();
+        let mut see = |event: Option<Event>| names.push(event.unwrap().to_string());
+        see(life.begin(Stage::Connect, "live", at(1)));
+        see(life.begun(Stage::Connect, at(1)));
+        see(life.begin(Stage::Publish, "live", at(1)));
+        life.set_path("live/show");
+        see(life.begun(Stage::Publish, at(2)));
+        see(life.done(Stage::Publish, at(5), 700, "unpublished"));
+        see(life.done(Stage::Connect, at(6), 800, "the peer closed"));
+        assert_eq!(
+            names,
+            [
+                "preConnect AZ09ADBC live",
+                "postConnect AZ09ADBC live",
+                "prePublish AZ09ADBC live",
+                "postPublish AZ09ADBC live/show",
+                "donePublish AZ09ADBC live/show after 3.0 s, 700 bytes: unpublished",
+                "doneConnect AZ09ADBC live after 5.0 s, 800 bytes: the peer closed",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_state_is_what_the_connection_is_or_was() {
+        let mut life = life();
+        let now = Micros(0);
+        let state = |event: Option<Event>| event.unwrap().state.name();
+        assert_eq!(state(life.begin(Stage::Play, "a", now)), "pending");
+        assert_eq!(state(life.done(Stage::Play, now, 0, "refused")), "pending");
+        life.begin(Stage::Play, "a", now);
+        assert_eq!(state(life.begun(Stage::Play, now)), "player");
+        assert_eq!(state(life.done(Stage::Play, now, 0, "ended")), "player");
+        life.begin(Stage::Publish, "a", now);
+        assert_eq!(state(life.begun(Stage::Publish, now)), "publisher");
+    }
+
+    #[test]
+    fn a_line_of_the_log_cannot_be_forged() {
+        let event = life().begin(Stage::Connect, "live\ndoneConnect \x1b[2J", Micros(0)).unwrap();
+        assert!(!event.to_string().contains(['\n', '\x1b']));
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Act {
+        Begin(usize),
+        Begun(usize),
+        Done(usize),
+        Close,
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let act = prop_oneof![
+            8 => (0..3_usize).prop_map(Act::Begin),
+            6 => (0..3_usize).prop_map(Act::Begun),
+            6 => (0..3_usize).prop_map(Act::Done),
+            1 => Just(Act::Close),
+        ];
+        proptest::collection::vec(act, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn each_stage_that_begins_is_done_exactly_once(acts in acts()) {
+            let mut life = life();
+            let mut events = Vec::new();
+            for act in acts {
+                let now = Micros(0);
+                match act {
+                    Act::Begin(stage) => events.extend(life.begin(STAGES[stage], "a", now)),
+                    Act::Begun(stage) => events.extend(life.begun(STAGES[stage], now)),
+                    Act::Done(stage) => events.extend(life.done(STAGES[stage], now, 0, "x")),
+                    Act::Close => events.extend(life.close(now, 0, "x")),
+                }
+            }
+            events.extend(life.close(Micros(0), 0, "x"));
+            prop_assert_eq!(life.close(Micros(0), 0, "x").count(), 0);
+            prop_assert!(life.begin(Stage::Play, "a", Micros(0)).is_none());
+            for stage in STAGES {
+                let mut last = Phase::Done;
+                let phases = events.iter().filter(|e| e.kind.stage == stage).map(|e| e.kind.phase);
+                for phase in phases {
+                    let fits = matches!(
+                        (last, phase),
+                        (Phase::Done, Phase::Pre)
+                            | (Phase::Pre, Phase::Post | Phase::Done)
+                            | (Phase::Post, Phase::Done)
+                    );
+                    prop_assert!(fits, "{:?} after {:?}", phase, last);
+                    last = phase;
+                }
+                prop_assert_eq!(last, Phase::Done);
+            }
+        }
+    }
+}

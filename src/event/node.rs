@@ -1,0 +1,84 @@
+//! News of the node: what a program that embeds it, the log and the WebSocket hear.
+
+use std::fmt;
+
+use super::life::{Event, Printable};
+use crate::media::Micros;
+
+/// Something happened to the node or a part of it. `Display` is one line for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeEvent {
+    /// To a connection.
+    Connection(Event),
+    /// All parts run.
+    Started,
+    /// All parts have ended.
+    Stopped,
+    /// An output's destination takes its stream.
+    OutputConnected {
+        /// The output.
+        name: String,
+    },
+    /// An output has lost its destination, or did not reach it.
+    OutputFailed {
+        /// The output.
+        name: String,
+        /// Why, without any key.
+        reason: String,
+        /// When it tries again.
+        retry_in: Micros,
+    },
+    /// A channel's encoder failed.
+    EncoderFailed {
+        /// The channel.
+        channel: String,
+        /// Why.
+        reason: String,
+    },
+    /// A channel dropped frames since the last such event.
+    FramesDropped {
+        /// The channel.
+        channel: String,
+        /// How many.
+        frames: u64,
+        /// Why: the queue was full, the node was late.
+        reason: String,
+    },
+}
+
+impl fmt::Display for NodeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(event) => event.fmt(f),
+            Self::Started => f.write_str("the node has started"),
+            Self::Stopped => f.write_str("the node has stopped"),
+            Self::OutputConnected { name } => write!(f, "output {name} is live"),
+            Self::OutputFailed { name, reason, retry_in } => {
+                let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
+                write!(f, "output {name} failed and tries again in {seconds:.1} s: {reason}")
+            }
+            Self::EncoderFailed { channel, reason } => {
+                write!(f, "the encoder of channel {channel} failed: {}", Printable(reason))
+            }
+            Self::FramesDropped { channel, frames, reason } => {
+                write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_one_line() {
+        let failed = NodeEvent::OutputFailed {
+            name: "cdn".to_owned(),
+            reason: "refused:\nNetStream.Publish.Denied".to_owned(),
+            retry_in: Micros::from_millis(1_500),
+        };
+        let line = "output cdn failed and tries again in 1.5 s: refused:NetStream.Publish.Denied";
+        assert_eq!(failed.to_string(), line);
+    }
+}

@@ -1,0 +1,214 @@
+//! What a store keeps about a key, as JSON.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyType {
+    /// Made for an owner.
+    Regular,
+    /// A lasting, human name. As it can be guessed it only works from listed addresses.
+    Alias,
+    /// Made by the node at its start, to try things with: 24 hours, from anywhere.
+    Development,
+}
+
+impl KeyType {
+    /// Seconds that a new key of this kind is good for, if its owner does not say.
+    #[must_use]
+    pub const fn lifetime_s(self) -> Option<u64> {
+        const DAY_S: u64 = 24 * 60 * 60;
+        match self {
+            Self::Regular => Some(30 * DAY_S),
+            Self::Alias => None,
+            Self::Development => Some(DAY_S),
+        }
+    }
+}
+
+/// What is known about a key. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyInfo {
+    /// Kind of key.
+    #[serde(rename = "type")]
+    pub key_type: KeyType,
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: String,
+    /// Public name it publishes under, such as `live/studio`.
+    pub stream: String,
+    /// A note for people.
+    #[serde(default)]
+    pub label: String,
+    /// Unix time, seconds.
+    #[serde(default)]
+    pub created_at: u64,
+    /// Unix time, seconds, from which on it is no good; `None` for never.
+    #[serde(default)]
+    pub expires_at: Option<u64>,
+    /// Where it may be used from; empty for anywhere.
+    #[serde(default)]
+    pub allowed_ips: Vec<AddressRange>,
+    /// Whether it was taken back.
+    #[serde(default)]
+    pub revoked: bool,
+    /// Unix time, seconds; `None` for never.
+    #[serde(default)]
+    pub last_used_at: Option<u64>,
+}
+
+impl KeyInfo {
+    /// A new key of a kind, with that kind's lifetime from `now_unix` seconds on.
+    #[must_use]
+    pub fn new(key_type: KeyType, stream: &str, now_unix: u64) -> Self {
+        Self {
+            key_type,
+            owner: String::new(),
+            stream: stream.to_owned(),
+            label: String::new(),
+            created_at: now_unix,
+            expires_at: key_type.lifetime_s().map(|seconds| now_unix.saturating_add(seconds)),
+            allowed_ips: Vec::new(),
+            revoked: false,
+            last_used_at: None,
+        }
+    }
+
+    /// Whether its time is over at `now_unix` seconds.
+    #[must_use]
+    pub fn is_expired(&self, now_unix: u64) -> bool {
+        self.expires_at.is_some_and(|end| now_unix >= end)
+    }
+}
+
+/// An address, or all that begin with the same bits: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AddressRange {
+    address: IpAddr,
+    /// How many leading bits count: at most 32 or 128.
+    bits: u8,
+}
+
+impl AddressRange {
+    /// Whether `peer` is in it. An IPv4 address that came in IPv6 form is the IPv4 address.
+    #[must_use]
+    pub const fn contains(&self, peer: IpAddr) -> bool {
+        match (self.address, peer.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let differ = ours.to_bits() ^ theirs.to_bits();
+                differ.leading_zeros() >= self.bits as u32
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                let differ = ours.to_bits() ^ theirs.to_bits();
+                differ.leading_zeros() >= self.bits as u32
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = BadAddressRange;
+
+    fn from_str(text: &str) -> Result<Self, BadAddressRange> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let bad = || BadAddressRange(text.to_owned());
+        let address: IpAddr = address.trim().parse().map_err(|_| bad())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) => bits.trim().parse().ok().filter(|bits| *bits <= most).ok_or_else(bad)?,
+            None => most,
+        };
+        Ok(Self { address, bits })
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let most = if self.address.is_ipv4() { 32 } else { 128 };
+        write!(f, "{}", self.address)?;
+        if self.bits == most { Ok(()) } else { write!(f, "/{}", self.bits) }
+    }
+}
+
+impl TryFrom<String> for AddressRange {
+    type Error = BadAddressRange;
+
+    fn try_from(text: String) -> Result<Self, BadAddressRange> {
+        text.parse()
+    }
+}
+
+impl From<AddressRange> for String {
+    fn from(range: AddressRange) -> Self {
+        range.to_string()
+    }
+}
+
+/// Text that is no address and no range of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadAddressRange(String);
+
+impl fmt::Display for BadAddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        write!(f, "{text:?} is no address; write one like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")
+    }
+}
+
+impl std::error::Error for BadAddressRange {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_holds_the_addresses_with_its_bits_and_no_others() {
+        let holds = |range: &str, peer: &str| {
+            range.parse::<AddressRange>().unwrap().contains(peer.parse().unwrap())
+        };
+        assert!(holds("192.0.2.7", "192.0.2.7"));
+        assert!(!holds("192.0.2.7", "192.0.2.8"));
+        assert!(holds("192.0.2.0/24", "192.0.2.255"));
+        assert!(!holds("192.0.2.0/24", "192.0.3.0"));
+        assert!(holds("192.0.2.0/24", "::ffff:192.0.2.9"));
+        assert!(holds("0.0.0.0/0", "203.0.113.1") && !holds("0.0.0.0/0", "2001:db8::1"));
+        assert!(holds("2001:db8::/32", "2001:db8:ffff::1"));
+        assert!(!holds("2001:db8::/32", "2001:db9::1"));
+        assert!(holds("::/0", "2001:db8::1"));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for bad in ["", "example", "192.0.2.0/33", "::/129", "192.0.2.0/", "192.0.2.0/-1", "/8"] {
+            assert!(bad.parse::<AddressRange>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn json_has_the_documented_names_and_comes_back_the_same() {
+        let mut info = KeyInfo::new(KeyType::Regular, "live/studio", 1_000);
+        info.allowed_ips = vec!["192.0.2.0/24".parse().unwrap(), "::1".parse().unwrap()];
+        let json = serde_json::to_string(&info).unwrap();
+        assert!(json.contains(r#""type":"regular""#), "{json}");
+        assert!(json.contains(r#""allowed_ips":["192.0.2.0/24","::1"]"#), "{json}");
+        assert!(json.contains(r#""expires_at":2593000"#), "{json}");
+        assert_eq!(serde_json::from_str::<KeyInfo>(&json).unwrap(), info);
+    }
+
+    #[test]
+    fn json_of_another_version_is_read() {
+        let json = r#"{"type":"alias","stream":"live/a","added_later":1}"#;
+        let info: KeyInfo = serde_json::from_str(json).unwrap();
+        assert_eq!((info.key_type, info.expires_at), (KeyType::Alias, None));
+    }
+}
