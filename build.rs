@@ -8,7 +8,8 @@ const LIBRARIES: [&str; 6] =
     ["avformat", "avutil", "swscale", "swresample", "avfilter", "avdevice"];
 
 /// Major version of libavcodec by feature.
-const MAJORS: [(u32, &str); 4] = [(59, "ffmpeg5"), (60, "ffmpeg6"), (61, "ffmpeg7"), (62, "ffmpeg8")];
+const MAJORS: [(u32, &str); 4] =
+    [(59, "ffmpeg5"), (60, "ffmpeg6"), (61, "ffmpeg7"), (62, "ffmpeg8")];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a figure was measured on: print this above every table.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 row() { printf '%-14s %s\n' "$1" "${2:-unknown}"; }
 first() { [[ -r $1 ]] && head -n 1 "$1"; }

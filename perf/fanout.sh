@@ -11,13 +11,10 @@ cd "$(dirname "$0")"
 
 viewers=${1:-200}
 seconds=${2:-20}
-rtmp=21935 http=21936
 [[ -x $load ]] || die "$load is not there: cargo build --release --example load"
 ulimit -n "$(ulimit -H -n)"
 
-"$binary" config print-default |
-    sed -E -e "s|^(port *= *)1935|\1$rtmp|" -e "s|^(port *= *)8080|\1$http|" >"$work/demo.toml"
-start_node "$work/demo.toml" "$http"
+start_node
 
 play() { "$load" play --viewers "$1" --seconds "$seconds" --pid "$node" "${@:2}" \
     "127.0.0.1:$rtmp" live/demo; }
@@ -32,8 +29,7 @@ echo "== what delivery costs"
 delivery="($(cpu_of "$work/many") - $(cpu_of "$work/one"))"
 mbits="($(mbit_of "$work/many") - $(mbit_of "$work/one"))"
 printf 'delivery alone     %s\n' "$(calc '%.1f us per Mbit' "1e6 * $delivery / $mbits")"
-printf 'sends              %s\n' "$(get "$http" /metrics | grep -E '^rtmp_sends(_blocked)?_total ' | tr '\n' ' ')"
-kill "$node"
-wait "$node" 2>/dev/null || true
+printf 'sends              %s\n' "$(get /metrics | grep -E '^rtmp_sends(_blocked)?_total ' | tr '\n' ' ')"
+stop_node
 echo "== a bare loop of sendmsg"
 "$load" send --viewers "$viewers" "$work/sizes"

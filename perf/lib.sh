@@ -1,9 +1,10 @@
 # Shared by the scripts here: a node, its figures, and the CPU time of a process.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 binary=${STREAM_MANAGER:-$root/target/release/stream-manager}
 load=${LOAD:-$root/target/release/examples/load}
+rtmp=21935 http=21936
 work=$(mktemp -d)
 started=()
 
@@ -35,10 +36,10 @@ background() {
     started+=("$last")
 }
 
-# get PORT PATH: the answer of an HTTP server on this machine.
+# get PATH: the node's answer.
 get() {
-    exec 9<>"/dev/tcp/127.0.0.1/$1" || return 1
-    printf 'GET %s HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n' "$2" >&9
+    exec 9<>"/dev/tcp/127.0.0.1/$http" || return 1
+    printf 'GET %s HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n' "$1" >&9
     cat <&9
     exec 9>&-
 }
@@ -49,19 +50,30 @@ sum_of() {
         END { printf "%.6f", n }' "$1"
 }
 
-# start_node CONFIG HTTP_PORT: starts a node and waits until it is ready; its id is in $node.
+# start_node ARGUMENTS: starts a node on ports of its own, and waits until it is ready; its id is in
+# $node.
 start_node() {
-    [[ -x $binary ]] || die "$binary is not there: cargo build --release"
-    background node "$binary" run --config "$1" --data-dir "$work/data"
-    node=$last
+    launch_node "$@"
     local tries
     for ((tries = 0; tries < 300; tries++)); do
-        if get "$2" /readyz 2>/dev/null | grep -q '^HTTP/1.1 200'; then return; fi
+        if get /readyz 2>/dev/null | grep -q '^HTTP/1.1 200'; then return; fi
         kill -0 "$node" 2>/dev/null || { cat "$work/node.log"; die "the node has ended"; }
         sleep 0.1
     done
     cat "$work/node.log"
     die "the node does not get ready"
+}
+
+launch_node() {
+    [[ -x $binary ]] || die "$binary is not there: cargo build --release"
+    background node "$binary" run --data-dir "$work/data" --bind 127.0.0.1 \
+        --rtmp-port "$rtmp" --http-port "$http" "$@"
+    node=$last
+}
+
+stop_node() {
+    kill "$node"
+    wait "$node" 2>/dev/null || true
 }
 
 # cpu_seconds PID: CPU time of all its threads.

@@ -10,27 +10,25 @@ cd "$(dirname "$0")"
 
 seconds=${1:-60}
 fps=60
-rtmp=21935 http=21936 push=21937
+push=21937
 need ffmpeg ffprobe
 
-# The file as it is, but on ports that are free and with a destination that is there.
-sed -E -e "s|^(url *= *)\"rtmps?://.*|\1\"rtmp://127.0.0.1:$push/live/seed\"|" \
-    -e "s|^(port *= *)1935|\1$rtmp|" -e "s|^(port *= *)8080|\1$http|" \
+# The file as it is, but with a destination that is there.
+sed -E "s|^(url *= *)\"rtmps?://.*|\1\"rtmp://127.0.0.1:$push/live/seed\"|" \
     "$root/examples/seed.toml" >"$work/seed.toml"
-grep -q '^\[http\]' "$work/seed.toml" || printf '\n[http]\nport = %s\n' "$http" >>"$work/seed.toml"
 stream=$(sed -n 's/^stream *= *"\([^"]*\)".*/\1/p' "$work/seed.toml" | head -n 1)
 start_nginx "$push"
-start_node "$work/seed.toml" "$http"
+start_node --config "$work/seed.toml"
 background viewer ffmpeg -v error -y -i "rtmp://127.0.0.1:$rtmp/$stream" -map 0 -c copy \
     -f flv "$work/seen.flv"
 viewer=$last
 sleep 5
 
-get "$http" /metrics >"$work/before"
+get /metrics >"$work/before"
 cpu_before=$(cpu_seconds "$node")
 sleep "$seconds"
 cpu_after=$(cpu_seconds "$node")
-get "$http" /metrics >"$work/after"
+get /metrics >"$work/after"
 kill -INT "$viewer"
 wait "$viewer" 2>/dev/null || true
 

@@ -5,19 +5,15 @@ cd "$(dirname "$0")"
 # shellcheck source=perf/lib.sh
 . ./lib.sh
 
-rtmp=21935 http=21936
 need ffmpeg
 row() { printf '%-26s %s\n' "$1" "$2"; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 memory() { awk '/VmRSS/ { printf "%.1f MiB", $2 / 1024 }' "/proc/$node/status"; }
 
-"$binary" config print-default |
-    sed -E -e "s|^(port *= *)1935|\1$rtmp|" -e "s|^(port *= *)8080|\1$http|" >"$work/demo.toml"
 row 'program' "$(stat -c %s "$binary" | awk '{ printf "%.1f MiB", $1 / 1048576 }')"
 
 began=$(now_ms)
-background node "$binary" run --config "$work/demo.toml" --data-dir "$work/data"
-node=$last
+launch_node
 until (exec 8<>"/dev/tcp/127.0.0.1/$rtmp") 2>/dev/null; do sleep 0.005; done
 row 'start to listening' "$(($(now_ms) - began)) ms"
 # The player's own start counts, as it does for whoever waits for a picture.
@@ -26,11 +22,10 @@ ffmpeg -v error -y -analyzeduration 0 -i "rtmp://127.0.0.1:$rtmp/live/demo" -map
 row 'start to first picture' "$(($(now_ms) - began)) ms, ffmpeg's own start included"
 sleep 10
 row 'memory with the demo' "$(memory)"
-kill "$node"
-wait "$node" 2>/dev/null || true
+stop_node
 
-printf '[rtmp]\nport = %s\n[http]\nport = %s\n' "$rtmp" "$http" >"$work/idle.toml"
-start_node "$work/idle.toml" "$http"
+printf '[node]\nname = "idle"\n' >"$work/idle.toml"
+start_node --config "$work/idle.toml"
 sleep 5
 row 'memory without a channel' "$(memory)"
 cpu=$(cpu_seconds "$node")

@@ -1,5 +1,5 @@
-//! Stream Manager: a live-streaming node in one Linux process. It composes scenes and sound, encodes
-//! them in-process, serves RTMP to viewers, and pushes to other servers.
+//! Stream Manager: a live-streaming node in one Linux process. It composes scenes and sound,
+//! encodes them in-process, serves RTMP to viewers, and pushes to other servers.
 //!
 //! `scene` draws into a `frame` taken from a pool, `sound` mixes, a `ring` carries both to `encode`
 //! threads, which turn them into packets; `stream` keeps each stream's recent messages as `rtmp`

@@ -9,6 +9,7 @@
 set -euo pipefail
 
 readonly RUST_MIN=1.90
+readonly POLICY=/usr/sbin/policy-rc.d
 
 readonly BUILD=(
     build-essential ca-certificates clang git libclang-dev pkg-config
@@ -85,10 +86,15 @@ install() {
     apt-get update -qq || say "The package lists could not be refreshed; trying those at hand."
     can_be_had "$@"
     hold_services
-    apt-get install -y -qq --no-install-recommends "$@" || {
+    local log
+    log=$(mktemp)
+    say "This takes a few minutes."
+    apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
         say "The installation failed. Once the cause above is mended, run this again, or by hand:"
         die "  $by_hand"
     }
+    rm -f "$log"
     keep_services_off "$@"
 }
 
@@ -101,12 +107,11 @@ can_be_had() {
 
 # Until this script ends, packages are told not to start what they bring.
 hold_services() {
-    local policy=/usr/sbin/policy-rc.d
-    [[ ! -e $policy ]] || return 0
-    trap "rm -f $policy" EXIT
+    [[ ! -e $POLICY ]] || return 0
+    trap 'rm -f "$POLICY"' EXIT
     trap 'exit 130' INT TERM
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
 }
 
 # Nor do they start with the machine: the tests run their own nginx on a port of its own.

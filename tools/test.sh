@@ -2,7 +2,7 @@
 # Everything that must pass, in the order in which mistakes are cheapest to find, with a summary.
 # Called by `make test`, which sets FEATURES and where FFmpeg is.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 read -ra features <<<"${FEATURES:-}"
 log=target/test.log

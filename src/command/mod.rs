@@ -11,7 +11,8 @@ use crate::keys::{Decision, KeyHash};
 /// Commands that may wait for a shard.
 pub const COMMANDS_MAX: usize = 1_024;
 
-/// Reports that may wait for control. A shard that finds the ring full counts what it could not say.
+/// Reports that may wait for control. A shard that finds the ring full counts what it could not
+/// say.
 pub const REPORTS_MAX: usize = 4_096;
 
 /// The flags of a channel that others set and its stages read.

@@ -139,12 +139,8 @@ impl ChannelConfig {
 
 /// The quiet bed, and whoever publishes to the demo's input.
 fn demo_sound() -> Vec<InputSpec> {
-    let input = |name: &str, source| InputSpec {
-        name: name.to_owned(),
-        source,
-        gain_db: 0.0,
-        mute: false,
-    };
+    let input =
+        |name: &str, source| InputSpec { name: name.to_owned(), source, gain_db: 0.0, mute: false };
     vec![
         input("bed", sound::Source::Bed),
         input("live", sound::Source::Live(scene::demo::STREAM.to_owned())),
@@ -225,12 +221,19 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
 }
 
 const PRESETS: &[&str] = &[
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
     "placebo",
 ];
-const TUNES: &[&str] = &[
-    "", "film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency",
-];
+const TUNES: &[&str] =
+    &["", "film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"];
 const PROFILES: &[&str] = &["", "baseline", "main", "high"];
 
 /// `"auto"` (or nothing), or a number from 1.

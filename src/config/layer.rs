@@ -48,7 +48,16 @@ pub(super) fn read_all(
 }
 
 const KINDS: [&str; 11] = [
-    "color", "gradient", "test-card", "image", "logo", "text", "clock", "spinner", "flash", "video",
+    "color",
+    "gradient",
+    "test-card",
+    "image",
+    "logo",
+    "text",
+    "clock",
+    "spinner",
+    "flash",
+    "video",
     "live",
 ];
 

@@ -126,11 +126,7 @@ impl Config {
                 publish: Publish::Key,
                 connections_max: 10_000,
             },
-            http: HttpConfig {
-                enabled: true,
-                bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                port: 8_080,
-            },
+            http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {
                 log_ms: 10_000,

@@ -157,8 +157,7 @@ fn read_http(
 }
 
 fn read_cores(mut s: Section<'_>, faults: &mut Faults<'_>) -> PlanRequest {
-    let mut choice =
-        |key| s.cpus(faults, key).map_or(Choice::Auto, Choice::Cpus);
+    let mut choice = |key| s.cpus(faults, key).map_or(Choice::Auto, Choice::Cpus);
     let request = PlanRequest {
         control: choice("control"),
         net: choice("net"),

@@ -1,5 +1,5 @@
-//! One table of a document, read key by key: types and ranges are checked here, and keys that nobody
-//! asked for are told at the end.
+//! One table of a document, read key by key: types and ranges are checked here, and keys that
+//! nobody asked for are told at the end.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -45,7 +45,11 @@ impl<'a> Section<'a> {
     }
 
     /// A string, if the key is there.
-    pub(super) fn text(&mut self, faults: &mut Faults<'_>, key: &'static str) -> Option<Found<&'a str>> {
+    pub(super) fn text(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+    ) -> Option<Found<&'a str>> {
         let value = self.find(key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(faults, value, key, "a text in quotes");
@@ -55,7 +59,11 @@ impl<'a> Section<'a> {
     }
 
     /// A string that must be there.
-    pub(super) fn needed(&mut self, faults: &mut Faults<'_>, key: &'static str) -> Option<Found<&'a str>> {
+    pub(super) fn needed(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+    ) -> Option<Found<&'a str>> {
         if self.find(key).is_none() {
             faults.add(&self.span, format!("{} needs `{key}`", self.name));
         }
@@ -89,7 +97,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn flag(&mut self, faults: &mut Faults<'_>, key: &'static str, default: bool) -> bool {
+    pub(super) fn flag(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+        default: bool,
+    ) -> bool {
         let Some(value) = self.find(key) else { return default };
         value.get_ref().as_bool().unwrap_or_else(|| {
             self.wrong(faults, value, key, "true or false");
@@ -147,16 +160,22 @@ impl<'a> Section<'a> {
     }
 
     /// Either `"auto"` (or nothing) or a list of CPU numbers.
-    pub(super) fn cpus(&mut self, faults: &mut Faults<'_>, key: &'static str) -> Option<Vec<usize>> {
+    pub(super) fn cpus(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+    ) -> Option<Vec<usize>> {
         let value = self.find(key)?;
         if value.get_ref().as_str() == Some("auto") {
             return None;
         }
         let numbers = value.get_ref().as_array().map(|list| {
-            let number = |one: &Spanned<DeValue<'_>>| one.get_ref().as_integer()?.as_str().parse().ok();
+            let number =
+                |one: &Spanned<DeValue<'_>>| one.get_ref().as_integer()?.as_str().parse().ok();
             list.iter().map(number).collect::<Option<Vec<usize>>>()
         });
-        let Some(Some(numbers)) = numbers.filter(|list| list.as_ref().is_none_or(|l| !l.is_empty()))
+        let Some(Some(numbers)) =
+            numbers.filter(|list| list.as_ref().is_none_or(|l| !l.is_empty()))
         else {
             self.wrong(faults, value, key, "\"auto\" or a list of CPU numbers such as [0, 1]");
             return None;
@@ -170,7 +189,12 @@ impl<'a> Section<'a> {
     }
 
     /// A table of this one, empty if it is not there.
-    pub(super) fn table(&mut self, faults: &mut Faults<'_>, key: &'static str, name: &str) -> Option<Self> {
+    pub(super) fn table(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+        name: &str,
+    ) -> Option<Self> {
         let value = self.find(key)?;
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(faults, value, key, "a table");
@@ -180,7 +204,12 @@ impl<'a> Section<'a> {
     }
 
     /// The tables of a list `[[...]]`.
-    pub(super) fn tables(&mut self, faults: &mut Faults<'_>, key: &'static str, name: &str) -> Vec<Self> {
+    pub(super) fn tables(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+        name: &str,
+    ) -> Vec<Self> {
         let Some(value) = self.find(key) else { return Vec::new() };
         let Some(list) = value.get_ref().as_array() else {
             self.wrong(faults, value, key, &format!("a list of tables: write {name}"));

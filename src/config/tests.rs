@@ -58,7 +58,7 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
         ("[[channel]]\nname=\"a\"\nvideo.fps=\"0/1\"\n", 3, 11, &["`fps` must be 1 to 240"]),
         ("[[channel]]\nname=\"a\"\nvideo.width=321\n", 3, 1, &["must be even"]),
         ("[[channel]]\nname=\"a\"\nvideo.preset=\"quick\"\n", 3, 14, &["\"veryfast\""]),
-        ("a = [\n", 2, 1, &["node.toml:2"]),
+        ("a = [\n", 1, 6, &["node.toml:1:6", "unclosed array"]),
     ] {
         let first = faults(text).remove(0);
         assert_eq!((first.line, first.column), (line, column), "{text}{}", first.text);
@@ -71,7 +71,11 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
 #[test]
 fn names_that_must_differ_are_told_with_both_places() {
     let text = "[[channel]]\nname=\"a\"\n[[channel]]\nname=\"a\"\nstream=\"live/b\"\n";
-    assert!(told(text).contains("node.toml:3:1") && told(text).contains("line 1"), "{}", told(text));
+    assert!(
+        told(text).contains("node.toml:3:1") && told(text).contains("line 1"),
+        "{}",
+        told(text)
+    );
     let text = "[[channel]]\nname=\"a\"\n[[channel]]\nname=\"b\"\nstream=\"live/a\"\n";
     assert!(told(text).contains("stream \"live/a\" is already at line 1"), "{}", told(text));
 }

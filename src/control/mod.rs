@@ -1,5 +1,5 @@
-//! The control plane: what people and their tools see of a node, and where its keys are kept. Off the
-//! hot path, on the housekeeping core.
+//! The control plane: what people and their tools see of a node, and where its keys are kept. Off
+//! the hot path, on the housekeeping core.
 
 pub mod banner;
 pub mod http;

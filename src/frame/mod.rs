@@ -1,5 +1,5 @@
-//! Pooled memory of the data plane: pictures on their way to an encoder, and packets on their way to
-//! sockets. All of it is reserved at start; handles give their slot back when they are dropped.
+//! Pooled memory of the data plane: pictures on their way to an encoder, and packets on their way
+//! to sockets. All of it is reserved at start; handles give their slot back when they are dropped.
 
 mod free_list;
 mod geometry;

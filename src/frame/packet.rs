@@ -1,8 +1,8 @@
 //! Pooled packets: encoded bytes that are written once, with room in front for the headers that the
 //! wire puts before them, and then shared by every socket that sends them.
 
-use std::ffi::c_void;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ffi::c_void;
 use std::fmt;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -232,7 +232,8 @@ impl PacketBuf {
         self.0
     }
 
-    /// Hands the empty packet to foreign code as one pointer; [`PacketBuf::from_raw`] takes it back.
+    /// Hands the empty packet to foreign code as one pointer; [`PacketBuf::from_raw`] takes it
+    /// back.
     #[must_use]
     #[expect(clippy::mem_forget, reason = "the reference now belongs to the pointer")]
     pub fn into_raw(self) -> *mut c_void {

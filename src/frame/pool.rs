@@ -69,7 +69,8 @@ impl Pool {
         Ok(Self(inner))
     }
 
-    /// A picture to draw into, or `None` while all are in use: the caller drops its tick and counts it.
+    /// A picture to draw into, or `None` while all are in use: the caller drops its tick and counts
+    /// it.
     #[must_use]
     pub fn take(&self) -> Option<Frame> {
         let slot = &self.0.slots[self.0.free.pop()? as usize];

@@ -123,9 +123,9 @@ impl DecisionCache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::info::{KeyInfo, KeyType};
-    use super::super::policy::{Denial, decide};
     use super::*;
+    use crate::keys::info::{KeyInfo, KeyType};
+    use crate::keys::policy::{Denial, decide};
 
     const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

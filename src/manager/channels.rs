@@ -192,12 +192,7 @@ fn start_audio(
 }
 
 /// A channel without an encoder has nothing to say: it stops, and says why.
-fn encoder_failed(
-    events: &Events,
-    switch: &ChannelSwitch,
-    channel: String,
-    error: &encode::Error,
-) {
+fn encoder_failed(events: &Events, switch: &ChannelSwitch, channel: String, error: &encode::Error) {
     tracing::error!("channel {channel}: the encoder failed: {error}");
     switch.stop();
     events.force_push(NodeEvent::EncoderFailed { channel, reason: error.to_string() });
@@ -275,10 +270,8 @@ impl Sources {
                 SourceKey::Live(stream) => {
                     let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
                     taps.push((Arc::from(stream), tap));
-                    let decoder = Live::new(LiveSpec {
-                        threads: DECODE_THREADS,
-                        ..LiveSpec::new(scale)
-                    });
+                    let decoder =
+                        Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
                     Box::new(move || pipeline::decode_live(decoder, events, &bell, out))
                 }
                 SourceKey::Video(path) => {

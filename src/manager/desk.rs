@@ -14,37 +14,37 @@ use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 
 /// Events that wait for a library program to read them; older ones make room for newer ones.
-pub const EVENTS_MAX: usize = 1_024;
+pub(super) const EVENTS_MAX: usize = 1_024;
 
 /// Events on their way to whoever embeds the node.
-pub type Events = Arc<ArrayQueue<NodeEvent>>;
+pub(super) type Events = Arc<ArrayQueue<NodeEvent>>;
 
 /// The rings to and from one shard.
 #[derive(Debug)]
-pub struct Line {
+pub(super) struct Line {
     /// To the shard.
-    pub commands: Sender<ToShard>,
+    pub(super) commands: Sender<ToShard>,
     /// From the shard.
-    pub reports: Receiver<FromShard>,
+    pub(super) reports: Receiver<FromShard>,
 }
 
 /// Where shards' questions are answered.
-pub struct Desk {
+pub(super) struct Desk {
     /// One per shard.
-    pub lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
     /// Rung by every shard.
-    pub bell: Arc<Bell>,
+    pub(super) bell: Arc<Bell>,
     /// Where keys are looked up; `None` if anybody may publish.
-    pub store: Option<Box<dyn KeyStore>>,
+    pub(super) store: Option<Box<dyn KeyStore>>,
     /// To whoever embeds the node.
-    pub events: Events,
+    pub(super) events: Events,
     /// The node's clock.
-    pub clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Desk {
     /// Answers until dropped.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
         loop {
             let bell = Arc::clone(&self.bell);

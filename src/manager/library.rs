@@ -93,11 +93,7 @@ impl StreamManager {
     ///
     /// # Errors
     /// [`Invalid`] says which value to change.
-    pub fn new(
-        pipeline: Pipeline,
-        encoder: Encoder,
-        server: RtmpServer,
-    ) -> Result<Self, Invalid> {
+    pub fn new(pipeline: Pipeline, encoder: Encoder, server: RtmpServer) -> Result<Self, Invalid> {
         let invalid = |text: &str| Err(Invalid(text.to_owned()));
         if pipeline.size != encoder.size {
             return invalid("the pipeline and the encoder must have the same size");
@@ -283,7 +279,13 @@ mod tests {
                 preset: "ultrafast".to_owned(),
                 stream_url: "rtmp://127.0.0.1:1935/live/embed".to_owned(),
             },
-            RtmpServer { port: 1935, chunk_size: 60_000, gop_cache: true, ping: 30, ping_timeout: 60 },
+            RtmpServer {
+                port: 1935,
+                chunk_size: 60_000,
+                gop_cache: true,
+                ping: 30,
+                ping_timeout: 60,
+            },
         )
     }
 

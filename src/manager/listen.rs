@@ -45,7 +45,11 @@ impl std::error::Error for ListenError {}
 ///
 /// # Errors
 /// If the address cannot be had, also when another program shares its port.
-pub fn listen(bind: IpAddr, port: u16, shards: usize) -> Result<Vec<TcpListener>, ListenError> {
+pub(super) fn listen(
+    bind: IpAddr,
+    port: u16,
+    shards: usize,
+) -> Result<Vec<TcpListener>, ListenError> {
     let mut address = SocketAddr::new(bind, port);
     let fail = |address| move |cause| ListenError { address, cause };
     // Sockets that share a port would also share it with a second node: ask for it alone first.

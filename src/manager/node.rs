@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crossbeam::queue::ArrayQueue;
 use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::listen::{ListenError, listen};
-use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX, ToShard};
+use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX};
 use crate::config::{Config, OutputConfig, Publish};
 use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
 use crate::frame::{PacketPool, PacketPoolSpec};
@@ -25,8 +24,8 @@ use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Worker, allowed_cpus, preflight,
 };
 use crate::scene;
-use crate::stream::{DropPolicy, LogLimits};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
+use crate::stream::{DropPolicy, LogLimits};
 
 /// The public name that the development key publishes under: the demo's live input.
 const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
@@ -102,6 +101,7 @@ pub(super) enum Setup {
 pub struct Node {
     clock: Clock,
     registry: Arc<Registry>,
+    packets: PacketPool,
     events: Events,
     switches: Vec<Arc<ChannelSwitch>>,
     workers: Vec<Worker<()>>,
@@ -159,6 +159,7 @@ impl Node {
         let mut node = Self {
             clock,
             registry: Arc::new(stage.registry(&plan)),
+            packets: packets.clone(),
             events,
             switches: stage.switches,
             workers: stage.workers,
@@ -174,7 +175,8 @@ impl Node {
         let mut lines = Vec::new();
         let home = (stage.feeds, stage.taps, stage.outputs);
         let mut home = Some(home);
-        for ((number, listener), mesh) in listeners.into_iter().enumerate().zip(Mesh::full(&bells)) {
+        for ((number, listener), mesh) in listeners.into_iter().enumerate().zip(Mesh::full(&bells))
+        {
             let bell = Arc::clone(&bells[number]);
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&report_bell));
@@ -208,7 +210,8 @@ impl Node {
             pipeline::compose_all(channels).await;
         });
         node.compose = Some(compose.map_err(StartError::Thread)?);
-        node.desk = Some(Desk { lines, bell: report_bell, store, events: Arc::clone(&node.events), clock });
+        node.desk =
+            Some(Desk { lines, bell: report_bell, store, events: Arc::clone(&node.events), clock });
         Ok(node)
     }
 
@@ -234,6 +237,10 @@ impl Node {
     #[must_use]
     pub const fn development_key(&self) -> Option<&DevelopmentKey> {
         self.development_key.as_ref()
+    }
+
+    pub(super) const fn packets(&self) -> &PacketPool {
+        &self.packets
     }
 
     pub(super) const fn events(&self) -> &Events {
@@ -265,8 +272,7 @@ impl Node {
             tracing::error!("the compose core ended badly: {error}");
         }
         let deadline = self.clock.now() + DRAIN_LIMIT;
-        while self.workers.iter().any(|worker| !worker.is_finished())
-            && self.clock.now() < deadline
+        while self.workers.iter().any(|worker| !worker.is_finished()) && self.clock.now() < deadline
         {
             std::thread::park_timeout(Duration::from_millis(2));
         }

@@ -92,10 +92,12 @@ async fn serve(
     let mut meter = Meter::new(Arc::clone(node.registry()));
     let clock = node.clock();
     let ready = Arc::clone(&readiness);
+    let (registry, packets) = (Arc::clone(node.registry()), node.packets().clone());
     local.spawn_local(async move {
         let mut every = tokio::time::interval(METER_EVERY);
         for look in 0_u32.. {
             every.tick().await;
+            registry.heap_packets(packets.heap_packets());
             let snapshot = meter.tick(clock.now());
             ready.update(&snapshot);
             if look > 0 && look % STATUS_EVERY == 0 {
@@ -145,9 +147,7 @@ fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
             version: env!("CARGO_PKG_VERSION"),
             rtmp: node.rtmp(),
             channels: &channels,
-            development: shown
-                .as_ref()
-                .map(|(stream, key)| banner::DevelopmentKey { stream, key }),
+            development: shown.as_ref().map(|(stream, key)| banner::DevelopmentKey { stream, key }),
             http,
         },
         style,

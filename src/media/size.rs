@@ -59,7 +59,8 @@ impl fmt::Display for Size {
     }
 }
 
-/// A rectangle in luma pixels; may lie partly outside a picture. Empty if `w` or `h` is not positive.
+/// A rectangle in luma pixels; may lie partly outside a picture. Empty if `w` or `h` is not
+/// positive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rect {
     /// Left edge.

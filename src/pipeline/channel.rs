@@ -97,7 +97,8 @@ impl Timeline {
 
 /// Runs all channels of the compose core until their switches say stop.
 pub async fn compose_all(channels: Vec<Channel>) {
-    let tasks: Vec<_> = channels.into_iter().map(|one| glommio::spawn_local(compose(one))).collect();
+    let tasks: Vec<_> =
+        channels.into_iter().map(|one| glommio::spawn_local(compose(one))).collect();
     for task in tasks {
         task.await;
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,25 +17,34 @@ use glommio::net::TcpStream;
 
 use super::hub::{Hub, Source};
 use super::reader::Reader;
-use super::shard::{BLOCKED_MAX, PublishPolicy, Shard};
+use super::parts::PublishPolicy;
+use super::shard::{BLOCKED_MAX, Shard};
 use super::wire::{Socket, flush};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::{Decision, KeyHash, Lookup};
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
-use crate::rtmp::{PlayRefusal, PublishRefusal, Query, Server, ServerEvent, ServerSpec, StreamName};
+use crate::rtmp::{
+    PlayRefusal, PublishRefusal, Query, Server, ServerEvent, ServerSpec, StreamName,
+};
 use crate::stats::Attempt;
 use crate::stream::{Flags, Message};
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
 
+/// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
+/// starts player and encoder together need not hit an order.
+const STREAM_WAIT: Micros = Micros::from_secs(5);
+
 /// What others tell a connection; it reads this when it is woken.
 #[derive(Debug)]
 pub(super) enum Mail {
     /// The answer about its key.
     Key(Decision),
+    /// The stream it waits for is there.
+    StreamBegan,
     /// The stream it plays has ended.
     StreamEnded,
     /// The node stops.
@@ -48,6 +57,8 @@ enum Role {
     Pending,
     /// Waits for the answer about its key.
     AwaitsKey,
+    /// Wants to play a stream that nobody feeds yet; refused at the time given.
+    AwaitsStream(Box<str>, Micros),
     Publisher(Rc<Hub>),
     Player(Rc<Hub>),
 }
@@ -65,21 +76,6 @@ pub(super) struct Connection {
     closing: RefCell<Option<(String, Micros)>>,
     bytes_in: Cell<u64>,
 }
-
-/// Socket options for live media: nothing waits in the kernel that could wait, and be dropped, in
-/// our log.
-pub(super) fn tune(fd: RawFd) -> io::Result<()> {
-    // SAFETY: the descriptor belongs to the caller's socket and stays open during the call.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    let socket = socket2::SockRef::from(&fd);
-    socket.set_cloexec(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES)?;
-    socket.set_tcp_user_timeout(Some(BLOCKED_MAX.into()))
-}
-
-/// Unsent bytes in the kernel above which a socket counts as full: 170 ms at 6 Mb/s.
-const NOTSENT_LOWAT_BYTES: u32 = 128 << 10;
 
 /// Runs the connection to its end and says why it ended.
 pub(super) async fn run(
@@ -169,7 +165,7 @@ impl Connection {
         let role = self.role.borrow();
         let log = match &*role {
             Role::Player(hub) => Some(hub.log.borrow()),
-            Role::Pending | Role::AwaitsKey | Role::Publisher(_) => None,
+            Role::Pending | Role::AwaitsKey | Role::AwaitsStream(..) | Role::Publisher(_) => None,
         };
         let mut socket = Socket { stream: socket, cx };
         let now = shard.clock.now();
@@ -187,7 +183,11 @@ impl Connection {
     }
 
     /// Deadlines: the session's own, a peer that takes nothing, and the end of a goodbye.
-    pub(super) fn sweep(&self, shard: &Shard, now: Micros) {
+    pub(super) fn sweep(&self, shard: &Rc<Shard>, now: Micros) {
+        let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
+        if waited {
+            self.refuse_play(shard);
+        }
         if let Err(error) = self.session.borrow_mut().tick(now) {
             shard.stats.error_timeout();
             self.close(shard, &error.to_string());
@@ -265,6 +265,7 @@ impl Connection {
     fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
         match mail {
             Mail::Key(decision) => self.on_decision(shard, &decision),
+            Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
             Mail::Stop => self.end_for(shard, "the node stops"),
         }
@@ -277,7 +278,7 @@ impl Connection {
             Role::Publisher(_) => {
                 self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
             }
-            Role::Pending | Role::AwaitsKey => {}
+            Role::Pending | Role::AwaitsKey | Role::AwaitsStream(..) => {}
         }
         self.leave_stream(shard, reason);
         self.pass_on();
@@ -299,13 +300,7 @@ impl Connection {
         *self.closing.borrow_mut() = Some((reason.to_owned(), now));
     }
 
-    fn on_publish(
-        self: &Rc<Self>,
-        shard: &Rc<Shard>,
-        app: &str,
-        name: &StreamName,
-        query: &Query,
-    ) {
+    fn on_publish(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName, query: &Query) {
         if shard.spec.publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &format!("{app}/{}", name.expose()));
             self.start_publishing(shard, &format!("{app}/{}", name.expose()));
@@ -351,7 +346,7 @@ impl Connection {
             return;
         }
         shard.stats.publish_attempt(Attempt::Ok);
-        let hub = shard.open(Arc::from(name), Source::Publisher(self.number));
+        let hub = shard.open(Arc::from(name), Source::Publisher);
         hub.repair.borrow_mut().resume(0);
         *self.role.borrow_mut() = Role::Publisher(hub);
         self.life.borrow_mut().set_path(name);
@@ -368,14 +363,16 @@ impl Connection {
     fn on_play(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName) {
         let name = format!("{app}/{}", name.expose());
         self.begin(shard, Stage::Play, &name);
-        let Some(hub) = shard.find(&name) else {
-            shard.stats.play_attempt(Attempt::NotFound);
-            let text = "nobody publishes under this name";
-            self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);
-            self.done(shard, Stage::Play, text);
-            self.pass_on();
-            return self.close(shard, text);
-        };
+        let until = shard.clock.now() + STREAM_WAIT;
+        *self.role.borrow_mut() = Role::AwaitsStream(name.into(), until);
+        self.on_stream(shard);
+    }
+
+    /// Starts to play if the stream is there.
+    fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
+        let Some(name) = self.awaited_stream() else { return };
+        let Some(hub) = shard.find(&name) else { return };
+        *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
             return;
         }
@@ -384,6 +381,26 @@ impl Connection {
         shard.add_reader(&hub, &self.reader);
         *self.role.borrow_mut() = Role::Player(hub);
         self.begun(shard, Stage::Play);
+        self.pass_on();
+        self.reader.wake();
+    }
+
+    /// The stream it wants to play and that was not there when it asked.
+    pub(super) fn awaited_stream(&self) -> Option<Box<str>> {
+        match &*self.role.borrow() {
+            Role::AwaitsStream(name, _) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    fn refuse_play(&self, shard: &Rc<Shard>) {
+        *self.role.borrow_mut() = Role::Pending;
+        shard.stats.play_attempt(Attempt::NotFound);
+        let text = "nobody publishes under this name";
+        self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);
+        self.done(shard, Stage::Play, text);
+        self.pass_on();
+        self.close(shard, text);
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
@@ -414,6 +431,7 @@ impl Connection {
         match self.role.replace(Role::Pending) {
             Role::Pending => {}
             Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
+            Role::AwaitsStream(..) => self.done(shard, Stage::Play, reason),
             Role::Publisher(hub) => {
                 shard.source_left(&hub);
                 self.done(shard, Stage::Publish, reason);

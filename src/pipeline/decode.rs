@@ -74,8 +74,13 @@ pub fn live(mut decoder: Live, mut tap: Receiver<TapEvent>, bell: &Arc<Bell>, mu
     loop {
         match tap.pop() {
             Some(TapEvent::Message(message, arrived)) => {
-                let result =
-                    decoder.message(message.kind(), message.time(), message.body(), arrived, &mut out);
+                let result = decoder.message(
+                    message.kind(),
+                    message.time(),
+                    message.body(),
+                    arrived,
+                    &mut out,
+                );
                 if let Err(error) = result {
                     tracing::debug!("live input: {error}");
                 }

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::encode::Encoded;
 use super::hub::{Hub, Source};
-use super::shard::{ChannelFeed, Shard};
+use super::parts::ChannelFeed;
+use super::shard::Shard;
 use crate::media::Micros;
 
 /// Sound messages that may wait for the pictures of their time, 0.7 s. The video encoder is later

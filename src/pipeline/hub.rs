@@ -16,8 +16,8 @@ use crate::stream::{Message, StreamLog, TimestampRepair};
 pub(super) enum Source {
     /// A channel of this node.
     Channel(Arc<ChannelSwitch>),
-    /// A connection of this shard, by its number.
-    Publisher(u32),
+    /// A connection of this shard.
+    Publisher,
     /// Another shard, by its number.
     Shard(usize),
     /// Nobody since then: viewers stay for the grace time.

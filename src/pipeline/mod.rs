@@ -9,10 +9,11 @@ mod feed;
 mod hub;
 mod mesh;
 mod metadata;
+mod parts;
 mod push;
 mod reader;
-mod send;
 mod shard;
+mod socket;
 mod wire;
 
 pub use channel::{
@@ -27,4 +28,5 @@ pub use encode::{
     ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
 };
 pub use mesh::{Mesh, MeshMessage};
-pub use shard::{ChannelFeed, OutputSpec, PublishPolicy, ShardParts, ShardSpec, shard};
+pub use parts::{ChannelFeed, OutputSpec, PublishPolicy, ShardParts, ShardSpec};
+pub use shard::shard;

@@ -14,10 +14,11 @@ use futures_lite::{AsyncRead, FutureExt};
 use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
-use super::connection::tune;
 use super::hub::{Hub, Source};
 use super::reader::Reader;
-use super::shard::{BLOCKED_MAX, OutputSpec, Shard};
+use super::parts::OutputSpec;
+use super::shard::{BLOCKED_MAX, Shard};
+use super::socket::tune;
 use super::wire::{Socket, flush};
 use crate::command::FromShard;
 use crate::event::NodeEvent;
@@ -255,9 +256,7 @@ impl OutputTask {
         match Pin::new(socket).poll_read(cx, &mut scratch) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => Poll::Ready(Err("the destination closed".to_owned())),
-            Poll::Ready(Ok(count)) => {
-                Poll::Ready(self.digest(shard, hub, line, &scratch[..count]))
-            }
+            Poll::Ready(Ok(count)) => Poll::Ready(self.digest(shard, hub, line, &scratch[..count])),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
         }
     }
@@ -311,6 +310,9 @@ impl OutputTask {
         }
         if line.reader.blocked_for(now) >= BLOCKED_MAX {
             line.closing = Some(("the destination took nothing for 10 s".to_owned(), now));
+        }
+        if let Some(hub) = &line.hub {
+            self.spec.stats.lag(line.reader.lag(&hub.log.borrow()));
         }
         let drops = line.reader.drops();
         if drops.gaps > line.drops.gaps {

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::task::Waker;
 
-use super::send::{BYTES_MAX, PIECES_MAX, send};
+use super::socket::{BYTES_MAX, PIECES_MAX, send};
 use crate::media::Micros;
 use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
 
@@ -95,6 +95,15 @@ impl Reader {
     /// Bytes sent since the connection began.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.get()
+    }
+
+    /// Time from what was sent last to the newest message.
+    pub(super) fn lag(&self, log: &StreamLog) -> Micros {
+        let state = self.state.borrow();
+        state
+            .cursor
+            .as_ref()
+            .map_or(Micros(0), |cursor| Micros::from_millis(cursor.lag(log).into()))
     }
 
     /// What was dropped for this reader so far.

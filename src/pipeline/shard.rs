@@ -4,10 +4,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -15,21 +15,22 @@ use glommio::timer::Timer;
 
 use super::connection::{self, Connection, Mail};
 use super::decode::TapEvent;
-use super::encode::Encoded;
 use super::feed::Feed;
 use super::hub::{Hub, Source};
 use super::mesh::{Mesh, MeshMessage};
+use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
-use crate::command::{ChannelSwitch, FromShard, ToShard};
+use super::socket;
+use crate::command::{FromShard, ToShard};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
 use crate::keys::{DecisionCache, KeyHash};
 use crate::media::Micros;
-use crate::ring::{Bell, Receiver, Sender};
+use crate::ring::Sender;
 use crate::runtime::{Clock, guarded};
-use crate::stats::{ChannelStats, OutputStats, ShardStats, ViewerDrop};
-use crate::stream::{Cursor, DropPolicy, LogLimits, Message, Start, StreamLog};
+use crate::stats::{ShardStats, ViewerDrop};
+use crate::stream::{Cursor, Message, Start, StreamLog};
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
@@ -42,100 +43,6 @@ const STOP_LIMIT: Micros = Micros::from_millis(1_000);
 
 /// A reader that has taken nothing for this long is gone.
 pub(super) const BLOCKED_MAX: Micros = Micros::from_secs(10);
-
-/// Whose keys open the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishPolicy {
-    /// Only a good stream key; it says under which public name.
-    Key,
-    /// Anybody, under any name that is free. For a laboratory.
-    Open,
-}
-
-/// What every shard of a node is told.
-#[derive(Clone, Debug)]
-pub struct ShardSpec {
-    /// Number of the shard, from 0.
-    pub number: usize,
-    /// Largest chunk we send, bytes.
-    pub chunk_size: u32,
-    /// Silence after which a peer is pinged.
-    pub ping: Micros,
-    /// Silence after which a peer is closed.
-    pub ping_timeout: Micros,
-    /// Time a peer has for its handshake and `connect`.
-    pub handshake_timeout: Micros,
-    /// Whether late viewers start at the newest keyframe instead of the next one.
-    pub gop_cache: bool,
-    /// Limits of each stream's log.
-    pub log: LogLimits,
-    /// When a slow reader jumps.
-    pub drop: DropPolicy,
-    /// Who may publish.
-    pub publish: PublishPolicy,
-    /// Connections at once; further ones are closed at accept.
-    pub connections_max: usize,
-    /// How long the viewers of a publisher that left wait for its return.
-    pub grace: Micros,
-}
-
-/// A channel's stream, fed to the shard by its encoders.
-pub struct ChannelFeed {
-    /// Public name, such as `live/demo`.
-    pub stream: Arc<str>,
-    /// Finished video.
-    pub video: Receiver<Encoded>,
-    /// Finished sound, if the channel has any.
-    pub audio: Option<Receiver<Encoded>>,
-    /// Requests to the encoder.
-    pub switch: Arc<ChannelSwitch>,
-    /// Figures.
-    pub stats: Arc<ChannelStats>,
-}
-
-/// A destination outside the node.
-pub struct OutputSpec {
-    /// Name in events and metrics.
-    pub name: Arc<str>,
-    /// The stream it sends.
-    pub stream: Arc<str>,
-    /// Where to.
-    pub url: crate::rtmp::Url,
-    /// Figures.
-    pub stats: Arc<OutputStats>,
-}
-
-/// Everything that is handed to a shard at its start.
-pub struct ShardParts {
-    /// What it is told.
-    pub spec: ShardSpec,
-    /// Where peers knock; already bound and listening.
-    pub listener: TcpListener,
-    /// Rung by everybody who pushes to this shard.
-    pub bell: Arc<Bell>,
-    /// Set, and the bell rung, when the shard is to end.
-    pub stopping: Arc<AtomicBool>,
-    /// From control.
-    pub commands: Receiver<ToShard>,
-    /// To control.
-    pub reports: Sender<FromShard>,
-    /// To and from the other shards.
-    pub mesh: Mesh,
-    /// Channels whose home this shard is.
-    pub feeds: Vec<ChannelFeed>,
-    /// Decoders that want the streams of these names.
-    pub taps: Vec<(Arc<str>, Sender<TapEvent>)>,
-    /// Outputs whose home this shard is.
-    pub outputs: Vec<OutputSpec>,
-    /// Where packets come from.
-    pub packets: PacketPool,
-    /// Figures.
-    pub stats: Arc<ShardStats>,
-    /// The node's clock.
-    pub clock: Clock,
-    /// Where the shard's pseudo-random numbers begin.
-    pub seed: u64,
-}
 
 /// The state of a running shard.
 pub(super) struct Shard {
@@ -199,7 +106,8 @@ pub async fn shard(parts: ShardParts) {
             bell.poll(cx, || {
                 stop.load(Ordering::Acquire)
                     || !commands.is_empty()
-                    || shard.mesh.borrow().has_mail() || feeds.iter().any(Feed::has_mail)
+                    || shard.mesh.borrow().has_mail()
+                    || feeds.iter().any(Feed::has_mail)
             })
         })
         .await;
@@ -232,8 +140,7 @@ fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
 }
 
 async fn accept(shard: Rc<Shard>, listener: TcpListener) {
-    // SAFETY: `into_raw_fd` gives up the descriptor, so glommio's listener is its one owner.
-    let listener = unsafe { glommio::net::TcpListener::from_raw_fd(listener.into_raw_fd()) };
+    let listener = socket::adopt(listener);
     loop {
         let socket = match listener.accept().await {
             Ok(socket) => socket,
@@ -271,7 +178,13 @@ async fn pump(shard: Rc<Shard>) {
         let mut index = 0;
         while let Some(reader) = hub.reader(index) {
             let sent = reader.pump(&hub.log.borrow(), &shard.spec.drop, shard.clock.now());
-            shard.stats.bytes_out(sent);
+            if sent > 0 {
+                shard.stats.bytes_out(sent);
+                shard.stats.sent();
+            }
+            if reader.is_blocked() {
+                shard.stats.send_blocked();
+            }
             index += 1;
             glommio::yield_if_needed().await;
         }
@@ -291,7 +204,7 @@ async fn sweep(shard: Rc<Shard>) {
             output.sweep(&shard, now);
         }
         shard.end_streams_past_grace(now);
-        shard.stats.active(shard.connections.borrow().len(), shard.hubs.borrow().len());
+        shard.count_active();
     }
 }
 
@@ -318,7 +231,7 @@ impl Shard {
     fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
-        if let Err(error) = connection::tune(socket.as_raw_fd()) {
+        if let Err(error) = socket::tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
@@ -374,7 +287,17 @@ impl Shard {
             hub.add_tap(idle.swap_remove(at).1);
         }
         self.hubs.borrow_mut().insert(name, Rc::clone(&hub));
+        self.tell_waiting(&hub.name);
         hub
+    }
+
+    /// Tells the players that came before the stream.
+    fn tell_waiting(&self, name: &str) {
+        for connection in self.connections.borrow().values() {
+            if connection.awaited_stream().is_some_and(|wanted| *wanted == *name) {
+                connection.mail(Mail::StreamBegan);
+            }
+        }
     }
 
     /// A new message of a stream: into its log, to the other shards that read it, to the pump.
@@ -406,12 +329,19 @@ impl Shard {
     fn end_streams_past_grace(&self, now: Micros) {
         let over = |hub: &Rc<Hub>| match hub.source() {
             Source::Nobody(since) => now.since(since) >= self.spec.grace,
-            Source::Channel(_) | Source::Publisher(_) | Source::Shard(_) => false,
+            Source::Channel(_) | Source::Publisher | Source::Shard(_) => false,
         };
         let ended: Vec<_> = self.hubs.borrow().values().filter(|hub| over(hub)).cloned().collect();
         for hub in ended {
             self.end_stream(&hub);
         }
+    }
+
+    fn count_active(&self) {
+        let hubs = self.hubs.borrow();
+        let ours = |hub: &&Rc<Hub>| !matches!(hub.source(), Source::Shard(_)) && hub.is_live();
+        self.stats.active(self.connections.borrow().len(), hubs.values().filter(ours).count());
+        self.stats.viewers(hubs.values().map(|hub| hub.readers()).sum());
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.
@@ -474,10 +404,6 @@ impl Shard {
         self.report(FromShard::Node(event));
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.get()
-    }
-
     fn obey(self: &Rc<Self>, command: ToShard) {
         match command {
             ToShard::KeyAnswer { hash, decision } => {
@@ -532,6 +458,7 @@ impl Shard {
         if tapped {
             self.find(name);
         }
+        self.tell_waiting(name);
     }
 
     /// Another shard has readers for a stream that is fed here: it gets what a late viewer would.

@@ -1,8 +1,8 @@
 //! Lock-free single-producer rings between cores, with a doorbell and watermarks.
 //!
 //! A [`Sender`] pushes and rings the consumer's [`Bell`]; one bell may serve many rings, because a
-//! core drains all of its rings when it wakes. A full ring never blocks: `push` gives the value back
-//! and the caller drops it by rule and counts it.
+//! core drains all of its rings when it wakes. A full ring never blocks: `push` gives the value
+//! back and the caller drops it by rule and counts it.
 
 mod bell;
 mod sync;

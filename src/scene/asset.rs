@@ -1,5 +1,5 @@
-//! A still picture in the canvas' own form: premultiplied planes, alpha at both resolutions, and for
-//! each row which spans are empty, opaque or mixed.
+//! A still picture in the canvas' own form: premultiplied planes, alpha at both resolutions, and
+//! for each row which spans are empty, opaque or mixed.
 
 use image::RgbaImage;
 
@@ -282,9 +282,13 @@ mod tests {
 
     const ALL: Rect = Rect { x: 0, y: 0, w: 4_096, h: 4_096 };
 
+    fn low(v: u32) -> u8 {
+        v.to_le_bytes()[0]
+    }
+
     #[test]
     fn an_opaque_pattern_of_chroma_sized_blocks_survives_exactly() {
-        let color = |x: u32, y: u32| Rgba([(x / 2 * 37) as u8, (y / 2 * 91) as u8, 80, 255]);
+        let color = |x: u32, y: u32| Rgba([low(x / 2 * 37), low(y / 2 * 91), 80, 255]);
         let image = RgbaImage::from_fn(32, 16, color);
         let asset = Asset::new(&image, (10, 20), ALL);
         assert_eq!(asset.opaque_rect(), Rect { x: 10, y: 20, w: 32, h: 16 });
@@ -318,7 +322,10 @@ mod tests {
     fn what_lies_outside_the_canvas_is_left_out() {
         let image = RgbaImage::from_pixel(100, 100, Rgba([1, 2, 3, 255]));
         let canvas = Rect { x: 0, y: 0, w: 64, h: 32 };
-        assert_eq!(Asset::new(&image, (-50, -90), canvas).rect(), Rect { x: 0, y: 0, w: 50, h: 10 });
+        assert_eq!(
+            Asset::new(&image, (-50, -90), canvas).rect(),
+            Rect { x: 0, y: 0, w: 50, h: 10 }
+        );
         assert!(Asset::new(&image, (64, 0), canvas).rect().is_empty());
     }
 
@@ -353,9 +360,8 @@ mod tests {
 
     #[test]
     fn no_premultiplied_sample_is_above_its_alpha() {
-        let image = RgbaImage::from_fn(64, 64, |x, y| {
-            Rgba([(x * 4) as u8, 255, (y * 4) as u8, ((x * y) % 256) as u8])
-        });
+        let image =
+            RgbaImage::from_fn(64, 64, |x, y| Rgba([low(x * 4), 255, low(y * 4), low(x * y)]));
         let asset = Asset::new(&image, (1, 1), ALL);
         for plane in 0..3 {
             for y in 0..px(asset.rect().h) >> plane.min(1) {

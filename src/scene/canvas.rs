@@ -1,7 +1,8 @@
 //! A frame being drawn: the few operations that put things on it, each inside a clip.
 //!
 //! Every clip has even edges and lies on the canvas. What an operation writes to a pixel does not
-//! depend on the clip, so that drawing piece by piece gives the same picture as drawing all at once.
+//! depend on the clip, so that drawing piece by piece gives the same picture as drawing all at
+//! once.
 
 use super::asset::{Asset, Cover, int, px};
 use super::kernel::{Kernels, copy, fill};
@@ -45,13 +46,7 @@ impl Canvas<'_> {
     }
 
     /// An asset, moved by an even `(dx, dy)` from its own place.
-    pub(super) fn asset(
-        &mut self,
-        asset: &Asset,
-        (dx, dy): (i32, i32),
-        clip: Rect,
-        opacity: u8,
-    ) {
+    pub(super) fn asset(&mut self, asset: &Asset, (dx, dy): (i32, i32), clip: Rect, opacity: u8) {
         let place = asset.rect();
         let place = Rect { x: place.x + dx, y: place.y + dy, ..place };
         let seen = place.intersect(clip);

@@ -13,8 +13,8 @@ pub(super) const BLACK: [u8; 3] = [16, 128, 128];
 /// Luma, Cb and Cr of white.
 pub(super) const WHITE: [u8; 3] = [235, 128, 128];
 
-/// Weights of R, G and B in Y (219 steps), Cb and Cr (224 steps), in units of `1 / ONE`. The rows of
-/// Cb and Cr sum to zero, so that grey has no colour.
+/// Weights of R, G and B in Y (219 steps), Cb and Cr (224 steps), in units of `1 / ONE`. The rows
+/// of Cb and Cr sum to zero, so that grey has no colour.
 const MATRIX: [[i64; 3]; 3] =
     [[11_966, 40_254, 4_064], [-6_596, -22_189, 28_785], [28_785, -26_146, -2_639]];
 

@@ -26,8 +26,8 @@ static COMPOSERS: AtomicU64 = AtomicU64::new(1);
 ///
 /// At each tick, `compose` asks every layer what changed, takes a frame from the pool, and redraws
 /// in it what changed since that frame was drawn: a slot keeps its pixels while it is free. When
-/// nothing changed the previous frame is given again; when one picture covers everything it is given
-/// as it is. Frames held here: the previous one, and one per live or video layer.
+/// nothing changed the previous frame is given again; when one picture covers everything it is
+/// given as it is. Frames held here: the previous one, and one per live or video layer.
 ///
 /// After the first ticks nothing here allocates.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ pub enum Composed {
     Fresh(FrozenFrame),
     /// The frame before, once more: nothing changed.
     Same(FrozenFrame),
-    /// Every frame of the pool is in use: count the tick as dropped. Nothing that changed is lost; the
-    /// next frame shows it.
+    /// Every frame of the pool is in use: count the tick as dropped. Nothing that changed is lost;
+    /// the next frame shows it.
     NoFrame,
 }
 
@@ -171,7 +171,7 @@ impl Composer {
             damage = Damage::all(canvas);
         }
         if !damage.is_empty() {
-            self.history.push(damage);
+            self.history.push(&damage);
         }
     }
 

@@ -101,8 +101,8 @@ pub(super) fn area(rect: Rect) -> i64 {
     if rect.is_empty() { 0 } else { i64::from(rect.w) * i64::from(rect.h) }
 }
 
-/// The last changes of one composer's canvas. Each state of the canvas has a mark, which frames keep
-/// (see `frame::Frame::content`).
+/// The last changes of one composer's canvas. Each state of the canvas has a mark, which frames
+/// keep (see `frame::Frame::content`).
 #[derive(Debug)]
 pub(super) struct History {
     canvas: Rect,
@@ -124,10 +124,10 @@ impl History {
     }
 
     /// Remembers a change; the canvas has a new mark.
-    pub(super) fn push(&mut self, damage: Damage) {
+    pub(super) fn push(&mut self, damage: &Damage) {
         self.mark += 1;
         let slot = slot(self.mark);
-        self.ring[slot] = damage;
+        self.ring[slot] = *damage;
     }
 
     /// Everything that changed since the canvas had `mark`: all of it, if that is unknown.
@@ -206,11 +206,11 @@ mod tests {
     #[test]
     fn a_frame_needs_what_changed_since_it_was_drawn() {
         let mut history = History::new(CANVAS, 3);
-        history.push(Damage::all(CANVAS));
+        history.push(&Damage::all(CANVAS));
         let first = history.mark();
         let mut change = Damage::none(CANVAS);
         change.add(at(4, 4, 2, 2));
-        history.push(change);
+        history.push(&change);
         assert_eq!(history.since(first).rects(), [at(4, 4, 2, 2)]);
         assert!(history.since(history.mark()).is_empty());
     }
@@ -220,15 +220,15 @@ mod tests {
         let mut other = History::new(CANVAS, 1);
         let mut history = History::new(CANVAS, 2);
         for _ in 0..HISTORY_CHANGES {
-            history.push(Damage::none(CANVAS));
-            other.push(Damage::none(CANVAS));
+            history.push(&Damage::none(CANVAS));
+            other.push(&Damage::none(CANVAS));
         }
         let old = history.mark();
         for _ in 0..HISTORY_CHANGES {
-            history.push(Damage::none(CANVAS));
+            history.push(&Damage::none(CANVAS));
         }
         assert!(history.since(old).is_empty());
-        history.push(Damage::none(CANVAS));
+        history.push(&Damage::none(CANVAS));
         for mark in [old, 0, other.mark(), u64::MAX] {
             assert_eq!(history.since(mark).rects(), [CANVAS]);
         }

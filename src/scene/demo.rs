@@ -9,14 +9,15 @@ pub const STREAM: &str = "live/studio";
 /// Name of the layer that shows [`STREAM`].
 pub const INPUT: &str = "studio";
 
-/// The canvas that the numbers below are for. Others are scaled, and centred if their shape differs.
+/// The canvas that the numbers below are for. Others are scaled, and centred if their shape
+/// differs.
 const WIDTH: i32 = 1_920;
 const HEIGHT: i32 = 1_080;
 
 const WHITE: Color = Color { r: 244, g: 246, b: 252, a: 255 };
 const MUTED: Color = Color { r: 142, g: 154, b: 184, a: 255 };
 const ACCENT: Color = Color { r: 86, g: 180, b: 244, a: 255 };
-const EDGE: Color = Color { r: 58, g: 68, b: 98, a: 255 };
+const EDGE: Color = Color { r: 48, g: 56, b: 84, a: 255 };
 const TOP: Color = Color { r: 24, g: 29, b: 52, a: 255 };
 const BOTTOM: Color = Color { r: 8, g: 10, b: 20, a: 255 };
 
@@ -127,11 +128,10 @@ impl Page {
 
     /// The column on the right: time, canvas, and something that moves.
     fn column(&self, size: Size) -> Vec<Layer> {
-        let clock = Source::Clock(self.style((66, 600, WHITE), Align::Left));
+        let clock = Source::Clock(self.style((64, 600, WHITE), Align::Left));
         let label = (28, 600, ACCENT);
-        let line = |name: &str, y| {
-            self.at((1_476, y, 372, 2), self.layer(name, Source::Color(EDGE)))
-        };
+        let line =
+            |name: &str, y| self.at((1_476, y, 372, 2), self.layer(name, Source::Color(EDGE)));
         vec![
             self.text("clock label", (1_476, 184, 372, 36), "Time (UTC)", label),
             self.at((1_476, 222, 372, 68), self.layer("clock", clock)),
@@ -146,8 +146,9 @@ impl Page {
             line("line 2", 464),
             self.text("stream label", (1_476, 492, 372, 36), "Stream", label),
             self.text("stream", (1_476, 530, 372, 56), STREAM, (48, 600, WHITE)),
-            line("line 3", 612),
-            self.at((1_476, 812, 132, 132), self.layer("spinner", Source::Spinner(ACCENT))),
+            self.at((1_476, 848, 96, 96), self.layer("spinner", Source::Spinner(ACCENT))),
+            self.text("spinner label", (1_600, 856, 248, 44), "On air", (38, 600, WHITE)),
+            self.text("spinner note", (1_600, 900, 280, 36), "one turn in 2 s", (28, 400, MUTED)),
         ]
     }
 }

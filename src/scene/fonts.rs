@@ -187,7 +187,9 @@ impl Fonts {
     /// The family as its font spells it.
     fn find(&self, name: &str) -> Option<String> {
         let mut families = self.system.db().faces().flat_map(|face| &face.families);
-        families.find(|(family, _)| family.eq_ignore_ascii_case(name)).map(|(found, _)| found.clone())
+        families
+            .find(|(family, _)| family.eq_ignore_ascii_case(name))
+            .map(|(found, _)| found.clone())
     }
 
     fn read_machine_fonts(&mut self) {
@@ -217,7 +219,8 @@ impl Fonts {
 
 fn is_path(font: &str) -> bool {
     let ends = |with: &str| {
-        font.len() > with.len() && font.is_char_boundary(font.len() - with.len())
+        font.len() > with.len()
+            && font.is_char_boundary(font.len() - with.len())
             && font[font.len() - with.len()..].eq_ignore_ascii_case(with)
     };
     font.contains('/') || [".ttf", ".otf", ".ttc", ".otc"].into_iter().any(ends)

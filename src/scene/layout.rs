@@ -37,7 +37,8 @@ pub fn centre(place: Rect, scaled: Size) -> (Rect, Rect) {
     (Rect { x, y, w, h }, Rect { x: from_x, y: from_y, w, h })
 }
 
-/// Width and height of a `w` x `h` picture in the box, at least 1 each, before any rounding to even.
+/// Width and height of a `w` x `h` picture in the box, at least 1 each, before any rounding to
+/// even.
 pub(super) fn scale(place: Rect, fit: Fit, (w, h): (u32, u32)) -> (u32, u32) {
     let (box_w, box_h) = (positive(place.w), positive(place.h));
     let (w, h) = (w.max(1), h.max(1));
@@ -46,8 +47,20 @@ pub(super) fn scale(place: Rect, fit: Fit, (w, h): (u32, u32)) -> (u32, u32) {
     let by_width = (box_w, ratio(h, box_w, w));
     let by_height = (ratio(w, box_h, h), box_h);
     match fit {
-        Fit::Contain => if wider { by_height } else { by_width },
-        Fit::Cover => if wider { by_width } else { by_height },
+        Fit::Contain => {
+            if wider {
+                by_height
+            } else {
+                by_width
+            }
+        }
+        Fit::Cover => {
+            if wider {
+                by_width
+            } else {
+                by_height
+            }
+        }
         Fit::Fill => (box_w, box_h),
         Fit::None => (w, h),
     }
@@ -71,7 +84,8 @@ fn side(v: u32) -> u32 {
 /// Along one axis: where it starts on the canvas, where in the picture, and how long it is.
 fn middle(start: i32, room: i32, length: i32) -> (i32, i32, i32) {
     let free = room - length;
-    if free >= 0 { (start + (free / 2 & !1), 0, length) } else { (start, -free / 2 & !1, room) }
+    let half = (free.abs() / 2) & !1;
+    if free >= 0 { (start + half, 0, length) } else { (start, half, room) }
 }
 
 #[cfg(test)]

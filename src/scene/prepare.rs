@@ -11,8 +11,8 @@ use crate::media::{Rect, Size};
 /// Farthest from the canvas' corner that a box may begin, pixels.
 const PLACE_MAX: i32 = 16_384;
 
-/// A scene with everything loaded, ready to be swapped in at one tick. Loading may take seconds, and
-/// so may dropping one: do both away from the compose core.
+/// A scene with everything loaded, ready to be swapped in at one tick. Loading may take seconds,
+/// and so may dropping one: do both away from the compose core.
 #[derive(Debug)]
 pub struct PreparedScene {
     pub(super) size: Size,
@@ -77,7 +77,8 @@ impl PreparedScene {
         }
     }
 
-    /// Takes over what the layers of `old` receive, where a layer has the same name and stream here.
+    /// Takes over what the layers of `old` receive, where a layer has the same name and stream
+    /// here.
     pub(super) fn take_inputs(&mut self, old: &mut Self) {
         for from in &mut old.layers {
             let same = |to: &&mut Prepared| to.name == from.name && to.stream == from.stream;

@@ -203,9 +203,9 @@ const fn header_place(kind: Kind) -> usize {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::message::Flags;
     use super::*;
     use crate::frame::PacketBuf;
+    use crate::stream::message::Flags;
 
     pub(in crate::stream) const CHUNK: u32 = 1_000;
 

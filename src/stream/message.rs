@@ -5,7 +5,7 @@ use crate::media::Kind;
 use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
 
 /// Message stream id that all our viewers are given, so that the bytes are the same for each.
-pub const STREAM_ID: u32 = 1;
+pub(super) const STREAM_ID: u32 = 1;
 
 /// What a message means to a reader that must choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -31,19 +31,6 @@ impl Config {
         Self { rtmp, http, text }
     }
 
-    /// What the program prints as its default, on ports of its own.
-    pub(crate) fn of_defaults(text: &str) -> Self {
-        let (rtmp, http) = (free_port(), free_port());
-        let replaced = [("port = 1935", rtmp), ("port = 8080", http)].iter().fold(
-            text.to_owned(),
-            |text, (default, port)| {
-                assert!(text.contains(default), "no {default} among the defaults");
-                text.replace(default, &format!("port = {port}"))
-            },
-        );
-        Self { rtmp, http, text: replaced }
-    }
-
     /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {

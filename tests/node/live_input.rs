@@ -38,5 +38,6 @@ fn viewers_of_the_published_stream_play_it_under_its_public_name() {
     let _turn = beside_others();
     let node = Node::start(&Config::new());
     let _publisher = ffmpeg_publishes_picture("color=red:s=320x180:r=30", &node.publish_url());
+    node.wait_for_streams(1);
     Watcher::of(&node.url(STUDIO)).wait_for("the publisher is seen", RED);
 }

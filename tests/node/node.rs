@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::config::Config;
 use crate::program::{Ended, Program};
-use crate::wait::{SOON, wait_until};
+use crate::wait::{SOON, free_port, wait_until};
 
 /// The program, as it was built for these tests.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_stream-manager");
@@ -28,21 +28,29 @@ impl Node {
     pub(crate) fn start(config: &Config) -> Self {
         let dir = TempDir::new().unwrap();
         let file = config.write(dir.path());
-        let mut node = Self::launch(dir, &file, config);
+        let arguments = ["--config".to_owned(), file.display().to_string()];
+        Self::launch(dir, &arguments, [config.rtmp, config.http])
+    }
+
+    /// The same without a configuration, as a newcomer does.
+    pub(crate) fn start_by_default() -> Self {
+        let ports = [free_port(), free_port()];
+        let options = ["--rtmp-port", "--http-port"].into_iter().zip(ports);
+        let arguments: Vec<_> =
+            options.flat_map(|(option, port)| [option.to_owned(), port.to_string()]).collect();
+        Self::launch(TempDir::new().unwrap(), &arguments, ports)
+    }
+
+    fn launch(dir: TempDir, arguments: &[String], [rtmp, http]: [u16; 2]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.arg("run").args(arguments).arg("--data-dir").arg(dir.path().join("data"));
+        let program = Program::spawn("stream-manager", command);
+        let mut node = Self { program, dir, rtmp, http };
         wait_until(SOON, "the node is ready", || {
-            if !node.program.runs() {
-                panic!("the node has ended:\n{}", node.program.err());
-            }
+            assert!(node.program.runs(), "the node has ended:\n{}", node.program.err());
             (node.http("/readyz").0 == 200).then_some(())
         });
         node
-    }
-
-    fn launch(dir: TempDir, file: &Path, config: &Config) -> Self {
-        let mut command = Command::new(BINARY);
-        command.arg("run").arg("--config").arg(file).arg("--data-dir").arg(dir.path().join("data"));
-        let program = Program::spawn("stream-manager", command);
-        Self { program, dir, rtmp: config.rtmp, http: config.http }
     }
 
     /// Where a stream such as `live/demo` is played.

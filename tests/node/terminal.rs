@@ -1,8 +1,9 @@
 //! What a person sees who starts the node by hand.
 
-use crate::config::{Config, demo};
+use crate::config::demo;
 use crate::node::{Node, run_to_end};
 use crate::wait::{SOON, beside_others, wait_until};
+use crate::wire::{Message, Wire};
 
 #[test]
 fn the_start_shows_where_everything_is() {
@@ -36,6 +37,14 @@ fn health_readiness_and_figures_are_served() {
     wait_until(SOON, "frames are counted", || {
         (node.metric("encoder_frames_total", &["channel=\"demo\""]) >= 10.0).then_some(())
     });
+    let mut viewer = Wire::play(node.rtmp_port(), "demo");
+    viewer.find("a picture", Message::is_picture);
+    let viewers = |count: f64| (node.metric("rtmp_viewers", &[]) - count).abs() < 0.5;
+    wait_until(SOON, "the viewer is counted", || viewers(1.0).then_some(()));
+    assert!(node.metric("rtmp_play_attempts_total", &["accepted"]) >= 1.0);
+    assert!(node.metric("rtmp_bandwidth_bytes", &["out"]) >= 1000.0);
+    drop(viewer);
+    wait_until(SOON, "the viewer is gone", || viewers(0.0).then_some(()));
 }
 
 #[test]
@@ -50,11 +59,9 @@ fn the_default_configuration_passes_its_own_check() {
 }
 
 #[test]
-fn the_default_programme_goes_on_the_air() {
+fn without_a_configuration_the_demo_goes_on_the_air() {
     let _turn = beside_others();
-    let printed = run_to_end(&["config", "print-default"]);
-    let text = String::from_utf8(printed.out).unwrap();
-    let node = Node::start(&Config::of_defaults(&text));
+    let node = Node::start_by_default();
     wait_until(SOON, "frames are counted", || {
         (node.metric("encoder_frames_total", &["channel=\"demo\""]) >= 10.0).then_some(())
     });

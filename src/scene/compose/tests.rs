@@ -1,3 +1,5 @@
+//! Composing: what was asked for is drawn, and only what changed is drawn again.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -57,7 +59,7 @@ fn picture(pool: &Pool, seed: usize) -> FrozenFrame {
     let mut frame = pool.take().unwrap();
     for plane in frame.planes_mut() {
         for (i, byte) in plane.data.iter_mut().enumerate() {
-            *byte = (16 + (i * 31 + i / 97 + seed * 57) % 200) as u8;
+            *byte = 16 + ((i * 31 + i / 97 + seed * 57) % 200).to_le_bytes()[0];
         }
     }
     frame.freeze()
@@ -128,7 +130,8 @@ fn any_layer() -> impl Strategy<Value = Layer> {
     })
 }
 
-/// What happens before a tick: a picture of a size, an end, or nothing; and how long frames are held.
+/// What happens before a tick: a picture of a size, an end, or nothing; and how long frames are
+/// held.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     event: u8,
@@ -166,9 +169,9 @@ proptest! {
                 kind @ 0..=3 => {
                     let frame = picture(&sources[usize::from(kind & 1)], n);
                     let at = Micros::from_millis(now + u64::from(kind / 2) * 60);
-                    let _ = sender.push(PictureEvent::Picture { frame, at });
+                    drop(sender.push(PictureEvent::Picture { frame, at }));
                 }
-                4 => { let _ = sender.push(PictureEvent::Ended); }
+                4 => drop(sender.push(PictureEvent::Ended)),
                 _ => {}
             }
             while held.len() > step.held {
@@ -213,7 +216,8 @@ fn a_clock_redraws_little_more_than_its_last_figures() {
 
 #[test]
 fn a_frame_in_use_is_never_drawn_into() {
-    let mut composer = composer(vec![layer("spin", Source::Spinner(color(9, 9, 9, 255)), (0, 0, 64, 64))]);
+    let mut composer =
+        composer(vec![layer("spin", Source::Spinner(color(9, 9, 9, 255)), (0, 0, 64, 64))]);
     let pool = pool(W, H, 2);
     let first = fresh(composer.compose(&tick(0), &pool));
     let before = pixels(&first);
@@ -243,13 +247,22 @@ fn the_higher_layer_covers_and_among_equals_the_later() {
 #[test]
 fn translucent_layers_are_within_one_of_exact_arithmetic() {
     let (over, under) = (color(200, 40, 90, 77), color(10, 20, 30, 255));
-    let half = Layer { alpha: 128, ..layer("half", Source::Color(over), (0, 0, 64, 64)) };
-    let mut composer = composer(vec![half]);
-    let frame = fresh(composer.compose(&tick(0), &pool(W, H, 1)));
-    let a = 77.0 / 255.0 * 128.0 / 255.0;
-    for ((got, s), d) in at(&frame, 20, 20).into_iter().zip(bytes(over)).zip(bytes(under)) {
-        let exact = f64::from(s) * a + f64::from(d) * (1.0 - a);
-        assert!((f64::from(got) - exact).abs() <= 1.0, "{got} {exact}");
+    let grey = color(191, 191, 191, 255);
+    // A fill, an asset with alpha (for its odd edge), and an opaque asset.
+    for (source, seen, x) in [
+        (Source::Color(over), over, 0),
+        (Source::Color(over), over, 1),
+        (Source::TestCard, grey, 0),
+    ] {
+        for alpha in [255, 128, 9] {
+            let layer = Layer { alpha, ..layer("half", source.clone(), (x, 0, 160, 64)) };
+            let frame = fresh(composer(vec![layer]).compose(&tick(0), &pool(W, H, 1)));
+            let a = f64::from(seen.a) / 255.0 * f64::from(alpha) / 255.0;
+            for ((got, s), d) in at(&frame, 8, 20).into_iter().zip(bytes(seen)).zip(bytes(under)) {
+                let exact = f64::from(s) * a + f64::from(d) * (1.0 - a);
+                assert!((f64::from(got) - exact).abs() <= 1.0, "{source:?} {alpha} {got} {exact}");
+            }
+        }
     }
 }
 

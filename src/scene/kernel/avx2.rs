@@ -64,9 +64,8 @@ fn blend_faded_wide(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
     let faded = _mm256_set1_epi8(opacity.cast_signed());
     let rows = dst.as_chunks_mut().0.iter_mut().zip(src.as_chunks().0).zip(alpha.as_chunks().0);
     for ((d, s), a) in rows {
-        let over = product(load(s), faded);
-        let under = product(load(d), inverse(product(load(a), faded)));
-        store(d, _mm256_add_epi8(over, under));
+        let kept = inverse(product(load(a), faded));
+        store(d, sum_of_products(load(s), faded, load(d), kept));
     }
     scalar::blend_faded(dst_rest, src_rest, alpha_rest, opacity);
 }
@@ -129,16 +128,21 @@ fn product(x: __m256i, y: __m256i) -> __m256i {
 /// `(w * a + (255 - w) * b) / 255` in each byte.
 #[target_feature(enable = "avx2")]
 fn between(a: __m256i, b: __m256i, weight: u8) -> __m256i {
+    let weight = _mm256_set1_epi8(weight.cast_signed());
+    sum_of_products(a, weight, b, inverse(weight))
+}
+
+/// `(a * x + b * y) / 255` in each byte.
+#[target_feature(enable = "avx2")]
+fn sum_of_products(a: __m256i, x: __m256i, b: __m256i, y: __m256i) -> __m256i {
     let zero = _mm256_setzero_si256();
-    let toward = _mm256_set1_epi16(i16::from(weight));
-    let away = _mm256_set1_epi16(i16::from(255 - weight));
     let low = _mm256_add_epi16(
-        _mm256_mullo_epi16(_mm256_unpacklo_epi8(a, zero), toward),
-        _mm256_mullo_epi16(_mm256_unpacklo_epi8(b, zero), away),
+        _mm256_mullo_epi16(_mm256_unpacklo_epi8(a, zero), _mm256_unpacklo_epi8(x, zero)),
+        _mm256_mullo_epi16(_mm256_unpacklo_epi8(b, zero), _mm256_unpacklo_epi8(y, zero)),
     );
     let high = _mm256_add_epi16(
-        _mm256_mullo_epi16(_mm256_unpackhi_epi8(a, zero), toward),
-        _mm256_mullo_epi16(_mm256_unpackhi_epi8(b, zero), away),
+        _mm256_mullo_epi16(_mm256_unpackhi_epi8(a, zero), _mm256_unpackhi_epi8(x, zero)),
+        _mm256_mullo_epi16(_mm256_unpackhi_epi8(b, zero), _mm256_unpackhi_epi8(y, zero)),
     );
     _mm256_packus_epi16(div255(low), div255(high))
 }

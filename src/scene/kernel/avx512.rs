@@ -65,9 +65,8 @@ fn blend_faded_wide(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
     let faded = _mm512_set1_epi8(opacity.cast_signed());
     let rows = dst.as_chunks_mut().0.iter_mut().zip(src.as_chunks().0).zip(alpha.as_chunks().0);
     for ((d, s), a) in rows {
-        let over = product(load(s), faded);
-        let under = product(load(d), inverse(product(load(a), faded)));
-        store(d, _mm512_add_epi8(over, under));
+        let kept = inverse(product(load(a), faded));
+        store(d, sum_of_products(load(s), faded, load(d), kept));
     }
     scalar::blend_faded(dst_rest, src_rest, alpha_rest, opacity);
 }
@@ -130,16 +129,21 @@ fn product(x: __m512i, y: __m512i) -> __m512i {
 /// `(w * a + (255 - w) * b) / 255` in each byte.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn between(a: __m512i, b: __m512i, weight: u8) -> __m512i {
+    let weight = _mm512_set1_epi8(weight.cast_signed());
+    sum_of_products(a, weight, b, inverse(weight))
+}
+
+/// `(a * x + b * y) / 255` in each byte.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn sum_of_products(a: __m512i, x: __m512i, b: __m512i, y: __m512i) -> __m512i {
     let zero = _mm512_setzero_si512();
-    let toward = _mm512_set1_epi16(i16::from(weight));
-    let away = _mm512_set1_epi16(i16::from(255 - weight));
     let low = _mm512_add_epi16(
-        _mm512_mullo_epi16(_mm512_unpacklo_epi8(a, zero), toward),
-        _mm512_mullo_epi16(_mm512_unpacklo_epi8(b, zero), away),
+        _mm512_mullo_epi16(_mm512_unpacklo_epi8(a, zero), _mm512_unpacklo_epi8(x, zero)),
+        _mm512_mullo_epi16(_mm512_unpacklo_epi8(b, zero), _mm512_unpacklo_epi8(y, zero)),
     );
     let high = _mm512_add_epi16(
-        _mm512_mullo_epi16(_mm512_unpackhi_epi8(a, zero), toward),
-        _mm512_mullo_epi16(_mm512_unpackhi_epi8(b, zero), away),
+        _mm512_mullo_epi16(_mm512_unpackhi_epi8(a, zero), _mm512_unpackhi_epi8(x, zero)),
+        _mm512_mullo_epi16(_mm512_unpackhi_epi8(b, zero), _mm512_unpackhi_epi8(y, zero)),
     );
     _mm512_packus_epi16(div255(low), div255(high))
 }

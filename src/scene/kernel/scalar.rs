@@ -13,7 +13,9 @@ pub(super) fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) {
 
 pub(super) fn blend_faded(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8) {
     for ((d, s), a) in dst.iter_mut().zip(src).zip(alpha) {
-        *d = mul255(*s, opacity).wrapping_add(mul255(*d, 255 - mul255(*a, opacity)));
+        let kept = 255 - mul255(*a, opacity);
+        let over = u16::from(*s) * u16::from(opacity);
+        *d = div255(over.wrapping_add(u16::from(*d) * u16::from(kept)));
     }
 }
 

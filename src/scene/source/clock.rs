@@ -1,5 +1,5 @@
-//! The time of day to the millisecond. Its figures are drawn once, at load; a tick puts the ones that
-//! changed into their cells.
+//! The time of day to the millisecond. Its figures are drawn once, at load; a tick puts the ones
+//! that changed into their cells.
 
 use image::RgbaImage;
 
@@ -27,11 +27,12 @@ const BLANK: usize = usize::MAX;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Glyphs, and the cells they are put in. Cells have even edges, so that glyphs can be moved.
+/// Glyphs, and the cells they are put in.
 #[derive(Debug)]
 pub(in crate::scene) struct Clock {
-    /// At the canvas' corner.
-    glyphs: Vec<Asset>,
+    /// At the canvas' corner, and one pixel to the right of it: assets move by even distances, so a
+    /// cell at an odd place takes the second.
+    glyphs: Vec<[Asset; 2]>,
     cells: [Rect; CELLS],
     shown: [usize; CELLS],
 }
@@ -45,27 +46,29 @@ impl Clock {
         let (place, fonts) = (layer.place, loader.fonts());
         let centred = TextStyle { align: Align::Center, ..style.clone() };
         let face = fonts.face(layer, style, "0123456789:.")?;
-        let widths = GLYPHS.map(|glyph| even(fonts.width(glyph, &face, style)));
-        let figure = widths[..10].iter().copied().max().unwrap_or(2);
-        let height = even(style.size);
-        let glyphs = GLYPHS.iter().zip(widths).enumerate().map(|(number, (glyph, width))| {
-            let width = if number < COLON { figure } else { width };
-            let mut image = RgbaImage::new(width.unsigned_abs(), height.unsigned_abs());
+        let widths = GLYPHS.map(|glyph| fonts.width(glyph, &face, style));
+        let figure = widths[..COLON].iter().copied().fold(1.0, f32::max);
+        let width = |glyph: usize| if glyph < COLON { figure } else { widths[glyph] };
+        let height = whole(style.size.ceil());
+        let glyphs = GLYPHS.iter().enumerate().map(|(number, glyph)| {
+            let (w, h) = (whole(width(number).ceil()), height);
+            let mut image = RgbaImage::new(w.unsigned_abs(), h.unsigned_abs());
             fonts.draw(&mut image, glyph, (&face, &centred), Setting::Figures);
-            let cell = Rect { x: 0, y: 0, w: width, h: height };
-            Asset::new(&image, (0, 0), cell)
+            [0, 1].map(|x| Asset::new(&image, (x, 0), Rect { x, y: 0, w, h }))
         });
         let glyphs = glyphs.collect();
-        let shapes = figures(0).map(|glyph| if glyph < COLON { figure } else { widths[glyph] });
-        let free = place.w - shapes.iter().sum::<i32>();
-        let mut x = match style.align {
+        let shapes = figures(0);
+        let length = whole(shapes.iter().map(|glyph| width(*glyph)).sum());
+        let left = match style.align {
             Align::Left => place.x,
-            Align::Center => place.x + free / 2,
-            Align::Right => place.x + free,
-        } & !1;
-        let cells = shapes.map(|w| {
-            x += w;
-            Rect { x: x - w, y: place.y & !1, w, h: height }
+            Align::Center => place.x + (place.w - length) / 2,
+            Align::Right => place.x + place.w - length,
+        };
+        let mut along = 0.0;
+        let cells = shapes.map(|glyph| {
+            let x = left + whole(along);
+            along += width(glyph);
+            Rect { x, y: place.y & !1, w: whole(width(glyph).ceil()), h: height }
         });
         Ok(Self { glyphs, cells, shown: [BLANK; CELLS] })
     }
@@ -82,8 +85,9 @@ impl Clock {
 
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
         for (glyph, cell) in self.shown.iter().zip(&self.cells) {
-            if let Some(glyph) = self.glyphs.get(*glyph) {
-                canvas.asset(glyph, (cell.x, cell.y), clip.intersect(*cell), opacity);
+            if let Some([even, odd]) = self.glyphs.get(*glyph) {
+                let glyph = if cell.x & 1 == 0 { even } else { odd };
+                canvas.asset(glyph, (cell.x & !1, cell.y), clip, opacity);
             }
         }
     }
@@ -114,11 +118,10 @@ fn figures(unix_ms: u64) -> [usize; CELLS] {
     ]
 }
 
-/// The next even number of pixels.
-#[expect(clippy::cast_possible_truncation, reason = "letters are at most a few thousand pixels")]
-fn even(width: f32) -> i32 {
-    let width = width.ceil().clamp(2.0, 16_384.0) as i32;
-    width + (width & 1)
+/// The nearest whole number of pixels.
+#[expect(clippy::cast_possible_truncation, reason = "a line of figures is far below 2^31 pixels")]
+fn whole(length: f32) -> i32 {
+    length.round() as i32
 }
 
 #[cfg(test)]
@@ -165,15 +168,29 @@ mod tests {
         assert!(damage.is_empty());
         clock.update(&at(1_017), &mut damage);
         let [.., tens, ones] = clock.cells;
-        assert_eq!(damage.rects(), [tens.union(ones)]);
+        assert_eq!(damage.rects(), [tens.even().union(ones.even())]);
     }
 
     #[test]
-    fn cells_are_even_in_line_and_end_at_the_edge() {
+    fn cells_follow_each_other_and_end_at_the_edge() {
         let clock = clock();
-        assert!(clock.cells.iter().all(|cell| cell.even() == *cell));
-        assert!(clock.cells.windows(2).all(|pair| pair[0].x + pair[0].w == pair[1].x));
+        for pair in clock.cells.windows(2) {
+            assert!((pair[0].x + pair[0].w - pair[1].x).abs() <= 1, "{pair:?}");
+        }
         let rect = clock.rect();
-        assert!((600..=601).contains(&(rect.x + rect.w)), "{rect:?}");
+        assert!((600..=602).contains(&(rect.x + rect.w)), "{rect:?}");
+    }
+
+    #[test]
+    fn the_ink_of_a_glyph_stays_in_its_cell_at_odd_and_even_places() {
+        let clock = clock();
+        for (number, glyph) in clock.glyphs.iter().enumerate() {
+            let cell = clock.cells[[0, 2, 8][number.saturating_sub(COLON - 1)]];
+            for (x, asset) in (0..).zip(glyph) {
+                let place = Rect { x, y: 0, w: cell.w + 1, h: cell.h };
+                assert!(place.even().contains(asset.rect()), "{number} {:?}", asset.rect());
+                assert!(!asset.rect().is_empty());
+            }
+        }
     }
 }

@@ -26,11 +26,8 @@ static LOGO: &[u8] = include_bytes!("../../../assets/logo.png");
 
 /// Loads the file at `path` for its layer.
 pub(super) fn load(layer: &Layer, path: &Path, canvas: Rect) -> Result<Asset, Error> {
-    let fault = |cause: String| Error::File {
-        layer: layer.name.clone(),
-        path: path.to_owned(),
-        cause,
-    };
+    let fault =
+        |cause: String| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
     let file = File::open(path).map_err(|error| fault(error.to_string()))?;
     let about = file.metadata().map_err(|error| fault(error.to_string()))?;
     if !about.is_file() {
@@ -85,10 +82,11 @@ fn scaled(image: RgbaImage, w: u32, h: u32) -> RgbaImage {
         return resize(&image, w, h, FilterType::Lanczos3);
     }
     // Colours are weighted by alpha, or what lies hidden in transparent pixels would bleed out.
-    let deep = ImageBuffer::<Rgba<u16>, Vec<u16>>::from_fn(image.width(), image.height(), |x, y| {
-        let [r, g, b, a] = image.get_pixel(x, y).0.map(u16::from);
-        Rgba([r * a, g * a, b * a, a * 255])
-    });
+    let deep =
+        ImageBuffer::<Rgba<u16>, Vec<u16>>::from_fn(image.width(), image.height(), |x, y| {
+            let [r, g, b, a] = image.get_pixel(x, y).0.map(u16::from);
+            Rgba([r * a, g * a, b * a, a * 255])
+        });
     drop(image);
     let deep = resize(&deep, w, h, FilterType::Lanczos3);
     RgbaImage::from_fn(w, h, |x, y| {

@@ -3,7 +3,7 @@
 use image::{Rgba, RgbaImage};
 
 use crate::media::Rect;
-use crate::scene::asset::{Asset, int32};
+use crate::scene::asset::Asset;
 use crate::scene::canvas::Canvas;
 use crate::scene::damage::Damage;
 use crate::scene::kernel::mul255;
@@ -13,7 +13,8 @@ use crate::scene::tick::Tick;
 /// Dots in the ring.
 const DOTS: usize = 12;
 
-/// The same, in the unit of time.
+/// The same, for other arithmetic.
+const DOTS_U32: u32 = 12;
 const DOTS_US: u64 = 12;
 
 /// One turn, microseconds.
@@ -28,7 +29,7 @@ const RISE: u64 = 24;
 /// Dots on a circle, each rendered once for its own place.
 #[derive(Debug)]
 pub(in crate::scene) struct Spinner {
-    dots: [Asset; DOTS],
+    dots: Box<[Asset]>,
     light: [u8; DOTS],
     rect: Rect,
 }
@@ -42,13 +43,13 @@ impl Spinner {
         );
         let radius = side * 0.085;
         let ring = side / 2.0 - radius - 0.5;
-        let dots = std::array::from_fn(|i| {
+        let dots = (0..DOTS_U32).map(|i| {
             // The first dot is at the top; the rest follow clockwise.
-            let angle = std::f64::consts::TAU * f64::from(int32(u32::try_from(i).unwrap_or(0)))
-                / f64::from(int32(u32::try_from(DOTS).unwrap_or(1)));
+            let angle = std::f64::consts::TAU * f64::from(i) / f64::from(DOTS_U32);
             let at = (centre.0 + ring * angle.sin(), centre.1 - ring * angle.cos());
             dot(at, radius, color, canvas)
         });
+        let dots: Box<[Asset]> = dots.collect();
         let rect = dots.iter().fold(Rect::default(), |all: Rect, dot| all.union(dot.rect()));
         Self { dots, light: [0; DOTS], rect }
     }

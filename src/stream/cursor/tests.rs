@@ -1,11 +1,13 @@
+//! Readers of a log: where they start, what they are sent, what they miss.
+
 use proptest::prelude::*;
 
-use super::super::log::Pushed;
-use super::super::repair::distance;
-use super::super::{Flags, LogLimits};
 use super::*;
 use crate::frame::PacketBuf;
 use crate::media::Kind;
+use crate::stream::log::Pushed;
+use crate::stream::repair::distance;
+use crate::stream::{Flags, LogLimits};
 
 const CHUNK: usize = 128;
 const LIMITS: LogLimits = LogLimits { messages: 1_024, bytes: 1 << 20, millis: 60_000 };

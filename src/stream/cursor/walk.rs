@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use super::super::log::StreamLog;
-use super::super::message::Message;
-use super::super::repair::distance;
 use crate::media::Kind;
+use crate::stream::log::StreamLog;
+use crate::stream::message::Message;
+use crate::stream::repair::distance;
 
 /// Headers a log keeps: metadata, audio, video.
 const HEADERS: usize = 3;

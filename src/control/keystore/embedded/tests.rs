@@ -1,3 +1,5 @@
+//! The embedded store on a real file system.
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
