@@ -14,6 +14,12 @@ const MAJORS: [(u32, &str); 4] =
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=PKG_CONFIG_PATH");
+    println!("cargo:rerun-if-env-changed=PKG_CONFIG");
+    // Another FFmpeg in the same place is looked at again.
+    println!("cargo:rerun-if-env-changed=FFMPEG_DLL_PATH");
+    if let Ok(library) = std::env::var("FFMPEG_DLL_PATH") {
+        println!("cargo:rerun-if-changed={library}");
+    }
     for library in LIBRARIES {
         println!("cargo:rustc-link-lib=dylib={library}");
     }
@@ -42,7 +48,8 @@ fn main() {
 
 /// The installed version of libavcodec, if pkg-config is there and knows.
 fn installed() -> Option<String> {
-    let output = Command::new("pkg-config").args(["--modversion", "libavcodec"]).output().ok()?;
+    let program = std::env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
+    let output = Command::new(program).args(["--modversion", "libavcodec"]).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

@@ -1,5 +1,7 @@
 //! How long a tick takes: a full redraw, a usual tick, a tick where nothing changes; and the kernels.
 
+#![expect(clippy::expect_used, reason = "a bench without its inputs is of no use")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

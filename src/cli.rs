@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Errors};
+use crate::config::{ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
+use crate::media::AudioCodec;
 
 /// Composes live pictures and sound, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
@@ -59,10 +60,11 @@ pub enum ConfigCommand {
 }
 
 impl RunArgs {
-    /// The configuration these arguments ask for.
+    /// The configuration these arguments ask for: they stand above the file, and together they
+    /// must be as sound as a file has to be.
     ///
     /// # Errors
-    /// Everything that is wrong in the file.
+    /// Everything that is wrong in the file, or what is wrong once the arguments stand above it.
     pub fn resolve(&self) -> Result<Config, Errors> {
         let mut config = match &self.config {
             Some(file) => Config::load(file)?,
@@ -74,7 +76,20 @@ impl RunArgs {
         config.rtmp.port = self.rtmp_port.unwrap_or(config.rtmp.port);
         config.rtmp.bind = self.bind.unwrap_or(config.rtmp.bind);
         config.http.port = self.http_port.unwrap_or(config.http.port);
-        Ok(config)
+        let mut wrong = Vec::new();
+        if config.rtmp.is_open_to_all() {
+            wrong.push(OPEN_TO_ALL.to_owned());
+        }
+        if config.http.collides_with(&config.rtmp) {
+            let port = config.http.port;
+            wrong.push(format!("RTMP and HTTP would share port {port}; give one another port"));
+        }
+        if wrong.is_empty() {
+            return Ok(config);
+        }
+        let origin = "the command line above the configuration".to_owned();
+        let faults = wrong.into_iter().map(|text| Fault { line: 0, column: 0, text }).collect();
+        Err(Errors { origin, faults, further: 0 })
     }
 }
 
@@ -85,20 +100,39 @@ impl RunArgs {
 pub fn check(file: &Path) -> Result<String, Errors> {
     let config = Config::load(file)?;
     let mut lines = vec![format!("{}: ok", file.display())];
-    lines.push(format!("  rtmp     {}:{}", config.rtmp.bind, config.rtmp.port));
+    lines.push(format!("  rtmp     {}", SocketAddr::new(config.rtmp.bind, config.rtmp.port)));
     if config.http.enabled {
-        lines.push(format!("  http     {}:{}", config.http.bind, config.http.port));
+        lines.push(format!("  http     {}", SocketAddr::new(config.http.bind, config.http.port)));
     }
+    lines.push(format!("  data     {}", config.node.data_dir.display()));
     for channel in &config.channels {
-        let (name, stream, size, rate) =
-            (&channel.name, &channel.stream, channel.size, channel.rate);
-        let bps = channel.bitrate_bps;
-        lines.push(format!("  channel  {name}: {stream}, {size} at {rate} fps, {bps} b/s"));
-        for output in &channel.outputs {
-            lines.push(format!("  output   {}: {}", output.name, output.url));
-        }
+        lines.extend(describe(channel));
     }
     Ok(lines.join("\n"))
+}
+
+fn describe(channel: &ChannelConfig) -> Vec<String> {
+    let ChannelConfig { name, stream, size, rate, codec, preset, .. } = channel;
+    let (layers, sounds) = (channel.scene.layers.len(), channel.sound.len());
+    let mut lines = vec![
+        format!("  channel  {name}: {stream}, {layers} layers, {sounds} sounds"),
+        format!(
+            "    video  {size} at {rate} fps, {} {preset}, {} bit/s",
+            codec.name(),
+            channel.bitrate_bps
+        ),
+    ];
+    if let Some(audio) = &channel.audio {
+        let codec = match audio.codec {
+            AudioCodec::Aac => "aac",
+        };
+        lines.push(format!("    audio  {codec}, {} bit/s", audio.bitrate_bps));
+    }
+    for output in &channel.outputs {
+        let off = if output.enabled { "" } else { " (off)" };
+        lines.push(format!("    output {}: {}{off}", output.name, output.url));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -106,9 +140,35 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
+    /// A file with this text, and the arguments that name it.
+    fn written(text: &str) -> (tempfile::TempDir, RunArgs) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("node.toml");
+        std::fs::write(&file, text).unwrap();
+        (dir, RunArgs { config: Some(file), ..RunArgs::default() })
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_way_to_start_is_understood() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("stream-manager").unwrap().command.is_none());
+        let line = "stream-manager run --config a.toml --data-dir d --rtmp-port 1936 \
+                    --http-port 8081 --bind ::1";
+        let Some(Command::Run(args)) = parse(line).unwrap().command else { panic!("not run") };
+        assert_eq!(args.config.as_deref(), Some(Path::new("a.toml")));
+        assert_eq!((args.rtmp_port, args.http_port), (Some(1_936), Some(8_081)));
+        let printed = parse("stream-manager config print-default").unwrap().command;
+        assert!(matches!(printed, Some(Command::Config(ConfigCommand::PrintDefault))));
+        let checked = parse("stream-manager config check a.toml").unwrap().command;
+        assert!(matches!(checked, Some(Command::Config(ConfigCommand::Check { .. }))));
+        for wrong in ["run --rtmp-port 0", "run --http-port 70000", "run --bind here", "check"] {
+            assert!(parse(&format!("stream-manager {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -116,5 +176,42 @@ mod tests {
         let args = RunArgs { rtmp_port: Some(1936), ..RunArgs::default() };
         let config = args.resolve().unwrap();
         assert_eq!((config.rtmp.port, config.http.port), (1_936, 8_080));
+
+        let (_dir, mut args) = written("[rtmp]\nport = 1\n[node]\ndata_dir = \"a\"\n");
+        args.data_dir = Some("b".into());
+        let config = args.resolve().unwrap();
+        assert_eq!((config.rtmp.port, config.node.data_dir.as_path()), (1, Path::new("b")));
+    }
+
+    #[test]
+    fn an_address_argument_does_not_open_a_node_to_everybody() {
+        let open = "[rtmp]\nbind = \"127.0.0.1\"\npublish = \"open\"\n";
+        let (_dir, mut args) = written(open);
+        assert!(args.resolve().is_ok());
+        args.bind = Some("0.0.0.0".parse().unwrap());
+        let told = args.resolve().map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("anybody") && told.contains("127.0.0.1"), "{told}");
+    }
+
+    #[test]
+    fn port_arguments_do_not_collide() {
+        let args = RunArgs { http_port: Some(1_935), ..RunArgs::default() };
+        let told = args.resolve().map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("port 1935"), "{told}");
+    }
+
+    #[test]
+    fn a_good_file_is_summed_up_without_its_secrets() {
+        let (_dir, args) = written(
+            "[rtmp]\nbind = \"::1\"\n[[channel]]\nname = \"a\"\n[[channel.output]]\n\
+             name = \"o\"\nurl = \"rtmp://host/live/s3cret\"\nenabled = false\n",
+        );
+        let text = check(&args.config.unwrap()).unwrap();
+        for word in
+            [": ok\n", "[::1]:1935", "a: live/a", "1280x720 at 30 fps", "host/live", "(off)"]
+        {
+            assert!(text.contains(word), "no {word:?} in {text}");
+        }
+        assert!(!text.contains("s3cret"), "{text}");
     }
 }

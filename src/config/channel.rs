@@ -1,11 +1,12 @@
 //! `[[channel]]`: one programme.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
-use super::fault::Faults;
-use super::layer;
-use super::read::{file, stream_name, unique};
-use super::section::Section;
+use super::fault::{Faults, quoted};
+use super::read::{needed_name, stream_name, unique};
+use super::section::{Found, Section, integer};
+use super::{layer, sound as heard};
 use crate::encode::{AudioSpec, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::rtmp::Url;
@@ -69,6 +70,12 @@ const THREADS_AUTO_MAX: usize = 8;
 
 /// Frames of a queue: at most four seconds at 30 fps.
 const QUEUE_FRAMES_MAX: u32 = 120;
+
+/// Fewest and most frames of a pool.
+const POOL_FRAMES: RangeInclusive<u32> = 4..=1_024;
+
+/// Most outputs of one channel.
+const OUTPUTS_MAX: usize = 64;
 
 impl OutputConfig {
     /// An output that is on.
@@ -147,49 +154,86 @@ fn demo_sound() -> Vec<InputSpec> {
     ]
 }
 
-pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<ChannelConfig> {
-    let name = s.needed(faults, "name").map(|found| found.value.to_owned());
-    let default_stream = name.as_ref().map(|name| format!("live/{name}"));
-    let stream = s.parsed(faults, "stream", stream_name).or(default_stream);
-    let mut channel =
-        ChannelConfig::plain(&name.unwrap_or_default(), &stream.unwrap_or_default(), Size::HD720);
+/// A channel, with the places of what must differ from the others.
+pub(super) struct Read {
+    pub(super) channel: ChannelConfig,
+    pub(super) name: Found<String>,
+    pub(super) stream: Found<String>,
+}
+
+/// Nothing if what makes it a channel is wrong; all of it is looked at all the same.
+pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> {
+    let name = needed_name(&mut s, faults);
+    let stream = read_stream(&mut s, faults, name.as_ref());
+    let mut channel = ChannelConfig::plain("", "", Size::HD720);
     if let Some(video) = s.table(faults, "video", "[channel.video]") {
         read_video(video, faults, &mut channel);
     }
     if let Some(audio) = s.table(faults, "audio", "[channel.audio]") {
         channel.audio = read_audio(audio, faults);
     }
-    let background = s.parsed(faults, "background", layer::color);
-    let layers = s.tables(faults, "layer", "[[channel.layer]]");
-    let named = s.word(faults, "scene", &[("demo", ())]);
-    let demo = named.is_some() || (layers.is_empty() && background.is_none());
-    if named.is_some() && !layers.is_empty() {
-        let span = s.span().clone();
-        faults.add(&span, "a channel has either `scene` or [[channel.layer]] tables, not both");
-    }
-    if demo {
-        channel.scene = scene::demo::scene(channel.size);
-    } else {
-        channel.scene.background = background.unwrap_or(layer::BLACK);
-        channel.scene.layers = layer::read_all(layers, faults, channel.size);
-    }
+    let demo = read_scene(&mut s, faults, &mut channel);
     let sounds = s.tables(faults, "sound", "[[channel.sound]]");
     if !sounds.is_empty() || !demo {
-        channel.sound = read_sounds(sounds, faults);
+        channel.sound = heard::read_all(sounds, faults);
     }
     channel.outputs = read_outputs(s.tables(faults, "output", "[[channel.output]]"), faults);
     s.finish(faults);
-    Some(channel)
+    let (name, stream) = (name?, stream?);
+    channel.name.clone_from(&name.value);
+    channel.stream.clone_from(&stream.value);
+    Some(Read { channel, name, stream })
+}
+
+/// The public name, by default made of the channel's.
+fn read_stream(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    name: Option<&Found<String>>,
+) -> Option<Found<String>> {
+    if s.any("stream").is_some() {
+        return s.parsed(faults, "stream", stream_name);
+    }
+    let Found { value, span } = name?.clone();
+    match stream_name(&format!("live/{value}")) {
+        Ok(value) => Some(Found { value, span }),
+        Err(_) => {
+            let shown = quoted(&value);
+            let text = format!("the name {shown} makes no stream name; give `stream` as well");
+            faults.add(&span, format!("{text}, such as \"live/show\""));
+            None
+        }
+    }
+}
+
+/// Reads the scene, and says whether it is the built-in one.
+fn read_scene(s: &mut Section<'_>, faults: &mut Faults<'_>, channel: &mut ChannelConfig) -> bool {
+    let background = s.parsed(faults, "background", layer::color);
+    let layers = s.tables(faults, "layer", "[[channel.layer]]");
+    let named = s.word(faults, "scene", &[("demo", ())]).is_some();
+    if named && let Some(first) = layers.first() {
+        let line = faults.line(first.span().start);
+        let text = format!("`scene` and the [[channel.layer]] at line {line}: keep one of them");
+        faults.add(&s.place("scene"), text);
+    } else if named && let Some(background) = &background {
+        let text = "`background` goes with [[channel.layer]] tables; leave out it or `scene`";
+        faults.add(&background.span, text);
+    }
+    let demo = named || (layers.is_empty() && background.is_none());
+    if demo {
+        channel.scene = scene::demo::scene(channel.size);
+    } else {
+        channel.scene.background = background.map_or(layer::BLACK, |found| found.value);
+        channel.scene.layers = layer::read_all(layers, faults, channel.size);
+    }
+    demo
 }
 
 fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut ChannelConfig) {
-    let sides = Size::SIDE_MIN..=Size::SIDE_MAX;
-    let width = s.whole(faults, "width", sides.clone()).unwrap_or(channel.size.width());
-    let height = s.whole(faults, "height", sides).unwrap_or(channel.size.height());
-    match Size::new(width, height) {
-        Some(size) => channel.size = size,
-        None => faults.add(&s.span().clone(), "`width` and `height` must be even"),
-    }
+    let (width, height) = (channel.size.width(), channel.size.height());
+    let width = read_side(&mut s, faults, "width").unwrap_or(width);
+    let height = read_side(&mut s, faults, "height").unwrap_or(height);
+    channel.size = Size::new(width, height).unwrap_or(channel.size);
     if let Some(rate) = read_rate(&mut s, faults) {
         channel.rate = rate;
     }
@@ -210,13 +254,14 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     let keyframe = s.whole(faults, "keyframe_seconds", 1..=20);
     channel.keyframe_s = keyframe.unwrap_or(channel.keyframe_s);
     channel.b_frames = s.whole(faults, "b_frames", 0..=4).unwrap_or(channel.b_frames);
-    channel.threads = auto_or(&mut s, faults, "threads", 64).and_then(|n| u8::try_from(n).ok());
+    if channel.b_frames > 0 && channel.profile == "baseline" {
+        let text = "`b_frames` must be 0 with `profile = \"baseline\"`, which has no B-pictures";
+        faults.add(&s.place("b_frames"), text);
+    }
+    channel.threads = s.auto_or(faults, "threads", 1..=64).and_then(|n| u8::try_from(n).ok());
     let queue = s.whole(faults, "queue_frames", 1..=QUEUE_FRAMES_MAX);
     channel.queue_frames = queue.unwrap_or(channel.queue_frames);
-    channel.pool_frames = auto_or(&mut s, faults, "pool_frames", 1_024);
-    if channel.pool_frames.is_some_and(|pool| pool < 4) {
-        faults.add(&s.span().clone(), "`pool_frames` must be at least 4, or \"auto\"");
-    }
+    channel.pool_frames = s.auto_or(faults, "pool_frames", POOL_FRAMES);
     s.finish(faults);
 }
 
@@ -236,30 +281,34 @@ const TUNES: &[&str] =
     &["", "film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"];
 const PROFILES: &[&str] = &["", "baseline", "main", "high"];
 
-/// `"auto"` (or nothing), or a number from 1.
-fn auto_or(
-    s: &mut Section<'_>,
-    faults: &mut Faults<'_>,
-    key: &'static str,
-    most: u32,
-) -> Option<u32> {
-    let automatic = s.any(key)?.get_ref().as_str() == Some("auto");
-    if automatic { None } else { s.whole(faults, key, 1..=most) }
+/// A side of the canvas: even, because every second line and column has colour.
+fn read_side(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str) -> Option<u32> {
+    let side = s.whole(faults, key, Size::SIDE_MIN..=Size::SIDE_MAX)?;
+    if side % 2 == 1 {
+        let text = format!("`{key}` must be even, such as {} or {}", side - 1, side + 1);
+        faults.add(&s.place(key), text);
+        return None;
+    }
+    Some(side)
 }
 
 /// A whole number, or a fraction in quotes such as `"30000/1001"`.
 fn read_rate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<FrameRate> {
     let value = s.any("fps")?;
-    let text = match value.get_ref() {
-        toml::de::DeValue::Integer(number) => number.as_str().to_owned(),
-        toml::de::DeValue::String(text) => text.to_string(),
-        _ => String::new(),
+    let parse = |text: &str| {
+        let (num, den) = text.split_once('/').unwrap_or((text, "1"));
+        Some((num.trim().parse().ok()?, den.trim().parse().ok()?))
     };
-    let (num, den) = text.split_once('/').unwrap_or((&text, "1"));
-    let rate = num.trim().parse().ok().zip(den.trim().parse().ok());
-    let rate = rate.and_then(|(num, den)| FrameRate::new(num, den));
+    let fraction = match value.get_ref().as_str() {
+        Some(text) => parse(text),
+        None => integer(value.get_ref()).and_then(|n| u32::try_from(n).ok()).map(|n| (n, 1)),
+    };
+    let rate = fraction.and_then(|(num, den)| FrameRate::new(num, den));
     if rate.is_none() {
-        let text = "`fps` must be 1 to 240, or a fraction in quotes such as \"30000/1001\"";
+        let most = FrameRate::FPS_MAX;
+        let text = format!(
+            "`fps` must be 1 to {most}, or a fraction in quotes such as \"30000/1001\" for 29.97"
+        );
         faults.add(&value.span(), text);
     }
     rate
@@ -273,64 +322,26 @@ fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> 
     enabled.then_some(AudioSpec { codec, bitrate_bps })
 }
 
-fn read_sounds(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<InputSpec> {
-    let mut seen = HashMap::new();
-    let mut inputs = Vec::new();
-    for mut s in tables {
-        let span = s.span().clone();
-        let name = s.needed(faults, "name").map(|found| found.value.to_owned());
-        let kinds = ["bed", "tone", "beep", "video", "live"].map(|kind| (kind, kind));
-        let Some(kind) = s.needed(faults, "type").and_then(|_| s.word(faults, "type", &kinds))
-        else {
-            continue;
-        };
-        let source = match kind {
-            "bed" => Some(sound::Source::Bed),
-            "beep" => Some(sound::Source::Beep),
-            "tone" => {
-                let hz = s.number(faults, "hz", 20.0..=20_000.0).unwrap_or(440.0);
-                Some(sound::Source::Tone(hz))
-            }
-            "video" => s
-                .needed(faults, "path")
-                .and_then(|found| file(&found, faults))
-                .map(sound::Source::Video),
-            _ => s
-                .needed(faults, "stream")
-                .and_then(|_| s.parsed(faults, "stream", stream_name))
-                .map(sound::Source::Live),
-        };
-        let gain_db = s.number(faults, "gain_db", -90.0..=24.0).unwrap_or(0.0);
-        let mute = s.flag(faults, "mute", false);
-        s.finish(faults);
-        let (Some(name), Some(source)) = (name, source) else { continue };
-        unique(faults, &mut seen, "a sound with the name", &name, span.start);
-        inputs.push(InputSpec { name, source, gain_db, mute });
-        if inputs.len() > sound::INPUTS_MAX {
-            faults.add(&span, format!("a channel has at most {} sounds", sound::INPUTS_MAX));
-            break;
-        }
-    }
-    inputs
-}
-
 fn read_outputs(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<OutputConfig> {
     let mut seen = HashMap::new();
     let mut outputs = Vec::new();
-    for mut s in tables {
-        let span = s.span().clone();
-        let name = s.needed(faults, "name").map(|found| found.value.to_owned());
-        let url = s.needed(faults, "url").and_then(|found| {
-            // The error says what is wrong without repeating the address, which holds a key.
-            Url::parse(found.value)
-                .map_err(|error| faults.add(&found.span, format!("`url`: {error}")))
-                .ok()
-        });
+    for (index, mut s) in tables.into_iter().enumerate() {
+        if index == OUTPUTS_MAX {
+            faults.add(s.span(), format!("a channel has at most {OUTPUTS_MAX} outputs"));
+            break;
+        }
+        let name = needed_name(&mut s, faults);
+        if let Some(name) = &name {
+            unique(faults, &mut seen, "an output with the name", name);
+        }
+        // The error says what is wrong without repeating the address, which holds a key.
+        let parse = |text: &str| Url::parse(text).map_err(|error| error.to_string());
+        let url = s.needed(faults, "url").and_then(|_| s.parsed(faults, "url", parse));
         let enabled = s.flag(faults, "enabled", true);
         s.finish(faults);
-        let (Some(name), Some(url)) = (name, url) else { continue };
-        unique(faults, &mut seen, "an output with the name", &name, span.start);
-        outputs.push(OutputConfig { name, url, enabled });
+        if let (Some(name), Some(url)) = (name, url) {
+            outputs.push(OutputConfig { name: name.value, url: url.value, enabled });
+        }
     }
     outputs
 }

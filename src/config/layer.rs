@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::fault::Faults;
-use super::read::{file, stream_name, unique};
+use super::fault::{Faults, quoted};
+use super::read::{needed_file, needed_name, needed_stream, readable, unique};
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Source, TextStyle};
@@ -16,7 +16,10 @@ const REACH: i32 = 16_384;
 
 /// `#rrggbb` or `#rrggbbaa`.
 pub(super) fn color(text: &str) -> Result<Color, String> {
-    let wrong = || format!("\"{text}\" is not a colour such as \"#1a2b3c\" or \"#1a2b3c80\"");
+    let wrong = || {
+        let shown = quoted(text);
+        format!("{shown} is not a colour such as \"#1a2b3c\" or, with alpha, \"#1a2b3c80\"")
+    };
     let digits = text.strip_prefix('#').ok_or_else(wrong)?;
     if !matches!(digits.len(), 6 | 8) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(wrong());
@@ -34,15 +37,19 @@ pub(super) fn read_all(
 ) -> Vec<Layer> {
     let mut seen = HashMap::new();
     let mut layers = Vec::new();
-    for section in tables {
-        let span = section.span().clone();
-        if layers.len() == LAYERS_MAX {
-            faults.add(&span, format!("a scene has at most {LAYERS_MAX} layers"));
+    for (index, mut section) in tables.into_iter().enumerate() {
+        if index == LAYERS_MAX {
+            faults.add(section.span(), format!("a scene has at most {LAYERS_MAX} layers"));
             break;
         }
-        let Some(layer) = read(section, faults, canvas) else { continue };
-        unique(faults, &mut seen, "a layer with the name", &layer.name, span.start);
-        layers.push(layer);
+        let name = needed_name(&mut section, faults);
+        if let Some(name) = &name {
+            unique(faults, &mut seen, "a layer with the name", name);
+        }
+        let layer = read(section, faults, canvas);
+        if let (Some(name), Some(layer)) = (name, layer) {
+            layers.push(Layer { name: name.value, ..layer });
+        }
     }
     layers
 }
@@ -61,10 +68,13 @@ const KINDS: [&str; 11] = [
     "live",
 ];
 
+/// All of a layer but its name.
 fn read(mut s: Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Option<Layer> {
-    let name = s.needed(faults, "name").map(|found| found.value.to_owned());
     let kinds = KINDS.map(|kind| (kind, kind));
-    let kind = s.needed(faults, "type").and_then(|_| s.word(faults, "type", &kinds));
+    // Without a type nobody can say which of the other keys are right.
+    s.needed(faults, "type")?;
+    let kind = s.word(faults, "type", &kinds)?;
+    s.call(&format!("of type \"{kind}\""));
     let full = canvas.rect();
     let place = Rect {
         x: s.whole(faults, "x", -REACH..=REACH).unwrap_or(0),
@@ -83,11 +93,9 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Option<Lay
     let alpha = s.number(faults, "alpha", 0.0..=1.0).unwrap_or(1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     let alpha = (alpha * 255.0).round() as u8;
-    let source = kind.and_then(|kind| source(kind, &mut s, faults, place.h));
-    if kind.is_some() {
-        s.finish(faults);
-    }
-    Some(Layer { name: name?, source: source?, place, fit, z, alpha })
+    let source = source(kind, &mut s, faults, place.h);
+    s.finish(faults);
+    Some(Layer { name: String::new(), source: source?, place, fit, z, alpha })
 }
 
 fn source(
@@ -96,31 +104,35 @@ fn source(
     faults: &mut Faults<'_>,
     box_height: i32,
 ) -> Option<Source> {
-    let mut tint = |s: &mut Section<'_>, key| s.parsed(faults, key, color);
     Some(match kind {
-        "color" => Source::Color(tint(s, "color").unwrap_or(BLACK)),
+        "color" => Source::Color(tint(s, faults, "color", BLACK)),
         "gradient" => {
-            let top = tint(s, "from").unwrap_or(WHITE);
-            Source::Gradient(top, tint(s, "to").unwrap_or(BLACK))
+            let top = tint(s, faults, "from", WHITE);
+            Source::Gradient(top, tint(s, faults, "to", BLACK))
         }
-        "spinner" => Source::Spinner(tint(s, "color").unwrap_or(WHITE)),
+        "spinner" => Source::Spinner(tint(s, faults, "color", WHITE)),
         "test-card" => Source::TestCard,
         "flash" => Source::Flash,
         "logo" => Source::BuiltIn(BuiltIn::Logo),
-        "image" => Source::Image(s.needed(faults, "path").and_then(|f| file(&f, faults))?),
-        "video" => Source::Video(s.needed(faults, "path").and_then(|f| file(&f, faults))?),
+        "image" => Source::Image(needed_file(s, faults)?),
+        "video" => Source::Video(needed_file(s, faults)?),
         "text" => {
-            let text = s.needed(faults, "text")?.value.to_owned();
-            Source::Text { text, style: style(s, faults, box_height) }
+            let text = s.needed(faults, "text").map(|found| found.value.to_owned());
+            let style = style(s, faults, box_height);
+            Source::Text { text: text?, style }
         }
         "clock" => Source::Clock(style(s, faults, box_height)),
         _ => {
-            s.needed(faults, "stream")?;
-            let stream = s.parsed(faults, "stream", stream_name)?;
+            let stream = needed_stream(s, faults);
             let slate = s.text(faults, "slate").map_or("", |found| found.value).to_owned();
-            Source::Live { stream, slate, style: style(s, faults, box_height / 4) }
+            let style = style(s, faults, box_height / 4);
+            Source::Live { stream: stream?, slate, style }
         }
     })
+}
+
+fn tint(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str, default: Color) -> Color {
+    s.parsed(faults, key, color).map_or(default, |found| found.value)
 }
 
 /// Letters fill their box by default.
@@ -129,10 +141,21 @@ fn style(s: &mut Section<'_>, faults: &mut Faults<'_>, height: i32) -> TextStyle
     #[expect(clippy::cast_precision_loss, reason = "pixels of a box")]
     let usual = (height as f32 * 0.7).clamp(8.0, 96.0);
     TextStyle {
-        font: s.text(faults, "font").map(|found| found.value.to_owned()),
+        font: s.parsed(faults, "font", font).map(|found| found.value),
         size: s.number(faults, "size", 4.0..=2_000.0).unwrap_or(usual),
         weight: s.whole(faults, "weight", 100..=900).unwrap_or(400),
-        color: s.parsed(faults, "color", color).unwrap_or(WHITE),
+        color: tint(s, faults, "color", WHITE),
         align: s.word(faults, "align", &aligns).unwrap_or_default(),
     }
+}
+
+/// A family, which is looked for when the scene is prepared, or a font file, which must be there.
+fn font(text: &str) -> Result<String, String> {
+    let lower = text.to_ascii_lowercase();
+    let is_file = [".ttf", ".otf", ".ttc", ".otc"].iter().any(|end| lower.ends_with(end));
+    if is_file || text.contains('/') {
+        readable(text)
+            .map_err(|error| format!("{error}; name a font file, or leave `font` out"))?;
+    }
+    Ok(text.to_owned())
 }

@@ -4,16 +4,22 @@
 mod channel;
 mod fault;
 mod layer;
+mod node;
 mod read;
 mod section;
+mod sound;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 pub use channel::{ChannelConfig, OutputConfig};
 pub use fault::{Errors, Fault};
+pub(crate) use node::OPEN_TO_ALL;
+pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
@@ -35,74 +41,8 @@ pub struct Config {
     pub channels: Vec<ChannelConfig>,
 }
 
-/// `[node]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeConfig {
-    /// What the banner and the status page call it.
-    pub name: String,
-    /// Where keys are kept; made if it is not there.
-    pub data_dir: PathBuf,
-    /// Log filter, such as `info` or `stream_manager=debug`.
-    pub log: String,
-}
-
-/// Who may publish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Publish {
-    /// Whoever has a stream key.
-    Key,
-    /// Anybody: only on a loopback address.
-    Open,
-}
-
-/// `[rtmp]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RtmpConfig {
-    /// Address it listens on.
-    pub bind: IpAddr,
-    /// Port it listens on.
-    pub port: u16,
-    /// Largest chunk it sends, bytes.
-    pub chunk_size: u32,
-    /// Whether late viewers start at the newest keyframe.
-    pub gop_cache: bool,
-    /// Silence after which a peer is pinged.
-    pub ping: Micros,
-    /// Silence after which a peer is closed.
-    pub ping_timeout: Micros,
-    /// Time for handshake and `connect`.
-    pub handshake_timeout: Micros,
-    /// How long viewers wait for a publisher that left.
-    pub grace: Micros,
-    /// Who may publish.
-    pub publish: Publish,
-    /// Connections at once.
-    pub connections_max: usize,
-}
-
-/// `[http]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpConfig {
-    /// Whether it listens at all.
-    pub enabled: bool,
-    /// Address it listens on.
-    pub bind: IpAddr,
-    /// Port it listens on.
-    pub port: u16,
-}
-
-/// `[delivery]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeliveryConfig {
-    /// Milliseconds of each stream that are kept.
-    pub log_ms: u32,
-    /// Bytes of each stream that are kept.
-    pub log_bytes: usize,
-    /// Lag above which a reader jumps to a keyframe, milliseconds.
-    pub lag_high_ms: u32,
-    /// Lag below which it takes all pictures again, milliseconds.
-    pub lag_low_ms: u32,
-}
+/// Largest configuration file, bytes. A larger one is something else: it is refused unread.
+const FILE_BYTES_MAX: usize = 1 << 20;
 
 impl Config {
     /// A node without channels, all else by default.
@@ -150,21 +90,21 @@ impl Config {
     /// Everything that is wrong in it, or that it cannot be read.
     pub fn load(path: &Path) -> Result<Self, Errors> {
         let origin = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        match read_text(path) {
             Ok(text) => Self::parse(&text, &origin),
-            Err(error) => {
-                let text = format!("cannot be read: {error}; name a file that exists");
-                let faults = vec![Fault { line: 0, column: 0, text }];
-                Err(Errors { origin, faults })
-            }
+            Err(text) => Err(Errors::about(&origin, text)),
         }
     }
 
-    /// Reads a text; `origin` is what errors call it.
+    /// Reads a text of at most 1 MiB; `origin` is what errors call it. Files that it names are
+    /// looked for, and relative paths start at the working directory.
     ///
     /// # Errors
     /// Everything that is wrong in it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Errors> {
+        if text.len() > FILE_BYTES_MAX {
+            return Err(Errors::about(origin, TOO_LARGE));
+        }
         read::document(text, origin)
     }
 }
@@ -176,4 +116,24 @@ impl Default for Config {
         config.channels.push(ChannelConfig::demo());
         config
     }
+}
+
+const TOO_LARGE: &str = "is larger than 1 MiB, so it is no configuration; name another file";
+
+/// The text of a file, or what is wrong with it.
+fn read_text(path: &Path) -> Result<String, String> {
+    let unreadable = |error| format!("cannot be read: {error}; name a file that can be");
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte beyond the limit is enough to know, whatever stands behind the name.
+    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(TOO_LARGE.to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(good);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8 text; save the file as UTF-8")
+    })
 }

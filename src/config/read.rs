@@ -1,12 +1,16 @@
 //! The document's tables, one function each.
 
 use std::collections::HashMap;
+use std::fs::{self, File};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
-use super::fault::{Errors, Faults};
+use super::fault::{Errors, Faults, quoted};
+use super::node::OPEN_TO_ALL;
 use super::section::{Found, Section};
 use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel};
 use crate::media::Micros;
@@ -15,46 +19,67 @@ use crate::runtime::{Choice, PlanRequest};
 /// Most channels of one node.
 const CHANNELS_MAX: usize = 16;
 
+/// Longest name of a node, channel, layer, sound or output, characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Longest public stream name, bytes.
+const STREAM_BYTES_MAX: usize = 256;
+
 pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let mut faults = Faults::new(text);
-    let root = match DeTable::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            let span = error.span().unwrap_or_default();
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut told = 0;
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        let line = faults.line(span.start);
+        // What follows a mistake in its line is mostly a consequence.
+        if line != told {
             faults.add(&span, error.message().replace('\n', ", "));
-            faults.into_result(origin)?;
-            return Ok(Config::empty());
         }
-    };
+        told = line;
+    }
+    faults.into_result(origin)?;
+
+    let mut faults = Faults::new(text);
     let defaults = Config::empty();
     let mut top = Section::new(root.get_ref(), "the file", 0..0);
     let node = top.table(&mut faults, "node", "[node]");
-    let node = node.map_or(defaults.node.clone(), |s| read_node(s, &mut faults, defaults.node));
+    let node = match node {
+        Some(s) => read_node(s, &mut faults, defaults.node),
+        None => defaults.node,
+    };
     let rtmp = top.table(&mut faults, "rtmp", "[rtmp]");
-    let rtmp = rtmp.map_or(defaults.rtmp, |s| read_rtmp(s, &mut faults, defaults.rtmp));
+    let rtmp = rtmp.map_or(defaults.rtmp, |s| read_rtmp(s, &mut faults, &defaults.rtmp));
     let http = top.table(&mut faults, "http", "[http]");
-    let http = http.map_or(defaults.http, |s| read_http(s, &mut faults, defaults.http, &rtmp));
+    let http = http.map_or(defaults.http, |s| read_http(s, &mut faults, defaults.http));
+    if http.collides_with(&rtmp) {
+        tell_collision(root.get_ref(), &mut faults, rtmp.port);
+    }
     let cores = top.table(&mut faults, "cores", "[cores]");
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
     let delivery =
         delivery.map_or(defaults.delivery, |s| read_delivery(s, &mut faults, defaults.delivery));
-    let mut channels = Vec::new();
-    let (mut names, mut streams) = (HashMap::new(), HashMap::new());
-    for section in top.tables(&mut faults, "channel", "[[channel]]") {
-        let span = section.span().clone();
-        if channels.len() == CHANNELS_MAX {
-            faults.add(&span, format!("a node has at most {CHANNELS_MAX} channels"));
-            break;
-        }
-        let Some(channel) = channel::read(section, &mut faults) else { continue };
-        unique(&mut faults, &mut names, "a channel with the name", &channel.name, span.start);
-        unique(&mut faults, &mut streams, "a channel with the stream", &channel.stream, span.start);
-        channels.push(channel);
-    }
+    let channels = read_channels(&mut top, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
     Ok(Config { node, rtmp, http, cores, delivery, channels })
+}
+
+fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {
+    let mut channels = Vec::new();
+    let (mut names, mut streams) = (HashMap::new(), HashMap::new());
+    for section in top.tables(faults, "channel", "[[channel]]") {
+        if channels.len() == CHANNELS_MAX {
+            faults.add(section.span(), format!("a node has at most {CHANNELS_MAX} channels"));
+            break;
+        }
+        let Some(read) = channel::read(section, faults) else { continue };
+        unique(faults, &mut names, "a channel with the name", &read.name);
+        unique(faults, &mut streams, "a channel with the stream", &read.stream);
+        channels.push(read.channel);
+    }
+    channels
 }
 
 /// Names that must differ: tells the second one where the first is.
@@ -62,98 +87,107 @@ pub(super) fn unique(
     faults: &mut Faults<'_>,
     seen: &mut HashMap<String, usize>,
     what: &str,
-    name: &str,
-    at: usize,
+    name: &Found<String>,
 ) {
-    if let Some(first) = seen.insert(name.to_owned(), at) {
-        let (line, _) = faults.place(first);
-        faults.add(&(at..at), format!("{what} \"{name}\" is already at line {line}"));
-    }
+    let Some(first) = seen.get(&name.value) else {
+        seen.insert(name.value.clone(), name.span.start);
+        return;
+    };
+    let (line, shown) = (faults.line(*first), quoted(&name.value));
+    faults.add(&name.span, format!("{what} {shown} is already at line {line}; choose another"));
 }
 
 fn read_node(mut s: Section<'_>, faults: &mut Faults<'_>, default: NodeConfig) -> NodeConfig {
+    let dir = |text: &str| match text {
+        "" => Err("it is empty; write a folder such as \"./data\"".to_owned()),
+        _ if text.contains('\0') => Err("a folder's name has no NUL".to_owned()),
+        _ => Ok(PathBuf::from(text)),
+    };
+    let log = |text: &str| {
+        let valid = text.parse::<tracing_subscriber::EnvFilter>();
+        valid.map(|_| text.to_owned()).map_err(|_| {
+            let shown = quoted(text);
+            format!("{shown} is not error, warn, info, debug or a filter of these by target")
+        })
+    };
     let node = NodeConfig {
-        name: s.text(faults, "name").map_or(default.name, |found| found.value.to_owned()),
-        data_dir: s.text(faults, "data_dir").map_or(default.data_dir, |f| PathBuf::from(f.value)),
-        log: s
-            .parsed(faults, "log", |text| {
-                let valid = text.parse::<tracing_subscriber::EnvFilter>();
-                valid.map(|_| text.to_owned()).map_err(|error| {
-                    format!("{error}; write error, warn, info, debug or a filter of these")
-                })
-            })
-            .unwrap_or(default.log),
+        name: s.parsed(faults, "name", name).map_or(default.name, |found| found.value),
+        data_dir: s.parsed(faults, "data_dir", dir).map_or(default.data_dir, |found| found.value),
+        log: s.parsed(faults, "log", log).map_or(default.log, |found| found.value),
     };
     s.finish(faults);
     node
 }
 
-fn seconds(
-    s: &mut Section<'_>,
-    faults: &mut Faults<'_>,
-    key: &'static str,
-    default: Micros,
-) -> Micros {
-    s.whole(faults, key, 1..=86_400).map_or(default, |n: u32| Micros::from_secs(n.into()))
-}
-
-fn address(s: &mut Section<'_>, faults: &mut Faults<'_>, default: IpAddr) -> IpAddr {
-    let parse = |text: &str| {
-        text.parse().map_err(|_| format!("\"{text}\" is not an IP address such as \"0.0.0.0\""))
-    };
-    s.parsed(faults, "bind", parse).unwrap_or(default)
-}
-
-fn read_rtmp(mut s: Section<'_>, faults: &mut Faults<'_>, default: RtmpConfig) -> RtmpConfig {
+fn read_rtmp(mut s: Section<'_>, faults: &mut Faults<'_>, default: &RtmpConfig) -> RtmpConfig {
     let words = [("key", Publish::Key), ("open", Publish::Open)];
-    let span = s.span().clone();
+    let connections = s.whole(faults, "connections_max", 1..=1_000_000);
     let rtmp = RtmpConfig {
         bind: address(&mut s, faults, default.bind),
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
         chunk_size: s.whole(faults, "chunk_size", 128..=0xff_ffff).unwrap_or(default.chunk_size),
         gop_cache: s.flag(faults, "gop_cache", default.gop_cache),
-        ping: seconds(&mut s, faults, "ping", default.ping),
-        ping_timeout: seconds(&mut s, faults, "ping_timeout", default.ping_timeout),
-        handshake_timeout: seconds(&mut s, faults, "handshake_timeout", default.handshake_timeout),
-        grace: s
-            .whole(faults, "grace", 0..=3_600)
-            .map_or(default.grace, |n: u32| Micros::from_secs(n.into())),
+        ping: seconds(s.whole(faults, "ping", 1..=86_400), default.ping),
+        ping_timeout: seconds(s.whole(faults, "ping_timeout", 1..=86_400), default.ping_timeout),
+        handshake_timeout: seconds(
+            s.whole(faults, "handshake_timeout", 1..=86_400),
+            default.handshake_timeout,
+        ),
+        grace: seconds(s.whole(faults, "grace", 0..=3_600), default.grace),
         publish: s.word(faults, "publish", &words).unwrap_or(default.publish),
-        connections_max: s
-            .whole(faults, "connections_max", 1..=1_000_000)
-            .map_or(default.connections_max, |n: u32| n as usize),
+        connections_max: connections.map_or(default.connections_max, |n: u32| n as usize),
     };
-    if rtmp.publish == Publish::Open && !rtmp.bind.is_loopback() {
-        faults.add(
-            &span,
-            "`publish = \"open\"` lets anybody publish: it needs a loopback `bind`, such as \
-             \"127.0.0.1\"",
-        );
+    if rtmp.is_open_to_all() {
+        faults.add(&s.place("publish"), OPEN_TO_ALL);
     }
     if rtmp.ping_timeout <= rtmp.ping {
-        faults.add(&span, "`ping_timeout` must be more than `ping`");
+        let key = if s.any("ping_timeout").is_some() { "ping_timeout" } else { "ping" };
+        let (ping, timeout) = (rtmp.ping.millis() / 1_000, rtmp.ping_timeout.millis() / 1_000);
+        let text = format!("`ping_timeout` ({timeout}) must be more than `ping` ({ping})");
+        faults.add(&s.place(key), text);
     }
     s.finish(faults);
     rtmp
 }
 
-fn read_http(
-    mut s: Section<'_>,
-    faults: &mut Faults<'_>,
-    default: HttpConfig,
-    rtmp: &RtmpConfig,
-) -> HttpConfig {
-    let span = s.span().clone();
+fn seconds(number: Option<u32>, default: Micros) -> Micros {
+    number.map_or(default, |number| Micros::from_secs(number.into()))
+}
+
+fn address(s: &mut Section<'_>, faults: &mut Faults<'_>, default: IpAddr) -> IpAddr {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| format!("{} is not an IP address such as \"0.0.0.0\"", quoted(text)))
+    };
+    s.parsed(faults, "bind", parse).map_or(default, |found| found.value)
+}
+
+fn read_http(mut s: Section<'_>, faults: &mut Faults<'_>, default: HttpConfig) -> HttpConfig {
     let http = HttpConfig {
         enabled: s.flag(faults, "enabled", default.enabled),
         bind: address(&mut s, faults, default.bind),
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
     };
-    if http.enabled && http.port == rtmp.port {
-        faults.add(&span, format!("`port` {} is also the port of [rtmp]", http.port));
-    }
     s.finish(faults);
     http
+}
+
+/// The same port twice: told at one of them, with the place of the other.
+fn tell_collision(root: &DeTable<'_>, faults: &mut Faults<'_>, port: u16) {
+    let place = |table: &str| -> Option<Range<usize>> {
+        root.get(table)?.get_ref().as_table()?.get("port").map(Spanned::span)
+    };
+    let (here, name, other, there) = match (place("http"), place("rtmp")) {
+        (Some(http), rtmp) => (http, "[http]", "[rtmp]", rtmp),
+        (None, Some(rtmp)) => (rtmp, "[rtmp]", "[http]", None),
+        (None, None) => return,
+    };
+    let there = match there {
+        Some(span) => format!("at line {}", faults.line(span.start)),
+        None => "by default".to_owned(),
+    };
+    let text = format!("`port` {port} of {name} is also that of {other} {there}; change one");
+    faults.add(&here, text);
 }
 
 fn read_cores(mut s: Section<'_>, faults: &mut Faults<'_>) -> PlanRequest {
@@ -173,48 +207,81 @@ fn read_delivery(
     faults: &mut Faults<'_>,
     default: DeliveryConfig,
 ) -> DeliveryConfig {
-    let span = s.span().clone();
+    let log_bytes = s.whole(faults, "log_bytes", 1 << 20..=1 << 30);
     let delivery = DeliveryConfig {
         log_ms: s.whole(faults, "log_seconds", 1..=120).map_or(default.log_ms, |n: u32| n * 1_000),
-        log_bytes: s
-            .whole(faults, "log_bytes", 1 << 20..=1 << 30)
-            .map_or(default.log_bytes, |n: u32| n as usize),
+        log_bytes: log_bytes.map_or(default.log_bytes, |n: u32| n as usize),
         lag_high_ms: s.whole(faults, "lag_high_ms", 100..=60_000).unwrap_or(default.lag_high_ms),
         lag_low_ms: s.whole(faults, "lag_low_ms", 0..=60_000).unwrap_or(default.lag_low_ms),
     };
     if delivery.lag_low_ms >= delivery.lag_high_ms {
-        faults.add(&span, "`lag_low_ms` must be less than `lag_high_ms`");
+        let key = if s.any("lag_low_ms").is_some() { "lag_low_ms" } else { "lag_high_ms" };
+        let (low, high) = (delivery.lag_low_ms, delivery.lag_high_ms);
+        let text = format!("`lag_low_ms` ({low}) must be less than `lag_high_ms` ({high})");
+        faults.add(&s.place(key), text);
     }
     s.finish(faults);
     delivery
+}
+
+/// A name for logs, metrics and the API: any letters, but neither empty nor very long.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let long = text.chars().nth(NAME_CHARS_MAX).is_some();
+    if text.trim().is_empty() || long || text.chars().any(char::is_control) {
+        let shown = quoted(text);
+        return Err(format!("{shown} is not a name: 1 to {NAME_CHARS_MAX} letters on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A name that must be there.
+pub(super) fn needed_name(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Found<String>> {
+    s.needed(faults, "name")?;
+    s.parsed(faults, "name", name)
 }
 
 /// A public stream name: `app/name`, at most 256 bytes, of letters, digits, `-`, `_`, `.` and `/`.
 pub(super) fn stream_name(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let parts: Vec<_> = text.split('/').collect();
-    let shaped = parts.len() >= 2 && parts.iter().all(|part| !part.is_empty() && *part != "..");
-    if shaped && text.len() <= 256 && text.chars().all(good) && !text.contains("..") {
+    let shaped = parts.len() >= 2 && parts.iter().all(|part| !part.is_empty());
+    let fits = text.len() <= STREAM_BYTES_MAX && text.chars().all(good);
+    if shaped && fits && !text.contains("..") {
         return Ok(text.to_owned());
     }
+    let shown = quoted(text);
     Err(format!(
-        "\"{text}\" is not a stream name such as \"live/show\": letters, digits, - _ . and /"
+        "{shown} is not a stream name such as \"live/show\": an application, a slash and a name, \
+         of letters, digits, - _ and ."
     ))
 }
 
-/// A file that must be there.
-pub(super) fn file(found: &Found<&str>, faults: &mut Faults<'_>) -> Option<PathBuf> {
-    let path = PathBuf::from(found.value);
-    match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_file() => Some(path),
-        Ok(_) => {
-            faults.add(&found.span, format!("{} is not a file", path.display()));
-            None
-        }
-        Err(error) => {
-            let text = format!("{}: {error}; name a file that exists", path.display());
-            faults.add(&found.span, text);
+/// A public stream name that must be there.
+pub(super) fn needed_stream(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<String> {
+    s.needed(faults, "stream")?;
+    s.parsed(faults, "stream", stream_name).map(|found| found.value)
+}
+
+/// A file that must be there and can be read.
+pub(super) fn needed_file(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<PathBuf> {
+    let found = s.needed(faults, "path")?;
+    match readable(found.value) {
+        Ok(path) => Some(path),
+        Err(text) => {
+            faults.add(&found.span, format!("`path`: {text}; name a file that can be read"));
             None
         }
     }
+}
+
+/// The path of a file that can be read, or what is wrong with it.
+pub(super) fn readable(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let wrong = |error| format!("{}: {error}", quoted(text));
+    // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
+    if !fs::metadata(&path).map_err(wrong)?.is_file() {
+        return Err(format!("{} is not a file", quoted(text)));
+    }
+    File::open(&path).map_err(wrong)?;
+    Ok(path)
 }

@@ -8,9 +8,10 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::Faults;
+use super::fault::{Faults, quoted};
 
-/// A table while it is read.
+/// A table while it is read. Values out of range or of the wrong type are told and then read as if
+/// they were not there, so that one mistake is told once and the others are still found.
 pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     /// Its name as it is written, such as `[channel.video]`.
@@ -20,6 +21,7 @@ pub(super) struct Section<'a> {
 }
 
 /// A value with its place.
+#[derive(Clone, Debug)]
 pub(super) struct Found<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
@@ -30,18 +32,19 @@ impl<'a> Section<'a> {
         Self { table, name: name.to_owned(), span, asked: BTreeSet::new() }
     }
 
-    pub(super) fn span(&self) -> &Range<usize> {
+    /// Where it begins.
+    pub(super) const fn span(&self) -> &Range<usize> {
         &self.span
     }
 
-    fn find(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.asked.insert(key);
-        self.table.get(key)
+    /// Where the value of `key` is, or where the table begins.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
-    fn wrong(&self, faults: &mut Faults<'_>, value: &Spanned<DeValue<'_>>, key: &str, want: &str) {
-        let got = value.get_ref().type_str();
-        faults.add(&value.span(), format!("`{key}` in {} must be {want}, not {got}", self.name));
+    /// Says more about what it is, for the messages that follow.
+    pub(super) fn call(&mut self, more: &str) {
+        self.name = format!("{} {more}", self.name);
     }
 
     /// A string, if the key is there.
@@ -76,9 +79,15 @@ impl<'a> Section<'a> {
         faults: &mut Faults<'_>,
         key: &'static str,
         convert: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    ) -> Option<Found<T>> {
         let Found { value, span } = self.text(faults, key)?;
-        convert(value).map_err(|text| faults.add(&span, format!("`{key}`: {text}"))).ok()
+        match convert(value) {
+            Ok(value) => Some(Found { value, span }),
+            Err(text) => {
+                faults.add(&span, format!("`{key}`: {text}"));
+                None
+            }
+        }
     }
 
     /// One of several words.
@@ -86,17 +95,22 @@ impl<'a> Section<'a> {
         &mut self,
         faults: &mut Faults<'_>,
         key: &'static str,
-        words: &[(&str, T)],
+        words: &[(&'static str, T)],
     ) -> Option<T> {
-        self.parsed(faults, key, |text| {
+        let choose = |text: &str| {
             let found = words.iter().find(|(word, _)| *word == text);
             found.map(|(_, value)| *value).ok_or_else(|| {
                 let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-                format!("\"{text}\" is not one of {}", known.join(", "))
+                let hint = nearest(text, words.iter().map(|(word, _)| *word));
+                let hint = hint.map(|word| format!("; did you mean \"{word}\"?"));
+                let (text, known) = (quoted(text), known.join(", "));
+                format!("{text} is not one of {known}{}", hint.unwrap_or_default())
             })
-        })
+        };
+        self.parsed(faults, key, choose).map(|found| found.value)
     }
 
+    /// `true` or `false`.
     pub(super) fn flag(
         &mut self,
         faults: &mut Faults<'_>,
@@ -121,16 +135,14 @@ impl<'a> Section<'a> {
         T: TryFrom<i64> + PartialOrd + Display + Copy,
     {
         let value = self.find(key)?;
-        let Some(number) = value.get_ref().as_integer() else {
+        if value.get_ref().as_integer().is_none() {
             self.wrong(faults, value, key, "a whole number");
             return None;
-        };
-        let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
-        let fits = number.and_then(|number| T::try_from(number).ok());
-        let fits = fits.filter(|number| range.contains(number));
+        }
+        let number = integer(value.get_ref()).and_then(|number| T::try_from(number).ok());
+        let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
-            let (low, high) = (range.start(), range.end());
-            faults.add(&value.span(), format!("`{key}` must be {low} to {high}"));
+            outside(faults, value, key, &range);
         }
         fits
     }
@@ -144,7 +156,8 @@ impl<'a> Section<'a> {
     ) -> Option<f32> {
         let value = self.find(key)?;
         let number = match value.get_ref() {
-            DeValue::Integer(number) => number.as_str().parse::<f32>().ok(),
+            #[expect(clippy::cast_precision_loss, reason = "far outside any range by then")]
+            DeValue::Integer(_) => integer(value.get_ref()).map(|number| number as f32),
             DeValue::Float(number) => number.as_str().parse::<f32>().ok(),
             _ => {
                 self.wrong(faults, value, key, "a number");
@@ -153,13 +166,31 @@ impl<'a> Section<'a> {
         };
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
-            let (low, high) = (range.start(), range.end());
-            faults.add(&value.span(), format!("`{key}` must be {low} to {high}"));
+            outside(faults, value, key, &range);
         }
         fits
     }
 
-    /// Either `"auto"` (or nothing) or a list of CPU numbers.
+    /// A whole number within `range`; nothing for `"auto"` or if the key is not there.
+    pub(super) fn auto_or(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let value = self.find(key)?;
+        if value.get_ref().as_str() == Some("auto") {
+            return None;
+        }
+        if value.get_ref().as_integer().is_none() {
+            let want = format!("\"auto\" or a whole number, {} to {}", range.start(), range.end());
+            self.wrong(faults, value, key, &want);
+            return None;
+        }
+        self.whole(faults, key, range)
+    }
+
+    /// A list of CPU numbers; nothing for `"auto"` or if the key is not there.
     pub(super) fn cpus(
         &mut self,
         faults: &mut Faults<'_>,
@@ -169,17 +200,29 @@ impl<'a> Section<'a> {
         if value.get_ref().as_str() == Some("auto") {
             return None;
         }
-        let numbers = value.get_ref().as_array().map(|list| {
-            let number =
-                |one: &Spanned<DeValue<'_>>| one.get_ref().as_integer()?.as_str().parse().ok();
-            list.iter().map(number).collect::<Option<Vec<usize>>>()
-        });
-        let Some(Some(numbers)) =
-            numbers.filter(|list| list.as_ref().is_none_or(|l| !l.is_empty()))
-        else {
-            self.wrong(faults, value, key, "\"auto\" or a list of CPU numbers such as [0, 1]");
+        let list = value.get_ref().as_array().filter(|list| !list.is_empty());
+        let Some(list) = list else {
+            let got = if value.get_ref().is_array() { "an empty list" } else { "anything else" };
+            let want = "\"auto\" or a list of CPU numbers such as [0, 1]";
+            let text = format!("`{key}` in {} must be {want}, not {got}", self.name);
+            faults.add(&value.span(), text);
             return None;
         };
+        let mut numbers = Vec::new();
+        for one in list {
+            let number = integer(one.get_ref()).and_then(|number| usize::try_from(number).ok());
+            match number {
+                Some(number) if numbers.contains(&number) => {
+                    faults.add(&one.span(), format!("`{key}`: CPU {number} is there twice"));
+                }
+                Some(number) => numbers.push(number),
+                None => {
+                    let text =
+                        format!("`{key}`: a CPU is a whole number from 0, such as in [0, 1]");
+                    faults.add(&one.span(), text);
+                }
+            }
+        }
         Some(numbers)
     }
 
@@ -188,7 +231,7 @@ impl<'a> Section<'a> {
         self.find(key)
     }
 
-    /// A table of this one, empty if it is not there.
+    /// A table of this one, if it is there.
     pub(super) fn table(
         &mut self,
         faults: &mut Faults<'_>,
@@ -197,7 +240,7 @@ impl<'a> Section<'a> {
     ) -> Option<Self> {
         let value = self.find(key)?;
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong(faults, value, key, "a table");
+            self.wrong(faults, value, key, &format!("a table: write {name}"));
             return None;
         };
         Some(Section::new(table, name, value.span()))
@@ -219,7 +262,7 @@ impl<'a> Section<'a> {
         for one in list {
             match one.get_ref().as_table() {
                 Some(table) => tables.push(Section::new(table, name, one.span())),
-                None => self.wrong(faults, one, key, "a table"),
+                None => self.wrong(faults, one, key, &format!("a list of tables: write {name}")),
             }
         }
         tables
@@ -232,20 +275,67 @@ impl<'a> Section<'a> {
             if self.asked.contains(text) {
                 continue;
             }
-            let nearest = self.asked.iter().map(|known| (distance(known, text), known)).min();
-            let hint = match nearest {
-                Some((steps, known)) if steps <= 1 + text.len() / 3 => {
-                    format!("; did you mean `{known}`?")
-                }
-                _ => format!("; it knows {}", list(&self.asked)),
+            let hint = match nearest(text, self.asked.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("it knows {}", list(&self.asked)),
             };
-            faults.add(&key.span(), format!("unknown key `{text}` in {}{hint}", self.name));
+            let (shown, name) = (quoted(text), &self.name);
+            let shown = shown.trim_matches('"');
+            faults.add(&key.span(), format!("unknown key `{shown}` in {name}; {hint}"));
         }
     }
+
+    fn find(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.asked.insert(key);
+        self.table.get(key)
+    }
+
+    fn wrong(&self, faults: &mut Faults<'_>, value: &Spanned<DeValue<'_>>, key: &str, want: &str) {
+        let got = value.get_ref().type_str();
+        faults.add(&value.span(), format!("`{key}` in {} must be {want}, not {got}", self.name));
+    }
+}
+
+/// A whole number in any of the ways TOML writes it.
+pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let number = value.as_integer()?;
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+fn outside<T: Display>(
+    faults: &mut Faults<'_>,
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    range: &RangeInclusive<T>,
+) {
+    let got = match value.get_ref() {
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        other => other.type_str().to_owned(),
+    };
+    let got = quoted(&got);
+    let (low, high, got) = (range.start(), range.end(), got.trim_matches('"'));
+    faults.add(&value.span(), format!("`{key}` must be {low} to {high}, not {got}"));
 }
 
 fn list(known: &BTreeSet<&'static str>) -> String {
     known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Letters of a word that may be a known one misspelt; longer ones are something else.
+const WORD_CHARS_MAX: usize = 40;
+
+/// The known word that `text` is probably meant to be.
+fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let letters = text.chars().take(WORD_CHARS_MAX + 1).count();
+    if letters > WORD_CHARS_MAX {
+        return None;
+    }
+    // One letter of three may be wrong, and never all of them.
+    let most = (1 + letters / 3).min(letters.saturating_sub(1));
+    let known = known.filter(|word| !word.is_empty());
+    let near = known.map(|word| (distance(word, text), word)).min()?;
+    (near.0 <= most).then_some(near.1)
 }
 
 /// How many letters must change to make one word the other.
@@ -273,5 +363,11 @@ mod tests {
         assert_eq!(distance("bitrate", "bitrat"), 1);
         assert_eq!(distance("port", "prot"), 2);
         assert_eq!(distance("", "abc"), 3);
+        let known = || ["bitrate", "fps", "x", "y"].into_iter();
+        assert_eq!(nearest("bitrat", known()), Some("bitrate"));
+        assert_eq!(nearest("fsp", known()), Some("fps"));
+        assert_eq!(nearest("", known()), None);
+        assert_eq!(nearest("q", known()), None);
+        assert_eq!(nearest(&"bitrate".repeat(100), known()), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What a configuration file may say, and what it is told when it says something else.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::media::{FrameRate, Size};
 use crate::scene::{self, Source};
@@ -45,19 +47,56 @@ fn the_reference_configuration_is_what_the_system_is_specified_with() {
 fn every_mistake_is_told_with_its_place_and_the_way_out() {
     for (text, line, column, words) in [
         ("[rtmp]\nprot = 1\n", 2, 1, &["unknown key `prot` in [rtmp]", "`port`"][..]),
-        ("[rtmp]\nport = 0\n", 2, 8, &["`port` must be 1 to 65535"]),
+        ("[rtmp]\nport = 0\n", 2, 8, &["`port` must be 1 to 65535, not 0"]),
         ("[rtmp]\nport = \"x\"\n", 2, 8, &["`port` in [rtmp] must be a whole number, not string"]),
         ("[rtmp]\n  gop_cache = 1\n", 2, 15, &["true or false"]),
         ("[rtmpp]\n", 1, 2, &["unknown key `rtmpp`", "did you mean `rtmp`?"]),
-        ("[rtmp]\npublish = \"open\"\n", 1, 1, &["anybody", "127.0.0.1"]),
-        ("[rtmp]\nping = 60\n", 1, 1, &["`ping_timeout` must be more than `ping`"]),
-        ("[http]\nport = 1935\n", 1, 1, &["also the port of [rtmp]"]),
-        ("[cores]\nnet = [\"a\"]\n", 2, 7, &["\"auto\" or a list of CPU numbers"]),
+        ("[rtmp]\npublish = \"open\"\n", 2, 11, &["anybody", "127.0.0.1"]),
+        ("[rtmp]\nping = 60\n", 2, 8, &["`ping_timeout` (60) must be more than `ping` (60)"]),
+        ("[delivery]\nlag_low_ms = 2000\n", 2, 14, &["(2000) must be less", "(1000)"]),
+        ("[node]\nlog = \"a=b=c\"\n", 2, 7, &["error, warn, info, debug"]),
+        ("[node]\nname = \"\"\n", 2, 8, &["1 to 64 letters"]),
+        ("[node]\ndata_dir = \"\"\n", 2, 12, &["\"./data\""]),
+        ("node = 1\n", 1, 8, &["a table: write [node], not integer"]),
+        ("[channel]\nname = \"a\"\n", 1, 1, &["write [[channel]], not table"]),
+        ("[cores]\nnet = [0, 1, 0]\n", 2, 14, &["CPU 0 is there twice"]),
+        ("[cores]\nnet = []\n", 2, 7, &["\"auto\" or a list", "not an empty list"]),
+        ("[cores]\nnet = [\"a\"]\n", 2, 8, &["a CPU is a whole number"]),
         ("[[channel]]\n", 1, 1, &["[[channel]] needs `name`"]),
         ("[[channel]]\nname=\"a\"\nstream=\"../x\"\n", 3, 8, &["is not a stream name"]),
         ("[[channel]]\nname=\"a\"\nvideo.fps=\"0/1\"\n", 3, 11, &["`fps` must be 1 to 240"]),
-        ("[[channel]]\nname=\"a\"\nvideo.width=321\n", 3, 1, &["must be even"]),
+        ("[[channel]]\nname=\"a\"\nvideo.width=321\n", 3, 13, &["must be even", "320 or 322"]),
+        ("[[channel]]\nname=\"a\"\nvideo.fps=29.97\n", 3, 11, &["\"30000/1001\""]),
+        ("[[channel]]\nname=\"a\"\nvideo.bitrat=1\n", 3, 7, &["did you mean `bitrate`?"]),
         ("[[channel]]\nname=\"a\"\nvideo.preset=\"quick\"\n", 3, 14, &["\"veryfast\""]),
+        (
+            "[[channel]]\nname=\"a\"\nvideo.preset=\"veryfst\"\n",
+            3,
+            14,
+            &["did you mean \"veryfast\"?"],
+        ),
+        (
+            "[[channel]]\nname=\"a\"\nvideo={profile=\"baseline\", b_frames=2}\n",
+            3,
+            37,
+            &["`b_frames` must be 0"],
+        ),
+        (
+            "[[channel]]\nname=\"a\"\nvideo.threads=\"all\"\n",
+            3,
+            15,
+            &["\"auto\" or a whole number, 1 to 64, not string"],
+        ),
+        ("[[channel]]\nname=\"a\"\nvideo.pool_frames=3\n", 3, 19, &["must be 4 to 1024, not 3"]),
+        ("[[channel]]\nname=\"a b\"\n", 2, 6, &["makes no stream name; give `stream`"]),
+        ("[[channel]]\nname=\"a\\u0000\"\n", 2, 6, &["\"a\\0\" is not a name"]),
+        ("[[channel]]\nname=\"a\"\nscene=\"dmo\"\n", 3, 7, &["did you mean \"demo\"?"]),
+        (
+            "[[channel]]\nname=\"a\"\nscene=\"demo\"\nbackground=\"#ffffff\"\n",
+            4,
+            12,
+            &["`background` goes with [[channel.layer]]"],
+        ),
         ("a = [\n", 1, 6, &["node.toml:1:6", "unclosed array"]),
     ] {
         let first = faults(text).remove(0);
@@ -69,22 +108,138 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
 }
 
 #[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let text =
+        "[[channel]]\nname = 1\nstrem = \"live/a\"\n[channel.video]\nfps = 0\n[rtmp]\nport = 0\n";
+    let lines: Vec<_> = faults(text).iter().map(|fault| fault.line).collect();
+    assert_eq!(lines, [2, 3, 5, 7]);
+    let broken = faults("[rtmp]\nport = = 1\n[http]\nport = ]\n");
+    let lines: Vec<_> = broken.iter().map(|fault| fault.line).collect();
+    assert_eq!(lines, [2, 4]);
+    let many: String = (0..25).map(|n| format!("unheard_of_{n} = 1\n")).collect();
+    assert!(told(&many).ends_with("node.toml: 15 more after these"), "{}", told(&many));
+}
+
+#[test]
 fn names_that_must_differ_are_told_with_both_places() {
     let text = "[[channel]]\nname=\"a\"\n[[channel]]\nname=\"a\"\nstream=\"live/b\"\n";
     assert!(
-        told(text).contains("node.toml:3:1") && told(text).contains("line 1"),
-        "{}",
-        told(text)
+        told(text).contains("node.toml:4:6: a channel with the name \"a\" is already at line 2")
     );
     let text = "[[channel]]\nname=\"a\"\n[[channel]]\nname=\"b\"\nstream=\"live/a\"\n";
-    assert!(told(text).contains("stream \"live/a\" is already at line 1"), "{}", told(text));
+    assert!(
+        told(text).contains("node.toml:5:8: a channel with the stream \"live/a\" is already at")
+    );
+    assert!(told(text).contains("line 2"), "{}", told(text));
+    for table in ["layer", "sound", "output"] {
+        let one = format!("[[channel.{table}]]\nname=\"n\"\ntype=\"flash\"\n");
+        let text = format!("[[channel]]\nname=\"a\"\n{one}{one}");
+        assert!(told(&text).contains("the name \"n\" is already at line 4"), "{}", told(&text));
+    }
+}
+
+#[test]
+fn two_listeners_on_one_port_are_told_with_both_places() {
+    let text = "[rtmp]\nport = 8080\n[http]\nport = 8080\n";
+    let words = "node.toml:4:8: `port` 8080 of [http] is also that of [rtmp] at line 2";
+    assert!(told(text).contains(words), "{}", told(text));
+    let words = "node.toml:2:8: `port` 8080 of [rtmp] is also that of [http] by default";
+    assert!(told("[rtmp]\nport = 8080\n").contains(words));
+    let words = "node.toml:2:8: `port` 1935 of [http] is also that of [rtmp] by default";
+    assert!(told("[http]\nport = 1935\n").contains(words));
+    for fine in
+        ["[http]\nport = 1935\nenabled = false\n", "[rtmp]\nport = 8080\nbind = \"127.0.0.2\"\n"]
+    {
+        assert!(Config::parse(fine, "x").is_ok(), "{fine}");
+    }
+}
+
+#[test]
+fn a_scene_is_either_the_built_in_one_or_a_list_of_layers() {
+    let text = "[[channel]]\nname=\"a\"\nscene=\"demo\"\n[[channel.layer]]\n\
+                name=\"l\"\ntype=\"flash\"\n";
+    assert!(told(text).contains("node.toml:3:7: `scene` and the [[channel.layer]] at line 4"));
+    let sounds = |text: &str| Config::parse(text, "x").unwrap().channels[0].sound.len();
+    assert_eq!(sounds("[[channel]]\nname=\"a\"\n"), 2);
+    assert_eq!(sounds("[[channel]]\nname=\"a\"\nbackground=\"#000000\"\n"), 0);
+}
+
+#[test]
+fn there_is_an_end_to_channels_layers_sounds_and_outputs() {
+    let tables = |head: &str, count: usize, more: &str| -> String {
+        (0..count).map(|n| format!("{head}\nname=\"n{n}\"\n{more}\n")).collect()
+    };
+    let channel = "[[channel]]\nname=\"a\"\n";
+    for (head, most, more) in [
+        ("[[channel]]", 16, ""),
+        ("[[channel.layer]]", scene::LAYERS_MAX, "type=\"flash\""),
+        ("[[channel.sound]]", sound::INPUTS_MAX, "type=\"bed\""),
+        ("[[channel.output]]", 64, "url=\"rtmp://host/live/a\""),
+    ] {
+        let before = if head == "[[channel]]" { "" } else { channel };
+        let fits = format!("{before}{}", tables(head, most, more));
+        assert!(Config::parse(&fits, "x").is_ok(), "{head}");
+        let text = format!("{before}{}", tables(head, most + 1, more));
+        let lines: Vec<_> = text.lines().collect();
+        let last = lines.iter().rposition(|line| *line == head).unwrap() + 1;
+        let told = told(&text);
+        assert!(told.contains(&format!("node.toml:{last}:1: ")), "{told}");
+        assert!(told.contains(&format!("at most {most}")), "{told}");
+    }
 }
 
 #[test]
 fn a_missing_file_is_told_where_it_is_named() {
-    let layer = "[[channel]]\nname=\"a\"\n[[channel.layer]]\nname=\"l\"\n";
-    let text = format!("{layer}type=\"image\"\npath=\"/no/such.png\"\n");
-    assert!(told(&text).contains("node.toml:6:6: /no/such.png"), "{}", told(&text));
+    let head = "[[channel]]\nname=\"a\"\n[[channel.layer]]\nname=\"l\"\n";
+    for (kind, key, path) in [
+        ("image", "path", "/no/such.png"),
+        ("video", "path", "/no/such.mp4"),
+        ("clock", "font", "/no/such/font"),
+        ("clock", "font", "such.TTF"),
+    ] {
+        let text = format!("{head}type=\"{kind}\"\n{key}=\"{path}\"\n");
+        let words = format!("node.toml:6:6: `{key}`: \"{path}\": No such file");
+        assert!(told(&text).contains(&words), "{}", told(&text));
+    }
+    let text = format!("{head}type=\"image\"\npath=\"/\"\n");
+    assert!(told(&text).contains("\"/\" is not a file"), "{}", told(&text));
+    let family = format!("{head}type=\"clock\"\nfont=\"Inter\"\n");
+    assert!(Config::parse(&family, "x").is_ok());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("node.toml");
+    let told = |path: &Path| Config::load(path).map(|_| ()).unwrap_err().to_string();
+    assert!(told(&file).contains("node.toml: cannot be read: No such file"), "{}", told(&file));
+    assert!(told(dir.path()).contains("cannot be read"), "{}", told(dir.path()));
+    std::fs::write(&file, b"[node]\nname = \"\xff\"\n").unwrap();
+    assert!(told(&file).contains("node.toml: line 2 is not UTF-8"), "{}", told(&file));
+    std::fs::write(&file, vec![b'#'; FILE_BYTES_MAX + 1]).unwrap();
+    assert!(told(&file).contains("larger than 1 MiB"), "{}", told(&file));
+    std::fs::write(&file, vec![b'#'; FILE_BYTES_MAX]).unwrap();
+    assert_eq!(Config::load(&file), Ok(Config::empty()));
+}
+
+#[test]
+fn an_option_of_another_type_is_told_with_the_type() {
+    let text = "[[channel]]\nname=\"a\"\n[[channel.layer]]\nname=\"l\"\ntype=\"color\"\n\
+                text=\"Hello\"\n[[channel.sound]]\nname=\"s\"\ntype=\"bed\"\nhz=440\n";
+    let told = told(text);
+    assert!(told.contains("unknown key `text` in [[channel.layer]] of type \"color\""), "{told}");
+    assert!(told.contains("unknown key `hz` in [[channel.sound]] of type \"bed\""), "{told}");
+}
+
+#[test]
+fn numbers_may_be_written_in_every_way_of_toml() {
+    let text = "[rtmp]\nchunk_size = 60_000\nport = 0x790\n[[channel]]\nname = \"a\"\n\
+                [channel.video]\nfps = 0b11110\n[[channel.sound]]\nname = \"s\"\n\
+                type = \"bed\"\ngain_db = -0.5e1\n";
+    let config = Config::parse(text, "x").unwrap();
+    assert_eq!((config.rtmp.chunk_size, config.rtmp.port), (60_000, 1_936));
+    assert_eq!(config.channels[0].rate, FrameRate::FPS_30);
+    assert!((config.channels[0].sound[0].gain_db + 5.0).abs() < 1e-6);
 }
 
 #[test]
@@ -122,23 +277,159 @@ fn layers_and_sounds_become_a_scene_and_a_mix() {
 #[test]
 fn the_key_of_an_output_is_in_no_message() {
     let output = "[[channel]]\nname=\"a\"\n[[channel.output]]\nname=\"o\"\n";
-    let text = format!("{output}url=\"http://host/live/s3cret\"\nenabled=3\n");
-    assert!(!told(&text).contains("s3cret"), "{}", told(&text));
-    let good = format!("{output}url=\"rtmp://host/live/s3cret\"\n");
+    let secret = "rtmp://host/live/s3cret";
+    for text in [
+        format!("{output}url=\"http://host/live/s3cret\"\nenabled=3\n"),
+        format!("{output}url=\"{secret}\"\nenabled=3\n"),
+        format!("{output}url=\"{secret}\n"),
+        format!("{output}url={secret}\n"),
+        format!("{output}url=[\"{secret}\"]\n"),
+        format!("{output}name=\"o\"\nurl=\"{secret}\"\nurl=\"{secret}\"\n"),
+        format!("{output}url=\"{secret}\"\n\"{secret}\"=1\n"),
+        // The right address in the wrong place.
+        format!("[[channel]]\nname=\"a\"\nstream=\"{secret}\"\n"),
+        "[[channel]]\nname=\"a\"\nstream=\"live/a?key=s3cret\"\n".to_owned(),
+        format!("[[channel]]\nname=\"{secret}\"\n"),
+        format!("[[channel]]\nname=\"a\"\nscene=\"{secret}\"\n"),
+        format!("[[channel]]\nname=\"a\"\nbackground=\"{secret}\"\n"),
+        format!("[[channel.layer]]\nname=\"a\"\ntype=\"video\"\npath=\"{secret}\"\n"),
+        format!(
+            "{output}url=\"{secret}\"\n[[channel.layer]]\nname=\"v\"\ntype=\"video\"\n\
+                 path=\"{secret}\"\n"
+        ),
+        format!(
+            "{output}url=\"{secret}\"\n[[channel.layer]]\nname=\"v\"\ntype=\"clock\"\n\
+                 font=\"{secret}\"\n"
+        ),
+        format!("[node]\nlog=\"{secret}=\"\n[rtmp]\nbind=\"{secret}\"\n"),
+    ] {
+        assert!(!told(&text).contains("s3cret"), "{}", told(&text));
+    }
+    let good = format!("{output}url=\"{secret}\"\n");
     let config = Config::parse(&good, "x").unwrap();
     assert!(!format!("{config:?}").contains("s3cret"));
 }
 
+/// The lines below each heading, examples included, of a TOML text or of the documentation.
+fn tables(text: &str) -> HashMap<&str, Vec<&str>> {
+    let mut tables: HashMap<_, Vec<_>> = HashMap::new();
+    let mut heading = "";
+    for line in text.lines() {
+        let bare = line.trim_start_matches(['#', ' ', '`']);
+        if bare.starts_with('[') {
+            heading = bare.split([' ', '`']).next().unwrap();
+        }
+        tables.entry(heading).or_default().push(bare);
+    }
+    tables
+}
+
+/// Every table with every key that the program asks for, from what it says about a wrong one.
+fn known_keys() -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let wrong = "an_unheard_of_key = 1\n";
+    let mut ask = |heading: &'static str, text: String| {
+        let told = told(&text);
+        let line = told.lines().find(|line| line.contains("an_unheard_of_key")).unwrap();
+        let (_, known) = line.split_once("it knows ").unwrap();
+        found.extend(known.split(", ").map(|key| (heading, key.trim_matches('`').to_owned())));
+    };
+    for heading in ["[node]", "[rtmp]", "[http]", "[cores]", "[delivery]"] {
+        ask(heading, format!("{heading}\n{wrong}"));
+    }
+    let channel = "[[channel]]\nname=\"a\"\n";
+    ask("[[channel]]", format!("{channel}{wrong}"));
+    for heading in ["[channel.video]", "[channel.audio]", "[[channel.output]]"] {
+        ask(heading, format!("{channel}{heading}\n{wrong}"));
+    }
+    for kind in ["color", "gradient", "image", "text", "clock", "spinner", "video", "live"] {
+        let heading = "[[channel.layer]]";
+        ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
+    }
+    for kind in ["bed", "tone", "beep", "video", "live"] {
+        let heading = "[[channel.sound]]";
+        ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
+    }
+    found
+        .retain(|(_, key)| !["video", "audio", "layer", "sound", "output"].contains(&key.as_str()));
+    found
+}
+
 #[test]
-fn the_documentation_names_every_key_of_the_default_text() {
-    let doc = include_str!("../../docs/configuration.md");
+fn the_default_text_and_the_documentation_name_every_key_under_its_table() {
+    let keys = known_keys();
+    assert!(keys.len() > 60, "only {} keys", keys.len());
+    let texts = tables(Config::default_text());
+    let docs = tables(include_str!("../../docs/configuration.md"));
+    for (heading, key) in keys {
+        let named = texts[heading].iter().any(|line| line.starts_with(&format!("{key} = ")));
+        assert!(named, "default.toml lacks `{key}` in {heading}");
+        let named = docs[heading].iter().any(|line| line.starts_with(&format!("| `{key}` |")));
+        assert!(named, "configuration.md lacks `{key}` in {heading}");
+    }
+}
+
+#[test]
+fn the_documentation_gives_the_defaults_of_the_default_text() {
+    let docs = tables(include_str!("../../docs/configuration.md"));
+    let mut heading = "";
     for line in Config::default_text().lines() {
-        let line = line.trim_start_matches(['#', ' ']);
-        let Some((key, _)) = line.split_once(" = ") else { continue };
-        if key.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
-            assert!(doc.contains(&format!("`{key}`")), "docs/configuration.md lacks `{key}`");
+        if line.starts_with('[') {
+            heading = line.split(' ').next().unwrap();
+        }
+        let single = heading.starts_with('[') && !heading.starts_with("[[");
+        let Some((key, rest)) = line.split_once(" = ").filter(|_| single) else { continue };
+        let value = rest.split(" #").next().unwrap().trim();
+        let row = docs[heading].iter().find(|line| line.starts_with(&format!("| `{key}` |")));
+        let row = row.unwrap_or_else(|| panic!("configuration.md lacks `{key}` in {heading}"));
+        assert!(row.ends_with(&format!("| `{value}` |")), "default of `{key}`: {row}");
+    }
+}
+
+#[test]
+fn whatever_stands_at_a_key_is_understood_or_told_at_its_place() {
+    let text = Config::default_text();
+    let mut checked = 0;
+    for (number, line) in text.lines().enumerate() {
+        let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
+        for value in [
+            "\"\"",
+            "\"x\"",
+            "true",
+            "-1",
+            "0",
+            "3",
+            "0xff",
+            "9223372036854775807",
+            "1e400",
+            "nan",
+            "-inf",
+            "[]",
+            "[0]",
+            "[[]]",
+            "{}",
+            "{ a = 1 }",
+            "1979-05-27",
+            "99999999999999999999",
+        ] {
+            let with = format!("{key} = {value}");
+            let changed: Vec<_> = text
+                .lines()
+                .enumerate()
+                .map(|(at, line)| if at == number { with.as_str() } else { line })
+                .collect();
+            if let Err(errors) = Config::parse(&changed.join("\n"), "x") {
+                // A contradiction of two keys stands at one of them and names both.
+                let named = format!("`{}`", key.trim());
+                let here = |fault: &Fault| fault.line == number + 1 || fault.text.contains(&named);
+                assert!(errors.faults.iter().any(here), "{with}: {errors}");
+            }
+            checked += 1;
         }
     }
+    assert!(checked > 500, "{checked}");
 }
 
 proptest! {
@@ -148,11 +439,18 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_the_default_text_makes_it_panic(at in 0_usize..6_000, with in "\\PC{0,3}") {
-        let mut text = Config::default_text().to_owned();
-        let at = text.floor_char_boundary(at % text.len());
-        let end = text.floor_char_boundary((at + 5).min(text.len()));
-        text.replace_range(at..end, &with);
-        drop(Config::parse(&text, "x"));
+    fn no_change_of_the_default_text_makes_it_panic(at in 0_usize..9_000, with in "\\PC{0,3}") {
+        let mut text: Vec<char> = Config::default_text().chars().collect();
+        let at = at % text.len();
+        text.splice(at..(at + 5).min(text.len()), with.chars());
+        drop(Config::parse(&text.into_iter().collect::<String>(), "x"));
+    }
+
+    #[test]
+    fn no_pile_of_lines_makes_it_panic(picks in prop::collection::vec(0_usize..200, 0..60)) {
+        let lines: Vec<_> = Config::default_text().lines().collect();
+        let pick = |n: &usize| lines[n % lines.len()].trim_start_matches("# ");
+        let text: Vec<_> = picks.iter().map(pick).collect();
+        drop(Config::parse(&text.join("\n"), "x"));
     }
 }

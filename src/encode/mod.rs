@@ -67,7 +67,8 @@ pub trait VideoEncoder {
     /// as soon as the encoder can do without, on any thread.
     ///
     /// # Errors
-    /// [`Error::Device`]: drop the encoder and open another.
+    /// [`Error::Device`]: drop the encoder and open another. [`Error::Config`]: the frame is not of
+    /// the size and format that the encoder was opened for.
     fn encode(
         &mut self,
         frame: FrozenFrame,
@@ -87,7 +88,7 @@ pub trait VideoEncoder {
     /// must refuse, not ignore it.
     ///
     /// # Errors
-    /// [`Error::Config`] if this encoder cannot change it while it runs.
+    /// [`Error::Config`] if this encoder cannot change it while it runs, or not to that.
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error>;
 }
 
@@ -96,8 +97,8 @@ pub trait AudioEncoder {
     /// The decoder's configuration: an `AudioSpecificConfig` for AAC.
     fn header(&self) -> &[u8];
 
-    /// Encodes interleaved stereo samples, at most 1024 per channel; a shorter block ends the sound.
-    /// `first_sample` counts from the channel's start.
+    /// Encodes interleaved stereo samples, at most 1024 per channel; a shorter block ends the
+    /// sound. `first_sample` counts from the channel's start.
     ///
     /// # Errors
     /// [`Error::Device`]: drop the encoder and open another.
@@ -108,7 +109,7 @@ pub trait AudioEncoder {
         sink: &mut dyn AudioSink,
     ) -> Result<(), Error>;
 
-    /// Emits what the encoder still holds.
+    /// Emits what the encoder still holds; nothing may be encoded afterwards.
     ///
     /// # Errors
     /// [`Error::Device`]: what was held is lost.

@@ -6,7 +6,7 @@ use crate::frame::PacketPool;
 use crate::media::VideoCodec;
 
 /// Opens a backend for a task.
-pub type Open = fn(&VideoSpec, &PacketPool) -> Result<Box<dyn VideoEncoder>, Error>;
+pub(super) type Open = fn(&VideoSpec, &PacketPool) -> Result<Box<dyn VideoEncoder>, Error>;
 
 /// One backend of the table.
 #[derive(Clone, Copy, Debug)]

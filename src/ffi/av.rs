@@ -1,15 +1,17 @@
-//! FFmpeg: the binding of whichever major is linked, its errors as text, its log in ours.
+//! FFmpeg's errors as text, and its log in ours.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-#[cfg(not(feature = "ffmpeg5"))]
-pub use rsmpeg::ffi as sys;
-#[cfg(feature = "ffmpeg5")]
-pub use rsmpeg5::ffi as sys;
+use super::sys;
 
-/// Longest line that FFmpeg may write into our log, bytes.
+/// Longest line that FFmpeg may write into our log, bytes; the rest of it is cut off.
 const LINE_BYTES_MAX: usize = 512;
+
+/// Lines per second that FFmpeg may write into our log; the rest are left out. A broken stream must
+/// not fill a disk: decoders complain about every block of it.
+const LINES_PER_SECOND_MAX: u64 = 20;
 
 /// FFmpeg's words for an error code.
 #[must_use]
@@ -22,7 +24,8 @@ pub fn error_text(code: c_int) -> String {
     }
 }
 
-/// Sends FFmpeg's warnings and errors to `tracing` from now on; call as often as you like.
+/// Sends FFmpeg's warnings and errors to `tracing` from now on; call as often as you like. What we
+/// hand to FFmpeg holds no secrets: it never sees an address or a key.
 pub fn init_log() {
     static ONCE: Once = Once::new();
     // SAFETY: the callback fits the type FFmpeg expects and lives as long as the program.
@@ -32,16 +35,25 @@ pub fn init_log() {
     });
 }
 
+/// How C passes the arguments of a format on.
+#[cfg(target_arch = "x86_64")]
+type Arguments = *mut sys::__va_list_tag;
+#[cfg(not(target_arch = "x86_64"))]
+type Arguments = sys::va_list;
+
 unsafe extern "C" fn log(
     source: *mut c_void,
     level: c_int,
     format: *const c_char,
-    arguments: *mut sys::__va_list_tag,
+    arguments: Arguments,
 ) {
-    if level > sys::AV_LOG_WARNING.cast_signed() {
+    static LINES: AtomicU64 = AtomicU64::new(0);
+    let level = level & 0xff; // above are colours
+    if level > sys::AV_LOG_WARNING.cast_signed() || !may_log(&LINES, second()) {
         return;
     }
     let mut line: [c_char; LINE_BYTES_MAX] = [0; LINE_BYTES_MAX];
+    let bytes = c_int::try_from(LINE_BYTES_MAX).unwrap_or(0);
     let mut prefix: c_int = 1;
     // SAFETY: FFmpeg hands its own arguments through; the line is as long as we say and is ended
     // with a zero even if it is cut.
@@ -52,15 +64,118 @@ unsafe extern "C" fn log(
             format,
             arguments,
             line.as_mut_ptr(),
-            LINE_BYTES_MAX as c_int,
+            bytes,
             &raw mut prefix,
         );
         CStr::from_ptr(line.as_ptr()).to_string_lossy()
     };
     let text = text.trim_end();
+    if text.is_empty() {
+        return;
+    }
     if level <= sys::AV_LOG_ERROR.cast_signed() {
         tracing::error!(target: "ffmpeg", "{text}");
     } else {
         tracing::warn!(target: "ffmpeg", "{text}");
+    }
+}
+
+/// Whether one more line fits into this second. `state` has the second in its upper half and the
+/// lines of that second in its lower.
+fn may_log(state: &AtomicU64, second: u64) -> bool {
+    let lines_now = |state: u64| {
+        if state >> 32 == second & u64::from(u32::MAX) { state & u64::from(u32::MAX) } else { 0 }
+    };
+    let more = |state: u64| Some(second << 32 | (lines_now(state) + 1));
+    let (Ok(before) | Err(before)) = state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    let lines = lines_now(before);
+    if lines == LINES_PER_SECOND_MAX {
+        tracing::warn!(target: "ffmpeg", "more than {lines} lines in this second: left out");
+    }
+    lines < LINES_PER_SECOND_MAX
+}
+
+/// Seconds on some clock that never goes back. FFmpeg's log has no time that could be handed in.
+fn second() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the time into the struct; the clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
+    now.tv_sec.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    thread_local! {
+        static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Keeps this thread's lines.
+    struct Keep;
+
+    impl Subscriber for Keep {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "ffmpeg"
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &Event<'_>) {
+            struct Text;
+            impl Visit for Text {
+                fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+                    LINES.with_borrow_mut(|lines| lines.push(format!("{value:?}")));
+                }
+            }
+            event.record(&mut Text);
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn the_library_that_is_linked_is_the_one_whose_headers_were_bound() {
+        // SAFETY: takes nothing, gives a number.
+        assert_eq!(unsafe { sys::avcodec_version() } >> 16, sys::LIBAVCODEC_VERSION_MAJOR);
+    }
+
+    #[test]
+    fn errors_are_told_in_words() {
+        assert_eq!(error_text(-libc::ENOMEM), "Cannot allocate memory");
+        assert!(error_text(sys::AVERROR_EOF).contains("End of file"));
+    }
+
+    #[test]
+    fn warnings_reach_our_log_cut_to_a_line_and_chatter_does_not() {
+        init_log();
+        let long = [b"x".repeat(2_000), vec![0]].concat();
+        tracing::subscriber::with_default(Keep, || {
+            for (level, text) in [
+                (sys::AV_LOG_INFO, c"chatter".as_ptr()),
+                (sys::AV_LOG_WARNING, c"careful\n".as_ptr()),
+                (sys::AV_LOG_ERROR, long.as_ptr().cast()),
+            ] {
+                let format = c"%s".as_ptr();
+                // SAFETY: the format takes one C string.
+                unsafe { sys::av_log(std::ptr::null_mut(), level.cast_signed(), format, text) };
+            }
+        });
+        let lines = LINES.take();
+        assert_eq!((lines.len(), lines[0].as_str()), (2, "careful"));
+        assert_eq!(lines[1].len(), LINE_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn a_flood_is_cut_off_until_the_next_second() {
+        let state = AtomicU64::new(0);
+        let passed = |second| (0..100).filter(|_| may_log(&state, second)).count();
+        assert_eq!((passed(7), passed(8)), (20, 20));
+        assert_eq!(passed(8), 0);
     }
 }

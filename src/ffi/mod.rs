@@ -1,3 +1,7 @@
 //! Safe owners of foreign handles, and the one place that knows which FFmpeg is linked.
 
 pub mod av;
+mod buffer;
+pub mod sys;
+
+pub use buffer::Buffer;

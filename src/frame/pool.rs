@@ -325,6 +325,7 @@ mod tests {
         let mut frame = pool.take().unwrap();
         let stolen = FrozenFrame(Handle(frame.0.0));
         let _more = stolen.share();
+        #[expect(clippy::mem_forget, reason = "the frame still counts this reference")]
         std::mem::forget(stolen);
         let _ = frame.planes_mut();
     }

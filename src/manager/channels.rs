@@ -49,7 +49,7 @@ pub(super) struct Built {
     /// For the home shard.
     pub(super) feed: ChannelFeed,
     /// For the home shard: decoders that want streams.
-    pub(super) taps: Vec<(Arc<str>, Sender<TapEvent>)>,
+    pub(super) taps: Vec<Tap>,
     pub(super) workers: Vec<Worker<()>>,
     /// For a program that hands in its own frames.
     pub(super) entrance: Option<Entrance>,
@@ -212,6 +212,9 @@ struct Users {
     sounds: Vec<Sender<SoundBlock>>,
 }
 
+/// A decoder's wish for a stream: its name, and where the messages go.
+pub(super) type Tap = (Arc<str>, Sender<TapEvent>);
+
 /// The decoders that a channel needs.
 #[derive(Default)]
 struct Sources(HashMap<SourceKey, Users>);
@@ -256,7 +259,7 @@ impl Sources {
         name: &str,
         start: Micros,
         workers: &mut Vec<Worker<()>>,
-    ) -> Result<Vec<(Arc<str>, Sender<TapEvent>)>, StartError> {
+    ) -> Result<Vec<Tap>, StartError> {
         let mut taps = Vec::new();
         for (key, users) in self.0 {
             let bell = Bell::new();

@@ -1,14 +1,14 @@
 //! Starts every stage in order and ends them in the reverse one.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
-use super::channels::{self, Built, Entrance, Frames, Shop};
+use super::channels::{self, Built, Entrance, Frames, Shop, Tap};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::listen::{ListenError, listen};
 use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX};
@@ -17,9 +17,9 @@ use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::pipeline::{
-    self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, ShardParts, ShardSpec, TapEvent,
+    self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, ShardParts, ShardSpec,
 };
-use crate::ring::{Bell, Sender, channel};
+use crate::ring::{Bell, channel};
 use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Worker, allowed_cpus, preflight,
 };
@@ -114,6 +114,9 @@ pub struct Node {
     rtmp: SocketAddr,
 }
 
+/// What the first shard is given: channels, decoders that want streams, and outputs.
+type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>);
+
 /// Tells a shard to stop, beside the desk that owns its command ring.
 type StopLine = (Arc<AtomicBool>, Arc<Bell>);
 
@@ -159,7 +162,7 @@ impl Node {
         let mut node = Self {
             clock,
             registry: Arc::new(stage.registry(&plan)),
-            packets: packets.clone(),
+            packets,
             events,
             switches: stage.switches,
             workers: stage.workers,
@@ -171,18 +174,37 @@ impl Node {
             entrance: stage.entrance,
             rtmp,
         };
+        let home = (stage.feeds, stage.taps, stage.outputs);
+        let doors = listeners.into_iter().zip(bells).collect();
+        let desk = node.start_shards(config, &plan, doors, home)?;
+        node.desk = Some(Desk { store, ..desk });
+        let channels = stage.channels;
+        let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
+            pipeline::compose_all(channels).await;
+        });
+        node.compose = Some(compose.map_err(StartError::Thread)?);
+        Ok(node)
+    }
+
+    /// Starts a shard on each listener; the first is the home of all channels.
+    fn start_shards(
+        &mut self,
+        config: &Config,
+        plan: &CorePlan,
+        doors: Vec<(TcpListener, Arc<Bell>)>,
+        home: Home,
+    ) -> Result<Desk, StartError> {
         let report_bell = Bell::new();
         let mut lines = Vec::new();
-        let home = (stage.feeds, stage.taps, stage.outputs);
         let mut home = Some(home);
-        for ((number, listener), mesh) in listeners.into_iter().enumerate().zip(Mesh::full(&bells))
-        {
-            let bell = Arc::clone(&bells[number]);
+        let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
+        let meshes = Mesh::full(&bells);
+        for (number, ((listener, bell), mesh)) in doors.into_iter().zip(meshes).enumerate() {
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&report_bell));
             lines.push(Line { commands: to_shard, reports: from_shard });
             let stopping = Arc::new(AtomicBool::new(false));
-            node.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
+            self.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
             let (feeds, taps, outputs) = home.take().unwrap_or_default();
             let parts = ShardParts {
                 spec: shard_spec(config, number),
@@ -195,24 +217,18 @@ impl Node {
                 feeds,
                 taps,
                 outputs,
-                packets: packets.clone(),
-                stats: Arc::clone(&node.registry.shards[number]),
-                clock,
-                seed: clock.unix_millis().rotate_left(17) ^ number as u64,
+                packets: self.packets.clone(),
+                stats: Arc::clone(&self.registry.shards[number]),
+                clock: self.clock,
+                seed: self.clock.unix_millis().rotate_left(17) ^ number as u64,
             };
             let name = format!("shard-{number}");
             let place = Pinned::Cpu(plan.net[number]);
             let executor = Executor::spawn(&name, place, move || pipeline::shard(parts));
-            node.shards.push(executor.map_err(StartError::Thread)?);
+            self.shards.push(executor.map_err(StartError::Thread)?);
         }
-        let channels = stage.channels;
-        let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
-            pipeline::compose_all(channels).await;
-        });
-        node.compose = Some(compose.map_err(StartError::Thread)?);
-        node.desk =
-            Some(Desk { lines, bell: report_bell, store, events: Arc::clone(&node.events), clock });
-        Ok(node)
+        let events = Arc::clone(&self.events);
+        Ok(Desk { lines, bell: report_bell, store: None, events, clock: self.clock })
     }
 
     /// The node's clock.
@@ -293,7 +309,7 @@ impl Node {
 struct Stage {
     channels: Vec<Channel>,
     feeds: Vec<ChannelFeed>,
-    taps: Vec<(Arc<str>, Sender<TapEvent>)>,
+    taps: Vec<Tap>,
     outputs: Vec<OutputSpec>,
     workers: Vec<Worker<()>>,
     switches: Vec<Arc<ChannelSwitch>>,
@@ -321,7 +337,9 @@ impl Stage {
         self.feeds.push(feed);
         self.taps.extend(taps);
         self.workers.extend(workers);
-        self.entrance = entrance.or(self.entrance.take());
+        if entrance.is_some() {
+            self.entrance = entrance;
+        }
         for output in config.outputs.iter().filter(|output| output.enabled) {
             self.add_output(config, output);
         }
@@ -352,11 +370,14 @@ impl Stage {
     }
 }
 
+/// Where keys are looked up, if publishing needs one.
+type Store = Option<Box<dyn KeyStore>>;
+
 /// Opens the key store and makes today's development key, unless anybody may publish.
 fn open_store(
     config: &Config,
     clock: Clock,
-) -> Result<(Option<Box<dyn KeyStore>>, Option<DevelopmentKey>), StartError> {
+) -> Result<(Store, Option<DevelopmentKey>), StartError> {
     if config.rtmp.publish == Publish::Open {
         return Ok((None, None));
     }

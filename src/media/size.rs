@@ -129,7 +129,7 @@ pub enum PixelFormat {
     /// Three planes: Y, Cb, Cr (`yuv420p` in FFmpeg).
     #[default]
     I420,
-    /// Two planes: Y, interleaved CbCr (`nv12` in FFmpeg).
+    /// Two planes: Y, interleaved Cb and Cr (`nv12` in FFmpeg).
     Nv12,
 }
 

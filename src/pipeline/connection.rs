@@ -16,8 +16,8 @@ use futures_lite::AsyncRead;
 use glommio::net::TcpStream;
 
 use super::hub::{Hub, Source};
-use super::reader::Reader;
 use super::parts::PublishPolicy;
+use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::wire::{Socket, flush};
 use crate::event::{ClientId, LifeCycle, Stage};

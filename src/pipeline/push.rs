@@ -15,8 +15,8 @@ use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
 use super::hub::{Hub, Source};
-use super::reader::Reader;
 use super::parts::OutputSpec;
+use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::socket::tune;
 use super::wire::{Socket, flush};

@@ -1,5 +1,5 @@
-//! Raw sockets: their options, and the send path, which is one `sendmsg` for everything that is ready
-//! for a peer, from the memory it lies in.
+//! Raw sockets: their options, and the send path, which is one `sendmsg` for everything that is
+//! ready for a peer, from the memory it lies in.
 
 use std::io::{self, IoSlice};
 use std::net::TcpListener;

@@ -41,7 +41,7 @@ impl Executor {
     /// Starts an executor named `name` and runs the future that `main` makes there.
     ///
     /// # Errors
-    /// If the thread or its CPU cannot be had. (A missing io_uring is found by
+    /// If the thread or its CPU cannot be had. (A missing `io_uring` is found by
     /// [`super::preflight`], which must have passed.)
     pub fn spawn<G, F>(name: &str, place: Pinned, main: G) -> io::Result<Self>
     where

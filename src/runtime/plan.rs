@@ -69,7 +69,8 @@ impl CorePlan {
     /// If the request names a CPU that is not allowed, or none at all.
     pub fn new(request: &PlanRequest, allowed: &[usize]) -> Result<Self, PlanError> {
         let shards = (allowed.len() / 4).clamp(1, Self::SHARDS_AUTO_MAX);
-        let at = |index: usize| allowed.get(index).or(allowed.first()).copied().unwrap_or(0);
+        let at =
+            |index: usize| allowed.get(index).or_else(|| allowed.first()).copied().unwrap_or(0);
         let roomy = allowed.len() >= 4;
         let first_free = if roomy { shards + 1 } else { 0 };
         let pick = |role, choice: &Choice, auto: Vec<usize>| match choice {

@@ -26,7 +26,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Checks io_uring, locked memory, open files and CPUs; raises soft limits to their hard limits.
+/// Checks `io_uring`, locked memory, open files and CPUs; raises soft limits to their hard limits.
 ///
 /// # Errors
 /// The first thing that is missing. The process should end with exit code 78 (`EX_CONFIG`).

@@ -37,6 +37,7 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     /// Waits for the end. `None` if the thread panicked.
+    #[must_use]
     pub fn join(self) -> Option<T> {
         self.0.join().ok()
     }

@@ -160,6 +160,11 @@ fn header(kind: Kind, time: u32, body_len: usize, stream_id: u32) -> MessageHead
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "test bodies are short"
+)]
 pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;

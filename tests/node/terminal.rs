@@ -41,7 +41,7 @@ fn health_readiness_and_figures_are_served() {
     viewer.find("a picture", Message::is_picture);
     let viewers = |count: f64| (node.metric("rtmp_viewers", &[]) - count).abs() < 0.5;
     wait_until(SOON, "the viewer is counted", || viewers(1.0).then_some(()));
-    assert!(node.metric("rtmp_play_attempts_total", &["accepted"]) >= 1.0);
+    assert!(node.metric("rtmp_play_attempts_total", &["status=\"ok\""]) >= 1.0);
     assert!(node.metric("rtmp_bandwidth_bytes", &["out"]) >= 1000.0);
     drop(viewer);
     wait_until(SOON, "the viewer is gone", || viewers(0.0).then_some(()));

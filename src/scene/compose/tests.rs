@@ -144,12 +144,20 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 192,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn redrawing_what_changed_gives_the_same_as_drawing_everything(
         mut layers in prop::collection::vec(any_layer(), 0..6),
-        (place, z, alpha) in ((-20..100, -20..60, 20..170, 20..100), -2..3, prop_oneof![Just(255_u8), Just(120)]),
+        (place, z, alpha) in (
+            (-20..100, -20..60, 20..170, 20..100),
+            -2..3,
+            prop_oneof![Just(255_u8), Just(120)],
+        ),
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
         layers.push(Layer { z, alpha, ..live("", place) });

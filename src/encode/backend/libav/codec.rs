@@ -1,10 +1,11 @@
 //! An open codec with its reusable frame and packet, and packets that land in our pool.
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use crate::encode::Error;
-use crate::ffi::av::{self, sys};
+use crate::ffi::{Buffer, av, sys};
 use crate::frame::{PacketBuf, PacketPool};
 
 /// `AVERROR(EAGAIN)`: give it more, or nothing to take now.
@@ -15,10 +16,12 @@ pub(super) struct Codec {
     ctx: NonNull<sys::AVCodecContext>,
     frame: NonNull<sys::AVFrame>,
     packet: NonNull<sys::AVPacket>,
-    /// Where `get_encode_buffer` takes slots; boxed because the codec holds its address.
-    pool: Box<PacketPool>,
-    /// Whether the codec writes into buffers we give it.
+    /// Where `take_slot` takes slots; counted because the context holds its address while we move.
+    pool: Arc<PacketPool>,
+    /// Whether the codec says that it writes into buffers we give it.
     direct: bool,
+    /// Packets that had to be copied into the pool all the same.
+    copied: u64,
 }
 
 /// An encoded packet with its times in the codec's time base.
@@ -56,23 +59,27 @@ impl Codec {
             ctx: NonNull::new(ctx).ok_or_else(memory)?,
             frame: NonNull::new(frame).ok_or_else(memory)?,
             packet: NonNull::new(packet).ok_or_else(memory)?,
-            pool: Box::new(pool.clone()),
+            pool: Arc::new(pool.clone()),
             // SAFETY: `codec` is not null.
             direct: unsafe { (*codec).capabilities } & sys::AV_CODEC_CAP_DR1.cast_signed() != 0,
+            copied: 0,
         };
         // SAFETY: the context was just allocated and belongs to us alone.
         let context = unsafe { &mut *ctx };
         setup(context);
         if this.direct {
-            context.opaque = (&raw const *this.pool).cast_mut().cast();
+            context.opaque = Arc::as_ptr(&this.pool).cast_mut().cast();
             context.get_encode_buffer = Some(take_slot);
         }
         this.set_options(options)?;
         // SAFETY: the context is set up and not open yet.
         let code = unsafe { sys::avcodec_open2(ctx, codec, std::ptr::null_mut()) };
         if code < 0 {
-            let text = av::error_text(code);
-            return Err(Error::Config(format!("{shown} refuses these settings: {text}")));
+            let text =
+                format!("{shown} does not open with these settings: {}", av::error_text(code));
+            // libx264 calls all its refusals "external".
+            let settings = code == -libc::EINVAL || code == sys::AVERROR_EXTERNAL;
+            return Err(if settings { Error::Config(text) } else { Error::Unavailable(text) });
         }
         Ok(this)
     }
@@ -126,15 +133,18 @@ impl Codec {
         }
     }
 
-    /// Sends the frame, and lets go of our reference to its buffers.
-    pub(super) fn send(&mut self, keep: bool) -> Result<(), Error> {
-        // SAFETY: both were allocated in `open`; the frame is complete.
-        let code = unsafe { sys::avcodec_send_frame(self.ctx.as_ptr(), self.frame.as_ptr()) };
-        if !keep {
-            // SAFETY: the frame is ours; unreferencing an empty one does nothing.
-            unsafe { sys::av_frame_unref(self.frame.as_ptr()) };
-        }
-        check(code)
+    /// Sends the frame; it keeps its buffers, for the next sound.
+    pub(super) fn send(&mut self) -> Result<(), Error> {
+        // SAFETY: both were allocated in `open`; the caller has filled in the frame.
+        check(unsafe { sys::avcodec_send_frame(self.ctx.as_ptr(), self.frame.as_ptr()) })
+    }
+
+    /// Sends the frame and lets go of our reference to its buffers, whether it was taken or not.
+    pub(super) fn send_away(&mut self) -> Result<(), Error> {
+        let sent = self.send();
+        // SAFETY: the frame is ours; libavcodec has references of its own to what it still needs.
+        unsafe { sys::av_frame_unref(self.frame.as_ptr()) };
+        sent
     }
 
     /// Says that no frame follows.
@@ -162,34 +172,45 @@ impl Codec {
     /// The packet's bytes: the very slot the codec wrote, or a copy if it had a buffer of its own.
     fn take_body(&mut self) -> PacketBuf {
         // SAFETY: the packet is filled (see `receive`) and ours alone.
-        let packet = unsafe { self.packet.as_mut() };
-        let len = packet.size.unsigned_abs() as usize;
-        let written = packet.data;
-        if self.direct && !packet.buf.is_null() {
-            // SAFETY: for a direct codec every buffer is one of `take_slot`, whose opaque pointer is
-            // the slot's; the codec has written `len` bytes from its first.
-            let shared = unsafe {
-                PacketBuf::share_raw(sys::av_buffer_get_opaque(packet.buf), len)
-            };
-            // SAFETY: ends the codec's reference to the slot; the other one is `shared`.
+        let packet = unsafe { self.packet.as_ref() };
+        let (written, len) = (packet.data, packet.size.unsigned_abs() as usize);
+        let starts_here = |buffer: NonNull<sys::AVBufferRef>| {
+            // SAFETY: a packet's buffer is valid as long as the packet.
+            unsafe { buffer.as_ref() }.data == written
+        };
+        let buffer = NonNull::new(packet.buf).filter(|buffer| self.direct && starts_here(*buffer));
+        if let Some(buffer) = buffer {
+            // SAFETY: a codec with DR1 has no buffers but those of `take_slot`; this one starts
+            // where the packet does, and libavcodec has finished it.
+            let shared = unsafe { Buffer::packet(buffer.as_ptr(), len) };
+            // SAFETY: ends libavcodec's reference to the slot; ours is `shared`.
             unsafe { sys::av_packet_unref(self.packet.as_ptr()) };
-            match shared.into_unique() {
-                Ok(body) if body.as_ptr() == written => return body,
-                Ok(body) => return self.copy(&body),
-                Err(shared) => return self.copy(&shared),
-            }
+            return shared.into_unique().unwrap_or_else(|shared| self.copy(&shared));
         }
-        // SAFETY: the packet has `len` bytes at `data`; they are copied before it is unreferenced.
-        let body = unsafe { self.copy(std::slice::from_raw_parts(written, len)) };
-        // SAFETY: the packet is ours.
+        let bytes = if written.is_null() {
+            &[][..]
+        } else {
+            // SAFETY: libavcodec says that the packet has `len` bytes there.
+            unsafe { std::slice::from_raw_parts(written, len) }
+        };
+        let body = self.copy(bytes);
+        // SAFETY: the packet is ours, and its bytes have been copied.
         unsafe { sys::av_packet_unref(self.packet.as_ptr()) };
         body
     }
 
-    pub(super) fn copy(&self, bytes: &[u8]) -> PacketBuf {
+    /// A copy of `bytes` in a slot of the pool. Counted.
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> PacketBuf {
+        self.copied += 1;
         let mut body = self.pool.take(bytes.len());
         body.extend(bytes);
         body
+    }
+
+    /// Packets so far that were copied because the codec does not write into our slots.
+    #[cfg(test)]
+    pub(super) const fn copied(&self) -> u64 {
+        self.copied
     }
 }
 
@@ -212,36 +233,21 @@ fn check(code: c_int) -> Result<(), Error> {
     if code < 0 { Err(Error::Device(av::error_text(code))) } else { Ok(()) }
 }
 
-/// libavcodec wants room for a packet: it gets a slot of the pool, behind the slot's headroom. Called
-/// on the thread that encodes (libx264 and AAC are not frame-threaded by libavcodec).
+/// libavcodec wants room for a packet: it gets a slot of the pool, behind the slot's headroom.
 unsafe extern "C" fn take_slot(
     ctx: *mut sys::AVCodecContext,
     packet: *mut sys::AVPacket,
     _flags: c_int,
 ) -> c_int {
-    // SAFETY: `opaque` is the boxed pool of the `Codec` that owns this context; libavcodec has set
-    // the packet's size and waits for `data` and `buf`. A slot has `TAIL` bytes beyond its capacity,
-    // as many as libavcodec asks for as padding.
-    unsafe {
-        let pool = &*(*ctx).opaque.cast::<PacketPool>();
-        let size = (*packet).size.unsigned_abs() as usize;
-        let mut slot = pool.take(size);
-        let data = slot.as_mut_ptr();
-        let raw = slot.into_raw();
-        let bytes = size + crate::frame::TAIL;
-        let buffer = sys::av_buffer_create(data, bytes, Some(give_back), raw, 0);
-        if buffer.is_null() {
-            give_back(raw, data);
-            return -libc::ENOMEM;
-        }
-        std::ptr::write_bytes(data.add(size), 0, crate::frame::TAIL);
-        (*packet).data = data;
-        (*packet).buf = buffer;
-    }
+    // SAFETY: `opaque` is the counted pool of the `Codec` that owns this context; a pool may be
+    // used from any thread.
+    let pool = unsafe { &*(*ctx).opaque.cast::<PacketPool>() };
+    // SAFETY: libavcodec hands over a packet of which it has set the size, and which nobody else
+    // uses.
+    let packet = unsafe { &mut *packet };
+    let size = packet.size.unsigned_abs() as usize;
+    let Some(buffer) = Buffer::of_packet(pool.take(size), size) else { return -libc::ENOMEM };
+    packet.data = buffer.data();
+    packet.buf = buffer.into_raw();
     0
-}
-
-unsafe extern "C" fn give_back(slot: *mut c_void, _data: *mut u8) {
-    // SAFETY: the pointer comes from `into_raw` in `take_slot`; the buffer is freed once.
-    drop(unsafe { PacketBuf::from_raw(slot) });
 }

@@ -8,5 +8,8 @@ mod aac;
 mod codec;
 mod x264;
 
+#[cfg(test)]
+mod tests;
+
 pub(in crate::encode) use aac::open as open_aac;
 pub(in crate::encode) use x264::open as open_x264;

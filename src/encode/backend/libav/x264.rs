@@ -1,50 +1,60 @@
 //! libx264: constant bitrate, closed GOPs of a fixed length, BT.709 said in the bitstream.
+//!
+//! Constant bitrate as OBS does it: average rate = highest rate, a buffer of one second, and filler
+//! units where the picture needs less, but no HRD in the stream, because with it x264 refuses to
+//! change the rate while it runs.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
 use super::codec::Codec;
 use crate::encode::{Error, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
-use crate::ffi::av::sys;
-use crate::frame::{FrozenFrame, PacketPool};
+use crate::ffi::{Buffer, sys};
+use crate::frame::{FrozenFrame, Geometry, PacketPool};
 use crate::media::{PixelFormat, h264};
 
-/// x264's presets, fastest first.
-const PRESETS: [&str; 10] = [
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
-    "placebo",
+/// x264's presets, fastest first, and how many pictures each looks ahead.
+const PRESETS: [(&str, u32); 10] = [
+    ("ultrafast", 0),
+    ("superfast", 0),
+    ("veryfast", 10),
+    ("faster", 20),
+    ("fast", 30),
+    ("medium", 40),
+    ("slow", 50),
+    ("slower", 60),
+    ("veryslow", 60),
+    ("placebo", 60),
 ];
+
+/// From this preset on x264 weighs all ways to place B-pictures, for which it looks further ahead.
+const TRELLIS_PRESETS: [&str; 3] = ["slower", "veryslow", "placebo"];
+
+/// The tuning without any delay.
+const ZERO_LATENCY: &str = "zerolatency";
 
 /// x264's tunings.
 const TUNES: [&str; 8] =
-    ["film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"];
+    ["film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", ZERO_LATENCY];
 
 /// Profiles of 8-bit 4:2:0.
 const PROFILES: [&str; 3] = ["baseline", "main", "high"];
+
+/// Bitrates that can be asked for, bits per second: x264 counts in thousands, libavcodec in `int`.
+const BITRATES: std::ops::RangeInclusive<u32> = 1_000..=2_147_483_000;
 
 /// Opens libx264.
 pub(in crate::encode) fn open(
     spec: &VideoSpec,
     pool: &PacketPool,
 ) -> Result<Box<dyn VideoEncoder>, Error> {
-    one_of("preset", &spec.preset, &PRESETS)?;
-    one_of("tune", &spec.tune, &TUNES)?;
-    one_of("profile", &spec.profile, &PROFILES)?;
-    let mut options = vec![
-        (c"preset", spec.preset.clone()),
-        (c"forced-idr", "1".to_owned()),
-        // Lengths instead of start codes, keyframes where we say and nowhere else, and filler up to
-        // the constant rate.
-        (c"x264-params", "annexb=0:scenecut=0:filler=1".to_owned()),
-    ];
-    for (key, value) in [(c"tune", &spec.tune), (c"profile", &spec.profile)] {
-        if !value.is_empty() {
-            options.push((key, value.clone()));
-        }
-    }
-    let codec = Codec::open(c"libx264", pool, |context| fill_in(context, spec), &options)?;
-    let header = header(codec.extradata())
-        .ok_or_else(|| Error::Device("libx264 gave no parameter sets".to_owned()))?;
-    Ok(Box::new(X264 { codec, header, format: av_format(spec.format) }))
+    Ok(Box::new(X264::open(spec, pool)?))
+}
+
+fn bitrate(bps: u32) -> Result<c_int, Error> {
+    c_int::try_from(bps).ok().filter(|_| BITRATES.contains(&bps)).ok_or_else(|| {
+        let (low, high) = (BITRATES.start(), BITRATES.end());
+        Error::Config(format!("bitrate = {bps}: libx264 takes {low} to {high} bits per second"))
+    })
 }
 
 fn one_of(key: &str, value: &str, known: &[&str]) -> Result<(), Error> {
@@ -62,30 +72,64 @@ fn fill_in(context: &mut sys::AVCodecContext, spec: &VideoSpec) {
     context.time_base = sys::AVRational { num: den, den: num };
     context.framerate = sys::AVRational { num, den };
     context.sample_aspect_ratio = sys::AVRational { num: 1, den: 1 };
-    context.bit_rate = spec.bitrate_bps.into();
-    context.rc_max_rate = spec.bitrate_bps.into();
-    context.rc_buffer_size = spec.bitrate_bps.cast_signed();
     context.gop_size = spec.gop_frames.cast_signed();
     context.keyint_min = spec.gop_frames.cast_signed();
     context.max_b_frames = spec.b_frames.into();
     context.thread_count = spec.threads.max(1).into();
+    // Threads share out pictures, which delays them, or slices of one picture, which does not.
+    context.thread_type = if spec.tune == ZERO_LATENCY {
+        sys::FF_THREAD_SLICE.cast_signed()
+    } else {
+        sys::FF_THREAD_FRAME.cast_signed()
+    };
     context.flags |= sys::AV_CODEC_FLAG_GLOBAL_HEADER.cast_signed();
-    context.color_primaries = sys::AVColorPrimaries_AVCOL_PRI_BT709;
-    context.color_trc = sys::AVColorTransferCharacteristic_AVCOL_TRC_BT709;
-    context.colorspace = sys::AVColorSpace_AVCOL_SPC_BT709;
-    context.color_range = sys::AVColorRange_AVCOL_RANGE_MPEG;
-    context.chroma_sample_location = sys::AVChromaLocation_AVCHROMA_LOC_LEFT;
+    context.flags |= sys::AV_CODEC_FLAG_CLOSED_GOP.cast_signed();
+    context.color_primaries = sys::AVCOL_PRI_BT709;
+    context.color_trc = sys::AVCOL_TRC_BT709;
+    context.colorspace = sys::AVCOL_SPC_BT709;
+    context.color_range = sys::AVCOL_RANGE_MPEG;
+    context.chroma_sample_location = sys::AVCHROMA_LOC_LEFT;
+}
+
+/// A constant rate: average = highest, and a buffer of one second.
+const fn set_rate(context: &mut sys::AVCodecContext, bps: c_int) {
+    context.bit_rate = bps as i64;
+    context.rc_max_rate = bps as i64;
+    context.rc_buffer_size = bps;
+}
+
+/// Pictures that x264 takes before it gives the first packet, by the rules of its own set-up: it
+/// looks ahead, shares pictures out to threads, and waits for the next one's time.
+fn delay(spec: &VideoSpec) -> u32 {
+    if spec.tune == ZERO_LATENCY {
+        return 0;
+    }
+    let threads = u32::from(spec.threads.max(1));
+    let baseline = spec.profile == "baseline";
+    let b_frames = if baseline { 0 } else { u32::from(spec.b_frames) };
+    let b_frames = b_frames.min(spec.gop_frames.saturating_sub(1));
+    let trellis = TRELLIS_PRESETS.contains(&spec.preset.as_str());
+    let placing = if trellis && b_frames > 0 { b_frames.max(3) * 4 } else { b_frames };
+    let preset = PRESETS.iter().find(|(name, _)| *name == spec.preset);
+    let second = spec.rate.num() / spec.rate.den();
+    let ahead = preset.map_or(0, |(_, ahead)| *ahead).min(spec.gop_frames.max(second));
+    let synchronising = if threads > 1 { b_frames + 1 } else { 0 };
+    placing.max(ahead) + threads - 1 + synchronising + 1
 }
 
 const fn av_format(format: PixelFormat) -> c_int {
     match format {
-        PixelFormat::I420 => sys::AVPixelFormat_AV_PIX_FMT_YUV420P,
-        PixelFormat::Nv12 => sys::AVPixelFormat_AV_PIX_FMT_NV12,
+        PixelFormat::I420 => sys::AV_PIX_FMT_YUV420P,
+        PixelFormat::Nv12 => sys::AV_PIX_FMT_NV12,
     }
 }
 
-/// The configuration record out of the parameter sets in `extradata`, with lengths or start codes.
+/// The configuration record out of `extradata`, which is parameter sets with lengths or start
+/// codes, or, where libavcodec makes one itself, the record (its first byte is 1, a length's is 0).
 fn header(extradata: &[u8]) -> Option<Vec<u8>> {
+    if extradata.first() == Some(&1) {
+        return Some(extradata.to_vec());
+    }
     let of_type = |wanted: u8| {
         let is = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x1f == wanted);
         let annex_b = extradata.starts_with(&[0, 0, 0, 1]) || extradata.starts_with(&[0, 0, 1]);
@@ -98,10 +142,12 @@ fn header(extradata: &[u8]) -> Option<Vec<u8>> {
     h264::avc_config(of_type(h264::nal::SPS)?, of_type(h264::nal::PPS)?)
 }
 
-struct X264 {
+pub(super) struct X264 {
     codec: Codec,
     header: Vec<u8>,
-    format: c_int,
+    /// What every picture must look like: x264 reads by these numbers, whatever it is handed.
+    geometry: Geometry,
+    delay: u32,
 }
 
 impl VideoEncoder for X264 {
@@ -114,7 +160,7 @@ impl VideoEncoder for X264 {
     }
 
     fn delay_frames(&self) -> u32 {
-        self.codec.context().delay.unsigned_abs()
+        self.delay
     }
 
     fn encode(
@@ -124,16 +170,15 @@ impl VideoEncoder for X264 {
         force_key: bool,
         sink: &mut dyn VideoSink,
     ) -> Result<(), Error> {
-        let format = self.format;
-        lend(self.codec.frame_mut(), frame, format)?;
+        if *frame.geometry() != self.geometry {
+            let (is, wanted) = (frame.geometry().size(), self.geometry.size());
+            return Err(Error::Config(format!("a picture of {is} for an encoder of {wanted}")));
+        }
+        lend(self.codec.frame_mut(), frame)?;
         let av = self.codec.frame_mut();
         av.pts = pts;
-        av.pict_type = if force_key {
-            sys::AVPictureType_AV_PICTURE_TYPE_I
-        } else {
-            sys::AVPictureType_AV_PICTURE_TYPE_NONE
-        };
-        self.codec.send(false)?;
+        av.pict_type = if force_key { sys::AV_PICTURE_TYPE_I } else { sys::AV_PICTURE_TYPE_NONE };
+        self.codec.send_away()?;
         self.drain(sink)
     }
 
@@ -143,71 +188,118 @@ impl VideoEncoder for X264 {
     }
 
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error> {
-        // libavcodec's wrapper compares these with x264's own before each picture.
-        let context = self.codec.context_mut();
-        context.bit_rate = bitrate_bps.into();
-        context.rc_max_rate = bitrate_bps.into();
-        context.rc_buffer_size = bitrate_bps.cast_signed();
+        let bitrate = bitrate(bitrate_bps)?;
+        // libavcodec compares its context with x264's own numbers before each picture.
+        set_rate(self.codec.context_mut(), bitrate);
         Ok(())
     }
 }
 
 impl X264 {
+    pub(super) fn open(spec: &VideoSpec, pool: &PacketPool) -> Result<Self, Error> {
+        let bitrate = bitrate(spec.bitrate_bps)?;
+        one_of("preset", &spec.preset, &PRESETS.map(|(name, _)| name))?;
+        one_of("tune", &spec.tune, &TUNES)?;
+        one_of("profile", &spec.profile, &PROFILES)?;
+        let mut options = vec![
+            (c"preset", spec.preset.clone()),
+            (c"forced-idr", "1".to_owned()),
+            // Lengths instead of start codes, keyframes where we say and nowhere else, and filler
+            // up to the constant rate.
+            (c"x264-params", "annexb=0:scenecut=0:filler=1".to_owned()),
+        ];
+        for (key, value) in [(c"tune", &spec.tune), (c"profile", &spec.profile)] {
+            if !value.is_empty() {
+                options.push((key, value.clone()));
+            }
+        }
+        let setup = |context: &mut sys::AVCodecContext| {
+            fill_in(context, spec);
+            set_rate(context, bitrate);
+        };
+        let codec = Codec::open(c"libx264", pool, setup, &options)?;
+        let header = header(codec.extradata())
+            .ok_or_else(|| Error::Unavailable("libx264 gave no parameter sets".to_owned()))?;
+        let geometry = Geometry::new(spec.size, spec.format);
+        Ok(Self { codec, header, geometry, delay: delay(spec) })
+    }
+
     fn drain(&mut self, sink: &mut dyn VideoSink) -> Result<(), Error> {
         while let Some(coded) = self.codec.receive()? {
             let mut body = coded.body;
-            // Where `annexb=0` was not honoured.
+            // A libx264 that does not know `annexb=0`.
             if body.starts_with(&[0, 0, 0, 1])
                 && h264::annex_b_to_lengths(body.as_mut_slice()).is_err()
             {
-                let mut lengths = Vec::with_capacity(body.len() + 64);
-                for unit in h264::annex_b_units(&body) {
-                    let length = u32::try_from(unit.len()).unwrap_or(u32::MAX);
-                    lengths.extend_from_slice(&length.to_be_bytes());
-                    lengths.extend_from_slice(unit);
-                }
-                body = self.codec.copy(&lengths);
+                body = self.codec.copy(&with_lengths(&body));
             }
             sink.packet(VideoPacket { body, pts: coded.pts, dts: coded.dts, key: coded.key });
         }
         Ok(())
     }
+
+    #[cfg(test)]
+    pub(super) const fn copied(&self) -> u64 {
+        self.codec.copied()
+    }
 }
 
-/// Makes `av` refer to the pooled frame without copying a pixel: the frame's reference belongs to
-/// the AVFrame's buffer, and comes back through `give_back` when the last user lets go.
-fn lend(av: &mut sys::AVFrame, frame: FrozenFrame, format: c_int) -> Result<(), Error> {
+/// Annex B with short start codes, which have no room for lengths, as units with lengths.
+fn with_lengths(annex_b: &[u8]) -> Vec<u8> {
+    let mut lengths = Vec::with_capacity(annex_b.len() + 64);
+    for unit in h264::annex_b_units(annex_b) {
+        lengths.extend_from_slice(&u32::try_from(unit.len()).unwrap_or(u32::MAX).to_be_bytes());
+        lengths.extend_from_slice(unit);
+    }
+    lengths
+}
+
+/// Makes `av` refer to the pooled frame without copying a pixel.
+fn lend(av: &mut sys::AVFrame, frame: FrozenFrame) -> Result<(), Error> {
     let geometry = *frame.geometry();
-    av.width = geometry.size().width().cast_signed();
-    av.height = geometry.size().height().cast_signed();
-    av.format = format;
-    av.color_range = sys::AVColorRange_AVCOL_RANGE_MPEG;
-    av.colorspace = sys::AVColorSpace_AVCOL_SPC_BT709;
-    av.color_primaries = sys::AVColorPrimaries_AVCOL_PRI_BT709;
-    av.color_trc = sys::AVColorTransferCharacteristic_AVCOL_TRC_BT709;
+    let planes = [0, 1, 2].map(|index| frame.plane(index).as_ptr().cast_mut());
+    let Some(buffer) = Buffer::of_frame(frame) else {
+        return Err(Error::Device("out of memory".to_owned()));
+    };
+    av.buf[0] = buffer.into_raw();
     for (index, plane) in geometry.planes().iter().enumerate() {
-        av.data[index] = frame.plane(index).as_ptr().cast_mut();
+        av.data[index] = planes[index];
         av.linesize[index] = c_int::try_from(plane.stride).unwrap_or(c_int::MAX);
     }
     av.extended_data = av.data.as_mut_ptr();
-    let (base, bytes) = (av.data[0], geometry.bytes());
-    let raw = frame.into_raw();
-    // SAFETY: the slot's memory lives until `give_back` drops the reference; it is marked read-only,
-    // so libavcodec never writes to it.
-    let buffer = unsafe {
-        let flags = sys::AV_BUFFER_FLAG_READONLY.cast_signed();
-        sys::av_buffer_create(base, bytes, Some(give_back), raw, flags)
-    };
-    if buffer.is_null() {
-        // SAFETY: nobody has taken the reference from `raw`.
-        unsafe { give_back(raw, base) };
-        return Err(Error::Device("out of memory".to_owned()));
-    }
-    av.buf[0] = buffer;
+    av.width = geometry.size().width().cast_signed();
+    av.height = geometry.size().height().cast_signed();
+    av.format = av_format(geometry.format());
+    av.color_range = sys::AVCOL_RANGE_MPEG;
+    av.colorspace = sys::AVCOL_SPC_BT709;
+    av.color_primaries = sys::AVCOL_PRI_BT709;
+    av.color_trc = sys::AVCOL_TRC_BT709;
     Ok(())
 }
 
-unsafe extern "C" fn give_back(frame: *mut c_void, _data: *mut u8) {
-    // SAFETY: the pointer comes from `into_raw` in `lend`; the buffer is freed once, on any thread.
-    drop(unsafe { FrozenFrame::from_raw(frame) });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPS: [u8; 5] = [0x67, 100, 0, 31, 7];
+    const PPS: [u8; 3] = [0x68, 1, 2];
+
+    #[test]
+    fn the_header_is_found_in_every_form_that_libavcodec_gives() {
+        let record = h264::avc_config(&SPS, &PPS).unwrap();
+        let lengths = [&[0, 0, 0, 5], &SPS[..], &[0, 0, 0, 3], &PPS].concat();
+        let codes = [&[0, 0, 0, 1], &SPS[..], &[0, 0, 1], &PPS].concat();
+        for form in [&lengths, &codes, &record] {
+            assert_eq!(header(form).as_ref(), Some(&record), "{form:?}");
+        }
+        assert_eq!(header(&[]), None);
+        assert_eq!(header(&lengths[..9]), None, "no picture parameters");
+    }
+
+    #[test]
+    fn short_start_codes_become_lengths() {
+        let codes = [&[0, 0, 0, 1], &SPS[..], &[0, 0, 1], &PPS].concat();
+        let lengths = [&[0, 0, 0, 5], &SPS[..], &[0, 0, 0, 3], &PPS].concat();
+        assert_eq!(with_lengths(&codes), lengths);
+    }
 }

@@ -1,0 +1,96 @@
+//! What the tables about the node itself say: `[node]`, `[rtmp]`, `[http]`, `[delivery]`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::media::Micros;
+
+/// `[node]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// What the banner and the status page call it.
+    pub name: String,
+    /// Where keys are kept; made if it is not there.
+    pub data_dir: PathBuf,
+    /// Log filter, such as `info` or `stream_manager=debug`.
+    pub log: String,
+}
+
+/// Who may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// Whoever has a stream key.
+    Key,
+    /// Anybody: only on a loopback address.
+    Open,
+}
+
+/// `[rtmp]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtmpConfig {
+    /// Address it listens on.
+    pub bind: IpAddr,
+    /// Port it listens on.
+    pub port: u16,
+    /// Largest chunk it sends, bytes.
+    pub chunk_size: u32,
+    /// Whether late viewers start at the newest keyframe.
+    pub gop_cache: bool,
+    /// Silence after which a peer is pinged.
+    pub ping: Micros,
+    /// Silence after which a peer is closed.
+    pub ping_timeout: Micros,
+    /// Time for handshake and `connect`.
+    pub handshake_timeout: Micros,
+    /// How long viewers wait for a publisher that left.
+    pub grace: Micros,
+    /// Who may publish.
+    pub publish: Publish,
+    /// Connections at once.
+    pub connections_max: usize,
+}
+
+/// `[http]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Whether it listens at all.
+    pub enabled: bool,
+    /// Address it listens on.
+    pub bind: IpAddr,
+    /// Port it listens on.
+    pub port: u16,
+}
+
+/// `[delivery]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryConfig {
+    /// Milliseconds of each stream that are kept.
+    pub log_ms: u32,
+    /// Bytes of each stream that are kept.
+    pub log_bytes: usize,
+    /// Lag above which a reader jumps to a keyframe, milliseconds.
+    pub lag_high_ms: u32,
+    /// Lag below which it takes all pictures again, milliseconds.
+    pub lag_low_ms: u32,
+}
+
+/// What is wrong where `publish = "open"` meets an address that others reach.
+pub(crate) const OPEN_TO_ALL: &str = "`publish = \"open\"` lets anybody publish, so `bind` must be \
+     a loopback address such as \"127.0.0.1\"; or say `publish = \"key\"`";
+
+impl RtmpConfig {
+    /// Whether anybody who reaches this machine could publish. No node runs like that.
+    #[must_use]
+    pub const fn is_open_to_all(&self) -> bool {
+        matches!(self.publish, Publish::Open) && !self.bind.is_loopback()
+    }
+}
+
+impl HttpConfig {
+    /// Whether both would listen on the same port of the same address.
+    #[must_use]
+    pub fn collides_with(&self, rtmp: &RtmpConfig) -> bool {
+        let everywhere = self.bind.is_unspecified() || rtmp.bind.is_unspecified();
+        self.enabled && self.port == rtmp.port && (everywhere || self.bind == rtmp.bind)
+    }
+}
