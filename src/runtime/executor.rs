@@ -42,7 +42,7 @@ impl Executor {
     ///
     /// # Errors
     /// If the thread or its CPU cannot be had. (A missing `io_uring` is found by
-    /// [`super::preflight`], which must have passed.)
+    /// [`super::preflight()`], which must have passed.)
     pub fn spawn<G, F>(name: &str, place: Pinned, main: G) -> io::Result<Self>
     where
         G: FnOnce() -> F + Send + 'static,

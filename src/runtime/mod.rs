@@ -12,7 +12,7 @@ mod worker;
 pub use clock::Clock;
 pub use executor::{Executor, Pinned};
 pub use guard::guarded;
-pub use pacer::{Pacer, Slot};
+pub use pacer::{CATCH_UP, Pacer, Slot};
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
 pub use preflight::{Failure, preflight};
 pub use worker::{NICE_ENCODE, Worker};

@@ -4,7 +4,7 @@ use crate::media::{FrameRate, Micros};
 
 /// How late a tick may be and still run. A hiccup of the machine then costs no picture: the queue
 /// to the encoder absorbs it. What takes longer is an overload, and ticks are skipped.
-pub(super) const CATCH_UP: Micros = Micros::from_millis(250);
+pub const CATCH_UP: Micros = Micros::from_millis(250);
 
 /// Gives out the ticks of a channel in order and says how many were missed.
 #[derive(Clone, Copy, Debug)]
