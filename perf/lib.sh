@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 binary=${STREAM_MANAGER:-$root/target/release/stream-manager}
 load=${LOAD:-$root/target/release/examples/load}
-rtmp=21935 http=21936
+rtmp=${RTMP:-21935} http=${HTTP:-21936}
 work=$(mktemp -d)
 started=()
 
@@ -76,8 +76,10 @@ stop_node() {
     wait "$node" 2>/dev/null || true
 }
 
-# cpu_seconds PID: CPU time of all its threads.
-cpu_seconds() { cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ n += $1 } END { print n / 1e9 }'; }
+# cpu_seconds PID: CPU time of all its threads, also those that have ended, to a hundredth.
+cpu_seconds() {
+    sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'
+}
 
 # start_nginx PORT: a destination that takes every push at rtmp://127.0.0.1:PORT/live/.
 start_nginx() {

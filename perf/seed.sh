@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 
 seconds=${1:-60}
 fps=60
-push=21937
+push=${PUSH:-21937}
 need ffmpeg ffprobe
 
 # The file as it is, but with a destination that is there.

@@ -8,7 +8,7 @@
 # they are installed do not start it here.
 set -euo pipefail
 
-readonly RUST_MIN=1.90
+readonly RUST_MIN=1.91
 readonly POLICY=/usr/sbin/policy-rc.d
 
 readonly BUILD=(

@@ -66,6 +66,8 @@ struct Line {
     since: Micros,
     started: bool,
     drops: Drops,
+    /// Bytes that are in the figures already.
+    counted: u64,
     /// Why it ends, and when at the latest.
     closing: Option<(String, Micros)>,
 }
@@ -206,6 +208,7 @@ impl OutputTask {
             since: now,
             started: false,
             drops: Drops::default(),
+            counted: 0,
             closing: None,
         });
         let reason = loop {
@@ -243,7 +246,7 @@ impl OutputTask {
         let log = line.hub.as_ref().map(|hub| hub.log.borrow());
         let mut ends = Socket { stream: socket, cx };
         match flush(&line.reader, log.as_deref(), &shard.spec.drop, &mut ends, now) {
-            Ok(sent) => self.spec.stats.bytes_out(sent),
+            Ok(_) => {}
             Err(error) => return Poll::Ready(Err(error.to_string())),
         }
         drop(log);
@@ -314,6 +317,9 @@ impl OutputTask {
         if let Some(hub) = &line.hub {
             self.spec.stats.lag(line.reader.lag(&hub.log.borrow()));
         }
+        let bytes = line.reader.bytes();
+        self.spec.stats.bytes_out(bytes - line.counted);
+        line.counted = bytes;
         let drops = line.reader.drops();
         if drops.gaps > line.drops.gaps {
             for (reason, count) in [
