@@ -1,0 +1,139 @@
+//! The way of a frame after start-up allocates nothing from Rust's heap: compose, ring, hand-off to
+//! libx264, log, and the sending step of a viewer. (What libavcodec takes from C's heap inside its
+//! calls is its own.) Nor is an encoded byte copied: the first piece a viewer is sent lies in the very
+//! memory that the encoder wrote.
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use stream_manager::config::Config;
+use stream_manager::encode::{VideoPacket, VideoSink, open_video};
+use stream_manager::frame::{FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool};
+use stream_manager::media::Kind;
+use stream_manager::ring::{Bell, Receiver, Sender, channel};
+use stream_manager::rtmp::flv::{AvcPacket, avc_header};
+use stream_manager::scene::kernel::Level;
+use stream_manager::scene::{Composed, Composer, Tick};
+use stream_manager::sound::Mixer;
+use stream_manager::stream::{Cursor, DropPolicy, Flags, LogLimits, Message, Start, StreamLog};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: hands every call to the system's allocator unchanged; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise about the layout is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise about the block is passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Ticks before counting starts: pools, rings, the log and the encoder have then been all round.
+const WARM_UP: u64 = 400;
+const COUNTED: u64 = 600;
+
+/// The encoder's end of the way: packets become messages in the log's ring.
+struct ToRing {
+    out: Sender<(Message, *const u8)>,
+}
+
+impl VideoSink for ToRing {
+    fn packet(&mut self, packet: VideoPacket) {
+        let VideoPacket { mut body, pts, key, .. } = packet;
+        let written = body.as_ptr();
+        body.prepend(&avc_header(key, AvcPacket::Nalus, 0));
+        let flags = if key { Flags::KEY } else { Flags::default() };
+        let time = u32::try_from(pts * 1_000 / 30).unwrap();
+        let message = Message::new(Kind::Video, time, flags, body, 60_000);
+        assert!(self.out.push((message, written)).is_ok());
+    }
+}
+
+struct Viewer {
+    cursor: Cursor,
+    sent: usize,
+}
+
+impl Viewer {
+    /// What a shard does for a viewer after each message, with a socket that takes everything.
+    fn pump(&mut self, log: &StreamLog) -> Option<*const u8> {
+        self.cursor.settle(log, &DropPolicy::default());
+        let (mut bytes, mut first) = (0, None);
+        self.cursor.gather(log, 1 << 20, &mut |piece| {
+            bytes += piece.len();
+            first = first.or(Some(piece.as_ptr()));
+            true
+        });
+        self.cursor.advance(log, bytes);
+        self.sent += bytes;
+        first
+    }
+}
+
+#[test]
+fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
+    let config = Config::default();
+    let demo = &config.channels[0];
+    let mut spec = demo.video_spec(1);
+    spec.preset = "ultrafast".to_owned();
+    spec.tune = "zerolatency".to_owned();
+    let mut composer = Composer::new(&demo.scene, spec.size, Level::best()).unwrap();
+    let mut mixer = Mixer::new(&demo.sound);
+    let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
+    let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
+    let mut encoder = open_video(&spec, &packets).unwrap();
+    let (mut raw, mut frames): (Sender<(FrozenFrame, u64)>, Receiver<_>) = channel(4, Bell::new());
+    let (out, mut encoded) = channel(8, Bell::new());
+    let mut sink = ToRing { out };
+    let limits = LogLimits { messages: 256, millis: 3_000, ..LogLimits::default() };
+    let mut log = StreamLog::new(limits, true);
+    let mut viewers = Vec::new();
+    viewers.resize_with(8, || Viewer { cursor: Cursor::new(Start::Keyframe), sent: 0 });
+    let mut sound = vec![0.0_f32; 2 * 1_600];
+
+    let mut before = 0;
+    for n in 0..WARM_UP + COUNTED {
+        if n == WARM_UP {
+            before = ALLOCATIONS.with(Cell::get);
+        }
+        let at = spec.rate.due(n);
+        let tick = Tick { n, at, programme: at, unix_ms: at.millis() };
+        let (Composed::Fresh(frame) | Composed::Same(frame)) = composer.compose(&tick, &pool)
+        else {
+            panic!("the pool is empty at tick {n}");
+        };
+        mixer.mix(n * 1_600, at, &mut sound);
+        assert!(raw.push((frame, n)).is_ok());
+        let (frame, tick) = frames.pop().unwrap();
+        encoder.encode(frame, i64::try_from(tick).unwrap(), false, &mut sink).unwrap();
+        while let Some((message, written)) = encoded.pop() {
+            log.push(message);
+            for viewer in &mut viewers {
+                let first = viewer.pump(&log);
+                // 12 bytes of chunk header and 5 of the tag stand right before the encoder's bytes;
+                // a longer body has its later chunks in the same packet.
+                if n >= WARM_UP {
+                    assert_eq!(first.map(|at| at.wrapping_add(17)), Some(written));
+                }
+            }
+        }
+    }
+    assert!(before > 0, "the counter counts");
+    let allocations = ALLOCATIONS.with(Cell::get) - before;
+    assert_eq!(allocations, 0, "in {COUNTED} frames");
+    assert_eq!(packets.heap_packets(), 0);
+    assert!(viewers.iter().all(|viewer| viewer.sent > 1 << 20));
+}
