@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut encoder = open_video(&spec, &PacketPool::new(PacketPoolSpec::default())?)?;
     let clock = Clock::start();
     let mut pacer = Pacer::new(spec.rate, clock.now());
-    let (before, mut drawing, mut frames) = (cpu(libc::RUSAGE_SELF), 0.0, 0_u64);
+    let (before, mut drawing, mut frames) = (cpu(libc::CLOCK_PROCESS_CPUTIME_ID), 0.0, 0_u64);
     let mut late = 0;
     loop {
         let (tick, missed) = match pacer.slot(clock.now()) {
@@ -49,15 +49,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let at = spec.rate.due(tick);
         let now = Tick { n: tick, at, programme: at, unix_ms: clock.unix_millis() };
-        let began = cpu(libc::RUSAGE_THREAD);
+        let began = cpu(libc::CLOCK_THREAD_CPUTIME_ID);
         let composed = composer.compose(&now, &pool);
-        drawing += cpu(libc::RUSAGE_THREAD) - began;
+        drawing += cpu(libc::CLOCK_THREAD_CPUTIME_ID) - began;
         let (Composed::Fresh(frame) | Composed::Same(frame)) = composed else { continue };
         encoder.encode(frame, i64::try_from(tick)?, false, &mut Discard)?;
         frames += 1;
     }
     encoder.flush(&mut Discard)?;
-    let all = cpu(libc::RUSAGE_SELF) - before;
+    let all = cpu(libc::CLOCK_PROCESS_CPUTIME_ID) - before;
     let ms = |seconds: f64| 1_000.0 * seconds / frames as f64;
     println!("frames               {frames}, {late} ticks missed");
     println!("encoding             {:.3} ms of CPU per frame", ms(all - drawing));
@@ -65,14 +65,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// CPU seconds of this thread or of the whole process.
-fn cpu(who: libc::c_int) -> f64 {
-    // SAFETY: `rusage` is plain data, for which zero is valid; the call fills it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(who, &raw mut usage);
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+/// CPU seconds by a clock of this thread or of the whole process.
+fn cpu(clock: libc::clockid_t) -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills `time`.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
