@@ -30,4 +30,4 @@ sleep 5
 row 'memory without a channel' "$(memory)"
 cpu=$(cpu_seconds "$node")
 sleep 10
-row 'CPU without a channel' "$(calc '%.2f %%%%' "10 * ($(cpu_seconds "$node") - $cpu)") of a core"
+row 'CPU without a channel' "$(calc '%.2f %%' "10 * ($(cpu_seconds "$node") - $cpu)") of a core"
