@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
@@ -15,6 +16,10 @@ use crate::runtime::Clock;
 
 /// Events that wait for a library program to read them; older ones make room for newer ones.
 pub(super) const EVENTS_MAX: usize = 1_024;
+
+/// How often idle shards are woken from outside: glommio 0.9 has been seen to sleep through its own
+/// timer when nothing else woke it, and a shard's deadlines must not depend on traffic.
+const NUDGE: Duration = Duration::from_millis(100);
 
 /// Events on their way to whoever embeds the node.
 pub(super) type Events = Arc<ArrayQueue<NodeEvent>>;
@@ -46,6 +51,7 @@ impl Desk {
     /// Answers until dropped.
     pub(super) async fn run(mut self) {
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
+        let mut nudge = tokio::time::interval(NUDGE);
         loop {
             let bell = Arc::clone(&self.bell);
             let mail = poll_fn(|cx| {
@@ -54,6 +60,7 @@ impl Desk {
             tokio::select! {
                 () = mail => {}
                 Some((shard, answer)) = answered.recv() => self.tell(shard, answer),
+                _ = nudge.tick() => self.lines.iter().for_each(|line| line.commands.bell().ring()),
             }
             for shard in 0..self.lines.len() {
                 while let Some(report) = self.lines[shard].reports.pop() {

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glommio::timer::Timer;
-
 use crate::command::ChannelSwitch;
 use crate::frame::{FrozenFrame, Pool, SoundBlock};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
@@ -95,39 +93,56 @@ impl Timeline {
     }
 }
 
-/// Runs all channels of the compose core until their switches say stop.
+/// Runs all channels of the compose core until their switches say stop. Dropping a channel's rings is
+/// what ends its encoders.
+///
+/// The core waits by blocking until the earliest tick, not on a timer of the executor: it has nothing
+/// else to do, and glommio 0.9 has been seen to sleep through its timer when nothing else woke it.
 pub async fn compose_all(channels: Vec<Channel>) {
-    let tasks: Vec<_> =
-        channels.into_iter().map(|one| glommio::spawn_local(compose(one))).collect();
-    for task in tasks {
-        task.await;
+    let mut stages: Vec<_> = channels.into_iter().map(Stage::new).collect();
+    while !stages.is_empty() {
+        stages.retain(|stage| !stage.channel.switch.is_stopped());
+        let due = stages.iter_mut().filter_map(Stage::run).min();
+        if let (Some(due), Some(stage)) = (due, stages.first()) {
+            std::thread::park_timeout(Duration::from(due - stage.channel.clock.now()));
+        }
+        glommio::yield_if_needed().await;
     }
 }
 
-/// Runs the channel until its switch says stop. Dropping its rings is what ends the encoders.
-async fn compose(mut channel: Channel) {
-    let mut picture = channel.picture.take().map(|picture| {
-        let gate = Gate::for_capacity(picture.encoder.capacity());
-        (picture, gate)
-    });
-    let mut sound = channel.sound.take().map(SoundStage::new);
-    while !channel.switch.is_stopped() {
-        match channel.pacer.slot(channel.clock.now()) {
-            Slot::Wait(due) => {
-                Timer::new(Duration::from(due - channel.clock.now())).await;
-            }
-            Slot::Run { tick, missed } => {
-                channel.stats.dropped(DropReason::Late, missed);
-                if let Some((picture, gate)) = &mut picture {
-                    draw(&channel, picture, gate, tick);
-                }
-                if let Some(sound) = &mut sound {
-                    let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
-                    sound.mix_until(&channel, until);
-                }
-                glommio::yield_if_needed().await;
-            }
+/// A channel while it runs.
+struct Stage {
+    channel: Channel,
+    picture: Option<(Picture, Gate)>,
+    sound: Option<SoundStage>,
+}
+
+impl Stage {
+    fn new(mut channel: Channel) -> Self {
+        let picture = channel.picture.take().map(|picture| {
+            let gate = Gate::for_capacity(picture.encoder.capacity());
+            (picture, gate)
+        });
+        let sound = channel.sound.take().map(SoundStage::new);
+        Self { channel, picture, sound }
+    }
+
+    /// Runs the tick that is due, if one is; otherwise says when the next will be.
+    fn run(&mut self) -> Option<Micros> {
+        let channel = &mut self.channel;
+        let (tick, missed) = match channel.pacer.slot(channel.clock.now()) {
+            Slot::Wait(due) => return Some(due),
+            Slot::Run { tick, missed } => (tick, missed),
+        };
+        channel.stats.dropped(DropReason::Late, missed);
+        if let Some((picture, gate)) = &mut self.picture {
+            draw(channel, picture, gate, tick);
         }
+        if let Some(sound) = &mut self.sound {
+            let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
+            sound.mix_until(channel, until);
+        }
+        Some(channel.clock.now())
     }
 }
 
