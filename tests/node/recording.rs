@@ -156,7 +156,7 @@ impl Recording {
             assert!(length >= seconds, "only {length} s of {name}");
         }
         // Formats without timestamps: what is judged here is what the decoders say.
-        let outputs = "-map 0:v -fps_mode passthrough -f rawvideo -y /dev/null \
+        let outputs = "-map 0:v -fps_mode passthrough -enc_time_base -1 -f rawvideo -y /dev/null \
                        -map 0:a -f s16le -y /dev/null";
         let length = seconds.to_string();
         let input = ["-t", &length, "-i", self.0.to_str().unwrap()];
