@@ -1,7 +1,7 @@
 //! The way of a frame after start-up allocates nothing from Rust's heap: compose, ring, hand-off to
 //! libx264, log, and the sending step of a viewer. (What libavcodec takes from C's heap inside its
-//! calls is its own.) Nor is an encoded byte copied: the first piece a viewer is sent lies in the very
-//! memory that the encoder wrote.
+//! calls is its own.) Nor is an encoded byte copied: the first piece a viewer is sent lies in the
+//! very memory that the encoder wrote.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -93,11 +93,12 @@ impl Timeline {
     }
 }
 
-/// Runs all channels of the compose core until their switches say stop. Dropping a channel's rings is
-/// what ends its encoders.
+/// Runs all channels of the compose core until their switches say stop. Dropping a channel's rings
+/// is what ends its encoders.
 ///
-/// The core waits by blocking until the earliest tick, not on a timer of the executor: it has nothing
-/// else to do, and glommio 0.9 has been seen to sleep through its timer when nothing else woke it.
+/// The core waits by blocking until the earliest tick, not on a timer of the executor: it has
+/// nothing else to do, and glommio 0.9 has been seen to sleep through its timer when nothing else
+/// woke it.
 pub async fn compose_all(channels: Vec<Channel>) {
     let mut stages: Vec<_> = channels.into_iter().map(Stage::new).collect();
     while !stages.is_empty() {
