@@ -156,12 +156,19 @@ impl Recording {
             assert!(length >= seconds, "only {length} s of {name}");
         }
         // Formats without timestamps: what is judged here is what the decoders say.
-        let outputs = "-map 0:v -fps_mode passthrough -enc_time_base -1 -f rawvideo -y /dev/null \
-                       -map 0:a -f s16le -y /dev/null";
+        let outputs = "-map 0:v -vf setpts=N -fps_mode passthrough -enc_time_base -1 -f rawvideo \
+                       -y /dev/null -map 0:a -af asetpts=N -f s16le -y /dev/null";
         let length = seconds.to_string();
         let input = ["-t", &length, "-i", self.0.to_str().unwrap()];
         let last: Vec<_> = input.into_iter().chain(outputs.split_whitespace()).collect();
         let decoded = Program::start("ffmpeg", "-v error -xerror", &last).ended(SOON);
-        assert!(decoded.status.success() && decoded.err.is_empty(), "{}", decoded.err);
+        // Times were judged above; sources with jitter make two frames meet in one millisecond.
+        let about_times = |line: &&str| {
+            line.contains("non monotonically increasing dts")
+                || line.contains("Last message repeated")
+                || line.trim().is_empty()
+        };
+        let complaints: Vec<_> = decoded.err.lines().filter(|line| !about_times(line)).collect();
+        assert!(decoded.status.success() && complaints.is_empty(), "{}", decoded.err);
     }
 }
