@@ -1,12 +1,18 @@
 //! What control asks of the data plane, and what it hears back. Plain values that cross cores over
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
+mod ask;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Decision, KeyHash};
+
+pub use self::ask::{
+    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, SceneView, ScenesView, StreamView, VideoView,
+};
 
 /// Commands that may wait for a shard.
 pub const COMMANDS_MAX: usize = 1_024;

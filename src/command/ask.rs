@@ -1,0 +1,210 @@
+//! What the control plane's front (API, dashboard, command line) asks of the running node, and what
+//! it is answered. The manager's desk answers; plain values, no runtime.
+
+use std::net::SocketAddr;
+
+use crate::media::Micros;
+use crate::rtmp::Url;
+
+/// Clients that one answer lists at most.
+pub const CLIENTS_MAX: usize = 1_000;
+
+/// A question or a wish.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// All streams of the node: [`Answer::Streams`].
+    Streams,
+    /// Connections, of one stream or of all, at most [`CLIENTS_MAX`]: [`Answer::Clients`].
+    Clients {
+        /// Public name of the stream.
+        stream: Option<String>,
+    },
+    /// End a connection by its client id.
+    Kick {
+        /// The 8 characters.
+        client: String,
+    },
+    /// End whoever publishes a stream.
+    KickPublisher {
+        /// Public name of the stream.
+        stream: String,
+    },
+    /// A channel's scenes: [`Answer::Scenes`].
+    Scenes {
+        /// The channel.
+        channel: String,
+    },
+    /// One scene as a document: [`Answer::Scene`].
+    Scene {
+        /// The channel.
+        channel: String,
+        /// The scene.
+        scene: String,
+    },
+    /// Replace a scene, or add one. If it is on the air, the change shows at one frame.
+    PutScene {
+        /// The channel.
+        channel: String,
+        /// The scene.
+        scene: String,
+        /// Refuse with [`Answer::Conflict`] unless this is its present version.
+        version: Option<u64>,
+        /// The form that [`SceneView::document`] has.
+        document: serde_json::Value,
+    },
+    /// Put a scene on the air.
+    Activate {
+        /// The channel.
+        channel: String,
+        /// The scene.
+        scene: String,
+        /// Length of the fade to it, milliseconds; 0 cuts.
+        fade_ms: u32,
+    },
+    /// Push a channel's stream to one more destination, at once.
+    AddOutput {
+        /// The channel.
+        channel: String,
+        /// Name of the output, unique in its channel.
+        name: String,
+        /// Where to.
+        url: Url,
+    },
+    /// End an output and forget it.
+    RemoveOutput {
+        /// The channel.
+        channel: String,
+        /// The output.
+        name: String,
+    },
+    /// Begin to push to an output that was stopped.
+    StartOutput {
+        /// The channel.
+        channel: String,
+        /// The output.
+        name: String,
+    },
+    /// Say goodbye to an output's destination and stay away from it.
+    StopOutput {
+        /// The channel.
+        channel: String,
+        /// The output.
+        name: String,
+    },
+}
+
+/// The answer to an [`Ask`].
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// All streams, by name.
+    Streams(Vec<StreamView>),
+    /// Connections.
+    Clients(Vec<ClientView>),
+    /// A channel's scenes.
+    Scenes(ScenesView),
+    /// One scene.
+    Scene(SceneView),
+    /// There is no such thing; says which.
+    NotFound(String),
+    /// It has changed meanwhile, or the name is taken; says how to go on.
+    Conflict(String),
+    /// It cannot be: one text per fault, each with the place and the fix.
+    Invalid(Vec<String>),
+    /// The node stops, or a shard does not answer.
+    Unavailable(String),
+}
+
+/// One stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamView {
+    /// Public name, such as `live/demo`.
+    pub name: String,
+    /// `channel`, `publisher`, `pull`, or `nobody` within the grace time.
+    pub source: &'static str,
+    /// Client id and address of the publisher, if it is one.
+    pub publisher: Option<(String, SocketAddr)>,
+    /// When the source came, on the node's clock.
+    pub since: Micros,
+    /// Readers on all shards.
+    pub viewers: u64,
+    /// Bytes of its messages since then.
+    pub bytes_in: u64,
+    /// Bytes sent to its viewers since then.
+    pub bytes_out: u64,
+    /// Bits per second of its messages over the last second or so.
+    pub bitrate_bps: f64,
+    /// Video codec as FourCC or name, if it has video.
+    pub video: Option<VideoView>,
+    /// Sound, if it has any.
+    pub audio: Option<AudioView>,
+}
+
+/// What is known about a stream's pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoView {
+    /// `H264`, `HEVC`, `AV1`, `VP9`.
+    pub codec: String,
+    /// Pixels; 0 if not announced.
+    pub width: u32,
+    /// Pixels; 0 if not announced.
+    pub height: u32,
+    /// Frames per second; 0 if not announced.
+    pub fps: f64,
+}
+
+/// What is known about a stream's sound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AudioView {
+    /// `AAC`, `Opus`, `MP3`, `FLAC`, `AC-3`.
+    pub codec: String,
+    /// Samples per second; 0 if not announced.
+    pub sample_rate: u32,
+    /// 0 if not announced.
+    pub channels: u32,
+}
+
+/// One connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientView {
+    /// Its 8 characters.
+    pub id: String,
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// `pending`, `publisher` or `player`.
+    pub state: &'static str,
+    /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
+    pub protocol: &'static str,
+    /// Public name of its stream; empty while pending.
+    pub stream: String,
+    /// When it connected, on the node's clock.
+    pub since: Micros,
+    /// Bytes it sent.
+    pub bytes_in: u64,
+    /// Bytes it was sent.
+    pub bytes_out: u64,
+    /// Messages left out for it.
+    pub dropped: u64,
+}
+
+/// A channel's scenes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenesView {
+    /// The one on the air.
+    pub active: String,
+    /// All, in the order of the configuration.
+    pub names: Vec<String>,
+}
+
+/// One scene.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SceneView {
+    /// Its name.
+    pub name: String,
+    /// Grows with each change.
+    pub version: u64,
+    /// `{"background": "#000000", "layer": [{"name": …, "type": …, …}]}`: the keys of
+    /// `[[channel.layer]]` in the configuration.
+    pub document: serde_json::Value,
+}
