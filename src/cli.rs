@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
+use crate::load::{BenchCommand, LoadCommand};
 use crate::media::AudioCodec;
 
 /// Composes live pictures and sound, encodes them, serves RTMP and pushes to other servers.
@@ -22,6 +23,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the node until SIGINT or SIGTERM.
     Run(RunArgs),
+    /// Put a load on a node, this one or another make, and measure how it bears it.
+    #[command(subcommand)]
+    Load(LoadCommand),
+    /// Measure what this machine can do at best.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Look at configurations without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),

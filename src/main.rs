@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use stream_manager::cli::{self, Cli, Command, ConfigCommand, RunArgs};
 use stream_manager::config::{Config, Errors};
+use stream_manager::load;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,6 +17,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         None => run(&RunArgs::default()),
         Some(Command::Run(args)) => run(&args),
+        Some(Command::Load(command)) => report(load::load(&command)),
+        Some(Command::Bench(command)) => report(load::bench(&command)),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Check { file })) => match cli::check(&file) {
             Ok(text) => say(&format!("{text}\n")),
@@ -35,6 +38,19 @@ fn run(args: &RunArgs) -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     stream_manager::run(&config)
+}
+
+fn report(result: Result<String, load::Failure>) -> ExitCode {
+    match result {
+        Ok(text) => say(&text),
+        Err(error) => complain(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
+fn complain(error: &load::Failure) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }
 
 #[expect(clippy::print_stdout, reason = "this is what was asked for")]

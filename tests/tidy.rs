@@ -37,11 +37,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "decode", "rtmp", "stream", "command", "runtime",
         ],
     ),
+    ("load", &["media", "frame", "rtmp", "runtime"]),
     (
         "control",
         &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
     ),
-    ("config", &["media", "scene", "sound", "encode", "rtmp", "runtime"]),
+    ("config", &["media", "scene", "sound", "encode", "rtmp", "stream", "runtime"]),
 ];
 
 /// These join the rest and may name anything.
@@ -51,8 +52,8 @@ const WIRING: &[&str] = &["lib", "main", "cli", "manager"];
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("unsafe ", UNSAFE_IN, "wrap it in one of those"),
     ("glommio", &["runtime/", "pipeline/"], "keep the step pure; let pipeline run it"),
-    ("tokio", &["control/", "manager/", "main.rs"], "the data plane does not know tokio"),
-    ("TcpStream", &["pipeline/", "control/", "manager/"], "protocol code takes bytes"),
+    ("tokio", &["control/", "load/", "manager/", "main.rs"], "the data plane does not know tokio"),
+    ("TcpStream", &["pipeline/", "control/", "load/", "manager/"], "protocol code takes bytes"),
     ("Instant::now", &["runtime/clock.rs"], "take `now: Micros` as an argument"),
     ("SystemTime::now", &["runtime/clock.rs"], "take the time as an argument"),
     ("super::super::", &[], "name it from `crate::`, so that this test sees the arrow"),
@@ -67,6 +68,7 @@ const UNSAFE_IN: &[&str] = &[
     "encode/backend/",
     "encode/tests.rs",
     "decode/",
+    "load/cpu.rs",
     "runtime/",
     "pipeline/socket.rs",
 ];

@@ -23,6 +23,7 @@ pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
+use crate::stream::Merge;
 
 /// Everything a node is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,7 @@ impl Config {
             http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {
+                merge: Merge::Frame,
                 log_ms: 10_000,
                 log_bytes: 32 << 20,
                 lag_high_ms: 1_000,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::media::Micros;
+use crate::stream::Merge;
 
 /// `[node]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct HttpConfig {
 /// `[delivery]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryConfig {
+    /// Which messages wait for others, to go out in one call.
+    pub merge: Merge,
     /// Milliseconds of each stream that are kept.
     pub log_ms: u32,
     /// Bytes of each stream that are kept.

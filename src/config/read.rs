@@ -15,6 +15,7 @@ use super::section::{Found, Section};
 use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel};
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
+use crate::stream::{MERGE_MS_MAX, Merge};
 
 /// Most channels of one node.
 const CHANNELS_MAX: usize = 16;
@@ -209,6 +210,7 @@ fn read_delivery(
 ) -> DeliveryConfig {
     let log_bytes = s.whole(faults, "log_bytes", 1 << 20..=1 << 30);
     let delivery = DeliveryConfig {
+        merge: merge(&mut s, faults).unwrap_or(default.merge),
         log_ms: s.whole(faults, "log_seconds", 1..=120).map_or(default.log_ms, |n: u32| n * 1_000),
         log_bytes: log_bytes.map_or(default.log_bytes, |n: u32| n as usize),
         lag_high_ms: s.whole(faults, "lag_high_ms", 100..=60_000).unwrap_or(default.lag_high_ms),
@@ -222,6 +224,14 @@ fn read_delivery(
     }
     s.finish(faults);
     delivery
+}
+
+fn merge(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Merge> {
+    const KEY: &str = "merge";
+    if s.any(KEY)?.get_ref().as_integer().is_some() {
+        return s.whole(faults, KEY, 1..=MERGE_MS_MAX).map(Merge::Millis);
+    }
+    s.word(faults, KEY, &[("frame", Merge::Frame), ("off", Merge::Off)])
 }
 
 /// A name for logs, metrics and the API: any letters, but neither empty nor very long.

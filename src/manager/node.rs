@@ -400,6 +400,7 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
             millis: config.delivery.log_ms,
             ..LogLimits::default()
         },
+        merge: config.delivery.merge,
         drop: DropPolicy {
             high_ms: config.delivery.lag_high_ms,
             low_ms: config.delivery.lag_low_ms,

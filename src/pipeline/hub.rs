@@ -9,7 +9,7 @@ use super::reader::Reader;
 use crate::command::ChannelSwitch;
 use crate::media::Micros;
 use crate::ring::Sender;
-use crate::stream::{Message, StreamLog, TimestampRepair};
+use crate::stream::{Due, Merge, Merger, Message, StreamLog, TimestampRepair};
 
 /// Who feeds a stream.
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ pub(super) struct Hub {
     readers: RefCell<Vec<Rc<Reader>>>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
     dirty: Cell<bool>,
+    merger: RefCell<Merger>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: RefCell<Vec<usize>>,
 }
@@ -51,6 +52,7 @@ impl Hub {
             readers: RefCell::new(Vec::new()),
             taps: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
+            merger: RefCell::default(),
             subscribers: RefCell::new(Vec::new()),
         }
     }
@@ -68,14 +70,30 @@ impl Hub {
         !matches!(*self.source.borrow(), Source::Nobody(_))
     }
 
-    /// Appends a message and says whether the pump has to be told.
-    pub(super) fn push(&self, message: Message, arrived: Micros) -> bool {
+    /// Appends a message and says when the readers are to be sent it.
+    pub(super) fn push(&self, message: Message, arrived: Micros, merge: Merge) -> Due {
         for tap in self.taps.borrow_mut().iter_mut() {
             // A decoder that is behind loses messages and starts again at a keyframe.
             drop(tap.push(TapEvent::Message(message.clone(), arrived)));
         }
+        let due = self.merger.borrow_mut().arrived(merge, message.kind(), arrived);
         self.log.borrow_mut().push(message);
+        due
+    }
+
+    /// Says whether the pump has to be told that there is something to send.
+    pub(super) fn set_dirty(&self) -> bool {
         !self.dirty.replace(true)
+    }
+
+    /// When what waits for other messages is to go out all the same.
+    pub(super) fn due(&self) -> Option<Micros> {
+        self.merger.borrow().due()
+    }
+
+    /// Whether something has waited long enough.
+    pub(super) fn take_due(&self, now: Micros) -> bool {
+        self.merger.borrow_mut().take_due(now)
     }
 
     pub(super) fn set_clean(&self) {

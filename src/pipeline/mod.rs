@@ -6,6 +6,7 @@ mod connection;
 mod decode;
 mod encode;
 mod feed;
+mod held;
 mod hub;
 mod mesh;
 mod metadata;

@@ -13,7 +13,7 @@ use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 use crate::stats::{ChannelStats, OutputStats, ShardStats};
-use crate::stream::{DropPolicy, LogLimits};
+use crate::stream::{DropPolicy, LogLimits, Merge};
 
 /// Whose keys open the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct ShardSpec {
     pub gop_cache: bool,
     /// Limits of each stream's log.
     pub log: LogLimits,
+    /// Which messages wait for others.
+    pub merge: Merge,
     /// When a slow reader jumps.
     pub drop: DropPolicy,
     /// Who may publish.

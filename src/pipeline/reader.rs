@@ -13,6 +13,10 @@ use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
 /// Control bytes that may wait for a peer. One that lets more pile up is broken or hostile.
 pub(super) const OUTBOX_BYTES_MAX: usize = 64 << 10;
 
+/// A call with at most this many pieces, and not full of bytes, has all that was ready in it: no
+/// limit on pieces or messages was near.
+const ALL_PIECES: usize = PIECES_MAX / 2;
+
 /// What became of an attempt to send.
 #[derive(Debug)]
 pub(super) enum Sent {
@@ -165,6 +169,10 @@ impl Reader {
                 Ok(sent) => {
                     self.bytes.set(self.bytes.get() + sent as u64);
                     state.advance(log, sent);
+                    let is_all = sent == wanted && count <= ALL_PIECES && wanted < BYTES_MAX;
+                    if is_all && state.outbox.is_empty() {
+                        return Sent::All;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
                 Err(error) => return Sent::Failed(error),

@@ -16,6 +16,7 @@ use glommio::timer::Timer;
 use super::connection::{self, Connection, Mail};
 use super::decode::TapEvent;
 use super::feed::Feed;
+use super::held::{self, Held};
 use super::hub::{Hub, Source};
 use super::mesh::{Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
@@ -30,7 +31,7 @@ use crate::media::Micros;
 use crate::ring::Sender;
 use crate::runtime::{Clock, guarded};
 use crate::stats::{ShardStats, ViewerDrop};
-use crate::stream::{Cursor, Message, Start, StreamLog};
+use crate::stream::{Cursor, Due, Message, Start, StreamLog};
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
@@ -58,6 +59,7 @@ pub(super) struct Shard {
     idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
+    pub(super) held: Held,
     connections: RefCell<HashMap<u32, Rc<Connection>>>,
     next_connection: Cell<u32>,
     reports: RefCell<Sender<FromShard>>,
@@ -83,6 +85,7 @@ pub async fn shard(parts: ShardParts) {
         idle_taps: RefCell::new(parts.taps),
         dirty: RefCell::default(),
         pump: RefCell::default(),
+        held: Held::default(),
         connections: RefCell::default(),
         next_connection: Cell::new(1),
         reports: RefCell::new(reports),
@@ -99,6 +102,7 @@ pub async fn shard(parts: ShardParts) {
     }
     glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
+    glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
     glommio::spawn_local(sweep(Rc::clone(&shard))).detach();
 
     while !stop.load(Ordering::Acquire) {
@@ -306,7 +310,15 @@ impl Shard {
             let message = MeshMessage::Message(Arc::clone(&hub.name), message.clone(), arrived);
             self.mesh.borrow_mut().send(other, message);
         }
-        if hub.push(message, arrived) {
+        match hub.push(message, arrived, self.spec.merge) {
+            Due::Now => self.set_dirty(hub),
+            Due::At(due) => self.held.add(hub, due),
+        }
+    }
+
+    /// Tells the pump that there is something to send.
+    pub(super) fn set_dirty(&self, hub: &Rc<Hub>) {
+        if hub.set_dirty() {
             self.dirty.borrow_mut().push_back(Rc::clone(hub));
             if let Some(pump) = self.pump.borrow_mut().take() {
                 pump.wake();

@@ -24,12 +24,18 @@ impl Clock {
         Micros(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// The time of day: milliseconds since 1970, UTC.
+    /// The time of day: microseconds since 1970, UTC.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one clock of the node")]
-    pub fn unix_millis(self) -> u64 {
+    pub fn unix_micros(self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// The time of day: milliseconds since 1970, UTC.
+    #[must_use]
+    pub fn unix_millis(self) -> u64 {
+        self.unix_micros() / 1_000
     }
 
     /// The time of day: seconds since 1970, UTC.

@@ -3,10 +3,12 @@
 
 mod cursor;
 mod log;
+mod merge;
 mod message;
 mod repair;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
 pub use log::{LogLimits, Pushed, StreamLog};
+pub use merge::{Due, MERGE_MS_MAX, Merge, Merger};
 pub use message::{Flags, Message};
 pub use repair::TimestampRepair;
