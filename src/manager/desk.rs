@@ -12,14 +12,15 @@ use crate::control::keystore::KeyStore;
 use crate::event::NodeEvent;
 use crate::keys::{self, Decision, KeyHash};
 use crate::ring::{Bell, Receiver, Sender};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, Pulse};
 
 /// Events that wait for a library program to read them; older ones make room for newer ones.
 pub(super) const EVENTS_MAX: usize = 1_024;
 
-/// How often idle shards are woken from outside: glommio 0.9 has been seen to sleep through its own
-/// timer when nothing else woke it, and a shard's deadlines must not depend on traffic.
-const NUDGE: Duration = Duration::from_millis(100);
+/// How often idle shards are woken from outside. That is when they look at their deadlines: a timer
+/// of their own would wake them twice, and glommio 0.9 has been seen to sleep through its timer
+/// when nothing else woke it.
+const NUDGE: Duration = Duration::from_millis(200);
 
 /// Events on their way to whoever embeds the node.
 pub(super) type Events = Arc<ArrayQueue<NodeEvent>>;
@@ -31,6 +32,23 @@ pub(super) struct Line {
     pub(super) commands: Sender<ToShard>,
     /// From the shard.
     pub(super) reports: Receiver<FromShard>,
+    /// Says that the shard is awake.
+    pub(super) pulse: Arc<Pulse>,
+    /// Its beats when we looked last.
+    pub(super) seen: u64,
+}
+
+impl Line {
+    /// Wakes the shard so that it looks at its deadlines, and shakes it if the last ring did not.
+    fn nudge(&mut self) {
+        let beats = self.pulse.beats();
+        if beats == self.seen && beats > 0 {
+            tracing::debug!("a shard did not hear its bell");
+            self.pulse.shake();
+        }
+        self.seen = beats;
+        self.commands.bell().ring();
+    }
 }
 
 /// Where shards' questions are answered.
@@ -60,7 +78,7 @@ impl Desk {
             tokio::select! {
                 () = mail => {}
                 Some((shard, answer)) = answered.recv() => self.tell(shard, answer),
-                _ = nudge.tick() => self.lines.iter().for_each(|line| line.commands.bell().ring()),
+                _ = nudge.tick() => self.lines.iter_mut().for_each(Line::nudge),
             }
             for shard in 0..self.lines.len() {
                 while let Some(report) = self.lines[shard].reports.pop() {

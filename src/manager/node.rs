@@ -21,7 +21,7 @@ use crate::pipeline::{
 };
 use crate::ring::{Bell, channel};
 use crate::runtime::{
-    Clock, CorePlan, Executor, Failure, Pinned, PlanError, Worker, allowed_cpus, preflight,
+    Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
 };
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
@@ -202,7 +202,14 @@ impl Node {
         for (number, ((listener, bell), mesh)) in doors.into_iter().zip(meshes).enumerate() {
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&report_bell));
-            lines.push(Line { commands: to_shard, reports: from_shard });
+            let pulse = Arc::new(Pulse::default());
+            let line = Line {
+                commands: to_shard,
+                reports: from_shard,
+                pulse: Arc::clone(&pulse),
+                seen: 0,
+            };
+            lines.push(line);
             let stopping = Arc::new(AtomicBool::new(false));
             self.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
             let (feeds, taps, outputs) = home.take().unwrap_or_default();
@@ -220,6 +227,7 @@ impl Node {
                 packets: self.packets.clone(),
                 stats: Arc::clone(&self.registry.shards[number]),
                 clock: self.clock,
+                pulse,
                 seed: self.clock.unix_millis().rotate_left(17) ^ number as u64,
             };
             let name = format!("shard-{number}");

@@ -11,7 +11,7 @@ use crate::command::{ChannelSwitch, FromShard, ToShard};
 use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, Pulse};
 use crate::stats::{ChannelStats, OutputStats, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Merge};
 
@@ -107,6 +107,8 @@ pub struct ShardParts {
     pub stats: Arc<ShardStats>,
     /// The node's clock.
     pub clock: Clock,
+    /// Says that the shard is awake.
+    pub pulse: Arc<Pulse>,
     /// Where the shard's pseudo-random numbers begin.
     pub seed: u64,
 }

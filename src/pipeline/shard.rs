@@ -36,8 +36,15 @@ use crate::stream::{Cursor, Due, Message, Start, StreamLog};
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// How often deadlines of all connections are looked at.
-const SWEEP: Duration = Duration::from_millis(100);
+/// How often deadlines of all connections are looked at: when control, which rings every shard's
+/// bell a few times a second, wakes us at this distance or a larger one.
+const SWEEP: Micros = Micros::from_millis(150);
+
+/// A yield costs the executor calls to the kernel; a send takes a few microseconds.
+const SENDS_BETWEEN_YIELDS: usize = 16;
+
+/// Wait after a failure to accept: out of descriptors, some may be let go meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a stopping shard waits for its peers to take what it still has for them.
 const STOP_LIMIT: Micros = Micros::from_millis(1_000);
@@ -62,6 +69,7 @@ pub(super) struct Shard {
     pub(super) held: Held,
     connections: RefCell<HashMap<u32, Rc<Connection>>>,
     next_connection: Cell<u32>,
+    next_sweep: Cell<Micros>,
     reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
     outputs: RefCell<Vec<Rc<OutputTask>>>,
@@ -73,6 +81,8 @@ pub(super) struct Shard {
 pub async fn shard(parts: ShardParts) {
     let ShardParts { spec, listener, bell, mut commands, reports, mesh, feeds, .. } = parts;
     let stop = parts.stopping;
+    let pulse = parts.pulse;
+    pulse.attach();
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::default()),
         spec,
@@ -88,6 +98,7 @@ pub async fn shard(parts: ShardParts) {
         held: Held::default(),
         connections: RefCell::default(),
         next_connection: Cell::new(1),
+        next_sweep: Cell::new(Micros(0)),
         reports: RefCell::new(reports),
         mesh: RefCell::new(mesh),
         outputs: RefCell::default(),
@@ -103,7 +114,6 @@ pub async fn shard(parts: ShardParts) {
     glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
-    glommio::spawn_local(sweep(Rc::clone(&shard))).detach();
 
     while !stop.load(Ordering::Acquire) {
         std::future::poll_fn(|cx| {
@@ -112,9 +122,11 @@ pub async fn shard(parts: ShardParts) {
                     || !commands.is_empty()
                     || shard.mesh.borrow().has_mail()
                     || feeds.iter().any(Feed::has_mail)
+                    || shard.clock.now() >= shard.next_sweep.get()
             })
         })
         .await;
+        pulse.beat();
         for feed in &mut feeds {
             feed.drain(&shard);
         }
@@ -122,6 +134,7 @@ pub async fn shard(parts: ShardParts) {
         while let Some(command) = commands.pop() {
             shard.obey(command);
         }
+        shard.sweep();
         glommio::yield_if_needed().await;
     }
     shard.stopping.set(true);
@@ -151,7 +164,7 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             Err(error) => {
                 shard.stats.error_io();
                 tracing::warn!("accepting a connection failed: {error}");
-                Timer::new(SWEEP).await; // out of descriptors: let some go before the next try
+                Timer::new(ACCEPT_PAUSE).await;
                 continue;
             }
         };
@@ -190,25 +203,10 @@ async fn pump(shard: Rc<Shard>) {
                 shard.stats.send_blocked();
             }
             index += 1;
-            glommio::yield_if_needed().await;
+            if index % SENDS_BETWEEN_YIELDS == 0 {
+                glommio::yield_if_needed().await;
+            }
         }
-    }
-}
-
-/// Looks at every deadline there is, a few times a second.
-async fn sweep(shard: Rc<Shard>) {
-    loop {
-        Timer::new(SWEEP).await;
-        let now = shard.clock.now();
-        let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
-        for connection in connections {
-            connection.sweep(&shard, now);
-        }
-        for output in shard.outputs.borrow().iter() {
-            output.sweep(&shard, now);
-        }
-        shard.end_streams_past_grace(now);
-        shard.count_active();
     }
 }
 
@@ -227,6 +225,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
             || shard.outputs.borrow().iter().any(|output| !output.is_finished())
     };
     while busy() && shard.clock.now() < deadline {
+        shard.sweep();
         Timer::new(Duration::from_millis(5)).await;
     }
 }
@@ -347,6 +346,23 @@ impl Shard {
         for hub in ended {
             self.end_stream(&hub);
         }
+    }
+
+    /// Looks at every deadline there is, a few times a second.
+    fn sweep(self: &Rc<Self>) {
+        let now = self.clock.now();
+        if now < self.next_sweep.get() {
+            return;
+        }
+        self.next_sweep.set(now + SWEEP);
+        for connection in self.connections.borrow().values() {
+            connection.sweep(self, now);
+        }
+        for output in self.outputs.borrow().iter() {
+            output.sweep(self, now);
+        }
+        self.end_streams_past_grace(now);
+        self.count_active();
     }
 
     fn count_active(&self) {

@@ -7,6 +7,7 @@ mod guard;
 mod pacer;
 mod plan;
 mod preflight;
+mod pulse;
 mod worker;
 
 pub use clock::Clock;
@@ -15,4 +16,5 @@ pub use guard::guarded;
 pub use pacer::{CATCH_UP, Pacer, Slot};
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
 pub use preflight::{Failure, preflight};
+pub use pulse::Pulse;
 pub use worker::{NICE_ENCODE, Worker};
