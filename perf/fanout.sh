@@ -1,35 +1,105 @@
 #!/usr/bin/env bash
-# Many viewers of the demo programme: perf/fanout.sh [VIEWERS] [SECONDS]
+# Many viewers of one published stream, on one core: perf/fanout.sh [VIEWERS] [SECONDS] [ROUNDS]
 #
-# The CPU that the node spends with one viewer is taken off what it spends with all of them: the
-# rest is delivery. The same messages, replayed to as many sockets by a bare loop of sendmsg, are
-# what delivery costs at the least.
+# CPU time per delivered Mbit of this node, of nginx-rtmp, of node-media-server if NMS names its
+# start script, and of a bare loop of sendmsg (what the machine can do at best), one after the other
+# in each round, servers on core 0 and the load on core 1. Shows the median of the rounds.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=perf/lib.sh
 . ./lib.sh
 
-viewers=${1:-200}
+viewers=${1:-1000}
 seconds=${2:-20}
-[[ -x $load ]] || die "$load is not there: cargo build --release --example load"
+rounds=${3:-3}
+peer=${PEER:-21938}
 ulimit -n "$(ulimit -H -n)"
 
-start_node
+# A laboratory: anybody may publish, no channel, everything of the node on core 0.
+cat >"$work/lab.toml" <<TOML
+[node]
+log = "warn"
+[rtmp]
+bind = "127.0.0.1"
+publish = "open"
+connections_max = 100000
+[cores]
+control = [0]
+net = [0]
+compose = [0]
+encode = [0]
+[delivery]
+merge = MERGE
+TOML
 
-play() { "$load" play --viewers "$1" --seconds "$seconds" --pid "$node" "${@:2}" \
-    "127.0.0.1:$rtmp" live/demo; }
-cpu_of() { sed -n 's/^server CPU *\([0-9.]*\) s.*/\1/p' "$1"; }
-mbit_of() { sed -n 's/^delivered *\([0-9.]*\) Mbit.*/\1/p' "$1"; }
+# with_load NAME PORT PID: publishes to the port, plays, and notes the figures under the name.
+with_load() {
+    local name=$1 url=rtmp://127.0.0.1:$2/live/load pid=$3 publisher
+    background publisher "$binary" load publish --url "$url" --seconds $((seconds + 60)) --cores 1
+    publisher=$last
+    sleep 1
+    "$binary" load play --url "$url" --count "$viewers" --seconds "$seconds" --cores 1 \
+        --pid "$pid" --json >"$work/figures" || die "$name failed"
+    kill "$publisher" && wait "$publisher" 2>/dev/null || true
+    note "$name" cpu_per_mbit_us at_full_rate memory_per_viewer_kib
+}
 
-echo "== one viewer"
-play 1 | tee "$work/one"
-echo "== $viewers viewers"
-play "$viewers" --sizes "$work/sizes" | tee "$work/many"
-echo "== what delivery costs"
-delivery="($(cpu_of "$work/many") - $(cpu_of "$work/one"))"
-mbits="($(mbit_of "$work/many") - $(mbit_of "$work/one"))"
-printf 'delivery alone     %s\n' "$(calc '%.1f us per Mbit' "1e6 * $delivery / $mbits")"
-printf 'sends              %s\n' "$(get /metrics | grep -E '^rtmp_sends(_blocked)?_total ' | tr '\n' ' ')"
-stop_node
-echo "== a bare loop of sendmsg"
-"$load" send --viewers "$viewers" "$work/sizes"
+# note NAME FIELD...: appends fields of the JSON figures to the name's file.
+note() {
+    local name=$1 field row=
+    shift
+    for field in "$@"; do row+="$(awk -F'[:,]' -v f="\"$field\"" '$1 ~ f { print $2 }' "$work/figures") "; done
+    echo "$row" >>"$work/results.$name"
+    printf '%-22s %s\n' "$name" "$row"
+}
+
+node_with() {
+    sed "s/MERGE/$2/" "$work/lab.toml" >"$work/now.toml"
+    start_node --config "$work/now.toml"
+    with_load "$1" "$rtmp" "$node"
+    stop_node
+}
+
+nginx_rtmp() {
+    start_nginx "$peer" 4096
+    local nginx=$last
+    taskset -pc 0 "$nginx" >/dev/null
+    with_load nginx-rtmp "$peer" "$nginx"
+    kill "$nginx" && wait "$nginx" 2>/dev/null || true
+}
+
+node_media_server() {
+    [[ -n ${NMS:-} ]] || return 0
+    background nms taskset -c 0 node "$NMS" "$peer"
+    local nms=$last
+    sleep 2
+    with_load node-media-server "$peer" "$nms"
+    kill "$nms" && wait "$nms" 2>/dev/null || true
+}
+
+limit() {
+    "$binary" bench limit --count "$viewers" --seconds "$seconds" --merge "$1" --json >"$work/figures"
+    note "limit-$1" cpu_per_mbit_us
+}
+
+median() { sort -n "$work/results.$1" | awk '{ v[NR] = $1 } END { printf "%.1f", v[int((NR + 1) / 2)] }'; }
+
+echo "name                   CPU us/Mbit, viewers at full rate, KiB per viewer"
+for ((round = 0; round < rounds; round++)); do
+    node_with frame '"frame"'
+    limit frame
+    node_with 100ms 100
+    limit 100
+    node_with off '"off"'
+    limit off
+    nginx_rtmp
+    node_media_server
+done
+echo "== medians of $rounds, $viewers viewers, $seconds s"
+ratio() { printf '%-34s %8s us/Mbit, %s x %s (%s)\n' "$1" "$(median "$2")" \
+    "$(calc %.3f "$(median "$2") / $(median "$3")")" "$4" "$(median "$3")"; }
+ratio 'node, merged per frame' frame limit-frame 'the bare loop'
+ratio 'node, merged per frame' frame nginx-rtmp 'nginx-rtmp'
+ratio 'node, merged per 100 ms' 100ms limit-100 'the bare loop'
+ratio 'node, each message at once' off limit-off 'the bare loop'
+if [[ -n ${NMS:-} ]]; then ratio 'node, merged per frame' frame node-media-server NMS; fi

@@ -3,7 +3,6 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 binary=${STREAM_MANAGER:-$root/target/release/stream-manager}
-load=${LOAD:-$root/target/release/examples/load}
 rtmp=${RTMP:-21935} http=${HTTP:-21936}
 work=$(mktemp -d)
 started=()
@@ -81,7 +80,7 @@ cpu_seconds() {
     sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'
 }
 
-# start_nginx PORT: a destination that takes every push at rtmp://127.0.0.1:PORT/live/.
+# start_nginx PORT [CONNECTIONS]: a server that takes every stream at rtmp://127.0.0.1:PORT/live/.
 start_nginx() {
     local nginx module
     nginx=$(PATH=$PATH:/usr/sbin command -v nginx) || die "nginx is missing: make deps installs it"
@@ -92,7 +91,7 @@ start_nginx() {
 load_module $module;
 daemon off; master_process off;
 pid $work/nginx/pid; error_log $work/nginx/error.log error;
-events { worker_connections 1024; }
+events { worker_connections ${2:-1024}; }
 rtmp { access_log off;
   server { listen 127.0.0.1:$1; chunk_size 60000; application live { live on; } } }
 CONF

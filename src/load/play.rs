@@ -107,8 +107,8 @@ fn tell(play: &Play, all: &[Crowd], took: f64, cpu: f64, memory: f64) -> Report 
     let mut latency = Times::default();
     all.iter().for_each(|crowd| latency.merge(&crowd.latency));
     let viewers: Vec<_> = all.iter().flat_map(|crowd| &crowd.viewers).collect();
-    let span = viewers.iter().map(|viewer| viewer.span).max().unwrap_or(0).max(1);
-    let full = viewers.iter().filter(|viewer| f64::from(viewer.messages) >= FULL * f64::from(span));
+    let longest = viewers.iter().map(|viewer| viewer.span).max().unwrap_or(0);
+    let full = viewers.iter().filter(|viewer| viewer.is_full(longest));
     let gone = viewers.iter().filter(|viewer| viewer.is_gone).count();
     let mut rates: Vec<_> =
         viewers.iter().map(|viewer| f64::from(viewer.pictures) / took).collect();
@@ -155,6 +155,15 @@ struct Tally {
     /// Messages from the first to the last, those that did not come included.
     span: u32,
     is_gone: bool,
+}
+
+impl Tally {
+    /// Whether it lost next to nothing from its first message to its last, which is as long as the
+    /// others' but for what came together at both ends.
+    fn is_full(&self, longest: u32) -> bool {
+        let (got, span) = (f64::from(self.messages), f64::from(self.span));
+        span > 0.0 && got >= FULL * span && span >= 0.9 * f64::from(longest)
+    }
 }
 
 /// What the viewers of one thread share.

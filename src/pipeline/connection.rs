@@ -29,10 +29,13 @@ use crate::rtmp::{
     PlayRefusal, PublishRefusal, Query, Server, ServerEvent, ServerSpec, StreamName,
 };
 use crate::stats::Attempt;
-use crate::stream::{Flags, Message};
+use crate::stream::{Flags, Merge, Message};
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
+
+/// How often a publisher that waits for pictures is read all the same.
+const LOOK: Micros = Micros::from_secs(1);
 
 /// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
 /// starts player and encoder together need not hit an order.
@@ -75,6 +78,9 @@ pub(super) struct Connection {
     /// Set once the connection is to end: why, and when at the latest.
     closing: RefCell<Option<(String, Micros)>>,
     bytes_in: Cell<u64>,
+    /// Whether sound alone does not wake it, and when it looks for that all the same.
+    waits_for_pictures: Cell<bool>,
+    next_look: Cell<Micros>,
 }
 
 /// Runs the connection to its end and says why it ended.
@@ -112,6 +118,8 @@ impl Connection {
             mailbox: RefCell::default(),
             closing: RefCell::default(),
             bytes_in: Cell::new(0),
+            waits_for_pictures: Cell::new(false),
+            next_look: Cell::new(now),
         })
     }
 
@@ -195,6 +203,10 @@ impl Connection {
         if self.reader.blocked_for(now) >= BLOCKED_MAX {
             shard.stats.error_timeout();
             self.close_now(now, "the peer has not read for 10 s");
+        }
+        if self.waits_for_pictures.get() && now >= self.next_look.get() {
+            self.next_look.set(now + LOOK);
+            self.reader.wake();
         }
         let overdue = self.closing.borrow().as_ref().is_some_and(|(_, deadline)| now >= *deadline);
         let session_speaks = !self.session.borrow().output().is_empty();
@@ -421,9 +433,19 @@ impl Connection {
             Kind::Data if is_metadata(&body) => Flags::HEADER,
             Kind::Data => Flags::default(),
         };
+        if kind == Kind::Video && shard.spec.merge == Merge::Frame {
+            self.wait_for_pictures(true);
+        }
         let time = hub.repair.borrow_mut().repair(kind, time);
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
         shard.publish(hub, message, shard.clock.now());
+    }
+
+    /// Sound that goes out with the next picture needs not be read before that.
+    fn wait_for_pictures(&self, wait: bool) {
+        if self.waits_for_pictures.replace(wait) != wait {
+            self.reader.wait_for_pictures(wait);
+        }
     }
 
     /// Stops publishing or playing; the connection may go on.
@@ -433,6 +455,7 @@ impl Connection {
             Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
             Role::AwaitsStream(..) => self.done(shard, Stage::Play, reason),
             Role::Publisher(hub) => {
+                self.wait_for_pictures(false);
                 shard.source_left(&hub);
                 self.done(shard, Stage::Publish, reason);
             }

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::task::Waker;
 
-use super::socket::{BYTES_MAX, PIECES_MAX, send};
+use super::socket::{BYTES_MAX, PIECES_MAX, send, wait_for_pictures};
 use crate::media::Micros;
 use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
 
@@ -121,6 +121,11 @@ impl Reader {
         if !slot.as_ref().is_some_and(|old| old.will_wake(waker)) {
             *slot = Some(waker.clone());
         }
+    }
+
+    /// Whether little of what the peer sends wakes the connection's task.
+    pub(super) fn wait_for_pictures(&self, wait: bool) {
+        wait_for_pictures(self.fd, wait);
     }
 
     /// Wakes the connection's task.

@@ -34,6 +34,20 @@ pub(super) fn tune(fd: RawFd) -> io::Result<()> {
 /// Unsent bytes in the kernel above which a socket counts as full: 170 ms at 6 Mb/s.
 const NOTSENT_LOWAT_BYTES: u32 = 128 << 10;
 
+/// Bytes of sound and other small things that do not wake us while a publisher sends pictures: they
+/// are read with the picture that follows, which is when they would go out.
+const SOUND_BYTES: i32 = 512;
+
+/// Lets the arrival of less than a picture pass unnoticed, or (with false) of nothing. The end of
+/// the connection is always noticed.
+pub(super) fn wait_for_pictures(fd: RawFd, wait: bool) {
+    let bytes = if wait { SOUND_BYTES } else { 1 };
+    let (value, len) = (&raw const bytes, libc::socklen_t::try_from(size_of::<i32>()).unwrap_or(4));
+    // SAFETY: the descriptor belongs to the caller's socket, and the number outlives the call.
+    // Where it fails, everything is noticed, which is only slower.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, value.cast(), len) };
+}
+
 /// Sends `pieces` without blocking and says how many bytes the socket took.
 ///
 /// # Errors
