@@ -33,16 +33,21 @@ impl Door {
     /// Asks, and waits for the answer at most [`ASK_LIMIT`]; then, and if the desk is gone, the
     /// answer is [`Answer::Unavailable`].
     pub async fn ask(&self, ask: Ask) -> Answer {
+        let answer = tokio::time::timeout(ASK_LIMIT, self.ask_patiently(ask)).await;
+        answer.unwrap_or_else(|_| {
+            Answer::Unavailable("the node does not answer; try again".to_owned())
+        })
+    }
+
+    /// The same without a clock, for programs that have no timer here: the desk gives up by itself
+    /// what takes too long. On any executor.
+    pub async fn ask_patiently(&self, ask: Ask) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let asked = async {
-            self.0.send((ask, answer)).await.ok()?;
-            answered.await.ok()
+        let asked = match self.0.send((ask, answer)).await {
+            Ok(()) => answered.await.ok(),
+            Err(_closed) => None,
         };
-        match tokio::time::timeout(ASK_LIMIT, asked).await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => Answer::Unavailable("the node is stopping".to_owned()),
-            Err(_) => Answer::Unavailable("the node does not answer; try again".to_owned()),
-        }
+        asked.unwrap_or_else(|| Answer::Unavailable("the node is stopping".to_owned()))
     }
 }
 
