@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn mistakes_are_told_in_the_words_of_the_file_with_their_layer() {
         let document = json!({"background": "blue", "colour": 1, "layer": [
-            {"name": "title", "type": "text", "widht": 3},
+            {"name": "title", "type": "text", "alpah": 3},
             {"name": "cam", "type": "live", "stream": 5, "height": 1},
             {"name": "cam", "type": "clock", "alpha": 1.5},
             {"type": "flash"},
@@ -282,7 +282,7 @@ mod tests {
             "`background`: \"blue\" is not a colour",
             "unknown key `colour` in the scene",
             "layer \"title\": a layer of type \"text\" needs `text`",
-            "layer \"title\": unknown key `widht` in a layer of type \"text\"; did you mean `width`?",
+            "layer \"title\": unknown key `alpah` in a layer of type \"text\"; did you mean `alpha`?",
             "layer \"cam\": `stream` in a layer of type \"live\" must be a text in quotes",
             "layer \"cam\": `height` must be 2 to 16384, not 1",
             "layer \"cam\": a layer with the name \"cam\" is already",

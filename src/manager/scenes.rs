@@ -411,3 +411,6 @@ impl Programme {
 fn stopped(channel: &str) -> Answer {
     Answer::Unavailable(format!("channel {channel} has stopped"))
 }
+
+#[cfg(test)]
+mod tests;
