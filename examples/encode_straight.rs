@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::parse(include_str!("seed.toml"), "seed.toml")?;
     let channel = &config.channels[0];
     let spec = channel.video_spec(threads);
-    let mut composer = Composer::new(&channel.scene, spec.size, Level::best())?;
+    let mut composer = Composer::new(channel.scene(), spec.size, Level::best())?;
     let pool = Pool::new(Geometry::new(spec.size, spec.format), 4)?;
     let mut encoder = open_video(&spec, &PacketPool::new(PacketPoolSpec::default())?)?;
     let clock = Clock::start();

@@ -120,7 +120,7 @@ pub fn check(file: &Path) -> Result<String, Errors> {
 
 fn describe(channel: &ChannelConfig) -> Vec<String> {
     let ChannelConfig { name, stream, size, rate, codec, preset, .. } = channel;
-    let (layers, sounds) = (channel.scene.layers.len(), channel.sound.len());
+    let (layers, sounds) = (channel.scene().layers.len(), channel.sound.len());
     let mut lines = vec![
         format!("  channel  {name}: {stream}, {layers} layers, {sounds} sounds"),
         format!(

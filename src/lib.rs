@@ -35,5 +35,6 @@ pub mod stats;
 pub mod stream;
 
 pub use manager::{
-    Encoder, Feed, Invalid, ListenError, Node, Pipeline, RtmpServer, StartError, StreamManager, run,
+    Encoder, Feed, Invalid, ListenError, LiveNode, Node, Pipeline, RtmpServer, StartError,
+    StreamManager, run,
 };

@@ -2,6 +2,7 @@
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;
+mod shard;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,9 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Decision, KeyHash};
+use crate::ring::Sender;
 
 pub use self::ask::{
     Answer, Ask, AudioView, CLIENTS_MAX, ClientView, SceneView, ScenesView, StreamView, VideoView,
+};
+pub use self::shard::{
+    OutputSpec, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
 };
 
 /// Commands that may wait for a shard.
@@ -69,6 +74,24 @@ pub enum ToShard {
         /// The first address to try.
         address: Result<SocketAddr, String>,
     },
+    /// Tell about streams or connections, or end some: answered with [`FromShard::Survey`].
+    Survey(SurveyOrder),
+    /// One more decoder that wants the stream of this name. It ends when it drops its end.
+    Tap(Arc<str>, Sender<TapEvent>),
+    /// One more output.
+    AddOutput(Box<OutputSpec>),
+    /// Let this output begin, or say goodbye and wait.
+    SwitchOutput {
+        /// Its number.
+        output: usize,
+        /// Whether it is to push.
+        on: bool,
+    },
+    /// Let this output say goodbye, and forget it.
+    RemoveOutput {
+        /// Its number.
+        output: usize,
+    },
 }
 
 /// A shard to control.
@@ -90,6 +113,8 @@ pub enum FromShard {
         /// TCP port.
         port: u16,
     },
+    /// The answer to a [`ToShard::Survey`].
+    Survey(Box<Survey>),
     /// Something happened to a connection.
     Connection(Event),
     /// Something happened to the node.

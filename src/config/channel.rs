@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::fault::{Faults, quoted};
 use super::read::{needed_name, stream_name, unique};
+use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
 use super::{layer, sound as heard};
 use crate::encode::{AudioSpec, VideoSpec};
@@ -46,8 +47,10 @@ pub struct ChannelConfig {
     pub pool_frames: Option<u32>,
     /// Sound, if there is any.
     pub audio: Option<AudioSpec>,
-    /// What it shows.
-    pub scene: Scene,
+    /// What it can show; at least one, each with another name.
+    pub scenes: Vec<NamedScene>,
+    /// Place in `scenes` of the one that it begins with.
+    pub active: usize,
     /// What it sounds like.
     pub sound: Vec<InputSpec>,
     /// Destinations outside the node.
@@ -75,7 +78,7 @@ const QUEUE_FRAMES_MAX: u32 = 120;
 const POOL_FRAMES: RangeInclusive<u32> = 4..=1_024;
 
 /// Most outputs of one channel.
-const OUTPUTS_MAX: usize = 64;
+pub const OUTPUTS_MAX: usize = 64;
 
 impl OutputConfig {
     /// An output that is on.
@@ -90,7 +93,14 @@ impl ChannelConfig {
     #[must_use]
     pub fn demo() -> Self {
         let size = Size::HD720;
-        Self { scene: scene::demo::scene(size), ..Self::plain("demo", "live/demo", size) }
+        Self { scenes: shown::demo(size), ..Self::plain("demo", "live/demo", size) }
+    }
+
+    /// The scene that it begins with.
+    #[must_use]
+    pub fn scene(&self) -> &Scene {
+        const NOTHING: &Scene = &Scene { background: layer::BLACK, layers: Vec::new() };
+        self.scenes.get(self.active).map_or(NOTHING, |named| &named.scene)
     }
 
     /// A channel whose frames another program hands in; silent.
@@ -112,7 +122,8 @@ impl ChannelConfig {
             queue_frames: 30,
             pool_frames: None,
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
-            scene: Scene { background: layer::BLACK, layers: Vec::new() },
+            scenes: shown::empty(),
+            active: 0,
             sound: demo_sound(),
             outputs: Vec::new(),
         }
@@ -172,9 +183,10 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     if let Some(audio) = s.table(faults, "audio", "[channel.audio]") {
         channel.audio = read_audio(audio, faults);
     }
-    let demo = read_scene(&mut s, faults, &mut channel);
+    let scenes = shown::read_all(&mut s, faults, channel.size);
+    (channel.scenes, channel.active) = (scenes.list, scenes.active);
     let sounds = s.tables(faults, "sound", "[[channel.sound]]");
-    if !sounds.is_empty() || !demo {
+    if !sounds.is_empty() || !scenes.demo {
         channel.sound = heard::read_all(sounds, faults);
     }
     channel.outputs = read_outputs(s.tables(faults, "output", "[[channel.output]]"), faults);
@@ -204,29 +216,6 @@ fn read_stream(
             None
         }
     }
-}
-
-/// Reads the scene, and says whether it is the built-in one.
-fn read_scene(s: &mut Section<'_>, faults: &mut Faults<'_>, channel: &mut ChannelConfig) -> bool {
-    let background = s.parsed(faults, "background", layer::color);
-    let layers = s.tables(faults, "layer", "[[channel.layer]]");
-    let named = s.word(faults, "scene", &[("demo", ())]).is_some();
-    if named && let Some(first) = layers.first() {
-        let line = faults.line(first.span().start);
-        let text = format!("`scene` and the [[channel.layer]] at line {line}: keep one of them");
-        faults.add(&s.place("scene"), text);
-    } else if named && let Some(background) = &background {
-        let text = "`background` goes with [[channel.layer]] tables; leave out it or `scene`";
-        faults.add(&background.span, text);
-    }
-    let demo = named || (layers.is_empty() && background.is_none());
-    if demo {
-        channel.scene = scene::demo::scene(channel.size);
-    } else {
-        channel.scene.background = background.map_or(layer::BLACK, |found| found.value);
-        channel.scene.layers = layer::read_all(layers, faults, channel.size);
-    }
-    demo
 }
 
 fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut ChannelConfig) {

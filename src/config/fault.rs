@@ -71,11 +71,23 @@ pub(super) struct Faults<'a> {
     text: &'a str,
     found: Vec<(usize, String)>,
     unheard: usize,
+    /// Whether the author sees the lines of the text.
+    has_lines: bool,
 }
 
 impl<'a> Faults<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, found: Vec::new(), unheard: 0 }
+        Self { text, found: Vec::new(), unheard: 0, has_lines: true }
+    }
+
+    /// For a text that was made of something else, so that its lines mean nothing.
+    pub(super) fn of_document(text: &'a str) -> Self {
+        Self { has_lines: false, ..Self::new(text) }
+    }
+
+    /// Where a byte is, as a message says it.
+    pub(super) fn whereabouts(&self, byte: usize) -> String {
+        if self.has_lines { format!("at line {}", self.line(byte)) } else { "there".to_owned() }
     }
 
     /// Something is wrong at `span`.
@@ -99,6 +111,13 @@ impl<'a> Faults<'a> {
             '\n' => (line + 1, 1),
             _ => (line, column + 1),
         })
+    }
+
+    /// All that was found, in order, with the bytes where it was; at most ten.
+    pub(super) fn into_texts(mut self) -> Vec<(usize, String)> {
+        self.found.sort_by_key(|(byte, _)| *byte);
+        self.found.truncate(FAULTS_MAX);
+        self.found
     }
 
     /// All that was found, or nothing.

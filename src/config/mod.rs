@@ -2,10 +2,12 @@
 //! told with file, line and the fix, before anything starts; inside, invalid values do not exist.
 
 mod channel;
+mod document;
 mod fault;
 mod layer;
 mod node;
 mod read;
+mod scene;
 mod section;
 mod sound;
 #[cfg(test)]
@@ -16,10 +18,13 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-pub use channel::{ChannelConfig, OutputConfig};
+pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
+pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub(crate) use node::OPEN_TO_ALL;
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
+pub(crate) use read::name as checked_name;
+pub use scene::{NamedScene, SCENES_MAX};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;

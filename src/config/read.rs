@@ -94,8 +94,8 @@ pub(super) fn unique(
         seen.insert(name.value.clone(), name.span.start);
         return;
     };
-    let (line, shown) = (faults.line(*first), quoted(&name.value));
-    faults.add(&name.span, format!("{what} {shown} is already at line {line}; choose another"));
+    let (place, shown) = (faults.whereabouts(*first), quoted(&name.value));
+    faults.add(&name.span, format!("{what} {shown} is already {place}; choose another"));
 }
 
 fn read_node(mut s: Section<'_>, faults: &mut Faults<'_>, default: NodeConfig) -> NodeConfig {
@@ -235,7 +235,7 @@ fn merge(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Merge> {
 }
 
 /// A name for logs, metrics and the API: any letters, but neither empty nor very long.
-pub(super) fn name(text: &str) -> Result<String, String> {
+pub(crate) fn name(text: &str) -> Result<String, String> {
     let long = text.chars().nth(NAME_CHARS_MAX).is_some();
     if text.trim().is_empty() || long || text.chars().any(char::is_control) {
         let shown = quoted(text);

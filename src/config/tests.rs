@@ -267,11 +267,11 @@ fn layers_and_sounds_become_a_scene_and_a_mix() {
     let config = Config::parse(text, "x").unwrap();
     let channel = &config.channels[0];
     assert_eq!(channel.stream, "live/show");
-    let layer = &channel.scene.layers[0];
+    let layer = &channel.scene().layers[0];
     assert_eq!((layer.place.y, layer.alpha, layer.z), (-4, 128, 3));
     assert!(matches!(&layer.source, Source::Text { text, .. } if text == "Hello"));
     assert_eq!(channel.sound[0].source, sound::Source::Tone(1_000.0));
-    assert_eq!(channel.scene.background, scene::Color { r: 16, g: 32, b: 48, a: 255 });
+    assert_eq!(channel.scene().background, scene::Color { r: 16, g: 32, b: 48, a: 255 });
 }
 
 #[test]
@@ -339,7 +339,8 @@ fn known_keys() -> Vec<(&'static str, String)> {
     }
     let channel = "[[channel]]\nname=\"a\"\n";
     ask("[[channel]]", format!("{channel}{wrong}"));
-    for heading in ["[channel.video]", "[channel.audio]", "[[channel.output]]"] {
+    for heading in ["[channel.video]", "[channel.audio]", "[[channel.scene]]", "[[channel.output]]"]
+    {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
     for kind in ["color", "gradient", "image", "text", "clock", "spinner", "video", "live"] {

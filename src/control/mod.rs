@@ -2,7 +2,10 @@
 //! the hot path, on the housekeeping core.
 
 pub mod banner;
+mod door;
 pub mod http;
 pub mod keystore;
 pub mod metrics;
 pub mod status;
+
+pub use door::{ASK_LIMIT, Door, QUESTIONS_MAX, Question, door};

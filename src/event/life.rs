@@ -18,6 +18,13 @@ impl ClientId {
         Self(random.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]))
     }
 
+    /// The one with this name; `None` if no connection can have it.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        let name: [u8; 8] = text.as_bytes().try_into().ok()?;
+        name.iter().all(|byte| ALPHABET.contains(byte)).then_some(Self(name))
+    }
+
     /// The 8 characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

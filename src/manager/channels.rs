@@ -1,36 +1,31 @@
 //! Builds the stages of one channel and joins them with rings.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::command::ChannelSwitch;
 use crate::config::ChannelConfig;
-use crate::decode::{File, FileSpec, Live, LiveSpec};
 use crate::encode::{self, AudioSpec};
 use crate::event::NodeEvent;
-use crate::frame::{Geometry, PacketPool, PictureEvent, Pool, SoundBlock};
-use crate::media::{Micros, Rect, Size};
+use crate::frame::{Geometry, PacketPool, Pool};
+use crate::media::Micros;
 use crate::pipeline::{
-    self, Channel, ChannelFeed, DECODED_SOUND_QUEUE, DecodeOut, ENCODED_QUEUE, EncodeShare,
-    PICTURE_QUEUE, POOL_EXTRA_FRAMES, Picture, RawFrame, RawSound, SOUND_QUEUE_BLOCKS, Sound,
-    TAP_QUEUE, TapEvent, Timeline,
+    self, CHANGES_MAX, Channel, ChannelFeed, ENCODED_QUEUE, EncodeShare, POOL_EXTRA_FRAMES,
+    Picture, RawFrame, RawSound, SCENE_REPORTS_MAX, SOUND_QUEUE_BLOCKS, SceneLine, Sound, Timeline,
 };
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::{Clock, NICE_ENCODE, Pacer, Worker};
 use crate::scene::kernel::Level;
-use crate::scene::{self, Composer, Fit, Scene};
-use crate::sound::{self, Mixer};
+use crate::scene::{Composer, PreparedScene};
+use crate::sound::Mixer;
 use crate::stats::ChannelStats;
 
 use super::desk::Events;
 use super::node::StartError;
+use super::scenes::SceneEnds;
+use super::sources::{Sources, Started, Tap};
 
 /// Time between the start of the stages and tick 0, so that encoders are open when it comes.
 const LEAD: Micros = Micros::from_millis(150);
-
-/// Threads of a decoder.
-const DECODE_THREADS: u32 = 2;
 
 /// What all channels of a node share.
 pub(super) struct Shop {
@@ -39,6 +34,8 @@ pub(super) struct Shop {
     pub(super) chunk_size: u32,
     pub(super) encode_cpus: Vec<usize>,
     pub(super) home: Arc<Bell>,
+    /// Rung for the desk.
+    pub(super) desk: Arc<Bell>,
     pub(super) events: Events,
 }
 
@@ -51,6 +48,8 @@ pub(super) struct Built {
     /// For the home shard: decoders that want streams.
     pub(super) taps: Vec<Tap>,
     pub(super) workers: Vec<Worker<()>>,
+    /// For control: how its scenes are changed. `None` if it shows another program's frames.
+    pub(super) scenes: Option<SceneEnds>,
     /// For a program that hands in its own frames.
     pub(super) entrance: Option<Entrance>,
 }
@@ -102,15 +101,19 @@ pub(super) fn build(
     let pool = Pool::new(geometry, slots).map_err(StartError::Memory)?;
 
     let mut sources = Sources::default();
-    let (picture, entrance) = match frames {
+    let (mut picture, mut scenes, mut entrance) = (None, None, None);
+    match frames {
         Frames::Composed => {
-            let mut composer = Composer::new(&config.scene, share.video.size, Level::best())
+            let mut scene = PreparedScene::new(config.scene(), share.video.size)
                 .map_err(|error| StartError::Scene(config.name.clone(), error))?;
-            sources.want_pictures(&config.scene, &mut composer);
-            (Some(Picture { composer, pool, encoder: raw }), None)
+            sources.want_pictures(config.scene().layers.iter(), &mut scene);
+            let composer = Composer::with_scene(scene, Level::best());
+            let (line, ends) = scene_line(shop);
+            scenes = Some(ends);
+            picture = Some(Picture { composer, pool, encoder: raw, line });
         }
-        Frames::HandedIn(_) => (None, Some(Entrance { pool, encoder: raw, timeline })),
-    };
+        Frames::HandedIn(_) => entrance = Some(Entrance { pool, encoder: raw, timeline }),
+    }
     let mut encoded_audio = None;
     let mut mixed = None;
     if let Some(spec) = share.audio {
@@ -120,7 +123,9 @@ pub(super) fn build(
         mixed = Some(Sound { mixer, encoder });
         encoded_audio = Some(encoded);
     }
-    let taps = sources.start(shop, &config.name, timeline.start, &mut workers)?;
+    let Started { taps, workers: decoders } =
+        sources.start(&shop.encode_cpus, &config.name, timeline.start)?;
+    workers.extend(decoders);
     Ok(Built {
         channel: Channel {
             pacer: Pacer::new(timeline.rate, timeline.start),
@@ -140,8 +145,17 @@ pub(super) fn build(
         },
         taps,
         workers,
+        scenes,
         entrance,
     })
+}
+
+/// The rings by which scenes reach the composer, and old ones come back.
+fn scene_line(shop: &Shop) -> (SceneLine, SceneEnds) {
+    // The composer looks on every tick; nobody needs to be woken.
+    let (changes, to_come) = channel(CHANGES_MAX, Bell::new());
+    let (reports, heard) = channel(SCENE_REPORTS_MAX, Arc::clone(&shop.desk));
+    (SceneLine::new(to_come, reports), SceneEnds { changes, reports: heard })
 }
 
 type Encoders = (Sender<RawFrame>, Receiver<pipeline::Encoded>);
@@ -196,106 +210,4 @@ fn encoder_failed(events: &Events, switch: &ChannelSwitch, channel: String, erro
     tracing::error!("channel {channel}: the encoder failed: {error}");
     switch.stop();
     events.force_push(NodeEvent::EncoderFailed { channel, reason: error.to_string() });
-}
-
-/// Something that is decoded, once, for all layers and inputs that use it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum SourceKey {
-    Live(String),
-    Video(PathBuf),
-}
-
-/// Who uses a source.
-#[derive(Default)]
-struct Users {
-    pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
-    sounds: Vec<Sender<SoundBlock>>,
-}
-
-/// A decoder's wish for a stream: its name, and where the messages go.
-pub(super) type Tap = (Arc<str>, Sender<TapEvent>);
-
-/// The decoders that a channel needs.
-#[derive(Default)]
-struct Sources(HashMap<SourceKey, Users>);
-
-impl Sources {
-    /// Connects every layer that shows a stream or a video file. Two layers of one source are two
-    /// decoders only in their pictures: the second gets a source of its own.
-    fn want_pictures(&mut self, scene: &Scene, composer: &mut Composer) {
-        for layer in &scene.layers {
-            let key = match &layer.source {
-                scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
-                scene::Source::Video(path) => SourceKey::Video(path.clone()),
-                _ => continue,
-            };
-            // The composer looks on every tick; nobody needs to be woken.
-            let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
-            if composer.input(&layer.name, receiver).is_ok() {
-                self.0.entry(key).or_default().pictures = Some((sender, layer.place, layer.fit));
-            }
-        }
-    }
-
-    /// Connects every mixer input that plays a stream or a video file.
-    fn want_sound(&mut self, inputs: &[sound::InputSpec], mixer: &mut Mixer) {
-        for input in inputs {
-            let key = match &input.source {
-                sound::Source::Live(stream) => SourceKey::Live(stream.clone()),
-                sound::Source::Video(path) => SourceKey::Video(path.clone()),
-                _ => continue,
-            };
-            let (sender, receiver) = channel(DECODED_SOUND_QUEUE, Bell::new());
-            if mixer.attach(&input.name, receiver) {
-                self.0.entry(key).or_default().sounds.push(sender);
-            }
-        }
-    }
-
-    /// Starts a decoder thread for each source; gives the taps of the live ones.
-    fn start(
-        self,
-        shop: &Shop,
-        name: &str,
-        start: Micros,
-        workers: &mut Vec<Worker<()>>,
-    ) -> Result<Vec<Tap>, StartError> {
-        let mut taps = Vec::new();
-        for (key, users) in self.0 {
-            let bell = Bell::new();
-            let wants_sound = !users.sounds.is_empty();
-            let (scale, pictures) = match users.pictures {
-                Some((sender, place, fit)) => (scale(place, fit), Some(sender)),
-                None => (scale(Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill), None),
-            };
-            let out = DecodeOut { pictures, sounds: users.sounds };
-            let run: Box<dyn FnOnce() + Send> = match key {
-                SourceKey::Live(stream) => {
-                    let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
-                    taps.push((Arc::from(stream), tap));
-                    let decoder =
-                        Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
-                    Box::new(move || pipeline::decode_live(decoder, events, &bell, out))
-                }
-                SourceKey::Video(path) => {
-                    let spec = FileSpec {
-                        want_sound: wants_sound,
-                        threads: DECODE_THREADS,
-                        ..FileSpec::new(scale, start)
-                    };
-                    let decoder = File::open(&path, spec)
-                        .map_err(|error| StartError::Source(name.to_owned(), error))?;
-                    Box::new(move || pipeline::decode_file(decoder, &bell, out))
-                }
-            };
-            let worker = Worker::spawn("decode", shop.encode_cpus.clone(), NICE_ENCODE, run);
-            workers.push(worker.map_err(StartError::Thread)?);
-        }
-        Ok(taps)
-    }
-}
-
-/// How large a source's pictures are made for a layer.
-fn scale(place: Rect, fit: Fit) -> Box<dyn FnMut(Size) -> Size + Send> {
-    Box::new(move |source| scene::layout::fit(place, fit, source).scaled)
 }

@@ -1,4 +1,5 @@
-//! The control plane's side of the shards: answers what they ask, passes on what they report.
+//! The control plane's side of the data plane: answers what shards ask, passes on what they
+//! report, and answers what comes in at the door.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -7,12 +8,17 @@ use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
-use crate::command::{FromShard, ToShard};
+use super::outputs::Outputs;
+use super::scenes::{News, Scenes};
+use super::surveys::{Surveys, say};
+use crate::command::{Answer, Ask, FromShard, ToShard};
+use crate::control::Question;
 use crate::control::keystore::KeyStore;
 use crate::event::NodeEvent;
 use crate::keys::{self, Decision, KeyHash};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
+use crate::stats::Registry;
 
 /// Events that wait for a library program to read them; older ones make room for newer ones.
 pub(super) const EVENTS_MAX: usize = 1_024;
@@ -63,7 +69,22 @@ pub(super) struct Desk {
     pub(super) events: Events,
     /// The node's clock.
     pub(super) clock: Clock,
+    /// From the door.
+    pub(super) questions: tokio::sync::mpsc::Receiver<Question>,
+    /// From the threads that load scenes.
+    pub(super) news: tokio::sync::mpsc::Receiver<News>,
+    /// Questions that all shards answer.
+    pub(super) surveys: Surveys,
+    /// The outputs of all channels.
+    pub(super) outputs: Outputs,
+    /// The scenes of all channels.
+    pub(super) scenes: Scenes,
+    /// The node's figures.
+    pub(super) registry: Arc<Registry>,
 }
+
+/// The shard that is home to all channels, their outputs and the taps of their inputs.
+const HOME: usize = 0;
 
 impl Desk {
     /// Answers until dropped.
@@ -73,18 +94,54 @@ impl Desk {
         loop {
             let bell = Arc::clone(&self.bell);
             let mail = poll_fn(|cx| {
-                bell.poll(cx, || self.lines.iter().any(|line| !line.reports.is_empty()))
+                bell.poll(cx, || {
+                    self.lines.iter().any(|line| !line.reports.is_empty())
+                        || self.scenes.have_mail()
+                })
             });
             tokio::select! {
                 () = mail => {}
                 Some((shard, answer)) = answered.recv() => self.tell(shard, answer),
-                _ = nudge.tick() => self.lines.iter_mut().for_each(Line::nudge),
+                Some((ask, reply)) = self.questions.recv() => self.answer(ask, reply),
+                Some(news) = self.news.recv() => {
+                    for (stream, tap) in self.scenes.hear(news) {
+                        self.tell(HOME, ToShard::Tap(stream, tap));
+                    }
+                }
+                _ = nudge.tick() => self.tick(),
             }
+            self.scenes.read_mail();
             for shard in 0..self.lines.len() {
                 while let Some(report) = self.lines[shard].reports.pop() {
                     self.hear(shard, report, &answers);
                 }
             }
+        }
+    }
+
+    /// Several times a second: wakes the shards, and gives up what is overdue.
+    fn tick(&mut self) {
+        self.lines.iter_mut().for_each(Line::nudge);
+        self.surveys.tick(self.clock.now());
+        self.scenes.tick();
+    }
+
+    /// Answers what came in at the door, now or when those who know have answered.
+    fn answer(&mut self, ask: Ask, reply: tokio::sync::oneshot::Sender<Answer>) {
+        if Surveys::answers(&ask) {
+            if let Some(order) = self.surveys.begin(ask, reply, self.clock.now()) {
+                for shard in 0..self.lines.len() {
+                    self.tell(shard, ToShard::Survey(order.clone()));
+                }
+            }
+            return;
+        }
+        let Some((ask, reply)) = self.scenes.ask(ask, reply) else { return };
+        if let Some((answer, command)) = self.outputs.ask(ask, &self.registry) {
+            if let Some(command) = command {
+                self.tell(HOME, command);
+            }
+            say(reply, answer);
         }
     }
 
@@ -107,6 +164,7 @@ impl Desk {
                     drop(answers.send((shard, ToShard::Resolved { output, address })).await);
                 });
             }
+            FromShard::Survey(survey) => self.surveys.hear(shard, *survey),
             FromShard::Connection(event) => {
                 tracing::info!("{event}");
                 self.publish(NodeEvent::Connection(event));

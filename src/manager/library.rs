@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::channels::Entrance;
 use super::desk::Desk;
 use super::node::{Node, Setup, StartError};
+use crate::command::{Answer, Ask};
 use crate::config::{self, Config};
 use crate::event::NodeEvent;
 use crate::frame::{Frame, Pool};
@@ -155,6 +156,16 @@ impl StreamManager {
         std::iter::from_fn(move || events.as_ref()?.pop())
     }
 
+    /// Asks the running node about its streams, connections and outputs, or to change them, and
+    /// waits for the answer: [`Answer::Unavailable`] if it does not run.
+    #[must_use]
+    pub fn ask(&self, ask: Ask) -> Answer {
+        match &self.node {
+            Some(node) => futures_lite::future::block_on(node.door().ask_patiently(ask)),
+            None => Answer::Unavailable("the node does not run".to_owned()),
+        }
+    }
+
     /// Ends everything in order: the encoder hands over what it holds, destinations are
     /// unpublished, viewers are told. Takes at most about two and a half seconds.
     pub fn stop(&mut self) {
@@ -166,6 +177,62 @@ impl StreamManager {
 }
 
 impl Drop for StreamManager {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A whole node inside another program: it composes the scenes of its configuration, and is asked
+/// and changed while it runs. Without HTTP; the control plane has a thread of its own.
+#[derive(Debug)]
+pub struct LiveNode {
+    node: Option<Node>,
+    desk: Option<DeskThread>,
+    door: crate::control::Door,
+    events: super::desk::Events,
+}
+
+impl LiveNode {
+    /// Starts everything that `config` describes but `[http]`.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let mut node = Node::start(config)?;
+        let desk = node.take_desk().map(start_desk).transpose()?;
+        let (door, events) = (node.door(), Arc::clone(node.events()));
+        Ok(Self { node: Some(node), desk, door, events })
+    }
+
+    /// The node, to look at.
+    #[must_use]
+    pub const fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// Asks about streams, connections, scenes and outputs, or changes them: the same that the API
+    /// offers. Waits for the answer.
+    #[must_use]
+    pub fn ask(&self, ask: Ask) -> Answer {
+        futures_lite::future::block_on(self.door.ask_patiently(ask))
+    }
+
+    /// What has happened since the last call, oldest first. At most 1024 events wait; then older
+    /// ones make room for newer ones.
+    pub fn events(&self) -> impl Iterator<Item = NodeEvent> + '_ {
+        std::iter::from_fn(|| self.events.pop())
+    }
+
+    /// Ends everything in order, as [`StreamManager::stop`] does.
+    pub fn stop(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.stop();
+        }
+        self.desk = None;
+    }
+}
+
+impl Drop for LiveNode {
     fn drop(&mut self) {
         self.stop();
     }

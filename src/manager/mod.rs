@@ -3,12 +3,17 @@
 
 mod channels;
 mod desk;
+mod facts;
 mod library;
 mod listen;
 mod node;
+mod outputs;
 mod run;
+mod scenes;
+mod sources;
+mod surveys;
 
-pub use library::{Encoder, Feed, Invalid, Pipeline, RtmpServer, StreamManager};
+pub use library::{Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager};
 pub use listen::ListenError;
 pub use node::{Node, StartError};
 pub use run::run;

@@ -8,23 +8,26 @@ use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
-use super::channels::{self, Built, Entrance, Frames, Shop, Tap};
+use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::listen::{ListenError, listen};
-use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX};
-use crate::config::{Config, OutputConfig, Publish};
+use super::outputs::Outputs;
+use super::scenes::Scenes;
+use super::sources::Tap;
+use super::surveys::Surveys;
+use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
+use crate::config::{Config, Publish};
 use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
+use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::pipeline::{
-    self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, ShardParts, ShardSpec,
-};
+use crate::pipeline::{self, Channel, ChannelFeed, Mesh, PublishPolicy, ShardParts, ShardSpec};
 use crate::ring::{Bell, channel};
 use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
 };
 use crate::scene;
-use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
+use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::stream::{DropPolicy, LogLimits};
 
 /// The public name that the development key publishes under: the demo's live input.
@@ -109,6 +112,7 @@ pub struct Node {
     shards: Vec<Executor>,
     stop: Vec<StopLine>,
     desk: Option<Desk>,
+    door: Door,
     development_key: Option<DevelopmentKey>,
     entrance: Option<Entrance>,
     rtmp: SocketAddr,
@@ -153,15 +157,19 @@ impl Node {
             chunk_size: config.rtmp.chunk_size,
             encode_cpus: plan.encode.clone(),
             home: Arc::clone(&bells[0]),
+            desk: Bell::new(),
             events: Arc::clone(&events),
         };
-        let mut stage = Stage::default();
+        let (scenes, news) = Scenes::new(clock, plan.encode.clone());
+        let mut stage = Stage::new(scenes);
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
+        let registry = Arc::new(stage.registry(&plan));
+        let (door, questions) = door();
         let mut node = Self {
             clock,
-            registry: Arc::new(stage.registry(&plan)),
+            registry: Arc::clone(&registry),
             packets,
             events,
             switches: stage.switches,
@@ -170,14 +178,27 @@ impl Node {
             shards: Vec::new(),
             stop: Vec::new(),
             desk: None,
+            door,
             development_key,
             entrance: stage.entrance,
             rtmp,
         };
         let home = (stage.feeds, stage.taps, stage.outputs);
         let doors = listeners.into_iter().zip(bells).collect();
-        let desk = node.start_shards(config, &plan, doors, home)?;
-        node.desk = Some(Desk { store, ..desk });
+        let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
+        node.desk = Some(Desk {
+            surveys: Surveys::new(lines.len()),
+            lines,
+            bell: shop.desk,
+            store,
+            events: shop.events,
+            clock,
+            questions,
+            news,
+            outputs: stage.all_outputs,
+            scenes: stage.scenes,
+            registry,
+        });
         let channels = stage.channels;
         let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
             pipeline::compose_all(channels).await;
@@ -192,16 +213,15 @@ impl Node {
         config: &Config,
         plan: &CorePlan,
         doors: Vec<(TcpListener, Arc<Bell>)>,
-        home: Home,
-    ) -> Result<Desk, StartError> {
-        let report_bell = Bell::new();
+        (home, desk): (Home, &Arc<Bell>),
+    ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
         let mut home = Some(home);
         let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         let meshes = Mesh::full(&bells);
         for (number, ((listener, bell), mesh)) in doors.into_iter().zip(meshes).enumerate() {
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
-            let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&report_bell));
+            let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(desk));
             let pulse = Arc::new(Pulse::default());
             let line = Line {
                 commands: to_shard,
@@ -235,8 +255,14 @@ impl Node {
             let executor = Executor::spawn(&name, place, move || pipeline::shard(parts));
             self.shards.push(executor.map_err(StartError::Thread)?);
         }
-        let events = Arc::clone(&self.events);
-        Ok(Desk { lines, bell: report_bell, store: None, events, clock: self.clock })
+        Ok(lines)
+    }
+
+    /// Where the running node is asked about its streams, scenes and outputs, and told to change
+    /// them. Answers come once its desk runs.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// The node's clock.
@@ -313,7 +339,6 @@ impl Node {
 }
 
 /// The channels while they are being built.
-#[derive(Default)]
 struct Stage {
     channels: Vec<Channel>,
     feeds: Vec<ChannelFeed>,
@@ -324,9 +349,27 @@ struct Stage {
     entrance: Option<Entrance>,
     channel_entries: Vec<ChannelEntry>,
     output_entries: Vec<OutputEntry>,
+    all_outputs: Outputs,
+    scenes: Scenes,
 }
 
 impl Stage {
+    fn new(scenes: Scenes) -> Self {
+        Self {
+            scenes,
+            channels: Vec::new(),
+            feeds: Vec::new(),
+            taps: Vec::new(),
+            outputs: Vec::new(),
+            workers: Vec::new(),
+            switches: Vec::new(),
+            entrance: None,
+            channel_entries: Vec::new(),
+            output_entries: Vec::new(),
+            all_outputs: Outputs::default(),
+        }
+    }
+
     fn add(
         &mut self,
         shop: &Shop,
@@ -339,7 +382,8 @@ impl Stage {
             Setup::HandedIn(slots) => Frames::HandedIn(slots),
         };
         let built = channels::build(shop, config, frames, &stats)?;
-        let Built { channel, feed, taps, workers, entrance } = built;
+        let Built { channel, feed, taps, workers, scenes, entrance } = built;
+        self.scenes.channel(config, scenes);
         self.switches.push(Arc::clone(&channel.switch));
         self.channels.push(channel);
         self.feeds.push(feed);
@@ -348,25 +392,13 @@ impl Stage {
         if entrance.is_some() {
             self.entrance = entrance;
         }
-        for output in config.outputs.iter().filter(|output| output.enabled) {
-            self.add_output(config, output);
+        for (spec, entry) in self.all_outputs.channel(config) {
+            self.outputs.push(spec);
+            self.output_entries.push(entry);
         }
         let (name, stream) = (config.name.clone(), config.stream.clone());
         self.channel_entries.push(ChannelEntry { name, stream, stats });
         Ok(())
-    }
-
-    fn add_output(&mut self, channel: &crate::config::ChannelConfig, output: &OutputConfig) {
-        let stats = Arc::new(OutputStats::default());
-        let shown = output.url.to_string();
-        let entry = OutputEntry::new(&channel.name, &output.name, &shown, Arc::clone(&stats));
-        self.output_entries.push(entry);
-        self.outputs.push(OutputSpec {
-            name: Arc::from(output.name.as_str()),
-            stream: Arc::from(channel.stream.as_str()),
-            url: output.url.clone(),
-            stats,
-        });
     }
 
     fn registry(&mut self, plan: &CorePlan) -> Registry {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::live::SceneLine;
 use crate::command::ChannelSwitch;
 use crate::frame::{FrozenFrame, Pool, SoundBlock};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
@@ -49,6 +50,8 @@ pub struct Picture {
     pub pool: Pool,
     /// To the video encoder.
     pub encoder: Sender<RawFrame>,
+    /// From control: other scenes.
+    pub line: SceneLine,
 }
 
 /// The sound half of a channel.
@@ -156,17 +159,18 @@ fn draw(channel: &Channel, picture: &mut Picture, gate: &mut Gate, tick: u64) {
     let at = channel.pacer.due(tick);
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
-    let frame = match picture.composer.compose(&now, &picture.pool) {
-        Composed::Fresh(frame) | Composed::Same(frame) => frame,
-        Composed::NoFrame => {
-            channel.stats.dropped(DropReason::PoolEmpty, 1);
-            return;
+    picture.line.before(&mut picture.composer);
+    let seen = match picture.composer.compose(&now, &picture.pool) {
+        Composed::Fresh(frame) | Composed::Same(frame) => {
+            picture.encoder.push(RawFrame { frame, tick }).map_err(|_full| DropReason::QueueFull)
         }
+        Composed::NoFrame => Err(DropReason::PoolEmpty),
     };
-    match picture.encoder.push(RawFrame { frame, tick }) {
+    match seen {
         Ok(()) => channel.stats.composed(),
-        Err(_full) => channel.stats.dropped(DropReason::QueueFull, 1),
+        Err(reason) => channel.stats.dropped(reason, 1),
     }
+    picture.line.after(&mut picture.composer, tick, seen.is_ok());
 }
 
 struct SoundStage {

@@ -1,6 +1,8 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod view;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -50,6 +52,8 @@ pub(super) enum Mail {
     StreamBegan,
     /// The stream it plays has ended.
     StreamEnded,
+    /// An operator ends it.
+    Kicked,
     /// The node stops.
     Stop,
 }
@@ -179,6 +183,9 @@ impl Connection {
         let now = shard.clock.now();
         let sent = flush(&self.reader, log.as_deref(), &shard.spec.drop, &mut socket, now)?;
         shard.stats.bytes_out(sent);
+        if let Role::Player(hub) = &*role {
+            hub.figures.add_out(sent);
+        }
         Ok(())
     }
 
@@ -279,6 +286,7 @@ impl Connection {
             Mail::Key(decision) => self.on_decision(shard, &decision),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
+            Mail::Kicked => self.end_for(shard, "ended by the operator"),
             Mail::Stop => self.end_for(shard, "the node stops"),
         }
     }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::command::TapEvent;
 use crate::decode::{DecodeSink, File, Live, Step};
 use crate::frame::{PictureEvent, SoundBlock};
-use crate::media::Micros;
+use crate::media::Kind;
 use crate::ring::{Bell, Receiver, Sender};
-use crate::stream::Message;
 
 /// Pictures that may wait for the composer.
 pub const PICTURE_QUEUE: usize = 16;
@@ -25,15 +25,6 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How long a file's decoder waits for room in its queues.
 const FULL: Duration = Duration::from_millis(5);
 
-/// What a shard tells the decoder of a live input.
-#[derive(Debug)]
-pub enum TapEvent {
-    /// A message of the stream, with its arrival on the node's clock.
-    Message(Message, Micros),
-    /// The publisher has left.
-    Ended,
-}
-
 /// Where a decoder's pictures and sound go. A full ring drops what is new.
 #[derive(Debug, Default)]
 pub struct DecodeOut {
@@ -49,15 +40,22 @@ impl DecodeOut {
             && self.sounds.iter().all(Sender::is_closed)
     }
 
+    /// Whether nobody looks, though somebody may listen.
+    fn is_unseen(&self) -> bool {
+        self.pictures.as_ref().is_none_or(Sender::is_closed)
+    }
+
     fn is_full(&self) -> bool {
-        self.pictures.as_ref().is_some_and(|ring| ring.len() + 2 > ring.capacity())
+        let full =
+            |ring: &Sender<PictureEvent>| !ring.is_closed() && ring.len() + 2 > ring.capacity();
+        self.pictures.as_ref().is_some_and(full)
             || self.sounds.iter().any(|ring| ring.len() + 4 > ring.capacity())
     }
 }
 
 impl DecodeSink for DecodeOut {
     fn picture(&mut self, picture: PictureEvent) {
-        if let Some(ring) = &mut self.pictures {
+        if let Some(ring) = self.pictures.as_mut().filter(|ring| !ring.is_closed()) {
             drop(ring.push(picture));
         }
     }
@@ -72,7 +70,9 @@ impl DecodeSink for DecodeOut {
 /// Decodes a published stream until its tap or its readers are gone.
 pub fn live(mut decoder: Live, mut tap: Receiver<TapEvent>, bell: &Arc<Bell>, mut out: DecodeOut) {
     loop {
+        let unseen = out.is_unseen();
         match tap.pop() {
+            Some(TapEvent::Message(message, _)) if message.kind() == Kind::Video && unseen => {}
             Some(TapEvent::Message(message, arrived)) => {
                 let result = decoder.message(
                     message.kind(),

@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::decode::TapEvent;
+use super::figures::Figures;
 use super::reader::Reader;
-use crate::command::ChannelSwitch;
+use crate::command::{ChannelSwitch, TapEvent};
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::stream::{Due, Merge, Merger, Message, StreamLog, TimestampRepair};
@@ -33,6 +33,7 @@ pub(super) struct Hub {
     pub(super) log: RefCell<StreamLog>,
     /// Keeps the times of successive publishers on one line.
     pub(super) repair: RefCell<TimestampRepair>,
+    pub(super) figures: Figures,
     source: RefCell<Source>,
     readers: RefCell<Vec<Rc<Reader>>>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
@@ -48,6 +49,7 @@ impl Hub {
             name,
             log: RefCell::new(log),
             repair: RefCell::new(TimestampRepair::default()),
+            figures: Figures::default(),
             source: RefCell::new(source),
             readers: RefCell::new(Vec::new()),
             taps: RefCell::new(Vec::new()),
@@ -77,6 +79,7 @@ impl Hub {
             drop(tap.push(TapEvent::Message(message.clone(), arrived)));
         }
         let due = self.merger.borrow_mut().arrived(merge, message.kind(), arrived);
+        self.figures.add_in(message.body().len());
         self.log.borrow_mut().push(message);
         due
     }
@@ -102,6 +105,11 @@ impl Hub {
 
     pub(super) fn add_tap(&self, tap: Sender<TapEvent>) {
         self.taps.borrow_mut().push(tap);
+    }
+
+    /// Lets go of taps whose decoders have ended.
+    pub(super) fn drop_closed_taps(&self) {
+        self.taps.borrow_mut().retain(|tap| !tap.is_closed());
     }
 
     pub(super) fn take_taps(&self) -> Vec<Sender<TapEvent>> {

@@ -6,8 +6,10 @@ mod connection;
 mod decode;
 mod encode;
 mod feed;
+mod figures;
 mod held;
 mod hub;
+mod live;
 mod mesh;
 mod metadata;
 mod parts;
@@ -22,12 +24,13 @@ pub use channel::{
     compose_all,
 };
 pub use decode::{
-    DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE, TapEvent, file as decode_file,
+    DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE, file as decode_file,
     live as decode_live,
 };
 pub use encode::{
     ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
 };
+pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use mesh::{Mesh, MeshMessage};
-pub use parts::{ChannelFeed, OutputSpec, PublishPolicy, ShardParts, ShardSpec};
+pub use parts::{ChannelFeed, PublishPolicy, ShardParts, ShardSpec};
 pub use shard::shard;

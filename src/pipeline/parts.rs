@@ -4,15 +4,14 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::decode::TapEvent;
 use super::encode::Encoded;
 use super::mesh::Mesh;
-use crate::command::{ChannelSwitch, FromShard, ToShard};
+use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
 use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
-use crate::stats::{ChannelStats, OutputStats, ShardStats};
+use crate::stats::{ChannelStats, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Merge};
 
 /// Whose keys open the door.
@@ -65,18 +64,6 @@ pub struct ChannelFeed {
     pub switch: Arc<ChannelSwitch>,
     /// Figures.
     pub stats: Arc<ChannelStats>,
-}
-
-/// A destination outside the node.
-pub struct OutputSpec {
-    /// Name in events and metrics.
-    pub name: Arc<str>,
-    /// The stream it sends.
-    pub stream: Arc<str>,
-    /// Where to.
-    pub url: crate::rtmp::Url,
-    /// Figures.
-    pub stats: Arc<OutputStats>,
 }
 
 /// Everything that is handed to a shard at its start.

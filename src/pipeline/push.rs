@@ -15,12 +15,11 @@ use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
 use super::hub::{Hub, Source};
-use super::parts::OutputSpec;
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::socket::tune;
 use super::wire::{Socket, flush};
-use crate::command::FromShard;
+use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal};
@@ -54,7 +53,12 @@ pub(super) struct OutputTask {
     resolved: RefCell<Option<Result<SocketAddr, String>>>,
     waker: RefCell<Option<Waker>>,
     line: RefCell<Option<Line>>,
-    stopping: Cell<bool>,
+    /// Whether it is to push; an operator may change this at any time.
+    wanted: Cell<bool>,
+    /// Whether its last connection was ended by us.
+    left: Cell<bool>,
+    /// Set once: it says goodbye for good.
+    ending: Cell<bool>,
     finished: Cell<bool>,
 }
 
@@ -72,10 +76,16 @@ struct Line {
     closing: Option<(String, Micros)>,
 }
 
-/// Runs an output to the node's end.
+/// Runs an output until it is removed, or the node ends.
 pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
     let mut backoff = Backoff::default();
-    while !task.stopping.get() {
+    while !task.ending.get() {
+        if !task.wanted.get() {
+            task.spec.stats.set_state(OutputState::Stopped);
+            task.until(|| task.wanted.get() || task.ending.get()).await;
+            task.spec.stats.set_state(OutputState::Idle);
+            continue;
+        }
         let Some(hub) = shard.find(&task.spec.stream) else {
             Timer::new(LOOK).await;
             continue;
@@ -83,8 +93,9 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
         task.spec.stats.set_state(OutputState::Connecting);
         let began = shard.clock.now();
         let reason = task.session(&shard, number, hub).await;
-        if task.stopping.get() {
-            break;
+        if task.left.take() || task.is_leaving() {
+            backoff = Backoff::default();
+            continue;
         }
         let wait = backoff.next(shard.clock.now().since(began), shard.random::<8>());
         task.spec.stats.failed();
@@ -124,12 +135,15 @@ impl Backoff {
 
 impl OutputTask {
     pub(super) fn new(spec: OutputSpec) -> Rc<Self> {
+        let wanted = Cell::new(spec.enabled);
         Rc::new(Self {
             spec,
             resolved: RefCell::default(),
             waker: RefCell::default(),
             line: RefCell::default(),
-            stopping: Cell::new(false),
+            wanted,
+            left: Cell::new(false),
+            ending: Cell::new(false),
             finished: Cell::new(false),
         })
     }
@@ -140,10 +154,20 @@ impl OutputTask {
         self.wake();
     }
 
-    /// Ends the output: it unpublishes and closes.
-    pub(super) fn stop(&self) {
-        self.stopping.set(true);
+    /// Lets it push, or unpublish, close and wait.
+    pub(super) fn switch(&self, on: bool) {
+        self.wanted.set(on);
         self.wake();
+    }
+
+    /// Ends the output: it unpublishes and closes.
+    pub(super) fn end(&self) {
+        self.ending.set(true);
+        self.wake();
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.ending.get() || !self.wanted.get()
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -159,12 +183,12 @@ impl OutputTask {
         }
     }
 
-    /// Waits, but not beyond the node's end.
+    /// Waits, but not beyond the time it is to push.
     async fn pause(&self, wait: Micros) {
         let timer = async {
             Timer::new(wait.into()).await;
         };
-        timer.or(self.until(|| self.stopping.get())).await;
+        timer.or(self.until(|| self.is_leaving())).await;
     }
 
     async fn until(&self, mut done: impl FnMut() -> bool) {
@@ -181,7 +205,7 @@ impl OutputTask {
         self.resolved.borrow_mut().take();
         let host = url.host().into();
         shard.report(FromShard::Resolve { output: number, host, port: url.port() });
-        self.until(|| self.stopping.get() || self.resolved.borrow().is_some()).await;
+        self.until(|| self.is_leaving() || self.resolved.borrow().is_some()).await;
         let address = match self.resolved.borrow_mut().take() {
             Some(Ok(address)) => address,
             Some(Err(error)) => return error,
@@ -189,7 +213,7 @@ impl OutputTask {
         };
         let connect = async { TcpStream::connect_timeout(address, CONNECT_LIMIT).await.ok() };
         let stopped = async {
-            self.until(|| self.stopping.get()).await;
+            self.until(|| self.is_leaving()).await;
             None
         };
         let Some(mut socket) = connect.or(stopped).await else {
@@ -239,14 +263,19 @@ impl OutputTask {
             return Poll::Ready(Err(error.to_string()));
         }
         let now = shard.clock.now();
-        if self.stopping.get() && line.closing.is_none() {
+        if self.is_leaving() && line.closing.is_none() {
+            self.left.set(true);
             line.close("stopped", now);
         }
         line.pass_on();
         let log = line.hub.as_ref().map(|hub| hub.log.borrow());
         let mut ends = Socket { stream: socket, cx };
         match flush(&line.reader, log.as_deref(), &shard.spec.drop, &mut ends, now) {
-            Ok(_) => {}
+            Ok(sent) => {
+                if let Some(hub) = &line.hub {
+                    hub.figures.add_out(sent);
+                }
+            }
             Err(error) => return Poll::Ready(Err(error.to_string())),
         }
         drop(log);

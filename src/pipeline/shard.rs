@@ -1,8 +1,10 @@
 //! A shard: one pinned core that accepts peers, keeps the logs of the streams it needs, and sends
 //! them to its readers. Everything here runs on one thread; other cores are reached over rings.
 
+mod live;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
@@ -14,7 +16,6 @@ use std::time::Duration;
 use glommio::timer::Timer;
 
 use super::connection::{self, Connection, Mail};
-use super::decode::TapEvent;
 use super::feed::Feed;
 use super::held::{self, Held};
 use super::hub::{Hub, Source};
@@ -23,7 +24,7 @@ use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
 use super::socket;
-use crate::command::{FromShard, ToShard};
+use crate::command::{FromShard, TapEvent, ToShard};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
 use crate::keys::{DecisionCache, KeyHash};
@@ -72,7 +73,7 @@ pub(super) struct Shard {
     next_sweep: Cell<Micros>,
     reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
-    outputs: RefCell<Vec<Rc<OutputTask>>>,
+    outputs: RefCell<BTreeMap<usize, Rc<OutputTask>>>,
     stopping: Cell<bool>,
     seed: Cell<u64>,
 }
@@ -107,9 +108,7 @@ pub async fn shard(parts: ShardParts) {
     });
     let mut feeds: Vec<Feed> = feeds.into_iter().map(|feed| Feed::open(&shard, feed)).collect();
     for spec in parts.outputs {
-        let task = OutputTask::new(spec);
-        shard.outputs.borrow_mut().push(Rc::clone(&task));
-        spawn(&shard, push::run(Rc::clone(&shard), shard.outputs.borrow().len() - 1, task));
+        shard.add_output(spec);
     }
     glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
@@ -197,6 +196,7 @@ async fn pump(shard: Rc<Shard>) {
             let sent = reader.pump(&hub.log.borrow(), &shard.spec.drop, shard.clock.now());
             if sent > 0 {
                 shard.stats.bytes_out(sent);
+                hub.figures.add_out(sent);
                 shard.stats.sent();
             }
             if reader.is_blocked() {
@@ -213,8 +213,8 @@ async fn pump(shard: Rc<Shard>) {
 /// The end: outputs unpublish, viewers are told, and what is in flight gets a moment to leave.
 async fn say_goodbye(shard: &Rc<Shard>) {
     let deadline = shard.clock.now() + STOP_LIMIT;
-    for output in shard.outputs.borrow().iter() {
-        output.stop();
+    for output in shard.outputs.borrow().values() {
+        output.end();
     }
     let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
     for connection in connections {
@@ -222,7 +222,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     }
     let busy = || {
         !shard.connections.borrow().is_empty()
-            || shard.outputs.borrow().iter().any(|output| !output.is_finished())
+            || shard.outputs.borrow().values().any(|output| !output.is_finished())
     };
     while busy() && shard.clock.now() < deadline {
         shard.sweep();
@@ -281,10 +281,12 @@ impl Shard {
         }
         if let Some(hub) = self.hubs.borrow().get(&name) {
             hub.set_source(source);
+            hub.figures.begin(self.clock.now());
             return Rc::clone(hub);
         }
         let log = StreamLog::new(self.spec.log, self.spec.gop_cache);
         let hub = Rc::new(Hub::new(Arc::clone(&name), log, source));
+        hub.figures.begin(self.clock.now());
         let mut idle = self.idle_taps.borrow_mut();
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
             hub.add_tap(idle.swap_remove(at).1);
@@ -358,9 +360,10 @@ impl Shard {
         for connection in self.connections.borrow().values() {
             connection.sweep(self, now);
         }
-        for output in self.outputs.borrow().iter() {
+        for output in self.outputs.borrow().values() {
             output.sweep(self, now);
         }
+        self.tend_streams(now);
         self.end_streams_past_grace(now);
         self.count_active();
     }
@@ -445,8 +448,21 @@ impl Shard {
                 }
             }
             ToShard::Resolved { output, address } => {
-                if let Some(output) = self.outputs.borrow().get(output) {
+                if let Some(output) = self.output(output) {
                     output.resolved(address);
+                }
+            }
+            ToShard::Survey(order) => spawn(self, live::survey(Rc::clone(self), order)),
+            ToShard::Tap(name, tap) => self.add_tap(name, tap),
+            ToShard::AddOutput(spec) => self.add_output(*spec),
+            ToShard::SwitchOutput { output, on } => {
+                if let Some(output) = self.output(output) {
+                    output.switch(on);
+                }
+            }
+            ToShard::RemoveOutput { output } => {
+                if let Some(output) = self.output(output) {
+                    output.end();
                 }
             }
         }

@@ -9,6 +9,7 @@ use super::kernel::{Kernels, Level};
 use super::model::Scene;
 use super::prepare::{Prepared, PreparedScene};
 use super::tick::Tick;
+use super::transition::{Change, FadeCanvas, Fading, Retired};
 use crate::frame::{Frame, FrozenFrame, Geometry, PictureEvent, Pool};
 use crate::media::{PixelFormat, Rect, Size};
 use crate::ring::Receiver;
@@ -39,9 +40,15 @@ pub struct Composer {
     is_new: bool,
     /// The newest frame, and the mark of what it shows.
     last: Option<(FrozenFrame, u64)>,
+    fading: Option<Fading>,
+    /// What is no longer shown, until it is fetched.
+    retired: [Option<Retired>; RETIRED_MAX],
     scratch: Box<[u8]>,
     drawn: u64,
 }
+
+/// Scenes that one change may retire: the one that a fade was leaving, and the one it went to.
+pub const RETIRED_MAX: usize = 2;
 
 /// What a tick gave.
 #[derive(Debug)]
@@ -76,6 +83,8 @@ impl Composer {
             history: History::new(canvas, COMPOSERS.fetch_add(1, Ordering::Relaxed)),
             is_new: true,
             last: None,
+            fading: None,
+            retired: [None, None],
             scratch,
             drawn: 0,
         }
@@ -97,34 +106,54 @@ impl Composer {
         layer: &str,
         pictures: Receiver<PictureEvent>,
     ) -> Result<(), Receiver<PictureEvent>> {
-        match self.scene.input(layer) {
-            Some(input) => {
-                input.attach(pictures);
-                Ok(())
-            }
-            None => Err(pictures),
+        self.scene.attach(layer, pictures)
+    }
+
+    /// Shows another scene from the next tick on, all of it at once, or fades to it from then on.
+    /// Live and video layers with the same [`super::InputKey`] keep their pictures. A fade that is
+    /// on its way ends at once. Fetch what is retired by this with `take_retired`, before the next
+    /// change and after each tick.
+    ///
+    /// A scene prepared for another canvas size is retired, and the old one stays.
+    pub fn change(&mut self, change: Change) {
+        let Change { scene: mut next, fade } = change;
+        if next.size != self.scene.size {
+            debug_assert!(false, "a scene was prepared for another canvas");
+            self.retire(Retired { scene: next, canvas: None });
+            return;
+        }
+        if let Some(fading) = self.fading.take() {
+            self.retire(fading.into_retired());
+        }
+        next.take_inputs(&mut self.scene);
+        self.is_new = true;
+        let old = std::mem::replace(&mut self.scene, next);
+        match fade {
+            Some((canvas, length)) => self.fading = Some(Fading::new(old, canvas, length)),
+            None => self.retire(Retired { scene: old, canvas: None }),
         }
     }
 
-    /// Shows another scene from the next tick on, all of it at once. Live and video layers with the
-    /// same name and stream keep their pictures. Gives the old scene, to be dropped elsewhere.
-    ///
-    /// A scene prepared for another canvas size is given back, and the old one stays.
+    /// The next scene that is no longer shown, to be dropped elsewhere.
     #[must_use]
-    pub fn replace_scene(&mut self, mut prepared: PreparedScene) -> PreparedScene {
-        if prepared.size != self.scene.size {
-            debug_assert!(false, "a scene was prepared for another canvas");
-            return prepared;
+    pub fn take_retired(&mut self) -> Option<Retired> {
+        self.retired.iter_mut().find_map(Option::take)
+    }
+
+    fn retire(&mut self, retired: Retired) {
+        match self.retired.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(retired),
+            None => debug_assert!(false, "retired scenes were not fetched"),
         }
-        prepared.take_inputs(&mut self.scene);
-        self.is_new = true;
-        std::mem::replace(&mut self.scene, prepared)
     }
 
     /// Composes the frame of `tick`, into a frame of `pool` if anything changed. The pool has I420
     /// frames of the canvas' size.
     pub fn compose(&mut self, tick: &Tick, pool: &Pool) -> Composed {
         self.drawn = 0;
+        if let Some(composed) = self.compose_fade(tick, pool) {
+            return composed;
+        }
         self.update(tick);
         let mark = self.history.mark();
         if let Some((last, shown)) = &self.last
@@ -137,15 +166,55 @@ impl Composer {
             self.last = Some((picture.share(), mark));
             return Composed::Fresh(picture);
         }
-        if pool.geometry().size() != self.scene.size
-            || pool.geometry().format() != PixelFormat::I420
-        {
-            debug_assert!(false, "the pool has frames of another size or format");
-            return Composed::NoFrame;
-        }
-        let Some(mut frame) = pool.take() else { return Composed::NoFrame };
+        let Some(mut frame) = self.frame_of(pool) else { return Composed::NoFrame };
         let damage = self.history.since(frame.content());
-        self.draw(&mut frame, &damage);
+        self.drawn += self.scene.redraw(&mut frame, &damage, self.kernels, &mut self.scratch);
+        self.finish(frame)
+    }
+
+    /// The frame of a tick during a fade. Each scene is drawn by itself, and only what changed in
+    /// it; the mixture of the two is new everywhere. `None` if there is no fade, or it is over.
+    fn compose_fade(&mut self, tick: &Tick, pool: &Pool) -> Option<Composed> {
+        let fading = self.fading.as_mut()?;
+        let Some(weight) = fading.weight(tick.at) else {
+            let over = self.fading.take()?.into_retired();
+            self.retire(over);
+            self.is_new = true;
+            return None;
+        };
+        let whole = Damage::all(self.scene.size.rect());
+        let (mut old, mut new) = (fading.from.update(tick), self.scene.update(tick));
+        fading.from.mirror_inputs(&mut self.scene, &mut old);
+        if std::mem::take(&mut self.is_new) {
+            (old, new) = (whole, whole);
+        }
+        let (kernels, scratch) = (self.kernels, &mut self.scratch);
+        let FadeCanvas { from, to } = &mut fading.canvas;
+        self.drawn += fading.from.redraw(from, &old, kernels, scratch);
+        self.drawn += self.scene.redraw(to, &new, kernels, scratch);
+        self.history.push(&whole);
+        let Some(mut frame) = self.frame_of(pool) else { return Some(Composed::NoFrame) };
+        let FadeCanvas { from, to } = &self.fading.as_ref()?.canvas;
+        for (index, plane) in frame.planes_mut().into_iter().enumerate() {
+            // Rows are as far apart in all three.
+            (kernels.fade)(plane.data, to.plane(index), from.plane(index), weight);
+        }
+        Some(self.finish(frame))
+    }
+
+    /// A frame to draw into, if one is free.
+    fn frame_of(&self, pool: &Pool) -> Option<Frame> {
+        let geometry = pool.geometry();
+        if geometry.size() != self.scene.size || geometry.format() != PixelFormat::I420 {
+            debug_assert!(false, "the pool has frames of another size or format");
+            return None;
+        }
+        pool.take()
+    }
+
+    /// The frame shows the canvas as it is now.
+    fn finish(&mut self, mut frame: Frame) -> Composed {
+        let mark = self.history.mark();
         frame.set_content(mark);
         let frame = frame.freeze();
         self.last = Some((frame.share(), mark));
@@ -159,16 +228,9 @@ impl Composer {
     }
 
     fn update(&mut self, tick: &Tick) {
-        let canvas = self.scene.size.rect();
-        let mut damage = Damage::none(canvas);
-        let mut unseen = Damage::none(canvas);
-        for layer in &mut self.scene.layers {
-            let changed = if layer.alpha == 0 { &mut unseen } else { &mut damage };
-            layer.painter.update(tick, changed);
-        }
-        if self.is_new {
-            self.is_new = false;
-            damage = Damage::all(canvas);
+        let mut damage = self.scene.update(tick);
+        if std::mem::take(&mut self.is_new) {
+            damage = Damage::all(self.scene.size.rect());
         }
         if !damage.is_empty() {
             self.history.push(&damage);
@@ -186,21 +248,26 @@ impl Composer {
         let fits = picture.dest == canvas && picture.crop == canvas;
         (fits && picture.frame.geometry() == geometry).then_some(picture.frame)
     }
-
-    fn draw(&mut self, frame: &mut Frame, damage: &Damage) {
-        let mut canvas = Canvas {
-            planes: frame.planes_mut(),
-            kernels: self.kernels,
-            scratch: &mut self.scratch,
-        };
-        for rect in damage.rects() {
-            self.scene.draw(&mut canvas, *rect, SPLITS_MAX);
-            self.drawn += u64::try_from(area(*rect)).unwrap_or(0);
-        }
-    }
 }
 
 impl PreparedScene {
+    /// Draws what lies in `damage`; luma pixels drawn.
+    fn redraw(
+        &self,
+        frame: &mut Frame,
+        damage: &Damage,
+        kernels: &'static Kernels,
+        scratch: &mut [u8],
+    ) -> u64 {
+        let mut canvas = Canvas { planes: frame.planes_mut(), kernels, scratch };
+        let mut drawn = 0;
+        for rect in damage.rects() {
+            self.draw(&mut canvas, *rect, SPLITS_MAX);
+            drawn += u64::try_from(area(*rect)).unwrap_or(0);
+        }
+        drawn
+    }
+
     /// Draws everything in `rect`, beginning with the highest layer that hides all below it. Where
     /// one hides a good part, the rest is drawn apart.
     fn draw(&self, canvas: &mut Canvas<'_>, rect: Rect, splits: u32) {

@@ -21,6 +21,46 @@ const EDGE: Color = Color { r: 48, g: 56, b: 84, a: 255 };
 const TOP: Color = Color { r: 24, g: 29, b: 52, a: 255 };
 const BOTTOM: Color = Color { r: 8, g: 10, b: 20, a: 255 };
 
+/// The demo's scenes with their names; the first is the one to begin with.
+#[must_use]
+pub fn scenes(size: Size) -> [(&'static str, Scene); 3] {
+    [("main", scene(size)), ("starting", starting(size)), ("live", full(size))]
+}
+
+/// What is shown before the programme begins, and in its breaks.
+fn starting(size: Size) -> Scene {
+    let page = Page::new(size);
+    let centred = |name: &str, place, text: &str, look| {
+        let style = page.style(look, Align::Center);
+        page.at(place, page.layer(name, Source::Text { text: text.to_owned(), style }))
+    };
+    let clock = Source::Clock(page.style((64, 600, WHITE), Align::Center));
+    let layers = vec![
+        Layer { place: size.rect(), ..page.layer("background", Source::Gradient(TOP, BOTTOM)) },
+        page.at((850, 150, 220, 220), page.layer("logo", Source::BuiltIn(BuiltIn::Logo))),
+        centred("title", (160, 430, 1_600, 130), "Starting soon", (108, 700, WHITE)),
+        centred("note", (160, 570, 1_600, 60), "We are almost there", (40, 400, MUTED)),
+        page.at((910, 690, 100, 100), page.layer("spinner", Source::Spinner(ACCENT))),
+        centred("clock label", (160, 880, 1_600, 36), "Time (UTC)", (28, 600, ACCENT)),
+        page.at((160, 918, 1_600, 68), page.layer("clock", clock)),
+    ];
+    Scene { background: BOTTOM, layers }
+}
+
+/// The live picture alone, with a small sign in a corner.
+fn full(size: Size) -> Scene {
+    let page = Page::new(size);
+    let live = Source::Live {
+        stream: STREAM.to_owned(),
+        slate: "Waiting for a publisher".to_owned(),
+        style: page.style((72, 600, WHITE), Align::Center),
+    };
+    let logo = page.at((1_768, 56, 96, 96), page.layer("logo", Source::BuiltIn(BuiltIn::Logo)));
+    let layers =
+        vec![Layer { place: size.rect(), ..page.layer(INPUT, live) }, Layer { alpha: 200, ..logo }];
+    Scene { background: BOTTOM, layers }
+}
+
 /// The demo scene for a canvas of `size`.
 #[must_use]
 pub fn scene(size: Size) -> Scene {
@@ -162,10 +202,12 @@ mod tests {
     fn it_can_be_prepared_at_any_size_and_stays_on_the_canvas() {
         for (w, h) in [(1920, 1080), (1280, 720), (640, 360), (320, 180), (1080, 1920), (16, 16)] {
             let size = Size::new(w, h).unwrap();
-            let scene = scene(size);
-            PreparedScene::new(&scene, size).unwrap();
-            if w >= 320 {
-                assert!(scene.layers.iter().all(|l| size.rect().contains(l.place)), "{size}");
+            for (name, scene) in scenes(size) {
+                PreparedScene::new(&scene, size).unwrap();
+                if w >= 320 {
+                    let inside = scene.layers.iter().all(|l| size.rect().contains(l.place));
+                    assert!(inside, "{name} at {size}");
+                }
             }
         }
     }

@@ -17,9 +17,11 @@ mod model;
 mod prepare;
 mod source;
 mod tick;
+mod transition;
 
-pub use compose::{Composed, Composer};
+pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use error::Error;
 pub use model::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle};
-pub use prepare::PreparedScene;
+pub use prepare::{InputKey, PreparedScene};
 pub use tick::Tick;
+pub use transition::{Change, Retired};

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 
 use super::color::bytes;
+use super::damage::Damage;
 use super::error::Error;
-use super::model::{LAYERS_MAX, Layer, Scene, Source};
+use super::model::{Fit, LAYERS_MAX, Layer, Scene, Source};
 use super::source::{Feed, Input, Loader, Painter};
-use crate::media::{Rect, Size};
+use super::tick::Tick;
+use crate::frame::PictureEvent;
+use crate::media::{Micros, Rect, Size};
+use crate::ring::Receiver;
 
 /// Farthest from the canvas' corner that a box may begin, pixels.
 const PLACE_MAX: i32 = 16_384;
@@ -25,17 +29,43 @@ pub struct PreparedScene {
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) name: String,
-    /// What its pictures come from: a live layer of another scene with the same takes them over.
-    stream: Option<Stream>,
+    /// What its pictures are: a layer of another scene with the same takes them over.
+    input: Option<InputKey>,
     pub(super) painter: Painter,
     pub(super) alpha: u8,
 }
 
+/// What the pictures of a live or video layer are: whose, and how large. When one scene follows
+/// another, a layer of the new one with the same key goes on with the pictures of the old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputKey {
+    layer: String,
+    origin: Origin,
+    /// Width and height of the box, which the pictures are scaled for.
+    sides: (i32, i32),
+    fit: Fit,
+}
+
 /// Where the pictures of an input come from.
-#[derive(Debug, PartialEq, Eq)]
-enum Stream {
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
     Live(String),
     Video(PathBuf),
+}
+
+impl InputKey {
+    /// The key of a live or video layer; other layers have none.
+    #[must_use]
+    pub fn of(layer: &Layer) -> Option<Self> {
+        let origin = match &layer.source {
+            Source::Live { stream, .. } => Origin::Live(stream.clone()),
+            Source::Video(path) => Origin::Video(path.clone()),
+            _ => return None,
+        };
+        let place = layer.place.even();
+        let (sides, fit) = ((place.w, place.h), layer.fit);
+        Some(Self { layer: layer.name.clone(), origin, sides, fit })
+    }
 }
 
 impl PreparedScene {
@@ -57,13 +87,8 @@ impl PreparedScene {
             }
             check(layer)?;
             let painter = Painter::load(layer, &mut loader)?;
-            let stream = match &layer.source {
-                Source::Live { stream, .. } => Some(Stream::Live(stream.clone())),
-                Source::Video(path) => Some(Stream::Video(path.clone())),
-                _ => None,
-            };
-            let alpha = layer.alpha;
-            layers.push(Prepared { name: layer.name.clone(), stream, painter, alpha });
+            let (name, input) = (layer.name.clone(), InputKey::of(layer));
+            layers.push(Prepared { name, input, painter, alpha: layer.alpha });
         }
         Ok(Self { size, background: bytes(scene.background), layers })
     }
@@ -77,17 +102,69 @@ impl PreparedScene {
         }
     }
 
-    /// Takes over what the layers of `old` receive, where a layer has the same name and stream
-    /// here.
+    /// Gives the live or video layer called `layer` its pictures. They stay in the ring until they
+    /// are due. A ring that was there before is dropped.
+    ///
+    /// # Errors
+    /// Gives the ring back if the scene has no such layer.
+    pub fn attach(
+        &mut self,
+        layer: &str,
+        pictures: Receiver<PictureEvent>,
+    ) -> Result<(), Receiver<PictureEvent>> {
+        match self.input(layer) {
+            Some(input) => {
+                input.attach(pictures);
+                Ok(())
+            }
+            None => Err(pictures),
+        }
+    }
+
+    /// Lets the inputs take what is due at `now`, before the scene is shown, so that it begins with
+    /// pictures. Whether all of them have some for later, too.
+    pub fn preroll(&mut self, now: Micros) -> bool {
+        self.layers.iter_mut().fold(true, |ready, layer| match &mut layer.painter {
+            Painter::Input(input) => input.preroll(now) && ready,
+            _ => ready,
+        })
+    }
+
+    /// Moves all layers to `tick`; what looks different now.
+    pub(super) fn update(&mut self, tick: &Tick) -> Damage {
+        let canvas = self.size.rect();
+        let (mut seen, mut unseen) = (Damage::none(canvas), Damage::none(canvas));
+        for layer in &mut self.layers {
+            let changed = if layer.alpha == 0 { &mut unseen } else { &mut seen };
+            layer.painter.update(tick, changed);
+        }
+        seen
+    }
+
+    /// Takes over what the layers of `old` receive, where a layer here has the same key.
     pub(super) fn take_inputs(&mut self, old: &mut Self) {
-        for from in &mut old.layers {
-            let same = |to: &&mut Prepared| to.name == from.name && to.stream == from.stream;
-            let Some(to) = self.layers.iter_mut().find(same) else { continue };
-            if let (Painter::Input(from), Painter::Input(to)) = (&mut from.painter, &mut to.painter)
+        old.with_successors(self, |from, to| {
+            let mut feed = Feed::default();
+            from.exchange(&mut feed);
+            to.exchange(&mut feed);
+        });
+    }
+
+    /// Shows in the layers whose pictures `new` has taken over what that shows; adds what may look
+    /// different.
+    pub(super) fn mirror_inputs(&mut self, new: &mut Self, damage: &mut Damage) {
+        self.with_successors(new, |from, to| from.mirror(to, damage));
+    }
+
+    fn with_successors(&mut self, new: &mut Self, mut each: impl FnMut(&mut Input, &mut Input)) {
+        for from in &mut self.layers {
+            let Some(key) = &from.input else { continue };
+            let same = |to: &&mut Prepared| to.input.as_ref() == Some(key);
+            if let Some(to) = new.layers.iter_mut().find(same)
+                && let (Painter::Input(from), Painter::Input(to)) =
+                    (&mut from.painter, &mut to.painter)
             {
-                let mut feed = Feed::default();
-                from.exchange(&mut feed);
-                to.exchange(&mut feed);
+                each(from, to);
             }
         }
     }

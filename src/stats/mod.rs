@@ -6,6 +6,7 @@ mod channel;
 mod histogram;
 mod meter;
 mod output;
+mod outputs;
 mod registry;
 mod shard;
 

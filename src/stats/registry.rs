@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::output::{OutputFigures, OutputStats};
+use super::outputs::OutputList;
 use super::shard::{ShardFigures, ShardStats};
 use crate::media::Micros;
 
@@ -15,8 +16,7 @@ pub struct Registry {
     pub shards: Vec<Arc<ShardStats>>,
     /// The channels.
     pub channels: Vec<ChannelEntry>,
-    /// Their outputs.
-    pub outputs: Vec<OutputEntry>,
+    outputs: OutputList,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,
@@ -60,7 +60,17 @@ impl Registry {
         channels: Vec<ChannelEntry>,
         outputs: Vec<OutputEntry>,
     ) -> Self {
-        Self { shards, channels, outputs, ..Self::default() }
+        Self { shards, channels, outputs: OutputList::new(outputs), ..Self::default() }
+    }
+
+    /// One more output.
+    pub fn add_output(&self, entry: &OutputEntry) {
+        self.outputs.add(entry);
+    }
+
+    /// The output of this name of that channel is gone.
+    pub fn remove_output(&self, channel: &str, name: &str) {
+        self.outputs.remove(|entry| entry.channel == channel && entry.name == name);
     }
 
     /// Everything as it is now; rates as the meter measured them last.
@@ -75,7 +85,8 @@ impl Registry {
             stream: entry.stream.clone(),
             figures: entry.stats.read(),
         });
-        let outputs = self.outputs.iter().map(|entry| OutputSnapshot {
+        let outputs = self.outputs.read();
+        let outputs = outputs.iter().map(|entry| OutputSnapshot {
             channel: entry.channel.clone(),
             name: entry.name.clone(),
             destination: entry.destination.clone(),
@@ -180,6 +191,22 @@ mod tests {
             let entry = OutputEntry::new("demo", "one", url, Arc::default());
             assert_eq!(entry.destination, shown);
         }
+    }
+
+    #[test]
+    fn outputs_come_and_go() {
+        let registry = Registry::default();
+        let names = || {
+            registry.snapshot().outputs.into_iter().map(|output| output.name).collect::<Vec<_>>()
+        };
+        for name in ["one", "two"] {
+            let url = "rtmp://a.example/b/c";
+            registry.add_output(&OutputEntry::new("demo", name, url, Arc::default()));
+        }
+        registry.remove_output("other", "two");
+        assert_eq!(names(), ["one", "two"]);
+        registry.remove_output("demo", "one");
+        assert_eq!(names(), ["two"]);
     }
 
     #[test]

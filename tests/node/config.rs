@@ -79,6 +79,13 @@ impl Config {
         self
     }
 
+    /// Any other lines.
+    #[must_use]
+    pub(crate) fn more(mut self, lines: &str) -> Self {
+        self.text.push_str(lines);
+        self
+    }
+
     /// The whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -25,6 +25,7 @@ mod crowd;
 mod in_step;
 mod joining;
 mod keys;
+mod live;
 mod live_input;
 mod mistakes;
 mod pairs;

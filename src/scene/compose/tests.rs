@@ -94,15 +94,19 @@ fn pixels(frame: &FrozenFrame) -> Vec<u8> {
 
 /// What the scene looks like now, drawn whole, from the bottom up, by the definitions.
 fn plain(composer: &mut Composer, pool: &Pool) -> FrozenFrame {
+    plain_of(&composer.scene, pool)
+}
+
+fn plain_of(scene: &PreparedScene, pool: &Pool) -> FrozenFrame {
     let mut frame = pool.take().unwrap();
-    let rect = composer.scene.size.rect();
+    let rect = scene.size.rect();
     let mut canvas = Canvas {
         planes: frame.planes_mut(),
         kernels: Kernels::at(Level::Scalar),
-        scratch: &mut composer.scratch,
+        scratch: &mut vec![0; W as usize],
     };
-    canvas.fill(rect, composer.scene.background, 255);
-    for layer in &composer.scene.layers {
+    canvas.fill(rect, scene.background, 255);
+    for layer in &scene.layers {
         layer.painter.draw(&mut canvas, rect, layer.alpha);
     }
     frame.freeze()
@@ -351,8 +355,8 @@ fn another_scene_keeps_the_pictures_of_the_same_stream() {
     drop(composer.compose(&tick(0), &frames));
     drop(composer.compose(&tick(300), &frames));
     let moved = scene(vec![live("cam", (96, 48, 64, 48)), live("other", (0, 0, 32, 32))]);
-    let old = composer.replace_scene(PreparedScene::new(&moved, size(W, H)).unwrap());
-    drop(old);
+    composer.change(Change::cut(PreparedScene::new(&moved, size(W, H)).unwrap()));
+    assert!(composer.take_retired().is_some());
     let frame = fresh(composer.compose(&tick(320), &frames));
     assert_eq!(at(&frame, 100, 50), at(&shown, 4, 2));
     let next = picture(&source, 2);
@@ -387,4 +391,150 @@ fn a_scene_that_cannot_be_shown_says_which_layer_and_why() {
     };
     let error = prepare(vec![layer("words", text, (0, 0, 64, 48))]);
     assert!(error.contains("\"words\"") && error.contains("No Such Font"), "{error}");
+}
+
+fn prepared(layers: Vec<Layer>) -> PreparedScene {
+    PreparedScene::new(&scene(layers), size(W, H)).unwrap()
+}
+
+fn one_color(color: Color) -> Vec<Layer> {
+    vec![layer("all", Source::Color(color), (0, 0, W.cast_signed(), H.cast_signed()))]
+}
+
+const RED: Color = Color { r: 255, g: 0, b: 0, a: 255 };
+const BLUE: Color = Color { r: 0, g: 0, b: 255, a: 255 };
+
+fn fade_to(layers: Vec<Layer>, ms: u64) -> Change {
+    Change::fade(prepared(layers), Micros::from_millis(ms)).unwrap()
+}
+
+#[test]
+fn a_cut_shows_all_of_the_other_scene_at_one_tick_and_then_stands_still() {
+    let mut composer = composer(one_color(RED));
+    let pool = pool(W, H, 3);
+    let before = fresh(composer.compose(&tick(0), &pool));
+    composer.change(Change::cut(prepared(one_color(BLUE))));
+    let after = fresh(composer.compose(&tick(20), &pool));
+    for (x, y) in [(0, 0), (80, 48), (159, 95)] {
+        assert_eq!((at(&before, x, y), at(&after, x, y)), (bytes(RED), bytes(BLUE)));
+    }
+    assert!(composer.take_retired().is_some());
+    assert!(composer.take_retired().is_none());
+    assert!(matches!(composer.compose(&tick(40), &pool), Composed::Same(_)));
+}
+
+#[test]
+fn a_fade_goes_from_one_scene_to_the_other_in_its_time() {
+    let mut composer = composer(one_color(RED));
+    let pool = pool(W, H, 3);
+    drop(composer.compose(&tick(0), &pool));
+    composer.change(fade_to(one_color(BLUE), 400));
+    let mut cb = Vec::new();
+    for ms in (20..=420).step_by(20) {
+        assert!(composer.take_retired().is_none());
+        let frame = fresh(composer.compose(&tick(ms), &pool));
+        assert_eq!(at(&frame, 0, 0), at(&frame, 159, 95));
+        cb.push(at(&frame, 80, 48)[1]);
+    }
+    let ends = (bytes(RED)[1], bytes(BLUE)[1]);
+    assert_eq!((cb[0], cb[20]), ends, "{cb:?}");
+    assert_eq!(cb[10].abs_diff(ends.0).abs_diff(cb[10].abs_diff(ends.1)), 0, "{cb:?}");
+    assert!(cb.is_sorted() && cb.windows(2).all(|pair| pair[1] - pair[0] < 12), "{cb:?}");
+    assert!(composer.take_retired().is_some());
+    assert!(matches!(composer.compose(&tick(440), &pool), Composed::Same(_)));
+}
+
+#[test]
+fn a_fade_between_moving_scenes_mixes_what_each_would_show() {
+    let moving = |x: i32| {
+        let clock = Source::Clock(style());
+        let spinner = Source::Spinner(color(90, 200, 40, 255));
+        vec![layer("clock", clock, (4 + x, 4, 150, 20)), layer("spin", spinner, (x, 30, 60, 60))]
+    };
+    let mut composer = composer(moving(0));
+    let (frames, reference) = (pool(W, H, 2), pool(W, H, 3));
+    drop(composer.compose(&tick(0), &frames));
+    composer.change(fade_to(moving(70), 500));
+    let mut held = Vec::new();
+    for ms in (20..500).step_by(20) {
+        let composed = composer.compose(&tick(ms), &frames);
+        if ms % 100 == 60 {
+            assert!(matches!(composed, Composed::NoFrame));
+            held.clear();
+            continue;
+        }
+        let frame = fresh(composed);
+        let fading = composer.fading.as_ref().unwrap();
+        let old = pixels(&plain_of(&fading.from, &reference));
+        let new = pixels(&plain_of(&composer.scene, &reference));
+        let mut expected = vec![0; new.len()];
+        let weight = u8::try_from((ms - 20) * 255 / 500).unwrap();
+        (Kernels::at(Level::Scalar).fade)(&mut expected, &new, &old, weight);
+        assert!(pixels(&frame) == expected, "{ms} ms");
+        if ms % 100 < 60 && ms % 100 > 0 {
+            held.push(frame); // at 60 ms all of the pool is in use
+        }
+    }
+}
+
+#[test]
+fn a_picture_that_both_scenes_show_moves_in_both_during_the_fade() {
+    let mut composer = composer(vec![live("cam", (0, 0, 64, 48))]);
+    let mut sender = sender_of(&mut composer, "cam");
+    let (frames, source) = (pool(W, H, 4), pool(64, 48, 3));
+    let mut show = |seed, ms| {
+        let (frame, at) = (picture(&source, seed), Micros::from_millis(ms));
+        sender.push(PictureEvent::Picture { frame: frame.share(), at }).unwrap();
+        frame
+    };
+    drop(show(1, 0));
+    drop(composer.compose(&tick(0), &frames));
+    drop(composer.compose(&tick(300), &frames));
+    composer.change(fade_to(vec![live("cam", (96, 48, 64, 48))], 1_000));
+    drop(composer.compose(&tick(320), &frames));
+    let next = show(2, 820);
+    let frame = fresh(composer.compose(&tick(820), &frames));
+    let ground = bytes(color(10, 20, 30, 255));
+    for ((got, shown), under) in at(&frame, 4, 2).into_iter().zip(at(&next, 4, 2)).zip(ground) {
+        let exact = (f64::from(under) * 127.0 + f64::from(shown) * 128.0) / 255.0;
+        assert!((f64::from(got) - exact).abs() <= 1.0, "{got} {exact}");
+    }
+    for ((got, shown), under) in at(&frame, 100, 50).into_iter().zip(at(&next, 4, 2)).zip(ground) {
+        let exact = (f64::from(under) * 128.0 + f64::from(shown) * 127.0) / 255.0;
+        assert!((f64::from(got) - exact).abs() <= 1.0, "{got} {exact}");
+    }
+}
+
+#[test]
+fn a_change_during_a_fade_ends_the_fade_and_retires_both_scenes() {
+    let mut composer = composer(one_color(RED));
+    let pool = pool(W, H, 3);
+    drop(composer.compose(&tick(0), &pool));
+    composer.change(fade_to(one_color(BLUE), 400));
+    drop(composer.compose(&tick(20), &pool));
+    composer.change(Change::cut(prepared(one_color(color(1, 2, 3, 255)))));
+    let frame = fresh(composer.compose(&tick(40), &pool));
+    assert_eq!(at(&frame, 80, 48), bytes(color(1, 2, 3, 255)));
+    assert!(composer.take_retired().is_some() && composer.take_retired().is_some());
+    assert!(composer.take_retired().is_none());
+}
+
+#[test]
+fn a_scene_that_has_taken_pictures_before_it_is_shown_begins_with_them() {
+    let mut composer = composer(one_color(RED));
+    let (frames, source) = (pool(W, H, 3), pool(64, 48, 2));
+    drop(composer.compose(&tick(0), &frames));
+    let mut next = prepared(vec![live("cam", (0, 0, 64, 48))]);
+    let (mut sender, receiver) = channel(4, Bell::new());
+    next.attach("cam", receiver).unwrap();
+    assert!(!next.preroll(Micros(0)), "nothing has come");
+    let shown = picture(&source, 1);
+    sender.push(PictureEvent::Picture { frame: shown.share(), at: Micros(0) }).unwrap();
+    assert!(!next.preroll(Micros::from_millis(10)), "nothing is there for later");
+    let later = PictureEvent::Picture { frame: picture(&source, 2), at: Micros::from_millis(90) };
+    sender.push(later).unwrap();
+    assert!(next.preroll(Micros::from_millis(20)));
+    composer.change(Change::cut(next));
+    let frame = fresh(composer.compose(&tick(40), &frames));
+    assert_eq!(at(&frame, 4, 2), at(&shown, 4, 2));
 }

@@ -68,6 +68,28 @@ impl Input {
         self.settle();
     }
 
+    /// Before it is shown: takes what is due, and shows it at full weight from the first. Whether
+    /// there is something for later, too.
+    pub(in crate::scene) fn preroll(&mut self, now: Micros) -> bool {
+        self.receive(now);
+        if self.feed.shown.is_some() && self.feed.fade.to == 255 {
+            self.feed.fade = Fade { from: 255, to: 255, ..Fade::default() };
+            self.weight = 255;
+            self.settle();
+        }
+        self.feed.pictures.as_ref().is_none_or(|pictures| !pictures.is_empty())
+    }
+
+    /// Shows what `other` does, which takes the pictures of both.
+    pub(in crate::scene) fn mirror(&mut self, other: &Self, damage: &mut Damage) {
+        damage.add(self.bounds());
+        self.feed.shown = other.feed.shown.as_ref().map(FrozenFrame::share);
+        self.feed.fade = other.feed.fade;
+        self.weight = other.weight;
+        self.settle();
+        damage.add(self.bounds());
+    }
+
     pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
         let is_new = self.receive(tick.at);
         let weight = self.feed.fade.weight(tick.at);

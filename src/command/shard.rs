@@ -1,0 +1,117 @@
+//! What control asks of the shards for the front, and what they tell: streams, connections, ends.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::ask::ClientView;
+use crate::event::ClientId;
+use crate::media::Micros;
+use crate::rtmp::Url;
+use crate::stats::OutputStats;
+use crate::stream::Message;
+
+/// Streams that one shard lists at most; it leaves out the others.
+pub const STREAMS_MAX: usize = 10_000;
+
+/// What a shard tells the decoder of a live input.
+#[derive(Debug)]
+pub enum TapEvent {
+    /// A message of the stream, with its arrival on the node's clock.
+    Message(Message, Micros),
+    /// The publisher has left.
+    Ended,
+}
+
+/// Everything about a destination outside the node.
+pub struct OutputSpec {
+    /// Its number on its shard, for as long as it exists. Never used again.
+    pub id: usize,
+    /// Name in events and metrics.
+    pub name: Arc<str>,
+    /// The stream it sends.
+    pub stream: Arc<str>,
+    /// Where to.
+    pub url: Url,
+    /// Whether it begins at once.
+    pub enabled: bool,
+    /// Figures.
+    pub stats: Arc<OutputStats>,
+}
+
+impl fmt::Debug for OutputSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "output {} ({}) of {}", self.id, self.name, self.stream)
+    }
+}
+
+/// A question to every shard.
+#[derive(Clone, Debug)]
+pub struct SurveyOrder {
+    /// Stands in the answer.
+    pub number: u64,
+    /// What is asked.
+    pub scope: Scope,
+}
+
+/// What a survey is about.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// All streams.
+    Streams,
+    /// Connections, of one stream or of all.
+    Clients(Option<Arc<str>>),
+    /// End this connection.
+    Kick(ClientId),
+    /// End whoever publishes this stream.
+    KickPublisher(Arc<str>),
+}
+
+/// One shard's answer.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The order's number.
+    pub number: u64,
+    /// At most [`STREAMS_MAX`].
+    pub streams: Vec<StreamPart>,
+    /// At most [`super::CLIENTS_MAX`].
+    pub clients: Vec<ClientView>,
+    /// Connections that were ended.
+    pub kicked: usize,
+}
+
+/// A stream as one shard sees it.
+#[derive(Clone, Debug)]
+pub struct StreamPart {
+    /// Public name.
+    pub name: Arc<str>,
+    /// Who feeds it here.
+    pub source: StreamSource,
+    /// The connection that publishes it, if it is on this shard.
+    pub publisher: Option<(ClientId, SocketAddr)>,
+    /// When the source came.
+    pub since: Micros,
+    /// Readers on this shard.
+    pub readers: usize,
+    /// Bytes of its messages since then.
+    pub bytes_in: u64,
+    /// Bytes sent to readers on this shard since then.
+    pub bytes_out: u64,
+    /// Bits per second of its messages, as measured last.
+    pub bitrate_bps: f64,
+    /// Metadata and sequence headers, as far as it has any.
+    pub headers: Vec<Message>,
+}
+
+/// Who feeds a stream on a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamSource {
+    /// A channel of this node.
+    Channel,
+    /// A connection.
+    Publisher,
+    /// Another shard, which tells more about it.
+    Shard,
+    /// Nobody: its viewers wait.
+    Nobody,
+}

@@ -1,0 +1,416 @@
+//! The scenes of all channels as control knows them, and the way of a new one to the air: it is
+//! read and loaded on a thread of its own, crosses to the composer over a ring, and counts as
+//! changed once its first frame has gone out.
+
+mod load;
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+
+use self::load::{Loaded, Order, What};
+use super::sources::Tap;
+use super::surveys::{Reply, say};
+use crate::command::{Answer, Ask, SceneView, ScenesView};
+use crate::config::{ChannelConfig, NamedScene, SCENES_MAX, checked_name, to_document};
+use crate::media::{Micros, Size};
+use crate::pipeline::{SceneChange, SceneReport};
+use crate::ring::{Receiver, Sender};
+use crate::runtime::{Clock, NICE_ENCODE, Worker};
+use crate::scene::Scene;
+
+/// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
+const WISHES_MAX: usize = 8;
+
+/// How long whoever has a wish waits for it. It may still come true later.
+const WISH_LIMIT: Micros = Micros::from_secs(12);
+
+/// Longest fade, milliseconds.
+const FADE_MS_MAX: u32 = 10_000;
+
+/// News that loading threads may have for the desk; each channel has at most one thread.
+const NEWS_MAX: usize = 64;
+
+/// Control's ends of the rings to and from a composer.
+#[derive(Debug)]
+pub(super) struct SceneEnds {
+    pub(super) changes: Sender<SceneChange>,
+    pub(super) reports: Receiver<SceneReport>,
+}
+
+/// All channels' scenes.
+#[derive(Debug)]
+pub(super) struct Scenes {
+    clock: Clock,
+    /// Where loading and decoding threads run.
+    cpus: Vec<usize>,
+    programmes: Vec<Programme>,
+    news: mpsc::Sender<News>,
+}
+
+/// What a loading thread says.
+#[derive(Debug)]
+pub(super) struct News {
+    /// Place of the channel.
+    at: usize,
+    ticket: u64,
+    loaded: Loaded,
+}
+
+/// The scenes of one channel.
+#[derive(Debug)]
+struct Programme {
+    name: String,
+    size: Size,
+    list: Vec<Entry>,
+    active: usize,
+    /// `None` if the channel shows the frames of another program.
+    ends: Option<SceneEnds>,
+    /// The wish that is being fulfilled. One at a time, so that each finds things as it left them.
+    job: Option<Job>,
+    waiting: VecDeque<(Wish, Reply, Micros)>,
+    last_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    version: u64,
+    scene: Scene,
+}
+
+/// What somebody wants of a channel's scenes.
+#[derive(Debug)]
+enum Wish {
+    Put { scene: String, version: Option<u64>, document: serde_json::Value },
+    Activate { scene: String, fade_ms: u32 },
+}
+
+/// A wish on its way.
+#[derive(Debug)]
+struct Job {
+    ticket: u64,
+    scene: String,
+    /// What the scene becomes, once that is known; `None` if it stays as it is.
+    becomes: Option<Scene>,
+    /// Whether it is shown when all is done.
+    on_air: bool,
+    /// Whether the composer has been told.
+    sent: bool,
+    /// Taken when somebody has been answered.
+    reply: Option<Reply>,
+    deadline: Micros,
+}
+
+impl Scenes {
+    /// No channels yet. Loading threads report over the receiver, which the desk reads.
+    pub(super) fn new(clock: Clock, cpus: Vec<usize>) -> (Self, mpsc::Receiver<News>) {
+        let (news, told) = mpsc::channel(NEWS_MAX);
+        (Self { clock, cpus, programmes: Vec::new(), news }, told)
+    }
+
+    /// Takes a channel.
+    pub(super) fn channel(&mut self, config: &ChannelConfig, ends: Option<SceneEnds>) {
+        let entry = |named: &NamedScene| Entry {
+            name: named.name.clone(),
+            version: 1,
+            scene: named.scene.clone(),
+        };
+        self.programmes.push(Programme {
+            name: config.name.clone(),
+            size: config.size,
+            list: config.scenes.iter().map(entry).collect(),
+            active: config.active,
+            ends,
+            job: None,
+            waiting: VecDeque::new(),
+            last_ticket: 0,
+        });
+    }
+
+    /// Whether a composer has said something.
+    pub(super) fn have_mail(&self) -> bool {
+        self.programmes.iter().filter_map(|it| it.ends.as_ref()).any(|it| !it.reports.is_empty())
+    }
+
+    /// Answers a question or a wish about scenes, now or later. Gives back what is no such thing.
+    pub(super) fn ask(&mut self, ask: Ask, reply: Reply) -> Option<(Ask, Reply)> {
+        let channel = match &ask {
+            Ask::Scenes { channel }
+            | Ask::Scene { channel, .. }
+            | Ask::PutScene { channel, .. }
+            | Ask::Activate { channel, .. } => channel,
+            _ => return Some((ask, reply)),
+        };
+        let Some(at) = self.programmes.iter().position(|it| it.name == *channel) else {
+            let text = format!("there is no channel {channel}");
+            say(reply, Answer::NotFound(text));
+            return None;
+        };
+        let programme = &mut self.programmes[at];
+        let wish = match ask {
+            Ask::Scenes { .. } => {
+                say(reply, programme.view());
+                return None;
+            }
+            Ask::Scene { scene, .. } => {
+                say(reply, programme.scene_view(&scene));
+                return None;
+            }
+            Ask::PutScene { scene, version, document, .. } => {
+                Wish::Put { scene, version, document }
+            }
+            Ask::Activate { scene, fade_ms, .. } => Wish::Activate { scene, fade_ms },
+            other => return Some((other, reply)),
+        };
+        if programme.waiting.len() == WISHES_MAX {
+            let text = format!("channel {} has other changes to make; try again", programme.name);
+            say(reply, Answer::Unavailable(text));
+            return None;
+        }
+        let deadline = self.clock.now() + WISH_LIMIT;
+        programme.waiting.push_back((wish, reply, deadline));
+        self.go_on(at);
+        None
+    }
+
+    /// Reads what the composers say. Retired scenes are dropped here, where it may take its time.
+    pub(super) fn read_mail(&mut self) {
+        for at in 0..self.programmes.len() {
+            let programme = &mut self.programmes[at];
+            let Some(ends) = &mut programme.ends else { continue };
+            let mut shown = None;
+            while let Some(report) = ends.reports.pop() {
+                match report {
+                    SceneReport::Shown { ticket, tick } => shown = Some((ticket, tick)),
+                    SceneReport::Retired(retired) => drop(retired),
+                }
+            }
+            if let Some((ticket, tick)) = shown
+                && programme.job.as_ref().is_some_and(|job| job.ticket == ticket)
+            {
+                programme.commit(Some(tick));
+                self.go_on(at);
+            }
+        }
+    }
+
+    /// What a loading thread says; taps that the shard is to be given.
+    pub(super) fn hear(&mut self, News { at, ticket, loaded }: News) -> Vec<Tap> {
+        let Some(programme) = self.programmes.get_mut(at) else { return Vec::new() };
+        if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
+            return Vec::new();
+        }
+        match loaded {
+            Loaded::Taps(taps) => return taps,
+            Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
+            Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
+            Loaded::Checked(scene) => {
+                if let Some(job) = &mut programme.job {
+                    job.becomes = Some(scene);
+                }
+                programme.commit(None);
+            }
+            Loaded::Ready(scene, change) => {
+                let sent = programme.ends.as_mut().is_some_and(|ends| {
+                    ends.changes.push(SceneChange { ticket, change: *change }).is_ok()
+                });
+                match &mut programme.job {
+                    Some(job) if sent => (job.becomes, job.sent) = (Some(scene), true),
+                    _ => programme.fail(stopped(&programme.name)),
+                }
+            }
+        }
+        if programme.job.is_none() {
+            self.go_on(at);
+        }
+        Vec::new()
+    }
+
+    /// Answers those who have waited too long, and ends what a channel that has stopped will not
+    /// do.
+    pub(super) fn tick(&mut self) {
+        let now = self.clock.now();
+        for at in 0..self.programmes.len() {
+            let programme = &mut self.programmes[at];
+            let late = |programme: &str| {
+                Answer::Unavailable(format!("channel {programme} takes long; look again later"))
+            };
+            if let Some(job) = programme.job.as_mut().filter(|job| now >= job.deadline)
+                && let Some(reply) = job.reply.take()
+            {
+                say(reply, late(&programme.name));
+            }
+            // They wait in the order of their deadlines.
+            let overdue = programme.waiting.iter().take_while(|(.., deadline)| now >= *deadline);
+            let overdue = overdue.count();
+            for (_, reply, _) in programme.waiting.drain(..overdue) {
+                say(reply, late(&programme.name));
+            }
+            let gone = programme.ends.as_ref().is_some_and(|ends| ends.changes.is_closed());
+            if gone && programme.job.as_ref().is_some_and(|job| job.sent) {
+                programme.fail(stopped(&programme.name));
+                self.go_on(at);
+            }
+        }
+    }
+
+    /// Begins with the next wish that needs more than an answer.
+    fn go_on(&mut self, at: usize) {
+        let programme = &mut self.programmes[at];
+        while programme.job.is_none() {
+            let Some((wish, reply, deadline)) = programme.waiting.pop_front() else { return };
+            let (scene, what, fade_ms) = match programme.plan(wish) {
+                Ok(plan) => plan,
+                Err(answer) => {
+                    say(reply, answer);
+                    continue;
+                }
+            };
+            programme.last_ticket += 1;
+            let ticket = programme.last_ticket;
+            let on_air = what.is_shown();
+            let order = Order {
+                channel: programme.name.clone(),
+                size: programme.size,
+                what,
+                fade: Micros::from_millis(fade_ms.into()),
+                cpus: self.cpus.clone(),
+                clock: self.clock,
+            };
+            let reply = Some(reply);
+            let job = Job { ticket, scene, becomes: None, on_air, sent: false, reply, deadline };
+            programme.job = Some(job);
+            let news = self.news.clone();
+            let load = move || {
+                // The desk is gone only when the node stops.
+                load::load(order, |loaded| drop(news.blocking_send(News { at, ticket, loaded })));
+            };
+            if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, load) {
+                programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
+            }
+        }
+    }
+}
+
+impl Programme {
+    fn view(&self) -> Answer {
+        Answer::Scenes(ScenesView {
+            active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
+            names: self.list.iter().map(|entry| entry.name.clone()).collect(),
+        })
+    }
+
+    fn scene_view(&self, name: &str) -> Answer {
+        let Some(entry) = self.list.iter().find(|entry| entry.name == name) else {
+            return self.no_scene(name);
+        };
+        let (name, version) = (entry.name.clone(), entry.version);
+        Answer::Scene(SceneView { name, version, document: to_document(&entry.scene) })
+    }
+
+    fn no_scene(&self, name: &str) -> Answer {
+        Answer::NotFound(format!("channel {} has no scene {name}", self.name))
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.list.iter().position(|entry| entry.name == name)
+    }
+
+    /// What has to be loaded for a wish, or why nothing has.
+    fn plan(&self, wish: Wish) -> Result<(String, What, u32), Answer> {
+        let channel = &self.name;
+        if self.ends.is_none() {
+            let text = format!("channel {channel} shows another program's frames, not scenes");
+            return Err(Answer::Invalid(vec![text]));
+        }
+        let on_air = self.list.get(self.active).map(|entry| entry.scene.clone());
+        match wish {
+            Wish::Put { scene, version, document } => {
+                let place = self.place(&scene);
+                self.check_put(&scene, place, version)?;
+                let replaces = on_air.filter(|_| place == Some(self.active));
+                Ok((scene, What::New { document, replaces }, 0))
+            }
+            Wish::Activate { scene, fade_ms } => {
+                if fade_ms > FADE_MS_MAX {
+                    let text = format!("`fade_ms` must be 0 to {FADE_MS_MAX}, not {fade_ms}");
+                    return Err(Answer::Invalid(vec![text]));
+                }
+                let Some(place) = self.place(&scene) else { return Err(self.no_scene(&scene)) };
+                if place == self.active {
+                    return Err(Answer::Done);
+                }
+                let (next, replaces) = (self.list[place].scene.clone(), on_air);
+                Ok((scene, What::Known { scene: next, replaces }, fade_ms))
+            }
+        }
+    }
+
+    fn check_put(
+        &self,
+        scene: &str,
+        place: Option<usize>,
+        version: Option<u64>,
+    ) -> Result<(), Answer> {
+        let present = place.map(|place| self.list[place].version);
+        if let Some(wanted) = version
+            && present != Some(wanted)
+        {
+            return Err(Answer::Conflict(match present {
+                Some(now) => format!(
+                    "scene {scene} is at version {now}, not {wanted}: read it again, then change it"
+                ),
+                None => format!("there is no scene {scene}; to add it, name no version"),
+            }));
+        }
+        if place.is_none() {
+            checked_name(scene).map_err(|fault| Answer::Invalid(vec![fault]))?;
+            if self.list.len() >= SCENES_MAX {
+                let text = format!("a channel has at most {SCENES_MAX} scenes: replace one");
+                return Err(Answer::Conflict(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The wish has come true, on the air at `tick`.
+    fn commit(&mut self, tick: Option<u64>) {
+        let Some(job) = self.job.take() else { return };
+        let mut place = self.place(&job.scene);
+        if let Some(scene) = job.becomes {
+            match place {
+                Some(at) if self.list[at].scene == scene => {}
+                Some(at) => {
+                    self.list[at].version += 1;
+                    self.list[at].scene = scene;
+                }
+                None => {
+                    place = Some(self.list.len());
+                    self.list.push(Entry { name: job.scene.clone(), version: 1, scene });
+                }
+            }
+        }
+        if let (true, Some(place)) = (job.on_air, place) {
+            self.active = place;
+        }
+        if let Some(tick) = tick {
+            let (channel, scene) = (&self.name, &job.scene);
+            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
+        }
+        job.reply.into_iter().for_each(|reply| say(reply, Answer::Done));
+    }
+
+    fn fail(&mut self, answer: Answer) {
+        if let Some(reply) = self.job.take().and_then(|job| job.reply) {
+            say(reply, answer);
+        }
+    }
+}
+
+fn stopped(channel: &str) -> Answer {
+    Answer::Unavailable(format!("channel {channel} has stopped"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Loading a scene: reading its document, its files and fonts, and starting the decoders of its
+//! inputs. All of it may take seconds and happens on a thread of its own.
+
+use std::time::Duration;
+
+use crate::config::from_document;
+use crate::manager::sources::{Sources, Started, Tap};
+use crate::media::{Micros, Size};
+use crate::runtime::Clock;
+use crate::scene::{Change, InputKey, PreparedScene, Scene};
+
+/// How long a scene waits for the first pictures of its inputs before it is shown without them.
+const PREROLL_MAX: Micros = Micros::from_millis(400);
+
+/// How often it looks for them.
+const LOOK: Duration = Duration::from_millis(4);
+
+/// Time from the opening of a file to its first picture.
+const FILE_LEAD: Micros = Micros::from_millis(100);
+
+/// What is to be loaded, and what for.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// For messages.
+    pub(super) channel: String,
+    /// The canvas.
+    pub(super) size: Size,
+    pub(super) what: What,
+    /// Length of the fade; 0 cuts.
+    pub(super) fade: Micros,
+    /// Where decoders run.
+    pub(super) cpus: Vec<usize>,
+    pub(super) clock: Clock,
+}
+
+/// A scene that is to be loaded.
+#[derive(Debug)]
+pub(super) enum What {
+    /// One that somebody wrote; shown only if it replaces the one on the air.
+    New { document: serde_json::Value, replaces: Option<Scene> },
+    /// One that is known, to be shown.
+    Known { scene: Scene, replaces: Option<Scene> },
+}
+
+impl What {
+    /// Whether it goes on the air.
+    pub(super) const fn is_shown(&self) -> bool {
+        match self {
+            Self::New { replaces, .. } => replaces.is_some(),
+            Self::Known { .. } => true,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Loaded {
+    /// Decoders that want streams; the scene follows.
+    Taps(Vec<Tap>),
+    /// It can be shown; nothing is kept of it.
+    Checked(Scene),
+    /// It is ready for the composer.
+    Ready(Scene, Box<Change>),
+    /// It cannot be shown.
+    Wrong(Vec<String>),
+    /// It could be shown, but not now.
+    Failed(String),
+}
+
+/// Loads, and says what happens.
+pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
+    let last = match run(order, &mut tell) {
+        Ok(last) | Err(last) => last,
+    };
+    tell(last);
+}
+
+fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
+    let Order { channel, size, what, fade, cpus, clock } = order;
+    let is_shown = what.is_shown();
+    let (scene, replaces) = match what {
+        What::New { document, replaces } => {
+            (from_document(&document, size).map_err(Loaded::Wrong)?, replaces)
+        }
+        What::Known { scene, replaces } => (scene, replaces),
+    };
+    let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
+    let mut prepared = PreparedScene::new(&scene, size).map_err(|error| wrong(&error))?;
+    if !is_shown {
+        return Ok(Loaded::Checked(scene));
+    }
+    // The composer lets inputs that are the same go on.
+    let old: Vec<_> = replaces.iter().flat_map(|it| &it.layers).filter_map(InputKey::of).collect();
+    let new = scene.layers.iter().filter(|layer| {
+        let key = InputKey::of(layer);
+        key.is_some_and(|key| !old.contains(&key))
+    });
+    let mut sources = Sources::default();
+    sources.want_pictures(new, &mut prepared);
+    let started = sources.start(&cpus, &channel, clock.now() + FILE_LEAD);
+    // The decoders end by themselves when the scene is dropped.
+    let Started { taps, .. } = started.map_err(|error| wrong(&error))?;
+    tell(Loaded::Taps(taps));
+    let until = clock.now() + PREROLL_MAX;
+    while !prepared.preroll(clock.now()) && clock.now() < until {
+        std::thread::park_timeout(LOOK);
+    }
+    let change = Change::fade(prepared, fade).map_err(|error| Loaded::Failed(error.to_string()))?;
+    Ok(Loaded::Ready(scene, Box::new(change)))
+}

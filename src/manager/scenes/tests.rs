@@ -1,0 +1,307 @@
+//! Scenes from wish to air, with the composer's side played by hand.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::config::from_document;
+use crate::frame::{Geometry, Pool};
+use crate::media::PixelFormat;
+use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX};
+use crate::ring::{Bell, channel};
+use crate::scene::kernel::Level;
+use crate::scene::{Composed, Composer, Tick};
+
+const CHANNEL: &str = "demo";
+
+/// Control's side, and the composer at the other end of the rings.
+struct Bench {
+    scenes: Scenes,
+    news: mpsc::Receiver<News>,
+    composer: Composer,
+    pool: Pool,
+    changes: Receiver<SceneChange>,
+    reports: Sender<SceneReport>,
+    n: u64,
+}
+
+fn color(color: &str) -> Value {
+    json!({ "layer": [{ "name": "all", "type": "color", "color": color }] })
+}
+
+fn bench() -> Bench {
+    let size = Size::new(64, 32).unwrap();
+    let mut config = ChannelConfig::plain(CHANNEL, "live/demo", size);
+    config.scenes = [("main", "#000000"), ("other", "#ffffff")]
+        .map(|(name, shade)| NamedScene {
+            name: name.to_owned(),
+            scene: from_document(&color(shade), size).unwrap(),
+        })
+        .to_vec();
+    let (mut scenes, news) = Scenes::new(Clock::start(), Vec::new());
+    let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
+    let (reports, heard) = channel(SCENE_REPORTS_MAX, Bell::new());
+    scenes.channel(&config, Some(SceneEnds { changes: to_composer, reports: heard }));
+    Bench {
+        scenes,
+        news,
+        composer: Composer::new(config.scene(), size, Level::Scalar).unwrap(),
+        pool: Pool::new(Geometry::new(size, PixelFormat::I420), 3).unwrap(),
+        changes,
+        reports,
+        n: 0,
+    }
+}
+
+impl Bench {
+    fn ask(&mut self, ask: Ask) -> oneshot::Receiver<Answer> {
+        let (reply, answer) = oneshot::channel();
+        assert!(self.scenes.ask(ask, reply).is_none());
+        answer
+    }
+
+    fn put(&self, scene: &str, version: Option<u64>, document: Value) -> Ask {
+        let (channel, scene) = (CHANNEL.to_owned(), scene.to_owned());
+        Ask::PutScene { channel, scene, version, document }
+    }
+
+    fn activate(&self, scene: &str, fade_ms: u32) -> Ask {
+        Ask::Activate { channel: CHANNEL.to_owned(), scene: scene.to_owned(), fade_ms }
+    }
+
+    /// What a loading thread says next.
+    fn hear(&mut self) -> Vec<Tap> {
+        let news = self.news.blocking_recv().unwrap();
+        self.scenes.hear(news)
+    }
+
+    /// Draws a tick; the luma of its corner.
+    fn tick(&mut self) -> u8 {
+        if let Some(SceneChange { ticket, change }) = self.changes.pop() {
+            self.composer.change(change);
+            self.reports.push(SceneReport::Shown { ticket, tick: self.n }).unwrap();
+        }
+        let at = Micros::from_millis(20 * self.n);
+        let tick = Tick { n: self.n, at, programme: at, unix_ms: 0 };
+        let composed = self.composer.compose(&tick, &self.pool);
+        while let Some(retired) = self.composer.take_retired() {
+            self.reports.push(SceneReport::Retired(retired)).unwrap();
+        }
+        self.n += 1;
+        self.scenes.read_mail();
+        match composed {
+            Composed::Fresh(frame) | Composed::Same(frame) => frame.plane(0)[0],
+            Composed::NoFrame => panic!("no frame"),
+        }
+    }
+
+    /// Lets a wish come true that needs the composer.
+    fn fulfil(&mut self, ask: Ask) -> Answer {
+        let mut answer = self.ask(ask);
+        while self.changes.is_empty() {
+            self.hear();
+            if let Ok(answer) = answer.try_recv() {
+                return answer;
+            }
+        }
+        assert!(answer.try_recv().is_err(), "not before it is seen");
+        self.tick();
+        answer.try_recv().unwrap()
+    }
+
+    fn view(&mut self) -> ScenesView {
+        match self.ask(Ask::Scenes { channel: CHANNEL.to_owned() }).try_recv() {
+            Ok(Answer::Scenes(view)) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn scene(&mut self, scene: &str) -> SceneView {
+        let ask = Ask::Scene { channel: CHANNEL.to_owned(), scene: scene.to_owned() };
+        match self.ask(ask).try_recv() {
+            Ok(Answer::Scene(view)) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_scene_is_active_once_its_first_frame_is_out() {
+    let mut bench = bench();
+    assert_eq!(bench.tick(), 16);
+    let wish = bench.activate("other", 0);
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    assert_eq!(bench.tick(), 235);
+    let view = bench.view();
+    assert_eq!((view.active.as_str(), view.names.len()), ("other", 2));
+    assert_eq!(bench.scene("other").version, 1, "showing a scene does not change it");
+    let wish = bench.activate("other", 0);
+    assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Done)));
+}
+
+#[test]
+fn a_fade_takes_its_time() {
+    let mut bench = bench();
+    bench.tick();
+    let wish = bench.activate("other", 200);
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    let lumas: Vec<_> = (0..10).map(|_| bench.tick()).collect();
+    assert!(lumas.is_sorted() && lumas[0] > 16 && lumas[8] < 235, "{lumas:?}");
+    assert_eq!(lumas[9], 235);
+    let wish = bench.activate("main", FADE_MS_MAX + 1);
+    assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Invalid(_))));
+}
+
+#[test]
+fn replacing_the_scene_on_the_air_shows_and_replacing_another_does_not() {
+    let mut bench = bench();
+    bench.tick();
+    let wish = bench.put("main", Some(1), color("#ff0000"));
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    let red = bench.tick();
+    assert!((16..235).contains(&red));
+    assert_eq!(bench.scene("main").version, 2);
+
+    let wish = bench.put("other", None, color("#0000ff"));
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    assert_eq!((bench.tick(), bench.scene("other").version), (red, 2));
+
+    let wish = bench.put("third", None, color("#0000ff"));
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    assert_eq!(bench.view().names, ["main", "other", "third"]);
+    assert_eq!(bench.scene("third").version, 1);
+}
+
+#[test]
+fn what_is_read_can_be_put_back_and_changes_nothing() {
+    let mut bench = bench();
+    let before = bench.scene("other");
+    let wish = bench.put("other", Some(before.version), before.document.clone());
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    assert_eq!(bench.scene("other"), before);
+}
+
+#[test]
+fn a_version_that_is_not_the_present_one_is_a_conflict() {
+    let mut bench = bench();
+    for (scene, version, told) in
+        [("main", 2, "at version 1, not 2"), ("new", 1, "there is no scene new")]
+    {
+        let wish = bench.put(scene, Some(version), color("#ff0000"));
+        let answer = bench.ask(wish).try_recv();
+        assert!(matches!(&answer, Ok(Answer::Conflict(text)) if text.contains(told)), "{answer:?}");
+    }
+    // Of two that began with the same version, the second loses, even if it came before the first
+    // was done.
+    let wishes = [0, 1].map(|_| bench.put("other", Some(1), color("#00ff00")));
+    let [mut first, mut second] = wishes.map(|wish| bench.ask(wish));
+    assert!(second.try_recv().is_err());
+    bench.hear();
+    assert!(matches!(first.try_recv(), Ok(Answer::Done)));
+    assert!(matches!(second.try_recv(), Ok(Answer::Conflict(_))));
+}
+
+#[test]
+fn what_cannot_be_shown_changes_nothing() {
+    let mut bench = bench();
+    bench.tick();
+    let missing = json!({ "layer": [{ "name": "pic", "type": "image", "path": "/no/such.png" }] });
+    let font = json!({ "layer": [
+        { "name": "words", "type": "text", "text": "x", "font": "No Such Font" }
+    ] });
+    for (document, told) in [(missing, "layer \"pic\""), (font, "layer \"words\"")] {
+        for scene in ["main", "other", "new"] {
+            let wish = bench.put(scene, None, document.clone());
+            let answer = bench.fulfil(wish);
+            let Answer::Invalid(faults) = &answer else { panic!("{answer:?}") };
+            assert!(faults.iter().any(|fault| fault.contains(told)), "{faults:?}");
+        }
+    }
+    assert_eq!((bench.tick(), bench.view().names.len()), (16, 2));
+    assert_eq!(bench.scene("main").version, 1);
+}
+
+#[test]
+fn inputs_of_the_new_scene_ask_for_their_streams_and_those_that_go_on_do_not() {
+    let mut bench = bench();
+    bench.tick();
+    let cam = json!({ "name": "cam", "type": "live", "stream": "live/cam" });
+    let wish = bench.put("main", None, json!({ "layer": [cam] }));
+    let mut answer = bench.ask(wish);
+    let taps = bench.hear();
+    let names: Vec<_> = taps.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["live/cam"]);
+    assert!(bench.hear().is_empty());
+    bench.tick();
+    assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
+
+    // Its text changes, its place changes, its picture goes on; another one comes.
+    let moved = json!({
+        "name": "cam", "type": "live", "stream": "live/cam", "x": 20, "slate": "Back soon"
+    });
+    let more = json!({ "name": "more", "type": "live", "stream": "live/more", "width": 32 });
+    let wish = bench.put("main", None, json!({ "layer": [moved, more] }));
+    let mut answer = bench.ask(wish);
+    let more = bench.hear();
+    assert_eq!(more.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["live/more"]);
+    assert!(bench.hear().is_empty());
+    bench.tick();
+    assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
+    assert!(!taps[0].1.is_closed(), "its decoder goes on");
+
+    // And then neither is shown: their decoders end, and with them their taps.
+    let wish = bench.activate("other", 0);
+    assert!(matches!(bench.fulfil(wish), Answer::Done));
+    let closed = || taps.iter().chain(&more).all(|(_, tap)| tap.is_closed());
+    let clock = Clock::start();
+    while !closed() {
+        assert!(clock.now() < Micros::from_secs(20), "decoders go on");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_channel_that_has_stopped_says_so() {
+    let mut bench = bench();
+    let (closed, _) = channel(1, Bell::new());
+    drop(std::mem::replace(&mut bench.changes, channel(1, Bell::new()).1));
+    drop(std::mem::replace(&mut bench.reports, closed));
+    let wish = bench.activate("other", 0);
+    let mut answer = bench.ask(wish);
+    bench.hear();
+    bench.hear();
+    bench.scenes.tick();
+    assert!(matches!(answer.try_recv(), Ok(Answer::Unavailable(text)) if text.contains("stopped")));
+    assert_eq!(bench.view().active, "main");
+}
+
+#[test]
+fn wishes_beyond_the_limit_are_turned_away_and_none_is_lost() {
+    let mut bench = bench();
+    let mut answers = Vec::new();
+    for n in 0..WISHES_MAX + 1 {
+        let wish = bench.put(&format!("s{n}"), None, color("#00ff00"));
+        answers.push(bench.ask(wish));
+    }
+    let wish = bench.activate("other", 0);
+    assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Unavailable(_))));
+    for mut answer in answers {
+        bench.hear();
+        assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
+    }
+    assert_eq!(bench.view().names.len(), 2 + WISHES_MAX + 1);
+}
+
+#[test]
+fn a_channel_of_another_programs_frames_has_no_scenes_to_change() {
+    let mut bench = bench();
+    let config = ChannelConfig::plain("embedded", "live/x", Size::HD720);
+    bench.scenes.channel(&config, None);
+    let (channel, scene) = ("embedded".to_owned(), "main".to_owned());
+    let answer = bench.ask(Ask::Activate { channel, scene, fade_ms: 0 }).try_recv();
+    assert!(matches!(answer, Ok(Answer::Invalid(_))));
+    let nobody = Ask::Scenes { channel: "nobody".to_owned() };
+    assert!(matches!(bench.ask(nobody).try_recv(), Ok(Answer::NotFound(_))));
+}

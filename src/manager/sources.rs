@@ -1,0 +1,139 @@
+//! The decoders behind layers and sounds: one thread for each stream or file that is shown or
+//! heard, until nobody takes what it gives.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::command::TapEvent;
+use crate::decode::{File, FileSpec, Live, LiveSpec};
+use crate::frame::{PictureEvent, SoundBlock};
+use crate::media::{Micros, Rect, Size};
+use crate::pipeline::{self, DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE};
+use crate::ring::{Bell, Sender, channel};
+use crate::runtime::{NICE_ENCODE, Worker};
+use crate::scene::{self, Fit, Layer, PreparedScene};
+use crate::sound::{self, Mixer};
+
+use super::node::StartError;
+
+/// Threads of a decoder.
+const DECODE_THREADS: u32 = 2;
+
+/// A decoder's wish for a stream: its name, and where the messages go.
+pub(super) type Tap = (Arc<str>, Sender<TapEvent>);
+
+/// Something that is decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum SourceKey {
+    Live(String),
+    Video(PathBuf),
+}
+
+/// A decoder to be, and who takes what it gives.
+struct Wanted {
+    key: SourceKey,
+    pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
+    sounds: Vec<Sender<SoundBlock>>,
+}
+
+/// The decoders that are needed. A source that is seen and heard has one for both; one that is seen
+/// twice has two, because its pictures are made as large as each layer shows them.
+#[derive(Default)]
+pub(super) struct Sources(Vec<Wanted>);
+
+/// What has been started.
+#[derive(Default)]
+pub(super) struct Started {
+    /// For the shard: decoders that want streams.
+    pub(super) taps: Vec<Tap>,
+    pub(super) workers: Vec<Worker<()>>,
+}
+
+impl Sources {
+    /// Connects every one of these layers of `scene` that shows a stream or a video file.
+    pub(super) fn want_pictures<'a>(
+        &mut self,
+        layers: impl Iterator<Item = &'a Layer>,
+        scene: &mut PreparedScene,
+    ) {
+        for layer in layers {
+            let key = match &layer.source {
+                scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
+                scene::Source::Video(path) => SourceKey::Video(path.clone()),
+                _ => continue,
+            };
+            // The composer looks on every tick; nobody needs to be woken.
+            let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
+            if scene.attach(&layer.name, receiver).is_ok() {
+                let pictures = Some((sender, layer.place, layer.fit));
+                self.0.push(Wanted { key, pictures, sounds: Vec::new() });
+            }
+        }
+    }
+
+    /// Connects every mixer input that plays a stream or a video file.
+    pub(super) fn want_sound(&mut self, inputs: &[sound::InputSpec], mixer: &mut Mixer) {
+        for input in inputs {
+            let key = match &input.source {
+                sound::Source::Live(stream) => SourceKey::Live(stream.clone()),
+                sound::Source::Video(path) => SourceKey::Video(path.clone()),
+                _ => continue,
+            };
+            let (sender, receiver) = channel(DECODED_SOUND_QUEUE, Bell::new());
+            if !mixer.attach(&input.name, receiver) {
+                continue;
+            }
+            match self.0.iter_mut().find(|wanted| wanted.key == key) {
+                Some(wanted) => wanted.sounds.push(sender),
+                None => self.0.push(Wanted { key, pictures: None, sounds: vec![sender] }),
+            }
+        }
+    }
+
+    /// Starts all decoders; files begin at `start`. `name` is the channel's, for errors. If one
+    /// cannot start, those that did end by themselves.
+    pub(super) fn start(
+        self,
+        cpus: &[usize],
+        name: &str,
+        start: Micros,
+    ) -> Result<Started, StartError> {
+        let mut started = Started::default();
+        for Wanted { key, pictures, sounds } in self.0 {
+            let bell = Bell::new();
+            let wants_sound = !sounds.is_empty();
+            let (scale, pictures) = match pictures {
+                Some((sender, place, fit)) => (scale(place, fit), Some(sender)),
+                None => (scale(Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill), None),
+            };
+            let out = DecodeOut { pictures, sounds };
+            let run: Box<dyn FnOnce() + Send> = match key {
+                SourceKey::Live(stream) => {
+                    let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
+                    started.taps.push((Arc::from(stream), tap));
+                    let decoder =
+                        Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
+                    Box::new(move || pipeline::decode_live(decoder, events, &bell, out))
+                }
+                SourceKey::Video(path) => {
+                    let spec = FileSpec {
+                        want_sound: wants_sound,
+                        threads: DECODE_THREADS,
+                        ..FileSpec::new(scale, start)
+                    };
+                    let decoder = File::open(&path, spec)
+                        .map_err(|error| StartError::Source(name.to_owned(), error))?;
+                    Box::new(move || pipeline::decode_file(decoder, &bell, out))
+                }
+            };
+            let worker = Worker::spawn("decode", cpus.to_vec(), NICE_ENCODE, run);
+            started.workers.push(worker.map_err(StartError::Thread)?);
+        }
+        Ok(started)
+    }
+}
+
+/// How large a source's pictures are made for a layer.
+fn scale(place: Rect, fit: Fit) -> Box<dyn FnMut(Size) -> Size + Send> {
+    Box::new(move |source| scene::layout::fit(place, fit, source).scaled)
+}

@@ -1,0 +1,44 @@
+//! A connection as the API shows it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{Connection, Role};
+use crate::command::ClientView;
+use crate::event::{ClientId, ConnectionState};
+
+impl Connection {
+    /// Its name in events.
+    pub(in crate::pipeline) fn id(&self) -> ClientId {
+        self.life.borrow().client()
+    }
+
+    /// The stream it publishes, and who it is.
+    pub(in crate::pipeline) fn publishes(&self) -> Option<(Arc<str>, (ClientId, SocketAddr))> {
+        match &*self.role.borrow() {
+            Role::Publisher(hub) => Some((Arc::clone(&hub.name), (self.id(), self.peer))),
+            _ => None,
+        }
+    }
+
+    /// All about it.
+    pub(in crate::pipeline) fn view(&self) -> ClientView {
+        let (state, stream) = match &*self.role.borrow() {
+            Role::Publisher(hub) => (ConnectionState::Publisher, hub.name.to_string()),
+            Role::Player(hub) => (ConnectionState::Player, hub.name.to_string()),
+            _ => (ConnectionState::Pending, String::new()),
+        };
+        let drops = self.reader.drops();
+        ClientView {
+            id: self.id().to_string(),
+            address: self.peer,
+            state: state.name(),
+            protocol: "rtmp",
+            stream,
+            since: self.life.borrow().came(),
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.reader.bytes(),
+            dropped: drops.jumped + drops.skipped,
+        }
+    }
+}

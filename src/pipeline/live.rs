@@ -1,0 +1,212 @@
+//! How control reaches the scenes of a running channel: changes come in over a ring and are taken
+//! between two ticks; what they retire goes back, to be dropped where that may take time.
+
+use crate::ring::{Receiver, Sender};
+use crate::scene::{Change, Composer, RETIRED_MAX, Retired};
+
+/// Changes that may wait for the composer. Control sends one and waits for its report, so the
+/// second place is never needed.
+pub const CHANGES_MAX: usize = 2;
+
+/// Reports that may wait for control. While there is no room for all that a change can lead to, the
+/// composer leaves the next change in its ring.
+pub const SCENE_REPORTS_MAX: usize = 16;
+
+/// Reports that one change can lead to at once.
+const REPORTS_EACH: usize = RETIRED_MAX + 1;
+
+/// Another scene for a channel.
+#[derive(Debug)]
+pub struct SceneChange {
+    /// Stands in the report.
+    pub ticket: u64,
+    /// The scene, and how it comes.
+    pub change: Change,
+}
+
+/// What the composer says about its scenes.
+#[derive(Debug)]
+pub enum SceneReport {
+    /// The first frame with the change has gone to the encoder.
+    Shown {
+        /// Of the change.
+        ticket: u64,
+        /// The frame's number on the channel's grid.
+        tick: u64,
+    },
+    /// To be dropped.
+    Retired(Retired),
+}
+
+/// The composer's ends of the rings from and to control.
+pub struct SceneLine {
+    changes: Receiver<SceneChange>,
+    reports: Sender<SceneReport>,
+    /// The change that is in the composer and not yet in a frame.
+    unseen: Option<u64>,
+}
+
+impl SceneLine {
+    /// A line over these rings.
+    #[must_use]
+    pub const fn new(changes: Receiver<SceneChange>, reports: Sender<SceneReport>) -> Self {
+        Self { changes, reports, unseen: None }
+    }
+
+    /// Before a frame is drawn: takes the next change, if there is one.
+    pub(super) fn before(&mut self, composer: &mut Composer) {
+        if self.changes.is_empty() {
+            return;
+        }
+        let room = self.reports.capacity() - self.reports.len();
+        // A fade that ends by itself may need a place as well.
+        if room <= REPORTS_EACH || self.unseen.is_some() {
+            return;
+        }
+        if let Some(SceneChange { ticket, change }) = self.changes.pop() {
+            composer.change(change);
+            self.unseen = Some(ticket);
+        }
+    }
+
+    /// After a tick: says what is seen, and sends back what no longer is. `seen` says whether the
+    /// frame has gone to the encoder.
+    pub(super) fn after(&mut self, composer: &mut Composer, tick: u64, seen: bool) {
+        while let Some(retired) = composer.take_retired() {
+            if self.reports.push(SceneReport::Retired(retired)).is_err() {
+                debug_assert!(false, "there is room for what a change retires");
+            }
+        }
+        if seen
+            && let Some(ticket) = self.unseen.take()
+            && self.reports.push(SceneReport::Shown { ticket, tick }).is_err()
+        {
+            debug_assert!(false, "there is room for the report of a change");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Geometry, Pool};
+    use crate::media::{Micros, PixelFormat, Rect, Size};
+    use crate::ring::{Bell, channel};
+    use crate::scene::kernel::Level;
+    use crate::scene::{Color, Fit, Layer, PreparedScene, Scene, Source, Tick};
+
+    fn size() -> Size {
+        Size::new(64, 32).unwrap()
+    }
+
+    fn grey(value: u8) -> Scene {
+        let color = Color { r: value, g: value, b: value, a: 255 };
+        let place = Rect { x: 0, y: 0, w: 64, h: 32 };
+        let layer = Layer {
+            name: "all".to_owned(),
+            source: Source::Color(color),
+            place,
+            fit: Fit::Fill,
+            z: 0,
+            alpha: 255,
+        };
+        Scene { background: color, layers: vec![layer] }
+    }
+
+    fn change(ticket: u64, value: u8, ms: u64) -> SceneChange {
+        let scene = PreparedScene::new(&grey(value), size()).unwrap();
+        SceneChange { ticket, change: Change::fade(scene, Micros::from_millis(ms)).unwrap() }
+    }
+
+    struct Bench {
+        composer: Composer,
+        pool: Pool,
+        line: SceneLine,
+        changes: Sender<SceneChange>,
+        reports: Receiver<SceneReport>,
+        n: u64,
+    }
+
+    fn bench(reports: usize) -> Bench {
+        let composer = Composer::new(&grey(0), size(), Level::Scalar).unwrap();
+        let pool = Pool::new(Geometry::new(size(), PixelFormat::I420), 3).unwrap();
+        let (changes, receiver) = channel(CHANGES_MAX, Bell::new());
+        let (sender, reports) = channel(reports, Bell::new());
+        let line = SceneLine::new(receiver, sender);
+        Bench { composer, pool, line, changes, reports, n: 0 }
+    }
+
+    impl Bench {
+        /// Draws a tick every 20 ms; the luma of its corner.
+        fn tick(&mut self, seen: bool) -> u8 {
+            let at = Micros::from_millis(self.n * 20);
+            let tick = Tick { n: self.n, at, programme: at, unix_ms: 0 };
+            self.line.before(&mut self.composer);
+            let composed = self.composer.compose(&tick, &self.pool);
+            self.line.after(&mut self.composer, self.n, seen);
+            self.n += 1;
+            match composed {
+                crate::scene::Composed::Fresh(frame) | crate::scene::Composed::Same(frame) => {
+                    frame.plane(0)[0]
+                }
+                crate::scene::Composed::NoFrame => 0,
+            }
+        }
+
+        fn reports(&mut self) -> Vec<Option<(u64, u64)>> {
+            std::iter::from_fn(|| self.reports.pop())
+                .map(|report| match report {
+                    SceneReport::Shown { ticket, tick } => Some((ticket, tick)),
+                    SceneReport::Retired(_) => None,
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_change_shows_at_the_next_tick_and_its_report_names_the_frame() {
+        let mut bench = bench(SCENE_REPORTS_MAX);
+        assert_eq!(bench.tick(true), 16);
+        bench.changes.push(change(7, 255, 0)).unwrap();
+        assert_eq!(bench.tick(true), 235);
+        assert_eq!(bench.reports(), [None, Some((7, 1))]);
+        assert_eq!(bench.tick(true), 235);
+        assert!(bench.reports().is_empty());
+    }
+
+    #[test]
+    fn a_change_whose_frame_was_lost_is_reported_with_the_next_one() {
+        let mut bench = bench(SCENE_REPORTS_MAX);
+        bench.tick(true);
+        bench.changes.push(change(7, 255, 0)).unwrap();
+        bench.tick(false);
+        bench.changes.push(change(8, 100, 0)).unwrap();
+        assert_eq!(bench.tick(true), 235, "one change after the other");
+        assert_eq!(bench.reports(), [None, Some((7, 2))]);
+        bench.tick(true);
+        assert_eq!(bench.reports(), [None, Some((8, 3))]);
+    }
+
+    #[test]
+    fn a_fade_is_reported_at_its_first_frame_and_retires_at_its_end() {
+        let mut bench = bench(SCENE_REPORTS_MAX);
+        bench.tick(true);
+        bench.changes.push(change(1, 255, 100)).unwrap();
+        let lumas: Vec<_> = (0..6).map(|_| bench.tick(true)).collect();
+        assert_eq!((lumas[0], lumas[5]), (16, 235));
+        assert!(lumas.is_sorted(), "{lumas:?}");
+        assert_eq!(bench.reports(), [Some((1, 1)), None]);
+    }
+
+    #[test]
+    fn control_that_does_not_read_its_reports_gets_no_further_changes() {
+        let mut bench = bench(REPORTS_EACH + 1);
+        for ticket in 0..2 {
+            bench.changes.push(change(ticket, 255, 0)).unwrap();
+            bench.tick(true);
+        }
+        assert_eq!(bench.reports(), [None, Some((0, 0))]);
+        bench.tick(true);
+        assert_eq!(bench.reports(), [None, Some((1, 2))]);
+    }
+}

@@ -1,0 +1,135 @@
+//! What control asks of a shard while it runs: to tell about its streams and connections, to end
+//! some, and to take more outputs and taps.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Mail, OutputTask, Shard, Source, TapEvent, push, spawn};
+use crate::command::{
+    CLIENTS_MAX, FromShard, OutputSpec, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey,
+    SurveyOrder,
+};
+use crate::media::Micros;
+use crate::pipeline::connection::Connection;
+use crate::pipeline::hub::Hub;
+use crate::ring::Sender;
+
+/// Connections or streams that a survey looks at before it lets others run.
+const SURVEY_STEP: usize = 64;
+
+/// Answers an order in a task of its own that lets the data plane run in between.
+pub(super) async fn survey(shard: Rc<Shard>, order: SurveyOrder) {
+    let mut survey = Survey { number: order.number, ..Survey::default() };
+    let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
+    let mut publishers = HashMap::new();
+    for (index, connection) in connections.iter().enumerate() {
+        if index % SURVEY_STEP == SURVEY_STEP - 1 {
+            glommio::yield_if_needed().await;
+        }
+        match &order.scope {
+            Scope::Streams => publishers.extend(connection.publishes()),
+            Scope::Clients(stream) => {
+                if survey.clients.len() == CLIENTS_MAX {
+                    break;
+                }
+                let view = connection.view();
+                if stream.as_ref().is_none_or(|stream| **stream == view.stream) {
+                    survey.clients.push(view);
+                }
+            }
+            Scope::Kick(client) => survey.kicked += kick(connection, connection.id() == *client),
+            Scope::KickPublisher(stream) => {
+                let is_meant = connection.publishes().is_some_and(|(name, _)| name == *stream);
+                survey.kicked += kick(connection, is_meant);
+            }
+        }
+    }
+    if matches!(order.scope, Scope::Streams) {
+        let hubs: Vec<_> = shard.hubs.borrow().values().take(STREAMS_MAX).cloned().collect();
+        for (index, hub) in hubs.iter().enumerate() {
+            if index % SURVEY_STEP == SURVEY_STEP - 1 {
+                glommio::yield_if_needed().await;
+            }
+            let publisher = publishers.get(&hub.name).copied();
+            survey.streams.push(StreamPart { publisher, ..part(hub) });
+        }
+    }
+    shard.report(FromShard::Survey(Box::new(survey)));
+}
+
+/// Ends the connection if it is meant; how many were ended.
+fn kick(connection: &Connection, is_meant: bool) -> usize {
+    if is_meant {
+        connection.mail(Mail::Kicked);
+    }
+    usize::from(is_meant)
+}
+
+fn part(hub: &Hub) -> StreamPart {
+    StreamPart {
+        name: Arc::clone(&hub.name),
+        source: match hub.source() {
+            Source::Channel(_) => StreamSource::Channel,
+            Source::Publisher => StreamSource::Publisher,
+            Source::Shard(_) => StreamSource::Shard,
+            Source::Nobody(_) => StreamSource::Nobody,
+        },
+        publisher: None,
+        since: hub.figures.since(),
+        readers: hub.readers(),
+        bytes_in: hub.figures.bytes_in(),
+        bytes_out: hub.figures.bytes_out(),
+        bitrate_bps: hub.figures.bitrate_bps(),
+        headers: hub.log.borrow().headers().cloned().collect(),
+    }
+}
+
+impl Shard {
+    /// Starts an output.
+    pub(super) fn add_output(self: &Rc<Self>, spec: OutputSpec) {
+        let id = spec.id;
+        let task = OutputTask::new(spec);
+        self.outputs.borrow_mut().insert(id, Rc::clone(&task));
+        let shard = Rc::clone(self);
+        spawn(self, async move {
+            push::run(Rc::clone(&shard), id, task).await;
+            shard.outputs.borrow_mut().remove(&id);
+        });
+    }
+
+    pub(super) fn output(&self, id: usize) -> Option<Rc<OutputTask>> {
+        self.outputs.borrow().get(&id).cloned()
+    }
+
+    /// One more decoder for a stream. If the stream is there, it is sent what a late viewer would
+    /// be, as if it had come when it did.
+    pub(super) fn add_tap(&self, name: Arc<str>, mut tap: Sender<TapEvent>) {
+        let Some(hub) = self.find(&name) else {
+            self.idle_taps.borrow_mut().push((name, tap));
+            return;
+        };
+        let (now, log) = (self.clock.now(), hub.log.borrow());
+        let newest = log.newest_time();
+        for message in log.catch_up().filter(|_| hub.is_live()) {
+            let age = newest.wrapping_sub(message.time()).min(AGE_MS_MAX);
+            let arrived = Micros(now.0.saturating_sub(Micros::from_millis(age.into()).0));
+            // A tap that is too small for all of it starts at the next keyframe.
+            drop(tap.push(TapEvent::Message(message.clone(), arrived)));
+        }
+        drop(log);
+        hub.add_tap(tap);
+    }
+
+    /// Lets go of taps whose decoders have ended, and measures what flows.
+    pub(super) fn tend_streams(&self, now: Micros) {
+        self.idle_taps.borrow_mut().retain(|(_, tap)| !tap.is_closed());
+        for hub in self.hubs.borrow().values() {
+            hub.drop_closed_taps();
+            hub.figures.measure(now);
+        }
+    }
+}
+
+/// Age that a message in a log is believed to have at most: headers say 0.
+const AGE_MS_MAX: u32 = 120_000;
