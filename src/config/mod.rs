@@ -3,6 +3,7 @@
 
 mod channel;
 mod fault;
+mod keys;
 mod layer;
 mod node;
 mod read;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use channel::{ChannelConfig, OutputConfig};
 pub use fault::{Errors, Fault};
+pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub(crate) use node::OPEN_TO_ALL;
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
 
@@ -31,6 +33,10 @@ pub struct Config {
     pub node: NodeConfig,
     /// `[rtmp]`
     pub rtmp: RtmpConfig,
+    /// `trusted_proxies` of `[rtmp]`: whose PROXY headers are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// `[keys]`
+    pub keys: KeysConfig,
     /// `[http]`
     pub http: HttpConfig,
     /// `[cores]`
@@ -66,6 +72,8 @@ impl Config {
                 publish: Publish::Key,
                 connections_max: 10_000,
             },
+            trusted_proxies: Vec::new(),
+            keys: KeysConfig::default(),
             http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {

@@ -3,6 +3,8 @@
 
 mod channels;
 mod desk;
+mod keydesk;
+mod keystore;
 mod library;
 mod listen;
 mod node;

@@ -10,10 +10,12 @@ use crossbeam::queue::ArrayQueue;
 
 use super::channels::{self, Built, Entrance, Frames, Shop, Tap};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
+use super::keydesk::KeyDesk;
+use super::keystore::{key_rules, open_store};
 use super::listen::{ListenError, listen};
 use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX};
 use crate::config::{Config, OutputConfig, Publish};
-use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
+use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::pipeline::{
@@ -26,9 +28,6 @@ use crate::runtime::{
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
 use crate::stream::{DropPolicy, LogLimits};
-
-/// The public name that the development key publishes under: the demo's live input.
-const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
@@ -110,6 +109,7 @@ pub struct Node {
     stop: Vec<StopLine>,
     desk: Option<Desk>,
     development_key: Option<DevelopmentKey>,
+    keys: Option<Keys>,
     entrance: Option<Entrance>,
     rtmp: SocketAddr,
 }
@@ -142,7 +142,7 @@ impl Node {
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
         let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
-        let (store, development_key) = open_store(config, clock)?;
+        let (keys, development_key) = open_store(config, clock).map_err(StartError::Store)?;
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
         let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
@@ -171,13 +171,14 @@ impl Node {
             stop: Vec::new(),
             desk: None,
             development_key,
+            keys: keys.clone(),
             entrance: stage.entrance,
             rtmp,
         };
         let home = (stage.feeds, stage.taps, stage.outputs);
         let doors = listeners.into_iter().zip(bells).collect();
         let desk = node.start_shards(config, &plan, doors, home)?;
-        node.desk = Some(Desk { store, ..desk });
+        node.desk = Some(Desk { keys: KeyDesk::new(keys), ..desk });
         let channels = stage.channels;
         let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
             pipeline::compose_all(channels).await;
@@ -228,7 +229,9 @@ impl Node {
             self.shards.push(executor.map_err(StartError::Thread)?);
         }
         let events = Arc::clone(&self.events);
-        Ok(Desk { lines, bell: report_bell, store: None, events, clock: self.clock })
+        let keys = KeyDesk::new(None);
+        let unsure = Vec::new();
+        Ok(Desk { lines, bell: report_bell, keys, unsure, events, clock: self.clock })
     }
 
     /// The node's clock.
@@ -253,6 +256,12 @@ impl Node {
     #[must_use]
     pub const fn development_key(&self) -> Option<&DevelopmentKey> {
         self.development_key.as_ref()
+    }
+
+    /// The keys of its store, if publishing needs one.
+    #[must_use]
+    pub const fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     pub(super) const fn packets(&self) -> &PacketPool {
@@ -370,22 +379,6 @@ impl Stage {
     }
 }
 
-/// Where keys are looked up, if publishing needs one.
-type Store = Option<Box<dyn KeyStore>>;
-
-/// Opens the key store and makes today's development key, unless anybody may publish.
-fn open_store(
-    config: &Config,
-    clock: Clock,
-) -> Result<(Store, Option<DevelopmentKey>), StartError> {
-    if config.rtmp.publish == Publish::Open {
-        return Ok((None, None));
-    }
-    let store = embedded::open(&config.node.data_dir).map_err(StartError::Store)?;
-    let key = store.fresh_development_key(DEVELOPMENT_STREAM, clock.unix_secs());
-    Ok((Some(Box::new(store)), Some(key.map_err(StartError::Store)?)))
-}
-
 fn shard_spec(config: &Config, number: usize) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
@@ -408,6 +401,7 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
             Publish::Key => PublishPolicy::Key,
             Publish::Open => PublishPolicy::Open,
         },
+        keys: key_rules(config),
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
     }

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod feed;
 mod hub;
+mod keyring;
 mod mesh;
 mod metadata;
 mod parts;
@@ -28,5 +29,5 @@ pub use encode::{
     ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
 };
 pub use mesh::{Mesh, MeshMessage};
-pub use parts::{ChannelFeed, OutputSpec, PublishPolicy, ShardParts, ShardSpec};
+pub use parts::{ChannelFeed, KeyRules, OutputSpec, PublishPolicy, ShardParts, ShardSpec};
 pub use shard::shard;
