@@ -34,5 +34,6 @@ pub mod stats;
 pub mod stream;
 
 pub use manager::{
-    Encoder, Feed, Invalid, ListenError, Node, Pipeline, RtmpServer, StartError, StreamManager, run,
+    Encoder, Feed, Invalid, ListenError, Node, Pipeline, RtmpServer, StartError, StreamManager,
+    keys_command, run,
 };

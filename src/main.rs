@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use stream_manager::cli::{self, Cli, Command, ConfigCommand, RunArgs};
+use stream_manager::cli::{self, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
 
 #[global_allocator]
@@ -16,11 +16,19 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         None => run(&RunArgs::default()),
         Some(Command::Run(args)) => run(&args),
+        Some(Command::Keys(args)) => keys(&args),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Check { file })) => match cli::check(&file) {
             Ok(text) => say(&format!("{text}\n")),
             Err(errors) => refuse(&errors),
         },
+    }
+}
+
+fn keys(args: &KeysArgs) -> ExitCode {
+    match args.place.resolve() {
+        Ok(config) => stream_manager::keys_command(args, &config),
+        Err(errors) => refuse(&errors),
     }
 }
 

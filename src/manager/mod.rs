@@ -4,12 +4,14 @@
 mod channels;
 mod desk;
 mod keydesk;
+mod keys_command;
 mod keystore;
 mod library;
 mod listen;
 mod node;
 mod run;
 
+pub use keys_command::keys_command;
 pub use library::{Encoder, Feed, Invalid, Pipeline, RtmpServer, StreamManager};
 pub use listen::ListenError;
 pub use node::{Node, StartError};

@@ -79,6 +79,21 @@ impl Config {
         self
     }
 
+    /// Further tables.
+    #[must_use]
+    pub(crate) fn more(mut self, text: &str) -> Self {
+        self.text.push('\n');
+        self.text.push_str(text);
+        self
+    }
+
+    /// A line of `[rtmp]`.
+    #[must_use]
+    pub(crate) fn rtmp(mut self, line: &str) -> Self {
+        self.text = self.text.replacen("[rtmp]\n", &format!("[rtmp]\n{line}\n"), 1);
+        self
+    }
+
     /// The whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text

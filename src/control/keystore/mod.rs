@@ -8,6 +8,7 @@ mod error;
 mod keys;
 mod keys_types;
 pub mod redis;
+pub mod show;
 
 #[cfg(test)]
 mod tests;
