@@ -1,5 +1,7 @@
 //! The command line.
 
+mod keys;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
 use crate::load::{BenchCommand, LoadCommand};
 use crate::media::AudioCodec;
+
+pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, Place, TypeArg, Which};
 
 /// Composes live pictures and sound, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
@@ -32,6 +36,8 @@ pub enum Command {
     /// Look at configurations without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make, list and take back stream keys.
+    Keys(KeysArgs),
 }
 
 /// How to run.

@@ -36,5 +36,5 @@ pub mod stream;
 
 pub use manager::{
     Encoder, Feed, Invalid, ListenError, LiveNode, Node, Pipeline, RtmpServer, StartError,
-    StreamManager, run,
+    StreamManager, keys_command, run,
 };

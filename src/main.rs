@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use stream_manager::cli::{self, Cli, Command, ConfigCommand, RunArgs};
+use stream_manager::cli::{self, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
 use stream_manager::load;
 
@@ -19,11 +19,19 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => run(&args),
         Some(Command::Load(command)) => report(load::load(&command)),
         Some(Command::Bench(command)) => report(load::bench(&command)),
+        Some(Command::Keys(args)) => keys(&args),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Check { file })) => match cli::check(&file) {
             Ok(text) => say(&format!("{text}\n")),
             Err(errors) => refuse(&errors),
         },
+    }
+}
+
+fn keys(args: &KeysArgs) -> ExitCode {
+    match args.place.resolve() {
+        Ok(config) => stream_manager::keys_command(args, &config),
+        Err(errors) => refuse(&errors),
     }
 }
 

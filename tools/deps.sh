@@ -19,7 +19,7 @@ readonly BUILD=(
 readonly TEST=(
     ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
     gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools
-    libnginx-mod-rtmp nginx rtmpdump
+    libnginx-mod-rtmp nginx redis-sentinel redis-server redis-tools rtmpdump
 )
 
 main() {
@@ -114,11 +114,14 @@ hold_services() {
     chmod 755 "$POLICY"
 }
 
-# Nor do they start with the machine: the tests run their own nginx on a port of its own.
+# Nor do they start with the machine: the tests run their own, on ports of their own.
 keep_services_off() {
-    if [[ " $* " == *" nginx "* ]] && command -v systemctl >/dev/null; then
-        systemctl disable --quiet nginx.service 2>/dev/null || true
-    fi
+    command -v systemctl >/dev/null || return 0
+    local service
+    for service in nginx redis-server redis-sentinel; do
+        [[ " $* " != *" $service "* ]] ||
+            systemctl disable --quiet "$service.service" 2>/dev/null || true
+    done
 }
 
 check_rust() {

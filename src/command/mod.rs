@@ -4,12 +4,12 @@
 mod ask;
 mod shard;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::event::{Event, NodeEvent};
-use crate::keys::{Decision, KeyHash};
+use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
 
 pub use self::ask::{
@@ -67,6 +67,19 @@ pub enum ToShard {
         /// What the store says.
         decision: Decision,
     },
+    /// A key or an alias has changed, or any may have: what is remembered about it is no good, and
+    /// whoever publishes with it is to be asked about by [`FromShard::KeyRecheck`].
+    KeyChanged {
+        /// Hash of the key or of the alias' name; `None` for all.
+        hash: Option<KeyHash>,
+    },
+    /// The answer to a [`FromShard::KeyRecheck`]: who publishes with this key goes on or ends.
+    KeyVerdict {
+        /// The key.
+        hash: KeyHash,
+        /// What the store says now.
+        decision: Decision,
+    },
     /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
     Resolved {
         /// Number of the output on its shard.
@@ -99,10 +112,25 @@ pub enum ToShard {
 pub enum FromShard {
     /// Is this key good? Asked once per key, however many connections wait.
     KeyQuestion {
-        /// The key's hash; the key itself never leaves the connection.
+        /// Hash of what was shown; a key itself never leaves the connection.
         hash: KeyHash,
-        /// Who presents it.
-        peer: IpAddr,
+        /// What was shown, if it has the form of an alias.
+        alias: Option<Alias>,
+    },
+    /// Is the key of somebody who publishes still good?
+    KeyRecheck {
+        /// The key.
+        hash: KeyHash,
+    },
+    /// Somebody publishes with this key from now on.
+    KeyUsed {
+        /// The key.
+        hash: KeyHash,
+    },
+    /// This key was shown and refused, for a reason other than that it is not known.
+    KeyFailed {
+        /// Hash of what was shown.
+        hash: KeyHash,
     },
     /// Look up a destination's name, off the data plane.
     Resolve {

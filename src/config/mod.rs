@@ -4,6 +4,7 @@
 mod channel;
 mod document;
 mod fault;
+mod keys;
 mod layer;
 mod node;
 mod read;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
+pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub(crate) use node::OPEN_TO_ALL;
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
 pub(crate) use read::name as checked_name;
@@ -37,6 +39,10 @@ pub struct Config {
     pub node: NodeConfig,
     /// `[rtmp]`
     pub rtmp: RtmpConfig,
+    /// `trusted_proxies` of `[rtmp]`: whose PROXY headers are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// `[keys]`
+    pub keys: KeysConfig,
     /// `[http]`
     pub http: HttpConfig,
     /// `[cores]`
@@ -72,6 +78,8 @@ impl Config {
                 publish: Publish::Key,
                 connections_max: 10_000,
             },
+            trusted_proxies: Vec::new(),
+            keys: KeysConfig::default(),
             http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {

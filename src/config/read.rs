@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::fault::{Errors, Faults, quoted};
 use super::node::OPEN_TO_ALL;
 use super::section::{Found, Section};
-use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel};
+use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel, keys};
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
 use crate::stream::{MERGE_MS_MAX, Merge};
@@ -50,7 +50,13 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
         None => defaults.node,
     };
     let rtmp = top.table(&mut faults, "rtmp", "[rtmp]");
-    let rtmp = rtmp.map_or(defaults.rtmp, |s| read_rtmp(s, &mut faults, &defaults.rtmp));
+    let mut trusted_proxies = Vec::new();
+    let rtmp = rtmp.map_or(defaults.rtmp, |mut s| {
+        trusted_proxies = keys::read_proxies(&mut s, &mut faults);
+        read_rtmp(s, &mut faults, &defaults.rtmp)
+    });
+    let keys = top.table(&mut faults, "keys", "[keys]");
+    let keys = keys.map_or(defaults.keys, |s| keys::read(s, &mut faults));
     let http = top.table(&mut faults, "http", "[http]");
     let http = http.map_or(defaults.http, |s| read_http(s, &mut faults, defaults.http));
     if http.collides_with(&rtmp) {
@@ -64,7 +70,7 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let channels = read_channels(&mut top, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
-    Ok(Config { node, rtmp, http, cores, delivery, channels })
+    Ok(Config { node, rtmp, trusted_proxies, keys, http, cores, delivery, channels })
 }
 
 fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {

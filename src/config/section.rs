@@ -226,6 +226,32 @@ impl<'a> Section<'a> {
         Some(numbers)
     }
 
+    /// A list of texts, each turned into something else; `convert` says what is allowed.
+    pub(super) fn texts<T>(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+        convert: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.find(key)?;
+        let Some(list) = value.get_ref().as_array() else {
+            self.wrong(faults, value, key, "a list of texts in quotes, such as [\"...\"]");
+            return None;
+        };
+        let mut found = Vec::new();
+        for one in list {
+            let Some(text) = one.get_ref().as_str() else {
+                self.wrong(faults, one, key, "a list of texts in quotes");
+                continue;
+            };
+            match convert(text) {
+                Ok(value) => found.push(value),
+                Err(text) => faults.add(&one.span(), format!("`{key}`: {text}")),
+            }
+        }
+        Some(found)
+    }
+
     /// The value itself, for keys that take more than one type.
     pub(super) fn any(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.find(key)

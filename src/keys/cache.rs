@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::key::KeyHash;
-use super::policy::Decision;
+use super::policy::{Decision, Denial};
 use crate::media::Micros;
 
 /// Keys remembered. At the limit what is over goes first, then refusals, then what ends soonest.
@@ -13,19 +13,32 @@ const ENTRIES_MAX: usize = 4_096;
 /// Entries left after making room, so that a flood of keys pays for it rarely.
 const ENTRIES_KEPT: usize = ENTRIES_MAX / 8 * 7;
 
-/// How long a good key is good without asking again.
-const ALLOW_TTL: Micros = Micros::from_secs(60);
-
-/// How long a bad key is bad without asking again.
-const DENY_TTL: Micros = Micros::from_secs(5);
+/// How long nobody asks a store again that did not answer.
+const AWAY_TTL: Micros = Micros::from_secs(1);
 
 /// How long an answer may take before the question is put again.
 const ANSWER_LIMIT: Micros = Micros::from_secs(5);
 
+/// How long decisions are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSpec {
+    /// A good key is good without asking again, until its end at the latest.
+    pub allow: Micros,
+    /// A bad key is bad without asking again.
+    pub deny: Micros,
+}
+
+impl Default for CacheSpec {
+    /// 30 seconds and 3 seconds.
+    fn default() -> Self {
+        Self { allow: Micros::from_secs(30), deny: Micros::from_secs(3) }
+    }
+}
+
 /// What is known about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// This, for any peer.
+    /// This, but for the peer's address.
     Hit(Decision),
     /// Nothing yet: wait for the answer.
     Miss {
@@ -34,9 +47,10 @@ pub enum Lookup {
     },
 }
 
-/// Recent decisions by key, bounded. Decisions that depend on the peer's address are not kept.
+/// Recent decisions by the hash of what was shown (a key or an alias), bounded.
 #[derive(Debug, Default)]
 pub struct DecisionCache {
+    spec: CacheSpec,
     entries: HashMap<KeyHash, Entry>,
 }
 
@@ -48,6 +62,12 @@ struct Entry {
 }
 
 impl DecisionCache {
+    /// Without any decision.
+    #[must_use]
+    pub fn new(spec: CacheSpec) -> Self {
+        Self { spec, entries: HashMap::new() }
+    }
+
     /// What is known at `now`. A [`Lookup::Miss`] with `first` obliges the caller to ask; should no
     /// answer come in 5 s, the next caller is told to.
     pub fn lookup(&mut self, hash: &KeyHash, now: Micros) -> Lookup {
@@ -62,27 +82,37 @@ impl DecisionCache {
         Lookup::Miss { first: true }
     }
 
-    /// Control's answer: a good key is remembered for 60 s (or until it expires), a bad one for 5.
+    /// Control's answer. A good key is remembered until it ends at the latest.
     pub fn insert(&mut self, hash: KeyHash, decision: Decision, now: Micros) {
-        if !decision.holds_for_all() {
-            self.entries.remove(&hash);
-            return;
-        }
-        let ttl = match &decision {
-            Decision::Allow { valid_s, .. } => {
-                valid_s.map_or(ALLOW_TTL, |s| ALLOW_TTL.min(Micros(s.saturating_mul(1_000_000))))
+        let until = match &decision {
+            Decision::Allow(grant) => {
+                let until = now + self.spec.allow;
+                grant.until.map_or(until, |end| until.min(end))
             }
-            Decision::Deny(_) => DENY_TTL,
+            Decision::Deny(Denial::StoreAway) => now + AWAY_TTL.min(self.spec.deny),
+            Decision::Deny(_) => now + self.spec.deny,
         };
         if !self.entries.contains_key(&hash) {
             self.make_room(now);
         }
-        self.entries.insert(hash, Entry { decision: Some(decision), until: now + ttl });
+        self.entries.insert(hash, Entry { decision: Some(decision), until });
     }
 
-    /// The key has changed: what is known about it is forgotten.
+    /// The key has changed, or what the alias stands for: what is known under this hash is
+    /// forgotten, and what is known about aliases of that key.
     pub fn invalidate(&mut self, hash: &KeyHash) {
-        self.entries.remove(hash);
+        self.entries.retain(|shown, entry| {
+            let of_key = match &entry.decision {
+                Some(Decision::Allow(grant)) => grant.key == *hash,
+                Some(Decision::Deny(_)) | None => false,
+            };
+            shown != hash && !of_key
+        });
+    }
+
+    /// Any key may have changed: only the questions that are under way are remembered.
+    pub fn clear(&mut self) {
+        self.entries.retain(|_, entry| entry.decision.is_none());
     }
 
     /// Keys remembered or asked about.
@@ -125,12 +155,18 @@ impl DecisionCache {
 mod tests {
     use super::*;
     use crate::keys::info::{KeyInfo, KeyType};
-    use crate::keys::policy::{Denial, decide};
+    use crate::keys::policy::{Moment, Shown, decide};
 
-    const PEER: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    fn start() -> Moment {
+        Moment { now: Micros(0), unix_s: 0 }
+    }
+
+    fn granted(key: KeyHash, info: &KeyInfo) -> Decision {
+        decide(key, info, Shown::Key, start())
+    }
 
     fn allow() -> Decision {
-        decide(&KeyInfo::new(KeyType::Regular, "live/a", 0), 0, PEER)
+        granted(key(0), &KeyInfo::new(KeyType::Regular, "live/a", 0))
     }
 
     fn key(n: usize) -> KeyHash {
@@ -159,36 +195,42 @@ mod tests {
     }
 
     #[test]
-    fn good_keys_last_a_minute_bad_ones_five_seconds_and_none_beyond_its_expiry() {
-        let mut cache = DecisionCache::default();
+    fn decisions_last_as_long_as_they_are_told_to_and_none_beyond_the_end_of_its_key() {
+        let mut cache = DecisionCache::new(CacheSpec { allow: at(60), deny: at(5) });
         let mut brief = KeyInfo::new(KeyType::Regular, "live/a", 0);
-        brief.expires_at = Some(10);
-        let brief = decide(&brief, 0, PEER);
-        for (decision, lasts) in [(allow(), 60), (Decision::unknown(), 5), (brief, 10)] {
+        brief.expires_at = Some(110);
+        let brief = granted(key(1), &brief);
+        let away = Decision::Deny(Denial::StoreAway);
+        let all = [(allow(), 60), (Decision::unknown(), 5), (brief, 10), (away, 1)];
+        for (decision, lasts) in all {
             cache.insert(key(1), decision.clone(), at(100));
-            assert_eq!(cache.lookup(&key(1), at(99 + lasts)), Lookup::Hit(decision));
+            let last = at(100 + lasts) - Micros(1);
+            assert_eq!(cache.lookup(&key(1), last), Lookup::Hit(decision));
             assert_eq!(cache.lookup(&key(1), at(100 + lasts)), Lookup::Miss { first: true });
         }
     }
 
     #[test]
-    fn what_depends_on_the_address_is_asked_about_for_every_peer() {
+    fn a_changed_key_is_asked_about_at_once_also_by_its_aliases() {
         let mut cache = DecisionCache::default();
-        let mut listed = KeyInfo::new(KeyType::Regular, "live/a", 0);
-        listed.allowed_ips = vec!["127.0.0.1".parse().unwrap()];
-        for decision in [decide(&listed, 0, PEER), Decision::Deny(Denial::Address)] {
-            cache.lookup(&key(1), at(0));
-            cache.insert(key(1), decision, at(0));
-            assert_eq!(cache.lookup(&key(1), at(0)), Lookup::Miss { first: true });
-        }
+        let alias = KeyHash::of("studio");
+        cache.insert(key(0), allow(), at(0));
+        cache.insert(alias, allow(), at(0));
+        cache.insert(key(9), Decision::unknown(), at(0));
+        cache.invalidate(&key(0));
+        assert_eq!(cache.lookup(&key(0), at(1)), Lookup::Miss { first: true });
+        assert_eq!(cache.lookup(&alias, at(1)), Lookup::Miss { first: true });
+        assert_eq!(cache.lookup(&key(9), at(1)), Lookup::Hit(Decision::unknown()));
     }
 
     #[test]
-    fn a_changed_key_is_asked_about_at_once() {
+    fn when_anything_may_have_changed_only_open_questions_are_kept() {
         let mut cache = DecisionCache::default();
-        cache.insert(key(1), allow(), at(0));
-        cache.invalidate(&key(1));
-        assert_eq!(cache.lookup(&key(1), at(1)), Lookup::Miss { first: true });
+        cache.insert(key(0), allow(), at(0));
+        cache.lookup(&key(1), at(0));
+        cache.clear();
+        assert_eq!(cache.lookup(&key(0), at(1)), Lookup::Miss { first: true });
+        assert_eq!(cache.lookup(&key(1), at(1)), Lookup::Miss { first: false });
     }
 
     #[test]

@@ -12,13 +12,23 @@ use serde::{Deserialize, Serialize};
 pub enum KeyType {
     /// Made for an owner.
     Regular,
-    /// A lasting, human name. As it can be guessed it only works from listed addresses.
+    /// Stands behind a lasting, human name and can be rotated there; has no end of its own.
     Alias,
     /// Made by the node at its start, to try things with: 24 hours, from anywhere.
     Development,
 }
 
 impl KeyType {
+    /// `regular`, `alias` or `development`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Alias => "alias",
+            Self::Development => "development",
+        }
+    }
+
     /// Seconds that a new key of this kind is good for, if its owner does not say.
     #[must_use]
     pub const fn lifetime_s(self) -> Option<u64> {
@@ -29,6 +39,28 @@ impl KeyType {
             Self::Development => Some(DAY_S),
         }
     }
+}
+
+/// What happens when somebody comes with a good key while its stream is being published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Takeover {
+    /// The second is refused while the first is alive; one that is silent loses its place.
+    #[default]
+    Refuse,
+    /// The second takes the first one's place at once.
+    Take,
+}
+
+/// What whoever publishes with a key may use up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLimits {
+    /// Bits per second of sound and picture together; `None` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitrate_bps: Option<u64>,
+    /// Viewers of the stream at once on one shard; `None` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viewers: Option<u32>,
 }
 
 /// What is known about a key. Holds no secret.
@@ -60,6 +92,18 @@ pub struct KeyInfo {
     /// Unix time, seconds; `None` for never.
     #[serde(default)]
     pub last_used_at: Option<u64>,
+    /// How often it was shown and refused: after its end, or from a wrong address.
+    #[serde(default)]
+    pub failed_attempts: u64,
+    /// What a publisher may use up.
+    #[serde(default)]
+    pub limits: KeyLimits,
+    /// Whether a second publisher takes the first one's place.
+    #[serde(default)]
+    pub takeover: Takeover,
+    /// What other programs keep in the record: left as it is.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
 }
 
 impl KeyInfo {
@@ -76,6 +120,10 @@ impl KeyInfo {
             allowed_ips: Vec::new(),
             revoked: false,
             last_used_at: None,
+            failed_attempts: 0,
+            limits: KeyLimits::default(),
+            takeover: Takeover::default(),
+            other: serde_json::Map::new(),
         }
     }
 
@@ -210,5 +258,7 @@ mod tests {
         let json = r#"{"type":"alias","stream":"live/a","added_later":1}"#;
         let info: KeyInfo = serde_json::from_str(json).unwrap();
         assert_eq!((info.key_type, info.expires_at), (KeyType::Alias, None));
+        let again = serde_json::to_string(&info).unwrap();
+        assert!(again.contains(r#""added_later":1"#), "another program's field is lost: {again}");
     }
 }

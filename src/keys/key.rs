@@ -30,12 +30,31 @@ impl StreamKey {
         &self.0
     }
 
+    /// Why it could be guessed, if it could: for a warning to whoever imports it.
+    #[must_use]
+    pub fn weakness(&self) -> Option<&'static str> {
+        let mut seen = [false; 256];
+        self.0.bytes().for_each(|byte| seen[usize::from(byte)] = true);
+        let distinct = seen.iter().filter(|seen| **seen).count();
+        match self.0.chars().count() {
+            0..WEAK_CHARS => Some("it is shorter than 20 characters"),
+            _ if distinct < WEAK_DISTINCT => Some("it has few different characters"),
+            _ => None,
+        }
+    }
+
     /// What is kept of it.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
         KeyHash::of(&self.0)
     }
 }
+
+/// Characters below which a key can be found by trying.
+const WEAK_CHARS: usize = 20;
+
+/// Different characters below which it can be too: 20 of 8 kinds have 60 bits at most.
+const WEAK_DISTINCT: usize = 8;
 
 impl fmt::Debug for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +86,12 @@ impl KeyHash {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// What people see of it: the first 16 of its hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        hex::encode(&self.0[..8])
     }
 
     /// From 64 hexadecimal digits, as [`KeyHash`] is displayed; `None` for anything else.
@@ -120,6 +145,21 @@ mod tests {
         assert_eq!(made.hash(), KeyHash::of(&"07".repeat(32)));
         assert_eq!(StreamKey::imported("my key").hash(), KeyHash::of("my key"));
         assert_ne!(KeyHash::of("my key"), KeyHash::of("My key"));
+    }
+
+    #[test]
+    fn a_key_that_can_be_guessed_is_called_weak() {
+        let weak = |text: &str| StreamKey::imported(text).weakness().is_some();
+        assert!(weak("stream-key-123") && weak("") && weak(&"ab".repeat(32)));
+        assert!(!weak("correct horse battery staple"));
+        assert!(!weak("00112233445566778899aabbccddeeff"));
+    }
+
+    #[test]
+    fn an_id_is_the_beginning_of_the_hash() {
+        let hash = KeyHash::of("");
+        assert_eq!(hash.id(), "bda32e1479002ef4");
+        assert!(hash.to_string().starts_with(&hash.id()));
     }
 
     #[test]

@@ -2,12 +2,18 @@
 //! decisions that keeps look-ups off the data plane. Pure: no store, no clock, no randomness.
 
 mod cache;
+mod guard;
 mod hex;
 mod info;
 mod key;
+mod name;
 mod policy;
+mod rate;
 
-pub use cache::{DecisionCache, Lookup};
-pub use info::{AddressRange, BadAddressRange, KeyInfo, KeyType};
+pub use cache::{CacheSpec, DecisionCache, Lookup};
+pub use guard::{Guard, GuardSpec, Verdict};
+pub use info::{AddressRange, BadAddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
 pub use key::{KeyHash, StreamKey};
-pub use policy::{Decision, Denial, decide};
+pub use name::{Alias, NameError, note, public_name};
+pub use policy::{Decision, Denial, Grant, Moment, Shown, decide};
+pub use rate::RateLimit;

@@ -4,25 +4,37 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::info::{AddressRange, KeyInfo, KeyType};
+use super::info::{AddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
+use super::key::KeyHash;
+use crate::media::Micros;
 
-/// What is decided about a key.
+/// What is decided about what a peer shows. It is the same for every peer; whoever hands it to one
+/// asks [`Decision::for_peer`] first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It may publish.
-    Allow {
-        /// Public name to publish under, such as `live/studio`.
-        stream: Arc<str>,
-        /// Whose key it is.
-        owner: Arc<str>,
-        /// Where it may be used from; empty for anywhere. Whoever hands the decision to a peer
-        /// other than the one it was made for asks [`Decision::for_peer`] first.
-        addresses: Arc<[AddressRange]>,
-        /// Seconds for which it holds at most, from when it was made; `None` if the key has no end.
-        valid_s: Option<u64>,
-    },
+    Allow(Arc<Grant>),
     /// It may not.
     Deny(Denial),
+}
+
+/// What a good key is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The key, also where an alias was shown.
+    pub key: KeyHash,
+    /// Public name to publish under, such as `live/studio`.
+    pub stream: Arc<str>,
+    /// Whose key it is.
+    pub owner: Arc<str>,
+    /// Where it may be used from; empty for anywhere.
+    pub addresses: Arc<[AddressRange]>,
+    /// When it ends, on the node's clock; `None` if it does not.
+    pub until: Option<Micros>,
+    /// What the publisher may use up.
+    pub limits: KeyLimits,
+    /// Whether it takes the place of who publishes already.
+    pub takeover: Takeover,
 }
 
 /// Why not. The text is for the peer and says nothing that helps to guess a key.
@@ -38,8 +50,30 @@ pub enum Denial {
     Address,
     /// An alias without a list of addresses: anybody could guess it.
     OpenAlias,
+    /// The key store does not answer.
+    StoreAway,
+    /// Too many wrong keys from this address: this many seconds are to pass first.
+    Wait(u64),
     /// Not decided by the key, for this reason.
     Other(&'static str),
+}
+
+/// What a peer showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The key itself.
+    Key,
+    /// An alias that stands for it, and nothing else.
+    Alias,
+}
+
+/// One instant on two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// On the node's clock.
+    pub now: Micros,
+    /// Unix time, seconds.
+    pub unix_s: u64,
 }
 
 impl Decision {
@@ -49,54 +83,51 @@ impl Decision {
         Self::Deny(Denial::Unknown)
     }
 
-    /// For a reason outside the key, such as a store that does not answer.
+    /// For a reason outside the key.
     #[must_use]
     pub const fn denied(reason: &'static str) -> Self {
         Self::Deny(Denial::Other(reason))
     }
 
-    /// The same decision for another peer that has the same key.
+    /// The decision for one peer at `now`: it may come from elsewhere, or too late.
     #[must_use]
-    pub fn for_peer(&self, peer: IpAddr) -> Self {
+    pub fn for_peer(&self, peer: IpAddr, now: Micros) -> Self {
         match self {
-            Self::Allow { addresses, .. } if !is_allowed(addresses, peer) => {
+            Self::Allow(grant) if grant.until.is_some_and(|until| now >= until) => {
+                Self::Deny(Denial::Expired)
+            }
+            Self::Allow(grant) if !is_allowed(&grant.addresses, peer) => {
                 Self::Deny(Denial::Address)
             }
-            Self::Allow { .. } | Self::Deny(_) => self.clone(),
-        }
-    }
-
-    /// Whether it is the same for every peer.
-    #[must_use]
-    pub fn holds_for_all(&self) -> bool {
-        match self {
-            Self::Allow { addresses, .. } => addresses.is_empty(),
-            Self::Deny(denial) => *denial != Denial::Address,
+            Self::Allow(_) | Self::Deny(_) => self.clone(),
         }
     }
 }
 
-/// Decides at `now_unix` seconds for a peer that has shown the key.
+/// Decides about the key with the hash `key`, of which `info` is known.
 #[must_use]
-pub fn decide(info: &KeyInfo, now_unix: u64, peer: IpAddr) -> Decision {
+pub fn decide(key: KeyHash, info: &KeyInfo, shown: Shown, at: Moment) -> Decision {
     if info.revoked {
         return Decision::Deny(Denial::Revoked);
     }
-    if info.is_expired(now_unix) {
+    if info.is_expired(at.unix_s) {
         return Decision::Deny(Denial::Expired);
     }
-    if info.key_type == KeyType::Alias && info.allowed_ips.is_empty() {
+    let anywhere = info.key_type == KeyType::Development;
+    if shown == Shown::Alias && info.allowed_ips.is_empty() && !anywhere {
         return Decision::Deny(Denial::OpenAlias);
     }
-    let anywhere = info.key_type == KeyType::Development;
     let addresses = if anywhere { &[][..] } else { &info.allowed_ips };
-    let decision = Decision::Allow {
+    let left = info.expires_at.map(|end| end.saturating_sub(at.unix_s).saturating_mul(1_000_000));
+    Decision::Allow(Arc::new(Grant {
+        key,
         stream: info.stream.as_str().into(),
         owner: info.owner.as_str().into(),
         addresses: addresses.into(),
-        valid_s: info.expires_at.map(|end| end - now_unix),
-    };
-    decision.for_peer(peer)
+        until: left.map(|left| Micros(at.now.0.saturating_add(left))),
+        limits: info.limits,
+        takeover: info.takeover,
+    }))
 }
 
 fn is_allowed(addresses: &[AddressRange], peer: IpAddr) -> bool {
@@ -111,6 +142,13 @@ impl fmt::Display for Denial {
             Self::Expired => "this stream key has expired",
             Self::Address => "this stream key may not be used from this address",
             Self::OpenAlias => "this alias needs a list of allowed addresses, or the stream key",
+            Self::StoreAway => "stream keys cannot be checked at the moment; try again soon",
+            Self::Wait(seconds) => {
+                return write!(
+                    f,
+                    "too many wrong stream keys from this address; try again in {seconds} s"
+                );
+            }
             Self::Other(reason) => reason,
         })
     }
@@ -126,54 +164,70 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn verdict(info: &KeyInfo, from: &str) -> Option<Denial> {
-        match decide(info, NOW, peer(from)) {
-            Decision::Allow { .. } => None,
+    fn at(unix_s: u64) -> Moment {
+        Moment { now: Micros::from_secs(unix_s - 500), unix_s }
+    }
+
+    fn key() -> KeyHash {
+        KeyHash::of("key")
+    }
+
+    fn verdict(info: &KeyInfo, shown: Shown, from: &str) -> Option<Denial> {
+        match decide(key(), info, shown, at(NOW)).for_peer(peer(from), at(NOW).now) {
+            Decision::Allow(_) => None,
             Decision::Deny(denial) => Some(denial),
         }
     }
 
     #[test]
-    fn a_good_key_publishes_under_its_public_name() {
+    fn a_good_key_publishes_under_its_public_name_until_its_end() {
         let info = KeyInfo::new(KeyType::Regular, "live/studio", NOW);
-        let Decision::Allow { stream, valid_s, .. } = decide(&info, NOW + 10, peer("::1")) else {
-            panic!("denied");
-        };
-        assert_eq!((&*stream, valid_s), ("live/studio", Some(30 * 86_400 - 10)));
+        let decision = decide(key(), &info, Shown::Key, at(NOW + 10));
+        let Decision::Allow(grant) = &decision else { panic!("denied") };
+        let end = Micros::from_secs(500 + 30 * 86_400);
+        assert_eq!((&*grant.stream, grant.until), ("live/studio", Some(end)));
+        assert_eq!(decision.for_peer(peer("::1"), end - Micros(1)), decision);
+        let late = decision.for_peer(peer("::1"), end);
+        assert_eq!(late, Decision::Deny(Denial::Expired));
     }
 
     #[test]
     fn revoked_and_expired_keys_open_nothing() {
         let mut info = KeyInfo::new(KeyType::Regular, "live/a", 0);
         info.expires_at = Some(NOW + 1);
-        assert_eq!(verdict(&info, "::1"), None);
+        assert_eq!(verdict(&info, Shown::Key, "::1"), None);
         info.expires_at = Some(NOW);
-        assert_eq!(verdict(&info, "::1"), Some(Denial::Expired));
+        assert_eq!(verdict(&info, Shown::Key, "::1"), Some(Denial::Expired));
         info.revoked = true;
-        assert_eq!(verdict(&info, "::1"), Some(Denial::Revoked));
+        assert_eq!(verdict(&info, Shown::Key, "::1"), Some(Denial::Revoked));
     }
 
     #[test]
     fn a_list_of_addresses_keeps_others_out_also_when_they_share_the_answer() {
         let mut info = KeyInfo::new(KeyType::Regular, "live/a", NOW);
         info.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()];
-        assert_eq!(verdict(&info, "198.51.100.1"), Some(Denial::Address));
-        let decision = decide(&info, NOW, peer("192.0.2.1"));
-        assert!(matches!(decision, Decision::Allow { .. }));
-        assert!(!decision.holds_for_all());
-        let other = decision.for_peer(peer("198.51.100.1"));
-        assert_eq!(other, Decision::Deny(Denial::Address));
-        assert_eq!(decision.for_peer(peer("192.0.2.200")), decision);
+        assert_eq!(verdict(&info, Shown::Key, "198.51.100.1"), Some(Denial::Address));
+        assert_eq!(verdict(&info, Shown::Key, "192.0.2.200"), None);
     }
 
     #[test]
-    fn an_alias_needs_a_list_and_a_development_key_ignores_it() {
-        let mut alias = KeyInfo::new(KeyType::Alias, "live/a", NOW);
-        assert_eq!(verdict(&alias, "::1"), Some(Denial::OpenAlias));
-        alias.allowed_ips = vec!["::1".parse().unwrap()];
-        assert_eq!(verdict(&alias, "::1"), None);
+    fn an_alias_alone_needs_a_list_or_a_development_key() {
+        for key_type in [KeyType::Regular, KeyType::Alias] {
+            let mut info = KeyInfo::new(key_type, "live/a", NOW);
+            assert_eq!(verdict(&info, Shown::Alias, "::1"), Some(Denial::OpenAlias));
+            assert_eq!(verdict(&info, Shown::Key, "::1"), None, "the key itself will do");
+            info.allowed_ips = vec!["::1".parse().unwrap()];
+            assert_eq!(verdict(&info, Shown::Alias, "::1"), None);
+            assert_eq!(verdict(&info, Shown::Alias, "::2"), Some(Denial::Address));
+        }
+        let development = KeyInfo::new(KeyType::Development, "live/dev", NOW);
+        assert_eq!(verdict(&development, Shown::Alias, "192.0.2.1"), None);
+    }
+
+    #[test]
+    fn a_development_key_ignores_the_list() {
         let mut development = KeyInfo::new(KeyType::Development, "live/dev", NOW);
-        development.allowed_ips.clone_from(&alias.allowed_ips);
-        assert_eq!(verdict(&development, "192.0.2.1"), None);
+        development.allowed_ips = vec!["::1".parse().unwrap()];
+        assert_eq!(verdict(&development, Shown::Key, "192.0.2.1"), None);
     }
 }

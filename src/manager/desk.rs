@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
+use super::keydesk::{KeyDesk, News as KeyNews};
 use super::outputs::Outputs;
 use super::scenes::{News, Scenes};
 use super::surveys::{Surveys, say};
 use crate::command::{Answer, Ask, FromShard, ToShard};
 use crate::control::Question;
-use crate::control::keystore::KeyStore;
 use crate::event::NodeEvent;
-use crate::keys::{self, Decision, KeyHash};
+use crate::keys::KeyHash;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
 use crate::stats::Registry;
@@ -63,8 +63,10 @@ pub(super) struct Desk {
     pub(super) lines: Vec<Line>,
     /// Rung by every shard.
     pub(super) bell: Arc<Bell>,
-    /// Where keys are looked up; `None` if anybody may publish.
-    pub(super) store: Option<Box<dyn KeyStore>>,
+    /// Where keys are looked up.
+    pub(super) keys: KeyDesk,
+    /// Shards that could not be told that a key has changed.
+    pub(super) unsure: Vec<usize>,
     /// To whoever embeds the node.
     pub(super) events: Events,
     /// The node's clock.
@@ -108,6 +110,7 @@ impl Desk {
                         self.tell(HOME, ToShard::Tap(stream, tap));
                     }
                 }
+                news = self.keys.next(self.clock) => self.tell_news(news),
                 _ = nudge.tick() => self.tick(),
             }
             self.scenes.read_mail();
@@ -122,6 +125,9 @@ impl Desk {
     /// Several times a second: wakes the shards, and gives up what is overdue.
     fn tick(&mut self) {
         self.lines.iter_mut().for_each(Line::nudge);
+        for shard in std::mem::take(&mut self.unsure) {
+            self.tell_changed(shard, None);
+        }
         self.surveys.tick(self.clock.now());
         self.scenes.tick();
     }
@@ -151,11 +157,8 @@ impl Desk {
         report: FromShard,
         answers: &tokio::sync::mpsc::Sender<(usize, ToShard)>,
     ) {
+        let Some(report) = self.keys.hear(shard, report, self.clock) else { return };
         match report {
-            FromShard::KeyQuestion { hash, peer } => {
-                let decision = self.decide(&hash, peer);
-                self.tell(shard, ToShard::KeyAnswer { hash, decision });
-            }
             FromShard::Resolve { output, host, port } => {
                 let answers = answers.clone();
                 tokio::spawn(async move {
@@ -173,18 +176,30 @@ impl Desk {
                 tracing::info!("{event}");
                 self.publish(event);
             }
+            // Heard by the desk of keys.
+            FromShard::KeyQuestion { .. }
+            | FromShard::KeyRecheck { .. }
+            | FromShard::KeyUsed { .. }
+            | FromShard::KeyFailed { .. } => {}
         }
     }
 
-    fn decide(&self, hash: &KeyHash, peer: std::net::IpAddr) -> Decision {
-        let Some(store) = &self.store else { return Decision::denied("no key store") };
-        match store.get(hash) {
-            Ok(Some(info)) => keys::decide(&info, self.clock.unix_secs(), peer),
-            Ok(None) => Decision::unknown(),
-            Err(error) => {
-                tracing::error!("the key store does not answer: {error}");
-                Decision::denied("the key store does not answer")
+    fn tell_news(&mut self, news: KeyNews) {
+        match news {
+            KeyNews::To(shard, command) => self.tell(shard, command),
+            KeyNews::ToAll(hash) => {
+                for shard in 0..self.lines.len() {
+                    self.tell_changed(shard, hash);
+                }
             }
+        }
+    }
+
+    /// A revocation must arrive: if there is no room now, the shard is told of all keys later.
+    fn tell_changed(&mut self, shard: usize, hash: Option<KeyHash>) {
+        let told = self.lines[shard].commands.push(ToShard::KeyChanged { hash });
+        if told.is_err() && !self.unsure.contains(&shard) {
+            self.unsure.push(shard);
         }
     }
 

@@ -4,6 +4,9 @@
 mod channels;
 mod desk;
 mod facts;
+mod keydesk;
+mod keys_command;
+mod keystore;
 mod library;
 mod listen;
 mod node;
@@ -13,6 +16,7 @@ mod scenes;
 mod sources;
 mod surveys;
 
+pub use keys_command::keys_command;
 pub use library::{Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager};
 pub use listen::ListenError;
 pub use node::{Node, StartError};

@@ -10,6 +10,8 @@ use crossbeam::queue::ArrayQueue;
 
 use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
+use super::keydesk::KeyDesk;
+use super::keystore::{key_rules, open_store};
 use super::listen::{ListenError, listen};
 use super::outputs::Outputs;
 use super::scenes::Scenes;
@@ -17,7 +19,7 @@ use super::sources::Tap;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
 use crate::config::{Config, Publish};
-use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
+use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
@@ -29,9 +31,6 @@ use crate::runtime::{
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::stream::{DropPolicy, LogLimits};
-
-/// The public name that the development key publishes under: the demo's live input.
-const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
@@ -114,6 +113,7 @@ pub struct Node {
     desk: Option<Desk>,
     door: Door,
     development_key: Option<DevelopmentKey>,
+    keys: Option<Keys>,
     entrance: Option<Entrance>,
     rtmp: SocketAddr,
 }
@@ -146,7 +146,7 @@ impl Node {
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
         let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
-        let (store, development_key) = open_store(config, clock)?;
+        let (keys, development_key) = open_store(config, clock).map_err(StartError::Store)?;
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
         let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
@@ -180,6 +180,7 @@ impl Node {
             desk: None,
             door,
             development_key,
+            keys: keys.clone(),
             entrance: stage.entrance,
             rtmp,
         };
@@ -190,7 +191,8 @@ impl Node {
             surveys: Surveys::new(lines.len()),
             lines,
             bell: shop.desk,
-            store,
+            keys: KeyDesk::new(keys),
+            unsure: Vec::new(),
             events: shop.events,
             clock,
             questions,
@@ -287,6 +289,12 @@ impl Node {
     #[must_use]
     pub const fn development_key(&self) -> Option<&DevelopmentKey> {
         self.development_key.as_ref()
+    }
+
+    /// The keys of its store, if publishing needs one.
+    #[must_use]
+    pub const fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     pub(super) const fn packets(&self) -> &PacketPool {
@@ -410,22 +418,6 @@ impl Stage {
     }
 }
 
-/// Where keys are looked up, if publishing needs one.
-type Store = Option<Box<dyn KeyStore>>;
-
-/// Opens the key store and makes today's development key, unless anybody may publish.
-fn open_store(
-    config: &Config,
-    clock: Clock,
-) -> Result<(Store, Option<DevelopmentKey>), StartError> {
-    if config.rtmp.publish == Publish::Open {
-        return Ok((None, None));
-    }
-    let store = embedded::open(&config.node.data_dir).map_err(StartError::Store)?;
-    let key = store.fresh_development_key(DEVELOPMENT_STREAM, clock.unix_secs());
-    Ok((Some(Box::new(store)), Some(key.map_err(StartError::Store)?)))
-}
-
 fn shard_spec(config: &Config, number: usize) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
@@ -449,6 +441,7 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
             Publish::Key => PublishPolicy::Key,
             Publish::Open => PublishPolicy::Open,
         },
+        keys: key_rules(config),
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
     }

@@ -1,6 +1,8 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod proxy;
+mod publish;
 mod view;
 
 use std::cell::{Cell, RefCell};
@@ -11,27 +13,25 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_lite::AsyncRead;
 use glommio::net::TcpStream;
 
-use super::hub::{Hub, Source};
-use super::parts::PublishPolicy;
+use super::hub::Hub;
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::wire::{Socket, flush};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
-use crate::keys::{Decision, KeyHash, Lookup};
+use crate::keys::Decision;
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
-use crate::rtmp::{
-    PlayRefusal, PublishRefusal, Query, Server, ServerEvent, ServerSpec, StreamName,
-};
+use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec, StreamName};
 use crate::stats::Attempt;
 use crate::stream::{Flags, Merge, Message};
+use proxy::Preface;
+use publish::Ticket;
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
@@ -73,7 +73,12 @@ enum Role {
 /// One peer.
 pub(super) struct Connection {
     number: u32,
-    peer: SocketAddr,
+    /// Where it comes from, also if a trusted proxy stands between.
+    peer: Cell<SocketAddr>,
+    /// What a proxy says first.
+    preface: RefCell<Option<Preface>>,
+    /// With what it publishes.
+    ticket: RefCell<Ticket>,
     session: RefCell<Server>,
     reader: Rc<Reader>,
     role: RefCell<Role>,
@@ -114,7 +119,9 @@ impl Connection {
         let id = ClientId::from_random(shard.random());
         Rc::new(Self {
             number,
-            peer,
+            peer: Cell::new(peer),
+            preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
+            ticket: RefCell::default(),
             session: RefCell::new(Server::new(spec, now, shard.random())),
             reader: Rc::new(Reader::new(fd)),
             role: RefCell::new(Role::Pending),
@@ -201,8 +208,10 @@ impl Connection {
     pub(super) fn sweep(&self, shard: &Rc<Shard>, now: Micros) {
         let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
         if waited {
-            self.refuse_play(shard);
+            let text = "nobody publishes under this name";
+            self.refuse_play(shard, PlayRefusal::StreamNotFound, text);
         }
+        self.sweep_ticket(shard, now);
         if let Err(error) = self.session.borrow_mut().tick(now) {
             shard.stats.error_timeout();
             self.close(shard, &error.to_string());
@@ -225,6 +234,8 @@ impl Connection {
 
     fn digest(self: &Rc<Self>, shard: &Rc<Shard>, bytes: &[u8]) -> Result<(), String> {
         let now = shard.clock.now();
+        let Some(bytes) = self.after_preface(bytes)? else { return Ok(()) };
+        let bytes = bytes.as_ref();
         let fed = self.session.borrow_mut().feed(bytes, now, &shard.packets);
         while let Some(event) = { self.session.borrow_mut().poll_event() } {
             self.on_event(shard, event);
@@ -320,66 +331,6 @@ impl Connection {
         *self.closing.borrow_mut() = Some((reason.to_owned(), now));
     }
 
-    fn on_publish(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName, query: &Query) {
-        if shard.spec.publish == PublishPolicy::Open {
-            self.begin(shard, Stage::Publish, &format!("{app}/{}", name.expose()));
-            self.start_publishing(shard, &format!("{app}/{}", name.expose()));
-            return;
-        }
-        // The path may be the key itself: until a key is known to be good, only the application
-        // goes into events.
-        self.begin(shard, Stage::Publish, app);
-        let key = query.get("key").unwrap_or_else(|| name.expose().to_owned());
-        let hash = KeyHash::of(&key);
-        *self.role.borrow_mut() = Role::AwaitsKey;
-        let found = shard.keys.borrow_mut().lookup(&hash, shard.clock.now());
-        match found {
-            Lookup::Hit(decision) => self.on_decision(shard, &decision),
-            Lookup::Miss { first } => shard.ask_key(hash, self.peer, self.number, first),
-        }
-    }
-
-    /// The answer about the key: the public name it publishes under, or a refusal.
-    fn on_decision(self: &Rc<Self>, shard: &Rc<Shard>, decision: &Decision) {
-        if !matches!(*self.role.borrow(), Role::AwaitsKey) {
-            return; // it has changed its mind
-        }
-        *self.role.borrow_mut() = Role::Pending;
-        // Everybody who waited for this key hears the same answer; addresses are looked at here.
-        match decision.for_peer(self.peer.ip()) {
-            Decision::Allow { stream, .. } => self.start_publishing(shard, &stream),
-            Decision::Deny(reason) => {
-                shard.stats.publish_attempt(Attempt::Denied);
-                self.refuse_publish(shard, PublishRefusal::Denied, &reason.to_string());
-            }
-        }
-        self.pass_on();
-    }
-
-    fn start_publishing(self: &Rc<Self>, shard: &Rc<Shard>, name: &str) {
-        if shard.is_taken(name) {
-            shard.stats.publish_attempt(Attempt::BadName);
-            let text = "somebody publishes under this name already";
-            return self.refuse_publish(shard, PublishRefusal::BadName, text);
-        }
-        if !self.session.borrow_mut().accept_publish() {
-            return;
-        }
-        shard.stats.publish_attempt(Attempt::Ok);
-        let hub = shard.open(Arc::from(name), Source::Publisher);
-        hub.repair.borrow_mut().resume(0);
-        *self.role.borrow_mut() = Role::Publisher(hub);
-        self.life.borrow_mut().set_path(name);
-        self.begun(shard, Stage::Publish);
-    }
-
-    fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
-        self.session.borrow_mut().refuse_publish(refusal, text);
-        self.done(shard, Stage::Publish, text);
-        self.pass_on();
-        self.close(shard, text);
-    }
-
     fn on_play(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName) {
         let name = format!("{app}/{}", name.expose());
         self.begin(shard, Stage::Play, &name);
@@ -392,6 +343,10 @@ impl Connection {
     fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
         let Some(hub) = shard.find(&name) else { return };
+        if hub.is_full() {
+            let text = "this stream has as many viewers as its key allows";
+            return self.refuse_play(shard, PlayRefusal::Failed, text);
+        }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
             return;
@@ -413,17 +368,19 @@ impl Connection {
         }
     }
 
-    fn refuse_play(&self, shard: &Rc<Shard>) {
+    fn refuse_play(&self, shard: &Rc<Shard>, refusal: PlayRefusal, text: &str) {
         *self.role.borrow_mut() = Role::Pending;
         shard.stats.play_attempt(Attempt::NotFound);
-        let text = "nobody publishes under this name";
-        self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);
+        self.session.borrow_mut().refuse_play(refusal, text);
         self.done(shard, Stage::Play, text);
         self.pass_on();
         self.close(shard, text);
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
+        if !self.keeps_within(shard, body.len()) {
+            return;
+        }
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
         let flags = match kind {

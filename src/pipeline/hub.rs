@@ -39,6 +39,8 @@ pub(super) struct Hub {
     taps: RefCell<Vec<Sender<TapEvent>>>,
     dirty: Cell<bool>,
     merger: RefCell<Merger>,
+    /// Viewers on this shard at once, if its publisher's key has such a limit.
+    pub(super) viewers_max: Cell<Option<u32>>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: RefCell<Vec<usize>>,
 }
@@ -55,6 +57,7 @@ impl Hub {
             taps: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
             merger: RefCell::default(),
+            viewers_max: Cell::new(None),
             subscribers: RefCell::new(Vec::new()),
         }
     }
@@ -136,6 +139,11 @@ impl Hub {
 
     pub(super) fn reader(&self, index: usize) -> Option<Rc<Reader>> {
         self.readers.borrow().get(index).cloned()
+    }
+
+    /// Whether its publisher's key allows no further viewer.
+    pub(super) fn is_full(&self) -> bool {
+        self.viewers_max.get().is_some_and(|most| self.readers() >= most as usize)
     }
 
     pub(super) fn readers(&self) -> usize {

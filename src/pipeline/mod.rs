@@ -9,6 +9,7 @@ mod feed;
 mod figures;
 mod held;
 mod hub;
+mod keyring;
 mod live;
 mod mesh;
 mod metadata;
@@ -32,5 +33,5 @@ pub use encode::{
 };
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use mesh::{Mesh, MeshMessage};
-pub use parts::{ChannelFeed, PublishPolicy, ShardParts, ShardSpec};
+pub use parts::{ChannelFeed, KeyRules, PublishPolicy, ShardParts, ShardSpec};
 pub use shard::shard;

@@ -8,6 +8,7 @@ use super::encode::Encoded;
 use super::mesh::Mesh;
 use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
 use crate::frame::PacketPool;
+use crate::keys::{AddressRange, CacheSpec, GuardSpec};
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
@@ -21,6 +22,19 @@ pub enum PublishPolicy {
     Key,
     /// Anybody, under any name that is free. For a laboratory.
     Open,
+}
+
+/// How keys are handled on a shard.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRules {
+    /// How long decisions are remembered.
+    pub cache: CacheSpec,
+    /// What wrong keys lead to.
+    pub guard: GuardSpec,
+    /// Whether a publisher that names its stream is let in while the key store does not answer.
+    pub open_when_away: bool,
+    /// Proxies whose word about a peer's address is taken (PROXY protocol).
+    pub trusted_proxies: Arc<[AddressRange]>,
 }
 
 /// What every shard of a node is told.
@@ -46,6 +60,8 @@ pub struct ShardSpec {
     pub drop: DropPolicy,
     /// Who may publish.
     pub publish: PublishPolicy,
+    /// How keys are handled.
+    pub keys: KeyRules,
     /// Connections at once; further ones are closed at accept.
     pub connections_max: usize,
     /// How long the viewers of a publisher that left wait for its return.

@@ -27,7 +27,7 @@ use super::socket;
 use crate::command::{FromShard, TapEvent, ToShard};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
-use crate::keys::{DecisionCache, KeyHash};
+use crate::keys::{DecisionCache, Guard, KeyHash, Verdict};
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::runtime::{Clock, guarded};
@@ -62,16 +62,19 @@ pub(super) struct Shard {
     /// Where peers' bytes land; one buffer serves all, because each read is digested at once.
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) keys: RefCell<DecisionCache>,
-    key_waiters: RefCell<HashMap<KeyHash, Vec<u32>>>,
+    pub(super) guard: RefCell<Guard>,
+    pub(super) key_waiters: RefCell<HashMap<KeyHash, Vec<u32>>>,
+    /// Set if control could not be asked about keys again: the next sweep tries.
+    pub(super) recheck_due: Cell<bool>,
     hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
     idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
     pub(super) held: Held,
-    connections: RefCell<HashMap<u32, Rc<Connection>>>,
+    pub(super) connections: RefCell<HashMap<u32, Rc<Connection>>>,
     next_connection: Cell<u32>,
     next_sweep: Cell<Micros>,
-    reports: RefCell<Sender<FromShard>>,
+    pub(super) reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
     outputs: RefCell<BTreeMap<usize, Rc<OutputTask>>>,
     stopping: Cell<bool>,
@@ -85,7 +88,9 @@ pub async fn shard(parts: ShardParts) {
     let pulse = parts.pulse;
     pulse.attach();
     let shard = Rc::new(Shard {
-        keys: RefCell::new(DecisionCache::default()),
+        keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
+        guard: RefCell::new(Guard::new(spec.keys.guard)),
+        recheck_due: Cell::new(false),
         spec,
         clock: parts.clock,
         packets: parts.packets,
@@ -171,7 +176,10 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             return;
         }
         let Ok(peer) = socket.peer_addr() else { continue };
-        if shard.connections.borrow().len() >= shard.spec.connections_max {
+        let banned = shard.guard.borrow().look(peer.ip(), shard.clock.now());
+        if shard.connections.borrow().len() >= shard.spec.connections_max
+            || matches!(banned, Verdict::Banned(_))
+        {
             shard.stats.connection_refused();
             continue;
         }
@@ -364,6 +372,7 @@ impl Shard {
             output.sweep(self, now);
         }
         self.tend_streams(now);
+        self.sweep_keys();
         self.end_streams_past_grace(now);
         self.count_active();
     }
@@ -388,14 +397,6 @@ impl Shard {
             if connection.plays(hub) {
                 connection.mail(Mail::StreamEnded);
             }
-        }
-    }
-
-    /// Asks control about a key on behalf of connection `number`.
-    pub(super) fn ask_key(&self, hash: KeyHash, peer: SocketAddr, number: u32, first: bool) {
-        self.key_waiters.borrow_mut().entry(hash).or_default().push(number);
-        if first {
-            self.report(FromShard::KeyQuestion { hash, peer: peer.ip() });
         }
     }
 
@@ -437,16 +438,9 @@ impl Shard {
 
     fn obey(self: &Rc<Self>, command: ToShard) {
         match command {
-            ToShard::KeyAnswer { hash, decision } => {
-                self.keys.borrow_mut().insert(hash, decision.clone(), self.clock.now());
-                let waiting = self.key_waiters.borrow_mut().remove(&hash).unwrap_or_default();
-                for number in waiting {
-                    let connection = self.connections.borrow().get(&number).cloned();
-                    if let Some(connection) = connection {
-                        connection.mail(Mail::Key(decision.clone()));
-                    }
-                }
-            }
+            ToShard::KeyAnswer { hash, decision } => self.on_key_answer(hash, &decision),
+            ToShard::KeyChanged { hash } => self.on_key_changed(hash.as_ref()),
+            ToShard::KeyVerdict { hash, decision } => self.on_key_verdict(&hash, &decision),
             ToShard::Resolved { output, address } => {
                 if let Some(output) = self.output(output) {
                     output.resolved(address);

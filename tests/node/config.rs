@@ -79,10 +79,18 @@ impl Config {
         self
     }
 
-    /// Any other lines.
+    /// Further tables.
     #[must_use]
-    pub(crate) fn more(mut self, lines: &str) -> Self {
-        self.text.push_str(lines);
+    pub(crate) fn more(mut self, text: &str) -> Self {
+        self.text.push('\n');
+        self.text.push_str(text);
+        self
+    }
+
+    /// A line of `[rtmp]`.
+    #[must_use]
+    pub(crate) fn rtmp(mut self, line: &str) -> Self {
+        self.text = self.text.replacen("[rtmp]\n", &format!("[rtmp]\n{line}\n"), 1);
         self
     }
 

@@ -84,8 +84,14 @@ struct Chunks {
 impl Wire {
     /// Connects and shakes hands, the simple way.
     pub(crate) fn open(port: u16) -> Self {
+        Self::open_behind(port, b"")
+    }
+
+    /// The same behind a proxy that says this first.
+    pub(crate) fn open_behind(port: u16, proxy: &[u8]) -> Self {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
+        socket.write_all(proxy).unwrap();
         socket.write_all(&[&[3], &[0; 1536][..]].concat()).unwrap();
         let mut s0s1s2 = [0; 1 + 2 * 1536];
         socket.read_exact(&mut s0s1s2).unwrap();
@@ -111,7 +117,12 @@ impl Wire {
 
     /// Connects to the application `live` and opens a message stream, whose id it gives.
     pub(crate) fn stream(port: u16) -> (Self, u32) {
-        let mut wire = Self::open(port);
+        Self::open(port).connected(port)
+    }
+
+    /// Connects to the application `live` of the server that was reached at `port`.
+    pub(crate) fn connected(self, port: u16) -> (Self, u32) {
+        let mut wire = self;
         let url = format!("rtmp://127.0.0.1:{port}/live");
         let about = Amf::object(&[("app", "live"), ("tcUrl", &url), ("flashVer", "LNX 9,0,124,2")]);
         wire.command(0, &[Amf::text("connect"), Amf::Number(1.0), about]);

@@ -19,6 +19,14 @@ pub enum StoreError {
     Broken(PathBuf, String),
     /// There are as many keys as a store holds: remove some.
     TooManyKeys(u64),
+    /// Redis does not answer: the node asks again with the next question.
+    Away(String),
+    /// Redis does not let us do this: correct user, password or rights.
+    Refused(String),
+    /// The settings of the store cannot work.
+    Settings(String),
+    /// The record of the key with this id is not what it should be: correct or remove it.
+    Record(String, String),
     /// The operating system gives no random bytes, so that no key can be made.
     NoRandomness(io::Error),
 }
@@ -58,6 +66,17 @@ impl fmt::Display for StoreError {
             Self::TooManyKeys(most) => {
                 write!(f, "there are {most} stream keys, and no more fit; remove some first")
             }
+            Self::Away(cause) => {
+                write!(f, "Redis does not answer ({cause}); check that it runs and can be reached")
+            }
+            Self::Refused(cause) => {
+                write!(f, "Redis refuses this ({cause}); check user, password and rights in [keys]")
+            }
+            Self::Settings(text) => write!(f, "[keys]: {text}"),
+            Self::Record(id, cause) => write!(
+                f,
+                "the record of the key {id} cannot be read ({cause}); correct or delete it"
+            ),
             Self::NoRandomness(cause) => {
                 write!(f, "no key can be made: /dev/urandom cannot be read: {cause}")
             }
@@ -73,6 +92,10 @@ impl std::error::Error for StoreError {
             | Self::DiskFull(_)
             | Self::Damaged(..)
             | Self::Broken(..)
+            | Self::Away(_)
+            | Self::Refused(_)
+            | Self::Settings(_)
+            | Self::Record(..)
             | Self::TooManyKeys(_) => None,
         }
     }

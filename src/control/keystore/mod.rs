@@ -1,48 +1,107 @@
-//! Where keys are kept. Synchronous, and never called from the data plane.
+//! Where keys are kept, and what can be done with them. Never called from the data plane.
+//!
+//! A [`KeyStore`] is a small map with compare-and-swap and a notice of each change; there is one in a
+//! file and one in Redis. [`Keys`] is everything about keys, once, on top of either.
 
 pub mod embedded;
 mod error;
+mod keys;
+mod keys_types;
+pub mod redis;
+pub mod show;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::pin::Pin;
 
-use crate::keys::{KeyHash, KeyInfo, StreamKey};
+use tokio::sync::broadcast;
+
+use crate::keys::{Alias, KeyHash, StreamKey};
 
 pub use error::StoreError;
+pub use keys::{GRACE_DEFAULT_S, Keys};
+pub use keys_types::{Found, KeyError, KeyView, Lifetime, Made, NewKey, Usage};
 
 /// Keys a store holds at most. Further ones are refused with the way out.
 pub const KEYS_MAX: u64 = 100_000;
 
+/// Notices that may wait for a slow listener; one that misses some is told so.
+const NOTICES_MAX: usize = 1_024;
+
+/// What a store's call gives, later.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
 /// A place that keeps what is known about keys, by their hashes. Never the keys themselves.
 pub trait KeyStore: fmt::Debug + Send + Sync {
-    /// Makes a new key. This is the one time that it can be seen.
-    ///
-    /// # Errors
-    /// If the store or the operating system's generator does not work, or [`KEYS_MAX`] is reached.
-    fn create(&self, info: &KeyInfo) -> Result<StreamKey, StoreError>;
+    /// The record of this name.
+    fn read(&self, name: Name) -> Reply<'_, Option<Vec<u8>>>;
 
-    /// What is known about the key with this hash.
-    ///
-    /// # Errors
-    /// If the store does not work.
-    fn get(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError>;
+    /// All records of a kind whose name begins with `prefix`, in no order.
+    fn scan(&self, kind: Kind, prefix: String) -> Reply<'_, Vec<(Name, Vec<u8>)>>;
 
-    /// All keys, in no order.
-    ///
-    /// # Errors
-    /// If the store does not work.
-    fn list(&self) -> Result<Vec<(KeyHash, KeyInfo)>, StoreError>;
+    /// Makes all the changes, or none and says false if one of the records is not what it was
+    /// thought to be; then tells everybody about `notices`. A Redis Cluster makes them one after
+    /// the other, so that it matters that each prefix of them is sound.
+    fn swap(&self, changes: Vec<Swap>, notices: Vec<KeyHash>) -> Reply<'_, bool>;
 
-    /// Adds a key that was made elsewhere, or changes what is known about one.
-    ///
-    /// # Errors
-    /// If the store does not work, or [`KEYS_MAX`] is reached.
-    fn put(&self, hash: &KeyHash, info: &KeyInfo) -> Result<(), StoreError>;
+    /// What others and we change from now on. Needs a tokio runtime.
+    fn changes(&self) -> broadcast::Receiver<Notice>;
+}
 
-    /// Forgets a key; false if there was none.
-    ///
-    /// # Errors
-    /// If the store does not work.
-    fn remove(&self, hash: &KeyHash) -> Result<bool, StoreError>;
+/// What kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `stream:key:<hash>`: the key's information as JSON.
+    Key,
+    /// `stream:alias:<alias>`: the hash of the key it stands for, as 64 hexadecimal digits.
+    Alias,
+}
+
+/// Name of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// Of a key.
+    Key(KeyHash),
+    /// Of an alias.
+    Alias(Alias),
+}
+
+/// What a record has to be for a change to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Was {
+    /// Not there.
+    Absent,
+    /// This.
+    This(Vec<u8>),
+    /// This, and not what it becomes either: for what must not be done twice, such as counting.
+    Only(Vec<u8>),
+    /// Anything, or not there.
+    Anything,
+}
+
+/// One change of one record. A record that is already what it becomes is as good as changed,
+/// because an answer may have been lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swap {
+    /// Which.
+    pub name: Name,
+    /// What it has to be before.
+    pub was: Was,
+    /// What it is afterwards: `None` for not there.
+    pub becomes: Option<Vec<u8>>,
+    /// Unix time, seconds, at which the store may forget it; `None` for what it was, or never.
+    pub expires_at: Option<u64>,
+}
+
+/// What a store tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The key with this hash has changed, or the alias whose name has this hash.
+    Changed(KeyHash),
+    /// Any key may have changed: notices were lost, or the store was away.
+    Unsure,
 }
 
 /// A key made at a node's start, to try things with: good for 24 hours from anywhere.

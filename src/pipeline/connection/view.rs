@@ -16,7 +16,7 @@ impl Connection {
     /// The stream it publishes, and who it is.
     pub(in crate::pipeline) fn publishes(&self) -> Option<(Arc<str>, (ClientId, SocketAddr))> {
         match &*self.role.borrow() {
-            Role::Publisher(hub) => Some((Arc::clone(&hub.name), (self.id(), self.peer))),
+            Role::Publisher(hub) => Some((Arc::clone(&hub.name), (self.id(), self.peer.get()))),
             _ => None,
         }
     }
@@ -31,7 +31,7 @@ impl Connection {
         let drops = self.reader.drops();
         ClientView {
             id: self.id().to_string(),
-            address: self.peer,
+            address: self.peer.get(),
             state: state.name(),
             protocol: "rtmp",
             stream,

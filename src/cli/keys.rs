@@ -1,0 +1,288 @@
+//! `stream-manager keys`: what may be said, and what is printed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::config::{Config, Errors, KeyStoreKind, KeysConfig};
+use crate::control::keystore::{Lifetime, NewKey};
+use crate::keys::{AddressRange, KeyLimits, KeyType, Takeover};
+
+/// Stream keys: who may publish.
+#[derive(Args, Clone, Debug)]
+pub struct KeysArgs {
+    /// Where the keys are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// Where the keys are: a node's data directory or Redis. A node that has its directory open is
+/// asked over its API.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Place {
+    /// The node's configuration file: its data directory, [keys] and [http] are used.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The node's data directory, with the embedded key store.
+    #[arg(long, value_name = "DIR", global = true, conflicts_with = "redis")]
+    pub data_dir: Option<PathBuf>,
+    /// The Redis server that nodes share: redis://[user:password@]host[:port][/database].
+    #[arg(long, value_name = "URL", global = true)]
+    pub redis: Option<String>,
+    /// Address of the running node's API, instead of the one of the configuration.
+    #[arg(long, value_name = "HOST:PORT", global = true)]
+    pub api: Option<String>,
+}
+
+/// What to do with keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key. It is shown once.
+    Create(NewKeyArgs),
+    /// List all keys.
+    List,
+    /// Show one key.
+    Show(Which),
+    /// Make a new key in the place of one: same stream, rights and aliases. It is shown once.
+    Rotate {
+        /// The key.
+        #[command(flatten)]
+        which: Which,
+        /// How long the old key stays good, such as 30m, 12h, 2d; 0 revokes it at once.
+        #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "1h")]
+        grace: u64,
+    },
+    /// Take a key back: who publishes with it is ended within a second.
+    Revoke(Which),
+    /// Forget a key and its aliases.
+    Delete(Which),
+    /// Let a name stand for a key, or forget the name.
+    Alias {
+        /// The name.
+        alias: String,
+        /// Id of the key, or another alias of it.
+        #[arg(required_unless_present = "remove")]
+        key: Option<String>,
+        /// Forget the name; its key stays.
+        #[arg(long, conflicts_with = "key")]
+        remove: bool,
+    },
+    /// Add a key that was made elsewhere.
+    Import {
+        /// What it is for.
+        #[command(flatten)]
+        new: NewKeyArgs,
+        /// The key; without it, or with -, it is read from standard input, where nobody sees it.
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+}
+
+/// Which key.
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// Id of the key (16 digits, as `keys list` shows it) or an alias.
+    pub key: String,
+}
+
+/// What a new key is for.
+#[derive(Args, Clone, Debug)]
+pub struct NewKeyArgs {
+    /// Public name it publishes under, such as live/studio; a name alone means live/NAME.
+    #[arg(long, value_name = "NAME")]
+    pub stream: String,
+    /// Kind of key.
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "regular")]
+    pub key_type: TypeArg,
+    /// Whose it is.
+    #[arg(long, default_value = "")]
+    pub owner: String,
+    /// A note for people.
+    #[arg(long, default_value = "")]
+    pub label: String,
+    /// How long it is good for, such as 12h, 30d, or never; by default as its type says.
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    pub expires: Option<Lifetime>,
+    /// Address or network it may be used from; may be given more than once.
+    #[arg(long, value_name = "CIDR", num_args = 1..)]
+    pub allow: Vec<AddressRange>,
+    /// A name that stands for it.
+    #[arg(long, value_name = "NAME")]
+    pub alias: Option<String>,
+    /// Most bits per second of a stream, such as 6000000.
+    #[arg(long, value_name = "BPS")]
+    pub bitrate: Option<u64>,
+    /// Most viewers at once.
+    #[arg(long, value_name = "COUNT")]
+    pub viewers: Option<u32>,
+    /// A second publisher takes the first one's place instead of being refused.
+    #[arg(long)]
+    pub takeover: bool,
+}
+
+/// Kind of key, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TypeArg {
+    /// Good for 30 days.
+    Regular,
+    /// Stands behind an alias, without end.
+    Alias,
+    /// Good for 24 hours from anywhere.
+    Development,
+}
+
+impl NewKeyArgs {
+    /// As a store takes it.
+    #[must_use]
+    pub fn to_new_key(&self) -> NewKey {
+        NewKey {
+            stream: self.stream.clone(),
+            key_type: match self.key_type {
+                TypeArg::Regular => KeyType::Regular,
+                TypeArg::Alias => KeyType::Alias,
+                TypeArg::Development => KeyType::Development,
+            },
+            owner: self.owner.clone(),
+            label: self.label.clone(),
+            lifetime: self.expires.unwrap_or_default(),
+            allowed_ips: self.allow.clone(),
+            alias: self.alias.clone(),
+            limits: KeyLimits { bitrate_bps: self.bitrate, viewers: self.viewers },
+            takeover: if self.takeover { Takeover::Take } else { Takeover::Refuse },
+        }
+    }
+}
+
+impl Place {
+    /// The configuration that says where the keys are.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the file.
+    pub fn resolve(&self) -> Result<Config, Errors> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::default(),
+        };
+        if let Some(dir) = &self.data_dir {
+            config.node.data_dir.clone_from(dir);
+            config.keys.store = KeyStoreKind::Embedded;
+        }
+        if let Some(url) = &self.redis {
+            let urls = vec![url.as_str().into()];
+            config.keys =
+                KeysConfig { store: KeyStoreKind::Redis, redis_urls: urls, ..config.keys };
+        }
+        Ok(config)
+    }
+}
+
+/// `never`, or a time.
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    match text {
+        "never" => Ok(Lifetime::Endless),
+        _ => match seconds(text)? {
+            0 => Err("a key is good for some time; write one like 30d, or never".to_owned()),
+            seconds => Ok(Lifetime::Seconds(seconds)),
+        },
+    }
+}
+
+/// `90s`, `30m`, `12h`, `30d`, `4w`, or seconds without a unit.
+fn seconds(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        "w" => 7 * 24 * 60 * 60,
+        _ => 0,
+    };
+    let number: Option<u64> = digits.parse().ok().filter(|_| factor > 0);
+    let seconds = number.and_then(|number| number.checked_mul(factor));
+    seconds
+        .filter(|seconds| *seconds <= SECONDS_MAX)
+        .ok_or_else(|| "write a time like 90s, 30m, 12h, 30d or 4w, at most 100 years".to_owned())
+}
+
+/// A hundred years.
+const SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn parse(line: &str) -> Result<KeysArgs, String> {
+        let words = ["stream-manager", "keys"].into_iter().chain(line.split(' '));
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Some(Command::Keys(args)) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_with_everything_is_understood() {
+        let args = parse(
+            "create --stream show --owner Ada --label cam --expires 30d --allow 192.0.2.0/24 ::1 \
+             --alias studio --type alias --bitrate 6000000 --viewers 9 --takeover --data-dir d",
+        )
+        .unwrap();
+        assert_eq!(args.place.data_dir, Some(PathBuf::from("d")));
+        let KeysCommand::Create(new) = args.command else { panic!("{:?}", args.command) };
+        let new = new.to_new_key();
+        assert_eq!((new.stream.as_str(), new.key_type), ("show", KeyType::Alias));
+        assert_eq!(new.lifetime, Lifetime::Seconds(30 * 86_400));
+        assert_eq!((new.allowed_ips.len(), new.alias.as_deref()), (2, Some("studio")));
+        assert_eq!((new.limits.viewers, new.takeover), (Some(9), Takeover::Take));
+    }
+
+    #[test]
+    fn every_command_is_understood_and_mistakes_are_not() {
+        for line in [
+            "list --json",
+            "list --redis redis://h",
+            "show 0123456789abcdef",
+            "rotate studio --grace 12h",
+            "revoke studio --api 127.0.0.1:8080",
+            "delete studio",
+            "alias studio 0123456789abcdef",
+            "alias studio --remove",
+            "import --stream live/a",
+            "import --stream live/a key",
+            "create --stream a --expires never",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+        for line in [
+            "create",
+            "create --stream a --expires soon",
+            "create --stream a --expires 0",
+            "create --stream a --allow here",
+            "create --stream a --type other",
+            "alias studio",
+            "alias studio 0123456789abcdef --remove",
+            "list --data-dir d --redis redis://h",
+            "rotate studio --grace 99999999999999d",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, want) in [("90", 90), ("90s", 90), ("2m", 120), ("1h", 3_600), ("1w", 604_800)] {
+            assert_eq!(seconds(text), Ok(want));
+        }
+        for bad in ["", "d", "1y", "-1d", "1.5h", "1 d", "9d9"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! Everything that can be done with keys, on whichever store.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use super::keys_types::{Found, KeyError, KeyView, Lifetime, Made, NewKey, Usage};
+use super::{KeyStore, Kind, Name, Notice, StoreError, Swap, Was};
+use crate::keys::{Alias, KeyHash, KeyInfo, Shown, StreamKey, note, public_name};
+
+/// Seconds for which a key that was rotated stays good, if nobody says.
+pub const GRACE_DEFAULT_S: u64 = 60 * 60;
+
+/// Times a change is tried while others change the same key.
+const TRIES: u32 = 8;
+
+/// Hexadecimal digits of a key's id.
+const ID_DIGITS: usize = 16;
+
+/// Hexadecimal digits of a whole hash.
+const HASH_DIGITS: usize = 64;
+
+/// The keys of a node: a handle to be cloned and used from any task of the control plane.
+#[derive(Clone)]
+pub struct Keys {
+    store: Arc<dyn KeyStore>,
+    unix_secs: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({:?})", self.store)
+    }
+}
+
+/// One record of a key, as it was read.
+struct Record {
+    hash: KeyHash,
+    info: KeyInfo,
+    bytes: Vec<u8>,
+}
+
+impl Keys {
+    /// On `store`; `unix_secs` gives the time of day, seconds since 1970.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn KeyStore>,
+        unix_secs: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        Self { store, unix_secs: Arc::new(unix_secs) }
+    }
+
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// [`KeyError::Invalid`], [`KeyError::Conflict`] if the alias stands for another key, or the
+    /// store's.
+    pub async fn create(&self, new: NewKey) -> Result<Made, KeyError> {
+        let key = StreamKey::from_random(random()?);
+        let view = self.add(&key, new).await?;
+        Ok(Made { key, view })
+    }
+
+    /// Adds a key that was made elsewhere. The text, if there is one, says why it is weak.
+    ///
+    /// # Errors
+    /// As [`Keys::create`]; also if the same key is there already.
+    pub async fn import(
+        &self,
+        key: &StreamKey,
+        new: NewKey,
+    ) -> Result<(KeyView, Option<&'static str>), KeyError> {
+        if key.expose().is_empty() || key.expose().chars().any(char::is_control) {
+            return Err(KeyError::Invalid("a stream key is one line of text".to_owned()));
+        }
+        Ok((self.add(key, new).await?, key.weakness()))
+    }
+
+    /// All keys, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self) -> Result<Vec<KeyView>, KeyError> {
+        let mut aliases = self.aliases().await?;
+        let mut views = Vec::new();
+        for (name, bytes) in self.store.scan(Kind::Key, String::new()).await? {
+            let Name::Key(hash) = name else { continue };
+            match record(hash, bytes) {
+                Ok(Record { hash, info, .. }) => {
+                    let aliases = aliases.remove(&hash).unwrap_or_default();
+                    views.push(KeyView { hash, info, aliases });
+                }
+                // One bad record must not hide the others.
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+        views.sort_by(|a, b| (a.info.created_at, a.id()).cmp(&(b.info.created_at, b.id())));
+        Ok(views)
+    }
+
+    /// One key by its id (16 digits), its whole hash (64) or an alias.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`], [`KeyError::Conflict`] if two keys have this id, or the store's.
+    pub async fn get(&self, id: &str) -> Result<KeyView, KeyError> {
+        let Record { hash, info, .. } = self.find(id).await?;
+        let aliases = self.aliases().await?.remove(&hash).unwrap_or_default();
+        Ok(KeyView { hash, info, aliases })
+    }
+
+    /// Makes a new key in the place of an old one: same stream, rights and aliases, and a new
+    /// lifetime. The old one stays good for `grace_s` seconds; 0 revokes it.
+    ///
+    /// # Errors
+    /// As [`Keys::get`]; [`KeyError::Invalid`] if it is revoked.
+    pub async fn rotate(&self, id: &str, grace_s: Option<u64>) -> Result<Made, KeyError> {
+        for _ in 0..TRIES {
+            let old = self.find(id).await?;
+            if old.info.revoked {
+                let text = format!("the key {} is revoked; create a new one", old.hash.id());
+                return Err(KeyError::Invalid(text));
+            }
+            let aliases = self.aliases().await?.remove(&old.hash).unwrap_or_default();
+            let key = StreamKey::from_random(random()?);
+            let info = self.successor(&old.info);
+            let grace = grace_s.unwrap_or(GRACE_DEFAULT_S);
+            let (changes, notices) = rotation(
+                &old,
+                &key.hash(),
+                &info,
+                &aliases,
+                self.now().saturating_add(grace),
+                grace,
+            )?;
+            if self.store.swap(changes, notices).await? {
+                return Ok(Made { view: KeyView { hash: key.hash(), info, aliases }, key });
+            }
+            self.forget(&key.hash()).await;
+        }
+        Err(busy(id))
+    }
+
+    /// Takes a key back: who publishes with it is ended within a second.
+    ///
+    /// # Errors
+    /// As [`Keys::get`].
+    pub async fn revoke(&self, id: &str) -> Result<KeyView, KeyError> {
+        for _ in 0..TRIES {
+            let mut record = self.find(id).await?;
+            record.info.revoked = true;
+            let (hash, info) = (record.hash, record.info.clone());
+            if self.store.swap(vec![edit(record)?], vec![hash]).await? {
+                let aliases = self.aliases().await?.remove(&hash).unwrap_or_default();
+                return Ok(KeyView { hash, info, aliases });
+            }
+        }
+        Err(busy(id))
+    }
+
+    /// Forgets a key and its aliases; who publishes with it is ended within a second.
+    ///
+    /// # Errors
+    /// As [`Keys::get`].
+    pub async fn delete(&self, id: &str) -> Result<(), KeyError> {
+        let hash = self.find(id).await?.hash;
+        let aliases = self.aliases().await?.remove(&hash).unwrap_or_default();
+        // The key first: an alias without a key opens nothing.
+        let mut changes = vec![gone(Name::Key(hash))];
+        changes.extend(aliases.iter().cloned().map(|alias| gone(Name::Alias(alias))));
+        let notices = [hash].into_iter().chain(aliases.iter().map(hash_of)).collect();
+        self.store.swap(changes, notices).await?;
+        Ok(())
+    }
+
+    /// Lets an alias stand for a key; it may have stood for another one.
+    ///
+    /// # Errors
+    /// As [`Keys::get`]; [`KeyError::Invalid`] if it cannot be an alias.
+    pub async fn set_alias(&self, id: &str, alias: &str) -> Result<KeyView, KeyError> {
+        let alias = alias_of(alias)?;
+        let record = self.find(id).await?;
+        let change = Swap {
+            name: Name::Alias(alias.clone()),
+            was: Was::Anything,
+            becomes: Some(record.hash.to_string().into_bytes()),
+            expires_at: None,
+        };
+        self.store.swap(vec![change], vec![hash_of(&alias)]).await?;
+        self.get(&record.hash.to_string()).await
+    }
+
+    /// Forgets an alias; its key stays.
+    ///
+    /// # Errors
+    /// [`KeyError::NotFound`] or the store's.
+    pub async fn remove_alias(&self, alias: &str) -> Result<(), KeyError> {
+        let alias = alias_of(alias)?;
+        let name = Name::Alias(alias.clone());
+        if self.store.read(name.clone()).await?.is_none() {
+            return Err(KeyError::NotFound(format!("there is no alias {}", alias.expose())));
+        }
+        self.store.swap(vec![gone(name)], vec![hash_of(&alias)]).await?;
+        Ok(())
+    }
+
+    /// What a peer's key leads to, given its hash; or, if it may be one, its alias.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn look_up(
+        &self,
+        hash: &KeyHash,
+        alias: Option<&Alias>,
+    ) -> Result<Option<Found>, StoreError> {
+        if let Some(Record { hash, info, .. }) = self.read(*hash).await? {
+            return Ok(Some(Found { key: hash, info, shown: Shown::Key }));
+        }
+        let Some(alias) = alias else { return Ok(None) };
+        let Some(bytes) = self.store.read(Name::Alias(alias.clone())).await? else {
+            return Ok(None);
+        };
+        let found = self.target(&bytes).await?;
+        Ok(found.map(|Record { hash, info, .. }| Found { key: hash, info, shown: Shown::Alias }))
+    }
+
+    /// Writes down how a key was used. Nobody is told; a key that is gone stays gone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn used(&self, hash: &KeyHash, usage: Usage) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let Some(mut record) = self.read(*hash).await? else { return Ok(()) };
+            let info = &mut record.info;
+            info.last_used_at = info.last_used_at.max(usage.last_used_at);
+            info.failed_attempts = info.failed_attempts.saturating_add(usage.failed);
+            let was = Was::Only(record.bytes.clone());
+            if self.store.swap(vec![Swap { was, ..edit(record)? }], Vec::new()).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What changes from now on. Needs a tokio runtime.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Notice> {
+        self.store.changes()
+    }
+
+    /// The time of day, seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        (self.unix_secs)()
+    }
+
+    async fn add(&self, key: &StreamKey, new: NewKey) -> Result<KeyView, KeyError> {
+        let alias = new.alias.as_deref().map(alias_of).transpose()?;
+        let info = self.info_of(new)?;
+        let hash = key.hash();
+        let mut changes = vec![put(hash, &info)?];
+        let mut notices = vec![hash];
+        if let Some(alias) = &alias {
+            changes.push(self.free_alias(alias, &hash).await?);
+            notices.push(hash_of(alias));
+        }
+        if self.store.read(Name::Key(hash)).await?.is_some() {
+            return Err(KeyError::Conflict(format!("this key is there already, as {}", hash.id())));
+        }
+        if !self.store.swap(changes, notices).await? {
+            if alias.is_some() {
+                self.forget(&hash).await;
+            }
+            let text = "somebody else has just taken the same alias or key; look at the list";
+            return Err(KeyError::Conflict(text.to_owned()));
+        }
+        Ok(KeyView { hash, info, aliases: alias.into_iter().collect() })
+    }
+
+    fn info_of(&self, new: NewKey) -> Result<KeyInfo, KeyError> {
+        let invalid = |error: crate::keys::NameError| KeyError::Invalid(error.to_string());
+        let stream = public_name(&new.stream).map_err(invalid)?;
+        let mut info = KeyInfo::new(new.key_type, &stream, self.now());
+        info.owner = note(&new.owner).map_err(invalid)?;
+        info.label = note(&new.label).map_err(invalid)?;
+        info.expires_at = match new.lifetime {
+            Lifetime::OfType => info.expires_at,
+            Lifetime::Seconds(seconds) => Some(info.created_at.saturating_add(seconds)),
+            Lifetime::Endless => None,
+        };
+        info.allowed_ips = new.allowed_ips;
+        info.limits = new.limits;
+        info.takeover = new.takeover;
+        Ok(info)
+    }
+
+    /// A key with the same rights and a lifetime of the same length from now on.
+    fn successor(&self, old: &KeyInfo) -> KeyInfo {
+        let now = self.now();
+        let lifetime = old.expires_at.map(|end| end.saturating_sub(old.created_at));
+        let expires_at = lifetime.map(|seconds| now.saturating_add(seconds));
+        let (last_used_at, failed_attempts) = (None, 0);
+        KeyInfo { created_at: now, expires_at, last_used_at, failed_attempts, ..old.clone() }
+    }
+
+    /// The change that gives a new alias to `hash`, unless it stands for another key.
+    async fn free_alias(&self, alias: &Alias, hash: &KeyHash) -> Result<Swap, KeyError> {
+        let name = Name::Alias(alias.clone());
+        let was = match self.store.read(name.clone()).await? {
+            None => Was::Absent,
+            Some(bytes) if self.target(&bytes).await?.is_none() => Was::This(bytes),
+            Some(_) => {
+                let text = format!(
+                    "the alias {} stands for another key; choose another one, or move it with \
+                     `keys alias`",
+                    alias.expose()
+                );
+                return Err(KeyError::Conflict(text));
+            }
+        };
+        let becomes = Some(hash.to_string().into_bytes());
+        Ok(Swap { name, was, becomes, expires_at: None })
+    }
+
+    /// Takes back a key of which half was made.
+    async fn forget(&self, hash: &KeyHash) {
+        let removed = self.store.swap(vec![gone(Name::Key(*hash))], vec![*hash]).await;
+        if let Err(error) = removed {
+            tracing::warn!("the unused key {} could not be removed: {error}", hash.id());
+        }
+    }
+
+    async fn find(&self, id: &str) -> Result<Record, KeyError> {
+        let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = if is_hex { id.to_ascii_lowercase() } else { id.to_owned() };
+        let unknown =
+            || KeyError::NotFound("there is no such key; `keys list` shows all".to_owned());
+        if is_hex && id.len() == HASH_DIGITS {
+            let hash = KeyHash::from_hex(&id).ok_or_else(unknown)?;
+            return self.read(hash).await?.ok_or_else(unknown);
+        }
+        if is_hex && id.len() == ID_DIGITS {
+            let mut found = self.store.scan(Kind::Key, id.clone()).await?.into_iter();
+            return match (found.next(), found.next()) {
+                (Some((Name::Key(hash), bytes)), None) => Ok(record(hash, bytes)?),
+                (Some(_), Some(_)) => {
+                    let text = format!("two keys begin with {id}; give the whole hash");
+                    Err(KeyError::Conflict(text))
+                }
+                _ => Err(unknown()),
+            };
+        }
+        let alias = Alias::new(&id).map_err(|_| unknown())?;
+        let bytes = self.store.read(Name::Alias(alias)).await?.ok_or_else(unknown)?;
+        self.target(&bytes).await?.ok_or_else(unknown)
+    }
+
+    /// The key that an alias' record names: by its hash, or plainly, as older systems did.
+    async fn target(&self, bytes: &[u8]) -> Result<Option<Record>, StoreError> {
+        let Ok(text) = str::from_utf8(bytes) else { return Ok(None) };
+        if let Some(hash) = KeyHash::from_hex(text.trim())
+            && let Some(record) = self.read(hash).await?
+        {
+            return Ok(Some(record));
+        }
+        self.read(KeyHash::of(text.trim())).await
+    }
+
+    async fn read(&self, hash: KeyHash) -> Result<Option<Record>, StoreError> {
+        let bytes = self.store.read(Name::Key(hash)).await?;
+        bytes.map(|bytes| record(hash, bytes)).transpose()
+    }
+
+    /// All aliases by the key they stand for.
+    async fn aliases(&self) -> Result<HashMap<KeyHash, Vec<Alias>>, StoreError> {
+        let mut by_key: HashMap<KeyHash, Vec<Alias>> = HashMap::new();
+        for (name, bytes) in self.store.scan(Kind::Alias, String::new()).await? {
+            let Name::Alias(alias) = name else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            let plain = || KeyHash::of(text.trim());
+            let hash = KeyHash::from_hex(text.trim()).unwrap_or_else(plain);
+            by_key.entry(hash).or_default().push(alias);
+        }
+        by_key.values_mut().for_each(|aliases| aliases.sort());
+        Ok(by_key)
+    }
+}
+
+/// The changes that put a new key in the old one's place, in an order in which each step is sound.
+fn rotation(
+    old: &Record,
+    new: &KeyHash,
+    info: &KeyInfo,
+    aliases: &[Alias],
+    until: u64,
+    grace_s: u64,
+) -> Result<(Vec<Swap>, Vec<KeyHash>), StoreError> {
+    let mut changes = vec![put(*new, info)?];
+    changes.extend(aliases.iter().map(|alias| Swap {
+        name: Name::Alias(alias.clone()),
+        was: Was::Anything,
+        becomes: Some(new.to_string().into_bytes()),
+        expires_at: None,
+    }));
+    let mut ending = old.info.clone();
+    if grace_s == 0 {
+        ending.revoked = true;
+    } else {
+        ending.expires_at = Some(ending.expires_at.map_or(until, |end| end.min(until)));
+    }
+    changes.push(edit(Record { hash: old.hash, info: ending, bytes: old.bytes.clone() })?);
+    let notices = aliases.iter().map(hash_of).chain([old.hash, *new]).collect();
+    Ok((changes, notices))
+}
+
+fn record(hash: KeyHash, bytes: Vec<u8>) -> Result<Record, StoreError> {
+    match serde_json::from_slice(&bytes) {
+        Ok(info) => Ok(Record { hash, info, bytes }),
+        Err(error) => Err(StoreError::Record(hash.id(), error.to_string())),
+    }
+}
+
+fn put(hash: KeyHash, info: &KeyInfo) -> Result<Swap, StoreError> {
+    let becomes = Some(to_json(&hash, info)?);
+    Ok(Swap { name: Name::Key(hash), was: Was::Absent, becomes, expires_at: info.expires_at })
+}
+
+/// The change of a record that was read as `bytes` to what `info` says now.
+fn edit(record: Record) -> Result<Swap, StoreError> {
+    let Record { hash, info, bytes } = record;
+    let becomes = Some(to_json(&hash, &info)?);
+    Ok(Swap { name: Name::Key(hash), was: Was::This(bytes), becomes, expires_at: info.expires_at })
+}
+
+const fn gone(name: Name) -> Swap {
+    Swap { name, was: Was::Anything, becomes: None, expires_at: None }
+}
+
+fn to_json(hash: &KeyHash, info: &KeyInfo) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(info).map_err(|error| StoreError::Record(hash.id(), error.to_string()))
+}
+
+fn alias_of(text: &str) -> Result<Alias, KeyError> {
+    Alias::new(text).map_err(|error| KeyError::Invalid(error.to_string()))
+}
+
+/// The name under which a shard remembers what an alias leads to.
+fn hash_of(alias: &Alias) -> KeyHash {
+    KeyHash::of(alias.expose())
+}
+
+fn busy(id: &str) -> KeyError {
+    KeyError::Conflict(format!("others keep changing the key {id}; try again"))
+}
+
+/// 32 bytes of the operating system's generator.
+pub(super) fn random() -> Result<[u8; 32], StoreError> {
+    let mut bytes = [0; 32];
+    let mut source = File::open("/dev/urandom").map_err(StoreError::NoRandomness)?;
+    source.read_exact(&mut bytes).map_err(StoreError::NoRandomness)?;
+    Ok(bytes)
+}

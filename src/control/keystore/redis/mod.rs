@@ -1,0 +1,154 @@
+//! The key store in Redis: one server, Sentinel or Cluster. Several nodes share it.
+//!
+//! `stream:key:<hash>` is the key's information as JSON and expires with the key,
+//! `stream:alias:<alias>` the hash of the key it stands for; the hash of what has changed is said on
+//! the channel `stream:key:changes`.
+
+mod link;
+mod spec;
+mod store;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use tokio::sync::{Mutex, broadcast};
+use tokio::time::timeout;
+
+use super::{NOTICES_MAX, Notice, StoreError};
+use link::Link;
+use spec::Settings;
+pub use spec::{RedisMode, RedisSpec};
+
+/// Where changes are told.
+pub const CHANNEL: &str = "stream:key:changes";
+
+/// Before the hash in the name of a key's record.
+pub const KEY_PREFIX: &str = "stream:key:";
+
+/// Before the alias in the name of its record.
+pub const ALIAS_PREFIX: &str = "stream:alias:";
+
+/// Keys in Redis. Nothing connects before the first question; a connection that fails is made anew
+/// with the next one. Clones are the same store.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    /// The present connection, and how many there were.
+    link: Mutex<(u64, Option<Link>)>,
+    /// Which of several servers or sentinels is asked first.
+    next: AtomicUsize,
+    changes: broadcast::Sender<Notice>,
+    /// Whether somebody listens to what others change.
+    watched: AtomicBool,
+    /// Whether the last question was not answered: said once in the log.
+    away: AtomicBool,
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redis({:?})", self.0.settings)
+    }
+}
+
+impl Redis {
+    /// A store that has not connected yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Settings`] if that could never work.
+    pub fn new(spec: &RedisSpec) -> Result<Self, StoreError> {
+        let (changes, _) = broadcast::channel(NOTICES_MAX);
+        Ok(Self(Arc::new(Inner {
+            settings: Settings::read(spec)?,
+            link: Mutex::new((0, None)),
+            next: AtomicUsize::new(0),
+            changes,
+            watched: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+        })))
+    }
+}
+
+impl Inner {
+    /// Does `work` on the connection; once more on a new one if it has just been lost. Ends within
+    /// three times the timeout.
+    async fn on_link<T, F: Future<Output = RedisResult<T>>>(
+        &self,
+        work: impl Fn(Link) -> F,
+    ) -> Result<T, StoreError> {
+        let tried = timeout(self.settings.timeout * 3, async {
+            let (number, link) = self.link().await?;
+            match work(link).await {
+                Err(error) if is_lost(&error) => self.drop_link(number).await,
+                settled => return settled,
+            }
+            let (number, link) = self.link().await?;
+            let result = work(link).await;
+            if result.as_ref().is_err_and(is_lost) {
+                self.drop_link(number).await;
+            }
+            result
+        });
+        let result = match tried.await {
+            Ok(result) => result.map_err(|error| store_error(&error)),
+            Err(_) => Err(StoreError::Away("no answer in time".to_owned())),
+        };
+        let away = matches!(result, Err(StoreError::Away(_)));
+        if away != self.away.swap(away, Ordering::Relaxed) {
+            match &result {
+                Err(error) => tracing::warn!("the key store at {:?}: {error}", self.settings),
+                Ok(_) => tracing::info!("the key store at {:?} answers again", self.settings),
+            }
+        }
+        result
+    }
+
+    async fn link(&self) -> RedisResult<(u64, Link)> {
+        let mut slot = self.link.lock().await;
+        let link = match &slot.1 {
+            Some(link) => link.clone(),
+            None => {
+                let link = Link::open(&self.settings, &self.next).await?;
+                slot.0 += 1;
+                slot.1.insert(link).clone()
+            }
+        };
+        Ok((slot.0, link))
+    }
+
+    /// Forgets the connection of this number, unless there is a newer one already.
+    async fn drop_link(&self, number: u64) {
+        let mut slot = self.link.lock().await;
+        if slot.0 == number {
+            slot.1 = None;
+        }
+    }
+}
+
+/// Whether another connection may do better.
+fn is_lost(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
+    let elsewhere = matches!(
+        error.kind(),
+        ErrorKind::Server(ReadOnly | MasterDown | BusyLoading | ClusterDown | TryAgain)
+    );
+    elsewhere || error.is_io_error() || error.is_cluster_error() || error.is_unrecoverable_error()
+}
+
+/// In our words. Redis repeats no password.
+fn store_error(error: &RedisError) -> StoreError {
+    use ServerErrorKind::NoPerm;
+    let refused =
+        matches!(
+            error.kind(),
+            ErrorKind::AuthenticationFailed
+                | ErrorKind::Server(NoPerm)
+                | ErrorKind::InvalidClientConfig
+        ) || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE"));
+    let text = error.to_string();
+    if refused { StoreError::Refused(text) } else { StoreError::Away(text) }
+}

@@ -1,0 +1,73 @@
+//! From what the configuration says about keys to a store, and to rules for the shards.
+
+use std::sync::Arc;
+
+use crate::config::{Config, KeyStoreKind, KeysConfig, OnStoreFailure, Publish, RedisArrangement};
+use crate::control::keystore::redis::{Redis, RedisMode, RedisSpec};
+use crate::control::keystore::{DevelopmentKey, Keys, StoreError, embedded};
+use crate::keys::{AddressRange, CacheSpec, GuardSpec};
+use crate::pipeline::KeyRules;
+use crate::runtime::Clock;
+use crate::scene;
+
+/// The public name that the development key publishes under: the demo's live input.
+const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
+
+/// The keys of a node, and the one it made for today; neither if anybody may publish.
+type Opened = (Option<Keys>, Option<DevelopmentKey>);
+
+/// Opens the key store; the embedded one gets a development key.
+pub(super) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StoreError> {
+    if config.rtmp.publish == Publish::Open {
+        return Ok((None, None));
+    }
+    match config.keys.store {
+        KeyStoreKind::Embedded => {
+            let store = embedded::open(&config.node.data_dir)?;
+            let key = store.fresh_development_key(DEVELOPMENT_STREAM, clock.unix_secs())?;
+            Ok((Some(keys_on(Arc::new(store), clock)), Some(key)))
+        }
+        KeyStoreKind::Redis => {
+            let store = Redis::new(&redis_spec(&config.keys))?;
+            Ok((Some(keys_on(Arc::new(store), clock)), None))
+        }
+    }
+}
+
+/// Keys on a store, by the node's time of day.
+pub(super) fn keys_on(store: Arc<dyn crate::control::keystore::KeyStore>, clock: Clock) -> Keys {
+    Keys::new(store, move || clock.unix_secs())
+}
+
+/// What `[keys]` says about Redis.
+pub(super) fn redis_spec(config: &KeysConfig) -> RedisSpec {
+    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    RedisSpec {
+        urls: config.redis_urls.iter().map(|url| url.expose().to_owned()).collect(),
+        mode: match config.mode {
+            RedisArrangement::Standalone => RedisMode::Standalone,
+            RedisArrangement::Sentinel => RedisMode::Sentinel,
+            RedisArrangement::Cluster => RedisMode::Cluster,
+        },
+        master: config.sentinel_master.clone(),
+        user: filled(&config.redis_user),
+        password: filled(config.redis_password.expose()),
+        ca_file: config.ca_file.clone(),
+        timeout: config.timeout.into(),
+    }
+}
+
+/// What shards are told about keys.
+pub(super) fn key_rules(config: &Config) -> KeyRules {
+    let keys = &config.keys;
+    let proxies = config.trusted_proxies.iter();
+    // The configuration has read them as what they are.
+    let proxies: Vec<AddressRange> =
+        proxies.filter_map(|range| range.to_string().parse().ok()).collect();
+    KeyRules {
+        cache: CacheSpec { allow: keys.cache, deny: keys.cache_denied },
+        guard: GuardSpec { ban_after: keys.ban_after, ban: keys.ban, ..GuardSpec::default() },
+        open_when_away: keys.on_store_failure == OnStoreFailure::Allow,
+        trusted_proxies: proxies.into(),
+    }
+}

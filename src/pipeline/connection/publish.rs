@@ -1,0 +1,229 @@
+//! How a connection becomes a publisher: its key, its name, its limits; and what ends it early.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Connection, Role};
+use crate::event::Stage;
+use crate::keys::{Alias, Decision, Denial, Grant, KeyHash, Lookup, RateLimit, Takeover, Verdict};
+use crate::media::Micros;
+use crate::pipeline::hub::Source;
+use crate::pipeline::parts::PublishPolicy;
+use crate::pipeline::shard::Shard;
+use crate::rtmp::{PublishRefusal, Query, StreamName};
+use crate::stats::Attempt;
+
+/// Without a message for this long, somebody else with a good key takes a publisher's place.
+const SILENCE_MAX: Micros = Micros::from_secs(5);
+
+/// With what a connection publishes, or asks to.
+#[derive(Debug, Default)]
+pub(super) struct Ticket {
+    /// Hash of what it showed.
+    shown: Option<KeyHash>,
+    /// The public name it asked for, if it gave a key beside it.
+    named: Option<Box<str>>,
+    /// The key it publishes with; set while it publishes.
+    key: Option<KeyHash>,
+    /// When that key ends.
+    until: Option<Micros>,
+    rate: Option<RateLimit>,
+    last_message: Micros,
+}
+
+impl Connection {
+    pub(super) fn on_publish(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        app: &str,
+        name: &StreamName,
+        query: &Query,
+    ) {
+        let path = format!("{app}/{}", name.expose());
+        if shard.spec.publish == PublishPolicy::Open {
+            self.begin(shard, Stage::Publish, &path);
+            self.start_publishing(shard, &path, None);
+            return;
+        }
+        // The path may be the key itself: until a key is known to be good, only the application
+        // goes into events.
+        self.begin(shard, Stage::Publish, app);
+        let now = shard.clock.now();
+        match shard.guard.borrow().look(self.peer.get().ip(), now) {
+            Verdict::Open => {}
+            Verdict::Wait(left) | Verdict::Banned(left) => {
+                let denial = Denial::Wait(left.millis().div_ceil(1_000));
+                shard.stats.publish_attempt(Attempt::Denied);
+                return self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
+            }
+        }
+        let beside = query.get("key");
+        let named = beside.as_ref().map(|_| path.into());
+        let shown = beside.unwrap_or_else(|| name.expose().to_owned());
+        let hash = KeyHash::of(&shown);
+        *self.ticket.borrow_mut() = Ticket { shown: Some(hash), named, ..Ticket::default() };
+        *self.role.borrow_mut() = Role::AwaitsKey;
+        let found = shard.keys.borrow_mut().lookup(&hash, now);
+        match found {
+            Lookup::Hit(decision) => self.on_decision(shard, &decision),
+            Lookup::Miss { first } => {
+                let alias = Alias::new(&shown).ok().filter(|_| first);
+                shard.ask_key(hash, alias, self.number, first);
+            }
+        }
+    }
+
+    /// The answer about the key: the public name it publishes under, or a refusal.
+    pub(super) fn on_decision(self: &Rc<Self>, shard: &Rc<Shard>, decision: &Decision) {
+        if !matches!(*self.role.borrow(), Role::AwaitsKey) {
+            return; // it has changed its mind
+        }
+        *self.role.borrow_mut() = Role::Pending;
+        // Everybody who waited for this key hears the same answer; addresses are looked at here.
+        let peer = self.peer.get().ip();
+        match decision.for_peer(peer, shard.clock.now()) {
+            Decision::Allow(grant) => {
+                shard.guard.borrow_mut().succeeded(peer);
+                self.start_publishing(shard, &grant.stream, Some(&grant));
+            }
+            Decision::Deny(denial) => self.on_denial(shard, denial),
+        }
+        self.pass_on();
+    }
+
+    fn on_denial(self: &Rc<Self>, shard: &Rc<Shard>, denial: Denial) {
+        let Ticket { shown, named, .. } = std::mem::take(&mut *self.ticket.borrow_mut());
+        match denial {
+            Denial::StoreAway if shard.spec.keys.open_when_away => {
+                if let Some(name) = named {
+                    tracing::warn!("the key store is away: the publisher of {name} is let in");
+                    self.start_publishing(shard, &name, None);
+                    // Asked about again as soon as the store is back.
+                    self.ticket.borrow_mut().key = shown;
+                    return;
+                }
+            }
+            Denial::Unknown => {
+                let mut guard = shard.guard.borrow_mut();
+                guard.failed(self.peer.get().ip(), shard.clock.now());
+            }
+            Denial::Revoked | Denial::Expired | Denial::Address | Denial::OpenAlias => {
+                if let Some(hash) = shown {
+                    shard.report_key_failed(hash);
+                }
+            }
+            Denial::StoreAway | Denial::Wait(_) | Denial::Other(_) => {}
+        }
+        shard.stats.publish_attempt(Attempt::Denied);
+        self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
+    }
+
+    fn start_publishing(self: &Rc<Self>, shard: &Rc<Shard>, name: &str, grant: Option<&Grant>) {
+        let takes = grant.is_some_and(|grant| grant.takeover == Takeover::Take);
+        if shard.is_taken(name) && !shard.make_way(name, takes) {
+            shard.stats.publish_attempt(Attempt::BadName);
+            let text = "somebody publishes under this name already";
+            return self.refuse_publish(shard, PublishRefusal::BadName, text);
+        }
+        if !self.session.borrow_mut().accept_publish() {
+            return;
+        }
+        shard.stats.publish_attempt(Attempt::Ok);
+        let now = shard.clock.now();
+        let limits = grant.map(|grant| grant.limits).unwrap_or_default();
+        let hub = shard.open(Arc::from(name), Source::Publisher);
+        hub.repair.borrow_mut().resume(0);
+        hub.viewers_max.set(limits.viewers);
+        *self.role.borrow_mut() = Role::Publisher(hub);
+        *self.ticket.borrow_mut() = Ticket {
+            key: grant.map(|grant| grant.key),
+            until: grant.and_then(|grant| grant.until),
+            rate: limits.bitrate_bps.map(|bps| RateLimit::new(bps, now)),
+            last_message: now,
+            ..Ticket::default()
+        };
+        if let Some(grant) = grant {
+            shard.report_key_used(grant.key);
+        }
+        self.life.borrow_mut().set_path(name);
+        self.begun(shard, Stage::Publish);
+    }
+
+    fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
+        self.session.borrow_mut().refuse_publish(refusal, text);
+        self.done(shard, Stage::Publish, text);
+        self.pass_on();
+        self.close(shard, text);
+    }
+
+    /// Ends a publisher with a reason that its user sees; nothing if it does not publish.
+    pub(in crate::pipeline) fn end_publisher(
+        &self,
+        shard: &Rc<Shard>,
+        refusal: PublishRefusal,
+        reason: &str,
+    ) {
+        if !matches!(*self.role.borrow(), Role::Publisher(_)) {
+            return;
+        }
+        self.session.borrow_mut().end_publish(refusal, reason);
+        *self.ticket.borrow_mut() = Ticket::default();
+        self.leave_stream(shard, reason);
+        self.pass_on();
+        self.close(shard, reason);
+    }
+
+    /// The key it publishes with.
+    pub(in crate::pipeline) fn key(&self) -> Option<KeyHash> {
+        let publishes = matches!(*self.role.borrow(), Role::Publisher(_));
+        self.ticket.borrow().key.filter(|_| publishes)
+    }
+
+    /// Whether it publishes under this name.
+    pub(in crate::pipeline) fn publishes_as(&self, name: &str) -> bool {
+        matches!(&*self.role.borrow(), Role::Publisher(hub) if *hub.name == *name)
+    }
+
+    /// Whether it has sent nothing for so long that somebody else may take its place.
+    pub(in crate::pipeline) fn is_silent(&self, now: Micros) -> bool {
+        now.since(self.ticket.borrow().last_message) >= SILENCE_MAX
+    }
+
+    /// What the store says about its key now.
+    pub(in crate::pipeline) fn on_verdict(&self, shard: &Rc<Shard>, decision: &Decision) {
+        let end = |text: &str| self.end_publisher(shard, PublishRefusal::Denied, text);
+        match decision.for_peer(self.peer.get().ip(), shard.clock.now()) {
+            Decision::Allow(grant) if self.publishes_as(&grant.stream) => {
+                self.ticket.borrow_mut().until = grant.until;
+            }
+            Decision::Allow(_) => end("this stream key is for another stream"),
+            // Live streams go on while the store is away.
+            Decision::Deny(Denial::StoreAway) => {}
+            Decision::Deny(denial) => end(&denial.to_string()),
+        }
+    }
+
+    /// Ends a publisher whose key has ended.
+    pub(super) fn sweep_ticket(&self, shard: &Rc<Shard>, now: Micros) {
+        let over = self.ticket.borrow().until.is_some_and(|until| now >= until);
+        if over {
+            let text = Denial::Expired.to_string();
+            self.end_publisher(shard, PublishRefusal::Denied, &text);
+        }
+    }
+
+    /// Counts a message; false if the publisher is ended because it sends more than its key allows.
+    pub(super) fn keeps_within(&self, shard: &Rc<Shard>, bytes: usize) -> bool {
+        let now = shard.clock.now();
+        let passed = {
+            let mut ticket = self.ticket.borrow_mut();
+            ticket.last_message = now;
+            ticket.rate.as_mut().is_some_and(|rate| rate.is_passed_by(bytes, now))
+        };
+        if passed {
+            let text = "the stream has a higher bitrate than its key allows";
+            self.end_publisher(shard, PublishRefusal::Denied, text);
+        }
+        !passed
+    }
+}

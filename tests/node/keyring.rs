@@ -1,0 +1,246 @@
+//! Keys that change while people publish with them, on nodes that share them, and while their store
+//! is away.
+
+use crate::config::Config;
+use crate::node::Node;
+use crate::redis::{PASSWORD, Redis};
+use crate::wait::{SOON, beside_others, wait_until};
+use crate::wire::{VIDEO, Wire};
+
+/// Starts to publish, which has to be allowed.
+pub(crate) fn publisher(node: &Node, name: &str) -> (Wire, u32) {
+    let (mut wire, stream) = Wire::stream(node.rtmp_port());
+    let [code, _, description] = wire.publish(stream, name);
+    assert_eq!(code, "NetStream.Publish.Start", "{description}");
+    (wire, stream)
+}
+
+/// Code and description of the answer to somebody who publishes.
+fn refused(node: &Node, name: &str) -> [String; 2] {
+    let (mut wire, stream) = Wire::stream(node.rtmp_port());
+    let [code, _, description] = wire.publish(stream, name);
+    [code, description]
+}
+
+/// Code and description of what ends a publisher.
+pub(crate) fn ended(wire: &mut Wire) -> [String; 2] {
+    let last = wire.find("the end", |message| message.status().is_some());
+    let [code, _, description] = last.status().unwrap();
+    while wire.next().is_some() {}
+    [code, description]
+}
+
+/// A keyframe with this mark, at a time in milliseconds.
+pub(crate) fn key_picture(mark: u8) -> Vec<u8> {
+    vec![0x17, 1, 0, 0, 0, mark, 0, 0, 0]
+}
+
+fn shared(redis: &Redis) -> Node {
+    Node::start(&Config::new().more(&redis.table()))
+}
+
+#[test]
+fn a_revoked_key_ends_its_publisher_on_every_node_that_shares_the_store() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let nodes = [shared(&redis), shared(&redis)];
+    let (id, key) = redis.create("--stream live/a --alias studio");
+    let mut live = nodes.each_ref().map(|node| publisher(node, &key).0);
+    assert!(redis.keys(&format!("revoke {id}")).status.success());
+    for wire in &mut live {
+        let [code, description] = ended(wire);
+        assert_eq!(code, "NetStream.Publish.Denied");
+        assert!(description.contains("revoked"), "{description}");
+    }
+    for node in &nodes {
+        let [code, description] = refused(node, &key);
+        assert_eq!(code, "NetStream.Publish.Denied", "{description}");
+        assert!(description.contains("revoked"), "not from the store: {description}");
+        assert!(!node.program().err().contains(&key), "the key is in the log");
+    }
+    wait_until(SOON, "the refused attempts are counted", || {
+        let shown = redis.keys(&format!("show {id} --json"));
+        String::from_utf8(shown.out).unwrap().contains("\"failed_attempts\": 2").then_some(())
+    });
+}
+
+#[test]
+fn a_rotated_key_goes_on_for_its_grace_and_its_alias_leads_to_the_new_one() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let (id, old) = redis.create("--stream live/a --alias studio");
+    let (mut live, stream) = publisher(&node, &old);
+    let rotated = redis.keys(&format!("rotate {id} --grace 2s --json"));
+    let (_, new) = crate::redis::made(&rotated);
+    live.send(VIDEO, stream, 0, &key_picture(1)).unwrap();
+    let [code, description] = ended(&mut live);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("expired"), "{description}");
+    publisher(&node, &format!("studio?key={new}"));
+}
+
+#[test]
+fn a_key_that_ends_ends_its_publisher() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let (_, key) = redis.create("--stream live/a --expires 3s");
+    let [code, description] = ended(&mut publisher(&node, &key).0);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("expired"), "{description}");
+}
+
+#[test]
+fn while_redis_is_stopped_live_streams_go_on_and_new_publishers_are_told_why() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let (_, known) = redis.create("--stream live/a");
+    let (_, other) = redis.create("--stream live/b");
+    let (mut live, stream) = publisher(&node, &known);
+    let port = redis.port();
+    drop(redis);
+    let [code, description] = refused(&node, &other);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("cannot be checked"), "{description}");
+    let [code, description] = refused(&node, &known);
+    assert_eq!(code, "NetStream.Publish.BadName", "the decision was forgotten: {description}");
+    let mut viewer = Wire::play(node.rtmp_port(), "a");
+    live.send(VIDEO, stream, 0, &key_picture(7)).unwrap();
+    viewer.find("the live stream", |message| message.is_key() && message.body[5] == 7);
+
+    // It comes back without its keys: whoever publishes has lost the right to.
+    let redis = Redis::start_on(port);
+    let [code, description] = ended(&mut live);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("not known"), "{description}");
+    let (_, fresh) = redis.create("--stream live/c");
+    wait_until(SOON, "keys are looked up again", || {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        (wire.publish(stream, &fresh)[0] == "NetStream.Publish.Start").then_some(())
+    });
+    for text in [node.program().err(), node.program().out_text()] {
+        assert!(!text.contains(PASSWORD), "the password of Redis is shown");
+        assert!(!text.contains(&known) && !text.contains(&fresh), "a key is shown");
+    }
+}
+
+#[test]
+fn a_redis_that_hangs_holds_nobody_up() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let (_, known) = redis.create("--stream live/a");
+    let (_, other) = redis.create("--stream live/b");
+    let (mut live, stream) = publisher(&node, &known);
+    let mut viewer = Wire::play(node.rtmp_port(), "a");
+    redis.signal("STOP");
+    let [code, description] = refused(&node, &other);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("cannot be checked"), "{description}");
+    live.send(VIDEO, stream, 0, &key_picture(7)).unwrap();
+    viewer.find("the live stream", |message| message.is_key() && message.body[5] == 7);
+    redis.signal("CONT");
+    wait_until(SOON, "keys are looked up again", || {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        (wire.publish(stream, &other)[0] == "NetStream.Publish.Start").then_some(())
+    });
+    live.send(VIDEO, stream, 40, &key_picture(8)).unwrap();
+    viewer.find("the live stream", |message| message.is_key() && message.body[5] == 8);
+}
+
+#[test]
+fn a_node_may_let_in_who_names_a_stream_while_the_store_is_away() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let table = format!("{}on_store_failure = \"allow\"\n", redis.table());
+    let node = Node::start(&Config::new().more(&table));
+    drop(redis);
+    publisher(&node, "named?key=whatever");
+    let [code, _] = refused(&node, "whatever");
+    assert_eq!(code, "NetStream.Publish.Denied", "a key without a name has nowhere to go");
+}
+
+#[test]
+fn an_alias_alone_needs_a_list_of_addresses_or_a_development_key() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let (_, key) = redis.create("--stream live/open --alias open");
+    redis.create("--stream live/listed --alias listed --allow 127.0.0.0/8");
+    redis.create("--stream live/elsewhere --alias elsewhere --allow 192.0.2.1");
+    redis.create("--stream live/dev --alias dev --type development");
+    let [code, description] = refused(&node, "open");
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("alias"), "{description}");
+    publisher(&node, &format!("open?key={key}"));
+    publisher(&node, "listed");
+    publisher(&node, "dev");
+    let [_, description] = refused(&node, "elsewhere");
+    assert!(description.contains("address"), "{description}");
+}
+
+#[test]
+fn behind_a_trusted_proxy_the_peer_is_who_the_proxy_names() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let trusting = Config::new().rtmp("trusted_proxies = [\"127.0.0.1\"]").more(&redis.table());
+    let (trusting, strict) = (Node::start(&trusting), shared(&redis));
+    let (_, key) = redis.create("--stream live/a --allow 192.0.2.0/24");
+    let header = |from: &str| format!("PROXY TCP4 {from} 198.51.100.1 50000 1935\r\n");
+    let publish = |from: &str| {
+        let port = trusting.rtmp_port();
+        let wire = Wire::open_behind(port, header(from).as_bytes());
+        let (mut wire, stream) = wire.connected(port);
+        wire.publish(stream, &key)[0].clone()
+    };
+    assert_eq!(publish("192.0.2.9"), "NetStream.Publish.Start");
+    assert_eq!(publish("203.0.113.9"), "NetStream.Publish.Denied");
+    assert_eq!(refused(&trusting, &key)[0], "NetStream.Publish.Denied", "without a proxy");
+    let port = strict.rtmp_port();
+    let opened =
+        std::panic::catch_unwind(|| Wire::open_behind(port, header("192.0.2.9").as_bytes()));
+    assert!(opened.is_err(), "somebody else's word about an address was taken");
+}
+
+#[test]
+fn who_tries_keys_has_to_wait() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let key = node.key();
+    let told = wait_until(SOON, "a guess has to wait", || {
+        let [_, description] = refused(&node, "a guess");
+        description.contains("too many wrong").then_some(description)
+    });
+    assert!(told.contains("try again in"), "{told}");
+    let [code, _] = refused(&node, &key);
+    assert_eq!(code, "NetStream.Publish.Denied", "also with the right key");
+    wait_until(SOON, "the wait is over", || {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        (wire.publish(stream, &key)[0] == "NetStream.Publish.Start").then_some(())
+    });
+}
+
+#[test]
+fn who_sends_more_than_the_key_allows_is_ended() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let (_, key) = redis.create("--stream live/a --bitrate 100000 --viewers 1");
+    let (mut wire, stream) = publisher(&node, &key);
+    let mut first = Wire::play(node.rtmp_port(), "a");
+    let picture = [&key_picture(1)[..], &[0; 100_000]].concat();
+    wire.send(VIDEO, stream, 0, &picture).unwrap();
+    first.find("the stream", crate::wire::Message::is_key);
+    let mut second = Wire::play(node.rtmp_port(), "a");
+    let status = second.find("an answer", |message| message.status().is_some());
+    let [code, _, text] = status.status().unwrap();
+    assert!(code.contains("Failed") && text.contains("viewers"), "{code}: {text}");
+    let mut time = 0;
+    wait_until(SOON, "the publisher is ended", || {
+        time += 40;
+        wire.send(VIDEO, stream, time, &picture).err()
+    });
+    assert!(node.program().err().contains("higher bitrate"), "{}", node.program().err());
+}
