@@ -186,7 +186,7 @@ impl Connection {
     pub(super) fn sweep(&self, shard: &Rc<Shard>, now: Micros) {
         let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
         if waited {
-            self.refuse_play(shard);
+            self.refuse_play(shard, PlayRefusal::StreamNotFound);
         }
         if let Err(error) = self.session.borrow_mut().tick(now) {
             shard.stats.error_timeout();
@@ -267,8 +267,20 @@ impl Connection {
             Mail::Key(decision) => self.on_decision(shard, &decision),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
-            Mail::Stop => self.end_for(shard, "the node stops"),
+            Mail::Stop => self.stop(shard),
         }
+    }
+
+    /// The node stops: peers that understand it are asked to come back, to whoever answers then;
+    /// they are not told that the stream is over.
+    fn stop(&self, shard: &Rc<Shard>) {
+        const REASON: &str = "the node stops";
+        if !self.session.borrow_mut().request_reconnect(None, REASON) {
+            return self.end_for(shard, REASON);
+        }
+        self.leave_stream(shard, REASON);
+        self.pass_on();
+        self.close(shard, REASON);
     }
 
     /// Tells the peer that it is over, and closes once it has been told.
@@ -372,6 +384,9 @@ impl Connection {
     fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
         let Some(hub) = shard.find(&name) else { return };
+        if let Some(format) = self.missing_codec(&hub) {
+            return self.refuse_play(shard, PlayRefusal::Codec(format));
+        }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
             return;
@@ -393,33 +408,37 @@ impl Connection {
         }
     }
 
-    fn refuse_play(&self, shard: &Rc<Shard>) {
+    /// The stream's codec, if the player said at connect that it does not take it.
+    fn missing_codec(&self, hub: &Hub) -> Option<flv::VideoFormat> {
+        let log = hub.log.borrow();
+        let video = flv::Video::parse(log.header_of(Kind::Video)?.body())?;
+        let taken = self.session.borrow().capabilities().takes_video(&video);
+        (!taken).then_some(video.format)
+    }
+
+    fn refuse_play(&self, shard: &Rc<Shard>, refusal: PlayRefusal) {
         *self.role.borrow_mut() = Role::Pending;
-        shard.stats.play_attempt(Attempt::NotFound);
-        let text = "nobody publishes under this name";
-        self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);
-        self.done(shard, Stage::Play, text);
+        shard.stats.play_attempt(match refusal {
+            PlayRefusal::StreamNotFound => Attempt::NotFound,
+            PlayRefusal::Codec(_) => Attempt::Denied,
+            PlayRefusal::Failed => Attempt::Error,
+        });
+        let text = refusal.to_string();
+        self.session.borrow_mut().refuse_play(refusal, &text);
+        self.done(shard, Stage::Play, &text);
         self.pass_on();
-        self.close(shard, text);
+        self.close(shard, &text);
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
-        let flags = match kind {
-            Kind::Video => match flv::Video::parse(&body) {
-                Some(video) if video.is_sequence_header() => Flags::HEADER,
-                Some(video) if video.is_keyframe() => Flags::KEY,
-                Some(_) => Flags::default(),
-                None => return,
-            },
-            Kind::Audio => match flv::Audio::parse(&body) {
-                Some(audio) if audio.is_sequence_header() => Flags::HEADER,
-                Some(_) => Flags::default(),
-                None => return,
-            },
-            Kind::Data if is_metadata(&body) => Flags::HEADER,
-            Kind::Data => Flags::default(),
+        let Some(facts) = flv::Facts::of(kind, &body) else { return };
+        // Other tracks pass through; readers start by the one that all of them show.
+        let flags = match facts {
+            flv::Facts { main: true, header: true, .. } => Flags::HEADER,
+            flv::Facts { main: true, key: true, .. } => Flags::KEY,
+            _ => Flags::default(),
         };
         let time = hub.repair.borrow_mut().repair(kind, time);
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
@@ -471,10 +490,4 @@ impl Connection {
             shard.report_event(event);
         }
     }
-}
-
-/// Whether a data message is `onMetaData`, which late viewers need.
-fn is_metadata(body: &[u8]) -> bool {
-    const NAME: &[u8] = b"\x02\x00\x0aonMetaData"; // AMF0 string marker, length, name
-    body.starts_with(NAME)
 }
