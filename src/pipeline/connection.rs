@@ -298,8 +298,20 @@ impl Connection {
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
             Mail::Kicked => self.end_for(shard, "ended by the operator"),
-            Mail::Stop => self.end_for(shard, "the node stops"),
+            Mail::Stop => self.stop(shard),
         }
+    }
+
+    /// The node stops: peers that understand it are asked to come back, to whoever answers then;
+    /// they are not told that the stream is over.
+    fn stop(&self, shard: &Rc<Shard>) {
+        const REASON: &str = "the node stops";
+        if !self.session.borrow_mut().request_reconnect(None, REASON) {
+            return self.end_for(shard, REASON);
+        }
+        self.leave_stream(shard, REASON);
+        self.pass_on();
+        self.close(shard, REASON);
     }
 
     /// Tells the peer that it is over, and closes once it has been told.
@@ -347,6 +359,10 @@ impl Connection {
             let text = "this stream has as many viewers as its key allows";
             return self.refuse_play(shard, PlayRefusal::Failed, text);
         }
+        if let Some(format) = self.missing_codec(&hub) {
+            let refusal = PlayRefusal::Codec(format);
+            return self.refuse_play(shard, refusal, &refusal.to_string());
+        }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
             return;
@@ -368,9 +384,21 @@ impl Connection {
         }
     }
 
+    /// The stream's codec, if the player said at connect that it does not take it.
+    fn missing_codec(&self, hub: &Hub) -> Option<flv::VideoFormat> {
+        let log = hub.log.borrow();
+        let video = flv::Video::parse(log.header_of(Kind::Video)?.body())?;
+        let taken = self.session.borrow().capabilities().takes_video(&video);
+        (!taken).then_some(video.format)
+    }
+
     fn refuse_play(&self, shard: &Rc<Shard>, refusal: PlayRefusal, text: &str) {
         *self.role.borrow_mut() = Role::Pending;
-        shard.stats.play_attempt(Attempt::NotFound);
+        shard.stats.play_attempt(match refusal {
+            PlayRefusal::StreamNotFound => Attempt::NotFound,
+            PlayRefusal::Codec(_) => Attempt::Denied,
+            PlayRefusal::Failed => Attempt::Error,
+        });
         self.session.borrow_mut().refuse_play(refusal, text);
         self.done(shard, Stage::Play, text);
         self.pass_on();
@@ -383,20 +411,12 @@ impl Connection {
         }
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
-        let flags = match kind {
-            Kind::Video => match flv::Video::parse(&body) {
-                Some(video) if video.is_sequence_header() => Flags::HEADER,
-                Some(video) if video.is_keyframe() => Flags::KEY,
-                Some(_) => Flags::default(),
-                None => return,
-            },
-            Kind::Audio => match flv::Audio::parse(&body) {
-                Some(audio) if audio.is_sequence_header() => Flags::HEADER,
-                Some(_) => Flags::default(),
-                None => return,
-            },
-            Kind::Data if is_metadata(&body) => Flags::HEADER,
-            Kind::Data => Flags::default(),
+        let Some(facts) = flv::Facts::of(kind, &body) else { return };
+        // Other tracks pass through; readers start by the one that all of them show.
+        let flags = match facts {
+            flv::Facts { main: true, header: true, .. } => Flags::HEADER,
+            flv::Facts { main: true, key: true, .. } => Flags::KEY,
+            _ => Flags::default(),
         };
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
             self.wait_for_pictures(true);
@@ -459,10 +479,4 @@ impl Connection {
             shard.report_event(event);
         }
     }
-}
-
-/// Whether a data message is `onMetaData`, which late viewers need.
-fn is_metadata(body: &[u8]) -> bool {
-    const NAME: &[u8] = b"\x02\x00\x0aonMetaData"; // AMF0 string marker, length, name
-    body.starts_with(NAME)
 }

@@ -22,7 +22,7 @@ use super::wire::{Socket, flush};
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
-use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal};
+use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Query, Url};
 use crate::stats::{OutputState, ViewerDrop};
 use crate::stream::{Cursor, Drops, Start};
 
@@ -34,6 +34,10 @@ const BACKOFF_MAX: Micros = Micros::from_secs(15);
 
 /// A connection that lasted this long makes the next wait short again.
 const STABLE: Micros = Micros::from_secs(10);
+
+/// Times in a row that a destination may send us elsewhere, or ask who we are, without our waiting
+/// in between: a redirection, and a login in two steps.
+const DETOURS_MAX: u32 = 3;
 
 /// Time for the TCP connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -59,11 +63,14 @@ pub(super) struct OutputTask {
     left: Cell<bool>,
     /// Set once: it says goodbye for good.
     ending: Cell<bool>,
+    /// Where the destination wants to be connected to next, and with which query.
+    detour: RefCell<Option<(Url, Query)>>,
     finished: Cell<bool>,
 }
 
 /// A connection in use.
 struct Line {
+    url: Url,
     session: Client,
     reader: Rc<Reader>,
     hub: Option<Rc<Hub>>,
@@ -79,6 +86,7 @@ struct Line {
 /// Runs an output until it is removed, or the node ends.
 pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
     let mut backoff = Backoff::default();
+    let mut detours = 0;
     while !task.ending.get() {
         if !task.wanted.get() {
             task.spec.stats.set_state(OutputState::Stopped);
@@ -97,7 +105,18 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
             backoff = Backoff::default();
             continue;
         }
-        let wait = backoff.next(shard.clock.now().since(began), shard.random::<8>());
+        let lasted = shard.clock.now().since(began);
+        if lasted >= STABLE {
+            detours = 0;
+        }
+        if task.detour.borrow().is_some() && detours < DETOURS_MAX {
+            detours += 1;
+            tracing::debug!("output {}: {reason}", task.spec.name);
+            continue;
+        }
+        task.detour.take();
+        detours = 0;
+        let wait = backoff.next(lasted, shard.random::<8>());
         task.spec.stats.failed();
         task.spec.stats.set_state(OutputState::Waiting);
         let name = task.spec.name.to_string();
@@ -144,6 +163,7 @@ impl OutputTask {
             wanted,
             left: Cell::new(false),
             ending: Cell::new(false),
+            detour: RefCell::default(),
             finished: Cell::new(false),
         })
     }
@@ -201,7 +221,8 @@ impl OutputTask {
 
     /// One connection from its beginning to its end; gives the reason of the end.
     async fn session(&self, shard: &Rc<Shard>, number: usize, hub: Rc<Hub>) -> String {
-        let url = &self.spec.url;
+        let detour = self.detour.take();
+        let (url, query) = detour.unwrap_or_else(|| (self.spec.url.clone(), Query::default()));
         self.resolved.borrow_mut().take();
         let host = url.host().into();
         shard.report(FromShard::Resolve { output: number, host, port: url.port() });
@@ -223,9 +244,13 @@ impl OutputTask {
             tracing::debug!("socket options of output {}: {error}", self.spec.name);
         }
         let chunk_size = shard.spec.chunk_size;
-        let spec = ClientSpec { chunk_size, ..ClientSpec::new(url, Goal::Publish) };
+        let mut spec = ClientSpec { chunk_size, ..ClientSpec::new(&url, Goal::Publish) };
+        if !query.is_empty() {
+            spec.query = query;
+        }
         let now = shard.clock.now();
         *self.line.borrow_mut() = Some(Line {
+            url,
             session: Client::new(spec, now, shard.random()),
             reader: Rc::new(Reader::new(socket.as_raw_fd())),
             hub: None,
@@ -323,6 +348,19 @@ impl OutputTask {
                 }
                 ClientEvent::Ended { code, description } => {
                     return Err(format!("ended: {code} {description}"));
+                }
+                ClientEvent::Authenticate { query } => {
+                    *self.detour.borrow_mut() = Some((line.url.clone(), query));
+                    return Err("the destination asks who we are".to_owned());
+                }
+                ClientEvent::Redirect { to } => {
+                    let reason = format!("redirected to {to}");
+                    *self.detour.borrow_mut() = Some((*to, Query::default()));
+                    return Err(reason);
+                }
+                ClientEvent::Reconnect { to } => {
+                    *self.detour.borrow_mut() = Some((*to, Query::default()));
+                    line.close("the destination asks to be connected to anew", now);
                 }
                 ClientEvent::Message { .. } => {}
             }

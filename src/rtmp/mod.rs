@@ -7,6 +7,7 @@
 //! through a session.
 
 pub mod amf0;
+mod capabilities;
 pub mod chunk;
 mod error;
 pub mod flv;
@@ -18,6 +19,7 @@ mod name;
 mod session;
 mod url;
 
+pub use capabilities::Capabilities;
 pub use error::Error;
 pub use message::type_id;
 pub use name::{Address, Query, StreamName};
@@ -25,4 +27,4 @@ pub use session::{
     Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, PublishRefusal, Server,
     ServerEvent, ServerSpec,
 };
-pub use url::{Url, UrlError};
+pub use url::{Login, Url, UrlError};

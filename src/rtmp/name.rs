@@ -34,6 +34,12 @@ impl fmt::Debug for StreamName {
 pub struct Query(String);
 
 impl Query {
+    /// Wraps what stands behind a question mark.
+    #[must_use]
+    pub fn new(query: impl Into<String>) -> Self {
+        Self(query.into())
+    }
+
     /// Whether there was none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -187,7 +193,7 @@ fn clean_path(path: &str) -> Result<String, &'static str> {
 const NAME_TOO_LONG: &str = "the name is too long: at most 256 bytes";
 
 /// Decodes `%41`; what is not an escape stays as it is.
-fn percent_decode(text: &str) -> String {
+pub(super) fn percent_decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

@@ -1,17 +1,54 @@
-//! Addresses of other servers: `rtmp://host[:port]/app[/instance]/name[?query]`.
+//! Addresses of other servers: `rtmp://[user:password@]host[:port]/app[/instance]/name[?query]`.
 
 use std::fmt;
 
-use super::limits::URL_BYTES_MAX;
-use super::name::StreamName;
+use super::limits::{QUERY_BYTES_MAX, URL_BYTES_MAX};
+use super::name::{Query, StreamName, percent_decode};
 
-/// A parsed address. Neither Display nor Debug shows the stream name, which is usually a key.
+/// A parsed address. Neither Display nor Debug shows the stream name, which is usually a key, nor
+/// user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     host: String,
     port: u16,
     app: String,
+    /// Query of the application, which only redirections have.
+    app_query: Query,
     name: StreamName,
+    login: Option<Login>,
+}
+
+/// Whom to be at a server that asks. Debug shows neither part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    user: String,
+    password: String,
+}
+
+impl Login {
+    /// Wraps the two.
+    #[must_use]
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { user: user.into(), password: password.into() }
+    }
+
+    /// The user name, decoded.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The password, decoded. Must not reach a log, a metric, an error or a peer.
+    #[must_use]
+    pub fn expose_password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// Why an address cannot be used; the text says what to write instead and never repeats it.
@@ -63,6 +100,11 @@ impl Url {
             None => (rest, None),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // The last @: passwords may contain others.
+        let (login, authority) = match authority.rsplit_once('@') {
+            Some((login, authority)) => (Some(login_of(login)?), authority),
+            None => (None, authority),
+        };
         let (host, port) = host_and_port(authority)?;
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
         let Some((last, app)) = parts.split_last().filter(|(_, app)| !app.is_empty()) else {
@@ -74,7 +116,35 @@ impl Url {
             Some(query) => format!("{last}?{query}"),
             None => (*last).to_owned(),
         };
-        Ok(Self { host, port, app: app.join("/"), name: StreamName::new(name) })
+        let (app, name) = (app.join("/"), StreamName::new(name));
+        Ok(Self { host, port, app, app_query: Query::default(), name, login })
+    }
+
+    /// Where a server says that the stream goes instead. `tc_url` is all but the stream name:
+    /// `rtmp://host/app`, or `//host/app` or `/app` beside this address. Name and login stay.
+    ///
+    /// # Errors
+    /// If it is no address this node can connect to, or one where the key would travel in the
+    /// clear although this one is encrypted.
+    pub fn redirected(&self, tc_url: &str) -> Result<Self, UrlError> {
+        let here = self.tc_url();
+        let (scheme, rest) = here.split_once("://").unwrap_or(("rtmp", &here));
+        let authority = rest.split('/').next().unwrap_or_default();
+        let tc_url = match tc_url.trim() {
+            beside if beside.starts_with("//") => format!("{scheme}:{beside}"),
+            within if within.starts_with('/') => format!("{scheme}://{authority}{within}"),
+            whole => whole.to_owned(),
+        };
+        if scheme == "rtmps" && tc_url.to_ascii_lowercase().starts_with("rtmp://") {
+            return Err(UrlError::Unsupported("it leads from an encrypted server to a plain one"));
+        }
+        let (base, query) = tc_url.split_once('?').unwrap_or((&tc_url, ""));
+        if query.len() > QUERY_BYTES_MAX {
+            return Err(UrlError::Invalid("its query is too long"));
+        }
+        let there = Self::parse(&format!("{}/name", base.trim_end_matches('/')))?;
+        let (name, login) = (self.name.clone(), self.login.clone());
+        Ok(Self { app_query: Query::new(query), name, login, ..there })
     }
 
     /// Host name or address, without the brackets of IPv6.
@@ -95,6 +165,24 @@ impl Url {
         &self.app
     }
 
+    /// Query of the application; empty unless a server redirected to one.
+    #[must_use]
+    pub const fn app_query(&self) -> &Query {
+        &self.app_query
+    }
+
+    /// User and password, if the address has them.
+    #[must_use]
+    pub const fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
+
+    /// The same address for that user.
+    #[must_use]
+    pub fn with_login(self, login: Option<Login>) -> Self {
+        Self { login, ..self }
+    }
+
     /// Stream name with its query.
     #[must_use]
     pub const fn name(&self) -> &StreamName {
@@ -113,10 +201,18 @@ impl Url {
     }
 }
 
-fn host_and_port(authority: &str) -> Result<(String, u16), UrlError> {
-    if authority.contains('@') {
-        return Err(UrlError::Unsupported("user name and password are not sent to RTMP servers"));
+fn login_of(text: &str) -> Result<Login, UrlError> {
+    let Some((user, password)) = text.split_once(':').filter(|(user, _)| !user.is_empty()) else {
+        return Err(UrlError::Invalid("before the @ it needs a user name, a colon and a password"));
+    };
+    let login = Login::new(percent_decode(user), percent_decode(password));
+    if login.user.chars().chain(login.password.chars()).any(char::is_control) {
+        return Err(UrlError::Invalid("its user name or password has control characters"));
     }
+    Ok(login)
+}
+
+fn host_and_port(authority: &str) -> Result<(String, u16), UrlError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let Some((host, port)) = rest.split_once(']') else {
@@ -214,6 +310,7 @@ mod tests {
             ("rtmp://h/s3cret", "application"),
             ("rtmp://h", "application"),
             ("rtmp://h/live/s3 cret", "spaces"),
+            ("rtmp://s3cret@h/live/k", "user name"),
             ("", "scheme"),
         ] {
             let error = Url::parse(text).unwrap_err();
@@ -225,9 +322,52 @@ mod tests {
     }
 
     #[test]
-    fn rtmps_and_passwords_are_recognised_but_not_supported() {
-        for text in ["rtmps://h/live/key", "rtmp://u:p@h/live/key"] {
-            assert!(matches!(Url::parse(text), Err(UrlError::Unsupported(_))), "{text}");
+    fn rtmps_is_recognised_but_not_supported() {
+        assert!(matches!(Url::parse("rtmps://h/live/key"), Err(UrlError::Unsupported(_))));
+    }
+
+    #[test]
+    fn user_and_password_are_taken_off_the_address_and_never_show() {
+        for (text, user, password) in [
+            ("rtmp://bob:s3cret@h/live/key", "bob", "s3cret"),
+            ("rtmp://bob:s3cret:x@h:1936/live/key", "bob", "s3cret:x"),
+            ("rtmp://bob:s3cret@x@[::1]/live/key", "bob", "s3cret@x"),
+            ("rtmp://b%40b:s3cret%2F%3a@h/live/key", "b@b", "s3cret/:"),
+            ("rtmp://bob:@h/live/key", "bob", ""),
+        ] {
+            let url = Url::parse(text).unwrap();
+            let login = url.login().unwrap();
+            assert_eq!((login.user(), login.expose_password()), (user, password), "{text}");
+            let shown = format!("{url} {url:?} {login:?} {}", url.tc_url());
+            assert!(!shown.contains("s3cret") && !shown.contains("b@b"), "{shown}");
         }
+        for text in ["rtmp://:s3cret@h/a/k", "rtmp://s3cret@h/a/k", "rtmp://u:s3cret%00@h/a/k"] {
+            let error = Url::parse(text).unwrap_err();
+            assert!(matches!(error, UrlError::Invalid(_)));
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        assert_eq!(Url::parse("rtmp://h/live/key?x=u:p@h").unwrap().login(), None);
+    }
+
+    #[test]
+    fn a_redirection_leads_elsewhere_with_the_same_name_and_login() {
+        let url = Url::parse("rtmp://bob:pw@h:1936/live/s3cret?key=k").unwrap();
+        for (tc_url, tc_url_then, query) in [
+            ("rtmp://other/app/inst", "rtmp://other/app/inst", ""),
+            ("rtmp://other:19350/app/?token=t", "rtmp://other:19350/app", "token=t"),
+            ("//other/app", "rtmp://other/app", ""),
+            ("/app", "rtmp://h:1936/app", ""),
+            (" rtmp://[::1]/app ", "rtmp://[::1]/app", ""),
+        ] {
+            let there = url.redirected(tc_url).unwrap();
+            assert_eq!((there.tc_url().as_str(), there.app_query().expose()), (tc_url_then, query));
+            assert_eq!((there.name(), there.login()), (url.name(), url.login()));
+            assert!(!format!("{there:?}").contains("token"));
+        }
+        for tc_url in ["", "other", "rtmp://", "rtmp://other", "http://other/app", "/", "rtmp:///a"]
+        {
+            assert!(url.redirected(tc_url).is_err(), "{tc_url}");
+        }
+        assert!(url.redirected(&format!("/{}", "a".repeat(4_000))).is_err());
     }
 }

@@ -164,6 +164,12 @@ impl StreamLog {
         self.headers[2].is_some()
     }
 
+    /// The newest header of a kind: its sequence header, or the metadata.
+    #[must_use]
+    pub fn header_of(&self, kind: Kind) -> Option<&Message> {
+        self.header(header_place(kind))
+    }
+
     /// Header number `place`: metadata, audio, video.
     pub(super) fn header(&self, place: usize) -> Option<&Message> {
         self.headers.get(place)?.as_ref()

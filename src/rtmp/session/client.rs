@@ -6,13 +6,14 @@ use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{Kind, Micros};
 use crate::rtmp::amf0::Value;
 use crate::rtmp::chunk::Message;
-use crate::rtmp::limits::{ACK_WINDOW, CHUNK_SIZE_MAX, EVENTS_MAX, TEXT_BYTES_MAX};
+use crate::rtmp::limits::{ACK_WINDOW, CHUNK_SIZE_MAX, EVENTS_MAX};
 use crate::rtmp::message::{Command, event, type_id};
-use crate::rtmp::name::truncate;
-use crate::rtmp::{Error, StreamName, Url, handshake, media};
+use crate::rtmp::{
+    Capabilities, Error, Login, Query, StreamName, Url, capabilities, handshake, media,
+};
 
 use super::link::Link;
-use super::status::{saturate, text_of};
+use super::status::saturate;
 
 /// What a client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,10 @@ pub struct ClientSpec {
     pub app: String,
     /// Everything of the address before the stream name.
     pub tc_url: String,
+    /// Query that `connect` puts behind both; what [`ClientEvent::Authenticate`] says goes here.
+    pub query: Query,
+    /// Whom to be at a server that asks.
+    pub login: Option<Login>,
     /// Stream name with its query; usually a key.
     pub name: StreamName,
     /// Publish or play.
@@ -41,7 +46,7 @@ pub struct ClientSpec {
     /// While playing: without any byte for this long the server is gone. A server that is
     /// published to owes us nothing, and may stay silent.
     pub silence_timeout: Micros,
-    /// Whether to tell the server that we know Enhanced RTMP; some ingests refuse the field.
+    /// Whether to tell the server that we know Enhanced RTMP; some ingests refuse the fields.
     pub enhanced: bool,
     /// Whether to sign the handshake, for servers that only trust a "genuine" player.
     pub digest: bool,
@@ -54,6 +59,8 @@ impl ClientSpec {
         Self {
             app: url.app().to_owned(),
             tc_url: url.tc_url(),
+            query: url.app_query().clone(),
+            login: url.login().cloned(),
             name: url.name().clone(),
             goal,
             chunk_size: 60_000,
@@ -90,6 +97,23 @@ pub enum ClientEvent {
         /// The server's words.
         description: String,
     },
+    /// The server wants another `connect`, with this in [`ClientSpec::query`]: close, and connect
+    /// again at once. Never twice in a row with the same query.
+    Authenticate {
+        /// The query; it proves who we are.
+        query: Query,
+    },
+    /// The server sends us elsewhere before the stream could start: close, and connect there.
+    Redirect {
+        /// Where to; the name and login are ours.
+        to: Box<Url>,
+    },
+    /// The server is about to leave, or wants us elsewhere: finish when it suits, and connect
+    /// again. The stream goes on until then.
+    Reconnect {
+        /// Where to; the address we have if the server named none.
+        to: Box<Url>,
+    },
     /// The server has ended a stream that was started: close.
     Ended {
         /// Status code, such as `NetStream.Play.UnpublishNotify`.
@@ -105,15 +129,18 @@ pub enum ClientEvent {
 /// `tick` at least once a second.
 #[derive(Debug)]
 pub struct Client {
-    spec: ClientSpec,
+    pub(super) spec: ClientSpec,
     link: Link,
-    step: Step,
+    pub(super) step: Step,
     start_by: Micros,
-    events: VecDeque<ClientEvent>,
+    /// Makes our answers to challenges differ.
+    pub(super) nonce: u32,
+    caps: Capabilities,
+    pub(super) events: VecDeque<ClientEvent>,
 }
 
 #[derive(Debug)]
-enum Step {
+pub(super) enum Step {
     Handshake(handshake::Client),
     Connecting,
     Creating,
@@ -123,14 +150,14 @@ enum Step {
 }
 
 /// Transaction ids: fixed, because each call is made once.
-mod call {
-    pub(super) const CONNECT: f64 = 1.0;
-    pub(super) const RELEASE_STREAM: f64 = 2.0;
-    pub(super) const FC_PUBLISH: f64 = 3.0;
-    pub(super) const CREATE_STREAM: f64 = 4.0;
-    pub(super) const START: f64 = 5.0;
-    pub(super) const FC_UNPUBLISH: f64 = 6.0;
-    pub(super) const DELETE_STREAM: f64 = 7.0;
+pub(super) mod call {
+    pub(crate) const CONNECT: f64 = 1.0;
+    pub(crate) const RELEASE_STREAM: f64 = 2.0;
+    pub(crate) const FC_PUBLISH: f64 = 3.0;
+    pub(crate) const CREATE_STREAM: f64 = 4.0;
+    pub(crate) const START: f64 = 5.0;
+    pub(crate) const FC_UNPUBLISH: f64 = 6.0;
+    pub(crate) const DELETE_STREAM: f64 = 7.0;
 }
 
 /// Buffer that a player says it has, milliseconds.
@@ -143,7 +170,16 @@ impl Client {
         let mut link = Link::new(now);
         let handshake = handshake::Client::new(random, spec.digest, link.raw_output());
         let start_by = now + spec.start_timeout;
-        Self { spec, link, step: Step::Handshake(handshake), start_by, events: VecDeque::new() }
+        let [a, b, c, d, ..] = random;
+        Self {
+            spec,
+            link,
+            step: Step::Handshake(handshake),
+            start_by,
+            nonce: u32::from_be_bytes([a, b, c, d]),
+            caps: Capabilities::default(),
+            events: VecDeque::new(),
+        }
     }
 
     /// Takes all of `input`, at most 64 KiB at a time (see
@@ -237,6 +273,12 @@ impl Client {
         self.link.received()
     }
 
+    /// What the server said about Enhanced RTMP in its answer to `connect`.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.caps
+    }
+
     fn name(&self) -> Value {
         self.spec.name.expose().into()
     }
@@ -251,12 +293,16 @@ impl Client {
             Goal::Publish => "FMLE/3.0 (compatible; stream-manager)",
             Goal::Play => "LNX 9,0,124,2",
         };
-        let mut members = vec![("app", Value::from(self.spec.app.as_str()))];
+        let query = match self.spec.query.expose() {
+            "" => String::new(),
+            query => format!("?{query}"),
+        };
+        let mut members = vec![("app", Value::String(format!("{}{query}", self.spec.app)))];
         if self.spec.goal == Goal::Publish {
             members.push(("type", "nonprivate".into()));
         }
         members.push(("flashVer", flash_ver.into()));
-        members.push(("tcUrl", self.spec.tc_url.as_str().into()));
+        members.push(("tcUrl", Value::String(format!("{}{query}", self.spec.tc_url))));
         if self.spec.goal == Goal::Play {
             members.push(("fpad", false.into()));
             members.push(("capabilities", 15.0.into()));
@@ -264,11 +310,10 @@ impl Client {
             members.push(("videoCodecs", 252.0.into()));
             members.push(("videoFunction", 1.0.into()));
         }
-        if self.spec.enhanced {
-            members.push(("fourCcList", Value::StrictArray(vec!["*".into()])));
-        }
-        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.link.command(0, "connect", call::CONNECT, &[Value::Object(members)]);
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let enhanced = capabilities::ours().into_iter().filter(|_| self.spec.enhanced);
+        let object = Value::Object(members.chain(enhanced).collect());
+        self.link.command(0, "connect", call::CONNECT, &[object]);
         self.step = Step::Connecting;
     }
 
@@ -306,6 +351,9 @@ impl Client {
     fn result(&mut self, command: &Command) {
         match self.step {
             Step::Connecting if command.transaction == call::CONNECT => {
+                let told = ["fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"];
+                let told = told.iter().find_map(|name| command.object_with(name));
+                self.caps = told.map_or_else(Capabilities::default, Capabilities::of);
                 match self.spec.goal {
                     Goal::Publish => {
                         self.link
@@ -346,82 +394,6 @@ impl Client {
         }
         self.step = Step::Starting(stream_id);
     }
-
-    /// Only failures of calls that matter: many servers do not know `releaseStream`.
-    fn error(&mut self, command: &Command) {
-        let fatal = match self.step {
-            Step::Connecting => command.transaction == call::CONNECT,
-            Step::Creating => command.transaction == call::CREATE_STREAM,
-            Step::Starting(_) => command.transaction == call::START,
-            Step::Handshake(_) | Step::Started(_) | Step::Over => false,
-        };
-        if fatal {
-            let info = command.object_with("code").unwrap_or(&Value::Null);
-            let code = Some(text_of(info, "code")).filter(|code| !code.is_empty());
-            self.end(code.unwrap_or("NetConnection.Call.Failed"), text_of(info, "description"));
-        }
-    }
-
-    fn status(&mut self, command: &Command) {
-        let Some(info) = command.object_with("code") else { return };
-        let code = text_of(info, "code");
-        let failed = text_of(info, "level").eq_ignore_ascii_case("error");
-        match (code, &self.step) {
-            ("NetStream.Publish.Start", Step::Starting(stream_id))
-            | ("NetStream.Play.Start", Step::Starting(stream_id)) => {
-                let stream_id = *stream_id;
-                self.step = Step::Started(stream_id);
-                self.events.push_back(ClientEvent::Started { stream_id });
-            }
-            _ if failed || is_end(code) => self.end(code, text_of(info, "description")),
-            _ => {}
-        }
-    }
-
-    /// It is over: refused if it never started.
-    fn end(&mut self, code: &str, description: &str) {
-        // A code is a word of the protocol; anything else in its place is text like the other.
-        let proper = code.starts_with("Net") && code.len() < 64;
-        let code = if proper { code.to_owned() } else { self.public(code) };
-        let description = self.public(description);
-        match std::mem::replace(&mut self.step, Step::Over) {
-            Step::Over => {}
-            Step::Started(_) => self.events.push_back(ClientEvent::Ended { code, description }),
-            _ => self.events.push_back(ClientEvent::Refused { code, description }),
-        }
-    }
-
-    /// A server's text without the stream name, control characters and what is too long.
-    fn public(&self, text: &str) -> String {
-        let whole = self.spec.name.expose();
-        let bare = whole.split('?').next().unwrap_or(whole);
-        let mut text = text.to_owned();
-        for secret in [whole, bare].into_iter().filter(|secret| !secret.is_empty()) {
-            text = text.replace(secret, "***");
-        }
-        text.retain(|c| !c.is_control());
-        truncate(&mut text, TEXT_BYTES_MAX);
-        text
-    }
-}
-
-/// Codes that end a stream although their level may not say so.
-fn is_end(code: &str) -> bool {
-    matches!(
-        code,
-        "NetStream.Play.Stop"
-            | "NetStream.Play.Complete"
-            | "NetStream.Play.UnpublishNotify"
-            | "NetStream.Play.StreamNotFound"
-            | "NetStream.Play.Failed"
-            | "NetStream.Publish.Denied"
-            | "NetStream.Publish.BadName"
-            | "NetStream.Publish.Rejected"
-            | "NetStream.Unpublish.Success"
-            | "NetStream.Failed"
-            | "NetConnection.Connect.Closed"
-            | "NetConnection.Connect.Rejected"
-    )
 }
 
 const TOO_MANY_EVENTS: Error = Error::Limit("too many messages at once");

@@ -24,6 +24,9 @@ fn client_text(event: &ClientEvent) -> String {
         ClientEvent::Message { kind, time, body } => format!("{kind:?} {time} {}", body.len()),
         ClientEvent::Refused { code, description } => format!("refused {code}: {description}"),
         ClientEvent::Ended { code, description } => format!("ended {code}: {description}"),
+        ClientEvent::Authenticate { query } => format!("authenticate {}", query.expose()),
+        ClientEvent::Redirect { to } => format!("redirect {}", to.tc_url()),
+        ClientEvent::Reconnect { to } => format!("reconnect {}", to.tc_url()),
     }
 }
 

@@ -60,8 +60,8 @@ impl Server {
         match App::parse(text_of(&command.object, "app"), tc_url) {
             Ok(app) => {
                 let connect = Connect::of(command, app.first_part(), tc_url);
-                let enhanced = connect.is_enhanced();
-                self.state = State::Asked { transaction: command.transaction, enhanced, app };
+                self.caps = connect.caps.clone();
+                self.state = State::Asked { transaction: command.transaction, app };
                 self.events.push_back(ServerEvent::Connect(Box::new(connect)));
             }
             Err(why) => {
@@ -183,20 +183,6 @@ impl Server {
         let status = info(true, code, description);
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
     }
-}
-
-/// What enhanced clients are told: every codec is passed on, and multitrack and `ModEx` with it.
-pub(super) fn forwarding() -> [(String, Value); 4] {
-    const FORWARD: f64 = 4.0;
-    const MULTITRACK_AND_MOD_EX: f64 = 6.0;
-    let all = || Value::object([("*", FORWARD.into())]);
-    [
-        ("fourCcList", Value::StrictArray(vec!["*".into()])),
-        ("videoFourCcInfoMap", all()),
-        ("audioFourCcInfoMap", all()),
-        ("capsEx", MULTITRACK_AND_MOD_EX.into()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// The stream id that `createStream` gives. One is enough: a connection has one role.

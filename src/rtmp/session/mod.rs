@@ -1,11 +1,13 @@
 //! RTMP sessions: what a connection says and in which order, for the side that accepted it and the
 //! side that made it.
 
+mod auth;
 mod client;
 mod commands;
 mod link;
 mod server;
 mod status;
+mod verdict;
 
 pub use client::{Client, ClientEvent, ClientSpec, Goal};
 pub use server::{Server, ServerEvent, ServerSpec};
@@ -13,6 +15,8 @@ pub use status::{Connect, PlayRefusal, PublishRefusal};
 
 #[cfg(test)]
 mod client_tests;
+#[cfg(test)]
+mod detour_tests;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

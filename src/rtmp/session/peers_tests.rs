@@ -63,7 +63,7 @@ fn enhanced_clients_are_told_what_is_passed_on_and_others_are_not() {
     assert_eq!(connect_info(&[]).get("fourCcList"), None);
     let list = Value::StrictArray(vec!["hvc1".into(), "*".into(), 1.0.into()]);
     let info = connect_info(&[("fourCcList", list), ("capsEx", 3.0.into())]);
-    assert_eq!(info.get("capsEx"), Some(&Value::Number(6.0)));
+    assert_eq!(info.get("capsEx"), Some(&Value::Number(15.0)));
     assert_eq!(info.get("videoFourCcInfoMap").unwrap().get("*"), Some(&Value::Number(4.0)));
 }
 
@@ -82,7 +82,8 @@ fn what_a_client_says_about_itself_is_told_without_secrets() {
     let Some(ServerEvent::Connect(connect)) = bench.server.poll_event() else { unreachable!() };
     assert_eq!(connect.tc_url, "rtmp://h:1936/live");
     assert_eq!((connect.app.as_str(), connect.flash_ver.as_str()), ("live", "FMLE"));
-    assert_eq!((connect.four_ccs, connect.caps_ex), (Some(vec!["hvc1".to_owned()]), 0));
+    assert!(connect.caps.can_decode_video(*b"hvc1") && !connect.caps.can_decode_video(*b"av01"));
+    assert!(!connect.caps.can_reconnect());
     bench.server.accept_connect();
     bench.feed(&call(1, "publish", 5.0, &[""])).unwrap();
     let event = bench.server.poll_event();

@@ -8,11 +8,10 @@ use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX};
 use crate::rtmp::message::{Command, event, type_id};
 use crate::rtmp::name::App;
-use crate::rtmp::{Error, Query, StreamName, handshake};
+use crate::rtmp::{Capabilities, Error, Query, StreamName, capabilities, handshake};
 
-use super::commands;
 use super::link::Link;
-use super::status::{Connect, PlayRefusal, PublishRefusal, info};
+use super::status::{Connect, PlayRefusal, PublishRefusal, RECONNECT_REQUEST, info};
 
 /// How a server session behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +98,8 @@ pub struct Server {
     pub(super) link: Link,
     pub(super) state: State,
     pub(super) role: Role,
+    /// What the peer said about Enhanced RTMP.
+    pub(super) caps: Capabilities,
     /// Since when `role` is idle.
     pub(super) idle_since: Micros,
     /// What came after `connect` and before its answer.
@@ -110,7 +111,7 @@ pub struct Server {
 pub(super) enum State {
     Handshake { by: Micros, handshake: handshake::Server },
     AwaitConnect { by: Micros },
-    Asked { transaction: f64, enhanced: bool, app: App },
+    Asked { transaction: f64, app: App },
     Connected { app: App },
     Refused,
 }
@@ -155,6 +156,7 @@ impl Server {
             link: Link::new(now),
             state: State::Handshake { by: now + spec.handshake_timeout, handshake },
             role: Role::Idle,
+            caps: Capabilities::default(),
             idle_since: now,
             held: Held::default(),
             events: VecDeque::new(),
@@ -219,8 +221,8 @@ impl Server {
 
     /// Answers `Connect`; then handles what has been waiting for that.
     pub fn accept_connect(&mut self) {
-        let State::Asked { transaction, enhanced, app } = &self.state else { return };
-        let (transaction, enhanced, app) = (*transaction, *enhanced, app.clone());
+        let State::Asked { transaction, app } = &self.state else { return };
+        let (transaction, app) = (*transaction, app.clone());
         self.link.announce_window(self.spec.window_ack);
         let mut bandwidth = [0, 0, 0, 0, 2];
         bandwidth[..4].copy_from_slice(&self.spec.window_ack.to_be_bytes());
@@ -235,8 +237,8 @@ impl Server {
         if let Value::Object(members) = &mut success {
             // AMF3 is not spoken, whatever was asked for.
             members.push(("objectEncoding".to_owned(), 0.0.into()));
-            if enhanced {
-                members.extend(commands::forwarding());
+            if self.caps.is_enhanced() {
+                members.extend(capabilities::ours());
             }
         }
         self.link.command(0, "_result", transaction, &[properties, success]);
@@ -314,6 +316,27 @@ impl Server {
         let status = info(false, "NetStream.Play.UnpublishNotify", "The stream has ended.");
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
         self.link.user_control(event::STREAM_EOF, &stream_id.to_be_bytes());
+    }
+
+    /// Asks a peer to come back on a new connection, which it does at a time that suits it; at
+    /// `tc_url` if given, else at the address it used. `false`, and nothing is said, if it did
+    /// not announce at `connect` that it understands (see [`Capabilities::can_reconnect`]).
+    pub fn request_reconnect(&mut self, tc_url: Option<&str>, description: &str) -> bool {
+        if !matches!(self.state, State::Connected { .. }) || !self.caps.can_reconnect() {
+            return false;
+        }
+        let mut status = info(false, RECONNECT_REQUEST, description);
+        if let (Value::Object(members), Some(tc_url)) = (&mut status, tc_url) {
+            members.push(("tcUrl".to_owned(), tc_url.into()));
+        }
+        self.link.command(0, "onStatus", 0.0, &[Value::Null, status]);
+        true
+    }
+
+    /// What the peer said at `connect` about codecs and Enhanced RTMP; nothing before that.
+    #[must_use]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.caps
     }
 
     /// Queues a media message to a player, for tests and small uses; nothing if nobody plays.

@@ -1,7 +1,11 @@
 //! What is said about a request: who asks, and the codes that clients show to their users.
 
+use std::fmt;
+
+use crate::rtmp::Capabilities;
 use crate::rtmp::amf0::Value;
-use crate::rtmp::limits::{FOUR_CCS_MAX, TEXT_BYTES_MAX};
+use crate::rtmp::flv::VideoFormat;
+use crate::rtmp::limits::TEXT_BYTES_MAX;
 use crate::rtmp::message::Command;
 use crate::rtmp::name::{public_url, truncate};
 
@@ -14,10 +18,8 @@ pub struct Connect {
     pub tc_url: String,
     /// The client's name and version as it gives them, at most 512 bytes.
     pub flash_ver: String,
-    /// Codecs it reads, from `fourCcList`: `None` if it sent no list, `*` means all.
-    pub four_ccs: Option<Vec<String>>,
-    /// Bits of `capsEx`: 1 reconnect, 2 multitrack, 4 `ModEx`, 8 nanosecond offsets.
-    pub caps_ex: u32,
+    /// What it says about Enhanced RTMP.
+    pub caps: Capabilities,
 }
 
 impl Connect {
@@ -26,25 +28,8 @@ impl Connect {
         let mut flash_ver = text_of(object, "flashVer").to_owned();
         flash_ver.retain(|c| !c.is_control());
         truncate(&mut flash_ver, TEXT_BYTES_MAX);
-        let four_ccs = match object.get("fourCcList") {
-            Some(Value::StrictArray(list)) => Some(
-                list.iter()
-                    .filter_map(|value| value.as_str())
-                    .filter(|name| name.len() <= 4)
-                    .take(FOUR_CCS_MAX)
-                    .map(str::to_owned)
-                    .collect(),
-            ),
-            _ => None,
-        };
-        let caps_ex = object.get("capsEx").and_then(Value::as_number).map_or(0, saturate);
-        let app = app.to_owned();
-        Self { app, tc_url: public_url(tc_url), flash_ver, four_ccs, caps_ex }
-    }
-
-    /// Whether the client speaks enhanced RTMP and says so.
-    pub(super) const fn is_enhanced(&self) -> bool {
-        self.four_ccs.is_some() || self.caps_ex != 0
+        let (app, caps) = (app.to_owned(), Capabilities::of(object));
+        Self { app, tc_url: public_url(tc_url), flash_ver, caps }
     }
 }
 
@@ -76,6 +61,8 @@ impl PublishRefusal {
 pub enum PlayRefusal {
     /// There is no such stream, or none for this viewer.
     StreamNotFound,
+    /// The stream is in this codec, which the player said it does not take.
+    Codec(VideoFormat),
     /// We cannot serve it now.
     Failed,
 }
@@ -86,7 +73,22 @@ impl PlayRefusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::StreamNotFound => "NetStream.Play.StreamNotFound",
-            Self::Failed => "NetStream.Play.Failed",
+            Self::Codec(_) | Self::Failed => "NetStream.Play.Failed",
+        }
+    }
+}
+
+/// The reason in words for the player's user.
+impl fmt::Display for PlayRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StreamNotFound => f.write_str("nobody publishes under this name"),
+            Self::Codec(format) => write!(
+                f,
+                "the stream is in {format}, which this player says it cannot take: enable that \
+                 codec in the player, or use another one"
+            ),
+            Self::Failed => f.write_str("the stream cannot be played now"),
         }
     }
 }
@@ -101,6 +103,9 @@ pub(super) fn info(error: bool, code: &str, description: &str) -> Value {
         ("description", Value::String(description)),
     ])
 }
+
+/// Status with which a server asks to be connected to anew (Enhanced RTMP v2, "Reconnect Request").
+pub(super) const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
 
 /// A string member, or nothing.
 pub(super) fn text_of<'a>(object: &'a Value, name: &str) -> &'a str {

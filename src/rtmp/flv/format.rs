@@ -1,0 +1,245 @@
+//! Names of the codecs that RTMP can carry, as numbers, fourccs and words.
+
+use std::fmt;
+
+/// Four characters that name a codec in Enhanced RTMP.
+pub type FourCc = [u8; 4];
+
+/// Video formats we can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoFormat {
+    /// H.264.
+    Avc,
+    /// H.265, by fourcc or by the number 12 that some encoders use.
+    Hevc,
+    /// H.266.
+    Vvc,
+    /// AV1, by fourcc or by the number 13.
+    Av1,
+    /// VP8.
+    Vp8,
+    /// VP9.
+    Vp9,
+    /// Another legacy codec id (H.263, Screen, VP6...).
+    Legacy(u8),
+    /// Another fourcc.
+    FourCc(FourCc),
+}
+
+/// Audio formats we can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AudioFormat {
+    /// AAC.
+    Aac,
+    /// MP3.
+    Mp3,
+    /// Opus.
+    Opus,
+    /// FLAC.
+    Flac,
+    /// AC-3.
+    Ac3,
+    /// Enhanced AC-3.
+    Eac3,
+    /// Another legacy sound format (PCM, ADPCM, Nellymoser, Speex, G.711...).
+    Legacy(u8),
+    /// Another fourcc.
+    FourCc(FourCc),
+}
+
+/// A format of either kind; Display gives the word that status pages use, such as `h264`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Of pictures.
+    Video(VideoFormat),
+    /// Of sound.
+    Audio(AudioFormat),
+}
+
+impl VideoFormat {
+    /// The format that a legacy codec id means.
+    #[must_use]
+    pub const fn of_id(id: u8) -> Self {
+        match id {
+            7 => Self::Avc,
+            12 => Self::Hevc,
+            13 => Self::Av1,
+            _ => Self::Legacy(id),
+        }
+    }
+
+    /// The format that a fourcc means.
+    #[must_use]
+    pub const fn of_four_cc(four_cc: FourCc) -> Self {
+        match &four_cc {
+            b"avc1" => Self::Avc,
+            b"hvc1" => Self::Hevc,
+            b"vvc1" => Self::Vvc,
+            b"av01" => Self::Av1,
+            b"vp08" => Self::Vp8,
+            b"vp09" => Self::Vp9,
+            _ => Self::FourCc(four_cc),
+        }
+    }
+
+    /// The fourcc; `None` for formats that only have a number.
+    #[must_use]
+    pub const fn four_cc(self) -> Option<FourCc> {
+        match self {
+            Self::Avc => Some(*b"avc1"),
+            Self::Hevc => Some(*b"hvc1"),
+            Self::Vvc => Some(*b"vvc1"),
+            Self::Av1 => Some(*b"av01"),
+            Self::Vp8 => Some(*b"vp08"),
+            Self::Vp9 => Some(*b"vp09"),
+            Self::Legacy(_) => None,
+            Self::FourCc(four_cc) => Some(four_cc),
+        }
+    }
+
+    /// Whether coded frames carry a composition time in front of the codec's own bytes.
+    pub(super) const fn has_composition_time(self) -> bool {
+        matches!(self, Self::Avc | Self::Hevc | Self::Vvc)
+    }
+}
+
+impl AudioFormat {
+    /// The format that a legacy sound format number means.
+    #[must_use]
+    pub const fn of_id(id: u8) -> Self {
+        match id {
+            10 => Self::Aac,
+            2 | 14 => Self::Mp3,
+            _ => Self::Legacy(id),
+        }
+    }
+
+    /// The format that a fourcc means.
+    #[must_use]
+    pub const fn of_four_cc(four_cc: FourCc) -> Self {
+        match &four_cc {
+            b"mp4a" => Self::Aac,
+            b".mp3" => Self::Mp3,
+            b"Opus" => Self::Opus,
+            b"fLaC" => Self::Flac,
+            b"ac-3" => Self::Ac3,
+            b"ec-3" => Self::Eac3,
+            _ => Self::FourCc(four_cc),
+        }
+    }
+
+    /// The fourcc; `None` for formats that only have a number.
+    #[must_use]
+    pub const fn four_cc(self) -> Option<FourCc> {
+        match self {
+            Self::Aac => Some(*b"mp4a"),
+            Self::Mp3 => Some(*b".mp3"),
+            Self::Opus => Some(*b"Opus"),
+            Self::Flac => Some(*b"fLaC"),
+            Self::Ac3 => Some(*b"ac-3"),
+            Self::Eac3 => Some(*b"ec-3"),
+            Self::Legacy(_) => None,
+            Self::FourCc(four_cc) => Some(four_cc),
+        }
+    }
+}
+
+impl fmt::Display for VideoFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Avc => f.write_str("h264"),
+            Self::Hevc => f.write_str("hevc"),
+            Self::Vvc => f.write_str("vvc"),
+            Self::Av1 => f.write_str("av1"),
+            Self::Vp8 => f.write_str("vp8"),
+            Self::Vp9 => f.write_str("vp9"),
+            Self::Legacy(2) => f.write_str("h263"),
+            Self::Legacy(3 | 6) => f.write_str("screen"),
+            Self::Legacy(4 | 5) => f.write_str("vp6"),
+            Self::Legacy(id) => write!(f, "video-{id}"),
+            Self::FourCc(four_cc) => write_four_cc(four_cc, f),
+        }
+    }
+}
+
+impl fmt::Display for AudioFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Aac => f.write_str("aac"),
+            Self::Mp3 => f.write_str("mp3"),
+            Self::Opus => f.write_str("opus"),
+            Self::Flac => f.write_str("flac"),
+            Self::Ac3 => f.write_str("ac3"),
+            Self::Eac3 => f.write_str("eac3"),
+            Self::Legacy(0 | 3) => f.write_str("pcm"),
+            Self::Legacy(1) => f.write_str("adpcm"),
+            Self::Legacy(4..=6) => f.write_str("nellymoser"),
+            Self::Legacy(7 | 8) => f.write_str("g711"),
+            Self::Legacy(11) => f.write_str("speex"),
+            Self::Legacy(id) => write!(f, "audio-{id}"),
+            Self::FourCc(four_cc) => write_four_cc(four_cc, f),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Video(format) => format.fmt(f),
+            Self::Audio(format) => format.fmt(f),
+        }
+    }
+}
+
+/// A peer may put anything there: what could break a line, a label or a page is shown as `?`.
+fn write_four_cc(four_cc: FourCc, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for byte in four_cc {
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        write!(f, "{}", if plain { char::from(byte) } else { '?' })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fourcc_goes_round_and_has_a_word() {
+        for (four_cc, word) in [
+            (*b"avc1", "h264"),
+            (*b"hvc1", "hevc"),
+            (*b"vvc1", "vvc"),
+            (*b"av01", "av1"),
+            (*b"vp08", "vp8"),
+            (*b"vp09", "vp9"),
+            (*b"xy<z", "xy?z"),
+        ] {
+            let format = VideoFormat::of_four_cc(four_cc);
+            assert_eq!((format.four_cc(), format.to_string().as_str()), (Some(four_cc), word));
+        }
+        for (four_cc, word) in [
+            (*b"mp4a", "aac"),
+            (*b".mp3", "mp3"),
+            (*b"Opus", "opus"),
+            (*b"fLaC", "flac"),
+            (*b"ac-3", "ac3"),
+            (*b"ec-3", "eac3"),
+            (*b"a\"\n\0", "a???"),
+        ] {
+            let format = AudioFormat::of_four_cc(four_cc);
+            assert_eq!((format.four_cc(), format.to_string().as_str()), (Some(four_cc), word));
+        }
+    }
+
+    #[test]
+    fn every_legacy_number_has_a_word() {
+        for id in 0..16 {
+            assert!(!Format::Video(VideoFormat::of_id(id)).to_string().is_empty());
+            assert!(!Format::Audio(AudioFormat::of_id(id)).to_string().is_empty());
+        }
+        assert_eq!(VideoFormat::of_id(7).to_string(), "h264");
+        assert_eq!(AudioFormat::of_id(10).to_string(), "aac");
+        assert_eq!(AudioFormat::of_id(11).four_cc(), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! The first bytes of audio and video bodies: FLV tag headers (Video File Format 10.1 annex E) and
+//! their enhanced form with a fourcc (Enhanced RTMP v1 and v2). Reading looks at headers only.
+
+mod audio;
+mod enhanced;
+mod facts;
+mod format;
+mod video;
+
+pub use audio::{Audio, aac_header};
+pub use enhanced::{Layout, Track, Tracks};
+pub use facts::Facts;
+pub use format::{AudioFormat, Format, FourCc, VideoFormat};
+pub use video::{AvcPacket, Video, avc_header};
+
+/// What a body carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// What a decoder must have first: parameter sets, an `AudioSpecificConfig`.
+    SequenceHeader,
+    /// The same, in the form that MPEG-2 transport streams have (AV1 only).
+    TransportHeader,
+    /// A coded frame.
+    Frame,
+    /// The end of the sequence.
+    SequenceEnd,
+    /// How frames are to be shown or heard: colours and light, the layout of channels.
+    Metadata,
+    /// Something to pass on as it is, such as a seek command.
+    Other,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Headers of video bodies.
+
+use super::Part;
+use super::enhanced::{CODED_FRAMES, Head, SEQUENCE_END, SEQUENCE_START, Tracks};
+use super::format::VideoFormat;
+
+/// Header of a video body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Video {
+    /// Codec; of the first track if there are many.
+    pub format: VideoFormat,
+    /// What follows; the same for all tracks.
+    pub part: Part,
+    /// Whether the frame type is "key frame"; the same for all tracks.
+    pub keyframe: bool,
+    /// Presentation time minus decoding time, milliseconds, signed 24 bit; of the first track if
+    /// there are many.
+    pub composition_ms: i32,
+    /// Nanoseconds to add to the message's time (`ModEx`), less than a millisecond if the sender
+    /// keeps the rules.
+    pub nanos: u32,
+    /// Track of a multitrack body (the first, if it holds many); `None` for the plain form, which
+    /// is track 0.
+    pub track: Option<u8>,
+    /// Whether the codec is named by a fourcc.
+    pub enhanced: bool,
+    /// Where the codec's own bytes begin.
+    pub payload_at: usize,
+}
+
+const KEYFRAME: u8 = 1;
+const COMMAND: u8 = 5;
+
+/// Packet types of video alone.
+const CODED_FRAMES_X: u8 = 3;
+const METADATA: u8 = 4;
+const TRANSPORT_START: u8 = 5;
+const MULTITRACK: u8 = 6;
+
+impl Video {
+    /// Reads the header; `None` if the body is too short for it.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let first = *body.first()?;
+        if first & 0x80 != 0 {
+            return Self::parse_enhanced(body);
+        }
+        let frame_type = first >> 4;
+        let mut video = Self {
+            format: VideoFormat::of_id(first & 0x0f),
+            part: Part::Frame,
+            keyframe: frame_type == KEYFRAME,
+            composition_ms: 0,
+            nanos: 0,
+            track: None,
+            enhanced: false,
+            payload_at: 1,
+        };
+        if frame_type == COMMAND {
+            return Some(Self { part: Part::Other, ..video });
+        }
+        if !matches!(video.format, VideoFormat::Legacy(_)) {
+            let [packet, time @ ..] = *body.get(1..)?.first_chunk::<4>()?;
+            video.part = match packet {
+                0 => Part::SequenceHeader,
+                1 => Part::Frame,
+                2 => Part::SequenceEnd,
+                _ => Part::Other,
+            };
+            video.composition_ms = signed24(time);
+            video.payload_at = 5;
+        }
+        Some(video)
+    }
+
+    fn parse_enhanced(body: &[u8]) -> Option<Self> {
+        let frame_type = body.first()? >> 4 & 7;
+        let prefix = Head::prefixes(body)?;
+        let mut video = Self {
+            format: VideoFormat::FourCc([0; 4]),
+            part: Part::Other,
+            keyframe: frame_type == KEYFRAME,
+            composition_ms: 0,
+            nanos: prefix.nanos,
+            track: None,
+            enhanced: true,
+            payload_at: prefix.at,
+        };
+        if frame_type == COMMAND && prefix.packet != METADATA {
+            return Some(video);
+        }
+        let head = Head::parse(body, MULTITRACK)?;
+        let first = head.tracks(body).next()?;
+        video.format = VideoFormat::of_four_cc(first.four_cc);
+        video.track = head.layout.map(|_| first.id);
+        video.part = match head.packet {
+            SEQUENCE_START => Part::SequenceHeader,
+            CODED_FRAMES | CODED_FRAMES_X => Part::Frame,
+            SEQUENCE_END => Part::SequenceEnd,
+            METADATA => Part::Metadata,
+            TRANSPORT_START => Part::TransportHeader,
+            _ => Part::Other,
+        };
+        video.payload_at = first.at;
+        if head.packet == CODED_FRAMES && video.format.has_composition_time() {
+            video.composition_ms = signed24(*first.body.first_chunk()?);
+            video.payload_at += 3;
+        }
+        Some(video)
+    }
+
+    /// The tracks of `body`, which this is the header of: all of them have the same [`Part`].
+    #[must_use]
+    pub fn tracks<'a>(&self, body: &'a [u8]) -> Tracks<'a> {
+        match Head::parse(body, MULTITRACK).filter(|_| self.enhanced) {
+            Some(head) => head.tracks(body),
+            None => {
+                let four_cc = self.format.four_cc().unwrap_or_default();
+                Tracks::plain(body, self.payload_at, four_cc)
+            }
+        }
+    }
+
+    /// Whether a decoder can start here: a frame that refers to no earlier one.
+    #[must_use]
+    pub fn is_keyframe(&self) -> bool {
+        self.keyframe && self.part == Part::Frame
+    }
+
+    /// Whether this is what a decoder must have first.
+    #[must_use]
+    pub const fn is_sequence_header(&self) -> bool {
+        matches!(self.part, Part::SequenceHeader | Part::TransportHeader)
+    }
+}
+
+/// What an [`avc_header`] announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AvcPacket {
+    /// An `AVCDecoderConfigurationRecord`.
+    SequenceHeader,
+    /// NAL units with 4-byte lengths.
+    Nalus,
+    /// Nothing: the sequence is over.
+    SequenceEnd,
+}
+
+/// The 5 bytes before an H.264 body. `composition_ms` is cut to signed 24 bit.
+#[must_use]
+pub const fn avc_header(keyframe: bool, packet: AvcPacket, composition_ms: i32) -> [u8; 5] {
+    let [_, a, b, c] = composition_ms.to_be_bytes();
+    let first = if keyframe { 0x17 } else { 0x27 };
+    let packet = match packet {
+        AvcPacket::SequenceHeader => 0,
+        AvcPacket::Nalus => 1,
+        AvcPacket::SequenceEnd => 2,
+    };
+    [first, packet, a, b, c]
+}
+
+fn signed24([a, b, c]: [u8; 3]) -> i32 {
+    i32::from_be_bytes([a, b, c, 0]) >> 8
+}
