@@ -2,11 +2,13 @@
 //! reader jumps, and the repair of its timestamps. Pure: no socket, no clock.
 
 mod cursor;
+mod framing;
 mod log;
 mod message;
 mod repair;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
+pub use framing::Framing;
 pub use log::{LogLimits, Pushed, StreamLog};
 pub use message::{Flags, Message};
 pub use repair::TimestampRepair;
