@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["media", "ring", "frame", "ffi"]),
     ("rtmp", &["media", "frame"]),
     ("stream", &["media", "frame", "rtmp"]),
+    ("web", &["media"]),
     (
         "command",
         &[
@@ -34,14 +35,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "stream", "command", "runtime",
+            "decode", "rtmp", "stream", "web", "command", "runtime",
         ],
     ),
     (
         "control",
         &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
     ),
-    ("config", &["media", "scene", "sound", "encode", "rtmp", "runtime"]),
+    ("config", &["media", "scene", "sound", "encode", "rtmp", "web", "runtime"]),
 ];
 
 /// These join the rest and may name anything.

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 pub use channel::{ChannelConfig, OutputConfig};
 pub use fault::{Errors, Fault};
 pub(crate) use node::OPEN_TO_ALL;
-pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
+pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
+use crate::web::Cors;
 
 /// Everything a node is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,8 @@ impl Config {
             http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {
+                start: StartAt::Keyframe,
+                cors: Cors::SameHost,
                 log_ms: 10_000,
                 log_bytes: 32 << 20,
                 lag_high_ms: 1_000,

@@ -12,7 +12,7 @@ use super::channels::{self, Built, Entrance, Frames, Shop, Tap};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::listen::{ListenError, listen};
 use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX};
-use crate::config::{Config, OutputConfig, Publish};
+use crate::config::{Config, OutputConfig, Publish, StartAt};
 use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
@@ -25,7 +25,7 @@ use crate::runtime::{
 };
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, OutputStats, Registry, ShardStats};
-use crate::stream::{DropPolicy, LogLimits};
+use crate::stream::{DropPolicy, LogLimits, Start};
 
 /// The public name that the development key publishes under: the demo's live input.
 const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
@@ -395,6 +395,11 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
         ping_timeout: rtmp.ping_timeout,
         handshake_timeout: rtmp.handshake_timeout,
         gop_cache: rtmp.gop_cache,
+        start: match config.delivery.start {
+            StartAt::Keyframe => Start::Keyframe,
+            StartAt::Live => Start::Live,
+        },
+        cors: Arc::new(config.delivery.cors.clone()),
         log: LogLimits {
             bytes: config.delivery.log_bytes,
             millis: config.delivery.log_ms,

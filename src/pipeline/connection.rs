@@ -1,6 +1,9 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod http;
+mod talk;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,6 +18,7 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncRead;
 use glommio::net::TcpStream;
 
+use self::talk::{Heard, Talk};
 use super::hub::{Hub, Source};
 use super::parts::PublishPolicy;
 use super::reader::Reader;
@@ -67,7 +71,7 @@ enum Role {
 pub(super) struct Connection {
     number: u32,
     peer: SocketAddr,
-    session: RefCell<Server>,
+    session: RefCell<Talk>,
     reader: Rc<Reader>,
     role: RefCell<Role>,
     life: RefCell<LifeCycle>,
@@ -105,7 +109,7 @@ impl Connection {
         Rc::new(Self {
             number,
             peer,
-            session: RefCell::new(Server::new(spec, now, shard.random())),
+            session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
             reader: Rc::new(Reader::new(fd)),
             role: RefCell::new(Role::Pending),
             life: RefCell::new(LifeCycle::new(id, now)),
@@ -178,7 +182,8 @@ impl Connection {
     fn finished(&self, shard: &Shard) -> Option<String> {
         let closing = self.closing.borrow();
         let (reason, deadline) = closing.as_ref()?;
-        let over = self.reader.is_flushed() || shard.clock.now() >= *deadline;
+        let told = self.reader.is_flushed() && !self.session.borrow().lingers();
+        let over = told || shard.clock.now() >= *deadline;
         over.then(|| reason.clone())
     }
 
@@ -190,7 +195,7 @@ impl Connection {
         }
         if let Err(error) = self.session.borrow_mut().tick(now) {
             shard.stats.error_timeout();
-            self.close(shard, &error.to_string());
+            self.close(shard, &error);
         }
         if self.reader.blocked_for(now) >= BLOCKED_MAX {
             shard.stats.error_timeout();
@@ -206,9 +211,12 @@ impl Connection {
 
     fn digest(self: &Rc<Self>, shard: &Rc<Shard>, bytes: &[u8]) -> Result<(), String> {
         let now = shard.clock.now();
-        let fed = self.session.borrow_mut().feed(bytes, now, &shard.packets);
-        while let Some(event) = { self.session.borrow_mut().poll_event() } {
-            self.on_event(shard, event);
+        let fed = self.session.borrow_mut().feed(shard, bytes, now);
+        while let Some(heard) = { self.session.borrow_mut().poll_event() } {
+            match heard {
+                Heard::Rtmp(event) => self.on_event(shard, event),
+                Heard::Web(event) => self.on_request(shard, event),
+            }
         }
         self.pass_on();
         fed.map_err(|error| {
@@ -242,7 +250,9 @@ impl Connection {
             ServerEvent::Publish { app, name, query } => {
                 self.on_publish(shard, &app, &name, &query);
             }
-            ServerEvent::Play { app, name, .. } => self.on_play(shard, &app, &name),
+            ServerEvent::Play { app, name, .. } => {
+                self.wish_to_play(shard, format!("{app}/{}", name.expose()));
+            }
             ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
             ServerEvent::PublishEnd | ServerEvent::PlayEnd => self.leave_stream(shard, "ended"),
             ServerEvent::Refused(reason) => self.close(shard, reason),
@@ -274,11 +284,11 @@ impl Connection {
     /// Tells the peer that it is over, and closes once it has been told.
     fn end_for(&self, shard: &Rc<Shard>, reason: &str) {
         match &*self.role.borrow() {
-            Role::Player(_) => self.session.borrow_mut().end_play(),
+            Role::Player(_) | Role::AwaitsStream(..) => self.session.borrow_mut().end_play(),
             Role::Publisher(_) => {
                 self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
             }
-            Role::Pending | Role::AwaitsKey | Role::AwaitsStream(..) => {}
+            Role::Pending | Role::AwaitsKey => {}
         }
         self.leave_stream(shard, reason);
         self.pass_on();
@@ -360,8 +370,7 @@ impl Connection {
         self.close(shard, text);
     }
 
-    fn on_play(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName) {
-        let name = format!("{app}/{}", name.expose());
+    fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String) {
         self.begin(shard, Stage::Play, &name);
         let until = shard.clock.now() + STREAM_WAIT;
         *self.role.borrow_mut() = Role::AwaitsStream(name.into(), until);
@@ -374,11 +383,11 @@ impl Connection {
         let Some(hub) = shard.find(&name) else { return };
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
-            return;
+            return self.on_answered(shard);
         }
         shard.stats.play_attempt(Attempt::Ok);
         self.pass_on();
-        shard.add_reader(&hub, &self.reader);
+        shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
         self.begun(shard, Stage::Play);
         self.pass_on();
@@ -421,7 +430,10 @@ impl Connection {
             Kind::Data if is_metadata(&body) => Flags::HEADER,
             Kind::Data => Flags::default(),
         };
-        let time = hub.repair.borrow_mut().repair(kind, time);
+        let time = match flags {
+            Flags::HEADER => hub.repair.borrow_mut().repair_header(kind, time),
+            _ => hub.repair.borrow_mut().repair(kind, time),
+        };
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
         shard.publish(hub, message, shard.clock.now());
     }

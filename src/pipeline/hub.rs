@@ -11,6 +11,9 @@ use crate::media::Micros;
 use crate::ring::Sender;
 use crate::stream::{Message, StreamLog, TimestampRepair};
 
+/// Time between two requests for a keyframe: each costs bits that all viewers pay for.
+const KEY_PAUSE: Micros = Micros::from_secs(1);
+
 /// Who feeds a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
@@ -37,6 +40,8 @@ pub(super) struct Hub {
     readers: RefCell<Vec<Rc<Reader>>>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
     dirty: Cell<bool>,
+    /// When a keyframe was asked for on behalf of readers.
+    key_asked: Cell<Option<Micros>>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: RefCell<Vec<usize>>,
 }
@@ -51,6 +56,7 @@ impl Hub {
             readers: RefCell::new(Vec::new()),
             taps: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
+            key_asked: Cell::new(None),
             subscribers: RefCell::new(Vec::new()),
         }
     }
@@ -76,6 +82,15 @@ impl Hub {
         }
         self.log.borrow_mut().push(message);
         !self.dirty.replace(true)
+    }
+
+    /// Whether it is time to ask the encoder for a keyframe again; if so, that counts as asking.
+    pub(super) fn may_ask_for_key(&self, now: Micros) -> bool {
+        let may = self.key_asked.get().is_none_or(|asked| now.since(asked) >= KEY_PAUSE);
+        if may {
+            self.key_asked.set(Some(now));
+        }
+        may
     }
 
     pub(super) fn set_clean(&self) {

@@ -14,6 +14,7 @@ mod push;
 mod reader;
 mod shard;
 mod socket;
+mod start;
 mod wire;
 
 pub use channel::{

@@ -5,7 +5,7 @@ mod walk;
 use self::walk::{Video, Walk};
 use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
-use super::message::{Message, STREAM_ID};
+use super::message::Message;
 use crate::media::Kind;
 
 /// Where a reader begins.
@@ -102,7 +102,7 @@ impl Cursor {
             held: None,
             least_lag: u32::MAX,
             lost: Drops::default(),
-            framing: Framing::Chunks(STREAM_ID),
+            framing: Framing::default(),
             wraps: Box::default(),
             opening: None,
         }

@@ -15,6 +15,13 @@ pub enum Framing {
     WebSocketFlv,
 }
 
+impl Default for Framing {
+    /// The bytes that all readers share.
+    fn default() -> Self {
+        Self::Chunks(STREAM_ID)
+    }
+}
+
 /// What stands around the body of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wrap {

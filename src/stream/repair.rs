@@ -266,9 +266,8 @@ mod tests {
     #[test]
     fn sound_far_from_the_picture_stays_as_far_if_it_may_be_the_same_clock() {
         let mut repair = TimestampRepair::default();
-        let mixed: Vec<_> = (0..100)
-            .flat_map(|n| [(Kind::Video, 8_000 + n * 40), (Kind::Audio, n * 40)])
-            .collect();
+        let mixed: Vec<_> =
+            (0..100).flat_map(|n| [(Kind::Video, 8_000 + n * 40), (Kind::Audio, n * 40)]).collect();
         let times: Vec<_> = mixed.iter().map(|(_, time)| *time).collect();
         assert_eq!(run(&mut repair, &mixed), times);
     }

@@ -19,9 +19,11 @@ mod program;
 mod recording;
 mod wait;
 mod watcher;
+mod web;
 mod wire;
 
 mod crowd;
+mod flv;
 mod in_step;
 mod joining;
 mod keys;

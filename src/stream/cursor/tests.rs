@@ -525,7 +525,9 @@ fn an_flv_reader_gets_a_file_that_says_what_the_stream_has() {
         cursor.settle(&log, &DropPolicy::default());
         let none = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
         assert!(none.is_empty(), "the file begins with its first tag");
-        messages.iter().for_each(|message| drop(log.push(message.clone())));
+        for message in &messages {
+            log.push(message.clone());
+        }
         let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
         assert_eq!(got, reference(Framing::Flv, flags, messages));
     }
@@ -549,7 +551,9 @@ fn web_socket_frames_have_all_three_lengths() {
     let mut log = log_of([]);
     let mut cursor = flv_cursor(Framing::WebSocketFlv);
     cursor.settle(&log, &DropPolicy::default());
-    messages.iter().for_each(|message| drop(log.push(message.clone())));
+    for message in &messages {
+        log.push(message.clone());
+    }
     let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
     assert_eq!(got, reference(Framing::WebSocketFlv, 4, &messages));
 }
