@@ -33,6 +33,7 @@ pub mod scene;
 pub mod sound;
 pub mod stats;
 pub mod stream;
+pub mod web;
 
 pub use manager::{
     Encoder, Feed, Invalid, ListenError, LiveNode, Node, Pipeline, RtmpServer, StartError,

@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("decode", &["media", "ring", "frame", "ffi"]),
     ("rtmp", &["media", "frame"]),
     ("stream", &["media", "frame", "rtmp"]),
+    ("web", &["media"]),
     (
         "command",
         &[
@@ -34,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "stream", "command", "runtime",
+            "decode", "rtmp", "stream", "web", "command", "runtime",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),
@@ -42,7 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "control",
         &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
     ),
-    ("config", &["media", "scene", "sound", "encode", "rtmp", "stream", "runtime"]),
+    ("config", &["media", "scene", "sound", "encode", "rtmp", "stream", "web", "runtime"]),
 ];
 
 /// These join the rest and may name anything.

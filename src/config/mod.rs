@@ -24,13 +24,14 @@ pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub(crate) use node::OPEN_TO_ALL;
-pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
+pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
 use crate::stream::Merge;
+use crate::web::Cors;
 
 /// Everything a node is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +85,8 @@ impl Config {
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
+                start: StartAt::Keyframe,
+                cors: Cors::SameHost,
                 log_ms: 10_000,
                 log_bytes: 32 << 20,
                 lag_high_ms: 1_000,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::media::Micros;
 use crate::stream::Merge;
+use crate::web::Cors;
 
 /// `[node]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +63,24 @@ pub struct HttpConfig {
     pub port: u16,
 }
 
-/// `[delivery]`
+/// Where viewers start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the newest keyframe that is there.
+    Keyframe,
+    /// At the live edge.
+    Live,
+}
+
+/// `[delivery]`
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryConfig {
     /// Which messages wait for others, to go out in one call.
     pub merge: Merge,
+    /// Where viewers start.
+    pub start: StartAt,
+    /// Which web pages may play over HTTP.
+    pub cors: Cors,
     /// Milliseconds of each stream that are kept.
     pub log_ms: u32,
     /// Bytes of each stream that are kept.

@@ -12,7 +12,9 @@ use toml::de::DeTable;
 use super::fault::{Errors, Faults, quoted};
 use super::node::OPEN_TO_ALL;
 use super::section::{Found, Section};
-use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel, keys};
+use super::{
+    Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
+};
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
 use crate::stream::{MERGE_MS_MAX, Merge};
@@ -65,8 +67,10 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let cores = top.table(&mut faults, "cores", "[cores]");
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
-    let delivery =
-        delivery.map_or(defaults.delivery, |s| read_delivery(s, &mut faults, defaults.delivery));
+    let delivery = match delivery {
+        Some(s) => read_delivery(s, &mut faults, defaults.delivery),
+        None => defaults.delivery,
+    };
     let channels = read_channels(&mut top, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
@@ -215,8 +219,11 @@ fn read_delivery(
     default: DeliveryConfig,
 ) -> DeliveryConfig {
     let log_bytes = s.whole(faults, "log_bytes", 1 << 20..=1 << 30);
+    let starts = [("keyframe", StartAt::Keyframe), ("live", StartAt::Live)];
     let delivery = DeliveryConfig {
         merge: merge(&mut s, faults).unwrap_or(default.merge),
+        start: s.word(faults, "start", &starts).unwrap_or(default.start),
+        cors: s.parsed(faults, "cors", str::parse).map_or(default.cors, |found| found.value),
         log_ms: s.whole(faults, "log_seconds", 1..=120).map_or(default.log_ms, |n: u32| n * 1_000),
         log_bytes: log_bytes.map_or(default.log_bytes, |n: u32| n as usize),
         lag_high_ms: s.whole(faults, "lag_high_ms", 100..=60_000).unwrap_or(default.lag_high_ms),

@@ -54,6 +54,8 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
         ("[rtmp]\npublish = \"open\"\n", 2, 11, &["anybody", "127.0.0.1"]),
         ("[rtmp]\nping = 60\n", 2, 8, &["`ping_timeout` (60) must be more than `ping` (60)"]),
         ("[delivery]\nlag_low_ms = 2000\n", 2, 14, &["(2000) must be less", "(1000)"]),
+        ("[delivery]\nstart = \"now\"\n", 2, 9, &["\"keyframe\", \"live\""]),
+        ("[delivery]\ncors = \"example.org\"\n", 2, 8, &["same-host", "https://example.org"]),
         ("[node]\nlog = \"a=b=c\"\n", 2, 7, &["error, warn, info, debug"]),
         ("[node]\nname = \"\"\n", 2, 8, &["1 to 64 letters"]),
         ("[node]\ndata_dir = \"\"\n", 2, 12, &["\"./data\""]),

@@ -43,6 +43,8 @@ pub fn text(banner: &Banner<'_>, style: Style) -> String {
     let mut rows = Vec::new();
     for (name, stream) in banner.channels {
         rows.push(Row::new("Watch", name, format!("{}/{stream}", rtmp_url(banner.rtmp))));
+        let flv = format!("http://{}/{stream}.flv", reachable(banner.rtmp));
+        rows.push(Row::new("Watch", "", flv));
     }
     if let Some(development) = banner.development {
         rows.extend(publish_rows(&rtmp_url(banner.rtmp), development));
@@ -70,7 +72,7 @@ pub fn rtmp_url(listen: SocketAddr) -> String {
 }
 
 /// An address to connect to: one that means "all interfaces" becomes this machine's own.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -178,6 +180,7 @@ mod tests {
         let text = shown(Some(KEY), Style::Plain);
         for part in [
             "rtmp://127.0.0.1:1935/live/demo\n",
+            "http://127.0.0.1:1935/live/demo.flv\n",
             "  rtmp://127.0.0.1:1935/live   OBS",
             "  dev?key=00ff\n",
             "-f flv \"rtmp://127.0.0.1:1935/live/dev?key=00ff\"\n",

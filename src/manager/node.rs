@@ -18,7 +18,7 @@ use super::scenes::Scenes;
 use super::sources::Tap;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
-use crate::config::{Config, Publish};
+use crate::config::{Config, Publish, StartAt};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
@@ -30,7 +30,7 @@ use crate::runtime::{
 };
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
-use crate::stream::{DropPolicy, LogLimits};
+use crate::stream::{DropPolicy, LogLimits, Start};
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
@@ -427,6 +427,11 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
         ping_timeout: rtmp.ping_timeout,
         handshake_timeout: rtmp.handshake_timeout,
         gop_cache: rtmp.gop_cache,
+        start: match config.delivery.start {
+            StartAt::Keyframe => Start::Keyframe,
+            StartAt::Live => Start::Live,
+        },
+        cors: Arc::new(config.delivery.cors.clone()),
         log: LogLimits {
             bytes: config.delivery.log_bytes,
             millis: config.delivery.log_ms,

@@ -1,8 +1,10 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod http;
 mod proxy;
 mod publish;
+mod talk;
 mod view;
 
 use std::cell::{Cell, RefCell};
@@ -18,6 +20,7 @@ use std::task::{Context, Poll};
 use futures_lite::AsyncRead;
 use glommio::net::TcpStream;
 
+use self::talk::{Heard, Talk};
 use super::hub::Hub;
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
@@ -27,7 +30,7 @@ use crate::frame::PacketBuf;
 use crate::keys::Decision;
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
-use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec, StreamName};
+use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
 use crate::stats::Attempt;
 use crate::stream::{Flags, Merge, Message};
 use proxy::Preface;
@@ -79,7 +82,7 @@ pub(super) struct Connection {
     preface: RefCell<Option<Preface>>,
     /// With what it publishes.
     ticket: RefCell<Ticket>,
-    session: RefCell<Server>,
+    session: RefCell<Talk>,
     reader: Rc<Reader>,
     role: RefCell<Role>,
     life: RefCell<LifeCycle>,
@@ -122,7 +125,7 @@ impl Connection {
             peer: Cell::new(peer),
             preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
             ticket: RefCell::default(),
-            session: RefCell::new(Server::new(spec, now, shard.random())),
+            session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
             reader: Rc::new(Reader::new(fd)),
             role: RefCell::new(Role::Pending),
             life: RefCell::new(LifeCycle::new(id, now)),
@@ -200,7 +203,8 @@ impl Connection {
     fn finished(&self, shard: &Shard) -> Option<String> {
         let closing = self.closing.borrow();
         let (reason, deadline) = closing.as_ref()?;
-        let over = self.reader.is_flushed() || shard.clock.now() >= *deadline;
+        let told = self.reader.is_flushed() && !self.session.borrow().lingers();
+        let over = told || shard.clock.now() >= *deadline;
         over.then(|| reason.clone())
     }
 
@@ -214,7 +218,7 @@ impl Connection {
         self.sweep_ticket(shard, now);
         if let Err(error) = self.session.borrow_mut().tick(now) {
             shard.stats.error_timeout();
-            self.close(shard, &error.to_string());
+            self.close(shard, &error);
         }
         if self.reader.blocked_for(now) >= BLOCKED_MAX {
             shard.stats.error_timeout();
@@ -236,9 +240,12 @@ impl Connection {
         let now = shard.clock.now();
         let Some(bytes) = self.after_preface(bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
-        let fed = self.session.borrow_mut().feed(bytes, now, &shard.packets);
-        while let Some(event) = { self.session.borrow_mut().poll_event() } {
-            self.on_event(shard, event);
+        let fed = self.session.borrow_mut().feed(shard, bytes, now);
+        while let Some(heard) = { self.session.borrow_mut().poll_event() } {
+            match heard {
+                Heard::Rtmp(event) => self.on_event(shard, event),
+                Heard::Web(event) => self.on_request(shard, event),
+            }
         }
         self.pass_on();
         fed.map_err(|error| {
@@ -272,7 +279,9 @@ impl Connection {
             ServerEvent::Publish { app, name, query } => {
                 self.on_publish(shard, &app, &name, &query);
             }
-            ServerEvent::Play { app, name, .. } => self.on_play(shard, &app, &name),
+            ServerEvent::Play { app, name, .. } => {
+                self.wish_to_play(shard, format!("{app}/{}", name.expose()));
+            }
             ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
             ServerEvent::PublishEnd | ServerEvent::PlayEnd => self.leave_stream(shard, "ended"),
             ServerEvent::Refused(reason) => self.close(shard, reason),
@@ -317,11 +326,11 @@ impl Connection {
     /// Tells the peer that it is over, and closes once it has been told.
     fn end_for(&self, shard: &Rc<Shard>, reason: &str) {
         match &*self.role.borrow() {
-            Role::Player(_) => self.session.borrow_mut().end_play(),
+            Role::Player(_) | Role::AwaitsStream(..) => self.session.borrow_mut().end_play(),
             Role::Publisher(_) => {
                 self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
             }
-            Role::Pending | Role::AwaitsKey | Role::AwaitsStream(..) => {}
+            Role::Pending | Role::AwaitsKey => {}
         }
         self.leave_stream(shard, reason);
         self.pass_on();
@@ -343,8 +352,7 @@ impl Connection {
         *self.closing.borrow_mut() = Some((reason.to_owned(), now));
     }
 
-    fn on_play(self: &Rc<Self>, shard: &Rc<Shard>, app: &str, name: &StreamName) {
-        let name = format!("{app}/{}", name.expose());
+    fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String) {
         self.begin(shard, Stage::Play, &name);
         let until = shard.clock.now() + STREAM_WAIT;
         *self.role.borrow_mut() = Role::AwaitsStream(name.into(), until);
@@ -365,11 +373,11 @@ impl Connection {
         }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
-            return;
+            return self.on_answered(shard);
         }
         shard.stats.play_attempt(Attempt::Ok);
         self.pass_on();
-        shard.add_reader(&hub, &self.reader);
+        shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
         self.begun(shard, Stage::Play);
         self.pass_on();
@@ -388,7 +396,7 @@ impl Connection {
     fn missing_codec(&self, hub: &Hub) -> Option<flv::VideoFormat> {
         let log = hub.log.borrow();
         let video = flv::Video::parse(log.header_of(Kind::Video)?.body())?;
-        let taken = self.session.borrow().capabilities().takes_video(&video);
+        let taken = self.session.borrow().takes_video(&video);
         (!taken).then_some(video.format)
     }
 
@@ -421,7 +429,10 @@ impl Connection {
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
             self.wait_for_pictures(true);
         }
-        let time = hub.repair.borrow_mut().repair(kind, time);
+        let time = match flags {
+            Flags::HEADER => hub.repair.borrow_mut().repair_header(kind, time),
+            _ => hub.repair.borrow_mut().repair(kind, time),
+        };
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
         shard.publish(hub, message, shard.clock.now());
     }

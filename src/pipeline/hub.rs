@@ -11,6 +11,9 @@ use crate::media::Micros;
 use crate::ring::Sender;
 use crate::stream::{Due, Merge, Merger, Message, StreamLog, TimestampRepair};
 
+/// Time between two requests for a keyframe: each costs bits that all viewers pay for.
+const KEY_PAUSE: Micros = Micros::from_secs(1);
+
 /// Who feeds a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
@@ -41,6 +44,8 @@ pub(super) struct Hub {
     merger: RefCell<Merger>,
     /// Viewers on this shard at once, if its publisher's key has such a limit.
     pub(super) viewers_max: Cell<Option<u32>>,
+    /// When a keyframe was asked for on behalf of readers.
+    key_asked: Cell<Option<Micros>>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: RefCell<Vec<usize>>,
 }
@@ -58,6 +63,7 @@ impl Hub {
             dirty: Cell::new(false),
             merger: RefCell::default(),
             viewers_max: Cell::new(None),
+            key_asked: Cell::new(None),
             subscribers: RefCell::new(Vec::new()),
         }
     }
@@ -100,6 +106,15 @@ impl Hub {
     /// Whether something has waited long enough.
     pub(super) fn take_due(&self, now: Micros) -> bool {
         self.merger.borrow_mut().take_due(now)
+    }
+
+    /// Whether it is time to ask the encoder for a keyframe again; if so, that counts as asking.
+    pub(super) fn may_ask_for_key(&self, now: Micros) -> bool {
+        let may = self.key_asked.get().is_none_or(|asked| now.since(asked) >= KEY_PAUSE);
+        if may {
+            self.key_asked.set(Some(now));
+        }
+        may
     }
 
     pub(super) fn set_clean(&self) {

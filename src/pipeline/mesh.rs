@@ -20,6 +20,8 @@ pub enum MeshMessage {
     Down(Arc<str>),
     /// The sender has readers for this stream.
     Subscribe(Arc<str>),
+    /// The sender has a reader that waits for a keyframe of this stream.
+    KeyWanted(Arc<str>),
     /// A message of a stream the receiver subscribed to, with its arrival.
     Message(Arc<str>, Message, Micros),
 }

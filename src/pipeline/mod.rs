@@ -18,6 +18,7 @@ mod push;
 mod reader;
 mod shard;
 mod socket;
+mod start;
 mod wire;
 
 pub use channel::{

@@ -13,7 +13,8 @@ use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
 use crate::stats::{ChannelStats, ShardStats};
-use crate::stream::{DropPolicy, LogLimits, Merge};
+use crate::stream::{DropPolicy, LogLimits, Merge, Start};
+use crate::web::Cors;
 
 /// Whose keys open the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,10 @@ pub struct ShardSpec {
     pub handshake_timeout: Micros,
     /// Whether late viewers start at the newest keyframe instead of the next one.
     pub gop_cache: bool,
+    /// Where viewers start.
+    pub start: Start,
+    /// Which web pages may play.
+    pub cors: Arc<Cors>,
     /// Limits of each stream's log.
     pub log: LogLimits,
     /// Which messages wait for others.

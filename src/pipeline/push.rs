@@ -24,7 +24,7 @@ use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Query, Url};
 use crate::stats::{OutputState, ViewerDrop};
-use crate::stream::{Cursor, Drops, Start};
+use crate::stream::{Cursor, Drops, Framing, Start};
 
 /// Wait before the first try after a connection was lost.
 const BACKOFF_MIN: Micros = Micros::from_millis(500);
@@ -333,7 +333,8 @@ impl OutputTask {
                     line.started = true;
                     line.since = now;
                     line.pass_on();
-                    let cursor = Cursor::new(Start::Keyframe).for_stream_id(stream_id);
+                    let cursor = Cursor::new(Start::Keyframe);
+                    let cursor = cursor.framed(Framing::Chunks(stream_id));
                     line.reader.set_cursor(Some(cursor));
                     hub.add_reader(Rc::clone(&line.reader));
                     line.hub = Some(Rc::clone(hub));

@@ -32,7 +32,7 @@ use crate::media::Micros;
 use crate::ring::Sender;
 use crate::runtime::{Clock, guarded};
 use crate::stats::{ShardStats, ViewerDrop};
-use crate::stream::{Cursor, Due, Message, Start, StreamLog};
+use crate::stream::{Due, Message, StreamLog};
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
@@ -335,12 +335,6 @@ impl Shard {
         }
     }
 
-    /// Starts a reader at the place late viewers start at.
-    pub(super) fn add_reader(&self, hub: &Hub, reader: &Rc<Reader>) {
-        reader.set_cursor(Some(Cursor::new(Start::Keyframe)));
-        hub.add_reader(Rc::clone(reader));
-    }
-
     /// The publisher of `hub` has gone; its viewers wait for the grace time.
     pub(super) fn source_left(&self, hub: &Rc<Hub>) {
         hub.set_source(Source::Nobody(self.clock.now()));
@@ -475,6 +469,11 @@ impl Shard {
                     }
                 }
                 MeshMessage::Subscribe(name) => self.subscribe(&name, from),
+                MeshMessage::KeyWanted(name) => {
+                    if let Some(hub) = self.hubs.borrow().get(&name) {
+                        self.want_key(hub);
+                    }
+                }
                 MeshMessage::Message(name, message, arrived) => {
                     if let Some(hub) = self.local(&name, from) {
                         self.publish(&hub, message, arrived);

@@ -22,7 +22,7 @@ mod url;
 pub use capabilities::Capabilities;
 pub use error::Error;
 pub use message::type_id;
-pub use name::{Address, Query, StreamName};
+pub use name::{Address, Query, StreamName, stream_path};
 pub use session::{
     Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, PublishRefusal, Server,
     ServerEvent, ServerSpec,

@@ -136,6 +136,19 @@ impl App {
     }
 }
 
+/// The public name of a stream, `app/name`, from the path of a URL: decoded once and normalised as
+/// RTMP names are.
+///
+/// # Errors
+/// What is wrong with it, for the peer's user.
+pub fn stream_path(path: &str) -> Result<String, &'static str> {
+    let name = clean_path(path)?;
+    if !name.contains('/') {
+        return Err("a stream has an application and a name: /APP/NAME");
+    }
+    Ok(name)
+}
+
 const QUERY_TOO_LONG: &str = "the query string is too long";
 
 /// `tcUrl` without what may be secret: scheme, host, port and the first part of the path. Empty if
@@ -219,6 +232,15 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_of_a_url_names_the_same_stream() {
+        assert_eq!(stream_path("/live//sh%6fw").unwrap(), "live/show");
+        for bad in ["/", "", "/live", "/live/../etc", "/live/%2e%2e/x", "/live/a%0ab"] {
+            assert!(stream_path(bad).is_err(), "{bad}");
+        }
+        assert!(stream_path(&format!("/live/{}", "x".repeat(1_000))).is_err());
+    }
 
     fn address(app: &str, name: &str) -> (String, String, String) {
         let address = App::parse(app, "rtmp://h/live").unwrap().address(name).unwrap();

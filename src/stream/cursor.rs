@@ -3,9 +3,10 @@
 mod walk;
 
 use self::walk::{Video, Walk};
+use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
-use super::message::{Message, STREAM_ID};
-use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
+use super::message::Message;
+use crate::media::Kind;
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +66,12 @@ pub struct Cursor {
     /// Smallest lag since the last start or jump, milliseconds.
     least_lag: u32,
     lost: Drops,
-    stream_id: u32,
-    /// First chunk headers for a peer that gave the stream another id than ours; else empty.
-    foreign: Box<[HeaderBytes]>,
+    framing: Framing,
+    /// What stands around the coming messages, for a reader that does not get the shared bytes;
+    /// else empty.
+    wraps: Box<[Wrap]>,
+    /// What comes before the first message, until it has been sent.
+    opening: Option<Opening>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,15 +85,11 @@ enum Place {
 #[derive(Debug)]
 struct Held {
     message: Message,
-    /// Stands in for its first chunk header; of the same length.
-    first: Option<HeaderBytes>,
+    /// What stands around it, if that is not the shared bytes.
+    wrap: Option<Wrap>,
     /// Bytes of its wire form that have been sent.
     sent: usize,
 }
-
-/// Messages per gathering for a peer with another message stream id. Each takes two slices or more,
-/// so that a call with 64 of them has room for no more.
-const FOREIGN_MESSAGES: usize = 32;
 
 impl Cursor {
     /// A reader that has not looked at its log yet.
@@ -102,27 +102,26 @@ impl Cursor {
             held: None,
             least_lag: u32::MAX,
             lost: Drops::default(),
-            stream_id: STREAM_ID,
-            foreign: Box::default(),
+            framing: Framing::default(),
+            wraps: Box::default(),
+            opening: None,
         }
     }
 
-    /// For a peer that gave the stream this message stream id.
+    /// For a peer that gets messages in this form; by default that is [`Framing::Chunks`] with
+    /// message stream id 1.
     #[must_use]
-    pub fn for_stream_id(mut self, stream_id: u32) -> Self {
-        self.stream_id = stream_id;
-        if stream_id != STREAM_ID {
-            let blank =
-                MessageHeader { chunk_stream: 2, time: 0, length: 0, type_id: 0, stream_id };
-            self.foreign = [blank.first(); FOREIGN_MESSAGES].into();
-        }
+    pub fn framed(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self.wraps = vec![Wrap::BLANK; framing.messages()].into();
+        self.opening = framing.opening(false, false);
         self
     }
 
     /// Whether nothing is in the middle of being sent.
     #[must_use]
-    pub const fn is_between(&self) -> bool {
-        self.held.is_none()
+    pub fn is_between(&self) -> bool {
+        self.held.is_none() && self.opening.is_none_or(|opening| opening.sent == 0)
     }
 
     /// Whether there is nothing to send.
@@ -185,27 +184,33 @@ impl Cursor {
         max_bytes: usize,
         sink: &mut impl FnMut(&'a [u8]) -> bool,
     ) {
-        self.write_foreign(log);
+        let ready = self.write_wraps(log);
         let this: &'a Self = self;
         let mut bytes = 0;
         let mut count = |piece: &'a [u8]| {
             bytes += piece.len();
             sink(piece)
         };
-        if let Some(held) = &this.held
-            && !held.message.pieces(held.sent, held.first.as_ref(), &mut count)
+        if let Some(opening) = &this.opening
+            && (opening.sent > 0 || ready && max_bytes > 0)
+            && !count(opening.rest())
         {
             return;
         }
-        let (mut walk, mut foreign) = (this.walk, this.foreign.iter());
+        if let Some(held) = &this.held
+            && !this.framing.pieces(&held.message, held.sent, held.wrap.as_ref(), &mut count)
+        {
+            return;
+        }
+        let (mut walk, mut wraps) = (this.walk, this.wraps.iter());
         let mut begun = bytes;
         while begun < max_bytes && this.reads() {
             let Some(message) = walk.next(log) else { return };
-            let first = foreign.next();
-            if first.is_none() && this.stream_id != STREAM_ID {
+            let wrap = wraps.next();
+            if wrap.is_none() && !this.framing.is_shared() {
                 return;
             }
-            if !message.pieces(0, first, &mut |piece| {
+            if !this.framing.pieces(message, 0, wrap, &mut |piece| {
                 begun += piece.len();
                 sink(piece)
             }) {
@@ -216,8 +221,16 @@ impl Cursor {
 
     /// The first `bytes` of what [`Cursor::gather`] gave have been sent.
     pub fn advance(&mut self, log: &StreamLog, mut bytes: usize) {
+        if let Some(opening) = &mut self.opening {
+            let now = opening.rest().len().min(bytes);
+            opening.sent += u8::try_from(now).unwrap_or(0);
+            bytes -= now;
+            if opening.rest().is_empty() {
+                self.opening = None;
+            }
+        }
         if let Some(held) = &mut self.held {
-            let left = held.message.wire_len() - held.sent;
+            let left = self.framing.wire_len(&held.message) - held.sent;
             if bytes < left {
                 held.sent += bytes;
                 return;
@@ -229,10 +242,10 @@ impl Cursor {
             let message = self.walk.next(log);
             debug_assert!(message.is_some(), "more was sent than had been gathered");
             let Some(message) = message else { return };
-            let len = message.wire_len();
+            let len = self.framing.wire_len(message);
             if bytes < len {
-                let first = self.first_for(message);
-                self.held = Some(Held { message: message.clone(), first, sent: bytes });
+                let wrap = (!self.framing.is_shared()).then(|| self.framing.wrap(message));
+                self.held = Some(Held { message: message.clone(), wrap, sent: bytes });
                 return;
             }
             bytes -= len;
@@ -289,21 +302,23 @@ impl Cursor {
         to - from
     }
 
-    /// What stands in for a message's first chunk header.
-    fn first_for(&self, message: &Message) -> Option<HeaderBytes> {
-        (self.stream_id != STREAM_ID).then(|| message.header_for(self.stream_id))
-    }
-
-    /// Writes the headers of the coming messages for a peer with another message stream id.
-    fn write_foreign(&mut self, log: &StreamLog) {
-        if self.stream_id == STREAM_ID || !self.reads() {
-            return;
+    /// Writes what stands around the coming messages and before the first one, for a reader that
+    /// does not get the shared bytes. Says whether there are such messages.
+    fn write_wraps(&mut self, log: &StreamLog) -> bool {
+        if self.framing.is_shared() || !self.reads() {
+            return false;
         }
-        let mut walk = self.walk;
-        for first in &mut self.foreign {
-            let Some(message) = walk.next(log) else { return };
-            *first = message.header_for(self.stream_id);
+        if self.opening.is_some_and(|opening| opening.sent == 0) {
+            let [audio, video] = [Kind::Audio, Kind::Video].map(|kind| log.carries(kind));
+            self.opening = self.framing.opening(audio, video);
         }
+        let (mut walk, mut ready) = (self.walk, false);
+        for wrap in &mut self.wraps {
+            let Some(message) = walk.next(log) else { return ready };
+            *wrap = self.framing.wrap(message);
+            ready = true;
+        }
+        ready
     }
 }
 

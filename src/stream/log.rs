@@ -2,6 +2,7 @@
 //! ones jump in it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::message::Message;
 use super::repair::distance;
@@ -12,6 +13,10 @@ const KEYS_MAX: usize = 64;
 
 /// Headers and data in a row that are looked past for a time.
 const LOOK_MESSAGES: u64 = 8;
+
+/// Headers of one kind that are remembered. Where a source changes them more often, the keyframes
+/// before the oldest of these cannot be started at.
+const HEADERS_MAX: usize = 8;
 
 /// How much of a stream is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +54,11 @@ pub struct StreamLog {
     bytes: usize,
     limits: LogLimits,
     gop_cache: bool,
-    /// Metadata, audio header, video header, all at time 0: what a reader is sent first.
-    headers: [Option<Message>; 3],
-    /// The numbers under which they came.
-    header_numbers: [u64; 3],
+    /// Metadata, audio headers, video headers, all at time 0, what a reader is sent first, each
+    /// with the number under which it came. Of each kind those that messages in the log need.
+    headers: [VecDeque<(u64, Message)>; 3],
+    /// Kinds that have been in the stream, in the same order.
+    carried: [bool; 3],
     /// Numbers of keyframes that a reader with the present headers can start at, oldest first.
     keys: VecDeque<u64>,
     newest_time: u32,
@@ -69,8 +75,8 @@ impl StreamLog {
             bytes: 0,
             limits,
             gop_cache,
-            headers: [None, None, None],
-            header_numbers: [0; 3],
+            headers: Default::default(),
+            carried: [false; 3],
             keys: VecDeque::with_capacity(KEYS_MAX + 1),
             newest_time: 0,
         }
@@ -78,20 +84,20 @@ impl StreamLog {
 
     /// Appends a message and lets the oldest go beyond the limits.
     pub fn push(&mut self, message: Message) -> Pushed {
+        let place = place_of(message.kind());
         if message.is_header() {
-            let place = header_place(message.kind());
-            let known = self.headers[place].as_ref();
-            if known.is_some_and(|known| known.body() == message.body()) {
+            let known = self.headers[place].back();
+            if known.is_some_and(|(_, known)| known.body() == message.body()) {
                 return Pushed::Repeated;
             }
             if message.kind() == Kind::Video {
                 self.keys.clear(); // pictures before the new header cannot be decoded with it
             }
-            self.headers[place] = Some(message.at_start());
-            self.header_numbers[place] = self.end();
+            self.add_header(place, message.at_start());
         } else {
             self.newest_time = message.time();
         }
+        self.carried[place] = true;
         if message.is_key() {
             self.keys.push_back(self.end());
             if self.keys.len() > KEYS_MAX {
@@ -102,6 +108,17 @@ impl StreamLog {
         self.entries.push_back(message);
         self.trim();
         Pushed::Added
+    }
+
+    fn add_header(&mut self, place: usize, header: Message) {
+        let end = self.end();
+        let headers = &mut self.headers[place];
+        headers.push_back((end, header));
+        if headers.len() > HEADERS_MAX {
+            headers.pop_front();
+            let oldest = headers.front().map_or(0, |(number, _)| *number);
+            self.keys.retain(|&key| key > oldest);
+        }
     }
 
     fn trim(&mut self) {
@@ -119,6 +136,11 @@ impl StreamLog {
         }
         while self.keys.front().is_some_and(|&key| key < self.first) {
             self.keys.pop_front();
+        }
+        for headers in &mut self.headers {
+            while headers.get(1).is_some_and(|(number, _)| *number < self.first) {
+                headers.pop_front();
+            }
         }
     }
 
@@ -160,25 +182,33 @@ impl StreamLog {
 
     /// Whether pictures are part of the stream.
     #[must_use]
-    pub const fn has_video(&self) -> bool {
-        self.headers[2].is_some()
+    pub fn has_video(&self) -> bool {
+        !self.headers[2].is_empty()
     }
 
     /// The newest header of a kind: its sequence header, or the metadata.
     #[must_use]
     pub fn header_of(&self, kind: Kind) -> Option<&Message> {
-        self.header(header_place(kind))
+        self.headers[place_of(kind)].back().map(|(_, header)| header)
     }
 
-    /// Header number `place`: metadata, audio, video.
-    pub(super) fn header(&self, place: usize) -> Option<&Message> {
-        self.headers.get(place)?.as_ref()
+    /// Whether messages of this kind have been in the stream.
+    #[must_use]
+    pub const fn carries(&self, kind: Kind) -> bool {
+        self.carried[place_of(kind)]
     }
 
-    /// The number under which header `place` came.
-    pub(super) fn header_number(&self, place: usize) -> Option<u64> {
-        self.header(place)?;
-        self.header_numbers.get(place).copied()
+    /// The header (metadata, audio, video by `place`) for a reader whose next message is `number`:
+    /// the last one before it, or else the first one after it.
+    pub(super) fn header(&self, place: usize, number: u64) -> Option<&Message> {
+        let headers = self.headers.get(place)?;
+        let before = headers.iter().rev().find(|(came, _)| *came < number);
+        before.or_else(|| headers.front()).map(|(_, header)| header)
+    }
+
+    /// Whether a header of `place` came with a number in `range`.
+    pub(super) fn has_header_in(&self, place: usize, range: &Range<u64>) -> bool {
+        self.headers.get(place).is_some_and(|all| all.iter().any(|(came, _)| range.contains(came)))
     }
 
     /// Milliseconds from message `number` to the newest one. Headers and data are passed over:
@@ -192,7 +222,7 @@ impl StreamLog {
 
     /// Metadata and sequence headers, as far as there are any.
     pub fn headers(&self) -> impl Iterator<Item = &Message> {
-        self.headers.iter().flatten()
+        self.headers.iter().filter_map(VecDeque::back).map(|(_, header)| header)
     }
 
     /// Everything a new reader would be sent now: the headers, and the messages from the newest
@@ -200,11 +230,11 @@ impl StreamLog {
     pub fn catch_up(&self) -> impl Iterator<Item = &Message> {
         let from = self.newest_key().unwrap_or_else(|| self.end());
         let recent = (from..self.end()).filter_map(|number| self.get(number));
-        self.headers.iter().flatten().chain(recent)
+        (0..self.headers.len()).filter_map(move |place| self.header(place, from)).chain(recent)
     }
 }
 
-const fn header_place(kind: Kind) -> usize {
+const fn place_of(kind: Kind) -> usize {
     match kind {
         Kind::Data => 0,
         Kind::Audio => 1,

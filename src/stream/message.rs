@@ -79,6 +79,11 @@ impl Message {
         self.flags.header
     }
 
+    /// Message type id, which is also that of an FLV tag.
+    pub(super) const fn type_id(&self) -> u8 {
+        ids(self.kind).1
+    }
+
     /// The message without chunk headers.
     #[must_use]
     pub fn body(&self) -> &[u8] {
@@ -107,11 +112,12 @@ impl Message {
     }
 
     /// Gives `take` the pieces of the wire form from byte `offset` on, until it answers `false`.
-    /// With `first`, that header stands in for the packet's own. Says whether all were taken.
+    /// With `first`, that header (of the same length) stands in for the packet's own. Says whether
+    /// all were taken.
     pub fn pieces<'a>(
         &'a self,
         offset: usize,
-        first: Option<&'a HeaderBytes>,
+        first: Option<&'a [u8]>,
         take: &mut impl FnMut(&'a [u8]) -> bool,
     ) -> bool {
         let (header_len, chunk_size) = (usize::from(self.header_len), self.chunk_size as usize);
@@ -150,13 +156,18 @@ impl Message {
 }
 
 fn header(kind: Kind, time: u32, body_len: usize, stream_id: u32) -> MessageHeader {
-    let (chunk_stream, type_id) = match kind {
+    let (chunk_stream, type_id) = ids(kind);
+    let length = u32::try_from(body_len).unwrap_or(u32::MAX).min(0xff_ffff);
+    MessageHeader { chunk_stream, time, length, type_id, stream_id }
+}
+
+/// Chunk stream and message type.
+const fn ids(kind: Kind) -> (u8, u8) {
+    match kind {
         Kind::Audio => (4, 8),
         Kind::Data => (5, 18),
         Kind::Video => (6, 9),
-    };
-    let length = u32::try_from(body_len).unwrap_or(u32::MAX).min(0xff_ffff);
-    MessageHeader { chunk_stream, time, length, type_id, stream_id }
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +242,7 @@ pub(super) mod tests {
         let message = Message::new(Kind::Audio, 5, Flags::default(), body, 128);
         let header = message.header_for(7);
         let mut wire = Vec::new();
-        message.pieces(0, Some(&header), &mut |piece| {
+        message.pieces(0, Some(&header[..]), &mut |piece| {
             wire.extend_from_slice(piece);
             true
         });

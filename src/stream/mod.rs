@@ -2,12 +2,14 @@
 //! reader jumps, and the repair of its timestamps. Pure: no socket, no clock.
 
 mod cursor;
+mod framing;
 mod log;
 mod merge;
 mod message;
 mod repair;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
+pub use framing::Framing;
 pub use log::{LogLimits, Pushed, StreamLog};
 pub use merge::{Due, MERGE_MS_MAX, Merge, Merger};
 pub use message::{Flags, Message};

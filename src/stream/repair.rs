@@ -4,7 +4,7 @@ use crate::media::Kind;
 
 /// One per source. Sound and picture share one offset, so that they stay in step.
 ///
-/// Small steps back are held, larger ones (and jumps ahead of more than ten seconds) continue the
+/// Small steps back are bridged by a millisecond per frame, larger ones (and jumps ahead of more than ten seconds) continue the
 /// line where it was; clocks that wrap at 2^32, 2^31 or 2^24 ms are followed. Nothing is fatal.
 #[derive(Clone, Debug)]
 pub struct TimestampRepair {
@@ -55,14 +55,32 @@ impl TimestampRepair {
         *self = Self { base: self.newest, is_first: false, newest: self.newest, ..Self::default() };
     }
 
-    /// The time for a message that the source stamped with `time` milliseconds (modulo 2^32).
-    /// Never earlier than the one before of its kind.
+    /// The time for a frame (or data) that the source stamped with `time` milliseconds (modulo
+    /// 2^32). Never earlier than the one before of its kind.
     pub fn repair(&mut self, kind: Kind, time: u32) -> u32 {
         let slot = slot_of(kind);
         let wanted =
-            if kind == Kind::Data { self.place_data(time) } else { self.place(slot, time) };
-        let floor = self.last[slot].unwrap_or(self.base);
-        let out = if distance(floor, wanted) < 0 { floor } else { wanted };
+            if kind == Kind::Data { self.place_untold(time) } else { self.place(slot, time) };
+        self.give_out(slot, wanted)
+    }
+
+    /// The time for a sequence header or metadata. It says nothing about the source's clock: many
+    /// sources stamp these with 0, also in mid-stream.
+    pub fn repair_header(&mut self, kind: Kind, time: u32) -> u32 {
+        let slot = slot_of(kind);
+        let wanted = self.place_untold(time);
+        // Frames that follow may still have this very time.
+        let last = self.last[slot].unwrap_or(self.base);
+        if distance(last, wanted) < 0 { last } else { wanted }
+    }
+
+    fn give_out(&mut self, slot: usize, wanted: u32) -> u32 {
+        // Frames that were stamped backwards do not pile up in one millisecond.
+        let out = match self.last[slot] {
+            Some(last) if distance(last, wanted) < 0 => last.wrapping_add(1),
+            None if distance(self.base, wanted) < 0 => self.base,
+            _ => wanted,
+        };
         self.last[slot] = Some(out);
         if distance(self.newest, out) > 0 {
             self.newest = out;
@@ -93,8 +111,8 @@ impl TimestampRepair {
         time.wrapping_add(offset)
     }
 
-    /// Data takes part in the line but says nothing about clocks: many sources stamp it with 0.
-    fn place_data(&self, time: u32) -> u32 {
+    /// Takes part in the line but says nothing about clocks: many sources stamp it with 0.
+    fn place_untold(&self, time: u32) -> u32 {
         let Some(offset) = self.offset else { return self.newest };
         let time = time.wrapping_add(offset);
         let known = self.strangeness(slot_of(Kind::Data), time).is_some();
@@ -192,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn jitter_is_held_and_a_gap_stays_a_gap() {
+    fn jitter_is_bridged_and_a_gap_stays_a_gap() {
         let mut repair = TimestampRepair::default();
         let video = |time| (Kind::Video, time);
         let got = run(&mut repair, &[video(100), video(140), video(120), video(160), video(9_000)]);
-        assert_eq!(got, [100, 140, 140, 160, 9_000]);
+        assert_eq!(got, [100, 140, 141, 160, 9_000]);
     }
 
     #[test]
@@ -208,14 +226,87 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_header_stamped_with_zero_costs_one_step_at_most() {
+    fn headers_in_mid_stream_move_nothing_whatever_their_time() {
+        for header in [0, 39_980, 40_020, 3_000_000_000] {
+            for kind in [Kind::Audio, Kind::Video, Kind::Data] {
+                let mut repair = TimestampRepair::default();
+                assert_eq!(repair.repair_header(kind, header), 0, "before everything else");
+                run(&mut repair, &frames(0, 1_000));
+                let time = repair.repair_header(kind, header);
+                assert!((39_960..=40_020).contains(&time), "{kind:?} {header}: {time}");
+                let after = frames(40_000, 20);
+                let times: Vec<_> = after.iter().map(|(_, time)| *time).collect();
+                assert_eq!(run(&mut repair, &after), times);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_time_twice_is_the_sources_own_and_stays() {
+        // GStreamer's flvmux writes sound between two pictures with the time of the first.
+        let muxed = [(9, 136), (8, 136), (9, 170), (8, 170), (8, 170), (9, 203), (8, 203)];
+        let kind = |id| if id == 9 { Kind::Video } else { Kind::Audio };
+        let input: Vec<_> = muxed.iter().map(|(id, time)| (kind(*id), *time)).collect();
+        let times: Vec<_> = muxed.iter().map(|(_, time)| *time).collect();
+        assert_eq!(run(&mut TimestampRepair::default(), &input), times);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_a_little_makes_no_heap_of_frames_in_one_millisecond() {
         let mut repair = TimestampRepair::default();
-        run(&mut repair, &frames(0, 1_000));
-        let header = repair.repair(Kind::Video, 0);
-        assert_eq!(header, 39_980 + SEAM_MS);
-        let after = frames(40_040, 20);
-        let times: Vec<_> = after.iter().map(|(_, time)| *time).collect();
-        assert_eq!(run(&mut repair, &after), times);
+        run(&mut repair, &frames(0, 100));
+        let got = run(&mut repair, &frames(3_500, 40));
+        for kind in 0..2 {
+            let of_kind: Vec<_> = got.iter().skip(kind).step_by(2).collect();
+            assert!(of_kind.is_sorted_by(|a, b| a < b), "{of_kind:?}");
+        }
+        assert_eq!(got[79], 3_500 + 39 * 40 + 20, "back on the source's own line");
+    }
+
+    #[test]
+    fn sound_far_from_the_picture_stays_as_far_if_it_may_be_the_same_clock() {
+        let mut repair = TimestampRepair::default();
+        let mixed: Vec<_> =
+            (0..100).flat_map(|n| [(Kind::Video, 8_000 + n * 40), (Kind::Audio, n * 40)]).collect();
+        let times: Vec<_> = mixed.iter().map(|(_, time)| *time).collect();
+        assert_eq!(run(&mut repair, &mixed), times);
+    }
+
+    #[test]
+    fn sound_and_picture_of_two_clocks_are_put_side_by_side() {
+        let mut repair = TimestampRepair::default();
+        let mixed: Vec<_> = (0..200)
+            .flat_map(|n| [(Kind::Video, n * 40), (Kind::Audio, 900_000 + n * 40)])
+            .collect();
+        let got = run(&mut repair, &mixed);
+        for (n, pair) in (0..).zip(got.chunks(2)) {
+            assert_eq!(pair, [n * 40, SEAM_MS + n * 40]);
+        }
+    }
+
+    #[test]
+    fn a_single_kind_is_enough_for_wraps_jumps_and_restarts() {
+        for kind in [Kind::Audio, Kind::Video] {
+            let mut repair = TimestampRepair::default();
+            let line = |from: u32, count: u32| {
+                (0..count).map(move |n| (kind, from.wrapping_add(n * 20))).collect::<Vec<_>>()
+            };
+            let got = run(&mut repair, &line(u32::MAX - 999, 200));
+            assert!(got.windows(2).all(|pair| pair[1] - pair[0] == 20), "over the end of 32 bits");
+            let end = got[199];
+            assert_eq!(run(&mut repair, &line(0, 1)), [end + SEAM_MS], "a new clock");
+            assert_eq!(run(&mut repair, &line(70_000, 1)), [end + 2 * SEAM_MS], "a jump ahead");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_pauses_comes_back_in_step() {
+        let mut repair = TimestampRepair::default();
+        run(&mut repair, &frames(0, 10));
+        for n in 10..2_000 {
+            assert_eq!(repair.repair(Kind::Video, n * 40), n * 40, "without any sound");
+        }
+        assert_eq!(repair.repair(Kind::Audio, 80_010), 80_010);
     }
 
     #[test]

@@ -72,6 +72,20 @@ impl Config {
         self
     }
 
+    /// A line of `[delivery]`; once.
+    #[must_use]
+    pub(crate) fn delivery(mut self, line: &str) -> Self {
+        write!(self.text, "\n[delivery]\n{line}\n").unwrap();
+        self
+    }
+
+    /// A further line of `[rtmp]`.
+    #[must_use]
+    pub(crate) fn rtmp_line(mut self, line: &str) -> Self {
+        self.text = self.text.replacen("[rtmp]\n", &format!("[rtmp]\n{line}\n"), 1);
+        self
+    }
+
     /// An RTMP destination.
     #[must_use]
     pub(crate) fn output(mut self, name: &str, url: &str) -> Self {

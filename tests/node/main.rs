@@ -20,9 +20,11 @@ mod recording;
 mod redis;
 mod wait;
 mod watcher;
+mod web;
 mod wire;
 
 mod crowd;
+mod flv;
 mod in_step;
 mod joining;
 mod key_command;

@@ -74,6 +74,10 @@ impl Node {
         self.rtmp
     }
 
+    pub(crate) fn http_port(&self) -> u16 {
+        self.http
+    }
+
     /// A file in the scenario's own directory.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

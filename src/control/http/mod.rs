@@ -1,6 +1,7 @@
 //! The node's HTTP side: health, readiness, metrics, a status page and its figures as JSON. It only
 //! tells; nothing can be changed through it, and no secret is in any answer.
 
+mod flv;
 mod page;
 mod readiness;
 mod serve;
@@ -59,6 +60,7 @@ fn router(state: HttpState) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
         .route("/status.json", get(status_json))
+        .route("/live/{*name}", get(flv::redirect))
         .with_state(Arc::new(Shared { state, metrics }))
 }
 

@@ -33,7 +33,7 @@ impl Connection {
             id: self.id().to_string(),
             address: self.peer.get(),
             state: state.name(),
-            protocol: "rtmp",
+            protocol: self.session.borrow().protocol(),
             stream,
             since: self.life.borrow().came(),
             bytes_in: self.bytes_in.get(),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::frame::PacketBuf;
 use crate::media::Kind;
+use crate::rtmp::flv;
 use crate::stream::log::Pushed;
 use crate::stream::repair::distance;
 use crate::stream::{Flags, LogLimits};
@@ -336,7 +337,7 @@ fn with_no_room_for_bytes_only_the_begun_message_is_given() {
     };
     cursor.settle(&log, &DropPolicy::default());
     assert_eq!(gather(&mut cursor), 0);
-    let headers: usize = (0..3).map(|place| log.header(place).unwrap().wire_len()).sum();
+    let headers: usize = (0..3).map(|place| log.header(place, 3).unwrap().wire_len()).sum();
     cursor.advance(&log, headers + 100);
     assert_eq!(gather(&mut cursor), 1_000 + 12 + 7 - 100);
 }
@@ -397,7 +398,7 @@ proptest! {
         stream_id in 1..3_u32,
     ) {
         let mut log = StreamLog::new(LIMITS, true);
-        let mut cursor = Cursor::new(Start::Keyframe).for_stream_id(stream_id);
+        let mut cursor = Cursor::new(Start::Keyframe).framed(Framing::Chunks(stream_id));
         let never = DropPolicy { high_ms: u32::MAX, low_ms: 0 };
         cursor.settle(&log, &never);
         let (mut now, mut bytes, mut all) = (start, Vec::new(), Vec::new());
@@ -461,6 +462,217 @@ proptest! {
             let found = from + found.expect("a picture of the stream, in its order");
             prop_assert!(stream[found].is_key() || at.is_some_and(|at| at + 1 == found));
             at = Some(found);
+        }
+    }
+}
+
+/// The messages as an FLV file (or as WebSocket frames of one), written the plain way.
+fn reference(framing: Framing, flags: u8, messages: &[Message]) -> Vec<u8> {
+    let file = [b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, 0, 0, 0, 0];
+    let mut out = framed(framing, &file);
+    for message in messages {
+        let kind = match message.kind() {
+            Kind::Audio => 8,
+            Kind::Video => 9,
+            Kind::Data => 18,
+        };
+        let len = u32::try_from(message.body().len()).unwrap();
+        let mut tag = vec![kind];
+        tag.extend(&len.to_be_bytes()[1..]);
+        tag.extend(&(message.time() & 0xff_ffff).to_be_bytes()[1..]);
+        tag.push(u8::try_from(message.time() >> 24).unwrap());
+        tag.extend([0; 3]);
+        tag.extend(message.body());
+        tag.extend((len + 11).to_be_bytes());
+        out.extend(framed(framing, &tag));
+    }
+    out
+}
+
+fn framed(framing: Framing, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    if framing == Framing::WebSocketFlv {
+        let len = payload.len();
+        match len {
+            0..=125 => frame.extend([0x82, u8::try_from(len).unwrap()]),
+            126..=0xffff => {
+                frame.extend([0x82, 126]);
+                frame.extend(u16::try_from(len).unwrap().to_be_bytes());
+            }
+            _ => {
+                frame.extend([0x82, 127]);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        }
+    }
+    frame.extend(payload);
+    frame
+}
+
+fn flv_cursor(framing: Framing) -> Cursor {
+    Cursor::new(Start::Keyframe).framed(framing)
+}
+
+#[test]
+fn an_flv_reader_gets_a_file_that_says_what_the_stream_has() {
+    let video = [video_header(b"v"), key(0)];
+    let audio = [audio_header(b"a"), sound(20)];
+    let both = [video_header(b"v"), audio_header(b"a"), key(0)];
+    let neither = [metadata(b"m")];
+    for (messages, flags) in [(&video[..], 1), (&audio, 4), (&both, 5), (&neither, 5)] {
+        let mut log = StreamLog::new(LIMITS, true);
+        let mut cursor = flv_cursor(Framing::Flv);
+        cursor.settle(&log, &DropPolicy::default());
+        let none = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+        assert!(none.is_empty(), "the file begins with its first tag");
+        for message in messages {
+            log.push(message.clone());
+        }
+        let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+        assert_eq!(got, reference(Framing::Flv, flags, messages));
+    }
+}
+
+#[test]
+fn a_late_flv_reader_starts_at_a_keyframe_after_the_headers() {
+    let mut log = with_headers();
+    play(&mut log, 0, 1_400, 400);
+    let mut cursor = flv_cursor(Framing::Flv);
+    let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+    let expected: Vec<_> = log.catch_up().cloned().collect();
+    assert!(expected[3].is_key());
+    assert_eq!(got, reference(Framing::Flv, 5, &expected));
+}
+
+#[test]
+fn web_socket_frames_have_all_three_lengths() {
+    let body = |len: usize| message(Kind::Audio, 0, Flags::default(), &vec![7; len]);
+    let messages = [body(110), body(111), body(65_520), body(65_521)];
+    let mut log = log_of([]);
+    let mut cursor = flv_cursor(Framing::WebSocketFlv);
+    cursor.settle(&log, &DropPolicy::default());
+    for message in &messages {
+        log.push(message.clone());
+    }
+    let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+    assert_eq!(got, reference(Framing::WebSocketFlv, 4, &messages));
+}
+
+#[test]
+fn the_body_of_a_tag_lies_where_it_was_written() {
+    let mut log = log_of([audio_header(b"a")]);
+    let mut cursor = flv_cursor(Framing::Flv);
+    send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+    log.push(sound(20));
+    cursor.settle(&log, &DropPolicy::default());
+    let mut pieces = Vec::new();
+    cursor.gather(&log, 1_000, &mut |piece| {
+        pieces.push((piece.as_ptr(), piece.len()));
+        true
+    });
+    let body = log.get(1).unwrap().body();
+    assert_eq!(pieces.len(), 3);
+    assert_eq!((pieces[0].1, pieces[1], pieces[2].1), (11, (body.as_ptr(), body.len()), 4));
+}
+
+#[test]
+fn the_bodies_of_tags_are_what_our_own_parser_reads() {
+    let avc = |key, packet| [&flv::avc_header(key, packet, 40)[..], b"nal"].concat();
+    let start = avc(true, flv::AvcPacket::SequenceHeader);
+    let log = log_of([
+        message(Kind::Video, 0, Flags::HEADER, &start),
+        message(Kind::Video, 0x0123_4567, Flags::KEY, &avc(true, flv::AvcPacket::Nalus)),
+        message(Kind::Audio, 0x0123_4568, Flags::default(), &flv::aac_header(false)),
+    ]);
+    let mut cursor = flv_cursor(Framing::Flv);
+    let bytes = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+    let mut rest = &bytes[13..];
+    let mut tags = Vec::new();
+    while let [kind, a, b, c, x, y, z, upper, 0, 0, 0, after @ ..] = rest {
+        let (body, after) = after.split_at(u32::from_be_bytes([0, *a, *b, *c]) as usize);
+        tags.push((*kind, u32::from_be_bytes([*upper, *x, *y, *z]), body));
+        rest = &after[4..];
+    }
+    assert!(rest.is_empty());
+    let [(9, 0, header), (9, 0x0123_4567, key), (8, 0x0123_4568, audio)] = tags[..] else {
+        panic!("{tags:?}");
+    };
+    assert!(flv::Video::parse(header).unwrap().is_sequence_header());
+    let key = flv::Video::parse(key).unwrap();
+    assert!(key.is_keyframe() && key.composition_ms == 40);
+    assert_eq!(flv::Audio::parse(audio).unwrap().format, flv::AudioFormat::Aac);
+}
+
+#[test]
+fn a_changed_audio_header_reaches_readers_in_order() {
+    let mut log = with_headers();
+    play(&mut log, 0, 400, 400);
+    let mut early = Cursor::new(Start::Keyframe);
+    send_all(&mut early, &log);
+    log.push(message(Kind::Audio, 400, Flags::HEADER, b"new"));
+    log.push(sound(420));
+    let got = send_all(&mut early, &log);
+    assert_eq!((got.len(), &got[0].body[..], got[1].time), (2, &b"new"[..], 420));
+    // Who starts at the keyframe before it needs the old one first.
+    let late = send_all(&mut Cursor::new(Start::Keyframe), &log);
+    let headers: Vec<_> =
+        late.iter().filter(|m| m.kind == Kind::Audio && m.body.len() < 4).collect();
+    assert_eq!(headers.len(), 2);
+    assert_eq!((&headers[0].body[..], &headers[1].body[..]), (&b"a"[..], &b"new"[..]));
+    assert_eq!(late[late.len() - 2].body, b"new");
+    // And who starts after it gets the new one only.
+    play(&mut log, 800, 840, 400);
+    let later = send_all(&mut Cursor::new(Start::Keyframe), &log);
+    assert_eq!(later[1].body, b"new");
+    assert_eq!(times(&later)[3..], [(Kind::Video, 800), (Kind::Audio, 820)]);
+}
+
+#[test]
+fn a_source_that_keeps_changing_its_headers_costs_old_keyframes_and_no_memory() {
+    let mut log = with_headers();
+    log.push(key(0));
+    for n in 0..100_u8 {
+        log.push(message(Kind::Audio, 40, Flags::HEADER, &[n]));
+    }
+    assert_eq!(log.newest_key(), None, "the header of its time is not known any more");
+    log.push(key(80));
+    let got = send_all(&mut Cursor::new(Start::Keyframe), &log);
+    assert_eq!((got.len(), &got[1].body[..]), (4, &[99][..]));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_socket_accepts_the_bytes_are_those_of_the_flv_file(
+        acts in acts(),
+        start in prop_oneof![Just(0_u32), Just(0xff_ff00), Just(u32::MAX - 3_000)],
+        framing in prop_oneof![Just(Framing::Flv), Just(Framing::WebSocketFlv)],
+    ) {
+        let mut log = StreamLog::new(LIMITS, true);
+        let mut cursor = flv_cursor(framing);
+        let never = DropPolicy { high_ms: u32::MAX, low_ms: 0 };
+        cursor.settle(&log, &never);
+        let (mut now, mut bytes, mut all) = (start, Vec::new(), Vec::new());
+        for act in acts {
+            match act {
+                Act::Push { kind, step, len } => {
+                    all.extend(push(&mut log, &mut now, kind, step, len));
+                }
+                Act::Send { room, pieces } => {
+                    bytes.extend(send(&mut cursor, &log, &never, room, pieces));
+                }
+            }
+        }
+        bytes.extend(send(&mut cursor, &log, &never, usize::MAX, 64));
+        prop_assert!(cursor.is_between());
+        let mut keyed = false;
+        all.retain(|m| {
+            keyed |= m.is_key();
+            m.kind() != Kind::Video || m.is_header() || keyed
+        });
+        if !all.is_empty() {
+            let at = if framing == Framing::Flv { 4 } else { 6 };
+            let flags = bytes[at];
+            prop_assert_eq!(bytes, reference(framing, flags, &all));
         }
     }
 }

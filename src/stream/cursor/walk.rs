@@ -39,7 +39,8 @@ impl Walk {
         while self.headers != 0 {
             let place = self.headers.trailing_zeros();
             self.headers &= self.headers - 1;
-            if let Some(header) = usize::try_from(place).ok().and_then(|place| log.header(place)) {
+            let place = usize::try_from(place).unwrap_or(HEADERS);
+            if let Some(header) = log.header(place, self.pos) {
                 return Some(header);
             }
         }
@@ -77,7 +78,7 @@ impl Walk {
     /// Marks the headers whose number is in `range` to be sent before the next message.
     pub(super) fn want_headers(&mut self, log: &StreamLog, range: &Range<u64>) {
         for place in 0..HEADERS {
-            if log.header_number(place).is_some_and(|number| range.contains(&number)) {
+            if log.has_header_in(place, range) {
                 self.headers |= 1 << place;
             }
         }

@@ -1,0 +1,41 @@
+//! Peers that speak HTTP: they are players like the others, once their request is understood.
+
+use std::rc::Rc;
+
+use super::Connection;
+use crate::event::Stage;
+use crate::pipeline::shard::Shard;
+use crate::rtmp::{PlayRefusal, stream_path};
+use crate::web::Event;
+
+impl Connection {
+    pub(super) fn on_request(self: &Rc<Self>, shard: &Rc<Shard>, event: Event) {
+        let path = match event {
+            Event::Play { path } => path,
+            Event::Over(reason) => return self.end_for(shard, reason),
+        };
+        match stream_path(&path) {
+            Ok(name) => {
+                let app = name.split('/').next().unwrap_or_default();
+                self.begin(shard, Stage::Connect, app);
+                self.begun(shard, Stage::Connect);
+                self.wish_to_play(shard, name);
+            }
+            Err(text) => {
+                self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);
+                self.close(shard, text);
+            }
+        }
+    }
+
+    /// The stream is there, and the session wants no more of it: a client that only asked.
+    pub(super) fn on_answered(&self, shard: &Shard) {
+        if self.session.borrow().is_web() {
+            self.done(shard, Stage::Play, ANSWERED);
+            self.pass_on();
+            self.close(shard, ANSWERED);
+        }
+    }
+}
+
+const ANSWERED: &str = "answered";

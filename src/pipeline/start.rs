@@ -1,0 +1,36 @@
+//! Where a viewer starts, and the keyframe it may need for that.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::hub::{Hub, Source};
+use super::mesh::MeshMessage;
+use super::reader::Reader;
+use super::shard::Shard;
+use crate::stream::{Cursor, Framing, Start};
+
+impl Shard {
+    /// Starts a reader at the place late viewers start at.
+    pub(super) fn add_reader(&self, hub: &Hub, reader: &Rc<Reader>, framing: Framing) {
+        reader.set_cursor(Some(Cursor::new(self.spec.start).framed(framing)));
+        hub.add_reader(Rc::clone(reader));
+        if self.spec.start == Start::Live {
+            self.want_key(hub); // else it would wait for its picture until the next keyframe
+        }
+    }
+
+    /// Asks for a keyframe if the source is an encoder of this node, once a second at most.
+    pub(super) fn want_key(&self, hub: &Hub) {
+        if !hub.may_ask_for_key(self.clock.now()) {
+            return;
+        }
+        match hub.source() {
+            Source::Channel(switch) => switch.request_key(),
+            Source::Shard(home) => {
+                let wish = MeshMessage::KeyWanted(Arc::clone(&hub.name));
+                self.mesh.borrow_mut().send(home, wish);
+            }
+            Source::Publisher | Source::Nobody(_) => {}
+        }
+    }
+}

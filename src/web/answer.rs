@@ -1,0 +1,92 @@
+//! The heads of answers, and the short texts of those that are not a stream.
+
+use super::cors::Cors;
+use super::request::Request;
+
+/// What is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    NoContent,
+    Bad,
+    Forbidden,
+    NotFound,
+    Method,
+    Late,
+    Upgrade,
+    TooLarge,
+    Unavailable,
+    Version,
+}
+
+impl Status {
+    const fn line(self) -> &'static str {
+        match self {
+            Self::NoContent => "204 No Content",
+            Self::Bad => "400 Bad Request",
+            Self::Forbidden => "403 Forbidden",
+            Self::NotFound => "404 Not Found",
+            Self::Method => "405 Method Not Allowed",
+            Self::Late => "408 Request Timeout",
+            Self::Upgrade => "426 Upgrade Required",
+            Self::TooLarge => "431 Request Header Fields Too Large",
+            Self::Unavailable => "503 Service Unavailable",
+            Self::Version => "505 HTTP Version Not Supported",
+        }
+    }
+
+    /// Fields that only this one has.
+    const fn fields(self) -> &'static str {
+        match self {
+            Self::Method => "Allow: GET, HEAD, OPTIONS\r\n",
+            Self::Upgrade => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            _ => "",
+        }
+    }
+}
+
+/// The lines about other servers' pages, each with its line end: nothing if the request does not
+/// come from one.
+pub(super) fn cors_fields(cors: &Cors, request: &Request) -> String {
+    let vary = if *cors == Cors::Any { "" } else { "Vary: Origin\r\n" };
+    let allowed = request.origin.as_ref().and_then(|origin| cors.allowed(origin, &request.host));
+    allowed.map_or_else(
+        || vary.to_owned(),
+        |origin| format!("Access-Control-Allow-Origin: {origin}\r\n{vary}"),
+    )
+}
+
+/// The head before an endless FLV file.
+pub(super) fn stream(cors: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n\
+         Connection: close\r\nX-Content-Type-Options: nosniff\r\n{cors}\r\n"
+    )
+}
+
+/// The head before WebSocket frames.
+pub(super) fn web_socket(accept: &str) -> String {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
+
+/// What a browser is told that asks before it asks.
+pub(super) fn preflight(cors: &str) -> String {
+    format!(
+        "HTTP/1.1 {}\r\nAllow: GET, HEAD, OPTIONS\r\n{cors}\
+         Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n\
+         Access-Control-Max-Age: 86400\r\nConnection: close\r\n\r\n",
+        Status::NoContent.line()
+    )
+}
+
+/// An answer that is a short text, or only its head.
+pub(super) fn text(status: Status, text: &str, cors: &str, with_body: bool) -> String {
+    let (line, fields, len) = (status.line(), status.fields(), text.len() + 1);
+    let head = format!(
+        "HTTP/1.1 {line}\r\n{fields}Content-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {len}\r\nCache-Control: no-store\r\nConnection: close\r\n{cors}\r\n"
+    );
+    if with_body { format!("{head}{text}\n") } else { head }
+}

@@ -1,0 +1,280 @@
+//! One HTTP client, from its request to the end of what it plays.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::answer::{self, Status};
+use super::cors::Cors;
+use super::frames::{self, Frames, NORMAL};
+use super::request::{self, Fault, HEAD_BYTES_MAX, Method, Request, Upgrade};
+use crate::media::Micros;
+
+/// What a client does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It wants to play, or to know whether it could: answer with `accept_play` or `refuse_play`,
+    /// at any time.
+    Play {
+        /// The path as it was sent, without `.flv`: slash, application, slash, name.
+        path: String,
+    },
+    /// It has been answered, or wants no more: send the output, linger if the session says so,
+    /// close.
+    Over(&'static str),
+}
+
+/// One client that asks for a stream.
+///
+/// After every `feed` drain `poll_event`, and send `output` before the stream, and between two of
+/// its messages. `tick` at least once a second.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    cors: Arc<Cors>,
+    output: Vec<u8>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The head of the request, as far as it has come.
+    Head { by: Micros, bytes: Vec<u8> },
+    /// The owner decides. What the client says meanwhile is read as what it will be.
+    Asked(Wish),
+    /// The stream flows.
+    Plays(Form),
+    /// Everything has been said; whether that was an answer that the client may still be reading.
+    Over { answered: bool },
+}
+
+#[derive(Debug)]
+struct Wish {
+    /// Lines about pages of other servers.
+    cors: String,
+    /// Whether it wants only the head.
+    only_head: bool,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Flv,
+    WebSocket { accept: String, frames: Box<Frames> },
+}
+
+impl Session {
+    /// A client whose request has to be complete by `by`.
+    #[must_use]
+    pub fn new(cors: Arc<Cors>, by: Micros) -> Self {
+        let state = State::Head { by, bytes: Vec::new() };
+        Self { state, cors, output: Vec::new(), events: VecDeque::new() }
+    }
+
+    /// Takes what the client sent.
+    pub fn feed(&mut self, input: &[u8]) {
+        match &mut self.state {
+            State::Head { bytes, .. } => {
+                let searched = bytes.len();
+                // One byte beyond the limit is enough to know.
+                let room = HEAD_BYTES_MAX + 1 - searched.min(HEAD_BYTES_MAX + 1);
+                let (taken, after) = input.split_at(input.len().min(room));
+                bytes.extend_from_slice(taken);
+                match request::head_len(bytes, searched) {
+                    Ok(None) => {}
+                    Ok(Some(len)) => {
+                        let bytes = std::mem::take(bytes);
+                        self.on_head(&bytes[..len]);
+                        self.hear(&bytes[len..]);
+                        self.hear(after);
+                    }
+                    Err(fault) => self.on_fault(fault),
+                }
+            }
+            State::Asked(_) | State::Plays(_) | State::Over { .. } => self.hear(input),
+        }
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Looks at the deadline of the request.
+    ///
+    /// # Errors
+    /// If it has passed: send the output and close.
+    pub fn tick(&mut self, now: Micros) -> Result<(), &'static str> {
+        if matches!(self.state, State::Head { by, .. } if now >= by) {
+            self.refuse(Status::Late, "no complete request came in time", "", true);
+            self.events.clear();
+            return Err("the client was too slow: no complete request");
+        }
+        Ok(())
+    }
+
+    /// Bytes to be sent.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        &self.output
+    }
+
+    /// The first `n` bytes of [`Session::output`] have been sent.
+    pub fn consume_output(&mut self, n: usize) {
+        if n >= self.output.len() {
+            self.output = Vec::new();
+        } else {
+            self.output.drain(..n);
+        }
+    }
+
+    /// Whether the stream is to come as WebSocket frames.
+    #[must_use]
+    pub const fn is_web_socket(&self) -> bool {
+        matches!(
+            self.state,
+            State::Plays(Form::WebSocket { .. })
+                | State::Asked(Wish { form: Form::WebSocket { .. }, .. })
+        )
+    }
+
+    /// Whether it has been given an answer that it should have time to read before the connection
+    /// is closed: what it may still be sending would make the system throw the answer away.
+    #[must_use]
+    pub const fn lingers(&self) -> bool {
+        matches!(self.state, State::Over { answered: true })
+    }
+
+    /// The stream is there. `true`: it is to follow what is in `output`. `false`: the client only
+    /// wanted to know, or wants no more; it is over.
+    pub fn accept_play(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Over { answered: true }) {
+            State::Asked(Wish { cors, only_head, form }) => {
+                let head = match &form {
+                    Form::Flv => answer::stream(&cors),
+                    Form::WebSocket { accept, .. } => answer::web_socket(accept),
+                };
+                self.output.extend_from_slice(head.as_bytes());
+                if !only_head {
+                    self.state = State::Plays(form);
+                }
+                !only_head
+            }
+            state => {
+                self.state = state;
+                false
+            }
+        }
+    }
+
+    /// There is no such stream; `text` says so to the client's user.
+    pub fn refuse_play(&mut self, text: &str) {
+        self.refuse_wish(Status::NotFound, text);
+    }
+
+    /// The stream has ended, or the node ends: what the client plays, or waits for.
+    pub fn end_play(&mut self) {
+        match &self.state {
+            State::Plays(Form::WebSocket { .. }) => self.close_socket(NORMAL),
+            State::Plays(Form::Flv) => self.state = State::Over { answered: false },
+            State::Asked(_) => self.refuse_wish(Status::Unavailable, "the node stops"),
+            State::Head { .. } | State::Over { .. } => {}
+        }
+    }
+
+    fn refuse_wish(&mut self, status: Status, text: &str) {
+        if let State::Asked(Wish { cors, only_head, .. }) = &mut self.state {
+            let (cors, with_body) = (std::mem::take(cors), !*only_head);
+            self.refuse(status, text, &cors, with_body);
+        }
+    }
+
+    fn refuse(&mut self, status: Status, text: &str, cors: &str, with_body: bool) {
+        let text = answer::text(status, text, cors, with_body);
+        self.output.extend_from_slice(text.as_bytes());
+        self.state = State::Over { answered: true };
+    }
+
+    fn close_socket(&mut self, code: u16) {
+        self.output.extend(frames::close(code));
+        self.state = State::Over { answered: false };
+    }
+
+    fn on_head(&mut self, head: &[u8]) {
+        match request::parse(head) {
+            Ok(request) => self.on_request(request),
+            Err(fault) => self.on_fault(fault),
+        }
+    }
+
+    fn on_fault(&mut self, fault: Fault) {
+        let (status, text) = match fault {
+            Fault::Bad(text) => (Status::Bad, text),
+            Fault::TooLarge => (Status::TooLarge, "the request's head is over 8 KiB"),
+            Fault::Version => (Status::Version, "speak HTTP/1.1"),
+        };
+        self.refuse(status, text, "", true);
+        self.events.push_back(Event::Over(text));
+    }
+
+    fn on_request(&mut self, request: Request) {
+        let cors = answer::cors_fields(&self.cors, &request);
+        let only_head = request.method == Method::Head;
+        let is_ours = request.origin.as_ref().is_none_or(|origin| {
+            self.cors.allowed(origin, &request.host).is_some() // browsers leave this check to us
+        });
+        let (status, text) = match (request.method, request.upgrade) {
+            (Method::Other, _) => (Status::Method, "a stream can only be got: GET"),
+            (Method::Options, _) => {
+                self.output.extend_from_slice(answer::preflight(&cors).as_bytes());
+                self.state = State::Over { answered: true };
+                return self.events.push_back(Event::Over("answered"));
+            }
+            (_, Upgrade::OtherVersion) => (Status::Upgrade, "speak version 13 of WebSocket"),
+            (_, Upgrade::WebSocket(_)) if !is_ours => {
+                (Status::Forbidden, "pages of this origin may not play; see [delivery] cors")
+            }
+            (_, upgrade) => match request.path.strip_suffix(".flv") {
+                Some(path) => {
+                    let form = match upgrade {
+                        Upgrade::WebSocket(accept) => {
+                            Form::WebSocket { accept, frames: Box::default() }
+                        }
+                        Upgrade::No | Upgrade::OtherVersion => Form::Flv,
+                    };
+                    self.state = State::Asked(Wish { cors, only_head, form });
+                    return self.events.push_back(Event::Play { path: path.to_owned() });
+                }
+                None => (Status::NotFound, "streams are played at /APP/NAME.flv"),
+            },
+        };
+        self.refuse(status, text, &cors, !only_head);
+        self.events.push_back(Event::Over(text));
+    }
+
+    /// What comes after the request: only a WebSocket client has something to say.
+    fn hear(&mut self, input: &[u8]) {
+        let form = match &mut self.state {
+            State::Plays(form) | State::Asked(Wish { form, .. }) => form,
+            State::Head { .. } | State::Over { .. } => return,
+        };
+        let Form::WebSocket { frames, .. } = form else { return };
+        let mut pongs = Vec::new();
+        let Some(code) = frames.feed(input, &mut pongs) else {
+            // Before the answer to its request a client may not speak: nothing is said to it then.
+            if matches!(self.state, State::Plays(_)) {
+                self.output.append(&mut pongs);
+            }
+            return;
+        };
+        if matches!(self.state, State::Plays(_)) {
+            self.output.append(&mut pongs);
+            self.close_socket(code);
+        } else {
+            self.state = State::Over { answered: false };
+        }
+        self.events.push_back(Event::Over("the client closed its WebSocket"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

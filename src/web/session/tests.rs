@@ -1,0 +1,216 @@
+//! What clients are answered.
+
+use super::*;
+use proptest::prelude::*;
+
+const BY: Micros = Micros::from_secs(10);
+
+fn session(cors: Cors) -> Session {
+    Session::new(Arc::new(cors), BY)
+}
+
+fn said(session: &mut Session) -> String {
+    let text = String::from_utf8(session.output().to_vec()).unwrap();
+    session.consume_output(text.len());
+    text
+}
+
+fn events(session: &mut Session) -> Vec<Event> {
+    std::iter::from_fn(|| session.poll_event()).collect()
+}
+
+fn request(method: &str, path: &str, more: &str) -> String {
+    let more = more.replace('\n', "\r\n");
+    format!("{method} {path} HTTP/1.1\r\nHost: node:1935\r\n{more}\r\n")
+}
+
+fn asked(method: &str, path: &str, more: &str) -> Session {
+    let mut session = session(Cors::SameHost);
+    session.feed(request(method, path, more).as_bytes());
+    session
+}
+
+const SOCKET: &str = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n\
+                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n";
+
+#[test]
+fn a_stream_follows_its_head_in_whatever_pieces_the_request_comes() {
+    let bytes = request("GET", "/live/x.flv?a=b", "");
+    for step in [1, 3, bytes.len()] {
+        let mut session = session(Cors::SameHost);
+        bytes.as_bytes().chunks(step).for_each(|part| session.feed(part));
+        assert_eq!(events(&mut session), [Event::Play { path: "/live/x".into() }]);
+        assert!(said(&mut session).is_empty(), "the owner decides");
+        assert!(session.accept_play());
+        let head = said(&mut session);
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+        for field in ["video/x-flv", "Connection: close", "Cache-Control: no-store"] {
+            assert!(head.contains(field), "{field} in {head}");
+        }
+        assert!(!head.contains("Content-Length") && !head.contains("Access-Control"), "{head}");
+        session.feed(b"GET / HTTP/1.1\r\n\r\n");
+        session.end_play();
+        assert!(said(&mut session).is_empty() && !session.lingers());
+    }
+}
+
+#[test]
+fn head_is_the_same_without_the_stream() {
+    let mut session = asked("HEAD", "/live/x.flv", "");
+    assert_eq!(events(&mut session).len(), 1);
+    assert!(!session.accept_play());
+    assert!(said(&mut session).contains("video/x-flv"));
+    let mut missing = asked("HEAD", "/live/x.flv", "");
+    missing.refuse_play("nobody");
+    let head = said(&mut missing);
+    assert!(head.starts_with("HTTP/1.1 404") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_a_text() {
+    let mut session = asked("GET", "/live/x.flv", "");
+    session.refuse_play("nobody publishes");
+    let answer = said(&mut session);
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
+    assert!(answer.contains("Content-Length: 17\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nnobody publishes\n") && session.lingers(), "{answer}");
+    assert!(!session.accept_play(), "too late");
+}
+
+#[test]
+fn everything_else_is_refused_with_its_code() {
+    for (method, path, more, code) in [
+        ("GET", "/", "", 404),
+        ("GET", "/live/x", "", 404),
+        ("POST", "/live/x.flv", "", 405),
+        ("PUT", "/live/x.flv", "", 405),
+        ("GET", "/live/x.flv", "Content-Length: 4\n", 400),
+        ("GET", "live", "", 400),
+        ("GET", "/live/x.flv", &SOCKET.replace("13", "8"), 426),
+        ("GET", "/live/x.flv", &format!("{SOCKET}Origin: http://evil\n"), 403),
+    ] {
+        let mut session = asked(method, path, more);
+        let answer = said(&mut session);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{method} {path}: {answer}");
+        assert!(matches!(events(&mut session)[..], [Event::Over(_)]));
+        assert!(session.lingers());
+    }
+}
+
+#[test]
+fn a_head_that_is_too_large_or_too_late_is_told_so() {
+    let mut large = session(Cors::SameHost);
+    large.feed(b"GET /live/x.flv HTTP/1.1\r\nX: ");
+    for _ in 0..100 {
+        large.feed(&[b'x'; 1_000]);
+    }
+    assert!(said(&mut large).starts_with("HTTP/1.1 431 "));
+    assert_eq!(events(&mut large).len(), 1);
+    let mut late = session(Cors::SameHost);
+    late.feed(b"GET /live/x");
+    assert!(late.tick(Micros(BY.0 - 1)).is_ok());
+    assert!(late.tick(BY).is_err());
+    assert!(said(&mut late).starts_with("HTTP/1.1 408 "));
+    assert!(late.tick(BY).is_ok(), "once");
+    let mut waiting = asked("GET", "/live/x.flv", "");
+    assert!(waiting.tick(BY).is_ok(), "the wait for a stream is the owner's business");
+}
+
+#[test]
+fn pages_of_the_same_host_and_no_others_may_read() {
+    let mut ours = asked("GET", "/live/x.flv", "Origin: http://node:8080\n");
+    ours.accept_play();
+    let head = said(&mut ours);
+    assert!(head.contains("Access-Control-Allow-Origin: http://node:8080\r\n"), "{head}");
+    assert!(head.contains("Vary: Origin\r\n"), "{head}");
+    let mut other = asked("GET", "/live/x.flv", "Origin: http://evil\n");
+    other.accept_play();
+    assert!(!said(&mut other).contains("Allow-Origin"));
+    let mut all = session(Cors::Any);
+    all.feed(request("GET", "/live/x.flv", "Origin: http://evil\n").as_bytes());
+    all.refuse_play("no");
+    let head = said(&mut all);
+    assert!(head.contains("Access-Control-Allow-Origin: *\r\n") && !head.contains("Vary"));
+}
+
+#[test]
+fn a_browser_that_asks_before_it_asks_is_answered() {
+    let more = "Origin: http://node:8080\nAccess-Control-Request-Method: GET\n";
+    let mut session = asked("OPTIONS", "/live/x.flv", more);
+    let answer = said(&mut session);
+    assert!(answer.starts_with("HTTP/1.1 204 No Content\r\n"), "{answer}");
+    assert!(answer.contains("Access-Control-Allow-Origin: http://node:8080\r\n"), "{answer}");
+    assert!(answer.contains("Access-Control-Allow-Methods: GET"), "{answer}");
+}
+
+#[test]
+fn a_web_socket_is_opened_pinged_and_closed() {
+    let mut session = asked("GET", "/live/x.flv", SOCKET);
+    assert_eq!(events(&mut session), [Event::Play { path: "/live/x".into() }]);
+    assert!(session.is_web_socket());
+    session.feed(&[0x89, 0x80, 0, 0, 0, 0]);
+    assert!(said(&mut session).is_empty(), "not before its answer");
+    assert!(session.accept_play() && session.is_web_socket());
+    let head = said(&mut session);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
+    session.feed(&[0x89, 0x82, 0, 0, 0, 0, b'h', b'i']);
+    assert_eq!(session.output(), [0x8a, 2, b'h', b'i']);
+    session.consume_output(4);
+    session.feed(&[0x88, 0x80, 0, 0, 0, 0, 1, 2, 3]);
+    assert_eq!(session.output(), [0x88, 2, 3, 232]);
+    assert!(matches!(events(&mut session)[..], [Event::Over(_)]));
+    session.end_play();
+    session.feed(&[0x89, 0x80, 0, 0, 0, 0]);
+    assert_eq!(session.output().len(), 4, "one goodbye");
+}
+
+#[test]
+fn the_end_of_the_stream_closes_the_web_socket() {
+    let mut session = asked("GET", "/live/x.flv", SOCKET);
+    session.accept_play();
+    said(&mut session);
+    session.end_play();
+    assert_eq!(session.output(), [0x88, 2, 3, 232]);
+}
+
+#[test]
+fn who_waits_for_a_stream_when_the_node_stops_is_told() {
+    let mut session = asked("GET", "/live/x.flv", "");
+    session.end_play();
+    assert!(said(&mut session).starts_with("HTTP/1.1 503 "));
+}
+
+proptest! {
+    #[test]
+    fn no_input_makes_it_panic_or_grow(
+        parts in proptest::collection::vec(
+            prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..200),
+                Just(b"GET /live/x.flv HTTP/1.1\r\n".to_vec()),
+                Just(b"Host: a\r\n".to_vec()),
+                Just(SOCKET.replace('\n', "\r\n").into_bytes()),
+                Just(b"\r\n".to_vec()),
+                Just(vec![b'a'; 5_000]),
+            ],
+            0..12,
+        ),
+        accepted: bool,
+    ) {
+        let mut session = session(Cors::SameHost);
+        let mut overs = 0;
+        for part in parts {
+            session.feed(&part);
+            for event in events(&mut session) {
+                match event {
+                    Event::Play { .. } if accepted => drop(session.accept_play()),
+                    Event::Play { .. } => session.refuse_play("no"),
+                    Event::Over(_) => overs += 1,
+                }
+            }
+            prop_assert!(session.output().len() < 2_000);
+            session.consume_output(session.output().len());
+        }
+        prop_assert!(overs <= 1);
+    }
+}
