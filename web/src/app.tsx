@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { bitrate, clock, duration, integer } from "./format";
+import { bitrate, clock, duration, integer, NONE } from "./format";
 import { useModel, usePlace, useRemembered } from "./hooks";
 import { Icon, type IconName } from "./parts/icon";
 import { dismiss, type Model, model, nodeNow, retryNow, signOut } from "./store";
@@ -72,7 +72,10 @@ function TopBar({ snapshot }: { snapshot: Snapshot | null }) {
           <Vital label="Viewers" value={integer(node.viewers)} />
           <Vital label="In" value={bitrate(node.in_bps)} />
           <Vital label="Out" value={bitrate(node.out_bps)} />
-          <Vital label="Up" value={duration(nodeNow() - node.started_at)} />
+          <Vital
+            label="Up"
+            value={model.phase === "live" ? duration(nodeNow() - node.started_at) : NONE}
+          />
           <Vital label="Time" value={clock(nodeNow())} />
         </dl>
       )}

@@ -9,7 +9,7 @@ export function flvUrl(node: NodeInfo, name: string, stream?: Stream): string {
   const base = node.flv_url_base.replace(/\/*$/, "/");
   const url = new URL(stream?.flv_url || `${name}.flv`, new URL(base, location.href));
   // A node that listens everywhere, or behind a tunnel, knows itself by a name that is not ours.
-  if (isLoopback(url.hostname) && !isLoopback(location.hostname)) url.hostname = location.hostname;
+  if (isLoopback(url.hostname)) url.hostname = location.hostname;
   return url.href;
 }
 

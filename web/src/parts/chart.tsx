@@ -172,10 +172,10 @@ function read(point: Point | undefined, format: (value: number) => string): stri
   return point?.value == null ? "–" : format(point.value);
 }
 
-/** The next of 1, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten. */
+/** The next of 1, 1.5, 2, 3, 4, 5, 6, 7, 8 times a power of ten. */
 function nice(value: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
-  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((one) => one * power >= value * 0.999) ?? 10;
+  const step = [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10].find((one) => one * power >= value * 0.999) ?? 10;
   return step * power;
 }
 

@@ -120,8 +120,10 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
         {integer(sum(output.dropped))}
       </td>
       <td class="number" data-label="Connects">
-        {integer(output.connects)}
-        {output.failures > 0 && <small> {integer(output.failures)} failed</small>}
+        <span>
+          {integer(output.connects)}
+          {output.failures > 0 && <small> ({integer(output.failures)} failed)</small>}
+        </span>
       </td>
       {canWrite && (
         <td class="end">

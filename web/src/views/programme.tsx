@@ -85,9 +85,11 @@ function Picture({ snapshot, channel }: { snapshot: Snapshot; channel: Channel }
       class="picture"
       actions={
         <>
-          {isLost ? <Chip tone="bad">No signal</Chip> : <Chip tone="good">Live</Chip>}
+          <Signal isLost={isLost} fps={channel.fps} />
           <span class="soft">
             {channel.width}×{channel.height} · {channel.codec.toUpperCase()}
+            {stream &&
+              ` · ${integer(stream.viewers)} ${stream.viewers === 1 ? "viewer" : "viewers"}`}
           </span>
         </>
       }
@@ -106,6 +108,11 @@ function Picture({ snapshot, channel }: { snapshot: Snapshot; channel: Channel }
       />
     </Panel>
   );
+}
+
+function Signal({ isLost, fps }: { isLost: boolean; fps: number }) {
+  if (isLost) return <Chip tone="bad">No signal</Chip>;
+  return fps > 0 ? <Chip tone="good">Live</Chip> : <Chip tone="warn">No frames</Chip>;
 }
 
 const FADES = [
@@ -206,9 +213,9 @@ function Figures({ channel }: { channel: Channel }) {
     <Panel title="Encoder" class="encoder">
       <dl class="figures">
         <Figure
-          label="Frames per second"
+          label="Frame rate"
           value={channel.fps.toFixed(1)}
-          note={`of ${trim(channel.fps_target)}`}
+          note={`of ${trim(channel.fps_target)} fps`}
           tone={isSlow ? "warn" : undefined}
         />
         <Figure
