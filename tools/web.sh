@@ -28,7 +28,7 @@ main() {
             packages
             in_web lint
             in_web build -- --outDir "../$FRESH" --emptyOutDir
-            diff -r web/dist "$FRESH" >&2 || die "web/dist is not what its sources give:" \
+            diff -rq web/dist "$FRESH" >&2 || die "web/dist is not what its sources give:" \
                 "run tools/web.sh build and commit the result."
             ;;
         test)

@@ -36,6 +36,7 @@ const ROUTES = [
   ["GET config", () => CONFIG],
   ["GET log-level", ({ model }) => ({ level: model.level })],
   ["PUT log-level", setLevel],
+  ["POST mock/cut", ({ model }) => model.cut()],
   ["POST channels/*/scenes/*/activate", activate],
   ["POST channels/*/outputs", addOutput],
   ["DELETE channels/*/outputs/*", removeOutput],

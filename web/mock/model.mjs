@@ -48,6 +48,11 @@ export class Model {
     return [{ seq: this.seq, type: "state", state: { at: Date.now(), ...this.state } }];
   }
 
+  /** Ends every WebSocket, as a bad network does. */
+  cut() {
+    for (const listener of this.listeners) listener(null);
+  }
+
   watch(stream, address, response) {
     const id = randomBytes(4).toString("hex");
     const client = { id, address, state: "player", protocol: "http-flv", stream };

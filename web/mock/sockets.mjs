@@ -24,7 +24,10 @@ export class Sockets {
         `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: stream-manager\r\n\r\n`,
     );
     const { searchParams } = new URL(request.url, "http://node");
-    const tell = (message) => socket.write(frame(JSON.stringify(forRight(message, right))));
+    const tell = (message) => {
+      if (message) socket.write(frame(JSON.stringify(forRight(message, right))));
+      else socket.destroy();
+    };
     for (const message of this.model.after(Number(searchParams.get("since") ?? 0))) tell(message);
     this.model.listeners.add(tell);
     socket.on("close", () => this.model.listeners.delete(tell));

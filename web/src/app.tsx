@@ -1,7 +1,7 @@
 // The frame around the views: who the node is and how it does, and the ways to the views.
 
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { bitrate, clock, duration, integer, NONE } from "./format";
 import { useModel, usePlace, useRemembered } from "./hooks";
 import { Icon, type IconName } from "./parts/icon";
@@ -144,7 +144,6 @@ function ThemeButton() {
 }
 
 function Navigation({ current, snapshot }: { current: string; snapshot: Snapshot | null }) {
-  const list = useRef<HTMLUListElement>(null);
   const outputs = Object.values(snapshot?.outputs ?? {});
   const troubled = outputs.filter((output) => output.state === "waiting").length;
   const counts: Record<string, number> = {
@@ -153,7 +152,7 @@ function Navigation({ current, snapshot }: { current: string; snapshot: Snapshot
   };
   return (
     <nav aria-label="Views">
-      <ul ref={list}>
+      <ul>
         {VIEWS.map(([id, title]) => (
           <li key={id}>
             <a href={`#/${id}`} aria-current={id === current ? "page" : undefined}>

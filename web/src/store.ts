@@ -132,17 +132,23 @@ export function changed(): void {
   }, DRAW_MS);
 }
 
-/** Does something and says how it went. Returns whether it was done. */
-export async function attempt(action: () => Promise<unknown>, done: string): Promise<boolean> {
+/** Does something, and says so if it was done. Returns what was wrong, or nothing. */
+export async function tried(action: () => Promise<unknown>, done: string): Promise<string> {
   try {
     await action();
     if (done) toast("good", done);
-    return true;
+    return "";
   } catch (error) {
     if (error instanceof Problem && error.status === 401) signOut();
-    toast("bad", error instanceof Error ? error.message : String(error));
-    return false;
+    return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Does something and says how it went. Returns whether it was done. */
+export async function attempt(action: () => Promise<unknown>, done: string): Promise<boolean> {
+  const problem = await tried(action, done);
+  if (problem) toast("bad", problem);
+  return problem === "";
 }
 
 export function toast(level: Toast["level"], text: string): void {

@@ -115,7 +115,7 @@ export class Browser {
           ?.htmlFor,
       label,
     );
-    const field = await this.page.$(`[id="${await id.jsonValue()}"]`);
+    const field = await this.see(`[id="${await id.jsonValue()}"]`);
     const isSelect = await field.evaluate((one) => one.matches("select"));
     if (isSelect) await field.select(text);
     else await field.type(text);

@@ -15,10 +15,28 @@ class Node {
   }
 
   async get(path) {
-    const headers = { Authorization: `Bearer ${this.token}` };
-    const answer = await fetch(`${this.base}/api/v1${path}`, { headers });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    const answer = await this.ask("GET", path);
     return await answer.json();
+  }
+
+  post(path) {
+    return this.ask("POST", path);
+  }
+
+  async ask(method, path) {
+    const headers = { Authorization: `Bearer ${this.token}` };
+    const answer = await fetch(`${this.base}/api/v1${path}`, { method, headers });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return answer;
+  }
+
+  /** It lives, but does nothing: as unreachable as if its power were gone. */
+  freeze() {
+    process.kill(this.processId(), "SIGSTOP");
+  }
+
+  thaw() {
+    process.kill(this.processId(), "SIGCONT");
   }
 
   async answers() {
@@ -53,6 +71,10 @@ export class MockNode extends Node {
     await this.answers();
   }
 
+  processId() {
+    return this.child.pid;
+  }
+
   end() {
     return this.kill();
   }
@@ -64,8 +86,12 @@ export class RealNode extends Node {
     Object.assign(this, { pid: Number(pid), command, canDie: Boolean(pid && command) });
   }
 
+  processId() {
+    return this.child?.pid ?? this.pid;
+  }
+
   kill() {
-    process.kill(this.pid, "SIGKILL");
+    process.kill(this.processId(), "SIGKILL");
   }
 
   async revive() {

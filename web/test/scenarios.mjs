@@ -15,6 +15,9 @@ export const SCENARIOS = [
   ["an output is added, stopped, started and removed", outputsChange],
   ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
   ["a killed node is shown as unreachable and comes back by itself", nodeComesBack],
+  ["a node that hangs is shown as unreachable and comes back", nodeHangs],
+  ["a cut connection goes on where it ended", cutIsResumed],
+  ["a token that may only read is shown nothing to press", readOnly],
   ["charts fill and name their figures", chartsFill],
   ["views are accessible, in the dark and in the light", accessible],
   ["the keyboard reaches everything in order", keyboard],
@@ -128,7 +131,14 @@ async function outputsChange(browser, node) {
   await browser.press("Add output", "dialog");
   const row = `[data-output="${channel}/second"]`;
   await browser.see(row);
+  await browser.unsee("dialog");
   assert(!(await browser.text()).includes("a-very-secret-key"), "its key is not shown");
+  await browser.press("Add output");
+  await browser.fill("Name", "second");
+  await browser.fill("Server", "rtmp://127.0.0.1:9/app");
+  await browser.press("Add output", "dialog");
+  await browser.until(() => document.querySelector("dialog .problem")?.textContent.length > 10);
+  await browser.press("Cancel", "dialog");
   await browser.press("Stop output", row);
   await browser.read(row, "Stopped");
   await browser.press("Start output", row);
@@ -184,6 +194,7 @@ async function shownSecret(browser) {
   const [secret] = text.match(HEX_64) ?? [];
   assert(secret, "a secret of 64 hex digits is shown");
   assert(/rtmp:\/\//.test(text), "with the server for OBS");
+  await browser.screenshot("secret");
   await browser.page.keyboard.press("Escape");
   await browser.page.keyboard.press("Escape");
   await browser.see('[data-part="secret"]');
@@ -203,13 +214,59 @@ async function nodeComesBack(browser, node) {
   await browser.see('[data-part="lost"]');
   await browser.read('[data-part="lost"]', "Node unreachable since");
   await browser.see('[data-state="lost"]');
-  await browser.screenshot("lost-dark-free");
+  await browser.screenshot("lost");
   await node.revive();
   await browser.see('[data-state="live"]');
   await browser.unsee('[data-part="lost"]');
   await playing(browser);
   await browser.go("events");
   await browser.read(".events", "The node was started again");
+  return undefined;
+}
+
+async function nodeHangs(browser, node) {
+  if (!node.canDie) return "left out: no --kill-pid and --restart";
+  await browser.open(node);
+  node.freeze();
+  try {
+    await browser.see('[data-part="lost"]');
+  } finally {
+    node.thaw();
+  }
+  await browser.see('[data-state="live"]');
+  return undefined;
+}
+
+async function cutIsResumed(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  const devtools = await browser.page.createCDPSession();
+  const asked = [];
+  let states = 0;
+  devtools.on("Network.webSocketCreated", ({ url }) => asked.push(new URL(url).search));
+  devtools.on("Network.webSocketFrameReceived", ({ response }) => {
+    states += response.payloadData.includes('"type":"state"') ? 1 : 0;
+  });
+  await devtools.send("Network.enable");
+  await browser.open(node, "events");
+  await node.post("/mock/cut");
+  await browser.read(".events", "The node is reachable again");
+  assert.equal(asked.length, 2, "one connection and one more");
+  assert.match(asked[1], /^\?since=[1-9]/);
+  assert.equal(states, 1, "the state was sent once");
+  return undefined;
+}
+
+async function readOnly(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  await browser.open({ base: node.base, token: "mock-read" });
+  await browser.read("header", "Read only");
+  assert(await browser.page.$eval(".scene", (scene) => scene.disabled));
+  for (const view of ["outputs", "keys"]) {
+    await browser.go(view);
+    await browser.see("main table");
+    const buttons = await browser.page.$$eval("main button", (all) => all.length);
+    assert.equal(buttons, 0, view);
+  }
   return undefined;
 }
 
@@ -305,39 +362,49 @@ async function emptyNode(browser, node) {
 /** For people to look at, and for the documentation. */
 async function pictures(browser, node) {
   const { page } = browser;
-  const [channel] = await node.get("/channels");
   await page.setViewport(DESKTOP);
   await browser.open(node);
-  for (const theme of ["dark", "light"]) {
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
-    await browser.go("programme");
-    await playing(browser);
-    await page.mouse.move(0, 0);
-    await browser.until(
-      () =>
-        (document.querySelector(".chart .line")?.getAttribute("d") ?? "").split("L").length > 15,
-    );
-    await browser.screenshot(`desktop-${theme}`);
-    await browser.go(`streams/${channel.stream}`);
-    await playing(browser);
-    await browser.screenshot(`streams-${theme}`);
-    for (const view of ["outputs", "keys", "events", "node"]) {
-      await browser.go(view);
-      await browser.see(".panel");
-      await browser.screenshot(`${view}-${theme}`);
-    }
-  }
+  for (const theme of ["dark", "light"]) await desktopPictures(browser, node, theme);
   await page.setViewport(PHONE);
-  for (const theme of ["dark", "light"]) {
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
-    await browser.go("programme");
-    await playing(browser);
-    await browser.screenshot(`phone-${theme}`);
-    await browser.screenshot(`phone-${theme}-whole`, { fullPage: true });
-    for (const view of ["outputs", "keys"]) {
-      await browser.go(view);
-      await browser.see(".panel");
-      await browser.screenshot(`phone-${view}-${theme}`, { fullPage: true });
-    }
+  for (const theme of ["dark", "light"]) await phonePictures(browser, theme);
+}
+
+async function desktopPictures(browser, node, theme) {
+  const { page } = browser;
+  const [channel] = await node.get("/channels");
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  await browser.go("programme");
+  await playing(browser);
+  await page.mouse.move(0, 0);
+  await browser.until(() => {
+    const line = document.querySelector(".chart .line")?.getAttribute("d") ?? "";
+    return line.split("L").length > 15;
+  });
+  await browser.screenshot(`desktop-${theme}`);
+  await browser.go(`streams/${channel.stream}`);
+  await playing(browser);
+  await browser.screenshot(`streams-${theme}`);
+  for (const view of ["outputs", "events", "node", "keys"]) {
+    await browser.go(view);
+    await browser.see(".panel");
+    await browser.screenshot(`${view}-${theme}`);
+  }
+  await browser.press("Create key");
+  await browser.see("dialog");
+  await browser.screenshot(`create-key-${theme}`);
+  await browser.press("Cancel", "dialog");
+}
+
+async function phonePictures(browser, theme) {
+  const { page } = browser;
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  await browser.go("programme");
+  await playing(browser);
+  await browser.screenshot(`phone-${theme}`);
+  await browser.screenshot(`phone-${theme}-whole`, { fullPage: true });
+  for (const view of ["outputs", "keys"]) {
+    await browser.go(view);
+    await browser.see(".panel");
+    await browser.screenshot(`phone-${view}-${theme}`, { fullPage: true });
   }
 }

@@ -5,7 +5,9 @@ import { useState } from "preact/hooks";
 import { clock } from "../format";
 
 const WIDTH = 300;
-const HEIGHT = 72;
+const HEIGHT = 84;
+/** Room above the scale for its label. */
+const HEAD = 15;
 /** A longer pause between two samples is a gap. */
 const GAP_MS = 5_000;
 const POINTS_MAX = 300;
@@ -41,7 +43,7 @@ export function Chart({ title, series, format, target, topAtLeast, spanMs, now }
   const values = shown.flatMap((one) => one.points.flatMap((p) => p.value ?? []));
   const top = nice(Math.max(topAtLeast, (target ?? 0) * 1.1, ...values));
   const x = (at: number) => ((at - from) / spanMs) * WIDTH;
-  const y = (value: number) => HEIGHT - (Math.min(value, top) / top) * (HEIGHT - 4) - 1;
+  const y = (value: number) => HEIGHT - 1 - (Math.min(value, top) / top) * (HEIGHT - 1 - HEAD);
   const at = pointed === null ? null : from + pointed * spanMs;
   return (
     <figure class="chart">

@@ -1,7 +1,7 @@
 // Modal dialogs on the browser's own element: it keeps the focus inside and closes on Escape.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icon";
 
 interface DialogProps {
@@ -16,7 +16,7 @@ export function Dialog({ title, onClose, isSticky = false, children }: DialogPro
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   const isGone = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
     return () => {
@@ -59,30 +59,56 @@ interface ConfirmProps {
   text: string;
   action: string;
   onClose: () => void;
-  onConfirm: () => Promise<boolean>;
+  /** Does it, and returns what was wrong, or nothing. */
+  onConfirm: () => Promise<string>;
   children?: ComponentChildren;
 }
 
 /** Asks before something that cannot be taken back. */
 export function Confirm({ title, text, action, onClose, onConfirm, children }: ConfirmProps) {
+  return (
+    <FormDialog {...{ title, action, onClose }} tone="danger" onSubmit={onConfirm}>
+      <p>{text}</p>
+      {children}
+    </FormDialog>
+  );
+}
+
+interface FormDialogProps {
+  title: string;
+  action: string;
+  tone?: "primary" | "danger";
+  onClose: () => void;
+  /** Does it, and returns what was wrong, or nothing. Then the dialog closes. */
+  onSubmit: (form: HTMLFormElement) => Promise<string>;
+  children: ComponentChildren;
+}
+
+/** A dialog that asks for something, and shows what is wrong with it where it was asked. */
+export function FormDialog(props: FormDialogProps) {
+  const { title, action, tone = "primary", onClose, onSubmit, children } = props;
   const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState("");
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
-    const isDone = await onConfirm();
+    const found = await onSubmit(event.currentTarget as HTMLFormElement);
     setBusy(false);
-    if (isDone) onClose();
+    setProblem(found);
+    if (!found) onClose();
   };
   return (
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={submit}>
-        <p>{text}</p>
         {children}
         <footer>
+          <p class="problem" role="alert">
+            {problem}
+          </p>
           <button type="button" class="ghost" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="danger" disabled={isBusy}>
+          <button type="submit" class={tone} disabled={isBusy}>
             {action}
           </button>
         </footer>

@@ -5,9 +5,9 @@ import { path, post, remove } from "../api";
 import { date, dateTime, relative } from "../format";
 import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
 import { CopyLine } from "../parts/copy";
-import { Confirm, Dialog } from "../parts/dialog";
+import { Confirm, Dialog, FormDialog } from "../parts/dialog";
 import { Icon } from "../parts/icon";
-import { attempt, model, nodeNow } from "../store";
+import { model, nodeNow, tried } from "../store";
 import type { Key, NewKey, Snapshot } from "../types";
 import { publishLine } from "../urls";
 
@@ -186,7 +186,7 @@ function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => vo
           text="Whoever publishes with it is disconnected within a second and cannot come back."
           action="Revoke"
           onClose={close}
-          onConfirm={() => attempt(() => post(`${at}/revoke`), "The key was revoked")}
+          onConfirm={() => tried(() => post(`${at}/revoke`), "The key was revoked")}
         />
       )}
       {asking === "delete" && (
@@ -195,7 +195,7 @@ function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => vo
           text="It is revoked and forgotten, with its aliases. This cannot be taken back."
           action="Delete"
           onClose={close}
-          onConfirm={() => attempt(() => remove(at), "The key was deleted")}
+          onConfirm={() => tried(() => remove(at), "The key was deleted")}
         />
       )}
     </div>
@@ -222,9 +222,9 @@ function Rotate({ value, onClose, onMade }: RotateProps) {
     const ask = async () => {
       made = await post<NewKey>(`${path("keys", value.id)}/rotate`, { grace_s: Number(grace) });
     };
-    const isDone = await attempt(ask, "");
+    const problem = await tried(ask, "");
     if (made) onMade(made);
-    return isDone;
+    return problem;
   };
   return (
     <Confirm
@@ -263,81 +263,65 @@ interface CreateKeyProps {
 }
 
 function CreateKey({ onClose, onMade }: CreateKeyProps) {
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const wish = wishOf(event.currentTarget as HTMLFormElement);
-    setBusy(true);
-    await attempt(async () => onMade(await post<NewKey>("/keys", wish)), "");
-    setBusy(false);
-  };
+  const submit = (form: HTMLFormElement) =>
+    tried(async () => onMade(await post<NewKey>("/keys", wishOf(form))), "");
   return (
-    <Dialog title="Create a stream key" onClose={onClose}>
-      <form onSubmit={submit}>
-        <Field label="Stream" hint="The public name that viewers play">
-          {(id, hint) => (
-            <input
-              id={id}
-              name="stream"
-              required
-              placeholder="live/studio"
-              autocapitalize="off"
-              spellcheck={false}
-              aria-describedby={hint}
-            />
+    <FormDialog title="Create a stream key" action="Create key" onClose={onClose} onSubmit={submit}>
+      <Field label="Stream" hint="The public name that viewers play">
+        {(id, hint) => (
+          <input
+            id={id}
+            name="stream"
+            required
+            placeholder="live/studio"
+            autocapitalize="off"
+            spellcheck={false}
+            aria-describedby={hint}
+          />
+        )}
+      </Field>
+      <div class="field-pair">
+        <Field label="Label">
+          {(id) => <input id={id} name="label" maxLength={64} placeholder="Camera 1" />}
+        </Field>
+        <Field label="Owner">{(id) => <input id={id} name="owner" maxLength={64} />}</Field>
+      </div>
+      <div class="field-pair">
+        <Field label="Type">
+          {(id) => (
+            <select id={id} name="type">
+              <option value="regular">regular: 30 days</option>
+              <option value="alias">alias: a name for a key</option>
+              <option value="development">development: 24 hours</option>
+            </select>
           )}
         </Field>
-        <div class="field-pair">
-          <Field label="Label">
-            {(id) => <input id={id} name="label" maxLength={64} placeholder="Camera 1" />}
-          </Field>
-          <Field label="Owner">{(id) => <input id={id} name="owner" maxLength={64} />}</Field>
-        </div>
-        <div class="field-pair">
-          <Field label="Type">
-            {(id) => (
-              <select id={id} name="type">
-                <option value="regular">regular: 30 days</option>
-                <option value="alias">alias: a name for a key</option>
-                <option value="development">development: 24 hours</option>
-              </select>
-            )}
-          </Field>
-          <Field label="Valid for">
-            {(id) => (
-              <select id={id} name="expires">
-                {LIFETIMES.map(([seconds, text]) => (
-                  <option key={seconds} value={seconds}>
-                    {text}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
-        </div>
-        <Field label="Alias" hint="A lasting name; the key behind it can be rotated">
-          {(id, hint) => <input id={id} name="alias" maxLength={64} aria-describedby={hint} />}
-        </Field>
-        <Field label="Allowed addresses" hint="IP addresses or CIDR, with commas; empty: anywhere">
-          {(id, hint) => (
-            <input
-              id={id}
-              name="ips"
-              placeholder="203.0.113.7, 2001:db8::/32"
-              aria-describedby={hint}
-            />
+        <Field label="Valid for">
+          {(id) => (
+            <select id={id} name="expires">
+              {LIFETIMES.map(([seconds, text]) => (
+                <option key={seconds} value={seconds}>
+                  {text}
+                </option>
+              ))}
+            </select>
           )}
         </Field>
-        <footer>
-          <button type="button" class="ghost" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary" disabled={isBusy}>
-            Create key
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+      </div>
+      <Field label="Alias" hint="A lasting name; the key behind it can be rotated">
+        {(id, hint) => <input id={id} name="alias" maxLength={64} aria-describedby={hint} />}
+      </Field>
+      <Field label="Allowed addresses" hint="IP addresses or CIDR, with commas; empty: anywhere">
+        {(id, hint) => (
+          <input
+            id={id}
+            name="ips"
+            placeholder="203.0.113.7, 2001:db8::/32"
+            aria-describedby={hint}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }
 

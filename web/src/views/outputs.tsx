@@ -4,9 +4,9 @@ import { useState } from "preact/hooks";
 import { path, post, remove } from "../api";
 import { bitrate, bytes, integer, milliseconds, sum } from "../format";
 import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
-import { Confirm, Dialog } from "../parts/dialog";
+import { Confirm, FormDialog } from "../parts/dialog";
 import { Icon } from "../parts/icon";
-import { attempt, model } from "../store";
+import { attempt, model, tried } from "../store";
 import type { Output, OutputState, Snapshot } from "../types";
 
 /** Behind by more than this is worth a colour. */
@@ -173,7 +173,7 @@ function RowActions({ output }: { output: Output }) {
           text="Its destination is said goodbye to, and its address and key are forgotten."
           action="Remove"
           onClose={() => setRemoving(false)}
-          onConfirm={() => attempt(() => remove(at), `Output ${output.name} removed`)}
+          onConfirm={() => tried(() => remove(at), `Output ${output.name} removed`)}
         />
       )}
     </div>
@@ -199,71 +199,55 @@ export function AddOutputButton({ channels }: { channels: string[] }) {
 }
 
 function AddOutput({ channels, onClose }: { channels: string[]; onClose: () => void }) {
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
+  const submit = (form: HTMLFormElement) => {
     const [channel, name] = [
       fieldText(form, "channel") || channels[0] || "",
       fieldText(form, "name"),
     ];
     const [server, key] = [fieldText(form, "server").replace(/\/+$/, ""), fieldText(form, "key")];
     const url = key ? `${server}/${key}` : server;
-    setBusy(true);
     const add = () => post(path("channels", channel, "outputs"), { name, url });
-    const isDone = await attempt(add, `Output ${name} added`);
-    setBusy(false);
-    if (isDone) onClose();
+    return tried(add, `Output ${name} added`);
   };
   return (
-    <Dialog title="Add an output" onClose={onClose}>
-      <form onSubmit={submit}>
-        {channels.length > 1 && (
-          <Field label="Programme">
-            {(id) => (
-              <select id={id} name="channel">
-                {channels.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </select>
-            )}
-          </Field>
+    <FormDialog title="Add an output" action="Add output" onClose={onClose} onSubmit={submit}>
+      {channels.length > 1 && (
+        <Field label="Programme">
+          {(id) => (
+            <select id={id} name="channel">
+              {channels.map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+      <Field label="Name" hint="What it is called here and in metrics">
+        {(id, hint) => (
+          <input id={id} name="name" required maxLength={64} aria-describedby={hint} />
         )}
-        <Field label="Name" hint="What it is called here and in metrics">
-          {(id, hint) => (
-            <input id={id} name="name" required maxLength={64} aria-describedby={hint} />
-          )}
-        </Field>
-        <Field label="Server" hint="The address as the platform gives it">
-          {(id, hint) => (
-            <input
-              id={id}
-              name="server"
-              required
-              pattern="rtmps?://.+"
-              title="An address that begins with rtmp:// or rtmps://"
-              placeholder="rtmp://live.example.com/app"
-              inputMode="url"
-              autocapitalize="off"
-              spellcheck={false}
-              aria-describedby={hint}
-            />
-          )}
-        </Field>
-        <Field label="Stream key" hint="Sent to the destination, and never shown again">
-          {(id, hint) => (
-            <input id={id} name="key" type="password" autocomplete="off" aria-describedby={hint} />
-          )}
-        </Field>
-        <footer>
-          <button type="button" class="ghost" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary" disabled={isBusy}>
-            Add output
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+      </Field>
+      <Field label="Server" hint="The address as the platform gives it">
+        {(id, hint) => (
+          <input
+            id={id}
+            name="server"
+            required
+            pattern="rtmps?://.+"
+            title="An address that begins with rtmp:// or rtmps://"
+            placeholder="rtmp://live.example.com/app"
+            inputMode="url"
+            autocapitalize="off"
+            spellcheck={false}
+            aria-describedby={hint}
+          />
+        )}
+      </Field>
+      <Field label="Stream key" hint="Sent to the destination, and never shown again">
+        {(id, hint) => (
+          <input id={id} name="key" type="password" autocomplete="off" aria-describedby={hint} />
+        )}
+      </Field>
+    </FormDialog>
   );
 }

@@ -9,7 +9,7 @@ import { CopyLine } from "../parts/copy";
 import { Confirm } from "../parts/dialog";
 import { Icon } from "../parts/icon";
 import { Monitor } from "../parts/monitor";
-import { attempt, model, nodeNow } from "../store";
+import { attempt, model, nodeNow, tried } from "../store";
 import type { Client, Snapshot, Stream } from "../types";
 import { flvUrl, playUrl, publishLine } from "../urls";
 
@@ -182,7 +182,7 @@ function KickPublisher({ stream }: { stream: Stream }) {
           text="Its connection is closed. It may come back with the same key; revoke the key to prevent that."
           action="Disconnect"
           onClose={() => setOpen(false)}
-          onConfirm={() => attempt(kick, "The publisher was disconnected")}
+          onConfirm={() => tried(kick, "The publisher was disconnected")}
         />
       )}
     </>
