@@ -28,7 +28,7 @@ ARGS ?=
 # Narrows `make check`: make check TEST=rtmp::.
 TEST ?=
 
-.PHONY: help run test check fmt lint doc bench deps deps-run screenshot
+.PHONY: help run test check fmt lint doc bench deps deps-run screenshot web
 
 help:
 	@echo 'make run         build and start the node with a demo programme (ARGS="--config FILE")'
@@ -37,6 +37,7 @@ help:
 	@echo 'make fmt         format the code'
 	@echo 'make lint        format and lints, as make test checks them'
 	@echo 'make doc         the library documentation, under target/doc'
+	@echo 'make web         build the dashboard into web/dist, which the program embeds'
 	@echo 'make bench       the benchmarks'
 	@echo 'make deps        install what building and testing take, and nothing else'
 	@echo 'make screenshot  play the demo programme into docs/demo.png'
@@ -60,6 +61,9 @@ lint:
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps $(FEATURES)
+
+web:
+	tools/web.sh build
 
 bench:
 	$(CARGO) bench $(FEATURES)

@@ -17,7 +17,7 @@ readonly BUILD=(
     libswresample-dev libswscale-dev
 )
 readonly TEST=(
-    ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
+    chromium ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
     gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools
     libnginx-mod-rtmp nginx redis-sentinel redis-server redis-tools rtmpdump
 )
@@ -30,7 +30,7 @@ main() {
         *) die "usage: tools/deps.sh run|test" ;;
     esac
     command -v dpkg-query >/dev/null || by_other_means "${wanted[@]}"
-    mapfile -t wanted < <(rust_packages "$scope"; printf '%s\n' "${wanted[@]}")
+    mapfile -t wanted < <(rust_packages "$scope"; node_packages "$scope"; printf '%s\n' "${wanted[@]}")
     mapfile -t missing < <(only_missing "${wanted[@]}")
     if ((${#missing[@]} > 0)); then
         install "${missing[@]}"
@@ -47,6 +47,12 @@ rust_packages() {
     new_enough cargo || printf '%s\n' cargo-web rustc-web
     [[ $1 == run ]] || new_enough cargo-clippy || echo rust-web-clippy
     [[ $1 == run ]] || new_enough rustfmt || echo rustfmt-web
+}
+
+# For the dashboard's checks. Debian's npm wants Debian's Node.js: those of another origin are left
+# to whoever put them there.
+node_packages() {
+    [[ $1 == run ]] || command -v npm >/dev/null || printf '%s\n' nodejs npm
 }
 
 # Whether the tool is there; for cargo, of a version that can build this.

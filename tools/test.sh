@@ -12,10 +12,12 @@ failures=0
 main() {
     mkdir -p target
     stage format cargo fmt --check
+    stage dashboard tools/web.sh check
     stage lints cargo clippy --quiet --all-targets "${features[@]}" -- -D warnings
     stage documentation env RUSTDOCFLAGS="-D warnings" \
         cargo doc --quiet --no-deps "${features[@]}"
     stage tests run_tests
+    stage browser tools/web.sh test
     summary
     exit $((failures > 0))
 }

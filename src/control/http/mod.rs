@@ -1,8 +1,8 @@
-//! The node's HTTP side: health, readiness, metrics, a status page and its figures as JSON. It only
+//! The node's HTTP side: health, readiness, metrics, the dashboard and figures as JSON. It only
 //! tells; nothing can be changed through it, and no secret is in any answer.
 
+mod dashboard;
 mod flv;
-mod page;
 mod readiness;
 mod serve;
 mod status;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{Html, IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
 pub use self::readiness::Readiness;
@@ -54,19 +54,15 @@ struct Shared {
 /// Every path there is. axum answers other methods with 405 and other paths with 404.
 fn router(state: HttpState) -> Router {
     let metrics = Metrics::new(Arc::clone(&state.registry), &state.info.version);
+    let data_port = state.info.rtmp.port();
     Router::new()
-        .route("/", get(root))
+        .merge(dashboard::routes(data_port))
         .route("/healthz", get(async || ([NO_STORE], "ok\n")))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
         .route("/status.json", get(status_json))
         .route("/live/{*name}", get(flv::redirect))
         .with_state(Arc::new(Shared { state, metrics }))
-}
-
-async fn root(State(shared): State<Arc<Shared>>) -> Response {
-    let page = page::render(&shared.state.info, &shared.state.registry);
-    ([NO_STORE, NO_SNIFF, POLICY], Html(page)).into_response()
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
@@ -94,14 +90,6 @@ type Header = (HeaderName, &'static str);
 
 const NO_STORE: Header = (header::CACHE_CONTROL, "no-store");
 const NO_SNIFF: Header = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-
-/// The page is one file: nothing may come from or go to anywhere else.
-const POLICY: Header = (
-    header::CONTENT_SECURITY_POLICY,
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'",
-);
 
 #[cfg(test)]
 mod tests;

@@ -124,12 +124,16 @@ async fn the_status_holds_play_urls_and_no_secret() {
 }
 
 #[tokio::test]
-async fn the_page_may_load_nothing_from_elsewhere() {
-    let answer = get_one(state(), "/").await;
-    assert_eq!(answer.code, 200);
-    assert!(answer.head.contains("content-type: text/html"), "{}", answer.head);
-    assert!(answer.head.contains("content-security-policy: default-src 'none'"), "{}", answer.head);
-    assert!(answer.body.contains("<h1>studio</h1>"));
+async fn the_dashboard_is_served_and_may_load_nothing_from_elsewhere() {
+    let requests = ["/", "/assets/app.js", "/assets/app.css"].map(|path| request("GET", path));
+    let answers = answers(state(), &requests.each_ref().map(String::as_str)).await;
+    for (answer, kind) in answers.iter().zip(["text/html", "text/javascript", "text/css"]) {
+        assert_eq!(answer.code, 200);
+        assert!(answer.head.contains(&format!("content-type: {kind}")), "{}", answer.head);
+        let policy = "content-security-policy: default-src 'self'; connect-src 'self' ws://a ";
+        assert!(answer.head.contains(policy), "{}", answer.head);
+    }
+    assert!(answers[0].body.contains("/assets/app.js"), "{}", answers[0].body);
 }
 
 #[tokio::test]

@@ -1,0 +1,160 @@
+// The made-up node's /api/v1.
+import { randomBytes } from "node:crypto";
+import { key } from "./model.mjs";
+
+const CONFIG = '[node]\nname = "studio-1"\n\n[[channel]]\nname = "demo"\nstream = "live/demo"\n';
+
+export async function answerApi(request, response, model, rights) {
+  const url = new URL(request.url, "http://node");
+  const token = (request.headers.authorization ?? "").replace("Bearer ", "");
+  const right = rights(token);
+  if (right === "none") return problem(response, 401, "The token is missing or wrong");
+  if (right === "read" && request.method !== "GET") {
+    return problem(response, 403, "This token may only read");
+  }
+  const parts = url.pathname.split("/").slice(3).map(decodeURIComponent);
+  const found = ROUTES.find(([route]) => matches(route, request.method, parts));
+  if (!found) return problem(response, 404, "There is no such thing");
+  const body = await bodyOf(request);
+  try {
+    const answer = await found[1]({ model, parts, body, query: url.searchParams, right });
+    return send(response, answer);
+  } catch (error) {
+    return problem(response, error.status ?? 500, error.message, error.hint);
+  }
+}
+
+const ROUTES = [
+  ["GET node", ({ model, right }) => ({ ...model.state.node, can_write: right === "write" })],
+  ["GET state", ({ model }) => ({ at: Date.now(), ...model.state })],
+  ["GET channels", ({ model }) => Object.values(model.state.channels)],
+  ["GET outputs", ({ model }) => Object.values(model.state.outputs)],
+  ["GET streams", ({ model }) => Object.values(model.state.streams)],
+  ["GET keys", ({ model }) => Object.values(model.state.keys)],
+  ["GET events", ({ model }) => model.events],
+  ["GET clients", ({ model, query }) => clients(model, query.get("stream"))],
+  ["GET config", () => CONFIG],
+  ["GET log-level", ({ model }) => ({ level: model.level })],
+  ["PUT log-level", setLevel],
+  ["POST mock/cut", ({ model }) => model.cut()],
+  ["POST channels/*/scenes/*/activate", activate],
+  ["POST channels/*/outputs", addOutput],
+  ["DELETE channels/*/outputs/*", removeOutput],
+  ["POST channels/*/outputs/*/start", (ask) => setOutput(ask, "connecting")],
+  ["POST channels/*/outputs/*/stop", (ask) => setOutput(ask, "stopped")],
+  ["DELETE streams/*/*/publisher", kickPublisher],
+  ["DELETE clients/*", ({ model, parts }) => model.clients.get(parts[1])?.end()],
+  ["POST keys", createKey],
+  ["POST keys/*/rotate", rotateKey],
+  ["POST keys/*/revoke", ({ model, parts }) => revoke(model, parts[1])],
+  ["DELETE keys/*", ({ model, parts }) => model.set(`keys/${parts[1]}`, null)],
+];
+
+function matches(route, method, parts) {
+  const [wanted, path] = route.split(" ");
+  const pattern = path.split("/");
+  if (wanted !== method || pattern.length !== parts.length) return false;
+  return pattern.every((part, index) => part === "*" || part === parts[index]);
+}
+
+function clients(model, stream) {
+  return [...model.clients.values()]
+    .filter((client) => !stream || client.stream === stream)
+    .map(({ end, ...client }) => ({ ...client, bytes_in: 0, bytes_out: 4e6, dropped: 0 }));
+}
+
+function setLevel({ model, body }) {
+  model.level = body.level;
+}
+
+function activate({ model, parts: [, name, , scene] }) {
+  const channel = model.state.channels[name];
+  if (!channel?.scenes.includes(scene)) throw fault(404, `There is no scene ${scene}`);
+  model.set(`channels/${name}`, { ...channel, scene });
+  model.event("scene_changed", `${name} shows ${scene}`);
+}
+
+function addOutput({ model, parts: [, channel], body }) {
+  const path = `${channel}/${body.name}`;
+  if (model.state.outputs[path]) {
+    throw fault(409, `There is an output ${body.name} already`, "Choose another name.");
+  }
+  const url = body.url.replace(/[^/]*$/, "***");
+  model.set(`outputs/${path}`, {
+    ...{ channel, name: body.name, url, state: "connecting", error: null, connects: 0 },
+    ...{ failures: 0, bytes: 0, bitrate_bps: 0, lag_ms: 0, dropped: 0 },
+  });
+  return { status: 201, value: model.state.outputs[path] };
+}
+
+function removeOutput({ model, parts: [, channel, , name] }) {
+  model.set(`outputs/${channel}/${name}`, null);
+}
+
+function setOutput({ model, parts: [, channel, , name] }, state) {
+  const path = `outputs/${channel}/${name}`;
+  const output = model.state.outputs[`${channel}/${name}`];
+  if (!output) throw fault(404, `There is no output ${name}`);
+  model.set(path, { ...output, state, error: null, bitrate_bps: 0 });
+}
+
+function kickPublisher({ model, parts: [, app, name] }) {
+  model.set(`streams/${app}/${name}`, null);
+  model.event("publisher_kicked", `The publisher of ${app}/${name} was disconnected`);
+}
+
+function createKey({ model, body }) {
+  if (!/^[\w.-]+\/[\w.-]+$/.test(body.stream ?? "")) {
+    throw fault(400, "The stream's name is not one", "Write it as app/name, such as live/studio.");
+  }
+  const now = Date.now();
+  const { stream, type = "regular", label = null, owner = null, allowed_ips = [] } = body;
+  const expires_at = now + (body.expires_in_s ?? 30 * 86_400) * 1_000;
+  const aliases = body.alias ? [body.alias] : [];
+  const made = { type, label, owner, allowed_ips, aliases, created_at: now, expires_at };
+  return withSecret(model, key(stream, made));
+}
+
+function rotateKey({ model, parts: [, id], body }) {
+  const old = model.state.keys[id];
+  if (!old) throw fault(404, "There is no such key");
+  const expires_at = Date.now() + (body?.grace_s ?? 0) * 1_000;
+  model.set(`keys/${id}`, { ...old, aliases: [], expires_at });
+  return withSecret(model, key(old.stream, { ...old, id: randomBytes(8).toString("hex") }));
+}
+
+function withSecret(model, made) {
+  const secret = randomBytes(32).toString("hex");
+  model.set(`keys/${made.id}`, made);
+  model.event("key_created", `A key for ${made.stream} was made`);
+  const server = `rtmp://127.0.0.1:${model.state.node.rtmp_port}/live`;
+  return { status: 201, value: { key: made, secret, server, stream_key: secret } };
+}
+
+function revoke(model, id) {
+  model.set(`keys/${id}`, { ...model.state.keys[id], revoked: true });
+  model.event("key_revoked", `A key for ${model.state.keys[id].stream} was revoked`);
+}
+
+async function bodyOf(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return chunks.length > 0 ? JSON.parse(Buffer.concat(chunks)) : undefined;
+}
+
+function send(response, answer) {
+  if (answer === undefined) return response.writeHead(204).end();
+  if (typeof answer === "string") {
+    return response.writeHead(200, { "Content-Type": "text/plain" }).end(answer);
+  }
+  const { status, value } = answer.value ? answer : { status: 200, value: answer };
+  response.writeHead(status, { "Content-Type": "application/json" });
+  return response.end(JSON.stringify(value));
+}
+
+function problem(response, status, title, hint = "") {
+  response.writeHead(status, { "Content-Type": "application/problem+json" });
+  response.end(JSON.stringify({ type: "about:blank", title, status, detail: "", hint }));
+}
+
+const fault = (status, text, hint) => Object.assign(new Error(text), { status, hint });

@@ -1,0 +1,188 @@
+// The made-up node's state, its changes as numbered messages, and the figures that move.
+import { randomBytes } from "node:crypto";
+
+const RING = 500;
+const DAY = 86_400_000;
+
+export class Model {
+  constructor(flvPort, isEmpty) {
+    this.seq = 0;
+    this.messages = [];
+    this.listeners = new Set();
+    this.events = [];
+    this.clients = new Map();
+    this.level = "info";
+    this.secrets = new Map();
+    this.state = isEmpty ? emptyState(flvPort) : fullState(flvPort);
+    for (const [kind, text] of isEmpty ? [] : STORY) this.event(kind, text);
+  }
+
+  /** Sets a part of the state (`null` takes it out) and tells everybody. */
+  set(path, value) {
+    const [part, ...rest] = path.split("/");
+    if (part === "node") this.state.node = value;
+    else if (value === null) delete this.state[part][rest.join("/")];
+    else this.state[part][rest.join("/")] = value;
+    this.tell({ type: "change", path, value });
+  }
+
+  event(kind, text) {
+    const event = { seq: this.events.length + 1, at: Date.now(), kind, text };
+    this.events.push(event);
+    this.tell({ type: "event", event });
+  }
+
+  tell(message) {
+    this.seq += 1;
+    const numbered = { seq: this.seq, ...message };
+    this.messages = [...this.messages, numbered].slice(-RING);
+    for (const listener of this.listeners) listener(numbered);
+  }
+
+  /** Messages after `since`, or the whole state when they are not all there any more. */
+  after(since) {
+    const oldest = this.messages[0]?.seq ?? this.seq + 1;
+    if (since > 0 && since <= this.seq && since + 1 >= oldest) {
+      return this.messages.filter((message) => message.seq > since);
+    }
+    return [{ seq: this.seq, type: "state", state: { at: Date.now(), ...this.state } }];
+  }
+
+  /** Ends every WebSocket, as a bad network does. */
+  cut() {
+    for (const listener of this.listeners) listener(null);
+  }
+
+  watch(stream, address, response) {
+    const id = randomBytes(4).toString("hex");
+    const client = { id, address, state: "player", protocol: "http-flv", stream };
+    this.clients.set(id, { ...client, since_at: Date.now(), end: () => response.destroy() });
+    response.on("close", () => this.clients.delete(id));
+  }
+
+  tick() {
+    const { node, channels, outputs, streams } = this.state;
+    const wave = (size) => (Math.random() - 0.5) * size;
+    for (const channel of Object.values(channels)) {
+      const dropped = { ...channel.dropped };
+      if (Math.random() < 0.06) dropped.queue_full += Math.ceil(Math.random() * 3);
+      this.set(`channels/${channel.name}`, {
+        ...channel,
+        dropped,
+        fps: channel.fps_target + wave(0.5) - (Math.random() < 0.05 ? 2 : 0),
+        bitrate_bps: channel.target_bps * (1 + wave(0.12)),
+        frames: channel.frames + channel.fps_target,
+        queue: Math.round(Math.random() * 2),
+        latency_ms: { p50: 8 + wave(1.5), p99: 17 + wave(7) },
+      });
+    }
+    for (const output of Object.values(outputs)) {
+      const path = `outputs/${output.channel}/${output.name}`;
+      if (output.state === "connecting") this.set(path, { ...output, state: "live", connects: 1 });
+      if (output.state !== "live") continue;
+      const bitrate_bps = 6_120_000 * (1 + wave(0.1));
+      const bytes = output.bytes + bitrate_bps / 8;
+      this.set(path, { ...output, bitrate_bps, bytes, lag_ms: 40 + wave(50) });
+    }
+    for (const stream of Object.values(streams)) {
+      const watching = [...this.clients.values()].filter((one) => one.stream === stream.name);
+      const bitrate_bps = (stream.name === "live/demo" ? 6.1e6 : 3.4e6) * (1 + wave(0.1));
+      const bytes_in = stream.bytes_in + bitrate_bps / 8;
+      const viewers = watching.length;
+      this.set(`streams/${stream.name}`, { ...stream, bitrate_bps, bytes_in, viewers });
+    }
+    const uptime_ms = Date.now() - node.started_at;
+    const out_bps = Object.values(outputs).reduce((all, one) => all + one.bitrate_bps, 0);
+    const viewers = this.clients.size;
+    const in_bps = streams["live/studio"]?.bitrate_bps ?? 0;
+    this.set("node", { ...node, uptime_ms, viewers, connections: viewers + 3, in_bps, out_bps });
+  }
+}
+
+const STORY = [
+  ["started", "The node is ready"],
+  ["output_connecting", "Output platform of demo connects to rtmp://live.example.com"],
+  ["output_live", "Output platform of demo is live"],
+  ["doneConnect", "A client of 198.51.100.23 left after 12 s"],
+  ["publish_refused", "Publishing live/stage from 198.51.100.77 was refused: the key has expired"],
+  ["postPublish", "203.0.113.7 publishes live/studio"],
+  ["output_error", "Output backup of demo was refused by its server; next attempt in 8 s"],
+];
+
+function emptyState(flvPort) {
+  return { node: node(flvPort), channels: {}, outputs: {}, streams: {}, keys: {} };
+}
+
+function node(flvPort) {
+  return {
+    name: "studio-1",
+    version: "0.1.0",
+    started_at: Date.now(),
+    uptime_ms: 0,
+    rtmp_port: flvPort,
+    flv_url_base: `http://127.0.0.1:${flvPort}`,
+    cores: { control: 0, net: [1], compose: 2, encode: [3, 4, 5, 6, 7] },
+    connections: 3,
+    viewers: 0,
+    in_bps: 0,
+    out_bps: 0,
+    errors: { handshake: 2, timeout: 1 },
+    drops: { jumped: 41, skipped: 0 },
+    can_write: true,
+  };
+}
+
+function fullState(flvPort) {
+  const now = Date.now();
+  const demo = {
+    ...{ name: "demo", stream: "live/demo", width: 1920, height: 1080, fps_target: 60, fps: 60 },
+    ...{ bitrate_bps: 6e6, target_bps: 6e6, codec: "h264", encoder: "libx264" },
+    ...{ preset: "veryfast", frames: 12_000, dropped: { queue_full: 2, late: 0 }, queue: 0 },
+    ...{ latency_ms: { p50: 8, p99: 17 }, scene: "Opening" },
+    ...{ scenes: ["Opening", "Camera", "Interview", "Break"] },
+    outputs: ["platform", "backup", "archive"],
+  };
+  const output = (name, url, more) => ({
+    ...{ channel: "demo", name, url, state: "live", error: null, connects: 1, failures: 0 },
+    ...{ bytes: 184e6, bitrate_bps: 6.1e6, lag_ms: 40, dropped: 0, ...more },
+  });
+  const outputs = [
+    output("platform", "rtmps://live.example.com/app/***", {}),
+    output("backup", "rtmp://backup.example.net/in/***", {
+      ...{ state: "waiting", error: "Publishing was refused: NetStream.Publish.BadName" },
+      ...{ connects: 4, failures: 4, bitrate_bps: 0, bytes: 0 },
+    }),
+    output("archive", "rtmp://10.0.0.12/archive/***", { state: "stopped", bitrate_bps: 0 }),
+  ];
+  const stream = (name, source, publisher) => ({
+    ...{ name, source, publisher, since_at: now - 61_000, viewers: 0, bytes_in: 46e6 },
+    ...{ bytes_out: 0, bitrate_bps: 6.1e6, flv_url: `http://127.0.0.1:${flvPort}/${name}.flv` },
+    video: { codec: "H264", width: 1280, height: 720, fps: 30 },
+    audio: { codec: "AAC", sample_rate: 48_000, channels: 2 },
+  });
+  const streams = [
+    stream("live/demo", "channel", null),
+    stream("live/studio", "publisher", { id: "a1b2c3d4", address: "203.0.113.7:50122" }),
+  ];
+  const keys = [
+    key("live/studio", { label: "Camera 1", owner: "Studio", last_used_at: now - 61_000 }),
+    key("live/stage", { label: "Stage", expires_at: now - DAY, last_used_at: now - 9 * DAY }),
+    key("live/remote", { aliases: ["remote"], type: "alias", expires_at: now + 2 * DAY }),
+  ];
+  return {
+    node: node(flvPort),
+    channels: { demo },
+    outputs: Object.fromEntries(outputs.map((one) => [`demo/${one.name}`, one])),
+    streams: Object.fromEntries(streams.map((one) => [one.name, one])),
+    keys: Object.fromEntries(keys.map((one) => [one.id, one])),
+  };
+}
+
+export function key(stream, more) {
+  const now = Date.now();
+  return {
+    ...{ id: randomBytes(8).toString("hex"), type: "regular", stream, owner: null, label: null },
+    ...{ created_at: now - 8 * DAY, expires_at: now + 22 * DAY, allowed_ips: [] },
+    ...{ revoked: false, last_used_at: null, aliases: [], ...more },
+  };
+}

@@ -1,0 +1,80 @@
+// Requests to the node. Every failure is a Problem whose text says what to do.
+
+const TOKEN = "token";
+const TIMEOUT_MS = 8_000;
+
+/** What went wrong with a request; status 0 means that the node did not answer. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    readonly hint: string,
+  ) {
+    super([title, detail, hint].filter(Boolean).join(" — "));
+  }
+}
+
+export function token(): string {
+  return sessionStorage.getItem(TOKEN) ?? "";
+}
+
+export function setToken(value: string): void {
+  if (value) sessionStorage.setItem(TOKEN, value);
+  else sessionStorage.removeItem(TOKEN);
+}
+
+/** Moves a token out of the address (`/#TOKEN`) into the session, so that it is not in history. */
+export function takeTokenFromAddress(): void {
+  const fragment = location.hash.slice(1);
+  if (fragment && !fragment.startsWith("/")) {
+    setToken(decodeURIComponent(fragment));
+    history.replaceState(null, "", location.pathname);
+  }
+}
+
+export const get = <T>(path: string): Promise<T> => request<T>("GET", path);
+export const post = <T = void>(path: string, body?: unknown): Promise<T> =>
+  request<T>("POST", path, body);
+export const put = <T = void>(path: string, body: unknown): Promise<T> =>
+  request<T>("PUT", path, body);
+export const remove = (path: string): Promise<void> => request<void>("DELETE", path);
+
+/** Path segments with everything encoded that could change the path. */
+export function path(...segments: string[]): string {
+  return `/${segments.map(encodeURIComponent).join("/")}`;
+}
+
+/** `app/name` as two segments. */
+export function streamPath(name: string, ...rest: string[]): string {
+  return path("streams", ...name.split("/"), ...rest);
+}
+
+async function request<T>(method: string, at: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Authorization: `Bearer ${token()}` };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer: Response;
+  try {
+    answer = await fetch(`/api/v1${at}`, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      cache: "no-store",
+    });
+  } catch {
+    throw new Problem(0, "The node does not answer", "", "Try again when it is back.");
+  }
+  if (!answer.ok) throw await problemOf(answer);
+  const text = await answer.text();
+  if (!text) return undefined as T;
+  const isJson = answer.headers.get("Content-Type")?.includes("json");
+  return (isJson ? JSON.parse(text) : text) as T;
+}
+
+async function problemOf(answer: Response): Promise<Problem> {
+  const fields = (await answer.json().catch(() => ({}))) as Record<string, unknown>;
+  const text = (name: string) => (typeof fields[name] === "string" ? String(fields[name]) : "");
+  const title = text("title") || `The node refused (${answer.status})`;
+  return new Problem(answer.status, title, text("detail"), text("hint"));
+}

@@ -1,0 +1,126 @@
+// The node's API as the dashboard sees it: /api/v1 and the messages of /ws. Times are Unix
+// milliseconds, rates bits per second.
+
+export type Counts = Record<string, number>;
+
+export interface NodeInfo {
+  name: string;
+  version: string;
+  started_at: number;
+  uptime_ms: number;
+  rtmp_port: number;
+  flv_url_base: string;
+  cores: Record<string, unknown>;
+  connections: number;
+  viewers: number;
+  in_bps: number;
+  out_bps: number;
+  errors: Counts;
+  drops: Counts;
+  can_write: boolean;
+}
+
+export interface Channel {
+  name: string;
+  stream: string;
+  width: number;
+  height: number;
+  fps_target: number;
+  fps: number;
+  bitrate_bps: number;
+  target_bps: number;
+  codec: string;
+  encoder: string;
+  preset: string;
+  frames: number;
+  dropped: Counts;
+  queue: number;
+  latency_ms: { p50: number; p99: number } | null;
+  scene: string;
+  scenes: string[];
+  outputs: string[];
+}
+
+export type OutputState = "connecting" | "live" | "waiting" | "stopped";
+
+export interface Output {
+  channel: string;
+  name: string;
+  url: string;
+  state: OutputState;
+  error: string | null;
+  connects: number;
+  failures: number;
+  bytes: number;
+  bitrate_bps: number;
+  lag_ms: number;
+  dropped: number | Counts;
+}
+
+export interface Stream {
+  name: string;
+  source: string;
+  publisher: { id: string; address: string } | null;
+  since_at: number;
+  viewers: number;
+  bytes_in: number;
+  bytes_out: number;
+  bitrate_bps: number;
+  video: { codec: string; width: number; height: number; fps: number } | null;
+  audio: { codec: string; sample_rate: number; channels: number } | null;
+  flv_url: string;
+}
+
+export interface Client {
+  id: string;
+  address: string;
+  state: string;
+  protocol: string;
+  stream: string | null;
+  since_at: number;
+  bytes_in: number;
+  bytes_out: number;
+  dropped: number;
+}
+
+export interface Key {
+  id: string;
+  type: string;
+  stream: string;
+  owner: string | null;
+  label: string | null;
+  created_at: number;
+  expires_at: number | null;
+  allowed_ips: string[];
+  revoked: boolean;
+  last_used_at: number | null;
+  aliases: string[];
+}
+
+export interface NewKey {
+  key: Key;
+  secret: string;
+  server: string;
+  stream_key: string;
+}
+
+export interface NodeEvent {
+  seq: number;
+  at: number;
+  kind: string;
+  text: string;
+}
+
+export interface Snapshot {
+  at: number;
+  node: NodeInfo;
+  channels: Record<string, Channel>;
+  outputs: Record<string, Output>;
+  streams: Record<string, Stream>;
+  keys: Record<string, Key>;
+}
+
+export type Message =
+  | { seq: number; type: "state"; state: Snapshot }
+  | { seq: number; type: "change"; path: string; value: unknown }
+  | { seq: number; type: "event"; event: NodeEvent };

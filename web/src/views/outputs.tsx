@@ -1,0 +1,253 @@
+// Where programmes are pushed to: how it goes, and adding, starting, stopping, removing.
+
+import { useState } from "preact/hooks";
+import { path, post, remove } from "../api";
+import { bitrate, bytes, integer, milliseconds, sum } from "../format";
+import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { Confirm, FormDialog } from "../parts/dialog";
+import { Icon } from "../parts/icon";
+import { attempt, model, tried } from "../store";
+import type { Output, OutputState, Snapshot } from "../types";
+
+/** Behind by more than this is worth a colour. */
+const LAG_MS = 1_000;
+
+const STATES: Record<OutputState, readonly [Tone, string]> = {
+  live: ["good", "Live"],
+  connecting: ["accent", "Connecting"],
+  waiting: ["bad", "Retrying"],
+  stopped: ["soft", "Stopped"],
+};
+
+export function OutputsView({ snapshot }: { snapshot: Snapshot }) {
+  const canWrite = snapshot.node.can_write;
+  const channels = Object.keys(snapshot.channels);
+  return (
+    <Panel
+      title="Outputs"
+      class={model.phase === "lost" ? "stale" : ""}
+      actions={canWrite && channels.length > 0 && <AddOutputButton channels={channels} />}
+    >
+      <OutputList
+        outputs={Object.values(snapshot.outputs)}
+        canWrite={canWrite}
+        isOneChannel={channels.length === 1}
+      />
+    </Panel>
+  );
+}
+
+interface OutputListProps {
+  outputs: Output[];
+  canWrite: boolean;
+  /** The channel's name would be the same everywhere. */
+  isOneChannel: boolean;
+}
+
+export function OutputList({ outputs, canWrite, isOneChannel }: OutputListProps) {
+  if (outputs.length === 0) {
+    return (
+      <Empty title="The programme is not pushed anywhere">
+        <p>
+          {canWrite
+            ? "Add an output with the server address and the stream key of a platform or another node."
+            : "Outputs that are added appear here."}
+        </p>
+      </Empty>
+    );
+  }
+  return (
+    <div class="table-box">
+      <table>
+        <thead>
+          <tr>
+            <th>Output</th>
+            <th>State</th>
+            <th>Destination</th>
+            <th class="number">Bitrate</th>
+            <th class="number">Behind</th>
+            <th class="number">Sent</th>
+            <th class="number">Dropped</th>
+            <th class="number">Connects</th>
+            {canWrite && <th class="end">Actions</th>}
+          </tr>
+        </thead>
+        <tbody>
+          {outputs.map((output) => (
+            <Row key={`${output.channel}/${output.name}`} {...{ output, canWrite, isOneChannel }} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface RowProps {
+  output: Output;
+  canWrite: boolean;
+  isOneChannel: boolean;
+}
+
+function Row({ output, canWrite, isOneChannel }: RowProps) {
+  const [tone, text] = STATES[output.state] ?? (["soft", output.state] as const);
+  const isMoving = output.state === "live";
+  return (
+    <tr data-output={`${output.channel}/${output.name}`}>
+      <td class="name">
+        {output.name}
+        {!isOneChannel && <small>{output.channel}</small>}
+      </td>
+      <td data-label="State">
+        <Chip tone={tone}>
+          <i class="dot" />
+          {text}
+        </Chip>
+      </td>
+      <td class="address" data-label="Destination">
+        <code>{output.url}</code>
+        {output.error && <p class="problem">{output.error}</p>}
+      </td>
+      <td class="number" data-label="Bitrate">
+        {isMoving ? bitrate(output.bitrate_bps) : "–"}
+      </td>
+      <td class={`number ${isMoving && output.lag_ms > LAG_MS ? "warn" : ""}`} data-label="Behind">
+        {isMoving ? milliseconds(output.lag_ms) : "–"}
+      </td>
+      <td class="number" data-label="Sent">
+        {bytes(output.bytes)}
+      </td>
+      <td class={`number ${sum(output.dropped) > 0 ? "warn" : ""}`} data-label="Dropped">
+        {integer(sum(output.dropped))}
+      </td>
+      <td class="number" data-label="Connects">
+        <span>
+          {integer(output.connects)}
+          {output.failures > 0 && <small> ({integer(output.failures)} failed)</small>}
+        </span>
+      </td>
+      {canWrite && (
+        <td class="end">
+          <RowActions output={output} />
+        </td>
+      )}
+    </tr>
+  );
+}
+
+function RowActions({ output }: { output: Output }) {
+  const [isRemoving, setRemoving] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const isStopped = output.state === "stopped";
+  const at = path("channels", output.channel, "outputs", output.name);
+  const isLost = model.phase !== "live";
+  const toggle = async () => {
+    setBusy(true);
+    const verb = isStopped ? "start" : "stop";
+    await attempt(() => post(`${at}/${verb}`), "");
+    setBusy(false);
+  };
+  return (
+    <div class="actions">
+      <button
+        type="button"
+        class="small"
+        disabled={isBusy || isLost}
+        aria-label={`${isStopped ? "Start" : "Stop"} output ${output.name}`}
+        onClick={() => void toggle()}
+      >
+        <Icon name={isStopped ? "play" : "stop"} />
+        {isStopped ? "Start" : "Stop"}
+      </button>
+      <button
+        type="button"
+        class="ghost square"
+        disabled={isLost}
+        aria-label={`Remove output ${output.name}`}
+        onClick={() => setRemoving(true)}
+      >
+        <Icon name="trash" />
+      </button>
+      {isRemoving && (
+        <Confirm
+          title={`Remove ${output.name}?`}
+          text="Its destination is said goodbye to, and its address and key are forgotten."
+          action="Remove"
+          onClose={() => setRemoving(false)}
+          onConfirm={() => tried(() => remove(at), `Output ${output.name} removed`)}
+        />
+      )}
+    </div>
+  );
+}
+
+export function AddOutputButton({ channels }: { channels: string[] }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <button
+        type="button"
+        class="primary small"
+        disabled={model.phase !== "live"}
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="plus" />
+        Add output
+      </button>
+      {isOpen && <AddOutput channels={channels} onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function AddOutput({ channels, onClose }: { channels: string[]; onClose: () => void }) {
+  const submit = (form: HTMLFormElement) => {
+    const [channel, name] = [
+      fieldText(form, "channel") || channels[0] || "",
+      fieldText(form, "name"),
+    ];
+    const [server, key] = [fieldText(form, "server").replace(/\/+$/, ""), fieldText(form, "key")];
+    const url = key ? `${server}/${key}` : server;
+    const add = () => post(path("channels", channel, "outputs"), { name, url });
+    return tried(add, `Output ${name} added`);
+  };
+  return (
+    <FormDialog title="Add an output" action="Add output" onClose={onClose} onSubmit={submit}>
+      {channels.length > 1 && (
+        <Field label="Programme">
+          {(id) => (
+            <select id={id} name="channel">
+              {channels.map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+      <Field label="Name" hint="What it is called here and in metrics">
+        {(id, hint) => (
+          <input id={id} name="name" required maxLength={64} aria-describedby={hint} />
+        )}
+      </Field>
+      <Field label="Server" hint="The address as the platform gives it">
+        {(id, hint) => (
+          <input
+            id={id}
+            name="server"
+            required
+            pattern="rtmps?://.+"
+            title="An address that begins with rtmp:// or rtmps://"
+            placeholder="rtmp://live.example.com/app"
+            inputMode="url"
+            autocapitalize="off"
+            spellcheck={false}
+            aria-describedby={hint}
+          />
+        )}
+      </Field>
+      <Field label="Stream key" hint="Sent to the destination, and never shown again">
+        {(id, hint) => (
+          <input id={id} name="key" type="password" autocomplete="off" aria-describedby={hint} />
+        )}
+      </Field>
+    </FormDialog>
+  );
+}

@@ -1,0 +1,306 @@
+// One channel as an operator watches it: the picture, its scenes, its figures, where it goes.
+
+import { useEffect, useState } from "preact/hooks";
+import { path, post } from "../api";
+import { bitrate, integer, milliseconds, sum, words } from "../format";
+import { useRemembered } from "../hooks";
+import { Chip, Choice, Empty, Figure, Panel } from "../parts/bits";
+import { Chart, type Point } from "../parts/chart";
+import { CopyLine } from "../parts/copy";
+import { Monitor } from "../parts/monitor";
+import { attempt, history, model } from "../store";
+import type { Channel, Snapshot } from "../types";
+import { flvUrl, playUrl } from "../urls";
+import { EventList } from "./events";
+import { AddOutputButton, OutputList } from "./outputs";
+
+const EVENTS_SHOWN = 8;
+
+export function ProgrammeView({ snapshot, rest }: { snapshot: Snapshot; rest: string[] }) {
+  const channels = Object.values(snapshot.channels);
+  const channel = channels.find((one) => one.name === rest[0]) ?? channels[0];
+  if (!channel) return <NoChannel />;
+  const outputs = Object.values(snapshot.outputs).filter((one) => one.channel === channel.name);
+  const canWrite = snapshot.node.can_write;
+  return (
+    <div class={`programme ${model.phase === "lost" ? "stale" : ""}`}>
+      {channels.length > 1 && <ChannelTabs channels={channels} current={channel.name} />}
+      <Picture snapshot={snapshot} channel={channel} />
+      <div class="side">
+        <Scenes key={channel.name} channel={channel} canWrite={canWrite} />
+        <Figures channel={channel} />
+      </div>
+      <Charts channel={channel} />
+      <Panel
+        title="Outputs"
+        class="wide"
+        actions={canWrite && <AddOutputButton channels={[channel.name]} />}
+      >
+        <OutputList outputs={outputs} canWrite={canWrite} isOneChannel />
+      </Panel>
+      <Panel title="Latest events" class="wide" actions={<a href="#/events">All events</a>}>
+        <EventList entries={model.events.slice(-EVENTS_SHOWN).reverse()} />
+      </Panel>
+    </div>
+  );
+}
+
+function NoChannel() {
+  return (
+    <Empty title="This node has no programme">
+      <p>
+        It serves what others publish. For a programme of its own, add this to its configuration and
+        start it again:
+      </p>
+      <CopyLine text={'[[channel]]\nname = "demo"'} label="the configuration" />
+      <p>
+        <a href="#/streams">Go to the streams</a>
+      </p>
+    </Empty>
+  );
+}
+
+function ChannelTabs({ channels, current }: { channels: Channel[]; current: string }) {
+  return (
+    <nav class="tabs" aria-label="Programmes">
+      {channels.map(({ name }) => (
+        <a
+          key={name}
+          href={`#${path("programme", name)}`}
+          aria-current={name === current ? "page" : undefined}
+        >
+          {name}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function Picture({ snapshot, channel }: { snapshot: Snapshot; channel: Channel }) {
+  const stream = snapshot.streams[channel.stream];
+  const isLost = model.phase === "lost";
+  return (
+    <Panel
+      title={channel.name}
+      class="picture"
+      actions={
+        <>
+          <Signal isLost={isLost} fps={channel.fps} />
+          <span class="soft">
+            {channel.width}×{channel.height} · {channel.codec.toUpperCase()}
+            {stream &&
+              ` · ${integer(stream.viewers)} ${stream.viewers === 1 ? "viewer" : "viewers"}`}
+          </span>
+        </>
+      }
+    >
+      <Monitor
+        url={flvUrl(snapshot.node, channel.stream, stream)}
+        label={`programme ${channel.name}`}
+        isAvailable={!isLost}
+        isSilent={stream?.video != null && stream.audio === null}
+        absence="The node is unreachable. The picture comes back with it."
+      />
+      <CopyLine
+        text={playUrl(snapshot.node, channel.stream)}
+        label="the play address"
+        title="Watch"
+      />
+    </Panel>
+  );
+}
+
+function Signal({ isLost, fps }: { isLost: boolean; fps: number }) {
+  if (isLost) return <Chip tone="bad">No signal</Chip>;
+  return fps > 0 ? <Chip tone="good">Live</Chip> : <Chip tone="warn">No frames</Chip>;
+}
+
+const FADES = [
+  ["0", "Cut"],
+  ["250", "¼ s"],
+  ["500", "½ s"],
+  ["1000", "1 s"],
+  ["2000", "2 s"],
+] as const;
+
+function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) {
+  const [fade, setFade] = useRemembered("fade", "0");
+  const [byKeys, setByKeys] = useRemembered("scene-keys", "off");
+  const [pending, setPending] = useState("");
+  const isLive = model.phase === "live";
+  const isAble = canWrite && isLive;
+
+  const activate = async (scene: string) => {
+    setPending(scene);
+    const at = path("channels", channel.name, "scenes", scene, "activate");
+    await attempt(() => post(at, { fade_ms: Number(fade) }), "");
+    setPending("");
+  };
+
+  useEffect(() => {
+    if (byKeys !== "on" || !isAble) return undefined;
+    const pressed = (event: KeyboardEvent) => {
+      const scene = channel.scenes[Number(event.key) - 1];
+      if (scene !== undefined && !isTyping(event)) void activate(scene);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  });
+
+  return (
+    <Panel
+      title="Scenes"
+      class="scenes"
+      actions={
+        canWrite && (
+          <label class="switch" title="Keys 1 to 9 put a scene on the air">
+            <input
+              type="checkbox"
+              checked={byKeys === "on"}
+              onChange={(event) => setByKeys(event.currentTarget.checked ? "on" : "off")}
+            />
+            Keys 1–9
+          </label>
+        )
+      }
+    >
+      <ul class="scene-list">
+        {channel.scenes.map((scene, index) => (
+          <li key={scene}>
+            <button
+              type="button"
+              class="scene"
+              aria-pressed={scene === channel.scene}
+              disabled={!isAble || pending !== ""}
+              onClick={() => void activate(scene)}
+            >
+              <span class="scene-key" aria-hidden="true">
+                {index < 9 ? index + 1 : ""}
+              </span>
+              <span class="scene-name">{scene}</span>
+              <small>{sceneNote(scene, channel.scene, pending)}</small>
+            </button>
+          </li>
+        ))}
+      </ul>
+      {canWrite && channel.scenes.length > 1 && (
+        <div class="row">
+          <span class="soft">Transition</span>
+          <Choice label="Transition" value={fade} options={FADES} onChange={setFade} />
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+function sceneNote(scene: string, active: string, pending: string): string {
+  if (scene === pending) return "Switching";
+  return scene === active ? "On air" : "";
+}
+
+function isTyping(event: KeyboardEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  if (document.querySelector("dialog[open]")) return true;
+  const target = event.target;
+  return target instanceof HTMLElement && target.matches("input:not([type=checkbox]), select");
+}
+
+function Figures({ channel }: { channel: Channel }) {
+  const dropped = sum(channel.dropped);
+  const isSlow = channel.fps < channel.fps_target * 0.97;
+  const reasons = Object.entries(channel.dropped).filter(([, count]) => count > 0);
+  return (
+    <Panel title="Encoder" class="encoder">
+      <dl class="figures">
+        <Figure
+          label="Frame rate"
+          value={channel.fps.toFixed(1)}
+          note={`of ${trim(channel.fps_target)} fps`}
+          tone={isSlow ? "warn" : undefined}
+        />
+        <Figure
+          label="Bitrate"
+          value={bitrate(channel.bitrate_bps)}
+          note={`of ${bitrate(channel.target_bps)}`}
+        />
+        <Figure
+          label="Dropped"
+          value={integer(dropped)}
+          note={`of ${integer(channel.frames)}`}
+          tone={dropped > 0 ? "warn" : undefined}
+        />
+        <Figure
+          label="Latency p50"
+          value={milliseconds(channel.latency_ms?.p50)}
+          note={`p99 ${milliseconds(channel.latency_ms?.p99)}`}
+        />
+        <Figure label="Queue" value={integer(channel.queue)} note="frames" />
+        <Figure label="Encoder" value={channel.encoder} note={channel.preset} />
+      </dl>
+      {reasons.length > 0 && (
+        <p class="soft small-text">
+          Dropped: {reasons.map(([why, count]) => `${words(why)} ${integer(count)}`).join(", ")}
+        </p>
+      )}
+    </Panel>
+  );
+}
+
+const trim = (value: number): string => String(Math.round(value * 100) / 100);
+
+const SPANS = [
+  ["60", "1 min"],
+  ["300", "5 min"],
+  ["900", "15 min"],
+] as const;
+
+function Charts({ channel }: { channel: Channel }) {
+  const [span, setSpan] = useRemembered("span", "60");
+  const samples = history.of(channel.name);
+  const points = (pick: (sample: (typeof samples)[number]) => number | null): Point[] =>
+    samples.map((sample) => ({ at: sample.at, value: pick(sample) }));
+  const scale = { spanMs: Number(span) * 1000, now: samples.at(-1)?.at ?? Date.now() };
+  return (
+    <Panel
+      title="Last minutes"
+      class="wide charts-panel"
+      actions={<Choice label="Time shown" value={span} options={SPANS} onChange={setSpan} />}
+    >
+      <div class="charts">
+        <Chart
+          {...scale}
+          title="Frames per second"
+          target={channel.fps_target}
+          topAtLeast={1}
+          format={(value) => value.toFixed(1)}
+          series={[{ name: "fps", tone: "accent", points: points((s) => s.fps) }]}
+        />
+        <Chart
+          {...scale}
+          title="Bitrate"
+          target={channel.target_bps}
+          topAtLeast={100_000}
+          format={bitrate}
+          series={[{ name: "bitrate", tone: "accent", points: points((s) => s.bitrate) }]}
+        />
+        <Chart
+          {...scale}
+          title="Dropped frames per second"
+          topAtLeast={5}
+          format={integer}
+          series={[{ name: "drops", tone: "warn", isBars: true, points: points((s) => s.drops) }]}
+        />
+        <Chart
+          {...scale}
+          title="Latency"
+          topAtLeast={10}
+          format={milliseconds}
+          series={[
+            { name: "p50", tone: "accent", points: points((s) => s.p50) },
+            { name: "p99", tone: "soft", points: points((s) => s.p99) },
+          ]}
+        />
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,229 @@
+// Everything the node carries: who publishes it, what it is, who watches.
+
+import { useState } from "preact/hooks";
+import { get, path, remove, streamPath } from "../api";
+import { bitrate, bytes, duration, integer } from "../format";
+import { usePolled } from "../hooks";
+import { Chip, Empty, Figure, Panel } from "../parts/bits";
+import { CopyLine } from "../parts/copy";
+import { Confirm } from "../parts/dialog";
+import { Icon } from "../parts/icon";
+import { Monitor } from "../parts/monitor";
+import { attempt, model, nodeNow, tried } from "../store";
+import type { Client, Snapshot, Stream } from "../types";
+import { flvUrl, playUrl, publishLine } from "../urls";
+
+const POLL_MS = 2_000;
+
+export function StreamsView({ snapshot, rest }: { snapshot: Snapshot; rest: string[] }) {
+  const streams = Object.values(snapshot.streams);
+  const name = rest.join("/");
+  const chosen = streams.find((stream) => stream.name === name);
+  return (
+    <div class={`streams ${model.phase === "lost" ? "stale" : ""} ${name ? "has-detail" : ""}`}>
+      <Panel title="Streams">
+        {streams.length === 0 ? (
+          <NoStreams snapshot={snapshot} />
+        ) : (
+          <StreamTable streams={streams} chosen={name} />
+        )}
+      </Panel>
+      {name && !chosen && (
+        <Panel title={name}>
+          <Empty title="This stream has ended">
+            <p>It is shown again as soon as somebody publishes it.</p>
+          </Empty>
+        </Panel>
+      )}
+      {chosen && <Detail key={chosen.name} snapshot={snapshot} stream={chosen} />}
+    </div>
+  );
+}
+
+function NoStreams({ snapshot }: { snapshot: Snapshot }) {
+  return (
+    <Empty title="Nothing is published yet">
+      <p>
+        <a href="#/keys">Create a stream key</a>, then publish with OBS, or with ffmpeg:
+      </p>
+      <CopyLine text={publishLine(snapshot.node, "live/studio", "KEY")} label="the command" />
+    </Empty>
+  );
+}
+
+function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string }) {
+  return (
+    <div class="table-box">
+      <table>
+        <thead>
+          <tr>
+            <th>Stream</th>
+            <th>Source</th>
+            <th>Video</th>
+            <th>Sound</th>
+            <th class="number">Bitrate</th>
+            <th class="number">Viewers</th>
+            <th class="number">For</th>
+          </tr>
+        </thead>
+        <tbody>
+          {streams.map((stream) => (
+            <tr key={stream.name} class={stream.name === chosen ? "chosen" : ""}>
+              <td class="name">
+                <a
+                  href={`#${streamPath(stream.name)}`}
+                  aria-current={stream.name === chosen ? "true" : undefined}
+                >
+                  {stream.name}
+                </a>
+              </td>
+              <td data-label="Source">
+                <Source stream={stream} />
+              </td>
+              <td data-label="Video">{videoText(stream)}</td>
+              <td data-label="Sound">{audioText(stream)}</td>
+              <td class="number" data-label="Bitrate">
+                {bitrate(stream.bitrate_bps)}
+              </td>
+              <td class="number" data-label="Viewers">
+                {integer(stream.viewers)}
+              </td>
+              <td class="number" data-label="For">
+                {duration(nodeNow() - stream.since_at)}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Source({ stream }: { stream: Stream }) {
+  if (stream.source === "nobody") return <Chip tone="warn">Publisher left</Chip>;
+  if (stream.source === "channel") return <Chip tone="accent">Programme</Chip>;
+  const text = stream.source === "publisher" ? "Publisher" : stream.source;
+  return (
+    <>
+      <Chip tone="good">{text}</Chip>
+      {stream.publisher && <small class="soft"> {stream.publisher.address}</small>}
+    </>
+  );
+}
+
+function videoText({ video }: Stream): string {
+  if (!video) return "–";
+  const size = video.width > 0 ? ` ${video.width}×${video.height}` : "";
+  const fps = video.fps > 0 ? ` ${Math.round(video.fps * 100) / 100} fps` : "";
+  return `${video.codec}${size}${fps}`;
+}
+
+function audioText({ audio }: Stream): string {
+  if (!audio) return "–";
+  const rate = audio.sample_rate > 0 ? ` ${audio.sample_rate / 1000} kHz` : "";
+  const channels = ["", " mono", " stereo"][audio.channels] ?? ` ${audio.channels} channels`;
+  return `${audio.codec}${rate}${channels}`;
+}
+
+function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
+  const isLost = model.phase === "lost";
+  const canWrite = snapshot.node.can_write;
+  return (
+    <Panel
+      title={stream.name}
+      class="detail"
+      actions={
+        <>
+          {canWrite && stream.publisher && <KickPublisher stream={stream} />}
+          <a class="button ghost square" href="#/streams" aria-label="Close">
+            <Icon name="close" />
+          </a>
+        </>
+      }
+    >
+      <Monitor
+        url={flvUrl(snapshot.node, stream.name, stream)}
+        label={stream.name}
+        isAvailable={!isLost}
+        isSilent={stream.video !== null && stream.audio === null}
+        absence="The node is unreachable. The picture comes back with it."
+      />
+      <CopyLine text={playUrl(snapshot.node, stream.name)} label="the play address" title="Watch" />
+      <dl class="figures">
+        <Figure label="Video" value={videoText(stream)} />
+        <Figure label="Sound" value={audioText(stream)} />
+        <Figure label="Bitrate" value={bitrate(stream.bitrate_bps)} />
+        <Figure label="Received" value={bytes(stream.bytes_in)} />
+        <Figure label="Sent to viewers" value={bytes(stream.bytes_out)} />
+        <Figure label="Publisher" value={stream.publisher?.address ?? "–"} />
+      </dl>
+      <Viewers stream={stream.name} canWrite={canWrite} />
+    </Panel>
+  );
+}
+
+function KickPublisher({ stream }: { stream: Stream }) {
+  const [isOpen, setOpen] = useState(false);
+  const kick = () => remove(streamPath(stream.name, "publisher"));
+  return (
+    <>
+      <button
+        type="button"
+        class="small"
+        disabled={model.phase !== "live"}
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="ban" />
+        Kick publisher
+      </button>
+      {isOpen && (
+        <Confirm
+          title={`Disconnect the publisher of ${stream.name}?`}
+          text="Its connection is closed. It may come back with the same key; revoke the key to prevent that."
+          action="Disconnect"
+          onClose={() => setOpen(false)}
+          onConfirm={() => tried(kick, "The publisher was disconnected")}
+        />
+      )}
+    </>
+  );
+}
+
+function Viewers({ stream, canWrite }: { stream: string; canWrite: boolean }) {
+  const ask = () => get<Client[]>(`/clients?stream=${encodeURIComponent(stream)}`);
+  const clients = usePolled(ask, POLL_MS, stream);
+  const viewers = clients?.filter((client) => client.state !== "publisher");
+  return (
+    <section class="viewers">
+      <h3>Viewers {viewers && <span class="count">{viewers.length}</span>}</h3>
+      {viewers?.length === 0 && <p class="soft">Nobody is watching.</p>}
+      <ul>
+        {viewers?.map((client) => (
+          <li key={client.id}>
+            <code>{client.address}</code>
+            <span class="soft">
+              {client.protocol} · {duration(nodeNow() - client.since_at)} ·{" "}
+              {bytes(client.bytes_out)}
+              {client.dropped > 0 && ` · ${integer(client.dropped)} dropped`}
+            </span>
+            {canWrite && (
+              <button
+                type="button"
+                class="small ghost"
+                aria-label={`Kick ${client.address}`}
+                onClick={() =>
+                  void attempt(
+                    () => remove(path("clients", client.id)),
+                    `${client.address} was disconnected`,
+                  )
+                }
+              >
+                Kick
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,410 @@
+// What the dashboard must do, each in a browser of its own.
+import assert from "node:assert/strict";
+import { MockNode } from "./node.mjs";
+
+const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+const DESKTOP = { width: 1440, height: 1000 };
+const VIEWS = ["programme", "streams", "outputs", "keys", "events", "node"];
+const HEX_64 = /[0-9a-f]{64}/;
+
+export const SCENARIOS = [
+  ["the token leaves the address and is asked for when it is missing", tokens],
+  ["the preview of the programme plays", programmePlays],
+  ["the preview of a stream plays beside its viewers", streamPlays],
+  ["a scene is switched", sceneSwitches],
+  ["an output is added, stopped, started and removed", outputsChange],
+  ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
+  ["a killed node is shown as unreachable and comes back by itself", nodeComesBack],
+  ["a node that hangs is shown as unreachable and comes back", nodeHangs],
+  ["a cut connection goes on where it ended", cutIsResumed],
+  ["a token that may only read is shown nothing to press", readOnly],
+  ["charts fill and name their figures", chartsFill],
+  ["views are accessible, in the dark and in the light", accessible],
+  ["the keyboard reaches everything in order", keyboard],
+  ["nothing is wider than a phone", phone],
+  ["an empty node says what to do next", emptyNode],
+  ["pictures of the dashboard", pictures],
+];
+
+async function tokens(browser, node) {
+  const { page } = browser;
+  await browser.open(node);
+  assert.equal(new URL(page.url()).hash, "", "the token is not in the address");
+  await browser.press("Sign out");
+  await browser.fill("Token", "wrong");
+  await browser.press("Sign in");
+  await browser.read("[role=alert]", "does not accept");
+  await page.$eval("#token", (field) => {
+    field.value = "";
+  });
+  await browser.fill("Token", node.token);
+  await browser.press("Sign in");
+  await browser.see('[data-state="live"]');
+  const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
+  assert(!kept.includes(node.token), "the token lasts no longer than the tab");
+}
+
+async function programmePlays(browser, node) {
+  await browser.open(node);
+  const frames = await playing(browser);
+  const { hostname } = new URL(node.base);
+  assert.deepEqual([...browser.hosts], [hostname], "nothing is asked of anybody else");
+  return `${frames} frames decoded`;
+}
+
+async function streamPlays(browser, node) {
+  const [channel] = await node.get("/channels");
+  await browser.open(node, "streams");
+  await browser.read("main", channel.stream);
+  await browser.go(`streams/${channel.stream}`);
+  const frames = await playing(browser);
+  await browser.see(".viewers li");
+  await browser.read(".viewers", "http-flv");
+  return `${frames} frames decoded`;
+}
+
+/** Waits until pictures are shown and go on; the number of those decoded. */
+async function playing(browser) {
+  await browser.see('.monitor[data-phase="playing"]');
+  const before = await film(browser);
+  await browser.until(({ time, frames, sound }) => {
+    const video = document.querySelector("video");
+    const { totalVideoFrames } = video.getVideoPlaybackQuality();
+    const isHeard = video.webkitAudioDecodedByteCount > sound;
+    return video.currentTime > time + 1 && totalVideoFrames > frames + 10 && isHeard;
+  }, before);
+  const { frames, width } = await film(browser);
+  assert(width > 0, "the picture has a size");
+  return frames;
+}
+
+function film(browser) {
+  return browser.page.$eval("video", (video) => ({
+    time: video.currentTime,
+    frames: video.getVideoPlaybackQuality().totalVideoFrames,
+    sound: video.webkitAudioDecodedByteCount,
+    width: video.videoWidth,
+  }));
+}
+
+async function sceneSwitches(browser, node) {
+  const [{ name, scene, scenes }] = await node.get("/channels");
+  const other = scenes.find((one) => one !== scene);
+  assert(other, "the node has a second scene");
+  await browser.open(node, `programme/${encodeURIComponent(name)}`);
+  await onAir(browser, scene);
+  await pressScene(browser, other);
+  await onAir(browser, other);
+  const [after] = await node.get("/channels");
+  assert.equal(after.scene, other, "the node shows it too");
+  await browser.press("½ s");
+  await pressScene(browser, scene);
+  await onAir(browser, scene);
+}
+
+async function pressScene(browser, scene) {
+  const handle = await browser.until(
+    (name) =>
+      [...document.querySelectorAll(".scene")].find(
+        (one) => !one.disabled && one.querySelector(".scene-name").textContent === name,
+      ),
+    scene,
+  );
+  await handle.asElement().click();
+}
+
+function onAir(browser, scene) {
+  return browser.until(
+    (name) =>
+      document.querySelector('.scene[aria-pressed="true"] .scene-name')?.textContent === name,
+    scene,
+  );
+}
+
+async function outputsChange(browser, node) {
+  const [{ name: channel }] = await node.get("/channels");
+  await browser.open(node, "outputs");
+  await browser.press("Add output");
+  await browser.fill("Name", "second");
+  await browser.fill("Server", "rtmp://127.0.0.1:9/app");
+  await browser.fill("Stream key", "a-very-secret-key");
+  await browser.press("Add output", "dialog");
+  const row = `[data-output="${channel}/second"]`;
+  await browser.see(row);
+  await browser.unsee("dialog");
+  assert(!(await browser.text()).includes("a-very-secret-key"), "its key is not shown");
+  await browser.press("Add output");
+  await browser.fill("Name", "second");
+  await browser.fill("Server", "rtmp://127.0.0.1:9/app");
+  await browser.press("Add output", "dialog");
+  await browser.until(() => document.querySelector("dialog .problem")?.textContent.length > 10);
+  await browser.press("Cancel", "dialog");
+  await browser.press("Stop output", row);
+  await browser.read(row, "Stopped");
+  await browser.press("Start output", row);
+  await browser.until((at) => !document.querySelector(at).textContent.includes("Stopped"), row);
+  await browser.press("Remove output", row);
+  await browser.press("Remove", "dialog");
+  await browser.unsee(row);
+}
+
+async function keysChange(browser, node) {
+  await browser.open(node, "keys");
+  await browser.press("Create key");
+  await browser.fill("Stream", "live/test-show");
+  await browser.fill("Label", "Browser test");
+  await browser.press("Create key", "dialog");
+  const secret = await shownSecret(browser);
+  const before = await keyOf(node, "live/test-show");
+  const row = `[data-key="${before.id}"]`;
+  await browser.read(row, "Valid");
+
+  await browser.press("Rotate key", row);
+  await browser.press("Rotate", "dialog");
+  const rotated = await shownSecret(browser);
+  assert.notEqual(rotated, secret, "another secret");
+
+  const keys = await node.get("/keys");
+  const made = keys.filter((key) => key.stream === "live/test-show");
+  const fresh = made.find((key) => key.id !== before.id) ?? before;
+  const freshRow = `[data-key="${fresh.id}"]`;
+  await browser.press("Revoke key", freshRow);
+  await browser.press("Revoke", "dialog");
+  await browser.read(freshRow, "Revoked");
+  for (const { id } of made) {
+    await browser.press("Delete key", `[data-key="${id}"]`);
+    await browser.press("Delete", "dialog");
+    await browser.unsee(`[data-key="${id}"]`);
+  }
+  const html = await browser.page.content();
+  assert(!html.includes(secret) && !html.includes(rotated), "no secret stays in the page");
+}
+
+async function keyOf(node, stream) {
+  const keys = await node.get("/keys");
+  const key = keys.find((one) => one.stream === stream);
+  assert(key, `a key for ${stream}`);
+  return key;
+}
+
+/** The secret in the dialog, which is then closed. */
+async function shownSecret(browser) {
+  await browser.see('[data-part="secret"]');
+  const text = await browser.text("dialog");
+  const [secret] = text.match(HEX_64) ?? [];
+  assert(secret, "a secret of 64 hex digits is shown");
+  assert(/rtmp:\/\//.test(text), "with the server for OBS");
+  await browser.screenshot("secret");
+  await browser.page.keyboard.press("Escape");
+  await browser.page.keyboard.press("Escape");
+  await browser.see('[data-part="secret"]');
+  await browser.press("Copy the stream key", "dialog");
+  await browser.read("dialog", "Copied");
+  await browser.page.click('dialog input[type="checkbox"]');
+  await browser.press("Close", "dialog");
+  await browser.unsee("dialog");
+  return secret;
+}
+
+async function nodeComesBack(browser, node) {
+  if (!node.canDie) return "left out: no --kill-pid and --restart";
+  await browser.open(node);
+  await playing(browser);
+  await node.kill();
+  await browser.see('[data-part="lost"]');
+  await browser.read('[data-part="lost"]', "Node unreachable since");
+  await browser.see('[data-state="lost"]');
+  await browser.screenshot("lost");
+  await node.revive();
+  await browser.see('[data-state="live"]');
+  await browser.unsee('[data-part="lost"]');
+  await playing(browser);
+  await browser.go("events");
+  await browser.read(".events", "The node was started again");
+  return undefined;
+}
+
+async function nodeHangs(browser, node) {
+  if (!node.canDie) return "left out: no --kill-pid and --restart";
+  await browser.open(node);
+  node.freeze();
+  try {
+    await browser.see('[data-part="lost"]');
+  } finally {
+    node.thaw();
+  }
+  await browser.see('[data-state="live"]');
+  return undefined;
+}
+
+async function cutIsResumed(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  const devtools = await browser.page.createCDPSession();
+  const asked = [];
+  let states = 0;
+  devtools.on("Network.webSocketCreated", ({ url }) => asked.push(new URL(url).search));
+  devtools.on("Network.webSocketFrameReceived", ({ response }) => {
+    states += response.payloadData.includes('"type":"state"') ? 1 : 0;
+  });
+  await devtools.send("Network.enable");
+  await browser.open(node, "events");
+  await node.post("/mock/cut");
+  await browser.read(".events", "The node is reachable again");
+  assert.equal(asked.length, 2, "one connection and one more");
+  assert.match(asked[1], /^\?since=[1-9]/);
+  assert.equal(states, 1, "the state was sent once");
+  return undefined;
+}
+
+async function readOnly(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  await browser.open({ base: node.base, token: "mock-read" });
+  await browser.read("header", "Read only");
+  assert(await browser.page.$eval(".scene", (scene) => scene.disabled));
+  for (const view of ["outputs", "keys"]) {
+    await browser.go(view);
+    await browser.see("main table");
+    const buttons = await browser.page.$$eval("main button", (all) => all.length);
+    assert.equal(buttons, 0, view);
+  }
+  return undefined;
+}
+
+async function chartsFill(browser, node) {
+  await browser.open(node);
+  await browser.until(
+    () =>
+      [...document.querySelectorAll(".chart svg")].filter((one) =>
+        /now .* from .* to /.test(one.ariaLabel ?? one.getAttribute("aria-label")),
+      ).length === 4,
+  );
+  await browser.until(() => {
+    const lines = [...document.querySelectorAll(".chart .line")];
+    return lines.length >= 4 && lines.every((line) => line.getAttribute("d").includes("L"));
+  });
+}
+
+async function accessible(browser, node) {
+  const { page } = browser;
+  const faults = [];
+  const check = async (where) => {
+    for (const fault of await browser.accessibilityFaults()) faults.push(`${where}: ${fault}`);
+  };
+  await browser.open(node);
+  for (const theme of ["dark", "light"]) {
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+    for (const view of VIEWS) {
+      await browser.go(view);
+      await browser.see(".panel");
+      await check(`${view}, ${theme}`);
+    }
+    await browser.go("keys");
+    await browser.press("Create key");
+    await browser.see("dialog");
+    await check(`key dialog, ${theme}`);
+    await browser.press("Cancel", "dialog");
+  }
+  assert.deepEqual(faults, []);
+}
+
+async function keyboard(browser, node) {
+  const { page } = browser;
+  await browser.open(node);
+  await browser.see(".scene");
+  await page.evaluate(() => document.body.focus());
+  const order = await browser.tabOrder(24);
+  const places = ["Skip", "Theme", "Sign out", "Programme", "Streams", "Keys", "Node"];
+  const found = places.map((name) => order.findIndex((one) => one.startsWith(name)));
+  assert(!found.includes(-1), `reached: ${order.join(" | ")}`);
+  assert.deepEqual(found, found.toSorted?.((a, b) => a - b) ?? [...found].sort((a, b) => a - b));
+  await page.focus("nav a[href='#/keys']");
+  await page.keyboard.press("Enter");
+  await browser.read("main h2", "Stream keys");
+  await page.focus("main .primary");
+  await page.keyboard.press("Enter");
+  await browser.see("dialog");
+  assert(await page.evaluate(() => document.activeElement.closest("dialog") !== null));
+  await page.keyboard.press("Escape");
+  await browser.unsee("dialog");
+  const back = await page.evaluate(() => document.activeElement.textContent);
+  assert.equal(back, "Create key", "the focus returns");
+}
+
+async function phone(browser, node) {
+  const { page } = browser;
+  await page.setViewport(PHONE);
+  await browser.open(node);
+  for (const view of VIEWS) {
+    await browser.go(view);
+    await browser.see(".panel");
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert(wide <= 0, `${view} is ${wide} pixels wider than the phone`);
+  }
+}
+
+async function emptyNode(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  const empty = await MockNode.start("--empty");
+  try {
+    await browser.open(empty);
+    await browser.read("main", "This node has no programme");
+    await browser.screenshot("empty");
+    await browser.go("streams");
+    await browser.read("main", "ffmpeg -re");
+    await browser.go("keys");
+    await browser.read("main", "No stream keys yet");
+  } finally {
+    await empty.end();
+  }
+  return undefined;
+}
+
+/** For people to look at, and for the documentation. */
+async function pictures(browser, node) {
+  const { page } = browser;
+  await page.setViewport(DESKTOP);
+  await browser.open(node);
+  for (const theme of ["dark", "light"]) await desktopPictures(browser, node, theme);
+  await page.setViewport(PHONE);
+  for (const theme of ["dark", "light"]) await phonePictures(browser, theme);
+}
+
+async function desktopPictures(browser, node, theme) {
+  const { page } = browser;
+  const [channel] = await node.get("/channels");
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  await browser.go("programme");
+  await playing(browser);
+  await page.mouse.move(0, 0);
+  await browser.until(() => {
+    const line = document.querySelector(".chart .line")?.getAttribute("d") ?? "";
+    return line.split("L").length > 15;
+  });
+  await browser.screenshot(`desktop-${theme}`);
+  await browser.go(`streams/${channel.stream}`);
+  await playing(browser);
+  await browser.screenshot(`streams-${theme}`);
+  for (const view of ["outputs", "events", "node", "keys"]) {
+    await browser.go(view);
+    await browser.see(".panel");
+    await browser.screenshot(`${view}-${theme}`);
+  }
+  await browser.press("Create key");
+  await browser.see("dialog");
+  await browser.screenshot(`create-key-${theme}`);
+  await browser.press("Cancel", "dialog");
+}
+
+async function phonePictures(browser, theme) {
+  const { page } = browser;
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  await browser.go("programme");
+  await playing(browser);
+  await browser.screenshot(`phone-${theme}`);
+  await browser.screenshot(`phone-${theme}-whole`, { fullPage: true });
+  for (const view of ["outputs", "keys"]) {
+    await browser.go(view);
+    await browser.see(".panel");
+    await browser.screenshot(`phone-${view}-${theme}`, { fullPage: true });
+  }
+}
