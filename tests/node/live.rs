@@ -185,6 +185,26 @@ fn a_scene_is_put_while_it_is_on_the_air_and_shows_its_live_input() {
     wait_until(SOON, "the decoder has ended", || (threads("decode") < decoders).then_some(()));
 }
 
+#[test]
+fn a_live_input_is_there_from_the_first_frame_of_a_scene_that_shows_it_larger() {
+    let _turn = beside_others();
+    let input = "stream = \"live/camera\"\nslate = \"\"\n";
+    let config = Config::new().channel("demo").layer("color", "color = \"#ff0000\"");
+    let config = config.layer_at("live", [80, 46, 160, 90], input).more(&format!(
+        "[[channel.scene]]\nname = \"large\"\n[[channel.scene.layer]]\nname = \"camera\"\n\
+         type = \"live\"\n{input}"
+    ));
+    let live = Live::start(&config);
+    let camera = live.url("live/camera");
+    let _publisher = ffmpeg_publishes_picture("color=lime:s=320x180:r=30", &camera);
+    Watcher::of(&live.url("live/demo")).wait_for("the camera is seen", LIME);
+    let pictures = middles(&live, "larger.flv", || live.activate("large", 0));
+    assert_even(&pictures);
+    let wrong = pictures.iter().find(|(_, middle)| !is_near(*middle, LIME, 12));
+    assert!(wrong.is_none(), "{wrong:?}");
+    assert_eq!(live.scenes().active, "large");
+}
+
 /// Threads of this process with a name; other scenarios' included.
 fn threads(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();

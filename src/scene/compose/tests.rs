@@ -93,7 +93,7 @@ fn pixels(frame: &FrozenFrame) -> Vec<u8> {
 }
 
 /// What the scene looks like now, drawn whole, from the bottom up, by the definitions.
-fn plain(composer: &mut Composer, pool: &Pool) -> FrozenFrame {
+fn plain(composer: &Composer, pool: &Pool) -> FrozenFrame {
     plain_of(&composer.scene, pool)
 }
 
@@ -191,7 +191,7 @@ proptest! {
             }
             match composer.compose(&tick(now), &frames) {
                 Composed::Fresh(frame) | Composed::Same(frame) => {
-                    let expected = pixels(&plain(&mut composer, &reference));
+                    let expected = pixels(&plain(&composer, &reference));
                     prop_assert!(pixels(&frame) == expected, "step {}: {:?}", n, step);
                     held.push_back(frame);
                 }
