@@ -10,11 +10,11 @@ use std::cell::Cell;
 use stream_manager::config::Config;
 use stream_manager::encode::{VideoPacket, VideoSink, open_video};
 use stream_manager::frame::{FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool};
-use stream_manager::media::Kind;
+use stream_manager::media::{Kind, Micros};
 use stream_manager::ring::{Bell, Receiver, Sender, channel};
 use stream_manager::rtmp::flv::{AvcPacket, avc_header};
 use stream_manager::scene::kernel::Level;
-use stream_manager::scene::{Composed, Composer, Tick};
+use stream_manager::scene::{Change, Composed, Composer, PreparedScene, Tick};
 use stream_manager::sound::Mixer;
 use stream_manager::stream::{
     Cursor, DropPolicy, Flags, Framing, LogLimits, Message, Start, StreamLog,
@@ -148,4 +148,41 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
     assert_eq!(allocations, 0, "in {COUNTED} frames");
     assert_eq!(packets.heap_packets(), 0);
     assert!(viewers.iter().all(|viewer| viewer.sent > 1 << 20));
+}
+
+#[test]
+fn another_scene_comes_and_the_old_one_goes_without_an_allocation() {
+    let config = Config::default();
+    let demo = &config.channels[0];
+    let spec = demo.video_spec(1);
+    let mut composer = Composer::new(demo.scene(), spec.size, Level::best()).unwrap();
+    let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
+    let mut changes: Vec<_> = [0, 200, 400]
+        .into_iter()
+        .zip(&demo.scenes)
+        .map(|(ms, named)| {
+            let scene = PreparedScene::new(&named.scene, spec.size).unwrap();
+            Change::fade(scene, Micros::from_millis(ms)).unwrap()
+        })
+        .collect();
+    let mut retired = Vec::with_capacity(changes.len());
+
+    let mut before = 0;
+    for n in 0..60 {
+        if n == 10 {
+            before = ALLOCATIONS.with(Cell::get);
+        }
+        if n >= 10
+            && n % 10 == 0
+            && let Some(change) = changes.pop()
+        {
+            composer.change(change);
+        }
+        let at = spec.rate.due(n);
+        let tick = Tick { n, at, programme: at, unix_ms: at.millis() };
+        assert!(!matches!(composer.compose(&tick, &pool), Composed::NoFrame));
+        retired.extend(composer.take_retired());
+    }
+    assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0);
+    assert_eq!((changes.len(), retired.len()), (0, 3));
 }

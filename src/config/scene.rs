@@ -1,4 +1,4 @@
-//! `[[channel.scene]]`: the scenes of a channel, and one scene as a document that programs exchange.
+//! `[[channel.scene]]`: what a channel can show.
 
 use std::collections::HashMap;
 

@@ -276,6 +276,67 @@ fn layers_and_sounds_become_a_scene_and_a_mix() {
     assert_eq!(channel.scene().background, scene::Color { r: 16, g: 32, b: 48, a: 255 });
 }
 
+fn scene_names(text: &str) -> (Vec<String>, usize) {
+    let mut config = Config::parse(text, "x").unwrap();
+    let channel = config.channels.remove(0);
+    (channel.scenes.into_iter().map(|named| named.name).collect(), channel.active)
+}
+
+#[test]
+fn a_channel_has_the_built_in_scenes_its_own_layers_or_named_scenes() {
+    let channel = "[[channel]]\nname=\"a\"\n";
+    let main = "[[channel.layer]]\nname=\"l\"\ntype=\"flash\"\n";
+    let named = |name: &str| format!("[[channel.scene]]\nname=\"{name}\"\n{}", scene_layer());
+    let (b, c) = (named("b"), named("c"));
+    for (text, names, active) in [
+        (channel.to_owned(), vec!["main", "starting", "live"], 0),
+        (
+            format!("{channel}active=\"live\"\nscene=\"demo\"\n"),
+            vec!["main", "starting", "live"],
+            2,
+        ),
+        (format!("{channel}{main}"), vec!["main"], 0),
+        (format!("{channel}background=\"#112233\"\n{b}"), vec!["main", "b"], 0),
+        (format!("{channel}active=\"c\"\n{main}{b}{c}"), vec!["main", "b", "c"], 2),
+        (format!("{channel}{c}{b}"), vec!["c", "b"], 0),
+    ] {
+        let (found, at) = scene_names(&text);
+        assert_eq!((found, at), (names.into_iter().map(str::to_owned).collect(), active), "{text}");
+    }
+    let config = Config::parse(&format!("{channel}active=\"b\"\n{main}{b}"), "x").unwrap();
+    assert_eq!(config.channels[0].scene(), &config.channels[0].scenes[1].scene);
+    assert!(config.channels[0].sound.is_empty(), "the built-in sounds are the built-in scenes'");
+}
+
+fn scene_layer() -> &'static str {
+    "background=\"#102030\"\n[[channel.scene.layer]]\nname=\"l\"\ntype=\"clock\"\n"
+}
+
+#[test]
+fn mistakes_in_scenes_are_told() {
+    let channel = "[[channel]]\nname=\"a\"\n";
+    let scene = "[[channel.scene]]\nname=\"b\"\n";
+    let main = "[[channel.layer]]\nname=\"l\"\ntype=\"flash\"\n";
+    let many: String = (0..33).map(|n| format!("[[channel.scene]]\nname=\"s{n}\"\n")).collect();
+    for (text, expect) in [
+        (
+            format!("{channel}active=\"c\"\n{scene}"),
+            "\"c\" is no scene of this channel; it has \"b\"",
+        ),
+        (
+            format!("{channel}{scene}{scene}"),
+            "6:6: a scene with the name \"b\" is already at line 4",
+        ),
+        (format!("{channel}{main}[[channel.scene]]\nname=\"main\"\n"), "name \"main\" is already"),
+        (format!("{channel}[[channel.scene]]\n"), "[[channel.scene]] needs `name`"),
+        (format!("{channel}{scene}[[channel.scene.layer]]\nname=\"q\"\n"), "needs `type`"),
+        (format!("{channel}scene=[3]\n"), "write [[channel.scene]]"),
+        (format!("{channel}{many}"), "a channel has at most 32 scenes"),
+    ] {
+        assert!(told(&text).contains(expect), "{expect}: {}", told(&text));
+    }
+}
+
 #[test]
 fn the_key_of_an_output_is_in_no_message() {
     let output = "[[channel]]\nname=\"a\"\n[[channel.output]]\nname=\"o\"\n";

@@ -123,7 +123,7 @@ pub(super) fn build(
         mixed = Some(Sound { mixer, encoder });
         encoded_audio = Some(encoded);
     }
-    let Started { taps, workers: decoders } =
+    let Started { taps, workers: decoders, .. } =
         sources.start(&shop.encode_cpus, &config.name, timeline.start)?;
     workers.extend(decoders);
     Ok(Built {

@@ -135,12 +135,12 @@ impl Scenes {
 
     /// Answers a question or a wish about scenes, now or later. Gives back what is no such thing.
     pub(super) fn ask(&mut self, ask: Ask, reply: Reply) -> Option<(Ask, Reply)> {
-        let channel = match &ask {
-            Ask::Scenes { channel }
-            | Ask::Scene { channel, .. }
-            | Ask::PutScene { channel, .. }
-            | Ask::Activate { channel, .. } => channel,
-            _ => return Some((ask, reply)),
+        let (Ask::Scenes { channel }
+        | Ask::Scene { channel, .. }
+        | Ask::PutScene { channel, .. }
+        | Ask::Activate { channel, .. }) = &ask
+        else {
+            return Some((ask, reply));
         };
         let Some(at) = self.programmes.iter().position(|it| it.name == *channel) else {
             let text = format!("there is no channel {channel}");

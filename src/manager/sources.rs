@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::command::TapEvent;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
@@ -34,6 +35,8 @@ struct Wanted {
     key: SourceKey,
     pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
     sounds: Vec<Sender<SoundBlock>>,
+    /// The layer that shows it; empty if none does.
+    layer: String,
 }
 
 /// The decoders that are needed. A source that is seen and heard has one for both; one that is seen
@@ -47,6 +50,8 @@ pub(super) struct Started {
     /// For the shard: decoders that want streams.
     pub(super) taps: Vec<Tap>,
     pub(super) workers: Vec<Worker<()>>,
+    /// Layers that show streams, and whether pictures of theirs have come in.
+    pub(super) fed: Vec<(String, Arc<AtomicBool>)>,
 }
 
 impl Sources {
@@ -66,7 +71,8 @@ impl Sources {
             let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
             if scene.attach(&layer.name, receiver).is_ok() {
                 let pictures = Some((sender, layer.place, layer.fit));
-                self.0.push(Wanted { key, pictures, sounds: Vec::new() });
+                let layer = layer.name.clone();
+                self.0.push(Wanted { key, pictures, sounds: Vec::new(), layer });
             }
         }
     }
@@ -85,7 +91,10 @@ impl Sources {
             }
             match self.0.iter_mut().find(|wanted| wanted.key == key) {
                 Some(wanted) => wanted.sounds.push(sender),
-                None => self.0.push(Wanted { key, pictures: None, sounds: vec![sender] }),
+                None => {
+                    let (sounds, layer) = (vec![sender], String::new());
+                    self.0.push(Wanted { key, pictures: None, sounds, layer });
+                }
             }
         }
     }
@@ -99,18 +108,19 @@ impl Sources {
         start: Micros,
     ) -> Result<Started, StartError> {
         let mut started = Started::default();
-        for Wanted { key, pictures, sounds } in self.0 {
+        for Wanted { key, pictures, sounds, layer } in self.0 {
             let bell = Bell::new();
             let wants_sound = !sounds.is_empty();
             let (scale, pictures) = match pictures {
                 Some((sender, place, fit)) => (scale(place, fit), Some(sender)),
                 None => (scale(Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill), None),
             };
-            let out = DecodeOut { pictures, sounds };
+            let out = DecodeOut { pictures, sounds, fed: Arc::default() };
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
                     let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
                     started.taps.push((Arc::from(stream), tap));
+                    started.fed.push((layer, Arc::clone(&out.fed)));
                     let decoder =
                         Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
                     Box::new(move || pipeline::decode_live(decoder, events, &bell, out))

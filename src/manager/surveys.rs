@@ -148,7 +148,7 @@ fn streams(parts: Vec<Survey>) -> Vec<StreamView> {
         .flat_map(|part| part.streams)
         .partition(|part| part.source != StreamSource::Shard);
     for part in at_home {
-        views.insert(Arc::clone(&part.name), view(part));
+        views.insert(Arc::clone(&part.name), view(&part));
     }
     for part in elsewhere {
         if let Some(view) = views.get_mut(&part.name) {
@@ -159,7 +159,7 @@ fn streams(parts: Vec<Survey>) -> Vec<StreamView> {
     views.into_values().collect()
 }
 
-fn view(part: StreamPart) -> StreamView {
+fn view(part: &StreamPart) -> StreamView {
     let (video, audio) = facts::of_headers(&part.headers);
     StreamView {
         name: part.name.to_string(),

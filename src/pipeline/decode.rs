@@ -2,6 +2,7 @@
 //! sound for the composer and the mixer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::command::TapEvent;
@@ -32,6 +33,8 @@ pub struct DecodeOut {
     pub pictures: Option<Sender<PictureEvent>>,
     /// To the mixers that play the source.
     pub sounds: Vec<Sender<SoundBlock>>,
+    /// Set once pictures of a live stream have come in; they come out a little later.
+    pub fed: Arc<AtomicBool>,
 }
 
 impl DecodeOut {
@@ -74,6 +77,9 @@ pub fn live(mut decoder: Live, mut tap: Receiver<TapEvent>, bell: &Arc<Bell>, mu
         match tap.pop() {
             Some(TapEvent::Message(message, _)) if message.kind() == Kind::Video && unseen => {}
             Some(TapEvent::Message(message, arrived)) => {
+                if message.kind() == Kind::Video {
+                    out.fed.store(true, Ordering::Relaxed);
+                }
                 let result = decoder.message(
                     message.kind(),
                     message.time(),

@@ -122,10 +122,11 @@ impl PreparedScene {
     }
 
     /// Lets the inputs take what is due at `now`, before the scene is shown, so that it begins with
-    /// pictures. Whether all of them have some for later, too.
-    pub fn preroll(&mut self, now: Micros) -> bool {
+    /// pictures. Whether all that are `awaited`, by the names of their layers, have some now, and
+    /// some for later.
+    pub fn preroll(&mut self, now: Micros, awaited: impl Fn(&str) -> bool) -> bool {
         self.layers.iter_mut().fold(true, |ready, layer| match &mut layer.painter {
-            Painter::Input(input) => input.preroll(now) && ready,
+            Painter::Input(input) => (input.preroll(now) || !awaited(&layer.name)) && ready,
             _ => ready,
         })
     }

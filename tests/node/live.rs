@@ -12,7 +12,7 @@ use crate::nginx::Nginx;
 use crate::pairs::ffmpeg_publishes_picture;
 use crate::program::Program;
 use crate::recording::Recording;
-use crate::wait::{SOON, beside_others, free_port, wait_until};
+use crate::wait::{SOON, alone, beside_others, free_port, wait_until};
 use crate::watcher::{Watcher, is_near};
 use crate::wire::Wire;
 
@@ -164,7 +164,7 @@ fn a_viewer_sees_a_fade_pass_through_the_colours_between() {
 
 #[test]
 fn a_scene_is_put_while_it_is_on_the_air_and_shows_its_live_input() {
-    let _turn = beside_others();
+    let _turn = alone(); // it counts the threads of this process
     let live = Live::start(&red_and_blue());
     let camera = live.url("live/camera");
     let _publisher = ffmpeg_publishes_picture("color=lime:s=320x180:r=30", &camera);
@@ -185,7 +185,27 @@ fn a_scene_is_put_while_it_is_on_the_air_and_shows_its_live_input() {
     wait_until(SOON, "the decoder has ended", || (threads("decode") < decoders).then_some(()));
 }
 
-/// Threads of this process with a name; other scenarios' included.
+#[test]
+fn a_live_input_is_there_from_the_first_frame_of_a_scene_that_shows_it_larger() {
+    let _turn = beside_others();
+    let input = "stream = \"live/camera\"\nslate = \"\"\n";
+    let config = Config::new().channel("demo").layer("color", "color = \"#ff0000\"");
+    let config = config.layer_at("live", [80, 46, 160, 90], input).more(&format!(
+        "[[channel.scene]]\nname = \"large\"\n[[channel.scene.layer]]\nname = \"camera\"\n\
+         type = \"live\"\n{input}"
+    ));
+    let live = Live::start(&config);
+    let camera = live.url("live/camera");
+    let _publisher = ffmpeg_publishes_picture("color=lime:s=320x180:r=30", &camera);
+    Watcher::of(&live.url("live/demo")).wait_for("the camera is seen", LIME);
+    let pictures = middles(&live, "larger.flv", || live.activate("large", 0));
+    assert_even(&pictures);
+    let wrong: Vec<_> = pictures.iter().filter(|(_, middle)| !is_near(*middle, LIME, 12)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(live.scenes().active, "large");
+}
+
+/// Threads of this process with a name.
 fn threads(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let names =

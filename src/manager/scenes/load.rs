@@ -1,6 +1,7 @@
 //! Loading a scene: reading its document, its files and fonts, and starting the decoders of its
 //! inputs. All of it may take seconds and happens on a thread of its own.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::config::from_document;
@@ -11,6 +12,9 @@ use crate::scene::{Change, InputKey, PreparedScene, Scene};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
+
+/// The same for a stream whose pictures have come in and are being decoded.
+const PREROLL_FED_MAX: Micros = Micros::from_secs(2);
 
 /// How often it looks for them.
 const LOOK: Duration = Duration::from_millis(4);
@@ -99,10 +103,18 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     sources.want_pictures(new, &mut prepared);
     let started = sources.start(&cpus, &channel, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
-    let Started { taps, .. } = started.map_err(|error| wrong(&error))?;
+    let Started { taps, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Taps(taps));
-    let until = clock.now() + PREROLL_MAX;
-    while !prepared.preroll(clock.now()) && clock.now() < until {
+    let began = clock.now();
+    loop {
+        let waited = clock.now().since(began);
+        let comes = |layer: &str| {
+            let mut fed = fed.iter().filter(|(name, _)| name == layer);
+            waited < PREROLL_FED_MAX && fed.any(|(_, fed)| fed.load(Ordering::Relaxed))
+        };
+        if prepared.preroll(clock.now(), |layer| waited < PREROLL_MAX || comes(layer)) {
+            break;
+        }
         std::thread::park_timeout(LOOK);
     }
     let change = Change::fade(prepared, fade).map_err(|error| Loaded::Failed(error.to_string()))?;

@@ -93,7 +93,7 @@ fn pixels(frame: &FrozenFrame) -> Vec<u8> {
 }
 
 /// What the scene looks like now, drawn whole, from the bottom up, by the definitions.
-fn plain(composer: &mut Composer, pool: &Pool) -> FrozenFrame {
+fn plain(composer: &Composer, pool: &Pool) -> FrozenFrame {
     plain_of(&composer.scene, pool)
 }
 
@@ -191,7 +191,7 @@ proptest! {
             }
             match composer.compose(&tick(now), &frames) {
                 Composed::Fresh(frame) | Composed::Same(frame) => {
-                    let expected = pixels(&plain(&mut composer, &reference));
+                    let expected = pixels(&plain(&composer, &reference));
                     prop_assert!(pixels(&frame) == expected, "step {}: {:?}", n, step);
                     held.push_back(frame);
                 }
@@ -527,13 +527,16 @@ fn a_scene_that_has_taken_pictures_before_it_is_shown_begins_with_them() {
     let mut next = prepared(vec![live("cam", (0, 0, 64, 48))]);
     let (mut sender, receiver) = channel(4, Bell::new());
     next.attach("cam", receiver).unwrap();
-    assert!(!next.preroll(Micros(0)), "nothing has come");
+    assert!(!next.preroll(Micros(0), |_| true), "nothing has come");
     let shown = picture(&source, 1);
-    sender.push(PictureEvent::Picture { frame: shown.share(), at: Micros(0) }).unwrap();
-    assert!(!next.preroll(Micros::from_millis(10)), "nothing is there for later");
+    let first = PictureEvent::Picture { frame: shown.share(), at: Micros::from_millis(5) };
+    sender.push(first).unwrap();
+    assert!(!next.preroll(Micros(0), |_| true), "nothing is due");
+    assert!(!next.preroll(Micros::from_millis(10), |_| true), "nothing is there for later");
+    assert!(next.preroll(Micros::from_millis(10), |name| name != "cam"), "nobody waits for it");
     let later = PictureEvent::Picture { frame: picture(&source, 2), at: Micros::from_millis(90) };
     sender.push(later).unwrap();
-    assert!(next.preroll(Micros::from_millis(20)));
+    assert!(next.preroll(Micros::from_millis(20), |_| true));
     composer.change(Change::cut(next));
     let frame = fresh(composer.compose(&tick(40), &frames));
     assert_eq!(at(&frame, 4, 2), at(&shown, 4, 2));

@@ -69,7 +69,7 @@ impl Input {
     }
 
     /// Before it is shown: takes what is due, and shows it at full weight from the first. Whether
-    /// there is something for later, too.
+    /// there is something now and for later, too.
     pub(in crate::scene) fn preroll(&mut self, now: Micros) -> bool {
         self.receive(now);
         if self.feed.shown.is_some() && self.feed.fade.to == 255 {
@@ -77,7 +77,8 @@ impl Input {
             self.weight = 255;
             self.settle();
         }
-        self.feed.pictures.as_ref().is_none_or(|pictures| !pictures.is_empty())
+        let shows = self.feed.shown.is_some();
+        self.feed.pictures.as_ref().is_none_or(|pictures| shows && !pictures.is_empty())
     }
 
     /// Shows what `other` does, which takes the pictures of both.
