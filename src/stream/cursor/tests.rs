@@ -525,7 +525,7 @@ fn an_flv_reader_gets_a_file_that_says_what_the_stream_has() {
         cursor.settle(&log, &DropPolicy::default());
         let none = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
         assert!(none.is_empty(), "the file begins with its first tag");
-        for message in &messages {
+        for message in messages {
             log.push(message.clone());
         }
         let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
