@@ -4,8 +4,9 @@ use crate::media::Kind;
 
 /// One per source. Sound and picture share one offset, so that they stay in step.
 ///
-/// Small steps back are bridged by a millisecond per frame, larger ones (and jumps ahead of more than ten seconds) continue the
-/// line where it was; clocks that wrap at 2^32, 2^31 or 2^24 ms are followed. Nothing is fatal.
+/// Small steps back are bridged by a millisecond per frame, larger ones (and jumps ahead of more
+/// than ten seconds) continue the line where it was; clocks that wrap at 2^32, 2^31 or 2^24 ms are
+/// followed. Nothing is fatal.
 #[derive(Clone, Debug)]
 pub struct TimestampRepair {
     /// Where the line of this source begins.

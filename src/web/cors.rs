@@ -12,7 +12,7 @@ pub enum Cors {
     Any,
     /// Pages of this origin, such as `https://example.org`.
     One(String),
-    /// None but those that come from our own address and port: there are none.
+    /// No pages.
     Nobody,
 }
 

@@ -1,4 +1,4 @@
-//! Playing over HTTP and over WebSockets, from the same port as RTMP.
+//! Playing over HTTP and over a WebSocket, from the same port as RTMP.
 
 use std::io::Write;
 use std::net::TcpStream;

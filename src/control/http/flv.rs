@@ -20,7 +20,7 @@ pub(super) async fn redirect(
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = authority(host.unwrap_or_default(), shared.state.info.rtmp);
-    let path = uri.path_and_query().map_or(uri.path(), |path| path.as_str());
+    let path = uri.path_and_query().map_or_else(|| uri.path(), |path| path.as_str());
     Redirect::temporary(&format!("http://{authority}{path}")).into_response()
 }
 
