@@ -80,7 +80,7 @@ fn has_tag(tags: &str, etag: &str) -> bool {
 }
 
 /// Everything from this server; the preview's bytes from the data plane on the same host, played
-/// from memory (`blob:`). Older browsers do not count WebSockets of this server as its own.
+/// from memory (`blob:`). Older browsers do not count `ws:` on this server as its own.
 fn policy(head: &HeaderMap, data_port: u16) -> String {
     let host = head.get(header::HOST).and_then(host_of);
     let others = host.map_or_else(String::new, |(host, name)| {
