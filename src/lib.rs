@@ -34,6 +34,6 @@ pub mod stats;
 pub mod stream;
 
 pub use manager::{
-    Encoder, Feed, Invalid, ListenError, Node, Pipeline, RtmpServer, StartError, StreamManager,
-    keys_command, run,
+    AddedKey, Encoder, Feed, Invalid, ListenError, Node, Pipeline, RtmpServer, StartError,
+    StreamManager, keys_command, run,
 };

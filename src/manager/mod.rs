@@ -12,7 +12,7 @@ mod node;
 mod run;
 
 pub use keys_command::keys_command;
-pub use library::{Encoder, Feed, Invalid, Pipeline, RtmpServer, StreamManager};
+pub use library::{AddedKey, Encoder, Feed, Invalid, Pipeline, RtmpServer, StreamManager};
 pub use listen::ListenError;
 pub use node::{Node, StartError};
 pub use run::run;
