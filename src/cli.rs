@@ -30,7 +30,7 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Make, list and take back stream keys.
-    Keys(KeysArgs),
+    Keys(Box<KeysArgs>),
 }
 
 /// How to run.

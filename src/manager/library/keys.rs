@@ -96,5 +96,5 @@ pub(super) async fn work(keys: Option<Keys>, mut waiting: mpsc::Receiver<KeyWork
             Err(error) => tracing::error!("a stream key could not be added or revoked: {error}"),
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
