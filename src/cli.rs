@@ -37,7 +37,7 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Make, list and take back stream keys.
-    Keys(KeysArgs),
+    Keys(Box<KeysArgs>),
 }
 
 /// How to run.

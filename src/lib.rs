@@ -36,6 +36,6 @@ pub mod stream;
 pub mod web;
 
 pub use manager::{
-    Encoder, Feed, Invalid, ListenError, LiveNode, Node, Pipeline, RtmpServer, StartError,
-    StreamManager, keys_command, run,
+    AddedKey, Encoder, Feed, Invalid, ListenError, LiveNode, Node, Pipeline, RtmpServer,
+    StartError, StreamManager, keys_command, run,
 };

@@ -223,7 +223,7 @@ mod tests {
     fn parse(line: &str) -> Result<KeysArgs, String> {
         let words = ["stream-manager", "keys"].into_iter().chain(line.split(' '));
         match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
-            Some(Command::Keys(args)) => Ok(args),
+            Some(Command::Keys(args)) => Ok(*args),
             other => panic!("{other:?}"),
         }
     }

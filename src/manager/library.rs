@@ -1,6 +1,8 @@
 //! The front door for other programs: a pipeline that takes their frames, an encoder, an RTMP
 //! server, and the manager that runs the three.
 
+mod keys;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use super::desk::Desk;
 use super::node::{Node, Setup, StartError};
 use crate::command::{Answer, Ask};
 use crate::config::{self, Config};
+use crate::control::keystore::Keys;
 use crate::event::NodeEvent;
 use crate::frame::{Frame, Pool};
 use crate::media::{FrameRate, Micros, PixelFormat, Size, VideoCodec};
@@ -17,6 +20,8 @@ use crate::pipeline::{RawFrame, Timeline};
 use crate::ring::{Gate, Sender};
 use crate::rtmp::Url;
 use crate::runtime::{Clock, Worker};
+pub use keys::AddedKey;
+use keys::KeyWork;
 
 /// How raw frames travel from the program that draws them to the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,8 @@ pub struct StreamManager {
     pool_size: u32,
     node: Option<Node>,
     desk: Option<DeskThread>,
+    /// Keys that were added before the start.
+    key_work: Vec<KeyWork>,
 }
 
 /// Something in the three parts that cannot work.
@@ -128,7 +135,13 @@ impl StreamManager {
             channel.outputs.push(config::OutputConfig::to("stream_url", url));
         }
         config.channels.push(channel);
-        Ok(Self { config, pool_size: pipeline.pool_size, node: None, desk: None })
+        Ok(Self {
+            config,
+            pool_size: pipeline.pool_size,
+            node: None,
+            desk: None,
+            key_work: Vec::new(),
+        })
     }
 
     /// Starts the three parts and gives the way in for frames.
@@ -141,7 +154,12 @@ impl StreamManager {
             unreachable!("a node that is handed frames has a way in for them");
         };
         if let Some(desk) = node.take_desk() {
-            self.desk = Some(start_desk(desk)?);
+            let thread = start_desk(desk, node.keys().cloned())?;
+            for work in self.key_work.drain(..) {
+                // There is room for all that may wait.
+                drop(thread.key_work.try_send(work));
+            }
+            self.desk = Some(thread);
         }
         let clock = node.clock();
         self.node = Some(node);
@@ -199,7 +217,8 @@ impl LiveNode {
     /// See [`StartError`]; nothing is left running.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let mut node = Node::start(config)?;
-        let desk = node.take_desk().map(start_desk).transpose()?;
+        let store = node.keys().cloned();
+        let desk = node.take_desk().map(|desk| start_desk(desk, store)).transpose()?;
         let (door, events) = (node.door(), Arc::clone(node.events()));
         Ok(Self { node: Some(node), desk, door, events })
     }
@@ -242,6 +261,7 @@ impl Drop for LiveNode {
 #[derive(Debug)]
 struct DeskThread {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
+    key_work: tokio::sync::mpsc::Sender<KeyWork>,
 }
 
 impl Drop for DeskThread {
@@ -250,20 +270,22 @@ impl Drop for DeskThread {
     }
 }
 
-fn start_desk(desk: Desk) -> Result<DeskThread, StartError> {
+fn start_desk(desk: Desk, store: Option<Keys>) -> Result<DeskThread, StartError> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (key_work, waiting) = tokio::sync::mpsc::channel(keys::WORK_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;
     Worker::spawn("control", Vec::new(), 0, move || {
         runtime.block_on(async {
             tokio::select! {
                 () = desk.run() => {}
+                () = keys::work(store, waiting) => {}
                 _ = stopped => {}
             }
         });
     })
     .map_err(StartError::Thread)?;
-    Ok(DeskThread { stop: Some(stop) })
+    Ok(DeskThread { stop: Some(stop), key_work })
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -379,5 +401,18 @@ mod tests {
         let theirs = StreamManager::new(pipeline, encoder, server).unwrap();
         assert_eq!(theirs.config.channels[0].outputs.len(), 1);
         assert_eq!(theirs.config.channels[0].stream, "live/embed");
+    }
+
+    #[test]
+    fn keys_are_taken_before_the_start_and_bad_ones_are_not() {
+        let (pipeline, encoder, server) = parts();
+        let mut manager = StreamManager::new(pipeline, encoder, server).unwrap();
+        let added = manager.add_stream_key("stream-key-123").unwrap();
+        assert!(added.warning.is_some() && added.stream == format!("live/{}", added.id));
+        assert!(!format!("{manager:?}").contains("stream-key-123"));
+        let named = manager.add_stream_key_for(&"0123456789abcdef".repeat(4), "show").unwrap();
+        assert_eq!((named.stream.as_str(), named.warning), ("live/show", None));
+        assert!(manager.add_stream_key("").is_err());
+        assert!(manager.add_stream_key_for("key", "no name").is_err());
     }
 }

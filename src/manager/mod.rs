@@ -17,7 +17,9 @@ mod sources;
 mod surveys;
 
 pub use keys_command::keys_command;
-pub use library::{Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager};
+pub use library::{
+    AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,
+};
 pub use listen::ListenError;
 pub use node::{Node, StartError};
 pub use run::run;

@@ -70,10 +70,9 @@ fn a_rotated_key_goes_on_for_its_grace_and_its_alias_leads_to_the_new_one() {
     let redis = Redis::start();
     let node = shared(&redis);
     let (id, old) = redis.create("--stream live/a --alias studio");
-    let (mut live, stream) = publisher(&node, &old);
-    let rotated = redis.keys(&format!("rotate {id} --grace 2s --json"));
+    let (mut live, _) = publisher(&node, &old);
+    let rotated = redis.keys(&format!("rotate {id} --grace 4s --json"));
     let (_, new) = crate::redis::made(&rotated);
-    live.send(VIDEO, stream, 0, &key_picture(1)).unwrap();
     let [code, description] = ended(&mut live);
     assert_eq!(code, "NetStream.Publish.Denied");
     assert!(description.contains("expired"), "{description}");
@@ -85,7 +84,7 @@ fn a_key_that_ends_ends_its_publisher() {
     let _turn = beside_others();
     let redis = Redis::start();
     let node = shared(&redis);
-    let (_, key) = redis.create("--stream live/a --expires 3s");
+    let (_, key) = redis.create("--stream live/a --expires 6s");
     let [code, description] = ended(&mut publisher(&node, &key).0);
     assert_eq!(code, "NetStream.Publish.Denied");
     assert!(description.contains("expired"), "{description}");

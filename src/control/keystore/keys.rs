@@ -98,7 +98,7 @@ impl Keys {
                 Err(error) => tracing::warn!("{error}"),
             }
         }
-        views.sort_by(|a, b| (a.info.created_at, a.id()).cmp(&(b.info.created_at, b.id())));
+        views.sort_by_key(|view| (view.info.created_at, view.id()));
         Ok(views)
     }
 
@@ -127,15 +127,8 @@ impl Keys {
             let aliases = self.aliases().await?.remove(&old.hash).unwrap_or_default();
             let key = StreamKey::from_random(random()?);
             let info = self.successor(&old.info);
-            let grace = grace_s.unwrap_or(GRACE_DEFAULT_S);
-            let (changes, notices) = rotation(
-                &old,
-                &key.hash(),
-                &info,
-                &aliases,
-                self.now().saturating_add(grace),
-                grace,
-            )?;
+            let ending = self.ending(&old.info, grace_s.unwrap_or(GRACE_DEFAULT_S));
+            let (changes, notices) = rotation(&old, ending, &key.hash(), &info, &aliases)?;
             if self.store.swap(changes, notices).await? {
                 return Ok(Made { view: KeyView { hash: key.hash(), info, aliases }, key });
             }
@@ -306,6 +299,16 @@ impl Keys {
         KeyInfo { created_at: now, expires_at, last_used_at, failed_attempts, ..old.clone() }
     }
 
+    /// A key that has been rotated: good for a grace of so many seconds, or not any more.
+    fn ending(&self, old: &KeyInfo, grace_s: u64) -> KeyInfo {
+        let until = self.now().saturating_add(grace_s);
+        let expires_at = Some(old.expires_at.map_or(until, |end| end.min(until)));
+        match grace_s {
+            0 => KeyInfo { revoked: true, ..old.clone() },
+            _ => KeyInfo { expires_at, ..old.clone() },
+        }
+    }
+
     /// The change that gives a new alias to `hash`, unless it stands for another key.
     async fn free_alias(&self, alias: &Alias, hash: &KeyHash) -> Result<Swap, KeyError> {
         let name = Name::Alias(alias.clone());
@@ -392,11 +395,10 @@ impl Keys {
 /// The changes that put a new key in the old one's place, in an order in which each step is sound.
 fn rotation(
     old: &Record,
+    ending: KeyInfo,
     new: &KeyHash,
     info: &KeyInfo,
     aliases: &[Alias],
-    until: u64,
-    grace_s: u64,
 ) -> Result<(Vec<Swap>, Vec<KeyHash>), StoreError> {
     let mut changes = vec![put(*new, info)?];
     changes.extend(aliases.iter().map(|alias| Swap {
@@ -405,12 +407,6 @@ fn rotation(
         becomes: Some(new.to_string().into_bytes()),
         expires_at: None,
     }));
-    let mut ending = old.info.clone();
-    if grace_s == 0 {
-        ending.revoked = true;
-    } else {
-        ending.expires_at = Some(ending.expires_at.map_or(until, |end| end.min(until)));
-    }
     changes.push(edit(Record { hash: old.hash, info: ending, bytes: old.bytes.clone() })?);
     let notices = aliases.iter().map(hash_of).chain([old.hash, *new]).collect();
     Ok((changes, notices))

@@ -92,7 +92,7 @@ pub fn table(keys: &[Value], now: u64) -> String {
 #[must_use]
 pub fn details(key: &Value, now: u64) -> String {
     let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-    let count = |name: &str| key[name].as_u64().map_or("any".to_owned(), |n| n.to_string());
+    let count = |name: &str| key[name].as_u64().map_or_else(|| "any".to_owned(), |n| n.to_string());
     let takeover = if key["takeover"] == true { "yes" } else { "no" };
     let lines = [
         ("id", text(key, "id")),
