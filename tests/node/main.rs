@@ -22,6 +22,7 @@ mod watcher;
 mod wire;
 
 mod crowd;
+mod enhanced;
 mod in_step;
 mod joining;
 mod keys;
