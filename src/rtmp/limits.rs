@@ -20,6 +20,10 @@ pub const FIRST_RESERVE_BYTES: usize = 64 << 10;
 /// larger metadata is dropped.
 pub const PARSE_BYTES_MAX: usize = 256 << 10;
 
+/// Names of metadata members, bytes. Players read them into fixed buffers: members with longer
+/// names are left out.
+pub const METADATA_NAME_BYTES_MAX: usize = 127;
+
 /// Nesting of AMF values. Deeper is a parse error.
 pub const AMF_DEPTH_MAX: usize = 32;
 

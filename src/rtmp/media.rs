@@ -6,7 +6,7 @@ use crate::media::Kind;
 use super::Error;
 use super::amf0::{Decoder, Value};
 use super::chunk::Message;
-use super::limits::PARSE_BYTES_MAX;
+use super::limits::{METADATA_NAME_BYTES_MAX, PARSE_BYTES_MAX};
 use super::message::{strip_amf3_byte, type_id};
 
 /// Gives every media body of a message to `sink`; other messages give none. Empty bodies and data
@@ -99,9 +99,10 @@ fn script(body: PacketBuf, pool: &PacketPool) -> Option<PacketBuf> {
     if values.rest().len() > PARSE_BYTES_MAX {
         return None;
     }
-    let (Value::Object(members) | Value::EcmaArray(members)) = values.value().ok()?? else {
+    let (Value::Object(mut members) | Value::EcmaArray(mut members)) = values.value().ok()?? else {
         return None;
     };
+    members.retain(|(name, _)| name.len() <= METADATA_NAME_BYTES_MAX);
     let mut out = Vec::new();
     Value::String(name).encode(&mut out);
     Value::EcmaArray(members).encode(&mut out);

@@ -25,6 +25,7 @@ mod wire;
 
 mod crowd;
 mod flv;
+mod enhanced;
 mod in_step;
 mod joining;
 mod key_command;

@@ -1,5 +1,5 @@
-//! The enhanced tag header that audio and video share (Enhanced RTMP v2, "ExVideoTagHeader" and
-//! "ExAudioTagHeader"): `ModEx` prefixes, then a fourcc, then perhaps many tracks.
+//! The enhanced tag header that audio and video share (Enhanced RTMP v2, `ExVideoTagHeader` and
+//! `ExAudioTagHeader`): `ModEx` prefixes, then a fourcc, then perhaps many tracks.
 
 use super::format::FourCc;
 

@@ -47,7 +47,7 @@ pub enum AudioFormat {
     FourCc(FourCc),
 }
 
-/// A format of either kind; Display gives the word that status pages use, such as `h264`.
+/// A format of either kind; Display gives the word that status pages use, such as `H264`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Of pictures.
@@ -147,15 +147,15 @@ impl AudioFormat {
 impl fmt::Display for VideoFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Avc => f.write_str("h264"),
-            Self::Hevc => f.write_str("hevc"),
-            Self::Vvc => f.write_str("vvc"),
-            Self::Av1 => f.write_str("av1"),
-            Self::Vp8 => f.write_str("vp8"),
-            Self::Vp9 => f.write_str("vp9"),
-            Self::Legacy(2) => f.write_str("h263"),
-            Self::Legacy(3 | 6) => f.write_str("screen"),
-            Self::Legacy(4 | 5) => f.write_str("vp6"),
+            Self::Avc => f.write_str("H264"),
+            Self::Hevc => f.write_str("HEVC"),
+            Self::Vvc => f.write_str("VVC"),
+            Self::Av1 => f.write_str("AV1"),
+            Self::Vp8 => f.write_str("VP8"),
+            Self::Vp9 => f.write_str("VP9"),
+            Self::Legacy(2) => f.write_str("H263"),
+            Self::Legacy(3 | 6) => f.write_str("Screen"),
+            Self::Legacy(4 | 5) => f.write_str("VP6"),
             Self::Legacy(id) => write!(f, "video-{id}"),
             Self::FourCc(four_cc) => write_four_cc(four_cc, f),
         }
@@ -165,17 +165,17 @@ impl fmt::Display for VideoFormat {
 impl fmt::Display for AudioFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Aac => f.write_str("aac"),
-            Self::Mp3 => f.write_str("mp3"),
-            Self::Opus => f.write_str("opus"),
-            Self::Flac => f.write_str("flac"),
-            Self::Ac3 => f.write_str("ac3"),
-            Self::Eac3 => f.write_str("eac3"),
-            Self::Legacy(0 | 3) => f.write_str("pcm"),
-            Self::Legacy(1) => f.write_str("adpcm"),
-            Self::Legacy(4..=6) => f.write_str("nellymoser"),
-            Self::Legacy(7 | 8) => f.write_str("g711"),
-            Self::Legacy(11) => f.write_str("speex"),
+            Self::Aac => f.write_str("AAC"),
+            Self::Mp3 => f.write_str("MP3"),
+            Self::Opus => f.write_str("Opus"),
+            Self::Flac => f.write_str("FLAC"),
+            Self::Ac3 => f.write_str("AC-3"),
+            Self::Eac3 => f.write_str("E-AC-3"),
+            Self::Legacy(0 | 3) => f.write_str("PCM"),
+            Self::Legacy(1) => f.write_str("ADPCM"),
+            Self::Legacy(4..=6) => f.write_str("Nellymoser"),
+            Self::Legacy(7 | 8) => f.write_str("G.711"),
+            Self::Legacy(11) => f.write_str("Speex"),
             Self::Legacy(id) => write!(f, "audio-{id}"),
             Self::FourCc(four_cc) => write_four_cc(four_cc, f),
         }
@@ -207,24 +207,24 @@ mod tests {
     #[test]
     fn every_fourcc_goes_round_and_has_a_word() {
         for (four_cc, word) in [
-            (*b"avc1", "h264"),
-            (*b"hvc1", "hevc"),
-            (*b"vvc1", "vvc"),
-            (*b"av01", "av1"),
-            (*b"vp08", "vp8"),
-            (*b"vp09", "vp9"),
+            (*b"avc1", "H264"),
+            (*b"hvc1", "HEVC"),
+            (*b"vvc1", "VVC"),
+            (*b"av01", "AV1"),
+            (*b"vp08", "VP8"),
+            (*b"vp09", "VP9"),
             (*b"xy<z", "xy?z"),
         ] {
             let format = VideoFormat::of_four_cc(four_cc);
             assert_eq!((format.four_cc(), format.to_string().as_str()), (Some(four_cc), word));
         }
         for (four_cc, word) in [
-            (*b"mp4a", "aac"),
-            (*b".mp3", "mp3"),
-            (*b"Opus", "opus"),
-            (*b"fLaC", "flac"),
-            (*b"ac-3", "ac3"),
-            (*b"ec-3", "eac3"),
+            (*b"mp4a", "AAC"),
+            (*b".mp3", "MP3"),
+            (*b"Opus", "Opus"),
+            (*b"fLaC", "FLAC"),
+            (*b"ac-3", "AC-3"),
+            (*b"ec-3", "E-AC-3"),
             (*b"a\"\n\0", "a???"),
         ] {
             let format = AudioFormat::of_four_cc(four_cc);
@@ -238,8 +238,8 @@ mod tests {
             assert!(!Format::Video(VideoFormat::of_id(id)).to_string().is_empty());
             assert!(!Format::Audio(AudioFormat::of_id(id)).to_string().is_empty());
         }
-        assert_eq!(VideoFormat::of_id(7).to_string(), "h264");
-        assert_eq!(AudioFormat::of_id(10).to_string(), "aac");
+        assert_eq!(VideoFormat::of_id(7).to_string(), "H264");
+        assert_eq!(AudioFormat::of_id(10).to_string(), "AAC");
         assert_eq!(AudioFormat::of_id(11).four_cc(), None);
     }
 }

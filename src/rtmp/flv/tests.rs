@@ -110,9 +110,12 @@ fn every_first_byte_with_a_short_body_is_read_or_refused() {
     assert_eq!(Audio::parse(&[0x10]).map(|a| a.format), Some(AudioFormat::Legacy(1)));
 }
 
+/// Fourcc (if the layout has one), number and bytes of a track.
+type TrackOf<'a> = (Option<&'a [u8; 4]>, u8, &'a [u8]);
+
 /// A `ManyTracks` or `ManyTracksManyCodecs` body: head, then for each track its fourcc (if the
 /// layout has one), number, length and bytes.
-fn multitrack(head: &[u8], tracks: &[(Option<&[u8; 4]>, u8, &[u8])]) -> Vec<u8> {
+fn multitrack(head: &[u8], tracks: &[TrackOf<'_>]) -> Vec<u8> {
     let mut body = head.to_vec();
     for (four_cc, id, bytes) in tracks {
         body.extend(four_cc.iter().flat_map(|four_cc| four_cc.iter()));
@@ -243,17 +246,17 @@ fn facts(kind: Kind, body: &[u8]) -> Facts {
 #[test]
 fn a_stream_is_told_header_key_track_and_codec() {
     for (kind, body, want) in [
-        (Kind::Video, &[0x17, 0, 0, 0, 0, 1][..], (true, false, 0, true, "h264")),
-        (Kind::Video, &[0x17, 1, 0, 0, 0, 1], (false, true, 0, true, "h264")),
-        (Kind::Video, &[0x27, 1, 0, 0, 0, 1], (false, false, 0, true, "h264")),
-        (Kind::Video, &[0x90, b'h', b'v', b'c', b'1', 1], (true, false, 0, true, "hevc")),
-        (Kind::Video, &[0x95, b'a', b'v', b'0', b'1', 1], (true, false, 0, true, "av1")),
-        (Kind::Video, &[0x93, b'h', b'v', b'c', b'1', 1], (false, true, 0, true, "hevc")),
-        (Kind::Video, &[0x96, 0, b'a', b'v', b'c', b'1', 2, 1], (true, false, 2, false, "h264")),
-        (Kind::Video, &[0x96, 3, b'a', b'v', b'c', b'1', 0, 1], (false, true, 0, true, "h264")),
-        (Kind::Audio, &[0xaf, 0, 0x12, 0x10], (true, false, 0, true, "aac")),
-        (Kind::Audio, &[0xaf, 1, 0x21], (false, false, 0, true, "aac")),
-        (Kind::Audio, &[0x95, 0, b'O', b'p', b'u', b's', 1, 1], (true, false, 1, false, "opus")),
+        (Kind::Video, &[0x17, 0, 0, 0, 0, 1][..], (true, false, 0, true, "H264")),
+        (Kind::Video, &[0x17, 1, 0, 0, 0, 1], (false, true, 0, true, "H264")),
+        (Kind::Video, &[0x27, 1, 0, 0, 0, 1], (false, false, 0, true, "H264")),
+        (Kind::Video, &[0x90, b'h', b'v', b'c', b'1', 1], (true, false, 0, true, "HEVC")),
+        (Kind::Video, &[0x95, b'a', b'v', b'0', b'1', 1], (true, false, 0, true, "AV1")),
+        (Kind::Video, &[0x93, b'h', b'v', b'c', b'1', 1], (false, true, 0, true, "HEVC")),
+        (Kind::Video, &[0x96, 0, b'a', b'v', b'c', b'1', 2, 1], (true, false, 2, false, "H264")),
+        (Kind::Video, &[0x96, 3, b'a', b'v', b'c', b'1', 0, 1], (false, true, 0, true, "H264")),
+        (Kind::Audio, &[0xaf, 0, 0x12, 0x10], (true, false, 0, true, "AAC")),
+        (Kind::Audio, &[0xaf, 1, 0x21], (false, false, 0, true, "AAC")),
+        (Kind::Audio, &[0x95, 0, b'O', b'p', b'u', b's', 1, 1], (true, false, 1, false, "Opus")),
     ] {
         let facts = facts(kind, body);
         let format = facts.format.unwrap().to_string();

@@ -253,3 +253,18 @@ impl Link {
         self.answers = self.answers.min(self.out.len() - self.sent);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_in_an_acknowledgement_wraps_at_2_to_the_32() {
+        let mut link = Link::new(Micros(0));
+        link.received = (1 << 32) + 5 - u64::from(ACK_WINDOW);
+        link.acknowledged = link.received;
+        link.hear(usize::try_from(ACK_WINDOW).unwrap(), Micros(0));
+        link.acknowledge().unwrap();
+        assert!(link.output().ends_with(&[0, 0, 0, 5]), "{:?}", link.output());
+    }
+}

@@ -22,4 +22,8 @@ mod harness;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod independent_tests;
+#[cfg(test)]
 mod peers_tests;
+#[cfg(test)]
+mod rules_tests;
