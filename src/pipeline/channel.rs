@@ -99,9 +99,8 @@ impl Timeline {
 /// Runs all channels of the compose core until their switches say stop. Dropping a channel's rings
 /// is what ends its encoders.
 ///
-/// The core waits by blocking until the earliest tick, not on a timer of the executor: it has
-/// nothing else to do, and glommio 0.9 has been seen to sleep through its timer when nothing else
-/// woke it.
+/// The core waits by blocking until the earliest tick and never goes back to its executor before the
+/// end: it has nothing else to do, and nobody could wake it (see [`crate::runtime::Pulse`]).
 pub async fn compose_all(channels: Vec<Channel>) {
     let mut stages: Vec<_> = channels.into_iter().map(Stage::new).collect();
     while !stages.is_empty() {
@@ -110,7 +109,6 @@ pub async fn compose_all(channels: Vec<Channel>) {
         if let (Some(due), Some(stage)) = (due, stages.first()) {
             std::thread::park_timeout(Duration::from(due - stage.channel.clock.now()));
         }
-        glommio::yield_if_needed().await;
     }
 }
 

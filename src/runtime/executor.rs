@@ -2,17 +2,30 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use glommio::{
     ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, PoolPlacement, Shares,
 };
 
+use super::pulse::{Pulse, shake_all};
 use super::worker::set_nice;
 
 /// How long a task may keep the core before others are looked at. glommio's own default of 100 ms
-/// is also how long a wake from another thread would wait.
-const PREEMPT: Duration = Duration::from_millis(1);
+/// is also how long a wake from another thread would wait. Much shorter times are a danger: see
+/// [`super::Pulse`].
+const PREEMPT: Duration = Duration::from_millis(4);
+
+/// How long an executor may take to begin; then it is left to itself.
+const START_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a new executor is looked at.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// How often an executor that should have begun or ended is shaken.
+const SHAKE: Duration = Duration::from_millis(50);
 
 /// Memory the ring registers for file I/O, which nobody does here; glommio's default is 10 MiB,
 /// three times over.
@@ -35,7 +48,10 @@ pub enum Pinned {
 
 /// A running executor.
 #[derive(Debug)]
-pub struct Executor(ExecutorJoinHandle<()>);
+pub struct Executor {
+    thread: ExecutorJoinHandle<()>,
+    pulse: Arc<Pulse>,
+}
 
 impl Executor {
     /// Starts an executor named `name` and runs the future that `main` makes there.
@@ -52,7 +68,10 @@ impl Executor {
             Pinned::Cpu(cpu) => Placement::Fixed(cpu),
             Pinned::Anywhere => Placement::Unbound,
         };
+        let pulse = Arc::new(Pulse::default());
+        let ours = Arc::clone(&pulse);
         let run = move || async move {
+            ours.attach();
             set_nice(NICE_PINNED);
             let queue = glommio::executor().create_task_queue(
                 Shares::default(),
@@ -71,8 +90,21 @@ impl Executor {
             .ring_depth(RING_DEPTH)
             .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
             .spawn(run)
-            .map(Self)
+            .map(|thread| Self { thread, pulse }.begun())
             .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Waits until its main future runs.
+    fn begun(self) -> Self {
+        let mut waited = Duration::ZERO;
+        while !self.pulse.is_attached() && waited < START_LIMIT {
+            std::thread::park_timeout(GLANCE);
+            waited += GLANCE;
+            if waited >= SHAKE {
+                shake_all();
+            }
+        }
+        self
     }
 
     /// Waits for the executor's main future to end.
@@ -80,6 +112,19 @@ impl Executor {
     /// # Errors
     /// The text of what ended the executor otherwise.
     pub fn join(self) -> Result<(), String> {
-        self.0.join().map_err(|error| error.to_string())
+        let Self { thread, pulse } = self;
+        let joined = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let shaker = scope.spawn(|| {
+                while !joined.load(Ordering::Acquire) {
+                    std::thread::park_timeout(SHAKE);
+                    pulse.shake();
+                }
+            });
+            let result = thread.join().map_err(|error| error.to_string());
+            joined.store(true, Ordering::Release);
+            shaker.thread().unpark();
+            result
+        })
     }
 }

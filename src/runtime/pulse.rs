@@ -1,6 +1,8 @@
-//! The pulse of a pinned thread. glommio 0.9 has been seen to sleep on although somebody woke it
-//! (once in some hundred starts, on a busy machine): whoever watches the pulse can shake it out of
-//! that sleep with a signal, after which it looks at everything again.
+//! The pulse of a pinned thread. glommio 0.9 can fall asleep although tasks are ready: when the kernel
+//! takes the thread off its core for longer than the preemption timer between arming that timer and
+//! running the first task, its scheduler takes "preempted" for "nothing to do" and parks
+//! (`run_task_queues` returns false in both cases). Whoever watches the pulse can interrupt that
+//! sleep with a signal, after which the executor looks at everything again.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
@@ -23,6 +25,12 @@ impl Pulse {
         self.thread.store(unsafe { libc::gettid() }, Ordering::Relaxed);
     }
 
+    /// Whether the thread has begun.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) != 0
+    }
+
     /// The thread is awake.
     pub fn beat(&self) {
         // One writer: no other beat is lost.
@@ -39,10 +47,23 @@ impl Pulse {
     pub fn shake(&self) {
         let thread = self.thread.load(Ordering::Relaxed);
         if thread != 0 {
-            // SAFETY: no memory is involved; a thread that has ended gives an error, which is fine.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
+            interrupt(thread);
         }
     }
+}
+
+/// Interrupts whatever any thread of this process sleeps in: for one that has not begun.
+pub(super) fn shake_all() {
+    install_handler();
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    for thread in threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        interrupt(thread);
+    }
+}
+
+fn interrupt(thread: i32) {
+    // SAFETY: no memory is involved; a thread that has ended gives an error, which is fine.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
 }
 
 /// Ignored signals interrupt nothing; one with a handler does, even if that does nothing.

@@ -24,8 +24,8 @@ mod web;
 mod wire;
 
 mod crowd;
-mod flv;
 mod enhanced;
+mod flv;
 mod in_step;
 mod joining;
 mod key_command;
