@@ -23,6 +23,7 @@ mod wire;
 
 mod crowd;
 mod enhanced;
+mod hostile;
 mod in_step;
 mod joining;
 mod keys;
