@@ -26,6 +26,7 @@ mod wire;
 mod crowd;
 mod enhanced;
 mod flv;
+mod hostile;
 mod in_step;
 mod joining;
 mod key_command;

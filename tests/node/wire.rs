@@ -195,6 +195,20 @@ impl Wire {
         self.socket.write_all(&bytes)
     }
 
+    /// The first chunk of a message of `length` bytes, and no more of it.
+    pub(crate) fn send_part(&mut self, kind: u8, stream: u32, length: u32) -> std::io::Result<()> {
+        let mut bytes = vec![3, 0, 0, 0];
+        bytes.extend(&length.to_be_bytes()[1..]);
+        bytes.push(kind);
+        bytes.extend(stream.to_le_bytes());
+        bytes.extend([7; 128]);
+        self.socket.write_all(&bytes)
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
     /// The next message; `None` once the peer has closed.
     pub(crate) fn next(&mut self) -> Option<Message> {
         loop {

@@ -381,6 +381,30 @@ fn every_code_that_ends_a_stream_ends_it_at_a_client() {
 }
 
 #[test]
+fn the_name_shows_in_no_text_of_a_server_however_it_is_hidden() {
+    let url = Url::parse("rtmp://host/live/s3cret-key?k=v").unwrap();
+    let words = ["s3cret-key", "s3cret\0-key", "\x1b[0ms3cret-key?k=v", "s3c\r\nret-key"];
+    for word in words {
+        for code in [word.to_owned(), format!("NetStream.{word}"), format!("Net\n{word}")] {
+            let spec = ClientSpec::new(&url, Goal::Publish);
+            let (mut client, pool) = (Client::new(spec, T0, [1; 32]), pool());
+            client.feed(&hello(), T0, &pool).unwrap();
+            let status =
+                Value::object([("code", code.as_str().into()), ("description", word.into())]);
+            let refusal = command(0, "_error", 1.0, &[Value::Null, status]);
+            client.feed(&refusal, T0, &pool).unwrap();
+            let Some(ClientEvent::Refused { code, description }) = client.poll_event() else {
+                panic!("no refusal")
+            };
+            for text in [code, description] {
+                assert!(!text.contains("s3cret-key"), "{text}");
+                assert!(!text.chars().any(char::is_control), "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_events_say_of_themselves_holds_no_name() {
     let mut bench = Bench::connected();
     bench.feed(&call(1, "publish", 5.0, &["s3cret;$(rm -rf)<b>\"?key=s3cret"])).unwrap();

@@ -115,7 +115,10 @@ impl Client {
     /// It is over: refused if it never started.
     pub(super) fn end(&mut self, code: &str, description: &str) {
         // A code is a word of the protocol; anything else in its place is text like the other.
-        let proper = code.starts_with("Net") && code.len() < 64;
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '.';
+        let holds_name = self.bare_name().len() >= 8 && code.contains(self.bare_name());
+        let proper = code.starts_with("Net") && code.len() < 64 && code.chars().all(word);
+        let proper = proper && !holds_name;
         let code = if proper { code.to_owned() } else { self.public(code) };
         let description = self.public(description);
         match std::mem::replace(&mut self.step, Step::Over) {
@@ -125,15 +128,20 @@ impl Client {
         }
     }
 
+    /// The stream name without its query.
+    fn bare_name(&self) -> &str {
+        let whole = self.spec.name.expose();
+        whole.split('?').next().unwrap_or(whole)
+    }
+
     /// A server's text without the stream name, control characters and what is too long.
     fn public(&self, text: &str) -> String {
+        // First of all: a character that is taken out could have hidden the name.
+        let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
         let whole = self.spec.name.expose();
-        let bare = whole.split('?').next().unwrap_or(whole);
-        let mut text = text.to_owned();
-        for secret in [whole, bare].into_iter().filter(|secret| !secret.is_empty()) {
+        for secret in [whole, self.bare_name()].into_iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret, "***");
         }
-        text.retain(|c| !c.is_control());
         truncate(&mut text, TEXT_BYTES_MAX);
         text
     }
