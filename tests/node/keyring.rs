@@ -47,11 +47,13 @@ fn a_revoked_key_ends_its_publisher_on_every_node_that_shares_the_store() {
     let (id, key) = redis.create("--stream live/a --alias studio");
     let mut live = nodes.each_ref().map(|node| publisher(node, &key).0);
     assert!(redis.keys(&format!("revoke {id}")).status.success());
+    let began = std::time::Instant::now();
     for wire in &mut live {
         let [code, description] = ended(wire);
         assert_eq!(code, "NetStream.Publish.Denied");
         assert!(description.contains("revoked"), "{description}");
     }
+    println!("both have ended {:?} after the revocation was said", began.elapsed());
     for node in &nodes {
         let [code, description] = refused(node, &key);
         assert_eq!(code, "NetStream.Publish.Denied", "{description}");
