@@ -1,6 +1,9 @@
 //! Keys that change while people publish with them, on nodes that share them, and while their store
 //! is away.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use crate::config::Config;
 use crate::node::Node;
 use crate::redis::{PASSWORD, Redis};
@@ -47,13 +50,11 @@ fn a_revoked_key_ends_its_publisher_on_every_node_that_shares_the_store() {
     let (id, key) = redis.create("--stream live/a --alias studio");
     let mut live = nodes.each_ref().map(|node| publisher(node, &key).0);
     assert!(redis.keys(&format!("revoke {id}")).status.success());
-    let began = std::time::Instant::now();
     for wire in &mut live {
         let [code, description] = ended(wire);
         assert_eq!(code, "NetStream.Publish.Denied");
         assert!(description.contains("revoked"), "{description}");
     }
-    println!("both have ended {:?} after the revocation was said", began.elapsed());
     for node in &nodes {
         let [code, description] = refused(node, &key);
         assert_eq!(code, "NetStream.Publish.Denied", "{description}");
@@ -199,10 +200,11 @@ fn behind_a_trusted_proxy_the_peer_is_who_the_proxy_names() {
     assert_eq!(publish("192.0.2.9"), "NetStream.Publish.Start");
     assert_eq!(publish("203.0.113.9"), "NetStream.Publish.Denied");
     assert_eq!(refused(&trusting, &key)[0], "NetStream.Publish.Denied", "without a proxy");
-    let port = strict.rtmp_port();
-    let opened =
-        std::panic::catch_unwind(|| Wire::open_behind(port, header("192.0.2.9").as_bytes()));
-    assert!(opened.is_err(), "somebody else's word about an address was taken");
+    let mut socket = TcpStream::connect(("127.0.0.1", strict.rtmp_port())).unwrap();
+    socket.write_all(header("192.0.2.9").as_bytes()).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let answer = socket.read(&mut [0; 64]);
+    assert!(matches!(answer, Ok(0)), "somebody else's word about an address was taken: {answer:?}");
 }
 
 #[test]
