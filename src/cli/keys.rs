@@ -26,13 +26,13 @@ pub struct KeysArgs {
 /// asked over its API.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Place {
-    /// The node's configuration file: its data directory, [keys] and [http] are used.
+    /// The node's configuration file: its data directory, `[keys]` and `[http]` are used.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// The node's data directory, with the embedded key store.
     #[arg(long, value_name = "DIR", global = true, conflicts_with = "redis")]
     pub data_dir: Option<PathBuf>,
-    /// The Redis server that nodes share: redis://[user:password@]host[:port][/database].
+    /// The Redis server that nodes share: `redis://[user:password@]host[:port][/database]`.
     #[arg(long, value_name = "URL", global = true)]
     pub redis: Option<String>,
     /// Address of the running node's API, instead of the one of the configuration.

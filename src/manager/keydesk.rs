@@ -161,12 +161,17 @@ impl KeyDesk {
     fn look_up(&self, shard: usize, question: Question, tries: u32, clock: Clock) {
         let (changes, answers) = (self.changes, self.answers.clone());
         let keys = self.keys.clone();
-        let permit = Arc::clone(&self.lookups).try_acquire_owned();
+        let lookups = Arc::clone(&self.lookups);
         tokio::spawn(async move {
+            let permit = match &question {
+                Question::Admit { .. } => lookups.try_acquire_owned().ok(),
+                // At most one per live publisher, and a revocation must not be lost.
+                Question::GoOn { .. } => lookups.acquire_owned().await.ok(),
+            };
             let decision = match (&keys, &permit) {
                 (None, _) => Decision::denied("no key store"),
-                (Some(_), Err(_)) => Decision::Deny(Denial::StoreAway),
-                (Some(keys), Ok(_)) => decide(keys, &question, clock).await,
+                (Some(_), None) => Decision::denied("too many stream keys are being checked"),
+                (Some(keys), Some(_)) => decide(keys, &question, clock).await,
             };
             let answered = Answered { shard, question, decision, changes, tries };
             // The desk is gone only when the node stops.

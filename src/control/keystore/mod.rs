@@ -1,7 +1,7 @@
 //! Where keys are kept, and what can be done with them. Never called from the data plane.
 //!
-//! A [`KeyStore`] is a small map with compare-and-swap and a notice of each change; there is one in a
-//! file and one in Redis. [`Keys`] is everything about keys, once, on top of either.
+//! A [`KeyStore`] is a small map with compare-and-swap and a notice of each change; there is one in
+//! a file and one in Redis. [`Keys`] is everything about keys, once, on top of either.
 
 pub mod embedded;
 mod error;

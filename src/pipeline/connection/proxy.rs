@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2: a proxy says whose connection it passes on before the first
-//! byte of it. Pure, but for the connection's use of it at the end.
+//! The PROXY protocol, versions 1 and 2: a proxy says whose connection it passes on before the
+//! first byte of it. Pure, but for the connection's use of it at the end.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,9 +1,10 @@
 //! The key store in Redis: one server, Sentinel or Cluster. Several nodes share it.
 //!
 //! `stream:key:<hash>` is the key's information as JSON and expires with the key,
-//! `stream:alias:<alias>` the hash of the key it stands for; the hash of what has changed is said on
-//! the channel `stream:key:changes`.
+//! `stream:alias:<alias>` the hash of the key it stands for; the hash of what has changed is said
+//! on the channel `stream:key:changes`.
 
+mod fault;
 mod link;
 mod spec;
 mod store;
@@ -13,11 +14,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::RedisResult;
 use tokio::sync::{Mutex, broadcast};
 use tokio::time::timeout;
 
 use super::{NOTICES_MAX, Notice, StoreError};
+use fault::{is_lost, store_error};
 use link::Link;
 use spec::Settings;
 pub use spec::{RedisMode, RedisSpec};
@@ -101,7 +103,11 @@ impl Inner {
         if away != self.away.swap(away, Ordering::Relaxed) {
             match &result {
                 Err(error) => tracing::warn!("the key store at {:?}: {error}", self.settings),
-                Ok(_) => tracing::info!("the key store at {:?} answers again", self.settings),
+                Ok(_) => {
+                    tracing::info!("the key store at {:?} answers again", self.settings);
+                    // Who was let in or went on meanwhile is to be looked at.
+                    drop(self.changes.send(Notice::Unsure));
+                }
             }
         }
         result
@@ -127,28 +133,4 @@ impl Inner {
             slot.1 = None;
         }
     }
-}
-
-/// Whether another connection may do better.
-fn is_lost(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
-    let elsewhere = matches!(
-        error.kind(),
-        ErrorKind::Server(ReadOnly | MasterDown | BusyLoading | ClusterDown | TryAgain)
-    );
-    elsewhere || error.is_io_error() || error.is_cluster_error() || error.is_unrecoverable_error()
-}
-
-/// In our words. Redis repeats no password.
-fn store_error(error: &RedisError) -> StoreError {
-    use ServerErrorKind::NoPerm;
-    let refused =
-        matches!(
-            error.kind(),
-            ErrorKind::AuthenticationFailed
-                | ErrorKind::Server(NoPerm)
-                | ErrorKind::InvalidClientConfig
-        ) || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE"));
-    let text = error.to_string();
-    if refused { StoreError::Refused(text) } else { StoreError::Away(text) }
 }
