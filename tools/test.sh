@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.." || exit
 read -ra features <<<"${FEATURES:-}"
 log=target/test.log
 rows=()
+# Time for each fuzz target; an hour before a release.
+FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 failures=0
 
 main() {
@@ -17,6 +19,8 @@ main() {
     stage documentation env RUSTDOCFLAGS="-D warnings" \
         cargo doc --quiet --no-deps "${features[@]}"
     stage tests run_tests
+    stage instructions count_instructions
+    stage fuzz fuzz/run.sh "$FUZZ_SECONDS"
     stage browser tools/web.sh test
     summary
     exit $((failures > 0))
@@ -29,6 +33,11 @@ stage() {
     printf '\n== %s\n' "$name"
     "$@" || { verdict=FAILED; ((failures += 1)); }
     rows+=("$(printf '%-14s %-7s %4d s' "$name" "$verdict" $((SECONDS - began)))")
+}
+
+count_instructions() {
+    cargo build --quiet --example instructions "${features[@]}" &&
+        tools/instructions.sh target/debug/examples/instructions
 }
 
 run_tests() {
