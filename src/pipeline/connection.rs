@@ -2,6 +2,7 @@
 //! and waits for room when the pump finds its socket full.
 
 mod http;
+mod patience;
 mod proxy;
 mod publish;
 mod talk;
@@ -33,14 +34,12 @@ use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
 use crate::stats::Attempt;
 use crate::stream::{Flags, Merge, Message};
+use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
-
-/// How often a publisher that waits for pictures is read all the same.
-const LOOK: Micros = Micros::from_secs(1);
 
 /// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
 /// starts player and encoder together need not hit an order.
@@ -90,9 +89,7 @@ pub(super) struct Connection {
     /// Set once the connection is to end: why, and when at the latest.
     closing: RefCell<Option<(String, Micros)>>,
     bytes_in: Cell<u64>,
-    /// Whether sound alone does not wake it, and when it looks for that all the same.
-    waits_for_pictures: Cell<bool>,
-    next_look: Cell<Micros>,
+    patience: Patience,
 }
 
 /// Runs the connection to its end and says why it ended.
@@ -132,8 +129,7 @@ impl Connection {
             mailbox: RefCell::default(),
             closing: RefCell::default(),
             bytes_in: Cell::new(0),
-            waits_for_pictures: Cell::new(false),
-            next_look: Cell::new(now),
+            patience: Patience::default(),
         })
     }
 
@@ -224,10 +220,7 @@ impl Connection {
             shard.stats.error_timeout();
             self.close_now(now, "the peer has not read for 10 s");
         }
-        if self.waits_for_pictures.get() && now >= self.next_look.get() {
-            self.next_look.set(now + LOOK);
-            self.reader.wake();
-        }
+        self.lose_patience();
         let overdue = self.closing.borrow().as_ref().is_some_and(|(_, deadline)| now >= *deadline);
         let session_speaks = !self.session.borrow().output().is_empty();
         if overdue || session_speaks {
@@ -247,6 +240,7 @@ impl Connection {
                 Heard::Web(event) => self.on_request(shard, event),
             }
         }
+        self.finish_message();
         self.pass_on();
         fed.map_err(|error| {
             shard.stats.error_protocol();
@@ -427,7 +421,7 @@ impl Connection {
             _ => Flags::default(),
         };
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
-            self.wait_for_pictures(true);
+            self.be_patient(body.len());
         }
         let time = match flags {
             Flags::HEADER => hub.repair.borrow_mut().repair_header(kind, time),
@@ -437,13 +431,6 @@ impl Connection {
         shard.publish(hub, message, shard.clock.now());
     }
 
-    /// Sound that goes out with the next picture needs not be read before that.
-    fn wait_for_pictures(&self, wait: bool) {
-        if self.waits_for_pictures.replace(wait) != wait {
-            self.reader.wait_for_pictures(wait);
-        }
-    }
-
     /// Stops publishing or playing; the connection may go on.
     fn leave_stream(&self, shard: &Rc<Shard>, reason: &str) {
         match self.role.replace(Role::Pending) {
@@ -451,7 +438,7 @@ impl Connection {
             Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
             Role::AwaitsStream(..) => self.done(shard, Stage::Play, reason),
             Role::Publisher(hub) => {
-                self.wait_for_pictures(false);
+                self.set_patience(false);
                 shard.source_left(&hub);
                 self.done(shard, Stage::Publish, reason);
             }

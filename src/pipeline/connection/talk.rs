@@ -105,6 +105,14 @@ impl Talk {
         }
     }
 
+    /// Whether the peer is not in the middle of a message.
+    pub(super) const fn is_between_messages(&self) -> bool {
+        match &self.tongue {
+            Tongue::Rtmp(server) => server.is_between_messages(),
+            Tongue::Web(_) => true,
+        }
+    }
+
     pub(super) fn consume_output(&mut self, count: usize) {
         match &mut self.tongue {
             Tongue::Rtmp(server) => server.consume_output(count),

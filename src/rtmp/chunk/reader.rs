@@ -119,6 +119,12 @@ impl Reader {
         self.payload = self.payload.filter(|(at, _)| *at != index);
     }
 
+    /// Whether everything that came was whole messages.
+    #[must_use]
+    pub const fn is_between_messages(&self) -> bool {
+        self.reserved == 0 && self.header_len == 0
+    }
+
     /// Takes bytes off `input` up to the end of one message, or all of them.
     ///
     /// # Errors

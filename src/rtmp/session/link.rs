@@ -63,6 +63,10 @@ impl Link {
         self.received
     }
 
+    pub(super) const fn is_between_messages(&self) -> bool {
+        self.reader.is_between_messages()
+    }
+
     /// Notes that `bytes` have come; before anything else is done with them.
     pub(super) fn hear(&mut self, bytes: usize, now: Micros) {
         self.advance(now);

@@ -362,6 +362,12 @@ impl Server {
         self.link.consume_output(n);
     }
 
+    /// Whether everything that came was whole messages.
+    #[must_use]
+    pub const fn is_between_messages(&self) -> bool {
+        self.link.is_between_messages()
+    }
+
     /// Bytes fed so far.
     #[must_use]
     pub const fn bytes_received(&self) -> u64 {
