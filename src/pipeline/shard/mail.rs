@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::hub::{Hub, Source};
-use super::super::mesh::MeshMessage;
 use super::live::survey;
 use super::{Shard, spawn};
 use crate::command::ToShard;
+use crate::pipeline::hub::{Hub, Source};
+use crate::pipeline::mesh::MeshMessage;
 
 impl Shard {
     pub(super) fn obey(self: &Rc<Self>, command: ToShard) {
