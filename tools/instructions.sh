@@ -16,7 +16,7 @@ step_cursor 860
 "
 
 main() {
-    local program=$1 out step ceiling count per failed=0
+    local program=$1 step ceiling count per failed=0
     out=$(mktemp -d)
     trap 'rm -rf "$out"' EXIT
     while read -r step ceiling; do
