@@ -7,6 +7,7 @@ mod histogram;
 mod meter;
 mod output;
 mod registry;
+mod relay;
 mod shard;
 
 pub use cell::{Counter, Gauge, SharedCounter};
@@ -16,5 +17,9 @@ pub use meter::Meter;
 pub use output::{OutputFigures, OutputState, OutputStats};
 pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
+};
+pub use relay::{
+    PullEntry, PullFigures, PullSnapshot, PullStats, RecordEntry, RecordFigures, RecordSnapshot,
+    RecordStats,
 };
 pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};

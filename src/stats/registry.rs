@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::output::{OutputFigures, OutputStats};
+use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
 use super::shard::{ShardFigures, ShardStats};
 use crate::media::Micros;
 
@@ -17,6 +18,10 @@ pub struct Registry {
     pub channels: Vec<ChannelEntry>,
     /// Their outputs.
     pub outputs: Vec<OutputEntry>,
+    /// Streams pulled from other servers.
+    pub pulls: Vec<PullEntry>,
+    /// Recordings.
+    pub records: Vec<RecordEntry>,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,
@@ -89,6 +94,8 @@ impl Registry {
             node,
             channels: channels.collect(),
             outputs: outputs.collect(),
+            pulls: self.pulls.iter().map(PullEntry::read).collect(),
+            records: self.records.iter().map(RecordEntry::read).collect(),
         }
     }
 
@@ -122,6 +129,10 @@ pub struct Snapshot {
     pub channels: Vec<ChannelSnapshot>,
     /// Their outputs.
     pub outputs: Vec<OutputSnapshot>,
+    /// Streams pulled from other servers.
+    pub pulls: Vec<PullSnapshot>,
+    /// Recordings.
+    pub records: Vec<RecordSnapshot>,
 }
 
 /// A channel at one moment.
