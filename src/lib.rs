@@ -25,6 +25,7 @@ pub mod keys;
 mod manager;
 pub mod media;
 pub mod pipeline;
+pub mod record;
 pub mod ring;
 pub mod rtmp;
 pub mod runtime;

@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi"]),
     ("rtmp", &["media", "frame"]),
+    ("record", &["media", "ffi", "event", "rtmp"]),
     ("stream", &["media", "frame", "rtmp"]),
     (
         "command",
@@ -34,14 +35,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "stream", "command", "runtime",
+            "decode", "rtmp", "record", "stream", "command", "runtime",
         ],
     ),
     (
         "control",
         &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
     ),
-    ("config", &["media", "scene", "sound", "encode", "rtmp", "runtime"]),
+    (
+        "config",
+        &["media", "scene", "sound", "encode", "rtmp", "record", "stream", "command", "runtime"],
+    ),
 ];
 
 /// These join the rest and may name anything.
