@@ -135,7 +135,7 @@ pub struct StreamView {
     pub bytes_out: u64,
     /// Bits per second of its messages over the last second or so.
     pub bitrate_bps: f64,
-    /// Video codec as FourCC or name, if it has video.
+    /// Video codec as `FourCC` or name, if it has video.
     pub video: Option<VideoView>,
     /// Sound, if it has any.
     pub audio: Option<AudioView>,

@@ -2,6 +2,7 @@
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;
+mod rules;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::keys::{Decision, KeyHash};
 pub use self::ask::{
     Answer, Ask, AudioView, CLIENTS_MAX, ClientView, SceneView, ScenesView, StreamView, VideoView,
 };
+
+pub use self::rules::OutputRules;
 
 /// Commands that may wait for a shard.
 pub const COMMANDS_MAX: usize = 1_024;
@@ -62,6 +65,13 @@ pub enum ToShard {
         /// What the store says.
         decision: Decision,
     },
+    /// The answer to a [`FromShard::ResolvePull`], in the same form.
+    PullResolved {
+        /// Number of the pull on its shard.
+        pull: usize,
+        /// The first address to try.
+        address: Result<SocketAddr, String>,
+    },
     /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
     Resolved {
         /// Number of the output on its shard.
@@ -85,6 +95,15 @@ pub enum FromShard {
     Resolve {
         /// Number of the output on its shard.
         output: usize,
+        /// Host name or address.
+        host: Arc<str>,
+        /// TCP port.
+        port: u16,
+    },
+    /// Look up the name of a server that is pulled from.
+    ResolvePull {
+        /// Number of the pull on its shard.
+        pull: usize,
         /// Host name or address.
         host: Arc<str>,
         /// TCP port.

@@ -406,21 +406,7 @@ impl Connection {
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
-        let flags = match kind {
-            Kind::Video => match flv::Video::parse(&body) {
-                Some(video) if video.is_sequence_header() => Flags::HEADER,
-                Some(video) if video.is_keyframe() => Flags::KEY,
-                Some(_) => Flags::default(),
-                None => return,
-            },
-            Kind::Audio => match flv::Audio::parse(&body) {
-                Some(audio) if audio.is_sequence_header() => Flags::HEADER,
-                Some(_) => Flags::default(),
-                None => return,
-            },
-            Kind::Data if is_metadata(&body) => Flags::HEADER,
-            Kind::Data => Flags::default(),
-        };
+        let Some(flags) = flags_of(kind, &body) else { return };
         let time = hub.repair.borrow_mut().repair(kind, time);
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
         shard.publish(hub, message, shard.clock.now());
@@ -471,6 +457,20 @@ impl Connection {
             shard.report_event(event);
         }
     }
+}
+
+/// What a message means to readers; `None` if it is too short to be one.
+pub(super) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
+    Some(match kind {
+        Kind::Video => match flv::Video::parse(body)? {
+            video if video.is_sequence_header() => Flags::HEADER,
+            video if video.is_keyframe() => Flags::KEY,
+            _ => Flags::default(),
+        },
+        Kind::Audio if flv::Audio::parse(body)?.is_sequence_header() => Flags::HEADER,
+        Kind::Data if is_metadata(body) => Flags::HEADER,
+        Kind::Audio | Kind::Data => Flags::default(),
+    })
 }
 
 /// Whether a data message is `onMetaData`, which late viewers need.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::decode::TapEvent;
 use super::reader::Reader;
+use super::record::RecordTap;
 use crate::command::ChannelSwitch;
 use crate::media::Micros;
 use crate::ring::Sender;
@@ -18,6 +19,8 @@ pub(super) enum Source {
     Channel(Arc<ChannelSwitch>),
     /// A connection of this shard.
     Publisher,
+    /// Another server, by a pull of this shard.
+    Pull,
     /// Another shard, by its number.
     Shard(usize),
     /// Nobody since then: viewers stay for the grace time.
@@ -36,6 +39,7 @@ pub(super) struct Hub {
     source: RefCell<Source>,
     readers: RefCell<Vec<Rc<Reader>>>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
+    records: RefCell<Vec<Rc<RefCell<RecordTap>>>>,
     dirty: Cell<bool>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: RefCell<Vec<usize>>,
@@ -50,6 +54,7 @@ impl Hub {
             source: RefCell::new(source),
             readers: RefCell::new(Vec::new()),
             taps: RefCell::new(Vec::new()),
+            records: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
             subscribers: RefCell::new(Vec::new()),
         }
@@ -74,6 +79,9 @@ impl Hub {
             // A decoder that is behind loses messages and starts again at a keyframe.
             drop(tap.push(TapEvent::Message(message.clone(), arrived)));
         }
+        for record in self.records.borrow().iter() {
+            record.borrow_mut().message(&message, &self.log.borrow());
+        }
         self.log.borrow_mut().push(message);
         !self.dirty.replace(true)
     }
@@ -86,6 +94,10 @@ impl Hub {
         self.taps.borrow_mut().push(tap);
     }
 
+    pub(super) fn add_record(&self, record: Rc<RefCell<RecordTap>>) {
+        self.records.borrow_mut().push(record);
+    }
+
     pub(super) fn take_taps(&self) -> Vec<Sender<TapEvent>> {
         self.taps.take()
     }
@@ -94,6 +106,9 @@ impl Hub {
     pub(super) fn end_taps(&self) {
         for tap in self.taps.borrow_mut().iter_mut() {
             drop(tap.push(TapEvent::Ended));
+        }
+        for record in self.records.borrow().iter() {
+            record.borrow_mut().ended();
         }
     }
 

@@ -20,6 +20,8 @@ pub enum MeshMessage {
     Down(Arc<str>),
     /// The sender has readers for this stream.
     Subscribe(Arc<str>),
+    /// The sender has, or would have, readers for this stream, which the receiver can pull.
+    Want(Arc<str>),
     /// A message of a stream the receiver subscribed to, with its arrival.
     Message(Arc<str>, Message, Micros),
 }

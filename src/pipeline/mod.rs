@@ -10,10 +10,14 @@ mod hub;
 mod mesh;
 mod metadata;
 mod parts;
+mod pull;
 mod push;
 mod reader;
+mod record;
+mod relay;
 mod shard;
 mod socket;
+mod stall;
 mod wire;
 
 pub use channel::{
@@ -28,5 +32,9 @@ pub use encode::{
     ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
 };
 pub use mesh::{Mesh, MeshMessage};
-pub use parts::{ChannelFeed, OutputSpec, PublishPolicy, ShardParts, ShardSpec};
+pub use parts::{
+    ChannelFeed, OutputSpec, PULL_HOME, PublishPolicy, RelayParts, ShardParts, ShardSpec,
+};
+pub use pull::PullSpec;
+pub use record::{RECORD_QUEUE, RecordEvent, RecordShare, RecordTap, record};
 pub use shard::shard;

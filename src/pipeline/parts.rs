@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use super::decode::TapEvent;
 use super::encode::Encoded;
 use super::mesh::Mesh;
-use crate::command::{ChannelSwitch, FromShard, ToShard};
+use super::pull::PullSpec;
+use super::record::RecordTap;
+use crate::command::{ChannelSwitch, FromShard, OutputRules, ToShard};
 use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
@@ -73,9 +75,25 @@ pub struct OutputSpec {
     pub stream: Arc<str>,
     /// Where to.
     pub url: crate::rtmp::Url,
+    /// When it drops, and when it gives up a connection.
+    pub rules: OutputRules,
     /// Figures.
     pub stats: Arc<OutputStats>,
 }
+
+/// What a shard pulls from other servers, and what it hands to recordings.
+#[derive(Default)]
+pub struct RelayParts {
+    /// Pulls whose home this shard is: [`PULL_HOME`].
+    pub pulls: Vec<PullSpec>,
+    /// Streams that are pulled on demand, on whatever shard somebody asks for them.
+    pub pulled: Vec<Arc<str>>,
+    /// Recordings.
+    pub records: Vec<RecordTap>,
+}
+
+/// Number of the shard that pulls and records.
+pub const PULL_HOME: usize = 0;
 
 /// Everything that is handed to a shard at its start.
 pub struct ShardParts {
@@ -99,6 +117,8 @@ pub struct ShardParts {
     pub taps: Vec<(Arc<str>, Sender<TapEvent>)>,
     /// Outputs whose home this shard is.
     pub outputs: Vec<OutputSpec>,
+    /// What it pulls and records.
+    pub relay: RelayParts,
     /// Where packets come from.
     pub packets: PacketPool,
     /// Figures.

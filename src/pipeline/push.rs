@@ -18,7 +18,8 @@ use super::hub::{Hub, Source};
 use super::parts::OutputSpec;
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
-use super::socket::tune;
+use super::socket::{tcp_figures, tune};
+use super::stall::{Progress, Seen};
 use super::wire::{Socket, flush};
 use crate::command::FromShard;
 use crate::event::NodeEvent;
@@ -66,6 +67,7 @@ struct Line {
     since: Micros,
     started: bool,
     drops: Drops,
+    progress: Progress,
     /// Bytes that are in the figures already.
     counted: u64,
     /// Why it ends, and when at the latest.
@@ -82,9 +84,13 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
         };
         task.spec.stats.set_state(OutputState::Connecting);
         let began = shard.clock.now();
-        let reason = task.session(&shard, number, hub).await;
+        let reason = task.session(&shard, number, Rc::clone(&hub)).await;
         if task.stopping.get() {
             break;
+        }
+        if shard.is_over(&hub) {
+            task.spec.stats.set_state(OutputState::Idle);
+            continue;
         }
         let wait = backoff.next(shard.clock.now().since(began), shard.random::<8>());
         task.spec.stats.failed();
@@ -100,7 +106,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
 /// How long to wait before the next try: doubling, with jitter, and short again after a connection
 /// that lasted.
 #[derive(Debug)]
-struct Backoff(Micros);
+pub(super) struct Backoff(Micros);
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -110,7 +116,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// `lasted` is how long the last connection did; `random` spreads nodes that failed together.
-    fn next(&mut self, lasted: Micros, random: [u8; 8]) -> Micros {
+    pub(super) fn next(&mut self, lasted: Micros, random: [u8; 8]) -> Micros {
         if lasted >= STABLE {
             self.0 = BACKOFF_MIN;
         }
@@ -208,6 +214,7 @@ impl OutputTask {
             since: now,
             started: false,
             drops: Drops::default(),
+            progress: Progress::new(now),
             counted: 0,
             closing: None,
         });
@@ -281,6 +288,8 @@ impl OutputTask {
                     line.pass_on();
                     let cursor = Cursor::new(Start::Keyframe).for_stream_id(stream_id);
                     line.reader.set_cursor(Some(cursor));
+                    line.reader.set_policy(self.spec.rules.drop);
+                    line.progress = Progress::new(now);
                     hub.add_reader(Rc::clone(&line.reader));
                     line.hub = Some(Rc::clone(hub));
                     request_key(hub);
@@ -302,7 +311,7 @@ impl OutputTask {
     }
 
     /// Deadlines, and a keyframe after a jump.
-    pub(super) fn sweep(&self, _shard: &Shard, now: Micros) {
+    pub(super) fn sweep(&self, shard: &Shard, now: Micros) {
         let mut slot = self.line.borrow_mut();
         let Some(line) = slot.as_mut() else { return };
         if let Err(error) = line.session.tick(now) {
@@ -317,6 +326,7 @@ impl OutputTask {
         if let Some(hub) = &line.hub {
             self.spec.stats.lag(line.reader.lag(&hub.log.borrow()));
         }
+        self.check_progress(shard, line, now);
         let bytes = line.reader.bytes();
         self.spec.stats.bytes_out(bytes - line.counted);
         line.counted = bytes;
@@ -330,6 +340,7 @@ impl OutputTask {
                 self.spec.stats.dropped(reason, count);
             }
             line.drops = drops;
+            self.spec.stats.jumped();
             if let Some(hub) = &line.hub {
                 request_key(hub);
             }
@@ -337,6 +348,29 @@ impl OutputTask {
         let speaks = !line.session.output().is_empty();
         if speaks || line.closing.is_some() {
             line.reader.wake();
+        }
+    }
+}
+
+impl OutputTask {
+    /// Ends a connection that has stalled, and one whose stream is over.
+    fn check_progress(&self, shard: &Shard, line: &mut Line, now: Micros) {
+        let tcp = tcp_figures(line.reader.fd());
+        if let Some(tcp) = tcp {
+            self.spec.stats.rtt(tcp.rtt);
+        }
+        if line.closing.is_some() || !line.started {
+            return;
+        }
+        if line.hub.as_ref().is_some_and(|hub| shard.is_over(hub)) {
+            return line.close("the stream ended", now);
+        }
+        let (acknowledged, sent) = (line.session.acknowledged(), line.reader.bytes());
+        let seen = Seen { tcp, acknowledged, sent };
+        if let Some(reason) = line.progress.look(now, self.spec.rules.stall_timeout, seen) {
+            self.spec.stats.stalled();
+            // It takes nothing, so there is nobody to say goodbye to.
+            line.closing = Some((reason, now));
         }
     }
 }

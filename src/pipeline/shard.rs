@@ -21,6 +21,7 @@ use super::mesh::{Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
+use super::relay::Relay;
 use super::socket;
 use crate::command::{FromShard, ToShard};
 use crate::event::{Event, NodeEvent};
@@ -54,15 +55,16 @@ pub(super) struct Shard {
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) keys: RefCell<DecisionCache>,
     key_waiters: RefCell<HashMap<KeyHash, Vec<u32>>>,
-    hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
+    pub(super) hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
     idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
-    connections: RefCell<HashMap<u32, Rc<Connection>>>,
+    pub(super) connections: RefCell<HashMap<u32, Rc<Connection>>>,
     next_connection: Cell<u32>,
     reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
     outputs: RefCell<Vec<Rc<OutputTask>>>,
+    pub(super) relay: Relay,
     stopping: Cell<bool>,
     seed: Cell<u64>,
 }
@@ -88,6 +90,7 @@ pub async fn shard(parts: ShardParts) {
         reports: RefCell::new(reports),
         mesh: RefCell::new(mesh),
         outputs: RefCell::default(),
+        relay: Relay::new(parts.relay),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
     });
@@ -97,6 +100,7 @@ pub async fn shard(parts: ShardParts) {
         shard.outputs.borrow_mut().push(Rc::clone(&task));
         spawn(&shard, push::run(Rc::clone(&shard), shard.outputs.borrow().len() - 1, task));
     }
+    shard.relay.start(&shard);
     glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(sweep(Rc::clone(&shard))).detach();
@@ -128,7 +132,7 @@ pub async fn shard(parts: ShardParts) {
 }
 
 /// Starts a task whose panic ends nothing else.
-fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
+pub(super) fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
     let shard = Rc::clone(shard);
     glommio::spawn_local(async move {
         if let Err(panic) = guarded(task).await {
@@ -203,6 +207,7 @@ async fn sweep(shard: Rc<Shard>) {
         for output in shard.outputs.borrow().iter() {
             output.sweep(&shard, now);
         }
+        shard.relay.sweep(&shard, now);
         shard.end_streams_past_grace(now);
         shard.count_active();
     }
@@ -214,6 +219,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     for output in shard.outputs.borrow().iter() {
         output.stop();
     }
+    shard.relay.stop();
     let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
     for connection in connections {
         connection.mail(Mail::Stop);
@@ -221,6 +227,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     let busy = || {
         !shard.connections.borrow().is_empty()
             || shard.outputs.borrow().iter().any(|output| !output.is_finished())
+            || !shard.relay.is_finished()
     };
     while busy() && shard.clock.now() < deadline {
         Timer::new(Duration::from_millis(5)).await;
@@ -286,9 +293,15 @@ impl Shard {
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
             hub.add_tap(idle.swap_remove(at).1);
         }
+        self.relay.attach(&hub);
         self.hubs.borrow_mut().insert(name, Rc::clone(&hub));
         self.tell_waiting(&hub.name);
         hub
+    }
+
+    /// Whether this stream has ended for good: another one of its name would be another.
+    pub(super) fn is_over(&self, hub: &Rc<Hub>) -> bool {
+        self.hubs.borrow().get(&hub.name).is_none_or(|now| !Rc::ptr_eq(now, hub))
     }
 
     /// Tells the players that came before the stream.
@@ -329,7 +342,7 @@ impl Shard {
     fn end_streams_past_grace(&self, now: Micros) {
         let over = |hub: &Rc<Hub>| match hub.source() {
             Source::Nobody(since) => now.since(since) >= self.spec.grace,
-            Source::Channel(_) | Source::Publisher | Source::Shard(_) => false,
+            Source::Channel(_) | Source::Publisher | Source::Pull | Source::Shard(_) => false,
         };
         let ended: Vec<_> = self.hubs.borrow().values().filter(|hub| over(hub)).cloned().collect();
         for hub in ended {
@@ -345,7 +358,7 @@ impl Shard {
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.
-    fn end_stream(&self, hub: &Rc<Hub>) {
+    pub(super) fn end_stream(&self, hub: &Rc<Hub>) {
         self.hubs.borrow_mut().remove(&hub.name);
         if !matches!(hub.source(), Source::Shard(_)) {
             self.mesh.borrow_mut().send_all(&MeshMessage::Down(Arc::clone(&hub.name)));
@@ -416,6 +429,7 @@ impl Shard {
                     }
                 }
             }
+            ToShard::PullResolved { pull, address } => self.relay.resolved(pull, address),
             ToShard::Resolved { output, address } => {
                 if let Some(output) = self.outputs.borrow().get(output) {
                     output.resolved(address);
@@ -437,6 +451,7 @@ impl Shard {
                     }
                 }
                 MeshMessage::Subscribe(name) => self.subscribe(&name, from),
+                MeshMessage::Want(name) => self.relay.want(self, &name),
                 MeshMessage::Message(name, message, arrived) => {
                     if let Some(hub) = self.local(&name, from) {
                         self.publish(&hub, message, arrived);
@@ -455,7 +470,7 @@ impl Shard {
     fn up_elsewhere(self: &Rc<Self>, name: &Arc<str>, home: usize) {
         self.mesh.borrow_mut().learn(Arc::clone(name), home);
         let tapped = self.idle_taps.borrow().iter().any(|(wanted, _)| wanted == name);
-        if tapped {
+        if tapped || self.relay.records(name) {
             self.find(name);
         }
         self.tell_waiting(name);

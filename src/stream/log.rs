@@ -184,6 +184,11 @@ impl StreamLog {
         u32::try_from(distance(then, self.newest_time)).unwrap_or(0)
     }
 
+    /// Metadata and sequence headers as they are now, at time 0.
+    pub fn headers(&self) -> impl Iterator<Item = &Message> {
+        self.headers.iter().flatten()
+    }
+
     /// Everything a new reader would be sent now: the headers, and the messages from the newest
     /// keyframe on.
     pub fn catch_up(&self) -> impl Iterator<Item = &Message> {
