@@ -6,6 +6,7 @@ mod fault;
 mod layer;
 mod node;
 mod read;
+mod relay;
 mod section;
 mod sound;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub use channel::{ChannelConfig, OutputConfig};
 pub use fault::{Errors, Fault};
 pub(crate) use node::OPEN_TO_ALL;
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig};
+
+pub use relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
@@ -39,6 +42,12 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
     pub channels: Vec<ChannelConfig>,
+    /// `[[pull]]`, each with another name and another stream.
+    pub pulls: Vec<PullConfig>,
+    /// `[[push]]`, each with another name.
+    pub pushes: Vec<PushConfig>,
+    /// `[[record]]`, each with another name.
+    pub records: Vec<RecordConfig>,
 }
 
 /// Largest configuration file, bytes. A larger one is something else: it is refused unread.
@@ -75,6 +84,9 @@ impl Config {
                 lag_low_ms: 250,
             },
             channels: Vec::new(),
+            pulls: Vec::new(),
+            pushes: Vec::new(),
+            records: Vec::new(),
         }
     }
 

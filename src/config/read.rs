@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::fault::{Errors, Faults, quoted};
 use super::node::OPEN_TO_ALL;
 use super::section::{Found, Section};
-use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel};
+use super::{Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, channel, relay};
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
 
@@ -61,9 +61,10 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let delivery =
         delivery.map_or(defaults.delivery, |s| read_delivery(s, &mut faults, defaults.delivery));
     let channels = read_channels(&mut top, &mut faults);
+    let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
-    Ok(Config { node, rtmp, http, cores, delivery, channels })
+    Ok(Config { node, rtmp, http, cores, delivery, channels, pulls, pushes, records })
 }
 
 fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {

@@ -89,6 +89,13 @@ impl Desk {
                     drop(answers.send((shard, ToShard::Resolved { output, address })).await);
                 });
             }
+            FromShard::ResolvePull { pull, host, port } => {
+                let answers = answers.clone();
+                tokio::spawn(async move {
+                    let address = resolve(&host, port).await;
+                    drop(answers.send((shard, ToShard::PullResolved { pull, address })).await);
+                });
+            }
             FromShard::Connection(event) => {
                 tracing::info!("{event}");
                 self.publish(NodeEvent::Connection(event));

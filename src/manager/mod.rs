@@ -6,6 +6,7 @@ mod desk;
 mod library;
 mod listen;
 mod node;
+mod relay;
 mod run;
 
 pub use library::{Encoder, Feed, Invalid, Pipeline, RtmpServer, StreamManager};

@@ -11,13 +11,14 @@ use crossbeam::queue::ArrayQueue;
 use super::channels::{self, Built, Entrance, Frames, Shop, Tap};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::listen::{ListenError, listen};
+use super::relay::{Relay, Writers};
 use crate::command::{COMMANDS_MAX, ChannelSwitch, REPORTS_MAX};
 use crate::config::{Config, OutputConfig, Publish};
 use crate::control::keystore::{DevelopmentKey, KeyStore, StoreError, embedded};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::pipeline::{
-    self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, ShardParts, ShardSpec,
+    self, Channel, ChannelFeed, Mesh, OutputSpec, PublishPolicy, RelayParts, ShardParts, ShardSpec,
 };
 use crate::ring::{Bell, channel};
 use crate::runtime::{
@@ -105,6 +106,7 @@ pub struct Node {
     events: Events,
     switches: Vec<Arc<ChannelSwitch>>,
     workers: Vec<Worker<()>>,
+    writers: Writers,
     compose: Option<Executor>,
     shards: Vec<Executor>,
     stop: Vec<StopLine>,
@@ -114,11 +116,12 @@ pub struct Node {
     rtmp: SocketAddr,
 }
 
-/// What the first shard is given: channels, decoders that want streams, and outputs.
-type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>);
+/// What the first shard is given: channels, decoders that want streams, outputs, pulls and
+/// recordings.
+type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>, RelayParts);
 
 /// Tells a shard to stop, beside the desk that owns its command ring.
-type StopLine = (Arc<AtomicBool>, Arc<Bell>);
+pub(super) type StopLine = (Arc<AtomicBool>, Arc<Bell>);
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,13 +162,19 @@ impl Node {
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
+        let relay = Relay::build(&shop, config)?;
+        stage.outputs.extend(relay.outputs);
+        stage.output_entries.extend(relay.output_entries);
+        let mut registry = stage.registry(&plan);
+        (registry.pulls, registry.records) = (relay.pull_entries, relay.record_entries);
         let mut node = Self {
             clock,
-            registry: Arc::new(stage.registry(&plan)),
+            registry: Arc::new(registry),
             packets,
             events,
             switches: stage.switches,
             workers: stage.workers,
+            writers: relay.writers,
             compose: None,
             shards: Vec::new(),
             stop: Vec::new(),
@@ -174,7 +183,7 @@ impl Node {
             entrance: stage.entrance,
             rtmp,
         };
-        let home = (stage.feeds, stage.taps, stage.outputs);
+        let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = listeners.into_iter().zip(bells).collect();
         let desk = node.start_shards(config, &plan, doors, home)?;
         node.desk = Some(Desk { store, ..desk });
@@ -196,6 +205,7 @@ impl Node {
     ) -> Result<Desk, StartError> {
         let report_bell = Bell::new();
         let mut lines = Vec::new();
+        let pulled = home.3.pulled.clone();
         let mut home = Some(home);
         let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         let meshes = Mesh::full(&bells);
@@ -205,7 +215,8 @@ impl Node {
             lines.push(Line { commands: to_shard, reports: from_shard });
             let stopping = Arc::new(AtomicBool::new(false));
             self.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
-            let (feeds, taps, outputs) = home.take().unwrap_or_default();
+            let (feeds, taps, outputs, relay) = home.take().unwrap_or_default();
+            let relay = RelayParts { pulled: pulled.clone(), ..relay };
             let parts = ShardParts {
                 spec: shard_spec(config, number),
                 listener,
@@ -217,6 +228,7 @@ impl Node {
                 feeds,
                 taps,
                 outputs,
+                relay,
                 packets: self.packets.clone(),
                 stats: Arc::clone(&self.registry.shards[number]),
                 clock: self.clock,
@@ -301,6 +313,7 @@ impl Node {
                 tracing::error!("a shard ended badly: {error}");
             }
         }
+        self.writers.finish(self.clock);
     }
 }
 
@@ -357,6 +370,7 @@ impl Stage {
             name: Arc::from(output.name.as_str()),
             stream: Arc::from(channel.stream.as_str()),
             url: output.url.clone(),
+            rules: output.rules,
             stats,
         });
     }
