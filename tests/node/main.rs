@@ -30,5 +30,7 @@ mod mistakes;
 mod pairs;
 mod picture;
 mod pushing;
+mod recorder;
+mod relaying;
 mod stopping;
 mod terminal;
