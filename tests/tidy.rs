@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi"]),
     ("rtmp", &["media", "frame"]),
+    ("record", &["media", "ffi", "event", "rtmp"]),
     ("stream", &["media", "frame", "rtmp"]),
     ("web", &["media"]),
     (
@@ -35,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "stream", "web", "command", "runtime",
+            "decode", "rtmp", "record", "stream", "web", "command", "runtime",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),
@@ -43,7 +44,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "control",
         &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
     ),
-    ("config", &["media", "scene", "sound", "encode", "rtmp", "stream", "web", "runtime"]),
+    (
+        "config",
+        &[
+            "media", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "command",
+            "runtime",
+        ],
+    ),
 ];
 
 /// These join the rest and may name anything.

@@ -11,6 +11,7 @@ mod library;
 mod listen;
 mod node;
 mod outputs;
+mod relay;
 mod run;
 mod scenes;
 mod sources;

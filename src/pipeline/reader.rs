@@ -39,6 +39,8 @@ pub(super) struct Reader {
     failed: RefCell<Option<io::Error>>,
     waker: RefCell<Option<Waker>>,
     bytes: Cell<u64>,
+    /// Its own rule for dropping, if it has one.
+    policy: Cell<Option<DropPolicy>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,13 @@ impl Reader {
             failed: RefCell::new(None),
             waker: RefCell::new(None),
             bytes: Cell::new(0),
+            policy: Cell::new(None),
         }
+    }
+
+    /// Gives it a rule of its own for dropping.
+    pub(super) fn set_policy(&self, policy: Option<DropPolicy>) {
+        self.policy.set(policy);
     }
 
     /// Starts (or with `None` ends) reading a log. A message that is partly sent is completed.
@@ -89,6 +97,11 @@ impl Reader {
     /// Whether the socket was full.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.get()
+    }
+
+    /// The socket.
+    pub(super) const fn fd(&self) -> RawFd {
+        self.fd
     }
 
     /// How long the socket has taken nothing at all.
@@ -164,6 +177,7 @@ impl Reader {
     /// Sends all that is ready, until the socket is full.
     pub(super) fn send(&self, log: Option<&StreamLog>, policy: &DropPolicy) -> Sent {
         let mut state = self.state.borrow_mut();
+        let policy = &self.policy.get().unwrap_or(*policy);
         loop {
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
             let (count, wanted) = state.gather(log, policy, &mut pieces);
@@ -213,6 +227,7 @@ impl Reader {
         write: impl FnOnce(&[u8]) -> (usize, R),
     ) -> Option<R> {
         let mut state = self.state.borrow_mut();
+        let policy = &self.policy.get().unwrap_or(*policy);
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let (count, wanted) = state.gather(log, policy, &mut pieces);
         if wanted == 0 {

@@ -24,6 +24,7 @@ use super::mesh::{Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
+use super::relay::Relay;
 use super::socket;
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
@@ -67,7 +68,7 @@ pub(super) struct Shard {
     pub(super) key_waiters: RefCell<HashMap<KeyHash, Vec<u32>>>,
     /// Set if control could not be asked about keys again: the next sweep tries.
     pub(super) recheck_due: Cell<bool>,
-    hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
+    pub(super) hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
     idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
@@ -78,6 +79,7 @@ pub(super) struct Shard {
     pub(super) reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
     outputs: RefCell<BTreeMap<usize, Rc<OutputTask>>>,
+    pub(super) relay: Relay,
     stopping: Cell<bool>,
     seed: Cell<u64>,
 }
@@ -109,6 +111,7 @@ pub async fn shard(parts: ShardParts) {
         reports: RefCell::new(reports),
         mesh: RefCell::new(mesh),
         outputs: RefCell::default(),
+        relay: Relay::new(parts.relay),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
     });
@@ -116,6 +119,7 @@ pub async fn shard(parts: ShardParts) {
     for spec in parts.outputs {
         shard.add_output(spec);
     }
+    shard.relay.start(&shard);
     glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
@@ -150,7 +154,7 @@ pub async fn shard(parts: ShardParts) {
 }
 
 /// Starts a task whose panic ends nothing else.
-fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
+pub(super) fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
     let shard = Rc::clone(shard);
     glommio::spawn_local(async move {
         if let Err(panic) = guarded(task).await {
@@ -225,6 +229,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     for output in shard.outputs.borrow().values() {
         output.end();
     }
+    shard.relay.stop();
     let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
     for connection in connections {
         connection.mail(Mail::Stop);
@@ -232,6 +237,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     let busy = || {
         !shard.connections.borrow().is_empty()
             || shard.outputs.borrow().values().any(|output| !output.is_finished())
+            || !shard.relay.is_finished()
     };
     while busy() && shard.clock.now() < deadline {
         shard.sweep();
@@ -300,9 +306,15 @@ impl Shard {
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
             hub.add_tap(idle.swap_remove(at).1);
         }
+        self.relay.attach(&hub);
         self.hubs.borrow_mut().insert(name, Rc::clone(&hub));
         self.tell_waiting(&hub.name);
         hub
+    }
+
+    /// Whether this stream has ended for good: another one of its name would be another.
+    pub(super) fn is_over(&self, hub: &Rc<Hub>) -> bool {
+        self.hubs.borrow().get(&hub.name).is_none_or(|now| !Rc::ptr_eq(now, hub))
     }
 
     /// Tells the players that came before the stream.
@@ -345,7 +357,7 @@ impl Shard {
     fn end_streams_past_grace(&self, now: Micros) {
         let over = |hub: &Rc<Hub>| match hub.source() {
             Source::Nobody(since) => now.since(since) >= self.spec.grace,
-            Source::Channel(_) | Source::Publisher | Source::Shard(_) => false,
+            Source::Channel(_) | Source::Publisher | Source::Pull | Source::Shard(_) => false,
         };
         let ended: Vec<_> = self.hubs.borrow().values().filter(|hub| over(hub)).cloned().collect();
         for hub in ended {
@@ -366,6 +378,7 @@ impl Shard {
         for output in self.outputs.borrow().values() {
             output.sweep(self, now);
         }
+        self.relay.sweep(self, now);
         self.tend_streams(now);
         self.sweep_keys();
         self.end_streams_past_grace(now);
@@ -380,7 +393,7 @@ impl Shard {
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.
-    fn end_stream(&self, hub: &Rc<Hub>) {
+    pub(super) fn end_stream(&self, hub: &Rc<Hub>) {
         self.hubs.borrow_mut().remove(&hub.name);
         if !matches!(hub.source(), Source::Shard(_)) {
             self.mesh.borrow_mut().send_all(&MeshMessage::Down(Arc::clone(&hub.name)));
