@@ -42,13 +42,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("load", &["media", "frame", "rtmp", "runtime"]),
     (
         "control",
-        &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
+        &[
+            "media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "web",
+            "command",
+        ],
     ),
     (
         "config",
         &[
-            "media", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "command",
-            "runtime",
+            "media", "stats", "scene", "sound", "encode", "rtmp", "record", "stream", "web",
+            "command", "runtime",
         ],
     ),
 ];

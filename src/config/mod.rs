@@ -11,6 +11,7 @@ mod read;
 mod relay;
 mod scene;
 mod section;
+mod shown;
 mod sound;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
-pub(crate) use node::OPEN_TO_ALL;
+pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
@@ -61,6 +62,8 @@ pub struct Config {
     pub pushes: Vec<PushConfig>,
     /// `[[record]]`, each with another name.
     pub records: Vec<RecordConfig>,
+    /// What was written, for people: see [`Config::shown`].
+    pub(crate) written: String,
 }
 
 /// Largest configuration file, bytes. A larger one is something else: it is refused unread.
@@ -90,7 +93,13 @@ impl Config {
             },
             trusted_proxies: Vec::new(),
             keys: KeysConfig::default(),
-            http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
+            http: HttpConfig {
+                enabled: true,
+                bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 8_080,
+                auth: true,
+                cors: Cors::Nobody,
+            },
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
@@ -105,6 +114,7 @@ impl Config {
             pulls: Vec::new(),
             pushes: Vec::new(),
             records: Vec::new(),
+            written: String::new(),
         }
     }
 

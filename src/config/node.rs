@@ -53,7 +53,7 @@ pub struct RtmpConfig {
 }
 
 /// `[http]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Whether it listens at all.
     pub enabled: bool,
@@ -61,6 +61,10 @@ pub struct HttpConfig {
     pub bind: IpAddr,
     /// Port it listens on.
     pub port: u16,
+    /// Whether the API needs a token.
+    pub auth: bool,
+    /// Web pages from elsewhere that may use the API, as written.
+    pub cors: Cors,
 }
 
 /// Where viewers start.
@@ -95,6 +99,10 @@ pub struct DeliveryConfig {
 pub(crate) const OPEN_TO_ALL: &str = "`publish = \"open\"` lets anybody publish, so `bind` must be \
      a loopback address such as \"127.0.0.1\"; or say `publish = \"key\"`";
 
+/// The same about `[http]`.
+pub(crate) const API_OPEN_TO_ALL: &str = "without `auth` anybody may change everything, so `bind` \
+     must be a loopback address such as \"127.0.0.1\"; or say `auth = true`";
+
 impl RtmpConfig {
     /// Whether anybody who reaches this machine could publish. No node runs like that.
     #[must_use]
@@ -109,5 +117,11 @@ impl HttpConfig {
     pub fn collides_with(&self, rtmp: &RtmpConfig) -> bool {
         let everywhere = self.bind.is_unspecified() || rtmp.bind.is_unspecified();
         self.enabled && self.port == rtmp.port && (everywhere || self.bind == rtmp.bind)
+    }
+
+    /// Whether others than this machine could change everything without a token.
+    #[must_use]
+    pub const fn is_open_to_all(&self) -> bool {
+        self.enabled && !self.auth && !self.bind.is_loopback()
     }
 }

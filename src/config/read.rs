@@ -10,11 +10,11 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fault::{Errors, Faults, quoted};
-use super::node::OPEN_TO_ALL;
+use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
-    relay,
+    relay, shown,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -61,7 +61,10 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let keys = top.table(&mut faults, "keys", "[keys]");
     let keys = keys.map_or(defaults.keys, |s| keys::read(s, &mut faults));
     let http = top.table(&mut faults, "http", "[http]");
-    let http = http.map_or(defaults.http, |s| read_http(s, &mut faults, defaults.http));
+    let http = match http {
+        Some(s) => read_http(s, &mut faults, defaults.http),
+        None => defaults.http,
+    };
     if http.collides_with(&rtmp) {
         tell_collision(root.get_ref(), &mut faults, rtmp.port);
     }
@@ -88,6 +91,7 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
         pulls,
         pushes,
         records,
+        written: shown::without_secrets(text),
     })
 }
 
@@ -192,7 +196,12 @@ fn read_http(mut s: Section<'_>, faults: &mut Faults<'_>, default: HttpConfig) -
         enabled: s.flag(faults, "enabled", default.enabled),
         bind: address(&mut s, faults, default.bind),
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
+        auth: s.flag(faults, "auth", default.auth),
+        cors: s.parsed(faults, "cors", str::parse).map_or(default.cors, |found| found.value),
     };
+    if http.is_open_to_all() {
+        faults.add(&s.place("auth"), API_OPEN_TO_ALL.to_owned());
+    }
     s.finish(faults);
     http
 }

@@ -16,6 +16,8 @@ pub struct Banner<'a> {
     pub development: Option<DevelopmentKey<'a>>,
     /// Where HTTP listens, if it does.
     pub http: Option<SocketAddr>,
+    /// The API's token, where a person reads this.
+    pub token: Option<&'a str>,
 }
 
 /// A key to try things with. No `Debug`: it is a secret.
@@ -54,7 +56,11 @@ pub fn text(banner: &Banner<'_>, style: Style) -> String {
     }
     if let Some(http) = banner.http {
         let url = format!("http://{}", reachable(http));
-        rows.push(Row::new("Web", "page", format!("{url}/")));
+        rows.push(match banner.token {
+            Some(token) => Row::new("Web", "page", format!("{url}/#{token}")),
+            None => Row::new("Web", "page", format!("{url}/"))
+                .noted("its token is in the file api-token of the data directory"),
+        });
         rows.push(Row::new("Web", "metrics", format!("{url}/metrics")));
         rows.push(Row::new("Web", "health", format!("{url}/healthz")).noted("and /readyz"));
     }
@@ -169,6 +175,7 @@ mod tests {
             channels: &channels,
             development,
             http: Some("127.0.0.1:8080".parse().unwrap()),
+            token: None,
         };
         text(&banner, style)
     }

@@ -4,6 +4,7 @@
 mod channels;
 mod desk;
 mod facts;
+mod front;
 mod keydesk;
 mod keys_command;
 mod keystore;

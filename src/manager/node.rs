@@ -120,6 +120,7 @@ pub struct Node {
     keys: Option<Keys>,
     entrance: Option<Entrance>,
     rtmp: SocketAddr,
+    plan: CorePlan,
 }
 
 /// What the first shard is given: channels, decoders that want streams, outputs, pulls and
@@ -194,6 +195,7 @@ impl Node {
             keys: keys.clone(),
             entrance: stage.entrance,
             rtmp,
+            plan: plan.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = listeners.into_iter().zip(bells).collect();
@@ -212,11 +214,7 @@ impl Node {
             scenes: stage.scenes,
             registry,
         });
-        let channels = stage.channels;
-        let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
-            pipeline::compose_all(channels).await;
-        });
-        node.compose = Some(compose.map_err(StartError::Thread)?);
+        node.compose = Some(start_compose(plan.compose, stage.channels)?);
         Ok(node)
     }
 
@@ -279,6 +277,12 @@ impl Node {
     #[must_use]
     pub fn door(&self) -> Door {
         self.door.clone()
+    }
+
+    /// Which CPU does what.
+    #[must_use]
+    pub const fn plan(&self) -> &CorePlan {
+        &self.plan
     }
 
     /// The node's clock.
@@ -465,4 +469,10 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
     }
+}
+
+/// Starts the composer of all channels.
+fn start_compose(cpu: usize, channels: Vec<Channel>) -> Result<Executor, StartError> {
+    let compose = move || async move { pipeline::compose_all(channels).await };
+    Executor::spawn("compose", Pinned::Cpu(cpu), compose).map_err(StartError::Thread)
 }

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::front;
 use super::node::Node;
 use crate::config::Config;
+use crate::control::auth::{Token, Tokens};
+use crate::control::log::LogLevel;
 use crate::control::{banner, http, status};
 use crate::stats::{Meter, Snapshot};
 
@@ -25,9 +28,10 @@ const COLUMNS: usize = 100;
 /// Exit code after a second signal, by the shells' convention for SIGINT.
 const EXIT_KILLED: i32 = 130;
 
-/// Runs a node until SIGINT or SIGTERM. The exit code is 0 after an orderly end.
+/// Runs a node until SIGINT or SIGTERM; the API may change its `log`. The exit code is 0 after an
+/// orderly end.
 #[must_use]
-pub fn run(config: &Config) -> ExitCode {
+pub fn run(config: &Config, log: LogLevel) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &format!("cannot start the control plane: {error}")),
@@ -42,7 +46,10 @@ pub fn run(config: &Config) -> ExitCode {
             None
         };
         match Node::start(config) {
-            Ok(node) => serve(config, node, listener).await,
+            Ok(node) => match listener.as_ref().map(|_| front::tokens(config)).transpose() {
+                Ok(tokens) => serve(config, node, listener.zip(tokens), log).await,
+                Err(error) => fail(1, &error.to_string()),
+            },
             Err(error) => fail(error.exit_code(), &error.to_string()),
         }
     })
@@ -57,7 +64,8 @@ fn fail(code: u8, text: &str) -> ExitCode {
 async fn serve(
     config: &Config,
     mut node: Node,
-    listener: Option<tokio::net::TcpListener>,
+    http: Option<(tokio::net::TcpListener, Tokens)>,
+    log: LogLevel,
 ) -> ExitCode {
     let local = tokio::task::LocalSet::new();
     let (Ok(mut terminate), Ok(mut interrupt)) =
@@ -65,8 +73,7 @@ async fn serve(
     else {
         return fail(1, "cannot listen for signals");
     };
-    let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    show_banner(config, &node, http_address);
+    show_banner(config, &node, http.as_ref());
     if let Some(desk) = node.take_desk() {
         local.spawn_local(desk.run());
     }
@@ -74,16 +81,10 @@ async fn serve(
     let readiness = Arc::new(http::Readiness::new(names));
     readiness.set_listening();
     let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
-    if let Some(listener) = listener {
-        let state = http::HttpState {
-            registry: Arc::clone(node.registry()),
-            readiness: Arc::clone(&readiness),
-            info: http::NodeInfo {
-                name: config.node.name.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                rtmp: node.rtmp(),
-            },
-        };
+    if let Some((listener, tokens)) = http {
+        let (state, surveyor) = front::front(config, &node, (tokens, log), &readiness);
+        let events = Arc::clone(node.events());
+        local.spawn_local(front::survey(surveyor, move || events.pop()));
         local.spawn_local(http::serve(listener, state, async {
             // A dropped sender means the same as a sent word: the node stops.
             drop(http_stopped.await);
@@ -129,14 +130,18 @@ async fn serve(
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]
-fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
+fn show_banner(config: &Config, node: &Node, http: Option<&(tokio::net::TcpListener, Tokens)>) {
+    let listener = http.map(|(listener, _)| listener);
+    let tokens = http.map(|(_, tokens)| tokens);
     let channels: Vec<_> = config
         .channels
         .iter()
         .map(|channel| (channel.name.clone(), channel.stream.clone()))
         .collect();
     let key = node.development_key();
-    let style = match std::io::stdout().is_terminal() {
+    // Elsewhere the text may end in a journal that others read.
+    let is_watched = std::io::stdout().is_terminal();
+    let style = match is_watched {
         true => banner::Style::Terminal,
         false => banner::Style::Plain,
     };
@@ -148,7 +153,8 @@ fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
             rtmp: node.rtmp(),
             channels: &channels,
             development: shown.as_ref().map(|(stream, key)| banner::DevelopmentKey { stream, key }),
-            http,
+            http: listener.and_then(|listener| listener.local_addr().ok()),
+            token: tokens.and_then(Tokens::admin).map(Token::expose).filter(|_| is_watched),
         },
         style,
     );

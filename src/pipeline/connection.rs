@@ -125,7 +125,7 @@ impl Connection {
             session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
             reader: Rc::new(Reader::new(fd)),
             role: RefCell::new(Role::Pending),
-            life: RefCell::new(LifeCycle::new(id, now)),
+            life: RefCell::new(LifeCycle::new(id, now, Some(peer))),
             mailbox: RefCell::default(),
             closing: RefCell::default(),
             bytes_in: Cell::new(0),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use axum::extract::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::api::{Peer, Stop};
 use super::{HttpState, router};
 
 /// Connections served at once. More wait in the kernel's queue until one ends.
@@ -103,7 +105,9 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             socket = accept(&listener), if connections.len() < CONNECTIONS_MAX => {
-                let service = TowerToHyperService::new(router.clone());
+                let (socket, peer) = socket;
+                let left = (Extension(Peer(peer)), Extension(Stop(stopped.clone())));
+                let service = TowerToHyperService::new(router.clone().layer(left));
                 connections.spawn(connection(socket, service, stopped.clone()));
             }
         }
@@ -115,10 +119,10 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return socket,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!("accepting an HTTP connection failed: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -137,7 +141,8 @@ async fn connection(
         .header_read_timeout(HEAD_TIME)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         result = &mut connection => return finished(result),

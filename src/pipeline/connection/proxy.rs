@@ -121,6 +121,7 @@ impl Connection {
                 if let Said::Source(source, used) = said {
                     bytes.drain(..used);
                     self.peer.set(source.unwrap_or_else(|| self.peer.get()));
+                    self.life.borrow_mut().set_peer(self.peer.get());
                 }
                 *slot = None;
                 Ok(Some(Cow::Owned(bytes)))
