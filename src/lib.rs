@@ -32,6 +32,7 @@ pub mod scene;
 pub mod sound;
 pub mod stats;
 pub mod stream;
+pub mod tls;
 
 pub use manager::{
     Encoder, Feed, Invalid, ListenError, Node, Pipeline, RtmpServer, StartError, StreamManager, run,

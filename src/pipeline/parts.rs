@@ -14,6 +14,7 @@ use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 use crate::stats::{ChannelStats, OutputStats, ShardStats};
 use crate::stream::{DropPolicy, LogLimits};
+use crate::tls::{Acceptor, Connector};
 
 /// Whose keys open the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub struct OutputSpec {
     pub stream: Arc<str>,
     /// Where to.
     pub url: crate::rtmp::Url,
+    /// Whom to trust, if the connection is to speak TLS.
+    pub tls: Option<Connector>,
     /// Figures.
     pub stats: Arc<OutputStats>,
 }
@@ -83,6 +86,8 @@ pub struct ShardParts {
     pub spec: ShardSpec,
     /// Where peers knock; already bound and listening.
     pub listener: TcpListener,
+    /// Where peers knock that speak TLS, and with which certificate they are met.
+    pub secure: Option<(TcpListener, Acceptor)>,
     /// Rung by everybody who pushes to this shard.
     pub bell: Arc<Bell>,
     /// Set, and the bell rung, when the shard is to end.

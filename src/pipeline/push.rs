@@ -5,12 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, FutureExt};
+use futures_lite::FutureExt;
 use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
@@ -19,7 +18,7 @@ use super::parts::OutputSpec;
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::socket::tune;
-use super::wire::{Socket, flush};
+use super::wire::{Heard, Socket, flush, receive};
 use crate::command::FromShard;
 use crate::event::NodeEvent;
 use crate::media::Micros;
@@ -198,12 +197,17 @@ impl OutputTask {
         if let Err(error) = tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of output {}: {error}", self.spec.name);
         }
+        let reader = match self.spec.tls.as_ref().map(|tls| tls.link(url.host())) {
+            None => Reader::new(socket.as_raw_fd()),
+            Some(Ok(link)) => Reader::sealed(socket.as_raw_fd(), link),
+            Some(Err(failure)) => return failure.to_string(),
+        };
         let chunk_size = shard.spec.chunk_size;
         let spec = ClientSpec { chunk_size, ..ClientSpec::new(url, Goal::Publish) };
         let now = shard.clock.now();
         *self.line.borrow_mut() = Some(Line {
             session: Client::new(spec, now, shard.random()),
-            reader: Rc::new(Reader::new(socket.as_raw_fd())),
+            reader: Rc::new(reader),
             hub: None,
             since: now,
             started: false,
@@ -217,10 +221,11 @@ impl OutputTask {
                 Err(reason) => break reason,
             }
         };
-        if let Some(line) = self.line.borrow_mut().take()
-            && let Some(hub) = &line.hub
-        {
-            hub.remove_reader(&line.reader);
+        if let Some(line) = self.line.borrow_mut().take() {
+            line.reader.farewell();
+            if let Some(hub) = &line.hub {
+                hub.remove_reader(&line.reader);
+            }
         }
         reason
     }
@@ -255,13 +260,16 @@ impl OutputTask {
         {
             return Poll::Ready(Err(reason.clone()));
         }
-        let mut scratch = shard.scratch.borrow_mut();
-        match Pin::new(socket).poll_read(cx, &mut scratch) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => Poll::Ready(Err("the destination closed".to_owned())),
-            Poll::Ready(Ok(count)) => Poll::Ready(self.digest(shard, hub, line, &scratch[..count])),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
-        }
+        let reader = Rc::clone(&line.reader);
+        let digest = |bytes: &[u8]| self.digest(shard, hub, line, bytes);
+        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), digest).map(|heard| {
+            match heard {
+                Heard::Digested(result) => result,
+                Heard::Closed => Err("the destination closed".to_owned()),
+                Heard::Broken(error) => Err(error.to_string()),
+                Heard::Garbled(failure) => Err(failure.to_string()),
+            }
+        })
     }
 
     fn digest(

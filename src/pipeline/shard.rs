@@ -31,6 +31,7 @@ use crate::ring::Sender;
 use crate::runtime::{Clock, guarded};
 use crate::stats::{ShardStats, ViewerDrop};
 use crate::stream::{Cursor, Message, Start, StreamLog};
+use crate::tls::Acceptor;
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
@@ -97,7 +98,10 @@ pub async fn shard(parts: ShardParts) {
         shard.outputs.borrow_mut().push(Rc::clone(&task));
         spawn(&shard, push::run(Rc::clone(&shard), shard.outputs.borrow().len() - 1, task));
     }
-    glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
+    glommio::spawn_local(accept(Rc::clone(&shard), listener, None)).detach();
+    if let Some((listener, tls)) = parts.secure {
+        glommio::spawn_local(accept(Rc::clone(&shard), listener, Some(tls))).detach();
+    }
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(sweep(Rc::clone(&shard))).detach();
 
@@ -139,7 +143,7 @@ fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
     .detach();
 }
 
-async fn accept(shard: Rc<Shard>, listener: TcpListener) {
+async fn accept(shard: Rc<Shard>, listener: TcpListener, tls: Option<Acceptor>) {
     let listener = socket::adopt(listener);
     loop {
         let socket = match listener.accept().await {
@@ -159,7 +163,16 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             shard.stats.connection_refused();
             continue;
         }
-        shard.admit(socket, peer);
+        let fd = socket.as_raw_fd();
+        let reader = match tls.as_ref().map(Acceptor::link) {
+            None => Reader::new(fd),
+            Some(Ok(link)) => Reader::sealed(fd, link),
+            Some(Err(failure)) => {
+                tracing::error!("a connection cannot be secured: {failure}");
+                continue;
+            }
+        };
+        shard.admit(socket, reader, peer);
     }
 }
 
@@ -228,14 +241,19 @@ async fn say_goodbye(shard: &Rc<Shard>) {
 }
 
 impl Shard {
-    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr) {
+    fn admit(
+        self: &Rc<Self>,
+        socket: glommio::net::TcpStream,
+        reader: Reader,
+        peer: SocketAddr,
+    ) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         if let Err(error) = socket::tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
-        let connection = Connection::new(self, number, socket.as_raw_fd(), peer);
+        let connection = Connection::new(self, number, reader, peer);
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         let shard = Rc::clone(self);
         glommio::spawn_local(async move {

@@ -1,4 +1,4 @@
-//! Addresses of other servers: `rtmp://host[:port]/app[/instance]/name[?query]`.
+//! Addresses of other servers: `rtmp[s]://host[:port]/app[/instance]/name[?query]`.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use super::name::StreamName;
 /// A parsed address. Neither Display nor Debug shows the stream name, which is usually a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
+    secure: bool,
     host: String,
     port: u16,
     app: String,
@@ -34,8 +35,10 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// Port of `rtmp://` addresses that name none.
-const DEFAULT_PORT: u16 = 1_935;
+/// Port of addresses that name none.
+const fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 1_935 }
+}
 
 impl Url {
     /// Reads an address.
@@ -53,17 +56,18 @@ impl Url {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(UrlError::Invalid("it has no scheme: write rtmp://host/app/name"));
         };
-        match scheme.to_ascii_lowercase().as_str() {
-            "rtmp" => {}
-            "rtmps" => return Err(UrlError::Unsupported("rtmps:// cannot be connected to yet")),
-            _ => return Err(UrlError::Invalid("its scheme is not rtmp://")),
-        }
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "rtmp" => false,
+            "rtmps" => true,
+            _ => return Err(UrlError::Invalid("its scheme is neither rtmp:// nor rtmps://")),
+        };
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = host_and_port(authority)?;
+        let port = port.unwrap_or(default_port(secure));
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
         let Some((last, app)) = parts.split_last().filter(|(_, app)| !app.is_empty()) else {
             return Err(UrlError::Invalid(
@@ -74,7 +78,13 @@ impl Url {
             Some(query) => format!("{last}?{query}"),
             None => (*last).to_owned(),
         };
-        Ok(Self { host, port, app: app.join("/"), name: StreamName::new(name) })
+        Ok(Self { secure, host, port, app: app.join("/"), name: StreamName::new(name) })
+    }
+
+    /// Whether it is to be spoken to by TLS: `rtmps://`.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Host name or address, without the brackets of IPv6.
@@ -106,14 +116,15 @@ impl Url {
     pub fn tc_url(&self) -> String {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
         let port = match self.port {
-            DEFAULT_PORT => String::new(),
+            port if port == default_port(self.secure) => String::new(),
             other => format!(":{other}"),
         };
-        format!("rtmp://{open}{}{close}{port}/{}", self.host, self.app)
+        let scheme = if self.secure { "rtmps" } else { "rtmp" };
+        format!("{scheme}://{open}{}{close}{port}/{}", self.host, self.app)
     }
 }
 
-fn host_and_port(authority: &str) -> Result<(String, u16), UrlError> {
+fn host_and_port(authority: &str) -> Result<(String, Option<u16>), UrlError> {
     if authority.contains('@') {
         return Err(UrlError::Unsupported("user name and password are not sent to RTMP servers"));
     }
@@ -145,9 +156,9 @@ fn host_and_port(authority: &str) -> Result<(String, u16), UrlError> {
         return Err(UrlError::Invalid("it has no host"));
     }
     let port = match port {
-        None => DEFAULT_PORT,
+        None => None,
         Some(port) => match port.parse() {
-            Ok(port) if port > 0 => port,
+            Ok(port) if port > 0 => Some(port),
             _ => return Err(UrlError::Invalid("its port is not a number from 1 to 65535")),
         },
     };
@@ -178,10 +189,13 @@ mod tests {
             ("rtmp://a.example/app/inst/key?x=1/2", "a.example", 1_935, "app/inst", "key?x=1/2"),
             ("rtmp://[::1]/live//key/", "::1", 1_935, "live", "key"),
             ("rtmp://[::1]:1/live/key", "::1", 1, "live", "key"),
+            ("rtmps://a.example/live/key", "a.example", 443, "live", "key"),
+            ("RTMPS://a.example:1935/live/key", "a.example", 1_935, "live", "key"),
         ] {
             let url = Url::parse(text).unwrap();
             let got = (url.host(), url.port(), url.app(), url.name().expose());
             assert_eq!(got, (host, port, app, name), "{text}");
+            assert_eq!(url.is_secure(), text.to_lowercase().starts_with("rtmps"));
         }
     }
 
@@ -190,6 +204,8 @@ mod tests {
         let url = |text| Url::parse(text).unwrap().tc_url();
         assert_eq!(url("rtmp://h/app/inst/key"), "rtmp://h/app/inst");
         assert_eq!(url("rtmp://[::1]:1936/app/key"), "rtmp://[::1]:1936/app");
+        assert_eq!(url("rtmps://h:443/app/key"), "rtmps://h/app");
+        assert_eq!(url("rtmps://h:1935/app/key"), "rtmps://h:1935/app");
     }
 
     #[test]
@@ -225,8 +241,8 @@ mod tests {
     }
 
     #[test]
-    fn rtmps_and_passwords_are_recognised_but_not_supported() {
-        for text in ["rtmps://h/live/key", "rtmp://u:p@h/live/key"] {
+    fn passwords_are_recognised_but_not_supported() {
+        for text in ["rtmps://u@h/live/key", "rtmp://u:p@h/live/key"] {
             assert!(matches!(Url::parse(text), Err(UrlError::Unsupported(_))), "{text}");
         }
     }
