@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("record", &["media", "ffi", "event", "rtmp"]),
     ("stream", &["media", "frame", "rtmp"]),
     ("web", &["media"]),
+    ("tls", &[]),
     (
         "command",
         &[
@@ -36,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "record", "stream", "web", "command", "runtime",
+            "decode", "rtmp", "record", "stream", "web", "tls", "command", "runtime",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),
@@ -44,13 +45,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "control",
         &[
             "media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "web",
-            "command",
+            "tls", "command",
         ],
     ),
     (
         "config",
         &[
-            "media", "stats", "scene", "sound", "encode", "rtmp", "record", "stream", "web",
+            "media", "stats", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "tls",
             "command", "runtime",
         ],
     ),

@@ -15,6 +15,7 @@ mod shown;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fs::File;
 use std::io::Read;
@@ -29,6 +30,7 @@ pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
+pub use tls::TlsConfig;
 
 pub use relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// `[http]`
     pub http: HttpConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[cores]`
     pub cores: PlanRequest,
     /// `[delivery]`
@@ -100,6 +104,7 @@ impl Config {
                 auth: true,
                 cors: Cors::Nobody,
             },
+            tls: TlsConfig::default(),
             cores: PlanRequest::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,

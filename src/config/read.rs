@@ -14,7 +14,7 @@ use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
-    relay, shown,
+    relay, shown, tls,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -68,6 +68,8 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     if http.collides_with(&rtmp) {
         tell_collision(root.get_ref(), &mut faults, rtmp.port);
     }
+    let tls = top.table(&mut faults, "tls", "[tls]");
+    let tls = tls.map_or(defaults.tls, |s| tls::read(s, &mut faults));
     let cores = top.table(&mut faults, "cores", "[cores]");
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
@@ -85,6 +87,7 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
         trusted_proxies,
         keys,
         http,
+        tls,
         cores,
         delivery,
         channels,

@@ -1,6 +1,7 @@
 //! The front of a node that runs as a program: who looks at its state, and what its HTTP side is
 //! made of.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::control::state::{ChannelFacts, Cores, NodeFacts, Surveyor, flv_base};
 use crate::control::time::Time;
 use crate::encode;
 use crate::event::NodeEvent;
+use crate::tls::{self, Acceptor};
 
 /// How often the node's events are passed on.
 const EVENTS_EVERY: Duration = Duration::from_millis(100);
@@ -37,14 +39,15 @@ pub(super) fn tokens(config: &Config) -> Result<Tokens, TokenError> {
 pub(super) fn front(
     config: &Config,
     node: &Node,
-    (tokens, log): (Tokens, LogLevel),
+    (tokens, log, tls): (Tokens, LogLevel, Option<Acceptor>),
     readiness: &Arc<Readiness>,
 ) -> (HttpState, Surveyor) {
     let clock = node.clock();
     let started = clock.unix_millis().saturating_sub(clock.now().millis());
     let time = Time::new(started, move || clock.now());
     let (registry, keys) = (Arc::clone(node.registry()), node.keys().cloned());
-    let facts = facts(config, node);
+    let flv = flv_place(config, node);
+    let facts = facts(config, node, flv);
     let surveyor = Surveyor::new(node.door(), registry, keys.clone(), time.clone(), facts);
     let api = Api {
         door: node.door(),
@@ -55,7 +58,7 @@ pub(super) fn front(
         log,
         time,
         publish_url: format!("{}/live", rtmp_url(node.rtmp())),
-        flv_base: flv_base(node.rtmp()),
+        flv_base: flv_base(flv),
     };
     let state = HttpState {
         registry: Arc::clone(node.registry()),
@@ -64,7 +67,9 @@ pub(super) fn front(
             name: config.node.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rtmp: node.rtmp(),
+            flv,
         },
+        tls,
         api: Arc::new(api),
         cors: config.http.cors.clone(),
     };
@@ -89,12 +94,27 @@ pub(super) async fn survey(surveyor: Surveyor, take: impl Fn() -> Option<NodeEve
     tokio::join!(surveyor.run(heard), pass);
 }
 
-fn facts(config: &Config, node: &Node) -> NodeFacts {
+/// Where pages of ours play streams: one that came by TLS may not load plainly.
+fn flv_place(config: &Config, node: &Node) -> (SocketAddr, bool) {
+    match config.tls.rtmps_port {
+        Some(port) if config.tls.https => (SocketAddr::new(node.rtmp().ip(), port), true),
+        _ => (node.rtmp(), false),
+    }
+}
+
+/// What the HTTP side meets peers with by TLS, if it is to.
+pub(super) fn https(config: &Config) -> Result<Option<Acceptor>, tls::Error> {
+    let files = config.tls.certificate.clone().filter(|_| config.tls.https);
+    files.map(|files| Acceptor::load(files, &["http/1.1"])).transpose()
+}
+
+fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
     let plan = node.plan().clone();
     NodeFacts {
         name: config.node.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        rtmp: node.rtmp(),
+        rtmp_port: node.rtmp().port(),
+        flv_base: flv_base(flv),
         cores: Cores {
             control: plan.control,
             net: plan.net,

@@ -15,6 +15,7 @@ mod outputs;
 mod relay;
 mod run;
 mod scenes;
+mod secure;
 mod sources;
 mod surveys;
 

@@ -16,6 +16,7 @@ use super::listen::{ListenError, listen};
 use super::outputs::Outputs;
 use super::relay::{Relay, Writers};
 use super::scenes::Scenes;
+use super::secure::Secure;
 use super::sources::Tap;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
@@ -34,6 +35,7 @@ use crate::runtime::{
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Start};
+use crate::tls::Acceptor;
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
@@ -55,6 +57,8 @@ pub enum StartError {
     Listen(ListenError),
     /// The data directory cannot be used.
     Store(StoreError),
+    /// The certificate cannot be used: exit code 2.
+    Tls(crate::tls::Error),
     /// The memory cannot be had.
     Memory(crate::frame::Error),
     /// The system has no thread for us.
@@ -67,7 +71,11 @@ impl StartError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Machine(_) => 78,
-            Self::Cores(_) | Self::Scene(..) | Self::Source(..) | Self::Encoder(..) => 2,
+            Self::Cores(_)
+            | Self::Scene(..)
+            | Self::Source(..)
+            | Self::Encoder(..)
+            | Self::Tls(_) => 2,
             Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
         }
     }
@@ -83,6 +91,7 @@ impl fmt::Display for StartError {
             Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
             Self::Listen(error) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "{error}"),
+            Self::Tls(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),
             Self::Thread(error) => {
                 write!(f, "cannot start a thread: {error}; raise `ulimit -u` or free memory")
@@ -121,6 +130,7 @@ pub struct Node {
     entrance: Option<Entrance>,
     rtmp: SocketAddr,
     plan: CorePlan,
+    tls: Option<Acceptor>,
 }
 
 /// What the first shard is given: channels, decoders that want streams, outputs, pulls and
@@ -152,6 +162,7 @@ impl Node {
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
         let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
+        let secure = Secure::open(config, plan.net.len())?;
         let (keys, development_key) = open_store(config, clock).map_err(StartError::Store)?;
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
@@ -196,9 +207,11 @@ impl Node {
             entrance: stage.entrance,
             rtmp,
             plan: plan.clone(),
+            tls: secure.acceptor.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = listeners.into_iter().zip(bells).collect();
+        let doors = (doors, secure);
         let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
@@ -223,7 +236,7 @@ impl Node {
         &mut self,
         config: &Config,
         plan: &CorePlan,
-        doors: Vec<(TcpListener, Arc<Bell>)>,
+        (doors, mut secure): (Vec<(TcpListener, Arc<Bell>)>, Secure),
         (home, desk): (Home, &Arc<Bell>),
     ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
@@ -249,6 +262,8 @@ impl Node {
             let parts = ShardParts {
                 spec: shard_spec(config, number),
                 listener,
+                secure: secure.take(),
+                trust: secure.trust.clone(),
                 bell,
                 stopping,
                 commands,
@@ -277,6 +292,12 @@ impl Node {
     #[must_use]
     pub fn door(&self) -> Door {
         self.door.clone()
+    }
+
+    /// What meets peers by TLS on the RTMPS port, if there is one.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Acceptor> {
+        self.tls.as_ref()
     }
 
     /// Which CPU does what.

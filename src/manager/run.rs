@@ -10,11 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::front;
 use super::node::Node;
+use super::secure;
 use crate::config::Config;
 use crate::control::auth::{Token, Tokens};
 use crate::control::log::LogLevel;
 use crate::control::{banner, http, status};
 use crate::stats::{Meter, Snapshot};
+use crate::tls::Acceptor;
 
 /// Time between two looks at the figures.
 const METER_EVERY: Duration = Duration::from_secs(1);
@@ -46,13 +48,30 @@ pub fn run(config: &Config, log: LogLevel) -> ExitCode {
             None
         };
         match Node::start(config) {
-            Ok(node) => match listener.as_ref().map(|_| front::tokens(config)).transpose() {
-                Ok(tokens) => serve(config, node, listener.zip(tokens), log).await,
-                Err(error) => fail(1, &error.to_string()),
+            Ok(node) => match entrance(config, listener) {
+                Ok(entrance) => serve(config, node, entrance, log).await,
+                Err(text) => fail(1, &text),
             },
             Err(error) => fail(error.exit_code(), &error.to_string()),
         }
     })
+}
+
+/// Where HTTP comes in.
+struct Entrance {
+    listener: tokio::net::TcpListener,
+    tokens: Tokens,
+    tls: Option<Acceptor>,
+}
+
+fn entrance(
+    config: &Config,
+    listener: Option<tokio::net::TcpListener>,
+) -> Result<Option<Entrance>, String> {
+    let Some(listener) = listener else { return Ok(None) };
+    let tokens = front::tokens(config).map_err(|error| error.to_string())?;
+    let tls = front::https(config).map_err(|error| error.to_string())?;
+    Ok(Some(Entrance { listener, tokens, tls }))
 }
 
 #[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
@@ -64,7 +83,7 @@ fn fail(code: u8, text: &str) -> ExitCode {
 async fn serve(
     config: &Config,
     mut node: Node,
-    http: Option<(tokio::net::TcpListener, Tokens)>,
+    entrance: Option<Entrance>,
     log: LogLevel,
 ) -> ExitCode {
     let local = tokio::task::LocalSet::new();
@@ -73,7 +92,7 @@ async fn serve(
     else {
         return fail(1, "cannot listen for signals");
     };
-    show_banner(config, &node, http.as_ref());
+    show_banner(config, &node, entrance.as_ref());
     if let Some(desk) = node.take_desk() {
         local.spawn_local(desk.run());
     }
@@ -81,8 +100,14 @@ async fn serve(
     let readiness = Arc::new(http::Readiness::new(names));
     readiness.set_listening();
     let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
-    if let Some((listener, tokens)) = http {
-        let (state, surveyor) = front::front(config, &node, (tokens, log), &readiness);
+    if let Some(tls) = node.tls() {
+        local.spawn_local(secure::watch(tls.watcher()));
+    }
+    if let Some(Entrance { listener, tokens, tls }) = entrance {
+        if let Some(tls) = &tls {
+            local.spawn_local(secure::watch(tls.watcher()));
+        }
+        let (state, surveyor) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
         local.spawn_local(front::survey(surveyor, move || events.pop()));
         local.spawn_local(http::serve(listener, state, async {
@@ -130,9 +155,9 @@ async fn serve(
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]
-fn show_banner(config: &Config, node: &Node, http: Option<&(tokio::net::TcpListener, Tokens)>) {
-    let listener = http.map(|(listener, _)| listener);
-    let tokens = http.map(|(_, tokens)| tokens);
+fn show_banner(config: &Config, node: &Node, entrance: Option<&Entrance>) {
+    let token = entrance.and_then(|entrance| entrance.tokens.admin()).map(Token::expose);
+    let rtmps = config.tls.rtmps_port.map(|port| SocketAddr::new(node.rtmp().ip(), port));
     let channels: Vec<_> = config
         .channels
         .iter()
@@ -153,8 +178,10 @@ fn show_banner(config: &Config, node: &Node, http: Option<&(tokio::net::TcpListe
             rtmp: node.rtmp(),
             channels: &channels,
             development: shown.as_ref().map(|(stream, key)| banner::DevelopmentKey { stream, key }),
-            http: listener.and_then(|listener| listener.local_addr().ok()),
-            token: tokens.and_then(Tokens::admin).map(Token::expose).filter(|_| is_watched),
+            rtmps,
+            http: entrance.and_then(|entrance| entrance.listener.local_addr().ok()),
+            is_https: config.tls.https,
+            token: token.filter(|_| is_watched),
         },
         style,
     );

@@ -7,7 +7,7 @@ mod mail;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,9 +32,11 @@ use crate::frame::PacketPool;
 use crate::keys::{DecisionCache, Guard, KeyHash, Verdict};
 use crate::media::Micros;
 use crate::ring::Sender;
+use crate::rtmp::Url;
 use crate::runtime::{Clock, guarded};
 use crate::stats::{ShardStats, ViewerDrop};
 use crate::stream::{Due, Message, StreamLog};
+use crate::tls::{Acceptor, Connector};
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
@@ -82,6 +84,8 @@ pub(super) struct Shard {
     pub(super) relay: Relay,
     stopping: Cell<bool>,
     seed: Cell<u64>,
+    /// Whom to trust when we connect by TLS, or why we cannot.
+    trust: Result<Connector, String>,
 }
 
 /// Runs a shard until control says stop.
@@ -114,13 +118,17 @@ pub async fn shard(parts: ShardParts) {
         relay: Relay::new(parts.relay),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
+        trust: parts.trust,
     });
     let mut feeds: Vec<Feed> = feeds.into_iter().map(|feed| Feed::open(&shard, feed)).collect();
     for spec in parts.outputs {
         shard.add_output(spec);
     }
     shard.relay.start(&shard);
-    glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
+    glommio::spawn_local(accept(Rc::clone(&shard), listener, None)).detach();
+    if let Some((listener, tls)) = parts.secure {
+        glommio::spawn_local(accept(Rc::clone(&shard), listener, Some(tls))).detach();
+    }
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
 
@@ -165,7 +173,7 @@ pub(super) fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static)
     .detach();
 }
 
-async fn accept(shard: Rc<Shard>, listener: TcpListener) {
+async fn accept(shard: Rc<Shard>, listener: TcpListener, tls: Option<Acceptor>) {
     let listener = socket::adopt(listener);
     loop {
         let socket = match listener.accept().await {
@@ -188,7 +196,16 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             shard.stats.connection_refused();
             continue;
         }
-        shard.admit(socket, peer);
+        let fd = socket.as_raw_fd();
+        let reader = match tls.as_ref().map(Acceptor::link) {
+            None => Reader::new(fd),
+            Some(Ok(link)) => Reader::sealed(fd, link),
+            Some(Err(failure)) => {
+                tracing::error!("a connection cannot be secured: {failure}");
+                continue;
+            }
+        };
+        shard.admit(socket, reader, peer);
     }
 }
 
@@ -246,14 +263,14 @@ async fn say_goodbye(shard: &Rc<Shard>) {
 }
 
 impl Shard {
-    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr) {
+    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, reader: Reader, peer: SocketAddr) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         if let Err(error) = socket::tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
-        let connection = Connection::new(self, number, socket.as_raw_fd(), peer);
+        let connection = Connection::new(self, number, reader, peer);
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         let shard = Rc::clone(self);
         glommio::spawn_local(async move {
@@ -406,6 +423,18 @@ impl Shard {
                 connection.mail(Mail::StreamEnded);
             }
         }
+    }
+
+    /// The sending side of a connection of ours to `url`.
+    ///
+    /// # Errors
+    /// If it is to be secure and cannot be.
+    pub(super) fn reader_to(&self, url: &Url, fd: RawFd) -> Result<Reader, String> {
+        if !url.is_secure() {
+            return Ok(Reader::new(fd));
+        }
+        let link = self.trust.as_ref().map_err(Clone::clone)?.link(url.host());
+        link.map(|link| Reader::sealed(fd, link)).map_err(|failure| failure.to_string())
     }
 
     /// Bytes for handshakes, ids and jitter; nothing secret is made of them.

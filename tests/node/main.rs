@@ -43,3 +43,4 @@ mod relaying;
 mod stopping;
 mod takeover;
 mod terminal;
+mod tls;

@@ -27,6 +27,7 @@ pub use self::serve::{BindError, bind, serve};
 use self::status::Status;
 use crate::control::metrics::{self, Metrics};
 use crate::stats::Registry;
+use crate::tls::Acceptor;
 use crate::web::Cors;
 
 /// What the answers are made from.
@@ -42,6 +43,8 @@ pub struct HttpState {
     pub api: Arc<Api>,
     /// Which web pages from elsewhere may use it.
     pub cors: Cors,
+    /// With what it meets peers by TLS; `None` for plain HTTP.
+    pub tls: Option<Acceptor>,
 }
 
 /// What the node is called and where it listens.
@@ -53,6 +56,8 @@ pub struct NodeInfo {
     pub version: String,
     /// Where RTMP listens.
     pub rtmp: SocketAddr,
+    /// Where streams are played over HTTP by pages of ours, and whether by TLS.
+    pub flv: (SocketAddr, bool),
 }
 
 /// What handlers share.
@@ -68,7 +73,7 @@ struct Shared {
 /// Every path there is. axum answers other methods with 405 and other paths with 404.
 fn router(state: HttpState) -> Router {
     let metrics = Metrics::new(Arc::clone(&state.registry), &state.info.version);
-    let data_port = state.info.rtmp.port();
+    let data_port = state.info.flv.0.port();
     let cors = state.cors.clone();
     let shared = Arc::new(Shared {
         metrics,

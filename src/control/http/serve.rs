@@ -11,10 +11,12 @@ use axum::extract::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::api::{Peer, Stop};
 use super::{HttpState, router};
@@ -96,6 +98,7 @@ pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
 
 /// Answers requests until `shutdown` completes, then gives answers under way a moment to finish.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) {
+    let tls = state.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
     let router = router(state);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -108,7 +111,13 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
                 let (socket, peer) = socket;
                 let left = (Extension(Peer(peer)), Extension(Stop(stopped.clone())));
                 let service = TowerToHyperService::new(router.clone().layer(left));
-                connections.spawn(connection(socket, service, stopped.clone()));
+                let (tls, stopped) = (tls.clone(), stopped.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => connection(socket, service, stopped).await,
+                        Some(tls) => secure(tls, socket, service, stopped).await,
+                    }
+                });
             }
         }
     }
@@ -131,8 +140,22 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn connection(
+/// The same for a peer that speaks TLS first, within the time for a request's head.
+async fn secure(
+    tls: TlsAcceptor,
     socket: TcpStream,
+    service: TowerToHyperService<axum::Router>,
+    stopped: watch::Receiver<()>,
+) {
+    match timeout(HEAD_TIME, tls.accept(socket)).await {
+        Ok(Ok(socket)) => connection(socket, service, stopped).await,
+        Ok(Err(error)) => tracing::debug!("an HTTPS connection did not come about: {error}"),
+        Err(_) => tracing::debug!("an HTTPS connection took too long to come about"),
+    }
+}
+
+async fn connection(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: TowerToHyperService<axum::Router>,
     mut stopped: watch::Receiver<()>,
 ) {

@@ -26,7 +26,9 @@ fn state() -> HttpState {
             name: "studio".into(),
             version: "1.2.3".into(),
             rtmp: "0.0.0.0:1935".parse().unwrap(),
+            flv: ("0.0.0.0:1935".parse().unwrap(), false),
         },
+        tls: None,
         api: Arc::new(api::tests::api(door().0, Tokens::Off)),
         cors: Cors::Nobody,
     }

@@ -44,8 +44,10 @@ pub struct NodeFacts {
     pub name: String,
     /// Version of the program.
     pub version: String,
-    /// Where RTMP and HTTP-FLV listen.
-    pub rtmp: SocketAddr,
+    /// TCP port of RTMP.
+    pub rtmp_port: u16,
+    /// [`flv_base`]
+    pub flv_base: String,
     /// Which CPU does what.
     pub cores: Cores,
     /// The channels, in the order of the configuration.
@@ -177,9 +179,9 @@ impl Surveyor {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
-        let base = flv_base(self.facts.rtmp);
         let streams = streams.iter().take(STREAMS_SHOWN_MAX);
-        let streams = streams.map(|view| (view.name.clone(), stream_of(view, &base, &self.time)));
+        let streams = streams
+            .map(|view| (view.name.clone(), stream_of(view, &self.facts.flv_base, &self.time)));
         let outputs = figures.outputs.iter().map(|output| {
             let path = format!("{}/{}", output.channel, output.name);
             (path, output_of(output, &mut self.sent, &mut self.faults))
@@ -207,12 +209,14 @@ async fn changed<T: Clone>(changes: &mut Option<broadcast::Receiver<T>>) {
     }
 }
 
-/// Where streams are played over HTTP, as far as the node knows its own address.
+/// Where streams are played over HTTP that listens on `place`, as far as the node knows its own
+/// address.
 #[must_use]
-pub fn flv_base(rtmp: SocketAddr) -> String {
-    match rtmp.ip().is_unspecified() {
-        true => format!("http://127.0.0.1:{}", rtmp.port()),
-        false => format!("http://{rtmp}"),
+pub fn flv_base((place, is_secure): (SocketAddr, bool)) -> String {
+    let scheme = if is_secure { "https" } else { "http" };
+    match place.ip().is_unspecified() {
+        true => format!("{scheme}://127.0.0.1:{}", place.port()),
+        false => format!("{scheme}://{place}"),
     }
 }
 
@@ -252,8 +256,8 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
         version: facts.version.clone(),
         started_at: time.started_at(),
         uptime_ms: time.now().millis(),
-        rtmp_port: facts.rtmp.port(),
-        flv_url_base: flv_base(facts.rtmp),
+        rtmp_port: facts.rtmp_port,
+        flv_url_base: facts.flv_base.clone(),
         cores: facts.cores.clone(),
         connections: figures.node.connections,
         viewers: figures.node.viewers,
@@ -355,7 +359,8 @@ mod tests {
         NodeFacts {
             name: "studio".into(),
             version: "1.2.3".into(),
-            rtmp: "0.0.0.0:1935".parse().unwrap(),
+            rtmp_port: 1_935,
+            flv_base: flv_base(("0.0.0.0:1935".parse().unwrap(), false)),
             cores: Cores::default(),
             channels: vec![demo],
         }

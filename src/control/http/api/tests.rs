@@ -129,7 +129,9 @@ impl Server {
                 name: "studio".into(),
                 version: "1.2.3".into(),
                 rtmp: "0.0.0.0:1935".parse().unwrap(),
+                flv: ("0.0.0.0:1935".parse().unwrap(), false),
             },
+            tls: None,
             api: Arc::new(api),
             cors: Cors::One("https://a.example".to_owned()),
         };
