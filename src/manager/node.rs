@@ -182,12 +182,9 @@ impl Node {
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
-        let relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
+        let mut relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
+        let registry = Arc::new(stage.registry(&plan, &mut relay));
         stage.outputs.extend(relay.outputs);
-        stage.output_entries.extend(relay.output_entries);
-        let mut registry = stage.registry(&plan);
-        (registry.pulls, registry.records) = (relay.pull_entries, relay.record_entries);
-        let registry = Arc::new(registry);
         let (door, questions) = door();
         let mut node = Self {
             clock,
@@ -449,12 +446,16 @@ impl Stage {
         Ok(())
     }
 
-    fn registry(&mut self, plan: &CorePlan) -> Registry {
-        Registry::new(
+    fn registry(&mut self, plan: &CorePlan, relay: &mut Relay) -> Registry {
+        self.output_entries.append(&mut relay.output_entries);
+        let mut registry = Registry::new(
             plan.net.iter().map(|_| Arc::new(ShardStats::default())).collect(),
             std::mem::take(&mut self.channel_entries),
             std::mem::take(&mut self.output_entries),
-        )
+        );
+        registry.pulls = std::mem::take(&mut relay.pull_entries);
+        registry.records = std::mem::take(&mut relay.record_entries);
+        registry
     }
 }
 

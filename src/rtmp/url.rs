@@ -110,7 +110,7 @@ impl Url {
             None => (None, authority),
         };
         let (host, port) = host_and_port(authority)?;
-        let port = port.unwrap_or(default_port(secure));
+        let port = port.unwrap_or_else(|| default_port(secure));
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
         let Some((last, app)) = parts.split_last().filter(|(_, app)| !app.is_empty()) else {
             return Err(UrlError::Invalid(

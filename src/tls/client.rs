@@ -85,11 +85,15 @@ mod tests {
             meet(&mut client, &mut acceptor.link().unwrap()).unwrap_err().to_string()
         };
         let trusting = ours.connector(dir.path());
-        let stranger = Authority::new().connector(&dir.path().join("stranger"));
+        let stranger = Authority::named("Another authority");
+        let stranger = stranger.connector(&dir.path().join("stranger"));
+        let namesake = Authority::new().connector(&dir.path().join("namesake"));
         let named = told(&trusting, "other.example");
         assert!(named.contains("is not for other.example, but for"), "{named}");
-        let unknown = told(&stranger, "node.example");
-        assert!(unknown.contains("not trusted here") && unknown.contains("`ca_file`"), "{unknown}");
+        for connector in [stranger, namesake] {
+            let told = told(&connector, "node.example");
+            assert!(told.contains("not trusted here") && told.contains("`ca_file`"), "{told}");
+        }
         let expired = Authority::new();
         let files = expired.issue_until(&dir.path().join("old"), "node.example", 2001);
         let acceptor = Acceptor::load(files, &[]).unwrap();

@@ -56,6 +56,11 @@ fn certificate(error: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Res
             "is of an authority that is not trusted here; for a private one, name its \
              certificate with `ca_file`",
         ),
+        // Also what an authority is told by that has the name of a trusted one, but another key.
+        E::BadSignature => f.write_str(
+            "has a signature that is not trusted here; if its authority is private, name that \
+             one's present certificate with `ca_file`",
+        ),
         E::Expired | E::ExpiredContext { .. } => f.write_str("has expired; it has to be renewed"),
         E::NotValidYet | E::NotValidYetContext { .. } => {
             f.write_str("is not valid yet; is this machine's clock right?")
@@ -75,6 +80,9 @@ fn alerted(alert: AlertDescription, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         | AlertDescription::CertificateUnknown => {
             f.write_str("the peer does not accept our certificate")
         }
+        AlertDescription::DecryptError => f.write_str(
+            "the peer does not accept our certificate, or a signature made with its key",
+        ),
         AlertDescription::CertificateExpired => {
             f.write_str("the peer says that our certificate has expired; renew it")
         }

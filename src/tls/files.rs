@@ -52,8 +52,8 @@ impl CertificateFiles {
                 Error::Certificate(format!("the certificate in {certificate} is unusable: {error}"))
             }
             _ => Error::PrivateKey(format!(
-                "the key in {key} is of a kind that is not supported; make an ECDSA (P-256, P-384), \
-                 Ed25519 or RSA (2048 bits or more) key"
+                "the key in {key} is of a kind that is not supported; make an ECDSA (P-256, \
+                 P-384), Ed25519 or RSA (2048 bits or more) key"
             )),
         }
     }

@@ -205,16 +205,21 @@ mod tests {
     #[test]
     fn a_peer_that_is_refused_is_told_why() {
         let dir = tempfile::tempdir().unwrap();
-        let server = Authority::new().issue(dir.path(), "node.example");
-        let mut server = crate::tls::Acceptor::load(server, &[]).unwrap().link().unwrap();
-        let stranger = Authority::new().connector(&dir.path().join("stranger"));
-        let mut client = stranger.link("node.example").unwrap();
-        assert!(meet(&mut client, &mut server).is_err());
-        assert!(client.has_sealed(), "an alert waits");
-        let mut socket = Narrow { room: usize::MAX, taken: Vec::new() };
-        client.write_to(&mut socket).unwrap();
-        let told = server.open(&mut &socket.taken[..], &mut [0; 64]).unwrap_err().to_string();
-        assert!(told.contains("does not accept our certificate"), "{told}");
+        let files = Authority::new().issue(dir.path(), "node.example");
+        let acceptor = crate::tls::Acceptor::load(files, &[]).unwrap();
+        for (place, trusted) in
+            [("stranger", Authority::named("Another authority")), ("namesake", Authority::new())]
+        {
+            let mut server = acceptor.link().unwrap();
+            let mut client =
+                trusted.connector(&dir.path().join(place)).link("node.example").unwrap();
+            assert!(meet(&mut client, &mut server).is_err());
+            assert!(client.has_sealed(), "an alert waits");
+            let mut socket = Narrow { room: usize::MAX, taken: Vec::new() };
+            client.write_to(&mut socket).unwrap();
+            let told = server.open(&mut &socket.taken[..], &mut [0; 64]).unwrap_err().to_string();
+            assert!(told.contains("does not accept our certificate"), "{place}: {told}");
+        }
     }
 
     proptest! {
