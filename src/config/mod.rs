@@ -6,6 +6,7 @@ mod document;
 mod fault;
 mod keys;
 mod layer;
+mod limits;
 mod node;
 mod read;
 mod scene;
@@ -23,6 +24,7 @@ pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
+pub use limits::LimitsConfig;
 pub(crate) use node::OPEN_TO_ALL;
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
@@ -48,6 +50,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// `[cores]`
     pub cores: PlanRequest,
+    /// `[limits]`
+    pub limits: LimitsConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
@@ -83,6 +87,7 @@ impl Config {
             keys: KeysConfig::default(),
             http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
             cores: PlanRequest::default(),
+            limits: LimitsConfig::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
                 start: StartAt::Keyframe,
@@ -91,6 +96,8 @@ impl Config {
                 log_bytes: 32 << 20,
                 lag_high_ms: 1_000,
                 lag_low_ms: 250,
+                viewer_pace_bps: 0,
+                viewer_pace_percent: 0,
             },
             channels: Vec::new(),
         }

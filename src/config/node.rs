@@ -89,6 +89,10 @@ pub struct DeliveryConfig {
     pub lag_high_ms: u32,
     /// Lag below which it takes all pictures again, milliseconds.
     pub lag_low_ms: u32,
+    /// Bits per second at which a viewer is sent at most; 0 for any.
+    pub viewer_pace_bps: u64,
+    /// The same in percent of its stream's mean rate; 0 for any.
+    pub viewer_pace_percent: u32,
 }
 
 /// What is wrong where `publish = "open"` meets an address that others reach.

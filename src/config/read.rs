@@ -14,6 +14,7 @@ use super::node::OPEN_TO_ALL;
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
+    limits,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -66,6 +67,8 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     }
     let cores = top.table(&mut faults, "cores", "[cores]");
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
+    let limits = top.table(&mut faults, "limits", "[limits]");
+    let limits = limits.map_or(defaults.limits, |s| limits::read(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
     let delivery = match delivery {
         Some(s) => read_delivery(s, &mut faults, defaults.delivery),
@@ -74,7 +77,7 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let channels = read_channels(&mut top, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
-    Ok(Config { node, rtmp, trusted_proxies, keys, http, cores, delivery, channels })
+    Ok(Config { node, rtmp, trusted_proxies, keys, http, cores, limits, delivery, channels })
 }
 
 fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {
@@ -228,6 +231,10 @@ fn read_delivery(
         log_bytes: log_bytes.map_or(default.log_bytes, |n: u32| n as usize),
         lag_high_ms: s.whole(faults, "lag_high_ms", 100..=60_000).unwrap_or(default.lag_high_ms),
         lag_low_ms: s.whole(faults, "lag_low_ms", 0..=60_000).unwrap_or(default.lag_low_ms),
+        viewer_pace_bps: s
+            .whole(faults, "viewer_pace_bps", 0..=1_000_000_000_000)
+            .unwrap_or(default.viewer_pace_bps),
+        viewer_pace_percent: pace_percent(&mut s, faults).unwrap_or(default.viewer_pace_percent),
     };
     if delivery.lag_low_ms >= delivery.lag_high_ms {
         let key = if s.any("lag_low_ms").is_some() { "lag_low_ms" } else { "lag_high_ms" };
@@ -237,6 +244,21 @@ fn read_delivery(
     }
     s.finish(faults);
     delivery
+}
+
+/// Below the stream's rate a viewer could not keep up: such a pace is no choice.
+fn pace_percent(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<u32> {
+    const KEY: &str = "viewer_pace_percent";
+    let percent = s.whole(faults, KEY, 0..=10_000)?;
+    if (1..110).contains(&percent) {
+        let text = format!(
+            "`{KEY}` must be 0 (off) or 110 to 10000, not {percent}: a viewer needs \
+                            more than its stream's rate to keep up"
+        );
+        faults.add(&s.place(KEY), text);
+        return None;
+    }
+    Some(percent)
 }
 
 fn merge(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Merge> {

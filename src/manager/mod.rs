@@ -8,6 +8,7 @@ mod keydesk;
 mod keys_command;
 mod keystore;
 mod library;
+mod limits;
 mod listen;
 mod node;
 mod outputs;

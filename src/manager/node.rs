@@ -12,6 +12,7 @@ use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::keydesk::KeyDesk;
 use super::keystore::{key_rules, open_store};
+use super::limits::{node_limits, peer_limits};
 use super::listen::{ListenError, listen};
 use super::outputs::Outputs;
 use super::scenes::Scenes;
@@ -221,6 +222,7 @@ impl Node {
         let mut home = Some(home);
         let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         let meshes = Mesh::full(&bells);
+        let limits = node_limits(config, self.registry.shards.clone());
         for (number, ((listener, bell), mesh)) in doors.into_iter().zip(meshes).enumerate() {
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(desk));
@@ -246,6 +248,7 @@ impl Node {
                 feeds,
                 taps,
                 outputs,
+                limits: Arc::clone(&limits),
                 packets: self.packets.clone(),
                 stats: Arc::clone(&self.registry.shards[number]),
                 clock: self.clock,
@@ -447,7 +450,7 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
             Publish::Open => PublishPolicy::Open,
         },
         keys: key_rules(config),
-        connections_max: rtmp.connections_max,
+        peer: peer_limits(config),
         grace: rtmp.grace,
     }
 }

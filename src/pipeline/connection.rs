@@ -1,6 +1,7 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod deadline;
 mod http;
 mod patience;
 mod proxy;
@@ -24,16 +25,18 @@ use glommio::net::TcpStream;
 use self::talk::{Heard, Talk};
 use super::hub::Hub;
 use super::reader::Reader;
-use super::shard::{BLOCKED_MAX, Shard};
+use super::shard::Shard;
 use super::wire::{Socket, flush};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::Decision;
+use crate::limits::Place;
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
-use crate::stats::Attempt;
+use crate::stats::{Attempt, Limit};
 use crate::stream::{Flags, Merge, Message};
+use deadline::broken_rule;
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
@@ -75,6 +78,8 @@ enum Role {
 /// One peer.
 pub(super) struct Connection {
     number: u32,
+    /// That it is counted.
+    place: RefCell<Option<Place>>,
     /// Where it comes from, also if a trusted proxy stands between.
     peer: Cell<SocketAddr>,
     /// What a proxy says first.
@@ -107,18 +112,27 @@ pub(super) async fn run(
 }
 
 impl Connection {
-    pub(super) fn new(shard: &Shard, number: u32, fd: RawFd, peer: SocketAddr) -> Rc<Self> {
+    pub(super) fn new(
+        shard: &Shard,
+        number: u32,
+        fd: RawFd,
+        peer: SocketAddr,
+        place: Place,
+    ) -> Rc<Self> {
         let spec = ServerSpec {
             chunk_size: shard.spec.chunk_size,
             ping: shard.spec.ping,
             ping_timeout: shard.spec.ping_timeout,
             handshake_timeout: shard.spec.handshake_timeout,
+            idle_timeout: shard.spec.peer.idle,
+            buffer_bytes: shard.spec.peer.buffer_bytes,
             ..ServerSpec::default()
         };
         let now = shard.clock.now();
         let id = ClientId::from_random(shard.random());
         Rc::new(Self {
             number,
+            place: RefCell::new(Some(place)),
             peer: Cell::new(peer),
             preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
             ticket: RefCell::default(),
@@ -212,13 +226,14 @@ impl Connection {
             self.refuse_play(shard, PlayRefusal::StreamNotFound, text);
         }
         self.sweep_ticket(shard, now);
-        if let Err(error) = self.session.borrow_mut().tick(now) {
-            shard.stats.error_timeout();
+        let late = self.session.borrow_mut().tick(now);
+        if let Err((limit, error)) = late {
+            self.count_late(shard, limit);
             self.close(shard, &error);
         }
-        if self.reader.blocked_for(now) >= BLOCKED_MAX {
-            shard.stats.error_timeout();
-            self.close_now(now, "the peer has not read for 10 s");
+        if self.reader.blocked_for(now) >= shard.spec.peer.blocked {
+            self.count_late(shard, Limit::Blocked);
+            self.close_now(now, "the peer has read nothing for too long");
         }
         self.lose_patience();
         let overdue = self.closing.borrow().as_ref().is_some_and(|(_, deadline)| now >= *deadline);
@@ -231,7 +246,7 @@ impl Connection {
 
     fn digest(self: &Rc<Self>, shard: &Rc<Shard>, bytes: &[u8]) -> Result<(), String> {
         let now = shard.clock.now();
-        let Some(bytes) = self.after_preface(bytes)? else { return Ok(()) };
+        let Some(bytes) = self.after_preface(shard, bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
         let fed = self.session.borrow_mut().feed(shard, bytes, now);
         while let Some(heard) = { self.session.borrow_mut().poll_event() } {
@@ -242,10 +257,7 @@ impl Connection {
         }
         self.finish_message();
         self.pass_on();
-        fed.map_err(|error| {
-            shard.stats.error_protocol();
-            error.to_string()
-        })
+        fed.map_err(|error| broken_rule(shard, &error))
     }
 
     /// Moves what the session wants to say to the reader, which sends it between messages.
@@ -359,11 +371,16 @@ impl Connection {
         let Some(hub) = shard.find(&name) else { return };
         if hub.is_full() {
             let text = "this stream has as many viewers as its key allows";
-            return self.refuse_play(shard, PlayRefusal::Failed, text);
+            shard.stats.limit_met(Limit::Viewers);
+            return self.refuse_play(shard, PlayRefusal::Full, text);
         }
         if let Some(format) = self.missing_codec(&hub) {
             let refusal = PlayRefusal::Codec(format);
             return self.refuse_play(shard, refusal, &refusal.to_string());
+        }
+        if !shard.admits_viewer(&hub) {
+            let text = "this server sends as much as it may; try again later";
+            return self.refuse_play(shard, PlayRefusal::Full, text);
         }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
@@ -371,6 +388,7 @@ impl Connection {
         }
         shard.stats.play_attempt(Attempt::Ok);
         self.pass_on();
+        shard.pace_viewer(&hub, &self.reader);
         shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
         self.begun(shard, Stage::Play);
@@ -399,6 +417,7 @@ impl Connection {
         shard.stats.play_attempt(match refusal {
             PlayRefusal::StreamNotFound => Attempt::NotFound,
             PlayRefusal::Codec(_) => Attempt::Denied,
+            PlayRefusal::Full => Attempt::Limit,
             PlayRefusal::Failed => Attempt::Error,
         });
         self.session.borrow_mut().refuse_play(refusal, text);
@@ -455,6 +474,7 @@ impl Connection {
     pub(super) fn end(&self, shard: &Rc<Shard>, reason: &str) {
         self.leave_stream(shard, reason);
         self.done(shard, Stage::Connect, reason);
+        self.place.take().into_iter().for_each(|place| shard.limits.leave(place));
     }
 
     fn begin(&self, shard: &Shard, stage: Stage, path: &str) {

@@ -44,6 +44,8 @@ pub(super) struct Hub {
     merger: RefCell<Merger>,
     /// Viewers on this shard at once, if its publisher's key has such a limit.
     pub(super) viewers_max: Cell<Option<u32>>,
+    /// The pace that its viewers were told last, bits per second.
+    pub(super) paced_bps: Cell<u64>,
     /// When a keyframe was asked for on behalf of readers.
     key_asked: Cell<Option<Micros>>,
     /// Shards that asked for this stream's messages.
@@ -63,6 +65,7 @@ impl Hub {
             dirty: Cell::new(false),
             merger: RefCell::default(),
             viewers_max: Cell::new(None),
+            paced_bps: Cell::new(0),
             key_asked: Cell::new(None),
             subscribers: RefCell::new(Vec::new()),
         }
@@ -159,6 +162,14 @@ impl Hub {
     /// Whether its publisher's key allows no further viewer.
     pub(super) fn is_full(&self) -> bool {
         self.viewers_max.get().is_some_and(|most| self.readers() >= most as usize)
+    }
+
+    /// What its readers need, bits per second, by the mean rate of the stream.
+    pub(super) fn needed_bps(&self) -> f64 {
+        match self.readers() {
+            0 => 0.0,
+            readers => self.log.borrow().bitrate_bps() * readers as f64,
+        }
     }
 
     pub(super) fn readers(&self) -> usize {

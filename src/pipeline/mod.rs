@@ -1,6 +1,7 @@
 //! The stages as loops: compose, encode, decode, and the shards that take in, keep and send out.
 //! The loops are thin; what they do is in the rooms below them.
 
+mod admission;
 mod channel;
 mod connection;
 mod decode;
@@ -13,6 +14,7 @@ mod keyring;
 mod live;
 mod mesh;
 mod metadata;
+mod pace;
 mod parts;
 mod push;
 mod reader;
@@ -34,5 +36,5 @@ pub use encode::{
 };
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use mesh::{Mesh, MeshMessage};
-pub use parts::{ChannelFeed, KeyRules, PublishPolicy, ShardParts, ShardSpec};
+pub use parts::{ChannelFeed, KeyRules, PeerLimits, PublishPolicy, ShardParts, ShardSpec};
 pub use shard::shard;

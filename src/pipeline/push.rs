@@ -240,7 +240,7 @@ impl OutputTask {
         let Some(mut socket) = connect.or(stopped).await else {
             return format!("no connection to {address}");
         };
-        if let Err(error) = tune(socket.as_raw_fd()) {
+        if let Err(error) = tune(socket.as_raw_fd(), BLOCKED_MAX) {
             tracing::debug!("socket options of output {}: {error}", self.spec.name);
         }
         let chunk_size = shard.spec.chunk_size;

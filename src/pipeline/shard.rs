@@ -28,7 +28,8 @@ use super::socket;
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
-use crate::keys::{DecisionCache, Guard, KeyHash, Verdict};
+use crate::keys::{DecisionCache, Guard, KeyHash};
+use crate::limits::{NodeLimits, Place};
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::runtime::{Clock, guarded};
@@ -51,7 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stopping shard waits for its peers to take what it still has for them.
 const STOP_LIMIT: Micros = Micros::from_millis(1_000);
 
-/// A reader that has taken nothing for this long is gone.
+/// An output that has taken nothing for this long is gone.
 pub(super) const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
 /// The state of a running shard.
@@ -60,6 +61,7 @@ pub(super) struct Shard {
     pub(super) clock: Clock,
     pub(super) packets: PacketPool,
     pub(super) stats: Arc<ShardStats>,
+    pub(super) limits: Arc<NodeLimits>,
     /// Where peers' bytes land; one buffer serves all, because each read is digested at once.
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) keys: RefCell<DecisionCache>,
@@ -96,6 +98,7 @@ pub async fn shard(parts: ShardParts) {
         clock: parts.clock,
         packets: parts.packets,
         stats: parts.stats,
+        limits: parts.limits,
         scratch: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
         key_waiters: RefCell::default(),
         hubs: RefCell::default(),
@@ -177,14 +180,10 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             return;
         }
         let Ok(peer) = socket.peer_addr() else { continue };
-        let banned = shard.guard.borrow().look(peer.ip(), shard.clock.now());
-        if shard.connections.borrow().len() >= shard.spec.connections_max
-            || matches!(banned, Verdict::Banned(_))
-        {
-            shard.stats.connection_refused();
-            continue;
+        match shard.opens_to(peer.ip()) {
+            Ok(place) => shard.admit(socket, peer, place),
+            Err(limit) => shard.stats.connection_refused(limit),
         }
-        shard.admit(socket, peer);
     }
 }
 
@@ -240,14 +239,14 @@ async fn say_goodbye(shard: &Rc<Shard>) {
 }
 
 impl Shard {
-    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr) {
+    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr, place: Place) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
-        if let Err(error) = socket::tune(socket.as_raw_fd()) {
+        if let Err(error) = socket::tune(socket.as_raw_fd(), self.spec.peer.blocked) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
-        let connection = Connection::new(self, number, socket.as_raw_fd(), peer);
+        let connection = Connection::new(self, number, socket.as_raw_fd(), peer, place);
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         let shard = Rc::clone(self);
         glommio::spawn_local(async move {
@@ -377,6 +376,7 @@ impl Shard {
         let ours = |hub: &&Rc<Hub>| !matches!(hub.source(), Source::Shard(_)) && hub.is_live();
         self.stats.active(self.connections.borrow().len(), hubs.values().filter(ours).count());
         self.stats.viewers(hubs.values().map(|hub| hub.readers()).sum());
+        self.stats.promise(hubs.values().map(|hub| hub.needed_bps()).sum());
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.

@@ -32,6 +32,7 @@ mod joining;
 mod key_command;
 mod keyring;
 mod keys;
+mod limits;
 mod live;
 mod live_input;
 mod mistakes;

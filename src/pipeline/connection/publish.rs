@@ -11,7 +11,7 @@ use crate::pipeline::hub::Source;
 use crate::pipeline::parts::PublishPolicy;
 use crate::pipeline::shard::Shard;
 use crate::rtmp::{PublishRefusal, Query, StreamName};
-use crate::stats::Attempt;
+use crate::stats::{Attempt, Limit};
 
 /// Without a message for this long, somebody else with a good key takes a publisher's place.
 const SILENCE_MAX: Micros = Micros::from_secs(5);
@@ -39,6 +39,13 @@ impl Connection {
         name: &StreamName,
         query: &Query,
     ) {
+        if !shard.limits.may_publish(self.peer.get().ip(), shard.clock.now()) {
+            self.begin(shard, Stage::Publish, app);
+            shard.stats.limit_met(Limit::PublishRate);
+            shard.stats.publish_attempt(Attempt::Limit);
+            let text = "too many attempts to publish from this address; try again in a minute";
+            return self.refuse_publish(shard, PublishRefusal::Denied, text);
+        }
         let path = format!("{app}/{}", name.expose());
         if shard.spec.publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &path);
@@ -52,6 +59,7 @@ impl Connection {
         match shard.guard.borrow().look(self.peer.get().ip(), now) {
             Verdict::Open => {}
             Verdict::Wait(left) | Verdict::Banned(left) => {
+                shard.stats.limit_met(Limit::Banned);
                 let denial = Denial::Wait(left.millis().div_ceil(1_000));
                 shard.stats.publish_attempt(Attempt::Denied);
                 return self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
@@ -222,6 +230,7 @@ impl Connection {
         };
         if passed {
             let text = "the stream has a higher bitrate than its key allows";
+            shard.stats.limit_met(Limit::Bitrate);
             self.end_publisher(shard, PublishRefusal::Denied, text);
         }
         !passed

@@ -127,6 +127,7 @@ impl Shard {
         for hub in self.hubs.borrow().values() {
             hub.drop_closed_taps();
             hub.figures.measure(now);
+            self.pace_viewers(hub);
         }
     }
 }
