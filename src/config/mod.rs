@@ -81,6 +81,7 @@ impl Config {
                 handshake_timeout: Micros::from_secs(10),
                 grace: Micros::from_secs(5),
                 publish: Publish::Key,
+                knowing: false,
                 connections_max: 10_000,
             },
             trusted_proxies: Vec::new(),
@@ -114,9 +115,17 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it, or that it cannot be read.
     pub fn load(path: &Path) -> Result<Self, Errors> {
+        Self::load_as(path, false)
+    }
+
+    /// The same for an operator who may be `knowing`: who means it if anybody may publish.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it, or that it cannot be read.
+    pub fn load_as(path: &Path, knowing: bool) -> Result<Self, Errors> {
         let origin = path.display().to_string();
         match read_text(path) {
-            Ok(text) => Self::parse(&text, &origin),
+            Ok(text) => parse_as(&text, &origin, knowing),
             Err(text) => Err(Errors::about(&origin, text)),
         }
     }
@@ -127,11 +136,17 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Errors> {
-        if text.len() > FILE_BYTES_MAX {
-            return Err(Errors::about(origin, TOO_LARGE));
-        }
-        read::document(text, origin)
+        parse_as(text, origin, false)
     }
+}
+
+fn parse_as(text: &str, origin: &str, knowing: bool) -> Result<Config, Errors> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(Errors::about(origin, TOO_LARGE));
+    }
+    let mut defaults = Config::empty();
+    defaults.rtmp.knowing = knowing;
+    read::document(text, origin, defaults)
 }
 
 impl Default for Config {

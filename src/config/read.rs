@@ -29,7 +29,8 @@ const NAME_CHARS_MAX: usize = 64;
 /// Longest public stream name, bytes.
 const STREAM_BYTES_MAX: usize = 256;
 
-pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
+/// Reads a text; what it does not say is as in `defaults`.
+pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Config, Errors> {
     let mut faults = Faults::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut told = 0;
@@ -45,7 +46,6 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     faults.into_result(origin)?;
 
     let mut faults = Faults::new(text);
-    let defaults = Config::empty();
     let mut top = Section::new(root.get_ref(), "the file", 0..0);
     let node = top.table(&mut faults, "node", "[node]");
     let node = match node {
@@ -149,6 +149,7 @@ fn read_rtmp(mut s: Section<'_>, faults: &mut Faults<'_>, default: &RtmpConfig) 
         ),
         grace: seconds(s.whole(faults, "grace", 0..=3_600), default.grace),
         publish: s.word(faults, "publish", &words).unwrap_or(default.publish),
+        knowing: default.knowing,
         connections_max: connections.map_or(default.connections_max, |n: u32| n as usize),
     };
     if rtmp.is_open_to_all() {

@@ -19,7 +19,7 @@ use super::scenes::Scenes;
 use super::sources::Tap;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
-use crate::config::{Config, Publish, StartAt};
+use crate::config::{Config, OPEN_TO_ALL, Publish, StartAt};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
@@ -41,6 +41,8 @@ const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
 pub enum StartError {
     /// The machine lacks something: exit code 78.
     Machine(Failure),
+    /// Anybody could publish: exit code 2.
+    OpenToAll,
     /// The configuration asks for what is not there: exit code 2.
     Cores(PlanError),
     /// A scene of the channel of this name cannot be shown: exit code 2.
@@ -65,7 +67,11 @@ impl StartError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Machine(_) => 78,
-            Self::Cores(_) | Self::Scene(..) | Self::Source(..) | Self::Encoder(..) => 2,
+            Self::OpenToAll
+            | Self::Cores(_)
+            | Self::Scene(..)
+            | Self::Source(..)
+            | Self::Encoder(..) => 2,
             Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
         }
     }
@@ -75,6 +81,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Machine(error) => write!(f, "{error}"),
+            Self::OpenToAll => f.write_str(OPEN_TO_ALL),
             Self::Cores(error) => write!(f, "{error}"),
             Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
             Self::Source(channel, error) => write!(f, "channel {channel}: {error}"),
@@ -141,6 +148,9 @@ impl Node {
     }
 
     pub(super) fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
+        if config.rtmp.is_open_to_all() {
+            return Err(StartError::OpenToAll);
+        }
         preflight().map_err(StartError::Machine)?;
         let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
         let clock = Clock::start();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::node::Node;
-use crate::config::Config;
+use crate::config::{Config, Publish};
 use crate::control::{banner, http, status};
 use crate::stats::{Meter, Snapshot};
 
@@ -67,6 +67,7 @@ async fn serve(
     };
     let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     show_banner(config, &node, http_address);
+    warn_if_open(config, &node);
     if let Some(desk) = node.take_desk() {
         local.spawn_local(desk.run());
     }
@@ -126,6 +127,20 @@ async fn serve(
             }
         })
         .await
+}
+
+fn warn_if_open(config: &Config, node: &Node) {
+    if config.rtmp.publish == Publish::Open {
+        let who = match config.rtmp.bind.is_loopback() {
+            true => "every program on this machine",
+            false => "anybody who reaches this port",
+        };
+        tracing::warn!(
+            "publish = \"open\": {who} may publish at {}, under any name, without a key; \
+             say publish = \"key\" to end that",
+            node.rtmp()
+        );
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]

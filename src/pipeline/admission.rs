@@ -39,14 +39,19 @@ impl Shard {
         }
     }
 
-    /// Whether what goes out of the node leaves room for one more viewer of `hub`; counts who is
-    /// kept out.
-    pub(super) fn admits_viewer(&self, hub: &Hub) -> bool {
-        let needed = hub.log.borrow().bitrate_bps();
-        let fits = self.limits.egress().admits(needed, &self.stats);
-        if !fits {
-            self.stats.limit_met(Limit::Egress);
-        }
-        fits
+    /// Why no further viewer of `hub` is taken, if none is; that is counted. One that is taken is
+    /// promised its part of what may go out of the node.
+    pub(super) fn keeps_out(&self, hub: &Hub) -> Option<&'static str> {
+        let (limit, text) = if hub.is_full() {
+            (Limit::Viewers, "this stream has as many viewers as its key allows")
+        } else {
+            let needed = hub.log.borrow().bitrate_bps();
+            if self.limits.egress().admits(needed, &self.stats) {
+                return None;
+            }
+            (Limit::Egress, "this server sends as much as it may; try again later")
+        };
+        self.stats.limit_met(limit);
+        Some(text)
     }
 }

@@ -369,18 +369,12 @@ impl Connection {
     fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
         let Some(hub) = shard.find(&name) else { return };
-        if hub.is_full() {
-            let text = "this stream has as many viewers as its key allows";
-            shard.stats.limit_met(Limit::Viewers);
+        if let Some(text) = shard.keeps_out(&hub) {
             return self.refuse_play(shard, PlayRefusal::Full, text);
         }
         if let Some(format) = self.missing_codec(&hub) {
             let refusal = PlayRefusal::Codec(format);
             return self.refuse_play(shard, refusal, &refusal.to_string());
-        }
-        if !shard.admits_viewer(&hub) {
-            let text = "this server sends as much as it may; try again later";
-            return self.refuse_play(shard, PlayRefusal::Full, text);
         }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
@@ -388,7 +382,6 @@ impl Connection {
         }
         shard.stats.play_attempt(Attempt::Ok);
         self.pass_on();
-        shard.pace_viewer(&hub, &self.reader);
         shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
         self.begun(shard, Stage::Play);
