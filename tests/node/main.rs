@@ -42,3 +42,5 @@ mod pushing;
 mod stopping;
 mod takeover;
 mod terminal;
+mod two_shards;
+mod unprivileged;
