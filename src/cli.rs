@@ -125,6 +125,7 @@ pub fn check(file: &Path) -> Result<String, Errors> {
     for channel in &config.channels {
         lines.extend(describe(channel));
     }
+    lines.extend(describe_relay(&config));
     Ok(lines.join("\n"))
 }
 
@@ -150,6 +151,23 @@ fn describe(channel: &ChannelConfig) -> Vec<String> {
         lines.push(format!("    output {}: {}{off}", output.name, output.url));
     }
     lines
+}
+
+/// Pulls, pushes and recordings, one line each.
+fn describe_relay(config: &Config) -> Vec<String> {
+    let off = |enabled: bool| if enabled { "" } else { " (off)" };
+    let pulls = config.pulls.iter().map(|pull| {
+        format!("  pull     {}: {} from {}{}", pull.name, pull.stream, pull.url, off(pull.enabled))
+    });
+    let pushes = config.pushes.iter().map(|push| {
+        format!("  push     {}: {} to {}{}", push.name, push.stream, push.url, off(push.enabled))
+    });
+    let records = config.records.iter().map(|record| {
+        let (name, stream, dir) = (&record.name, &record.stream, record.dir.display());
+        let format = record.format.extension();
+        format!("  record   {name}: {stream} into {dir} as {format}{}", off(record.enabled))
+    });
+    pulls.chain(pushes).chain(records).collect()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod load;
 mod manager;
 pub mod media;
 pub mod pipeline;
+pub mod record;
 pub mod ring;
 pub mod rtmp;
 pub mod runtime;

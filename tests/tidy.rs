@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi"]),
     ("rtmp", &["media", "frame"]),
+    ("record", &["media", "ffi", "event", "rtmp"]),
     ("stream", &["media", "frame", "rtmp"]),
     ("web", &["media"]),
     (
@@ -36,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "stream", "web", "command", "runtime", "limits",
+            "decode", "rtmp", "record", "stream", "web", "command", "runtime", "limits",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),
@@ -44,7 +45,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "control",
         &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
     ),
-    ("config", &["media", "scene", "sound", "encode", "rtmp", "stream", "web", "runtime"]),
+    (
+        "config",
+        &[
+            "media", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "command",
+            "runtime",
+        ],
+    ),
 ];
 
 /// These join the rest and may name anything.

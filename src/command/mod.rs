@@ -2,6 +2,7 @@
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;
+mod rules;
 mod shard;
 
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub use self::ask::{
 pub use self::shard::{
     OutputSpec, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
 };
+
+pub use self::rules::OutputRules;
 
 /// Commands that may wait for a shard.
 pub const COMMANDS_MAX: usize = 1_024;
@@ -79,6 +82,13 @@ pub enum ToShard {
         hash: KeyHash,
         /// What the store says now.
         decision: Decision,
+    },
+    /// The answer to a [`FromShard::ResolvePull`], in the same form.
+    PullResolved {
+        /// Number of the pull on its shard.
+        pull: usize,
+        /// The first address to try.
+        address: Result<SocketAddr, String>,
     },
     /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
     Resolved {
@@ -143,6 +153,15 @@ pub enum FromShard {
     },
     /// The answer to a [`ToShard::Survey`].
     Survey(Box<Survey>),
+    /// Look up the name of a server that is pulled from.
+    ResolvePull {
+        /// Number of the pull on its shard.
+        pull: usize,
+        /// Host name or address.
+        host: Arc<str>,
+        /// TCP port.
+        port: u16,
+    },
     /// Something happened to a connection.
     Connection(Event),
     /// Something happened to the node.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ask::ClientView;
+use super::rules::OutputRules;
 use crate::event::ClientId;
 use crate::media::Micros;
 use crate::rtmp::Url;
@@ -35,6 +36,8 @@ pub struct OutputSpec {
     pub url: Url,
     /// Whether it begins at once.
     pub enabled: bool,
+    /// When it drops, and when it gives up a connection.
+    pub rules: OutputRules,
     /// Figures.
     pub stats: Arc<OutputStats>,
 }
@@ -110,6 +113,8 @@ pub enum StreamSource {
     Channel,
     /// A connection.
     Publisher,
+    /// Another server, by a pull.
+    Pull,
     /// Another shard, which tells more about it.
     Shard,
     /// Nobody: its viewers wait.

@@ -7,7 +7,8 @@ use super::fault::{Faults, quoted};
 use super::read::{needed_name, stream_name, unique};
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
-use super::{layer, sound as heard};
+use super::{layer, relay, sound as heard};
+use crate::command::OutputRules;
 use crate::encode::{AudioSpec, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::rtmp::Url;
@@ -64,6 +65,8 @@ pub struct OutputConfig {
     pub name: String,
     /// Where to; its last part is a secret and never shown.
     pub url: Url,
+    /// When it drops, and when it gives up a connection.
+    pub rules: OutputRules,
     /// Whether it is on.
     pub enabled: bool,
 }
@@ -84,7 +87,7 @@ impl OutputConfig {
     /// An output that is on.
     #[must_use]
     pub fn to(name: &str, url: Url) -> Self {
-        Self { name: name.to_owned(), url, enabled: true }
+        Self { name: name.to_owned(), url, rules: OutputRules::default(), enabled: true }
     }
 }
 
@@ -326,10 +329,11 @@ fn read_outputs(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<Output
         // The error says what is wrong without repeating the address, which holds a key.
         let parse = |text: &str| Url::parse(text).map_err(|error| error.to_string());
         let url = s.needed(faults, "url").and_then(|_| s.parsed(faults, "url", parse));
+        let rules = relay::rules(&mut s, faults);
         let enabled = s.flag(faults, "enabled", true);
         s.finish(faults);
         if let (Some(name), Some(url)) = (name, url) {
-            outputs.push(OutputConfig { name: name.value, url: url.value, enabled });
+            outputs.push(OutputConfig { name: name.value, url: url.value, rules, enabled });
         }
     }
     outputs

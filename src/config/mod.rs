@@ -9,6 +9,7 @@ mod layer;
 mod limits;
 mod node;
 mod read;
+mod relay;
 mod scene;
 mod section;
 mod sound;
@@ -29,6 +30,8 @@ pub(crate) use node::OPEN_TO_ALL;
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
+
+pub use relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
@@ -56,6 +59,12 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
     pub channels: Vec<ChannelConfig>,
+    /// `[[pull]]`, each with another name and another stream.
+    pub pulls: Vec<PullConfig>,
+    /// `[[push]]`, each with another name.
+    pub pushes: Vec<PushConfig>,
+    /// `[[record]]`, each with another name.
+    pub records: Vec<RecordConfig>,
 }
 
 /// Largest configuration file, bytes. A larger one is something else: it is refused unread.
@@ -101,6 +110,9 @@ impl Config {
                 viewer_pace_percent: 0,
             },
             channels: Vec::new(),
+            pulls: Vec::new(),
+            pushes: Vec::new(),
+            records: Vec::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use super::node::OPEN_TO_ALL;
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
-    limits,
+    limits, relay,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -75,9 +75,23 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         None => defaults.delivery,
     };
     let channels = read_channels(&mut top, &mut faults);
+    let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
-    Ok(Config { node, rtmp, trusted_proxies, keys, http, cores, limits, delivery, channels })
+    Ok(Config {
+        node,
+        rtmp,
+        trusted_proxies,
+        keys,
+        http,
+        cores,
+        limits,
+        delivery,
+        channels,
+        pulls,
+        pushes,
+        records,
+    })
 }
 
 fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {

@@ -406,6 +406,9 @@ fn known_keys() -> Vec<(&'static str, String)> {
     {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
+    for heading in ["[[push]]", "[[pull]]", "[[record]]"] {
+        ask(heading, format!("{heading}\n{wrong}"));
+    }
     for kind in ["color", "gradient", "image", "text", "clock", "spinner", "video", "live"] {
         let heading = "[[channel.layer]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));

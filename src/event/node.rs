@@ -28,6 +28,54 @@ pub enum NodeEvent {
         /// When it tries again.
         retry_in: Micros,
     },
+    /// A server gives the stream that is pulled from it.
+    PullConnected {
+        /// The pull.
+        name: String,
+        /// The local stream.
+        stream: String,
+    },
+    /// A pull has lost its server, did not reach it, or finds its name taken.
+    PullFailed {
+        /// The pull.
+        name: String,
+        /// Why, without any key.
+        reason: String,
+        /// When it tries again.
+        retry_in: Micros,
+    },
+    /// Nobody reads what was pulled on demand: its server has been left.
+    PullLeft {
+        /// The pull.
+        name: String,
+    },
+    /// A recording has begun a file.
+    RecordStarted {
+        /// The recording.
+        name: String,
+        /// The file, in the recording's folder.
+        file: String,
+    },
+    /// A file of a recording is complete.
+    RecordFinished {
+        /// The recording.
+        name: String,
+        /// The file, in the recording's folder.
+        file: String,
+        /// Time in it.
+        length: Micros,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A recording cannot go on; its stream can.
+    RecordStopped {
+        /// The recording.
+        name: String,
+        /// Why.
+        reason: String,
+        /// When it tries again.
+        retry_in: Micros,
+    },
     /// A channel's encoder failed.
     EncoderFailed {
         /// The channel.
@@ -56,6 +104,21 @@ impl fmt::Display for NodeEvent {
             Self::OutputFailed { name, reason, retry_in } => {
                 let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
                 write!(f, "output {name} failed and tries again in {seconds:.1} s: {reason}")
+            }
+            Self::PullConnected { name, stream } => write!(f, "pull {name} feeds {stream}"),
+            Self::PullFailed { name, reason, retry_in } => {
+                let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
+                write!(f, "pull {name} failed and tries again in {seconds:.1} s: {reason}")
+            }
+            Self::PullLeft { name } => write!(f, "pull {name} ended: nobody reads its stream"),
+            Self::RecordStarted { name, file } => write!(f, "recording {name} writes {file}"),
+            Self::RecordFinished { name, file, length, bytes } => {
+                let seconds = length.secs_f64();
+                write!(f, "recording {name} completed {file}: {seconds:.1} s, {bytes} bytes")
+            }
+            Self::RecordStopped { name, reason, retry_in } => {
+                let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
+                write!(f, "recording {name} stopped and tries again in {seconds:.1} s: {reason}")
             }
             Self::EncoderFailed { channel, reason } => {
                 write!(f, "the encoder of channel {channel} failed: {}", Printable(reason))

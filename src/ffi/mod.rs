@@ -2,6 +2,9 @@
 
 pub mod av;
 mod buffer;
+pub mod mux;
+mod space;
 pub mod sys;
 
 pub use buffer::Buffer;
+pub use space::free_bytes;

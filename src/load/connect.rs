@@ -12,7 +12,7 @@ use tokio::task::LocalSet;
 
 use super::report::{Report, Times};
 use super::walker::{COMMAND, Walker};
-use super::{Common, Failure, Target, cpu, request, share};
+use super::{Common, Failure, Target, cpu, request, share, up_to};
 use crate::media::Micros;
 use crate::runtime::{Clock, Worker};
 
@@ -22,7 +22,7 @@ pub struct Connect {
     #[command(flatten)]
     target: Target,
     /// Connections at a time.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 50, value_parser = up_to(10_000))]
     parallel: u32,
     /// How long, seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]

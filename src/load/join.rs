@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::report::{Report, Times};
 use super::walker::{VIDEO, Walker};
-use super::{Common, Failure, Target, request, share};
+use super::{Common, Failure, Target, request, share, up_to};
 use crate::runtime::{Clock, Worker};
 
 /// Join a stream again and again.
@@ -15,7 +15,7 @@ pub struct Join {
     #[command(flatten)]
     target: Target,
     /// How many joins.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 500, value_parser = up_to(1_000_000))]
     count: u32,
     /// Wait between two joins, milliseconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=60_000))]

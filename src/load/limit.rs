@@ -1,6 +1,6 @@
 //! The least that serving viewers can cost: one thread that sends ready bytes to sockets by
-//! `sendmsg`, in the sizes and at the times of the load tools' programme. What a server needs beyond
-//! this is its own.
+//! `sendmsg`, in the sizes and at the times of the load tools' programme. What a server needs
+//! beyond this is its own.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use socket2::SockRef;
 
 use super::programme::{Programme, Unit};
 use super::report::Report;
-use super::{Failure, cpu};
+use super::{Failure, cpu, up_to};
 use crate::media::{Kind, Micros};
 use crate::runtime::{Clock, Worker};
 
@@ -19,7 +19,7 @@ use crate::runtime::{Clock, Worker};
 #[derive(clap::Args, Debug)]
 pub struct Limit {
     /// How many sockets.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 1_000, value_parser = up_to(100_000))]
     count: u32,
     /// How long, seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]

@@ -15,6 +15,7 @@ mod walker;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
 
 use crate::rtmp::Url;
@@ -51,6 +52,11 @@ struct Common {
     /// Process whose CPU time and memory are measured meanwhile: the server.
     #[arg(long)]
     pid: Option<u32>,
+}
+
+/// Reads how many of something there shall be.
+fn up_to(most: u32) -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(most))
 }
 
 /// Where the load goes.

@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 
 use super::report::{Report, Times};
 use super::walker::{AUDIO, VIDEO, Walker};
-use super::{Common, Failure, Target, cpu, programme, request, share};
+use super::{Common, Failure, Target, cpu, programme, request, share, up_to};
 use crate::media::{Kind, Micros};
 use crate::runtime::{Clock, Worker};
 
@@ -23,7 +23,7 @@ pub struct Play {
     #[command(flatten)]
     target: Target,
     /// How many viewers.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 200, value_parser = up_to(1_000_000))]
     count: u32,
     /// How long to measure, seconds, once all are watching.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]

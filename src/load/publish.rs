@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::programme::{self, HEADERS, Programme, Schedule, Unit};
 use super::report::{Report, Times};
-use super::{Common, Failure, Target, cpu, share};
+use super::{Common, Failure, Target, cpu, share, up_to};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
@@ -20,7 +20,7 @@ pub struct Publish {
     #[command(flatten)]
     target: Target,
     /// How many publishers, each under its own name.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 1, value_parser = up_to(10_000))]
     count: u32,
     /// How long, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]

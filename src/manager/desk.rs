@@ -168,6 +168,13 @@ impl Desk {
                 });
             }
             FromShard::Survey(survey) => self.surveys.hear(shard, *survey),
+            FromShard::ResolvePull { pull, host, port } => {
+                let answers = answers.clone();
+                tokio::spawn(async move {
+                    let address = resolve(&host, port).await;
+                    drop(answers.send((shard, ToShard::PullResolved { pull, address })).await);
+                });
+            }
             FromShard::Connection(event) => {
                 tracing::info!("{event}");
                 self.publish(NodeEvent::Connection(event));

@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod node;
 mod outputs;
+mod relay;
 mod run;
 mod scenes;
 mod sources;

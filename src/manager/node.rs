@@ -15,6 +15,7 @@ use super::keystore::{key_rules, open_store};
 use super::limits::{node_limits, peer_limits};
 use super::listen::{ListenError, listen};
 use super::outputs::Outputs;
+use super::relay::{Relay, Writers};
 use super::scenes::Scenes;
 use super::sources::Tap;
 use super::surveys::Surveys;
@@ -24,7 +25,9 @@ use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::pipeline::{self, Channel, ChannelFeed, Mesh, PublishPolicy, ShardParts, ShardSpec};
+use crate::pipeline::{
+    self, Channel, ChannelFeed, Mesh, PublishPolicy, RelayParts, ShardParts, ShardSpec,
+};
 use crate::ring::{Bell, channel};
 use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
@@ -115,6 +118,7 @@ pub struct Node {
     events: Events,
     switches: Vec<Arc<ChannelSwitch>>,
     workers: Vec<Worker<()>>,
+    writers: Writers,
     compose: Option<Executor>,
     shards: Vec<Executor>,
     stop: Vec<StopLine>,
@@ -126,11 +130,12 @@ pub struct Node {
     rtmp: SocketAddr,
 }
 
-/// What the first shard is given: channels, decoders that want streams, and outputs.
-type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>);
+/// What the first shard is given: channels, decoders that want streams, outputs, pulls and
+/// recordings.
+type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>, RelayParts);
 
 /// Tells a shard to stop, beside the desk that owns its command ring.
-type StopLine = (Arc<AtomicBool>, Arc<Bell>);
+pub(super) type StopLine = (Arc<AtomicBool>, Arc<Bell>);
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,7 +181,12 @@ impl Node {
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
-        let registry = Arc::new(stage.registry(&plan));
+        let relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
+        stage.outputs.extend(relay.outputs);
+        stage.output_entries.extend(relay.output_entries);
+        let mut registry = stage.registry(&plan);
+        (registry.pulls, registry.records) = (relay.pull_entries, relay.record_entries);
+        let registry = Arc::new(registry);
         let (door, questions) = door();
         let mut node = Self {
             clock,
@@ -185,6 +195,7 @@ impl Node {
             events,
             switches: stage.switches,
             workers: stage.workers,
+            writers: relay.writers,
             compose: None,
             shards: Vec::new(),
             stop: Vec::new(),
@@ -195,7 +206,7 @@ impl Node {
             entrance: stage.entrance,
             rtmp,
         };
-        let home = (stage.feeds, stage.taps, stage.outputs);
+        let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = listeners.into_iter().zip(bells).collect();
         let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
         node.desk = Some(Desk {
@@ -229,6 +240,7 @@ impl Node {
         (home, desk): (Home, &Arc<Bell>),
     ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
+        let pulled = home.3.pulled.clone();
         let mut home = Some(home);
         let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         let meshes = Mesh::full(&bells);
@@ -246,7 +258,8 @@ impl Node {
             lines.push(line);
             let stopping = Arc::new(AtomicBool::new(false));
             self.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
-            let (feeds, taps, outputs) = home.take().unwrap_or_default();
+            let (feeds, taps, outputs, relay) = home.take().unwrap_or_default();
+            let relay = RelayParts { pulled: pulled.clone(), ..relay };
             let parts = ShardParts {
                 spec: shard_spec(config, number),
                 listener,
@@ -259,6 +272,7 @@ impl Node {
                 taps,
                 outputs,
                 limits: Arc::clone(&limits),
+                relay,
                 packets: self.packets.clone(),
                 stats: Arc::clone(&self.registry.shards[number]),
                 clock: self.clock,
@@ -356,6 +370,7 @@ impl Node {
                 tracing::error!("a shard ended badly: {error}");
             }
         }
+        self.writers.finish(self.clock);
     }
 }
 

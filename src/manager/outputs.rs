@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::command::{Answer, Ask, OutputSpec, ToShard};
-use crate::config::{ChannelConfig, OUTPUTS_MAX, OutputConfig, checked_name};
+use crate::config::{ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, checked_name};
 use crate::stats::{OutputEntry, OutputStats, Registry};
 
 /// What there is.
@@ -32,6 +32,16 @@ impl Outputs {
         config.outputs.iter().map(|output| self.open(&config.name, &stream, output)).collect()
     }
 
+    /// Takes a push of the configuration, which belongs to no channel.
+    pub(super) fn push(&mut self, config: &PushConfig) -> (OutputSpec, OutputEntry) {
+        let output = OutputConfig {
+            enabled: true,
+            rules: config.rules,
+            ..OutputConfig::to(&config.name, config.url.clone())
+        };
+        self.open("", &Arc::from(config.stream.as_str()), &output)
+    }
+
     fn open(
         &mut self,
         channel: &str,
@@ -50,6 +60,7 @@ impl Outputs {
             stream: Arc::clone(stream),
             url: output.url.clone(),
             enabled: output.enabled,
+            rules: output.rules,
             stats,
         };
         self.known.push(Known { channel, name, id });

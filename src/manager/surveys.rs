@@ -166,6 +166,7 @@ fn view(part: &StreamPart) -> StreamView {
         source: match part.source {
             StreamSource::Channel => "channel",
             StreamSource::Publisher => "publisher",
+            StreamSource::Pull => "pull",
             StreamSource::Shard | StreamSource::Nobody => "nobody",
         },
         publisher: part.publisher.map(|(client, address)| (client.to_string(), address)),

@@ -99,8 +99,8 @@ impl Timeline {
 /// Runs all channels of the compose core until their switches say stop. Dropping a channel's rings
 /// is what ends its encoders.
 ///
-/// The core waits by blocking until the earliest tick and never goes back to its executor before the
-/// end: it has nothing else to do, and nobody could wake it (see [`crate::runtime::Pulse`]).
+/// The core waits by blocking until the earliest tick and never goes back to its executor before
+/// the end: it has nothing else to do, and nobody could wake it (see [`crate::runtime::Pulse`]).
 pub async fn compose_all(channels: Vec<Channel>) {
     let mut stages: Vec<_> = channels.into_iter().map(Stage::new).collect();
     while !stages.is_empty() {

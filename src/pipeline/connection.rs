@@ -368,7 +368,7 @@ impl Connection {
     /// Starts to play if the stream is there.
     fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
-        let Some(hub) = shard.find(&name) else { return };
+        let Some(hub) = shard.find(&name) else { return shard.relay.want(shard, &name) };
         if let Some(text) = shard.keeps_out(&hub) {
             return self.refuse_play(shard, PlayRefusal::Full, text);
         }
@@ -425,13 +425,7 @@ impl Connection {
         }
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
-        let Some(facts) = flv::Facts::of(kind, &body) else { return };
-        // Other tracks pass through; readers start by the one that all of them show.
-        let flags = match facts {
-            flv::Facts { main: true, header: true, .. } => Flags::HEADER,
-            flv::Facts { main: true, key: true, .. } => Flags::KEY,
-            _ => Flags::default(),
-        };
+        let Some(flags) = flags_of(kind, &body) else { return };
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
             self.be_patient(body.len());
         }
@@ -490,4 +484,14 @@ impl Connection {
             shard.report_event(event);
         }
     }
+}
+
+/// What a message means to readers; `None` if it is too short to be one. Other tracks pass through:
+/// readers start by the one that all of them show.
+pub(super) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
+    Some(match flv::Facts::of(kind, body)? {
+        flv::Facts { main: true, header: true, .. } => Flags::HEADER,
+        flv::Facts { main: true, key: true, .. } => Flags::KEY,
+        _ => Flags::default(),
+    })
 }

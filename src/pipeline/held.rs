@@ -1,5 +1,5 @@
-//! Streams whose newest messages wait for others, and the one task of a shard that lets them go when
-//! nothing else has.
+//! Streams whose newest messages wait for others, and the one task of a shard that lets them go
+//! when nothing else has.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

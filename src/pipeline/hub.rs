@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::figures::Figures;
 use super::reader::Reader;
+use super::record::RecordTap;
 use crate::command::{ChannelSwitch, TapEvent};
 use crate::media::Micros;
 use crate::ring::Sender;
@@ -21,6 +22,8 @@ pub(super) enum Source {
     Channel(Arc<ChannelSwitch>),
     /// A connection of this shard.
     Publisher,
+    /// Another server, by a pull of this shard.
+    Pull,
     /// Another shard, by its number.
     Shard(usize),
     /// Nobody since then: viewers stay for the grace time.
@@ -40,6 +43,7 @@ pub(super) struct Hub {
     source: RefCell<Source>,
     readers: RefCell<Vec<Rc<Reader>>>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
+    records: RefCell<Vec<Rc<RefCell<RecordTap>>>>,
     dirty: Cell<bool>,
     merger: RefCell<Merger>,
     /// Viewers on this shard at once, if its publisher's key has such a limit.
@@ -62,6 +66,7 @@ impl Hub {
             source: RefCell::new(source),
             readers: RefCell::new(Vec::new()),
             taps: RefCell::new(Vec::new()),
+            records: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
             merger: RefCell::default(),
             viewers_max: Cell::new(None),
@@ -89,6 +94,9 @@ impl Hub {
         for tap in self.taps.borrow_mut().iter_mut() {
             // A decoder that is behind loses messages and starts again at a keyframe.
             drop(tap.push(TapEvent::Message(message.clone(), arrived)));
+        }
+        for record in self.records.borrow().iter() {
+            record.borrow_mut().message(&message, &self.log.borrow());
         }
         let due = self.merger.borrow_mut().arrived(merge, message.kind(), arrived);
         self.figures.add_in(message.body().len());
@@ -133,6 +141,10 @@ impl Hub {
         self.taps.borrow_mut().retain(|tap| !tap.is_closed());
     }
 
+    pub(super) fn add_record(&self, record: Rc<RefCell<RecordTap>>) {
+        self.records.borrow_mut().push(record);
+    }
+
     pub(super) fn take_taps(&self) -> Vec<Sender<TapEvent>> {
         self.taps.take()
     }
@@ -141,6 +153,9 @@ impl Hub {
     pub(super) fn end_taps(&self) {
         for tap in self.taps.borrow_mut().iter_mut() {
             drop(tap.push(TapEvent::Ended));
+        }
+        for record in self.records.borrow().iter() {
+            record.borrow_mut().ended();
         }
     }
 

@@ -22,6 +22,8 @@ pub enum MeshMessage {
     Subscribe(Arc<str>),
     /// The sender has a reader that waits for a keyframe of this stream.
     KeyWanted(Arc<str>),
+    /// The sender has, or would have, readers for this stream, which the receiver can pull.
+    Want(Arc<str>),
     /// A message of a stream the receiver subscribed to, with its arrival.
     Message(Arc<str>, Message, Micros),
 }

@@ -16,10 +16,14 @@ mod mesh;
 mod metadata;
 mod pace;
 mod parts;
+mod pull;
 mod push;
 mod reader;
+mod record;
+mod relay;
 mod shard;
 mod socket;
+mod stall;
 mod start;
 mod wire;
 
@@ -36,5 +40,9 @@ pub use encode::{
 };
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use mesh::{Mesh, MeshMessage};
-pub use parts::{ChannelFeed, KeyRules, PeerLimits, PublishPolicy, ShardParts, ShardSpec};
+pub use parts::{
+    ChannelFeed, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts, ShardSpec,
+};
+pub use pull::PullSpec;
+pub use record::{RECORD_QUEUE, RecordEvent, RecordShare, RecordTap, record};
 pub use shard::shard;

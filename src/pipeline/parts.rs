@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::encode::Encoded;
 use super::mesh::Mesh;
+use super::pull::PullSpec;
+use super::record::RecordTap;
 use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec, GuardSpec};
@@ -103,6 +105,20 @@ pub struct ChannelFeed {
     pub stats: Arc<ChannelStats>,
 }
 
+/// What a shard pulls from other servers, and what it hands to recordings.
+#[derive(Default)]
+pub struct RelayParts {
+    /// Pulls whose home this shard is: [`PULL_HOME`].
+    pub pulls: Vec<PullSpec>,
+    /// Streams that are pulled on demand, on whatever shard somebody asks for them.
+    pub pulled: Vec<Arc<str>>,
+    /// Recordings.
+    pub records: Vec<RecordTap>,
+}
+
+/// Number of the shard that pulls and records.
+pub const PULL_HOME: usize = 0;
+
 /// Everything that is handed to a shard at its start.
 pub struct ShardParts {
     /// What it is told.
@@ -127,6 +143,8 @@ pub struct ShardParts {
     pub outputs: Vec<OutputSpec>,
     /// What all shards ask when a peer comes.
     pub limits: Arc<NodeLimits>,
+    /// What it pulls and records.
+    pub relay: RelayParts,
     /// Where packets come from.
     pub packets: PacketPool,
     /// Figures.

@@ -17,7 +17,8 @@ use glommio::timer::Timer;
 use super::hub::{Hub, Source};
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
-use super::socket::tune;
+use super::socket::{tcp_figures, tune};
+use super::stall::{Progress, Seen};
 use super::wire::{Socket, flush};
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
@@ -33,11 +34,11 @@ const BACKOFF_MIN: Micros = Micros::from_millis(500);
 const BACKOFF_MAX: Micros = Micros::from_secs(15);
 
 /// A connection that lasted this long makes the next wait short again.
-const STABLE: Micros = Micros::from_secs(10);
+pub(super) const STABLE: Micros = Micros::from_secs(10);
 
 /// Times in a row that a destination may send us elsewhere, or ask who we are, without our waiting
 /// in between: a redirection, and a login in two steps.
-const DETOURS_MAX: u32 = 3;
+pub(super) const DETOURS_MAX: u32 = 3;
 
 /// Time for the TCP connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -77,6 +78,7 @@ struct Line {
     since: Micros,
     started: bool,
     drops: Drops,
+    progress: Progress,
     /// Bytes that are in the figures already.
     counted: u64,
     /// Why it ends, and when at the latest.
@@ -100,9 +102,13 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
         };
         task.spec.stats.set_state(OutputState::Connecting);
         let began = shard.clock.now();
-        let reason = task.session(&shard, number, hub).await;
+        let reason = task.session(&shard, number, Rc::clone(&hub)).await;
         if task.left.take() || task.is_leaving() {
             backoff = Backoff::default();
+            continue;
+        }
+        if shard.is_over(&hub) {
+            task.spec.stats.set_state(OutputState::Idle);
             continue;
         }
         let lasted = shard.clock.now().since(began);
@@ -130,7 +136,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
 /// How long to wait before the next try: doubling, with jitter, and short again after a connection
 /// that lasted.
 #[derive(Debug)]
-struct Backoff(Micros);
+pub(super) struct Backoff(Micros);
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -140,7 +146,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// `lasted` is how long the last connection did; `random` spreads nodes that failed together.
-    fn next(&mut self, lasted: Micros, random: [u8; 8]) -> Micros {
+    pub(super) fn next(&mut self, lasted: Micros, random: [u8; 8]) -> Micros {
         if lasted >= STABLE {
             self.0 = BACKOFF_MIN;
         }
@@ -240,7 +246,7 @@ impl OutputTask {
         let Some(mut socket) = connect.or(stopped).await else {
             return format!("no connection to {address}");
         };
-        if let Err(error) = tune(socket.as_raw_fd(), BLOCKED_MAX) {
+        if let Err(error) = tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of output {}: {error}", self.spec.name);
         }
         let chunk_size = shard.spec.chunk_size;
@@ -257,6 +263,7 @@ impl OutputTask {
             since: now,
             started: false,
             drops: Drops::default(),
+            progress: Progress::new(now),
             counted: 0,
             closing: None,
         });
@@ -336,6 +343,8 @@ impl OutputTask {
                     let cursor = Cursor::new(Start::Keyframe);
                     let cursor = cursor.framed(Framing::Chunks(stream_id));
                     line.reader.set_cursor(Some(cursor));
+                    line.reader.set_policy(self.spec.rules.drop);
+                    line.progress = Progress::new(now);
                     hub.add_reader(Rc::clone(&line.reader));
                     line.hub = Some(Rc::clone(hub));
                     request_key(hub);
@@ -370,7 +379,7 @@ impl OutputTask {
     }
 
     /// Deadlines, and a keyframe after a jump.
-    pub(super) fn sweep(&self, _shard: &Shard, now: Micros) {
+    pub(super) fn sweep(&self, shard: &Shard, now: Micros) {
         let mut slot = self.line.borrow_mut();
         let Some(line) = slot.as_mut() else { return };
         if let Err(error) = line.session.tick(now) {
@@ -385,6 +394,7 @@ impl OutputTask {
         if let Some(hub) = &line.hub {
             self.spec.stats.lag(line.reader.lag(&hub.log.borrow()));
         }
+        self.check_progress(shard, line, now);
         let bytes = line.reader.bytes();
         self.spec.stats.bytes_out(bytes - line.counted);
         line.counted = bytes;
@@ -398,6 +408,7 @@ impl OutputTask {
                 self.spec.stats.dropped(reason, count);
             }
             line.drops = drops;
+            self.spec.stats.jumped();
             if let Some(hub) = &line.hub {
                 request_key(hub);
             }
@@ -405,6 +416,29 @@ impl OutputTask {
         let speaks = !line.session.output().is_empty();
         if speaks || line.closing.is_some() {
             line.reader.wake();
+        }
+    }
+}
+
+impl OutputTask {
+    /// Ends a connection that has stalled, and one whose stream is over.
+    fn check_progress(&self, shard: &Shard, line: &mut Line, now: Micros) {
+        let tcp = tcp_figures(line.reader.fd());
+        if let Some(tcp) = tcp {
+            self.spec.stats.rtt(tcp.rtt);
+        }
+        if line.closing.is_some() || !line.started {
+            return;
+        }
+        if line.hub.as_ref().is_some_and(|hub| shard.is_over(hub)) {
+            return line.close("the stream ended", now);
+        }
+        let (acknowledged, sent) = (line.session.acknowledged(), line.reader.bytes());
+        let seen = Seen { tcp, acknowledged, sent };
+        if let Some(reason) = line.progress.look(now, self.spec.rules.stall_timeout, seen) {
+            self.spec.stats.stalled();
+            // It takes nothing, so there is nobody to say goodbye to.
+            line.closing = Some((reason, now));
         }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Reader {
     bytes: Cell<u64>,
     /// Whether it is a viewer, whose pace may be set; an output is none.
     viewer: Cell<bool>,
+    /// Its own rule for dropping, if it has one.
+    policy: Cell<Option<DropPolicy>>,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,13 @@ impl Reader {
             waker: RefCell::new(None),
             bytes: Cell::new(0),
             viewer: Cell::new(false),
+            policy: Cell::new(None),
         }
+    }
+
+    /// Gives it a rule of its own for dropping.
+    pub(super) fn set_policy(&self, policy: Option<DropPolicy>) {
+        self.policy.set(policy);
     }
 
     /// Starts (or with `None` ends) reading a log. A message that is partly sent is completed.
@@ -92,6 +100,11 @@ impl Reader {
     /// Whether the socket was full.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.get()
+    }
+
+    /// The socket.
+    pub(super) const fn fd(&self) -> RawFd {
+        self.fd
     }
 
     /// How long the socket has taken nothing at all.
@@ -180,6 +193,7 @@ impl Reader {
     /// Sends all that is ready, until the socket is full.
     pub(super) fn send(&self, log: Option<&StreamLog>, policy: &DropPolicy) -> Sent {
         let mut state = self.state.borrow_mut();
+        let policy = &self.policy.get().unwrap_or(*policy);
         loop {
             let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
             let (count, wanted) = state.gather(log, policy, &mut pieces);
@@ -229,6 +243,7 @@ impl Reader {
         write: impl FnOnce(&[u8]) -> (usize, R),
     ) -> Option<R> {
         let mut state = self.state.borrow_mut();
+        let policy = &self.policy.get().unwrap_or(*policy);
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let (count, wanted) = state.gather(log, policy, &mut pieces);
         if wanted == 0 {

@@ -24,6 +24,7 @@ use super::mesh::{Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
+use super::relay::Relay;
 use super::socket;
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
@@ -69,7 +70,7 @@ pub(super) struct Shard {
     pub(super) key_waiters: RefCell<HashMap<KeyHash, Vec<u32>>>,
     /// Set if control could not be asked about keys again: the next sweep tries.
     pub(super) recheck_due: Cell<bool>,
-    hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
+    pub(super) hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
     idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
@@ -80,6 +81,7 @@ pub(super) struct Shard {
     pub(super) reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
     outputs: RefCell<BTreeMap<usize, Rc<OutputTask>>>,
+    pub(super) relay: Relay,
     stopping: Cell<bool>,
     seed: Cell<u64>,
 }
@@ -112,6 +114,7 @@ pub async fn shard(parts: ShardParts) {
         reports: RefCell::new(reports),
         mesh: RefCell::new(mesh),
         outputs: RefCell::default(),
+        relay: Relay::new(parts.relay),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
     });
@@ -119,6 +122,7 @@ pub async fn shard(parts: ShardParts) {
     for spec in parts.outputs {
         shard.add_output(spec);
     }
+    shard.relay.start(&shard);
     glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
@@ -153,7 +157,7 @@ pub async fn shard(parts: ShardParts) {
 }
 
 /// Starts a task whose panic ends nothing else.
-fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
+pub(super) fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static) {
     let shard = Rc::clone(shard);
     glommio::spawn_local(async move {
         if let Err(panic) = guarded(task).await {
@@ -224,6 +228,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     for output in shard.outputs.borrow().values() {
         output.end();
     }
+    shard.relay.stop();
     let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
     for connection in connections {
         connection.mail(Mail::Stop);
@@ -231,6 +236,7 @@ async fn say_goodbye(shard: &Rc<Shard>) {
     let busy = || {
         !shard.connections.borrow().is_empty()
             || shard.outputs.borrow().values().any(|output| !output.is_finished())
+            || !shard.relay.is_finished()
     };
     while busy() && shard.clock.now() < deadline {
         shard.sweep();
@@ -242,7 +248,7 @@ impl Shard {
     fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr, place: Place) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
-        if let Err(error) = socket::tune(socket.as_raw_fd(), self.spec.peer.blocked) {
+        if let Err(error) = socket::tune_for(socket.as_raw_fd(), self.spec.peer.blocked) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
@@ -299,9 +305,15 @@ impl Shard {
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
             hub.add_tap(idle.swap_remove(at).1);
         }
+        self.relay.attach(&hub);
         self.hubs.borrow_mut().insert(name, Rc::clone(&hub));
         self.tell_waiting(&hub.name);
         hub
+    }
+
+    /// Whether this stream has ended for good: another one of its name would be another.
+    pub(super) fn is_over(&self, hub: &Rc<Hub>) -> bool {
+        self.hubs.borrow().get(&hub.name).is_none_or(|now| !Rc::ptr_eq(now, hub))
     }
 
     /// Tells the players that came before the stream.
@@ -344,7 +356,7 @@ impl Shard {
     fn end_streams_past_grace(&self, now: Micros) {
         let over = |hub: &Rc<Hub>| match hub.source() {
             Source::Nobody(since) => now.since(since) >= self.spec.grace,
-            Source::Channel(_) | Source::Publisher | Source::Shard(_) => false,
+            Source::Channel(_) | Source::Publisher | Source::Pull | Source::Shard(_) => false,
         };
         let ended: Vec<_> = self.hubs.borrow().values().filter(|hub| over(hub)).cloned().collect();
         for hub in ended {
@@ -365,6 +377,7 @@ impl Shard {
         for output in self.outputs.borrow().values() {
             output.sweep(self, now);
         }
+        self.relay.sweep(self, now);
         self.tend_streams(now);
         self.sweep_keys();
         self.end_streams_past_grace(now);
@@ -380,7 +393,7 @@ impl Shard {
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.
-    fn end_stream(&self, hub: &Rc<Hub>) {
+    pub(super) fn end_stream(&self, hub: &Rc<Hub>) {
         self.hubs.borrow_mut().remove(&hub.name);
         if !matches!(hub.source(), Source::Shard(_)) {
             self.mesh.borrow_mut().send_all(&MeshMessage::Down(Arc::clone(&hub.name)));

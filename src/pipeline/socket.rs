@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 
+use super::shard::BLOCKED_MAX;
 use crate::media::Micros;
 
 /// Most pieces of memory in one call. More would save nothing at the sizes of messages.
@@ -20,8 +21,13 @@ pub(super) fn adopt(listener: TcpListener) -> glommio::net::TcpListener {
 }
 
 /// Socket options for live media: nothing waits in the kernel that could wait, and be dropped, in
-/// our log. A peer that takes nothing for the time `blocked` is gone.
-pub(super) fn tune(fd: RawFd, blocked: Micros) -> io::Result<()> {
+/// our log.
+pub(super) fn tune(fd: RawFd) -> io::Result<()> {
+    tune_for(fd, BLOCKED_MAX)
+}
+
+/// The same for a peer that is gone when it has taken nothing for the time `blocked`.
+pub(super) fn tune_for(fd: RawFd, blocked: Micros) -> io::Result<()> {
     // SAFETY: the descriptor belongs to the caller's socket and stays open during the call.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let socket = socket2::SockRef::from(&fd);
@@ -56,6 +62,49 @@ pub(super) fn pace(fd: RawFd, bps: u64) {
     // SAFETY: the descriptor belongs to the caller's socket, and the number outlives the call.
     // Where it fails, the socket is sent to as fast as it takes.
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value.cast(), size) };
+}
+
+/// What TCP says about a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TcpFigures {
+    /// Smoothed time to the peer and back.
+    pub(super) rtt: Micros,
+    /// Segments sent and not acknowledged.
+    pub(super) unacked: u32,
+    /// Bytes in the socket that have not been sent.
+    pub(super) notsent_bytes: u32,
+    /// Bytes that the peer's machine has acknowledged.
+    pub(super) bytes_acked: u64,
+}
+
+impl TcpFigures {
+    /// Whether anything waits for the peer's machine.
+    pub(super) const fn has_unacknowledged(&self) -> bool {
+        self.unacked > 0 || self.notsent_bytes > 0
+    }
+}
+
+/// Asks the kernel about a TCP connection; `None` if it does not say (Linux before 4.6).
+pub(super) fn tcp_figures(fd: RawFd) -> Option<TcpFigures> {
+    // `struct tcp_info` of linux/tcp.h, in words of 32 bits, as far as is read here.
+    let mut words = [0_u32; 40];
+    let mut length = libc::socklen_t::try_from(size_of_val(&words)).ok()?;
+    // SAFETY: the kernel writes at most `length` bytes into `words`, which has as many, and says in
+    // `length` how many they were.
+    let done = unsafe {
+        let to = words.as_mut_ptr().cast();
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, to, &raw mut length)
+    };
+    if done != 0 || length < 37 * 4 {
+        return None;
+    }
+    let [low, high] = if cfg!(target_endian = "little") { [30, 31] } else { [31, 30] };
+    Some(TcpFigures {
+        rtt: Micros(words[17].into()),
+        unacked: words[6],
+        notsent_bytes: words[36],
+        bytes_acked: u64::from(words[low]) | u64::from(words[high]) << 32,
+    })
 }
 
 /// Sends `pieces` without blocking and says how many bytes the socket took.
@@ -107,6 +156,28 @@ mod tests {
             };
             assert_eq!((read, found), (0, bytes));
         }
+    }
+
+    #[test]
+    fn tcp_tells_what_has_been_acknowledged_and_what_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        send(ours.as_raw_fd(), &[IoSlice::new(&[7; 1_000])]).unwrap();
+        // A byte back says that all has arrived: it acknowledges what came before it.
+        (&theirs).read_exact(&mut [0; 1_000]).unwrap();
+        send(theirs.as_raw_fd(), &[IoSlice::new(b"x")]).unwrap();
+        ours.set_nonblocking(false).unwrap();
+        (&ours).read_exact(&mut [0]).unwrap();
+        let figures = tcp_figures(ours.as_raw_fd()).unwrap();
+        assert!(figures.bytes_acked >= 1_000 && !figures.has_unacknowledged(), "{figures:?}");
+        let big = vec![0; 1 << 16];
+        while send(ours.as_raw_fd(), &[IoSlice::new(&big)]).is_ok() {}
+        let figures = tcp_figures(ours.as_raw_fd()).unwrap();
+        assert!(figures.notsent_bytes > 0 && figures.has_unacknowledged(), "{figures:?}");
+        let (unix, _other) = UnixStream::pair().unwrap();
+        assert!(tcp_figures(unix.as_raw_fd()).is_none());
     }
 
     #[test]

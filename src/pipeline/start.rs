@@ -31,7 +31,7 @@ impl Shard {
                 let wish = MeshMessage::KeyWanted(Arc::clone(&hub.name));
                 self.mesh.borrow_mut().send(home, wish);
             }
-            Source::Publisher | Source::Nobody(_) => {}
+            Source::Publisher | Source::Pull | Source::Nobody(_) => {}
         }
     }
 }

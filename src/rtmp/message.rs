@@ -47,7 +47,8 @@ pub(super) mod event {
 pub(super) enum Control {
     SetChunkSize(u32),
     Abort(u32),
-    Acknowledgement,
+    /// Bytes the peer has received, modulo 2^32 (RTMP 1.0 section 5.4.3).
+    Acknowledgement(u32),
     WindowAck(u32),
     PeerBandwidth(u32),
     Ping([u8; 4]),
@@ -65,10 +66,7 @@ impl Control {
         let control = match type_id {
             type_id::SET_CHUNK_SIZE => Self::SetChunkSize(number()?),
             type_id::ABORT => Self::Abort(number()?),
-            type_id::ACKNOWLEDGEMENT => {
-                number()?;
-                Self::Acknowledgement
-            }
+            type_id::ACKNOWLEDGEMENT => Self::Acknowledgement(number()?),
             type_id::WINDOW_ACK => Self::WindowAck(number()?),
             type_id::PEER_BANDWIDTH => Self::PeerBandwidth(number()?),
             type_id::USER_CONTROL => Self::user_control(body)?,

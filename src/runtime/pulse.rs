@@ -1,6 +1,6 @@
-//! The pulse of a pinned thread. glommio 0.9 can fall asleep although tasks are ready: when the kernel
-//! takes the thread off its core for longer than the preemption timer between arming that timer and
-//! running the first task, its scheduler takes "preempted" for "nothing to do" and parks
+//! The pulse of a pinned thread. glommio 0.9 can fall asleep although tasks are ready: when the
+//! kernel takes the thread off its core for longer than the preemption timer between arming that
+//! timer and running the first task, its scheduler takes "preempted" for "nothing to do" and parks
 //! (`run_task_queues` returns false in both cases). Whoever watches the pulse can interrupt that
 //! sleep with a signal, after which the executor looks at everything again.
 

@@ -9,6 +9,7 @@ mod meter;
 mod output;
 mod outputs;
 mod registry;
+mod relay;
 mod shard;
 
 pub use cell::{Counter, Gauge, SharedCounter};
@@ -19,5 +20,9 @@ pub use meter::Meter;
 pub use output::{OutputFigures, OutputState, OutputStats};
 pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
+};
+pub use relay::{
+    PullEntry, PullFigures, PullSnapshot, PullStats, RecordEntry, RecordFigures, RecordSnapshot,
+    RecordStats,
 };
 pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};

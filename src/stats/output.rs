@@ -55,6 +55,8 @@ struct Counters {
     jumps: Counter,
     drops: [Counter; ViewerDrop::ALL.len()],
     lag_s: Gauge,
+    stalls: Counter,
+    rtt_s: Gauge,
 }
 
 impl OutputStats {
@@ -95,6 +97,16 @@ impl OutputStats {
         self.0.lag_s.set(lag.secs_f64());
     }
 
+    /// A live connection was given up because the destination took nothing.
+    pub fn stalled(&self) {
+        self.0.stalls.add(1);
+    }
+
+    /// How long the way to the destination and back takes.
+    pub fn rtt(&self, rtt: Micros) {
+        self.0.rtt_s.set(rtt.secs_f64());
+    }
+
     /// All figures, for any thread.
     #[must_use]
     pub fn read(&self) -> OutputFigures {
@@ -107,6 +119,8 @@ impl OutputStats {
             jumps: self.0.jumps.get(),
             drops: read_all(&self.0.drops),
             lag_s: self.0.lag_s.get(),
+            stalls: self.0.stalls.get(),
+            rtt_s: self.0.rtt_s.get(),
         }
     }
 }
@@ -128,6 +142,18 @@ pub struct OutputFigures {
     pub drops: [u64; ViewerDrop::ALL.len()],
     /// How far it is behind its stream, seconds.
     pub lag_s: f64,
+    /// Live connections that were given up because the destination took nothing.
+    pub stalls: u64,
+    /// Time to the destination and back, seconds.
+    pub rtt_s: f64,
+}
+
+impl OutputFigures {
+    /// Times the destination accepted it again after the first.
+    #[must_use]
+    pub const fn reconnects(&self) -> u64 {
+        self.connects.saturating_sub(1)
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::output::{OutputFigures, OutputStats};
 use super::outputs::OutputList;
+use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
 use super::shard::{ShardFigures, ShardStats};
 use crate::media::Micros;
 
@@ -17,6 +18,10 @@ pub struct Registry {
     /// The channels.
     pub channels: Vec<ChannelEntry>,
     outputs: OutputList,
+    /// Streams pulled from other servers.
+    pub pulls: Vec<PullEntry>,
+    /// Recordings.
+    pub records: Vec<RecordEntry>,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,
@@ -100,6 +105,8 @@ impl Registry {
             node,
             channels: channels.collect(),
             outputs: outputs.collect(),
+            pulls: self.pulls.iter().map(PullEntry::read).collect(),
+            records: self.records.iter().map(RecordEntry::read).collect(),
         }
     }
 
@@ -133,6 +140,10 @@ pub struct Snapshot {
     pub channels: Vec<ChannelSnapshot>,
     /// Their outputs.
     pub outputs: Vec<OutputSnapshot>,
+    /// Streams pulled from other servers.
+    pub pulls: Vec<PullSnapshot>,
+    /// Recordings.
+    pub records: Vec<RecordSnapshot>,
 }
 
 /// A channel at one moment.

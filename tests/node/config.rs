@@ -115,6 +115,32 @@ impl Config {
         self
     }
 
+    /// A recording of a stream, called `record_0` and so on.
+    #[must_use]
+    pub(crate) fn record(self, stream: &str, more: &str) -> Self {
+        self.relay("record", stream, more)
+    }
+
+    /// A push of a stream, called `push_0` and so on.
+    #[must_use]
+    pub(crate) fn push(self, stream: &str, url: &str, more: &str) -> Self {
+        self.relay("push", stream, &format!("url = \"{url}\"\n{more}"))
+    }
+
+    /// A pull to a stream, called `pull_0` and so on.
+    #[must_use]
+    pub(crate) fn pull(self, stream: &str, url: &str, more: &str) -> Self {
+        self.relay("pull", stream, &format!("url = \"{url}\"\n{more}"))
+    }
+
+    fn relay(mut self, kind: &str, stream: &str, more: &str) -> Self {
+        let number = self.text.matches(&format!("[[{kind}]]")).count();
+        let name = format!("{kind}_{number}");
+        write!(self.text, "\n[[{kind}]]\nname = \"{name}\"\nstream = \"{stream}\"\n{more}\n")
+            .unwrap();
+        self
+    }
+
     /// The whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text

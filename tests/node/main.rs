@@ -39,6 +39,8 @@ mod mistakes;
 mod pairs;
 mod picture;
 mod pushing;
+mod recorder;
+mod relaying;
 mod stopping;
 mod takeover;
 mod terminal;

@@ -155,7 +155,9 @@ fn latencies(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
 
 fn outputs(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Counter = (&'static str, &'static str, fn(&OutputFigures) -> u64);
-    const COUNTERS: [Counter; 4] = [
+    const COUNTERS: [Counter; 6] = [
+        ("output_reconnects_total", "Times it was accepted again", OutputFigures::reconnects),
+        ("output_stalls_total", "Connections given up because nothing was taken", |o| o.stalls),
         ("output_connects_total", "Times a destination accepted the output", |o| o.connects),
         ("output_failures_total", "Tries and live connections that failed", |o| o.failures),
         ("output_bytes_total", "Bytes sent to the destination", |o| o.bytes_out),
@@ -175,13 +177,38 @@ fn outputs(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         }
         Ok(())
     })?;
-    page.gauge("output_lag_seconds", "How far the output is behind its stream", |family| {
-        snapshot.outputs.iter().try_for_each(|output| {
-            let labels: [(&str, &str); 2] =
-                [("channel", &output.channel), ("output", &output.name)];
-            family.sample(&labels, output.figures.lag_s)
-        })
-    })?;
+    type Gauge = (&'static str, &'static str, fn(&OutputFigures) -> f64);
+    const GAUGES: [Gauge; 2] = [
+        ("output_lag_seconds", "How far the output is behind its stream", |o| o.lag_s),
+        ("output_rtt_seconds", "Time to the destination and back, by TCP", |o| o.rtt_s),
+    ];
+    for (name, help, read) in GAUGES {
+        page.gauge(name, help, |family| {
+            snapshot.outputs.iter().try_for_each(|output| {
+                let labels: [(&str, &str); 2] =
+                    [("channel", &output.channel), ("output", &output.name)];
+                family.sample(&labels, read(&output.figures))
+            })
+        })?;
+    }
+    page.counter(
+        "output_drops_total",
+        "Lost by the output: messages (overrun: times)",
+        |family| {
+            for output in &snapshot.outputs {
+                let reasons = ViewerDrop::ALL.map(ViewerDrop::label);
+                for (reason, count) in reasons.into_iter().zip(output.figures.drops) {
+                    let labels: [(&str, &str); 3] = [
+                        ("channel", &output.channel),
+                        ("output", &output.name),
+                        ("reason", reason),
+                    ];
+                    family.sample(&labels, count)?;
+                }
+            }
+            Ok(())
+        },
+    )?;
     for (name, help, read) in COUNTERS {
         page.counter(name, help, |family| {
             snapshot.outputs.iter().try_for_each(|output| {

@@ -6,6 +6,7 @@
 mod families;
 mod page;
 mod process;
+mod relay;
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,7 +53,9 @@ struct Figures {
 impl Collector for Figures {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
-        families::write(&mut page, &self.figures.snapshot(), &self.version)?;
+        let snapshot = self.figures.snapshot();
+        families::write(&mut page, &snapshot, &self.version)?;
+        relay::write(&mut page, &snapshot)?;
         process::write(&mut page)
     }
 }

@@ -72,6 +72,7 @@ fn part(hub: &Hub) -> StreamPart {
         source: match hub.source() {
             Source::Channel(_) => StreamSource::Channel,
             Source::Publisher => StreamSource::Publisher,
+            Source::Pull => StreamSource::Pull,
             Source::Shard(_) => StreamSource::Shard,
             Source::Nobody(_) => StreamSource::Nobody,
         },

@@ -3,11 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::hub::{Hub, Source};
-use super::super::mesh::MeshMessage;
 use super::live::survey;
 use super::{Shard, spawn};
 use crate::command::ToShard;
+use crate::pipeline::hub::{Hub, Source};
+use crate::pipeline::mesh::MeshMessage;
 
 impl Shard {
     pub(super) fn obey(self: &Rc<Self>, command: ToShard) {
@@ -15,6 +15,7 @@ impl Shard {
             ToShard::KeyAnswer { hash, decision } => self.on_key_answer(hash, &decision),
             ToShard::KeyChanged { hash } => self.on_key_changed(hash.as_ref()),
             ToShard::KeyVerdict { hash, decision } => self.on_key_verdict(&hash, &decision),
+            ToShard::PullResolved { pull, address } => self.relay.resolved(pull, address),
             ToShard::Resolved { output, address } => {
                 if let Some(output) = self.output(output) {
                     output.resolved(address);
@@ -49,6 +50,7 @@ impl Shard {
                     }
                 }
                 MeshMessage::Subscribe(name) => self.subscribe(&name, from),
+                MeshMessage::Want(name) => self.relay.want(self, &name),
                 MeshMessage::KeyWanted(name) => {
                     if let Some(hub) = self.hubs.borrow().get(&name) {
                         self.want_key(hub);
@@ -72,7 +74,7 @@ impl Shard {
     fn up_elsewhere(self: &Rc<Self>, name: &Arc<str>, home: usize) {
         self.mesh.borrow_mut().learn(Arc::clone(name), home);
         let tapped = self.idle_taps.borrow().iter().any(|(wanted, _)| wanted == name);
-        if tapped {
+        if tapped || self.relay.records(name) {
             self.find(name);
         }
         self.tell_waiting(name);

@@ -279,6 +279,13 @@ impl Client {
         &self.caps
     }
 
+    /// How many of our bytes the server says it has received, modulo 2^32; `None` if it has not
+    /// said so yet. Many servers never do.
+    #[must_use]
+    pub const fn acknowledged(&self) -> Option<u32> {
+        self.link.peer_acknowledged()
+    }
+
     fn name(&self) -> Value {
         self.spec.name.expose().into()
     }

@@ -24,6 +24,8 @@ pub(super) struct Link {
     received: u64,
     acknowledged: u64,
     ack_window: u32,
+    /// The peer's newest acknowledgement, modulo 2^32.
+    peer_acknowledged: Option<u32>,
     /// The window we announced last, so that it is not announced again and again.
     announced_window: u32,
     /// Newest time seen.
@@ -46,6 +48,7 @@ impl Link {
             received: 0,
             acknowledged: 0,
             ack_window: ACK_WINDOW,
+            peer_acknowledged: None,
             announced_window: 0,
             now,
             heard_at: now,
@@ -70,6 +73,11 @@ impl Link {
 
     pub(super) const fn is_between_messages(&self) -> bool {
         self.reader.is_between_messages()
+    }
+
+    /// The peer's newest acknowledgement, modulo 2^32; `None` if it has sent none.
+    pub(super) const fn peer_acknowledged(&self) -> Option<u32> {
+        self.peer_acknowledged
     }
 
     /// Notes that `bytes` have come; before anything else is done with them.
@@ -104,7 +112,10 @@ impl Link {
     fn control(&mut self, control: Control) -> Result<(), Error> {
         match control {
             // As many as there are windows: not counted, a fast peer may send thousands.
-            Control::Acknowledgement => return Ok(()),
+            Control::Acknowledgement(sequence) => {
+                self.peer_acknowledged = Some(sequence);
+                return Ok(());
+            }
             Control::SetChunkSize(bytes) => self.reader.set_chunk_size(bytes),
             Control::Abort(chunk_stream) => self.reader.abort(chunk_stream),
             Control::WindowAck(0) | Control::OtherEvent => {}

@@ -1,0 +1,263 @@
+//! Who may ask the API what: two bearer tokens, one that may do everything and one that may only
+//! read. They are kept in files that nobody but the node's user can read.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use subtle::{Choice, ConstantTimeEq};
+
+/// File in the data directory with the token that may do everything.
+pub const TOKEN_FILE: &str = "api-token";
+
+/// File in the data directory with the token that may only read.
+pub const READONLY_TOKEN_FILE: &str = "api-token-readonly";
+
+/// Fewest and most characters of a token that somebody else chose.
+const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// Bytes of a token's file that are read. Longer files hold something else.
+const FILE_BYTES_MAX: u64 = 4_096;
+
+/// Rights of a new file: its owner's alone.
+const MODE: u32 = 0o600;
+
+/// Rights of others than the owner.
+const MODE_OTHERS: u32 = 0o077;
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Look.
+    Read,
+    /// Look, and change.
+    Write,
+}
+
+/// A bearer token: a secret. `Debug` hides it, and there is no `Display`.
+#[derive(Clone)]
+pub struct Token(Box<str>);
+
+impl Token {
+    /// The token itself, for whoever starts the node. Must not reach a log or an answer.
+    #[must_use]
+    pub const fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it was shown. Takes the same time for every wrong one of any length.
+    fn is(&self, shown: &str) -> Choice {
+        let hash = |text: &str| *blake3::hash(text.as_bytes()).as_bytes();
+        hash(&self.0).ct_eq(&hash(shown))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// The tokens of a node.
+#[derive(Clone, Debug)]
+pub enum Tokens {
+    /// Anybody may do everything: for a laboratory, on loopback only.
+    Off,
+    /// A token is needed.
+    On {
+        /// May do everything.
+        admin: Token,
+        /// May only read.
+        reader: Token,
+    },
+}
+
+impl Tokens {
+    /// Reads both files, and makes those that are not there.
+    ///
+    /// # Errors
+    /// If a file cannot be read or made, or does not hold a token.
+    pub fn open(admin: &Path, reader: &Path) -> Result<Self, TokenError> {
+        let (admin_token, reader_token) = (open(admin)?, open(reader)?);
+        if bool::from(admin_token.is(&reader_token.0)) {
+            return Err(TokenError::Same(admin.to_owned(), reader.to_owned()));
+        }
+        Ok(Self::On { admin: admin_token, reader: reader_token })
+    }
+
+    /// What whoever shows `shown` may do; nothing if it is no token of ours.
+    #[must_use]
+    pub fn access(&self, shown: Option<&str>) -> Option<Access> {
+        let Self::On { admin, reader } = self else { return Some(Access::Write) };
+        let shown = shown.unwrap_or_default();
+        // Both are looked at, whichever it is.
+        let (may_write, may_read) = (admin.is(shown), reader.is(shown));
+        match (may_write.into(), may_read.into()) {
+            (true, _) => Some(Access::Write),
+            (false, true) => Some(Access::Read),
+            (false, false) => None,
+        }
+    }
+
+    /// The token that may do everything.
+    #[must_use]
+    pub const fn admin(&self) -> Option<&Token> {
+        match self {
+            Self::Off => None,
+            Self::On { admin, .. } => Some(admin),
+        }
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub enum TokenError {
+    /// The file cannot be read or made: give the node the right to, or name another one.
+    File(PathBuf, io::Error),
+    /// What it holds is no token: write another one, or remove the file.
+    Malformed(PathBuf),
+    /// Both files hold the same: remove one.
+    Same(PathBuf, PathBuf),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, cause) => write!(
+                f,
+                "the API's token {} cannot be read or made: {cause}; let this user do that, or \
+                 name another file in [http]",
+                path.display()
+            ),
+            Self::Malformed(path) => write!(
+                f,
+                "{} holds no token for the API: {} to {} letters, digits, - . _ and ~; write \
+                 one, or remove the file and start again to have one made",
+                path.display(),
+                TOKEN_CHARS.start(),
+                TOKEN_CHARS.end()
+            ),
+            Self::Same(admin, reader) => write!(
+                f,
+                "{} and {} hold the same token, so that readers could change everything; remove \
+                 one of them and start again to have another made",
+                admin.display(),
+                reader.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+fn open(path: &Path) -> Result<Token, TokenError> {
+    let failed = |error| TokenError::File(path.to_owned(), error);
+    match File::open(path) {
+        Ok(file) => {
+            let mode = file.metadata().map_err(failed)?.permissions().mode();
+            if mode & MODE_OTHERS != 0 {
+                let path = path.display();
+                tracing::warn!("{path} can be read by other users; say: chmod 600 {path}");
+            }
+            let mut text = String::new();
+            file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+            parse(&text).ok_or_else(|| TokenError::Malformed(path.to_owned()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(failed),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// It has to fit into a header, a web socket's protocol and an address.
+fn parse(text: &str) -> Option<Token> {
+    let text = text.trim();
+    let good = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let fits = TOKEN_CHARS.contains(&text.len()) && text.chars().all(good);
+    fits.then(|| Token(text.into()))
+}
+
+fn make(path: &Path) -> io::Result<Token> {
+    let mut random = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    Ok(Token(text.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(dir: &Path) -> [PathBuf; 2] {
+        [dir.join("made/api-token"), dir.join("made/api-token-readonly")]
+    }
+
+    fn exposed(tokens: &Tokens) -> [String; 2] {
+        let Tokens::On { admin, reader } = tokens else { panic!("off") };
+        [admin, reader].map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn tokens_are_made_once_and_nobody_else_can_read_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let [admin, reader] = paths(dir.path());
+        let tokens = Tokens::open(&admin, &reader).unwrap();
+        let first = exposed(&tokens);
+        assert_eq!(first, exposed(&Tokens::open(&admin, &reader).unwrap()));
+        assert_ne!(first[0], first[1]);
+        for path in [&admin, &reader] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(first.iter().all(|token| token.len() == 64), "{first:?}");
+        let shown = format!("{tokens:?}");
+        assert!(first.iter().all(|token| !shown.contains(token.as_str())), "{shown}");
+    }
+
+    #[test]
+    fn each_token_opens_what_it_is_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let [admin, reader] = paths(dir.path());
+        let tokens = Tokens::open(&admin, &reader).unwrap();
+        let [write, read] = exposed(&tokens);
+        assert_eq!(tokens.access(Some(&write)), Some(Access::Write));
+        assert_eq!(tokens.access(Some(&read)), Some(Access::Read));
+        for wrong in [None, Some(""), Some(&write[1..]), Some("0")] {
+            assert_eq!(tokens.access(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(Tokens::Off.access(None), Some(Access::Write));
+    }
+
+    #[test]
+    fn a_given_token_is_taken_unless_it_is_weak_or_would_break_a_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let [admin, reader] = [dir.path().join("a"), dir.path().join("r")];
+        fs::write(&admin, "given-by-the-operator\n").unwrap();
+        let tokens = Tokens::open(&admin, &reader).unwrap();
+        assert_eq!(tokens.access(Some("given-by-the-operator")), Some(Access::Write));
+        for wrong in ["short", "", "with a blank inside it", "ümläuts-are-not-ascii-either"] {
+            fs::write(&admin, wrong).unwrap();
+            let error = Tokens::open(&admin, &reader).unwrap_err().to_string();
+            assert!(error.contains("16 to 256"), "{error}");
+            assert!(wrong.is_empty() || !error.contains(wrong), "{error}");
+        }
+        fs::copy(&reader, &admin).unwrap();
+        let error = Tokens::open(&admin, &reader).unwrap_err().to_string();
+        assert!(error.contains("the same token"), "{error}");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_told_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let blocked = dir.path().join("file");
+        fs::write(&blocked, "").unwrap();
+        let error = Tokens::open(&blocked.join("a"), &blocked.join("b")).unwrap_err().to_string();
+        assert!(error.contains("file/a") && error.contains("[http]"), "{error}");
+    }
+}

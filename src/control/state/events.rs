@@ -1,0 +1,93 @@
+//! News of the node in the form in which the API shows them.
+
+use super::model::Event;
+use crate::control::time::Time;
+use crate::event::{NodeEvent, Phase};
+
+/// What the API shows of `event`; its number is still to be given.
+#[must_use]
+pub fn describe(event: &NodeEvent, time: &Time) -> Event {
+    let (kind, text) = (kind(event).to_owned(), event.to_string());
+    let plain = Event { at: time.now_ms(), kind, text, ..Event::default() };
+    match event {
+        NodeEvent::Connection(event) => {
+            let over = event.kind.phase == Phase::Done;
+            Event {
+                at: time.unix_ms(event.at),
+                client: Some(event.client.to_string()),
+                address: event.peer.map(|peer| peer.to_string()),
+                state: Some(event.state.name().to_owned()),
+                stream: Some(event.path.to_string()),
+                duration_ms: over.then(|| event.duration.millis()),
+                bytes: over.then_some(event.bytes),
+                reason: over.then(|| event.reason.to_string()),
+                ..plain
+            }
+        }
+        NodeEvent::Started | NodeEvent::Stopped => plain,
+        NodeEvent::OutputConnected { name } => Event { output: Some(name.clone()), ..plain },
+        NodeEvent::OutputFailed { name, reason, .. } => {
+            Event { output: Some(name.clone()), reason: Some(reason.clone()), ..plain }
+        }
+        NodeEvent::EncoderFailed { channel, reason } => {
+            Event { channel: Some(channel.clone()), reason: Some(reason.clone()), ..plain }
+        }
+        NodeEvent::FramesDropped { channel, frames, reason } => Event {
+            channel: Some(channel.clone()),
+            frames: Some(*frames),
+            reason: Some(reason.clone()),
+            ..plain
+        },
+    }
+}
+
+fn kind(event: &NodeEvent) -> &'static str {
+    match event {
+        NodeEvent::Connection(event) => event.kind.name(),
+        NodeEvent::Started => "started",
+        NodeEvent::Stopped => "stopped",
+        NodeEvent::OutputConnected { .. } => "output_connected",
+        NodeEvent::OutputFailed { .. } => "output_failed",
+        NodeEvent::EncoderFailed { .. } => "encoder_failed",
+        NodeEvent::FramesDropped { .. } => "frames_dropped",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{ClientId, LifeCycle, Stage};
+    use crate::media::Micros;
+
+    #[test]
+    fn a_connection_is_told_with_what_it_was_and_why_it_ended() {
+        let time = Time::new(1_000, || Micros::from_millis(9_000));
+        let mut life = LifeCycle::new(ClientId::from_random([0; 8]), Micros(0));
+        life.set_peer("192.0.2.7:9".parse().unwrap());
+        life.begin(Stage::Play, "live/a", Micros::from_millis(1)).unwrap();
+        let begun = life.begun(Stage::Play, Micros::from_millis(2)).unwrap();
+        let shown = describe(&NodeEvent::Connection(begun), &time);
+        assert_eq!((shown.kind.as_str(), shown.at), ("postPlay", 1_002));
+        assert_eq!((shown.duration_ms, shown.reason), (None, None));
+        let done = life.done(Stage::Play, Micros::from_millis(52), 7, "left").unwrap();
+        let shown = describe(&NodeEvent::Connection(done), &time);
+        assert_eq!((shown.duration_ms, shown.bytes), (Some(50), Some(7)));
+        assert_eq!(shown.reason.as_deref(), Some("left"));
+        assert_eq!(shown.address.as_deref(), Some("192.0.2.7:9"));
+        let text = serde_json::to_string(&shown).unwrap();
+        assert!(!text.contains("channel") && text.contains("\"stream\":\"live/a\""), "{text}");
+    }
+
+    #[test]
+    fn what_happens_to_an_output_names_it() {
+        let time = Time::new(1_000, || Micros::from_millis(5));
+        let failed = NodeEvent::OutputFailed {
+            name: "cdn".to_owned(),
+            reason: "refused".to_owned(),
+            retry_in: Micros::from_secs(1),
+        };
+        let shown = describe(&failed, &time);
+        assert_eq!((shown.kind.as_str(), shown.at), ("output_failed", 1_005));
+        assert_eq!((shown.output.as_deref(), shown.reason.as_deref()), (Some("cdn"), Some("refused")));
+    }
+}

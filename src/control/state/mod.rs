@@ -1,0 +1,17 @@
+//! The state of the whole node in one place: a snapshot that a periodic survey and events keep up
+//! to date, and its changes, numbered, for whoever follows them.
+
+mod board;
+mod events;
+mod model;
+mod survey;
+
+pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};
+pub use events::describe;
+pub use model::{
+    Channel, Cores, Event, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
+    StreamVideo,
+};
+pub use survey::{
+    ChannelFacts, KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of,
+};

@@ -1,0 +1,331 @@
+//! What the API and the WebSocket show of a node. Times end in `_at` (milliseconds since 1970) or
+//! `_ms`, rates in `_bps`. Nothing here can hold a secret.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::control::keystore::KeyView;
+use crate::keys::Takeover;
+
+/// The whole node at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Snapshot {
+    /// When, milliseconds since 1970.
+    pub at: u64,
+    /// The node itself.
+    pub node: Node,
+    /// Channels by name.
+    pub channels: BTreeMap<String, Channel>,
+    /// Outputs by `channel/name`.
+    pub outputs: BTreeMap<String, Output>,
+    /// Streams by name.
+    pub streams: BTreeMap<String, Stream>,
+    /// Keys by id.
+    pub keys: BTreeMap<String, Key>,
+}
+
+/// The node itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Version of the program.
+    pub version: String,
+    /// When it started, milliseconds since 1970.
+    pub started_at: u64,
+    /// For how long it has run, milliseconds.
+    pub uptime_ms: u64,
+    /// TCP port of RTMP and HTTP-FLV.
+    pub rtmp_port: u16,
+    /// What a stream's name and `.flv` are put behind to play it over HTTP.
+    pub flv_url_base: String,
+    /// Which CPU does what.
+    pub cores: Cores,
+    /// Connections now.
+    pub connections: u64,
+    /// Connections that play now.
+    pub viewers: u64,
+    /// Bits per second from peers.
+    pub in_bps: f64,
+    /// Bits per second to peers.
+    pub out_bps: f64,
+    /// Connections that failed, by what went wrong.
+    pub errors: BTreeMap<String, u64>,
+    /// What lagging readers lost, by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// Whether the token that asks may change anything.
+    pub can_write: bool,
+}
+
+/// CPU numbers by role.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Cores {
+    /// The control plane.
+    pub control: Vec<usize>,
+    /// One shard on each.
+    pub net: Vec<usize>,
+    /// The composers.
+    pub compose: usize,
+    /// Encoders and decoders.
+    pub encode: Vec<usize>,
+}
+
+/// A channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// The stream it makes.
+    pub stream: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second that are wanted.
+    pub fps_target: f64,
+    /// Frames per second, mean of the last seconds.
+    pub fps: f64,
+    /// Bits per second, mean of the last seconds.
+    pub bitrate_bps: f64,
+    /// Video bits per second that are wanted.
+    pub target_bps: u64,
+    /// Video codec.
+    pub codec: String,
+    /// Video encoder.
+    pub encoder: String,
+    /// Its preset.
+    pub preset: String,
+    /// Frames encoded since start.
+    pub frames: u64,
+    /// Frames nobody got to see, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Frames that wait for the encoder.
+    pub queue: u64,
+    /// From when a frame was due to when it could be sent; nothing before the first.
+    pub latency_ms: Option<Latency>,
+    /// The scene on the air.
+    pub scene: String,
+    /// All scenes.
+    pub scenes: Vec<String>,
+    /// Names of its outputs.
+    pub outputs: Vec<String>,
+}
+
+/// Upper bounds since start, milliseconds: at most half again too large.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Latency {
+    /// Half of all are within it.
+    pub p50: f64,
+    /// 99 of 100 are within it.
+    pub p99: f64,
+}
+
+/// A destination that a channel is pushed to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Output {
+    /// Its channel.
+    pub channel: String,
+    /// Its name.
+    pub name: String,
+    /// Where it goes, without what may be secret.
+    pub url: String,
+    /// `connecting`, `live`, `waiting` (for its stream or its next try) or `stopped`.
+    pub state: String,
+    /// Why it waits; nothing while all is well.
+    pub error: Option<String>,
+    /// Times the destination accepted it.
+    pub connects: u64,
+    /// Tries and live connections that failed.
+    pub failures: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Bits per second, of the last second or so.
+    pub bitrate_bps: f64,
+    /// How far it is behind its stream.
+    pub lag_ms: f64,
+    /// Messages it was not sent.
+    pub dropped: u64,
+}
+
+/// A stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Stream {
+    /// Public name, `app/name`.
+    pub name: String,
+    /// `channel`, `publisher`, `pull`, or `nobody` while its viewers wait for one.
+    pub source: String,
+    /// Who publishes it, if it is a connection.
+    pub publisher: Option<Publisher>,
+    /// When its source came, milliseconds since 1970.
+    pub since_at: u64,
+    /// Readers.
+    pub viewers: u64,
+    /// Bytes of its messages since then.
+    pub bytes_in: u64,
+    /// Bytes sent to its readers since then.
+    pub bytes_out: u64,
+    /// Bits per second of its messages.
+    pub bitrate_bps: f64,
+    /// Its pictures, if it has any.
+    pub video: Option<StreamVideo>,
+    /// Its sound, if it has any.
+    pub audio: Option<StreamAudio>,
+    /// Where it is played over HTTP.
+    pub flv_url: String,
+}
+
+/// A connection that publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Publisher {
+    /// Its client id.
+    pub id: String,
+    /// Where it comes from.
+    pub address: String,
+}
+
+/// What is known about a stream's pictures. What is not announced is 0.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct StreamVideo {
+    /// `H264`, `HEVC`, `AV1`, `VP9`.
+    pub codec: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: f64,
+}
+
+/// What is known about a stream's sound. What is not announced is 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StreamAudio {
+    /// `AAC`, `Opus`, `MP3`, `FLAC`, `AC-3`.
+    pub codec: String,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channels: u32,
+}
+
+/// A stream key, without the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Key {
+    /// First 16 hexadecimal digits of its hash.
+    pub id: String,
+    /// `regular`, `alias` or `development`.
+    #[serde(rename = "type")]
+    pub key_type: String,
+    /// Public name it publishes under.
+    pub stream: String,
+    /// Whose it is.
+    pub owner: String,
+    /// A note for people.
+    pub label: String,
+    /// When it was made, milliseconds since 1970.
+    pub created_at: u64,
+    /// From when on it is no good, milliseconds since 1970; nothing for never.
+    pub expires_at: Option<u64>,
+    /// Addresses and networks it may be used from; empty for anywhere.
+    pub allowed_ips: Vec<String>,
+    /// Whether it was taken back.
+    pub revoked: bool,
+    /// When somebody published with it last.
+    pub last_used_at: Option<u64>,
+    /// Times it was shown and refused.
+    pub failed_attempts: u64,
+    /// Most bits per second of a publisher; nothing for any.
+    pub bitrate_bps: Option<u64>,
+    /// Most viewers of its stream; nothing for any.
+    pub viewers: Option<u32>,
+    /// Whether a second publisher takes the first one's place.
+    pub takeover: bool,
+    /// Names that stand for it.
+    pub aliases: Vec<String>,
+}
+
+impl From<&KeyView> for Key {
+    fn from(view: &KeyView) -> Self {
+        let info = &view.info;
+        let millis = |seconds: u64| seconds.saturating_mul(1_000);
+        Self {
+            id: view.id(),
+            key_type: info.key_type.name().to_owned(),
+            stream: info.stream.clone(),
+            owner: info.owner.clone(),
+            label: info.label.clone(),
+            created_at: millis(info.created_at),
+            expires_at: info.expires_at.map(millis),
+            allowed_ips: info.allowed_ips.iter().map(ToString::to_string).collect(),
+            revoked: info.revoked,
+            last_used_at: info.last_used_at.map(millis),
+            failed_attempts: info.failed_attempts,
+            bitrate_bps: info.limits.bitrate_bps,
+            viewers: info.limits.viewers,
+            takeover: info.takeover == Takeover::Take,
+            aliases: view.aliases.iter().map(|alias| alias.expose().to_owned()).collect(),
+        }
+    }
+}
+
+/// Something that happened. Which of the optional fields are there depends on the kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Event {
+    /// Its number. The WebSocket's messages are numbered together with the events.
+    pub seq: u64,
+    /// When, milliseconds since 1970.
+    pub at: u64,
+    /// `preConnect` to `donePlay`, `output_connected`, `output_failed`, `encoder_failed`,
+    /// `frames_dropped`, `started`, `stopped`.
+    pub kind: String,
+    /// One line for people.
+    pub text: String,
+    /// Client id of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// `pending`, `publisher` or `player`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The stream, or the application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// How long it lasted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Bytes in both directions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Why it ended or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// How many frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::keystore::show;
+    use crate::keys::{Alias, KeyHash, KeyInfo, KeyType};
+
+    #[test]
+    fn a_key_is_shown_the_same_way_everywhere() {
+        let mut info = KeyInfo::new(KeyType::Regular, "live/a", 1_700_000_000);
+        info.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()];
+        info.limits.viewers = Some(7);
+        let aliases = vec![Alias::new("studio").unwrap()];
+        let view = KeyView { hash: KeyHash::of(""), info, aliases };
+        assert_eq!(serde_json::to_value(Key::from(&view)).unwrap(), show::to_json(&view));
+    }
+}
