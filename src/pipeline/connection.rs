@@ -4,6 +4,7 @@
 mod deadline;
 mod http;
 mod patience;
+mod place;
 mod proxy;
 mod publish;
 mod talk;
@@ -53,6 +54,8 @@ const STREAM_WAIT: Micros = Micros::from_secs(5);
 pub(super) enum Mail {
     /// The answer about its key.
     Key(Decision),
+    /// Whether the place of another publisher is free.
+    Place(bool),
     /// The stream it waits for is there.
     StreamBegan,
     /// The stream it plays has ended.
@@ -219,7 +222,7 @@ impl Connection {
     }
 
     /// Deadlines: the session's own, a peer that takes nothing, and the end of a goodbye.
-    pub(super) fn sweep(&self, shard: &Rc<Shard>, now: Micros) {
+    pub(super) fn sweep(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
         let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
         if waited {
             let text = "nobody publishes under this name";
@@ -310,6 +313,7 @@ impl Connection {
     fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
         match mail {
             Mail::Key(decision) => self.on_decision(shard, &decision),
+            Mail::Place(is_free) => self.on_place(shard, is_free),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
             Mail::Kicked => self.end_for(shard, "ended by the operator"),

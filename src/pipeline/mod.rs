@@ -9,6 +9,7 @@ mod encode;
 mod feed;
 mod figures;
 mod held;
+mod homes;
 mod hub;
 mod keyring;
 mod live;
@@ -39,7 +40,7 @@ pub use encode::{
     ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
 };
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
-pub use mesh::{Mesh, MeshMessage};
+pub use mesh::{Have, Mesh, MeshMessage};
 pub use parts::{
     ChannelFeed, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts, ShardSpec,
 };

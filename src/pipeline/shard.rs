@@ -20,7 +20,7 @@ use super::connection::{self, Connection, Mail};
 use super::feed::Feed;
 use super::held::{self, Held};
 use super::hub::{Hub, Source};
-use super::mesh::{Mesh, MeshMessage};
+use super::mesh::{Have, Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
@@ -71,7 +71,7 @@ pub(super) struct Shard {
     /// Set if control could not be asked about keys again: the next sweep tries.
     pub(super) recheck_due: Cell<bool>,
     pub(super) hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
-    idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
+    pub(super) idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
     pub(super) held: Held,
@@ -278,28 +278,29 @@ impl Shard {
         }
         let home = self.mesh.borrow().home(name)?;
         let hub = self.open(Arc::from(name), Source::Shard(home));
-        self.mesh.borrow_mut().send(home, MeshMessage::Subscribe(Arc::clone(&hub.name)));
+        self.mesh
+            .borrow_mut()
+            .send(home, MeshMessage::Subscribe(Arc::clone(&hub.name), Have::Nothing));
         Some(hub)
-    }
-
-    /// Whether somebody on any shard feeds the stream of this name now.
-    pub(super) fn is_taken(&self, name: &str) -> bool {
-        self.hubs.borrow().get(name).is_some_and(|hub| hub.is_live())
-            || self.mesh.borrow().home(name).is_some()
     }
 
     /// Makes the stream `name`, or gives it a new source if its viewers are still waiting.
     pub(super) fn open(&self, name: Arc<str>, source: Source) -> Rc<Hub> {
-        if !matches!(source, Source::Shard(_)) {
-            self.mesh.borrow_mut().send_all(&MeshMessage::Up(Arc::clone(&name)));
-        }
-        if let Some(hub) = self.hubs.borrow().get(&name) {
+        let is_home = !matches!(source, Source::Shard(_));
+        let known = self.hubs.borrow().get(&name).cloned();
+        if let Some(hub) = known {
+            if is_home {
+                self.come_home(&hub);
+            }
             hub.set_source(source);
             hub.figures.begin(self.clock.now());
-            return Rc::clone(hub);
+            return hub;
         }
         let log = StreamLog::new(self.spec.log, self.spec.gop_cache);
         let hub = Rc::new(Hub::new(Arc::clone(&name), log, source));
+        if is_home {
+            self.come_home(&hub);
+        }
         hub.figures.begin(self.clock.now());
         let mut idle = self.idle_taps.borrow_mut();
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
@@ -317,7 +318,7 @@ impl Shard {
     }
 
     /// Tells the players that came before the stream.
-    fn tell_waiting(&self, name: &str) {
+    pub(super) fn tell_waiting(&self, name: &str) {
         for connection in self.connections.borrow().values() {
             if connection.awaited_stream().is_some_and(|wanted| *wanted == *name) {
                 connection.mail(Mail::StreamBegan);
@@ -327,10 +328,7 @@ impl Shard {
 
     /// A new message of a stream: into its log, to the other shards that read it, to the pump.
     pub(super) fn publish(&self, hub: &Rc<Hub>, message: Message, arrived: Micros) {
-        for &other in hub.subscribers.borrow().iter() {
-            let message = MeshMessage::Message(Arc::clone(&hub.name), message.clone(), arrived);
-            self.mesh.borrow_mut().send(other, message);
-        }
+        self.hand_on(hub, &message, arrived);
         match hub.push(message, arrived, self.spec.merge) {
             Due::Now => self.set_dirty(hub),
             Due::At(due) => self.held.add(hub, due),
@@ -345,12 +343,6 @@ impl Shard {
                 pump.wake();
             }
         }
-    }
-
-    /// The publisher of `hub` has gone; its viewers wait for the grace time.
-    pub(super) fn source_left(&self, hub: &Rc<Hub>) {
-        hub.set_source(Source::Nobody(self.clock.now()));
-        hub.end_taps();
     }
 
     fn end_streams_past_grace(&self, now: Micros) {
@@ -379,6 +371,7 @@ impl Shard {
         }
         self.relay.sweep(self, now);
         self.tend_streams(now);
+        self.let_go_unused(now);
         self.sweep_keys();
         self.end_streams_past_grace(now);
         self.count_active();

@@ -119,6 +119,8 @@ struct Counters {
     sends: Counter,
     blocked: Counter,
     reports_lost: Counter,
+    hops: Counter,
+    hops_lost: Counter,
     connections: Gauge,
     streams: Gauge,
     viewers: Gauge,
@@ -212,6 +214,12 @@ impl ShardStats {
         self.0.reports_lost.add(1);
     }
 
+    /// A message of a stream went to another shard, or was lost because that one does not keep up.
+    pub fn hopped(&self, sent: bool) {
+        let counter = if sent { &self.0.hops } else { &self.0.hops_lost };
+        counter.add(1);
+    }
+
     /// What there is now: connections, and live streams whose home this shard is. A copy of another
     /// shard's stream is not counted, or it would count on each shard that has viewers for it.
     pub fn active(&self, connections: usize, streams: usize) {
@@ -252,6 +260,8 @@ impl ShardStats {
             sends: from.sends.get(),
             blocked: from.blocked.get(),
             reports_lost: from.reports_lost.get(),
+            hops: from.hops.get(),
+            hops_lost: from.hops_lost.get(),
             connections: from.connections.get_count(),
             streams: from.streams.get_count(),
             viewers: from.viewers.get_count(),
@@ -287,6 +297,10 @@ pub struct ShardFigures {
     pub blocked: u64,
     /// Reports that control did not get.
     pub reports_lost: u64,
+    /// Messages of streams that went to other shards.
+    pub hops: u64,
+    /// Those that other shards were too slow to take.
+    pub hops_lost: u64,
     /// Connections there are.
     pub connections: u64,
     /// Live streams.
@@ -312,6 +326,8 @@ impl ShardFigures {
         self.sends += other.sends;
         self.blocked += other.blocked;
         self.reports_lost += other.reports_lost;
+        self.hops += other.hops;
+        self.hops_lost += other.hops_lost;
         self.connections += other.connections;
         self.streams += other.streams;
         self.viewers += other.viewers;

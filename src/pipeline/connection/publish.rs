@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::place::PlaceWish;
 use super::{Connection, Role};
 use crate::event::Stage;
 use crate::keys::{Alias, Decision, Denial, Grant, KeyHash, Lookup, RateLimit, Takeover, Verdict};
@@ -28,6 +29,10 @@ pub(super) struct Ticket {
     /// When that key ends.
     until: Option<Micros>,
     rate: Option<RateLimit>,
+    /// The place that it waits for.
+    pub(super) wish: Option<PlaceWish>,
+    /// Whether another shard was asked to make way.
+    pub(super) has_asked: bool,
     last_message: Micros,
 }
 
@@ -49,6 +54,7 @@ impl Connection {
         let path = format!("{app}/{}", name.expose());
         if shard.spec.publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &path);
+            self.ticket.take();
             self.start_publishing(shard, &path, None);
             return;
         }
@@ -83,8 +89,8 @@ impl Connection {
 
     /// The answer about the key: the public name it publishes under, or a refusal.
     pub(super) fn on_decision(self: &Rc<Self>, shard: &Rc<Shard>, decision: &Decision) {
-        if !matches!(*self.role.borrow(), Role::AwaitsKey) {
-            return; // it has changed its mind
+        if !matches!(*self.role.borrow(), Role::AwaitsKey) || self.ticket.borrow().wish.is_some() {
+            return; // it has changed its mind, or has been answered
         }
         *self.role.borrow_mut() = Role::Pending;
         // Everybody who waited for this key hears the same answer; addresses are looked at here.
@@ -126,12 +132,18 @@ impl Connection {
         self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
     }
 
-    fn start_publishing(self: &Rc<Self>, shard: &Rc<Shard>, name: &str, grant: Option<&Grant>) {
+    pub(super) fn start_publishing(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        name: &str,
+        grant: Option<&Grant>,
+    ) {
         let takes = grant.is_some_and(|grant| grant.takeover == Takeover::Take);
         if shard.is_taken(name) && !shard.make_way(name, takes) {
-            shard.stats.publish_attempt(Attempt::BadName);
-            let text = "somebody publishes under this name already";
-            return self.refuse_publish(shard, PublishRefusal::BadName, text);
+            if !self.ask_for_place(shard, name, grant, takes) {
+                self.refuse_name(shard);
+            }
+            return;
         }
         if !self.session.borrow_mut().accept_publish() {
             return;
@@ -140,7 +152,6 @@ impl Connection {
         let now = shard.clock.now();
         let limits = grant.map(|grant| grant.limits).unwrap_or_default();
         let hub = shard.open(Arc::from(name), Source::Publisher);
-        hub.repair.borrow_mut().resume(0);
         hub.viewers_max.set(limits.viewers);
         *self.role.borrow_mut() = Role::Publisher(hub);
         *self.ticket.borrow_mut() = Ticket {
@@ -157,7 +168,7 @@ impl Connection {
         self.begun(shard, Stage::Publish);
     }
 
-    fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
+    pub(super) fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
         self.session.borrow_mut().refuse_publish(refusal, text);
         self.done(shard, Stage::Publish, text);
         self.pass_on();
@@ -212,7 +223,8 @@ impl Connection {
     }
 
     /// Ends a publisher whose key has ended.
-    pub(super) fn sweep_ticket(&self, shard: &Rc<Shard>, now: Micros) {
+    pub(super) fn sweep_ticket(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
+        self.sweep_place(shard, now);
         let over = self.ticket.borrow().until.is_some_and(|until| now >= until);
         if over {
             let text = Denial::Expired.to_string();
