@@ -4,6 +4,7 @@
 mod deadline;
 mod http;
 mod patience;
+mod picture;
 mod place;
 mod proxy;
 mod publish;
@@ -37,7 +38,7 @@ use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
 use crate::stats::{Attempt, Limit};
 use crate::stream::{Flags, Merge, Message};
-use deadline::broken_rule;
+use deadline::{broken, broken_rule};
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
@@ -299,16 +300,6 @@ impl Connection {
     }
 }
 
-fn broken(shard: &Shard, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the peer reset".to_owned(),
-        _ => {
-            shard.stats.error_io();
-            format!("socket: {error}")
-        }
-    }
-}
-
 impl Connection {
     fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
         match mail {
@@ -424,7 +415,7 @@ impl Connection {
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
-        if !self.keeps_within(shard, body.len()) {
+        if !self.keeps_within(shard, kind, &body) {
             return;
         }
         let role = self.role.borrow();

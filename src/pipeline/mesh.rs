@@ -140,8 +140,8 @@ impl Mesh {
         }
     }
 
-    /// This shard is its home from now on; the newest time that the last one told when its publisher
-    /// left.
+    /// This shard is its home from now on; the newest time that the last home told when its
+    /// publisher left.
     pub(super) fn take_over(&mut self, name: &str) -> Option<u32> {
         self.homes.remove(name)?.left
     }

@@ -1,5 +1,6 @@
 //! Peers that meet a limit: how that is counted.
 
+use std::io;
 use std::net::IpAddr;
 
 use super::Connection;
@@ -27,6 +28,17 @@ impl Connection {
             shard.stats.connection_refused(limit);
             format!("{ip} has met a limit: {}", limit.label())
         })
+    }
+}
+
+/// Counts a socket that fails, and puts it into words.
+pub(super) fn broken(shard: &Shard, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the peer reset".to_owned(),
+        _ => {
+            shard.stats.error_io();
+            format!("socket: {error}")
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::place::PlaceWish;
 use super::{Connection, Role};
 use crate::event::Stage;
-use crate::keys::{Alias, Decision, Denial, Grant, KeyHash, Lookup, RateLimit, Takeover, Verdict};
-use crate::media::Micros;
+use crate::keys::{
+    Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, Verdict,
+};
+use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Source;
 use crate::pipeline::parts::PublishPolicy;
 use crate::pipeline::shard::Shard;
@@ -29,6 +31,8 @@ pub(super) struct Ticket {
     /// When that key ends.
     until: Option<Micros>,
     rate: Option<RateLimit>,
+    /// The limits of its key, if they are about the picture.
+    pub(super) picture: Option<KeyLimits>,
     /// The place that it waits for.
     pub(super) wish: Option<PlaceWish>,
     /// Whether another shard was asked to make way.
@@ -158,6 +162,7 @@ impl Connection {
             key: grant.map(|grant| grant.key),
             until: grant.and_then(|grant| grant.until),
             rate: limits.bitrate_bps.map(|bps| RateLimit::new(bps, now)),
+            picture: Some(limits).filter(KeyLimits::limit_picture),
             last_message: now,
             ..Ticket::default()
         };
@@ -233,18 +238,18 @@ impl Connection {
     }
 
     /// Counts a message; false if the publisher is ended because it sends more than its key allows.
-    pub(super) fn keeps_within(&self, shard: &Rc<Shard>, bytes: usize) -> bool {
+    pub(super) fn keeps_within(&self, shard: &Rc<Shard>, kind: Kind, body: &[u8]) -> bool {
         let now = shard.clock.now();
         let passed = {
             let mut ticket = self.ticket.borrow_mut();
             ticket.last_message = now;
-            ticket.rate.as_mut().is_some_and(|rate| rate.is_passed_by(bytes, now))
+            ticket.rate.as_mut().is_some_and(|rate| rate.is_passed_by(body.len(), now))
         };
         if passed {
             let text = "the stream has a higher bitrate than its key allows";
             shard.stats.limit_met(Limit::Bitrate);
             self.end_publisher(shard, PublishRefusal::Denied, text);
         }
-        !passed
+        !passed && self.keeps_picture_within(shard, kind, body)
     }
 }
