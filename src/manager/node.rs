@@ -153,11 +153,7 @@ impl Node {
     }
 
     pub(super) fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
-        if config.rtmp.is_open_to_all() {
-            return Err(StartError::OpenToAll);
-        }
-        preflight().map_err(StartError::Machine)?;
-        let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
+        let plan = checked_plan(config)?;
         let clock = Clock::start();
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
@@ -444,6 +440,15 @@ impl Stage {
             std::mem::take(&mut self.output_entries),
         )
     }
+}
+
+/// What runs where, once nothing speaks against starting at all.
+fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
+    if config.rtmp.is_open_to_all() {
+        return Err(StartError::OpenToAll);
+    }
+    preflight().map_err(StartError::Machine)?;
+    CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)
 }
 
 fn shard_spec(config: &Config, number: usize) -> ShardSpec {
