@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
+use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
 use crate::load::{BenchCommand, LoadCommand};
 use crate::media::AudioCodec;
 
@@ -96,6 +96,9 @@ impl RunArgs {
         let mut wrong = Vec::new();
         if config.rtmp.is_open_to_all() {
             wrong.push(OPEN_TO_ALL.to_owned());
+        }
+        if config.http.is_open_to_all() {
+            wrong.push(API_OPEN_TO_ALL.to_owned());
         }
         if config.http.collides_with(&config.rtmp) {
             let port = config.http.port;

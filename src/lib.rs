@@ -35,6 +35,7 @@ pub mod scene;
 pub mod sound;
 pub mod stats;
 pub mod stream;
+pub mod tls;
 pub mod web;
 
 pub use manager::{

@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use stream_manager::cli::{self, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
+use stream_manager::control::log::LogLevel;
 use stream_manager::load;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, reload};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,11 +45,18 @@ fn run(args: &RunArgs) -> ExitCode {
         Err(errors) => return refuse(&errors),
     };
     let filter = std::env::var("STREAM_MANAGER_LOG").unwrap_or_else(|_| config.node.log.clone());
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .init();
-    stream_manager::run(&config)
+    stream_manager::run(&config, log(&filter))
+}
+
+/// Starts the log, whose filter can be changed later.
+fn log(filter: &str) -> LogLevel {
+    let (layer, handle) = reload::Layer::new(EnvFilter::new(filter));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(layer).with(lines).init();
+    LogLevel::new(filter, move |filter| {
+        let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+        handle.reload(filter).map_err(|error| error.to_string())
+    })
 }
 
 fn report(result: Result<String, load::Failure>) -> ExitCode {

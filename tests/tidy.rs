@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("record", &["media", "ffi", "event", "rtmp"]),
     ("stream", &["media", "frame", "rtmp"]),
     ("web", &["media"]),
+    ("tls", &[]),
     (
         "command",
         &[
@@ -37,19 +38,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "record", "stream", "web", "command", "runtime", "limits",
+            "decode", "rtmp", "record", "stream", "web", "tls", "command", "runtime", "limits",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),
     (
         "control",
-        &["media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "command"],
+        &[
+            "media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "web",
+            "tls", "command",
+        ],
     ),
     (
         "config",
         &[
-            "media", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "command",
-            "runtime",
+            "media", "stats", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "tls",
+            "command", "runtime",
         ],
     ),
 ];

@@ -4,7 +4,7 @@
 #
 #   tools/web.sh build    builds web/dist from the sources
 #   tools/web.sh check    lints, and holds web/dist against a fresh build
-#   tools/web.sh test     runs the dashboard in headless Chromium against a mock of the node
+#   tools/web.sh test     runs the dashboard in headless Chromium, with a mock and with the program
 #
 # check and test are left out, with a word about it, where there is no Node.js, npm or Chromium.
 set -euo pipefail
@@ -36,6 +36,9 @@ main() {
             command -v chromium >/dev/null || skip "there is no chromium"
             packages
             node web/test/run.mjs --mock
+            cargo build --quiet
+            echo "the same with the program:"
+            node web/test/run.mjs --program target/debug/stream-manager --out target/dashboard-real
             ;;
         *) die "usage: tools/web.sh build|check|test" ;;
     esac

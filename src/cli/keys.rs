@@ -247,8 +247,8 @@ mod tests {
     fn a_key_with_everything_is_understood() {
         let args = parse(
             "create --stream show --owner Ada --label cam --expires 30d --allow 192.0.2.0/24 ::1 \
-             --alias studio --type alias --bitrate 6000000 --viewers 9 --max-width 1920 --max-height 1080 \
-             --max-fps 60 --takeover --data-dir d",
+             --alias studio --type alias --bitrate 6000000 --viewers 9 --max-width 1920 \
+             --max-height 1080 --max-fps 60 --takeover --data-dir d",
         )
         .unwrap();
         assert_eq!(args.place.data_dir, Some(PathBuf::from("d")));

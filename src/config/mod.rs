@@ -12,9 +12,11 @@ mod read;
 mod relay;
 mod scene;
 mod section;
+mod shown;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fs::File;
 use std::io::Read;
@@ -26,10 +28,11 @@ pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub use limits::LimitsConfig;
-pub(crate) use node::OPEN_TO_ALL;
+pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
+pub use tls::TlsConfig;
 
 pub use relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 
@@ -51,6 +54,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// `[http]`
     pub http: HttpConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[cores]`
     pub cores: PlanRequest,
     /// `[limits]`
@@ -65,6 +70,8 @@ pub struct Config {
     pub pushes: Vec<PushConfig>,
     /// `[[record]]`, each with another name.
     pub records: Vec<RecordConfig>,
+    /// What was written, for people: see [`Config::shown`].
+    pub(crate) written: String,
 }
 
 /// Largest configuration file, bytes. A larger one is something else: it is refused unread.
@@ -95,7 +102,14 @@ impl Config {
             },
             trusted_proxies: Vec::new(),
             keys: KeysConfig::default(),
-            http: HttpConfig { enabled: true, bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 8_080 },
+            http: HttpConfig {
+                enabled: true,
+                bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 8_080,
+                auth: true,
+                cors: Cors::Nobody,
+            },
+            tls: TlsConfig::default(),
             cores: PlanRequest::default(),
             limits: LimitsConfig::default(),
             delivery: DeliveryConfig {
@@ -113,6 +127,7 @@ impl Config {
             pulls: Vec::new(),
             pushes: Vec::new(),
             records: Vec::new(),
+            written: String::new(),
         }
     }
 

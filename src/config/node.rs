@@ -56,7 +56,7 @@ pub struct RtmpConfig {
 }
 
 /// `[http]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Whether it listens at all.
     pub enabled: bool,
@@ -64,6 +64,10 @@ pub struct HttpConfig {
     pub bind: IpAddr,
     /// Port it listens on.
     pub port: u16,
+    /// Whether the API needs a token.
+    pub auth: bool,
+    /// Web pages from elsewhere that may use the API, as written.
+    pub cors: Cors,
 }
 
 /// Where viewers start.
@@ -103,6 +107,10 @@ pub(crate) const OPEN_TO_ALL: &str = "`publish = \"open\"` lets anybody publish,
      a loopback address such as \"127.0.0.1\"; or say `publish = \"key\"`; or, where nobody else \
      reaches the port, start with `run --i-know`";
 
+/// The same about `[http]`.
+pub(crate) const API_OPEN_TO_ALL: &str = "without `auth` anybody may change everything, so `bind` \
+     must be a loopback address such as \"127.0.0.1\"; or say `auth = true`";
+
 impl RtmpConfig {
     /// Whether anybody who reaches this machine could publish, and the operator has not said that
     /// this is meant. No node runs like that.
@@ -118,5 +126,11 @@ impl HttpConfig {
     pub fn collides_with(&self, rtmp: &RtmpConfig) -> bool {
         let everywhere = self.bind.is_unspecified() || rtmp.bind.is_unspecified();
         self.enabled && self.port == rtmp.port && (everywhere || self.bind == rtmp.bind)
+    }
+
+    /// Whether others than this machine could change everything without a token.
+    #[must_use]
+    pub const fn is_open_to_all(&self) -> bool {
+        self.enabled && !self.auth && !self.bind.is_loopback()
     }
 }

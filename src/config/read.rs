@@ -10,11 +10,11 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fault::{Errors, Faults, quoted};
-use super::node::OPEN_TO_ALL;
+use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
-    limits, relay,
+    limits, relay, shown, tls,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -61,10 +61,15 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let keys = top.table(&mut faults, "keys", "[keys]");
     let keys = keys.map_or(defaults.keys, |s| keys::read(s, &mut faults));
     let http = top.table(&mut faults, "http", "[http]");
-    let http = http.map_or(defaults.http, |s| read_http(s, &mut faults, defaults.http));
+    let http = match http {
+        Some(s) => read_http(s, &mut faults, defaults.http),
+        None => defaults.http,
+    };
     if http.collides_with(&rtmp) {
         tell_collision(root.get_ref(), &mut faults, rtmp.port);
     }
+    let tls = top.table(&mut faults, "tls", "[tls]");
+    let tls = tls.map_or(defaults.tls, |s| tls::read(s, &mut faults));
     let cores = top.table(&mut faults, "cores", "[cores]");
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
     let limits = top.table(&mut faults, "limits", "[limits]");
@@ -84,6 +89,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         trusted_proxies,
         keys,
         http,
+        tls,
         cores,
         limits,
         delivery,
@@ -91,6 +97,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         pulls,
         pushes,
         records,
+        written: shown::without_secrets(text),
     })
 }
 
@@ -196,7 +203,12 @@ fn read_http(mut s: Section<'_>, faults: &mut Faults<'_>, default: HttpConfig) -
         enabled: s.flag(faults, "enabled", default.enabled),
         bind: address(&mut s, faults, default.bind),
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
+        auth: s.flag(faults, "auth", default.auth),
+        cors: s.parsed(faults, "cors", str::parse).map_or(default.cors, |found| found.value),
     };
+    if http.is_open_to_all() {
+        faults.add(&s.place("auth"), API_OPEN_TO_ALL.to_owned());
+    }
     s.finish(faults);
     http
 }

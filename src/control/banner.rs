@@ -14,8 +14,14 @@ pub struct Banner<'a> {
     pub channels: &'a [(String, String)],
     /// The development key, if one was made.
     pub development: Option<DevelopmentKey<'a>>,
+    /// Where RTMPS listens, if it does.
+    pub rtmps: Option<SocketAddr>,
     /// Where HTTP listens, if it does.
     pub http: Option<SocketAddr>,
+    /// Whether that is by TLS.
+    pub is_https: bool,
+    /// The API's token, where a person reads this.
+    pub token: Option<&'a str>,
 }
 
 /// A key to try things with. No `Debug`: it is a secret.
@@ -45,6 +51,10 @@ pub fn text(banner: &Banner<'_>, style: Style) -> String {
         rows.push(Row::new("Watch", name, format!("{}/{stream}", rtmp_url(banner.rtmp))));
         let flv = format!("http://{}/{stream}.flv", reachable(banner.rtmp));
         rows.push(Row::new("Watch", "", flv));
+        if let Some(rtmps) = banner.rtmps {
+            let url = format!("rtmps://{}/{stream}", reachable(rtmps));
+            rows.push(Row::new("Watch", "", url));
+        }
     }
     if let Some(development) = banner.development {
         rows.extend(publish_rows(&rtmp_url(banner.rtmp), development));
@@ -53,8 +63,13 @@ pub fn text(banner: &Banner<'_>, style: Style) -> String {
         rows.push(Row::new("Publish", "server", server));
     }
     if let Some(http) = banner.http {
-        let url = format!("http://{}", reachable(http));
-        rows.push(Row::new("Web", "page", format!("{url}/")));
+        let scheme = if banner.is_https { "https" } else { "http" };
+        let url = format!("{scheme}://{}", reachable(http));
+        rows.push(match banner.token {
+            Some(token) => Row::new("Web", "page", format!("{url}/#{token}")),
+            None => Row::new("Web", "page", format!("{url}/"))
+                .noted("its token is in the file api-token of the data directory"),
+        });
         rows.push(Row::new("Web", "metrics", format!("{url}/metrics")));
         rows.push(Row::new("Web", "health", format!("{url}/healthz")).noted("and /readyz"));
     }
@@ -168,7 +183,10 @@ mod tests {
             rtmp: "0.0.0.0:1935".parse().unwrap(),
             channels: &channels,
             development,
+            rtmps: None,
             http: Some("127.0.0.1:8080".parse().unwrap()),
+            is_https: false,
+            token: None,
         };
         text(&banner, style)
     }

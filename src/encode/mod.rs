@@ -10,7 +10,7 @@ mod spec;
 
 pub use backend::probe::{Probe, ProbeLog};
 pub use error::Error;
-pub use select::{Candidate, open_audio, open_video, select};
+pub use select::{Candidate, first_choice, open_audio, open_video, select};
 pub use spec::{AudioSpec, VideoSpec};
 
 use crate::frame::{FrozenFrame, PacketBuf};

@@ -5,6 +5,13 @@ use super::{AudioEncoder, AudioSpec, Error, VideoEncoder, VideoSpec};
 use crate::frame::PacketPool;
 use crate::media::VideoCodec;
 
+/// Name of the encoder that is tried first for `codec`; empty if there is none.
+#[must_use]
+pub fn first_choice(codec: VideoCodec) -> &'static str {
+    let first = CANDIDATES.iter().find(|candidate| candidate.codecs.contains(&codec));
+    first.map_or("", |candidate| candidate.name)
+}
+
 /// Opens a backend for a task.
 pub(super) type Open = fn(&VideoSpec, &PacketPool) -> Result<Box<dyn VideoEncoder>, Error>;
 

@@ -1,6 +1,7 @@
 //! The life of one connection: nine events, in an order that subscribers can rely on.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::media::Micros;
@@ -126,6 +127,8 @@ pub struct Event {
     pub client: ClientId,
     /// What the connection is when it happens; in a `done` event, what it was.
     pub state: ConnectionState,
+    /// Where it comes from, if that is known.
+    pub peer: Option<SocketAddr>,
     /// Public path, such as `live/show`; the application for `connect`, and for a publisher whose
     /// key has not been checked. Never a key.
     pub path: Arc<str>,
@@ -167,6 +170,7 @@ impl fmt::Display for Printable<'_> {
 #[derive(Clone, Debug)]
 pub struct LifeCycle {
     client: ClientId,
+    peer: Option<SocketAddr>,
     connect: Progress,
     publish: Progress,
     play: Progress,
@@ -188,12 +192,13 @@ enum Progress {
 }
 
 impl LifeCycle {
-    /// Of a connection that has come at `now`.
+    /// Of a connection that has come at `now` from `peer`, if that is known.
     #[must_use]
-    pub fn new(client: ClientId, now: Micros) -> Self {
+    pub fn new(client: ClientId, now: Micros, peer: Option<SocketAddr>) -> Self {
         let nothing: Arc<str> = Arc::from("");
         Self {
             client,
+            peer,
             connect: Progress::Idle,
             publish: Progress::Idle,
             play: Progress::Idle,
@@ -201,6 +206,11 @@ impl LifeCycle {
             stream: nothing,
             came: now,
         }
+    }
+
+    /// A proxy that is believed says where it comes from.
+    pub const fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = Some(peer);
     }
 
     /// When the connection came.
@@ -286,6 +296,7 @@ impl LifeCycle {
         Event {
             kind: EventKind { stage, phase },
             client: self.client,
+            peer: self.peer,
             state: self.state(),
             path: Arc::clone(path),
             at,
@@ -312,7 +323,7 @@ mod tests {
     const STAGES: [Stage; 3] = [Stage::Connect, Stage::Publish, Stage::Play];
 
     fn life() -> LifeCycle {
-        LifeCycle::new(ClientId::from_random([0, 25, 26, 35, 36, 255, 1, 2]), Micros(0))
+        LifeCycle::new(ClientId::from_random([0, 25, 26, 35, 36, 255, 1, 2]), Micros(0), None)
     }
 
     #[test]

@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn garbage_does_no_harm() {
         let noise: Vec<u8> =
-            (0..60_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+            (0..60_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
         Walker::default().take(&noise, |_, _| {});
     }
 }

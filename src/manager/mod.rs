@@ -4,6 +4,7 @@
 mod channels;
 mod desk;
 mod facts;
+mod front;
 mod keydesk;
 mod keys_command;
 mod keystore;
@@ -15,7 +16,9 @@ mod outputs;
 mod relay;
 mod run;
 mod scenes;
+mod secure;
 mod sources;
+mod spec;
 mod surveys;
 
 pub use keys_command::keys_command;

@@ -11,30 +11,30 @@ use crossbeam::queue::ArrayQueue;
 use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::keydesk::KeyDesk;
-use super::keystore::{key_rules, open_store};
-use super::limits::{node_limits, peer_limits};
+use super::keystore::open_store;
+use super::limits::node_limits;
 use super::listen::{ListenError, listen};
 use super::outputs::Outputs;
 use super::relay::{Relay, Writers};
 use super::scenes::Scenes;
+use super::secure::Secure;
 use super::sources::Tap;
+use super::spec::shard_spec;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
-use crate::config::{Config, OPEN_TO_ALL, Publish, StartAt};
+use crate::config::{Config, OPEN_TO_ALL};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::pipeline::{
-    self, Channel, ChannelFeed, Mesh, PublishPolicy, RelayParts, ShardParts, ShardSpec,
-};
+use crate::pipeline::{self, Channel, ChannelFeed, Mesh, RelayParts, ShardParts};
 use crate::ring::{Bell, channel};
 use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
 };
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
-use crate::stream::{DropPolicy, LogLimits, Start};
+use crate::tls::Acceptor;
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
@@ -58,6 +58,8 @@ pub enum StartError {
     Listen(ListenError),
     /// The data directory cannot be used.
     Store(StoreError),
+    /// The certificate cannot be used: exit code 2.
+    Tls(crate::tls::Error),
     /// The memory cannot be had.
     Memory(crate::frame::Error),
     /// The system has no thread for us.
@@ -74,7 +76,8 @@ impl StartError {
             | Self::Cores(_)
             | Self::Scene(..)
             | Self::Source(..)
-            | Self::Encoder(..) => 2,
+            | Self::Encoder(..)
+            | Self::Tls(_) => 2,
             Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
         }
     }
@@ -91,6 +94,7 @@ impl fmt::Display for StartError {
             Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
             Self::Listen(error) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "{error}"),
+            Self::Tls(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),
             Self::Thread(error) => {
                 write!(f, "cannot start a thread: {error}; raise `ulimit -u` or free memory")
@@ -128,6 +132,8 @@ pub struct Node {
     keys: Option<Keys>,
     entrance: Option<Entrance>,
     rtmp: SocketAddr,
+    plan: CorePlan,
+    tls: Option<Acceptor>,
 }
 
 /// What the first shard is given: channels, decoders that want streams, outputs, pulls and
@@ -158,6 +164,7 @@ impl Node {
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
         let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
+        let secure = Secure::open(config, plan.net.len())?;
         let (keys, development_key) = open_store(config, clock).map_err(StartError::Store)?;
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
@@ -201,9 +208,11 @@ impl Node {
             keys: keys.clone(),
             entrance: stage.entrance,
             rtmp,
+            plan: plan.clone(),
+            tls: secure.acceptor.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
-        let doors = listeners.into_iter().zip(bells).collect();
+        let doors = (listeners.into_iter().zip(bells).collect(), secure);
         let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
@@ -219,11 +228,7 @@ impl Node {
             scenes: stage.scenes,
             registry,
         });
-        let channels = stage.channels;
-        let compose = Executor::spawn("compose", Pinned::Cpu(plan.compose), move || async move {
-            pipeline::compose_all(channels).await;
-        });
-        node.compose = Some(compose.map_err(StartError::Thread)?);
+        node.compose = Some(start_compose(plan.compose, stage.channels)?);
         Ok(node)
     }
 
@@ -232,7 +237,7 @@ impl Node {
         &mut self,
         config: &Config,
         plan: &CorePlan,
-        doors: Vec<(TcpListener, Arc<Bell>)>,
+        (doors, mut secure): (Vec<(TcpListener, Arc<Bell>)>, Secure),
         (home, desk): (Home, &Arc<Bell>),
     ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
@@ -259,6 +264,8 @@ impl Node {
             let parts = ShardParts {
                 spec: shard_spec(config, number),
                 listener,
+                secure: secure.take(),
+                trust: secure.trust.clone(),
                 bell,
                 stopping,
                 commands,
@@ -288,6 +295,18 @@ impl Node {
     #[must_use]
     pub fn door(&self) -> Door {
         self.door.clone()
+    }
+
+    /// What meets peers by TLS on the RTMPS port, if there is one.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Acceptor> {
+        self.tls.as_ref()
+    }
+
+    /// Which CPU does what.
+    #[must_use]
+    pub const fn plan(&self) -> &CorePlan {
+        &self.plan
     }
 
     /// The node's clock.
@@ -442,6 +461,12 @@ impl Stage {
     }
 }
 
+/// Starts the composer of all channels.
+fn start_compose(cpu: usize, channels: Vec<Channel>) -> Result<Executor, StartError> {
+    let compose = move || async move { pipeline::compose_all(channels).await };
+    Executor::spawn("compose", Pinned::Cpu(cpu), compose).map_err(StartError::Thread)
+}
+
 /// What runs where, once nothing speaks against starting at all.
 fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
     if config.rtmp.is_open_to_all() {
@@ -449,38 +474,4 @@ fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
     }
     preflight().map_err(StartError::Machine)?;
     CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)
-}
-
-fn shard_spec(config: &Config, number: usize) -> ShardSpec {
-    let rtmp = &config.rtmp;
-    ShardSpec {
-        number,
-        chunk_size: rtmp.chunk_size,
-        ping: rtmp.ping,
-        ping_timeout: rtmp.ping_timeout,
-        handshake_timeout: rtmp.handshake_timeout,
-        gop_cache: rtmp.gop_cache,
-        start: match config.delivery.start {
-            StartAt::Keyframe => Start::Keyframe,
-            StartAt::Live => Start::Live,
-        },
-        cors: Arc::new(config.delivery.cors.clone()),
-        log: LogLimits {
-            bytes: config.delivery.log_bytes,
-            millis: config.delivery.log_ms,
-            ..LogLimits::default()
-        },
-        merge: config.delivery.merge,
-        drop: DropPolicy {
-            high_ms: config.delivery.lag_high_ms,
-            low_ms: config.delivery.lag_low_ms,
-        },
-        publish: match rtmp.publish {
-            Publish::Key => PublishPolicy::Key,
-            Publish::Open => PublishPolicy::Open,
-        },
-        keys: key_rules(config),
-        peer: peer_limits(config),
-        grace: rtmp.grace,
-    }
 }

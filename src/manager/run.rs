@@ -8,10 +8,15 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::front;
 use super::node::Node;
+use super::secure;
 use crate::config::{Config, Publish};
+use crate::control::auth::{Token, Tokens};
+use crate::control::log::LogLevel;
 use crate::control::{banner, http, status};
 use crate::stats::{Meter, Snapshot};
+use crate::tls::Acceptor;
 
 /// Time between two looks at the figures.
 const METER_EVERY: Duration = Duration::from_secs(1);
@@ -25,9 +30,10 @@ const COLUMNS: usize = 100;
 /// Exit code after a second signal, by the shells' convention for SIGINT.
 const EXIT_KILLED: i32 = 130;
 
-/// Runs a node until SIGINT or SIGTERM. The exit code is 0 after an orderly end.
+/// Runs a node until SIGINT or SIGTERM; the API may change its `log`. The exit code is 0 after an
+/// orderly end.
 #[must_use]
-pub fn run(config: &Config) -> ExitCode {
+pub fn run(config: &Config, log: LogLevel) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &format!("cannot start the control plane: {error}")),
@@ -42,10 +48,30 @@ pub fn run(config: &Config) -> ExitCode {
             None
         };
         match Node::start(config) {
-            Ok(node) => serve(config, node, listener).await,
+            Ok(node) => match entrance(config, listener) {
+                Ok(entrance) => serve(config, node, entrance, log).await,
+                Err(text) => fail(1, &text),
+            },
             Err(error) => fail(error.exit_code(), &error.to_string()),
         }
     })
+}
+
+/// Where HTTP comes in.
+struct Entrance {
+    listener: tokio::net::TcpListener,
+    tokens: Tokens,
+    tls: Option<Acceptor>,
+}
+
+fn entrance(
+    config: &Config,
+    listener: Option<tokio::net::TcpListener>,
+) -> Result<Option<Entrance>, String> {
+    let Some(listener) = listener else { return Ok(None) };
+    let tokens = front::tokens(config).map_err(|error| error.to_string())?;
+    let tls = front::https(config).map_err(|error| error.to_string())?;
+    Ok(Some(Entrance { listener, tokens, tls }))
 }
 
 #[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
@@ -57,7 +83,8 @@ fn fail(code: u8, text: &str) -> ExitCode {
 async fn serve(
     config: &Config,
     mut node: Node,
-    listener: Option<tokio::net::TcpListener>,
+    entrance: Option<Entrance>,
+    log: LogLevel,
 ) -> ExitCode {
     let local = tokio::task::LocalSet::new();
     let (Ok(mut terminate), Ok(mut interrupt)) =
@@ -65,8 +92,7 @@ async fn serve(
     else {
         return fail(1, "cannot listen for signals");
     };
-    let http_address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    show_banner(config, &node, http_address);
+    show_banner(config, &node, entrance.as_ref());
     warn_if_open(config, &node);
     if let Some(desk) = node.take_desk() {
         local.spawn_local(desk.run());
@@ -75,16 +101,16 @@ async fn serve(
     let readiness = Arc::new(http::Readiness::new(names));
     readiness.set_listening();
     let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
-    if let Some(listener) = listener {
-        let state = http::HttpState {
-            registry: Arc::clone(node.registry()),
-            readiness: Arc::clone(&readiness),
-            info: http::NodeInfo {
-                name: config.node.name.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                rtmp: node.rtmp(),
-            },
-        };
+    if let Some(tls) = node.tls() {
+        local.spawn_local(secure::watch(tls.watcher()));
+    }
+    if let Some(Entrance { listener, tokens, tls }) = entrance {
+        if let Some(tls) = &tls {
+            local.spawn_local(secure::watch(tls.watcher()));
+        }
+        let (state, surveyor) = front::front(config, &node, (tokens, log, tls), &readiness);
+        let events = Arc::clone(node.events());
+        local.spawn_local(front::survey(surveyor, move || events.pop()));
         local.spawn_local(http::serve(listener, state, async {
             // A dropped sender means the same as a sent word: the node stops.
             drop(http_stopped.await);
@@ -144,14 +170,18 @@ fn warn_if_open(config: &Config, node: &Node) {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]
-fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
+fn show_banner(config: &Config, node: &Node, entrance: Option<&Entrance>) {
+    let token = entrance.and_then(|entrance| entrance.tokens.admin()).map(Token::expose);
+    let rtmps = config.tls.rtmps_port.map(|port| SocketAddr::new(node.rtmp().ip(), port));
     let channels: Vec<_> = config
         .channels
         .iter()
         .map(|channel| (channel.name.clone(), channel.stream.clone()))
         .collect();
     let key = node.development_key();
-    let style = match std::io::stdout().is_terminal() {
+    // Elsewhere the text may end in a journal that others read.
+    let is_watched = std::io::stdout().is_terminal();
+    let style = match is_watched {
         true => banner::Style::Terminal,
         false => banner::Style::Plain,
     };
@@ -163,7 +193,10 @@ fn show_banner(config: &Config, node: &Node, http: Option<SocketAddr>) {
             rtmp: node.rtmp(),
             channels: &channels,
             development: shown.as_ref().map(|(stream, key)| banner::DevelopmentKey { stream, key }),
-            http,
+            rtmps,
+            http: entrance.and_then(|entrance| entrance.listener.local_addr().ok()),
+            is_https: config.tls.https,
+            token: token.filter(|_| is_watched),
         },
         style,
     );

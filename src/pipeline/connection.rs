@@ -16,19 +16,16 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use futures_lite::AsyncRead;
 use glommio::net::TcpStream;
 
 use self::talk::{Heard, Talk};
 use super::hub::Hub;
 use super::reader::Reader;
 use super::shard::Shard;
-use super::wire::{Socket, flush};
+use super::wire::{Received, Socket, flush, receive};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::Decision;
@@ -110,7 +107,10 @@ pub(super) async fn run(
     loop {
         match poll_fn(|cx| connection.turn(&shard, &mut socket, cx)).await {
             Ok(()) => glommio::yield_if_needed().await,
-            Err(reason) => return reason,
+            Err(reason) => {
+                connection.reader.farewell();
+                return reason;
+            }
         }
     }
 }
@@ -119,9 +119,8 @@ impl Connection {
     pub(super) fn new(
         shard: &Shard,
         number: u32,
-        fd: RawFd,
-        peer: SocketAddr,
-        place: Place,
+        reader: Reader,
+        (peer, place): (SocketAddr, Place),
     ) -> Rc<Self> {
         let spec = ServerSpec {
             chunk_size: shard.spec.chunk_size,
@@ -138,12 +137,15 @@ impl Connection {
             number,
             place: RefCell::new(Some(place)),
             peer: Cell::new(peer),
-            preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
+            // A proxy would speak before TLS begins, where nobody listens for it.
+            preface: RefCell::new(
+                (reader.link().is_none() && shard.trusts(peer.ip())).then(Preface::default),
+            ),
             ticket: RefCell::default(),
             session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
-            reader: Rc::new(Reader::new(fd)),
+            reader: Rc::new(reader),
             role: RefCell::new(Role::Pending),
-            life: RefCell::new(LifeCycle::new(id, now)),
+            life: RefCell::new(LifeCycle::new(id, now, Some(peer))),
             mailbox: RefCell::default(),
             closing: RefCell::default(),
             bytes_in: Cell::new(0),
@@ -183,17 +185,19 @@ impl Connection {
         if let Some(reason) = self.finished(shard) {
             return Poll::Ready(Err(reason));
         }
-        let mut scratch = shard.scratch.borrow_mut();
-        match Pin::new(socket).poll_read(cx, &mut scratch) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => Poll::Ready(Err("the peer closed".to_owned())),
-            Poll::Ready(Ok(count)) => {
-                self.bytes_in.set(self.bytes_in.get() + count as u64);
-                shard.stats.bytes_in(count as u64);
-                Poll::Ready(self.digest(shard, &scratch[..count]))
+        let mut socket = Socket { stream: socket, cx };
+        let digest = |bytes: &[u8]| self.digest(shard, bytes);
+        receive(&self.reader, &mut socket, &mut shard.scratch.borrow_mut(), digest).map(|heard| {
+            match heard {
+                Received::Digested(result) => result,
+                Received::Closed => Err("the peer closed".to_owned()),
+                Received::Broken(error) => Err(broken(shard, &error)),
+                Received::Garbled(failure) => {
+                    shard.stats.error_protocol();
+                    Err(failure.to_string())
+                }
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(broken(shard, &error))),
-        }
+        })
     }
 
     /// Sends what waits; if the socket is full, arranges to be woken when it is not.
@@ -248,7 +252,10 @@ impl Connection {
         }
     }
 
+    /// Takes what the peer said.
     fn digest(self: &Rc<Self>, shard: &Rc<Shard>, bytes: &[u8]) -> Result<(), String> {
+        self.bytes_in.set(self.bytes_in.get() + bytes.len() as u64);
+        shard.stats.bytes_in(bytes.len() as u64);
         let now = shard.clock.now();
         let Some(bytes) = self.after_preface(shard, bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();

@@ -17,6 +17,7 @@ use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
 use crate::stats::{ChannelStats, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Merge, Start};
+use crate::tls::{Acceptor, Connector};
 use crate::web::Cors;
 
 /// Whose keys open the door.
@@ -125,6 +126,10 @@ pub struct ShardParts {
     pub spec: ShardSpec,
     /// Where peers knock; already bound and listening.
     pub listener: TcpListener,
+    /// Where peers knock that speak TLS, and with which certificate they are met.
+    pub secure: Option<(TcpListener, Acceptor)>,
+    /// Whom to trust when we connect by TLS, or why we cannot.
+    pub trust: Result<Connector, String>,
     /// Rung by everybody who pushes to this shard.
     pub bell: Arc<Bell>,
     /// Set, and the bell rung, when the shard is to end.

@@ -5,13 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, FutureExt};
+use futures_lite::FutureExt;
 use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
@@ -21,7 +20,7 @@ use super::push::{Backoff, DETOURS_MAX, STABLE};
 use super::reader::Reader;
 use super::shard::Shard;
 use super::socket::tune;
-use super::wire::{Socket, flush};
+use super::wire::{Received, Socket, flush, receive};
 use crate::command::FromShard;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
@@ -247,6 +246,10 @@ impl PullTask {
         if let Err(error) = tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of pull {}: {error}", self.spec.name);
         }
+        let reader = match shard.reader_to(&url, socket.as_raw_fd()) {
+            Ok(reader) => reader,
+            Err(reason) => return End::Failed(reason),
+        };
         let mut spec = ClientSpec { silence_timeout: SILENCE, ..ClientSpec::new(&url, Goal::Play) };
         if !query.is_empty() {
             spec.query = query;
@@ -254,7 +257,7 @@ impl PullTask {
         *self.line.borrow_mut() = Some(Line {
             url,
             session: Client::new(spec, shard.clock.now(), shard.random()),
-            reader: Rc::new(Reader::new(socket.as_raw_fd())),
+            reader: Rc::new(reader),
             hub: None,
             closing: None,
         });
@@ -304,17 +307,21 @@ impl PullTask {
         {
             return Poll::Ready(Err(end));
         }
-        let mut scratch = shard.scratch.borrow_mut();
-        match Pin::new(socket).poll_read(cx, &mut scratch) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(End::Failed("the server closed".to_owned()))),
-            Poll::Ready(Ok(count)) => {
-                shard.stats.bytes_in(count as u64);
-                self.spec.stats.bytes_in(count as u64);
-                Poll::Ready(self.digest(shard, line, &scratch[..count]).map_err(End::Failed))
-            }
-            Poll::Ready(Err(error)) => failed(error),
-        }
+        let reader = Rc::clone(&line.reader);
+        let digest = |bytes: &[u8]| {
+            shard.stats.bytes_in(bytes.len() as u64);
+            self.spec.stats.bytes_in(bytes.len() as u64);
+            self.digest(shard, line, bytes)
+        };
+        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), digest).map(|heard| {
+            let reason = match heard {
+                Received::Digested(result) => return result.map_err(End::Failed),
+                Received::Closed => "the server closed".to_owned(),
+                Received::Broken(error) => error.to_string(),
+                Received::Garbled(failure) => failure.to_string(),
+            };
+            Err(End::Failed(reason))
+        })
     }
 
     fn digest(&self, shard: &Rc<Shard>, line: &mut Line, bytes: &[u8]) -> Result<(), String> {

@@ -5,12 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, FutureExt};
+use futures_lite::FutureExt;
 use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
@@ -19,7 +18,7 @@ use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::socket::{tcp_figures, tune};
 use super::stall::{Progress, Seen};
-use super::wire::{Socket, flush};
+use super::wire::{Received, Socket, flush, receive};
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
@@ -254,6 +253,10 @@ impl OutputTask {
         if let Err(error) = tune(socket.as_raw_fd()) {
             tracing::debug!("socket options of output {}: {error}", self.spec.name);
         }
+        let reader = match shard.reader_to(&url, socket.as_raw_fd()) {
+            Ok(reader) => reader,
+            Err(reason) => return reason,
+        };
         let chunk_size = shard.spec.chunk_size;
         let mut spec = ClientSpec { chunk_size, ..ClientSpec::new(&url, Goal::Publish) };
         if !query.is_empty() {
@@ -263,7 +266,7 @@ impl OutputTask {
         *self.line.borrow_mut() = Some(Line {
             url,
             session: Client::new(spec, now, shard.random()),
-            reader: Rc::new(Reader::new(socket.as_raw_fd())),
+            reader: Rc::new(reader),
             hub: None,
             since: now,
             started: false,
@@ -278,10 +281,11 @@ impl OutputTask {
                 Err(reason) => break reason,
             }
         };
-        if let Some(line) = self.line.borrow_mut().take()
-            && let Some(hub) = &line.hub
-        {
-            hub.remove_reader(&line.reader);
+        if let Some(line) = self.line.borrow_mut().take() {
+            line.reader.farewell();
+            if let Some(hub) = &line.hub {
+                hub.remove_reader(&line.reader);
+            }
         }
         reason
     }
@@ -321,13 +325,16 @@ impl OutputTask {
         {
             return Poll::Ready(Err(reason.clone()));
         }
-        let mut scratch = shard.scratch.borrow_mut();
-        match Pin::new(socket).poll_read(cx, &mut scratch) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => Poll::Ready(Err("the destination closed".to_owned())),
-            Poll::Ready(Ok(count)) => Poll::Ready(self.digest(shard, hub, line, &scratch[..count])),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
-        }
+        let reader = Rc::clone(&line.reader);
+        let digest = |bytes: &[u8]| self.digest(shard, hub, line, bytes);
+        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), digest).map(
+            |heard| match heard {
+                Received::Digested(result) => result,
+                Received::Closed => Err("the destination closed".to_owned()),
+                Received::Broken(error) => Err(error.to_string()),
+                Received::Garbled(failure) => Err(failure.to_string()),
+            },
+        )
     }
 
     fn digest(

@@ -6,9 +6,10 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::task::Waker;
 
-use super::socket::{BYTES_MAX, PIECES_MAX, pace, send, wait_for_pictures};
+use super::socket::{BYTES_MAX, PIECES_MAX, Raw, pace, send, wait_for_pictures};
 use crate::media::Micros;
 use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
+use crate::tls::Link;
 
 /// Control bytes that may wait for a peer. One that lets more pile up is broken or hostile.
 pub(super) const OUTBOX_BYTES_MAX: usize = 64 << 10;
@@ -32,6 +33,8 @@ pub(super) enum Sent {
 #[derive(Debug)]
 pub(super) struct Reader {
     fd: RawFd,
+    /// Seals what is sent, if the peer speaks TLS.
+    link: Option<Box<RefCell<Link>>>,
     state: RefCell<State>,
     /// Whether the socket was full; then only the connection's own task sends.
     blocked: Cell<bool>,
@@ -57,6 +60,7 @@ impl Reader {
     pub(super) fn new(fd: RawFd) -> Self {
         Self {
             fd,
+            link: None,
             state: RefCell::new(State { cursor: None, outbox: Vec::new(), sent: 0 }),
             blocked: Cell::new(false),
             blocked_since: Cell::new(Micros(0)),
@@ -71,6 +75,16 @@ impl Reader {
     /// Gives it a rule of its own for dropping.
     pub(super) fn set_policy(&self, policy: Option<DropPolicy>) {
         self.policy.set(policy);
+    }
+
+    /// The same, for a peer that speaks TLS.
+    pub(super) fn sealed(fd: RawFd, link: Link) -> Self {
+        Self { link: Some(Box::new(RefCell::new(link))), ..Self::new(fd) }
+    }
+
+    /// The connection's TLS, if the peer speaks it. Not to be kept borrowed.
+    pub(super) fn link(&self) -> Option<&RefCell<Link>> {
+        self.link.as_deref()
     }
 
     /// Starts (or with `None` ends) reading a log. A message that is partly sent is completed.
@@ -94,7 +108,8 @@ impl Reader {
     /// Whether control bytes or a started message still wait.
     pub(super) fn is_flushed(&self) -> bool {
         let state = self.state.borrow();
-        state.outbox.is_empty() && state.cursor.as_ref().is_none_or(Cursor::is_between)
+        let sealed = self.link().is_some_and(|link| link.borrow().has_sealed());
+        !sealed && state.outbox.is_empty() && state.cursor.as_ref().is_none_or(Cursor::is_between)
     }
 
     /// Whether the socket was full.
@@ -141,7 +156,10 @@ impl Reader {
 
     /// Whether little of what the peer sends wakes the connection's task.
     pub(super) fn wait_for_pictures(&self, wait: bool) {
-        wait_for_pictures(self.fd, wait);
+        // Under TLS nobody knows how much of a message has come.
+        if self.link.is_none() {
+            wait_for_pictures(self.fd, wait);
+        }
     }
 
     /// From here on it is sent at most so many bits per second.
@@ -192,6 +210,9 @@ impl Reader {
 
     /// Sends all that is ready, until the socket is full.
     pub(super) fn send(&self, log: Option<&StreamLog>, policy: &DropPolicy) -> Sent {
+        if let Some(link) = &self.link {
+            return self.send_sealed(&mut link.borrow_mut(), log, policy);
+        }
         let mut state = self.state.borrow_mut();
         let policy = &self.policy.get().unwrap_or(*policy);
         loop {
@@ -212,6 +233,45 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
                 Err(error) => return Sent::Failed(error),
             }
+        }
+    }
+
+    /// The same for a peer that speaks TLS. What is sealed goes out before more is, so that little
+    /// waits where it cannot be dropped any more.
+    fn send_sealed(&self, link: &mut Link, log: Option<&StreamLog>, policy: &DropPolicy) -> Sent {
+        let mut state = self.state.borrow_mut();
+        loop {
+            match link.write_to(&mut Raw(self.fd)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Blocked,
+                Err(error) => return Sent::Failed(error),
+            }
+            if link.is_handshaking() {
+                return Sent::All; // the peer speaks next
+            }
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let (count, wanted) = state.gather(log, policy, &mut pieces);
+            if wanted == 0 {
+                return Sent::All;
+            }
+            match link.seal(&pieces[..count]) {
+                Ok(0) => return Sent::Failed(io::ErrorKind::WriteZero.into()),
+                Ok(sealed) => {
+                    self.bytes.set(self.bytes.get() + sealed as u64);
+                    state.advance(log, sealed);
+                }
+                Err(error) => return Sent::Failed(error),
+            }
+        }
+    }
+
+    /// Says to a peer that speaks TLS that nothing more will come, as far as its socket has room.
+    pub(super) fn farewell(&self) {
+        if let Some(link) = &self.link {
+            let mut link = link.borrow_mut();
+            link.close();
+            // The connection ends now, whether the peer heard it or not.
+            drop(link.write_to(&mut Raw(self.fd)));
         }
     }
 
@@ -242,6 +302,9 @@ impl Reader {
         policy: &DropPolicy,
         write: impl FnOnce(&[u8]) -> (usize, R),
     ) -> Option<R> {
+        if let Some(link) = &self.link {
+            return link.borrow_mut().write_first(write);
+        }
         let mut state = self.state.borrow_mut();
         let policy = &self.policy.get().unwrap_or(*policy);
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];

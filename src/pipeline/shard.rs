@@ -7,7 +7,7 @@ mod mail;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,9 +33,11 @@ use crate::keys::{DecisionCache, Guard, KeyHash};
 use crate::limits::{NodeLimits, Place};
 use crate::media::Micros;
 use crate::ring::Sender;
+use crate::rtmp::Url;
 use crate::runtime::{Clock, guarded};
 use crate::stats::{ShardStats, ViewerDrop};
 use crate::stream::{Due, Message, StreamLog};
+use crate::tls::{Acceptor, Connector};
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
@@ -84,13 +86,14 @@ pub(super) struct Shard {
     pub(super) relay: Relay,
     stopping: Cell<bool>,
     seed: Cell<u64>,
+    /// Whom to trust when we connect by TLS, or why we cannot.
+    trust: Result<Connector, String>,
 }
 
 /// Runs a shard until control says stop.
 pub async fn shard(parts: ShardParts) {
-    let ShardParts { spec, listener, bell, mut commands, reports, mesh, feeds, .. } = parts;
+    let ShardParts { spec, listener, bell, mut commands, reports, mesh, feeds, pulse, .. } = parts;
     let stop = parts.stopping;
-    let pulse = parts.pulse;
     pulse.attach();
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
@@ -117,13 +120,17 @@ pub async fn shard(parts: ShardParts) {
         relay: Relay::new(parts.relay),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
+        trust: parts.trust,
     });
     let mut feeds: Vec<Feed> = feeds.into_iter().map(|feed| Feed::open(&shard, feed)).collect();
     for spec in parts.outputs {
         shard.add_output(spec);
     }
     shard.relay.start(&shard);
-    glommio::spawn_local(accept(Rc::clone(&shard), listener)).detach();
+    glommio::spawn_local(accept(Rc::clone(&shard), listener, None)).detach();
+    if let Some((listener, tls)) = parts.secure {
+        glommio::spawn_local(accept(Rc::clone(&shard), listener, Some(tls))).detach();
+    }
     glommio::spawn_local(pump(Rc::clone(&shard))).detach();
     glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
 
@@ -168,7 +175,7 @@ pub(super) fn spawn(shard: &Rc<Shard>, task: impl Future<Output = ()> + 'static)
     .detach();
 }
 
-async fn accept(shard: Rc<Shard>, listener: TcpListener) {
+async fn accept(shard: Rc<Shard>, listener: TcpListener, tls: Option<Acceptor>) {
     let listener = socket::adopt(listener);
     loop {
         let socket = match listener.accept().await {
@@ -184,10 +191,24 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener) {
             return;
         }
         let Ok(peer) = socket.peer_addr() else { continue };
-        match shard.opens_to(peer.ip()) {
-            Ok(place) => shard.admit(socket, peer, place),
-            Err(limit) => shard.stats.connection_refused(limit),
-        }
+        let place = match shard.opens_to(peer.ip()) {
+            Ok(place) => place,
+            Err(limit) => {
+                shard.stats.connection_refused(limit);
+                continue;
+            }
+        };
+        let fd = socket.as_raw_fd();
+        let reader = match tls.as_ref().map(Acceptor::link) {
+            None => Reader::new(fd),
+            Some(Ok(link)) => Reader::sealed(fd, link),
+            Some(Err(failure)) => {
+                tracing::error!("a connection cannot be secured: {failure}");
+                shard.limits.leave(place);
+                continue;
+            }
+        };
+        shard.admit(socket, reader, (peer, place));
     }
 }
 
@@ -245,14 +266,19 @@ async fn say_goodbye(shard: &Rc<Shard>) {
 }
 
 impl Shard {
-    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, peer: SocketAddr, place: Place) {
+    fn admit(
+        self: &Rc<Self>,
+        socket: glommio::net::TcpStream,
+        reader: Reader,
+        peer: (SocketAddr, Place),
+    ) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
         if let Err(error) = socket::tune_for(socket.as_raw_fd(), self.spec.peer.blocked) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
-        let connection = Connection::new(self, number, socket.as_raw_fd(), peer, place);
+        let connection = Connection::new(self, number, reader, peer);
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
         let shard = Rc::clone(self);
         glommio::spawn_local(async move {
@@ -399,6 +425,18 @@ impl Shard {
                 connection.mail(Mail::StreamEnded);
             }
         }
+    }
+
+    /// The sending side of a connection of ours to `url`.
+    ///
+    /// # Errors
+    /// If it is to be secure and cannot be.
+    pub(super) fn reader_to(&self, url: &Url, fd: RawFd) -> Result<Reader, String> {
+        if !url.is_secure() {
+            return Ok(Reader::new(fd));
+        }
+        let link = self.trust.as_ref().map_err(Clone::clone)?.link(url.host());
+        link.map(|link| Reader::sealed(fd, link)).map_err(|failure| failure.to_string())
     }
 
     /// Bytes for handshakes, ids and jitter; nothing secret is made of them.

@@ -1,7 +1,7 @@
 //! Raw sockets: their options, and the send path, which is one `sendmsg` for everything that is
 //! ready for a peer, from the memory it lies in.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 
@@ -130,6 +130,24 @@ pub(super) fn send(fd: RawFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
+    }
+}
+
+/// The socket of this descriptor, which the caller owns and keeps open, as a writer that does not
+/// block.
+pub(super) struct Raw(pub(super) RawFd);
+
+impl Write for Raw {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        send(self.0, &[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        send(self.0, pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

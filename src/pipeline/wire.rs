@@ -1,16 +1,17 @@
 //! How a connection's own task sends: like the pump, and, when the socket is full, by waiting for
-//! room through the executor.
+//! room through the executor. And how it receives.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_lite::AsyncWrite;
+use futures_lite::{AsyncRead, AsyncWrite, ready};
 use glommio::net::TcpStream;
 
 use super::reader::{Reader, Sent};
 use crate::media::Micros;
 use crate::stream::{DropPolicy, StreamLog};
+use crate::tls;
 
 /// A socket and whom to wake when it has room.
 pub(super) struct Socket<'a, 'b> {
@@ -49,7 +50,10 @@ pub(super) fn flush(
         });
         match first {
             None => break,
-            Some(Ok(true)) => full = false,
+            Some(Ok(true)) => {
+                reader.unblock(); // slow, but not gone
+                full = false;
+            }
             Some(Ok(false)) => {
                 reader.block(now);
                 return Ok(reader.bytes() - before);
@@ -59,4 +63,54 @@ pub(super) fn flush(
     }
     reader.unblock();
     Ok(reader.bytes() - before)
+}
+
+/// What became of an attempt to receive.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// The peer said something; so say those who digested it.
+    Digested(Result<(), String>),
+    /// It will say nothing more.
+    Closed,
+    /// The connection is broken.
+    Broken(io::Error),
+    /// It is not the TLS that was expected.
+    Garbled(tls::Failure),
+}
+
+/// Reads once, and gives `digest` what the peer said: as it lies in `scratch`, or, if it speaks
+/// TLS, opened, in several parts. If nothing has come, the task of the context is woken when
+/// something does.
+pub(super) fn receive(
+    reader: &Reader,
+    socket: &mut Socket<'_, '_>,
+    scratch: &mut [u8],
+    mut digest: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Poll<Received> {
+    let (input, plain) = match reader.link() {
+        None => (scratch, &mut [][..]),
+        Some(_) => scratch.split_at_mut(scratch.len() / 2),
+    };
+    let count = match ready!(Pin::new(&mut *socket.stream).poll_read(socket.cx, input)) {
+        Ok(0) => return Poll::Ready(Received::Closed),
+        Ok(count) => count,
+        Err(error) => return Poll::Ready(Received::Broken(error)),
+    };
+    let Some(link) = reader.link() else {
+        return Poll::Ready(Received::Digested(digest(&input[..count])));
+    };
+    let mut sealed = &input[..count];
+    loop {
+        let opened = link.borrow_mut().open(&mut sealed, plain);
+        match opened {
+            Ok(0) if link.borrow().peer_closed() => return Poll::Ready(Received::Closed),
+            Ok(0) => return Poll::Ready(Received::Digested(Ok(()))),
+            Ok(count) => {
+                if let Err(reason) = digest(&plain[..count]) {
+                    return Poll::Ready(Received::Digested(Err(reason)));
+                }
+            }
+            Err(failure) => return Poll::Ready(Received::Garbled(failure)),
+        }
+    }
 }

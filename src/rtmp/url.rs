@@ -1,4 +1,5 @@
-//! Addresses of other servers: `rtmp://[user:password@]host[:port]/app[/instance]/name[?query]`.
+//! Addresses of other servers:
+//! `rtmp[s]://[user:password@]host[:port]/app[/instance]/name[?query]`.
 
 use std::fmt;
 
@@ -9,6 +10,7 @@ use super::name::{Query, StreamName, percent_decode};
 /// user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
+    secure: bool,
     host: String,
     port: u16,
     app: String,
@@ -71,8 +73,10 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-/// Port of `rtmp://` addresses that name none.
-const DEFAULT_PORT: u16 = 1_935;
+/// Port of addresses that name none.
+const fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 1_935 }
+}
 
 impl Url {
     /// Reads an address.
@@ -90,11 +94,11 @@ impl Url {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(UrlError::Invalid("it has no scheme: write rtmp://host/app/name"));
         };
-        match scheme.to_ascii_lowercase().as_str() {
-            "rtmp" => {}
-            "rtmps" => return Err(UrlError::Unsupported("rtmps:// cannot be connected to yet")),
-            _ => return Err(UrlError::Invalid("its scheme is not rtmp://")),
-        }
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "rtmp" => false,
+            "rtmps" => true,
+            _ => return Err(UrlError::Invalid("its scheme is neither rtmp:// nor rtmps://")),
+        };
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
@@ -106,6 +110,7 @@ impl Url {
             None => (None, authority),
         };
         let (host, port) = host_and_port(authority)?;
+        let port = port.unwrap_or_else(|| default_port(secure));
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
         let Some((last, app)) = parts.split_last().filter(|(_, app)| !app.is_empty()) else {
             return Err(UrlError::Invalid(
@@ -117,7 +122,7 @@ impl Url {
             None => (*last).to_owned(),
         };
         let (app, name) = (app.join("/"), StreamName::new(name));
-        Ok(Self { host, port, app, app_query: Query::default(), name, login })
+        Ok(Self { secure, host, port, app, app_query: Query::default(), name, login })
     }
 
     /// Where a server says that the stream goes instead. `tc_url` is all but the stream name:
@@ -145,6 +150,12 @@ impl Url {
         let there = Self::parse(&format!("{}/name", base.trim_end_matches('/')))?;
         let (name, login) = (self.name.clone(), self.login.clone());
         Ok(Self { app_query: Query::new(query), name, login, ..there })
+    }
+
+    /// Whether it is to be spoken to by TLS: `rtmps://`.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Host name or address, without the brackets of IPv6.
@@ -194,10 +205,11 @@ impl Url {
     pub fn tc_url(&self) -> String {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
         let port = match self.port {
-            DEFAULT_PORT => String::new(),
+            port if port == default_port(self.secure) => String::new(),
             other => format!(":{other}"),
         };
-        format!("rtmp://{open}{}{close}{port}/{}", self.host, self.app)
+        let scheme = if self.secure { "rtmps" } else { "rtmp" };
+        format!("{scheme}://{open}{}{close}{port}/{}", self.host, self.app)
     }
 }
 
@@ -212,7 +224,7 @@ fn login_of(text: &str) -> Result<Login, UrlError> {
     Ok(login)
 }
 
-fn host_and_port(authority: &str) -> Result<(String, u16), UrlError> {
+fn host_and_port(authority: &str) -> Result<(String, Option<u16>), UrlError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let Some((host, port)) = rest.split_once(']') else {
@@ -241,9 +253,9 @@ fn host_and_port(authority: &str) -> Result<(String, u16), UrlError> {
         return Err(UrlError::Invalid("it has no host"));
     }
     let port = match port {
-        None => DEFAULT_PORT,
+        None => None,
         Some(port) => match port.parse() {
-            Ok(port) if port > 0 => port,
+            Ok(port) if port > 0 => Some(port),
             _ => return Err(UrlError::Invalid("its port is not a number from 1 to 65535")),
         },
     };
@@ -274,10 +286,13 @@ mod tests {
             ("rtmp://a.example/app/inst/key?x=1/2", "a.example", 1_935, "app/inst", "key?x=1/2"),
             ("rtmp://[::1]/live//key/", "::1", 1_935, "live", "key"),
             ("rtmp://[::1]:1/live/key", "::1", 1, "live", "key"),
+            ("rtmps://a.example/live/key", "a.example", 443, "live", "key"),
+            ("RTMPS://a.example:1935/live/key", "a.example", 1_935, "live", "key"),
         ] {
             let url = Url::parse(text).unwrap();
             let got = (url.host(), url.port(), url.app(), url.name().expose());
             assert_eq!(got, (host, port, app, name), "{text}");
+            assert_eq!(url.is_secure(), text.to_lowercase().starts_with("rtmps"));
         }
     }
 
@@ -286,6 +301,8 @@ mod tests {
         let url = |text| Url::parse(text).unwrap().tc_url();
         assert_eq!(url("rtmp://h/app/inst/key"), "rtmp://h/app/inst");
         assert_eq!(url("rtmp://[::1]:1936/app/key"), "rtmp://[::1]:1936/app");
+        assert_eq!(url("rtmps://h:443/app/key"), "rtmps://h/app");
+        assert_eq!(url("rtmps://h:1935/app/key"), "rtmps://h:1935/app");
     }
 
     #[test]
@@ -319,11 +336,6 @@ mod tests {
             assert!(shown.contains(word) && !shown.contains("s3cret"), "{text}: {shown}");
         }
         assert!(Url::parse(&format!("rtmp://h/live/{}", "a".repeat(2_048))).is_err());
-    }
-
-    #[test]
-    fn rtmps_is_recognised_but_not_supported() {
-        assert!(matches!(Url::parse("rtmps://h/live/key"), Err(UrlError::Unsupported(_))));
     }
 
     #[test]

@@ -69,6 +69,16 @@ impl HistogramFigures {
         Micros(self.sum_us).secs_f64()
     }
 
+    /// What was counted after `earlier`, a reading of the same histogram.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut counts = self.counts;
+        for (count, before) in counts.iter_mut().zip(earlier.counts) {
+            *count = count.saturating_sub(before);
+        }
+        Self { counts, sum_us: self.sum_us.saturating_sub(earlier.sum_us) }
+    }
+
     /// Each bucket's upper bound in seconds (infinity for the last) and how many fell into it.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = BOUNDS_US.iter().map(|bound| Micros(*bound).secs_f64());

@@ -20,6 +20,7 @@ pub use meter::Meter;
 pub use output::{OutputFigures, OutputState, OutputStats};
 pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
+    url_without_secrets,
 };
 pub use relay::{
     PullEntry, PullFigures, PullSnapshot, PullStats, RecordEntry, RecordFigures, RecordSnapshot,

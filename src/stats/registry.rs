@@ -53,7 +53,7 @@ impl OutputEntry {
     #[must_use]
     pub fn new(channel: &str, name: &str, url: &str, stats: Arc<OutputStats>) -> Self {
         let (channel, name) = (channel.to_owned(), name.to_owned());
-        Self { channel, name, destination: without_secrets(url), stats }
+        Self { channel, name, destination: url_without_secrets(url), stats }
     }
 }
 
@@ -176,7 +176,8 @@ pub struct OutputSnapshot {
 const HIDDEN: &str = "***";
 
 /// Scheme, host and application of `url`: what follows is or may be the stream key.
-fn without_secrets(url: &str) -> String {
+#[must_use]
+pub fn url_without_secrets(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -23,7 +23,7 @@ impl Cors {
     /// What `Access-Control-Allow-Origin` says to a page of `origin` whose request named `host`;
     /// `None` if the page may not read the answer.
     #[must_use]
-    pub(super) fn allowed(&self, origin: &str, host: &str) -> Option<String> {
+    pub fn allowed(&self, origin: &str, host: &str) -> Option<String> {
         let is_allowed = match self {
             Self::Any => return Some("*".to_owned()),
             Self::Nobody => false,

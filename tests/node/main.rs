@@ -44,5 +44,6 @@ mod relaying;
 mod stopping;
 mod takeover;
 mod terminal;
+mod tls;
 mod two_shards;
 mod unprivileged;

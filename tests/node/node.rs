@@ -66,6 +66,18 @@ impl Node {
         Self::launch_as(command, dir, [config.rtmp, config.http])
     }
 
+    /// The same with a node whose HTTP speaks TLS.
+    pub(crate) fn start_secure(config: &Config) -> Self {
+        let dir = TempDir::new().unwrap();
+        let file = config.write(dir.path());
+        let arguments = ["--config".to_owned(), file.display().to_string()];
+        let node = Self::spawn(dir, &arguments, [config.rtmp, config.http]);
+        wait_until(SOON, "the node listens", || {
+            TcpStream::connect(("127.0.0.1", config.http)).ok()
+        });
+        node
+    }
+
     /// The same without a configuration, as a newcomer does.
     pub(crate) fn start_by_default() -> Self {
         let ports = [free_port(), free_port()];
@@ -75,7 +87,7 @@ impl Node {
         Self::launch(TempDir::new().unwrap(), &arguments, ports)
     }
 
-    fn launch(dir: TempDir, arguments: &[String], [rtmp, http]: [u16; 2]) -> Self {
+    fn spawn(dir: TempDir, arguments: &[String], [rtmp, http]: [u16; 2]) -> Self {
         let mut command = Command::new(BINARY);
         command.arg("run").args(arguments);
         Self::launch_as(command, dir, [rtmp, http])
@@ -84,7 +96,11 @@ impl Node {
     fn launch_as(mut command: Command, dir: TempDir, [rtmp, http]: [u16; 2]) -> Self {
         command.arg("--data-dir").arg(dir.path().join("data"));
         let program = Program::spawn("stream-manager", command);
-        let mut node = Self { program, dir, rtmp, http };
+        Self { program, dir, rtmp, http }
+    }
+
+    fn launch(dir: TempDir, arguments: &[String], ports: [u16; 2]) -> Self {
+        let mut node = Self::spawn(dir, arguments, ports);
         wait_until(SOON, "the node is ready", || {
             assert!(node.program.runs(), "the node has ended:\n{}", node.program.err());
             (node.http("/readyz").0 == 200).then_some(())

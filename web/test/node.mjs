@@ -2,7 +2,10 @@
 // back.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const MOCK = fileURLToPath(new URL("../mock/server.mjs", import.meta.url));
@@ -105,6 +108,26 @@ export class RealNode extends Node {
     const ended = once(this.child, "exit");
     this.child.kill("SIGTERM");
     await ended;
+  }
+}
+
+/** The program itself, on free ports and in a folder of its own. */
+export class Program extends RealNode {
+  static async start(program) {
+    const folder = mkdtempSync(join(tmpdir(), "dashboard-"));
+    const [http, rtmp] = [await freePort(), await freePort()];
+    const ports = `--http-port ${http} --rtmp-port ${rtmp}`;
+    const command = `${program} run ${ports} --bind 127.0.0.1 --data-dir ${folder} >/dev/null 2>&1`;
+    const node = new Program(`http://127.0.0.1:${http}`, "", 1, command);
+    node.folder = folder;
+    await node.revive();
+    node.token = readFileSync(join(folder, "api-token"), "utf8").trim();
+    return node;
+  }
+
+  async end() {
+    await super.end();
+    rmSync(this.folder, { recursive: true });
   }
 }
 

@@ -1,6 +1,7 @@
 // The dashboard in headless Chromium, against a node or against the mock.
 //
 //   node test/run.mjs BASE_URL TOKEN [--kill-pid PID --restart COMMAND] [--out FOLDER]
+//   node test/run.mjs --program PROGRAM [--out FOLDER]
 //   node test/run.mjs --mock [--out FOLDER]
 //
 // The node needs a channel with two scenes or more. Without --kill-pid the scenario in which the
@@ -10,7 +11,7 @@ import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Browser } from "./browser.mjs";
-import { MockNode, RealNode } from "./node.mjs";
+import { MockNode, Program, RealNode } from "./node.mjs";
 import { SCENARIOS } from "./scenarios.mjs";
 
 const OUT = fileURLToPath(new URL("../../target/dashboard", import.meta.url));
@@ -19,6 +20,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     mock: { type: "boolean", default: false },
+    program: { type: "string" },
     "kill-pid": { type: "string" },
     restart: { type: "string" },
     out: { type: "string", default: OUT },
@@ -28,7 +30,7 @@ const { values: options, positionals } = parseArgs({
 
 async function main() {
   mkdirSync(options.out, { recursive: true });
-  const node = options.mock ? await MockNode.start() : realNode();
+  const node = await nodeToTest();
   let failures = 0;
   try {
     for (const [name, scenario] of SCENARIOS) {
@@ -41,9 +43,12 @@ async function main() {
   process.exitCode = failures === 0 ? 0 : 1;
 }
 
-function realNode() {
+function nodeToTest() {
+  if (options.mock) return MockNode.start();
+  if (options.program) return Program.start(options.program);
   const [base, token] = positionals;
-  if (!base || !token) throw new Error("usage: test/run.mjs BASE_URL TOKEN | --mock");
+  if (!base || !token)
+    throw new Error("usage: test/run.mjs BASE_URL TOKEN | --program PROGRAM | --mock");
   return new RealNode(base, token, options["kill-pid"], options.restart);
 }
 

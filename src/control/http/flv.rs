@@ -19,9 +19,11 @@ pub(super) async fn redirect(
         return StatusCode::NOT_FOUND.into_response();
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let authority = authority(host.unwrap_or_default(), shared.state.info.rtmp);
+    let (place, is_secure) = shared.state.info.flv;
+    let authority = authority(host.unwrap_or_default(), place);
+    let scheme = if is_secure { "https" } else { "http" };
     let path = uri.path_and_query().map_or_else(|| uri.path(), |path| path.as_str());
-    Redirect::temporary(&format!("http://{authority}{path}")).into_response()
+    Redirect::temporary(&format!("{scheme}://{authority}{path}")).into_response()
 }
 
 /// Where somebody who reached us as `host` reaches the RTMP port.

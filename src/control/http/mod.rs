@@ -1,6 +1,9 @@
-//! The node's HTTP side: health, readiness, metrics, the dashboard and figures as JSON. It only
-//! tells; nothing can be changed through it, and no secret is in any answer.
+//! The node's HTTP side: health, readiness, metrics, the dashboard, the API and what other tools
+//! know. No secret is in any answer, but for a new stream key in the one that makes it.
 
+mod api;
+mod compat;
+mod cors;
 mod dashboard;
 mod flv;
 mod readiness;
@@ -13,14 +16,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
+pub use self::api::{Api, FOLLOWERS_MAX};
+use self::api::{Followers, Turnstile, with_token_or_from_here};
 pub use self::readiness::Readiness;
 pub use self::serve::{BindError, bind, serve};
 use self::status::Status;
 use crate::control::metrics::{self, Metrics};
 use crate::stats::Registry;
+use crate::tls::Acceptor;
+use crate::web::Cors;
 
 /// What the answers are made from.
 #[derive(Clone, Debug)]
@@ -31,6 +39,12 @@ pub struct HttpState {
     pub readiness: Arc<Readiness>,
     /// What does not change.
     pub info: NodeInfo,
+    /// What the API is made of.
+    pub api: Arc<Api>,
+    /// Which web pages from elsewhere may use it.
+    pub cors: Cors,
+    /// With what it meets peers by TLS; `None` for plain HTTP.
+    pub tls: Option<Acceptor>,
 }
 
 /// What the node is called and where it listens.
@@ -42,6 +56,8 @@ pub struct NodeInfo {
     pub version: String,
     /// Where RTMP listens.
     pub rtmp: SocketAddr,
+    /// Where streams are played over HTTP by pages of ours, and whether by TLS.
+    pub flv: (SocketAddr, bool),
 }
 
 /// What handlers share.
@@ -49,20 +65,36 @@ pub struct NodeInfo {
 struct Shared {
     state: HttpState,
     metrics: Metrics,
+    api: Arc<Api>,
+    turnstile: Turnstile,
+    followers: Followers,
 }
 
 /// Every path there is. axum answers other methods with 405 and other paths with 404.
 fn router(state: HttpState) -> Router {
     let metrics = Metrics::new(Arc::clone(&state.registry), &state.info.version);
-    let data_port = state.info.rtmp.port();
-    Router::new()
-        .merge(dashboard::routes(data_port))
-        .route("/healthz", get(async || ([NO_STORE], "ok\n")))
-        .route("/readyz", get(readyz))
+    let data_port = state.info.flv.0.port();
+    let cors = state.cors.clone();
+    let shared = Arc::new(Shared {
+        metrics,
+        api: Arc::clone(&state.api),
+        turnstile: Turnstile::default(),
+        followers: Followers::default(),
+        state,
+    });
+    let figures = Router::new()
         .route("/metrics", get(scrape))
         .route("/status.json", get(status_json))
-        .route("/live/{*name}", get(flv::redirect))
-        .with_state(Arc::new(Shared { state, metrics }))
+        .layer(from_fn_with_state(Arc::clone(&shared), with_token_or_from_here));
+    let router = Router::new()
+        .merge(dashboard::routes(data_port))
+        .merge(figures)
+        .merge(compat::routes(&shared))
+        .merge(api::routes(&shared))
+        .route("/healthz", get(async || ([NO_STORE], "ok\n")))
+        .route("/readyz", get(readyz))
+        .route("/live/{*name}", get(flv::redirect));
+    cors::allow(router, cors).with_state(shared)
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
@@ -81,7 +113,7 @@ async fn scrape(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn status_json(State(shared): State<Arc<Shared>>) -> Response {
-    let HttpState { registry, readiness, info } = &shared.state;
+    let HttpState { registry, readiness, info, .. } = &shared.state;
     let status = Status::new(info, &registry.snapshot(), readiness.missing());
     ([NO_STORE, NO_SNIFF], Json(status)).into_response()
 }
@@ -92,4 +124,4 @@ const NO_STORE: Header = (header::CACHE_CONTROL, "no-store");
 const NO_SNIFF: Header = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 #[cfg(test)]
-mod tests;
+pub(in crate::control::http) mod tests;

@@ -7,14 +7,18 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use axum::extract::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
+use super::api::{Peer, Stop};
 use super::{HttpState, router};
 
 /// Connections served at once. More wait in the kernel's queue until one ends.
@@ -94,6 +98,7 @@ pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
 
 /// Answers requests until `shutdown` completes, then gives answers under way a moment to finish.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) {
+    let tls = state.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
     let router = router(state);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -103,8 +108,16 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             socket = accept(&listener), if connections.len() < CONNECTIONS_MAX => {
-                let service = TowerToHyperService::new(router.clone());
-                connections.spawn(connection(socket, service, stopped.clone()));
+                let (socket, peer) = socket;
+                let left = (Extension(Peer(peer)), Extension(Stop(stopped.clone())));
+                let service = TowerToHyperService::new(router.clone().layer(left));
+                let (tls, stopped) = (tls.clone(), stopped.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => connection(socket, service, stopped).await,
+                        Some(tls) => secure(tls, socket, service, stopped).await,
+                    }
+                });
             }
         }
     }
@@ -115,10 +128,10 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return socket,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!("accepting an HTTP connection failed: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -127,8 +140,22 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(
+/// The same for a peer that speaks TLS first, within the time for a request's head.
+async fn secure(
+    tls: TlsAcceptor,
     socket: TcpStream,
+    service: TowerToHyperService<axum::Router>,
+    stopped: watch::Receiver<()>,
+) {
+    match timeout(HEAD_TIME, tls.accept(socket)).await {
+        Ok(Ok(socket)) => connection(socket, service, stopped).await,
+        Ok(Err(error)) => tracing::debug!("an HTTPS connection did not come about: {error}"),
+        Err(_) => tracing::debug!("an HTTPS connection took too long to come about"),
+    }
+}
+
+async fn connection(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: TowerToHyperService<axum::Router>,
     mut stopped: watch::Receiver<()>,
 ) {
@@ -137,7 +164,8 @@ async fn connection(
         .header_read_timeout(HEAD_TIME)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         result = &mut connection => return finished(result),

@@ -1,6 +1,8 @@
 //! What clients get over a real socket.
 
 use super::*;
+use crate::control::auth::Tokens;
+use crate::control::door;
 use crate::media::Micros;
 use crate::stats::{ChannelEntry, Meter, OutputEntry, ShardStats};
 use tokio::net::TcpStream;
@@ -24,7 +26,11 @@ fn state() -> HttpState {
             name: "studio".into(),
             version: "1.2.3".into(),
             rtmp: "0.0.0.0:1935".parse().unwrap(),
+            flv: ("0.0.0.0:1935".parse().unwrap(), false),
         },
+        tls: None,
+        api: Arc::new(api::tests::api(door().0, Tokens::Off)),
+        cors: Cors::Nobody,
     }
 }
 
@@ -55,7 +61,7 @@ async fn exchange(addr: SocketAddr, request: &str) -> Answer {
     Answer { code, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
 
-async fn read_to_end(socket: &TcpStream) -> String {
+pub(super) async fn read_to_end(socket: &TcpStream) -> String {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
     loop {
         socket.readable().await.unwrap();

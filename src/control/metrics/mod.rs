@@ -5,7 +5,7 @@
 
 mod families;
 mod page;
-mod process;
+pub mod process;
 mod relay;
 mod shards;
 

@@ -43,6 +43,12 @@ pub(super) fn write(page: &mut Page<'_>) -> fmt::Result {
     Ok(())
 }
 
+/// Bytes of the process that are in RAM.
+#[must_use]
+pub fn memory() -> Option<u64> {
+    read("/proc/self/status").as_deref().and_then(resident_bytes)
+}
+
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
 }

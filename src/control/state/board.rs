@@ -178,7 +178,7 @@ impl Inner {
     ) {
         for name in old.keys().filter(|name| !new.contains_key(*name)) {
             let path = format!("{part}/{name}");
-            self.say(|seq| Message::<T>::Change { seq, path: &path, value: None });
+            self.say(|seq| -> Message<'_, T> { Message::Change { seq, path: &path, value: None } });
         }
         for (name, value) in new.iter().filter(|(name, value)| old.get(*name) != Some(*value)) {
             let path = format!("{part}/{name}");
@@ -196,7 +196,10 @@ impl Inner {
         self.keep(Numbered { seq, text: told(true), reader: Some(told(false)) });
     }
 
-    fn say<'a, T: Serialize + 'a>(&mut self, message: impl FnOnce(u64) -> Message<'a, T>) {
+    fn say<'a, T>(&mut self, message: impl FnOnce(u64) -> Message<'a, T>)
+    where
+        T: Serialize + 'a,
+    {
         let seq = self.seq + 1;
         self.keep(Numbered { seq, text: text(&message(seq)), reader: None });
     }
@@ -232,8 +235,8 @@ fn text<T: Serialize>(message: &T) -> Utf8Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Stream;
     use super::*;
+    use crate::control::state::Stream;
     use serde_json::Value;
 
     fn snapshot(streams: &[(&str, u64)]) -> Snapshot {

@@ -29,6 +29,26 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::OutputFailed { name, reason, .. } => {
             Event { output: Some(name.clone()), reason: Some(reason.clone()), ..plain }
         }
+        NodeEvent::PullConnected { name, stream } => {
+            Event { pull: Some(name.clone()), stream: Some(stream.clone()), ..plain }
+        }
+        NodeEvent::PullFailed { name, reason, .. } => {
+            Event { pull: Some(name.clone()), reason: Some(reason.clone()), ..plain }
+        }
+        NodeEvent::PullLeft { name } => Event { pull: Some(name.clone()), ..plain },
+        NodeEvent::RecordStarted { name, file } => {
+            Event { record: Some(name.clone()), file: Some(file.clone()), ..plain }
+        }
+        NodeEvent::RecordFinished { name, file, length, bytes } => Event {
+            record: Some(name.clone()),
+            file: Some(file.clone()),
+            duration_ms: Some(length.millis()),
+            bytes: Some(*bytes),
+            ..plain
+        },
+        NodeEvent::RecordStopped { name, reason, .. } => {
+            Event { record: Some(name.clone()), reason: Some(reason.clone()), ..plain }
+        }
         NodeEvent::EncoderFailed { channel, reason } => {
             Event { channel: Some(channel.clone()), reason: Some(reason.clone()), ..plain }
         }
@@ -48,6 +68,12 @@ fn kind(event: &NodeEvent) -> &'static str {
         NodeEvent::Stopped => "stopped",
         NodeEvent::OutputConnected { .. } => "output_connected",
         NodeEvent::OutputFailed { .. } => "output_failed",
+        NodeEvent::PullConnected { .. } => "pull_connected",
+        NodeEvent::PullFailed { .. } => "pull_failed",
+        NodeEvent::PullLeft { .. } => "pull_left",
+        NodeEvent::RecordStarted { .. } => "record_started",
+        NodeEvent::RecordFinished { .. } => "record_finished",
+        NodeEvent::RecordStopped { .. } => "record_stopped",
         NodeEvent::EncoderFailed { .. } => "encoder_failed",
         NodeEvent::FramesDropped { .. } => "frames_dropped",
     }
@@ -62,7 +88,7 @@ mod tests {
     #[test]
     fn a_connection_is_told_with_what_it_was_and_why_it_ended() {
         let time = Time::new(1_000, || Micros::from_millis(9_000));
-        let mut life = LifeCycle::new(ClientId::from_random([0; 8]), Micros(0));
+        let mut life = LifeCycle::new(ClientId::from_random([0; 8]), Micros(0), None);
         life.set_peer("192.0.2.7:9".parse().unwrap());
         life.begin(Stage::Play, "live/a", Micros::from_millis(1)).unwrap();
         let begun = life.begun(Stage::Play, Micros::from_millis(2)).unwrap();
@@ -88,6 +114,9 @@ mod tests {
         };
         let shown = describe(&failed, &time);
         assert_eq!((shown.kind.as_str(), shown.at), ("output_failed", 1_005));
-        assert_eq!((shown.output.as_deref(), shown.reason.as_deref()), (Some("cdn"), Some("refused")));
+        assert_eq!(
+            (shown.output.as_deref(), shown.reason.as_deref()),
+            (Some("cdn"), Some("refused"))
+        );
     }
 }

@@ -103,7 +103,7 @@ pub struct Channel {
     pub dropped: BTreeMap<String, u64>,
     /// Frames that wait for the encoder.
     pub queue: u64,
-    /// From when a frame was due to when it could be sent; nothing before the first.
+    /// From when a frame was due to when it could be sent; nothing if there was none.
     pub latency_ms: Option<Latency>,
     /// The scene on the air.
     pub scene: String,
@@ -113,7 +113,7 @@ pub struct Channel {
     pub outputs: Vec<String>,
 }
 
-/// Upper bounds since start, milliseconds: at most half again too large.
+/// Upper bounds of the last second, milliseconds: at most half again too large.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
     /// Half of all are within it.
@@ -285,8 +285,10 @@ pub struct Event {
     pub seq: u64,
     /// When, milliseconds since 1970.
     pub at: u64,
-    /// `preConnect` to `donePlay`, `output_connected`, `output_failed`, `encoder_failed`,
-    /// `frames_dropped`, `started`, `stopped`.
+    /// `preConnect` to `donePlay`, `output_connected`, `output_failed`, `pull_connected`,
+    /// `pull_failed`, `pull_left`, `record_started`, `record_finished`, `record_stopped`,
+    /// `encoder_failed`, `frames_dropped`, `started`, `stopped`; and what was done through the
+    /// API: `scene_changed`, `key_created`, `key_revoked` and so on.
     pub kind: String,
     /// One line for people.
     pub text: String,
@@ -317,6 +319,15 @@ pub struct Event {
     /// The output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// The pull.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<String>,
+    /// The recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// Its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// How many frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<u64>,

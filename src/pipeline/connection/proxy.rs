@@ -124,6 +124,7 @@ impl Connection {
                     bytes.drain(..used);
                     if let Some(source) = source {
                         self.peer.set(source);
+                        self.life.borrow_mut().set_peer(source);
                         self.count_as(shard, source.ip())?;
                     }
                 }

@@ -33,7 +33,10 @@ impl Connection {
             id: self.id().to_string(),
             address: self.peer.get(),
             state: state.name(),
-            protocol: self.session.borrow().protocol(),
+            protocol: match (self.session.borrow().protocol(), self.reader.link()) {
+                ("rtmp", Some(_)) => "rtmps",
+                (protocol, _) => protocol,
+            },
             stream,
             since: self.life.borrow().came(),
             bytes_in: self.bytes_in.get(),

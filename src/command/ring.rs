@@ -1,0 +1,117 @@
+//! What goes over the rings between control and a shard.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::shard::{OutputSpec, Survey, SurveyOrder, TapEvent};
+use crate::event::{Event, NodeEvent};
+use crate::keys::{Alias, Decision, KeyHash};
+use crate::ring::Sender;
+
+/// Control to a shard.
+#[derive(Debug)]
+pub enum ToShard {
+    /// The answer to a [`FromShard::KeyQuestion`].
+    KeyAnswer {
+        /// The key that was asked about.
+        hash: KeyHash,
+        /// What the store says.
+        decision: Decision,
+    },
+    /// A key or an alias has changed, or any may have: what is remembered about it is no good, and
+    /// whoever publishes with it is to be asked about by [`FromShard::KeyRecheck`].
+    KeyChanged {
+        /// Hash of the key or of the alias' name; `None` for all.
+        hash: Option<KeyHash>,
+    },
+    /// The answer to a [`FromShard::KeyRecheck`]: who publishes with this key goes on or ends.
+    KeyVerdict {
+        /// The key.
+        hash: KeyHash,
+        /// What the store says now.
+        decision: Decision,
+    },
+    /// The answer to a [`FromShard::ResolvePull`], in the same form.
+    PullResolved {
+        /// Number of the pull on its shard.
+        pull: usize,
+        /// The first address to try.
+        address: Result<SocketAddr, String>,
+    },
+    /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
+    Resolved {
+        /// Number of the output on its shard.
+        output: usize,
+        /// The first address to try.
+        address: Result<SocketAddr, String>,
+    },
+    /// Tell about streams or connections, or end some: answered with [`FromShard::Survey`].
+    Survey(SurveyOrder),
+    /// One more decoder that wants the stream of this name. It ends when it drops its end.
+    Tap(Arc<str>, Sender<TapEvent>),
+    /// One more output.
+    AddOutput(Box<OutputSpec>),
+    /// Let this output begin, or say goodbye and wait.
+    SwitchOutput {
+        /// Its number.
+        output: usize,
+        /// Whether it is to push.
+        on: bool,
+    },
+    /// Let this output say goodbye, and forget it.
+    RemoveOutput {
+        /// Its number.
+        output: usize,
+    },
+}
+
+/// A shard to control.
+#[derive(Debug)]
+pub enum FromShard {
+    /// Is this key good? Asked once per key, however many connections wait.
+    KeyQuestion {
+        /// Hash of what was shown; a key itself never leaves the connection.
+        hash: KeyHash,
+        /// What was shown, if it has the form of an alias.
+        alias: Option<Alias>,
+    },
+    /// Is the key of somebody who publishes still good?
+    KeyRecheck {
+        /// The key.
+        hash: KeyHash,
+    },
+    /// Somebody publishes with this key from now on.
+    KeyUsed {
+        /// The key.
+        hash: KeyHash,
+    },
+    /// This key was shown and refused, for a reason other than that it is not known.
+    KeyFailed {
+        /// Hash of what was shown.
+        hash: KeyHash,
+    },
+    /// Look up a destination's name, off the data plane.
+    Resolve {
+        /// Number of the output on its shard.
+        output: usize,
+        /// Host name or address.
+        host: Arc<str>,
+        /// TCP port.
+        port: u16,
+    },
+    /// The answer to a [`ToShard::Survey`].
+    Survey(Box<Survey>),
+    /// Look up the name of a server that is pulled from.
+    ResolvePull {
+        /// Number of the pull on its shard.
+        pull: usize,
+        /// Host name or address.
+        host: Arc<str>,
+        /// TCP port.
+        port: u16,
+    },
+    /// Something happened to a connection.
+    Connection(Event),
+    /// Something happened to the node.
+    Node(NodeEvent),
+}

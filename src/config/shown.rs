@@ -1,0 +1,89 @@
+//! The configuration as people may see it: what is written, on top of the defaults, without
+//! secrets.
+
+use toml::{Table, Value};
+
+use super::Config;
+use crate::stats::url_without_secrets;
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+
+/// How the names of keys end whose values are secrets.
+const SECRETS: [&str; 3] = ["password", "secret", "token"];
+
+/// The same of URLs, which end in a stream key or hold a login.
+const URLS: [&str; 2] = ["url", "urls"];
+
+/// A text that has been read without a fault, with every secret in it hidden.
+pub(super) fn without_secrets(text: &str) -> String {
+    let mut table: Table = text.parse().unwrap_or_default();
+    table.iter_mut().for_each(|(key, value)| hide(key, value));
+    table.to_string()
+}
+
+impl Config {
+    /// The configuration in use as TOML: defaults, what was written, and above it what the command
+    /// line said. Every secret in it is hidden.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut all: Table = Self::default_text().parse().unwrap_or_default();
+        let written: Table = self.written.parse().unwrap_or_default();
+        // Channels and the like are not added to the default ones, but stand in their place.
+        all.retain(|_, value| value.is_table() || written.is_empty());
+        for (key, value) in written {
+            match (all.get_mut(&key), value) {
+                (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
+                (_, value) => drop(all.insert(key, value)),
+            }
+        }
+        let mut set = |table: &str, key: &str, value: Value| {
+            if let Some(Value::Table(table)) = all.get_mut(table) {
+                table.insert(key.to_owned(), value);
+            }
+        };
+        set("node", "data_dir", self.node.data_dir.display().to_string().into());
+        set("rtmp", "bind", self.rtmp.bind.to_string().into());
+        set("rtmp", "port", i64::from(self.rtmp.port).into());
+        set("http", "port", i64::from(self.http.port).into());
+        all.to_string()
+    }
+}
+
+fn hide(key: &str, value: &mut Value) {
+    let ends = |ends: &[&str]| ends.iter().any(|end| key.ends_with(end));
+    match value {
+        Value::Table(table) => table.iter_mut().for_each(|(key, value)| hide(key, value)),
+        Value::Array(list) => list.iter_mut().for_each(|value| hide(key, value)),
+        Value::String(text) if ends(&SECRETS) && !text.is_empty() => HIDDEN.clone_into(text),
+        Value::String(text) if ends(&URLS) && !text.is_empty() => *text = url_without_secrets(text),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_stands_above_the_defaults_and_the_command_line_above_that() {
+        let mut config = Config::parse("[rtmp]\nport = 1940\n[node]\nname = \"a\"\n", "a").unwrap();
+        config.http.port = 9_000;
+        let shown: Table = config.shown().parse().unwrap();
+        assert_eq!(shown["rtmp"]["port"].as_integer(), Some(1_940));
+        assert_eq!(shown["rtmp"]["chunk_size"].as_integer(), Some(60_000));
+        assert_eq!(shown["http"]["port"].as_integer(), Some(9_000));
+        assert!(!shown.contains_key("channel"));
+        let default: Table = Config::default().shown().parse().unwrap();
+        assert!(default["channel"].is_array());
+    }
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        let text = "[keys]\nredis_password = \"sec-ret\"\nredis_urls = [\"redis://u:sec-ret@h/0\"]\n\
+                    [[push]]\nurl = \"rtmp://u:sec-ret@h/app/sec-ret?k=sec-ret\"\n";
+        let shown = without_secrets(text);
+        assert!(!shown.contains("sec-ret"), "{shown}");
+        assert!(shown.contains("rtmp://h/app/***"), "{shown}");
+    }
+}

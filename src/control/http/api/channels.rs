@@ -1,0 +1,151 @@
+//! Channels and their scenes.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::ask::Body;
+use super::problem::Problem;
+use crate::command::{Answer, Ask};
+use crate::control::http::Shared;
+use crate::control::state::{Channel, Event};
+
+/// All channels.
+#[utoipa::path(
+    get, path = "/api/v1/channels", tag = "channels", responses((status = 200, body = [Channel]))
+)]
+pub(super) async fn channels(State(shared): State<Arc<Shared>>) -> Json<Vec<Channel>> {
+    Json(shared.api.board.snapshot().await.channels.values().cloned().collect())
+}
+
+/// One channel.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{channel}", tag = "channels",
+    params(("channel" = String, Path)),
+    responses((status = 200, body = Channel), (status = 404, body = Problem))
+)]
+pub(super) async fn channel(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<Json<Channel>, Problem> {
+    let state = shared.api.board.snapshot().await;
+    let found = state.channels.get(&name).cloned();
+    found.map(Json).ok_or_else(|| Problem::not_found(&format!("there is no channel {name}")))
+}
+
+/// A channel's scenes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Scenes {
+    /// The one on the air.
+    active: String,
+    /// All.
+    scenes: Vec<String>,
+}
+
+/// A channel's scenes.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{channel}/scenes", tag = "channels",
+    params(("channel" = String, Path)),
+    responses((status = 200, body = Scenes), (status = 404, body = Problem))
+)]
+pub(super) async fn scenes(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+) -> Result<Json<Scenes>, Problem> {
+    match shared.api.door.ask(Ask::Scenes { channel }).await {
+        Answer::Scenes(view) => Ok(Json(Scenes { active: view.active, scenes: view.names })),
+        other => Err(other.into()),
+    }
+}
+
+/// A scene as a document: the keys of `[[channel.layer]]` in the configuration. `ETag` is its
+/// version.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{channel}/scenes/{scene}", tag = "channels",
+    params(("channel" = String, Path), ("scene" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem))
+)]
+pub(super) async fn scene(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, scene)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    match shared.api.door.ask(Ask::Scene { channel, scene }).await {
+        Answer::Scene(view) => {
+            let tag = [(header::ETAG, format!("\"{}\"", view.version))];
+            Ok((tag, Json(view.document)).into_response())
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// Replaces a scene, or adds one. With `If-Match` it is only replaced if that is its version. If
+/// it is on the air, the change shows at one frame.
+#[utoipa::path(
+    put, path = "/api/v1/channels/{channel}/scenes/{scene}", tag = "channels",
+    params(
+        ("channel" = String, Path), ("scene" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that is replaced."),
+    ),
+    request_body = Object,
+    responses(
+        (status = 204), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn put_scene(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, scene)): Path<(String, String)>,
+    headers: HeaderMap,
+    Body(document): Body<Value>,
+) -> Result<StatusCode, Problem> {
+    let version = version_of(&headers)?;
+    let text = format!("scene {scene} of channel {channel} was replaced");
+    let named = channel.clone();
+    shared.api.done(Ask::PutScene { channel, scene, version, document }).await?;
+    let about = |event| Event { channel: Some(named), ..event };
+    shared.api.note("scene_replaced", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn version_of(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(tag) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let tag = tag.to_str().unwrap_or_default().trim();
+    if tag == "*" {
+        return Ok(None);
+    }
+    let number = tag.trim_start_matches("W/").trim_matches('"').parse();
+    let hint = "send the ETag of the answer that you have changed";
+    number.map(Some).map_err(|_| Problem::invalid("If-Match is no version of a scene", hint))
+}
+
+/// How a scene comes on the air.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Activation {
+    /// Length of the fade, milliseconds; 0 cuts.
+    fade_ms: u32,
+}
+
+/// Puts a scene on the air.
+#[utoipa::path(
+    post, path = "/api/v1/channels/{channel}/scenes/{scene}/activate", tag = "channels",
+    params(("channel" = String, Path), ("scene" = String, Path)),
+    request_body = Activation,
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem))
+)]
+pub(super) async fn activate(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, scene)): Path<(String, String)>,
+    Body(Activation { fade_ms }): Body<Activation>,
+) -> Result<StatusCode, Problem> {
+    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}"));
+    shared.api.done(Ask::Activate { channel, scene, fade_ms }).await?;
+    let about = |event| Event { channel: Some(named), ..event };
+    shared.api.note("scene_changed", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,110 @@
+//! The node itself: what it is, what it does, what happened, what it logs.
+
+#![expect(unused_qualifications, reason = "in what utoipa makes of the parameters")]
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ask::{Asked, Body};
+use super::problem::Problem;
+use crate::control::auth::Access;
+use crate::control::http::Shared;
+use crate::control::state::{EVENTS_MAX, Event, Node, Snapshot};
+
+/// The node.
+#[utoipa::path(get, path = "/api/v1/node", tag = "node", responses((status = 200, body = Node)))]
+pub(super) async fn node(
+    State(shared): State<Arc<Shared>>,
+    Extension(access): Extension<Access>,
+) -> Json<Node> {
+    let state = shared.api.board.snapshot().await;
+    Json(Node { can_write: access == Access::Write, ..state.node.clone() })
+}
+
+/// The whole state: what a WebSocket's first message holds.
+#[utoipa::path(
+    get, path = "/api/v1/state", tag = "node", responses((status = 200, body = Snapshot))
+)]
+pub(super) async fn state(
+    State(shared): State<Arc<Shared>>,
+    Extension(access): Extension<Access>,
+) -> Json<Snapshot> {
+    let mut state = Snapshot::clone(&*shared.api.board.snapshot().await);
+    state.node.can_write = access == Access::Write;
+    Json(state)
+}
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsAsked {
+    /// Only those with a higher number.
+    since: u64,
+    /// At most so many, the newest.
+    limit: usize,
+}
+
+impl Default for EventsAsked {
+    fn default() -> Self {
+        Self { since: 0, limit: EVENTS_MAX }
+    }
+}
+
+/// What happened lately, newest last.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "node", params(EventsAsked),
+    responses((status = 200, body = [Event]), (status = 400, body = Problem))
+)]
+pub(super) async fn events(
+    State(shared): State<Arc<Shared>>,
+    Asked(asked): Asked<EventsAsked>,
+) -> Json<Vec<Event>> {
+    Json(shared.api.board.events(asked.since, asked.limit).await)
+}
+
+/// The configuration in use as TOML, without secrets.
+#[utoipa::path(
+    get, path = "/api/v1/config", tag = "node",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(super) async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (kind, shared.api.config.clone())
+}
+
+/// What is logged.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Level {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a list such as
+    /// `info,stream_manager::pipeline=debug`.
+    level: String,
+}
+
+/// What is logged.
+#[utoipa::path(
+    get, path = "/api/v1/log-level", tag = "node", responses((status = 200, body = Level))
+)]
+pub(super) async fn log_level(State(shared): State<Arc<Shared>>) -> Json<Level> {
+    Json(Level { level: shared.api.log.now() })
+}
+
+/// Changes what is logged, until the node ends.
+#[utoipa::path(
+    put, path = "/api/v1/log-level", tag = "node", request_body = Level,
+    responses((status = 200, body = Level), (status = 400, body = Problem))
+)]
+pub(super) async fn set_log_level(
+    State(shared): State<Arc<Shared>>,
+    Body(wanted): Body<Level>,
+) -> Result<Json<Level>, Problem> {
+    let hint = "write error, warn, info, debug or trace, also per module";
+    shared.api.log.set(&wanted.level).map_err(|fault| Problem::invalid(&fault, hint))?;
+    Ok(Json(wanted))
+}

@@ -1,0 +1,64 @@
+//! The API described by itself: `OpenAPI` 3.1, made from the handlers.
+
+use axum::response::Json;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, SecurityRequirement};
+use utoipa::{Modify, OpenApi};
+
+use super::problem::Problem;
+use super::{channels, keys, node, outputs, streams};
+
+/// Name of the one way to show who one is.
+const BEARER: &str = "bearer";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Stream Manager",
+        description = "A live-streaming node. Times end in `_at` (milliseconds since 1970) or \
+                       `_ms`, rates in `_bps`. Refusals are `application/problem+json`. What \
+                       changes is told at `/ws`: the state, then numbered changes and events.",
+    ),
+    paths(
+        node::node, node::state, node::events, node::config, node::log_level, node::set_log_level,
+        channels::channels, channels::channel, channels::scenes, channels::scene,
+        channels::put_scene, channels::activate,
+        outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
+        streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
+        keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,
+        keys::remove, keys::set_alias, keys::remove_alias,
+    ),
+    components(schemas(Problem)),
+    modifiers(&Bearer),
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let parts = document.components.get_or_insert_default();
+        parts.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+        document.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
+    }
+}
+
+/// The document. Needs no token.
+pub(super) async fn document() -> Json<Document> {
+    Json(Description::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_names_every_path_and_how_to_get_in() {
+        let text = Description::openapi().to_json().unwrap();
+        for path in ["/api/v1/node", "/api/v1/keys/{id}/rotate", "/api/v1/streams/{app}/{name}"] {
+            assert!(text.contains(path), "{path}");
+        }
+        assert!(text.contains("\"openapi\":\"3.1.0\"") && text.contains("\"bearer\""), "{text}");
+    }
+}

@@ -1,0 +1,364 @@
+//! What clients get over a real socket, from a desk that answers what the test says.
+
+use std::net::SocketAddr;
+
+use futures_lite::StreamExt;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::command::{ClientView, SceneView, ScenesView, StreamView};
+use crate::control::auth::Tokens;
+use crate::control::door;
+use crate::control::http::{HttpState, NodeInfo, Readiness, bind, serve};
+use crate::control::keystore::embedded;
+use crate::control::state::{Snapshot, Stream};
+use crate::media::Micros;
+use crate::stats::{Registry, ShardStats};
+use crate::web::Cors;
+
+/// An API without keys.
+pub(in crate::control::http) fn api(door: Door, tokens: Tokens) -> Api {
+    Api {
+        door,
+        board: Arc::new(Board::new(Snapshot::default())),
+        keys: None,
+        tokens,
+        config: "[node]\n".to_owned(),
+        log: LogLevel::new("info", |level| match level {
+            "loud" => Err("there is no level loud".to_owned()),
+            _ => Ok(()),
+        }),
+        time: Time::new(1_000, || Micros::from_secs(1)),
+        publish_url: "rtmp://127.0.0.1:1935/live".to_owned(),
+        flv_base: "http://127.0.0.1:1935".to_owned(),
+    }
+}
+
+/// A server with a desk that knows a stream, a client and a scene.
+struct Server {
+    addr: SocketAddr,
+    dir: tempfile::TempDir,
+    board: Arc<Board>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+struct Answer {
+    code: u16,
+    head: String,
+    body: Value,
+}
+
+fn stream() -> StreamView {
+    StreamView {
+        name: "live/a<b".to_owned(),
+        source: "publisher",
+        publisher: Some(("ABCDEFGH".to_owned(), "192.0.2.1:9".parse().unwrap())),
+        since: Micros(0),
+        viewers: 1,
+        bytes_in: 10,
+        bytes_out: 20,
+        bitrate_bps: 1e6,
+        video: None,
+        audio: None,
+    }
+}
+
+fn client() -> ClientView {
+    ClientView {
+        id: "IJKLMNOP".to_owned(),
+        address: "192.0.2.2:9".parse().unwrap(),
+        state: "player",
+        protocol: "rtmp",
+        stream: "live/a<b".to_owned(),
+        since: Micros(0),
+        bytes_in: 1,
+        bytes_out: 2,
+        dropped: 3,
+    }
+}
+
+fn desk(ask: &Ask) -> crate::command::Answer {
+    use crate::command::Answer;
+    match ask {
+        Ask::Streams => Answer::Streams(vec![stream()]),
+        Ask::Clients { .. } => Answer::Clients(vec![client()]),
+        Ask::Kick { client } if client == "IJKLMNOP" => Answer::Done,
+        Ask::Kick { client } => Answer::NotFound(format!("there is no client {client}")),
+        Ask::Scenes { .. } => {
+            Answer::Scenes(ScenesView { active: "a".to_owned(), names: vec!["a".to_owned()] })
+        }
+        Ask::Scene { scene, .. } => Answer::Scene(SceneView {
+            name: scene.clone(),
+            version: 7,
+            document: json!({"background": "#000000"}),
+        }),
+        Ask::PutScene { version: Some(7) | None, .. } | Ask::Activate { fade_ms: 200, .. } => {
+            Answer::Done
+        }
+        Ask::PutScene { .. } => Answer::Conflict("it has changed".to_owned()),
+        Ask::AddOutput { .. } => Answer::Done,
+        _ => Answer::Unavailable("not now".to_owned()),
+    }
+}
+
+impl Server {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let [admin, reader] = ["api-token", "api-token-readonly"].map(|name| dir.path().join(name));
+        let tokens = Tokens::open(&admin, &reader).unwrap();
+        let (door, mut questions) = door();
+        tokio::spawn(async move {
+            while let Some((ask, reply)) = questions.recv().await {
+                drop(reply.send(desk(&ask)));
+            }
+        });
+        let store = embedded::open(dir.path()).unwrap();
+        let keys = Keys::new(Arc::new(store), || 1_700_000_000);
+        let api = Api { keys: Some(keys), ..api(door, tokens) };
+        let board = Arc::clone(&api.board);
+        let state = HttpState {
+            registry: Arc::new(Registry::new(
+                vec![Arc::new(ShardStats::default())],
+                vec![],
+                vec![],
+            )),
+            readiness: Arc::new(Readiness::new(["demo"])),
+            info: NodeInfo {
+                name: "studio".into(),
+                version: "1.2.3".into(),
+                rtmp: "0.0.0.0:1935".parse().unwrap(),
+                flv: ("0.0.0.0:1935".parse().unwrap(), false),
+            },
+            tls: None,
+            api: Arc::new(api),
+            cors: Cors::One("https://a.example".to_owned()),
+        };
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let served = tokio::spawn(serve(listener, state, async {
+            drop(stopped.await);
+        }));
+        Self { addr, dir, board, stop: Some(stop), served }
+    }
+
+    fn token(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(name)).unwrap().trim().to_owned()
+    }
+
+    async fn ask(&self, token: &str, request: &str, body: &str) -> Answer {
+        let length = body.len();
+        let text = format!(
+            "{request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {token}\
+             \r\nOrigin: https://a.example\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let socket = TcpStream::connect(self.addr).await.unwrap();
+        let mut sent = 0;
+        while sent < text.len() {
+            socket.writable().await.unwrap();
+            sent += socket.try_write(&text.as_bytes()[sent..]).unwrap_or(0);
+        }
+        let text = crate::control::http::tests::read_to_end(&socket).await;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Answer {
+            code: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head: head.to_ascii_lowercase(),
+            body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
+        }
+    }
+
+    /// As who may do everything.
+    async fn admin(&self, request: &str, body: &str) -> Answer {
+        self.ask(&self.token("api-token"), request, body).await
+    }
+
+    async fn follow(&self, token: &str, since: &str) -> Follow {
+        use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+        let mut request = format!("ws://{}/ws{since}", self.addr).into_client_request().unwrap();
+        let protocols = format!("stream-manager, bearer.{token}").parse().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", protocols);
+        let socket = TcpStream::connect(self.addr).await.unwrap();
+        tokio_tungstenite::client_async(request, socket).await.unwrap().0
+    }
+}
+
+type Follow = tokio_tungstenite::WebSocketStream<TcpStream>;
+
+async fn next(follow: &mut Follow) -> Value {
+    let message = follow.next().await.unwrap().unwrap();
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_token_and_readers_change_nothing() {
+    let server = Server::start().await;
+    for path in ["/api/v1/node", "/api/v1/keys", "/api/v1/config", "/ws"] {
+        let answer = server.ask("wrong", &format!("GET {path}"), "").await;
+        assert_eq!((answer.code, answer.body["code"].as_str()), (401, Some("unauthorized")));
+        assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+        assert!(answer.head.contains("content-type: application/problem+json"));
+    }
+    let reader = server.token("api-token-readonly");
+    let answer = server.ask(&reader, "GET /api/v1/node", "").await;
+    assert_eq!((answer.code, &answer.body["can_write"]), (200, &json!(false)));
+    let answer = server.ask(&reader, "POST /api/v1/keys", "{\"stream\": \"a\"}").await;
+    assert_eq!((answer.code, answer.body["code"].as_str()), (403, Some("read_only")));
+    let answer = server.admin("GET /api/v1/node", "").await;
+    assert_eq!(answer.body["can_write"], true);
+    assert!(answer.head.contains("access-control-allow-origin: https://a.example"));
+    let document = server.ask("", "GET /api/v1/openapi.json", "").await;
+    assert_eq!((document.code, &document.body["openapi"]), (200, &json!("3.1.0")));
+}
+
+#[tokio::test]
+async fn who_guesses_tokens_has_to_wait() {
+    let server = Server::start().await;
+    for _ in 0..10 {
+        assert_eq!(server.ask("wrong", "GET /api/v1/node", "").await.code, 401);
+    }
+    assert_eq!(server.ask("wrong", "GET /api/v1/node", "").await.code, 429);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_a_way_out() {
+    let server = Server::start().await;
+    for (request, body, code, word) in [
+        ("GET /api/v1/nothing", "", 404, "not_found"),
+        ("PATCH /api/v1/node", "", 405, "method"),
+        ("GET /api/v1/channels/x", "", 404, "not_found"),
+        ("GET /api/v1/streams/live/x", "", 404, "not_found"),
+        ("DELETE /api/v1/clients/x", "", 404, "not_found"),
+        ("PUT /api/v1/log-level", "{\"level\": \"loud\"}", 400, "invalid"),
+        ("PUT /api/v1/log-level", "{\"level\":", 400, "invalid"),
+        ("POST /api/v1/keys", "{\"stream\": \"a\", \"wrong\": 1}", 400, "invalid"),
+        ("POST /api/v1/keys", "{\"stream\": \"a\", \"type\": \"x\"}", 400, "invalid"),
+        ("POST /api/v1/keys", "{\"stream\": \"a\", \"allowed_ips\": [\"x\"]}", 400, "invalid"),
+        ("GET /api/v1/keys/0123456789abcdef", "", 404, "not_found"),
+        ("GET /api/v1/events?since=x", "", 400, "invalid"),
+        ("POST /api/v1/channels/demo/outputs", "{\"name\":\"a\",\"url\":\"x\"}", 400, "invalid"),
+        ("POST /api/v1/channels/demo/scenes/a/activate", "", 503, "unavailable"),
+        ("POST /api/v1/keys", &"x".repeat(300 << 10), 413, "too_large"),
+    ] {
+        let answer = server.admin(request, body).await;
+        assert_eq!((answer.code, answer.body["code"].as_str()), (code, Some(word)), "{request}");
+        let hint = answer.body["hint"].as_str().unwrap();
+        assert!(!hint.is_empty(), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_scene_can_be_read_changed_and_put_on_the_air() {
+    let server = Server::start().await;
+    let scene = "/api/v1/channels/demo/scenes/a";
+    let answer = server.admin(&format!("GET {scene}"), "").await;
+    assert!(answer.head.contains("etag: \"7\""), "{}", answer.head);
+    let put = |tag: &'static str| {
+        let request = format!("PUT {scene} HTTP/1.1\r\nIf-Match: {tag}\r\nX:");
+        let body = answer.body.to_string();
+        let server = &server;
+        async move { server.admin(&request, &body).await.code }
+    };
+    assert_eq!((put("\"7\"").await, put("\"6\"").await, put("seven").await), (204, 409, 400));
+    let activate = format!("POST {scene}/activate");
+    assert_eq!(server.admin(&activate, "{\"fade_ms\": 200}").await.code, 204);
+    let events = server.admin("GET /api/v1/events", "").await.body;
+    let kinds: Vec<_> = events.as_array().unwrap().iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["scene_replaced", "scene_changed"]);
+}
+
+#[tokio::test]
+async fn a_key_is_told_once_and_never_again() {
+    let server = Server::start().await;
+    let request = "{\"stream\": \"show\", \"alias\": \"studio\", \"viewers\": 5}";
+    let made = server.admin("POST /api/v1/keys", request).await;
+    assert_eq!(made.code, 201, "{}", made.body);
+    let secret = made.body["secret"].as_str().unwrap().to_owned();
+    assert_eq!(secret.len(), 64);
+    let id = made.body["key"]["id"].as_str().unwrap().to_owned();
+    let rotated = server.admin(&format!("POST /api/v1/keys/{id}/rotate"), "{\"grace_s\":0}").await;
+    assert_eq!(rotated.body["key"]["aliases"], json!(["studio"]));
+    let new = rotated.body["key"]["id"].as_str().unwrap();
+    let alias = format!("/api/v1/keys/{new}/aliases/stage");
+    assert_eq!(server.admin(&format!("PUT {alias}"), "").await.code, 204);
+    assert_eq!(server.admin(&format!("DELETE {alias}"), "").await.code, 204);
+    assert_eq!(server.admin(&format!("DELETE {alias}"), "").await.code, 404);
+    let import = "{\"stream\": \"b\", \"key\": \"stream-key-123\"}";
+    let imported = server.admin("POST /api/v1/keys/import", import).await;
+    assert_eq!(imported.code, 201);
+    assert!(imported.body["warning"].is_string());
+    assert_eq!(server.admin("POST /api/v1/keys", import).await.code, 400);
+    assert_eq!(server.admin(&format!("POST /api/v1/keys/{new}/revoke"), "").await.code, 204);
+    let all = server.admin("GET /api/v1/keys", "").await.body;
+    let revoked = |key: &&Value| key["revoked"] == true;
+    assert_eq!(all.as_array().unwrap().iter().filter(revoked).count(), 2);
+    assert_eq!(server.admin(&format!("DELETE /api/v1/keys/{new}"), "").await.code, 204);
+    let everything = format!("{all}{}", server.admin("GET /api/v1/events", "").await.body);
+    let second = rotated.body["secret"].as_str().unwrap();
+    for secret in [&secret, second, "stream-key-123"] {
+        assert!(!everything.contains(secret), "{everything}");
+    }
+}
+
+#[tokio::test]
+async fn who_follows_gets_the_state_then_changes_and_goes_on_where_it_was() {
+    let server = Server::start().await;
+    let token = server.token("api-token-readonly");
+    let mut follow = server.follow(&token, "").await;
+    let first = next(&mut follow).await;
+    assert_eq!(
+        (&first["type"], &first["state"]["node"]["can_write"]),
+        (&json!("state"), &json!(false))
+    );
+    let mut state = Snapshot::default();
+    state.streams.insert("live/a".to_owned(), Stream { viewers: 1, ..Stream::default() });
+    server.board.update(state.clone()).await;
+    let change = next(&mut follow).await;
+    assert_eq!(
+        (&change["path"], &change["value"]["viewers"]),
+        (&json!("streams/live/a"), &json!(1))
+    );
+    drop(follow);
+    state.streams.clear();
+    server.board.update(state).await;
+    let mut again = server.follow(&token, &format!("?since={}", change["seq"])).await;
+    let change = next(&mut again).await;
+    assert_eq!((&change["path"], &change["value"]), (&json!("streams/live/a"), &Value::Null));
+}
+
+#[tokio::test]
+async fn who_follows_is_told_when_the_node_stops() {
+    let mut server = Server::start().await;
+    let mut follow = server.follow(&server.token("api-token"), "").await;
+    next(&mut follow).await;
+    server.stop.take().unwrap().send(()).unwrap();
+    let message = follow.next().await.unwrap().unwrap();
+    assert!(message.is_close(), "{message:?}");
+    server.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn tools_for_other_servers_find_what_they_know() {
+    let server = Server::start().await;
+    let stat = server.ask("", "GET /stat", "").await;
+    let text = stat.body.as_str().unwrap();
+    assert!(stat.head.contains("content-type: text/xml"), "{}", stat.head);
+    for part in [
+        "<application>\n<name>live</name>\n<live>\n<stream>\n<name>a&lt;b</name>",
+        "<bw_video>1000000</bw_video>",
+        "<nclients>1</nclients>",
+        "<publishing/>",
+    ] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let streams = server.ask("", "GET /api/streams", "").await.body;
+    let shown = &streams["live"]["a<b"];
+    assert_eq!(shown["publisher"]["clientId"], "ABCDEFGH");
+    assert_eq!(shown["publisher"]["connectCreated"], "1970-01-01T00:00:01.000Z");
+    assert_eq!(shown["subscribers"][0]["ip"], "192.0.2.2");
+    let machine = server.ask("", "GET /api/server", "").await.body;
+    assert!(
+        machine["cpu"]["num"].as_u64() > Some(0) && machine["process"]["mem"].as_u64() > Some(0)
+    );
+}

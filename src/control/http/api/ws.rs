@@ -1,0 +1,208 @@
+//! `/ws`: the state, then every change of it and every event, each with a number. Who was away
+//! asks for what came after the last number it has.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::RequestExt;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use super::ask::{Asked, left};
+use super::gate;
+use super::problem::Problem;
+use crate::control::auth::Access;
+use crate::control::http::Shared;
+use crate::control::state::{Board, Catchup};
+
+/// Followers at once.
+pub const FOLLOWERS_MAX: usize = 256;
+
+/// The subprotocol.
+const PROTOCOL: &str = "stream-manager";
+
+/// What a token follows among the subprotocols: a browser can send it nowhere else.
+const BEARER: &str = "bearer.";
+
+/// Longest time that a follower may take to read what it is sent.
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes of a message from a follower, which has nothing to say.
+const HEARD_BYTES_MAX: usize = 1_024;
+
+/// Bytes that wait for a follower in the program, at most.
+const WAITING_BYTES_MAX: usize = 32 << 20;
+
+/// Places for followers.
+#[derive(Clone, Debug)]
+pub(in crate::control::http) struct Followers(Arc<Semaphore>);
+
+impl Default for Followers {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(FOLLOWERS_MAX)))
+    }
+}
+
+/// Ends when the server does.
+#[derive(Clone, Debug)]
+pub(in crate::control::http) struct Stop(pub(in crate::control::http) watch::Receiver<()>);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct From {
+    since: Option<u64>,
+}
+
+/// Opens the socket for who shows a token.
+pub(super) async fn follow(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
+    let peer = gate::peer_of(&request);
+    match open(&shared, peer, &mut request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn open(
+    shared: &Arc<Shared>,
+    peer: IpAddr,
+    request: &mut Request,
+) -> Result<Response, Problem> {
+    let access = gate::access(shared, peer, token(request.headers()).as_deref()).await?;
+    let Asked(From { since }) = request.extract_parts().await?;
+    let stop = left::<Stop>(request.extensions());
+    let upgrade = request.extract_parts::<WebSocketUpgrade>().await.map_err(|_| {
+        let hint = "open it as a WebSocket (RFC 6455)";
+        Problem::invalid("this path speaks WebSocket only", hint)
+    })?;
+    let place = Arc::clone(&shared.followers.0)
+        .try_acquire_owned()
+        .map_err(|_| Problem::too_many(&format!("there are {FOLLOWERS_MAX} followers already")))?;
+    let board = Arc::clone(&shared.api.board);
+    let upgrade = upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(HEARD_BYTES_MAX)
+        .max_write_buffer_size(WAITING_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let follower = Follower { socket, board, access, _place: place };
+        follower.run(since, stop).await;
+    }))
+}
+
+/// The token among the subprotocols, or where it is elsewhere.
+fn token(headers: &HeaderMap) -> Option<String> {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(','));
+    let among = offered.map(str::trim).find_map(|one| one.strip_prefix(BEARER));
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let plain = value.and_then(|value| value.strip_prefix("Bearer "));
+    among.or(plain).map(str::to_owned)
+}
+
+struct Follower {
+    socket: WebSocket,
+    board: Arc<Board>,
+    access: Access,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why a follower is left.
+enum Left {
+    /// It is gone.
+    Gone,
+    /// It does not read fast enough.
+    Slow,
+    /// The node stops.
+    Stopping,
+}
+
+impl Follower {
+    async fn run(mut self, since: Option<u64>, stop: Option<Stop>) {
+        let (code, reason) = match self.tell(since, stop).await {
+            Left::Gone => return,
+            Left::Slow => (close_code::POLICY, "too slow"),
+            Left::Stopping => (close_code::AWAY, "the node stops"),
+        };
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        // Whether it hears that is its own affair.
+        drop(timeout(READ_LIMIT, self.socket.send(Message::Close(Some(frame)))).await);
+    }
+
+    async fn tell(&mut self, since: Option<u64>, stop: Option<Stop>) -> Left {
+        let mut news = self.board.news();
+        let mut at = match self.board.resume(since, self.access).await {
+            Catchup::State(text, at) => match self.say(vec![text]).await {
+                Ok(()) => at,
+                Err(left) => return left,
+            },
+            Catchup::Changes(..) | Catchup::Missed => since.unwrap_or_default(),
+        };
+        let stopping = async {
+            match stop {
+                Some(Stop(mut stop)) => drop(stop.changed().await),
+                None => std::future::pending().await,
+            }
+        };
+        let mut stopping = std::pin::pin!(stopping);
+        loop {
+            loop {
+                match self.board.after(at, self.access).await {
+                    Catchup::Changes(texts, last) if !texts.is_empty() => {
+                        if let Err(left) = self.say(texts).await {
+                            return left;
+                        }
+                        at = last;
+                    }
+                    Catchup::Changes(..) => break,
+                    Catchup::State(..) | Catchup::Missed => return Left::Slow,
+                }
+            }
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return Left::Stopping },
+                heard = self.socket.recv() => match heard {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Left::Gone,
+                    Some(Ok(_)) => {}
+                },
+                () = &mut stopping => return Left::Stopping,
+            }
+        }
+    }
+
+    async fn say(&mut self, texts: Vec<Utf8Bytes>) -> Result<(), Left> {
+        for text in texts {
+            let sent = timeout(READ_LIMIT, self.socket.send(Message::Text(text))).await;
+            match sent {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Left::Gone),
+                Err(_) => return Err(Left::Slow),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_where_a_browser_or_a_program_can_send_it() {
+        let token_in = |name: header::HeaderName, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            token(&headers)
+        };
+        let protocol = header::SEC_WEBSOCKET_PROTOCOL;
+        assert_eq!(
+            token_in(protocol.clone(), "stream-manager, bearer.abc").as_deref(),
+            Some("abc")
+        );
+        assert_eq!(token_in(protocol, "stream-manager"), None);
+        assert_eq!(token_in(header::AUTHORIZATION, "Bearer abc").as_deref(), Some("abc"));
+    }
+}

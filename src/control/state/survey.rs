@@ -1,0 +1,427 @@
+//! Looks at the node once a second and writes down what is there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::board::Board;
+use super::events::describe;
+use super::model::{
+    Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
+    StreamVideo,
+};
+use crate::command::{Answer, Ask, ScenesView, StreamView};
+use crate::control::Door;
+use crate::control::keystore::Keys;
+use crate::control::time::Time;
+use crate::event::NodeEvent;
+use crate::stats::{
+    ChannelSnapshot, DropReason, ErrorKind, OutputSnapshot, OutputState, Registry, ViewerDrop,
+};
+use crate::stats::{HistogramFigures, Snapshot as Figures};
+
+/// How often everything is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The keys are read again after so many looks even if nobody says that one has changed: a use is
+/// written down without a word.
+const LOOKS_PER_KEYS: u32 = 60;
+
+/// Keys in the state, newest first. The API lists all.
+pub const KEYS_SHOWN_MAX: usize = 500;
+
+/// Streams in the state, by name. The API lists all.
+pub const STREAMS_SHOWN_MAX: usize = 1_000;
+
+/// What does not change while a node runs.
+#[derive(Clone, Debug)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Version of the program.
+    pub version: String,
+    /// TCP port of RTMP.
+    pub rtmp_port: u16,
+    /// [`flv_base`]
+    pub flv_base: String,
+    /// Which CPU does what.
+    pub cores: Cores,
+    /// The channels, in the order of the configuration.
+    pub channels: Vec<ChannelFacts>,
+}
+
+/// What does not change about a channel.
+#[derive(Clone, Debug, Default)]
+pub struct ChannelFacts {
+    /// Its name.
+    pub name: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second that are wanted.
+    pub fps: f64,
+    /// Video bits per second that are wanted.
+    pub bitrate_bps: u64,
+    /// Video codec.
+    pub codec: String,
+    /// Video encoder.
+    pub encoder: String,
+    /// Its preset.
+    pub preset: String,
+}
+
+/// Keeps a [`Board`] up to date.
+#[derive(Debug)]
+pub struct Surveyor {
+    board: Arc<Board>,
+    door: Door,
+    registry: Arc<Registry>,
+    keys: Option<Keys>,
+    time: Time,
+    facts: NodeFacts,
+    shown_keys: BTreeMap<String, Key>,
+    /// Bytes that each output had sent at the last look.
+    sent: HashMap<(String, String), u64>,
+    /// The latencies of each channel up to the last look.
+    latencies: HashMap<String, HistogramFigures>,
+    /// Why outputs failed last.
+    faults: HashMap<String, String>,
+}
+
+impl Surveyor {
+    /// Of the node behind `door`. Its first look is at the begin of [`Surveyor::run`].
+    #[must_use]
+    pub fn new(
+        door: Door,
+        registry: Arc<Registry>,
+        keys: Option<Keys>,
+        time: Time,
+        facts: NodeFacts,
+    ) -> Self {
+        let node = node_of(&facts, &time, &Figures::default());
+        let board = Board::new(Snapshot { at: time.now_ms(), node, ..Snapshot::default() });
+        Self {
+            board: Arc::new(board),
+            door,
+            registry,
+            keys,
+            time,
+            facts,
+            shown_keys: BTreeMap::new(),
+            sent: HashMap::new(),
+            latencies: HashMap::new(),
+            faults: HashMap::new(),
+        }
+    }
+
+    /// What it writes to.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// Looks again and again, and passes on the `events` of the node, until these end.
+    pub async fn run(mut self, mut events: mpsc::Receiver<NodeEvent>) {
+        let mut changes = self.keys.as_ref().map(Keys::changes);
+        let mut every = interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks_to_keys = 0;
+        loop {
+            tokio::select! {
+                _ = every.tick() => {
+                    if looks_to_keys == 0 {
+                        self.read_keys().await;
+                        looks_to_keys = LOOKS_PER_KEYS;
+                    }
+                    looks_to_keys -= 1;
+                    self.look().await;
+                }
+                event = events.recv() => match event {
+                    Some(event) => self.hear(&event).await,
+                    None => return,
+                },
+                () = changed(&mut changes) => looks_to_keys = 0,
+            }
+        }
+    }
+
+    async fn hear(&mut self, event: &NodeEvent) {
+        if let NodeEvent::OutputFailed { name, reason, .. } = event {
+            self.faults.insert(name.clone(), reason.clone());
+        }
+        self.board.event(describe(event, &self.time)).await;
+    }
+
+    /// A store that is away leaves what was known.
+    async fn read_keys(&mut self) {
+        let Some(keys) = &self.keys else { return };
+        if let Ok(views) = keys.list().await {
+            let newest = views.iter().rev().take(KEYS_SHOWN_MAX);
+            self.shown_keys = newest.map(|view| (view.id(), Key::from(view))).collect();
+        }
+    }
+
+    async fn look(&mut self) {
+        let figures = self.registry.snapshot();
+        let mut channels = BTreeMap::new();
+        for facts in &self.facts.channels {
+            let ask = Ask::Scenes { channel: facts.name.clone() };
+            let Answer::Scenes(scenes) = self.door.ask(ask).await else { continue };
+            let channel = channel_of(facts, &figures, scenes, &mut self.latencies);
+            channels.insert(facts.name.clone(), channel);
+        }
+        let streams = match self.door.ask(Ask::Streams).await {
+            Answer::Streams(streams) => streams,
+            _ => Vec::new(),
+        };
+        let streams = streams.iter().take(STREAMS_SHOWN_MAX);
+        let streams = streams
+            .map(|view| (view.name.clone(), stream_of(view, &self.facts.flv_base, &self.time)));
+        let outputs = figures.outputs.iter().map(|output| {
+            let path = format!("{}/{}", output.channel, output.name);
+            (path, output_of(output, &mut self.sent, &mut self.faults))
+        });
+        let next = Snapshot {
+            at: self.time.now_ms(),
+            outputs: outputs.collect(),
+            channels,
+            streams: streams.collect(),
+            keys: self.shown_keys.clone(),
+            node: node_of(&self.facts, &self.time, &figures),
+        };
+        self.board.update(next).await;
+    }
+}
+
+/// Waits for word that keys have changed; for ever if there are none.
+async fn changed<T: Clone>(changes: &mut Option<broadcast::Receiver<T>>) {
+    match changes {
+        Some(news) => match news.recv().await {
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => *changes = None,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Where streams are played over HTTP that listens on `place`, as far as the node knows its own
+/// address.
+#[must_use]
+pub fn flv_base((place, is_secure): (SocketAddr, bool)) -> String {
+    let scheme = if is_secure { "https" } else { "http" };
+    match place.ip().is_unspecified() {
+        true => format!("{scheme}://127.0.0.1:{}", place.port()),
+        false => format!("{scheme}://{place}"),
+    }
+}
+
+/// What the API shows of a stream; `base` is [`flv_base`].
+#[must_use]
+pub fn stream_of(view: &StreamView, base: &str, time: &Time) -> Stream {
+    Stream {
+        name: view.name.clone(),
+        source: view.source.to_owned(),
+        publisher: view
+            .publisher
+            .as_ref()
+            .map(|(id, address)| Publisher { id: id.clone(), address: address.to_string() }),
+        since_at: time.unix_ms(view.since),
+        viewers: view.viewers,
+        bytes_in: view.bytes_in,
+        bytes_out: view.bytes_out,
+        bitrate_bps: view.bitrate_bps,
+        video: view.video.as_ref().map(|video| StreamVideo {
+            codec: video.codec.clone(),
+            width: video.width,
+            height: video.height,
+            fps: video.fps,
+        }),
+        audio: view.audio.as_ref().map(|audio| StreamAudio {
+            codec: audio.codec.clone(),
+            sample_rate: audio.sample_rate,
+            channels: audio.channels,
+        }),
+        flv_url: format!("{base}/{}.flv", view.name),
+    }
+}
+
+fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
+    Node {
+        name: facts.name.clone(),
+        version: facts.version.clone(),
+        started_at: time.started_at(),
+        uptime_ms: time.now().millis(),
+        rtmp_port: facts.rtmp_port,
+        flv_url_base: facts.flv_base.clone(),
+        cores: facts.cores.clone(),
+        connections: figures.node.connections,
+        viewers: figures.node.viewers,
+        in_bps: figures.in_bps,
+        out_bps: figures.out_bps,
+        errors: named(ErrorKind::ALL.map(ErrorKind::label), figures.node.errors),
+        drops: named(ViewerDrop::ALL.map(ViewerDrop::label), figures.node.drops),
+        can_write: false,
+    }
+}
+
+fn channel_of(
+    facts: &ChannelFacts,
+    figures: &Figures,
+    scenes: ScenesView,
+    latencies: &mut HashMap<String, HistogramFigures>,
+) -> Channel {
+    let outputs = figures.outputs.iter().filter(|output| output.channel == facts.name);
+    let outputs = outputs.map(|output| output.name.clone()).collect();
+    let found = figures.channels.iter().find(|channel| channel.name == facts.name).cloned();
+    let ChannelSnapshot { stream, figures, .. } = found.unwrap_or_default();
+    let before = latencies.insert(facts.name.clone(), figures.latency);
+    let latency = before.map_or_else(|| figures.latency, |it| figures.latency.since(&it));
+    let mut dropped = named(DropReason::ALL.map(DropReason::label), figures.dropped);
+    dropped.insert("encoded".to_owned(), figures.encoded_dropped);
+    Channel {
+        name: facts.name.clone(),
+        stream,
+        width: facts.width,
+        height: facts.height,
+        fps_target: facts.fps,
+        fps: figures.fps,
+        bitrate_bps: figures.bitrate_bps,
+        target_bps: facts.bitrate_bps,
+        codec: facts.codec.clone(),
+        encoder: facts.encoder.clone(),
+        preset: facts.preset.clone(),
+        frames: figures.frames,
+        dropped,
+        queue: figures.queue,
+        latency_ms: latency_of(&latency),
+        scene: scenes.active,
+        scenes: scenes.names,
+        outputs,
+    }
+}
+
+fn latency_of(figures: &HistogramFigures) -> Option<Latency> {
+    let ms = |quantile| figures.quantile(quantile).map(|seconds| seconds * 1e3);
+    Some(Latency { p50: ms(0.5)?, p99: ms(0.99)? })
+}
+
+fn output_of(
+    output: &OutputSnapshot,
+    sent: &mut HashMap<(String, String), u64>,
+    faults: &mut HashMap<String, String>,
+) -> Output {
+    let figures = &output.figures;
+    let state = match figures.state {
+        OutputState::Connecting => "connecting",
+        OutputState::Live => "live",
+        OutputState::Idle | OutputState::Waiting => "waiting",
+        OutputState::Stopped => "stopped",
+    };
+    if figures.state != OutputState::Waiting {
+        faults.remove(&output.name);
+    }
+    let path = (output.channel.clone(), output.name.clone());
+    let before = sent.insert(path, figures.bytes_out).unwrap_or(figures.bytes_out);
+    let bits = figures.bytes_out.saturating_sub(before) * 8;
+    Output {
+        channel: output.channel.clone(),
+        name: output.name.clone(),
+        url: output.destination.clone(),
+        state: state.to_owned(),
+        error: faults.get(&output.name).cloned(),
+        connects: figures.connects,
+        failures: figures.failures,
+        bytes: figures.bytes_out,
+        bitrate_bps: bits as f64 / EVERY.as_secs_f64(),
+        lag_ms: figures.lag_s * 1e3,
+        dropped: figures.drops.iter().sum(),
+    }
+}
+
+fn named<const N: usize>(labels: [&'static str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
+    labels.map(str::to_owned).into_iter().zip(counts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::door;
+    use crate::media::Micros;
+    use crate::stats::{ChannelEntry, OutputEntry, OutputStats, ShardStats};
+
+    fn facts() -> NodeFacts {
+        let demo = ChannelFacts { name: "demo".into(), width: 1_280, ..ChannelFacts::default() };
+        NodeFacts {
+            name: "studio".into(),
+            version: "1.2.3".into(),
+            rtmp_port: 1_935,
+            flv_base: flv_base(("0.0.0.0:1935".parse().unwrap(), false)),
+            cores: Cores::default(),
+            channels: vec![demo],
+        }
+    }
+
+    fn view() -> StreamView {
+        StreamView {
+            name: "live/a".into(),
+            source: "publisher",
+            publisher: Some(("ABCDEFGH".into(), "192.0.2.1:9".parse().unwrap())),
+            since: Micros::from_secs(1),
+            viewers: 2,
+            bytes_in: 3,
+            bytes_out: 4,
+            bitrate_bps: 5.0,
+            video: None,
+            audio: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn everything_that_is_there_is_written_down() {
+        let (door, mut questions) = door();
+        tokio::spawn(async move {
+            while let Some((ask, reply)) = questions.recv().await {
+                let scenes = ScenesView { active: "a".into(), names: vec!["a".into(), "b".into()] };
+                let answer = match ask {
+                    Ask::Scenes { .. } => Answer::Scenes(scenes),
+                    Ask::Streams => Answer::Streams(vec![view()]),
+                    other => panic!("{other:?}"),
+                };
+                reply.send(answer).unwrap();
+            }
+        });
+        let channel =
+            ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
+        let stats = Arc::new(OutputStats::default());
+        stats.failed();
+        stats.set_state(OutputState::Waiting);
+        let output = OutputEntry::new("demo", "cdn", "rtmp://a.example/b/sec-ret", stats);
+        let registry =
+            Registry::new(vec![Arc::new(ShardStats::default())], vec![channel], vec![output]);
+        let time = Time::new(5_000, || Micros::from_secs(9));
+        let mut surveyor = Surveyor::new(door, Arc::new(registry), None, time, facts());
+        let failed = NodeEvent::OutputFailed {
+            name: "cdn".into(),
+            reason: "no connection".into(),
+            retry_in: Micros::from_secs(1),
+        };
+        surveyor.hear(&failed).await;
+        surveyor.look().await;
+        let state = surveyor.board().snapshot().await;
+        assert_eq!((state.at, state.node.started_at, state.node.uptime_ms), (14_000, 5_000, 9_000));
+        assert_eq!(state.node.flv_url_base, "http://127.0.0.1:1935");
+        assert_eq!(state.channels["demo"].scenes, ["a", "b"]);
+        assert_eq!(state.channels["demo"].outputs, ["cdn"]);
+        assert_eq!(state.streams["live/a"].since_at, 6_000);
+        assert_eq!(state.streams["live/a"].flv_url, "http://127.0.0.1:1935/live/a.flv");
+        let output = &state.outputs["demo/cdn"];
+        assert_eq!((output.state.as_str(), output.failures), ("waiting", 1));
+        assert_eq!(output.error.as_deref(), Some("no connection"));
+        assert!(!serde_json::to_string(&*state).unwrap().contains("sec-ret"));
+    }
+}

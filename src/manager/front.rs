@@ -1,0 +1,139 @@
+//! The front of a node that runs as a program: who looks at its state, and what its HTTP side is
+//! made of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::node::Node;
+use crate::config::{ChannelConfig, Config};
+use crate::control::auth::{READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, Tokens};
+use crate::control::banner::rtmp_url;
+use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
+use crate::control::log::LogLevel;
+use crate::control::state::{ChannelFacts, Cores, NodeFacts, Surveyor, flv_base};
+use crate::control::time::Time;
+use crate::encode;
+use crate::event::NodeEvent;
+use crate::tls::{self, Acceptor};
+
+/// How often the node's events are passed on.
+const EVENTS_EVERY: Duration = Duration::from_millis(100);
+
+/// Events that may wait for the surveyor.
+const EVENTS_WAITING: usize = 256;
+
+/// Reads the tokens, or makes them.
+///
+/// # Errors
+/// If that is not possible.
+pub(super) fn tokens(config: &Config) -> Result<Tokens, TokenError> {
+    let place = |name| config.node.data_dir.join(name);
+    match config.http.auth {
+        true => Tokens::open(&place(TOKEN_FILE), &place(READONLY_TOKEN_FILE)),
+        false => Ok(Tokens::Off),
+    }
+}
+
+/// What HTTP answers from, and who keeps the state.
+pub(super) fn front(
+    config: &Config,
+    node: &Node,
+    (tokens, log, tls): (Tokens, LogLevel, Option<Acceptor>),
+    readiness: &Arc<Readiness>,
+) -> (HttpState, Surveyor) {
+    let clock = node.clock();
+    let started = clock.unix_millis().saturating_sub(clock.now().millis());
+    let time = Time::new(started, move || clock.now());
+    let (registry, keys) = (Arc::clone(node.registry()), node.keys().cloned());
+    let flv = flv_place(config, node);
+    let facts = facts(config, node, flv);
+    let surveyor = Surveyor::new(node.door(), registry, keys.clone(), time.clone(), facts);
+    let api = Api {
+        door: node.door(),
+        board: surveyor.board(),
+        keys,
+        tokens,
+        config: config.shown(),
+        log,
+        time,
+        publish_url: format!("{}/live", rtmp_url(node.rtmp())),
+        flv_base: flv_base(flv),
+    };
+    let state = HttpState {
+        registry: Arc::clone(node.registry()),
+        readiness: Arc::clone(readiness),
+        info: NodeInfo {
+            name: config.node.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            rtmp: node.rtmp(),
+            flv,
+        },
+        tls,
+        api: Arc::new(api),
+        cors: config.http.cors.clone(),
+    };
+    (state, surveyor)
+}
+
+/// Passes the node's events on to the surveyor, which looks at the node meanwhile; to the node's
+/// end.
+pub(super) async fn survey(surveyor: Surveyor, take: impl Fn() -> Option<NodeEvent> + 'static) {
+    let (events, heard) = tokio::sync::mpsc::channel(EVENTS_WAITING);
+    let pass = async move {
+        let mut every = tokio::time::interval(EVENTS_EVERY);
+        loop {
+            every.tick().await;
+            while let Some(event) = take() {
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    tokio::join!(surveyor.run(heard), pass);
+}
+
+/// Where pages of ours play streams: one that came by TLS may not load plainly.
+fn flv_place(config: &Config, node: &Node) -> (SocketAddr, bool) {
+    match config.tls.rtmps_port {
+        Some(port) if config.tls.https => (SocketAddr::new(node.rtmp().ip(), port), true),
+        _ => (node.rtmp(), false),
+    }
+}
+
+/// What the HTTP side meets peers with by TLS, if it is to.
+pub(super) fn https(config: &Config) -> Result<Option<Acceptor>, tls::Error> {
+    let files = config.tls.certificate.clone().filter(|_| config.tls.https);
+    files.map(|files| Acceptor::load(files, &["http/1.1"])).transpose()
+}
+
+fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
+    let plan = node.plan().clone();
+    NodeFacts {
+        name: config.node.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        rtmp_port: node.rtmp().port(),
+        flv_base: flv_base(flv),
+        cores: Cores {
+            control: plan.control,
+            net: plan.net,
+            compose: plan.compose,
+            encode: plan.encode,
+        },
+        channels: config.channels.iter().map(channel).collect(),
+    }
+}
+
+fn channel(config: &ChannelConfig) -> ChannelFacts {
+    ChannelFacts {
+        name: config.name.clone(),
+        width: config.size.width(),
+        height: config.size.height(),
+        fps: config.rate.fps(),
+        bitrate_bps: config.bitrate_bps.into(),
+        codec: config.codec.name().to_owned(),
+        encoder: encode::first_choice(config.codec).to_owned(),
+        preset: config.preset.clone(),
+    }
+}

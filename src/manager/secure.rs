@@ -1,0 +1,61 @@
+//! TLS of a node: the sockets for it, the certificate behind them and its renewals, whom to trust.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use super::listen::listen;
+use super::node::StartError;
+use crate::config::Config;
+use crate::tls::{Acceptor, Connector, Look, Watcher};
+
+/// How often the certificate's files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What shards are given.
+pub(super) struct Secure {
+    /// One per shard, or none.
+    listeners: Vec<TcpListener>,
+    pub(super) acceptor: Option<Acceptor>,
+    /// Whom to trust, or why nobody can be.
+    pub(super) trust: Result<Connector, String>,
+}
+
+impl Secure {
+    /// Listens if the configuration has a certificate and a port.
+    pub(super) fn open(config: &Config, shards: usize) -> Result<Self, StartError> {
+        let trust = match &config.tls.ca_file {
+            Some(file) => Connector::trusting(file),
+            None => Connector::system(),
+        };
+        let trust = trust.map_err(|error| error.to_string());
+        let (Some(files), Some(port)) = (&config.tls.certificate, config.tls.rtmps_port) else {
+            return Ok(Self { listeners: Vec::new(), acceptor: None, trust });
+        };
+        let acceptor = Acceptor::load(files.clone(), &[]).map_err(StartError::Tls)?;
+        let listeners = listen(config.rtmp.bind, port, shards).map_err(StartError::Listen)?;
+        Ok(Self { listeners, acceptor: Some(acceptor), trust })
+    }
+
+    /// A socket for the next shard.
+    pub(super) fn take(&mut self) -> Option<(TcpListener, Acceptor)> {
+        self.listeners.pop().zip(self.acceptor.clone())
+    }
+}
+
+/// Looks at a certificate's files again and again.
+pub(super) async fn watch(mut watcher: Watcher) {
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    loop {
+        every.tick().await;
+        match watcher.look(false) {
+            Look::Same => {}
+            Look::Renewed => {
+                let file = watcher.files().certificate.display();
+                tracing::info!("new connections get the certificate that is now in {file}");
+            }
+            Look::Unusable(error) => {
+                tracing::error!("the certificate in use stays, because {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! TLS, for the data plane and for HTTP alike: certificates and keys from files, their renewal
+//! while the node runs, whom to trust, and a connection's encryption without a socket.
+
+mod client;
+mod error;
+mod files;
+mod link;
+mod server;
+
+pub use client::Connector;
+pub use error::{Error, Failure};
+pub use files::CertificateFiles;
+pub use link::Link;
+pub use server::{Acceptor, Look, Watcher};
