@@ -58,6 +58,9 @@ pub struct RunArgs {
     /// Address RTMP listens on.
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<IpAddr>,
+    /// Let anybody who reaches the port publish, if the configuration says publish = "open".
+    #[arg(long)]
+    pub i_know: bool,
 }
 
 /// Looking at configurations.
@@ -80,9 +83,10 @@ impl RunArgs {
     /// Everything that is wrong in the file, or what is wrong once the arguments stand above it.
     pub fn resolve(&self) -> Result<Config, Errors> {
         let mut config = match &self.config {
-            Some(file) => Config::load(file)?,
+            Some(file) => Config::load_as(file, self.i_know)?,
             None => Config::default(),
         };
+        config.rtmp.knowing = self.i_know;
         if let Some(dir) = &self.data_dir {
             config.node.data_dir.clone_from(dir);
         }
@@ -225,6 +229,19 @@ mod tests {
         args.bind = Some("0.0.0.0".parse().unwrap());
         let told = args.resolve().map(|_| ()).unwrap_err().to_string();
         assert!(told.contains("anybody") && told.contains("127.0.0.1"), "{told}");
+        assert!(told.contains("--i-know"), "{told}");
+    }
+
+    #[test]
+    fn who_knows_may_open_a_node_to_everybody() {
+        let (_dir, mut args) = written("[rtmp]\npublish = \"open\"\n");
+        let told = args.resolve().map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("node.toml:2:11") && told.contains("--i-know"), "{told}");
+        assert!(check(args.config.as_ref().unwrap()).is_err(), "a file does not know");
+        args.i_know = true;
+        assert_eq!(args.resolve().unwrap().rtmp.publish, crate::config::Publish::Open);
+        let line = "stream-manager run --i-know --config a.toml";
+        assert!(Cli::try_parse_from(line.split(' ')).is_ok());
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod event;
 pub mod ffi;
 pub mod frame;
 pub mod keys;
+pub mod limits;
 pub mod load;
 mod manager;
 pub mod media;

@@ -16,6 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ffi", &["media", "frame"]),
     ("event", &["media"]),
     ("keys", &["media"]),
+    ("limits", &["media", "stats"]),
     ("scene", &["media", "ring", "frame"]),
     ("sound", &["media", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),
@@ -37,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "record", "stream", "web", "tls", "command", "runtime",
+            "decode", "rtmp", "record", "stream", "web", "tls", "command", "runtime", "limits",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),

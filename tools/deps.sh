@@ -18,8 +18,8 @@ readonly BUILD=(
 )
 readonly TEST=(
     chromium ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
-    gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools
-    libnginx-mod-rtmp nginx redis-sentinel redis-server redis-tools rtmpdump valgrind
+    gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools iproute2
+    libnginx-mod-rtmp nginx redis-sentinel redis-server redis-tools rtmpdump util-linux valgrind
 )
 
 main() {

@@ -121,6 +121,15 @@ pub struct NewKeyArgs {
     /// Most viewers at once.
     #[arg(long, value_name = "COUNT")]
     pub viewers: Option<u32>,
+    /// Widest picture that a stream may announce, in pixels, such as 1920.
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_width: Option<u32>,
+    /// Highest picture that a stream may announce, in pixels, such as 1080.
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_height: Option<u32>,
+    /// Most frames per second that a stream may announce, such as 60.
+    #[arg(long, value_name = "FPS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_fps: Option<u32>,
     /// A second publisher takes the first one's place instead of being refused.
     #[arg(long)]
     pub takeover: bool,
@@ -153,7 +162,13 @@ impl NewKeyArgs {
             lifetime: self.expires.unwrap_or_default(),
             allowed_ips: self.allow.clone(),
             alias: self.alias.clone(),
-            limits: KeyLimits { bitrate_bps: self.bitrate, viewers: self.viewers },
+            limits: KeyLimits {
+                bitrate_bps: self.bitrate,
+                viewers: self.viewers,
+                max_width: self.max_width,
+                max_height: self.max_height,
+                max_fps: self.max_fps,
+            },
             takeover: if self.takeover { Takeover::Take } else { Takeover::Refuse },
         }
     }
@@ -232,7 +247,8 @@ mod tests {
     fn a_key_with_everything_is_understood() {
         let args = parse(
             "create --stream show --owner Ada --label cam --expires 30d --allow 192.0.2.0/24 ::1 \
-             --alias studio --type alias --bitrate 6000000 --viewers 9 --takeover --data-dir d",
+             --alias studio --type alias --bitrate 6000000 --viewers 9 --max-width 1920 \
+             --max-height 1080 --max-fps 60 --takeover --data-dir d",
         )
         .unwrap();
         assert_eq!(args.place.data_dir, Some(PathBuf::from("d")));
@@ -242,6 +258,8 @@ mod tests {
         assert_eq!(new.lifetime, Lifetime::Seconds(30 * 86_400));
         assert_eq!((new.allowed_ips.len(), new.alias.as_deref()), (2, Some("studio")));
         assert_eq!((new.limits.viewers, new.takeover), (Some(9), Takeover::Take));
+        let KeyLimits { max_width, max_height, max_fps, .. } = new.limits;
+        assert_eq!([max_width, max_height, max_fps], [Some(1_920), Some(1_080), Some(60)]);
     }
 
     #[test]

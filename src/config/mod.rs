@@ -6,6 +6,7 @@ mod document;
 mod fault;
 mod keys;
 mod layer;
+mod limits;
 mod node;
 mod read;
 mod relay;
@@ -26,6 +27,7 @@ pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
+pub use limits::LimitsConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
 pub(crate) use read::name as checked_name;
@@ -56,6 +58,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// `[cores]`
     pub cores: PlanRequest,
+    /// `[limits]`
+    pub limits: LimitsConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
@@ -93,6 +97,7 @@ impl Config {
                 handshake_timeout: Micros::from_secs(10),
                 grace: Micros::from_secs(5),
                 publish: Publish::Key,
+                knowing: false,
                 connections_max: 10_000,
             },
             trusted_proxies: Vec::new(),
@@ -106,6 +111,7 @@ impl Config {
             },
             tls: TlsConfig::default(),
             cores: PlanRequest::default(),
+            limits: LimitsConfig::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
                 start: StartAt::Keyframe,
@@ -114,6 +120,8 @@ impl Config {
                 log_bytes: 32 << 20,
                 lag_high_ms: 1_000,
                 lag_low_ms: 250,
+                viewer_pace_bps: 0,
+                viewer_pace_percent: 0,
             },
             channels: Vec::new(),
             pulls: Vec::new(),
@@ -134,9 +142,17 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it, or that it cannot be read.
     pub fn load(path: &Path) -> Result<Self, Errors> {
+        Self::load_as(path, false)
+    }
+
+    /// The same for an operator who may be `knowing`: who means it if anybody may publish.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it, or that it cannot be read.
+    pub fn load_as(path: &Path, knowing: bool) -> Result<Self, Errors> {
         let origin = path.display().to_string();
         match read_text(path) {
-            Ok(text) => Self::parse(&text, &origin),
+            Ok(text) => parse_as(&text, &origin, knowing),
             Err(text) => Err(Errors::about(&origin, text)),
         }
     }
@@ -147,11 +163,17 @@ impl Config {
     /// # Errors
     /// Everything that is wrong in it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Errors> {
-        if text.len() > FILE_BYTES_MAX {
-            return Err(Errors::about(origin, TOO_LARGE));
-        }
-        read::document(text, origin)
+        parse_as(text, origin, false)
     }
+}
+
+fn parse_as(text: &str, origin: &str, knowing: bool) -> Result<Config, Errors> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(Errors::about(origin, TOO_LARGE));
+    }
+    let mut defaults = Config::empty();
+    defaults.rtmp.knowing = knowing;
+    read::document(text, origin, defaults)
 }
 
 impl Default for Config {

@@ -48,6 +48,9 @@ pub struct RtmpConfig {
     pub grace: Micros,
     /// Who may publish.
     pub publish: Publish,
+    /// Whether the operator knows what it means that anybody may publish from elsewhere: said on
+    /// the command line, never in a file.
+    pub knowing: bool,
     /// Connections at once.
     pub connections_max: usize,
 }
@@ -93,21 +96,27 @@ pub struct DeliveryConfig {
     pub lag_high_ms: u32,
     /// Lag below which it takes all pictures again, milliseconds.
     pub lag_low_ms: u32,
+    /// Bits per second at which a viewer is sent at most; 0 for any.
+    pub viewer_pace_bps: u64,
+    /// The same in percent of its stream's mean rate; 0 for any.
+    pub viewer_pace_percent: u32,
 }
 
 /// What is wrong where `publish = "open"` meets an address that others reach.
 pub(crate) const OPEN_TO_ALL: &str = "`publish = \"open\"` lets anybody publish, so `bind` must be \
-     a loopback address such as \"127.0.0.1\"; or say `publish = \"key\"`";
+     a loopback address such as \"127.0.0.1\"; or say `publish = \"key\"`; or, where nobody else \
+     reaches the port, start with `run --i-know`";
 
 /// The same about `[http]`.
 pub(crate) const API_OPEN_TO_ALL: &str = "without `auth` anybody may change everything, so `bind` \
      must be a loopback address such as \"127.0.0.1\"; or say `auth = true`";
 
 impl RtmpConfig {
-    /// Whether anybody who reaches this machine could publish. No node runs like that.
+    /// Whether anybody who reaches this machine could publish, and the operator has not said that
+    /// this is meant. No node runs like that.
     #[must_use]
     pub const fn is_open_to_all(&self) -> bool {
-        matches!(self.publish, Publish::Open) && !self.bind.is_loopback()
+        matches!(self.publish, Publish::Open) && !self.bind.is_loopback() && !self.knowing
     }
 }
 

@@ -14,7 +14,7 @@ use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
-    relay, shown, tls,
+    limits, relay, shown, tls,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -29,7 +29,8 @@ const NAME_CHARS_MAX: usize = 64;
 /// Longest public stream name, bytes.
 const STREAM_BYTES_MAX: usize = 256;
 
-pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
+/// Reads a text; what it does not say is as in `defaults`.
+pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Config, Errors> {
     let mut faults = Faults::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut told = 0;
@@ -45,7 +46,6 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     faults.into_result(origin)?;
 
     let mut faults = Faults::new(text);
-    let defaults = Config::empty();
     let mut top = Section::new(root.get_ref(), "the file", 0..0);
     let node = top.table(&mut faults, "node", "[node]");
     let node = match node {
@@ -72,6 +72,8 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
     let tls = tls.map_or(defaults.tls, |s| tls::read(s, &mut faults));
     let cores = top.table(&mut faults, "cores", "[cores]");
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
+    let limits = top.table(&mut faults, "limits", "[limits]");
+    let limits = limits.map_or(defaults.limits, |s| limits::read(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
     let delivery = match delivery {
         Some(s) => read_delivery(s, &mut faults, defaults.delivery),
@@ -89,6 +91,7 @@ pub(super) fn document(text: &str, origin: &str) -> Result<Config, Errors> {
         http,
         tls,
         cores,
+        limits,
         delivery,
         channels,
         pulls,
@@ -167,6 +170,7 @@ fn read_rtmp(mut s: Section<'_>, faults: &mut Faults<'_>, default: &RtmpConfig) 
         ),
         grace: seconds(s.whole(faults, "grace", 0..=3_600), default.grace),
         publish: s.word(faults, "publish", &words).unwrap_or(default.publish),
+        knowing: default.knowing,
         connections_max: connections.map_or(default.connections_max, |n: u32| n as usize),
     };
     if rtmp.is_open_to_all() {
@@ -254,6 +258,10 @@ fn read_delivery(
         log_bytes: log_bytes.map_or(default.log_bytes, |n: u32| n as usize),
         lag_high_ms: s.whole(faults, "lag_high_ms", 100..=60_000).unwrap_or(default.lag_high_ms),
         lag_low_ms: s.whole(faults, "lag_low_ms", 0..=60_000).unwrap_or(default.lag_low_ms),
+        viewer_pace_bps: s
+            .whole(faults, "viewer_pace_bps", 0..=1_000_000_000_000)
+            .unwrap_or(default.viewer_pace_bps),
+        viewer_pace_percent: pace_percent(&mut s, faults).unwrap_or(default.viewer_pace_percent),
     };
     if delivery.lag_low_ms >= delivery.lag_high_ms {
         let key = if s.any("lag_low_ms").is_some() { "lag_low_ms" } else { "lag_high_ms" };
@@ -263,6 +271,21 @@ fn read_delivery(
     }
     s.finish(faults);
     delivery
+}
+
+/// Below the stream's rate a viewer could not keep up: such a pace is no choice.
+fn pace_percent(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<u32> {
+    const KEY: &str = "viewer_pace_percent";
+    let percent = s.whole(faults, KEY, 0..=10_000)?;
+    if (1..110).contains(&percent) {
+        let text = format!(
+            "`{KEY}` must be 0 (off) or 110 to 10000, not {percent}: a viewer needs \
+                            more than its stream's rate to keep up"
+        );
+        faults.add(&s.place(KEY), text);
+        return None;
+    }
+    Some(percent)
 }
 
 fn merge(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Merge> {

@@ -1,9 +1,9 @@
 //! Who tries keys: wrong ones from one address make the next attempt wait, and then lock it out.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use crate::media::Micros;
+use crate::media::{Micros, network_of};
 
 /// Addresses remembered. At the limit those that have been quiet for longest go.
 const ADDRESSES_MAX: usize = 4_096;
@@ -70,7 +70,8 @@ impl Guard {
     /// What `peer` may do at `now`.
     #[must_use]
     pub fn look(&self, peer: IpAddr, now: Micros) -> Verdict {
-        let offender = self.offenders.get(&network(peer)).filter(|offender| now < offender.until);
+        let offender =
+            self.offenders.get(&network_of(peer)).filter(|offender| now < offender.until);
         let Some(offender) = offender else { return Verdict::Open };
         let left = offender.until - now;
         if self.is_ban(offender.failures) { Verdict::Banned(left) } else { Verdict::Wait(left) }
@@ -84,7 +85,7 @@ impl Guard {
         let new = Offender { failures: 0, last: now, until: now };
         let mut offender = self
             .offenders
-            .get(&network(peer))
+            .get(&network_of(peer))
             .copied()
             .filter(|old| !is_over(old, now))
             .unwrap_or(new);
@@ -97,12 +98,12 @@ impl Guard {
         };
         let delay = if self.is_ban(offender.failures) { self.spec.ban } else { delay };
         offender.until = now + delay;
-        self.offenders.insert(network(peer), offender);
+        self.offenders.insert(network_of(peer), offender);
     }
 
     /// `peer` has shown a good key: its mistakes are forgiven.
     pub fn succeeded(&mut self, peer: IpAddr) {
-        self.offenders.remove(&network(peer));
+        self.offenders.remove(&network_of(peer));
     }
 
     const fn is_ban(&self, failures: u32) -> bool {
@@ -129,17 +130,6 @@ impl Guard {
 
 fn is_over(offender: &Offender, now: Micros) -> bool {
     now >= offender.until && now.since(offender.last) >= FORGOTTEN
-}
-
-/// What one subscriber has: an IPv4 address, or the first half of an IPv6 one.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let half = address.to_bits() >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from_bits(half))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]

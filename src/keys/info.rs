@@ -61,6 +61,15 @@ pub struct KeyLimits {
     /// Viewers of the stream at once on one shard; `None` for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub viewers: Option<u32>,
+    /// Pixels from left to right, if the stream announces them; `None` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_width: Option<u32>,
+    /// Pixels from top to bottom, if the stream announces them; `None` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_height: Option<u32>,
+    /// Frames per second, if the stream announces them; `None` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fps: Option<u32>,
 }
 
 /// What is known about a key. Holds no secret.

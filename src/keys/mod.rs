@@ -7,6 +7,7 @@ mod hex;
 mod info;
 mod key;
 mod name;
+mod picture;
 mod policy;
 mod rate;
 
@@ -15,5 +16,6 @@ pub use guard::{Guard, GuardSpec, Verdict};
 pub use info::{AddressRange, BadAddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
 pub use key::{KeyHash, StreamKey};
 pub use name::{Alias, NameError, note, public_name};
+pub use picture::Announced;
 pub use policy::{Decision, Denial, Grant, Moment, Shown, decide};
 pub use rate::RateLimit;

@@ -9,6 +9,7 @@ mod keydesk;
 mod keys_command;
 mod keystore;
 mod library;
+mod limits;
 mod listen;
 mod node;
 mod outputs;
@@ -17,6 +18,7 @@ mod run;
 mod scenes;
 mod secure;
 mod sources;
+mod spec;
 mod surveys;
 
 pub use keys_command::keys_command;

@@ -11,30 +11,29 @@ use crossbeam::queue::ArrayQueue;
 use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::keydesk::KeyDesk;
-use super::keystore::{key_rules, open_store};
+use super::keystore::open_store;
+use super::limits::node_limits;
 use super::listen::{ListenError, listen};
 use super::outputs::Outputs;
 use super::relay::{Relay, Writers};
 use super::scenes::Scenes;
 use super::secure::Secure;
 use super::sources::Tap;
+use super::spec::shard_spec;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
-use crate::config::{Config, Publish, StartAt};
+use crate::config::{Config, OPEN_TO_ALL};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::pipeline::{
-    self, Channel, ChannelFeed, Mesh, PublishPolicy, RelayParts, ShardParts, ShardSpec,
-};
+use crate::pipeline::{self, Channel, ChannelFeed, Mesh, RelayParts, ShardParts};
 use crate::ring::{Bell, channel};
 use crate::runtime::{
     Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
 };
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
-use crate::stream::{DropPolicy, LogLimits, Start};
 use crate::tls::Acceptor;
 
 /// How long encoders may take to hand over what they still hold.
@@ -45,6 +44,8 @@ const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
 pub enum StartError {
     /// The machine lacks something: exit code 78.
     Machine(Failure),
+    /// Anybody could publish: exit code 2.
+    OpenToAll,
     /// The configuration asks for what is not there: exit code 2.
     Cores(PlanError),
     /// A scene of the channel of this name cannot be shown: exit code 2.
@@ -71,7 +72,8 @@ impl StartError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Machine(_) => 78,
-            Self::Cores(_)
+            Self::OpenToAll
+            | Self::Cores(_)
             | Self::Scene(..)
             | Self::Source(..)
             | Self::Encoder(..)
@@ -85,6 +87,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Machine(error) => write!(f, "{error}"),
+            Self::OpenToAll => f.write_str(OPEN_TO_ALL),
             Self::Cores(error) => write!(f, "{error}"),
             Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
             Self::Source(channel, error) => write!(f, "channel {channel}: {error}"),
@@ -156,8 +159,7 @@ impl Node {
     }
 
     pub(super) fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
-        preflight().map_err(StartError::Machine)?;
-        let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
+        let plan = checked_plan(config)?;
         let clock = Clock::start();
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
@@ -207,8 +209,7 @@ impl Node {
             tls: secure.acceptor.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
-        let doors = listeners.into_iter().zip(bells).collect();
-        let doors = (doors, secure);
+        let doors = (listeners.into_iter().zip(bells).collect(), secure);
         let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
@@ -241,6 +242,7 @@ impl Node {
         let mut home = Some(home);
         let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         let meshes = Mesh::full(&bells);
+        let limits = node_limits(config, self.registry.shards.clone());
         for (number, ((listener, bell), mesh)) in doors.into_iter().zip(meshes).enumerate() {
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(desk));
@@ -269,6 +271,7 @@ impl Node {
                 feeds,
                 taps,
                 outputs,
+                limits: Arc::clone(&limits),
                 relay,
                 packets: self.packets.clone(),
                 stats: Arc::clone(&self.registry.shards[number]),
@@ -459,42 +462,17 @@ impl Stage {
     }
 }
 
-fn shard_spec(config: &Config, number: usize) -> ShardSpec {
-    let rtmp = &config.rtmp;
-    ShardSpec {
-        number,
-        chunk_size: rtmp.chunk_size,
-        ping: rtmp.ping,
-        ping_timeout: rtmp.ping_timeout,
-        handshake_timeout: rtmp.handshake_timeout,
-        gop_cache: rtmp.gop_cache,
-        start: match config.delivery.start {
-            StartAt::Keyframe => Start::Keyframe,
-            StartAt::Live => Start::Live,
-        },
-        cors: Arc::new(config.delivery.cors.clone()),
-        log: LogLimits {
-            bytes: config.delivery.log_bytes,
-            millis: config.delivery.log_ms,
-            ..LogLimits::default()
-        },
-        merge: config.delivery.merge,
-        drop: DropPolicy {
-            high_ms: config.delivery.lag_high_ms,
-            low_ms: config.delivery.lag_low_ms,
-        },
-        publish: match rtmp.publish {
-            Publish::Key => PublishPolicy::Key,
-            Publish::Open => PublishPolicy::Open,
-        },
-        keys: key_rules(config),
-        connections_max: rtmp.connections_max,
-        grace: rtmp.grace,
-    }
-}
-
 /// Starts the composer of all channels.
 fn start_compose(cpu: usize, channels: Vec<Channel>) -> Result<Executor, StartError> {
     let compose = move || async move { pipeline::compose_all(channels).await };
     Executor::spawn("compose", Pinned::Cpu(cpu), compose).map_err(StartError::Thread)
+}
+
+/// What runs where, once nothing speaks against starting at all.
+fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
+    if config.rtmp.is_open_to_all() {
+        return Err(StartError::OpenToAll);
+    }
+    preflight().map_err(StartError::Machine)?;
+    CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)
 }

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::front;
 use super::node::Node;
 use super::secure;
-use crate::config::Config;
+use crate::config::{Config, Publish};
 use crate::control::auth::{Token, Tokens};
 use crate::control::log::LogLevel;
 use crate::control::{banner, http, status};
@@ -93,6 +93,7 @@ async fn serve(
         return fail(1, "cannot listen for signals");
     };
     show_banner(config, &node, entrance.as_ref());
+    warn_if_open(config, &node);
     if let Some(desk) = node.take_desk() {
         local.spawn_local(desk.run());
     }
@@ -152,6 +153,20 @@ async fn serve(
             }
         })
         .await
+}
+
+fn warn_if_open(config: &Config, node: &Node) {
+    if config.rtmp.publish == Publish::Open {
+        let who = match config.rtmp.bind.is_loopback() {
+            true => "every program on this machine",
+            false => "anybody who reaches this port",
+        };
+        tracing::warn!(
+            "publish = \"open\": {who} may publish at {}, under any name, without a key; \
+             say publish = \"key\" to end that",
+            node.rtmp()
+        );
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]

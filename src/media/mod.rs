@@ -3,10 +3,12 @@
 pub mod aac;
 mod codec;
 pub mod h264;
+mod network;
 mod size;
 mod time;
 
 pub use codec::{AudioCodec, Kind, VideoCodec};
+pub use network::network_of;
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros};
 

@@ -1,8 +1,11 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod deadline;
 mod http;
 mod patience;
+mod picture;
+mod place;
 mod proxy;
 mod publish;
 mod talk;
@@ -21,16 +24,18 @@ use glommio::net::TcpStream;
 use self::talk::{Heard, Talk};
 use super::hub::Hub;
 use super::reader::Reader;
-use super::shard::{BLOCKED_MAX, Shard};
+use super::shard::Shard;
 use super::wire::{Received, Socket, flush, receive};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::Decision;
+use crate::limits::Place;
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
-use crate::stats::Attempt;
+use crate::stats::{Attempt, Limit};
 use crate::stream::{Flags, Merge, Message};
+use deadline::{broken, broken_rule};
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
@@ -47,6 +52,8 @@ const STREAM_WAIT: Micros = Micros::from_secs(5);
 pub(super) enum Mail {
     /// The answer about its key.
     Key(Decision),
+    /// Whether the place of another publisher is free.
+    Place(bool),
     /// The stream it waits for is there.
     StreamBegan,
     /// The stream it plays has ended.
@@ -72,6 +79,8 @@ enum Role {
 /// One peer.
 pub(super) struct Connection {
     number: u32,
+    /// That it is counted.
+    place: RefCell<Option<Place>>,
     /// Where it comes from, also if a trusted proxy stands between.
     peer: Cell<SocketAddr>,
     /// What a proxy says first.
@@ -107,18 +116,26 @@ pub(super) async fn run(
 }
 
 impl Connection {
-    pub(super) fn new(shard: &Shard, number: u32, reader: Reader, peer: SocketAddr) -> Rc<Self> {
+    pub(super) fn new(
+        shard: &Shard,
+        number: u32,
+        reader: Reader,
+        (peer, place): (SocketAddr, Place),
+    ) -> Rc<Self> {
         let spec = ServerSpec {
             chunk_size: shard.spec.chunk_size,
             ping: shard.spec.ping,
             ping_timeout: shard.spec.ping_timeout,
             handshake_timeout: shard.spec.handshake_timeout,
+            idle_timeout: shard.spec.peer.idle,
+            buffer_bytes: shard.spec.peer.buffer_bytes,
             ..ServerSpec::default()
         };
         let now = shard.clock.now();
         let id = ClientId::from_random(shard.random());
         Rc::new(Self {
             number,
+            place: RefCell::new(Some(place)),
             peer: Cell::new(peer),
             // A proxy would speak before TLS begins, where nobody listens for it.
             preface: RefCell::new(
@@ -210,20 +227,21 @@ impl Connection {
     }
 
     /// Deadlines: the session's own, a peer that takes nothing, and the end of a goodbye.
-    pub(super) fn sweep(&self, shard: &Rc<Shard>, now: Micros) {
+    pub(super) fn sweep(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
         let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
         if waited {
             let text = "nobody publishes under this name";
             self.refuse_play(shard, PlayRefusal::StreamNotFound, text);
         }
         self.sweep_ticket(shard, now);
-        if let Err(error) = self.session.borrow_mut().tick(now) {
-            shard.stats.error_timeout();
+        let late = self.session.borrow_mut().tick(now);
+        if let Err((limit, error)) = late {
+            self.count_late(shard, limit);
             self.close(shard, &error);
         }
-        if self.reader.blocked_for(now) >= BLOCKED_MAX {
-            shard.stats.error_timeout();
-            self.close_now(now, "the peer has not read for 10 s");
+        if self.reader.blocked_for(now) >= shard.spec.peer.blocked {
+            self.count_late(shard, Limit::Blocked);
+            self.close_now(now, "the peer has read nothing for too long");
         }
         self.lose_patience();
         let overdue = self.closing.borrow().as_ref().is_some_and(|(_, deadline)| now >= *deadline);
@@ -239,7 +257,7 @@ impl Connection {
         self.bytes_in.set(self.bytes_in.get() + bytes.len() as u64);
         shard.stats.bytes_in(bytes.len() as u64);
         let now = shard.clock.now();
-        let Some(bytes) = self.after_preface(bytes)? else { return Ok(()) };
+        let Some(bytes) = self.after_preface(shard, bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
         let fed = self.session.borrow_mut().feed(shard, bytes, now);
         while let Some(heard) = { self.session.borrow_mut().poll_event() } {
@@ -250,10 +268,7 @@ impl Connection {
         }
         self.finish_message();
         self.pass_on();
-        fed.map_err(|error| {
-            shard.stats.error_protocol();
-            error.to_string()
-        })
+        fed.map_err(|error| broken_rule(shard, &error))
     }
 
     /// Moves what the session wants to say to the reader, which sends it between messages.
@@ -292,20 +307,11 @@ impl Connection {
     }
 }
 
-fn broken(shard: &Shard, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the peer reset".to_owned(),
-        _ => {
-            shard.stats.error_io();
-            format!("socket: {error}")
-        }
-    }
-}
-
 impl Connection {
     fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
         match mail {
             Mail::Key(decision) => self.on_decision(shard, &decision),
+            Mail::Place(is_free) => self.on_place(shard, is_free),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
             Mail::Kicked => self.end_for(shard, "ended by the operator"),
@@ -365,9 +371,8 @@ impl Connection {
     fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
         let Some(hub) = shard.find(&name) else { return shard.relay.want(shard, &name) };
-        if hub.is_full() {
-            let text = "this stream has as many viewers as its key allows";
-            return self.refuse_play(shard, PlayRefusal::Failed, text);
+        if let Some(text) = shard.keeps_out(&hub) {
+            return self.refuse_play(shard, PlayRefusal::Full, text);
         }
         if let Some(format) = self.missing_codec(&hub) {
             let refusal = PlayRefusal::Codec(format);
@@ -407,6 +412,7 @@ impl Connection {
         shard.stats.play_attempt(match refusal {
             PlayRefusal::StreamNotFound => Attempt::NotFound,
             PlayRefusal::Codec(_) => Attempt::Denied,
+            PlayRefusal::Full => Attempt::Limit,
             PlayRefusal::Failed => Attempt::Error,
         });
         self.session.borrow_mut().refuse_play(refusal, text);
@@ -416,7 +422,7 @@ impl Connection {
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
-        if !self.keeps_within(shard, body.len()) {
+        if !self.keeps_within(shard, kind, &body) {
             return;
         }
         let role = self.role.borrow();
@@ -457,6 +463,7 @@ impl Connection {
     pub(super) fn end(&self, shard: &Rc<Shard>, reason: &str) {
         self.leave_stream(shard, reason);
         self.done(shard, Stage::Connect, reason);
+        self.place.take().into_iter().for_each(|place| shard.limits.leave(place));
     }
 
     fn begin(&self, shard: &Shard, stage: Stage, path: &str) {

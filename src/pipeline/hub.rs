@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::figures::Figures;
+use super::homes::Subscriber;
 use super::reader::Reader;
 use super::record::RecordTap;
 use crate::command::{ChannelSwitch, TapEvent};
@@ -48,10 +49,16 @@ pub(super) struct Hub {
     merger: RefCell<Merger>,
     /// Viewers on this shard at once, if its publisher's key has such a limit.
     pub(super) viewers_max: Cell<Option<u32>>,
+    /// The pace that its viewers were told last, bits per second.
+    pub(super) paced_bps: Cell<u64>,
     /// When a keyframe was asked for on behalf of readers.
     key_asked: Cell<Option<Micros>>,
     /// Shards that asked for this stream's messages.
-    pub(super) subscribers: RefCell<Vec<usize>>,
+    pub(super) subscribers: RefCell<Vec<Subscriber>>,
+    /// The number in the log from which on this shard has been its home, if it was not at first.
+    pub(super) came_home: Cell<u64>,
+    /// Since when nobody reads it here, if another shard feeds it.
+    pub(super) unused_since: Cell<Option<Micros>>,
 }
 
 impl Hub {
@@ -68,8 +75,11 @@ impl Hub {
             dirty: Cell::new(false),
             merger: RefCell::default(),
             viewers_max: Cell::new(None),
+            paced_bps: Cell::new(0),
             key_asked: Cell::new(None),
             subscribers: RefCell::new(Vec::new()),
+            came_home: Cell::new(0),
+            unused_since: Cell::new(None),
         }
     }
 
@@ -84,6 +94,16 @@ impl Hub {
     /// Whether somebody feeds it now.
     pub(super) fn is_live(&self) -> bool {
         !matches!(*self.source.borrow(), Source::Nobody(_))
+    }
+
+    /// Whether somebody on this shard feeds it now.
+    pub(super) fn is_fed_here(&self) -> bool {
+        self.is_live() && !matches!(*self.source.borrow(), Source::Shard(_))
+    }
+
+    /// Whether anybody on this shard reads it.
+    pub(super) fn is_read(&self) -> bool {
+        self.readers() > 0 || !self.taps.borrow().is_empty() || !self.records.borrow().is_empty()
     }
 
     /// Appends a message and says when the readers are to be sent it.
@@ -174,6 +194,14 @@ impl Hub {
     /// Whether its publisher's key allows no further viewer.
     pub(super) fn is_full(&self) -> bool {
         self.viewers_max.get().is_some_and(|most| self.readers() >= most as usize)
+    }
+
+    /// What its readers need, bits per second, by the mean rate of the stream.
+    pub(super) fn needed_bps(&self) -> f64 {
+        match self.readers() {
+            0 => 0.0,
+            readers => self.log.borrow().bitrate_bps() * readers as f64,
+        }
     }
 
     pub(super) fn readers(&self) -> usize {

@@ -11,6 +11,19 @@ use crate::stream::Message;
 /// Messages that may wait between two shards: seconds of several streams.
 const MESH_QUEUE: usize = 4_096;
 
+/// Places of a ring that are kept for what is not media: without it nobody would know who feeds
+/// what.
+const MESH_RESERVED: usize = 256;
+
+/// What a subscriber has of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Have {
+    /// Nothing: it wants what a late viewer gets.
+    Nothing,
+    /// Everything from before the receiver became its home.
+    Before,
+}
+
 /// What shards tell each other.
 #[derive(Clone, Debug)]
 pub enum MeshMessage {
@@ -18,8 +31,18 @@ pub enum MeshMessage {
     Up(Arc<str>),
     /// The sender no longer does.
     Down(Arc<str>),
+    /// The publisher of this stream has left the sender, which keeps it for the grace time; its
+    /// newest time, in milliseconds.
+    Left(Arc<str>, u32),
     /// The sender has readers for this stream.
-    Subscribe(Arc<str>),
+    Subscribe(Arc<str>, Have),
+    /// It no longer has any.
+    Unsubscribe(Arc<str>),
+    /// Somebody with a good key wants to publish this stream at the sender; whether the key takes
+    /// the place of who is lively. Answered with `Left` or `Stays`.
+    MakeWay(Arc<str>, bool),
+    /// The publisher of this stream keeps its place.
+    Stays(Arc<str>),
     /// The sender has a reader that waits for a keyframe of this stream.
     KeyWanted(Arc<str>),
     /// The sender has, or would have, readers for this stream, which the receiver can pull.
@@ -33,8 +56,15 @@ pub enum MeshMessage {
 pub struct Mesh {
     to: Vec<Option<Sender<MeshMessage>>>,
     from: Vec<Option<Receiver<MeshMessage>>>,
-    homes: HashMap<Arc<str>, usize>,
-    lost: u64,
+    homes: HashMap<Arc<str>, Home>,
+}
+
+/// Which other shard a stream is at.
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    shard: usize,
+    /// The newest time of the stream, if its publisher has left.
+    left: Option<u32>,
 }
 
 impl Mesh {
@@ -68,13 +98,22 @@ impl Mesh {
         rings.filter_map(|(shard, ring)| Some((shard, ring.as_mut()?.pop()?))).next()
     }
 
-    /// Tells shard `to`. A shard that does not keep up loses messages, not the sender.
+    /// Tells shard `to`. The ring has room for that unless the shard stands still.
     pub(super) fn send(&mut self, to: usize, message: MeshMessage) {
         if let Some(ring) = self.to.get_mut(to).and_then(Option::as_mut)
             && ring.push(message).is_err()
         {
-            self.lost += 1;
+            tracing::error!("shard {to} does not read what the others tell it");
         }
+    }
+
+    /// Hands a stream's message on to shard `to`. A shard that does not keep up loses messages, not
+    /// the sender: false if this one is lost.
+    pub(super) fn hand_on(&mut self, to: usize, message: MeshMessage) -> bool {
+        let ring = self.to.get_mut(to).and_then(Option::as_mut);
+        ring.is_some_and(|ring| {
+            ring.len() + MESH_RESERVED < ring.capacity() && ring.push(message).is_ok()
+        })
     }
 
     /// Tells all others.
@@ -84,17 +123,35 @@ impl Mesh {
         }
     }
 
-    /// Which other shard feeds a stream.
+    /// Which other shard feeds a stream, or keeps it for a publisher that left.
     pub(super) fn home(&self, name: &str) -> Option<usize> {
-        self.homes.get(name).copied()
+        self.homes.get(name).map(|home| home.shard)
+    }
+
+    /// Whether another shard feeds it now.
+    pub(super) fn is_fed(&self, name: &str) -> bool {
+        self.homes.get(name).is_some_and(|home| home.left.is_none())
+    }
+
+    /// The publisher of a stream has left its home; `newest` is its newest time.
+    pub(super) fn left(&mut self, name: &str, home: usize, newest: u32) {
+        if let Some(known) = self.homes.get_mut(name).filter(|known| known.shard == home) {
+            known.left = Some(newest);
+        }
+    }
+
+    /// This shard is its home from now on; the newest time that the last home told when its
+    /// publisher left.
+    pub(super) fn take_over(&mut self, name: &str) -> Option<u32> {
+        self.homes.remove(name)?.left
     }
 
     pub(super) fn learn(&mut self, name: Arc<str>, home: usize) {
-        self.homes.insert(name, home);
+        self.homes.insert(name, Home { shard: home, left: None });
     }
 
     pub(super) fn forget(&mut self, name: &str, home: usize) {
-        if self.homes.get(name) == Some(&home) {
+        if self.home(name) == Some(home) {
             self.homes.remove(name);
         }
     }
@@ -124,5 +181,31 @@ mod tests {
         assert_eq!(mesh.home("live/a"), Some(2));
         mesh.forget("live/a", 2);
         assert_eq!(mesh.home("live/a"), None);
+    }
+
+    #[test]
+    fn a_stream_whose_publisher_left_keeps_its_home_and_is_not_taken() {
+        let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
+        mesh.learn(Arc::from("live/a"), 2);
+        mesh.left("live/a", 1, 5);
+        assert!(mesh.is_fed("live/a"), "another shard has no say");
+        mesh.left("live/a", 2, 7_000);
+        assert_eq!((mesh.home("live/a"), mesh.is_fed("live/a")), (Some(2), false));
+        assert_eq!(mesh.take_over("live/a"), Some(7_000));
+        assert_eq!((mesh.home("live/a"), mesh.take_over("live/a")), (None, None));
+    }
+
+    #[test]
+    fn media_leaves_room_in_a_ring_for_what_is_said_about_streams() {
+        let mut meshes = Mesh::full(&[Bell::new(), Bell::new()]);
+        let name: Arc<str> = Arc::from("live/a");
+        // What the message says does not matter here.
+        let media = || MeshMessage::KeyWanted(Arc::clone(&name));
+        let taken = (0..2 * MESH_QUEUE).filter(|_| meshes[0].hand_on(1, media())).count();
+        assert_eq!(taken, MESH_QUEUE - MESH_RESERVED);
+        meshes[0].send(1, MeshMessage::Down(Arc::clone(&name)));
+        let heard = std::iter::from_fn(|| meshes[1].receive()).last();
+        assert!(matches!(heard, Some((0, MeshMessage::Down(_)))));
+        assert!(!meshes[0].hand_on(0, media()), "no shard tells itself");
     }
 }

@@ -1,6 +1,7 @@
 //! The stages as loops: compose, encode, decode, and the shards that take in, keep and send out.
 //! The loops are thin; what they do is in the rooms below them.
 
+mod admission;
 mod channel;
 mod connection;
 mod decode;
@@ -8,11 +9,13 @@ mod encode;
 mod feed;
 mod figures;
 mod held;
+mod homes;
 mod hub;
 mod keyring;
 mod live;
 mod mesh;
 mod metadata;
+mod pace;
 mod parts;
 mod pull;
 mod push;
@@ -37,9 +40,9 @@ pub use encode::{
     ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
 };
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
-pub use mesh::{Mesh, MeshMessage};
+pub use mesh::{Have, Mesh, MeshMessage};
 pub use parts::{
-    ChannelFeed, KeyRules, PULL_HOME, PublishPolicy, RelayParts, ShardParts, ShardSpec,
+    ChannelFeed, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts, ShardSpec,
 };
 pub use pull::PullSpec;
 pub use record::{RECORD_QUEUE, RecordEvent, RecordShare, RecordTap, record};

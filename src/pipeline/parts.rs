@@ -11,6 +11,7 @@ use super::record::RecordTap;
 use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec, GuardSpec};
+use crate::limits::NodeLimits;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
@@ -39,6 +40,21 @@ pub struct KeyRules {
     pub open_when_away: bool,
     /// Proxies whose word about a peer's address is taken (PROXY protocol).
     pub trusted_proxies: Arc<[AddressRange]>,
+}
+
+/// What one peer may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerLimits {
+    /// How long it may neither publish nor play.
+    pub idle: Micros,
+    /// How long a viewer may take nothing.
+    pub blocked: Micros,
+    /// Bytes of unfinished messages while it publishes.
+    pub buffer_bytes: usize,
+    /// Bits per second at which a viewer is sent at most; 0 for any.
+    pub pace_bps: u64,
+    /// The same in percent of its stream's mean rate; 0 for any.
+    pub pace_percent: u32,
 }
 
 /// What every shard of a node is told.
@@ -70,8 +86,8 @@ pub struct ShardSpec {
     pub publish: PublishPolicy,
     /// How keys are handled.
     pub keys: KeyRules,
-    /// Connections at once; further ones are closed at accept.
-    pub connections_max: usize,
+    /// What one peer may take up.
+    pub peer: PeerLimits,
     /// How long the viewers of a publisher that left wait for its return.
     pub grace: Micros,
 }
@@ -130,6 +146,8 @@ pub struct ShardParts {
     pub taps: Vec<(Arc<str>, Sender<TapEvent>)>,
     /// Outputs whose home this shard is.
     pub outputs: Vec<OutputSpec>,
+    /// What all shards ask when a peer comes.
+    pub limits: Arc<NodeLimits>,
     /// What it pulls and records.
     pub relay: RelayParts,
     /// Where packets come from.

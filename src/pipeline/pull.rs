@@ -380,7 +380,6 @@ impl PullTask {
             None if shard.is_taken(&self.spec.stream) => return Err(TAKEN.to_owned()),
             None => {
                 let hub = shard.open(Arc::clone(&self.spec.stream), Source::Pull);
-                hub.repair.borrow_mut().resume(0);
                 self.spec.stats.connected();
                 let (name, stream) = (self.spec.name.to_string(), self.spec.stream.to_string());
                 shard.report_node(NodeEvent::PullConnected { name, stream });

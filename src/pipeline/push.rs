@@ -173,6 +173,11 @@ impl OutputTask {
         })
     }
 
+    /// Whether it is to push the stream `name`.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.wanted.get() && !self.finished.get() && *self.spec.stream == *name
+    }
+
     /// Control's answer to our question for an address.
     pub(super) fn resolved(&self, address: Result<SocketAddr, String>) {
         *self.resolved.borrow_mut() = Some(address);

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::task::Waker;
 
-use super::socket::{BYTES_MAX, PIECES_MAX, Raw, send, wait_for_pictures};
+use super::socket::{BYTES_MAX, PIECES_MAX, Raw, pace, send, wait_for_pictures};
 use crate::media::Micros;
 use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
 use crate::tls::Link;
@@ -42,6 +42,8 @@ pub(super) struct Reader {
     failed: RefCell<Option<io::Error>>,
     waker: RefCell<Option<Waker>>,
     bytes: Cell<u64>,
+    /// Whether it is a viewer, whose pace may be set; an output is none.
+    viewer: Cell<bool>,
     /// Its own rule for dropping, if it has one.
     policy: Cell<Option<DropPolicy>>,
 }
@@ -65,6 +67,7 @@ impl Reader {
             failed: RefCell::new(None),
             waker: RefCell::new(None),
             bytes: Cell::new(0),
+            viewer: Cell::new(false),
             policy: Cell::new(None),
         }
     }
@@ -157,6 +160,19 @@ impl Reader {
         if self.link.is_none() {
             wait_for_pictures(self.fd, wait);
         }
+    }
+
+    /// From here on it is sent at most so many bits per second.
+    pub(super) fn pace(&self, bps: u64) {
+        pace(self.fd, bps);
+    }
+
+    pub(super) fn set_viewer(&self) {
+        self.viewer.set(true);
+    }
+
+    pub(super) const fn is_viewer(&self) -> bool {
+        self.viewer.get()
     }
 
     /// Wakes the connection's task.

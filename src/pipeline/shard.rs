@@ -20,7 +20,7 @@ use super::connection::{self, Connection, Mail};
 use super::feed::Feed;
 use super::held::{self, Held};
 use super::hub::{Hub, Source};
-use super::mesh::{Mesh, MeshMessage};
+use super::mesh::{Have, Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
@@ -29,7 +29,8 @@ use super::socket;
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
-use crate::keys::{DecisionCache, Guard, KeyHash, Verdict};
+use crate::keys::{DecisionCache, Guard, KeyHash};
+use crate::limits::{NodeLimits, Place};
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::rtmp::Url;
@@ -54,7 +55,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stopping shard waits for its peers to take what it still has for them.
 const STOP_LIMIT: Micros = Micros::from_millis(1_000);
 
-/// A reader that has taken nothing for this long is gone.
+/// An output that has taken nothing for this long is gone.
 pub(super) const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
 /// The state of a running shard.
@@ -63,6 +64,7 @@ pub(super) struct Shard {
     pub(super) clock: Clock,
     pub(super) packets: PacketPool,
     pub(super) stats: Arc<ShardStats>,
+    pub(super) limits: Arc<NodeLimits>,
     /// Where peers' bytes land; one buffer serves all, because each read is digested at once.
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) keys: RefCell<DecisionCache>,
@@ -71,7 +73,7 @@ pub(super) struct Shard {
     /// Set if control could not be asked about keys again: the next sweep tries.
     pub(super) recheck_due: Cell<bool>,
     pub(super) hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
-    idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
+    pub(super) idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
     pub(super) held: Held,
@@ -90,9 +92,8 @@ pub(super) struct Shard {
 
 /// Runs a shard until control says stop.
 pub async fn shard(parts: ShardParts) {
-    let ShardParts { spec, listener, bell, mut commands, reports, mesh, feeds, .. } = parts;
+    let ShardParts { spec, listener, bell, mut commands, reports, mesh, feeds, pulse, .. } = parts;
     let stop = parts.stopping;
-    let pulse = parts.pulse;
     pulse.attach();
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
@@ -102,6 +103,7 @@ pub async fn shard(parts: ShardParts) {
         clock: parts.clock,
         packets: parts.packets,
         stats: parts.stats,
+        limits: parts.limits,
         scratch: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
         key_waiters: RefCell::default(),
         hubs: RefCell::default(),
@@ -189,23 +191,24 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener, tls: Option<Acceptor>) 
             return;
         }
         let Ok(peer) = socket.peer_addr() else { continue };
-        let banned = shard.guard.borrow().look(peer.ip(), shard.clock.now());
-        if shard.connections.borrow().len() >= shard.spec.connections_max
-            || matches!(banned, Verdict::Banned(_))
-        {
-            shard.stats.connection_refused();
-            continue;
-        }
+        let place = match shard.opens_to(peer.ip()) {
+            Ok(place) => place,
+            Err(limit) => {
+                shard.stats.connection_refused(limit);
+                continue;
+            }
+        };
         let fd = socket.as_raw_fd();
         let reader = match tls.as_ref().map(Acceptor::link) {
             None => Reader::new(fd),
             Some(Ok(link)) => Reader::sealed(fd, link),
             Some(Err(failure)) => {
                 tracing::error!("a connection cannot be secured: {failure}");
+                shard.limits.leave(place);
                 continue;
             }
         };
-        shard.admit(socket, reader, peer);
+        shard.admit(socket, reader, (peer, place));
     }
 }
 
@@ -263,10 +266,15 @@ async fn say_goodbye(shard: &Rc<Shard>) {
 }
 
 impl Shard {
-    fn admit(self: &Rc<Self>, socket: glommio::net::TcpStream, reader: Reader, peer: SocketAddr) {
+    fn admit(
+        self: &Rc<Self>,
+        socket: glommio::net::TcpStream,
+        reader: Reader,
+        peer: (SocketAddr, Place),
+    ) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
-        if let Err(error) = socket::tune(socket.as_raw_fd()) {
+        if let Err(error) = socket::tune_for(socket.as_raw_fd(), self.spec.peer.blocked) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
@@ -296,28 +304,29 @@ impl Shard {
         }
         let home = self.mesh.borrow().home(name)?;
         let hub = self.open(Arc::from(name), Source::Shard(home));
-        self.mesh.borrow_mut().send(home, MeshMessage::Subscribe(Arc::clone(&hub.name)));
+        self.mesh
+            .borrow_mut()
+            .send(home, MeshMessage::Subscribe(Arc::clone(&hub.name), Have::Nothing));
         Some(hub)
-    }
-
-    /// Whether somebody on any shard feeds the stream of this name now.
-    pub(super) fn is_taken(&self, name: &str) -> bool {
-        self.hubs.borrow().get(name).is_some_and(|hub| hub.is_live())
-            || self.mesh.borrow().home(name).is_some()
     }
 
     /// Makes the stream `name`, or gives it a new source if its viewers are still waiting.
     pub(super) fn open(&self, name: Arc<str>, source: Source) -> Rc<Hub> {
-        if !matches!(source, Source::Shard(_)) {
-            self.mesh.borrow_mut().send_all(&MeshMessage::Up(Arc::clone(&name)));
-        }
-        if let Some(hub) = self.hubs.borrow().get(&name) {
+        let is_home = !matches!(source, Source::Shard(_));
+        let known = self.hubs.borrow().get(&name).cloned();
+        if let Some(hub) = known {
+            if is_home {
+                self.come_home(&hub);
+            }
             hub.set_source(source);
             hub.figures.begin(self.clock.now());
-            return Rc::clone(hub);
+            return hub;
         }
         let log = StreamLog::new(self.spec.log, self.spec.gop_cache);
         let hub = Rc::new(Hub::new(Arc::clone(&name), log, source));
+        if is_home {
+            self.come_home(&hub);
+        }
         hub.figures.begin(self.clock.now());
         let mut idle = self.idle_taps.borrow_mut();
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
@@ -335,7 +344,7 @@ impl Shard {
     }
 
     /// Tells the players that came before the stream.
-    fn tell_waiting(&self, name: &str) {
+    pub(super) fn tell_waiting(&self, name: &str) {
         for connection in self.connections.borrow().values() {
             if connection.awaited_stream().is_some_and(|wanted| *wanted == *name) {
                 connection.mail(Mail::StreamBegan);
@@ -345,10 +354,7 @@ impl Shard {
 
     /// A new message of a stream: into its log, to the other shards that read it, to the pump.
     pub(super) fn publish(&self, hub: &Rc<Hub>, message: Message, arrived: Micros) {
-        for &other in hub.subscribers.borrow().iter() {
-            let message = MeshMessage::Message(Arc::clone(&hub.name), message.clone(), arrived);
-            self.mesh.borrow_mut().send(other, message);
-        }
+        self.hand_on(hub, &message, arrived);
         match hub.push(message, arrived, self.spec.merge) {
             Due::Now => self.set_dirty(hub),
             Due::At(due) => self.held.add(hub, due),
@@ -363,12 +369,6 @@ impl Shard {
                 pump.wake();
             }
         }
-    }
-
-    /// The publisher of `hub` has gone; its viewers wait for the grace time.
-    pub(super) fn source_left(&self, hub: &Rc<Hub>) {
-        hub.set_source(Source::Nobody(self.clock.now()));
-        hub.end_taps();
     }
 
     fn end_streams_past_grace(&self, now: Micros) {
@@ -397,6 +397,7 @@ impl Shard {
         }
         self.relay.sweep(self, now);
         self.tend_streams(now);
+        self.let_go_unused(now);
         self.sweep_keys();
         self.end_streams_past_grace(now);
         self.count_active();
@@ -407,6 +408,7 @@ impl Shard {
         let ours = |hub: &&Rc<Hub>| !matches!(hub.source(), Source::Shard(_)) && hub.is_live();
         self.stats.active(self.connections.borrow().len(), hubs.values().filter(ours).count());
         self.stats.viewers(hubs.values().map(|hub| hub.readers()).sum());
+        self.stats.promise(hubs.values().map(|hub| hub.needed_bps()).sum());
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.

@@ -23,13 +23,18 @@ pub(super) fn adopt(listener: TcpListener) -> glommio::net::TcpListener {
 /// Socket options for live media: nothing waits in the kernel that could wait, and be dropped, in
 /// our log.
 pub(super) fn tune(fd: RawFd) -> io::Result<()> {
+    tune_for(fd, BLOCKED_MAX)
+}
+
+/// The same for a peer that is gone when it has taken nothing for the time `blocked`.
+pub(super) fn tune_for(fd: RawFd, blocked: Micros) -> io::Result<()> {
     // SAFETY: the descriptor belongs to the caller's socket and stays open during the call.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let socket = socket2::SockRef::from(&fd);
     socket.set_cloexec(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES)?;
-    socket.set_tcp_user_timeout(Some(BLOCKED_MAX.into()))
+    socket.set_tcp_user_timeout(Some(blocked.into()))
 }
 
 /// Unsent bytes in the kernel above which a socket counts as full: 170 ms at 6 Mb/s.
@@ -47,6 +52,16 @@ pub(super) fn wait_for_pictures(fd: RawFd, wait: bool) {
     // SAFETY: the descriptor belongs to the caller's socket, and the number outlives the call.
     // Where it fails, everything is noticed, which is only slower.
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, value.cast(), len) };
+}
+
+/// Lets the kernel spread what is sent over time: at most `bps` bits per second.
+pub(super) fn pace(fd: RawFd, bps: u64) {
+    let bytes: libc::c_ulong = (bps / 8).max(1);
+    let size = libc::socklen_t::try_from(size_of::<libc::c_ulong>()).unwrap_or(8);
+    let (value, option) = (&raw const bytes, libc::SO_MAX_PACING_RATE);
+    // SAFETY: the descriptor belongs to the caller's socket, and the number outlives the call.
+    // Where it fails, the socket is sent to as fast as it takes.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value.cast(), size) };
 }
 
 /// What TCP says about a connection.
@@ -142,6 +157,24 @@ mod tests {
     use std::io::Read;
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_pace_is_what_the_kernel_knows_in_bytes_per_second() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        for (bps, bytes) in [(8_000_000, 1_000_000), (80_000_000_000, 10_000_000_000)] {
+            pace(socket.as_raw_fd(), bps);
+            let mut found: libc::c_ulong = 0;
+            let mut size = libc::socklen_t::try_from(size_of_val(&found)).unwrap();
+            let (value, option) = (&raw mut found, libc::SO_MAX_PACING_RATE);
+            // SAFETY: the socket is open, and the number has the size that is given.
+            let read = unsafe {
+                let fd = socket.as_raw_fd();
+                libc::getsockopt(fd, libc::SOL_SOCKET, option, value.cast(), &raw mut size)
+            };
+            assert_eq!((read, found), (0, bytes));
+        }
+    }
 
     #[test]
     fn tcp_tells_what_has_been_acknowledged_and_what_waits() {

@@ -10,9 +10,10 @@ use super::shard::Shard;
 use crate::stream::{Cursor, Framing, Start};
 
 impl Shard {
-    /// Starts a reader at the place late viewers start at.
+    /// Starts a viewer at the place late ones start at.
     pub(super) fn add_reader(&self, hub: &Hub, reader: &Rc<Reader>, framing: Framing) {
         reader.set_cursor(Some(Cursor::new(self.spec.start).framed(framing)));
+        self.pace_viewer(hub, reader);
         hub.add_reader(Rc::clone(reader));
         if self.spec.start == Start::Live {
             self.want_key(hub); // else it would wait for its picture until the next keyframe

@@ -14,6 +14,8 @@ pub enum Error {
     Limit(&'static str),
     /// The peer did not get on in time: close.
     Late(&'static str),
+    /// A connected peer neither published nor played in time: close.
+    Idle,
     /// Nothing came from the peer for the whole timeout: it is gone, close.
     Silent,
 }
@@ -25,6 +27,7 @@ impl fmt::Display for Error {
             Self::Protocol(what) => write!(f, "peer broke the RTMP protocol: {what}"),
             Self::Limit(what) => write!(f, "peer went over a limit: {what}"),
             Self::Late(what) => write!(f, "peer was too slow: {what}"),
+            Self::Idle => f.write_str("peer was too slow: neither publishing nor playing"),
             Self::Silent => f.write_str("peer has gone silent: no byte within the timeout"),
         }
     }

@@ -13,6 +13,9 @@ pub const CHUNK_STREAMS_MAX: usize = 64;
 /// smaller buffer it moves out of, and small ones beside it. Beyond: close.
 pub const PARTIAL_BYTES_MAX: usize = 24 << 20;
 
+/// The same of a peer that has not been let in to publish: room for its commands.
+pub const PENDING_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes reserved on the strength of a message header alone; more only as the body arrives.
 pub const FIRST_RESERVE_BYTES: usize = 64 << 10;
 

@@ -82,9 +82,8 @@ impl Registry {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut node = ShardFigures::default();
-        for shard in &self.shards {
-            node.merge(&shard.read());
-        }
+        let shards: Vec<_> = self.shards.iter().map(|shard| shard.read()).collect();
+        shards.iter().for_each(|shard| node.merge(shard));
         let channels = self.channels.iter().map(|entry| ChannelSnapshot {
             name: entry.name.clone(),
             stream: entry.stream.clone(),
@@ -103,6 +102,7 @@ impl Registry {
             out_bps: self.out_bps.get(),
             heap_packets: self.heap_packets.get_count(),
             node,
+            shards,
             channels: channels.collect(),
             outputs: outputs.collect(),
             pulls: self.pulls.iter().map(PullEntry::read).collect(),
@@ -136,6 +136,8 @@ pub struct Snapshot {
     pub heap_packets: u64,
     /// All shards together.
     pub node: ShardFigures,
+    /// Each shard.
+    pub shards: Vec<ShardFigures>,
     /// The channels.
     pub channels: Vec<ChannelSnapshot>,
     /// Their outputs.

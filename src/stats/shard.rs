@@ -3,6 +3,7 @@
 use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge, read_all};
+use super::limit::Limit;
 
 /// How an attempt to publish or play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +18,14 @@ pub enum Attempt {
     NotFound,
     /// The node could not decide, such as without its key store.
     Error,
+    /// A limit of the node or of the stream is reached.
+    Limit,
 }
 
 impl Attempt {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 5] = [Self::Ok, Self::Denied, Self::BadName, Self::NotFound, Self::Error];
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Denied, Self::BadName, Self::NotFound, Self::Error, Self::Limit];
 
     /// The value of the `status` label.
     #[must_use]
@@ -32,6 +36,7 @@ impl Attempt {
             Self::BadName => "bad_name",
             Self::NotFound => "not_found",
             Self::Error => "error",
+            Self::Limit => "limit",
         }
     }
 }
@@ -108,14 +113,18 @@ struct Counters {
     play: [Counter; Attempt::ALL.len()],
     errors: [Counter; ErrorKind::ALL.len()],
     drops: [Counter; ViewerDrop::ALL.len()],
+    limits: [Counter; Limit::ALL.len()],
     bytes_in: Counter,
     bytes_out: Counter,
     sends: Counter,
     blocked: Counter,
     reports_lost: Counter,
+    hops: Counter,
+    hops_lost: Counter,
     connections: Gauge,
     streams: Gauge,
     viewers: Gauge,
+    promised_bps: Gauge,
 }
 
 impl ShardStats {
@@ -125,8 +134,14 @@ impl ShardStats {
     }
 
     /// A connection was turned away at the door.
-    pub fn connection_refused(&self) {
+    pub fn connection_refused(&self, limit: Limit) {
         self.0.refused.add(1);
+        self.limit_met(limit);
+    }
+
+    /// A peer was turned away or ended because of a limit.
+    pub fn limit_met(&self, limit: Limit) {
+        self.0.limits[limit as usize].add(1);
     }
 
     /// Somebody asked to publish.
@@ -199,6 +214,12 @@ impl ShardStats {
         self.0.reports_lost.add(1);
     }
 
+    /// A message of a stream went to another shard, or was lost because that one does not keep up.
+    pub fn hopped(&self, sent: bool) {
+        let counter = if sent { &self.0.hops } else { &self.0.hops_lost };
+        counter.add(1);
+    }
+
     /// What there is now: connections, and live streams whose home this shard is. A copy of another
     /// shard's stream is not counted, or it would count on each shard that has viewers for it.
     pub fn active(&self, connections: usize, streams: usize) {
@@ -209,6 +230,17 @@ impl ShardStats {
     /// How many peers play now.
     pub fn viewers(&self, viewers: usize) {
         self.0.viewers.set_count(viewers);
+    }
+
+    /// What this shard's readers need in all, bits per second, by the mean rates of what they read.
+    pub fn promise(&self, bps: f64) {
+        self.0.promised_bps.set(bps);
+    }
+
+    /// What was said last by [`ShardStats::promise`]. For any thread.
+    #[must_use]
+    pub fn promised_bps(&self) -> f64 {
+        self.0.promised_bps.get()
     }
 
     /// All figures, for any thread.
@@ -222,14 +254,18 @@ impl ShardStats {
             play: read_all(&from.play),
             errors: read_all(&from.errors),
             drops: read_all(&from.drops),
+            limits: read_all(&from.limits),
             bytes_in: from.bytes_in.get(),
             bytes_out: from.bytes_out.get(),
             sends: from.sends.get(),
             blocked: from.blocked.get(),
             reports_lost: from.reports_lost.get(),
+            hops: from.hops.get(),
+            hops_lost: from.hops_lost.get(),
             connections: from.connections.get_count(),
             streams: from.streams.get_count(),
             viewers: from.viewers.get_count(),
+            promised_bps: from.promised_bps.get_count(),
         }
     }
 }
@@ -249,6 +285,8 @@ pub struct ShardFigures {
     pub errors: [u64; ErrorKind::ALL.len()],
     /// What readers lost, by [`ViewerDrop::ALL`].
     pub drops: [u64; ViewerDrop::ALL.len()],
+    /// Peers turned away or ended, by [`Limit::ALL`].
+    pub limits: [u64; Limit::ALL.len()],
     /// Bytes from peers.
     pub bytes_in: u64,
     /// Bytes to peers.
@@ -259,12 +297,18 @@ pub struct ShardFigures {
     pub blocked: u64,
     /// Reports that control did not get.
     pub reports_lost: u64,
+    /// Messages of streams that went to other shards.
+    pub hops: u64,
+    /// Those that other shards were too slow to take.
+    pub hops_lost: u64,
     /// Connections there are.
     pub connections: u64,
     /// Live streams.
     pub streams: u64,
     /// Peers that play.
     pub viewers: u64,
+    /// Bits per second that readers need, by the mean rates of what they read.
+    pub promised_bps: u64,
 }
 
 impl ShardFigures {
@@ -276,14 +320,18 @@ impl ShardFigures {
         add_each(&mut self.play, &other.play);
         add_each(&mut self.errors, &other.errors);
         add_each(&mut self.drops, &other.drops);
+        add_each(&mut self.limits, &other.limits);
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.sends += other.sends;
         self.blocked += other.blocked;
         self.reports_lost += other.reports_lost;
+        self.hops += other.hops;
+        self.hops_lost += other.hops_lost;
         self.connections += other.connections;
         self.streams += other.streams;
         self.viewers += other.viewers;
+        self.promised_bps += other.promised_bps;
     }
 }
 
@@ -312,9 +360,14 @@ mod tests {
             assert_eq!(reason as usize, index, "{reason:?}");
             stats.viewer_dropped(reason, 2);
         }
+        for (index, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, index, "{limit:?}");
+            stats.limit_met(limit);
+        }
         let figures = stats.read();
-        assert_eq!((figures.publish, figures.play), ([1; 5], [0; 5]));
+        assert_eq!((figures.publish, figures.play), ([1; 6], [0; 6]));
         assert_eq!((figures.errors, figures.drops), ([1; 5], [2; 3]));
+        assert_eq!(figures.limits, [1; Limit::ALL.len()]);
     }
 
     #[test]

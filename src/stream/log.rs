@@ -180,6 +180,14 @@ impl StreamLog {
         self.newest_time
     }
 
+    /// Mean rate of what is in the log, bits per second of its own time; of less than a second as
+    /// if it were one.
+    #[must_use]
+    pub fn bitrate_bps(&self) -> f64 {
+        let millis = self.lag_at(self.first).max(1_000);
+        self.bytes as f64 * 8_000.0 / f64::from(millis)
+    }
+
     /// Whether pictures are part of the stream.
     #[must_use]
     pub fn has_video(&self) -> bool {
@@ -295,6 +303,18 @@ pub(super) mod tests {
         let changed = message(Kind::Video, 2_000, Flags::HEADER, b"other");
         assert_eq!(log.push(changed), Pushed::Added);
         assert_eq!(log.newest_key(), None);
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_streams_own_time_however_fast_it_came() {
+        let mut log = StreamLog::new(LogLimits::default(), true);
+        assert!(log.bitrate_bps().abs() < f64::EPSILON);
+        log.push(message(Kind::Video, 5_000, Flags::KEY, &[1; 1_000]));
+        assert!((log.bitrate_bps() - 8_000.0).abs() < 1.0, "{}", log.bitrate_bps());
+        let mut log = StreamLog::new(LogLimits::default(), true);
+        filled(&mut log, 5);
+        // 25 pictures of 50 bytes and 50 sounds of 10 each second.
+        assert!((log.bitrate_bps() / 14_000.0 - 1.0).abs() < 0.02, "{}", log.bitrate_bps());
     }
 
     #[test]

@@ -171,6 +171,11 @@ impl Session {
         self.refuse_wish(Status::NotFound, text);
     }
 
+    /// The stream is there, but no more viewers are taken; `text` says so to the client's user.
+    pub fn refuse_full(&mut self, text: &str) {
+        self.refuse_wish(Status::Unavailable, text);
+    }
+
     /// The stream has ended, or the node ends: what the client plays, or waits for.
     pub fn end_play(&mut self) {
         match &self.state {

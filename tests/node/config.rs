@@ -31,6 +31,13 @@ impl Config {
         Self { rtmp, http, text }
     }
 
+    /// Anybody may publish.
+    #[must_use]
+    pub(crate) fn publish_open(mut self) -> Self {
+        self.text = self.text.replacen("publish = \"key\"", "publish = \"open\"", 1);
+        self
+    }
+
     /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {

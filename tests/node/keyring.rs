@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use crate::config::Config;
 use crate::node::Node;
+use crate::pairs::ffmpeg_publishes_picture;
 use crate::redis::{PASSWORD, Redis};
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::wire::{VIDEO, Wire};
@@ -247,4 +248,34 @@ fn who_sends_more_than_the_key_allows_is_ended() {
         wire.send(VIDEO, stream, time, &picture).err()
     });
     assert!(node.program().err().contains("higher bitrate"), "{}", node.program().err());
+}
+
+#[test]
+fn a_picture_larger_or_faster_than_the_key_allows_is_refused_when_it_is_announced() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let ffmpeg = |key: &str| {
+        let url = node.url(&format!("live/{key}"));
+        ffmpeg_publishes_picture("testsrc=s=320x180:r=30", &url)
+    };
+    let (_, wide) = redis.create("--stream live/a --max-width 320 --max-height 180 --max-fps 30");
+    let _fits = ffmpeg(&wide);
+    node.wait_for_streams(1);
+    let mut viewer = Wire::play(node.rtmp_port(), "a");
+    (0..60).for_each(|_| drop(viewer.find("the picture", |message| message.is_picture())));
+    for (limit, words) in [
+        ("--max-width 318", "320 pixels wide"),
+        ("--max-height 178", "180 pixels high"),
+        ("--max-fps 25", "30 frames per second"),
+    ] {
+        let (_, key) = redis.create(&format!("--stream live/b {limit}"));
+        let ended = ffmpeg(&key).ended(SOON);
+        assert!(!ended.status.success(), "ffmpeg goes on beyond {limit}");
+        wait_until(SOON, "the reason is told", || {
+            node.program().err().contains(words).then_some(())
+        });
+    }
+    assert!(node.metric("rtmp_limits_total", &["limit=\"picture\""]) > 2.5);
+    viewer.find("the stream that fits", |message| message.is_picture());
 }

@@ -1,7 +1,10 @@
 //! The program under test, with a configuration, a data directory and ports of its own.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -32,6 +35,37 @@ impl Node {
         Self::launch(dir, &arguments, [config.rtmp, config.http])
     }
 
+    /// The same with further arguments.
+    pub(crate) fn start_with(config: &Config, more: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let file = config.write(dir.path());
+        let mut arguments = vec!["--config".to_owned(), file.display().to_string()];
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        Self::launch(dir, &arguments, [config.rtmp, config.http])
+    }
+
+    /// The same as the user `nobody`, who owns nothing but the data directory; where these tests
+    /// may not change users, as theirs.
+    pub(crate) fn start_as_nobody(config: &Config) -> Self {
+        let dir = TempDir::new().unwrap();
+        let file = config.write(dir.path());
+        // The program itself may lie where nobody else may look.
+        let binary = dir.path().join("stream-manager");
+        std::fs::hard_link(BINARY, &binary)
+            .or_else(|_elsewhere| std::fs::copy(BINARY, &binary).map(drop))
+            .unwrap();
+        let mut command = Command::new(binary);
+        if is_root() {
+            std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+            let data = dir.path().join("data");
+            std::fs::create_dir(&data).unwrap();
+            chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.current_dir("/").args(["run", "--config"]).arg(file);
+        Self::launch_as(command, dir, [config.rtmp, config.http])
+    }
+
     /// The same with a node whose HTTP speaks TLS.
     pub(crate) fn start_secure(config: &Config) -> Self {
         let dir = TempDir::new().unwrap();
@@ -55,7 +89,12 @@ impl Node {
 
     fn spawn(dir: TempDir, arguments: &[String], [rtmp, http]: [u16; 2]) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("run").args(arguments).arg("--data-dir").arg(dir.path().join("data"));
+        command.arg("run").args(arguments);
+        Self::launch_as(command, dir, [rtmp, http])
+    }
+
+    fn launch_as(mut command: Command, dir: TempDir, [rtmp, http]: [u16; 2]) -> Self {
+        command.arg("--data-dir").arg(dir.path().join("data"));
         let program = Program::spawn("stream-manager", command);
         Self { program, dir, rtmp, http }
     }
@@ -135,6 +174,14 @@ impl Node {
     pub(crate) fn ended(self, limit: Duration) -> Ended {
         self.program.ended(limit)
     }
+}
+
+/// The user and group that own nothing.
+pub(crate) const NOBODY: u32 = 65_534;
+
+/// Whether these tests may do anything here.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// The public name under which the development key publishes.

@@ -59,6 +59,11 @@ impl Program {
         (bytes.len(), bytes[end.saturating_sub(count)..end].to_vec())
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is running.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::page::Page;
 use crate::stats::{
-    Attempt, ChannelFigures, DropReason, ErrorKind, HistogramFigures, OutputFigures, OutputState,
-    ShardFigures, Snapshot, ViewerDrop,
+    Attempt, ChannelFigures, DropReason, ErrorKind, HistogramFigures, Limit, OutputFigures,
+    OutputState, ShardFigures, Snapshot, ViewerDrop,
 };
 
 /// The `reason` of frames that were encoded but found no room on the way to their shard.
@@ -56,6 +56,9 @@ fn connections(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
     }
     page.counter("rtmp_errors_total", "Connections that failed, by what went wrong", |family| {
         family.each("kind", ErrorKind::ALL.map(ErrorKind::label), node.errors)
+    })?;
+    page.counter("rtmp_limits_total", "Peers refused or closed, by the limit they met", |family| {
+        family.each("limit", Limit::ALL.map(Limit::label), node.limits)
     })
 }
 
@@ -63,6 +66,10 @@ fn traffic(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
     page.counter("rtmp_bandwidth_bytes", "Bytes from (in) and to (out) RTMP peers", |family| {
         family.sample(&[("direction", "in")], node.bytes_in)?;
         family.sample(&[("direction", "out")], node.bytes_out)
+    })?;
+    let name = "rtmp_egress_promised_bps";
+    page.gauge(name, "Bits per second that viewers and outputs need", |family| {
+        family.sample(&[], node.promised_bps)
     })?;
     let name = "rtmp_viewer_drops_total";
     page.counter(name, "Lost by lagging readers: messages (overrun: times)", |family| {

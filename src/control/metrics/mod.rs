@@ -7,6 +7,7 @@ mod families;
 mod page;
 pub mod process;
 mod relay;
+mod shards;
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ impl Collector for Figures {
         let snapshot = self.figures.snapshot();
         families::write(&mut page, &snapshot, &self.version)?;
         relay::write(&mut page, &snapshot)?;
+        shards::write(&mut page, &snapshot.shards)?;
         process::write(&mut page)
     }
 }

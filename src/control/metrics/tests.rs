@@ -3,7 +3,7 @@
 use super::*;
 use crate::media::Micros;
 use crate::stats::{
-    Attempt, ChannelEntry, DropReason, Meter, OutputEntry, OutputStats, ShardStats,
+    Attempt, ChannelEntry, DropReason, Limit, Meter, OutputEntry, OutputStats, ShardStats,
 };
 
 fn registry() -> Arc<Registry> {
@@ -35,6 +35,7 @@ fn every_promised_name_is_there_with_its_type() {
         ("rtmp_active_streams", "gauge"),
         ("rtmp_bandwidth_bytes", "counter"),
         ("rtmp_errors_total", "counter"),
+        ("rtmp_limits_total", "counter"),
         ("rtmp_connection_attempts_total", "counter"),
         ("rtmp_publish_attempts_total", "counter"),
         ("rtmp_play_attempts_total", "counter"),
@@ -87,7 +88,9 @@ fn counts_of_all_shards_are_one_sum() {
     registry.shards[1].publish_attempt(Attempt::Denied);
     registry.shards[0].error_timeout();
     registry.shards[0].connection_accepted();
-    registry.shards[0].connection_refused();
+    registry.shards[0].connection_refused(Limit::ConnectRate);
+    registry.shards[0].promise(1e6);
+    registry.shards[1].promise(2e6);
     let page = page(&registry);
     for line in [
         "rtmp_bandwidth_bytes{direction=\"in\"} 4611686018427387906",
@@ -97,6 +100,9 @@ fn counts_of_all_shards_are_one_sum() {
         "rtmp_connections_total 1",
         "rtmp_connection_attempts_total{status=\"accepted\"} 1",
         "rtmp_connection_attempts_total{status=\"refused\"} 1",
+        "rtmp_limits_total{limit=\"connect_rate\"} 1",
+        "rtmp_limits_total{limit=\"egress\"} 0",
+        "rtmp_egress_promised_bps 3000000",
         "stream_manager_build_info{version=\"1.2.3\"} 1",
     ] {
         assert!(page.lines().any(|found| found == line), "no {line} in:\n{page}");

@@ -239,6 +239,12 @@ pub struct Key {
     pub bitrate_bps: Option<u64>,
     /// Most viewers of its stream; nothing for any.
     pub viewers: Option<u32>,
+    /// Most pixels from left to right that its stream may announce; nothing for any.
+    pub max_width: Option<u32>,
+    /// Most pixels from top to bottom that its stream may announce; nothing for any.
+    pub max_height: Option<u32>,
+    /// Most frames per second that its stream may announce; nothing for any.
+    pub max_fps: Option<u32>,
     /// Whether a second publisher takes the first one's place.
     pub takeover: bool,
     /// Names that stand for it.
@@ -263,6 +269,9 @@ impl From<&KeyView> for Key {
             failed_attempts: info.failed_attempts,
             bitrate_bps: info.limits.bitrate_bps,
             viewers: info.limits.viewers,
+            max_width: info.limits.max_width,
+            max_height: info.limits.max_height,
+            max_fps: info.limits.max_fps,
             takeover: info.takeover == Takeover::Take,
             aliases: view.aliases.iter().map(|alias| alias.expose().to_owned()).collect(),
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Connection;
+use crate::pipeline::shard::Shard;
 
 /// Longest header of version 1, with its line end.
 const V1_BYTES_MAX: usize = 107;
@@ -108,6 +109,7 @@ impl Connection {
     /// The peer's own bytes among those that have come; `None` while a proxy still speaks.
     pub(super) fn after_preface<'a>(
         &self,
+        shard: &Shard,
         bytes: &'a [u8],
     ) -> Result<Option<Cow<'a, [u8]>>, String> {
         let mut slot = self.preface.borrow_mut();
@@ -120,8 +122,11 @@ impl Connection {
                 let mut bytes = std::mem::take(so_far);
                 if let Said::Source(source, used) = said {
                     bytes.drain(..used);
-                    self.peer.set(source.unwrap_or_else(|| self.peer.get()));
-                    self.life.borrow_mut().set_peer(self.peer.get());
+                    if let Some(source) = source {
+                        self.peer.set(source);
+                        self.life.borrow_mut().set_peer(source);
+                        self.count_as(shard, source.ip())?;
+                    }
                 }
                 *slot = None;
                 Ok(Some(Cow::Owned(bytes)))

@@ -3,15 +3,18 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::place::PlaceWish;
 use super::{Connection, Role};
 use crate::event::Stage;
-use crate::keys::{Alias, Decision, Denial, Grant, KeyHash, Lookup, RateLimit, Takeover, Verdict};
-use crate::media::Micros;
+use crate::keys::{
+    Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, Verdict,
+};
+use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Source;
 use crate::pipeline::parts::PublishPolicy;
 use crate::pipeline::shard::Shard;
 use crate::rtmp::{PublishRefusal, Query, StreamName};
-use crate::stats::Attempt;
+use crate::stats::{Attempt, Limit};
 
 /// Without a message for this long, somebody else with a good key takes a publisher's place.
 const SILENCE_MAX: Micros = Micros::from_secs(5);
@@ -28,6 +31,12 @@ pub(super) struct Ticket {
     /// When that key ends.
     until: Option<Micros>,
     rate: Option<RateLimit>,
+    /// The limits of its key, if they are about the picture.
+    pub(super) picture: Option<KeyLimits>,
+    /// The place that it waits for.
+    pub(super) wish: Option<PlaceWish>,
+    /// Whether another shard was asked to make way.
+    pub(super) has_asked: bool,
     last_message: Micros,
 }
 
@@ -39,9 +48,17 @@ impl Connection {
         name: &StreamName,
         query: &Query,
     ) {
+        if !shard.limits.may_publish(self.peer.get().ip(), shard.clock.now()) {
+            self.begin(shard, Stage::Publish, app);
+            shard.stats.limit_met(Limit::PublishRate);
+            shard.stats.publish_attempt(Attempt::Limit);
+            let text = "too many attempts to publish from this address; try again in a minute";
+            return self.refuse_publish(shard, PublishRefusal::Denied, text);
+        }
         let path = format!("{app}/{}", name.expose());
         if shard.spec.publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &path);
+            self.ticket.take();
             self.start_publishing(shard, &path, None);
             return;
         }
@@ -52,6 +69,7 @@ impl Connection {
         match shard.guard.borrow().look(self.peer.get().ip(), now) {
             Verdict::Open => {}
             Verdict::Wait(left) | Verdict::Banned(left) => {
+                shard.stats.limit_met(Limit::Banned);
                 let denial = Denial::Wait(left.millis().div_ceil(1_000));
                 shard.stats.publish_attempt(Attempt::Denied);
                 return self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
@@ -75,8 +93,8 @@ impl Connection {
 
     /// The answer about the key: the public name it publishes under, or a refusal.
     pub(super) fn on_decision(self: &Rc<Self>, shard: &Rc<Shard>, decision: &Decision) {
-        if !matches!(*self.role.borrow(), Role::AwaitsKey) {
-            return; // it has changed its mind
+        if !matches!(*self.role.borrow(), Role::AwaitsKey) || self.ticket.borrow().wish.is_some() {
+            return; // it has changed its mind, or has been answered
         }
         *self.role.borrow_mut() = Role::Pending;
         // Everybody who waited for this key hears the same answer; addresses are looked at here.
@@ -118,12 +136,18 @@ impl Connection {
         self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
     }
 
-    fn start_publishing(self: &Rc<Self>, shard: &Rc<Shard>, name: &str, grant: Option<&Grant>) {
+    pub(super) fn start_publishing(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        name: &str,
+        grant: Option<&Grant>,
+    ) {
         let takes = grant.is_some_and(|grant| grant.takeover == Takeover::Take);
         if shard.is_taken(name) && !shard.make_way(name, takes) {
-            shard.stats.publish_attempt(Attempt::BadName);
-            let text = "somebody publishes under this name already";
-            return self.refuse_publish(shard, PublishRefusal::BadName, text);
+            if !self.ask_for_place(shard, name, grant, takes) {
+                self.refuse_name(shard);
+            }
+            return;
         }
         if !self.session.borrow_mut().accept_publish() {
             return;
@@ -132,13 +156,13 @@ impl Connection {
         let now = shard.clock.now();
         let limits = grant.map(|grant| grant.limits).unwrap_or_default();
         let hub = shard.open(Arc::from(name), Source::Publisher);
-        hub.repair.borrow_mut().resume(0);
         hub.viewers_max.set(limits.viewers);
         *self.role.borrow_mut() = Role::Publisher(hub);
         *self.ticket.borrow_mut() = Ticket {
             key: grant.map(|grant| grant.key),
             until: grant.and_then(|grant| grant.until),
             rate: limits.bitrate_bps.map(|bps| RateLimit::new(bps, now)),
+            picture: Some(limits).filter(KeyLimits::limit_picture),
             last_message: now,
             ..Ticket::default()
         };
@@ -149,7 +173,7 @@ impl Connection {
         self.begun(shard, Stage::Publish);
     }
 
-    fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
+    pub(super) fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
         self.session.borrow_mut().refuse_publish(refusal, text);
         self.done(shard, Stage::Publish, text);
         self.pass_on();
@@ -204,7 +228,8 @@ impl Connection {
     }
 
     /// Ends a publisher whose key has ended.
-    pub(super) fn sweep_ticket(&self, shard: &Rc<Shard>, now: Micros) {
+    pub(super) fn sweep_ticket(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
+        self.sweep_place(shard, now);
         let over = self.ticket.borrow().until.is_some_and(|until| now >= until);
         if over {
             let text = Denial::Expired.to_string();
@@ -213,17 +238,18 @@ impl Connection {
     }
 
     /// Counts a message; false if the publisher is ended because it sends more than its key allows.
-    pub(super) fn keeps_within(&self, shard: &Rc<Shard>, bytes: usize) -> bool {
+    pub(super) fn keeps_within(&self, shard: &Rc<Shard>, kind: Kind, body: &[u8]) -> bool {
         let now = shard.clock.now();
         let passed = {
             let mut ticket = self.ticket.borrow_mut();
             ticket.last_message = now;
-            ticket.rate.as_mut().is_some_and(|rate| rate.is_passed_by(bytes, now))
+            ticket.rate.as_mut().is_some_and(|rate| rate.is_passed_by(body.len(), now))
         };
         if passed {
             let text = "the stream has a higher bitrate than its key allows";
+            shard.stats.limit_met(Limit::Bitrate);
             self.end_publisher(shard, PublishRefusal::Denied, text);
         }
-        !passed
+        !passed && self.keeps_picture_within(shard, kind, body)
     }
 }

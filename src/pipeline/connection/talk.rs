@@ -6,6 +6,7 @@ use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::pipeline::shard::Shard;
 use crate::rtmp::{self, PlayRefusal, PublishRefusal, Server, ServerEvent};
+use crate::stats::Limit;
 use crate::stream::Framing;
 use crate::web;
 
@@ -91,10 +92,18 @@ impl Talk {
         }
     }
 
-    pub(super) fn tick(&mut self, now: Micros) -> Result<(), String> {
+    /// Looks at deadlines: which one has passed, and what to say about it.
+    pub(super) fn tick(&mut self, now: Micros) -> Result<(), (Limit, String)> {
         match &mut self.tongue {
-            Tongue::Rtmp(server) => server.tick(now).map_err(|error| error.to_string()),
-            Tongue::Web(web) => web.tick(now).map_err(str::to_owned),
+            Tongue::Rtmp(server) => server.tick(now).map_err(|error| {
+                let limit = match error {
+                    rtmp::Error::Idle => Limit::Idle,
+                    rtmp::Error::Silent => Limit::Silence,
+                    _ => Limit::Handshake,
+                };
+                (limit, error.to_string())
+            }),
+            Tongue::Web(web) => web.tick(now).map_err(|text| (Limit::Handshake, text.to_owned())),
         }
     }
 
@@ -175,6 +184,7 @@ impl Talk {
             Tongue::Rtmp(server) => {
                 server.refuse_play(refusal, text);
             }
+            Tongue::Web(web) if refusal == PlayRefusal::Full => web.refuse_full(text),
             Tongue::Web(web) => web.refuse_play(text),
         }
     }

@@ -99,6 +99,17 @@ impl Shard {
         });
     }
 
+    /// Whether an output of this shard is to push the stream `name`.
+    pub(in crate::pipeline) fn is_pushed(&self, name: &str) -> bool {
+        self.outputs.borrow().values().any(|output| output.wants(name))
+    }
+
+    /// Whether a decoder or a recording of this shard waits for the stream `name`.
+    pub(in crate::pipeline) fn is_wanted(&self, name: &str) -> bool {
+        let tapped = self.idle_taps.borrow().iter().any(|(wanted, _)| **wanted == *name);
+        tapped || self.relay.records(name)
+    }
+
     pub(super) fn output(&self, id: usize) -> Option<Rc<OutputTask>> {
         self.outputs.borrow().get(&id).cloned()
     }
@@ -128,6 +139,7 @@ impl Shard {
         for hub in self.hubs.borrow().values() {
             hub.drop_closed_taps();
             hub.figures.measure(now);
+            self.pace_viewers(hub);
         }
     }
 }

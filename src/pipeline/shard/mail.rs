@@ -1,12 +1,10 @@
 //! What control and the other shards tell a shard.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::live::survey;
 use super::{Shard, spawn};
 use crate::command::ToShard;
-use crate::pipeline::hub::{Hub, Source};
 use crate::pipeline::mesh::MeshMessage;
 
 impl Shard {
@@ -42,14 +40,12 @@ impl Shard {
             let Some((from, message)) = self.mesh.borrow_mut().receive() else { return };
             match message {
                 MeshMessage::Up(name) => self.up_elsewhere(&name, from),
-                MeshMessage::Down(name) => {
-                    self.mesh.borrow_mut().forget(&name, from);
-                    if let Some(hub) = self.local(&name, from) {
-                        self.source_left(&hub);
-                        self.end_stream(&hub);
-                    }
-                }
-                MeshMessage::Subscribe(name) => self.subscribe(&name, from),
+                MeshMessage::Left(name, newest) => self.left_elsewhere(&name, from, newest),
+                MeshMessage::Down(name) => self.down_elsewhere(&name, from),
+                MeshMessage::Subscribe(name, have) => self.subscribe(&name, from, have),
+                MeshMessage::Unsubscribe(name) => self.unsubscribe(&name, from),
+                MeshMessage::MakeWay(name, takes) => self.asked_to_make_way(&name, from, takes),
+                MeshMessage::Stays(name) => self.tell_place(&name, false),
                 MeshMessage::Want(name) => self.relay.want(self, &name),
                 MeshMessage::KeyWanted(name) => {
                     if let Some(hub) = self.hubs.borrow().get(&name) {
@@ -62,35 +58,6 @@ impl Shard {
                     }
                 }
             }
-        }
-    }
-
-    /// The hub of a stream that shard `from` feeds.
-    fn local(&self, name: &str, from: usize) -> Option<Rc<Hub>> {
-        let hub = Rc::clone(self.hubs.borrow().get(name)?);
-        matches!(hub.source(), Source::Shard(home) if home == from).then_some(hub)
-    }
-
-    fn up_elsewhere(self: &Rc<Self>, name: &Arc<str>, home: usize) {
-        self.mesh.borrow_mut().learn(Arc::clone(name), home);
-        let tapped = self.idle_taps.borrow().iter().any(|(wanted, _)| wanted == name);
-        if tapped || self.relay.records(name) {
-            self.find(name);
-        }
-        self.tell_waiting(name);
-    }
-
-    /// Another shard has readers for a stream that is fed here: it gets what a late viewer would.
-    fn subscribe(&self, name: &str, from: usize) {
-        let Some(hub) = self.hubs.borrow().get(name).cloned() else { return };
-        if hub.subscribers.borrow().contains(&from) {
-            return;
-        }
-        hub.subscribers.borrow_mut().push(from);
-        let now = self.clock.now();
-        for message in hub.log.borrow().catch_up() {
-            let message = MeshMessage::Message(Arc::clone(&hub.name), message.clone(), now);
-            self.mesh.borrow_mut().send(from, message);
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Reader {
     streams: Vec<ChunkStream>,
     /// Sum of `reserved` over all streams.
     reserved: usize,
+    /// What that may be at most.
+    reserved_max: usize,
     /// The chunk header being read.
     header: [u8; HEADER_BYTES_MAX],
     header_len: usize,
@@ -90,6 +92,7 @@ impl Default for Reader {
             chunk_size: CHUNK_SIZE_INITIAL,
             streams: Vec::new(),
             reserved: 0,
+            reserved_max: PARTIAL_BYTES_MAX,
             header: [0; HEADER_BYTES_MAX],
             header_len: 0,
             spill: [0; 4],
@@ -108,6 +111,12 @@ impl Reader {
         if bytes > 0 {
             self.chunk_size = bytes.min(CHUNK_SIZE_MAX);
         }
+    }
+
+    /// How many bytes may be reserved for unfinished messages from here on, at most
+    /// [`PARTIAL_BYTES_MAX`], which is what holds before.
+    pub fn set_reserved_max(&mut self, bytes: usize) {
+        self.reserved_max = bytes.min(PARTIAL_BYTES_MAX);
     }
 
     /// Forgets the unfinished message of a chunk stream (section 5.4.2).
@@ -261,7 +270,7 @@ impl Reader {
         if stream.partial.is_none() {
             stream.start(&header);
             let reserved = usize_of(stream.length).min(FIRST_RESERVE_BYTES);
-            if self.reserved + reserved > PARTIAL_BYTES_MAX {
+            if self.reserved + reserved > self.reserved_max {
                 return Err(TOO_MUCH);
             }
             self.reserved += reserved;
@@ -311,7 +320,7 @@ impl Reader {
         if partial.body.room() < bytes.len() {
             let least = partial.body.len() + bytes.len();
             let size = usize_of(stream.length).min(least.max(partial.reserved * 4));
-            if self.reserved + size > PARTIAL_BYTES_MAX {
+            if self.reserved + size > self.reserved_max {
                 return Err(TOO_MUCH);
             }
             let mut larger = pool.take(size);

@@ -35,6 +35,20 @@ fn life() -> Vec<u8> {
     .concat()
 }
 
+#[test]
+fn a_peer_that_was_not_let_in_to_publish_makes_us_keep_little() {
+    let picture = message(type_id::VIDEO, 1, 0, &vec![0x17; 2 << 20], 128);
+    let mut greeted = Bench::new();
+    greeted.feed(&hello()).unwrap();
+    for mut bench in [greeted, Bench::connected()] {
+        let result = bench.feed(&picture);
+        assert!(matches!(result, Err(Error::Limit(_))), "{result:?}");
+    }
+    let mut bench = Bench::publishing();
+    bench.feed(&picture).unwrap();
+    assert_eq!(bench.events().len(), 1, "a publisher's picture may be large");
+}
+
 /// Feeds pieces, accepts everything, and says what happened. Answers are given between pieces,
 /// so `pieces` decide only the cutting if every command that needs an answer ends one.
 fn live(pieces: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {

@@ -58,6 +58,11 @@ impl Link {
         }
     }
 
+    /// How many bytes the peer's unfinished messages may take up.
+    pub(super) fn set_buffer(&mut self, bytes: usize) {
+        self.reader.set_reserved_max(bytes);
+    }
+
     pub(super) const fn now(&self) -> Micros {
         self.now
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{Kind, Micros};
 use crate::rtmp::amf0::Value;
-use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX};
+use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX, PARTIAL_BYTES_MAX, PENDING_BYTES_MAX};
 use crate::rtmp::message::{Command, event, type_id};
 use crate::rtmp::name::App;
 use crate::rtmp::{Capabilities, Error, Query, StreamName, capabilities, handshake};
@@ -29,6 +29,9 @@ pub struct ServerSpec {
     pub handshake_timeout: Micros,
     /// How long a connected peer may neither publish nor play.
     pub idle_timeout: Micros,
+    /// Bytes of unfinished messages of a peer once it publishes; before, at most
+    /// [`PENDING_BYTES_MAX`] of them.
+    pub buffer_bytes: usize,
 }
 
 impl Default for ServerSpec {
@@ -40,6 +43,7 @@ impl Default for ServerSpec {
             ping_timeout: Micros::from_secs(60),
             handshake_timeout: Micros::from_secs(10),
             idle_timeout: Micros::from_secs(60),
+            buffer_bytes: PARTIAL_BYTES_MAX,
         }
     }
 }
@@ -151,9 +155,11 @@ impl Server {
     pub fn new(spec: ServerSpec, now: Micros, random: [u8; 32]) -> Self {
         let spec = ServerSpec { chunk_size: spec.chunk_size.clamp(128, CHUNK_SIZE_MAX), ..spec };
         let handshake = handshake::Server::new(random);
+        let mut link = Link::new(now);
+        link.set_buffer(spec.buffer_bytes.min(PENDING_BYTES_MAX));
         Self {
             spec,
-            link: Link::new(now),
+            link,
             state: State::Handshake { by: now + spec.handshake_timeout, handshake },
             role: Role::Idle,
             caps: Capabilities::default(),
@@ -211,7 +217,7 @@ impl Server {
                 if self.role == Role::Idle
                     && now.since(self.idle_since) >= self.spec.idle_timeout =>
             {
-                return Err(Error::Late("connected, but neither publishing nor playing"));
+                return Err(Error::Idle);
             }
             State::Connected { .. } => self.link.ping(self.spec.ping),
             _ => {}
@@ -259,6 +265,7 @@ impl Server {
     pub fn accept_publish(&mut self) -> bool {
         let Some(stream_id) = self.settle(Wish::Publish) else { return false };
         self.role = Role::Active(Wish::Publish, stream_id);
+        self.link.set_buffer(self.spec.buffer_bytes);
         let start = info(false, "NetStream.Publish.Start", "Publishing.");
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, start]);
         true

@@ -63,6 +63,8 @@ pub enum PlayRefusal {
     StreamNotFound,
     /// The stream is in this codec, which the player said it does not take.
     Codec(VideoFormat),
+    /// The stream, or the node, takes no more viewers.
+    Full,
     /// We cannot serve it now.
     Failed,
 }
@@ -73,7 +75,7 @@ impl PlayRefusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::StreamNotFound => "NetStream.Play.StreamNotFound",
-            Self::Codec(_) | Self::Failed => "NetStream.Play.Failed",
+            Self::Codec(_) | Self::Full | Self::Failed => "NetStream.Play.Failed",
         }
     }
 }
@@ -83,6 +85,7 @@ impl fmt::Display for PlayRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StreamNotFound => f.write_str("nobody publishes under this name"),
+            Self::Full => f.write_str("no more viewers are taken"),
             Self::Codec(format) => write!(
                 f,
                 "the stream is in {format}, which this player says it cannot take: enable that \

@@ -67,6 +67,15 @@ fn head_is_the_same_without_the_stream() {
 }
 
 #[test]
+fn a_viewer_too_many_is_told_to_come_later() {
+    let mut session = asked("GET", "/live/x.flv", "");
+    session.refuse_full("no more viewers");
+    let answer = said(&mut session);
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nno more viewers\n") && session.lingers(), "{answer}");
+}
+
+#[test]
 fn a_stream_that_is_not_there_is_a_text() {
     let mut session = asked("GET", "/live/x.flv", "");
     session.refuse_play("nobody publishes");

@@ -68,6 +68,15 @@ pub(super) struct KeyRequest {
     /// Most viewers of its stream.
     #[serde(default)]
     viewers: Option<u32>,
+    /// Most pixels from left to right that its stream may announce.
+    #[serde(default)]
+    max_width: Option<u32>,
+    /// Most pixels from top to bottom that its stream may announce.
+    #[serde(default)]
+    max_height: Option<u32>,
+    /// Most frames per second that its stream may announce.
+    #[serde(default)]
+    max_fps: Option<u32>,
     /// Whether a second publisher takes the first one's place.
     #[serde(default)]
     takeover: bool,
@@ -285,7 +294,13 @@ impl KeyRequest {
             },
             allowed_ips,
             alias: self.alias.clone(),
-            limits: KeyLimits { bitrate_bps: self.bitrate_bps, viewers: self.viewers },
+            limits: KeyLimits {
+                bitrate_bps: self.bitrate_bps,
+                viewers: self.viewers,
+                max_width: self.max_width,
+                max_height: self.max_height,
+                max_fps: self.max_fps,
+            },
             takeover: if self.takeover { Takeover::Take } else { Takeover::default() },
             ..NewKey::for_stream(&self.stream)
         })

@@ -51,6 +51,9 @@ async fn what_is_given_is_kept(keys: &Keys) {
     new.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()];
     new.lifetime = Lifetime::Endless;
     new.limits.bitrate_bps = Some(1_000_000);
+    new.limits.max_width = Some(1_280);
+    new.limits.max_height = Some(720);
+    new.limits.max_fps = Some(30);
     let made = keys.create(new.clone()).await.unwrap();
     let info = keys.get(&made.view.id()).await.unwrap().info;
     assert_eq!((info.owner, info.label), (new.owner, new.label));

@@ -1,0 +1,71 @@
+//! What `[limits]` says: how much the node takes on, of all peers and of each.
+
+use super::fault::Faults;
+use super::section::Section;
+use crate::media::Micros;
+use crate::rtmp::limits::PARTIAL_BYTES_MAX;
+
+/// `[limits]`; 0 is no limit where a key allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Bits per second that all viewers and outputs together may need.
+    pub egress_max_bps: u64,
+    /// Connections at once of one address.
+    pub connections_per_ip_max: u32,
+    /// Connections a minute of one address.
+    pub connects_per_minute: u32,
+    /// Attempts to publish a minute of one address.
+    pub publishes_per_minute: u32,
+    /// How long a connected peer may neither publish nor play.
+    pub idle_timeout: Micros,
+    /// How long a viewer may take nothing of what is sent to it.
+    pub blocked_timeout: Micros,
+    /// Bytes of unfinished messages of one publisher.
+    pub buffer_bytes_max: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            egress_max_bps: 0,
+            connections_per_ip_max: 0,
+            connects_per_minute: 0,
+            publishes_per_minute: 0,
+            idle_timeout: Micros::from_secs(60),
+            blocked_timeout: Micros::from_secs(10),
+            buffer_bytes_max: PARTIAL_BYTES_MAX,
+        }
+    }
+}
+
+/// Highest rate per minute: tables count in steps of 16 microseconds.
+const PER_MINUTE_MAX: u32 = 600_000;
+
+/// Reads `[limits]`.
+pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> LimitsConfig {
+    let default = LimitsConfig::default();
+    let seconds = |n: Option<u32>, or: Micros| n.map_or(or, |n| Micros::from_secs(n.into()));
+    let buffer = s.whole(faults, "buffer_bytes_max", 1 << 20..=PARTIAL_BYTES_MAX);
+    let limits = LimitsConfig {
+        egress_max_bps: s
+            .whole(faults, "egress_max_bps", 0..=1_000_000_000_000)
+            .unwrap_or(default.egress_max_bps),
+        connections_per_ip_max: s
+            .whole(faults, "connections_per_ip_max", 0..=1_000_000)
+            .unwrap_or(default.connections_per_ip_max),
+        connects_per_minute: s
+            .whole(faults, "connects_per_minute", 0..=PER_MINUTE_MAX)
+            .unwrap_or(default.connects_per_minute),
+        publishes_per_minute: s
+            .whole(faults, "publishes_per_minute", 0..=PER_MINUTE_MAX)
+            .unwrap_or(default.publishes_per_minute),
+        idle_timeout: seconds(s.whole(faults, "idle_timeout", 1..=86_400), default.idle_timeout),
+        blocked_timeout: seconds(
+            s.whole(faults, "blocked_timeout", 1..=3_600),
+            default.blocked_timeout,
+        ),
+        buffer_bytes_max: buffer.unwrap_or(default.buffer_bytes_max),
+    };
+    s.finish(faults);
+    limits
+}

@@ -1,0 +1,190 @@
+//! How many connections there are, in all and of each address.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::words::Words;
+use crate::stats::Limit;
+
+/// Low bits of a word: the connections of an address. The others are a hash of the address.
+const COUNT_BITS: u32 = 24;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// Counts connections. All shards share one.
+///
+/// Where there is no place for an address, which the size of the table makes next to impossible, it
+/// is let in and counts in all only.
+#[derive(Debug)]
+pub struct Census {
+    max: u32,
+    per_ip_max: u32,
+    all: AtomicU32,
+    words: Words,
+}
+
+/// That a connection is counted; to be given back by [`Census::leave`].
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The number of its address's word, if addresses are counted.
+    word: Option<usize>,
+}
+
+impl Census {
+    /// For `max` connections in all and `per_ip_max` (0: any number) of one address.
+    #[must_use]
+    pub fn new(max: u32, per_ip_max: u32) -> Self {
+        let size = if per_ip_max > 0 { 2 * max as usize } else { 0 };
+        Self { max, per_ip_max, all: AtomicU32::new(0), words: Words::new(size) }
+    }
+
+    /// Counts a connection of `ip`.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn enter(&self, ip: IpAddr) -> Result<Place, Limit> {
+        let mut place = self.enter_unnamed()?;
+        match self.name(&mut place, ip) {
+            Ok(()) => Ok(place),
+            Err(limit) => {
+                self.leave(place);
+                Err(limit)
+            }
+        }
+    }
+
+    /// Counts a connection in all, but of no address.
+    ///
+    /// # Errors
+    /// If there are as many as there may be.
+    pub fn enter_unnamed(&self) -> Result<Place, Limit> {
+        if self.all.fetch_add(1, Ordering::Relaxed) >= self.max {
+            self.all.fetch_sub(1, Ordering::Relaxed);
+            return Err(Limit::Connections);
+        }
+        Ok(Place::default())
+    }
+
+    /// Counts a connection that is of no address so far as one of `ip`.
+    ///
+    /// # Errors
+    /// If that address has as many as it may have; nothing is counted then.
+    pub fn name(&self, place: &mut Place, ip: IpAddr) -> Result<(), Limit> {
+        if self.per_ip_max == 0 || place.word.is_some() {
+            return Ok(());
+        }
+        let home = self.words.home(ip);
+        let tag = home.hash & !COUNT_MASK;
+        loop {
+            let mine = self
+                .words
+                .window(home)
+                .find(|(_, word)| word & !COUNT_MASK == tag && word & COUNT_MASK > 0);
+            let found = mine.or_else(|| self.words.window(home).find(|(_, word)| *word == 0));
+            let Some((number, word)) = found else { return Ok(()) };
+            if word & COUNT_MASK >= u64::from(self.per_ip_max) {
+                return Err(Limit::ConnectionsPerIp);
+            }
+            if self.words.change(number, word, (tag | word) + 1) {
+                place.word = Some(number);
+                return Ok(());
+            }
+        }
+    }
+
+    /// The connection has gone.
+    #[expect(clippy::needless_pass_by_value, reason = "a place is left once")]
+    pub fn leave(&self, place: Place) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+        let Some(number) = place.word else { return };
+        loop {
+            let word = self.words.get(number);
+            let left = if word & COUNT_MASK > 1 { word - 1 } else { 0 };
+            if self.words.change(number, word, left) {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_so_many_connections_and_no_more_until_one_has_gone() {
+        let census = Census::new(100, 2);
+        let first = census.enter(ip("192.0.2.1")).unwrap();
+        let _second = census.enter(ip("192.0.2.1")).unwrap();
+        assert_eq!(census.enter(ip("192.0.2.1")).unwrap_err(), Limit::ConnectionsPerIp);
+        assert!(census.enter(ip("192.0.2.2")).is_ok(), "others are not meant");
+        census.leave(first);
+        assert!(census.enter(ip("192.0.2.1")).is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address_and_both_forms_of_ipv4_are_too() {
+        let census = Census::new(100, 1);
+        let _held =
+            [census.enter(ip("2001:db8::1")).unwrap(), census.enter(ip("192.0.2.1")).unwrap()];
+        for same in ["2001:db8::ffff:2", "::ffff:192.0.2.1"] {
+            assert_eq!(census.enter(ip(same)).unwrap_err(), Limit::ConnectionsPerIp, "{same}");
+        }
+        assert!(census.enter(ip("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn the_limit_of_all_holds_for_addresses_together_and_for_proxies() {
+        let census = Census::new(2, 0);
+        let mut held =
+            vec![census.enter(ip("192.0.2.1")).unwrap(), census.enter_unnamed().unwrap()];
+        assert_eq!(census.enter(ip("192.0.2.2")).unwrap_err(), Limit::Connections);
+        assert_eq!(census.enter_unnamed().unwrap_err(), Limit::Connections);
+        census.leave(held.remove(0));
+        assert!(census.enter(ip("192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn a_proxy_is_counted_as_whom_it_speaks_for() {
+        let census = Census::new(100, 1);
+        let [mut first, mut second] = [(); 2].map(|()| census.enter_unnamed().unwrap());
+        census.name(&mut first, ip("192.0.2.1")).unwrap();
+        let refused = census.name(&mut second, ip("192.0.2.1")).unwrap_err();
+        assert_eq!(refused, Limit::ConnectionsPerIp);
+        census.leave(second);
+        census.leave(first);
+        assert!(census.enter(ip("192.0.2.1")).is_ok());
+    }
+
+    #[test]
+    fn shards_that_count_at_once_lose_nothing() {
+        let census = Census::new(1_000_000, 100_000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..20_000 {
+                        let address = Ipv4Addr::from_bits(n % 64).into();
+                        census.leave(census.enter(address).unwrap());
+                    }
+                });
+            }
+        });
+        assert_eq!(census.all.load(Ordering::Relaxed), 0);
+        let home = census.words.home(ip("0.0.0.1"));
+        assert!(census.words.window(home).all(|(_, word)| word == 0), "all have left");
+    }
+
+    #[test]
+    fn as_many_addresses_as_there_may_be_connections_find_a_place() {
+        let census = Census::new(10_000, 1);
+        let all: Vec<Place> =
+            (0..10_000).map(|n| census.enter(Ipv4Addr::from_bits(n).into()).unwrap()).collect();
+        let counted = all.iter().filter(|place| place.word.is_some()).count();
+        assert!(counted >= 9_990, "{counted}");
+    }
+}

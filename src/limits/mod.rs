@@ -1,0 +1,101 @@
+//! How much a node takes on: who may connect, how often, and how much goes out of it. Pure. What
+//! the shards share are single atomics, looked at when a peer comes and never per message.
+
+mod census;
+mod egress;
+mod rates;
+mod words;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use census::{Census, Place};
+pub use egress::Egress;
+pub use rates::Rates;
+
+use crate::media::Micros;
+use crate::stats::{Limit, ShardStats};
+
+/// The limits of a node; 0 is no limit, but for connections in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitSpec {
+    /// Connections at once, of all shards.
+    pub connections_max: u32,
+    /// Connections at once of one address (of IPv6 the network of 64 bits).
+    pub connections_per_ip_max: u32,
+    /// Connections a minute of one address; as many may come at once.
+    pub connects_per_minute: u32,
+    /// Attempts to publish a minute of one address; as many may come at once.
+    pub publishes_per_minute: u32,
+    /// Bits per second that all viewers and outputs may need.
+    pub egress_max_bps: u64,
+}
+
+/// What the shards of a node ask when a peer comes.
+#[derive(Debug)]
+pub struct NodeLimits {
+    census: Census,
+    connects: Rates,
+    publishes: Rates,
+    egress: Egress,
+}
+
+impl NodeLimits {
+    /// Nobody is there yet. `shards` are the figures of all of them.
+    #[must_use]
+    pub fn new(spec: &LimitSpec, shards: Vec<Arc<ShardStats>>) -> Self {
+        Self {
+            census: Census::new(spec.connections_max, spec.connections_per_ip_max),
+            connects: Rates::new(spec.connects_per_minute),
+            publishes: Rates::new(spec.publishes_per_minute),
+            egress: Egress::new(spec.egress_max_bps, shards),
+        }
+    }
+
+    /// A peer at `ip` connects; `Place` is to be given to [`NodeLimits::leave`] when it has gone.
+    ///
+    /// # Errors
+    /// The limit that keeps it out.
+    pub fn connect(&self, ip: IpAddr, now: Micros) -> Result<Place, Limit> {
+        if !self.connects.take(ip, now) {
+            return Err(Limit::ConnectRate);
+        }
+        self.census.enter(ip)
+    }
+
+    /// A trusted proxy connects, whose peers are counted one by one.
+    ///
+    /// # Errors
+    /// If the node takes no further connections.
+    pub fn connect_proxy(&self) -> Result<Place, Limit> {
+        self.census.enter_unnamed()
+    }
+
+    /// The proxy at `place` speaks for `ip`: that one is counted from here on.
+    ///
+    /// # Errors
+    /// The limit that keeps it out; the place is still to be left.
+    pub fn name(&self, place: &mut Place, ip: IpAddr, now: Micros) -> Result<(), Limit> {
+        if !self.connects.take(ip, now) {
+            return Err(Limit::ConnectRate);
+        }
+        self.census.name(place, ip)
+    }
+
+    /// The connection has gone.
+    pub fn leave(&self, place: Place) {
+        self.census.leave(place);
+    }
+
+    /// Whether a peer at `ip` may ask to publish now; that counts as asking.
+    #[must_use]
+    pub fn may_publish(&self, ip: IpAddr, now: Micros) -> bool {
+        self.publishes.take(ip, now)
+    }
+
+    /// What goes out of the node.
+    #[must_use]
+    pub const fn egress(&self) -> &Egress {
+        &self.egress
+    }
+}

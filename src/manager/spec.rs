@@ -1,0 +1,44 @@
+//! From the configuration to what a shard is told.
+
+use std::sync::Arc;
+
+use super::keystore::key_rules;
+use super::limits::peer_limits;
+use crate::config::{Config, Publish, StartAt};
+use crate::pipeline::{PublishPolicy, ShardSpec};
+use crate::stream::{DropPolicy, LogLimits, Start};
+
+/// What shard `number` is told.
+pub(super) fn shard_spec(config: &Config, number: usize) -> ShardSpec {
+    let rtmp = &config.rtmp;
+    ShardSpec {
+        number,
+        chunk_size: rtmp.chunk_size,
+        ping: rtmp.ping,
+        ping_timeout: rtmp.ping_timeout,
+        handshake_timeout: rtmp.handshake_timeout,
+        gop_cache: rtmp.gop_cache,
+        start: match config.delivery.start {
+            StartAt::Keyframe => Start::Keyframe,
+            StartAt::Live => Start::Live,
+        },
+        cors: Arc::new(config.delivery.cors.clone()),
+        log: LogLimits {
+            bytes: config.delivery.log_bytes,
+            millis: config.delivery.log_ms,
+            ..LogLimits::default()
+        },
+        merge: config.delivery.merge,
+        drop: DropPolicy {
+            high_ms: config.delivery.lag_high_ms,
+            low_ms: config.delivery.lag_low_ms,
+        },
+        publish: match rtmp.publish {
+            Publish::Key => PublishPolicy::Key,
+            Publish::Open => PublishPolicy::Open,
+        },
+        keys: key_rules(config),
+        peer: peer_limits(config),
+        grace: rtmp.grace,
+    }
+}

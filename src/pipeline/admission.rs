@@ -1,0 +1,57 @@
+//! Who is let in: what a shard asks of the node's limits when a peer comes, and what becomes of
+//! those who meet one.
+
+use std::net::IpAddr;
+
+use super::hub::Hub;
+use super::shard::Shard;
+use crate::keys::Verdict;
+use crate::limits::Place;
+use crate::stats::Limit;
+
+impl Shard {
+    /// Whether a peer at `ip` may connect. A trusted proxy may as long as the node takes any: whom
+    /// it speaks for is looked at when it says so.
+    ///
+    /// # Errors
+    /// The limit that keeps it out.
+    pub(super) fn opens_to(&self, ip: IpAddr) -> Result<Place, Limit> {
+        if self.trusts(ip) {
+            return self.limits.connect_proxy();
+        }
+        self.is_not_banned(ip)?;
+        self.limits.connect(ip, self.clock.now())
+    }
+
+    /// Whether the peer at `ip`, for whom the proxy at `place` speaks, may connect.
+    ///
+    /// # Errors
+    /// The limit that keeps it out.
+    pub(super) fn opens_to_named(&self, place: &mut Place, ip: IpAddr) -> Result<(), Limit> {
+        self.is_not_banned(ip)?;
+        self.limits.name(place, ip, self.clock.now())
+    }
+
+    fn is_not_banned(&self, ip: IpAddr) -> Result<(), Limit> {
+        match self.guard.borrow().look(ip, self.clock.now()) {
+            Verdict::Banned(_) => Err(Limit::Banned),
+            Verdict::Open | Verdict::Wait(_) => Ok(()),
+        }
+    }
+
+    /// Why no further viewer of `hub` is taken, if none is; that is counted. One that is taken is
+    /// promised its part of what may go out of the node.
+    pub(super) fn keeps_out(&self, hub: &Hub) -> Option<&'static str> {
+        let (limit, text) = if hub.is_full() {
+            (Limit::Viewers, "this stream has as many viewers as its key allows")
+        } else {
+            let needed = hub.log.borrow().bitrate_bps();
+            if self.limits.egress().admits(needed, &self.stats) {
+                return None;
+            }
+            (Limit::Egress, "this server sends as much as it may; try again later")
+        };
+        self.stats.limit_met(limit);
+        Some(text)
+    }
+}

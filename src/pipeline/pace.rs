@@ -1,0 +1,92 @@
+//! How fast a viewer is sent: the kernel spreads what would leave at once, such as the pictures at
+//! a viewer's start, so that they do not overflow the buffers of slow lines.
+
+use std::rc::Rc;
+
+use super::hub::Hub;
+use super::parts::PeerLimits;
+use super::reader::Reader;
+use super::shard::Shard;
+
+/// The lowest pace by percent, bits per second: streams of sound alone, and those of which little
+/// has come, are not held up.
+const PACE_MIN_BPS: f64 = 256_000.0;
+
+/// The pace of viewers of a stream of this mean rate, bits per second; `None` for any.
+fn pace_of(limits: &PeerLimits, rate_bps: f64) -> Option<u64> {
+    let fixed = (limits.pace_bps > 0).then_some(limits.pace_bps);
+    // Of a stream that has not begun nothing is known.
+    let known = limits.pace_percent > 0 && rate_bps > 0.0;
+    let relative = known.then(|| {
+        let bps = rate_bps * f64::from(limits.pace_percent) / 100.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+        let bps = bps.max(PACE_MIN_BPS) as u64;
+        bps
+    });
+    match (fixed, relative) {
+        (Some(fixed), Some(relative)) => Some(fixed.min(relative)),
+        (fixed, relative) => fixed.or(relative),
+    }
+}
+
+/// Whether viewers are to be told a pace that differs so much. Each of them costs a system call.
+const fn is_news(told: u64, pace: u64) -> bool {
+    pace > told + told / 8 || pace < told / 2
+}
+
+impl Shard {
+    /// Sets the pace of a viewer that begins.
+    pub(super) fn pace_viewer(&self, hub: &Hub, reader: &Reader) {
+        if let Some(pace) = pace_of(&self.spec.peer, hub.log.borrow().bitrate_bps()) {
+            reader.pace(pace);
+        }
+        reader.set_viewer();
+    }
+
+    /// Sets the pace of all viewers of a stream whose rate has changed.
+    pub(super) fn pace_viewers(&self, hub: &Rc<Hub>) {
+        if self.spec.peer.pace_percent == 0 || hub.readers() == 0 {
+            return;
+        }
+        let pace = pace_of(&self.spec.peer, hub.log.borrow().bitrate_bps());
+        let Some(pace) = pace.filter(|pace| is_news(hub.paced_bps.get(), *pace)) else { return };
+        hub.paced_bps.set(pace);
+        for reader in (0..).map_while(|index| hub.reader(index)).filter(|r| r.is_viewer()) {
+            reader.pace(pace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Micros;
+
+    fn pace(pace_bps: u64, pace_percent: u32, rate_bps: f64) -> Option<u64> {
+        let limits = PeerLimits {
+            idle: Micros(0),
+            blocked: Micros(0),
+            buffer_bytes: 0,
+            pace_bps,
+            pace_percent,
+        };
+        pace_of(&limits, rate_bps)
+    }
+
+    #[test]
+    fn a_pace_is_fixed_or_follows_the_stream_and_the_lower_one_holds() {
+        assert_eq!(pace(0, 0, 1e6), None);
+        assert_eq!(pace(5_000_000, 0, 1e6), Some(5_000_000));
+        assert_eq!(pace(0, 150, 2e6), Some(3_000_000));
+        assert_eq!(pace(5_000_000, 150, 2e6), Some(3_000_000));
+        assert_eq!(pace(5_000_000, 150, 9e6), Some(5_000_000));
+        assert_eq!(pace(0, 150, 0.0), None, "nothing is known yet");
+        assert_eq!(pace(0, 150, 1_000.0), Some(256_000));
+    }
+
+    #[test]
+    fn viewers_are_told_only_of_paces_that_differ() {
+        assert!(is_news(0, 256_000) && is_news(1_000, 1_200) && is_news(1_000, 400));
+        assert!(!is_news(1_000, 1_000) && !is_news(1_000, 1_100) && !is_news(1_000, 600));
+    }
+}
