@@ -36,7 +36,7 @@ main() {
             command -v chromium >/dev/null || skip "there is no chromium"
             packages
             node web/test/run.mjs --mock
-            cargo build --quiet
+            [[ -x target/debug/stream-manager ]] || cargo build --quiet
             echo "the same with the program:"
             node web/test/run.mjs --program target/debug/stream-manager --out target/dashboard-real
             ;;
