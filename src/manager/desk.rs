@@ -175,6 +175,10 @@ impl Desk {
                     drop(answers.send((shard, ToShard::PullResolved { pull, address })).await);
                 });
             }
+            FromShard::HookQuestion(question) => {
+                let answer = ToShard::HookAnswer { ticket: question.ticket, refusal: None };
+                self.tell(shard, answer);
+            }
             FromShard::Connection(event) => {
                 tracing::info!("{event}");
                 self.publish(NodeEvent::Connection(event));

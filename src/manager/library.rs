@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::channels::Entrance;
 use super::desk::Desk;
-use super::node::{Node, Setup, StartError};
+use super::node::{Node, Setup};
+use super::start_error::StartError;
 use crate::command::{Answer, Ask};
 use crate::config::{self, Config};
 use crate::control::keystore::Keys;

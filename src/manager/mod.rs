@@ -17,6 +17,7 @@ mod run;
 mod scenes;
 mod secure;
 mod sources;
+mod start_error;
 mod surveys;
 
 pub use keys_command::keys_command;
@@ -24,5 +25,6 @@ pub use library::{
     AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,
 };
 pub use listen::ListenError;
-pub use node::{Node, StartError};
+pub use node::Node;
 pub use run::run;
+pub use start_error::StartError;

@@ -12,95 +12,31 @@ use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
 use super::keydesk::KeyDesk;
 use super::keystore::{key_rules, open_store};
-use super::listen::{ListenError, listen};
+use super::listen::listen;
 use super::outputs::Outputs;
 use super::relay::{Relay, Writers};
 use super::scenes::Scenes;
 use super::secure::Secure;
 use super::sources::Tap;
+use super::start_error::StartError;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
 use crate::config::{Config, Publish, StartAt};
-use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
+use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::control::{Door, door};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::pipeline::{
-    self, Channel, ChannelFeed, Mesh, PublishPolicy, RelayParts, ShardParts, ShardSpec,
+    self, Channel, ChannelFeed, HookRules, Mesh, PublishPolicy, RelayParts, ShardParts, ShardSpec,
 };
 use crate::ring::{Bell, channel};
-use crate::runtime::{
-    Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
-};
-use crate::scene;
+use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse, Worker, allowed_cpus, preflight};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Start};
 use crate::tls::Acceptor;
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
-
-/// Why a node could not start. Everything that was already started has been ended again.
-#[derive(Debug)]
-pub enum StartError {
-    /// The machine lacks something: exit code 78.
-    Machine(Failure),
-    /// The configuration asks for what is not there: exit code 2.
-    Cores(PlanError),
-    /// A scene of the channel of this name cannot be shown: exit code 2.
-    Scene(String, scene::Error),
-    /// A file or stream of the channel of this name cannot be decoded: exit code 2.
-    Source(String, crate::decode::Error),
-    /// An encoder of the channel of this name cannot be opened: exit code 2.
-    Encoder(String, crate::encode::Error),
-    /// The RTMP port cannot be had.
-    Listen(ListenError),
-    /// The data directory cannot be used.
-    Store(StoreError),
-    /// The certificate cannot be used: exit code 2.
-    Tls(crate::tls::Error),
-    /// The memory cannot be had.
-    Memory(crate::frame::Error),
-    /// The system has no thread for us.
-    Thread(std::io::Error),
-}
-
-impl StartError {
-    /// The process's exit code.
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Machine(_) => 78,
-            Self::Cores(_)
-            | Self::Scene(..)
-            | Self::Source(..)
-            | Self::Encoder(..)
-            | Self::Tls(_) => 2,
-            Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
-        }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Machine(error) => write!(f, "{error}"),
-            Self::Cores(error) => write!(f, "{error}"),
-            Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
-            Self::Source(channel, error) => write!(f, "channel {channel}: {error}"),
-            Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
-            Self::Listen(error) => write!(f, "{error}"),
-            Self::Store(error) => write!(f, "{error}"),
-            Self::Tls(error) => write!(f, "{error}"),
-            Self::Memory(error) => write!(f, "{error}"),
-            Self::Thread(error) => {
-                write!(f, "cannot start a thread: {error}; raise `ulimit -u` or free memory")
-            }
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// What a program that embeds the node says beyond the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -487,6 +423,7 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
             Publish::Open => PublishPolicy::Open,
         },
         keys: key_rules(config),
+        hooks: HookRules::default(),
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
     }

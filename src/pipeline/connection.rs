@@ -1,6 +1,7 @@
 //! One peer that knocked: the task that reads its bytes, digests them through the sans-IO session,
 //! and waits for room when the pump finds its socket full.
 
+mod hook;
 mod http;
 mod patience;
 mod play;
@@ -24,6 +25,7 @@ use super::hub::Hub;
 use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::wire::{Received, Socket, flush, receive};
+use crate::command::{Params, Refusal};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::Decision;
@@ -31,6 +33,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
 use crate::stream::{Flags, Merge, Message};
+use hook::{Waiting, Wish};
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
@@ -43,6 +46,8 @@ const LINGER: Micros = Micros::from_millis(500);
 pub(super) enum Mail {
     /// The answer about its key.
     Key(Decision),
+    /// The hooks' answer to the question of this number.
+    Hook(u32, Refusal),
     /// The stream it waits for is there.
     StreamBegan,
     /// The stream it plays has ended.
@@ -59,6 +64,8 @@ enum Role {
     Pending,
     /// Waits for the answer about its key.
     AwaitsKey,
+    /// Waits for leave to do something.
+    AwaitsHook(Box<Waiting>),
     /// Wants to play a stream that nobody feeds yet; refused at the time given.
     AwaitsStream(Box<str>, Micros),
     Publisher(Rc<Hub>),
@@ -83,6 +90,8 @@ pub(super) struct Connection {
     closing: RefCell<Option<(String, Micros)>>,
     bytes_in: Cell<u64>,
     patience: Patience,
+    /// Questions to hooks so far.
+    questions: Cell<u32>,
 }
 
 /// Runs the connection to its end and says why it ended.
@@ -129,6 +138,7 @@ impl Connection {
             closing: RefCell::default(),
             bytes_in: Cell::new(0),
             patience: Patience::default(),
+            questions: Cell::new(0),
         })
     }
 
@@ -184,7 +194,7 @@ impl Connection {
         let role = self.role.borrow();
         let log = match &*role {
             Role::Player(hub) => Some(hub.log.borrow()),
-            Role::Pending | Role::AwaitsKey | Role::AwaitsStream(..) | Role::Publisher(_) => None,
+            _ => None,
         };
         let mut socket = Socket { stream: socket, cx };
         let now = shard.clock.now();
@@ -206,13 +216,14 @@ impl Connection {
     }
 
     /// Deadlines: the session's own, a peer that takes nothing, and the end of a goodbye.
-    pub(super) fn sweep(&self, shard: &Rc<Shard>, now: Micros) {
+    pub(super) fn sweep(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
         let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
         if waited {
             let text = "nobody publishes under this name";
             self.refuse_play(shard, PlayRefusal::StreamNotFound, text);
         }
         self.sweep_ticket(shard, now);
+        self.sweep_hook(shard, now);
         if let Err(error) = self.session.borrow_mut().tick(now) {
             shard.stats.error_timeout();
             self.close(shard, &error);
@@ -238,18 +249,23 @@ impl Connection {
         let Some(bytes) = self.after_preface(bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
         let fed = self.session.borrow_mut().feed(shard, bytes, now);
-        while let Some(heard) = { self.session.borrow_mut().poll_event() } {
-            match heard {
-                Heard::Rtmp(event) => self.on_event(shard, event),
-                Heard::Web(event) => self.on_request(shard, event),
-            }
-        }
+        self.attend(shard);
         self.finish_message();
         self.pass_on();
         fed.map_err(|error| {
             shard.stats.error_protocol();
             error.to_string()
         })
+    }
+
+    /// Does what the peer asked.
+    fn attend(self: &Rc<Self>, shard: &Rc<Shard>) {
+        while let Some(heard) = { self.session.borrow_mut().poll_event() } {
+            match heard {
+                Heard::Rtmp(event) => self.on_event(shard, event),
+                Heard::Web(event) => self.on_request(shard, event),
+            }
+        }
     }
 
     /// Moves what the session wants to say to the reader, which sends it between messages.
@@ -270,18 +286,22 @@ impl Connection {
         match event {
             ServerEvent::Connect(connect) => {
                 tracing::debug!("connection {}: connect from {}", self.number, connect.flash_ver);
+                self.introduce(connect.tc_url, connect.flash_ver);
                 self.begin(shard, Stage::Connect, &connect.app);
-                self.session.borrow_mut().accept_connect();
-                self.begun(shard, Stage::Connect);
+                self.after_hooks(shard, Wish::Connect, Params::default());
             }
             ServerEvent::Publish { app, name, query } => {
                 self.on_publish(shard, &app, &name, &query);
             }
-            ServerEvent::Play { app, name, .. } => {
-                self.wish_to_play(shard, format!("{app}/{}", name.expose()));
+            ServerEvent::Play { app, name, query } => {
+                let params = Self::params(shard, &query, None);
+                self.wish_to_play(shard, format!("{app}/{}", name.expose()), params);
             }
             ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
-            ServerEvent::PublishEnd | ServerEvent::PlayEnd => self.leave_stream(shard, "ended"),
+            ServerEvent::PublishEnd | ServerEvent::PlayEnd => {
+                self.withdraw();
+                self.leave_stream(shard, "ended");
+            }
             ServerEvent::Refused(reason) => self.close(shard, reason),
             ServerEvent::PeerClosed => self.close(shard, "the peer closed"),
         }
@@ -302,6 +322,7 @@ impl Connection {
     fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
         match mail {
             Mail::Key(decision) => self.on_decision(shard, &decision),
+            Mail::Hook(question, refusal) => self.on_hook(shard, question, &refusal),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
             Mail::Kicked => self.end_for(shard, "ended by the operator"),
@@ -328,6 +349,7 @@ impl Connection {
             Role::Publisher(_) => {
                 self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
             }
+            Role::AwaitsHook(waiting) => self.refuse_waiting(waiting.stage(), reason),
             Role::Pending | Role::AwaitsKey => {}
         }
         self.leave_stream(shard, reason);
@@ -373,6 +395,9 @@ impl Connection {
         match self.role.replace(Role::Pending) {
             Role::Pending => {}
             Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
+            // The end of `connect` is the end of the connection.
+            Role::AwaitsHook(waiting) if waiting.stage() == Stage::Connect => {}
+            Role::AwaitsHook(waiting) => self.done(shard, waiting.stage(), reason),
             Role::AwaitsStream(..) => self.done(shard, Stage::Play, reason),
             Role::Publisher(hub) => {
                 self.set_patience(false);

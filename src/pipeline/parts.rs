@@ -9,6 +9,7 @@ use super::mesh::Mesh;
 use super::pull::PullSpec;
 use super::record::RecordTap;
 use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
+use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec, GuardSpec};
 use crate::media::Micros;
@@ -41,6 +42,28 @@ pub struct KeyRules {
     pub trusted_proxies: Arc<[AddressRange]>,
 }
 
+/// What is asked of hooks. By default nothing, and nothing waits.
+#[derive(Clone, Debug, Default)]
+pub struct HookRules {
+    /// Stages that somebody has to be given leave to begin.
+    pub stages: Vec<Stage>,
+    /// Parameters of a query that hooks may see.
+    pub params: Arc<[Arc<str>]>,
+    /// How long a peer waits for control's answer, which has deadlines of its own. Then it may go
+    /// on if `open_when_silent`, or is refused.
+    pub patience: Micros,
+    /// What no answer means.
+    pub open_when_silent: bool,
+}
+
+impl HookRules {
+    /// Whether there are hooks that decide about `stage`.
+    #[must_use]
+    pub fn decide(&self, stage: Stage) -> bool {
+        self.stages.contains(&stage)
+    }
+}
+
 /// What every shard of a node is told.
 #[derive(Clone, Debug)]
 pub struct ShardSpec {
@@ -70,6 +93,8 @@ pub struct ShardSpec {
     pub publish: PublishPolicy,
     /// How keys are handled.
     pub keys: KeyRules,
+    /// What is asked of hooks.
+    pub hooks: HookRules,
     /// Connections at once; further ones are closed at accept.
     pub connections_max: usize,
     /// How long the viewers of a publisher that left wait for its return.

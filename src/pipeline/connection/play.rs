@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use super::hook::Wish;
 use super::{Connection, Role};
+use crate::command::Params;
 use crate::event::Stage;
 use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Hub;
@@ -15,8 +17,14 @@ use crate::stats::Attempt;
 const STREAM_WAIT: Micros = Micros::from_secs(5);
 
 impl Connection {
-    pub(super) fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String) {
+    /// The peer wants to play; hooks may see these of its parameters.
+    pub(super) fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String, params: Params) {
         self.begin(shard, Stage::Play, &name);
+        self.after_hooks(shard, Wish::Play { name }, params);
+    }
+
+    /// The peer may play: as soon as the stream is there.
+    pub(super) fn await_stream(self: &Rc<Self>, shard: &Rc<Shard>, name: String) {
         let until = shard.clock.now() + STREAM_WAIT;
         *self.role.borrow_mut() = Role::AwaitsStream(name.into(), until);
         self.on_stream(shard);
@@ -67,7 +75,7 @@ impl Connection {
         *self.role.borrow_mut() = Role::Pending;
         shard.stats.play_attempt(match refusal {
             PlayRefusal::StreamNotFound => Attempt::NotFound,
-            PlayRefusal::Codec(_) => Attempt::Denied,
+            PlayRefusal::Denied | PlayRefusal::Codec(_) => Attempt::Denied,
             PlayRefusal::Failed => Attempt::Error,
         });
         self.session.borrow_mut().refuse_play(refusal, text);

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::hook::Wish;
 use super::{Connection, Role};
+use crate::command::Params;
 use crate::event::Stage;
 use crate::keys::{Alias, Decision, Denial, Grant, KeyHash, Lookup, RateLimit, Takeover, Verdict};
 use crate::media::Micros;
@@ -28,6 +30,8 @@ pub(super) struct Ticket {
     /// When that key ends.
     until: Option<Micros>,
     rate: Option<RateLimit>,
+    /// What hooks may see of its query.
+    params: Params,
     last_message: Micros,
 }
 
@@ -42,8 +46,9 @@ impl Connection {
         let path = format!("{app}/{}", name.expose());
         if shard.spec.publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &path);
-            self.start_publishing(shard, &path, None);
-            return;
+            let (name, params) = (path.into(), Self::params(shard, query, None));
+            let wish = Wish::Publish { name, grant: None, unchecked: None };
+            return self.after_hooks(shard, wish, params);
         }
         // The path may be the key itself: until a key is known to be good, only the application
         // goes into events.
@@ -61,7 +66,9 @@ impl Connection {
         let named = beside.as_ref().map(|_| path.into());
         let shown = beside.unwrap_or_else(|| name.expose().to_owned());
         let hash = KeyHash::of(&shown);
-        *self.ticket.borrow_mut() = Ticket { shown: Some(hash), named, ..Ticket::default() };
+        let params = Self::params(shard, query, Some(&shown));
+        let ticket = Ticket { shown: Some(hash), named, params, ..Ticket::default() };
+        *self.ticket.borrow_mut() = ticket;
         *self.role.borrow_mut() = Role::AwaitsKey;
         let found = shard.keys.borrow_mut().lookup(&hash, now);
         match found {
@@ -84,7 +91,10 @@ impl Connection {
         match decision.for_peer(peer, shard.clock.now()) {
             Decision::Allow(grant) => {
                 shard.guard.borrow_mut().succeeded(peer);
-                self.start_publishing(shard, &grant.stream, Some(&grant));
+                let params = std::mem::take(&mut self.ticket.borrow_mut().params);
+                let name = Box::from(&*grant.stream);
+                let wish = Wish::Publish { name, grant: Some(grant), unchecked: None };
+                self.after_hooks(shard, wish, params);
             }
             Decision::Deny(denial) => self.on_denial(shard, denial),
         }
@@ -92,15 +102,13 @@ impl Connection {
     }
 
     fn on_denial(self: &Rc<Self>, shard: &Rc<Shard>, denial: Denial) {
-        let Ticket { shown, named, .. } = std::mem::take(&mut *self.ticket.borrow_mut());
+        let Ticket { shown, named, params, .. } = std::mem::take(&mut *self.ticket.borrow_mut());
         match denial {
             Denial::StoreAway if shard.spec.keys.open_when_away => {
                 if let Some(name) = named {
                     tracing::warn!("the key store is away: the publisher of {name} is let in");
-                    self.start_publishing(shard, &name, None);
-                    // Asked about again as soon as the store is back.
-                    self.ticket.borrow_mut().key = shown;
-                    return;
+                    let wish = Wish::Publish { name, grant: None, unchecked: shown };
+                    return self.after_hooks(shard, wish, params);
                 }
             }
             Denial::Unknown => {
@@ -118,7 +126,17 @@ impl Connection {
         self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
     }
 
-    fn start_publishing(self: &Rc<Self>, shard: &Rc<Shard>, name: &str, grant: Option<&Grant>) {
+    /// It publishes with this key.
+    pub(super) fn set_key(&self, key: Option<KeyHash>) {
+        self.ticket.borrow_mut().key = key;
+    }
+
+    pub(super) fn start_publishing(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        name: &str,
+        grant: Option<&Grant>,
+    ) {
         let takes = grant.is_some_and(|grant| grant.takeover == Takeover::Take);
         if shard.is_taken(name) && !shard.make_way(name, takes) {
             shard.stats.publish_attempt(Attempt::BadName);
@@ -149,7 +167,7 @@ impl Connection {
         self.begun(shard, Stage::Publish);
     }
 
-    fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
+    pub(super) fn refuse_publish(&self, shard: &Rc<Shard>, refusal: PublishRefusal, text: &str) {
         self.session.borrow_mut().refuse_publish(refusal, text);
         self.done(shard, Stage::Publish, text);
         self.pass_on();
@@ -173,10 +191,13 @@ impl Connection {
         self.close(shard, reason);
     }
 
-    /// The key it publishes with.
+    /// The key it publishes with, or is about to.
     pub(in crate::pipeline) fn key(&self) -> Option<KeyHash> {
-        let publishes = matches!(*self.role.borrow(), Role::Publisher(_));
-        self.ticket.borrow().key.filter(|_| publishes)
+        match &*self.role.borrow() {
+            Role::Publisher(_) => self.ticket.borrow().key,
+            Role::AwaitsHook(waiting) => waiting.key(),
+            _ => None,
+        }
     }
 
     /// Whether it publishes under this name.
@@ -191,6 +212,9 @@ impl Connection {
 
     /// What the store says about its key now.
     pub(in crate::pipeline) fn on_verdict(&self, shard: &Rc<Shard>, decision: &Decision) {
+        if matches!(*self.role.borrow(), Role::AwaitsHook(_)) {
+            return self.on_verdict_while_waiting(shard, decision);
+        }
         let end = |text: &str| self.end_publisher(shard, PublishRefusal::Denied, text);
         match decision.for_peer(self.peer.get().ip(), shard.clock.now()) {
             Decision::Allow(grant) if self.publishes_as(&grant.stream) => {

@@ -61,6 +61,8 @@ impl PublishRefusal {
 pub enum PlayRefusal {
     /// There is no such stream, or none for this viewer.
     StreamNotFound,
+    /// This viewer may not play it.
+    Denied,
     /// The stream is in this codec, which the player said it does not take.
     Codec(VideoFormat),
     /// We cannot serve it now.
@@ -73,7 +75,7 @@ impl PlayRefusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::StreamNotFound => "NetStream.Play.StreamNotFound",
-            Self::Codec(_) | Self::Failed => "NetStream.Play.Failed",
+            Self::Denied | Self::Codec(_) | Self::Failed => "NetStream.Play.Failed",
         }
     }
 }
@@ -83,6 +85,7 @@ impl fmt::Display for PlayRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StreamNotFound => f.write_str("nobody publishes under this name"),
+            Self::Denied => f.write_str("you may not play this stream"),
             Self::Codec(format) => write!(
                 f,
                 "the stream is in {format}, which this player says it cannot take: enable that \
