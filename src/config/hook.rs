@@ -43,6 +43,12 @@ impl HookUrl {
     pub const fn expose(&self) -> &Uri {
         &self.0
     }
+
+    /// Whether it is one of HTTPS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
 }
 
 impl fmt::Display for HookUrl {

@@ -5,6 +5,7 @@ mod channels;
 mod desk;
 mod facts;
 mod front;
+mod hooks;
 mod keydesk;
 mod keys_command;
 mod keystore;
@@ -20,6 +21,7 @@ mod sources;
 mod start_error;
 mod surveys;
 
+pub use hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use keys_command::keys_command;
 pub use library::{
     AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,

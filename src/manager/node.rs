@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
+use tokio::sync::broadcast;
 
 use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
+use super::hooks::{HookDesk, Hooks, Subscriber};
 use super::keydesk::KeyDesk;
 use super::keystore::{key_rules, open_store};
 use super::listen::listen;
@@ -24,6 +26,7 @@ use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
 use crate::config::{Config, Publish, StartAt};
 use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::control::{Door, door};
+use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::pipeline::{
@@ -53,6 +56,7 @@ pub struct Node {
     registry: Arc<Registry>,
     packets: PacketPool,
     events: Events,
+    subscribers: broadcast::Sender<NodeEvent>,
     switches: Vec<Arc<ChannelSwitch>>,
     workers: Vec<Worker<()>>,
     writers: Writers,
@@ -88,10 +92,14 @@ impl Node {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_with(config, Setup::Composed)
+        Self::start_with(config, Setup::Composed, Hooks::new())
     }
 
-    pub(super) fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
+    pub(super) fn start_with(
+        config: &Config,
+        setup: Setup,
+        hooks: Hooks,
+    ) -> Result<Self, StartError> {
         preflight().map_err(StartError::Machine)?;
         let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
         let clock = Clock::start();
@@ -103,6 +111,7 @@ impl Node {
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
         let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
+        let hooks = HookDesk::open(config, hooks, clock)?;
 
         let shop = Shop {
             clock,
@@ -111,7 +120,7 @@ impl Node {
             encode_cpus: plan.encode.clone(),
             home: Arc::clone(&bells[0]),
             desk: Bell::new(),
-            events: Arc::clone(&events),
+            events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
         };
         let (scenes, news) = Scenes::new(clock, plan.encode.clone());
         let mut stage = Stage::new(scenes);
@@ -123,13 +132,15 @@ impl Node {
         stage.output_entries.extend(relay.output_entries);
         let mut registry = stage.registry(&plan);
         (registry.pulls, registry.records) = (relay.pull_entries, relay.record_entries);
+        (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
         let registry = Arc::new(registry);
         let (door, questions) = door();
         let mut node = Self {
             clock,
             registry: Arc::clone(&registry),
             packets,
-            events,
+            events: Arc::clone(&events),
+            subscribers: hooks.subscribers(),
             switches: stage.switches,
             workers: stage.workers,
             writers: relay.writers,
@@ -148,14 +159,17 @@ impl Node {
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = listeners.into_iter().zip(bells).collect();
         let doors = (doors, secure);
-        let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
+        let told = (home, hooks.rules(), &shop.desk);
+        let lines = node.start_shards(config, &plan, doors, told)?;
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
             lines,
             bell: shop.desk,
             keys: KeyDesk::new(keys),
             unsure: Vec::new(),
-            events: shop.events,
+            events,
+            inbox: shop.events,
+            hooks,
             clock,
             questions,
             news,
@@ -173,7 +187,7 @@ impl Node {
         config: &Config,
         plan: &CorePlan,
         (doors, mut secure): (Vec<(TcpListener, Arc<Bell>)>, Secure),
-        (home, desk): (Home, &Arc<Bell>),
+        (home, hooks, desk): (Home, HookRules, &Arc<Bell>),
     ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
         let pulled = home.3.pulled.clone();
@@ -196,7 +210,7 @@ impl Node {
             let (feeds, taps, outputs, relay) = home.take().unwrap_or_default();
             let relay = RelayParts { pulled: pulled.clone(), ..relay };
             let parts = ShardParts {
-                spec: shard_spec(config, number),
+                spec: shard_spec(config, number, hooks.clone()),
                 listener,
                 secure: secure.take(),
                 trust: secure.trust.clone(),
@@ -278,6 +292,12 @@ impl Node {
 
     pub(super) const fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Hears every event from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscriber {
+        Subscriber::to(&self.subscribers)
     }
 
     /// The control plane's side of the shards, to be run by the caller's runtime; once.
@@ -394,7 +414,7 @@ impl Stage {
     }
 }
 
-fn shard_spec(config: &Config, number: usize) -> ShardSpec {
+fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
         number,
@@ -423,7 +443,7 @@ fn shard_spec(config: &Config, number: usize) -> ShardSpec {
             Publish::Open => PublishPolicy::Open,
         },
         keys: key_rules(config),
-        hooks: HookRules::default(),
+        hooks,
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
     }

@@ -93,9 +93,8 @@ async fn serve(
         return fail(1, "cannot listen for signals");
     };
     show_banner(config, &node, entrance.as_ref());
-    if let Some(desk) = node.take_desk() {
-        local.spawn_local(desk.run());
-    }
+    let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
+    let desk = node.take_desk().map(|desk| local.spawn_local(desk.run(desk_stopped)));
     let names = config.channels.iter().map(|channel| channel.name.as_str());
     let readiness = Arc::new(http::Readiness::new(names));
     readiness.set_listening();
@@ -142,11 +141,18 @@ async fn serve(
     readiness.set_stopping();
     drop(stop_http);
     tracing::info!("stopping; a second signal ends at once");
-    let ended = tokio::task::spawn_blocking(move || node.stop());
+    let ended = async {
+        // Whatever became of it, the desk has nothing left to hear.
+        drop(tokio::task::spawn_blocking(move || node.stop()).await);
+        drop(stop_desk);
+        if let Some(desk) = desk {
+            drop(desk.await);
+        }
+    };
     local
         .run_until(async {
             tokio::select! {
-                _ = ended => ExitCode::SUCCESS,
+                () = ended => ExitCode::SUCCESS,
                 _ = terminate.recv() => std::process::exit(EXIT_KILLED),
                 _ = interrupt.recv() => std::process::exit(EXIT_KILLED),
             }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::hooks::JournalError;
 use super::listen::ListenError;
 use crate::control::keystore::StoreError;
 use crate::runtime::{Failure, PlanError};
@@ -26,6 +27,8 @@ pub enum StartError {
     Store(StoreError),
     /// The certificate cannot be used: exit code 2.
     Tls(crate::tls::Error),
+    /// The journal cannot be written.
+    Journal(JournalError),
     /// The memory cannot be had.
     Memory(crate::frame::Error),
     /// The system has no thread for us.
@@ -43,7 +46,11 @@ impl StartError {
             | Self::Source(..)
             | Self::Encoder(..)
             | Self::Tls(_) => 2,
-            Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
+            Self::Listen(_)
+            | Self::Store(_)
+            | Self::Journal(_)
+            | Self::Memory(_)
+            | Self::Thread(_) => 1,
         }
     }
 }
@@ -59,6 +66,7 @@ impl fmt::Display for StartError {
             Self::Listen(error) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "{error}"),
             Self::Tls(error) => write!(f, "{error}"),
+            Self::Journal(error) => write!(f, "{error}"),
             Self::Memory(error) => write!(f, "{error}"),
             Self::Thread(error) => {
                 write!(f, "cannot start a thread: {error}; raise `ulimit -u` or free memory")

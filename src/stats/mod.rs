@@ -4,6 +4,7 @@
 mod cell;
 mod channel;
 mod histogram;
+mod hook;
 mod meter;
 mod output;
 mod outputs;
@@ -14,6 +15,9 @@ mod shard;
 pub use cell::{Counter, Gauge, SharedCounter};
 pub use channel::{ChannelFigures, ChannelStats, DropReason};
 pub use histogram::{BOUNDS_US, Histogram, HistogramFigures};
+pub use hook::{
+    Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,
+};
 pub use meter::Meter;
 pub use output::{OutputFigures, OutputState, OutputStats};
 pub use registry::{

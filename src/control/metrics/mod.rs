@@ -4,6 +4,7 @@
 //! are an interface: dashboards and alerts of operators depend on them.
 
 mod families;
+mod hooks;
 mod page;
 pub mod process;
 mod relay;
@@ -56,6 +57,7 @@ impl Collector for Figures {
         let snapshot = self.figures.snapshot();
         families::write(&mut page, &snapshot, &self.version)?;
         relay::write(&mut page, &snapshot)?;
+        hooks::write(&mut page, &snapshot)?;
         process::write(&mut page)
     }
 }
