@@ -113,27 +113,14 @@ impl Node {
         let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
         let hooks = HookDesk::open(config, hooks, clock)?;
 
-        let shop = Shop {
-            clock,
-            packets: packets.clone(),
-            chunk_size: config.rtmp.chunk_size,
-            encode_cpus: plan.encode.clone(),
-            home: Arc::clone(&bells[0]),
-            desk: Bell::new(),
-            events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
-        };
+        let shop = shop(config, &plan, clock, &packets, &bells[0]);
         let (scenes, news) = Scenes::new(clock, plan.encode.clone());
         let mut stage = Stage::new(scenes);
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
-        let relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
-        stage.outputs.extend(relay.outputs);
-        stage.output_entries.extend(relay.output_entries);
-        let mut registry = stage.registry(&plan);
-        (registry.pulls, registry.records) = (relay.pull_entries, relay.record_entries);
-        (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
-        let registry = Arc::new(registry);
+        let mut relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
+        let registry = Arc::new(stage.registry(&plan, &mut relay, &hooks));
         let (door, questions) = door();
         let mut node = Self {
             clock,
@@ -157,8 +144,7 @@ impl Node {
             tls: secure.acceptor.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
-        let doors = listeners.into_iter().zip(bells).collect();
-        let doors = (doors, secure);
+        let doors = (listeners.into_iter().zip(bells).collect(), secure);
         let told = (home, hooks.rules(), &shop.desk);
         let lines = node.start_shards(config, &plan, doors, told)?;
         node.desk = Some(Desk {
@@ -405,12 +391,18 @@ impl Stage {
         Ok(())
     }
 
-    fn registry(&mut self, plan: &CorePlan) -> Registry {
-        Registry::new(
+    fn registry(&mut self, plan: &CorePlan, relay: &mut Relay, hooks: &HookDesk) -> Registry {
+        self.outputs.append(&mut relay.outputs);
+        self.output_entries.append(&mut relay.output_entries);
+        let mut registry = Registry::new(
             plan.net.iter().map(|_| Arc::new(ShardStats::default())).collect(),
             std::mem::take(&mut self.channel_entries),
             std::mem::take(&mut self.output_entries),
-        )
+        );
+        registry.pulls = std::mem::take(&mut relay.pull_entries);
+        registry.records = std::mem::take(&mut relay.record_entries);
+        (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
+        registry
     }
 }
 
@@ -446,6 +438,24 @@ fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> ShardSpec {
         hooks,
         connections_max: rtmp.connections_max,
         grace: rtmp.grace,
+    }
+}
+
+fn shop(
+    config: &Config,
+    plan: &CorePlan,
+    clock: Clock,
+    packets: &PacketPool,
+    home: &Arc<Bell>,
+) -> Shop {
+    Shop {
+        clock,
+        packets: packets.clone(),
+        chunk_size: config.rtmp.chunk_size,
+        encode_cpus: plan.encode.clone(),
+        home: Arc::clone(home),
+        desk: Bell::new(),
+        events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
     }
 }
 

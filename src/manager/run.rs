@@ -141,23 +141,29 @@ async fn serve(
     readiness.set_stopping();
     drop(stop_http);
     tracing::info!("stopping; a second signal ends at once");
-    let ended = async {
-        // Whatever became of it, the desk has nothing left to hear.
-        drop(tokio::task::spawn_blocking(move || node.stop()).await);
-        drop(stop_desk);
-        if let Some(desk) = desk {
-            drop(desk.await);
-        }
-    };
     local
         .run_until(async {
             tokio::select! {
-                () = ended => ExitCode::SUCCESS,
+                () = end(node, desk, stop_desk) => ExitCode::SUCCESS,
                 _ = terminate.recv() => std::process::exit(EXIT_KILLED),
                 _ = interrupt.recv() => std::process::exit(EXIT_KILLED),
             }
         })
         .await
+}
+
+/// Ends the node, then its desk, which tells what is left.
+async fn end(
+    node: Node,
+    desk: Option<tokio::task::JoinHandle<()>>,
+    stop_desk: tokio::sync::oneshot::Sender<()>,
+) {
+    // Whatever became of it, the desk has nothing left to hear.
+    drop(tokio::task::spawn_blocking(move || node.stop()).await);
+    drop(stop_desk);
+    if let Some(desk) = desk {
+        drop(desk.await);
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]

@@ -31,6 +31,11 @@ impl Config {
         Self { rtmp, http, text }
     }
 
+    /// The same ports with another text.
+    pub(crate) fn of(other: &Self, text: String) -> Self {
+        Self { text, ..*other }
+    }
+
     /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {

@@ -72,6 +72,28 @@ fn signature(post: &Post) -> String {
     format!("sha256={hex}")
 }
 
+/// Checks what all events of a connection have in common, which `first` began.
+fn assert_whole(post: &Post, first: &Post, port: u16) {
+    assert_eq!(post.fields["x-signature-256"], signature(post), "{}", post.event());
+    assert_eq!(post.fields["content-type"], "application/json");
+    assert_eq!((&post.fields["x-event"], post.path.as_str()), (&post.event().to_owned(), "/all"));
+    for (field, value) in [
+        ("ip", "127.0.0.1"),
+        ("addr", "127.0.0.1"),
+        ("vhost", "__defaultVhost__"),
+        ("app", "live"),
+        ("server_id", "stream-manager"),
+        ("flashver", "LNX 9,0,124,2"),
+        ("protocol", "rtmp"),
+    ] {
+        assert_eq!(post.text(field), value, "{field} of {}", post.event());
+    }
+    let url = format!("rtmp://127.0.0.1:{}/live", port);
+    assert_eq!((post.text("tcUrl"), post.text("tcurl")), (url.as_str(), url.as_str()));
+    assert_eq!(post.text("client_id"), first.text("client_id"));
+    assert!(post.json["timestamp_ms"].as_u64() > Some(1_700_000_000_000));
+}
+
 #[test]
 fn events_come_signed_in_their_order_with_the_fields_that_others_know_and_without_the_key() {
     let _turn = beside_others();
@@ -96,29 +118,7 @@ fn events_come_signed_in_their_order_with_the_fields_that_others_know_and_withou
     assert!(order[0] < order[1], "{:?}", server.events());
     let told: Vec<_> = server.events().into_iter().filter(|e| !e.starts_with("pre")).collect();
     assert_eq!(told, ["postConnect", "postPublish", "donePublish", "doneConnect"]);
-    for post in &posts {
-        assert_eq!(post.fields["x-signature-256"], signature(post), "{}", post.event());
-        assert_eq!(post.fields["content-type"], "application/json");
-        assert_eq!(
-            (&post.fields["x-event"], post.path.as_str()),
-            (&post.event().to_owned(), "/all")
-        );
-        for (field, value) in [
-            ("ip", "127.0.0.1"),
-            ("addr", "127.0.0.1"),
-            ("vhost", "__defaultVhost__"),
-            ("app", "live"),
-            ("server_id", "stream-manager"),
-            ("flashver", "LNX 9,0,124,2"),
-            ("protocol", "rtmp"),
-        ] {
-            assert_eq!(post.text(field), value, "{field} of {}", post.event());
-        }
-        let url = format!("rtmp://127.0.0.1:{}/live", node.rtmp_port());
-        assert_eq!((post.text("tcUrl"), post.text("tcurl")), (url.as_str(), url.as_str()));
-        assert_eq!(post.text("client_id"), posts[0].text("client_id"));
-        assert!(post.json["timestamp_ms"].as_u64() > Some(1_700_000_000_000));
-    }
+    posts.iter().for_each(|post| assert_whole(post, &posts[0], node.rtmp_port()));
     let pre = asked("prePublish");
     let words = ["action", "call", "stream", "name", "stream_path", "param", "connection_type"];
     let wanted = ["on_publish", "publish", "studio", "studio", STUDIO, "?token=t%201", "pending"];

@@ -27,6 +27,7 @@ mod wire;
 mod crowd;
 mod enhanced;
 mod flv;
+mod histories;
 mod hooks;
 mod hostile;
 mod in_step;
