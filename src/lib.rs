@@ -39,6 +39,6 @@ pub mod tls;
 pub mod web;
 
 pub use manager::{
-    AddedKey, Encoder, Feed, Invalid, ListenError, LiveNode, Node, Pipeline, RtmpServer,
-    StartError, StreamManager, keys_command, run,
+    AddedKey, Asked, Encoder, Feed, Hooks, Invalid, JournalError, ListenError, LiveNode, Node,
+    Pipeline, RtmpServer, StartError, StreamManager, Subscriber, Verdict, keys_command, run,
 };

@@ -52,8 +52,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "media", "stats", "scene", "sound", "encode", "rtmp", "record", "stream", "web", "tls",
-            "command", "runtime",
+            "media", "stats", "event", "scene", "sound", "encode", "rtmp", "record", "stream",
+            "web", "tls", "command", "runtime",
         ],
     ),
 ];

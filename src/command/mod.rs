@@ -2,6 +2,7 @@
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;
+mod hook;
 mod ring;
 mod rules;
 mod shard;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use self::ask::{
     Answer, Ask, AudioView, CLIENTS_MAX, ClientView, SceneView, ScenesView, StreamView, VideoView,
 };
+pub use self::hook::{HookQuestion, HookTicket, Params, Refusal};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::hook::{HookQuestion, HookTicket, Refusal};
 use super::shard::{OutputSpec, Survey, SurveyOrder, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
@@ -37,6 +38,13 @@ pub enum ToShard {
         pull: usize,
         /// The first address to try.
         address: Result<SocketAddr, String>,
+    },
+    /// The answer to a [`FromShard::HookQuestion`].
+    HookAnswer {
+        /// The question.
+        ticket: HookTicket,
+        /// What the hooks say.
+        refusal: Refusal,
     },
     /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
     Resolved {
@@ -90,6 +98,8 @@ pub enum FromShard {
         /// Hash of what was shown.
         hash: KeyHash,
     },
+    /// May somebody connect, publish or play? Only if there are hooks that decide that.
+    HookQuestion(Box<HookQuestion>),
     /// Look up a destination's name, off the data plane.
     Resolve {
         /// Number of the output on its shard.

@@ -4,6 +4,7 @@
 mod channel;
 mod document;
 mod fault;
+mod hook;
 mod keys;
 mod layer;
 mod limits;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
+pub use hook::{HookConfig, HookUrl, JournalConfig, OnHookFailure};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub use limits::LimitsConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
@@ -70,6 +72,10 @@ pub struct Config {
     pub pushes: Vec<PushConfig>,
     /// `[[record]]`, each with another name.
     pub records: Vec<RecordConfig>,
+    /// `[[hook]]`, each with another name.
+    pub hooks: Vec<HookConfig>,
+    /// `[journal]`
+    pub journal: JournalConfig,
     /// What was written, for people: see [`Config::shown`].
     pub(crate) written: String,
 }
@@ -127,6 +133,8 @@ impl Config {
             pulls: Vec::new(),
             pushes: Vec::new(),
             records: Vec::new(),
+            hooks: Vec::new(),
+            journal: JournalConfig::default(),
             written: String::new(),
         }
     }

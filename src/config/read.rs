@@ -13,8 +13,8 @@ use super::fault::{Errors, Faults, quoted};
 use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
-    Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, keys,
-    limits, relay, shown, tls,
+    Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, hook,
+    keys, limits, relay, shown, tls,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -81,6 +81,9 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     };
     let channels = read_channels(&mut top, &mut faults);
     let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
+    let hooks = hook::read_hooks(&mut top, &mut faults);
+    let journal = top.table(&mut faults, "journal", "[journal]");
+    let journal = journal.map_or(defaults.journal, |s| hook::read_journal(s, &mut faults));
     top.finish(&mut faults);
     faults.into_result(origin)?;
     Ok(Config {
@@ -97,6 +100,8 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         pulls,
         pushes,
         records,
+        hooks,
+        journal,
         written: shown::without_secrets(text),
     })
 }

@@ -401,7 +401,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let (_, known) = line.split_once("it knows ").unwrap();
         found.extend(known.split(", ").map(|key| (heading, key.trim_matches('`').to_owned())));
     };
-    for heading in ["[node]", "[rtmp]", "[http]", "[cores]", "[delivery]"] {
+    for heading in ["[node]", "[rtmp]", "[http]", "[cores]", "[delivery]", "[journal]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     let channel = "[[channel]]\nname=\"a\"\n";
@@ -410,7 +410,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
     {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
-    for heading in ["[[push]]", "[[pull]]", "[[record]]"] {
+    for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     for kind in ["color", "gradient", "image", "text", "clock", "spinner", "video", "live"] {

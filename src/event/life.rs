@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::about::About;
 use crate::media::Micros;
 
 /// Name of a connection in events and logs: 8 characters of `A-Z0-9`.
@@ -129,6 +130,8 @@ pub struct Event {
     pub state: ConnectionState,
     /// Where it comes from, if that is known.
     pub peer: Option<SocketAddr>,
+    /// What it said about itself.
+    pub about: Arc<About>,
     /// Public path, such as `live/show`; the application for `connect`, and for a publisher whose
     /// key has not been checked. Never a key.
     pub path: Arc<str>,
@@ -171,6 +174,7 @@ impl fmt::Display for Printable<'_> {
 pub struct LifeCycle {
     client: ClientId,
     peer: Option<SocketAddr>,
+    about: Arc<About>,
     connect: Progress,
     publish: Progress,
     play: Progress,
@@ -199,6 +203,7 @@ impl LifeCycle {
         Self {
             client,
             peer,
+            about: Arc::default(),
             connect: Progress::Idle,
             publish: Progress::Idle,
             play: Progress::Idle,
@@ -211,6 +216,11 @@ impl LifeCycle {
     /// A proxy that is believed says where it comes from.
     pub const fn set_peer(&mut self, peer: SocketAddr) {
         self.peer = Some(peer);
+    }
+
+    /// It says what it is.
+    pub fn set_about(&mut self, about: About) {
+        self.about = Arc::new(about);
     }
 
     /// When the connection came.
@@ -242,6 +252,18 @@ impl LifeCycle {
     /// The public path of the stream turned out to be another one (a key says its name).
     pub fn set_path(&mut self, path: &str) {
         self.stream = Arc::from(path);
+    }
+
+    /// The `pre` event of a stage that has been asked for and is not decided, as it would be now:
+    /// its path may have become known. `None` if there is no such stage.
+    #[must_use]
+    pub fn asked(&self, stage: Stage, now: Micros) -> Option<Event> {
+        let progress = match stage {
+            Stage::Connect => self.connect,
+            Stage::Publish => self.publish,
+            Stage::Play => self.play,
+        };
+        (progress == Progress::Asked).then(|| self.event(stage, Phase::Pre, now))
     }
 
     /// The peer was admitted: the `post` event. `None` if it had not asked.
@@ -297,6 +319,7 @@ impl LifeCycle {
             kind: EventKind { stage, phase },
             client: self.client,
             peer: self.peer,
+            about: Arc::clone(&self.about),
             state: self.state(),
             path: Arc::clone(path),
             at,
@@ -355,6 +378,20 @@ mod tests {
                 "doneConnect AZ09ADBC live after 5.0 s, 800 bytes: the peer closed",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_asked_again_is_the_same_with_the_path_that_is_known_by_then() {
+        let mut life = life();
+        let now = Micros(5);
+        assert_eq!(life.asked(Stage::Publish, now), None);
+        life.begin(Stage::Connect, "live", now);
+        let asked = life.begin(Stage::Publish, "live", now).unwrap();
+        life.set_path("live/show");
+        let again = Event { path: Arc::from("live/show"), ..asked };
+        assert_eq!(life.asked(Stage::Publish, now), Some(again));
+        life.begun(Stage::Publish, now);
+        assert_eq!(life.asked(Stage::Publish, now), None);
     }
 
     #[test]

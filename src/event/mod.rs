@@ -1,8 +1,10 @@
 //! What happens on a node, told to people and programs: the life of each connection, and news of
 //! outputs and encoders. Pure: times are arguments.
 
+mod about;
 mod life;
 mod node;
 
+pub use about::About;
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
 pub use node::NodeEvent;

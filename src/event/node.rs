@@ -94,6 +94,53 @@ pub enum NodeEvent {
     },
 }
 
+impl NodeEvent {
+    /// Every name that [`NodeEvent::name`] gives.
+    pub const NAMES: [&'static str; 21] = [
+        "preConnect",
+        "postConnect",
+        "doneConnect",
+        "prePublish",
+        "postPublish",
+        "donePublish",
+        "prePlay",
+        "postPlay",
+        "donePlay",
+        "started",
+        "stopped",
+        "output_connected",
+        "output_failed",
+        "pull_connected",
+        "pull_failed",
+        "pull_left",
+        "record_started",
+        "record_finished",
+        "record_stopped",
+        "encoder_failed",
+        "frames_dropped",
+    ];
+
+    /// The word that stands for it in the API, webhooks and the journal.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Connection(event) => event.kind.name(),
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::OutputConnected { .. } => "output_connected",
+            Self::OutputFailed { .. } => "output_failed",
+            Self::PullConnected { .. } => "pull_connected",
+            Self::PullFailed { .. } => "pull_failed",
+            Self::PullLeft { .. } => "pull_left",
+            Self::RecordStarted { .. } => "record_started",
+            Self::RecordFinished { .. } => "record_finished",
+            Self::RecordStopped { .. } => "record_stopped",
+            Self::EncoderFailed { .. } => "encoder_failed",
+            Self::FramesDropped { .. } => "frames_dropped",
+        }
+    }
+}
+
 impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

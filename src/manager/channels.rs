@@ -20,9 +20,9 @@ use crate::sound::Mixer;
 use crate::stats::ChannelStats;
 
 use super::desk::Events;
-use super::node::StartError;
 use super::scenes::SceneEnds;
 use super::sources::{Sources, Started, Tap};
+use super::start_error::StartError;
 
 /// Time between the start of the stages and tick 0, so that encoders are open when it comes.
 const LEAD: Micros = Micros::from_millis(150);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
+use super::hooks::HookDesk;
 use super::keydesk::{KeyDesk, News as KeyNews};
 use super::outputs::Outputs;
 use super::scenes::{News, Scenes};
@@ -69,6 +70,10 @@ pub(super) struct Desk {
     pub(super) unsure: Vec<usize>,
     /// To whoever embeds the node.
     pub(super) events: Events,
+    /// From encoders and recordings, which have no line.
+    pub(super) inbox: Events,
+    /// Who is asked, and who is told.
+    pub(super) hooks: HookDesk,
     /// The node's clock.
     pub(super) clock: Clock,
     /// From the door.
@@ -89,8 +94,11 @@ pub(super) struct Desk {
 const HOME: usize = 0;
 
 impl Desk {
-    /// Answers until dropped.
-    pub(super) async fn run(mut self) {
+    /// Answers until `stopped`, which is to be once the node has ended; then tells what is left.
+    pub(super) async fn run(mut self, stopped: impl Future) {
+        let mut stopped = std::pin::pin!(stopped);
+        self.hooks.begin();
+        self.publish(NodeEvent::Started);
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
         let mut nudge = tokio::time::interval(NUDGE);
         loop {
@@ -111,15 +119,19 @@ impl Desk {
                     }
                 }
                 news = self.keys.next(self.clock) => self.tell_news(news),
+                (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 _ = nudge.tick() => self.tick(),
+                _ = &mut stopped => break,
             }
             self.scenes.read_mail();
-            for shard in 0..self.lines.len() {
-                while let Some(report) = self.lines[shard].reports.pop() {
-                    self.hear(shard, report, &answers);
-                }
-            }
+            self.read_reports(&answers);
+            self.read_inbox();
         }
+        // The stages have ended: what they said last is heard.
+        self.read_reports(&answers);
+        self.read_inbox();
+        self.publish(NodeEvent::Stopped);
+        self.hooks.finish().await;
     }
 
     /// Several times a second: wakes the shards, and gives up what is overdue.
@@ -175,6 +187,7 @@ impl Desk {
                     drop(answers.send((shard, ToShard::PullResolved { pull, address })).await);
                 });
             }
+            FromShard::HookQuestion(question) => self.hooks.decide(shard, *question),
             FromShard::Connection(event) => {
                 tracing::info!("{event}");
                 self.publish(NodeEvent::Connection(event));
@@ -210,8 +223,24 @@ impl Desk {
         }
     }
 
-    fn publish(&self, event: NodeEvent) {
+    fn publish(&mut self, event: NodeEvent) {
+        self.hooks.hear(&event);
         self.events.force_push(event);
+    }
+
+    /// Publishes what encoders and recordings have to say.
+    fn read_inbox(&mut self) {
+        while let Some(event) = self.inbox.pop() {
+            self.publish(event);
+        }
+    }
+
+    fn read_reports(&mut self, answers: &tokio::sync::mpsc::Sender<(usize, ToShard)>) {
+        for shard in 0..self.lines.len() {
+            while let Some(report) = self.lines[shard].reports.pop() {
+                self.hear(shard, report, answers);
+            }
+        }
     }
 
     fn tell(&mut self, shard: usize, command: ToShard) {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::channels::Entrance;
 use super::desk::Desk;
-use super::node::{Node, Setup, StartError};
+use super::hooks::{Hooks, Subscriber};
+use super::node::{Node, Setup};
+use super::start_error::StartError;
 use crate::command::{Answer, Ask};
 use crate::config::{self, Config};
 use crate::control::keystore::Keys;
@@ -82,6 +84,7 @@ pub struct StreamManager {
     desk: Option<DeskThread>,
     /// Keys that were added before the start.
     key_work: Vec<KeyWork>,
+    hooks: Hooks,
 }
 
 /// Something in the three parts that cannot work.
@@ -141,7 +144,19 @@ impl StreamManager {
             node: None,
             desk: None,
             key_work: Vec::new(),
+            hooks: Hooks::new(),
         })
+    }
+
+    /// Asks these hooks before anybody connects, publishes or plays. Call it before the start.
+    pub fn set_hooks(&mut self, hooks: Hooks) {
+        self.hooks = hooks;
+    }
+
+    /// Hears every event from now on; `None` if it does not run.
+    #[must_use]
+    pub fn subscribe(&self) -> Option<Subscriber> {
+        self.node.as_ref().map(Node::subscribe)
     }
 
     /// Starts the three parts and gives the way in for frames.
@@ -149,7 +164,9 @@ impl StreamManager {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start(&mut self) -> Result<Feed, StartError> {
-        let mut node = Node::start_with(&self.config, Setup::HandedIn(self.pool_size))?;
+        let hooks = std::mem::take(&mut self.hooks);
+        let setup = Setup::HandedIn(self.pool_size);
+        let mut node = Node::start_with(&self.config, setup, hooks)?;
         let Some(Entrance { pool, encoder, timeline }) = node.take_entrance() else {
             unreachable!("a node that is handed frames has a way in for them");
         };
@@ -216,7 +233,15 @@ impl LiveNode {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        let mut node = Node::start(config)?;
+        Self::start_with(config, Hooks::new())
+    }
+
+    /// The same with hooks, which are asked before anybody connects, publishes or plays.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start_with(config: &Config, hooks: Hooks) -> Result<Self, StartError> {
+        let mut node = Node::start_with(config, Setup::Composed, hooks)?;
         let store = node.keys().cloned();
         let desk = node.take_desk().map(|desk| start_desk(desk, store)).transpose()?;
         let (door, events) = (node.door(), Arc::clone(node.events()));
@@ -227,6 +252,12 @@ impl LiveNode {
     #[must_use]
     pub const fn node(&self) -> Option<&Node> {
         self.node.as_ref()
+    }
+
+    /// Hears every event from now on; `None` if it has been stopped.
+    #[must_use]
+    pub fn subscribe(&self) -> Option<Subscriber> {
+        self.node.as_ref().map(Node::subscribe)
     }
 
     /// Asks about streams, connections, scenes and outputs, or changes them: the same that the API
@@ -257,16 +288,29 @@ impl Drop for LiveNode {
     }
 }
 
+/// How long the node's end waits for the control plane to tell what is left.
+const DESK_LIMIT: Micros = Micros::from_millis(1_500);
+
 /// The control plane on a thread of its own; it ends when this is dropped.
 #[derive(Debug)]
 struct DeskThread {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
+    worker: Option<Worker<()>>,
+    clock: Clock,
     key_work: tokio::sync::mpsc::Sender<KeyWork>,
 }
 
 impl Drop for DeskThread {
     fn drop(&mut self) {
         self.stop.take();
+        let deadline = self.clock.now() + DESK_LIMIT;
+        while self.worker.as_ref().is_some_and(|worker| !worker.is_finished()) {
+            if self.clock.now() >= deadline {
+                tracing::warn!("a hook holds up the control plane: it is left behind");
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
     }
 }
 
@@ -275,17 +319,17 @@ fn start_desk(desk: Desk, store: Option<Keys>) -> Result<DeskThread, StartError>
     let (key_work, waiting) = tokio::sync::mpsc::channel(keys::WORK_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;
-    Worker::spawn("control", Vec::new(), 0, move || {
+    let clock = desk.clock;
+    let worker = Worker::spawn("control", Vec::new(), 0, move || {
         runtime.block_on(async {
             tokio::select! {
-                () = desk.run() => {}
+                () = desk.run(stopped) => {}
                 () = keys::work(store, waiting) => {}
-                _ = stopped => {}
             }
         });
     })
     .map_err(StartError::Thread)?;
-    Ok(DeskThread { stop: Some(stop), key_work })
+    Ok(DeskThread { stop: Some(stop), worker: Some(worker), clock, key_work })
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -5,6 +5,7 @@ mod channels;
 mod desk;
 mod facts;
 mod front;
+mod hooks;
 mod keydesk;
 mod keys_command;
 mod keystore;
@@ -19,12 +20,15 @@ mod scenes;
 mod secure;
 mod sources;
 mod spec;
+mod start_error;
 mod surveys;
 
+pub use hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use keys_command::keys_command;
 pub use library::{
     AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,
 };
 pub use listen::ListenError;
-pub use node::{Node, StartError};
+pub use node::Node;
 pub use run::run;
+pub use start_error::StartError;

@@ -7,103 +7,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
+use tokio::sync::broadcast;
 
 use super::channels::{self, Built, Entrance, Frames, Shop};
 use super::desk::{Desk, EVENTS_MAX, Events, Line};
+use super::hooks::{HookDesk, Hooks, Subscriber};
 use super::keydesk::KeyDesk;
 use super::keystore::open_store;
 use super::limits::node_limits;
-use super::listen::{ListenError, listen};
+use super::listen::listen;
 use super::outputs::Outputs;
 use super::relay::{Relay, Writers};
 use super::scenes::Scenes;
 use super::secure::Secure;
 use super::sources::Tap;
 use super::spec::shard_spec;
+use super::start_error::StartError;
 use super::surveys::Surveys;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
-use crate::config::{Config, OPEN_TO_ALL};
-use crate::control::keystore::{DevelopmentKey, Keys, StoreError};
+use crate::config::Config;
+use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::control::{Door, door};
+use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::pipeline::{self, Channel, ChannelFeed, Mesh, RelayParts, ShardParts};
+use crate::pipeline::{self, Channel, ChannelFeed, HookRules, Mesh, RelayParts, ShardParts};
 use crate::ring::{Bell, channel};
-use crate::runtime::{
-    Clock, CorePlan, Executor, Failure, Pinned, PlanError, Pulse, Worker, allowed_cpus, preflight,
-};
-use crate::scene;
+use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse, Worker, allowed_cpus, preflight};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::tls::Acceptor;
 
 /// How long encoders may take to hand over what they still hold.
 const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
-
-/// Why a node could not start. Everything that was already started has been ended again.
-#[derive(Debug)]
-pub enum StartError {
-    /// The machine lacks something: exit code 78.
-    Machine(Failure),
-    /// Anybody could publish: exit code 2.
-    OpenToAll,
-    /// The configuration asks for what is not there: exit code 2.
-    Cores(PlanError),
-    /// A scene of the channel of this name cannot be shown: exit code 2.
-    Scene(String, scene::Error),
-    /// A file or stream of the channel of this name cannot be decoded: exit code 2.
-    Source(String, crate::decode::Error),
-    /// An encoder of the channel of this name cannot be opened: exit code 2.
-    Encoder(String, crate::encode::Error),
-    /// The RTMP port cannot be had.
-    Listen(ListenError),
-    /// The data directory cannot be used.
-    Store(StoreError),
-    /// The certificate cannot be used: exit code 2.
-    Tls(crate::tls::Error),
-    /// The memory cannot be had.
-    Memory(crate::frame::Error),
-    /// The system has no thread for us.
-    Thread(std::io::Error),
-}
-
-impl StartError {
-    /// The process's exit code.
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Machine(_) => 78,
-            Self::OpenToAll
-            | Self::Cores(_)
-            | Self::Scene(..)
-            | Self::Source(..)
-            | Self::Encoder(..)
-            | Self::Tls(_) => 2,
-            Self::Listen(_) | Self::Store(_) | Self::Memory(_) | Self::Thread(_) => 1,
-        }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Machine(error) => write!(f, "{error}"),
-            Self::OpenToAll => f.write_str(OPEN_TO_ALL),
-            Self::Cores(error) => write!(f, "{error}"),
-            Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
-            Self::Source(channel, error) => write!(f, "channel {channel}: {error}"),
-            Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
-            Self::Listen(error) => write!(f, "{error}"),
-            Self::Store(error) => write!(f, "{error}"),
-            Self::Tls(error) => write!(f, "{error}"),
-            Self::Memory(error) => write!(f, "{error}"),
-            Self::Thread(error) => {
-                write!(f, "cannot start a thread: {error}; raise `ulimit -u` or free memory")
-            }
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// What a program that embeds the node says beyond the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +55,7 @@ pub struct Node {
     registry: Arc<Registry>,
     packets: PacketPool,
     events: Events,
+    subscribers: broadcast::Sender<NodeEvent>,
     switches: Vec<Arc<ChannelSwitch>>,
     workers: Vec<Worker<()>>,
     writers: Writers,
@@ -155,10 +91,14 @@ impl Node {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_with(config, Setup::Composed)
+        Self::start_with(config, Setup::Composed, Hooks::new())
     }
 
-    pub(super) fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
+    pub(super) fn start_with(
+        config: &Config,
+        setup: Setup,
+        hooks: Hooks,
+    ) -> Result<Self, StartError> {
         let plan = checked_plan(config)?;
         let clock = Clock::start();
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
@@ -169,30 +109,23 @@ impl Node {
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
         let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
+        let hooks = HookDesk::open(config, hooks, clock)?;
 
-        let shop = Shop {
-            clock,
-            packets: packets.clone(),
-            chunk_size: config.rtmp.chunk_size,
-            encode_cpus: plan.encode.clone(),
-            home: Arc::clone(&bells[0]),
-            desk: Bell::new(),
-            events: Arc::clone(&events),
-        };
+        let shop = shop(config, &plan, clock, &packets, &bells[0]);
         let (scenes, news) = Scenes::new(clock, plan.encode.clone());
         let mut stage = Stage::new(scenes);
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
         let mut relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
-        let registry = Arc::new(stage.registry(&plan, &mut relay));
-        stage.outputs.extend(relay.outputs);
+        let registry = Arc::new(stage.registry(&plan, &mut relay, &hooks));
         let (door, questions) = door();
         let mut node = Self {
             clock,
             registry: Arc::clone(&registry),
             packets,
-            events,
+            events: Arc::clone(&events),
+            subscribers: hooks.subscribers(),
             switches: stage.switches,
             workers: stage.workers,
             writers: relay.writers,
@@ -210,14 +143,17 @@ impl Node {
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = (listeners.into_iter().zip(bells).collect(), secure);
-        let lines = node.start_shards(config, &plan, doors, (home, &shop.desk))?;
+        let told = (home, hooks.rules(), &shop.desk);
+        let lines = node.start_shards(config, &plan, doors, told)?;
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
             lines,
             bell: shop.desk,
             keys: KeyDesk::new(keys),
             unsure: Vec::new(),
-            events: shop.events,
+            events,
+            inbox: shop.events,
+            hooks,
             clock,
             questions,
             news,
@@ -235,7 +171,7 @@ impl Node {
         config: &Config,
         plan: &CorePlan,
         (doors, mut secure): (Vec<(TcpListener, Arc<Bell>)>, Secure),
-        (home, desk): (Home, &Arc<Bell>),
+        (home, hooks, desk): (Home, HookRules, &Arc<Bell>),
     ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
         let pulled = home.3.pulled.clone();
@@ -259,7 +195,7 @@ impl Node {
             let (feeds, taps, outputs, relay) = home.take().unwrap_or_default();
             let relay = RelayParts { pulled: pulled.clone(), ..relay };
             let parts = ShardParts {
-                spec: shard_spec(config, number),
+                spec: shard_spec(config, number, hooks.clone()),
                 listener,
                 secure: secure.take(),
                 trust: secure.trust.clone(),
@@ -342,6 +278,12 @@ impl Node {
 
     pub(super) const fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Hears every event from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscriber {
+        Subscriber::to(&self.subscribers)
     }
 
     /// The control plane's side of the shards, to be run by the caller's runtime; once.
@@ -449,7 +391,8 @@ impl Stage {
         Ok(())
     }
 
-    fn registry(&mut self, plan: &CorePlan, relay: &mut Relay) -> Registry {
+    fn registry(&mut self, plan: &CorePlan, relay: &mut Relay, hooks: &HookDesk) -> Registry {
+        self.outputs.append(&mut relay.outputs);
         self.output_entries.append(&mut relay.output_entries);
         let mut registry = Registry::new(
             plan.net.iter().map(|_| Arc::new(ShardStats::default())).collect(),
@@ -458,7 +401,26 @@ impl Stage {
         );
         registry.pulls = std::mem::take(&mut relay.pull_entries);
         registry.records = std::mem::take(&mut relay.record_entries);
+        (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
         registry
+    }
+}
+
+fn shop(
+    config: &Config,
+    plan: &CorePlan,
+    clock: Clock,
+    packets: &PacketPool,
+    home: &Arc<Bell>,
+) -> Shop {
+    Shop {
+        clock,
+        packets: packets.clone(),
+        chunk_size: config.rtmp.chunk_size,
+        encode_cpus: plan.encode.clone(),
+        home: Arc::clone(home),
+        desk: Bell::new(),
+        events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
     }
 }
 

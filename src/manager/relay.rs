@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::channels::Shop;
-use super::node::{StartError, StopLine};
+use super::node::StopLine;
 use super::outputs::Outputs;
+use super::start_error::StartError;
 use crate::command::OutputSpec;
 use crate::config::{Config, PullMode, RecordConfig};
 use crate::media::Micros;

@@ -94,9 +94,8 @@ async fn serve(
     };
     show_banner(config, &node, entrance.as_ref());
     warn_if_open(config, &node);
-    if let Some(desk) = node.take_desk() {
-        local.spawn_local(desk.run());
-    }
+    let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
+    let desk = node.take_desk().map(|desk| local.spawn_local(desk.run(desk_stopped)));
     let names = config.channels.iter().map(|channel| channel.name.as_str());
     let readiness = Arc::new(http::Readiness::new(names));
     readiness.set_listening();
@@ -143,11 +142,10 @@ async fn serve(
     readiness.set_stopping();
     drop(stop_http);
     tracing::info!("stopping; a second signal ends at once");
-    let ended = tokio::task::spawn_blocking(move || node.stop());
     local
         .run_until(async {
             tokio::select! {
-                _ = ended => ExitCode::SUCCESS,
+                () = end(node, desk, stop_desk) => ExitCode::SUCCESS,
                 _ = terminate.recv() => std::process::exit(EXIT_KILLED),
                 _ = interrupt.recv() => std::process::exit(EXIT_KILLED),
             }
@@ -166,6 +164,20 @@ fn warn_if_open(config: &Config, node: &Node) {
              say publish = \"key\" to end that",
             node.rtmp()
         );
+    }
+}
+
+/// Ends the node, then its desk, which tells what is left.
+async fn end(
+    node: Node,
+    desk: Option<tokio::task::JoinHandle<()>>,
+    stop_desk: tokio::sync::oneshot::Sender<()>,
+) {
+    // Whatever became of it, the desk has nothing left to hear.
+    drop(tokio::task::spawn_blocking(move || node.stop()).await);
+    drop(stop_desk);
+    if let Some(desk) = desk {
+        drop(desk.await);
     }
 }
 

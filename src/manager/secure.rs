@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use super::listen::listen;
-use super::node::StartError;
+use super::start_error::StartError;
 use crate::config::Config;
 use crate::tls::{Acceptor, Connector, Look, Watcher};
 

@@ -15,7 +15,7 @@ use crate::runtime::{NICE_ENCODE, Worker};
 use crate::scene::{self, Fit, Layer, PreparedScene};
 use crate::sound::{self, Mixer};
 
-use super::node::StartError;
+use super::start_error::StartError;
 
 /// Threads of a decoder.
 const DECODE_THREADS: u32 = 2;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::keystore::key_rules;
 use super::limits::peer_limits;
 use crate::config::{Config, Publish, StartAt};
-use crate::pipeline::{PublishPolicy, ShardSpec};
+use crate::pipeline::{HookRules, PublishPolicy, ShardSpec};
 use crate::stream::{DropPolicy, LogLimits, Start};
 
-/// What shard `number` is told.
-pub(super) fn shard_spec(config: &Config, number: usize) -> ShardSpec {
+/// What shard `number` is told, also about hooks.
+pub(super) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
         number,
@@ -39,6 +39,7 @@ pub(super) fn shard_spec(config: &Config, number: usize) -> ShardSpec {
         },
         keys: key_rules(config),
         peer: peer_limits(config),
+        hooks,
         grace: rtmp.grace,
     }
 }

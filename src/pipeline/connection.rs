@@ -2,10 +2,12 @@
 //! and waits for room when the pump finds its socket full.
 
 mod deadline;
+mod hook;
 mod http;
 mod patience;
 mod picture;
 mod place;
+mod play;
 mod proxy;
 mod publish;
 mod talk;
@@ -26,6 +28,7 @@ use super::hub::Hub;
 use super::reader::Reader;
 use super::shard::Shard;
 use super::wire::{Received, Socket, flush, receive};
+use crate::command::{Params, Refusal};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::Decision;
@@ -33,19 +36,16 @@ use crate::limits::Place;
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
-use crate::stats::{Attempt, Limit};
+use crate::stats::Limit;
 use crate::stream::{Flags, Merge, Message};
 use deadline::{broken, broken_rule};
+use hook::{Waiting, Wish};
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
-
-/// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
-/// starts player and encoder together need not hit an order.
-const STREAM_WAIT: Micros = Micros::from_secs(5);
 
 /// What others tell a connection; it reads this when it is woken.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub(super) enum Mail {
     Key(Decision),
     /// Whether the place of another publisher is free.
     Place(bool),
+    /// The hooks' answer to the question of this number.
+    Hook(u32, Refusal),
     /// The stream it waits for is there.
     StreamBegan,
     /// The stream it plays has ended.
@@ -70,6 +72,8 @@ enum Role {
     Pending,
     /// Waits for the answer about its key.
     AwaitsKey,
+    /// Waits for leave to do something.
+    AwaitsHook(Box<Waiting>),
     /// Wants to play a stream that nobody feeds yet; refused at the time given.
     AwaitsStream(Box<str>, Micros),
     Publisher(Rc<Hub>),
@@ -96,6 +100,8 @@ pub(super) struct Connection {
     closing: RefCell<Option<(String, Micros)>>,
     bytes_in: Cell<u64>,
     patience: Patience,
+    /// Questions to hooks so far.
+    questions: Cell<u32>,
 }
 
 /// Runs the connection to its end and says why it ended.
@@ -150,6 +156,7 @@ impl Connection {
             closing: RefCell::default(),
             bytes_in: Cell::new(0),
             patience: Patience::default(),
+            questions: Cell::new(0),
         })
     }
 
@@ -205,7 +212,7 @@ impl Connection {
         let role = self.role.borrow();
         let log = match &*role {
             Role::Player(hub) => Some(hub.log.borrow()),
-            Role::Pending | Role::AwaitsKey | Role::AwaitsStream(..) | Role::Publisher(_) => None,
+            _ => None,
         };
         let mut socket = Socket { stream: socket, cx };
         let now = shard.clock.now();
@@ -234,6 +241,7 @@ impl Connection {
             self.refuse_play(shard, PlayRefusal::StreamNotFound, text);
         }
         self.sweep_ticket(shard, now);
+        self.sweep_hook(shard, now);
         let late = self.session.borrow_mut().tick(now);
         if let Err((limit, error)) = late {
             self.count_late(shard, limit);
@@ -260,15 +268,20 @@ impl Connection {
         let Some(bytes) = self.after_preface(shard, bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
         let fed = self.session.borrow_mut().feed(shard, bytes, now);
+        self.attend(shard);
+        self.finish_message();
+        self.pass_on();
+        fed.map_err(|error| broken_rule(shard, &error))
+    }
+
+    /// Does what the peer asked.
+    fn attend(self: &Rc<Self>, shard: &Rc<Shard>) {
         while let Some(heard) = { self.session.borrow_mut().poll_event() } {
             match heard {
                 Heard::Rtmp(event) => self.on_event(shard, event),
                 Heard::Web(event) => self.on_request(shard, event),
             }
         }
-        self.finish_message();
-        self.pass_on();
-        fed.map_err(|error| broken_rule(shard, &error))
     }
 
     /// Moves what the session wants to say to the reader, which sends it between messages.
@@ -289,18 +302,22 @@ impl Connection {
         match event {
             ServerEvent::Connect(connect) => {
                 tracing::debug!("connection {}: connect from {}", self.number, connect.flash_ver);
+                self.introduce(connect.tc_url, connect.flash_ver);
                 self.begin(shard, Stage::Connect, &connect.app);
-                self.session.borrow_mut().accept_connect();
-                self.begun(shard, Stage::Connect);
+                self.after_hooks(shard, Wish::Connect, Params::default());
             }
             ServerEvent::Publish { app, name, query } => {
                 self.on_publish(shard, &app, &name, &query);
             }
-            ServerEvent::Play { app, name, .. } => {
-                self.wish_to_play(shard, format!("{app}/{}", name.expose()));
+            ServerEvent::Play { app, name, query } => {
+                let params = Self::params(shard, &query, None);
+                self.wish_to_play(shard, format!("{app}/{}", name.expose()), params);
             }
             ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
-            ServerEvent::PublishEnd | ServerEvent::PlayEnd => self.leave_stream(shard, "ended"),
+            ServerEvent::PublishEnd | ServerEvent::PlayEnd => {
+                self.withdraw();
+                self.leave_stream(shard, "ended");
+            }
             ServerEvent::Refused(reason) => self.close(shard, reason),
             ServerEvent::PeerClosed => self.close(shard, "the peer closed"),
         }
@@ -312,6 +329,7 @@ impl Connection {
         match mail {
             Mail::Key(decision) => self.on_decision(shard, &decision),
             Mail::Place(is_free) => self.on_place(shard, is_free),
+            Mail::Hook(question, refusal) => self.on_hook(shard, question, &refusal),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
             Mail::Kicked => self.end_for(shard, "ended by the operator"),
@@ -338,6 +356,7 @@ impl Connection {
             Role::Publisher(_) => {
                 self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
             }
+            Role::AwaitsHook(waiting) => self.refuse_waiting(waiting.stage(), reason),
             Role::Pending | Role::AwaitsKey => {}
         }
         self.leave_stream(shard, reason);
@@ -358,67 +377,6 @@ impl Connection {
     /// Ends the connection without waiting.
     fn close_now(&self, now: Micros, reason: &str) {
         *self.closing.borrow_mut() = Some((reason.to_owned(), now));
-    }
-
-    fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String) {
-        self.begin(shard, Stage::Play, &name);
-        let until = shard.clock.now() + STREAM_WAIT;
-        *self.role.borrow_mut() = Role::AwaitsStream(name.into(), until);
-        self.on_stream(shard);
-    }
-
-    /// Starts to play if the stream is there.
-    fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
-        let Some(name) = self.awaited_stream() else { return };
-        let Some(hub) = shard.find(&name) else { return shard.relay.want(shard, &name) };
-        if let Some(text) = shard.keeps_out(&hub) {
-            return self.refuse_play(shard, PlayRefusal::Full, text);
-        }
-        if let Some(format) = self.missing_codec(&hub) {
-            let refusal = PlayRefusal::Codec(format);
-            return self.refuse_play(shard, refusal, &refusal.to_string());
-        }
-        *self.role.borrow_mut() = Role::Pending;
-        if !self.session.borrow_mut().accept_play() {
-            return self.on_answered(shard);
-        }
-        shard.stats.play_attempt(Attempt::Ok);
-        self.pass_on();
-        shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
-        *self.role.borrow_mut() = Role::Player(hub);
-        self.begun(shard, Stage::Play);
-        self.pass_on();
-        self.reader.wake();
-    }
-
-    /// The stream it wants to play and that was not there when it asked.
-    pub(super) fn awaited_stream(&self) -> Option<Box<str>> {
-        match &*self.role.borrow() {
-            Role::AwaitsStream(name, _) => Some(name.clone()),
-            _ => None,
-        }
-    }
-
-    /// The stream's codec, if the player said at connect that it does not take it.
-    fn missing_codec(&self, hub: &Hub) -> Option<flv::VideoFormat> {
-        let log = hub.log.borrow();
-        let video = flv::Video::parse(log.header_of(Kind::Video)?.body())?;
-        let taken = self.session.borrow().takes_video(&video);
-        (!taken).then_some(video.format)
-    }
-
-    fn refuse_play(&self, shard: &Rc<Shard>, refusal: PlayRefusal, text: &str) {
-        *self.role.borrow_mut() = Role::Pending;
-        shard.stats.play_attempt(match refusal {
-            PlayRefusal::StreamNotFound => Attempt::NotFound,
-            PlayRefusal::Codec(_) => Attempt::Denied,
-            PlayRefusal::Full => Attempt::Limit,
-            PlayRefusal::Failed => Attempt::Error,
-        });
-        self.session.borrow_mut().refuse_play(refusal, text);
-        self.done(shard, Stage::Play, text);
-        self.pass_on();
-        self.close(shard, text);
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {
@@ -444,6 +402,9 @@ impl Connection {
         match self.role.replace(Role::Pending) {
             Role::Pending => {}
             Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
+            // The end of `connect` is the end of the connection.
+            Role::AwaitsHook(waiting) if waiting.stage() == Stage::Connect => {}
+            Role::AwaitsHook(waiting) => self.done(shard, waiting.stage(), reason),
             Role::AwaitsStream(..) => self.done(shard, Stage::Play, reason),
             Role::Publisher(hub) => {
                 self.set_patience(false);

@@ -42,7 +42,8 @@ pub use encode::{
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use mesh::{Have, Mesh, MeshMessage};
 pub use parts::{
-    ChannelFeed, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts, ShardSpec,
+    ChannelFeed, HookRules, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts,
+    ShardSpec,
 };
 pub use pull::PullSpec;
 pub use record::{RECORD_QUEUE, RecordEvent, RecordShare, RecordTap, record};

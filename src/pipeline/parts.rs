@@ -9,6 +9,7 @@ use super::mesh::Mesh;
 use super::pull::PullSpec;
 use super::record::RecordTap;
 use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
+use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec, GuardSpec};
 use crate::limits::NodeLimits;
@@ -57,6 +58,28 @@ pub struct PeerLimits {
     pub pace_percent: u32,
 }
 
+/// What is asked of hooks. By default nothing, and nothing waits.
+#[derive(Clone, Debug, Default)]
+pub struct HookRules {
+    /// Stages that somebody has to be given leave to begin.
+    pub stages: Vec<Stage>,
+    /// Parameters of a query that hooks may see.
+    pub params: Arc<[Arc<str>]>,
+    /// How long a peer waits for control's answer, which has deadlines of its own. Then it may go
+    /// on if `open_when_silent`, or is refused.
+    pub patience: Micros,
+    /// What no answer means.
+    pub open_when_silent: bool,
+}
+
+impl HookRules {
+    /// Whether there are hooks that decide about `stage`.
+    #[must_use]
+    pub fn decide(&self, stage: Stage) -> bool {
+        self.stages.contains(&stage)
+    }
+}
+
 /// What every shard of a node is told.
 #[derive(Clone, Debug)]
 pub struct ShardSpec {
@@ -88,6 +111,8 @@ pub struct ShardSpec {
     pub keys: KeyRules,
     /// What one peer may take up.
     pub peer: PeerLimits,
+    /// What is asked of hooks.
+    pub hooks: HookRules,
     /// How long the viewers of a publisher that left wait for its return.
     pub grace: Micros,
 }

@@ -4,6 +4,7 @@
 mod cell;
 mod channel;
 mod histogram;
+mod hook;
 mod limit;
 mod meter;
 mod output;
@@ -15,6 +16,9 @@ mod shard;
 pub use cell::{Counter, Gauge, SharedCounter};
 pub use channel::{ChannelFigures, ChannelStats, DropReason};
 pub use histogram::{BOUNDS_US, Histogram, HistogramFigures};
+pub use hook::{
+    Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,
+};
 pub use limit::Limit;
 pub use meter::Meter;
 pub use output::{OutputFigures, OutputState, OutputStats};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
+use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::output::{OutputFigures, OutputStats};
 use super::outputs::OutputList;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
@@ -22,6 +23,10 @@ pub struct Registry {
     pub pulls: Vec<PullEntry>,
     /// Recordings.
     pub records: Vec<RecordEntry>,
+    /// Webhooks.
+    pub hooks: Vec<HookEntry>,
+    /// The journal, if there is one.
+    pub journal: Option<Arc<DeliveryStats>>,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,
@@ -107,6 +112,8 @@ impl Registry {
             outputs: outputs.collect(),
             pulls: self.pulls.iter().map(PullEntry::read).collect(),
             records: self.records.iter().map(RecordEntry::read).collect(),
+            hooks: self.hooks.iter().map(HookEntry::read).collect(),
+            journal: self.journal.as_ref().map(|journal| journal.read()),
         }
     }
 
@@ -146,6 +153,10 @@ pub struct Snapshot {
     pub pulls: Vec<PullSnapshot>,
     /// Recordings.
     pub records: Vec<RecordSnapshot>,
+    /// Webhooks.
+    pub hooks: Vec<HookSnapshot>,
+    /// Lines of the journal, in the order of [`super::Delivery::ALL`].
+    pub journal: Option<[u64; 3]>,
 }
 
 /// A channel at one moment.

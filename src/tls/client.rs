@@ -47,6 +47,14 @@ impl Connector {
         Self::of(roots)
     }
 
+    /// Trusts nobody: for who connects without TLS.
+    ///
+    /// # Errors
+    /// If this program cannot speak TLS at all.
+    pub fn nobody() -> Result<Self, Error> {
+        Self::of(RootCertStore::empty())
+    }
+
     fn of(roots: RootCertStore) -> Result<Self, Error> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -55,6 +63,12 @@ impl Connector {
         // It would remember under a lock that all shards share.
         config.resumption = Resumption::disabled();
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// For a client that speaks TLS by itself, such as one of HTTP.
+    #[must_use]
+    pub fn config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.config)
     }
 
     /// The client's side of a new connection to `host`, a name or an address without brackets.

@@ -1,6 +1,8 @@
 //! The head of a request (RFC 9112), read strictly: what could be understood in two ways is
 //! refused.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha1::{Digest, Sha1};
@@ -14,10 +16,21 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// As it was sent, without the query.
     pub(super) path: String,
+    pub(super) query: Query,
     /// Empty if there is none.
     pub(super) host: String,
     pub(super) origin: Option<String>,
     pub(super) upgrade: Upgrade,
+}
+
+/// What stood behind the question mark. It may hold a secret, so Debug does not show it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Query(pub(super) String);
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "" } else { "***" })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +94,11 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, Fault> {
     }
     let upgrade = fields.upgrade(method, minor)?;
     let (path, authority) = path_of(target)?;
+    let query = target.split('#').next().and_then(|target| target.split_once('?'));
+    let query = Query(query.map_or("", |(_, query)| query).to_owned());
     let host = authority.or(fields.host).unwrap_or_default().to_owned();
     let origin = fields.origin.map(str::to_owned);
-    Ok(Request { method, path: path.to_owned(), host, origin, upgrade })
+    Ok(Request { method, path: path.to_owned(), query, host, origin, upgrade })
 }
 
 fn first_line(line: &str) -> Result<(Method, &str, u8), Fault> {
@@ -219,7 +234,7 @@ mod tests {
     #[test]
     fn the_path_comes_without_its_query() {
         let request = read("GET /live/x.flv?start=1 HTTP/1.1\nHost: node:1935\n\n").unwrap();
-        let Request { method, path, host, origin, upgrade } = request;
+        let Request { method, path, host, origin, upgrade, .. } = request;
         assert_eq!(
             (method, path.as_str(), host.as_str()),
             (Method::Get, "/live/x.flv", "node:1935")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::answer::{self, Status};
 use super::cors::Cors;
 use super::frames::{self, Frames, NORMAL};
-use super::request::{self, Fault, HEAD_BYTES_MAX, Method, Request, Upgrade};
+use super::request::{self, Fault, HEAD_BYTES_MAX, Method, Query, Request, Upgrade};
 use crate::media::Micros;
 
 /// What a client does.
@@ -53,6 +53,7 @@ struct Wish {
     cors: String,
     /// Whether it wants only the head.
     only_head: bool,
+    query: Query,
     form: Form,
 }
 
@@ -148,7 +149,7 @@ impl Session {
     /// wanted to know, or wants no more; it is over.
     pub fn accept_play(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Over { answered: true }) {
-            State::Asked(Wish { cors, only_head, form }) => {
+            State::Asked(Wish { cors, only_head, form, .. }) => {
                 let head = match &form {
                     Form::Flv => answer::stream(&cors),
                     Form::WebSocket { accept, .. } => answer::web_socket(accept),
@@ -183,6 +184,20 @@ impl Session {
             State::Plays(Form::Flv) => self.state = State::Over { answered: false },
             State::Asked(_) => self.refuse_wish(Status::Unavailable, "the node stops"),
             State::Head { .. } | State::Over { .. } => {}
+        }
+    }
+
+    /// This client may not play it; `text` says why to its user.
+    pub fn forbid_play(&mut self, text: &str) {
+        self.refuse_wish(Status::Forbidden, text);
+    }
+
+    /// The query of a request that is not decided yet, not decoded. It may hold a secret.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        match &self.state {
+            State::Asked(wish) => &wish.query.0,
+            State::Head { .. } | State::Plays(_) | State::Over { .. } => "",
         }
     }
 
@@ -246,7 +261,8 @@ impl Session {
                         }
                         Upgrade::No | Upgrade::OtherVersion => Form::Flv,
                     };
-                    self.state = State::Asked(Wish { cors, only_head, form });
+                    let query = request.query;
+                    self.state = State::Asked(Wish { cors, only_head, query, form });
                     return self.events.push_back(Event::Play { path: path.to_owned() });
                 }
                 None => (Status::NotFound, "streams are played at /APP/NAME.flv"),

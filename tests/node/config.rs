@@ -38,6 +38,11 @@ impl Config {
         self
     }
 
+    /// The same ports with another text.
+    pub(crate) fn of(other: &Self, text: String) -> Self {
+        Self { text, ..*other }
+    }
+
     /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {

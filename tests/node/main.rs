@@ -13,6 +13,7 @@
 mod amf;
 mod config;
 mod destination;
+mod hook_server;
 mod nginx;
 mod node;
 mod program;
@@ -26,6 +27,8 @@ mod wire;
 mod crowd;
 mod enhanced;
 mod flv;
+mod histories;
+mod hooks;
 mod hostile;
 mod in_step;
 mod joining;

@@ -4,6 +4,7 @@
 //! are an interface: dashboards and alerts of operators depend on them.
 
 mod families;
+mod hooks;
 mod page;
 pub mod process;
 mod relay;
@@ -58,6 +59,7 @@ impl Collector for Figures {
         families::write(&mut page, &snapshot, &self.version)?;
         relay::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards)?;
+        hooks::write(&mut page, &snapshot)?;
         process::write(&mut page)
     }
 }

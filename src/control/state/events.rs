@@ -7,7 +7,7 @@ use crate::event::{NodeEvent, Phase};
 /// What the API shows of `event`; its number is still to be given.
 #[must_use]
 pub fn describe(event: &NodeEvent, time: &Time) -> Event {
-    let (kind, text) = (kind(event).to_owned(), event.to_string());
+    let (kind, text) = (event.name().to_owned(), event.to_string());
     let plain = Event { at: time.now_ms(), kind, text, ..Event::default() };
     match event {
         NodeEvent::Connection(event) => {
@@ -58,24 +58,6 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             reason: Some(reason.clone()),
             ..plain
         },
-    }
-}
-
-fn kind(event: &NodeEvent) -> &'static str {
-    match event {
-        NodeEvent::Connection(event) => event.kind.name(),
-        NodeEvent::Started => "started",
-        NodeEvent::Stopped => "stopped",
-        NodeEvent::OutputConnected { .. } => "output_connected",
-        NodeEvent::OutputFailed { .. } => "output_failed",
-        NodeEvent::PullConnected { .. } => "pull_connected",
-        NodeEvent::PullFailed { .. } => "pull_failed",
-        NodeEvent::PullLeft { .. } => "pull_left",
-        NodeEvent::RecordStarted { .. } => "record_started",
-        NodeEvent::RecordFinished { .. } => "record_finished",
-        NodeEvent::RecordStopped { .. } => "record_stopped",
-        NodeEvent::EncoderFailed { .. } => "encoder_failed",
-        NodeEvent::FramesDropped { .. } => "frames_dropped",
     }
 }
 

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use super::Connection;
+use super::hook::Wish;
 use crate::event::Stage;
 use crate::pipeline::shard::Shard;
-use crate::rtmp::{PlayRefusal, stream_path};
+use crate::rtmp::{PlayRefusal, Query, stream_path};
 use crate::web::Event;
 
 impl Connection {
@@ -17,9 +18,12 @@ impl Connection {
         match stream_path(&path) {
             Ok(name) => {
                 let app = name.split('/').next().unwrap_or_default();
+                self.introduce(String::new(), String::new());
                 self.begin(shard, Stage::Connect, app);
-                self.begun(shard, Stage::Connect);
-                self.wish_to_play(shard, name);
+                let query = Query::new(self.session.borrow().web_query());
+                let params = Self::params(shard, &query, None);
+                let seen = params.clone();
+                self.after_hooks(shard, Wish::Web { name, params }, seen);
             }
             Err(text) => {
                 self.session.borrow_mut().refuse_play(PlayRefusal::StreamNotFound, text);

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::hook::Wish;
 use super::place::PlaceWish;
 use super::{Connection, Role};
+use crate::command::Params;
 use crate::event::Stage;
 use crate::keys::{
     Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, Verdict,
@@ -37,6 +39,8 @@ pub(super) struct Ticket {
     pub(super) wish: Option<PlaceWish>,
     /// Whether another shard was asked to make way.
     pub(super) has_asked: bool,
+    /// What hooks may see of its query.
+    params: Params,
     last_message: Micros,
 }
 
@@ -59,8 +63,9 @@ impl Connection {
         if shard.spec.publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &path);
             self.ticket.take();
-            self.start_publishing(shard, &path, None);
-            return;
+            let (name, params) = (path.into(), Self::params(shard, query, None));
+            let wish = Wish::Publish { name, grant: None, unchecked: None };
+            return self.after_hooks(shard, wish, params);
         }
         // The path may be the key itself: until a key is known to be good, only the application
         // goes into events.
@@ -79,7 +84,9 @@ impl Connection {
         let named = beside.as_ref().map(|_| path.into());
         let shown = beside.unwrap_or_else(|| name.expose().to_owned());
         let hash = KeyHash::of(&shown);
-        *self.ticket.borrow_mut() = Ticket { shown: Some(hash), named, ..Ticket::default() };
+        let params = Self::params(shard, query, Some(&shown));
+        let ticket = Ticket { shown: Some(hash), named, params, ..Ticket::default() };
+        *self.ticket.borrow_mut() = ticket;
         *self.role.borrow_mut() = Role::AwaitsKey;
         let found = shard.keys.borrow_mut().lookup(&hash, now);
         match found {
@@ -102,7 +109,10 @@ impl Connection {
         match decision.for_peer(peer, shard.clock.now()) {
             Decision::Allow(grant) => {
                 shard.guard.borrow_mut().succeeded(peer);
-                self.start_publishing(shard, &grant.stream, Some(&grant));
+                let params = std::mem::take(&mut self.ticket.borrow_mut().params);
+                let name = Box::from(&*grant.stream);
+                let wish = Wish::Publish { name, grant: Some(grant), unchecked: None };
+                self.after_hooks(shard, wish, params);
             }
             Decision::Deny(denial) => self.on_denial(shard, denial),
         }
@@ -110,15 +120,13 @@ impl Connection {
     }
 
     fn on_denial(self: &Rc<Self>, shard: &Rc<Shard>, denial: Denial) {
-        let Ticket { shown, named, .. } = std::mem::take(&mut *self.ticket.borrow_mut());
+        let Ticket { shown, named, params, .. } = std::mem::take(&mut *self.ticket.borrow_mut());
         match denial {
             Denial::StoreAway if shard.spec.keys.open_when_away => {
                 if let Some(name) = named {
                     tracing::warn!("the key store is away: the publisher of {name} is let in");
-                    self.start_publishing(shard, &name, None);
-                    // Asked about again as soon as the store is back.
-                    self.ticket.borrow_mut().key = shown;
-                    return;
+                    let wish = Wish::Publish { name, grant: None, unchecked: shown };
+                    return self.after_hooks(shard, wish, params);
                 }
             }
             Denial::Unknown => {
@@ -134,6 +142,11 @@ impl Connection {
         }
         shard.stats.publish_attempt(Attempt::Denied);
         self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
+    }
+
+    /// It publishes with this key.
+    pub(super) fn set_key(&self, key: Option<KeyHash>) {
+        self.ticket.borrow_mut().key = key;
     }
 
     pub(super) fn start_publishing(
@@ -197,10 +210,13 @@ impl Connection {
         self.close(shard, reason);
     }
 
-    /// The key it publishes with.
+    /// The key it publishes with, or is about to.
     pub(in crate::pipeline) fn key(&self) -> Option<KeyHash> {
-        let publishes = matches!(*self.role.borrow(), Role::Publisher(_));
-        self.ticket.borrow().key.filter(|_| publishes)
+        match &*self.role.borrow() {
+            Role::Publisher(_) => self.ticket.borrow().key,
+            Role::AwaitsHook(waiting) => waiting.key(),
+            _ => None,
+        }
     }
 
     /// Whether it publishes under this name.
@@ -215,6 +231,9 @@ impl Connection {
 
     /// What the store says about its key now.
     pub(in crate::pipeline) fn on_verdict(&self, shard: &Rc<Shard>, decision: &Decision) {
+        if matches!(*self.role.borrow(), Role::AwaitsHook(_)) {
+            return self.on_verdict_while_waiting(shard, decision);
+        }
         let end = |text: &str| self.end_publisher(shard, PublishRefusal::Denied, text);
         match decision.for_peer(self.peer.get().ip(), shard.clock.now()) {
             Decision::Allow(grant) if self.publishes_as(&grant.stream) => {

@@ -135,6 +135,21 @@ impl Talk {
         }
     }
 
+    pub(super) fn refuse_connect(&mut self, text: &str) {
+        match &mut self.tongue {
+            Tongue::Rtmp(server) => server.refuse_connect(text),
+            Tongue::Web(web) => web.forbid_play(text),
+        }
+    }
+
+    /// The query of an HTTP request that is not decided. May hold a secret.
+    pub(super) fn web_query(&self) -> &str {
+        match &self.tongue {
+            Tongue::Rtmp(_) => "",
+            Tongue::Web(web) => web.query(),
+        }
+    }
+
     pub(super) fn accept_publish(&mut self) -> bool {
         match &mut self.tongue {
             Tongue::Rtmp(server) => server.accept_publish(),
@@ -185,6 +200,7 @@ impl Talk {
                 server.refuse_play(refusal, text);
             }
             Tongue::Web(web) if refusal == PlayRefusal::Full => web.refuse_full(text),
+            Tongue::Web(web) if refusal == PlayRefusal::Denied => web.forbid_play(text),
             Tongue::Web(web) => web.refuse_play(text),
         }
     }

@@ -21,6 +21,14 @@ impl Connection {
         }
     }
 
+    /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
+    pub(super) fn protocol(&self) -> &'static str {
+        match (self.session.borrow().protocol(), self.reader.link()) {
+            ("rtmp", Some(_)) => "rtmps",
+            (protocol, _) => protocol,
+        }
+    }
+
     /// All about it.
     pub(in crate::pipeline) fn view(&self) -> ClientView {
         let (state, stream) = match &*self.role.borrow() {
@@ -33,10 +41,7 @@ impl Connection {
             id: self.id().to_string(),
             address: self.peer.get(),
             state: state.name(),
-            protocol: match (self.session.borrow().protocol(), self.reader.link()) {
-                ("rtmp", Some(_)) => "rtmps",
-                (protocol, _) => protocol,
-            },
+            protocol: self.protocol(),
             stream,
             since: self.life.borrow().came(),
             bytes_in: self.bytes_in.get(),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::live::survey;
-use super::{Shard, spawn};
+use super::{Mail, Shard, spawn};
 use crate::command::ToShard;
 use crate::pipeline::mesh::MeshMessage;
 
@@ -13,6 +13,12 @@ impl Shard {
             ToShard::KeyAnswer { hash, decision } => self.on_key_answer(hash, &decision),
             ToShard::KeyChanged { hash } => self.on_key_changed(hash.as_ref()),
             ToShard::KeyVerdict { hash, decision } => self.on_key_verdict(&hash, &decision),
+            ToShard::HookAnswer { ticket, refusal } => {
+                let connection = self.connections.borrow().get(&ticket.connection).cloned();
+                if let Some(connection) = connection {
+                    connection.mail(Mail::Hook(ticket.question, refusal));
+                }
+            }
             ToShard::PullResolved { pull, address } => self.relay.resolved(pull, address),
             ToShard::Resolved { output, address } => {
                 if let Some(output) = self.output(output) {

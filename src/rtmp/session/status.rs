@@ -61,6 +61,8 @@ impl PublishRefusal {
 pub enum PlayRefusal {
     /// There is no such stream, or none for this viewer.
     StreamNotFound,
+    /// This viewer may not play it.
+    Denied,
     /// The stream is in this codec, which the player said it does not take.
     Codec(VideoFormat),
     /// The stream, or the node, takes no more viewers.
@@ -75,7 +77,7 @@ impl PlayRefusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::StreamNotFound => "NetStream.Play.StreamNotFound",
-            Self::Codec(_) | Self::Full | Self::Failed => "NetStream.Play.Failed",
+            Self::Denied | Self::Codec(_) | Self::Full | Self::Failed => "NetStream.Play.Failed",
         }
     }
 }
@@ -86,6 +88,7 @@ impl fmt::Display for PlayRefusal {
         match self {
             Self::StreamNotFound => f.write_str("nobody publishes under this name"),
             Self::Full => f.write_str("no more viewers are taken"),
+            Self::Denied => f.write_str("you may not play this stream"),
             Self::Codec(format) => write!(
                 f,
                 "the stream is in {format}, which this player says it cannot take: enable that \

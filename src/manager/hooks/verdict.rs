@@ -1,0 +1,102 @@
+//! What a hook's answer means.
+
+use serde_json::Value;
+
+/// Longest reason of a hook that a peer is told, characters.
+const REASON_CHARS_MAX: usize = 200;
+
+/// What an HTTP answer says about an event that the hook decides about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// The peer may go on.
+    Allow,
+    /// It may not; why, if the hook says so.
+    Refuse(Option<String>),
+    /// The server could not decide.
+    Failed(String),
+}
+
+/// Reads an answer. A success allows, unless its body refuses in the way of SRS: a number other
+/// than 0, or an object whose `code` is one. The server's own failures (5xx) are no decision.
+pub(super) fn judge(status: u16, body: &[u8]) -> Said {
+    let json: Option<Value> = serde_json::from_slice(body).ok();
+    let reason = json.as_ref().and_then(reason);
+    match status {
+        200..=299 => {
+            let code = json.as_ref().map(|json| json.get("code").unwrap_or(json));
+            match code.is_some_and(refuses) {
+                true => Said::Refuse(reason),
+                false => Said::Allow,
+            }
+        }
+        500.. => Said::Failed(format!("it answered with status {status}")),
+        _ => Said::Refuse(reason),
+    }
+}
+
+/// Whether a code is one that refuses: a whole number other than 0, also in quotes.
+fn refuses(code: &Value) -> bool {
+    match code {
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => text.trim().parse::<i64>().is_ok_and(|number| number != 0),
+        _ => false,
+    }
+}
+
+fn reason(json: &Value) -> Option<String> {
+    let text = ["reason", "msg", "message"].iter().find_map(|key| json.get(key)?.as_str())?;
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+    (!shown.is_empty()).then_some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_as_srs_and_nginx_rtmp_read_them() {
+        for (status, body, allows) in [
+            (200, "", true),
+            (200, "0", true),
+            (200, " 0\n", true),
+            (204, "", true),
+            (200, "OK", true),
+            (200, "<html>", true),
+            (200, r#"{"code":0}"#, true),
+            (200, r#"{"code":"0","data":null}"#, true),
+            (200, r#"{"ok":true}"#, true),
+            (201, "[]", true),
+            (200, "1", false),
+            (200, "-1", false),
+            (200, "\"403\"", false),
+            (200, r#"{"code":403}"#, false),
+            (200, r#"{"code":"1"}"#, false),
+            (200, r#"{"code":0.5}"#, false),
+            (301, "", false),
+            (403, "0", false),
+            (404, "", false),
+        ] {
+            let said = judge(status, body.as_bytes());
+            assert_eq!(said == Said::Allow, allows, "{status} {body}: {said:?}");
+            assert!(!matches!(said, Said::Failed(_)), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_fails_has_not_decided() {
+        assert!(matches!(judge(500, b"0"), Said::Failed(_)));
+        assert!(matches!(judge(503, b""), Said::Failed(_)));
+    }
+
+    #[test]
+    fn the_reason_is_one_short_line() {
+        let of = |body: &str| match judge(403, body.as_bytes()) {
+            Said::Refuse(reason) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(r#"{"reason":"not you\n"}"#).as_deref(), Some("not you"));
+        assert_eq!(of(r#"{"code":1,"msg":"no"}"#).as_deref(), Some("no"));
+        assert_eq!(of("no"), None);
+        assert_eq!(of(&format!("{{\"msg\":\"{}\"}}", "x".repeat(999))).unwrap().len(), 200);
+    }
+}

@@ -1,0 +1,86 @@
+//! How a connection becomes a player: it waits for its stream, or is refused.
+
+use std::rc::Rc;
+
+use super::hook::Wish;
+use super::{Connection, Role};
+use crate::command::Params;
+use crate::event::Stage;
+use crate::media::{Kind, Micros};
+use crate::pipeline::hub::Hub;
+use crate::pipeline::shard::Shard;
+use crate::rtmp::{PlayRefusal, flv};
+use crate::stats::Attempt;
+
+/// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
+/// starts player and encoder together need not hit an order.
+const STREAM_WAIT: Micros = Micros::from_secs(5);
+
+impl Connection {
+    /// The peer wants to play; hooks may see these of its parameters.
+    pub(super) fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String, params: Params) {
+        self.begin(shard, Stage::Play, &name);
+        self.after_hooks(shard, Wish::Play { name }, params);
+    }
+
+    /// The peer may play: as soon as the stream is there.
+    pub(super) fn await_stream(self: &Rc<Self>, shard: &Rc<Shard>, name: String) {
+        let until = shard.clock.now() + STREAM_WAIT;
+        *self.role.borrow_mut() = Role::AwaitsStream(name.into(), until);
+        self.on_stream(shard);
+    }
+
+    /// Starts to play if the stream is there.
+    pub(super) fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
+        let Some(name) = self.awaited_stream() else { return };
+        let Some(hub) = shard.find(&name) else { return shard.relay.want(shard, &name) };
+        if let Some(text) = shard.keeps_out(&hub) {
+            return self.refuse_play(shard, PlayRefusal::Full, text);
+        }
+        if let Some(format) = self.missing_codec(&hub) {
+            let refusal = PlayRefusal::Codec(format);
+            return self.refuse_play(shard, refusal, &refusal.to_string());
+        }
+        *self.role.borrow_mut() = Role::Pending;
+        if !self.session.borrow_mut().accept_play() {
+            return self.on_answered(shard);
+        }
+        shard.stats.play_attempt(Attempt::Ok);
+        self.pass_on();
+        shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
+        *self.role.borrow_mut() = Role::Player(hub);
+        self.begun(shard, Stage::Play);
+        self.pass_on();
+        self.reader.wake();
+    }
+
+    /// The stream it wants to play and that was not there when it asked.
+    pub(in crate::pipeline) fn awaited_stream(&self) -> Option<Box<str>> {
+        match &*self.role.borrow() {
+            Role::AwaitsStream(name, _) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// The stream's codec, if the player said at connect that it does not take it.
+    fn missing_codec(&self, hub: &Hub) -> Option<flv::VideoFormat> {
+        let log = hub.log.borrow();
+        let video = flv::Video::parse(log.header_of(Kind::Video)?.body())?;
+        let taken = self.session.borrow().takes_video(&video);
+        (!taken).then_some(video.format)
+    }
+
+    pub(super) fn refuse_play(&self, shard: &Rc<Shard>, refusal: PlayRefusal, text: &str) {
+        *self.role.borrow_mut() = Role::Pending;
+        shard.stats.play_attempt(match refusal {
+            PlayRefusal::StreamNotFound => Attempt::NotFound,
+            PlayRefusal::Denied | PlayRefusal::Codec(_) => Attempt::Denied,
+            PlayRefusal::Full => Attempt::Limit,
+            PlayRefusal::Failed => Attempt::Error,
+        });
+        self.session.borrow_mut().refuse_play(refusal, text);
+        self.done(shard, Stage::Play, text);
+        self.pass_on();
+        self.close(shard, text);
+    }
+}
