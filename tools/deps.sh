@@ -19,7 +19,8 @@ readonly BUILD=(
 readonly TEST=(
     chromium ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
     gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools iproute2
-    libnginx-mod-rtmp nginx redis-sentinel redis-server redis-tools rtmpdump util-linux valgrind
+    libnginx-mod-rtmp nginx prometheus python3-venv redis-sentinel redis-server redis-tools rtmpdump
+    util-linux valgrind
 )
 
 main() {
@@ -124,7 +125,7 @@ hold_services() {
 keep_services_off() {
     command -v systemctl >/dev/null || return 0
     local service
-    for service in nginx redis-server redis-sentinel; do
+    for service in nginx redis-server redis-sentinel prometheus; do
         [[ " $* " != *" $service "* ]] ||
             systemctl disable --quiet "$service.service" 2>/dev/null || true
     done

@@ -21,6 +21,7 @@ main() {
     stage tests run_tests
     stage instructions count_instructions
     stage fuzz fuzz/run.sh "$FUZZ_SECONDS"
+    stage api tools/api.sh target/debug/stream-manager
     stage browser tools/web.sh test
     summary
     exit $((failures > 0))

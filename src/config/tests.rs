@@ -449,7 +449,8 @@ fn the_documentation_gives_the_defaults_of_the_default_text() {
             heading = line.split(' ').next().unwrap();
         }
         let single = heading.starts_with('[') && !heading.starts_with("[[");
-        let Some((key, rest)) = line.split_once(" = ").filter(|_| single) else { continue };
+        let is_key = single && !line.starts_with('#');
+        let Some((key, rest)) = line.split_once(" = ").filter(|_| is_key) else { continue };
         let value = rest.split(" #").next().unwrap().trim();
         let row = docs[heading].iter().find(|line| line.starts_with(&format!("| `{key}` |")));
         let row = row.unwrap_or_else(|| panic!("configuration.md lacks `{key}` in {heading}"));

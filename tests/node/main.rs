@@ -44,6 +44,7 @@ mod picture;
 mod pushing;
 mod recorder;
 mod relaying;
+mod secrets;
 mod stopping;
 mod takeover;
 mod terminal;
