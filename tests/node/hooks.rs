@@ -88,7 +88,7 @@ fn assert_whole(post: &Post, first: &Post, port: u16) {
     ] {
         assert_eq!(post.text(field), value, "{field} of {}", post.event());
     }
-    let url = format!("rtmp://127.0.0.1:{}/live", port);
+    let url = format!("rtmp://127.0.0.1:{port}/live");
     assert_eq!((post.text("tcUrl"), post.text("tcurl")), (url.as_str(), url.as_str()));
     assert_eq!(post.text("client_id"), first.text("client_id"));
     assert!(post.json["timestamp_ms"].as_u64() > Some(1_700_000_000_000));
