@@ -25,6 +25,7 @@ mod web;
 mod wire;
 
 mod crowd;
+mod embedding;
 mod enhanced;
 mod flv;
 mod histories;
