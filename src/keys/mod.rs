@@ -15,7 +15,7 @@ pub use cache::{CacheSpec, DecisionCache, Lookup};
 pub use guard::{Guard, GuardSpec, Verdict};
 pub use info::{AddressRange, BadAddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
 pub use key::{KeyHash, StreamKey};
-pub use name::{Alias, NameError, note, public_name};
+pub use name::{Alias, NameError, is_key_shaped, note, public_name};
 pub use picture::Announced;
 pub use policy::{Decision, Denial, Grant, Moment, Shown, decide};
 pub use rate::RateLimit;

@@ -54,6 +54,12 @@ pub fn note(text: &str) -> Result<String, NameError> {
     Ok(text.to_owned())
 }
 
+/// Whether a text has the form of a key that this program makes: 64 hexadecimal digits.
+#[must_use]
+pub fn is_key_shaped(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// A name that stands for a key: 1 to 64 letters, digits, `-`, `_` and `.`, not of a key's form.
 /// What a peer shows may be a secret all the same, so `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +72,7 @@ impl Alias {
     /// Says what an alias looks like.
     pub fn new(text: &str) -> Result<Self, NameError> {
         let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let is_key = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_key = is_key_shaped(text);
         let fits = (1..=ALIAS_BYTES_MAX).contains(&text.len()) && text.chars().all(good);
         if fits && !is_key {
             return Ok(Self(text.into()));

@@ -109,14 +109,25 @@ fn events_come_signed_in_their_order_with_the_fields_that_others_know_and_withou
     assert_eq!(wire.publish(stream, &name)[0], "NetStream.Publish.Start");
     wire.send(VIDEO, stream, 0, &[0x17, 1, 0, 0, 0, 7, 0, 0, 0]).unwrap();
     server.wait_for("postPublish");
+    // Somebody takes the key for a name.
+    let mut player = Wire::play(node.rtmp_port(), &key);
+    assert_eq!(play_status(&mut player)[0], "NetStream.Play.StreamNotFound");
+    drop(player);
+    let hidden = server.wait_for("donePlay");
+    assert_eq!(hidden.text("stream_path"), "live/***");
     drop(wire);
-    server.wait_for("doneConnect");
+    wait_until(SOON, "both have gone", || {
+        let gone = server.events().into_iter().filter(|event| event == "doneConnect").count();
+        (gone == 2).then_some(())
+    });
 
-    let posts = server.posts();
+    let mut posts = server.posts();
+    posts.retain(|post| post.json["client_id"] != hidden.json["client_id"]);
     let asked = |event: &str| posts.iter().find(|post| post.event() == event).unwrap();
-    let order = ["preConnect", "prePublish"].map(|e| server.events().iter().position(|x| x == e));
-    assert!(order[0] < order[1], "{:?}", server.events());
-    let told: Vec<_> = server.events().into_iter().filter(|e| !e.starts_with("pre")).collect();
+    let names: Vec<_> = posts.iter().map(Post::event).collect();
+    let order = ["preConnect", "prePublish"].map(|e| names.iter().position(|name| *name == e));
+    assert!(order[0] < order[1], "{names:?}");
+    let told: Vec<_> = names.into_iter().filter(|name| !name.starts_with("pre")).collect();
     assert_eq!(told, ["postConnect", "postPublish", "donePublish", "doneConnect"]);
     posts.iter().for_each(|post| assert_whole(post, &posts[0], node.rtmp_port()));
     let pre = asked("prePublish");
@@ -131,15 +142,17 @@ fn events_come_signed_in_their_order_with_the_fields_that_others_know_and_withou
 
     let lines = wait_until(SOON, "the journal is written", || {
         let lines = journal(&path);
-        lines.iter().any(|line| line["event"] == "doneConnect").then_some(lines)
+        let gone = lines.iter().filter(|line| line["event"] == "doneConnect").count();
+        (gone == 2).then_some(lines)
     });
-    let names: Vec<_> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
-    let own = ["preConnect", "postConnect", "prePublish", "postPublish"];
-    assert_eq!(names, [&["started"], &own[..], &["donePublish", "doneConnect"]].concat());
-    assert_eq!(lines[1]["client_id"], posts[0].json["client_id"]);
+    assert_eq!(lines[0]["event"], "started");
+    let own = lines.iter().filter(|line| line["client_id"] == posts[0].json["client_id"]);
+    let own: Vec<_> = own.filter_map(|line| line["event"].as_str()).collect();
+    let wanted = ["preConnect", "postConnect", "prePublish", "postPublish", "donePublish"];
+    assert_eq!(own, [&wanted[..], &["doneConnect"]].concat());
     let seen = [
         format!("{posts:?}"),
-        posts.iter().map(|post| String::from_utf8_lossy(&post.body)).collect(),
+        server.posts().iter().map(|post| String::from_utf8_lossy(&post.body)).collect(),
         fs::read_to_string(&path).unwrap(),
         node.program().err(),
         node.http("/metrics").1,

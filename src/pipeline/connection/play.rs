@@ -6,8 +6,10 @@ use super::hook::Wish;
 use super::{Connection, Role};
 use crate::command::Params;
 use crate::event::Stage;
+use crate::keys::is_key_shaped;
 use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Hub;
+use crate::pipeline::parts::PublishPolicy;
 use crate::pipeline::shard::Shard;
 use crate::rtmp::{PlayRefusal, flv};
 use crate::stats::Attempt;
@@ -19,7 +21,7 @@ const STREAM_WAIT: Micros = Micros::from_secs(5);
 impl Connection {
     /// The peer wants to play; hooks may see these of its parameters.
     pub(super) fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String, params: Params) {
-        self.begin(shard, Stage::Play, &name);
+        self.begin(shard, Stage::Play, &public(shard, &name));
         self.after_hooks(shard, Wish::Play { name }, params);
     }
 
@@ -82,5 +84,16 @@ impl Connection {
         self.done(shard, Stage::Play, text);
         self.pass_on();
         self.close(shard, text);
+    }
+}
+
+/// The path as events show it. Some ask to play what they publish with: the key.
+fn public(shard: &Shard, path: &str) -> String {
+    let hide = |part| if is_key_shaped(part) { "***" } else { part };
+    match shard.spec.publish {
+        PublishPolicy::Key if !shard.is_taken(path) => {
+            path.split('/').map(hide).collect::<Vec<_>>().join("/")
+        }
+        PublishPolicy::Key | PublishPolicy::Open => path.to_owned(),
     }
 }
