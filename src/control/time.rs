@@ -51,12 +51,27 @@ impl fmt::Debug for Time {
     }
 }
 
-/// Milliseconds since 1970 as ISO 8601 in UTC (days to a date after H. Hinnant's
-/// `civil_from_days`).
+/// Milliseconds since 1970 as ISO 8601 in UTC.
 #[must_use]
 pub fn iso(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let ([year, month, day], of_day) = calendar(seconds);
+    let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// Seconds since 1970 as date and time for people, UTC.
+#[must_use]
+pub fn date(unix_s: u64) -> String {
+    let ([year, month, day], of_day) = calendar(unix_s);
+    let (hour, minute) = (of_day / 3_600, of_day % 3_600 / 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// Year, month and day of a second since 1970, and the seconds of that day (days to a date after
+/// H. Hinnant's `civil_from_days`).
+const fn calendar(unix_s: u64) -> ([u64; 3], u64) {
+    let (days, of_day) = (unix_s / 86_400, unix_s % 86_400);
     let from_march = days + 719_468;
     let (era, of_era) = (from_march / 146_097, from_march % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -64,9 +79,8 @@ pub fn iso(unix_ms: u64) -> String {
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
-    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
+    ([year, month, day], of_day)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{KeyView, Lifetime, NewKey};
+use crate::control::time::date;
 use crate::keys::Takeover;
 
 /// A key as the API shows it: times in milliseconds since 1970, no secret.
@@ -165,21 +166,6 @@ fn state(key: &Value, now: u64) -> &'static str {
 
 fn moment(key: &Value, name: &str) -> String {
     key[name].as_u64().map_or_else(|| "never".to_owned(), |millis| date(millis / 1_000))
-}
-
-/// Date and time, UTC (days to a date after H. Hinnant's `civil_from_days`).
-fn date(unix_s: u64) -> String {
-    let (days, of_day) = (unix_s / 86_400, unix_s % 86_400);
-    let from_march = days + 719_468;
-    let (era, of_era) = (from_march / 146_097, from_march % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute) = (of_day / 3_600, of_day % 3_600 / 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 #[cfg(test)]
