@@ -186,7 +186,7 @@ pub struct OutputSnapshot {
 /// What stands for the parts of a URL that may be secret.
 const HIDDEN: &str = "***";
 
-/// Scheme, host and application of `url`: what follows is or may be the stream key.
+/// Scheme, host and, of RTMP, application of `url`: what follows is or may be a secret.
 #[must_use]
 pub fn url_without_secrets(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
@@ -194,8 +194,10 @@ pub fn url_without_secrets(url: &str) -> String {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = authority.rsplit('@').next().unwrap_or_default();
     match path.split_once('/') {
-        Some((app, _)) => format!("{scheme}://{host}/{app}/{HIDDEN}"),
-        None => format!("{scheme}://{host}/{HIDDEN}"),
+        Some((app, _)) if scheme.starts_with("rtmp") => {
+            format!("{scheme}://{host}/{app}/{HIDDEN}")
+        }
+        _ => format!("{scheme}://{host}/{HIDDEN}"),
     }
 }
 
@@ -212,6 +214,7 @@ mod tests {
             ("rtmp://c.example?key=secret/x", "rtmp://c.example/***"),
             ("rtmp://me:p@ss@d.example/a/b", "rtmp://d.example/a/***"),
             ("sec-ret", "***"),
+            ("https://e.example/sec-ret/hook", "https://e.example/***"),
         ] {
             let entry = OutputEntry::new("demo", "one", url, Arc::default());
             assert_eq!(entry.destination, shown);
