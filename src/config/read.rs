@@ -31,19 +31,8 @@ const STREAM_BYTES_MAX: usize = 256;
 
 /// Reads a text; what it does not say is as in `defaults`.
 pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Config, Errors> {
-    let mut faults = Faults::new(text);
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut told = 0;
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        let line = faults.line(span.start);
-        // What follows a mistake in its line is mostly a consequence.
-        if line != told {
-            faults.add(&span, error.message().replace('\n', ", "));
-        }
-        told = line;
-    }
-    faults.into_result(origin)?;
+    told_once_per_line(text, errors).into_result(origin)?;
 
     let mut faults = Faults::new(text);
     let mut top = Section::new(root.get_ref(), "the file", 0..0);
@@ -104,6 +93,21 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         journal,
         written: shown::without_secrets(text),
     })
+}
+
+/// What is no TOML. What follows a mistake in its line is mostly a consequence.
+fn told_once_per_line(text: &str, errors: Vec<toml::de::Error>) -> Faults<'_> {
+    let mut faults = Faults::new(text);
+    let mut told = 0;
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        let line = faults.line(span.start);
+        if line != told {
+            faults.add(&span, error.message().replace('\n', ", "));
+        }
+        told = line;
+    }
+    faults
 }
 
 fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {

@@ -63,6 +63,76 @@ impl Seen {
         assert_ne!(status[0], "NetStream.Publish.Start");
         self.note("a refusal", status.join(" "));
     }
+
+    /// Makes and takes in keys and outputs, well and badly; gives the key that was made.
+    fn change(&mut self, destination: &str) -> String {
+        let made =
+            self.ask("POST", "/api/v1/keys", "{\"stream\": \"live/made\", \"alias\": \"desk\"}");
+        let made = made["secret"].as_str().unwrap().to_owned();
+        let import = format!("{{\"stream\": \"live/own\", \"key\": \"{IMPORTED}\"}}");
+        self.ask("POST", "/api/v1/keys/import", &import);
+        self.ask("POST", "/api/v1/keys/import", &import);
+        let body = format!("{{\"key\": [\"{IMPORTED}\"], \"stream\": \"{IMPORTED}\"");
+        self.ask("POST", "/api/v1/keys/import", &body);
+        let body = format!("{{\"name\": \"second\", \"url\": \"{destination}\"}}");
+        self.ask("POST", "/api/v1/channels/demo/outputs", &body);
+        let body = format!("{{\"name\": \"third\", \"url\": \"rtmp://h/{DESTINATION}\"}}");
+        self.ask("POST", "/api/v1/channels/demo/outputs", &body);
+        made
+    }
+
+    /// Publishes and plays with each key, and tries it where somebody publishes already.
+    fn publish(&mut self, keys: [&str; 3]) {
+        for (number, key) in keys.into_iter().enumerate() {
+            let publisher = match number {
+                0 => ffmpeg_publishes(&self.node.url(&format!("live/made?key={key}"))),
+                1 => ffmpeg_publishes(&self.node.url(&format!("live/{key}"))),
+                _ => ffmpeg_publishes(&self.node.url(&format!("live/studio?key={key}"))),
+            };
+            self.node.wait_for_streams(2);
+            let name = ["live/made", "live/own", "live/studio"][number];
+            Recording::of(&self.node.url(name), 1, self.node.file(&format!("{number}.flv")));
+            self.refused(key);
+            self.refused(&format!("other?key={key}"));
+            drop(publisher);
+            wait_until(SOON, "the publisher is gone", || {
+                (self.node.metric("rtmp_active_streams", &[]) < 2.0).then_some(())
+            });
+        }
+    }
+
+    /// Fails in several ways, then looks at everything that is shown.
+    fn fail_and_look(&mut self) {
+        self.refused(WRONG);
+        self.refused(&format!("studio?key={WRONG}"));
+        drop(Wire::stream(self.node.rtmp_port()));
+        wait_until(SOON, "the destination is missed", || {
+            (self.node.metric("output_failures_total", &["output=\"cdn\""]) >= 1.0).then_some(())
+        });
+        let wrong = format!("Authorization: Bearer {WRONG}\nConnection: close\n");
+        let answer = Answer::to(self.node.http_port(), "GET", "/api/v1/keys", &wrong);
+        self.note("a wrong token", answer.text());
+
+        for path in [
+            "/metrics",
+            "/status.json",
+            "/stat",
+            "/api/streams",
+            "/api/server",
+            "/api/v1/state",
+            "/api/v1/keys",
+            "/api/v1/outputs",
+            "/api/v1/streams",
+            "/api/v1/clients",
+            "/api/v1/events",
+            "/api/v1/config",
+            "/api/v1/node",
+            "/api/v1/channels",
+            "/api/v1/openapi.json",
+        ] {
+            self.ask("GET", path, "");
+        }
+    }
 }
 
 #[test]
@@ -90,63 +160,9 @@ fn no_secret_is_seen_anywhere_whatever_is_done() {
     let mut follower = Answer::to(seen.node.http_port(), "GET", "/ws", &follow);
     assert_eq!(follower.status, 101);
 
-    let made = seen.ask("POST", "/api/v1/keys", "{\"stream\": \"live/made\", \"alias\": \"desk\"}");
-    let made = made["secret"].as_str().unwrap().to_owned();
-    let import = format!("{{\"stream\": \"live/own\", \"key\": \"{IMPORTED}\"}}");
-    seen.ask("POST", "/api/v1/keys/import", &import);
-    seen.ask("POST", "/api/v1/keys/import", &import);
-    let body = format!("{{\"key\": [\"{IMPORTED}\"], \"stream\": \"{IMPORTED}\"");
-    seen.ask("POST", "/api/v1/keys/import", &body);
-    let body = format!("{{\"name\": \"second\", \"url\": \"{destination}\"}}");
-    seen.ask("POST", "/api/v1/channels/demo/outputs", &body);
-    let body = format!("{{\"name\": \"third\", \"url\": \"rtmp://h/{DESTINATION}\"}}");
-    seen.ask("POST", "/api/v1/channels/demo/outputs", &body);
-
-    for (number, key) in [&made, IMPORTED, &development].into_iter().enumerate() {
-        let publisher = match number {
-            0 => ffmpeg_publishes(&seen.node.url(&format!("live/made?key={key}"))),
-            1 => ffmpeg_publishes(&seen.node.url(&format!("live/{key}"))),
-            _ => ffmpeg_publishes(&seen.node.url(&format!("live/studio?key={key}"))),
-        };
-        seen.node.wait_for_streams(2);
-        let name = ["live/made", "live/own", "live/studio"][number];
-        Recording::of(&seen.node.url(name), 1, seen.node.file(&format!("{number}.flv")));
-        seen.refused(key);
-        seen.refused(&format!("other?key={key}"));
-        drop(publisher);
-        wait_until(SOON, "the publisher is gone", || {
-            (seen.node.metric("rtmp_active_streams", &[]) < 2.0).then_some(())
-        });
-    }
-    seen.refused(WRONG);
-    seen.refused(&format!("studio?key={WRONG}"));
-    drop(Wire::stream(seen.node.rtmp_port()));
-    wait_until(SOON, "the destination is missed", || {
-        (seen.node.metric("output_failures_total", &["output=\"cdn\""]) >= 1.0).then_some(())
-    });
-    let wrong = format!("Authorization: Bearer {WRONG}\nConnection: close\n");
-    let answer = Answer::to(seen.node.http_port(), "GET", "/api/v1/keys", &wrong);
-    seen.note("a wrong token", answer.text());
-
-    for path in [
-        "/metrics",
-        "/status.json",
-        "/stat",
-        "/api/streams",
-        "/api/server",
-        "/api/v1/state",
-        "/api/v1/keys",
-        "/api/v1/outputs",
-        "/api/v1/streams",
-        "/api/v1/clients",
-        "/api/v1/events",
-        "/api/v1/config",
-        "/api/v1/node",
-        "/api/v1/channels",
-        "/api/v1/openapi.json",
-    ] {
-        seen.ask("GET", path, "");
-    }
+    let made = seen.change(&destination);
+    seen.publish([&made, IMPORTED, &development]);
+    seen.fail_and_look();
     let mut told = String::new();
     while !told.contains("output_failed") || !told.contains("donePublish") {
         let (_, payload) = follower.frame().expect("the follower is told");
@@ -166,7 +182,7 @@ fn no_secret_is_seen_anywhere_whatever_is_done() {
         "the terminal".to_owned(),
         String::from_utf8_lossy(&ended.out).replace(&development, ""),
     ));
-    texts.push(("the log".to_owned(), ended.err.clone()));
+    texts.push(("the log".to_owned(), ended.err));
     texts.push(("the journal".to_owned(), fs::read_to_string(&lines).unwrap()));
     assert!(texts.iter().any(|(place, text)| place == "the log" && text.contains("live/made")));
     let secrets =
