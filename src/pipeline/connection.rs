@@ -143,10 +143,7 @@ impl Connection {
             number,
             place: RefCell::new(Some(place)),
             peer: Cell::new(peer),
-            // A proxy would speak before TLS begins, where nobody listens for it.
-            preface: RefCell::new(
-                (reader.link().is_none() && shard.trusts(peer.ip())).then(Preface::default),
-            ),
+            preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
             ticket: RefCell::default(),
             session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
             reader: Rc::new(reader),
@@ -194,15 +191,22 @@ impl Connection {
         }
         let mut socket = Socket { stream: socket, cx };
         let digest = |bytes: &[u8]| self.digest(shard, bytes);
-        receive(&self.reader, &mut socket, &mut shard.scratch.borrow_mut(), digest).map(|heard| {
-            match heard {
-                Received::Digested(result) => result,
-                Received::Closed => Err("the peer closed".to_owned()),
-                Received::Broken(error) => Err(broken(shard, &error)),
-                Received::Garbled(failure) => {
-                    shard.stats.error_protocol();
-                    Err(failure.to_string())
-                }
+        let mut scratch = shard.scratch.borrow_mut();
+        // A proxy speaks before TLS begins.
+        let heard = receive(
+            &self.reader,
+            &mut socket,
+            &mut scratch,
+            |bytes| self.after_preface(shard, bytes),
+            digest,
+        );
+        heard.map(|heard| match heard {
+            Received::Digested(result) => result,
+            Received::Closed => Err("the peer closed".to_owned()),
+            Received::Broken(error) => Err(broken(shard, &error)),
+            Received::Garbled(failure) => {
+                shard.stats.error_protocol();
+                Err(failure.to_string())
             }
         })
     }

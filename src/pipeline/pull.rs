@@ -20,7 +20,7 @@ use super::push::{Backoff, DETOURS_MAX, STABLE};
 use super::reader::Reader;
 use super::shard::Shard;
 use super::socket::tune;
-use super::wire::{Received, Socket, flush, receive};
+use super::wire::{Received, Socket, all_of_it, flush, receive};
 use crate::command::FromShard;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
@@ -313,15 +313,17 @@ impl PullTask {
             self.spec.stats.bytes_in(bytes.len() as u64);
             self.digest(shard, line, bytes)
         };
-        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), digest).map(|heard| {
-            let reason = match heard {
-                Received::Digested(result) => return result.map_err(End::Failed),
-                Received::Closed => "the server closed".to_owned(),
-                Received::Broken(error) => error.to_string(),
-                Received::Garbled(failure) => failure.to_string(),
-            };
-            Err(End::Failed(reason))
-        })
+        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), all_of_it, digest).map(
+            |heard| {
+                let reason = match heard {
+                    Received::Digested(result) => return result.map_err(End::Failed),
+                    Received::Closed => "the server closed".to_owned(),
+                    Received::Broken(error) => error.to_string(),
+                    Received::Garbled(failure) => failure.to_string(),
+                };
+                Err(End::Failed(reason))
+            },
+        )
     }
 
     fn digest(&self, shard: &Rc<Shard>, line: &mut Line, bytes: &[u8]) -> Result<(), String> {

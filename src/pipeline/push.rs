@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
 use super::socket::{tcp_figures, tune};
 use super::stall::{Progress, Seen};
-use super::wire::{Received, Socket, flush, receive};
+use super::wire::{Received, Socket, all_of_it, flush, receive};
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
@@ -327,7 +327,7 @@ impl OutputTask {
         }
         let reader = Rc::clone(&line.reader);
         let digest = |bytes: &[u8]| self.digest(shard, hub, line, bytes);
-        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), digest).map(
+        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), all_of_it, digest).map(
             |heard| match heard {
                 Received::Digested(result) => result,
                 Received::Closed => Err("the destination closed".to_owned()),

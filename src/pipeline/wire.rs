@@ -1,6 +1,7 @@
 //! How a connection's own task sends: like the pump, and, when the socket is full, by waiting for
 //! room through the executor. And how it receives.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -79,12 +80,14 @@ pub(super) enum Received {
 }
 
 /// Reads once, and gives `digest` what the peer said: as it lies in `scratch`, or, if it speaks
-/// TLS, opened, in several parts. If nothing has come, the task of the context is woken when
-/// something does.
+/// TLS, opened, in several parts. What is to be opened passes `before` first, which leaves out what
+/// is not the peer's own, or waits for more with `None`. If nothing has come, the task of the
+/// context is woken when something does.
 pub(super) fn receive(
     reader: &Reader,
     socket: &mut Socket<'_, '_>,
     scratch: &mut [u8],
+    before: impl FnOnce(&[u8]) -> Result<Option<Cow<'_, [u8]>>, String>,
     mut digest: impl FnMut(&[u8]) -> Result<(), String>,
 ) -> Poll<Received> {
     let (input, plain) = match reader.link() {
@@ -99,7 +102,12 @@ pub(super) fn receive(
     let Some(link) = reader.link() else {
         return Poll::Ready(Received::Digested(digest(&input[..count])));
     };
-    let mut sealed = &input[..count];
+    let sealed = match before(&input[..count]) {
+        Ok(Some(sealed)) => sealed,
+        Ok(None) => return Poll::Ready(Received::Digested(Ok(()))),
+        Err(reason) => return Poll::Ready(Received::Digested(Err(reason))),
+    };
+    let mut sealed = &*sealed;
     loop {
         let opened = link.borrow_mut().open(&mut sealed, plain);
         match opened {
@@ -113,4 +121,9 @@ pub(super) fn receive(
             Err(failure) => return Poll::Ready(Received::Garbled(failure)),
         }
     }
+}
+
+/// For [`receive`]: nobody else speaks before the peer does.
+pub(super) const fn all_of_it(bytes: &[u8]) -> Result<Option<Cow<'_, [u8]>>, String> {
+    Ok(Some(Cow::Borrowed(bytes)))
 }

@@ -1,11 +1,14 @@
 //! TLS: publishing, playing, pushing and pulling over it, HTTPS, and certificates that are renewed.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 use crate::config::{Config, demo};
@@ -41,6 +44,28 @@ impl Certificate {
             self.file()
         )
     }
+}
+
+/// A peer that speaks TLS and trusts `certificate`, behind a proxy that says `proxy` first.
+fn peer_behind(
+    proxy: &str,
+    certificate: &Certificate,
+    port: u16,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate.file()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = Ipv4Addr::LOCALHOST.into();
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    // One that is kept out may be closed before it has said anything: its reading tells.
+    drop(socket.write_all(proxy.as_bytes()));
+    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), socket)
 }
 
 fn issue(dir: &Path) {
@@ -142,6 +167,11 @@ fn a_renewed_certificate_is_shown_to_who_comes_next_and_nobody_is_cut_off() {
             (bytes > than).then_some(bytes)
         })
     };
+    fs::write(certificate.file(), "half of a certificate").unwrap();
+    wait_until(SOON, "the file is told to be unusable", || {
+        node.program().err().contains("the certificate in use stays").then_some(())
+    });
+    assert!(places.iter().all(|url| curl_accepts(&old, url)));
     let before = has_grown(0);
     issue(certificate.dir.path());
     wait_until(SOON, "the new certificate is shown", || {
@@ -158,19 +188,63 @@ fn who_does_not_speak_tls_or_takes_too_long_is_closed_and_harms_nobody() {
     let _turn = beside_others();
     let certificate = Certificate::new();
     let port = free_port();
-    let config = demo().rtmp("handshake_timeout = 2").more(&certificate.table(port, ""));
-    let node = Node::start(&config);
+    let config =
+        demo().rtmp("handshake_timeout = 2").more(&certificate.table(port, "https = true"));
+    let node = Node::start_secure(&config);
     let mut viewer = Wire::play(node.rtmp_port(), "demo");
-    for bytes in
-        [&[3; 1_537][..], &[0x16; 4_000], &[0x16, 3, 1, 1, 0, 1], b"GET / HTTP/1.1\r\n\r\n"]
+    let said = [&[3; 1_537][..], &[0x16; 4_000], &[0x16, 3, 1, 1, 0, 1], b"GET / HTTP/1.1\r\n\r\n"];
+    for (port, bytes) in
+        [port, config.http].into_iter().flat_map(|port| said.map(|said| (port, said)))
     {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
         socket.write_all(bytes).unwrap();
         // An alert, or nothing; then the end. A reset is one, too.
         let mut answer = Vec::new();
-        drop(socket.read_to_end(&mut answer));
+        if let Err(error) = socket.read_to_end(&mut answer) {
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{port}: never closed");
+        }
         assert!(answer.len() < 100, "{answer:?}");
     }
     viewer.find("a picture", Message::is_picture);
+}
+
+#[test]
+fn a_web_socket_by_tls_carries_a_stream() {
+    let _turn = beside_others();
+    let certificate = Certificate::new();
+    let port = free_port();
+    let _node = Node::start(&demo().more(&certificate.table(port, "")));
+    let mut player = peer_behind("", &certificate, port);
+    let request = "GET /live/demo.flv HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\n\
+                   Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    player.write_all(request.as_bytes()).unwrap();
+    let mut answer = vec![0; 300_000];
+    player.read_exact(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 101 "));
+    assert!(answer[..1_000].windows(5).any(|bytes| bytes == b"FLV\x01\x05"));
+}
+
+#[test]
+fn behind_a_trusted_proxy_a_peer_by_tls_is_who_the_proxy_names() {
+    let _turn = beside_others();
+    let certificate = Certificate::new();
+    let port = free_port();
+    let config = demo()
+        .rtmp("trusted_proxies = [\"127.0.0.1\"]")
+        .more(&certificate.table(port, "[limits]\nconnections_per_ip_max = 1"));
+    let _node = Node::start(&config);
+    // Shakes hands by TLS, and then by RTMP.
+    let taken = |proxy: &str| -> io::Result<_> {
+        let mut peer = peer_behind(proxy, &certificate, port);
+        peer.write_all(&[&[3][..], &[0; 1_536]].concat())?;
+        peer.read_exact(&mut [0; 1_537])?;
+        Ok(peer)
+    };
+    let from = |address: &str| taken(&format!("PROXY TCP4 {address} 127.0.0.1 50000 1936\r\n"));
+    let _held = [from("192.0.2.1").unwrap(), from("192.0.2.2").unwrap()];
+    assert!(from("192.0.2.1").is_err(), "the same address again");
+    assert!(taken("PROXY TCP4 nobody\r\n").is_err(), "a broken header");
+    let _held = taken("").expect("a proxy that says nothing is a peer itself");
 }

@@ -106,7 +106,8 @@ fn in_v2(address: Option<IpAddr>, port: Option<&[u8]>, used: usize) -> Said {
 pub(super) struct Preface(Vec<u8>);
 
 impl Connection {
-    /// The peer's own bytes among those that have come; `None` while a proxy still speaks.
+    /// The peer's own bytes among those that have come, sealed ones if it speaks TLS; `None` while
+    /// a proxy still speaks.
     pub(super) fn after_preface<'a>(
         &self,
         shard: &Shard,
