@@ -2,13 +2,16 @@
 //! `sendmsg`, in the sizes and at the times of the load tools' programme. What a server needs
 //! beyond this is its own.
 
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::SockRef;
 
+use super::play::READ_BYTES;
 use super::programme::{Programme, Unit};
 use super::report::Report;
 use super::{Failure, cpu, up_to};
@@ -108,17 +111,19 @@ fn batches(programme: &Programme, merge: Together, seconds: u64) -> Vec<Batch> {
     let end = Micros::from_secs(seconds);
     let mut batches: Vec<Batch> = Vec::new();
     let mut waiting: Vec<Unit> = Vec::new();
+    let mut leave = |due, waiting: &mut Vec<Unit>| {
+        batches.push((due, waiting.drain(..).map(|unit| unit.bytes).collect()));
+    };
     for unit in programme.schedule().take_while(|unit| unit.due < end) {
-        waiting.push(unit);
-        let leaves = match merge {
-            Together::One => true,
-            Together::Frame => unit.kind == Kind::Video,
-            Together::Millis(millis) => {
-                unit.due.since(waiting[0].due) >= Micros::from_millis(millis)
+        if let (Together::Millis(millis), Some(first)) = (merge, waiting.first()) {
+            let due = first.due + Micros::from_millis(millis);
+            if unit.due > due {
+                leave(due, &mut waiting);
             }
-        };
-        if leaves {
-            batches.push((unit.due, waiting.drain(..).map(|unit| unit.bytes).collect()));
+        }
+        waiting.push(unit);
+        if merge == Together::One || merge == Together::Frame && unit.kind == Kind::Video {
+            leave(unit.due, &mut waiting);
         }
     }
     batches
@@ -131,7 +136,7 @@ struct Viewer {
 }
 
 fn send_all(batches: &[Batch], viewers: &mut [Viewer]) -> io::Result<Sent> {
-    let largest = batches.iter().flat_map(|(_, sizes)| sizes).max().copied().unwrap_or(0);
+    let largest = batches.iter().map(|(_, sizes)| sizes.iter().sum()).max().unwrap_or(0);
     let payload = vec![0x5a; largest.max(1)];
     let mut slices = Vec::new();
     let clock = Clock::start();
@@ -142,9 +147,15 @@ fn send_all(batches: &[Batch], viewers: &mut [Viewer]) -> io::Result<Sent> {
         if now < *due {
             std::thread::park_timeout((*due - now).into());
         }
-        // A server sends from headers and payload that lie in one piece, as ours does.
+        // A server sends from headers and payload that lie in one piece, as ours does, and each
+        // message lies in memory of its own.
         slices.clear();
-        slices.extend(sizes.iter().map(|size| IoSlice::new(&payload[..*size])));
+        let mut rest = &payload[..];
+        for size in sizes {
+            let message;
+            (message, rest) = rest.split_at(*size);
+            slices.push(IoSlice::new(message));
+        }
         let bytes: usize = sizes.iter().sum();
         for viewer in &mut *viewers {
             sent.calls += 1;
@@ -191,13 +202,15 @@ fn drain(address: std::net::SocketAddr, count: u32, is_over: &AtomicBool) -> io:
         sockets.push(socket);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The viewers of the load tools read in the same way.
+    let block = Rc::new(RefCell::new(vec![0; READ_BYTES]));
     runtime.block_on(tokio::task::LocalSet::new().run_until(async {
         for socket in sockets {
             let socket = tokio::net::TcpStream::from_std(socket)?;
+            let block = Rc::clone(&block);
             tokio::task::spawn_local(async move {
-                let mut block = vec![0; 16 << 10];
                 while socket.readable().await.is_ok() {
-                    if matches!(socket.try_read(&mut block), Ok(0)) {
+                    if matches!(socket.try_read(&mut block.borrow_mut()), Ok(0)) {
                         break;
                     }
                 }

@@ -35,6 +35,9 @@ pub struct Play {
     common: Common,
 }
 
+/// Bytes read at once.
+pub(super) const READ_BYTES: usize = 256 << 10;
+
 /// Time for all viewers to have their first picture.
 const PATIENCE: Micros = Micros::from_secs(60);
 
@@ -190,7 +193,7 @@ fn crowd(
         stage: Arc::clone(stage),
         measures: Cell::new(false),
         latency: RefCell::default(),
-        block: RefCell::new(vec![0; 256 << 10]),
+        block: RefCell::new(vec![0; READ_BYTES]),
     });
     runtime.block_on(LocalSet::new().run_until(async {
         let mut viewers = Vec::new();

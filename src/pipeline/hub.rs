@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::figures::Figures;
 use super::homes::Subscriber;
 use super::reader::Reader;
@@ -11,10 +12,24 @@ use super::record::RecordTap;
 use crate::command::{ChannelSwitch, TapEvent};
 use crate::media::Micros;
 use crate::ring::Sender;
-use crate::stream::{Due, Merge, Merger, Message, StreamLog, TimestampRepair};
+use crate::stream::{DropPolicy, Due, Merge, Merger, Message, StreamLog, TimestampRepair};
 
 /// Time between two requests for a keyframe: each costs bits that all viewers pay for.
 const KEY_PAUSE: Micros = Micros::from_secs(1);
+
+/// Readers that are sent to in one go. A yield costs the executor calls to the kernel; a send takes
+/// a few microseconds.
+pub(super) const SENDS_AT_ONCE: usize = 16;
+
+/// What came of sending to a few readers.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) bytes: u64,
+    /// Readers that took something.
+    pub(super) sends: u64,
+    /// Readers whose sockets are full.
+    pub(super) blocked: u64,
+}
 
 /// Who feeds a stream.
 #[derive(Clone, Debug)]
@@ -189,6 +204,21 @@ impl Hub {
 
     pub(super) fn reader(&self, index: usize) -> Option<Rc<Reader>> {
         self.readers.borrow().get(index).cloned()
+    }
+
+    /// Sends what is new to a few readers, from number `from` on. `None` if there are none.
+    pub(super) fn send_some(&self, from: usize, policy: &DropPolicy, now: Micros) -> Option<Round> {
+        let (log, readers) = (self.log.borrow(), self.readers.borrow());
+        let readers = readers.get(from..).filter(|readers| !readers.is_empty())?;
+        let (mut batch, mut round) = (Batch::new(&log, policy), Round::default());
+        for reader in readers.iter().take(SENDS_AT_ONCE) {
+            let bytes = reader.pump(&mut batch, now);
+            round.bytes += bytes;
+            round.sends += u64::from(bytes > 0);
+            round.blocked += u64::from(reader.is_blocked());
+        }
+        self.figures.add_out(round.bytes);
+        Some(round)
     }
 
     /// Whether its publisher's key allows no further viewer.

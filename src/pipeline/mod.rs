@@ -2,6 +2,7 @@
 //! The loops are thin; what they do is in the rooms below them.
 
 mod admission;
+mod batch;
 mod channel;
 mod connection;
 mod decode;

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 use std::task::Waker;
 
+use super::batch::Batch;
 use super::socket::{BYTES_MAX, PIECES_MAX, Raw, pace, send, wait_for_pictures};
 use crate::media::Micros;
 use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
@@ -188,12 +189,16 @@ impl Reader {
     }
 
     /// Sends for the pump: a full or broken socket becomes the business of the connection's task.
-    pub(super) fn pump(&self, log: &StreamLog, policy: &DropPolicy, now: Micros) -> u64 {
+    /// Says how many bytes went out.
+    pub(super) fn pump(&self, batch: &mut Batch<'_>, now: Micros) -> u64 {
         if self.blocked.get() {
             return 0;
         }
         let before = self.bytes.get();
-        match self.send(Some(log), policy) {
+        if self.send_batch(batch) {
+            return self.bytes.get() - before;
+        }
+        match self.send(Some(batch.log()), batch.policy()) {
             Sent::All => {}
             Sent::Blocked => {
                 self.block(now);
@@ -206,6 +211,27 @@ impl Reader {
             }
         }
         self.bytes.get() - before
+    }
+
+    /// Sends what the other readers at its place are sent, if it may have that. Says whether that
+    /// was all; if not, it goes on by itself.
+    fn send_batch(&self, batch: &mut Batch<'_>) -> bool {
+        if self.link.is_some() || self.policy.get().is_some() {
+            return false;
+        }
+        let (mut state, log) = (self.state.borrow_mut(), batch.log());
+        let State { cursor: Some(cursor), outbox, .. } = &mut *state else { return false };
+        let place = if outbox.is_empty() { cursor.shared_place() } else { None };
+        let Some((pieces, wanted)) = place.and_then(|place| batch.at(place)) else { return false };
+        // Going on by itself, it meets the failure again.
+        let sent = send(self.fd, pieces).unwrap_or(0);
+        self.bytes.set(self.bytes.get() + sent as u64);
+        if sent == wanted {
+            cursor.catch_up(log);
+        } else {
+            cursor.advance(log, sent);
+        }
+        sent == wanted
     }
 
     /// Sends all that is ready, until the socket is full.

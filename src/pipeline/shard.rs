@@ -19,7 +19,7 @@ use glommio::timer::Timer;
 use super::connection::{self, Connection, Mail};
 use super::feed::Feed;
 use super::held::{self, Held};
-use super::hub::{Hub, Source};
+use super::hub::{Hub, SENDS_AT_ONCE, Source};
 use super::mesh::{Have, Mesh, MeshMessage};
 use super::parts::{ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
@@ -45,9 +45,6 @@ const READ_BYTES: usize = 256 << 10;
 /// How often deadlines of all connections are looked at: when control, which rings every shard's
 /// bell a few times a second, wakes us at this distance or a larger one.
 const SWEEP: Micros = Micros::from_millis(150);
-
-/// A yield costs the executor calls to the kernel; a send takes a few microseconds.
-const SENDS_BETWEEN_YIELDS: usize = 16;
 
 /// Wait after a failure to accept: out of descriptors, some may be let go meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -225,20 +222,11 @@ async fn pump(shard: Rc<Shard>) {
         .await;
         hub.set_clean();
         let mut index = 0;
-        while let Some(reader) = hub.reader(index) {
-            let sent = reader.pump(&hub.log.borrow(), &shard.spec.drop, shard.clock.now());
-            if sent > 0 {
-                shard.stats.bytes_out(sent);
-                hub.figures.add_out(sent);
-                shard.stats.sent();
-            }
-            if reader.is_blocked() {
-                shard.stats.send_blocked();
-            }
-            index += 1;
-            if index % SENDS_BETWEEN_YIELDS == 0 {
-                glommio::yield_if_needed().await;
-            }
+        while let Some(round) = hub.send_some(index, &shard.spec.drop, shard.clock.now()) {
+            shard.stats.sent(round.sends, round.bytes);
+            shard.stats.send_blocked(round.blocked);
+            index += SENDS_AT_ONCE;
+            glommio::yield_if_needed().await;
         }
     }
 }

@@ -164,14 +164,15 @@ impl ShardStats {
         self.0.bytes_out.add(bytes);
     }
 
-    /// A call to send was made.
-    pub fn sent(&self) {
-        self.0.sends.add(1);
+    /// So many readers took so many bytes together.
+    pub fn sent(&self, readers: u64, bytes: u64) {
+        self.0.sends.add(readers);
+        self.0.bytes_out.add(bytes);
     }
 
-    /// A socket was full.
-    pub fn send_blocked(&self) {
-        self.0.blocked.add(1);
+    /// So many sockets were full.
+    pub fn send_blocked(&self, sockets: u64) {
+        self.0.blocked.add(sockets);
     }
 
     /// A connection failed.

@@ -124,6 +124,25 @@ impl Cursor {
         self.held.is_none() && self.opening.is_none_or(|opening| opening.sent == 0)
     }
 
+    /// The number of its next message, if it takes all messages from there on as they lie in the
+    /// log, and is not in the middle of one.
+    #[must_use]
+    pub fn shared_place(&self) -> Option<u64> {
+        let plain = self.held.is_none()
+            && self.walk.headers == 0
+            && self.walk.video == Video::Flows
+            && self.reads()
+            && self.framing.is_shared()
+            && self.opening.is_none();
+        plain.then_some(self.walk.pos)
+    }
+
+    /// All there is has been sent, from its [`Cursor::shared_place`] on.
+    pub fn catch_up(&mut self, log: &StreamLog) {
+        self.walk.pos = log.end();
+        self.least_lag = 0;
+    }
+
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_caught_up(&self, log: &StreamLog) -> bool {
@@ -139,7 +158,7 @@ impl Cursor {
     /// Milliseconds from the next message to the newest one.
     #[must_use]
     pub fn lag(&self, log: &StreamLog) -> u32 {
-        log.lag_at(self.walk.pos)
+        log.lag(self.walk.pos)
     }
 
     /// Starts, or gives up messages if the reader is too far behind. The message that

@@ -125,7 +125,7 @@ impl StreamLog {
         while self.entries.len() > 1 {
             let over = self.entries.len() > self.limits.messages
                 || self.bytes > self.limits.bytes
-                || self.lag_at(self.first) > self.limits.millis;
+                || self.lag(self.first) > self.limits.millis;
             if !over {
                 break;
             }
@@ -162,6 +162,16 @@ impl StreamLog {
         self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
+    /// Gives `take` the pieces of the shared wire form of all messages from number `from` on, until
+    /// it answers `false`. Says whether all were taken; not so if some are no longer there.
+    pub fn pieces_from<'a>(&'a self, from: u64, take: &mut impl FnMut(&'a [u8]) -> bool) -> bool {
+        let Some(skip) = from.checked_sub(self.first).and_then(|skip| usize::try_from(skip).ok())
+        else {
+            return false;
+        };
+        self.entries.iter().skip(skip).all(|message| message.pieces(0, None, take))
+    }
+
     /// The newest keyframe that can be started at.
     #[must_use]
     pub fn newest_key(&self) -> Option<u64> {
@@ -184,7 +194,7 @@ impl StreamLog {
     /// if it were one.
     #[must_use]
     pub fn bitrate_bps(&self) -> f64 {
-        let millis = self.lag_at(self.first).max(1_000);
+        let millis = self.lag(self.first).max(1_000);
         self.bytes as f64 * 8_000.0 / f64::from(millis)
     }
 
@@ -221,7 +231,8 @@ impl StreamLog {
 
     /// Milliseconds from message `number` to the newest one. Headers and data are passed over:
     /// many sources stamp them with 0.
-    pub(super) fn lag_at(&self, number: u64) -> u32 {
+    #[must_use]
+    pub fn lag(&self, number: u64) -> u32 {
         let near = (number..number.saturating_add(LOOK_MESSAGES)).map_while(|n| self.get(n));
         let mut media = near.filter(|m| m.kind() != Kind::Data && !m.is_header());
         let then = media.next().map_or(self.newest_time, Message::time);
