@@ -83,6 +83,7 @@ const UNSAFE_IN: &[&str] = &[
     "decode/",
     "load/cpu.rs",
     "runtime/",
+    "pipeline/epoll.rs",
     "pipeline/socket.rs",
 ];
 

@@ -4,6 +4,7 @@
 mod deadline;
 mod hook;
 mod http;
+mod listen;
 mod patience;
 mod picture;
 mod place;
@@ -40,6 +41,7 @@ use crate::stats::Limit;
 use crate::stream::{Flags, Merge, Message};
 use deadline::{broken, broken_rule};
 use hook::{Waiting, Wish};
+use listen::Listening;
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
@@ -100,6 +102,7 @@ pub(super) struct Connection {
     closing: RefCell<Option<(String, Micros)>>,
     bytes_in: Cell<u64>,
     patience: Patience,
+    listening: Listening,
     /// Questions to hooks so far.
     questions: Cell<u32>,
 }
@@ -153,6 +156,7 @@ impl Connection {
             closing: RefCell::default(),
             bytes_in: Cell::new(0),
             patience: Patience::default(),
+            listening: Listening::default(),
             questions: Cell::new(0),
         })
     }
@@ -195,7 +199,7 @@ impl Connection {
         // A proxy speaks before TLS begins.
         let heard = receive(
             &self.reader,
-            &mut socket,
+            |input| self.poll_read(shard, &mut socket, input),
             &mut scratch,
             |bytes| self.after_preface(shard, bytes),
             digest,
@@ -426,6 +430,7 @@ impl Connection {
 
     /// The connection is over, whatever the reason.
     pub(super) fn end(&self, shard: &Rc<Shard>, reason: &str) {
+        self.listen_alone(shard);
         self.leave_stream(shard, reason);
         self.done(shard, Stage::Connect, reason);
         self.place.take().into_iter().for_each(|place| shard.limits.leave(place));

@@ -7,6 +7,7 @@ mod channel;
 mod connection;
 mod decode;
 mod encode;
+mod epoll;
 mod feed;
 mod figures;
 mod held;
@@ -27,6 +28,7 @@ mod shard;
 mod socket;
 mod stall;
 mod start;
+mod watch;
 mod wire;
 
 pub use channel::{

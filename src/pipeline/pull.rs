@@ -313,17 +313,22 @@ impl PullTask {
             self.spec.stats.bytes_in(bytes.len() as u64);
             self.digest(shard, line, bytes)
         };
-        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), all_of_it, digest).map(
-            |heard| {
-                let reason = match heard {
-                    Received::Digested(result) => return result.map_err(End::Failed),
-                    Received::Closed => "the server closed".to_owned(),
-                    Received::Broken(error) => error.to_string(),
-                    Received::Garbled(failure) => failure.to_string(),
-                };
-                Err(End::Failed(reason))
-            },
+        receive(
+            &reader,
+            |input| ends.poll_read(input),
+            &mut shard.scratch.borrow_mut(),
+            all_of_it,
+            digest,
         )
+        .map(|heard| {
+            let reason = match heard {
+                Received::Digested(result) => return result.map_err(End::Failed),
+                Received::Closed => "the server closed".to_owned(),
+                Received::Broken(error) => error.to_string(),
+                Received::Garbled(failure) => failure.to_string(),
+            };
+            Err(End::Failed(reason))
+        })
     }
 
     fn digest(&self, shard: &Rc<Shard>, line: &mut Line, bytes: &[u8]) -> Result<(), String> {

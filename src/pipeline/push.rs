@@ -327,14 +327,19 @@ impl OutputTask {
         }
         let reader = Rc::clone(&line.reader);
         let digest = |bytes: &[u8]| self.digest(shard, hub, line, bytes);
-        receive(&reader, &mut ends, &mut shard.scratch.borrow_mut(), all_of_it, digest).map(
-            |heard| match heard {
-                Received::Digested(result) => result,
-                Received::Closed => Err("the destination closed".to_owned()),
-                Received::Broken(error) => Err(error.to_string()),
-                Received::Garbled(failure) => Err(failure.to_string()),
-            },
+        receive(
+            &reader,
+            |input| ends.poll_read(input),
+            &mut shard.scratch.borrow_mut(),
+            all_of_it,
+            digest,
         )
+        .map(|heard| match heard {
+            Received::Digested(result) => result,
+            Received::Closed => Err("the destination closed".to_owned()),
+            Received::Broken(error) => Err(error.to_string()),
+            Received::Garbled(failure) => Err(failure.to_string()),
+        })
     }
 
     fn digest(

@@ -26,6 +26,7 @@ use super::push::{self, OutputTask};
 use super::reader::Reader;
 use super::relay::Relay;
 use super::socket;
+use super::watch::{self, Watch};
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
@@ -74,6 +75,7 @@ pub(super) struct Shard {
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
     pub(super) held: Held,
+    pub(super) watch: Watch,
     pub(super) connections: RefCell<HashMap<u32, Rc<Connection>>>,
     next_connection: Cell<u32>,
     next_sweep: Cell<Micros>,
@@ -108,6 +110,7 @@ pub async fn shard(parts: ShardParts) {
         dirty: RefCell::default(),
         pump: RefCell::default(),
         held: Held::default(),
+        watch: Watch::new(),
         connections: RefCell::default(),
         next_connection: Cell::new(1),
         next_sweep: Cell::new(Micros(0)),
@@ -124,12 +127,7 @@ pub async fn shard(parts: ShardParts) {
         shard.add_output(spec);
     }
     shard.relay.start(&shard);
-    glommio::spawn_local(accept(Rc::clone(&shard), listener, None)).detach();
-    if let Some((listener, tls)) = parts.secure {
-        glommio::spawn_local(accept(Rc::clone(&shard), listener, Some(tls))).detach();
-    }
-    glommio::spawn_local(pump(Rc::clone(&shard))).detach();
-    glommio::spawn_local(held::release(Rc::clone(&shard))).detach();
+    begin(&shard, listener, parts.secure);
 
     while !stop.load(Ordering::Acquire) {
         std::future::poll_fn(|cx| {
@@ -158,6 +156,19 @@ pub async fn shard(parts: ShardParts) {
         feed.finish(&shard);
     }
     say_goodbye(&shard).await;
+}
+
+/// Starts the tasks that live as long as the shard.
+fn begin(shard: &Rc<Shard>, plain: TcpListener, secure: Option<(TcpListener, Acceptor)>) {
+    let accept_by =
+        |listener, tls| glommio::spawn_local(accept(Rc::clone(shard), listener, tls)).detach();
+    accept_by(plain, None);
+    if let Some((listener, tls)) = secure {
+        accept_by(listener, Some(tls));
+    }
+    glommio::spawn_local(pump(Rc::clone(shard))).detach();
+    glommio::spawn_local(held::release(Rc::clone(shard))).detach();
+    glommio::spawn_local(watch::tick(Rc::clone(shard))).detach();
 }
 
 /// Starts a task whose panic ends nothing else.
@@ -344,6 +355,7 @@ impl Shard {
     pub(super) fn publish(&self, hub: &Rc<Hub>, message: Message, arrived: Micros) {
         self.hand_on(hub, &message, arrived);
         match hub.push(message, arrived, self.spec.merge) {
+            _ if hub.readers() == 0 => {}
             Due::Now => self.set_dirty(hub),
             Due::At(due) => self.held.add(hub, due),
         }
@@ -377,6 +389,7 @@ impl Shard {
             return;
         }
         self.next_sweep.set(now + SWEEP);
+        self.watch.judge(now);
         for connection in self.connections.borrow().values() {
             connection.sweep(self, now);
         }

@@ -20,6 +20,13 @@ pub(super) struct Socket<'a, 'b> {
     pub(super) cx: &'a mut Context<'b>,
 }
 
+impl Socket<'_, '_> {
+    /// Reads what has come; if nothing has, the task of the context is woken when something does.
+    pub(super) fn poll_read(&mut self, input: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.stream).poll_read(self.cx, input)
+    }
+}
+
 /// Sends what waits in `reader`. If the socket is full, the reader is blocked and the task of the
 /// context is woken when there is room. Says how many bytes went out.
 ///
@@ -79,13 +86,13 @@ pub(super) enum Received {
     Garbled(tls::Failure),
 }
 
-/// Reads once, and gives `digest` what the peer said: as it lies in `scratch`, or, if it speaks
+/// Reads once by `read`, and gives `digest` what the peer said: as it lies in `scratch`, or, if it speaks
 /// TLS, opened, in several parts. What is to be opened passes `before` first, which leaves out what
-/// is not the peer's own, or waits for more with `None`. If nothing has come, the task of the
-/// context is woken when something does.
+/// is not the peer's own, or waits for more with `None`. If nothing has come, it is for `read` to
+/// see to it that the task is woken when something does.
 pub(super) fn receive(
     reader: &Reader,
-    socket: &mut Socket<'_, '_>,
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     scratch: &mut [u8],
     before: impl FnOnce(&[u8]) -> Result<Option<Cow<'_, [u8]>>, String>,
     mut digest: impl FnMut(&[u8]) -> Result<(), String>,
@@ -94,7 +101,7 @@ pub(super) fn receive(
         None => (scratch, &mut [][..]),
         Some(_) => scratch.split_at_mut(scratch.len() / 2),
     };
-    let count = match ready!(Pin::new(&mut *socket.stream).poll_read(socket.cx, input)) {
+    let count = match ready!(read(input)) {
         Ok(0) => return Poll::Ready(Received::Closed),
         Ok(count) => count,
         Err(error) => return Poll::Ready(Received::Broken(error)),

@@ -1,12 +1,14 @@
 //! Many viewers, and more than one node.
 
+use std::process::Command;
 use std::thread;
 
-use crate::config::{FPS, demo};
-use crate::node::Node;
+use crate::config::{Config, FPS, demo};
+use crate::node::{BINARY, Node};
+use crate::program::Program;
 use crate::pushing::assert_even;
-use crate::wait::{alone, beside_others};
-use crate::wire::Wire;
+use crate::wait::{SOON, alone, beside_others, wait_until};
+use crate::wire::{Message, VIDEO, Wire};
 
 #[test]
 fn twenty_viewers_all_get_every_picture() {
@@ -19,6 +21,44 @@ fn twenty_viewers_all_get_every_picture() {
         viewer.join().unwrap();
     }
     assert!(node.metric("rtmp_viewer_drops_total", &[]) < 0.5, "somebody lost pictures");
+}
+
+#[test]
+fn publishers_whose_messages_come_thick_and_fast_are_read_by_the_clock_and_lose_nothing() {
+    const PUBLISHERS: u32 = 60;
+    let _turn = alone();
+    let config = Config::new().publish_open();
+    let text = format!("[node]\nlog = \"stream_manager=debug\"\n{}", config.text());
+    let node = Node::start(&Config::of(&config, text));
+    let url = node.url("live/many");
+    let mut publish = Command::new(BINARY);
+    publish
+        .args(["load", "publish", "--url", &url, "--seconds", "8", "--fps", "60"])
+        .args(["--bitrate", "300000", "--count", &PUBLISHERS.to_string()]);
+    let publishers = Program::spawn("load", publish);
+    wait_until(SOON, "the clock runs", || {
+        node.program().err().contains("by the clock: true").then_some(())
+    });
+    let mut viewer = Wire::play(node.rtmp_port(), "many-7");
+    let mut stamped = || {
+        let message = viewer.find("a stamped message", |message| number_of(message).is_some());
+        number_of(&message).unwrap()
+    };
+    let first = stamped();
+    for number in first + 1..first + 400 {
+        assert_eq!(stamped(), number, "some are lost");
+    }
+    drop(publishers.succeeds(SOON));
+    wait_until(SOON, "the clock stops", || {
+        node.program().err().contains("by the clock: false").then_some(())
+    });
+}
+
+/// The number that a publisher of the load tools gives each of its messages.
+fn number_of(message: &Message) -> Option<u32> {
+    let stamp = message.body.get(if message.kind == VIDEO { 5 } else { 2 }..)?;
+    let number = stamp.strip_prefix(b"SMTS")?.first_chunk()?;
+    Some(u32::from_be_bytes(*number))
 }
 
 #[test]

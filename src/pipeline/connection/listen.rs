@@ -1,0 +1,76 @@
+//! How a connection waits for what its peer says: woken by its socket alone, or with those of the
+//! other publishers.
+
+use std::cell::Cell;
+use std::io;
+use std::task::Poll;
+
+use super::{Connection, Role};
+use crate::pipeline::shard::Shard;
+use crate::pipeline::socket;
+use crate::pipeline::wire::Socket;
+
+/// How a connection listens.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    /// Whether its socket is looked at with the others.
+    together: Cell<bool>,
+    /// Whether the last read took all there was.
+    drained: Cell<bool>,
+}
+
+impl Connection {
+    /// Reads what has come, or arranges for its task to be woken when something does.
+    pub(super) fn poll_read(
+        &self,
+        shard: &Shard,
+        socket: &mut Socket<'_, '_>,
+        input: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if !matches!(&*self.role.borrow(), Role::Publisher(_)) {
+            self.listen_alone(shard);
+            return socket.poll_read(input);
+        }
+        let read = if shard.watch.is_busy() {
+            self.read_together(shard, socket, input)
+        } else {
+            self.listen_alone(shard);
+            socket.poll_read(input)
+        };
+        if read.is_ready() {
+            shard.watch.has_read();
+        }
+        read
+    }
+
+    fn read_together(
+        &self,
+        shard: &Shard,
+        socket: &mut Socket<'_, '_>,
+        input: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if !self.listening.drained.replace(false) {
+            match socket::receive(self.reader.fd(), input) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => {
+                    let is_all = read.as_ref().is_ok_and(|count| *count < input.len());
+                    self.listening.drained.set(is_all);
+                    return Poll::Ready(read);
+                }
+            }
+        }
+        if !shard.watch.wait(self.number, self.reader.fd(), socket.cx.waker()) {
+            return socket.poll_read(input);
+        }
+        self.listening.together.set(true);
+        Poll::Pending
+    }
+
+    /// Its socket is not looked at with the others any more.
+    pub(super) fn listen_alone(&self, shard: &Shard) {
+        if self.listening.together.replace(false) {
+            shard.watch.forget(self.number, self.reader.fd());
+        }
+        self.listening.drained.set(false);
+    }
+}
