@@ -32,9 +32,12 @@ fn publishers_whose_messages_come_thick_and_fast_are_read_by_the_clock_and_lose_
     let node = Node::start(&Config::of(&config, text));
     let url = node.url("live/many");
     let mut publish = Command::new(BINARY);
-    publish
-        .args(["load", "publish", "--url", &url, "--seconds", "8", "--fps", "60"])
-        .args(["--bitrate", "300000", "--count", &PUBLISHERS.to_string()]);
+    publish.args(["load", "publish", "--url", &url, "--seconds", "8", "--fps", "60"]).args([
+        "--bitrate",
+        "300000",
+        "--count",
+        &PUBLISHERS.to_string(),
+    ]);
     let publishers = Program::spawn("load", publish);
     wait_until(SOON, "the clock runs", || {
         node.program().err().contains("by the clock: true").then_some(())
