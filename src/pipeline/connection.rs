@@ -398,7 +398,7 @@ impl Connection {
             self.be_patient(body.len());
         }
         let time = match flags {
-            Flags::HEADER => hub.repair.borrow_mut().repair_header(kind, time),
+            flags if flags.is_header() => hub.repair.borrow_mut().repair_header(kind, time),
             _ => hub.repair.borrow_mut().repair(kind, time),
         };
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
@@ -463,6 +463,7 @@ impl Connection {
 pub(super) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
     Some(match flv::Facts::of(kind, body)? {
         flv::Facts { main: true, header: true, .. } => Flags::HEADER,
+        flv::Facts { header: true, track, .. } => Flags::header_of(track),
         flv::Facts { main: true, key: true, .. } => Flags::KEY,
         _ => Flags::default(),
     })

@@ -18,6 +18,15 @@ const LOOK_MESSAGES: u64 = 8;
 /// before the oldest of these cannot be started at.
 const HEADERS_MAX: usize = 8;
 
+/// Metadata, audio and video, each of the track that all players show.
+const MAIN_HEADERS: usize = 3;
+
+/// Tracks beside those whose headers are kept for late readers.
+const FURTHER_TRACKS_MAX: usize = 5;
+
+/// Headers that a log keeps at most, of one kind and track each.
+pub(super) const HEADERS: usize = MAIN_HEADERS + FURTHER_TRACKS_MAX;
+
 /// How much of a stream is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLimits {
@@ -54,11 +63,14 @@ pub struct StreamLog {
     bytes: usize,
     limits: LogLimits,
     gop_cache: bool,
-    /// Metadata, audio headers, video headers, all at time 0, what a reader is sent first, each
-    /// with the number under which it came. Of each kind those that messages in the log need.
-    headers: [VecDeque<(u64, Message)>; 3],
+    /// Metadata, audio headers, video headers, then those of `further` tracks, all at time 0, what
+    /// a reader is sent first, each with the number under which it came. Of each those that
+    /// messages in the log need.
+    headers: [VecDeque<(u64, Message)>; HEADERS],
+    /// Further tracks that have had a header.
+    further: Vec<(Kind, u8)>,
     /// Kinds that have been in the stream, in the same order.
-    carried: [bool; 3],
+    carried: [bool; MAIN_HEADERS],
     /// Numbers of keyframes that a reader with the present headers can start at, oldest first.
     keys: VecDeque<u64>,
     newest_time: u32,
@@ -76,7 +88,8 @@ impl StreamLog {
             limits,
             gop_cache,
             headers: Default::default(),
-            carried: [false; 3],
+            further: Vec::new(),
+            carried: [false; MAIN_HEADERS],
             keys: VecDeque::with_capacity(KEYS_MAX + 1),
             newest_time: 0,
         }
@@ -84,20 +97,19 @@ impl StreamLog {
 
     /// Appends a message and lets the oldest go beyond the limits.
     pub fn push(&mut self, message: Message) -> Pushed {
-        let place = place_of(message.kind());
-        if message.is_header() {
+        if !message.is_header() {
+            self.newest_time = message.time();
+        } else if let Some(place) = self.header_place(&message) {
             let known = self.headers[place].back();
             if known.is_some_and(|(_, known)| known.body() == message.body()) {
                 return Pushed::Repeated;
             }
-            if message.kind() == Kind::Video {
+            if place == place_of(Kind::Video) {
                 self.keys.clear(); // pictures before the new header cannot be decoded with it
             }
             self.add_header(place, message.at_start());
-        } else {
-            self.newest_time = message.time();
         }
-        self.carried[place] = true;
+        self.carried[place_of(message.kind())] = true;
         if message.is_key() {
             self.keys.push_back(self.end());
             if self.keys.len() > KEYS_MAX {
@@ -108,6 +120,21 @@ impl StreamLog {
         self.entries.push_back(message);
         self.trim();
         Pushed::Added
+    }
+
+    /// Where such headers are kept; `None` if there are too many tracks.
+    fn header_place(&mut self, header: &Message) -> Option<usize> {
+        if header.is_main_header() {
+            return Some(place_of(header.kind()));
+        }
+        let track = (header.kind(), header.track());
+        let known = self.further.iter().position(|known| *known == track);
+        let index = known.or_else(|| {
+            let has_room = self.further.len() < FURTHER_TRACKS_MAX;
+            has_room.then(|| self.further.push(track))?;
+            Some(self.further.len() - 1)
+        })?;
+        Some(MAIN_HEADERS + index)
     }
 
     fn add_header(&mut self, place: usize, header: Message) {
@@ -216,7 +243,7 @@ impl StreamLog {
         self.carried[place_of(kind)]
     }
 
-    /// The header (metadata, audio, video by `place`) for a reader whose next message is `number`:
+    /// The header (metadata, audio, video, further tracks by `place`) for a reader whose next message is `number`:
     /// the last one before it, or else the first one after it.
     pub(super) fn header(&self, place: usize, number: u64) -> Option<&Message> {
         let headers = self.headers.get(place)?;
@@ -314,6 +341,25 @@ pub(super) mod tests {
         let changed = message(Kind::Video, 2_000, Flags::HEADER, b"other");
         assert_eq!(log.push(changed), Pushed::Added);
         assert_eq!(log.newest_key(), None);
+    }
+
+    #[test]
+    fn headers_of_further_tracks_are_kept_beside_those_of_the_main_one() {
+        let mut log = StreamLog::new(LogLimits::default(), true);
+        filled(&mut log, 2);
+        let mut push = |track, body: &[u8]| {
+            log.push(message(Kind::Video, 2_000, Flags::header_of(track), body))
+        };
+        for track in 1..=6 {
+            assert_eq!(push(track, &[track]), Pushed::Added);
+        }
+        assert_eq!(push(1, &[1]), Pushed::Repeated);
+        assert_eq!(push(2, b"new"), Pushed::Added);
+        assert!(log.newest_key().is_some(), "the main track goes on");
+        let bodies: Vec<_> = log.headers().map(Message::body).collect();
+        let main: [&[u8]; 3] = [b"onMetaData", b"asc", b"avcc"];
+        let further: [&[u8]; 5] = [&[1], b"new", &[3], &[4], &[5]];
+        assert_eq!(bodies, [&main[..], &further[..]].concat());
     }
 
     #[test]

@@ -12,13 +12,27 @@ pub(super) const STREAM_ID: u32 = 1;
 pub struct Flags {
     key: bool,
     header: bool,
+    /// Of a header: the track that it is for.
+    track: u8,
 }
 
 impl Flags {
     /// A picture that a decoder can start at.
-    pub const KEY: Self = Self { key: true, header: false };
+    pub const KEY: Self = Self { key: true, header: false, track: 0 };
     /// A sequence header, or `onMetaData`: what a reader needs before anything else.
-    pub const HEADER: Self = Self { key: false, header: true };
+    pub const HEADER: Self = Self::header_of(0);
+
+    /// The sequence header of a track; 0 is the one that players without multitrack show.
+    #[must_use]
+    pub const fn header_of(track: u8) -> Self {
+        Self { key: false, header: true, track }
+    }
+
+    /// Whether it is a sequence header or metadata.
+    #[must_use]
+    pub const fn is_header(self) -> bool {
+        self.header
+    }
 }
 
 /// One audio, video or data message in wire form: a type-0 chunk header and the body in one pooled
@@ -77,6 +91,17 @@ impl Message {
     #[must_use]
     pub const fn is_header(&self) -> bool {
         self.flags.header
+    }
+
+    /// Of a header: the track that it is for.
+    pub(super) const fn track(&self) -> u8 {
+        self.flags.track
+    }
+
+    /// Whether it is metadata, or the sequence header that players without multitrack need.
+    #[must_use]
+    pub const fn is_main_header(&self) -> bool {
+        self.flags.header && self.flags.track == 0
     }
 
     /// Message type id, which is also that of an FLV tag.

@@ -4,12 +4,9 @@
 use std::ops::Range;
 
 use crate::media::Kind;
-use crate::stream::log::StreamLog;
+use crate::stream::log::{HEADERS, StreamLog};
 use crate::stream::message::Message;
 use crate::stream::repair::distance;
-
-/// Headers a log keeps: metadata, audio, video.
-const HEADERS: usize = 3;
 
 /// Where a reader is, at a boundary between two messages. A copy can walk ahead and be thrown away.
 #[derive(Clone, Copy, Debug)]
