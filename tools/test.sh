@@ -18,6 +18,7 @@ main() {
     stage lints cargo clippy --quiet --all-targets "${features[@]}" -- -D warnings
     stage documentation env RUSTDOCFLAGS="-D warnings" \
         cargo doc --quiet --no-deps "${features[@]}"
+    stage ffmpeg tools/modern_ffmpeg.sh
     stage tests run_tests
     stage instructions count_instructions
     stage fuzz fuzz/run.sh "$FUZZ_SECONDS"

@@ -14,6 +14,7 @@ mod amf;
 mod config;
 mod destination;
 mod hook_server;
+mod modern;
 mod nginx;
 mod node;
 mod program;

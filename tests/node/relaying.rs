@@ -47,6 +47,15 @@ fn a_stream_that_is_pulled_on_demand_comes_with_its_first_player_and_goes_after_
 }
 
 #[test]
+fn a_player_over_http_brings_a_pull_too() {
+    let _turn = beside_others();
+    let origin = Node::start(&demo());
+    let edge = Node::start(&pull(&origin, "mode = \"on-demand\""));
+    let url = format!("http://127.0.0.1:{}/live/copy.flv", edge.rtmp_port());
+    Recording::of(&url, 2, edge.file("copy.flv")).assert_sound_and_picture(1.0);
+}
+
+#[test]
 fn a_pull_comes_back_after_its_server_was_away_and_disturbs_nobody_meanwhile() {
     let _turn = beside_others();
     let port = free_port();

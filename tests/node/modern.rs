@@ -1,0 +1,128 @@
+//! A newer FFmpeg, whose FLV and RTMP are the enhanced ones, as publisher and player.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::config::Config;
+use crate::node::Node;
+use crate::program::{Ended, Program};
+use crate::wait::{SOON, beside_others};
+
+/// Codecs by the names of their encoders, with what makes those fast, and as players name them.
+const PAIRS: [(&str, [&str; 2]); 4] = [
+    (
+        "-c:v libx265 -preset ultrafast -x265-params keyint=30:log-level=none -c:a libopus",
+        ["Video: hevc", "Audio: opus"],
+    ),
+    ("-c:v libsvtav1 -preset 12 -g 30 -c:a flac", ["Video: av1", "Audio: flac"]),
+    ("-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -c:a ac3", ["Video: vp9", "Audio: ac3"]),
+    (
+        "-c:v libx264 -preset ultrafast -tune zerolatency -g 30 -c:a eac3",
+        ["Video: h264", "Audio: eac3"],
+    ),
+];
+
+const SECONDS: usize = 2;
+const FPS: usize = 30;
+
+fn modern_ffmpeg() -> Command {
+    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/modern-ffmpeg/bin/ffmpeg");
+    assert!(program.exists(), "there is no {}: tools/modern_ffmpeg.sh gets it", program.display());
+    Command::new(program)
+}
+
+fn publish(url: &str, codecs: &str) -> Program {
+    let mut command = modern_ffmpeg();
+    command
+        .args("-v error -re -f lavfi -i testsrc2=s=160x90:r=30".split(' '))
+        .args("-re -f lavfi -i sine=r=48000 -pix_fmt yuv420p -ac 2".split(' '))
+        .args(codecs.split(' '))
+        .args(["-f", "flv", url]);
+    Program::spawn("modern ffmpeg", command)
+}
+
+/// Plays some seconds, decodes them, and says what there was.
+fn play(url: &str) -> Ended {
+    let mut command = modern_ffmpeg();
+    command.args(["-v", "info", "-i", url, "-t", &SECONDS.to_string(), "-f", "framecrc", "-"]);
+    Program::spawn("modern ffmpeg", command).ended(SOON)
+}
+
+/// Times of the decoded pictures (0) or blocks of sound (1), in the order in which they came.
+fn times(played: &Ended, track: u32) -> Vec<i64> {
+    let text = String::from_utf8_lossy(&played.out);
+    let lines = text.lines().filter(|line| line.starts_with(&format!("{track},")));
+    lines.map(|line| line.split(',').nth(2).unwrap().trim().parse().unwrap()).collect()
+}
+
+fn assert_plays(url: &str, [video, audio]: [&str; 2]) {
+    let played = play(url);
+    assert!(played.status.success(), "{}", played.err);
+    assert!(played.err.contains(video) && played.err.contains(audio), "{}", played.err);
+    for (track, most) in [(0, SECONDS * FPS), (1, usize::MAX)] {
+        let times = times(&played, track);
+        // The first pictures of a decoder that starts may be missing.
+        assert!(times.len() >= SECONDS * FPS * 3 / 4 && times.len() <= most, "{times:?}");
+        assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+    }
+}
+
+#[test]
+fn hevc_av1_vp9_and_new_sound_codecs_are_published_and_played() {
+    let _turn = beside_others();
+    for (codecs, names) in PAIRS {
+        let node = Node::start(&Config::new());
+        let _publisher = publish(&node.publish_url(), codecs);
+        node.wait_for_streams(1);
+        assert_plays(&node.url("live/studio"), names);
+    }
+}
+
+#[test]
+fn hevc_is_played_over_http() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let (codecs, names) = PAIRS[0];
+    let _publisher = publish(&node.publish_url(), codecs);
+    node.wait_for_streams(1);
+    assert_plays(&format!("http://127.0.0.1:{}/live/studio.flv", node.rtmp_port()), names);
+}
+
+#[test]
+fn a_player_that_says_what_it_takes_gets_that_and_is_refused_the_rest() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let (codecs, names) = PAIRS[0];
+    let _publisher = publish(&node.publish_url(), codecs);
+    node.wait_for_streams(1);
+    let said = |codecs: &str| {
+        let mut command = modern_ffmpeg();
+        command
+            .args(["-v", "info", "-rtmp_enhanced_codecs", codecs, "-i", &node.url("live/studio")])
+            .args(["-t", "1", "-f", "framecrc", "-"]);
+        Program::spawn("modern ffmpeg", command).ended(SOON)
+    };
+    let played = said("hvc1,Opus");
+    assert!(played.status.success() && played.err.contains(names[0]), "{}", played.err);
+    let refused = said("av01");
+    assert!(!refused.status.success() && refused.err.contains("HEVC"), "{}", refused.err);
+}
+
+#[test]
+fn further_tracks_pass_through() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let codecs =
+        "-map 0:v -map 0:v -map 1:a -map 1:a -c:v libx264 -preset ultrafast -g 30 -c:a aac";
+    let _publisher = publish(&node.publish_url(), codecs);
+    node.wait_for_streams(1);
+    let mut command = modern_ffmpeg();
+    command
+        .args(["-v", "info", "-i", &node.url("live/studio"), "-map", "0", "-t", "2"])
+        .args(["-f", "framecrc", "-"]);
+    let played = Program::spawn("modern ffmpeg", command).ended(SOON);
+    assert!(played.status.success(), "{}", played.err);
+    for track in 0..4 {
+        assert!(times(&played, track).len() > FPS, "track {track}: {}", played.err);
+    }
+}
