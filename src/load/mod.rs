@@ -13,6 +13,7 @@ mod publish;
 mod report;
 mod request;
 mod walker;
+mod watch;
 
 pub(crate) use report::{Report, Times};
 
@@ -34,6 +35,8 @@ pub enum LoadCommand {
     Join(join::Join),
     /// Publish with one stream key after the other; says how long the node takes to accept each.
     Admit(admit::Admit),
+    /// Follow the state as dashboards do, and throw it away; says how much came.
+    Watch(watch::Watch),
     /// Connect, play and leave as fast as the node allows; says how many times a second.
     Connect(connect::Connect),
 }
@@ -85,6 +88,7 @@ pub fn load(command: &LoadCommand) -> Result<String, Failure> {
         LoadCommand::Play(play) => play::run(play),
         LoadCommand::Join(join) => join::run(join),
         LoadCommand::Admit(admit) => admit::run(admit),
+        LoadCommand::Watch(watch) => watch::run(watch),
         LoadCommand::Connect(connect) => connect::run(connect),
     }
 }

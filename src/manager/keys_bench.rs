@@ -66,7 +66,7 @@ fn open(bench: &KeysBench) -> Result<Arc<dyn KeyStore>, Failure> {
         };
         return Ok(Arc::new(Redis::new(&redis_spec(&config))?));
     }
-    let dir = bench.store.as_deref().unwrap_or(Path::new("."));
+    let dir = bench.store.as_deref().unwrap_or_else(|| Path::new("."));
     Ok(Arc::new(embedded::open(dir)?))
 }
 
