@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 
 use crate::amf::Amf;
-use crate::config::Config;
+use crate::config::{Config, demo};
 use crate::hook_server::{HookServer, Post, Reply, fine, table};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
@@ -435,4 +435,49 @@ fn a_full_disk_ends_no_stream_and_is_told_once() {
     });
     let told = node.program().err();
     assert_eq!(told.matches("the journal cannot be written").count(), 1, "{told}");
+}
+
+#[test]
+fn what_is_done_over_the_api_is_told_to_hooks_and_in_the_journal() {
+    let _turn = beside_others();
+    let server = HookServer::start(|_| fine());
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("journal");
+    let told = ["scene_replaced", "scene_changed", "key_created", "log_level_changed"];
+    let more = format!("[journal]\npath = {path:?}\n{}", server.table("told", &told, ""));
+    let node = Node::start(&demo().more(&more));
+    let token = fs::read_to_string(node.file("data/api-token")).unwrap();
+    let ask = |method: &str, path: &str, body: &str| {
+        let (token, length) = (token.trim(), body.len());
+        let request = format!(
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+             Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let answer = Answer::to_bytes(node.http_port(), request.as_bytes());
+        assert!((200..300).contains(&answer.status), "{method} {path}: {}", answer.text());
+        answer.text()
+    };
+    let scene = ask("GET", "channels/demo/scenes/main", "");
+    ask("PUT", "channels/demo/scenes/other", &scene);
+    ask("POST", "channels/demo/scenes/other/activate", "{\"fade_ms\": 200}");
+    let made = ask("POST", "keys", "{\"stream\": \"live/a\"}");
+    ask("PUT", "log-level", "{\"level\": \"warn\"}");
+
+    server.wait_for("log_level_changed");
+    let posts = server.posts();
+    assert_eq!(posts.iter().map(Post::event).collect::<Vec<_>>(), told);
+    assert_eq!(posts[1].text("channel"), "demo");
+    assert_eq!(posts[1].text("text"), "channel demo shows scene other after a fade of 200 ms");
+    assert_eq!(posts[2].text("stream_path"), "live/a");
+    assert_eq!(posts[3].text("text"), "the log level is warn now");
+    let lines = wait_until(SOON, "the journal is written", || {
+        let lines = journal(&path);
+        lines.iter().any(|line| line["event"] == told[3]).then_some(lines)
+    });
+    let own: Vec<_> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    let own: Vec<_> = own.into_iter().filter(|event| told.contains(event)).collect();
+    assert_eq!(own, told);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    assert!(!fs::read_to_string(&path).unwrap().contains(secret));
 }
