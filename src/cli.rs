@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod keys;
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,9 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
-use crate::load::{BenchCommand, LoadCommand};
+use crate::load::LoadCommand;
 use crate::media::AudioCodec;
 
+pub use bench::{BenchArgs, KeysBench};
 pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, Place, TypeArg, Which};
 
 /// Composes live pictures and sound, encodes them, serves RTMP and pushes to other servers.
@@ -32,7 +34,7 @@ pub enum Command {
     Load(LoadCommand),
     /// Measure what this machine can do at best.
     #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(BenchArgs),
     /// Look at configurations without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),

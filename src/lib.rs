@@ -40,5 +40,6 @@ pub mod web;
 
 pub use manager::{
     AddedKey, Asked, Encoder, Feed, Hooks, Invalid, JournalError, ListenError, LiveNode, Node,
-    Pipeline, RtmpServer, StartError, StreamManager, Subscriber, Verdict, keys_command, run,
+    Pipeline, RtmpServer, StartError, StreamManager, Subscriber, Verdict, keys_bench, keys_command,
+    run,
 };

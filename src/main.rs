@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use stream_manager::cli::{self, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
+use stream_manager::cli::{self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
 use stream_manager::control::log::LogLevel;
 use stream_manager::load;
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         None => run(&RunArgs::default()),
         Some(Command::Run(args)) => run(&args),
         Some(Command::Load(command)) => report(load::load(&command)),
-        Some(Command::Bench(command)) => report(load::bench(&command)),
+        Some(Command::Bench(BenchArgs::Machine(command))) => report(load::bench(&command)),
+        Some(Command::Bench(BenchArgs::Keys(bench))) => report(stream_manager::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Check { file })) => match cli::check(&file) {

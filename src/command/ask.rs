@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::Url;
 
@@ -52,6 +53,8 @@ pub enum Ask {
         /// The form that [`SceneView::document`] has.
         document: serde_json::Value,
     },
+    /// Tell hooks, the journal and the program what was done: [`Answer::Done`].
+    Tell(NodeEvent),
     /// Put a scene on the air.
     Activate {
         /// The channel.

@@ -7,4 +7,4 @@ mod node;
 
 pub use about::About;
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
-pub use node::NodeEvent;
+pub use node::{NodeEvent, Operated};

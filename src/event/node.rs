@@ -92,11 +92,30 @@ pub enum NodeEvent {
         /// Why: the queue was full, the node was late.
         reason: String,
     },
+    /// Somebody has done something over the API.
+    Operated(Box<Operated>),
+}
+
+/// What somebody has done over the API, and to which part of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operated {
+    /// The event's name, one of [`NodeEvent::NAMES`].
+    pub name: &'static str,
+    /// One line for people.
+    pub text: String,
+    /// The channel.
+    pub channel: Option<String>,
+    /// The output.
+    pub output: Option<String>,
+    /// Public name of the stream.
+    pub stream: Option<String>,
+    /// The client's id.
+    pub client: Option<String>,
 }
 
 impl NodeEvent {
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 35] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -118,6 +137,20 @@ impl NodeEvent {
         "record_stopped",
         "encoder_failed",
         "frames_dropped",
+        "scene_replaced",
+        "scene_changed",
+        "output_added",
+        "output_removed",
+        "output_started",
+        "output_stopped",
+        "publisher_kicked",
+        "client_kicked",
+        "key_created",
+        "key_changed",
+        "key_rotated",
+        "key_revoked",
+        "key_deleted",
+        "log_level_changed",
     ];
 
     /// The word that stands for it in the API, webhooks and the journal.
@@ -137,6 +170,7 @@ impl NodeEvent {
             Self::RecordStopped { .. } => "record_stopped",
             Self::EncoderFailed { .. } => "encoder_failed",
             Self::FramesDropped { .. } => "frames_dropped",
+            Self::Operated(operated) => operated.name,
         }
     }
 }
@@ -173,6 +207,7 @@ impl fmt::Display for NodeEvent {
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
             }
+            Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct KeyLimits {
     /// Bits per second of sound and picture together; `None` for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitrate_bps: Option<u64>,
-    /// Viewers of the stream at once on one shard; `None` for any.
+    /// Viewers of the stream at once, on all shards of a node; `None` for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub viewers: Option<u32>,
     /// Pixels from left to right, if the stream announces them; `None` for any.

@@ -1,6 +1,7 @@
 //! How much a node takes on: who may connect, how often, and how much goes out of it. Pure. What
 //! the shards share are single atomics, looked at when a peer comes and never per message.
 
+mod audience;
 mod census;
 mod egress;
 mod rates;
@@ -9,6 +10,7 @@ mod words;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use audience::{Audience, Seat};
 pub use census::{Census, Place};
 pub use egress::Egress;
 pub use rates::Rates;

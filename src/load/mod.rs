@@ -2,6 +2,7 @@
 //! node, this one or another make, and the bare loop of `sendmsg` that nothing can beat. They are
 //! part of the program so that everybody measures the same way.
 
+mod admit;
 mod connect;
 mod cpu;
 mod join;
@@ -12,6 +13,9 @@ mod publish;
 mod report;
 mod request;
 mod walker;
+mod watch;
+
+pub(crate) use report::{Report, Times};
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -29,6 +33,10 @@ pub enum LoadCommand {
     Play(play::Play),
     /// Join a stream again and again; says how long it takes to the first keyframe.
     Join(join::Join),
+    /// Publish with one stream key after the other; says how long the node takes to accept each.
+    Admit(admit::Admit),
+    /// Follow the state as dashboards do, and throw it away; says how much came.
+    Watch(watch::Watch),
     /// Connect, play and leave as fast as the node allows; says how many times a second.
     Connect(connect::Connect),
 }
@@ -79,6 +87,8 @@ pub fn load(command: &LoadCommand) -> Result<String, Failure> {
         LoadCommand::Publish(publish) => publish::run(publish),
         LoadCommand::Play(play) => play::run(play),
         LoadCommand::Join(join) => join::run(join),
+        LoadCommand::Admit(admit) => admit::run(admit),
+        LoadCommand::Watch(watch) => watch::run(watch),
         LoadCommand::Connect(connect) => connect::run(connect),
     }
 }

@@ -10,20 +10,20 @@ const LONGEST: u64 = 60_000_000;
 
 /// Figures in the order they are shown.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     rows: Vec<(&'static str, String)>,
     values: Map<String, Value>,
 }
 
 impl Report {
     /// A number with its unit; `digits` behind the point.
-    pub(super) fn number(&mut self, name: &'static str, value: f64, unit: &str, digits: usize) {
+    pub(crate) fn number(&mut self, name: &'static str, value: f64, unit: &str, digits: usize) {
         self.rows.push((name, format!("{value:.digits$} {unit}").trim_end().to_owned()));
         self.values.insert(key(name, unit), json!(value));
     }
 
     /// A histogram of microseconds.
-    pub(super) fn times(&mut self, name: &'static str, times: &Times) {
+    pub(crate) fn times(&mut self, name: &'static str, times: &Times) {
         let at = |share: f64| times.0.value_at_quantile(share);
         let figures = [
             ("p50", at(0.5)),
@@ -43,7 +43,7 @@ impl Report {
         self.values.insert(key(name, "us"), Value::Object(values));
     }
 
-    pub(super) fn text(self, as_json: bool) -> String {
+    pub(crate) fn text(self, as_json: bool) -> String {
         if as_json {
             return format!("{:#}\n", Value::Object(self.values));
         }
@@ -58,7 +58,7 @@ fn key(name: &str, unit: &str) -> String {
 
 /// How long things took, 1 microsecond to a minute.
 #[derive(Clone, Debug)]
-pub(super) struct Times(Histogram<u64>);
+pub(crate) struct Times(Histogram<u64>);
 
 impl Default for Times {
     #[expect(clippy::expect_used, reason = "these bounds are always possible")]
@@ -68,15 +68,15 @@ impl Default for Times {
 }
 
 impl Times {
-    pub(super) fn add(&mut self, micros: u64) {
+    pub(crate) fn add(&mut self, micros: u64) {
         self.0.saturating_record(micros.max(1));
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         // Both have the same bounds.
         self.0.add(&other.0).ok();
     }

@@ -146,6 +146,11 @@ impl Desk {
 
     /// Answers what came in at the door, now or when those who know have answered.
     fn answer(&mut self, ask: Ask, reply: tokio::sync::oneshot::Sender<Answer>) {
+        if let Ask::Tell(event) = ask {
+            // Who follows the state has heard of it already, before the answer to who did it.
+            self.hooks.hear(&event);
+            return say(reply, Answer::Done);
+        }
         if Surveys::answers(&ask) {
             if let Some(order) = self.surveys.begin(ask, reply, self.clock.now()) {
                 for shard in 0..self.lines.len() {

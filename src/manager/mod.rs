@@ -7,6 +7,7 @@ mod facts;
 mod front;
 mod hooks;
 mod keydesk;
+mod keys_bench;
 mod keys_command;
 mod keystore;
 mod library;
@@ -24,6 +25,7 @@ mod start_error;
 mod surveys;
 
 pub use hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
+pub use keys_bench::keys_bench;
 pub use keys_command::keys_command;
 pub use library::{
     AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::hub::Hub;
 use super::shard::Shard;
 use crate::keys::Verdict;
-use crate::limits::Place;
+use crate::limits::{Place, Seat};
 use crate::stats::Limit;
 
 impl Shard {
@@ -39,19 +39,20 @@ impl Shard {
         }
     }
 
-    /// Why no further viewer of `hub` is taken, if none is; that is counted. One that is taken is
-    /// promised its part of what may go out of the node.
-    pub(super) fn keeps_out(&self, hub: &Hub) -> Option<&'static str> {
-        let (limit, text) = if hub.is_full() {
-            (Limit::Viewers, "this stream has as many viewers as its key allows")
-        } else {
-            let needed = hub.log.borrow().bitrate_bps();
-            if self.limits.egress().admits(needed, &self.stats) {
-                return None;
-            }
-            (Limit::Egress, "this server sends as much as it may; try again later")
+    /// Takes one more viewer of `hub`, who is promised its part of what may go out of the node.
+    ///
+    /// # Errors
+    /// Why it is not taken; that is counted.
+    pub(super) fn seat(&self, hub: &Hub) -> Result<Seat, &'static str> {
+        let Some(seat) = hub.audience().enter() else {
+            self.stats.limit_met(Limit::Viewers);
+            return Err("this stream has as many viewers as its key allows");
         };
-        self.stats.limit_met(limit);
-        Some(text)
+        let needed = hub.log.borrow().bitrate_bps();
+        if !self.limits.egress().admits(needed, &self.stats) {
+            self.stats.limit_met(Limit::Egress);
+            return Err("this server sends as much as it may; try again later");
+        }
+        Ok(seat)
     }
 }

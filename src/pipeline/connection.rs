@@ -33,7 +33,7 @@ use crate::command::{Params, Refusal};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
 use crate::keys::Decision;
-use crate::limits::Place;
+use crate::limits::{Place, Seat};
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
@@ -87,6 +87,8 @@ pub(super) struct Connection {
     number: u32,
     /// That it is counted.
     place: RefCell<Option<Place>>,
+    /// That it is counted as a viewer.
+    seat: Cell<Option<Seat>>,
     /// Where it comes from, also if a trusted proxy stands between.
     peer: Cell<SocketAddr>,
     /// What a proxy says first.
@@ -145,6 +147,7 @@ impl Connection {
         Rc::new(Self {
             number,
             place: RefCell::new(Some(place)),
+            seat: Cell::new(None),
             peer: Cell::new(peer),
             preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
             ticket: RefCell::default(),
@@ -421,6 +424,7 @@ impl Connection {
             }
             Role::Player(hub) => {
                 hub.remove_reader(&self.reader);
+                drop(self.seat.take());
                 shard.count_drops(&self.reader);
                 self.reader.finish_message(&hub.log.borrow());
                 self.done(shard, Stage::Play, reason);

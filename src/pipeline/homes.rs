@@ -12,6 +12,7 @@ use super::connection::Mail;
 use super::hub::{Hub, Source};
 use super::mesh::{Have, MeshMessage};
 use super::shard::Shard;
+use crate::limits::Audience;
 use crate::media::{Kind, Micros};
 use crate::rtmp::PublishRefusal;
 use crate::stream::Message;
@@ -37,6 +38,9 @@ impl Shard {
 
     /// This shard becomes the home of `hub`, whose times go on where another home left them.
     pub(super) fn come_home(&self, hub: &Hub) {
+        if let Some(audience) = self.mesh.borrow().audience(&hub.name) {
+            hub.set_audience(audience);
+        }
         let elsewhere = self.mesh.borrow_mut().take_over(&hub.name);
         let mut repair = hub.repair.borrow_mut();
         for at in [Some(hub.log.borrow().newest_time()), elsewhere].into_iter().flatten() {
@@ -45,7 +49,12 @@ impl Shard {
         if matches!(hub.source(), Source::Shard(_)) {
             hub.came_home.set(hub.log.borrow().end());
         }
-        self.mesh.borrow_mut().send_all(&MeshMessage::Up(Arc::clone(&hub.name)));
+        self.tell_up(hub);
+    }
+
+    fn tell_up(&self, hub: &Hub) {
+        let word = MeshMessage::Up(Arc::clone(&hub.name), hub.audience());
+        self.mesh.borrow_mut().send_all(&word);
     }
 
     /// The publisher of `hub` has gone; its viewers wait for the grace time.
@@ -138,23 +147,28 @@ impl Shard {
     }
 
     /// Another shard feeds this stream from now on.
-    pub(super) fn up_elsewhere(self: &Rc<Self>, name: &Arc<str>, home: usize) {
+    pub(super) fn up_elsewhere(
+        self: &Rc<Self>,
+        name: &Arc<str>,
+        home: usize,
+        audience: Arc<Audience>,
+    ) {
         let hub = self.hubs.borrow().get(name).cloned();
         if let Some(hub) = hub {
             if hub.is_fed_here() {
                 // Both let somebody in at the same instant: the shard with the lower number keeps
                 // its own, and says so to those who heard the other one last.
                 if self.spec.number < home {
-                    let word = MeshMessage::Up(Arc::clone(name));
-                    return self.mesh.borrow_mut().send_all(&word);
+                    return self.tell_up(&hub);
                 }
                 self.end_publisher_of(name);
             }
             if !matches!(hub.source(), Source::Shard(known) if known == home) {
                 self.follow(&hub, home);
             }
+            hub.set_audience(Arc::clone(&audience));
         }
-        self.mesh.borrow_mut().learn(Arc::clone(name), home);
+        self.mesh.borrow_mut().learn(Arc::clone(name), home, audience);
         if self.is_wanted(name) {
             self.find(name);
         }
@@ -165,7 +179,6 @@ impl Shard {
     fn follow(&self, hub: &Hub, home: usize) {
         hub.set_source(Source::Shard(home));
         hub.subscribers.borrow_mut().clear();
-        hub.viewers_max.set(None);
         let word = MeshMessage::Subscribe(Arc::clone(&hub.name), Have::Before);
         self.mesh.borrow_mut().send(home, word);
     }

@@ -10,6 +10,7 @@ use super::homes::Subscriber;
 use super::reader::Reader;
 use super::record::RecordTap;
 use crate::command::{ChannelSwitch, TapEvent};
+use crate::limits::Audience;
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::stream::{DropPolicy, Due, Merge, Merger, Message, StreamLog, TimestampRepair};
@@ -62,8 +63,8 @@ pub(super) struct Hub {
     records: RefCell<Vec<Rc<RefCell<RecordTap>>>>,
     dirty: Cell<bool>,
     merger: RefCell<Merger>,
-    /// Viewers on this shard at once, if its publisher's key has such a limit.
-    pub(super) viewers_max: Cell<Option<u32>>,
+    /// Its viewers, whom all shards that have it count together.
+    audience: RefCell<Arc<Audience>>,
     /// The pace that its viewers were told last, bits per second.
     pub(super) paced_bps: Cell<u64>,
     /// When a keyframe was asked for on behalf of readers.
@@ -89,7 +90,7 @@ impl Hub {
             records: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
             merger: RefCell::default(),
-            viewers_max: Cell::new(None),
+            audience: RefCell::default(),
             paced_bps: Cell::new(0),
             key_asked: Cell::new(None),
             subscribers: RefCell::new(Vec::new()),
@@ -221,9 +222,14 @@ impl Hub {
         Some(round)
     }
 
-    /// Whether its publisher's key allows no further viewer.
-    pub(super) fn is_full(&self) -> bool {
-        self.viewers_max.get().is_some_and(|most| self.readers() >= most as usize)
+    /// Its viewers on all shards, and how many its publisher's key allows.
+    pub(super) fn audience(&self) -> Arc<Audience> {
+        Arc::clone(&self.audience.borrow())
+    }
+
+    /// Another shard has been its home, or is: viewers are counted where that one counts them.
+    pub(super) fn set_audience(&self, audience: Arc<Audience>) {
+        *self.audience.borrow_mut() = audience;
     }
 
     /// What its readers need, bits per second, by the mean rate of the stream.

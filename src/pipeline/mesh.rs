@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::limits::Audience;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::stream::Message;
@@ -27,8 +28,8 @@ pub enum Have {
 /// What shards tell each other.
 #[derive(Clone, Debug)]
 pub enum MeshMessage {
-    /// The sender feeds this stream now.
-    Up(Arc<str>),
+    /// The sender feeds this stream now, to these viewers of all shards.
+    Up(Arc<str>, Arc<Audience>),
     /// The sender no longer does.
     Down(Arc<str>),
     /// The publisher of this stream has left the sender, which keeps it for the grace time; its
@@ -60,11 +61,12 @@ pub struct Mesh {
 }
 
 /// Which other shard a stream is at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Home {
     shard: usize,
     /// The newest time of the stream, if its publisher has left.
     left: Option<u32>,
+    audience: Arc<Audience>,
 }
 
 impl Mesh {
@@ -146,8 +148,13 @@ impl Mesh {
         self.homes.remove(name)?.left
     }
 
-    pub(super) fn learn(&mut self, name: Arc<str>, home: usize) {
-        self.homes.insert(name, Home { shard: home, left: None });
+    /// The viewers of a stream that another shard feeds or keeps.
+    pub(super) fn audience(&self, name: &str) -> Option<Arc<Audience>> {
+        self.homes.get(name).map(|home| Arc::clone(&home.audience))
+    }
+
+    pub(super) fn learn(&mut self, name: Arc<str>, home: usize, audience: Arc<Audience>) {
+        self.homes.insert(name, Home { shard: home, left: None, audience });
     }
 
     pub(super) fn forget(&mut self, name: &str, home: usize) {
@@ -164,19 +171,19 @@ mod tests {
     #[test]
     fn each_shard_hears_the_others_and_not_itself() {
         let mut meshes = Mesh::full(&[Bell::new(), Bell::new(), Bell::new()]);
-        meshes[1].send_all(&MeshMessage::Up(Arc::from("live/a")));
+        meshes[1].send_all(&MeshMessage::Up(Arc::from("live/a"), Arc::default()));
         assert!(!meshes[1].has_mail());
         for shard in [0, 2] {
             let (from, message) = meshes[shard].receive().unwrap();
             assert_eq!(from, 1);
-            assert!(matches!(message, MeshMessage::Up(name) if &*name == "live/a"));
+            assert!(matches!(message, MeshMessage::Up(name, _) if &*name == "live/a"));
         }
     }
 
     #[test]
     fn only_the_shard_that_feeds_a_stream_can_take_it_down() {
         let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
-        mesh.learn(Arc::from("live/a"), 2);
+        mesh.learn(Arc::from("live/a"), 2, Arc::default());
         mesh.forget("live/a", 1);
         assert_eq!(mesh.home("live/a"), Some(2));
         mesh.forget("live/a", 2);
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn a_stream_whose_publisher_left_keeps_its_home_and_is_not_taken() {
         let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
-        mesh.learn(Arc::from("live/a"), 2);
+        mesh.learn(Arc::from("live/a"), 2, Arc::default());
         mesh.left("live/a", 1, 5);
         assert!(mesh.is_fed("live/a"), "another shard has no say");
         mesh.left("live/a", 2, 7_000);

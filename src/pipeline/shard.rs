@@ -325,6 +325,8 @@ impl Shard {
         let hub = Rc::new(Hub::new(Arc::clone(&name), log, source));
         if is_home {
             self.come_home(&hub);
+        } else if let Some(audience) = self.mesh.borrow().audience(&name) {
+            hub.set_audience(audience);
         }
         hub.figures.begin(self.clock.now());
         let mut idle = self.idle_taps.borrow_mut();

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 
 use crate::amf::Amf;
-use crate::config::Config;
+use crate::config::{Config, demo};
 use crate::hook_server::{HookServer, Post, Reply, fine, table};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
@@ -198,7 +198,7 @@ fn ffmpeg_shows_why_a_hook_refuses_to_let_it_play() {
         _ => Reply::Status(200, r#"{"code": 7, "msg": "buy a ticket"}"#.to_owned()),
     });
     let hook = server.table("tickets", &["prePlay"], "params = [\"token\"]");
-    let node = Node::start(&crate::config::demo().more(&hook));
+    let node = Node::start(&demo().more(&hook));
     let url = node.url("live/demo");
     let last = ["-i", &url, "-t", "1", "-f", "null", "-"];
     let refused = Program::start("ffmpeg", "-v error", &last).ended(SOON);
@@ -228,7 +228,7 @@ fn ffmpeg_shows_why_a_hook_refuses_to_let_it_play() {
 fn a_hook_may_refuse_a_connection() {
     let _turn = beside_others();
     let server = HookServer::start(refuses("preConnect", "1"));
-    let node = Node::start(&crate::config::demo().more(&server.table("door", &["preConnect"], "")));
+    let node = Node::start(&demo().more(&server.table("door", &["preConnect"], "")));
     let mut wire = Wire::open(node.rtmp_port());
     let about = Amf::object(&[("app", "live"), ("tcUrl", "rtmp://127.0.0.1/live")]);
     wire.command(0, &[Amf::text("connect"), Amf::Number(1.0), about]);
@@ -277,7 +277,7 @@ fn who_vanishes_or_changes_its_mind_while_a_hook_decides_is_done_with_once() {
     let path = dir.path().join("journal");
     let hook = server.table("slow", &["prePlay"], "timeout_ms = 1500\non_failure = \"open\"");
     let more = format!("[journal]\npath = {path:?}\n{hook}");
-    let node = Node::start(&crate::config::demo().more(&more));
+    let node = Node::start(&demo().more(&more));
     drop(Wire::play(node.rtmp_port(), "slow"));
     let (mut wire, stream) = Wire::stream(node.rtmp_port());
     let play = |name: &str| [Amf::text("play"), Amf::Number(0.0), Amf::Null, Amf::text(name)];
@@ -335,7 +335,7 @@ fn a_hook_that_is_too_slow_loses_events_which_are_counted_and_nobody_waits() {
     let server = HookServer::start(|_| Reply::Hang);
     let more = "queue = 2\ntimeout_ms = 30000";
     let hook = server.table("slow", &["postConnect", "doneConnect"], more);
-    let node = Node::start(&crate::config::demo().more(&hook));
+    let node = Node::start(&demo().more(&hook));
     for _ in 0..5 {
         let mut wire = Wire::play(node.rtmp_port(), "demo");
         wire.find("a picture", Message::is_picture);
@@ -384,7 +384,7 @@ fn the_last_events_arrive_before_the_node_has_ended() {
     let path = dir.path().join("journal");
     let hook = server.table("told", &["donePlay", "stopped"], "");
     let more = format!("[journal]\npath = {path:?}\n{hook}");
-    let node = Node::start(&crate::config::demo().more(&more));
+    let node = Node::start(&demo().more(&more));
     let mut wire = Wire::play(node.rtmp_port(), "demo");
     wire.find("a picture", Message::is_picture);
     node.signal("TERM");
@@ -425,7 +425,7 @@ fn a_journal_is_put_aside_when_it_is_full() {
 fn a_full_disk_ends_no_stream_and_is_told_once() {
     let _turn = beside_others();
     let more = "[journal]\npath = \"/dev/full\"\n";
-    let node = Node::start(&crate::config::demo().more(more));
+    let node = Node::start(&demo().more(more));
     for _ in 0..3 {
         let mut wire = Wire::play(node.rtmp_port(), "demo");
         wire.find("a picture", Message::is_picture);
@@ -435,4 +435,49 @@ fn a_full_disk_ends_no_stream_and_is_told_once() {
     });
     let told = node.program().err();
     assert_eq!(told.matches("the journal cannot be written").count(), 1, "{told}");
+}
+
+#[test]
+fn what_is_done_over_the_api_is_told_to_hooks_and_in_the_journal() {
+    let _turn = beside_others();
+    let server = HookServer::start(|_| fine());
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("journal");
+    let told = ["scene_replaced", "scene_changed", "key_created", "log_level_changed"];
+    let more = format!("[journal]\npath = {path:?}\n{}", server.table("told", &told, ""));
+    let node = Node::start(&demo().more(&more));
+    let token = fs::read_to_string(node.file("data/api-token")).unwrap();
+    let ask = |method: &str, path: &str, body: &str| {
+        let (token, length) = (token.trim(), body.len());
+        let request = format!(
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+             Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let answer = Answer::to_bytes(node.http_port(), request.as_bytes());
+        assert!((200..300).contains(&answer.status), "{method} {path}: {}", answer.text());
+        answer.text()
+    };
+    let scene = ask("GET", "channels/demo/scenes/main", "");
+    ask("PUT", "channels/demo/scenes/other", &scene);
+    ask("POST", "channels/demo/scenes/other/activate", "{\"fade_ms\": 200}");
+    let made = ask("POST", "keys", "{\"stream\": \"live/a\"}");
+    ask("PUT", "log-level", "{\"level\": \"warn\"}");
+
+    server.wait_for("log_level_changed");
+    let posts = server.posts();
+    assert_eq!(posts.iter().map(Post::event).collect::<Vec<_>>(), told);
+    assert_eq!(posts[1].text("channel"), "demo");
+    assert_eq!(posts[1].text("text"), "channel demo shows scene other after a fade of 200 ms");
+    assert_eq!(posts[2].text("stream_path"), "live/a");
+    assert_eq!(posts[3].text("text"), "the log level is warn now");
+    let lines = wait_until(SOON, "the journal is written", || {
+        let lines = journal(&path);
+        lines.iter().any(|line| line["event"] == told[3]).then_some(lines)
+    });
+    let own: Vec<_> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    let own: Vec<_> = own.into_iter().filter(|event| told.contains(event)).collect();
+    assert_eq!(own, told);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    assert!(!fs::read_to_string(&path).unwrap().contains(secret));
 }

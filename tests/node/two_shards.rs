@@ -198,6 +198,48 @@ fn a_revoked_key_ends_its_publisher_on_whichever_shard_it_is() {
     }
 }
 
+/// Whether a viewer at this shard is let in; one that is not is told of the limit of the key.
+fn is_let_in(node: &Node, shard: usize, name: &str) -> Option<Wire> {
+    let mut viewer = viewer_at(node, shard, name);
+    let answer = viewer.find("an answer", |message| message.status().is_some());
+    let [code, _, description] = answer.status().unwrap();
+    let is_in = code.starts_with("NetStream.Play.") && code != "NetStream.Play.Failed";
+    assert!(is_in || description.contains("as many viewers"), "{code}: {description}");
+    is_in.then_some(viewer)
+}
+
+#[test]
+fn the_viewers_that_a_key_allows_are_those_of_all_shards_wherever_its_publisher_is() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = two_shards(Config::new().more(&redis.table()));
+    let (_, key) = redis.create("--stream live/a --viewers 3");
+    let (mut wire, stream) = publisher_at(&node, 0, &key);
+    publish(&mut wire, stream, 1);
+    let mut viewers = [1, 0, 1].map(|shard| is_let_in(&node, shard, "a").expect("one of three"));
+    let before = viewers.each_mut().map(|viewer| sees(viewer, 1, 0));
+    for shard in [0, 1] {
+        assert!(is_let_in(&node, shard, "a").is_none(), "a fourth one at shard {shard}");
+    }
+
+    drop(wire);
+    let (mut wire, stream) = wait_until(SOON, "the publisher is back, elsewhere", || {
+        let (mut wire, stream) = at(&node, 1);
+        (wire.publish(stream, &key)[0] == "NetStream.Publish.Start").then_some((wire, stream))
+    });
+    publish(&mut wire, stream, 2);
+    for (viewer, before) in viewers.iter_mut().zip(before) {
+        sees(viewer, 2, before);
+    }
+    for shard in [0, 1] {
+        assert!(is_let_in(&node, shard, "a").is_none(), "a fourth one at shard {shard}");
+    }
+    drop(viewers);
+    for shard in [0, 1] {
+        wait_until(SOON, "there is room again", || is_let_in(&node, shard, "a"));
+    }
+}
+
 #[test]
 fn a_shard_without_viewers_gets_nothing_and_lets_go_of_what_it_had() {
     let _turn = beside_others();

@@ -111,7 +111,10 @@ function createKey({ model, body }) {
   const { stream, type = "regular", label = null, owner = null, allowed_ips = [] } = body;
   const expires_at = now + (body.expires_in_s ?? 30 * 86_400) * 1_000;
   const aliases = body.alias ? [body.alias] : [];
-  const made = { type, label, owner, allowed_ips, aliases, created_at: now, expires_at };
+  const { bitrate_bps = null, viewers = null, max_width = null, max_height = null } = body;
+  const limits = { bitrate_bps, viewers, max_width, max_height, max_fps: body.max_fps ?? null };
+  const rights = { ...limits, allowed_ips, takeover: body.takeover ?? false };
+  const made = { type, label, owner, aliases, created_at: now, expires_at, ...rights };
   return withSecret(model, key(stream, made));
 }
 

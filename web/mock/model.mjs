@@ -165,7 +165,10 @@ function fullState(flvPort) {
     stream("live/studio", "publisher", { id: "a1b2c3d4", address: "203.0.113.7:50122" }),
   ];
   const keys = [
-    key("live/studio", { label: "Camera 1", owner: "Studio", last_used_at: now - 61_000 }),
+    key("live/studio", {
+      ...{ label: "Camera 1", owner: "Studio", last_used_at: now - 61_000 },
+      ...{ bitrate_bps: 6_000_000, max_width: 1_920, max_height: 1_080 },
+    }),
     key("live/stage", { label: "Stage", expires_at: now - DAY, last_used_at: now - 9 * DAY }),
     key("live/remote", { aliases: ["remote"], type: "alias", expires_at: now + 2 * DAY }),
   ];
@@ -183,6 +186,8 @@ export function key(stream, more) {
   return {
     ...{ id: randomBytes(8).toString("hex"), type: "regular", stream, owner: null, label: null },
     ...{ created_at: now - 8 * DAY, expires_at: now + 22 * DAY, allowed_ips: [] },
-    ...{ revoked: false, last_used_at: null, aliases: [], ...more },
+    ...{ revoked: false, last_used_at: null, bitrate_bps: null, viewers: null },
+    ...{ max_width: null, max_height: null, max_fps: null, takeover: false },
+    ...{ aliases: [], ...more },
   };
 }

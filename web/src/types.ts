@@ -94,6 +94,12 @@ export interface Key {
   allowed_ips: string[];
   revoked: boolean;
   last_used_at: number | null;
+  bitrate_bps: number | null;
+  viewers: number | null;
+  max_width: number | null;
+  max_height: number | null;
+  max_fps: number | null;
+  takeover: boolean;
   aliases: string[];
 }
 

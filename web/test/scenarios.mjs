@@ -153,11 +153,21 @@ async function keysChange(browser, node) {
   await browser.press("Create key");
   await browser.fill("Stream", "live/test-show");
   await browser.fill("Label", "Browser test");
+  await browser.page.click("dialog summary");
+  await browser.fill("Bitrate, kb/s", "2500");
+  await browser.fill("Viewers", "7");
+  await browser.fill("Width, pixels", "1280");
+  await browser.fill("Height, pixels", "720");
+  await browser.fill("Frames per second", "30");
   await browser.press("Create key", "dialog");
   const secret = await shownSecret(browser);
   const before = await keyOf(node, "live/test-show");
   const row = `[data-key="${before.id}"]`;
   await browser.read(row, "Valid");
+  await browser.read(row, "2.50 Mb/s, 7 viewers, 1280×720, 30 fps");
+  const { bitrate_bps, viewers, max_width, max_height, max_fps, takeover } = before;
+  const limits = [bitrate_bps, viewers, max_width, max_height, max_fps, takeover];
+  assert.deepEqual(limits, [2_500_000, 7, 1_280, 720, 30, false]);
 
   await browser.press("Rotate key", row);
   await browser.press("Rotate", "dialog");
@@ -301,6 +311,7 @@ async function accessible(browser, node) {
     await browser.go("keys");
     await browser.press("Create key");
     await browser.see("dialog");
+    await page.click("dialog summary");
     await check(`key dialog, ${theme}`);
     await browser.press("Cancel", "dialog");
   }

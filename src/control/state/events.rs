@@ -58,6 +58,13 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             reason: Some(reason.clone()),
             ..plain
         },
+        NodeEvent::Operated(operated) => Event {
+            channel: operated.channel.clone(),
+            output: operated.output.clone(),
+            stream: operated.stream.clone(),
+            client: operated.client.clone(),
+            ..plain
+        },
     }
 }
 

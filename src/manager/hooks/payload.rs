@@ -82,6 +82,11 @@ struct Part<'a> {
     frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_in_ms: Option<u64>,
+    /// Whom an operator has ended.
+    #[serde(rename = "client_id", skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
 }
 
 impl Teller {
@@ -223,6 +228,12 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::FramesDropped { channel, frames, reason } => {
             (part.channel, part.frames) = (Some(channel.as_str()), Some(*frames));
             payload.reason = Some(reason);
+        }
+        NodeEvent::Operated(operated) => {
+            part.text = Some(&operated.text);
+            (part.channel, part.output) = (operated.channel.as_deref(), operated.output.as_deref());
+            (part.stream_path, part.ended) =
+                (operated.stream.as_deref(), operated.client.as_deref());
         }
     }
 }

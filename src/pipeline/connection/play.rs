@@ -36,9 +36,10 @@ impl Connection {
     pub(super) fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
         let Some(hub) = shard.find(&name) else { return shard.relay.want(shard, &name) };
-        if let Some(text) = shard.keeps_out(&hub) {
-            return self.refuse_play(shard, PlayRefusal::Full, text);
-        }
+        let seat = match shard.seat(&hub) {
+            Ok(seat) => seat,
+            Err(text) => return self.refuse_play(shard, PlayRefusal::Full, text),
+        };
         if let Some(format) = self.missing_codec(&hub) {
             let refusal = PlayRefusal::Codec(format);
             return self.refuse_play(shard, refusal, &refusal.to_string());
@@ -51,6 +52,7 @@ impl Connection {
         self.pass_on();
         shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
+        self.seat.set(Some(seat));
         self.begun(shard, Stage::Play);
         self.pass_on();
         self.reader.wake();

@@ -169,7 +169,7 @@ impl Connection {
         let now = shard.clock.now();
         let limits = grant.map(|grant| grant.limits).unwrap_or_default();
         let hub = shard.open(Arc::from(name), Source::Publisher);
-        hub.viewers_max.set(limits.viewers);
+        hub.audience().set_most(limits.viewers);
         *self.role.borrow_mut() = Role::Publisher(hub);
         *self.ticket.borrow_mut() = Ticket {
             key: grant.map(|grant| grant.key),

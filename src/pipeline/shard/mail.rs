@@ -45,7 +45,7 @@ impl Shard {
         loop {
             let Some((from, message)) = self.mesh.borrow_mut().receive() else { return };
             match message {
-                MeshMessage::Up(name) => self.up_elsewhere(&name, from),
+                MeshMessage::Up(name, audience) => self.up_elsewhere(&name, from, audience),
                 MeshMessage::Left(name, newest) => self.left_elsewhere(&name, from, newest),
                 MeshMessage::Down(name) => self.down_elsewhere(&name, from),
                 MeshMessage::Subscribe(name, have) => self.subscribe(&name, from, have),

@@ -10,6 +10,7 @@ import { Icon } from "../parts/icon";
 import { model, nodeNow, tried } from "../store";
 import type { Key, NewKey, Snapshot } from "../types";
 import { publishLine } from "../urls";
+import { LimitFields, limitsOf, limitWords } from "./key-limits";
 
 const SOON_MS = 3 * 86_400_000;
 const DAY_S = 86_400;
@@ -78,6 +79,7 @@ function KeyTable({ keys, canWrite, onMade }: KeyTableProps) {
             <th>Expires</th>
             <th>Last used</th>
             <th>From</th>
+            <th>Limits</th>
             <th>Id</th>
             {canWrite && <th class="end">Actions</th>}
           </tr>
@@ -108,6 +110,7 @@ function KeyTable({ keys, canWrite, onMade }: KeyTableProps) {
                 {key.last_used_at === null ? "never" : relative(key.last_used_at, nodeNow())}
               </td>
               <td data-label="From">{key.allowed_ips.join(", ") || "anywhere"}</td>
+              <td data-label="Limits">{limitWords(key) || "none"}</td>
               <td data-label="Id">
                 <code>{key.id.slice(0, 8)}</code>
               </td>
@@ -321,13 +324,14 @@ function CreateKey({ onClose, onMade }: CreateKeyProps) {
           />
         )}
       </Field>
+      <LimitFields />
     </FormDialog>
   );
 }
 
 /** What the form asks for; empty fields are left to the node. */
 function wishOf(form: HTMLFormElement): Record<string, unknown> {
-  const wish: Record<string, unknown> = {};
+  const wish = limitsOf(form);
   for (const name of ["stream", "type", "owner", "label", "alias"]) {
     const value = fieldText(form, name);
     if (value) wish[name] = value;

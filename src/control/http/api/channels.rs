@@ -143,7 +143,8 @@ pub(super) async fn activate(
     Path((channel, scene)): Path<(String, String)>,
     Body(Activation { fade_ms }): Body<Activation>,
 ) -> Result<StatusCode, Problem> {
-    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}"));
+    let how = if fade_ms > 0 { format!(" after a fade of {fade_ms} ms") } else { String::new() };
+    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}{how}"));
     shared.api.done(Ask::Activate { channel, scene, fade_ms }).await?;
     let about = |event| Event { channel: Some(named), ..event };
     shared.api.note("scene_changed", text, about).await;

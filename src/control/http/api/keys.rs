@@ -261,7 +261,7 @@ fn store(api: &Api) -> Result<&Keys, Problem> {
     api.keys.as_ref().ok_or_else(none)
 }
 
-async fn note(api: &Api, kind: &str, text: String, key: &Key) {
+async fn note(api: &Api, kind: &'static str, text: String, key: &Key) {
     let stream = Some(key.stream.clone());
     api.note(kind, text, |event| Event { stream, ..event }).await;
 }

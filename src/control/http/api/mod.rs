@@ -31,6 +31,7 @@ use crate::control::keystore::Keys;
 use crate::control::log::LogLevel;
 use crate::control::state::{Board, Event};
 use crate::control::time::Time;
+use crate::event::{NodeEvent, Operated};
 
 /// What the API is made of.
 #[derive(Debug)]
@@ -65,10 +66,15 @@ impl Api {
     }
 
     /// Tells those who follow what was done through the API.
-    async fn note(&self, kind: &str, text: String, about: impl FnOnce(Event) -> Event) {
+    async fn note(&self, name: &'static str, text: String, about: impl FnOnce(Event) -> Event) {
         tracing::info!("{text}");
-        let (at, kind) = (self.time.now_ms(), kind.to_owned());
-        self.board.event(about(Event { at, kind, text, ..Event::default() })).await;
+        let (at, kind) = (self.time.now_ms(), name.to_owned());
+        let event = about(Event { at, kind, text, ..Event::default() });
+        let Event { text, channel, output, stream, client, .. } = event.clone();
+        self.board.event(event).await;
+        let operated = Operated { name, text, channel, output, stream, client };
+        // A node that stops tells nobody any more.
+        drop(self.door.ask(Ask::Tell(NodeEvent::Operated(Box::new(operated)))).await);
     }
 }
 

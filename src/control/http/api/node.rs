@@ -106,5 +106,7 @@ pub(super) async fn set_log_level(
 ) -> Result<Json<Level>, Problem> {
     let hint = "write error, warn, info, debug or trace, also per module";
     shared.api.log.set(&wanted.level).map_err(|fault| Problem::invalid(&fault, hint))?;
+    let text = format!("the log level is {} now", wanted.level);
+    shared.api.note("log_level_changed", text, |event| event).await;
     Ok(Json(wanted))
 }

@@ -10,6 +10,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::SinkExt;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -174,15 +175,19 @@ impl Follower {
     }
 
     async fn say(&mut self, texts: Vec<Utf8Bytes>) -> Result<(), Left> {
-        for text in texts {
-            let sent = timeout(READ_LIMIT, self.socket.send(Message::Text(text))).await;
-            match sent {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Left::Gone),
-                Err(_) => return Err(Left::Slow),
+        let socket = &mut self.socket;
+        let sent = timeout(READ_LIMIT, async {
+            for text in texts {
+                socket.feed(Message::Text(text)).await?;
             }
+            // What changed together leaves together: a call for each would be the main cost.
+            socket.flush().await
+        });
+        match sent.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Left::Gone),
+            Err(_) => Err(Left::Slow),
         }
-        Ok(())
     }
 }
 

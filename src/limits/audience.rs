@@ -1,0 +1,87 @@
+//! How many viewers a stream has on all shards, and how many it may have.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Stands for any number of viewers.
+const ANY: u32 = u32::MAX;
+
+/// The viewers of one stream. Its home makes it; all shards share it, and look at it when a viewer
+/// comes or goes.
+#[derive(Debug)]
+pub struct Audience {
+    most: AtomicU32,
+    seated: AtomicU32,
+}
+
+/// That a viewer is counted, until this is dropped.
+#[must_use]
+#[derive(Debug)]
+pub struct Seat(Arc<Audience>);
+
+impl Default for Audience {
+    /// Nobody yet, and no limit.
+    fn default() -> Self {
+        Self { most: AtomicU32::new(ANY), seated: AtomicU32::new(0) }
+    }
+}
+
+impl Audience {
+    /// From now on at most so many viewers are let in; `None` for any number. Who is in stays.
+    pub fn set_most(&self, most: Option<u32>) {
+        self.most.store(most.unwrap_or(ANY), Ordering::Relaxed);
+    }
+
+    /// A seat for one more viewer; `None` if there are as many as there may be.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> Option<Seat> {
+        let before = self.seated.fetch_add(1, Ordering::Relaxed);
+        // Taken first and looked at then: of two who come at once only one gets the last seat.
+        let seat = Seat(Arc::clone(self));
+        (before < self.most.load(Ordering::Relaxed)).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seated.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_are_seated_as_may_be_until_one_leaves() {
+        let audience = Arc::new(Audience::default());
+        let held: Vec<_> = (0..3).map(|_| audience.enter().unwrap()).collect();
+        audience.set_most(Some(2));
+        assert!(audience.enter().is_none() && audience.enter().is_none());
+        drop(held);
+        let _both = [audience.enter().unwrap(), audience.enter().unwrap()];
+        assert!(audience.enter().is_none(), "those who were refused took no seat, nor left one");
+        audience.set_most(None);
+        assert!(audience.enter().is_some());
+    }
+
+    #[test]
+    fn shards_that_seat_at_once_never_pass_the_limit() {
+        let audience = Arc::new(Audience::default());
+        audience.set_most(Some(5));
+        let seated = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        let Some(seat) = audience.enter() else { continue };
+                        assert!(seated.fetch_add(1, Ordering::SeqCst) < 5);
+                        seated.fetch_sub(1, Ordering::SeqCst);
+                        drop(seat);
+                    }
+                });
+            }
+        });
+        assert_eq!(audience.seated.load(Ordering::Relaxed), 0);
+    }
+}
