@@ -18,26 +18,11 @@ followers=${4:-100}
 limit=1.02
 ulimit -n "$(ulimit -H -n)"
 
-# config NAME [MORE]: anybody may publish, no channel, everything of the node on core 0.
-config() {
-    cat >"$work/$1.toml" <<TOML
-[node]
-log = "warn"
-[rtmp]
-bind = "127.0.0.1"
-publish = "open"
-connections_max = 100000
-[cores]
-control = [0]
-net = [0]
-compose = [0]
-encode = [0]
-${2:-}
-TOML
-}
-config without
-config with "[journal]
-path = \"$work/journal\""
+lab_config '"frame"' >"$work/without.toml"
+{
+    lab_config '"frame"'
+    printf '[journal]\npath = "%s"\n' "$work/journal"
+} >"$work/with.toml"
 
 # scrape FILE: reads /metrics each second and counts that, until it is ended.
 scrape() {

@@ -15,23 +15,6 @@ rounds=${3:-3}
 peer=${PEER:-21938}
 ulimit -n "$(ulimit -H -n)"
 
-# A laboratory: anybody may publish, no channel, everything of the node on core 0.
-cat >"$work/lab.toml" <<TOML
-[node]
-log = "warn"
-[rtmp]
-bind = "127.0.0.1"
-publish = "open"
-connections_max = 100000
-[cores]
-control = [0]
-net = [0]
-compose = [0]
-encode = [0]
-[delivery]
-merge = MERGE
-TOML
-
 # with_load NAME PORT PID: publishes to the port, plays, and notes the figures under the name.
 with_load() {
     local name=$1 url=rtmp://127.0.0.1:$2/live/load pid=$3 publisher
@@ -54,16 +37,15 @@ note() {
 }
 
 node_with() {
-    sed "s/MERGE/$2/" "$work/lab.toml" >"$work/now.toml"
+    lab_config "$2" >"$work/now.toml"
     start_node --config "$work/now.toml"
     with_load "$1" "$rtmp" "$node"
     stop_node
 }
 
 nginx_rtmp() {
-    start_nginx "$peer" 4096
+    start_peer "$peer" 4096
     local nginx=$last
-    taskset -pc 0 "$nginx" >/dev/null
     with_load nginx-rtmp "$peer" "$nginx"
     kill "$nginx" && wait "$nginx" 2>/dev/null || true
 }

@@ -49,6 +49,25 @@ sum_of() {
         END { printf "%.6f", n }' "$1"
 }
 
+# lab_config MERGE: a laboratory: anybody may publish, no channel, everything of the node on core 0.
+lab_config() {
+    cat <<TOML
+[node]
+log = "warn"
+[rtmp]
+bind = "127.0.0.1"
+publish = "open"
+connections_max = 100000
+[cores]
+control = [0]
+net = [0]
+compose = [0]
+encode = [0]
+[delivery]
+merge = $1
+TOML
+}
+
 # start_node ARGUMENTS: starts a node on ports of its own, and waits until it is ready; its id is in
 # $node.
 start_node() {
@@ -96,6 +115,13 @@ rtmp { access_log off;
   server { listen 127.0.0.1:$1; chunk_size 60000; application live { live on; } } }
 CONF
     background nginx "$nginx" -p "$work/nginx" -c "$work/nginx/nginx.conf"
+}
+
+# start_peer PORT [CONNECTIONS]: nginx-rtmp on core 0; its id is in $last.
+start_peer() {
+    start_nginx "$@"
+    taskset -pc 0 "$last" >/dev/null
+    sleep 1
 }
 
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }

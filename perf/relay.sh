@@ -1,36 +1,24 @@
 #!/usr/bin/env bash
 # What a viewer feels: latency from the publisher's write to the viewer's read with 1, 100 and 1000
 # viewers, the time to join, connections per second, memory, and what taking in publishers costs
-# next to nginx-rtmp: perf/relay.sh [SECONDS]. The node on core 0, the load on core 1.
+# next to nginx-rtmp: perf/relay.sh [SECONDS] [ROUNDS]. The node on core 0, the load on core 1.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=perf/lib.sh
 . ./lib.sh
 
 seconds=${1:-10}
+rounds=${2:-3}
+publishers=300
 peer=${PEER:-21938}
 ulimit -n "$(ulimit -H -n)"
-cat >"$work/lab.toml" <<TOML
-[node]
-log = "warn"
-[rtmp]
-bind = "127.0.0.1"
-publish = "open"
-connections_max = 100000
-[cores]
-control = [0]
-net = [0]
-compose = [0]
-encode = [0]
-[delivery]
-merge = "off"
-TOML
+lab_config '"off"' >"$work/lab.toml"
 
 start_node --config "$work/lab.toml"
 url=rtmp://127.0.0.1:$rtmp/live/load
 background publisher "$binary" load publish --url "$url" --seconds 3600 --cores 1
 publisher=$last
-sleep 3
+sleep 12 # the log is full, and what it takes is not counted among the viewers
 for viewers in 1 100 1000; do
     echo "== latency with $viewers viewers"
     "$binary" load play --url "$url" --count "$viewers" --seconds "$seconds" --cores 1 \
@@ -41,13 +29,31 @@ echo "== joining"
 echo "== connect, createStream, play, close: 50 at a time"
 "$binary" load connect --url "$url" --parallel 50 --seconds "$seconds" --cores 1 --pid "$node"
 kill "$publisher" && wait "$publisher" 2>/dev/null || true
-echo "== 300 publishers of 1 Mb/s"
-ingest() { "$binary" load publish --url "rtmp://127.0.0.1:$1/live/in" --count 300 \
-    --bitrate 872000 --seconds "$seconds" --cores 1 --pid "$2" | grep -E 'late|CPU'; }
-ingest "$rtmp" "$node"
 stop_node
-start_nginx "$peer" 4096
-taskset -pc 0 "$last" >/dev/null
-sleep 1
-echo "== the same, nginx-rtmp"
-ingest "$peer" "$last"
+
+# ingest NAME PORT PID: CPU time per ingested Mbit, once the logs are full (after ten seconds).
+ingest() {
+    background load "$binary" load publish --url "rtmp://127.0.0.1:$2/live/in" --count "$publishers" \
+        --bitrate 872000 --seconds $((seconds + 16)) --cores 1
+    local load=$last before after
+    sleep 14
+    before=$(cpu_seconds "$3")
+    sleep "$seconds"
+    after=$(cpu_seconds "$3")
+    kill -0 "$load" || die "the publishers of $1 have ended"
+    kill "$load" && wait "$load" 2>/dev/null || true
+    printf '%-12s %s us/Mbit\n' "$1" \
+        "$(calc %.1f "($after - $before) * 1e6 / ($seconds * $publishers)")"
+}
+
+echo "== $publishers publishers of 1 Mb/s, in turn"
+lab_config '"frame"' >"$work/lab.toml"
+for ((round = 0; round < rounds; round++)); do
+    start_node --config "$work/lab.toml"
+    ingest node "$rtmp" "$node"
+    stop_node
+    start_peer "$peer" 4096
+    peer_pid=$last
+    ingest nginx-rtmp "$peer" "$peer_pid"
+    kill "$peer_pid" && wait "$peer_pid" 2>/dev/null || true
+done

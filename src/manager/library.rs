@@ -171,7 +171,7 @@ impl StreamManager {
             unreachable!("a node that is handed frames has a way in for them");
         };
         if let Some(desk) = node.take_desk() {
-            let thread = start_desk(desk, node.keys().cloned())?;
+            let thread = start_desk(desk, node.keys().cloned(), &node.plan().control)?;
             for work in self.key_work.drain(..) {
                 // There is room for all that may wait.
                 drop(thread.key_work.try_send(work));
@@ -243,7 +243,8 @@ impl LiveNode {
     pub fn start_with(config: &Config, hooks: Hooks) -> Result<Self, StartError> {
         let mut node = Node::start_with(config, Setup::Composed, hooks)?;
         let store = node.keys().cloned();
-        let desk = node.take_desk().map(|desk| start_desk(desk, store)).transpose()?;
+        let cpus = node.plan().control.clone();
+        let desk = node.take_desk().map(|desk| start_desk(desk, store, &cpus)).transpose()?;
         let (door, events) = (node.door(), Arc::clone(node.events()));
         Ok(Self { node: Some(node), desk, door, events })
     }
@@ -314,13 +315,13 @@ impl Drop for DeskThread {
     }
 }
 
-fn start_desk(desk: Desk, store: Option<Keys>) -> Result<DeskThread, StartError> {
+fn start_desk(desk: Desk, store: Option<Keys>, cpus: &[usize]) -> Result<DeskThread, StartError> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (key_work, waiting) = tokio::sync::mpsc::channel(keys::WORK_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;
     let clock = desk.clock;
-    let worker = Worker::spawn("control", Vec::new(), 0, move || {
+    let worker = Worker::spawn("control", cpus.to_vec(), 0, move || {
         runtime.block_on(async {
             tokio::select! {
                 () = desk.run(stopped) => {}

@@ -15,6 +15,7 @@ use crate::config::{Config, Publish};
 use crate::control::auth::{Token, Tokens};
 use crate::control::log::LogLevel;
 use crate::control::{banner, http, status};
+use crate::runtime::pin;
 use crate::stats::{Meter, Snapshot};
 use crate::tls::Acceptor;
 
@@ -86,6 +87,7 @@ async fn serve(
     entrance: Option<Entrance>,
     log: LogLevel,
 ) -> ExitCode {
+    pin(&node.plan().control);
     let local = tokio::task::LocalSet::new();
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))

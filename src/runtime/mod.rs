@@ -17,4 +17,4 @@ pub use pacer::{CATCH_UP, Pacer, Slot};
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
 pub use preflight::{Failure, preflight};
 pub use pulse::Pulse;
-pub use worker::{NICE_ENCODE, Worker};
+pub use worker::{NICE_ENCODE, Worker, pin};

@@ -43,8 +43,9 @@ impl<T: Send + 'static> Worker<T> {
     }
 }
 
-/// Restricts the calling thread to `cpus`. Best effort: without the right, it stays where it may.
-fn pin(cpus: &[usize]) {
+/// Restricts the calling thread, and threads that it starts later, to `cpus`, if there are any. Best
+/// effort: without the right, it stays where it may.
+pub fn pin(cpus: &[usize]) {
     if cpus.is_empty() {
         return;
     }

@@ -298,3 +298,24 @@ fn an_operator_sees_and_ends_peers_of_both_shards() {
     assert!(matches!(by_name, Answer::Done), "{by_name:?}");
     ended(&mut publisher);
 }
+
+#[test]
+fn threads_run_on_the_cores_that_the_configuration_gives_them() {
+    let _turn = beside_others();
+    let [first, second] = cpus();
+    let cores = format!("[cores]\nnet = [{second}]\ncontrol = [{first}]\n");
+    let node = Node::start(&Config::new().more(&cores));
+    let tasks = format!("/proc/{0}/task/{0}/status", node.program().id());
+    let cpus_of = |path: &str| {
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        line.unwrap().trim().to_owned()
+    };
+    assert_eq!(cpus_of(&tasks), first.to_string(), "the control plane's thread");
+    let threads = std::fs::read_dir(format!("/proc/{}/task", node.program().id())).unwrap();
+    let shard = threads.map(|entry| entry.unwrap().path()).find(|path| {
+        std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with("shard"))
+    });
+    let status = shard.unwrap().join("status");
+    assert_eq!(cpus_of(status.to_str().unwrap()), second.to_string(), "the shard's thread");
+}
