@@ -43,8 +43,8 @@ impl<T: Send + 'static> Worker<T> {
     }
 }
 
-/// Restricts the calling thread, and threads that it starts later, to `cpus`, if there are any. Best
-/// effort: without the right, it stays where it may.
+/// Restricts the calling thread, and threads that it starts later, to `cpus`, if there are any.
+/// Best effort: without the right, it stays where it may.
 pub fn pin(cpus: &[usize]) {
     if cpus.is_empty() {
         return;

@@ -243,8 +243,8 @@ impl StreamLog {
         self.carried[place_of(kind)]
     }
 
-    /// The header (metadata, audio, video, further tracks by `place`) for a reader whose next message is `number`:
-    /// the last one before it, or else the first one after it.
+    /// The header (metadata, audio, video, further tracks by `place`) for a reader whose next
+    /// message is `number`: the last one before it, or else the first one after it.
     pub(super) fn header(&self, place: usize, number: u64) -> Option<&Message> {
         let headers = self.headers.get(place)?;
         let before = headers.iter().rev().find(|(came, _)| *came < number);
