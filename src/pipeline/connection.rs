@@ -280,6 +280,9 @@ impl Connection {
         let bytes = bytes.as_ref();
         let fed = self.session.borrow_mut().feed(shard, bytes, now);
         self.attend(shard);
+        if let Role::Publisher(hub) = &*self.role.borrow() {
+            shard.hurry(hub);
+        }
         self.finish_message();
         self.pass_on();
         fed.map_err(|error| broken_rule(shard, &error))

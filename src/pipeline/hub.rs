@@ -142,6 +142,10 @@ impl Hub {
         !self.dirty.replace(true)
     }
 
+    pub(super) const fn is_dirty(&self) -> bool {
+        self.dirty.get()
+    }
+
     /// When what waits for other messages is to go out all the same.
     pub(super) fn due(&self) -> Option<Micros> {
         self.merger.borrow().due()

@@ -233,9 +233,7 @@ async fn pump(shard: Rc<Shard>) {
         .await;
         hub.set_clean();
         let mut index = 0;
-        while let Some(round) = hub.send_some(index, &shard.spec.drop, shard.clock.now()) {
-            shard.stats.sent(round.sends, round.bytes);
-            shard.stats.send_blocked(round.blocked);
+        while shard.send_some(&hub, index) {
             index += SENDS_AT_ONCE;
             glommio::yield_if_needed().await;
         }
@@ -371,6 +369,25 @@ impl Shard {
                 pump.wake();
             }
         }
+    }
+
+    /// Sends what is new without waiting for the pump's turn, if that is soon done.
+    pub(super) fn hurry(&self, hub: &Rc<Hub>) {
+        if hub.is_dirty() && hub.readers() <= SENDS_AT_ONCE {
+            self.dirty.borrow_mut().retain(|other| !Rc::ptr_eq(other, hub));
+            hub.set_clean();
+            self.send_some(hub, 0);
+        }
+    }
+
+    /// Sends to a few readers, from number `from` on, unless there are none.
+    fn send_some(&self, hub: &Hub, from: usize) -> bool {
+        let round = hub.send_some(from, &self.spec.drop, self.clock.now());
+        if let Some(round) = &round {
+            self.stats.sent(round.sends, round.bytes);
+            self.stats.send_blocked(round.blocked);
+        }
+        round.is_some()
     }
 
     fn end_streams_past_grace(&self, now: Micros) {

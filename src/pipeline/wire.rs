@@ -86,10 +86,10 @@ pub(super) enum Received {
     Garbled(tls::Failure),
 }
 
-/// Reads once by `read`, and gives `digest` what the peer said: as it lies in `scratch`, or, if it speaks
-/// TLS, opened, in several parts. What is to be opened passes `before` first, which leaves out what
-/// is not the peer's own, or waits for more with `None`. If nothing has come, it is for `read` to
-/// see to it that the task is woken when something does.
+/// Reads once by `read`, and gives `digest` what the peer said: as it lies in `scratch`, or, if it
+/// speaks TLS, opened, in several parts. What is to be opened passes `before` first, which leaves
+/// out what is not the peer's own, or waits for more with `None`. If nothing has come, it is for
+/// `read` to see to it that the task is woken when something does.
 pub(super) fn receive(
     reader: &Reader,
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,

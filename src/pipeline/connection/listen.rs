@@ -31,39 +31,26 @@ impl Connection {
             self.listen_alone(shard);
             return socket.poll_read(input);
         }
-        let read = if shard.watch.is_busy() {
-            self.read_together(shard, socket, input)
-        } else {
-            self.listen_alone(shard);
-            socket.poll_read(input)
-        };
-        if read.is_ready() {
-            shard.watch.has_read();
-        }
-        read
-    }
-
-    fn read_together(
-        &self,
-        shard: &Shard,
-        socket: &mut Socket<'_, '_>,
-        input: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+        // What has come goes out to viewers before the kernel is asked to tell of more.
         if !self.listening.drained.replace(false) {
             match socket::receive(self.reader.fd(), input) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
                     let is_all = read.as_ref().is_ok_and(|count| *count < input.len());
                     self.listening.drained.set(is_all);
+                    shard.watch.has_read();
                     return Poll::Ready(read);
                 }
             }
         }
-        if !shard.watch.wait(self.number, self.reader.fd(), socket.cx.waker()) {
-            return socket.poll_read(input);
+        if shard.watch.is_busy()
+            && shard.watch.wait(self.number, self.reader.fd(), socket.cx.waker())
+        {
+            self.listening.together.set(true);
+            return Poll::Pending;
         }
-        self.listening.together.set(true);
-        Poll::Pending
+        self.listen_alone(shard);
+        socket.poll_read(input)
     }
 
     /// Its socket is not looked at with the others any more.
@@ -71,6 +58,5 @@ impl Connection {
         if self.listening.together.replace(false) {
             shard.watch.forget(self.number, self.reader.fd());
         }
-        self.listening.drained.set(false);
     }
 }
