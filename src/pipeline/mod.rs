@@ -5,6 +5,7 @@ mod admission;
 mod channel;
 mod connection;
 mod decode;
+mod dial;
 mod encode;
 mod feed;
 mod figures;
