@@ -19,7 +19,7 @@ use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
 use crate::media::{Kind, Micros};
 use crate::rtmp::{ClientEvent, Goal, Url};
-use crate::stats::{OutputState, PullStats};
+use crate::stats::{LineState, LineStats};
 use crate::stream::Message;
 
 /// Without any byte for this long the server, or its publisher, is gone.
@@ -42,7 +42,7 @@ pub struct PullSpec {
     /// How long it goes on after the last reader has gone; `None` means that it is there always.
     pub linger: Option<Micros>,
     /// Figures.
-    pub stats: Arc<PullStats>,
+    pub stats: Arc<LineStats>,
 }
 
 /// A pull's state that the shard can reach.
@@ -64,7 +64,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
     let mut is_told = false;
     while !task.stopping.get() {
         if !task.is_wanted(shard.clock.now()) {
-            task.spec.stats.set_state(OutputState::Idle);
+            task.spec.stats.set_state(LineState::Idle);
             task.dial.until(|| task.stopping.get() || task.is_wanted(shard.clock.now())).await;
             continue;
         }
@@ -76,7 +76,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
             continue;
         }
         is_told = false;
-        task.spec.stats.set_state(OutputState::Connecting);
+        task.spec.stats.set_state(LineState::Connecting);
         let began = shard.clock.now();
         let end = task.session(&shard, number).await;
         match end {
@@ -97,7 +97,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
             }
         }
     }
-    task.spec.stats.set_state(OutputState::Stopped);
+    task.spec.stats.set_state(LineState::Stopped);
     task.finished.set(true);
 }
 
@@ -214,7 +214,7 @@ impl PullTask {
         let reader = Rc::clone(&line.reader);
         hear(shard, &reader, &mut ends, "the server", |bytes| {
             shard.stats.bytes_in(bytes.len() as u64);
-            self.spec.stats.bytes_in(bytes.len() as u64);
+            self.spec.stats.bytes(bytes.len() as u64);
             self.digest(shard, line, bytes)
         })
     }

@@ -20,7 +20,7 @@ use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::{ClientEvent, Goal};
-use crate::stats::{OutputState, ViewerDrop};
+use crate::stats::{LineState, ViewerDrop};
 use crate::stream::{Cursor, Drops, Framing, Start};
 
 /// Time from the TCP connection to the destination's consent.
@@ -59,16 +59,16 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
     let mut backoff = Backoff::default();
     while !task.ending.get() {
         if !task.wanted.get() {
-            task.spec.stats.set_state(OutputState::Stopped);
+            task.spec.stats.line.set_state(LineState::Stopped);
             task.dial.until(|| task.wanted.get() || task.ending.get()).await;
-            task.spec.stats.set_state(OutputState::Idle);
+            task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
         let Some(hub) = shard.find(&task.spec.stream) else {
             Timer::new(LOOK).await;
             continue;
         };
-        task.spec.stats.set_state(OutputState::Connecting);
+        task.spec.stats.line.set_state(LineState::Connecting);
         let began = shard.clock.now();
         let reason = match task.session(&shard, number, &hub).await {
             End::Failed(reason) if !task.is_leaving() => reason,
@@ -78,7 +78,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
             }
         };
         if shard.is_over(&hub) {
-            task.spec.stats.set_state(OutputState::Idle);
+            task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
         let lasted = shard.clock.now().since(began);
@@ -86,12 +86,12 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
             tracing::debug!("output {}: {reason}", task.spec.name);
             continue;
         };
-        task.spec.stats.failed();
+        task.spec.stats.line.failed();
         let name = task.spec.name.to_string();
         shard.report_node(NodeEvent::OutputFailed { name, reason, retry_in: wait });
         task.dial.pause(wait, || task.is_leaving()).await;
     }
-    task.spec.stats.set_state(OutputState::Stopped);
+    task.spec.stats.line.set_state(LineState::Stopped);
     task.finished.set(true);
 }
 
@@ -220,7 +220,7 @@ impl OutputTask {
                 ClientEvent::Started { stream_id } => {
                     publication.line.reader.set_policy(self.spec.rules.drop);
                     publication.begin(hub, stream_id, now);
-                    self.spec.stats.connected();
+                    self.spec.stats.line.connected();
                     let name = self.spec.name.to_string();
                     shard.report_node(NodeEvent::OutputConnected { name });
                 }
@@ -274,7 +274,7 @@ impl OutputTask {
     fn count(&self, publication: &mut Publication) {
         let reader = &publication.line.reader;
         let bytes = reader.bytes();
-        self.spec.stats.bytes_out(bytes - publication.counted);
+        self.spec.stats.line.bytes(bytes - publication.counted);
         publication.counted = bytes;
         let (before, drops) = (publication.drops, reader.drops());
         if drops.gaps == before.gaps {

@@ -134,14 +134,15 @@ impl Channel {
 impl Output {
     fn new(output: &OutputSnapshot) -> Self {
         let figures = &output.figures;
+        let line = &figures.line;
         Self {
             channel: output.channel.clone(),
             name: output.name.clone(),
             destination: output.destination.clone(),
-            state: figures.state.label(),
-            connects: figures.connects,
-            failures: figures.failures,
-            bytes: figures.bytes_out,
+            state: line.state.label(),
+            connects: line.connects,
+            failures: line.failures,
+            bytes: line.bytes,
             lag_s: figures.lag_s,
             jumps: figures.jumps,
         }

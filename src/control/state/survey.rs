@@ -20,7 +20,7 @@ use crate::control::keystore::Keys;
 use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, OutputSnapshot, OutputState, Registry, ViewerDrop,
+    ChannelSnapshot, DropReason, ErrorKind, LineState, OutputSnapshot, Registry, ViewerDrop,
 };
 use crate::stats::{HistogramFigures, Snapshot as Figures};
 
@@ -316,27 +316,28 @@ fn output_of(
     faults: &mut HashMap<String, String>,
 ) -> Output {
     let figures = &output.figures;
-    let state = match figures.state {
-        OutputState::Connecting => "connecting",
-        OutputState::Live => "live",
-        OutputState::Idle | OutputState::Waiting => "waiting",
-        OutputState::Stopped => "stopped",
+    let line = &figures.line;
+    let state = match line.state {
+        LineState::Connecting => "connecting",
+        LineState::Live => "live",
+        LineState::Idle | LineState::Waiting => "waiting",
+        LineState::Stopped => "stopped",
     };
-    if figures.state != OutputState::Waiting {
+    if line.state != LineState::Waiting {
         faults.remove(&output.name);
     }
     let path = (output.channel.clone(), output.name.clone());
-    let before = sent.insert(path, figures.bytes_out).unwrap_or(figures.bytes_out);
-    let bits = figures.bytes_out.saturating_sub(before) * 8;
+    let before = sent.insert(path, line.bytes).unwrap_or(line.bytes);
+    let bits = line.bytes.saturating_sub(before) * 8;
     Output {
         channel: output.channel.clone(),
         name: output.name.clone(),
         url: output.destination.clone(),
         state: state.to_owned(),
         error: faults.get(&output.name).cloned(),
-        connects: figures.connects,
-        failures: figures.failures,
-        bytes: figures.bytes_out,
+        connects: line.connects,
+        failures: line.failures,
+        bytes: line.bytes,
         bitrate_bps: bits as f64 / EVERY.as_secs_f64(),
         lag_ms: figures.lag_s * 1e3,
         dropped: figures.drops.iter().sum(),
@@ -398,8 +399,7 @@ mod tests {
         let channel =
             ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
         let stats = Arc::new(OutputStats::default());
-        stats.failed();
-        stats.set_state(OutputState::Waiting);
+        stats.line.failed();
         let output = OutputEntry::new("demo", "cdn", "rtmp://a.example/b/sec-ret", stats);
         let registry =
             Registry::new(vec![Arc::new(ShardStats::default())], vec![channel], vec![output]);
