@@ -12,7 +12,7 @@ use super::board::Board;
 use super::events::describe;
 use super::model::{
     Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
-    StreamVideo,
+    StreamVideo, named,
 };
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
@@ -298,16 +298,11 @@ fn channel_of(
         frames: figures.frames,
         dropped,
         queue: figures.queue,
-        latency_ms: latency_of(&latency),
+        latency_ms: Latency::of(&latency),
         scene: scenes.active,
         scenes: scenes.names,
         outputs,
     }
-}
-
-fn latency_of(figures: &HistogramFigures) -> Option<Latency> {
-    let ms = |quantile| figures.quantile(quantile).map(|seconds| seconds * 1e3);
-    Some(Latency { p50: ms(0.5)?, p99: ms(0.99)? })
 }
 
 fn output_of(
@@ -342,10 +337,6 @@ fn output_of(
         lag_ms: figures.lag_s * 1e3,
         dropped: figures.drops.iter().sum(),
     }
-}
-
-fn named<const N: usize>(labels: [&'static str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
-    labels.map(str::to_owned).into_iter().zip(counts).collect()
 }
 
 #[cfg(test)]
