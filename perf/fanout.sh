@@ -15,23 +15,6 @@ rounds=${3:-3}
 peer=${PEER:-21938}
 ulimit -n "$(ulimit -H -n)"
 
-# A laboratory: anybody may publish, no channel, everything of the node on core 0.
-cat >"$work/lab.toml" <<TOML
-[node]
-log = "warn"
-[rtmp]
-bind = "127.0.0.1"
-publish = "open"
-connections_max = 100000
-[cores]
-control = [0]
-net = [0]
-compose = [0]
-encode = [0]
-[delivery]
-merge = MERGE
-TOML
-
 # with_load NAME PORT PID: publishes to the port, plays, and notes the figures under the name.
 with_load() {
     local name=$1 url=rtmp://127.0.0.1:$2/live/load pid=$3 publisher
@@ -40,7 +23,7 @@ with_load() {
     sleep 1
     "$binary" load play --url "$url" --count "$viewers" --seconds "$seconds" --cores 1 \
         --pid "$pid" --json >"$work/figures" || die "$name failed"
-    kill "$publisher" && wait "$publisher" 2>/dev/null || true
+    stop "$publisher"
     note "$name" cpu_per_mbit_us at_full_rate memory_per_viewer_kib
 }
 
@@ -54,8 +37,8 @@ note() {
 }
 
 node_with() {
-    sed "s/MERGE/$2/" "$work/lab.toml" >"$work/now.toml"
-    start_node --config "$work/now.toml"
+    lab_config "$2" >"$work/lab.toml"
+    start_node --config "$work/lab.toml"
     with_load "$1" "$rtmp" "$node"
     stop_node
 }
@@ -65,7 +48,7 @@ nginx_rtmp() {
     local nginx=$last
     taskset -pc 0 "$nginx" >/dev/null
     with_load nginx-rtmp "$peer" "$nginx"
-    kill "$nginx" && wait "$nginx" 2>/dev/null || true
+    stop "$nginx"
 }
 
 node_media_server() {
@@ -74,7 +57,7 @@ node_media_server() {
     local nms=$last
     sleep 2
     with_load node-media-server "$peer" "$nms"
-    kill "$nms" && wait "$nms" 2>/dev/null || true
+    stop "$nms"
 }
 
 limit() {

@@ -75,6 +75,12 @@ stop_node() {
     wait "$node" 2>/dev/null || true
 }
 
+# stop PID: ends what was started here, if it has not ended, and waits for it.
+stop() {
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
 # cpu_seconds PID: CPU time of all its threads, also those that have ended, to a hundredth.
 cpu_seconds() {
     sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'
@@ -96,6 +102,27 @@ rtmp { access_log off;
   server { listen 127.0.0.1:$1; chunk_size 60000; application live { live on; } } }
 CONF
     background nginx "$nginx" -p "$work/nginx" -c "$work/nginx/nginx.conf"
+}
+
+# lab_config MERGE: the configuration of a laboratory, for a file: anybody may publish, no channel,
+# everything of the node on core 0. MERGE is `delivery.merge` as TOML has it: "frame", "off" or a
+# number of milliseconds.
+lab_config() {
+    cat <<TOML
+[node]
+log = "warn"
+[rtmp]
+bind = "127.0.0.1"
+publish = "open"
+connections_max = 100000
+[cores]
+control = [0]
+net = [0]
+compose = [0]
+encode = [0]
+[delivery]
+merge = $1
+TOML
 }
 
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }

@@ -10,22 +10,7 @@ cd "$(dirname "$0")"
 seconds=${1:-10}
 peer=${PEER:-21938}
 ulimit -n "$(ulimit -H -n)"
-cat >"$work/lab.toml" <<TOML
-[node]
-log = "warn"
-[rtmp]
-bind = "127.0.0.1"
-publish = "open"
-connections_max = 100000
-[cores]
-control = [0]
-net = [0]
-compose = [0]
-encode = [0]
-[delivery]
-merge = "off"
-TOML
-
+lab_config '"off"' >"$work/lab.toml"
 start_node --config "$work/lab.toml"
 url=rtmp://127.0.0.1:$rtmp/live/load
 background publisher "$binary" load publish --url "$url" --seconds 3600 --cores 1
@@ -40,7 +25,7 @@ echo "== joining"
 "$binary" load join --url "$url" --count 1000 --cores 1
 echo "== connect, createStream, play, close: 50 at a time"
 "$binary" load connect --url "$url" --parallel 50 --seconds "$seconds" --cores 1 --pid "$node"
-kill "$publisher" && wait "$publisher" 2>/dev/null || true
+stop "$publisher"
 echo "== 300 publishers of 1 Mb/s"
 ingest() { "$binary" load publish --url "rtmp://127.0.0.1:$1/live/in" --count 300 \
     --bitrate 872000 --seconds "$seconds" --cores 1 --pid "$2" | grep -E 'late|CPU'; }
