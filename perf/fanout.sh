@@ -23,7 +23,7 @@ with_load() {
     sleep 1
     "$binary" load play --url "$url" --count "$viewers" --seconds "$seconds" --cores 1 \
         --pid "$pid" --json >"$work/figures" || die "$name failed"
-    kill "$publisher" && wait "$publisher" 2>/dev/null || true
+    stop "$publisher"
     note "$name" cpu_per_mbit_us at_full_rate memory_per_viewer_kib
 }
 
@@ -37,8 +37,8 @@ note() {
 }
 
 node_with() {
-    lab_config "$2" >"$work/now.toml"
-    start_node --config "$work/now.toml"
+    lab_config "$2" >"$work/lab.toml"
+    start_node --config "$work/lab.toml"
     with_load "$1" "$rtmp" "$node"
     stop_node
 }
@@ -47,7 +47,7 @@ nginx_rtmp() {
     start_peer "$peer" 4096
     local nginx=$last
     with_load nginx-rtmp "$peer" "$nginx"
-    kill "$nginx" && wait "$nginx" 2>/dev/null || true
+    stop "$nginx"
 }
 
 node_media_server() {
@@ -56,7 +56,7 @@ node_media_server() {
     local nms=$last
     sleep 2
     with_load node-media-server "$peer" "$nms"
-    kill "$nms" && wait "$nms" 2>/dev/null || true
+    stop "$nms"
 }
 
 limit() {

@@ -94,6 +94,12 @@ stop_node() {
     wait "$node" 2>/dev/null || true
 }
 
+# stop PID: ends what was started here, if it has not ended, and waits for it.
+stop() {
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
 # cpu_seconds PID: CPU time of all its threads, also those that have ended, to a hundredth.
 cpu_seconds() {
     sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'

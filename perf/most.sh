@@ -20,7 +20,7 @@ serve() {
     echo "== merge = $1, $2 viewers"
     "$binary" load play --url "$url" --count "$2" --seconds "$seconds" --cores 1 --pid "$node" |
         grep -E 'full rate|pictures|latency|CPU|memory'
-    kill "$publisher" && wait "$publisher" 2>/dev/null || true
+    stop "$publisher"
     stop_node
 }
 

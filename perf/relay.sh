@@ -28,7 +28,7 @@ echo "== joining"
 "$binary" load join --url "$url" --count 1000 --cores 1
 echo "== connect, createStream, play, close: 50 at a time"
 "$binary" load connect --url "$url" --parallel 50 --seconds "$seconds" --cores 1 --pid "$node"
-kill "$publisher" && wait "$publisher" 2>/dev/null || true
+stop "$publisher"
 stop_node
 
 # ingest NAME PORT PID: CPU time per ingested Mbit, once the logs are full (after ten seconds).
@@ -41,7 +41,7 @@ ingest() {
     sleep "$seconds"
     after=$(cpu_seconds "$3")
     kill -0 "$load" || die "the publishers of $1 have ended"
-    kill "$load" && wait "$load" 2>/dev/null || true
+    stop "$load"
     printf '%-12s %s us/Mbit\n' "$1" \
         "$(calc %.1f "($after - $before) * 1e6 / ($seconds * $publishers)")"
 }
@@ -55,5 +55,5 @@ for ((round = 0; round < rounds; round++)); do
     start_peer "$peer" 4096
     peer_pid=$last
     ingest nginx-rtmp "$peer" "$peer_pid"
-    kill "$peer_pid" && wait "$peer_pid" 2>/dev/null || true
+    stop "$peer_pid"
 done

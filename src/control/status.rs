@@ -1,6 +1,6 @@
 //! One line about how the node does, for the terminal it runs in.
 
-use crate::stats::{ChannelSnapshot, OutputState, Snapshot};
+use crate::stats::{ChannelSnapshot, LineState, OutputSnapshot, Snapshot};
 
 /// What the node does now, in one line without a newline.
 #[must_use]
@@ -16,8 +16,8 @@ pub fn line(snapshot: &Snapshot) -> String {
         parts.push(format!("{} messages lost by slow viewers", jumped + skipped));
     }
     if !snapshot.outputs.is_empty() {
-        let is_live = |state: OutputState| state == OutputState::Live;
-        let live = snapshot.outputs.iter().filter(|o| is_live(o.figures.state)).count();
+        let is_live = |o: &&OutputSnapshot| o.figures.line.state == LineState::Live;
+        let live = snapshot.outputs.iter().filter(is_live).count();
         parts.push(format!("outputs {live}/{} live", snapshot.outputs.len()));
     }
     parts.push(format!("up {}", duration(snapshot.uptime_s)));
@@ -70,7 +70,7 @@ fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{ChannelFigures, OutputFigures, OutputSnapshot};
+    use crate::stats::{ChannelFigures, LineFigures, OutputFigures};
 
     fn snapshot() -> Snapshot {
         let figures = ChannelFigures {
@@ -97,8 +97,9 @@ mod tests {
     fn outputs_and_slow_viewers_are_told_when_there_are_any() {
         let mut snapshot = snapshot();
         snapshot.node.drops = [10, 2, 1];
-        for state in [OutputState::Live, OutputState::Waiting] {
-            let figures = OutputFigures { state, ..Default::default() };
+        for state in [LineState::Live, LineState::Waiting] {
+            let line = LineFigures { state, ..Default::default() };
+            let figures = OutputFigures { line, ..Default::default() };
             snapshot.outputs.push(OutputSnapshot { figures, ..Default::default() });
         }
         let line = line(&snapshot);

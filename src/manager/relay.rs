@@ -15,7 +15,7 @@ use crate::pipeline::{self, PullSpec, RECORD_QUEUE, RecordShare, RecordTap, Rela
 use crate::record::{Folder, RecordSpec, Recorder};
 use crate::ring::{Bell, channel};
 use crate::runtime::{Clock, NICE_ENCODE, Worker};
-use crate::stats::{OutputEntry, PullEntry, PullStats, RecordEntry, RecordStats};
+use crate::stats::{LineStats, OutputEntry, PullEntry, RecordEntry, RecordStats};
 
 /// How long a slow disk may hold up the node's end.
 const FINISH_LIMIT: Micros = Micros::from_secs(2);
@@ -68,7 +68,7 @@ impl Relay {
     ) -> Result<Self, StartError> {
         let mut relay = Self::default();
         for pull in config.pulls.iter().filter(|pull| pull.enabled) {
-            let stats = Arc::new(PullStats::default());
+            let stats = Arc::new(LineStats::default());
             let stream: Arc<str> = Arc::from(pull.stream.as_str());
             let linger = (pull.mode == PullMode::OnDemand).then_some(pull.linger);
             if linger.is_some() {

@@ -6,6 +6,7 @@ mod batch;
 mod channel;
 mod connection;
 mod decode;
+mod dial;
 mod encode;
 mod epoll;
 mod feed;

@@ -2,41 +2,28 @@
 //! It fails and comes back alone; nobody waits for it.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use futures_lite::FutureExt;
 use glommio::net::TcpStream;
-use glommio::timer::Timer;
 
 use super::connection::flags_of;
+use super::dial::{Backoff, Dial, End, Line, drive, hear};
 use super::hub::{Hub, Source};
-use super::push::{Backoff, DETOURS_MAX, STABLE};
-use super::reader::Reader;
 use super::shard::Shard;
-use super::socket::tune;
-use super::wire::{Received, Socket, all_of_it, flush, receive};
+use super::wire::Socket;
 use crate::command::FromShard;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
 use crate::media::{Kind, Micros};
-use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Query, Url};
-use crate::stats::{OutputState, PullStats};
+use crate::rtmp::{ClientEvent, Goal, Url};
+use crate::stats::{LineState, LineStats};
 use crate::stream::Message;
-
-/// Time for the TCP connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Without any byte for this long the server, or its publisher, is gone.
 const SILENCE: Micros = Micros::from_secs(15);
-
-/// How long the server may take to read our goodbye.
-const GOODBYE: Micros = Micros::from_millis(700);
 
 /// How often a name that somebody else feeds is looked at again.
 const TAKEN_LOOK: Micros = Micros::from_secs(1);
@@ -55,7 +42,7 @@ pub struct PullSpec {
     /// How long it goes on after the last reader has gone; `None` means that it is there always.
     pub linger: Option<Micros>,
     /// Figures.
-    pub stats: Arc<PullStats>,
+    pub stats: Arc<LineStats>,
 }
 
 /// A pull's state that the shard can reach.
@@ -63,42 +50,22 @@ pub(super) struct PullTask {
     spec: PullSpec,
     /// When somebody last wanted the stream.
     wanted: Cell<Option<Micros>>,
-    resolved: RefCell<Option<Result<SocketAddr, String>>>,
-    waker: RefCell<Option<Waker>>,
+    dial: Dial,
     line: RefCell<Option<Line>>,
-    /// Where the server wants to be connected to next, and with which query.
-    detour: RefCell<Option<(Url, Query)>>,
+    /// The local stream, once the server has given something for it.
+    hub: RefCell<Option<Rc<Hub>>>,
     stopping: Cell<bool>,
     finished: Cell<bool>,
-}
-
-/// A connection in use.
-struct Line {
-    url: Url,
-    session: Client,
-    reader: Rc<Reader>,
-    /// The local stream, once the server has given something for it.
-    hub: Option<Rc<Hub>>,
-    /// Why it ends, and when at the latest.
-    closing: Option<(End, Micros)>,
-}
-
-/// Why a connection ended.
-enum End {
-    /// Nobody wants the stream, or the node stops.
-    Left,
-    Failed(String),
 }
 
 /// Runs a pull to the node's end.
 pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
     let mut backoff = Backoff::default();
     let mut is_told = false;
-    let mut detours = 0;
     while !task.stopping.get() {
         if !task.is_wanted(shard.clock.now()) {
-            task.spec.stats.set_state(OutputState::Idle);
-            task.until(|| task.stopping.get() || task.is_wanted(shard.clock.now())).await;
+            task.spec.stats.set_state(LineState::Idle);
+            task.dial.until(|| task.stopping.get() || task.is_wanted(shard.clock.now())).await;
             continue;
         }
         if shard.is_taken(&task.spec.stream) {
@@ -109,33 +76,28 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
             continue;
         }
         is_told = false;
-        task.spec.stats.set_state(OutputState::Connecting);
+        task.spec.stats.set_state(LineState::Connecting);
         let began = shard.clock.now();
         let end = task.session(&shard, number).await;
-        if shard.clock.now().since(began) >= STABLE {
-            detours = 0;
-        }
         match end {
-            End::Left if !task.stopping.get() => {
+            End::Left if task.stopping.get() => {}
+            End::Left => {
+                backoff = Backoff::default();
                 let name = task.spec.name.to_string();
                 shard.report_node(NodeEvent::PullLeft { name });
             }
-            End::Left => {}
-            End::Failed(reason) if task.detour.borrow().is_some() && detours < DETOURS_MAX => {
-                detours += 1;
-                tracing::debug!("pull {}: {reason}", task.spec.name);
-            }
             End::Failed(reason) => {
-                task.detour.take();
-                detours = 0;
                 let lasted = shard.clock.now().since(began);
-                let wait = backoff.next(lasted, shard.random::<8>());
-                task.failed(&shard, reason, wait);
-                task.pause(wait).await;
+                if let Some(wait) = backoff.after(&task.dial, lasted, shard.random()) {
+                    task.failed(&shard, reason, wait);
+                    task.pause(wait).await;
+                } else {
+                    tracing::debug!("pull {}: {reason}", task.spec.name);
+                }
             }
         }
     }
-    task.spec.stats.set_state(OutputState::Stopped);
+    task.spec.stats.set_state(LineState::Stopped);
     task.finished.set(true);
 }
 
@@ -144,10 +106,9 @@ impl PullTask {
         Rc::new(Self {
             spec,
             wanted: Cell::default(),
-            resolved: RefCell::default(),
-            waker: RefCell::default(),
+            dial: Dial::default(),
             line: RefCell::default(),
-            detour: RefCell::default(),
+            hub: RefCell::default(),
             stopping: Cell::new(false),
             finished: Cell::new(false),
         })
@@ -169,8 +130,7 @@ impl PullTask {
 
     /// Control's answer to our question for an address.
     pub(super) fn resolved(&self, address: Result<SocketAddr, String>) {
-        *self.resolved.borrow_mut() = Some(address);
-        self.wake();
+        self.dial.resolved(address);
     }
 
     /// Ends the pull: it says goodbye and closes.
@@ -198,9 +158,7 @@ impl PullTask {
     }
 
     fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
+        self.dial.wake();
         if let Some(line) = &*self.line.borrow() {
             line.reader.wake();
         }
@@ -208,73 +166,30 @@ impl PullTask {
 
     /// Waits, but not beyond the node's end.
     async fn pause(&self, wait: Micros) {
-        let timer = async {
-            Timer::new(wait.into()).await;
-        };
-        timer.or(self.until(|| self.stopping.get())).await;
-    }
-
-    async fn until(&self, mut done: impl FnMut() -> bool) {
-        poll_fn(|cx| {
-            *self.waker.borrow_mut() = Some(cx.waker().clone());
-            if done() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        self.dial.pause(wait, || self.stopping.get()).await;
     }
 
     /// One connection from its beginning to its end.
     async fn session(&self, shard: &Rc<Shard>, number: usize) -> End {
-        let detour = self.detour.take();
-        let (url, query) = detour.unwrap_or_else(|| (self.spec.url.clone(), Query::default()));
-        self.resolved.borrow_mut().take();
-        let host = url.host().into();
-        shard.report(FromShard::ResolvePull { pull: number, host, port: url.port() });
-        self.until(|| self.stopping.get() || self.resolved.borrow().is_some()).await;
-        let address = match self.resolved.borrow_mut().take() {
-            Some(Ok(address)) => address,
-            Some(Err(error)) => return End::Failed(error),
-            None => return End::Left,
+        let (url, mut spec) = self.dial.next(&self.spec.url, Goal::Play);
+        spec.silence_timeout = SILENCE;
+        let (host, port) = (url.host().into(), url.port());
+        shard.report(FromShard::ResolvePull { pull: number, host, port });
+        let connected = self.dial.connect(shard, url, spec, || self.stopping.get()).await;
+        let (mut socket, line) = match connected {
+            Ok(connected) => connected,
+            Err(end) => return end,
         };
-        let connect = async { TcpStream::connect_timeout(address, CONNECT_LIMIT).await.ok() };
-        let stopped = async {
-            self.until(|| self.stopping.get()).await;
-            None
-        };
-        let Some(mut socket) = connect.or(stopped).await else {
-            return End::Failed(format!("no connection to {address}"));
-        };
-        if let Err(error) = tune(socket.as_raw_fd()) {
-            tracing::debug!("socket options of pull {}: {error}", self.spec.name);
-        }
-        let reader = match shard.reader_to(&url, socket.as_raw_fd()) {
-            Ok(reader) => reader,
-            Err(reason) => return End::Failed(reason),
-        };
-        let mut spec = ClientSpec { silence_timeout: SILENCE, ..ClientSpec::new(&url, Goal::Play) };
-        if !query.is_empty() {
-            spec.query = query;
-        }
-        *self.line.borrow_mut() = Some(Line {
-            url,
-            session: Client::new(spec, shard.clock.now(), shard.random()),
-            reader: Rc::new(reader),
-            hub: None,
-            closing: None,
-        });
-        let end = loop {
-            match poll_fn(|cx| self.turn(shard, &mut socket, cx)).await {
-                Ok(()) => glommio::yield_if_needed().await,
-                Err(end) => break end,
-            }
-        };
-        if let Some(line) = self.line.borrow_mut().take()
-            && let Some(hub) = &line.hub
+        *self.line.borrow_mut() = Some(line);
+        let end = drive(|cx| self.turn(shard, &mut socket, cx)).await;
+        let end = self.line.take().map_or(End::Left, |line| line.finish(end));
+        if let Some(hub) = self.hub.take()
             && matches!(hub.source(), Source::Pull)
         {
-            shard.source_left(hub);
+            shard.source_left(&hub);
             // Whoever asks next gets the stream as it is then, and not the end of what was.
-            if matches!(end, End::Left) && !self.is_wanted(shard.clock.now()) {
-                shard.end_stream(hub);
+            if end == End::Left && !self.is_wanted(shard.clock.now()) {
+                shard.end_stream(&hub);
             }
         }
         end
@@ -286,48 +201,21 @@ impl PullTask {
         socket: &mut TcpStream,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), End>> {
-        let failed = |error: std::io::Error| Poll::Ready(Err(End::Failed(error.to_string())));
         let mut slot = self.line.borrow_mut();
         let Some(line) = slot.as_mut() else { return Poll::Ready(Err(End::Left)) };
         line.reader.set_waker(cx.waker());
         let now = shard.clock.now();
-        if line.closing.is_none() && (self.stopping.get() || !self.is_wanted(now)) {
+        if self.stopping.get() || !self.is_wanted(now) {
             line.close(End::Left, now);
         }
-        line.pass_on();
         let mut ends = Socket { stream: socket, cx };
-        let sent = match flush(&line.reader, None, &shard.spec.drop, &mut ends, now) {
-            Ok(sent) => sent,
-            Err(error) => return failed(error),
-        };
-        shard.stats.bytes_out(sent);
-        if let Some((_, deadline)) = &line.closing
-            && (line.reader.is_flushed() || now >= *deadline)
-            && let Some((end, _)) = line.closing.take()
-        {
-            return Poll::Ready(Err(end));
-        }
+        shard.stats.bytes_out(line.send(shard, None, &mut ends, now)?);
+        line.ended(now)?;
         let reader = Rc::clone(&line.reader);
-        let digest = |bytes: &[u8]| {
+        hear(shard, &reader, &mut ends, "the server", |bytes| {
             shard.stats.bytes_in(bytes.len() as u64);
-            self.spec.stats.bytes_in(bytes.len() as u64);
+            self.spec.stats.bytes(bytes.len() as u64);
             self.digest(shard, line, bytes)
-        };
-        receive(
-            &reader,
-            |input| ends.poll_read(input),
-            &mut shard.scratch.borrow_mut(),
-            all_of_it,
-            digest,
-        )
-        .map(|heard| {
-            let reason = match heard {
-                Received::Digested(result) => return result.map_err(End::Failed),
-                Received::Closed => "the server closed".to_owned(),
-                Received::Broken(error) => error.to_string(),
-                Received::Garbled(failure) => failure.to_string(),
-            };
-            Err(End::Failed(reason))
         })
     }
 
@@ -337,26 +225,10 @@ impl PullTask {
             let fed = line.session.feed(piece, now, &shard.packets);
             while let Some(event) = line.session.poll_event() {
                 match event {
-                    ClientEvent::Started { .. } => {}
-                    ClientEvent::Message { kind, time, body } if line.closing.is_none() => {
-                        self.message(shard, line, kind, (time, body))?;
+                    ClientEvent::Message { kind, time, body } if !line.is_closing() => {
+                        self.message(shard, kind, (time, body))?;
                     }
-                    ClientEvent::Message { .. } => {}
-                    ClientEvent::Authenticate { query } => {
-                        return Err(
-                            self.turn_off((line.url.clone(), query), "the server asks who we are")
-                        );
-                    }
-                    ClientEvent::Redirect { to } | ClientEvent::Reconnect { to } => {
-                        let reason = format!("sent on to {to}");
-                        return Err(self.turn_off((*to, Query::default()), &reason));
-                    }
-                    ClientEvent::Refused { code, description } => {
-                        return Err(format!("refused: {code} {description}"));
-                    }
-                    ClientEvent::Ended { code, description } => {
-                        return Err(format!("ended: {code} {description}"));
-                    }
+                    event => self.dial.heed(line, event)?,
                 }
             }
             fed.map_err(|error| error.to_string())?;
@@ -364,17 +236,10 @@ impl PullTask {
         Ok(())
     }
 
-    /// Connects elsewhere, or otherwise, at once; gives the reason.
-    fn turn_off(&self, to: (Url, Query), reason: &str) -> String {
-        *self.detour.borrow_mut() = Some(to);
-        reason.to_owned()
-    }
-
     /// The first message that is one of the stream's opens the local stream.
     fn message(
         &self,
         shard: &Rc<Shard>,
-        line: &mut Line,
         kind: Kind,
         (time, body): (u32, PacketBuf),
     ) -> Result<(), String> {
@@ -382,7 +247,8 @@ impl PullTask {
         if kind == Kind::Data && is_the_servers_own(&body) {
             return Ok(());
         }
-        let hub = match &line.hub {
+        let mut slot = self.hub.borrow_mut();
+        let hub = match &*slot {
             Some(hub) => hub,
             None if shard.is_taken(&self.spec.stream) => return Err(TAKEN.to_owned()),
             None => {
@@ -390,7 +256,7 @@ impl PullTask {
                 self.spec.stats.connected();
                 let (name, stream) = (self.spec.name.to_string(), self.spec.stream.to_string());
                 shard.report_node(NodeEvent::PullConnected { name, stream });
-                line.hub.insert(hub)
+                slot.insert(hub)
             }
         };
         let time = hub.repair.borrow_mut().repair(kind, time);
@@ -403,33 +269,11 @@ impl PullTask {
     pub(super) fn sweep(&self, now: Micros) {
         let mut slot = self.line.borrow_mut();
         let Some(line) = slot.as_mut() else { return };
-        if line.closing.is_none()
-            && let Err(error) = line.session.tick(now)
-        {
+        if let Err(error) = line.session.tick(now) {
             line.close(End::Failed(error.to_string()), now);
         }
-        let speaks = !line.session.output().is_empty();
-        if speaks || line.closing.is_some() || !self.is_wanted(now) {
+        if line.has_to_speak() || !self.is_wanted(now) {
             line.reader.wake();
-        }
-    }
-}
-
-impl Line {
-    fn close(&mut self, end: End, now: Micros) {
-        self.session.finish();
-        self.pass_on();
-        self.closing = Some((end, now + GOODBYE));
-    }
-
-    fn pass_on(&mut self) {
-        let output = self.session.output();
-        let count = output.len();
-        if count > 0 {
-            if let Err(error) = self.reader.queue(output) {
-                self.closing = Some((End::Failed(error.to_string()), Micros(0)));
-            }
-            self.session.consume_output(count);
         }
     }
 }

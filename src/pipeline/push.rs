@@ -2,51 +2,29 @@
 //! it. It fails and comes back alone; nobody waits for it.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_lite::FutureExt;
 use glommio::net::TcpStream;
 use glommio::timer::Timer;
 
+use super::dial::{Backoff, Dial, End, Line, drive, hear};
 use super::hub::{Hub, Source};
-use super::reader::Reader;
 use super::shard::{BLOCKED_MAX, Shard};
-use super::socket::{tcp_figures, tune};
+use super::socket::tcp_figures;
 use super::stall::{Progress, Seen};
-use super::wire::{Received, Socket, all_of_it, flush, receive};
+use super::wire::Socket;
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
-use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Query, Url};
-use crate::stats::{OutputState, ViewerDrop};
+use crate::rtmp::{ClientEvent, Goal};
+use crate::stats::{LineState, ViewerDrop};
 use crate::stream::{Cursor, Drops, Framing, Start};
 
-/// Wait before the first try after a connection was lost.
-const BACKOFF_MIN: Micros = Micros::from_millis(500);
-
-/// Longest wait between two tries.
-const BACKOFF_MAX: Micros = Micros::from_secs(15);
-
-/// A connection that lasted this long makes the next wait short again.
-pub(super) const STABLE: Micros = Micros::from_secs(10);
-
-/// Times in a row that a destination may send us elsewhere, or ask who we are, without our waiting
-/// in between: a redirection, and a login in two steps.
-pub(super) const DETOURS_MAX: u32 = 3;
-
-/// Time for the TCP connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// Time from there to the destination's consent.
+/// Time from the TCP connection to the destination's consent.
 const START_LIMIT: Micros = Micros::from_secs(10);
-
-/// How long the destination may take to read our goodbye.
-const GOODBYE: Micros = Micros::from_millis(700);
 
 /// How often a stream that is not there yet is looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -54,25 +32,19 @@ const LOOK: Duration = Duration::from_millis(100);
 /// An output's state that the shard can reach.
 pub(super) struct OutputTask {
     spec: OutputSpec,
-    resolved: RefCell<Option<Result<SocketAddr, String>>>,
-    waker: RefCell<Option<Waker>>,
-    line: RefCell<Option<Line>>,
+    dial: Dial,
+    publication: RefCell<Option<Publication>>,
     /// Whether it is to push; an operator may change this at any time.
     wanted: Cell<bool>,
-    /// Whether its last connection was ended by us.
-    left: Cell<bool>,
     /// Set once: it says goodbye for good.
     ending: Cell<bool>,
-    /// Where the destination wants to be connected to next, and with which query.
-    detour: RefCell<Option<(Url, Query)>>,
     finished: Cell<bool>,
 }
 
 /// A connection in use.
-struct Line {
-    url: Url,
-    session: Client,
-    reader: Rc<Reader>,
+struct Publication {
+    line: Line,
+    /// The stream, once the destination takes it.
     hub: Option<Rc<Hub>>,
     since: Micros,
     started: bool,
@@ -80,81 +52,47 @@ struct Line {
     progress: Progress,
     /// Bytes that are in the figures already.
     counted: u64,
-    /// Why it ends, and when at the latest.
-    closing: Option<(String, Micros)>,
 }
 
 /// Runs an output until it is removed, or the node ends.
 pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
     let mut backoff = Backoff::default();
-    let mut detours = 0;
     while !task.ending.get() {
         if !task.wanted.get() {
-            task.spec.stats.set_state(OutputState::Stopped);
-            task.until(|| task.wanted.get() || task.ending.get()).await;
-            task.spec.stats.set_state(OutputState::Idle);
+            task.spec.stats.line.set_state(LineState::Stopped);
+            task.dial.until(|| task.wanted.get() || task.ending.get()).await;
+            task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
         let Some(hub) = shard.find(&task.spec.stream) else {
             Timer::new(LOOK).await;
             continue;
         };
-        task.spec.stats.set_state(OutputState::Connecting);
+        task.spec.stats.line.set_state(LineState::Connecting);
         let began = shard.clock.now();
-        let reason = task.session(&shard, number, Rc::clone(&hub)).await;
-        if task.left.take() || task.is_leaving() {
-            backoff = Backoff::default();
-            continue;
-        }
+        let reason = match task.session(&shard, number, &hub).await {
+            End::Failed(reason) if !task.is_leaving() => reason,
+            _ => {
+                backoff = Backoff::default();
+                continue;
+            }
+        };
         if shard.is_over(&hub) {
-            task.spec.stats.set_state(OutputState::Idle);
+            task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
         let lasted = shard.clock.now().since(began);
-        if lasted >= STABLE {
-            detours = 0;
-        }
-        if task.detour.borrow().is_some() && detours < DETOURS_MAX {
-            detours += 1;
+        let Some(wait) = backoff.after(&task.dial, lasted, shard.random()) else {
             tracing::debug!("output {}: {reason}", task.spec.name);
             continue;
-        }
-        task.detour.take();
-        detours = 0;
-        let wait = backoff.next(lasted, shard.random::<8>());
-        task.spec.stats.failed();
-        task.spec.stats.set_state(OutputState::Waiting);
+        };
+        task.spec.stats.line.failed();
         let name = task.spec.name.to_string();
         shard.report_node(NodeEvent::OutputFailed { name, reason, retry_in: wait });
-        task.pause(wait).await;
+        task.dial.pause(wait, || task.is_leaving()).await;
     }
-    task.spec.stats.set_state(OutputState::Stopped);
+    task.spec.stats.line.set_state(LineState::Stopped);
     task.finished.set(true);
-}
-
-/// How long to wait before the next try: doubling, with jitter, and short again after a connection
-/// that lasted.
-#[derive(Debug)]
-pub(super) struct Backoff(Micros);
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self(BACKOFF_MIN)
-    }
-}
-
-impl Backoff {
-    /// `lasted` is how long the last connection did; `random` spreads nodes that failed together.
-    pub(super) fn next(&mut self, lasted: Micros, random: [u8; 8]) -> Micros {
-        if lasted >= STABLE {
-            self.0 = BACKOFF_MIN;
-        }
-        let base = self.0;
-        self.0 = Micros((base.0 * 2).min(BACKOFF_MAX.0));
-        // From three quarters of the step to the whole of it.
-        let jitter = base.0 / 4 * u64::from(u16::from_le_bytes([random[0], random[1]])) / 65_536;
-        Micros((base.0 - jitter).max(BACKOFF_MIN.0))
-    }
 }
 
 impl OutputTask {
@@ -162,13 +100,10 @@ impl OutputTask {
         let wanted = Cell::new(spec.enabled);
         Rc::new(Self {
             spec,
-            resolved: RefCell::default(),
-            waker: RefCell::default(),
-            line: RefCell::default(),
+            dial: Dial::default(),
+            publication: RefCell::default(),
             wanted,
-            left: Cell::new(false),
             ending: Cell::new(false),
-            detour: RefCell::default(),
             finished: Cell::new(false),
         })
     }
@@ -180,8 +115,7 @@ impl OutputTask {
 
     /// Control's answer to our question for an address.
     pub(super) fn resolved(&self, address: Result<SocketAddr, String>) {
-        *self.resolved.borrow_mut() = Some(address);
-        self.wake();
+        self.dial.resolved(address);
     }
 
     /// Lets it push, or unpublish, close and wait.
@@ -205,89 +139,39 @@ impl OutputTask {
     }
 
     fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
-        if let Some(line) = &*self.line.borrow() {
-            line.reader.wake();
+        self.dial.wake();
+        if let Some(publication) = &*self.publication.borrow() {
+            publication.line.reader.wake();
         }
     }
 
-    /// Waits, but not beyond the time it is to push.
-    async fn pause(&self, wait: Micros) {
-        let timer = async {
-            Timer::new(wait.into()).await;
+    /// One connection from its beginning to its end.
+    async fn session(&self, shard: &Rc<Shard>, number: usize, hub: &Rc<Hub>) -> End {
+        let (url, mut spec) = self.dial.next(&self.spec.url, Goal::Publish);
+        spec.chunk_size = shard.spec.chunk_size;
+        let (host, port) = (url.host().into(), url.port());
+        shard.report(FromShard::Resolve { output: number, host, port });
+        let connected = self.dial.connect(shard, url, spec, || self.is_leaving()).await;
+        let (mut socket, line) = match connected {
+            Ok(connected) => connected,
+            Err(end) => return end,
         };
-        timer.or(self.until(|| self.is_leaving())).await;
-    }
-
-    async fn until(&self, mut done: impl FnMut() -> bool) {
-        poll_fn(|cx| {
-            *self.waker.borrow_mut() = Some(cx.waker().clone());
-            if done() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-
-    /// One connection from its beginning to its end; gives the reason of the end.
-    async fn session(&self, shard: &Rc<Shard>, number: usize, hub: Rc<Hub>) -> String {
-        let detour = self.detour.take();
-        let (url, query) = detour.unwrap_or_else(|| (self.spec.url.clone(), Query::default()));
-        self.resolved.borrow_mut().take();
-        let host = url.host().into();
-        shard.report(FromShard::Resolve { output: number, host, port: url.port() });
-        self.until(|| self.is_leaving() || self.resolved.borrow().is_some()).await;
-        let address = match self.resolved.borrow_mut().take() {
-            Some(Ok(address)) => address,
-            Some(Err(error)) => return error,
-            None => return "stopped".to_owned(),
-        };
-        let connect = async { TcpStream::connect_timeout(address, CONNECT_LIMIT).await.ok() };
-        let stopped = async {
-            self.until(|| self.is_leaving()).await;
-            None
-        };
-        let Some(mut socket) = connect.or(stopped).await else {
-            return format!("no connection to {address}");
-        };
-        if let Err(error) = tune(socket.as_raw_fd()) {
-            tracing::debug!("socket options of output {}: {error}", self.spec.name);
-        }
-        let reader = match shard.reader_to(&url, socket.as_raw_fd()) {
-            Ok(reader) => reader,
-            Err(reason) => return reason,
-        };
-        let chunk_size = shard.spec.chunk_size;
-        let mut spec = ClientSpec { chunk_size, ..ClientSpec::new(&url, Goal::Publish) };
-        if !query.is_empty() {
-            spec.query = query;
-        }
         let now = shard.clock.now();
-        *self.line.borrow_mut() = Some(Line {
-            url,
-            session: Client::new(spec, now, shard.random()),
-            reader: Rc::new(reader),
+        *self.publication.borrow_mut() = Some(Publication {
+            line,
             hub: None,
             since: now,
             started: false,
             drops: Drops::default(),
             progress: Progress::new(now),
             counted: 0,
-            closing: None,
         });
-        let reason = loop {
-            match poll_fn(|cx| self.turn(shard, &hub, &mut socket, cx)).await {
-                Ok(()) => glommio::yield_if_needed().await,
-                Err(reason) => break reason,
-            }
-        };
-        if let Some(line) = self.line.borrow_mut().take() {
-            line.reader.farewell();
-            if let Some(hub) = &line.hub {
-                hub.remove_reader(&line.reader);
-            }
+        let end = drive(|cx| self.turn(shard, hub, &mut socket, cx)).await;
+        let Some(publication) = self.publication.take() else { return end };
+        if let Some(hub) = &publication.hub {
+            hub.remove_reader(&publication.line.reader);
         }
-        reason
+        publication.line.finish(end)
     }
 
     fn turn(
@@ -296,49 +180,28 @@ impl OutputTask {
         hub: &Rc<Hub>,
         socket: &mut TcpStream,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), String>> {
-        let mut slot = self.line.borrow_mut();
-        let Some(line) = slot.as_mut() else { return Poll::Ready(Err("closed".to_owned())) };
-        line.reader.set_waker(cx.waker());
-        if let Some(error) = line.reader.take_failure() {
-            return Poll::Ready(Err(error.to_string()));
+    ) -> Poll<Result<(), End>> {
+        let mut slot = self.publication.borrow_mut();
+        let Some(publication) = slot.as_mut() else { return Poll::Ready(Err(End::Left)) };
+        let reader = Rc::clone(&publication.line.reader);
+        reader.set_waker(cx.waker());
+        if let Some(error) = reader.take_failure() {
+            return Poll::Ready(Err(End::Failed(error.to_string())));
         }
         let now = shard.clock.now();
-        if self.is_leaving() && line.closing.is_none() {
-            self.left.set(true);
-            line.close("stopped", now);
+        if self.is_leaving() {
+            publication.close(End::Left, now);
         }
-        line.pass_on();
-        let log = line.hub.as_ref().map(|hub| hub.log.borrow());
+        let log = publication.hub.as_ref().map(|hub| hub.log.borrow());
         let mut ends = Socket { stream: socket, cx };
-        match flush(&line.reader, log.as_deref(), &shard.spec.drop, &mut ends, now) {
-            Ok(sent) => {
-                if let Some(hub) = &line.hub {
-                    hub.figures.add_out(sent);
-                }
-            }
-            Err(error) => return Poll::Ready(Err(error.to_string())),
-        }
+        let sent = publication.line.send(shard, log.as_deref(), &mut ends, now)?;
         drop(log);
-        if let Some((reason, deadline)) = &line.closing
-            && (line.reader.is_flushed() || now >= *deadline)
-        {
-            return Poll::Ready(Err(reason.clone()));
+        if let Some(hub) = &publication.hub {
+            hub.figures.add_out(sent);
         }
-        let reader = Rc::clone(&line.reader);
-        let digest = |bytes: &[u8]| self.digest(shard, hub, line, bytes);
-        receive(
-            &reader,
-            |input| ends.poll_read(input),
-            &mut shard.scratch.borrow_mut(),
-            all_of_it,
-            digest,
-        )
-        .map(|heard| match heard {
-            Received::Digested(result) => result,
-            Received::Closed => Err("the destination closed".to_owned()),
-            Received::Broken(error) => Err(error.to_string()),
-            Received::Garbled(failure) => Err(failure.to_string()),
+        publication.line.ended(now)?;
+        hear(shard, &reader, &mut ends, "the destination", |bytes| {
+            self.digest(shard, hub, publication, bytes)
         })
     }
 
@@ -346,50 +209,27 @@ impl OutputTask {
         &self,
         shard: &Rc<Shard>,
         hub: &Rc<Hub>,
-        line: &mut Line,
+        publication: &mut Publication,
         bytes: &[u8],
     ) -> Result<(), String> {
         let now = shard.clock.now();
-        line.session.feed(bytes, now, &shard.packets).map_err(|error| error.to_string())?;
-        while let Some(event) = line.session.poll_event() {
+        let session = &mut publication.line.session;
+        session.feed(bytes, now, &shard.packets).map_err(|error| error.to_string())?;
+        while let Some(event) = publication.line.session.poll_event() {
             match event {
                 ClientEvent::Started { stream_id } => {
-                    line.started = true;
-                    line.since = now;
-                    line.pass_on();
-                    let cursor = Cursor::new(Start::Keyframe);
-                    let cursor = cursor.framed(Framing::Chunks(stream_id));
-                    line.reader.set_cursor(Some(cursor));
-                    line.reader.set_policy(self.spec.rules.drop);
-                    line.progress = Progress::new(now);
-                    hub.add_reader(Rc::clone(&line.reader));
-                    line.hub = Some(Rc::clone(hub));
-                    request_key(hub);
-                    self.spec.stats.connected();
-                    self.spec.stats.set_state(OutputState::Live);
+                    publication.line.reader.set_policy(self.spec.rules.drop);
+                    publication.begin(hub, stream_id, now);
+                    self.spec.stats.line.connected();
                     let name = self.spec.name.to_string();
                     shard.report_node(NodeEvent::OutputConnected { name });
                 }
-                ClientEvent::Refused { code, description } => {
-                    return Err(format!("refused: {code} {description}"));
+                ClientEvent::Reconnect { .. } => {
+                    if let Err(reason) = self.dial.heed(&publication.line, event) {
+                        publication.close(End::Failed(reason), now);
+                    }
                 }
-                ClientEvent::Ended { code, description } => {
-                    return Err(format!("ended: {code} {description}"));
-                }
-                ClientEvent::Authenticate { query } => {
-                    *self.detour.borrow_mut() = Some((line.url.clone(), query));
-                    return Err("the destination asks who we are".to_owned());
-                }
-                ClientEvent::Redirect { to } => {
-                    let reason = format!("redirected to {to}");
-                    *self.detour.borrow_mut() = Some((*to, Query::default()));
-                    return Err(reason);
-                }
-                ClientEvent::Reconnect { to } => {
-                    *self.detour.borrow_mut() = Some((*to, Query::default()));
-                    line.close("the destination asks to be connected to anew", now);
-                }
-                ClientEvent::Message { .. } => {}
+                event => self.dial.heed(&publication.line, event)?,
             }
         }
         Ok(())
@@ -397,88 +237,94 @@ impl OutputTask {
 
     /// Deadlines, and a keyframe after a jump.
     pub(super) fn sweep(&self, shard: &Shard, now: Micros) {
-        let mut slot = self.line.borrow_mut();
-        let Some(line) = slot.as_mut() else { return };
-        if let Err(error) = line.session.tick(now) {
-            line.close(&error.to_string(), now);
+        let mut slot = self.publication.borrow_mut();
+        let Some(publication) = slot.as_mut() else { return };
+        publication.check_deadlines(now);
+        if let Some(hub) = &publication.hub {
+            self.spec.stats.lag(publication.line.reader.lag(&hub.log.borrow()));
         }
-        if !line.started && now.since(line.since) >= START_LIMIT {
-            line.close("the destination did not answer in 10 s", now);
-        }
-        if line.reader.blocked_for(now) >= BLOCKED_MAX {
-            line.closing = Some(("the destination took nothing for 10 s".to_owned(), now));
-        }
-        if let Some(hub) = &line.hub {
-            self.spec.stats.lag(line.reader.lag(&hub.log.borrow()));
-        }
-        self.check_progress(shard, line, now);
-        let bytes = line.reader.bytes();
-        self.spec.stats.bytes_out(bytes - line.counted);
-        line.counted = bytes;
-        let drops = line.reader.drops();
-        if drops.gaps > line.drops.gaps {
-            for (reason, count) in [
-                (ViewerDrop::Jumped, drops.jumped - line.drops.jumped),
-                (ViewerDrop::Skipped, drops.skipped - line.drops.skipped),
-                (ViewerDrop::Overrun, drops.overrun - line.drops.overrun),
-            ] {
-                self.spec.stats.dropped(reason, count);
-            }
-            line.drops = drops;
-            self.spec.stats.jumped();
-            if let Some(hub) = &line.hub {
-                request_key(hub);
-            }
-        }
-        let speaks = !line.session.output().is_empty();
-        if speaks || line.closing.is_some() {
-            line.reader.wake();
+        self.check_progress(shard, publication, now);
+        self.count(publication);
+        if publication.line.has_to_speak() {
+            publication.line.reader.wake();
         }
     }
-}
 
-impl OutputTask {
     /// Ends a connection that has stalled, and one whose stream is over.
-    fn check_progress(&self, shard: &Shard, line: &mut Line, now: Micros) {
+    fn check_progress(&self, shard: &Shard, publication: &mut Publication, now: Micros) {
+        let Publication { line, progress, .. } = publication;
         let tcp = tcp_figures(line.reader.fd());
         if let Some(tcp) = tcp {
             self.spec.stats.rtt(tcp.rtt);
         }
-        if line.closing.is_some() || !line.started {
+        if line.is_closing() || !publication.started {
             return;
-        }
-        if line.hub.as_ref().is_some_and(|hub| shard.is_over(hub)) {
-            return line.close("the stream ended", now);
         }
         let (acknowledged, sent) = (line.session.acknowledged(), line.reader.bytes());
         let seen = Seen { tcp, acknowledged, sent };
-        if let Some(reason) = line.progress.look(now, self.spec.rules.stall_timeout, seen) {
+        if publication.hub.as_ref().is_some_and(|hub| shard.is_over(hub)) {
+            publication.close(End::Failed("the stream ended".to_owned()), now);
+        } else if let Some(reason) = progress.look(now, self.spec.rules.stall_timeout, seen) {
             self.spec.stats.stalled();
-            // It takes nothing, so there is nobody to say goodbye to.
-            line.closing = Some((reason, now));
+            line.break_off(reason);
+        }
+    }
+
+    /// What went out, and what was left out.
+    fn count(&self, publication: &mut Publication) {
+        let reader = &publication.line.reader;
+        let bytes = reader.bytes();
+        self.spec.stats.line.bytes(bytes - publication.counted);
+        publication.counted = bytes;
+        let (before, drops) = (publication.drops, reader.drops());
+        if drops.gaps == before.gaps {
+            return;
+        }
+        for (reason, count) in [
+            (ViewerDrop::Jumped, drops.jumped - before.jumped),
+            (ViewerDrop::Skipped, drops.skipped - before.skipped),
+            (ViewerDrop::Overrun, drops.overrun - before.overrun),
+        ] {
+            self.spec.stats.dropped(reason, count);
+        }
+        publication.drops = drops;
+        self.spec.stats.jumped();
+        if let Some(hub) = &publication.hub {
+            request_key(hub);
         }
     }
 }
 
-impl Line {
-    fn close(&mut self, reason: &str, now: Micros) {
-        self.session.finish();
-        self.pass_on();
-        if let Some(hub) = self.hub.take() {
-            hub.remove_reader(&self.reader);
-            self.reader.finish_message(&hub.log.borrow());
-        }
-        self.closing = Some((reason.to_owned(), now + GOODBYE));
+impl Publication {
+    /// The destination takes the stream: reads its log from the next keyframe on.
+    fn begin(&mut self, hub: &Rc<Hub>, stream_id: u32, now: Micros) {
+        self.started = true;
+        self.progress = Progress::new(now);
+        self.line.pass_on();
+        let cursor = Cursor::new(Start::Keyframe).framed(Framing::Chunks(stream_id));
+        self.line.reader.set_cursor(Some(cursor));
+        hub.add_reader(Rc::clone(&self.line.reader));
+        self.hub = Some(Rc::clone(hub));
+        request_key(hub);
     }
 
-    fn pass_on(&mut self) {
-        let output = self.session.output();
-        let count = output.len();
-        if count > 0 {
-            if let Err(error) = self.reader.queue(output) {
-                self.closing = Some((error.to_string(), Micros(0)));
-            }
-            self.session.consume_output(count);
+    fn check_deadlines(&mut self, now: Micros) {
+        if let Err(error) = self.line.session.tick(now) {
+            self.close(End::Failed(error.to_string()), now);
+        }
+        if !self.started && now.since(self.since) >= START_LIMIT {
+            self.close(End::Failed("the destination did not answer in 10 s".to_owned()), now);
+        }
+        if self.line.reader.blocked_for(now) >= BLOCKED_MAX {
+            self.line.break_off("the destination took nothing for 10 s".to_owned());
+        }
+    }
+
+    fn close(&mut self, end: End, now: Micros) {
+        self.line.close(end, now);
+        if let Some(hub) = self.hub.take() {
+            hub.remove_reader(&self.line.reader);
+            self.line.reader.finish_message(&hub.log.borrow());
         }
     }
 }
@@ -486,26 +332,5 @@ impl Line {
 fn request_key(hub: &Hub) {
     if let Source::Channel(switch) = hub.source() {
         switch.request_key();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_the_limit_and_are_short_again_after_a_stable_connection() {
-        let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..7).map(|_| backoff.next(Micros(0), [0; 8]).millis()).collect();
-        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
-        assert_eq!(backoff.next(STABLE, [0; 8]), BACKOFF_MIN);
-    }
-
-    #[test]
-    fn jitter_takes_at_most_a_quarter_and_never_goes_below_the_shortest() {
-        let mut backoff = Backoff::default();
-        assert_eq!(backoff.next(Micros(0), [0xff; 8]), BACKOFF_MIN);
-        let wait = backoff.next(Micros(0), [0xff; 8]);
-        assert!(wait > Micros::from_millis(749) && wait < Micros::from_millis(1_000), "{wait:?}");
     }
 }

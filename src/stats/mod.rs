@@ -6,6 +6,7 @@ mod channel;
 mod histogram;
 mod hook;
 mod limit;
+mod line;
 mod meter;
 mod output;
 mod outputs;
@@ -20,14 +21,12 @@ pub use hook::{
     Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,
 };
 pub use limit::Limit;
+pub use line::{LineFigures, LineState, LineStats};
 pub use meter::Meter;
-pub use output::{OutputFigures, OutputState, OutputStats};
+pub use output::{OutputFigures, OutputStats};
 pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
     url_without_secrets,
 };
-pub use relay::{
-    PullEntry, PullFigures, PullSnapshot, PullStats, RecordEntry, RecordFigures, RecordSnapshot,
-    RecordStats,
-};
+pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};

@@ -1,73 +1,11 @@
 //! What pulls and recordings count.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge};
-use super::output::OutputState;
-
-/// The figures of one pull. All writing methods are for the shard it runs on.
-#[derive(Debug, Default)]
-pub struct PullStats(CachePadded<PullCounters>);
-
-#[derive(Debug, Default)]
-struct PullCounters {
-    state: AtomicU8,
-    connects: Counter,
-    failures: Counter,
-    bytes_in: Counter,
-}
-
-impl PullStats {
-    /// What it does now.
-    pub fn set_state(&self, state: OutputState) {
-        self.0.state.store(state as u8, Ordering::Relaxed);
-    }
-
-    /// The server gives the stream.
-    pub fn connected(&self) {
-        self.0.connects.add(1);
-        self.set_state(OutputState::Live);
-    }
-
-    /// A try or a live connection failed.
-    pub fn failed(&self) {
-        self.0.failures.add(1);
-        self.set_state(OutputState::Waiting);
-    }
-
-    /// Bytes came from the server.
-    pub fn bytes_in(&self, bytes: u64) {
-        self.0.bytes_in.add(bytes);
-    }
-
-    /// All figures, for any thread.
-    #[must_use]
-    pub fn read(&self) -> PullFigures {
-        let state = usize::from(self.0.state.load(Ordering::Relaxed));
-        PullFigures {
-            state: OutputState::ALL.get(state).copied().unwrap_or_default(),
-            connects: self.0.connects.get(),
-            failures: self.0.failures.get(),
-            bytes_in: self.0.bytes_in.get(),
-        }
-    }
-}
-
-/// What a pull had counted at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PullFigures {
-    /// What it does.
-    pub state: OutputState,
-    /// Times the server gave the stream.
-    pub connects: u64,
-    /// Tries and live connections that failed.
-    pub failures: u64,
-    /// Bytes from the server.
-    pub bytes_in: u64,
-}
+use super::line::{LineFigures, LineStats};
 
 /// The figures of one recording: the shard counts what it hands over, the writer what it writes.
 #[derive(Debug, Default)]
@@ -172,7 +110,7 @@ pub struct PullEntry {
     /// The local stream that it feeds.
     pub stream: String,
     /// Its figures.
-    pub stats: Arc<PullStats>,
+    pub stats: Arc<LineStats>,
 }
 
 /// A recording's figures and what it is called.
@@ -194,7 +132,7 @@ pub struct PullSnapshot {
     /// The local stream that it feeds.
     pub stream: String,
     /// Its figures.
-    pub figures: PullFigures,
+    pub figures: LineFigures,
 }
 
 /// A recording at one moment.
@@ -225,16 +163,6 @@ impl RecordEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pull_that_failed_waits() {
-        let stats = PullStats::default();
-        stats.connected();
-        assert_eq!(stats.read().state, OutputState::Live);
-        stats.failed();
-        let figures = stats.read();
-        assert_eq!((figures.state, figures.failures), (OutputState::Waiting, 1));
-    }
 
     #[test]
     fn what_waits_for_the_disk_is_what_was_handed_over_and_not_taken() {

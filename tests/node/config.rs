@@ -91,13 +91,6 @@ impl Config {
         self
     }
 
-    /// A further line of `[rtmp]`.
-    #[must_use]
-    pub(crate) fn rtmp_line(mut self, line: &str) -> Self {
-        self.text = self.text.replacen("[rtmp]\n", &format!("[rtmp]\n{line}\n"), 1);
-        self
-    }
-
     /// An RTMP destination.
     #[must_use]
     pub(crate) fn output(mut self, name: &str, url: &str) -> Self {
@@ -113,7 +106,7 @@ impl Config {
         self
     }
 
-    /// A line of `[rtmp]`.
+    /// A further line of `[rtmp]`.
     #[must_use]
     pub(crate) fn rtmp(mut self, line: &str) -> Self {
         self.text = self.text.replacen("[rtmp]\n", &format!("[rtmp]\n{line}\n"), 1);

@@ -136,7 +136,7 @@ fn what_is_no_stream_is_refused() {
 #[test]
 fn who_sends_no_whole_request_is_closed() {
     let _turn = beside_others();
-    let node = Node::start(&Config::new().rtmp_line("handshake_timeout = 1"));
+    let node = Node::start(&Config::new().rtmp("handshake_timeout = 1"));
     let answer = Answer::to_bytes(node.rtmp_port(), b"GET /live/demo.flv HTTP/1.1\r\nHost: a");
     assert_eq!(answer.status, 408);
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
+use stream_manager::event::NodeEvent;
 use tempfile::TempDir;
 
 use crate::amf::Amf;
@@ -23,17 +24,10 @@ use crate::wire::{Message, VIDEO, Wire};
 
 const SECRET: &str = "s3cret-of-the-hook";
 
-const ALL: [&str; 9] = [
-    "preConnect",
-    "postConnect",
-    "doneConnect",
-    "prePublish",
-    "postPublish",
-    "donePublish",
-    "prePlay",
-    "postPlay",
-    "donePlay",
-];
+/// The events of connections; those of the node are written with underscores.
+fn of_connections() -> Vec<&'static str> {
+    NodeEvent::NAMES.into_iter().filter(|name| name.contains(char::is_uppercase)).collect()
+}
 
 fn refuses(event: &'static str, body: &'static str) -> impl Fn(&Post) -> Reply {
     move |post| match post.event() == event {
@@ -100,7 +94,8 @@ fn events_come_signed_in_their_order_with_the_fields_that_others_know_and_withou
     let server = HookServer::start(|_| fine());
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("journal");
-    let hook = server.table("all", &ALL, &format!("secret = \"{SECRET}\"\nparams = [\"token\"]"));
+    let more = format!("secret = \"{SECRET}\"\nparams = [\"token\"]");
+    let hook = server.table("all", &of_connections(), &more);
     let more = format!("[journal]\npath = {path:?}\n{hook}");
     let node = Node::start(&Config::new().more(&more));
     let key = node.key();

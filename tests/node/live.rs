@@ -95,7 +95,7 @@ impl Live {
     fn output_state(&self, name: &str) -> Option<&'static str> {
         let outputs = self.node.node().unwrap().registry().snapshot().outputs;
         let output = outputs.into_iter().find(|output| output.name == name)?;
-        Some(output.figures.state.label())
+        Some(output.figures.line.state.label())
     }
 }
 

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::NodeInfo;
 use crate::control::banner::rtmp_url;
-use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OutputSnapshot, Snapshot, ViewerDrop,
-};
+use crate::control::state::{Latency, named};
+use crate::stats::{ChannelSnapshot, DropReason, ErrorKind, OutputSnapshot, Snapshot, ViewerDrop};
 
 /// The node as `/status.json` shows it. Times end in `_s` or `_ms`, rates in `_bps`.
 #[derive(Debug, Serialize)]
@@ -38,8 +37,8 @@ struct Traffic {
     out_bps: f64,
     in_bytes: u64,
     out_bytes: u64,
-    viewer_drops: BTreeMap<&'static str, u64>,
-    errors: BTreeMap<&'static str, u64>,
+    viewer_drops: BTreeMap<String, u64>,
+    errors: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,16 +53,10 @@ struct Channel {
     keyframes: u64,
     audio_frames: u64,
     dropped: u64,
-    dropped_by: BTreeMap<&'static str, u64>,
-    encode_ms: Option<Quantiles>,
-    latency_ms: Option<Quantiles>,
-}
-
-/// Since start. Upper bounds: at most half again too large.
-#[derive(Debug, Serialize)]
-struct Quantiles {
-    p50: f64,
-    p99: f64,
+    dropped_by: BTreeMap<String, u64>,
+    /// Since the start, as is the next.
+    encode_ms: Option<Latency>,
+    latency_ms: Option<Latency>,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,8 +118,8 @@ impl Channel {
             audio_frames: figures.sound_frames,
             dropped: figures.dropped_total(),
             dropped_by: named(DropReason::ALL.map(DropReason::label), figures.dropped),
-            encode_ms: quantiles(&figures.encode),
-            latency_ms: quantiles(&figures.latency),
+            encode_ms: Latency::of(&figures.encode),
+            latency_ms: Latency::of(&figures.latency),
         }
     }
 }
@@ -134,28 +127,17 @@ impl Channel {
 impl Output {
     fn new(output: &OutputSnapshot) -> Self {
         let figures = &output.figures;
+        let line = &figures.line;
         Self {
             channel: output.channel.clone(),
             name: output.name.clone(),
             destination: output.destination.clone(),
-            state: figures.state.label(),
-            connects: figures.connects,
-            failures: figures.failures,
-            bytes: figures.bytes_out,
+            state: line.state.label(),
+            connects: line.connects,
+            failures: line.failures,
+            bytes: line.bytes,
             lag_s: figures.lag_s,
             jumps: figures.jumps,
         }
     }
-}
-
-fn named<const N: usize>(
-    labels: [&'static str; N],
-    counts: [u64; N],
-) -> BTreeMap<&'static str, u64> {
-    labels.into_iter().zip(counts).collect()
-}
-
-fn quantiles(figures: &HistogramFigures) -> Option<Quantiles> {
-    let ms = |q| figures.quantile(q).map(|s| s * 1e3);
-    Some(Quantiles { p50: ms(0.5)?, p99: ms(0.99)? })
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::page::Page;
 use crate::stats::{
-    Attempt, ChannelFigures, DropReason, ErrorKind, HistogramFigures, Limit, OutputFigures,
-    OutputState, ShardFigures, Snapshot, ViewerDrop,
+    Attempt, ChannelFigures, DropReason, ErrorKind, HistogramFigures, Limit, LineState,
+    OutputFigures, ShardFigures, Snapshot, ViewerDrop,
 };
 
 /// The `reason` of frames that were encoded but found no room on the way to their shard.
@@ -156,17 +156,17 @@ fn latencies(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
 fn outputs(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Counter = (&'static str, &'static str, fn(&OutputFigures) -> u64);
     const COUNTERS: [Counter; 6] = [
-        ("output_reconnects_total", "Times it was accepted again", OutputFigures::reconnects),
+        ("output_reconnects_total", "Times it was accepted again", |o| o.line.reconnects()),
         ("output_stalls_total", "Connections given up because nothing was taken", |o| o.stalls),
-        ("output_connects_total", "Times a destination accepted the output", |o| o.connects),
-        ("output_failures_total", "Tries and live connections that failed", |o| o.failures),
-        ("output_bytes_total", "Bytes sent to the destination", |o| o.bytes_out),
+        ("output_connects_total", "Times a destination accepted the output", |o| o.line.connects),
+        ("output_failures_total", "Tries and live connections that failed", |o| o.line.failures),
+        ("output_bytes_total", "Bytes sent to the destination", |o| o.line.bytes),
         ("output_jumps_total", "Times the picture broke off because of lag", |o| o.jumps),
     ];
     page.gauge("output_state", "1 for the state an output is in, 0 for the others", |family| {
         for output in &snapshot.outputs {
-            for state in OutputState::ALL {
-                let is = u64::from(output.figures.state == state);
+            for state in LineState::ALL {
+                let is = u64::from(output.figures.line.state == state);
                 let labels: [(&str, &str); 3] = [
                     ("channel", &output.channel),
                     ("output", &output.name),

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use super::page::Page;
-use crate::stats::{
-    OutputState, PullFigures, PullSnapshot, RecordFigures, RecordSnapshot, Snapshot,
-};
+use crate::stats::{LineFigures, LineState, PullSnapshot, RecordFigures, RecordSnapshot, Snapshot};
 
 /// Writes what is told of them.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -14,15 +12,15 @@ pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
 }
 
 fn pulls(page: &mut Page<'_>, pulls: &[PullSnapshot]) -> fmt::Result {
-    type Counter = (&'static str, &'static str, fn(&PullFigures) -> u64);
+    type Counter = (&'static str, &'static str, fn(&LineFigures) -> u64);
     const COUNTERS: [Counter; 3] = [
         ("pull_connects_total", "Times a server gave the stream", |p| p.connects),
         ("pull_failures_total", "Tries and live connections that failed", |p| p.failures),
-        ("pull_bytes_total", "Bytes from the server", |p| p.bytes_in),
+        ("pull_bytes_total", "Bytes from the server", |p| p.bytes),
     ];
     page.gauge("pull_state", "1 for the state a pull is in, 0 for the others", |family| {
         for pull in pulls {
-            for state in OutputState::ALL {
+            for state in LineState::ALL {
                 let is = u64::from(pull.figures.state == state);
                 let labels: [(&str, &str); 3] =
                     [("pull", &pull.name), ("stream", &pull.stream), ("state", state.label())];

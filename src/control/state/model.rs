@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::control::keystore::KeyView;
 use crate::keys::Takeover;
+use crate::stats::HistogramFigures;
 
 /// The whole node at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -103,7 +104,8 @@ pub struct Channel {
     pub dropped: BTreeMap<String, u64>,
     /// Frames that wait for the encoder.
     pub queue: u64,
-    /// From when a frame was due to when it could be sent; nothing if there was none.
+    /// From when a frame was due to when it could be sent, in the last second; nothing if there
+    /// was none.
     pub latency_ms: Option<Latency>,
     /// The scene on the air.
     pub scene: String,
@@ -113,13 +115,27 @@ pub struct Channel {
     pub outputs: Vec<String>,
 }
 
-/// Upper bounds of the last second, milliseconds: at most half again too large.
+/// Upper bounds, milliseconds: at most half again too large.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
     /// Half of all are within it.
     pub p50: f64,
     /// 99 of 100 are within it.
     pub p99: f64,
+}
+
+impl Latency {
+    /// What `figures` say; nothing if they are empty.
+    #[must_use]
+    pub fn of(figures: &HistogramFigures) -> Option<Self> {
+        let ms = |quantile| figures.quantile(quantile).map(|seconds| seconds * 1e3);
+        Some(Self { p50: ms(0.5)?, p99: ms(0.99)? })
+    }
+}
+
+/// Counts by the names of what they count.
+pub fn named<const N: usize>(labels: [&str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
+    labels.map(str::to_owned).into_iter().zip(counts).collect()
 }
 
 /// A destination that a channel is pushed to.

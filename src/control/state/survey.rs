@@ -12,7 +12,7 @@ use super::board::Board;
 use super::events::describe;
 use super::model::{
     Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
-    StreamVideo,
+    StreamVideo, named,
 };
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
@@ -20,7 +20,7 @@ use crate::control::keystore::Keys;
 use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, OutputSnapshot, OutputState, Registry, ViewerDrop,
+    ChannelSnapshot, DropReason, ErrorKind, LineState, OutputSnapshot, Registry, ViewerDrop,
 };
 use crate::stats::{HistogramFigures, Snapshot as Figures};
 
@@ -298,16 +298,11 @@ fn channel_of(
         frames: figures.frames,
         dropped,
         queue: figures.queue,
-        latency_ms: latency_of(&latency),
+        latency_ms: Latency::of(&latency),
         scene: scenes.active,
         scenes: scenes.names,
         outputs,
     }
-}
-
-fn latency_of(figures: &HistogramFigures) -> Option<Latency> {
-    let ms = |quantile| figures.quantile(quantile).map(|seconds| seconds * 1e3);
-    Some(Latency { p50: ms(0.5)?, p99: ms(0.99)? })
 }
 
 fn output_of(
@@ -316,35 +311,32 @@ fn output_of(
     faults: &mut HashMap<String, String>,
 ) -> Output {
     let figures = &output.figures;
-    let state = match figures.state {
-        OutputState::Connecting => "connecting",
-        OutputState::Live => "live",
-        OutputState::Idle | OutputState::Waiting => "waiting",
-        OutputState::Stopped => "stopped",
+    let line = &figures.line;
+    let state = match line.state {
+        LineState::Connecting => "connecting",
+        LineState::Live => "live",
+        LineState::Idle | LineState::Waiting => "waiting",
+        LineState::Stopped => "stopped",
     };
-    if figures.state != OutputState::Waiting {
+    if line.state != LineState::Waiting {
         faults.remove(&output.name);
     }
     let path = (output.channel.clone(), output.name.clone());
-    let before = sent.insert(path, figures.bytes_out).unwrap_or(figures.bytes_out);
-    let bits = figures.bytes_out.saturating_sub(before) * 8;
+    let before = sent.insert(path, line.bytes).unwrap_or(line.bytes);
+    let bits = line.bytes.saturating_sub(before) * 8;
     Output {
         channel: output.channel.clone(),
         name: output.name.clone(),
         url: output.destination.clone(),
         state: state.to_owned(),
         error: faults.get(&output.name).cloned(),
-        connects: figures.connects,
-        failures: figures.failures,
-        bytes: figures.bytes_out,
+        connects: line.connects,
+        failures: line.failures,
+        bytes: line.bytes,
         bitrate_bps: bits as f64 / EVERY.as_secs_f64(),
         lag_ms: figures.lag_s * 1e3,
         dropped: figures.drops.iter().sum(),
     }
-}
-
-fn named<const N: usize>(labels: [&'static str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
-    labels.map(str::to_owned).into_iter().zip(counts).collect()
 }
 
 #[cfg(test)]
@@ -398,8 +390,7 @@ mod tests {
         let channel =
             ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
         let stats = Arc::new(OutputStats::default());
-        stats.failed();
-        stats.set_state(OutputState::Waiting);
+        stats.line.failed();
         let output = OutputEntry::new("demo", "cdn", "rtmp://a.example/b/sec-ret", stats);
         let registry =
             Registry::new(vec![Arc::new(ShardStats::default())], vec![channel], vec![output]);
