@@ -1,8 +1,10 @@
 //! Redis servers for the tests, each with a port and a folder of its own, ended with their test.
 
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -147,6 +149,19 @@ pub(super) fn spec(urls: &[String]) -> RedisSpec {
     spec
 }
 
+/// A TCP port below those that the system gives to outgoing connections, and never the same twice:
+/// two servers that both found it free would be taken for each other.
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    const PORTS: Range<u16> = 10_000..15_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Two runs of the tests on one machine begin at different places.
+    let first = std::process::id() % PORTS.len() as u32;
+    for _ in PORTS {
+        let step = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + ((first + step) % PORTS.len() as u32) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free TCP port");
 }
