@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the program")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use stream_manager::frame::{PacketBuf, PacketPool, PacketPoolSpec};
-use stream_manager::media::Kind;
+use stream_manager::media::{Kind, Micros};
+use stream_manager::pipeline::MeshMessage;
+use stream_manager::ring::{Bell, Receiver, Sender, channel};
 use stream_manager::rtmp::amf0::{Decoder, Value};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 use stream_manager::stream::{Cursor, DropPolicy, Flags, LogLimits, Message, Start, StreamLog};
@@ -62,6 +65,13 @@ fn main() {
             step_cursor(cursor, &log);
         }
     }
+    let name: Arc<str> = Arc::from("live/studio");
+    let (mut to, mut from) = channel(4_096, Bell::new());
+    let picture =
+        Message::new(Kind::Video, 40, Flags::default(), PacketBuf::copy_of(&body), 60_000);
+    for _ in 0..ROUNDS {
+        step_hop(&mut to, &mut from, &name, &picture);
+    }
 }
 
 /// One picture in three chunks, from bytes to a message.
@@ -96,4 +106,17 @@ fn step_cursor(cursor: &mut Cursor, log: &StreamLog) {
         true
     });
     cursor.advance(log, bytes);
+}
+
+/// One message from the shard that its stream is fed at to another one, both ends.
+#[inline(never)]
+fn step_hop(
+    to: &mut Sender<MeshMessage>,
+    from: &mut Receiver<MeshMessage>,
+    name: &Arc<str>,
+    message: &Message,
+) {
+    let hop = MeshMessage::Message(Arc::clone(name), message.clone(), Micros(40_000));
+    assert!(to.push(hop).is_ok());
+    black_box(from.pop());
 }

@@ -13,6 +13,7 @@ step_chunk_read 3460
 step_chunk_write 545
 step_amf0_decode 7200
 step_cursor 860
+step_hop 400
 "
 
 main() {
