@@ -3,7 +3,8 @@
 #
 # CPU time per delivered Mbit of this node, of nginx-rtmp, of node-media-server if NMS names its
 # start script, and of a bare loop of sendmsg (what the machine can do at best), one after the other
-# in each round, servers on core 0 and the load on core 1. Shows the median of the rounds.
+# in each round, servers on core 0 and the load on core 1. Shows the medians of the rounds: of the
+# times, and of the ratios of what ran in the same round, as the machine itself is not always as fast.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=perf/lib.sh
@@ -64,7 +65,9 @@ limit() {
     note "limit-$1" cpu_per_mbit_us
 }
 
-median() { sort -n "$work/results.$1" | awk '{ v[NR] = $1 } END { printf "%.1f", v[int((NR + 1) / 2)] }'; }
+middle() { sort -n | awk '{ v[NR] = $1 } END { printf "%.3f", v[int((NR + 1) / 2)] }'; }
+median() { awk '{ print $1 }' "$work/results.$1" | middle; }
+median_ratio() { paste "$work/results.$1" "$work/results.$2" | awk -F'\t' '{ print $1 / $2 }' | middle; }
 
 echo "name                   CPU us/Mbit, viewers at full rate, KiB per viewer"
 for ((round = 0; round < rounds; round++)); do
@@ -79,7 +82,7 @@ for ((round = 0; round < rounds; round++)); do
 done
 echo "== medians of $rounds, $viewers viewers, $seconds s"
 ratio() { printf '%-34s %8s us/Mbit, %s x %s (%s)\n' "$1" "$(median "$2")" \
-    "$(calc %.3f "$(median "$2") / $(median "$3")")" "$4" "$(median "$3")"; }
+    "$(median_ratio "$2" "$3")" "$4" "$(median "$3")"; }
 ratio 'node, merged per frame' frame limit-frame 'the bare loop'
 ratio 'node, merged per frame' frame nginx-rtmp 'nginx-rtmp'
 ratio 'node, merged per 100 ms' 100ms limit-100 'the bare loop'

@@ -41,6 +41,8 @@ impl Shard {
         if let Some(audience) = self.mesh.borrow().audience(&hub.name) {
             hub.set_audience(audience);
         }
+        // The limit was that of the last publisher's key. Who comes now brings its own, or none.
+        hub.audience().set_most(None);
         let elsewhere = self.mesh.borrow_mut().take_over(&hub.name);
         let mut repair = hub.repair.borrow_mut();
         for at in [Some(hub.log.borrow().newest_time()), elsewhere].into_iter().flatten() {
