@@ -27,9 +27,9 @@ const FURTHER_TRACKS_MAX: usize = 5;
 /// Headers that a log keeps at most, of one kind and track each.
 pub(super) const HEADERS: usize = MAIN_HEADERS + FURTHER_TRACKS_MAX;
 
-/// Messages that a new log has room for: ten seconds of 60 pictures and 47 blocks of sound a second.
-/// One with more of them grows once or twice in its first seconds; room for all that are allowed
-/// would take milliseconds to get from the kernel, during which no viewer is served.
+/// Messages that a new log has room for: ten seconds of 60 pictures and 47 blocks of sound a
+/// second. One with more of them grows once or twice in its first seconds; room for all that are
+/// allowed would take milliseconds to get from the kernel, during which no viewer is served.
 const ROOM_AT_FIRST: usize = 1_100;
 
 /// How much of a stream is kept.
