@@ -1,10 +1,9 @@
 //! Redis servers for the tests, each with a port and a folder of its own, ended with their test.
 
 use std::net::{TcpListener, TcpStream};
-use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
@@ -152,13 +151,14 @@ pub(super) fn spec(urls: &[String]) -> RedisSpec {
 /// A TCP port below those that the system gives to outgoing connections, and never the same twice:
 /// two servers that both found it free would be taken for each other.
 fn free_port() -> u16 {
-    const PORTS: Range<u16> = 10_000..15_000;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 5_000;
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
     // Two runs of the tests on one machine begin at different places.
-    let first = std::process::id() % PORTS.len() as u32;
-    for _ in PORTS {
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    for _ in 0..COUNT {
         let step = GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = PORTS.start + ((first + step) % PORTS.len() as u32) as u16;
+        let port = FIRST + (start + step % COUNT) % COUNT;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
