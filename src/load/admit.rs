@@ -2,14 +2,15 @@
 //! with keys it has not seen yet and with keys it has.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::enter::enter;
 use super::report::{Report, Times};
 use super::{Common, Failure, cpu, up_to};
 use crate::frame::{PacketPool, PacketPoolSpec};
-use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
+use crate::rtmp::{ClientSpec, Goal, Url};
 use crate::runtime::{Clock, Worker};
 
 /// Let publishers in.
@@ -32,17 +33,11 @@ pub struct Admit {
     common: Common,
 }
 
-/// A server has this long to accept a publisher.
-const START_LIMIT: Duration = Duration::from_secs(10);
-
 /// Longest time that a publisher is held.
 const HOLD_LIMIT: Duration = Duration::from_secs(60);
 
 /// Keys at most.
 const KEYS_MAX: usize = 100_000;
-
-/// How the command begins that asks to publish: a text of seven bytes in AMF0.
-const PUBLISH: &[u8] = b"\x02\x00\x07publish";
 
 pub(super) fn run(admit: &Admit) -> Result<String, Failure> {
     let place = admit.common.cores.clone();
@@ -66,9 +61,9 @@ fn run_here(admit: &Admit) -> Result<String, Failure> {
         for url in &urls {
             // The one before leaves: its connection is closed here.
             drop(last.take());
-            let (socket, took) = publish(address, url, clock, &pool)?;
-            times.add(took);
-            last = Some(socket);
+            let publisher = enter(address, ClientSpec::new(url, Goal::Publish), clock, &pool)?;
+            times.add(publisher.waited.0);
+            last = Some(publisher.socket);
         }
     }
     let cpu = cpu_now()? - before;
@@ -105,44 +100,6 @@ fn read_keys(admit: &Admit) -> Result<Vec<String>, Failure> {
         1..=KEYS_MAX => Ok(keys),
         more => Err(format!("{more} keys are too many; {KEYS_MAX} may be given").into()),
     }
-}
-
-/// Publishes; gives the connection, and the microseconds from asking to the answer.
-fn publish(
-    address: SocketAddr,
-    url: &Url,
-    clock: Clock,
-    pool: &PacketPool,
-) -> Result<(TcpStream, u64), Failure> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(START_LIMIT))?;
-    let mut client = Client::new(ClientSpec::new(url, Goal::Publish), clock.now(), [0x5a; 32]);
-    let mut block = vec![0; 64 << 10];
-    let mut asked = None;
-    loop {
-        let output = client.output();
-        if output.windows(PUBLISH.len()).any(|part| part == PUBLISH) {
-            asked = Some(clock.now());
-        }
-        socket.write_all(output)?;
-        client.consume_output(client.output().len());
-        match client.poll_event() {
-            Some(ClientEvent::Started { .. }) => break,
-            Some(ClientEvent::Refused { code, description }) => {
-                return Err(format!("the server refused: {code} {description}").into());
-            }
-            Some(_) => continue,
-            None => {}
-        }
-        let count = socket.read(&mut block)?;
-        if count == 0 {
-            return Err("the server closed the connection before it accepted".into());
-        }
-        client.feed(&block[..count], clock.now(), pool)?;
-    }
-    let asked = asked.ok_or("the server accepted before it was asked")?;
-    Ok((socket, clock.now().since(asked).0))
 }
 
 #[expect(clippy::print_stdout, reason = "whoever waits for that reads it")]

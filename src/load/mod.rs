@@ -5,6 +5,7 @@
 mod admit;
 mod connect;
 mod cpu;
+mod enter;
 mod join;
 mod limit;
 mod play;

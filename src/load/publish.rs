@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
+use super::enter::{Entered, enter};
 use super::programme::{self, HEADERS, Programme, Schedule, Unit};
 use super::report::{Report, Times};
 use super::{Common, Failure, Target, cpu, share, up_to};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
+use crate::rtmp::{Client, ClientSpec, Goal, Url};
 use crate::runtime::{Clock, Worker};
 
 /// Publish made-up streams.
@@ -30,9 +30,6 @@ pub struct Publish {
     #[command(flatten)]
     common: Common,
 }
-
-/// A server has this long to accept a publisher.
-const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Bytes that may wait for a server that does not read; then its publisher gives up.
 const BACKLOG_MAX: usize = 16 << 20;
@@ -159,29 +156,8 @@ impl Publisher {
         clock: Clock,
         pool: &PacketPool,
     ) -> Result<Self, Failure> {
-        let mut socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(START_LIMIT))?;
         let spec = ClientSpec { chunk_size: CHUNK_SIZE, ..ClientSpec::new(url, Goal::Publish) };
-        let mut client = Client::new(spec, clock.now(), [0x5a; 32]);
-        let mut block = vec![0; 64 << 10];
-        loop {
-            socket.write_all(client.output())?;
-            client.consume_output(client.output().len());
-            match client.poll_event() {
-                Some(ClientEvent::Started { .. }) => break,
-                Some(ClientEvent::Refused { code, description }) => {
-                    return Err(format!("the server refused: {code} {description}").into());
-                }
-                Some(_) => continue,
-                None => {}
-            }
-            let count = socket.read(&mut block)?;
-            if count == 0 {
-                return Err("the server closed the connection before it accepted".into());
-            }
-            client.feed(&block[..count], clock.now(), pool)?;
-        }
+        let Entered { socket, mut client, .. } = enter(address, spec, clock, pool)?;
         socket.set_nonblocking(true)?;
         let mut schedule = programme.schedule();
         for (kind, body) in HEADERS {
