@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::front;
 use super::node::Node;
@@ -89,11 +89,13 @@ async fn serve(
 ) -> ExitCode {
     pin(&node.plan().control);
     let local = tokio::task::LocalSet::new();
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let hangup = || signal(SignalKind::hangup());
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(hung_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), hangup())
     else {
         return fail(1, "cannot listen for signals");
     };
+    let gone = terminal_gone(hung_up, std::io::stdout().is_terminal());
     show_banner(config, &node, entrance.as_ref());
     warn_if_open(config, &node);
     let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
@@ -102,12 +104,12 @@ async fn serve(
     let readiness = Arc::new(http::Readiness::new(names));
     readiness.set_listening();
     let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
-    if let Some(tls) = node.tls() {
-        local.spawn_local(secure::watch(tls.watcher()));
+    if let (Some(tls), Ok(hangup)) = (node.tls(), hangup()) {
+        local.spawn_local(secure::watch(tls.watcher(), hangup));
     }
     if let Some(Entrance { listener, tokens, tls }) = entrance {
-        if let Some(tls) = &tls {
-            local.spawn_local(secure::watch(tls.watcher()));
+        if let (Some(tls), Ok(hangup)) = (&tls, hangup()) {
+            local.spawn_local(secure::watch(tls.watcher(), hangup));
         }
         let (state, surveyor) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
@@ -138,6 +140,7 @@ async fn serve(
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                () = gone => {}
             }
         })
         .await;
@@ -153,6 +156,16 @@ async fn serve(
             }
         })
         .await
+}
+
+/// SIGHUP: the end of a node whose terminal has been closed. To any other it says that certificates
+/// were renewed, which who watches them hears as well.
+async fn terminal_gone(mut hangup: Signal, has_terminal: bool) {
+    while hangup.recv().await.is_some() && !has_terminal {
+        tracing::info!(
+            "SIGHUP: the certificates are read again; a changed configuration needs a restart"
+        );
+    }
 }
 
 fn warn_if_open(config: &Config, node: &Node) {

@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
+
 use super::listen::listen;
 use super::start_error::StartError;
 use crate::config::Config;
@@ -42,12 +44,15 @@ impl Secure {
     }
 }
 
-/// Looks at a certificate's files again and again.
-pub(super) async fn watch(mut watcher: Watcher) {
+/// Looks at a certificate's files again and again, and when `hangup` asks for it.
+pub(super) async fn watch(mut watcher: Watcher, mut hangup: Signal) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
-        every.tick().await;
-        match watcher.look(false) {
+        let asked = tokio::select! {
+            _ = every.tick() => false,
+            _ = hangup.recv() => true,
+        };
+        match watcher.look(asked) {
             Look::Same => {}
             Look::Renewed => {
                 let file = watcher.files().certificate.display();

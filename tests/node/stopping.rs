@@ -32,6 +32,18 @@ fn sigterm_and_sigint_end_the_node_with_success() {
 }
 
 #[test]
+fn sighup_ends_no_node_that_has_no_terminal() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    node.signal("HUP");
+    wait_until(SOON, "the signal is heard", || {
+        node.program().err().contains("SIGHUP: the certificates are read again").then_some(())
+    });
+    assert_eq!(node.http("/healthz").0, 200);
+    stops_in_time(node, "TERM");
+}
+
+#[test]
 fn a_destination_is_told_goodbye() {
     let _turn = beside_others();
     let destination = Destination::start();
