@@ -17,7 +17,7 @@ readonly BUILD=(
     libswresample-dev libswscale-dev
 )
 readonly TEST=(
-    chromium ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
+    chromium curl ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
     gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools iproute2
     libnginx-mod-rtmp nginx prometheus python3-venv redis-sentinel redis-server redis-tools rtmpdump
     util-linux valgrind
