@@ -146,7 +146,7 @@ fn input(message: &Message) -> Input<'_> {
         kind: message.kind(),
         time: message.time(),
         is_key: message.is_key(),
-        is_header: message.is_main_header(),
+        header: message.header_track(),
         body: message.body(),
     }
 }

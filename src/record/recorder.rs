@@ -47,6 +47,9 @@ const SOUND_ALONE_MS: i32 = 1_000;
 /// Names that are tried for one file before the folder counts as unusable.
 const NAMES_MAX: u32 = 1_000;
 
+/// Tracks beside the first of each kind whose headers are kept.
+const FURTHER_TRACKS_MAX: usize = 5;
+
 /// How files are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -100,8 +103,8 @@ pub struct Input<'a> {
     pub time: u32,
     /// Whether a decoder can start here.
     pub is_key: bool,
-    /// Whether it is a sequence header or metadata.
-    pub is_header: bool,
+    /// Of a sequence header or metadata, the track that it is for: 0, if there are not several.
+    pub header: Option<u8>,
     /// Its body.
     pub body: &'a [u8],
 }
@@ -114,6 +117,8 @@ pub struct Recorder<D: Disk> {
     disk: D,
     /// Metadata, audio header, video header, as the stream sent them last.
     headers: [Option<Vec<u8>>; 3],
+    /// The headers of further tracks, each with its track.
+    further: Vec<(Kind, u8, Vec<u8>)>,
     state: State<D::File>,
     /// Number of the next file.
     number: u32,
@@ -147,6 +152,7 @@ impl<D: Disk> Recorder<D> {
             spec,
             disk,
             headers: [const { None }; 3],
+            further: Vec::new(),
             state: State::Waits,
             number: 1,
             newest: None,
@@ -163,8 +169,10 @@ impl<D: Disk> Recorder<D> {
     /// Takes a message.
     pub fn message(&mut self, input: &Input<'_>, moment: Moment) {
         self.left = None;
-        if input.is_header {
-            return self.header(input, moment);
+        match input.header {
+            Some(0) => return self.header(input, moment),
+            Some(track) => return self.further_header(track, input, moment),
+            None => {}
         }
         self.look_for_seam(input.time);
         if input.kind == Kind::Data {
@@ -193,6 +201,7 @@ impl<D: Disk> Recorder<D> {
         if self.left.is_some_and(|left| moment.now.since(left) >= GONE) {
             self.left = None;
             self.newest = None;
+            self.further.clear();
             self.close("");
         }
         match &self.state {
@@ -253,6 +262,22 @@ impl<D: Disk> Recorder<D> {
         }
     }
 
+    /// Further tracks come and go within an FLV. An MP4 has none of them.
+    fn further_header(&mut self, track: u8, input: &Input<'_>, moment: Moment) {
+        let known = self.further.iter().position(|at| (at.0, at.1) == (input.kind, track));
+        let at = match known {
+            Some(at) if self.further[at].2 == input.body => return,
+            Some(at) => at,
+            None if self.further.len() == FURTHER_TRACKS_MAX => return,
+            None => {
+                self.further.push((input.kind, track, Vec::new()));
+                self.further.len() - 1
+            }
+        };
+        self.further[at].2 = input.body.to_vec();
+        self.add(input, moment);
+    }
+
     /// A clock that leaps is another one: what follows goes into another file.
     fn look_for_seam(&mut self, time: u32) {
         let Some(newest) = self.newest else {
@@ -306,9 +331,7 @@ impl<D: Disk> Recorder<D> {
                 self.news.push(NodeEvent::RecordStarted { name, file });
                 self.state = State::Writes(Box::new(open));
                 (self.written_at, self.synced_at) = (moment.now, moment.now);
-                for kind in [Kind::Audio, Kind::Video] {
-                    self.add_header(kind, first.time);
-                }
+                self.add_headers(first.time);
             }
             Err(reason) => self.stop(reason, moment),
         }
@@ -365,12 +388,13 @@ impl<D: Disk> Recorder<D> {
         )))
     }
 
-    fn add_header(&mut self, kind: Kind, time: u32) {
+    fn add_headers(&mut self, time: u32) {
         let State::Writes(open) = &mut self.state else { return };
-        if let (Some(header), Container::Flv(flv)) =
-            (&self.headers[slot_of(kind)], &mut open.container)
-        {
-            let ms = time.wrapping_sub(open.base);
+        let Container::Flv(flv) = &mut open.container else { return };
+        let ms = time.wrapping_sub(open.base);
+        let main = [Kind::Audio, Kind::Video].map(|kind| (kind, &self.headers[slot_of(kind)]));
+        let main = main.into_iter().filter_map(|(kind, header)| Some((kind, header.as_ref()?)));
+        for (kind, header) in main.chain(self.further.iter().map(|at| (at.0, &at.2))) {
             flv.tag(kind, ms, header, &mut open.pending);
         }
     }
@@ -380,7 +404,7 @@ impl<D: Disk> Recorder<D> {
         let newest = self.newest;
         let State::Writes(open) = &mut self.state else { return };
         // Headers and data carry any time, often 0.
-        let timed = input.kind != Kind::Data && !input.is_header;
+        let timed = input.kind != Kind::Data && input.header.is_none();
         let time = if timed { input.time } else { newest.unwrap_or(open.base) };
         if distance(open.base, time) < 0 || open.is_over {
             return;

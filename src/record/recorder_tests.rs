@@ -130,7 +130,13 @@ impl Scene {
 
     fn give(&mut self, kind: Kind, time: u32, is_header: bool, body: &[u8]) {
         let is_key = body == b"key";
-        let input = Input { kind, time, is_key, is_header, body };
+        let input = Input { kind, time, is_key, header: is_header.then_some(0), body };
+        self.recorder.message(&input, self.moment());
+    }
+
+    /// A header of track 1.
+    fn give_further(&mut self, kind: Kind, body: &[u8]) {
+        let input = Input { kind, time: 0, is_key: false, header: Some(1), body };
         self.recorder.message(&input, self.moment());
     }
 
@@ -261,6 +267,25 @@ fn a_disk_with_too_little_room_is_not_filled() {
     assert!(scene.recorder.is_stopped(), "and one that fills up is left alone");
     scene.recorder.finish();
     assert_eq!(scene.disk.tags().len(), 1);
+}
+
+#[test]
+fn each_file_begins_with_the_headers_of_all_tracks() {
+    let mut scene = Scene::new(RecordSpec { split_s: 1, ..spec() });
+    scene.headers();
+    scene.give_further(Kind::Audio, b"french");
+    scene.seconds(0..1);
+    scene.give_further(Kind::Audio, b"french");
+    scene.give_further(Kind::Video, b"camera two");
+    scene.seconds(1..2);
+    scene.recorder.finish();
+    let files = scene.disk.tags();
+    let bodies: Vec<Vec<_>> =
+        files.iter().map(|tags| tags.iter().map(|tag| tag.2.as_slice()).collect()).collect();
+    assert_eq!(bodies[0][..3], [&b"asc"[..], b"avcc", b"french"]);
+    let times_told = |at: usize, header: &[u8]| bodies[at].iter().filter(|b| **b == header).count();
+    assert_eq!((times_told(0, b"french"), times_told(0, b"camera two")), (1, 1));
+    assert_eq!(bodies[1][..4], [&b"asc"[..], b"avcc", b"french", b"camera two"]);
 }
 
 #[test]

@@ -129,10 +129,10 @@ impl StreamLog {
 
     /// Where such headers are kept; `None` if there are too many tracks.
     fn header_place(&mut self, header: &Message) -> Option<usize> {
-        if header.is_main_header() {
-            return Some(place_of(header.kind()));
-        }
-        let track = (header.kind(), header.track());
+        let track = match header.header_track()? {
+            0 => return Some(place_of(header.kind())),
+            track => (header.kind(), track),
+        };
         let known = self.further.iter().position(|known| *known == track);
         let index = known.or_else(|| {
             let has_room = self.further.len() < FURTHER_TRACKS_MAX;

@@ -93,15 +93,11 @@ impl Message {
         self.flags.header
     }
 
-    /// Of a header: the track that it is for.
-    pub(super) const fn track(&self) -> u8 {
-        self.flags.track
-    }
-
-    /// Whether it is metadata, or the sequence header that players without multitrack need.
+    /// Of a header, the track that it is for: 0 is that of players without multitrack, and of
+    /// metadata.
     #[must_use]
-    pub const fn is_main_header(&self) -> bool {
-        self.flags.header && self.flags.track == 0
+    pub fn header_track(&self) -> Option<u8> {
+        self.flags.header.then_some(self.flags.track)
     }
 
     /// Message type id, which is also that of an FLV tag.
