@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a viewer feels: latency from the publisher's write to the viewer's read with 1, 100 and 1000
-# viewers, the time to join, connections per second, memory, and what taking in publishers costs
-# next to nginx-rtmp: perf/relay.sh [SECONDS] [ROUNDS]. The node on core 0, the load on core 1.
+# viewers, the time to join, connections per second, memory per viewer and idle connection, and what
+# taking in publishers costs next to nginx-rtmp: perf/relay.sh [SECONDS] [ROUNDS]. The node on core 0,
+# the load on core 1.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=perf/lib.sh
@@ -45,6 +46,35 @@ ingest() {
     printf '%-12s %s us/Mbit\n' "$1" \
         "$(calc %.1f "($after - $before) * 1e6 / ($seconds * $publishers)")"
 }
+
+# idle COUNT: memory of the node for each connection that has said `connect` and nothing since.
+idle() {
+    local all=() fd n before after
+    before=$(awk '/VmRSS/ { print $2 }' "/proc/$node/status")
+    for ((n = 0; n < $1; n++)); do
+        exec {fd}<>"/dev/tcp/127.0.0.1/$rtmp"
+        { printf '\x03'; head -c 1536 /dev/zero; } >&"$fd"
+        head -c 3073 <&"$fd" >"$work/s0s1s2"
+        {
+            tail -c +2 "$work/s0s1s2" | head -c 1536
+            printf '\x03\0\0\0\0\0\x23\x14\0\0\0\0\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0'
+            printf '\x03\0\x03app\x02\0\x04live\0\0\x09'
+        } >&"$fd"
+        head -c 64 <&"$fd" >/dev/null # the beginning of the answer
+        all+=("$fd")
+    done
+    after=$(awk '/VmRSS/ { print $2 }' "/proc/$node/status")
+    get /metrics >"$work/page"
+    echo "connections $(sum_of "$work/page" rtmp_connections)"
+    echo "memory per idle connection $(calc %.2f "($after - $before) / $1") KiB"
+    for fd in "${all[@]}"; do exec {fd}>&-; done
+}
+
+echo "== 1000 idle connections"
+start_node --config "$work/lab.toml"
+idle 16 >"$work/first" # what the first ones cost for all is not counted
+idle 1000
+stop_node
 
 echo "== $publishers publishers of 1 Mb/s, in turn"
 lab_config '"frame"' >"$work/lab.toml"
