@@ -49,7 +49,8 @@ sum_of() {
         END { printf "%.6f", n }' "$1"
 }
 
-# lab_config MERGE: a laboratory: anybody may publish, no channel, everything of the node on core 0.
+# lab_config MERGE [SPIN_US]: a laboratory: anybody may publish, no channel, everything of the node on
+# core 0.
 lab_config() {
     cat <<TOML
 [node]
@@ -61,6 +62,7 @@ connections_max = 100000
 [cores]
 control = [0]
 net = [0]
+net_spin_us = ${2:-0}
 compose = [0]
 encode = [0]
 [delivery]
