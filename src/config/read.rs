@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -241,10 +242,12 @@ fn tell_collision(root: &DeTable<'_>, faults: &mut Faults<'_>, port: u16) {
 }
 
 fn read_cores(mut s: Section<'_>, faults: &mut Faults<'_>) -> PlanRequest {
+    let spin: Option<u32> = s.whole(faults, "net_spin_us", 0..=1_000_000);
     let mut choice = |key| s.cpus(faults, key).map_or(Choice::Auto, Choice::Cpus);
     let request = PlanRequest {
         control: choice("control"),
         net: choice("net"),
+        net_spin: Duration::from_micros(spin.unwrap_or(0).into()),
         compose: choice("compose"),
         encode: choice("encode"),
     };

@@ -68,6 +68,7 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
         ("[cores]\nnet = [0, 1, 0]\n", 2, 14, &["CPU 0 is there twice"]),
         ("[cores]\nnet = []\n", 2, 7, &["\"auto\" or a list", "not an empty list"]),
         ("[cores]\nnet = [\"a\"]\n", 2, 8, &["a CPU is a whole number"]),
+        ("[cores]\nnet_spin_us = 1000001\n", 2, 15, &["0 to 1000000"]),
         ("[[channel]]\n", 1, 1, &["[[channel]] needs `name`"]),
         ("[[channel]]\nname=\"a\"\nstream=\"../x\"\n", 3, 8, &["is not a stream name"]),
         ("[[channel]]\nname=\"a\"\nvideo.fps=\"0/1\"\n", 3, 11, &["`fps` must be 1 to 240"]),

@@ -216,7 +216,7 @@ impl Node {
                 seed: self.clock.unix_millis().rotate_left(17) ^ number as u64,
             };
             let name = format!("shard-{number}");
-            let place = Pinned::Cpu(plan.net[number]);
+            let place = Pinned::Spinning(plan.net[number], plan.net_spin);
             let executor = Executor::spawn(&name, place, move || pipeline::shard(parts));
             self.shards.push(executor.map_err(StartError::Thread)?);
         }
@@ -436,5 +436,13 @@ fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
         return Err(StartError::OpenToAll);
     }
     preflight().map_err(StartError::Machine)?;
-    CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)
+    let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
+    let crowded = plan.spun_away();
+    if !crowded.is_empty() {
+        tracing::warn!(
+            "[cores] net_spin_us: shards spin on the CPUs {crowded:?}, which other roles of this \
+             node use too; give those CPUs to net alone"
+        );
+    }
+    Ok(plan)
 }

@@ -42,6 +42,8 @@ const NICE_PINNED: i32 = -5;
 pub enum Pinned {
     /// On this CPU and no other.
     Cpu(usize),
+    /// The same, and it looks for work for this long, or not at all, before it sleeps.
+    Spinning(usize, Duration),
     /// Wherever the kernel likes: for tests and machines without a choice.
     Anywhere,
 }
@@ -64,9 +66,10 @@ impl Executor {
         G: FnOnce() -> F + Send + 'static,
         F: Future<Output = ()> + 'static,
     {
-        let placement = match place {
-            Pinned::Cpu(cpu) => Placement::Fixed(cpu),
-            Pinned::Anywhere => Placement::Unbound,
+        let (placement, spin) = match place {
+            Pinned::Cpu(cpu) => (Placement::Fixed(cpu), Duration::ZERO),
+            Pinned::Spinning(cpu, spin) => (Placement::Fixed(cpu), spin),
+            Pinned::Anywhere => (Placement::Unbound, Duration::ZERO),
         };
         let pulse = Arc::new(Pulse::default());
         let ours = Arc::clone(&pulse);
@@ -86,6 +89,7 @@ impl Executor {
         LocalExecutorBuilder::new(placement)
             .name(name)
             .preempt_timer(PREEMPT)
+            .spin_before_park(spin)
             .io_memory(IO_MEMORY_BYTES)
             .ring_depth(RING_DEPTH)
             .blocking_thread_pool_placement(PoolPlacement::Unbound(1))

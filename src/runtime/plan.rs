@@ -1,6 +1,7 @@
 //! Which core does what.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What the configuration says about one role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct PlanRequest {
     pub control: Choice,
     /// CPUs of the shards, one each.
     pub net: Choice,
+    /// How long a shard looks for work before it sleeps.
+    pub net_spin: Duration,
     /// CPU of the composers (the first is used).
     pub compose: Choice,
     /// CPUs that encoder and decoder threads float over.
@@ -32,6 +35,8 @@ pub struct CorePlan {
     pub control: Vec<usize>,
     /// One shard on each.
     pub net: Vec<usize>,
+    /// How long a shard looks for work before it sleeps.
+    pub net_spin: Duration,
     /// The composers' CPU.
     pub compose: usize,
     /// CPUs of encoder and decoder threads.
@@ -87,9 +92,20 @@ impl CorePlan {
         Ok(Self {
             control: pick("control", &request.control, vec![at(allowed.len().max(1) - 1)])?,
             net: pick("net", &request.net, (0..shards).map(at).collect())?,
+            net_spin: request.net_spin,
             compose: pick("compose", &request.compose, compose)?[0],
             encode: pick("encode", &request.encode, rest)?,
         })
+    }
+
+    /// CPUs of shards that spin although other roles of this node want them too.
+    #[must_use]
+    pub fn spun_away(&self) -> Vec<usize> {
+        let wanted = |cpu: &usize| {
+            *cpu == self.compose || self.control.contains(cpu) || self.encode.contains(cpu)
+        };
+        let net = if self.net_spin.is_zero() { &[] } else { self.net.as_slice() };
+        net.iter().copied().filter(wanted).collect()
     }
 }
 
@@ -127,7 +143,9 @@ mod tests {
     #[test]
     fn one_core_does_everything() {
         let plan = auto(&[5]);
-        assert_eq!(plan, CorePlan { control: vec![5], net: vec![5], compose: 5, encode: vec![5] });
+        let all = vec![5];
+        assert_eq!((&plan.control, &plan.net, plan.compose), (&all, &all, 5));
+        assert_eq!(plan.encode, all);
     }
 
     #[test]
@@ -135,6 +153,17 @@ mod tests {
         let plan = auto(&(0..16).collect::<Vec<_>>());
         assert_eq!((plan.net, plan.compose), (vec![0, 1, 2, 3], 4));
         assert_eq!(plan.encode, (5..16).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_shard_that_spins_is_told_from_one_that_takes_the_core_of_others() {
+        let cpus: Vec<_> = (0..16).collect();
+        let spin = PlanRequest { net_spin: Duration::from_millis(1), ..PlanRequest::default() };
+        assert!(CorePlan::new(&spin, &cpus).unwrap().spun_away().is_empty());
+        let shared = PlanRequest { encode: Choice::Cpus(vec![2, 3, 8]), ..spin };
+        assert_eq!(CorePlan::new(&shared, &cpus).unwrap().spun_away(), [2, 3]);
+        let asleep = PlanRequest { net_spin: Duration::ZERO, ..shared };
+        assert!(CorePlan::new(&asleep, &cpus).unwrap().spun_away().is_empty());
     }
 
     #[test]

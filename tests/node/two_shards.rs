@@ -1,6 +1,8 @@
 //! A node with two shards: whoever publishes on one is seen on both, and nothing is handed over for
 //! nobody.
 
+use std::path::PathBuf;
+
 use stream_manager::LiveNode;
 use stream_manager::command::{Answer, Ask};
 
@@ -312,10 +314,37 @@ fn threads_run_on_the_cores_that_the_configuration_gives_them() {
         line.unwrap().trim().to_owned()
     };
     assert_eq!(cpus_of(&tasks), first.to_string(), "the control plane's thread");
+    let status = shard_thread(&node).join("status");
+    assert_eq!(cpus_of(status.to_str().unwrap()), second.to_string(), "the shard's thread");
+}
+
+/// The folder where the kernel tells of the shard's thread.
+fn shard_thread(node: &Node) -> PathBuf {
     let threads = std::fs::read_dir(format!("/proc/{}/task", node.program().id())).unwrap();
     let shard = threads.map(|entry| entry.unwrap().path()).find(|path| {
         std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with("shard"))
     });
-    let status = shard.unwrap().join("status");
-    assert_eq!(cpus_of(status.to_str().unwrap()), second.to_string(), "the shard's thread");
+    shard.unwrap()
+}
+
+#[test]
+fn a_shard_that_is_told_to_spin_never_sleeps_and_serves() {
+    let _turn = beside_others();
+    let cores = format!("[cores]\nnet = [{}]\nnet_spin_us = 1000000\n", cpus()[1]);
+    let node = Node::start(&Config::new().publish_open().more(&cores));
+    let sleeps = || {
+        let status = std::fs::read_to_string(shard_thread(&node).join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let (mut publisher, stream) = publisher_at(&node, 0, "show");
+    let mut viewer = viewer_at(&node, 0, "show");
+    let before = sleeps();
+    for mark in 1..=20 {
+        publish(&mut publisher, stream, mark);
+        sees(&mut viewer, mark, 0);
+    }
+    // One that sleeps does so whenever it waits for the next of the twenty.
+    let slept = sleeps() - before;
+    assert!(slept < 5, "it has slept {slept} times");
 }
