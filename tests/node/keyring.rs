@@ -26,6 +26,27 @@ fn refused(node: &Node, name: &str) -> [String; 2] {
     [code, description]
 }
 
+/// The store does not answer, and who publishes with an unknown key is told so.
+fn cannot_be_checked(node: &Node, key: &str) {
+    let [code, description] = refused(node, key);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("cannot be checked"), "{description}");
+}
+
+/// Waits until a publisher with this key is let in.
+fn let_in_at_last(node: &Node, key: &str) {
+    wait_until(SOON, "the key is good again", || {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        (wire.publish(stream, key)[0] == "NetStream.Publish.Start").then_some(())
+    });
+}
+
+/// A picture of this mark gets through.
+fn goes_on((live, stream): (&mut Wire, u32), viewer: &mut Wire, mark: u8) {
+    live.send(VIDEO, stream, u32::from(mark) * 40, &key_picture(mark)).unwrap();
+    viewer.find("the live stream", |message| message.is_key() && message.body[5] == mark);
+}
+
 /// Code and description of what ends a publisher.
 pub(crate) fn ended(wire: &mut Wire) -> [String; 2] {
     let last = wire.find("the end", |message| message.status().is_some());
@@ -104,14 +125,11 @@ fn while_redis_is_stopped_live_streams_go_on_and_new_publishers_are_told_why() {
     let (mut live, stream) = publisher(&node, &known);
     let port = redis.port();
     drop(redis);
-    let [code, description] = refused(&node, &other);
-    assert_eq!(code, "NetStream.Publish.Denied");
-    assert!(description.contains("cannot be checked"), "{description}");
+    cannot_be_checked(&node, &other);
     let [code, description] = refused(&node, &known);
     assert_eq!(code, "NetStream.Publish.BadName", "the decision was forgotten: {description}");
     let mut viewer = Wire::play(node.rtmp_port(), "a");
-    live.send(VIDEO, stream, 0, &key_picture(7)).unwrap();
-    viewer.find("the live stream", |message| message.is_key() && message.body[5] == 7);
+    goes_on((&mut live, stream), &mut viewer, 7);
 
     // It comes back without its keys: whoever publishes has lost the right to.
     let redis = Redis::start_on(port);
@@ -119,10 +137,7 @@ fn while_redis_is_stopped_live_streams_go_on_and_new_publishers_are_told_why() {
     assert_eq!(code, "NetStream.Publish.Denied");
     assert!(description.contains("not known"), "{description}");
     let (_, fresh) = redis.create("--stream live/c");
-    wait_until(SOON, "keys are looked up again", || {
-        let (mut wire, stream) = Wire::stream(node.rtmp_port());
-        (wire.publish(stream, &fresh)[0] == "NetStream.Publish.Start").then_some(())
-    });
+    let_in_at_last(&node, &fresh);
     for text in [node.program().err(), node.program().out_text()] {
         assert!(!text.contains(PASSWORD), "the password of Redis is shown");
         assert!(!text.contains(&known) && !text.contains(&fresh), "a key is shown");
@@ -139,18 +154,11 @@ fn a_redis_that_hangs_holds_nobody_up() {
     let (mut live, stream) = publisher(&node, &known);
     let mut viewer = Wire::play(node.rtmp_port(), "a");
     redis.signal("STOP");
-    let [code, description] = refused(&node, &other);
-    assert_eq!(code, "NetStream.Publish.Denied");
-    assert!(description.contains("cannot be checked"), "{description}");
-    live.send(VIDEO, stream, 0, &key_picture(7)).unwrap();
-    viewer.find("the live stream", |message| message.is_key() && message.body[5] == 7);
+    cannot_be_checked(&node, &other);
+    goes_on((&mut live, stream), &mut viewer, 7);
     redis.signal("CONT");
-    wait_until(SOON, "keys are looked up again", || {
-        let (mut wire, stream) = Wire::stream(node.rtmp_port());
-        (wire.publish(stream, &other)[0] == "NetStream.Publish.Start").then_some(())
-    });
-    live.send(VIDEO, stream, 40, &key_picture(8)).unwrap();
-    viewer.find("the live stream", |message| message.is_key() && message.body[5] == 8);
+    let_in_at_last(&node, &other);
+    goes_on((&mut live, stream), &mut viewer, 8);
 }
 
 #[test]
@@ -221,10 +229,7 @@ fn who_tries_keys_has_to_wait() {
     assert!(told.contains("try again in"), "{told}");
     let [code, _] = refused(&node, &key);
     assert_eq!(code, "NetStream.Publish.Denied", "also with the right key");
-    wait_until(SOON, "the wait is over", || {
-        let (mut wire, stream) = Wire::stream(node.rtmp_port());
-        (wire.publish(stream, &key)[0] == "NetStream.Publish.Start").then_some(())
-    });
+    let_in_at_last(&node, &key);
 }
 
 #[test]
