@@ -54,6 +54,9 @@ case $pages in
     *) good "transparent huge pages: $pages" ;;
 esac
 
+isolated=$(first /sys/devices/system/cpu/isolated)
+good "isolated CPUs: ${isolated:-none; [cores] net_spin_us wants some (isolcpus=)}"
+
 paranoid=$(first /proc/sys/kernel/perf_event_paranoid || echo 4)
 if ((paranoid <= 1 || EUID == 0)); then
     good "perf: allowed (perf_event_paranoid $paranoid)"
