@@ -14,6 +14,8 @@ export const SCENARIOS = [
   ["a scene is switched", sceneSwitches],
   ["an output is added, stopped, started and removed", outputsChange],
   ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
+  // Before the node is killed and hangs, which costs it frames.
+  ["pictures of the dashboard", pictures],
   ["a killed node is shown as unreachable and comes back by itself", nodeComesBack],
   ["a node that hangs is shown as unreachable and comes back", nodeHangs],
   ["a cut connection goes on where it ended", cutIsResumed],
@@ -23,7 +25,6 @@ export const SCENARIOS = [
   ["the keyboard reaches everything in order", keyboard],
   ["nothing is wider than a phone", phone],
   ["an empty node says what to do next", emptyNode],
-  ["pictures of the dashboard", pictures],
 ];
 
 async function tokens(browser, node) {
