@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use super::TrackPart;
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::Url;
@@ -138,10 +139,14 @@ pub struct StreamView {
     pub bytes_out: u64,
     /// Bits per second of its messages over the last second or so.
     pub bitrate_bps: f64,
+    /// Bits per second to its readers over the last second or so.
+    pub out_bps: f64,
     /// Video codec as `FourCC` or name, if it has video.
     pub video: Option<VideoView>,
-    /// Sound, if it has any.
+    /// Audio, if it has any.
     pub audio: Option<AudioView>,
+    /// What its audio and its video messages amount to.
+    pub tracks: [TrackPart; 2],
 }
 
 /// What is known about a stream's pictures.
@@ -155,6 +160,9 @@ pub struct VideoView {
     pub height: u32,
     /// Frames per second; 0 if not announced.
     pub fps: f64,
+    /// `AVCProfileIndication`, `profile_compatibility` and `AVCLevelIndication` of H.264
+    /// (ISO/IEC 14496-15 section 5.3.3.1).
+    pub avc: Option<[u8; 3]>,
 }
 
 /// What is known about a stream's sound.
@@ -166,6 +174,8 @@ pub struct AudioView {
     pub sample_rate: u32,
     /// 0 if not announced.
     pub channels: u32,
+    /// Audio object type of AAC (ISO/IEC 14496-3 table 1.17): 2 is AAC-LC.
+    pub aac_object_type: Option<u8>,
 }
 
 /// One connection.

@@ -17,6 +17,7 @@ pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{
     OutputSpec, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
+    TrackPart,
 };
 
 /// Commands that may wait for a shard.

@@ -102,8 +102,23 @@ pub struct StreamPart {
     pub bytes_out: u64,
     /// Bits per second of its messages, as measured last.
     pub bitrate_bps: f64,
+    /// Bits per second to its readers on this shard, as measured last.
+    pub out_bps: f64,
+    /// Its audio messages.
+    pub audio: TrackPart,
+    /// Its video messages.
+    pub video: TrackPart,
     /// Metadata and sequence headers, as far as it has any.
     pub headers: Vec<Message>,
+}
+
+/// What one kind of a stream's messages amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TrackPart {
+    /// Bits per second, as measured last.
+    pub bitrate_bps: f64,
+    /// Timestamp of the newest message, milliseconds modulo 2^32; `None` before the first.
+    pub newest_ms: Option<u32>,
 }
 
 /// Who feeds a stream on a shard.

@@ -6,6 +6,10 @@ use crate::rtmp::amf0::{Decoder, Value};
 use crate::rtmp::flv::{self, AudioFormat, VideoFormat};
 use crate::stream::Message;
 
+/// Where the `AVCDecoderConfigurationRecord` begins in a video message: behind the frame type,
+/// the packet type and the composition time.
+const AVC_RECORD_AT: usize = 5;
+
 /// Both, as far as they are there. What is not announced is 0.
 pub(super) fn of_headers(headers: &[Message]) -> (Option<VideoView>, Option<AudioView>) {
     let header = |kind| headers.iter().find(|message| message.kind() == kind);
@@ -15,7 +19,12 @@ pub(super) fn of_headers(headers: &[Message]) -> (Option<VideoView>, Option<Audi
         value.and_then(Value::as_number).filter(|number| number.is_finite() && *number > 0.0)
     };
     let video = header(Kind::Video).and_then(|message| flv::Video::parse(message.body()));
+    let avc = header(Kind::Video).and_then(|message| {
+        let record = message.body().get(AVC_RECORD_AT..)?.first_chunk::<4>()?;
+        Some([record[1], record[2], record[3]])
+    });
     let video = video.map(|video| VideoView {
+        avc: avc.filter(|_| video.format == VideoFormat::Avc),
         codec: video_name(video.format),
         width: whole(number("width")),
         height: whole(number("height")),
@@ -31,6 +40,7 @@ pub(super) fn of_headers(headers: &[Message]) -> (Option<VideoView>, Option<Audi
         Some(AudioView {
             codec: audio_name(audio.format),
             sample_rate: config.map_or_else(|| whole(number("audiosamplerate")), |it| it.rate),
+            aac_object_type: config.map(|it| it.object_type),
             channels: config.map(|it| u32::from(it.channels)).or(channels).unwrap_or(0),
         })
     });
@@ -102,14 +112,19 @@ mod tests {
         Value::EcmaArray(members.into()).encode(&mut metadata);
         let headers = [
             header(Kind::Data, &metadata),
-            header(Kind::Video, &[0x17, 0, 0, 0, 0, 1]),
+            header(Kind::Video, &[0x17, 0, 0, 0, 0, 1, 100, 0, 31, 0xff]),
             header(Kind::Audio, &[0xaf, 0, 0x12, 0x10]),
         ];
         let (video, audio) = of_headers(&headers);
-        let expected =
-            VideoView { codec: "H264".to_owned(), width: 1_280, height: 720, fps: 29.97 };
+        let (width, height, avc) = (1_280, 720, Some([100, 0, 31]));
+        let expected = VideoView { codec: "H264".to_owned(), width, height, fps: 29.97, avc };
         assert_eq!(video, Some(expected));
-        let expected = AudioView { codec: "AAC".to_owned(), sample_rate: 44_100, channels: 2 };
+        let expected = AudioView {
+            codec: "AAC".to_owned(),
+            sample_rate: 44_100,
+            channels: 2,
+            aac_object_type: Some(2),
+        };
         assert_eq!(audio, Some(expected));
     }
 

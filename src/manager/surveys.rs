@@ -154,6 +154,7 @@ fn streams(parts: Vec<Survey>) -> Vec<StreamView> {
         if let Some(view) = views.get_mut(&part.name) {
             view.viewers += part.readers as u64;
             view.bytes_out += part.bytes_out;
+            view.out_bps += part.out_bps;
         }
     }
     views.into_values().collect()
@@ -175,15 +176,17 @@ fn view(part: &StreamPart) -> StreamView {
         bytes_in: part.bytes_in,
         bytes_out: part.bytes_out,
         bitrate_bps: part.bitrate_bps,
+        out_bps: part.out_bps,
         video,
         audio,
+        tracks: [part.audio, part.video],
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::ClientView;
+    use crate::command::{ClientView, TrackPart};
 
     fn part(name: &str, source: StreamSource, readers: usize) -> StreamPart {
         StreamPart {
@@ -195,6 +198,9 @@ mod tests {
             bytes_in: 10,
             bytes_out: 100,
             bitrate_bps: 0.0,
+            out_bps: 0.0,
+            audio: TrackPart::default(),
+            video: TrackPart::default(),
             headers: Vec::new(),
         }
     }

@@ -132,7 +132,7 @@ impl Hub {
             record.borrow_mut().message(&message, &self.log.borrow());
         }
         let due = self.merger.borrow_mut().arrived(merge, message.kind(), arrived);
-        self.figures.add_in(message.body().len());
+        self.figures.add_in(message.kind(), message.time(), message.body().len());
         self.log.borrow_mut().push(message);
         due
     }

@@ -342,6 +342,7 @@ fn output_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::TrackPart;
     use crate::control::door;
     use crate::media::Micros;
     use crate::stats::{ChannelEntry, OutputEntry, OutputStats, ShardStats};
@@ -368,8 +369,10 @@ mod tests {
             bytes_in: 3,
             bytes_out: 4,
             bitrate_bps: 5.0,
+            out_bps: 0.0,
             video: None,
             audio: None,
+            tracks: [TrackPart::default(); 2],
         }
     }
 

@@ -82,6 +82,9 @@ fn part(hub: &Hub) -> StreamPart {
         bytes_in: hub.figures.bytes_in(),
         bytes_out: hub.figures.bytes_out(),
         bitrate_bps: hub.figures.bitrate_bps(),
+        out_bps: hub.figures.out_bps(),
+        audio: hub.figures.audio(),
+        video: hub.figures.video(),
         headers: hub.log.borrow().headers().cloned().collect(),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::command::{ClientView, SceneView, ScenesView, StreamView};
+use crate::command::{ClientView, SceneView, ScenesView, StreamView, TrackPart};
 use crate::control::auth::Tokens;
 use crate::control::door;
 use crate::control::http::{HttpState, NodeInfo, Readiness, bind, serve};
@@ -60,8 +60,10 @@ fn stream() -> StreamView {
         bytes_in: 10,
         bytes_out: 20,
         bitrate_bps: 1e6,
+        out_bps: 0.0,
         video: None,
         audio: None,
+        tracks: [TrackPart::default(); 2],
     }
 }
 
