@@ -72,6 +72,8 @@ impl fmt::Debug for Secret {
 pub struct KeysConfig {
     /// Where they are kept.
     pub store: KeyStoreKind,
+    /// Whether the embedded store has a key of the node's own, to try things with.
+    pub development: bool,
     /// Addresses of Redis, each with what it takes to be let in.
     pub redis_urls: Vec<Secret>,
     /// How the servers are arranged.
@@ -102,6 +104,7 @@ impl Default for KeysConfig {
     fn default() -> Self {
         Self {
             store: KeyStoreKind::Embedded,
+            development: true,
             redis_urls: Vec::new(),
             mode: RedisArrangement::Standalone,
             sentinel_master: "mymaster".to_owned(),
@@ -132,6 +135,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> KeysConfig {
     let timeout = s.whole(faults, "timeout_ms", 50..=30_000);
     let keys = KeysConfig {
         store: s.word(faults, "store", &stores).unwrap_or(default.store),
+        development: s.flag(faults, "development", default.development),
         redis_urls: read_urls(&mut s, faults),
         mode: s.word(faults, "mode", &modes).unwrap_or(default.mode),
         sentinel_master: text(&mut s, faults, "sentinel_master").unwrap_or(default.sentinel_master),

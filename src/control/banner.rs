@@ -12,7 +12,7 @@ pub struct Banner<'a> {
     pub rtmp: SocketAddr,
     /// Name and stream (such as `live/demo`) of each channel.
     pub channels: &'a [(String, String)],
-    /// The development key, if one was made.
+    /// The development key, if there is one.
     pub development: Option<DevelopmentKey<'a>>,
     /// Where RTMPS listens, if it does.
     pub rtmps: Option<SocketAddr>,
@@ -57,7 +57,7 @@ pub fn text(banner: &Banner<'_>, style: Style) -> String {
         }
     }
     if let Some(development) = banner.development {
-        rows.extend(publish_rows(&rtmp_url(banner.rtmp), development));
+        rows.extend(publish_rows(banner.rtmp, development));
     } else {
         let server = format!("{}/live", rtmp_url(banner.rtmp));
         rows.push(Row::new("Publish", "server", server));
@@ -96,17 +96,28 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn publish_rows(url: &str, development: DevelopmentKey<'_>) -> Vec<Row> {
+/// What a development key means where others reach the node.
+const OPEN: &str = "and open to all who get hold of it: other machines reach this address";
+
+/// How to end that.
+const CLOSE: &str = "without it: development = false in [keys]";
+
+fn publish_rows(listen: SocketAddr, development: DevelopmentKey<'_>) -> Vec<Row> {
     let DevelopmentKey { stream, key } = development;
+    let url = rtmp_url(listen);
     let (app, name) = stream.split_once('/').unwrap_or(("live", stream));
     let publish = format!("{url}/{app}/{name}?key={key}");
-    vec![
+    let mut rows = vec![
         Row::new("Publish", "server", format!("{url}/{app}")).noted("OBS: Stream, Custom"),
         Row::new("Publish", "key", format!("{name}?key={key}")),
-        Row::new("Publish", "", String::new()).noted("a development key, good for 24 hours"),
-        Row::new("Publish", "ffmpeg", FFMPEG_INPUT.to_owned()),
-        Row::new("Publish", "", format!("{FFMPEG_OUTPUT} \"{publish}\"")),
-    ]
+        Row::note("Publish", "a development key, good for 24 hours"),
+    ];
+    if !listen.ip().is_loopback() {
+        rows.extend([OPEN, CLOSE].map(|note| Row::note("Publish", note)));
+    }
+    rows.push(Row::new("Publish", "ffmpeg", FFMPEG_INPUT.to_owned()));
+    rows.push(Row::new("Publish", "", format!("{FFMPEG_OUTPUT} \"{publish}\"")));
+    rows
 }
 
 /// A moving picture and a tone, so that the line works as it is.
@@ -126,6 +137,10 @@ struct Row {
 impl Row {
     fn new(section: &'static str, label: &str, value: String) -> Self {
         Self { section, label: label.to_owned(), value, note: "" }
+    }
+
+    fn note(section: &'static str, note: &'static str) -> Self {
+        Self::new(section, "", String::new()).noted(note)
     }
 
     const fn noted(mut self, note: &'static str) -> Self {
@@ -175,12 +190,16 @@ mod tests {
     use super::*;
 
     fn shown(development: Option<DevelopmentKey<'_>>, style: Style) -> String {
+        shown_on("0.0.0.0:1935", development, style)
+    }
+
+    fn shown_on(listen: &str, development: Option<DevelopmentKey<'_>>, style: Style) -> String {
         let channels =
             [("demo".to_owned(), "live/demo".to_owned()), ("b".to_owned(), "live/b".to_owned())];
         let banner = Banner {
             node: "studio",
             version: "1.2.3",
-            rtmp: "0.0.0.0:1935".parse().unwrap(),
+            rtmp: listen.parse().unwrap(),
             channels: &channels,
             development,
             rtmps: None,
@@ -209,6 +228,18 @@ mod tests {
         }
         let (_, command) = text.split_once("ffmpeg -re").unwrap();
         assert!(command.lines().next().unwrap().ends_with(" \\"), "the line goes on: {command}");
+    }
+
+    #[test]
+    fn a_development_key_that_others_can_use_is_told_with_the_way_out() {
+        for listen in ["0.0.0.0:1935", "[::]:1935", "192.0.2.7:1935"] {
+            let text = shown_on(listen, Some(KEY), Style::Plain);
+            assert!(text.contains("open to all who") && text.contains("development = false"));
+            assert!(!shown_on(listen, None, Style::Plain).contains("open to all who"));
+        }
+        for listen in ["127.0.0.1:1935", "[::1]:1935"] {
+            assert!(!shown_on(listen, Some(KEY), Style::Plain).contains("open to all who"));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod banner;
 mod door;
+pub mod durable;
 pub mod http;
 pub mod keystore;
 pub mod log;

@@ -220,7 +220,7 @@ mod tests {
     fn a_store_with_keys_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let store = embedded::open(dir.path()).unwrap();
-        store.fresh_development_key("live/dev", Clock::start().unix_secs()).unwrap();
+        store.development_key("live/dev", Clock::start().unix_secs()).unwrap();
         drop(store);
         let told = keys_bench(&bench(dir.path())).unwrap_err().to_string();
         assert!(told.contains("1 keys") && told.contains("empty"), "{told}");

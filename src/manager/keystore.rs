@@ -13,10 +13,11 @@ use crate::scene;
 /// The public name that the development key publishes under: the demo's live input.
 const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
 
-/// The keys of a node, and the one it made for today; neither if anybody may publish.
+/// The keys of a node, and its own to try things with; neither if anybody may publish.
 type Opened = (Option<Keys>, Option<DevelopmentKey>);
 
-/// Opens the key store; the embedded one gets a development key.
+/// Opens the key store; the embedded one has a development key
+/// unless that is turned off.
 pub(super) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StoreError> {
     if config.rtmp.publish == Publish::Open {
         return Ok((None, None));
@@ -24,8 +25,12 @@ pub(super) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StoreE
     match config.keys.store {
         KeyStoreKind::Embedded => {
             let store = embedded::open(&config.node.data_dir)?;
-            let key = store.fresh_development_key(DEVELOPMENT_STREAM, clock.unix_secs())?;
-            Ok((Some(keys_on(Arc::new(store), clock)), Some(key)))
+            let now = clock.unix_secs();
+            let key = match config.keys.development {
+                true => Some(store.development_key(DEVELOPMENT_STREAM, now)?),
+                false => store.no_development_key(now).map(|()| None)?,
+            };
+            Ok((Some(keys_on(Arc::new(store), clock)), key))
         }
         KeyStoreKind::Redis => {
             let store = Redis::new(&redis_spec(&config.keys))?;

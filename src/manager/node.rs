@@ -260,7 +260,7 @@ impl Node {
         self.rtmp
     }
 
-    /// The key made for today, if publishing needs one.
+    /// The node's own key to try things with, if it has one.
     #[must_use]
     pub const fn development_key(&self) -> Option<&DevelopmentKey> {
         self.development_key.as_ref()

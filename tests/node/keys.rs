@@ -54,6 +54,40 @@ fn the_right_key_is_accepted_in_both_forms() {
 }
 
 #[test]
+fn the_development_key_outlives_a_restart_and_ends_when_it_is_turned_off() {
+    let _turn = beside_others();
+    let config = Config::new();
+    let node = Node::start(&config);
+    let key = node.key();
+    let code = |node: &Node| {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        let [code, ..] = wire.publish(stream, &format!("studio?key={key}"));
+        code
+    };
+    let node = node.restarted(&config);
+    assert_eq!(node.key(), key, "one per node");
+    assert_eq!(code(&node), "NetStream.Publish.Start");
+    let off = Config::of(&config, format!("{}[keys]\ndevelopment = false\n", config.text()));
+    let node = node.restarted(&off);
+    assert_eq!(code(&node), "NetStream.Publish.Denied", "also that of earlier starts is ended");
+    let out = node.program().out_text();
+    assert!(!out.contains("key="), "{out}");
+}
+
+#[test]
+fn a_node_that_others_reach_says_that_its_development_key_is_open() {
+    let _turn = beside_others();
+    let here = Config::new();
+    let everywhere = Config::of(&here, here.text().replacen("127.0.0.1", "0.0.0.0", 1));
+    for (config, is_told) in [(&here, false), (&everywhere, true)] {
+        let node = Node::start(config);
+        node.key();
+        let out = node.program().out_text();
+        assert_eq!(out.contains("open to all who get hold of it"), is_told, "{out}");
+    }
+}
+
+#[test]
 fn a_name_that_is_taken_is_refused() {
     let _turn = beside_others();
     let node = Node::start(&demo());

@@ -108,6 +108,17 @@ impl Node {
         node
     }
 
+    /// Ends it in an orderly way, and starts it again in the same folders.
+    pub(crate) fn restarted(self, config: &Config) -> Self {
+        let Self { program, dir, .. } = self;
+        program.signal("TERM");
+        let ended = program.ended(SOON);
+        assert!(ended.status.success(), "{}", ended.err);
+        let file = config.write(dir.path());
+        let arguments = ["--config".to_owned(), file.display().to_string()];
+        Self::launch(dir, &arguments, [config.rtmp, config.http])
+    }
+
     /// Where a stream such as `live/demo` is played.
     pub(crate) fn url(&self, stream: &str) -> String {
         format!("rtmp://127.0.0.1:{}/{stream}", self.rtmp)

@@ -13,12 +13,9 @@ use redb::{
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
-use super::keys::random;
-use super::{
-    DevelopmentKey, KEYS_MAX, KeyStore, Kind, NOTICES_MAX, Name, Notice, Reply, StoreError, Swap,
-    Was,
-};
-use crate::keys::{Alias, KeyHash, KeyInfo, KeyType, StreamKey};
+use super::development::LABEL;
+use super::{KEYS_MAX, KeyStore, Kind, NOTICES_MAX, Name, Notice, Reply, StoreError, Swap, Was};
+use crate::keys::{Alias, KeyHash, KeyInfo, KeyType};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "keys.redb";
@@ -52,12 +49,12 @@ struct StoreFile {
 /// [`StoreError::InUse`], [`StoreError::NotWritable`], [`StoreError::DiskFull`] or
 /// [`StoreError::Damaged`], each with the path and the way out.
 pub fn open(data_dir: &Path) -> Result<Embedded, StoreError> {
-    create_dir_all(data_dir).map_err(|cause| io_error(data_dir, cause))?;
+    create_dir_all(data_dir).map_err(|cause| stored_at(data_dir, cause))?;
     let path = data_dir.join(FILE_NAME);
     // Made here, so that no one but its owner can ever read it.
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(&path).map_err(|cause| io_error(&path, cause))?;
+    options.open(&path).map_err(|cause| stored_at(&path, cause))?;
     let database = Database::builder()
         .set_cache_size(CACHE_BYTES)
         .create(&path)
@@ -74,34 +71,55 @@ pub fn open(data_dir: &Path) -> Result<Embedded, StoreError> {
 }
 
 impl Embedded {
-    /// Makes a key to try things with, good for 24 hours from `now_unix` seconds on, and forgets
-    /// those of earlier starts that have expired. Waits for the disk.
-    ///
-    /// # Errors
-    /// If the store or the operating system's generator does not work.
-    pub fn fresh_development_key(
+    /// Where the store is.
+    pub(super) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// What is known about a key, if that can be read. Waits for the disk.
+    pub(super) fn info(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
+        let record = self.file.record(&Name::Key(*hash))?;
+        Ok(record.and_then(|json| serde_json::from_slice(&json).ok()))
+    }
+
+    /// Makes `this` the one development key that the node made for itself, or leaves none of them;
+    /// those that people made go once they have expired. Whoever publishes with one that goes is
+    /// ended.
+    pub(super) fn put_development(
         &self,
-        stream: &str,
+        this: Option<(KeyHash, &KeyInfo)>,
         now_unix: u64,
-    ) -> Result<DevelopmentKey, StoreError> {
-        let key = StreamKey::from_random(random()?);
-        let mut info = KeyInfo::new(KeyType::Development, stream, now_unix);
-        "made at the node's start".clone_into(&mut info.label);
-        let expires_at = info.expires_at.unwrap_or(u64::MAX);
-        let json = serde_json::to_vec(&info)
-            .map_err(|error| StoreError::Record(key.hash().id(), error.to_string()))?;
+    ) -> Result<(), StoreError> {
+        let json = match &this {
+            Some((hash, info)) => serde_json::to_vec(info)
+                .map_err(|error| StoreError::Record(hash.id(), error.to_string()))?,
+            None => Vec::new(),
+        };
+        let mut gone = Vec::new();
         self.file.write(|transaction| {
             let mut keys = transaction.open_table(KEYS)?;
-            keys.retain(|_, json| {
+            keys.retain(|hash, json| {
                 let info = serde_json::from_slice::<KeyInfo>(json);
-                !info.is_ok_and(|info| {
-                    info.key_type == KeyType::Development && info.is_expired(now_unix)
-                })
+                let stays = !info.is_ok_and(|info| {
+                    info.key_type == KeyType::Development
+                        && (info.is_expired(now_unix) || info.label == LABEL && !info.revoked)
+                });
+                if !stays {
+                    gone.push(KeyHash::from_bytes(*hash));
+                }
+                stays
             })?;
-            keys.insert(key.hash().as_bytes(), json.as_slice())?;
+            if let Some((hash, _)) = &this {
+                keys.insert(hash.as_bytes(), json.as_slice())?;
+            }
             Ok(())
         })?;
-        Ok(DevelopmentKey { key, stream: stream.to_owned(), expires_at })
+        let kept = this.map(|(hash, _)| hash);
+        for hash in gone.into_iter().filter(|hash| Some(*hash) != kept) {
+            // Nobody listens before the node runs.
+            drop(self.changes.send(Notice::Changed(hash)));
+        }
+        Ok(())
     }
 
     /// Runs `work` where it may wait for the disk.
@@ -281,7 +299,8 @@ impl Outcome for Done {
     }
 }
 
-fn io_error(path: &Path, cause: io::Error) -> StoreError {
+/// What a failure at a file of the store's folder means.
+pub(super) fn stored_at(path: &Path, cause: io::Error) -> StoreError {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StoreError::DiskFull(path.to_owned())
@@ -309,7 +328,7 @@ fn store_error(path: &Path, error: redb::Error) -> StoreError {
         redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
             StoreError::InUse(path.to_owned())
         }
-        redb::Error::Io(cause) => io_error(path, cause),
+        redb::Error::Io(cause) => stored_at(path, cause),
         redb::Error::Corrupted(cause) => StoreError::Damaged(path.to_owned(), cause),
         other => StoreError::Broken(path.to_owned(), other.to_string()),
     }

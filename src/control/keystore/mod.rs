@@ -3,6 +3,7 @@
 //! A [`KeyStore`] is a small map with compare-and-swap and a notice of each change; there is one in
 //! a file and one in Redis. [`Keys`] is everything about keys, once, on top of either.
 
+mod development;
 pub mod embedded;
 mod error;
 mod keys;
@@ -104,10 +105,10 @@ pub enum Notice {
     Unsure,
 }
 
-/// A key made at a node's start, to try things with: good for 24 hours from anywhere.
+/// The node's own key, to try things with: good for 24 hours after each start, from anywhere.
 #[derive(Clone, Debug)]
 pub struct DevelopmentKey {
-    /// The key, to be shown once to whoever started the node.
+    /// The key, to be shown to whoever starts the node.
     pub key: StreamKey,
     /// Public name it publishes under.
     pub stream: String,

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::control::keystore::{Keys, NewKey};
+use crate::keys::StreamKey;
 
 const NOW: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;
@@ -66,22 +67,64 @@ fn the_file_holds_no_key_and_only_its_owner_may_read_it() {
 }
 
 #[test]
-fn each_start_has_its_own_development_key_and_expired_ones_go() {
+fn a_node_has_one_development_key_which_each_start_prolongs() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let expired_regular = {
         let keys = Keys::new(Arc::new(store.clone()), || 0);
         now(keys.create(NewKey::for_stream("live/a"))).unwrap().key.hash()
     };
-    let first = store.fresh_development_key("live/dev", NOW).unwrap();
-    let second = store.fresh_development_key("live/dev", NOW + DAY_S - 1).unwrap();
-    assert_ne!(first.key.hash(), second.key.hash());
+    let first = store.development_key("live/dev", NOW).unwrap();
     assert_eq!(first.expires_at, NOW + DAY_S);
-    assert!(info(&store, &first.key.hash()).is_some(), "still good for a second");
-    store.fresh_development_key("live/dev", NOW + DAY_S).unwrap();
-    assert_eq!(info(&store, &first.key.hash()), None);
-    assert!(info(&store, &second.key.hash()).is_some());
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    for at in [NOW + 5, NOW + 9 * DAY_S] {
+        let again = store.development_key("live/dev", at).unwrap();
+        assert_eq!(again.key.hash(), first.key.hash());
+        assert_eq!(again.expires_at, at + DAY_S);
+        assert_eq!(info(&store, &first.key.hash()).unwrap().expires_at, Some(at + DAY_S));
+    }
     assert!(info(&store, &expired_regular).is_some(), "only development keys go");
+    let mode = std::fs::metadata(dir.path().join("development-key")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_development_key_that_was_taken_back_does_not_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let keys = Keys::new(Arc::new(store.clone()), || NOW);
+    let first = store.development_key("live/dev", NOW).unwrap();
+    now(keys.revoke(&first.key.hash().id())).unwrap();
+    let second = store.development_key("live/dev", NOW).unwrap();
+    assert_ne!(second.key.hash(), first.key.hash());
+    assert!(info(&store, &first.key.hash()).unwrap().revoked, "and is known as revoked");
+    now(keys.delete(&second.key.hash().id())).unwrap();
+    let third = store.development_key("live/dev", NOW).unwrap();
+    assert_ne!(third.key.hash(), second.key.hash());
+    assert_eq!(info(&store, &second.key.hash()), None);
+    std::fs::write(dir.path().join("development-key"), "something else").unwrap();
+    let fourth = store.development_key("live/dev", NOW).unwrap();
+    assert_eq!(info(&store, &third.key.hash()), None, "one per node");
+    assert!(info(&store, &fourth.key.hash()).is_some());
+}
+
+#[test]
+fn without_a_development_key_that_of_earlier_starts_is_ended_and_those_of_people_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let keys = Keys::new(Arc::new(store.clone()), || NOW);
+    let new = NewKey { key_type: KeyType::Development, ..NewKey::for_stream("live/b") };
+    let theirs = now(keys.create(new)).unwrap().key.hash();
+    let ours = store.development_key("live/dev", NOW).unwrap().key.hash();
+    let mut told = store.changes();
+    store.no_development_key(NOW).unwrap();
+    assert_eq!(told.try_recv(), Ok(Notice::Changed(ours)), "who publishes with it is ended");
+    assert_eq!(info(&store, &ours), None);
+    assert!(info(&store, &theirs).is_some());
+    assert!(!dir.path().join("development-key").exists());
+    store.no_development_key(NOW).unwrap();
+    assert_ne!(store.development_key("live/dev", NOW).unwrap().key.hash(), ours);
 }
 
 #[test]
