@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Failure;
 use crate::frame::PacketPool;
 use crate::media::Micros;
+use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{Client, ClientEvent, ClientSpec};
 use crate::runtime::Clock;
 
@@ -35,7 +36,7 @@ pub(super) fn enter(
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(START_LIMIT))?;
     let mut client = Client::new(spec, clock.now(), [0x5a; 32]);
-    let mut block = vec![0; 64 << 10];
+    let mut block = vec![0; FEED_BYTES_MAX];
     let mut asked = None;
     loop {
         let output = client.output();

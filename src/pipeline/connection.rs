@@ -36,6 +36,7 @@ use crate::keys::Decision;
 use crate::limits::{Place, Seat};
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
+use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
 use crate::stats::Limit;
 use crate::stream::{Flags, Merge, Message};
@@ -278,8 +279,11 @@ impl Connection {
         let now = shard.clock.now();
         let Some(bytes) = self.after_preface(shard, bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
-        let fed = self.session.borrow_mut().feed(shard, bytes, now);
-        self.attend(shard);
+        let fed = bytes.chunks(FEED_BYTES_MAX).try_for_each(|piece| {
+            let fed = self.session.borrow_mut().feed(shard, piece, now);
+            self.attend(shard);
+            fed
+        });
         if let Role::Publisher(hub) = &*self.role.borrow() {
             shard.hurry(hub);
         }

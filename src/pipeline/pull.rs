@@ -18,6 +18,7 @@ use crate::command::FromShard;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
 use crate::media::{Kind, Micros};
+use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Goal, Url};
 use crate::stats::{LineState, LineStats};
 use crate::stream::Message;
@@ -27,9 +28,6 @@ const SILENCE: Micros = Micros::from_secs(15);
 
 /// How often a name that somebody else feeds is looked at again.
 const TAKEN_LOOK: Micros = Micros::from_secs(1);
-
-/// Bytes that a session digests at once.
-const FEED_BYTES: usize = 64 << 10;
 
 /// A stream that is fed from another server.
 pub struct PullSpec {
@@ -221,7 +219,7 @@ impl PullTask {
 
     fn digest(&self, shard: &Rc<Shard>, line: &mut Line, bytes: &[u8]) -> Result<(), String> {
         let now = shard.clock.now();
-        for piece in bytes.chunks(FEED_BYTES) {
+        for piece in bytes.chunks(FEED_BYTES_MAX) {
             let fed = line.session.feed(piece, now, &shard.packets);
             while let Some(event) = line.session.poll_event() {
                 match event {

@@ -19,6 +19,7 @@ use super::wire::Socket;
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
+use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Goal};
 use crate::stats::{LineState, ViewerDrop};
 use crate::stream::{Cursor, Drops, Framing, Start};
@@ -213,26 +214,41 @@ impl OutputTask {
         bytes: &[u8],
     ) -> Result<(), String> {
         let now = shard.clock.now();
-        let session = &mut publication.line.session;
-        session.feed(bytes, now, &shard.packets).map_err(|error| error.to_string())?;
-        while let Some(event) = publication.line.session.poll_event() {
-            match event {
-                ClientEvent::Started { stream_id } => {
-                    publication.line.reader.set_policy(self.spec.rules.drop);
-                    publication.begin(hub, stream_id, now);
-                    self.spec.stats.line.connected();
-                    let name = self.spec.name.to_string();
-                    shard.report_node(NodeEvent::OutputConnected { name });
-                }
-                ClientEvent::Reconnect { .. } => {
-                    if let Err(reason) = self.dial.heed(&publication.line, event) {
-                        publication.close(End::Failed(reason), now);
-                    }
-                }
-                event => self.dial.heed(&publication.line, event)?,
+        for piece in bytes.chunks(FEED_BYTES_MAX) {
+            let session = &mut publication.line.session;
+            session.feed(piece, now, &shard.packets).map_err(|error| error.to_string())?;
+            while let Some(event) = publication.line.session.poll_event() {
+                self.on_event(shard, hub, publication, event)?;
             }
         }
         Ok(())
+    }
+
+    fn on_event(
+        &self,
+        shard: &Shard,
+        hub: &Rc<Hub>,
+        publication: &mut Publication,
+        event: ClientEvent,
+    ) -> Result<(), String> {
+        let now = shard.clock.now();
+        match event {
+            ClientEvent::Started { stream_id } => {
+                publication.line.reader.set_policy(self.spec.rules.drop);
+                publication.begin(hub, stream_id, now);
+                self.spec.stats.line.connected();
+                let name = self.spec.name.to_string();
+                shard.report_node(NodeEvent::OutputConnected { name });
+                Ok(())
+            }
+            ClientEvent::Reconnect { .. } => {
+                if let Err(reason) = self.dial.heed(&publication.line, event) {
+                    publication.close(End::Failed(reason), now);
+                }
+                Ok(())
+            }
+            event => self.dial.heed(&publication.line, event),
+        }
     }
 
     /// Deadlines, and a keyframe after a jump.

@@ -42,9 +42,14 @@ pub const HELD_COMMANDS_MAX: usize = 16;
 /// Bytes of those commands. More: close.
 pub const HELD_BYTES_MAX: usize = 64 << 10;
 
-/// Events not yet taken. A `feed` that makes more fails: nothing real packs so many messages into
-/// 64 KiB of input, the most a caller should feed between two drains.
+/// Events not yet taken. A `feed` that makes more fails: within [`FEED_BYTES_MAX`] only an
+/// aggregate of very many tags can.
 pub const EVENTS_MAX: usize = 8_192;
+
+/// Bytes that a session is fed at most between two drains of its events; its owner cuts longer
+/// input into pieces. A message that makes an event takes a byte of header and one of body, so
+/// that no burst of messages reaches [`EVENTS_MAX`].
+pub const FEED_BYTES_MAX: usize = 2 * EVENTS_MAX;
 
 /// Answers a peer makes us queue without reading them, bytes. More: close.
 pub const ANSWERS_BYTES_MAX: usize = 256 << 10;

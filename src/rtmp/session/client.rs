@@ -182,8 +182,7 @@ impl Client {
         }
     }
 
-    /// Takes all of `input`, at most 64 KiB at a time (see
-    /// [`crate::rtmp::limits::EVENTS_MAX`]).
+    /// Takes all of `input`, at most [`crate::rtmp::limits::FEED_BYTES_MAX`] at a time.
     ///
     /// # Errors
     /// If the connection has to be closed. Events from before the fault can still be polled.
