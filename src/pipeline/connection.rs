@@ -32,7 +32,7 @@ use super::wire::{Received, Socket, flush, receive};
 use crate::command::{Params, Refusal};
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
-use crate::keys::Decision;
+use crate::keys::{Decision, KeyHash};
 use crate::limits::{Place, Seat};
 use crate::media::{Kind, Micros};
 use crate::rtmp::flv;
@@ -53,8 +53,8 @@ const LINGER: Micros = Micros::from_millis(500);
 /// What others tell a connection; it reads this when it is woken.
 #[derive(Debug)]
 pub(super) enum Mail {
-    /// The answer about its key.
-    Key(Decision),
+    /// The answer about the key with this hash.
+    Key(KeyHash, Decision),
     /// Whether the place of another publisher is free.
     Place(bool),
     /// The hooks' answer to the question of this number.
@@ -108,6 +108,8 @@ pub(super) struct Connection {
     listening: Listening,
     /// Questions to hooks so far.
     questions: Cell<u32>,
+    /// Whether it has played something.
+    has_begun: Cell<bool>,
 }
 
 /// Runs the connection to its end and says why it ended.
@@ -162,6 +164,7 @@ impl Connection {
             patience: Patience::default(),
             listening: Listening::default(),
             questions: Cell::new(0),
+            has_begun: Cell::new(false),
         })
     }
 
@@ -336,6 +339,8 @@ impl Connection {
                 self.withdraw();
                 self.leave_stream(shard, "ended");
             }
+            ServerEvent::Playback => self.on_playback(shard),
+            ServerEvent::Seek => self.on_seek(shard),
             ServerEvent::Refused(reason) => self.close(shard, reason),
             ServerEvent::PeerClosed => self.close(shard, "the peer closed"),
         }
@@ -345,7 +350,7 @@ impl Connection {
 impl Connection {
     fn read_mail(self: &Rc<Self>, shard: &Rc<Shard>, mail: Mail) {
         match mail {
-            Mail::Key(decision) => self.on_decision(shard, &decision),
+            Mail::Key(hash, decision) => self.on_decision(shard, &hash, &decision),
             Mail::Place(is_free) => self.on_place(shard, is_free),
             Mail::Hook(question, refusal) => self.on_hook(shard, question, &refusal),
             Mail::StreamBegan => self.on_stream(shard),

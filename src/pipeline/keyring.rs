@@ -27,7 +27,7 @@ impl Shard {
         for number in waiting {
             let connection = self.connections.borrow().get(&number).cloned();
             if let Some(connection) = connection {
-                connection.mail(Mail::Key(decision.clone()));
+                connection.mail(Mail::Key(hash, decision.clone()));
             }
         }
     }

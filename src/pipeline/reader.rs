@@ -9,7 +9,8 @@ use std::task::Waker;
 use super::batch::Batch;
 use super::socket::{BYTES_MAX, PIECES_MAX, Raw, pace, send, wait_for_pictures};
 use crate::media::Micros;
-use crate::stream::{Cursor, DropPolicy, Drops, StreamLog};
+use crate::rtmp::Playback;
+use crate::stream::{Cursor, DropPolicy, Drops, Start, StreamLog};
 use crate::tls::Link;
 
 /// Control bytes that may wait for a peer. One that lets more pile up is broken or hostile.
@@ -91,6 +92,19 @@ impl Reader {
     /// Starts (or with `None` ends) reading a log. A message that is partly sent is completed.
     pub(super) fn set_cursor(&self, cursor: Option<Cursor>) {
         self.state.borrow_mut().cursor = cursor;
+    }
+
+    /// From here on it is sent this much of the stream; says whether it waits for a keyframe.
+    pub(super) fn set_playback(&self, log: &StreamLog, playback: Playback) -> bool {
+        let cursor = &mut self.state.borrow_mut().cursor;
+        cursor.as_mut().is_some_and(|cursor| cursor.set_playback(log, playback))
+    }
+
+    /// Goes on as a new reader does.
+    pub(super) fn restart(&self, start: Start) {
+        if let Some(cursor) = &mut self.state.borrow_mut().cursor {
+            cursor.restart(start);
+        }
     }
 
     /// Appends control bytes.

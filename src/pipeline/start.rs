@@ -15,8 +15,13 @@ impl Shard {
         reader.set_cursor(Some(Cursor::new(self.spec.start).framed(framing)));
         self.pace_viewer(hub, reader);
         hub.add_reader(Rc::clone(reader));
+        self.want_key_for_start(hub);
+    }
+
+    /// Asks for a keyframe if readers that start would wait for the next one.
+    pub(super) fn want_key_for_start(&self, hub: &Hub) {
         if self.spec.start == Start::Live {
-            self.want_key(hub); // else it would wait for its picture until the next keyframe
+            self.want_key(hub);
         }
     }
 

@@ -24,7 +24,7 @@ pub use error::Error;
 pub use message::type_id;
 pub use name::{Address, Query, StreamName, stream_path};
 pub use session::{
-    Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, PublishRefusal, Server,
+    Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, Playback, PublishRefusal, Server,
     ServerEvent, ServerSpec,
 };
 pub use url::{Login, Url, UrlError};

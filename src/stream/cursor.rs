@@ -7,6 +7,7 @@ use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
 use super::message::Message;
 use crate::media::Kind;
+use crate::rtmp::Playback;
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct Cursor {
     wraps: Box<[Wrap]>,
     /// What comes before the first message, until it has been sent.
     opening: Option<Opening>,
+    /// Whether it is to be sent nothing for now.
+    paused: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +98,14 @@ impl Cursor {
     /// A reader that has not looked at its log yet.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        let walk = Walk { pos: u64::MAX, headers: 0, video: Video::UntilKey, skipped: 0 };
+        let walk = Walk {
+            pos: u64::MAX,
+            headers: 0,
+            video: Video::UntilKey,
+            skipped: 0,
+            wants_audio: true,
+            wants_video: true,
+        };
         Self {
             place: Place::New(start),
             walk,
@@ -105,6 +115,7 @@ impl Cursor {
             framing: Framing::default(),
             wraps: Box::default(),
             opening: None,
+            paused: false,
         }
     }
 
@@ -131,6 +142,8 @@ impl Cursor {
         let plain = self.held.is_none()
             && self.walk.headers == 0
             && self.walk.video == Video::Flows
+            && self.walk.wants_all()
+            && !self.paused
             && self.reads()
             && self.framing.is_shared()
             && self.opening.is_none();
@@ -161,9 +174,51 @@ impl Cursor {
         log.lag(self.walk.pos)
     }
 
+    /// From here on it is sent this much of the stream. What it did not want does not count as
+    /// lost. Says whether it waits for a keyframe because of that.
+    pub fn set_playback(&mut self, log: &StreamLog, playback: Playback) -> bool {
+        let Playback { paused, audio, video } = playback;
+        let resumes = std::mem::replace(&mut self.paused, paused) && !paused;
+        if resumes && self.reads() {
+            self.least_lag = u32::MAX;
+            if self.has_missed(log) {
+                let lost = self.lost;
+                self.resync(log);
+                self.lost = lost;
+            }
+        }
+        for (kind, before, now) in [
+            (Kind::Audio, std::mem::replace(&mut self.walk.wants_audio, audio), audio),
+            (Kind::Video, std::mem::replace(&mut self.walk.wants_video, video), video),
+        ] {
+            if now && !before && self.reads() {
+                self.walk.want_headers_of(log, kind);
+                if kind == Kind::Video && log.has_video() {
+                    self.walk.video = Video::UntilKey;
+                }
+            }
+        }
+        self.reads() && video && log.has_video() && self.walk.video != Video::Flows
+    }
+
+    /// Goes on as a new reader does, once the message that is being sent is complete.
+    pub const fn restart(&mut self, start: Start) {
+        self.place = Place::New(start);
+        self.walk.pos = u64::MAX;
+    }
+
+    /// Whether a reader that has paused has better places to go on at than where it was.
+    fn has_missed(&self, log: &StreamLog) -> bool {
+        let is_newer = |key| key > self.walk.pos;
+        self.walk.pos < log.first() || !log.has_video() || log.newest_key().is_some_and(is_newer)
+    }
+
     /// Starts, or gives up messages if the reader is too far behind. The message that
     /// is in the middle of being sent is completed all the same.
     pub fn settle(&mut self, log: &StreamLog, policy: &DropPolicy) {
+        if self.paused {
+            return;
+        }
         if self.walk.pos == log.end() {
             self.least_lag = 0;
             return;
@@ -204,6 +259,7 @@ impl Cursor {
         sink: &mut impl FnMut(&'a [u8]) -> bool,
     ) {
         let ready = self.write_wraps(log);
+        let max_bytes = if self.paused { 0 } else { max_bytes };
         let this: &'a Self = self;
         let mut bytes = 0;
         let mut count = |piece: &'a [u8]| {

@@ -43,6 +43,7 @@ mod live_input;
 mod mistakes;
 mod pairs;
 mod picture;
+mod playback;
 mod pushing;
 mod recorder;
 mod relaying;

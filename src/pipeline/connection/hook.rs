@@ -13,6 +13,9 @@ use crate::pipeline::shard::Shard;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Query};
 use crate::stats::Attempt;
 
+/// Why something is done that the peer no longer wants.
+pub(super) const WITHDRAWN: &str = "withdrawn";
+
 /// What a connection does once it may.
 pub(super) enum Wish {
     /// Go on after `connect`.
@@ -119,14 +122,17 @@ impl Connection {
 
     /// The peer has withdrawn its request: the session is told, so that it takes another.
     pub(super) fn withdraw(&self) {
-        match &*self.role.borrow() {
-            Role::AwaitsHook(waiting) if waiting.stage() == Stage::Publish => {
-                self.session.borrow_mut().refuse_publish(PublishRefusal::Failed, "withdrawn");
-            }
-            Role::AwaitsHook(_) | Role::AwaitsStream(..) => {
-                self.session.borrow_mut().refuse_play(PlayRefusal::Failed, "withdrawn");
-            }
-            _ => {}
+        let is_publish = match &*self.role.borrow() {
+            Role::AwaitsKey => true,
+            Role::AwaitsHook(waiting) => waiting.stage() == Stage::Publish,
+            Role::AwaitsStream(..) => false,
+            Role::Pending | Role::Publisher(_) | Role::Player(_) => return,
+        };
+        let mut session = self.session.borrow_mut();
+        if is_publish {
+            session.refuse_publish(PublishRefusal::Failed, WITHDRAWN);
+        } else {
+            session.refuse_play(PlayRefusal::Failed, WITHDRAWN);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::hook::Wish;
+use super::hook::{WITHDRAWN, Wish};
 use super::{Connection, Role};
 use crate::command::Params;
 use crate::event::Stage;
@@ -46,16 +46,38 @@ impl Connection {
         }
         *self.role.borrow_mut() = Role::Pending;
         if !self.session.borrow_mut().accept_play() {
+            self.done(shard, Stage::Play, WITHDRAWN);
             return self.on_answered(shard);
         }
         shard.stats.play_attempt(Attempt::Ok);
         self.pass_on();
         shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
+        self.on_playback(shard);
+        self.has_begun.set(true);
         self.seat.set(Some(seat));
         self.begun(shard, Stage::Play);
         self.pass_on();
         self.reader.wake();
+    }
+
+    /// The player is sent as much of its stream as it wants.
+    pub(super) fn on_playback(&self, shard: &Shard) {
+        let role = self.role.borrow();
+        let Role::Player(hub) = &*role else { return };
+        let playback = self.session.borrow().playback();
+        let waits_for_key = self.reader.set_playback(&hub.log.borrow(), playback);
+        if waits_for_key {
+            shard.want_key(hub);
+        }
+    }
+
+    /// The player goes on where new ones begin.
+    pub(super) fn on_seek(&self, shard: &Shard) {
+        if let Role::Player(hub) = &*self.role.borrow() {
+            self.reader.restart(shard.spec.start);
+            shard.want_key_for_start(hub);
+        }
     }
 
     /// The stream it wants to play and that was not there when it asked.
@@ -85,7 +107,10 @@ impl Connection {
         self.session.borrow_mut().refuse_play(refusal, text);
         self.done(shard, Stage::Play, text);
         self.pass_on();
-        self.close(shard, text);
+        // One that has played knows how to go on; most others would wait for ever.
+        if !self.has_begun.get() {
+            self.close(shard, text);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::hook::Wish;
+use super::hook::{WITHDRAWN, Wish};
 use super::place::PlaceWish;
 use super::{Connection, Role};
 use crate::command::Params;
@@ -90,7 +90,7 @@ impl Connection {
         *self.role.borrow_mut() = Role::AwaitsKey;
         let found = shard.keys.borrow_mut().lookup(&hash, now);
         match found {
-            Lookup::Hit(decision) => self.on_decision(shard, &decision),
+            Lookup::Hit(decision) => self.on_decision(shard, &hash, &decision),
             Lookup::Miss { first } => {
                 let alias = Alias::new(&shown).ok().filter(|_| first);
                 shard.ask_key(hash, alias, self.number, first);
@@ -99,8 +99,17 @@ impl Connection {
     }
 
     /// The answer about the key: the public name it publishes under, or a refusal.
-    pub(super) fn on_decision(self: &Rc<Self>, shard: &Rc<Shard>, decision: &Decision) {
-        if !matches!(*self.role.borrow(), Role::AwaitsKey) || self.ticket.borrow().wish.is_some() {
+    pub(super) fn on_decision(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        hash: &KeyHash,
+        decision: &Decision,
+    ) {
+        let awaited = {
+            let ticket = self.ticket.borrow();
+            ticket.wish.is_none() && ticket.shown.as_ref() == Some(hash)
+        };
+        if !awaited || !matches!(*self.role.borrow(), Role::AwaitsKey) {
             return; // it has changed its mind, or has been answered
         }
         *self.role.borrow_mut() = Role::Pending;
@@ -163,7 +172,7 @@ impl Connection {
             return;
         }
         if !self.session.borrow_mut().accept_publish() {
-            return;
+            return self.done(shard, Stage::Publish, WITHDRAWN);
         }
         shard.stats.publish_attempt(Attempt::Ok);
         let now = shard.clock.now();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::pipeline::shard::Shard;
-use crate::rtmp::{self, PlayRefusal, PublishRefusal, Server, ServerEvent};
+use crate::rtmp::{self, PlayRefusal, Playback, PublishRefusal, Server, ServerEvent};
 use crate::stats::Limit;
 use crate::stream::Framing;
 use crate::web;
@@ -37,7 +37,7 @@ impl Talk {
     /// The form in which it gets the messages of a stream.
     pub(super) fn framing(&self) -> Framing {
         match &self.tongue {
-            Tongue::Rtmp(_) => Framing::default(),
+            Tongue::Rtmp(server) => Framing::Chunks(server.stream_id()),
             Tongue::Web(web) if web.is_web_socket() => Framing::WebSocketFlv,
             Tongue::Web(_) => Framing::Flv,
         }
@@ -147,6 +147,14 @@ impl Talk {
         match &self.tongue {
             Tongue::Rtmp(_) => "",
             Tongue::Web(web) => web.query(),
+        }
+    }
+
+    /// What the peer wants to be sent of its stream.
+    pub(super) fn playback(&self) -> Playback {
+        match &self.tongue {
+            Tongue::Rtmp(server) => server.playback(),
+            Tongue::Web(_) => Playback::default(),
         }
     }
 

@@ -8,8 +8,9 @@ use crate::rtmp::message::{Command, type_id};
 use crate::rtmp::name::{Address, App};
 use crate::rtmp::{Error, media};
 
+use super::playback::Playback;
 use super::server::{Held, Role, Server, ServerEvent, State, TOO_MANY_EVENTS, Wish};
-use super::status::{Connect, PlayRefusal, PublishRefusal, info, text_of};
+use super::status::{Connect, PlayRefusal, PublishRefusal, info, saturate, text_of};
 
 impl Server {
     pub(super) fn message(&mut self, message: Message, pool: &PacketPool) -> Result<(), Error> {
@@ -31,13 +32,15 @@ impl Server {
         let before = self.link.output().len();
         match self.state {
             _ if command.name == "connect" => self.connect(&command),
-            State::Connected { .. } => self.run(&command, message.stream_id),
-            State::Asked { .. } => {
+            State::Connected { .. } if !self.is_withdrawn() => {
+                self.run(command, message.stream_id);
+            }
+            State::Connected { .. } | State::Asked { .. } => {
                 self.held.bytes += message.body.len();
-                self.held.commands.push((command, message.stream_id));
+                self.held.commands.push_back((command, message.stream_id));
                 if self.held.bytes > HELD_BYTES_MAX || self.held.commands.len() > HELD_COMMANDS_MAX
                 {
-                    return Err(Error::Limit("too many commands before the answer to connect"));
+                    return Err(Error::Limit("too many commands before the answer to one"));
                 }
             }
             State::Refused => {}
@@ -79,63 +82,125 @@ impl Server {
         self.held = Held::default();
     }
 
+    /// Whether the owner has yet to answer a request that the peer has withdrawn: its answer must
+    /// not be taken for one to what comes now, which waits.
+    const fn is_withdrawn(&self) -> bool {
+        matches!(self.role, Role::Withdrawn(_))
+    }
+
+    /// Handles what has been waiting for an answer of the owner.
+    pub(super) fn run_held(&mut self) {
+        while !self.is_withdrawn()
+            && let Some((command, stream_id)) = self.held.commands.pop_front()
+        {
+            self.run(command, stream_id);
+        }
+        if self.held.commands.is_empty() {
+            self.held = Held::default();
+        }
+    }
+
     /// A command of a connected peer.
-    pub(super) fn run(&mut self, command: &Command, stream_id: u32) {
+    fn run(&mut self, command: Command, stream_id: u32) {
         match command.name.as_str() {
             "publish" => self.ask(Wish::Publish, command, stream_id),
             "play" => self.ask(Wish::Play, command, stream_id),
             "createStream" => {
-                let result = [Value::Null, Value::Number(STREAM_ID)];
+                self.streams = self.streams.saturating_add(1);
+                let result = [Value::Null, f64::from(self.streams).into()];
                 self.link.command(0, "_result", command.transaction, &result);
             }
-            // GStreamer names the stream here where others give its id: there is only one.
-            "deleteStream" | "closeStream" => self.leave(None),
+            // GStreamer names the stream here where others give its id.
+            "deleteStream" => self.delete_stream(command.args.first().and_then(Value::as_number)),
+            "closeStream" => {
+                if self.is_about_what_it_does(stream_id) {
+                    self.leave(None);
+                }
+            }
             "FCUnpublish" => {
-                self.reply(command, Value::Null);
+                self.reply(&command, Value::Null);
                 self.leave(Some(Wish::Publish));
             }
             "close" => {
                 self.leave(None);
                 self.events.push_back(ServerEvent::PeerClosed);
             }
-            "getStreamLength" => self.reply(command, 0.0.into()),
+            "pause" | "pauseRaw" => self.pause(&command, stream_id),
+            "seek" => self.seek(&command, stream_id),
+            "receiveAudio" | "receiveVideo" => self.receive(&command, stream_id),
+            "getStreamLength" => self.reply(&command, 0.0.into()),
             "_result" | "_error" | "onStatus" => {}
-            // releaseStream, FCPublish, FCSubscribe, _checkbw, pause, seek, receiveAudio...
-            _ => self.reply(command, Value::Null),
+            // releaseStream, FCPublish, FCSubscribe, _checkbw...
+            _ => self.reply(&command, Value::Null),
         }
     }
 
     /// Answers a call, if an answer is wanted.
-    fn reply(&mut self, command: &Command, value: Value) {
+    pub(super) fn reply(&mut self, command: &Command, value: Value) {
         if command.transaction != 0.0 {
             self.link.command(0, "_result", command.transaction, &[Value::Null, value]);
         }
     }
 
-    fn ask(&mut self, wish: Wish, command: &Command, stream_id: u32) {
+    /// Takes a request that can be met, and refuses any other: by itself if the peer does something
+    /// already, which goes on.
+    fn ask(&mut self, wish: Wish, command: Command, stream_id: u32) {
         let State::Connected { app } = &self.state else { return };
-        let address = match self.role {
-            Role::Idle => app.address(command.text().unwrap_or_default()),
-            Role::Asked(..) | Role::Withdrawn(_) => Err("another request is being decided"),
-            Role::Active(..) => Err("this connection already has a stream"),
+        let address = app.address(command.text().unwrap_or_default());
+        let why = match (&address, self.role) {
+            (_, Role::Withdrawn(_)) => return,
+            // A player that plays something else on its message stream, or the same anew.
+            (Ok(_), Role::Asked(Wish::Play, id) | Role::Active(Wish::Play, id))
+                if wish == Wish::Play && id == stream_id =>
+            {
+                self.leave(Some(Wish::Play));
+                self.held.commands.push_front((command, stream_id));
+                return self.run_held();
+            }
+            (Ok(_), Role::Asked(doing, _) | Role::Active(doing, _)) => busy(doing),
+            (Ok(_), Role::Idle) => "",
+            (Err(why), _) => *why,
         };
         match address {
-            Ok(Address { app, name, query }) => {
+            Ok(Address { app, name, query }) if self.role == Role::Idle => {
                 self.role = Role::Asked(wish, stream_id);
+                self.playback.paused = false;
                 self.events.push_back(match wish {
                     Wish::Publish => ServerEvent::Publish { app, name, query },
                     Wish::Play => ServerEvent::Play { app, name, query },
                 });
             }
-            Err(why) => {
-                let code = match wish {
-                    Wish::Publish => PublishRefusal::BadName.code(),
-                    Wish::Play => PlayRefusal::StreamNotFound.code(),
-                };
-                self.error_status(stream_id, code, why);
-                self.events.push_back(ServerEvent::Refused(why));
+            _ => {
+                self.refuse(wish, stream_id, why);
+                if self.role == Role::Idle {
+                    self.events.push_back(ServerEvent::Refused(why));
+                }
             }
         }
+    }
+
+    fn refuse(&mut self, wish: Wish, stream_id: u32, why: &str) {
+        let code = match (wish, self.role) {
+            (Wish::Publish, _) => PublishRefusal::BadName.code(),
+            (Wish::Play, Role::Idle) => PlayRefusal::StreamNotFound.code(),
+            (Wish::Play, _) => PlayRefusal::Failed.code(),
+        };
+        self.error_status(stream_id, code, why);
+    }
+
+    fn delete_stream(&mut self, number: Option<f64>) {
+        if number.is_none_or(|number| self.is_about_what_it_does(saturate(number))) {
+            self.leave(None);
+            self.playback = Playback::default();
+        }
+    }
+
+    /// Whether a command that names this message stream is about what the peer does. Some name
+    /// another one than they use: that matters only where both were made for them.
+    pub(super) fn is_about_what_it_does(&self, stream_id: u32) -> bool {
+        let (Role::Asked(_, used) | Role::Active(_, used)) = self.role else { return true };
+        let made = 1..=self.streams;
+        used == stream_id || !(made.contains(&used) && made.contains(&stream_id))
     }
 
     /// The peer ends what it does, or only if that is `what`.
@@ -168,6 +233,7 @@ impl Server {
             }
             Role::Withdrawn(asked) if asked == wish => {
                 self.rest();
+                self.run_held();
                 None
             }
             _ => None,
@@ -185,7 +251,12 @@ impl Server {
     }
 }
 
-/// The stream id that `createStream` gives. One is enough: a connection has one role.
-const STREAM_ID: f64 = 1.0;
+/// Why a request is refused beside what the peer does.
+const fn busy(doing: Wish) -> &'static str {
+    match doing {
+        Wish::Publish => "this connection publishes already: connect again for another stream",
+        Wish::Play => "this connection plays already: connect again for another stream",
+    }
+}
 
 const CONNECT_REJECTED: &str = "NetConnection.Connect.Rejected";

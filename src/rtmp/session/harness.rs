@@ -142,6 +142,8 @@ pub(super) fn event_text(event: &ServerEvent) -> String {
         ServerEvent::Message { kind, time, body } => format!("{kind:?} {time} {}", body.len()),
         ServerEvent::PublishEnd => "publish end".to_owned(),
         ServerEvent::PlayEnd => "play end".to_owned(),
+        ServerEvent::Playback => "playback".to_owned(),
+        ServerEvent::Seek => "seek".to_owned(),
         ServerEvent::Refused(why) => format!("refused: {why}"),
         ServerEvent::PeerClosed => "closed".to_owned(),
     }

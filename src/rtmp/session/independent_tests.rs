@@ -202,7 +202,7 @@ impl OurServer {
                 ServerEvent::PublishEnd => self.events.push("publish end".to_owned()),
                 ServerEvent::PlayEnd => self.events.push("play end".to_owned()),
                 ServerEvent::Refused(why) => panic!("{why}"),
-                ServerEvent::PeerClosed => {}
+                ServerEvent::Playback | ServerEvent::Seek | ServerEvent::PeerClosed => {}
             }
         }
         self.take()

@@ -5,11 +5,13 @@ mod auth;
 mod client;
 mod commands;
 mod link;
+mod playback;
 mod server;
 mod status;
 mod verdict;
 
 pub use client::{Client, ClientEvent, ClientSpec, Goal};
+pub use playback::Playback;
 pub use server::{Server, ServerEvent, ServerSpec};
 pub use status::{Connect, PlayRefusal, PublishRefusal};
 
@@ -25,5 +27,7 @@ mod hostile_tests;
 mod independent_tests;
 #[cfg(test)]
 mod peers_tests;
+#[cfg(test)]
+mod playback_tests;
 #[cfg(test)]
 mod rules_tests;

@@ -11,6 +11,7 @@ use crate::rtmp::name::App;
 use crate::rtmp::{Capabilities, Error, Query, StreamName, capabilities, handshake};
 
 use super::link::Link;
+use super::playback::Playback;
 use super::status::{Connect, PlayRefusal, PublishRefusal, RECONNECT_REQUEST, info};
 
 /// How a server session behaves.
@@ -86,6 +87,12 @@ pub enum ServerEvent {
     PublishEnd,
     /// It has stopped playing, or withdrawn its request, as with `PublishEnd`.
     PlayEnd,
+    /// What it wants to be sent of the stream that it plays, or has asked to play, has changed: see
+    /// [`Server::playback`]. It has been answered.
+    Playback,
+    /// It wants to be sent that stream as a new player is, from where new players begin. It has
+    /// been answered.
+    Seek,
     /// Its request was unusable and has been refused already, with this text: send the output,
     /// linger, close.
     Refused(&'static str),
@@ -106,8 +113,11 @@ pub struct Server {
     pub(super) caps: Capabilities,
     /// Since when `role` is idle.
     pub(super) idle_since: Micros,
-    /// What came after `connect` and before its answer.
+    /// What came after `connect`, or after a request was withdrawn, and before its answer.
     pub(super) held: Held,
+    pub(super) playback: Playback,
+    /// Message streams that were made for it: 1 to this.
+    pub(super) streams: u32,
     pub(super) events: VecDeque<ServerEvent>,
 }
 
@@ -139,7 +149,7 @@ pub(super) enum Wish {
 
 #[derive(Default)]
 pub(super) struct Held {
-    pub(super) commands: Vec<(Command, u32)>,
+    pub(super) commands: VecDeque<(Command, u32)>,
     pub(super) bytes: usize,
 }
 
@@ -165,12 +175,13 @@ impl Server {
             caps: Capabilities::default(),
             idle_since: now,
             held: Held::default(),
+            playback: Playback::default(),
+            streams: 0,
             events: VecDeque::new(),
         }
     }
 
-    /// Takes all of `input`, at most 64 KiB at a time (see
-    /// [`crate::rtmp::limits::EVENTS_MAX`]).
+    /// Takes all of `input`, at most [`crate::rtmp::limits::FEED_BYTES_MAX`] at a time.
     ///
     /// # Errors
     /// If the connection has to be closed. Events from before the fault can still be polled.
@@ -250,9 +261,7 @@ impl Server {
         self.link.command(0, "_result", transaction, &[properties, success]);
         self.state = State::Connected { app };
         self.idle_since = self.link.now();
-        for (command, stream_id) in std::mem::take(&mut self.held).commands {
-            self.run(&command, stream_id);
-        }
+        self.run_held();
     }
 
     /// Answers `Connect` with a refusal; close after the output has left and a short linger.
@@ -391,6 +400,22 @@ impl Server {
     #[must_use]
     pub const fn is_playing(&self) -> bool {
         matches!(self.role, Role::Active(Wish::Play, _))
+    }
+
+    /// The message stream on which the peer publishes or plays, or has asked to; 1 if it does
+    /// neither.
+    #[must_use]
+    pub const fn stream_id(&self) -> u32 {
+        match self.role {
+            Role::Asked(_, stream_id) | Role::Active(_, stream_id) => stream_id,
+            Role::Idle | Role::Withdrawn(_) => 1,
+        }
+    }
+
+    /// What the peer wants to be sent of the stream that it plays, or has asked to play.
+    #[must_use]
+    pub const fn playback(&self) -> Playback {
+        self.playback
     }
 }
 

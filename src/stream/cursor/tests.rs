@@ -10,6 +10,8 @@ use crate::stream::log::Pushed;
 use crate::stream::repair::distance;
 use crate::stream::{Flags, LogLimits};
 
+mod playback;
+
 const CHUNK: usize = 128;
 const LIMITS: LogLimits = LogLimits { messages: 1_024, bytes: 1 << 20, millis: 60_000 };
 

@@ -18,6 +18,10 @@ pub(super) struct Walk {
     pub(super) video: Video,
     /// Video messages passed over so far.
     pub(super) skipped: u64,
+    /// Whether it is sent sound and its headers.
+    pub(super) wants_audio: bool,
+    /// Whether it is sent pictures and their headers.
+    pub(super) wants_video: bool,
 }
 
 /// Whether a reader takes video.
@@ -37,7 +41,8 @@ impl Walk {
             let place = self.headers.trailing_zeros();
             self.headers &= self.headers - 1;
             let place = usize::try_from(place).unwrap_or(HEADERS);
-            if let Some(header) = log.header(place, self.pos) {
+            let header = log.header(place, self.pos);
+            if let Some(header) = header.filter(|header| self.wants(header.kind())) {
                 return Some(header);
             }
         }
@@ -52,18 +57,34 @@ impl Walk {
 
     /// Passes over the messages that are not for this reader.
     pub(super) fn pass(&mut self, log: &StreamLog) {
-        while self.video != Video::Flows
+        while (self.video != Video::Flows || !self.wants_all())
             && let Some(message) = log.get(self.pos)
             && !self.takes(message)
         {
             self.pos += 1;
-            self.skipped += 1;
+            self.skipped += u64::from(self.wants(message.kind()));
+        }
+    }
+
+    /// Whether the reader has not said that it does without sound or pictures.
+    pub(super) const fn wants_all(&self) -> bool {
+        self.wants_audio && self.wants_video
+    }
+
+    const fn wants(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio => self.wants_audio,
+            Kind::Video => self.wants_video,
+            Kind::Data => true,
         }
     }
 
     fn takes(&self, message: &Message) -> bool {
         if message.kind() != Kind::Video || message.is_header() {
-            return true;
+            return self.wants(message.kind());
+        }
+        if !self.wants_video {
+            return false;
         }
         match self.video {
             Video::Flows => true,
@@ -76,6 +97,16 @@ impl Walk {
     pub(super) fn want_headers(&mut self, log: &StreamLog, range: &Range<u64>) {
         for place in 0..HEADERS {
             if log.has_header_in(place, range) {
+                self.headers |= 1 << place;
+            }
+        }
+    }
+
+    /// Marks the headers of a kind, which the reader has done without, to be sent before the next
+    /// message.
+    pub(super) fn want_headers_of(&mut self, log: &StreamLog, kind: Kind) {
+        for place in 0..HEADERS {
+            if log.header(place, self.pos).is_some_and(|header| header.kind() == kind) {
                 self.headers |= 1 << place;
             }
         }
