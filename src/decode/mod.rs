@@ -21,6 +21,7 @@ mod tests;
 pub use error::{Error, Fault};
 pub use file::{File, FileSpec, Step};
 pub use live::{Live, LiveSpec};
+pub use tag::can_decode;
 
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::Size;

@@ -1,6 +1,19 @@
 //! Bodies of FLV tags, as RTMP messages carry them: what is in front of the codec's own bytes
 //! (Adobe Flash Video File Format 10.1, annex E.4.2 and E.4.3).
 
+use crate::media::Kind;
+
+/// Whether a [`super::Live`] decodes messages like this one. What holds nothing to decode is no
+/// trouble.
+#[must_use]
+pub fn can_decode(kind: Kind, body: &[u8]) -> bool {
+    match kind {
+        Kind::Video => !matches!(Video::parse(body), Video::Other(_)),
+        Kind::Audio => !matches!(Audio::parse(body), Audio::Other(_)),
+        Kind::Data => true,
+    }
+}
+
 /// A video message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Video<'a> {

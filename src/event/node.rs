@@ -92,6 +92,15 @@ pub enum NodeEvent {
         /// Why: the queue was full, the node was late.
         reason: String,
     },
+    /// A stream cannot be played well.
+    StreamWarning {
+        /// Public name of the stream.
+        stream: String,
+        /// What is wrong, in a word: see [`NodeEvent::STREAM_CODES`].
+        code: &'static str,
+        /// What is wrong and what to do about it, to stand behind the stream's name.
+        text: String,
+    },
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
 }
@@ -114,8 +123,12 @@ pub struct Operated {
 }
 
 impl NodeEvent {
+    /// Codes of [`NodeEvent::StreamWarning`].
+    pub const STREAM_CODES: [&'static str; 5] =
+        ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
+
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 35] = [
+    pub const NAMES: [&'static str; 36] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -137,6 +150,7 @@ impl NodeEvent {
         "record_stopped",
         "encoder_failed",
         "frames_dropped",
+        "stream_warning",
         "scene_replaced",
         "scene_changed",
         "output_added",
@@ -170,8 +184,23 @@ impl NodeEvent {
             Self::RecordStopped { .. } => "record_stopped",
             Self::EncoderFailed { .. } => "encoder_failed",
             Self::FramesDropped { .. } => "frames_dropped",
+            Self::StreamWarning { .. } => "stream_warning",
             Self::Operated(operated) => operated.name,
         }
+    }
+
+    /// Whether an operator has to look after it: it is logged as a warning.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        matches!(
+            self,
+            Self::OutputFailed { .. }
+                | Self::PullFailed { .. }
+                | Self::RecordStopped { .. }
+                | Self::EncoderFailed { .. }
+                | Self::FramesDropped { .. }
+                | Self::StreamWarning { .. }
+        )
     }
 }
 
@@ -206,6 +235,9 @@ impl fmt::Display for NodeEvent {
             }
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
+            }
+            Self::StreamWarning { stream, text, .. } => {
+                write!(f, "stream {}: {}", Printable(stream), Printable(text))
             }
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }

@@ -198,7 +198,10 @@ impl Desk {
                 self.publish(NodeEvent::Connection(event));
             }
             FromShard::Node(event) => {
-                tracing::info!("{event}");
+                match event.is_trouble() {
+                    true => tracing::warn!("{event}"),
+                    false => tracing::info!("{event}"),
+                }
                 self.publish(event);
             }
             // Heard by the desk of keys.

@@ -412,12 +412,14 @@ impl Connection {
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
             self.be_patient(body.len());
         }
+        let now = shard.clock.now();
+        hub.health.borrow_mut().message(kind, time, flags, now);
         let time = match flags {
             flags if flags.is_header() => hub.repair.borrow_mut().repair_header(kind, time),
             _ => hub.repair.borrow_mut().repair(kind, time),
         };
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
-        shard.publish(hub, message, shard.clock.now());
+        shard.publish(hub, message, now);
     }
 
     /// Stops publishing or playing; the connection may go on.

@@ -9,11 +9,15 @@ use super::figures::Figures;
 use super::homes::Subscriber;
 use super::reader::Reader;
 use super::record::RecordTap;
+use super::undecodable::Undecodable;
 use crate::command::{ChannelSwitch, TapEvent};
 use crate::limits::Audience;
 use crate::media::Micros;
 use crate::ring::Sender;
-use crate::stream::{DropPolicy, Due, Merge, Merger, Message, StreamLog, TimestampRepair};
+use crate::stream::{
+    DropPolicy, Due, Health, KEYFRAME_INTERVAL_MAX, Merge, Merger, Message, StreamLog,
+    TimestampRepair,
+};
 
 /// Time between two requests for a keyframe: each costs bits that all viewers pay for.
 const KEY_PAUSE: Micros = Micros::from_secs(1);
@@ -57,6 +61,10 @@ pub(super) struct Hub {
     /// Keeps the times of successive publishers on one line.
     pub(super) repair: RefCell<TimestampRepair>,
     pub(super) figures: Figures,
+    /// Whether it can be played well, if it is fed here.
+    pub(super) health: RefCell<Health>,
+    /// What a scene that shows it here cannot decode.
+    pub(super) undecodable: Undecodable,
     source: RefCell<Source>,
     readers: RefCell<Vec<Rc<Reader>>>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
@@ -84,6 +92,8 @@ impl Hub {
             log: RefCell::new(log),
             repair: RefCell::new(TimestampRepair::default()),
             figures: Figures::default(),
+            health: RefCell::new(Health::new(KEYFRAME_INTERVAL_MAX, Micros(0))),
+            undecodable: Undecodable::default(),
             source: RefCell::new(source),
             readers: RefCell::new(Vec::new()),
             taps: RefCell::new(Vec::new()),
@@ -124,7 +134,11 @@ impl Hub {
 
     /// Appends a message and says when the readers are to be sent it.
     pub(super) fn push(&self, message: Message, arrived: Micros, merge: Merge) -> Due {
-        for tap in self.taps.borrow_mut().iter_mut() {
+        let mut taps = self.taps.borrow_mut();
+        if !taps.is_empty() {
+            self.undecodable.look(message.kind(), message.body());
+        }
+        for tap in taps.iter_mut() {
             // A decoder that is behind loses messages and starts again at a keyframe.
             drop(tap.push(TapEvent::Message(message.clone(), arrived)));
         }
@@ -188,6 +202,7 @@ impl Hub {
 
     /// Tells the taps that the publisher has left.
     pub(super) fn end_taps(&self) {
+        self.undecodable.reset();
         for tap in self.taps.borrow_mut().iter_mut() {
             drop(tap.push(TapEvent::Ended));
         }

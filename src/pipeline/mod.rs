@@ -29,6 +29,7 @@ mod shard;
 mod socket;
 mod stall;
 mod start;
+mod undecodable;
 mod watch;
 mod wire;
 

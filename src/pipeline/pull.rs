@@ -257,9 +257,11 @@ impl PullTask {
                 slot.insert(hub)
             }
         };
+        let now = shard.clock.now();
+        hub.health.borrow_mut().message(kind, time, flags, now);
         let time = hub.repair.borrow_mut().repair(kind, time);
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
-        shard.publish(hub, message, shard.clock.now());
+        shard.publish(hub, message, now);
         Ok(())
     }
 

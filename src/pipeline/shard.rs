@@ -316,7 +316,7 @@ impl Shard {
                 self.come_home(&hub);
             }
             hub.set_source(source);
-            hub.figures.begin(self.clock.now());
+            self.begin_figures(&hub);
             return hub;
         }
         let log = StreamLog::new(self.spec.log, self.spec.gop_cache);
@@ -326,7 +326,7 @@ impl Shard {
         } else if let Some(audience) = self.mesh.borrow().audience(&name) {
             hub.set_audience(audience);
         }
-        hub.figures.begin(self.clock.now());
+        self.begin_figures(&hub);
         let mut idle = self.idle_taps.borrow_mut();
         while let Some(at) = idle.iter().position(|(wanted, _)| *wanted == name) {
             hub.add_tap(idle.swap_remove(at).1);

@@ -33,6 +33,12 @@ impl Flags {
     pub const fn is_header(self) -> bool {
         self.header
     }
+
+    /// Whether it is a picture that a decoder can start at.
+    #[must_use]
+    pub const fn is_key(self) -> bool {
+        self.key
+    }
 }
 
 /// One audio, video or data message in wire form: a type-0 chunk header and the body in one pooled

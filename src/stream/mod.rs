@@ -3,6 +3,7 @@
 
 mod cursor;
 mod framing;
+mod health;
 mod log;
 mod merge;
 mod message;
@@ -10,6 +11,7 @@ mod repair;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
 pub use framing::Framing;
+pub use health::{Health, KEYFRAME_INTERVAL_MAX, Warning};
 pub use log::{LogLimits, Pushed, StreamLog};
 pub use merge::{Due, MERGE_MS_MAX, Merge, Merger};
 pub use message::{Flags, Message};

@@ -54,3 +54,4 @@ mod terminal;
 mod tls;
 mod two_shards;
 mod unprivileged;
+mod warnings;

@@ -58,6 +58,9 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             reason: Some(reason.clone()),
             ..plain
         },
+        NodeEvent::StreamWarning { stream, code, .. } => {
+            Event { stream: Some(stream.clone()), code: Some((*code).to_owned()), ..plain }
+        }
         NodeEvent::Operated(operated) => Event {
             channel: operated.channel.clone(),
             output: operated.output.clone(),

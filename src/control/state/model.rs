@@ -303,7 +303,7 @@ pub struct Event {
     pub at: u64,
     /// `preConnect` to `donePlay`, `output_connected`, `output_failed`, `pull_connected`,
     /// `pull_failed`, `pull_left`, `record_started`, `record_finished`, `record_stopped`,
-    /// `encoder_failed`, `frames_dropped`, `started`, `stopped`; and what was done through the
+    /// `encoder_failed`, `frames_dropped`, `stream_warning`, `started`, `stopped`; and what was done through the
     /// API: `scene_changed`, `key_created`, `key_revoked` and so on.
     pub kind: String,
     /// One line for people.
@@ -347,6 +347,10 @@ pub struct Event {
     /// How many frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<u64>,
+    /// Of a `stream_warning`: `no_keyframe`, `keyframe_interval`, `silence`, `timestamps` or
+    /// `codec`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 #[cfg(test)]

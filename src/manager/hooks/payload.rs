@@ -86,6 +86,8 @@ struct Part<'a> {
     #[serde(rename = "client_id", skip_serializing_if = "Option::is_none")]
     ended: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
 }
 
@@ -228,6 +230,10 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::FramesDropped { channel, frames, reason } => {
             (part.channel, part.frames) = (Some(channel.as_str()), Some(*frames));
             payload.reason = Some(reason);
+        }
+        NodeEvent::StreamWarning { stream, code, text } => {
+            part.stream_path = Some(stream.as_str());
+            (part.code, part.text) = (Some(*code), Some(text.as_str()));
         }
         NodeEvent::Operated(operated) => {
             part.text = Some(&operated.text);

@@ -10,10 +10,12 @@ use crate::command::{
     CLIENTS_MAX, FromShard, OutputSpec, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey,
     SurveyOrder,
 };
+use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::pipeline::connection::Connection;
 use crate::pipeline::hub::Hub;
 use crate::ring::Sender;
+use crate::stream::Health;
 
 /// Connections or streams that a survey looks at before it lets others run.
 const SURVEY_STEP: usize = 64;
@@ -143,6 +145,31 @@ impl Shard {
             hub.drop_closed_taps();
             hub.figures.measure(now);
             self.pace_viewers(hub);
+            self.warn_of(hub, now);
+        }
+    }
+
+    /// A source has come: what is known of the one before it says nothing about it.
+    pub(super) fn begin_figures(&self, hub: &Hub) {
+        let now = self.clock.now();
+        hub.figures.begin(now);
+        let kept = Micros::from_millis(self.spec.log.millis.into());
+        *hub.health.borrow_mut() = Health::new(kept, now);
+    }
+
+    /// Tells the operator what keeps viewers, or scenes, from showing a stream well.
+    fn warn_of(&self, hub: &Hub, now: Micros) {
+        let warn = |code, text| {
+            let stream = hub.name.to_string();
+            self.report_node(NodeEvent::StreamWarning { stream, code, text });
+        };
+        if matches!(hub.source(), Source::Publisher | Source::Pull)
+            && let Some(warning) = hub.health.borrow_mut().check(now)
+        {
+            warn(warning.code(), warning.to_string());
+        }
+        if let Some(text) = hub.undecodable.take() {
+            warn("codec", text);
         }
     }
 }

@@ -1,0 +1,114 @@
+//! Publishers that nobody can play well are told of, each once.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::keyring::publisher;
+use crate::node::Node;
+use crate::wait::{beside_others, wait_until};
+use crate::web::Answer;
+use crate::wire::{VIDEO, Wire};
+
+/// Frames per second of the publishers.
+const RATE: u32 = 25;
+
+/// They have to be told of within this time: ten seconds, and a busy machine.
+const TOLD: Duration = Duration::from_secs(60);
+
+/// A publisher by hand.
+struct Publisher {
+    wire: Wire,
+    stream: u32,
+    sent: u32,
+    /// The body of a picture: of a keyframe, or of another one.
+    picture: fn(u32) -> &'static [u8],
+    /// What its timestamps count in a second.
+    ticks: u32,
+}
+
+const KEY: &[u8] = &[0x17, 1, 0, 0, 0, 0, 0, 0, 1, 0x65];
+const DELTA: &[u8] = &[0x27, 1, 0, 0, 0, 0, 0, 0, 1, 0x41];
+const HEVC: &[u8] = b"\x91hvc1\0\0\0\0\0\0\x01\x26";
+
+fn of_gop(frame: u32, gop: u32) -> &'static [u8] {
+    if frame % gop == 0 { KEY } else { DELTA }
+}
+
+impl Publisher {
+    fn new(node: &Node, name: &str, picture: fn(u32) -> &'static [u8], ticks: u32) -> Self {
+        let (wire, stream) = publisher(node, name);
+        Self { wire, stream, sent: 0, picture, ticks }
+    }
+
+    /// Sends what is due after so much time.
+    fn send(&mut self, elapsed: Duration) {
+        while f64::from(self.sent) < elapsed.as_secs_f64() * f64::from(RATE) {
+            let time = u64::from(self.sent) * u64::from(self.ticks) / u64::from(RATE);
+            // Three bytes are what the peer of these tests writes.
+            let time = u32::try_from(time & 0xff_ffff).unwrap();
+            self.wire.send(VIDEO, self.stream, time, (self.picture)(self.sent)).unwrap();
+            self.sent += 1;
+        }
+    }
+}
+
+/// The codes of the warnings about each stream, and their texts.
+fn warnings(node: &Node) -> BTreeMap<String, Vec<[String; 2]>> {
+    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
+    let token = format!("Authorization: Bearer {}\nConnection: close\n", token.trim());
+    let answer = Answer::to(node.http_port(), "GET", "/api/v1/events", &token);
+    let events: Vec<Value> = serde_json::from_str(&answer.text()).unwrap();
+    let mut told: BTreeMap<String, Vec<[String; 2]>> = BTreeMap::new();
+    for event in events.iter().filter(|event| event["kind"] == "stream_warning") {
+        let [stream, code, text] =
+            ["stream", "code", "text"].map(|key| event[key].as_str().unwrap().to_owned());
+        told.entry(stream).or_default().push([code, text]);
+    }
+    told
+}
+
+#[test]
+fn publishers_that_nobody_can_play_well_are_told_of_once_each() {
+    let _turn = beside_others();
+    let live = "stream = \"live/codec\"\nslate = \"\"";
+    let node = Node::start(&Config::new().publish_open().channel("demo").layer("live", live));
+    let mut publishers = [
+        Publisher::new(&node, "good", |frame| of_gop(frame, 2 * RATE), 1_000),
+        Publisher::new(&node, "nokey", |_| DELTA, 1_000),
+        Publisher::new(&node, "gop", |frame| of_gop(frame, 20 * RATE), 1_000),
+        Publisher::new(&node, "unit", |frame| of_gop(frame, RATE), 90_000),
+        Publisher::new(&node, "codec", |_| HEVC, 1_000),
+    ];
+    let _silent = publisher(&node, "silence");
+    let began = Instant::now();
+    let told = wait_until(TOLD, "all are told of", || {
+        publishers.iter_mut().for_each(|publisher| publisher.send(began.elapsed()));
+        let told = warnings(&node);
+        (told.len() == 5).then_some(told)
+    });
+    // Time for a second word about any of them.
+    let end = began.elapsed() + Duration::from_secs(3);
+    wait_until(TOLD, "they go on", || {
+        publishers.iter_mut().for_each(|publisher| publisher.send(began.elapsed()));
+        (began.elapsed() > end).then_some(())
+    });
+    assert_eq!(warnings(&node), told, "each is told once");
+    for (stream, code, word) in [
+        ("live/nokey", "no_keyframe", "keyframe interval to 2 s"),
+        ("live/gop", "keyframe_interval", "more than 10 s apart"),
+        ("live/unit", "timestamps", "90 times as fast as the clock"),
+        ("live/codec", "codec", "cannot decode its HEVC"),
+        ("live/silence", "silence", "has sent nothing for 10 s"),
+    ] {
+        let [[told_code, text]] = &told[stream][..] else { panic!("{stream}: {told:?}") };
+        assert_eq!(told_code, code);
+        assert!(text.contains(word) && text.contains(stream), "{text}");
+        let log = node.program().err();
+        let lines = log.lines().filter(|line| line.contains("WARN") && line.contains(word));
+        assert_eq!(lines.count(), 1, "{stream} in {log}");
+    }
+    assert!(!told.contains_key("live/good"));
+}
