@@ -2,9 +2,10 @@
 //! it is answered. The manager's desk answers; plain values, no runtime.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::TrackPart;
-use crate::event::NodeEvent;
+use crate::event::{KeyHolder, NodeEvent};
 use crate::media::Micros;
 use crate::rtmp::Url;
 
@@ -127,8 +128,8 @@ pub struct StreamView {
     pub name: String,
     /// `channel`, `publisher`, `pull`, or `nobody` within the grace time.
     pub source: &'static str,
-    /// Client id and address of the publisher, if it is one.
-    pub publisher: Option<(String, SocketAddr)>,
+    /// Who publishes it, if it is a connection.
+    pub publisher: Option<PublisherView>,
     /// When the source came, on the node's clock.
     pub since: Micros,
     /// Readers on all shards.
@@ -147,6 +148,19 @@ pub struct StreamView {
     pub audio: Option<AudioView>,
     /// What its audio and its video messages amount to.
     pub tracks: [TrackPart; 2],
+}
+
+/// A connection that publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublisherView {
+    /// Its client id.
+    pub id: String,
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// Name and version of its program, as it gives them; empty if it did not say.
+    pub agent: String,
+    /// With whose key; `None` if anybody may publish.
+    pub holder: Option<Arc<KeyHolder>>,
 }
 
 /// What is known about a stream's pictures.
@@ -199,6 +213,10 @@ pub struct ClientView {
     pub bytes_out: u64,
     /// Messages left out for it.
     pub dropped: u64,
+    /// Name and version of its program, as it gives them; empty if it did not say.
+    pub agent: String,
+    /// With whose key it publishes; `None` for others, and if anybody may publish.
+    pub holder: Option<Arc<KeyHolder>>,
 }
 
 /// A channel's scenes.

@@ -26,8 +26,17 @@ pub struct HookQuestion {
     pub params: Params,
 }
 
-/// The answer to a [`HookQuestion`]: why not, for the peer's user; `None` if it may.
-pub type Refusal = Option<Arc<str>>;
+/// The answer to a [`HookQuestion`]: `None` if it may.
+pub type Refusal = Option<Refused>;
+
+/// That a hook says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why not, for the peer's user.
+    pub text: Arc<str>,
+    /// Who says so: `hook:NAME` for a webhook, `program` for the program that embeds the node.
+    pub by: Arc<str>,
+}
 
 /// Parameters of a query that the configuration lets hooks see. Viewers' tickets are among them, so
 /// Debug does not show values.

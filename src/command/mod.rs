@@ -10,9 +10,10 @@ mod shard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, SceneView, ScenesView, StreamView, VideoView,
+    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, PublisherView, SceneView, ScenesView,
+    StreamView, VideoView,
 };
-pub use self::hook::{HookQuestion, HookTicket, Params, Refusal};
+pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{

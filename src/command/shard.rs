@@ -1,10 +1,9 @@
 //! What control asks of the shards for the front, and what they tell: streams, connections, ends.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::ask::ClientView;
+use super::ask::{ClientView, PublisherView};
 use super::rules::OutputRules;
 use crate::event::ClientId;
 use crate::media::Micros;
@@ -91,7 +90,7 @@ pub struct StreamPart {
     /// Who feeds it here.
     pub source: StreamSource,
     /// The connection that publishes it, if it is on this shard.
-    pub publisher: Option<(ClientId, SocketAddr)>,
+    pub publisher: Option<PublisherView>,
     /// When the source came.
     pub since: Micros,
     /// Readers on this shard.

@@ -18,6 +18,7 @@ mod sound;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token;
 
 use std::fs::File;
 use std::io::Read;
@@ -31,7 +32,9 @@ pub use hook::{HookConfig, HookUrl, JournalConfig, OnHookFailure};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub use limits::LimitsConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
-pub use node::{DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt};
+pub use node::{
+    DeliveryConfig, HttpConfig, NodeConfig, Publish, Role, RtmpConfig, StartAt, TokenConfig,
+};
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
 pub use tls::TlsConfig;
@@ -114,6 +117,7 @@ impl Config {
                 port: 8_080,
                 auth: true,
                 cors: Cors::Nobody,
+                tokens: Vec::new(),
             },
             tls: TlsConfig::default(),
             cores: PlanRequest::default(),

@@ -68,6 +68,30 @@ pub struct HttpConfig {
     pub auth: bool,
     /// Web pages from elsewhere that may use the API, as written.
     pub cors: Cors,
+    /// `[[http.token]]`, each with another name, beside the two that each node has.
+    pub tokens: Vec<TokenConfig>,
+}
+
+/// `[[http.token]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// Name in events and logs.
+    pub name: String,
+    /// What whoever shows it may do.
+    pub role: Role,
+    /// The file that holds it; made at the start if it is not there.
+    pub file: PathBuf,
+}
+
+/// What whoever shows a token of the API may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// All but stream keys and the node itself.
+    Operator,
+    /// Look.
+    ReadOnly,
 }
 
 /// Where viewers start.

@@ -15,7 +15,7 @@ use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, hook,
-    keys, limits, relay, shown, tls,
+    keys, limits, relay, shown, tls, token,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -215,6 +215,7 @@ fn read_http(mut s: Section<'_>, faults: &mut Faults<'_>, default: HttpConfig) -
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
         auth: s.flag(faults, "auth", default.auth),
         cors: s.parsed(faults, "cors", str::parse).map_or(default.cors, |found| found.value),
+        tokens: token::read_all(&mut s, faults),
     };
     if http.is_open_to_all() {
         faults.add(&s.place("auth"), API_OPEN_TO_ALL.to_owned());

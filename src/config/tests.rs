@@ -411,7 +411,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
     {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
-    for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]"] {
+    for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]", "[[http.token]]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     for kind in ["color", "gradient", "image", "text", "clock", "spinner", "video", "live"] {
@@ -422,8 +422,8 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let heading = "[[channel.sound]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    found
-        .retain(|(_, key)| !["video", "audio", "layer", "sound", "output"].contains(&key.as_str()));
+    let tables = ["video", "audio", "layer", "sound", "output", "token"];
+    found.retain(|(_, key)| !tables.contains(&key.as_str()));
     found
 }
 

@@ -1,11 +1,13 @@
-//! Who may ask the API what: two bearer tokens, one that may do everything and one that may only
-//! read. They are kept in files that nobody but the node's user can read.
+//! Who may ask the API what: bearer tokens with names, of which each node has two: one that may do
+//! everything and one that may only read. They are kept in files that nobody but the node's user can
+//! read.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use subtle::{Choice, ConstantTimeEq};
 
@@ -27,13 +29,36 @@ const MODE: u32 = 0o600;
 /// Rights of others than the owner.
 const MODE_OTHERS: u32 = 0o077;
 
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What somebody may do. Each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Look.
     Read,
-    /// Look, and change.
+    /// Run the show: scenes, outputs, streams, connections. No stream keys and nothing of the node.
+    Operate,
+    /// Everything.
     Write,
+}
+
+impl Access {
+    /// Its word in the configuration and the API: the role of a token.
+    #[must_use]
+    pub const fn role(self) -> &'static str {
+        match self {
+            Self::Read => "read-only",
+            Self::Operate => "operator",
+            Self::Write => "admin",
+        }
+    }
+}
+
+/// Somebody who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// What it may do.
+    pub access: Access,
+    /// Name of its token; nothing where none is asked for.
+    pub token: Option<Arc<str>>,
 }
 
 /// A bearer token: a secret. `Debug` hides it, and there is no `Display`.
@@ -65,51 +90,85 @@ impl fmt::Debug for Token {
 pub enum Tokens {
     /// Anybody may do everything: for a laboratory, on loopback only.
     Off,
-    /// A token is needed.
-    On {
-        /// May do everything.
-        admin: Token,
-        /// May only read.
-        reader: Token,
-    },
+    /// A token is needed: one of these, of which the first may do everything.
+    On(Vec<NamedToken>),
+}
+
+/// A token with what it is called and what it may do.
+#[derive(Clone, Debug)]
+pub struct NamedToken {
+    /// Name in events and logs.
+    pub name: Arc<str>,
+    /// What whoever shows it may do.
+    pub access: Access,
+    /// The secret.
+    token: Token,
+}
+
+/// A token that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPlace {
+    /// Its name.
+    pub name: String,
+    /// What whoever shows it may do.
+    pub access: Access,
+    /// The file that holds it, or will.
+    pub file: PathBuf,
 }
 
 impl Tokens {
-    /// Reads both files, and makes those that are not there.
+    /// Reads the files of the two tokens that each node has and of those that are `named`, and
+    /// makes those that are not there.
     ///
     /// # Errors
-    /// If a file cannot be read or made, or does not hold a token.
-    pub fn open(admin: &Path, reader: &Path) -> Result<Self, TokenError> {
-        let (admin_token, reader_token) = (open(admin)?, open(reader)?);
-        if bool::from(admin_token.is(&reader_token.0)) {
-            return Err(TokenError::Same(admin.to_owned(), reader.to_owned()));
+    /// If a file cannot be read or made, does not hold a token, or the same one as another.
+    pub fn open(admin: &Path, reader: &Path, named: &[TokenPlace]) -> Result<Self, TokenError> {
+        let own = [(ADMIN, Access::Write, admin), (READER, Access::Read, reader)];
+        let named = named.iter().map(|it| (it.name.as_str(), it.access, it.file.as_path()));
+        let mut tokens: Vec<(NamedToken, &Path)> = Vec::new();
+        for (name, access, file) in own.into_iter().chain(named) {
+            let token = open(file)?;
+            if let Some((_, other)) = tokens.iter().find(|(it, _)| it.token.is(&token.0).into()) {
+                return Err(TokenError::Same((*other).to_owned(), file.to_owned()));
+            }
+            tokens.push((NamedToken { name: Arc::from(name), access, token }, file));
         }
-        Ok(Self::On { admin: admin_token, reader: reader_token })
+        Ok(Self::On(tokens.into_iter().map(|(token, _)| token).collect()))
     }
 
-    /// What whoever shows `shown` may do; nothing if it is no token of ours.
+    /// Who shows `shown`; nobody if it is no token of ours.
     #[must_use]
-    pub fn access(&self, shown: Option<&str>) -> Option<Access> {
-        let Self::On { admin, reader } = self else { return Some(Access::Write) };
+    pub fn caller(&self, shown: Option<&str>) -> Option<Caller> {
+        let Self::On(tokens) = self else {
+            return Some(Caller { access: Access::Write, token: None });
+        };
         let shown = shown.unwrap_or_default();
-        // Both are looked at, whichever it is.
-        let (may_write, may_read) = (admin.is(shown), reader.is(shown));
-        match (may_write.into(), may_read.into()) {
-            (true, _) => Some(Access::Write),
-            (false, true) => Some(Access::Read),
-            (false, false) => None,
+        // All are looked at, whichever it is.
+        let mut found = None;
+        for token in tokens {
+            if token.token.is(shown).into() {
+                found = Some(token);
+            }
         }
+        let caller =
+            |it: &NamedToken| Caller { access: it.access, token: Some(Arc::clone(&it.name)) };
+        found.map(caller)
     }
 
     /// The token that may do everything.
     #[must_use]
-    pub const fn admin(&self) -> Option<&Token> {
+    pub fn admin(&self) -> Option<&Token> {
         match self {
             Self::Off => None,
-            Self::On { admin, .. } => Some(admin),
+            Self::On(tokens) => tokens.first().map(|it| &it.token),
         }
     }
 }
+
+/// Names of the tokens in [`TOKEN_FILE`] and [`READONLY_TOKEN_FILE`].
+pub const ADMIN: &str = "admin";
+/// See [`ADMIN`].
+pub const READER: &str = "read-only";
 
 /// Why there is no token.
 #[derive(Debug)]
@@ -139,12 +198,12 @@ impl fmt::Display for TokenError {
                 TOKEN_CHARS.start(),
                 TOKEN_CHARS.end()
             ),
-            Self::Same(admin, reader) => write!(
+            Self::Same(one, other) => write!(
                 f,
-                "{} and {} hold the same token, so that readers could change everything; remove \
+                "{} and {} hold the same token, so that nobody could tell who shows it; remove \
                  one of them and start again to have another made",
-                admin.display(),
-                reader.display()
+                one.display(),
+                other.display()
             ),
         }
     }
@@ -200,17 +259,17 @@ mod tests {
     }
 
     fn exposed(tokens: &Tokens) -> [String; 2] {
-        let Tokens::On { admin, reader } = tokens else { panic!("off") };
-        [admin, reader].map(|token| token.expose().to_owned())
+        let Tokens::On(tokens) = tokens else { panic!("off") };
+        [0, 1].map(|at| tokens[at].token.expose().to_owned())
     }
 
     #[test]
     fn tokens_are_made_once_and_nobody_else_can_read_them() {
         let dir = tempfile::tempdir().unwrap();
         let [admin, reader] = paths(dir.path());
-        let tokens = Tokens::open(&admin, &reader).unwrap();
+        let tokens = Tokens::open(&admin, &reader, &[]).unwrap();
         let first = exposed(&tokens);
-        assert_eq!(first, exposed(&Tokens::open(&admin, &reader).unwrap()));
+        assert_eq!(first, exposed(&Tokens::open(&admin, &reader, &[]).unwrap()));
         assert_ne!(first[0], first[1]);
         for path in [&admin, &reader] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -224,14 +283,35 @@ mod tests {
     fn each_token_opens_what_it_is_for() {
         let dir = tempfile::tempdir().unwrap();
         let [admin, reader] = paths(dir.path());
-        let tokens = Tokens::open(&admin, &reader).unwrap();
+        let tokens = Tokens::open(&admin, &reader, &[]).unwrap();
         let [write, read] = exposed(&tokens);
-        assert_eq!(tokens.access(Some(&write)), Some(Access::Write));
-        assert_eq!(tokens.access(Some(&read)), Some(Access::Read));
+        let access = |shown| tokens.caller(shown).map(|caller| caller.access);
+        assert_eq!(access(Some(&write)), Some(Access::Write));
+        assert_eq!(access(Some(&read)), Some(Access::Read));
         for wrong in [None, Some(""), Some(&write[1..]), Some("0")] {
-            assert_eq!(tokens.access(wrong), None, "{wrong:?}");
+            assert_eq!(access(wrong), None, "{wrong:?}");
         }
-        assert_eq!(Tokens::Off.access(None), Some(Access::Write));
+        let anybody = Caller { access: Access::Write, token: None };
+        assert_eq!(Tokens::Off.caller(None), Some(anybody));
+    }
+
+    #[test]
+    fn a_named_token_is_known_by_its_name_and_no_two_are_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let [admin, reader] = paths(dir.path());
+        let place = |name: &str, access| TokenPlace {
+            name: name.to_owned(),
+            access,
+            file: dir.path().join(name),
+        };
+        let named = [place("bot", Access::Operate), place("wall", Access::Read)];
+        let tokens = Tokens::open(&admin, &reader, &named).unwrap();
+        let shown = fs::read_to_string(dir.path().join("bot")).unwrap();
+        let bot = Caller { access: Access::Operate, token: Some(Arc::from("bot")) };
+        assert_eq!(tokens.caller(Some(shown.trim())), Some(bot));
+        fs::copy(dir.path().join("bot"), dir.path().join("wall")).unwrap();
+        let error = Tokens::open(&admin, &reader, &named).unwrap_err().to_string();
+        assert!(error.contains("/bot") && error.contains("/wall"), "{error}");
     }
 
     #[test]
@@ -239,16 +319,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [admin, reader] = [dir.path().join("a"), dir.path().join("r")];
         fs::write(&admin, "given-by-the-operator\n").unwrap();
-        let tokens = Tokens::open(&admin, &reader).unwrap();
-        assert_eq!(tokens.access(Some("given-by-the-operator")), Some(Access::Write));
+        let tokens = Tokens::open(&admin, &reader, &[]).unwrap();
+        let caller = tokens.caller(Some("given-by-the-operator")).unwrap();
+        assert_eq!((caller.access, caller.token.as_deref()), (Access::Write, Some(ADMIN)));
         for wrong in ["short", "", "with a blank inside it", "ümläuts-are-not-ascii-either"] {
             fs::write(&admin, wrong).unwrap();
-            let error = Tokens::open(&admin, &reader).unwrap_err().to_string();
+            let error = Tokens::open(&admin, &reader, &[]).unwrap_err().to_string();
             assert!(error.contains("16 to 256"), "{error}");
             assert!(wrong.is_empty() || !error.contains(wrong), "{error}");
         }
         fs::copy(&reader, &admin).unwrap();
-        let error = Tokens::open(&admin, &reader).unwrap_err().to_string();
+        let error = Tokens::open(&admin, &reader, &[]).unwrap_err().to_string();
         assert!(error.contains("the same token"), "{error}");
     }
 
@@ -257,7 +338,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let blocked = dir.path().join("file");
         fs::write(&blocked, "").unwrap();
-        let error = Tokens::open(&blocked.join("a"), &blocked.join("b")).unwrap_err().to_string();
+        let error =
+            Tokens::open(&blocked.join("a"), &blocked.join("b"), &[]).unwrap_err().to_string();
         assert!(error.contains("file/a") && error.contains("[http]"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::about::About;
+use super::about::{About, KeyHolder};
 use crate::media::Micros;
 
 /// Name of a connection in events and logs: 8 characters of `A-Z0-9`.
@@ -132,6 +132,10 @@ pub struct Event {
     pub peer: Option<SocketAddr>,
     /// What it said about itself.
     pub about: Arc<About>,
+    /// With whose key it publishes, or asks to; `None` before that is known, and for others.
+    pub holder: Option<Arc<KeyHolder>>,
+    /// Who ended or refused it, such as `hook:auth`; empty if it ended by itself or by a rule.
+    pub actor: Arc<str>,
     /// Public path, such as `live/show`; the application for `connect`, and for a publisher whose
     /// key has not been checked. Never a key.
     pub path: Arc<str>,
@@ -175,6 +179,8 @@ pub struct LifeCycle {
     client: ClientId,
     peer: Option<SocketAddr>,
     about: Arc<About>,
+    holder: Option<Arc<KeyHolder>>,
+    actor: Arc<str>,
     connect: Progress,
     publish: Progress,
     play: Progress,
@@ -204,6 +210,8 @@ impl LifeCycle {
             client,
             peer,
             about: Arc::default(),
+            holder: None,
+            actor: Arc::clone(&nothing),
             connect: Progress::Idle,
             publish: Progress::Idle,
             play: Progress::Idle,
@@ -221,6 +229,28 @@ impl LifeCycle {
     /// It says what it is.
     pub fn set_about(&mut self, about: About) {
         self.about = Arc::new(about);
+    }
+
+    /// What it said about itself.
+    #[must_use]
+    pub const fn about(&self) -> &Arc<About> {
+        &self.about
+    }
+
+    /// It shows this holder's key.
+    pub fn set_holder(&mut self, holder: KeyHolder) {
+        self.holder = Some(Arc::new(holder));
+    }
+
+    /// With whose key it publishes, if it does.
+    #[must_use]
+    pub const fn holder(&self) -> Option<&Arc<KeyHolder>> {
+        self.holder.as_ref()
+    }
+
+    /// Who ends it from now on, such as `hook:auth`: it stands in the `done` events that follow.
+    pub fn set_actor(&mut self, actor: Arc<str>) {
+        self.actor = actor;
     }
 
     /// When the connection came.
@@ -244,7 +274,10 @@ impl LifeCycle {
         *self.progress(stage) = Progress::Asked;
         match stage {
             Stage::Connect => self.app = Arc::from(path),
-            Stage::Publish | Stage::Play => self.stream = Arc::from(path),
+            Stage::Publish | Stage::Play => {
+                self.stream = Arc::from(path);
+                self.holder = None;
+            }
         }
         Some(self.event(stage, Phase::Pre, now))
     }
@@ -286,7 +319,8 @@ impl LifeCycle {
         let event = self.event(stage, Phase::Done, now);
         let end = if stage == Stage::Connect { Progress::Over } else { Progress::Idle };
         *self.progress(stage) = end;
-        Some(Event { duration, bytes, reason: Arc::from(reason), ..event })
+        let actor = Arc::clone(&self.actor);
+        Some(Event { duration, bytes, reason: Arc::from(reason), actor, ..event })
     }
 
     /// The connection is over: the `done` events of every stage that is open, `connect` last.
@@ -321,6 +355,8 @@ impl LifeCycle {
             peer: self.peer,
             about: Arc::clone(&self.about),
             state: self.state(),
+            holder: self.holder.clone(),
+            actor: Arc::from(""),
             path: Arc::clone(path),
             at,
             duration: Micros(0),
@@ -392,6 +428,25 @@ mod tests {
         assert_eq!(life.asked(Stage::Publish, now), Some(again));
         life.begun(Stage::Publish, now);
         assert_eq!(life.asked(Stage::Publish, now), None);
+    }
+
+    #[test]
+    fn whose_key_it_is_stands_in_every_event_from_then_on_and_who_ended_it_in_the_last_ones() {
+        let mut life = life();
+        let now = Micros(5);
+        life.begin(Stage::Connect, "live", now);
+        let before = life.begin(Stage::Publish, "live", now).unwrap();
+        assert_eq!((before.holder, &*before.actor), (None, ""));
+        let ada = KeyHolder { key: "0123456789abcdef".to_owned(), ..KeyHolder::default() };
+        life.set_holder(ada.clone());
+        let began = life.begun(Stage::Publish, now).unwrap();
+        assert_eq!(began.holder.as_deref(), Some(&ada));
+        life.set_actor(Arc::from("hook:auth"));
+        let ends: Vec<_> = life.close(now, 0, "refused").collect();
+        assert_eq!(ends.len(), 2);
+        for end in ends {
+            assert_eq!((end.holder.as_deref(), &*end.actor), (Some(&ada), "hook:auth"));
+        }
     }
 
     #[test]

@@ -5,6 +5,6 @@ mod about;
 mod life;
 mod node;
 
-pub use about::About;
+pub use about::{About, KeyHolder};
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
 pub use node::{NodeEvent, Operated};

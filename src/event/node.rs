@@ -120,6 +120,9 @@ pub struct Operated {
     pub stream: Option<String>,
     /// The client's id.
     pub client: Option<String>,
+    /// Who has done it: `token:NAME`, `cli:NAME` by the command line, or `anybody` where no token
+    /// is asked for.
+    pub actor: Option<String>,
 }
 
 impl NodeEvent {

@@ -27,6 +27,8 @@ pub struct Grant {
     pub stream: Arc<str>,
     /// Whose key it is.
     pub owner: Arc<str>,
+    /// Its note for people.
+    pub label: Arc<str>,
     /// Where it may be used from; empty for anywhere.
     pub addresses: Arc<[AddressRange]>,
     /// When it ends, on the node's clock; `None` if it does not.
@@ -123,6 +125,7 @@ pub fn decide(key: KeyHash, info: &KeyInfo, shown: Shown, at: Moment) -> Decisio
         key,
         stream: info.stream.as_str().into(),
         owner: info.owner.as_str().into(),
+        label: info.label.as_str().into(),
         addresses: addresses.into(),
         until: left.map(|left| Micros(at.now.0.saturating_add(left))),
         limits: info.limits,

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::node::Node;
-use crate::config::{ChannelConfig, Config};
-use crate::control::auth::{READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, Tokens};
+use crate::config::{ChannelConfig, Config, Role, TokenConfig};
+use crate::control::auth::{
+    Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
+};
 use crate::control::banner::rtmp_url;
 use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
 use crate::control::log::LogLevel;
@@ -30,8 +32,23 @@ const EVENTS_WAITING: usize = 256;
 pub(super) fn tokens(config: &Config) -> Result<Tokens, TokenError> {
     let place = |name| config.node.data_dir.join(name);
     match config.http.auth {
-        true => Tokens::open(&place(TOKEN_FILE), &place(READONLY_TOKEN_FILE)),
+        true => {
+            let named: Vec<_> = config.http.tokens.iter().map(token_place).collect();
+            Tokens::open(&place(TOKEN_FILE), &place(READONLY_TOKEN_FILE), &named)
+        }
         false => Ok(Tokens::Off),
+    }
+}
+
+fn token_place(config: &TokenConfig) -> TokenPlace {
+    TokenPlace {
+        name: config.name.clone(),
+        access: match config.role {
+            Role::Admin => Access::Write,
+            Role::Operator => Access::Operate,
+            Role::ReadOnly => Access::Read,
+        },
+        file: config.file.clone(),
     }
 }
 

@@ -170,7 +170,7 @@ fn view(part: &StreamPart) -> StreamView {
             StreamSource::Pull => "pull",
             StreamSource::Shard | StreamSource::Nobody => "nobody",
         },
-        publisher: part.publisher.map(|(client, address)| (client.to_string(), address)),
+        publisher: part.publisher.clone(),
         since: part.since,
         viewers: part.readers as u64,
         bytes_in: part.bytes_in,
@@ -216,6 +216,8 @@ mod tests {
             bytes_in: 0,
             bytes_out: 0,
             dropped: 0,
+            agent: String::new(),
+            holder: None,
         }
     }
 

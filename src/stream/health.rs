@@ -9,7 +9,7 @@ use crate::media::{Kind, Micros};
 pub const KEYFRAME_INTERVAL_MAX: Micros = Micros::from_secs(10);
 
 /// A publisher without a message for this long is told of.
-pub const SILENCE_MAX: Micros = Micros::from_secs(10);
+const SILENCE_MAX: Micros = Micros::from_secs(10);
 
 /// After a silence has been told, the next one is only told if messages came for this long between.
 const SPEECH_MIN: Micros = Micros::from_secs(60);
@@ -347,7 +347,7 @@ mod tests {
         #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
         fn frame(&mut self) {
             let time = (self.frames * self.ticks / RATE) as u32;
-            let is_key = self.gop > 0 && self.frames % self.gop == 0;
+            let is_key = self.gop > 0 && self.frames.is_multiple_of(self.gop);
             let flags = if is_key { Flags::KEY } else { Flags::default() };
             self.health.message(Kind::Video, time, flags, self.now);
             self.health.message(Kind::Audio, time, Flags::default(), self.now);

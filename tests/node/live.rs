@@ -271,7 +271,7 @@ fn streams_and_peers_are_listed_and_peers_are_ended_with_a_reason() {
     while viewer.next().is_some() {}
     assert_eq!(live.done(Stage::Play), "ended by the operator");
 
-    let (id, _) = stream.publisher.expect("a publisher");
+    let id = stream.publisher.expect("a publisher").id;
     assert!(live.clients("live/camera").iter().any(|it| it.id == id && it.state == "publisher"));
     live.does(Ask::KickPublisher { stream: "live/camera".to_owned() });
     assert_eq!(live.done(Stage::Publish), "ended by the operator");

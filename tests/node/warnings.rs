@@ -34,7 +34,7 @@ const DELTA: &[u8] = &[0x27, 1, 0, 0, 0, 0, 0, 0, 1, 0x41];
 const HEVC: &[u8] = b"\x91hvc1\0\0\0\0\0\0\x01\x26";
 
 fn of_gop(frame: u32, gop: u32) -> &'static [u8] {
-    if frame % gop == 0 { KEY } else { DELTA }
+    if frame.is_multiple_of(gop) { KEY } else { DELTA }
 }
 
 impl Publisher {

@@ -38,6 +38,8 @@ export const post = <T = void>(path: string, body?: unknown): Promise<T> =>
   request<T>("POST", path, body);
 export const put = <T = void>(path: string, body: unknown): Promise<T> =>
   request<T>("PUT", path, body);
+export const patch = <T = void>(path: string, body: unknown): Promise<T> =>
+  request<T>("PATCH", path, body);
 export const remove = (path: string): Promise<void> => request<void>("DELETE", path);
 
 /** Path segments with everything encoded that could change the path. */

@@ -18,6 +18,8 @@ export interface NodeInfo {
   errors: Counts;
   drops: Counts;
   can_write: boolean;
+  /** admin, operator (all but keys and the node itself) or read-only */
+  role: string;
 }
 
 export interface Channel {
@@ -57,10 +59,19 @@ export interface Output {
   dropped: number | Counts;
 }
 
+export interface Publisher {
+  id: string;
+  address: string;
+  encoder: string;
+  key: string | null;
+  owner: string | null;
+  label: string | null;
+}
+
 export interface Stream {
   name: string;
   source: string;
-  publisher: { id: string; address: string } | null;
+  publisher: Publisher | null;
   since_at: number;
   viewers: number;
   bytes_in: number;
@@ -81,6 +92,10 @@ export interface Client {
   bytes_in: number;
   bytes_out: number;
   dropped: number;
+  encoder: string;
+  key: string | null;
+  owner: string | null;
+  label: string | null;
 }
 
 export interface Key {
@@ -101,6 +116,16 @@ export interface Key {
   max_fps: number | null;
   takeover: boolean;
   aliases: string[];
+  /** Who publishes with it on this node; null if that is not known. */
+  live: KeyUse[] | null;
+}
+
+export interface KeyUse {
+  client: string;
+  address: string;
+  stream: string;
+  encoder: string;
+  since_at: number;
 }
 
 export interface NewKey {
@@ -115,6 +140,10 @@ export interface NodeEvent {
   at: number;
   kind: string;
   text: string;
+  actor?: string;
+  owner?: string;
+  label?: string;
+  encoder?: string;
 }
 
 export interface Snapshot {

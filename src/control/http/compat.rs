@@ -150,10 +150,10 @@ fn nms_stream(shared: &Shared, stream: &StreamView, clients: &[ClientView]) -> V
         json!({
             "app": app,
             "stream": name,
-            "clientId": stream.publisher.as_ref().map(|(id, _)| id),
+            "clientId": stream.publisher.as_ref().map(|it| &it.id),
             "connectCreated": at(stream.since),
             "bytes": stream.bytes_in,
-            "ip": stream.publisher.as_ref().map(|(_, address)| address.ip().to_string()),
+            "ip": stream.publisher.as_ref().map(|it| it.address.ip().to_string()),
             "audio": stream.audio.as_ref().map(|audio| json!({
                 "codec": audio.codec, "profile": "", "samplerate": audio.sample_rate,
                 "channels": audio.channels,

@@ -30,6 +30,9 @@ use crate::stats::Registry;
 use crate::tls::Acceptor;
 use crate::web::Cors;
 
+/// What the command line of this program calls itself to the API.
+pub const CLI_AGENT: &str = "stream-manager-cli";
+
 /// What the answers are made from.
 #[derive(Clone, Debug)]
 pub struct HttpState {

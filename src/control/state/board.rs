@@ -49,8 +49,8 @@ struct Inner {
 struct Numbered {
     seq: u64,
     text: Utf8Bytes,
-    /// For those who may only read, if it differs.
-    reader: Option<Utf8Bytes>,
+    /// For those who may do less than everything, if it differs.
+    others: Vec<(Access, Utf8Bytes)>,
 }
 
 #[derive(Serialize)]
@@ -136,7 +136,7 @@ impl Board {
             return changes;
         }
         let mut state = Snapshot::clone(&inner.snapshot);
-        state.node.can_write = access == Access::Write;
+        state.node.set_access(access);
         let message = Message::State { seq: inner.seq, state: &state };
         Catchup::State(text(&message), inner.seq)
     }
@@ -189,11 +189,13 @@ impl Inner {
     /// What a token may do is told to its holder alone.
     fn node_changed(&mut self, node: &Node) {
         let seq = self.seq + 1;
-        let told = |can_write| {
-            let node = Node { can_write, ..node.clone() };
+        let told = |access| {
+            let mut node = node.clone();
+            node.set_access(access);
             text(&Message::Change { seq, path: "node", value: Some(&node) })
         };
-        self.keep(Numbered { seq, text: told(true), reader: Some(told(false)) });
+        let others = [Access::Read, Access::Operate].map(|access| (access, told(access)));
+        self.keep(Numbered { seq, text: told(Access::Write), others: others.into() });
     }
 
     fn say<'a, T>(&mut self, message: impl FnOnce(u64) -> Message<'a, T>)
@@ -201,7 +203,7 @@ impl Inner {
         T: Serialize + 'a,
     {
         let seq = self.seq + 1;
-        self.keep(Numbered { seq, text: text(&message(seq)), reader: None });
+        self.keep(Numbered { seq, text: text(&message(seq)), others: Vec::new() });
     }
 
     fn keep(&mut self, message: Numbered) {
@@ -217,14 +219,12 @@ impl Inner {
 
 impl Numbered {
     fn bytes(&self) -> usize {
-        self.text.len() + self.reader.as_ref().map_or(0, |text| text.len())
+        self.text.len() + self.others.iter().map(|(_, text)| text.len()).sum::<usize>()
     }
 
     fn for_access(&self, access: Access) -> Utf8Bytes {
-        match (&self.reader, access) {
-            (Some(reader), Access::Read) => reader.clone(),
-            _ => self.text.clone(),
-        }
+        let other = self.others.iter().find(|(of, _)| *of == access);
+        other.map_or(&self.text, |(_, text)| text).clone()
     }
 }
 
@@ -331,11 +331,16 @@ mod tests {
         let board = Board::new(Snapshot::default());
         let node = Node { viewers: 1, ..Node::default() };
         board.update(Snapshot { node, ..Snapshot::default() }).await;
-        for (access, expected) in [(Access::Write, true), (Access::Read, false)] {
+        for (access, can_write, role) in [
+            (Access::Write, true, "admin"),
+            (Access::Operate, true, "operator"),
+            (Access::Read, false, "read-only"),
+        ] {
             let change = values(&board.resume(Some(0), access).await).remove(0);
-            assert_eq!(change["value"]["can_write"], expected);
             let state = values(&board.resume(None, access).await).remove(0);
-            assert_eq!(state["state"]["node"]["can_write"], expected);
+            for node in [&change["value"], &state["state"]["node"]] {
+                assert_eq!((&node["can_write"], &node["role"]), (&can_write.into(), &role.into()));
+            }
         }
     }
 }

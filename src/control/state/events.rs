@@ -1,6 +1,6 @@
 //! News of the node in the form in which the API shows them.
 
-use super::model::Event;
+use super::model::{Event, held};
 use crate::control::time::Time;
 use crate::event::{NodeEvent, Phase};
 
@@ -12,7 +12,14 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
     match event {
         NodeEvent::Connection(event) => {
             let over = event.kind.phase == Phase::Done;
+            let [key, owner, label] = held(event.holder.as_deref());
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             Event {
+                encoder: some(&event.about.agent),
+                key,
+                owner,
+                label,
+                actor: some(&event.actor),
                 at: time.unix_ms(event.at),
                 client: Some(event.client.to_string()),
                 address: event.peer.map(|peer| peer.to_string()),
@@ -66,6 +73,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             output: operated.output.clone(),
             stream: operated.stream.clone(),
             client: operated.client.clone(),
+            actor: operated.actor.clone(),
             ..plain
         },
     }

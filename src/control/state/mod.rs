@@ -10,7 +10,7 @@ pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};
 pub use events::describe;
 pub use model::{
     Channel, Cores, Event, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
-    StreamVideo, named,
+    StreamVideo, held, named,
 };
 pub use survey::{
     ChannelFacts, KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of,

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::command::PublisherView;
+use crate::control::auth::Access;
 use crate::control::keystore::KeyView;
+use crate::event::KeyHolder;
 use crate::keys::Takeover;
 use crate::stats::HistogramFigures;
 
@@ -58,6 +61,16 @@ pub struct Node {
     pub drops: BTreeMap<String, u64>,
     /// Whether the token that asks may change anything.
     pub can_write: bool,
+    /// Its role: `admin`, `operator` (all but stream keys and the node itself) or `read-only`.
+    pub role: String,
+}
+
+impl Node {
+    /// Says what whoever is told of it may do.
+    pub fn set_access(&mut self, access: Access) {
+        self.can_write = access >= Access::Operate;
+        access.role().clone_into(&mut self.role);
+    }
 }
 
 /// CPU numbers by role.
@@ -199,6 +212,35 @@ pub struct Publisher {
     pub id: String,
     /// Where it comes from.
     pub address: String,
+    /// Name and version of its program, as it gives them (`flashVer`); empty if it did not say.
+    pub encoder: String,
+    /// Id of the key it publishes with; nothing if anybody may publish.
+    pub key: Option<String>,
+    /// Whose key it is.
+    pub owner: Option<String>,
+    /// The key's note for people.
+    pub label: Option<String>,
+}
+
+impl From<&PublisherView> for Publisher {
+    fn from(view: &PublisherView) -> Self {
+        let [key, owner, label] = held(view.holder.as_deref());
+        Self {
+            id: view.id.clone(),
+            address: view.address.to_string(),
+            encoder: view.agent.clone(),
+            key,
+            owner,
+            label,
+        }
+    }
+}
+
+/// Id, owner and label of a key, as far as there are any.
+#[must_use]
+pub fn held(holder: Option<&KeyHolder>) -> [Option<String>; 3] {
+    let Some(KeyHolder { key, owner, label }) = holder else { return [None, None, None] };
+    [key.as_str(), owner, label].map(|text| (!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// What is known about a stream's pictures. What is not announced is 0.
@@ -320,6 +362,22 @@ pub struct Event {
     /// The stream, or the application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
+    /// Name and version of the connection's program, as it gives them (`flashVer`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// Id of the key that it publishes with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Whose key that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The key's note for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Who did it: `token:NAME`, `cli:NAME` by the command line, `anybody` where no token is asked
+    /// for, or who refused or ended a connection, such as `hook:NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// How long it lasted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,

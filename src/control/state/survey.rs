@@ -226,10 +226,7 @@ pub fn stream_of(view: &StreamView, base: &str, time: &Time) -> Stream {
     Stream {
         name: view.name.clone(),
         source: view.source.to_owned(),
-        publisher: view
-            .publisher
-            .as_ref()
-            .map(|(id, address)| Publisher { id: id.clone(), address: address.to_string() }),
+        publisher: view.publisher.as_ref().map(Publisher::from),
         since_at: time.unix_ms(view.since),
         viewers: view.viewers,
         bytes_in: view.bytes_in,
@@ -266,6 +263,7 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
         errors: named(ErrorKind::ALL.map(ErrorKind::label), figures.node.errors),
         drops: named(ViewerDrop::ALL.map(ViewerDrop::label), figures.node.drops),
         can_write: false,
+        role: String::new(),
     }
 }
 
@@ -342,7 +340,7 @@ fn output_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::TrackPart;
+    use crate::command::{PublisherView, TrackPart};
     use crate::control::door;
     use crate::media::Micros;
     use crate::stats::{ChannelEntry, OutputEntry, OutputStats, ShardStats};
@@ -363,7 +361,12 @@ mod tests {
         StreamView {
             name: "live/a".into(),
             source: "publisher",
-            publisher: Some(("ABCDEFGH".into(), "192.0.2.1:9".parse().unwrap())),
+            publisher: Some(PublisherView {
+                id: "ABCDEFGH".into(),
+                address: "192.0.2.1:9".parse().unwrap(),
+                agent: "obs/1".into(),
+                holder: None,
+            }),
             since: Micros::from_secs(1),
             viewers: 2,
             bytes_in: 3,

@@ -15,7 +15,7 @@ use super::payload::{Teller, query};
 use super::program::{Asked, Hooks};
 use super::subscriber::subscribers;
 use super::webhook::{Post, Webhook};
-use crate::command::{HookQuestion, Refusal, ToShard};
+use crate::command::{HookQuestion, Refusal, Refused, ToShard};
 use crate::config::{Config, OnHookFailure};
 use crate::control::time::Time;
 use crate::event::{EventKind, NodeEvent, Phase, Stage};
@@ -164,22 +164,27 @@ impl HookDesk {
         let (name, id) = (event.kind.name(), self.teller.next_id());
         let asked = Asked { event: event.clone(), params };
         for answer in self.program.ask(&asked) {
-            all.spawn(answer);
+            all.spawn(async move { by("program", answer.await) });
         }
         let event = NodeEvent::Connection(event);
         for hook in self.webhooks.iter().filter(|hook| hook.wants(name)) {
             let param = query(&asked.params, &hook.config().params);
             let body = Bytes::from(self.teller.tell(&event, &id, &param));
             let hook = Arc::clone(hook);
-            all.spawn(async move { hook.decide(Post { event: name, body }).await });
+            all.spawn(async move {
+                let text = hook.decide(Post { event: name, body }).await;
+                by(&format!("hook:{}", hook.config().name), text)
+            });
         }
         let (answers, params) = (self.answers.clone(), asked.params);
         tokio::spawn(async move {
             let refusal = first_refusal(all).await;
             // A hook may say more than it should of what it was shown.
-            let refusal = refusal.map(|text| {
+            let refusal = refusal.map(|Refused { text, by }| {
                 let shown = params.expose().filter(|(_, value)| !value.is_empty());
-                shown.fold(text, |text, (_, value)| Arc::from(text.replace(value, "***")))
+                let text =
+                    shown.fold(text, |text, (_, value)| Arc::from(text.replace(value, "***")));
+                Refused { text, by }
             });
             // The desk is gone only when the node stops.
             drop(answers.send((shard, ToShard::HookAnswer { ticket, refusal })).await);
@@ -236,10 +241,15 @@ async fn first_refusal(mut all: JoinSet<Refusal>) -> Refusal {
         match answer {
             Ok(None) => {}
             Ok(refusal) => return refusal,
-            Err(_) => return Some(Arc::from("a hook of this server failed")),
+            Err(_) => return by("hook", Some(Arc::from("a hook of this server failed"))),
         }
     }
     None
+}
+
+/// Says who refuses, if somebody does.
+fn by(who: &str, text: Option<Arc<str>>) -> Refusal {
+    text.map(|text| Refused { text, by: Arc::from(who) })
 }
 
 /// Whether hooks decide about the event of this name.

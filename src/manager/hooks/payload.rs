@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::command::Params;
 use crate::control::time::Time;
-use crate::event::{ConnectionState, Event, NodeEvent, Phase, Stage};
+use crate::event::{ConnectionState, Event, KeyHolder, NodeEvent, Phase, Stage};
 use crate::media::Micros;
 
 /// What SRS calls the virtual host of those that name none; this node has no other.
@@ -35,6 +35,8 @@ struct Payload<'a> {
     bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
     #[serde(flatten)]
     part: Part<'a>,
 }
@@ -61,6 +63,12 @@ struct Client<'a> {
     addr: String,
     tcurl: &'a str,
     flashver: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
 }
 
 /// What is told of other parts of the node.
@@ -120,6 +128,7 @@ impl Teller {
                     payload.duration_ms = Some(event.duration.millis());
                     payload.bytes = Some(event.bytes);
                     payload.reason = Some(&event.reason);
+                    payload.actor = Some(&*event.actor).filter(|actor| !actor.is_empty());
                 }
             }
             other => tell_part(&mut payload, other),
@@ -158,6 +167,9 @@ fn client<'a>(event: &'a Event, params: &str) -> Client<'a> {
     let (app, stream) = event.path.split_once('/').unwrap_or((&event.path, ""));
     let ip = event.peer.map_or_else(String::new, |peer| peer.ip().to_canonical().to_string());
     let [action, call] = words(event);
+    let held = |part: fn(&KeyHolder) -> &str| {
+        event.holder.as_deref().map(part).filter(|text| !text.is_empty())
+    };
     Client {
         client_id: event.client.as_str(),
         connection_type: event.state.name(),
@@ -175,6 +187,9 @@ fn client<'a>(event: &'a Event, params: &str) -> Client<'a> {
         addr: ip,
         tcurl: &event.about.tc_url,
         flashver: &event.about.agent,
+        key_id: held(|holder| &holder.key),
+        owner: held(|holder| &holder.owner),
+        label: held(|holder| &holder.label),
     }
 }
 
@@ -237,6 +252,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         }
         NodeEvent::Operated(operated) => {
             part.text = Some(&operated.text);
+            payload.actor = operated.actor.as_deref();
             (part.channel, part.output) = (operated.channel.as_deref(), operated.output.as_deref());
             (part.stream_path, part.ended) =
                 (operated.stream.as_deref(), operated.client.as_deref());

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::reachable;
 use crate::config::Config;
+use crate::control::http::CLI_AGENT;
 
 /// File in the data directory that holds the token.
 const TOKEN_FILE: &str = "api-token";
@@ -96,6 +97,7 @@ impl Api {
             .uri(format!("http://{}/api/v1/{path}", self.address))
             .header("Authorization", format!("Bearer {}", self.token))
             .header("Content-Type", "application/json")
+            .header("User-Agent", CLI_AGENT)
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| format!("{} is no address: {error}", self.address))?;
         let work = async {

@@ -94,7 +94,10 @@ impl Connection {
         let Some(wish) = self.take_wish() else { return };
         match refusal {
             None => self.fulfil(shard, wish),
-            Some(text) => self.disappoint(shard, &wish, text),
+            Some(refused) => {
+                self.life.borrow_mut().set_actor(Arc::clone(&refused.by));
+                self.disappoint(shard, &wish, &refused.text);
+            }
         }
         self.pass_on();
     }

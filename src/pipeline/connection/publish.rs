@@ -7,7 +7,7 @@ use super::hook::{WITHDRAWN, Wish};
 use super::place::PlaceWish;
 use super::{Connection, Role};
 use crate::command::Params;
-use crate::event::Stage;
+use crate::event::{KeyHolder, Stage};
 use crate::keys::{
     Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, Verdict,
 };
@@ -118,6 +118,11 @@ impl Connection {
         match decision.for_peer(peer, shard.clock.now()) {
             Decision::Allow(grant) => {
                 shard.guard.borrow_mut().succeeded(peer);
+                self.life.borrow_mut().set_holder(KeyHolder {
+                    key: grant.key.id(),
+                    owner: Arc::clone(&grant.owner),
+                    label: Arc::clone(&grant.label),
+                });
                 let params = std::mem::take(&mut self.ticket.borrow_mut().params);
                 let name = Box::from(&*grant.stream);
                 let wish = Wish::Publish { name, grant: Some(grant), unchecked: None };
@@ -133,6 +138,7 @@ impl Connection {
         match denial {
             Denial::StoreAway if shard.spec.keys.open_when_away => {
                 if let Some(name) = named {
+                    self.hold(shown);
                     tracing::warn!("the key store is away: the publisher of {name} is let in");
                     let wish = Wish::Publish { name, grant: None, unchecked: shown };
                     return self.after_hooks(shard, wish, params);
@@ -143,6 +149,7 @@ impl Connection {
                 guard.failed(self.peer.get().ip(), shard.clock.now());
             }
             Denial::Revoked | Denial::Expired | Denial::Address | Denial::OpenAlias => {
+                self.hold(shown);
                 if let Some(hash) = shown {
                     shard.report_key_failed(hash);
                 }
@@ -151,6 +158,14 @@ impl Connection {
         }
         shard.stats.publish_attempt(Attempt::Denied);
         self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
+    }
+
+    /// It shows a key of which no more is known here than its hash.
+    fn hold(&self, shown: Option<KeyHash>) {
+        if let Some(hash) = shown {
+            let holder = KeyHolder { key: hash.id(), ..KeyHolder::default() };
+            self.life.borrow_mut().set_holder(holder);
+        }
     }
 
     /// It publishes with this key.

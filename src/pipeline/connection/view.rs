@@ -1,10 +1,9 @@
 //! A connection as the API shows it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Connection, Role};
-use crate::command::ClientView;
+use crate::command::{ClientView, PublisherView};
 use crate::event::{ClientId, ConnectionState};
 
 impl Connection {
@@ -14,10 +13,20 @@ impl Connection {
     }
 
     /// The stream it publishes, and who it is.
-    pub(in crate::pipeline) fn publishes(&self) -> Option<(Arc<str>, (ClientId, SocketAddr))> {
+    pub(in crate::pipeline) fn publishes(&self) -> Option<(Arc<str>, PublisherView)> {
         match &*self.role.borrow() {
-            Role::Publisher(hub) => Some((Arc::clone(&hub.name), (self.id(), self.peer.get()))),
+            Role::Publisher(hub) => Some((Arc::clone(&hub.name), self.as_publisher())),
             _ => None,
+        }
+    }
+
+    fn as_publisher(&self) -> PublisherView {
+        let life = self.life.borrow();
+        PublisherView {
+            id: life.client().to_string(),
+            address: self.peer.get(),
+            agent: life.about().agent.clone(),
+            holder: life.holder().cloned(),
         }
     }
 
@@ -37,6 +46,7 @@ impl Connection {
             _ => (ConnectionState::Pending, String::new()),
         };
         let drops = self.reader.drops();
+        let PublisherView { agent, holder, .. } = self.as_publisher();
         ClientView {
             id: self.id().to_string(),
             address: self.peer.get(),
@@ -47,6 +57,8 @@ impl Connection {
             bytes_in: self.bytes_in.get(),
             bytes_out: self.reader.bytes(),
             dropped: drops.jumped + drops.skipped,
+            agent,
+            holder,
         }
     }
 }

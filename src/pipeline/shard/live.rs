@@ -42,7 +42,7 @@ pub(super) async fn survey(shard: Rc<Shard>, order: SurveyOrder) {
             }
             Scope::Kick(client) => survey.kicked += kick(connection, connection.id() == *client),
             Scope::KickPublisher(stream) => {
-                let is_meant = connection.publishes().is_some_and(|(name, _)| name == *stream);
+                let is_meant = connection.publishes_as(stream);
                 survey.kicked += kick(connection, is_meant);
             }
         }
@@ -53,7 +53,7 @@ pub(super) async fn survey(shard: Rc<Shard>, order: SurveyOrder) {
             if index % SURVEY_STEP == SURVEY_STEP - 1 {
                 glommio::yield_if_needed().await;
             }
-            let publisher = publishers.get(&hub.name).copied();
+            let publisher = publishers.get(&hub.name).cloned();
             survey.streams.push(StreamPart { publisher, ..part(hub) });
         }
     }

@@ -56,9 +56,18 @@ export function EventList({ entries }: { entries: Entry[] }) {
             {clock(entry.at)}
           </time>
           <span class="event-kind">{words(entry.kind)}</span>
-          <span class="event-text">{entry.text}</span>
+          <span class="event-text">
+            {entry.text}
+            {whoOf(entry) && <small class="soft"> {whoOf(entry)}</small>}
+          </span>
         </li>
       ))}
     </ol>
   );
+}
+
+/** Whose connection it is, or who did it. */
+function whoOf({ owner, label, encoder, actor }: Entry): string {
+  const by = actor && `by ${actor}`;
+  return [owner, label, encoder, by].filter(Boolean).join(" · ");
 }

@@ -19,9 +19,9 @@ const LIMITS: readonly Limit[] = [
 ];
 
 /** Fields that stay out of the way until somebody wants them. */
-export function LimitFields() {
+export function LimitFields({ value }: { value?: Key }) {
   return (
-    <details class="more">
+    <details class="more" open={value && limitWords(value) !== ""}>
       <summary>Limits</summary>
       <div class="more-fields">
         <p class="soft small-text">
@@ -40,17 +40,30 @@ export function LimitFields() {
                   max={4_000_000_000}
                   step={1}
                   placeholder={placeholder}
+                  defaultValue={value ? limitText(value, name) : ""}
                 />
               )}
             </Field>
           ))}
         </div>
         <label class="switch">
-          <input type="checkbox" name="takeover" />A second publisher takes the first one's place
+          <input type="checkbox" name="takeover" defaultChecked={value?.takeover ?? false} />A second publisher takes the first one's place
         </label>
       </div>
     </details>
   );
+}
+
+function limitText(key: Key, name: Limit["name"]): string {
+  const limit = name === "bitrate" ? key.bitrate_bps : key[name];
+  if (limit === null) return "";
+  return String(name === "bitrate" ? limit / 1_000 : limit);
+}
+
+/** What all fields say: an empty one that there is no limit. */
+export function allLimitsOf(form: HTMLFormElement): Record<string, unknown> {
+  const none = { bitrate_bps: null, viewers: null, max_width: null, max_height: null };
+  return { ...none, max_fps: null, takeover: false, ...limitsOf(form) };
 }
 
 /** What the fields ask for; empty ones are left out. */

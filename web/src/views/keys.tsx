@@ -1,7 +1,7 @@
 // Stream keys: who may publish what. A secret is shown once, when its key is made.
 
 import { useState } from "preact/hooks";
-import { path, post, remove } from "../api";
+import { patch, path, post, remove } from "../api";
 import { date, dateTime, relative } from "../format";
 import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
 import { CopyLine } from "../parts/copy";
@@ -10,7 +10,7 @@ import { Icon } from "../parts/icon";
 import { model, nodeNow, tried } from "../store";
 import type { Key, NewKey, Snapshot } from "../types";
 import { publishLine } from "../urls";
-import { LimitFields, limitsOf, limitWords } from "./key-limits";
+import { allLimitsOf, LimitFields, limitsOf, limitWords } from "./key-limits";
 
 const SOON_MS = 3 * 86_400_000;
 const DAY_S = 86_400;
@@ -18,7 +18,7 @@ const DAY_S = 86_400;
 export function KeysView({ snapshot }: { snapshot: Snapshot }) {
   const [isCreating, setCreating] = useState(false);
   const [made, setMade] = useState<NewKey | null>(null);
-  const canWrite = snapshot.node.can_write;
+  const canWrite = snapshot.node.role === "admin";
   const keys = Object.values(snapshot.keys).sort((a, b) => b.created_at - a.created_at);
   const create = (
     <button
@@ -78,6 +78,7 @@ function KeyTable({ keys, canWrite, onMade }: KeyTableProps) {
             <th>Type</th>
             <th>Expires</th>
             <th>Last used</th>
+            <th>Live</th>
             <th>From</th>
             <th>Limits</th>
             <th>Id</th>
@@ -108,6 +109,13 @@ function KeyTable({ keys, canWrite, onMade }: KeyTableProps) {
               </td>
               <td data-label="Last used">
                 {key.last_used_at === null ? "never" : relative(key.last_used_at, nodeNow())}
+              </td>
+              <td data-label="Live">
+                {key.live?.length ? (
+                  <Chip tone="good">{key.live.map((use) => use.address).join(", ")}</Chip>
+                ) : (
+                  "–"
+                )}
               </td>
               <td data-label="From">{key.allowed_ips.join(", ") || "anywhere"}</td>
               <td data-label="Limits">{limitWords(key) || "none"}</td>
@@ -141,7 +149,7 @@ function stateOf(key: Key, now: number): [Tone, string] {
 }
 
 function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => void }) {
-  const [asking, setAsking] = useState<"" | "rotate" | "revoke" | "delete">("");
+  const [asking, setAsking] = useState<"" | "edit" | "rotate" | "revoke" | "delete">("");
   const close = () => setAsking("");
   const name = value.label || value.stream;
   const at = path("keys", value.id);
@@ -175,6 +183,15 @@ function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => vo
       )}
       <button
         type="button"
+        class="small"
+        disabled={isLost}
+        aria-label={`Edit key ${name}`}
+        onClick={() => setAsking("edit")}
+      >
+        Edit
+      </button>
+      <button
+        type="button"
         class="ghost square"
         disabled={isLost}
         aria-label={`Delete key ${name}`}
@@ -182,6 +199,7 @@ function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => vo
       >
         <Icon name="trash" />
       </button>
+      {asking === "edit" && <EditKey value={value} onClose={close} />}
       {asking === "rotate" && <Rotate value={value} onClose={close} onMade={onMade} />}
       {asking === "revoke" && (
         <Confirm
@@ -329,6 +347,75 @@ function CreateKey({ onClose, onMade }: CreateKeyProps) {
   );
 }
 
+function EditKey({ value, onClose }: { value: Key; onClose: () => void }) {
+  const submit = async (form: HTMLFormElement) => {
+    const problem = await tried(
+      () => patch(path("keys", value.id), changeOf(form)),
+      "The key was changed",
+    );
+    if (!problem) onClose();
+    return problem;
+  };
+  return (
+    <FormDialog
+      title={`Edit the key for ${value.stream}`}
+      action="Save"
+      onClose={onClose}
+      onSubmit={submit}
+    >
+      <div class="field-pair">
+        <Field label="Label">
+          {(id) => <input id={id} name="label" maxLength={200} defaultValue={value.label ?? ""} />}
+        </Field>
+        <Field label="Owner">
+          {(id) => <input id={id} name="owner" maxLength={200} defaultValue={value.owner ?? ""} />}
+        </Field>
+      </div>
+      <Field label="Valid for, from now on">
+        {(id) => (
+          <select id={id} name="expires">
+            <option value="">as it is</option>
+            {LIFETIMES.filter(([seconds]) => seconds).map(([seconds, text]) => (
+              <option key={seconds} value={seconds}>
+                {text}
+              </option>
+            ))}
+            <option value="0">without end</option>
+          </select>
+        )}
+      </Field>
+      <Field label="Allowed addresses" hint="IP addresses or CIDR, with commas; empty: anywhere">
+        {(id, hint) => (
+          <input
+            id={id}
+            name="ips"
+            defaultValue={value.allowed_ips.join(", ")}
+            aria-describedby={hint}
+          />
+        )}
+      </Field>
+      <LimitFields value={value} />
+    </FormDialog>
+  );
+}
+
+/** All fields of the form: an empty limit is none. */
+function changeOf(form: HTMLFormElement): Record<string, unknown> {
+  const change = allLimitsOf(form);
+  change.label = fieldText(form, "label");
+  change.owner = fieldText(form, "owner");
+  const expires = fieldText(form, "expires");
+  if (expires) change.expires_in_s = Number(expires);
+  change.allowed_ips = addressesOf(form);
+  return change;
+}
+
+function addressesOf(form: HTMLFormElement): string[] {
+  return fieldText(form, "ips")
+    .split(/[\s,;]+/)
+    .filter(Boolean);
+}
+
 /** What the form asks for; empty fields are left to the node. */
 function wishOf(form: HTMLFormElement): Record<string, unknown> {
   const wish = limitsOf(form);
@@ -338,9 +425,7 @@ function wishOf(form: HTMLFormElement): Record<string, unknown> {
   }
   const expires = fieldText(form, "expires");
   if (expires) wish.expires_in_s = Number(expires);
-  const ips = fieldText(form, "ips")
-    .split(/[\s,;]+/)
-    .filter(Boolean);
+  const ips = addressesOf(form);
   if (ips.length > 0) wish.allowed_ips = ips;
   return wish;
 }

@@ -10,7 +10,7 @@ import { Confirm } from "../parts/dialog";
 import { Icon } from "../parts/icon";
 import { Monitor } from "../parts/monitor";
 import { attempt, model, nodeNow, tried } from "../store";
-import type { Client, Snapshot, Stream } from "../types";
+import type { Client, Publisher, Snapshot, Stream } from "../types";
 import { flvUrl, playUrl, publishLine } from "../urls";
 
 const POLL_MS = 2_000;
@@ -106,9 +106,14 @@ function Source({ stream }: { stream: Stream }) {
   return (
     <>
       <Chip tone="good">{text}</Chip>
-      {stream.publisher && <small class="soft"> {stream.publisher.address}</small>}
+      {stream.publisher && <small class="soft"> {publisherName(stream.publisher)}</small>}
     </>
   );
+}
+
+/** Its owner or label if its key has one, and where it comes from. */
+function publisherName({ owner, label, address }: Publisher): string {
+  return [owner, label, address].filter(Boolean).join(" · ");
 }
 
 function videoText({ video }: Stream): string {
@@ -155,7 +160,12 @@ function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
         <Figure label="Bitrate" value={bitrate(stream.bitrate_bps)} />
         <Figure label="Received" value={bytes(stream.bytes_in)} />
         <Figure label="Sent to viewers" value={bytes(stream.bytes_out)} />
-        <Figure label="Publisher" value={stream.publisher?.address ?? "–"} />
+        <Figure
+          label="Publisher"
+          value={stream.publisher ? publisherName(stream.publisher) : "–"}
+        />
+        <Figure label="Encoder" value={stream.publisher?.encoder || "–"} />
+        <Figure label="Key" value={stream.publisher?.key?.slice(0, 8) ?? "–"} />
       </dl>
       <Viewers stream={stream.name} canWrite={canWrite} />
     </Panel>
@@ -204,6 +214,7 @@ function Viewers({ stream, canWrite }: { stream: string; canWrite: boolean }) {
             <span class="soft">
               {client.protocol} · {duration(nodeNow() - client.since_at)} ·{" "}
               {bytes(client.bytes_out)}
+              {client.encoder && ` · ${client.encoder}`}
               {client.dropped > 0 && ` · ${integer(client.dropped)} dropped`}
             </span>
             {canWrite && (

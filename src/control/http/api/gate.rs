@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 
 use super::ask::left;
 use super::problem::Problem;
-use crate::control::auth::Access;
-use crate::control::http::Shared;
+use crate::control::auth::{Access, Caller};
+use crate::control::http::{CLI_AGENT, Shared};
 use crate::media::Micros;
 
 /// Requests that an address may make at once.
@@ -69,39 +69,84 @@ impl Turnstile {
     }
 }
 
-/// What whoever shows `token` from `peer` may do.
+tokio::task_local! {
+    /// Who asks for what the handler does, as events tell it.
+    static ACTOR: String;
+}
+
+/// Who asks for what is being done.
+pub(super) fn actor() -> Option<String> {
+    ACTOR.try_with(Clone::clone).ok()
+}
+
+/// What an operator may not change: who may publish, and the node itself.
+const ADMINS_ONLY: [&str; 3] = ["/keys", "/log-level", "/config"];
+
+/// What nobody but an admin may look at: a list that keys could be guessed from.
+const ADMINS_EYES_ONLY: [&str; 1] = ["/keys/export"];
+
+/// What a request to this path below `/api/v1` takes.
+fn needed(method: &Method, path: &str) -> Access {
+    let path = path.trim_start_matches("/api/v1");
+    let below = |prefix: &&str| {
+        path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    match reads {
+        true if ADMINS_EYES_ONLY.iter().any(below) => Access::Write,
+        true => Access::Read,
+        false if ADMINS_ONLY.iter().any(below) => Access::Write,
+        false => Access::Operate,
+    }
+}
+
+/// Who asks, as events tell it: by which token, and whether by our own command line.
+fn told(caller: &Caller, headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let is_ours = agent.is_some_and(|agent| agent.starts_with(CLI_AGENT));
+    match &caller.token {
+        Some(name) if is_ours => format!("cli:{name}"),
+        Some(name) => format!("token:{name}"),
+        None if is_ours => "cli".to_owned(),
+        None => "anybody".to_owned(),
+    }
+}
+
+/// Who shows `token` from `peer`.
 ///
 /// # Errors
 /// If it is none of ours, or the address asks too often.
-pub(super) async fn access(
+pub(super) async fn caller(
     shared: &Shared,
     peer: IpAddr,
     token: Option<&str>,
-) -> Result<Access, Problem> {
-    let access = shared.api.tokens.access(token);
-    let cost = if access.is_some() { 1.0 } else { WRONG_TOKEN_COST };
+) -> Result<Caller, Problem> {
+    let caller = shared.api.tokens.caller(token);
+    let cost = if caller.is_some() { 1.0 } else { WRONG_TOKEN_COST };
     if !shared.turnstile.take(peer, cost, shared.api.time.now()).await {
         return Err(Problem::too_many("this address asks too often"));
     }
-    access.ok_or_else(Problem::unauthorized)
+    caller.ok_or_else(Problem::unauthorized)
 }
 
-/// Lets in who shows a token; only the first one changes anything.
+/// Lets in who shows a token that may do this.
 pub(super) async fn with_token(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let token = bearer(request.headers());
-    let access = match access(&shared, peer_of(&request), token).await {
-        Ok(access) => access,
+    let caller = match caller(&shared, peer_of(&request), token).await {
+        Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    if access == Access::Read && !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Problem::read_only().into_response();
+    let needed = needed(request.method(), request.uri().path());
+    if caller.access < needed {
+        return Problem::not_for(caller.access, needed).into_response();
     }
-    request.extensions_mut().insert(access);
-    next.run(request).await
+    let actor = told(&caller, request.headers());
+    request.extensions_mut().insert(caller.access);
+    ACTOR.scope(actor, next.run(request)).await
 }
 
 /// Lets in who is on this machine, or shows a token: for tools that know no tokens.
@@ -113,7 +158,7 @@ pub(in crate::control::http) async fn with_token_or_from_here(
     let peer = peer_of(&request);
     if !peer.to_canonical().is_loopback() {
         let token = bearer(request.headers());
-        if let Err(problem) = access(&shared, peer, token).await {
+        if let Err(problem) = caller(&shared, peer, token).await {
             return problem.into_response();
         }
     }
@@ -150,6 +195,35 @@ mod tests {
         now = now + Micros::from_millis(20);
         assert!(turnstile.take(a, 1.0, now).await);
         assert!(!turnstile.take(a, 1.0, now).await);
+    }
+
+    #[test]
+    fn an_operator_changes_the_show_and_neither_keys_nor_the_node() {
+        for (method, path, least) in [
+            (Method::GET, "/streams", Access::Read),
+            (Method::HEAD, "/keys", Access::Read),
+            (Method::GET, "/keys/export", Access::Write),
+            (Method::DELETE, "/clients/ABCDEFGH", Access::Operate),
+            (Method::POST, "/channels/demo/outputs", Access::Operate),
+            (Method::POST, "/keys", Access::Write),
+            (Method::PATCH, "/api/v1/keys/0123456789abcdef", Access::Write),
+            (Method::PUT, "/log-level", Access::Write),
+            (Method::POST, "/keysmith", Access::Operate),
+        ] {
+            assert_eq!(needed(&method, path), least, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn who_asks_is_told_by_the_name_of_its_token_and_the_command_line_as_such() {
+        let caller =
+            |token: Option<&str>| Caller { access: Access::Write, token: token.map(Arc::from) };
+        let mut headers = HeaderMap::new();
+        assert_eq!(told(&caller(Some("bot")), &headers), "token:bot");
+        assert_eq!(told(&caller(None), &headers), "anybody");
+        headers.insert(header::USER_AGENT, CLI_AGENT.parse().unwrap());
+        assert_eq!(told(&caller(Some("admin")), &headers), "cli:admin");
+        assert_eq!(told(&caller(None), &headers), "cli");
     }
 
     #[tokio::test]

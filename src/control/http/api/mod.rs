@@ -67,12 +67,16 @@ impl Api {
 
     /// Tells those who follow what was done through the API.
     async fn note(&self, name: &'static str, text: String, about: impl FnOnce(Event) -> Event) {
-        tracing::info!("{text}");
+        match gate::actor() {
+            Some(actor) => tracing::info!("{text} ({actor})"),
+            None => tracing::info!("{text}"),
+        }
         let (at, kind) = (self.time.now_ms(), name.to_owned());
-        let event = about(Event { at, kind, text, ..Event::default() });
-        let Event { text, channel, output, stream, client, .. } = event.clone();
+        let actor = gate::actor();
+        let event = about(Event { at, kind, text, actor, ..Event::default() });
+        let Event { text, channel, output, stream, client, actor, .. } = event.clone();
         self.board.event(event).await;
-        let operated = Operated { name, text, channel, output, stream, client };
+        let operated = Operated { name, text, channel, output, stream, client, actor };
         // A node that stops tells nobody any more.
         drop(self.door.ask(Ask::Tell(NodeEvent::Operated(Box::new(operated)))).await);
     }

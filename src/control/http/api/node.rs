@@ -22,8 +22,9 @@ pub(super) async fn node(
     State(shared): State<Arc<Shared>>,
     Extension(access): Extension<Access>,
 ) -> Json<Node> {
-    let state = shared.api.board.snapshot().await;
-    Json(Node { can_write: access == Access::Write, ..state.node.clone() })
+    let mut node = shared.api.board.snapshot().await.node.clone();
+    node.set_access(access);
+    Json(node)
 }
 
 /// The whole state: what a WebSocket's first message holds.
@@ -35,7 +36,7 @@ pub(super) async fn state(
     Extension(access): Extension<Access>,
 ) -> Json<Snapshot> {
     let mut state = Snapshot::clone(&*shared.api.board.snapshot().await);
-    state.node.can_write = access == Access::Write;
+    state.node.set_access(access);
     Json(state)
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::command::Answer;
+use crate::control::auth::Access;
 use crate::control::keystore::KeyError;
 
 /// A refusal.
@@ -22,7 +23,7 @@ pub(super) struct Problem {
     /// What is wrong.
     detail: String,
     /// The kind of problem: `not_found`, `conflict`, `invalid`, `unauthorized`, `read_only`,
-    /// `too_many`, `too_large`, `unavailable`, `method`.
+    /// `forbidden`, `too_many`, `too_large`, `unavailable`, `method`.
     code: &'static str,
     /// What to do.
     hint: String,
@@ -53,9 +54,21 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a token of this node is needed", hint)
     }
 
-    pub(super) fn read_only() -> Self {
-        let hint = "use the token of the file api-token";
-        Self::new(StatusCode::FORBIDDEN, "read_only", "this token may only read", hint)
+    /// Whoever may do what `access` says asks for something that takes `needed`.
+    pub(super) fn not_for(access: Access, needed: Access) -> Self {
+        let (code, detail) = match access {
+            Access::Read => ("read_only", "this token may only read"),
+            Access::Operate | Access::Write => {
+                ("forbidden", "this token may not change stream keys and the node itself")
+            }
+        };
+        let hint = match needed {
+            Access::Write => "use the token of the file api-token, or one with the role admin",
+            Access::Read | Access::Operate => {
+                "use the token of the file api-token, or one with the role operator"
+            }
+        };
+        Self::new(StatusCode::FORBIDDEN, code, detail, hint)
     }
 
     pub(super) fn too_many(detail: &str) -> Self {

@@ -15,7 +15,7 @@ use super::ask::Asked;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, ClientView};
 use crate::control::http::Shared;
-use crate::control::state::{Event, Stream, stream_of};
+use crate::control::state::{Event, Stream, held, stream_of};
 use crate::control::time::Time;
 
 /// All streams, by name.
@@ -92,10 +92,19 @@ pub(super) struct Client {
     bytes_out: u64,
     /// Messages left out for it.
     dropped: u64,
+    /// Name and version of its program, as it gives them (`flashVer`); empty if it did not say.
+    encoder: String,
+    /// Id of the key it publishes with; nothing for others.
+    key: Option<String>,
+    /// Whose key it is.
+    owner: Option<String>,
+    /// The key's note for people.
+    label: Option<String>,
 }
 
 impl Client {
     fn new(view: &ClientView, time: &Time) -> Self {
+        let [key, owner, label] = held(view.holder.as_deref());
         Self {
             id: view.id.clone(),
             address: view.address.to_string(),
@@ -106,6 +115,10 @@ impl Client {
             bytes_in: view.bytes_in,
             bytes_out: view.bytes_out,
             dropped: view.dropped,
+            encoder: view.agent.clone(),
+            key,
+            owner,
+            label,
         }
     }
 }

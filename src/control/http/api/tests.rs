@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::command::{ClientView, SceneView, ScenesView, StreamView, TrackPart};
-use crate::control::auth::Tokens;
+use crate::command::{ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart};
+use crate::control::auth::{Access, TokenPlace, Tokens};
 use crate::control::door;
 use crate::control::http::{HttpState, NodeInfo, Readiness, bind, serve};
 use crate::control::keystore::embedded;
@@ -54,7 +54,12 @@ fn stream() -> StreamView {
     StreamView {
         name: "live/a<b".to_owned(),
         source: "publisher",
-        publisher: Some(("ABCDEFGH".to_owned(), "192.0.2.1:9".parse().unwrap())),
+        publisher: Some(PublisherView {
+            id: "ABCDEFGH".to_owned(),
+            address: "192.0.2.1:9".parse().unwrap(),
+            agent: "obs/1".to_owned(),
+            holder: None,
+        }),
         since: Micros(0),
         viewers: 1,
         bytes_in: 10,
@@ -78,6 +83,8 @@ fn client() -> ClientView {
         bytes_in: 1,
         bytes_out: 2,
         dropped: 3,
+        agent: "vlc".to_owned(),
+        holder: None,
     }
 }
 
@@ -109,7 +116,12 @@ impl Server {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [admin, reader] = ["api-token", "api-token-readonly"].map(|name| dir.path().join(name));
-        let tokens = Tokens::open(&admin, &reader).unwrap();
+        let named = TokenPlace {
+            name: "bot".to_owned(),
+            access: Access::Operate,
+            file: dir.path().join("bot-token"),
+        };
+        let tokens = Tokens::open(&admin, &reader, &[named]).unwrap();
         let (door, mut questions) = door();
         tokio::spawn(async move {
             while let Some((ask, reply)) = questions.recv().await {
@@ -212,6 +224,27 @@ async fn nobody_gets_in_without_a_token_and_readers_change_nothing() {
     assert!(answer.head.contains("access-control-allow-origin: https://a.example"));
     let document = server.ask("", "GET /api/v1/openapi.json", "").await;
     assert_eq!((document.code, &document.body["openapi"]), (200, &json!("3.1.0")));
+}
+
+#[tokio::test]
+async fn an_operator_runs_the_show_and_events_say_who_did_it() {
+    let server = Server::start().await;
+    let bot = server.token("bot-token");
+    let node = server.ask(&bot, "GET /api/v1/node", "").await.body;
+    assert_eq!((&node["can_write"], &node["role"]), (&json!(true), &json!("operator")));
+    for request in ["POST /api/v1/keys", "PUT /api/v1/log-level"] {
+        let answer = server.ask(&bot, request, "{\"stream\": \"a\"}").await;
+        assert_eq!((answer.code, answer.body["code"].as_str()), (403, Some("forbidden")));
+    }
+    let output = "{\"name\": \"cdn\", \"url\": \"rtmp://h/app/key\"}";
+    let answer = server.ask(&bot, "POST /api/v1/channels/demo/outputs", output).await;
+    assert!(answer.code < 300, "{}", answer.body);
+    let by_cli = "POST /api/v1/keys HTTP/1.1\r\nUser-Agent: stream-manager-cli\r\nX:";
+    assert_eq!(server.admin(by_cli, "{\"stream\": \"a\"}").await.code, 201);
+    let events = server.admin("GET /api/v1/events", "").await.body;
+    let told = |at: usize| [&events[at]["kind"], &events[at]["actor"]];
+    assert_eq!(told(0), [&json!("output_added"), &json!("token:bot")]);
+    assert_eq!(told(1), [&json!("key_created"), &json!("cli:admin")]);
 }
 
 #[tokio::test]

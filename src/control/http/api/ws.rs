@@ -74,7 +74,8 @@ async fn open(
     peer: IpAddr,
     request: &mut Request,
 ) -> Result<Response, Problem> {
-    let access = gate::access(shared, peer, token(request.headers()).as_deref()).await?;
+    let token = token(request.headers());
+    let access = gate::caller(shared, peer, token.as_deref()).await?.access;
     let Asked(From { since }) = request.extract_parts().await?;
     let stop = left::<Stop>(request.extensions());
     let upgrade = request.extract_parts::<WebSocketUpgrade>().await.map_err(|_| {
