@@ -1,11 +1,12 @@
 //! `stream-manager keys`: what may be said, and what is printed.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::{Config, Errors, KeyStoreKind, KeysConfig};
-use crate::control::keystore::{Lifetime, NewKey};
+use crate::control::keystore::{KeyEdit, Lifetime, NewKey};
 use crate::keys::{AddressRange, KeyLimits, KeyType, Takeover};
 
 /// Stream keys: who may publish.
@@ -73,11 +74,37 @@ pub enum KeysCommand {
         #[arg(long, conflicts_with = "key")]
         remove: bool,
     },
-    /// Add a key that was made elsewhere.
+    /// Change what a key may do and what is noted about it; what is not named stays as it is. Who
+    /// publishes with it goes on by the new rules within a second.
+    Edit {
+        /// The key.
+        #[command(flatten)]
+        which: Which,
+        /// What to change.
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Write all keys to a file: hashes and settings, never a key. For a backup, or to move to
+    /// another store.
+    Export {
+        /// The file; without it, or with -, standard output.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Add a key that was made elsewhere, or with --from all keys of an export.
     Import {
+        /// The file that `keys export` wrote, or - for standard input.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["stream", "key"])]
+        from: Option<PathBuf>,
+        /// Keys and aliases that are there with other settings get those of the export.
+        #[arg(long, requires = "from")]
+        replace: bool,
+        /// Public name it publishes under, such as live/studio; a name alone means live/NAME.
+        #[arg(long, value_name = "NAME", required_unless_present = "from")]
+        stream: Option<String>,
         /// What it is for.
         #[command(flatten)]
-        new: NewKeyArgs,
+        settings: KeySettings,
         /// The key; without it, or with -, it is read from standard input, where nobody sees it.
         #[arg(value_name = "KEY")]
         key: Option<String>,
@@ -97,6 +124,14 @@ pub struct NewKeyArgs {
     /// Public name it publishes under, such as live/studio; a name alone means live/NAME.
     #[arg(long, value_name = "NAME")]
     pub stream: String,
+    /// All else.
+    #[command(flatten)]
+    pub settings: KeySettings,
+}
+
+/// What a new key may do, and what is noted about it.
+#[derive(Args, Clone, Debug)]
+pub struct KeySettings {
     /// Kind of key.
     #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "regular")]
     pub key_type: TypeArg,
@@ -135,6 +170,78 @@ pub struct NewKeyArgs {
     pub takeover: bool,
 }
 
+/// What is to change about a key.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = true)]
+pub struct ChangeArgs {
+    /// Whose it is.
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// A note for people.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// How long it is good for from now on, such as 12h, 30d, or never.
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    pub expires: Option<Lifetime>,
+    /// Addresses and networks it may be used from, in place of those before.
+    #[arg(long, value_name = "CIDR", num_args = 1.., conflicts_with = "anywhere")]
+    pub allow: Vec<AddressRange>,
+    /// It may be used from anywhere.
+    #[arg(long)]
+    pub anywhere: bool,
+    /// Whether a second publisher takes the first one's place.
+    #[arg(long, value_name = "true|false")]
+    pub takeover: Option<bool>,
+    /// Most bits per second of a stream, such as 6000000, or any.
+    #[arg(long, value_name = "BPS", value_parser = most::<u64>)]
+    pub bitrate: Option<Most<u64>>,
+    /// Most viewers at once, or any.
+    #[arg(long, value_name = "COUNT", value_parser = most::<u32>)]
+    pub viewers: Option<Most<u32>>,
+    /// Widest picture that a stream may announce, in pixels, or any.
+    #[arg(long, value_name = "PIXELS", value_parser = most::<u32>)]
+    pub max_width: Option<Most<u32>>,
+    /// Highest picture that a stream may announce, in pixels, or any.
+    #[arg(long, value_name = "PIXELS", value_parser = most::<u32>)]
+    pub max_height: Option<Most<u32>>,
+    /// Most frames per second that a stream may announce, or any.
+    #[arg(long, value_name = "FPS", value_parser = most::<u32>)]
+    pub max_fps: Option<Most<u32>>,
+}
+
+/// A limit, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most<T>(pub Option<T>);
+
+impl ChangeArgs {
+    /// As a store takes it.
+    #[must_use]
+    pub fn to_edit(&self) -> KeyEdit {
+        let names_addresses = self.anywhere || !self.allow.is_empty();
+        KeyEdit {
+            owner: self.owner.clone(),
+            label: self.label.clone(),
+            lifetime: self.expires,
+            allowed_ips: names_addresses.then(|| self.allow.clone()),
+            takeover: self.takeover.map(|it| if it { Takeover::Take } else { Takeover::Refuse }),
+            bitrate_bps: self.bitrate.map(|most| most.0),
+            viewers: self.viewers.map(|most| most.0),
+            max_width: self.max_width.map(|most| most.0),
+            max_height: self.max_height.map(|most| most.0),
+            max_fps: self.max_fps.map(|most| most.0),
+        }
+    }
+}
+
+/// `any`, or a number from 1.
+fn most<T: FromStr + Default + PartialEq>(text: &str) -> Result<Most<T>, String> {
+    if text == "any" {
+        return Ok(Most(None));
+    }
+    let number = text.parse().ok().filter(|number| *number != T::default());
+    number.map(|number| Most(Some(number))).ok_or_else(|| "write a number, or any".to_owned())
+}
+
 /// Kind of key, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TypeArg {
@@ -150,8 +257,16 @@ impl NewKeyArgs {
     /// As a store takes it.
     #[must_use]
     pub fn to_new_key(&self) -> NewKey {
+        self.settings.for_stream(&self.stream)
+    }
+}
+
+impl KeySettings {
+    /// A key for this stream, as a store takes it.
+    #[must_use]
+    pub fn for_stream(&self, stream: &str) -> NewKey {
         NewKey {
-            stream: self.stream.clone(),
+            stream: stream.to_owned(),
             key_type: match self.key_type {
                 TypeArg::Regular => KeyType::Regular,
                 TypeArg::Alias => KeyType::Alias,
@@ -275,6 +390,12 @@ mod tests {
             "alias studio --remove",
             "import --stream live/a",
             "import --stream live/a key",
+            "import --from -",
+            "import --from keys.jsonl --replace",
+            "export",
+            "export keys.jsonl --redis redis://h",
+            "edit studio --label cam --viewers any",
+            "edit studio --anywhere",
             "create --stream a --expires never",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
@@ -285,6 +406,12 @@ mod tests {
             "create --stream a --expires 0",
             "create --stream a --allow here",
             "create --stream a --type other",
+            "edit studio",
+            "edit studio --viewers 0",
+            "edit studio --anywhere --allow ::1",
+            "import",
+            "import --from f --stream a",
+            "import --stream a --replace",
             "alias studio",
             "alias studio 0123456789abcdef --remove",
             "list --data-dir d --redis redis://h",
@@ -292,6 +419,22 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn an_edit_changes_what_it_names_and_nothing_else() {
+        let line = "edit studio --owner Ada --expires never --bitrate 6000000 --viewers any \
+                    --takeover false";
+        let KeysCommand::Edit { change, .. } = parse(line).unwrap().command else { panic!() };
+        let want = KeyEdit {
+            owner: Some("Ada".to_owned()),
+            lifetime: Some(Lifetime::Endless),
+            bitrate_bps: Some(Some(6_000_000)),
+            viewers: Some(None),
+            takeover: Some(Takeover::Refuse),
+            ..KeyEdit::default()
+        };
+        assert_eq!(change.to_edit(), want);
     }
 
     #[test]

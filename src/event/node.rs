@@ -131,7 +131,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 36] = [
+    pub const NAMES: [&'static str; 37] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -167,6 +167,7 @@ impl NodeEvent {
         "key_rotated",
         "key_revoked",
         "key_deleted",
+        "keys_restored",
         "log_level_changed",
     ];
 

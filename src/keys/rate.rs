@@ -23,6 +23,12 @@ impl RateLimit {
         Self { limit_bps, since: now, bytes: 0 }
     }
 
+    /// Bits per second that are allowed.
+    #[must_use]
+    pub const fn limit_bps(&self) -> u64 {
+        self.limit_bps
+    }
+
     /// Adds a message; true if the last four seconds were more than a tenth above the limit.
     pub fn is_passed_by(&mut self, bytes: usize, now: Micros) -> bool {
         let elapsed = now.since(self.since);

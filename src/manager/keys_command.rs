@@ -1,6 +1,7 @@
 //! `stream-manager keys`: works on the key store, or asks the node that has it open.
 
 mod api;
+mod backup;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +14,7 @@ use super::keystore::{keys_on, redis_spec};
 use crate::cli::{KeysArgs, KeysCommand};
 use crate::config::{Config, KeyStoreKind};
 use crate::control::keystore::redis::Redis;
-use crate::control::keystore::{KeyError, Keys, Made, NewKey, StoreError, embedded, show};
+use crate::control::keystore::{KeyEdit, KeyError, Keys, Made, NewKey, StoreError, embedded, show};
 use crate::keys::{Alias, StreamKey};
 use crate::runtime::Clock;
 use api::Api;
@@ -64,7 +65,10 @@ async fn run(args: &KeysArgs, config: &Config) -> Result<String, String> {
         KeysCommand::Create(new) => made(way.create(new.to_new_key()).await?),
         KeysCommand::Rotate { which, grace } => made(way.rotate(&which.key, *grace).await?),
         KeysCommand::List => {
-            let all = way.list().await?;
+            let mut all = way.list().await?;
+            if let Way::Direct(..) = way {
+                add_live(config, &mut all).await;
+            }
             if args.json { json(&Value::from(all)) } else { show::table(&all, now) }
         }
         KeysCommand::Show(which) => shown(way.get(&which.key).await?),
@@ -78,12 +82,24 @@ async fn run(args: &KeysArgs, config: &Config) -> Result<String, String> {
             way.remove_alias(alias).await?;
             format!("The alias {alias} is gone.\n")
         }
-        KeysCommand::Import { new, key } => {
+        KeysCommand::Edit { which, change } => {
+            shown(way.edit(&which.key, &change.to_edit()).await?)
+        }
+        KeysCommand::Export { file } => backup::export(&way, file.as_deref()).await?,
+        KeysCommand::Import { from: Some(file), replace, .. } => {
+            let restored = backup::restore(&way, file, *replace).await?;
+            match args.json {
+                true => json(&serde_json::to_value(restored).unwrap_or_default()),
+                false => format!("{restored}.\n"),
+            }
+        }
+        KeysCommand::Import { stream, settings, key, .. } => {
+            let new = settings.for_stream(stream.as_deref().unwrap_or_default());
             let key = given(key.as_deref())?;
             if let Some(weakness) = key.weakness() {
                 complain_softly(&format!("this key can be guessed: {weakness}"));
             }
-            shown(way.import(&key, new.to_new_key()).await?)
+            shown(way.import(&key, new).await?)
         }
     })
 }
@@ -151,6 +167,16 @@ impl Way {
         }
     }
 
+    async fn edit(&self, id: &str, edit: &KeyEdit) -> Result<Value, String> {
+        match self {
+            Self::Direct(keys, _) => seen(keys.edit(id, edit).await),
+            Self::Api(api) => {
+                let id = api.id_of(id).await?;
+                api.send("PATCH", &format!("keys/{id}"), Some(show::edit_request(edit))).await
+            }
+        }
+    }
+
     async fn revoke(&self, id: &str) -> Result<Value, String> {
         match self {
             Self::Direct(keys, _) => seen(keys.revoke(id).await),
@@ -206,6 +232,18 @@ impl Way {
                 let answer = api.send("POST", "keys/import", Some(body)).await?;
                 Ok(answer.get("key").cloned().unwrap_or(answer))
             }
+        }
+    }
+}
+
+/// Several nodes share such a store: the one of the configuration says who is live on it, if it
+/// runs here.
+async fn add_live(config: &Config, keys: &mut [Value]) {
+    let Ok(api) = Api::of(config, None) else { return };
+    let Ok(theirs) = api.list().await else { return };
+    for key in keys {
+        if let Some(theirs) = theirs.iter().find(|it| it["id"] == key["id"]) {
+            key["live"] = theirs["live"].clone();
         }
     }
 }

@@ -32,6 +32,7 @@ mod flv;
 mod histories;
 mod hooks;
 mod hostile;
+mod identity;
 mod in_step;
 mod joining;
 mod key_command;

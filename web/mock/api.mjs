@@ -45,6 +45,7 @@ const ROUTES = [
   ["DELETE streams/*/*/publisher", kickPublisher],
   ["DELETE clients/*", ({ model, parts }) => model.clients.get(parts[1])?.end()],
   ["POST keys", createKey],
+  ["PATCH keys/*", changeKey],
   ["POST keys/*/rotate", rotateKey],
   ["POST keys/*/revoke", ({ model, parts }) => revoke(model, parts[1])],
   ["DELETE keys/*", ({ model, parts }) => model.set(`keys/${parts[1]}`, null)],
@@ -116,6 +117,16 @@ function createKey({ model, body }) {
   const rights = { ...limits, allowed_ips, takeover: body.takeover ?? false };
   const made = { type, label, owner, aliases, created_at: now, expires_at, ...rights };
   return withSecret(model, key(stream, made));
+}
+
+function changeKey({ model, parts: [, id], body }) {
+  const old = model.state.keys[id];
+  if (!old) throw fault(404, "There is no such key");
+  const { expires_in_s, ...change } = body;
+  if (expires_in_s === 0) change.expires_at = null;
+  else if (expires_in_s) change.expires_at = Date.now() + expires_in_s * 1_000;
+  model.set(`keys/${id}`, { ...old, ...change });
+  return model.state.keys[id];
 }
 
 function rotateKey({ model, parts: [, id], body }) {

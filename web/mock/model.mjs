@@ -129,6 +129,7 @@ function node(flvPort) {
     errors: { handshake: 2, timeout: 1 },
     drops: { jumped: 41, skipped: 0 },
     can_write: true,
+    role: "admin",
   };
 }
 
@@ -162,12 +163,16 @@ function fullState(flvPort) {
   });
   const streams = [
     stream("live/demo", "channel", null),
-    stream("live/studio", "publisher", { id: "a1b2c3d4", address: "203.0.113.7:50122" }),
+    stream("live/studio", "publisher", {
+      ...{ id: "a1b2c3d4", address: "203.0.113.7:50122", encoder: "FMLE/3.0 (OBS)" },
+      ...{ key: null, owner: "Studio", label: "Camera 1" },
+    }),
   ];
   const keys = [
     key("live/studio", {
       ...{ label: "Camera 1", owner: "Studio", last_used_at: now - 61_000 },
       ...{ bitrate_bps: 6_000_000, max_width: 1_920, max_height: 1_080 },
+      live: [{ client: "a1b2c3d4", address: "203.0.113.7:50122", stream: "live/studio" }],
     }),
     key("live/stage", { label: "Stage", expires_at: now - DAY, last_used_at: now - 9 * DAY }),
     key("live/remote", { aliases: ["remote"], type: "alias", expires_at: now + 2 * DAY }),
@@ -188,6 +193,6 @@ export function key(stream, more) {
     ...{ created_at: now - 8 * DAY, expires_at: now + 22 * DAY, allowed_ips: [] },
     ...{ revoked: false, last_used_at: null, bitrate_bps: null, viewers: null },
     ...{ max_width: null, max_height: null, max_fps: null, takeover: false },
-    ...{ aliases: [], ...more },
+    ...{ aliases: [], live: [], ...more },
   };
 }

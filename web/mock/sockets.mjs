@@ -40,11 +40,11 @@ export class Sockets {
 
 /** What a token may do is told to its holder alone. */
 function forRight(message, right) {
-  const can_write = right === "write";
+  const may = { can_write: right === "write", role: right === "write" ? "admin" : "read-only" };
   if (message.type === "state") {
-    return { ...message, state: { ...message.state, node: { ...message.state.node, can_write } } };
+    return { ...message, state: { ...message.state, node: { ...message.state.node, ...may } } };
   }
-  if (message.path === "node") return { ...message, value: { ...message.value, can_write } };
+  if (message.path === "node") return { ...message, value: { ...message.value, ...may } };
   return message;
 }
 

@@ -170,6 +170,14 @@ async function keysChange(browser, node) {
   const limits = [bitrate_bps, viewers, max_width, max_height, max_fps, takeover];
   assert.deepEqual(limits, [2_500_000, 7, 1_280, 720, 30, false]);
 
+  await browser.press("Edit key", row);
+  await browser.fill("Owner", "Somebody");
+  await browser.press("Save", "dialog");
+  await browser.read(row, "Somebody");
+  const edited = await keyOf(node, "live/test-show");
+  const { label, owner } = edited;
+  assert.deepEqual([label, owner, edited.viewers], ["Browser test", "Somebody", 7]);
+
   await browser.press("Rotate key", row);
   await browser.press("Rotate", "dialog");
   const rotated = await shownSecret(browser);

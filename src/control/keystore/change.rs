@@ -241,8 +241,7 @@ impl Keys {
 }
 
 fn apply(info: &mut KeyInfo, change: &KeyEdit, now: u64) -> Result<(), KeyError> {
-    let checked =
-        |text: &String| note(text).map_err(|error| KeyError::Invalid(error.to_string()));
+    let checked = |text: &String| note(text).map_err(|error| KeyError::Invalid(error.to_string()));
     if let Some(owner) = &change.owner {
         info.owner = checked(owner)?;
     }

@@ -16,7 +16,7 @@ use crate::keys::{Alias, KeyHash, KeyInfo, Shown, StreamKey, note, public_name};
 pub const GRACE_DEFAULT_S: u64 = 60 * 60;
 
 /// Times a change is tried while others change the same key.
-const TRIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 
 /// Hexadecimal digits of a key's id.
 const ID_DIGITS: usize = 16;
@@ -27,7 +27,7 @@ const HASH_DIGITS: usize = 64;
 /// The keys of a node: a handle to be cloned and used from any task of the control plane.
 #[derive(Clone)]
 pub struct Keys {
-    store: Arc<dyn KeyStore>,
+    pub(super) store: Arc<dyn KeyStore>,
     unix_secs: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
@@ -38,9 +38,9 @@ impl fmt::Debug for Keys {
 }
 
 /// One record of a key, as it was read.
-struct Record {
-    hash: KeyHash,
-    info: KeyInfo,
+pub(super) struct Record {
+    pub(super) hash: KeyHash,
+    pub(super) info: KeyInfo,
     bytes: Vec<u8>,
 }
 
@@ -336,7 +336,7 @@ impl Keys {
         }
     }
 
-    async fn find(&self, id: &str) -> Result<Record, KeyError> {
+    pub(super) async fn find(&self, id: &str) -> Result<Record, KeyError> {
         let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let id = if is_hex { id.to_ascii_lowercase() } else { id.to_owned() };
         let unknown =
@@ -362,7 +362,7 @@ impl Keys {
     }
 
     /// The key that an alias' record names: by its hash, or plainly, as older systems did.
-    async fn target(&self, bytes: &[u8]) -> Result<Option<Record>, StoreError> {
+    pub(super) async fn target(&self, bytes: &[u8]) -> Result<Option<Record>, StoreError> {
         let Ok(text) = str::from_utf8(bytes) else { return Ok(None) };
         if let Some(hash) = KeyHash::from_hex(text.trim())
             && let Some(record) = self.read(hash).await?
@@ -372,13 +372,13 @@ impl Keys {
         self.read(KeyHash::of(text.trim())).await
     }
 
-    async fn read(&self, hash: KeyHash) -> Result<Option<Record>, StoreError> {
+    pub(super) async fn read(&self, hash: KeyHash) -> Result<Option<Record>, StoreError> {
         let bytes = self.store.read(Name::Key(hash)).await?;
         bytes.map(|bytes| record(hash, bytes)).transpose()
     }
 
     /// All aliases by the key they stand for.
-    async fn aliases(&self) -> Result<HashMap<KeyHash, Vec<Alias>>, StoreError> {
+    pub(super) async fn aliases(&self) -> Result<HashMap<KeyHash, Vec<Alias>>, StoreError> {
         let mut by_key: HashMap<KeyHash, Vec<Alias>> = HashMap::new();
         for (name, bytes) in self.store.scan(Kind::Alias, String::new()).await? {
             let Name::Alias(alias) = name else { continue };
@@ -419,13 +419,13 @@ fn record(hash: KeyHash, bytes: Vec<u8>) -> Result<Record, StoreError> {
     }
 }
 
-fn put(hash: KeyHash, info: &KeyInfo) -> Result<Swap, StoreError> {
+pub(super) fn put(hash: KeyHash, info: &KeyInfo) -> Result<Swap, StoreError> {
     let becomes = Some(to_json(&hash, info)?);
     Ok(Swap { name: Name::Key(hash), was: Was::Absent, becomes, expires_at: info.expires_at })
 }
 
 /// The change of a record that was read as `bytes` to what `info` says now.
-fn edit(record: Record) -> Result<Swap, StoreError> {
+pub(super) fn edit(record: Record) -> Result<Swap, StoreError> {
     let Record { hash, info, bytes } = record;
     let becomes = Some(to_json(&hash, &info)?);
     Ok(Swap { name: Name::Key(hash), was: Was::This(bytes), becomes, expires_at: info.expires_at })
@@ -439,16 +439,16 @@ fn to_json(hash: &KeyHash, info: &KeyInfo) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(info).map_err(|error| StoreError::Record(hash.id(), error.to_string()))
 }
 
-fn alias_of(text: &str) -> Result<Alias, KeyError> {
+pub(super) fn alias_of(text: &str) -> Result<Alias, KeyError> {
     Alias::new(text).map_err(|error| KeyError::Invalid(error.to_string()))
 }
 
 /// The name under which a shard remembers what an alias leads to.
-fn hash_of(alias: &Alias) -> KeyHash {
+pub(super) fn hash_of(alias: &Alias) -> KeyHash {
     KeyHash::of(alias.expose())
 }
 
-fn busy(id: &str) -> KeyError {
+pub(super) fn busy(id: &str) -> KeyError {
     KeyError::Conflict(format!("others keep changing the key {id}; try again"))
 }
 

@@ -3,6 +3,7 @@
 //! A [`KeyStore`] is a small map with compare-and-swap and a notice of each change; there is one in
 //! a file and one in Redis. [`Keys`] is everything about keys, once, on top of either.
 
+mod change;
 mod development;
 pub mod embedded;
 mod error;
@@ -21,6 +22,7 @@ use tokio::sync::broadcast;
 
 use crate::keys::{Alias, KeyHash, StreamKey};
 
+pub use change::{KeyBackup, KeyEdit, Restored, from_lines, to_lines};
 pub use error::StoreError;
 pub use keys::{GRACE_DEFAULT_S, Keys};
 pub use keys_types::{Found, KeyError, KeyView, Lifetime, Made, NewKey, Usage};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{KeyView, Lifetime, NewKey};
+use super::{KeyEdit, KeyView, Lifetime, NewKey};
 use crate::control::time::date;
 use crate::keys::Takeover;
 
@@ -30,6 +30,8 @@ pub fn to_json(view: &KeyView) -> Value {
         "max_fps": info.limits.max_fps,
         "takeover": info.takeover == Takeover::Take,
         "aliases": view.aliases.iter().map(|alias| alias.expose()).collect::<Vec<_>>(),
+        // Only a node knows.
+        "live": null,
     })
 }
 
@@ -59,6 +61,34 @@ pub fn request(new: &NewKey) -> Value {
     body
 }
 
+/// What the API is asked to change; what stays as it is is left out, and `null` means any.
+#[must_use]
+pub fn edit_request(edit: &KeyEdit) -> Value {
+    let mut body = serde_json::Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        body.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    put("owner", edit.owner.as_deref().map(Value::from));
+    put("label", edit.label.as_deref().map(Value::from));
+    put(
+        "expires_in_s",
+        edit.lifetime.and_then(|lifetime| match lifetime {
+            Lifetime::OfType => None,
+            Lifetime::Seconds(seconds) => Some(seconds.into()),
+            Lifetime::Endless => Some(0.into()),
+        }),
+    );
+    let ranges = edit.allowed_ips.as_ref();
+    put("allowed_ips", ranges.map(|all| all.iter().map(ToString::to_string).collect()));
+    put("takeover", edit.takeover.map(|takeover| (takeover == Takeover::Take).into()));
+    put("bitrate_bps", edit.bitrate_bps.map(Value::from));
+    put("viewers", edit.viewers.map(Value::from));
+    put("max_width", edit.max_width.map(Value::from));
+    put("max_height", edit.max_height.map(Value::from));
+    put("max_fps", edit.max_fps.map(Value::from));
+    Value::Object(body)
+}
+
 /// All keys as a table, at `now` seconds since 1970.
 #[must_use]
 pub fn table(keys: &[Value], now: u64) -> String {
@@ -66,7 +96,20 @@ pub fn table(keys: &[Value], now: u64) -> String {
         return "There are no stream keys. Make one: stream-manager keys create --stream NAME\n"
             .to_owned();
     }
-    let head = ["ID", "TYPE", "STREAM", "STATE", "EXPIRES", "LAST USED", "OWNER", "ALIASES"];
+    let head = [
+        "ID",
+        "TYPE",
+        "STREAM",
+        "STATE",
+        "LIVE",
+        "EXPIRES",
+        "LAST USED",
+        "LIMITS",
+        "OWNER",
+        "LABEL",
+        "ALIASES",
+    ];
+    let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(keys.iter().map(|key| {
         [
@@ -74,13 +117,16 @@ pub fn table(keys: &[Value], now: u64) -> String {
             text(key, "type"),
             text(key, "stream"),
             state(key, now).to_owned(),
+            live(key),
             moment(key, "expires_at"),
             moment(key, "last_used_at"),
-            text(key, "owner"),
+            or_none(limits(key)),
+            or_none(text(key, "owner")),
+            or_none(text(key, "label")),
             list(key, "aliases"),
         ]
     }));
-    let mut widths = [0; 8];
+    let mut widths = [0; 11];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
@@ -106,6 +152,7 @@ pub fn details(key: &Value, now: u64) -> String {
         ("type", text(key, "type")),
         ("stream", text(key, "stream")),
         ("state", state(key, now).to_owned()),
+        ("live", live(key)),
         ("owner", or(text(key, "owner"), "-")),
         ("label", or(text(key, "label"), "-")),
         ("aliases", or(list(key, "aliases"), "-")),
@@ -153,6 +200,34 @@ fn text(key: &Value, name: &str) -> String {
 fn list(key: &Value, name: &str) -> String {
     let items = key[name].as_array().into_iter().flatten().filter_map(Value::as_str);
     items.collect::<Vec<_>>().join(", ")
+}
+
+/// Where from somebody publishes with it now: `?` if that is not known here.
+fn live(key: &Value) -> String {
+    let Some(uses) = key["live"].as_array() else { return "?".to_owned() };
+    let addresses: Vec<_> = uses.iter().filter_map(|it| it["address"].as_str()).collect();
+    if addresses.is_empty() { "-".to_owned() } else { addresses.join(", ") }
+}
+
+/// Such as `6000 kb/s, 9 viewers, 1920x1080, 60 fps, from 192.0.2.0/24, takes over`.
+fn limits(key: &Value) -> String {
+    let number = |name: &str| key[name].as_u64();
+    let size = match (number("max_width"), number("max_height")) {
+        (None, None) => None,
+        (Some(width), None) => Some(format!("{width} pixels wide")),
+        (None, Some(height)) => Some(format!("{height} pixels high")),
+        (Some(width), Some(height)) => Some(format!("{width}x{height}")),
+    };
+    let from = Some(list(key, "allowed_ips")).filter(|all| !all.is_empty());
+    let words = [
+        number("bitrate_bps").map(|bps| format!("{} kb/s", bps.div_ceil(1_000))),
+        number("viewers").map(|count| format!("{count} viewers")),
+        size,
+        number("max_fps").map(|fps| format!("{fps} fps")),
+        from.map(|all| format!("from {all}")),
+        (key["takeover"] == true).then(|| "takes over".to_owned()),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn state(key: &Value, now: u64) -> &'static str {
@@ -204,6 +279,22 @@ mod tests {
         assert!(lines[1].contains("good") && lines[1].contains("2023-12-14 22:13"), "{text}");
         assert!(lines[2].contains("revoked") && lines[3].contains("never"), "{text}");
         assert!(table(&all, 1_800_000_000).contains("expired"));
+        let mut limited = to_json(&view());
+        for (name, value) in [
+            ("bitrate_bps", 6_000_000),
+            ("viewers", 9),
+            ("max_width", 1_920),
+            ("max_height", 1_080),
+        ] {
+            limited[name] = value.into();
+        }
+        assert!(table(&[limited.clone()], 0).contains(" ?  "), "who is live is not known");
+        limited["live"] = json!([{ "address": "192.0.2.7:9", "client": "ABCDEFGH" }]);
+        let text = table(&[limited], 0);
+        let row = text.lines().nth(1).unwrap();
+        for word in ["192.0.2.7:9", "6000 kb/s, 9 viewers, 1920x1080"] {
+            assert!(row.contains(word), "no {word} in {row}");
+        }
         assert!(table(&[], 0).contains("keys create"));
     }
 
@@ -217,6 +308,19 @@ mod tests {
         let made = json!({"key": key, "secret": "s3cret", "server": "rtmp://h/live"});
         let text = once(&made);
         assert!(text.contains("s3cret") && text.contains("rtmp://h/live"), "{text}");
+    }
+
+    #[test]
+    fn an_edit_is_asked_for_with_what_changes_and_nothing_else() {
+        let edit = KeyEdit {
+            label: Some("Camera".to_owned()),
+            viewers: Some(None),
+            max_fps: Some(Some(60)),
+            lifetime: Some(Lifetime::Endless),
+            ..KeyEdit::default()
+        };
+        let want = json!({"label": "Camera", "viewers": null, "max_fps": 60, "expires_in_s": 0});
+        assert_eq!(edit_request(&edit), want);
     }
 
     #[test]

@@ -9,8 +9,8 @@ mod survey;
 pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};
 pub use events::describe;
 pub use model::{
-    Channel, Cores, Event, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
-    StreamVideo, held, named,
+    Channel, Cores, Event, Key, KeyUse, Latency, Node, Output, Publisher, Snapshot, Stream,
+    StreamAudio, StreamVideo, held, key_uses, named,
 };
 pub use survey::{
     ChannelFacts, KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of,

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::command::PublisherView;
+use crate::command::{PublisherView, StreamView};
 use crate::control::auth::Access;
 use crate::control::keystore::KeyView;
+use crate::control::time::Time;
 use crate::event::KeyHolder;
 use crate::keys::Takeover;
 use crate::stats::HistogramFigures;
@@ -307,6 +308,41 @@ pub struct Key {
     pub takeover: bool,
     /// Names that stand for it.
     pub aliases: Vec<String>,
+    /// Who publishes with it on this node now; nothing if that is not known.
+    pub live: Option<Vec<KeyUse>>,
+}
+
+/// Somebody who publishes with a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeyUse {
+    /// Its client id.
+    pub client: String,
+    /// Where it comes from.
+    pub address: String,
+    /// What it publishes.
+    pub stream: String,
+    /// Name and version of its program, as it gives them; empty if it did not say.
+    pub encoder: String,
+    /// When it began to publish, milliseconds since 1970.
+    pub since_at: u64,
+}
+
+/// Who publishes, by the ids of their keys.
+#[must_use]
+pub fn key_uses(streams: &[StreamView], time: &Time) -> BTreeMap<String, Vec<KeyUse>> {
+    let mut uses: BTreeMap<String, Vec<KeyUse>> = BTreeMap::new();
+    for stream in streams {
+        let Some(publisher) = &stream.publisher else { continue };
+        let Some(holder) = &publisher.holder else { continue };
+        uses.entry(holder.key.clone()).or_default().push(KeyUse {
+            client: publisher.id.clone(),
+            address: publisher.address.to_string(),
+            stream: stream.name.clone(),
+            encoder: publisher.agent.clone(),
+            since_at: time.unix_ms(stream.since),
+        });
+    }
+    uses
 }
 
 impl From<&KeyView> for Key {
@@ -332,6 +368,7 @@ impl From<&KeyView> for Key {
             max_fps: info.limits.max_fps,
             takeover: info.takeover == Takeover::Take,
             aliases: view.aliases.iter().map(|alias| alias.expose().to_owned()).collect(),
+            live: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::board::Board;
 use super::events::describe;
 use super::model::{
     Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
-    StreamVideo, named,
+    StreamVideo, key_uses, named,
 };
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
@@ -179,6 +179,11 @@ impl Surveyor {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
+        let mut uses = key_uses(&streams, &self.time);
+        let mut keys = self.shown_keys.clone();
+        for (id, key) in &mut keys {
+            key.live = Some(uses.remove(id).unwrap_or_default());
+        }
         let streams = streams.iter().take(STREAMS_SHOWN_MAX);
         let streams = streams
             .map(|view| (view.name.clone(), stream_of(view, &self.facts.flv_base, &self.time)));
@@ -191,7 +196,7 @@ impl Surveyor {
             outputs: outputs.collect(),
             channels,
             streams: streams.collect(),
-            keys: self.shown_keys.clone(),
+            keys,
             node: node_of(&self.facts, &self.time, &figures),
         };
         self.board.update(next).await;

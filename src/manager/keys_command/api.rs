@@ -90,8 +90,29 @@ impl Api {
         path: &str,
         body: Option<Value>,
     ) -> Result<Value, String> {
-        let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
         let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send_text(method, path, body).await
+    }
+
+    /// The same with a body that is any text.
+    pub(super) async fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        body: String,
+    ) -> Result<Value, String> {
+        let body = self.exchange(method, path, body).await?;
+        Ok(serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// An answer that is any text.
+    pub(super) async fn text(&self, path: &str) -> Result<String, String> {
+        let body = self.exchange("GET", path, String::new()).await?;
+        String::from_utf8(body.into()).map_err(|_| "the node's answer is no text".to_owned())
+    }
+
+    async fn exchange(&self, method: &str, path: &str, body: String) -> Result<Bytes, String> {
+        let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}/api/v1/{path}", self.address))
@@ -116,8 +137,11 @@ impl Api {
         };
         let answer = timeout(ANSWER_LIMIT, work).await;
         let (status, body) = answer.map_err(|_| failed("no answer".to_owned()))?.map_err(failed)?;
+        if status.is_success() {
+            return Ok(body);
+        }
         let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        if status.is_success() { Ok(value) } else { Err(problem(status.as_u16(), &value)) }
+        Err(problem(status.as_u16(), &value))
     }
 }
 

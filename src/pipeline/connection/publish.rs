@@ -118,11 +118,7 @@ impl Connection {
         match decision.for_peer(peer, shard.clock.now()) {
             Decision::Allow(grant) => {
                 shard.guard.borrow_mut().succeeded(peer);
-                self.life.borrow_mut().set_holder(KeyHolder {
-                    key: grant.key.id(),
-                    owner: Arc::clone(&grant.owner),
-                    label: Arc::clone(&grant.label),
-                });
+                self.life.borrow_mut().set_holder(holder(&grant));
                 let params = std::mem::take(&mut self.ticket.borrow_mut().params);
                 let name = Box::from(&*grant.stream);
                 let wish = Wish::Publish { name, grant: Some(grant), unchecked: None };
@@ -260,13 +256,37 @@ impl Connection {
         }
         let end = |text: &str| self.end_publisher(shard, PublishRefusal::Denied, text);
         match decision.for_peer(self.peer.get().ip(), shard.clock.now()) {
-            Decision::Allow(grant) if self.publishes_as(&grant.stream) => {
-                self.ticket.borrow_mut().until = grant.until;
-            }
+            Decision::Allow(grant) if self.publishes_as(&grant.stream) => self.renew(shard, &grant),
             Decision::Allow(_) => end("this stream key is for another stream"),
             // Live streams go on while the store is away.
             Decision::Deny(Denial::StoreAway) => {}
             Decision::Deny(denial) => end(&denial.to_string()),
+        }
+    }
+
+    /// Its key is still good, perhaps by other rules than before: it goes on by those.
+    fn renew(&self, shard: &Rc<Shard>, grant: &Grant) {
+        let now = shard.clock.now();
+        let limits = grant.limits;
+        {
+            let mut ticket = self.ticket.borrow_mut();
+            ticket.until = grant.until;
+            if ticket.rate.as_ref().map(RateLimit::limit_bps) != limits.bitrate_bps {
+                ticket.rate = limits.bitrate_bps.map(|bps| RateLimit::new(bps, now));
+            }
+            ticket.picture = Some(limits).filter(KeyLimits::limit_picture);
+        }
+        self.life.borrow_mut().set_holder(holder(grant));
+        let announced = match &*self.role.borrow() {
+            Role::Publisher(hub) => {
+                hub.audience().set_most(limits.viewers);
+                let log = hub.log.borrow();
+                log.headers().find(|message| message.kind() == Kind::Data).cloned()
+            }
+            _ => None,
+        };
+        if let Some(metadata) = announced {
+            self.keeps_picture_within(shard, Kind::Data, metadata.body());
         }
     }
 
@@ -294,5 +314,13 @@ impl Connection {
             self.end_publisher(shard, PublishRefusal::Denied, text);
         }
         !passed && self.keeps_picture_within(shard, kind, body)
+    }
+}
+
+fn holder(grant: &Grant) -> KeyHolder {
+    KeyHolder {
+        key: grant.key.id(),
+        owner: Arc::clone(&grant.owner),
+        label: Arc::clone(&grant.label),
     }
 }

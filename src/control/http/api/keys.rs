@@ -1,20 +1,22 @@
 //! Stream keys. A key itself is told once, when it is made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Json;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
 use super::ask::Body;
 use super::problem::Problem;
+use crate::command::{Answer, Ask};
 use crate::control::http::Shared;
-use crate::control::keystore::{Keys, Lifetime, Made, NewKey};
-use crate::control::state::{Event, Key};
-use crate::keys::{KeyLimits, KeyType, StreamKey, Takeover};
+use crate::control::keystore::{KeyEdit, Keys, Lifetime, Made, NewKey};
+use crate::control::state::{Event, Key, KeyUse, key_uses};
+use crate::keys::{AddressRange, KeyLimits, KeyType, StreamKey, Takeover};
 
 /// All keys, oldest first.
 #[utoipa::path(
@@ -23,7 +25,13 @@ use crate::keys::{KeyLimits, KeyType, StreamKey, Takeover};
 )]
 pub(super) async fn keys(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<Key>>, Problem> {
     let views = store(&shared.api)?.list().await?;
-    Ok(Json(views.iter().map(Key::from).collect()))
+    let mut uses = uses(&shared.api).await;
+    let keys = views.iter().map(|view| {
+        let key = Key::from(view);
+        let live = uses.as_mut().map(|uses| uses.remove(&key.id).unwrap_or_default());
+        Key { live, ..key }
+    });
+    Ok(Json(keys.collect()))
 }
 
 /// One key.
@@ -35,7 +43,99 @@ pub(super) async fn key(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
 ) -> Result<Json<Key>, Problem> {
-    Ok(Json(Key::from(&store(&shared.api)?.get(&id).await?)))
+    let key = Key::from(&store(&shared.api)?.get(&id).await?);
+    let uses = uses(&shared.api).await;
+    let live = uses.map(|mut uses| uses.remove(&key.id).unwrap_or_default());
+    Ok(Json(Key { live, ..key }))
+}
+
+/// Who publishes with which key; nothing if the shards do not answer.
+async fn uses(api: &Api) -> Option<BTreeMap<String, Vec<KeyUse>>> {
+    match api.door.ask(Ask::Streams).await {
+        Answer::Streams(streams) => Some(key_uses(&streams, &api.time)),
+        _ => None,
+    }
+}
+
+/// Changes of a key. What is left out stays as it is.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KeyChange {
+    /// Whose it is.
+    owner: Option<String>,
+    /// A note for people.
+    label: Option<String>,
+    /// For how long it is good from now on, seconds; 0 for without end.
+    expires_in_s: Option<u64>,
+    /// Addresses and networks it may be used from; empty for anywhere.
+    allowed_ips: Option<Vec<String>>,
+    /// Whether a second publisher takes the first one's place.
+    takeover: Option<bool>,
+    /// Most bits per second of a publisher; `null` for any.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
+    bitrate_bps: Option<Option<u64>>,
+    /// Most viewers of its stream; `null` for any.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    viewers: Option<Option<u32>>,
+    /// Most pixels from left to right that its stream may announce; `null` for any.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    max_width: Option<Option<u32>>,
+    /// Most pixels from top to bottom that its stream may announce; `null` for any.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    max_height: Option<Option<u32>>,
+    /// Most frames per second that its stream may announce; `null` for any.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    max_fps: Option<Option<u32>>,
+}
+
+/// A key that stands there with `null` is another thing than one that is left out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    source: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(source).map(Some)
+}
+
+impl KeyChange {
+    fn edit(self) -> Result<KeyEdit, Problem> {
+        Ok(KeyEdit {
+            owner: self.owner,
+            label: self.label,
+            lifetime: self.expires_in_s.map(|seconds| match seconds {
+                0 => Lifetime::Endless,
+                seconds => Lifetime::Seconds(seconds),
+            }),
+            allowed_ips: self.allowed_ips.as_deref().map(addresses).transpose()?,
+            takeover: self.takeover.map(|it| if it { Takeover::Take } else { Takeover::Refuse }),
+            bitrate_bps: self.bitrate_bps,
+            viewers: self.viewers,
+            max_width: self.max_width,
+            max_height: self.max_height,
+            max_fps: self.max_fps,
+        })
+    }
+}
+
+/// Changes a key. Who publishes with it goes on by the new rules within a second.
+#[utoipa::path(
+    patch, path = "/api/v1/keys/{id}", tag = "keys", params(("id" = String, Path)),
+    request_body = KeyChange,
+    responses(
+        (status = 200, body = Key), (status = 400, body = Problem), (status = 404, body = Problem),
+    )
+)]
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Body(wanted): Body<KeyChange>,
+) -> Result<Json<Key>, Problem> {
+    let key = Key::from(&store(&shared.api)?.edit(&id, &wanted.edit()?).await?);
+    note(&shared.api, "key_changed", format!("a key for {} was changed", key.stream), &key).await;
+    Ok(Json(key))
 }
 
 /// A key to be made.
@@ -254,7 +354,7 @@ pub(super) async fn remove_alias(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn store(api: &Api) -> Result<&Keys, Problem> {
+pub(super) fn store(api: &Api) -> Result<&Keys, Problem> {
     let none = || {
         Problem::conflict("this node has no stream keys: it lets anybody publish ([rtmp] publish)")
     };
@@ -264,6 +364,13 @@ fn store(api: &Api) -> Result<&Keys, Problem> {
 async fn note(api: &Api, kind: &'static str, text: String, key: &Key) {
     let stream = Some(key.stream.clone());
     api.note(kind, text, |event| Event { stream, ..event }).await;
+}
+
+fn addresses(texts: &[String]) -> Result<Vec<AddressRange>, Problem> {
+    let hint = "write addresses and networks such as 192.0.2.7 or 2001:db8::/32";
+    let parse =
+        |text: &String| text.parse().map_err(|_| Problem::invalid("an address is none", hint));
+    texts.iter().map(parse).collect()
 }
 
 impl KeyRequest {
@@ -278,11 +385,7 @@ impl KeyRequest {
                 return Err(invalid("there is no such type of key", hint));
             }
         };
-        let mut allowed_ips = Vec::new();
-        for text in &self.allowed_ips {
-            let hint = "write addresses and networks such as 192.0.2.7 or 2001:db8::/32";
-            allowed_ips.push(text.parse().map_err(|_| invalid("an address is none", hint))?);
-        }
+        let allowed_ips = addresses(&self.allowed_ips)?;
         Ok(NewKey {
             key_type,
             owner: self.owner.clone().unwrap_or_default(),

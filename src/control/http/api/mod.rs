@@ -2,6 +2,7 @@
 //! the handlers themselves.
 
 mod ask;
+mod backup;
 mod channels;
 mod gate;
 mod keys;
@@ -135,7 +136,12 @@ fn of_keys() -> Router<Arc<Shared>> {
     Router::new()
         .route("/keys", get(keys::keys).post(keys::create))
         .route("/keys/import", post(keys::import))
-        .route("/keys/{id}", get(keys::key).delete(keys::remove))
+        .route("/keys/export", get(backup::export))
+        .route(
+            "/keys/restore",
+            post(backup::restore).layer(DefaultBodyLimit::max(backup::RESTORE_BYTES_MAX)),
+        )
+        .route("/keys/{id}", get(keys::key).patch(keys::change).delete(keys::remove))
         .route("/keys/{id}/revoke", post(keys::revoke))
         .route("/keys/{id}/rotate", post(keys::rotate))
         .route("/keys/{id}/aliases/{alias}", put(keys::set_alias).delete(keys::remove_alias))

@@ -6,7 +6,7 @@ use utoipa::openapi::{OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{channels, keys, node, outputs, streams};
+use super::{backup, channels, keys, node, outputs, streams};
 
 /// Name of the one way to show who one is.
 const BEARER: &str = "bearer";
@@ -26,7 +26,8 @@ const BEARER: &str = "bearer";
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,
-        keys::remove, keys::set_alias, keys::remove_alias,
+        keys::change, keys::remove, keys::set_alias, keys::remove_alias, backup::export,
+        backup::restore,
     ),
     components(schemas(Problem)),
     modifiers(&Bearer),
