@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Json};
+use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +19,7 @@ use crate::control::http::Shared;
 use crate::control::keystore::{Restored, from_lines, to_lines};
 
 /// Bytes of a backup that is sent in one request: some 100 000 keys.
-pub(super) const RESTORE_BYTES_MAX: usize = 64 << 20;
+const RESTORE_BYTES_MAX: usize = 64 << 20;
 
 /// All keys with all that is known about them, as lines of JSON: hashes and settings, and never a
 /// key.
@@ -36,6 +37,11 @@ pub(super) async fn export(
     let text = to_lines(&backups).map_err(|error| Problem::unavailable(&error.to_string()))?;
     tracing::info!("{} stream keys were exported", backups.len());
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], text))
+}
+
+/// Where a backup comes in: it is larger than other bodies.
+pub(super) fn restoring() -> MethodRouter<Arc<Shared>> {
+    post(restore).layer(DefaultBodyLimit::max(RESTORE_BYTES_MAX))
 }
 
 /// What is done with keys that are there.

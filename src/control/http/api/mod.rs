@@ -137,10 +137,7 @@ fn of_keys() -> Router<Arc<Shared>> {
         .route("/keys", get(keys::keys).post(keys::create))
         .route("/keys/import", post(keys::import))
         .route("/keys/export", get(backup::export))
-        .route(
-            "/keys/restore",
-            post(backup::restore).layer(DefaultBodyLimit::max(backup::RESTORE_BYTES_MAX)),
-        )
+        .route("/keys/restore", backup::restoring())
         .route("/keys/{id}", get(keys::key).patch(keys::change).delete(keys::remove))
         .route("/keys/{id}/revoke", post(keys::revoke))
         .route("/keys/{id}/rotate", post(keys::rotate))
