@@ -76,6 +76,13 @@ pub enum NodeEvent {
         /// When it tries again.
         retry_in: Micros,
     },
+    /// A recording goes on without a part of its stream.
+    RecordIncomplete {
+        /// The recording.
+        name: String,
+        /// What is missing, and why.
+        reason: String,
+    },
     /// A channel's encoder failed.
     EncoderFailed {
         /// The channel.
@@ -131,7 +138,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 37] = [
+    pub const NAMES: [&'static str; 38] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -151,6 +158,7 @@ impl NodeEvent {
         "record_started",
         "record_finished",
         "record_stopped",
+        "record_incomplete",
         "encoder_failed",
         "frames_dropped",
         "stream_warning",
@@ -186,6 +194,7 @@ impl NodeEvent {
             Self::RecordStarted { .. } => "record_started",
             Self::RecordFinished { .. } => "record_finished",
             Self::RecordStopped { .. } => "record_stopped",
+            Self::RecordIncomplete { .. } => "record_incomplete",
             Self::EncoderFailed { .. } => "encoder_failed",
             Self::FramesDropped { .. } => "frames_dropped",
             Self::StreamWarning { .. } => "stream_warning",
@@ -233,6 +242,9 @@ impl fmt::Display for NodeEvent {
             Self::RecordStopped { name, reason, retry_in } => {
                 let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
                 write!(f, "recording {name} stopped and tries again in {seconds:.1} s: {reason}")
+            }
+            Self::RecordIncomplete { name, reason } => {
+                write!(f, "recording {name} is incomplete: {}", Printable(reason))
             }
             Self::EncoderFailed { channel, reason } => {
                 write!(f, "the encoder of channel {channel} failed: {}", Printable(reason))

@@ -2,7 +2,7 @@
 
 pub mod av;
 mod buffer;
-pub mod mux;
+pub mod picture;
 mod space;
 pub mod sys;
 

@@ -40,13 +40,15 @@ pub struct RecordTap {
     stats: Arc<RecordStats>,
     /// Whether messages have been lost and no keyframe has come since.
     is_behind: bool,
+    /// Whether the writer is still to be told that the publisher has left.
+    owes_end: bool,
 }
 
 impl RecordTap {
     /// Hands the messages of `stream` to a writer.
     #[must_use]
     pub const fn new(stream: Arc<str>, ring: Sender<RecordEvent>, stats: Arc<RecordStats>) -> Self {
-        Self { stream, ring, stats, is_behind: false }
+        Self { stream, ring, stats, is_behind: false, owes_end: false }
     }
 
     /// The stream that is recorded.
@@ -56,7 +58,10 @@ impl RecordTap {
 
     /// Hands over a message that is about to enter `log`.
     pub(super) fn message(&mut self, message: &Message, log: &StreamLog) {
-        if self.is_behind && !self.catches_up(message, log) {
+        if self.owes_end {
+            self.ended();
+        }
+        if (self.is_behind || self.owes_end) && !self.catches_up(message, log) {
             return self.stats.dropped(1);
         }
         self.push(message);
@@ -64,8 +69,8 @@ impl RecordTap {
 
     /// The publisher has left.
     pub(super) fn ended(&mut self) {
-        // A writer that is behind learns it from the pause that follows.
-        drop(self.ring.push(RecordEvent::Ended));
+        // What follows is of another publisher: the writer must know it before.
+        self.owes_end = self.ring.push(RecordEvent::Ended).is_err();
     }
 
     /// Whether the recording can go on with this message: there is room again, and a decoder can
@@ -74,7 +79,7 @@ impl RecordTap {
         let starts = message.is_key() || (!log.has_video() && !message.is_header());
         let roomy = self.ring.len() < self.ring.capacity() / 2
             && self.stats.queued_bytes() < QUEUE_BYTES_MAX / 2;
-        if !starts || !roomy {
+        if !starts || !roomy || self.owes_end {
             return false;
         }
         self.is_behind = false;

@@ -12,6 +12,9 @@ pub trait Disk {
     /// A file in it.
     type File: Sink;
 
+    /// Where it is, for people.
+    fn place(&self) -> String;
+
     /// Makes a new file.
     ///
     /// # Errors
@@ -66,6 +69,10 @@ impl Folder {
 
 impl Disk for Folder {
     type File = File;
+
+    fn place(&self) -> String {
+        self.0.display().to_string()
+    }
 
     fn create(&mut self, name: &str) -> io::Result<File> {
         fs::create_dir_all(&self.0)?;

@@ -1,9 +1,11 @@
-//! Recordings of streams: FLV by our own writer, fragmented MP4 by libavformat; when a file begins
-//! and ends, and what happens when the disk is full. No thread, no clock: messages and times in,
-//! bytes to a [`Disk`] and news out.
+//! Recordings of streams as FLV and fragmented MP4, with every time as it was published; when a
+//! file begins and ends, and what happens when the disk is full. No thread, no clock: messages and
+//! times in, bytes to a [`Disk`] and news out.
 
+mod boxes;
 mod disk;
 mod flv;
+mod model;
 mod mp4;
 #[cfg(test)]
 mod mp4_tests;
@@ -12,6 +14,9 @@ mod open;
 mod recorder;
 #[cfg(test)]
 mod recorder_tests;
+mod times;
+mod tracks;
 
 pub use disk::{Disk, Folder, Sink};
-pub use recorder::{Format, Input, Moment, RecordSpec, Recorder};
+pub use model::{Format, Input, Moment, RecordSpec};
+pub use recorder::Recorder;

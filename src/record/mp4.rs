@@ -1,132 +1,217 @@
-//! Messages of a stream as packets of a fragmented MP4.
+//! Messages of a stream as frames of a fragmented MP4.
 
-use crate::ffi::mux::{Mux, MuxAudio, MuxCodec, MuxPacket, MuxVideo, Track};
+use super::boxes::{Boxes, Frame, TrackSpec, put_all, put_box};
+use super::tracks::{Codec, Track, Tracks};
+use crate::ffi::picture::{PictureCodec, picture_size};
 use crate::media::{Kind, aac};
 use crate::rtmp::flv::{Audio, AudioFormat, Part, Video, VideoFormat};
 
 /// Writes one file.
 #[derive(Debug)]
 pub(super) struct Mp4 {
-    mux: Mux,
-    /// Newest decoding time of each track, milliseconds: pictures, sound.
-    newest: [Option<i64>; 2],
-    /// How long a packet of each track lasts, milliseconds, as seen so far.
-    usual: [i64; 2],
+    boxes: Boxes,
+    /// Kind and number of each track of the file, in its order.
+    tracks: Vec<(Kind, u8)>,
 }
 
-/// What a file begins with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Beginning<'a> {
-    /// The message with the video codec's header.
-    pub(super) video: Option<&'a [u8]>,
-    /// The message with the audio codec's header.
-    pub(super) audio: Option<&'a [u8]>,
-    /// The first message of the file.
-    pub(super) first: &'a [u8],
-}
+/// What has no place in the file, in words.
+pub(super) type LeftOut = Option<String>;
 
 impl Mp4 {
-    /// Begins a file.
+    /// Begins a file of these tracks at the beginning of `out`. `first` is the body of its first
+    /// message: of pictures, a keyframe. Also says which further tracks are left out.
     ///
     /// # Errors
-    /// What to publish instead, if a codec cannot be in the file.
-    pub(super) fn begin(with: Beginning<'_>) -> Result<Self, String> {
-        let video = with.video.map(|header| video_track(header, with.first)).transpose()?;
-        let audio = with.audio.map(audio_track).transpose()?;
-        Ok(Self { mux: Mux::open(video, audio)?, newest: [None; 2], usual: [33, 21] })
+    /// What to publish or to record instead, if a main track cannot be in the file.
+    pub(super) fn begin(
+        tracks: &Tracks,
+        first: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(Self, LeftOut), String> {
+        let (mut specs, mut numbers, mut left_out) = (Vec::new(), Vec::new(), None);
+        for track in tracks.playable() {
+            match spec(track, first) {
+                Ok(spec) => {
+                    specs.push(spec);
+                    numbers.push((track.kind, track.id));
+                }
+                Err(fault) if track.id == 0 => return Err(fault),
+                Err(fault) => left_out = Some(format!("track {} is left out: {fault}", track.id)),
+            }
+        }
+        Ok((Self { boxes: Boxes::begin(&specs, out), tracks: numbers }, left_out))
     }
 
-    /// Adds a message with its time in the file. What has no place in the file is left out.
-    pub(super) fn write(&mut self, kind: Kind, ms: u32, body: &[u8]) {
-        let (track, later, key, payload) = match kind {
-            Kind::Video => match Video::parse(body) {
-                Some(video) if video.part == Part::Frame && video.track.unwrap_or(0) == 0 => {
-                    let later = i64::from(video.composition_ms).max(0);
-                    (Track::Video, later, video.keyframe, body.get(video.payload_at..))
+    /// Adds a message with its time in the file; `out` gets what is complete. What has no place in
+    /// the file is left out.
+    pub(super) fn write(&mut self, kind: Kind, ms: u32, body: &[u8], out: &mut Vec<u8>) {
+        let dts = u64::from(ms);
+        match kind {
+            Kind::Video => {
+                let Some(video) = Video::parse(body).filter(|it| it.part == Part::Frame) else {
+                    return;
+                };
+                for (id, later, data) in video.frames(body) {
+                    self.add((kind, id), Frame { data, dts, later, is_key: video.keyframe }, out);
                 }
-                _ => return,
-            },
-            Kind::Audio => match Audio::parse(body) {
-                Some(audio) if audio.part == Part::Frame && audio.track.unwrap_or(0) == 0 => {
-                    (Track::Audio, 0, true, body.get(audio.payload_at..))
+            }
+            Kind::Audio => {
+                let Some(audio) = Audio::parse(body).filter(|it| it.part == Part::Frame) else {
+                    return;
+                };
+                for track in audio.tracks(body) {
+                    let frame = Frame { data: track.body, dts, later: 0, is_key: true };
+                    self.add((kind, track.id), frame, out);
                 }
-                _ => return,
-            },
-            Kind::Data => return,
-        };
-        let Some(data) = payload.filter(|data| !data.is_empty() && self.mux.has(track)) else {
-            return;
-        };
-        let slot = track as usize;
-        let mut dts = i64::from(ms);
-        if let Some(newest) = self.newest[slot] {
-            dts = dts.max(newest + 1);
-            self.usual[slot] = (dts - newest).min(USUAL_MS_MAX);
-        }
-        self.newest[slot] = Some(dts);
-        let pts = (i64::from(ms) + later).max(dts);
-        let packet = MuxPacket { data, dts, pts, duration: self.usual[slot], key };
-        if let Err(error) = self.mux.write(track, &packet) {
-            tracing::debug!("a packet does not go into the MP4: {error}");
+            }
+            Kind::Data => {}
         }
     }
 
-    /// Moves what is complete to the end of `out`; with `flush`, that is everything.
-    pub(super) fn take(&mut self, flush: bool, out: &mut Vec<u8>) {
-        if flush {
-            self.mux.flush();
+    fn add(&mut self, track: (Kind, u8), frame: Frame<'_>, out: &mut Vec<u8>) {
+        let number = self.tracks.iter().position(|known| *known == track);
+        if let Some(number) = number.filter(|_| !frame.data.is_empty()) {
+            self.boxes.add(number, frame, out);
         }
-        self.mux.take_output(out);
+    }
+
+    /// Bytes that are in no fragment yet.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.boxes.held_bytes()
+    }
+
+    /// Appends what there is to `out`, but for the newest frame of each track.
+    pub(super) fn flush(&mut self, out: &mut Vec<u8>) {
+        self.boxes.flush(out);
     }
 
     /// The rest of the file.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
-        self.mux.finish();
-        self.mux.take_output(out);
+        self.boxes.end(out);
+    }
+
+    /// Where the file says how long it is, and the bytes that say so.
+    pub(super) fn length(&self) -> (u64, Vec<u8>) {
+        self.boxes.length()
     }
 }
 
-/// Longest time that the last packet of a fragment is shown, milliseconds.
-const USUAL_MS_MAX: i64 = 1_000;
-
-fn video_track<'a>(header: &'a [u8], first: &'a [u8]) -> Result<MuxVideo<'a>, String> {
-    let (Some(head), Some(key)) = (Video::parse(header), Video::parse(first)) else {
-        return Err("the video's header is cut short".to_owned());
-    };
-    let codec = match head.format {
-        VideoFormat::Avc => MuxCodec::H264,
-        VideoFormat::Hevc => MuxCodec::Hevc,
-        VideoFormat::Av1 => MuxCodec::Av1,
-        other => return Err(unfit(&format!("{other:?}"))),
-    };
-    let (header, keyframe) = (header.get(head.payload_at..), first.get(key.payload_at..));
-    Ok(MuxVideo {
-        codec,
-        header: header.unwrap_or_default(),
-        keyframe: keyframe.unwrap_or_default(),
-    })
+fn spec(track: &Track, first: &[u8]) -> Result<TrackSpec, String> {
+    let header = track.header.as_deref();
+    let is_main = track.id == 0;
+    match track.codec {
+        Codec::Video(format) => {
+            let keyframe = is_main.then_some(first);
+            let (entry, size) = video_entry(format, header, keyframe)?;
+            Ok(TrackSpec { entry, size: Some(size), is_main })
+        }
+        Codec::Audio(format) => {
+            Ok(TrackSpec { entry: audio_entry(format, header)?, size: None, is_main })
+        }
+    }
 }
 
-fn audio_track(header: &[u8]) -> Result<MuxAudio<'_>, String> {
-    let head = Audio::parse(header).ok_or("the sound's header is cut short")?;
-    let header = header.get(head.payload_at..).unwrap_or_default();
-    let (codec, rate, channels) = match head.format {
+fn video_entry(
+    format: VideoFormat,
+    header: Option<&[u8]>,
+    keyframe: Option<&[u8]>,
+) -> Result<(Vec<u8>, (u32, u32)), String> {
+    let (codec, name, config) = match format {
+        VideoFormat::Avc => (PictureCodec::H264, b"avc1", b"avcC"),
+        VideoFormat::Hevc => (PictureCodec::Hevc, b"hvc1", b"hvcC"),
+        VideoFormat::Av1 => (PictureCodec::Av1, b"av01", b"av1C"),
+        other => return Err(unfit(&other)),
+    };
+    let header = header.ok_or_else(|| no_header(&format))?;
+    let video = keyframe.and_then(|body| Some((Video::parse(body)?, body)));
+    let frame = video.and_then(|(video, body)| Some(video.frames(body).next()?.2));
+    let frame = frame.ok_or("an MP4 holds one track of pictures; record FLV")?;
+    let (width, height) = picture_size(codec, header, frame)
+        .ok_or("the size of the pictures could not be read from the first keyframe")?;
+    let side = |side: u32| u16::try_from(side).map_err(|_| "the pictures are too large");
+    let (across, down) = (u32::from(side(width)?), u32::from(side(height)?));
+    let mut entry = Vec::new();
+    put_box(&mut entry, name, |out| {
+        put_all(out, &[0, 1, 0, 0, 0, 0, across << 16 | down, 72 << 16, 72 << 16, 0]);
+        out.extend_from_slice(&[0, 1]); // one picture in each frame
+        out.resize(out.len() + 32, 0);
+        out.extend_from_slice(&[0, 24, 0xff, 0xff]);
+        put_box(out, config, |out| out.extend_from_slice(header));
+    });
+    Ok((entry, (across, down)))
+}
+
+fn audio_entry(format: AudioFormat, header: Option<&[u8]>) -> Result<Vec<u8>, String> {
+    let need = || header.ok_or_else(|| no_header(&format));
+    let mut entry = Vec::new();
+    match format {
         AudioFormat::Aac => {
+            let header = need()?;
             let config = aac::Config::parse(header).ok_or("the AAC header cannot be read")?;
-            (MuxCodec::Aac, config.rate, u32::from(config.channels.max(1)))
+            put_box(&mut entry, b"mp4a", |out| {
+                put_sound(out, config.channels.max(1).into(), config.rate);
+                put_esds(out, header);
+            });
         }
         AudioFormat::Opus => {
-            let channels = header.get(9).copied().ok_or("the Opus header is cut short")?;
-            (MuxCodec::Opus, 48_000, u32::from(channels))
+            let short = "the Opus header is cut short";
+            let head = need()?.strip_prefix(b"OpusHead").ok_or(short)?;
+            let (fixed, table) = head.split_first_chunk::<11>().ok_or(short)?;
+            let [_, channels, skip_a, skip_b, rate @ .., gain_a, gain_b, family] = *fixed;
+            put_box(&mut entry, b"Opus", |out| {
+                put_sound(out, channels.into(), 48_000);
+                put_box(out, b"dOps", |out| {
+                    // The same fields, the other way round.
+                    out.extend_from_slice(&[0, channels, skip_b, skip_a]);
+                    out.extend(rate.iter().rev());
+                    out.extend_from_slice(&[gain_b, gain_a, family]);
+                    out.extend_from_slice(if family == 0 { &[] } else { table });
+                });
+            });
         }
-        other => return Err(unfit(&format!("{other:?}"))),
-    };
-    Ok(MuxAudio { codec, header, rate, channels })
+        other => return Err(unfit(&other)),
+    }
+    Ok(entry)
 }
 
-fn unfit(codec: &str) -> String {
+/// What every sample entry of sound begins with. A rate that has no place is in the codec's header.
+fn put_sound(out: &mut Vec<u8>, channels: u32, rate: u32) {
+    let rate = u16::try_from(rate).unwrap_or(0);
+    put_all(out, &[0, 1, 0, 0, channels << 16 | 16, 0, u32::from(rate) << 16]);
+}
+
+/// The descriptors of ISO/IEC 14496-1 around an `AudioSpecificConfig`.
+fn put_esds(out: &mut Vec<u8>, config: &[u8]) {
+    let mut decoder = vec![0x40, 0x15]; // MPEG-4 sound, a stream of it
+    decoder.resize(13, 0);
+    put_descriptor(&mut decoder, 5, config);
+    let mut stream = vec![0; 3];
+    put_descriptor(&mut stream, 4, &decoder);
+    put_descriptor(&mut stream, 6, &[2]);
+    put_box(out, b"esds", |out| {
+        put_all(out, &[0]);
+        put_descriptor(out, 3, &stream);
+    });
+}
+
+fn put_descriptor(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
+    let length = u32::try_from(body.len()).unwrap_or(0);
+    let digit = |shift: u32| u8::try_from(length >> shift & 0x7f).unwrap_or(0);
+    out.extend_from_slice(&[tag, digit(21) | 0x80, digit(14) | 0x80, digit(7) | 0x80, digit(0)]);
+    out.extend_from_slice(body);
+}
+
+fn unfit(codec: &dyn std::fmt::Display) -> String {
     format!(
-        "{codec} is not recorded as MP4; publish H.264, HEVC or AV1 with AAC or Opus, or \
-             record FLV"
+        "{codec} is not recorded as MP4; publish H.264, HEVC or AV1 with AAC or Opus, or record FLV"
     )
+}
+
+/// Why frames of a track that has had no header are not in the file.
+pub(super) fn without_header(codec: Codec) -> String {
+    if codec.needs_header_in_mp4() { no_header(&codec) } else { unfit(&codec) }
+}
+
+fn no_header(codec: &dyn std::fmt::Display) -> String {
+    format!("the publisher has sent {codec} without its sequence header")
 }

@@ -5,6 +5,7 @@ use std::io;
 use super::disk::Sink;
 use super::flv::{Flv, Patch};
 use super::mp4::Mp4;
+use super::tracks::Tracks;
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub(super) struct Open<F> {
     pub(super) file: F,
     pub(super) name: String,
     pub(super) container: Container,
+    /// The tracks that it has.
+    pub(super) tracks: Tracks,
     /// What has not been written yet: whole tags, or whole boxes.
     pub(super) pending: Vec<u8>,
     /// What has been.
@@ -22,6 +25,8 @@ pub(super) struct Open<F> {
     pub(super) length: u32,
     /// It has to end: the next keyframe begins another one.
     pub(super) is_over: bool,
+    /// It has been told that something is left out.
+    pub(super) is_incomplete: bool,
 }
 
 #[derive(Debug)]
@@ -31,10 +36,26 @@ pub(super) enum Container {
 }
 
 impl<F: Sink> Open<F> {
+    /// Bytes that have not been written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        let held = match &self.container {
+            Container::Flv(_) => 0,
+            Container::Mp4(mp4) => mp4.held_bytes(),
+        };
+        self.pending.len() + held
+    }
+
+    /// Makes pending what the container holds back until there is enough of it.
+    pub(super) fn gather(&mut self) {
+        if let Container::Mp4(mp4) = &mut self.container {
+            mp4.flush(&mut self.pending);
+        }
+    }
+
     /// Writes what is pending; with `all` also what the container holds back.
     pub(super) fn write(&mut self, all: bool) -> io::Result<()> {
-        if let (Container::Mp4(mp4), true) = (&mut self.container, all) {
-            mp4.take(true, &mut self.pending);
+        if all {
+            self.gather();
         }
         self.append()
     }
@@ -63,17 +84,28 @@ impl<F: Sink> Open<F> {
             }
             result = self.append();
         }
-        if let Container::Flv(flv) = &self.container {
-            let patches = flv.end(self.length, self.written).into_iter().chain([flv.tracks()]);
-            for Patch { offset, bytes } in patches {
-                // Nothing has been written yet if even that failed.
-                if offset < self.written {
-                    let patched = self.file.patch(offset, &bytes);
-                    result = result.and(patched);
-                }
+        for Patch { offset, bytes } in self.last_words(write && result.is_ok()) {
+            // Nothing has been written yet if even that failed.
+            if offset < self.written {
+                let patched = self.file.patch(offset, &bytes);
+                result = result.and(patched);
             }
         }
         let synced = self.file.sync();
         result.and(synced)
+    }
+
+    /// What is known about the file at its end, and belongs to its beginning.
+    fn last_words(&self, is_whole: bool) -> Vec<Patch> {
+        match &self.container {
+            Container::Flv(flv) => {
+                flv.end(self.length, self.written).into_iter().chain([flv.tracks()]).collect()
+            }
+            Container::Mp4(mp4) if is_whole => {
+                let (offset, bytes) = mp4.length();
+                vec![Patch { offset, bytes }]
+            }
+            Container::Mp4(_) => Vec::new(),
+        }
     }
 }

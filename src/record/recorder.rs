@@ -4,9 +4,12 @@ use std::io;
 
 use super::disk::{Disk, Sink};
 use super::flv::Flv;
-use super::mp4::{Beginning, Mp4};
+use super::model::{Format, Input, Moment, RecordSpec};
+use super::mp4::{LeftOut, Mp4, without_header};
 use super::name::file_name;
 use super::open::{Container, Open};
+use super::times::{AHEAD_MS_MAX, Times, distance};
+use super::tracks::{News, Track, Tracks};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 
@@ -35,11 +38,8 @@ const PENDING_BYTES_MAX: usize = 1 << 20;
 /// Longest file, milliseconds: the times of FLV tags have a sign. A longer one is split.
 const FILE_MS_MAX: u32 = i32::MAX.unsigned_abs();
 
-/// Step back that is another clock and not jitter, milliseconds.
-const BACK_MS_MAX: i32 = 1_000;
-
-/// Step ahead that is another clock and not a gap, milliseconds.
-const AHEAD_MS_MAX: i32 = 60_000;
+/// How far data may be from the newest frame and keep its own time, milliseconds.
+const DATA_MS_MAX: i32 = 10_000;
 
 /// Sound without pictures after which a stream is taken for one that has none, milliseconds.
 const SOUND_ALONE_MS: i32 = 1_000;
@@ -47,83 +47,22 @@ const SOUND_ALONE_MS: i32 = 1_000;
 /// Names that are tried for one file before the folder counts as unusable.
 const NAMES_MAX: u32 = 1_000;
 
-/// Tracks beside the first of each kind whose headers are kept.
-const FURTHER_TRACKS_MAX: usize = 5;
-
-/// How files are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// FLV.
-    Flv,
-    /// Fragmented MP4.
-    Mp4,
-}
-
-impl Format {
-    /// End of the files' names, and the word in the configuration.
-    #[must_use]
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Flv => "flv",
-            Self::Mp4 => "mp4",
-        }
-    }
-}
-
-/// What is recorded, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordSpec {
-    /// Name in events; the files' names begin with what is harmless of it.
-    pub name: String,
-    /// How files are written.
-    pub format: Format,
-    /// A file that is this long ends at the next keyframe, seconds; 0 for never.
-    pub split_s: u32,
-    /// A file that is this large ends at the next keyframe, bytes; 0 for never.
-    pub split_bytes: u64,
-    /// With less room on the disk recording stops, bytes.
-    pub free_bytes_min: u64,
-}
-
-/// Now, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// On the node's clock.
-    pub now: Micros,
-    /// Seconds since 1970, UTC.
-    pub unix_s: u64,
-}
-
-/// One message of the stream.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// What it carries.
-    pub kind: Kind,
-    /// Milliseconds modulo 2^32.
-    pub time: u32,
-    /// Whether a decoder can start here.
-    pub is_key: bool,
-    /// Of a sequence header or metadata, the track that it is for: 0, if there are not several.
-    pub header: Option<u8>,
-    /// Its body.
-    pub body: &'a [u8],
-}
-
 /// Records one stream. After each call look at [`Recorder::take_news`]; call [`Recorder::tick`] a
 /// few times a second.
 #[derive(Debug)]
 pub struct Recorder<D: Disk> {
     spec: RecordSpec,
     disk: D,
-    /// Metadata, audio header, video header, as the stream sent them last.
-    headers: [Option<Vec<u8>>; 3],
-    /// The headers of further tracks, each with its track.
-    further: Vec<(Kind, u8, Vec<u8>)>,
+    /// Of the present publisher, or of the last one.
+    tracks: Tracks,
+    /// A publisher has come, and it is not known yet whether it goes on in the last one's file.
+    is_new: bool,
     state: State<D::File>,
     /// Number of the next file.
     number: u32,
-    /// Time of the newest message that is not a header.
-    newest: Option<u32>,
+    times: Times,
+    /// It could not go on, and no file has begun since.
+    has_failed: bool,
     /// Time of the first sound since there has been no video.
     sound_since: Option<u32>,
     /// When the publisher left.
@@ -147,15 +86,16 @@ enum State<F> {
 impl<D: Disk> Recorder<D> {
     /// A recording that waits for its stream.
     #[must_use]
-    pub const fn new(spec: RecordSpec, disk: D) -> Self {
+    pub fn new(spec: RecordSpec, disk: D) -> Self {
         Self {
             spec,
             disk,
-            headers: [const { None }; 3],
-            further: Vec::new(),
+            tracks: Tracks::default(),
+            is_new: true,
             state: State::Waits,
             number: 1,
-            newest: None,
+            times: Times::default(),
+            has_failed: false,
             sound_since: None,
             left: None,
             written_at: Micros(0),
@@ -169,14 +109,26 @@ impl<D: Disk> Recorder<D> {
     /// Takes a message.
     pub fn message(&mut self, input: &Input<'_>, moment: Moment) {
         self.left = None;
-        match input.header {
-            Some(0) => return self.header(input, moment),
-            Some(track) => return self.further_header(track, input, moment),
-            None => {}
+        if let Some(track) = input.header {
+            return self.header(track, input, moment);
         }
-        self.look_for_seam(input.time);
         if input.kind == Kind::Data {
-            return self.add(input, moment);
+            if !self.is_new {
+                self.add(input, moment);
+            }
+            return;
+        }
+        // A clock that leaps is another one: what follows goes into another file.
+        if self.times.pass(input.kind, input.time) {
+            self.close("");
+            self.sound_since = None;
+        }
+        let frame = Track::of_frame(input.kind, input.body);
+        if let Some(frame) = &frame {
+            self.tracks.see(frame);
+        }
+        if self.is_new && !self.succeeds(input) {
+            return;
         }
         if let State::Writes(open) = &self.state
             && (open.is_over || self.is_full(open, input.time))
@@ -187,12 +139,17 @@ impl<D: Disk> Recorder<D> {
         if matches!(self.state, State::Waits) && self.can_begin(input) {
             self.begin(input, moment);
         }
-        self.add(input, moment);
+        if frame.is_none_or(|frame| self.has_place(&frame, moment)) {
+            self.add(input, moment);
+        }
     }
 
-    /// The publisher has left; it may come back.
+    /// The publisher has left; it may come back, or another one.
     pub fn ended(&mut self, moment: Moment) {
         self.left = Some(moment.now);
+        self.tracks = Tracks::default();
+        self.is_new = true;
+        self.sound_since = None;
         self.save(moment, true);
     }
 
@@ -200,8 +157,7 @@ impl<D: Disk> Recorder<D> {
     pub fn tick(&mut self, moment: Moment) {
         if self.left.is_some_and(|left| moment.now.since(left) >= GONE) {
             self.left = None;
-            self.newest = None;
-            self.further.clear();
+            self.times = Times::default();
             self.close("");
         }
         match &self.state {
@@ -238,67 +194,109 @@ impl<D: Disk> Recorder<D> {
         matches!(self.state, State::Writes(_))
     }
 
-    /// Whether it had to stop and waits for its next try.
+    /// Whether it had to stop, and no file has begun since.
     #[must_use]
-    pub const fn is_stopped(&self) -> bool {
-        matches!(self.state, State::Stopped(_))
+    pub const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
-    fn header(&mut self, input: &Input<'_>, moment: Moment) {
-        let slot = &mut self.headers[slot_of(input.kind)];
-        if slot.as_deref() == Some(input.body) {
-            return;
-        }
-        let is_new = slot.is_none();
-        *slot = Some(input.body.to_vec());
-        let State::Writes(open) = &mut self.state else { return };
-        match (&mut open.container, input.kind) {
-            (Container::Mp4(_), Kind::Data) => {}
-            (Container::Flv(_), Kind::Data) => self.add(input, moment),
-            // A track that begins late has a place in an FLV and none in an MP4; another codec in
-            // the middle of a file has one in neither.
-            (Container::Flv(_), Kind::Audio | Kind::Video) if is_new => self.add(input, moment),
-            _ => open.is_over = true,
-        }
-    }
-
-    /// Further tracks come and go within an FLV. An MP4 has none of them.
-    fn further_header(&mut self, track: u8, input: &Input<'_>, moment: Moment) {
-        let known = self.further.iter().position(|at| (at.0, at.1) == (input.kind, track));
-        let at = match known {
-            Some(at) if self.further[at].2 == input.body => return,
-            Some(at) => at,
-            None if self.further.len() == FURTHER_TRACKS_MAX => return,
-            None => {
-                self.further.push((input.kind, track, Vec::new()));
-                self.further.len() - 1
+    fn header(&mut self, id: u8, input: &Input<'_>, moment: Moment) {
+        if input.kind == Kind::Data {
+            let is_news = self.tracks.metadata() != Some(input.body);
+            self.tracks.set_metadata(input.body);
+            if is_news && !self.is_new && self.spec.format == Format::Flv {
+                self.add(input, moment);
             }
-        };
-        self.further[at].2 = input.body.to_vec();
-        self.add(input, moment);
+            return;
+        }
+        let Some(track) = Track::of_header(input.kind, id, input.body) else { return };
+        self.tracks.set(track.clone());
+        let State::Writes(open) = &mut self.state else { return };
+        if self.is_new {
+            return;
+        }
+        let news = open.tracks.compare(&track);
+        let is_main = id == 0 && track.is_playable();
+        match (&open.container, news) {
+            (_, News::Known) => {}
+            // Another codec in the middle of a file has a place in none.
+            (_, News::Other) if is_main => open.is_over = true,
+            // A track that begins late has a place in an FLV, and none in an MP4.
+            (Container::Flv(_), _) => {
+                open.tracks.set(track);
+                self.add(input, moment);
+            }
+            (Container::Mp4(_), _) if !track.is_playable() => {}
+            (Container::Mp4(_), _) if is_main || input.kind == Kind::Audio => open.is_over = true,
+            (Container::Mp4(_), _) => self.leave_out(&track),
+        }
     }
 
-    /// A clock that leaps is another one: what follows goes into another file.
-    fn look_for_seam(&mut self, time: u32) {
-        let Some(newest) = self.newest else {
-            self.newest = Some(time);
-            return;
+    /// Whether it is known by now in which file a new publisher goes on: with the tracks of the
+    /// last one in the last one's.
+    fn succeeds(&mut self, input: &Input<'_>) -> bool {
+        let State::Writes(open) = &self.state else {
+            self.is_new = false;
+            return true;
         };
-        let step = distance(newest, time);
-        if !(-BACK_MS_MAX..=AHEAD_MS_MAX).contains(&step) {
+        let fits = self.tracks.fit(&open.tracks);
+        let is_sound_only = fits && !open.tracks.has(Kind::Video);
+        if !is_sound_only && !self.can_begin(input) {
+            return false;
+        }
+        self.is_new = false;
+        if !fits {
             self.close("");
-            self.sound_since = None;
         }
-        if !(-BACK_MS_MAX..=0).contains(&step) {
-            self.newest = Some(time);
+        true
+    }
+
+    /// Whether the file, if there is one, has a place for a frame of this track. If not, it ends.
+    fn has_place(&mut self, frame: &Track, moment: Moment) -> bool {
+        let State::Writes(open) = &mut self.state else { return false };
+        match (open.tracks.compare_frame(frame), &open.container) {
+            (News::Known, _) => true,
+            (News::New, Container::Flv(_)) => {
+                open.tracks.set(frame.clone());
+                true
+            }
+            (News::New, Container::Mp4(_)) if frame.id != 0 => {
+                self.leave_out(frame);
+                false
+            }
+            // Its header has come: the next keyframe begins a file with it.
+            (News::New, Container::Mp4(_)) if open.is_over => false,
+            (News::New, Container::Mp4(_)) => {
+                self.stop(without_header(frame.codec), moment);
+                false
+            }
+            (News::Other, _) => {
+                self.close("");
+                false
+            }
         }
+    }
+
+    /// Says, once for each file, that a further track has no place in it.
+    fn leave_out(&mut self, track: &Track) {
+        let State::Writes(open) = &mut self.state else { return };
+        if !std::mem::replace(&mut open.is_incomplete, true) {
+            let reason =
+                format!("track {} ({}) has no place in an MP4; record FLV", track.id, track.codec);
+            self.tell_incomplete(reason);
+        }
+    }
+
+    fn tell_incomplete(&mut self, reason: String) {
+        let name = self.spec.name.clone();
+        self.news.push(NodeEvent::RecordIncomplete { name, reason });
     }
 
     /// Whether a message of this time belongs into another file, if one can begin with it.
     fn is_full(&self, open: &Open<D::File>, time: u32) -> bool {
         let RecordSpec { split_s, split_bytes, .. } = self.spec;
-        let bytes = open.written + open.pending.len() as u64;
-        let length = open.length.max(time.wrapping_sub(open.base));
+        let bytes = open.written + open.waiting_bytes() as u64;
+        let length = open.length.max(distance(open.base, time).max(0).unsigned_abs());
         (split_s > 0 && length >= split_s.saturating_mul(1_000))
             || (split_bytes > 0 && bytes >= split_bytes)
             || length >= FILE_MS_MAX - AHEAD_MS_MAX.unsigned_abs()
@@ -307,12 +305,8 @@ impl<D: Disk> Recorder<D> {
     /// Whether a file can begin with this message: a keyframe, or any sound where there is nothing
     /// else.
     fn can_begin(&mut self, input: &Input<'_>) -> bool {
-        if self.headers[slot_of(Kind::Video)].is_some() {
+        if self.tracks.has(Kind::Video) {
             return input.kind == Kind::Video && input.is_key;
-        }
-        // A picture without a header: an old codec, which has none.
-        if input.kind == Kind::Video {
-            return input.is_key;
         }
         let since = *self.sound_since.get_or_insert(input.time);
         let alone = distance(since, input.time) >= SOUND_ALONE_MS;
@@ -324,41 +318,57 @@ impl<D: Disk> Recorder<D> {
     }
 
     fn begin(&mut self, first: &Input<'_>, moment: Moment) {
-        let begun = self.open(first, moment);
-        match begun {
-            Ok(open) => {
+        match self.open(first, moment) {
+            Ok((open, left_out)) => {
                 let (name, file) = (self.spec.name.clone(), open.name.clone());
                 self.news.push(NodeEvent::RecordStarted { name, file });
                 self.state = State::Writes(Box::new(open));
+                self.has_failed = false;
                 (self.written_at, self.synced_at) = (moment.now, moment.now);
-                self.add_headers(first.time);
+                if let Some(reason) = left_out {
+                    self.tell_incomplete(reason);
+                }
             }
             Err(reason) => self.stop(reason, moment),
         }
     }
 
-    fn open(&mut self, first: &Input<'_>, moment: Moment) -> Result<Open<D::File>, String> {
-        let mut pending = Vec::new();
-        let [metadata, audio, video] = &self.headers;
+    fn open(&mut self, first: &Input<'_>, moment: Moment) -> Result<Begun<D::File>, String> {
+        let (mut pending, mut left_out) = (Vec::new(), None);
+        let tracks = self.tracks.clone();
         let container = match self.spec.format {
             Format::Flv => {
-                let known = [Kind::Audio, Kind::Video];
-                let known: Vec<_> = known
-                    .into_iter()
-                    .filter(|kind| self.headers[slot_of(*kind)].is_some())
-                    .collect();
-                Container::Flv(Flv::begin(metadata.as_deref(), &known, &mut pending))
+                let kinds = [Kind::Audio, Kind::Video];
+                let kinds: Vec<_> = kinds.into_iter().filter(|kind| tracks.has(*kind)).collect();
+                let mut flv = Flv::begin(tracks.metadata(), &kinds, &mut pending);
+                for (kind, header) in tracks.messages() {
+                    flv.tag(kind, 0, header, &mut pending);
+                }
+                Container::Flv(flv)
             }
             Format::Mp4 => {
-                let (video, audio) = (video.as_deref(), audio.as_deref());
-                let mut mp4 = Mp4::begin(Beginning { video, audio, first: first.body })?;
-                mp4.take(false, &mut pending);
+                let (mp4, left) = Mp4::begin(&tracks, first.body, &mut pending)?;
+                left_out = left;
                 Container::Mp4(Box::new(mp4))
             }
         };
-        let (file, name) = self.create(moment).map_err(|error| error.to_string())?;
-        let base = first.time;
-        Ok(Open { file, name, container, pending, written: 0, base, length: 0, is_over: false })
+        let (file, name) = self.create(moment).map_err(|error| self.fault(&error))?;
+        let base = self.times.base(first.kind, first.time);
+        let is_incomplete = left_out.is_some();
+        let (written, length, is_over) = (0, 0, false);
+        let open = Open {
+            file,
+            name,
+            container,
+            tracks,
+            pending,
+            written,
+            base,
+            length,
+            is_over,
+            is_incomplete,
+        };
+        Ok((open, left_out))
     }
 
     /// A file with a name that nothing has yet.
@@ -377,6 +387,11 @@ impl<D: Disk> Recorder<D> {
         Err(io::Error::other("every name is taken: empty the folder"))
     }
 
+    /// What is wrong with the disk, in words that say where.
+    fn fault(&self, error: &io::Error) -> String {
+        format!("{}: {error}", self.disk.place())
+    }
+
     fn check_room(&mut self) -> io::Result<()> {
         let (free, least) = (self.disk.free_bytes()?, self.spec.free_bytes_min);
         if free >= least {
@@ -388,37 +403,30 @@ impl<D: Disk> Recorder<D> {
         )))
     }
 
-    fn add_headers(&mut self, time: u32) {
-        let State::Writes(open) = &mut self.state else { return };
-        let Container::Flv(flv) = &mut open.container else { return };
-        let ms = time.wrapping_sub(open.base);
-        let main = [Kind::Audio, Kind::Video].map(|kind| (kind, &self.headers[slot_of(kind)]));
-        let main = main.into_iter().filter_map(|(kind, header)| Some((kind, header.as_ref()?)));
-        for (kind, header) in main.chain(self.further.iter().map(|at| (at.0, &at.2))) {
-            flv.tag(kind, ms, header, &mut open.pending);
-        }
-    }
-
     /// Adds a message to the file, if there is one and the message is not from before it.
     fn add(&mut self, input: &Input<'_>, moment: Moment) {
-        let newest = self.newest;
+        let newest = self.times.newest();
         let State::Writes(open) = &mut self.state else { return };
+        let newest = newest.unwrap_or(open.base);
         // Headers and data carry any time, often 0.
-        let timed = input.kind != Kind::Data && input.header.is_none();
-        let time = if timed { input.time } else { newest.unwrap_or(open.base) };
-        if distance(open.base, time) < 0 || open.is_over {
+        let is_timed = match (input.kind, input.header) {
+            (_, Some(_)) => false,
+            (Kind::Data, None) => distance(newest, input.time).abs() <= DATA_MS_MAX,
+            (Kind::Audio | Kind::Video, None) => true,
+        };
+        let time = if is_timed { input.time } else { newest };
+        let Ok(ms) = u32::try_from(distance(open.base, time)) else { return };
+        if open.is_over {
             return;
         }
-        let ms = time.wrapping_sub(open.base);
         open.length = open.length.max(ms);
+        let pending = &mut open.pending;
         match &mut open.container {
-            Container::Flv(flv) => flv.tag(input.kind, ms, input.body, &mut open.pending),
-            Container::Mp4(mp4) => {
-                mp4.write(input.kind, ms, input.body);
-                mp4.take(false, &mut open.pending);
-            }
+            Container::Flv(flv) => flv.tag(input.kind, ms, input.body, pending),
+            Container::Mp4(mp4) => mp4.write(input.kind, ms, input.body, pending),
         }
-        if open.pending.len() >= PENDING_BYTES_MAX {
+        if open.waiting_bytes() >= PENDING_BYTES_MAX {
+            open.gather();
             self.save(moment, false);
         }
     }
@@ -440,13 +448,14 @@ impl<D: Disk> Recorder<D> {
         match saved {
             Ok(()) if sync => self.retry = RETRY,
             Ok(()) => {}
-            Err(error) => self.stop(error.to_string(), moment),
+            Err(error) => self.stop(self.fault(&error), moment),
         }
     }
 
     /// The recording cannot go on now: what there is is kept, and it tries again later.
     fn stop(&mut self, reason: String, moment: Moment) {
         self.close(&reason);
+        self.has_failed = true;
         let (name, retry_in) = (self.spec.name.clone(), self.retry);
         self.news.push(NodeEvent::RecordStopped { name, reason, retry_in });
         self.state = State::Stopped(moment.now + retry_in);
@@ -485,15 +494,5 @@ impl<D: Disk> Recorder<D> {
     }
 }
 
-const fn slot_of(kind: Kind) -> usize {
-    match kind {
-        Kind::Data => 0,
-        Kind::Audio => 1,
-        Kind::Video => 2,
-    }
-}
-
-/// `later - earlier` on the circle of 32-bit times.
-const fn distance(earlier: u32, later: u32) -> i32 {
-    later.wrapping_sub(earlier).cast_signed()
-}
+/// A file, and what of the stream has no place in it.
+type Begun<F> = (Open<F>, LeftOut);

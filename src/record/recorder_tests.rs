@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use super::disk::{Disk, Sink};
 use super::flv;
-use super::recorder::{Format, Input, Moment, RecordSpec, Recorder};
+use super::model::{Format, Input, Moment, RecordSpec};
+use super::recorder::Recorder;
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 
@@ -42,6 +43,10 @@ struct MemoryFile(Memory, String);
 
 impl Disk for Memory {
     type File = MemoryFile;
+
+    fn place(&self) -> String {
+        "/memory".to_owned()
+    }
 
     fn create(&mut self, name: &str) -> io::Result<MemoryFile> {
         let files = &mut self.0.borrow_mut().files;
@@ -100,10 +105,28 @@ impl Memory {
             let tags = flv::read(file).expect("an FLV");
             let (data, rest) = tags.split_first().expect("metadata");
             assert_eq!(data.0, 18);
-            rest.to_vec()
+            rest.iter().map(|(kind, time, body)| (*kind, *time, word_of(body))).collect()
         };
         self.0.borrow().files.values().map(of).collect()
     }
+}
+
+/// A body as publishers send it, with a word for what a codec would say.
+fn body_of(kind: Kind, is_header: bool, word: &[u8]) -> Vec<u8> {
+    let first: &[u8] = match (kind, is_header) {
+        (Kind::Video, true) => &[0x17, 0, 0, 0, 0],
+        (Kind::Video, false) if word == b"key" => &[0x17, 1, 0, 0, 0],
+        (Kind::Video, false) => &[0x27, 1, 0, 0, 0],
+        (Kind::Audio, true) => &[0xaf, 0],
+        (Kind::Audio, false) => &[0xaf, 1],
+        (Kind::Data, _) => &[],
+    };
+    [first, word].concat()
+}
+
+fn word_of(body: &[u8]) -> Vec<u8> {
+    let end = body.iter().rposition(|byte| *byte < b' ').map_or(0, |at| at + 1);
+    body[end..].to_vec()
 }
 
 fn spec() -> RecordSpec {
@@ -130,12 +153,15 @@ impl Scene {
 
     fn give(&mut self, kind: Kind, time: u32, is_header: bool, body: &[u8]) {
         let is_key = body == b"key";
+        let body = &body_of(kind, is_header, body);
         let input = Input { kind, time, is_key, header: is_header.then_some(0), body };
         self.recorder.message(&input, self.moment());
     }
 
     /// A header of track 1.
     fn give_further(&mut self, kind: Kind, body: &[u8]) {
+        let first: &[u8] = if kind == Kind::Audio { b"\x95\0mp4a" } else { b"\x96\0avc1" };
+        let body = &[first, b"\x01", body].concat();
         let input = Input { kind, time: 0, is_key: false, header: Some(1), body };
         self.recorder.message(&input, self.moment());
     }
@@ -233,10 +259,10 @@ fn a_full_disk_stops_the_recording_and_leaves_a_whole_file() {
     scene.seconds(0..2);
     scene.disk.0.borrow_mut().room = 17;
     scene.seconds(2..4);
-    assert!(scene.recorder.is_stopped());
+    assert!(scene.recorder.has_failed());
     let news = scene.news();
     assert!(news[1].contains("completed show-19700101-000000-1.flv"), "{news:?}");
-    assert!(news[2].contains("stopped and tries again in 5.0 s"), "{news:?}");
+    assert!(news[2].contains("stopped and tries again in 5.0 s: /memory: "), "{news:?}");
     let (file, tags) = {
         let disk = scene.disk.0.borrow();
         let file = disk.files.values().next().unwrap().clone();
@@ -258,13 +284,13 @@ fn a_disk_with_too_little_room_is_not_filled() {
     scene.headers();
     scene.disk.0.borrow_mut().free = 999;
     scene.seconds(0..3);
-    assert!(scene.recorder.is_stopped() && scene.disk.names().is_empty());
+    assert!(scene.recorder.has_failed() && scene.disk.names().is_empty());
     scene.disk.0.borrow_mut().free = 2 << 20;
     scene.seconds(3..10);
     assert!(scene.recorder.is_writing());
     scene.disk.0.borrow_mut().free = 999;
     scene.seconds(10..12);
-    assert!(scene.recorder.is_stopped(), "and one that fills up is left alone");
+    assert!(scene.recorder.has_failed(), "and one that fills up is left alone");
     scene.recorder.finish();
     assert_eq!(scene.disk.tags().len(), 1);
 }
@@ -371,4 +397,122 @@ fn what_cannot_be_recorded_is_told_less_and_less_often() {
         .collect();
     assert_eq!(waits[..6], ["5.0", "10.0", "20.0", "40.0", "60.0", "60.0"]);
     assert!(scene.disk.names().is_empty(), "and leaves no empty files");
+}
+
+#[test]
+fn pictures_far_behind_their_sound_leave_one_file_whole() {
+    for behind in [1_500, 3_000, 9_000] {
+        let mut scene = Scene::new(spec());
+        scene.headers();
+        for time in (behind..46_000 + behind).step_by(100) {
+            let at = time - behind;
+            scene.give(Kind::Audio, time, false, b"sound");
+            let word: &[u8] = if at % 1_000 == 0 { b"key" } else { b"inter" };
+            scene.give(Kind::Video, at, false, word);
+        }
+        scene.recorder.finish();
+        assert_eq!(scene.disk.names().len(), 1, "{behind} ms");
+        let tags = scene.disk.tags().remove(0);
+        let (pictures, sound) = (times(&tags, 9), times(&tags, 8));
+        // The header, and all but the sound that came before the first picture.
+        assert_eq!((pictures.len(), sound.len()), (1 + 460, 1 + 459));
+        assert_eq!(sound[1] - pictures[2], behind, "the offset that was published");
+    }
+}
+
+#[test]
+fn offsets_are_kept_over_a_split_and_nothing_is_lost() {
+    for late in [Kind::Audio, Kind::Video] {
+        let mut scene = Scene::new(RecordSpec { split_s: 5, ..spec() });
+        scene.headers();
+        for time in (0..20_000).step_by(100) {
+            let at = |kind| if kind == late { 10_000 + time } else { 12_000 + time };
+            let word: &[u8] = if time % 1_000 == 0 { b"key" } else { b"inter" };
+            scene.give(Kind::Video, at(Kind::Video), false, word);
+            scene.give(Kind::Audio, at(Kind::Audio), false, format!("{time}").as_bytes());
+        }
+        scene.recorder.finish();
+        let files = scene.disk.tags();
+        assert!(files.len() >= 3, "{late:?}: {} files", files.len());
+        let sounds = files.iter().flatten().filter(|tag| tag.0 == 8 && tag.2 != b"asc");
+        let sounds = sounds.count();
+        // Of sound that is late, the first two seconds are from before the first picture.
+        let lost = if late == Kind::Audio { 20 } else { 0 };
+        assert_eq!(sounds, 200 - lost, "{late:?}");
+        for tags in &files[1..] {
+            let key = tags.iter().position(|tag| tag.2 == b"key").unwrap();
+            // The sound that came right behind that keyframe.
+            let next = tags[key..].iter().find(|tag| tag.0 == 8).unwrap();
+            let apart = i64::from(next.1) - i64::from(tags[key].1);
+            assert_eq!(apart, if late == Kind::Audio { -2_000 } else { 2_000 });
+        }
+    }
+}
+
+/// Lets one publisher leave and another one come, with these headers.
+fn succeed(scene: &mut Scene, headers: &[(Kind, &[u8])]) {
+    scene.recorder.ended(scene.moment());
+    for (kind, word) in headers {
+        scene.give(*kind, 0, true, word);
+    }
+}
+
+#[test]
+fn a_successor_with_other_tracks_begins_a_file_with_its_own() {
+    let mut scene = Scene::new(spec());
+    scene.headers();
+    scene.seconds(0..3);
+    // Sound alone, with the same header, at once after the pictures have gone.
+    succeed(&mut scene, &[(Kind::Audio, b"asc")]);
+    for time in (3_000..8_000).step_by(20) {
+        scene.give(Kind::Audio, time, false, b"alone");
+    }
+    // Pictures alone.
+    succeed(&mut scene, &[(Kind::Video, b"avcc")]);
+    for time in (8_000..9_000).step_by(100) {
+        scene.give(Kind::Video, time, false, b"key");
+    }
+    scene.recorder.finish();
+    let files = scene.disk.tags();
+    let words = |at: usize| files[at].iter().map(|tag| tag.2.as_slice()).collect::<Vec<_>>();
+    assert_eq!(files.len(), 3);
+    assert_eq!(words(0).iter().filter(|word| **word == b"alone").count(), 0);
+    assert_eq!((words(1)[0], words(1)[1]), (&b"asc"[..], &b"alone"[..]));
+    assert_eq!(words(1).len(), 1 + 200, "all but the second in which pictures might have come");
+    assert_eq!((words(2)[0], words(2)[1], words(2).len()), (&b"avcc"[..], &b"key"[..], 11));
+}
+
+#[test]
+fn a_codec_that_needs_no_header_is_told_from_the_one_before() {
+    let mut scene = Scene::new(spec());
+    scene.headers();
+    scene.seconds(0..2);
+    let g711 =
+        Input { kind: Kind::Audio, time: 2_050, is_key: false, header: None, body: b"\x80x" };
+    scene.give(Kind::Video, 2_000, false, b"key");
+    scene.recorder.message(&g711, scene.moment());
+    scene.give(Kind::Video, 2_100, false, b"key");
+    scene.recorder.message(&Input { time: 2_150, ..g711 }, scene.moment());
+    scene.recorder.finish();
+    let tags: Vec<_> =
+        scene.disk.0.borrow().files.values().map(|it| flv::read(it).unwrap()).collect();
+    let sounds = |at: usize| tags[at].iter().filter(|tag| tag.0 == 8 && tag.2[0] == 0x80).count();
+    assert_eq!((tags.len(), sounds(0), sounds(1)), (2, 0, 1));
+    let aac = tags[1].iter().filter(|tag| tag.0 == 8 && tag.2[0] == 0xaf).count();
+    assert_eq!(aac, 0, "no header of the codec before");
+}
+
+#[test]
+fn a_disk_that_is_full_has_failed_until_a_file_begins() {
+    let mut scene = Scene::new(spec());
+    scene.headers();
+    scene.seconds(0..2);
+    scene.disk.0.borrow_mut().room = 17;
+    scene.seconds(2..4);
+    scene.disk.0.borrow_mut().room = usize::MAX;
+    scene.now = scene.now + Micros::from_secs(30);
+    scene.recorder.tick(scene.moment());
+    assert!(scene.recorder.has_failed() && !scene.recorder.is_writing(), "it waits for a keyframe");
+    scene.seconds(4..5);
+    assert!(!scene.recorder.has_failed() && scene.recorder.is_writing());
 }

@@ -2,7 +2,7 @@
 
 use super::model::{Event, held};
 use crate::control::time::Time;
-use crate::event::{NodeEvent, Phase};
+use crate::event::{Event as Connection, NodeEvent, Phase};
 
 /// What the API shows of `event`; its number is still to be given.
 #[must_use]
@@ -10,27 +10,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
     let (kind, text) = (event.name().to_owned(), event.to_string());
     let plain = Event { at: time.now_ms(), kind, text, ..Event::default() };
     match event {
-        NodeEvent::Connection(event) => {
-            let over = event.kind.phase == Phase::Done;
-            let [key, owner, label] = held(event.holder.as_deref());
-            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            Event {
-                encoder: some(&event.about.agent),
-                key,
-                owner,
-                label,
-                actor: some(&event.actor),
-                at: time.unix_ms(event.at),
-                client: Some(event.client.to_string()),
-                address: event.peer.map(|peer| peer.to_string()),
-                state: Some(event.state.name().to_owned()),
-                stream: Some(event.path.to_string()),
-                duration_ms: over.then(|| event.duration.millis()),
-                bytes: over.then_some(event.bytes),
-                reason: over.then(|| event.reason.to_string()),
-                ..plain
-            }
-        }
+        NodeEvent::Connection(event) => of_connection(event, plain, time),
         NodeEvent::Started | NodeEvent::Stopped => plain,
         NodeEvent::OutputConnected { name } => Event { output: Some(name.clone()), ..plain },
         NodeEvent::OutputFailed { name, reason, .. } => {
@@ -53,7 +33,8 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             bytes: Some(*bytes),
             ..plain
         },
-        NodeEvent::RecordStopped { name, reason, .. } => {
+        NodeEvent::RecordStopped { name, reason, .. }
+        | NodeEvent::RecordIncomplete { name, reason } => {
             Event { record: Some(name.clone()), reason: Some(reason.clone()), ..plain }
         }
         NodeEvent::EncoderFailed { channel, reason } => {
@@ -76,6 +57,28 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             actor: operated.actor.clone(),
             ..plain
         },
+    }
+}
+
+fn of_connection(event: &Connection, plain: Event, time: &Time) -> Event {
+    let over = event.kind.phase == Phase::Done;
+    let [key, owner, label] = held(event.holder.as_deref());
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Event {
+        encoder: some(&event.about.agent),
+        key,
+        owner,
+        label,
+        actor: some(&event.actor),
+        at: time.unix_ms(event.at),
+        client: Some(event.client.to_string()),
+        address: event.peer.map(|peer| peer.to_string()),
+        state: Some(event.state.name().to_owned()),
+        stream: Some(event.path.to_string()),
+        duration_ms: over.then(|| event.duration.millis()),
+        bytes: over.then_some(event.bytes),
+        reason: over.then(|| event.reason.to_string()),
+        ..plain
     }
 }
 

@@ -238,6 +238,10 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             (part.record, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
             payload.reason = Some(reason);
         }
+        NodeEvent::RecordIncomplete { name, reason } => {
+            part.record = Some(name.as_str());
+            payload.reason = Some(reason);
+        }
         NodeEvent::EncoderFailed { channel, reason } => {
             part.channel = Some(channel.as_str());
             payload.reason = Some(reason);

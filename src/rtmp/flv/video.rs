@@ -121,6 +121,23 @@ impl Video {
         }
     }
 
+    /// The coded frames in `body`, which is what was parsed: the number of each one's track, its
+    /// composition time in milliseconds, and the codec's own bytes.
+    pub fn frames<'a>(
+        &self,
+        body: &'a [u8],
+    ) -> impl Iterator<Item = (u8, i32, &'a [u8])> + use<'a> {
+        let plain_ms = self.composition_ms;
+        let mut tracks = self.tracks(body).peekable();
+        // Where the first one has a composition time, all have.
+        let has_time =
+            self.enhanced && tracks.peek().is_some_and(|first| self.payload_at > first.at);
+        tracks.map(move |track| match track.body.split_first_chunk::<3>() {
+            Some((time, rest)) if has_time => (track.id, signed24(*time), rest),
+            _ => (track.id, plain_ms, track.body),
+        })
+    }
+
     /// Whether a decoder can start here: a frame that refers to no earlier one.
     #[must_use]
     pub fn is_keyframe(&self) -> bool {
