@@ -131,6 +131,8 @@ pub fn check(file: &Path) -> Result<String, Errors> {
         lines.extend(describe(channel));
     }
     lines.extend(describe_relay(&config));
+    let odd = config.relays_to_itself();
+    lines.extend(odd.into_iter().map(|text| format!("  warning  {text}")));
     Ok(lines.join("\n"))
 }
 
@@ -266,5 +268,14 @@ mod tests {
             assert!(text.contains(word), "no {word:?} in {text}");
         }
         assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn a_relay_to_the_node_itself_is_named() {
+        let (_dir, args) = written(
+            "[[pull]]\nname = \"loop\"\nstream = \"live/a\"\nurl = \"rtmp://localhost/live/a\"\n",
+        );
+        let text = check(&args.config.unwrap()).unwrap();
+        assert!(text.contains("warning  pull loop takes live/a from"), "{text}");
     }
 }

@@ -5,6 +5,7 @@ mod channel;
 mod document;
 mod fault;
 mod hook;
+mod itself;
 mod keys;
 mod layer;
 mod limits;

@@ -49,6 +49,13 @@ pub enum NodeEvent {
         /// The pull.
         name: String,
     },
+    /// A stream that fed itself by a ring of relays was cut.
+    RelayLoop {
+        /// The stream.
+        stream: String,
+        /// The pull or the publisher by which it came back.
+        source: String,
+    },
     /// A recording has begun a file.
     RecordStarted {
         /// The recording.
@@ -138,7 +145,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 38] = [
+    pub const NAMES: [&'static str; 39] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -155,6 +162,7 @@ impl NodeEvent {
         "pull_connected",
         "pull_failed",
         "pull_left",
+        "relay_loop",
         "record_started",
         "record_finished",
         "record_stopped",
@@ -191,6 +199,7 @@ impl NodeEvent {
             Self::PullConnected { .. } => "pull_connected",
             Self::PullFailed { .. } => "pull_failed",
             Self::PullLeft { .. } => "pull_left",
+            Self::RelayLoop { .. } => "relay_loop",
             Self::RecordStarted { .. } => "record_started",
             Self::RecordFinished { .. } => "record_finished",
             Self::RecordStopped { .. } => "record_stopped",
@@ -234,6 +243,9 @@ impl fmt::Display for NodeEvent {
                 write!(f, "pull {name} failed and tries again in {seconds:.1} s: {reason}")
             }
             Self::PullLeft { name } => write!(f, "pull {name} ended: nobody reads its stream"),
+            Self::RelayLoop { stream, source } => {
+                write!(f, "stream {stream} fed itself by a ring of relays: {source} was cut")
+            }
             Self::RecordStarted { name, file } => write!(f, "recording {name} writes {file}"),
             Self::RecordFinished { name, file, length, bytes } => {
                 let seconds = length.secs_f64();

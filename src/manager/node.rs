@@ -1,6 +1,7 @@
 //! Starts every stage in order and ends them in the reverse one.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,9 @@ use crate::control::{Door, door};
 use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
-use crate::pipeline::{self, Channel, ChannelFeed, HookRules, Mesh, RelayParts, ShardParts};
+use crate::pipeline::{
+    self, Channel, ChannelFeed, HookRules, Mesh, RelayParts, ShardParts, ShardSpec,
+};
 use crate::ring::{Bell, channel};
 use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse, Worker, allowed_cpus, preflight};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
@@ -100,6 +103,7 @@ impl Node {
         hooks: Hooks,
     ) -> Result<Self, StartError> {
         let plan = checked_plan(config)?;
+        config.relays_to_itself().iter().for_each(|text| tracing::warn!("{text}"));
         let clock = Clock::start();
         let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
             .map_err(StartError::Listen)?;
@@ -175,6 +179,8 @@ impl Node {
     ) -> Result<Vec<Line>, StartError> {
         let mut lines = Vec::new();
         let pulled = home.3.pulled.clone();
+        // Random, and another one at each start.
+        let node = RandomState::new().hash_one("node");
         let mut home = Some(home);
         let bells: Vec<_> = doors.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         let meshes = Mesh::full(&bells);
@@ -195,7 +201,7 @@ impl Node {
             let (feeds, taps, outputs, relay) = home.take().unwrap_or_default();
             let relay = RelayParts { pulled: pulled.clone(), ..relay };
             let parts = ShardParts {
-                spec: shard_spec(config, number, hooks.clone()),
+                spec: ShardSpec { node, ..shard_spec(config, number, hooks.clone()) },
                 listener,
                 secure: secure.take(),
                 trust: secure.trust.clone(),

@@ -71,9 +71,7 @@ impl Relay {
             let stats = Arc::new(LineStats::default());
             let stream: Arc<str> = Arc::from(pull.stream.as_str());
             let linger = (pull.mode == PullMode::OnDemand).then_some(pull.linger);
-            if linger.is_some() {
-                relay.parts.pulled.push(Arc::clone(&stream));
-            }
+            relay.parts.pulled.push(Arc::clone(&stream));
             relay.pull_entries.push(PullEntry {
                 name: pull.name.clone(),
                 stream: pull.stream.clone(),

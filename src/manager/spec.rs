@@ -8,11 +8,12 @@ use crate::config::{Config, Publish, StartAt};
 use crate::pipeline::{HookRules, PublishPolicy, ShardSpec};
 use crate::stream::{DropPolicy, LogLimits, Start};
 
-/// What shard `number` is told, also about hooks.
+/// What shard `number` is told, also about hooks; not yet which node it is of.
 pub(super) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
         number,
+        node: 0,
         chunk_size: rtmp.chunk_size,
         ping: rtmp.ping,
         ping_timeout: rtmp.ping_timeout,

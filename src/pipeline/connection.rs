@@ -11,6 +11,7 @@ mod place;
 mod play;
 mod proxy;
 mod publish;
+mod relay;
 mod talk;
 mod view;
 
@@ -20,12 +21,14 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use glommio::net::TcpStream;
 
 use self::talk::{Heard, Talk};
 use super::hub::Hub;
+use super::loops::LOOP;
 use super::reader::Reader;
 use super::shard::Shard;
 use super::wire::{Received, Socket, flush, receive};
@@ -35,17 +38,17 @@ use crate::frame::PacketBuf;
 use crate::keys::{Decision, KeyHash};
 use crate::limits::{Place, Seat};
 use crate::media::{Kind, Micros};
-use crate::rtmp::flv;
 use crate::rtmp::limits::FEED_BYTES_MAX;
-use crate::rtmp::{PlayRefusal, PublishRefusal, Server, ServerEvent, ServerSpec};
+use crate::rtmp::{PlayRefusal, PublishRefusal, Relaying, Server, ServerEvent, ServerSpec};
 use crate::stats::Limit;
-use crate::stream::{Flags, Merge, Message};
+use crate::stream::{Merge, Message};
 use deadline::{broken, broken_rule};
 use hook::{Waiting, Wish};
 use listen::Listening;
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
+pub(super) use publish::flags_of;
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
@@ -96,6 +99,8 @@ pub(super) struct Connection {
     preface: RefCell<Option<Preface>>,
     /// With what it publishes.
     ticket: RefCell<Ticket>,
+    /// What it says about relaying, if it is a node that does.
+    relaying: RefCell<Option<Relaying>>,
     session: RefCell<Talk>,
     reader: Rc<Reader>,
     role: RefCell<Role>,
@@ -154,6 +159,7 @@ impl Connection {
             peer: Cell::new(peer),
             preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
             ticket: RefCell::default(),
+            relaying: RefCell::default(),
             session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
             reader: Rc::new(reader),
             role: RefCell::new(Role::Pending),
@@ -324,6 +330,7 @@ impl Connection {
             ServerEvent::Connect(connect) => {
                 tracing::debug!("connection {}: connect from {}", self.number, connect.flash_ver);
                 self.introduce(connect.tc_url, connect.flash_ver);
+                self.set_relaying(connect.relaying);
                 self.begin(shard, Stage::Connect, &connect.app);
                 self.after_hooks(shard, Wish::Connect, Params::default());
             }
@@ -337,7 +344,9 @@ impl Connection {
             ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
             ServerEvent::PublishEnd | ServerEvent::PlayEnd => {
                 self.withdraw();
+                let over = self.stream_of_relay();
                 self.leave_stream(shard, "ended");
+                over.iter().for_each(|hub| shard.end_stream(hub));
             }
             ServerEvent::Playback => self.on_playback(shard),
             ServerEvent::Seek => self.on_seek(shard),
@@ -361,10 +370,11 @@ impl Connection {
     }
 
     /// The node stops: peers that understand it are asked to come back, to whoever answers then;
-    /// they are not told that the stream is over.
+    /// they, and those that come back anyway, are not told that the stream is over.
     fn stop(&self, shard: &Rc<Shard>) {
         const REASON: &str = "the node stops";
-        if !self.session.borrow_mut().request_reconnect(None, REASON) {
+        let may_return = self.session.borrow_mut().request_reconnect(None, REASON);
+        if !may_return && !self.is_relay() {
             return self.end_for(shard, REASON);
         }
         self.leave_stream(shard, REASON);
@@ -412,18 +422,26 @@ impl Connection {
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
             self.be_patient(body.len());
         }
-        let now = shard.clock.now();
+        let (now, came) = (shard.clock.now(), time);
         hub.health.borrow_mut().message(kind, time, flags, now);
         let time = match flags {
             flags if flags.is_header() => hub.repair.borrow_mut().repair_header(kind, time),
             _ => hub.repair.borrow_mut().repair(kind, time),
         };
+        let is_media = kind != Kind::Data && !flags.is_header();
+        let is_loop = is_media && hub.loops.borrow_mut().passes(came, time, &body);
+        if is_loop {
+            let name = Arc::clone(&hub.name);
+            drop(role);
+            shard.report_loop(&name, format!("publisher {}", self.id()));
+            return self.end_publisher(shard, PublishRefusal::BadName, LOOP);
+        }
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
         shard.publish(hub, message, now);
     }
 
     /// Stops publishing or playing; the connection may go on.
-    fn leave_stream(&self, shard: &Rc<Shard>, reason: &str) {
+    fn leave_stream(&self, shard: &Shard, reason: &str) {
         match self.role.replace(Role::Pending) {
             Role::Pending => {}
             Role::AwaitsKey => self.done(shard, Stage::Publish, reason),
@@ -474,15 +492,4 @@ impl Connection {
             shard.report_event(event);
         }
     }
-}
-
-/// What a message means to readers; `None` if it is too short to be one. Other tracks pass through:
-/// readers start by the one that all of them show.
-pub(super) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
-    Some(match flv::Facts::of(kind, body)? {
-        flv::Facts { main: true, header: true, .. } => Flags::HEADER,
-        flv::Facts { header: true, track, .. } => Flags::header_of(track),
-        flv::Facts { main: true, key: true, .. } => Flags::KEY,
-        _ => Flags::default(),
-    })
 }

@@ -14,8 +14,8 @@ use super::mesh::{Have, MeshMessage};
 use super::shard::Shard;
 use crate::limits::Audience;
 use crate::media::{Kind, Micros};
-use crate::rtmp::PublishRefusal;
-use crate::stream::Message;
+use crate::rtmp::{Hops, PublishRefusal};
+use crate::stream::{Message, Prints};
 
 /// How long a stream of another shard is kept without anybody who reads it here: viewers that
 /// change streams, and players that connect twice, find it again.
@@ -55,15 +55,18 @@ impl Shard {
     }
 
     fn tell_up(&self, hub: &Hub) {
-        let word = MeshMessage::Up(Arc::clone(&hub.name), hub.audience());
+        let word = MeshMessage::Up(Arc::clone(&hub.name), hub.audience(), hub.hops());
         self.mesh.borrow_mut().send_all(&word);
     }
 
     /// The publisher of `hub` has gone; its viewers wait for the grace time.
     pub(super) fn source_left(&self, hub: &Rc<Hub>) {
-        hub.set_source(Source::Nobody(self.clock.now()));
+        hub.source_left(self.clock.now());
         hub.end_taps();
-        let left = MeshMessage::Left(Arc::clone(&hub.name), hub.log.borrow().newest_time());
+        let prints = self.relay.prints(hub);
+        self.relay.left(&hub.name, &prints, self.clock.now());
+        let newest = hub.log.borrow().newest_time();
+        let left = MeshMessage::Left(Arc::clone(&hub.name), newest, prints);
         self.mesh.borrow_mut().send_all(&left);
         self.tell_place(&hub.name, true);
     }
@@ -153,7 +156,7 @@ impl Shard {
         self: &Rc<Self>,
         name: &Arc<str>,
         home: usize,
-        audience: Arc<Audience>,
+        (audience, hops): (Arc<Audience>, Hops),
     ) {
         let hub = self.hubs.borrow().get(name).cloned();
         if let Some(hub) = hub {
@@ -169,8 +172,9 @@ impl Shard {
                 self.follow(&hub, home);
             }
             hub.set_audience(Arc::clone(&audience));
+            self.set_hops(&hub, hops.clone());
         }
-        self.mesh.borrow_mut().learn(Arc::clone(name), home, audience);
+        self.mesh.borrow_mut().learn(Arc::clone(name), home, (audience, hops));
         if self.is_wanted(name) {
             self.find(name);
         }
@@ -195,8 +199,9 @@ impl Shard {
     }
 
     /// Its publisher has left another shard and may come back to any.
-    pub(super) fn left_elsewhere(&self, name: &str, home: usize, newest_time: u32) {
-        self.mesh.borrow_mut().left(name, home, newest_time);
+    pub(super) fn left_elsewhere(&self, name: &str, home: usize, (newest, was): (u32, &Prints)) {
+        self.mesh.borrow_mut().left(name, home, newest);
+        self.relay.left(name, was, self.clock.now());
         if let Some(hub) = self.local(name, home) {
             hub.end_taps();
         }
@@ -231,7 +236,7 @@ impl Shard {
             MeshMessage::Stays(Arc::clone(name))
         } else {
             let newest = hub.map_or(0, |hub| hub.log.borrow().newest_time());
-            MeshMessage::Left(Arc::clone(name), newest)
+            MeshMessage::Left(Arc::clone(name), newest, Prints::default())
         };
         self.mesh.borrow_mut().send(from, answer);
     }

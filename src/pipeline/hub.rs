@@ -14,8 +14,9 @@ use crate::command::{ChannelSwitch, TapEvent};
 use crate::limits::Audience;
 use crate::media::Micros;
 use crate::ring::Sender;
+use crate::rtmp::Hops;
 use crate::stream::{
-    DropPolicy, Due, Health, KEYFRAME_INTERVAL_MAX, Merge, Merger, Message, StreamLog,
+    DropPolicy, Due, Health, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message, StreamLog,
     TimestampRepair,
 };
 
@@ -83,6 +84,12 @@ pub(super) struct Hub {
     pub(super) came_home: Cell<u64>,
     /// Since when nobody reads it here, if another shard feeds it.
     pub(super) unused_since: Cell<Option<Micros>>,
+    /// Through where it comes, this node last.
+    hops: RefCell<Hops>,
+    /// Whether its source gives what went out from here.
+    pub(super) loops: RefCell<LoopWatch>,
+    /// When its source left, until something comes from the next one.
+    quiet_since: Cell<Option<Micros>>,
 }
 
 impl Hub {
@@ -106,6 +113,9 @@ impl Hub {
             subscribers: RefCell::new(Vec::new()),
             came_home: Cell::new(0),
             unused_since: Cell::new(None),
+            hops: RefCell::default(),
+            loops: RefCell::default(),
+            quiet_since: Cell::new(None),
         }
     }
 
@@ -115,6 +125,29 @@ impl Hub {
 
     pub(super) fn set_source(&self, source: Source) {
         *self.source.borrow_mut() = source;
+    }
+
+    pub(super) fn hops(&self) -> Hops {
+        self.hops.borrow().clone()
+    }
+
+    /// Says whether it came another way before.
+    pub(super) fn set_hops(&self, hops: Hops) -> bool {
+        let is_new = *self.hops.borrow() != hops;
+        self.hops.replace(hops);
+        is_new
+    }
+
+    /// Its source has left. It has been quiet for longer if that source brought nothing.
+    pub(super) fn source_left(&self, now: Micros) {
+        let since = self.quiet_since.get().unwrap_or(now);
+        self.quiet_since.set(Some(since));
+        self.set_source(Source::Nobody(since));
+    }
+
+    /// Whether the last source that brought something left so long ago.
+    pub(super) fn is_quiet_for(&self, long: Micros, now: Micros) -> bool {
+        self.quiet_since.get().is_some_and(|since| now.since(since) >= long)
     }
 
     /// Whether somebody feeds it now.
@@ -144,6 +177,9 @@ impl Hub {
         }
         for record in self.records.borrow().iter() {
             record.borrow_mut().message(&message, &self.log.borrow());
+        }
+        if !message.is_header() {
+            self.quiet_since.set(None);
         }
         let due = self.merger.borrow_mut().arrived(merge, message.kind(), arrived);
         self.figures.add_in(message.kind(), message.time(), message.body().len());

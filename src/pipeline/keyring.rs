@@ -64,10 +64,10 @@ impl Shard {
     }
 
     /// Ends the publisher of `name` if it is silent, or if whoever comes `takes` its place; false
-    /// if it stays (or is no publisher of this shard).
+    /// if it stays (or is no publisher of this shard). A pull always makes way.
     pub(super) fn make_way(self: &Rc<Self>, name: &str, takes: bool) -> bool {
         let present = self.all().into_iter().find(|connection| connection.publishes_as(name));
-        let Some(present) = present else { return false };
+        let Some(present) = present else { return self.relay.make_way(self, name) };
         if !takes && !present.is_silent(self.clock.now()) {
             return false;
         }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::limits::Audience;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender, channel};
-use crate::stream::Message;
+use crate::rtmp::Hops;
+use crate::stream::{Message, Prints};
 
 /// Messages that may wait between two shards: seconds of several streams.
 const MESH_QUEUE: usize = 4_096;
@@ -28,13 +29,14 @@ pub enum Have {
 /// What shards tell each other.
 #[derive(Clone, Debug)]
 pub enum MeshMessage {
-    /// The sender feeds this stream now, to these viewers of all shards.
-    Up(Arc<str>, Arc<Audience>),
+    /// The sender feeds this stream now, to these viewers of all shards; it has come through these
+    /// hops.
+    Up(Arc<str>, Arc<Audience>, Hops),
     /// The sender no longer does.
     Down(Arc<str>),
     /// The publisher of this stream has left the sender, which keeps it for the grace time; its
-    /// newest time, in milliseconds.
-    Left(Arc<str>, u32),
+    /// newest time, in milliseconds, and what it was, if it is pulled.
+    Left(Arc<str>, u32, Prints),
     /// The sender has readers for this stream.
     Subscribe(Arc<str>, Have),
     /// It no longer has any.
@@ -46,8 +48,9 @@ pub enum MeshMessage {
     Stays(Arc<str>),
     /// The sender has a reader that waits for a keyframe of this stream.
     KeyWanted(Arc<str>),
-    /// The sender has, or would have, readers for this stream, which the receiver can pull.
-    Want(Arc<str>),
+    /// The sender has, or would have, readers for this stream, which the receiver can pull; those
+    /// that relay it are at these hops.
+    Want(Arc<str>, Hops),
     /// A message of a stream the receiver subscribed to, with its arrival.
     Message(Arc<str>, Message, Micros),
 }
@@ -67,6 +70,7 @@ struct Home {
     /// The newest time of the stream, if its publisher has left.
     left: Option<u32>,
     audience: Arc<Audience>,
+    hops: Hops,
 }
 
 impl Mesh {
@@ -153,8 +157,18 @@ impl Mesh {
         self.homes.get(name).map(|home| Arc::clone(&home.audience))
     }
 
-    pub(super) fn learn(&mut self, name: Arc<str>, home: usize, audience: Arc<Audience>) {
-        self.homes.insert(name, Home { shard: home, left: None, audience });
+    /// Through where a stream of another shard has come.
+    pub(super) fn hops(&self, name: &str) -> Hops {
+        self.homes.get(name).map(|home| home.hops.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn learn(
+        &mut self,
+        name: Arc<str>,
+        home: usize,
+        (audience, hops): (Arc<Audience>, Hops),
+    ) {
+        self.homes.insert(name, Home { shard: home, left: None, audience, hops });
     }
 
     pub(super) fn forget(&mut self, name: &str, home: usize) {
@@ -171,19 +185,19 @@ mod tests {
     #[test]
     fn each_shard_hears_the_others_and_not_itself() {
         let mut meshes = Mesh::full(&[Bell::new(), Bell::new(), Bell::new()]);
-        meshes[1].send_all(&MeshMessage::Up(Arc::from("live/a"), Arc::default()));
+        meshes[1].send_all(&MeshMessage::Up(Arc::from("live/a"), Arc::default(), Hops::default()));
         assert!(!meshes[1].has_mail());
         for shard in [0, 2] {
             let (from, message) = meshes[shard].receive().unwrap();
             assert_eq!(from, 1);
-            assert!(matches!(message, MeshMessage::Up(name, _) if &*name == "live/a"));
+            assert!(matches!(message, MeshMessage::Up(name, ..) if &*name == "live/a"));
         }
     }
 
     #[test]
     fn only_the_shard_that_feeds_a_stream_can_take_it_down() {
         let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
-        mesh.learn(Arc::from("live/a"), 2, Arc::default());
+        mesh.learn(Arc::from("live/a"), 2, Default::default());
         mesh.forget("live/a", 1);
         assert_eq!(mesh.home("live/a"), Some(2));
         mesh.forget("live/a", 2);
@@ -193,7 +207,7 @@ mod tests {
     #[test]
     fn a_stream_whose_publisher_left_keeps_its_home_and_is_not_taken() {
         let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
-        mesh.learn(Arc::from("live/a"), 2, Arc::default());
+        mesh.learn(Arc::from("live/a"), 2, Default::default());
         mesh.left("live/a", 1, 5);
         assert!(mesh.is_fed("live/a"), "another shard has no say");
         mesh.left("live/a", 2, 7_000);

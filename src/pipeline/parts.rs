@@ -85,6 +85,8 @@ impl HookRules {
 pub struct ShardSpec {
     /// Number of the shard, from 0.
     pub number: usize,
+    /// Random number of the node, the same for all its shards: other nodes know its streams by it.
+    pub node: u64,
     /// Largest chunk we send, bytes.
     pub chunk_size: u32,
     /// Silence after which a peer is pinged.
@@ -136,7 +138,7 @@ pub struct ChannelFeed {
 pub struct RelayParts {
     /// Pulls whose home this shard is: [`PULL_HOME`].
     pub pulls: Vec<PullSpec>,
-    /// Streams that are pulled on demand, on whatever shard somebody asks for them.
+    /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
     pub pulled: Vec<Arc<str>>,
     /// Recordings.
     pub records: Vec<RecordTap>,

@@ -11,23 +11,30 @@ use glommio::net::TcpStream;
 
 use super::connection::flags_of;
 use super::dial::{Backoff, Dial, End, Line, drive, hear};
+use super::gate::{Gate, Given};
 use super::hub::{Hub, Source};
+use super::loops::LOOP;
 use super::shard::Shard;
 use super::wire::Socket;
 use crate::command::FromShard;
 use crate::event::NodeEvent;
-use crate::frame::PacketBuf;
 use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
-use crate::rtmp::{ClientEvent, Goal, Url};
+use crate::rtmp::{ClientEvent, Goal, Hops, Url};
 use crate::stats::{LineState, LineStats};
-use crate::stream::Message;
+use crate::stream::{Message, Prints};
 
 /// Without any byte for this long the server, or its publisher, is gone.
 const SILENCE: Micros = Micros::from_secs(15);
 
 /// How often a name that somebody else feeds is looked at again.
 const TAKEN_LOOK: Micros = Micros::from_secs(1);
+
+/// How long it is remembered what a stream was whose source has left.
+const PAST_MAX: Micros = Micros::from_secs(30);
+
+/// How long a pull stays away that the operator has ended.
+const KICKED_PAUSE: Micros = Micros::from_secs(15);
 
 /// A stream that is fed from another server.
 pub struct PullSpec {
@@ -48,10 +55,19 @@ pub(super) struct PullTask {
     spec: PullSpec,
     /// When somebody last wanted the stream.
     wanted: Cell<Option<Micros>>,
+    /// Where the stream would go from here, of those that want it.
+    goes_to: RefCell<Hops>,
     dial: Dial,
     line: RefCell<Option<Line>>,
     /// The local stream, once the server has given something for it.
     hub: RefCell<Option<Rc<Hub>>>,
+    /// What came before that.
+    gate: RefCell<Gate>,
+    /// What the stream was when its last source left, and when that was.
+    past: RefCell<Option<(Micros, Prints)>>,
+    /// The server has said that the stream is over, and means it.
+    is_over: Cell<bool>,
+    kicked: Cell<bool>,
     stopping: Cell<bool>,
     finished: Cell<bool>,
 }
@@ -86,7 +102,9 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
             }
             End::Failed(reason) => {
                 let lasted = shard.clock.now().since(began);
-                if let Some(wait) = backoff.after(&task.dial, lasted, shard.random()) {
+                let usual = backoff.after(&task.dial, lasted, shard.random());
+                let wait = if task.kicked.take() { Some(KICKED_PAUSE) } else { usual };
+                if let Some(wait) = wait {
                     task.failed(&shard, reason, wait);
                     task.pause(wait).await;
                 } else {
@@ -104,9 +122,14 @@ impl PullTask {
         Rc::new(Self {
             spec,
             wanted: Cell::default(),
+            goes_to: RefCell::default(),
             dial: Dial::default(),
             line: RefCell::default(),
             hub: RefCell::default(),
+            gate: RefCell::default(),
+            past: RefCell::default(),
+            is_over: Cell::new(false),
+            kicked: Cell::new(false),
             stopping: Cell::new(false),
             finished: Cell::new(false),
         })
@@ -117,9 +140,13 @@ impl PullTask {
         &self.spec.stream
     }
 
-    /// Somebody reads the stream, or waits for it.
-    pub(super) fn want(&self, now: Micros) {
+    /// Somebody reads the stream, or waits for it, or would relay it to `goes_to`.
+    pub(super) fn want(&self, now: Micros, goes_to: &Hops) {
         let idle = !self.is_wanted(now);
+        if idle {
+            self.goes_to.take();
+        }
+        self.goes_to.borrow_mut().add_all(goes_to);
         self.wanted.set(Some(now));
         if idle {
             self.wake();
@@ -171,6 +198,9 @@ impl PullTask {
     async fn session(&self, shard: &Rc<Shard>, number: usize) -> End {
         let (url, mut spec) = self.dial.next(&self.spec.url, Goal::Play);
         spec.silence_timeout = SILENCE;
+        spec.relaying.goes_to =
+            Hops::default().with(shard.hop_of(&self.spec.stream)).unwrap_or_default();
+        spec.relaying.goes_to.add_all(&self.goes_to.borrow());
         let (host, port) = (url.host().into(), url.port());
         shard.report(FromShard::ResolvePull { pull: number, host, port });
         let connected = self.dial.connect(shard, url, spec, || self.stopping.get()).await;
@@ -179,14 +209,18 @@ impl PullTask {
             Err(end) => return end,
         };
         *self.line.borrow_mut() = Some(line);
+        self.gate.take();
+        self.is_over.set(false);
         let end = drive(|cx| self.turn(shard, &mut socket, cx)).await;
         let end = self.line.take().map_or(End::Left, |line| line.finish(end));
         if let Some(hub) = self.hub.take()
             && matches!(hub.source(), Source::Pull)
         {
             shard.source_left(&hub);
-            // Whoever asks next gets the stream as it is then, and not the end of what was.
-            if end == End::Left && !self.is_wanted(shard.clock.now()) {
+            // Whoever asks next gets the stream as it is then, and not the end of what was. A node
+            // like this one has waited for its publisher already.
+            let is_unwanted = end == End::Left && !self.is_wanted(shard.clock.now());
+            if is_unwanted || self.is_over.get() {
                 shard.end_stream(&hub);
             }
         }
@@ -224,7 +258,15 @@ impl PullTask {
             while let Some(event) = line.session.poll_event() {
                 match event {
                     ClientEvent::Message { kind, time, body } if !line.is_closing() => {
-                        self.message(shard, kind, (time, body))?;
+                        if let Some(flags) = flags_of(kind, &body)
+                            && !(kind == Kind::Data && is_the_servers_own(&body))
+                        {
+                            self.take(shard, line, Given { kind, time, flags, body })?;
+                        }
+                    }
+                    ClientEvent::Ended { code, description } => {
+                        self.is_over.set(line.session.is_heeded() && code == UNPUBLISHED);
+                        self.dial.heed(line, ClientEvent::Ended { code, description })?;
                     }
                     event => self.dial.heed(line, event)?,
                 }
@@ -234,35 +276,89 @@ impl PullTask {
         Ok(())
     }
 
-    /// The first message that is one of the stream's opens the local stream.
-    fn message(
+    /// Takes a message of the stream: the first that brings something opens the local stream.
+    fn take(&self, shard: &Rc<Shard>, line: &Line, given: Given) -> Result<(), String> {
+        let now = shard.clock.now();
+        if let Some(hub) = &*self.hub.borrow() {
+            return self.pass_on(shard, hub, given, now);
+        }
+        let opened = {
+            let past = self.past.borrow();
+            let past = past.as_ref().filter(|(left, _)| now.since(*left) < PAST_MAX);
+            self.gate.borrow_mut().take(given, past.map(|(_, was)| was), now)
+        };
+        let Some(held) = opened else { return Ok(()) };
+        if shard.is_taken(&self.spec.stream) {
+            return Err(TAKEN.to_owned());
+        }
+        let path = line.session.path().cloned().unwrap_or_default();
+        if path.with(shard.hop_of(&self.spec.stream)).is_none() {
+            self.report_loop(shard);
+            return Err(LOOP.to_owned());
+        }
+        let hub = shard.open_by(Arc::clone(&self.spec.stream), Source::Pull, &path);
+        self.hub.replace(Some(Rc::clone(&hub)));
+        self.spec.stats.connected();
+        let (name, stream) = (self.spec.name.to_string(), self.spec.stream.to_string());
+        shard.report_node(NodeEvent::PullConnected { name, stream });
+        held.into_iter().try_for_each(|given| self.pass_on(shard, &hub, given, now))
+    }
+
+    fn pass_on(
         &self,
         shard: &Rc<Shard>,
-        kind: Kind,
-        (time, body): (u32, PacketBuf),
+        hub: &Rc<Hub>,
+        given: Given,
+        now: Micros,
     ) -> Result<(), String> {
-        let Some(flags) = flags_of(kind, &body) else { return Ok(()) };
-        if kind == Kind::Data && is_the_servers_own(&body) {
-            return Ok(());
-        }
-        let mut slot = self.hub.borrow_mut();
-        let hub = match &*slot {
-            Some(hub) => hub,
-            None if shard.is_taken(&self.spec.stream) => return Err(TAKEN.to_owned()),
-            None => {
-                let hub = shard.open(Arc::clone(&self.spec.stream), Source::Pull);
-                self.spec.stats.connected();
-                let (name, stream) = (self.spec.name.to_string(), self.spec.stream.to_string());
-                shard.report_node(NodeEvent::PullConnected { name, stream });
-                slot.insert(hub)
-            }
+        let is_media = given.is_media();
+        let Given { kind, time: came, flags, body } = given;
+        hub.health.borrow_mut().message(kind, came, flags, now);
+        let time = match flags.is_header() {
+            true => hub.repair.borrow_mut().repair_header(kind, came),
+            false => hub.repair.borrow_mut().repair(kind, came),
         };
-        let now = shard.clock.now();
-        hub.health.borrow_mut().message(kind, time, flags, now);
-        let time = hub.repair.borrow_mut().repair(kind, time);
+        if is_media && hub.loops.borrow_mut().passes(came, time, &body) {
+            self.report_loop(shard);
+            return Err(LOOP.to_owned());
+        }
         let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
         shard.publish(hub, message, now);
         Ok(())
+    }
+
+    fn report_loop(&self, shard: &Shard) {
+        shard.report_loop(&self.spec.stream, format!("pull {}", self.spec.name));
+    }
+
+    /// The source of its stream has left, which was this.
+    pub(super) fn stream_left(&self, was: &Prints, now: Micros) {
+        *self.past.borrow_mut() = Some((now, was.clone()));
+    }
+
+    /// A publisher takes its place; false if it does not feed the stream.
+    pub(super) fn make_way(&self, shard: &Shard) -> bool {
+        self.leave_stream(shard, GIVEN_WAY)
+    }
+
+    /// The operator ends it; false if it does not feed the stream. It comes back some time later.
+    pub(super) fn kick(&self, shard: &Shard) -> bool {
+        let is_ended = self.leave_stream(shard, KICKED);
+        self.kicked.set(self.kicked.get() || is_ended);
+        is_ended
+    }
+
+    fn leave_stream(&self, shard: &Shard, reason: &str) -> bool {
+        let Some(hub) = self.hub.take() else { return false };
+        let feeds = matches!(hub.source(), Source::Pull);
+        if feeds {
+            shard.source_left(&hub);
+        }
+        if let Some(line) = &mut *self.line.borrow_mut() {
+            line.close(End::Failed(reason.to_owned()), shard.clock.now());
+            line.reader.wake();
+        }
+        feeds
     }
 
     /// Deadlines.
@@ -277,6 +373,15 @@ impl PullTask {
         }
     }
 }
+
+/// How a server says that a stream is over.
+const UNPUBLISHED: &str = "NetStream.Play.UnpublishNotify";
+
+/// What a pull says that has lost its name to a publisher.
+const GIVEN_WAY: &str = "somebody publishes under its local name now; it waits until that ends";
+
+/// What a pull says that the operator has ended.
+const KICKED: &str = "ended by the operator";
 
 /// What a pull says that finds its name in use.
 const TAKEN: &str = "somebody publishes under its local name; it waits until the name is free";
@@ -307,9 +412,9 @@ mod tests {
         let at = Micros::from_secs;
         let task = task(Some(at(5)));
         assert!(!task.is_wanted(at(1)));
-        task.want(at(2));
+        task.want(at(2), &Hops::default());
         assert!(task.is_wanted(at(7)) && !task.is_wanted(at(8)));
-        task.want(at(8));
+        task.want(at(8), &Hops::default());
         assert!(task.is_wanted(at(9)));
     }
 

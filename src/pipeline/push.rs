@@ -65,7 +65,9 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
             task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
-        let Some(hub) = shard.find(&task.spec.stream) else {
+        // What is in its grace has no source: it is not offered anew.
+        let is_fed = shard.is_taken(&task.spec.stream);
+        let Some(hub) = is_fed.then(|| shard.find(&task.spec.stream)).flatten() else {
             Timer::new(LOOK).await;
             continue;
         };
@@ -131,6 +133,30 @@ impl OutputTask {
         self.wake();
     }
 
+    /// The node stops. A node that has the stream from here keeps it for a while: it is not told
+    /// that the stream is over.
+    pub(super) fn end_with_node(&self) {
+        if let Some(publication) = &mut *self.publication.borrow_mut()
+            && publication.line.session.is_heeded()
+        {
+            publication.line.break_off("the node stops".to_owned());
+        }
+        self.end();
+    }
+
+    /// The stream no longer comes the way that the destination was told.
+    pub(super) fn comes_another_way(&self, hub: &Hub) {
+        let mut slot = self.publication.borrow_mut();
+        let Some(publication) = slot.as_mut().filter(|_| *self.spec.stream == *hub.name) else {
+            return;
+        };
+        if !publication.started || publication.line.session.is_heeded() {
+            publication.leave(hub);
+            publication.line.break_off("the stream comes another way now".to_owned());
+            publication.line.reader.wake();
+        }
+    }
+
     fn is_leaving(&self) -> bool {
         self.ending.get() || !self.wanted.get()
     }
@@ -150,6 +176,7 @@ impl OutputTask {
     async fn session(&self, shard: &Rc<Shard>, number: usize, hub: &Rc<Hub>) -> End {
         let (url, mut spec) = self.dial.next(&self.spec.url, Goal::Publish);
         spec.chunk_size = shard.spec.chunk_size;
+        spec.relaying.path = hub.hops();
         let (host, port) = (url.host().into(), url.port());
         shard.report(FromShard::Resolve { output: number, host, port });
         let connected = self.dial.connect(shard, url, spec, || self.is_leaving()).await;
@@ -334,6 +361,12 @@ impl Publication {
         if self.line.reader.blocked_for(now) >= BLOCKED_MAX {
             self.line.break_off("the destination took nothing for 10 s".to_owned());
         }
+    }
+
+    /// Sends nothing more of the stream.
+    fn leave(&mut self, hub: &Hub) {
+        self.hub = None;
+        hub.remove_reader(&self.line.reader);
     }
 
     fn close(&mut self, end: End, now: Micros) {

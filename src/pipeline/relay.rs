@@ -12,11 +12,13 @@ use super::pull::{self, PullTask};
 use super::record::RecordTap;
 use super::shard::{Shard, spawn};
 use crate::media::Micros;
+use crate::rtmp::Hops;
+use crate::stream::Prints;
 
 /// The pulls and recordings of one shard.
 pub(super) struct Relay {
     pulls: Vec<Rc<PullTask>>,
-    /// Streams that are pulled on demand, here or at [`PULL_HOME`].
+    /// Streams that are pulled, here or at [`PULL_HOME`].
     pulled: Vec<Arc<str>>,
     records: Vec<Rc<RefCell<RecordTap>>>,
 }
@@ -56,14 +58,16 @@ impl Relay {
         }
     }
 
-    /// Somebody reads this stream or waits for it: tells the pull that can bring it.
-    pub(super) fn want(&self, shard: &Shard, name: &str) {
+    /// Somebody reads this stream or waits for it, or would relay it to `goes_to`: tells the pull
+    /// that can bring it.
+    pub(super) fn want(&self, shard: &Shard, name: &str, goes_to: &Hops) {
         if shard.spec.number == PULL_HOME {
             let now = shard.clock.now();
             let ours = self.pulls.iter().filter(|task| task.stream() == name);
-            ours.for_each(|task| task.want(now));
+            ours.for_each(|task| task.want(now, goes_to));
         } else if let Some(name) = self.pulled.iter().find(|pulled| ***pulled == *name) {
-            shard.mesh.borrow_mut().send(PULL_HOME, MeshMessage::Want(Arc::clone(name)));
+            let word = MeshMessage::Want(Arc::clone(name), goes_to.clone());
+            shard.mesh.borrow_mut().send(PULL_HOME, word);
         }
     }
 
@@ -72,11 +76,38 @@ impl Relay {
         for name in &self.pulled {
             let hub = shard.hubs.borrow().get(name).cloned();
             let is_read = hub.is_some_and(|hub| hub.readers() > 0);
-            if is_read || is_awaited(shard, name) {
-                self.want(shard, name);
+            if is_read {
+                self.want(shard, name, &Hops::default());
+            }
+            for connection in shard.connections.borrow().values() {
+                if connection.asks_for(name) {
+                    connection.want(shard, name);
+                }
             }
         }
         self.pulls.iter().for_each(|task| task.sweep(now));
+    }
+
+    /// What a stream was whose source has left, for a pull of it; nothing if there is none.
+    pub(super) fn prints(&self, hub: &Hub) -> Prints {
+        let is_pulled = self.pulled.contains(&hub.name);
+        if is_pulled { Prints::of(&hub.log.borrow()) } else { Prints::default() }
+    }
+
+    /// The source of a stream has left it, which was this.
+    pub(super) fn left(&self, name: &str, was: &Prints, now: Micros) {
+        let ours = self.pulls.iter().filter(|task| task.stream() == name);
+        ours.for_each(|task| task.stream_left(was, now));
+    }
+
+    /// A publisher takes the place of the pull that feeds a stream; false if none does.
+    pub(super) fn make_way(&self, shard: &Shard, name: &str) -> bool {
+        self.pulls.iter().any(|task| task.stream() == name && task.make_way(shard))
+    }
+
+    /// The operator ends whoever feeds a stream: how many pulls did.
+    pub(super) fn kick(&self, shard: &Shard, name: &str) -> usize {
+        self.pulls.iter().filter(|task| task.stream() == name && task.kick(shard)).count()
     }
 
     /// The node stops.
@@ -87,10 +118,4 @@ impl Relay {
     pub(super) fn is_finished(&self) -> bool {
         self.pulls.iter().all(|task| task.is_finished())
     }
-}
-
-/// Whether a player waits for a stream of this name.
-fn is_awaited(shard: &Shard, name: &str) -> bool {
-    let connections = shard.connections.borrow();
-    connections.values().any(|peer| peer.awaited_stream().is_some_and(|wanted| *wanted == *name))
 }

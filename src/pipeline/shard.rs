@@ -34,7 +34,7 @@ use crate::keys::{DecisionCache, Guard, KeyHash};
 use crate::limits::{NodeLimits, Place};
 use crate::media::Micros;
 use crate::ring::Sender;
-use crate::rtmp::Url;
+use crate::rtmp::{Hops, Url};
 use crate::runtime::{Clock, guarded};
 use crate::stats::{ShardStats, ViewerDrop};
 use crate::stream::{Due, Message, StreamLog};
@@ -244,7 +244,7 @@ async fn pump(shard: Rc<Shard>) {
 async fn say_goodbye(shard: &Rc<Shard>) {
     let deadline = shard.clock.now() + STOP_LIMIT;
     for output in shard.outputs.borrow().values() {
-        output.end();
+        output.end_with_node();
     }
     shard.relay.stop();
     let connections: Vec<_> = shard.connections.borrow().values().cloned().collect();
@@ -309,18 +309,29 @@ impl Shard {
 
     /// Makes the stream `name`, or gives it a new source if its viewers are still waiting.
     pub(super) fn open(&self, name: Arc<str>, source: Source) -> Rc<Hub> {
+        self.open_by(name, source, &Hops::default())
+    }
+
+    /// The same for a stream that has come by a relay, through `path`.
+    pub(super) fn open_by(&self, name: Arc<str>, source: Source, path: &Hops) -> Rc<Hub> {
         let is_home = !matches!(source, Source::Shard(_));
+        let hops = if is_home { path.with(self.hop_of(&name)) } else { None };
+        let hops = hops.unwrap_or_else(|| self.mesh.borrow().hops(&name));
         let known = self.hubs.borrow().get(&name).cloned();
         if let Some(hub) = known {
+            self.set_hops(&hub, hops);
+            hub.loops.take();
             if is_home {
                 self.come_home(&hub);
             }
             hub.set_source(source);
             self.begin_figures(&hub);
+            self.tell_waiting(&hub.name);
             return hub;
         }
         let log = StreamLog::new(self.spec.log, self.spec.gop_cache);
         let hub = Rc::new(Hub::new(Arc::clone(&name), log, source));
+        hub.set_hops(hops);
         if is_home {
             self.come_home(&hub);
         } else if let Some(audience) = self.mesh.borrow().audience(&name) {
@@ -388,17 +399,6 @@ impl Shard {
             self.stats.send_blocked(round.blocked);
         }
         round.is_some()
-    }
-
-    fn end_streams_past_grace(&self, now: Micros) {
-        let over = |hub: &Rc<Hub>| match hub.source() {
-            Source::Nobody(since) => now.since(since) >= self.spec.grace,
-            Source::Channel(_) | Source::Publisher | Source::Pull | Source::Shard(_) => false,
-        };
-        let ended: Vec<_> = self.hubs.borrow().values().filter(|hub| over(hub)).cloned().collect();
-        for hub in ended {
-            self.end_stream(&hub);
-        }
     }
 
     /// Looks at every deadline there is, a few times a second.

@@ -72,6 +72,10 @@ pub const URL_BYTES_MAX: usize = 2_048;
 /// Codec names a peer may list at connect; further ones are ignored.
 pub const FOUR_CCS_MAX: usize = 32;
 
+/// Nodes that a stream may pass from relay to relay. One that has come further is taken to go
+/// round: it is refused.
+pub const RELAY_HOPS_MAX: usize = 16;
+
 /// Smallest window after which we acknowledge, bytes. Smaller wishes are raised to it, so that
 /// acknowledgements cannot make up a storm.
 pub const ACK_WINDOW_MIN: u32 = 32 << 10;

@@ -16,6 +16,7 @@ pub mod limits;
 mod media;
 mod message;
 mod name;
+mod relaying;
 mod session;
 mod url;
 
@@ -23,6 +24,7 @@ pub use capabilities::Capabilities;
 pub use error::Error;
 pub use message::type_id;
 pub use name::{Address, Query, StreamName, stream_path};
+pub use relaying::{Hop, Hops, Relaying};
 pub use session::{
     Client, ClientEvent, ClientSpec, Connect, Goal, PlayRefusal, Playback, PublishRefusal, Server,
     ServerEvent, ServerSpec,

@@ -2,6 +2,7 @@
 //! reader jumps, and the repair of its timestamps. Pure: no socket, no clock.
 
 mod cursor;
+mod echo;
 mod framing;
 mod health;
 mod log;
@@ -10,6 +11,7 @@ mod message;
 mod repair;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
+pub use echo::{LoopWatch, Prints};
 pub use framing::Framing;
 pub use health::{Health, KEYFRAME_INTERVAL_MAX, Warning};
 pub use log::{LogLimits, Pushed, StreamLog};

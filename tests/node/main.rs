@@ -41,6 +41,7 @@ mod keys;
 mod limits;
 mod live;
 mod live_input;
+mod loops;
 mod mistakes;
 mod pairs;
 mod picture;

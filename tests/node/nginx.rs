@@ -17,6 +17,11 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts it and waits until it listens.
     pub(crate) fn start(port: u16) -> Self {
+        Self::start_with(port, "")
+    }
+
+    /// The same with further lines in the application.
+    pub(crate) fn start_with(port: u16, lines: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let (path, module) = (dir.path().display(), module());
         let text = format!(
@@ -24,7 +29,7 @@ impl Nginx {
              pid {path}/pid; error_log {path}/error.log info;\n\
              events {{ worker_connections 64; }}\n\
              rtmp {{ access_log off; server {{ listen 127.0.0.1:{port};\n\
-             application live {{ live on; }} }} }}\n"
+             application live {{ live on; {lines} }} }} }}\n"
         );
         let file = dir.path().join("nginx.conf");
         std::fs::write(&file, text).unwrap();

@@ -2,13 +2,15 @@
 
 use crate::config::{Config, demo};
 use crate::destination::Destination;
+use crate::keyring::key_picture;
 use crate::nginx::Nginx;
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
 use crate::pushing::assert_even;
 use crate::recording::Recording;
+use crate::takeover::header;
 use crate::wait::{SOON, beside_others, free_port, wait_until};
-use crate::wire::{Message, Wire};
+use crate::wire::{Message, VIDEO, Wire};
 
 fn pull(origin: &Node, more: &str) -> Config {
     Config::new().pull("live/copy", &origin.url("live/demo"), more)
@@ -76,7 +78,7 @@ fn a_pull_comes_back_after_its_server_was_away_and_disturbs_nobody_meanwhile() {
 }
 
 #[test]
-fn a_name_that_somebody_publishes_under_is_waited_for() {
+fn a_pull_waits_for_a_name_that_is_taken_and_gives_it_to_a_publisher() {
     let _turn = beside_others();
     let origin = free_port();
     let url = format!("rtmp://127.0.0.1:{origin}/live/show");
@@ -94,8 +96,20 @@ fn a_name_that_somebody_publishes_under_is_waited_for() {
     wait_until(SOON, "the name is free and the stream is pulled", || {
         (edge.metric("pull_state", &["state=\"live\""]) > 0.5).then_some(())
     });
+    let mut viewer = Wire::play(edge.rtmp_port(), "studio");
+    viewer.find("the stream that is pulled", Message::is_key);
     let (mut late, stream) = Wire::stream(edge.rtmp_port());
-    assert_eq!(late.publish(stream, &name)[0], "NetStream.Publish.BadName");
+    assert_eq!(late.publish(stream, &name)[0], "NetStream.Publish.Start");
+    late.send(VIDEO, stream, 0, &header(7)).unwrap();
+    late.send(VIDEO, stream, 0, &key_picture(7)).unwrap();
+    let mine = viewer.find("who has taken its place", |message| {
+        assert!(message.status().is_none(), "the viewer stays: {:?}", message.status());
+        message.is_key() && message.body.len() < 20
+    });
+    assert_eq!(mine.body, key_picture(7));
+    wait_until(SOON, "the pull says why it has left", || {
+        edge.program().err().contains("publishes under its local name now").then_some(())
+    });
 }
 
 #[test]

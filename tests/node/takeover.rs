@@ -8,7 +8,7 @@ use crate::wait::{SOON, beside_others, wait_until};
 use crate::wire::{Message, USER_CONTROL, VIDEO, Wire};
 
 /// A sequence header with this mark.
-fn header(mark: u8) -> Vec<u8> {
+pub(crate) fn header(mark: u8) -> Vec<u8> {
     vec![0x17, 0, 0, 0, 0, 1, 0x64, 0, mark]
 }
 

@@ -23,6 +23,9 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             Event { pull: Some(name.clone()), reason: Some(reason.clone()), ..plain }
         }
         NodeEvent::PullLeft { name } => Event { pull: Some(name.clone()), ..plain },
+        NodeEvent::RelayLoop { stream, source } => {
+            Event { stream: Some(stream.clone()), reason: Some(source.clone()), ..plain }
+        }
         NodeEvent::RecordStarted { name, file } => {
             Event { record: Some(name.clone()), file: Some(file.clone()), ..plain }
         }

@@ -381,8 +381,9 @@ pub struct Event {
     /// When, milliseconds since 1970.
     pub at: u64,
     /// `preConnect` to `donePlay`, `output_connected`, `output_failed`, `pull_connected`,
-    /// `pull_failed`, `pull_left`, `record_started`, `record_finished`, `record_stopped`,
-    /// `encoder_failed`, `frames_dropped`, `stream_warning`, `started`, `stopped`; and what was
+    /// `pull_failed`, `pull_left`, `relay_loop`, `record_started`, `record_finished`,
+    /// `record_stopped`, `encoder_failed`, `frames_dropped`, `stream_warning`, `started`,
+    /// `stopped`; and what was
     /// done through the API: `scene_changed`, `key_created`, `key_revoked` and so on.
     pub kind: String,
     /// One line for people.

@@ -227,6 +227,10 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             payload.reason = Some(reason);
         }
         NodeEvent::PullLeft { name } => part.pull = Some(name.as_str()),
+        NodeEvent::RelayLoop { stream, source } => {
+            part.stream_path = Some(stream.as_str());
+            payload.reason = Some(source);
+        }
         NodeEvent::RecordStarted { name, file } => {
             (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
         }

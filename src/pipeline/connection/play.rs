@@ -35,7 +35,10 @@ impl Connection {
     /// Starts to play if the stream is there.
     pub(super) fn on_stream(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(name) = self.awaited_stream() else { return };
-        let Some(hub) = shard.find(&name) else { return shard.relay.want(shard, &name) };
+        if self.is_kept_from(shard, &name) {
+            return self.want(shard, &name);
+        }
+        let Some(hub) = shard.find(&name) else { return self.want(shard, &name) };
         let seat = match shard.seat(&hub) {
             Ok(seat) => seat,
             Err(text) => return self.refuse_play(shard, PlayRefusal::Full, text),
@@ -45,6 +48,7 @@ impl Connection {
             return self.refuse_play(shard, refusal, &refusal.to_string());
         }
         *self.role.borrow_mut() = Role::Pending;
+        self.session.borrow_mut().set_path(hub.hops());
         if !self.session.borrow_mut().accept_play() {
             self.done(shard, Stage::Play, WITHDRAWN);
             return self.on_answered(shard);

@@ -15,8 +15,9 @@ use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Source;
 use crate::pipeline::parts::PublishPolicy;
 use crate::pipeline::shard::Shard;
-use crate::rtmp::{PublishRefusal, Query, StreamName};
+use crate::rtmp::{PublishRefusal, Query, StreamName, flv};
 use crate::stats::{Attempt, Limit};
+use crate::stream::Flags;
 
 /// Without a message for this long, somebody else with a good key takes a publisher's place.
 const SILENCE_MAX: Micros = Micros::from_secs(5);
@@ -175,6 +176,10 @@ impl Connection {
         name: &str,
         grant: Option<&Grant>,
     ) {
+        let path = self.relay_path();
+        if path.with(shard.hop_of(name)).is_none() {
+            return self.refuse_loop(shard);
+        }
         let takes = grant.is_some_and(|grant| grant.takeover == Takeover::Take);
         if shard.is_taken(name) && !shard.make_way(name, takes) {
             if !self.ask_for_place(shard, name, grant, takes) {
@@ -188,7 +193,7 @@ impl Connection {
         shard.stats.publish_attempt(Attempt::Ok);
         let now = shard.clock.now();
         let limits = grant.map(|grant| grant.limits).unwrap_or_default();
-        let hub = shard.open(Arc::from(name), Source::Publisher);
+        let hub = shard.open_by(Arc::from(name), Source::Publisher, &path);
         hub.audience().set_most(limits.viewers);
         *self.role.borrow_mut() = Role::Publisher(hub);
         *self.ticket.borrow_mut() = Ticket {
@@ -323,4 +328,15 @@ fn holder(grant: &Grant) -> KeyHolder {
         owner: Arc::clone(&grant.owner),
         label: Arc::clone(&grant.label),
     }
+}
+
+/// What a message means to readers; `None` if it is too short to be one. Other tracks pass through:
+/// readers start by the one that all of them show.
+pub(in crate::pipeline) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
+    Some(match flv::Facts::of(kind, body)? {
+        flv::Facts { main: true, header: true, .. } => Flags::HEADER,
+        flv::Facts { header: true, track, .. } => Flags::header_of(track),
+        flv::Facts { main: true, key: true, .. } => Flags::KEY,
+        _ => Flags::default(),
+    })
 }

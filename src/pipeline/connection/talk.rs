@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::pipeline::shard::Shard;
-use crate::rtmp::{self, PlayRefusal, Playback, PublishRefusal, Server, ServerEvent};
+use crate::rtmp::{self, Hops, PlayRefusal, Playback, PublishRefusal, Server, ServerEvent};
 use crate::stats::Limit;
 use crate::stream::Framing;
 use crate::web;
@@ -191,6 +191,13 @@ impl Talk {
         match &mut self.tongue {
             Tongue::Rtmp(server) => server.request_reconnect(tc_url, reason),
             Tongue::Web(_) => false,
+        }
+    }
+
+    /// Through where the stream has come that is about to be played.
+    pub(super) fn set_path(&mut self, path: Hops) {
+        if let Tongue::Rtmp(server) = &mut self.tongue {
+            server.set_path(path);
         }
     }
 

@@ -57,6 +57,9 @@ pub(super) async fn survey(shard: Rc<Shard>, order: SurveyOrder) {
             survey.streams.push(StreamPart { publisher, ..part(hub) });
         }
     }
+    if let Scope::KickPublisher(stream) = &order.scope {
+        survey.kicked += shard.relay.kick(&shard, stream);
+    }
     shard.report(FromShard::Survey(Box::new(survey)));
 }
 
@@ -102,6 +105,11 @@ impl Shard {
             push::run(Rc::clone(&shard), id, task).await;
             shard.outputs.borrow_mut().remove(&id);
         });
+    }
+
+    /// All outputs of this shard.
+    pub(in crate::pipeline) fn all_outputs(&self) -> Vec<Rc<OutputTask>> {
+        self.outputs.borrow().values().cloned().collect()
     }
 
     /// Whether an output of this shard is to push the stream `name`.

@@ -45,14 +45,18 @@ impl Shard {
         loop {
             let Some((from, message)) = self.mesh.borrow_mut().receive() else { return };
             match message {
-                MeshMessage::Up(name, audience) => self.up_elsewhere(&name, from, audience),
-                MeshMessage::Left(name, newest) => self.left_elsewhere(&name, from, newest),
+                MeshMessage::Up(name, audience, hops) => {
+                    self.up_elsewhere(&name, from, (audience, hops));
+                }
+                MeshMessage::Left(name, newest, was) => {
+                    self.left_elsewhere(&name, from, (newest, &was));
+                }
                 MeshMessage::Down(name) => self.down_elsewhere(&name, from),
                 MeshMessage::Subscribe(name, have) => self.subscribe(&name, from, have),
                 MeshMessage::Unsubscribe(name) => self.unsubscribe(&name, from),
                 MeshMessage::MakeWay(name, takes) => self.asked_to_make_way(&name, from, takes),
                 MeshMessage::Stays(name) => self.tell_place(&name, false),
-                MeshMessage::Want(name) => self.relay.want(self, &name),
+                MeshMessage::Want(name, goes_to) => self.relay.want(self, &name, &goes_to),
                 MeshMessage::KeyWanted(name) => {
                     if let Some(hub) = self.hubs.borrow().get(&name) {
                         self.want_key(hub);

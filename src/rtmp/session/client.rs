@@ -9,7 +9,8 @@ use crate::rtmp::chunk::Message;
 use crate::rtmp::limits::{ACK_WINDOW, CHUNK_SIZE_MAX, EVENTS_MAX};
 use crate::rtmp::message::{Command, event, type_id};
 use crate::rtmp::{
-    Capabilities, Error, Login, Query, StreamName, Url, capabilities, handshake, media,
+    Capabilities, Error, Hops, Login, Query, Relaying, StreamName, Url, capabilities, handshake,
+    media, relaying,
 };
 
 use super::link::Link;
@@ -50,6 +51,8 @@ pub struct ClientSpec {
     pub enhanced: bool,
     /// Whether to sign the handshake, for servers that only trust a "genuine" player.
     pub digest: bool,
+    /// What we say about the stream if we relay it.
+    pub relaying: Relaying,
 }
 
 impl ClientSpec {
@@ -68,6 +71,7 @@ impl ClientSpec {
             silence_timeout: Micros::from_secs(30),
             enhanced: false,
             digest: false,
+            relaying: Relaying::default(),
         }
     }
 }
@@ -136,6 +140,10 @@ pub struct Client {
     /// Makes our answers to challenges differ.
     pub(super) nonce: u32,
     caps: Capabilities,
+    /// Whether the server heeds what we say about relaying.
+    is_heeded: bool,
+    /// Through where the stream that we play has come, if the server says so.
+    pub(super) path: Option<Hops>,
     pub(super) events: VecDeque<ClientEvent>,
 }
 
@@ -178,6 +186,8 @@ impl Client {
             start_by,
             nonce: u32::from_be_bytes([a, b, c, d]),
             caps: Capabilities::default(),
+            is_heeded: false,
+            path: None,
             events: VecDeque::new(),
         }
     }
@@ -278,6 +288,18 @@ impl Client {
         &self.caps
     }
 
+    /// Whether the server heeds what [`ClientSpec::relaying`] says: it is a node like us.
+    #[must_use]
+    pub const fn is_heeded(&self) -> bool {
+        self.is_heeded
+    }
+
+    /// Through where the stream that we play has come; `None` if the server does not know.
+    #[must_use]
+    pub const fn path(&self) -> Option<&Hops> {
+        self.path.as_ref()
+    }
+
     /// How many of our bytes the server says it has received, modulo 2^32; `None` if it has not
     /// said so yet. Many servers never do.
     #[must_use]
@@ -318,7 +340,8 @@ impl Client {
         }
         let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
         let enhanced = capabilities::ours().into_iter().filter(|_| self.spec.enhanced);
-        let object = Value::Object(members.chain(enhanced).collect());
+        let relaying = self.spec.relaying.members();
+        let object = Value::Object(members.chain(enhanced).chain(relaying).collect());
         self.link.command(0, "connect", call::CONNECT, &[object]);
         self.step = Step::Connecting;
     }
@@ -360,6 +383,7 @@ impl Client {
                 let told = ["fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"];
                 let told = told.iter().find_map(|name| command.object_with(name));
                 self.caps = told.map_or_else(Capabilities::default, Capabilities::of);
+                self.is_heeded = command.object_with("code").is_some_and(relaying::is_heeded);
                 match self.spec.goal {
                     Goal::Publish => {
                         self.link

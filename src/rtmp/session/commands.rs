@@ -64,6 +64,7 @@ impl Server {
             Ok(app) => {
                 let connect = Connect::of(command, app.first_part(), tc_url);
                 self.caps = connect.caps.clone();
+                self.is_relay = connect.relaying.is_some();
                 self.state = State::Asked { transaction: command.transaction, app };
                 self.events.push_back(ServerEvent::Connect(Box::new(connect)));
             }

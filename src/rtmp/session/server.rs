@@ -8,7 +8,9 @@ use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX, PARTIAL_BYTES_MAX, PENDING_BYTES_MAX};
 use crate::rtmp::message::{Command, event, type_id};
 use crate::rtmp::name::App;
-use crate::rtmp::{Capabilities, Error, Query, StreamName, capabilities, handshake};
+use crate::rtmp::{
+    Capabilities, Error, Hops, Query, StreamName, capabilities, handshake, relaying,
+};
 
 use super::link::Link;
 use super::playback::Playback;
@@ -111,6 +113,10 @@ pub struct Server {
     pub(super) role: Role,
     /// What the peer said about Enhanced RTMP.
     pub(super) caps: Capabilities,
+    /// Whether the peer is a node that relays.
+    pub(super) is_relay: bool,
+    /// Through where the stream comes that such a peer plays.
+    path: Hops,
     /// Since when `role` is idle.
     pub(super) idle_since: Micros,
     /// What came after `connect`, or after a request was withdrawn, and before its answer.
@@ -173,6 +179,8 @@ impl Server {
             state: State::Handshake { by: now + spec.handshake_timeout, handshake },
             role: Role::Idle,
             caps: Capabilities::default(),
+            is_relay: false,
+            path: Hops::default(),
             idle_since: now,
             held: Held::default(),
             playback: Playback::default(),
@@ -257,6 +265,7 @@ impl Server {
             if self.caps.is_enhanced() {
                 members.extend(capabilities::ours());
             }
+            members.extend(self.is_relay.then(relaying::heeds));
         }
         self.link.command(0, "_result", transaction, &[properties, success]);
         self.state = State::Connected { app };
@@ -296,6 +305,11 @@ impl Server {
         }
     }
 
+    /// Through where the stream has come that is about to be played: a peer that relays is told.
+    pub fn set_path(&mut self, path: Hops) {
+        self.path = path;
+    }
+
     /// Answers `Play`; media may be sent once `output` has been. `false` if the peer has withdrawn
     /// its request.
     pub fn accept_play(&mut self) -> bool {
@@ -306,7 +320,10 @@ impl Server {
             ("NetStream.Play.Reset", "Playing and resetting stream."),
             ("NetStream.Play.Start", "Started playing stream."),
         ] {
-            let status = info(false, code, description);
+            let mut status = info(false, code, description);
+            if let (Value::Object(members), true) = (&mut status, self.is_relay) {
+                members.push(relaying::path_member(&self.path));
+            }
             self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
         }
         let mut access = Vec::new();

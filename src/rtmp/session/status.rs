@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::rtmp::Capabilities;
 use crate::rtmp::amf0::Value;
 use crate::rtmp::flv::VideoFormat;
 use crate::rtmp::limits::TEXT_BYTES_MAX;
 use crate::rtmp::message::Command;
 use crate::rtmp::name::{public_url, truncate};
+use crate::rtmp::{Capabilities, Relaying};
 
 /// What a client says about itself at `connect`. Holds no secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Connect {
     pub flash_ver: String,
     /// What it says about Enhanced RTMP.
     pub caps: Capabilities,
+    /// What it says about the stream that it relays, if it is a node that does.
+    pub relaying: Option<Relaying>,
 }
 
 impl Connect {
@@ -29,7 +31,8 @@ impl Connect {
         flash_ver.retain(|c| !c.is_control());
         truncate(&mut flash_ver, TEXT_BYTES_MAX);
         let (app, caps) = (app.to_owned(), Capabilities::of(object));
-        Self { app, tc_url: public_url(tc_url), flash_ver, caps }
+        let relaying = Relaying::of(object);
+        Self { app, tc_url: public_url(tc_url), flash_ver, caps, relaying }
     }
 }
 

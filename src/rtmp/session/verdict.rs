@@ -4,7 +4,7 @@ use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{QUERY_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::rtmp::message::Command;
 use crate::rtmp::name::truncate;
-use crate::rtmp::{Query, Url, UrlError};
+use crate::rtmp::{Query, Url, UrlError, relaying};
 
 use super::auth::{self, Demand};
 use super::client::{Client, ClientEvent, Step, call};
@@ -34,6 +34,7 @@ impl Client {
             ("NetStream.Publish.Start", Step::Starting(stream_id))
             | ("NetStream.Play.Start", Step::Starting(stream_id)) => {
                 let stream_id = *stream_id;
+                self.path = relaying::path_of(info);
                 self.step = Step::Started(stream_id);
                 self.events.push_back(ClientEvent::Started { stream_id });
             }
