@@ -142,6 +142,11 @@ pub struct StreamView {
     pub bitrate_bps: f64,
     /// Bits per second to its readers over the last second or so.
     pub out_bps: f64,
+    /// Time from keyframe to keyframe by its timestamps; `None` before the second one.
+    pub keyframe_interval: Option<Micros>,
+    /// How many milliseconds its pictures are ahead of the sound that comes with them; `None` while
+    /// there is only one of them.
+    pub av_offset_ms: Option<f64>,
     /// Video codec as `FourCC` or name, if it has video.
     pub video: Option<VideoView>,
     /// Audio, if it has any.

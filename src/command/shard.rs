@@ -103,6 +103,10 @@ pub struct StreamPart {
     pub bitrate_bps: f64,
     /// Bits per second to its readers on this shard, as measured last.
     pub out_bps: f64,
+    /// Time from keyframe to keyframe, if it is fed here.
+    pub keyframe_interval: Option<Micros>,
+    /// How many milliseconds its pictures are ahead of its sound, if it is fed here.
+    pub av_offset_ms: Option<f64>,
     /// Its audio messages.
     pub audio: TrackPart,
     /// Its video messages.

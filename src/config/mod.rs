@@ -9,6 +9,7 @@ mod itself;
 mod keys;
 mod layer;
 mod limits;
+mod metrics;
 mod node;
 mod read;
 mod relay;
@@ -32,6 +33,7 @@ pub use fault::{Errors, Fault};
 pub use hook::{HookConfig, HookUrl, JournalConfig, OnHookFailure};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub use limits::LimitsConfig;
+pub use metrics::MetricsConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{
     DeliveryConfig, HttpConfig, NodeConfig, Publish, Role, RtmpConfig, StartAt, TokenConfig,
@@ -66,6 +68,8 @@ pub struct Config {
     pub cores: PlanRequest,
     /// `[limits]`
     pub limits: LimitsConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
@@ -123,6 +127,7 @@ impl Config {
             tls: TlsConfig::default(),
             cores: PlanRequest::default(),
             limits: LimitsConfig::default(),
+            metrics: MetricsConfig::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
                 start: StartAt::Keyframe,

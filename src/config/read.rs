@@ -15,7 +15,7 @@ use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, hook,
-    keys, limits, relay, shown, tls, token,
+    keys, limits, metrics, relay, shown, tls, token,
 };
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
@@ -64,6 +64,8 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let cores = cores.map_or(defaults.cores, |s| read_cores(s, &mut faults));
     let limits = top.table(&mut faults, "limits", "[limits]");
     let limits = limits.map_or(defaults.limits, |s| limits::read(s, &mut faults));
+    let metrics = top.table(&mut faults, "metrics", "[metrics]");
+    let metrics = metrics.map_or(defaults.metrics, |s| metrics::read(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
     let delivery = match delivery {
         Some(s) => read_delivery(s, &mut faults, defaults.delivery),
@@ -85,6 +87,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         tls,
         cores,
         limits,
+        metrics,
         delivery,
         channels,
         pulls,

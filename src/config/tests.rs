@@ -402,7 +402,8 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let (_, known) = line.split_once("it knows ").unwrap();
         found.extend(known.split(", ").map(|key| (heading, key.trim_matches('`').to_owned())));
     };
-    for heading in ["[node]", "[rtmp]", "[http]", "[cores]", "[delivery]", "[journal]"] {
+    for heading in ["[node]", "[rtmp]", "[http]", "[cores]", "[delivery]", "[metrics]", "[journal]"]
+    {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     let channel = "[[channel]]\nname=\"a\"\n";

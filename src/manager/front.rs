@@ -139,6 +139,7 @@ fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
             encode: plan.encode,
         },
         channels: config.channels.iter().map(channel).collect(),
+        streams_max: config.metrics.streams_max,
     }
 }
 

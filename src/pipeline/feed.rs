@@ -77,6 +77,9 @@ impl Feed {
 
     fn hand_on(&self, shard: &Rc<Shard>, next: Encoded, now: Micros) {
         self.rings.stats.rtmp_seconds(now.since(next.due));
-        shard.publish(&self.hub, next.message, now);
+        let message = next.message;
+        let (kind, time, flags) = (message.kind(), message.time(), message.flags());
+        self.hub.health.borrow_mut().message(kind, time, flags, now);
+        shard.publish(&self.hub, message, now);
     }
 }

@@ -13,6 +13,7 @@ mod outputs;
 mod registry;
 mod relay;
 mod shard;
+mod streams;
 
 pub use cell::{Counter, Gauge, SharedCounter};
 pub use channel::{ChannelFigures, ChannelStats, DropReason};
@@ -30,3 +31,4 @@ pub use registry::{
 };
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};
+pub use streams::{StreamFigures, StreamSnapshot};

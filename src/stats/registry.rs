@@ -9,6 +9,7 @@ use super::output::{OutputFigures, OutputStats};
 use super::outputs::OutputList;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
 use super::shard::{ShardFigures, ShardStats};
+use super::streams::{StreamList, StreamSnapshot};
 use crate::media::Micros;
 
 /// Everything there is to read.
@@ -19,6 +20,7 @@ pub struct Registry {
     /// The channels.
     pub channels: Vec<ChannelEntry>,
     outputs: OutputList,
+    streams: StreamList,
     /// Streams pulled from other servers.
     pub pulls: Vec<PullEntry>,
     /// Recordings.
@@ -83,6 +85,11 @@ impl Registry {
         self.outputs.remove(|entry| entry.channel == channel && entry.name == name);
     }
 
+    /// What is known about single streams, as control looked at them last.
+    pub fn set_streams(&self, streams: StreamSnapshot) {
+        self.streams.set(streams);
+    }
+
     /// Everything as it is now; rates as the meter measured them last.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -110,6 +117,7 @@ impl Registry {
             shards,
             channels: channels.collect(),
             outputs: outputs.collect(),
+            streams: self.streams.read(),
             pulls: self.pulls.iter().map(PullEntry::read).collect(),
             records: self.records.iter().map(RecordEntry::read).collect(),
             hooks: self.hooks.iter().map(HookEntry::read).collect(),
@@ -149,6 +157,8 @@ pub struct Snapshot {
     pub channels: Vec<ChannelSnapshot>,
     /// Their outputs.
     pub outputs: Vec<OutputSnapshot>,
+    /// Single streams, of as many as have series.
+    pub streams: StreamSnapshot,
     /// Streams pulled from other servers.
     pub pulls: Vec<PullSnapshot>,
     /// Recordings.

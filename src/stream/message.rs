@@ -93,6 +93,12 @@ impl Message {
         self.flags.key
     }
 
+    /// What it means to a reader that must choose.
+    #[must_use]
+    pub const fn flags(&self) -> Flags {
+        self.flags
+    }
+
     /// Whether it is a sequence header or metadata.
     #[must_use]
     pub const fn is_header(&self) -> bool {

@@ -43,6 +43,7 @@ mod live;
 mod live_input;
 mod loops;
 mod mistakes;
+mod monitoring;
 mod pairs;
 mod picture;
 mod playback;

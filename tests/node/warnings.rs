@@ -116,7 +116,8 @@ fn publishers_that_nobody_can_play_well_are_told_of_once_each() {
         assert_eq!(told_code, code);
         assert!(text.contains(word) && text.contains(stream), "{text}");
         let log = node.program().err();
-        let lines = log.lines().filter(|line| line.contains("WARN") && line.contains(word));
+        let about = format!("stream {stream}: ");
+        let lines = log.lines().filter(|line| line.contains("WARN") && line.contains(&about));
         assert_eq!(lines.count(), 1, "{stream} in {log}");
     }
     assert!(!told.contains_key("live/good"));

@@ -229,7 +229,9 @@ function levelOf(event: NodeEvent): Entry["level"] {
   const level = (event as { level?: unknown }).level;
   if (level === "error" || level === "warn") return level;
   if (/error|fail|panic|lost/i.test(event.kind)) return "error";
-  if (/warning|refus|denied|kick|revok|expire|drop|timeout|timed_out|ban|slow|wait/i.test(event.kind)) {
+  if (
+    /warning|refus|denied|kick|revok|expire|drop|timeout|timed_out|ban|slow|wait/i.test(event.kind)
+  ) {
     return "warn";
   }
   return "info";

@@ -77,6 +77,9 @@ export interface Stream {
   bytes_in: number;
   bytes_out: number;
   bitrate_bps: number;
+  keyframe_interval_ms: number | null;
+  /** How far pictures are ahead of the sound. */
+  av_offset_ms: number | null;
   video: { codec: string; width: number; height: number; fps: number } | null;
   audio: { codec: string; sample_rate: number; channels: number } | null;
   flv_url: string;

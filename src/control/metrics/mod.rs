@@ -9,6 +9,7 @@ mod page;
 pub mod process;
 mod relay;
 mod shards;
+mod streams;
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl Collector for Figures {
         let mut page = Page::new(encoder);
         let snapshot = self.figures.snapshot();
         families::write(&mut page, &snapshot, &self.version)?;
+        streams::write(&mut page, &snapshot.streams)?;
         relay::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards)?;
         hooks::write(&mut page, &snapshot)?;

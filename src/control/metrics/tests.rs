@@ -4,6 +4,7 @@ use super::*;
 use crate::media::Micros;
 use crate::stats::{
     Attempt, ChannelEntry, DropReason, Limit, Meter, OutputEntry, OutputStats, ShardStats,
+    StreamFigures, StreamSnapshot,
 };
 
 fn registry() -> Arc<Registry> {
@@ -59,6 +60,40 @@ fn every_promised_name_is_there_with_its_type() {
             assert!(plain != (kind == "histogram") && (plain || part), "{sample}");
         }
     }
+}
+
+#[test]
+fn a_stream_has_its_series_and_those_left_out_are_counted() {
+    let registry = registry();
+    let stream = StreamFigures {
+        name: "live/a\"b".to_owned(),
+        live: true,
+        in_bps: 5e6,
+        viewers: 3,
+        keyframe_interval_s: Some(2.0),
+        last_error: Some(("no_keyframe", 1.7e9)),
+        ..StreamFigures::default()
+    };
+    registry.set_streams(StreamSnapshot { streams: vec![stream], left_out: 4 });
+    let page = page(&registry);
+    for (name, sample) in [
+        ("stream_live", "stream_live{stream=\"live/a\\\"b\"} 1"),
+        ("stream_viewers", "stream_viewers{stream=\"live/a\\\"b\"} 3"),
+        ("stream_in_bps", "stream_in_bps{stream=\"live/a\\\"b\"} 5000000.0"),
+        (
+            "stream_keyframe_interval_seconds",
+            "stream_keyframe_interval_seconds{stream=\"live/a\\\"b\"} 2.0",
+        ),
+        (
+            "stream_last_error_timestamp_seconds",
+            "stream_last_error_timestamp_seconds{stream=\"live/a\\\"b\",code=\"no_keyframe\"} \
+             1700000000.0",
+        ),
+        ("stream_series_left_out", "stream_series_left_out 4"),
+    ] {
+        assert_eq!(family(&page, name), ("gauge", vec![sample]));
+    }
+    assert!(family(&page, "stream_av_offset_seconds").1.is_empty(), "it is not known");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod board;
 mod events;
 mod model;
+mod series;
 mod survey;
 
 pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};

@@ -198,6 +198,11 @@ pub struct Stream {
     pub bytes_out: u64,
     /// Bits per second of its messages.
     pub bitrate_bps: f64,
+    /// Time from keyframe to keyframe by its timestamps; nothing before the second one.
+    pub keyframe_interval_ms: Option<u64>,
+    /// How far pictures are ahead of the sound that comes with them, by their timestamps; nothing
+    /// while there is only one of them.
+    pub av_offset_ms: Option<f64>,
     /// Its pictures, if it has any.
     pub video: Option<StreamVideo>,
     /// Its sound, if it has any.

@@ -14,11 +14,13 @@ use super::model::{
     Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
     StreamVideo, key_uses, named,
 };
+use super::series::Series;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
 use crate::control::keystore::Keys;
 use crate::control::time::Time;
 use crate::event::NodeEvent;
+use crate::media::Micros;
 use crate::stats::{
     ChannelSnapshot, DropReason, ErrorKind, LineState, OutputSnapshot, Registry, ViewerDrop,
 };
@@ -52,6 +54,8 @@ pub struct NodeFacts {
     pub cores: Cores,
     /// The channels, in the order of the configuration.
     pub channels: Vec<ChannelFacts>,
+    /// Streams that have series of their own in the metrics.
+    pub streams_max: usize,
 }
 
 /// What does not change about a channel.
@@ -91,6 +95,7 @@ pub struct Surveyor {
     latencies: HashMap<String, HistogramFigures>,
     /// Why outputs failed last.
     faults: HashMap<String, String>,
+    series: Series,
 }
 
 impl Surveyor {
@@ -111,6 +116,7 @@ impl Surveyor {
             registry,
             keys,
             time,
+            series: Series::new(facts.streams_max),
             facts,
             shown_keys: BTreeMap::new(),
             sent: HashMap::new(),
@@ -154,6 +160,7 @@ impl Surveyor {
         if let NodeEvent::OutputFailed { name, reason, .. } = event {
             self.faults.insert(name.clone(), reason.clone());
         }
+        self.series.hear(event, self.time.now_ms() as f64 / 1e3);
         self.board.event(describe(event, &self.time)).await;
     }
 
@@ -179,6 +186,8 @@ impl Surveyor {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
+        self.series.look(&streams, self.time.now());
+        self.registry.set_streams(self.series.snapshot());
         let mut uses = key_uses(&streams, &self.time);
         let mut keys = self.shown_keys.clone();
         for (id, key) in &mut keys {
@@ -237,6 +246,8 @@ pub fn stream_of(view: &StreamView, base: &str, time: &Time) -> Stream {
         bytes_in: view.bytes_in,
         bytes_out: view.bytes_out,
         bitrate_bps: view.bitrate_bps,
+        keyframe_interval_ms: view.keyframe_interval.map(Micros::millis),
+        av_offset_ms: view.av_offset_ms.map(f64::round),
         video: view.video.as_ref().map(|video| StreamVideo {
             codec: video.codec.clone(),
             width: video.width,
@@ -347,7 +358,6 @@ mod tests {
     use super::*;
     use crate::command::{PublisherView, TrackPart};
     use crate::control::door;
-    use crate::media::Micros;
     use crate::stats::{ChannelEntry, OutputEntry, OutputStats, ShardStats};
 
     fn facts() -> NodeFacts {
@@ -359,6 +369,7 @@ mod tests {
             flv_base: flv_base(("0.0.0.0:1935".parse().unwrap(), false)),
             cores: Cores::default(),
             channels: vec![demo],
+            streams_max: 10,
         }
     }
 
@@ -378,6 +389,8 @@ mod tests {
             bytes_out: 4,
             bitrate_bps: 5.0,
             out_bps: 0.0,
+            keyframe_interval: None,
+            av_offset_ms: None,
             video: None,
             audio: None,
             tracks: [TrackPart::default(); 2],

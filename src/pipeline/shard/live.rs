@@ -72,6 +72,7 @@ fn kick(connection: &Connection, is_meant: bool) -> usize {
 }
 
 fn part(hub: &Hub) -> StreamPart {
+    let health = hub.health.borrow();
     StreamPart {
         name: Arc::clone(&hub.name),
         source: match hub.source() {
@@ -87,6 +88,8 @@ fn part(hub: &Hub) -> StreamPart {
         bytes_in: hub.figures.bytes_in(),
         bytes_out: hub.figures.bytes_out(),
         bitrate_bps: hub.figures.bitrate_bps(),
+        keyframe_interval: health.keyframe_interval(),
+        av_offset_ms: health.av_offset_ms(),
         out_bps: hub.figures.out_bps(),
         audio: hub.figures.audio(),
         video: hub.figures.video(),

@@ -47,7 +47,8 @@ export function LimitFields({ value }: { value?: Key }) {
           ))}
         </div>
         <label class="switch">
-          <input type="checkbox" name="takeover" defaultChecked={value?.takeover ?? false} />A second publisher takes the first one's place
+          <input type="checkbox" name="takeover" defaultChecked={value?.takeover ?? false} />A
+          second publisher takes the first one's place
         </label>
       </div>
     </details>

@@ -111,6 +111,14 @@ function Source({ stream }: { stream: Stream }) {
   );
 }
 
+function secondsApart(ms: number | null | undefined): string {
+  return typeof ms === "number" ? `${(ms / 1000).toFixed(1)} s apart` : "–";
+}
+
+function milliseconds(ms: number | null | undefined): string {
+  return typeof ms === "number" ? `${Math.round(ms)} ms` : "–";
+}
+
 /** Its owner or label if its key has one, and where it comes from. */
 function publisherName({ owner, label, address }: Publisher): string {
   return [owner, label, address].filter(Boolean).join(" · ");
@@ -158,6 +166,8 @@ function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
         <Figure label="Video" value={videoText(stream)} />
         <Figure label="Sound" value={audioText(stream)} />
         <Figure label="Bitrate" value={bitrate(stream.bitrate_bps)} />
+        <Figure label="Keyframes" value={secondsApart(stream.keyframe_interval_ms)} />
+        <Figure label="Picture ahead of sound" value={milliseconds(stream.av_offset_ms)} />
         <Figure label="Received" value={bytes(stream.bytes_in)} />
         <Figure label="Sent to viewers" value={bytes(stream.bytes_out)} />
         <Figure

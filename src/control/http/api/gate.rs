@@ -80,7 +80,7 @@ pub(super) fn actor() -> Option<String> {
 }
 
 /// What an operator may not change: who may publish, and the node itself.
-const ADMINS_ONLY: [&str; 3] = ["/keys", "/log-level", "/config"];
+const ADMINS_ONLY: [&str; 4] = ["/keys", "/log-level", "/config", "/reload"];
 
 /// What nobody but an admin may look at: a list that keys could be guessed from.
 const ADMINS_EYES_ONLY: [&str; 1] = ["/keys/export"];

@@ -66,6 +66,8 @@ fn stream() -> StreamView {
         bytes_out: 20,
         bitrate_bps: 1e6,
         out_bps: 0.0,
+        keyframe_interval: None,
+        av_offset_ms: None,
         video: None,
         audio: None,
         tracks: [TrackPart::default(); 2],
