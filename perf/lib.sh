@@ -59,6 +59,8 @@ log = "warn"
 bind = "127.0.0.1"
 publish = "open"
 connections_max = 100000
+[limits]
+connections_per_ip_max = 0
 [cores]
 control = [0]
 net = [0]

@@ -43,6 +43,8 @@ grace = 1
 [keys]
 store = "redis"
 redis_url = "$redis_url"
+[limits]
+connections_per_ip_max = 0
 [cores]
 control = [$1]
 net = [$1]

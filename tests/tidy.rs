@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ffi", &["media", "frame"]),
     ("event", &["media"]),
     ("keys", &["media"]),
-    ("limits", &["media", "stats"]),
+    ("limits", &["media", "stats", "frame"]),
     ("scene", &["media", "ring", "frame"]),
     ("sound", &["media", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),

@@ -1,6 +1,6 @@
 //! `stream-manager keys`: what may be said, and what is printed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -36,6 +36,9 @@ pub struct Place {
     /// The Redis server that nodes share: `redis://[user:password@]host[:port][/database]`.
     #[arg(long, value_name = "URL", global = true)]
     pub redis: Option<String>,
+    /// A file with the URL of that Redis server: others can see a password on a command line.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with_all = ["redis", "data_dir"])]
+    pub redis_url_file: Option<PathBuf>,
     /// Address of the running node's API, instead of the one of the configuration.
     #[arg(long, value_name = "HOST:PORT", global = true)]
     pub api: Option<String>,
@@ -105,6 +108,9 @@ pub enum KeysCommand {
         /// What it is for.
         #[command(flatten)]
         settings: KeySettings,
+        /// Take it although it has fewer than 16 characters and can be guessed.
+        #[arg(long)]
+        weak: bool,
         /// The key; without it, or with -, it is read from standard input, where nobody sees it.
         #[arg(value_name = "KEY")]
         key: Option<String>,
@@ -303,13 +309,26 @@ impl Place {
             config.node.data_dir.clone_from(dir);
             config.keys.store = KeyStoreKind::Embedded;
         }
-        if let Some(url) = &self.redis {
+        let from_file = self.redis_url_file.as_deref().map(read_url).transpose()?;
+        if let Some(url) = from_file.as_ref().or(self.redis.as_ref()) {
             let urls = vec![url.as_str().into()];
             config.keys =
                 KeysConfig { store: KeyStoreKind::Redis, redis_urls: urls, ..config.keys };
         }
         Ok(config)
     }
+}
+
+/// The URL in a file, whose text is in no error.
+fn read_url(file: &Path) -> Result<String, Errors> {
+    let wrong = |text: String| Errors::about(&file.display().to_string(), text);
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let url = text.trim();
+    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+        return Err(wrong("holds no URL like redis://user:password@host:6379".to_owned()));
+    }
+    Ok(url.to_owned())
 }
 
 /// `never`, or a time.
@@ -396,6 +415,7 @@ mod tests {
             "export keys.jsonl --redis redis://h",
             "edit studio --label cam --viewers any",
             "edit studio --anywhere",
+            "import --stream live/a --weak -",
             "create --stream a --expires never",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
@@ -435,6 +455,25 @@ mod tests {
             ..KeyEdit::default()
         };
         assert_eq!(change.to_edit(), want);
+    }
+
+    #[test]
+    fn a_url_of_redis_is_read_from_a_file_and_never_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        let resolve = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            parse(&format!("list --redis-url-file {}", file.display())).unwrap().place.resolve()
+        };
+        let config = resolve("redis://:s3cret@redis.example:6380/1\n").unwrap();
+        assert_eq!(config.keys.store, KeyStoreKind::Redis);
+        assert_eq!(config.keys.redis_urls[0].expose(), "redis://:s3cret@redis.example:6380/1");
+        let error = resolve("s3cret").unwrap_err().to_string();
+        assert!(error.contains("redis://") && !error.contains("s3cret"), "{error}");
+        std::fs::remove_file(&file).unwrap();
+        let line = format!("list --redis-url-file {}", file.display());
+        assert!(parse(&line).unwrap().place.resolve().is_err());
+        assert!(parse("list --redis redis://h --redis-url-file f").is_err());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::rtmp::limits::PARTIAL_BYTES_MAX;
 pub struct LimitsConfig {
     /// Bits per second that all viewers and outputs together may need.
     pub egress_max_bps: u64,
-    /// Connections at once of one address.
-    pub connections_per_ip_max: u32,
+    /// Connections at once of one address; `None` for a tenth of all, and 100 at least.
+    pub connections_per_ip_max: Option<u32>,
     /// Connections a minute of one address.
     pub connects_per_minute: u32,
     /// Attempts to publish a minute of one address.
@@ -22,21 +22,30 @@ pub struct LimitsConfig {
     pub blocked_timeout: Micros,
     /// Bytes of unfinished messages of one publisher.
     pub buffer_bytes_max: usize,
+    /// The same of all peers together.
+    pub buffer_bytes_total: usize,
 }
+
+/// Bytes of unfinished messages of all peers, if nobody says.
+const BUFFER_BYTES_TOTAL: usize = 256 << 20;
 
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             egress_max_bps: 0,
-            connections_per_ip_max: 0,
+            connections_per_ip_max: None,
             connects_per_minute: 0,
             publishes_per_minute: 0,
             idle_timeout: Micros::from_secs(60),
             blocked_timeout: Micros::from_secs(10),
             buffer_bytes_max: PARTIAL_BYTES_MAX,
+            buffer_bytes_total: BUFFER_BYTES_TOTAL,
         }
     }
 }
+
+/// The least of them: four publishers' largest messages.
+const BUFFER_BYTES_TOTAL_MIN: usize = 4 * PARTIAL_BYTES_MAX;
 
 /// Highest rate per minute: tables count in steps of 16 microseconds.
 const PER_MINUTE_MAX: u32 = 600_000;
@@ -46,13 +55,16 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> LimitsConfig 
     let default = LimitsConfig::default();
     let seconds = |n: Option<u32>, or: Micros| n.map_or(or, |n| Micros::from_secs(n.into()));
     let buffer = s.whole(faults, "buffer_bytes_max", 1 << 20..=PARTIAL_BYTES_MAX);
+    let total = s.whole(faults, "buffer_bytes_total", 0..=1_usize << 40);
+    if total.is_some_and(|total| (1..BUFFER_BYTES_TOTAL_MIN).contains(&total)) {
+        let text = format!("`buffer_bytes_total` is 0 (any), or {BUFFER_BYTES_TOTAL_MIN} or more");
+        faults.add(&s.place("buffer_bytes_total"), text);
+    }
     let limits = LimitsConfig {
         egress_max_bps: s
             .whole(faults, "egress_max_bps", 0..=1_000_000_000_000)
             .unwrap_or(default.egress_max_bps),
-        connections_per_ip_max: s
-            .whole(faults, "connections_per_ip_max", 0..=1_000_000)
-            .unwrap_or(default.connections_per_ip_max),
+        connections_per_ip_max: s.auto_or(faults, "connections_per_ip_max", 0..=1_000_000),
         connects_per_minute: s
             .whole(faults, "connects_per_minute", 0..=PER_MINUTE_MAX)
             .unwrap_or(default.connects_per_minute),
@@ -65,6 +77,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> LimitsConfig 
             default.blocked_timeout,
         ),
         buffer_bytes_max: buffer.unwrap_or(default.buffer_bytes_max),
+        buffer_bytes_total: total.unwrap_or(default.buffer_bytes_total),
     };
     s.finish(faults);
     limits

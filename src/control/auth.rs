@@ -3,13 +3,15 @@
 //! can read.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use subtle::{Choice, ConstantTimeEq};
+
+use super::durable;
 
 /// File in the data directory with the token that may do everything.
 pub const TOKEN_FILE: &str = "api-token";
@@ -22,9 +24,6 @@ const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=256;
 
 /// Bytes of a token's file that are read. Longer files hold something else.
 const FILE_BYTES_MAX: u64 = 4_096;
-
-/// Rights of a new file: its owner's alone.
-const MODE: u32 = 0o600;
 
 /// Rights of others than the owner.
 const MODE_OTHERS: u32 = 0o077;
@@ -241,18 +240,14 @@ fn make(path: &Path) -> io::Result<Token> {
     let mut random = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
+    durable::replace(path, format!("{text}\n").as_bytes())?;
     Ok(Token(text.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn paths(dir: &Path) -> [PathBuf; 2] {
         [dir.join("made/api-token"), dir.join("made/api-token-readonly")]

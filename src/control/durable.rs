@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Rights of a file: its owner's alone.
-const FILE_MODE: u32 = 0o600;
+pub const FILE_MODE: u32 = 0o600;
 
 /// Rights of a folder that has to be made.
 const FOLDER_MODE: u32 = 0o700;
@@ -18,18 +18,39 @@ const FOLDER_MODE: u32 = 0o700;
 /// # Errors
 /// If that is not possible; then the file is as it was, and nothing is left beside it.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    make_with(path, |aside| write(aside, bytes))
+}
+
+/// The same of a file that `make` writes at another place, with nothing there before.
+///
+/// # Errors
+/// What `make` says, or the file system; then the file is as it was, and nothing is left beside it.
+pub fn make_with<E: From<io::Error>>(
+    path: &Path,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    make_folder(folder)?;
     let aside = aside(path);
-    let done = write(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+    // One that an earlier crash has left may have other rights.
+    remove(&aside)?;
+    let done = make(&aside).and_then(|()| Ok(fs::rename(&aside, path)?));
     if done.is_err() {
         // What is left of it would only be in the way.
         drop(fs::remove_file(&aside));
         return done;
     }
     // The new name, too, has to be on the disk.
-    File::open(folder)?.sync_all()
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+/// Makes a folder that is its owner's alone, and those above it, if they are not there.
+///
+/// # Errors
+/// If that is not possible.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
 /// What the file at `path` holds, if there is one.
@@ -68,8 +89,6 @@ fn aside(path: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that an earlier crash has left may have other rights.
-    remove(path)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// What kind of key it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyType {
     /// Made for an owner.
@@ -42,7 +42,7 @@ impl KeyType {
 }
 
 /// What happens when somebody comes with a good key while its stream is being published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Takeover {
     /// The second is refused while the first is alive; one that is silent loses its place.
@@ -53,62 +53,53 @@ pub enum Takeover {
 }
 
 /// What whoever publishes with a key may use up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyLimits {
     /// Bits per second of sound and picture together; `None` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate_bps: Option<u64>,
     /// Viewers of the stream at once, on all shards of a node; `None` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub viewers: Option<u32>,
     /// Pixels from left to right, if the stream announces them; `None` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_width: Option<u32>,
     /// Pixels from top to bottom, if the stream announces them; `None` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_height: Option<u32>,
     /// Frames per second, if the stream announces them; `None` for any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_fps: Option<u32>,
 }
 
 /// What is known about a key. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
 pub struct KeyInfo {
     /// Kind of key.
     #[serde(rename = "type")]
     pub key_type: KeyType,
     /// Whose it is.
-    #[serde(default)]
     pub owner: String,
     /// Public name it publishes under, such as `live/studio`.
     pub stream: String,
     /// A note for people.
-    #[serde(default)]
     pub label: String,
     /// Unix time, seconds.
-    #[serde(default)]
     pub created_at: u64,
     /// Unix time, seconds, from which on it is no good; `None` for never.
-    #[serde(default)]
     pub expires_at: Option<u64>,
     /// Where it may be used from; empty for anywhere.
-    #[serde(default)]
     pub allowed_ips: Vec<AddressRange>,
     /// Whether it was taken back.
-    #[serde(default)]
     pub revoked: bool,
     /// Unix time, seconds; `None` for never.
-    #[serde(default)]
     pub last_used_at: Option<u64>,
     /// How often it was shown and refused: after its end, or from a wrong address.
-    #[serde(default)]
     pub failed_attempts: u64,
     /// What a publisher may use up.
-    #[serde(default)]
     pub limits: KeyLimits,
     /// Whether a second publisher takes the first one's place.
-    #[serde(default)]
     pub takeover: Takeover,
     /// What other programs keep in the record: left as it is.
     #[serde(flatten)]

@@ -33,14 +33,13 @@ impl StreamKey {
     /// Why it could be guessed, if it could: for a warning to whoever imports it.
     #[must_use]
     pub fn weakness(&self) -> Option<&'static str> {
-        let mut seen = [false; 256];
-        self.0.bytes().for_each(|byte| seen[usize::from(byte)] = true);
-        let distinct = seen.iter().filter(|seen| **seen).count();
-        match self.0.chars().count() {
-            0..WEAK_CHARS => Some("it is shorter than 20 characters"),
-            _ if distinct < WEAK_DISTINCT => Some("it has few different characters"),
-            _ => None,
-        }
+        weakness(&self.0)
+    }
+
+    /// Whether it has so few characters that nobody should take it in without being told to.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.0.chars().count() < KEY_CHARS_MIN
     }
 
     /// What is kept of it.
@@ -49,6 +48,27 @@ impl StreamKey {
         KeyHash::of(&self.0)
     }
 }
+
+/// Whether what a peer shows as its key is of a form that can be found by trying: aliases are, and
+/// weak keys.
+#[must_use]
+pub fn is_guessable(shown: &str) -> bool {
+    weakness(shown).is_some()
+}
+
+fn weakness(key: &str) -> Option<&'static str> {
+    let mut seen = [false; 256];
+    key.bytes().for_each(|byte| seen[usize::from(byte)] = true);
+    let distinct = seen.iter().filter(|seen| **seen).count();
+    match key.chars().count() {
+        0..WEAK_CHARS => Some("it is shorter than 20 characters"),
+        _ if distinct < WEAK_DISTINCT => Some("it has few different characters"),
+        _ => None,
+    }
+}
+
+/// Characters below which a key that was made elsewhere is refused, unless it is said to be weak.
+pub const KEY_CHARS_MIN: usize = 16;
 
 /// Characters below which a key can be found by trying.
 const WEAK_CHARS: usize = 20;

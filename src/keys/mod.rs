@@ -2,7 +2,6 @@
 //! decisions that keeps look-ups off the data plane. Pure: no store, no clock, no randomness.
 
 mod cache;
-mod guard;
 mod hex;
 mod info;
 mod key;
@@ -10,11 +9,11 @@ mod name;
 mod picture;
 mod policy;
 mod rate;
+mod record;
 
 pub use cache::{CacheSpec, DecisionCache, Lookup};
-pub use guard::{Guard, GuardSpec, Verdict};
 pub use info::{AddressRange, BadAddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
-pub use key::{KeyHash, StreamKey};
+pub use key::{KEY_CHARS_MIN, KeyHash, StreamKey, is_guessable};
 pub use name::{Alias, NameError, is_key_shaped, note, public_name};
 pub use picture::Announced;
 pub use policy::{Decision, Denial, Grant, Moment, Shown, decide};

@@ -44,6 +44,8 @@ pub struct Grant {
 pub enum Denial {
     /// No such key.
     Unknown,
+    /// There was one, and it was deleted.
+    Deleted,
     /// It was taken back.
     Revoked,
     /// Its time is over.
@@ -141,6 +143,7 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unknown => "this stream key is not known here",
+            Self::Deleted => "this stream key has been deleted",
             Self::Revoked => "this stream key has been revoked",
             Self::Expired => "this stream key has expired",
             Self::Address => "this stream key may not be used from this address",

@@ -4,6 +4,7 @@
 mod audience;
 mod census;
 mod egress;
+mod guard;
 mod rates;
 mod words;
 
@@ -13,8 +14,10 @@ use std::sync::Arc;
 pub use audience::{Audience, Seat};
 pub use census::{Census, Place};
 pub use egress::Egress;
+pub use guard::{Asked, Charge, Guard, GuardSpec, KeyAttempt};
 pub use rates::Rates;
 
+use crate::frame::Budget;
 use crate::media::Micros;
 use crate::stats::{Limit, ShardStats};
 
@@ -31,6 +34,10 @@ pub struct LimitSpec {
     pub publishes_per_minute: u32,
     /// Bits per second that all viewers and outputs may need.
     pub egress_max_bps: u64,
+    /// Bytes of unfinished messages of all peers.
+    pub buffer_bytes_total: usize,
+    /// What wrong keys lead to.
+    pub guard: GuardSpec,
 }
 
 /// What the shards of a node ask when a peer comes.
@@ -40,6 +47,8 @@ pub struct NodeLimits {
     connects: Rates,
     publishes: Rates,
     egress: Egress,
+    messages: Arc<Budget>,
+    guard: Guard,
 }
 
 impl NodeLimits {
@@ -51,6 +60,8 @@ impl NodeLimits {
             connects: Rates::new(spec.connects_per_minute),
             publishes: Rates::new(spec.publishes_per_minute),
             egress: Egress::new(spec.egress_max_bps, shards),
+            messages: Arc::new(Budget::new(spec.buffer_bytes_total)),
+            guard: Guard::new(spec.guard),
         }
     }
 
@@ -93,6 +104,18 @@ impl NodeLimits {
     #[must_use]
     pub fn may_publish(&self, ip: IpAddr, now: Micros) -> bool {
         self.publishes.take(ip, now)
+    }
+
+    /// Memory for unfinished messages of peers.
+    #[must_use]
+    pub const fn messages(&self) -> &Arc<Budget> {
+        &self.messages
+    }
+
+    /// Who tries keys.
+    #[must_use]
+    pub const fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// What goes out of the node.

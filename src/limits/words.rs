@@ -33,7 +33,13 @@ impl Words {
 
     /// Where `ip` belongs: an IPv6 peer with its whole network of 64 bits.
     pub(super) fn home(&self, ip: IpAddr) -> Home {
-        let hash = self.keyed.hash_one(network_of(ip));
+        self.home_of(&network_of(ip))
+    }
+
+    /// Where anything else belongs.
+    pub(super) fn home_of(&self, what: &impl std::hash::Hash) -> Home {
+        // A word of 0 belongs to nobody.
+        let hash = self.keyed.hash_one(what).max(1);
         let low = usize::try_from(hash & 0xffff_ffff).unwrap_or(0);
         Home { first: low & (self.words.len() - 1), hash }
     }

@@ -65,6 +65,8 @@ pub(super) struct KeyDesk {
     answers: mpsc::Sender<Answered>,
     answered: mpsc::Receiver<Answered>,
     lookups: Arc<Semaphore>,
+    /// One probe of the store at a time.
+    probes: Arc<Semaphore>,
     /// Changes that were told to shards so far.
     changes: u64,
     used: HashMap<KeyHash, Usage>,
@@ -80,6 +82,7 @@ impl KeyDesk {
             answers,
             answered,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            probes: Arc::new(Semaphore::new(1)),
             changes: 0,
             used: HashMap::new(),
             write: None,
@@ -108,7 +111,10 @@ impl KeyDesk {
                         Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                     });
                 }
-                _ = write.tick() => self.write_down(),
+                _ = write.tick() => {
+                    self.write_down();
+                    self.probe();
+                }
             }
         }
     }
@@ -196,6 +202,16 @@ impl KeyDesk {
         ))
     }
 
+    /// Finds out whether new publishers can be checked, also while none comes.
+    fn probe(&self) {
+        let Some(keys) = self.keys.clone() else { return };
+        let Ok(permit) = Arc::clone(&self.probes).try_acquire_owned() else { return };
+        tokio::spawn(async move {
+            keys.probe().await;
+            drop(permit);
+        });
+    }
+
     fn write_down(&mut self) {
         let Some(keys) = self.keys.clone().filter(|_| !self.used.is_empty()) else { return };
         let used = std::mem::take(&mut self.used);
@@ -221,7 +237,11 @@ async fn decide(keys: &Keys, question: &Question, clock: Clock) -> Decision {
                 let at = Moment { now: clock.now(), unix_s: clock.unix_secs() };
                 return keys::decide(found.key, &found.info, found.shown, at);
             }
-            Ok(None) => return Decision::unknown(),
+            Ok(None) => match keys.was_deleted(hash).await {
+                Ok(true) => return Decision::Deny(Denial::Deleted),
+                Ok(false) => return Decision::unknown(),
+                Err(error) => tracing::debug!("a key could not be looked up: {error}"),
+            },
             Err(error @ StoreError::Record(..)) => {
                 tracing::error!("{error}");
                 return Decision::denied("the record of this stream key is damaged");

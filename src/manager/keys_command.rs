@@ -93,19 +93,25 @@ async fn run(args: &KeysArgs, config: &Config) -> Result<String, String> {
                 false => format!("{restored}.\n"),
             }
         }
-        KeysCommand::Import { stream, settings, key, .. } => {
+        KeysCommand::Import { stream, settings, weak, key, .. } => {
             let new = settings.for_stream(stream.as_deref().unwrap_or_default());
             let key = given(key.as_deref())?;
             if let Some(weakness) = key.weakness() {
                 complain_softly(&format!("this key can be guessed: {weakness}"));
             }
-            shown(way.import(&key, new).await?)
+            shown(way.import(&key, new, *weak).await?)
         }
     })
 }
 
 fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<Way, String> {
     let server = server(config);
+    if args.place.redis.as_ref().is_some_and(|url| url.contains('@')) {
+        complain_softly(
+            "others on this machine can see the password on the command line; put the URL into a \
+             file and name it with --redis-url-file",
+        );
+    }
     if args.place.api.is_some() {
         return Ok(Way::Api(Api::of(config, args.place.api.as_deref())?));
     }
@@ -150,7 +156,9 @@ impl Way {
     async fn list(&self) -> Result<Vec<Value>, String> {
         match self {
             Self::Direct(keys, _) => {
-                let all = keys.list().await.map_err(|error| error.to_string())?;
+                let listed = keys.list_with_faults().await;
+                let (all, faults) = listed.map_err(|error| error.to_string())?;
+                faults.iter().for_each(|fault| complain_softly(&fault.to_string()));
                 Ok(all.iter().map(show::to_json).collect())
             }
             Self::Api(api) => api.list().await,
@@ -223,12 +231,13 @@ impl Way {
         }
     }
 
-    async fn import(&self, key: &StreamKey, new: NewKey) -> Result<Value, String> {
+    async fn import(&self, key: &StreamKey, new: NewKey, weak: bool) -> Result<Value, String> {
         match self {
-            Self::Direct(keys, _) => seen(keys.import(key, new).await.map(|(view, _)| view)),
+            Self::Direct(keys, _) => seen(keys.import(key, new, weak).await.map(|(view, _)| view)),
             Self::Api(api) => {
                 let mut body = show::request(&new);
                 body["key"] = key.expose().into();
+                body["weak"] = weak.into();
                 let answer = api.send("POST", "keys/import", Some(body)).await?;
                 Ok(answer.get("key").cloned().unwrap_or(answer))
             }
@@ -282,6 +291,9 @@ fn reachable(bind: IpAddr, port: u16) -> SocketAddr {
 /// The key of an import: as it was given, or the first line of standard input.
 fn given(key: Option<&str>) -> Result<StreamKey, String> {
     if let Some(key) = key.filter(|key| *key != "-") {
+        complain_softly(
+            "others on this machine can see a key on the command line; write it to standard input",
+        );
         return Ok(StreamKey::imported(key));
     }
     if io::stdin().is_terminal() {

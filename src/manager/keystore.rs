@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::config::{Config, KeyStoreKind, KeysConfig, OnStoreFailure, Publish, RedisArrangement};
 use crate::control::keystore::redis::{Redis, RedisMode, RedisSpec};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError, embedded};
-use crate::keys::{AddressRange, CacheSpec, GuardSpec};
+use crate::keys::{AddressRange, CacheSpec};
+use crate::media::Micros;
 use crate::pipeline::KeyRules;
 use crate::runtime::Clock;
 use crate::scene;
@@ -71,7 +72,8 @@ pub(super) fn key_rules(config: &Config) -> KeyRules {
         proxies.filter_map(|range| range.to_string().parse().ok()).collect();
     KeyRules {
         cache: CacheSpec { allow: keys.cache, deny: keys.cache_denied },
-        guard: GuardSpec { ban_after: keys.ban_after, ban: keys.ban, ..GuardSpec::default() },
+        // So that who publishes is ended within the time for which who comes is remembered.
+        recheck: Micros(keys.cache.0 / 2),
         open_when_away: keys.on_store_failure == OnStoreFailure::Allow,
         trusted_proxies: proxies.into(),
     }

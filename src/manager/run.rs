@@ -101,7 +101,7 @@ async fn serve(
     let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
     let desk = node.take_desk().map(|desk| local.spawn_local(desk.run(desk_stopped)));
     let names = config.channels.iter().map(|channel| channel.name.as_str());
-    let readiness = Arc::new(http::Readiness::new(names));
+    let readiness = Arc::new(http::Readiness::new(names, node.keys().cloned()));
     readiness.set_listening();
     let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
     if let (Some(tls), Ok(hangup)) = (node.tls(), hangup()) {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::hub::Hub;
 use super::shard::Shard;
-use crate::keys::Verdict;
 use crate::limits::{Place, Seat};
 use crate::stats::Limit;
 
@@ -19,7 +18,6 @@ impl Shard {
         if self.trusts(ip) {
             return self.limits.connect_proxy();
         }
-        self.is_not_banned(ip)?;
         self.limits.connect(ip, self.clock.now())
     }
 
@@ -28,15 +26,7 @@ impl Shard {
     /// # Errors
     /// The limit that keeps it out.
     pub(super) fn opens_to_named(&self, place: &mut Place, ip: IpAddr) -> Result<(), Limit> {
-        self.is_not_banned(ip)?;
         self.limits.name(place, ip, self.clock.now())
-    }
-
-    fn is_not_banned(&self, ip: IpAddr) -> Result<(), Limit> {
-        match self.guard.borrow().look(ip, self.clock.now()) {
-            Verdict::Banned(_) => Err(Limit::Banned),
-            Verdict::Open | Verdict::Wait(_) => Ok(()),
-        }
     }
 
     /// Takes one more viewer of `hub`, who is promised its part of what may go out of the node.

@@ -152,6 +152,8 @@ impl Connection {
         };
         let now = shard.clock.now();
         let id = ClientId::from_random(shard.random());
+        let mut server = Server::new(spec, now, shard.random());
+        server.join(Arc::clone(shard.limits.messages()));
         Rc::new(Self {
             number,
             place: RefCell::new(Some(place)),
@@ -160,7 +162,7 @@ impl Connection {
             preface: RefCell::new(shard.trusts(peer.ip()).then(Preface::default)),
             ticket: RefCell::default(),
             relaying: RefCell::default(),
-            session: RefCell::new(Talk::new(Server::new(spec, now, shard.random()))),
+            session: RefCell::new(Talk::new(server)),
             reader: Rc::new(reader),
             role: RefCell::new(Role::Pending),
             life: RefCell::new(LifeCycle::new(id, now, Some(peer))),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::connection::{Connection, Mail};
 use super::shard::Shard;
 use crate::command::FromShard;
-use crate::keys::{Alias, Decision, KeyHash};
+use crate::keys::{Alias, Decision, Denial, KeyHash};
 use crate::rtmp::PublishRefusal;
 
 impl Shard {
@@ -40,15 +40,23 @@ impl Shard {
         }
         let live: HashSet<_> = self.connections.borrow().values().filter_map(|c| c.key()).collect();
         for key in live.into_iter().filter(|key| hash.is_none_or(|hash| hash == key)) {
-            let asked = self.reports.borrow_mut().push(FromShard::KeyRecheck { hash: key });
-            if asked.is_err() {
-                self.recheck_due.set(true);
-            }
+            self.recheck(key);
+        }
+    }
+
+    /// Asks about a key that somebody publishes with.
+    pub(super) fn recheck(&self, hash: KeyHash) {
+        if self.reports.borrow_mut().push(FromShard::KeyRecheck { hash }).is_err() {
+            self.recheck_due.set(true);
         }
     }
 
     /// What the store says about a key that somebody may publish with.
     pub(super) fn on_key_verdict(self: &Rc<Self>, hash: &KeyHash, decision: &Decision) {
+        if matches!(decision, Decision::Deny(denial) if *denial != Denial::StoreAway) {
+            // Who was ended does not come back by what is remembered.
+            self.keys.borrow_mut().invalidate(hash);
+        }
         for connection in self.all() {
             if connection.key().is_some_and(|key| key == *hash) {
                 connection.on_verdict(self, decision);

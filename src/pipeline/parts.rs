@@ -11,7 +11,7 @@ use super::record::RecordTap;
 use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
 use crate::event::Stage;
 use crate::frame::PacketPool;
-use crate::keys::{AddressRange, CacheSpec, GuardSpec};
+use crate::keys::{AddressRange, CacheSpec};
 use crate::limits::NodeLimits;
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
@@ -35,8 +35,8 @@ pub enum PublishPolicy {
 pub struct KeyRules {
     /// How long decisions are remembered.
     pub cache: CacheSpec,
-    /// What wrong keys lead to.
-    pub guard: GuardSpec,
+    /// How often a live publisher's key is looked up again: it may have gone without a word.
+    pub recheck: Micros,
     /// Whether a publisher that names its stream is let in while the key store does not answer.
     pub open_when_away: bool,
     /// Proxies whose word about a peer's address is taken (PROXY protocol).

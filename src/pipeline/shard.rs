@@ -30,7 +30,7 @@ use super::watch::{self, Watch};
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
-use crate::keys::{DecisionCache, Guard, KeyHash};
+use crate::keys::{DecisionCache, KeyHash};
 use crate::limits::{NodeLimits, Place};
 use crate::media::Micros;
 use crate::ring::Sender;
@@ -66,7 +66,6 @@ pub(super) struct Shard {
     /// Where peers' bytes land; one buffer serves all, because each read is digested at once.
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) keys: RefCell<DecisionCache>,
-    pub(super) guard: RefCell<Guard>,
     pub(super) key_waiters: RefCell<HashMap<KeyHash, Vec<u32>>>,
     /// Set if control could not be asked about keys again: the next sweep tries.
     pub(super) recheck_due: Cell<bool>,
@@ -96,7 +95,6 @@ pub async fn shard(parts: ShardParts) {
     pulse.attach();
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
-        guard: RefCell::new(Guard::new(spec.keys.guard)),
         recheck_due: Cell::new(false),
         spec,
         clock: parts.clock,

@@ -12,6 +12,8 @@ pub enum Error {
     Protocol(&'static str),
     /// The peer asks for more than a connection may have: close.
     Limit(&'static str),
+    /// All peers together have as much as the node gives them: close.
+    Full(&'static str),
     /// The peer did not get on in time: close.
     Late(&'static str),
     /// A connected peer neither published nor played in time: close.
@@ -26,6 +28,7 @@ impl fmt::Display for Error {
             Self::NotRtmp(what) => write!(f, "not an RTMP connection: {what}"),
             Self::Protocol(what) => write!(f, "peer broke the RTMP protocol: {what}"),
             Self::Limit(what) => write!(f, "peer went over a limit: {what}"),
+            Self::Full(what) => write!(f, "the node has no more memory for {what}"),
             Self::Late(what) => write!(f, "peer was too slow: {what}"),
             Self::Idle => f.write_str("peer was too slow: neither publishing nor playing"),
             Self::Silent => f.write_str("peer has gone silent: no byte within the timeout"),

@@ -24,6 +24,8 @@ pub enum Limit {
     /// What one connection may make us keep or do: bytes of unfinished messages, answers that it
     /// does not read, commands a second.
     PerConnection,
+    /// Bytes of unfinished messages of all peers.
+    Buffers,
     /// Time for the handshake and `connect`, or for an HTTP request.
     Handshake,
     /// Time between streams.
@@ -36,7 +38,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Connections,
         Self::ConnectionsPerIp,
         Self::ConnectRate,
@@ -47,6 +49,7 @@ impl Limit {
         Self::Bitrate,
         Self::Picture,
         Self::PerConnection,
+        Self::Buffers,
         Self::Handshake,
         Self::Idle,
         Self::Silence,
@@ -67,6 +70,7 @@ impl Limit {
             Self::Bitrate => "bitrate",
             Self::Picture => "picture",
             Self::PerConnection => "per_connection",
+            Self::Buffers => "buffers",
             Self::Handshake => "handshake",
             Self::Idle => "idle",
             Self::Silence => "silence",

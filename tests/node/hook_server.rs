@@ -37,6 +37,8 @@ impl Post {
 pub(crate) enum Reply {
     /// This status with this body.
     Status(u16, String),
+    /// A redirection with this status, to this place.
+    Redirect(u16, String),
     /// Nothing, for as long as the client waits.
     Hang,
 }
@@ -151,12 +153,15 @@ fn read(socket: &mut impl BufRead) -> Option<Post> {
 
 /// Whether the connection goes on.
 fn say(socket: &mut impl Write, reply: &Reply) -> bool {
-    let Reply::Status(status, body) = reply else {
-        loop {
+    let (status, to, body) = match reply {
+        Reply::Status(status, body) => (status, String::new(), body.as_str()),
+        Reply::Redirect(status, to) => (status, format!("Location: {to}\r\n"), ""),
+        Reply::Hang => loop {
             thread::park();
-        }
+        },
     };
-    let head = format!("HTTP/1.1 {status} As told\r\nContent-Length: {}\r\n\r\n", body.len());
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} As told\r\n{to}Content-Length: {length}\r\n\r\n");
     let said = socket.write_all(format!("{head}{body}").as_bytes());
     said.and_then(|()| socket.flush()).is_ok()
 }

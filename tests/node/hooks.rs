@@ -237,6 +237,36 @@ fn a_hook_may_refuse_a_connection() {
 }
 
 #[test]
+fn a_hook_says_no_in_its_own_words_and_is_followed_on_its_own_host() {
+    let _turn = beside_others();
+    let server = HookServer::start(|post| match (post.path.as_str(), post.text("stream")) {
+        ("/auth", _) => Reply::Redirect(308, "/moved".to_owned()),
+        ("/away", _) => Reply::Redirect(308, "http://localhost:1/".to_owned()),
+        (_, "allow") => Reply::Status(200, r#"{"allow": false}"#.to_owned()),
+        (_, "result") => Reply::Status(200, r#"{"result": false}"#.to_owned()),
+        (_, "false") => Reply::Status(200, "false".to_owned()),
+        _ => Reply::Status(200, r#"{"allow": true}"#.to_owned()),
+    });
+    let open = |name| {
+        let more = format!("secret = \"{SECRET}\"");
+        let hook = server.table(name, &["prePublish"], &more);
+        Node::start(&Config::new().publish_open().more(&hook))
+    };
+    let node = open("auth");
+    for name in ["allow", "result", "false"] {
+        assert_eq!(publish_status(&node, name)[0], "NetStream.Publish.Denied", "{name}");
+    }
+    assert_eq!(publish_status(&node, "fine")[0], "NetStream.Publish.Start");
+    let moved: Vec<_> = server.posts().into_iter().filter(|post| post.path == "/moved").collect();
+    assert_eq!(moved.len(), 4, "each was sent on");
+    for post in &moved {
+        assert_eq!(post.fields["x-signature-256"], signature(post));
+    }
+    // What we send is for nobody else.
+    assert_eq!(publish_status(&open("away"), "fine")[0], "NetStream.Publish.Denied");
+}
+
+#[test]
 fn a_hook_that_is_dead_or_hangs_refuses_or_lets_go_on_as_it_is_configured() {
     let _turn = beside_others();
     let hanging = HookServer::start(|_| Reply::Hang);

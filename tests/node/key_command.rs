@@ -1,13 +1,15 @@
 //! `stream-manager keys` on a data directory.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::config::Config;
-use crate::node::{Node, run_to_end};
+use crate::node::{BINARY, Node, run_to_end};
 use crate::program::Ended;
-use crate::redis::made;
+use crate::redis::{Redis, made};
 use crate::wait::beside_others;
 
 fn keys(dir: &Path, line: &str) -> Ended {
@@ -47,11 +49,38 @@ fn a_key_lives_from_its_creation_to_its_deletion() {
 }
 
 #[test]
-fn a_weak_key_is_imported_with_a_word_of_warning() {
+fn a_weak_key_is_imported_only_when_told_to_and_with_a_word_of_warning() {
     let dir = TempDir::new().unwrap();
-    let imported = keys(dir.path(), "import --stream live/old stream-key-123");
+    let refused = keys(dir.path(), "import --stream live/old stream-key-123");
+    assert!(!refused.status.success() && refused.err.contains("--weak"), "{}", refused.err);
+    let imported = keys(dir.path(), "import --stream live/old --weak stream-key-123");
     assert!(imported.status.success() && imported.err.contains("guessed"), "{}", imported.err);
     assert!(!String::from_utf8(imported.out).unwrap().contains("stream-key-123"));
+    assert!(imported.err.contains("standard input"), "others see it: {}", imported.err);
+}
+
+#[test]
+fn secrets_need_not_stand_on_the_command_line() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("redis-url");
+    std::fs::write(&file, format!("{}\n", redis.url())).unwrap();
+    let mut import = Command::new(BINARY)
+        .args(["keys", "--redis-url-file", file.to_str().unwrap()])
+        .args(["import", "--stream", "live/own", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    import.stdin.take().unwrap().write_all(b"a key that was made elsewhere\n").unwrap();
+    let ended = import.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success() && err.is_empty(), "{err}");
+    let found = redis.keys("list");
+    assert!(String::from_utf8(found.out).unwrap().contains("live/own"));
+    assert!(found.err.contains("--redis-url-file"), "others see its password: {}", found.err);
 }
 
 #[test]

@@ -4,12 +4,16 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::config::Config;
-use crate::node::Node;
+use stream_manager::keys::KeyHash;
+
+use crate::amf::Amf;
+use crate::config::{Config, demo};
+use crate::node::{Node, run_to_end};
 use crate::pairs::ffmpeg_publishes_picture;
-use crate::redis::{PASSWORD, Redis};
+use crate::program::Ended;
+use crate::redis::{PASSWORD, Redis, made};
 use crate::wait::{SOON, beside_others, wait_until};
-use crate::wire::{VIDEO, Wire};
+use crate::wire::{Message, VIDEO, Wire};
 
 /// Starts to publish, which has to be allowed.
 pub(crate) fn publisher(node: &Node, name: &str) -> (Wire, u32) {
@@ -97,7 +101,7 @@ fn a_rotated_key_goes_on_for_its_grace_and_its_alias_leads_to_the_new_one() {
     let (id, old) = redis.create("--stream live/a --alias studio");
     let (mut live, _) = publisher(&node, &old);
     let rotated = redis.keys(&format!("rotate {id} --grace 4s --json"));
-    let (_, new) = crate::redis::made(&rotated);
+    let (_, new) = made(&rotated);
     let [code, description] = ended(&mut live);
     assert_eq!(code, "NetStream.Publish.Denied");
     assert!(description.contains("expired"), "{description}");
@@ -217,19 +221,96 @@ fn behind_a_trusted_proxy_the_peer_is_who_the_proxy_names() {
     assert!(answer.starts_with("HTTP/1.1 4"), "somebody's word about an address: {answer:?}");
 }
 
-#[test]
-fn who_tries_keys_has_to_wait() {
-    let _turn = beside_others();
-    let node = Node::start(&Config::new());
-    let key = node.key();
-    let told = wait_until(SOON, "a guess has to wait", || {
-        let [_, description] = refused(&node, "a guess");
+/// Guesses until the node has had enough; gives what it says then.
+fn guess_until_stopped(node: &Node) -> String {
+    wait_until(SOON, "a guess has to wait", || {
+        let [_, description] = refused(node, "a guess");
         description.contains("too many wrong").then_some(description)
+    })
+}
+
+#[test]
+fn who_tries_keys_has_to_wait_and_neither_viewers_nor_the_right_key_have_to() {
+    let _turn = beside_others();
+    let table = "[keys]\nban_after = 3\nban_seconds = 3600\n";
+    let node = Node::start(&demo().more(table));
+    let told = guess_until_stopped(&node);
+    assert!(told.contains("try again in 3600 s"), "{told}");
+    let mut viewer = Wire::play(node.rtmp_port(), "demo");
+    viewer.find("a picture", Message::is_picture);
+    let [_, description] = refused(&node, &"0123456789abcdef".repeat(4));
+    assert!(description.contains("too many wrong"), "the store was asked: {description}");
+    publisher(&node, &node.key());
+}
+
+#[test]
+fn guesses_at_once_are_answered_no_more_than_guesses_one_after_the_other() {
+    let _turn = beside_others();
+    let table = "[keys]\nban_after = 4\nban_seconds = 3600\n[cores]\nnet = [0, 1]\n";
+    let node = Node::start(&Config::new().more(table));
+    let asking: Vec<_> = (0..40)
+        .map(|n| {
+            let (mut wire, stream) = Wire::stream(node.rtmp_port());
+            let name = Amf::text(&format!("guess-{n}"));
+            let publish = [Amf::text("publish"), Amf::Number(3.0), Amf::Null, name];
+            wire.command(stream, &publish);
+            wire
+        })
+        .collect();
+    let answers = asking.into_iter().map(|mut wire| {
+        let answer = wire.find("an answer", |message| message.status().is_some());
+        let [_, _, description] = answer.status().unwrap();
+        description
     });
-    assert!(told.contains("try again in"), "{told}");
-    let [code, _] = refused(&node, &key);
-    assert_eq!(code, "NetStream.Publish.Denied", "also with the right key");
-    let_in_at_last(&node, &key);
+    let looked_up = answers.filter(|answer| answer.contains("not known")).count();
+    assert_eq!(looked_up, 4, "of 40 that came at once");
+}
+
+#[test]
+fn who_shows_a_key_that_was_good_once_does_not_guess() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let embedded = Node::start(&Config::new());
+    let dir = embedded.file("data");
+    let on_file = |line: &str| {
+        let dir = dir.to_str().unwrap();
+        let api = format!("127.0.0.1:{}", embedded.http_port());
+        let words = ["keys", "--data-dir", dir, "--api", &api].into_iter();
+        run_to_end(&words.chain(line.split_whitespace()).collect::<Vec<_>>())
+    };
+    let shared = shared(&redis);
+    let on_redis = |line: &str| redis.keys(line);
+    let commands: [&dyn Fn(&str) -> Ended; 2] = [&on_file, &on_redis];
+    for (node, keys) in [&embedded, &shared].into_iter().zip(commands) {
+        let (id, deleted) = made(&keys("create --json --stream live/deleted"));
+        let (_, brief) = made(&keys("create --json --stream live/brief --expires 1s"));
+        assert!(keys(&format!("delete {id}")).status.success());
+        for (key, words) in [(deleted, "deleted"), (brief, "expired")] {
+            wait_until(SOON, "the key is good no more", || {
+                refused(node, &key)[1].contains(words).then_some(())
+            });
+            for _ in 0..25 {
+                let [_, description] = refused(node, &key);
+                assert!(description.contains(words), "{description}");
+            }
+        }
+        assert_eq!(refused(node, "a guess")[1], "this stream key is not known here");
+    }
+}
+
+#[test]
+fn a_right_key_does_not_make_up_for_wrong_ones() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new().more("[keys]\nban_after = 4\nban_seconds = 3600\n"));
+    let key = node.key();
+    for n in 0..4 {
+        let [_, description] = refused(&node, &format!("guess-{n}"));
+        assert!(description.contains("not known"), "{description}");
+        let (live, _) = publisher(&node, &key);
+        drop(live);
+        node.wait_for_streams(0);
+    }
+    assert!(refused(&node, "another guess")[1].contains("too many wrong"));
 }
 
 #[test]
@@ -242,7 +323,7 @@ fn who_sends_more_than_the_key_allows_is_ended() {
     let mut first = Wire::play(node.rtmp_port(), "a");
     let picture = [&key_picture(1)[..], &[0; 100_000]].concat();
     wire.send(VIDEO, stream, 0, &picture).unwrap();
-    first.find("the stream", crate::wire::Message::is_key);
+    first.find("the stream", Message::is_key);
     let mut second = Wire::play(node.rtmp_port(), "a");
     let status = second.find("an answer", |message| message.status().is_some());
     let [code, _, text] = status.status().unwrap();
@@ -283,4 +364,85 @@ fn a_picture_larger_or_faster_than_the_key_allows_is_refused_when_it_is_announce
     }
     assert!(node.metric("rtmp_limits_total", &["limit=\"picture\""]) > 2.5);
     viewer.find("the stream that fits", |message| message.is_picture());
+}
+
+#[test]
+fn a_key_that_was_deleted_without_a_word_ends_its_publisher_within_the_cache_time() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = Node::start(&Config::new().more(&format!("{}cache_seconds = 4\n", redis.table())));
+    let (_, key) = redis.create("--stream live/a");
+    let (mut live, _) = publisher(&node, &key);
+    assert_eq!(redis.say(&["FLUSHALL"]), "+OK");
+    let [code, description] = ended(&mut live);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("not known"), "{description}");
+    let [code, _] = refused(&node, &key);
+    assert_eq!(code, "NetStream.Publish.Denied", "it came back by what was remembered");
+}
+
+#[test]
+fn readiness_a_metric_and_the_log_tell_that_new_publishers_cannot_be_checked() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let up = |node: &Node| node.metric("key_store_up", &[]) > 0.5;
+    wait_until(SOON, "the node is ready", || (node.http("/readyz").0 == 200).then_some(()));
+    assert!(up(&node));
+    let port = redis.port();
+    drop(redis);
+    let told = wait_until(SOON, "the node is not ready", || {
+        let (code, body) = node.http("/readyz");
+        (code == 503).then_some(body)
+    });
+    assert!(told.contains("stream keys cannot be checked: Redis"), "{told}");
+    assert!(!up(&node) && !told.contains(PASSWORD));
+    assert!(node.program().err().contains("WARN"), "{}", node.program().err());
+    let _redis = Redis::start_on(port);
+    wait_until(SOON, "the node is ready again", || (node.http("/readyz").0 == 200).then_some(()));
+    assert!(up(&node));
+}
+
+#[test]
+fn a_redis_that_may_throw_keys_away_is_warned_of_at_the_start() {
+    let _turn = beside_others();
+    let policy = ["--maxmemory-policy", "allkeys-lru"];
+    let redis = Redis::start_with(crate::wait::free_port(), &policy);
+    let node = shared(&redis);
+    wait_until(SOON, "the node warns", || {
+        let log = node.program().err();
+        let line = log.lines().find(|line| line.contains("allkeys-lru"))?.to_owned();
+        assert!(line.contains("WARN") && line.contains("noeviction"), "{line}");
+        Some(())
+    });
+}
+
+#[test]
+fn a_record_that_is_refused_is_told_with_its_field_in_the_log_and_by_the_command() {
+    let _turn = beside_others();
+    let redis = Redis::start();
+    let node = shared(&redis);
+    let key = "0123456789abcdefghij-of-others";
+    let hash = KeyHash::of(key);
+    let put = |json: &str| {
+        assert_eq!(redis.say(&["SET", &format!("stream:key:{hash}"), json]), "+OK");
+        assert!(redis.say(&["PUBLISH", "stream:key:changes", &hash.to_string()]).starts_with(':'));
+    };
+    put(r#"{"stream": "show"}"#);
+    let [code, description] = refused(&node, key);
+    assert_eq!(code, "NetStream.Publish.Denied");
+    assert!(description.contains("record of this stream key is damaged"), "{description}");
+    let named = |text: &str| text.contains("`stream` has no application");
+    assert!(named(&node.program().err()), "{}", node.program().err());
+    let shown = redis.keys(&format!("show {}", hash.id()));
+    assert!(!shown.status.success() && named(&shown.err), "{}", shown.err);
+    let listed = redis.keys("list");
+    assert!(listed.status.success() && named(&listed.err), "{}", listed.err);
+    put(r#"{"stream": "live/show", "takeover": true, "expires_at": 4102444800000, "owner": null}"#);
+    wait_until(SOON, "the record is good", || {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        (wire.publish(stream, key)[0] == "NetStream.Publish.Start").then_some(())
+    });
+    let shown = String::from_utf8(redis.keys(&format!("show {}", hash.id())).out).unwrap();
+    assert!(shown.contains("2100-01-01") && shown.contains("takes over    yes"), "{shown}");
 }

@@ -1,5 +1,6 @@
 //! Redis, as nodes share it.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
@@ -25,10 +26,15 @@ impl Redis {
     }
 
     pub(crate) fn start_on(port: u16) -> Self {
+        Self::start_with(port, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_with(port: u16, options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.args(["--requirepass", PASSWORD, "--dir"]).arg(dir.path());
+        command.args(["--requirepass", PASSWORD, "--dir"]).arg(dir.path()).args(options);
         let server = Program::spawn("redis-server", command);
         wait_until(SOON, "Redis listens", || TcpStream::connect(("127.0.0.1", port)).ok());
         Self { server, _dir: dir, port }
@@ -46,6 +52,21 @@ impl Redis {
     pub(crate) fn table(&self) -> String {
         let url = self.url();
         format!("[keys]\nstore = \"redis\"\nredis_url = \"{url}\"\ntimeout_ms = 300\n")
+    }
+
+    /// Says something to it, and gives the first line of its answer.
+    pub(crate) fn say(&self, words: &[&str]) -> String {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut lines = BufReader::new(socket.try_clone().unwrap()).lines();
+        for words in [&["AUTH", PASSWORD][..], words] {
+            let mut text = format!("*{}\r\n", words.len());
+            words.iter().for_each(|word| text += &format!("${}\r\n{word}\r\n", word.len()));
+            socket.write_all(text.as_bytes()).unwrap();
+            if words[0] == "AUTH" {
+                assert_eq!(lines.next().unwrap().unwrap(), "+OK");
+            }
+        }
+        lines.next().unwrap().unwrap()
     }
 
     /// Sends a signal by its name, such as `STOP`.

@@ -75,7 +75,8 @@ struct Shared {
 
 /// Every path there is. axum answers other methods with 405 and other paths with 404.
 fn router(state: HttpState) -> Router {
-    let metrics = Metrics::new(Arc::clone(&state.registry), &state.info.version);
+    let metrics =
+        Metrics::new(Arc::clone(&state.registry), &state.info.version, state.api.keys.clone());
     let data_port = state.info.flv.0.port();
     let cors = state.cors.clone();
     let shared = Arc::new(Shared {

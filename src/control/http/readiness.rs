@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::control::keystore::Keys;
 use crate::stats::Snapshot;
 
 /// What has to be true before others should send people here.
@@ -10,17 +11,20 @@ pub struct Readiness {
     listens: AtomicBool,
     stopping: AtomicBool,
     channels: Vec<(String, AtomicBool)>,
+    keys: Option<Keys>,
 }
 
 impl Readiness {
-    /// Nothing is ready yet; these are the channels that have to produce.
+    /// Nothing is ready yet; these are the channels that have to produce, and the stream keys that
+    /// have to be there for new publishers (`None` if anybody may publish).
     #[must_use]
-    pub fn new<N: Into<String>>(channels: impl IntoIterator<Item = N>) -> Self {
+    pub fn new<N: Into<String>>(channels: impl IntoIterator<Item = N>, keys: Option<Keys>) -> Self {
         let channels = channels.into_iter().map(|name| (name.into(), AtomicBool::new(false)));
         Self {
             listens: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             channels: channels.collect(),
+            keys,
         }
     }
 
@@ -54,6 +58,9 @@ impl Readiness {
         if !self.listens.load(Ordering::Relaxed) {
             missing.push("RTMP does not listen yet".to_owned());
         }
+        if let Some(trouble) = self.keys.as_ref().and_then(Keys::trouble) {
+            missing.push(format!("stream keys cannot be checked: {trouble}"));
+        }
         for (name, produces) in &self.channels {
             if !produces.load(Ordering::Relaxed) {
                 missing.push(format!("channel {name} produces no frames"));
@@ -82,7 +89,7 @@ mod tests {
 
     #[test]
     fn it_takes_a_listener_and_every_channel() {
-        let readiness = Readiness::new(["demo"]);
+        let readiness = Readiness::new(["demo"], None);
         assert_eq!(readiness.missing().len(), 2);
         readiness.set_listening();
         assert_eq!(readiness.missing(), ["channel demo produces no frames"]);
@@ -92,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_channel_that_stops_takes_it_back() {
-        let readiness = Readiness::new(["demo"]);
+        let readiness = Readiness::new(["demo"], None);
         readiness.set_listening();
         readiness.update(&producing(30.0));
         readiness.update(&producing(0.0));
@@ -103,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_node_that_stops_is_not_ready_whatever_works() {
-        let readiness = Readiness::new(Vec::<String>::new());
+        let readiness = Readiness::new(Vec::<String>::new(), None);
         readiness.set_listening();
         assert!(readiness.is_ready());
         readiness.set_stopping();

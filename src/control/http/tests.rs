@@ -21,7 +21,7 @@ fn state() -> HttpState {
     let shards = vec![Arc::new(ShardStats::default())];
     HttpState {
         registry: Arc::new(Registry::new(shards, vec![channel], vec![output])),
-        readiness: Arc::new(Readiness::new(["demo"])),
+        readiness: Arc::new(Readiness::new(["demo"], None)),
         info: NodeInfo {
             name: "studio".into(),
             version: "1.2.3".into(),

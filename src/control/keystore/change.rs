@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{Keys, TRIES, alias_of, busy, edit, hash_of, put};
+use super::keys::{Keys, TRIES, alias_of, busy};
 use super::keys_types::{KeyError, KeyView, Lifetime};
+use super::records::{edit, hash_of, put};
 use super::{Name, Swap, Was};
 use crate::keys::{AddressRange, Alias, KeyHash, KeyInfo, KeyLimits, Takeover, note, public_name};
 
@@ -226,7 +227,7 @@ impl Keys {
             None => None,
         };
         match target {
-            Some(target) if target.hash == *hash => return Ok(true),
+            Some((target, _)) if target == *hash => return Ok(true),
             Some(_) if !replace => return Ok(false),
             _ => {}
         }

@@ -1,10 +1,10 @@
 //! The key store in a file of the data directory: no other program is needed.
 
-use std::fs::{OpenOptions, create_dir_all};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use redb::{
     Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
@@ -14,7 +14,10 @@ use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
 use super::development::LABEL;
+use super::health::{Health, State};
+use super::records::REMEMBERED_S;
 use super::{KEYS_MAX, KeyStore, Kind, NOTICES_MAX, Name, Notice, Reply, StoreError, Swap, Was};
+use crate::control::durable;
 use crate::keys::{Alias, KeyHash, KeyInfo, KeyType};
 
 /// Name of the file in the data directory.
@@ -29,6 +32,12 @@ const KEYS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("keys")
 /// Alias to the key's hash as hexadecimal text.
 const ALIASES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("aliases");
 
+/// Hash of what was a key or an alias once to when that may be forgotten, Unix time as text.
+const GONE: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("gone");
+
+/// Deleted keys that are remembered. At the limit all are forgotten: who shows one then guesses.
+const GONE_MAX: u64 = 10_000;
+
 /// An open store. Each change is on the disk before it is told, and whole: the process may be
 /// killed at any time. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -40,34 +49,63 @@ pub struct Embedded {
 #[derive(Debug)]
 struct StoreFile {
     path: PathBuf,
-    database: Database,
+    /// The open file, and how often it was opened. It is opened anew after a fault: until then
+    /// nothing more can be done with it.
+    database: Lock<(u64, Option<Database>)>,
+    /// How it does at present; changes are told in the log.
+    health: Health,
 }
+
+/// Who works on the file waits for the disk anyway, on threads that may wait.
+#[expect(clippy::disallowed_types, reason = "tokio's locks cannot be waited for at a node's start")]
+type Lock<T> = std::sync::RwLock<T>;
 
 /// Opens the store in `data_dir`, and makes directory and file if they are not there.
 ///
 /// # Errors
 /// [`StoreError::InUse`], [`StoreError::NotWritable`], [`StoreError::DiskFull`] or
-/// [`StoreError::Damaged`], each with the path and the way out.
+/// [`StoreError::Damaged`], each with the path and the way out. A file that could not be made as a
+/// whole is not there afterwards.
 pub fn open(data_dir: &Path) -> Result<Embedded, StoreError> {
-    create_dir_all(data_dir).map_err(|cause| stored_at(data_dir, cause))?;
+    durable::make_folder(data_dir).map_err(|cause| stored_at(data_dir, cause))?;
     let path = data_dir.join(FILE_NAME);
-    // Made here, so that no one but its owner can ever read it.
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(&path).map_err(|cause| stored_at(&path, cause))?;
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(&path)
-        .map_err(|error| open_error(&path, error))?;
-    let file = Arc::new(StoreFile { path, database });
-    file.write(|transaction| {
-        // Makes the tables, so that readers find them.
-        transaction.open_table(KEYS)?;
-        transaction.open_table(ALIASES)?;
-        Ok(())
-    })?;
+    if !path.exists() {
+        make(&path)?;
+    }
+    let database = open_file(&path).map_err(|error| open_error(&path, error))?;
+    let (database, health) = (Lock::new((1, Some(database))), Health::default());
+    let file = Arc::new(StoreFile { path, database, health });
+    // A file of an earlier version may lack tables that readers look into.
+    file.write(make_tables)?;
     let (changes, _) = broadcast::channel(NOTICES_MAX);
     Ok(Embedded { file, changes })
+}
+
+/// Makes an empty store aside, and puts it in its place once it is whole and on the disk.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let made = durable::make_with(path, |aside| -> Result<(), redb::Error> {
+        // Made here, so that no one but its owner can ever read it.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(durable::FILE_MODE).open(aside)?;
+        let database = open_file(aside)?;
+        let transaction = database.begin_write()?;
+        make_tables(&transaction)?;
+        transaction.commit()?;
+        drop(database);
+        Ok(File::open(aside)?.sync_all()?)
+    });
+    made.map_err(|error| store_error(path, error))
+}
+
+fn open_file(path: &Path) -> Result<Database, redb::DatabaseError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(path)
+}
+
+fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(KEYS)?;
+    transaction.open_table(ALIASES)?;
+    transaction.open_table(GONE)?;
+    Ok(())
 }
 
 impl Embedded {
@@ -109,6 +147,12 @@ impl Embedded {
                 }
                 stays
             })?;
+            // Whoever still shows one of them does not guess.
+            let until = now_unix.saturating_add(REMEMBERED_S).to_string();
+            let mut remembered = transaction.open_table(GONE)?;
+            for hash in &gone {
+                remembered.insert(hash.as_bytes(), until.as_bytes())?;
+            }
             if let Some((hash, _)) = &this {
                 keys.insert(hash.as_bytes(), json.as_slice())?;
             }
@@ -167,12 +211,31 @@ impl KeyStore for Embedded {
     fn changes(&self) -> broadcast::Receiver<Notice> {
         self.changes.subscribe()
     }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.file.health.trouble()
+    }
+
+    fn probe(&self) -> Reply<'_, ()> {
+        match self.trouble() {
+            None => Box::pin(std::future::ready(Ok(()))),
+            // Whether it can be written again is seen by writing.
+            Some(_) => self.aside(|file| file.write(make_probe)),
+        }
+    }
+}
+
+/// Writes as little as makes the disk show whether it takes something.
+fn make_probe(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut gone = transaction.open_table(GONE)?;
+    gone.insert(&[0; 32], &b"0"[..])?;
+    Ok(())
 }
 
 impl StoreFile {
     fn record(&self, name: &Name) -> Result<Option<Vec<u8>>, StoreError> {
-        let work = || {
-            let transaction = self.database.begin_read()?;
+        self.read(|database| {
+            let transaction = database.begin_read()?;
             Ok(match name {
                 Name::Key(hash) => {
                     let found = transaction.open_table(KEYS)?.get(hash.as_bytes())?;
@@ -182,15 +245,18 @@ impl StoreFile {
                     let found = transaction.open_table(ALIASES)?.get(alias.expose())?;
                     found.map(|value| value.value().to_vec())
                 }
+                Name::Gone(hash) => {
+                    let found = transaction.open_table(GONE)?.get(hash.as_bytes())?;
+                    found.map(|value| value.value().to_vec())
+                }
             })
-        };
-        work().map_err(|error| store_error(&self.path, error))
+        })
     }
 
     fn keys(&self, prefix: &str) -> Result<Vec<(Name, Vec<u8>)>, StoreError> {
-        let work = || {
+        self.read(|database| {
             let mut found = Vec::new();
-            for entry in self.database.begin_read()?.open_table(KEYS)?.iter()? {
+            for entry in database.begin_read()?.open_table(KEYS)?.iter()? {
                 let (hash, json) = entry?;
                 let hash = KeyHash::from_bytes(*hash.value());
                 if hash.to_string().starts_with(prefix) {
@@ -198,14 +264,13 @@ impl StoreFile {
                 }
             }
             Ok(found)
-        };
-        work().map_err(|error| store_error(&self.path, error))
+        })
     }
 
     fn aliases(&self, prefix: &str) -> Result<Vec<(Name, Vec<u8>)>, StoreError> {
-        let work = || {
+        self.read(|database| {
             let mut found = Vec::new();
-            for entry in self.database.begin_read()?.open_table(ALIASES)?.iter()? {
+            for entry in database.begin_read()?.open_table(ALIASES)?.iter()? {
                 let (alias, hash) = entry?;
                 let alias = Alias::new(alias.value()).ok();
                 if let Some(alias) = alias.filter(|alias| alias.expose().starts_with(prefix)) {
@@ -213,18 +278,22 @@ impl StoreFile {
                 }
             }
             Ok(found)
-        };
-        work().map_err(|error| store_error(&self.path, error))
+        })
     }
 
     fn swap(&self, changes: &[Swap]) -> Result<bool, StoreError> {
         let done = self.write(|transaction| {
             let mut keys = transaction.open_table(KEYS)?;
             let mut aliases = transaction.open_table(ALIASES)?;
+            let mut gone = transaction.open_table(GONE)?;
+            if gone.len()? > GONE_MAX {
+                gone.retain(|_, _| false)?;
+            }
             for Swap { name, was, becomes, .. } in changes {
                 let before = match name {
                     Name::Key(hash) => keys.get(hash.as_bytes())?.map(|v| v.value().to_vec()),
                     Name::Alias(alias) => aliases.get(alias.expose())?.map(|v| v.value().to_vec()),
+                    Name::Gone(hash) => gone.get(hash.as_bytes())?.map(|v| v.value().to_vec()),
                 };
                 let fits = match was {
                     Was::Anything => true,
@@ -244,6 +313,10 @@ impl StoreFile {
                         aliases.insert(alias.expose(), bytes.as_slice())?;
                     }
                     (Name::Alias(alias), None) => drop(aliases.remove(alias.expose())?),
+                    (Name::Gone(hash), Some(bytes)) => {
+                        gone.insert(hash.as_bytes(), bytes.as_slice())?;
+                    }
+                    (Name::Gone(hash), None) => drop(gone.remove(hash.as_bytes())?),
                 }
             }
             let full = keys.len()? > KEYS_MAX || aliases.len()? > KEYS_MAX;
@@ -259,10 +332,10 @@ impl StoreFile {
     /// Changes the tables in one transaction, which is on the disk when this returns.
     fn write<R: Outcome>(
         &self,
-        change: impl FnOnce(&WriteTransaction) -> Result<R, redb::Error>,
+        mut change: impl FnMut(&WriteTransaction) -> Result<R, redb::Error>,
     ) -> Result<R, StoreError> {
-        let work = || {
-            let transaction = self.database.begin_write()?;
+        let result = self.on_file(|database| {
+            let transaction = database.begin_write()?;
             let result = change(&transaction)?;
             if result.is_kept() {
                 transaction.commit()?;
@@ -270,9 +343,94 @@ impl StoreFile {
                 transaction.abort()?;
             }
             Ok(result)
-        };
-        work().map_err(|error| store_error(&self.path, error))
+        });
+        if result.is_ok() {
+            self.say(None);
+        }
+        result
     }
+
+    fn read<T>(&self, look: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        self.on_file(look)
+    }
+
+    /// Does `work`. What has failed because of the file is done once more on the file as it is
+    /// found when it is opened anew.
+    fn on_file<T>(
+        &self,
+        mut work: impl FnMut(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let result = match self.attempt(&mut work) {
+            Err((number, error)) if is_fault(&error) => {
+                self.close(number);
+                self.attempt(&mut work)
+            }
+            settled => settled,
+        };
+        result.map_err(|(number, error)| {
+            if is_fault(&error) {
+                self.close(number);
+            }
+            let error = store_error(&self.path, error);
+            self.say(Some(&error));
+            error
+        })
+    }
+
+    /// Does `work` on the open file. An error comes with the number of the opening.
+    fn attempt<T>(
+        &self,
+        work: &mut impl FnMut(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, (u64, redb::Error)> {
+        {
+            let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            if let (number, Some(database)) = &*open {
+                return work(database).map_err(|error| (*number, error));
+            }
+        }
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.1.is_none() {
+            let database = open_file(&self.path).map_err(|error| (slot.0, error.into()))?;
+            *slot = (slot.0 + 1, Some(database));
+        }
+        let (number, Some(database)) = &*slot else {
+            return Err((slot.0, redb::Error::DatabaseClosed));
+        };
+        work(database).map_err(|error| (*number, error))
+    }
+
+    /// Closes the file, unless it was opened anew since that opening.
+    fn close(&self, number: u64) {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.0 == number {
+            slot.1 = None;
+        }
+    }
+
+    /// What is wrong now, or that nothing is; each change is told in the log.
+    fn say(&self, error: Option<&StoreError>) {
+        let now = match error {
+            None => State::Works,
+            Some(StoreError::DiskFull(_)) => State::DiskFull,
+            Some(_) => State::Broken,
+        };
+        if self.health.is_still(now) {
+            return;
+        }
+        match error {
+            Some(error) => tracing::warn!("{error}; the node tries again by itself"),
+            None => tracing::info!("the key store {} works again", self.path.display()),
+        }
+    }
+}
+
+/// Whether the file has to be opened anew before anything else can be done with it.
+const fn is_fault(error: &redb::Error) -> bool {
+    use redb::Error::{Backend, Corrupted, DatabaseClosed, Io, LockPoisoned, PreviousIo};
+    matches!(
+        error,
+        Io(_) | Backend(_) | PreviousIo | DatabaseClosed | Corrupted(_) | LockPoisoned(_)
+    )
 }
 
 /// What came of a transaction's changes.

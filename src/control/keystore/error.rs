@@ -15,7 +15,7 @@ pub enum StoreError {
     DiskFull(PathBuf),
     /// The file is not what we wrote: restore or remove it.
     Damaged(PathBuf, String),
-    /// The file does not work any more: start the node again.
+    /// The file does not work: check the disk.
     Broken(PathBuf, String),
     /// There are as many keys as a store holds: remove some.
     TooManyKeys(u64),
@@ -59,8 +59,7 @@ impl fmt::Display for StoreError {
             ),
             Self::Broken(path, cause) => write!(
                 f,
-                "the key store {} does not work any more ({cause}); check the disk and start the \
-                 node again",
+                "the key store {} does not work ({cause}); check the disk",
                 path.display()
             ),
             Self::TooManyKeys(most) => {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use super::keys_types::{Found, KeyError, KeyView, Lifetime, Made, NewKey, Usage};
+use super::records::{REMEMBERED_S, Record, edit, gone, hash_of, put, record, rotation};
 use super::{KeyStore, Kind, Name, Notice, StoreError, Swap, Was};
-use crate::keys::{Alias, KeyHash, KeyInfo, Shown, StreamKey, note, public_name};
+use crate::keys::{Alias, KEY_CHARS_MIN, KeyHash, KeyInfo, Shown, StreamKey, note, public_name};
 
 /// Seconds for which a key that was rotated stays good, if nobody says.
 pub const GRACE_DEFAULT_S: u64 = 60 * 60;
@@ -37,13 +38,6 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// One record of a key, as it was read.
-pub(super) struct Record {
-    pub(super) hash: KeyHash,
-    pub(super) info: KeyInfo,
-    bytes: Vec<u8>,
-}
-
 impl Keys {
     /// On `store`; `unix_secs` gives the time of day, seconds since 1970.
     #[must_use]
@@ -65,17 +59,26 @@ impl Keys {
         Ok(Made { key, view })
     }
 
-    /// Adds a key that was made elsewhere. The text, if there is one, says why it is weak.
+    /// Adds a key that was made elsewhere; one that is short only if it `may_be_weak`. The text, if
+    /// there is one, says why it is weak.
     ///
     /// # Errors
-    /// As [`Keys::create`]; also if the same key is there already.
+    /// As [`Keys::create`]; also if the same key is there already, or is too short.
     pub async fn import(
         &self,
         key: &StreamKey,
         new: NewKey,
+        may_be_weak: bool,
     ) -> Result<(KeyView, Option<&'static str>), KeyError> {
         if key.expose().is_empty() || key.expose().chars().any(char::is_control) {
             return Err(KeyError::Invalid("a stream key is one line of text".to_owned()));
+        }
+        if key.is_short() && !may_be_weak {
+            let text = format!(
+                "this stream key has fewer than {KEY_CHARS_MIN} characters and can be guessed; \
+                 take a longer one, or say that it may be weak (--weak, in the API \"weak\": true)"
+            );
+            return Err(KeyError::Invalid(text));
         }
         Ok((self.add(key, new).await?, key.weakness()))
     }
@@ -85,8 +88,19 @@ impl Keys {
     /// # Errors
     /// The store's.
     pub async fn list(&self) -> Result<Vec<KeyView>, KeyError> {
+        let (views, faults) = self.list_with_faults().await?;
+        faults.iter().for_each(|error| tracing::warn!("{error}"));
+        Ok(views)
+    }
+
+    /// All keys, oldest first, and what is wrong with the records that are none: one bad record
+    /// must not hide the others.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_with_faults(&self) -> Result<(Vec<KeyView>, Vec<StoreError>), KeyError> {
         let mut aliases = self.aliases().await?;
-        let mut views = Vec::new();
+        let (mut views, mut faults) = (Vec::new(), Vec::new());
         for (name, bytes) in self.store.scan(Kind::Key, String::new()).await? {
             let Name::Key(hash) = name else { continue };
             match record(hash, bytes) {
@@ -94,12 +108,11 @@ impl Keys {
                     let aliases = aliases.remove(&hash).unwrap_or_default();
                     views.push(KeyView { hash, info, aliases });
                 }
-                // One bad record must not hide the others.
-                Err(error) => tracing::warn!("{error}"),
+                Err(error) => faults.push(error),
             }
         }
         views.sort_by_key(|view| (view.info.created_at, view.id()));
-        Ok(views)
+        Ok((views, faults))
     }
 
     /// One key by its id (16 digits), its whole hash (64) or an alias.
@@ -159,10 +172,11 @@ impl Keys {
     /// # Errors
     /// As [`Keys::get`].
     pub async fn delete(&self, id: &str) -> Result<(), KeyError> {
-        let hash = self.find(id).await?.hash;
+        let (hash, _) = self.find_record(id).await?;
         let aliases = self.aliases().await?.remove(&hash).unwrap_or_default();
-        // The key first: an alias without a key opens nothing.
-        let mut changes = vec![gone(Name::Key(hash))];
+        // The key before its aliases: an alias without a key opens nothing.
+        let mut changes = vec![self.remembered(hash), gone(Name::Key(hash))];
+        changes.extend(aliases.iter().map(|alias| self.remembered(hash_of(alias))));
         changes.extend(aliases.iter().cloned().map(|alias| gone(Name::Alias(alias))));
         let notices = [hash].into_iter().chain(aliases.iter().map(hash_of)).collect();
         self.store.swap(changes, notices).await?;
@@ -196,8 +210,17 @@ impl Keys {
         if self.store.read(name.clone()).await?.is_none() {
             return Err(KeyError::NotFound(format!("there is no alias {}", alias.expose())));
         }
-        self.store.swap(vec![gone(name)], vec![hash_of(&alias)]).await?;
+        let changes = vec![self.remembered(hash_of(&alias)), gone(name)];
+        self.store.swap(changes, vec![hash_of(&alias)]).await?;
         Ok(())
+    }
+
+    /// Whether there was a key or an alias with this hash that was deleted lately.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn was_deleted(&self, hash: &KeyHash) -> Result<bool, StoreError> {
+        Ok(self.store.read(Name::Gone(*hash)).await?.is_some())
     }
 
     /// What a peer's key leads to, given its hash; or, if it may be one, its alias.
@@ -216,8 +239,9 @@ impl Keys {
         let Some(bytes) = self.store.read(Name::Alias(alias.clone())).await? else {
             return Ok(None);
         };
-        let found = self.target(&bytes).await?;
-        Ok(found.map(|Record { hash, info, .. }| Found { key: hash, info, shown: Shown::Alias }))
+        let Some((hash, bytes)) = self.target(&bytes).await? else { return Ok(None) };
+        let Record { hash, info, .. } = record(hash, bytes)?;
+        Ok(Some(Found { key: hash, info, shown: Shown::Alias }))
     }
 
     /// Writes down how a key was used. Nobody is told; a key that is gone stays gone.
@@ -244,10 +268,30 @@ impl Keys {
         self.store.changes()
     }
 
+    /// Why keys cannot be checked or changed at present; `None` if they can.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&'static str> {
+        self.store.trouble()
+    }
+
+    /// Finds out whether the store works again, or still; it says in the log what has changed.
+    pub async fn probe(&self) {
+        if let Err(error) = self.store.probe().await {
+            tracing::debug!("the key store does not work: {error}");
+        }
+    }
+
     /// The time of day, seconds since 1970.
     #[must_use]
     pub fn now(&self) -> u64 {
         (self.unix_secs)()
+    }
+
+    /// The change that remembers that there was a key or an alias with this hash.
+    fn remembered(&self, hash: KeyHash) -> Swap {
+        let until = self.now().saturating_add(REMEMBERED_S);
+        let becomes = Some(until.to_string().into_bytes());
+        Swap { name: Name::Gone(hash), was: Was::Anything, becomes, expires_at: Some(until) }
     }
 
     async fn add(&self, key: &StreamKey, new: NewKey) -> Result<KeyView, KeyError> {
@@ -337,18 +381,25 @@ impl Keys {
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Record, KeyError> {
+        let (hash, bytes) = self.find_record(id).await?;
+        Ok(record(hash, bytes)?)
+    }
+
+    /// The record of a key, which may be one that cannot be read.
+    async fn find_record(&self, id: &str) -> Result<(KeyHash, Vec<u8>), KeyError> {
         let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let id = if is_hex { id.to_ascii_lowercase() } else { id.to_owned() };
         let unknown =
             || KeyError::NotFound("there is no such key; `keys list` shows all".to_owned());
         if is_hex && id.len() == HASH_DIGITS {
             let hash = KeyHash::from_hex(&id).ok_or_else(unknown)?;
-            return self.read(hash).await?.ok_or_else(unknown);
+            let bytes = self.store.read(Name::Key(hash)).await?.ok_or_else(unknown)?;
+            return Ok((hash, bytes));
         }
         if is_hex && id.len() == ID_DIGITS {
             let mut found = self.store.scan(Kind::Key, id.clone()).await?.into_iter();
             return match (found.next(), found.next()) {
-                (Some((Name::Key(hash), bytes)), None) => Ok(record(hash, bytes)?),
+                (Some((Name::Key(hash), bytes)), None) => Ok((hash, bytes)),
                 (Some(_), Some(_)) => {
                     let text = format!("two keys begin with {id}; give the whole hash");
                     Err(KeyError::Conflict(text))
@@ -362,14 +413,18 @@ impl Keys {
     }
 
     /// The key that an alias' record names: by its hash, or plainly, as older systems did.
-    pub(super) async fn target(&self, bytes: &[u8]) -> Result<Option<Record>, StoreError> {
+    pub(super) async fn target(
+        &self,
+        bytes: &[u8],
+    ) -> Result<Option<(KeyHash, Vec<u8>)>, StoreError> {
         let Ok(text) = str::from_utf8(bytes) else { return Ok(None) };
-        if let Some(hash) = KeyHash::from_hex(text.trim())
-            && let Some(record) = self.read(hash).await?
-        {
-            return Ok(Some(record));
+        let plain = KeyHash::of(text.trim());
+        for hash in KeyHash::from_hex(text.trim()).into_iter().chain([plain]) {
+            if let Some(bytes) = self.store.read(Name::Key(hash)).await? {
+                return Ok(Some((hash, bytes)));
+            }
         }
-        self.read(KeyHash::of(text.trim())).await
+        Ok(None)
     }
 
     pub(super) async fn read(&self, hash: KeyHash) -> Result<Option<Record>, StoreError> {
@@ -392,60 +447,8 @@ impl Keys {
     }
 }
 
-/// The changes that put a new key in the old one's place, in an order in which each step is sound.
-fn rotation(
-    old: &Record,
-    ending: KeyInfo,
-    new: &KeyHash,
-    info: &KeyInfo,
-    aliases: &[Alias],
-) -> Result<(Vec<Swap>, Vec<KeyHash>), StoreError> {
-    let mut changes = vec![put(*new, info)?];
-    changes.extend(aliases.iter().map(|alias| Swap {
-        name: Name::Alias(alias.clone()),
-        was: Was::Anything,
-        becomes: Some(new.to_string().into_bytes()),
-        expires_at: None,
-    }));
-    changes.push(edit(Record { hash: old.hash, info: ending, bytes: old.bytes.clone() })?);
-    let notices = aliases.iter().map(hash_of).chain([old.hash, *new]).collect();
-    Ok((changes, notices))
-}
-
-fn record(hash: KeyHash, bytes: Vec<u8>) -> Result<Record, StoreError> {
-    match serde_json::from_slice(&bytes) {
-        Ok(info) => Ok(Record { hash, info, bytes }),
-        Err(error) => Err(StoreError::Record(hash.id(), error.to_string())),
-    }
-}
-
-pub(super) fn put(hash: KeyHash, info: &KeyInfo) -> Result<Swap, StoreError> {
-    let becomes = Some(to_json(&hash, info)?);
-    Ok(Swap { name: Name::Key(hash), was: Was::Absent, becomes, expires_at: info.expires_at })
-}
-
-/// The change of a record that was read as `bytes` to what `info` says now.
-pub(super) fn edit(record: Record) -> Result<Swap, StoreError> {
-    let Record { hash, info, bytes } = record;
-    let becomes = Some(to_json(&hash, &info)?);
-    Ok(Swap { name: Name::Key(hash), was: Was::This(bytes), becomes, expires_at: info.expires_at })
-}
-
-const fn gone(name: Name) -> Swap {
-    Swap { name, was: Was::Anything, becomes: None, expires_at: None }
-}
-
-fn to_json(hash: &KeyHash, info: &KeyInfo) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(info).map_err(|error| StoreError::Record(hash.id(), error.to_string()))
-}
-
 pub(super) fn alias_of(text: &str) -> Result<Alias, KeyError> {
     Alias::new(text).map_err(|error| KeyError::Invalid(error.to_string()))
-}
-
-/// The name under which a shard remembers what an alias leads to.
-pub(super) fn hash_of(alias: &Alias) -> KeyHash {
-    KeyHash::of(alias.expose())
 }
 
 pub(super) fn busy(id: &str) -> KeyError {

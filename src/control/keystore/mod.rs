@@ -7,8 +7,10 @@ mod change;
 mod development;
 pub mod embedded;
 mod error;
+mod health;
 mod keys;
 mod keys_types;
+mod records;
 pub mod redis;
 pub mod show;
 
@@ -49,6 +51,12 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// the other, so that it matters that each prefix of them is sound.
     fn swap(&self, changes: Vec<Swap>, notices: Vec<KeyHash>) -> Reply<'_, bool>;
 
+    /// Why it does not do what it should at present, in words without secrets; `None` if it does.
+    fn trouble(&self) -> Option<&'static str>;
+
+    /// Finds out whether it works again, or still.
+    fn probe(&self) -> Reply<'_, ()>;
+
     /// What others and we change from now on. Needs a tokio runtime.
     fn changes(&self) -> broadcast::Receiver<Notice>;
 }
@@ -69,6 +77,8 @@ pub enum Name {
     Key(KeyHash),
     /// Of an alias.
     Alias(Alias),
+    /// That there was a key or an alias with this hash, and that it was deleted.
+    Gone(KeyHash),
 }
 
 /// What a record has to be for a change to be made.

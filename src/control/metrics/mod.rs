@@ -18,6 +18,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 
 use self::page::Page;
+use crate::control::keystore::Keys;
 use crate::stats::Registry;
 
 /// The content type of [`Metrics::text`].
@@ -28,11 +29,16 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics(prometheus_client::registry::Registry);
 
 impl Metrics {
-    /// The page for these figures of a program of this `version`.
+    /// The page for these figures of a program of this `version`, and for the store of its stream
+    /// keys, if it has one.
     #[must_use]
-    pub fn new(figures: Arc<Registry>, version: &str) -> Self {
+    pub fn new(figures: Arc<Registry>, version: &str, keys: Option<Keys>) -> Self {
         let mut registry = prometheus_client::registry::Registry::default();
-        registry.register_collector(Box::new(Figures { figures, version: version.to_owned() }));
+        registry.register_collector(Box::new(Figures {
+            figures,
+            version: version.to_owned(),
+            keys,
+        }));
         Self(registry)
     }
 
@@ -51,6 +57,7 @@ impl Metrics {
 struct Figures {
     figures: Arc<Registry>,
     version: String,
+    keys: Option<Keys>,
 }
 
 impl Collector for Figures {
@@ -62,6 +69,11 @@ impl Collector for Figures {
         relay::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards)?;
         hooks::write(&mut page, &snapshot)?;
+        if let Some(keys) = &self.keys {
+            let help = "1 while stream keys can be checked and changed, 0 while their store fails";
+            let works = u64::from(keys.trouble().is_none());
+            page.gauge("key_store_up", help, |family| family.sample(&[], works))?;
+        }
         process::write(&mut page)
     }
 }

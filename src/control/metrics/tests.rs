@@ -17,7 +17,7 @@ fn registry() -> Arc<Registry> {
 }
 
 fn page(registry: &Arc<Registry>) -> String {
-    Metrics::new(Arc::clone(registry), "1.2.3").text().unwrap()
+    Metrics::new(Arc::clone(registry), "1.2.3", None).text().unwrap()
 }
 
 /// The type that the page says a family has, and the lines of its samples.

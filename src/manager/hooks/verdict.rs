@@ -16,31 +16,58 @@ pub(super) enum Said {
     Failed(String),
 }
 
-/// Reads an answer. A success allows, unless its body refuses in the way of SRS: a number other
-/// than 0, or an object whose `code` is one. The server's own failures (5xx) are no decision.
+/// Keys of an object that say whether the peer may go on: by a truth value, or by a word.
+const ANSWERS: [&str; 6] = ["allow", "allowed", "result", "ok", "success", "authorized"];
+
+/// Words that mean no, by themselves or behind one of these keys.
+const NO: [&str; 9] =
+    ["false", "no", "deny", "denied", "refuse", "refused", "reject", "rejected", "forbidden"];
+
+/// Reads an answer. A success allows, unless its body says no: a number other than 0 as SRS does,
+/// `false`, a word that means no, or an object with one of these as its `code` or its answer. The
+/// server's own failures (5xx) are no decision.
 pub(super) fn judge(status: u16, body: &[u8]) -> Said {
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let reason = json.as_ref().and_then(reason);
     match status {
-        200..=299 => {
-            let code = json.as_ref().map(|json| json.get("code").unwrap_or(json));
-            match code.is_some_and(refuses) {
-                true => Said::Refuse(reason),
-                false => Said::Allow,
-            }
-        }
+        200..=299 => match json.map_or_else(|| is_no(body), |json| says_no(&json)) {
+            true => Said::Refuse(reason),
+            false => Said::Allow,
+        },
         500.. => Said::Failed(format!("it answered with status {status}")),
         _ => Said::Refuse(reason),
     }
 }
 
-/// Whether a code is one that refuses: a whole number other than 0, also in quotes.
+fn says_no(json: &Value) -> bool {
+    match json {
+        Value::Object(members) => {
+            members.get("code").is_some_and(refuses)
+                || ANSWERS.iter().any(|key| match members.get(*key) {
+                    Some(Value::Bool(allows)) => !allows,
+                    Some(Value::String(word)) => is_no(word.as_bytes()),
+                    _ => false,
+                })
+        }
+        other => refuses(other),
+    }
+}
+
+/// Whether a code is one that refuses: a whole number other than 0, also in quotes; or a no.
 fn refuses(code: &Value) -> bool {
     match code {
+        Value::Bool(allows) => !allows,
         Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => text.trim().parse::<i64>().is_ok_and(|number| number != 0),
+        Value::String(text) => {
+            text.trim().parse::<i64>().is_ok_and(|number| number != 0) || is_no(text.as_bytes())
+        }
         _ => false,
     }
+}
+
+fn is_no(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    NO.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn reason(json: &Value) -> Option<String> {
@@ -66,6 +93,23 @@ mod tests {
             (200, r#"{"code":"0","data":null}"#, true),
             (200, r#"{"ok":true}"#, true),
             (201, "[]", true),
+            (200, "true", true),
+            (200, r#"{"allow":true}"#, true),
+            (200, r#"{"result":"allow"}"#, true),
+            (200, r#"{"result":0}"#, true),
+            (200, r#"{"allow":null,"note":"false"}"#, true),
+            (200, "false", false),
+            (200, " False\n", false),
+            (200, "deny", false),
+            (200, "\"no\"", false),
+            (200, r#"{"allow":false}"#, false),
+            (200, r#"{"allowed": false}"#, false),
+            (200, r#"{"result":false}"#, false),
+            (200, r#"{"result":"deny"}"#, false),
+            (200, r#"{"ok":false}"#, false),
+            (200, r#"{"success":"false"}"#, false),
+            (200, r#"{"code":false}"#, false),
+            (200, r#"{"code":0,"allow":false}"#, false),
             (200, "1", false),
             (200, "-1", false),
             (200, "\"403\"", false),

@@ -86,7 +86,7 @@ pub(super) async fn work(keys: Option<Keys>, mut waiting: mpsc::Receiver<KeyWork
     while let Some(work) = waiting.recv().await {
         let done = match work {
             KeyWork::Add(key, stream) => {
-                keys.import(&key, NewKey::for_stream(&stream)).await.map(drop)
+                keys.import(&key, NewKey::for_stream(&stream), true).await.map(drop)
             }
             KeyWork::Revoke(hash) => keys.revoke(&hash.to_string()).await.map(drop),
         };

@@ -44,9 +44,15 @@ pub(super) fn broken(shard: &Shard, error: &io::Error) -> String {
 
 /// Counts a broken rule of the protocol, or a limit of one connection, and puts it into words.
 pub(super) fn broken_rule(shard: &Shard, error: &rtmp::Error) -> String {
-    shard.stats.error_protocol();
-    if matches!(error, rtmp::Error::Limit(_)) {
-        shard.stats.limit_met(Limit::PerConnection);
+    match error {
+        // The peer has broken no rule.
+        rtmp::Error::Full(_) => {
+            shard.stats.limit_met(Limit::Buffers);
+            return error.to_string();
+        }
+        rtmp::Error::Limit(_) => shard.stats.limit_met(Limit::PerConnection),
+        _ => {}
     }
+    shard.stats.error_protocol();
     error.to_string()
 }

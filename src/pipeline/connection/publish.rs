@@ -9,8 +9,9 @@ use super::{Connection, Role};
 use crate::command::Params;
 use crate::event::{KeyHolder, Stage};
 use crate::keys::{
-    Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, Verdict,
+    Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, is_guessable,
 };
+use crate::limits::{Asked, KeyAttempt};
 use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Source;
 use crate::pipeline::parts::PublishPolicy;
@@ -27,6 +28,8 @@ const SILENCE_MAX: Micros = Micros::from_secs(5);
 pub(super) struct Ticket {
     /// Hash of what it showed.
     shown: Option<KeyHash>,
+    /// What showing it costs, until it is known to be no guess.
+    asked: Option<Asked>,
     /// The public name it asked for, if it gave a key beside it.
     named: Option<Box<str>>,
     /// The key it publishes with; set while it publishes.
@@ -43,6 +46,8 @@ pub(super) struct Ticket {
     /// What hooks may see of its query.
     params: Params,
     last_message: Micros,
+    /// When its key is looked up again.
+    recheck_at: Micros,
 }
 
 impl Connection {
@@ -72,21 +77,18 @@ impl Connection {
         // goes into events.
         self.begin(shard, Stage::Publish, app);
         let now = shard.clock.now();
-        match shard.guard.borrow().look(self.peer.get().ip(), now) {
-            Verdict::Open => {}
-            Verdict::Wait(left) | Verdict::Banned(left) => {
-                shard.stats.limit_met(Limit::Banned);
-                let denial = Denial::Wait(left.millis().div_ceil(1_000));
-                shard.stats.publish_attempt(Attempt::Denied);
-                return self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
-            }
-        }
         let beside = query.get("key");
         let named = beside.as_ref().map(|_| path.into());
         let shown = beside.unwrap_or_else(|| name.expose().to_owned());
         let hash = KeyHash::of(&shown);
+        let attempt = self.attempt(&hash, is_guessable(&shown));
+        let asked = shard.limits.guard().ask(&attempt, now);
+        if let Asked::Wait(left) = asked {
+            return self.refuse_guess(shard, left);
+        }
         let params = Self::params(shard, query, Some(&shown));
-        let ticket = Ticket { shown: Some(hash), named, params, ..Ticket::default() };
+        let (shown_hash, asked) = (Some(hash), Some(asked));
+        let ticket = Ticket { shown: shown_hash, asked, named, params, ..Ticket::default() };
         *self.ticket.borrow_mut() = ticket;
         *self.role.borrow_mut() = Role::AwaitsKey;
         let found = shard.keys.borrow_mut().lookup(&hash, now);
@@ -118,9 +120,13 @@ impl Connection {
         let peer = self.peer.get().ip();
         match decision.for_peer(peer, shard.clock.now()) {
             Decision::Allow(grant) => {
-                shard.guard.borrow_mut().succeeded(peer);
                 self.life.borrow_mut().set_holder(holder(&grant));
-                let params = std::mem::take(&mut self.ticket.borrow_mut().params);
+                let Ticket { shown, asked, params, .. } =
+                    std::mem::take(&mut *self.ticket.borrow_mut());
+                no_guess(shard, asked);
+                if let Some(hash) = shown {
+                    shard.limits.guard().opened(&self.attempt(&hash, false));
+                }
                 let name = Box::from(&*grant.stream);
                 let wish = Wish::Publish { name, grant: Some(grant), unchecked: None };
                 self.after_hooks(shard, wish, params);
@@ -131,7 +137,17 @@ impl Connection {
     }
 
     fn on_denial(self: &Rc<Self>, shard: &Rc<Shard>, denial: Denial) {
-        let Ticket { shown, named, params, .. } = std::mem::take(&mut *self.ticket.borrow_mut());
+        let Ticket { shown, asked, named, params, .. } =
+            std::mem::take(&mut *self.ticket.borrow_mut());
+        let was_good = shown.is_some_and(|hash| shard.limits.guard().is_known(hash.as_bytes()));
+        match (denial, asked) {
+            // Whether it was looked up must not be told.
+            (Denial::Unknown, Some(Asked::Excused(left))) if !was_good => {
+                return self.refuse_guess(shard, left);
+            }
+            (Denial::Unknown, _) if !was_good => {}
+            _ => no_guess(shard, asked),
+        }
         match denial {
             Denial::StoreAway if shard.spec.keys.open_when_away => {
                 if let Some(name) = named {
@@ -141,17 +157,17 @@ impl Connection {
                     return self.after_hooks(shard, wish, params);
                 }
             }
-            Denial::Unknown => {
-                let mut guard = shard.guard.borrow_mut();
-                guard.failed(self.peer.get().ip(), shard.clock.now());
-            }
             Denial::Revoked | Denial::Expired | Denial::Address | Denial::OpenAlias => {
                 self.hold(shown);
                 if let Some(hash) = shown {
                     shard.report_key_failed(hash);
                 }
             }
-            Denial::StoreAway | Denial::Wait(_) | Denial::Other(_) => {}
+            Denial::Unknown
+            | Denial::Deleted
+            | Denial::StoreAway
+            | Denial::Wait(_)
+            | Denial::Other(_) => {}
         }
         shard.stats.publish_attempt(Attempt::Denied);
         self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
@@ -163,6 +179,18 @@ impl Connection {
             let holder = KeyHolder { key: hash.id(), ..KeyHolder::default() };
             self.life.borrow_mut().set_holder(holder);
         }
+    }
+
+    fn attempt<'a>(&self, hash: &'a KeyHash, is_guessable: bool) -> KeyAttempt<'a> {
+        KeyAttempt { peer: self.peer.get().ip(), key: hash.as_bytes(), is_guessable }
+    }
+
+    /// Too many wrong keys came from its address.
+    fn refuse_guess(&self, shard: &Rc<Shard>, left: Micros) {
+        shard.stats.limit_met(Limit::Banned);
+        shard.stats.publish_attempt(Attempt::Denied);
+        let denial = Denial::Wait(left.millis().div_ceil(1_000));
+        self.refuse_publish(shard, PublishRefusal::Denied, &denial.to_string());
     }
 
     /// It publishes with this key.
@@ -202,6 +230,7 @@ impl Connection {
             rate: limits.bitrate_bps.map(|bps| RateLimit::new(bps, now)),
             picture: Some(limits).filter(KeyLimits::limit_picture),
             last_message: now,
+            recheck_at: now + shard.spec.keys.recheck,
             ..Ticket::default()
         };
         if let Some(grant) = grant {
@@ -298,6 +327,11 @@ impl Connection {
     /// Ends a publisher whose key has ended.
     pub(super) fn sweep_ticket(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
         self.sweep_place(shard, now);
+        let due = self.key().filter(|_| now >= self.ticket.borrow().recheck_at);
+        if let Some(key) = due {
+            self.ticket.borrow_mut().recheck_at = now + shard.spec.keys.recheck;
+            shard.recheck(key);
+        }
         let over = self.ticket.borrow().until.is_some_and(|until| now >= until);
         if over {
             let text = Denial::Expired.to_string();
@@ -339,4 +373,11 @@ pub(in crate::pipeline) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
         flv::Facts { main: true, key: true, .. } => Flags::KEY,
         _ => Flags::default(),
     })
+}
+
+/// What was shown does not count as a wrong key.
+fn no_guess(shard: &Shard, asked: Option<Asked>) {
+    if let Some(Asked::Counted(charge)) = asked {
+        shard.limits.guard().refund(charge);
+    }
 }

@@ -1,6 +1,8 @@
 //! Chunks to messages, for any segmentation of the input and any peer's dialect.
 
-use crate::frame::{PacketBuf, PacketPool};
+use std::sync::Arc;
+
+use crate::frame::{Budget, PacketBuf, PacketPool, Share};
 use crate::rtmp::Error;
 use crate::rtmp::limits::{
     CHUNK_SIZE_INITIAL, CHUNK_SIZE_MAX, CHUNK_STREAMS_MAX, FIRST_RESERVE_BYTES, PARTIAL_BYTES_MAX,
@@ -31,6 +33,8 @@ pub struct Reader {
     reserved: usize,
     /// What that may be at most.
     reserved_max: usize,
+    /// What of it comes from the budget of all connections.
+    share: Share,
     /// The chunk header being read.
     header: [u8; HEADER_BYTES_MAX],
     header_len: usize,
@@ -93,6 +97,7 @@ impl Default for Reader {
             streams: Vec::new(),
             reserved: 0,
             reserved_max: PARTIAL_BYTES_MAX,
+            share: Share::default(),
             header: [0; HEADER_BYTES_MAX],
             header_len: 0,
             spill: [0; 4],
@@ -119,11 +124,21 @@ impl Reader {
         self.reserved_max = bytes.min(PARTIAL_BYTES_MAX);
     }
 
+    /// What is reserved comes from a budget that connections share, from here on.
+    pub fn join(&mut self, budget: Arc<Budget>) {
+        self.share.join(budget);
+    }
+
+    /// The peer has been let in, or not any more: how much of the budget it may have.
+    pub const fn let_in(&mut self, is_let_in: bool) {
+        self.share.let_in(is_let_in);
+    }
+
     /// Forgets the unfinished message of a chunk stream (section 5.4.2).
     pub fn abort(&mut self, chunk_stream: u32) {
         let Some(index) = self.streams.iter().position(|s| s.id == chunk_stream) else { return };
         if let Some(partial) = self.streams[index].partial.take() {
-            self.reserved -= partial.reserved;
+            self.release(partial.reserved);
         }
         self.payload = self.payload.filter(|(at, _)| *at != index);
     }
@@ -270,10 +285,7 @@ impl Reader {
         if stream.partial.is_none() {
             stream.start(&header);
             let reserved = usize_of(stream.length).min(FIRST_RESERVE_BYTES);
-            if self.reserved + reserved > self.reserved_max {
-                return Err(TOO_MUCH);
-            }
-            self.reserved += reserved;
+            reserve(&mut self.share, &mut self.reserved, self.reserved_max, reserved)?;
             stream.partial = Some(Partial { body: pool.take(reserved), reserved });
         } else if header.format == 0 {
             return Err(Error::Protocol("new message header in the middle of a message"));
@@ -320,13 +332,13 @@ impl Reader {
         if partial.body.room() < bytes.len() {
             let least = partial.body.len() + bytes.len();
             let size = usize_of(stream.length).min(least.max(partial.reserved * 4));
-            if self.reserved + size > self.reserved_max {
-                return Err(TOO_MUCH);
-            }
+            reserve(&mut self.share, &mut self.reserved, self.reserved_max, size)?;
             let mut larger = pool.take(size);
             larger.extend(&partial.body);
-            self.reserved = self.reserved + size - partial.reserved;
-            *partial = Partial { body: larger, reserved: size };
+            larger.extend(bytes);
+            let smaller = std::mem::replace(partial, Partial { body: larger, reserved: size });
+            self.release(smaller.reserved);
+            return Ok(());
         }
         partial.body.extend(bytes);
         Ok(())
@@ -337,9 +349,16 @@ impl Reader {
         let stream = &mut self.streams[index];
         let length = usize_of(stream.length);
         let partial = stream.partial.take_if(|p| p.body.len() >= length)?;
-        self.reserved -= partial.reserved;
         let ChunkStream { type_id, time, stream_id, .. } = *stream;
+        self.release(partial.reserved);
         Some(Message { type_id, time, stream_id, body: partial.body })
+    }
+
+    /// Bytes of a message that is finished, or not wanted any more.
+    fn release(&mut self, bytes: usize) {
+        self.reserved -= bytes;
+        // Holding less never fails.
+        let _is_less = self.share.hold(self.reserved);
     }
 
     /// Gives back the collected header bytes past `used`: they were payload.
@@ -384,7 +403,18 @@ impl ChunkStream {
     }
 }
 
-const TOO_MUCH: Error = Error::Limit("too many bytes in unfinished messages");
+/// Reserves further bytes, within the limits of the connection and of all connections.
+fn reserve(share: &mut Share, reserved: &mut usize, max: usize, more: usize) -> Result<(), Error> {
+    let all = *reserved + more;
+    if all > max {
+        return Err(Error::Limit("too many bytes in unfinished messages"));
+    }
+    if !share.hold(all) {
+        return Err(Error::Full("unfinished messages of all peers"));
+    }
+    *reserved = all;
+    Ok(())
+}
 
 fn be24(bytes: &[u8]) -> u32 {
     u32::from(bytes[0]) << 16 | u32::from(bytes[1]) << 8 | u32::from(bytes[2])

@@ -291,7 +291,35 @@ fn unfinished_messages_of_a_connection_share_one_limit() {
         result = result.and_then(|()| reader.read(&mut &bytes[..], &pool).map(|_| ()));
         assert!(reader.reserved <= PARTIAL_BYTES_MAX);
     }
-    assert_eq!(result, Err(TOO_MUCH));
+    assert_eq!(result, Err(Error::Limit("too many bytes in unfinished messages")));
+}
+
+#[test]
+fn unfinished_messages_of_all_connections_share_a_budget_and_give_it_back() {
+    const MB: usize = 1 << 20;
+    let budget = Arc::new(Budget::new(4 * MB));
+    let pool = pool();
+    let join = || {
+        let mut reader = Reader::default();
+        reader.set_chunk_size(0xff_ffff);
+        reader.join(Arc::clone(&budget));
+        reader.let_in(true);
+        reader
+    };
+    let half = cat(&[&first(3, 1, 4_000_000, 9), &vec![0; MB]]);
+    let mut readers = [(); 5].map(|()| join());
+    let feed =
+        |reader: &mut Reader, mut bytes: &[u8]| reader.read(&mut bytes, &pool).map(|m| m.is_some());
+    let mut results = Vec::new();
+    for reader in &mut readers {
+        results.push(feed(reader, &half));
+        assert!(budget.held() <= 4 * MB);
+    }
+    assert!(results.contains(&Err(Error::Full("unfinished messages of all peers"))), "{results:?}");
+    drop(readers);
+    let mut last = join();
+    assert_eq!(feed(&mut last, &cat(&[&first(3, 1, 1_000_000, 9), &vec![0; 1_000_000]])), Ok(true));
+    assert_eq!(budget.held(), 0, "a finished message holds nothing");
 }
 
 #[test]

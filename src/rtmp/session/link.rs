@@ -1,6 +1,8 @@
 //! What both roles share: chunks in and out, acknowledgements, pings, counters.
 
-use crate::frame::PacketPool;
+use std::sync::Arc;
+
+use crate::frame::{Budget, PacketPool};
 use crate::media::{Kind, Micros};
 use crate::rtmp::Error;
 use crate::rtmp::amf0::Value;
@@ -58,9 +60,15 @@ impl Link {
         }
     }
 
-    /// How many bytes the peer's unfinished messages may take up.
-    pub(super) fn set_buffer(&mut self, bytes: usize) {
+    /// How many bytes the peer's unfinished messages may take up, and whether it was let in.
+    pub(super) fn set_buffer(&mut self, bytes: usize, is_let_in: bool) {
         self.reader.set_reserved_max(bytes);
+        self.reader.let_in(is_let_in);
+    }
+
+    /// They come from a budget that connections share, from here on.
+    pub(super) fn join(&mut self, budget: Arc<Budget>) {
+        self.reader.join(budget);
     }
 
     pub(super) const fn now(&self) -> Micros {

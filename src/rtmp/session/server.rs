@@ -1,8 +1,9 @@
 //! The accepting side: encoders publish to it, players play from it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crate::frame::{PacketBuf, PacketPool};
+use crate::frame::{Budget, PacketBuf, PacketPool};
 use crate::media::{Kind, Micros};
 use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX, PARTIAL_BYTES_MAX, PENDING_BYTES_MAX};
@@ -172,7 +173,7 @@ impl Server {
         let spec = ServerSpec { chunk_size: spec.chunk_size.clamp(128, CHUNK_SIZE_MAX), ..spec };
         let handshake = handshake::Server::new(random);
         let mut link = Link::new(now);
-        link.set_buffer(spec.buffer_bytes.min(PENDING_BYTES_MAX));
+        link.set_buffer(spec.buffer_bytes.min(PENDING_BYTES_MAX), false);
         Self {
             spec,
             link,
@@ -279,11 +280,17 @@ impl Server {
         self.reject_connect(transaction, description);
     }
 
+    /// The bytes of its unfinished messages come from a budget that connections share: so that many
+    /// peers together take up no more than the node can give.
+    pub fn join(&mut self, budget: Arc<Budget>) {
+        self.link.join(budget);
+    }
+
     /// Answers `Publish`: messages flow from here on. `false` if the peer has withdrawn it.
     pub fn accept_publish(&mut self) -> bool {
         let Some(stream_id) = self.settle(Wish::Publish) else { return false };
         self.role = Role::Active(Wish::Publish, stream_id);
-        self.link.set_buffer(self.spec.buffer_bytes);
+        self.link.set_buffer(self.spec.buffer_bytes, true);
         let start = info(false, "NetStream.Publish.Start", "Publishing.");
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, start]);
         true

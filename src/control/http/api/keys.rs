@@ -183,6 +183,9 @@ pub(super) struct KeyRequest {
     /// The key itself, if it was made elsewhere: for `/keys/import` alone.
     #[serde(default)]
     key: Option<String>,
+    /// Whether a key that was made elsewhere may have fewer than 16 characters.
+    #[serde(default)]
+    weak: bool,
 }
 
 /// A new key: the one time that it can be seen.
@@ -253,7 +256,7 @@ pub(super) async fn import(
         let hint = "send it as `key`, or let the node make one with /api/v1/keys";
         return Err(Problem::invalid("there is no key in it", hint));
     };
-    let (view, warning) = store(&shared.api)?.import(&key, wanted.new_key()?).await?;
+    let (view, warning) = store(&shared.api)?.import(&key, wanted.new_key()?, wanted.weak).await?;
     let key = Key::from(&view);
     note(&shared.api, "key_created", format!("a key for {} was taken in", key.stream), &key).await;
     Ok((StatusCode::CREATED, Json(ImportAnswer { key, warning })))

@@ -140,7 +140,7 @@ impl Server {
                 vec![],
                 vec![],
             )),
-            readiness: Arc::new(Readiness::new(["demo"])),
+            readiness: Arc::new(Readiness::new(["demo"], None)),
             info: NodeInfo {
                 name: "studio".into(),
                 version: "1.2.3".into(),
@@ -321,7 +321,9 @@ async fn a_key_is_told_once_and_never_again() {
     assert_eq!(server.admin(&format!("PUT {alias}"), "").await.code, 204);
     assert_eq!(server.admin(&format!("DELETE {alias}"), "").await.code, 204);
     assert_eq!(server.admin(&format!("DELETE {alias}"), "").await.code, 404);
-    let import = "{\"stream\": \"b\", \"key\": \"stream-key-123\"}";
+    let short = "{\"stream\": \"b\", \"key\": \"stream-key-123\"}";
+    assert_eq!(server.admin("POST /api/v1/keys/import", short).await.code, 400);
+    let import = "{\"stream\": \"b\", \"key\": \"stream-key-123\", \"weak\": true}";
     let imported = server.admin("POST /api/v1/keys/import", import).await;
     assert_eq!(imported.code, 201);
     assert!(imported.body["warning"].is_string());

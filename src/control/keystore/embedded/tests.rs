@@ -140,7 +140,7 @@ fn a_second_node_is_told_which_file_is_in_use() {
 fn a_directory_that_cannot_be_written_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
-    std::fs::File::create(&file).unwrap();
+    File::create(&file).unwrap();
     let error = open(&file.join("data")).unwrap_err();
     assert!(matches!(error, StoreError::NotWritable(..)), "{error:?}");
     assert!(error.to_string().contains("file/data"), "{error}");
@@ -162,6 +162,90 @@ fn a_full_disk_is_told_from_other_faults() {
     let fault = |kind: io::ErrorKind| store_error(Path::new("/data"), redb::Error::Io(kind.into()));
     assert!(matches!(fault(io::ErrorKind::StorageFull), StoreError::DiskFull(_)));
     assert!(matches!(fault(io::ErrorKind::PermissionDenied), StoreError::NotWritable(..)));
+}
+
+/// A file system of this size, for as long as it lives; `None` where nothing may be mounted.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = format!("size={size},mode=700");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "none"]).arg(dir.path());
+        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        mounted.then(|| Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes all the space that is left, until the file is removed.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = File::create(&path).unwrap();
+        while file.write_all(&[1; 4_096]).is_ok() {}
+        while file.write_all(&[1]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.path()).status());
+    }
+}
+
+#[test]
+fn a_store_on_a_full_disk_answers_and_is_written_again_once_there_is_room() {
+    let Some(disk) = SmallDisk::mount("8m") else { return };
+    let store = open(disk.path()).unwrap();
+    let first = create(&store, "live/first").hash();
+    let filler = disk.fill();
+    let keys = Keys::new(Arc::new(store.clone()), || NOW);
+    let mut made = Vec::new();
+    let error = loop {
+        match now(keys.create(NewKey::for_stream("live/more"))) {
+            Ok(key) => made.push(key.key.hash()),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("no space left"), "{error}");
+    assert_eq!(keys.trouble(), Some("the disk of the key store is full"));
+    // What is there can be looked up all the same.
+    for hash in made.iter().chain([&first]) {
+        assert!(info(&store, hash).is_some());
+    }
+    now(keys.probe());
+    std::fs::remove_file(filler).unwrap();
+    now(keys.probe());
+    assert_eq!(keys.trouble(), None);
+    let last = create(&store, "live/last").hash();
+    drop((store, keys));
+    let store = open(disk.path()).unwrap();
+    assert!(info(&store, &first).is_some() && info(&store, &last).is_some());
+}
+
+#[test]
+fn a_first_start_on_a_full_disk_leaves_nothing_that_stops_the_next_one() {
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let filler = disk.fill();
+    // A little more room each time, until there is enough for a store.
+    let length = std::fs::metadata(&filler).unwrap().len();
+    let failed = (0..=length).step_by(4_096).take_while(|room| {
+        let file = OpenOptions::new().write(true).open(&filler).unwrap();
+        file.set_len(length - room).unwrap();
+        let Err(error) = open(disk.path()) else { return false };
+        assert!(matches!(error, StoreError::DiskFull(_)), "with {room} bytes: {error:?}");
+        let files = std::fs::read_dir(disk.path()).unwrap();
+        let left: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, ["filler"], "with {room} bytes");
+        true
+    });
+    assert!(failed.count() > 2, "the disk was not full");
+    std::fs::remove_file(filler).unwrap();
+    create(&open(disk.path()).unwrap(), "live/a");
 }
 
 /// Set for the process that is killed: the data directory.

@@ -12,12 +12,13 @@ mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use redis::RedisResult;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::broadcast;
 use tokio::time::timeout;
 
+use super::health::{Health, State};
 use super::{NOTICES_MAX, Notice, StoreError};
 use fault::{is_lost, store_error};
 use link::Link;
@@ -33,6 +34,9 @@ pub const KEY_PREFIX: &str = "stream:key:";
 /// Before the alias in the name of its record.
 pub const ALIAS_PREFIX: &str = "stream:alias:";
 
+/// Before the hash of what was deleted: among the records of keys, so that the same rights do.
+pub const GONE_PREFIX: &str = "stream:key:gone:";
+
 /// Keys in Redis. Nothing connects before the first question; a connection that fails is made anew
 /// with the next one. Clones are the same store.
 #[derive(Clone)]
@@ -41,14 +45,14 @@ pub struct Redis(Arc<Inner>);
 struct Inner {
     settings: Settings,
     /// The present connection, and how many there were.
-    link: Mutex<(u64, Option<Link>)>,
+    link: tokio::sync::Mutex<(u64, Option<Link>)>,
     /// Which of several servers or sentinels is asked first.
     next: AtomicUsize,
     changes: broadcast::Sender<Notice>,
     /// Whether somebody listens to what others change.
     watched: AtomicBool,
-    /// Whether the last question was not answered: said once in the log.
-    away: AtomicBool,
+    /// How the last question was answered; changes are told in the log.
+    health: Health,
 }
 
 impl fmt::Debug for Redis {
@@ -66,11 +70,11 @@ impl Redis {
         let (changes, _) = broadcast::channel(NOTICES_MAX);
         Ok(Self(Arc::new(Inner {
             settings: Settings::read(spec)?,
-            link: Mutex::new((0, None)),
+            link: tokio::sync::Mutex::new((0, None)),
             next: AtomicUsize::new(0),
             changes,
             watched: AtomicBool::new(false),
-            away: AtomicBool::new(false),
+            health: Health::default(),
         })))
     }
 }
@@ -99,18 +103,28 @@ impl Inner {
             Ok(result) => result.map_err(|error| store_error(&error)),
             Err(_) => Err(StoreError::Away("no answer in time".to_owned())),
         };
-        let away = matches!(result, Err(StoreError::Away(_)));
-        if away != self.away.swap(away, Ordering::Relaxed) {
-            match &result {
-                Err(error) => tracing::warn!("the key store at {:?}: {error}", self.settings),
-                Ok(_) => {
-                    tracing::info!("the key store at {:?} answers again", self.settings);
-                    // Who was let in or went on meanwhile is to be looked at.
-                    drop(self.changes.send(Notice::Unsure));
-                }
+        self.say(result.as_ref().err());
+        result
+    }
+
+    /// How the last question ended; each change is told in the log.
+    fn say(&self, error: Option<&StoreError>) {
+        let now = match error {
+            Some(StoreError::Away(_)) => State::Away,
+            Some(StoreError::Refused(_)) => State::Refused,
+            _ => State::Works,
+        };
+        if self.health.is_still(now) {
+            return;
+        }
+        match error.filter(|_| now != State::Works) {
+            Some(error) => tracing::warn!("the key store at {:?}: {error}", self.settings),
+            None => {
+                tracing::info!("the key store at {:?} answers again", self.settings);
+                // Who was let in or went on meanwhile is to be looked at.
+                drop(self.changes.send(Notice::Unsure));
             }
         }
-        result
     }
 
     async fn link(&self) -> RedisResult<(u64, Link)> {

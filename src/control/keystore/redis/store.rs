@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use super::link::Link;
 use super::spec::RedisMode;
-use super::{ALIAS_PREFIX, CHANNEL, KEY_PREFIX, Redis, watch};
+use super::{ALIAS_PREFIX, CHANNEL, GONE_PREFIX, KEY_PREFIX, Redis, watch};
 use crate::control::keystore::{
     KEYS_MAX, KeyStore, Kind, Name, Notice, Reply, StoreError, Swap, Was,
 };
@@ -96,6 +96,17 @@ impl KeyStore for Redis {
         })
     }
 
+    fn trouble(&self) -> Option<&'static str> {
+        self.0.health.trouble()
+    }
+
+    fn probe(&self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            // Any record will do: whether it can be read is the question.
+            self.read(Name::Gone(KeyHash::from_bytes([0; 32]))).await.map(drop)
+        })
+    }
+
     fn changes(&self) -> broadcast::Receiver<Notice> {
         let receiver = self.0.changes.subscribe();
         if !self.0.watched.swap(true, Ordering::Relaxed) {
@@ -153,6 +164,7 @@ fn full_name(name: &Name) -> String {
     match name {
         Name::Key(hash) => format!("{KEY_PREFIX}{hash}"),
         Name::Alias(alias) => format!("{ALIAS_PREFIX}{}", alias.expose()),
+        Name::Gone(hash) => format!("{GONE_PREFIX}{hash}"),
     }
 }
 

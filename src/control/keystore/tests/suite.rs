@@ -12,8 +12,8 @@ pub(super) async fn run(keys: &Keys) {
     a_rotated_key_stays_good_for_its_grace(keys).await;
     without_grace_the_old_key_is_revoked_at_once(keys).await;
     a_deleted_key_takes_its_aliases_with_it(keys).await;
-    an_imported_key_is_known_and_a_weak_one_is_told(keys).await;
-    a_key_ends_by_itself(keys).await;
+    an_imported_key_is_known_and_a_weak_one_only_taken_when_told_to(keys).await;
+    a_key_ends_by_itself_and_is_remembered(keys).await;
     use_is_counted_and_revocation_is_not_lost_by_it(keys).await;
     every_change_is_told_and_use_is_not(keys).await;
     what_cannot_be_is_refused(keys).await;
@@ -130,31 +130,39 @@ async fn a_deleted_key_takes_its_aliases_with_it(keys: &Keys) {
         let error = keys.get(id).await.unwrap_err();
         assert!(matches!(error, KeyError::NotFound(_)), "{id}: {error:?}");
     }
+    for hash in [made.key.hash(), KeyHash::of("deleted-1"), KeyHash::of("deleted-2")] {
+        assert!(keys.was_deleted(&hash).await.unwrap(), "who shows it seems to guess");
+    }
+    assert!(!keys.was_deleted(&KeyHash::of("deleted-3")).await.unwrap());
 }
 
-async fn an_imported_key_is_known_and_a_weak_one_is_told(keys: &Keys) {
+async fn an_imported_key_is_known_and_a_weak_one_only_taken_when_told_to(keys: &Keys) {
     let weak = StreamKey::imported("stream-key-123");
     let new = NewKey::for_stream("live/imported");
-    let (view, warning) = keys.import(&weak, new.clone()).await.unwrap();
+    let error = keys.import(&weak, new.clone(), false).await.unwrap_err();
+    assert!(matches!(&error, KeyError::Invalid(text) if text.contains("--weak")), "{error:?}");
+    let (view, warning) = keys.import(&weak, new.clone(), true).await.unwrap();
     assert!(warning.is_some());
     let found = keys.look_up(&KeyHash::of("stream-key-123"), None).await.unwrap().unwrap();
     assert_eq!(found.info, view.info);
-    let again = keys.import(&weak, new.clone()).await.unwrap_err();
+    let again = keys.import(&weak, new.clone(), true).await.unwrap_err();
     assert!(matches!(again, KeyError::Conflict(_)), "{again:?}");
     assert!(!again.to_string().contains("stream-key-123"), "{again}");
     let strong = StreamKey::imported("V3ry-l0ng-and-w1ld/Key_of.mine");
-    assert_eq!(keys.import(&strong, new).await.unwrap().1, None);
+    assert_eq!(keys.import(&strong, new.clone(), false).await.unwrap().1, None);
+    let sixteen = StreamKey::imported("0123456789abcdef");
+    assert!(keys.import(&sixteen, new, false).await.unwrap().1.is_some());
 }
 
-async fn a_key_ends_by_itself(keys: &Keys) {
+async fn a_key_ends_by_itself_and_is_remembered(keys: &Keys) {
     let mut new = NewKey::for_stream("live/brief");
     new.lifetime = Lifetime::Seconds(2);
     let made = keys.create(new).await.unwrap();
     let hash = made.key.hash();
     assert!(keys.look_up(&hash, None).await.unwrap().is_some());
     wait_until("the key has ended", async || {
-        let found = keys.look_up(&hash, None).await.unwrap();
-        found.is_none_or(|found| found.info.is_expired(keys.now())).then_some(())
+        let found = keys.look_up(&hash, None).await.unwrap().expect("it is forgotten at once");
+        found.info.is_expired(keys.now()).then_some(())
     })
     .await;
 }
