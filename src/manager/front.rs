@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keystore::trusted_proxies;
 use super::node::Node;
 use crate::config::{ChannelConfig, Config, Role, TokenConfig};
 use crate::control::auth::{
@@ -86,6 +87,7 @@ pub(super) fn front(
             rtmp: node.rtmp(),
             flv,
         },
+        proxies: trusted_proxies(config),
         tls,
         api: Arc::new(api),
         cors: config.http.cors.clone(),

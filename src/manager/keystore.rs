@@ -63,18 +63,20 @@ pub(super) fn redis_spec(config: &KeysConfig) -> RedisSpec {
     }
 }
 
+/// Proxies whose word about their peers is taken.
+pub(super) fn trusted_proxies(config: &Config) -> Arc<[AddressRange]> {
+    // The configuration has read them as what they are.
+    config.trusted_proxies.iter().filter_map(|range| range.to_string().parse().ok()).collect()
+}
+
 /// What shards are told about keys.
 pub(super) fn key_rules(config: &Config) -> KeyRules {
     let keys = &config.keys;
-    let proxies = config.trusted_proxies.iter();
-    // The configuration has read them as what they are.
-    let proxies: Vec<AddressRange> =
-        proxies.filter_map(|range| range.to_string().parse().ok()).collect();
     KeyRules {
         cache: CacheSpec { allow: keys.cache, deny: keys.cache_denied },
         // So that who publishes is ended within the time for which who comes is remembered.
         recheck: Micros(keys.cache.0 / 2),
         open_when_away: keys.on_store_failure == OnStoreFailure::Allow,
-        trusted_proxies: proxies.into(),
+        trusted_proxies: trusted_proxies(config),
     }
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod cors;
 mod frames;
+pub mod proxy;
 mod request;
 mod session;
 

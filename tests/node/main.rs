@@ -26,6 +26,7 @@ mod web;
 mod wire;
 
 mod crowd;
+mod doors;
 mod embedding;
 mod enhanced;
 mod flv;

@@ -6,6 +6,8 @@ mod compat;
 mod cors;
 mod dashboard;
 mod flv;
+mod lobby;
+mod origin;
 mod readiness;
 mod serve;
 mod status;
@@ -26,6 +28,7 @@ pub use self::readiness::Readiness;
 pub use self::serve::{BindError, bind, serve};
 use self::status::Status;
 use crate::control::metrics::{self, Metrics};
+use crate::keys::AddressRange;
 use crate::stats::Registry;
 use crate::tls::Acceptor;
 use crate::web::Cors;
@@ -46,6 +49,8 @@ pub struct HttpState {
     pub api: Arc<Api>,
     /// Which web pages from elsewhere may use it.
     pub cors: Cors,
+    /// Proxies whose word about who asks is taken.
+    pub proxies: Arc<[AddressRange]>,
     /// With what it meets peers by TLS; `None` for plain HTTP.
     pub tls: Option<Acceptor>,
 }
@@ -69,7 +74,10 @@ struct Shared {
     state: HttpState,
     metrics: Metrics,
     api: Arc<Api>,
+    /// How often addresses ask that show a token.
     turnstile: Turnstile,
+    /// How often addresses ask that show none, or a wrong one.
+    strangers: Turnstile,
     followers: Followers,
 }
 
@@ -83,6 +91,7 @@ fn router(state: HttpState) -> Router {
         metrics,
         api: Arc::clone(&state.api),
         turnstile: Turnstile::default(),
+        strangers: Turnstile::default(),
         followers: Followers::default(),
         state,
     });

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Extension;
@@ -13,16 +14,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Mutex, watch};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::api::{Peer, Stop};
+use super::lobby::{Known, Lobby};
 use super::{HttpState, router};
+use crate::media::network_of;
+use crate::web::proxy::{self, PROXY_BYTES_MAX, Said};
 
-/// Connections served at once. More wait in the kernel's queue until one ends.
-const CONNECTIONS_MAX: usize = 128;
+/// Pause before a proxy's header is looked at again that has come in part.
+const HEADER_PAUSE: Duration = Duration::from_millis(5);
 
 /// Time for a request's head, and for an idle connection to make its next request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -99,32 +103,108 @@ pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
 /// Answers requests until `shutdown` completes, then gives answers under way a moment to finish.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) {
     let tls = state.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
+    let proxies = Arc::clone(&state.proxies);
     let router = router(state);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
+    let lobby = Arc::new(Mutex::new(Lobby::default()));
     let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            socket = accept(&listener), if connections.len() < CONNECTIONS_MAX => {
-                let (socket, peer) = socket;
-                let left = (Extension(Peer(peer)), Extension(Stop(stopped.clone())));
-                let service = TowerToHyperService::new(router.clone().layer(left));
-                let (tls, stopped) = (tls.clone(), stopped.clone());
-                connections.spawn(async move {
-                    match tls {
-                        None => connection(socket, service, stopped).await,
-                        Some(tls) => secure(tls, socket, service, stopped).await,
-                    }
-                });
+    'accepting: for number in 0_u64.. {
+        while !lobby.lock().await.has_room() {
+            // All have shown a token: one of them has to end.
+            tokio::select! {
+                () = &mut shutdown => break 'accepting,
+                _ = connections.join_next() => {}
             }
         }
+        let (socket, peer) = loop {
+            tokio::select! {
+                () = &mut shutdown => break 'accepting,
+                Some(_) = connections.join_next() => {}
+                accepted = accept(&listener) => break accepted,
+            }
+        };
+        let door = Door { lobby: Arc::clone(&lobby), known: Known::default(), number };
+        let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
+        let (router, tls, stopped) = (router.clone(), tls.clone(), stopped.clone());
+        let guest = door.clone();
+        // Held until it is in: it may have ended before.
+        let mut visitors = lobby.lock().await;
+        let task = connections.spawn(async move {
+            if let Some(peer) = guest.peer(&socket, peer, is_proxy).await {
+                let left = (Extension(Peer(peer)), Extension(Stop(stopped.clone())));
+                let router = router.layer(left).layer(Extension(guest.known.clone()));
+                let service = TowerToHyperService::new(router);
+                match tls {
+                    None => connection(socket, service, stopped).await,
+                    Some(tls) => secure(tls, socket, service, stopped).await,
+                }
+            }
+            guest.lobby.lock().await.leave(guest.number);
+        });
+        let address = (!is_proxy).then(|| network_of(peer.ip()));
+        let ended = visitors.enter(number, address, door.known, task);
+        ended.iter().for_each(AbortHandle::abort);
     }
     drop((listener, stop));
     let finish = async { while connections.join_next().await.is_some() {} };
     if timeout(FINISH_TIME, finish).await.is_err() {
         tracing::debug!("HTTP connections were cut off at the end");
+    }
+}
+
+/// A connection's place among the others.
+#[derive(Clone)]
+struct Door {
+    lobby: Arc<Mutex<Lobby<AbortHandle>>>,
+    known: Known,
+    number: u64,
+}
+
+impl Door {
+    /// Who is behind the connection: whom a trusted proxy names before it, or the peer. Nothing if
+    /// the proxy's header is broken or does not come.
+    async fn peer(
+        &self,
+        socket: &TcpStream,
+        peer: SocketAddr,
+        is_proxy: bool,
+    ) -> Option<SocketAddr> {
+        if !is_proxy {
+            return Some(peer);
+        }
+        let named = timeout(HEAD_TIME, proxied(socket)).await.ok()?.ok()?;
+        if let Some(named) = named {
+            let ended = self.lobby.lock().await.name(self.number, network_of(named.ip()));
+            ended.iter().for_each(AbortHandle::abort);
+        }
+        Some(named.unwrap_or(peer))
+    }
+}
+
+/// Reads a proxy's header, if there is one, and nothing behind it; gives whom it names.
+async fn proxied(socket: &TcpStream) -> io::Result<Option<SocketAddr>> {
+    let mut bytes = [0; PROXY_BYTES_MAX];
+    loop {
+        let count = socket.peek(&mut bytes).await?;
+        match proxy::read(&bytes[..count]) {
+            Said::Nothing => return Ok(None),
+            Said::Broken => return Err(io::ErrorKind::InvalidData.into()),
+            Said::Partly if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Said::Partly => sleep(HEADER_PAUSE).await,
+            Said::Source(source, used) => {
+                let mut taken = 0;
+                while taken < used {
+                    socket.readable().await?;
+                    match socket.try_read(&mut bytes[..used - taken]) {
+                        Ok(count) => taken += count,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                return Ok(source);
+            }
+        }
     }
 }
 

@@ -28,6 +28,7 @@ fn state() -> HttpState {
             rtmp: "0.0.0.0:1935".parse().unwrap(),
             flv: ("0.0.0.0:1935".parse().unwrap(), false),
         },
+        proxies: [].into(),
         tls: None,
         api: Arc::new(api::tests::api(door().0, Tokens::Off)),
         cors: Cors::Nobody,

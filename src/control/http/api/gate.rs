@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Mutex;
@@ -13,8 +13,9 @@ use tokio::sync::Mutex;
 use super::ask::left;
 use super::problem::Problem;
 use crate::control::auth::{Access, Caller};
-use crate::control::http::{CLI_AGENT, Shared};
-use crate::media::Micros;
+use crate::control::http::lobby::Known;
+use crate::control::http::{CLI_AGENT, Shared, origin};
+use crate::media::{Micros, network_of};
 
 /// Requests that an address may make at once.
 const BURST: f64 = 200.0;
@@ -54,6 +55,8 @@ impl Bucket {
 impl Turnstile {
     /// Takes `cost` from what `peer` may ask for; `false` if it has to wait.
     async fn take(&self, peer: IpAddr, cost: f64, now: Micros) -> bool {
+        // An IPv6 peer owns its whole network of 64 bits.
+        let peer = network_of(peer);
         let mut buckets = self.0.lock().await;
         if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&peer) {
             buckets.retain(|_, bucket| bucket.filled(now).left < BURST);
@@ -112,21 +115,61 @@ fn told(caller: &Caller, headers: &HeaderMap) -> String {
     }
 }
 
-/// Who shows `token` from `peer`.
+/// What comes with a request that says who makes it.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+    token: Option<&'a str>,
+}
+
+impl<'a> Asker<'a> {
+    /// Who makes `request` and shows `token`.
+    pub(super) fn of(request: &'a Request, token: Option<&'a str>) -> Self {
+        Self { headers: request.headers(), extensions: request.extensions(), token }
+    }
+
+    /// The address: nobody's without one (a test's).
+    fn address(&self, shared: &Shared) -> IpAddr {
+        let peer = left::<Peer>(self.extensions);
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| address.ip());
+        origin::client(peer, self.headers, &shared.state.proxies)
+    }
+
+    /// Whether it is on this machine, and not a proxy here that passes somebody's request on.
+    fn is_here(&self, shared: &Shared) -> bool {
+        let peer = left::<Peer>(self.extensions).map(|Peer(address)| address.ip());
+        let is_trusted = |ip: IpAddr| shared.state.proxies.iter().any(|range| range.contains(ip));
+        let is_unnamed = origin::is_forwarded(self.headers) && !peer.is_some_and(is_trusted);
+        self.address(shared).is_loopback() && !is_unnamed
+    }
+}
+
+/// Who asks. A right token is never kept waiting by wrong ones.
 ///
 /// # Errors
-/// If it is none of ours, or the address asks too often.
-pub(super) async fn caller(
-    shared: &Shared,
-    peer: IpAddr,
-    token: Option<&str>,
-) -> Result<Caller, Problem> {
-    let caller = shared.api.tokens.caller(token);
-    let cost = if caller.is_some() { 1.0 } else { WRONG_TOKEN_COST };
-    if !shared.turnstile.take(peer, cost, shared.api.time.now()).await {
+/// If there is no token of ours, the address asks too often, or a web page from elsewhere asks
+/// where no token is needed.
+pub(super) async fn caller(shared: &Shared, asker: Asker<'_>) -> Result<Caller, Problem> {
+    let caller = shared.api.tokens.caller(asker.token);
+    let (turnstile, cost) = match caller {
+        Some(_) => (&shared.turnstile, 1.0),
+        None => (&shared.strangers, WRONG_TOKEN_COST),
+    };
+    if !turnstile.take(asker.address(shared), cost, shared.api.time.now()).await {
         return Err(Problem::too_many("this address asks too often"));
     }
-    caller.ok_or_else(Problem::unauthorized)
+    let caller = caller.ok_or_else(Problem::unauthorized)?;
+    match caller.token {
+        None => without_token(shared, asker)?,
+        Some(_) => left::<Known>(asker.extensions).iter().for_each(Known::is_shown),
+    }
+    Ok(caller)
+}
+
+/// Whether a request that needs no token may be answered.
+fn without_token(shared: &Shared, asker: Asker<'_>) -> Result<(), Problem> {
+    origin::check(asker.headers, &shared.state.cors).map_err(Problem::from_elsewhere)
 }
 
 /// Lets in who shows a token that may do this.
@@ -136,7 +179,7 @@ pub(super) async fn with_token(
     next: Next,
 ) -> Response {
     let token = bearer(request.headers());
-    let caller = match caller(&shared, peer_of(&request), token).await {
+    let caller = match caller(&shared, Asker::of(&request, token)).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
@@ -146,7 +189,7 @@ pub(super) async fn with_token(
     }
     let actor = told(&caller, request.headers());
     request.extensions_mut().insert(caller.access);
-    ACTOR.scope(actor, next.run(request)).await
+    unstored(ACTOR.scope(actor, next.run(request)).await)
 }
 
 /// Lets in who is on this machine, or shows a token: for tools that know no tokens.
@@ -155,20 +198,22 @@ pub(in crate::control::http) async fn with_token_or_from_here(
     request: Request,
     next: Next,
 ) -> Response {
-    let peer = peer_of(&request);
-    if !peer.to_canonical().is_loopback() {
-        let token = bearer(request.headers());
-        if let Err(problem) = caller(&shared, peer, token).await {
-            return problem.into_response();
-        }
+    let asker = Asker::of(&request, bearer(request.headers()));
+    let needs_none = asker.is_here(&shared) && shared.api.tokens.caller(asker.token).is_none();
+    let may = match needs_none {
+        true => without_token(&shared, asker),
+        false => caller(&shared, asker).await.map(drop),
+    };
+    match may {
+        Ok(()) => unstored(next.run(request).await),
+        Err(problem) => problem.into_response(),
     }
-    next.run(request).await
 }
 
-/// Without an address (a test's) it is nobody's.
-pub(super) fn peer_of(request: &Request) -> IpAddr {
-    let peer = left::<Peer>(request.extensions());
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| address.ip())
+/// What is behind a token, new stream keys among it, is kept by no cache on its way.
+fn unstored(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -224,6 +269,15 @@ mod tests {
         headers.insert(header::USER_AGENT, CLI_AGENT.parse().unwrap());
         assert_eq!(told(&caller(Some("admin")), &headers), "cli:admin");
         assert_eq!(told(&caller(None), &headers), "cli");
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_network_is_one_address() {
+        let turnstile = Turnstile::default();
+        let from = |text: &str| text.parse().unwrap();
+        while turnstile.take(from("2001:db8::1"), 1.0, Micros(0)).await {}
+        assert!(!turnstile.take(from("2001:db8::ffff:2"), 1.0, Micros(0)).await);
+        assert!(turnstile.take(from("2001:db8:0:1::1"), 1.0, Micros(0)).await);
     }
 
     #[tokio::test]

@@ -71,6 +71,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, code, detail, hint)
     }
 
+    pub(super) fn from_elsewhere(detail: &str) -> Self {
+        let hint = "open it on this machine by its address, or send `Authorization: Bearer TOKEN`";
+        Self::new(StatusCode::FORBIDDEN, "from_elsewhere", detail, hint)
+    }
+
     pub(super) fn too_many(detail: &str) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail, "ask again later")
     }

@@ -147,6 +147,7 @@ impl Server {
                 rtmp: "0.0.0.0:1935".parse().unwrap(),
                 flv: ("0.0.0.0:1935".parse().unwrap(), false),
             },
+            proxies: [].into(),
             tls: None,
             api: Arc::new(api),
             cors: Cors::One("https://a.example".to_owned()),

@@ -1,7 +1,6 @@
 //! `/ws`: the state, then every change of it and every event, each with a number. Who was away
 //! asks for what came after the last number it has.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,20 +61,15 @@ struct From {
 
 /// Opens the socket for who shows a token.
 pub(super) async fn follow(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
-    let peer = gate::peer_of(&request);
-    match open(&shared, peer, &mut request).await {
+    match open(&shared, &mut request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn open(
-    shared: &Arc<Shared>,
-    peer: IpAddr,
-    request: &mut Request,
-) -> Result<Response, Problem> {
+async fn open(shared: &Arc<Shared>, request: &mut Request) -> Result<Response, Problem> {
     let token = token(request.headers());
-    let access = gate::caller(shared, peer, token.as_deref()).await?.access;
+    let access = gate::caller(shared, gate::Asker::of(request, token.as_deref())).await?.access;
     let Asked(From { since }) = request.extract_parts().await?;
     let stop = left::<Stop>(request.extensions());
     let upgrade = request.extract_parts::<WebSocketUpgrade>().await.map_err(|_| {
