@@ -100,7 +100,7 @@ pub enum KeysCommand {
         #[arg(long, value_name = "FILE", conflicts_with_all = ["stream", "key"])]
         from: Option<PathBuf>,
         /// Keys and aliases that are there with other settings get those of the export.
-        #[arg(long, requires = "from")]
+        #[arg(long, requires = "from", conflicts_with = "stream")]
         replace: bool,
         /// Public name it publishes under, such as live/studio; a name alone means live/NAME.
         #[arg(long, value_name = "NAME", required_unless_present = "from")]
