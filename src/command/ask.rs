@@ -96,6 +96,26 @@ pub enum Ask {
         /// The output.
         name: String,
     },
+    /// Record one more stream: [`Answer::Named`].
+    AddRecording {
+        /// The keys of `[[record]]` in the configuration.
+        document: serde_json::Value,
+    },
+    /// Complete a recording's file, and forget the recording. Its files stay.
+    RemoveRecording {
+        /// The recording.
+        name: String,
+    },
+    /// Begin to record again.
+    StartRecording {
+        /// The recording.
+        name: String,
+    },
+    /// Complete a recording's file, and begin no other one.
+    StopRecording {
+        /// The recording.
+        name: String,
+    },
 }
 
 /// The answer to an [`Ask`].
@@ -103,6 +123,8 @@ pub enum Ask {
 pub enum Answer {
     /// It was done.
     Done,
+    /// It was done to what has this name.
+    Named(String),
     /// All streams, by name.
     Streams(Vec<StreamView>),
     /// Connections.

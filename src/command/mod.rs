@@ -17,8 +17,8 @@ pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{
-    OutputSpec, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
-    TrackPart,
+    OutputSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey,
+    SurveyOrder, TapEvent, TrackPart,
 };
 
 /// Commands that may wait for a shard.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::hook::{HookQuestion, HookTicket, Refusal};
-use super::shard::{OutputSpec, Survey, SurveyOrder, TapEvent};
+use super::shard::{OutputSpec, RecordFeed, Survey, SurveyOrder, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
@@ -57,6 +57,8 @@ pub enum ToShard {
     Survey(SurveyOrder),
     /// One more decoder that wants the stream of this name. It ends when it drops its end.
     Tap(Arc<str>, Sender<TapEvent>),
+    /// One more recording.
+    Record(RecordFeed),
     /// One more output.
     AddOutput(Box<OutputSpec>),
     /// Let this output begin, or say goodbye and wait.

@@ -7,8 +7,9 @@ use super::ask::{ClientView, PublisherView};
 use super::rules::OutputRules;
 use crate::event::ClientId;
 use crate::media::Micros;
+use crate::ring::Sender;
 use crate::rtmp::Url;
-use crate::stats::OutputStats;
+use crate::stats::{OutputStats, RecordStats};
 use crate::stream::Message;
 
 /// Streams that one shard lists at most; it leaves out the others.
@@ -21,6 +22,26 @@ pub enum TapEvent {
     Message(Message, Micros),
     /// The publisher has left.
     Ended,
+}
+
+/// What a shard tells the writer of a recording.
+#[derive(Debug)]
+pub enum RecordEvent {
+    /// A message of the stream.
+    Message(Message),
+    /// The publisher has left.
+    Ended,
+}
+
+/// A recording as its shard knows it. It ends when its writer drops the other end of the ring.
+#[derive(Debug)]
+pub struct RecordFeed {
+    /// The stream that is recorded.
+    pub stream: Arc<str>,
+    /// To its writer.
+    pub ring: Sender<RecordEvent>,
+    /// Figures.
+    pub stats: Arc<RecordStats>,
 }
 
 /// Everything about a destination outside the node.

@@ -41,6 +41,30 @@ pub fn from_document(document: &Value, canvas: Size) -> Result<Scene, Vec<String
     Err(found.into_iter().map(|(at, fault)| format!("{}{fault}", text.place(at))).collect())
 }
 
+/// Reads a document with the keys of one table of a configuration file, which is called `name`.
+///
+/// # Errors
+/// Everything that is wrong, at most ten.
+pub(super) fn read_table<T>(
+    document: &Value,
+    name: &str,
+    read: impl FnOnce(&mut Section<'_>, &mut Faults<'_>) -> Option<T>,
+) -> Result<T, Vec<String>> {
+    let keys = document.as_object();
+    let keys =
+        keys.ok_or_else(|| vec![format!("{name} is an object with the keys of its table")])?;
+    let mut text = Text { toml: String::new(), layers: Vec::new() };
+    text.keys(keys.iter(), name).map_err(|fault| vec![fault])?;
+    let table = DeTable::parse(&text.toml)
+        .map_err(|error| vec![format!("the document cannot be read: {}", error.message())])?;
+    let mut faults = Faults::of_document(&text.toml);
+    let mut top = Section::new(table.get_ref(), name, 0..0);
+    let value = read(&mut top, &mut faults);
+    top.finish(&mut faults);
+    let found: Vec<_> = faults.into_texts().into_iter().map(|(_, fault)| fault).collect();
+    value.filter(|_| found.is_empty()).ok_or(found)
+}
+
 /// The document of a scene. Every key is there that its layers have, so that it says all.
 #[must_use]
 pub fn to_document(scene: &Scene) -> Value {

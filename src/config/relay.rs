@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
+use super::document;
 use super::fault::Faults;
 use super::read::{needed_name, needed_stream, unique};
 use super::section::Section;
@@ -77,6 +80,9 @@ pub struct RecordConfig {
 /// Most tables of each kind.
 const TABLES_MAX: usize = 64;
 
+/// Recordings that a node has at most.
+pub const RECORDS_MAX: usize = TABLES_MAX;
+
 /// Milliseconds that a destination may be behind at least before it loses anything: OBS begins to
 /// leave out pictures at 700 (those nothing refers to) and 900 (all others).
 const LAG_HIGH_MS_MIN: u32 = 700;
@@ -117,19 +123,38 @@ pub(super) fn read(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Relay {
         let enabled = s.flag(faults, "enabled", true);
         Some(PushConfig { name: name?, stream: stream?, url: url?, rules, enabled })
     });
-    let records = each(top, faults, "record", "[[record]]", |s, faults, name| {
-        let stream = needed_stream(s, faults);
-        let dir = s.needed(faults, "dir").and_then(|_| s.parsed(faults, "dir", folder));
-        let formats = [("flv", Format::Flv), ("mp4", Format::Mp4)];
-        let format = s.word(faults, "format", &formats).unwrap_or(Format::Flv);
-        let split_s = s.whole(faults, "split_s", 0..=604_800).unwrap_or(0);
-        let split_mb = s.whole(faults, "split_mb", 0..=1_048_576).unwrap_or(0);
-        let min_free_mb = s.whole(faults, "min_free_mb", 0..=1_048_576).unwrap_or(MIN_FREE_MB);
-        let enabled = s.flag(faults, "enabled", true);
-        let (name, stream, dir) = (name?, stream?, dir?.value);
-        Some(RecordConfig { name, stream, dir, format, split_s, split_mb, min_free_mb, enabled })
-    });
+    let records = each(top, faults, "record", "[[record]]", record);
     Relay { pulls, pushes, records }
+}
+
+fn record(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    name: Option<String>,
+) -> Option<RecordConfig> {
+    let stream = needed_stream(s, faults);
+    let dir = s.needed(faults, "dir").and_then(|_| s.parsed(faults, "dir", folder));
+    let formats = [("flv", Format::Flv), ("mp4", Format::Mp4)];
+    let format = s.word(faults, "format", &formats).unwrap_or(Format::Flv);
+    let split_s = s.whole(faults, "split_s", 0..=604_800).unwrap_or(0);
+    let split_mb = s.whole(faults, "split_mb", 0..=1_048_576).unwrap_or(0);
+    let min_free_mb = s.whole(faults, "min_free_mb", 0..=1_048_576).unwrap_or(MIN_FREE_MB);
+    let enabled = s.flag(faults, "enabled", true);
+    let (name, stream, dir) = (name?, stream?, dir?.value);
+    Some(RecordConfig { name, stream, dir, format, split_s, split_mb, min_free_mb, enabled })
+}
+
+impl RecordConfig {
+    /// Reads a JSON document with the keys of `[[record]]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at most ten: each names its key.
+    pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
+        document::read_table(document, "the recording", |s, faults| {
+            let name = needed_name(s, faults).map(|name| name.value);
+            record(s, faults, name)
+        })
+    }
 }
 
 /// The tables of one kind, no two with the same name.

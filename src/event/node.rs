@@ -130,6 +130,8 @@ pub struct Operated {
     pub channel: Option<String>,
     /// The output.
     pub output: Option<String>,
+    /// The recording.
+    pub record: Option<String>,
     /// Public name of the stream.
     pub stream: Option<String>,
     /// The client's id.
@@ -145,7 +147,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 39] = [
+    pub const NAMES: [&'static str; 43] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -176,6 +178,10 @@ impl NodeEvent {
         "output_removed",
         "output_started",
         "output_stopped",
+        "recording_added",
+        "recording_removed",
+        "recording_started",
+        "recording_stopped",
         "publisher_kicked",
         "client_kicked",
         "key_created",
@@ -219,6 +225,7 @@ impl NodeEvent {
             Self::OutputFailed { .. }
                 | Self::PullFailed { .. }
                 | Self::RecordStopped { .. }
+                | Self::RecordIncomplete { .. }
                 | Self::EncoderFailed { .. }
                 | Self::FramesDropped { .. }
                 | Self::StreamWarning { .. }

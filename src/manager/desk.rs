@@ -11,6 +11,7 @@ use crossbeam::queue::ArrayQueue;
 use super::hooks::HookDesk;
 use super::keydesk::{KeyDesk, News as KeyNews};
 use super::outputs::Outputs;
+use super::recordings::Recordings;
 use super::scenes::{News, Scenes};
 use super::surveys::{Surveys, say};
 use crate::command::{Answer, Ask, FromShard, ToShard};
@@ -84,6 +85,8 @@ pub(super) struct Desk {
     pub(super) surveys: Surveys,
     /// The outputs of all channels.
     pub(super) outputs: Outputs,
+    /// What is recorded.
+    pub(super) recordings: Recordings,
     /// The scenes of all channels.
     pub(super) scenes: Scenes,
     /// The node's figures.
@@ -158,6 +161,13 @@ impl Desk {
                 }
             }
             return;
+        }
+        if Recordings::answers(&ask) {
+            let (answer, command) = self.recordings.ask(ask, &self.registry);
+            if let Some(command) = command {
+                self.tell(HOME, command);
+            }
+            return say(reply, answer);
         }
         let Some((ask, reply)) = self.scenes.ask(ask, reply) else { return };
         if let Some((answer, command)) = self.outputs.ask(ask, &self.registry) {

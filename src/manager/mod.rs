@@ -15,6 +15,7 @@ mod limits;
 mod listen;
 mod node;
 mod outputs;
+mod recordings;
 mod relay;
 mod run;
 mod scenes;

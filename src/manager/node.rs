@@ -18,7 +18,8 @@ use super::keystore::open_store;
 use super::limits::node_limits;
 use super::listen::listen;
 use super::outputs::Outputs;
-use super::relay::{Relay, Writers};
+use super::recordings::{Recordings, Writers};
+use super::relay::Relay;
 use super::scenes::Scenes;
 use super::secure::Secure;
 use super::sources::Tap;
@@ -121,7 +122,9 @@ impl Node {
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
         }
-        let mut relay = Relay::build(&shop, config, &mut stage.all_outputs)?;
+        let writers = Writers::default();
+        let mut recordings = Recordings::new(&shop, &writers);
+        let mut relay = Relay::build(config, &mut stage.all_outputs, &mut recordings)?;
         let registry = Arc::new(stage.registry(&plan, &mut relay, &hooks));
         let (door, questions) = door();
         let mut node = Self {
@@ -132,7 +135,7 @@ impl Node {
             subscribers: hooks.subscribers(),
             switches: stage.switches,
             workers: stage.workers,
-            writers: relay.writers,
+            writers,
             compose: None,
             shards: Vec::new(),
             stop: Vec::new(),
@@ -162,6 +165,7 @@ impl Node {
             questions,
             news,
             outputs: stage.all_outputs,
+            recordings,
             scenes: stage.scenes,
             registry,
         });
@@ -406,7 +410,7 @@ impl Stage {
             std::mem::take(&mut self.output_entries),
         );
         registry.pulls = std::mem::take(&mut relay.pull_entries);
-        registry.records = std::mem::take(&mut relay.record_entries);
+        relay.record_entries.iter().for_each(|entry| registry.add_record(entry));
         (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
         registry
     }

@@ -228,6 +228,15 @@ impl Hub {
         self.taps.borrow_mut().retain(|tap| !tap.is_closed());
     }
 
+    /// Lets go of recordings that have been stopped.
+    pub(super) fn drop_closed_records(&self) {
+        self.records.borrow_mut().retain(|record| !record.borrow().is_closed());
+    }
+
+    pub(super) fn has_record(&self, record: &Rc<RefCell<RecordTap>>) -> bool {
+        self.records.borrow().iter().any(|known| Rc::ptr_eq(known, record))
+    }
+
     pub(super) fn add_record(&self, record: Rc<RefCell<RecordTap>>) {
         self.records.borrow_mut().push(record);
     }

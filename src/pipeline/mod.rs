@@ -53,5 +53,5 @@ pub use parts::{
     ShardSpec,
 };
 pub use pull::PullSpec;
-pub use record::{RECORD_QUEUE, RecordEvent, RecordShare, RecordTap, record};
+pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use shard::shard;

@@ -7,8 +7,7 @@ use std::sync::atomic::AtomicBool;
 use super::encode::Encoded;
 use super::mesh::Mesh;
 use super::pull::PullSpec;
-use super::record::RecordTap;
-use crate::command::{ChannelSwitch, FromShard, OutputSpec, TapEvent, ToShard};
+use crate::command::{ChannelSwitch, FromShard, OutputSpec, RecordFeed, TapEvent, ToShard};
 use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec};
@@ -141,7 +140,7 @@ pub struct RelayParts {
     /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
     pub pulled: Vec<Arc<str>>,
     /// Recordings.
-    pub records: Vec<RecordTap>,
+    pub records: Vec<RecordFeed>,
 }
 
 /// Number of the shard that pulls and records.

@@ -11,6 +11,7 @@ use super::parts::{PULL_HOME, RelayParts};
 use super::pull::{self, PullTask};
 use super::record::RecordTap;
 use super::shard::{Shard, spawn};
+use crate::command::RecordFeed;
 use crate::media::Micros;
 use crate::rtmp::Hops;
 use crate::stream::Prints;
@@ -20,16 +21,17 @@ pub(super) struct Relay {
     pulls: Vec<Rc<PullTask>>,
     /// Streams that are pulled, here or at [`PULL_HOME`].
     pulled: Vec<Arc<str>>,
-    records: Vec<Rc<RefCell<RecordTap>>>,
+    records: RefCell<Vec<Rc<RefCell<RecordTap>>>>,
 }
 
 impl Relay {
     pub(super) fn new(parts: RelayParts) -> Self {
-        let records = parts.records.into_iter().map(|tap| Rc::new(RefCell::new(tap)));
+        let tap = |feed| Rc::new(RefCell::new(RecordTap::new(feed)));
+        let records = parts.records.into_iter().map(tap);
         Self {
             pulls: parts.pulls.into_iter().map(PullTask::new).collect(),
             pulled: parts.pulled,
-            records: records.collect(),
+            records: RefCell::new(records.collect()),
         }
     }
 
@@ -42,13 +44,35 @@ impl Relay {
 
     /// Lets recordings of a stream that begins take part in it.
     pub(super) fn attach(&self, hub: &Hub) {
-        let ours = self.records.iter().filter(|tap| *tap.borrow().stream() == hub.name);
+        let records = self.records.borrow();
+        let ours = records.iter().filter(|tap| *tap.borrow().stream() == hub.name);
         ours.for_each(|tap| hub.add_record(Rc::clone(tap)));
     }
 
     /// Whether a stream of this name is recorded here.
     pub(super) fn records(&self, name: &str) -> bool {
-        self.records.iter().any(|tap| **tap.borrow().stream() == *name)
+        self.records.borrow().iter().any(|tap| **tap.borrow().stream() == *name)
+    }
+
+    /// One more recording. If its stream is there, it begins with what a late viewer would be sent.
+    pub(super) fn record(&self, shard: &Shard, feed: RecordFeed) {
+        let name = Arc::clone(&feed.stream);
+        let tap = Rc::new(RefCell::new(RecordTap::new(feed)));
+        self.records.borrow_mut().push(Rc::clone(&tap));
+        let Some(hub) = shard.find(&name) else { return };
+        // A stream that was found elsewhere has begun here, with all of its recordings.
+        if hub.has_record(&tap) {
+            return;
+        }
+        if hub.is_live() {
+            tap.borrow_mut().begin(&hub.log.borrow());
+        }
+        hub.add_record(tap);
+    }
+
+    /// Lets go of recordings that have been stopped.
+    pub(super) fn drop_closed_records(&self) {
+        self.records.borrow_mut().retain(|tap| !tap.borrow().is_closed());
     }
 
     /// Control's answer to a pull's question for an address.

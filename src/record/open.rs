@@ -4,8 +4,13 @@ use std::io;
 
 use super::disk::Sink;
 use super::flv::{Flv, Patch};
+use super::model::RecordSpec;
 use super::mp4::Mp4;
+use super::times::{AHEAD_MS_MAX, distance};
 use super::tracks::Tracks;
+
+/// Longest file, milliseconds: the times of FLV tags have a sign. A longer one is split.
+const FILE_MS_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -43,6 +48,15 @@ impl<F: Sink> Open<F> {
             Container::Mp4(mp4) => mp4.held_bytes(),
         };
         self.pending.len() + held
+    }
+
+    /// Whether a message of this time belongs into another file, if one can begin with it.
+    pub(super) fn is_full(&self, time: u32, spec: &RecordSpec) -> bool {
+        let bytes = self.written + self.waiting_bytes() as u64;
+        let length = self.length.max(distance(self.base, time).max(0).unsigned_abs());
+        (spec.split_s > 0 && length >= spec.split_s.saturating_mul(1_000))
+            || (spec.split_bytes > 0 && bytes >= spec.split_bytes)
+            || length >= FILE_MS_MAX - AHEAD_MS_MAX.unsigned_abs()
     }
 
     /// Makes pending what the container holds back until there is enough of it.

@@ -8,7 +8,7 @@ use super::model::{Format, Input, Moment, RecordSpec};
 use super::mp4::{LeftOut, Mp4, without_header};
 use super::name::file_name;
 use super::open::{Container, Open};
-use super::times::{AHEAD_MS_MAX, Times, distance};
+use super::times::{Times, distance};
 use super::tracks::{News, Track, Tracks};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
@@ -34,9 +34,6 @@ const GONE: Micros = Micros::from_secs(10);
 
 /// Bytes in memory above which the file is written at once.
 const PENDING_BYTES_MAX: usize = 1 << 20;
-
-/// Longest file, milliseconds: the times of FLV tags have a sign. A longer one is split.
-const FILE_MS_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// How far data may be from the newest frame and keep its own time, milliseconds.
 const DATA_MS_MAX: i32 = 10_000;
@@ -131,7 +128,7 @@ impl<D: Disk> Recorder<D> {
             return;
         }
         if let State::Writes(open) = &self.state
-            && (open.is_over || self.is_full(open, input.time))
+            && (open.is_over || open.is_full(input.time, &self.spec))
             && self.can_begin(input)
         {
             self.close("");
@@ -182,10 +179,15 @@ impl<D: Disk> Recorder<D> {
         std::mem::take(&mut self.news)
     }
 
-    /// Bytes written to files so far.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
+    /// Bytes written to files since the last call.
+    pub const fn take_bytes(&mut self) -> u64 {
+        std::mem::replace(&mut self.bytes, 0)
+    }
+
+    /// So many messages have not come: the disk is too slow.
+    pub fn lost(&mut self, messages: u64) {
+        let place = self.disk.place();
+        self.tell_incomplete(format!("{place}: too slow a disk, {messages} messages are missing"));
     }
 
     /// Whether a file is being written.
@@ -267,6 +269,7 @@ impl<D: Disk> Recorder<D> {
             // Its header has come: the next keyframe begins a file with it.
             (News::New, Container::Mp4(_)) if open.is_over => false,
             (News::New, Container::Mp4(_)) => {
+                self.close(""); // there is nothing wrong with the disk
                 self.stop(without_header(frame.codec), moment);
                 false
             }
@@ -290,16 +293,6 @@ impl<D: Disk> Recorder<D> {
     fn tell_incomplete(&mut self, reason: String) {
         let name = self.spec.name.clone();
         self.news.push(NodeEvent::RecordIncomplete { name, reason });
-    }
-
-    /// Whether a message of this time belongs into another file, if one can begin with it.
-    fn is_full(&self, open: &Open<D::File>, time: u32) -> bool {
-        let RecordSpec { split_s, split_bytes, .. } = self.spec;
-        let bytes = open.written + open.waiting_bytes() as u64;
-        let length = open.length.max(distance(open.base, time).max(0).unsigned_abs());
-        (split_s > 0 && length >= split_s.saturating_mul(1_000))
-            || (split_bytes > 0 && bytes >= split_bytes)
-            || length >= FILE_MS_MAX - AHEAD_MS_MAX.unsigned_abs()
     }
 
     /// Whether a file can begin with this message: a keyframe, or any sound where there is nothing

@@ -7,9 +7,9 @@ mod histogram;
 mod hook;
 mod limit;
 mod line;
+mod list;
 mod meter;
 mod output;
-mod outputs;
 mod registry;
 mod relay;
 mod shard;
@@ -29,6 +29,8 @@ pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
     url_without_secrets,
 };
-pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
+pub use relay::{
+    PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordState, RecordStats,
+};
 pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};
 pub use streams::{StreamFigures, StreamSnapshot};

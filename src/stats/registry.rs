@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
+use super::list::List;
 use super::output::{OutputFigures, OutputStats};
-use super::outputs::OutputList;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
 use super::shard::{ShardFigures, ShardStats};
 use super::streams::{StreamList, StreamSnapshot};
@@ -19,12 +19,11 @@ pub struct Registry {
     pub shards: Vec<Arc<ShardStats>>,
     /// The channels.
     pub channels: Vec<ChannelEntry>,
-    outputs: OutputList,
+    outputs: List<OutputEntry>,
     streams: StreamList,
     /// Streams pulled from other servers.
     pub pulls: Vec<PullEntry>,
-    /// Recordings.
-    pub records: Vec<RecordEntry>,
+    records: List<RecordEntry>,
     /// Webhooks.
     pub hooks: Vec<HookEntry>,
     /// The journal, if there is one.
@@ -72,7 +71,7 @@ impl Registry {
         channels: Vec<ChannelEntry>,
         outputs: Vec<OutputEntry>,
     ) -> Self {
-        Self { shards, channels, outputs: OutputList::new(outputs), ..Self::default() }
+        Self { shards, channels, outputs: List::new(outputs), ..Self::default() }
     }
 
     /// One more output.
@@ -88,6 +87,16 @@ impl Registry {
     /// What is known about single streams, as control looked at them last.
     pub fn set_streams(&self, streams: StreamSnapshot) {
         self.streams.set(streams);
+    }
+
+    /// One more recording.
+    pub fn add_record(&self, entry: &RecordEntry) {
+        self.records.add(entry);
+    }
+
+    /// The recording of this name is gone.
+    pub fn remove_record(&self, name: &str) {
+        self.records.remove(|entry| entry.name == name);
     }
 
     /// Everything as it is now; rates as the meter measured them last.
@@ -119,7 +128,7 @@ impl Registry {
             outputs: outputs.collect(),
             streams: self.streams.read(),
             pulls: self.pulls.iter().map(PullEntry::read).collect(),
-            records: self.records.iter().map(RecordEntry::read).collect(),
+            records: self.records.read().iter().map(RecordEntry::read).collect(),
             hooks: self.hooks.iter().map(HookEntry::read).collect(),
             journal: self.journal.as_ref().map(|journal| journal.read()),
         }

@@ -7,6 +7,36 @@ use crossbeam::utils::CachePadded;
 use super::cell::{Counter, Gauge};
 use super::line::{LineFigures, LineStats};
 
+/// What a recording does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordState {
+    /// It was stopped, or never started.
+    #[default]
+    Stopped,
+    /// It waits for its stream, or for a keyframe of it.
+    Waiting,
+    /// It writes a file.
+    Recording,
+    /// It could not go on, and tries again.
+    Failed,
+}
+
+impl RecordState {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Stopped, Self::Waiting, Self::Recording, Self::Failed];
+
+    /// The word for it in the API and in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+            Self::Recording => "recording",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The figures of one recording: the shard counts what it hands over, the writer what it writes.
 #[derive(Debug, Default)]
 pub struct RecordStats {
@@ -26,7 +56,7 @@ struct Written {
     bytes: Counter,
     files: Counter,
     stops: Counter,
-    writing: Gauge,
+    state: Gauge,
 }
 
 impl RecordStats {
@@ -60,9 +90,20 @@ impl RecordStats {
         self.writer.stops.add(1);
     }
 
-    /// For the writer: whether a file is being written.
-    pub fn set_writing(&self, writing: bool) {
-        self.writer.writing.set_count(usize::from(writing));
+    /// For the writer: what it does.
+    pub fn set_state(&self, state: RecordState) {
+        self.writer.state.set_count(state as usize);
+    }
+
+    /// For control, while there is no writer: nothing is on its way any more.
+    pub fn settle(&self) {
+        self.writer.taken_bytes.add(self.queued_bytes());
+    }
+
+    /// For any thread: messages that were left out.
+    #[must_use]
+    pub fn dropped_messages(&self) -> u64 {
+        self.shard.dropped.get()
     }
 
     /// Bytes on their way to the writer.
@@ -71,11 +112,16 @@ impl RecordStats {
         self.shard.bytes.get().saturating_sub(self.writer.taken_bytes.get())
     }
 
+    fn state(&self) -> RecordState {
+        let number = usize::try_from(self.writer.state.get_count()).unwrap_or(0);
+        RecordState::ALL.get(number).copied().unwrap_or_default()
+    }
+
     /// All figures, for any thread.
     #[must_use]
     pub fn read(&self) -> RecordFigures {
         RecordFigures {
-            writing: self.writer.writing.get_count() > 0,
+            state: self.state(),
             bytes: self.writer.bytes.get(),
             files: self.writer.files.get(),
             stops: self.writer.stops.get(),
@@ -88,8 +134,8 @@ impl RecordStats {
 /// What a recording had counted at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordFigures {
-    /// Whether a file is being written.
-    pub writing: bool,
+    /// What it does.
+    pub state: RecordState,
     /// Bytes in files.
     pub bytes: u64,
     /// Files begun.
@@ -113,13 +159,17 @@ pub struct PullEntry {
     pub stats: Arc<LineStats>,
 }
 
-/// A recording's figures and what it is called.
+/// A recording's figures, what it is called, and what it was told.
 #[derive(Clone, Debug)]
 pub struct RecordEntry {
     /// Its name.
     pub name: String,
     /// The stream that it records.
     pub stream: String,
+    /// The folder of its files.
+    pub dir: String,
+    /// `flv` or `mp4`.
+    pub format: &'static str,
     /// Its figures.
     pub stats: Arc<RecordStats>,
 }
@@ -142,6 +192,10 @@ pub struct RecordSnapshot {
     pub name: String,
     /// The stream that it records.
     pub stream: String,
+    /// The folder of its files.
+    pub dir: String,
+    /// `flv` or `mp4`.
+    pub format: &'static str,
     /// Its figures.
     pub figures: RecordFigures,
 }
@@ -155,8 +209,8 @@ impl PullEntry {
 
 impl RecordEntry {
     pub(super) fn read(&self) -> RecordSnapshot {
-        let (name, stream) = (self.name.clone(), self.stream.clone());
-        RecordSnapshot { name, stream, figures: self.stats.read() }
+        let (name, stream, dir) = (self.name.clone(), self.stream.clone(), self.dir.clone());
+        RecordSnapshot { name, stream, dir, format: self.format, figures: self.stats.read() }
     }
 }
 
@@ -170,5 +224,17 @@ mod tests {
         stats.handed_over(700);
         stats.taken(300);
         assert_eq!(stats.read().queued_bytes, 400);
+        stats.settle();
+        assert_eq!(stats.read().queued_bytes, 0);
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        let stats = RecordStats::default();
+        assert_eq!(stats.read().state, RecordState::Stopped);
+        for state in RecordState::ALL {
+            stats.set_state(state);
+            assert_eq!(stats.read().state, state);
+        }
     }
 }

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::config::{Config, demo};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
 use crate::program::Program;
 use crate::recording::Recording;
 use crate::wait::{SOON, beside_others, wait_until};
+use crate::web::Answer;
 use crate::wire::{Message, Wire};
 
 /// Files in a folder, in the order of their names.
@@ -180,5 +183,131 @@ fn every_time_in_a_recording_is_as_it_was_published_also_over_a_split() {
         let files = files(&dir.path().join(number.to_string()));
         assert_eq!(files.len(), if number % 2 == 0 { 1 } else { 3 }, "{files:?}");
         assert_same_times(&source, &files);
+    }
+}
+
+/// Asks the API for something, as who may do everything.
+fn ask(node: &Node, request: &str, body: &Value) -> (u16, Value) {
+    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
+    let (method, path) = request.split_once(' ').unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = format!(
+        "{method} /api/v1/recordings{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        token.trim(),
+        body.len(),
+    );
+    let answer = Answer::to_bytes(node.http_port(), request.as_bytes());
+    let status = answer.status;
+    (status, serde_json::from_str(&answer.text()).unwrap_or(Value::Null))
+}
+
+/// Waits until a recording is in a state, and gives what the API shows of it.
+fn recording_that_is(node: &Node, name: &str, state: &str) -> Value {
+    wait_until(SOON, &format!("{name} is {state}"), || {
+        let (_, shown) = ask(node, &format!("GET /{name}"), &Value::Null);
+        (shown["state"] == state).then_some(shown)
+    })
+}
+
+#[test]
+fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
+    let _turn = beside_others();
+    let dir = tempfile::TempDir::new().unwrap();
+    let folder = dir.path().join("later");
+    let node = Node::start(&demo());
+    node.wait_for_streams(1);
+    let wanted = json!({
+        "name": "later", "stream": "live/demo", "dir": folder, "format": "mp4", "split_s": 600,
+    });
+    assert_eq!(ask(&node, "POST ", &wanted).0, 201);
+    assert_eq!(ask(&node, "POST ", &wanted).0, 409, "its name is taken");
+    let (status, problem) = ask(&node, "POST ", &json!({"name": "b", "format": "mkv"}));
+    let told = problem["detail"].as_str().unwrap();
+    assert_eq!(status, 400);
+    assert!(told.contains("needs `stream`") && told.contains("\"mp4\""), "{told}");
+    let shown = recording_that_is(&node, "later", "recording");
+    assert_eq!((&shown["format"], &shown["dir"]), (&json!("mp4"), &json!(folder)));
+
+    wait_until(SOON, "it is written", || (bytes(&folder) > 100_000).then_some(()));
+    assert_eq!(ask(&node, "POST /later/stop", &Value::Null).0, 204);
+    let shown = recording_that_is(&node, "later", "stopped");
+    assert_eq!((&shown["file"], &shown["files"]), (&Value::Null, &json!(1)));
+    Recording::at(files(&folder)[0].clone()).assert_sound_and_picture(1.0);
+
+    wait_until(SOON, "it is started", || {
+        (ask(&node, "POST /later/start", &Value::Null).0 == 204).then_some(())
+    });
+    recording_that_is(&node, "later", "recording");
+    wait_until(SOON, "there is another file", || (files(&folder).len() == 2).then_some(()));
+    assert_eq!(ask(&node, "DELETE /later", &Value::Null).0, 204);
+    assert_eq!(ask(&node, "POST /later/start", &Value::Null).0, 404);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+    assert_eq!(files(&folder).len(), 2, "its files stay");
+    Recording::at(files(&folder)[1].clone()).assert_sound_and_picture(0.5);
+}
+
+#[test]
+fn a_failure_names_the_folder_and_stays_until_it_is_over() {
+    let _turn = beside_others();
+    let dir = tempfile::TempDir::new().unwrap();
+    // A file where the folder should be.
+    let folder = dir.path().join("folder");
+    std::fs::write(&folder, "in the way").unwrap();
+    let node = Node::start(&demo().record("live/demo", &format!("dir = \"{}\"", folder.display())));
+    let shown = recording_that_is(&node, "record_0", "failed");
+    let named = |text: &str| text.contains(folder.to_str().unwrap());
+    let error = wait_until(SOON, "it says why", || {
+        let (_, shown) = ask(&node, "GET /record_0", &Value::Null);
+        shown["error"].as_str().map(str::to_owned)
+    });
+    assert!(named(&error), "{error} in {shown}");
+    wait_until(SOON, "it is a warning", || {
+        let err = node.program().err();
+        let mut lines = err.lines().filter(|line| line.contains("stopped and tries again"));
+        lines.next().map(|line| assert!(line.contains("WARN") && named(line), "{line}"))
+    });
+    std::fs::remove_file(&folder).unwrap();
+    let shown = recording_that_is(&node, "record_0", "recording");
+    wait_until(SOON, "it is over", || {
+        let (_, shown) = ask(&node, "GET /record_0", &Value::Null);
+        shown["error"].is_null().then_some(())
+    });
+    assert_eq!(shown["stream"], "live/demo");
+}
+
+#[test]
+fn what_an_mp4_cannot_hold_is_refused_with_a_word_and_an_flv_has_it() {
+    let _turn = beside_others();
+    let dir = tempfile::TempDir::new().unwrap();
+    let folder = |name: &str| dir.path().join(name);
+    let more = |name: &str| format!("dir = \"{}\"\nformat = \"{name}\"", folder(name).display());
+    let config = Config::new().publish_open();
+    let config = config.record("live/show", &more("mp4")).record("live/show", &more("flv"));
+    let node = Node::start(&config);
+    let url = format!("rtmp://127.0.0.1:{}/live/show", node.rtmp_port());
+    // H.264 with G.711.
+    let how = "-v error -re -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=8000 -c:v libx264 \
+               -preset ultrafast -g 15 -c:a pcm_mulaw -ar 8000 -f flv";
+    let publisher = Program::start("ffmpeg", how, &[&url]);
+    let refused = wait_until(SOON, "it is told", || {
+        let err = node.program().err();
+        err.lines().find(|line| line.contains("record_0 stopped")).map(str::to_owned)
+    });
+    assert!(
+        refused.contains("WARN") && refused.contains("G.711 is not recorded as MP4"),
+        "{refused}"
+    );
+    recording_that_is(&node, "record_0", "failed");
+    wait_until(SOON, "the FLV is written", || (bytes(&folder("flv")) > 100_000).then_some(()));
+    drop(publisher);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+    let [file] = &files(&folder("flv"))[..] else { panic!("one file") };
+    assert!(Recording::at(file.clone()).about("a").contains("codec_name=pcm_mulaw"));
+    for file in files(&folder("mp4")) {
+        let about = Recording::at(file.clone()).about("a");
+        assert!(!about.contains("codec_name"), "{}: {about}", file.display());
     }
 }

@@ -29,6 +29,7 @@ const ROUTES = [
   ["GET state", ({ model }) => ({ at: Date.now(), ...model.state })],
   ["GET channels", ({ model }) => Object.values(model.state.channels)],
   ["GET outputs", ({ model }) => Object.values(model.state.outputs)],
+  ["GET recordings", ({ model }) => Object.values(model.state.recordings)],
   ["GET streams", ({ model }) => Object.values(model.state.streams)],
   ["GET keys", ({ model }) => Object.values(model.state.keys)],
   ["GET events", ({ model }) => model.events],
@@ -42,6 +43,10 @@ const ROUTES = [
   ["DELETE channels/*/outputs/*", removeOutput],
   ["POST channels/*/outputs/*/start", (ask) => setOutput(ask, "connecting")],
   ["POST channels/*/outputs/*/stop", (ask) => setOutput(ask, "stopped")],
+  ["POST recordings", addRecording],
+  ["DELETE recordings/*", ({ model, parts }) => model.set(`recordings/${parts[1]}`, null)],
+  ["POST recordings/*/start", (ask) => setRecording(ask, "waiting")],
+  ["POST recordings/*/stop", (ask) => setRecording(ask, "stopped")],
   ["DELETE streams/*/*/publisher", kickPublisher],
   ["DELETE clients/*", ({ model, parts }) => model.clients.get(parts[1])?.end()],
   ["POST keys", createKey],
@@ -97,6 +102,24 @@ function setOutput({ model, parts: [, channel, , name] }, state) {
   const output = model.state.outputs[`${channel}/${name}`];
   if (!output) throw fault(404, `There is no output ${name}`);
   model.set(path, { ...output, state, error: null, bitrate_bps: 0 });
+}
+
+function addRecording({ model, body }) {
+  if (model.state.recordings[body.name]) {
+    throw fault(409, `There is a recording ${body.name} already`, "Choose another name.");
+  }
+  const { name, stream, dir, format } = body;
+  model.set(`recordings/${name}`, {
+    ...{ name, stream, dir, format, state: "waiting", error: null, file: null },
+    ...{ files: 0, bytes: 0, dropped: 0 },
+  });
+  return { status: 201 };
+}
+
+function setRecording({ model, parts: [, name] }, state) {
+  const recording = model.state.recordings[name];
+  if (!recording) throw fault(404, `There is no recording ${name}`);
+  model.set(`recordings/${name}`, { ...recording, state, error: null, file: null });
 }
 
 function kickPublisher({ model, parts: [, app, name] }) {

@@ -110,7 +110,7 @@ const STORY = [
 ];
 
 function emptyState(flvPort) {
-  return { node: node(flvPort), channels: {}, outputs: {}, streams: {}, keys: {} };
+  return { node: node(flvPort), channels: {}, outputs: {}, recordings: {}, streams: {}, keys: {} };
 }
 
 function node(flvPort) {
@@ -147,6 +147,10 @@ function fullState(flvPort) {
     ...{ channel: "demo", name, url, state: "live", error: null, connects: 1, failures: 0 },
     ...{ bytes: 184e6, bitrate_bps: 6.1e6, lag_ms: 40, dropped: 0, ...more },
   });
+  const recording = (name, more) => ({
+    ...{ name, stream: "live/demo", dir: "/srv/recordings", format: "flv", state: "recording" },
+    ...{ error: null, file: null, files: 1, bytes: 96e6, dropped: 0, ...more },
+  });
   const outputs = [
     output("platform", "rtmps://live.example.com/app/***", {}),
     output("backup", "rtmp://backup.example.net/in/***", {
@@ -180,6 +184,13 @@ function fullState(flvPort) {
   return {
     node: node(flvPort),
     channels: { demo },
+    recordings: {
+      show: recording("show", { file: "show-20260101-120000-1.mp4", format: "mp4" }),
+      safe: recording("safe", {
+        ...{ dir: "/mnt/archive", state: "failed", files: 3 },
+        error: "/mnt/archive: No space left on device",
+      }),
+    },
     outputs: Object.fromEntries(outputs.map((one) => [`demo/${one.name}`, one])),
     streams: Object.fromEntries(streams.map((one) => [one.name, one])),
     keys: Object.fromEntries(keys.map((one) => [one.id, one])),

@@ -12,6 +12,7 @@ import { KeysView } from "./views/keys";
 import { NodeView } from "./views/node";
 import { OutputsView } from "./views/outputs";
 import { ProgrammeView } from "./views/programme";
+import { RecordingsView } from "./views/recordings";
 import { SignIn } from "./views/sign-in";
 import { StreamsView } from "./views/streams";
 
@@ -25,6 +26,7 @@ const VIEWS: readonly (readonly [IconName, string, (props: ViewProps) => JSX.Ele
   ["programme", "Programme", ProgrammeView],
   ["streams", "Streams", StreamsView],
   ["outputs", "Outputs", OutputsView],
+  ["recordings", "Recordings", RecordingsView],
   ["keys", "Keys", KeysView],
   ["events", "Events", EventsView],
   ["node", "Node", NodeView],
@@ -145,10 +147,15 @@ function ThemeButton() {
 
 function Navigation({ current, snapshot }: { current: string; snapshot: Snapshot | null }) {
   const outputs = Object.values(snapshot?.outputs ?? {});
-  const troubled = outputs.filter((output) => output.state === "waiting").length;
+  const recordings = Object.values(snapshot?.recordings ?? {});
+  const troubled: Record<string, number> = {
+    outputs: outputs.filter((output) => output.state === "waiting").length,
+    recordings: recordings.filter((recording) => recording.error !== null).length,
+  };
   const counts: Record<string, number> = {
     streams: Object.keys(snapshot?.streams ?? {}).length,
     outputs: outputs.length,
+    recordings: recordings.length,
   };
   return (
     <nav aria-label="Views">
@@ -158,9 +165,9 @@ function Navigation({ current, snapshot }: { current: string; snapshot: Snapshot
             <a href={`#/${id}`} aria-current={id === current ? "page" : undefined}>
               <Icon name={id} />
               <span>{title}</span>
-              {id === "outputs" && troubled > 0 ? (
+              {(troubled[id] ?? 0) > 0 ? (
                 <small class="count bad">
-                  {troubled}
+                  {troubled[id]}
                   <span class="hidden"> in trouble</span>
                 </small>
               ) : (

@@ -183,7 +183,8 @@ function applyMessage(message: Message): void {
   }
 }
 
-type Part = "channels" | "outputs" | "streams" | "keys";
+const PARTS = ["channels", "outputs", "recordings", "streams", "keys"] as const;
+type Part = (typeof PARTS)[number];
 
 /** The snapshot with one part replaced, added, or (null) taken out. Unknown parts are ignored. */
 export function withChange(snapshot: Snapshot, path: string, value: unknown): Snapshot {
@@ -195,7 +196,7 @@ export function withChange(snapshot: Snapshot, path: string, value: unknown): Sn
   const slash = path.indexOf("/");
   const part = path.slice(0, slash) as Part;
   const name = path.slice(slash + 1);
-  if (!["channels", "outputs", "streams", "keys"].includes(part)) return snapshot;
+  if (!PARTS.includes(part)) return snapshot;
   const entries: Record<string, unknown> = { ...snapshot[part] };
   if (value === null) delete entries[name];
   else entries[name] = value;

@@ -68,6 +68,21 @@ export interface Publisher {
   label: string | null;
 }
 
+export type RecordingState = "recording" | "waiting" | "failed" | "stopped";
+
+export interface Recording {
+  name: string;
+  stream: string;
+  dir: string;
+  format: string;
+  state: RecordingState;
+  error: string | null;
+  file: string | null;
+  files: number;
+  bytes: number;
+  dropped: number;
+}
+
 export interface Stream {
   name: string;
   source: string;
@@ -154,6 +169,7 @@ export interface Snapshot {
   node: NodeInfo;
   channels: Record<string, Channel>;
   outputs: Record<string, Output>;
+  recordings: Record<string, Recording>;
   streams: Record<string, Stream>;
   keys: Record<string, Key>;
 }

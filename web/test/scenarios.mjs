@@ -4,7 +4,7 @@ import { MockNode } from "./node.mjs";
 
 const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const DESKTOP = { width: 1440, height: 1000 };
-const VIEWS = ["programme", "streams", "outputs", "keys", "events", "node"];
+const VIEWS = ["programme", "streams", "outputs", "recordings", "keys", "events", "node"];
 const HEX_64 = /[0-9a-f]{64}/;
 
 export const SCENARIOS = [
@@ -13,6 +13,7 @@ export const SCENARIOS = [
   ["the preview of a stream plays beside its viewers", streamPlays],
   ["a scene is switched", sceneSwitches],
   ["an output is added, stopped, started and removed", outputsChange],
+  ["a recording is added, stopped, started and removed", recordingsChange],
   ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
   // Before the node is killed and hangs, which costs it frames.
   ["pictures of the dashboard", pictures],
@@ -149,6 +150,38 @@ async function outputsChange(browser, node) {
   await browser.unsee(row);
 }
 
+async function recordingsChange(browser, node) {
+  const [{ stream }] = await node.get("/channels");
+  await browser.open(node, "recordings");
+  await browser.press("Add recording");
+  await browser.fill("Name", "second");
+  await browser.fill("Stream", stream);
+  await browser.fill("Folder", "/proc/nowhere");
+  await browser.press("Add recording", "dialog");
+  const row = '[data-recording="second"]';
+  await browser.see(row);
+  await browser.unsee("dialog");
+  // What cannot be written is told with its folder for as long as it lasts.
+  if (!(node instanceof MockNode)) {
+    await browser.read(row, "Failed");
+    await browser.read(`${row} .problem`, "/proc/nowhere");
+  }
+  await browser.press("Add recording");
+  await browser.fill("Name", "second");
+  await browser.fill("Stream", stream);
+  await browser.fill("Folder", "/proc/nowhere");
+  await browser.press("Add recording", "dialog");
+  await browser.until(() => document.querySelector("dialog .problem")?.textContent.length > 10);
+  await browser.press("Cancel", "dialog");
+  await browser.press("Stop recording", row);
+  await browser.read(row, "Stopped");
+  await browser.press("Start recording", row);
+  await browser.until((at) => !document.querySelector(at).textContent.includes("Stopped"), row);
+  await browser.press("Remove recording", row);
+  await browser.press("Remove", "dialog");
+  await browser.unsee(row);
+}
+
 async function keysChange(browser, node) {
   await browser.open(node, "keys");
   await browser.press("Create key");
@@ -280,7 +313,7 @@ async function readOnly(browser, node) {
   await browser.open({ base: node.base, token: "mock-read" });
   await browser.read("header", "Read only");
   assert(await browser.page.$eval(".scene", (scene) => scene.disabled));
-  for (const view of ["outputs", "keys"]) {
+  for (const view of ["outputs", "recordings", "keys"]) {
     await browser.go(view);
     await browser.see("main table");
     const buttons = await browser.page.$$eval("main button", (all) => all.length);
@@ -404,7 +437,7 @@ async function desktopPictures(browser, node, theme) {
   await browser.go(`streams/${channel.stream}`);
   await playing(browser);
   await browser.screenshot(`streams-${theme}`);
-  for (const view of ["outputs", "events", "node", "keys"]) {
+  for (const view of ["outputs", "recordings", "events", "node", "keys"]) {
     await browser.go(view);
     await browser.see(".panel");
     await browser.screenshot(`${view}-${theme}`);

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::page::Page;
-use crate::stats::{LineFigures, LineState, PullSnapshot, RecordFigures, RecordSnapshot, Snapshot};
+use crate::stats::{
+    LineFigures, LineState, PullSnapshot, RecordFigures, RecordSnapshot, RecordState, Snapshot,
+};
 
 /// Writes what is told of them.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -43,7 +45,9 @@ fn pulls(page: &mut Page<'_>, pulls: &[PullSnapshot]) -> fmt::Result {
 fn records(page: &mut Page<'_>, records: &[RecordSnapshot]) -> fmt::Result {
     type Figure = (&'static str, &'static str, fn(&RecordFigures) -> u64);
     const GAUGES: [Figure; 2] = [
-        ("record_writing", "1 while a file is being written", |r| u64::from(r.writing)),
+        ("record_writing", "1 while a file is being written", |r| {
+            u64::from(r.state == RecordState::Recording)
+        }),
         ("record_queued_bytes", "Bytes that wait for the disk", |r| r.queued_bytes),
     ];
     const COUNTERS: [Figure; 4] = [
@@ -52,6 +56,20 @@ fn records(page: &mut Page<'_>, records: &[RecordSnapshot]) -> fmt::Result {
         ("record_stops_total", "Times it could not go on, as with a full disk", |r| r.stops),
         ("record_dropped_messages_total", "Messages left out: the disk is too slow", |r| r.dropped),
     ];
+    page.gauge("record_state", "1 for the state a recording is in, 0 for the others", |family| {
+        for record in records {
+            for state in RecordState::ALL {
+                let is = u64::from(record.figures.state == state);
+                let labels: [(&str, &str); 3] = [
+                    ("record", &record.name),
+                    ("stream", &record.stream),
+                    ("state", state.label()),
+                ];
+                family.sample(&labels, is)?;
+            }
+        }
+        Ok(())
+    })?;
     for (kind, figures) in [(true, &GAUGES[..]), (false, &COUNTERS[..])] {
         for (name, help, read) in figures {
             let samples = |family: &mut super::page::Family<'_>| {

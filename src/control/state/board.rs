@@ -99,6 +99,7 @@ impl Board {
         }
         inner.compare("channels", &old.channels, &next.channels);
         inner.compare("outputs", &old.outputs, &next.outputs);
+        inner.compare("recordings", &old.recordings, &next.recordings);
         inner.compare("streams", &old.streams, &next.streams);
         inner.compare("keys", &old.keys, &next.keys);
         inner.snapshot = Arc::new(next);

@@ -55,6 +55,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::Operated(operated) => Event {
             channel: operated.channel.clone(),
             output: operated.output.clone(),
+            record: operated.record.clone(),
             stream: operated.stream.clone(),
             client: operated.client.clone(),
             actor: operated.actor.clone(),

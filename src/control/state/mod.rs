@@ -4,14 +4,15 @@
 mod board;
 mod events;
 mod model;
+mod recordings;
 mod series;
 mod survey;
 
 pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};
 pub use events::describe;
 pub use model::{
-    Channel, Cores, Event, Key, KeyUse, Latency, Node, Output, Publisher, Snapshot, Stream,
-    StreamAudio, StreamVideo, held, key_uses, named,
+    Channel, Cores, Event, Key, KeyUse, Latency, Node, Output, Publisher, Recording, Snapshot,
+    Stream, StreamAudio, StreamVideo, held, key_uses, named,
 };
 pub use survey::{
     ChannelFacts, KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of,

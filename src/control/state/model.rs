@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub channels: BTreeMap<String, Channel>,
     /// Outputs by `channel/name`.
     pub outputs: BTreeMap<String, Output>,
+    /// Recordings by name.
+    pub recordings: BTreeMap<String, Recording>,
     /// Streams by name.
     pub streams: BTreeMap<String, Stream>,
     /// Keys by id.
@@ -176,6 +178,32 @@ pub struct Output {
     /// How far it is behind its stream.
     pub lag_ms: f64,
     /// Messages it was not sent.
+    pub dropped: u64,
+}
+
+/// A recording.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Recording {
+    /// Its name.
+    pub name: String,
+    /// The stream that it records.
+    pub stream: String,
+    /// The folder of its files.
+    pub dir: String,
+    /// `flv` or `mp4`.
+    pub format: String,
+    /// `recording`, `waiting` (for its stream or a keyframe), `failed` (and tries again) or
+    /// `stopped`.
+    pub state: String,
+    /// Why it could not go on, or what its file lacks; nothing once a whole file has begun.
+    pub error: Option<String>,
+    /// The file that is being written.
+    pub file: Option<String>,
+    /// Files begun.
+    pub files: u64,
+    /// Bytes in files.
+    pub bytes: u64,
+    /// Messages left out because the disk was too slow.
     pub dropped: u64,
 }
 
@@ -387,9 +415,9 @@ pub struct Event {
     pub at: u64,
     /// `preConnect` to `donePlay`, `output_connected`, `output_failed`, `pull_connected`,
     /// `pull_failed`, `pull_left`, `relay_loop`, `record_started`, `record_finished`,
-    /// `record_stopped`, `encoder_failed`, `frames_dropped`, `stream_warning`, `started`,
-    /// `stopped`; and what was
-    /// done through the API: `scene_changed`, `key_created`, `key_revoked` and so on.
+    /// `record_stopped`, `record_incomplete`, `encoder_failed`, `frames_dropped`,
+    /// `stream_warning`, `started`, `stopped`; and what was done through the API:
+    /// `scene_changed`, `key_created`, `key_revoked` and so on.
     pub kind: String,
     /// One line for people.
     pub text: String,

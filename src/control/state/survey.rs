@@ -14,6 +14,7 @@ use super::model::{
     Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
     StreamVideo, key_uses, named,
 };
+use super::recordings::Heard;
 use super::series::Series;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
@@ -95,6 +96,7 @@ pub struct Surveyor {
     latencies: HashMap<String, HistogramFigures>,
     /// Why outputs failed last.
     faults: HashMap<String, String>,
+    recordings: Heard,
     series: Series,
 }
 
@@ -122,6 +124,7 @@ impl Surveyor {
             sent: HashMap::new(),
             latencies: HashMap::new(),
             faults: HashMap::new(),
+            recordings: Heard::default(),
         }
     }
 
@@ -160,6 +163,7 @@ impl Surveyor {
         if let NodeEvent::OutputFailed { name, reason, .. } = event {
             self.faults.insert(name.clone(), reason.clone());
         }
+        self.recordings.hear(event);
         self.series.hear(event, self.time.now_ms() as f64 / 1e3);
         self.board.event(describe(event, &self.time)).await;
     }
@@ -203,6 +207,7 @@ impl Surveyor {
         let next = Snapshot {
             at: self.time.now_ms(),
             outputs: outputs.collect(),
+            recordings: self.recordings.show(&figures.records),
             channels,
             streams: streams.collect(),
             keys,

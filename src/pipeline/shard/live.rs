@@ -152,8 +152,10 @@ impl Shard {
     /// Lets go of taps whose decoders have ended, and measures what flows.
     pub(super) fn tend_streams(&self, now: Micros) {
         self.idle_taps.borrow_mut().retain(|(_, tap)| !tap.is_closed());
+        self.relay.drop_closed_records();
         for hub in self.hubs.borrow().values() {
             hub.drop_closed_taps();
+            hub.drop_closed_records();
             hub.figures.measure(now);
             self.pace_viewers(hub);
             self.warn_of(hub, now);

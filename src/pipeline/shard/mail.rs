@@ -27,6 +27,7 @@ impl Shard {
             }
             ToShard::Survey(order) => spawn(self, survey(Rc::clone(self), order)),
             ToShard::Tap(name, tap) => self.add_tap(name, tap),
+            ToShard::Record(feed) => self.relay.record(self, feed),
             ToShard::AddOutput(spec) => self.add_output(*spec),
             ToShard::SwitchOutput { output, on } => {
                 if let Some(output) = self.output(output) {

@@ -6,7 +6,7 @@ use utoipa::openapi::{OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{backup, channels, keys, node, outputs, streams};
+use super::{backup, channels, keys, node, outputs, recordings, streams};
 
 /// Name of the one way to show who one is.
 const BEARER: &str = "bearer";
@@ -24,6 +24,8 @@ const BEARER: &str = "bearer";
         channels::channels, channels::channel, channels::scenes, channels::scene,
         channels::put_scene, channels::activate,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
+        recordings::recordings, recordings::recording, recordings::add, recordings::remove,
+        recordings::start, recordings::stop,
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,
         keys::change, keys::remove, keys::set_alias, keys::remove_alias, backup::export,

@@ -120,6 +120,7 @@ impl From<Answer> for Problem {
             Answer::Invalid(faults) => Self::invalid(&faults.join("; "), "correct it"),
             Answer::Unavailable(text) => Self::unavailable(&text),
             Answer::Done
+            | Answer::Named(_)
             | Answer::Streams(_)
             | Answer::Clients(_)
             | Answer::Scenes(_)

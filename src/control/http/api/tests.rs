@@ -109,7 +109,14 @@ fn desk(ask: &Ask) -> crate::command::Answer {
             Answer::Done
         }
         Ask::PutScene { .. } => Answer::Conflict("it has changed".to_owned()),
-        Ask::AddOutput { .. } => Answer::Done,
+        Ask::AddOutput { .. } | Ask::StartRecording { .. } | Ask::RemoveRecording { .. } => {
+            Answer::Done
+        }
+        Ask::AddRecording { document } if document["name"] == "show" => {
+            Answer::Named("show".to_owned())
+        }
+        Ask::AddRecording { .. } => Answer::Invalid(vec!["the recording needs `name`".to_owned()]),
+        Ask::StopRecording { name } => Answer::NotFound(format!("there is no recording {name}")),
         _ => Answer::Unavailable("not now".to_owned()),
     }
 }
@@ -276,6 +283,9 @@ async fn what_is_wrong_is_told_with_a_way_out() {
         ("GET /api/v1/keys/0123456789abcdef", "", 404, "not_found"),
         ("GET /api/v1/events?since=x", "", 400, "invalid"),
         ("POST /api/v1/channels/demo/outputs", "{\"name\":\"a\",\"url\":\"x\"}", 400, "invalid"),
+        ("GET /api/v1/recordings/x", "", 404, "not_found"),
+        ("POST /api/v1/recordings", "{}", 400, "invalid"),
+        ("POST /api/v1/recordings/x/stop", "", 404, "not_found"),
         ("POST /api/v1/channels/demo/scenes/a/activate", "", 503, "unavailable"),
         ("POST /api/v1/keys", &"x".repeat(300 << 10), 413, "too_large"),
     ] {
@@ -400,5 +410,36 @@ async fn tools_for_other_servers_find_what_they_know() {
     let machine = server.ask("", "GET /api/server", "").await.body;
     assert!(
         machine["cpu"]["num"].as_u64() > Some(0) && machine["process"]["mem"].as_u64() > Some(0)
+    );
+}
+
+#[tokio::test]
+async fn recordings_are_shown_added_started_and_removed() {
+    use crate::control::state::{Recording, Snapshot};
+    let server = Server::start().await;
+    let show = Recording {
+        name: "show".to_owned(),
+        state: "failed".to_owned(),
+        error: Some("/mnt/a: No space left on device".to_owned()),
+        ..Recording::default()
+    };
+    let recordings = [("show".to_owned(), show)].into();
+    server.board.update(Snapshot { recordings, ..Snapshot::default() }).await;
+    let list = server.admin("GET /api/v1/recordings", "").await;
+    assert_eq!((list.code, &list.body[0]["state"]), (200, &json!("failed")));
+    let one = server.admin("GET /api/v1/recordings/show", "").await;
+    assert_eq!(one.body["error"], "/mnt/a: No space left on device");
+    for (request, body, code) in [
+        ("POST /api/v1/recordings", "{\"name\": \"show\"}", 201),
+        ("POST /api/v1/recordings/show/start", "", 204),
+        ("DELETE /api/v1/recordings/show", "", 204),
+    ] {
+        assert_eq!(server.admin(request, body).await.code, code, "{request}");
+    }
+    let told: Vec<_> = server.board.events(0, 9).await;
+    let told: Vec<_> = told.iter().map(|it| (it.kind.as_str(), it.record.as_deref())).collect();
+    assert_eq!(
+        told,
+        ["recording_added", "recording_started", "recording_removed"].map(|it| (it, Some("show")))
     );
 }

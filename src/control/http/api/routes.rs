@@ -1,0 +1,71 @@
+//! Which path and method goes to which handler.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get, post, put};
+
+use super::{backup, channels, keys, node, outputs, recordings, streams};
+use crate::control::http::Shared;
+
+/// All paths below `/api/v1` that need a token.
+pub(super) fn all() -> Router<Arc<Shared>> {
+    Router::new()
+        .merge(of_node())
+        .merge(of_channels())
+        .merge(of_streams())
+        .merge(of_recordings())
+        .merge(of_keys())
+}
+
+fn of_node() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/node", get(node::node))
+        .route("/state", get(node::state))
+        .route("/events", get(node::events))
+        .route("/config", get(node::config))
+        .route("/log-level", get(node::log_level).put(node::set_log_level))
+}
+
+fn of_channels() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/channels", get(channels::channels))
+        .route("/channels/{channel}", get(channels::channel))
+        .route("/channels/{channel}/scenes", get(channels::scenes))
+        .route("/channels/{channel}/scenes/{scene}", get(channels::scene).put(channels::put_scene))
+        .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
+        .route("/outputs", get(outputs::outputs))
+        .route("/channels/{channel}/outputs", post(outputs::add))
+        .route("/channels/{channel}/outputs/{output}", delete(outputs::remove))
+        .route("/channels/{channel}/outputs/{output}/start", post(outputs::start))
+        .route("/channels/{channel}/outputs/{output}/stop", post(outputs::stop))
+}
+
+fn of_streams() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/streams", get(streams::streams))
+        .route("/streams/{app}/{name}", get(streams::stream))
+        .route("/streams/{app}/{name}/publisher", delete(streams::kick_publisher))
+        .route("/clients", get(streams::clients))
+        .route("/clients/{id}", delete(streams::kick))
+}
+
+fn of_recordings() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/recordings", get(recordings::recordings).post(recordings::add))
+        .route("/recordings/{name}", get(recordings::recording).delete(recordings::remove))
+        .route("/recordings/{name}/start", post(recordings::start))
+        .route("/recordings/{name}/stop", post(recordings::stop))
+}
+
+fn of_keys() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/keys", get(keys::keys).post(keys::create))
+        .route("/keys/import", post(keys::import))
+        .route("/keys/export", get(backup::export))
+        .route("/keys/restore", backup::restoring())
+        .route("/keys/{id}", get(keys::key).patch(keys::change).delete(keys::remove))
+        .route("/keys/{id}/revoke", post(keys::revoke))
+        .route("/keys/{id}/rotate", post(keys::rotate))
+        .route("/keys/{id}/aliases/{alias}", put(keys::set_alias).delete(keys::remove_alias))
+}

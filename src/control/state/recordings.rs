@@ -1,0 +1,105 @@
+//! What the state shows of recordings: their figures, and what was heard of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::model::Recording;
+use crate::event::NodeEvent;
+use crate::stats::{RecordSnapshot, RecordState};
+
+/// What recordings said last.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// The file of each that writes one.
+    files: HashMap<String, String>,
+    /// Why each could not go on, or what its file lacks.
+    faults: HashMap<String, String>,
+}
+
+impl Heard {
+    pub(super) fn hear(&mut self, event: &NodeEvent) {
+        match event {
+            NodeEvent::RecordStarted { name, file } => {
+                self.files.insert(name.clone(), file.clone());
+                self.faults.remove(name);
+            }
+            NodeEvent::RecordFinished { name, .. } => {
+                self.files.remove(name);
+            }
+            NodeEvent::RecordStopped { name, reason, .. }
+            | NodeEvent::RecordIncomplete { name, reason } => {
+                self.faults.insert(name.clone(), reason.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// All recordings by name. What was heard of those that are gone is forgotten.
+    pub(super) fn show(&mut self, records: &[RecordSnapshot]) -> BTreeMap<String, Recording> {
+        let is_there = |name: &String| records.iter().any(|record| record.name == *name);
+        self.files.retain(|name, _| is_there(name));
+        self.faults.retain(|name, _| is_there(name));
+        for record in records.iter().filter(|it| it.figures.state == RecordState::Stopped) {
+            self.files.remove(&record.name);
+            self.faults.remove(&record.name);
+        }
+        records.iter().map(|record| (record.name.clone(), self.recording(record))).collect()
+    }
+
+    fn recording(&self, record: &RecordSnapshot) -> Recording {
+        let figures = &record.figures;
+        Recording {
+            name: record.name.clone(),
+            stream: record.stream.clone(),
+            dir: record.dir.clone(),
+            format: record.format.to_owned(),
+            state: figures.state.label().to_owned(),
+            error: self.faults.get(&record.name).cloned(),
+            file: self.files.get(&record.name).cloned(),
+            files: figures.files,
+            bytes: figures.bytes,
+            dropped: figures.dropped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Micros;
+    use crate::stats::RecordFigures;
+
+    fn record(state: RecordState) -> Vec<RecordSnapshot> {
+        let figures = RecordFigures { state, ..RecordFigures::default() };
+        vec![RecordSnapshot { name: "show".to_owned(), figures, ..RecordSnapshot::default() }]
+    }
+
+    #[test]
+    fn a_failure_is_shown_until_a_file_has_begun() {
+        let mut heard = Heard::default();
+        let (name, reason) = ("show".to_owned(), "/full: no space left".to_owned());
+        let retry_in = Micros::from_secs(5);
+        heard.hear(&NodeEvent::RecordStopped { name, reason, retry_in });
+        for _ in 0..2 {
+            let shown = heard.show(&record(RecordState::Failed)).remove("show").unwrap();
+            assert_eq!(shown.state, "failed");
+            assert_eq!(shown.error.as_deref(), Some("/full: no space left"));
+        }
+        let (name, file) = ("show".to_owned(), "show-1.flv".to_owned());
+        heard.hear(&NodeEvent::RecordStarted { name, file });
+        let shown = heard.show(&record(RecordState::Recording)).remove("show").unwrap();
+        assert_eq!((shown.state.as_str(), shown.error), ("recording", None));
+        assert_eq!(shown.file.as_deref(), Some("show-1.flv"));
+        let shown = heard.show(&record(RecordState::Stopped)).remove("show").unwrap();
+        assert_eq!((shown.state.as_str(), shown.file), ("stopped", None));
+    }
+
+    #[test]
+    fn what_a_file_lacks_is_shown_with_it() {
+        let mut heard = Heard::default();
+        let (name, reason) = ("show".to_owned(), "track 1 is left out".to_owned());
+        heard.hear(&NodeEvent::RecordIncomplete { name, reason });
+        let shown = heard.show(&record(RecordState::Recording)).remove("show").unwrap();
+        assert_eq!(shown.error.as_deref(), Some("track 1 is left out"));
+        assert!(heard.show(&[]).is_empty() && heard.faults.is_empty());
+    }
+}
