@@ -13,7 +13,7 @@ pub struct VideoSpec {
     pub rate: FrameRate,
     /// Format of the pictures it is given.
     pub format: PixelFormat,
-    /// Bits per second, constant (VBV of one second).
+    /// Bits per second, constant (VBV of one second, at most of about one megabyte).
     pub bitrate_bps: u32,
     /// Speed preset, by the encoder's own names (`ultrafast` to `veryslow` for x264).
     pub preset: String,

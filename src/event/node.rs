@@ -103,7 +103,7 @@ pub enum NodeEvent {
         channel: String,
         /// How many.
         frames: u64,
-        /// Why: the queue was full, the node was late.
+        /// Why: the words of the metric `encoder_dropped_frames`, and what they mean.
         reason: String,
     },
     /// A stream cannot be played well.
@@ -114,6 +114,13 @@ pub enum NodeEvent {
         code: &'static str,
         /// What is wrong and what to do about it, to stand behind the stream's name.
         text: String,
+    },
+    /// The machine did not run a channel: its programme leaves that time out.
+    ChannelStalled {
+        /// The channel.
+        channel: String,
+        /// How long.
+        length: Micros,
     },
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
@@ -147,7 +154,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 43] = [
+    pub const NAMES: [&'static str; 44] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -172,6 +179,7 @@ impl NodeEvent {
         "encoder_failed",
         "frames_dropped",
         "stream_warning",
+        "channel_stalled",
         "scene_replaced",
         "scene_changed",
         "output_added",
@@ -213,6 +221,7 @@ impl NodeEvent {
             Self::EncoderFailed { .. } => "encoder_failed",
             Self::FramesDropped { .. } => "frames_dropped",
             Self::StreamWarning { .. } => "stream_warning",
+            Self::ChannelStalled { .. } => "channel_stalled",
             Self::Operated(operated) => operated.name,
         }
     }
@@ -273,6 +282,14 @@ impl fmt::Display for NodeEvent {
             }
             Self::StreamWarning { stream, text, .. } => {
                 write!(f, "stream {}: {}", Printable(stream), Printable(text))
+            }
+            Self::ChannelStalled { channel, length } => {
+                let seconds = length.secs_f64();
+                write!(
+                    f,
+                    "channel {channel} stalled for {seconds:.1} s: the machine did not run the \
+                     node (it was paused, moved or overloaded); viewers see a jump"
+                )
             }
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }

@@ -14,6 +14,7 @@ use super::outputs::Outputs;
 use super::recordings::Recordings;
 use super::scenes::{News, Scenes};
 use super::surveys::{Surveys, say};
+use super::troubles::Troubles;
 use crate::command::{Answer, Ask, FromShard, ToShard};
 use crate::control::Question;
 use crate::event::NodeEvent;
@@ -91,6 +92,8 @@ pub(super) struct Desk {
     pub(super) scenes: Scenes,
     /// The node's figures.
     pub(super) registry: Arc<Registry>,
+    /// What they said that was told.
+    pub(super) troubles: Troubles,
 }
 
 /// The shard that is home to all channels, their outputs and the taps of their inputs.
@@ -133,6 +136,7 @@ impl Desk {
         // The stages have ended: what they said last is heard.
         self.read_reports(&answers);
         self.read_inbox();
+        self.tell_troubles();
         self.publish(NodeEvent::Stopped);
         self.hooks.finish().await;
     }
@@ -145,6 +149,17 @@ impl Desk {
         }
         self.surveys.tick(self.clock.now());
         self.scenes.tick();
+        if self.troubles.is_due(self.clock.now()) {
+            self.tell_troubles();
+        }
+    }
+
+    /// Tells what the figures of the channels say.
+    fn tell_troubles(&mut self) {
+        for event in self.troubles.look(&self.registry.snapshot().channels) {
+            tracing::warn!("{event}");
+            self.publish(event);
+        }
     }
 
     /// Answers what came in at the door, now or when those who know have answered.

@@ -22,6 +22,7 @@ use crate::pipeline::{RawFrame, Timeline};
 use crate::ring::{Gate, Sender};
 use crate::rtmp::Url;
 use crate::runtime::{Clock, Worker};
+use crate::stats::{ChannelStats, DropReason};
 pub use keys::AddedKey;
 use keys::KeyWork;
 
@@ -179,9 +180,12 @@ impl StreamManager {
             self.desk = Some(thread);
         }
         let clock = node.clock();
+        // It has one channel, which takes these frames.
+        let channel = node.registry().channels.first();
+        let stats = channel.map(|channel| Arc::clone(&channel.stats)).unwrap_or_default();
         self.node = Some(node);
         let gate = Gate::for_capacity(encoder.capacity());
-        Ok(Feed { pool, encoder, timeline, clock, next: 0, gate, dropped: 0 })
+        Ok(Feed { pool, encoder, timeline, clock, stats, next: 0, gate, dropped: 0 })
     }
 
     /// What has happened since the last call, oldest first. At most 1024 events wait; then older
@@ -344,6 +348,7 @@ pub struct Feed {
     encoder: Sender<RawFrame>,
     timeline: Timeline,
     clock: Clock,
+    stats: Arc<ChannelStats>,
     next: u64,
     gate: Gate,
     dropped: u64,
@@ -379,9 +384,15 @@ impl Feed {
         let elapsed = self.clock.now().since(self.timeline.start);
         let tick = self.next.max(self.timeline.rate.tick_at(elapsed));
         self.next = tick + 1;
+        self.stats.queue_length(self.encoder.len());
         let admitted = self.gate.admits(self.encoder.len());
-        if !admitted || self.encoder.push(RawFrame { frame: frame.freeze(), tick }).is_err() {
+        if !admitted
+            || self.encoder.push(RawFrame { frame: frame.freeze(), tick, is_cut: false }).is_err()
+        {
             self.dropped += 1;
+            self.stats.dropped(DropReason::QueueFull, 1);
+        } else {
+            self.stats.composed();
         }
     }
 
@@ -393,6 +404,7 @@ impl Feed {
 
     fn skip(&mut self) {
         self.dropped += 1;
+        self.stats.dropped(DropReason::PoolEmpty, 1);
         self.next += 1;
     }
 }

@@ -24,6 +24,7 @@ mod sources;
 mod spec;
 mod start_error;
 mod surveys;
+mod troubles;
 
 pub use hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use keys_bench::keys_bench;

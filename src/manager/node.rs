@@ -26,6 +26,7 @@ use super::sources::Tap;
 use super::spec::shard_spec;
 use super::start_error::StartError;
 use super::surveys::Surveys;
+use super::troubles::Troubles;
 use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
 use crate::config::Config;
 use crate::control::keystore::{DevelopmentKey, Keys};
@@ -168,6 +169,7 @@ impl Node {
             recordings,
             scenes: stage.scenes,
             registry,
+            troubles: Troubles::default(),
         });
         node.compose = Some(start_compose(plan.compose, stage.channels)?);
         Ok(node)

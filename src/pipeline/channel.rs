@@ -21,6 +21,8 @@ pub struct RawFrame {
     pub frame: FrozenFrame,
     /// Its number on the channel's grid.
     pub tick: u64,
+    /// Whether it is the first after a stall, at which players start anew: it has to be a keyframe.
+    pub is_cut: bool,
 }
 
 /// Sound on its way to the encoder.
@@ -34,6 +36,10 @@ pub struct RawSound {
 
 /// Blocks of sound that may wait for the audio encoder: over a second.
 pub const SOUND_QUEUE_BLOCKS: usize = 64;
+
+/// From this length on, a time in which the composer was not run is a stall: programme and sound
+/// leave it out together. Of a shorter one only pictures are left out.
+const STALL_MIN: Micros = Micros::from_millis(500);
 
 /// Samples per channel mixed in one call.
 const MIX_SAMPLES_MAX: usize = 2_048;
@@ -117,6 +123,8 @@ struct Stage {
     channel: Channel,
     picture: Option<(Picture, Gate)>,
     sound: Option<SoundStage>,
+    /// Whether the next picture is the first after a stall.
+    is_cut: bool,
 }
 
 impl Stage {
@@ -126,19 +134,26 @@ impl Stage {
             (picture, gate)
         });
         let sound = channel.sound.take().map(SoundStage::new);
-        Self { channel, picture, sound }
+        Self { channel, picture, sound, is_cut: false }
     }
 
     /// Runs the tick that is due, if one is; otherwise says when the next will be.
     fn run(&mut self) -> Option<Micros> {
-        let channel = &mut self.channel;
-        let (tick, missed) = match channel.pacer.slot(channel.clock.now()) {
+        self.run_at(self.channel.clock.now())
+    }
+
+    fn run_at(&mut self, now: Micros) -> Option<Micros> {
+        let (tick, missed) = match self.channel.pacer.slot(now) {
             Slot::Wait(due) => return Some(due),
             Slot::Run { tick, missed } => (tick, missed),
         };
-        channel.stats.dropped(DropReason::Late, missed);
+        if missed > 0 {
+            self.missed(tick, missed, now);
+        }
+        let channel = &mut self.channel;
         if let Some((picture, gate)) = &mut self.picture {
-            draw(channel, picture, gate, tick);
+            let is_seen = draw(channel, picture, gate, (tick, self.is_cut));
+            self.is_cut &= !is_seen;
         }
         if let Some(sound) = &mut self.sound {
             let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
@@ -146,13 +161,40 @@ impl Stage {
         }
         Some(channel.clock.now())
     }
+
+    /// So many ticks before `tick` were not run in time.
+    fn missed(&mut self, tick: u64, missed: u64, now: Micros) {
+        let channel = &self.channel;
+        if self.picture.is_some() {
+            channel.stats.dropped(DropReason::Late, missed);
+        }
+        let length = now.since(channel.pacer.due(tick - missed));
+        if length < STALL_MIN {
+            return;
+        }
+        channel.stats.stalled(length);
+        match self.picture {
+            Some(_) => self.is_cut = true,
+            None => channel.switch.request_key(),
+        }
+        if let Some(sound) = &mut self.sound {
+            sound.leave_out_to(channel.timeline.rate.samples_at(tick, SAMPLE_RATE));
+        }
+    }
 }
 
-fn draw(channel: &Channel, picture: &mut Picture, gate: &mut Gate, tick: u64) {
+/// Draws the picture of `tick`, which is the first after a stall if `is_cut`; says whether it has
+/// gone to the encoder.
+fn draw(
+    channel: &Channel,
+    picture: &mut Picture,
+    gate: &mut Gate,
+    (tick, is_cut): (u64, bool),
+) -> bool {
     channel.stats.queue_length(picture.encoder.len());
     if !gate.admits(picture.encoder.len()) {
         channel.stats.dropped(DropReason::QueueFull, 1);
-        return;
+        return false;
     }
     let at = channel.pacer.due(tick);
     let programme = at - channel.timeline.start;
@@ -160,7 +202,8 @@ fn draw(channel: &Channel, picture: &mut Picture, gate: &mut Gate, tick: u64) {
     picture.line.before(&mut picture.composer);
     let seen = match picture.composer.compose(&now, &picture.pool) {
         Composed::Fresh(frame) | Composed::Same(frame) => {
-            picture.encoder.push(RawFrame { frame, tick }).map_err(|_full| DropReason::QueueFull)
+            let raw = RawFrame { frame, tick, is_cut };
+            picture.encoder.push(raw).map_err(|_full| DropReason::QueueFull)
         }
         Composed::NoFrame => Err(DropReason::PoolEmpty),
     };
@@ -169,6 +212,7 @@ fn draw(channel: &Channel, picture: &mut Picture, gate: &mut Gate, tick: u64) {
         Err(reason) => channel.stats.dropped(reason, 1),
     }
     picture.line.after(&mut picture.composer, tick, seen.is_ok());
+    seen.is_ok()
 }
 
 struct SoundStage {
@@ -182,6 +226,14 @@ impl SoundStage {
     fn new(sound: Sound) -> Self {
         let buffer = Box::new([0.0; MIX_SAMPLES_MAX * CHANNELS]);
         Self { sound, framer: AudioFramer::new(), mixed: 0, buffer }
+    }
+
+    /// Goes on at this sample: nobody can hear what lies before it in time.
+    fn leave_out_to(&mut self, sample: u64) {
+        if sample > self.mixed {
+            self.framer.restart_at(sample);
+            self.mixed = sample;
+        }
     }
 
     /// Mixes up to sample `until` and hands on every full block.
@@ -208,3 +260,6 @@ impl SoundStage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,10 +88,10 @@ pub fn video(
     let mut sink = VideoOut { share, out };
     let mut encoder = encode::open_video(&share.video, &share.packets)?;
     sink.announce(&*encoder);
-    let mut last_forced = Micros(0);
+    let mut keys = Keyframes::new(&share.video);
     let mut reopened = 0;
     loop {
-        let Some(RawFrame { frame, tick }) = frames.pop() else {
+        let Some(RawFrame { frame, tick, is_cut }) = frames.pop() else {
             if frames.is_finished() {
                 return encoder.flush(&mut sink);
             }
@@ -99,11 +99,8 @@ pub fn video(
             continue;
         };
         let now = share.clock.now();
-        let may_force = now.since(last_forced) >= FORCED_KEY_INTERVAL;
-        let force_key = may_force && share.switch.take_key_request();
-        if force_key {
-            last_forced = now;
-        }
+        let asked = || share.switch.take_key_request();
+        let force_key = keys.is_due(tick, is_cut, asked);
         let pts = i64::try_from(tick).unwrap_or(i64::MAX);
         match encoder.encode(frame, pts, force_key, &mut sink) {
             Ok(()) => {}
@@ -112,10 +109,51 @@ pub fn video(
                 reopened += 1;
                 encoder = encode::open_video(&share.video, &share.packets)?;
                 sink.announce(&*encoder);
+                keys = Keyframes::new(&share.video);
             }
             Err(error) => return Err(error),
         }
         share.stats.encode_seconds(share.clock.now().since(now));
+    }
+}
+
+/// Which pictures are to be keyframes. An encoder counts pictures; where ticks are left out, players
+/// count on the time all the same.
+#[derive(Debug)]
+struct Keyframes {
+    /// Most ticks from one keyframe to the next.
+    interval: u64,
+    /// Least ticks from one keyframe to the next that readers ask for.
+    asked_interval: u64,
+    /// The newest keyframe, and the newest that readers asked for.
+    newest: u64,
+    newest_asked: Option<u64>,
+}
+
+impl Keyframes {
+    /// Of an encoder that has just been opened.
+    fn new(video: &VideoSpec) -> Self {
+        Self {
+            interval: video.gop_frames.into(),
+            asked_interval: video.rate.tick_at(FORCED_KEY_INTERVAL),
+            newest: 0,
+            newest_asked: None,
+        }
+    }
+
+    /// Whether the picture of `tick` is one: by the time, as the first after a stall, or because
+    /// readers have `asked`, which is looked at only when they may.
+    fn is_due(&mut self, tick: u64, is_cut: bool, asked: impl FnOnce() -> bool) -> bool {
+        let may_ask = self.newest_asked.is_none_or(|last| tick >= last + self.asked_interval);
+        let is_asked = may_ask && asked();
+        if is_asked {
+            self.newest_asked = Some(tick);
+        }
+        let is_due = is_asked || is_cut || tick >= self.newest + self.interval;
+        if is_due {
+            self.newest = tick;
+        }
+        is_due
     }
 }
 
@@ -232,3 +270,6 @@ fn with_tag(tag: &[u8], header: &[u8]) -> PacketBuf {
     body.prepend(tag);
     body
 }
+
+#[cfg(test)]
+mod tests;

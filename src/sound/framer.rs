@@ -39,6 +39,12 @@ impl AudioFramer {
         }
     }
 
+    /// Goes on with the sample of this number; what waits for its frame to become full is left out.
+    pub const fn restart_at(&mut self, sample: u64) {
+        self.first_sample = sample;
+        self.filled = 0;
+    }
+
     /// Samples per channel that wait for their frame to become full.
     #[must_use]
     pub const fn pending(&self) -> usize {

@@ -32,6 +32,9 @@ impl DropReason {
     }
 }
 
+/// The value of the `reason` label of finished messages that did not fit the ring to their shard.
+pub const ENCODED_DROPPED: &str = "shard_full";
+
 /// The figures of one channel: a block for each thread that works on it, so that they do not share
 /// cache lines.
 #[derive(Debug, Default)]
@@ -50,6 +53,8 @@ struct Compose {
     dropped: [Counter; DropReason::ALL.len()],
     sound_dropped: Counter,
     queue: Gauge,
+    stalls: Counter,
+    stalled_us: Counter,
 }
 
 /// Written by the video encoder's thread.
@@ -91,6 +96,12 @@ impl ChannelStats {
     /// `frames` frames were not drawn or not taken. For the composer.
     pub fn dropped(&self, reason: DropReason, frames: u64) {
         self.compose.dropped[reason as usize].add(frames);
+    }
+
+    /// The composer was not run for so long. For the composer.
+    pub fn stalled(&self, length: Micros) {
+        self.compose.stalled_us.add(length.0);
+        self.compose.stalls.add(1);
     }
 
     /// A block of sound was not taken. For the composer.
@@ -146,6 +157,8 @@ impl ChannelStats {
             dropped: read_all(&self.compose.dropped),
             sound_dropped: self.compose.sound_dropped.get(),
             queue: self.compose.queue.get_count(),
+            stalls: self.compose.stalls.get(),
+            stalled: Micros(self.compose.stalled_us.get()),
             frames: self.video.frames.get(),
             keyframes: self.video.keyframes.get(),
             video_bytes: self.video.bytes.get(),
@@ -171,6 +184,10 @@ pub struct ChannelFigures {
     pub sound_dropped: u64,
     /// Frames that wait for the encoder.
     pub queue: u64,
+    /// Times the composer was not run for so long that the programme leaves it out.
+    pub stalls: u64,
+    /// How long those were together.
+    pub stalled: Micros,
     /// Video packets encoded.
     pub frames: u64,
     /// Keyframes among them.

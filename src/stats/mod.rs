@@ -16,7 +16,7 @@ mod shard;
 mod streams;
 
 pub use cell::{Counter, Gauge, SharedCounter};
-pub use channel::{ChannelFigures, ChannelStats, DropReason};
+pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
 pub use histogram::{BOUNDS_US, Histogram, HistogramFigures};
 pub use hook::{
     Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,

@@ -52,6 +52,7 @@ mod pushing;
 mod recorder;
 mod relaying;
 mod secrets;
+mod stalled;
 mod stopping;
 mod takeover;
 mod terminal;

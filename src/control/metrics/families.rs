@@ -4,12 +4,9 @@ use std::fmt;
 
 use super::page::Page;
 use crate::stats::{
-    Attempt, ChannelFigures, DropReason, ErrorKind, HistogramFigures, Limit, LineState,
-    OutputFigures, ShardFigures, Snapshot, ViewerDrop,
+    Attempt, ChannelFigures, DropReason, ENCODED_DROPPED, ErrorKind, HistogramFigures, Limit,
+    LineState, OutputFigures, ShardFigures, Snapshot, ViewerDrop,
 };
-
-/// The `reason` of frames that were encoded but found no room on the way to their shard.
-const ENCODED_DROPPED: &str = "shard_full";
 
 /// Writes all that is told of the node.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot, version: &str) -> fmt::Result {
@@ -94,9 +91,12 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         ("encoder_bitrate", "Encoded bits per second, video and sound", |c| c.bitrate_bps),
     ];
     type Counter = (&'static str, &'static str, fn(&ChannelFigures) -> u64);
-    const COUNTERS: [Counter; 6] = [
+    const COUNTERS: [Counter; 7] = [
         ("composer_frames_total", "Frames handed to the encoder", |c| c.composed),
         ("composer_dropped_sound_total", "Blocks of sound not taken", |c| c.sound_dropped),
+        ("composer_stalls_total", "Times the composer was not run, for 0.5 s or longer", |c| {
+            c.stalls
+        }),
         ("encoder_frames_total", "Frames encoded", |c| c.frames),
         ("encoder_keyframes_total", "Keyframes among the frames encoded", |c| c.keyframes),
         ("encoder_audio_frames_total", "Audio frames encoded", |c| c.sound_frames),

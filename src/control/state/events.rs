@@ -52,6 +52,9 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::StreamWarning { stream, code, .. } => {
             Event { stream: Some(stream.clone()), code: Some((*code).to_owned()), ..plain }
         }
+        NodeEvent::ChannelStalled { channel, length } => {
+            Event { channel: Some(channel.clone()), duration_ms: Some(length.millis()), ..plain }
+        }
         NodeEvent::Operated(operated) => Event {
             channel: operated.channel.clone(),
             output: operated.output.clone(),

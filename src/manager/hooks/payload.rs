@@ -258,6 +258,9 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             part.stream_path = Some(stream.as_str());
             (part.code, part.text) = (Some(*code), Some(text.as_str()));
         }
+        NodeEvent::ChannelStalled { channel, length } => {
+            (part.channel, payload.duration_ms) = (Some(channel.as_str()), millis(length));
+        }
         NodeEvent::Operated(operated) => {
             part.text = Some(&operated.text);
             payload.actor = operated.actor.as_deref();

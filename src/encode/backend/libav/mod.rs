@@ -6,6 +6,7 @@
 
 mod aac;
 mod codec;
+mod gaps;
 mod x264;
 
 #[cfg(test)]

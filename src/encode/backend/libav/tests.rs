@@ -504,3 +504,55 @@ fn packets_of_sound_are_copied_at_most_once() {
     let (encoder, out) = encode_sound(0, 10_240, |_| [0.1; 2]);
     assert!([0, out.0.len() as u64].contains(&encoder.copied()), "{}", encoder.copied());
 }
+
+/// Bytes of the largest message that nginx-rtmp takes.
+const NGINX_BYTES_MAX: usize = 1 << 20;
+
+#[test]
+fn no_packet_after_a_gap_is_larger_than_the_buffer_allows_and_the_rate_is_met_again() {
+    for (bitrate_bps, gap) in
+        [(6_000_000, 9), (6_000_000, 30), (6_000_000, 900), (24_000_000, 90), (24_000_000, 900)]
+    {
+        for noisy in [false, true] {
+            let spec = VideoSpec { bitrate_bps, preset: "ultrafast".to_owned(), ..spec() };
+            let pool = frames(&spec);
+            let mut encoder = X264::open(&spec, &packets()).unwrap();
+            let mut out = Collect::default();
+            let ticks = (0..60).chain((0..90).map(|n| 60 + gap + n));
+            for tick in ticks.clone() {
+                let mut frame = pool.take().unwrap();
+                match noisy {
+                    true => noise(&mut frame, tick as usize),
+                    false => halves(&mut frame),
+                }
+                let is_cut = tick == 60 + gap;
+                encoder.encode(frame.freeze(), tick, is_cut, &mut out).unwrap();
+            }
+            encoder.flush(&mut out).unwrap();
+            assert!(out.0.iter().map(|kept| kept.pts).eq(ticks), "real times, in order");
+            assert!(out.0[60].key);
+            let most = (bitrate_bps as usize / 8).min(NGINX_BYTES_MAX - 1_024);
+            let largest = out.0.iter().map(|kept| kept.bytes.len()).max().unwrap();
+            assert!(largest <= most, "{largest} bytes at {bitrate_bps} b/s after {gap}");
+            let ratio = out.bps(90) as f64 / f64::from(bitrate_bps);
+            assert!((0.9..=1.1).contains(&ratio), "{ratio} of {bitrate_bps} b/s a second later");
+        }
+    }
+}
+
+#[test]
+fn a_rate_is_kept_over_pictures_that_come_more_rarely() {
+    let spec = VideoSpec { bitrate_bps: 6_000_000, ..spec() };
+    let pool = frames(&spec);
+    let mut encoder = X264::open(&spec, &packets()).unwrap();
+    let mut out = Collect::default();
+    // Six pictures a second instead of thirty.
+    for tick in (0..600).step_by(5) {
+        let mut frame = pool.take().unwrap();
+        halves(&mut frame);
+        encoder.encode(frame.freeze(), tick, false, &mut out).unwrap();
+    }
+    encoder.flush(&mut out).unwrap();
+    let ratio = out.bps(60) as f64 / 5.0 / f64::from(spec.bitrate_bps);
+    assert!((0.9..=1.1).contains(&ratio), "{ratio}");
+}

@@ -1,16 +1,18 @@
 //! libx264: constant bitrate, closed GOPs of a fixed length, BT.709 said in the bitstream.
 //!
-//! Constant bitrate as OBS does it: average rate = highest rate, a buffer of one second, and filler
-//! units where the picture needs less, but no HRD in the stream, because with it x264 refuses to
-//! change the rate while it runs.
+//! Constant bitrate as OBS does it: average rate = highest rate, a buffer of one second (less at
+//! rates where that is more than servers take as one message), and filler units where the picture
+//! needs less, but no HRD in the stream, because with it x264 refuses to change the rate while it
+//! runs.
 
 use std::ffi::c_int;
 
 use super::codec::Codec;
+use super::gaps::Gaps;
 use crate::encode::{Error, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::ffi::{Buffer, sys};
 use crate::frame::{FrozenFrame, Geometry, PacketPool};
-use crate::media::{PixelFormat, h264};
+use crate::media::{FrameRate, PixelFormat, h264};
 
 /// x264's presets, fastest first, and how many pictures each looks ahead.
 const PRESETS: [(&str, u32); 10] = [
@@ -41,6 +43,13 @@ const PROFILES: [&str; 3] = ["baseline", "main", "high"];
 
 /// Bitrates that can be asked for, bits per second: x264 counts in thousands, libavcodec in `int`.
 const BITRATES: std::ops::RangeInclusive<u32> = 1_000..=2_147_483_000;
+
+/// Largest buffer, bits, unless two pictures of the mean size need more. A picture can be as large
+/// as the buffer, and nginx-rtmp ends a connection on which a message is larger than 1 MiB.
+const BUFFER_BITS_MAX: u32 = 7_500_000;
+
+/// Part of the buffer that one gap between pictures may fill.
+const GAP_PART: u32 = 2;
 
 /// Opens libx264.
 pub(in crate::encode) fn open(
@@ -91,11 +100,25 @@ fn fill_in(context: &mut sys::AVCodecContext, spec: &VideoSpec) {
     context.chroma_sample_location = sys::AVCHROMA_LOC_LEFT;
 }
 
-/// A constant rate: average = highest, and a buffer of one second.
-const fn set_rate(context: &mut sys::AVCodecContext, bps: c_int) {
-    context.bit_rate = bps as i64;
-    context.rc_max_rate = bps as i64;
-    context.rc_buffer_size = bps;
+/// A constant rate: average = highest, and the buffer that goes with it.
+fn set_rate(context: &mut sys::AVCodecContext, bps: c_int, rate: FrameRate) {
+    context.bit_rate = bps.into();
+    context.rc_max_rate = bps.into();
+    context.rc_buffer_size = buffer_bits(bps.unsigned_abs(), rate).cast_signed();
+}
+
+/// How much may be sent at once: what a second holds, but no message that is too large for others.
+fn buffer_bits(bps: u32, rate: FrameRate) -> u32 {
+    let two_pictures = bps / (rate.num() / rate.den()).max(1) * 2;
+    bps.min(BUFFER_BITS_MAX.max(two_pictures))
+}
+
+/// The longest gap between two pictures, in ticks, that the rate is kept over: filler for it comes
+/// in one packet with the picture.
+fn longest_gap(bps: u32, rate: FrameRate) -> i64 {
+    let bits = u64::from(buffer_bits(bps, rate) / GAP_PART);
+    let ticks = bits * u64::from(rate.num()) / u64::from(rate.den()) / u64::from(bps.max(1));
+    i64::try_from(ticks).unwrap_or(1).max(1)
 }
 
 /// Pictures that x264 takes before it gives the first packet, by the rules of its own set-up: it
@@ -148,6 +171,8 @@ pub(super) struct X264 {
     /// What every picture must look like: x264 reads by these numbers, whatever it is handed.
     geometry: Geometry,
     delay: u32,
+    rate: FrameRate,
+    gaps: Gaps,
 }
 
 impl VideoEncoder for X264 {
@@ -176,7 +201,7 @@ impl VideoEncoder for X264 {
         }
         lend(self.codec.frame_mut(), frame)?;
         let av = self.codec.frame_mut();
-        av.pts = pts;
+        av.pts = self.gaps.number(pts);
         av.pict_type = if force_key { sys::AV_PICTURE_TYPE_I } else { sys::AV_PICTURE_TYPE_NONE };
         self.codec.send_away()?;
         self.drain(sink)
@@ -190,7 +215,8 @@ impl VideoEncoder for X264 {
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error> {
         let bitrate = bitrate(bitrate_bps)?;
         // libavcodec compares its context with x264's own numbers before each picture.
-        set_rate(self.codec.context_mut(), bitrate);
+        set_rate(self.codec.context_mut(), bitrate, self.rate);
+        self.gaps.set_longest(longest_gap(bitrate_bps, self.rate));
         Ok(())
     }
 }
@@ -215,13 +241,14 @@ impl X264 {
         }
         let setup = |context: &mut sys::AVCodecContext| {
             fill_in(context, spec);
-            set_rate(context, bitrate);
+            set_rate(context, bitrate, spec.rate);
         };
         let codec = Codec::open(c"libx264", pool, setup, &options)?;
         let header = header(codec.extradata())
             .ok_or_else(|| Error::Unavailable("libx264 gave no parameter sets".to_owned()))?;
         let geometry = Geometry::new(spec.size, spec.format);
-        Ok(Self { codec, header, geometry, delay: delay(spec) })
+        let gaps = Gaps::new(longest_gap(spec.bitrate_bps, spec.rate));
+        Ok(Self { codec, header, geometry, delay: delay(spec), rate: spec.rate, gaps })
     }
 
     fn drain(&mut self, sink: &mut dyn VideoSink) -> Result<(), Error> {
@@ -233,7 +260,8 @@ impl X264 {
             {
                 body = self.codec.copy(&with_lengths(&body));
             }
-            sink.packet(VideoPacket { body, pts: coded.pts, dts: coded.dts, key: coded.key });
+            let (pts, dts) = self.gaps.ticks(coded.pts, coded.dts);
+            sink.packet(VideoPacket { body, pts, dts, key: coded.key });
         }
         Ok(())
     }

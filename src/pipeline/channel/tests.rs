@@ -1,0 +1,130 @@
+//! A channel's ticks on a clock of the test's own.
+
+use super::*;
+use crate::frame::{Geometry, Pool};
+use crate::media::{FrameRate, PixelFormat, Size};
+use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX};
+use crate::ring::{Bell, Receiver, channel};
+use crate::scene::kernel::Level;
+use crate::scene::{Color, Scene};
+
+/// When tick 0 is due.
+const START: Micros = Micros::from_secs(100);
+
+struct Bench {
+    stage: Stage,
+    frames: Receiver<RawFrame>,
+    sound: Receiver<RawSound>,
+    stats: Arc<ChannelStats>,
+}
+
+/// A channel of 50 frames a second.
+fn bench() -> Bench {
+    let (size, rate) = (Size::new(64, 32).unwrap(), FrameRate::new(50, 1).unwrap());
+    let black = Color { r: 0, g: 0, b: 0, a: 255 };
+    let scene = Scene { background: black, layers: Vec::new() };
+    let (raw, frames) = channel(30, Bell::new());
+    let (blocks, sound) = channel(SOUND_QUEUE_BLOCKS, Bell::new());
+    let (_changes, to_come) = channel(CHANGES_MAX, Bell::new());
+    let (reports, _heard) = channel(SCENE_REPORTS_MAX, Bell::new());
+    let stats = Arc::new(ChannelStats::default());
+    let stage = Stage::new(Channel {
+        pacer: Pacer::new(rate, START),
+        timeline: Timeline { rate, start: START },
+        picture: Some(Picture {
+            composer: Composer::new(&scene, size, Level::Scalar).unwrap(),
+            pool: Pool::new(Geometry::new(size, PixelFormat::I420), 40).unwrap(),
+            encoder: raw,
+            line: SceneLine::new(to_come, reports),
+        }),
+        sound: Some(Sound { mixer: Mixer::new(&[]), encoder: blocks }),
+        switch: Arc::default(),
+        stats: Arc::clone(&stats),
+        clock: Clock::start(),
+    });
+    Bench { stage, frames, sound, stats }
+}
+
+impl Bench {
+    /// Runs every tick that is due so many milliseconds after the start, with encoders that keep up;
+    /// gives the frames' numbers and whether they are cuts, and the numbers of first samples.
+    fn run_to(&mut self, ms: u64) -> (Vec<(u64, bool)>, Vec<u64>) {
+        let (mut frames, mut sound) = (Vec::new(), Vec::new());
+        while self.run_one(ms) {
+            frames.extend(self.take());
+            sound.extend(std::iter::from_fn(|| self.sound.pop()).map(|raw| raw.first_sample));
+        }
+        (frames, sound)
+    }
+
+    /// Runs one tick, if one is due.
+    fn run_one(&mut self, ms: u64) -> bool {
+        let now = START + Micros::from_millis(ms);
+        let mut pacer = self.stage.channel.pacer;
+        let is_due = matches!(pacer.slot(now), Slot::Run { .. });
+        if is_due {
+            self.stage.run_at(now);
+        }
+        is_due
+    }
+
+    fn take(&mut self) -> Option<(u64, bool)> {
+        self.frames.pop().map(|raw| (raw.tick, raw.is_cut))
+    }
+}
+
+#[test]
+fn a_stall_is_left_out_by_picture_and_sound_at_once() {
+    for stall_ms in [1_000, 3_000, 30_000] {
+        let mut bench = bench();
+        let (mut before, mut heard) = (Vec::new(), Vec::new());
+        for ms in (0..=1_000).step_by(20) {
+            let (frames, sound) = bench.run_to(ms);
+            before.extend(frames);
+            heard.extend(sound);
+        }
+        assert_eq!(before.last(), Some(&(50, false)));
+        let (after, sound) = bench.run_to(1_000 + stall_ms);
+        let first = 50 + (stall_ms - 250) / 20;
+        assert!(after.iter().map(|(tick, _)| *tick).eq(first..=50 + stall_ms / 20));
+        assert!(after.iter().map(|(_, is_cut)| *is_cut).eq((0..after.len()).map(|n| n == 0)));
+        assert_eq!(sound[0], first * 960, "the sound goes on with the picture");
+        assert!(sound.windows(2).all(|pair| pair[1] - pair[0] == 1_024), "and has one hole");
+        assert!(heard.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
+        let figures = bench.stats.read();
+        assert_eq!(figures.stalls, 1);
+        let told = figures.stalled.millis();
+        assert!((stall_ms - 20..=stall_ms).contains(&told), "{told} ms of {stall_ms}");
+        assert_eq!((figures.dropped[2], figures.sound_dropped), (first - 51, 0));
+    }
+}
+
+#[test]
+fn a_short_stall_costs_pictures_only() {
+    let mut bench = bench();
+    for ms in (0..=1_000).step_by(20) {
+        bench.run_to(ms);
+    }
+    let (after, sound) = bench.run_to(1_300);
+    assert_eq!(after.first(), Some(&(52, false)), "the last quarter of a second is caught up");
+    assert!(sound.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
+    let next = bench.run_to(1_400).1;
+    assert_eq!(next[0] - sound.last().unwrap(), 1_024);
+    assert_eq!(bench.stats.read().stalls, 0);
+}
+
+#[test]
+fn a_cut_whose_picture_found_no_room_is_the_next_one() {
+    let mut bench = bench();
+    // Nobody takes frames: there is no room when the stall is over.
+    for ms in (0..1_000).step_by(20) {
+        bench.run_one(ms);
+    }
+    assert!(bench.run_one(4_000));
+    while bench.take().is_some_and(|(tick, is_cut)| tick < 100 && !is_cut) {}
+    assert!(bench.frames.is_empty());
+    while bench.run_one(4_000) {}
+    let after: Vec<_> = std::iter::from_fn(|| bench.take()).collect();
+    assert!(after[0].1 && after.len() > 1, "{after:?}");
+    assert!(after[1..].iter().all(|(_, is_cut)| !is_cut), "{after:?}");
+}
