@@ -93,22 +93,56 @@ impl Live {
         }
     }
 
-    /// Decodes one message: the body of an FLV tag with its own header bytes, the time it carries
-    /// and when it arrived. Hands on what is finished.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] once for each kind that uses another codec, [`Error::Decoder`] for a
-    /// header that makes no sense, [`Error::Memory`] if there is none for pictures. After any of
-    /// them the next message may be handed in.
-    #[expect(clippy::too_many_arguments, reason = "what a message is, when it came, where to")]
-    pub fn message(
+    /// Takes note of a message that has arrived: the body of an FLV tag with its own header bytes,
+    /// and the time it carries. Gives its time for [`Live::decode`]; headers have none.
+    pub fn arrived(
         &mut self,
         kind: Kind,
         time_ms: u32,
         body: &[u8],
         arrived: Micros,
+    ) -> Option<i64> {
+        match kind {
+            Kind::Video => match Video::parse(body) {
+                Video::Header(_) => self.timeline.expect(true),
+                Video::Units { .. } => {
+                    return Some(self.timeline.arrived(time_ms, arrived, true));
+                }
+                Video::Nothing | Video::Other(_) => {}
+            },
+            Kind::Audio => match Audio::parse(body) {
+                Audio::Header(_) => self.timeline.expect(false),
+                Audio::Frame(_) => return Some(self.timeline.arrived(time_ms, arrived, false)),
+                Audio::Nothing | Audio::Other(_) => {}
+            },
+            Kind::Data => {}
+        }
+        None
+    }
+
+    /// From when on a message with this time is to be decoded: what is ahead of the other kind
+    /// waits for it, encoded, because there is little room for what is decoded.
+    #[must_use]
+    pub fn decode_at(&self, kind: Kind, time: i64) -> Micros {
+        let at = self.timeline.decode_at(time, kind == Kind::Video);
+        Micros(u64::try_from(at).unwrap_or(0))
+    }
+
+    /// Decodes one message, with the time that [`Live::arrived`] gave. Messages of each kind come
+    /// in their order. Hands on what is finished.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] once for each kind that uses another codec, [`Error::Decoder`] for a
+    /// header that makes no sense, [`Error::Memory`] if there is none for pictures. After any of
+    /// them the next message may be handed in.
+    pub fn decode(
+        &mut self,
+        kind: Kind,
+        time: Option<i64>,
+        body: &[u8],
         out: &mut dyn DecodeSink,
     ) -> Result<(), Error> {
+        let time = time.unwrap_or(0);
         if body.len() > MESSAGE_BYTES_MAX {
             self.counters.damaged += 1;
             return Ok(());
@@ -117,9 +151,8 @@ impl Live {
             Kind::Video => match Video::parse(body) {
                 Video::Header(header) => self.video_header(header, out),
                 Video::Units { key, composition_ms, data } => {
-                    let dts = self.timeline.arrived(time_ms, arrived, true);
-                    let pts = dts.saturating_add(i64::from(composition_ms));
-                    self.picture(key, data, [pts, dts], out)
+                    let pts = time.saturating_add(i64::from(composition_ms));
+                    self.picture(key, data, [pts, time], out)
                 }
                 Video::Nothing => Ok(()),
                 Video::Other(codec) => self.video.report(codec, "H.264 (AVC)"),
@@ -127,7 +160,6 @@ impl Live {
             Kind::Audio => match Audio::parse(body) {
                 Audio::Header(header) => self.audio_header(header),
                 Audio::Frame(data) => {
-                    let time = self.timeline.arrived(time_ms, arrived, false);
                     self.sound(data, time, out);
                     Ok(())
                 }

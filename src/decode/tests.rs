@@ -330,11 +330,25 @@ fn stream(dir: &tempfile::TempDir, seconds: u32, codec: &str) -> Vec<(Kind, u32,
 
 const ARRIVAL: u64 = 70_000_000;
 
+/// Hands in a message that has just come, and decodes it.
+#[expect(clippy::too_many_arguments, reason = "what a message is, when it came, where to")]
+fn message(
+    live: &mut Live,
+    kind: Kind,
+    time_ms: u32,
+    body: &[u8],
+    arrived: Micros,
+    out: &mut Seen,
+) -> Result<(), Error> {
+    let time = live.arrived(kind, time_ms, body, arrived);
+    live.decode(kind, time, body, out)
+}
+
 /// Hands in every tag at the time it would come.
 fn feed(live: &mut Live, tags: &[(Kind, u32, Vec<u8>)], seen: &mut Seen) {
     for (kind, time, body) in tags {
         let arrived = Micros(ARRIVAL + u64::from(*time) * 1_000);
-        live.message(*kind, time.wrapping_add(4_000_000_000), body, arrived, seen).unwrap();
+        message(live, *kind, time.wrapping_add(4_000_000_000), body, arrived, seen).unwrap();
     }
 }
 
@@ -371,7 +385,7 @@ fn baseline_pictures_come_out_with_the_message_that_carried_them() {
     let mut live = Live::new(LiveSpec::new(same()));
     for (kind, time, body) in stream(&dir, 1, "-profile:v baseline") {
         let mut seen = Seen::default();
-        live.message(kind, time, &body, Micros(ARRIVAL), &mut seen).unwrap();
+        message(&mut live, kind, time, &body, Micros(ARRIVAL), &mut seen).unwrap();
         let carries = kind == Kind::Video && body[1] == 1;
         assert_eq!(seen.pictures.len(), usize::from(carries));
     }
@@ -439,8 +453,8 @@ fn no_message_whatever_is_in_it_breaks_anything() {
             let stretch = [0, 1, 2][below(3)];
             let time = time.wrapping_mul(stretch).wrapping_add(round << 27);
             let arrived = Micros(ARRIVAL + below(1 << 24) as u64);
-            drop(live.message(*kind, time, &body, arrived, &mut seen));
-            drop(live.message(*kind, time, &body[..below(3)], arrived, &mut seen));
+            drop(message(&mut live, *kind, time, &body, arrived, &mut seen));
+            drop(message(&mut live, *kind, time, &body[..below(3)], arrived, &mut seen));
         }
         live.ended(&mut seen);
     }
@@ -471,7 +485,7 @@ fn another_publisher_with_another_size_follows_and_the_clock_starts_anew() {
     let second = stream(&dir, 1, "-bf 0 -vf scale=128:96");
     for (kind, time, body) in &second {
         let arrived = Micros(2 * ARRIVAL + u64::from(*time) * 1_000);
-        live.message(*kind, *time, body, arrived, &mut seen).unwrap();
+        message(&mut live, *kind, *time, body, arrived, &mut seen).unwrap();
     }
     assert!(seen.pictures[25].0.0.abs_diff(2 * ARRIVAL + 200_000) < 50_000);
     assert_eq!(seen.sizes[24..26], [Size::new(64, 48).unwrap(), Size::new(128, 96).unwrap()]);
@@ -482,7 +496,7 @@ fn another_publisher_with_another_size_follows_and_the_clock_starts_anew() {
 fn another_codec_is_reported_once_and_ignored() {
     let mut live = Live::new(LiveSpec::new(same()));
     let mut seen = Seen::default();
-    let mut hand_in = |kind, body: &[u8]| live.message(kind, 0, body, Micros(0), &mut seen);
+    let mut hand_in = |kind, body: &[u8]| message(&mut live, kind, 0, body, Micros(0), &mut seen);
     let error = hand_in(Kind::Video, b"\x90hvc1abcdef").unwrap_err();
     assert_eq!(error.to_string(), "a live input does not decode codec hvc1; publish H.264 (AVC)");
     assert!(hand_in(Kind::Video, b"\x91hvc1abcdef").is_ok());
@@ -503,7 +517,7 @@ fn the_sound_of_a_slow_publisher_is_stretched_without_a_break() {
     for (kind, time, body) in &tags {
         // Its clock is 0.2 % slow.
         arrived = ARRIVAL + u64::from(*time) * 1_002;
-        live.message(*kind, *time, body, Micros(arrived), &mut seen).unwrap();
+        message(&mut live, *kind, *time, body, Micros(arrived), &mut seen).unwrap();
     }
     assert!(seen.seam() <= 1, "{}", seen.seam());
     assert_eq!(live.counters().resyncs, 0);

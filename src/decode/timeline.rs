@@ -2,14 +2,28 @@
 
 use crate::media::Micros;
 
-/// A publisher this far from its time is matched anew, microseconds.
-const LATE_MAX: i64 = 500_000;
+/// A publisher this far from its time is matched anew, if it stays there, microseconds.
+const STRANGE_MIN: i64 = 500_000;
 
-/// Without a picture for this long, sound leads the match, microseconds.
-const PICTURES_GONE: i64 = 2_000_000;
+/// For how long, microseconds. What comes late after a break of the network comes all at once.
+const STRANGE_FOR: i64 = 300_000;
+
+/// Pictures or sound that are later than this on average are given more time at once, microseconds:
+/// more than half of the usual latency. What is less is made up for slowly.
+const LATE_MAX: i64 = 120_000;
+
+/// A kind of which nothing has come for this long has no part in the match, microseconds.
+const GONE: i64 = 2_000_000;
+
+/// Sound that is further behind the pictures is not waited for, microseconds.
+const BEHIND_MAX: i64 = 10_000_000;
+
+/// How long the first of one kind waits for the first of the other, if that was announced,
+/// microseconds.
+const START_WAIT: i64 = 3_000_000;
 
 /// Time constant of the average lateness, microseconds: long against the jitter of a network.
-const AVERAGE: i64 = 5_000_000;
+const AVERAGE: i64 = 1_000_000;
 
 /// In which time an average lateness is worked off, microseconds.
 const CORRECTION: i64 = 20_000_000;
@@ -17,10 +31,15 @@ const CORRECTION: i64 = 20_000_000;
 /// Most correction per time: one in 200 (0.5 %), which sound can follow unheard.
 const CORRECTION_MAX: i64 = 200;
 
+/// How much earlier than one latency ahead pictures and sound are decoded, microseconds. There is
+/// room for a few pictures, and for more than a second of sound.
+const PICTURE_LEAD: i64 = 60_000;
+const SOUND_LEAD: i64 = 300_000;
+
 /// Maps a publisher's times, modulo 2^32 ms, to the node's clock: `time + offset`.
 ///
-/// Pictures lead the match, because they are what is seen to stutter; sound follows by the same
-/// offset, so that both stay as the publisher put them.
+/// Pictures and sound have the same offset, so that both stay as the publisher put them: the one
+/// that the later of the two needs. The earlier one waits, still encoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeline {
     latency: i64,
@@ -28,11 +47,49 @@ pub(super) struct Timeline {
     newest: Option<(u32, i64)>,
     /// From a publisher's microseconds to the node's; `None` before the first message.
     offset: Option<i64>,
-    /// Average lateness, microseconds.
-    lateness: i64,
+    sound: Track,
+    pictures: Track,
+    /// When the first message came, and the newest.
+    first: i64,
     led: i64,
-    pictured: i64,
     resyncs: u64,
+}
+
+/// What is known of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Track {
+    /// Whether it was announced.
+    expected: bool,
+    /// The offset with which its messages are due one latency after they come, on average, and when
+    /// the newest of them came. `None` before the first.
+    need: Option<(i64, i64)>,
+    /// Since when all messages have been far from that.
+    strange: Option<i64>,
+}
+
+impl Track {
+    /// A message with this need came at `now`.
+    fn arrived(&mut self, need: i64, now: i64) {
+        let Some((average, heard)) = &mut self.need else {
+            self.need = Some((need, now));
+            return;
+        };
+        let passed = (now - *heard).clamp(0, AVERAGE);
+        *heard = now;
+        let away = need.saturating_sub(*average);
+        if away.saturating_abs() <= STRANGE_MIN {
+            self.strange = None;
+            *average += away * passed / (AVERAGE + passed);
+        } else if now - *self.strange.get_or_insert(now) >= STRANGE_FOR {
+            self.strange = None;
+            *average = need;
+        }
+    }
+
+    /// Its need, unless nothing has come for long.
+    fn need(&self, now: i64) -> Option<i64> {
+        self.need.filter(|(_, heard)| now - heard < GONE).map(|(need, _)| need)
+    }
 }
 
 impl Timeline {
@@ -42,10 +99,20 @@ impl Timeline {
             latency: i64::try_from(latency.0).unwrap_or(0),
             newest: None,
             offset: None,
-            lateness: 0,
+            sound: Track::default(),
+            pictures: Track::default(),
+            first: 0,
             led: 0,
-            pictured: i64::MIN / 2,
             resyncs: 0,
+        }
+    }
+
+    /// There will be pictures, or sound.
+    pub(super) const fn expect(&mut self, pictures: bool) {
+        if pictures {
+            self.pictures.expected = true;
+        } else {
+            self.sound.expected = true;
         }
     }
 
@@ -53,32 +120,42 @@ impl Timeline {
     pub(super) fn arrived(&mut self, time_ms: u32, at: Micros, picture: bool) -> i64 {
         let now = i64::try_from(at.0).unwrap_or(i64::MAX / 2);
         let time_ms = self.unwrap(time_ms);
-        if picture {
-            self.pictured = now;
-        }
-        let due = now.saturating_add(self.latency);
-        let time = time_ms.saturating_mul(1_000);
+        let need = now.saturating_add(self.latency).saturating_sub(time_ms.saturating_mul(1_000));
+        let track = if picture { &mut self.pictures } else { &mut self.sound };
+        track.arrived(need, now);
+        let wanted = match (self.pictures.need(now), self.sound.need(now)) {
+            (Some(pictures), Some(sound)) if sound.saturating_sub(pictures) <= BEHIND_MAX => {
+                pictures.max(sound)
+            }
+            (Some(one), _) | (None, Some(one)) => one,
+            (None, None) => need,
+        };
         let Some(offset) = &mut self.offset else {
-            self.offset = Some(due - time);
-            self.led = now;
+            self.offset = Some(wanted);
+            (self.first, self.led) = (now, now);
             return time_ms;
         };
-        if !picture && now - self.pictured < PICTURES_GONE {
-            return time_ms;
-        }
-        let late = due.saturating_sub(time.saturating_add(*offset));
-        if late.saturating_abs() > LATE_MAX {
-            *offset = due - time;
-            self.lateness = 0;
+        let late = wanted.saturating_sub(*offset);
+        if !(-STRANGE_MIN..=LATE_MAX).contains(&late) {
+            *offset = wanted;
             self.resyncs += 1;
         } else {
-            let passed = (now - self.led).clamp(0, 1_000_000);
-            self.lateness += (late - self.lateness) * passed / (AVERAGE + passed);
+            let passed = (now - self.led).clamp(0, AVERAGE);
             let most = passed / CORRECTION_MAX;
-            *offset += (self.lateness * passed / CORRECTION).clamp(-most, most);
+            *offset += (late * passed / CORRECTION).clamp(-most, most);
         }
         self.led = now;
         time_ms
+    }
+
+    /// From when on something of this time is to be decoded, on the node's clock, microseconds.
+    pub(super) fn decode_at(&self, time_ms: i64, picture: bool) -> i64 {
+        let other = if picture { &self.sound } else { &self.pictures };
+        if other.expected && other.need.is_none() {
+            return self.first + START_WAIT;
+        }
+        let lead = if picture { PICTURE_LEAD } else { SOUND_LEAD };
+        self.at(time_ms) - self.latency - lead
     }
 
     /// When something of this time (without wrap, milliseconds) is due on the node's clock,
@@ -184,5 +261,88 @@ mod tests {
         assert_eq!(line.resyncs(), 0);
         line.arrived(11_000, Micros(8_200_000), false);
         assert_eq!(line.resyncs(), 1);
+    }
+
+    /// Plays both kinds every 20 ms for so many seconds, each so many microseconds behind its
+    /// time; gives how far the newest of each is from its due time when it comes.
+    fn both(line: &mut Timeline, from_ms: u32, seconds: u32, behind: [i64; 2]) -> [i64; 2] {
+        let mut early = [0; 2];
+        let mut events: Vec<_> = (0..seconds * 50)
+            .flat_map(|n| [(n, false), (n, true)])
+            .map(|(n, picture)| {
+                let time_ms = from_ms + n * 20;
+                let came = 5_000_000 + i64::from(time_ms) * 1_000 + behind[usize::from(picture)];
+                (came, time_ms, picture)
+            })
+            .collect();
+        events.sort_unstable();
+        for (came, time_ms, picture) in events {
+            let at = Micros(u64::try_from(came).unwrap());
+            let time = line.arrived(time_ms, at, picture);
+            early[usize::from(picture)] = line.at(time) - came;
+        }
+        early
+    }
+
+    #[test]
+    fn the_later_of_pictures_and_sound_has_its_latency_and_the_other_waits_for_it() {
+        for behind in [0, 150_000, 400_000, 1_000_000, 2_500_000, 9_000_000] {
+            for picture_is_late in [true, false] {
+                let (sound, picture) = if picture_is_late { (0, behind) } else { (behind, 0) };
+                let mut line = Timeline::new(LATENCY);
+                both(&mut line, 0, 12, [sound, picture]);
+                let early = both(&mut line, 12_000, 2, [sound, picture]);
+                let [late, other] =
+                    if picture_is_late { [early[1], early[0]] } else { [early[0], early[1]] };
+                assert!((late - 200_000).abs() < 1_000, "{behind}: {early:?}");
+                assert!((other - 200_000 - behind).abs() < 1_000, "{behind}: {early:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_that_become_late_are_given_the_time_within_two_seconds() {
+        for behind in [300_000, 700_000, 3_000_000] {
+            let mut line = Timeline::new(LATENCY);
+            both(&mut line, 0, 10, [0, 0]);
+            let early = both(&mut line, 10_000, 5, [0, behind]);
+            assert!(early[1] > 50_000, "still shown late: {early:?}");
+        }
+    }
+
+    #[test]
+    fn a_break_of_the_network_after_which_all_comes_at_once_moves_nothing() {
+        let mut line = Timeline::new(LATENCY);
+        let broken =
+            |t: i64| 5_000_000 + if (2_000_000..2_900_000).contains(&t) { 2_900_000 } else { t };
+        let at = play(&mut line, 0, 300, broken);
+        assert_eq!((at, line.resyncs()), (5_200_000 + 299 * 20_000, 0));
+    }
+
+    #[test]
+    fn what_comes_first_waits_for_the_other_kind_if_that_is_announced() {
+        let mut line = Timeline::new(LATENCY);
+        line.expect(true);
+        let sound = line.arrived(0, Micros(5_000_000), false);
+        assert_eq!(line.decode_at(sound, false), 8_000_000, "not for ever");
+        line.arrived(0, Micros(7_000_000), true);
+        assert_eq!(line.decode_at(sound, false), 7_000_000 - SOUND_LEAD);
+        assert_eq!(line.at(sound), 7_200_000, "together with its picture");
+        let mut alone = Timeline::new(LATENCY);
+        let sound = alone.arrived(0, Micros(5_000_000), false);
+        assert!(alone.decode_at(sound, false) < 5_000_000);
+    }
+
+    #[test]
+    fn sound_that_stands_still_does_not_hold_up_the_pictures_for_ever() {
+        let mut line = Timeline::new(LATENCY);
+        let mut early = 0;
+        for n in 0..1_500_i64 {
+            let came = Micros(u64::try_from(5_000_000 + n * 20_000).unwrap());
+            line.arrived(0, came, false);
+            let time = line.arrived(u32::try_from(n * 20).unwrap(), came, true);
+            early = line.at(time) - 5_000_000 - n * 20_000;
+        }
+        assert_eq!(early, 200_000);
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn build(
         encoded_audio = Some(encoded);
     }
     let Started { taps, workers: decoders, .. } =
-        sources.start(&shop.encode_cpus, &config.name, timeline.start)?;
+        sources.start(&shop.encode_cpus, &config.name, (shop.clock, timeline.start))?;
     workers.extend(decoders);
     Ok(Built {
         channel: Channel {

@@ -11,7 +11,7 @@ use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{self, DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE};
 use crate::ring::{Bell, Sender, channel};
-use crate::runtime::{NICE_ENCODE, Worker};
+use crate::runtime::{Clock, NICE_ENCODE, Worker};
 use crate::scene::{self, Fit, Layer, PreparedScene};
 use crate::sound::{self, Mixer};
 
@@ -99,13 +99,13 @@ impl Sources {
         }
     }
 
-    /// Starts all decoders; files begin at `start`. `name` is the channel's, for errors. If one
-    /// cannot start, those that did end by themselves.
+    /// Starts all decoders on the node's clock; files begin at `start`. `name` is the channel's, for
+    /// errors. If one cannot start, those that did end by themselves.
     pub(super) fn start(
         self,
         cpus: &[usize],
         name: &str,
-        start: Micros,
+        (clock, start): (Clock, Micros),
     ) -> Result<Started, StartError> {
         let mut started = Started::default();
         for Wanted { key, pictures, sounds, layer } in self.0 {
@@ -123,7 +123,7 @@ impl Sources {
                     started.fed.push((layer, Arc::clone(&out.fed)));
                     let decoder =
                         Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
-                    Box::new(move || pipeline::decode_live(decoder, events, &bell, out))
+                    Box::new(move || pipeline::decode_live(decoder, events, &bell, out, clock))
                 }
                 SourceKey::Video(path) => {
                     let spec = FileSpec {

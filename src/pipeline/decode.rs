@@ -1,6 +1,7 @@
 //! The decode stage: plain threads that turn video files and published streams into pictures and
 //! sound for the composer and the mixer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,8 +9,10 @@ use std::time::Duration;
 use crate::command::TapEvent;
 use crate::decode::{DecodeSink, File, Live, Step};
 use crate::frame::{PictureEvent, SoundBlock};
-use crate::media::Kind;
+use crate::media::{Kind, Micros};
 use crate::ring::{Bell, Receiver, Sender};
+use crate::runtime::Clock;
+use crate::stream::Message;
 
 /// Pictures that may wait for the composer.
 pub const PICTURE_QUEUE: usize = 16;
@@ -19,6 +22,10 @@ pub const DECODED_SOUND_QUEUE: usize = 64;
 
 /// Messages of a published stream that may wait for its decoder: some seconds.
 pub const TAP_QUEUE: usize = 512;
+
+/// Messages of one kind that may wait for the other kind: more than ten seconds. Beyond that the
+/// oldest is decoded at once.
+const WAITING_MAX: usize = 1_024;
 
 /// How long a decoder sleeps when there is nothing to do or no room.
 const IDLE: Duration = Duration::from_millis(500);
@@ -48,6 +55,11 @@ impl DecodeOut {
         self.pictures.as_ref().is_none_or(Sender::is_closed)
     }
 
+    /// Whether nobody listens, though somebody may look.
+    fn is_unheard(&self) -> bool {
+        self.sounds.iter().all(Sender::is_closed)
+    }
+
     fn is_full(&self) -> bool {
         let full =
             |ring: &Sender<PictureEvent>| !ring.is_closed() && ring.len() + 2 > ring.capacity();
@@ -70,30 +82,80 @@ impl DecodeSink for DecodeOut {
     }
 }
 
-/// Decodes a published stream until its tap or its readers are gone.
-pub fn live(mut decoder: Live, mut tap: Receiver<TapEvent>, bell: &Arc<Bell>, mut out: DecodeOut) {
-    loop {
-        let unseen = out.is_unseen();
-        match tap.pop() {
-            Some(TapEvent::Message(message, _)) if message.kind() == Kind::Video && unseen => {}
-            Some(TapEvent::Message(message, arrived)) => {
-                if message.kind() == Kind::Video {
-                    out.fed.store(true, Ordering::Relaxed);
+/// Messages that have come and are not to be decoded yet: pictures, and sound.
+#[derive(Debug, Default)]
+struct Waiting([VecDeque<(Message, Option<i64>)>; 2]);
+
+impl Waiting {
+    fn add(&mut self, message: Message, time: Option<i64>) {
+        self.0[usize::from(message.kind() == Kind::Audio)].push_back((message, time));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(VecDeque::is_empty)
+    }
+
+    /// Decodes what is due at `now`; says when there will be more to do.
+    fn decode(&mut self, decoder: &mut Live, now: Micros, out: &mut DecodeOut) -> Option<Micros> {
+        let mut next = None;
+        for queue in &mut self.0 {
+            while let Some((message, time)) = queue.front() {
+                let at = time.map_or(now, |time| decoder.decode_at(message.kind(), time));
+                if at > now && queue.len() <= WAITING_MAX {
+                    next = Some(next.map_or(at, |next: Micros| next.min(at)));
+                    break;
                 }
-                let result = decoder.message(
-                    message.kind(),
-                    message.time(),
-                    message.body(),
-                    arrived,
-                    &mut out,
-                );
-                if let Err(error) = result {
+                if let Err(error) = decoder.decode(message.kind(), *time, message.body(), out) {
                     tracing::debug!("live input: {error}");
                 }
+                queue.pop_front();
             }
-            Some(TapEvent::Ended) => decoder.ended(&mut out),
+        }
+        next
+    }
+}
+
+/// Decodes a published stream until its tap or its readers are gone.
+pub fn live(
+    mut decoder: Live,
+    mut tap: Receiver<TapEvent>,
+    bell: &Arc<Bell>,
+    mut out: DecodeOut,
+    clock: Clock,
+) {
+    let mut waiting = Waiting::default();
+    // Whether the publisher has left, of which something still waits: the next one waits behind it.
+    let mut is_leaving = false;
+    loop {
+        let now = clock.now();
+        let next = waiting.decode(&mut decoder, now, &mut out);
+        if is_leaving && waiting.is_empty() {
+            decoder.ended(&mut out);
+            is_leaving = false;
+        }
+        match if is_leaving { None } else { tap.pop() } {
+            Some(TapEvent::Message(message, arrived)) => {
+                let (kind, body) = (message.kind(), message.body());
+                // What is seen elsewhere counts all the same: sound is to be in step with it.
+                let time = decoder.arrived(kind, message.time(), body, arrived);
+                let is_taken = match kind {
+                    Kind::Video => !out.is_unseen(),
+                    Kind::Audio => !out.is_unheard(),
+                    Kind::Data => false,
+                };
+                if is_taken && kind == Kind::Video {
+                    out.fed.store(true, Ordering::Relaxed);
+                }
+                if is_taken {
+                    waiting.add(message, time);
+                }
+            }
+            Some(TapEvent::Ended) => is_leaving = true,
             None if tap.is_finished() || out.is_closed() => return,
-            None => bell.park(IDLE, || !tap.is_empty() || tap.is_finished()),
+            None => {
+                let wait = next.map_or(IDLE, |next| Duration::from(next - now).min(IDLE));
+                bell.park(wait, || !is_leaving && !tap.is_empty() || tap.is_finished());
+            }
         }
     }
 }

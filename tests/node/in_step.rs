@@ -1,9 +1,15 @@
 //! Picture and sound of a programme, against each other.
 
-use crate::config::Config;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, HEIGHT, WIDTH};
 use crate::node::Node;
+use crate::program::Program;
 use crate::recording::{Recording, SAMPLE_RATE};
-use crate::wait::alone;
+use crate::wait::{SOON, alone, wait_until};
+use crate::wire::{AUDIO, VIDEO, Wire};
 
 /// Most seconds between a flash and its beep.
 const OFFSET_MAX: f64 = 0.040;
@@ -22,6 +28,91 @@ fn a_flash_and_its_beep_are_less_than_40_ms_apart() {
         let offset = offset.expect("a beep");
         println!("flash at {flash:.3} s, its beep {:+.1} ms later", offset * 1000.0);
         assert!(offset.abs() < OFFSET_MAX, "flash at {flash} s, beeps at {beeps:?}");
+    }
+}
+
+/// Most seconds between a flash and its beep in a live input: pictures of 30 a second at both ends.
+const LIVE_OFFSET_MAX: f64 = 0.070;
+
+#[test]
+fn a_live_input_whose_pictures_or_sound_come_late_is_in_step_and_heard() {
+    let _turn = alone();
+    for (number, [picture_ms, sound_ms]) in [[2_500, 0], [400, 0], [0, 1_200]].iter().enumerate() {
+        let config = Config::new().publish_open().channel("demo");
+        let stream = "stream = \"live/guest\"\nslate = \"\"";
+        let config = config.layer("live", stream).sound("live", "stream = \"live/guest\"");
+        let node = Node::start(&config);
+        let media = node.file("sync.flv");
+        make_flashes(&media);
+        let file = node.file(&format!("late-{number}.flv"));
+        let recording = thread::scope(|scope| {
+            let tags = flv_tags(&media);
+            scope.spawn(|| publish(node.rtmp_port(), tags, [*picture_ms, *sound_ms]));
+            Recording::of(&node.url("live/demo"), 11, file)
+        });
+        let (flashes, beeps) = (flashes(&recording), beeps(&recording));
+        let first = flashes.first().copied().unwrap_or(f64::MAX);
+        println!("late by {picture_ms} and {sound_ms} ms: {flashes:?}, {beeps:?}");
+        let later: Vec<_> = flashes.iter().filter(|&&flash| flash > first + 1.9).collect();
+        assert!(later.len() >= 2, "too few flashes: {flashes:?}");
+        for flash in later {
+            let offset = beeps.iter().map(|beep| (beep - flash).abs()).min_by(f64::total_cmp);
+            let offset = offset.expect("a beep");
+            assert!(offset < LIVE_OFFSET_MAX, "flash at {flash} s, beeps at {beeps:?}");
+        }
+    }
+}
+
+/// Twelve seconds with a flash and a beep every two seconds.
+fn make_flashes(file: &Path) {
+    let picture = format!(
+        "color=black:s={WIDTH}x{HEIGHT}:r=30,\
+         drawbox=c=white:t=fill:enable='lt(mod(t,2),0.2)',format=yuv420p"
+    );
+    let sound = "aevalsrc='if(lt(mod(t,2),0.2),0.5*sin(2*PI*1000*t),0)':s=48000:c=stereo";
+    let coded = "-t 12 -c:v libx264 -preset ultrafast -bf 0 -g 30 -c:a aac";
+    let coded: Vec<_> = coded.split_whitespace().collect();
+    let file = file.display().to_string();
+    let sources = ["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", sound];
+    let last = [&sources[..], &coded[..], &[&file]].concat();
+    Program::start("ffmpeg", "-v error -y", &last).succeeds(SOON);
+}
+
+/// Kind, time and body of the tags of an FLV file.
+fn flv_tags(file: &Path) -> Vec<(u8, u32, Vec<u8>)> {
+    let bytes = std::fs::read(file).unwrap();
+    let (mut rest, mut tags) = (&bytes[13..], Vec::new());
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte));
+    while rest.len() > 11 {
+        let (head, after) = rest.split_at(11);
+        let length = number(&head[1..4]) as usize;
+        let time = number(&[head[7], head[4], head[5], head[6]]);
+        tags.push((head[0], time, after[..length].to_vec()));
+        rest = &after[length + 4..];
+    }
+    tags
+}
+
+/// Publishes `live/guest` in real time, with true stamps, pictures and sound each sent so many
+/// milliseconds late; their headers first.
+fn publish(port: u16, tags: Vec<(u8, u32, Vec<u8>)>, [picture_ms, sound_ms]: [u32; 2]) {
+    let (mut wire, stream) = Wire::stream(port);
+    wire.publish(stream, "guest");
+    let is_header = |kind: u8, body: &[u8]| !matches!(kind, AUDIO | VIDEO) || body[1] == 0;
+    let mut timed: Vec<_> = tags
+        .into_iter()
+        .map(|(kind, time, body)| match kind {
+            _ if is_header(kind, &body) => (0, kind, time, body),
+            VIDEO => (time + picture_ms + 1, kind, time, body),
+            _ => (time + sound_ms + 1, kind, time, body),
+        })
+        .collect();
+    timed.sort_by_key(|(due, ..)| *due);
+    let began = Instant::now();
+    for (due, kind, time, body) in timed {
+        let due = Duration::from_millis(due.into());
+        wait_until(SOON, "it is time to send", || (began.elapsed() >= due).then_some(()));
+        wire.send(kind, stream, time, &body).unwrap();
     }
 }
 

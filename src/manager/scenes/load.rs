@@ -101,7 +101,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     });
     let mut sources = Sources::default();
     sources.want_pictures(new, &mut prepared);
-    let started = sources.start(&cpus, &channel, clock.now() + FILE_LEAD);
+    let started = sources.start(&cpus, &channel, (clock, clock.now() + FILE_LEAD));
     // The decoders end by themselves when the scene is dropped.
     let Started { taps, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Taps(taps));
