@@ -107,6 +107,7 @@ impl Desk {
         self.publish(NodeEvent::Started);
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
         let mut nudge = tokio::time::interval(NUDGE);
+        nudge.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let bell = Arc::clone(&self.bell);
             let mail = poll_fn(|cx| {

@@ -29,8 +29,8 @@ use keys::KeyWork;
 /// How raw frames travel from the program that draws them to the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pipeline {
-    /// Most frames that may wait for the encoder, 1 to 120. Above three quarters of it new frames
-    /// are dropped, until a quarter is left.
+    /// Most frames that may wait for the encoder, 1 to 120. An encoder that stays behind is given
+    /// as many as it takes, evenly; the others are dropped.
     pub queue_size: u32,
     /// Frames that exist in all, at most 1024; at least four more than `queue_size` are made.
     pub pool_size: u32,
@@ -379,7 +379,7 @@ impl Feed {
     }
 
     /// Hands a frame to the encoder as the picture of now. It is dropped, and counted, if the
-    /// encoder is behind by three quarters of the queue.
+    /// encoder is behind.
     pub fn push(&mut self, frame: Frame) {
         let elapsed = self.clock.now().since(self.timeline.start);
         let tick = self.next.max(self.timeline.rate.tick_at(elapsed));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::front;
 use super::node::Node;
@@ -124,7 +125,7 @@ async fn serve(
     let ready = Arc::clone(&readiness);
     let (registry, packets) = (Arc::clone(node.registry()), node.packets().clone());
     local.spawn_local(async move {
-        let mut every = tokio::time::interval(METER_EVERY);
+        let mut every = looks();
         for look in 0_u32.. {
             every.tick().await;
             registry.heap_packets(packets.heap_packets());
@@ -156,6 +157,13 @@ async fn serve(
             }
         })
         .await
+}
+
+/// The meter's looks; those that were missed are not made up for.
+fn looks() -> Interval {
+    let mut every = interval(METER_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    every
 }
 
 /// SIGHUP: the end of a node whose terminal has been closed. To any other it says that certificates

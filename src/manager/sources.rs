@@ -99,8 +99,8 @@ impl Sources {
         }
     }
 
-    /// Starts all decoders on the node's clock; files begin at `start`. `name` is the channel's, for
-    /// errors. If one cannot start, those that did end by themselves.
+    /// Starts all decoders on the node's clock; files begin at `start`. `name` is the channel's,
+    /// for errors. If one cannot start, those that did end by themselves.
     pub(super) fn start(
         self,
         cpus: &[usize],

@@ -117,8 +117,8 @@ pub fn video(
     }
 }
 
-/// Which pictures are to be keyframes. An encoder counts pictures; where ticks are left out, players
-/// count on the time all the same.
+/// Which pictures are to be keyframes. An encoder counts pictures; where ticks are left out,
+/// players count on the time all the same.
 #[derive(Debug)]
 struct Keyframes {
     /// Most ticks from one keyframe to the next.

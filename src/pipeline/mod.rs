@@ -31,6 +31,7 @@ mod shard;
 mod socket;
 mod stall;
 mod start;
+mod sweep;
 mod undecodable;
 mod watch;
 mod wire;

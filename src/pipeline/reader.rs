@@ -127,6 +127,12 @@ impl Reader {
         !sealed && state.outbox.is_empty() && state.cursor.as_ref().is_none_or(Cursor::is_between)
     }
 
+    /// Whether control bytes wait to be sent: the peer cannot have answered them.
+    pub(super) fn holds_back(&self) -> bool {
+        let sealed = self.link().is_some_and(|link| link.borrow().has_sealed());
+        sealed || !self.state.borrow().outbox.is_empty()
+    }
+
     /// Whether the socket was full.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.get()

@@ -26,6 +26,7 @@ use super::push::{self, OutputTask};
 use super::reader::Reader;
 use super::relay::Relay;
 use super::socket;
+use super::sweep::Sweeps;
 use super::watch::{self, Watch};
 use crate::command::{FromShard, TapEvent};
 use crate::event::{Event, NodeEvent};
@@ -42,10 +43,6 @@ use crate::tls::{Acceptor, Connector};
 
 /// Bytes read from a peer at once.
 const READ_BYTES: usize = 256 << 10;
-
-/// How often deadlines of all connections are looked at: when control, which rings every shard's
-/// bell a few times a second, wakes us at this distance or a larger one.
-const SWEEP: Micros = Micros::from_millis(150);
 
 /// Wait after a failure to accept: out of descriptors, some may be let go meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -77,7 +74,7 @@ pub(super) struct Shard {
     pub(super) watch: Watch,
     pub(super) connections: RefCell<HashMap<u32, Rc<Connection>>>,
     next_connection: Cell<u32>,
-    next_sweep: Cell<Micros>,
+    sweeps: Sweeps,
     pub(super) reports: RefCell<Sender<FromShard>>,
     pub(super) mesh: RefCell<Mesh>,
     outputs: RefCell<BTreeMap<usize, Rc<OutputTask>>>,
@@ -111,7 +108,7 @@ pub async fn shard(parts: ShardParts) {
         watch: Watch::new(),
         connections: RefCell::default(),
         next_connection: Cell::new(1),
-        next_sweep: Cell::new(Micros(0)),
+        sweeps: Sweeps::default(),
         reports: RefCell::new(reports),
         mesh: RefCell::new(mesh),
         outputs: RefCell::default(),
@@ -134,7 +131,7 @@ pub async fn shard(parts: ShardParts) {
                     || !commands.is_empty()
                     || shard.mesh.borrow().has_mail()
                     || feeds.iter().any(Feed::has_mail)
-                    || shard.clock.now() >= shard.next_sweep.get()
+                    || shard.sweeps.are_due(shard.clock.now())
             })
         })
         .await;
@@ -402,10 +399,9 @@ impl Shard {
     /// Looks at every deadline there is, a few times a second.
     fn sweep(self: &Rc<Self>) {
         let now = self.clock.now();
-        if now < self.next_sweep.get() {
+        if !self.sweeps.begin(now) {
             return;
         }
-        self.next_sweep.set(now + SWEEP);
         self.watch.judge(now);
         for connection in self.connections.borrow().values() {
             connection.sweep(self, now);

@@ -37,7 +37,7 @@ fn channel(config: Config, nginx: &Nginx, name: &str, bitrate: u32) -> Config {
 fn stall(node: &Node, length: Duration) {
     node.signal("STOP");
     let began = Instant::now();
-    wait_until(SOON, "the stall is over", || (began.elapsed() >= length).then_some(()));
+    wait_until(length + SOON, "the stall is over", || (began.elapsed() >= length).then_some(()));
     node.signal("CONT");
 }
 

@@ -46,8 +46,8 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    /// Runs every tick that is due so many milliseconds after the start, with encoders that keep up;
-    /// gives the frames' numbers and whether they are cuts, and the numbers of first samples.
+    /// Runs every tick that is due so many milliseconds after the start, with encoders that keep
+    /// up; gives the frames' numbers and whether they are cuts, and the numbers of first samples.
     fn run_to(&mut self, ms: u64) -> (Vec<(u64, bool)>, Vec<u64>) {
         let (mut frames, mut sound) = (Vec::new(), Vec::new());
         while self.run_one(ms) {

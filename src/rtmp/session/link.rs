@@ -34,6 +34,8 @@ pub(super) struct Link {
     now: Micros,
     heard_at: Micros,
     pinged_at: Micros,
+    /// The first ping since anything came.
+    asked_at: Option<Micros>,
     /// Commands, pings and so on since `controls_since`.
     controls: u32,
     controls_since: Micros,
@@ -55,6 +57,7 @@ impl Link {
             now,
             heard_at: now,
             pinged_at: now,
+            asked_at: None,
             controls: 0,
             controls_since: now,
         }
@@ -93,6 +96,7 @@ impl Link {
         self.advance(now);
         if bytes > 0 {
             self.heard_at = self.now;
+            self.asked_at = None;
             self.received += bytes as u64;
         }
     }
@@ -197,8 +201,20 @@ impl Link {
             return;
         }
         self.pinged_at = self.now;
+        self.asked_at.get_or_insert(self.now);
         let stamp = self.now.millis().to_be_bytes();
         self.user_control(event::PING, &stamp[4..]);
+    }
+
+    /// The same for a peer that is pinged every `every`, which has to have had time to answer: we
+    /// may have been silent ourselves.
+    ///
+    /// # Errors
+    /// [`Error::Silent`] if no byte has come for `timeout`.
+    pub(super) fn check_answer(&self, timeout: Micros, every: Micros) -> Result<(), Error> {
+        let patience = timeout - every;
+        let had_time = self.asked_at.is_some_and(|asked| self.now.since(asked) >= patience);
+        if had_time { self.check_silence(timeout) } else { Ok(()) }
     }
 
     /// # Errors

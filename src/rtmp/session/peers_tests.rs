@@ -454,6 +454,21 @@ fn a_silent_peer_is_given_up_and_pings_go_out_before() {
 }
 
 #[test]
+fn a_peer_is_given_up_only_after_it_had_time_to_answer_a_ping() {
+    let mut bench = Bench::publishing();
+    bench.tick(Micros::from_secs(20)).unwrap();
+    // The machine does not run the node for two minutes.
+    bench.tick(Micros::from_secs(120)).unwrap();
+    assert_eq!(bench.said().len(), 1, "a ping");
+    bench.tick(Micros::from_secs(29)).unwrap();
+    bench.feed(&event(7, &[0; 4])).unwrap();
+    bench.tick(Micros::from_secs(30)).unwrap();
+    assert_eq!(bench.said().len(), 1, "another ping");
+    bench.tick(Micros::from_secs(29)).unwrap();
+    assert_eq!(bench.tick(Micros::from_secs(1)), Err(Error::Silent));
+}
+
+#[test]
 fn a_peer_that_does_not_get_on_is_given_up() {
     let late = |bench: &mut Bench, seconds: u64| {
         bench.tick(Micros::from_secs(seconds - 1)).unwrap();

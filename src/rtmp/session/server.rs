@@ -239,7 +239,10 @@ impl Server {
             {
                 return Err(Error::Idle);
             }
-            State::Connected { .. } => self.link.ping(self.spec.ping),
+            State::Connected { .. } => {
+                self.link.ping(self.spec.ping);
+                return self.link.check_answer(self.spec.ping_timeout, self.spec.ping);
+            }
             _ => {}
         }
         self.link.check_silence(self.spec.ping_timeout)
