@@ -19,6 +19,7 @@ main() {
     stage documentation env RUSTDOCFLAGS="-D warnings" \
         cargo doc --quiet --no-deps "${features[@]}"
     stage ffmpeg tools/modern_ffmpeg.sh
+    stage peers tools/node_media_server.sh
     stage tests run_tests
     stage instructions count_instructions
     stage fuzz fuzz/run.sh "$FUZZ_SECONDS"

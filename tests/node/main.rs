@@ -53,6 +53,7 @@ mod recorder;
 mod relaying;
 mod secrets;
 mod stalled;
+mod statistics;
 mod stopping;
 mod takeover;
 mod terminal;

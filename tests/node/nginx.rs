@@ -22,14 +22,31 @@ impl Nginx {
 
     /// The same with further lines in the application.
     pub(crate) fn start_with(port: u16, lines: &str) -> Self {
+        Self::launch(port, &format!("application live {{ live on; {lines} }}"), "")
+    }
+
+    /// The same with its statistics at `/stat` of the port `http`, and with everything that is
+    /// published in `live` pushed to its own application `copy`.
+    pub(crate) fn start_with_statistics(port: u16, http: u16) -> Self {
+        let apps = format!(
+            "application live {{ live on; push rtmp://127.0.0.1:{port}/copy; }}\n\
+             application copy {{ live on; }}"
+        );
+        let http = format!(
+            "http {{ access_log off; server {{ listen 127.0.0.1:{http};\n\
+             location /stat {{ rtmp_stat all; }} }} }}\n"
+        );
+        Self::launch(port, &apps, &http)
+    }
+
+    fn launch(port: u16, apps: &str, http: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let (path, module) = (dir.path().display(), module());
         let text = format!(
             "load_module {module};\ndaemon off; master_process off;\n\
              pid {path}/pid; error_log {path}/error.log info;\n\
              events {{ worker_connections 64; }}\n\
-             rtmp {{ access_log off; server {{ listen 127.0.0.1:{port};\n\
-             application live {{ live on; {lines} }} }} }}\n"
+             rtmp {{ access_log off; server {{ listen 127.0.0.1:{port};\n{apps} }} }}\n{http}"
         );
         let file = dir.path().join("nginx.conf");
         std::fs::write(&file, text).unwrap();

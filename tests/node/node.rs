@@ -204,7 +204,8 @@ fn find_key(text: &str) -> Option<&str> {
     text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f')).find(is_key)
 }
 
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
+/// Status and body of an HTTP request, if somebody answers.
+pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
     socket.set_read_timeout(Some(SOON)).ok()?;
     write!(socket, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
