@@ -1,18 +1,20 @@
 //! The `stream-manager` program.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
 use stream_manager::cli::{self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
-use stream_manager::control::log::LogLevel;
+use stream_manager::control::log::start_log;
 use stream_manager::load;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, reload};
+use stream_manager::runtime::Clock;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The environment variable that stands above `[node] log`.
+const LOG_VARIABLE: &str = "STREAM_MANAGER_LOG";
 
 /// Exit code for a configuration that cannot be used.
 const BAD_CONFIG: u8 = 2;
@@ -45,19 +47,16 @@ fn run(args: &RunArgs) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return refuse(&errors),
     };
-    let filter = std::env::var("STREAM_MANAGER_LOG").unwrap_or_else(|_| config.node.log.clone());
-    stream_manager::run(&config, log(&filter))
-}
-
-/// Starts the log, whose filter can be changed later.
-fn log(filter: &str) -> LogLevel {
-    let (layer, handle) = reload::Layer::new(EnvFilter::new(filter));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(layer).with(lines).init();
-    LogLevel::new(filter, move |filter| {
-        let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
-        handle.reload(filter).map_err(|error| error.to_string())
-    })
+    let variable = std::env::var(LOG_VARIABLE);
+    let filter = variable.as_ref().unwrap_or(&config.node.log);
+    let clock = Clock::start();
+    match start_log(filter, config.node.log_format, move || clock.now()) {
+        Ok(log) => stream_manager::run(&config, log),
+        Err(error) => {
+            complain(&format!("{LOG_VARIABLE}: {error}"));
+            ExitCode::from(BAD_CONFIG)
+        }
+    }
 }
 
 fn report(result: Result<String, load::Failure>) -> ExitCode {
@@ -68,7 +67,7 @@ fn report(result: Result<String, load::Failure>) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
-fn complain(error: &load::Failure) -> ExitCode {
+fn complain(error: &impl Display) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::FAILURE
 }

@@ -44,6 +44,7 @@ pub use tls::TlsConfig;
 
 pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RecordConfig};
 
+use crate::event::LogFormat;
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
 use crate::stream::Merge;
@@ -100,6 +101,7 @@ impl Config {
                 name: "stream-manager".to_owned(),
                 data_dir: PathBuf::from("./data"),
                 log: "info".to_owned(),
+                log_format: LogFormat::Text,
             },
             rtmp: RtmpConfig {
                 bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::event::LogFormat;
 use crate::media::Micros;
 use crate::stream::Merge;
 use crate::web::Cors;
@@ -16,6 +17,8 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// Log filter, such as `info` or `stream_manager=debug`.
     pub log: String,
+    /// How its lines are written.
+    pub log_format: LogFormat,
 }
 
 /// Who may publish.

@@ -17,6 +17,7 @@ use super::{
     Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, hook,
     keys, limits, metrics, relay, shown, tls, token,
 };
+use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
 use crate::runtime::{Choice, PlanRequest};
 use crate::stream::{MERGE_MS_MAX, Merge};
@@ -151,17 +152,13 @@ fn read_node(mut s: Section<'_>, faults: &mut Faults<'_>, default: NodeConfig) -
         _ if text.contains('\0') => Err("a folder's name has no NUL".to_owned()),
         _ => Ok(PathBuf::from(text)),
     };
-    let log = |text: &str| {
-        let valid = text.parse::<tracing_subscriber::EnvFilter>();
-        valid.map(|_| text.to_owned()).map_err(|_| {
-            let shown = quoted(text);
-            format!("{shown} is not error, warn, info, debug or a filter of these by target")
-        })
-    };
+    let log = |text: &str| check_log_filter(text).map(|()| text.to_owned());
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let node = NodeConfig {
         name: s.parsed(faults, "name", name).map_or(default.name, |found| found.value),
         data_dir: s.parsed(faults, "data_dir", dir).map_or(default.data_dir, |found| found.value),
         log: s.parsed(faults, "log", log).map_or(default.log, |found| found.value),
+        log_format: s.word(faults, "log_format", &formats).unwrap_or(default.log_format),
     };
     s.finish(faults);
     node

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::about::{About, KeyHolder};
+use super::node::Severity;
 use crate::media::Micros;
 
 /// Name of a connection in events and logs: 8 characters of `A-Z0-9`.
@@ -147,6 +148,26 @@ pub struct Event {
     pub bytes: u64,
     /// Why it ended; empty before its end.
     pub reason: Arc<str>,
+    /// Whether it was let in; `false` before that is decided.
+    pub admitted: bool,
+}
+
+impl Event {
+    /// What publishers do matters; viewers come and go. A publisher that is refused is trouble.
+    pub(super) fn severity(&self) -> Severity {
+        match (self.kind.stage, self.kind.phase) {
+            (Stage::Publish, Phase::Done) if !self.admitted => Severity::Warn,
+            (Stage::Publish, _) => Severity::Info,
+            (Stage::Connect | Stage::Play, _) => Severity::Debug,
+        }
+    }
+
+    /// Whether it is about a connection that is not, or not yet, a publisher's: there may be very
+    /// many of these.
+    #[must_use]
+    pub fn is_of_viewers(&self) -> bool {
+        self.kind.stage != Stage::Publish && self.state != ConnectionState::Publisher
+    }
 }
 
 impl fmt::Display for Event {
@@ -154,6 +175,12 @@ impl fmt::Display for Event {
         write!(f, "{} {}", self.kind.name(), self.client)?;
         if !self.path.is_empty() {
             write!(f, " {}", Printable(&self.path))?;
+        }
+        if let Some(peer) = self.peer {
+            write!(f, " from {peer}")?;
+        }
+        if let Some(holder) = &self.holder {
+            write!(f, " with key {}", holder.key)?;
         }
         if self.kind.phase == Phase::Done {
             let (seconds, bytes) = (self.duration.secs_f64(), self.bytes);
@@ -311,16 +338,16 @@ impl LifeCycle {
     /// The stage is over, or the peer was refused: the `done` event. `None` if it has not asked, or
     /// it was over already. `bytes` counts both directions since the connection began.
     pub fn done(&mut self, stage: Stage, now: Micros, bytes: u64, reason: &str) -> Option<Event> {
-        let duration = match *self.progress(stage) {
+        let (duration, admitted) = match *self.progress(stage) {
             Progress::Idle | Progress::Over => return None,
-            Progress::Asked => Micros(0),
-            Progress::Admitted { since } => now.since(since),
+            Progress::Asked => (Micros(0), false),
+            Progress::Admitted { since } => (now.since(since), true),
         };
         let event = self.event(stage, Phase::Done, now);
         let end = if stage == Stage::Connect { Progress::Over } else { Progress::Idle };
         *self.progress(stage) = end;
         let actor = Arc::clone(&self.actor);
-        Some(Event { duration, bytes, reason: Arc::from(reason), actor, ..event })
+        Some(Event { duration, bytes, reason: Arc::from(reason), actor, admitted, ..event })
     }
 
     /// The connection is over: the `done` events of every stage that is open, `connect` last.
@@ -362,6 +389,7 @@ impl LifeCycle {
             duration: Micros(0),
             bytes: 0,
             reason: Arc::from(""),
+            admitted: phase == Phase::Post,
         }
     }
 

@@ -3,8 +3,10 @@
 
 mod about;
 mod life;
+mod log_filter;
 mod node;
 
 pub use about::{About, KeyHolder};
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
-pub use node::{NodeEvent, Operated};
+pub use log_filter::{LogFormat, check_log_filter};
+pub use node::{NodeEvent, Operated, Severity};

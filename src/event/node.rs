@@ -126,6 +126,32 @@ pub enum NodeEvent {
     Operated(Box<Operated>),
 }
 
+/// How much an event matters to whoever runs the node: the level of its line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// What viewers do.
+    Debug,
+    /// What else happens.
+    Info,
+    /// Trouble that ends by itself, or that the node goes on with.
+    Warn,
+    /// Something is lost until somebody acts.
+    Error,
+}
+
+impl Severity {
+    /// `debug`, `info`, `warn` or `error`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// What somebody has done over the API, and to which part of the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operated {
@@ -201,6 +227,37 @@ impl NodeEvent {
         "log_level_changed",
     ];
 
+    /// How much it matters.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Connection(event) => event.severity(),
+            Self::EncoderFailed { .. } => Severity::Error,
+            Self::OutputFailed { .. }
+            | Self::PullFailed { .. }
+            | Self::RecordStopped { .. }
+            | Self::FramesDropped { .. }
+            | Self::RecordIncomplete { .. }
+            | Self::RelayLoop { .. }
+            | Self::ChannelStalled { .. }
+            | Self::StreamWarning { .. } => Severity::Warn,
+            Self::Started
+            | Self::Stopped
+            | Self::OutputConnected { .. }
+            | Self::PullConnected { .. }
+            | Self::PullLeft { .. }
+            | Self::RecordStarted { .. }
+            | Self::RecordFinished { .. }
+            | Self::Operated(_) => Severity::Info,
+        }
+    }
+
+    /// Whether it is about a viewer's connection, of which there may be very many.
+    #[must_use]
+    pub fn is_of_viewers(&self) -> bool {
+        matches!(self, Self::Connection(event) if event.is_of_viewers())
+    }
+
     /// The word that stands for it in the API, webhooks and the journal.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -224,21 +281,6 @@ impl NodeEvent {
             Self::ChannelStalled { .. } => "channel_stalled",
             Self::Operated(operated) => operated.name,
         }
-    }
-
-    /// Whether an operator has to look after it: it is logged as a warning.
-    #[must_use]
-    pub const fn is_trouble(&self) -> bool {
-        matches!(
-            self,
-            Self::OutputFailed { .. }
-                | Self::PullFailed { .. }
-                | Self::RecordStopped { .. }
-                | Self::RecordIncomplete { .. }
-                | Self::EncoderFailed { .. }
-                | Self::FramesDropped { .. }
-                | Self::StreamWarning { .. }
-        )
     }
 }
 
@@ -299,6 +341,41 @@ impl fmt::Display for NodeEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{ClientId, KeyHolder, LifeCycle, Stage};
+
+    #[test]
+    fn trouble_is_a_warning_and_what_viewers_do_is_chatter() {
+        let peer = "192.0.2.7:9".parse().unwrap();
+        let mut life = LifeCycle::new(ClientId::from_random([0; 8]), Micros(0), Some(peer));
+        let mut told = Vec::new();
+        let mut tell = |event: Option<Event>| {
+            let event = NodeEvent::Connection(event.unwrap());
+            told.push((event.name(), event.severity(), event.is_of_viewers()));
+            event.to_string()
+        };
+        tell(life.begin(Stage::Connect, "live", Micros(1)));
+        tell(life.begin(Stage::Play, "live/a", Micros(1)));
+        tell(life.done(Stage::Play, Micros(2), 0, "it left"));
+        tell(life.begin(Stage::Publish, "live", Micros(3)));
+        let refused = tell(life.done(Stage::Publish, Micros(3), 0, "no such key"));
+        assert!(refused.contains("live from 192.0.2.7:9"), "{refused}");
+        tell(life.begin(Stage::Publish, "live/b", Micros(4)));
+        life.set_holder(KeyHolder { key: "0123456789abcdef".to_owned(), ..KeyHolder::default() });
+        let began = tell(life.begun(Stage::Publish, Micros(4)));
+        assert!(began.contains("live/b from 192.0.2.7:9 with key 0123456789abcdef"), "{began}");
+        tell(life.done(Stage::Publish, Micros(5), 0, "it left"));
+        let expected = [
+            ("preConnect", Severity::Debug, true),
+            ("prePlay", Severity::Debug, true),
+            ("donePlay", Severity::Debug, true),
+            ("prePublish", Severity::Info, false),
+            ("donePublish", Severity::Warn, false),
+            ("prePublish", Severity::Info, false),
+            ("postPublish", Severity::Info, false),
+            ("donePublish", Severity::Info, false),
+        ];
+        assert_eq!(told, expected);
+    }
 
     #[test]
     fn each_event_is_one_line() {

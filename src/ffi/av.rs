@@ -1,5 +1,6 @@
 //! FFmpeg's errors as text, and its log in ours.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +25,21 @@ pub fn error_text(code: c_int) -> String {
     }
 }
 
+thread_local! {
+    /// What this thread works on, for the lines that FFmpeg writes meanwhile.
+    static SUBJECT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// From now on, what FFmpeg says on this thread is about this file, stream or channel.
+pub fn set_log_subject(subject: &str) {
+    SUBJECT.with_borrow_mut(|name| subject.clone_into(name));
+}
+
 /// Sends FFmpeg's warnings and errors to `tracing` from now on; call as often as you like. What we
 /// hand to FFmpeg holds no secrets: it never sees an address or a key.
+///
+/// FFmpeg calls an error what is wrong with its input, which is trouble with one file or stream:
+/// `WARN` here. Only what it calls fatal is `ERROR`; its warnings are `INFO`.
 pub fn init_log() {
     static ONCE: Once = Once::new();
     // SAFETY: the callback fits the type FFmpeg expects and lives as long as the program.
@@ -69,15 +83,32 @@ unsafe extern "C" fn log(
         );
         CStr::from_ptr(line.as_ptr()).to_string_lossy()
     };
-    let text = text.trim_end();
+    let text = without_addresses(text.trim_end());
     if text.is_empty() {
         return;
     }
-    if level <= sys::AV_LOG_ERROR.cast_signed() {
-        tracing::error!(target: "ffmpeg", "{text}");
+    // A thread that is about to end has let go of its name.
+    let subject = SUBJECT.try_with(|name| name.borrow().clone()).unwrap_or_default();
+    let subject = if subject.is_empty() { subject } else { subject + ": " };
+    if level <= sys::AV_LOG_FATAL.cast_signed() {
+        tracing::error!(target: "ffmpeg", "{subject}{text}");
+    } else if level <= sys::AV_LOG_ERROR.cast_signed() {
+        tracing::warn!(target: "ffmpeg", "{subject}{text}");
     } else {
-        tracing::warn!(target: "ffmpeg", "{text}");
+        tracing::info!(target: "ffmpeg", "{subject}{text}");
     }
+}
+
+/// FFmpeg names its contexts by their addresses, `[h264 @ 0x55d0c8]`, which say nothing and make
+/// each line differ from the last.
+fn without_addresses(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" @ 0x") {
+        out.push_str(before);
+        rest = after.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    }
+    out + rest
 }
 
 /// Whether one more line fits into this second. `state` has the second in its upper half and the
@@ -106,7 +137,6 @@ fn second() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
     use tracing::field::{Field, Visit};
     use tracing::{Event, Metadata, Subscriber, span};
 
@@ -169,6 +199,20 @@ mod tests {
         let lines = LINES.take();
         assert_eq!((lines.len(), lines[0].as_str()), (2, "careful"));
         assert_eq!(lines[1].len(), LINE_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn a_line_names_what_its_thread_works_on_and_no_addresses() {
+        init_log();
+        tracing::subscriber::with_default(Keep, || {
+            set_log_subject("intro.mp4");
+            let level = sys::AV_LOG_ERROR.cast_signed();
+            // SAFETY: the format takes nothing.
+            unsafe { sys::av_log(std::ptr::null_mut(), level, c"bad block\n".as_ptr()) };
+        });
+        assert_eq!(LINES.take(), ["intro.mp4: bad block"]);
+        let text = "[h264 @ 0x55d0c81f] [aac @ 0x1] no frame @ 12";
+        assert_eq!(without_addresses(text), "[h264] [aac] no frame @ 12");
     }
 
     #[test]

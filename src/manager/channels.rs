@@ -6,6 +6,7 @@ use crate::command::ChannelSwitch;
 use crate::config::ChannelConfig;
 use crate::encode::{self, AudioSpec};
 use crate::event::NodeEvent;
+use crate::ffi::av::set_log_subject;
 use crate::frame::{Geometry, PacketPool, Pool};
 use crate::media::Micros;
 use crate::pipeline::{
@@ -172,6 +173,7 @@ fn start_video(
     let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&shop.home));
     let (share, name, events) = (share.clone(), config.name.clone(), Arc::clone(&shop.events));
     let run = move || {
+        set_log_subject(&format!("channel {name}"));
         if let Err(error) = pipeline::encode_video(&share, frames, &bell, out) {
             encoder_failed(&events, &share.switch, name, &error);
         }
@@ -195,6 +197,7 @@ fn start_audio(
     let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&shop.home));
     let (share, name, events) = (share.clone(), config.name.clone(), Arc::clone(&shop.events));
     let run = move || {
+        set_log_subject(&format!("channel {name}"));
         if let Err(error) = pipeline::encode_audio(&share, spec, blocks, &bell, out) {
             encoder_failed(&events, &share.switch, name, &error);
         }
@@ -207,7 +210,6 @@ fn start_audio(
 
 /// A channel without an encoder has nothing to say: it stops, and says why.
 fn encoder_failed(events: &Events, switch: &ChannelSwitch, channel: String, error: &encode::Error) {
-    tracing::error!("channel {channel}: the encoder failed: {error}");
     switch.stop();
     events.force_push(NodeEvent::EncoderFailed { channel, reason: error.to_string() });
 }

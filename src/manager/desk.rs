@@ -17,7 +17,7 @@ use super::surveys::{Surveys, say};
 use super::troubles::Troubles;
 use crate::command::{Answer, Ask, FromShard, ToShard};
 use crate::control::Question;
-use crate::event::NodeEvent;
+use crate::event::{NodeEvent, Severity};
 use crate::keys::KeyHash;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
@@ -25,6 +25,9 @@ use crate::stats::Registry;
 
 /// Events that wait for a library program to read them; older ones make room for newer ones.
 pub(super) const EVENTS_MAX: usize = 1_024;
+
+/// Events of viewers are left out while so many events wait.
+const VIEWER_EVENTS_MAX: usize = EVENTS_MAX / 2;
 
 /// How often idle shards are woken from outside. That is when they look at their deadlines: a timer
 /// of their own would wake them twice, and glommio 0.9 has been seen to sleep through its timer
@@ -158,7 +161,6 @@ impl Desk {
     /// Tells what the figures of the channels say.
     fn tell_troubles(&mut self) {
         for event in self.troubles.look(&self.registry.snapshot().channels) {
-            tracing::warn!("{event}");
             self.publish(event);
         }
     }
@@ -219,17 +221,8 @@ impl Desk {
                 });
             }
             FromShard::HookQuestion(question) => self.hooks.decide(shard, *question),
-            FromShard::Connection(event) => {
-                tracing::info!("{event}");
-                self.publish(NodeEvent::Connection(event));
-            }
-            FromShard::Node(event) => {
-                match event.is_trouble() {
-                    true => tracing::warn!("{event}"),
-                    false => tracing::info!("{event}"),
-                }
-                self.publish(event);
-            }
+            FromShard::Connection(event) => self.publish(NodeEvent::Connection(event)),
+            FromShard::Node(event) => self.publish(event),
             // Heard by the desk of keys.
             FromShard::KeyQuestion { .. }
             | FromShard::KeyRecheck { .. }
@@ -257,9 +250,19 @@ impl Desk {
         }
     }
 
+    /// Logs an event and tells everybody.
     fn publish(&mut self, event: NodeEvent) {
+        match event.severity() {
+            Severity::Debug => tracing::debug!("{event}"),
+            Severity::Info => tracing::info!("{event}"),
+            Severity::Warn => tracing::warn!("{event}"),
+            Severity::Error => tracing::error!("{event}"),
+        }
         self.hooks.hear(&event);
-        self.events.force_push(event);
+        // Viewers are many: what they do must not push out what else happens.
+        if !event.is_of_viewers() || self.events.len() < VIEWER_EVENTS_MAX {
+            self.events.force_push(event);
+        }
     }
 
     /// Publishes what encoders and recordings have to say.

@@ -13,6 +13,7 @@ use super::desk::Events;
 use super::node::StopLine;
 use crate::command::{Answer, Ask, RecordFeed, ToShard};
 use crate::config::{RECORDS_MAX, RecordConfig};
+use crate::ffi::av::set_log_subject;
 use crate::media::Micros;
 use crate::pipeline::{self, RECORD_QUEUE, RecordShare};
 use crate::record::{Folder, RecordSpec, Recorder};
@@ -214,14 +215,10 @@ impl Recordings {
             clock: self.clock,
         };
         let events = Arc::clone(&self.events);
+        let subject = format!("recording {}", config.name);
         let run = move || {
-            pipeline::record(recorder, share, |event| {
-                match event.is_trouble() {
-                    true => tracing::warn!("{event}"),
-                    false => tracing::info!("{event}"),
-                }
-                events.force_push(event);
-            });
+            set_log_subject(&subject);
+            pipeline::record(recorder, share, |event| drop(events.force_push(event)));
         };
         let worker = Worker::spawn("record", self.cpus.clone(), NICE_ENCODE, run)?;
         let writer = Arc::new(Writer { worker, stop: (stopping, bell) });

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::command::TapEvent;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
+use crate::ffi::av::set_log_subject;
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{self, DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE};
@@ -119,11 +120,15 @@ impl Sources {
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
                     let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
+                    let subject = format!("live input {stream}");
                     started.taps.push((Arc::from(stream), tap));
                     started.fed.push((layer, Arc::clone(&out.fed)));
                     let decoder =
                         Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
-                    Box::new(move || pipeline::decode_live(decoder, events, &bell, out, clock))
+                    Box::new(move || {
+                        set_log_subject(&subject);
+                        pipeline::decode_live(decoder, events, &bell, out, clock);
+                    })
                 }
                 SourceKey::Video(path) => {
                     let spec = FileSpec {
@@ -131,9 +136,16 @@ impl Sources {
                         threads: DECODE_THREADS,
                         ..FileSpec::new(scale, start)
                     };
-                    let decoder = File::open(&path, spec)
-                        .map_err(|error| StartError::Source(name.to_owned(), error))?;
-                    Box::new(move || pipeline::decode_file(decoder, &bell, out))
+                    let subject = path.display().to_string();
+                    set_log_subject(&subject);
+                    let decoder = File::open(&path, spec);
+                    set_log_subject("");
+                    let decoder =
+                        decoder.map_err(|error| StartError::Source(name.to_owned(), error))?;
+                    Box::new(move || {
+                        set_log_subject(&subject);
+                        pipeline::decode_file(decoder, &bell, out);
+                    })
                 }
             };
             let worker = Worker::spawn("decode", cpus.to_vec(), NICE_ENCODE, run);

@@ -216,19 +216,31 @@ function addEvents(events: NodeEvent[]): void {
     .filter((entry) => !known.has(entry.id));
   const all = [...model.events, ...fresh];
   if (fresh.length > 0) all.sort((a, b) => a.at - b.at || a.seq - b.seq);
-  model.events = all.slice(-EVENTS_MAX);
+  model.events = newest(all);
+}
+
+/** The newest of viewers' events and of all others: viewers must not push out the rest. */
+function newest(all: Entry[]): Entry[] {
+  const last = (wanted: boolean) => all.filter((it) => isOfViewers(it) === wanted).slice(-EVENTS_MAX);
+  if (all.length <= EVENTS_MAX) return all;
+  const kept = new Set([...last(true), ...last(false)]);
+  return all.filter((it) => kept.has(it));
+}
+
+function isOfViewers(event: NodeEvent): boolean {
+  return /Play$/.test(event.kind) || (/Connect$/.test(event.kind) && event.state !== "publisher");
 }
 
 /** A line of the dashboard's own in the log. */
 function note(level: Entry["level"], text: string): void {
   localCount += 1;
   const entry = { id: `here.${localCount}`, seq: 0, at: nodeNow(), kind: "dashboard", text, level };
-  model.events = [...model.events, entry].slice(-EVENTS_MAX);
+  model.events = newest([...model.events, entry]);
 }
 
 function levelOf(event: NodeEvent): Entry["level"] {
-  const level = (event as { level?: unknown }).level;
-  if (level === "error" || level === "warn") return level;
+  const { level } = event;
+  if (level !== undefined) return level === "debug" ? "info" : level;
   if (/error|fail|panic|lost/i.test(event.kind)) return "error";
   if (
     /warning|refus|denied|kick|revok|expire|drop|timeout|timed_out|ban|slow|wait/i.test(event.kind)

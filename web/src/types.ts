@@ -158,6 +158,8 @@ export interface NodeEvent {
   at: number;
   kind: string;
   text: string;
+  level?: "debug" | "info" | "warn" | "error";
+  state?: string;
   actor?: string;
   owner?: string;
   label?: string;

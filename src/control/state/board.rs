@@ -17,7 +17,8 @@ pub const CHANGES_MAX: usize = 4_096;
 /// Bytes of these changes.
 pub const CHANGES_BYTES_MAX: usize = 16 << 20;
 
-/// Events that are kept for those who ask. Older ones are forgotten.
+/// Events that are kept for those who ask, of viewers and of all else each. Older ones of the same
+/// sort are forgotten: viewers are many, and what they do must not push out the rest.
 pub const EVENTS_MAX: usize = 1_000;
 
 /// Messages that a follower is given at once, so that it notices soon when it is too slow.
@@ -41,6 +42,9 @@ struct Inner {
     seq: u64,
     changes: VecDeque<Numbered>,
     bytes: usize,
+    /// Of viewers' connections.
+    viewers: VecDeque<Event>,
+    /// All others.
     events: VecDeque<Event>,
 }
 
@@ -77,10 +81,11 @@ impl Board {
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         let seq = snapshot.node.started_at.saturating_mul(NUMBERS_PER_MS);
-        let (changes, events) = (VecDeque::new(), VecDeque::new());
+        let changes = VecDeque::new();
+        let (viewers, events) = (VecDeque::new(), VecDeque::new());
         let snapshot = Arc::new(snapshot);
         Self {
-            inner: Mutex::new(Inner { snapshot, seq, changes, bytes: 0, events }),
+            inner: Mutex::new(Inner { snapshot, seq, changes, bytes: 0, viewers, events }),
             news: watch::channel(seq).0,
         }
     }
@@ -111,10 +116,14 @@ impl Board {
         let mut inner = self.inner.lock().await;
         let event = Event { seq: inner.seq + 1, ..event };
         inner.say(|seq| Message::Event { seq, event: &event });
-        if inner.events.len() == EVENTS_MAX {
-            inner.events.pop_front();
+        let kept = match event.is_of_viewers() {
+            true => &mut inner.viewers,
+            false => &mut inner.events,
+        };
+        if kept.len() == EVENTS_MAX {
+            kept.pop_front();
         }
-        inner.events.push_back(event.clone());
+        kept.push_back(event.clone());
         self.news.send_replace(inner.seq);
         event
     }
@@ -122,9 +131,15 @@ impl Board {
     /// The last `limit` events after number `since`, newest last.
     pub async fn events(&self, since: u64, limit: usize) -> Vec<Event> {
         let inner = self.inner.lock().await;
-        let first = inner.events.partition_point(|event| event.seq <= since);
-        let first = first.max(inner.events.len().saturating_sub(limit));
-        inner.events.range(first..).cloned().collect()
+        let newest = |events: &VecDeque<Event>| {
+            let first = events.partition_point(|event| event.seq <= since);
+            let first = first.max(events.len().saturating_sub(limit));
+            events.range(first..).cloned().collect::<Vec<_>>()
+        };
+        let mut all = newest(&inner.events);
+        all.extend(newest(&inner.viewers));
+        all.sort_by_key(|event| event.seq);
+        all.split_off(all.len().saturating_sub(limit))
     }
 
     /// Where somebody begins who has seen everything up to `since`: with what came after that, or
@@ -325,6 +340,24 @@ mod tests {
         assert_eq!(seqs(board.events(1_003, 10).await), [1_004, 1_005]);
         assert_eq!(seqs(board.events(0, 2).await), [1_004, 1_005]);
         assert!(board.events(u64::MAX, 2).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_viewers_do_never_pushes_out_what_else_happens() {
+        let board = Board::new(snapshot(&[]));
+        let failed = Event { kind: "output_failed".to_owned(), ..Event::default() };
+        board.event(failed).await;
+        for _ in 0..2 * EVENTS_MAX {
+            for kind in ["preConnect", "prePlay", "donePlay"] {
+                let state = Some("player".to_owned());
+                board.event(Event { kind: kind.to_owned(), state, ..Event::default() }).await;
+            }
+        }
+        let all = board.events(0, usize::MAX).await;
+        assert_eq!((all.len(), all[0].kind.as_str()), (EVENTS_MAX + 1, "output_failed"));
+        assert!(all.is_sorted_by_key(|event| event.seq));
+        let newest = board.events(0, 3).await;
+        assert!(newest.len() == 3 && newest.iter().all(Event::is_of_viewers));
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use crate::event::{Event as Connection, NodeEvent, Phase};
 #[must_use]
 pub fn describe(event: &NodeEvent, time: &Time) -> Event {
     let (kind, text) = (event.name().to_owned(), event.to_string());
-    let plain = Event { at: time.now_ms(), kind, text, ..Event::default() };
+    let (at, level) = (time.now_ms(), event.severity().name().to_owned());
+    let plain = Event { at, kind, text, level, ..Event::default() };
     match event {
         NodeEvent::Connection(event) => of_connection(event, plain, time),
         NodeEvent::Started | NodeEvent::Stopped => plain,
@@ -124,6 +125,7 @@ mod tests {
         };
         let shown = describe(&failed, &time);
         assert_eq!((shown.kind.as_str(), shown.at), ("output_failed", 1_005));
+        assert_eq!(shown.level, "warn");
         assert_eq!(
             (shown.output.as_deref(), shown.reason.as_deref()),
             (Some("cdn"), Some("refused"))

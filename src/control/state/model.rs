@@ -421,6 +421,8 @@ pub struct Event {
     pub kind: String,
     /// One line for people.
     pub text: String,
+    /// How much it matters: `debug`, `info`, `warn` or `error`, as in the log.
+    pub level: String,
     /// Client id of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -480,6 +482,15 @@ pub struct Event {
     /// `codec`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+}
+
+impl Event {
+    /// Whether it is about a connection that plays, or has not said yet what it wants.
+    #[must_use]
+    pub fn is_of_viewers(&self) -> bool {
+        let is_publishers = self.state.as_deref() == Some("publisher");
+        self.kind.ends_with("Play") || self.kind.ends_with("Connect") && !is_publishers
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::client::Client;
 use super::journal::Journal;
 use super::payload::{Teller, query};
 use super::program::{Asked, Hooks};
+use super::room::Room;
 use super::subscriber::subscribers;
 use super::webhook::{Post, Webhook};
 use crate::command::{HookQuestion, Refusal, Refused, ToShard};
@@ -201,18 +202,19 @@ impl HookDesk {
         if !is_told && self.journal.is_none() {
             return;
         }
+        let room = Room::of(event);
         let id = self.teller.next_id();
         let body = Bytes::from(self.teller.tell(event, &id, ""));
         if is_told {
             for (place, queue) in &self.queues {
                 let hook = &self.webhooks[*place];
                 if hook.wants(name) {
-                    hook.tell(queue, Post { event: name, body: body.clone() });
+                    hook.tell(queue, Post { event: name, body: body.clone() }, room);
                 }
             }
         }
         if let Some(journal) = &self.journal {
-            journal.write(body);
+            journal.write(body, room);
         }
     }
 

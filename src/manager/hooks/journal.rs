@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
 
+use super::room::Room;
 use crate::config::JournalConfig;
 use crate::runtime::{NICE_ENCODE, Worker};
 use crate::stats::{Delivery, DeliveryStats};
@@ -70,8 +71,8 @@ impl Journal {
     }
 
     /// Leaves a line, without its end, to be written.
-    pub(super) fn write(&self, line: Bytes) {
-        if self.lines.try_send(line).is_err() {
+    pub(super) fn write(&self, line: Bytes, room: Room) {
+        if !room.is_in(&self.lines) || self.lines.try_send(line).is_err() {
             self.stats.add(Delivery::Dropped, 1);
         }
     }
@@ -321,7 +322,7 @@ mod tests {
         let config = JournalConfig { path: Some(path.clone()), ..Default::default() };
         let journal = Journal::open(&config).unwrap().unwrap();
         let count = 1_000;
-        (0..count).for_each(|_| journal.write(Bytes::from_static(b"{}")));
+        (0..count).for_each(|_| journal.write(Bytes::from_static(b"{}"), Room::Whole));
         journal.finish().join().unwrap();
         assert_eq!(read(&path).lines().count(), count);
     }

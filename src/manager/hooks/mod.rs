@@ -7,6 +7,7 @@ mod desk;
 mod journal;
 mod payload;
 mod program;
+mod room;
 mod sign;
 mod subscriber;
 mod verdict;

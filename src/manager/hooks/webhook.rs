@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::client::Client;
+use super::room::Room;
 use super::verdict::{Said, judge};
 use crate::config::{HookConfig, OnHookFailure};
 use crate::stats::{Delivery, HookDecision, HookStats};
@@ -94,8 +95,8 @@ impl Webhook {
     }
 
     /// Leaves an event to be told; if too many wait it is dropped.
-    pub(super) fn tell(&self, queue: &mpsc::Sender<Post>, post: Post) {
-        if queue.try_send(post).is_err() {
+    pub(super) fn tell(&self, queue: &mpsc::Sender<Post>, post: Post, room: Room) {
+        if !room.is_in(queue) || queue.try_send(post).is_err() {
             self.stats.events().add(Delivery::Dropped, 1);
             self.is_down("more events wait than its queue takes; some are dropped");
         }

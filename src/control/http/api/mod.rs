@@ -34,7 +34,7 @@ use crate::control::keystore::Keys;
 use crate::control::log::LogLevel;
 use crate::control::state::{Board, Event};
 use crate::control::time::Time;
-use crate::event::{NodeEvent, Operated};
+use crate::event::{NodeEvent, Operated, Severity};
 
 /// What the API is made of.
 #[derive(Debug)]
@@ -76,7 +76,8 @@ impl Api {
         }
         let (at, kind) = (self.time.now_ms(), name.to_owned());
         let actor = gate::actor();
-        let event = about(Event { at, kind, text, actor, ..Event::default() });
+        let level = Severity::Info.name().to_owned();
+        let event = about(Event { at, kind, text, level, actor, ..Event::default() });
         let Event { text, channel, output, record, stream, client, actor, .. } = event.clone();
         self.board.event(event).await;
         let operated = Operated { name, text, channel, output, record, stream, client, actor };

@@ -396,7 +396,10 @@ async fn tools_for_other_servers_find_what_they_know() {
     assert!(stat.head.contains("content-type: text/xml"), "{}", stat.head);
     for part in [
         "<application>\n<name>live</name>\n<live>\n<stream>\n<name>a&lt;b</name>",
-        "<bw_video>1000000</bw_video>",
+        "<bw_in>1000000</bw_in>",
+        "<bw_video>0</bw_video>",
+        "<video>\n<width>0</width>",
+        "<audio>\n</audio>",
         "<nclients>1</nclients>",
         "<publishing/>",
     ] {

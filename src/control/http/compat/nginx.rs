@@ -109,6 +109,9 @@ fn client(out: &mut Xml, client: &ClientView, stream: &StreamView, now: Micros) 
         out.element("id", number_of(&client.id));
         out.element("address", client.address.ip());
         out.element("time", now.since(client.since).millis());
+        if !client.agent.is_empty() {
+            out.element("flashver", &client.agent);
+        }
         out.element("dropped", client.dropped);
         let apart = audio.zip(video).map_or(0, |(audio, video)| ahead_ms(audio, video));
         out.element("avsync", apart);

@@ -49,10 +49,10 @@ fn both_sides(shared: &Shared, entry: &Entry) -> Value {
         json!({
             "app": app,
             "stream": name,
-            "clientId": stream.publisher.as_ref().map(|(id, _)| id),
+            "clientId": stream.publisher.as_ref().map(|it| &it.id),
             "connectCreated": at(stream.since),
             "bytes": stream.bytes_in,
-            "ip": stream.publisher.as_ref().map(|(_, address)| address.ip().to_string()),
+            "ip": stream.publisher.as_ref().map(|it| it.address.ip().to_string()),
             "audio": stream.audio.as_ref().map(audio),
             "video": stream.video.as_ref().map(video),
         })
