@@ -1,8 +1,11 @@
 //! Words that all stages share: time, size, pixel format, codec, NAL units. Plain data, no I/O.
 
 pub mod aac;
+pub mod av1;
+pub mod bits;
 mod codec;
 pub mod h264;
+pub mod h265;
 mod network;
 mod size;
 mod time;
