@@ -2,15 +2,16 @@
 
 use crate::media::Kind;
 
-/// One per source. Sound and picture share one offset, so that they stay in step.
+/// One per stream. Sound and picture share one offset, so that they stay as far apart as their
+/// source stamps them, up to ten seconds either way.
 ///
 /// Small steps back are bridged by a millisecond per frame, larger ones (and jumps ahead of more
 /// than ten seconds) continue the line where it was; clocks that wrap at 2^32, 2^31 or 2^24 ms are
 /// followed. Nothing is fatal.
 #[derive(Clone, Debug)]
 pub struct TimestampRepair {
-    /// Where the line of this source begins.
-    base: u32,
+    /// Where the line of each kind ended before this source came: it never goes back there.
+    floor: [u32; 3],
     /// Whether no source was here before.
     is_first: bool,
     /// Added to the source's times; `None` before its first frame.
@@ -27,6 +28,10 @@ pub struct TimestampRepair {
 /// Furthest step ahead that is taken for a gap and not for another clock, milliseconds.
 const GAP_MS_MAX: i32 = 10_000;
 
+/// Furthest that the kinds of one source are apart, milliseconds: ten seconds, and what one of them
+/// goes on before the other one comes.
+const APART_MS_MAX: i32 = 11_000;
+
 /// Furthest step back that is taken for jitter and not for another clock, milliseconds.
 const JITTER_MS_MAX: i32 = 1_000;
 
@@ -34,7 +39,7 @@ const JITTER_MS_MAX: i32 = 1_000;
 const SEAM_MS: u32 = 20;
 
 /// Room before the first frame of a source whose clock does not begin near 0, for the other kind.
-const LEAD_MS: u32 = 1_000;
+const LEAD_MS: u32 = 10_000;
 
 /// Where broken clocks wrap: encoders that write 24 bits, servers that mask the sign.
 const SHORT_WRAPS: [u32; 2] = [1 << 24, 1 << 31];
@@ -42,7 +47,14 @@ const SHORT_WRAPS: [u32; 2] = [1 << 24, 1 << 31];
 impl Default for TimestampRepair {
     /// For a line that begins near 0.
     fn default() -> Self {
-        Self { base: 0, is_first: true, offset: None, previous: None, newest: 0, last: [None; 3] }
+        Self {
+            floor: [0; 3],
+            is_first: true,
+            offset: None,
+            previous: None,
+            newest: 0,
+            last: [None; 3],
+        }
     }
 }
 
@@ -50,10 +62,15 @@ impl TimestampRepair {
     /// The next frame comes from a new source: its line goes on at `at` milliseconds, or where the
     /// line is now if that is later.
     pub fn resume(&mut self, at: u32) {
-        if distance(self.newest, at) > 0 {
-            self.newest = at;
+        let is_later = distance(self.newest, at) > 0;
+        let newest = if is_later { at } else { self.newest };
+        let mut floor = self.floor;
+        for (floor, last) in floor.iter_mut().zip(self.last) {
+            *floor = if is_later { at } else { last.unwrap_or(*floor) };
         }
-        *self = Self { base: self.newest, is_first: false, newest: self.newest, ..Self::default() };
+        // Where nothing has been, the first source is still to come.
+        let is_first = self.is_first && self.last == [None; 3] && !is_later;
+        *self = Self { floor, is_first, newest, ..Self::default() };
     }
 
     /// The time for a frame (or data) that the source stamped with `time` milliseconds (modulo
@@ -71,7 +88,7 @@ impl TimestampRepair {
         let slot = slot_of(kind);
         let wanted = self.place_untold(time);
         // Frames that follow may still have this very time.
-        let last = self.last[slot].unwrap_or(self.base);
+        let last = self.last[slot].unwrap_or(self.floor[slot]);
         if distance(last, wanted) < 0 { last } else { wanted }
     }
 
@@ -79,7 +96,7 @@ impl TimestampRepair {
         // Frames that were stamped backwards do not pile up in one millisecond.
         let out = match self.last[slot] {
             Some(last) if distance(last, wanted) < 0 => last.wrapping_add(1),
-            None if distance(self.base, wanted) < 0 => self.base,
+            None if distance(self.floor[slot], wanted) < 0 => self.floor[slot],
             _ => wanted,
         };
         self.last[slot] = Some(out);
@@ -91,12 +108,16 @@ impl TimestampRepair {
 
     fn place(&mut self, slot: usize, time: u32) -> u32 {
         let Some(current) = self.offset else {
-            let near_zero = self.is_first && i32::try_from(time).is_ok_and(|t| t <= GAP_MS_MAX);
-            let lead = if self.is_first { LEAD_MS } else { 0 };
-            let begin = if near_zero { time } else { self.base.wrapping_add(lead) };
+            let begin = self.begin(slot, time);
             self.offset = Some(begin.wrapping_sub(time));
+            self.newest = begin; // from here on that of this source
             return begin;
         };
+        let usual = time.wrapping_add(current);
+        let is_usual = |last| (0..=JITTER_MS_MAX).contains(&distance(last, usual));
+        if self.last[slot].is_some_and(is_usual) {
+            return usual;
+        }
         let [short, masked] = SHORT_WRAPS.map(|wrap| Some(current.wrapping_add(wrap)));
         let offsets = [Some(current), self.previous, short, masked].into_iter().flatten();
         let likely = offsets.filter_map(|offset| {
@@ -109,7 +130,35 @@ impl TimestampRepair {
             self.previous = Some(current);
             self.offset = Some(offset);
         }
-        time.wrapping_add(offset)
+        self.with_room(slot, time.wrapping_add(offset))
+    }
+
+    /// Where a source begins that stamps its first frame with `time`.
+    fn begin(&self, slot: usize, time: u32) -> u32 {
+        if self.is_first {
+            let near_zero = i32::try_from(time).is_ok_and(|time| time <= GAP_MS_MAX);
+            return if near_zero { time } else { LEAD_MS };
+        }
+        // Of a source before it one kind may have been far ahead.
+        let floor = self.floor[slot];
+        let is_near = (0..=JITTER_MS_MAX).contains(&distance(floor, self.newest));
+        if is_near { self.newest } else { floor }
+    }
+
+    /// The first frame of a kind that would lie before the end of the source before moves the whole
+    /// source ahead: the other kind makes one step, and both are as far apart as they should be.
+    fn with_room(&mut self, slot: usize, out: u32) -> u32 {
+        let short = distance(out, self.floor[slot]);
+        if self.last[slot].is_some() || short <= SEAM_MS.cast_signed() {
+            return out;
+        }
+        let short = short.unsigned_abs();
+        for moved in self.last.iter_mut().chain([&mut self.offset]).flatten() {
+            *moved = moved.wrapping_add(short);
+        }
+        self.previous = None;
+        self.newest = self.newest.wrapping_add(short);
+        out.wrapping_add(short)
     }
 
     /// Takes part in the line but says nothing about clocks: many sources stamp it with 0.
@@ -122,15 +171,19 @@ impl TimestampRepair {
 
     /// How far `out` is from what could follow; `None` if it must be from another clock.
     fn strangeness(&self, slot: usize, out: u32) -> Option<u32> {
-        let from = |last: u32, back: i32| {
-            let step = distance(last, out);
-            (-back..=GAP_MS_MAX).contains(&step).then(|| step.unsigned_abs())
+        let ahead = distance(self.newest, out);
+        let Some(last) = self.last[slot] else {
+            let near = (-APART_MS_MAX..=APART_MS_MAX).contains(&ahead);
+            return near.then(|| ahead.unsigned_abs());
         };
-        let own = self.last[slot].map(|last| from(last, JITTER_MS_MAX));
-        // The first of its kind may be well behind the other one.
-        let back = if own.is_some() { JITTER_MS_MAX } else { GAP_MS_MAX };
-        let others = from(self.newest, back);
-        own.flatten().into_iter().chain(others).min()
+        let step = distance(last, out);
+        if step < -JITTER_MS_MAX {
+            return None;
+        }
+        // A kind that has paused comes back as far from the other one as it was.
+        let own = (step <= GAP_MS_MAX).then(|| step.unsigned_abs());
+        let others = (-APART_MS_MAX..=GAP_MS_MAX).contains(&ahead).then(|| ahead.unsigned_abs());
+        own.into_iter().chain(others).min()
     }
 }
 
@@ -176,7 +229,7 @@ mod tests {
     fn a_clock_that_does_not_begin_near_zero_is_moved_there() {
         let mut repair = TimestampRepair::default();
         let got = run(&mut repair, &[(Kind::Video, 1 << 30), (Kind::Audio, (1 << 30) - 40)]);
-        assert_eq!(got, [1_000, 960]);
+        assert_eq!(got, [10_000, 9_960]);
     }
 
     #[test]
@@ -273,6 +326,80 @@ mod tests {
         assert_eq!(run(&mut repair, &mixed), times);
     }
 
+    /// Both kinds come at the same moment; the sound is stamped that much later than the picture.
+    fn apart(start: u32, offset: i32, frames: u32, sound_first: bool) -> Vec<(Kind, u32)> {
+        let mut mixed = Vec::new();
+        for n in 0..frames {
+            let time = start.wrapping_add(n * 40);
+            let pair = [(Kind::Video, time), (Kind::Audio, time.wrapping_add_signed(offset))];
+            mixed.extend(if sound_first { [pair[1], pair[0]] } else { pair });
+        }
+        mixed
+    }
+
+    /// How much later the sound of each pair is stamped.
+    fn offsets(kinds: &[(Kind, u32)], times: &[u32]) -> Vec<i32> {
+        let pairs = kinds.chunks(2).zip(times.chunks(2));
+        let ahead = |(kinds, times): (&[(Kind, u32)], &[u32])| {
+            let ahead = distance(times[0], times[1]);
+            if kinds[0].0 == Kind::Video { ahead } else { -ahead }
+        };
+        pairs.map(ahead).collect()
+    }
+
+    #[test]
+    fn offsets_of_up_to_ten_seconds_are_kept_from_the_first_message_on() {
+        for offset in (-10_000..=10_000).step_by(500) {
+            for (start, sound_first) in
+                [(12_000, true), (12_000, false), (1 << 31, true), (7, false)]
+            {
+                let mut repair = TimestampRepair::default();
+                repair.resume(0); // a stream that nobody has fed
+                let mixed = apart(start, offset, 50, sound_first);
+                let times = run(&mut repair, &mixed);
+                let got = offsets(&mixed, &times);
+                // A clock that begins near zero has no room for what is before it.
+                let known = if start == 7 && offset < 0 { 1 } else { 0 };
+                assert_eq!(got[known..], vec![offset; 50 - known], "{start} {sound_first}");
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_of_a_source_that_follows_another_are_kept_once_both_kinds_are_there() {
+        for (before, after) in [(0, 2_500), (0, -2_500), (10_000, 10_000), (-9_000, 10_000)] {
+            for sound_first in [true, false] {
+                let mut repair = TimestampRepair::default();
+                let first = apart(20_000, before, 300, sound_first);
+                let ended = run(&mut repair, &first);
+                repair.resume(0);
+                let mixed = apart(500_000, after, 300, sound_first);
+                let times = run(&mut repair, &mixed);
+                assert_eq!(
+                    offsets(&mixed, &times)[1..],
+                    vec![after; 299],
+                    "{before} {sound_first}"
+                );
+                for kind in 0..2 {
+                    let line = ended.iter().chain(&times).skip(kind).step_by(2);
+                    assert!(line.is_sorted(), "no kind goes back: {before} {after}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_far_behind_the_other_that_pauses_comes_back_as_far_behind() {
+        let mut repair = TimestampRepair::default();
+        run(&mut repair, &apart(12_000, -8_000, 100, false));
+        for n in 100..2_000 {
+            repair.repair(Kind::Video, 12_000 + n * 40);
+        }
+        let after = apart(12_000 + 80_000, -8_000, 50, false);
+        let times = run(&mut repair, &after);
+        assert_eq!(offsets(&after, &times), [-8_000; 50]);
+    }
+
     #[test]
     fn sound_and_picture_of_two_clocks_are_put_side_by_side() {
         let mut repair = TimestampRepair::default();
@@ -338,7 +465,7 @@ mod tests {
                 let out = repair.repair(kind, time);
                 let slot = slot_of(kind);
                 prop_assert!(distance(last[slot], out) >= 0);
-                prop_assert!(distance(newest, out) <= GAP_MS_MAX);
+                prop_assert!(distance(newest, out) <= GAP_MS_MAX + APART_MS_MAX);
                 newest = if distance(newest, out) > 0 { out } else { newest };
                 last[slot] = out;
             }
