@@ -60,7 +60,7 @@ fn main() {
         let flags = if number == 0 { Flags::KEY } else { Flags::default() };
         let time = u32::try_from(number * 33).unwrap();
         let message = Message::new(Kind::Video, time, flags, PacketBuf::copy_of(&body), 60_000);
-        log.push(message);
+        log.push(message, Micros::from_millis(time.into()));
         for cursor in &mut cursors {
             step_cursor(cursor, &log);
         }

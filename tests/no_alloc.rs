@@ -130,7 +130,7 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
         let (frame, tick) = frames.pop().unwrap();
         encoder.encode(frame, i64::try_from(tick).unwrap(), false, &mut sink).unwrap();
         while let Some((message, written)) = encoded.pop() {
-            log.push(message);
+            log.push(message, at);
             for viewer in &mut viewers {
                 let first = viewer.pump(&log);
                 // 12 bytes of chunk header and 5 of the tag stand right before the encoder's bytes;

@@ -176,8 +176,8 @@ pub struct Operated {
 
 impl NodeEvent {
     /// Codes of [`NodeEvent::StreamWarning`].
-    pub const STREAM_CODES: [&'static str; 5] =
-        ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec"];
+    pub const STREAM_CODES: [&'static str; 6] =
+        ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
     pub const NAMES: [&'static str; 44] = [

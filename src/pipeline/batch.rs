@@ -4,6 +4,7 @@
 use std::io::IoSlice;
 
 use super::socket::{BYTES_MAX, PIECES_MAX};
+use crate::media::Micros;
 use crate::stream::{DropPolicy, StreamLog};
 
 /// The pieces of all messages of a log from one place on. A batch belongs to one state of the log.
@@ -52,7 +53,8 @@ impl<'a> Batch<'a> {
             *bytes += piece.len();
             *bytes < BYTES_MAX
         });
-        self.whole = fits && self.count > 0 && self.log.lag(from) <= self.policy.high_ms;
+        let high = Micros::from_millis(self.policy.high_ms.into());
+        self.whole = fits && self.count > 0 && self.log.lag(from) <= high;
     }
 }
 
@@ -67,7 +69,8 @@ mod tests {
         let mut log = StreamLog::new(LogLimits::default(), true);
         for (size, time) in sizes.iter().zip((0_u32..).step_by(40)) {
             let body = PacketBuf::copy_of(&vec![7; *size]);
-            log.push(Message::new(Kind::Video, time, Flags::KEY, body, 4096));
+            let message = Message::new(Kind::Video, time, Flags::KEY, body, 4096);
+            log.push(message, Micros::from_millis(time.into()));
         }
         log
     }

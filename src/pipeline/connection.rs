@@ -28,6 +28,7 @@ use glommio::net::TcpStream;
 
 use self::talk::{Heard, Talk};
 use super::hub::Hub;
+use super::intake::flags_of;
 use super::loops::LOOP;
 use super::reader::Reader;
 use super::shard::Shard;
@@ -41,14 +42,13 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Relaying, Server, ServerEvent, ServerSpec};
 use crate::stats::Limit;
-use crate::stream::{Merge, Message};
+use crate::stream::Merge;
 use deadline::{broken, broken_rule};
 use hook::{Waiting, Wish};
 use listen::Listening;
 use patience::Patience;
 use proxy::Preface;
 use publish::Ticket;
-pub(super) use publish::flags_of;
 
 /// How long a peer that is told goodbye may take to read it.
 const LINGER: Micros = Micros::from_millis(500);
@@ -427,22 +427,12 @@ impl Connection {
         if kind == Kind::Video && shard.spec.merge == Merge::Frame {
             self.be_patient(body.len());
         }
-        let (now, came) = (shard.clock.now(), time);
-        hub.health.borrow_mut().message(kind, time, flags, now);
-        let time = match flags {
-            flags if flags.is_header() => hub.repair.borrow_mut().repair_header(kind, time),
-            _ => hub.repair.borrow_mut().repair(kind, time),
-        };
-        let is_media = kind != Kind::Data && !flags.is_header();
-        let is_loop = is_media && hub.loops.borrow_mut().passes(came, time, &body);
-        if is_loop {
+        if !shard.take_in(hub, flags, (kind, time, body)) {
             let name = Arc::clone(&hub.name);
             drop(role);
             shard.report_loop(&name, format!("publisher {}", self.id()));
-            return self.end_publisher(shard, PublishRefusal::BadName, LOOP);
+            self.end_publisher(shard, PublishRefusal::BadName, LOOP);
         }
-        let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
-        shard.publish(hub, message, now);
     }
 
     /// Stops publishing or playing; the connection may go on.

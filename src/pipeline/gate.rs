@@ -92,7 +92,7 @@ mod tests {
         let mut log = StreamLog::new(LogLimits::default(), true);
         for body in bodies {
             let body = PacketBuf::copy_of(body);
-            log.push(Message::new(Kind::Video, 0, Flags::KEY, body, 1_000));
+            log.push(Message::new(Kind::Video, 0, Flags::KEY, body, 1_000), Micros(0));
         }
         Prints::of(&log)
     }

@@ -43,6 +43,7 @@ impl Shard {
         }
         // The limit was that of the last publisher's key. Who comes now brings its own, or none.
         hub.audience().set_most(None);
+        self.end_source(hub);
         let elsewhere = self.mesh.borrow_mut().take_over(&hub.name);
         let mut repair = hub.repair.borrow_mut();
         for at in [Some(hub.log.borrow().newest_time()), elsewhere].into_iter().flatten() {
@@ -65,6 +66,7 @@ impl Shard {
         hub.end_taps();
         let prints = self.relay.prints(hub);
         self.relay.left(&hub.name, &prints, self.clock.now());
+        self.end_source(hub);
         let newest = hub.log.borrow().newest_time();
         let left = MeshMessage::Left(Arc::clone(&hub.name), newest, prints);
         self.mesh.borrow_mut().send_all(&left);
@@ -75,18 +77,18 @@ impl Shard {
     pub(super) fn hand_on(&self, hub: &Hub, message: &Message, arrived: Micros) {
         for subscriber in hub.subscribers.borrow_mut().iter_mut() {
             let is_picture = message.kind() == Kind::Video && !message.is_header();
-            if subscriber.waits_for_key && is_picture && !message.is_key() {
+            let starts = hub.log.borrow().starts_at(message);
+            if subscriber.waits_for_key && is_picture && !starts {
                 continue;
             }
             let mut all = true;
-            if subscriber.waits_for_key && message.is_key() {
+            if subscriber.waits_for_key && starts {
                 // A header may be among what was missed; one that is known says nothing.
                 let log = hub.log.borrow();
                 all = log.headers().all(|header| self.hop(subscriber, hub, header, arrived));
             }
             all &= self.hop(subscriber, hub, message, arrived);
-            subscriber.waits_for_key =
-                if all { subscriber.waits_for_key && !message.is_key() } else { true };
+            subscriber.waits_for_key = if all { subscriber.waits_for_key && !starts } else { true };
         }
     }
 
@@ -184,6 +186,7 @@ impl Shard {
     /// The stream goes on as one of another shard.
     fn follow(&self, hub: &Hub, home: usize) {
         hub.set_source(Source::Shard(home));
+        self.end_source(hub);
         hub.subscribers.borrow_mut().clear();
         let word = MeshMessage::Subscribe(Arc::clone(&hub.name), Have::Before);
         self.mesh.borrow_mut().send(home, word);
@@ -204,6 +207,7 @@ impl Shard {
         self.relay.left(name, was, self.clock.now());
         if let Some(hub) = self.local(name, home) {
             hub.end_taps();
+            self.end_source(&hub);
         }
         self.tell_place(name, true);
     }

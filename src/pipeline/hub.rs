@@ -16,8 +16,8 @@ use crate::media::Micros;
 use crate::ring::Sender;
 use crate::rtmp::Hops;
 use crate::stream::{
-    DropPolicy, Due, Health, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message, StreamLog,
-    TimestampRepair,
+    DropPolicy, Due, Health, InBand, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message,
+    StreamLog, TimestampRepair,
 };
 
 /// Time between two requests for a keyframe: each costs bits that all viewers pay for.
@@ -61,6 +61,8 @@ pub(super) struct Hub {
     pub(super) log: RefCell<StreamLog>,
     /// Keeps the times of successive publishers on one line.
     pub(super) repair: RefCell<TimestampRepair>,
+    /// The headers that its source sends or leaves out.
+    pub(super) in_band: RefCell<InBand>,
     pub(super) figures: Figures,
     /// Whether it can be played well, if it is fed here.
     pub(super) health: RefCell<Health>,
@@ -98,6 +100,7 @@ impl Hub {
             name,
             log: RefCell::new(log),
             repair: RefCell::new(TimestampRepair::default()),
+            in_band: RefCell::default(),
             figures: Figures::default(),
             health: RefCell::new(Health::new(KEYFRAME_INTERVAL_MAX, Micros(0))),
             undecodable: Undecodable::default(),
@@ -183,7 +186,7 @@ impl Hub {
         }
         let due = self.merger.borrow_mut().arrived(merge, message.kind(), arrived);
         self.figures.add_in(message.kind(), message.time(), message.body().len());
-        self.log.borrow_mut().push(message);
+        self.log.borrow_mut().push(message, arrived);
         due
     }
 
@@ -243,6 +246,13 @@ impl Hub {
 
     pub(super) fn take_taps(&self) -> Vec<Sender<TapEvent>> {
         self.taps.take()
+    }
+
+    /// Its source has left, or another one comes: nobody who comes later gets what described its
+    /// tracks, or starts in its pictures.
+    pub(super) fn end_source(&self) {
+        self.log.borrow_mut().end_source();
+        self.in_band.take();
     }
 
     /// Tells the taps that the publisher has left.

@@ -15,6 +15,7 @@ mod gate;
 mod held;
 mod homes;
 mod hub;
+mod intake;
 mod keyring;
 mod live;
 mod loops;

@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use glommio::net::TcpStream;
 
-use super::connection::flags_of;
 use super::dial::{Backoff, Dial, End, Line, drive, hear};
 use super::gate::{Gate, Given};
 use super::hub::{Hub, Source};
+use super::intake::flags_of;
 use super::loops::LOOP;
 use super::shard::Shard;
 use super::wire::Socket;
@@ -22,7 +22,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Goal, Hops, Url};
 use crate::stats::{LineState, LineStats};
-use crate::stream::{Message, Prints};
+use crate::stream::Prints;
 
 /// Without any byte for this long the server, or its publisher, is gone.
 const SILENCE: Micros = Micros::from_secs(15);
@@ -280,7 +280,7 @@ impl PullTask {
     fn take(&self, shard: &Rc<Shard>, line: &Line, given: Given) -> Result<(), String> {
         let now = shard.clock.now();
         if let Some(hub) = &*self.hub.borrow() {
-            return self.pass_on(shard, hub, given, now);
+            return self.pass_on(shard, hub, given);
         }
         let opened = {
             let past = self.past.borrow();
@@ -301,29 +301,15 @@ impl PullTask {
         self.spec.stats.connected();
         let (name, stream) = (self.spec.name.to_string(), self.spec.stream.to_string());
         shard.report_node(NodeEvent::PullConnected { name, stream });
-        held.into_iter().try_for_each(|given| self.pass_on(shard, &hub, given, now))
+        held.into_iter().try_for_each(|given| self.pass_on(shard, &hub, given))
     }
 
-    fn pass_on(
-        &self,
-        shard: &Rc<Shard>,
-        hub: &Rc<Hub>,
-        given: Given,
-        now: Micros,
-    ) -> Result<(), String> {
-        let is_media = given.is_media();
-        let Given { kind, time: came, flags, body } = given;
-        hub.health.borrow_mut().message(kind, came, flags, now);
-        let time = match flags.is_header() {
-            true => hub.repair.borrow_mut().repair_header(kind, came),
-            false => hub.repair.borrow_mut().repair(kind, came),
-        };
-        if is_media && hub.loops.borrow_mut().passes(came, time, &body) {
+    fn pass_on(&self, shard: &Rc<Shard>, hub: &Rc<Hub>, given: Given) -> Result<(), String> {
+        let Given { kind, time, flags, body } = given;
+        if !shard.take_in(hub, flags, (kind, time, body)) {
             self.report_loop(shard);
             return Err(LOOP.to_owned());
         }
-        let message = Message::new(kind, time, flags, body, shard.spec.chunk_size);
-        shard.publish(hub, message, now);
         Ok(())
     }
 

@@ -18,14 +18,18 @@ use super::stall::{Progress, Seen};
 use super::wire::Socket;
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
-use crate::media::Micros;
+use crate::media::{Kind, Micros};
+use crate::rtmp::flv::{Facts, Format};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Goal};
 use crate::stats::{LineState, ViewerDrop};
-use crate::stream::{Cursor, Drops, Framing, Start};
+use crate::stream::{Cursor, Drops, Framing, Start, StreamLog};
 
 /// Time from the TCP connection to the destination's consent.
 const START_LIMIT: Micros = Micros::from_secs(10);
+
+/// For how long a publisher's messages have come when its tracks are taken for known.
+const TRACKS_KNOWN: Micros = Micros::from_secs(1);
 
 /// How often a stream that is not there yet is looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,6 +46,28 @@ pub(super) struct OutputTask {
     finished: Cell<bool>,
 }
 
+/// The kinds of one source that have been in a stream, with the codecs that its headers name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tracks {
+    source: u64,
+    kinds: [Option<Option<Format>>; 2],
+}
+
+impl Tracks {
+    fn of(log: &StreamLog) -> Self {
+        let kinds = [Kind::Audio, Kind::Video].map(|kind| {
+            let header = log.header_of(kind).and_then(|header| Facts::of(kind, header.body()));
+            log.carries(kind).then(|| header.and_then(|facts| facts.format))
+        });
+        Self { source: log.source_from(), kinds }
+    }
+
+    /// Whether one of these tracks is another one there, or missing.
+    fn has_others_than(&self, next: &Self) -> bool {
+        self.kinds.iter().zip(next.kinds).any(|(known, next)| known.is_some() && *known != next)
+    }
+}
+
 /// A connection in use.
 struct Publication {
     line: Line,
@@ -50,6 +76,8 @@ struct Publication {
     since: Micros,
     started: bool,
     drops: Drops,
+    /// What the destination knows of the stream's tracks.
+    told: Tracks,
     progress: Progress,
     /// Bytes that are in the figures already.
     counted: u64,
@@ -157,6 +185,16 @@ impl OutputTask {
         }
     }
 
+    /// The source of a stream is about to be forgotten: what the destination knows of it is not.
+    pub(super) fn end_source(&self) {
+        let Ok(mut slot) = self.publication.try_borrow_mut() else { return };
+        let Some(Publication { hub: Some(hub), told, .. }) = &mut *slot else { return };
+        let tracks = Tracks::of(&hub.log.borrow());
+        if tracks.source == told.source {
+            *told = tracks;
+        }
+    }
+
     fn is_leaving(&self) -> bool {
         self.ending.get() || !self.wanted.get()
     }
@@ -191,6 +229,7 @@ impl OutputTask {
             since: now,
             started: false,
             drops: Drops::default(),
+            told: Tracks::default(),
             progress: Progress::new(now),
             counted: 0,
         });
@@ -283,6 +322,7 @@ impl OutputTask {
         let mut slot = self.publication.borrow_mut();
         let Some(publication) = slot.as_mut() else { return };
         publication.check_deadlines(now);
+        publication.check_tracks(now);
         if let Some(hub) = &publication.hub {
             self.spec.stats.lag(publication.line.reader.lag(&hub.log.borrow()));
         }
@@ -347,6 +387,7 @@ impl Publication {
         let cursor = Cursor::new(Start::Keyframe).framed(Framing::Chunks(stream_id));
         self.line.reader.set_cursor(Some(cursor));
         hub.add_reader(Rc::clone(&self.line.reader));
+        self.told = Tracks::of(&hub.log.borrow());
         self.hub = Some(Rc::clone(hub));
         request_key(hub);
     }
@@ -367,6 +408,23 @@ impl Publication {
     fn leave(&mut self, hub: &Hub) {
         self.hub = None;
         hub.remove_reader(&self.line.reader);
+    }
+
+    /// A destination shows who comes late what described the tracks of the publisher before. Where
+    /// the next one sends others, the publication begins anew.
+    fn check_tracks(&mut self, now: Micros) {
+        let Some(hub) = &self.hub else { return };
+        let (tracks, age) = {
+            let log = hub.log.borrow();
+            (Tracks::of(&log), log.source_age())
+        };
+        if self.told.source == tracks.source || age.is_none_or(|age| age < TRACKS_KNOWN) {
+            return;
+        }
+        let before = std::mem::replace(&mut self.told, tracks);
+        if before.has_others_than(&tracks) {
+            self.close(End::Left, now);
+        }
     }
 
     fn close(&mut self, end: End, now: Micros) {

@@ -153,13 +153,10 @@ impl Reader {
         self.bytes.get()
     }
 
-    /// Time from what was sent last to the newest message.
+    /// How long what is to be sent next has been there.
     pub(super) fn lag(&self, log: &StreamLog) -> Micros {
         let state = self.state.borrow();
-        state
-            .cursor
-            .as_ref()
-            .map_or(Micros(0), |cursor| Micros::from_millis(cursor.lag(log).into()))
+        state.cursor.as_ref().map_or(Micros(0), |cursor| cursor.lag(log))
     }
 
     /// What was dropped for this reader so far.

@@ -85,7 +85,7 @@ impl RecordTap {
     /// Whether the recording can go on with this message: there is room again, and a decoder can
     /// start at it. The headers that may have been lost go first.
     fn catches_up(&mut self, message: &Message, log: &StreamLog) -> bool {
-        let starts = message.is_key() || (!log.has_video() && !message.is_header());
+        let starts = log.starts_at(message) || (!log.has_video() && !message.is_header());
         let roomy = self.feed.ring.len() < self.feed.ring.capacity() / 2
             && self.feed.stats.queued_bytes() < QUEUE_BYTES_MAX / 2;
         if !starts || !roomy || self.owes_end {
@@ -183,8 +183,8 @@ fn input(message: &Message) -> Input<'_> {
     Input {
         kind: message.kind(),
         time: message.time(),
-        is_key: message.is_key(),
-        header: message.header_track(),
+        is_key: message.is_key() && message.track() == 0,
+        header: (message.is_header() && !message.is_config()).then_some(message.track()),
         body: message.body(),
     }
 }
@@ -214,7 +214,7 @@ fn account<D: Disk>(
 mod tests {
     use super::*;
     use crate::frame::PacketBuf;
-    use crate::media::Kind;
+    use crate::media::{Kind, Micros};
     use crate::record::{Folder, Format, RecordSpec};
     use crate::ring::channel;
     use crate::stream::{Flags, LogLimits};
@@ -227,8 +227,8 @@ mod tests {
     fn tap(capacity: usize) -> (RecordTap, Receiver<RecordEvent>, StreamLog) {
         let (ring, messages) = channel(capacity, Bell::new());
         let mut log = StreamLog::new(LogLimits::default(), true);
-        log.push(message(Kind::Audio, Flags::HEADER, b"asc"));
-        log.push(message(Kind::Video, Flags::HEADER, b"avcc"));
+        log.push(message(Kind::Audio, Flags::HEADER, b"asc"), Micros(0));
+        log.push(message(Kind::Video, Flags::HEADER, b"avcc"), Micros(0));
         let feed = RecordFeed { stream: Arc::from("live/a"), ring, stats: Arc::default() };
         (RecordTap::new(feed), messages, log)
     }
@@ -323,5 +323,20 @@ mod tests {
         assert_eq!(told, ["record_started", "record_finished"]);
         assert_eq!(stats.read().state, RecordState::Stopped);
         assert!(tap.is_closed(), "the shard sees that it has ended");
+    }
+
+    #[test]
+    fn a_writer_that_is_behind_hears_of_the_end_of_one_publisher_before_the_next() {
+        let (mut tap, mut messages, mut log) = tap(4);
+        let key = message(Kind::Video, Flags::KEY, b"key");
+        (0..6).for_each(|_| tap.message(&key, &log));
+        tap.ended();
+        log.end_source();
+        let sound = message(Kind::Audio, Flags::default(), b"sound");
+        tap.message(&sound, &log);
+        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["key"; 4], "no room for the end");
+        tap.message(&sound, &log);
+        assert!(matches!(messages.pop(), Some(RecordEvent::Ended)));
+        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["sound"]);
     }
 }

@@ -6,21 +6,21 @@ use self::walk::{Video, Walk};
 use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
 use super::message::Message;
-use crate::media::Kind;
+use crate::media::{Kind, Micros};
 use crate::rtmp::Playback;
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the newest keyframe in the log, or the next one if there is none or the log is not a GOP
-    /// cache. A stream without video begins at once.
+    /// At the newest keyframe in the log. If there is none, or the log is not a GOP cache, like
+    /// [`Start::Live`].
     Keyframe,
     /// At once: sound from now on, video from the next keyframe.
     Live,
 }
 
-/// When a reader that is behind gives up messages. Lag is the time from its next message to the
-/// newest one.
+/// When a reader that is behind gives up messages. Lag is the time that its next message has been
+/// there unsent, up to the arrival of the newest one. Timestamps do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropPolicy {
     /// Above this lag it jumps to a newer keyframe, milliseconds. Where there is none it drops
@@ -45,7 +45,7 @@ pub struct Drops {
     pub gaps: u64,
     /// Messages jumped over to reach a newer keyframe.
     pub jumped: u64,
-    /// Video messages left out while the reader waited for a keyframe.
+    /// Video messages left out while the reader waited for a keyframe, after its first.
     pub skipped: u64,
     /// Messages that the log let go of before the reader had sent them, and those from there to
     /// where it went on.
@@ -60,12 +60,14 @@ pub struct Drops {
 /// reference of the cursor's own.
 #[derive(Debug)]
 pub struct Cursor {
-    place: Place,
+    start: Start,
+    /// Whether it has a place in the log.
+    reads: bool,
     walk: Walk,
     /// The message in the middle of which the reader is; the walk is already past it.
     held: Option<Held>,
-    /// Smallest lag since the last start or jump, milliseconds.
-    least_lag: u32,
+    /// Smallest lag since the last start or jump.
+    least_lag: Micros,
     lost: Drops,
     framing: Framing,
     /// What stands around the coming messages, for a reader that does not get the shared bytes;
@@ -75,14 +77,6 @@ pub struct Cursor {
     opening: Option<Opening>,
     /// Whether it is to be sent nothing for now.
     paused: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    New(Start),
-    /// For a keyframe with this number or a later one.
-    Waits(u64),
-    Reads,
 }
 
 #[derive(Debug)]
@@ -98,19 +92,12 @@ impl Cursor {
     /// A reader that has not looked at its log yet.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        let walk = Walk {
-            pos: u64::MAX,
-            headers: 0,
-            video: Video::UntilKey,
-            skipped: 0,
-            wants_audio: true,
-            wants_video: true,
-        };
         Self {
-            place: Place::New(start),
-            walk,
+            start,
+            reads: false,
+            walk: Walk::NEW,
             held: None,
-            least_lag: u32::MAX,
+            least_lag: LAG_UNKNOWN,
             lost: Drops::default(),
             framing: Framing::default(),
             wraps: Box::default(),
@@ -144,7 +131,7 @@ impl Cursor {
             && self.walk.video == Video::Flows
             && self.walk.wants_all()
             && !self.paused
-            && self.reads()
+            && self.reads
             && self.framing.is_shared()
             && self.opening.is_none();
         plain.then_some(self.walk.pos)
@@ -153,7 +140,7 @@ impl Cursor {
     /// All there is has been sent, from its [`Cursor::shared_place`] on.
     pub fn catch_up(&mut self, log: &StreamLog) {
         self.walk.pos = log.end();
-        self.least_lag = 0;
+        self.least_lag = Micros(0);
     }
 
     /// Whether there is nothing to send.
@@ -168,9 +155,9 @@ impl Cursor {
         Drops { skipped: self.walk.skipped, ..self.lost }
     }
 
-    /// Milliseconds from the next message to the newest one.
+    /// How long its next message had been there when the newest one arrived.
     #[must_use]
-    pub fn lag(&self, log: &StreamLog) -> u32 {
+    pub fn lag(&self, log: &StreamLog) -> Micros {
         log.lag(self.walk.pos)
     }
 
@@ -179,11 +166,11 @@ impl Cursor {
     pub fn set_playback(&mut self, log: &StreamLog, playback: Playback) -> bool {
         let Playback { paused, audio, video } = playback;
         let resumes = std::mem::replace(&mut self.paused, paused) && !paused;
-        if resumes && self.reads() {
-            self.least_lag = u32::MAX;
+        if resumes && self.reads {
+            self.least_lag = LAG_UNKNOWN;
             if self.has_missed(log) {
                 let lost = self.lost;
-                self.resync(log);
+                self.resync(log, log.end());
                 self.lost = lost;
             }
         }
@@ -191,19 +178,20 @@ impl Cursor {
             (Kind::Audio, std::mem::replace(&mut self.walk.wants_audio, audio), audio),
             (Kind::Video, std::mem::replace(&mut self.walk.wants_video, video), video),
         ] {
-            if now && !before && self.reads() {
+            if now && !before && self.reads {
                 self.walk.want_headers_of(log, kind);
                 if kind == Kind::Video && log.has_video() {
-                    self.walk.video = Video::UntilKey;
+                    self.walk.video = Video::UNTIL_KEY;
                 }
             }
         }
-        self.reads() && video && log.has_video() && self.walk.video != Video::Flows
+        self.reads && video && log.has_video() && self.walk.video != Video::Flows
     }
 
     /// Goes on as a new reader does, once the message that is being sent is complete.
     pub const fn restart(&mut self, start: Start) {
-        self.place = Place::New(start);
+        self.start = start;
+        self.reads = false;
         self.walk.pos = u64::MAX;
     }
 
@@ -220,30 +208,31 @@ impl Cursor {
             return;
         }
         if self.walk.pos == log.end() {
-            self.least_lag = 0;
+            self.least_lag = Micros(0);
             return;
         }
-        if !self.reads() && !self.start(log) {
-            return;
+        // Who has not even been sent what describes a source that has left has seen nothing of it.
+        if !self.reads || self.walk.headers != 0 && self.walk.pos < log.source_from() {
+            self.begin(log);
         }
         if self.walk.pos < log.first() {
-            self.lost.overrun += self.resync(log);
+            let recent = log.newest_arrival().since(Micros::from_millis(policy.high_ms.into()));
+            self.lost.overrun += self.resync(log, log.first_since(recent));
         }
-        let fresh = Video::UntilFresh(log.newest_time().wrapping_sub(policy.low_ms));
-        if let Video::UntilFresh(_) = self.walk.video {
-            self.walk.video = fresh;
+        if let Video::Of(_, since @ Micros(1..)) = &mut self.walk.video {
+            *since = fresh_since(log, policy);
         }
         self.walk.pass(log);
-        let lag = self.lag(log);
+        let (lag, high) = (self.lag(log), Micros::from_millis(policy.high_ms.into()));
         self.least_lag = self.least_lag.min(lag);
-        if lag <= policy.high_ms {
+        if lag <= high {
             return;
         }
         if log.newest_key().is_some_and(|key| key > self.walk.pos) {
-            self.lost.jumped += self.resync(log);
-        } else if self.walk.video == Video::Flows && lag - self.least_lag > policy.high_ms {
+            self.lost.jumped += self.resync(log, log.end());
+        } else if self.takes_video() && lag.since(self.least_lag) > high {
             self.lost.gaps += u64::from(log.has_video());
-            self.walk.video = fresh;
+            self.walk.video = Video::Of(0, fresh_since(log, policy));
             self.walk.pass(log);
         }
     }
@@ -279,7 +268,7 @@ impl Cursor {
         }
         let (mut walk, mut wraps) = (this.walk, this.wraps.iter());
         let mut begun = bytes;
-        while begun < max_bytes && this.reads() {
+        while begun < max_bytes && this.reads {
             let Some(message) = walk.next(log) else { return };
             let wrap = wraps.next();
             if wrap.is_none() && !this.framing.is_shared() {
@@ -327,60 +316,41 @@ impl Cursor {
         }
     }
 
-    const fn reads(&self) -> bool {
-        matches!(self.place, Place::Reads)
+    /// Whether any pictures come to it now.
+    const fn takes_video(&self) -> bool {
+        !matches!(self.walk.video, Video::Of(0, _))
     }
 
-    /// Whether the reader has a place now.
-    fn start(&mut self, log: &StreamLog) -> bool {
-        let since = match self.place {
-            Place::New(Start::Live) => {
-                self.begin(log, log.end(), Video::UntilKey);
-                return true;
-            }
-            Place::New(Start::Keyframe) if log.has_gop_cache() => 0,
-            Place::New(Start::Keyframe) => log.end(),
-            Place::Waits(since) => since,
-            Place::Reads => return true,
-        };
-        if let Some(key) = log.newest_key().filter(|key| *key >= since) {
-            self.begin(log, key, Video::Flows);
-        } else if !log.has_video() {
-            self.begin(log, log.end(), Video::UntilKey);
-        } else {
-            self.place = Place::Waits(since);
-            self.walk.pos = log.end();
-            return false;
-        }
-        true
-    }
-
-    fn begin(&mut self, log: &StreamLog, pos: u64, video: Video) {
-        self.place = Place::Reads;
-        self.walk.pos = pos;
-        self.walk.video = video;
+    /// Takes a place: at a keyframe that is there, or at the head, where sound begins at once and
+    /// each track of pictures at its next keyframe.
+    fn begin(&mut self, log: &StreamLog) {
+        let in_the_past = self.start == Start::Keyframe && log.has_gop_cache();
+        let key = log.newest_key().filter(|_| in_the_past);
+        let to = key.unwrap_or_else(|| log.end());
+        self.reads = true;
+        self.walk.headers = 0;
+        self.walk.go_to(log, to);
         self.walk.want_headers(log, &(0..log.end()));
-        self.least_lag = u32::MAX;
+        self.least_lag = LAG_UNKNOWN;
     }
 
-    /// Goes on at the newest keyframe, or (only after an overrun) at the head if there is none.
-    /// Says how many messages that leaves out.
-    fn resync(&mut self, log: &StreamLog) -> u64 {
+    /// Goes on at the newest keyframe, or at message `other` if there is none. Says how many
+    /// messages that leaves out.
+    fn resync(&mut self, log: &StreamLog, other: u64) -> u64 {
         let from = self.walk.pos;
         let key = log.newest_key().filter(|key| *key >= from);
-        let to = key.unwrap_or_else(|| log.end());
+        let to = key.unwrap_or(other);
         self.lost.gaps += 1;
-        self.walk.pos = to;
-        self.walk.video = if key.is_some() { Video::Flows } else { Video::UntilKey };
+        self.walk.go_to(log, to);
         self.walk.want_headers(log, &(from..to));
-        self.least_lag = u32::MAX;
+        self.least_lag = LAG_UNKNOWN;
         to - from
     }
 
     /// Writes what stands around the coming messages and before the first one, for a reader that
     /// does not get the shared bytes. Says whether there are such messages.
     fn write_wraps(&mut self, log: &StreamLog) -> bool {
-        if self.framing.is_shared() || !self.reads() {
+        if self.framing.is_shared() || !self.reads {
             return false;
         }
         if self.opening.is_some_and(|opening| opening.sent == 0) {
@@ -395,6 +365,15 @@ impl Cursor {
         }
         ready
     }
+}
+
+/// Until a reader has been looked at for the first time since its start or jump.
+const LAG_UNKNOWN: Micros = Micros(u64::MAX);
+
+/// The arrival from which on a keyframe is new enough for a reader that lagged: never 0, which
+/// stands for any.
+fn fresh_since(log: &StreamLog, policy: &DropPolicy) -> Micros {
+    Micros(log.newest_arrival().since(Micros::from_millis(policy.low_ms.into())).0.max(1))
 }
 
 #[cfg(test)]

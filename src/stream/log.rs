@@ -4,42 +4,36 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::headers::{Headers, Noted};
 use super::message::Message;
 use super::repair::distance;
-use crate::media::Kind;
+use super::tracks::Tracks;
+use crate::media::{Kind, Micros};
 
 /// Keyframes whose places are remembered.
 const KEYS_MAX: usize = 64;
 
 /// Headers and data in a row that are looked past for a time.
-const LOOK_MESSAGES: u64 = 8;
-
-/// Headers of one kind that are remembered. Where a source changes them more often, the keyframes
-/// before the oldest of these cannot be started at.
-const HEADERS_MAX: usize = 8;
-
-/// Metadata, audio and video, each of the track that all players show.
-const MAIN_HEADERS: usize = 3;
-
-/// Tracks beside those whose headers are kept for late readers.
-const FURTHER_TRACKS_MAX: usize = 5;
-
-/// Headers that a log keeps at most, of one kind and track each.
-pub(super) const HEADERS: usize = MAIN_HEADERS + FURTHER_TRACKS_MAX;
+const LOOK_MESSAGES: usize = 8;
 
 /// Messages that a new log has room for: ten seconds of 60 pictures and 47 blocks of sound a
 /// second. One with more of them grows once or twice in its first seconds; room for all that are
 /// allowed would take milliseconds to get from the kernel, during which no viewer is served.
 const ROOM_AT_FIRST: usize = 1_100;
 
+/// What a message takes beside its body, bytes: its entry, its packet's own header, and room for
+/// those of protocols.
+const MESSAGE_BYTES: usize = 256;
+
 /// How much of a stream is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLimits {
-    /// Messages.
+    /// Messages older than the newest keyframe.
     pub messages: usize,
     /// Bytes of all messages.
     pub bytes: usize,
-    /// Milliseconds from the oldest message to the newest.
+    /// Milliseconds from the arrival of the oldest message to that of the newest. What came since
+    /// the newest keyframe is kept for as long as `bytes` allows.
     pub millis: u32,
 }
 
@@ -62,23 +56,29 @@ pub enum Pushed {
 /// A stream's recent messages, numbered from 0.
 #[derive(Debug)]
 pub struct StreamLog {
-    entries: VecDeque<Message>,
+    entries: VecDeque<Entry>,
     /// Number of the oldest entry.
     first: u64,
+    /// Of the bodies.
     bytes: usize,
     limits: LogLimits,
     gop_cache: bool,
-    /// Metadata, audio headers, video headers, then those of `further` tracks, all at time 0, what
-    /// a reader is sent first, each with the number under which it came. Of each those that
-    /// messages in the log need.
-    headers: [VecDeque<(u64, Message)>; HEADERS],
-    /// Further tracks that have had a header.
-    further: Vec<(Kind, u8)>,
-    /// Kinds that have been in the stream, in the same order.
-    carried: [bool; MAIN_HEADERS],
+    /// Those of the present source.
+    headers: Headers,
+    /// What the present source sends.
+    tracks: Tracks,
+    /// Number of the first message of the present source, or of the next one if it has left.
+    source_from: u64,
     /// Numbers of keyframes that a reader with the present headers can start at, oldest first.
     keys: VecDeque<u64>,
     newest_time: u32,
+    newest_arrival: Micros,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: Message,
+    arrived: Micros,
 }
 
 impl StreamLog {
@@ -92,88 +92,76 @@ impl StreamLog {
             bytes: 0,
             limits,
             gop_cache,
-            headers: Default::default(),
-            further: Vec::new(),
-            carried: [false; MAIN_HEADERS],
+            headers: Headers::default(),
+            tracks: Tracks::default(),
+            source_from: 0,
             keys: VecDeque::with_capacity(KEYS_MAX + 1),
             newest_time: 0,
+            newest_arrival: Micros(0),
         }
     }
 
-    /// Appends a message and lets the oldest go beyond the limits.
-    pub fn push(&mut self, message: Message) -> Pushed {
-        if !message.is_header() {
+    /// Appends a message that arrived then, and lets the oldest go beyond the limits.
+    pub fn push(&mut self, message: Message, arrived: Micros) -> Pushed {
+        if message.is_header() {
+            match self.headers.note(&message, self.end()) {
+                Noted::Known => return Pushed::Repeated,
+                // Pictures before the new header cannot be decoded with it.
+                Noted::Kept(_) if self.tracks.is_header_of_start(&message) => self.keys.clear(),
+                Noted::Kept(oldest) => self.keys.retain(|&key| key >= oldest),
+                Noted::Left => {}
+            }
+        } else {
             self.newest_time = message.time();
-        } else if let Some(place) = self.header_place(&message) {
-            let known = self.headers[place].back();
-            if known.is_some_and(|(_, known)| known.body() == message.body()) {
-                return Pushed::Repeated;
-            }
-            if place == place_of(Kind::Video) {
-                self.keys.clear(); // pictures before the new header cannot be decoded with it
-            }
-            self.add_header(place, message.at_start());
         }
-        self.carried[place_of(message.kind())] = true;
-        if message.is_key() {
+        if self.tracks.note(&message) {
+            self.keys.clear(); // they are of a track that players without multitrack do not show
+        }
+        if self.tracks.starts_at(&message) {
             self.keys.push_back(self.end());
             if self.keys.len() > KEYS_MAX {
                 self.keys.pop_front();
             }
         }
+        // The clock does not go back; what other shards hand on may be a little older.
+        self.newest_arrival = self.newest_arrival.max(arrived);
         self.bytes += message.body().len();
-        self.entries.push_back(message);
+        self.entries.push_back(Entry { message, arrived: self.newest_arrival });
         self.trim();
         Pushed::Added
     }
 
-    /// Where such headers are kept; `None` if there are too many tracks.
-    fn header_place(&mut self, header: &Message) -> Option<usize> {
-        let track = match header.header_track()? {
-            0 => return Some(place_of(header.kind())),
-            track => (header.kind(), track),
-        };
-        let known = self.further.iter().position(|known| *known == track);
-        let index = known.or_else(|| {
-            let has_room = self.further.len() < FURTHER_TRACKS_MAX;
-            has_room.then(|| self.further.push(track))?;
-            Some(self.further.len() - 1)
-        })?;
-        Some(MAIN_HEADERS + index)
-    }
-
-    fn add_header(&mut self, place: usize, header: Message) {
-        let end = self.end();
-        let headers = &mut self.headers[place];
-        headers.push_back((end, header));
-        if headers.len() > HEADERS_MAX {
-            headers.pop_front();
-            let oldest = headers.front().map_or(0, |(number, _)| *number);
-            self.keys.retain(|&key| key > oldest);
-        }
+    /// The source has left, or another one comes. Nothing that described its tracks is true of
+    /// those of the next one, and nobody who comes later starts in its pictures.
+    pub fn end_source(&mut self) {
+        self.headers = Headers::default();
+        self.tracks = Tracks::default();
+        self.keys.clear();
+        self.source_from = self.end();
     }
 
     fn trim(&mut self) {
-        while self.entries.len() > 1 {
-            let over = self.entries.len() > self.limits.messages
-                || self.bytes > self.limits.bytes
-                || self.lag(self.first) > self.limits.millis;
-            if !over {
-                break;
-            }
+        while self.entries.len() > 1 && self.has_too_much() {
             if let Some(oldest) = self.entries.pop_front() {
-                self.bytes -= oldest.body().len();
+                self.bytes -= oldest.message.body().len();
                 self.first += 1;
             }
-        }
-        while self.keys.front().is_some_and(|&key| key < self.first) {
-            self.keys.pop_front();
-        }
-        for headers in &mut self.headers {
-            while headers.get(1).is_some_and(|(number, _)| *number < self.first) {
-                headers.pop_front();
+            while self.keys.front().is_some_and(|&key| key < self.first) {
+                self.keys.pop_front();
             }
         }
+        self.headers.trim(self.first);
+    }
+
+    fn has_too_much(&self) -> bool {
+        if self.bytes + self.entries.len() * MESSAGE_BYTES > self.limits.bytes {
+            return true;
+        }
+        // Without its keyframe what follows is of no use to a late reader.
+        let needed = self.gop_cache && self.newest_key() == Some(self.first);
+        let is_over = self.entries.len() > self.limits.messages
+            || self.lag(self.first) > Micros::from_millis(self.limits.millis.into());
+        is_over && !needed
     }
 
     /// Number of the oldest message in the log.
@@ -188,9 +176,26 @@ impl StreamLog {
         self.first + self.entries.len() as u64
     }
 
+    /// Number of the first message of the present source, or of the next one if it has left.
+    #[must_use]
+    pub const fn source_from(&self) -> u64 {
+        self.source_from
+    }
+
+    /// How long messages of the present source have been coming; `None` if none has come.
+    #[must_use]
+    pub fn source_age(&self) -> Option<Micros> {
+        let first = self.source_from.max(self.first);
+        (self.end() > self.source_from).then(|| self.lag(first))
+    }
+
     /// Message `number`, if it is still there.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<&Message> {
+        self.entry(number).map(|entry| &entry.message)
+    }
+
+    fn entry(&self, number: u64) -> Option<&Entry> {
         self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
@@ -201,13 +206,24 @@ impl StreamLog {
         else {
             return false;
         };
-        self.entries.iter().skip(skip).all(|message| message.pieces(0, None, take))
+        self.entries.iter().skip(skip).all(|entry| entry.message.pieces(0, None, take))
     }
 
     /// The newest keyframe that can be started at.
     #[must_use]
     pub fn newest_key(&self) -> Option<u64> {
         self.keys.back().copied()
+    }
+
+    /// Whether a message that comes next could be started at.
+    #[must_use]
+    pub fn starts_at(&self, message: &Message) -> bool {
+        self.tracks.starts_at(message)
+    }
+
+    /// Tracks of pictures, see [`Tracks::bit`].
+    pub(super) const fn pictures(&self) -> u64 {
+        self.tracks.pictures()
     }
 
     /// Whether late readers may start in the past.
@@ -222,58 +238,82 @@ impl StreamLog {
         self.newest_time
     }
 
+    /// When the newest message arrived.
+    pub(super) const fn newest_arrival(&self) -> Micros {
+        self.newest_arrival
+    }
+
     /// Mean rate of what is in the log, bits per second of its own time; of less than a second as
     /// if it were one.
     #[must_use]
     pub fn bitrate_bps(&self) -> f64 {
-        let millis = self.lag(self.first).max(1_000);
-        self.bytes as f64 * 8_000.0 / f64::from(millis)
+        self.bytes as f64 * 8_000.0 / f64::from(self.span_ms().max(1_000))
+    }
+
+    /// Milliseconds of its own time from the oldest message to the newest of that kind: two tracks
+    /// may be far apart. Headers and data are passed over: many sources stamp them with 0.
+    fn span_ms(&self) -> u32 {
+        let is_media = |m: &&Message| m.kind() != Kind::Data && !m.is_header();
+        let near = self.entries.iter().take(LOOK_MESSAGES).map(|entry| &entry.message);
+        let Some(oldest) = near.clone().find(is_media) else { return 0 };
+        let newest = self.tracks.newest_time(oldest.kind()).unwrap_or_else(|| oldest.time());
+        u32::try_from(distance(oldest.time(), newest)).unwrap_or(0)
     }
 
     /// Whether pictures are part of the stream.
     #[must_use]
-    pub fn has_video(&self) -> bool {
-        !self.headers[2].is_empty()
+    pub const fn has_video(&self) -> bool {
+        self.carries(Kind::Video)
     }
 
     /// The newest header of a kind: its sequence header, or the metadata.
     #[must_use]
     pub fn header_of(&self, kind: Kind) -> Option<&Message> {
-        self.headers[place_of(kind)].back().map(|(_, header)| header)
+        self.headers.newest(kind)
     }
 
-    /// Whether messages of this kind have been in the stream.
+    /// Whether the present source has sent messages of this kind.
     #[must_use]
     pub const fn carries(&self, kind: Kind) -> bool {
-        self.carried[place_of(kind)]
+        self.tracks.carries(kind)
     }
 
-    /// The header (metadata, audio, video, further tracks by `place`) for a reader whose next
-    /// message is `number`: the last one before it, or else the first one after it.
+    /// See [`Headers::get`].
     pub(super) fn header(&self, place: usize, number: u64) -> Option<&Message> {
-        let headers = self.headers.get(place)?;
-        let before = headers.iter().rev().find(|(came, _)| *came < number);
-        before.or_else(|| headers.front()).map(|(_, header)| header)
+        self.headers.get(place, number)
     }
 
-    /// Whether a header of `place` came with a number in `range`.
-    pub(super) fn has_header_in(&self, place: usize, range: &Range<u64>) -> bool {
-        self.headers.get(place).is_some_and(|all| all.iter().any(|(came, _)| range.contains(came)))
+    /// See [`Headers::within`].
+    pub(super) fn headers_within(&self, range: &Range<u64>) -> u64 {
+        self.headers.within(range)
     }
 
-    /// Milliseconds from message `number` to the newest one. Headers and data are passed over:
-    /// many sources stamp them with 0.
+    /// See [`Headers::of`].
+    pub(super) fn headers_of(&self, kind: Kind) -> u64 {
+        self.headers.of(kind)
+    }
+
+    /// How long message `number` had been there when the newest one arrived: how far a reader lags
+    /// whose next message it is. Timestamps say nothing about that: those of two tracks may be far
+    /// apart, and a source may send seconds at once.
     #[must_use]
-    pub fn lag(&self, number: u64) -> u32 {
-        let near = (number..number.saturating_add(LOOK_MESSAGES)).map_while(|n| self.get(n));
-        let mut media = near.filter(|m| m.kind() != Kind::Data && !m.is_header());
-        let then = media.next().map_or(self.newest_time, Message::time);
-        u32::try_from(distance(then, self.newest_time)).unwrap_or(0)
+    pub fn lag(&self, number: u64) -> Micros {
+        self.entry(number).map_or(Micros(0), |entry| self.newest_arrival.since(entry.arrived))
     }
 
-    /// Metadata and sequence headers, as far as there are any.
+    /// Number of the first message that arrived then or later.
+    pub(super) fn first_since(&self, since: Micros) -> u64 {
+        self.first + self.entries.partition_point(|entry| entry.arrived < since) as u64
+    }
+
+    /// Whether message `number` arrived then or later.
+    pub(super) fn arrived_since(&self, number: u64, since: Micros) -> bool {
+        self.entry(number).is_some_and(|entry| entry.arrived >= since)
+    }
+
+    /// Metadata and the headers of all tracks, as far as there are any.
     pub fn headers(&self) -> impl Iterator<Item = &Message> {
-        self.headers.iter().filter_map(VecDeque::back).map(|(_, header)| header)
+        self.headers.all()
     }
 
     /// Everything a new reader would be sent now: the headers, and the messages from the newest
@@ -281,110 +321,9 @@ impl StreamLog {
     pub fn catch_up(&self) -> impl Iterator<Item = &Message> {
         let from = self.newest_key().unwrap_or_else(|| self.end());
         let recent = (from..self.end()).filter_map(|number| self.get(number));
-        (0..self.headers.len()).filter_map(move |place| self.header(place, from)).chain(recent)
-    }
-}
-
-const fn place_of(kind: Kind) -> usize {
-    match kind {
-        Kind::Data => 0,
-        Kind::Audio => 1,
-        Kind::Video => 2,
+        self.headers.at(from).chain(recent)
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::frame::PacketBuf;
-    use crate::stream::message::Flags;
-
-    pub(in crate::stream) const CHUNK: u32 = 1_000;
-
-    pub(in crate::stream) fn message(kind: Kind, time: u32, flags: Flags, body: &[u8]) -> Message {
-        Message::new(kind, time, flags, PacketBuf::copy_of(body), CHUNK)
-    }
-
-    /// A log with both headers and `seconds` of 25 pictures and 50 sounds, a keyframe a second.
-    pub(in crate::stream) fn filled(log: &mut StreamLog, seconds: u32) {
-        log.push(message(Kind::Data, 0, Flags::HEADER, b"onMetaData"));
-        log.push(message(Kind::Audio, 0, Flags::HEADER, b"asc"));
-        log.push(message(Kind::Video, 0, Flags::HEADER, b"avcc"));
-        extend(log, 0, seconds);
-    }
-
-    pub(in crate::stream) fn extend(log: &mut StreamLog, from_s: u32, seconds: u32) {
-        for time in (from_s * 1_000..(from_s + seconds) * 1_000).step_by(20) {
-            if time % 40 == 0 {
-                let flags = if time % 1_000 == 0 { Flags::KEY } else { Flags::default() };
-                log.push(message(Kind::Video, time, flags, &[1; 50]));
-            }
-            log.push(message(Kind::Audio, time, Flags::default(), &[2; 10]));
-        }
-    }
-
-    #[test]
-    fn the_oldest_go_by_age_by_bytes_and_by_number() {
-        let mut log = StreamLog::new(LogLimits { millis: 2_000, ..LogLimits::default() }, true);
-        filled(&mut log, 5);
-        assert!(log.get(log.first()).unwrap().time() >= 2_900);
-        let mut log = StreamLog::new(LogLimits { bytes: 500, ..LogLimits::default() }, true);
-        filled(&mut log, 5);
-        assert!(log.bytes <= 500 && log.end() > 300);
-        let mut log = StreamLog::new(LogLimits { messages: 7, ..LogLimits::default() }, true);
-        filled(&mut log, 5);
-        assert_eq!(log.end() - log.first(), 7);
-    }
-
-    #[test]
-    fn a_header_that_repeats_is_not_sent_again_and_a_new_one_starts_a_new_cache() {
-        let mut log = StreamLog::new(LogLimits::default(), true);
-        filled(&mut log, 2);
-        let repeated = message(Kind::Video, 2_000, Flags::HEADER, b"avcc");
-        assert_eq!(log.push(repeated), Pushed::Repeated);
-        assert!(log.newest_key().is_some());
-        let changed = message(Kind::Video, 2_000, Flags::HEADER, b"other");
-        assert_eq!(log.push(changed), Pushed::Added);
-        assert_eq!(log.newest_key(), None);
-    }
-
-    #[test]
-    fn headers_of_further_tracks_are_kept_beside_those_of_the_main_one() {
-        let mut log = StreamLog::new(LogLimits::default(), true);
-        filled(&mut log, 2);
-        let mut push = |track, body: &[u8]| {
-            log.push(message(Kind::Video, 2_000, Flags::header_of(track), body))
-        };
-        for track in 1..=6 {
-            assert_eq!(push(track, &[track]), Pushed::Added);
-        }
-        assert_eq!(push(1, &[1]), Pushed::Repeated);
-        assert_eq!(push(2, b"new"), Pushed::Added);
-        assert!(log.newest_key().is_some(), "the main track goes on");
-        let bodies: Vec<_> = log.headers().map(Message::body).collect();
-        let main: [&[u8]; 3] = [b"onMetaData", b"asc", b"avcc"];
-        let further: [&[u8]; 5] = [&[1], b"new", &[3], &[4], &[5]];
-        assert_eq!(bodies, [&main[..], &further[..]].concat());
-    }
-
-    #[test]
-    fn the_rate_is_that_of_the_streams_own_time_however_fast_it_came() {
-        let mut log = StreamLog::new(LogLimits::default(), true);
-        assert!(log.bitrate_bps().abs() < f64::EPSILON);
-        log.push(message(Kind::Video, 5_000, Flags::KEY, &[1; 1_000]));
-        assert!((log.bitrate_bps() - 8_000.0).abs() < 1.0, "{}", log.bitrate_bps());
-        let mut log = StreamLog::new(LogLimits::default(), true);
-        filled(&mut log, 5);
-        // 25 pictures of 50 bytes and 50 sounds of 10 each second.
-        assert!((log.bitrate_bps() / 14_000.0 - 1.0).abs() < 0.02, "{}", log.bitrate_bps());
-    }
-
-    #[test]
-    fn catching_up_begins_with_headers_and_a_keyframe() {
-        let mut log = StreamLog::new(LogLimits::default(), true);
-        filled(&mut log, 3);
-        let sent: Vec<_> = log.catch_up().collect();
-        assert!(sent[..3].iter().all(|m| m.is_header() && m.time() == 0));
-        assert!(sent[3].is_key() && sent[3].time() == 2_000);
-    }
-}
+pub(super) mod tests;

@@ -12,32 +12,65 @@ pub(super) const STREAM_ID: u32 = 1;
 pub struct Flags {
     key: bool,
     header: bool,
-    /// Of a header: the track that it is for.
+    /// Of a header: whether a decoder does without it.
+    config: bool,
+    /// The track that it is of.
     track: u8,
 }
 
 impl Flags {
     /// A picture that a decoder can start at.
-    pub const KEY: Self = Self { key: true, header: false, track: 0 };
+    pub const KEY: Self = Self::key_of(0);
     /// A sequence header, or `onMetaData`: what a reader needs before anything else.
     pub const HEADER: Self = Self::header_of(0);
 
-    /// The sequence header of a track; 0 is the one that players without multitrack show.
+    /// A frame of a track; 0 is the one that players without multitrack show.
+    #[must_use]
+    pub const fn frame_of(track: u8) -> Self {
+        Self { key: false, header: false, config: false, track }
+    }
+
+    /// A picture of a track that a decoder can start at.
+    #[must_use]
+    pub const fn key_of(track: u8) -> Self {
+        Self { key: true, ..Self::frame_of(track) }
+    }
+
+    /// The sequence header of a track.
     #[must_use]
     pub const fn header_of(track: u8) -> Self {
-        Self { key: false, header: true, track }
+        Self { header: true, ..Self::frame_of(track) }
+    }
+
+    /// What is said about a track beside its sequence header: colours and light, the layout of
+    /// channels. Readers need it before its frames as well.
+    #[must_use]
+    pub const fn config_of(track: u8) -> Self {
+        Self { config: true, ..Self::header_of(track) }
+    }
+
+    /// Whether a decoder can start at it.
+    #[must_use]
+    pub const fn is_key(self) -> bool {
+        self.key
+    }
+
+    /// See [`Flags::config_of`].
+    #[must_use]
+    pub const fn is_config(self) -> bool {
+        self.config
+    }
+
+    /// The track that it is of.
+    #[must_use]
+    pub const fn track(self) -> u8 {
+        self.track
     }
 
     /// Whether it is a sequence header or metadata.
     #[must_use]
     pub const fn is_header(self) -> bool {
         self.header
-    }
-
-    /// Whether it is a picture that a decoder can start at.
-    #[must_use]
-    pub const fn is_key(self) -> bool {
-        self.key
     }
 }
 
@@ -105,11 +138,16 @@ impl Message {
         self.flags.header
     }
 
-    /// Of a header, the track that it is for: 0 is that of players without multitrack, and of
-    /// metadata.
+    /// Whether it is a header that a decoder does without, see [`Flags::config_of`].
     #[must_use]
-    pub fn header_track(&self) -> Option<u8> {
-        self.flags.header.then_some(self.flags.track)
+    pub const fn is_config(&self) -> bool {
+        self.flags.config
+    }
+
+    /// The track that it is of: 0 is that of players without multitrack, and of metadata.
+    #[must_use]
+    pub const fn track(&self) -> u8 {
+        self.flags.track
     }
 
     /// Message type id, which is also that of an FLV tag.

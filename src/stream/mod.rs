@@ -4,16 +4,20 @@
 mod cursor;
 mod echo;
 mod framing;
+mod headers;
 mod health;
+mod in_band;
 mod log;
 mod merge;
 mod message;
 mod repair;
+mod tracks;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
 pub use echo::{LoopWatch, Prints};
 pub use framing::Framing;
 pub use health::{Health, KEYFRAME_INTERVAL_MAX, Warning};
+pub use in_band::{Heard, InBand};
 pub use log::{LogLimits, Pushed, StreamLog};
 pub use merge::{Due, MERGE_MS_MAX, Merge, Merger};
 pub use message::{Flags, Message};

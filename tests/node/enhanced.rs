@@ -71,7 +71,8 @@ fn other_tracks_pass_through_and_do_not_stand_in_for_the_first() {
     let sound = b"\x95\x01Opus\x01\xfc".as_slice();
     for (kind, body) in [(VIDEO, header), (VIDEO, key), (AUDIO, sound)] {
         publisher.send(kind, id, 40, body).unwrap();
-        assert_eq!(viewer.find("the track", |m| m.kind == kind).body, body);
+        // Of the sound, which has no header, one is made first.
+        viewer.find("the track", |message| message.kind == kind && message.body == body);
     }
     let mut late = play(&node, "studio", &[]);
     let first = late.find("the header", |message| message.kind == VIDEO);

@@ -58,6 +58,7 @@ mod stopping;
 mod takeover;
 mod terminal;
 mod tls;
+mod tracks;
 mod two_shards;
 mod unprivileged;
 mod warnings;

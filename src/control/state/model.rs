@@ -478,8 +478,8 @@ pub struct Event {
     /// How many frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<u64>,
-    /// Of a `stream_warning`: `no_keyframe`, `keyframe_interval`, `silence`, `timestamps` or
-    /// `codec`.
+    /// Of a `stream_warning`: `no_keyframe`, `keyframe_interval`, `silence`, `timestamps`,
+    /// `codec` or `sequence_header`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }

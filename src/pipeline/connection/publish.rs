@@ -16,9 +16,8 @@ use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Source;
 use crate::pipeline::parts::PublishPolicy;
 use crate::pipeline::shard::Shard;
-use crate::rtmp::{PublishRefusal, Query, StreamName, flv};
+use crate::rtmp::{PublishRefusal, Query, StreamName};
 use crate::stats::{Attempt, Limit};
-use crate::stream::Flags;
 
 /// Without a message for this long, somebody else with a good key takes a publisher's place.
 const SILENCE_MAX: Micros = Micros::from_secs(5);
@@ -362,17 +361,6 @@ fn holder(grant: &Grant) -> KeyHolder {
         owner: Arc::clone(&grant.owner),
         label: Arc::clone(&grant.label),
     }
-}
-
-/// What a message means to readers; `None` if it is too short to be one. Other tracks pass through:
-/// readers start by the one that all of them show.
-pub(in crate::pipeline) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
-    Some(match flv::Facts::of(kind, body)? {
-        flv::Facts { main: true, header: true, .. } => Flags::HEADER,
-        flv::Facts { header: true, track, .. } => Flags::header_of(track),
-        flv::Facts { main: true, key: true, .. } => Flags::KEY,
-        _ => Flags::default(),
-    })
 }
 
 /// What was shown does not count as a wrong key.

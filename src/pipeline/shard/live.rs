@@ -126,6 +126,12 @@ impl Shard {
         tapped || self.relay.records(name)
     }
 
+    /// The source of `hub` has left, or another one comes.
+    pub(in crate::pipeline) fn end_source(&self, hub: &Hub) {
+        self.outputs.borrow().values().for_each(|output| output.end_source());
+        hub.end_source();
+    }
+
     pub(super) fn output(&self, id: usize) -> Option<Rc<OutputTask>> {
         self.outputs.borrow().get(&id).cloned()
     }

@@ -147,7 +147,7 @@ fn times(messages: &[Read]) -> Vec<(Kind, u32)> {
 fn log_of(messages: impl IntoIterator<Item = Message>) -> StreamLog {
     let mut log = StreamLog::new(LIMITS, true);
     for message in messages {
-        log.push(message);
+        log.put(message);
     }
     log
 }
@@ -159,8 +159,8 @@ fn with_headers() -> StreamLog {
 /// Pictures every 40 ms from `from` to `to` with a keyframe every `gop`, and sound between them.
 fn play(log: &mut StreamLog, from: u32, to: u32, gop: u32) {
     for time in (from..to).step_by(40) {
-        log.push(if time.is_multiple_of(gop) { key(time) } else { inter(time) });
-        log.push(sound(time + 20));
+        log.put(if time.is_multiple_of(gop) { key(time) } else { inter(time) });
+        log.put(sound(time + 20));
     }
 }
 
@@ -181,14 +181,48 @@ fn a_late_reader_gets_metadata_headers_and_then_the_newest_keyframe() {
 #[test]
 fn without_a_gop_cache_a_late_reader_starts_at_the_next_keyframe() {
     let mut log = StreamLog::new(LIMITS, false);
-    log.push(video_header(b"v"));
+    log.put(video_header(b"v"));
     play(&mut log, 0, 480, 400);
     let mut cursor = Cursor::new(Start::Keyframe);
-    assert!(send_all(&mut cursor, &log).is_empty());
+    assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Video, 0)], "the header");
     play(&mut log, 480, 840, 400);
     let got = send_all(&mut cursor, &log);
-    assert_eq!(times(&got)[..2], [(Kind::Video, 0), (Kind::Video, 800)]);
+    let (sounds, rest) = got.split_at(8);
+    assert!(sounds.iter().all(|message| message.kind == Kind::Audio), "at once");
+    assert_eq!(times(rest)[0], (Kind::Video, 800));
     assert_eq!(cursor.drops(), Drops::default());
+}
+
+#[test]
+fn where_the_keyframe_is_too_long_ago_headers_and_sound_come_at_once() {
+    let mut log = StreamLog::new(LogLimits { bytes: 20_000, ..LIMITS }, true);
+    for header in [video_header(b"v"), audio_header(b"a")] {
+        log.put(header);
+    }
+    play(&mut log, 0, 16_000, 20_000);
+    assert_eq!(log.newest_key(), None);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    assert_eq!(send_all(&mut cursor, &log).len(), 2, "the headers");
+    play(&mut log, 16_000, 16_040, 20_000);
+    assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 16_020)]);
+    let mut got = Vec::new();
+    for from in (16_040..20_040).step_by(400) {
+        play(&mut log, from, from + 400, 20_000);
+        got.extend(send_all(&mut cursor, &log));
+    }
+    let first = got.iter().find(|message| message.kind == Kind::Video).unwrap();
+    assert_eq!((first.time, cursor.drops()), (20_000, Drops::default()));
+}
+
+#[test]
+fn a_late_reader_starts_at_a_keyframe_that_is_older_than_the_log_is_long() {
+    let mut log = StreamLog::new(LogLimits { millis: 10_000, ..LIMITS }, true);
+    for header in [video_header(b"v"), audio_header(b"a")] {
+        log.put(header);
+    }
+    play(&mut log, 0, 16_000, 20_000);
+    let got = send_all(&mut Cursor::new(Start::Keyframe), &log);
+    assert_eq!((times(&got)[2], got.len()), ((Kind::Video, 0), 802));
 }
 
 #[test]
@@ -196,7 +230,7 @@ fn a_stream_without_video_starts_at_once() {
     let mut log = log_of([audio_header(b"a"), sound(0), sound(20)]);
     let mut cursor = Cursor::new(Start::Keyframe);
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 0)]);
-    log.push(sound(40));
+    log.put(sound(40));
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 40)]);
 }
 
@@ -208,7 +242,7 @@ fn a_reader_that_is_there_first_gets_everything_in_order_and_once() {
     let all =
         [metadata(b"m"), audio_header(b"a"), sound(0), video_header(b"v"), key(10), inter(50)];
     for message in &all {
-        log.push(message.clone());
+        log.put(message.clone());
     }
     assert_eq!(send_all(&mut cursor, &log), all.each_ref().map(as_read));
 }
@@ -223,7 +257,121 @@ fn a_live_reader_gets_sound_at_once_and_video_from_the_next_keyframe() {
     let got = send_all(&mut cursor, &log);
     let first_video = got.iter().find(|message| message.kind == Kind::Video).unwrap();
     assert_eq!((got[0].kind, first_video.time), (Kind::Audio, 400));
-    assert_eq!(cursor.drops().skipped, 8);
+    assert_eq!(cursor.drops(), Drops::default(), "what came before its start is no loss");
+}
+
+#[test]
+fn tracks_whose_timestamps_are_far_apart_make_no_reader_late() {
+    for offset in [0, 1_500, 10_000] {
+        for kind in [Kind::Video, Kind::Audio] {
+            let mut log = with_headers();
+            let mut cursor = Cursor::new(Start::Keyframe);
+            let mut got = Vec::new();
+            for n in 0..100_u32 {
+                let arrived = Micros::from_millis(u64::from(n) * 40);
+                let [picture, block] = [Kind::Video, Kind::Audio]
+                    .map(|of| n * 40 + if of == kind { offset } else { 0 });
+                let picture = if n % 50 == 0 { key(picture) } else { inter(picture) };
+                log.push(picture, arrived);
+                got.extend(send_all(&mut cursor, &log));
+                log.push(sound(block), arrived);
+                got.extend(send_all(&mut cursor, &log));
+            }
+            let what = format!("{kind:?} {offset} ms ahead");
+            assert_eq!(cursor.drops(), Drops::default(), "{what}");
+            assert_eq!(got.len(), 3 + 200, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_in_one_burst_is_sent_whole_to_a_reader_that_was_there() {
+    let mut log = with_headers();
+    let mut cursor = Cursor::new(Start::Keyframe);
+    log.push(key(0), Micros(0));
+    send_all(&mut cursor, &log);
+    // The source stood still for 9 s and sends now what it has made meanwhile.
+    for time in (40..9_000).step_by(40) {
+        log.push(if time % 2_000 == 0 { key(time) } else { inter(time) }, Micros::from_secs(9));
+    }
+    assert_eq!(send_all(&mut cursor, &log).len(), 224);
+    assert_eq!(cursor.drops(), Drops::default());
+}
+
+#[test]
+fn a_burst_of_sound_that_the_log_cannot_hold_costs_what_it_cannot_hold_and_no_more() {
+    let mut log = StreamLog::new(LogLimits { messages: 100, ..LIMITS }, true);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    log.push(sound(0), Micros(0));
+    send_all(&mut cursor, &log);
+    for time in 1..=1_000 {
+        log.push(sound(time), Micros::from_secs(5));
+    }
+    assert_eq!(times(&send_all(&mut cursor, &log)).last(), Some(&(Kind::Audio, 1_000)));
+    assert_eq!(cursor.drops().overrun, 900);
+}
+
+#[test]
+fn each_track_begins_at_a_keyframe_of_its_own() {
+    let further = |time: u32, is_key: bool| {
+        let flags = if is_key { Flags::key_of(2) } else { Flags::frame_of(2) };
+        message(Kind::Video, time, flags, b"other")
+    };
+    let mut log = with_headers();
+    log.put(message(Kind::Video, 0, Flags::header_of(2), b"second"));
+    log.put(further(0, true));
+    log.put(key(40));
+    log.put(further(40, false));
+    let mut cursor = Cursor::new(Start::Keyframe);
+    let got = send_all(&mut cursor, &log);
+    assert_eq!(times(&got)[4..], [(Kind::Video, 40)], "no picture without what it refers to");
+    for time in [80, 120, 160] {
+        log.put(further(time, time == 120));
+        log.put(inter(time));
+    }
+    let got: Vec<_> = send_all(&mut cursor, &log).into_iter().map(|read| read.time).collect();
+    assert_eq!(got, [80, 120, 120, 160, 160]);
+    assert_eq!(cursor.shared_place(), Some(log.end()), "now it takes all");
+}
+
+#[test]
+fn a_stream_of_other_tracks_only_is_played_from_their_keyframe() {
+    let frame = |time: u32, flags: Flags| message(Kind::Video, time, flags, b"other");
+    let mut log = log_of([frame(0, Flags::header_of(1)), frame(0, Flags::key_of(1))]);
+    log.put(frame(40, Flags::frame_of(1)));
+    let got = send_all(&mut Cursor::new(Start::Keyframe), &log);
+    assert_eq!(got.len(), 3);
+}
+
+#[test]
+fn who_comes_after_a_source_has_left_gets_only_what_the_next_one_sends() {
+    for framing in [Framing::default(), Framing::Flv] {
+        let mut log = with_headers();
+        play(&mut log, 0, 400, 400);
+        let mut stays = Cursor::new(Start::Keyframe);
+        send_all(&mut stays, &log);
+        let mut full = Cursor::new(Start::Keyframe).framed(framing);
+        full.settle(&log, &DropPolicy::default());
+        log.end_source();
+        let mut waits = Cursor::new(Start::Keyframe).framed(framing);
+        let next = [audio_header(b"a"), sound(500), sound(520)];
+        for (index, message) in next.iter().enumerate() {
+            for cursor in [&mut waits, &mut full] {
+                cursor.settle(&log, &DropPolicy::default());
+            }
+            log.put(message.clone());
+            assert!(index > 0 || !log.has_video());
+        }
+        assert_eq!(send_all(&mut stays, &log), next.each_ref().map(as_read));
+        for cursor in [&mut waits, &mut full] {
+            let got = send(cursor, &log, &DropPolicy::default(), usize::MAX, 64);
+            if framing == Framing::Flv {
+                assert_eq!(got, reference(framing, 4, &next));
+            } else {
+                assert_eq!(read(&got), next.each_ref().map(as_read));
+            }
+        }
+    }
 }
 
 #[test]
@@ -271,8 +419,8 @@ fn without_a_newer_keyframe_video_is_dropped_and_sound_is_not() {
     assert_eq!((drops.skipped, drops.jumped, drops.gaps), (50, 0, 1));
     play(&mut log, 2_040, 2_080, 10_000);
     assert_eq!(send_all(&mut cursor, &log).len(), 1, "still no video");
-    log.push(key(2_100));
-    log.push(inter(2_140));
+    log.put(key(2_100));
+    log.put(inter(2_140));
     let back = send_all(&mut cursor, &log);
     assert_eq!(times(&back), [(Kind::Video, 2_100), (Kind::Video, 2_140)]);
 }
@@ -285,18 +433,18 @@ fn dropped_video_comes_back_only_under_the_low_mark() {
     send_all(&mut cursor, &log);
     play(&mut log, 40, 2_040, 10_000);
     send_all(&mut cursor, &log);
-    log.push(key(2_100));
-    log.push(sound(2_400));
+    log.put(key(2_100));
+    log.put(sound(2_400));
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 2_400)]);
-    log.push(key(2_440));
-    log.push(sound(2_600));
+    log.put(key(2_440));
+    log.put(sound(2_600));
     assert_eq!(send_all(&mut cursor, &log).len(), 2);
 }
 
 #[test]
 fn a_reader_that_the_log_has_left_behind_goes_on_at_a_keyframe() {
     let mut log = StreamLog::new(LogLimits { messages: 16, ..LIMITS }, true);
-    log.push(video_header(b"v"));
+    log.put(video_header(b"v"));
     play(&mut log, 0, 40, 400);
     let mut cursor = Cursor::new(Start::Keyframe);
     let policy = DropPolicy { high_ms: u32::MAX, low_ms: 0 };
@@ -315,7 +463,7 @@ fn headers_that_changed_in_what_was_jumped_over_are_sent_before_the_keyframe() {
     let mut cursor = Cursor::new(Start::Keyframe);
     send_all(&mut cursor, &log);
     play(&mut log, 40, 800, 400);
-    log.push(video_header(b"new"));
+    log.put(video_header(b"new"));
     play(&mut log, 800, 1_240, 400);
     let got = send_all(&mut cursor, &log);
     assert_eq!(times(&got)[..2], [(Kind::Video, 0), (Kind::Video, 1_200)]);
@@ -326,8 +474,8 @@ fn headers_that_changed_in_what_was_jumped_over_are_sent_before_the_keyframe() {
 #[test]
 fn with_no_room_for_bytes_only_the_begun_message_is_given() {
     let mut log = with_headers();
-    log.push(message(Kind::Video, 0, Flags::KEY, &[5; 1_000]));
-    log.push(inter(40));
+    log.put(message(Kind::Video, 0, Flags::KEY, &[5; 1_000]));
+    log.put(inter(40));
     let mut cursor = Cursor::new(Start::Keyframe);
     let gather = |cursor: &mut Cursor| {
         let mut bytes = 0;
@@ -347,12 +495,12 @@ fn with_no_room_for_bytes_only_the_begun_message_is_given() {
 #[test]
 fn caught_up_is_until_the_next_message() {
     let mut log = with_headers();
-    log.push(key(0));
+    log.put(key(0));
     let mut cursor = Cursor::new(Start::Keyframe);
     assert!(!cursor.is_caught_up(&log));
     send_all(&mut cursor, &log);
     assert!(cursor.is_caught_up(&log));
-    log.push(inter(40));
+    log.put(inter(40));
     assert!(!cursor.is_caught_up(&log));
 }
 
@@ -386,7 +534,7 @@ fn push(log: &mut StreamLog, now: &mut u32, kind: u8, step: u32, len: usize) -> 
         5..=8 => message(Kind::Video, *now, Flags::default(), &body),
         _ => message(Kind::Audio, *now, Flags::default(), &body),
     };
-    match log.push(message) {
+    match log.put(message) {
         Pushed::Added => log.get(log.end() - 1).cloned(),
         Pushed::Repeated => None,
     }
@@ -528,7 +676,7 @@ fn an_flv_reader_gets_a_file_that_says_what_the_stream_has() {
         let none = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
         assert!(none.is_empty(), "the file begins with its first tag");
         for message in messages {
-            log.push(message.clone());
+            log.put(message.clone());
         }
         let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
         assert_eq!(got, reference(Framing::Flv, flags, messages));
@@ -554,7 +702,7 @@ fn web_socket_frames_have_all_three_lengths() {
     let mut cursor = flv_cursor(Framing::WebSocketFlv);
     cursor.settle(&log, &DropPolicy::default());
     for message in &messages {
-        log.push(message.clone());
+        log.put(message.clone());
     }
     let got = send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
     assert_eq!(got, reference(Framing::WebSocketFlv, 4, &messages));
@@ -565,7 +713,7 @@ fn the_body_of_a_tag_lies_where_it_was_written() {
     let mut log = log_of([audio_header(b"a")]);
     let mut cursor = flv_cursor(Framing::Flv);
     send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
-    log.push(sound(20));
+    log.put(sound(20));
     cursor.settle(&log, &DropPolicy::default());
     let mut pieces = Vec::new();
     cursor.gather(&log, 1_000, &mut |piece| {
@@ -611,8 +759,8 @@ fn a_changed_audio_header_reaches_readers_in_order() {
     play(&mut log, 0, 400, 400);
     let mut early = Cursor::new(Start::Keyframe);
     send_all(&mut early, &log);
-    log.push(message(Kind::Audio, 400, Flags::HEADER, b"new"));
-    log.push(sound(420));
+    log.put(message(Kind::Audio, 400, Flags::HEADER, b"new"));
+    log.put(sound(420));
     let got = send_all(&mut early, &log);
     assert_eq!((got.len(), &got[0].body[..], got[1].time), (2, &b"new"[..], 420));
     // Who starts at the keyframe before it needs the old one first.
@@ -632,12 +780,12 @@ fn a_changed_audio_header_reaches_readers_in_order() {
 #[test]
 fn a_source_that_keeps_changing_its_headers_costs_old_keyframes_and_no_memory() {
     let mut log = with_headers();
-    log.push(key(0));
+    log.put(key(0));
     for n in 0..100_u8 {
-        log.push(message(Kind::Audio, 40, Flags::HEADER, &[n]));
+        log.put(message(Kind::Audio, 40, Flags::HEADER, &[n]));
     }
     assert_eq!(log.newest_key(), None, "the header of its time is not known any more");
-    log.push(key(80));
+    log.put(key(80));
     let got = send_all(&mut Cursor::new(Start::Keyframe), &log);
     assert_eq!((got.len(), &got[1].body[..]), (4, &[99][..]));
 }

@@ -1,12 +1,12 @@
 //! A reader's way through a log, message by message: the headers it still needs, then everything
-//! from its position on, without the video that it has to skip.
+//! from its position on, without what it does not want and the video that it has to skip.
 
 use std::ops::Range;
 
-use crate::media::Kind;
-use crate::stream::log::{HEADERS, StreamLog};
+use crate::media::{Kind, Micros};
+use crate::stream::log::StreamLog;
 use crate::stream::message::Message;
-use crate::stream::repair::distance;
+use crate::stream::tracks::Tracks;
 
 /// Where a reader is, at a boundary between two messages. A copy can walk ahead and be thrown away.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +14,11 @@ pub(super) struct Walk {
     /// Number of the next message.
     pub(super) pos: u64,
     /// Headers to be sent before it, one bit each, in the log's order.
-    pub(super) headers: u8,
+    pub(super) headers: u64,
     pub(super) video: Video,
-    /// Video messages passed over so far.
+    /// Whether there has been a picture for it.
+    has_begun: bool,
+    /// Pictures passed over since then.
     pub(super) skipped: u64,
     /// Whether it is sent sound and its headers.
     pub(super) wants_audio: bool,
@@ -24,24 +26,48 @@ pub(super) struct Walk {
     pub(super) wants_video: bool,
 }
 
-/// Whether a reader takes video.
+/// Which pictures a reader takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Video {
+    /// All.
     Flows,
-    /// Not before a keyframe.
-    UntilKey,
-    /// The reader lags: not before a keyframe at this time or later.
-    UntilFresh(u32),
+    /// Those of some tracks, one bit each (see [`Tracks::bit`]). Others begin at a keyframe of
+    /// their own; one that arrived before the time given is too old for that.
+    Of(u64, Micros),
+}
+
+impl Video {
+    /// None before a keyframe.
+    pub(super) const UNTIL_KEY: Self = Self::Of(0, Micros(0));
 }
 
 impl Walk {
+    /// Before the beginning.
+    pub(super) const NEW: Self = Self {
+        pos: u64::MAX,
+        headers: 0,
+        video: Video::UNTIL_KEY,
+        has_begun: false,
+        skipped: 0,
+        wants_audio: true,
+        wants_video: true,
+    };
+
+    /// Goes to a message. Pictures wait for a keyframe, unless it is one that readers start at.
+    pub(super) fn go_to(&mut self, log: &StreamLog, number: u64) {
+        self.pos = number;
+        self.video = Video::UNTIL_KEY;
+        if log.newest_key() == Some(number) && log.pictures().count_ones() == 1 {
+            self.take_track(log, log.pictures(), Micros(0));
+        }
+    }
+
     /// The next message for this reader; `None` at the head.
     pub(super) fn next<'a>(&mut self, log: &'a StreamLog) -> Option<&'a Message> {
         while self.headers != 0 {
             let place = self.headers.trailing_zeros();
             self.headers &= self.headers - 1;
-            let place = usize::try_from(place).unwrap_or(HEADERS);
-            let header = log.header(place, self.pos);
+            let header = log.header(place as usize, self.pos);
             if let Some(header) = header.filter(|header| self.wants(header.kind())) {
                 return Some(header);
             }
@@ -49,20 +75,28 @@ impl Walk {
         self.pass(log);
         let message = log.get(self.pos)?;
         self.pos += 1;
-        if message.is_key() {
-            self.video = Video::Flows;
+        if let Video::Of(tracks, since) = self.video
+            && message.is_key()
+        {
+            self.take_track(log, tracks | Tracks::bit(message.track()), since);
         }
         Some(message)
+    }
+
+    fn take_track(&mut self, log: &StreamLog, tracks: u64, since: Micros) {
+        self.has_begun = true;
+        let all = log.pictures() & !tracks == 0;
+        self.video = if all { Video::Flows } else { Video::Of(tracks, since) };
     }
 
     /// Passes over the messages that are not for this reader.
     pub(super) fn pass(&mut self, log: &StreamLog) {
         while (self.video != Video::Flows || !self.wants_all())
             && let Some(message) = log.get(self.pos)
-            && !self.takes(message)
+            && !self.takes(log, message)
         {
             self.pos += 1;
-            self.skipped += u64::from(self.wants(message.kind()));
+            self.skipped += u64::from(self.has_begun && self.wants(message.kind()));
         }
     }
 
@@ -79,36 +113,27 @@ impl Walk {
         }
     }
 
-    fn takes(&self, message: &Message) -> bool {
-        if message.kind() != Kind::Video || message.is_header() {
-            return self.wants(message.kind());
-        }
-        if !self.wants_video {
+    fn takes(&self, log: &StreamLog, message: &Message) -> bool {
+        if !self.wants(message.kind()) {
             return false;
         }
         match self.video {
-            Video::Flows => true,
-            Video::UntilKey => message.is_key(),
-            Video::UntilFresh(from) => message.is_key() && distance(from, message.time()) >= 0,
+            Video::Of(tracks, since) if message.kind() == Kind::Video && !message.is_header() => {
+                let flows = tracks & Tracks::bit(message.track()) != 0;
+                flows || message.is_key() && log.arrived_since(self.pos, since)
+            }
+            Video::Of(..) | Video::Flows => true,
         }
     }
 
     /// Marks the headers whose number is in `range` to be sent before the next message.
     pub(super) fn want_headers(&mut self, log: &StreamLog, range: &Range<u64>) {
-        for place in 0..HEADERS {
-            if log.has_header_in(place, range) {
-                self.headers |= 1 << place;
-            }
-        }
+        self.headers |= log.headers_within(range);
     }
 
     /// Marks the headers of a kind, which the reader has done without, to be sent before the next
     /// message.
     pub(super) fn want_headers_of(&mut self, log: &StreamLog, kind: Kind) {
-        for place in 0..HEADERS {
-            if log.header(place, self.pos).is_some_and(|header| header.kind() == kind) {
-                self.headers |= 1 << place;
-            }
-        }
+        self.headers |= log.headers_of(kind);
     }
 }

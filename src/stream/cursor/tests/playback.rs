@@ -64,10 +64,10 @@ fn after_a_pause_sound_alone_goes_on_at_the_present() {
     let mut log = log_of([audio_header(b"a"), sound(0), sound(20)]);
     let mut cursor = at_the_head(&log);
     cursor.set_playback(&log, PAUSED);
-    log.push(sound(5_000));
+    log.put(sound(5_000));
     cursor.set_playback(&log, Playback::default());
     assert!(send_all(&mut cursor, &log).is_empty());
-    log.push(sound(5_020));
+    log.put(sound(5_020));
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 5_020)]);
 }
 
@@ -78,7 +78,7 @@ fn a_reader_without_sound_gets_every_picture_and_a_new_header_with_the_sound() {
     let mut cursor = at_the_head(&log);
     cursor.set_playback(&log, PICTURES);
     play(&mut log, 80, 400, 400);
-    log.push(audio_header(b"new"));
+    log.put(audio_header(b"new"));
     let got = send_all(&mut cursor, &log);
     assert_eq!(kinds(&got), [Kind::Video; 8]);
     assert!(!cursor.set_playback(&log, Playback::default()));

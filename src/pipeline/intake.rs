@@ -1,0 +1,110 @@
+//! What a source of this shard sends, on its way into its stream: its messages are told apart, its
+//! times repaired, and headers that it leaves out are made.
+
+use std::rc::Rc;
+
+use super::hub::Hub;
+use super::shard::Shard;
+use crate::event::NodeEvent;
+use crate::frame::PacketBuf;
+use crate::media::Kind;
+use crate::rtmp::flv::{Facts, Part};
+use crate::stream::{Flags, Heard, Message};
+
+/// What a message means to readers; `None` if it is too short to be one. A message with several
+/// tracks stands for the one that all players show, if it is among them.
+pub(super) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
+    let facts = Facts::of(kind, body)?;
+    let track = if facts.main { 0 } else { facts.track };
+    Some(match facts {
+        Facts { header: true, .. } => Flags::header_of(track),
+        Facts { part: Part::Metadata, .. } => Flags::config_of(track),
+        Facts { key: true, .. } => Flags::key_of(track),
+        _ => Flags::frame_of(track),
+    })
+}
+
+impl Shard {
+    /// Takes a message of the source of `hub`, with the time that it stamped it with. False if the
+    /// stream feeds itself: the source is to be ended.
+    #[must_use]
+    pub(super) fn take_in(
+        &self,
+        hub: &Rc<Hub>,
+        flags: Flags,
+        message: (Kind, u32, PacketBuf),
+    ) -> bool {
+        let (kind, time, body) = message;
+        let now = self.clock.now();
+        // Of further tracks it counts that they come.
+        let told = if flags.track() == 0 { flags } else { Flags::HEADER };
+        hub.health.borrow_mut().message(kind, time, told, now);
+        let heard = hub.in_band.borrow_mut().hear(kind, flags, &body);
+        match heard {
+            Heard::Usual => {}
+            Heard::Less => return true,
+            Heard::Header(header) => {
+                let made = (kind, time, PacketBuf::copy_of(&header));
+                let _no_media = self.pass_in(hub, Flags::header_of(flags.track()), made);
+            }
+            Heard::Missing => self.report_node(missing(hub, kind, &body)),
+        }
+        self.pass_in(hub, flags, (kind, time, body))
+    }
+
+    fn pass_in(&self, hub: &Rc<Hub>, flags: Flags, message: (Kind, u32, PacketBuf)) -> bool {
+        let (kind, came, body) = message;
+        let time = match flags {
+            flags if flags.is_header() => hub.repair.borrow_mut().repair_header(kind, came),
+            _ => hub.repair.borrow_mut().repair(kind, came),
+        };
+        let is_media = kind != Kind::Data && !flags.is_header();
+        if is_media && hub.loops.borrow_mut().passes(came, time, &body) {
+            return false;
+        }
+        let message = Message::new(kind, time, flags, body, self.spec.chunk_size);
+        self.publish(hub, message, self.clock.now());
+        true
+    }
+}
+
+/// That a track cannot be decoded.
+fn missing(hub: &Hub, kind: Kind, body: &[u8]) -> NodeEvent {
+    let codec = Facts::of(kind, body).and_then(|facts| facts.format);
+    let codec = codec.map_or_else(|| "unknown codec".to_owned(), |codec| codec.to_string());
+    NodeEvent::StreamWarning {
+        stream: hub.name.to_string(),
+        code: "sequence_header",
+        text: format!(
+            "its {codec} comes without a sequence header, and none can be made of its frames: \
+             players and recordings cannot decode it; restart the encoder, or let it send its \
+             headers before its frames"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tracks_keyframes_headers_and_what_is_said_beside_them_are_told_apart() {
+        for (kind, body, flags) in [
+            (Kind::Video, &b"\x17\0\0\0\0\x01"[..], Flags::HEADER),
+            (Kind::Video, b"\x17\x01\0\0\0\x01", Flags::KEY),
+            (Kind::Video, b"\x27\x01\0\0\0\x01", Flags::default()),
+            (Kind::Video, b"\x96\0av01\x03\x81", Flags::header_of(3)),
+            (Kind::Video, b"\x96\x01av01\x03\x0a", Flags::key_of(3)),
+            (Kind::Video, b"\xa6\x01av01\x03\x0a", Flags::frame_of(3)),
+            (Kind::Video, b"\x94hvc1\x02\0\x09colorInfo", Flags::config_of(0)),
+            (Kind::Audio, b"\x94Opus\x01\x02\0\0\0\x03", Flags::config_of(0)),
+            (Kind::Audio, b"\x95\x04Opus\x02\x01\x02", Flags::config_of(2)),
+            (Kind::Audio, b"\x95\x01Opus\x02\xfc", Flags::frame_of(2)),
+            (Kind::Data, b"\x02\x00\x0aonMetaData\x05", Flags::HEADER),
+            (Kind::Data, b"\x02\x00\x0aonTextData\x05", Flags::default()),
+        ] {
+            assert_eq!(flags_of(kind, body), Some(flags), "{body:x?}");
+        }
+        assert_eq!(flags_of(Kind::Video, b""), None);
+    }
+}
