@@ -45,6 +45,7 @@ mod live_input;
 mod loops;
 mod mistakes;
 mod monitoring;
+mod overloaded;
 mod pairs;
 mod picture;
 mod playback;
