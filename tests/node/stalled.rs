@@ -121,8 +121,6 @@ fn a_stall_is_one_clean_jump_that_no_destination_minds() {
     let config = rates
         .iter()
         .fold(Config::new(), |config, (name, rate)| channel(config, &nginx, name, *rate));
-    // Viewers are to be sent all that the channel makes.
-    let config = config.delivery("lag_high_ms = 20000");
     let node = Node::start(&config.more(&format!("[journal]\npath = {path:?}\n{told}")));
     for (name, _) in rates {
         wait_until(SOON, "the programme is pushed", || {
