@@ -193,7 +193,7 @@ async fn accept(shard: Rc<Shard>, listener: TcpListener, tls: Option<Acceptor>) 
         if shard.stopping.get() {
             return;
         }
-        let Ok(peer) = socket.peer_addr() else { continue };
+        let Ok(peer) = socket.peer_addr().map(socket::plain) else { continue };
         let place = match shard.opens_to(peer.ip()) {
             Ok(place) => place,
             Err(limit) => {

@@ -2,7 +2,7 @@
 //! ready for a peer, from the memory it lies in.
 
 use std::io::{self, IoSlice, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 
 use super::shard::BLOCKED_MAX;
@@ -172,6 +172,11 @@ impl Write for Raw {
     }
 }
 
+/// The address as people write it: a socket on `::` gives IPv4 peers as `::ffff:192.0.2.1`.
+pub(super) const fn plain(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +222,14 @@ mod tests {
         assert!(figures.notsent_bytes > 0 && figures.has_unacknowledged(), "{figures:?}");
         let (unix, _other) = UnixStream::pair().unwrap();
         assert!(tcp_figures(unix.as_raw_fd()).is_none());
+    }
+
+    #[test]
+    fn an_ipv4_peer_is_shown_as_one_whatever_the_socket_is_bound_to() {
+        let shown = |text: &str| plain(text.parse().unwrap()).to_string();
+        assert_eq!(shown("[::ffff:192.0.2.1]:5"), "192.0.2.1:5");
+        assert_eq!(shown("[2001:db8::1]:5"), "[2001:db8::1]:5");
+        assert_eq!(shown("192.0.2.1:5"), "192.0.2.1:5");
     }
 
     #[test]

@@ -55,11 +55,12 @@ pub(super) fn cors_fields(cors: &Cors, request: &Request) -> String {
     )
 }
 
-/// The head before an endless FLV file.
+/// The head before an endless FLV file. nginx in front of it is told not to hold it back.
 pub(super) fn stream(cors: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n\
-         Connection: close\r\nX-Content-Type-Options: nosniff\r\n{cors}\r\n"
+         X-Accel-Buffering: no\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\
+         {cors}\r\n"
     )
 }
 

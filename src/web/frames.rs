@@ -137,6 +137,11 @@ impl Frames {
     }
 }
 
+/// A frame that the client answers by itself.
+pub(super) const fn ping() -> [u8; 2] {
+    [WHOLE | PING, 0]
+}
+
 /// A frame that says we close, and why.
 pub(super) fn close(code: u16) -> [u8; 4] {
     let [high, low] = code.to_be_bytes();

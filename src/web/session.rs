@@ -33,6 +33,45 @@ pub struct Session {
     cors: Arc<Cors>,
     output: Vec<u8>,
     events: VecDeque<Event>,
+    pings: Pings,
+}
+
+/// When a client of a WebSocket is pinged, and given up.
+#[derive(Clone, Copy, Debug)]
+pub struct Pings {
+    /// Time between two pings.
+    pub every: Micros,
+    /// Without any byte for this long the client is gone.
+    pub timeout: Micros,
+}
+
+/// Which deadline has passed: send the output and close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// That of the request.
+    Request,
+    /// That of a sign of life.
+    Silence,
+}
+
+impl Overdue {
+    /// What is said about it.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Request => "the client was too slow: no complete request",
+            Self::Silence => "the client does not answer pings",
+        }
+    }
+}
+
+/// A WebSocket's signs of life.
+#[derive(Debug, Default)]
+struct Life {
+    /// Whether something has come since the last look.
+    heard: bool,
+    heard_at: Option<Micros>,
+    pinged_at: Option<Micros>,
 }
 
 #[derive(Debug)]
@@ -60,15 +99,15 @@ struct Wish {
 #[derive(Debug)]
 enum Form {
     Flv,
-    WebSocket { accept: String, frames: Box<Frames> },
+    WebSocket { accept: String, frames: Box<Frames>, life: Life },
 }
 
 impl Session {
     /// A client whose request has to be complete by `by`.
     #[must_use]
-    pub fn new(cors: Arc<Cors>, by: Micros) -> Self {
+    pub fn new(cors: Arc<Cors>, by: Micros, pings: Pings) -> Self {
         let state = State::Head { by, bytes: Vec::new() };
-        Self { state, cors, output: Vec::new(), events: VecDeque::new() }
+        Self { state, cors, output: Vec::new(), events: VecDeque::new(), pings }
     }
 
     /// Takes what the client sent.
@@ -100,15 +139,27 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// Looks at the deadline of the request.
+    /// Looks at deadlines, and pings who plays over a WebSocket.
     ///
     /// # Errors
-    /// If it has passed: send the output and close.
-    pub fn tick(&mut self, now: Micros) -> Result<(), &'static str> {
+    /// The one that has passed: send the output and close.
+    pub fn tick(&mut self, now: Micros) -> Result<(), Overdue> {
         if matches!(self.state, State::Head { by, .. } if now >= by) {
             self.refuse(Status::Late, "no complete request came in time", "", true);
             self.events.clear();
-            return Err("the client was too slow: no complete request");
+            return Err(Overdue::Request);
+        }
+        let State::Plays(Form::WebSocket { life, .. }) = &mut self.state else { return Ok(()) };
+        if std::mem::take(&mut life.heard) {
+            life.heard_at = Some(now);
+        }
+        if now.since(*life.heard_at.get_or_insert(now)) >= self.pings.timeout {
+            self.state = State::Over { answered: false };
+            return Err(Overdue::Silence);
+        }
+        if now.since(*life.pinged_at.get_or_insert(now)) >= self.pings.every {
+            life.pinged_at = Some(now);
+            self.output.extend(frames::ping());
         }
         Ok(())
     }
@@ -257,7 +308,8 @@ impl Session {
                 Some(path) => {
                     let form = match upgrade {
                         Upgrade::WebSocket(accept) => {
-                            Form::WebSocket { accept, frames: Box::default() }
+                            let (frames, life) = (Box::default(), Life::default());
+                            Form::WebSocket { accept, frames, life }
                         }
                         Upgrade::No | Upgrade::OtherVersion => Form::Flv,
                     };
@@ -278,7 +330,8 @@ impl Session {
             State::Plays(form) | State::Asked(Wish { form, .. }) => form,
             State::Head { .. } | State::Over { .. } => return,
         };
-        let Form::WebSocket { frames, .. } = form else { return };
+        let Form::WebSocket { frames, life, .. } = form else { return };
+        life.heard |= !input.is_empty();
         let mut pongs = Vec::new();
         let Some(code) = frames.feed(input, &mut pongs) else {
             // Before the answer to its request a client may not speak: nothing is said to it then.

@@ -14,7 +14,7 @@ use crate::web::Answer;
 use crate::wire::{VIDEO, Wire};
 
 /// Asks the node's API with the token in this file.
-fn ask(node: &Node, token: &str, request: &str, body: &Value) -> (u16, Value) {
+pub(crate) fn ask(node: &Node, token: &str, request: &str, body: &Value) -> (u16, Value) {
     let token = std::fs::read_to_string(node.file(token)).unwrap();
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let (method, path) = request.split_once(' ').unwrap();

@@ -1,13 +1,17 @@
 //! Streams from and to other servers that belong to no channel.
 
+use serde_json::Value;
+
 use crate::config::{Config, demo};
 use crate::destination::Destination;
+use crate::identity::ask;
 use crate::keyring::key_picture;
 use crate::nginx::Nginx;
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
 use crate::pushing::assert_even;
 use crate::recording::Recording;
+use crate::redis::Redis;
 use crate::takeover::header;
 use crate::wait::{SOON, beside_others, free_port, wait_until};
 use crate::wire::{Message, VIDEO, Wire};
@@ -109,6 +113,29 @@ fn a_pull_waits_for_a_name_that_is_taken_and_gives_it_to_a_publisher() {
     assert_eq!(mine.body, key_picture(7));
     wait_until(SOON, "the pull says why it has left", || {
         edge.program().err().contains("publishes under its local name now").then_some(())
+    });
+}
+
+#[test]
+fn a_key_that_takes_over_takes_the_name_of_a_pull_and_the_operator_ends_one() {
+    let _turn = beside_others();
+    let (origin, redis) = (Node::start(&demo()), Redis::start());
+    let edge = Node::start(&pull(&origin, "mode = \"always\"").more(&redis.table()));
+    let is_live = || edge.metric("pull_state", &["state=\"live\""]) > 0.5;
+    wait_until(SOON, "the stream is pulled", || is_live().then_some(()));
+    let (_, key) = redis.create("--stream live/copy --takeover");
+    let (mut publisher, stream) = Wire::stream(edge.rtmp_port());
+    assert_eq!(publisher.publish(stream, &key)[0], "NetStream.Publish.Start");
+    wait_until(SOON, "the pull has left", || (!is_live()).then_some(()));
+    drop(publisher);
+    wait_until(SOON, "the stream is pulled again", || is_live().then_some(()));
+    let kick = "DELETE /streams/live/copy/publisher";
+    assert_eq!(ask(&edge, "data/api-token", kick, &Value::Null).0, 204);
+    wait_until(SOON, "it stays away for a while", || {
+        let log = edge.program().err();
+        let line = log.lines().find(|line| line.contains("ended by the operator"))?;
+        assert!(line.contains("tries again in 15.0 s"), "{line}");
+        (!is_live()).then_some(())
     });
 }
 

@@ -124,6 +124,8 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
                 accepted = accept(&listener) => break accepted,
             }
         };
+        // A socket on `::` gives IPv4 peers as `::ffff:192.0.2.1`.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let door = Door { lobby: Arc::clone(&lobby), known: Known::default(), number };
         let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
         let (router, tls, stopped) = (router.clone(), tls.clone(), stopped.clone());

@@ -1,6 +1,7 @@
 //! What every key store does, run on each of them; and what only Redis has to.
 
 mod redis;
+mod sentinel;
 mod server;
 mod suite;
 

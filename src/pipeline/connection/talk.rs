@@ -72,7 +72,9 @@ impl Talk {
             self.heard = true;
             if web::begins_request(first) {
                 let by = now + shard.spec.handshake_timeout;
-                let session = web::Session::new(Arc::clone(&shard.spec.cors), by);
+                let (every, timeout) = (shard.spec.ping, shard.spec.ping_timeout);
+                let pings = web::Pings { every, timeout };
+                let session = web::Session::new(Arc::clone(&shard.spec.cors), by, pings);
                 self.tongue = Tongue::Web(Box::new(session));
             }
         }
@@ -103,7 +105,13 @@ impl Talk {
                 };
                 (limit, error.to_string())
             }),
-            Tongue::Web(web) => web.tick(now).map_err(|text| (Limit::Handshake, text.to_owned())),
+            Tongue::Web(web) => web.tick(now).map_err(|overdue| {
+                let limit = match overdue {
+                    web::Overdue::Request => Limit::Handshake,
+                    web::Overdue::Silence => Limit::Silence,
+                };
+                (limit, overdue.text().to_owned())
+            }),
         }
     }
 

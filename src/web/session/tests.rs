@@ -4,9 +4,10 @@ use super::*;
 use proptest::prelude::*;
 
 const BY: Micros = Micros::from_secs(10);
+const PINGS: Pings = Pings { every: Micros::from_secs(30), timeout: Micros::from_secs(60) };
 
 fn session(cors: Cors) -> Session {
-    Session::new(Arc::new(cors), BY)
+    Session::new(Arc::new(cors), BY, PINGS)
 }
 
 fn said(session: &mut Session) -> String {
@@ -44,7 +45,9 @@ fn a_stream_follows_its_head_in_whatever_pieces_the_request_comes() {
         assert!(session.accept_play());
         let head = said(&mut session);
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
-        for field in ["video/x-flv", "Connection: close", "Cache-Control: no-store"] {
+        for field in
+            ["video/x-flv", "Connection: close", "Cache-Control: no-store", "X-Accel-Buffering: no"]
+        {
             assert!(head.contains(field), "{field} in {head}");
         }
         assert!(!head.contains("Content-Length") && !head.contains("Access-Control"), "{head}");
@@ -222,4 +225,27 @@ proptest! {
         }
         prop_assert!(overs <= 1);
     }
+}
+
+#[test]
+fn who_plays_over_a_web_socket_is_pinged_and_given_up_when_nothing_comes() {
+    let at = |seconds| BY + Micros::from_secs(seconds);
+    let mut session = asked("GET", "/live/x.flv", SOCKET);
+    assert!(session.accept_play());
+    session.consume_output(session.output().len());
+    let pong = [0x8a, 0x80, 1, 2, 3, 4];
+    for round in 0..5 {
+        assert_eq!(session.tick(at(round * 30)), Ok(()));
+        let ping = if round == 0 { &[][..] } else { &[0x89, 0][..] };
+        assert_eq!(session.output(), ping, "round {round}");
+        session.consume_output(2);
+        session.feed(&pong);
+    }
+    assert_eq!(session.tick(at(121)), Ok(()), "the last pong is heard");
+    assert_eq!(session.tick(at(180)), Ok(()));
+    assert_eq!(session.tick(at(181)), Err(Overdue::Silence));
+    let mut plain = asked("GET", "/live/x.flv", "");
+    assert!(plain.accept_play());
+    plain.consume_output(plain.output().len());
+    assert_eq!((plain.tick(at(9_000)), plain.output()), (Ok(()), &[][..]), "HTTP has no pings");
 }

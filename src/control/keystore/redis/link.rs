@@ -23,6 +23,8 @@ const MASTERS_MAX: usize = 1_000;
 pub(super) enum Link {
     /// To a server.
     One(MultiplexedConnection),
+    /// To what a sentinel said is the master.
+    Master(MultiplexedConnection),
     /// To a cluster.
     Cluster(ClusterConnection),
 }
@@ -34,7 +36,9 @@ impl Link {
             RedisMode::Standalone | RedisMode::Sentinel => {
                 let client = server(settings, next).await?;
                 let config = config(settings.timeout);
-                Ok(Self::One(client.get_multiplexed_async_connection_with_config(&config).await?))
+                let link = client.get_multiplexed_async_connection_with_config(&config).await?;
+                let is_master = settings.mode == RedisMode::Sentinel;
+                Ok(if is_master { Self::Master(link) } else { Self::One(link) })
             }
             RedisMode::Cluster => Ok(Self::Cluster(cluster(settings).await?)),
         }
@@ -44,6 +48,13 @@ impl Link {
     pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
         match self {
             Self::One(link) => command.query_async(link).await,
+            Self::Master(link) => {
+                // One that has become a replica still answers, with what was.
+                let mut both = redis::pipe();
+                both.cmd("ROLE").add_command(command.clone());
+                let (role, answer): (Vec<Value>, T) = both.query_async(link).await?;
+                is_master(role)?.then_some(answer).ok_or_else(replaced)
+            }
             Self::Cluster(link) => command.query_async(link).await,
         }
     }
@@ -115,9 +126,7 @@ async fn master(settings: &Settings, next: &AtomicUsize) -> RedisResult<Client> 
 
 async fn master_by(settings: &Settings, turn: usize) -> RedisResult<Client> {
     let sentinel = &settings.nodes[turn];
-    // A sentinel has no databases.
-    let login = sentinel.redis_settings().clone().set_db(0);
-    let client = settings.client(sentinel.clone().set_redis_settings(login))?;
+    let client = settings.sentinel(turn)?;
     let config = config(settings.timeout);
     let mut link = client.get_multiplexed_async_connection_with_config(&config).await?;
     let mut question = cmd("SENTINEL");
@@ -131,12 +140,17 @@ async fn master_by(settings: &Settings, turn: usize) -> RedisResult<Client> {
     // During a fail-over a sentinel may still name the old one.
     let mut link = client.get_multiplexed_async_connection_with_config(&config).await?;
     let role: Vec<Value> = cmd("ROLE").query_async(&mut link).await?;
+    if is_master(role)? { Ok(client) } else { Err(replaced()) }
+}
+
+/// What a server says of its role.
+fn is_master(role: Vec<Value>) -> RedisResult<bool> {
     let role: String = role.into_iter().next().map_or(Ok(String::new()), from_redis_value)?;
-    if role == "master" {
-        Ok(client)
-    } else {
-        Err((ErrorKind::Io, "the master is being replaced").into())
-    }
+    Ok(role == "master")
+}
+
+fn replaced() -> RedisError {
+    (ErrorKind::Io, "the master is being replaced").into()
 }
 
 async fn cluster(settings: &Settings) -> RedisResult<ClusterConnection> {

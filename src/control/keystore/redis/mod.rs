@@ -4,6 +4,7 @@
 //! `stream:alias:<alias>` the hash of the key it stands for; the hash of what has changed is said
 //! on the channel `stream:key:changes`.
 
+mod failover;
 mod fault;
 mod link;
 mod spec;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use redis::RedisResult;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 
 use super::health::{Health, State};
@@ -49,6 +50,8 @@ struct Inner {
     /// Which of several servers or sentinels is asked first.
     next: AtomicUsize,
     changes: broadcast::Sender<Notice>,
+    /// Told when another server has become the master.
+    moved: Notify,
     /// Whether somebody listens to what others change.
     watched: AtomicBool,
     /// How the last question was answered; changes are told in the log.
@@ -73,6 +76,7 @@ impl Redis {
             link: tokio::sync::Mutex::new((0, None)),
             next: AtomicUsize::new(0),
             changes,
+            moved: Notify::new(),
             watched: AtomicBool::new(false),
             health: Health::default(),
         })))
@@ -138,13 +142,5 @@ impl Inner {
             }
         };
         Ok((slot.0, link))
-    }
-
-    /// Forgets the connection of this number, unless there is a newer one already.
-    async fn drop_link(&self, number: u64) {
-        let mut slot = self.link.lock().await;
-        if slot.0 == number {
-            slot.1 = None;
-        }
     }
 }

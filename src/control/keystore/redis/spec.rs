@@ -169,6 +169,13 @@ impl Settings {
         sentinel.clone().set_addr(address).set_redis_settings(self.login.clone())
     }
 
+    /// A sentinel, by its number modulo how many there are. It has no databases.
+    pub(super) fn sentinel(&self, number: usize) -> RedisResult<Client> {
+        let sentinel = &self.nodes[number % self.nodes.len()];
+        let login = sentinel.redis_settings().clone().set_db(0);
+        self.client(sentinel.clone().set_redis_settings(login))
+    }
+
     /// A client that has not connected yet.
     pub(super) fn client(&self, node: ConnectionInfo) -> RedisResult<Client> {
         match (&self.certificates, node.addr()) {

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use super::link::Link;
 use super::spec::RedisMode;
-use super::{ALIAS_PREFIX, CHANNEL, GONE_PREFIX, KEY_PREFIX, Redis, watch};
+use super::{ALIAS_PREFIX, CHANNEL, GONE_PREFIX, KEY_PREFIX, Redis, failover, watch};
 use crate::control::keystore::{
     KEYS_MAX, KeyStore, Kind, Name, Notice, Reply, StoreError, Swap, Was,
 };
@@ -111,6 +111,9 @@ impl KeyStore for Redis {
         let receiver = self.0.changes.subscribe();
         if !self.0.watched.swap(true, Ordering::Relaxed) {
             tokio::spawn(watch::watch(Arc::clone(&self.0)));
+            if self.0.settings.mode == RedisMode::Sentinel {
+                tokio::spawn(failover::follow(Arc::clone(&self.0)));
+            }
         }
         receiver
     }

@@ -14,13 +14,13 @@ use crate::control::keystore::Notice;
 use crate::keys::KeyHash;
 
 /// How often a silent connection is tried.
-const PING: Duration = Duration::from_secs(2);
+pub(super) const PING: Duration = Duration::from_secs(2);
 
 /// The first pause after a failure; it doubles.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// The longest one.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Listens for as long as somebody wants to hear.
 pub(super) async fn watch(store: Arc<Inner>) {
@@ -99,6 +99,7 @@ async fn listen(store: &Inner, mut sink: PubSubSink, mut messages: PubSubStream)
                 // Another program's words may mean any key.
                 drop(store.changes.send(hash.map_or(Notice::Unsure, Notice::Changed)));
             }
+            () = store.moved.notified() => return,
             _ = pings.tick() => {
                 let answer = timeout(store.settings.timeout, sink.ping::<redis::Value>()).await;
                 if !matches!(answer, Ok(Ok(_))) || store.changes.receiver_count() == 0 {

@@ -1,5 +1,6 @@
 //! Redis as it is run: with passwords, users and TLS, with sentinels, as a cluster; away and back.
 
+use super::sentinel::FakeSentinel;
 use super::server::{PASSWORD, Server, cluster, spec};
 use super::*;
 use crate::control::keystore::redis::{ALIAS_PREFIX, CHANNEL, KEY_PREFIX, Redis, RedisMode};
@@ -102,6 +103,49 @@ async fn behind_sentinels_it_does_all_that_a_store_does_and_follows_a_fail_over(
     tokio::time::timeout(SOON, async { while changes.recv().await.unwrap() != Notice::Unsure {} })
         .await
         .expect("the listener has not followed");
+}
+
+/// Keys behind a sentinel that says that `master` is the master.
+async fn behind(sentinel: &FakeSentinel) -> Keys {
+    let mut spec = spec(&[format!("redis://127.0.0.1:{}", sentinel.port)]);
+    spec.mode = RedisMode::Sentinel;
+    spec.password = Some(PASSWORD.to_owned());
+    keys_on(Redis::new(&spec).unwrap())
+}
+
+#[tokio::test]
+async fn what_a_sentinel_says_of_a_fail_over_is_followed_at_once() {
+    let (old, new) = (Server::with_password().await, Server::with_password().await);
+    let sentinel = FakeSentinel::start(old.port).await;
+    let keys = behind(&sentinel).await;
+    let mut changes = keys.changes();
+    keys.create(NewKey::for_stream("live/before")).await.unwrap();
+    wait_until("the node listens to the sentinel", async || sentinel.is_heard().then_some(()))
+        .await;
+    while changes.try_recv().is_ok() {}
+    // The old one does not know yet: it still answers, and says that it is the master.
+    sentinel.switch(new.port);
+    tokio::time::timeout(SOON, async { while changes.recv().await.unwrap() != Notice::Unsure {} })
+        .await
+        .expect("nothing was heard");
+    keys.create(NewKey::for_stream("live/after")).await.unwrap();
+    assert_eq!((old.cli(&["DBSIZE"]).trim(), new.cli(&["DBSIZE"]).trim()), ("1", "1"));
+}
+
+#[tokio::test]
+async fn a_master_that_was_made_a_replica_is_not_read_from() {
+    let (old, new) = (Server::with_password().await, Server::with_password().await);
+    let sentinel = FakeSentinel::start(old.port).await;
+    let keys = behind(&sentinel).await;
+    let made = keys.create(NewKey::for_stream("live/before")).await.unwrap();
+    assert!(keys.get(&made.view.id()).await.is_ok());
+    // It cannot log in at the new one, so that it keeps what it has.
+    old.cli(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+    sentinel.say(new.port);
+    let answer = keys.get(&made.view.id()).await;
+    assert!(answer.is_err(), "read from a replica: {answer:?}");
+    keys.create(NewKey::for_stream("live/after")).await.unwrap();
+    assert_eq!(new.cli(&["DBSIZE"]).trim(), "1");
 }
 
 #[tokio::test]
