@@ -1,6 +1,7 @@
 //! What the control plane's front (API, dashboard, command line) asks of the running node, and what
 //! it is answered. The manager's desk answers; plain values, no runtime.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -96,6 +97,46 @@ pub enum Ask {
         /// The output.
         name: String,
     },
+    /// Pull one more stream from another server: [`Answer::Named`].
+    AddPull {
+        /// The keys of `[[pull]]` in the configuration. Holds a secret.
+        document: Document,
+    },
+    /// Say goodbye to a pull's server, and forget the pull.
+    RemovePull {
+        /// The pull.
+        name: String,
+    },
+    /// Let a pull begin again.
+    StartPull {
+        /// The pull.
+        name: String,
+    },
+    /// Say goodbye to a pull's server and stay away from it.
+    StopPull {
+        /// The pull.
+        name: String,
+    },
+    /// Push one more stream: [`Answer::Named`].
+    AddPush {
+        /// The keys of `[[push]]` in the configuration. Holds a secret.
+        document: Document,
+    },
+    /// Say goodbye to a push's destination, and forget the push.
+    RemovePush {
+        /// The push.
+        name: String,
+    },
+    /// Let a push begin again.
+    StartPush {
+        /// The push.
+        name: String,
+    },
+    /// Say goodbye to a push's destination and stay away from it.
+    StopPush {
+        /// The push.
+        name: String,
+    },
     /// Record one more stream: [`Answer::Named`].
     AddRecording {
         /// The keys of `[[record]]` in the configuration.
@@ -116,6 +157,16 @@ pub enum Ask {
         /// The recording.
         name: String,
     },
+}
+
+/// A JSON document that may hold a secret: Debug shows nothing of it.
+#[derive(Clone)]
+pub struct Document(pub serde_json::Value);
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// The answer to an [`Ask`].

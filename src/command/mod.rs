@@ -10,15 +10,15 @@ mod shard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, PublisherView, SceneView, ScenesView,
-    StreamView, VideoView,
+    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, Document, PublisherView, SceneView,
+    ScenesView, StreamView, VideoView,
 };
 pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{
-    OutputSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope, StreamPart, StreamSource, Survey,
-    SurveyOrder, TapEvent, TrackPart,
+    OutputSpec, PullSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope, StreamPart, StreamSource,
+    Survey, SurveyOrder, TapEvent, TrackPart,
 };
 
 /// Commands that may wait for a shard.

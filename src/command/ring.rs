@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::hook::{HookQuestion, HookTicket, Refusal};
-use super::shard::{OutputSpec, RecordFeed, Survey, SurveyOrder, TapEvent};
+use super::shard::{OutputSpec, PullSpec, RecordFeed, Survey, SurveyOrder, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
@@ -57,6 +57,22 @@ pub enum ToShard {
     Survey(SurveyOrder),
     /// One more decoder that wants the stream of this name. It ends when it drops its end.
     Tap(Arc<str>, Sender<TapEvent>),
+    /// One more pull.
+    AddPull(Box<PullSpec>),
+    /// Let this pull begin, or say goodbye and wait.
+    SwitchPull {
+        /// Its number.
+        pull: usize,
+        /// Whether it is to pull.
+        on: bool,
+    },
+    /// Let this pull say goodbye, and forget it.
+    RemovePull {
+        /// Its number.
+        pull: usize,
+    },
+    /// The streams that are pulled from now on.
+    Pulled(Arc<[Arc<str>]>),
     /// One more recording.
     Record(RecordFeed),
     /// One more output.

@@ -9,7 +9,7 @@ use crate::event::ClientId;
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::rtmp::Url;
-use crate::stats::{OutputStats, RecordStats};
+use crate::stats::{LineStats, OutputStats, RecordStats};
 use crate::stream::Message;
 
 /// Streams that one shard lists at most; it leaves out the others.
@@ -65,6 +65,30 @@ pub struct OutputSpec {
 impl fmt::Debug for OutputSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "output {} ({}) of {}", self.id, self.name, self.stream)
+    }
+}
+
+/// A stream that is fed from another server.
+pub struct PullSpec {
+    /// Its number, for as long as it exists. Never used again.
+    pub id: usize,
+    /// Name in events and metrics.
+    pub name: Arc<str>,
+    /// The local stream, such as `live/copy`.
+    pub stream: Arc<str>,
+    /// Where from.
+    pub url: Url,
+    /// How long it goes on after the last reader has gone; `None` means that it is there always.
+    pub linger: Option<Micros>,
+    /// Whether it begins at once.
+    pub enabled: bool,
+    /// Figures.
+    pub stats: Arc<LineStats>,
+}
+
+impl fmt::Debug for PullSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pull {} ({}) to {}", self.id, self.name, self.stream)
     }
 }
 

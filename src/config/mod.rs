@@ -42,7 +42,7 @@ pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
 pub use tls::TlsConfig;
 
-pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RecordConfig};
+pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, RecordConfig};
 
 use crate::event::LogFormat;
 use crate::media::Micros;

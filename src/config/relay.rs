@@ -41,6 +41,17 @@ pub enum PullMode {
     OnDemand,
 }
 
+impl PullMode {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::OnDemand => "on-demand",
+        }
+    }
+}
+
 /// `[[push]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct PushConfig {
@@ -83,6 +94,9 @@ const TABLES_MAX: usize = 64;
 /// Recordings that a node has at most.
 pub const RECORDS_MAX: usize = TABLES_MAX;
 
+/// Pulls that a node has at most, and pushes.
+pub const RELAYS_MAX: usize = TABLES_MAX;
+
 /// Milliseconds that a destination may be behind at least before it loses anything: OBS begins to
 /// leave out pictures at 700 (those nothing refers to) and 900 (all others).
 const LAG_HIGH_MS_MIN: u32 = 700;
@@ -103,28 +117,66 @@ pub(super) struct Relay {
 pub(super) fn read(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Relay {
     let mut streams = HashMap::new();
     let pulls = each(top, faults, "pull", "[[pull]]", |s, faults, name| {
-        let found = s.needed(faults, "stream").map(|found| found.span);
-        let stream = s.parsed(faults, "stream", super::read::stream_name);
-        if let (Some(stream), Some(_)) = (&stream, found) {
-            unique(faults, &mut streams, "a pull to the stream", stream);
-        }
-        let url = needed_url(s, faults);
-        let modes = [("always", PullMode::Always), ("on-demand", PullMode::OnDemand)];
-        let mode = s.word(faults, "mode", &modes).unwrap_or(PullMode::OnDemand);
-        let linger = s.whole(faults, "linger", 1..=3_600);
-        let linger = linger.map_or(LINGER, |seconds: u32| Micros::from_secs(seconds.into()));
-        let enabled = s.flag(faults, "enabled", true);
-        Some(PullConfig { name: name?, stream: stream?.value, url: url?, mode, linger, enabled })
+        pull(s, faults, name, &mut streams)
     });
-    let pushes = each(top, faults, "push", "[[push]]", |s, faults, name| {
-        let stream = needed_stream(s, faults);
-        let url = needed_url(s, faults);
-        let rules = rules(s, faults);
-        let enabled = s.flag(faults, "enabled", true);
-        Some(PushConfig { name: name?, stream: stream?, url: url?, rules, enabled })
-    });
+    let pushes = each(top, faults, "push", "[[push]]", push);
     let records = each(top, faults, "record", "[[record]]", record);
     Relay { pulls, pushes, records }
+}
+
+/// `streams` are those that other pulls feed.
+fn pull(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    name: Option<String>,
+    streams: &mut HashMap<String, usize>,
+) -> Option<PullConfig> {
+    let found = s.needed(faults, "stream").map(|found| found.span);
+    let stream = s.parsed(faults, "stream", super::read::stream_name);
+    if let (Some(stream), Some(_)) = (&stream, found) {
+        unique(faults, streams, "a pull to the stream", stream);
+    }
+    let url = needed_url(s, faults);
+    let modes = [("always", PullMode::Always), ("on-demand", PullMode::OnDemand)];
+    let mode = s.word(faults, "mode", &modes).unwrap_or(PullMode::OnDemand);
+    let linger = s.whole(faults, "linger", 1..=3_600);
+    let linger = linger.map_or(LINGER, |seconds: u32| Micros::from_secs(seconds.into()));
+    let enabled = s.flag(faults, "enabled", true);
+    Some(PullConfig { name: name?, stream: stream?.value, url: url?, mode, linger, enabled })
+}
+
+fn push(s: &mut Section<'_>, faults: &mut Faults<'_>, name: Option<String>) -> Option<PushConfig> {
+    let stream = needed_stream(s, faults);
+    let url = needed_url(s, faults);
+    let rules = rules(s, faults);
+    let enabled = s.flag(faults, "enabled", true);
+    Some(PushConfig { name: name?, stream: stream?, url: url?, rules, enabled })
+}
+
+impl PullConfig {
+    /// Reads a JSON document with the keys of `[[pull]]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at most ten: each names its key, and none a secret.
+    pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
+        document::read_table(document, "the pull", |s, faults| {
+            let name = needed_name(s, faults).map(|name| name.value);
+            pull(s, faults, name, &mut HashMap::new())
+        })
+    }
+}
+
+impl PushConfig {
+    /// Reads a JSON document with the keys of `[[push]]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at most ten: each names its key, and none a secret.
+    pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
+        document::read_table(document, "the push", |s, faults| {
+            let name = needed_name(s, faults).map(|name| name.value);
+            push(s, faults, name)
+        })
+    }
 }
 
 fn record(

@@ -163,6 +163,8 @@ pub struct Operated {
     pub channel: Option<String>,
     /// The output.
     pub output: Option<String>,
+    /// The pull.
+    pub pull: Option<String>,
     /// The recording.
     pub record: Option<String>,
     /// Public name of the stream.
@@ -180,7 +182,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 44] = [
+    pub const NAMES: [&'static str; 52] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -212,6 +214,14 @@ impl NodeEvent {
         "output_removed",
         "output_started",
         "output_stopped",
+        "pull_added",
+        "pull_removed",
+        "pull_started",
+        "pull_stopped",
+        "push_added",
+        "push_removed",
+        "push_started",
+        "push_stopped",
         "recording_added",
         "recording_removed",
         "recording_started",

@@ -11,6 +11,7 @@ use crossbeam::queue::ArrayQueue;
 use super::hooks::HookDesk;
 use super::keydesk::{KeyDesk, News as KeyNews};
 use super::outputs::Outputs;
+use super::pulls::Pulls;
 use super::recordings::Recordings;
 use super::scenes::{News, Scenes};
 use super::surveys::{Surveys, say};
@@ -89,6 +90,8 @@ pub(super) struct Desk {
     pub(super) surveys: Surveys,
     /// The outputs of all channels.
     pub(super) outputs: Outputs,
+    /// What is pulled.
+    pub(super) pulls: Pulls,
     /// What is recorded.
     pub(super) recordings: Recordings,
     /// The scenes of all channels.
@@ -180,6 +183,9 @@ impl Desk {
             }
             return;
         }
+        if Pulls::answers(&ask) {
+            return self.answer_about_pulls(ask, reply);
+        }
         if Recordings::answers(&ask) {
             let (answer, command) = self.recordings.ask(ask, &self.registry);
             if let Some(command) = command {
@@ -194,6 +200,18 @@ impl Desk {
             }
             say(reply, answer);
         }
+    }
+
+    fn answer_about_pulls(&mut self, ask: Ask, reply: tokio::sync::oneshot::Sender<Answer>) {
+        let (answer, command) = self.pulls.ask(ask, &self.registry);
+        if let Some(command) = command {
+            // First who may have to ask for it.
+            for shard in 0..self.lines.len() {
+                self.tell(shard, ToShard::Pulled(self.pulls.streams()));
+            }
+            self.tell(HOME, command);
+        }
+        say(reply, answer);
     }
 
     fn hear(

@@ -15,6 +15,7 @@ mod limits;
 mod listen;
 mod node;
 mod outputs;
+mod pulls;
 mod recordings;
 mod relay;
 mod run;

@@ -18,6 +18,7 @@ use super::keystore::open_store;
 use super::limits::node_limits;
 use super::listen::listen;
 use super::outputs::Outputs;
+use super::pulls::Pulls;
 use super::recordings::{Recordings, Writers};
 use super::relay::Relay;
 use super::scenes::Scenes;
@@ -124,8 +125,9 @@ impl Node {
             stage.add(&shop, channel, setup)?;
         }
         let writers = Writers::default();
+        let mut pulls = Pulls::default();
         let mut recordings = Recordings::new(&shop, &writers);
-        let mut relay = Relay::build(config, &mut stage.all_outputs, &mut recordings)?;
+        let mut relay = Relay::build(config, &mut stage.all_outputs, &mut pulls, &mut recordings)?;
         let registry = Arc::new(stage.registry(&plan, &mut relay, &hooks));
         let (door, questions) = door();
         let mut node = Self {
@@ -166,6 +168,7 @@ impl Node {
             questions,
             news,
             outputs: stage.all_outputs,
+            pulls,
             recordings,
             scenes: stage.scenes,
             registry,
@@ -411,7 +414,7 @@ impl Stage {
             std::mem::take(&mut self.channel_entries),
             std::mem::take(&mut self.output_entries),
         );
-        registry.pulls = std::mem::take(&mut relay.pull_entries);
+        relay.pull_entries.iter().for_each(|entry| registry.add_pull(entry));
         relay.record_entries.iter().for_each(|entry| registry.add_record(entry));
         (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
         registry

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, OutputSpec, ToShard};
-use crate::config::{ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, checked_name};
+use crate::command::{Answer, Ask, Document, OutputSpec, ToShard};
+use crate::config::{
+    ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX, checked_name,
+};
 use crate::stats::{OutputEntry, OutputStats, Registry};
 
 /// What there is.
@@ -12,6 +14,8 @@ use crate::stats::{OutputEntry, OutputStats, Registry};
 pub(super) struct Outputs {
     channels: Vec<(String, Arc<str>)>,
     known: Vec<Known>,
+    /// What belongs to no channel, as it is now: enabled while it is on.
+    pushes: Vec<PushConfig>,
     /// Number of the next one.
     next: usize,
 }
@@ -35,11 +39,13 @@ impl Outputs {
     /// Takes a push of the configuration, which belongs to no channel.
     pub(super) fn push(&mut self, config: &PushConfig) -> (OutputSpec, OutputEntry) {
         let output = OutputConfig {
-            enabled: true,
+            enabled: config.enabled,
             rules: config.rules,
             ..OutputConfig::to(&config.name, config.url.clone())
         };
-        self.open("", &Arc::from(config.stream.as_str()), &output)
+        self.pushes.push(config.clone());
+        let (spec, entry) = self.open(NO_CHANNEL, &Arc::from(config.stream.as_str()), &output);
+        (spec, entry.of_stream(&config.stream))
     }
 
     fn open(
@@ -67,7 +73,66 @@ impl Outputs {
         (spec, entry)
     }
 
-    /// Answers a wish about an output, and says what the shard is to do. Of another wish, nothing.
+    /// What each push was told and whether it is on, to be kept for the next start.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a state that outlives the node"))]
+    pub(super) fn pushes(&self) -> &[PushConfig] {
+        &self.pushes
+    }
+
+    /// Answers a wish about a push, and says what the shard is to do.
+    fn ask_push(&mut self, ask: Ask, registry: &Registry) -> (Answer, Wanted) {
+        let done = match ask {
+            Ask::AddPush { document: Document(document) } => PushConfig::from_document(&document)
+                .map_err(Answer::Invalid)
+                .and_then(|config| self.add_push(&config, registry)),
+            Ask::RemovePush { name } => self.find_push(&name).map(|(at, id)| {
+                self.pushes.remove(at);
+                self.known.retain(|known| known.id != id);
+                registry.remove_output(NO_CHANNEL, &name);
+                (Answer::Done, Some(ToShard::RemoveOutput { output: id }))
+            }),
+            Ask::StartPush { name } => self.switch_push(&name, true),
+            Ask::StopPush { name } => self.switch_push(&name, false),
+            other => Err(Answer::Unavailable(format!("{other:?} is not about a push"))),
+        };
+        done.unwrap_or_else(|answer| (answer, None))
+    }
+
+    fn add_push(
+        &mut self,
+        config: &PushConfig,
+        registry: &Registry,
+    ) -> Result<(Answer, Wanted), Answer> {
+        let name = config.name.clone();
+        if self.pushes.iter().any(|other| other.name == name) {
+            let text = format!("there is a push {name} already; choose another name");
+            return Err(Answer::Conflict(text));
+        }
+        if self.pushes.len() >= RELAYS_MAX {
+            let text = format!("the node has {RELAYS_MAX} pushes; remove one first");
+            return Err(Answer::Conflict(text));
+        }
+        let (spec, entry) = self.push(config);
+        registry.add_output(&entry);
+        Ok((Answer::Named(name), Some(ToShard::AddOutput(Box::new(spec)))))
+    }
+
+    fn switch_push(&mut self, name: &str, on: bool) -> Result<(Answer, Wanted), Answer> {
+        let (at, output) = self.find_push(name)?;
+        self.pushes[at].enabled = on;
+        Ok((Answer::Done, Some(ToShard::SwitchOutput { output, on })))
+    }
+
+    /// Where it is in the list, and its number.
+    fn find_push(&self, name: &str) -> Result<(usize, usize), Answer> {
+        let at = self.pushes.iter().position(|push| push.name == name);
+        let is_meant = |known: &&Known| known.channel == NO_CHANNEL && known.name == name;
+        let id = self.known.iter().find(is_meant).map(|known| known.id);
+        at.zip(id).ok_or_else(|| Answer::NotFound(format!("there is no push {name}")))
+    }
+
+    /// Answers a wish about an output or a push, and says what the shard is to do. Of another wish,
+    /// nothing.
     pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> Option<(Answer, Wanted)> {
         let (answer, command) = match ask {
             Ask::AddOutput { channel, name, url } => {
@@ -86,6 +151,10 @@ impl Outputs {
             },
             Ask::StartOutput { channel, name } => self.switch(&channel, &name, true),
             Ask::StopOutput { channel, name } => self.switch(&channel, &name, false),
+            ask @ (Ask::AddPush { .. }
+            | Ask::RemovePush { .. }
+            | Ask::StartPush { .. }
+            | Ask::StopPush { .. }) => self.ask_push(ask, registry),
             _ => return None,
         };
         Some((answer, command))
@@ -138,6 +207,9 @@ impl Outputs {
         })
     }
 }
+
+/// What stands for a channel where a push has none.
+const NO_CHANNEL: &str = "";
 
 /// What a shard is to do, if anything.
 type Wanted = Option<ToShard>;
@@ -218,6 +290,41 @@ mod tests {
         let on = matches!(started, Some((_, Some(ToShard::SwitchOutput { output: 0, on: true }))));
         assert!(on);
         assert!(outputs.ask(Ask::Streams, &registry).is_none());
+    }
+
+    #[test]
+    fn a_push_is_added_stopped_started_and_removed_and_what_it_is_now_is_known() {
+        let (mut outputs, registry) = outputs();
+        let document = || {
+            let url = "rtmp://a.example/live/sec-ret";
+            Document(serde_json::json!({"name": "up", "stream": "live/x", "url": url}))
+        };
+        let added = outputs.ask(Ask::AddPush { document: document() }, &registry);
+        let Some((Answer::Named(_), Some(ToShard::AddOutput(spec)))) = added else {
+            panic!("{added:?}");
+        };
+        assert_eq!((&*spec.stream, spec.enabled), ("live/x", true));
+        let again = outputs.ask(Ask::AddPush { document: document() }, &registry);
+        assert!(matches!(again, Some((Answer::Conflict(text), None)) if text.contains("push up")));
+        let name = || "up".to_owned();
+        for (ask, on) in
+            [(Ask::StopPush { name: name() }, false), (Ask::StartPush { name: name() }, true)]
+        {
+            let switched = outputs.ask(ask, &registry);
+            let Some((Answer::Done, Some(ToShard::SwitchOutput { on: is, .. }))) = switched else {
+                panic!("{switched:?}");
+            };
+            assert_eq!((is, outputs.pushes()[0].enabled), (on, on));
+        }
+        let removed = outputs.ask(Ask::RemovePush { name: name() }, &registry);
+        assert!(matches!(removed, Some((Answer::Done, Some(ToShard::RemoveOutput { .. })))));
+        assert!(outputs.pushes().is_empty());
+        assert_eq!(registry.snapshot().outputs.len(), 1, "the channel's own");
+        let none = outputs.ask(Ask::StopPush { name: name() }, &registry);
+        assert!(matches!(none, Some((Answer::NotFound(_), None))));
+        let wrong = Document(serde_json::json!({"name": "up", "url": "x"}));
+        let wrong = outputs.ask(Ask::AddPush { document: wrong }, &registry);
+        assert!(matches!(wrong, Some((Answer::Invalid(_), None))));
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! Pulls, pushes and recordings: from the configuration to what the shards are given.
 
-use std::sync::Arc;
-
 use super::outputs::Outputs;
+use super::pulls::Pulls;
 use super::recordings::Recordings;
 use super::start_error::StartError;
 use crate::command::OutputSpec;
-use crate::config::{Config, PullMode};
-use crate::pipeline::{PullSpec, RelayParts};
-use crate::stats::{LineStats, OutputEntry, PullEntry, RecordEntry};
+use crate::config::Config;
+use crate::pipeline::RelayParts;
+use crate::stats::{OutputEntry, PullEntry, RecordEntry};
 
 /// What a node relays, while it is being built.
 #[derive(Default)]
@@ -27,23 +26,17 @@ impl Relay {
     pub(super) fn build(
         config: &Config,
         outputs: &mut Outputs,
+        pulls: &mut Pulls,
         recordings: &mut Recordings,
     ) -> Result<Self, StartError> {
         let mut relay = Self::default();
-        for pull in config.pulls.iter().filter(|pull| pull.enabled) {
-            let stats = Arc::new(LineStats::default());
-            let stream: Arc<str> = Arc::from(pull.stream.as_str());
-            let linger = (pull.mode == PullMode::OnDemand).then_some(pull.linger);
-            relay.parts.pulled.push(Arc::clone(&stream));
-            relay.pull_entries.push(PullEntry {
-                name: pull.name.clone(),
-                stream: pull.stream.clone(),
-                stats: Arc::clone(&stats),
-            });
-            let (name, url) = (Arc::from(pull.name.as_str()), pull.url.clone());
-            relay.parts.pulls.push(PullSpec { name, stream, url, linger, stats });
+        for pull in &config.pulls {
+            let (spec, entry) = pulls.open(pull);
+            relay.parts.pulls.push(spec);
+            relay.pull_entries.push(entry);
         }
-        for push in config.pushes.iter().filter(|push| push.enabled) {
+        relay.parts.pulled = pulls.streams().to_vec();
+        for push in &config.pushes {
             let (spec, entry) = outputs.push(push);
             relay.outputs.push(spec);
             relay.output_entries.push(entry);

@@ -54,6 +54,5 @@ pub use parts::{
     ChannelFeed, HookRules, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts,
     ShardSpec,
 };
-pub use pull::PullSpec;
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use shard::shard;

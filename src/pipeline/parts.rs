@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::encode::Encoded;
 use super::mesh::Mesh;
-use super::pull::PullSpec;
-use crate::command::{ChannelSwitch, FromShard, OutputSpec, RecordFeed, TapEvent, ToShard};
+use crate::command::{
+    ChannelSwitch, FromShard, OutputSpec, PullSpec, RecordFeed, TapEvent, ToShard,
+};
 use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec};

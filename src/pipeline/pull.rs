@@ -16,12 +16,12 @@ use super::intake::flags_of;
 use super::loops::LOOP;
 use super::shard::Shard;
 use super::wire::Socket;
-use crate::command::FromShard;
+use crate::command::{FromShard, PullSpec};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
-use crate::rtmp::{ClientEvent, Goal, Hops, Url};
-use crate::stats::{LineState, LineStats};
+use crate::rtmp::{ClientEvent, Goal, Hops};
+use crate::stats::LineState;
 use crate::stream::Prints;
 
 /// Without any byte for this long the server, or its publisher, is gone.
@@ -35,20 +35,6 @@ const PAST_MAX: Micros = Micros::from_secs(30);
 
 /// How long a pull stays away that the operator has ended.
 const KICKED_PAUSE: Micros = Micros::from_secs(15);
-
-/// A stream that is fed from another server.
-pub struct PullSpec {
-    /// Name in events and metrics.
-    pub name: Arc<str>,
-    /// The local stream, such as `live/copy`.
-    pub stream: Arc<str>,
-    /// Where from.
-    pub url: Url,
-    /// How long it goes on after the last reader has gone; `None` means that it is there always.
-    pub linger: Option<Micros>,
-    /// Figures.
-    pub stats: Arc<LineStats>,
-}
 
 /// A pull's state that the shard can reach.
 pub(super) struct PullTask {
@@ -68,23 +54,29 @@ pub(super) struct PullTask {
     /// The server has said that the stream is over, and means it.
     is_over: Cell<bool>,
     kicked: Cell<bool>,
+    /// Whether it is to pull; an operator may change this at any time.
+    enabled: Cell<bool>,
+    /// Set once: it says goodbye for good.
     stopping: Cell<bool>,
     finished: Cell<bool>,
 }
 
-/// Runs a pull to the node's end.
+/// Runs a pull until it is removed, or the node ends.
 pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
     let mut backoff = Backoff::default();
     let mut is_told = false;
     while !task.stopping.get() {
         if !task.is_wanted(shard.clock.now()) {
-            task.spec.stats.set_state(LineState::Idle);
-            task.dial.until(|| task.stopping.get() || task.is_wanted(shard.clock.now())).await;
+            let state = if task.enabled.get() { LineState::Idle } else { LineState::Stopped };
+            task.spec.stats.set_state(state);
+            let is_enabled = task.enabled.get();
+            let is_other = || task.enabled.get() != is_enabled || task.stopping.get();
+            task.dial.until(|| is_other() || task.is_wanted(shard.clock.now())).await;
             continue;
         }
         if shard.is_taken(&task.spec.stream) {
             if !std::mem::replace(&mut is_told, true) {
-                task.failed(&shard, TAKEN.to_owned(), TAKEN_LOOK);
+                task.failed(&shard, TAKEN, TAKEN_LOOK);
             }
             task.pause(TAKEN_LOOK).await;
             continue;
@@ -94,7 +86,9 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
         let began = shard.clock.now();
         let end = task.session(&shard, number).await;
         match end {
-            End::Left if task.stopping.get() => {}
+            End::Left if task.stopping.get() || !task.enabled.get() => {
+                backoff = Backoff::default();
+            }
             End::Left => {
                 backoff = Backoff::default();
                 let name = task.spec.name.to_string();
@@ -105,7 +99,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
                 let usual = backoff.after(&task.dial, lasted, shard.random());
                 let wait = if task.kicked.take() { Some(KICKED_PAUSE) } else { usual };
                 if let Some(wait) = wait {
-                    task.failed(&shard, reason, wait);
+                    task.failed(&shard, &reason, wait);
                     task.pause(wait).await;
                 } else {
                     tracing::debug!("pull {}: {reason}", task.spec.name);
@@ -119,8 +113,10 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
 
 impl PullTask {
     pub(super) fn new(spec: PullSpec) -> Rc<Self> {
+        let enabled = Cell::new(spec.enabled);
         Rc::new(Self {
             spec,
+            enabled,
             wanted: Cell::default(),
             goes_to: RefCell::default(),
             dial: Dial::default(),
@@ -158,6 +154,12 @@ impl PullTask {
         self.dial.resolved(address);
     }
 
+    /// Lets it pull, or say goodbye, close and wait.
+    pub(super) fn switch(&self, on: bool) {
+        self.enabled.set(on);
+        self.wake();
+    }
+
     /// Ends the pull: it says goodbye and closes.
     pub(super) fn stop(&self) {
         self.stopping.set(true);
@@ -169,6 +171,9 @@ impl PullTask {
     }
 
     fn is_wanted(&self, now: Micros) -> bool {
+        if !self.enabled.get() {
+            return false;
+        }
         match (self.spec.linger, self.wanted.get()) {
             (None, _) => true,
             (Some(linger), Some(wanted)) => now.since(wanted) <= linger,
@@ -176,9 +181,10 @@ impl PullTask {
         }
     }
 
-    fn failed(&self, shard: &Shard, reason: String, retry_in: Micros) {
+    fn failed(&self, shard: &Shard, reason: &str, retry_in: Micros) {
         self.spec.stats.failed();
         let name = self.spec.name.to_string();
+        let reason = self.spec.url.about(reason);
         shard.report_node(NodeEvent::PullFailed { name, reason, retry_in });
     }
 
@@ -191,7 +197,7 @@ impl PullTask {
 
     /// Waits, but not beyond the node's end.
     async fn pause(&self, wait: Micros) {
-        self.dial.pause(wait, || self.stopping.get()).await;
+        self.dial.pause(wait, || self.stopping.get() || !self.enabled.get()).await;
     }
 
     /// One connection from its beginning to its end.
@@ -203,7 +209,8 @@ impl PullTask {
         spec.relaying.goes_to.add_all(&self.goes_to.borrow());
         let (host, port) = (url.host().into(), url.port());
         shard.report(FromShard::ResolvePull { pull: number, host, port });
-        let connected = self.dial.connect(shard, url, spec, || self.stopping.get()).await;
+        let is_leaving = || self.stopping.get() || !self.enabled.get();
+        let connected = self.dial.connect(shard, url, spec, is_leaving).await;
         let (mut socket, line) = match connected {
             Ok(connected) => connected,
             Err(end) => return end,
@@ -382,9 +389,12 @@ fn is_the_servers_own(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtmp::Url;
 
     fn task(linger: Option<Micros>) -> Rc<PullTask> {
         PullTask::new(PullSpec {
+            id: 0,
+            enabled: true,
             name: Arc::from("origin"),
             stream: Arc::from("live/copy"),
             url: Url::parse("rtmp://127.0.0.1/live/show").unwrap(),
@@ -402,6 +412,15 @@ mod tests {
         assert!(task.is_wanted(at(7)) && !task.is_wanted(at(8)));
         task.want(at(8), &Hops::default());
         assert!(task.is_wanted(at(9)));
+    }
+
+    #[test]
+    fn a_pull_that_was_stopped_is_not_wanted_before_it_is_started() {
+        let task = task(None);
+        task.switch(false);
+        assert!(!task.is_wanted(Micros(0)));
+        task.switch(true);
+        assert!(task.is_wanted(Micros(0)));
     }
 
     #[test]

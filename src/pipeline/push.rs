@@ -119,6 +119,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
         };
         task.spec.stats.line.failed();
         let name = task.spec.name.to_string();
+        let reason = task.spec.url.about(&reason);
         shard.report_node(NodeEvent::OutputFailed { name, reason, retry_in: wait });
         task.dial.pause(wait, || task.is_leaving()).await;
     }

@@ -21,7 +21,7 @@ use super::feed::Feed;
 use super::held::{self, Held};
 use super::hub::{Hub, SENDS_AT_ONCE, Source};
 use super::mesh::{Have, Mesh, MeshMessage};
-use super::parts::{ShardParts, ShardSpec};
+use super::parts::{RelayParts, ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
 use super::relay::Relay;
@@ -89,6 +89,7 @@ pub(super) struct Shard {
 pub async fn shard(parts: ShardParts) {
     let ShardParts { spec, listener, bell, mut commands, reports, mesh, feeds, pulse, .. } = parts;
     let stop = parts.stopping;
+    let RelayParts { pulls, pulled, records } = parts.relay;
     pulse.attach();
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
@@ -112,7 +113,7 @@ pub async fn shard(parts: ShardParts) {
         reports: RefCell::new(reports),
         mesh: RefCell::new(mesh),
         outputs: RefCell::default(),
-        relay: Relay::new(parts.relay),
+        relay: Relay::new(records, pulled),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
         trust: parts.trust,
@@ -121,7 +122,9 @@ pub async fn shard(parts: ShardParts) {
     for spec in parts.outputs {
         shard.add_output(spec);
     }
-    shard.relay.start(&shard);
+    for spec in pulls {
+        shard.relay.pull(&shard, spec);
+    }
     begin(&shard, listener, parts.secure);
 
     while !stop.load(Ordering::Acquire) {

@@ -164,6 +164,12 @@ impl Url {
         &self.host
     }
 
+    /// What went wrong there, with the host and nothing secret.
+    #[must_use]
+    pub fn about(&self, what: &str) -> String {
+        format!("{}:{}: {what}", self.host, self.port)
+    }
+
     /// TCP port.
     #[must_use]
     pub const fn port(&self) -> u16 {

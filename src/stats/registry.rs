@@ -21,8 +21,7 @@ pub struct Registry {
     pub channels: Vec<ChannelEntry>,
     outputs: List<OutputEntry>,
     streams: StreamList,
-    /// Streams pulled from other servers.
-    pub pulls: Vec<PullEntry>,
+    pulls: List<PullEntry>,
     records: List<RecordEntry>,
     /// Webhooks.
     pub hooks: Vec<HookEntry>,
@@ -51,6 +50,7 @@ pub struct OutputEntry {
     channel: String,
     name: String,
     destination: String,
+    stream: String,
     stats: Arc<OutputStats>,
 }
 
@@ -59,7 +59,14 @@ impl OutputEntry {
     #[must_use]
     pub fn new(channel: &str, name: &str, url: &str, stats: Arc<OutputStats>) -> Self {
         let (channel, name) = (channel.to_owned(), name.to_owned());
-        Self { channel, name, destination: url_without_secrets(url), stats }
+        let destination = url_without_secrets(url);
+        Self { channel, name, destination, stream: String::new(), stats }
+    }
+
+    /// The same for a push, which belongs to no channel, of this stream.
+    #[must_use]
+    pub fn of_stream(self, stream: &str) -> Self {
+        Self { stream: stream.to_owned(), ..self }
     }
 }
 
@@ -89,6 +96,16 @@ impl Registry {
         self.streams.set(streams);
     }
 
+    /// One more pull.
+    pub fn add_pull(&self, entry: &PullEntry) {
+        self.pulls.add(entry);
+    }
+
+    /// The pull of this name is gone.
+    pub fn remove_pull(&self, name: &str) {
+        self.pulls.remove(|entry| entry.name == name);
+    }
+
     /// One more recording.
     pub fn add_record(&self, entry: &RecordEntry) {
         self.records.add(entry);
@@ -115,6 +132,7 @@ impl Registry {
             channel: entry.channel.clone(),
             name: entry.name.clone(),
             destination: entry.destination.clone(),
+            stream: entry.stream.clone(),
             figures: entry.stats.read(),
         });
         Snapshot {
@@ -127,7 +145,7 @@ impl Registry {
             channels: channels.collect(),
             outputs: outputs.collect(),
             streams: self.streams.read(),
-            pulls: self.pulls.iter().map(PullEntry::read).collect(),
+            pulls: self.pulls.read().iter().map(PullEntry::read).collect(),
             records: self.records.read().iter().map(RecordEntry::read).collect(),
             hooks: self.hooks.iter().map(HookEntry::read).collect(),
             journal: self.journal.as_ref().map(|journal| journal.read()),
@@ -198,6 +216,8 @@ pub struct OutputSnapshot {
     pub name: String,
     /// Where it goes, without anything that could be a secret.
     pub destination: String,
+    /// The stream of a push, which belongs to no channel; empty for a channel's output.
+    pub stream: String,
     /// Its figures.
     pub figures: OutputFigures,
 }

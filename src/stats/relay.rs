@@ -155,6 +155,10 @@ pub struct PullEntry {
     pub name: String,
     /// The local stream that it feeds.
     pub stream: String,
+    /// Where from, without what may be secret.
+    pub url: String,
+    /// `always` or `on-demand`.
+    pub mode: &'static str,
     /// Its figures.
     pub stats: Arc<LineStats>,
 }
@@ -181,6 +185,10 @@ pub struct PullSnapshot {
     pub name: String,
     /// The local stream that it feeds.
     pub stream: String,
+    /// Where from, without what may be secret.
+    pub url: String,
+    /// `always` or `on-demand`.
+    pub mode: &'static str,
     /// Its figures.
     pub figures: LineFigures,
 }
@@ -202,8 +210,13 @@ pub struct RecordSnapshot {
 
 impl PullEntry {
     pub(super) fn read(&self) -> PullSnapshot {
-        let (name, stream) = (self.name.clone(), self.stream.clone());
-        PullSnapshot { name, stream, figures: self.stats.read() }
+        PullSnapshot {
+            name: self.name.clone(),
+            stream: self.stream.clone(),
+            url: self.url.clone(),
+            mode: self.mode,
+            figures: self.stats.read(),
+        }
     }
 }
 

@@ -146,7 +146,7 @@ fn a_node_and_nginx_that_pull_from_each_other_lose_the_stream_with_its_publisher
 fn a_node_and_nginx_that_push_to_each_other_lose_the_stream_with_its_publisher() {
     let _turn = beside_others();
     let (config, port) = (open(), free_port());
-    let push = format!("push rtmp://127.0.0.1:{}/live; push_reconnect 100ms;", config.rtmp);
+    let push = format!("push rtmp://127.0.0.1:{}/live; push_reconnect 2s;", config.rtmp);
     let _nginx = Nginx::start_with(port, &push);
     play_and_end(&[Node::start(&config.push(SHOW, &at(port), ""))]);
 }

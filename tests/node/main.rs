@@ -51,6 +51,7 @@ mod picture;
 mod playback;
 mod pushing;
 mod recorder;
+mod relay_control;
 mod relaying;
 mod secrets;
 mod stalled;

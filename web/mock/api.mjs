@@ -29,6 +29,8 @@ const ROUTES = [
   ["GET state", ({ model }) => ({ at: Date.now(), ...model.state })],
   ["GET channels", ({ model }) => Object.values(model.state.channels)],
   ["GET outputs", ({ model }) => Object.values(model.state.outputs)],
+  ["GET pulls", ({ model }) => Object.values(model.state.pulls)],
+  ["GET pushes", ({ model }) => Object.values(model.state.pushes)],
   ["GET recordings", ({ model }) => Object.values(model.state.recordings)],
   ["GET streams", ({ model }) => Object.values(model.state.streams)],
   ["GET keys", ({ model }) => Object.values(model.state.keys)],
@@ -43,6 +45,12 @@ const ROUTES = [
   ["DELETE channels/*/outputs/*", removeOutput],
   ["POST channels/*/outputs/*/start", (ask) => setOutput(ask, "connecting")],
   ["POST channels/*/outputs/*/stop", (ask) => setOutput(ask, "stopped")],
+  ...["pulls", "pushes"].flatMap((kind) => [
+    [`POST ${kind}`, (ask) => addRelay(ask, kind)],
+    [`DELETE ${kind}/*`, ({ model, parts }) => model.set(`${kind}/${parts[1]}`, null)],
+    [`POST ${kind}/*/start`, (ask) => setRelay(ask, kind, "idle")],
+    [`POST ${kind}/*/stop`, (ask) => setRelay(ask, kind, "stopped")],
+  ]),
   ["POST recordings", addRecording],
   ["DELETE recordings/*", ({ model, parts }) => model.set(`recordings/${parts[1]}`, null)],
   ["POST recordings/*/start", (ask) => setRecording(ask, "waiting")],
@@ -102,6 +110,25 @@ function setOutput({ model, parts: [, channel, , name] }, state) {
   const output = model.state.outputs[`${channel}/${name}`];
   if (!output) throw fault(404, `There is no output ${name}`);
   model.set(path, { ...output, state, error: null, bitrate_bps: 0 });
+}
+
+function addRelay({ model, body }, kind) {
+  if (model.state[kind][body.name]) {
+    throw fault(409, `${body.name} is there already`, "Choose another name.");
+  }
+  const { name, stream, mode } = body;
+  const url = body.url.replace(/[^/]*$/, "***");
+  model.set(`${kind}/${name}`, {
+    ...{ name, stream, mode, url, state: "idle", error: null, connects: 0, failures: 0 },
+    ...{ bytes: 0, bitrate_bps: 0, lag_ms: 0, dropped: 0 },
+  });
+  return { status: 201 };
+}
+
+function setRelay({ model, parts: [, name] }, kind, state) {
+  const relay = model.state[kind][name];
+  if (!relay) throw fault(404, `There is no ${name}`);
+  model.set(`${kind}/${name}`, { ...relay, state, error: null, bitrate_bps: 0 });
 }
 
 function addRecording({ model, body }) {

@@ -110,7 +110,8 @@ const STORY = [
 ];
 
 function emptyState(flvPort) {
-  return { node: node(flvPort), channels: {}, outputs: {}, recordings: {}, streams: {}, keys: {} };
+  const parts = { channels: {}, outputs: {}, pulls: {}, pushes: {}, recordings: {} };
+  return { node: node(flvPort), ...parts, streams: {}, keys: {} };
 }
 
 function node(flvPort) {
@@ -146,6 +147,10 @@ function fullState(flvPort) {
   const output = (name, url, more) => ({
     ...{ channel: "demo", name, url, state: "live", error: null, connects: 1, failures: 0 },
     ...{ bytes: 184e6, bitrate_bps: 6.1e6, lag_ms: 40, dropped: 0, ...more },
+  });
+  const relay = (name, more) => ({
+    ...{ name, stream: "live/demo", url: "rtmp://node.example.com/live/***", state: "live" },
+    ...{ error: null, connects: 1, failures: 0, bytes: 96e6, bitrate_bps: 6.1e6, ...more },
   });
   const recording = (name, more) => ({
     ...{ name, stream: "live/demo", dir: "/srv/recordings", format: "flv", state: "recording" },
@@ -184,6 +189,14 @@ function fullState(flvPort) {
   return {
     node: node(flvPort),
     channels: { demo },
+    pulls: {
+      origin: relay("origin", { stream: "live/copy", mode: "on-demand" }),
+      far: relay("far", {
+        ...{ stream: "live/far", mode: "always", state: "waiting", bitrate_bps: 0, failures: 4 },
+        error: "far.example.com:1935: no address for far.example.com",
+      }),
+    },
+    pushes: { up: relay("up", { lag_ms: 20, dropped: 0 }) },
     recordings: {
       show: recording("show", { file: "show-20260101-120000-1.mp4", format: "mp4" }),
       safe: recording("safe", {

@@ -13,6 +13,7 @@ import { NodeView } from "./views/node";
 import { OutputsView } from "./views/outputs";
 import { ProgrammeView } from "./views/programme";
 import { RecordingsView } from "./views/recordings";
+import { RelaysView } from "./views/relays";
 import { SignIn } from "./views/sign-in";
 import { StreamsView } from "./views/streams";
 
@@ -26,6 +27,7 @@ const VIEWS: readonly (readonly [IconName, string, (props: ViewProps) => JSX.Ele
   ["programme", "Programme", ProgrammeView],
   ["streams", "Streams", StreamsView],
   ["outputs", "Outputs", OutputsView],
+  ["relays", "Relays", RelaysView],
   ["recordings", "Recordings", RecordingsView],
   ["keys", "Keys", KeysView],
   ["events", "Events", EventsView],
@@ -148,13 +150,19 @@ function ThemeButton() {
 function Navigation({ current, snapshot }: { current: string; snapshot: Snapshot | null }) {
   const outputs = Object.values(snapshot?.outputs ?? {});
   const recordings = Object.values(snapshot?.recordings ?? {});
+  const relays = [
+    ...Object.values(snapshot?.pulls ?? {}),
+    ...Object.values(snapshot?.pushes ?? {}),
+  ];
   const troubled: Record<string, number> = {
     outputs: outputs.filter((output) => output.state === "waiting").length,
+    relays: relays.filter((relay) => relay.error !== null).length,
     recordings: recordings.filter((recording) => recording.error !== null).length,
   };
   const counts: Record<string, number> = {
     streams: Object.keys(snapshot?.streams ?? {}).length,
     outputs: outputs.length,
+    relays: relays.length,
     recordings: recordings.length,
   };
   return (

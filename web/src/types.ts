@@ -68,6 +68,29 @@ export interface Publisher {
   label: string | null;
 }
 
+export type RelayState = "idle" | "connecting" | "live" | "waiting" | "stopped";
+
+interface Relay {
+  name: string;
+  stream: string;
+  url: string;
+  state: RelayState;
+  error: string | null;
+  connects: number;
+  failures: number;
+  bytes: number;
+  bitrate_bps: number;
+}
+
+export interface Pull extends Relay {
+  mode: string;
+}
+
+export interface Push extends Relay {
+  lag_ms: number;
+  dropped: number;
+}
+
 export type RecordingState = "recording" | "waiting" | "failed" | "stopped";
 
 export interface Recording {
@@ -171,6 +194,8 @@ export interface Snapshot {
   node: NodeInfo;
   channels: Record<string, Channel>;
   outputs: Record<string, Output>;
+  pulls: Record<string, Pull>;
+  pushes: Record<string, Push>;
   recordings: Record<string, Recording>;
   streams: Record<string, Stream>;
   keys: Record<string, Key>;

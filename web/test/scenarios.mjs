@@ -4,7 +4,7 @@ import { MockNode } from "./node.mjs";
 
 const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const DESKTOP = { width: 1440, height: 1000 };
-const VIEWS = ["programme", "streams", "outputs", "recordings", "keys", "events", "node"];
+const VIEWS = ["programme", "streams", "outputs", "relays", "recordings", "keys", "events", "node"];
 const HEX_64 = /[0-9a-f]{64}/;
 
 export const SCENARIOS = [
@@ -13,6 +13,7 @@ export const SCENARIOS = [
   ["the preview of a stream plays beside its viewers", streamPlays],
   ["a scene is switched", sceneSwitches],
   ["an output is added, stopped, started and removed", outputsChange],
+  ["a pull and a push are added, stopped, started and removed", relaysChange],
   ["a recording is added, stopped, started and removed", recordingsChange],
   ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
   // Before the node is killed and hangs, which costs it frames.
@@ -148,6 +149,35 @@ async function outputsChange(browser, node) {
   await browser.press("Remove output", row);
   await browser.press("Remove", "dialog");
   await browser.unsee(row);
+}
+
+async function relaysChange(browser, node) {
+  const [{ stream }] = await node.get("/channels");
+  await browser.open(node, "relays");
+  for (const kind of ["pull", "push"]) {
+    await browser.press(`Add ${kind}`);
+    await browser.fill("Name", "second");
+    await browser.fill("Stream", kind === "pull" ? "live/second" : stream);
+    // Nobody listens at port 1.
+    await browser.fill("Server", "rtmp://127.0.0.1:1/live");
+    await browser.fill(kind === "pull" ? "Stream name there" : "Stream key", "s3cret-of-it");
+    await browser.press(`Add ${kind}`, "dialog");
+    const row = `[data-${kind}="second"]`;
+    await browser.see(row);
+    await browser.unsee("dialog");
+    if (kind === "push" && !(node instanceof MockNode)) {
+      await browser.read(row, "Failed");
+      await browser.read(`${row} .problem`, "127.0.0.1:1");
+    }
+    assert(!(await browser.page.content()).includes("s3cret-of-it"));
+    await browser.press(`Stop ${kind}`, row);
+    await browser.read(row, "Stopped");
+    await browser.press(`Start ${kind}`, row);
+    await browser.until((at) => !document.querySelector(at).textContent.includes("Stopped"), row);
+    await browser.press(`Remove ${kind}`, row);
+    await browser.press("Remove", "dialog");
+    await browser.unsee(row);
+  }
 }
 
 async function recordingsChange(browser, node) {
@@ -313,7 +343,7 @@ async function readOnly(browser, node) {
   await browser.open({ base: node.base, token: "mock-read" });
   await browser.read("header", "Read only");
   assert(await browser.page.$eval(".scene", (scene) => scene.disabled));
-  for (const view of ["outputs", "recordings", "keys"]) {
+  for (const view of ["outputs", "relays", "recordings", "keys"]) {
     await browser.go(view);
     await browser.see("main table");
     const buttons = await browser.page.$$eval("main button", (all) => all.length);
@@ -437,7 +467,7 @@ async function desktopPictures(browser, node, theme) {
   await browser.go(`streams/${channel.stream}`);
   await playing(browser);
   await browser.screenshot(`streams-${theme}`);
-  for (const view of ["outputs", "recordings", "events", "node", "keys"]) {
+  for (const view of ["outputs", "relays", "recordings", "events", "node", "keys"]) {
     await browser.go(view);
     await browser.see(".panel");
     await browser.screenshot(`${view}-${theme}`);

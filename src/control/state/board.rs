@@ -104,6 +104,8 @@ impl Board {
         }
         inner.compare("channels", &old.channels, &next.channels);
         inner.compare("outputs", &old.outputs, &next.outputs);
+        inner.compare("pulls", &old.pulls, &next.pulls);
+        inner.compare("pushes", &old.pushes, &next.pushes);
         inner.compare("recordings", &old.recordings, &next.recordings);
         inner.compare("streams", &old.streams, &next.streams);
         inner.compare("keys", &old.keys, &next.keys);

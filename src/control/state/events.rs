@@ -59,6 +59,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::Operated(operated) => Event {
             channel: operated.channel.clone(),
             output: operated.output.clone(),
+            pull: operated.pull.clone(),
             record: operated.record.clone(),
             stream: operated.stream.clone(),
             client: operated.client.clone(),

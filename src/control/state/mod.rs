@@ -5,6 +5,7 @@ mod board;
 mod events;
 mod model;
 mod recordings;
+mod relays;
 mod series;
 mod survey;
 
@@ -14,6 +15,7 @@ pub use model::{
     Channel, Cores, Event, Key, KeyUse, Latency, Node, Output, Publisher, Recording, Snapshot,
     Stream, StreamAudio, StreamVideo, held, key_uses, named,
 };
+pub use relays::{Pull, Push};
 pub use survey::{
     ChannelFacts, KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of,
 };

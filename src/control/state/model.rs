@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::relays::{Pull, Push};
 use crate::command::{PublisherView, StreamView};
 use crate::control::auth::Access;
 use crate::control::keystore::KeyView;
@@ -25,6 +26,10 @@ pub struct Snapshot {
     pub channels: BTreeMap<String, Channel>,
     /// Outputs by `channel/name`.
     pub outputs: BTreeMap<String, Output>,
+    /// Pulls by name.
+    pub pulls: BTreeMap<String, Pull>,
+    /// Pushes that belong to no channel, by name.
+    pub pushes: BTreeMap<String, Push>,
     /// Recordings by name.
     pub recordings: BTreeMap<String, Recording>,
     /// Streams by name.

@@ -15,6 +15,7 @@ use super::model::{
     StreamVideo, key_uses, named,
 };
 use super::recordings::Heard;
+use super::relays::{self, is_push};
 use super::series::Series;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
@@ -97,6 +98,7 @@ pub struct Surveyor {
     /// Why outputs failed last.
     faults: HashMap<String, String>,
     recordings: Heard,
+    relays: relays::Heard,
     series: Series,
 }
 
@@ -125,6 +127,7 @@ impl Surveyor {
             latencies: HashMap::new(),
             faults: HashMap::new(),
             recordings: Heard::default(),
+            relays: relays::Heard::default(),
         }
     }
 
@@ -165,6 +168,7 @@ impl Surveyor {
         }
         self.recordings.hear(event);
         self.series.hear(event, self.time.now_ms() as f64 / 1e3);
+        self.relays.hear(event);
         self.board.event(describe(event, &self.time)).await;
     }
 
@@ -200,13 +204,16 @@ impl Surveyor {
         let streams = streams.iter().take(STREAMS_SHOWN_MAX);
         let streams = streams
             .map(|view| (view.name.clone(), stream_of(view, &self.facts.flv_base, &self.time)));
-        let outputs = figures.outputs.iter().map(|output| {
+        let of_channels = figures.outputs.iter().filter(|output| !is_push(output));
+        let outputs = of_channels.map(|output| {
             let path = format!("{}/{}", output.channel, output.name);
             (path, output_of(output, &mut self.sent, &mut self.faults))
         });
         let next = Snapshot {
             at: self.time.now_ms(),
             outputs: outputs.collect(),
+            pulls: self.relays.pulls(&figures.pulls, EVERY.as_secs_f64()),
+            pushes: self.relays.pushes(&figures.outputs, EVERY.as_secs_f64()),
             recordings: self.recordings.show(&figures.records),
             channels,
             streams: streams.collect(),
@@ -337,7 +344,7 @@ fn output_of(
         LineState::Idle | LineState::Waiting => "waiting",
         LineState::Stopped => "stopped",
     };
-    if line.state != LineState::Waiting {
+    if !matches!(line.state, LineState::Waiting | LineState::Connecting) {
         faults.remove(&output.name);
     }
     let path = (output.channel.clone(), output.name.clone());

@@ -265,6 +265,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             part.text = Some(&operated.text);
             payload.actor = operated.actor.as_deref();
             (part.channel, part.output) = (operated.channel.as_deref(), operated.output.as_deref());
+            part.pull = operated.pull.as_deref();
             part.record = operated.record.as_deref();
             (part.stream_path, part.ended) =
                 (operated.stream.as_deref(), operated.client.as_deref());

@@ -19,6 +19,10 @@ impl Shard {
                     connection.mail(Mail::Hook(ticket.question, refusal));
                 }
             }
+            ToShard::AddPull(spec) => self.relay.pull(self, *spec),
+            ToShard::SwitchPull { pull, on } => self.relay.switch_pull(pull, on),
+            ToShard::RemovePull { pull } => self.relay.remove_pull(pull),
+            ToShard::Pulled(streams) => self.relay.set_pulled(streams),
             ToShard::PullResolved { pull, address } => self.relay.resolved(pull, address),
             ToShard::Resolved { output, address } => {
                 if let Some(output) = self.output(output) {

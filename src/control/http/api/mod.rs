@@ -10,6 +10,8 @@ mod node;
 mod openapi;
 mod outputs;
 mod problem;
+mod pulls;
+mod pushes;
 mod recordings;
 mod routes;
 mod streams;
@@ -78,9 +80,11 @@ impl Api {
         let actor = gate::actor();
         let level = Severity::Info.name().to_owned();
         let event = about(Event { at, kind, text, level, actor, ..Event::default() });
-        let Event { text, channel, output, record, stream, client, actor, .. } = event.clone();
+        let Event { text, channel, output, pull, record, stream, client, actor, .. } =
+            event.clone();
         self.board.event(event).await;
-        let operated = Operated { name, text, channel, output, record, stream, client, actor };
+        let operated =
+            Operated { name, text, channel, output, pull, record, stream, client, actor };
         // A node that stops tells nobody any more.
         drop(self.door.ask(Ask::Tell(NodeEvent::Operated(Box::new(operated)))).await);
     }

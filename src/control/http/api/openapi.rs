@@ -6,7 +6,7 @@ use utoipa::openapi::{OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{backup, channels, keys, node, outputs, recordings, streams};
+use super::{backup, channels, keys, node, outputs, pulls, pushes, recordings, streams};
 
 /// Name of the one way to show who one is.
 const BEARER: &str = "bearer";
@@ -24,6 +24,8 @@ const BEARER: &str = "bearer";
         channels::channels, channels::channel, channels::scenes, channels::scene,
         channels::put_scene, channels::activate,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
+        pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
+        pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,
         recordings::recordings, recordings::recording, recordings::add, recordings::remove,
         recordings::start, recordings::stop,
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,

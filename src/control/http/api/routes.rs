@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 
-use super::{backup, channels, keys, node, outputs, recordings, streams};
+use super::{backup, channels, keys, node, outputs, pulls, pushes, recordings, streams};
 use crate::control::http::Shared;
 
 /// All paths below `/api/v1` that need a token.
@@ -14,6 +14,7 @@ pub(super) fn all() -> Router<Arc<Shared>> {
         .merge(of_node())
         .merge(of_channels())
         .merge(of_streams())
+        .merge(of_relays())
         .merge(of_recordings())
         .merge(of_keys())
 }
@@ -48,6 +49,18 @@ fn of_streams() -> Router<Arc<Shared>> {
         .route("/streams/{app}/{name}/publisher", delete(streams::kick_publisher))
         .route("/clients", get(streams::clients))
         .route("/clients/{id}", delete(streams::kick))
+}
+
+fn of_relays() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/pulls", get(pulls::pulls).post(pulls::add))
+        .route("/pulls/{name}", get(pulls::pull).delete(pulls::remove))
+        .route("/pulls/{name}/start", post(pulls::start))
+        .route("/pulls/{name}/stop", post(pulls::stop))
+        .route("/pushes", get(pushes::pushes).post(pushes::add))
+        .route("/pushes/{name}", get(pushes::push).delete(pushes::remove))
+        .route("/pushes/{name}/start", post(pushes::start))
+        .route("/pushes/{name}/stop", post(pushes::stop))
 }
 
 fn of_recordings() -> Router<Arc<Shared>> {

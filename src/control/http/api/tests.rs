@@ -112,6 +112,10 @@ fn desk(ask: &Ask) -> crate::command::Answer {
         Ask::AddOutput { .. } | Ask::StartRecording { .. } | Ask::RemoveRecording { .. } => {
             Answer::Done
         }
+        Ask::AddPull { .. } => Answer::Named("in".to_owned()),
+        Ask::AddPush { .. } => Answer::Named("up".to_owned()),
+        Ask::StopPull { .. } | Ask::StartPush { .. } | Ask::RemovePull { .. } => Answer::Done,
+        Ask::RemovePush { name } => Answer::NotFound(format!("there is no push {name}")),
         Ask::AddRecording { document } if document["name"] == "show" => {
             Answer::Named("show".to_owned())
         }
@@ -445,4 +449,37 @@ async fn recordings_are_shown_added_started_and_removed() {
         told,
         ["recording_added", "recording_started", "recording_removed"].map(|it| (it, Some("show")))
     );
+}
+
+#[tokio::test]
+async fn pulls_and_pushes_are_shown_added_stopped_and_removed() {
+    use crate::control::state::{Pull, Push, Snapshot};
+    let server = Server::start().await;
+    let (state, error) = ("waiting".to_owned(), Some("h:1935: no connection".to_owned()));
+    let name = || "in".to_owned();
+    let pull = Pull { name: name(), state: state.clone(), error: error.clone(), ..Pull::default() };
+    let push = Push { name: "up".to_owned(), state, error, ..Push::default() };
+    let (pulls, pushes) = ([(name(), pull)].into(), [("up".to_owned(), push)].into());
+    server.board.update(Snapshot { pulls, pushes, ..Snapshot::default() }).await;
+    for (path, state) in [("pulls", "waiting"), ("pushes", "waiting")] {
+        let list = server.admin(&format!("GET /api/v1/{path}"), "").await;
+        assert_eq!((list.code, &list.body[0]["state"]), (200, &json!(state)));
+    }
+    let one = server.admin("GET /api/v1/pulls/in", "").await;
+    assert_eq!(one.body["error"], "h:1935: no connection");
+    for (request, body, code) in [
+        ("POST /api/v1/pulls", "{\"name\": \"in\"}", 201),
+        ("POST /api/v1/pulls/in/stop", "", 204),
+        ("DELETE /api/v1/pulls/in", "", 204),
+        ("POST /api/v1/pushes", "{\"name\": \"up\"}", 201),
+        ("POST /api/v1/pushes/up/start", "", 204),
+        ("DELETE /api/v1/pushes/x", "", 404),
+        ("GET /api/v1/pushes/x", "", 404),
+    ] {
+        assert_eq!(server.admin(request, body).await.code, code, "{request}");
+    }
+    let told: Vec<_> = server.board.events(0, 9).await;
+    let told: Vec<_> = told.iter().map(|it| it.kind.as_str()).collect();
+    let kinds = ["pull_added", "pull_stopped", "pull_removed", "push_added", "push_started"];
+    assert_eq!(told, kinds);
 }

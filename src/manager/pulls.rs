@@ -1,0 +1,192 @@
+//! The pulls of a node as control knows them: what each was told, whether it is on, and its number
+//! on the shard that pulls.
+
+use std::sync::Arc;
+
+use crate::command::{Answer, Ask, Document, PullSpec, ToShard};
+use crate::config::{PullConfig, PullMode, RELAYS_MAX};
+use crate::stats::{LineStats, PullEntry, Registry, url_without_secrets};
+
+/// What there is.
+#[derive(Debug, Default)]
+pub(super) struct Pulls {
+    known: Vec<Known>,
+    /// Number of the next one.
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// As it is now: enabled while it is on.
+    config: PullConfig,
+    id: usize,
+}
+
+impl Pulls {
+    /// Takes a pull: what its shard and the registry are told.
+    pub(super) fn open(&mut self, config: &PullConfig) -> (PullSpec, PullEntry) {
+        let id = self.next;
+        self.next += 1;
+        self.known.push(Known { config: config.clone(), id });
+        let stats = Arc::new(LineStats::default());
+        let entry = PullEntry {
+            name: config.name.clone(),
+            stream: config.stream.clone(),
+            url: url_without_secrets(&config.url.to_string()),
+            mode: config.mode.name(),
+            stats: Arc::clone(&stats),
+        };
+        let spec = PullSpec {
+            id,
+            name: Arc::from(config.name.as_str()),
+            stream: Arc::from(config.stream.as_str()),
+            url: config.url.clone(),
+            linger: (config.mode == PullMode::OnDemand).then_some(config.linger),
+            enabled: config.enabled,
+            stats,
+        };
+        (spec, entry)
+    }
+
+    /// What each pull was told and whether it is on, to be kept for the next start.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a state that outlives the node"))]
+    pub(super) fn specs(&self) -> impl Iterator<Item = &PullConfig> {
+        self.known.iter().map(|known| &known.config)
+    }
+
+    /// The streams that are pulled.
+    pub(super) fn streams(&self) -> Arc<[Arc<str>]> {
+        self.known.iter().map(|known| Arc::from(known.config.stream.as_str())).collect()
+    }
+
+    /// Whether it is for [`Pulls::ask`].
+    pub(super) const fn answers(ask: &Ask) -> bool {
+        matches!(
+            ask,
+            Ask::AddPull { .. }
+                | Ask::RemovePull { .. }
+                | Ask::StartPull { .. }
+                | Ask::StopPull { .. }
+        )
+    }
+
+    /// Answers a wish about a pull, and says what the shard that pulls is to do.
+    pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
+        let done = match ask {
+            Ask::AddPull { document: Document(document) } => PullConfig::from_document(&document)
+                .map_err(Answer::Invalid)
+                .and_then(|config| self.add(&config, registry)),
+            Ask::RemovePull { name } => self.find(&name).map(|at| {
+                registry.remove_pull(&name);
+                let pull = self.known.remove(at).id;
+                (Answer::Done, Some(ToShard::RemovePull { pull }))
+            }),
+            Ask::StartPull { name } => self.switch(&name, true),
+            Ask::StopPull { name } => self.switch(&name, false),
+            other => Err(Answer::Unavailable(format!("{other:?} is not about a pull"))),
+        };
+        done.unwrap_or_else(|answer| (answer, None))
+    }
+
+    fn add(&mut self, config: &PullConfig, registry: &Registry) -> Result<Done, Answer> {
+        let (name, stream) = (&config.name, &config.stream);
+        let taken = self.known.iter().map(|known| &known.config);
+        for other in taken {
+            if other.name == *name {
+                let text = format!("there is a pull {name} already; choose another name");
+                return Err(Answer::Conflict(text));
+            }
+            if other.stream == *stream {
+                let text = format!("pull {} feeds {stream} already; remove it first", other.name);
+                return Err(Answer::Conflict(text));
+            }
+        }
+        if self.known.len() >= RELAYS_MAX {
+            let text = format!("the node has {RELAYS_MAX} pulls; remove one first");
+            return Err(Answer::Conflict(text));
+        }
+        let (spec, entry) = self.open(config);
+        registry.add_pull(&entry);
+        Ok((Answer::Named(name.clone()), Some(ToShard::AddPull(Box::new(spec)))))
+    }
+
+    fn switch(&mut self, name: &str, on: bool) -> Result<Done, Answer> {
+        let at = self.find(name)?;
+        self.known[at].config.enabled = on;
+        let pull = self.known[at].id;
+        Ok((Answer::Done, Some(ToShard::SwitchPull { pull, on })))
+    }
+
+    fn find(&self, name: &str) -> Result<usize, Answer> {
+        let found = self.known.iter().position(|known| known.config.name == name);
+        found.ok_or_else(|| Answer::NotFound(format!("there is no pull {name}")))
+    }
+}
+
+/// The answer, and what a shard is to do, if anything.
+type Done = (Answer, Option<ToShard>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn add(document: Value) -> Ask {
+        Ask::AddPull { document: Document(document) }
+    }
+
+    fn pull(name: &str, stream: &str) -> Value {
+        json!({"name": name, "stream": stream, "url": "rtmp://h/live/s3cret", "mode": "always"})
+    }
+
+    #[test]
+    fn a_pull_is_added_stopped_started_and_removed_and_what_it_is_now_is_known() {
+        let (mut pulls, registry) = (Pulls::default(), Registry::default());
+        let (answer, command) = pulls.ask(add(pull("a", "live/a")), &registry);
+        assert!(matches!(&answer, Answer::Named(name) if name == "a"), "{answer:?}");
+        let Some(ToShard::AddPull(spec)) = command else { panic!("{command:?}") };
+        assert_eq!((spec.id, spec.linger, &*spec.stream), (0, None, "live/a"));
+        let shown = registry.snapshot().pulls;
+        assert_eq!((shown[0].name.as_str(), shown[0].mode), ("a", "always"));
+        assert!(!shown[0].url.contains("s3cret"), "{}", shown[0].url);
+        let name = || "a".to_owned();
+        for (ask, on) in
+            [(Ask::StopPull { name: name() }, false), (Ask::StartPull { name: name() }, true)]
+        {
+            let (answer, command) = pulls.ask(ask, &registry);
+            assert!(matches!(answer, Answer::Done));
+            let is_told =
+                matches!(command, Some(ToShard::SwitchPull { pull: 0, on: is }) if is == on);
+            assert!(is_told, "{command:?}");
+            assert_eq!(pulls.specs().next().unwrap().enabled, on);
+        }
+        let (_, command) = pulls.ask(Ask::RemovePull { name: name() }, &registry);
+        assert!(matches!(command, Some(ToShard::RemovePull { pull: 0 })), "{command:?}");
+        assert!(pulls.specs().next().is_none() && registry.snapshot().pulls.is_empty());
+        assert!(matches!(pulls.ask(add(pull("a", "live/a")), &registry).1,
+            Some(ToShard::AddPull(spec)) if spec.id == 1));
+    }
+
+    #[test]
+    fn names_and_streams_are_unique_and_what_is_wrong_is_said_without_a_secret() {
+        let (mut pulls, registry) = (Pulls::default(), Registry::default());
+        pulls.ask(add(pull("a", "live/a")), &registry);
+        for (document, words) in [
+            (pull("a", "live/b"), "a pull a already"),
+            (pull("b", "live/a"), "pull a feeds live/a already"),
+        ] {
+            let (answer, command) = pulls.ask(add(document), &registry);
+            assert!(
+                matches!(&answer, Answer::Conflict(text) if text.contains(words)),
+                "{answer:?}"
+            );
+            assert!(command.is_none());
+        }
+        let wrong = json!({"name": "c", "stream": "live/c", "url": "http://h/s3cret"});
+        let (answer, _) = pulls.ask(add(wrong), &registry);
+        assert!(matches!(&answer, Answer::Invalid(faults) if faults.len() == 1), "{answer:?}");
+        assert!(!format!("{answer:?}").contains("s3cret"));
+        let (answer, _) = pulls.ask(Ask::StopPull { name: "x".to_owned() }, &registry);
+        assert!(matches!(&answer, Answer::NotFound(text) if text.contains("pull x")));
+    }
+}
