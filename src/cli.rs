@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
 use crate::load::LoadCommand;
+use crate::manager::asset_faults;
 use crate::media::AudioCodec;
 
 pub use bench::{BenchArgs, KeysBench};
@@ -72,6 +73,9 @@ pub enum ConfigCommand {
     PrintDefault,
     /// Read a file and say what is wrong with it.
     Check {
+        /// Look at the pictures, fonts and videos that the file names as well.
+        #[arg(long)]
+        assets: bool,
         /// The file.
         file: PathBuf,
     },
@@ -115,12 +119,21 @@ impl RunArgs {
     }
 }
 
-/// What `config check` prints about a good file.
+/// What `config check` prints about a good file; with `assets`, the files and fonts that it names
+/// are good, too.
 ///
 /// # Errors
-/// Everything that is wrong in the file.
-pub fn check(file: &Path) -> Result<String, Errors> {
+/// Everything that is wrong in the file, or else with what it names.
+pub fn check(file: &Path, assets: bool) -> Result<String, Errors> {
     let config = Config::load(file)?;
+    if assets {
+        let wrong = asset_faults(&config);
+        if !wrong.is_empty() {
+            let origin = file.display().to_string();
+            let faults = wrong.into_iter().map(|text| Fault { line: 0, column: 0, text });
+            return Err(Errors { origin, faults: faults.collect(), further: 0 });
+        }
+    }
     let mut lines = vec![format!("{}: ok", file.display())];
     lines.push(format!("  rtmp     {}", SocketAddr::new(config.rtmp.bind, config.rtmp.port)));
     if config.http.enabled {
@@ -241,7 +254,7 @@ mod tests {
         let (_dir, mut args) = written("[rtmp]\npublish = \"open\"\n");
         let told = args.resolve().map(|_| ()).unwrap_err().to_string();
         assert!(told.contains("node.toml:2:11") && told.contains("--i-know"), "{told}");
-        assert!(check(args.config.as_ref().unwrap()).is_err(), "a file does not know");
+        assert!(check(args.config.as_ref().unwrap(), false).is_err(), "a file does not know");
         args.i_know = true;
         assert_eq!(args.resolve().unwrap().rtmp.publish, crate::config::Publish::Open);
         let line = "stream-manager run --i-know --config a.toml";
@@ -261,7 +274,7 @@ mod tests {
             "[rtmp]\nbind = \"::1\"\n[[channel]]\nname = \"a\"\n[[channel.output]]\n\
              name = \"o\"\nurl = \"rtmp://host/live/s3cret\"\nenabled = false\n",
         );
-        let text = check(&args.config.unwrap()).unwrap();
+        let text = check(&args.config.unwrap(), false).unwrap();
         for word in
             [": ok\n", "[::1]:1935", "a: live/a", "1280x720 at 30 fps", "host/live", "(off)"]
         {
@@ -271,11 +284,36 @@ mod tests {
     }
 
     #[test]
+    fn assets_are_looked_at_when_that_is_asked_for() {
+        let layers: String =
+            ["type = \"image\"", "type = \"video\"", "type = \"text\"\ntext = \"a\""]
+                .iter()
+                .enumerate()
+                .map(|(number, kind)| {
+                    let file = match number {
+                        2 => "font = \"/no/such.ttf\"".to_owned(),
+                        number => format!("path = \"/no/such-{number}\""),
+                    };
+                    format!("[[channel.layer]]\nname = \"l{number}\"\n{kind}\n{file}\n")
+                })
+                .collect();
+        let sound = "[[channel.sound]]\nname = \"s\"\ntype = \"video\"\npath = \"/no/sound\"\n";
+        let (_dir, args) = written(&format!("[[channel]]\nname = \"a\"\n{layers}{sound}"));
+        let file = args.config.unwrap();
+        assert!(check(&file, false).is_ok(), "the text is good");
+        let told = check(&file, true).unwrap_err();
+        assert_eq!(told.faults.len(), 4, "{told}");
+        for name in ["/no/such-0", "/no/such-1", "/no/such.ttf", "/no/sound"] {
+            assert!(told.to_string().contains(name), "no {name} in {told}");
+        }
+    }
+
+    #[test]
     fn a_relay_to_the_node_itself_is_named() {
         let (_dir, args) = written(
             "[[pull]]\nname = \"loop\"\nstream = \"live/a\"\nurl = \"rtmp://localhost/live/a\"\n",
         );
-        let text = check(&args.config.unwrap()).unwrap();
+        let text = check(&args.config.unwrap(), false).unwrap();
         assert!(text.contains("warning  pull loop takes live/a from"), "{text}");
     }
 }

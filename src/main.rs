@@ -28,10 +28,12 @@ fn main() -> ExitCode {
         Some(Command::Bench(BenchArgs::Keys(bench))) => report(stream_manager::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
-        Some(Command::Config(ConfigCommand::Check { file })) => match cli::check(&file) {
-            Ok(text) => say(&format!("{text}\n")),
-            Err(errors) => refuse(&errors),
-        },
+        Some(Command::Config(ConfigCommand::Check { file, assets })) => {
+            match cli::check(&file, assets) {
+                Ok(text) => say(&format!("{text}\n")),
+                Err(errors) => refuse(&errors),
+            }
+        }
     }
 }
 

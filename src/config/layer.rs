@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::{Faults, quoted};
-use super::read::{needed_file, needed_name, needed_stream, readable, unique};
+use super::read::{file_name, needed_file, needed_name, needed_stream, unique};
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Source, TextStyle};
@@ -149,13 +149,9 @@ fn style(s: &mut Section<'_>, faults: &mut Faults<'_>, height: i32) -> TextStyle
     }
 }
 
-/// A family, which is looked for when the scene is prepared, or a font file, which must be there.
+/// A family or a font file, which is looked for when the scene is prepared.
 fn font(text: &str) -> Result<String, String> {
-    let lower = text.to_ascii_lowercase();
-    let is_file = [".ttf", ".otf", ".ttc", ".otc"].iter().any(|end| lower.ends_with(end));
-    if is_file || text.contains('/') {
-        readable(text)
-            .map_err(|error| format!("{error}; name a font file, or leave `font` out"))?;
-    }
-    Ok(text.to_owned())
+    let name = file_name(text)
+        .map_err(|error| format!("{error}; name a family or a font file, or leave `font` out"))?;
+    Ok(name.to_owned())
 }

@@ -350,12 +350,21 @@ pub(super) fn needed_stream(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Opt
 /// A file that must be there and can be read.
 pub(super) fn needed_file(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<PathBuf> {
     let found = s.needed(faults, "path")?;
-    match readable(found.value) {
-        Ok(path) => Some(path),
+    match file_name(found.value) {
+        Ok(path) => Some(path.into()),
         Err(text) => {
-            faults.add(&found.span, format!("`path`: {text}; name a file that can be read"));
+            faults.add(&found.span, format!("`path`: {text}; name a file"));
             None
         }
+    }
+}
+
+/// A text that can be the name of a file, whether or not there is one.
+pub(super) fn file_name(text: &str) -> Result<&str, String> {
+    match text {
+        "" => Err("it is empty".to_owned()),
+        text if text.contains("://") => Err(format!("{} is an address", quoted(text))),
+        text => Ok(text),
     }
 }
 

@@ -144,6 +144,16 @@ impl File {
     /// pictures nor (wanted) sound.
     pub fn open(path: &Path, spec: FileSpec) -> Result<Self, Error> {
         let failed = |cause| Error::File { path: path.to_owned(), cause };
+        // The libraries open addresses as well, and to open a pipe would wait for its writer.
+        match std::fs::metadata(path) {
+            Ok(about) if about.is_file() => {}
+            Ok(about) if about.is_dir() => return Err(failed(Fault(-libc::EISDIR))),
+            Ok(_) => return Err(failed(Fault::INVALID)),
+            Err(error) => {
+                let number = error.raw_os_error().unwrap_or(libc::ENOENT);
+                return Err(failed(Fault(-number)));
+            }
+        }
         let demuxer = Demuxer::open(path).map_err(failed)?;
         let setup = Setup {
             threads: spec.threads,

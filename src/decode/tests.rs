@@ -37,6 +37,7 @@ impl DecodeSink for Seen {
                 }
             }
             PictureEvent::Ended => self.ended += 1,
+            PictureEvent::Failed => panic!("a decoder does not say so itself"),
         }
     }
 

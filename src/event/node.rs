@@ -106,6 +106,24 @@ pub enum NodeEvent {
         /// Why: the words of the metric `encoder_dropped_frames`, and what they mean.
         reason: String,
     },
+    /// A file or font that a channel shows or plays cannot be used. Told once until it can.
+    AssetFailed {
+        /// The channel.
+        channel: String,
+        /// Its layer or sound.
+        layer: String,
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry_in: Micros,
+    },
+    /// What could not be used is shown or played again.
+    AssetRestored {
+        /// The channel.
+        channel: String,
+        /// Its layer or sound.
+        layer: String,
+    },
     /// A stream cannot be played well.
     StreamWarning {
         /// Public name of the stream.
@@ -182,7 +200,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 52] = [
+    pub const NAMES: [&'static str; 54] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -206,6 +224,8 @@ impl NodeEvent {
         "record_incomplete",
         "encoder_failed",
         "frames_dropped",
+        "asset_failed",
+        "asset_restored",
         "stream_warning",
         "channel_stalled",
         "scene_replaced",
@@ -250,6 +270,7 @@ impl NodeEvent {
             | Self::RecordIncomplete { .. }
             | Self::RelayLoop { .. }
             | Self::ChannelStalled { .. }
+            | Self::AssetFailed { .. }
             | Self::StreamWarning { .. } => Severity::Warn,
             Self::Started
             | Self::Stopped
@@ -258,6 +279,7 @@ impl NodeEvent {
             | Self::PullLeft { .. }
             | Self::RecordStarted { .. }
             | Self::RecordFinished { .. }
+            | Self::AssetRestored { .. }
             | Self::Operated(_) => Severity::Info,
         }
     }
@@ -287,6 +309,8 @@ impl NodeEvent {
             Self::RecordIncomplete { .. } => "record_incomplete",
             Self::EncoderFailed { .. } => "encoder_failed",
             Self::FramesDropped { .. } => "frames_dropped",
+            Self::AssetFailed { .. } => "asset_failed",
+            Self::AssetRestored { .. } => "asset_restored",
             Self::StreamWarning { .. } => "stream_warning",
             Self::ChannelStalled { .. } => "channel_stalled",
             Self::Operated(operated) => operated.name,
@@ -331,6 +355,18 @@ impl fmt::Display for NodeEvent {
             }
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
+            }
+            Self::AssetFailed { channel, layer, reason, retry_in } => {
+                let (layer, reason) = (Printable(layer), Printable(reason));
+                let seconds = retry_in.secs_f64();
+                write!(
+                    f,
+                    "channel {channel} goes on without what {layer} shows or plays and tries again \
+                     in {seconds:.0} s: {reason}"
+                )
+            }
+            Self::AssetRestored { channel, layer } => {
+                write!(f, "channel {channel} shows or plays {} again", Printable(layer))
             }
             Self::StreamWarning { stream, text, .. } => {
                 write!(f, "stream {}: {}", Printable(stream), Printable(text))

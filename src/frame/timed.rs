@@ -18,6 +18,8 @@ pub enum PictureEvent {
     },
     /// The source has ended for now (its publisher left): fade to the slate.
     Ended,
+    /// The source cannot be played now: show what stands for it until a picture comes.
+    Failed,
 }
 
 /// A block of interleaved stereo samples at 48 kHz, -1.0 to 1.0, by value: no allocation, no pool.

@@ -1,6 +1,7 @@
 //! Builds the stages of one channel and joins them with rings.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use crate::command::ChannelSwitch;
 use crate::config::ChannelConfig;
@@ -16,17 +17,21 @@ use crate::pipeline::{
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::{Clock, NICE_ENCODE, Pacer, Worker};
 use crate::scene::kernel::Level;
-use crate::scene::{Composer, PreparedScene};
+use crate::scene::{self, Composer, PreparedScene};
 use crate::sound::Mixer;
 use crate::stats::ChannelStats;
 
 use super::desk::Events;
 use super::scenes::SceneEnds;
-use super::sources::{Sources, Started, Tap};
+use super::sources::{Site, Sources, Started, Tap};
 use super::start_error::StartError;
 
 /// Time between the start of the stages and tick 0, so that encoders are open when it comes.
 const LEAD: Micros = Micros::from_millis(150);
+
+/// How long the start waits for the files of a scene, which may lie on a server that does not
+/// answer. The scene begins without them, and they are tried again.
+const LOAD_MAX: Duration = Duration::from_secs(5);
 
 /// What all channels of a node share.
 pub(super) struct Shop {
@@ -51,6 +56,8 @@ pub(super) struct Built {
     pub(super) workers: Vec<Worker<()>>,
     /// For control: how its scenes are changed. `None` if it shows another program's frames.
     pub(super) scenes: Option<SceneEnds>,
+    /// What of the scene that begins cannot be shown yet.
+    pub(super) faults: Vec<scene::Error>,
     /// For a program that hands in its own frames.
     pub(super) entrance: Option<Entrance>,
 }
@@ -103,10 +110,11 @@ pub(super) fn build(
 
     let mut sources = Sources::default();
     let (mut picture, mut scenes, mut entrance) = (None, None, None);
+    let mut faults = Vec::new();
     match frames {
         Frames::Composed => {
-            let mut scene = PreparedScene::new(config.scene(), share.video.size)
-                .map_err(|error| StartError::Scene(config.name.clone(), error))?;
+            let (mut scene, found) = first_scene(shop, config)?;
+            faults = found;
             sources.want_pictures(config.scene().layers.iter(), &mut scene);
             let composer = Composer::with_scene(scene, Level::best());
             let (line, ends) = scene_line(shop);
@@ -115,8 +123,7 @@ pub(super) fn build(
         }
         Frames::HandedIn(_) => entrance = Some(Entrance { pool, encoder: raw, timeline }),
     }
-    let mut encoded_audio = None;
-    let mut mixed = None;
+    let (mut encoded_audio, mut mixed) = (None, None);
     if let Some(spec) = share.audio {
         let mut mixer = Mixer::new(&config.sound);
         sources.want_sound(&config.sound, &mut mixer);
@@ -125,7 +132,7 @@ pub(super) fn build(
         encoded_audio = Some(encoded);
     }
     let Started { taps, workers: decoders, .. } =
-        sources.start(&shop.encode_cpus, &config.name, (shop.clock, timeline.start))?;
+        sources.start(&shop.site(config), timeline.start)?;
     workers.extend(decoders);
     Ok(Built {
         channel: Channel {
@@ -147,8 +154,41 @@ pub(super) fn build(
         taps,
         workers,
         scenes,
+        faults,
         entrance,
     })
+}
+
+impl Shop {
+    fn site(&self, config: &ChannelConfig) -> Site {
+        Site {
+            channel: config.name.clone(),
+            cpus: self.encode_cpus.clone(),
+            clock: self.clock,
+            events: Arc::clone(&self.events),
+        }
+    }
+}
+
+/// Loads the scene that begins, on a thread of its own, so that a file that cannot be read keeps
+/// nothing waiting; what of it is stood for by placeholders.
+fn first_scene(
+    shop: &Shop,
+    config: &ChannelConfig,
+) -> Result<(PreparedScene, Vec<scene::Error>), StartError> {
+    let (size, first) = (config.size, config.scene().clone());
+    let (done, loaded) = mpsc::sync_channel(1);
+    let load = move || {
+        // Nobody listens any more if it took too long.
+        drop(done.send(PreparedScene::with_placeholders(&first, size)));
+    };
+    Worker::spawn("scene", shop.encode_cpus.clone(), NICE_ENCODE, load)
+        .map_err(StartError::Thread)?;
+    let loaded = loaded.recv_timeout(LOAD_MAX).unwrap_or_else(|_| {
+        let cause = format!("it has not been read within {} s", LOAD_MAX.as_secs());
+        PreparedScene::without_files(config.scene(), size, &cause)
+    });
+    loaded.map_err(|error| StartError::Scene(config.name.clone(), error))
 }
 
 /// The rings by which scenes reach the composer, and old ones come back.

@@ -1,6 +1,7 @@
 //! The Stream Manager: builds every stage from the configuration, joins them, runs them, and ends
 //! them in order.
 
+mod assets;
 mod channels;
 mod desk;
 mod facts;
@@ -27,6 +28,7 @@ mod start_error;
 mod surveys;
 mod troubles;
 
+pub(crate) use assets::faults as asset_faults;
 pub use hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use keys_bench::keys_bench;
 pub use keys_command::keys_command;

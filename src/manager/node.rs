@@ -119,7 +119,7 @@ impl Node {
         let hooks = HookDesk::open(config, hooks, clock)?;
 
         let shop = shop(config, &plan, clock, &packets, &bells[0]);
-        let (scenes, news) = Scenes::new(clock, plan.encode.clone());
+        let (scenes, news) = Scenes::new(clock, plan.encode.clone(), Arc::clone(&shop.events));
         let mut stage = Stage::new(scenes);
         for channel in &config.channels {
             stage.add(&shop, channel, setup)?;
@@ -387,8 +387,8 @@ impl Stage {
             Setup::HandedIn(slots) => Frames::HandedIn(slots),
         };
         let built = channels::build(shop, config, frames, &stats)?;
-        let Built { channel, feed, taps, workers, scenes, entrance } = built;
-        self.scenes.channel(config, scenes);
+        let Built { channel, feed, taps, workers, scenes, faults, entrance } = built;
+        self.scenes.channel(config, scenes, &faults);
         self.switches.push(Arc::clone(&channel.switch));
         self.channels.push(channel);
         self.feeds.push(feed);

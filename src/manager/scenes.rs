@@ -3,13 +3,17 @@
 //! changed once its first frame has gone out.
 
 mod load;
+mod trouble;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use self::load::{Loaded, Order, What};
-use super::sources::Tap;
+use self::trouble::Trouble;
+use super::desk::Events;
+use super::sources::{Site, Tap};
 use super::surveys::{Reply, say};
 use crate::command::{Answer, Ask, SceneView, ScenesView};
 use crate::config::{ChannelConfig, NamedScene, SCENES_MAX, checked_name, to_document};
@@ -17,7 +21,7 @@ use crate::media::{Micros, Size};
 use crate::pipeline::{SceneChange, SceneReport};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::{Clock, NICE_ENCODE, Worker};
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
 const WISHES_MAX: usize = 8;
@@ -44,6 +48,8 @@ pub(super) struct Scenes {
     clock: Clock,
     /// Where loading and decoding threads run.
     cpus: Vec<usize>,
+    /// To whoever hears of assets that cannot be shown.
+    events: Events,
     programmes: Vec<Programme>,
     news: mpsc::Sender<News>,
 }
@@ -70,6 +76,8 @@ struct Programme {
     job: Option<Job>,
     waiting: VecDeque<(Wish, Reply, Micros)>,
     last_ticket: u64,
+    /// What of the scene on the air cannot be shown.
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -93,6 +101,8 @@ struct Job {
     scene: String,
     /// What the scene becomes, once that is known; `None` if it stays as it is.
     becomes: Option<Scene>,
+    /// What of it cannot be shown, once that is known.
+    faults: Vec<scene::Error>,
     /// Whether it is shown when all is done.
     on_air: bool,
     /// Whether the composer has been told.
@@ -104,19 +114,28 @@ struct Job {
 
 impl Scenes {
     /// No channels yet. Loading threads report over the receiver, which the desk reads.
-    pub(super) fn new(clock: Clock, cpus: Vec<usize>) -> (Self, mpsc::Receiver<News>) {
+    pub(super) fn new(
+        clock: Clock,
+        cpus: Vec<usize>,
+        events: Events,
+    ) -> (Self, mpsc::Receiver<News>) {
         let (news, told) = mpsc::channel(NEWS_MAX);
-        (Self { clock, cpus, programmes: Vec::new(), news }, told)
+        (Self { clock, cpus, events, programmes: Vec::new(), news }, told)
     }
 
-    /// Takes a channel.
-    pub(super) fn channel(&mut self, config: &ChannelConfig, ends: Option<SceneEnds>) {
+    /// Takes a channel, and what of the scene that it begins with cannot be shown.
+    pub(super) fn channel(
+        &mut self,
+        config: &ChannelConfig,
+        ends: Option<SceneEnds>,
+        faults: &[scene::Error],
+    ) {
         let entry = |named: &NamedScene| Entry {
             name: named.name.clone(),
             version: 1,
             scene: named.scene.clone(),
         };
-        self.programmes.push(Programme {
+        let mut programme = Programme {
             name: config.name.clone(),
             size: config.size,
             list: config.scenes.iter().map(entry).collect(),
@@ -125,7 +144,10 @@ impl Scenes {
             job: None,
             waiting: VecDeque::new(),
             last_ticket: 0,
-        });
+            trouble: Trouble::default(),
+        };
+        programme.settle(faults, self.clock.now(), &self.events);
+        self.programmes.push(programme);
     }
 
     /// Whether a composer has said something.
@@ -189,7 +211,8 @@ impl Scenes {
             if let Some((ticket, tick)) = shown
                 && programme.job.as_ref().is_some_and(|job| job.ticket == ticket)
             {
-                programme.commit(Some(tick));
+                let faults = programme.commit(Some(tick));
+                programme.settle(&faults, self.clock.now(), &self.events);
                 self.go_on(at);
             }
         }
@@ -198,11 +221,17 @@ impl Scenes {
     /// What a loading thread says; taps that the shard is to be given.
     pub(super) fn hear(&mut self, News { at, ticket, loaded }: News) -> Vec<Tap> {
         let Some(programme) = self.programmes.get_mut(at) else { return Vec::new() };
+        if let Loaded::Probed(faults) = loaded {
+            programme.trouble.probed(ticket, &faults, self.clock.now());
+            self.go_on(at);
+            return Vec::new();
+        }
         if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
             return Vec::new();
         }
         match loaded {
             Loaded::Taps(taps) => return taps,
+            Loaded::Probed(_) => {}
             Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
             Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
             Loaded::Checked(scene) => {
@@ -211,12 +240,14 @@ impl Scenes {
                 }
                 programme.commit(None);
             }
-            Loaded::Ready(scene, change) => {
+            Loaded::Ready(scene, change, faults) => {
                 let sent = programme.ends.as_mut().is_some_and(|ends| {
                     ends.changes.push(SceneChange { ticket, change: *change }).is_ok()
                 });
                 match &mut programme.job {
-                    Some(job) if sent => (job.becomes, job.sent) = (Some(scene), true),
+                    Some(job) if sent => {
+                        (job.becomes, job.faults, job.sent) = (Some(scene), faults, true);
+                    }
                     _ => programme.fail(stopped(&programme.name)),
                 }
             }
@@ -252,43 +283,79 @@ impl Scenes {
                 programme.fail(stopped(&programme.name));
                 self.go_on(at);
             }
+            self.probe(at, now);
         }
     }
 
-    /// Begins with the next wish that needs more than an answer.
+    /// Begins with the next wish that needs more than an answer; if there is none, shows again
+    /// what has become well.
     fn go_on(&mut self, at: usize) {
-        let programme = &mut self.programmes[at];
-        while programme.job.is_none() {
-            let Some((wish, reply, deadline)) = programme.waiting.pop_front() else { return };
-            let (scene, what, fade_ms) = match programme.plan(wish) {
-                Ok(plan) => plan,
-                Err(answer) => {
-                    say(reply, answer);
-                    continue;
-                }
+        while self.programmes[at].job.is_none() {
+            let programme = &mut self.programmes[at];
+            let (plan, reply, deadline) = match programme.waiting.pop_front() {
+                Some((wish, reply, deadline)) => (programme.plan(wish), Some(reply), deadline),
+                None => match programme.reload() {
+                    Some(plan) => (Ok(plan), None, self.clock.now() + WISH_LIMIT),
+                    None => return,
+                },
             };
-            programme.last_ticket += 1;
-            let ticket = programme.last_ticket;
-            let on_air = what.is_shown();
-            let order = Order {
+            match plan {
+                Ok(plan) => self.begin(at, plan, reply, deadline),
+                Err(answer) => reply.into_iter().for_each(|reply| say(reply, answer.clone())),
+            }
+        }
+    }
+
+    /// Loads a scene for a job that begins now.
+    fn begin(
+        &mut self,
+        at: usize,
+        (scene, what, fade_ms): (String, What, u32),
+        reply: Option<Reply>,
+        deadline: Micros,
+    ) {
+        let programme = &mut self.programmes[at];
+        programme.last_ticket += 1;
+        let ticket = programme.last_ticket;
+        let on_air = what.is_shown();
+        let order = Order {
+            site: Site {
                 channel: programme.name.clone(),
-                size: programme.size,
-                what,
-                fade: Micros::from_millis(fade_ms.into()),
                 cpus: self.cpus.clone(),
                 clock: self.clock,
-            };
-            let reply = Some(reply);
-            let job = Job { ticket, scene, becomes: None, on_air, sent: false, reply, deadline };
-            programme.job = Some(job);
-            let news = self.news.clone();
-            let load = move || {
-                // The desk is gone only when the node stops.
-                load::load(order, |loaded| drop(news.blocking_send(News { at, ticket, loaded })));
-            };
-            if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, load) {
-                programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
-            }
+                events: Arc::clone(&self.events),
+            },
+            size: programme.size,
+            what,
+            fade: Micros::from_millis(fade_ms.into()),
+        };
+        let (becomes, faults, sent) = (None, Vec::new(), false);
+        programme.job = Some(Job { ticket, scene, becomes, faults, on_air, sent, reply, deadline });
+        let news = self.news.clone();
+        let load = move || {
+            // The desk is gone only when the node stops.
+            load::load(order, |loaded| drop(news.blocking_send(News { at, ticket, loaded })));
+        };
+        if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, load) {
+            programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
+        }
+    }
+
+    /// Looks, once it is time, whether what could not be shown can be: on a thread of its own,
+    /// which may wait for a file as long as it likes.
+    fn probe(&mut self, at: usize, now: Micros) {
+        let programme = &mut self.programmes[at];
+        let Some(ticket) = programme.trouble.due(now) else { return };
+        let Some(entry) = programme.list.get(programme.active) else { return };
+        let scene = entry.scene.clone();
+        let (size, news) = (programme.size, self.news.clone());
+        let look = move || {
+            let loaded = load::probe(&scene, size);
+            drop(news.blocking_send(News { at, ticket, loaded }));
+        };
+        if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, look) {
+            tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
+            programme.trouble.put_off(now);
         }
     }
 }
@@ -374,9 +441,24 @@ impl Programme {
         Ok(())
     }
 
-    /// The wish has come true, on the air at `tick`.
-    fn commit(&mut self, tick: Option<u64>) {
-        let Some(job) = self.job.take() else { return };
+    /// The scene on the air once more, if something of it has become well.
+    fn reload(&mut self) -> Option<(String, What, u32)> {
+        let entry = self.list.get(self.active).filter(|_| self.trouble.take_reload())?;
+        let (scene, replaces) = (entry.scene.clone(), Some(entry.scene.clone()));
+        Some((entry.name.clone(), What::Known { scene, replaces }, 0))
+    }
+
+    /// What of the scene on the air cannot be shown from now on.
+    fn settle(&mut self, faults: &[scene::Error], now: Micros, events: &Events) {
+        let Some(entry) = self.list.get(self.active) else { return };
+        for event in self.trouble.settle((&self.name, &entry.name), faults, now) {
+            events.force_push(event);
+        }
+    }
+
+    /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
+    fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
+        let Some(job) = self.job.take() else { return Vec::new() };
         let mut place = self.place(&job.scene);
         if let Some(scene) = job.becomes {
             match place {
@@ -399,6 +481,7 @@ impl Programme {
             tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
         }
         job.reply.into_iter().for_each(|reply| say(reply, Answer::Done));
+        job.faults
     }
 
     fn fail(&mut self, answer: Answer) {

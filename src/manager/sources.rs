@@ -1,25 +1,41 @@
 //! The decoders behind layers and sounds: one thread for each stream or file that is shown or
 //! heard, until nobody takes what it gives.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::command::TapEvent;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
+use crate::event::NodeEvent;
 use crate::ffi::av::set_log_subject;
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Micros, Rect, Size};
-use crate::pipeline::{self, DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE};
+use crate::pipeline::{
+    self, DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, TAP_QUEUE,
+};
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::{Clock, NICE_ENCODE, Worker};
 use crate::scene::{self, Fit, Layer, PreparedScene};
 use crate::sound::{self, Mixer};
 
+use super::desk::Events;
 use super::start_error::StartError;
 
 /// Threads of a decoder.
 const DECODE_THREADS: u32 = 2;
+
+/// Time from the opening of a file to its first picture.
+pub(super) const FILE_LEAD: Micros = Micros::from_millis(100);
+
+/// Where decoders run, whose they are, and who hears of their trouble.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    pub(super) channel: String,
+    pub(super) cpus: Vec<usize>,
+    pub(super) clock: Clock,
+    pub(super) events: Events,
+}
 
 /// A decoder's wish for a stream: its name, and where the messages go.
 pub(super) type Tap = (Arc<str>, Sender<TapEvent>);
@@ -36,7 +52,7 @@ struct Wanted {
     key: SourceKey,
     pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
     sounds: Vec<Sender<SoundBlock>>,
-    /// The layer that shows it; empty if none does.
+    /// The layer that shows it, or the sound that plays it.
     layer: String,
 }
 
@@ -93,66 +109,88 @@ impl Sources {
             match self.0.iter_mut().find(|wanted| wanted.key == key) {
                 Some(wanted) => wanted.sounds.push(sender),
                 None => {
-                    let (sounds, layer) = (vec![sender], String::new());
+                    let (sounds, layer) = (vec![sender], input.name.clone());
                     self.0.push(Wanted { key, pictures: None, sounds, layer });
                 }
             }
         }
     }
 
-    /// Starts all decoders on the node's clock; files begin at `start`. `name` is the channel's,
-    /// for errors. If one cannot start, those that did end by themselves.
-    pub(super) fn start(
-        self,
-        cpus: &[usize],
-        name: &str,
-        (clock, start): (Clock, Micros),
-    ) -> Result<Started, StartError> {
+    /// Starts all decoders; files begin at `start`, or once they can be played. If one has no
+    /// thread, those that have end by themselves.
+    pub(super) fn start(self, site: &Site, start: Micros) -> Result<Started, StartError> {
         let mut started = Started::default();
         for Wanted { key, pictures, sounds, layer } in self.0 {
             let bell = Bell::new();
             let wants_sound = !sounds.is_empty();
-            let (scale, pictures) = match pictures {
-                Some((sender, place, fit)) => (scale(place, fit), Some(sender)),
-                None => (scale(Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill), None),
+            let (place, fit, pictures) = match pictures {
+                Some((sender, place, fit)) => (place, fit, Some(sender)),
+                None => (Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill, None),
             };
-            let out = DecodeOut { pictures, sounds, fed: Arc::default() };
+            let out = DecodeOut { pictures, sounds, ..DecodeOut::default() };
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
                     let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
                     let subject = format!("live input {stream}");
                     started.taps.push((Arc::from(stream), tap));
                     started.fed.push((layer, Arc::clone(&out.fed)));
-                    let decoder =
-                        Live::new(LiveSpec { threads: DECODE_THREADS, ..LiveSpec::new(scale) });
+                    let decoder = Live::new(LiveSpec {
+                        threads: DECODE_THREADS,
+                        ..LiveSpec::new(scale(place, fit))
+                    });
+                    let clock = site.clock;
                     Box::new(move || {
                         set_log_subject(&subject);
                         pipeline::decode_live(decoder, events, &bell, out, clock);
                     })
                 }
                 SourceKey::Video(path) => {
-                    let spec = FileSpec {
-                        want_sound: wants_sound,
-                        threads: DECODE_THREADS,
-                        ..FileSpec::new(scale, start)
-                    };
+                    let (clock, tell) = (site.clock, site.teller(layer));
                     let subject = path.display().to_string();
-                    set_log_subject(&subject);
-                    let decoder = File::open(&path, spec);
-                    set_log_subject("");
-                    let decoder =
-                        decoder.map_err(|error| StartError::Source(name.to_owned(), error))?;
+                    let open = move || {
+                        let spec = FileSpec {
+                            want_sound: wants_sound,
+                            threads: DECODE_THREADS,
+                            ..FileSpec::new(scale(place, fit), start.max(clock.now() + FILE_LEAD))
+                        };
+                        let mut file = File::open(&path, spec)?;
+                        Ok(move |out: &mut DecodeOut| file.step(out))
+                    };
                     Box::new(move || {
                         set_log_subject(&subject);
-                        pipeline::decode_file(decoder, &bell, out);
+                        pipeline::decode_file(open, &bell, out, Retry::default(), tell);
                     })
                 }
             };
-            let worker = Worker::spawn("decode", cpus.to_vec(), NICE_ENCODE, run);
+            let worker = Worker::spawn("decode", site.cpus.clone(), NICE_ENCODE, run);
             started.workers.push(worker.map_err(StartError::Thread)?);
         }
         Ok(started)
     }
+}
+
+impl Site {
+    /// Tells everybody what becomes of the file behind a layer or a sound.
+    fn teller(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
+        let (channel, events) = (self.channel.clone(), Arc::clone(&self.events));
+        move |news| {
+            let (channel, layer) = (channel.clone(), layer.clone());
+            events.force_push(match news {
+                FileNews::Failed { reason, retry_in } => {
+                    NodeEvent::AssetFailed { channel, layer, reason, retry_in }
+                }
+                FileNews::Restored => NodeEvent::AssetRestored { channel, layer },
+            });
+        }
+    }
+}
+
+/// The layers of a scene that show video files, and the files.
+pub(super) fn scene_videos(scene: &scene::Scene) -> impl Iterator<Item = (&str, &Path)> {
+    scene.layers.iter().filter_map(|layer| match &layer.source {
+        scene::Source::Video(path) => Some((layer.name.as_str(), path.as_path())),
+        _ => None,
+    })
 }
 
 /// How large a source's pictures are made for a layer.

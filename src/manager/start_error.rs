@@ -20,8 +20,6 @@ pub enum StartError {
     Cores(PlanError),
     /// A scene of the channel of this name cannot be shown: exit code 2.
     Scene(String, scene::Error),
-    /// A file or stream of the channel of this name cannot be decoded: exit code 2.
-    Source(String, crate::decode::Error),
     /// An encoder of the channel of this name cannot be opened: exit code 2.
     Encoder(String, crate::encode::Error),
     /// The RTMP port cannot be had.
@@ -47,7 +45,6 @@ impl StartError {
             Self::OpenToAll
             | Self::Cores(_)
             | Self::Scene(..)
-            | Self::Source(..)
             | Self::Encoder(..)
             | Self::Tls(_) => 2,
             Self::Listen(_)
@@ -66,7 +63,6 @@ impl fmt::Display for StartError {
             Self::OpenToAll => f.write_str(OPEN_TO_ALL),
             Self::Cores(error) => write!(f, "{error}"),
             Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
-            Self::Source(channel, error) => write!(f, "channel {channel}: {error}"),
             Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
             Self::Listen(error) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "{error}"),

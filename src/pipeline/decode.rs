@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::command::TapEvent;
-use crate::decode::{DecodeSink, File, Live, Step};
+use crate::decode::{DecodeSink, Error, Live, Step};
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Kind, Micros};
 use crate::ring::{Bell, Receiver, Sender};
@@ -33,6 +33,60 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How long a file's decoder waits for room in its queues.
 const FULL: Duration = Duration::from_millis(5);
 
+/// How often whoever waits to try a file again looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits between the tries of a file that cannot be used: the first, and the longest.
+const RETRY_MIN: Micros = Micros::from_secs(5);
+const RETRY_MAX: Micros = Micros::from_secs(60);
+
+/// Waits between tries that double up to a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    first: Micros,
+    next: Micros,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::from(RETRY_MIN)
+    }
+}
+
+impl Retry {
+    /// Waits that begin with this one.
+    #[must_use]
+    pub const fn from(first: Micros) -> Self {
+        Self { first, next: first }
+    }
+
+    /// The next wait.
+    pub fn wait(&mut self) -> Micros {
+        let wait = self.next;
+        self.next = Micros(wait.0.saturating_mul(2)).min(RETRY_MAX);
+        wait
+    }
+
+    /// It is well again: the next trouble is looked after at once.
+    pub const fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+/// What becomes of a file that is played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileNews {
+    /// It cannot be played; told once until it can.
+    Failed {
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry_in: Micros,
+    },
+    /// It is played again.
+    Restored,
+}
+
 /// Where a decoder's pictures and sound go. A full ring drops what is new.
 #[derive(Debug, Default)]
 pub struct DecodeOut {
@@ -42,6 +96,8 @@ pub struct DecodeOut {
     pub sounds: Vec<Sender<SoundBlock>>,
     /// Set once pictures of a live stream have come in; they come out a little later.
     pub fed: Arc<AtomicBool>,
+    /// Whether anything has come since this was last cleared.
+    pub handed: bool,
 }
 
 impl DecodeOut {
@@ -70,12 +126,14 @@ impl DecodeOut {
 
 impl DecodeSink for DecodeOut {
     fn picture(&mut self, picture: PictureEvent) {
+        self.handed |= matches!(picture, PictureEvent::Picture { .. });
         if let Some(ring) = self.pictures.as_mut().filter(|ring| !ring.is_closed()) {
             drop(ring.push(picture));
         }
     }
 
     fn sound(&mut self, block: &SoundBlock) {
+        self.handed = true;
         for ring in &mut self.sounds {
             drop(ring.push(block.clone()));
         }
@@ -160,21 +218,147 @@ pub fn live(
     }
 }
 
-/// Decodes a file, over and over, until its readers are gone.
-pub fn file(mut decoder: File, bell: &Arc<Bell>, mut out: DecodeOut) {
+/// Plays a file, over and over, until its readers are gone. It is opened here, on the decoder's own
+/// thread, and again after some time whenever it cannot be opened or played; meanwhile its layer is
+/// told, and it is silent.
+pub fn file<S>(
+    mut open: impl FnMut() -> Result<S, Error>,
+    bell: &Arc<Bell>,
+    mut out: DecodeOut,
+    mut retry: Retry,
+    mut tell: impl FnMut(FileNews),
+) where
+    S: FnMut(&mut DecodeOut) -> Result<Step, Error>,
+{
+    let mut failing = false;
+    while !out.is_closed() {
+        out.handed = false;
+        let played = open().and_then(|step| {
+            play(step, bell, &mut out, || {
+                retry.reset();
+                if std::mem::take(&mut failing) {
+                    tell(FileNews::Restored);
+                }
+            })
+        });
+        let Err(error) = played else { return };
+        let retry_in = retry.wait();
+        if !std::mem::replace(&mut failing, true) {
+            tell(FileNews::Failed { reason: error.to_string(), retry_in });
+        }
+        out.picture(PictureEvent::Failed);
+        let mut left = Duration::from_micros(retry_in.0);
+        while !left.is_zero() && !out.is_closed() {
+            let slice = left.min(LOOK);
+            bell.park(slice, || false);
+            left -= slice;
+        }
+    }
+}
+
+/// Plays an open file to its end or until its readers are gone; calls `well` once something of it
+/// has come.
+fn play(
+    mut step: impl FnMut(&mut DecodeOut) -> Result<Step, Error>,
+    bell: &Arc<Bell>,
+    out: &mut DecodeOut,
+    well: impl FnOnce(),
+) -> Result<(), Error> {
+    let mut well = Some(well);
     while !out.is_closed() {
         if out.is_full() {
             bell.park(FULL, || false);
             continue;
         }
-        match decoder.step(&mut out) {
-            Ok(Step::Ended) => return,
-            Ok(Step::More) => {}
-            Ok(Step::Full) => bell.park(FULL, || false),
-            Err(error) => {
-                tracing::warn!("video file: {error}");
-                return;
-            }
+        match step(out)? {
+            Step::Ended => return Ok(()),
+            Step::More => {}
+            Step::Full => bell.park(FULL, || false),
         }
+        if out.handed
+            && let Some(well) = well.take()
+        {
+            well();
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::frame::BLOCK_SAMPLES;
+    use crate::media::CHANNELS;
+    use crate::ring::channel;
+
+    fn missing() -> Error {
+        Error::Empty { path: PathBuf::from("late.mp4") }
+    }
+
+    fn block() -> SoundBlock {
+        SoundBlock { at: Micros(0), samples: 1, data: [0.0; BLOCK_SAMPLES * CHANNELS] }
+    }
+
+    /// Plays a file that is there from the third try on, fails at its second step in the first
+    /// round, and whose reader leaves in the second.
+    #[test]
+    fn a_file_that_comes_late_is_played_and_tried_again_when_it_fails() {
+        let (sounds, heard) = channel(8, Bell::new());
+        let (pictures, mut seen) = channel(PICTURE_QUEUE, Bell::new());
+        let out = DecodeOut { pictures: None, sounds: vec![sounds], ..DecodeOut::default() };
+        let out = DecodeOut { pictures: Some(pictures), ..out };
+        let (heard, tries) = (std::cell::RefCell::new(Some(heard)), std::cell::Cell::new(0));
+        let open = || {
+            tries.set(tries.get() + 1);
+            if tries.get() < 3 {
+                return Err(missing());
+            }
+            let (round, heard) = (tries.get(), &heard);
+            let mut steps = 0;
+            Ok(move |out: &mut DecodeOut| {
+                steps += 1;
+                match (round, steps) {
+                    (_, 1) => out.sound(&block()),
+                    (3, _) => return Err(missing()),
+                    _ => {
+                        drop(heard.take());
+                        return Ok(Step::Ended);
+                    }
+                }
+                Ok(Step::More)
+            })
+        };
+        let mut news = Vec::new();
+        file(open, &Bell::new(), out, Retry::from(Micros(1)), |told| news.push(told));
+        let failed = FileNews::Failed { reason: missing().to_string(), retry_in: Micros(1) };
+        let wanted = [failed.clone(), FileNews::Restored, failed, FileNews::Restored];
+        assert_eq!(news, wanted, "each trouble is told once");
+        assert_eq!(tries.get(), 4);
+        let mut told = 0;
+        while let Some(PictureEvent::Failed) = seen.pop() {
+            told += 1;
+        }
+        assert_eq!(told, 3, "the layer hears of every failure");
+    }
+
+    #[test]
+    fn a_file_that_nobody_waits_for_is_given_up() {
+        let (pictures, seen) = channel(PICTURE_QUEUE, Bell::new());
+        let mut seen = Some(seen);
+        let out = DecodeOut { pictures: Some(pictures), ..DecodeOut::default() };
+        let open = || Err::<fn(&mut DecodeOut) -> Result<Step, Error>, _>(missing());
+        file(open, &Bell::new(), out, Retry::default(), |_| drop(seen.take()));
+        assert!(seen.is_none());
+    }
+
+    #[test]
+    fn waits_double_to_a_minute_and_begin_anew() {
+        let mut retry = Retry::default();
+        let waits: Vec<_> = (0..6).map(|_| retry.wait().0 / 1_000_000).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+        retry.reset();
+        assert_eq!(retry.wait(), RETRY_MIN);
     }
 }

@@ -42,7 +42,7 @@ pub use channel::{
     compose_all,
 };
 pub use decode::{
-    DECODED_SOUND_QUEUE, DecodeOut, PICTURE_QUEUE, TAP_QUEUE, file as decode_file,
+    DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, TAP_QUEUE, file as decode_file,
     live as decode_live,
 };
 pub use encode::{

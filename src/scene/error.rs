@@ -39,6 +39,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The layer that it is about, if it is about one.
+    #[must_use]
+    pub fn layer(&self) -> Option<&str> {
+        match self {
+            Self::Layers(_) => None,
+            Self::Duplicate(layer)
+            | Self::Layer { layer, .. }
+            | Self::File { layer, .. }
+            | Self::Font { layer, .. } => Some(layer),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -161,8 +161,12 @@ impl Fonts {
     }
 
     fn family_in_file(&mut self, path: &str) -> Result<String, String> {
-        let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-        if bytes > FONT_BYTES_MAX {
+        let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
+        if !about.is_file() {
+            return Err("it is not a file".to_owned());
+        }
+        if about.len() > FONT_BYTES_MAX {
             return Err(format!("the file is above {} MiB", FONT_BYTES_MAX >> 20));
         }
         let data = std::fs::read(path).map_err(|error| error.to_string())?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::color::bytes;
 use super::damage::Damage;
 use super::error::Error;
-use super::model::{Fit, LAYERS_MAX, Layer, Scene, Source};
-use super::source::{Feed, Input, Loader, Painter};
+use super::model::{Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle};
+use super::source::{Feed, Input, Loader, Painter, stand_in};
 use super::tick::Tick;
 use crate::frame::PictureEvent;
 use crate::media::{Micros, Rect, Size};
@@ -69,11 +69,45 @@ impl InputKey {
 }
 
 impl PreparedScene {
-    /// Loads every file and font of `scene` for a canvas of `size`.
+    /// Loads every file and font of `scene` for a canvas of `size`. Video files are not opened.
     ///
     /// # Errors
     /// The first thing that cannot be shown, with the layer's name and what to do about it.
     pub fn new(scene: &Scene, size: Size) -> Result<Self, Error> {
+        let (prepared, faults) = Self::with_placeholders(scene, size)?;
+        faults.into_iter().next().map_or(Ok(prepared), Err)
+    }
+
+    /// The same with a labelled placeholder in each layer whose picture cannot be shown, and the
+    /// built-in font where another cannot be had; what is wrong, at most one fault for each layer.
+    ///
+    /// # Errors
+    /// What no file or font can mend: [`Error::Layers`], [`Error::Duplicate`], [`Error::Layer`].
+    pub fn with_placeholders(scene: &Scene, size: Size) -> Result<(Self, Vec<Error>), Error> {
+        Self::load(scene, size, Painter::load)
+    }
+
+    /// The same without looking at any file or font: each layer that needs one has its placeholder,
+    /// with `cause` as what is wrong.
+    ///
+    /// # Errors
+    /// As [`PreparedScene::with_placeholders`].
+    pub fn without_files(
+        scene: &Scene,
+        size: Size,
+        cause: &str,
+    ) -> Result<(Self, Vec<Error>), Error> {
+        Self::load(scene, size, |layer, loader| match needs_file(layer) {
+            Some(fault) => Err(fault(cause.to_owned())),
+            None => Painter::load(layer, loader),
+        })
+    }
+
+    fn load(
+        scene: &Scene,
+        size: Size,
+        painter: impl Fn(&Layer, &mut Loader) -> Result<Painter, Error>,
+    ) -> Result<(Self, Vec<Error>), Error> {
         if scene.layers.len() > LAYERS_MAX {
             return Err(Error::Layers(scene.layers.len()));
         }
@@ -81,16 +115,25 @@ impl PreparedScene {
         order.sort_by_key(|layer| layer.z);
         let mut loader = Loader::new(size.rect());
         let mut layers: Vec<Prepared> = Vec::with_capacity(order.len());
+        let mut faults = Vec::new();
         for layer in order {
             if layers.iter().any(|other| other.name == layer.name) {
                 return Err(Error::Duplicate(layer.name.clone()));
             }
             check(layer)?;
-            let painter = Painter::load(layer, &mut loader)?;
+            let painter = match painter(layer, &mut loader) {
+                Ok(painter) => painter,
+                Err(fault @ (Error::File { .. } | Error::Font { .. })) => {
+                    let painter = stand_in(layer, &fault, &mut loader)?;
+                    faults.push(fault);
+                    painter
+                }
+                Err(error) => return Err(error),
+            };
             let (name, input) = (layer.name.clone(), InputKey::of(layer));
             layers.push(Prepared { name, input, painter, alpha: layer.alpha });
         }
-        Ok(Self { size, background: bytes(scene.background), layers })
+        Ok((Self { size, background: bytes(scene.background), layers }, faults))
     }
 
     /// The live or video layer called `name`.
@@ -171,6 +214,24 @@ impl PreparedScene {
     }
 }
 
+/// The fault of a layer whose file or font cannot be had, made from its cause; `None` if it needs
+/// neither.
+fn needs_file(layer: &Layer) -> Option<impl FnOnce(String) -> Error> {
+    let of_font = |style: &TextStyle| style.font.clone().map(|font| (font, true));
+    let (what, is_font) = match &layer.source {
+        Source::Image(path) => Some((path.display().to_string(), false)),
+        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
+            of_font(style)
+        }
+        _ => None,
+    }?;
+    let layer = layer.name.clone();
+    Some(move |cause| match is_font {
+        true => Error::Font { layer, font: what, cause },
+        false => Error::File { layer, path: what.into(), cause },
+    })
+}
+
 fn check(layer: &Layer) -> Result<(), Error> {
     let Rect { x, y, w, h } = layer.place;
     let side_max = i32::try_from(Size::SIDE_MAX).unwrap_or(i32::MAX);
@@ -186,4 +247,76 @@ fn check(layer: &Layer) -> Result<(), Error> {
              {PLACE_MAX} of the canvas' own"
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::model::{Align, Color};
+
+    const PLACE: Rect = Rect { x: 32, y: 16, w: 96, h: 64 };
+
+    fn size() -> Size {
+        Size::new(160, 96).unwrap()
+    }
+
+    fn scene(sources: Vec<(&str, Source)>) -> Scene {
+        let layers = sources.into_iter().map(|(name, source)| Layer {
+            name: name.to_owned(),
+            source,
+            place: PLACE,
+            fit: Fit::Contain,
+            z: 0,
+            alpha: 255,
+        });
+        Scene { background: Color { r: 0, g: 0, b: 0, a: 255 }, layers: layers.collect() }
+    }
+
+    fn text(font: Option<&str>) -> Source {
+        let style = TextStyle {
+            font: font.map(str::to_owned),
+            size: 24.0,
+            weight: 400,
+            color: Color { r: 255, g: 255, b: 255, a: 255 },
+            align: Align::Left,
+        };
+        Source::Text { text: "Hello".to_owned(), style }
+    }
+
+    #[test]
+    fn a_missing_picture_leaves_a_placeholder_at_its_place_and_all_else_as_it_is() {
+        let broken = scene(vec![
+            ("words", text(None)),
+            ("logo", Source::Image("/nowhere/logo.png".into())),
+            ("font", text(Some("/nowhere/letters.ttf"))),
+        ]);
+        let (prepared, faults) = PreparedScene::with_placeholders(&broken, size()).unwrap();
+        let layers: Vec<_> = faults.iter().filter_map(Error::layer).collect();
+        assert_eq!(layers, ["logo", "font"]);
+        let bounds = |index: usize| prepared.layers[index].painter.bounds();
+        assert_eq!(bounds(1), PLACE, "the placeholder fills the box");
+        assert_eq!(bounds(2), bounds(0), "the text is there, in the built-in font");
+        assert!(prepared.layers[1].painter.opaque().is_empty(), "what is below it can be seen");
+        let strict = PreparedScene::new(&broken, size()).unwrap_err();
+        assert_eq!(strict.layer(), Some("logo"));
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_text_is_refused_all_the_same() {
+        let twice = scene(vec![("a", Source::TestCard), ("a", Source::TestCard)]);
+        let refused = PreparedScene::with_placeholders(&twice, size()).unwrap_err();
+        assert_eq!(refused, Error::Duplicate("a".to_owned()));
+    }
+
+    #[test]
+    fn files_that_take_long_are_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("good.png");
+        image::RgbaImage::from_pixel(8, 8, image::Rgba([255; 4])).save(&path).unwrap();
+        let good = scene(vec![("logo", Source::Image(path)), ("card", Source::TestCard)]);
+        assert!(PreparedScene::new(&good, size()).is_ok());
+        let (_, faults) = PreparedScene::without_files(&good, size(), "it takes long").unwrap();
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].to_string().contains("it takes long"), "{}", faults[0]);
+    }
 }

@@ -25,6 +25,7 @@ mod watcher;
 mod web;
 mod wire;
 
+mod assets;
 mod crowd;
 mod doors;
 mod embedding;

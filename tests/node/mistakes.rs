@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::config::{Config, demo};
-use crate::node::{BINARY, Node};
+use crate::node::{BINARY, Node, run_to_end};
 use crate::program::{Ended, Program};
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::wire::Wire;
@@ -70,14 +70,22 @@ fn a_configuration_that_is_not_there_is_told() {
     assert_told(&ended, &["no-such.toml"]);
 }
 
+/// Looks at this configuration text and what it names.
+fn checked(text: &str) -> Ended {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("node.toml");
+    std::fs::write(&file, text).unwrap();
+    run_to_end(&["config", "check", "--assets", file.to_str().unwrap()])
+}
+
 #[test]
 fn a_missing_asset_is_told() {
     for (kind, more) in
         [("image", "path = \"/no/such/picture.png\""), ("video", "path = \"/no/such/picture.png\"")]
     {
-        let (_dir, ended) = refused(Config::new().channel("demo").layer(kind, more).text());
+        let ended = checked(Config::new().channel("demo").layer(kind, more).text());
         assert_eq!(ended.status.code(), BAD_CONFIG, "{}", ended.err);
-        assert_told(&ended, &["/no/such/picture.png", "node.toml:"]);
+        assert_told(&ended, &["/no/such/picture.png", "node.toml:", "demo", kind]);
     }
 }
 
@@ -85,7 +93,7 @@ fn a_missing_asset_is_told() {
 fn a_missing_font_is_told() {
     for font in ["No Such Font", "/no/such/font.ttf"] {
         let more = format!("text = \"Hello\"\nfont = \"{font}\"");
-        let (_dir, ended) = refused(Config::new().channel("demo").layer("text", &more).text());
+        let ended = checked(Config::new().channel("demo").layer("text", &more).text());
         assert_eq!(ended.status.code(), BAD_CONFIG, "{}", ended.err);
         assert_told(&ended, &[font]);
     }

@@ -8,7 +8,8 @@ use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
-use super::model::{Event, Node, Snapshot};
+use super::happened::Event;
+use super::model::{Node, Snapshot};
 use crate::control::auth::Access;
 
 /// Changes that are kept for those who follow. Older ones are forgotten.

@@ -1,6 +1,7 @@
 //! News of the node in the form in which the API shows them.
 
-use super::model::{Event, held};
+use super::happened::Event;
+use super::model::held;
 use crate::control::time::Time;
 use crate::event::{Event as Connection, NodeEvent, Phase};
 
@@ -50,6 +51,15 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             reason: Some(reason.clone()),
             ..plain
         },
+        NodeEvent::AssetFailed { channel, layer, reason, .. } => Event {
+            channel: Some(channel.clone()),
+            layer: Some(layer.clone()),
+            reason: Some(reason.clone()),
+            ..plain
+        },
+        NodeEvent::AssetRestored { channel, layer } => {
+            Event { channel: Some(channel.clone()), layer: Some(layer.clone()), ..plain }
+        }
         NodeEvent::StreamWarning { stream, code, .. } => {
             Event { stream: Some(stream.clone()), code: Some((*code).to_owned()), ..plain }
         }

@@ -3,6 +3,7 @@
 
 mod board;
 mod events;
+mod happened;
 mod model;
 mod recordings;
 mod relays;
@@ -11,9 +12,10 @@ mod survey;
 
 pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};
 pub use events::describe;
+pub use happened::Event;
 pub use model::{
-    Channel, Cores, Event, Key, KeyUse, Latency, Node, Output, Publisher, Recording, Snapshot,
-    Stream, StreamAudio, StreamVideo, held, key_uses, named,
+    Channel, Cores, Key, KeyUse, Latency, Node, Output, Publisher, Recording, Snapshot, Stream,
+    StreamAudio, StreamVideo, held, key_uses, named,
 };
 pub use relays::{Pull, Push};
 pub use survey::{

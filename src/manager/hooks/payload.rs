@@ -83,6 +83,8 @@ struct Part<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stream_path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
@@ -253,6 +255,14 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::FramesDropped { channel, frames, reason } => {
             (part.channel, part.frames) = (Some(channel.as_str()), Some(*frames));
             payload.reason = Some(reason);
+        }
+        NodeEvent::AssetFailed { channel, layer, reason, retry_in } => {
+            (part.channel, part.layer) = (Some(channel.as_str()), Some(layer.as_str()));
+            part.retry_in_ms = millis(retry_in);
+            payload.reason = Some(reason);
+        }
+        NodeEvent::AssetRestored { channel, layer } => {
+            (part.channel, part.layer) = (Some(channel.as_str()), Some(layer.as_str()));
         }
         NodeEvent::StreamWarning { stream, code, text } => {
             part.stream_path = Some(stream.as_str());

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::config::from_document;
-use crate::manager::sources::{Sources, Started, Tap};
+use crate::manager::assets;
+use crate::manager::sources::{FILE_LEAD, Site, Sources, Started, Tap};
 use crate::media::{Micros, Size};
-use crate::runtime::Clock;
-use crate::scene::{Change, InputKey, PreparedScene, Scene};
+use crate::scene::{self, Change, InputKey, PreparedScene, Scene};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
@@ -19,22 +19,16 @@ const PREROLL_FED_MAX: Micros = Micros::from_secs(2);
 /// How often it looks for them.
 const LOOK: Duration = Duration::from_millis(4);
 
-/// Time from the opening of a file to its first picture.
-const FILE_LEAD: Micros = Micros::from_millis(100);
-
 /// What is to be loaded, and what for.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// For messages.
-    pub(super) channel: String,
+    /// Whose it is, and where its decoders run.
+    pub(super) site: Site,
     /// The canvas.
     pub(super) size: Size,
     pub(super) what: What,
     /// Length of the fade; 0 cuts.
     pub(super) fade: Micros,
-    /// Where decoders run.
-    pub(super) cpus: Vec<usize>,
-    pub(super) clock: Clock,
 }
 
 /// A scene that is to be loaded.
@@ -63,8 +57,10 @@ pub(super) enum Loaded {
     Taps(Vec<Tap>),
     /// It can be shown; nothing is kept of it.
     Checked(Scene),
-    /// It is ready for the composer.
-    Ready(Scene, Box<Change>),
+    /// It is ready for the composer; what of it is stood for by placeholders.
+    Ready(Scene, Box<Change>, Vec<scene::Error>),
+    /// What of the scene on the air cannot be shown now.
+    Probed(Vec<scene::Error>),
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
@@ -80,16 +76,26 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { channel, size, what, fade, cpus, clock } = order;
+    let Order { site, size, what, fade } = order;
+    let clock = site.clock;
     let is_shown = what.is_shown();
-    let (scene, replaces) = match what {
-        What::New { document, replaces } => {
-            (from_document(&document, size).map_err(Loaded::Wrong)?, replaces)
-        }
-        What::Known { scene, replaces } => (scene, replaces),
-    };
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
-    let mut prepared = PreparedScene::new(&scene, size).map_err(|error| wrong(&error))?;
+    // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
+    let (scene, replaces, is_new) = match what {
+        What::New { document, replaces } => {
+            (from_document(&document, size).map_err(Loaded::Wrong)?, replaces, true)
+        }
+        What::Known { scene, replaces } => (scene, replaces, false),
+    };
+    let (mut prepared, faults) =
+        PreparedScene::with_placeholders(&scene, size).map_err(|error| wrong(&error))?;
+    if is_new {
+        let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        texts.extend(assets::video_faults(&scene));
+        if !texts.is_empty() {
+            return Err(Loaded::Wrong(texts));
+        }
+    }
     if !is_shown {
         return Ok(Loaded::Checked(scene));
     }
@@ -101,7 +107,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     });
     let mut sources = Sources::default();
     sources.want_pictures(new, &mut prepared);
-    let started = sources.start(&cpus, &channel, (clock, clock.now() + FILE_LEAD));
+    let started = sources.start(&site, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
     let Started { taps, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Taps(taps));
@@ -118,5 +124,13 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
         std::thread::park_timeout(LOOK);
     }
     let change = Change::fade(prepared, fade).map_err(|error| Loaded::Failed(error.to_string()))?;
-    Ok(Loaded::Ready(scene, Box::new(change)))
+    Ok(Loaded::Ready(scene, Box::new(change), faults))
+}
+
+/// Looks whether the files and fonts of a scene can be used now.
+pub(super) fn probe(scene: &Scene, size: Size) -> Loaded {
+    Loaded::Probed(match PreparedScene::with_placeholders(scene, size) {
+        Ok((_, faults)) => faults,
+        Err(error) => vec![error],
+    })
 }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::config::from_document;
+use crate::event::NodeEvent;
 use crate::frame::{Geometry, Pool};
 use crate::media::PixelFormat;
 use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX};
@@ -19,6 +20,7 @@ const CHANNEL: &str = "demo";
 /// Control's side, and the composer at the other end of the rings.
 struct Bench {
     scenes: Scenes,
+    events: Events,
     news: mpsc::Receiver<News>,
     composer: Composer,
     pool: Pool,
@@ -40,12 +42,14 @@ fn bench() -> Bench {
             scene: from_document(&color(shade), size).unwrap(),
         })
         .to_vec();
-    let (mut scenes, news) = Scenes::new(Clock::start(), Vec::new());
+    let events: Events = Arc::new(crossbeam::queue::ArrayQueue::new(8));
+    let (mut scenes, news) = Scenes::new(Clock::start(), Vec::new(), Arc::clone(&events));
     let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Bell::new());
-    scenes.channel(&config, Some(SceneEnds { changes: to_composer, reports: heard }));
+    scenes.channel(&config, Some(SceneEnds { changes: to_composer, reports: heard }), &[]);
     Bench {
         scenes,
+        events,
         news,
         composer: Composer::new(config.scene(), size, Level::Scalar).unwrap(),
         pool: Pool::new(Geometry::new(size, PixelFormat::I420), 3).unwrap(),
@@ -295,10 +299,31 @@ fn wishes_beyond_the_limit_are_turned_away_and_none_is_lost() {
 }
 
 #[test]
+fn a_scene_whose_file_has_gone_is_refused_when_written_and_shown_when_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("logo.png");
+    let image = json!({ "layer": [{ "name": "logo", "type": "image", "path": path }] });
+    let mut bench = bench();
+    let put = bench.put("third", None, image.clone());
+    let Answer::Invalid(told) = bench.fulfil(put) else { panic!("not refused") };
+    assert!(told[0].contains("logo.png"), "{told:?}");
+    image::RgbaImage::from_pixel(8, 8, image::Rgba([255; 4])).save(&path).unwrap();
+    let put = bench.put("third", None, image);
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    std::fs::remove_file(&path).unwrap();
+    let activate = bench.activate("third", 0);
+    assert!(matches!(bench.fulfil(activate), Answer::Done));
+    let Some(NodeEvent::AssetFailed { channel, layer, .. }) = bench.events.pop() else {
+        panic!("nothing is told")
+    };
+    assert_eq!((channel.as_str(), layer.as_str()), (CHANNEL, "logo"));
+}
+
+#[test]
 fn a_channel_of_another_programs_frames_has_no_scenes_to_change() {
     let mut bench = bench();
     let config = ChannelConfig::plain("embedded", "live/x", Size::HD720);
-    bench.scenes.channel(&config, None);
+    bench.scenes.channel(&config, None, &[]);
     let (channel, scene) = ("embedded".to_owned(), "main".to_owned());
     let answer = bench.ask(Ask::Activate { channel, scene, fade_ms: 0 }).try_recv();
     assert!(matches!(answer, Ok(Answer::Invalid(_))));

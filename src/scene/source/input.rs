@@ -25,6 +25,8 @@ pub(in crate::scene) struct Input {
     place: Rect,
     canvas: Rect,
     slate: Option<Asset>,
+    /// What stands there while the source fails and nothing of it is seen.
+    placeholder: Option<Box<Asset>>,
     feed: Feed,
     /// Where the picture lands on the canvas, and which part of it.
     dest: Rect,
@@ -39,6 +41,8 @@ pub(in crate::scene) struct Feed {
     pictures: Option<Receiver<PictureEvent>>,
     shown: Option<FrozenFrame>,
     fade: Fade,
+    /// The source cannot be played now.
+    failed: bool,
 }
 
 /// A change of weight over time.
@@ -54,7 +58,14 @@ impl Input {
     pub(super) fn new(place: Rect, canvas: Rect, slate: Option<Asset>) -> Self {
         let (dest, crop) = (Rect::default(), Rect::default());
         let feed = Feed::default();
-        Self { place: place.even(), canvas, slate, feed, dest, crop, weight: 0 }
+        let (place, placeholder) = (place.even(), None);
+        Self { place, canvas, slate, placeholder, feed, dest, crop, weight: 0 }
+    }
+
+    /// For a file: nothing stands there before the first picture; `placeholder` does while the file
+    /// cannot be played.
+    pub(super) fn of_file(place: Rect, canvas: Rect, placeholder: Asset) -> Self {
+        Self { placeholder: Some(Box::new(placeholder)), ..Self::new(place, canvas, None) }
     }
 
     /// Takes its pictures from `pictures` from now on; what is shown stays until the first.
@@ -85,13 +96,14 @@ impl Input {
     pub(in crate::scene) fn mirror(&mut self, other: &Self, damage: &mut Damage) {
         damage.add(self.bounds());
         self.feed.shown = other.feed.shown.as_ref().map(FrozenFrame::share);
-        self.feed.fade = other.feed.fade;
+        (self.feed.fade, self.feed.failed) = (other.feed.fade, other.feed.failed);
         self.weight = other.weight;
         self.settle();
         damage.add(self.bounds());
     }
 
     pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
+        let before = self.substitute().map(Asset::rect);
         let is_new = self.receive(tick.at);
         let weight = self.feed.fade.weight(tick.at);
         if weight == 0 && self.feed.fade.to == 0 {
@@ -108,6 +120,16 @@ impl Input {
             self.settle();
             damage.add(self.dest);
         }
+        let after = self.substitute().map(Asset::rect);
+        if before != after {
+            damage.add(before.or(after).unwrap_or_default());
+        }
+    }
+
+    /// What stands in place of a picture now: the slate, or the placeholder of a file that fails.
+    fn substitute(&self) -> Option<&Asset> {
+        let fails = self.feed.failed && self.weight == 0;
+        self.slate.as_ref().or_else(|| self.placeholder.as_deref().filter(|_| fails))
     }
 
     /// Takes everything that is due out of the ring. Whether there is a new picture.
@@ -128,8 +150,13 @@ impl Input {
                     }
                     self.feed.shown = Some(frame);
                     (is_new, is_over) = (true, false);
+                    self.feed.failed = false;
                 }
                 Some(PictureEvent::Ended) => is_over = true,
+                Some(PictureEvent::Failed) => {
+                    is_over = true;
+                    self.feed.failed = true;
+                }
                 None => break,
             }
         }
@@ -159,7 +186,7 @@ impl Input {
 
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
         let picture = self.picture();
-        match (picture, &self.slate, self.weight) {
+        match (picture, self.substitute(), self.weight) {
             (Some(picture), _, 255) => canvas.picture(picture, clip, opacity),
             (Some(picture), Some(slate), 1..) => {
                 canvas.between(picture, slate, clip, (self.weight, opacity));
@@ -177,8 +204,8 @@ impl Input {
     }
 
     pub(super) fn bounds(&self) -> Rect {
-        let slate = self.slate.as_ref().map_or_else(Rect::default, Asset::rect);
-        if self.weight == 255 { self.dest } else { slate.union(self.dest) }
+        let under = self.substitute().map_or_else(Rect::default, Asset::rect);
+        if self.weight == 255 { self.dest } else { under.union(self.dest) }
     }
 
     pub(super) fn opaque(&self) -> Rect {
@@ -310,6 +337,31 @@ mod tests {
         assert_eq!(bench.tick(1_250).1, 127);
         assert!(bench.tick(1_300).1 > 127);
         assert_eq!(bench.tick(1_352).1, 255);
+    }
+
+    #[test]
+    fn a_file_that_fails_is_stood_for_until_its_next_picture() {
+        let mut bench = bench(2);
+        let label = Asset::new(
+            &image::RgbaImage::from_pixel(64, 32, image::Rgba([9, 9, 9, 128])),
+            (PLACE.x, PLACE.y),
+            CANVAS,
+        );
+        let old = std::mem::replace(&mut bench.input, Input::of_file(PLACE, CANVAS, label));
+        std::mem::swap(&mut bench.input.feed, &mut { old }.feed);
+        let shows = |bench: &Bench| bench.input.bounds();
+        bench.tick(0);
+        assert!(shows(&bench).is_empty(), "a file that is well has no placeholder");
+        bench.sender.push(PictureEvent::Failed).unwrap();
+        assert_eq!((bench.tick(20), shows(&bench)), ((true, 0), PLACE));
+        assert_eq!(bench.tick(40), (false, 0));
+        assert!(bench.input.opaque().is_empty(), "what is below it can be seen");
+        bench.send(60);
+        assert!(bench.tick(60).0, "the placeholder leaves");
+        assert_eq!(bench.tick(260), (true, 255));
+        bench.sender.push(PictureEvent::Failed).unwrap();
+        bench.tick(300);
+        assert_eq!((bench.tick(800), shows(&bench)), ((true, 0), PLACE));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod flash;
 mod gradient;
 mod input;
 mod picture;
+mod placeholder;
 mod spinner;
 mod test_card;
 mod text;
@@ -15,6 +16,7 @@ use clock::Clock;
 use fill::Fill;
 use flash::Flash;
 pub(super) use input::{Feed, Input};
+pub(super) use placeholder::stand_in;
 use spinner::Spinner;
 use test_card::TestCard;
 
@@ -74,7 +76,10 @@ impl Painter {
                 Self::Spinner(Spinner::load(layer.place, *color, loader.canvas))
             }
             Source::Flash => Self::Flash(Flash::new(layer.place)),
-            Source::Video(_) => Self::Input(Input::new(layer.place, loader.canvas, None)),
+            Source::Video(path) => {
+                let label = placeholder::labelled(layer, path, loader)?;
+                Self::Input(Input::of_file(layer.place, loader.canvas, label))
+            }
             Source::Live { slate, style, .. } => {
                 let slate = text::slate(layer, slate, style, loader)?;
                 Self::Input(Input::new(layer.place, loader.canvas, Some(slate)))

@@ -28,14 +28,15 @@ static LOGO: &[u8] = include_bytes!("../../../assets/logo.png");
 pub(super) fn load(layer: &Layer, path: &Path, canvas: Rect) -> Result<Asset, Error> {
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
-    let file = File::open(path).map_err(|error| fault(error.to_string()))?;
-    let about = file.metadata().map_err(|error| fault(error.to_string()))?;
+    let about = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
+    // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
     if !about.is_file() {
         return Err(fault("it is not a file".to_owned()));
     }
     if about.len() > FILE_BYTES_MAX {
         return Err(fault(format!("it is above {} MiB", FILE_BYTES_MAX >> 20)));
     }
+    let file = File::open(path).map_err(|error| fault(error.to_string()))?;
     let image = decode(BufReader::new(file)).map_err(fault)?;
     Ok(place(image, layer, canvas))
 }
