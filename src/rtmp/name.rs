@@ -112,7 +112,7 @@ impl App {
 
     /// The address of a stream under this application. Errors are texts for the peer's user.
     pub(super) fn address(&self, name: &str) -> Result<Address, &'static str> {
-        let (name, query) = split_query(name);
+        let (name, query) = split_query(name.trim());
         let name = name.trim_start_matches('/');
         let bare = ["mp4:", "flv:", "mp3:"].into_iter().find_map(|p| name.strip_prefix(p));
         let name = clean_path(bare.unwrap_or(name))?;
@@ -183,20 +183,22 @@ fn split_query(text: &str) -> (&str, &str) {
     text.split_once('?').unwrap_or((text, ""))
 }
 
-/// Decodes once, drops empty parts, refuses what could climb out of a folder or a log line.
+/// Decodes once, drops empty parts and blanks and line ends around the others, as they come with
+/// what is pasted; refuses what could climb out of a folder or a log line.
 fn clean_path(path: &str) -> Result<String, &'static str> {
     if path.len() > 3 * NAME_BYTES_MAX {
         return Err(NAME_TOO_LONG);
     }
     let decoded = percent_decode(path);
-    if decoded.contains("..") || decoded.contains('\\') || decoded.split('/').any(|p| p == ".") {
+    let parts = decoded.split('/').map(str::trim).filter(|part| !part.is_empty());
+    let parts: Vec<_> = parts.collect();
+    let clean = parts.join("/");
+    if clean.contains("..") || clean.contains('\\') || parts.contains(&".") {
         return Err("names with `..`, `.` or backslashes are not allowed");
     }
-    if decoded.chars().any(char::is_control) {
+    if clean.chars().any(char::is_control) {
         return Err("names with control characters are not allowed");
     }
-    let parts: Vec<_> = decoded.split('/').filter(|part| !part.is_empty()).collect();
-    let clean = parts.join("/");
     if clean.len() > NAME_BYTES_MAX {
         return Err(NAME_TOO_LONG);
     }
@@ -273,6 +275,10 @@ mod tests {
             ("live", "my%20show%2Fone", ("live", "my show/one", "")),
             ("live", "100%", ("live", "100%", "")),
             ("live", "x;$()<>\"", ("live", "x;$()<>\"", "")),
+            (" live ", " show\r\n", ("live", "show", "")),
+            ("live", "show / KEY \n", ("live", "show/KEY", "")),
+            ("live", "show%0D%0A", ("live", "show", "")),
+            ("live", "show?key=k\n", ("live", "show", "key=k")),
         ] {
             let got = address(app, name);
             assert_eq!((got.0.as_str(), got.1.as_str(), got.2.as_str()), want, "{app} {name}");

@@ -1,5 +1,6 @@
 //! Addresses of other servers:
-//! `rtmp[s]://[user:password@]host[:port]/app[/instance]/name[?query]`.
+//! `rtmp[s]://[user:password@]host[:port]/app[/instance]/name[?query]`, or with a query of the
+//! application before the name: `rtmp://host/app?query/name[?query]`.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ pub struct Url {
     host: String,
     port: u16,
     app: String,
-    /// Query of the application, which only redirections have.
+    /// Query of the application, if the address or a redirection has one.
     app_query: Query,
     name: StreamName,
     login: Option<Login>,
@@ -111,18 +112,13 @@ impl Url {
         };
         let (host, port) = host_and_port(authority)?;
         let port = port.unwrap_or_else(|| default_port(secure));
-        let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let Some((last, app)) = parts.split_last().filter(|(_, app)| !app.is_empty()) else {
-            return Err(UrlError::Invalid(
-                "it needs an application and a stream name after the host",
-            ));
-        };
-        let name = match query {
-            Some(query) => format!("{last}?{query}"),
-            None => (*last).to_owned(),
-        };
-        let (app, name) = (app.join("/"), StreamName::new(name));
-        Ok(Self { secure, host, port, app, app_query: Query::default(), name, login })
+        let (app, app_query, name) = app_and_name(path, query)
+            .ok_or(UrlError::Invalid("it needs an application and a stream name after the host"))?;
+        if app_query.len() > QUERY_BYTES_MAX {
+            return Err(UrlError::Invalid("the query of its application is too long"));
+        }
+        let (app_query, name) = (Query::new(app_query), StreamName::new(name));
+        Ok(Self { secure, host, port, app, app_query, name, login })
     }
 
     /// Where a server says that the stream goes instead. `tc_url` is all but the stream name:
@@ -182,7 +178,7 @@ impl Url {
         &self.app
     }
 
-    /// Query of the application; empty unless a server redirected to one.
+    /// Query of the application; empty unless the address has one, or a server redirected to one.
     #[must_use]
     pub const fn app_query(&self) -> &Query {
         &self.app_query
@@ -217,6 +213,25 @@ impl Url {
         let scheme = if self.secure { "rtmps" } else { "rtmp" };
         format!("{scheme}://{open}{}{close}{port}/{}", self.host, self.app)
     }
+}
+
+/// Application, its query, and the stream name with its own. Where only an application stands
+/// before the question mark, the name follows behind the query of that; `None` if there is none.
+fn app_and_name(path: &str, query: Option<&str>) -> Option<(String, String, String)> {
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let (last, app) = parts.split_last()?;
+    if !app.is_empty() {
+        let name = query.map_or_else(|| (*last).to_owned(), |query| format!("{last}?{query}"));
+        return Some((app.join("/"), String::new(), name));
+    }
+    // The name may have a query of its own, in which slashes say nothing.
+    let (before, own) = match query?.split_once('?') {
+        Some((before, own)) => (before, Some(own)),
+        None => (query?, None),
+    };
+    let (app_query, name) = before.trim_end_matches('/').rsplit_once('/')?;
+    let name = own.map_or_else(|| name.to_owned(), |own| format!("{name}?{own}"));
+    Some(((*last).to_owned(), app_query.to_owned(), name))
 }
 
 fn login_of(text: &str) -> Result<Login, UrlError> {
@@ -300,6 +315,28 @@ mod tests {
             assert_eq!(got, (host, port, app, name), "{text}");
             assert_eq!(url.is_secure(), text.to_lowercase().starts_with("rtmps"));
         }
+    }
+
+    #[test]
+    fn the_application_may_have_a_query_before_the_name() {
+        for (text, app_query, name) in [
+            ("rtmp://h/app?tok=a/KEY", "tok=a", "KEY"),
+            ("rtmp://h/app/?tok=a/KEY/", "tok=a", "KEY"),
+            ("rtmp://h/app?vhost=a.b/KEY?x=1/2", "vhost=a.b", "KEY?x=1/2"),
+            ("rtmp://h/app?tok=a/b==/KEY", "tok=a/b==", "KEY"),
+            ("rtmp://h/app?/KEY", "", "KEY"),
+            ("rtmp://h/app/KEY?tok=a/b", "", "KEY?tok=a/b"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            let got = (url.app(), url.app_query().expose(), url.name().expose());
+            assert_eq!(got, ("app", app_query, name), "{text}");
+            assert_eq!(url.to_string(), "rtmp://h/app/***", "{text}");
+        }
+        for text in ["rtmp://h/app?tok=a", "rtmp://h/app?tok=a/", "rtmp://h?tok=a/KEY"] {
+            assert!(Url::parse(text).unwrap_err().to_string().contains("stream name"), "{text}");
+        }
+        let long = format!("rtmp://h/app?{}/KEY", "a".repeat(1_500));
+        assert!(Url::parse(&long).is_err());
     }
 
     #[test]

@@ -53,6 +53,47 @@ fn the_right_key_is_accepted_in_both_forms() {
     }
 }
 
+/// Publishes under this name and gives the answer's description, once the place is free again.
+fn published(node: &Node, name: &str) -> String {
+    let (mut wire, stream) = Wire::stream(node.rtmp_port());
+    let [code, _, description] = wire.publish(stream, name);
+    assert_eq!(code, "NetStream.Publish.Start", "{description}");
+    drop(wire);
+    wait_until(SOON, "the publisher is gone", || {
+        (node.metric("rtmp_connections", &[]) < 0.5).then_some(())
+    });
+    description
+}
+
+#[test]
+fn a_key_is_taken_as_people_paste_it() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let key = node.key();
+    for name in [
+        format!(" {key}\r\n"),
+        format!("{key}%0A"),
+        format!("studio/{key}"),
+        format!("studio/{key}\n"),
+        format!("studio?key={key} "),
+        format!("studio?key=%20{key}%0d%0a"),
+    ] {
+        assert_eq!(published(&node, &name), format!("Publishing as {STUDIO}."));
+    }
+}
+
+#[test]
+fn a_publisher_with_another_name_than_that_of_its_key_is_told_which_it_got() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let key = node.key();
+    for name in [format!("camera?key={key}"), format!("camera/{key}")] {
+        let told = published(&node, &name);
+        assert!(told.contains(STUDIO) && told.contains("live/camera"), "{told}");
+        assert!(!told.contains(&key), "{told}");
+    }
+}
+
 #[test]
 fn the_development_key_outlives_a_restart_and_ends_when_it_is_turned_off() {
     let _turn = beside_others();

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use crate::config::{FPS, demo};
+use crate::destination::Destination;
 use crate::nginx::Nginx;
 use crate::node::Node;
 use crate::recording::Recording;
@@ -54,4 +55,22 @@ pub(crate) fn assert_even(viewer: &mut Wire, pictures: u32) {
         assert!(gap.abs_diff(1_000 / FPS) <= 1, "{gap} ms from one picture to the next");
         previous = time;
     }
+}
+
+#[test]
+fn the_query_of_a_server_goes_with_connect_and_not_with_the_name() {
+    let _turn = beside_others();
+    let destination = Destination::start();
+    let url = destination.url().replace("/app/", "/app?token=secret/");
+    let node = Node::start(&demo().output("cdn", &url));
+    let messages = wait_until(SOON, "the programme is published", || {
+        let messages = destination.messages();
+        messages.iter().any(|message| message.command() == "publish").then_some(messages)
+    });
+    let values = |name: &str| messages.iter().find(|m| m.command() == name).unwrap().values();
+    let connect = values("connect");
+    assert_eq!(connect[2].field("app").as_text(), "app?token=secret");
+    assert!(connect[2].field("tcUrl").as_text().ends_with("/app?token=secret"));
+    assert_eq!(values("publish")[3].as_text(), "secret-name");
+    assert!(!node.program().err().contains("secret"), "{}", node.program().err());
 }

@@ -31,6 +31,9 @@ pub(super) struct Ticket {
     asked: Option<Asked>,
     /// The public name it asked for, if it gave a key beside it.
     named: Option<Box<str>>,
+    /// What it asked for taken apart, in case nothing is known about the whole as a key: the public
+    /// name, and the key behind it.
+    parts: Option<(Box<str>, StreamName)>,
     /// The key it publishes with; set while it publishes.
     key: Option<KeyHash>,
     /// When that key ends.
@@ -75,26 +78,34 @@ impl Connection {
         // The path may be the key itself: until a key is known to be good, only the application
         // goes into events.
         self.begin(shard, Stage::Publish, app);
-        let now = shard.clock.now();
-        let beside = query.get("key");
+        let beside = query.get("key").map(|key| key.trim().to_owned());
+        let parts = if beside.is_none() { name_and_key(app, name.expose()) } else { None };
         let named = beside.as_ref().map(|_| path.into());
         let shown = beside.unwrap_or_else(|| name.expose().to_owned());
-        let hash = KeyHash::of(&shown);
-        let attempt = self.attempt(&hash, is_guessable(&shown));
+        let secret = parts.as_ref().map_or(shown.as_str(), |(_, key)| key.expose());
+        let params = Self::params(shard, query, Some(secret));
+        *self.ticket.borrow_mut() = Ticket { named, parts, params, ..Ticket::default() };
+        self.show_key(shard, &shown);
+    }
+
+    /// Asks about a key that the peer shows.
+    fn show_key(self: &Rc<Self>, shard: &Rc<Shard>, shown: &str) {
+        let (hash, now) = (KeyHash::of(shown), shard.clock.now());
+        let attempt = self.attempt(&hash, is_guessable(shown));
         let asked = shard.limits.guard().ask(&attempt, now);
         if let Asked::Wait(left) = asked {
             return self.refuse_guess(shard, left);
         }
-        let params = Self::params(shard, query, Some(&shown));
-        let (shown_hash, asked) = (Some(hash), Some(asked));
-        let ticket = Ticket { shown: shown_hash, asked, named, params, ..Ticket::default() };
-        *self.ticket.borrow_mut() = ticket;
+        {
+            let mut ticket = self.ticket.borrow_mut();
+            (ticket.shown, ticket.asked) = (Some(hash), Some(asked));
+        }
         *self.role.borrow_mut() = Role::AwaitsKey;
         let found = shard.keys.borrow_mut().lookup(&hash, now);
         match found {
             Lookup::Hit(decision) => self.on_decision(shard, &hash, &decision),
             Lookup::Miss { first } => {
-                let alias = Alias::new(&shown).ok().filter(|_| first);
+                let alias = Alias::new(shown).ok().filter(|_| first);
                 shard.ask_key(hash, alias, self.number, first);
             }
         }
@@ -120,8 +131,9 @@ impl Connection {
         match decision.for_peer(peer, shard.clock.now()) {
             Decision::Allow(grant) => {
                 self.life.borrow_mut().set_holder(holder(&grant));
-                let Ticket { shown, asked, params, .. } =
+                let Ticket { shown, asked, named, params, .. } =
                     std::mem::take(&mut *self.ticket.borrow_mut());
+                self.ticket.borrow_mut().named = named;
                 no_guess(shard, asked);
                 if let Some(hash) = shown {
                     shard.limits.guard().opened(&self.attempt(&hash, false));
@@ -136,6 +148,13 @@ impl Connection {
     }
 
     fn on_denial(self: &Rc<Self>, shard: &Rc<Shard>, denial: Denial) {
+        let parts = self.ticket.borrow_mut().parts.take();
+        if let (Denial::Unknown, Some((name, key))) = (&denial, parts) {
+            // The whole was no guess at a key.
+            no_guess(shard, self.ticket.borrow_mut().asked.take());
+            self.ticket.borrow_mut().named = Some(name);
+            return self.show_key(shard, key.expose());
+        }
         let Ticket { shown, asked, named, params, .. } =
             std::mem::take(&mut *self.ticket.borrow_mut());
         let was_good = shown.is_some_and(|hash| shard.limits.guard().is_known(hash.as_bytes()));
@@ -214,7 +233,15 @@ impl Connection {
             }
             return;
         }
-        if !self.session.borrow_mut().accept_publish() {
+        let named = self.ticket.borrow_mut().named.take();
+        let text = match named {
+            Some(asked) if *asked != *name => {
+                tracing::info!("the publisher of {name} asked for another name than its key's");
+                format!("Publishing as {name}, which is the name of this key, not as {asked}.")
+            }
+            _ => format!("Publishing as {name}."),
+        };
+        if !self.session.borrow_mut().accept_publish(&text) {
             return self.done(shard, Stage::Publish, WITHDRAWN);
         }
         shard.stats.publish_attempt(Attempt::Ok);
@@ -368,4 +395,10 @@ fn no_guess(shard: &Shard, asked: Option<Asked>) {
     if let Some(Asked::Counted(charge)) = asked {
         shard.limits.guard().refund(charge);
     }
+}
+
+/// The public name and the key in `name/KEY`, which some write in place of `name?key=KEY`.
+fn name_and_key(app: &str, path: &str) -> Option<(Box<str>, StreamName)> {
+    let (name, key) = path.rsplit_once('/')?;
+    Some((format!("{app}/{name}").into(), StreamName::new(key)))
 }

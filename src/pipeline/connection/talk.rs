@@ -166,9 +166,9 @@ impl Talk {
         }
     }
 
-    pub(super) fn accept_publish(&mut self) -> bool {
+    pub(super) fn accept_publish(&mut self, text: &str) -> bool {
         match &mut self.tongue {
-            Tongue::Rtmp(server) => server.accept_publish(),
+            Tongue::Rtmp(server) => server.accept_publish_with(text),
             Tongue::Web(_) => false,
         }
     }

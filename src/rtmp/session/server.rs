@@ -291,10 +291,15 @@ impl Server {
 
     /// Answers `Publish`: messages flow from here on. `false` if the peer has withdrawn it.
     pub fn accept_publish(&mut self) -> bool {
+        self.accept_publish_with("Publishing.")
+    }
+
+    /// The same with a text for the publisher's user.
+    pub fn accept_publish_with(&mut self, description: &str) -> bool {
         let Some(stream_id) = self.settle(Wish::Publish) else { return false };
         self.role = Role::Active(Wish::Publish, stream_id);
         self.link.set_buffer(self.spec.buffer_bytes, true);
-        let start = info(false, "NetStream.Publish.Start", "Publishing.");
+        let start = info(false, "NetStream.Publish.Start", description);
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, start]);
         true
     }
