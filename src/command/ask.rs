@@ -9,6 +9,7 @@ use super::TrackPart;
 use crate::event::{KeyHolder, NodeEvent};
 use crate::media::Micros;
 use crate::rtmp::Url;
+use crate::stats::OtherReader;
 
 /// Clients that one answer lists at most.
 pub const CLIENTS_MAX: usize = 1_000;
@@ -205,8 +206,10 @@ pub struct StreamView {
     pub publisher: Option<PublisherView>,
     /// When the source came, on the node's clock.
     pub since: Micros,
-    /// Readers on all shards.
+    /// Its audience on all shards.
     pub viewers: u64,
+    /// Who else reads it, in the order of [`OtherReader::ALL`].
+    pub other_readers: [u64; OtherReader::ALL.len()],
     /// Bytes of its messages since then.
     pub bytes_in: u64,
     /// Bytes sent to its viewers since then.
@@ -277,7 +280,7 @@ pub struct ClientView {
     pub id: String,
     /// Where it comes from.
     pub address: SocketAddr,
-    /// `pending`, `publisher` or `player`.
+    /// `pending`, `publisher`, `player`, or `preview` for a player in the dashboard.
     pub state: &'static str,
     /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
     pub protocol: &'static str,

@@ -9,7 +9,7 @@ use crate::event::ClientId;
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::rtmp::Url;
-use crate::stats::{LineStats, OutputStats, RecordStats};
+use crate::stats::{LineStats, OtherReader, OutputStats, RecordStats};
 use crate::stream::Message;
 
 /// Streams that one shard lists at most; it leaves out the others.
@@ -138,8 +138,10 @@ pub struct StreamPart {
     pub publisher: Option<PublisherView>,
     /// When the source came.
     pub since: Micros,
-    /// Readers on this shard.
-    pub readers: usize,
+    /// Its audience on this shard.
+    pub viewers: usize,
+    /// Who else reads it on this shard, in the order of [`OtherReader::ALL`].
+    pub other_readers: [usize; OtherReader::ALL.len()],
     /// Bytes of its messages since then.
     pub bytes_in: u64,
     /// Bytes sent to readers on this shard since then.

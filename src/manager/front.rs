@@ -91,6 +91,7 @@ pub(super) fn front(
         tls,
         api: Arc::new(api),
         cors: config.http.cors.clone(),
+        flv_cors: config.delivery.cors.clone(),
     };
     (state, surveyor)
 }

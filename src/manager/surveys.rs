@@ -152,7 +152,10 @@ fn streams(parts: Vec<Survey>) -> Vec<StreamView> {
     }
     for part in elsewhere {
         if let Some(view) = views.get_mut(&part.name) {
-            view.viewers += part.readers as u64;
+            view.viewers += part.viewers as u64;
+            for (all, count) in view.other_readers.iter_mut().zip(part.other_readers) {
+                *all += count as u64;
+            }
             view.bytes_out += part.bytes_out;
             view.out_bps += part.out_bps;
         }
@@ -172,7 +175,8 @@ fn view(part: &StreamPart) -> StreamView {
         },
         publisher: part.publisher.clone(),
         since: part.since,
-        viewers: part.readers as u64,
+        viewers: part.viewers as u64,
+        other_readers: part.other_readers.map(|count| count as u64),
         bytes_in: part.bytes_in,
         bytes_out: part.bytes_out,
         bitrate_bps: part.bitrate_bps,
@@ -196,7 +200,8 @@ mod tests {
             source,
             publisher: None,
             since: Micros(1),
-            readers,
+            viewers: readers,
+            other_readers: [1, 0, 2, 0],
             bytes_in: 10,
             bytes_out: 100,
             bitrate_bps: 0.0,
@@ -247,6 +252,7 @@ mod tests {
         let names: Vec<_> = list.iter().map(|view| (view.name.as_str(), view.source)).collect();
         assert_eq!(names, [("live/a", "nobody"), ("live/b", "publisher")]);
         assert_eq!((list[1].viewers, list[1].bytes_in, list[1].bytes_out), (5, 10, 200));
+        assert_eq!(list[1].other_readers, [2, 0, 4, 0], "apart from the audience");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and waits for room when the pump finds its socket full.
 
 mod deadline;
+mod goodbye;
 mod hook;
 mod http;
 mod listen;
@@ -47,11 +48,9 @@ use deadline::{broken, broken_rule};
 use hook::{Waiting, Wish};
 use listen::Listening;
 use patience::Patience;
+use play::says_preview;
 use proxy::Preface;
 use publish::Ticket;
-
-/// How long a peer that is told goodbye may take to read it.
-const LINGER: Micros = Micros::from_millis(500);
 
 /// What others tell a connection; it reads this when it is woken.
 #[derive(Debug)]
@@ -108,11 +107,17 @@ pub(super) struct Connection {
     mailbox: RefCell<VecDeque<Mail>>,
     /// Set once the connection is to end: why, and when at the latest.
     closing: RefCell<Option<(String, Micros)>>,
+    /// Whether the peer has been told that nothing more will come. Until it closes too, what it
+    /// says is read and forgotten: a socket that is closed with something unread, or that is sent
+    /// something, takes the goodbye back.
+    has_ended: Cell<bool>,
     bytes_in: Cell<u64>,
     patience: Patience,
     listening: Listening,
     /// Questions to hooks so far.
     questions: Cell<u32>,
+    /// Whether it plays for the dashboard, and is no audience.
+    is_preview: Cell<bool>,
     /// Whether it has played something.
     has_begun: Cell<bool>,
 }
@@ -128,7 +133,8 @@ pub(super) async fn run(
             Ok(()) => glommio::yield_if_needed().await,
             Err(reason) => {
                 connection.reader.farewell();
-                return reason;
+                let closing = connection.closing.take();
+                return closing.map_or(reason, |(first, _)| first);
             }
         }
     }
@@ -168,10 +174,12 @@ impl Connection {
             life: RefCell::new(LifeCycle::new(id, now, Some(peer))),
             mailbox: RefCell::default(),
             closing: RefCell::default(),
+            has_ended: Cell::new(false),
             bytes_in: Cell::new(0),
             patience: Patience::default(),
             listening: Listening::default(),
             questions: Cell::new(0),
+            is_preview: Cell::new(false),
             has_begun: Cell::new(false),
         })
     }
@@ -202,7 +210,9 @@ impl Connection {
         while let Some(mail) = { self.mailbox.borrow_mut().pop_front() } {
             self.read_mail(shard, mail);
         }
-        if let Err(error) = self.write(shard, socket, cx) {
+        if !self.has_ended.get()
+            && let Err(error) = self.write(shard, socket, cx)
+        {
             return Poll::Ready(Err(broken(shard, &error)));
         }
         if let Some(reason) = self.finished(shard) {
@@ -247,15 +257,6 @@ impl Connection {
         Ok(())
     }
 
-    /// The reason, once a closing connection has nothing left to say or no time left.
-    fn finished(&self, shard: &Shard) -> Option<String> {
-        let closing = self.closing.borrow();
-        let (reason, deadline) = closing.as_ref()?;
-        let told = self.reader.is_flushed() && !self.session.borrow().lingers();
-        let over = told || shard.clock.now() >= *deadline;
-        over.then(|| reason.clone())
-    }
-
     /// Deadlines: the session's own, a peer that takes nothing, and the end of a goodbye.
     pub(super) fn sweep(self: &Rc<Self>, shard: &Rc<Shard>, now: Micros) {
         let waited = matches!(&*self.role.borrow(), Role::AwaitsStream(_, until) if now >= *until);
@@ -265,6 +266,9 @@ impl Connection {
         }
         self.sweep_ticket(shard, now);
         self.sweep_hook(shard, now);
+        if self.has_ended.get() {
+            return self.reader.wake(); // the deadline may have passed
+        }
         let late = self.session.borrow_mut().tick(now);
         // A ping behind a message that the peer still takes has not been asked yet.
         let late =
@@ -291,6 +295,9 @@ impl Connection {
         self.bytes_in.set(self.bytes_in.get() + bytes.len() as u64);
         shard.stats.bytes_in(bytes.len() as u64);
         let now = shard.clock.now();
+        if self.closing.borrow().is_some() {
+            return Ok(());
+        }
         let Some(bytes) = self.after_preface(shard, bytes)? else { return Ok(()) };
         let bytes = bytes.as_ref();
         let fed = bytes.chunks(FEED_BYTES_MAX).try_for_each(|piece| {
@@ -344,6 +351,7 @@ impl Connection {
             }
             ServerEvent::Play { app, name, query } => {
                 let params = Self::params(shard, &query, None);
+                self.is_preview.set(says_preview(&query));
                 self.wish_to_play(shard, format!("{app}/{}", name.expose()), params);
             }
             ServerEvent::Message { kind, time, body } => self.on_message(shard, kind, time, body),
@@ -372,49 +380,6 @@ impl Connection {
             Mail::Kicked => self.end_for(shard, "ended by the operator"),
             Mail::Stop => self.stop(shard),
         }
-    }
-
-    /// The node stops: peers that understand it are asked to come back, to whoever answers then;
-    /// they, and those that come back anyway, are not told that the stream is over.
-    fn stop(&self, shard: &Rc<Shard>) {
-        const REASON: &str = "the node stops";
-        let may_return = self.session.borrow_mut().request_reconnect(None, REASON);
-        if !may_return && !self.is_relay() {
-            return self.end_for(shard, REASON);
-        }
-        self.leave_stream(shard, REASON);
-        self.pass_on();
-        self.close(shard, REASON);
-    }
-
-    /// Tells the peer that it is over, and closes once it has been told.
-    fn end_for(&self, shard: &Rc<Shard>, reason: &str) {
-        match &*self.role.borrow() {
-            Role::Player(_) | Role::AwaitsStream(..) => self.session.borrow_mut().end_play(),
-            Role::Publisher(_) => {
-                self.session.borrow_mut().end_publish(PublishRefusal::Failed, reason);
-            }
-            Role::AwaitsHook(waiting) => self.refuse_waiting(waiting.stage(), reason),
-            Role::Pending | Role::AwaitsKey => {}
-        }
-        self.leave_stream(shard, reason);
-        self.pass_on();
-        self.close(shard, reason);
-    }
-
-    /// Ends the connection as soon as what waits has been sent.
-    fn close(&self, shard: &Shard, reason: &str) {
-        let deadline = shard.clock.now() + LINGER;
-        let mut closing = self.closing.borrow_mut();
-        if closing.is_none() {
-            *closing = Some((reason.to_owned(), deadline));
-        }
-        self.reader.wake();
-    }
-
-    /// Ends the connection without waiting.
-    fn close_now(&self, now: Micros, reason: &str) {
-        *self.closing.borrow_mut() = Some((reason.to_owned(), now));
     }
 
     fn on_message(&self, shard: &Rc<Shard>, kind: Kind, time: u32, body: PacketBuf) {

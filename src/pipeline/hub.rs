@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::batch::Batch;
 use super::figures::Figures;
 use super::homes::Subscriber;
-use super::reader::Reader;
+use super::reader::{Reader, ReaderKind};
 use super::record::RecordTap;
 use super::undecodable::Undecodable;
 use crate::command::{ChannelSwitch, TapEvent};
@@ -15,6 +15,7 @@ use crate::limits::Audience;
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::rtmp::Hops;
+use crate::stats::OtherReader;
 use crate::stream::{
     DropPolicy, Due, Health, InBand, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message,
     StreamLog, TimestampRepair,
@@ -70,6 +71,9 @@ pub(super) struct Hub {
     pub(super) undecodable: Undecodable,
     source: RefCell<Source>,
     readers: RefCell<Vec<Rc<Reader>>>,
+    /// How many of them are audience, and how many previews.
+    viewers: Cell<usize>,
+    previews: Cell<usize>,
     taps: RefCell<Vec<Sender<TapEvent>>>,
     records: RefCell<Vec<Rc<RefCell<RecordTap>>>>,
     dirty: Cell<bool>,
@@ -106,6 +110,8 @@ impl Hub {
             undecodable: Undecodable::default(),
             source: RefCell::new(source),
             readers: RefCell::new(Vec::new()),
+            viewers: Cell::new(0),
+            previews: Cell::new(0),
             taps: RefCell::new(Vec::new()),
             records: RefCell::new(Vec::new()),
             dirty: Cell::new(false),
@@ -267,6 +273,9 @@ impl Hub {
     }
 
     pub(super) fn add_reader(&self, reader: Rc<Reader>) {
+        if let Some(count) = self.count_of(reader.kind()) {
+            count.set(count.get() + 1);
+        }
         self.readers.borrow_mut().push(reader);
     }
 
@@ -274,7 +283,30 @@ impl Hub {
         let mut readers = self.readers.borrow_mut();
         if let Some(at) = readers.iter().position(|other| Rc::ptr_eq(other, reader)) {
             readers.swap_remove(at);
+            if let Some(count) = self.count_of(reader.kind()) {
+                count.set(count.get().saturating_sub(1));
+            }
         }
+    }
+
+    const fn count_of(&self, kind: ReaderKind) -> Option<&Cell<usize>> {
+        match kind {
+            ReaderKind::Viewer => Some(&self.viewers),
+            ReaderKind::Preview => Some(&self.previews),
+            ReaderKind::Output => None,
+        }
+    }
+
+    /// Its audience on this shard.
+    pub(super) const fn viewers(&self) -> usize {
+        self.viewers.get()
+    }
+
+    /// Who else reads it on this shard, in the order of [`OtherReader::ALL`].
+    pub(super) fn other_readers(&self) -> [usize; OtherReader::ALL.len()] {
+        let previews = self.previews.get();
+        let outputs = self.readers().saturating_sub(self.viewers.get() + previews);
+        [outputs, previews, self.taps.borrow().len(), self.records.borrow().len()]
     }
 
     pub(super) fn reader(&self, index: usize) -> Option<Rc<Reader>> {

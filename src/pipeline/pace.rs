@@ -40,7 +40,6 @@ impl Shard {
         if let Some(pace) = pace_of(&self.spec.peer, hub.log.borrow().bitrate_bps()) {
             reader.pace(pace);
         }
-        reader.set_viewer();
     }
 
     /// Sets the pace of all viewers of a stream whose rate has changed.
@@ -51,7 +50,7 @@ impl Shard {
         let pace = pace_of(&self.spec.peer, hub.log.borrow().bitrate_bps());
         let Some(pace) = pace.filter(|pace| is_news(hub.paced_bps.get(), *pace)) else { return };
         hub.paced_bps.set(pace);
-        for reader in (0..).map_while(|index| hub.reader(index)).filter(|r| r.is_viewer()) {
+        for reader in (0..).map_while(|index| hub.reader(index)).filter(|r| r.is_paced()) {
             reader.pace(pace);
         }
     }

@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::task::Waker;
 
 use super::batch::Batch;
-use super::socket::{BYTES_MAX, PIECES_MAX, Raw, pace, send, wait_for_pictures};
+use super::socket::{BYTES_MAX, PIECES_MAX, Raw, end_sending, pace, send, wait_for_pictures};
 use crate::media::Micros;
 use crate::rtmp::Playback;
 use crate::stream::{Cursor, DropPolicy, Drops, Start, StreamLog};
@@ -31,6 +31,17 @@ pub(super) enum Sent {
     Failed(io::Error),
 }
 
+/// What a reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReaderKind {
+    /// A connection of ours to another server.
+    Output,
+    /// Somebody who watches: audience.
+    Viewer,
+    /// A preview in the dashboard, which is none.
+    Preview,
+}
+
 /// One peer's sending half.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -44,8 +55,7 @@ pub(super) struct Reader {
     failed: RefCell<Option<io::Error>>,
     waker: RefCell<Option<Waker>>,
     bytes: Cell<u64>,
-    /// Whether it is a viewer, whose pace may be set; an output is none.
-    viewer: Cell<bool>,
+    kind: Cell<ReaderKind>,
     /// Its own rule for dropping, if it has one.
     policy: Cell<Option<DropPolicy>>,
 }
@@ -69,7 +79,7 @@ impl Reader {
             failed: RefCell::new(None),
             waker: RefCell::new(None),
             bytes: Cell::new(0),
-            viewer: Cell::new(false),
+            kind: Cell::new(ReaderKind::Output),
             policy: Cell::new(None),
         }
     }
@@ -185,12 +195,18 @@ impl Reader {
         pace(self.fd, bps);
     }
 
-    pub(super) fn set_viewer(&self) {
-        self.viewer.set(true);
+    /// Says what it is; before it reads a stream.
+    pub(super) fn set_kind(&self, kind: ReaderKind) {
+        self.kind.set(kind);
     }
 
-    pub(super) const fn is_viewer(&self) -> bool {
-        self.viewer.get()
+    pub(super) const fn kind(&self) -> ReaderKind {
+        self.kind.get()
+    }
+
+    /// Whether its pace may be set; that of an output may not.
+    pub(super) fn is_paced(&self) -> bool {
+        self.kind.get() != ReaderKind::Output
     }
 
     /// Wakes the connection's task.
@@ -306,6 +322,12 @@ impl Reader {
                 Err(error) => return Sent::Failed(error),
             }
         }
+    }
+
+    /// Says to the peer that nothing more will come, once all has been sent.
+    pub(super) fn end_sending(&self) {
+        self.farewell();
+        end_sending(self.fd);
     }
 
     /// Says to a peer that speaks TLS that nothing more will come, as far as its socket has room.

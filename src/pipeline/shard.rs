@@ -37,7 +37,7 @@ use crate::media::Micros;
 use crate::ring::Sender;
 use crate::rtmp::{Hops, Url};
 use crate::runtime::{Clock, guarded};
-use crate::stats::{ShardStats, ViewerDrop};
+use crate::stats::{OtherReader, ShardStats, ViewerDrop};
 use crate::stream::{Due, Message, StreamLog};
 use crate::tls::{Acceptor, Connector};
 
@@ -48,7 +48,7 @@ const READ_BYTES: usize = 256 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a stopping shard waits for its peers to take what it still has for them.
-const STOP_LIMIT: Micros = Micros::from_millis(1_000);
+const STOP_LIMIT: Micros = Micros::from_millis(1_800);
 
 /// An output that has taken nothing for this long is gone.
 pub(super) const BLOCKED_MAX: Micros = Micros::from_secs(10);
@@ -424,7 +424,8 @@ impl Shard {
         let hubs = self.hubs.borrow();
         let ours = |hub: &&Rc<Hub>| !matches!(hub.source(), Source::Shard(_)) && hub.is_live();
         self.stats.active(self.connections.borrow().len(), hubs.values().filter(ours).count());
-        self.stats.viewers(hubs.values().map(|hub| hub.readers()).sum());
+        let others = OtherReader::sum(hubs.values().map(|hub| hub.other_readers()));
+        self.stats.readers(hubs.values().map(|hub| hub.viewers()).sum(), others);
         self.stats.promise(hubs.values().map(|hub| hub.needed_bps()).sum());
     }
 

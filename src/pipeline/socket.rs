@@ -84,6 +84,14 @@ impl TcpFigures {
     }
 }
 
+/// Says to the peer that nothing more will come. What it says can still be read.
+pub(super) fn end_sending(fd: RawFd) {
+    // SAFETY: the descriptor belongs to the caller's socket and stays open during the call.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    // Where it fails, the connection is gone.
+    drop(socket2::SockRef::from(&fd).shutdown(std::net::Shutdown::Write));
+}
+
 /// Asks the kernel about a TCP connection; `None` if it does not say (Linux before 4.6).
 pub(super) fn tcp_figures(fd: RawFd) -> Option<TcpFigures> {
     // `struct tcp_info` of linux/tcp.h, in words of 32 bits, as far as is read here.

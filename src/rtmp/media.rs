@@ -102,12 +102,28 @@ fn script(body: PacketBuf, pool: &PacketPool) -> Option<PacketBuf> {
     let (Value::Object(mut members) | Value::EcmaArray(mut members)) = values.value().ok()?? else {
         return None;
     };
-    members.retain(|(name, _)| name.len() <= METADATA_NAME_BYTES_MAX);
+    let is_live = |name: &str| FILE_FACTS.iter().all(|fact| !fact.eq_ignore_ascii_case(name));
+    members.retain(|(name, _)| name.len() <= METADATA_NAME_BYTES_MAX && is_live(name));
     let mut out = Vec::new();
     Value::String(name).encode(&mut out);
     Value::EcmaArray(members).encode(&mut out);
     Some(copy(&out, pool))
 }
+
+/// What metadata says about a file that the publisher reads. A live stream has no length: players
+/// would show how much of it has passed, and call it incomplete at its end.
+const FILE_FACTS: [&str; 10] = [
+    "audiosize",
+    "canSeekToEnd",
+    "datasize",
+    "duration",
+    "filesize",
+    "keyframes",
+    "lastkeyframelocation",
+    "lastkeyframetimestamp",
+    "lasttimestamp",
+    "videosize",
+];
 
 fn copy(bytes: &[u8], pool: &PacketPool) -> PacketBuf {
     let mut packet = pool.take(bytes.len());
@@ -166,6 +182,16 @@ mod tests {
             let unended = &bare[..bare.len() - 3];
             assert_eq!(bodies(18, 5, unended), [(Kind::Data, 5, want.clone())]);
         }
+    }
+
+    #[test]
+    fn what_metadata_says_about_a_file_is_left_out() {
+        let file = ["duration", "filesize", "keyframes", "lasttimestamp", "Duration"];
+        let mut members: Vec<_> = file.map(|name| (name.to_owned(), 60.0.into())).into();
+        members.extend(metadata());
+        let body = values(&["onMetaData".into(), Value::EcmaArray(members)]);
+        let want = values(&["onMetaData".into(), Value::EcmaArray(metadata())]);
+        assert_eq!(bodies(18, 5, &body), [(Kind::Data, 5, want)]);
     }
 
     #[test]

@@ -32,5 +32,5 @@ pub use registry::{
 pub use relay::{
     PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordState, RecordStats,
 };
-pub use shard::{Attempt, ErrorKind, ShardFigures, ShardStats, ViewerDrop};
+pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
 pub use streams::{StreamFigures, StreamSnapshot};

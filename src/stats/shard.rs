@@ -101,6 +101,44 @@ impl ViewerDrop {
     }
 }
 
+/// Who reads streams beside their audience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherReader {
+    /// An output or a push.
+    Output,
+    /// A preview in the dashboard.
+    Preview,
+    /// An input of a scene.
+    Input,
+    /// A recording.
+    Recording,
+}
+
+impl OtherReader {
+    /// All of them, in the order of their figures.
+    pub const ALL: [Self; 4] = [Self::Output, Self::Preview, Self::Input, Self::Recording];
+
+    /// The value of the `kind` label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Preview => "preview",
+            Self::Input => "input",
+            Self::Recording => "recording",
+        }
+    }
+
+    /// What several counted, together.
+    pub fn sum(parts: impl Iterator<Item = [usize; Self::ALL.len()]>) -> [usize; Self::ALL.len()] {
+        let mut all = [0; Self::ALL.len()];
+        for part in parts {
+            all.iter_mut().zip(part).for_each(|(all, count)| *all += count);
+        }
+        all
+    }
+}
+
 /// The counters of one shard. All writing methods are for that shard only.
 #[derive(Debug, Default)]
 pub struct ShardStats(CachePadded<Counters>);
@@ -124,6 +162,7 @@ struct Counters {
     connections: Gauge,
     streams: Gauge,
     viewers: Gauge,
+    other_readers: [Gauge; OtherReader::ALL.len()],
     promised_bps: Gauge,
 }
 
@@ -228,9 +267,12 @@ impl ShardStats {
         self.0.streams.set_count(streams);
     }
 
-    /// How many peers play now.
-    pub fn viewers(&self, viewers: usize) {
+    /// How many peers play now, and how many others read streams.
+    pub fn readers(&self, viewers: usize, others: [usize; OtherReader::ALL.len()]) {
         self.0.viewers.set_count(viewers);
+        for (gauge, count) in self.0.other_readers.iter().zip(others) {
+            gauge.set_count(count);
+        }
     }
 
     /// What this shard's readers need in all, bits per second, by the mean rates of what they read.
@@ -266,6 +308,7 @@ impl ShardStats {
             connections: from.connections.get_count(),
             streams: from.streams.get_count(),
             viewers: from.viewers.get_count(),
+            other_readers: from.other_readers.each_ref().map(Gauge::get_count),
             promised_bps: from.promised_bps.get_count(),
         }
     }
@@ -306,8 +349,10 @@ pub struct ShardFigures {
     pub connections: u64,
     /// Live streams.
     pub streams: u64,
-    /// Peers that play.
+    /// Peers that play: the audience.
     pub viewers: u64,
+    /// Who else reads streams, in the order of [`OtherReader::ALL`].
+    pub other_readers: [u64; OtherReader::ALL.len()],
     /// Bits per second that readers need, by the mean rates of what they read.
     pub promised_bps: u64,
 }
@@ -332,6 +377,7 @@ impl ShardFigures {
         self.connections += other.connections;
         self.streams += other.streams;
         self.viewers += other.viewers;
+        add_each(&mut self.other_readers, &other.other_readers);
         self.promised_bps += other.promised_bps;
     }
 }
@@ -379,7 +425,7 @@ mod tests {
         one.active(1, 2);
         two.bytes_out(32);
         two.active(4, 2);
-        two.viewers(3);
+        two.readers(3, [1, 2, 3, 4]);
         let mut all = one.read();
         all.merge(&two.read());
         assert_eq!((all.accepted, all.bytes_out), (1, 42));

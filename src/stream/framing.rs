@@ -1,5 +1,6 @@
-//! The forms in which a reader gets messages: RTMP chunks, FLV tags, and FLV tags in WebSocket
-//! frames. Bodies are never copied; what stands around them is computed into a few bytes.
+//! The forms in which a reader gets messages: RTMP chunks, FLV tags, and FLV tags in chunks of HTTP
+//! or in WebSocket frames. Bodies are never copied; what stands around them is computed into a few
+//! bytes.
 
 use super::message::{Message, STREAM_ID};
 
@@ -11,6 +12,9 @@ pub enum Framing {
     Chunks(u32),
     /// An FLV file: its header, then a tag per message (Video File Format 10.1 annex E).
     Flv,
+    /// The same with the file header, and each tag, in a chunk of HTTP/1.1 (RFC 9112 section 7.1).
+    /// The last chunk is for whoever ends the answer to say.
+    ChunkedFlv,
     /// The same with the file header, and each tag, in a binary WebSocket frame (RFC 6455).
     WebSocketFlv,
 }
@@ -30,8 +34,11 @@ pub(super) struct Wrap {
     after: u8,
 }
 
-/// A 64-bit frame header, a tag header, and the size of the tag.
-const WRAP_BYTES_MAX: usize = FRAME_BYTES_MAX + TAG_BYTES + SIZE_BYTES;
+/// A 64-bit frame header, a tag header, the size of the tag, and the end of a chunk.
+const WRAP_BYTES_MAX: usize = FRAME_BYTES_MAX + TAG_BYTES + SIZE_BYTES + LINE_END.len();
+
+/// Of HTTP; behind the length of a chunk, and behind the chunk.
+const LINE_END: [u8; 2] = *b"\r\n";
 
 const FRAME_BYTES_MAX: usize = 10;
 
@@ -43,6 +50,9 @@ const SIZE_BYTES: usize = 4;
 
 /// Of the file's header and the size of the tag before the first.
 const FILE_BYTES: usize = 13;
+
+/// The file's header in a chunk, which takes more than a WebSocket frame.
+const OPENING_BYTES_MAX: usize = 3 + FILE_BYTES + LINE_END.len();
 
 /// Slices that one call sends; see [`Framing::messages`].
 const SLICES: usize = 64;
@@ -77,7 +87,7 @@ impl Wrap {
 /// The first bytes of an FLV stream and how many of them have been sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
-    bytes: [u8; FILE_BYTES + 2],
+    bytes: [u8; OPENING_BYTES_MAX],
     len: u8,
     pub(super) sent: u8,
 }
@@ -100,7 +110,7 @@ impl Framing {
         match self {
             Self::Chunks(STREAM_ID) => 0,
             Self::Chunks(_) => SLICES / 2,
-            Self::Flv | Self::WebSocketFlv => SLICES / 3,
+            Self::Flv | Self::ChunkedFlv | Self::WebSocketFlv => SLICES / 3,
         }
     }
 
@@ -111,6 +121,12 @@ impl Framing {
         match self {
             Self::Chunks(stream_id) => wrap.put_before(&message.header_for(stream_id)),
             Self::Flv => put_tag(&mut wrap, message),
+            Self::ChunkedFlv => {
+                let (chunk, len) = chunk_header(TAG_BYTES + body + SIZE_BYTES);
+                wrap.put_before(&chunk[..len]);
+                put_tag(&mut wrap, message);
+                wrap.put_after(&LINE_END);
+            }
             Self::WebSocketFlv => {
                 let (frame, len) = frame_header(TAG_BYTES + body + SIZE_BYTES);
                 wrap.put_before(&frame[..len]);
@@ -126,6 +142,7 @@ impl Framing {
         match self {
             Self::Chunks(_) => message.wire_len(),
             Self::Flv => tag,
+            Self::ChunkedFlv => chunk_header(tag).1 + tag + LINE_END.len(),
             Self::WebSocketFlv => frame_header(tag).1 + tag,
         }
     }
@@ -140,7 +157,7 @@ impl Framing {
         wrap: Option<&'a Wrap>,
         take: &mut impl FnMut(&'a [u8]) -> bool,
     ) -> bool {
-        let (Self::Flv | Self::WebSocketFlv, Some(wrap)) = (self, wrap) else {
+        let (Self::Flv | Self::ChunkedFlv | Self::WebSocketFlv, Some(wrap)) = (self, wrap) else {
             return message.pieces(offset, wrap.map(Wrap::before), take);
         };
         let mut skip = offset;
@@ -164,15 +181,18 @@ impl Framing {
         let flags = u8::from(video || !known) | u8::from(audio || !known) << 2;
         let mut file = [0; FILE_BYTES];
         file[..9].copy_from_slice(&[b'F', b'L', b'V', 1, flags, 0, 0, 0, 9]);
-        let mut opening = Opening { bytes: [0; FILE_BYTES + 2], len: 0, sent: 0 };
-        let frame = match self {
+        let mut opening = Opening { bytes: [0; OPENING_BYTES_MAX], len: 0, sent: 0 };
+        let (head, head_len) = match self {
             Self::Chunks(_) => return None,
-            Self::Flv => 0,
-            Self::WebSocketFlv => 2,
+            Self::Flv => ([0; FRAME_BYTES_MAX], 0),
+            Self::ChunkedFlv => chunk_header(FILE_BYTES),
+            Self::WebSocketFlv => frame_header(FILE_BYTES),
         };
-        opening.bytes[..2].copy_from_slice(&frame_header(FILE_BYTES).0[..2]);
-        opening.bytes[frame..frame + FILE_BYTES].copy_from_slice(&file);
-        opening.len = u8::try_from(frame + FILE_BYTES).unwrap_or(0);
+        let tail: &[u8] = if self == Self::ChunkedFlv { &LINE_END } else { &[] };
+        let places = opening.bytes.iter_mut();
+        let bytes = head[..head_len].iter().chain(&file).chain(tail);
+        let count = places.zip(bytes).map(|(place, byte)| *place = *byte).count();
+        opening.len = u8::try_from(count).unwrap_or(0);
         Some(opening)
     }
 }
@@ -207,4 +227,17 @@ fn frame_header(len: usize) -> ([u8; FRAME_BYTES_MAX], usize) {
     header[1] = 127;
     header[2..].copy_from_slice(&(len as u64).to_be_bytes());
     (header, FRAME_BYTES_MAX)
+}
+
+/// The line before a chunk of `len` bytes, and how long that line is.
+fn chunk_header(len: usize) -> ([u8; FRAME_BYTES_MAX], usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut header = [0; FRAME_BYTES_MAX];
+    // A message has 24 bits of length at most: with a tag around it, seven digits.
+    let digits = (len.max(1).ilog2() as usize / 4 + 1).min(FRAME_BYTES_MAX - LINE_END.len());
+    for (place, digit) in header[..digits].iter_mut().zip((0..digits).rev()) {
+        *place = DIGITS[len >> (4 * digit) & 0xf];
+    }
+    header[digits..digits + LINE_END.len()].copy_from_slice(&LINE_END);
+    (header, digits + LINE_END.len())
 }

@@ -1,6 +1,6 @@
 //! The heads of answers, and the short texts of those that are not a stream.
 
-use super::cors::Cors;
+use super::cors::{Cors, METHODS, PREFLIGHT_SECONDS};
 use super::request::Request;
 
 /// What is answered.
@@ -47,22 +47,25 @@ impl Status {
 /// The lines about other servers' pages, each with its line end: nothing if the request does not
 /// come from one.
 pub(super) fn cors_fields(cors: &Cors, request: &Request) -> String {
-    let vary = if *cors == Cors::Any { "" } else { "Vary: Origin\r\n" };
-    let allowed = request.origin.as_ref().and_then(|origin| cors.allowed(origin, &request.host));
-    allowed.map_or_else(
-        || vary.to_owned(),
-        |origin| format!("Access-Control-Allow-Origin: {origin}\r\n{vary}"),
-    )
+    let (allowed, varies) = cors.answer(request.origin.as_deref(), &request.host);
+    let allowed = allowed.map(|origin| format!("Access-Control-Allow-Origin: {origin}\r\n"));
+    allowed.unwrap_or_default() + if varies { "Vary: Origin\r\n" } else { "" }
 }
 
-/// The head before an endless FLV file. nginx in front of it is told not to hold it back.
-pub(super) fn stream(cors: &str) -> String {
+/// The head before an FLV file of unknown length: in chunks, so that its end can be told from a
+/// connection that breaks, or up to the end of the connection. nginx in front of it is told not to
+/// hold it back.
+pub(super) fn stream(cors: &str, in_chunks: bool) -> String {
+    let form = if in_chunks { "Transfer-Encoding: chunked\r\n" } else { "" };
     format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nCache-Control: no-store\r\n\
+        "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n{form}Cache-Control: no-store\r\n\
          X-Accel-Buffering: no\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\
          {cors}\r\n"
     )
 }
+
+/// The chunk that ends an answer in chunks.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// The head before WebSocket frames.
 pub(super) fn web_socket(accept: &str) -> String {
@@ -75,9 +78,9 @@ pub(super) fn web_socket(accept: &str) -> String {
 /// What a browser is told that asks before it asks.
 pub(super) fn preflight(cors: &str) -> String {
     format!(
-        "HTTP/1.1 {}\r\nAllow: GET, HEAD, OPTIONS\r\n{cors}\
-         Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\nAccess-Control-Allow-Headers: *\r\n\
-         Access-Control-Max-Age: 86400\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {}\r\nAllow: {METHODS}\r\n{cors}\
+         Access-Control-Allow-Methods: {METHODS}\r\nAccess-Control-Allow-Headers: *\r\n\
+         Access-Control-Max-Age: {PREFLIGHT_SECONDS}\r\nConnection: close\r\n\r\n",
         Status::NoContent.line()
     )
 }

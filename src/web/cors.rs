@@ -16,10 +16,24 @@ pub enum Cors {
     Nobody,
 }
 
+/// How streams may be asked for.
+pub const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// For how long a browser may remember what it was told when it asked before it asks: a day.
+pub const PREFLIGHT_SECONDS: u32 = 86_400;
+
 /// Longest origin in a configuration, bytes.
 const ORIGIN_BYTES_MAX: usize = 300;
 
 impl Cors {
+    /// What an answer to a request says about pages of other servers:
+    /// `Access-Control-Allow-Origin`, if the page it comes from may read it, and whether that may
+    /// differ for another page (`Vary`).
+    #[must_use]
+    pub fn answer(&self, origin: Option<&str>, host: &str) -> (Option<String>, bool) {
+        (origin.and_then(|origin| self.allowed(origin, host)), *self != Self::Any)
+    }
+
     /// What `Access-Control-Allow-Origin` says to a page of `origin` whose request named `host`;
     /// `None` if the page may not read the answer.
     #[must_use]

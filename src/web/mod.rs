@@ -12,7 +12,7 @@ pub mod proxy;
 mod request;
 mod session;
 
-pub use cors::Cors;
+pub use cors::{Cors, METHODS, PREFLIGHT_SECONDS};
 pub use request::HEAD_BYTES_MAX;
 pub use session::{Event, Overdue, Pings, Session};
 

@@ -21,6 +21,8 @@ pub(super) struct Request {
     pub(super) host: String,
     pub(super) origin: Option<String>,
     pub(super) upgrade: Upgrade,
+    /// Whether the client knows chunks: it speaks HTTP/1.1.
+    pub(super) takes_chunks: bool,
 }
 
 /// What stood behind the question mark. It may hold a secret, so Debug does not show it.
@@ -98,7 +100,8 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, Fault> {
     let query = Query(query.map_or("", |(_, query)| query).to_owned());
     let host = authority.or(fields.host).unwrap_or_default().to_owned();
     let origin = fields.origin.map(str::to_owned);
-    Ok(Request { method, path: path.to_owned(), query, host, origin, upgrade })
+    let (path, takes_chunks) = (path.to_owned(), minor == b'1');
+    Ok(Request { method, path, query, host, origin, upgrade, takes_chunks })
 }
 
 fn first_line(line: &str) -> Result<(Method, &str, u8), Fault> {

@@ -18,8 +18,8 @@ pub enum Event {
         /// The path as it was sent, without `.flv`: slash, application, slash, name.
         path: String,
     },
-    /// It has been answered, or wants no more: send the output, linger if the session says so,
-    /// close.
+    /// It has been answered, or wants no more: send the output, and close once the client has had
+    /// time to read it.
     Over(&'static str),
 }
 
@@ -82,8 +82,8 @@ enum State {
     Asked(Wish),
     /// The stream flows.
     Plays(Form),
-    /// Everything has been said; whether that was an answer that the client may still be reading.
-    Over { answered: bool },
+    /// Everything has been said.
+    Over,
 }
 
 #[derive(Debug)]
@@ -98,8 +98,15 @@ struct Wish {
 
 #[derive(Debug)]
 enum Form {
-    Flv,
-    WebSocket { accept: String, frames: Box<Frames>, life: Life },
+    /// Whether in chunks of HTTP.
+    Flv {
+        in_chunks: bool,
+    },
+    WebSocket {
+        accept: String,
+        frames: Box<Frames>,
+        life: Life,
+    },
 }
 
 impl Session {
@@ -130,7 +137,7 @@ impl Session {
                     Err(fault) => self.on_fault(fault),
                 }
             }
-            State::Asked(_) | State::Plays(_) | State::Over { .. } => self.hear(input),
+            State::Asked(_) | State::Plays(_) | State::Over => self.hear(input),
         }
     }
 
@@ -154,7 +161,7 @@ impl Session {
             life.heard_at = Some(now);
         }
         if now.since(*life.heard_at.get_or_insert(now)) >= self.pings.timeout {
-            self.state = State::Over { answered: false };
+            self.state = State::Over;
             return Err(Overdue::Silence);
         }
         if now.since(*life.pinged_at.get_or_insert(now)) >= self.pings.every {
@@ -189,20 +196,23 @@ impl Session {
         )
     }
 
-    /// Whether it has been given an answer that it should have time to read before the connection
-    /// is closed: what it may still be sending would make the system throw the answer away.
+    /// Whether the stream is to come in chunks of HTTP. The session says the last one.
     #[must_use]
-    pub const fn lingers(&self) -> bool {
-        matches!(self.state, State::Over { answered: true })
+    pub const fn is_chunked(&self) -> bool {
+        matches!(
+            self.state,
+            State::Plays(Form::Flv { in_chunks: true })
+                | State::Asked(Wish { form: Form::Flv { in_chunks: true }, .. })
+        )
     }
 
     /// The stream is there. `true`: it is to follow what is in `output`. `false`: the client only
     /// wanted to know, or wants no more; it is over.
     pub fn accept_play(&mut self) -> bool {
-        match std::mem::replace(&mut self.state, State::Over { answered: true }) {
+        match std::mem::replace(&mut self.state, State::Over) {
             State::Asked(Wish { cors, only_head, form, .. }) => {
                 let head = match &form {
-                    Form::Flv => answer::stream(&cors),
+                    Form::Flv { in_chunks } => answer::stream(&cors, *in_chunks),
                     Form::WebSocket { accept, .. } => answer::web_socket(accept),
                 };
                 self.output.extend_from_slice(head.as_bytes());
@@ -232,9 +242,14 @@ impl Session {
     pub fn end_play(&mut self) {
         match &self.state {
             State::Plays(Form::WebSocket { .. }) => self.close_socket(NORMAL),
-            State::Plays(Form::Flv) => self.state = State::Over { answered: false },
+            State::Plays(Form::Flv { in_chunks }) => {
+                if *in_chunks {
+                    self.output.extend_from_slice(answer::LAST_CHUNK);
+                }
+                self.state = State::Over;
+            }
             State::Asked(_) => self.refuse_wish(Status::Unavailable, "the node stops"),
-            State::Head { .. } | State::Over { .. } => {}
+            State::Head { .. } | State::Over => {}
         }
     }
 
@@ -248,7 +263,7 @@ impl Session {
     pub fn query(&self) -> &str {
         match &self.state {
             State::Asked(wish) => &wish.query.0,
-            State::Head { .. } | State::Plays(_) | State::Over { .. } => "",
+            State::Head { .. } | State::Plays(_) | State::Over => "",
         }
     }
 
@@ -262,12 +277,12 @@ impl Session {
     fn refuse(&mut self, status: Status, text: &str, cors: &str, with_body: bool) {
         let text = answer::text(status, text, cors, with_body);
         self.output.extend_from_slice(text.as_bytes());
-        self.state = State::Over { answered: true };
+        self.state = State::Over;
     }
 
     fn close_socket(&mut self, code: u16) {
         self.output.extend(frames::close(code));
-        self.state = State::Over { answered: false };
+        self.state = State::Over;
     }
 
     fn on_head(&mut self, head: &[u8]) {
@@ -297,7 +312,7 @@ impl Session {
             (Method::Other, _) => (Status::Method, "a stream can only be got: GET"),
             (Method::Options, _) => {
                 self.output.extend_from_slice(answer::preflight(&cors).as_bytes());
-                self.state = State::Over { answered: true };
+                self.state = State::Over;
                 return self.events.push_back(Event::Over("answered"));
             }
             (_, Upgrade::OtherVersion) => (Status::Upgrade, "speak version 13 of WebSocket"),
@@ -311,7 +326,9 @@ impl Session {
                             let (frames, life) = (Box::default(), Life::default());
                             Form::WebSocket { accept, frames, life }
                         }
-                        Upgrade::No | Upgrade::OtherVersion => Form::Flv,
+                        Upgrade::No | Upgrade::OtherVersion => {
+                            Form::Flv { in_chunks: request.takes_chunks }
+                        }
                     };
                     let query = request.query;
                     self.state = State::Asked(Wish { cors, only_head, query, form });
@@ -328,7 +345,7 @@ impl Session {
     fn hear(&mut self, input: &[u8]) {
         let form = match &mut self.state {
             State::Plays(form) | State::Asked(Wish { form, .. }) => form,
-            State::Head { .. } | State::Over { .. } => return,
+            State::Head { .. } | State::Over => return,
         };
         let Form::WebSocket { frames, life, .. } = form else { return };
         life.heard |= !input.is_empty();
@@ -344,7 +361,7 @@ impl Session {
             self.output.append(&mut pongs);
             self.close_socket(code);
         } else {
-            self.state = State::Over { answered: false };
+            self.state = State::Over;
         }
         self.events.push_back(Event::Over("the client closed its WebSocket"));
     }

@@ -44,6 +44,32 @@ fn the_status_port_sends_players_to_the_streams() {
 }
 
 #[test]
+fn the_status_port_tells_pages_what_the_rtmp_port_does() {
+    let _turn = beside_others();
+    let own = demo().delivery("cors = \"https://page.example\"");
+    for config in [demo(), demo().delivery("cors = \"*\""), own] {
+        let node = Node::start(&config);
+        for origin in ["http://127.0.0.1:9", "https://page.example", "https://other.example"] {
+            for method in ["GET", "HEAD", "OPTIONS"] {
+                let more = format!("Origin: {origin}\nConnection: close\n");
+                let [here, there] = [node.http_port(), node.rtmp_port()]
+                    .map(|port| Answer::to(port, method, "/live/demo.flv", &more));
+                for field in [
+                    "access-control-allow-origin",
+                    "access-control-allow-methods",
+                    "access-control-allow-headers",
+                    "access-control-max-age",
+                    "vary",
+                ] {
+                    let (here, there) = (here.field(field), there.field(field));
+                    assert_eq!(here, there, "{method} {origin}: {field}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_published_stream_is_played_over_http_from_a_keyframe() {
     let _turn = beside_others();
     let node = Node::start(&Config::new());
@@ -79,6 +105,7 @@ fn the_head_of_a_stream_is_for_browsers_too() {
             ("connection", Some("close")),
             ("cache-control", Some("no-store")),
             ("content-length", None),
+            ("transfer-encoding", Some("chunked")),
             ("access-control-allow-origin", Some("http://127.0.0.1:8080")),
         ] {
             assert_eq!(answer.field(name), value, "{method}: {name}");
@@ -205,7 +232,7 @@ fn the_end_of_the_node_is_the_end_of_the_file() {
     node.signal("TERM");
     let tags = std::iter::from_fn(|| file.tag()).count();
     let last = std::iter::from_fn(|| socket.frame()).last();
-    assert!(tags > 0, "whole tags to the end");
+    assert!(tags > 0 && file.body.is_over(), "whole tags to the end, and an end");
     assert_eq!(last, Some((0x88, vec![0x03, 0xe8])));
 }
 

@@ -26,9 +26,11 @@ mod web;
 mod wire;
 
 mod assets;
+mod audience;
 mod crowd;
 mod doors;
 mod embedding;
+mod ending;
 mod enhanced;
 mod flv;
 mod histories;

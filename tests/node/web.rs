@@ -1,7 +1,7 @@
 //! HTTP, FLV and WebSocket by hand: what stands on the wire, seen by a client that shares no code
 //! with the program.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use crate::wait::SOON;
@@ -11,7 +11,56 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The lines after the first, in small letters.
     pub(crate) head: String,
-    pub(crate) body: BufReader<TcpStream>,
+    pub(crate) body: Body,
+}
+
+/// What follows the head: bytes up to the end of the connection, or chunks.
+pub(crate) struct Body {
+    socket: BufReader<TcpStream>,
+    /// Bytes to come of the present chunk, if it comes in chunks.
+    chunk: Option<usize>,
+    /// Whether the last chunk has come.
+    is_over: bool,
+}
+
+impl Body {
+    /// Whether it said that it was over before the connection was.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        self.socket.read_line(&mut line)?;
+        assert!(line.is_empty() || line.ends_with("\r\n"), "{line:?}");
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let Some(left) = self.chunk else { return self.socket.read(to) };
+        if self.is_over {
+            return Ok(0);
+        }
+        if left == 0 {
+            let line = self.line()?;
+            if line.is_empty() {
+                return Ok(0); // the connection broke
+            }
+            let left = usize::from_str_radix(&line, 16).expect("the length of a chunk");
+            self.chunk = Some(left);
+            self.is_over = left == 0 && self.line()?.is_empty();
+            return if self.is_over { Ok(0) } else { self.read(to) };
+        }
+        let room = to.len().min(left);
+        let count = self.socket.read(&mut to[..room])?;
+        self.chunk = Some(left - count);
+        if left == count {
+            assert_eq!(self.line()?, "", "behind a chunk");
+        }
+        Ok(count)
+    }
 }
 
 /// One tag of an FLV file.
@@ -50,17 +99,19 @@ impl Answer {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
         socket.write_all(request).unwrap();
-        let mut body = BufReader::with_capacity(64 << 10, socket);
+        let mut socket = BufReader::with_capacity(64 << 10, socket);
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            body.read_exact(&mut byte).unwrap();
+            socket.read_exact(&mut byte).unwrap();
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).unwrap();
         let (first, rest) = head.split_once("\r\n").unwrap();
         let status = first.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: rest.to_ascii_lowercase(), body }
+        let head = rest.to_ascii_lowercase();
+        let chunk = head.contains("transfer-encoding: chunked").then_some(0);
+        Self { status, head, body: Body { socket, chunk, is_over: false } }
     }
 
     /// The value of a field.
@@ -111,7 +162,7 @@ impl Answer {
         let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
         frame.extend(mask);
         frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
-        self.body.get_mut().write_all(&frame).unwrap();
+        self.body.socket.get_mut().write_all(&frame).unwrap();
     }
 }
 

@@ -53,9 +53,10 @@ export class Model {
     for (const listener of this.listeners) listener(null);
   }
 
-  watch(stream, address, response) {
+  watch(stream, address, isPreview, response) {
     const id = randomBytes(4).toString("hex");
-    const client = { id, address, state: "player", protocol: "http-flv", stream };
+    const state = isPreview ? "preview" : "player";
+    const client = { id, address, state, protocol: "http-flv", stream };
     this.clients.set(id, { ...client, since_at: Date.now(), end: () => response.destroy() });
     response.on("close", () => this.clients.delete(id));
   }
@@ -88,12 +89,14 @@ export class Model {
       const watching = [...this.clients.values()].filter((one) => one.stream === stream.name);
       const bitrate_bps = (stream.name === "live/demo" ? 6.1e6 : 3.4e6) * (1 + wave(0.1));
       const bytes_in = stream.bytes_in + bitrate_bps / 8;
-      const viewers = watching.length;
-      this.set(`streams/${stream.name}`, { ...stream, bitrate_bps, bytes_in, viewers });
+      const viewers = watching.filter((one) => one.state === "player").length;
+      const other_readers = { output: 0, preview: watching.length - viewers };
+      const figures = { bitrate_bps, bytes_in, viewers, other_readers };
+      this.set(`streams/${stream.name}`, { ...stream, ...figures });
     }
     const uptime_ms = Date.now() - node.started_at;
     const out_bps = Object.values(outputs).reduce((all, one) => all + one.bitrate_bps, 0);
-    const viewers = this.clients.size;
+    const viewers = [...this.clients.values()].filter((one) => one.state === "player").length;
     const in_bps = streams["live/studio"]?.bitrate_bps ?? 0;
     this.set("node", { ...node, uptime_ms, viewers, connections: viewers + 3, in_bps, out_bps });
   }
@@ -166,6 +169,7 @@ function fullState(flvPort) {
   ];
   const stream = (name, source, publisher) => ({
     ...{ name, source, publisher, since_at: now - 61_000, viewers: 0, bytes_in: 46e6 },
+    other_readers: {},
     ...{ bytes_out: 0, bitrate_bps: 6.1e6, flv_url: `http://127.0.0.1:${flvPort}/${name}.flv` },
     video: { codec: "H264", width: 1280, height: 720, fps: 30 },
     audio: { codec: "AAC", sample_rate: 48_000, channels: 2 },

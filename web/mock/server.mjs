@@ -42,7 +42,8 @@ const flv = createServer((request, response) => {
   const name = new URL(request.url, "http://node").pathname.slice(1).replace(/\.flv$/, "");
   response.setHeader("Access-Control-Allow-Origin", "*");
   if (!films[name] || !model.state.streams[name]) return response.writeHead(404).end();
-  model.watch(name, request.socket.remoteAddress, response);
+  const isPreview = new URL(request.url, "http://node").searchParams.get("preview") === "1";
+  model.watch(name, request.socket.remoteAddress, isPreview, response);
   return films[name].play(response);
 });
 

@@ -112,6 +112,7 @@ export interface Stream {
   publisher: Publisher | null;
   since_at: number;
   viewers: number;
+  other_readers: Counts;
   bytes_in: number;
   bytes_out: number;
   bitrate_bps: number;

@@ -10,6 +10,8 @@ export function flvUrl(node: NodeInfo, name: string, stream?: Stream): string {
   const url = new URL(stream?.flv_url || `${name}.flv`, new URL(base, location.href));
   // A node that listens everywhere, or behind a tunnel, knows itself by a name that is not ours.
   if (isLoopback(url.hostname)) url.hostname = location.hostname;
+  // Whoever runs the node is no audience.
+  url.searchParams.set("preview", "1");
   return url.href;
 }
 

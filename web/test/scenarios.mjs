@@ -10,7 +10,7 @@ const HEX_64 = /[0-9a-f]{64}/;
 export const SCENARIOS = [
   ["the token leaves the address and is asked for when it is missing", tokens],
   ["the preview of the programme plays", programmePlays],
-  ["the preview of a stream plays beside its viewers", streamPlays],
+  ["the preview of a stream plays and is no viewer", streamPlays],
   ["a scene is switched", sceneSwitches],
   ["an output is added, stopped, started and removed", outputsChange],
   ["a pull and a push are added, stopped, started and removed", relaysChange],
@@ -61,8 +61,8 @@ async function streamPlays(browser, node) {
   await browser.read("main", channel.stream);
   await browser.go(`streams/${channel.stream}`);
   const frames = await playing(browser);
-  await browser.see(".viewers li");
-  await browser.read(".viewers", "http-flv");
+  await browser.read(".viewers", "Nobody is watching");
+  await browser.read(".detail .figures", "1 preview");
   return `${frames} frames decoded`;
 }
 

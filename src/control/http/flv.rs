@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Shared;
+use crate::web::{METHODS, PREFLIGHT_SECONDS};
 
 /// Sends a player of `/live/NAME.flv` to the same path on the RTMP port.
 pub(super) async fn redirect(
@@ -23,7 +24,35 @@ pub(super) async fn redirect(
     let authority = authority(host.unwrap_or_default(), place);
     let scheme = if is_secure { "https" } else { "http" };
     let path = uri.path_and_query().map_or_else(|| uri.path(), |path| path.as_str());
-    Redirect::temporary(&format!("{scheme}://{authority}{path}")).into_response()
+    let answer = Redirect::temporary(&format!("{scheme}://{authority}{path}"));
+    for_pages(&shared, &headers, answer.into_response())
+}
+
+/// What a browser is told that asks before it asks.
+pub(super) async fn preflight(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let seconds = PREFLIGHT_SECONDS.to_string();
+    let answer = [
+        (header::ALLOW, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+        (header::ACCESS_CONTROL_MAX_AGE, seconds.as_str()),
+    ];
+    for_pages(&shared, &headers, (StatusCode::NO_CONTENT, answer).into_response())
+}
+
+/// Adds what the RTMP port says to pages of other servers: a browser follows the redirection only
+/// if both say so.
+fn for_pages(shared: &Shared, headers: &HeaderMap, mut answer: Response) -> Response {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let (allowed, varies) = shared.state.flv_cors.answer(text(header::ORIGIN), host);
+    if let Some(origin) = allowed.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
+        answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    if varies {
+        answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    answer
 }
 
 /// Where somebody who reached us as `host` reaches the RTMP port.

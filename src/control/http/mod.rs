@@ -51,6 +51,8 @@ pub struct HttpState {
     pub cors: Cors,
     /// Proxies whose word about who asks is taken.
     pub proxies: Arc<[AddressRange]>,
+    /// Which web pages from elsewhere may play streams.
+    pub flv_cors: Cors,
     /// With what it meets peers by TLS; `None` for plain HTTP.
     pub tls: Option<Acceptor>,
 }
@@ -105,9 +107,11 @@ fn router(state: HttpState) -> Router {
         .merge(compat::routes(&shared))
         .merge(api::routes(&shared))
         .route("/healthz", get(async || ([NO_STORE], "ok\n")))
-        .route("/readyz", get(readyz))
-        .route("/live/{*name}", get(flv::redirect));
-    cors::allow(router, cors).with_state(shared)
+        .route("/readyz", get(readyz));
+    // Streams have a rule of their own for pages from elsewhere.
+    cors::allow(router, cors)
+        .route("/live/{*name}", get(flv::redirect).options(flv::preflight))
+        .with_state(shared)
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> Response {

@@ -32,6 +32,7 @@ fn state() -> HttpState {
         tls: None,
         api: Arc::new(api::tests::api(door().0, Tokens::Off)),
         cors: Cors::Nobody,
+        flv_cors: Cors::SameHost,
     }
 }
 

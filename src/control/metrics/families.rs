@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::Page;
 use crate::stats::{
     Attempt, ChannelFigures, DropReason, ENCODED_DROPPED, ErrorKind, HistogramFigures, Limit,
-    LineState, OutputFigures, ShardFigures, Snapshot, ViewerDrop,
+    LineState, OtherReader, OutputFigures, ShardFigures, Snapshot, ViewerDrop,
 };
 
 /// Writes all that is told of the node.
@@ -34,8 +34,12 @@ fn connections(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
     page.gauge("rtmp_active_streams", "Live streams now", |family| {
         family.sample(&[], node.streams)
     })?;
-    page.gauge("rtmp_viewers", "Connections that play now", |family| {
+    page.gauge("rtmp_viewers", "Connections that play now: the audience", |family| {
         family.sample(&[], node.viewers)
+    })?;
+    let help = "Readers of streams that are no audience, by what they are";
+    page.gauge("rtmp_other_readers", help, |family| {
+        family.each("kind", OtherReader::ALL.map(OtherReader::label), node.other_readers)
     })?;
     let name = "rtmp_connection_attempts_total";
     page.counter(name, "Attempts to connect, by how they ended", |family| {

@@ -34,6 +34,8 @@ fn every_promised_name_is_there_with_its_type() {
     for (name, kind) in [
         ("rtmp_connections_total", "counter"),
         ("rtmp_active_streams", "gauge"),
+        ("rtmp_viewers", "gauge"),
+        ("rtmp_other_readers", "gauge"),
         ("rtmp_bandwidth_bytes", "counter"),
         ("rtmp_errors_total", "counter"),
         ("rtmp_limits_total", "counter"),

@@ -57,8 +57,10 @@ pub struct Node {
     pub cores: Cores,
     /// Connections now.
     pub connections: u64,
-    /// Connections that play now.
+    /// Connections that play now: the audience.
     pub viewers: u64,
+    /// Who else reads streams: `output`, `preview`, `input`, `recording`.
+    pub other_readers: BTreeMap<String, u64>,
     /// Bits per second from peers.
     pub in_bps: f64,
     /// Bits per second to peers.
@@ -223,8 +225,10 @@ pub struct Stream {
     pub publisher: Option<Publisher>,
     /// When its source came, milliseconds since 1970.
     pub since_at: u64,
-    /// Readers.
+    /// Its audience.
     pub viewers: u64,
+    /// Who else reads it: `output`, `preview`, `input`, `recording`.
+    pub other_readers: BTreeMap<String, u64>,
     /// Bytes of its messages since then.
     pub bytes_in: u64,
     /// Bytes sent to its readers since then.

@@ -130,6 +130,7 @@ mod tests {
             publisher: None,
             since: Micros(0),
             viewers: 3,
+            other_readers: [0; 4],
             bytes_in: 0,
             bytes_out: 0,
             bitrate_bps: 5e6,

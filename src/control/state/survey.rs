@@ -24,7 +24,8 @@ use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, LineState, OutputSnapshot, Registry, ViewerDrop,
+    ChannelSnapshot, DropReason, ErrorKind, LineState, OtherReader, OutputSnapshot, Registry,
+    ViewerDrop,
 };
 use crate::stats::{HistogramFigures, Snapshot as Figures};
 
@@ -255,6 +256,7 @@ pub fn stream_of(view: &StreamView, base: &str, time: &Time) -> Stream {
         publisher: view.publisher.as_ref().map(Publisher::from),
         since_at: time.unix_ms(view.since),
         viewers: view.viewers,
+        other_readers: named(OtherReader::ALL.map(OtherReader::label), view.other_readers),
         bytes_in: view.bytes_in,
         bytes_out: view.bytes_out,
         bitrate_bps: view.bitrate_bps,
@@ -286,6 +288,7 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
         cores: facts.cores.clone(),
         connections: figures.node.connections,
         viewers: figures.node.viewers,
+        other_readers: named(OtherReader::ALL.map(OtherReader::label), figures.node.other_readers),
         in_bps: figures.in_bps,
         out_bps: figures.out_bps,
         errors: named(ErrorKind::ALL.map(ErrorKind::label), figures.node.errors),
@@ -397,6 +400,7 @@ mod tests {
             }),
             since: Micros::from_secs(1),
             viewers: 2,
+            other_readers: [0, 1, 0, 0],
             bytes_in: 3,
             bytes_out: 4,
             bitrate_bps: 5.0,

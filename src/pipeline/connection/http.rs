@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Connection;
 use super::hook::Wish;
+use super::play::says_preview;
 use crate::event::Stage;
 use crate::pipeline::shard::Shard;
 use crate::rtmp::{PlayRefusal, Query, stream_path};
@@ -21,6 +22,7 @@ impl Connection {
                 self.introduce(String::new(), String::new());
                 self.begin(shard, Stage::Connect, app);
                 let query = Query::new(self.session.borrow().web_query());
+                self.is_preview.set(says_preview(&query));
                 let params = Self::params(shard, &query, None);
                 let seen = params.clone();
                 self.after_hooks(shard, Wish::Web { name, params }, seen);

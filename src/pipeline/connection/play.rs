@@ -10,8 +10,9 @@ use crate::keys::is_key_shaped;
 use crate::media::{Kind, Micros};
 use crate::pipeline::hub::Hub;
 use crate::pipeline::parts::PublishPolicy;
+use crate::pipeline::reader::ReaderKind;
 use crate::pipeline::shard::Shard;
-use crate::rtmp::{PlayRefusal, flv};
+use crate::rtmp::{PlayRefusal, Query, flv};
 use crate::stats::Attempt;
 
 /// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
@@ -55,6 +56,10 @@ impl Connection {
         }
         shard.stats.play_attempt(Attempt::Ok);
         self.pass_on();
+        self.reader.set_kind(match self.is_preview.get() {
+            true => ReaderKind::Preview,
+            false => ReaderKind::Viewer,
+        });
         shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
         self.on_playback(shard);
@@ -116,6 +121,12 @@ impl Connection {
             self.close(shard, text);
         }
     }
+}
+
+/// Whether a player says that it plays for somebody who runs the node. It takes a viewer's seat all
+/// the same: anybody can say so.
+pub(super) fn says_preview(query: &Query) -> bool {
+    query.get("preview").as_deref() == Some("1")
 }
 
 /// The path as events show it. Some ask to play what they publish with: the key.

@@ -39,6 +39,7 @@ impl Talk {
         match &self.tongue {
             Tongue::Rtmp(server) => Framing::Chunks(server.stream_id()),
             Tongue::Web(web) if web.is_web_socket() => Framing::WebSocketFlv,
+            Tongue::Web(web) if web.is_chunked() => Framing::ChunkedFlv,
             Tongue::Web(_) => Framing::Flv,
         }
     }
@@ -54,11 +55,6 @@ impl Talk {
 
     pub(super) const fn is_web(&self) -> bool {
         matches!(self.tongue, Tongue::Web(_))
-    }
-
-    /// Whether the peer should have time to read its answer before the socket is closed.
-    pub(super) fn lingers(&self) -> bool {
-        matches!(&self.tongue, Tongue::Web(web) if web.lingers())
     }
 
     pub(super) fn feed(

@@ -45,12 +45,13 @@ impl Connection {
             Role::Player(hub) => (ConnectionState::Player, hub.name.to_string()),
             _ => (ConnectionState::Pending, String::new()),
         };
+        let is_preview = state == ConnectionState::Player && self.is_preview.get();
         let drops = self.reader.drops();
         let PublisherView { agent, holder, .. } = self.as_publisher();
         ClientView {
             id: self.id().to_string(),
             address: self.peer.get(),
-            state: state.name(),
+            state: if is_preview { "preview" } else { state.name() },
             protocol: self.protocol(),
             stream,
             since: self.life.borrow().came(),

@@ -655,7 +655,13 @@ fn framed(framing: Framing, payload: &[u8]) -> Vec<u8> {
             }
         }
     }
+    if framing == Framing::ChunkedFlv {
+        frame.extend(format!("{:x}\r\n", payload.len()).bytes());
+    }
     frame.extend(payload);
+    if framing == Framing::ChunkedFlv {
+        frame.extend(b"\r\n");
+    }
     frame
 }
 
@@ -795,7 +801,9 @@ proptest! {
     fn whatever_a_socket_accepts_the_bytes_are_those_of_the_flv_file(
         acts in acts(),
         start in prop_oneof![Just(0_u32), Just(0xff_ff00), Just(u32::MAX - 3_000)],
-        framing in prop_oneof![Just(Framing::Flv), Just(Framing::WebSocketFlv)],
+        framing in prop_oneof![
+            Just(Framing::Flv), Just(Framing::ChunkedFlv), Just(Framing::WebSocketFlv)
+        ],
     ) {
         let mut log = StreamLog::new(LIMITS, true);
         let mut cursor = flv_cursor(framing);
@@ -820,7 +828,11 @@ proptest! {
             m.kind() != Kind::Video || m.is_header() || keyed
         });
         if !all.is_empty() {
-            let at = if framing == Framing::Flv { 4 } else { 6 };
+            let at = match framing {
+                Framing::Flv => 4,
+                Framing::ChunkedFlv => 7,
+                _ => 6,
+            };
             let flags = bytes[at];
             prop_assert_eq!(bytes, reference(framing, flags, &all));
         }

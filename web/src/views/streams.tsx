@@ -138,6 +138,14 @@ function audioText({ audio }: Stream): string {
   return `${audio.codec}${rate}${channels}`;
 }
 
+/** Such as `2 outputs, 1 preview`. */
+function othersText({ other_readers: others }: Stream): string {
+  const words = Object.entries(others)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${integer(count)} ${kind}${count === 1 ? "" : "s"}`);
+  return words.join(", ") || "–";
+}
+
 function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
   const isLost = model.phase === "lost";
   const canWrite = snapshot.node.can_write;
@@ -176,6 +184,7 @@ function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
         />
         <Figure label="Encoder" value={stream.publisher?.encoder || "–"} />
         <Figure label="Key" value={stream.publisher?.key?.slice(0, 8) ?? "–"} />
+        <Figure label="Also read by" value={othersText(stream)} />
       </dl>
       <Viewers stream={stream.name} canWrite={canWrite} />
     </Panel>
@@ -212,7 +221,7 @@ function KickPublisher({ stream }: { stream: Stream }) {
 function Viewers({ stream, canWrite }: { stream: string; canWrite: boolean }) {
   const ask = () => get<Client[]>(`/clients?stream=${encodeURIComponent(stream)}`);
   const clients = usePolled(ask, POLL_MS, stream);
-  const viewers = clients?.filter((client) => client.state !== "publisher");
+  const viewers = clients?.filter((client) => client.state === "player");
   return (
     <section class="viewers">
       <h3>Viewers {viewers && <span class="count">{viewers.length}</span>}</h3>

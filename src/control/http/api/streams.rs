@@ -78,7 +78,7 @@ pub(super) struct Client {
     id: String,
     /// Where it comes from.
     address: String,
-    /// `pending`, `publisher` or `player`.
+    /// `pending`, `publisher`, `player`, or `preview` for a player in the dashboard.
     state: String,
     /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
     protocol: String,

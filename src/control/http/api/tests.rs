@@ -62,6 +62,7 @@ fn stream() -> StreamView {
         }),
         since: Micros(0),
         viewers: 1,
+        other_readers: [0, 1, 0, 0],
         bytes_in: 10,
         bytes_out: 20,
         bitrate_bps: 1e6,
@@ -162,6 +163,7 @@ impl Server {
             tls: None,
             api: Arc::new(api),
             cors: Cors::One("https://a.example".to_owned()),
+            flv_cors: Cors::SameHost,
         };
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let addr = listener.local_addr().unwrap();

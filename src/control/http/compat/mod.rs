@@ -57,10 +57,12 @@ async fn entries(shared: &Shared) -> Vec<Entry> {
 }
 
 async fn clients(shared: &Shared) -> Vec<ClientView> {
-    match shared.api.door.ask(Ask::Clients { stream: None }).await {
+    let mut clients = match shared.api.door.ask(Ask::Clients { stream: None }).await {
         Answer::Clients(clients) => clients,
         _ => Vec::new(),
-    }
+    };
+    clients.retain(|client| client.state != "preview"); // the dashboard is no audience
+    clients
 }
 
 /// The profile of H.264 by its `AVCProfileIndication`, as both servers name the usual ones.
