@@ -79,6 +79,39 @@ pub enum ConfigCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Print what a running node has in use, with what was changed through its API: a file from
+    /// which a node starts as this one is now. It holds secrets, such as the keys of destinations.
+    Export(ExportArgs),
+}
+
+/// Which node.
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// The node's configuration file: its data directory and `[http]` are used.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The node's data directory, with the token of its API.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the node's API, instead of the one of the configuration.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub api: Option<String>,
+}
+
+impl ExportArgs {
+    /// The configuration that says where the node's API is.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the file.
+    pub fn resolve(&self) -> Result<Config, Errors> {
+        let config = match &self.config {
+            Some(file) => Config::load_as(file, true)?,
+            None => Config::default(),
+        };
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| config.node.data_dir.clone());
+        let node = crate::config::NodeConfig { data_dir, ..config.node.clone() };
+        Ok(Config { node, ..config })
+    }
 }
 
 impl RunArgs {
@@ -219,6 +252,12 @@ mod tests {
         assert_eq!((args.rtmp_port, args.http_port), (Some(1_936), Some(8_081)));
         let printed = parse("stream-manager config print-default").unwrap().command;
         assert!(matches!(printed, Some(Command::Config(ConfigCommand::PrintDefault))));
+        let line = "stream-manager config export --data-dir d --api 127.0.0.1:8080";
+        let Some(Command::Config(ConfigCommand::Export(args))) = parse(line).unwrap().command
+        else {
+            panic!("not export")
+        };
+        assert_eq!(args.resolve().unwrap().node.data_dir, Path::new("d"));
         let checked = parse("stream-manager config check a.toml").unwrap().command;
         assert!(matches!(checked, Some(Command::Config(ConfigCommand::Check { .. }))));
         for wrong in ["run --rtmp-port 0", "run --http-port 70000", "run --bind here", "check"] {

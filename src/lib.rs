@@ -40,6 +40,6 @@ pub mod web;
 
 pub use manager::{
     AddedKey, Asked, Encoder, Feed, Hooks, Invalid, JournalError, ListenError, LiveNode, Node,
-    Pipeline, RtmpServer, StartError, StreamManager, Subscriber, Verdict, keys_bench, keys_command,
-    run,
+    Origin, Pipeline, RtmpServer, StartError, StreamManager, Subscriber, Verdict, config_export,
+    keys_bench, keys_command, run,
 };

@@ -7,8 +7,8 @@ use clap::Parser;
 use stream_manager::cli::{self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
 use stream_manager::control::log::start_log;
-use stream_manager::load;
 use stream_manager::runtime::Clock;
+use stream_manager::{Origin, load};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,10 @@ fn main() -> ExitCode {
         Some(Command::Bench(BenchArgs::Keys(bench))) => report(stream_manager::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
+        Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {
+            Ok(config) => stream_manager::config_export(&args, &config),
+            Err(errors) => refuse(&errors),
+        },
         Some(Command::Config(ConfigCommand::Check { file, assets })) => {
             match cli::check(&file, assets) {
                 Ok(text) => say(&format!("{text}\n")),
@@ -53,7 +57,12 @@ fn run(args: &RunArgs) -> ExitCode {
     let filter = variable.as_ref().unwrap_or(&config.node.log);
     let clock = Clock::start();
     match start_log(filter, config.node.log_format, move || clock.now()) {
-        Ok(log) => stream_manager::run(&config, log),
+        Ok(log) => {
+            let args = args.clone();
+            let is_log_given = variable.is_ok();
+            let load = Box::new(move || args.resolve());
+            stream_manager::run(&config, Origin { load, log, is_log_given })
+        }
         Err(error) => {
             complain(&format!("{LOG_VARIABLE}: {error}"));
             ExitCode::from(BAD_CONFIG)

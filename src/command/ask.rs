@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::TrackPart;
+use super::rules::OutputRules;
 use crate::event::{KeyHolder, NodeEvent};
 use crate::media::Micros;
 use crate::rtmp::Url;
@@ -57,6 +58,27 @@ pub enum Ask {
         /// The form that [`SceneView::document`] has.
         document: serde_json::Value,
     },
+    /// Forget a scene that is not on the air.
+    RemoveScene {
+        /// The channel.
+        channel: String,
+        /// The scene.
+        scene: String,
+    },
+    /// The log's filter has been changed to this.
+    LogChanged(String),
+    /// Wait until what was changed so far is on the disk, if it is to be kept: [`Answer::Done`].
+    Kept,
+    /// The configuration in use as TOML: [`Answer::Config`].
+    Config {
+        /// With its secrets, for another start, instead of `***`.
+        secrets: bool,
+    },
+    /// Read the configuration again and apply what differs: [`Answer::Reloaded`].
+    Reload {
+        /// Who wants it, for the event.
+        actor: Option<String>,
+    },
     /// Tell hooks, the journal and the program what was done: [`Answer::Done`].
     Tell(NodeEvent),
     /// Put a scene on the air.
@@ -76,6 +98,10 @@ pub enum Ask {
         name: String,
         /// Where to.
         url: Url,
+        /// When it drops, and when it gives up a connection.
+        rules: OutputRules,
+        /// Whether it begins at once.
+        enabled: bool,
     },
     /// End an output and forget it.
     RemoveOutput {
@@ -185,6 +211,10 @@ pub enum Answer {
     Scenes(ScenesView),
     /// One scene.
     Scene(SceneView),
+    /// The configuration in use.
+    Config(ConfigText),
+    /// What a reload has changed.
+    Reloaded(ReloadView),
     /// There is no such thing; says which.
     NotFound(String),
     /// It has changed meanwhile, or the name is taken; says how to go on.
@@ -193,6 +223,66 @@ pub enum Answer {
     Invalid(Vec<String>),
     /// The node stops, or a shard does not answer.
     Unavailable(String),
+}
+
+/// A configuration as TOML. It may hold secrets, so Debug shows nothing.
+#[derive(Clone)]
+pub struct ConfigText(String);
+
+impl ConfigText {
+    /// The text.
+    #[must_use]
+    pub const fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl From<String> for ConfigText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for ConfigText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of configuration", self.0.len())
+    }
+}
+
+/// What came of a reload. `Display` is one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReloadView {
+    /// What was changed.
+    pub done: Vec<String>,
+    /// Tables and keys whose change takes a restart.
+    pub restart: Vec<String>,
+    /// What could not be changed, and why.
+    pub failed: Vec<String>,
+}
+
+impl ReloadView {
+    /// Whether all that the file says is in use.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.restart.is_empty() && self.failed.is_empty()
+    }
+}
+
+impl fmt::Display for ReloadView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { done, restart, failed } = self;
+        match done.is_empty() {
+            true => f.write_str("the configuration was read again: nothing to change")?,
+            false => write!(f, "the configuration was read again: {}", done.join("; "))?,
+        }
+        if !restart.is_empty() {
+            write!(f, "; a restart is needed for {}", restart.join(", "))?;
+        }
+        if !failed.is_empty() {
+            write!(f, "; {}", failed.join("; "))?;
+        }
+        Ok(())
+    }
 }
 
 /// One stream.

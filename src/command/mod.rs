@@ -10,8 +10,8 @@ mod shard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, Document, PublisherView, SceneView,
-    ScenesView, StreamView, VideoView,
+    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, ConfigText, Document, PublisherView,
+    ReloadView, SceneView, ScenesView, StreamView, VideoView,
 };
 pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};

@@ -1,11 +1,13 @@
 //! Configuration: from a TOML text to specifications that have been checked. Whatever is wrong is
 //! told with file, line and the fix, before anything starts; inside, invalid values do not exist.
 
+mod change;
 mod channel;
 mod document;
 mod fault;
 mod hook;
 mod itself;
+mod kept;
 mod keys;
 mod layer;
 mod limits;
@@ -21,22 +23,26 @@ mod sound;
 mod tests;
 mod tls;
 mod token;
+mod write;
 
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub use hook::{HookConfig, HookUrl, JournalConfig, OnHookFailure};
+pub use kept::{Becomes, KEPT_MAX, Kept, Part};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub use limits::LimitsConfig;
 pub use metrics::MetricsConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{
-    DeliveryConfig, HttpConfig, NodeConfig, Publish, Role, RtmpConfig, StartAt, TokenConfig,
+    DeliveryConfig, HttpConfig, KeepState, NodeConfig, Publish, Role, RtmpConfig, StartAt,
+    TokenConfig,
 };
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
@@ -85,8 +91,8 @@ pub struct Config {
     pub hooks: Vec<HookConfig>,
     /// `[journal]`
     pub journal: JournalConfig,
-    /// What was written, for people: see [`Config::shown`].
-    pub(crate) written: String,
+    /// The text that it was read from: see [`Config::shown`]. Empty if it was not.
+    pub(crate) written: Secret,
 }
 
 /// Largest configuration file, bytes. A larger one is something else: it is refused unread.
@@ -102,6 +108,7 @@ impl Config {
                 data_dir: PathBuf::from("./data"),
                 log: "info".to_owned(),
                 log_format: LogFormat::Text,
+                state: KeepState::Keep,
             },
             rtmp: RtmpConfig {
                 bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -147,7 +154,7 @@ impl Config {
             records: Vec::new(),
             hooks: Vec::new(),
             journal: JournalConfig::default(),
-            written: String::new(),
+            written: Secret::default(),
         }
     }
 
@@ -199,7 +206,7 @@ fn parse_as(text: &str, origin: &str, knowing: bool) -> Result<Config, Errors> {
 impl Default for Config {
     /// One channel with the demo scene at `live/demo`.
     fn default() -> Self {
-        let mut config = Self::empty();
+        let mut config = Self { written: Self::default_text().into(), ..Self::empty() };
         config.channels.push(ChannelConfig::demo());
         config
     }

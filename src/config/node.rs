@@ -19,6 +19,17 @@ pub struct NodeConfig {
     pub log: String,
     /// How its lines are written.
     pub log_format: LogFormat,
+    /// Whether what is changed while it runs survives its end.
+    pub state: KeepState,
+}
+
+/// What becomes of changes made while the node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepState {
+    /// They are kept in the data directory and stand above the file at the next start.
+    Keep,
+    /// They end with the node: only the file counts.
+    FileOnly,
 }
 
 /// Who may publish.

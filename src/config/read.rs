@@ -14,8 +14,8 @@ use super::fault::{Errors, Faults, quoted};
 use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
-    Config, DeliveryConfig, HttpConfig, NodeConfig, Publish, RtmpConfig, StartAt, channel, hook,
-    keys, limits, metrics, relay, shown, tls, token,
+    Config, DeliveryConfig, HttpConfig, KeepState, NodeConfig, Publish, RtmpConfig, StartAt,
+    channel, hook, keys, limits, metrics, relay, tls, token,
 };
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
@@ -96,7 +96,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         records,
         hooks,
         journal,
-        written: shown::without_secrets(text),
+        written: text.into(),
     })
 }
 
@@ -154,11 +154,13 @@ fn read_node(mut s: Section<'_>, faults: &mut Faults<'_>, default: NodeConfig) -
     };
     let log = |text: &str| check_log_filter(text).map(|()| text.to_owned());
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let states = [("keep", KeepState::Keep), ("file-only", KeepState::FileOnly)];
     let node = NodeConfig {
         name: s.parsed(faults, "name", name).map_or(default.name, |found| found.value),
         data_dir: s.parsed(faults, "data_dir", dir).map_or(default.data_dir, |found| found.value),
         log: s.parsed(faults, "log", log).map_or(default.log, |found| found.value),
         log_format: s.word(faults, "log_format", &formats).unwrap_or(default.log_format),
+        state: s.word(faults, "state", &states).unwrap_or(default.state),
     };
     s.finish(faults);
     node

@@ -154,6 +154,12 @@ fn push(s: &mut Section<'_>, faults: &mut Faults<'_>, name: Option<String>) -> O
 }
 
 impl PullConfig {
+    /// The document that [`PullConfig::from_document`] reads as the same. It holds a secret.
+    #[must_use]
+    pub(crate) fn to_document(&self) -> Value {
+        serde_json::to_value(super::write::pull(self)).unwrap_or_default()
+    }
+
     /// Reads a JSON document with the keys of `[[pull]]`.
     ///
     /// # Errors
@@ -167,6 +173,12 @@ impl PullConfig {
 }
 
 impl PushConfig {
+    /// The document that [`PushConfig::from_document`] reads as the same. It holds a secret.
+    #[must_use]
+    pub(crate) fn to_document(&self) -> Value {
+        serde_json::to_value(super::write::push(self)).unwrap_or_default()
+    }
+
     /// Reads a JSON document with the keys of `[[push]]`.
     ///
     /// # Errors
@@ -197,6 +209,12 @@ fn record(
 }
 
 impl RecordConfig {
+    /// The document that [`RecordConfig::from_document`] reads as the same.
+    #[must_use]
+    pub fn to_document(&self) -> Value {
+        serde_json::to_value(super::write::record(self)).unwrap_or_default()
+    }
+
     /// Reads a JSON document with the keys of `[[record]]`.
     ///
     /// # Errors

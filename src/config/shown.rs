@@ -1,5 +1,5 @@
-//! The configuration as people may see it: what is written, on top of the defaults, without
-//! secrets.
+//! The configuration in use as a text: what is written, on top of the defaults; for people without
+//! secrets, for another node with them.
 
 use toml::{Table, Value};
 
@@ -15,20 +15,55 @@ const SECRETS: [&str; 3] = ["password", "secret", "token"];
 /// The same of URLs, which end in a stream key or hold a login.
 const URLS: [&str; 2] = ["url", "urls"];
 
-/// A text that has been read without a fault, with every secret in it hidden.
-pub(super) fn without_secrets(text: &str) -> String {
-    let mut table: Table = text.parse().unwrap_or_default();
-    table.iter_mut().for_each(|(key, value)| hide(key, value));
-    table.to_string()
-}
-
 impl Config {
     /// The configuration in use as TOML: defaults, what was written, and above it what the command
     /// line said. Every secret in it is hidden.
     #[must_use]
     pub fn shown(&self) -> String {
+        let mut all = self.in_use();
+        all.iter_mut().for_each(|(key, value)| hide(key, value));
+        all.to_string()
+    }
+
+    /// The same with every secret as it is: a file for another start. Must not reach a log, a
+    /// metric or an event.
+    #[must_use]
+    pub fn exported(&self) -> String {
+        self.in_use().to_string()
+    }
+
+    /// Whether both describe the same node, however they are written.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Self { written: other.written.clone(), ..self.clone() } == *other
+    }
+
+    /// Whether it was read from a text, and still says what that says.
+    #[must_use]
+    pub(crate) fn is_as_written(&self) -> bool {
+        let text = super::parse_as(self.written.expose(), "its text", true);
+        self.has_text()
+            && text.is_ok_and(|text| {
+                text.channels == self.channels
+                    && text.pulls == self.pulls
+                    && text.pushes == self.pushes
+                    && text.records == self.records
+            })
+    }
+
+    /// Whether there is a text that it was read from.
+    pub(crate) fn has_text(&self) -> bool {
+        !self.written.expose().is_empty()
+    }
+
+    /// Lets it be one that was never a text.
+    pub(crate) fn forget_text(&mut self) {
+        self.written = super::Secret::default();
+    }
+
+    fn in_use(&self) -> Table {
         let mut all: Table = Self::default_text().parse().unwrap_or_default();
-        let written: Table = self.written.parse().unwrap_or_default();
+        let written: Table = self.written.expose().parse().unwrap_or_default();
         // Channels and the like are not added to the default ones, but stand in their place.
         all.retain(|_, value| value.is_table() || written.is_empty());
         for (key, value) in written {
@@ -46,7 +81,7 @@ impl Config {
         set("rtmp", "bind", self.rtmp.bind.to_string().into());
         set("rtmp", "port", i64::from(self.rtmp.port).into());
         set("http", "port", i64::from(self.http.port).into());
-        all.to_string()
+        all
     }
 }
 
@@ -81,8 +116,9 @@ mod tests {
     #[test]
     fn secrets_are_hidden_wherever_they_stand() {
         let text = "[keys]\nredis_password = \"sec-ret\"\nredis_urls = [\"redis://u:sec-ret@h/0\"]\n\
-                    [[push]]\nurl = \"rtmp://u:sec-ret@h/app/sec-ret?k=sec-ret\"\n";
-        let shown = without_secrets(text);
+                    [[push]]\nname = \"p\"\nstream = \"live/a\"\n\
+                    url = \"rtmp://u:sec-ret@h/app/sec-ret?k=sec-ret\"\n";
+        let shown = Config::parse(text, "a").unwrap().shown();
         assert!(!shown.contains("sec-ret"), "{shown}");
         assert!(shown.contains("rtmp://h/app/***"), "{shown}");
     }

@@ -19,7 +19,7 @@ fn told(text: &str) -> String {
 #[test]
 fn the_default_text_says_what_the_program_does_without_a_file() {
     let read = Config::parse(Config::default_text(), "default").unwrap();
-    assert_eq!(Config { written: String::new(), ..read }, Config::default());
+    assert_eq!(read, Config::default());
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_configuration_that_cannot_be_read_is_told() {
     std::fs::write(&file, vec![b'#'; FILE_BYTES_MAX + 1]).unwrap();
     assert!(told(&file).contains("larger than 1 MiB"), "{}", told(&file));
     std::fs::write(&file, vec![b'#'; FILE_BYTES_MAX]).unwrap();
-    assert_eq!(Config::load(&file), Ok(Config::empty()));
+    assert!(Config::load(&file).unwrap().is_same(&Config::empty()));
 }
 
 #[test]

@@ -190,7 +190,7 @@ pub struct Operated {
     /// The client's id.
     pub client: Option<String>,
     /// Who has done it: `token:NAME`, `cli:NAME` by the command line, or `anybody` where no token
-    /// is asked for.
+    /// is asked for; `signal` for SIGHUP.
     pub actor: Option<String>,
 }
 
@@ -200,7 +200,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 54] = [
+    pub const NAMES: [&'static str; 56] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -255,6 +255,8 @@ impl NodeEvent {
         "key_deleted",
         "keys_restored",
         "log_level_changed",
+        "config_reloaded",
+        "scene_removed",
     ];
 
     /// How much it matters.

@@ -8,17 +8,22 @@ use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 
+use super::change;
 use super::hooks::HookDesk;
+use super::keeper::{Keeper, Load};
 use super::keydesk::{KeyDesk, News as KeyNews};
 use super::outputs::Outputs;
 use super::pulls::Pulls;
 use super::recordings::Recordings;
+use super::reload::{self, Work};
 use super::scenes::{News, Scenes};
-use super::surveys::{Surveys, say};
+use super::surveys::{Reply, Surveys, say};
 use super::troubles::Troubles;
 use crate::command::{Answer, Ask, FromShard, ToShard};
+use crate::config::{Becomes, Config, NamedScene, Step, to_document};
 use crate::control::Question;
-use crate::event::{NodeEvent, Severity};
+use crate::control::log::LogLevel;
+use crate::event::{NodeEvent, Operated, Severity};
 use crate::keys::KeyHash;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
@@ -100,6 +105,31 @@ pub(super) struct Desk {
     pub(super) registry: Arc<Registry>,
     /// What they said that was told.
     pub(super) troubles: Troubles,
+    /// What is in use, and what is kept of its changes.
+    pub(super) keeper: Keeper,
+    /// Where a reload has the desk do its steps.
+    pub(super) reloads: Reloads,
+}
+
+/// What the desk needs to read the configuration again.
+pub(super) struct Reloads {
+    /// How it is read; `None` where there is no file to read.
+    pub(super) load: Option<Load>,
+    /// The program's log, where its level is not fixed.
+    pub(super) log: Option<Arc<LogLevel>>,
+    /// Whether one is under way.
+    busy: bool,
+    /// Who wanted it.
+    actor: Option<String>,
+    line: tokio::sync::mpsc::Sender<Work>,
+    work: tokio::sync::mpsc::Receiver<Work>,
+}
+
+impl Reloads {
+    pub(super) fn new() -> Self {
+        let (line, work) = reload::line();
+        Self { load: None, log: None, busy: false, actor: None, line, work }
+    }
 }
 
 /// The shard that is home to all channels, their outputs and the taps of their inputs.
@@ -133,10 +163,14 @@ impl Desk {
                 }
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
+                Some(work) = self.reloads.work.recv() => self.reload_work(work),
                 _ = nudge.tick() => self.tick(),
                 _ = &mut stopped => break,
             }
             self.scenes.read_mail();
+            for change in self.scenes.take_changes() {
+                self.keeper.changed(change);
+            }
             self.read_reports(&answers);
             self.read_inbox();
         }
@@ -169,12 +203,8 @@ impl Desk {
     }
 
     /// Answers what came in at the door, now or when those who know have answered.
-    fn answer(&mut self, ask: Ask, reply: tokio::sync::oneshot::Sender<Answer>) {
-        if let Ask::Tell(event) = ask {
-            // Who follows the state has heard of it already, before the answer to who did it.
-            self.hooks.hear(&event);
-            return say(reply, Answer::Done);
-        }
+    fn answer(&mut self, ask: Ask, reply: Reply) {
+        let Some((ask, reply)) = self.answer_about_itself(ask, reply) else { return };
         if Surveys::answers(&ask) {
             if let Some(order) = self.surveys.begin(ask, reply, self.clock.now()) {
                 for shard in 0..self.lines.len() {
@@ -183,26 +213,140 @@ impl Desk {
             }
             return;
         }
+        let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
+        let change = change::of(&ask);
+        let answer = self.obey(ask);
+        if let (Answer::Done | Answer::Named(_), Some(change)) = (&answer, change) {
+            self.keeper.take(change);
+        }
+        say(reply, answer);
+    }
+
+    /// Does what somebody wants of outputs, pushes, pulls and recordings.
+    fn obey(&mut self, ask: Ask) -> Answer {
         if Pulls::answers(&ask) {
-            return self.answer_about_pulls(ask, reply);
+            return self.ask_pulls(ask);
         }
-        if Recordings::answers(&ask) {
-            let (answer, command) = self.recordings.ask(ask, &self.registry);
-            if let Some(command) = command {
-                self.tell(HOME, command);
-            }
-            return say(reply, answer);
+        let (answer, command) = match Recordings::answers(&ask) {
+            true => self.recordings.ask(ask, &self.registry),
+            false => match self.outputs.ask(ask, &self.registry) {
+                Some(done) => done,
+                None => {
+                    let text = "this node does not know how".to_owned();
+                    (Answer::Unavailable(text), None)
+                }
+            },
+        };
+        if let Some(command) = command {
+            self.tell(HOME, command);
         }
-        let Some((ask, reply)) = self.scenes.ask(ask, reply) else { return };
-        if let Some((answer, command)) = self.outputs.ask(ask, &self.registry) {
-            if let Some(command) = command {
-                self.tell(HOME, command);
+        answer
+    }
+
+    /// Answers what is about events and the configuration, now or later; gives back all else.
+    fn answer_about_itself(&mut self, ask: Ask, reply: Reply) -> Option<(Ask, Reply)> {
+        match ask {
+            Ask::Tell(event) => {
+                // Who follows the state has heard of it already, before the answer to who did it.
+                self.hooks.hear(&event);
+                say(reply, Answer::Done);
             }
-            say(reply, answer);
+            Ask::LogChanged(filter) => {
+                self.keeper.changed(Becomes::Log(filter));
+                say(reply, Answer::Done);
+            }
+            Ask::Kept => {
+                let written = self.keeper.written();
+                tokio::spawn(async move {
+                    // Nothing is said only when the node stops.
+                    drop(written.await);
+                    say(reply, Answer::Done);
+                });
+            }
+            Ask::Config { secrets } => {
+                let config = self.keeper.in_use();
+                let text = if secrets { config.exported() } else { config.shown() };
+                say(reply, Answer::Config(text.into()));
+            }
+            Ask::Reload { actor } => self.reload(actor, reply),
+            other => return Some((other, reply)),
+        }
+        None
+    }
+
+    /// Has the configuration read again, unless that is under way.
+    fn reload(&mut self, actor: Option<String>, reply: Reply) {
+        let Some(load) = self.reloads.load.clone() else {
+            let text = "this node has no configuration file to read again";
+            return say(reply, Answer::Invalid(vec![text.to_owned()]));
+        };
+        if self.reloads.busy {
+            let text = "the configuration is being read already; ask again when that is done";
+            return say(reply, Answer::Conflict(text.to_owned()));
+        }
+        self.reloads.busy = true;
+        self.reloads.actor = actor;
+        let (keeper, line) = (self.keeper.clone(), self.reloads.line.clone());
+        tokio::spawn(reload::run(load, keeper, line, reply));
+    }
+
+    fn reload_work(&mut self, work: Work) {
+        match work {
+            Work::Step(step, wanted, reply) => self.take_step(*step, &wanted, reply),
+            Work::Done(answer, reply) => {
+                self.reloads.busy = false;
+                let text = reload::words(&answer);
+                let is_whole = matches!(&answer, Answer::Reloaded(view) if view.is_whole());
+                match is_whole {
+                    true => tracing::info!("{text}"),
+                    false => tracing::warn!("{text}"),
+                }
+                let actor = self.reloads.actor.take();
+                let operated =
+                    Operated { name: "config_reloaded", text, actor, ..Operated::default() };
+                self.publish(NodeEvent::Operated(Box::new(operated)));
+                say(reply, answer);
+            }
         }
     }
 
-    fn answer_about_pulls(&mut self, ask: Ask, reply: tokio::sync::oneshot::Sender<Answer>) {
+    /// Does one step of a reload, now or until `reply` is given. Nothing of it is a change to keep.
+    fn take_step(&mut self, step: Step, _wanted: &Config, reply: Reply) {
+        let answer = match step {
+            Step::Output(channel, part) => self.obey(change::of_output(channel, part)),
+            Step::Record(part) => self.obey(change::of_record(part)),
+            Step::Pull(part) => self.obey(change::of_pull(part)),
+            Step::Push(part) => self.obey(change::of_push(part)),
+            Step::PutScene(channel, NamedScene { name: scene, scene: what }) => {
+                let document = to_document(&what);
+                let ask = Ask::PutScene { channel, scene, version: None, document };
+                return self.ask_scenes(ask, reply);
+            }
+            Step::ShowScene(channel, scene) => {
+                return self.ask_scenes(Ask::Activate { channel, scene, fade_ms: 0 }, reply);
+            }
+            Step::RemoveScene(channel, scene) => {
+                return self.ask_scenes(Ask::RemoveScene { channel, scene }, reply);
+            }
+            Step::Log(filter) => match &self.reloads.log {
+                Some(log) => match log.set(&filter) {
+                    Ok(()) => Answer::Done,
+                    Err(fault) => Answer::Invalid(vec![fault]),
+                },
+                None => Answer::Conflict("STREAM_MANAGER_LOG stands above it".to_owned()),
+            },
+            _ => Answer::Unavailable("that takes a restart".to_owned()),
+        };
+        say(reply, answer);
+    }
+
+    fn ask_scenes(&mut self, ask: Ask, reply: Reply) {
+        if let Some((_, reply)) = self.scenes.ask(ask, reply, false) {
+            say(reply, Answer::Unavailable("this is no wish about scenes".to_owned()));
+        }
+    }
+
+    fn ask_pulls(&mut self, ask: Ask) -> Answer {
         let (answer, command) = self.pulls.ask(ask, &self.registry);
         if let Some(command) = command {
             // First who may have to ask for it.
@@ -211,7 +355,7 @@ impl Desk {
             }
             self.tell(HOME, command);
         }
-        say(reply, answer);
+        answer
     }
 
     fn hear(

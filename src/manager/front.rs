@@ -57,7 +57,7 @@ fn token_place(config: &TokenConfig) -> TokenPlace {
 pub(super) fn front(
     config: &Config,
     node: &Node,
-    (tokens, log, tls): (Tokens, LogLevel, Option<Acceptor>),
+    (tokens, log, tls): (Tokens, Arc<LogLevel>, Option<Acceptor>),
     readiness: &Arc<Readiness>,
 ) -> (HttpState, Surveyor) {
     let clock = node.clock();
@@ -72,7 +72,6 @@ pub(super) fn front(
         board: surveyor.board(),
         keys,
         tokens,
-        config: config.shown(),
         log,
         time,
         publish_url: format!("{}/live", rtmp_url(node.rtmp())),

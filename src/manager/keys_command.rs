@@ -11,13 +11,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::keystore::{keys_on, redis_spec};
-use crate::cli::{KeysArgs, KeysCommand};
+use crate::cli::{ExportArgs, KeysArgs, KeysCommand};
 use crate::config::{Config, KeyStoreKind};
 use crate::control::keystore::redis::Redis;
 use crate::control::keystore::{KeyEdit, KeyError, Keys, Made, NewKey, StoreError, embedded, show};
 use crate::keys::{Alias, StreamKey};
 use crate::runtime::Clock;
-use api::Api;
+use api::{Api, Asker};
 
 /// Longest key that is read from standard input, bytes.
 const INPUT_BYTES_MAX: u64 = 64 << 10;
@@ -31,6 +31,29 @@ pub fn keys_command(args: &KeysArgs, config: &Config) -> ExitCode {
         Err(error) => Err(format!("cannot start: {error}")),
     };
     match done {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            complain(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what a running node has in use.
+#[must_use]
+pub fn config_export(args: &ExportArgs, config: &Config) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let exported = match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            let api = Api::of(config, args.api.as_deref(), Asker::Export)?;
+            api.text("config/export").await
+        }),
+        Err(error) => Err(format!("cannot start: {error}")),
+    };
+    match exported {
         Ok(text) => {
             print(&text);
             ExitCode::SUCCESS
@@ -113,7 +136,7 @@ fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<W
         );
     }
     if args.place.api.is_some() {
-        return Ok(Way::Api(Api::of(config, args.place.api.as_deref())?));
+        return Ok(Way::Api(Api::of(config, args.place.api.as_deref(), Asker::Keys)?));
     }
     if config.keys.store == KeyStoreKind::Redis {
         let store = Redis::new(&redis_spec(&config.keys)).map_err(|error| error.to_string())?;
@@ -129,7 +152,7 @@ fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<W
     }
     match embedded::open(&config.node.data_dir) {
         Ok(store) => Ok(Way::Direct(keys_on(Arc::new(store), clock), server)),
-        Err(StoreError::InUse(_)) => Ok(Way::Api(Api::of(config, None)?)),
+        Err(StoreError::InUse(_)) => Ok(Way::Api(Api::of(config, None, Asker::Keys)?)),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -248,7 +271,7 @@ impl Way {
 /// Several nodes share such a store: the one of the configuration says who is live on it, if it
 /// runs here.
 async fn add_live(config: &Config, keys: &mut [Value]) {
-    let Ok(api) = Api::of(config, None) else { return };
+    let Ok(api) = Api::of(config, None, Asker::Keys) else { return };
     let Ok(theirs) = api.list().await else { return };
     for key in keys {
         if let Some(theirs) = theirs.iter().find(|it| it["id"] == key["id"]) {

@@ -2,11 +2,13 @@
 //! them in order.
 
 mod assets;
+mod change;
 mod channels;
 mod desk;
 mod facts;
 mod front;
 mod hooks;
+mod keeper;
 mod keydesk;
 mod keys_bench;
 mod keys_command;
@@ -19,6 +21,7 @@ mod outputs;
 mod pulls;
 mod recordings;
 mod relay;
+mod reload;
 mod run;
 mod scenes;
 mod secure;
@@ -31,11 +34,11 @@ mod troubles;
 pub(crate) use assets::faults as asset_faults;
 pub use hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use keys_bench::keys_bench;
-pub use keys_command::keys_command;
+pub use keys_command::{config_export, keys_command};
 pub use library::{
     AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,
 };
 pub use listen::ListenError;
 pub use node::Node;
-pub use run::run;
+pub use run::{Origin, run};
 pub use start_error::StartError;

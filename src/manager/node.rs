@@ -11,8 +11,9 @@ use crossbeam::queue::ArrayQueue;
 use tokio::sync::broadcast;
 
 use super::channels::{self, Built, Entrance, Frames, Shop};
-use super::desk::{Desk, EVENTS_MAX, Events, Line};
+use super::desk::{Desk, EVENTS_MAX, Events, Line, Reloads};
 use super::hooks::{HookDesk, Hooks, Subscriber};
+use super::keeper::Keeper;
 use super::keydesk::KeyDesk;
 use super::keystore::open_store;
 use super::limits::node_limits;
@@ -76,6 +77,7 @@ pub struct Node {
     rtmp: SocketAddr,
     plan: CorePlan,
     tls: Option<Acceptor>,
+    keeper: Keeper,
 }
 
 /// What the first shard is given: channels, decoders that want streams, outputs, pulls and
@@ -113,6 +115,8 @@ impl Node {
         let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
         let secure = Secure::open(config, plan.net.len())?;
         let (keys, development_key) = open_store(config, clock).map_err(StartError::Store)?;
+        let keeper = Keeper::open(config, plan.control.clone())?;
+        let config = &*keeper.in_use();
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
         let events: Events = Arc::new(ArrayQueue::new(EVENTS_MAX));
@@ -150,6 +154,7 @@ impl Node {
             rtmp,
             plan: plan.clone(),
             tls: secure.acceptor.clone(),
+            keeper: keeper.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = (listeners.into_iter().zip(bells).collect(), secure);
@@ -173,6 +178,8 @@ impl Node {
             scenes: stage.scenes,
             registry,
             troubles: Troubles::default(),
+            keeper,
+            reloads: Reloads::new(),
         });
         node.compose = Some(start_compose(plan.compose, stage.channels)?);
         Ok(node)
@@ -249,6 +256,12 @@ impl Node {
     #[must_use]
     pub const fn tls(&self) -> Option<&Acceptor> {
         self.tls.as_ref()
+    }
+
+    /// What is in use: what it was started with, and above it what was changed since.
+    #[must_use]
+    pub fn in_use(&self) -> Arc<Config> {
+        self.keeper.in_use()
     }
 
     /// Which CPU does what.

@@ -135,8 +135,9 @@ impl Outputs {
     /// nothing.
     pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> Option<(Answer, Wanted)> {
         let (answer, command) = match ask {
-            Ask::AddOutput { channel, name, url } => {
-                match self.add(&channel, &OutputConfig::to(&name, url), registry) {
+            Ask::AddOutput { channel, name, url, rules, enabled } => {
+                let output = OutputConfig { name, url, rules, enabled };
+                match self.add(&channel, &output, registry) {
                     Ok(spec) => (Answer::Done, Some(ToShard::AddOutput(Box::new(spec)))),
                     Err(answer) => (answer, None),
                 }
@@ -233,7 +234,9 @@ mod tests {
     }
 
     fn add(name: &str) -> Ask {
-        Ask::AddOutput { channel: "demo".into(), name: name.into(), url: url() }
+        let (channel, name) = ("demo".to_owned(), name.to_owned());
+        let rules = crate::command::OutputRules::default();
+        Ask::AddOutput { channel, name, url: url(), rules, enabled: true }
     }
 
     fn remove(name: &str) -> Ask {

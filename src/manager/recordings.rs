@@ -94,9 +94,9 @@ impl Recordings {
         }
     }
 
-    /// What each recording was told and whether it runs, to be kept for the next start.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a state that outlives the node"))]
-    pub(super) fn specs(&self) -> impl Iterator<Item = RecordConfig> {
+    /// What each recording was told and whether it runs.
+    #[cfg(test)]
+    fn specs(&self) -> impl Iterator<Item = RecordConfig> {
         let now = |known: &Known| RecordConfig { enabled: known.is_on(), ..known.config.clone() };
         self.known.iter().map(now)
     }

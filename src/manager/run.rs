@@ -12,10 +12,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::front;
 use super::node::Node;
 use super::secure;
-use crate::config::{Config, Publish};
+use crate::command::Ask;
+use crate::config::{Config, Errors, Publish};
 use crate::control::auth::{Token, Tokens};
 use crate::control::log::LogLevel;
-use crate::control::{banner, http, status};
+use crate::control::{Door, banner, http, status};
 use crate::runtime::pin;
 use crate::stats::{Meter, Snapshot};
 use crate::tls::Acceptor;
@@ -32,10 +33,20 @@ const COLUMNS: usize = 100;
 /// Exit code after a second signal, by the shells' convention for SIGINT.
 const EXIT_KILLED: i32 = 130;
 
-/// Runs a node until SIGINT or SIGTERM; the API may change its `log`. The exit code is 0 after an
-/// orderly end.
+/// How the node came to its configuration, and what it logs.
+pub struct Origin {
+    /// Reads the configuration again, as it was read for the start.
+    pub load: Box<dyn Fn() -> Result<Config, Errors> + Send + Sync>,
+    /// What is logged; the API and a changed configuration may change it.
+    pub log: LogLevel,
+    /// Whether the environment says what is logged, which stands above the configuration.
+    pub is_log_given: bool,
+}
+
+/// Runs a node until SIGINT or SIGTERM. SIGHUP has the configuration read again, unless the node
+/// has a terminal. The exit code is 0 after an orderly end.
 #[must_use]
-pub fn run(config: &Config, log: LogLevel) -> ExitCode {
+pub fn run(config: &Config, origin: Origin) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &format!("cannot start the control plane: {error}")),
@@ -51,7 +62,7 @@ pub fn run(config: &Config, log: LogLevel) -> ExitCode {
         };
         match Node::start(config) {
             Ok(node) => match entrance(config, listener) {
-                Ok(entrance) => serve(config, node, entrance, log).await,
+                Ok(entrance) => serve(config, node, entrance, origin).await,
                 Err(text) => fail(1, &text),
             },
             Err(error) => fail(error.exit_code(), &error.to_string()),
@@ -86,7 +97,7 @@ async fn serve(
     config: &Config,
     mut node: Node,
     entrance: Option<Entrance>,
-    log: LogLevel,
+    Origin { load, log, is_log_given }: Origin,
 ) -> ExitCode {
     pin(&node.plan().control);
     let local = tokio::task::LocalSet::new();
@@ -96,11 +107,17 @@ async fn serve(
     else {
         return fail(1, "cannot listen for signals");
     };
-    let gone = terminal_gone(hung_up, std::io::stdout().is_terminal());
+    let gone = terminal_gone(hung_up, std::io::stdout().is_terminal(), node.door());
+    let log = Arc::new(log);
+    log_as_kept(&log, &node, is_log_given);
     show_banner(config, &node, entrance.as_ref());
     warn_if_open(config, &node);
     let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
-    let desk = node.take_desk().map(|desk| local.spawn_local(desk.run(desk_stopped)));
+    let desk = node.take_desk().map(|mut desk| {
+        desk.reloads.load = Some(Arc::from(load));
+        desk.reloads.log = (!is_log_given).then(|| Arc::clone(&log));
+        local.spawn_local(desk.run(desk_stopped))
+    });
     let names = config.channels.iter().map(|channel| channel.name.as_str());
     let readiness = Arc::new(http::Readiness::new(names, node.keys().cloned()));
     readiness.set_listening();
@@ -120,22 +137,7 @@ async fn serve(
             drop(http_stopped.await);
         }));
     }
-    let mut meter = Meter::new(Arc::clone(node.registry()));
-    let clock = node.clock();
-    let ready = Arc::clone(&readiness);
-    let (registry, packets) = (Arc::clone(node.registry()), node.packets().clone());
-    local.spawn_local(async move {
-        let mut every = looks();
-        for look in 0_u32.. {
-            every.tick().await;
-            registry.heap_packets(packets.heap_packets());
-            let snapshot = meter.tick(clock.now());
-            ready.update(&snapshot);
-            if look > 0 && look % STATUS_EVERY == 0 {
-                show_status(&snapshot);
-            }
-        }
-    });
+    local.spawn_local(watch_figures(&node, &readiness));
     local
         .run_until(async {
             tokio::select! {
@@ -166,13 +168,47 @@ fn looks() -> Interval {
     every
 }
 
-/// SIGHUP: the end of a node whose terminal has been closed. To any other it says that certificates
-/// were renewed, which who watches them hears as well.
-async fn terminal_gone(mut hangup: Signal, has_terminal: bool) {
+/// Measures, and shows what it finds.
+fn watch_figures(
+    node: &Node,
+    readiness: &Arc<http::Readiness>,
+) -> impl Future<Output = ()> + use<> {
+    let mut meter = Meter::new(Arc::clone(node.registry()));
+    let clock = node.clock();
+    let ready = Arc::clone(readiness);
+    let (registry, packets) = (Arc::clone(node.registry()), node.packets().clone());
+    async move {
+        let mut every = looks();
+        for look in 0_u32.. {
+            every.tick().await;
+            registry.heap_packets(packets.heap_packets());
+            let snapshot = meter.tick(clock.now());
+            ready.update(&snapshot);
+            if look > 0 && look % STATUS_EVERY == 0 {
+                show_status(&snapshot);
+            }
+        }
+    }
+}
+
+/// SIGHUP: the end of a node whose terminal has been closed. To any other it says that its
+/// configuration has changed, or its certificates, which who watches them hears as well.
+async fn terminal_gone(mut hangup: Signal, has_terminal: bool, door: Door) {
     while hangup.recv().await.is_some() && !has_terminal {
-        tracing::info!(
-            "SIGHUP: the certificates are read again; a changed configuration needs a restart"
-        );
+        tracing::info!("SIGHUP: the configuration and the certificates are read again");
+        // The desk tells what came of it.
+        drop(door.ask_patiently(Ask::Reload { actor: Some("signal".to_owned()) }).await);
+    }
+}
+
+/// The log level is among what the API may have changed before this start.
+fn log_as_kept(log: &LogLevel, node: &Node, is_given: bool) {
+    let wanted = node.in_use().node.log.clone();
+    if is_given || wanted == log.now() {
+        return;
+    }
+    if let Err(fault) = log.set(&wanted) {
+        tracing::warn!("the log level that was kept cannot be used: {fault}");
     }
 }
 

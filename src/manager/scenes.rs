@@ -3,6 +3,7 @@
 //! changed once its first frame has gone out.
 
 mod load;
+mod programme;
 mod trouble;
 
 use std::collections::VecDeque;
@@ -15,8 +16,8 @@ use self::trouble::Trouble;
 use super::desk::Events;
 use super::sources::{Site, Tap};
 use super::surveys::{Reply, say};
-use crate::command::{Answer, Ask, SceneView, ScenesView};
-use crate::config::{ChannelConfig, NamedScene, SCENES_MAX, checked_name, to_document};
+use crate::command::{Answer, Ask};
+use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::media::{Micros, Size};
 use crate::pipeline::{SceneChange, SceneReport};
 use crate::ring::{Receiver, Sender};
@@ -74,10 +75,21 @@ struct Programme {
     ends: Option<SceneEnds>,
     /// The wish that is being fulfilled. One at a time, so that each finds things as it left them.
     job: Option<Job>,
-    waiting: VecDeque<(Wish, Reply, Micros)>,
+    waiting: VecDeque<Waiting>,
     last_ticket: u64,
     /// What of the scene on the air cannot be shown.
     trouble: Trouble,
+    /// What was changed, for who keeps it.
+    changes: Vec<Becomes>,
+}
+
+/// A wish that waits for an earlier one.
+#[derive(Debug)]
+struct Waiting {
+    wish: Wish,
+    reply: Reply,
+    deadline: Micros,
+    keep: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +104,18 @@ struct Entry {
 enum Wish {
     Put { scene: String, version: Option<u64>, document: serde_json::Value },
     Activate { scene: String, fade_ms: u32 },
+    Remove { scene: String },
+}
+
+/// What of a wish is a change to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// Nothing: it comes from the configuration.
+    Nothing,
+    /// The scene.
+    Scene,
+    /// Which one is on the air.
+    OnAir,
 }
 
 /// A wish on its way.
@@ -110,6 +134,7 @@ struct Job {
     /// Taken when somebody has been answered.
     reply: Option<Reply>,
     deadline: Micros,
+    keeps: Keeps,
 }
 
 impl Scenes {
@@ -145,6 +170,7 @@ impl Scenes {
             waiting: VecDeque::new(),
             last_ticket: 0,
             trouble: Trouble::default(),
+            changes: Vec::new(),
         };
         programme.settle(faults, self.clock.now(), &self.events);
         self.programmes.push(programme);
@@ -155,10 +181,17 @@ impl Scenes {
         self.programmes.iter().filter_map(|it| it.ends.as_ref()).any(|it| !it.reports.is_empty())
     }
 
-    /// Answers a question or a wish about scenes, now or later. Gives back what is no such thing.
-    pub(super) fn ask(&mut self, ask: Ask, reply: Reply) -> Option<(Ask, Reply)> {
+    /// What was changed since the last call and is to be kept.
+    pub(super) fn take_changes(&mut self) -> Vec<Becomes> {
+        self.programmes.iter_mut().flat_map(|it| std::mem::take(&mut it.changes)).collect()
+    }
+
+    /// Answers a question or a wish about scenes, now or later; what it changes is to be kept if
+    /// `keep`. Gives back what is no such thing.
+    pub(super) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
+        | Ask::RemoveScene { channel, .. }
         | Ask::PutScene { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
         else {
@@ -183,6 +216,7 @@ impl Scenes {
                 Wish::Put { scene, version, document }
             }
             Ask::Activate { scene, fade_ms, .. } => Wish::Activate { scene, fade_ms },
+            Ask::RemoveScene { scene, .. } => Wish::Remove { scene },
             other => return Some((other, reply)),
         };
         if programme.waiting.len() == WISHES_MAX {
@@ -191,7 +225,7 @@ impl Scenes {
             return None;
         }
         let deadline = self.clock.now() + WISH_LIMIT;
-        programme.waiting.push_back((wish, reply, deadline));
+        programme.waiting.push_back(Waiting { wish, reply, deadline, keep });
         self.go_on(at);
         None
     }
@@ -273,9 +307,9 @@ impl Scenes {
                 say(reply, late(&programme.name));
             }
             // They wait in the order of their deadlines.
-            let overdue = programme.waiting.iter().take_while(|(.., deadline)| now >= *deadline);
+            let overdue = programme.waiting.iter().take_while(|it| now >= it.deadline);
             let overdue = overdue.count();
-            for (_, reply, _) in programme.waiting.drain(..overdue) {
+            for Waiting { reply, .. } in programme.waiting.drain(..overdue) {
                 say(reply, late(&programme.name));
             }
             let gone = programme.ends.as_ref().is_some_and(|ends| ends.changes.is_closed());
@@ -292,15 +326,17 @@ impl Scenes {
     fn go_on(&mut self, at: usize) {
         while self.programmes[at].job.is_none() {
             let programme = &mut self.programmes[at];
-            let (plan, reply, deadline) = match programme.waiting.pop_front() {
-                Some((wish, reply, deadline)) => (programme.plan(wish), Some(reply), deadline),
+            let (plan, reply, deadline, keep) = match programme.waiting.pop_front() {
+                Some(Waiting { wish, reply, deadline, keep }) => {
+                    (programme.plan(wish, keep), Some(reply), deadline, keep)
+                }
                 None => match programme.reload() {
-                    Some(plan) => (Ok(plan), None, self.clock.now() + WISH_LIMIT),
+                    Some(plan) => (Ok(plan), None, self.clock.now() + WISH_LIMIT, false),
                     None => return,
                 },
             };
             match plan {
-                Ok(plan) => self.begin(at, plan, reply, deadline),
+                Ok(plan) => self.begin(at, plan, reply, (deadline, keep)),
                 Err(answer) => reply.into_iter().for_each(|reply| say(reply, answer.clone())),
             }
         }
@@ -312,12 +348,17 @@ impl Scenes {
         at: usize,
         (scene, what, fade_ms): (String, What, u32),
         reply: Option<Reply>,
-        deadline: Micros,
+        (deadline, keep): (Micros, bool),
     ) {
         let programme = &mut self.programmes[at];
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
         let on_air = what.is_shown();
+        let keeps = match (keep, what.is_new()) {
+            (false, _) => Keeps::Nothing,
+            (true, true) => Keeps::Scene,
+            (true, false) => Keeps::OnAir,
+        };
         let order = Order {
             site: Site {
                 channel: programme.name.clone(),
@@ -330,7 +371,8 @@ impl Scenes {
             fade: Micros::from_millis(fade_ms.into()),
         };
         let (becomes, faults, sent) = (None, Vec::new(), false);
-        programme.job = Some(Job { ticket, scene, becomes, faults, on_air, sent, reply, deadline });
+        let job = Job { ticket, scene, becomes, faults, on_air, sent, reply, deadline, keeps };
+        programme.job = Some(job);
         let news = self.news.clone();
         let load = move || {
             // The desk is gone only when the node stops.
@@ -356,137 +398,6 @@ impl Scenes {
         if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, look) {
             tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
             programme.trouble.put_off(now);
-        }
-    }
-}
-
-impl Programme {
-    fn view(&self) -> Answer {
-        Answer::Scenes(ScenesView {
-            active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
-            names: self.list.iter().map(|entry| entry.name.clone()).collect(),
-        })
-    }
-
-    fn scene_view(&self, name: &str) -> Answer {
-        let Some(entry) = self.list.iter().find(|entry| entry.name == name) else {
-            return self.no_scene(name);
-        };
-        let (name, version) = (entry.name.clone(), entry.version);
-        Answer::Scene(SceneView { name, version, document: to_document(&entry.scene) })
-    }
-
-    fn no_scene(&self, name: &str) -> Answer {
-        Answer::NotFound(format!("channel {} has no scene {name}", self.name))
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.list.iter().position(|entry| entry.name == name)
-    }
-
-    /// What has to be loaded for a wish, or why nothing has.
-    fn plan(&self, wish: Wish) -> Result<(String, What, u32), Answer> {
-        let channel = &self.name;
-        if self.ends.is_none() {
-            let text = format!("channel {channel} shows another program's frames, not scenes");
-            return Err(Answer::Invalid(vec![text]));
-        }
-        let on_air = self.list.get(self.active).map(|entry| entry.scene.clone());
-        match wish {
-            Wish::Put { scene, version, document } => {
-                let place = self.place(&scene);
-                self.check_put(&scene, place, version)?;
-                let replaces = on_air.filter(|_| place == Some(self.active));
-                Ok((scene, What::New { document, replaces }, 0))
-            }
-            Wish::Activate { scene, fade_ms } => {
-                if fade_ms > FADE_MS_MAX {
-                    let text = format!("`fade_ms` must be 0 to {FADE_MS_MAX}, not {fade_ms}");
-                    return Err(Answer::Invalid(vec![text]));
-                }
-                let Some(place) = self.place(&scene) else { return Err(self.no_scene(&scene)) };
-                if place == self.active {
-                    return Err(Answer::Done);
-                }
-                let (next, replaces) = (self.list[place].scene.clone(), on_air);
-                Ok((scene, What::Known { scene: next, replaces }, fade_ms))
-            }
-        }
-    }
-
-    fn check_put(
-        &self,
-        scene: &str,
-        place: Option<usize>,
-        version: Option<u64>,
-    ) -> Result<(), Answer> {
-        let present = place.map(|place| self.list[place].version);
-        if let Some(wanted) = version
-            && present != Some(wanted)
-        {
-            return Err(Answer::Conflict(match present {
-                Some(now) => format!(
-                    "scene {scene} is at version {now}, not {wanted}: read it again, then change it"
-                ),
-                None => format!("there is no scene {scene}; to add it, name no version"),
-            }));
-        }
-        if place.is_none() {
-            checked_name(scene).map_err(|fault| Answer::Invalid(vec![fault]))?;
-            if self.list.len() >= SCENES_MAX {
-                let text = format!("a channel has at most {SCENES_MAX} scenes: replace one");
-                return Err(Answer::Conflict(text));
-            }
-        }
-        Ok(())
-    }
-
-    /// The scene on the air once more, if something of it has become well.
-    fn reload(&mut self) -> Option<(String, What, u32)> {
-        let entry = self.list.get(self.active).filter(|_| self.trouble.take_reload())?;
-        let (scene, replaces) = (entry.scene.clone(), Some(entry.scene.clone()));
-        Some((entry.name.clone(), What::Known { scene, replaces }, 0))
-    }
-
-    /// What of the scene on the air cannot be shown from now on.
-    fn settle(&mut self, faults: &[scene::Error], now: Micros, events: &Events) {
-        let Some(entry) = self.list.get(self.active) else { return };
-        for event in self.trouble.settle((&self.name, &entry.name), faults, now) {
-            events.force_push(event);
-        }
-    }
-
-    /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
-    fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
-        let Some(job) = self.job.take() else { return Vec::new() };
-        let mut place = self.place(&job.scene);
-        if let Some(scene) = job.becomes {
-            match place {
-                Some(at) if self.list[at].scene == scene => {}
-                Some(at) => {
-                    self.list[at].version += 1;
-                    self.list[at].scene = scene;
-                }
-                None => {
-                    place = Some(self.list.len());
-                    self.list.push(Entry { name: job.scene.clone(), version: 1, scene });
-                }
-            }
-        }
-        if let (true, Some(place)) = (job.on_air, place) {
-            self.active = place;
-        }
-        if let Some(tick) = tick {
-            let (channel, scene) = (&self.name, &job.scene);
-            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
-        }
-        job.reply.into_iter().for_each(|reply| say(reply, Answer::Done));
-        job.faults
-    }
-
-    fn fail(&mut self, answer: Answer) {
-        if let Some(reply) = self.job.take().and_then(|job| job.reply) {
-            say(reply, answer);
         }
     }
 }

@@ -202,6 +202,22 @@ impl Url {
         &self.name
     }
 
+    /// The whole address, as [`Url::parse`] reads it. Must not reach a log, a metric, an error or
+    /// an event: it is for the file that is to hold it.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        let base = self.tc_url();
+        let (scheme, rest) = base.split_once("://").unwrap_or(("rtmp", &base));
+        let login = self.login.as_ref().map_or_else(String::new, |login| {
+            format!("{}:{}@", percent_encode(&login.user), percent_encode(&login.password))
+        });
+        let query = match self.app_query.expose() {
+            "" => String::new(),
+            query => format!("?{query}"),
+        };
+        format!("{scheme}://{login}{rest}{query}/{}", self.name.expose())
+    }
+
     /// What `connect` calls `tcUrl`: everything before the stream name.
     #[must_use]
     pub fn tc_url(&self) -> String {
@@ -232,6 +248,22 @@ fn app_and_name(path: &str, query: Option<&str>) -> Option<(String, String, Stri
     let (app_query, name) = before.trim_end_matches('/').rsplit_once('/')?;
     let name = own.map_or_else(|| name.to_owned(), |own| format!("{name}?{own}"));
     Some(((*last).to_owned(), app_query.to_owned(), name))
+}
+
+/// Letters that stand for themselves in a login.
+const PLAIN: &str = "-._~";
+
+/// A part of a login as an address has it.
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let c = char::from(byte);
+        match c.is_ascii_alphanumeric() || PLAIN.contains(c) {
+            true => encoded.push(c),
+            false => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 fn login_of(text: &str) -> Result<Login, UrlError> {
@@ -298,6 +330,19 @@ impl fmt::Debug for Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_is_written_down_is_read_as_the_same() {
+        for text in [
+            "rtmp://a.example/live/key",
+            "rtmps://[::1]:1935/app/inst/key?x=1/2&y=%20",
+            "rtmp://us%20er:p%40ss%3A%2F%3F@a.example:19350/live/key",
+            "rtmp://ümlaut:pass@a.example/live/key",
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(Url::parse(&url.expose()).as_ref(), Ok(&url), "{}", url.expose());
+        }
+    }
 
     #[test]
     fn the_parts_of_an_address() {

@@ -43,6 +43,11 @@ impl Config {
         Self { text, ..*other }
     }
 
+    /// A text that names these ports, of RTMP and HTTP.
+    pub(crate) const fn at([rtmp, http]: [u16; 2], text: String) -> Self {
+        Self { rtmp, http, text }
+    }
+
     /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {

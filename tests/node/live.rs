@@ -221,7 +221,9 @@ fn an_output_is_added_stopped_started_and_removed_while_the_node_runs() {
     let nginx = Nginx::start(port);
     let (channel, name) = ("demo".to_owned(), "cdn".to_owned());
     let url = Url::parse(&nginx.url("show")).unwrap();
-    let add = Ask::AddOutput { channel: channel.clone(), name: name.clone(), url };
+    let rules = stream_manager::command::OutputRules::default();
+    let (channel_of, name_of) = (channel.clone(), name.clone());
+    let add = Ask::AddOutput { channel: channel_of, name: name_of, url, rules, enabled: true };
     live.does(add.clone());
     assert!(matches!(live.node.ask(add), Answer::Conflict(_)));
     Recording::of(&nginx.url("show"), 2, live.file("pushed.flv")).assert_sound_and_picture(0.5);

@@ -20,6 +20,7 @@ mod node;
 mod program;
 mod recording;
 mod redis;
+mod reloading;
 mod wait;
 mod watcher;
 mod web;

@@ -119,6 +119,16 @@ impl Node {
         Self::launch(dir, &arguments, [config.rtmp, config.http])
     }
 
+    /// Kills it, and starts it again in the same folders.
+    pub(crate) fn killed_and_started(self, config: &Config) -> Self {
+        let Self { program, dir, .. } = self;
+        program.signal("KILL");
+        program.ended(SOON);
+        let file = config.write(dir.path());
+        let arguments = ["--config".to_owned(), file.display().to_string()];
+        Self::launch(dir, &arguments, [config.rtmp, config.http])
+    }
+
     /// Where a stream such as `live/demo` is played.
     pub(crate) fn url(&self, stream: &str) -> String {
         format!("rtmp://127.0.0.1:{}/{stream}", self.rtmp)

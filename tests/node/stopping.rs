@@ -37,7 +37,10 @@ fn sighup_ends_no_node_that_has_no_terminal() {
     let node = Node::start(&Config::new());
     node.signal("HUP");
     wait_until(SOON, "the signal is heard", || {
-        node.program().err().contains("SIGHUP: the certificates are read again").then_some(())
+        node.program()
+            .err()
+            .contains("SIGHUP: the configuration and the certificates")
+            .then_some(())
     });
     assert_eq!(node.http("/healthz").0, 200);
     stops_in_time(node, "TERM");

@@ -28,26 +28,50 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Digits of a key's id.
 const ID_DIGITS: usize = 16;
 
+/// What the API is asked for: the words when it cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Keys, because the node has their store open.
+    Keys,
+    /// The configuration in use.
+    Export,
+}
+
+impl Asker {
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Keys => "a node has the key store open, and its",
+            Self::Export => "only a running node knows what it has in use: its",
+        }
+    }
+
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Keys => "or stop the node",
+            Self::Export => "and start the node",
+        }
+    }
+}
+
 /// How to reach the API. Holds the token, so there is no `Debug`.
 pub(super) struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
     address: String,
     token: String,
+    asker: Asker,
 }
 
 impl Api {
     /// The API of the node with this configuration.
-    pub(super) fn of(config: &Config, address: Option<&str>) -> Result<Self, String> {
+    pub(super) fn of(config: &Config, address: Option<&str>, asker: Asker) -> Result<Self, String> {
+        let (begin, end) = (asker.begin(), asker.end());
         if address.is_none() && !config.http.enabled {
-            return Err("a node has the key store open, and its [http] is off; stop the node, or \
-                        turn [http] on"
-                .to_owned());
+            return Err(format!("{begin} [http] is off; turn [http] on, {end}"));
         }
         let file = config.node.data_dir.join(TOKEN_FILE);
         let token = fs::read_to_string(&file).map_err(|error| {
             format!(
-                "a node has the key store open, and its API's token {} cannot be read: {error}; \
-                 use the same user, or stop the node",
+                "{begin} API's token {} cannot be read: {error}; use the same user, {end}",
                 file.display()
             )
         })?;
@@ -56,6 +80,7 @@ impl Api {
             client: Client::builder(TokioExecutor::new()).build_http(),
             address: address.map_or_else(own, str::to_owned),
             token: token.trim().to_owned(),
+            asker,
         })
     }
 
@@ -130,9 +155,10 @@ impl Api {
         };
         let failed = |error: String| {
             format!(
-                "a node has the key store open, and its API at {} does not answer ({error}); \
-                 say where it is with --api HOST:PORT, or stop the node",
-                self.address
+                "{} API at {} does not answer ({error}); say where it is with --api HOST:PORT, {}",
+                self.asker.begin(),
+                self.address,
+                self.asker.end()
             )
         };
         let answer = timeout(ANSWER_LIMIT, work).await;
@@ -171,7 +197,7 @@ mod tests {
         let mut config = Config::empty();
         config.node.data_dir = dir.path().to_owned();
         config.http.port = listener.local_addr().unwrap().port();
-        let api = Api::of(&config, None).unwrap();
+        let api = Api::of(&config, None, Asker::Keys).unwrap();
         let text = format!(
             "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
             answer.len()
@@ -211,7 +237,9 @@ mod tests {
     fn without_a_token_the_way_out_is_told() {
         let mut config = Config::empty();
         config.node.data_dir = "/nowhere".into();
-        let error = Api::of(&config, None).err().unwrap();
+        let export = Api::of(&config, None, Asker::Export).err().unwrap();
+        assert!(export.contains("/nowhere/api-token") && export.contains("start the node"));
+        let error = Api::of(&config, None, Asker::Keys).err().unwrap();
         assert!(error.contains("/nowhere/api-token") && error.contains("stop the node"), "{error}");
     }
 }

@@ -41,6 +41,11 @@ pub(super) enum What {
 }
 
 impl What {
+    /// Whether somebody wrote it.
+    pub(super) const fn is_new(&self) -> bool {
+        matches!(self, Self::New { .. })
+    }
+
     /// Whether it goes on the air.
     pub(super) const fn is_shown(&self) -> bool {
         match self {

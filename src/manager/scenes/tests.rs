@@ -62,7 +62,7 @@ fn bench() -> Bench {
 impl Bench {
     fn ask(&mut self, ask: Ask) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
-        assert!(self.scenes.ask(ask, reply).is_none());
+        assert!(self.scenes.ask(ask, reply, true).is_none());
         answer
     }
 

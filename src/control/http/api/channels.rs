@@ -112,6 +112,26 @@ pub(super) async fn put_scene(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Forgets a scene that is not on the air.
+#[utoipa::path(
+    delete, path = "/api/v1/channels/{channel}/scenes/{scene}", tag = "channels",
+    params(("channel" = String, Path), ("scene" = String, Path)),
+    responses(
+        (status = 204), (status = 404, body = Problem), (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn remove_scene(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, scene)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let text = format!("scene {scene} of channel {channel} was removed");
+    let named = channel.clone();
+    shared.api.done(Ask::RemoveScene { channel, scene }).await?;
+    let about = |event| Event { channel: Some(named), ..event };
+    shared.api.note("scene_removed", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn version_of(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(tag) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let tag = tag.to_str().unwrap_or_default().trim();

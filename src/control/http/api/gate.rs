@@ -85,8 +85,9 @@ pub(super) fn actor() -> Option<String> {
 /// What an operator may not change: who may publish, and the node itself.
 const ADMINS_ONLY: [&str; 4] = ["/keys", "/log-level", "/config", "/reload"];
 
-/// What nobody but an admin may look at: a list that keys could be guessed from.
-const ADMINS_EYES_ONLY: [&str; 1] = ["/keys/export"];
+/// What nobody but an admin may look at: a list that keys could be guessed from, and the keys of
+/// destinations.
+const ADMINS_EYES_ONLY: [&str; 2] = ["/keys/export", "/config/export"];
 
 /// What a request to this path below `/api/v1` takes.
 fn needed(method: &Method, path: &str) -> Access {
@@ -248,6 +249,9 @@ mod tests {
             (Method::GET, "/streams", Access::Read),
             (Method::HEAD, "/keys", Access::Read),
             (Method::GET, "/keys/export", Access::Write),
+            (Method::GET, "/config", Access::Read),
+            (Method::GET, "/config/export", Access::Write),
+            (Method::POST, "/reload", Access::Write),
             (Method::DELETE, "/clients/ABCDEFGH", Access::Operate),
             (Method::POST, "/channels/demo/outputs", Access::Operate),
             (Method::POST, "/keys", Access::Write),

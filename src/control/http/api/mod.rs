@@ -49,10 +49,8 @@ pub struct Api {
     pub keys: Option<Keys>,
     /// Who may ask.
     pub tokens: Tokens,
-    /// The configuration in use, without secrets.
-    pub config: String,
     /// What is logged.
-    pub log: LogLevel,
+    pub log: Arc<LogLevel>,
     /// The node's time.
     pub time: Time,
     /// `rtmp://HOST:PORT/live`: where publishers are sent.
@@ -62,12 +60,21 @@ pub struct Api {
 }
 
 impl Api {
-    /// Asks for something to be done.
+    /// Asks for something to be done, and for it to be on the disk if it is to be kept.
     async fn done(&self, ask: Ask) -> Result<(), Problem> {
         match self.door.ask(ask).await {
-            Answer::Done => Ok(()),
+            Answer::Done => {
+                self.kept().await;
+                Ok(())
+            }
             other => Err(other.into()),
         }
+    }
+
+    /// Waits until what was done is on the disk, if it is to be kept. A disk that is full is the
+    /// node's trouble, which tells of it.
+    async fn kept(&self) {
+        drop(self.door.ask(Ask::Kept).await);
     }
 
     /// Tells those who follow what was done through the API.

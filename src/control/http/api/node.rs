@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{Asked, Body};
+use super::gate::actor;
 use super::problem::Problem;
+use crate::command::{Answer, Ask, ReloadView};
 use crate::control::auth::Access;
 use crate::control::http::Shared;
 use crate::control::state::{EVENTS_MAX, Event, Node, Snapshot};
@@ -74,9 +76,62 @@ pub(super) async fn events(
     get, path = "/api/v1/config", tag = "node",
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
-pub(super) async fn config(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    (kind, shared.api.config.clone())
+pub(super) async fn config(
+    State(shared): State<Arc<Shared>>,
+) -> Result<impl IntoResponse, Problem> {
+    config_text(&shared, false).await
+}
+
+/// The same with all secrets in it, such as the keys of destinations: a file from which a node
+/// starts as this one is now.
+#[utoipa::path(
+    get, path = "/api/v1/config/export", tag = "node",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(super) async fn export(
+    State(shared): State<Arc<Shared>>,
+) -> Result<impl IntoResponse, Problem> {
+    config_text(&shared, true).await
+}
+
+async fn config_text(shared: &Shared, secrets: bool) -> Result<impl IntoResponse + use<>, Problem> {
+    match shared.api.door.ask(Ask::Config { secrets }).await {
+        Answer::Config(text) => {
+            let kind = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+            let keep = (header::CACHE_CONTROL, "no-store");
+            Ok(([kind, keep], text.expose().to_owned()))
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// What a reload has come to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Reloaded {
+    /// What was changed, a line each.
+    done: Vec<String>,
+    /// Tables and keys of the file whose change takes a restart; all else is in use.
+    restart: Vec<String>,
+    /// What could not be changed, and why.
+    failed: Vec<String>,
+}
+
+/// Reads the configuration file again and applies what differs, as SIGHUP does. A file that is
+/// wrong changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/reload", tag = "node",
+    responses(
+        (status = 200, body = Reloaded), (status = 400, body = Problem),
+        (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn reload(State(shared): State<Arc<Shared>>) -> Result<Json<Reloaded>, Problem> {
+    match shared.api.door.ask_patiently(Ask::Reload { actor: actor() }).await {
+        Answer::Reloaded(ReloadView { done, restart, failed }) => {
+            Ok(Json(Reloaded { done, restart, failed }))
+        }
+        other => Err(other.into()),
+    }
 }
 
 /// What is logged.
@@ -96,7 +151,7 @@ pub(super) async fn log_level(State(shared): State<Arc<Shared>>) -> Json<Level> 
     Json(Level { level: shared.api.log.now() })
 }
 
-/// Changes what is logged, until the node ends.
+/// Changes what is logged.
 #[utoipa::path(
     put, path = "/api/v1/log-level", tag = "node", request_body = Level,
     responses((status = 200, body = Level), (status = 400, body = Problem))
@@ -107,6 +162,7 @@ pub(super) async fn set_log_level(
 ) -> Result<Json<Level>, Problem> {
     let hint = "write error, warn, info, debug or trace, also per module";
     shared.api.log.set(&wanted.level).map_err(|fault| Problem::invalid(&fault, hint))?;
+    shared.api.done(Ask::LogChanged(wanted.level.clone())).await?;
     let text = format!("the log level is {} now", wanted.level);
     shared.api.note("log_level_changed", text, |event| event).await;
     Ok(Json(wanted))

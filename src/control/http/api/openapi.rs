@@ -20,9 +20,10 @@ const BEARER: &str = "bearer";
                        changes is told at `/ws`: the state, then numbered changes and events.",
     ),
     paths(
-        node::node, node::state, node::events, node::config, node::log_level, node::set_log_level,
+        node::node, node::state, node::events, node::config, node::export,
+        node::reload, node::log_level, node::set_log_level,
         channels::channels, channels::channel, channels::scenes, channels::scene,
-        channels::put_scene, channels::activate,
+        channels::put_scene, channels::remove_scene, channels::activate,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::ask::Body;
 use super::problem::Problem;
-use crate::command::Ask;
+use crate::command::{Ask, OutputRules};
 use crate::control::http::Shared;
 use crate::control::state::{Event, Output};
 use crate::rtmp::Url;
@@ -29,11 +29,12 @@ pub(super) async fn outputs(State(shared): State<Arc<Shared>>) -> Json<Vec<Outpu
 pub(super) struct NewOutput {
     /// Its name, unique in its channel.
     name: String,
-    /// `rtmp://[user:password@]host[:port]/app/name`; never shown again.
+    /// `rtmp://[user:password@]host[:port]/app/name`; shown again by the export of the
+    /// configuration only.
     url: String,
 }
 
-/// Pushes a channel's stream to one more destination, at once, until the node ends.
+/// Pushes a channel's stream to one more destination, at once.
 #[utoipa::path(
     post, path = "/api/v1/channels/{channel}/outputs", tag = "outputs",
     params(("channel" = String, Path)), request_body = NewOutput,
@@ -51,7 +52,8 @@ pub(super) async fn add(
     let url = Url::parse(&url).map_err(|error| Problem::invalid(&error.to_string(), hint))?;
     let text = format!("output {name} of channel {channel} was added");
     let about = about(&channel, &name);
-    shared.api.done(Ask::AddOutput { channel, name, url }).await?;
+    let rules = OutputRules::default();
+    shared.api.done(Ask::AddOutput { channel, name, url, rules, enabled: true }).await?;
     shared.api.note("output_added", text, about).await;
     Ok(StatusCode::CREATED)
 }

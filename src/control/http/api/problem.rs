@@ -124,7 +124,9 @@ impl From<Answer> for Problem {
             | Answer::Streams(_)
             | Answer::Clients(_)
             | Answer::Scenes(_)
-            | Answer::Scene(_) => Self::unavailable("the node answers something else"),
+            | Answer::Scene(_)
+            | Answer::Config(_)
+            | Answer::Reloaded(_) => Self::unavailable("the node answers something else"),
         }
     }
 }

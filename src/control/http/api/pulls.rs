@@ -65,6 +65,7 @@ pub(super) async fn add(
 ) -> Result<StatusCode, Problem> {
     match shared.api.door.ask(Ask::AddPull { document: Document(document) }).await {
         Answer::Named(name) => {
+            shared.api.kept().await;
             tell(&shared, "pull_added", &name, "added").await;
             Ok(StatusCode::CREATED)
         }

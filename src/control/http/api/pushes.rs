@@ -67,6 +67,7 @@ pub(super) async fn add(
 ) -> Result<StatusCode, Problem> {
     match shared.api.door.ask(Ask::AddPush { document: Document(document) }).await {
         Answer::Named(name) => {
+            shared.api.kept().await;
             tell(&shared, "push_added", &name, "added").await;
             Ok(StatusCode::CREATED)
         }

@@ -70,6 +70,7 @@ pub(super) async fn add(
 ) -> Result<StatusCode, Problem> {
     match shared.api.door.ask(Ask::AddRecording { document }).await {
         Answer::Named(name) => {
+            shared.api.kept().await;
             tell(&shared, "recording_added", &name, "added").await;
             Ok(StatusCode::CREATED)
         }

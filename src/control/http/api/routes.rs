@@ -25,6 +25,8 @@ fn of_node() -> Router<Arc<Shared>> {
         .route("/state", get(node::state))
         .route("/events", get(node::events))
         .route("/config", get(node::config))
+        .route("/config/export", get(node::export))
+        .route("/reload", post(node::reload))
         .route("/log-level", get(node::log_level).put(node::set_log_level))
 }
 
@@ -33,7 +35,10 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels", get(channels::channels))
         .route("/channels/{channel}", get(channels::channel))
         .route("/channels/{channel}/scenes", get(channels::scenes))
-        .route("/channels/{channel}/scenes/{scene}", get(channels::scene).put(channels::put_scene))
+        .route(
+            "/channels/{channel}/scenes/{scene}",
+            get(channels::scene).put(channels::put_scene).delete(channels::remove_scene),
+        )
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))

@@ -24,11 +24,10 @@ pub(in crate::control::http) fn api(door: Door, tokens: Tokens) -> Api {
         board: Arc::new(Board::new(Snapshot::default())),
         keys: None,
         tokens,
-        config: "[node]\n".to_owned(),
-        log: LogLevel::new("info", |level| match level {
+        log: Arc::new(LogLevel::new("info", |level| match level {
             "loud" => Err("there is no level loud".to_owned()),
             _ => Ok(()),
-        }),
+        })),
         time: Time::new(1_000, || Micros::from_secs(1)),
         publish_url: "rtmp://127.0.0.1:1935/live".to_owned(),
         flv_base: "http://127.0.0.1:1935".to_owned(),
@@ -110,9 +109,11 @@ fn desk(ask: &Ask) -> crate::command::Answer {
             Answer::Done
         }
         Ask::PutScene { .. } => Answer::Conflict("it has changed".to_owned()),
-        Ask::AddOutput { .. } | Ask::StartRecording { .. } | Ask::RemoveRecording { .. } => {
-            Answer::Done
-        }
+        Ask::AddOutput { .. }
+        | Ask::LogChanged(_)
+        | Ask::StartRecording { .. }
+        | Ask::RemoveRecording { .. } => Answer::Done,
+        Ask::Config { secrets: false } => Answer::Config("[node]\n".to_owned().into()),
         Ask::AddPull { .. } => Answer::Named("in".to_owned()),
         Ask::AddPush { .. } => Answer::Named("up".to_owned()),
         Ask::StopPull { .. } | Ask::StartPush { .. } | Ask::RemovePull { .. } => Answer::Done,

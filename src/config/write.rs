@@ -1,0 +1,167 @@
+//! Parts of a configuration as the tables of a file that say the same.
+
+use toml::{Table, Value};
+
+use super::channel::OutputConfig;
+use super::document::to_document;
+use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
+use super::scene::NamedScene;
+use crate::command::OutputRules;
+use crate::sound::{InputSpec, Source};
+
+/// A `[[channel.output]]`. Holds its address, which is a secret.
+pub(super) fn output(of: &OutputConfig) -> Table {
+    let OutputConfig { name, url, rules, enabled } = of;
+    let mut table = Table::new();
+    put(&mut table, "name", name.as_str());
+    put(&mut table, "url", url.expose());
+    put_rules(&mut table, rules);
+    put(&mut table, "enabled", *enabled);
+    table
+}
+
+/// A `[[push]]`. Holds its address, which is a secret.
+pub(super) fn push(of: &PushConfig) -> Table {
+    let PushConfig { name, stream, url, rules, enabled } = of;
+    let mut table = Table::new();
+    put(&mut table, "name", name.as_str());
+    put(&mut table, "stream", stream.as_str());
+    put(&mut table, "url", url.expose());
+    put_rules(&mut table, rules);
+    put(&mut table, "enabled", *enabled);
+    table
+}
+
+/// A `[[pull]]`. Holds its address, which is a secret.
+pub(super) fn pull(of: &PullConfig) -> Table {
+    let PullConfig { name, stream, url, mode, linger, enabled } = of;
+    let mut table = Table::new();
+    put(&mut table, "name", name.as_str());
+    put(&mut table, "stream", stream.as_str());
+    put(&mut table, "url", url.expose());
+    put(
+        &mut table,
+        "mode",
+        match mode {
+            PullMode::Always => "always",
+            PullMode::OnDemand => "on-demand",
+        },
+    );
+    put(&mut table, "linger", number(linger.millis() / 1_000));
+    put(&mut table, "enabled", *enabled);
+    table
+}
+
+/// A `[[record]]`.
+pub(super) fn record(of: &RecordConfig) -> Table {
+    let RecordConfig { name, stream, dir, format, split_s, split_mb, min_free_mb, enabled } = of;
+    let mut table = Table::new();
+    put(&mut table, "name", name.as_str());
+    put(&mut table, "stream", stream.as_str());
+    put(&mut table, "dir", dir.to_string_lossy().into_owned());
+    put(&mut table, "format", format.extension());
+    put(&mut table, "split_s", i64::from(*split_s));
+    put(&mut table, "split_mb", i64::from(*split_mb));
+    put(&mut table, "min_free_mb", i64::from(*min_free_mb));
+    put(&mut table, "enabled", *enabled);
+    table
+}
+
+/// A `[[channel.scene]]`.
+pub(super) fn scene(of: &NamedScene) -> Table {
+    let NamedScene { name, scene } = of;
+    // A document has no null, which is all that TOML lacks.
+    let mut table: Table = serde_json::from_value(to_document(scene)).unwrap_or_default();
+    put(&mut table, "name", name.as_str());
+    table
+}
+
+/// A `[[channel.sound]]`.
+pub(super) fn sound(of: &InputSpec) -> Table {
+    let InputSpec { name, source, gain_db, mute } = of;
+    let mut table = Table::new();
+    put(&mut table, "name", name.as_str());
+    let kind = match source {
+        Source::Bed => "bed",
+        Source::Beep => "beep",
+        Source::Tone(hz) => {
+            put(&mut table, "hz", f64::from(*hz));
+            "tone"
+        }
+        Source::Video(path) => {
+            put(&mut table, "path", path.to_string_lossy().into_owned());
+            "video"
+        }
+        Source::Live(stream) => {
+            put(&mut table, "stream", stream.as_str());
+            "live"
+        }
+    };
+    put(&mut table, "type", kind);
+    put(&mut table, "gain_db", f64::from(*gain_db));
+    put(&mut table, "mute", *mute);
+    table
+}
+
+fn put_rules(table: &mut Table, rules: &OutputRules) {
+    let OutputRules { drop, stall_timeout } = rules;
+    if let Some(drop) = drop {
+        put(table, "lag_high_ms", i64::from(drop.high_ms));
+        put(table, "lag_low_ms", i64::from(drop.low_ms));
+    }
+    put(table, "stall_timeout", number(stall_timeout.millis() / 1_000));
+}
+
+fn put(table: &mut Table, key: &str, value: impl Into<Value>) {
+    table.insert(key.to_owned(), value.into());
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// What stands in a file comes back from the tables that are made of it.
+    #[test]
+    fn every_part_is_read_as_it_was_written() {
+        let text = "[[channel]]\nname = \"c\"\nbackground = \"#102030\"\n\
+            [[channel.layer]]\nname = \"t\"\ntype = \"text\"\ntext = \"a \\\"b\\\"\"\nalpha = 0.5\n\
+            [[channel.scene]]\nname = \"two\"\n[[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
+            [[channel.sound]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
+            [[channel.sound]]\nname = \"b\"\ntype = \"live\"\nstream = \"live/b\"\nmute = true\n\
+            [[channel.sound]]\nname = \"d\"\ntype = \"bed\"\n\
+            [[channel.sound]]\nname = \"e\"\ntype = \"beep\"\n\
+            [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
+            lag_low_ms=1\nstall_timeout=3\nenabled=false\n\
+            [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
+            [[push]]\nname=\"o\"\nstream=\"live/a\"\nurl=\"rtmp://h/a/k\"\n\
+            [[pull]]\nname=\"i\"\nstream=\"live/i\"\nurl=\"rtmp://h/a/k\"\nmode=\"always\"\nlinger=9\n\
+            [[pull]]\nname=\"j\"\nstream=\"live/j\"\nurl=\"rtmp://h/a/k\"\nenabled=false\n\
+            [[record]]\nname=\"r\"\nstream=\"live/a\"\ndir=\"./r\"\nformat=\"mp4\"\nsplit_s=5\n\
+            split_mb=6\nmin_free_mb=7\nenabled=false\n";
+        let was = Config::parse(text, "was").unwrap();
+        let mut channel = Table::new();
+        put(&mut channel, "name", "c");
+        let list =
+            |tables: Vec<Table>| Value::Array(tables.into_iter().map(Value::Table).collect());
+        let of = &was.channels[0];
+        put(&mut channel, "scene", list(of.scenes.iter().map(scene).collect()));
+        put(&mut channel, "sound", list(of.sound.iter().map(sound).collect()));
+        put(&mut channel, "output", list(of.outputs.iter().map(output).collect()));
+        let mut all = Table::new();
+        put(&mut all, "channel", list(vec![channel]));
+        put(&mut all, "push", list(was.pushes.iter().map(push).collect()));
+        put(&mut all, "pull", list(was.pulls.iter().map(pull).collect()));
+        put(&mut all, "record", list(was.records.iter().map(record).collect()));
+        let again = Config::parse(&all.to_string(), "again").unwrap();
+        assert_eq!(again.channels, was.channels);
+        assert_eq!((again.pushes, again.pulls), (was.pushes, was.pulls));
+        assert_eq!(again.records, was.records);
+        let document = was.records[0].to_document();
+        assert_eq!(RecordConfig::from_document(&document).as_ref(), Ok(&was.records[0]));
+    }
+}

@@ -1,0 +1,431 @@
+//! What the node is told, and what was changed of that while it runs: one thread knows both, writes
+//! the changes down, and reads the file again when somebody asks for it. The disk may take its
+//! time; nobody but that thread waits for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
+
+use super::start_error::StartError;
+use crate::config::{Becomes, Config, Difference, Errors, KeepState, Kept, Part, Step};
+use crate::control::durable;
+use crate::runtime::Worker;
+
+/// Name of the file in the data directory.
+const FILE_NAME: &str = "state.toml";
+
+/// Largest file that is read, bytes. A larger one is something else.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Orders that may wait for the thread. Further changes are not kept, which is told.
+const ORDERS_MAX: usize = 1_024;
+
+/// How long it waits before it tries again to write what could not be written.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Reads the configuration again, as at the start.
+pub(super) type Load = Arc<dyn Fn() -> Result<Config, Errors> + Send + Sync>;
+
+/// The way from what is in use to what the file says now.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// What the file says.
+    file: Config,
+    /// The same with the changes above it.
+    wanted: Config,
+    pub(super) difference: Difference,
+    /// What became of changes that do not fit the file any more.
+    pub(super) told: Vec<String>,
+}
+
+impl Plan {
+    /// What the node would be told from then on.
+    pub(super) const fn wanted(&self) -> &Config {
+        &self.wanted
+    }
+}
+
+enum Order {
+    /// A part was changed.
+    Changed(Becomes),
+    /// A part was turned on or off.
+    Switched(Part, bool),
+    /// Say so when all that was ordered before is on the disk.
+    Written(oneshot::Sender<()>),
+    /// Read the file, and say what that would change.
+    Plan(Load, oneshot::Sender<Result<Box<Plan>, Errors>>),
+    /// These steps of a plan have been taken, but for those that failed.
+    Settle(Box<Plan>, Vec<Step>, oneshot::Sender<()>),
+}
+
+/// What became of a part of the node.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// This.
+    Becomes(Becomes),
+    /// It was turned on or off.
+    Switched(Part, bool),
+}
+
+/// The way to the thread. Clones lead to the same.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    orders: SyncSender<Order>,
+    in_use: Arc<ArcSwap<Config>>,
+}
+
+impl Keeper {
+    /// Takes what the file says, and above it what was kept: that is in use. The thread ends when
+    /// the last way to it is gone.
+    pub(super) fn open(file: &Config, cpus: Vec<usize>) -> Result<Self, StartError> {
+        let mut books = Books::open(file);
+        let in_use = Arc::clone(&books.in_use);
+        let (orders, taken) = sync_channel(ORDERS_MAX);
+        Worker::spawn("state", cpus, 0, move || books.run(&taken)).map_err(StartError::Thread)?;
+        Ok(Self { orders, in_use })
+    }
+
+    /// What is in use now.
+    pub(super) fn in_use(&self) -> Arc<Config> {
+        self.in_use.load_full()
+    }
+
+    /// A change came true.
+    pub(super) fn take(&self, change: Change) {
+        self.order(match change {
+            Change::Becomes(becomes) => Order::Changed(becomes),
+            Change::Switched(part, on) => Order::Switched(part, on),
+        });
+    }
+
+    /// A part was changed.
+    pub(super) fn changed(&self, becomes: Becomes) {
+        self.order(Order::Changed(becomes));
+    }
+
+    /// Comes when all that was changed so far is on the disk, or cannot be brought there.
+    pub(super) fn written(&self) -> oneshot::Receiver<()> {
+        let (say, heard) = oneshot::channel();
+        self.order(Order::Written(say));
+        heard
+    }
+
+    /// What the file would change now.
+    pub(super) fn plan(&self, load: Load) -> oneshot::Receiver<Result<Box<Plan>, Errors>> {
+        let (say, heard) = oneshot::channel();
+        self.order(Order::Plan(load, say));
+        heard
+    }
+
+    /// The plan was carried out, but for the steps that `failed`.
+    pub(super) fn settle(&self, plan: Box<Plan>, failed: Vec<Step>) -> oneshot::Receiver<()> {
+        let (say, heard) = oneshot::channel();
+        self.order(Order::Settle(plan, failed, say));
+        heard
+    }
+
+    /// Who waits for an answer that is not taken hears that nobody will give one.
+    fn order(&self, order: Order) {
+        match self.orders.try_send(order) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                tracing::error!("too many changes at once: the last one ends with the node");
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                tracing::error!("nobody keeps changes any more: they end with the node");
+            }
+        }
+    }
+}
+
+/// What the thread knows.
+struct Books {
+    /// What the file says, as far as it has been applied.
+    file: Config,
+    kept: Kept,
+    in_use: Arc<ArcSwap<Config>>,
+    path: PathBuf,
+    /// Whether the changes differ from what is on the disk.
+    unwritten: bool,
+    /// Whether it has been told that they cannot be written.
+    complained: bool,
+}
+
+impl Books {
+    fn open(file: &Config) -> Self {
+        let mut file = file.clone();
+        if !file.is_as_written() {
+            file.forget_text();
+        }
+        let path = file.node.data_dir.join(FILE_NAME);
+        let mut kept = match keeps(&file) {
+            true => read(&path),
+            false => Kept::default(),
+        };
+        let before = kept.clone();
+        let (config, told) = kept.over(&file);
+        for line in told {
+            tracing::warn!("kept changes: {line}");
+        }
+        if !kept.is_empty() {
+            tracing::info!(
+                "{} stands above the configuration file: {}",
+                path.display(),
+                kept.words().join(", ")
+            );
+        }
+        let unwritten = kept != before;
+        let in_use = Arc::new(ArcSwap::from_pointee(config));
+        Self { file, kept, in_use, path, unwritten, complained: false }
+    }
+
+    fn run(&mut self, orders: &Receiver<Order>) {
+        loop {
+            self.write();
+            let order = match self.unwritten {
+                true => match orders.recv_timeout(AGAIN) {
+                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) => continue,
+                    order => order.ok(),
+                },
+                false => orders.recv().ok(),
+            };
+            match order {
+                Some(order) => self.follow(order),
+                None => return,
+            }
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
+        match order {
+            Order::Changed(becomes) => self.set(&becomes),
+            Order::Switched(part, on) => {
+                if let Some(becomes) = switched(&self.in_use.load(), &part, on) {
+                    self.set(&becomes);
+                }
+            }
+            Order::Written(say) => {
+                self.write();
+                acknowledge(say);
+            }
+            // Who asked may have gone meanwhile.
+            Order::Plan(load, say) => drop(say.send(load().map(|file| Box::new(self.plan(file))))),
+            Order::Settle(plan, failed, say) => {
+                let failed: Vec<_> = failed.iter().collect();
+                self.file = Difference::settled(&self.file, &plan.file, &failed);
+                let (config, _) = self.kept.over(&self.file);
+                self.in_use.store(Arc::new(config));
+                self.unwritten = true;
+                self.write();
+                acknowledge(say);
+            }
+        }
+    }
+
+    fn set(&mut self, becomes: &Becomes) {
+        if !self.kept.set(becomes, &self.file) {
+            tracing::warn!("there are too many changes to keep: this one ends with the node");
+        }
+        let (config, _) = self.kept.over(&self.file);
+        self.in_use.store(Arc::new(config));
+        self.unwritten = true;
+    }
+
+    /// From what is in use, with the changes in it, to the new file with the same changes.
+    fn plan(&self, file: Config) -> Plan {
+        let (wanted, told) = self.kept.clone().over(&file);
+        let difference = Difference::between(&self.in_use.load(), &wanted);
+        Plan { file, wanted, difference, told }
+    }
+
+    fn write(&mut self) {
+        if !self.unwritten {
+            return;
+        }
+        let done = match keeps(&self.file) && !self.kept.is_empty() {
+            true => durable::replace(&self.path, self.kept.text().as_bytes()),
+            false => durable::remove(&self.path),
+        };
+        self.unwritten = done.is_err();
+        match done {
+            Ok(()) if self.complained => {
+                tracing::info!("changes are kept again, in {}", self.path.display());
+            }
+            Err(error) if !self.complained => tracing::warn!(
+                "what was changed cannot be kept in {}: {error}; make room, or let this user \
+                 write there; it is tried again",
+                self.path.display()
+            ),
+            _ => {}
+        }
+        self.complained = self.unwritten;
+    }
+}
+
+fn acknowledge(say: oneshot::Sender<()>) {
+    if say.send(()).is_err() {
+        tracing::debug!("who waited for a change to be kept has gone");
+    }
+}
+
+/// Whether changes are kept. There is nothing that they could stand above where a program has made
+/// the configuration itself.
+fn keeps(file: &Config) -> bool {
+    file.node.state == KeepState::Keep && file.has_text()
+}
+
+/// What was kept, if that can be read. What cannot is put aside and told: it keeps no node down.
+fn read(path: &std::path::Path) -> Kept {
+    let read = durable::read(path, FILE_BYTES_MAX).map_err(|error| error.to_string());
+    match read.and_then(|text| Kept::read(&text.unwrap_or_default())) {
+        Ok(kept) => kept,
+        Err(fault) => {
+            let aside = path.with_extension("toml.bad");
+            let moved = std::fs::rename(path, &aside);
+            tracing::error!(
+                "{} cannot be used ({fault}): the node starts with its file alone; what was kept \
+                 is in {}",
+                path.display(),
+                moved.map_or(path, |()| &aside).display()
+            );
+            Kept::default()
+        }
+    }
+}
+
+/// The part as it is, turned on or off.
+fn switched(now: &Config, part: &Part, on: bool) -> Option<Becomes> {
+    match part {
+        Part::Output(channel, name) => {
+            let of = now.channels.iter().find(|it| it.name == *channel)?;
+            let mut output = of.outputs.iter().find(|it| it.name == *name)?.clone();
+            output.enabled = on;
+            Some(Becomes::Output(channel.clone(), output))
+        }
+        Part::Push(name) => {
+            let mut push = now.pushes.iter().find(|it| it.name == *name)?.clone();
+            push.enabled = on;
+            Some(Becomes::Push(push))
+        }
+        Part::Pull(name) => {
+            let mut pull = now.pulls.iter().find(|it| it.name == *name)?.clone();
+            pull.enabled = on;
+            Some(Becomes::Pull(pull))
+        }
+        Part::Record(name) => {
+            let mut record = now.records.iter().find(|it| it.name == *name)?.clone();
+            record.enabled = on;
+            Some(Becomes::Record(record))
+        }
+        Part::Log | Part::Scene(..) | Part::OnAir(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OutputConfig;
+    use crate::rtmp::Url;
+
+    const FILE: &str = "[[channel]]\nname = \"a\"\n[[channel.output]]\nname = \"cdn\"\n\
+                        url = \"rtmp://h/app/s3cret\"\n";
+
+    fn file(dir: &std::path::Path, text: &str) -> Config {
+        let mut config = Config::parse(text, "a file").unwrap();
+        config.node.data_dir = dir.to_owned();
+        config
+    }
+
+    fn added(name: &str) -> Becomes {
+        let url = Url::parse("rtmp://h/app/s3cret").unwrap();
+        Becomes::Output("a".to_owned(), OutputConfig::to(name, url))
+    }
+
+    fn outputs(keeper: &Keeper) -> Vec<(String, bool)> {
+        let now = keeper.in_use();
+        now.channels[0].outputs.iter().map(|it| (it.name.clone(), it.enabled)).collect()
+    }
+
+    fn cdn() -> Part {
+        Part::Output("a".to_owned(), "cdn".to_owned())
+    }
+
+    #[test]
+    fn changes_are_in_use_at_once_and_again_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let want = [("cdn".to_owned(), false), ("new".to_owned(), true)];
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        keeper.changed(added("new"));
+        keeper.take(Change::Switched(cdn(), false));
+        keeper.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&keeper), want);
+        // Nobody says that the first ends: it might have been killed.
+        let again = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        assert_eq!(outputs(&again), want);
+        again.changed(Becomes::Gone(Part::Output("a".to_owned(), "new".to_owned())));
+        again.take(Change::Switched(cdn(), true));
+        again.written().blocking_recv().unwrap();
+        assert!(!dir.path().join(FILE_NAME).exists(), "nothing differs from the file");
+    }
+
+    #[test]
+    fn with_the_file_only_changes_end_with_the_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("[node]\nstate = \"file-only\"\n{FILE}");
+        let keeper = Keeper::open(&file(dir.path(), &text), vec![]).unwrap();
+        keeper.changed(added("new"));
+        keeper.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&keeper).len(), 2);
+        assert_eq!(outputs(&Keeper::open(&file(dir.path(), &text), vec![]).unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_state_is_put_aside_and_the_file_alone_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE_NAME), "[[change]]\nkind = \"wh").unwrap();
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        assert_eq!(outputs(&keeper).len(), 1);
+        assert!(dir.path().join("state.toml.bad").exists());
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_tried_again_and_nobody_waits_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        std::fs::write(&data, "a file where the folder should be").unwrap();
+        let keeper = Keeper::open(&file(&data, FILE), vec![]).unwrap();
+        keeper.changed(added("new"));
+        keeper.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&keeper).len(), 2);
+        std::fs::remove_file(&data).unwrap();
+        keeper.written().blocking_recv().unwrap();
+        assert!(data.join(FILE_NAME).exists());
+    }
+
+    #[test]
+    fn a_new_file_is_planned_below_the_changes_and_is_in_use_once_it_is_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        keeper.changed(added("new"));
+        let text = format!("[rtmp]\nport = 1999\n{FILE}").replace("\"cdn\"", "\"other\"");
+        let wanted = file(dir.path(), &text);
+        let load: Load = Arc::new(move || Ok(wanted.clone()));
+        let plan = keeper.plan(Arc::clone(&load)).blocking_recv().unwrap().unwrap();
+        let steps: Vec<_> = plan.difference.steps.iter().map(Step::to_string).collect();
+        assert_eq!(steps, ["removed output cdn of channel a", "added output other of channel a"]);
+        assert_eq!(plan.difference.restart, ["[rtmp] port"]);
+        keeper.settle(plan, Vec::new()).blocking_recv().unwrap();
+        let names: Vec<_> = outputs(&keeper).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["other", "new"]);
+        assert_eq!(keeper.in_use().rtmp.port, 1_935, "that takes a restart");
+        let plan = keeper.plan(load).blocking_recv().unwrap().unwrap();
+        assert!(plan.difference.steps.is_empty() && plan.difference.restart == ["[rtmp] port"]);
+        let bad: Load = Arc::new(|| Config::parse("[nod]\n", "bad"));
+        let told = keeper.plan(bad).blocking_recv().unwrap().unwrap_err().to_string();
+        assert!(told.contains("nod"), "{told}");
+    }
+}
