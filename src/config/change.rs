@@ -196,6 +196,23 @@ fn revert<T: Clone>(now: &mut Vec<T>, was: &[T], is_it: impl Fn(&T) -> bool) {
 }
 
 impl Step {
+    /// The table that it is about, if it cannot be taken while the node runs.
+    #[must_use]
+    pub fn takes_restart(&self) -> Option<String> {
+        let (list, name) = self.part()?;
+        let live = matches!(
+            self,
+            Self::Output(..)
+                | Self::Push(_)
+                | Self::Pull(_)
+                | Self::Record(_)
+                | Self::PutScene(..)
+                | Self::ShowScene(..)
+                | Self::RemoveScene(..)
+        );
+        (!live).then(|| format!("[[{list}]] {name}"))
+    }
+
     /// The table that it is about: its list in the file, and its name.
     fn part(&self) -> Option<(&'static str, &str)> {
         Some(match self {

@@ -130,7 +130,8 @@ mod tests {
     fn every_part_is_read_as_it_was_written() {
         let text = "[[channel]]\nname = \"c\"\nbackground = \"#102030\"\n\
             [[channel.layer]]\nname = \"t\"\ntype = \"text\"\ntext = \"a \\\"b\\\"\"\nalpha = 0.5\n\
-            [[channel.scene]]\nname = \"two\"\n[[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
+            [[channel.scene]]\nname = \"two\"\n\
+            [[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
             [[channel.sound]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
             [[channel.sound]]\nname = \"b\"\ntype = \"live\"\nstream = \"live/b\"\nmute = true\n\
             [[channel.sound]]\nname = \"d\"\ntype = \"bed\"\n\

@@ -14,7 +14,7 @@ const STRANGERS_PART: usize = 4;
 /// So many bytes for everybody.
 #[derive(Debug)]
 pub struct Budget {
-    max: usize,
+    max: AtomicUsize,
     held: AtomicUsize,
 }
 
@@ -22,7 +22,12 @@ impl Budget {
     /// `max` bytes; 0 for any number.
     #[must_use]
     pub const fn new(max: usize) -> Self {
-        Self { max: if max == 0 { usize::MAX } else { max }, held: AtomicUsize::new(0) }
+        Self { max: AtomicUsize::new(most(max)), held: AtomicUsize::new(0) }
+    }
+
+    /// Lets another maximum hold for what is taken from now on.
+    pub fn set(&self, max: usize) {
+        self.max.store(most(max), Ordering::Relaxed);
     }
 
     /// How many bytes are held.
@@ -30,6 +35,10 @@ impl Budget {
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
+}
+
+const fn most(max: usize) -> usize {
+    if max == 0 { usize::MAX } else { max }
 }
 
 /// What one holder has of a budget; it goes back when this is dropped. Without a budget there is no
@@ -64,7 +73,8 @@ impl Share {
             return true;
         }
         if let Some(budget) = &self.budget {
-            let max = if self.is_let_in { budget.max } else { budget.max / STRANGERS_PART };
+            let max = budget.max.load(Ordering::Relaxed);
+            let max = if self.is_let_in { max } else { max / STRANGERS_PART };
             let more = wanted - self.held;
             // Taken first and looked at then: of two who come at once only one gets the last bytes.
             let before = budget.held.fetch_add(more, Ordering::Relaxed);

@@ -68,6 +68,11 @@ impl DecisionCache {
         Self { spec, entries: HashMap::new() }
     }
 
+    /// Remembers what comes from now on for as long as `spec` says.
+    pub const fn set_spec(&mut self, spec: CacheSpec) {
+        self.spec = spec;
+    }
+
     /// What is known at `now`. A [`Lookup::Miss`] with `first` obliges the caller to ask; should no
     /// answer come in 5 s, the next caller is told to.
     pub fn lookup(&mut self, hash: &KeyHash, now: Micros) -> Lookup {

@@ -16,8 +16,8 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 /// is let in and counts in all only.
 #[derive(Debug)]
 pub struct Census {
-    max: u32,
-    per_ip_max: u32,
+    max: AtomicU32,
+    per_ip_max: AtomicU32,
     all: AtomicU32,
     words: Words,
 }
@@ -34,8 +34,15 @@ impl Census {
     /// For `max` connections in all and `per_ip_max` (0: any number) of one address.
     #[must_use]
     pub fn new(max: u32, per_ip_max: u32) -> Self {
-        let size = if per_ip_max > 0 { 2 * max as usize } else { 0 };
-        Self { max, per_ip_max, all: AtomicU32::new(0), words: Words::new(size) }
+        let words = Words::new(2 * max as usize);
+        let [max, per_ip_max] = [max, per_ip_max].map(AtomicU32::new);
+        Self { max, per_ip_max, all: AtomicU32::new(0), words }
+    }
+
+    /// Lets others hold from now on. Nobody who is there has to go.
+    pub fn set(&self, max: u32, per_ip_max: u32) {
+        self.max.store(max, Ordering::Relaxed);
+        self.per_ip_max.store(per_ip_max, Ordering::Relaxed);
     }
 
     /// Counts a connection of `ip`.
@@ -58,7 +65,7 @@ impl Census {
     /// # Errors
     /// If there are as many as there may be.
     pub fn enter_unnamed(&self) -> Result<Place, Limit> {
-        if self.all.fetch_add(1, Ordering::Relaxed) >= self.max {
+        if self.all.fetch_add(1, Ordering::Relaxed) >= self.max.load(Ordering::Relaxed) {
             self.all.fetch_sub(1, Ordering::Relaxed);
             return Err(Limit::Connections);
         }
@@ -70,9 +77,14 @@ impl Census {
     /// # Errors
     /// If that address has as many as it may have; nothing is counted then.
     pub fn name(&self, place: &mut Place, ip: IpAddr) -> Result<(), Limit> {
-        if self.per_ip_max == 0 || place.word.is_some() {
+        if place.word.is_some() {
             return Ok(());
         }
+        // Counted also without a limit: there may be one later.
+        let most = match self.per_ip_max.load(Ordering::Relaxed) {
+            0 => COUNT_MASK,
+            most => u64::from(most),
+        };
         let home = self.words.home(ip);
         let tag = home.hash & !COUNT_MASK;
         loop {
@@ -82,7 +94,7 @@ impl Census {
                 .find(|(_, word)| word & !COUNT_MASK == tag && word & COUNT_MASK > 0);
             let found = mine.or_else(|| self.words.window(home).find(|(_, word)| *word == 0));
             let Some((number, word)) = found else { return Ok(()) };
-            if word & COUNT_MASK >= u64::from(self.per_ip_max) {
+            if word & COUNT_MASK >= most {
                 return Err(Limit::ConnectionsPerIp);
             }
             if self.words.change(number, word, (tag | word) + 1) {
@@ -158,6 +170,19 @@ mod tests {
         assert_eq!(refused, Limit::ConnectionsPerIp);
         census.leave(second);
         census.leave(first);
+        assert!(census.enter(ip("192.0.2.1")).is_ok());
+    }
+
+    #[test]
+    fn limits_that_change_count_who_is_there_already_and_nobody_has_to_go() {
+        let census = Census::new(100, 0);
+        let _held = [(); 3].map(|()| census.enter(ip("192.0.2.1")).unwrap());
+        census.set(100, 3);
+        assert_eq!(census.enter(ip("192.0.2.1")).unwrap_err(), Limit::ConnectionsPerIp);
+        let _other = census.enter(ip("192.0.2.2")).unwrap();
+        census.set(4, 0);
+        assert_eq!(census.enter(ip("192.0.2.3")).unwrap_err(), Limit::Connections);
+        census.set(5, 0);
         assert!(census.enter(ip("192.0.2.1")).is_ok());
     }
 

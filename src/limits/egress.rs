@@ -1,6 +1,7 @@
 //! Whether what goes out of the node leaves room for one more viewer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::stats::ShardStats;
 
@@ -11,7 +12,7 @@ use crate::stats::ShardStats;
 /// by one viewer for each shard but one.
 #[derive(Debug)]
 pub struct Egress {
-    max_bps: u64,
+    max_bps: AtomicU64,
     shards: Vec<Arc<ShardStats>>,
 }
 
@@ -19,7 +20,12 @@ impl Egress {
     /// A limit of `max_bps` bits per second (0: none) for all shards with these figures.
     #[must_use]
     pub const fn new(max_bps: u64, shards: Vec<Arc<ShardStats>>) -> Self {
-        Self { max_bps, shards }
+        Self { max_bps: AtomicU64::new(max_bps), shards }
+    }
+
+    /// Lets another limit hold for viewers who come from now on.
+    pub fn set(&self, max_bps: u64) {
+        self.max_bps.store(max_bps, Ordering::Relaxed);
     }
 
     /// Whether a viewer of a stream of `bps` bits per second fits. If so, `of`, the figures of the
@@ -27,7 +33,8 @@ impl Egress {
     #[must_use]
     pub fn admits(&self, bps: f64, of: &ShardStats) -> bool {
         let promised: f64 = self.shards.iter().map(|shard| shard.promised_bps()).sum();
-        let fits = self.max_bps == 0 || promised + bps <= self.max_bps as f64;
+        let max_bps = self.max_bps.load(Ordering::Relaxed);
+        let fits = max_bps == 0 || promised + bps <= max_bps as f64;
         if fits {
             of.promise(of.promised_bps() + bps);
         }

@@ -1,6 +1,7 @@
 //! Who tries keys: wrong ones from one address make its next guess wait, and then stop it for long.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::words::Words;
 use crate::media::{Micros, network_of};
@@ -84,7 +85,10 @@ pub struct Charge {
 /// gets no more answers than who tries them one after the other.
 #[derive(Debug)]
 pub struct Guard {
-    spec: GuardSpec,
+    free: u32,
+    ban_after: AtomicU32,
+    /// Microseconds.
+    ban: AtomicU64,
     words: Words,
     known: Words,
 }
@@ -93,7 +97,19 @@ impl Guard {
     /// Knows nobody yet.
     #[must_use]
     pub fn new(spec: GuardSpec) -> Self {
-        Self { spec, words: Words::new(ADDRESSES_MAX), known: Words::new(KNOWN_MAX) }
+        Self {
+            free: spec.free,
+            ban_after: AtomicU32::new(spec.ban_after),
+            ban: AtomicU64::new(spec.ban.0),
+            words: Words::new(ADDRESSES_MAX),
+            known: Words::new(KNOWN_MAX),
+        }
+    }
+
+    /// Is as strict as `spec` says from now on, also about what was counted before.
+    pub fn set(&self, spec: &GuardSpec) {
+        self.ban_after.store(spec.ban_after, Ordering::Relaxed);
+        self.ban.store(spec.ban.0, Ordering::Relaxed);
     }
 
     /// A peer shows a key at `now`.
@@ -172,9 +188,9 @@ impl Guard {
     /// Steps for which an address still has to wait.
     fn left(&self, word: u64, now: u64) -> u64 {
         let count = count_of(word);
-        let ban_after = u64::from(self.spec.ban_after);
-        let delay = match count.saturating_sub(self.spec.free.into()) {
-            _ if ban_after > 0 && count >= ban_after => self.spec.ban,
+        let ban_after = u64::from(self.ban_after.load(Ordering::Relaxed));
+        let delay = match count.saturating_sub(self.free.into()) {
+            _ if ban_after > 0 && count >= ban_after => Micros(self.ban.load(Ordering::Relaxed)),
             0 => Micros(0),
             n => DELAY_MAX.min(Micros::from_secs(1 << (n - 1).min(16))),
         };
@@ -303,7 +319,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..1_000 {
                         if matches!(guard.ask(&guess(ip(1)), at(5)), Asked::Counted(_)) {
-                            looked_up.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            looked_up.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                 });

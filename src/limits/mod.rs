@@ -65,6 +65,16 @@ impl NodeLimits {
         }
     }
 
+    /// Lets other limits hold from now on; nobody who is there has to go.
+    pub fn set(&self, spec: &LimitSpec) {
+        self.census.set(spec.connections_max, spec.connections_per_ip_max);
+        self.connects.set(spec.connects_per_minute);
+        self.publishes.set(spec.publishes_per_minute);
+        self.egress.set(spec.egress_max_bps);
+        self.messages.set(spec.buffer_bytes_total);
+        self.guard.set(&spec.guard);
+    }
+
     /// A peer at `ip` connects; `Place` is to be given to [`NodeLimits::leave`] when it has gone.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! How often an address does something: a bucket of tokens for each.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::words::Words;
 use crate::media::Micros;
@@ -25,7 +26,7 @@ const FILL: u64 = 60_000_000 / STEP_US;
 /// of GCRA, ITU-T I.371): one word, and no clean-up.
 #[derive(Debug)]
 pub struct Rates {
-    per_minute: u32,
+    per_minute: AtomicU32,
     words: Words,
 }
 
@@ -33,20 +34,25 @@ impl Rates {
     /// `per_minute` for each address; 0 for any number.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        let size = if per_minute > 0 { ADDRESSES_MAX } else { 0 };
-        Self { per_minute, words: Words::new(size) }
+        Self { per_minute: AtomicU32::new(per_minute), words: Words::new(ADDRESSES_MAX) }
+    }
+
+    /// Lets another rate hold from now on.
+    pub fn set(&self, per_minute: u32) {
+        self.per_minute.store(per_minute, Ordering::Relaxed);
     }
 
     /// Takes a token of `ip`; false if there is none.
     #[must_use]
     pub fn take(&self, ip: IpAddr, now: Micros) -> bool {
-        if self.per_minute == 0 {
+        let per_minute = self.per_minute.load(Ordering::Relaxed);
+        if per_minute == 0 {
             return true;
         }
         let home = self.words.home(ip);
         // Time 0 is that of a word which belongs to nobody.
         let now = (now.0 / STEP_US + 1) & TIME_MASK;
-        let token = (FILL / u64::from(self.per_minute)).max(1);
+        let token = (FILL / u64::from(per_minute)).max(1);
         for _ in 0..TRIES_MAX {
             let is_mine = |word: &u64| word & !TIME_MASK == home.hash & !TIME_MASK;
             let mine = self.words.window(home).find(|(_, word)| is_mine(word) && *word != 0);
@@ -54,7 +60,7 @@ impl Rates {
             let spare = || self.words.window(home).min_by_key(|(_, word)| word & TIME_MASK);
             let Some((number, word)) = mine.or_else(spare) else { return true };
             let full_at = if is_mine(&word) { (word & TIME_MASK).max(now) } else { now };
-            if full_at + token > now + token * u64::from(self.per_minute) {
+            if full_at + token > now + token * u64::from(per_minute) {
                 return false;
             }
             let new = home.hash & !TIME_MASK | (full_at + token) & TIME_MASK;
@@ -131,7 +137,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let mine = (0..1_000).filter(|_| rates.take(ip(1), at(1))).count();
-                    taken.fetch_add(mine, std::sync::atomic::Ordering::Relaxed);
+                    taken.fetch_add(mine, Ordering::Relaxed);
                 });
             }
         });

@@ -16,6 +16,7 @@ use super::outputs::Outputs;
 use super::pulls::Pulls;
 use super::recordings::Recordings;
 use super::reload::{self, Work};
+use super::rules::Rules;
 use super::scenes::{News, Scenes};
 use super::surveys::{Reply, Surveys, say};
 use super::troubles::Troubles;
@@ -107,6 +108,8 @@ pub(super) struct Desk {
     pub(super) troubles: Troubles,
     /// What is in use, and what is kept of its changes.
     pub(super) keeper: Keeper,
+    /// Where the rules of the whole node are changed.
+    pub(super) rules: Rules,
     /// Where a reload has the desk do its steps.
     pub(super) reloads: Reloads,
 }
@@ -304,14 +307,15 @@ impl Desk {
                 let actor = self.reloads.actor.take();
                 let operated =
                     Operated { name: "config_reloaded", text, actor, ..Operated::default() };
-                self.publish(NodeEvent::Operated(Box::new(operated)));
+                // It was logged by how much it matters.
+                self.pass_on(NodeEvent::Operated(Box::new(operated)));
                 say(reply, answer);
             }
         }
     }
 
     /// Does one step of a reload, now or until `reply` is given. Nothing of it is a change to keep.
-    fn take_step(&mut self, step: Step, _wanted: &Config, reply: Reply) {
+    fn take_step(&mut self, step: Step, wanted: &Config, reply: Reply) {
         let answer = match step {
             Step::Output(channel, part) => self.obey(change::of_output(channel, part)),
             Step::Record(part) => self.obey(change::of_record(part)),
@@ -335,6 +339,11 @@ impl Desk {
                 },
                 None => Answer::Conflict("STREAM_MANAGER_LOG stands above it".to_owned()),
             },
+            Step::Rules(tables) => {
+                let (hooks, registry) = (&mut self.hooks, &self.registry);
+                self.rules.apply(&tables, wanted, hooks, registry)
+            }
+            // A reload names these for a restart.
             _ => Answer::Unavailable("that takes a restart".to_owned()),
         };
         say(reply, answer);
@@ -420,6 +429,11 @@ impl Desk {
             Severity::Warn => tracing::warn!("{event}"),
             Severity::Error => tracing::error!("{event}"),
         }
+        self.pass_on(event);
+    }
+
+    /// To all but the log.
+    fn pass_on(&mut self, event: NodeEvent) {
         self.hooks.hear(&event);
         // Viewers are many: what they do must not push out what else happens.
         if !event.is_of_viewers() || self.events.len() < VIEWER_EVENTS_MAX {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Config, KeyStoreKind, KeysConfig, OnStoreFailure, Publish, RedisArrangement};
+use crate::control::keystore::embedded::Embedded;
 use crate::control::keystore::redis::{Redis, RedisMode, RedisSpec};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError, embedded};
 use crate::keys::{AddressRange, CacheSpec};
@@ -14,29 +15,39 @@ use crate::scene;
 /// The public name that the development key publishes under: the demo's live input.
 const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
 
-/// The keys of a node, and its own to try things with; neither if anybody may publish.
-type Opened = (Option<Keys>, Option<DevelopmentKey>);
+/// The keys of a node, its own to try things with, and the store where that one is; none of them if
+/// anybody may publish.
+pub(super) type Opened = (Option<Keys>, Option<DevelopmentKey>, Option<Embedded>);
 
 /// Opens the key store; the embedded one has a development key
 /// unless that is turned off.
 pub(super) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StoreError> {
     if config.rtmp.publish == Publish::Open {
-        return Ok((None, None));
+        return Ok((None, None, None));
     }
     match config.keys.store {
         KeyStoreKind::Embedded => {
             let store = embedded::open(&config.node.data_dir)?;
-            let now = clock.unix_secs();
-            let key = match config.keys.development {
-                true => Some(store.development_key(DEVELOPMENT_STREAM, now)?),
-                false => store.no_development_key(now).map(|()| None)?,
-            };
-            Ok((Some(keys_on(Arc::new(store), clock)), key))
+            let key = development_key(&store, config, clock)?;
+            Ok((Some(keys_on(Arc::new(store.clone()), clock)), key, Some(store)))
         }
         KeyStoreKind::Redis => {
             let store = Redis::new(&redis_spec(&config.keys))?;
-            Ok((Some(keys_on(Arc::new(store), clock)), None))
+            Ok((Some(keys_on(Arc::new(store), clock)), None, None))
         }
+    }
+}
+
+/// Makes or ends the node's own key, as `[keys]` says. Waits for the disk.
+pub(super) fn development_key(
+    store: &Embedded,
+    config: &Config,
+    clock: Clock,
+) -> Result<Option<DevelopmentKey>, StoreError> {
+    let now = clock.unix_secs();
+    match config.keys.development {
+        true => store.development_key(DEVELOPMENT_STREAM, now).map(Some),
+        false => store.no_development_key(now).map(|()| None),
     }
 }
 

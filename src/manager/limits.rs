@@ -13,8 +13,13 @@ const PER_IP_MIN: u32 = 100;
 
 /// What all shards of the node share; these are their figures.
 pub(super) fn node_limits(config: &Config, shards: Vec<Arc<ShardStats>>) -> Arc<NodeLimits> {
+    Arc::new(NodeLimits::new(&limit_spec(config), shards))
+}
+
+/// The limits that they share.
+pub(super) fn limit_spec(config: &Config) -> LimitSpec {
     let limits = &config.limits;
-    let spec = LimitSpec {
+    LimitSpec {
         connections_max: u32::try_from(config.rtmp.connections_max).unwrap_or(u32::MAX),
         connections_per_ip_max: limits.connections_per_ip_max.unwrap_or_else(|| {
             u32::try_from(config.rtmp.connections_max / 10).unwrap_or(u32::MAX).max(PER_IP_MIN)
@@ -28,8 +33,7 @@ pub(super) fn node_limits(config: &Config, shards: Vec<Arc<ShardStats>>) -> Arc<
             ban: config.keys.ban,
             ..GuardSpec::default()
         },
-    };
-    Arc::new(NodeLimits::new(&spec, shards))
+    }
 }
 
 /// What every shard grants one peer.

@@ -17,11 +17,12 @@ use super::keeper::Keeper;
 use super::keydesk::KeyDesk;
 use super::keystore::open_store;
 use super::limits::node_limits;
-use super::listen::listen;
 use super::outputs::Outputs;
+use super::place::{checked_plan, open_doors};
 use super::pulls::Pulls;
 use super::recordings::{Recordings, Writers};
 use super::relay::Relay;
+use super::rules::Rules;
 use super::scenes::Scenes;
 use super::secure::Secure;
 use super::sources::Tap;
@@ -37,10 +38,10 @@ use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::pipeline::{
-    self, Channel, ChannelFeed, HookRules, Mesh, RelayParts, ShardParts, ShardSpec,
+    self, Channel, ChannelFeed, HookRules, Mesh, RelayParts, SETTINGS_MAX, ShardParts, ShardSpec,
 };
 use crate::ring::{Bell, channel};
-use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse, Worker, allowed_cpus, preflight};
+use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse, Worker};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::tls::Acceptor;
 
@@ -108,13 +109,9 @@ impl Node {
         hooks: Hooks,
     ) -> Result<Self, StartError> {
         let plan = checked_plan(config)?;
-        config.relays_to_itself().iter().for_each(|text| tracing::warn!("{text}"));
         let clock = Clock::start();
-        let listeners = listen(config.rtmp.bind, config.rtmp.port, plan.net.len())
-            .map_err(StartError::Listen)?;
-        let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
-        let secure = Secure::open(config, plan.net.len())?;
-        let (keys, development_key) = open_store(config, clock).map_err(StartError::Store)?;
+        let (listeners, rtmp, secure) = open_doors(config, plan.net.len())?;
+        let (keys, own_key, store) = open_store(config, clock).map_err(StartError::Store)?;
         let keeper = Keeper::open(config, plan.control.clone())?;
         let config = &*keeper.in_use();
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
@@ -124,10 +121,7 @@ impl Node {
 
         let shop = shop(config, &plan, clock, &packets, &bells[0]);
         let (scenes, news) = Scenes::new(clock, plan.encode.clone(), Arc::clone(&shop.events));
-        let mut stage = Stage::new(scenes);
-        for channel in &config.channels {
-            stage.add(&shop, channel, setup)?;
-        }
+        let mut stage = Stage::build(scenes, &shop, config, setup)?;
         let writers = Writers::default();
         let mut pulls = Pulls::default();
         let mut recordings = Recordings::new(&shop, &writers);
@@ -148,7 +142,7 @@ impl Node {
             stop: Vec::new(),
             desk: None,
             door,
-            development_key,
+            development_key: own_key,
             keys: keys.clone(),
             entrance: stage.entrance,
             rtmp,
@@ -159,7 +153,7 @@ impl Node {
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
         let doors = (listeners.into_iter().zip(bells).collect(), secure);
         let told = (home, hooks.rules(), &shop.desk);
-        let lines = node.start_shards(config, &plan, doors, told)?;
+        let (lines, rules) = node.start_shards(config, &plan, doors, told)?;
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
             lines,
@@ -179,6 +173,7 @@ impl Node {
             registry,
             troubles: Troubles::default(),
             keeper,
+            rules: Rules { store, ..rules },
             reloads: Reloads::new(),
         });
         node.compose = Some(start_compose(plan.compose, stage.channels)?);
@@ -192,8 +187,8 @@ impl Node {
         plan: &CorePlan,
         (doors, mut secure): (Vec<(TcpListener, Arc<Bell>)>, Secure),
         (home, hooks, desk): (Home, HookRules, &Arc<Bell>),
-    ) -> Result<Vec<Line>, StartError> {
-        let mut lines = Vec::new();
+    ) -> Result<(Vec<Line>, Rules), StartError> {
+        let (mut lines, mut settings) = (Vec::new(), Vec::new());
         let pulled = home.3.pulled.clone();
         // Random, and another one at each start.
         let node = RandomState::new().hash_one("node");
@@ -204,6 +199,8 @@ impl Node {
         for (number, ((listener, bell), mesh)) in doors.into_iter().zip(meshes).enumerate() {
             let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(&bell));
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(desk));
+            let (to_come, other_rules) = channel(SETTINGS_MAX, Arc::clone(&bell));
+            settings.push(to_come);
             let pulse = Arc::new(Pulse::default());
             let line = Line {
                 commands: to_shard,
@@ -224,6 +221,7 @@ impl Node {
                 bell,
                 stopping,
                 commands,
+                settings: other_rules,
                 reports,
                 mesh,
                 feeds,
@@ -242,7 +240,8 @@ impl Node {
             let executor = Executor::spawn(&name, place, move || pipeline::shard(parts));
             self.shards.push(executor.map_err(StartError::Thread)?);
         }
-        Ok(lines)
+        let acceptors = secure.acceptor.into_iter().collect();
+        Ok((lines, Rules { limits, shards: settings, acceptors, store: None, clock: self.clock }))
     }
 
     /// Where the running node is asked about its streams, scenes and outputs, and told to change
@@ -388,6 +387,20 @@ impl Stage {
         }
     }
 
+    /// Builds all channels of a configuration.
+    fn build(
+        scenes: Scenes,
+        shop: &Shop,
+        config: &Config,
+        setup: Setup,
+    ) -> Result<Self, StartError> {
+        let mut stage = Self::new(scenes);
+        for channel in &config.channels {
+            stage.add(shop, channel, setup)?;
+        }
+        Ok(stage)
+    }
+
     fn add(
         &mut self,
         shop: &Shop,
@@ -429,7 +442,8 @@ impl Stage {
         );
         relay.pull_entries.iter().for_each(|entry| registry.add_pull(entry));
         relay.record_entries.iter().for_each(|entry| registry.add_record(entry));
-        (registry.hooks, registry.journal) = (hooks.stats(), hooks.journal_stats());
+        registry.set_hooks(hooks.stats());
+        registry.journal = hooks.journal_stats();
         registry
     }
 }
@@ -456,21 +470,4 @@ fn shop(
 fn start_compose(cpu: usize, channels: Vec<Channel>) -> Result<Executor, StartError> {
     let compose = move || async move { pipeline::compose_all(channels).await };
     Executor::spawn("compose", Pinned::Cpu(cpu), compose).map_err(StartError::Thread)
-}
-
-/// What runs where, once nothing speaks against starting at all.
-fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
-    if config.rtmp.is_open_to_all() {
-        return Err(StartError::OpenToAll);
-    }
-    preflight().map_err(StartError::Machine)?;
-    let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
-    let crowded = plan.spun_away();
-    if !crowded.is_empty() {
-        tracing::warn!(
-            "[cores] net_spin_us: shards spin on the CPUs {crowded:?}, which other roles of this \
-             node use too; give those CPUs to net alone"
-        );
-    }
-    Ok(plan)
 }

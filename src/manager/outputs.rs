@@ -74,7 +74,7 @@ impl Outputs {
     }
 
     /// What each push was told and whether it is on, to be kept for the next start.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a state that outlives the node"))]
+    #[cfg(test)]
     pub(super) fn pushes(&self) -> &[PushConfig] {
         &self.pushes
     }

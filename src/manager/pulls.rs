@@ -49,7 +49,7 @@ impl Pulls {
     }
 
     /// What each pull was told and whether it is on, to be kept for the next start.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a state that outlives the node"))]
+    #[cfg(test)]
     pub(super) fn specs(&self) -> impl Iterator<Item = &PullConfig> {
         self.known.iter().map(|known| &known.config)
     }

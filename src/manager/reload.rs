@@ -52,6 +52,11 @@ async fn apply(load: Load, keeper: &Keeper, desk: &mpsc::Sender<Work>) -> Answer
     };
     let mut failed = Vec::new();
     for step in &plan.difference.steps {
+        if let Some(table) = step.takes_restart() {
+            view.restart.push(table);
+            failed.push(step.clone());
+            continue;
+        }
         let (say, heard) = oneshot::channel();
         let work = Work::Step(Box::new(step.clone()), Box::new(plan.wanted().clone()), say);
         if desk.send(work).await.is_err() {

@@ -113,8 +113,10 @@ async fn serve(
     show_banner(config, &node, entrance.as_ref());
     warn_if_open(config, &node);
     let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
+    let https = entrance.as_ref().and_then(|entrance| entrance.tls.clone());
     let desk = node.take_desk().map(|mut desk| {
         desk.reloads.load = Some(Arc::from(load));
+        desk.rules.acceptors.extend(https);
         desk.reloads.log = (!is_log_given).then(|| Arc::clone(&log));
         local.spawn_local(desk.run(desk_stopped))
     });

@@ -25,11 +25,7 @@ pub(super) struct Secure {
 impl Secure {
     /// Listens if the configuration has a certificate and a port.
     pub(super) fn open(config: &Config, shards: usize) -> Result<Self, StartError> {
-        let trust = match &config.tls.ca_file {
-            Some(file) => Connector::trusting(file),
-            None => Connector::system(),
-        };
-        let trust = trust.map_err(|error| error.to_string());
+        let trust = trust(config);
         let (Some(files), Some(port)) = (&config.tls.certificate, config.tls.rtmps_port) else {
             return Ok(Self { listeners: Vec::new(), acceptor: None, trust });
         };
@@ -44,6 +40,15 @@ impl Secure {
     }
 }
 
+/// Whom to trust, or why nobody can be.
+pub(super) fn trust(config: &Config) -> Result<Connector, String> {
+    let trust = match &config.tls.ca_file {
+        Some(file) => Connector::trusting(file),
+        None => Connector::system(),
+    };
+    trust.map_err(|error| error.to_string())
+}
+
 /// Looks at a certificate's files again and again, and when `hangup` asks for it.
 pub(super) async fn watch(mut watcher: Watcher, mut hangup: Signal) {
     let mut every = tokio::time::interval(LOOK_EVERY);
@@ -55,7 +60,8 @@ pub(super) async fn watch(mut watcher: Watcher, mut hangup: Signal) {
         match watcher.look(asked) {
             Look::Same => {}
             Look::Renewed => {
-                let file = watcher.files().certificate.display();
+                let files = watcher.files();
+                let file = files.certificate.display();
                 tracing::info!("new connections get the certificate that is now in {file}");
             }
             Look::Unusable(error) => {

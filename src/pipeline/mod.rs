@@ -28,6 +28,7 @@ mod push;
 mod reader;
 mod record;
 mod relay;
+mod rules;
 mod shard;
 mod socket;
 mod stall;
@@ -55,4 +56,5 @@ pub use parts::{
     ShardSpec,
 };
 pub use record::{RECORD_QUEUE, RecordShare, record};
+pub use rules::{CHANGES_OF_RULES_MAX, SETTINGS_MAX, ShardSettings};
 pub use shard::shard;

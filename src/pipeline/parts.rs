@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::encode::Encoded;
 use super::mesh::Mesh;
+use super::rules::ShardSettings;
 use crate::command::{
     ChannelSwitch, FromShard, OutputSpec, PullSpec, RecordFeed, TapEvent, ToShard,
 };
@@ -163,6 +164,8 @@ pub struct ShardParts {
     pub stopping: Arc<AtomicBool>,
     /// From control.
     pub commands: Receiver<ToShard>,
+    /// Other rules, from control.
+    pub settings: Receiver<ShardSettings>,
     /// To control.
     pub reports: Sender<FromShard>,
     /// To and from the other shards.

@@ -21,10 +21,11 @@ use super::feed::Feed;
 use super::held::{self, Held};
 use super::hub::{Hub, SENDS_AT_ONCE, Source};
 use super::mesh::{Have, Mesh, MeshMessage};
-use super::parts::{RelayParts, ShardParts, ShardSpec};
+use super::parts::{RelayParts, ShardParts};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
 use super::relay::Relay;
+use super::rules::{LiveSpec, SettingsRing};
 use super::socket;
 use super::sweep::Sweeps;
 use super::watch::{self, Watch};
@@ -55,7 +56,8 @@ pub(super) const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
 /// The state of a running shard.
 pub(super) struct Shard {
-    pub(super) spec: ShardSpec,
+    pub(super) spec: LiveSpec,
+    pub(super) settings: SettingsRing,
     pub(super) clock: Clock,
     pub(super) packets: PacketPool,
     pub(super) stats: Arc<ShardStats>,
@@ -82,7 +84,7 @@ pub(super) struct Shard {
     stopping: Cell<bool>,
     seed: Cell<u64>,
     /// Whom to trust when we connect by TLS, or why we cannot.
-    trust: Result<Connector, String>,
+    pub(super) trust: RefCell<Result<Connector, String>>,
 }
 
 /// Runs a shard until control says stop.
@@ -94,7 +96,7 @@ pub async fn shard(parts: ShardParts) {
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
         recheck_due: Cell::new(false),
-        spec,
+        spec: LiveSpec::new(spec),
         clock: parts.clock,
         packets: parts.packets,
         stats: parts.stats,
@@ -116,7 +118,8 @@ pub async fn shard(parts: ShardParts) {
         relay: Relay::new(records, pulled),
         stopping: Cell::new(false),
         seed: Cell::new(parts.seed),
-        trust: parts.trust,
+        trust: RefCell::new(parts.trust),
+        settings: RefCell::new(parts.settings),
     });
     let mut feeds: Vec<Feed> = feeds.into_iter().map(|feed| Feed::open(&shard, feed)).collect();
     for spec in parts.outputs {
@@ -405,6 +408,7 @@ impl Shard {
         if !self.sweeps.begin(now) {
             return;
         }
+        self.take_settings();
         self.watch.judge(now);
         for connection in self.connections.borrow().values() {
             connection.sweep(self, now);
@@ -453,7 +457,7 @@ impl Shard {
         if !url.is_secure() {
             return Ok(Reader::new(fd));
         }
-        let link = self.trust.as_ref().map_err(Clone::clone)?.link(url.host());
+        let link = self.trust.borrow().as_ref().map_err(Clone::clone)?.link(url.host());
         link.map(|link| Reader::sealed(fd, link)).map_err(|failure| failure.to_string())
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
@@ -23,8 +25,7 @@ pub struct Registry {
     streams: StreamList,
     pulls: List<PullEntry>,
     records: List<RecordEntry>,
-    /// Webhooks.
-    pub hooks: Vec<HookEntry>,
+    hooks: ArcSwap<Vec<HookEntry>>,
     /// The journal, if there is one.
     pub journal: Option<Arc<DeliveryStats>>,
     uptime_s: Gauge,
@@ -116,6 +117,11 @@ impl Registry {
         self.records.remove(|entry| entry.name == name);
     }
 
+    /// These are the webhooks from now on.
+    pub fn set_hooks(&self, hooks: Vec<HookEntry>) {
+        self.hooks.store(Arc::new(hooks));
+    }
+
     /// Everything as it is now; rates as the meter measured them last.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -147,7 +153,7 @@ impl Registry {
             streams: self.streams.read(),
             pulls: self.pulls.read().iter().map(PullEntry::read).collect(),
             records: self.records.read().iter().map(RecordEntry::read).collect(),
-            hooks: self.hooks.iter().map(HookEntry::read).collect(),
+            hooks: self.hooks.load().iter().map(HookEntry::read).collect(),
             journal: self.journal.as_ref().map(|journal| journal.read()),
         }
     }

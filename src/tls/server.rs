@@ -40,7 +40,7 @@ pub enum Look {
 
 /// The certificate in use, and where it came from.
 struct Identity {
-    files: CertificateFiles,
+    files: ArcSwap<CertificateFiles>,
     current: ArcSwap<CertifiedKey>,
     /// Of the files, just before they were read for the first time.
     first: Stamps,
@@ -54,6 +54,7 @@ impl Acceptor {
     pub fn load(files: CertificateFiles, protocols: &[&str]) -> Result<Self, Error> {
         let first = files.stamps();
         let current = ArcSwap::from_pointee(files.load()?);
+        let files = ArcSwap::from_pointee(files);
         let identity = Arc::new(Identity { files, current, first });
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -82,6 +83,18 @@ impl Acceptor {
         Ok(Link::new(ServerConnection::new(self.config())?.into()))
     }
 
+    /// Meets new connections with the certificate in these files from now on, and looks for its
+    /// renewals there.
+    ///
+    /// # Errors
+    /// If the files cannot be used; then all is as it was.
+    pub fn take_files(&self, files: &CertificateFiles) -> Result<(), Error> {
+        let pair = files.load()?;
+        self.identity.files.store(Arc::new(files.clone()));
+        self.identity.current.store(Arc::new(pair));
+        Ok(())
+    }
+
     /// What looks for renewed files.
     #[must_use]
     pub fn watcher(&self) -> Watcher {
@@ -98,20 +111,20 @@ impl fmt::Debug for Acceptor {
 impl Watcher {
     /// The files that are watched.
     #[must_use]
-    pub fn files(&self) -> &CertificateFiles {
-        &self.identity.files
+    pub fn files(&self) -> Arc<CertificateFiles> {
+        self.identity.files.load_full()
     }
 
     /// Reads the files again if they have changed since the last look, or if `asked` to.
     #[must_use]
     pub fn look(&mut self, asked: bool) -> Look {
-        let stamps = self.identity.files.stamps();
+        let stamps = self.identity.files.load().stamps();
         if stamps == self.seen && !asked {
             return Look::Same;
         }
         // What is being written while it is read changes once more and is read again.
         self.seen = stamps;
-        match self.identity.files.load() {
+        match self.identity.files.load().load() {
             Ok(pair) if pair.cert == self.identity.current.load().cert => Look::Same,
             Ok(pair) => {
                 self.identity.current.store(Arc::new(pair));
@@ -130,7 +143,7 @@ impl ResolvesServerCert for Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Identity").field("files", &self.files.load()).finish_non_exhaustive()
     }
 }
 
@@ -163,6 +176,24 @@ mod tests {
         assert_eq!(watcher.look(true), Look::Renewed);
         assert!(accepted(&new) && !accepted(&old));
         assert_eq!(watcher.look(true), Look::Same, "the same certificate");
+    }
+
+    #[test]
+    fn other_files_serve_the_next_connection_and_bad_ones_change_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (Authority::new(), Authority::new());
+        let acceptor = Acceptor::load(old.issue(dir.path(), "node.example"), &[]).unwrap();
+        let accepted = |authority: &Authority| {
+            let mut client = authority.connector(dir.path()).link("node.example").unwrap();
+            meet(&mut client, &mut acceptor.link().unwrap()).is_ok()
+        };
+        let mut files = new.issue(&dir.path().join("other"), "node.example");
+        acceptor.take_files(&files).unwrap();
+        assert!(accepted(&new) && !accepted(&old));
+        assert_eq!(*acceptor.watcher().files(), files);
+        files.certificate = dir.path().join("missing.pem");
+        acceptor.take_files(&files).unwrap_err();
+        assert!(accepted(&new));
     }
 
     #[test]

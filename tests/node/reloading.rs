@@ -1,15 +1,18 @@
 //! What is changed while the node runs: kept over a restart, written down, and read again from a
 //! file that has changed.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::config::{Config, demo};
+use crate::hook_server::{HookServer, Reply};
 use crate::node::{Node, run_to_end};
 use crate::wait::{SOON, beside_others, free_port, wait_until};
 use crate::web::Answer;
+use crate::wire::Wire;
 
 /// The API of a node, as its operator uses it.
 struct Api {
@@ -194,17 +197,24 @@ fn a_changed_file_is_applied_and_what_takes_a_restart_is_named() {
         "[node]\nname = \"another\"\nlog = \"debug\"\n{}",
         base.text().replace(&nowhere(SECRETS[0]), &nowhere("else"))
     );
-    let next = Config::of(&base, more).output("second", &nowhere("x"));
+    let channel = "[[channel]]\nname = \"later\"\n";
+    let next = Config::of(&base, more)
+        .output("second", &nowhere("x"))
+        .push("live/demo", &nowhere("y"), "")
+        .more(channel);
     rewrite(&node, &next);
     let [done, restart, failed] = api.reload();
     assert_eq!(failed, Vec::<String>::new());
-    assert_eq!(restart, ["[node] name"]);
-    for line in ["the log level is debug", "added output second of channel demo"] {
+    assert_eq!(restart, ["[node] name", "[[channel]] later"]);
+    let push = "added push push_0";
+    for line in ["the log level is debug", "added output second of channel demo", push] {
         assert!(done.contains(&line.to_owned()), "no {line:?} in {done:?}");
     }
     assert_eq!(api.json("log-level")["level"], "debug");
-    wait_until(SOON, "the new output is known", || {
-        api.outputs().iter().any(|it| it.0 == "second").then_some(())
+    wait_until(SOON, "the new output and the push are known", || {
+        let all = api.outputs();
+        let known = |name: &str| all.iter().any(|it| it.0 == name);
+        (known("second") && known("push_0")).then_some(())
     });
     assert!(!api.send("GET", "config", &Value::Null).1.contains("another"), "not in use yet");
     // A wrong file changes nothing, and says where it is wrong.
@@ -235,4 +245,54 @@ fn the_signal_of_a_hangup_has_the_file_read_again() {
     wait_until(SOON, "it is told", || {
         node.program().err().contains("the configuration was read again: ").then_some(())
     });
+}
+
+/// Whether the node shakes hands with one more.
+fn is_taken(node: &Node) -> Option<TcpStream> {
+    let mut socket = TcpStream::connect(("127.0.0.1", node.rtmp_port())).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let hello = [&[3_u8][..], &[0; 1_536]].concat();
+    // One that was closed at once may refuse the bytes, or the reading.
+    let answered = socket.write_all(&hello).and_then(|()| socket.read_exact(&mut [0; 1_537]));
+    answered.is_ok().then_some(socket)
+}
+
+#[test]
+fn hooks_keys_and_limits_change_for_who_comes_next() {
+    let _turn = beside_others();
+    let base = with_output();
+    let node = Node::start(&base);
+    let api = Api::of(&node);
+    let key = node.key();
+    let code = || {
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        wire.publish(stream, &format!("studio?key={key}"))[0].clone()
+    };
+    assert_eq!(code(), "NetStream.Publish.Start");
+    let applies = |more: &str, table: &str| {
+        rewrite(&node, &Config::of(&base, format!("{}\n{more}", base.text())));
+        let [done, restart, failed] = api.reload();
+        assert!(done.iter().any(|line| line.contains(table)), "no {table} in {done:?}");
+        assert_eq!([restart, failed], [const { Vec::<String>::new() }; 2]);
+    };
+    let server = HookServer::start(|_| Reply::Status(403, String::new()));
+    applies(&server.table("door", &["prePublish"], ""), "[[hook]]");
+    wait_until(SOON, "the hook is asked, and refuses", || {
+        (code() == "NetStream.Publish.Denied" && !server.posts().is_empty()).then_some(())
+    });
+    let asked = server.posts().len();
+    applies("", "[[hook]]");
+    wait_until(SOON, "nobody is asked any more", || {
+        (code() == "NetStream.Publish.Start").then_some(())
+    });
+    assert!(server.posts().len() <= asked + 1, "a hook that is gone was asked");
+    applies("[keys]\ndevelopment = false\n", "[keys]");
+    wait_until(SOON, "the development key opens nothing", || {
+        (code() == "NetStream.Publish.Denied").then_some(())
+    });
+    let held = is_taken(&node).expect("there is no limit");
+    applies("[limits]\nconnections_per_ip_max = 1\n[keys]\ndevelopment = false\n", "[limits]");
+    wait_until(SOON, "a second one is not taken", || is_taken(&node).is_none().then_some(()));
+    drop(held);
+    wait_until(SOON, "there is room again", || is_taken(&node));
 }

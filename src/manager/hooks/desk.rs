@@ -82,6 +82,37 @@ impl HookDesk {
             answered,
             stats: Vec::new(),
         };
+        desk.webhooks(config, clock, &[])?;
+        Ok(desk)
+    }
+
+    /// Takes other webhooks; what waits for the former ones is still told. Needs a runtime. If one
+    /// of them cannot be, all is as it was.
+    pub(in crate::manager) fn replace(
+        &mut self,
+        config: &Config,
+        clock: Clock,
+    ) -> Result<(), StartError> {
+        let (webhooks, queues) =
+            (std::mem::take(&mut self.webhooks), std::mem::take(&mut self.queues));
+        let stats = std::mem::take(&mut self.stats);
+        if let Err(error) = self.webhooks(config, clock, &stats) {
+            (self.webhooks, self.queues, self.stats) = (webhooks, queues, stats);
+            self.waiting.clear();
+            return Err(error);
+        }
+        self.tasks.retain(|task| !task.is_finished());
+        self.begin();
+        Ok(())
+    }
+
+    /// Those of the same name go on counting where they were `before`.
+    fn webhooks(
+        &mut self,
+        config: &Config,
+        clock: Clock,
+        before: &[HookEntry],
+    ) -> Result<(), StartError> {
         for (place, hook) in config.hooks.iter().enumerate() {
             let ca_file = hook.ca_file.as_ref().or(config.tls.ca_file.as_ref());
             let trust = match ca_file {
@@ -90,17 +121,19 @@ impl HookDesk {
                 None => Connector::nobody(),
             };
             let client = Client::new(hook, &trust.map_err(StartError::Tls)?, clock);
-            let stats = Arc::new(HookStats::default());
-            desk.stats.push(HookEntry { name: hook.name.clone(), stats: Arc::clone(&stats) });
+            let known = before.iter().find(|entry| entry.name == hook.name);
+            let stats: Arc<HookStats> =
+                known.map(|entry| Arc::clone(&entry.stats)).unwrap_or_default();
+            self.stats.push(HookEntry { name: hook.name.clone(), stats: Arc::clone(&stats) });
             let webhook = Arc::new(Webhook::new(hook.clone(), client, stats));
             if hook.events.iter().any(|event| !is_decided(event)) {
                 let (queue, waiting) = mpsc::channel(hook.queue);
-                desk.queues.push((place, queue));
-                desk.waiting.push((Arc::clone(&webhook), waiting));
+                self.queues.push((place, queue));
+                self.waiting.push((Arc::clone(&webhook), waiting));
             }
-            desk.webhooks.push(webhook);
+            self.webhooks.push(webhook);
         }
-        Ok(desk)
+        Ok(())
     }
 
     /// What shards have to ask.

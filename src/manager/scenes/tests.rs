@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::command::{SceneView, ScenesView};
 use crate::config::from_document;
 use crate::event::NodeEvent;
 use crate::frame::{Geometry, Pool};

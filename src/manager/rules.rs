@@ -1,0 +1,83 @@
+//! What holds for the whole node and changes while it runs: limits, what shards are told, hooks,
+//! certificates, the node's own key.
+
+use std::sync::Arc;
+
+use super::hooks::HookDesk;
+use super::keystore::development_key;
+use super::limits::limit_spec;
+use super::secure::trust;
+use super::spec::shard_spec;
+use crate::command::Answer;
+use crate::config::Config;
+use crate::control::keystore::embedded::Embedded;
+use crate::limits::NodeLimits;
+use crate::pipeline::ShardSettings;
+use crate::ring::Sender;
+use crate::runtime::Clock;
+use crate::stats::Registry;
+use crate::tls::Acceptor;
+
+/// Where the rules of a node are changed.
+pub(super) struct Rules {
+    /// What all shards ask.
+    pub(super) limits: Arc<NodeLimits>,
+    /// To each shard.
+    pub(super) shards: Vec<Sender<ShardSettings>>,
+    /// What meets peers by TLS: RTMPS and HTTPS, as far as they are there.
+    pub(super) acceptors: Vec<Acceptor>,
+    /// The store that has the node's own key.
+    pub(super) store: Option<Embedded>,
+    /// The node's clock.
+    pub(super) clock: Clock,
+}
+
+impl Rules {
+    /// Applies the tables of a configuration that hold for the whole node. What it begins with can
+    /// fail and then changes nothing.
+    pub(super) fn apply(
+        &mut self,
+        tables: &[&str],
+        config: &Config,
+        hooks: &mut HookDesk,
+        registry: &Registry,
+    ) -> Answer {
+        let has = |table: &str| tables.contains(&table);
+        if has("[tls]")
+            && let Some(files) = &config.tls.certificate
+            && let Some(error) =
+                self.acceptors.iter().find_map(|acceptor| acceptor.take_files(files).err())
+        {
+            return Answer::Invalid(vec![error.to_string()]);
+        }
+        if has("[[hook]]") || has("[tls]") {
+            if let Err(error) = hooks.replace(config, self.clock) {
+                return Answer::Invalid(vec![error.to_string()]);
+            }
+            registry.set_hooks(hooks.stats());
+        }
+        if has("[keys]") {
+            self.keep_own_key(config);
+        }
+        self.limits.set(&limit_spec(config));
+        let trust = trust(config);
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            let spec = shard_spec(config, number, hooks.rules());
+            if shard.push(ShardSettings { spec, trust: trust.clone() }).is_err() {
+                return Answer::Unavailable(format!("shard {number} does not take its rules"));
+            }
+        }
+        Answer::Done
+    }
+
+    /// The store may wait for the disk, and nobody waits for it.
+    fn keep_own_key(&self, config: &Config) {
+        let Some(store) = self.store.clone() else { return };
+        let (config, clock) = (config.clone(), self.clock);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = development_key(&store, &config, clock) {
+                tracing::error!("the development key: {error}");
+            }
+        });
+    }
+}
