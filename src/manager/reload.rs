@@ -63,7 +63,7 @@ async fn apply(load: Load, keeper: &Keeper, desk: &mpsc::Sender<Work>) -> Answer
             return stopping();
         }
         let why = match heard.await {
-            Ok(Answer::Done) => None,
+            Ok(Answer::Done | Answer::Named(_)) => None,
             Ok(Answer::NotFound(text) | Answer::Conflict(text) | Answer::Unavailable(text)) => {
                 Some(text)
             }

@@ -87,6 +87,14 @@ fn rewrite(node: &Node, config: &Config) -> PathBuf {
 }
 
 fn change_things(api: &Api) {
+    let push = json!({ "name": "up", "stream": "live/demo", "url": nowhere(SECRETS[1]) });
+    api.does("POST", "pushes", &push);
+    let pull = json!({ "name": "down", "stream": "live/copy", "url": nowhere(SECRETS[1]) });
+    api.does("POST", "pulls", &pull);
+    api.does("POST", "pulls/down/stop", &Value::Null);
+    let dir = std::env::temp_dir().join("never-written");
+    let record = json!({ "name": "file", "stream": "live/nobody", "dir": dir });
+    api.does("POST", "recordings", &record);
     let add = json!({ "name": "api", "url": nowhere(SECRETS[1]) });
     api.does("POST", "channels/demo/outputs", &add);
     api.does("POST", "channels/demo/outputs/file/stop", &Value::Null);
@@ -103,6 +111,14 @@ fn assert_changed(api: &Api) {
         (state("api").is_some_and(|it| it != "stopped") && state("file") == Some("stopped"))
             .then_some(())
     });
+    for (path, name, state) in
+        [("pushes", "up", None), ("pulls", "down", Some("stopped")), ("recordings", "file", None)]
+    {
+        let all = api.json(path);
+        let found = all.as_array().unwrap().iter().find(|it| it["name"] == name);
+        let found = found.unwrap_or_else(|| panic!("no {name} in {all}"));
+        assert!(state.is_none_or(|state| found["state"] == state), "{found}");
+    }
     let scenes = api.json("channels/demo/scenes");
     assert_eq!(scenes["active"], "mine", "{scenes}");
     assert_eq!(api.json("channels/demo/scenes/mine")["background"], "#112233");
@@ -139,6 +155,9 @@ fn what_the_api_changed_survives_being_killed_and_nobody_else_can_read_it() {
     api.does("POST", "channels/demo/scenes/main/activate", &json!({}));
     api.does("DELETE", "channels/demo/scenes/mine", &Value::Null);
     api.does("PUT", "log-level", &json!({ "level": "info" }));
+    for path in ["pushes/up", "pulls/down", "recordings/file"] {
+        api.does("DELETE", path, &Value::Null);
+    }
     assert!(!node.file("data/state.toml").exists());
 }
 
@@ -201,21 +220,30 @@ fn a_changed_file_is_applied_and_what_takes_a_restart_is_named() {
     let next = Config::of(&base, more)
         .output("second", &nowhere("x"))
         .push("live/demo", &nowhere("y"), "")
+        .pull("live/copy", &nowhere("z"), "")
+        .record("live/demo", &format!("dir = {:?}", node.file("recorded")))
         .more(channel);
     rewrite(&node, &next);
     let [done, restart, failed] = api.reload();
     assert_eq!(failed, Vec::<String>::new());
     assert_eq!(restart, ["[node] name", "[[channel]] later"]);
-    let push = "added push push_0";
-    for line in ["the log level is debug", "added output second of channel demo", push] {
+    for line in [
+        "the log level is debug",
+        "added output second of channel demo",
+        "added push push_0",
+        "added pull pull_0",
+        "added recording record_0",
+    ] {
         assert!(done.contains(&line.to_owned()), "no {line:?} in {done:?}");
     }
     assert_eq!(api.json("log-level")["level"], "debug");
-    wait_until(SOON, "the new output and the push are known", || {
-        let all = api.outputs();
-        let known = |name: &str| all.iter().any(|it| it.0 == name);
-        (known("second") && known("push_0")).then_some(())
+    wait_until(SOON, "the new output is known", || {
+        api.outputs().iter().any(|it| it.0 == "second").then_some(())
     });
+    for (path, name) in [("pushes", "push_0"), ("pulls", "pull_0"), ("recordings", "record_0")] {
+        let all = api.json(path);
+        assert!(all.as_array().unwrap().iter().any(|it| it["name"] == name), "no {name} in {all}");
+    }
     assert!(!api.send("GET", "config", &Value::Null).1.contains("another"), "not in use yet");
     // A wrong file changes nothing, and says where it is wrong.
     let wrong = next.text().replace("name = \"second\"", "nam = \"second\"");
