@@ -79,10 +79,10 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Takes what the file says, and above it what was kept: that is in use. The thread ends when
-    /// the last way to it is gone.
-    pub(super) fn open(file: &Config, cpus: Vec<usize>) -> Result<Self, StartError> {
-        let mut books = Books::open(file);
+    /// Takes what the file says, and above it what was kept `on_disk`, if anything is: that is in
+    /// use. The thread ends when the last way to it is gone.
+    pub(super) fn open(file: &Config, cpus: Vec<usize>, on_disk: bool) -> Result<Self, StartError> {
+        let mut books = Books::open(file, on_disk);
         let in_use = Arc::clone(&books.in_use);
         let (orders, taken) = sync_channel(ORDERS_MAX);
         Worker::spawn("state", cpus, 0, move || books.run(&taken)).map_err(StartError::Thread)?;
@@ -149,6 +149,8 @@ struct Books {
     kept: Kept,
     in_use: Arc<ArcSwap<Config>>,
     path: PathBuf,
+    /// Whether changes are written at all.
+    on_disk: bool,
     /// Whether the changes differ from what is on the disk.
     unwritten: bool,
     /// Whether it has been told that they cannot be written.
@@ -156,13 +158,13 @@ struct Books {
 }
 
 impl Books {
-    fn open(file: &Config) -> Self {
+    fn open(file: &Config, on_disk: bool) -> Self {
         let mut file = file.clone();
         if !file.is_as_written() {
             file.forget_text();
         }
         let path = file.node.data_dir.join(FILE_NAME);
-        let mut kept = match keeps(&file) {
+        let mut kept = match on_disk && keeps(&file) {
             true => read(&path),
             false => Kept::default(),
         };
@@ -178,15 +180,15 @@ impl Books {
                 kept.words().join(", ")
             );
         }
-        let unwritten = kept != before;
+        let unwritten = on_disk && kept != before;
         let in_use = Arc::new(ArcSwap::from_pointee(config));
-        Self { file, kept, in_use, path, unwritten, complained: false }
+        Self { file, kept, in_use, path, on_disk, unwritten, complained: false }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
         loop {
             self.write();
-            let order = match self.unwritten {
+            let order = match self.on_disk && self.unwritten {
                 true => match orders.recv_timeout(AGAIN) {
                     Err(std::sync::mpsc::RecvTimeoutError::Timeout) => continue,
                     order => order.ok(),
@@ -243,7 +245,7 @@ impl Books {
     }
 
     fn write(&mut self) {
-        if !self.unwritten {
+        if !self.on_disk || !self.unwritten {
             return;
         }
         let done = match keeps(&self.file) && !self.kept.is_empty() {
@@ -358,13 +360,13 @@ mod tests {
     fn changes_are_in_use_at_once_and_again_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let want = [("cdn".to_owned(), false), ("new".to_owned(), true)];
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
         keeper.changed(added("new"));
         keeper.take(Change::Switched(cdn(), false));
         keeper.written().blocking_recv().unwrap();
         assert_eq!(outputs(&keeper), want);
         // Nobody says that the first ends: it might have been killed.
-        let again = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        let again = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
         assert_eq!(outputs(&again), want);
         again.changed(Becomes::Gone(Part::Output("a".to_owned(), "new".to_owned())));
         again.take(Change::Switched(cdn(), true));
@@ -376,18 +378,31 @@ mod tests {
     fn with_the_file_only_changes_end_with_the_node() {
         let dir = tempfile::tempdir().unwrap();
         let text = format!("[node]\nstate = \"file-only\"\n{FILE}");
-        let keeper = Keeper::open(&file(dir.path(), &text), vec![]).unwrap();
+        let keeper = Keeper::open(&file(dir.path(), &text), vec![], true).unwrap();
         keeper.changed(added("new"));
         keeper.written().blocking_recv().unwrap();
         assert_eq!(outputs(&keeper).len(), 2);
-        assert_eq!(outputs(&Keeper::open(&file(dir.path(), &text), vec![]).unwrap()).len(), 1);
+        assert_eq!(
+            outputs(&Keeper::open(&file(dir.path(), &text), vec![], true).unwrap()).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn inside_another_program_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], false).unwrap();
+        keeper.changed(added("new"));
+        keeper.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&keeper).len(), 2);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn a_damaged_state_is_put_aside_and_the_file_alone_counts() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE_NAME), "[[change]]\nkind = \"wh").unwrap();
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
         assert_eq!(outputs(&keeper).len(), 1);
         assert!(dir.path().join("state.toml.bad").exists());
     }
@@ -397,7 +412,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         std::fs::write(&data, "a file where the folder should be").unwrap();
-        let keeper = Keeper::open(&file(&data, FILE), vec![]).unwrap();
+        let keeper = Keeper::open(&file(&data, FILE), vec![], true).unwrap();
         keeper.changed(added("new"));
         keeper.written().blocking_recv().unwrap();
         assert_eq!(outputs(&keeper).len(), 2);
@@ -409,7 +424,7 @@ mod tests {
     #[test]
     fn a_new_file_is_planned_below_the_changes_and_is_in_use_once_it_is_settled() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![]).unwrap();
+        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
         keeper.changed(added("new"));
         let text = format!("[rtmp]\nport = 1999\n{FILE}").replace("\"cdn\"", "\"other\"");
         let wanted = file(dir.path(), &text);

@@ -232,7 +232,8 @@ pub struct LiveNode {
 }
 
 impl LiveNode {
-    /// Starts everything that `config` describes but `[http]`.
+    /// Starts everything that `config` describes but `[http]`. What is changed later ends with it,
+    /// whatever `state` says: the program knows what it has changed.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running.
@@ -245,7 +246,7 @@ impl LiveNode {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub fn start_with(config: &Config, hooks: Hooks) -> Result<Self, StartError> {
-        let mut node = Node::start_with(config, Setup::Composed, hooks)?;
+        let mut node = Node::start_with(config, Setup::Embedded, hooks)?;
         let store = node.keys().cloned();
         let cpus = node.plan().control.clone();
         let desk = node.take_desk().map(|desk| start_desk(desk, store, &cpus)).transpose()?;

@@ -53,6 +53,8 @@ const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
 pub(super) enum Setup {
     /// Every channel shows its scene.
     Composed,
+    /// The same inside another program, which keeps by itself what it has changed.
+    Embedded,
     /// The one channel shows the frames that the program hands in; its pool has this many slots.
     HandedIn(u32),
 }
@@ -112,7 +114,7 @@ impl Node {
         let clock = Clock::start();
         let (listeners, rtmp, secure) = open_doors(config, plan.net.len())?;
         let (keys, own_key, store) = open_store(config, clock).map_err(StartError::Store)?;
-        let keeper = Keeper::open(config, plan.control.clone())?;
+        let keeper = Keeper::open(config, plan.control.clone(), setup == Setup::Composed)?;
         let config = &*keeper.in_use();
         let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
         let bells: Vec<_> = plan.net.iter().map(|_| Bell::new()).collect();
@@ -409,7 +411,7 @@ impl Stage {
     ) -> Result<(), StartError> {
         let stats = Arc::new(ChannelStats::default());
         let frames = match setup {
-            Setup::Composed => Frames::Composed,
+            Setup::Composed | Setup::Embedded => Frames::Composed,
             Setup::HandedIn(slots) => Frames::HandedIn(slots),
         };
         let built = channels::build(shop, config, frames, &stats)?;
