@@ -26,6 +26,7 @@ mod watcher;
 mod web;
 mod wire;
 
+mod afternoon;
 mod assets;
 mod audience;
 mod crowd;

@@ -25,9 +25,19 @@ impl Watcher {
 
     /// Waits for a picture whose middle is near this luma and these chromas.
     pub(crate) fn wait_for(&mut self, what: &str, colour: [u8; 3]) {
+        self.wait_until_at(what, (WIDTH / 2, HEIGHT / 2), |seen| is_near(seen, colour, 12));
+    }
+
+    /// Waits for a picture whose luma and chromas at a pixel are as wanted.
+    pub(crate) fn wait_until_at(
+        &mut self,
+        what: &str,
+        (x, y): (usize, usize),
+        wanted: impl Fn([u8; 3]) -> bool,
+    ) {
         wait_until(SOON, what, || {
             assert!(self.0.runs(), "the viewer has ended:\n{}", self.0.err());
-            self.last().filter(|picture| is_near(picture.middle(), colour, 12)).map(drop)
+            self.last().filter(|picture| wanted(picture.at(x, y))).map(drop)
         });
     }
 }
