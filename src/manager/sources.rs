@@ -127,7 +127,7 @@ impl Sources {
                 Some((sender, place, fit)) => (place, fit, Some(sender)),
                 None => (Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill, None),
             };
-            let out = DecodeOut { pictures, sounds, ..DecodeOut::default() };
+            let out = DecodeOut::new(pictures, sounds);
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
                     let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));

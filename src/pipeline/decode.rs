@@ -87,7 +87,8 @@ pub enum FileNews {
     Restored,
 }
 
-/// Where a decoder's pictures and sound go. A full ring drops what is new.
+/// Where a decoder's pictures and sound go. A full ring drops what is new, but for the word that
+/// the source has ended or failed: without it, its last picture would stand for ever.
 #[derive(Debug, Default)]
 pub struct DecodeOut {
     /// To the composer, if a layer shows the source.
@@ -98,9 +99,17 @@ pub struct DecodeOut {
     pub fed: Arc<AtomicBool>,
     /// Whether anything has come since this was last cleared.
     pub handed: bool,
+    /// The end or the failure for which the ring had no room yet.
+    owed: Option<PictureEvent>,
 }
 
 impl DecodeOut {
+    /// To these rings.
+    #[must_use]
+    pub fn new(pictures: Option<Sender<PictureEvent>>, sounds: Vec<Sender<SoundBlock>>) -> Self {
+        Self { pictures, sounds, ..Self::default() }
+    }
+
     fn is_closed(&self) -> bool {
         self.pictures.as_ref().is_none_or(Sender::is_closed)
             && self.sounds.iter().all(Sender::is_closed)
@@ -116,6 +125,14 @@ impl DecodeOut {
         self.sounds.iter().all(Sender::is_closed)
     }
 
+    /// Hands on an end or a failure for which the ring had no room. Whether none is left.
+    fn settle(&mut self) -> bool {
+        if let (Some(event), Some(ring)) = (self.owed.take(), &mut self.pictures) {
+            self.owed = ring.push(event).err();
+        }
+        self.owed.is_none()
+    }
+
     fn is_full(&self) -> bool {
         let full =
             |ring: &Sender<PictureEvent>| !ring.is_closed() && ring.len() + 2 > ring.capacity();
@@ -126,8 +143,14 @@ impl DecodeOut {
 
 impl DecodeSink for DecodeOut {
     fn picture(&mut self, picture: PictureEvent) {
-        self.handed |= matches!(picture, PictureEvent::Picture { .. });
-        if let Some(ring) = self.pictures.as_mut().filter(|ring| !ring.is_closed()) {
+        let is_picture = matches!(picture, PictureEvent::Picture { .. });
+        self.handed |= is_picture;
+        if !is_picture {
+            self.owed = Some(picture);
+            self.settle();
+        } else if self.settle()
+            && let Some(ring) = self.pictures.as_mut().filter(|ring| !ring.is_closed())
+        {
             drop(ring.push(picture));
         }
     }
@@ -211,7 +234,8 @@ pub fn live(
             Some(TapEvent::Ended) => is_leaving = true,
             None if tap.is_finished() || out.is_closed() => return,
             None => {
-                let wait = next.map_or(IDLE, |next| Duration::from(next - now).min(IDLE));
+                let idle = if out.settle() { IDLE } else { FULL };
+                let wait = next.map_or(idle, |next| Duration::from(next - now).min(idle));
                 bell.park(wait, || !is_leaving && !tap.is_empty() || tap.is_finished());
             }
         }
@@ -249,6 +273,7 @@ pub fn file<S>(
         out.picture(PictureEvent::Failed);
         let mut left = Duration::from_micros(retry_in.0);
         while !left.is_zero() && !out.is_closed() {
+            out.settle();
             let slice = left.min(LOOK);
             bell.park(slice, || false);
             left -= slice;
@@ -351,6 +376,22 @@ mod tests {
         let open = || Err::<fn(&mut DecodeOut) -> Result<Step, Error>, _>(missing());
         file(open, &Bell::new(), out, Retry::default(), |_| drop(seen.take()));
         assert!(seen.is_none());
+    }
+
+    #[test]
+    fn the_end_of_a_source_is_heard_however_full_the_ring_is() {
+        let (pictures, mut shown) = channel(2, Bell::new());
+        let mut out = DecodeOut { pictures: Some(pictures), ..DecodeOut::default() };
+        for _ in 0..3 {
+            out.picture(PictureEvent::Failed);
+        }
+        out.picture(PictureEvent::Ended);
+        assert!(!out.settle(), "the ring is full");
+        assert!(matches!(shown.pop(), Some(PictureEvent::Failed)));
+        assert!(out.settle());
+        assert!(matches!(shown.pop(), Some(PictureEvent::Failed)));
+        assert!(matches!(shown.pop(), Some(PictureEvent::Ended)), "the newest word counts");
+        assert!(shown.pop().is_none());
     }
 
     #[test]
