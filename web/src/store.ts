@@ -221,7 +221,8 @@ function addEvents(events: NodeEvent[]): void {
 
 /** The newest of viewers' events and of all others: viewers must not push out the rest. */
 function newest(all: Entry[]): Entry[] {
-  const last = (wanted: boolean) => all.filter((it) => isOfViewers(it) === wanted).slice(-EVENTS_MAX);
+  const last = (wanted: boolean) =>
+    all.filter((it) => isOfViewers(it) === wanted).slice(-EVENTS_MAX);
   if (all.length <= EVENTS_MAX) return all;
   const kept = new Set([...last(true), ...last(false)]);
   return all.filter((it) => kept.has(it));
