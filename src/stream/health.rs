@@ -36,7 +36,7 @@ pub enum Warning {
     NoKeyframe,
     /// The last keyframe is older than this, and none has followed.
     KeyframeInterval(Micros),
-    /// No message for [`SILENCE_MAX`].
+    /// No message for `SILENCE_MAX`.
     Silence,
     /// Timestamps run this many times as fast as the clock: much faster, or much slower.
     Timestamps(f64),

@@ -75,10 +75,11 @@ impl Connection {
             let wish = Wish::Publish { name, grant: None, unchecked: None };
             return self.after_hooks(shard, wish, params);
         }
-        // The path may be the key itself: until a key is known to be good, only the application
-        // goes into events.
-        self.begin(shard, Stage::Publish, app);
         let beside = query.get("key").map(|key| key.trim().to_owned());
+        // The path may be the key itself: until a key is known to be good, only the application
+        // goes into events, unless the key stands beside a name that can be none.
+        let is_name = beside.is_some() && is_guessable(name.expose());
+        self.begin(shard, Stage::Publish, if is_name { &path } else { app });
         let parts = if beside.is_none() { name_and_key(app, name.expose()) } else { None };
         let named = beside.as_ref().map(|_| path.into());
         let shown = beside.unwrap_or_else(|| name.expose().to_owned());
