@@ -358,7 +358,8 @@ fn an_event_that_is_not_taken_is_sent_again_and_the_order_stays() {
 fn a_hook_that_is_too_slow_loses_events_which_are_counted_and_nobody_waits() {
     let _turn = beside_others();
     let server = HookServer::start(|_| Reply::Hang);
-    let more = "queue = 2\ntimeout_ms = 30000";
+    // What viewers do takes at most half of a queue.
+    let more = "queue = 4\ntimeout_ms = 30000";
     let hook = server.table("slow", &["postConnect", "doneConnect"], more);
     let node = Node::start(&demo().more(&hook));
     for _ in 0..5 {

@@ -73,7 +73,7 @@ pub(super) struct RestoreAnswer {
 /// Takes in what `/keys/export` gave, from this store or another one.
 #[utoipa::path(
     post, path = "/api/v1/keys/restore", tag = "keys", params(Restoring),
-    request_body(content = String, content_type = "application/x-ndjson"),
+    request_body(content = String, content_type = "text/plain"),
     responses(
         (status = 200, body = RestoreAnswer), (status = 400, body = Problem),
         (status = 413, body = Problem), (status = 503, body = Problem),
