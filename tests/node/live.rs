@@ -226,7 +226,8 @@ fn an_output_is_added_stopped_started_and_removed_while_the_node_runs() {
     let add = Ask::AddOutput { channel: channel_of, name: name_of, url, rules, enabled: true };
     live.does(add.clone());
     assert!(matches!(live.node.ask(add), Answer::Conflict(_)));
-    Recording::of(&nginx.url("show"), 2, live.file("pushed.flv")).assert_sound_and_picture(0.5);
+    // nginx-rtmp lets its viewers wait for the next keyframe, which is at most 2 s away.
+    Recording::of(&nginx.url("show"), 4, live.file("pushed.flv")).assert_sound_and_picture(1.0);
 
     let goodbyes = || nginx.log().matches("deleteStream").count();
     live.does(Ask::StopOutput { channel: channel.clone(), name: name.clone() });
