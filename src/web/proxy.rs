@@ -50,7 +50,9 @@ pub fn read(bytes: &[u8]) -> Said {
 
 /// `PROXY TCP4 192.0.2.1 198.51.100.1 50000 1935\r\n`
 fn read_v1(bytes: &[u8]) -> Said {
-    let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+    // No further than a header may reach, so that it is the same however the bytes come.
+    let line = &bytes[..bytes.len().min(V1_BYTES_MAX)];
+    let Some(end) = line.windows(2).position(|pair| pair == b"\r\n") else {
         return if bytes.len() < V1_BYTES_MAX { Said::Partly } else { Said::Broken };
     };
     let Ok(line) = str::from_utf8(&bytes[..end]) else { return Said::Broken };
@@ -131,6 +133,8 @@ mod tests {
     #[test]
     fn a_proxy_that_speaks_for_itself_names_nobody() {
         assert_eq!(read(b"PROXY UNKNOWN\r\n"), Said::Source(None, 15));
+        let longest = [b"PROXY UNKNOWN ", &[b'x'; 91][..], b"\r\n"].concat();
+        assert_eq!(read(&longest), Said::Source(None, V1_BYTES_MAX));
         let local = v2(0, 0, &[]);
         assert_eq!(read(&local), Said::Source(None, 16));
         let unix = v2(1, 0x31, &[0; 216]);
@@ -162,6 +166,7 @@ mod tests {
             b"PROXY \r\n",
             b"PROXY TCP4 192.0.2.1 198.51.100.1 70000 1935\r\n",
             &[b"PROXY ", &[b'x'; 200][..]].concat(),
+            &[b"PROXY UNKNOWN ", &[b'x'; 92][..], b"\r\n"].concat(),
             &v2(1, 0x11, &[1, 2, 3]),
             &v2(7, 0x11, &[0; 12]),
             &v2(1, 0x11, &[0; 2_000]),
