@@ -116,6 +116,8 @@ impl Connection {
         self.session.borrow_mut().refuse_play(refusal, text);
         self.done(shard, Stage::Play, text);
         self.pass_on();
+        // Some are refused when their time is over, without having said anything: it is sent now.
+        self.reader.wake();
         // One that has played knows how to go on; most others would wait for ever.
         if !self.has_begun.get() {
             self.close(shard, text);
