@@ -1,4 +1,4 @@
-//! How long a tick takes: a full redraw, a usual tick, a tick where nothing changes; and the kernels.
+//! Benchmark of a tick: a full redraw, a usual tick, a tick where nothing changes; and the kernels.
 
 #![expect(clippy::expect_used, reason = "a bench without its inputs is of no use")]
 

@@ -1,6 +1,7 @@
-//! What our encoder costs above libx264 itself: CPU time per picture of the wrapper, and of the
-//! plainest possible use of libavcodec with the same settings, threads and pictures. Both are open
-//! at once and take turns every few pictures, so that whatever else the machine does hits both.
+//! Benchmark of the encoder's cost above libx264 itself: CPU time per picture of the wrapper, and
+//! of the plainest possible use of libavcodec with the same settings, threads and pictures. Both
+//! are open at once and take turns every few pictures, so that whatever else the machine does hits
+//! both.
 //!
 //! `cargo bench --bench encode` prints a table. It fails if the wrapper allocates from Rust.
 

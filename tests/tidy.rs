@@ -90,6 +90,10 @@ const UNSAFE_IN: &[&str] = &[
 /// Looked for in comments too.
 const TO_FIX: &str = "FIXME";
 
+/// Words that a file's first line does not begin with: it names the thing, by the field's term,
+/// before it says anything about it.
+const QUESTIONS: &[&str] = &["What", "Who", "Whose", "Whether", "How", "When", "Where", "Why"];
+
 /// Lines of a file before its tests.
 const FILE_LINES_MAX: usize = 500;
 
@@ -145,6 +149,8 @@ fn the_checker_sees_each_kind_of_fault() {
         assert!(faults.contains(want), "missed {want:?} in:\n{faults}");
     }
     assert!(!faults.contains("may not use media"), "{faults}");
+    let faults = file_faults("rtmp/chunk.rs", "//! What a chunk holds.\n").join("\n");
+    assert!(faults.contains("begins with `What`"), "{faults}");
 }
 
 #[test]
@@ -191,6 +197,12 @@ fn file_faults(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if !text.starts_with("//!") {
         faults.push(format!("src/{path}: no `//!` line saying what it is for"));
+    }
+    let first = text.strip_prefix("//!").unwrap_or("").split_whitespace().next().unwrap_or("");
+    if QUESTIONS.contains(&first) {
+        faults.push(format!(
+            "src/{path}: begins with `{first}`: name the module first, as in `Pull gate: …`"
+        ));
     }
     faults.extend(length_fault(path, text));
     let mut code = String::with_capacity(text.len());

@@ -1,5 +1,6 @@
-//! What the control plane's front (API, dashboard, command line) asks of the running node, and what
-//! it is answered. The manager's desk answers; plain values, no runtime.
+//! Control requests: questions and orders that the control plane's front (API, dashboard, command
+//! line) sends to the running node, and the answers. The manager's desk answers; plain values, no
+//! runtime.
 
 use std::fmt;
 use std::net::SocketAddr;

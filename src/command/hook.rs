@@ -1,4 +1,5 @@
-//! What a shard asks of hooks before it lets somebody connect, publish or play, and their answer.
+//! Hook questions: a shard asks hooks before it lets somebody connect, publish or play; and their
+//! answer.
 
 use std::fmt;
 use std::sync::Arc;

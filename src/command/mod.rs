@@ -1,4 +1,4 @@
-//! What control asks of the data plane, and what it hears back. Plain values that cross cores over
+//! Commands and reports between control and the data plane. Plain values that cross cores over
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;

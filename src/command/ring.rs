@@ -1,4 +1,4 @@
-//! What goes over the rings between control and a shard.
+//! Messages of the rings between control and a shard.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What an output is held to, beyond where it goes.
+//! Output rules: how an output is treated, beyond where it goes.
 
 use crate::media::Micros;
 use crate::stream::DropPolicy;

@@ -1,4 +1,5 @@
-//! What control asks of the shards for the front, and what they tell: streams, connections, ends.
+//! Shard surveys: streams and connections that shards list for the front, and connections that they
+//! end for it.
 
 use std::fmt;
 use std::sync::Arc;

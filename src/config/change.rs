@@ -1,5 +1,5 @@
-//! What differs between two configurations: the steps from one to the other while the node runs,
-//! and what takes a restart.
+//! Configuration diff: the steps from one configuration to another while the node runs, and the
+//! changes that take a restart.
 
 use std::fmt;
 

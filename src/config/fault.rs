@@ -1,4 +1,4 @@
-//! What is wrong in a configuration, and where.
+//! Configuration errors, with their place in the file.
 
 use std::fmt;
 use std::ops::Range;

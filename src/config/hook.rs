@@ -1,5 +1,4 @@
-//! What `[[hook]]` and `[journal]` say: who is told what happens on the node, and who is asked
-//! first.
+//! `[[hook]]` and `[journal]`: who is told of events on the node, and who is asked first.
 
 use std::collections::HashMap;
 use std::fmt;

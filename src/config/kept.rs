@@ -1,4 +1,4 @@
-//! What was changed while the node ran, above what its file says: kept, it survives a restart.
+//! Kept state: changes made while the node ran, which stand above its file and survive a restart.
 
 use std::collections::BTreeMap;
 

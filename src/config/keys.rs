@@ -1,4 +1,4 @@
-//! What `[keys]` says: where stream keys are kept, and how strict the node is about them.
+//! `[keys]`: where stream keys are kept, and how strict the node is about them.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What `[limits]` says: how much the node takes on, of all peers and of each.
+//! `[limits]`: how much the node takes on, of all peers and of each.
 
 use super::fault::Faults;
 use super::section::Section;

@@ -1,4 +1,4 @@
-//! What `[metrics]` says.
+//! `[metrics]`: how many streams have series of their own.
 
 use super::fault::Faults;
 use super::section::Section;

@@ -1,4 +1,4 @@
-//! What the tables about the node itself say: `[node]`, `[rtmp]`, `[http]`, `[delivery]`.
+//! `[node]`, `[rtmp]`, `[http]` and `[delivery]`: the tables about the node itself.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

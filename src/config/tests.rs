@@ -1,4 +1,4 @@
-//! What a configuration file may say, and what it is told when it says something else.
+//! Tests of the configuration file: values that it may hold, and the errors for all others.
 
 use std::collections::HashMap;
 

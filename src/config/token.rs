@@ -1,4 +1,4 @@
-//! What `[[http.token]]` says: further tokens of the API, with names and roles.
+//! `[[http.token]]`: further tokens of the API, with names and roles.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,6 +1,5 @@
-//! Who may ask the API what: bearer tokens with names, of which each node has two: one that may do
-//! everything and one that may only read. They are kept in files that nobody but the node's user
-//! can read.
+//! API tokens: bearer tokens with names and roles. Each node has two of its own, one that may do
+//! everything and one that may only read, kept in files that nobody but the node's user can read.
 
 use std::fmt;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What is printed at start: what runs where, and how to watch and publish.
+//! Start banner: which CPU does what, and how to watch and publish.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,5 +1,5 @@
-//! Where the control plane's front (API, dashboard, command line) asks the running node, and waits
-//! for its answer. The manager's desk sits behind it.
+//! Request channel from the control plane's front (API, dashboard, command line) to the running
+//! node; the manager's desk sits at its other end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can go wrong, by what the caller does next.
+//! Decoder errors, by what the caller does next.
 
 use std::ffi::CStr;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What an encoder's owner does next.
+//! Encoder errors, by what the encoder's owner does next.
 
 use std::fmt;
 

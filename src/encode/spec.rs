@@ -1,4 +1,4 @@
-//! What an encoder is asked for.
+//! Encoder settings for video and audio.
 
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 

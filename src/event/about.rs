@@ -1,4 +1,4 @@
-//! What a connection says about itself, and whose key it shows.
+//! Connection facts in events: what a peer says about itself, and the holder of the key it shows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How the log is set: its format, and which lines are written, by a filter such as `info` or
+//! Log settings: the format of lines, and the filter that chooses them, such as `info` or
 //! `warn,stream_manager::rtmp=debug`.
 
 /// How lines of the log are written.

@@ -1,5 +1,5 @@
-//! What happens on a node, told to people and programs: the life of each connection, and news of
-//! outputs and encoders. Pure: times are arguments.
+//! Events of a node, for people and programs: the life of each connection, and news of outputs,
+//! recordings and encoders. Pure: times are arguments.
 
 mod about;
 mod life;

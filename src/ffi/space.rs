@@ -1,4 +1,4 @@
-//! How much room a disk has.
+//! Free disk space.
 
 use std::ffi::CString;
 use std::io;

@@ -1,4 +1,4 @@
-//! Where the planes of a picture lie inside a slot.
+//! Plane geometry: where the planes of a picture lie inside a slot.
 
 use crate::media::{PixelFormat, Size};
 

@@ -1,4 +1,4 @@
-//! What decoders hand to the composer and the mixer: pictures and sound with a time.
+//! Timed pictures and audio blocks, from decoders to the composer and the mixer.
 
 use super::pool::FrozenFrame;
 use crate::media::{CHANNELS, Micros};

@@ -1,4 +1,4 @@
-//! What a store keeps about a key, as JSON.
+//! Key records: the settings that a store keeps for a key, as JSON.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Whether a stream's picture, as it is announced, keeps to its key's limits.
+//! Picture limits of a key, held against the size and frame rate that a publisher announces.
 
 use super::info::KeyLimits;
 

@@ -1,4 +1,4 @@
-//! Whether a key lets a peer publish.
+//! Key policy: the decision whether a key lets a peer publish.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Whether a publisher keeps to its key's bitrate.
+//! Bitrate limit of a publisher's key.
 
 use crate::media::Micros;
 

@@ -1,4 +1,4 @@
-//! How many viewers a stream has on all shards, and how many it may have.
+//! Viewer counts of a stream over all shards, and their limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

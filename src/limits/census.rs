@@ -1,4 +1,4 @@
-//! How many connections there are, in all and of each address.
+//! Connection counts: all of them, and those of each address.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! Whether what goes out of the node leaves room for one more viewer.
+//! Egress limit: whether the node's outgoing bandwidth leaves room for one more viewer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Who tries keys: wrong ones from one address make its next guess wait, and then stop it for long.
+//! Guard against key guessing: wrong keys from one address delay its next attempt, and then ban it.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! How much a node takes on: who may connect, how often, and how much goes out of it. Pure. What
-//! the shards share are single atomics, looked at when a peer comes and never per message.
+//! Admission limits: who may connect, how often, and how much goes out. Pure. What the shards share
+//! are single atomics, looked at when a peer comes and never per message.
 
 mod audience;
 mod census;

@@ -1,4 +1,4 @@
-//! How often an address does something: a bucket of tokens for each.
+//! Rate limits by address: a token bucket for each.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,5 @@
-//! How fast a node lets publishers in: from `publish` on the wire to `NetStream.Publish.Start`,
-//! with keys it has not seen yet and with keys it has.
+//! Publisher admission load: time from `publish` on the wire to `NetStream.Publish.Start`, with
+//! keys that the node has not seen yet and with keys it has.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! How fast a node takes viewers in: connect, createStream, play, the answer, close, and again.
+//! Connection load: connect, createStream, play, the answer, close, and again.
 
 use std::cell::Cell;
 use std::io;

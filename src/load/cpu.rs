@@ -1,4 +1,4 @@
-//! What processes and threads have cost.
+//! CPU time of processes and threads.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! How long it takes to get in: from the TCP connection to the first keyframe.
+//! Join latency load: from the TCP connection to the first keyframe.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,5 @@
-//! What a viewer says, in one go: it takes every answer for a yes.
+//! Player request in one go: handshake, connect, createStream and play, with every answer taken for
+//! a yes.
 
 /// Handshake, `connect`, `createStream` and `play`.
 pub(super) fn play(app: &str, name: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What a wish changes of the configuration in use, and the wishes that lead to a configuration.
+//! Configuration changes of control requests, and the requests that lead to a configuration.
 
 use super::keeper::Change;
 use crate::command::{Ask, Document};

@@ -1,4 +1,4 @@
-//! What a stream's headers say about its pictures and its sound.
+//! Codec facts of a stream, read from its metadata and sequence headers.
 
 use crate::command::{AudioView, VideoView};
 use crate::media::{Kind, aac};

@@ -1,6 +1,6 @@
-//! What the node is told, and what was changed of that while it runs: one thread knows both, writes
-//! the changes down, and reads the file again when somebody asks for it. The disk may take its
-//! time; nobody but that thread waits for it.
+//! Keeper of the configuration in use: one thread knows the file and the changes made since, writes
+//! them down, and reads the file again for a reload. The disk may take its time; nobody but that
+//! thread waits for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;

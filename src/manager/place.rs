@@ -1,4 +1,4 @@
-//! Where a node runs and where it listens.
+//! Listen addresses and cores of a node.
 
 use std::net::{SocketAddr, TcpListener};
 

@@ -1,5 +1,5 @@
-//! What holds for the whole node and changes while it runs: limits, what shards are told, hooks,
-//! certificates, the node's own key.
+//! Node-wide settings that change while it runs: limits, rules of shards, hooks, certificates, the
+//! development key.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why a node could not start, and what that means for the process.
+//! Start errors of a node, and the exit code of each.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! What the figures of the channels say that an operator has to hear: frames that were dropped,
-//! and times at which the node was not run.
+//! Channel troubles, found in the figures: dropped frames, and stalls of the composer.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Who is let in: what a shard asks of the node's limits when a peer comes, and what becomes of
-//! those who meet one.
+//! Admission of peers: a shard asks the node's limits when a peer comes, and turns away those who
+//! meet one.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! What the readers at one place of a log are sent next, gathered once for all of them: nearly all
-//! viewers of a stream stand at the same place.
+//! Send batches: slices for the readers at one place of a log, gathered once for all of them.
+//! Nearly all viewers of a stream stand at the same place.
 
 use std::io::IoSlice;
 

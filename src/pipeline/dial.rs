@@ -1,5 +1,5 @@
-//! What a pull and an output share: the way to a server outside the node, the connection to it,
-//! and how long to wait after it failed.
+//! Outgoing connections of pulls and outputs: resolving, connecting, TLS, and the pause after a
+//! failure.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! What a shard counts about one of its streams, for whoever asks.
+//! Counters of a stream on its shard.
 
 use std::cell::Cell;
 

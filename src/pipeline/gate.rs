@@ -1,5 +1,6 @@
-//! What a pull is given before its stream opens. Headers alone open nothing, and neither does what
-//! the stream was when its last source left it: a server in a ring of relays still has both.
+//! Pull gate: a pulled stream opens only with something new. Headers alone open nothing, and
+//! neither does what the stream was when its last source left it: a server in a ring of relays
+//! still has both.
 
 use crate::frame::PacketBuf;
 use crate::media::{Kind, Micros};

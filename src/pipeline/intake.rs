@@ -1,5 +1,5 @@
-//! What a source of this shard sends, on its way into its stream: its messages are told apart, its
-//! times repaired, and headers that it leaves out are made.
+//! Stream intake: messages of a source on their way into its stream are told apart, their times
+//! repaired, and missing headers made.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! What a shard does about keys: asks control, hears what has changed, and ends who has lost the
-//! right to publish.
+//! Keys on a shard: questions to control, changes that it reports, and the end of publishers who
+//! lose their right.
 
 use std::collections::HashSet;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! How control reaches the scenes of a running channel: changes come in over a ring and are taken
-//! between two ticks; what they retire goes back, to be dropped where that may take time.
+//! Scene changes of a running channel: they come in from control over a ring and are taken between
+//! two ticks; what they retire goes back, to be dropped where that may take time.
 
 use crate::ring::{Receiver, Sender};
 use crate::scene::{Change, Composer, RETIRED_MAX, Retired};

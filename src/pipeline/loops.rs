@@ -1,6 +1,5 @@
-//! How streams end with their publisher, whatever the relays between nodes: a stream is never
-//! offered to where it has come from, in its grace it is absent for relays, and a source that
-//! comes then and brings nothing does not keep it.
+//! Relay loop prevention: a stream is never offered to where it has come from, in its grace it is
+//! absent for relays, and a source that comes then and brings nothing does not keep it.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! How fast a viewer is sent: the kernel spreads what would leave at once, such as the pictures at
-//! a viewer's start, so that they do not overflow the buffers of slow lines.
+//! Send pacing of viewers: the kernel spreads what would leave at once, such as the pictures at a
+//! viewer's start, so that they do not overflow the buffers of slow lines.
 
 use std::rc::Rc;
 

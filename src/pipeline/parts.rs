@@ -1,4 +1,4 @@
-//! What a shard is told and given at its start.
+//! Start parameters of a shard.
 
 use std::net::TcpListener;
 use std::sync::Arc;

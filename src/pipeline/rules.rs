@@ -1,5 +1,5 @@
-//! What a shard is told can change while it runs: other rules come in over a ring and hold for
-//! whatever begins from then on.
+//! Rule changes of a running shard: they come in over a ring and hold for whatever begins from then
+//! on.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

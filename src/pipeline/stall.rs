@@ -1,5 +1,5 @@
-//! Whether a destination still takes what it is sent: by what its machine acknowledges (TCP) and,
-//! if it does so at all, by what its program acknowledges (RTMP).
+//! Stall detection of a destination: by what its machine acknowledges (TCP) and, if it does so at
+//! all, by what its program acknowledges (RTMP).
 
 use super::socket::TcpFigures;
 use crate::media::Micros;

@@ -1,4 +1,4 @@
-//! Where a viewer starts, and the keyframe it may need for that.
+//! Start position of a viewer, and the keyframe that it may need.
 
 use std::rc::Rc;
 use std::sync::Arc;

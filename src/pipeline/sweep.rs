@@ -1,4 +1,4 @@
-//! When a shard looks at its deadlines.
+//! Deadline sweep of a shard: a look at all deadlines, a few times a second.
 
 use std::cell::Cell;
 

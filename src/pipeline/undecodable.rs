@@ -1,4 +1,4 @@
-//! What a scene cannot decode of a stream that it shows.
+//! Undecodable tracks: codecs of a stream that a scene shows and no decoder here takes.
 
 use std::cell::Cell;
 

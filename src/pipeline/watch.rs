@@ -1,6 +1,6 @@
-//! When publishers' sockets are read. Of a few publishers, each message is read as it comes. Of
-//! many, being woken for each message is most of what it costs: then all sockets are looked at
-//! together, by the clock.
+//! Publisher polling: of a few publishers each message is read as it comes; of many, all sockets
+//! are looked at together by the clock, because being woken for each message would be most of what
+//! it costs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

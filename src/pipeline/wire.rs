@@ -1,5 +1,5 @@
-//! How a connection's own task sends: like the pump, and, when the socket is full, by waiting for
-//! room through the executor. And how it receives.
+//! Socket I/O of a connection's own task: it sends like the pump, waits through the executor when
+//! the socket is full, and receives.
 
 use std::borrow::Cow;
 use std::io;

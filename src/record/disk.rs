@@ -1,4 +1,4 @@
-//! Where recordings are written.
+//! Recording folder: the files that recordings are written to.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! What is recorded and how, and what the recorder is given.
+//! Recording settings, and the input of the recorder.
 
 use crate::media::{Kind, Micros};
 

@@ -1,4 +1,4 @@
-//! What FFmpeg finds in our MP4 files.
+//! Tests of MP4 files: FFmpeg reads them and tells what it finds.
 
 use std::path::Path;
 use std::process::Command;

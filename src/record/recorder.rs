@@ -1,4 +1,4 @@
-//! When a recording's files begin and end, and what happens when the disk is full.
+//! Recorder: it begins and ends the files of a recording, and goes on after a full disk.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! When files begin and end, and what a full disk does to them.
+//! Tests of the recorder: when files begin and end, and what a full disk does to them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What a stream consists of: its tracks with their codecs and headers, as its messages tell it.
+//! Tracks of a recorded stream with their codecs and headers, as its messages tell them.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What may enter a queue whose reader is slow: all of it for a while, then as much as the reader
-//! takes, evenly spread.
+//! Queue watermarks: a slow reader's queue takes all for a while, then as much as the reader does,
+//! evenly spread.
 
 /// Items that may wait in a queue whose reader does not keep up: the next one, for no pause.
 const KEPT: usize = 1;

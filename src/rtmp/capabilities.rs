@@ -1,5 +1,5 @@
-//! What a peer of Enhanced RTMP says it can do (v2, "Enhancing `NetConnection` `connect` Command"),
-//! and what we say.
+//! Capabilities of Enhanced RTMP (v2, "Enhancing `NetConnection` `connect` Command"): a peer's, and
+//! ours.
 
 use super::amf0::Value;
 use super::flv::{Audio, AudioFormat, FourCc, Video, VideoFormat};

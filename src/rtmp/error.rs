@@ -1,4 +1,4 @@
-//! Why a connection has to be closed.
+//! RTMP protocol errors: each closes its connection.
 
 use std::fmt;
 

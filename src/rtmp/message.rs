@@ -1,4 +1,4 @@
-//! What messages mean: type ids, protocol control, user control and commands.
+//! RTMP messages: type ids, protocol control, user control and commands.
 
 use super::Error;
 use super::amf0::{Decoder, Value};

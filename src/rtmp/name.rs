@@ -1,5 +1,5 @@
-//! What a peer wants to publish or play: application, stream name and query, out of the many forms
-//! in which clients write them.
+//! Stream names in publish and play: application, name and query, out of the many forms in which
+//! clients write them.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What nodes that relay a stream tell each other at `connect`: through which nodes it has come,
-//! and where it goes. A stream is never offered to a place that it came from.
+//! Relay path at `connect`: nodes that relay a stream tell each other through which nodes it has
+//! come, and where it goes. A stream is never offered to a place that it came from.
 
 use std::fmt;
 

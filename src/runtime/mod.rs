@@ -1,5 +1,5 @@
-//! Where things run: what the machine must offer, which core does what, pinned executors, worker
-//! threads, and the one clock. `glommio` is named here and in `pipeline/` only.
+//! Runtime: the plan of cores, preflight check, pinned executors, worker threads, and the one
+//! clock. `glommio` is named here and in `pipeline/` only.
 
 mod clock;
 mod executor;

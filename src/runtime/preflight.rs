@@ -1,4 +1,4 @@
-//! What the machine must offer, checked before any executor starts: each failure is named with its
+//! Preflight check of the machine, before any executor starts: each failure is named with its
 //! remedy, because glommio would panic on its own thread instead.
 
 use std::fmt;

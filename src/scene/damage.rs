@@ -1,4 +1,4 @@
-//! What changed on the canvas: short lists of rectangles, and their history.
+//! Damage: short lists of rectangles that changed on the canvas, and their history.
 
 use crate::media::Rect;
 

@@ -1,4 +1,4 @@
-//! Why a scene cannot be shown. The caller keeps the scene it has.
+//! Scene errors. The caller keeps the scene it has.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Where a picture of some size lies in its layer's box.
+//! Layout: where a picture of some size lies in its layer's box.
 
 use super::model::Fit;
 use crate::media::{Rect, Size};

@@ -1,5 +1,5 @@
-//! What a programme shows, and how it becomes pixels: scenes are prepared once, then composed into
-//! frames tick by tick, in planar YUV from the first byte to the last.
+//! Scenes: prepared once, then composed into frames tick by tick, in planar YUV from the first byte
+//! to the last.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What a programme shows: a scene is an ordered list of layers; a layer places a source.
+//! Scene model: a scene is an ordered list of layers; a layer places a source.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What a programme sounds like: inputs with gains, mixed into one stereo bus.
+//! Audio mix model: inputs with gains, mixed into one stereo bus.
 
 use std::path::PathBuf;
 

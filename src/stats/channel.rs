@@ -1,4 +1,4 @@
-//! What the stages of a channel count.
+//! Counters of a channel's stages.
 
 use crossbeam::utils::CachePadded;
 

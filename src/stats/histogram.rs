@@ -1,4 +1,4 @@
-//! How durations are distributed: fixed buckets on a logarithmic scale, no allocation.
+//! Histogram of durations: fixed buckets on a logarithmic scale, no allocation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

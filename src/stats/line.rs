@@ -1,4 +1,4 @@
-//! What a connection of ours to another server counts, whichever way the stream goes.
+//! Counters of an outgoing connection to another server, whichever way the stream goes.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

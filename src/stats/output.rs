@@ -1,4 +1,4 @@
-//! What an output counts.
+//! Counters of an output.
 
 use crossbeam::utils::CachePadded;
 

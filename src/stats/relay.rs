@@ -1,4 +1,4 @@
-//! What pulls and recordings count.
+//! Counters of pulls and recordings.
 
 use std::sync::Arc;
 

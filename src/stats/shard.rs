@@ -1,4 +1,4 @@
-//! What a shard counts.
+//! Counters of a shard.
 
 use crossbeam::utils::CachePadded;
 

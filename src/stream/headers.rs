@@ -1,4 +1,4 @@
-//! What describes a stream: its metadata and the headers of its tracks, for readers that come late.
+//! Stream headers: metadata and the sequence headers of all tracks, for readers that come late.
 
 use std::collections::VecDeque;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Whether a publisher can be played well: its keyframes, its silence and its timestamps.
+//! Publisher health: its keyframes, its silence and its timestamps.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! When messages go out: each at once, or several in one call. A call to the kernel costs the same
-//! for one message as for ten, and with a thousand viewers it is most of what delivery costs.
+//! Send merging: messages go out each at once, or several in one call. A call to the kernel costs
+//! the same for one message as for ten, and with a thousand viewers it is most of what delivery
+//! costs.
 
 use crate::media::{Kind, Micros};
 

@@ -1,4 +1,4 @@
-//! What goes wrong with TLS, in words that say what to do.
+//! TLS errors, in words that say what to do.
 
 use std::fmt;
 

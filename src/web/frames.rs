@@ -1,4 +1,4 @@
-//! What a WebSocket client says (RFC 6455 section 5): pings are answered, a close is obeyed, the
+//! WebSocket frames of a client (RFC 6455 section 5): pings are answered, a close is obeyed, the
 //! rest is read and forgotten.
 
 /// Longest message frame of a client. Players say nothing, so a larger one is an error: close.

@@ -1,4 +1,4 @@
-//! Who counts as audience, and who is told apart from it.
+//! Audience: viewers are counted, and other readers of a stream apart from them.
 
 use crate::config::demo;
 use crate::destination::Destination;

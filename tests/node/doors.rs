@@ -1,5 +1,5 @@
-//! What the HTTP side does about strangers: those who hold connections, guess tokens, speak for
-//! others, or lend a web page to somebody's browser.
+//! HTTP admission of strangers: those who hold connections, guess tokens, speak for others, or lend
+//! a web page to somebody's browser.
 
 use std::io::Write;
 use std::net::TcpStream;

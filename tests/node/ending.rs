@@ -1,4 +1,4 @@
-//! How streams end for the programs that play them.
+//! Ends of streams, as the programs see them that play them.
 
 use crate::amf::Amf;
 use crate::config::{Config, demo};

@@ -1,4 +1,5 @@
-//! Who it is: whose key a publisher shows, who did what, and keys that are edited, kept and moved.
+//! Identity: the holder of a publisher's key, the actor of an event, and keys that are edited, kept
+//! and moved.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What somebody gets who comes late.
+//! Late joins: the first seconds of a viewer who comes while a stream is on.
 
 use crate::config::demo;
 use crate::node::Node;

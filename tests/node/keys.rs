@@ -1,4 +1,4 @@
-//! Who may publish, and what nobody gets to read.
+//! Stream keys: who may publish with them, and where they are not to be read.
 
 use crate::config::{Config, demo};
 use crate::node::{Node, STUDIO};

@@ -1,4 +1,4 @@
-//! What a node takes on, of all peers and of each; and how those beyond are told.
+//! Limits of a node, of all peers and of each; and the words for those beyond.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What was asked for is what is seen.
+//! Picture of a programme: what was asked for is what is seen.
 
 use crate::config::{BITRATE, Config, FPS, HEIGHT, WIDTH, demo};
 use crate::node::Node;

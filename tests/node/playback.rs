@@ -1,4 +1,4 @@
-//! What players ask for while they play, and bursts that publishers send.
+//! Playback commands of players, and bursts of publishers.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What a stream contains, judged by ffmpeg from a recording of it.
+//! Recorded streams, judged by ffmpeg.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What is changed while the node runs: kept over a restart, written down, and read again from a
-//! file that has changed.
+//! Kept state and reload: changes made while the node runs survive a restart, are written down, and
+//! are read again from a file that has changed.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

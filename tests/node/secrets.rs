@@ -1,5 +1,5 @@
-//! What is secret is told once to whom it belongs, and is nowhere else: not in the log, the metrics,
-//! the API, the WebSocket, an event, an error or the journal, whatever is done with it.
+//! Secrets are told once to whom they belong, and are nowhere else: not in the log, the metrics,
+//! the API, the WebSocket, an event, an error or the journal, whatever is done with them.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! How a node ends.
+//! Stop of a node.
 
 use std::time::{Duration, Instant};
 

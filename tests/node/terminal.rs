@@ -1,4 +1,4 @@
-//! What a person sees who starts the node by hand.
+//! Terminal output, as a person sees it who starts the node by hand.
 
 use crate::config::demo;
 use crate::node::{Node, run_to_end};

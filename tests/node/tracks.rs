@@ -1,4 +1,4 @@
-//! What describes a stream, and how far its tracks are apart: who gets that, and of whom.
+//! Stream headers for late viewers, and the offsets between a stream's tracks.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-// What views share: the model, the place in the address, and answers that are asked for.
+// Hooks that views share: the model, the place in the address, and answers that are asked for.
 
 import { useEffect, useState } from "preact/hooks";
 import { type Model, model, subscribe } from "./store";

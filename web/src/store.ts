@@ -1,4 +1,4 @@
-// What the dashboard knows, and how messages change it. Views read `model` and are drawn again
+// The dashboard's model, and the messages that change it. Views read `model` and are drawn again
 // after a change, at most every DRAW_MS.
 
 import { get, Problem, setToken, takeTokenFromAddress, token } from "./api";

@@ -1,4 +1,4 @@
-//! What is changed stands above the file, and comes back from its own text.
+//! Tests of the kept state: it stands above the file, and comes back from its own text.
 
 use super::*;
 use crate::media::Size;

@@ -1,6 +1,6 @@
-//! Who is connected: so many of one address, and so many who have not shown a token. Whoever comes
-//! beyond that takes the place of the one who has been there for longest, so that connections on
-//! which nothing comes keep nobody out.
+//! HTTP connection limits: so many of one address, and so many that have not shown a token. A
+//! connection beyond that takes the place of the oldest one, so that connections on which nothing
+//! comes keep nobody out.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Whose request it is, and whether a web page from elsewhere is behind it.
+//! Request origin: the client's address behind trusted proxies, and the Host and Origin checks
+//! against web pages from elsewhere.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Whether the node can be used, and if not, what is missing.
+//! Readiness: whether the node can be used, and if not, what is missing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

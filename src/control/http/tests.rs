@@ -1,4 +1,4 @@
-//! What clients get over a real socket.
+//! Tests of the HTTP server over a real socket.
 
 use super::*;
 use crate::control::auth::Tokens;

@@ -1,4 +1,4 @@
-//! What can be wrong with a key store, and what to do about it.
+//! Key store errors, with what to do about them.
 
 use std::fmt;
 use std::io;

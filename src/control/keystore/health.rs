@@ -1,4 +1,4 @@
-//! Whether a store does what it should, for whoever asks without waiting.
+//! Key store health, for readers that do not wait.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

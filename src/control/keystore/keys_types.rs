@@ -1,4 +1,4 @@
-//! What is asked of [`super::Keys`], and what it answers.
+//! Requests to [`super::Keys`] and their answers.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Where keys are kept, and what can be done with them. Never called from the data plane.
+//! Key store: where stream keys are kept, and all operations on them. Never called from the data
+//! plane.
 //!
 //! A [`KeyStore`] is a small map with compare-and-swap and a notice of each change; there is one in
 //! a file and one in Redis. [`Keys`] is everything about keys, once, on top of either.

@@ -1,4 +1,4 @@
-//! What every key store does, run on each of them; and what only Redis has to.
+//! Tests of key stores: one suite that runs on each of them, and what only Redis has to do.
 
 mod redis;
 mod sentinel;

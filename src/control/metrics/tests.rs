@@ -1,4 +1,4 @@
-//! What a scrape gets.
+//! Tests of the metrics page.
 
 use super::*;
 use crate::media::Micros;

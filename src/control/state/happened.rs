@@ -1,4 +1,4 @@
-//! What happened, as the API tells it.
+//! Event model of the API and the WebSocket.
 
 use serde::Serialize;
 use utoipa::ToSchema;

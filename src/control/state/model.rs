@@ -1,5 +1,5 @@
-//! What the API and the WebSocket show of a node. Times end in `_at` (milliseconds since 1970) or
-//! `_ms`, rates in `_bps`. Nothing here can hold a secret.
+//! State model of the API and the WebSocket. Times end in `_at` (milliseconds since 1970) or `_ms`,
+//! rates in `_bps`. Nothing here can hold a secret.
 
 use std::collections::BTreeMap;
 

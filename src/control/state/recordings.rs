@@ -1,4 +1,4 @@
-//! What the state shows of recordings: their figures, and what was heard of them.
+//! State of recordings: their figures and their last error.
 
 use std::collections::{BTreeMap, HashMap};
 

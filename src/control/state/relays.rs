@@ -1,4 +1,4 @@
-//! What the state shows of pulls and pushes: their figures, and what went wrong last.
+//! State of pulls and pushes: their figures and their last error.
 
 use std::collections::{BTreeMap, HashMap};
 

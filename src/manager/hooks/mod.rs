@@ -1,5 +1,5 @@
-//! Who is told what happens on the node, and who is asked first: webhooks, the program that embeds
-//! it, and the journal. All of it is on the control plane; nothing here is waited for but by the
+//! Hooks: webhooks, the program that embeds the node, and the journal are told of events, and some
+//! are asked first. All of it is on the control plane; nothing here is waited for but by the
 //! connection that is being decided about.
 
 mod client;

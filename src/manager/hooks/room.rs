@@ -1,5 +1,4 @@
-//! How much of a queue an event may fill: viewers are many, and what they do must not push out what
-//! else happens.
+//! Queue share of an event: viewers are many, and their events must not push out all others.
 
 use tokio::sync::mpsc;
 

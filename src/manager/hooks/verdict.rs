@@ -1,4 +1,4 @@
-//! What a hook's answer means.
+//! Hook verdicts: whether an answer is a yes or a no, and the reason it gives.
 
 use serde_json::Value;
 

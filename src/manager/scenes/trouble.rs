@@ -1,5 +1,5 @@
-//! What of a channel's scene on the air is stood for by placeholders, and when its files are looked
-//! at again.
+//! Failed assets of the scene on the air: layers that show placeholders, and when their files are
+//! looked at again.
 
 use crate::event::NodeEvent;
 use crate::media::Micros;

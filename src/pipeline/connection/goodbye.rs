@@ -1,5 +1,5 @@
-//! How a connection ends: its peer is told, then that nothing more will come, and has a moment to
-//! close.
+//! Orderly close of a connection: its peer is told, then that nothing more will come, and has a
+//! moment to close.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! How a connection waits for what its peer says: woken by its socket alone, or with those of the
-//! other publishers.
+//! Read readiness of a connection: woken by its socket alone, or read together with other
+//! publishers.
 
 use std::cell::Cell;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a publisher announces about its picture, held against the limits of its key.
+//! Picture limits of a publisher: its announced size and frame rate, held against those of its key.
 
 use std::rc::Rc;
 

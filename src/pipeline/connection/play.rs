@@ -1,4 +1,4 @@
-//! How a connection becomes a player: it waits for its stream, or is refused.
+//! RTMP and HTTP play: a connection waits for its stream and becomes a player, or is refused.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! How a connection becomes a publisher: its key, its name, its limits; and what ends it early.
+//! RTMP publish admission: the key, the name and the limits of a publisher, and the reasons that
+//! end it early.
 
 use std::rc::Rc;
 use std::sync::Arc;

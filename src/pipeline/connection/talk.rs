@@ -1,4 +1,4 @@
-//! What a peer speaks: RTMP, or HTTP on the same port. Its first byte tells.
+//! Protocol of a connection: RTMP, or HTTP on the same port. Its first byte tells.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What control asks of a shard while it runs: to tell about its streams and connections, to end
-//! some, and to take more outputs and taps.
+//! Control requests of a shard: it lists its streams and connections, ends some, and takes more
+//! outputs and taps.
 
 use std::collections::HashMap;
 use std::rc::Rc;

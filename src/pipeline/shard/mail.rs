@@ -1,4 +1,4 @@
-//! What control and the other shards tell a shard.
+//! Commands of control and messages of other shards, as a shard obeys them.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! What a stream has to know of a message to keep it, to start readers at it and to show it.
+//! Facts of a FLV message: kind, track, keyframe and header, which a stream needs to keep it and to
+//! start readers at it.
 
 use super::format::Format;
 use super::{Audio, Part, Video};

@@ -1,4 +1,4 @@
-//! What a peer of a server asks, and the answers that need no decision of the owner.
+//! Commands of a peer to a server, and the answers that need no decision of the owner.
 
 use crate::frame::PacketPool;
 use crate::rtmp::amf0::Value;

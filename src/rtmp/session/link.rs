@@ -1,4 +1,4 @@
-//! What both roles share: chunks in and out, acknowledgements, pings, counters.
+//! Session parts of both roles: chunks in and out, acknowledgements, pings, counters.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What a player asks about the stream that it plays (RTMP 1.0 sections 7.2.2.4 to 7.2.2.8): pause,
-//! seek, and which of sound and picture it wants.
+//! Playback commands of a player (RTMP 1.0 sections 7.2.2.4 to 7.2.2.8): pause, seek, and which of
+//! audio and video it wants.
 
 use crate::rtmp::amf0::Value;
 use crate::rtmp::message::Command;

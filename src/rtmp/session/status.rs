@@ -1,4 +1,4 @@
-//! What is said about a request: who asks, and the codes that clients show to their users.
+//! Status codes of requests, as clients show them to their users.
 
 use std::fmt;
 

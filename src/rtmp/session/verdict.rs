@@ -1,4 +1,4 @@
-//! What a server says about a client's requests: refusals, redirections, the end of a stream.
+//! Server answers to a client's requests: refusals, redirections, the end of a stream.
 
 use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{QUERY_BYTES_MAX, TEXT_BYTES_MAX};

@@ -1,5 +1,5 @@
-//! What layers show. Each source is loaded once, says at every tick what changed, and draws any
-//! part of itself on demand. After loading none of them allocates.
+//! Layer sources. Each is loaded once, says at every tick what changed, and draws any part of
+//! itself on demand. After loading none of them allocates.
 
 mod clock;
 mod fill;

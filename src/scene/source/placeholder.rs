@@ -1,4 +1,4 @@
-//! What a layer shows whose file or font cannot be had.
+//! Placeholder of a layer whose file or font cannot be had.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the log keeps, and what it says of a stream.
+//! Tests of the stream log.
 
 use super::*;
 use crate::frame::PacketBuf;

@@ -1,4 +1,4 @@
-//! What clients are answered.
+//! Tests of the HTTP session on the RTMP port.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-// What happened on the node, newest first.
+// Events of the node, newest first.
 
 import { useState } from "preact/hooks";
 import { clock, dateTime, words } from "../format";

@@ -1,4 +1,4 @@
-// What a stream key allows its publisher to use up: the fields of a new one, and words for the list.
+// Limits of a stream key: the fields of a new one, and words for the list.
 
 import { bitrate, integer } from "../format";
 import { Field, fieldText } from "../parts/bits";

@@ -1,4 +1,4 @@
-// Where programmes are pushed to: how it goes, and adding, starting, stopping, removing.
+// Outputs, the destinations of programmes: their state, and adding, starting, stopping, removing.
 
 import { useState } from "preact/hooks";
 import { path, post, remove } from "../api";

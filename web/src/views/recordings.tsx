@@ -1,4 +1,4 @@
-// What is recorded: how it goes, and adding, starting, stopping, removing.
+// Recordings: their state, and adding, starting, stopping, removing.
 
 import { useState } from "preact/hooks";
 import { path, post, remove } from "../api";

@@ -1,5 +1,5 @@
-// What is pulled from other servers and pushed to them: how it goes, and adding, starting,
-// stopping, removing.
+// Pulls from other servers and pushes to them: their state, and adding, starting, stopping,
+// removing.
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";

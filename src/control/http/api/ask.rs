@@ -1,4 +1,4 @@
-//! What comes with a request: JSON bodies and queries, and the word for what is wrong with them.
+//! Request bodies and queries of the API, and the errors for those that cannot be read.
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;

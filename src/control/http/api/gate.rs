@@ -1,4 +1,5 @@
-//! Who may pass: tokens, and how often somebody may ask.
+//! API authorisation and rate limit: the token of a request, its role, and how often an address may
+//! ask.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

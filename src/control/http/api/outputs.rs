@@ -1,4 +1,4 @@
-//! Where channels are pushed to.
+//! API of outputs: the destinations that channels are pushed to.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why the API did not do what it was asked: RFC 9457, with a code for programs and a hint for
+//! API errors as `application/problem+json` (RFC 9457), with a code for programs and a hint for
 //! people.
 
 use axum::http::{StatusCode, header};

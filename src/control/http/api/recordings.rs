@@ -1,4 +1,4 @@
-//! What is recorded.
+//! API of recordings.
 
 use std::sync::Arc;
 

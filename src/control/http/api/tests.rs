@@ -1,4 +1,4 @@
-//! What clients get over a real socket, from a desk that answers what the test says.
+//! Tests of the API over a real socket, with a node that answers as each test says.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! What tools for other servers ask for: nginx-rtmp's statistics as XML, and the streams and the
-//! machine in the shape of Node-Media-Server.
+//! Statistics in the shape of other servers: nginx-rtmp's as XML, and the streams and the machine
+//! as Node-Media-Server shows them.
 
 mod machine;
 mod nginx;

@@ -1,4 +1,4 @@
-//! What Redis' errors mean to us.
+//! Redis errors, translated to those of a key store.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 

@@ -1,4 +1,5 @@
-//! Where Redis is and how to be let in. Holds passwords, so its `Debug` form shows none.
+//! Redis connection settings: addresses, mode and credentials. Holds passwords, so its `Debug` form
+//! shows none.
 
 use std::fmt;
 use std::path::PathBuf;
