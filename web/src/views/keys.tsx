@@ -6,7 +6,7 @@ import { date, dateTime, relative } from "../format";
 import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
 import { CopyLine } from "../parts/copy";
 import { Confirm, Dialog, FormDialog } from "../parts/dialog";
-import { Icon } from "../parts/icon";
+import { Icon, type IconName } from "../parts/icon";
 import { model, nodeNow, tried } from "../store";
 import type { Key, NewKey, Snapshot } from "../types";
 import { publishLine } from "../urls";
@@ -159,37 +159,11 @@ function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => vo
     <div class="actions">
       {!isOver && (
         <>
-          <button
-            type="button"
-            class="small"
-            disabled={isLost}
-            aria-label={`Rotate key ${name}`}
-            onClick={() => setAsking("rotate")}
-          >
-            <Icon name="turn" />
-            Rotate
-          </button>
-          <button
-            type="button"
-            class="small"
-            disabled={isLost}
-            aria-label={`Revoke key ${name}`}
-            onClick={() => setAsking("revoke")}
-          >
-            <Icon name="ban" />
-            Revoke
-          </button>
+          <Action verb="Rotate" name={name} icon="turn" onClick={() => setAsking("rotate")} />
+          <Action verb="Revoke" name={name} icon="ban" onClick={() => setAsking("revoke")} />
         </>
       )}
-      <button
-        type="button"
-        class="small"
-        disabled={isLost}
-        aria-label={`Edit key ${name}`}
-        onClick={() => setAsking("edit")}
-      >
-        Edit
-      </button>
+      <Action verb="Edit" name={name} onClick={() => setAsking("edit")} />
       <button
         type="button"
         class="ghost square"
@@ -220,6 +194,29 @@ function KeyActions({ value, onMade }: { value: Key; onMade: (key: NewKey) => vo
         />
       )}
     </div>
+  );
+}
+
+interface ActionProps {
+  verb: string;
+  /** Of the key. */
+  name: string;
+  icon?: IconName;
+  onClick: () => void;
+}
+
+function Action({ verb, name, icon, onClick }: ActionProps) {
+  return (
+    <button
+      type="button"
+      class="small"
+      disabled={model.phase !== "live"}
+      aria-label={`${verb} key ${name}`}
+      onClick={onClick}
+    >
+      {icon && <Icon name={icon} />}
+      {verb}
+    </button>
   );
 }
 

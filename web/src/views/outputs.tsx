@@ -1,12 +1,18 @@
 // Outputs, the destinations of programmes: their state, and adding, starting, stopping, removing.
 
-import { useState } from "preact/hooks";
-import { path, post, remove } from "../api";
+import { path, post } from "../api";
 import { bitrate, bytes, integer, milliseconds, sum } from "../format";
-import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
-import { Confirm, FormDialog } from "../parts/dialog";
-import { Icon } from "../parts/icon";
-import { attempt, model, tried } from "../store";
+import { Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { FormDialog } from "../parts/dialog";
+import {
+  AddButton,
+  NameField,
+  RowActions,
+  ServerFields,
+  StateChip,
+  serverUrl,
+} from "../parts/running";
+import { model, tried } from "../store";
 import type { Output, OutputState, Snapshot } from "../types";
 
 /** Behind by more than this is worth a colour. */
@@ -89,7 +95,6 @@ interface RowProps {
 }
 
 function Row({ output, canWrite, isOneChannel }: RowProps) {
-  const [tone, text] = STATES[output.state] ?? (["soft", output.state] as const);
   const isMoving = output.state === "live";
   return (
     <tr data-output={`${output.channel}/${output.name}`}>
@@ -98,10 +103,7 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
         {!isOneChannel && <small>{output.channel}</small>}
       </td>
       <td data-label="State">
-        <Chip tone={tone}>
-          <i class="dot" />
-          {text}
-        </Chip>
+        <StateChip state={STATES[output.state] ?? ["soft", output.state]} />
       </td>
       <td class="address" data-label="Destination">
         <code>{output.url}</code>
@@ -127,74 +129,25 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
       </td>
       {canWrite && (
         <td class="end">
-          <RowActions output={output} />
+          <RowActions
+            kind="output"
+            name={output.name}
+            isStopped={output.state === "stopped"}
+            at={path("channels", output.channel, "outputs", output.name)}
+            consequence="Its destination is said goodbye to, and its address and key are forgotten."
+            removed={`Output ${output.name} removed`}
+          />
         </td>
       )}
     </tr>
   );
 }
 
-function RowActions({ output }: { output: Output }) {
-  const [isRemoving, setRemoving] = useState(false);
-  const [isBusy, setBusy] = useState(false);
-  const isStopped = output.state === "stopped";
-  const at = path("channels", output.channel, "outputs", output.name);
-  const isLost = model.phase !== "live";
-  const toggle = async () => {
-    setBusy(true);
-    const verb = isStopped ? "start" : "stop";
-    await attempt(() => post(`${at}/${verb}`), "");
-    setBusy(false);
-  };
-  return (
-    <div class="actions">
-      <button
-        type="button"
-        class="small"
-        disabled={isBusy || isLost}
-        aria-label={`${isStopped ? "Start" : "Stop"} output ${output.name}`}
-        onClick={() => void toggle()}
-      >
-        <Icon name={isStopped ? "play" : "stop"} />
-        {isStopped ? "Start" : "Stop"}
-      </button>
-      <button
-        type="button"
-        class="ghost square"
-        disabled={isLost}
-        aria-label={`Remove output ${output.name}`}
-        onClick={() => setRemoving(true)}
-      >
-        <Icon name="trash" />
-      </button>
-      {isRemoving && (
-        <Confirm
-          title={`Remove ${output.name}?`}
-          text="Its destination is said goodbye to, and its address and key are forgotten."
-          action="Remove"
-          onClose={() => setRemoving(false)}
-          onConfirm={() => tried(() => remove(at), `Output ${output.name} removed`)}
-        />
-      )}
-    </div>
-  );
-}
-
 export function AddOutputButton({ channels }: { channels: string[] }) {
-  const [isOpen, setOpen] = useState(false);
   return (
-    <>
-      <button
-        type="button"
-        class="primary small"
-        disabled={model.phase !== "live"}
-        onClick={() => setOpen(true)}
-      >
-        <Icon name="plus" />
-        Add output
-      </button>
-      {isOpen && <AddOutput channels={channels} onClose={() => setOpen(false)} />}
-    </>
+    <AddButton kind="output">
+      {(close) => <AddOutput channels={channels} onClose={close} />}
+    </AddButton>
   );
 }
 
@@ -204,8 +157,7 @@ function AddOutput({ channels, onClose }: { channels: string[]; onClose: () => v
       fieldText(form, "channel") || channels[0] || "",
       fieldText(form, "name"),
     ];
-    const [server, key] = [fieldText(form, "server").replace(/\/+$/, ""), fieldText(form, "key")];
-    const url = key ? `${server}/${key}` : server;
+    const url = serverUrl(form);
     const add = () => post(path("channels", channel, "outputs"), { name, url });
     return tried(add, `Output ${name} added`);
   };
@@ -222,32 +174,13 @@ function AddOutput({ channels, onClose }: { channels: string[]; onClose: () => v
           )}
         </Field>
       )}
-      <Field label="Name" hint="What it is called here and in metrics">
-        {(id, hint) => (
-          <input id={id} name="name" required maxLength={64} aria-describedby={hint} />
-        )}
-      </Field>
-      <Field label="Server" hint="The address as the platform gives it">
-        {(id, hint) => (
-          <input
-            id={id}
-            name="server"
-            required
-            pattern="rtmps?://.+"
-            title="An address that begins with rtmp:// or rtmps://"
-            placeholder="rtmp://live.example.com/app"
-            inputMode="url"
-            autocapitalize="off"
-            spellcheck={false}
-            aria-describedby={hint}
-          />
-        )}
-      </Field>
-      <Field label="Stream key" hint="Sent to the destination, and never shown again">
-        {(id, hint) => (
-          <input id={id} name="key" type="password" autocomplete="off" aria-describedby={hint} />
-        )}
-      </Field>
+      <NameField hint="What it is called here and in metrics" />
+      <ServerFields
+        hint="The address as the platform gives it"
+        placeholder="rtmp://live.example.com/app"
+        keyLabel="Stream key"
+        keyHint="Sent to the destination, and never shown again"
+      />
     </FormDialog>
   );
 }

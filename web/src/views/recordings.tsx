@@ -1,12 +1,11 @@
 // Recordings: their state, and adding, starting, stopping, removing.
 
-import { useState } from "preact/hooks";
-import { path, post, remove } from "../api";
+import { path, post } from "../api";
 import { bytes, integer } from "../format";
-import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
-import { Confirm, FormDialog } from "../parts/dialog";
-import { Icon } from "../parts/icon";
-import { attempt, model, tried } from "../store";
+import { Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { FormDialog } from "../parts/dialog";
+import { AddButton, NameField, RowActions, StateChip, StreamField } from "../parts/running";
+import { model, tried } from "../store";
 import type { Recording, RecordingState, Snapshot } from "../types";
 
 const STATES: Record<RecordingState, readonly [Tone, string]> = {
@@ -22,7 +21,13 @@ export function RecordingsView({ snapshot }: { snapshot: Snapshot }) {
     <Panel
       title="Recordings"
       class={model.phase === "lost" ? "stale" : ""}
-      actions={canWrite && <AddRecordingButton streams={Object.keys(snapshot.streams)} />}
+      actions={
+        canWrite && (
+          <AddButton kind="recording">
+            {(close) => <AddRecording streams={Object.keys(snapshot.streams)} onClose={close} />}
+          </AddButton>
+        )
+      }
     >
       <RecordingList recordings={Object.values(snapshot.recordings)} canWrite={canWrite} />
     </Panel>
@@ -67,7 +72,6 @@ function RecordingList({ recordings, canWrite }: { recordings: Recording[]; canW
 }
 
 function Row({ recording, canWrite }: { recording: Recording; canWrite: boolean }) {
-  const [tone, text] = STATES[recording.state] ?? (["soft", recording.state] as const);
   return (
     <tr data-recording={recording.name}>
       <td class="name">
@@ -75,10 +79,7 @@ function Row({ recording, canWrite }: { recording: Recording; canWrite: boolean 
         <small>{recording.stream}</small>
       </td>
       <td data-label="State">
-        <Chip tone={tone}>
-          <i class="dot" />
-          {text}
-        </Chip>
+        <StateChip state={STATES[recording.state] ?? ["soft", recording.state]} />
       </td>
       <td class="address" data-label="Folder">
         <code>{recording.dir}</code>
@@ -97,74 +98,17 @@ function Row({ recording, canWrite }: { recording: Recording; canWrite: boolean 
       </td>
       {canWrite && (
         <td class="end">
-          <RowActions recording={recording} />
+          <RowActions
+            kind="recording"
+            name={recording.name}
+            isStopped={recording.state === "stopped"}
+            at={path("recordings", recording.name)}
+            consequence="Its file is completed. Its files stay where they are."
+            removed={`Recording ${recording.name} removed`}
+          />
         </td>
       )}
     </tr>
-  );
-}
-
-function RowActions({ recording }: { recording: Recording }) {
-  const [isRemoving, setRemoving] = useState(false);
-  const [isBusy, setBusy] = useState(false);
-  const isStopped = recording.state === "stopped";
-  const at = path("recordings", recording.name);
-  const isLost = model.phase !== "live";
-  const toggle = async () => {
-    setBusy(true);
-    const verb = isStopped ? "start" : "stop";
-    await attempt(() => post(`${at}/${verb}`), "");
-    setBusy(false);
-  };
-  return (
-    <div class="actions">
-      <button
-        type="button"
-        class="small"
-        disabled={isBusy || isLost}
-        aria-label={`${isStopped ? "Start" : "Stop"} recording ${recording.name}`}
-        onClick={() => void toggle()}
-      >
-        <Icon name={isStopped ? "play" : "stop"} />
-        {isStopped ? "Start" : "Stop"}
-      </button>
-      <button
-        type="button"
-        class="ghost square"
-        disabled={isLost}
-        aria-label={`Remove recording ${recording.name}`}
-        onClick={() => setRemoving(true)}
-      >
-        <Icon name="trash" />
-      </button>
-      {isRemoving && (
-        <Confirm
-          title={`Remove ${recording.name}?`}
-          text="Its file is completed. Its files stay where they are."
-          action="Remove"
-          onClose={() => setRemoving(false)}
-          onConfirm={() => tried(() => remove(at), `Recording ${recording.name} removed`)}
-        />
-      )}
-    </div>
-  );
-}
-
-function AddRecordingButton({ streams }: { streams: string[] }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <>
-      <button
-        type="button"
-        class="primary small"
-        disabled={model.phase !== "live"}
-        onClick={() => setOpen(true)}
-      >
-        <Icon name="plus" />
-        Add recording
-      </button>
-      {isOpen && <AddRecording streams={streams} onClose={() => setOpen(false)} />}
-    </>
   );
 }
 
@@ -182,32 +126,8 @@ function AddRecording({ streams, onClose }: { streams: string[]; onClose: () => 
   };
   return (
     <FormDialog title="Add a recording" action="Add recording" onClose={onClose} onSubmit={submit}>
-      <Field label="Name" hint="The beginning of its files' names">
-        {(id, hint) => (
-          <input id={id} name="name" required maxLength={64} aria-describedby={hint} />
-        )}
-      </Field>
-      <Field label="Stream" hint="It need not be there yet">
-        {(id, hint) => (
-          <>
-            <input
-              id={id}
-              name="stream"
-              required
-              list={`${id}-known`}
-              placeholder="live/show"
-              autocapitalize="off"
-              spellcheck={false}
-              aria-describedby={hint}
-            />
-            <datalist id={`${id}-known`}>
-              {streams.map((name) => (
-                <option key={name} value={name} />
-              ))}
-            </datalist>
-          </>
-        )}
-      </Field>
+      <NameField hint="The beginning of its files' names" />
+      <StreamField hint="It need not be there yet" placeholder="live/show" known={streams} />
       <Field label="Folder" hint="On the node's machine; made if it is not there">
         {(id, hint) => (
           <input

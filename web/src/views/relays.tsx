@@ -1,14 +1,20 @@
 // Pulls from other servers and pushes to them: their state, and adding, starting, stopping,
 // removing.
 
-import type { JSX } from "preact";
-import { useState } from "preact/hooks";
-import { path, post, remove } from "../api";
+import { path, post } from "../api";
 import { bitrate, bytes, integer } from "../format";
-import { Chip, Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
-import { Confirm, FormDialog } from "../parts/dialog";
-import { Icon } from "../parts/icon";
-import { attempt, model, tried } from "../store";
+import { Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { FormDialog } from "../parts/dialog";
+import {
+  AddButton,
+  NameField,
+  RowActions,
+  ServerFields,
+  StateChip,
+  StreamField,
+  serverUrl,
+} from "../parts/running";
+import { model, tried } from "../store";
 import type { Pull, Push, RelayState, Snapshot } from "../types";
 
 type Kind = "pull" | "push";
@@ -34,20 +40,17 @@ export function RelaysView({ snapshot }: { snapshot: Snapshot }) {
   const canWrite = snapshot.node.can_write;
   const streams = Object.keys(snapshot.streams);
   const stale = model.phase === "lost" ? "stale" : "";
+  const addButton = (kind: Kind) => (
+    <AddButton kind={kind}>
+      {(close) => <Add kind={kind} streams={streams} onClose={close} />}
+    </AddButton>
+  );
   return (
     <>
-      <Panel
-        title="Pulls"
-        class={stale}
-        actions={canWrite && <AddButton kind="pull" streams={streams} />}
-      >
+      <Panel title="Pulls" class={stale} actions={canWrite && addButton("pull")}>
         <RelayList kind="pull" relays={Object.values(snapshot.pulls)} canWrite={canWrite} />
       </Panel>
-      <Panel
-        title="Pushes"
-        class={stale}
-        actions={canWrite && <AddButton kind="push" streams={streams} />}
-      >
+      <Panel title="Pushes" class={stale} actions={canWrite && addButton("push")}>
         <RelayList kind="push" relays={Object.values(snapshot.pushes)} canWrite={canWrite} />
       </Panel>
     </>
@@ -103,7 +106,6 @@ interface RowProps {
 }
 
 function Row({ kind, relay, canWrite }: RowProps) {
-  const [tone, text] = stateOf(kind, relay.state);
   return (
     <tr {...{ [`data-${kind}`]: relay.name }}>
       <td class="name">
@@ -111,10 +113,7 @@ function Row({ kind, relay, canWrite }: RowProps) {
         <small>{relay.stream}</small>
       </td>
       <td data-label="State">
-        <Chip tone={tone}>
-          <i class="dot" />
-          {text}
-        </Chip>
+        <StateChip state={stateOf(kind, relay.state)} />
       </td>
       <td class="address" data-label={kind === "pull" ? "From" : "To"}>
         <code>{relay.url}</code>
@@ -134,118 +133,42 @@ function Row({ kind, relay, canWrite }: RowProps) {
       </td>
       {canWrite && (
         <td class="end">
-          <RowActions kind={kind} relay={relay} />
+          <RowActions
+            kind={kind}
+            name={relay.name}
+            isStopped={relay.state === "stopped"}
+            at={path(PLURAL[kind], relay.name)}
+            consequence="The other server is said goodbye to, and its address and key are forgotten."
+            removed={`${relay.name} removed`}
+          />
         </td>
       )}
     </tr>
   );
 }
 
-function RowActions({ kind, relay }: { kind: Kind; relay: Pull | Push }) {
-  const [isRemoving, setRemoving] = useState(false);
-  const [isBusy, setBusy] = useState(false);
-  const isStopped = relay.state === "stopped";
-  const at = path(PLURAL[kind], relay.name);
-  const isLost = model.phase !== "live";
-  const toggle = async () => {
-    setBusy(true);
-    const verb = isStopped ? "start" : "stop";
-    await attempt(() => post(`${at}/${verb}`), "");
-    setBusy(false);
-  };
-  return (
-    <div class="actions">
-      <button
-        type="button"
-        class="small"
-        disabled={isBusy || isLost}
-        aria-label={`${isStopped ? "Start" : "Stop"} ${kind} ${relay.name}`}
-        onClick={() => void toggle()}
-      >
-        <Icon name={isStopped ? "play" : "stop"} />
-        {isStopped ? "Start" : "Stop"}
-      </button>
-      <button
-        type="button"
-        class="ghost square"
-        disabled={isLost}
-        aria-label={`Remove ${kind} ${relay.name}`}
-        onClick={() => setRemoving(true)}
-      >
-        <Icon name="trash" />
-      </button>
-      {isRemoving && (
-        <Confirm
-          title={`Remove ${relay.name}?`}
-          text="The other server is said goodbye to, and its address and key are forgotten."
-          action="Remove"
-          onClose={() => setRemoving(false)}
-          onConfirm={() => tried(() => remove(at), `${relay.name} removed`)}
-        />
-      )}
-    </div>
-  );
-}
-
-function AddButton({ kind, streams }: { kind: Kind; streams: string[] }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <>
-      <button
-        type="button"
-        class="primary small"
-        disabled={model.phase !== "live"}
-        onClick={() => setOpen(true)}
-      >
-        <Icon name="plus" />
-        Add {kind}
-      </button>
-      {isOpen && <Add kind={kind} streams={streams} onClose={() => setOpen(false)} />}
-    </>
-  );
-}
-
 function Add({ kind, streams, onClose }: { kind: Kind; streams: string[]; onClose: () => void }) {
   const submit = (form: HTMLFormElement) => {
     const [name, stream] = [fieldText(form, "name"), fieldText(form, "stream")];
-    const [server, key] = [fieldText(form, "server").replace(/\/+$/, ""), fieldText(form, "key")];
-    const url = key ? `${server}/${key}` : server;
+    const url = serverUrl(form);
     const more = kind === "pull" ? { mode: fieldText(form, "mode") } : {};
     const add = () => post(path(PLURAL[kind]), { name, stream, url, ...more });
     return tried(add, `${name} added`);
   };
   return (
     <FormDialog title={`Add a ${kind}`} action={`Add ${kind}`} onClose={onClose} onSubmit={submit}>
-      <Field label="Name" hint="What it is called here and in metrics">
-        {(id, hint) => (
-          <input id={id} name="name" required maxLength={64} aria-describedby={hint} />
-        )}
-      </Field>
-      <StreamField kind={kind} streams={streams} />
-      <Field label="Server" hint="Its address with the application">
-        {(id, hint) => (
-          <input
-            id={id}
-            name="server"
-            required
-            pattern="rtmps?://.+"
-            title="An address that begins with rtmp:// or rtmps://"
-            placeholder="rtmp://node.example.com/live"
-            inputMode="url"
-            autocapitalize="off"
-            spellcheck={false}
-            aria-describedby={hint}
-          />
-        )}
-      </Field>
-      <Field
-        label={kind === "pull" ? "Stream name there" : "Stream key"}
-        hint="Sent to the server, and never shown again"
-      >
-        {(id, hint) => (
-          <input id={id} name="key" type="password" autocomplete="off" aria-describedby={hint} />
-        )}
-      </Field>
+      <NameField hint="What it is called here and in metrics" />
+      <StreamField
+        hint={kind === "pull" ? "The local name that it gets" : "It need not be there yet"}
+        placeholder={kind === "pull" ? "live/copy" : "live/show"}
+        known={kind === "push" ? streams : []}
+      />
+      <ServerFields
+        hint="Its address with the application"
+        placeholder="rtmp://node.example.com/live"
+        keyLabel={kind === "pull" ? "Stream name there" : "Stream key"}
+        keyHint="Sent to the server, and never shown again"
+      />
       {kind === "pull" && (
         <Field label="When">
           {(id) => (
@@ -257,32 +180,5 @@ function Add({ kind, streams, onClose }: { kind: Kind; streams: string[]; onClos
         </Field>
       )}
     </FormDialog>
-  );
-}
-
-function StreamField({ kind, streams }: { kind: Kind; streams: string[] }): JSX.Element {
-  const hint = kind === "pull" ? "The local name that it gets" : "It need not be there yet";
-  return (
-    <Field label="Stream" hint={hint}>
-      {(id, described) => (
-        <>
-          <input
-            id={id}
-            name="stream"
-            required
-            list={kind === "push" ? `${id}-known` : undefined}
-            placeholder={kind === "pull" ? "live/copy" : "live/show"}
-            autocapitalize="off"
-            spellcheck={false}
-            aria-describedby={described}
-          />
-          <datalist id={`${id}-known`}>
-            {streams.map((name) => (
-              <option key={name} value={name} />
-            ))}
-          </datalist>
-        </>
-      )}
-    </Field>
   );
 }
