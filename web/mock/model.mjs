@@ -14,7 +14,7 @@ export class Model {
     this.level = "info";
     this.secrets = new Map();
     this.state = isEmpty ? emptyState(flvPort) : fullState(flvPort);
-    for (const [kind, text] of isEmpty ? [] : STORY) this.event(kind, text);
+    for (const [kind, text, level] of isEmpty ? [] : STORY) this.event(kind, text, level);
   }
 
   /** Sets a part of the state (`null` takes it out) and tells everybody. */
@@ -26,8 +26,8 @@ export class Model {
     this.tell({ type: "change", path, value });
   }
 
-  event(kind, text) {
-    const event = { seq: this.events.length + 1, at: Date.now(), kind, text };
+  event(kind, text, level = "info") {
+    const event = { seq: this.events.length + 1, at: Date.now(), kind, text, level };
     this.events.push(event);
     this.tell({ type: "event", event });
   }
@@ -106,10 +106,14 @@ const STORY = [
   ["started", "The node is ready"],
   ["output_connecting", "Output platform of demo connects to rtmp://live.example.com"],
   ["output_live", "Output platform of demo is live"],
-  ["doneConnect", "A client of 198.51.100.23 left after 12 s"],
-  ["publish_refused", "Publishing live/stage from 198.51.100.77 was refused: the key has expired"],
+  ["doneConnect", "A client of 198.51.100.23 left after 12 s", "debug"],
+  [
+    "publish_refused",
+    "Publishing live/stage from 198.51.100.77 was refused: the key has expired",
+    "warn",
+  ],
   ["postPublish", "203.0.113.7 publishes live/studio"],
-  ["output_error", "Output backup of demo was refused by its server; next attempt in 8 s"],
+  ["output_error", "Output backup of demo was refused by its server; next attempt in 8 s", "warn"],
 ];
 
 function emptyState(flvPort) {

@@ -17,7 +17,7 @@ const PROBLEM_MS = 15_000;
 
 export type Phase = "signed-out" | "connecting" | "live" | "lost";
 
-export interface Entry extends NodeEvent {
+export interface Entry extends Omit<NodeEvent, "level"> {
   id: string;
   level: "info" | "warn" | "error";
 }
@@ -221,9 +221,9 @@ function addEvents(events: NodeEvent[]): void {
 
 /** The newest of viewers' events and of all others: viewers must not push out the rest. */
 function newest(all: Entry[]): Entry[] {
+  if (all.length <= EVENTS_MAX) return all;
   const last = (wanted: boolean) =>
     all.filter((it) => isOfViewers(it) === wanted).slice(-EVENTS_MAX);
-  if (all.length <= EVENTS_MAX) return all;
   const kept = new Set([...last(true), ...last(false)]);
   return all.filter((it) => kept.has(it));
 }
@@ -239,14 +239,7 @@ function note(level: Entry["level"], text: string): void {
   model.events = newest([...model.events, entry]);
 }
 
-function levelOf(event: NodeEvent): Entry["level"] {
-  const { level } = event;
-  if (level !== undefined) return level === "debug" ? "info" : level;
-  if (/error|fail|panic|lost/i.test(event.kind)) return "error";
-  if (
-    /warning|refus|denied|kick|revok|expire|drop|timeout|timed_out|ban|slow|wait/i.test(event.kind)
-  ) {
-    return "warn";
-  }
-  return "info";
+/** Chatter is shown like all else that is no trouble. */
+function levelOf({ level }: NodeEvent): Entry["level"] {
+  return level === "debug" ? "info" : level;
 }

@@ -182,7 +182,7 @@ export interface NodeEvent {
   at: number;
   kind: string;
   text: string;
-  level?: "debug" | "info" | "warn" | "error";
+  level: "debug" | "info" | "warn" | "error";
   state?: string;
   actor?: string;
   owner?: string;
