@@ -80,8 +80,9 @@ pub enum NodeEvent {
         name: String,
         /// Why.
         reason: String,
-        /// When it tries again.
-        retry_in: Micros,
+        /// When it tries the disk again; `None` if the format has no place for what is published,
+        /// and it goes on as soon as something else is.
+        retry_in: Option<Micros>,
     },
     /// A recording goes on without a part of its stream.
     RecordIncomplete {
@@ -346,8 +347,11 @@ impl fmt::Display for NodeEvent {
                 write!(f, "recording {name} completed {file}: {seconds:.1} s, {bytes} bytes")
             }
             Self::RecordStopped { name, reason, retry_in } => {
-                let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
-                write!(f, "recording {name} stopped and tries again in {seconds:.1} s: {reason}")
+                write!(f, "recording {name} stopped")?;
+                if let Some(retry_in) = retry_in {
+                    write!(f, " and tries again in {:.1} s", retry_in.secs_f64())?;
+                }
+                write!(f, ": {}", Printable(reason))
             }
             Self::RecordIncomplete { name, reason } => {
                 write!(f, "recording {name} is incomplete: {}", Printable(reason))

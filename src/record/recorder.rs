@@ -39,7 +39,7 @@ const PENDING_BYTES_MAX: usize = 1 << 20;
 const DATA_MS_MAX: i32 = 10_000;
 
 /// Sound without pictures after which a stream is taken for one that has none, milliseconds.
-const SOUND_ALONE_MS: i32 = 1_000;
+pub(super) const SOUND_ALONE_MS: i32 = 1_000;
 
 /// Names that are tried for one file before the folder counts as unusable.
 const NAMES_MAX: u32 = 1_000;
@@ -76,8 +76,11 @@ enum State<F> {
     /// A file begins at the next keyframe.
     Waits,
     Writes(Box<Open<F>>),
-    /// The disk is full, or the folder cannot be used.
+    /// The disk is full, or the folder cannot be used: tried again at this time.
     Stopped(Micros),
+    /// The format has no place for what is published, for this reason. Each keyframe is a try, so
+    /// that a header that comes late, or another publisher, is recorded from there on.
+    Unfit(String),
 }
 
 impl<D: Disk> Recorder<D> {
@@ -133,10 +136,10 @@ impl<D: Disk> Recorder<D> {
         {
             self.close("");
         }
-        if matches!(self.state, State::Waits) && self.can_begin(input) {
+        if matches!(self.state, State::Waits | State::Unfit(_)) && self.can_begin(input) {
             self.begin(input, moment);
         }
-        if frame.is_none_or(|frame| self.has_place(&frame, moment)) {
+        if frame.is_none_or(|frame| self.has_place(&frame)) {
             self.add(input, moment);
         }
     }
@@ -147,6 +150,9 @@ impl<D: Disk> Recorder<D> {
         self.tracks = Tracks::default();
         self.is_new = true;
         self.sound_since = None;
+        if matches!(self.state, State::Unfit(_)) {
+            self.state = State::Waits;
+        }
         self.save(moment, true);
     }
 
@@ -165,7 +171,7 @@ impl<D: Disk> Recorder<D> {
                 self.save(moment, false);
             }
             State::Stopped(retry) if moment.now >= *retry => self.try_again(moment),
-            State::Writes(_) | State::Stopped(_) | State::Waits => {}
+            State::Writes(_) | State::Stopped(_) | State::Waits | State::Unfit(_) => {}
         }
     }
 
@@ -254,7 +260,7 @@ impl<D: Disk> Recorder<D> {
     }
 
     /// Whether the file, if there is one, has a place for a frame of this track. If not, it ends.
-    fn has_place(&mut self, frame: &Track, moment: Moment) -> bool {
+    fn has_place(&mut self, frame: &Track) -> bool {
         let State::Writes(open) = &mut self.state else { return false };
         match (open.tracks.compare_frame(frame), &open.container) {
             (News::Known, _) => true,
@@ -269,8 +275,8 @@ impl<D: Disk> Recorder<D> {
             // Its header has come: the next keyframe begins a file with it.
             (News::New, Container::Mp4(_)) if open.is_over => false,
             (News::New, Container::Mp4(_)) => {
-                self.close(""); // there is nothing wrong with the disk
-                self.stop(without_header(frame.codec), moment);
+                self.close("");
+                self.refuse(without_header(frame.codec));
                 false
             }
             (News::Other, _) => {
@@ -311,25 +317,39 @@ impl<D: Disk> Recorder<D> {
     }
 
     fn begin(&mut self, first: &Input<'_>, moment: Moment) {
-        match self.open(first, moment) {
-            Ok((open, left_out)) => {
-                let (name, file) = (self.spec.name.clone(), open.name.clone());
-                self.news.push(NodeEvent::RecordStarted { name, file });
-                self.state = State::Writes(Box::new(open));
-                self.has_failed = false;
-                (self.written_at, self.synced_at) = (moment.now, moment.now);
-                if let Some(reason) = left_out {
-                    self.tell_incomplete(reason);
-                }
-            }
-            Err(reason) => self.stop(reason, moment),
+        let (container, pending, left_out) = match self.container(first) {
+            Ok(begun) => begun,
+            Err(reason) => return self.refuse(reason),
+        };
+        let (file, name) = match self.create(moment) {
+            Ok(created) => created,
+            Err(error) => return self.stop(self.fault(&error), moment),
+        };
+        let begun = NodeEvent::RecordStarted { name: self.spec.name.clone(), file: name.clone() };
+        self.news.push(begun);
+        self.state = State::Writes(Box::new(Open {
+            file,
+            name,
+            container,
+            tracks: self.tracks.clone(),
+            pending,
+            written: 0,
+            base: self.times.base(first.kind, first.time),
+            length: 0,
+            is_over: false,
+            is_incomplete: left_out.is_some(),
+        }));
+        self.has_failed = false;
+        (self.written_at, self.synced_at) = (moment.now, moment.now);
+        if let Some(reason) = left_out {
+            self.tell_incomplete(reason);
         }
     }
 
-    fn open(&mut self, first: &Input<'_>, moment: Moment) -> Result<Begun<D::File>, String> {
-        let (mut pending, mut left_out) = (Vec::new(), None);
-        let tracks = self.tracks.clone();
-        let container = match self.spec.format {
+    /// The beginning of a file of the present tracks, and what of them has no place in it.
+    fn container(&self, first: &Input<'_>) -> Result<(Container, Vec<u8>, LeftOut), String> {
+        let (tracks, mut pending) = (&self.tracks, Vec::new());
+        let (container, left_out) = match self.spec.format {
             Format::Flv => {
                 let kinds = [Kind::Audio, Kind::Video];
                 let kinds: Vec<_> = kinds.into_iter().filter(|kind| tracks.has(*kind)).collect();
@@ -337,31 +357,14 @@ impl<D: Disk> Recorder<D> {
                 for (kind, header) in tracks.messages() {
                     flv.tag(kind, 0, header, &mut pending);
                 }
-                Container::Flv(flv)
+                (Container::Flv(flv), None)
             }
             Format::Mp4 => {
-                let (mp4, left) = Mp4::begin(&tracks, first.body, &mut pending)?;
-                left_out = left;
-                Container::Mp4(Box::new(mp4))
+                let (mp4, left_out) = Mp4::begin(tracks, first.body, &mut pending)?;
+                (Container::Mp4(Box::new(mp4)), left_out)
             }
         };
-        let (file, name) = self.create(moment).map_err(|error| self.fault(&error))?;
-        let base = self.times.base(first.kind, first.time);
-        let is_incomplete = left_out.is_some();
-        let (written, length, is_over) = (0, 0, false);
-        let open = Open {
-            file,
-            name,
-            container,
-            tracks,
-            pending,
-            written,
-            base,
-            length,
-            is_over,
-            is_incomplete,
-        };
-        Ok((open, left_out))
+        Ok((container, pending, left_out))
     }
 
     /// A file with a name that nothing has yet.
@@ -445,14 +448,27 @@ impl<D: Disk> Recorder<D> {
         }
     }
 
-    /// The recording cannot go on now: what there is is kept, and it tries again later.
+    /// The disk takes nothing now: what there is is kept, and it tries again later.
     fn stop(&mut self, reason: String, moment: Moment) {
         self.close(&reason);
-        self.has_failed = true;
-        let (name, retry_in) = (self.spec.name.clone(), self.retry);
-        self.news.push(NodeEvent::RecordStopped { name, reason, retry_in });
+        let retry_in = self.retry;
+        self.tell_stopped(reason, Some(retry_in));
         self.state = State::Stopped(moment.now + retry_in);
         self.retry = (retry_in + retry_in).min(RETRY_MAX);
+    }
+
+    /// The file format has no place for what is published. It is told once for each reason.
+    fn refuse(&mut self, reason: String) {
+        if !matches!(&self.state, State::Unfit(told) if *told == reason) {
+            self.tell_stopped(reason.clone(), None);
+        }
+        self.state = State::Unfit(reason);
+    }
+
+    fn tell_stopped(&mut self, reason: String, retry_in: Option<Micros>) {
+        self.has_failed = true;
+        let name = self.spec.name.clone();
+        self.news.push(NodeEvent::RecordStopped { name, reason, retry_in });
     }
 
     fn try_again(&mut self, moment: Moment) {
@@ -486,6 +502,3 @@ impl<D: Disk> Recorder<D> {
         });
     }
 }
-
-/// A file, and what of the stream has no place in it.
-type Begun<F> = (Open<F>, LeftOut);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::disk::{Disk, Sink};
 use super::flv;
 use super::model::{Format, Input, Moment, RecordSpec};
-use super::recorder::Recorder;
+use super::recorder::{Recorder, SOUND_ALONE_MS};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 
@@ -386,17 +386,25 @@ fn a_name_that_is_taken_is_passed_over() {
 }
 
 #[test]
-fn what_cannot_be_recorded_is_told_less_and_less_often() {
+fn a_disk_that_takes_nothing_is_told_of_less_and_less_often() {
+    let mut scene = Scene::new(spec());
+    scene.disk.0.borrow_mut().room = 0;
+    scene.headers();
+    scene.seconds(0..300);
+    let news = scene.news();
+    let wait = |text: &String| Some(text.split_once("again in ")?.1.split_once(' ')?.0.to_owned());
+    let waits: Vec<_> = news.iter().filter_map(wait).collect();
+    assert_eq!(waits[..6], ["5.0", "10.0", "20.0", "40.0", "60.0", "60.0"]);
+}
+
+#[test]
+fn pictures_that_the_format_has_no_place_for_are_told_of_once() {
     let mut scene = Scene::new(RecordSpec { format: Format::Mp4, ..spec() });
     scene.headers();
     scene.seconds(0..300);
     let news = scene.news();
-    let waits: Vec<_> = news
-        .iter()
-        .map(|text| text.split_once("again in ").unwrap().1.split_once(' ').unwrap().0)
-        .collect();
-    assert_eq!(waits[..6], ["5.0", "10.0", "20.0", "40.0", "60.0", "60.0"]);
-    assert!(scene.disk.names().is_empty(), "and leaves no empty files");
+    assert!(news.len() == 1 && news[0].contains("size of the pictures"), "{news:?}");
+    assert!(scene.recorder.has_failed() && scene.disk.names().is_empty());
 }
 
 #[test]
@@ -515,4 +523,29 @@ fn a_disk_that_is_full_has_failed_until_a_file_begins() {
     assert!(scene.recorder.has_failed() && !scene.recorder.is_writing(), "it waits for a keyframe");
     scene.seconds(4..5);
     assert!(!scene.recorder.has_failed() && scene.recorder.is_writing());
+}
+
+#[test]
+fn a_publisher_that_the_format_has_no_place_for_costs_the_next_one_nothing() {
+    let mut scene = Scene::new(RecordSpec { format: Format::Mp4, ..spec() });
+    let g711 =
+        |time| Input { kind: Kind::Audio, time, is_key: false, header: None, body: b"\x82x" };
+    for _ in 0..2 {
+        for time in (0..60_000).step_by(100) {
+            scene.recorder.message(&g711(time), scene.moment());
+            scene.now = scene.now + Micros::from_millis(100);
+            scene.recorder.tick(scene.moment());
+        }
+        let news = scene.news();
+        let [told] = &news[..] else { panic!("once for each publisher: {news:?}") };
+        assert!(told.starts_with("recording show stopped: G.711"), "{told}");
+        assert!(scene.recorder.has_failed() && scene.disk.names().is_empty());
+        scene.recorder.ended(scene.moment());
+    }
+    // AAC, 48 kHz, stereo.
+    scene.give(Kind::Audio, 0, true, b"\x11\x90");
+    for time in (0..=SOUND_ALONE_MS.unsigned_abs()).step_by(20) {
+        scene.give(Kind::Audio, time, false, b"sound");
+    }
+    assert!(scene.recorder.is_writing() && !scene.recorder.has_failed());
 }

@@ -77,7 +77,7 @@ mod tests {
     fn a_failure_is_shown_until_a_file_has_begun() {
         let mut heard = Heard::default();
         let (name, reason) = ("show".to_owned(), "/full: no space left".to_owned());
-        let retry_in = Micros::from_secs(5);
+        let retry_in = Some(Micros::from_secs(5));
         heard.hear(&NodeEvent::RecordStopped { name, reason, retry_in });
         for _ in 0..2 {
             let shown = heard.show(&record(RecordState::Failed)).remove("show").unwrap();

@@ -241,7 +241,8 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             (payload.duration_ms, payload.bytes) = (millis(length), Some(*bytes));
         }
         NodeEvent::RecordStopped { name, reason, retry_in } => {
-            (part.record, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
+            part.record = Some(name.as_str());
+            part.retry_in_ms = retry_in.as_ref().and_then(millis);
             payload.reason = Some(reason);
         }
         NodeEvent::RecordIncomplete { name, reason } => {
