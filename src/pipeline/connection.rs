@@ -147,13 +147,14 @@ impl Connection {
         reader: Reader,
         (peer, place): (SocketAddr, Place),
     ) -> Rc<Self> {
+        let rules = shard.spec();
         let spec = ServerSpec {
-            chunk_size: shard.spec.chunk_size,
-            ping: shard.spec.ping,
-            ping_timeout: shard.spec.ping_timeout,
-            handshake_timeout: shard.spec.handshake_timeout,
-            idle_timeout: shard.spec.peer.idle,
-            buffer_bytes: shard.spec.peer.buffer_bytes,
+            chunk_size: rules.chunk_size,
+            ping: rules.ping,
+            ping_timeout: rules.ping_timeout,
+            handshake_timeout: rules.handshake_timeout,
+            idle_timeout: rules.peer.idle,
+            buffer_bytes: rules.peer.buffer_bytes,
             ..ServerSpec::default()
         };
         let now = shard.clock.now();
@@ -249,7 +250,7 @@ impl Connection {
         };
         let mut socket = Socket { stream: socket, cx };
         let now = shard.clock.now();
-        let sent = flush(&self.reader, log.as_deref(), &shard.spec.drop, &mut socket, now)?;
+        let sent = flush(&self.reader, log.as_deref(), &shard.spec().drop, &mut socket, now)?;
         shard.stats.bytes_out(sent);
         if let Role::Player(hub) = &*role {
             hub.figures.add_out(sent);
@@ -277,7 +278,7 @@ impl Connection {
             self.count_late(shard, limit);
             self.close(shard, &error);
         }
-        if self.reader.blocked_for(now) >= shard.spec.peer.blocked {
+        if self.reader.blocked_for(now) >= shard.spec().peer.blocked {
             self.count_late(shard, Limit::Blocked);
             self.close_now(now, "the peer has read nothing for too long");
         }
@@ -389,7 +390,7 @@ impl Connection {
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
         let Some(flags) = flags_of(kind, &body) else { return };
-        if kind == Kind::Video && shard.spec.merge == Merge::Frame {
+        if kind == Kind::Video && shard.spec().merge == Merge::Frame {
             self.be_patient(body.len());
         }
         if !shard.take_in(hub, flags, (kind, time, body)) {

@@ -209,7 +209,7 @@ impl Line {
         now: Micros,
     ) -> Result<u64, End> {
         self.pass_on();
-        flush(&self.reader, log, &shard.spec.drop, ends, now)
+        flush(&self.reader, log, &shard.spec().drop, ends, now)
             .map_err(|error| End::Failed(error.to_string()))
     }
 

@@ -165,7 +165,7 @@ impl Shard {
             if hub.is_fed_here() {
                 // Both let somebody in at the same instant: the shard with the lower number keeps
                 // its own, and says so to those who heard the other one last.
-                if self.spec.number < home {
+                if self.spec().number < home {
                     return self.tell_up(&hub);
                 }
                 self.end_publisher_of(name);

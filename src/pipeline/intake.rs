@@ -62,7 +62,7 @@ impl Shard {
         if is_media && hub.loops.borrow_mut().passes(came, time, &body) {
             return false;
         }
-        let message = Message::new(kind, time, flags, body, self.spec.chunk_size);
+        let message = Message::new(kind, time, flags, body, self.spec().chunk_size);
         self.publish(hub, message, self.clock.now());
         true
     }

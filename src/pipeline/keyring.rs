@@ -86,7 +86,7 @@ impl Shard {
 
     /// Whether a proxy at this address is believed when it says who its peer is.
     pub(super) fn trusts(&self, proxy: IpAddr) -> bool {
-        self.spec.keys.trusted_proxies.iter().any(|range| range.contains(proxy))
+        self.spec().keys.trusted_proxies.iter().any(|range| range.contains(proxy))
     }
 
     pub(super) fn report_key_used(&self, hash: KeyHash) {

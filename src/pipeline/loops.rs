@@ -19,7 +19,7 @@ pub(super) const LOOP: &str =
 impl Shard {
     /// The stream `name` of this node, as other nodes know it.
     pub(super) fn hop_of(&self, name: &str) -> Hop {
-        Hop::new(self.spec.node, name)
+        Hop::new(self.spec().node, name)
     }
 
     /// Through where a stream has come, this node last.
@@ -61,7 +61,7 @@ impl Shard {
     /// Ends streams whose publisher has not come back in time, and leaves those that have come back
     /// and bring nothing.
     pub(super) fn end_streams_past_grace(self: &Rc<Self>, now: Micros) {
-        let grace = self.spec.grace;
+        let grace = self.spec().grace;
         let hubs: Vec<_> = self.hubs.borrow().values().cloned().collect();
         for hub in hubs {
             match hub.source() {

@@ -56,5 +56,5 @@ pub use parts::{
     ShardSpec,
 };
 pub use record::{RECORD_QUEUE, RecordShare, record};
-pub use rules::{CHANGES_OF_RULES_MAX, SETTINGS_MAX, ShardSettings};
+pub use rules::{SETTINGS_MAX, ShardSettings};
 pub use shard::shard;

@@ -37,17 +37,17 @@ const fn is_news(told: u64, pace: u64) -> bool {
 impl Shard {
     /// Sets the pace of a viewer that begins.
     pub(super) fn pace_viewer(&self, hub: &Hub, reader: &Reader) {
-        if let Some(pace) = pace_of(&self.spec.peer, hub.log.borrow().bitrate_bps()) {
+        if let Some(pace) = pace_of(&self.spec().peer, hub.log.borrow().bitrate_bps()) {
             reader.pace(pace);
         }
     }
 
     /// Sets the pace of all viewers of a stream whose rate has changed.
     pub(super) fn pace_viewers(&self, hub: &Rc<Hub>) {
-        if self.spec.peer.pace_percent == 0 || hub.readers() == 0 {
+        if self.spec().peer.pace_percent == 0 || hub.readers() == 0 {
             return;
         }
-        let pace = pace_of(&self.spec.peer, hub.log.borrow().bitrate_bps());
+        let pace = pace_of(&self.spec().peer, hub.log.borrow().bitrate_bps());
         let Some(pace) = pace.filter(|pace| is_news(hub.paced_bps.get(), *pace)) else { return };
         hub.paced_bps.set(pace);
         for reader in (0..).map_while(|index| hub.reader(index)).filter(|r| r.is_paced()) {

@@ -214,7 +214,7 @@ impl OutputTask {
     /// One connection from its beginning to its end.
     async fn session(&self, shard: &Rc<Shard>, number: usize, hub: &Rc<Hub>) -> End {
         let (url, mut spec) = self.dial.next(&self.spec.url, Goal::Publish);
-        spec.chunk_size = shard.spec.chunk_size;
+        spec.chunk_size = shard.spec().chunk_size;
         spec.relaying.path = hub.hops();
         let (host, port) = (url.host().into(), url.port());
         shard.report(FromShard::Resolve { output: number, host, port });

@@ -116,7 +116,7 @@ impl Relay {
     /// Somebody reads this stream or waits for it, or would relay it to `goes_to`: tells the pull
     /// that can bring it.
     pub(super) fn want(&self, shard: &Shard, name: &str, goes_to: &Hops) {
-        if shard.spec.number == PULL_HOME {
+        if shard.spec().number == PULL_HOME {
             let now = shard.clock.now();
             self.pulls_of(name).iter().for_each(|task| task.want(now, goes_to));
         } else if let Some(name) = self.pulled.borrow().iter().find(|pulled| ***pulled == *name) {

@@ -21,11 +21,11 @@ use super::feed::Feed;
 use super::held::{self, Held};
 use super::hub::{Hub, SENDS_AT_ONCE, Source};
 use super::mesh::{Have, Mesh, MeshMessage};
-use super::parts::{RelayParts, ShardParts};
+use super::parts::{RelayParts, ShardParts, ShardSpec};
 use super::push::{self, OutputTask};
 use super::reader::Reader;
 use super::relay::Relay;
-use super::rules::{LiveSpec, SettingsRing};
+use super::rules::SettingsRing;
 use super::socket;
 use super::sweep::Sweeps;
 use super::watch::{self, Watch};
@@ -56,7 +56,7 @@ pub(super) const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
 /// The state of a running shard.
 pub(super) struct Shard {
-    pub(super) spec: LiveSpec,
+    pub(super) rules: RefCell<Rc<ShardSpec>>,
     pub(super) settings: SettingsRing,
     pub(super) clock: Clock,
     pub(super) packets: PacketPool,
@@ -96,7 +96,7 @@ pub async fn shard(parts: ShardParts) {
     let shard = Rc::new(Shard {
         keys: RefCell::new(DecisionCache::new(spec.keys.cache)),
         recheck_due: Cell::new(false),
-        spec: LiveSpec::new(spec),
+        rules: RefCell::new(Rc::new(spec)),
         clock: parts.clock,
         packets: parts.packets,
         stats: parts.stats,
@@ -272,7 +272,7 @@ impl Shard {
     ) {
         let number = self.next_connection.get();
         self.next_connection.set(number.wrapping_add(1));
-        if let Err(error) = socket::tune_for(socket.as_raw_fd(), self.spec.peer.blocked) {
+        if let Err(error) = socket::tune_for(socket.as_raw_fd(), self.spec().peer.blocked) {
             tracing::debug!("socket options of a new connection: {error}");
         }
         self.stats.connection_accepted();
@@ -330,7 +330,7 @@ impl Shard {
             self.tell_waiting(&hub.name);
             return hub;
         }
-        let log = StreamLog::new(self.spec.log, self.spec.gop_cache);
+        let log = StreamLog::new(self.spec().log, self.spec().gop_cache);
         let hub = Rc::new(Hub::new(Arc::clone(&name), log, source));
         hub.set_hops(hops);
         if is_home {
@@ -366,7 +366,7 @@ impl Shard {
     /// A new message of a stream: into its log, to the other shards that read it, to the pump.
     pub(super) fn publish(&self, hub: &Rc<Hub>, message: Message, arrived: Micros) {
         self.hand_on(hub, &message, arrived);
-        match hub.push(message, arrived, self.spec.merge) {
+        match hub.push(message, arrived, self.spec().merge) {
             _ if hub.readers() == 0 => {}
             Due::Now => self.set_dirty(hub),
             Due::At(due) => self.held.add(hub, due),
@@ -394,7 +394,7 @@ impl Shard {
 
     /// Sends to a few readers, from number `from` on, unless there are none.
     fn send_some(&self, hub: &Hub, from: usize) -> bool {
-        let round = hub.send_some(from, &self.spec.drop, self.clock.now());
+        let round = hub.send_some(from, &self.spec().drop, self.clock.now());
         if let Some(round) = &round {
             self.stats.sent(round.sends, round.bytes);
             self.stats.send_blocked(round.blocked);

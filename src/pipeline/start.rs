@@ -12,7 +12,7 @@ use crate::stream::{Cursor, Framing, Start};
 impl Shard {
     /// Starts a viewer at the place late ones start at.
     pub(super) fn add_reader(&self, hub: &Hub, reader: &Rc<Reader>, framing: Framing) {
-        reader.set_cursor(Some(Cursor::new(self.spec.start).framed(framing)));
+        reader.set_cursor(Some(Cursor::new(self.spec().start).framed(framing)));
         self.pace_viewer(hub, reader);
         hub.add_reader(Rc::clone(reader));
         self.want_key_for_start(hub);
@@ -20,7 +20,7 @@ impl Shard {
 
     /// Asks for a keyframe if readers that start would wait for the next one.
     pub(super) fn want_key_for_start(&self, hub: &Hub) {
-        if self.spec.start == Start::Live {
+        if self.spec().start == Start::Live {
             self.want_key(hub);
         }
     }

@@ -66,7 +66,7 @@ impl Connection {
     /// Does what the peer wants, or asks the hooks first if any decide about that.
     pub(super) fn after_hooks(self: &Rc<Self>, shard: &Rc<Shard>, wish: Wish, params: Params) {
         let (stage, now) = (wish.stage(), shard.clock.now());
-        if !shard.spec.hooks.decide(stage) {
+        if !shard.spec().hooks.decide(stage) {
             return self.fulfil(shard, wish);
         }
         if let Wish::Publish { name, .. } = &wish {
@@ -76,7 +76,7 @@ impl Connection {
         let question = self.questions.get().wrapping_add(1);
         self.questions.set(question);
         let ticket = HookTicket { connection: self.number, question };
-        let until = now + shard.spec.hooks.patience;
+        let until = now + shard.spec().hooks.patience;
         *self.role.borrow_mut() = Role::AwaitsHook(Box::new(Waiting { wish, question, until }));
         let report = FromShard::HookQuestion(Box::new(HookQuestion { ticket, event, params }));
         if shard.reports.borrow_mut().push(report).is_err() {
@@ -152,7 +152,7 @@ impl Connection {
     /// What hooks may see of a query: never what was shown as a key.
     pub(super) fn params(shard: &Shard, query: &Query, shown: Option<&str>) -> Params {
         let seen = |name: &str| query.get(name).filter(|value| Some(value.as_str()) != shown);
-        Params::of(&shard.spec.hooks.params, seen)
+        Params::of(&shard.spec().hooks.params, seen)
     }
 
     /// Says in events what the peer is.
@@ -173,7 +173,7 @@ impl Connection {
 
     fn on_silence(self: &Rc<Self>, shard: &Rc<Shard>) {
         let Some(wish) = self.take_wish() else { return };
-        match shard.spec.hooks.open_when_silent {
+        match shard.spec().hooks.open_when_silent {
             true => self.fulfil(shard, wish),
             false => self.disappoint(shard, &wish, "no hook has answered in time; try again"),
         }

@@ -84,7 +84,7 @@ impl Connection {
     /// The player goes on where new ones begin.
     pub(super) fn on_seek(&self, shard: &Shard) {
         if let Role::Player(hub) = &*self.role.borrow() {
-            self.reader.restart(shard.spec.start);
+            self.reader.restart(shard.spec().start);
             shard.want_key_for_start(hub);
         }
     }
@@ -134,7 +134,7 @@ pub(super) fn says_preview(query: &Query) -> bool {
 /// The path as events show it. Some ask to play what they publish with: the key.
 fn public(shard: &Shard, path: &str) -> String {
     let hide = |part| if is_key_shaped(part) { "***" } else { part };
-    match shard.spec.publish {
+    match shard.spec().publish {
         PublishPolicy::Key if !shard.is_taken(path) => {
             path.split('/').map(hide).collect::<Vec<_>>().join("/")
         }

@@ -69,7 +69,7 @@ impl Connection {
             return self.refuse_publish(shard, PublishRefusal::Denied, text);
         }
         let path = format!("{app}/{}", name.expose());
-        if shard.spec.publish == PublishPolicy::Open {
+        if shard.spec().publish == PublishPolicy::Open {
             self.begin(shard, Stage::Publish, &path);
             self.ticket.take();
             let (name, params) = (path.into(), Self::params(shard, query, None));
@@ -169,7 +169,7 @@ impl Connection {
             _ => no_guess(shard, asked),
         }
         match denial {
-            Denial::StoreAway if shard.spec.keys.open_when_away => {
+            Denial::StoreAway if shard.spec().keys.open_when_away => {
                 if let Some(name) = named {
                     self.hold(shown);
                     tracing::warn!("the key store is away: the publisher of {name} is let in");
@@ -258,7 +258,7 @@ impl Connection {
             rate: limits.bitrate_bps.map(|bps| RateLimit::new(bps, now)),
             picture: Some(limits).filter(KeyLimits::limit_picture),
             last_message: now,
-            recheck_at: now + shard.spec.keys.recheck,
+            recheck_at: now + shard.spec().keys.recheck,
             ..Ticket::default()
         };
         if let Some(grant) = grant {
@@ -357,7 +357,7 @@ impl Connection {
         self.sweep_place(shard, now);
         let due = self.key().filter(|_| now >= self.ticket.borrow().recheck_at);
         if let Some(key) = due {
-            self.ticket.borrow_mut().recheck_at = now + shard.spec.keys.recheck;
+            self.ticket.borrow_mut().recheck_at = now + shard.spec().keys.recheck;
             shard.recheck(key);
         }
         let over = self.ticket.borrow().until.is_some_and(|until| now >= until);

@@ -67,10 +67,10 @@ impl Talk {
         if let (false, Some(&first)) = (self.heard, bytes.first()) {
             self.heard = true;
             if web::begins_request(first) {
-                let by = now + shard.spec.handshake_timeout;
-                let (every, timeout) = (shard.spec.ping, shard.spec.ping_timeout);
+                let by = now + shard.spec().handshake_timeout;
+                let (every, timeout) = (shard.spec().ping, shard.spec().ping_timeout);
                 let pings = web::Pings { every, timeout };
-                let session = web::Session::new(Arc::clone(&shard.spec.cors), by, pings);
+                let session = web::Session::new(Arc::clone(&shard.spec().cors), by, pings);
                 self.tongue = Tongue::Web(Box::new(session));
             }
         }

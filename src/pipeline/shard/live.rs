@@ -173,7 +173,7 @@ impl Shard {
     pub(super) fn begin_figures(&self, hub: &Hub) {
         let now = self.clock.now();
         hub.figures.begin(now);
-        let kept = Micros::from_millis(self.spec.log.millis.into());
+        let kept = Micros::from_millis(self.spec().log.millis.into());
         *hub.health.borrow_mut() = Health::new(kept, now);
     }
 
