@@ -118,8 +118,8 @@ pub(super) struct Connection {
     questions: Cell<u32>,
     /// Whether it plays for the dashboard, and is no audience.
     is_preview: Cell<bool>,
-    /// Whether it has played something.
-    has_begun: Cell<bool>,
+    /// Requests to play that were refused since it last played.
+    refused_plays: Cell<u32>,
 }
 
 /// Runs the connection to its end and says why it ended.
@@ -181,7 +181,7 @@ impl Connection {
             listening: Listening::default(),
             questions: Cell::new(0),
             is_preview: Cell::new(false),
-            has_begun: Cell::new(false),
+            refused_plays: Cell::new(0),
         })
     }
 

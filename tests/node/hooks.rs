@@ -38,8 +38,7 @@ fn refuses(event: &'static str, body: &'static str) -> impl Fn(&Post) -> Reply {
 
 /// Code and description of the first status that a player is told.
 fn play_status(wire: &mut Wire) -> [String; 2] {
-    let message = wire.find("a status", |message| message.status().is_some());
-    let [code, _, description] = message.status().unwrap();
+    let [code, _, description] = wire.status();
     [code, description]
 }
 

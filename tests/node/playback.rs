@@ -4,15 +4,10 @@ use std::io::Write;
 
 use crate::amf::Amf;
 use crate::config::{Config, demo};
+use crate::hook_server::{HookServer, Reply, fine};
 use crate::node::Node;
 use crate::wait::beside_others;
 use crate::wire::{AUDIO, Message, VIDEO, Wire};
-
-/// Sends a command with these arguments behind its object.
-fn say(wire: &mut Wire, stream: u32, name: &str, transaction: f64, arguments: &[Amf]) {
-    let head = [Amf::text(name), Amf::Number(transaction), Amf::Null];
-    wire.command(stream, &[&head[..], arguments].concat());
-}
 
 /// What comes until a status with this code, that not included.
 fn until_status(wire: &mut Wire, code: &str) -> Vec<Message> {
@@ -20,18 +15,6 @@ fn until_status(wire: &mut Wire, code: &str) -> Vec<Message> {
     loop {
         let message = wire.next().unwrap_or_else(|| panic!("closed before {code}"));
         if message.status().is_some_and(|[found, ..]| found == code) {
-            return seen;
-        }
-        seen.push(message);
-    }
-}
-
-/// What comes until the answer to this call.
-fn until_result(wire: &mut Wire, transaction: f64) -> Vec<Message> {
-    let mut seen = Vec::new();
-    loop {
-        let message = wire.next().expect("an answer");
-        if message.values().get(1) == Some(&Amf::Number(transaction)) {
             return seen;
         }
         seen.push(message);
@@ -58,15 +41,15 @@ fn a_paused_player_is_sent_nothing_and_goes_on_at_the_newest_keyframe() {
     let mut other = Wire::play(node.rtmp_port(), "demo");
     let mut player = Wire::play(node.rtmp_port(), "demo");
     let begun = player.find("a picture", Message::is_picture).time;
-    say(&mut player, 1, "pause", 0.0, &[Amf::Bool(true), Amf::Number(0.0)]);
+    player.say(1, "pause", 0.0, &[Amf::Bool(true), Amf::Number(0.0)]);
     let before = until_status(&mut player, "NetStream.Pause.Notify");
     let since = key_after(&mut other, newest(&before).max(begun));
-    say(&mut player, 1, "pause", 0.0, &[Amf::Bool(false), Amf::Number(0.0)]);
+    player.say(1, "pause", 0.0, &[Amf::Bool(false), Amf::Number(0.0)]);
     let meanwhile = until_status(&mut player, "NetStream.Unpause.Notify");
     assert_eq!((count(&meanwhile, VIDEO), count(&meanwhile, AUDIO)), (0, 0), "{meanwhile:?}");
     let first = player.find("a picture", Message::is_picture);
     assert!(first.is_key() && first.time >= since, "{} after {since}", first.time);
-    say(&mut player, 1, "seek", 0.0, &[Amf::Number(0.0)]);
+    player.say(1, "seek", 0.0, &[Amf::Number(0.0)]);
     until_status(&mut player, "NetStream.Seek.Notify");
     assert!(player.find("a picture", Message::is_picture).is_key());
 }
@@ -82,11 +65,11 @@ fn a_player_does_without_sound_or_pictures_for_as_long_as_it_likes() {
         ("receiveVideo", VIDEO, Message::is_video_header as fn(&Message) -> bool),
         ("receiveAudio", AUDIO, Message::is_audio_header),
     ] {
-        say(&mut player, 1, name, 0.0, &[Amf::Bool(false)]);
-        say(&mut player, 1, "getStreamLength", 9.0, &[Amf::text("demo")]);
-        let before = until_result(&mut player, 9.0);
+        player.say(1, name, 0.0, &[Amf::Bool(false)]);
+        player.say(1, "getStreamLength", 9.0, &[Amf::text("demo")]);
+        let before = player.until_result(9.0);
         key_after(&mut other, newest(&before).max(seen));
-        say(&mut player, 1, name, 0.0, &[Amf::Bool(true)]);
+        player.say(1, name, 0.0, &[Amf::Bool(true)]);
         let meanwhile = until_status(&mut player, "NetStream.Seek.Notify");
         let others = count(&meanwhile, VIDEO) + count(&meanwhile, AUDIO);
         assert!(count(&meanwhile, kind) == 0 && others > 0, "{name}");
@@ -106,24 +89,24 @@ fn further_requests_on_a_connection_are_met_or_refused_by_themselves() {
     let mut player = Wire::play(node.rtmp_port(), "demo");
     player.find("a picture", Message::is_picture);
     // The same message stream: it plays anew, or something else.
-    say(&mut player, 1, "play", 0.0, &[Amf::text("demo")]);
+    player.say(1, "play", 0.0, &[Amf::text("demo")]);
     until_status(&mut player, "NetStream.Play.Start");
     assert!(player.find("a picture", Message::is_picture).is_key());
     // Another one.
-    say(&mut player, 0, "createStream", 10.0, &[]);
-    until_result(&mut player, 10.0);
-    say(&mut player, 2, "play", 0.0, &[Amf::text("demo")]);
+    player.say(0, "createStream", 10.0, &[]);
+    player.until_result(10.0);
+    player.say(2, "play", 0.0, &[Amf::text("demo")]);
     until_status(&mut player, "NetStream.Play.Failed");
     player.find("a picture", |message| message.is_picture() && message.stream == 1);
-    say(&mut player, 1, "closeStream", 0.0, &[]);
-    say(&mut player, 2, "play", 0.0, &[Amf::text("demo")]);
+    player.say(1, "closeStream", 0.0, &[]);
+    player.say(2, "play", 0.0, &[Amf::text("demo")]);
     until_status(&mut player, "NetStream.Play.Start");
     player.find("a picture", |message| message.is_key() && message.stream == 2);
 
     // Beside publishing.
     let (mut publisher, id) = Wire::stream(node.rtmp_port());
     assert_eq!(publisher.publish(id, "chat")[0], "NetStream.Publish.Start");
-    say(&mut publisher, id, "play", 0.0, &[Amf::text("demo")]);
+    publisher.say(id, "play", 0.0, &[Amf::text("demo")]);
     until_status(&mut publisher, "NetStream.Play.Failed");
     let mut viewer = Wire::play(node.rtmp_port(), "chat");
     publisher.send(AUDIO, id, 0, &[0xaf, 0, 0x12, 0x10]).unwrap();
@@ -131,16 +114,53 @@ fn further_requests_on_a_connection_are_met_or_refused_by_themselves() {
 }
 
 #[test]
-fn a_player_whose_second_stream_is_not_there_keeps_its_connection() {
+fn a_player_that_is_refused_a_stream_plays_another_on_its_connection() {
     let _turn = beside_others();
-    let node = Node::start(&demo());
+    let server = HookServer::start(|post| match post.text("stream_path") {
+        "live/secret" => Reply::Status(403, r#"{"reason": "members only"}"#.to_owned()),
+        _ => fine(),
+    });
+    let node = Node::start(&demo().more(&server.table("members", &["prePlay"], "")));
+    let mut player = Wire::play(node.rtmp_port(), "nothing");
+    for [name, code, text] in [
+        // The first waits for its publisher.
+        ["", "NetStream.Play.StreamNotFound", "nobody publishes under this name"],
+        ["secret", "NetStream.Play.Failed", "members only"],
+        ["a/../b", "NetStream.Play.StreamNotFound", "not allowed"],
+    ] {
+        if !name.is_empty() {
+            player.say(1, "play", 0.0, &[Amf::text(name)]);
+        }
+        let [found, level, description] = player.status();
+        assert_eq!([&*found, &*level], [code, "error"]);
+        assert!(description.contains(text), "{name}: {description}");
+    }
+    for name in ["demo", "nothing", "demo"] {
+        player.say(1, "play", 0.0, &[Amf::text(name)]);
+        if name == "demo" {
+            until_status(&mut player, "NetStream.Play.Start");
+            player.find("a picture", Message::is_picture);
+        } else {
+            until_status(&mut player, "NetStream.Play.StreamNotFound");
+        }
+    }
+}
+
+#[test]
+fn a_player_that_is_refused_again_and_again_is_closed() {
+    let _turn = beside_others();
+    let server = HookServer::start(|_| Reply::Status(403, r#"{"reason": "no"}"#.to_owned()));
+    let node = Node::start(&demo().more(&server.table("members", &["prePlay"], "")));
     let mut player = Wire::play(node.rtmp_port(), "demo");
-    player.find("a picture", Message::is_picture);
-    say(&mut player, 1, "play", 0.0, &[Amf::text("nothing")]);
-    until_status(&mut player, "NetStream.Play.StreamNotFound");
-    say(&mut player, 1, "play", 0.0, &[Amf::text("demo")]);
-    until_status(&mut player, "NetStream.Play.Start");
-    player.find("a picture", Message::is_picture);
+    let mut refused = 0;
+    while let Some(message) = player.next() {
+        if let Some([code, ..]) = message.status() {
+            assert_eq!(code, "NetStream.Play.Failed");
+            refused += 1;
+            player.say(1, "play", 0.0, &[Amf::text("demo")]);
+        }
+    }
+    assert_eq!(refused, 16);
 }
 
 #[test]

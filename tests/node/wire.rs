@@ -146,8 +146,13 @@ impl Wire {
     pub(crate) fn publish(&mut self, stream: u32, name: &str) -> [String; 3] {
         let values = [Amf::Null, Amf::text(name), Amf::text("live")];
         self.command(stream, &[&[Amf::text("publish"), Amf::Number(3.0)], &values[..]].concat());
+        self.status()
+    }
+
+    /// Code, level and description of the next status.
+    pub(crate) fn status(&mut self) -> [String; 3] {
         loop {
-            let message = self.next().expect("an answer to publish");
+            let message = self.next().expect("a status");
             if let Some(status) = message.status() {
                 return status;
             }
@@ -163,6 +168,24 @@ impl Wire {
                 assert_eq!(message.command(), "_result", "{values:?}");
                 return values;
             }
+        }
+    }
+
+    /// Sends a command with these arguments behind its object, which is null.
+    pub(crate) fn say(&mut self, stream: u32, name: &str, transaction: f64, arguments: &[Amf]) {
+        let head = [Amf::text(name), Amf::Number(transaction), Amf::Null];
+        self.command(stream, &[&head[..], arguments].concat());
+    }
+
+    /// What comes before the answer to this call.
+    pub(crate) fn until_result(&mut self, transaction: f64) -> Vec<Message> {
+        let mut seen = Vec::new();
+        loop {
+            let message = self.next().expect("an answer to a command");
+            if message.values().get(1) == Some(&Amf::Number(transaction)) {
+                return seen;
+            }
+            seen.push(message);
         }
     }
 

@@ -19,6 +19,10 @@ use crate::stats::Attempt;
 /// starts player and encoder together need not hit an order.
 const STREAM_WAIT: Micros = Micros::from_secs(5);
 
+/// Requests to play that are refused in a row before the connection is closed: each may cost a
+/// question to a hook. One that asks for nothing more is closed by the idle limit.
+const REFUSED_PLAYS_MAX: u32 = 16;
+
 impl Connection {
     /// The peer wants to play; hooks may see these of its parameters.
     pub(super) fn wish_to_play(self: &Rc<Self>, shard: &Rc<Shard>, name: String, params: Params) {
@@ -63,7 +67,7 @@ impl Connection {
         shard.add_reader(&hub, &self.reader, self.session.borrow().framing());
         *self.role.borrow_mut() = Role::Player(hub);
         self.on_playback(shard);
-        self.has_begun.set(true);
+        self.refused_plays.set(0);
         self.seat.set(Some(seat));
         self.begun(shard, Stage::Play);
         self.pass_on();
@@ -118,8 +122,11 @@ impl Connection {
         self.pass_on();
         // Some are refused when their time is over, without having said anything: it is sent now.
         self.reader.wake();
-        // One that has played knows how to go on; most others would wait for ever.
-        if !self.has_begun.get() {
+        // An RTMP player may go on with another name (RTMP 1.0, 7.2.2.1). An HTTP response has said
+        // all there is, and a node that is full has no room for those who only stay connected.
+        self.refused_plays.set(self.refused_plays.get() + 1);
+        let has_ended = self.session.borrow().is_web() || refusal == PlayRefusal::Full;
+        if has_ended || self.refused_plays.get() >= REFUSED_PLAYS_MAX {
             self.close(shard, text);
         }
     }

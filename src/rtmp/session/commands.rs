@@ -173,7 +173,8 @@ impl Server {
             }
             _ => {
                 self.refuse(wish, stream_id, why);
-                if self.role == Role::Idle {
+                // A player may go on with another name.
+                if self.role == Role::Idle && wish == Wish::Publish {
                     self.events.push_back(ServerEvent::Refused(why));
                 }
             }

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use crate::media::Micros;
 use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{EVENTS_MAX, FEED_BYTES_MAX};
 use crate::rtmp::message::type_id;
-use crate::rtmp::{Playback, ServerEvent};
+use crate::rtmp::{Error, PlayRefusal, Playback, ServerEvent};
 
 use super::harness::{Bench, call, command, event_text, message};
 
@@ -121,6 +122,31 @@ fn a_second_request_that_cannot_be_met_is_refused_by_itself() {
     assert!(bench.events().is_empty() && bench.server.is_playing());
     bench.feed(&call(1, "closeStream", 0.0, &[])).unwrap();
     assert_eq!(bench.events(), ["play end"]);
+}
+
+#[test]
+fn a_player_whose_first_request_is_refused_may_play_something_else() {
+    let mut bench = Bench::connected();
+    bench.feed(&play(1, "a/../b")).unwrap();
+    assert_eq!(bench.said(), ["onStatus 0 @1 NetStream.Play.StreamNotFound"]);
+    assert!(bench.events().is_empty(), "no name to look for, and no reason to close");
+    bench.feed(&play(1, "nothing")).unwrap();
+    assert_eq!(bench.events(), ["play live/nothing?"]);
+    assert!(bench.server.refuse_play(PlayRefusal::StreamNotFound, "nobody publishes it"));
+    assert_eq!(bench.said(), ["onStatus 0 @1 NetStream.Play.StreamNotFound"]);
+    bench.feed(&play(1, "show")).unwrap();
+    assert_eq!(bench.events(), ["play live/show?"]);
+    assert!(bench.server.accept_play() && bench.server.is_playing());
+}
+
+#[test]
+fn a_player_that_only_asks_for_what_it_cannot_play_is_idle() {
+    let mut bench = Bench::connected();
+    for _ in 0..59 {
+        bench.feed(&play(1, "a/../b")).unwrap();
+        bench.tick(Micros::from_secs(1)).unwrap();
+    }
+    assert_eq!(bench.tick(Micros::from_secs(1)), Err(Error::Idle));
 }
 
 #[test]

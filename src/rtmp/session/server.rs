@@ -349,8 +349,8 @@ impl Server {
         true
     }
 
-    /// Answers `Play` with a refusal that players show; close after a short linger. `false` if the
-    /// peer has withdrawn its request.
+    /// Answers `Play` with a refusal that players show; the player may ask for another stream.
+    /// `false` if the peer has withdrawn its request.
     pub fn refuse_play(&mut self, refusal: PlayRefusal, description: &str) -> bool {
         let Some(stream_id) = self.settle(Wish::Play) else { return false };
         self.error_status(stream_id, refusal.code(), description);
