@@ -6,11 +6,13 @@ pub mod bits;
 mod codec;
 pub mod h264;
 pub mod h265;
+mod keep_alive;
 mod network;
 mod size;
 mod time;
 
 pub use codec::{AudioCodec, Kind, VideoCodec};
+pub use keep_alive::{KeepAlive, Pings};
 pub use network::network_of;
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros};

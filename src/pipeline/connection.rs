@@ -150,8 +150,7 @@ impl Connection {
         let rules = shard.spec();
         let spec = ServerSpec {
             chunk_size: rules.chunk_size,
-            ping: rules.ping,
-            ping_timeout: rules.ping_timeout,
+            pings: rules.pings(),
             handshake_timeout: rules.handshake_timeout,
             idle_timeout: rules.peer.idle,
             buffer_bytes: rules.peer.buffer_bytes,
@@ -270,11 +269,13 @@ impl Connection {
         if self.has_ended.get() {
             return self.reader.wake(); // the deadline may have passed
         }
+        if self.reader.holds_back() {
+            self.session.borrow_mut().hold_back(now);
+        }
         let late = self.session.borrow_mut().tick(now);
-        // A ping behind a message that the peer still takes has not been asked yet.
-        let late =
-            late.err().filter(|(limit, _)| *limit != Limit::Silence || !self.reader.holds_back());
-        if let Some((limit, error)) = late {
+        // What has come is not always read yet when a busy node looks.
+        let is_so = |limit| limit != Limit::Silence || !self.reader.has_unread();
+        if let Some((limit, error)) = late.err().filter(|(limit, _)| is_so(*limit)) {
             self.count_late(shard, limit);
             self.close(shard, &error);
         }

@@ -14,7 +14,7 @@ use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec};
 use crate::limits::NodeLimits;
-use crate::media::Micros;
+use crate::media::{Micros, Pings};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
 use crate::stats::{ChannelStats, ShardStats};
@@ -118,6 +118,13 @@ pub struct ShardSpec {
     pub hooks: HookRules,
     /// How long the viewers of a publisher that left wait for its return.
     pub grace: Micros,
+}
+
+impl ShardSpec {
+    /// When peers are pinged, and given up.
+    pub(super) const fn pings(&self) -> Pings {
+        Pings { every: self.ping, timeout: self.ping_timeout }
+    }
 }
 
 /// A channel's stream, fed to the shard by its encoders.

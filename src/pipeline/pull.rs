@@ -20,7 +20,7 @@ use crate::command::{FromShard, PullSpec};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
-use crate::rtmp::{ClientEvent, Goal, Hops};
+use crate::rtmp::{ClientEvent, Error, Goal, Hops};
 use crate::stats::LineState;
 use crate::stream::Prints;
 
@@ -358,7 +358,10 @@ impl PullTask {
     pub(super) fn sweep(&self, now: Micros) {
         let mut slot = self.line.borrow_mut();
         let Some(line) = slot.as_mut() else { return };
-        if let Err(error) = line.session.tick(now) {
+        let late = line.session.tick(now).err();
+        // What has come is not always read yet when a busy node looks.
+        let is_so = |error: &Error| *error != Error::Silent || !line.reader.has_unread();
+        if let Some(error) = late.filter(is_so) {
             line.close(End::Failed(error.to_string()), now);
         }
         if line.has_to_speak() || !self.is_wanted(now) {

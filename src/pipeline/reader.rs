@@ -7,7 +7,9 @@ use std::os::fd::RawFd;
 use std::task::Waker;
 
 use super::batch::Batch;
-use super::socket::{BYTES_MAX, PIECES_MAX, Raw, end_sending, pace, send, wait_for_pictures};
+use super::socket::{
+    BYTES_MAX, PIECES_MAX, Raw, end_sending, has_unread, pace, send, wait_for_pictures,
+};
 use crate::media::Micros;
 use crate::rtmp::Playback;
 use crate::stream::{Cursor, DropPolicy, Drops, Start, StreamLog};
@@ -141,6 +143,11 @@ impl Reader {
     pub(super) fn holds_back(&self) -> bool {
         let sealed = self.link().is_some_and(|link| link.borrow().has_sealed());
         sealed || !self.state.borrow().outbox.is_empty()
+    }
+
+    /// Whether something has come that has not been read.
+    pub(super) fn has_unread(&self) -> bool {
+        has_unread(self.fd)
     }
 
     /// Whether the socket was full.

@@ -162,6 +162,15 @@ pub(super) fn receive(fd: RawFd, input: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// Whether something has come that has not been read. An end, or an error, is nothing.
+pub(super) fn has_unread(fd: RawFd) -> bool {
+    let mut byte = [0_u8];
+    let (to, flags) = (byte.as_mut_ptr().cast(), libc::MSG_PEEK | libc::MSG_DONTWAIT);
+    // SAFETY: the kernel writes at most one byte, which `byte` has. The descriptor belongs to the
+    // caller's socket.
+    unsafe { libc::recv(fd, to, byte.len(), flags) > 0 }
+}
+
 /// The socket of this descriptor, which the caller owns and keeps open, as a writer that does not
 /// block.
 pub(super) struct Raw(pub(super) RawFd);
@@ -248,6 +257,10 @@ mod tests {
         let mut got = [0; 8];
         assert_eq!(receive(theirs.as_raw_fd(), &mut got).unwrap(), 7);
         assert_eq!(&got[..7], b"one two");
+        assert!(!has_unread(theirs.as_raw_fd()) && !has_unread(ours.as_raw_fd()));
+        send(ours.as_raw_fd(), &[IoSlice::new(b"three")]).unwrap();
+        assert!(has_unread(theirs.as_raw_fd()));
+        assert_eq!(receive(theirs.as_raw_fd(), &mut got).unwrap(), 5, "nothing was taken");
         let none = receive(theirs.as_raw_fd(), &mut got).unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
         let big = vec![0; 1 << 16];

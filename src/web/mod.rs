@@ -14,7 +14,7 @@ mod session;
 
 pub use cors::{Cors, METHODS, PREFLIGHT_SECONDS};
 pub use request::HEAD_BYTES_MAX;
-pub use session::{Event, Overdue, Pings, Session};
+pub use session::{Event, Overdue, Session};
 
 /// Whether a connection that begins with this byte is that of an HTTP client: methods are written
 /// in capital letters, and no version of RTMP is one.

@@ -7,7 +7,7 @@ use super::answer::{self, Status};
 use super::cors::Cors;
 use super::frames::{self, Frames, NORMAL};
 use super::request::{self, Fault, HEAD_BYTES_MAX, Method, Query, Request, Upgrade};
-use crate::media::Micros;
+use crate::media::{KeepAlive, Micros, Pings};
 
 /// What a client does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +36,6 @@ pub struct Session {
     pings: Pings,
 }
 
-/// When a client of a WebSocket is pinged, and given up.
-#[derive(Clone, Copy, Debug)]
-pub struct Pings {
-    /// Time between two pings.
-    pub every: Micros,
-    /// Without any byte for this long the client is gone.
-    pub timeout: Micros,
-}
-
 /// Which deadline has passed: send the output and close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overdue {
@@ -70,8 +61,8 @@ impl Overdue {
 struct Life {
     /// Whether something has come since the last look.
     heard: bool,
-    heard_at: Option<Micros>,
-    pinged_at: Option<Micros>,
+    /// From the first look at one that plays on.
+    kept: Option<KeepAlive>,
 }
 
 #[derive(Debug)]
@@ -157,18 +148,24 @@ impl Session {
             return Err(Overdue::Request);
         }
         let State::Plays(Form::WebSocket { life, .. }) = &mut self.state else { return Ok(()) };
+        let kept = life.kept.get_or_insert_with(|| KeepAlive::new(now));
         if std::mem::take(&mut life.heard) {
-            life.heard_at = Some(now);
+            kept.hear(now);
         }
-        if now.since(*life.heard_at.get_or_insert(now)) >= self.pings.timeout {
-            self.state = State::Over;
-            return Err(Overdue::Silence);
-        }
-        if now.since(*life.pinged_at.get_or_insert(now)) >= self.pings.every {
-            life.pinged_at = Some(now);
+        if kept.is_due(now, self.pings) {
             self.output.extend(frames::ping());
         }
-        Ok(())
+        if kept.is_gone(now, self.pings) { Err(Overdue::Silence) } else { Ok(()) }
+    }
+
+    /// Bytes of [`Session::output`] that were taken have not left at `now`: a client cannot have
+    /// answered what is among them. Before `tick`, as long as that is so.
+    pub const fn hold_back(&mut self, now: Micros) {
+        if let State::Plays(Form::WebSocket { life: Life { kept: Some(kept), .. }, .. }) =
+            &mut self.state
+        {
+            kept.hold_back(now);
+        }
     }
 
     /// Bytes to be sent.

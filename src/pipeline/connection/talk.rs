@@ -67,10 +67,9 @@ impl Talk {
         if let (false, Some(&first)) = (self.heard, bytes.first()) {
             self.heard = true;
             if web::begins_request(first) {
-                let by = now + shard.spec().handshake_timeout;
-                let (every, timeout) = (shard.spec().ping, shard.spec().ping_timeout);
-                let pings = web::Pings { every, timeout };
-                let session = web::Session::new(Arc::clone(&shard.spec().cors), by, pings);
+                let spec = shard.spec();
+                let by = now + spec.handshake_timeout;
+                let session = web::Session::new(Arc::clone(&spec.cors), by, spec.pings());
                 self.tongue = Tongue::Web(Box::new(session));
             }
         }
@@ -108,6 +107,14 @@ impl Talk {
                 };
                 (limit, overdue.text().to_owned())
             }),
+        }
+    }
+
+    /// What was said before still waits to be sent at `now`.
+    pub(super) fn hold_back(&mut self, now: Micros) {
+        match &mut self.tongue {
+            Tongue::Rtmp(server) => server.hold_back(now),
+            Tongue::Web(web) => web.hold_back(now),
         }
     }
 

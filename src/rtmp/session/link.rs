@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::frame::{Budget, PacketPool};
-use crate::media::{Kind, Micros};
+use crate::media::{KeepAlive, Kind, Micros, Pings};
 use crate::rtmp::Error;
 use crate::rtmp::amf0::Value;
 use crate::rtmp::chunk::{Message, MessageHeader, Reader, Writer, stream_of};
@@ -32,10 +32,7 @@ pub(super) struct Link {
     announced_window: u32,
     /// Newest time seen.
     now: Micros,
-    heard_at: Micros,
-    pinged_at: Micros,
-    /// The first ping since anything came.
-    asked_at: Option<Micros>,
+    life: KeepAlive,
     /// Commands, pings and so on since `controls_since`.
     controls: u32,
     controls_since: Micros,
@@ -55,9 +52,7 @@ impl Link {
             peer_acknowledged: None,
             announced_window: 0,
             now,
-            heard_at: now,
-            pinged_at: now,
-            asked_at: None,
+            life: KeepAlive::new(now),
             controls: 0,
             controls_since: now,
         }
@@ -95,8 +90,7 @@ impl Link {
     pub(super) fn hear(&mut self, bytes: usize, now: Micros) {
         self.advance(now);
         if bytes > 0 {
-            self.heard_at = self.now;
-            self.asked_at = None;
+            self.life.hear(self.now);
             self.received += bytes as u64;
         }
     }
@@ -195,32 +189,28 @@ impl Link {
         self.charge(before)
     }
 
-    /// Pings every `every`.
-    pub(super) fn ping(&mut self, every: Micros) {
-        if self.now.since(self.pinged_at) < every {
-            return;
-        }
-        self.pinged_at = self.now;
-        self.asked_at.get_or_insert(self.now);
-        let stamp = self.now.millis().to_be_bytes();
-        self.user_control(event::PING, &stamp[4..]);
-    }
-
-    /// The same for a peer that is pinged every `every`, which has to have had time to answer: we
-    /// may have been silent ourselves.
+    /// Pings a peer when it is time to.
     ///
     /// # Errors
-    /// [`Error::Silent`] if no byte has come for `timeout`.
-    pub(super) fn check_answer(&self, timeout: Micros, every: Micros) -> Result<(), Error> {
-        let patience = timeout - every;
-        let had_time = self.asked_at.is_some_and(|asked| self.now.since(asked) >= patience);
-        if had_time { self.check_silence(timeout) } else { Ok(()) }
+    /// [`Error::Silent`] if it has answered nothing for too long.
+    pub(super) fn keep_alive(&mut self, pings: Pings) -> Result<(), Error> {
+        if self.life.is_due(self.now, pings) {
+            let stamp = self.now.millis().to_be_bytes();
+            self.user_control(event::PING, &stamp[4..]);
+        }
+        if self.life.is_gone(self.now, pings) { Err(Error::Silent) } else { Ok(()) }
+    }
+
+    /// What was said still waits to be sent: the peer cannot have answered.
+    pub(super) fn hold_back(&mut self, now: Micros) {
+        self.advance(now);
+        self.life.hold_back(self.now);
     }
 
     /// # Errors
     /// [`Error::Silent`] if no byte has come for `timeout`.
     pub(super) fn check_silence(&self, timeout: Micros) -> Result<(), Error> {
-        if self.now.since(self.heard_at) >= timeout { Err(Error::Silent) } else { Ok(()) }
+        if self.life.is_silent(self.now, timeout) { Err(Error::Silent) } else { Ok(()) }
     }
 
     pub(super) fn announce_window(&mut self, bytes: u32) {

@@ -469,6 +469,20 @@ fn a_peer_is_given_up_only_after_it_had_time_to_answer_a_ping() {
 }
 
 #[test]
+fn a_ping_that_waits_to_be_sent_is_not_held_against_the_peer() {
+    let mut bench = Bench::publishing();
+    bench.tick(Micros::from_secs(30)).unwrap();
+    assert_eq!(bench.said().len(), 1, "a ping");
+    // For 70 s it waits behind a message that the peer is still taking.
+    for _ in 0..70 {
+        bench.server.hold_back(bench.now + Micros::from_secs(1));
+        bench.tick(Micros::from_secs(1)).unwrap();
+    }
+    bench.tick(Micros::from_secs(29)).unwrap();
+    assert_eq!(bench.tick(Micros::from_secs(1)), Err(Error::Silent));
+}
+
+#[test]
 fn a_peer_that_does_not_get_on_is_given_up() {
     let late = |bench: &mut Bench, seconds: u64| {
         bench.tick(Micros::from_secs(seconds - 1)).unwrap();

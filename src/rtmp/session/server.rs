@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::frame::{Budget, PacketBuf, PacketPool};
-use crate::media::{Kind, Micros};
+use crate::media::{Kind, Micros, Pings};
 use crate::rtmp::amf0::Value;
 use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX, PARTIAL_BYTES_MAX, PENDING_BYTES_MAX};
 use crate::rtmp::message::{Command, event, type_id};
@@ -25,10 +25,8 @@ pub struct ServerSpec {
     pub chunk_size: u32,
     /// Window the peer is asked to acknowledge, bytes.
     pub window_ack: u32,
-    /// Time between two pings.
-    pub ping: Micros,
-    /// Without any byte for this long the peer is gone.
-    pub ping_timeout: Micros,
+    /// When the peer is pinged, and given up.
+    pub pings: Pings,
     /// Time from the first byte of the connection to a complete `connect`.
     pub handshake_timeout: Micros,
     /// How long a connected peer may neither publish nor play.
@@ -43,8 +41,7 @@ impl Default for ServerSpec {
         Self {
             chunk_size: 60_000,
             window_ack: 5_000_000,
-            ping: Micros::from_secs(30),
-            ping_timeout: Micros::from_secs(60),
+            pings: Pings { every: Micros::from_secs(30), timeout: Micros::from_secs(60) },
             handshake_timeout: Micros::from_secs(10),
             idle_timeout: Micros::from_secs(60),
             buffer_bytes: PARTIAL_BYTES_MAX,
@@ -240,12 +237,17 @@ impl Server {
                 return Err(Error::Idle);
             }
             State::Connected { .. } => {
-                self.link.ping(self.spec.ping);
-                return self.link.check_answer(self.spec.ping_timeout, self.spec.ping);
+                return self.link.keep_alive(self.spec.pings);
             }
             _ => {}
         }
-        self.link.check_silence(self.spec.ping_timeout)
+        self.link.check_silence(self.spec.pings.timeout)
+    }
+
+    /// Bytes of [`Server::output`] that were taken have not left at `now`: a peer cannot have
+    /// answered what is among them. Before `tick`, as long as that is so.
+    pub fn hold_back(&mut self, now: Micros) {
+        self.link.hold_back(now);
     }
 
     /// Answers `Connect`; then handles what has been waiting for that.

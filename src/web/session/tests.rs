@@ -256,10 +256,31 @@ fn who_plays_over_a_web_socket_is_pinged_and_given_up_when_nothing_comes() {
         session.feed(&pong);
     }
     assert_eq!(session.tick(at(121)), Ok(()), "the last pong is heard");
+    assert_eq!(session.tick(at(150)), Ok(()));
     assert_eq!(session.tick(at(180)), Ok(()));
     assert_eq!(session.tick(at(181)), Err(Overdue::Silence));
     let mut plain = asked("GET", "/live/x.flv", "");
     assert!(plain.accept_play());
     plain.consume_output(plain.output().len());
     assert_eq!((plain.tick(at(9_000)), plain.output()), (Ok(()), &[][..]), "HTTP has no pings");
+}
+
+#[test]
+fn who_plays_over_a_web_socket_is_given_up_only_after_it_had_time_to_answer_a_ping() {
+    let at = |seconds| BY + Micros::from_secs(seconds);
+    let mut session = asked("GET", "/live/x.flv", SOCKET);
+    assert!(session.accept_play());
+    session.consume_output(session.output().len());
+    assert_eq!(session.tick(at(0)), Ok(()));
+    // The machine does not run the node for two minutes.
+    assert_eq!((session.tick(at(120)), session.output()), (Ok(()), &[0x89, 0][..]));
+    session.consume_output(2);
+    // The ping waits behind a message that the client is still taking.
+    for second in 121..=200 {
+        session.hold_back(at(second));
+        assert_eq!(session.tick(at(second)), Ok(()));
+    }
+    assert_eq!(session.tick(at(229)), Ok(()));
+    assert_eq!(session.tick(at(230)), Err(Overdue::Silence));
+    assert!(session.is_web_socket(), "it is for its owner to end it");
 }
