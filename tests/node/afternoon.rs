@@ -2,11 +2,12 @@
 //! everything that usually goes wrong meanwhile.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::config::{Config, HEIGHT, WIDTH};
+use crate::machine::{keep_busy, stall};
 use crate::nginx::Nginx;
 use crate::node::Node;
 use crate::pairs::ffmpeg_publishes_picture;
@@ -54,25 +55,8 @@ fn conference(nginx: &[&Nginx; 2], dir: &Path) -> Config {
         .record("live/show", &format!("dir = \"{}\"\nformat = \"mp4\"", dir.display()))
 }
 
-/// Keeps every CPU busy for so long.
-fn busy(length: Duration) {
-    let seconds = length.as_secs().to_string();
-    let threads = 3 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let spin = "end=$(($(date +%s) + $0)); while [ $(date +%s) -lt $end ]; do :; done";
-    let programs: Vec<_> =
-        (0..threads).map(|_| Program::start("sh", "-c", &[spin, &seconds])).collect();
-    programs.into_iter().for_each(|program| drop(program.ended(length + SOON)));
-}
-
 fn see(picture: &mut Watcher, what: &str, at: (usize, usize), colour: [u8; 3]) {
     picture.wait_until_at(what, at, |seen| is_near(seen, colour, 14));
-}
-
-fn stall(node: &Node, length: Duration) {
-    node.signal("STOP");
-    let began = Instant::now();
-    wait_until(length + SOON, "the stall is over", || (began.elapsed() >= length).then_some(()));
-    node.signal("CONT");
 }
 
 fn is_live(node: &Node, output: &str) -> Option<()> {
@@ -118,7 +102,7 @@ fn an_afternoon_with_two_speakers_is_one_file_and_no_reset_whatever_happens() {
     wait_until(SOON, "it is pushed again", || is_live(&node, "second"));
 
     // Something else takes the machine: the encoder is late.
-    busy(Duration::from_secs(10));
+    keep_busy(Duration::from_secs(10));
     see(&mut picture, "the first speaker, still", LEFT, RED);
     viewer.find("a picture", Message::is_key);
 

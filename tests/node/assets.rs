@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::api::events;
 use crate::config::Config;
 use crate::node::{Node, run_to_end};
 use crate::program::Program;
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::watcher::{Listener, Watcher, is_near};
-use crate::web::Answer;
 
 /// A file that has been there for a while is tried again within a minute.
 const TRIED_AGAIN: Duration = Duration::from_secs(120);
@@ -27,13 +26,10 @@ const SHADE: std::ops::Range<u8> = 80..110;
 
 /// What each kind of event about assets says of which layers.
 fn told(node: &Node) -> BTreeMap<String, Vec<String>> {
-    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
-    let token = format!("Authorization: Bearer {}\nConnection: close\n", token.trim());
-    let answer = Answer::to(node.http_port(), "GET", "/api/v1/events", &token);
-    let events: Vec<Value> = serde_json::from_str(&answer.text()).unwrap();
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let about_assets = |event: &&Value| event["kind"].as_str().unwrap().starts_with("asset_");
-    for event in events.iter().filter(about_assets) {
+    let about_assets =
+        |event: &&serde_json::Value| event["kind"].as_str().unwrap().starts_with("asset_");
+    for event in events(node).iter().filter(about_assets) {
         let [kind, layer] = ["kind", "layer"].map(|key| event[key].as_str().unwrap().to_owned());
         told.entry(kind).or_default().push(layer);
     }

@@ -1,5 +1,8 @@
 //! Audience: viewers are counted, and other readers of a stream apart from them.
 
+use serde_json::Value;
+
+use crate::api::done;
 use crate::config::demo;
 use crate::destination::Destination;
 use crate::node::Node;
@@ -29,16 +32,13 @@ fn outputs_recordings_inputs_and_previews_are_no_audience() {
     assert_eq!(status, 200);
     assert!(page.contains("<nclients>1</nclients>") && !page.contains("<nclients>2"), "{page}");
     let (_, status) = node.http("/status.json");
-    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let status: Value = serde_json::from_str(&status).unwrap();
     assert!(status.to_string().contains("\"viewers\":1"), "{status}");
-    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
-    let head = format!("Authorization: Bearer {}\nConnection: close\n", token.trim());
-    let asked = |path| Answer::to(node.http_port(), "GET", path, &head).text();
-    let streams: serde_json::Value = serde_json::from_str(&asked("/api/v1/streams")).unwrap();
+    let streams = done(&node, "GET /streams", &Value::Null);
     assert_eq!(streams[0]["viewers"], 1, "{streams}");
     let apart = serde_json::json!({ "output": 1, "preview": 1, "input": 0, "recording": 1 });
     assert_eq!(streams[0]["other_readers"], apart, "{streams}");
-    let clients = asked("/api/v1/clients?stream=live/demo");
+    let clients = done(&node, "GET /clients?stream=live/demo", &Value::Null).to_string();
     assert_eq!(clients.matches("\"state\":\"player\"").count(), 1, "{clients}");
     assert_eq!(clients.matches("\"state\":\"preview\"").count(), 1, "{clients}");
     drop((viewer, preview));

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::api::token;
 use crate::config::Config;
 use crate::node::Node;
 use crate::wait::{SOON, beside_others, wait_until};
@@ -12,10 +13,6 @@ use crate::web::Answer;
 
 /// Half a head, on so many connections that they would be served for longer than anybody waits.
 const HALF_SENT: usize = 600;
-
-fn token(node: &Node) -> String {
-    std::fs::read_to_string(node.file("data/api-token")).unwrap().trim().to_owned()
-}
 
 /// The status of a request with these header lines.
 fn ask(node: &Node, first: &str, lines: &[&str]) -> Answer {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::amf::Amf;
+use crate::api::{ask, done};
 use crate::config::Config;
 use crate::hook_server::{HookServer, Post, Reply, fine};
 use crate::hooks::journal;
@@ -126,15 +127,10 @@ fn sit(port: u16) -> Vec<Wire> {
 
 /// Ends, by the API, all connections that there are.
 fn kick_all(node: &Node) {
-    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
-    let bearer = format!("Authorization: Bearer {}\nConnection: close\n", token.trim());
-    let clients = Answer::to(node.http_port(), "GET", "/api/v1/clients", &bearer);
-    assert_eq!(clients.status, 200);
-    let clients: Value = serde_json::from_str(&clients.text()).unwrap();
-    let list = clients.as_array().or_else(|| clients["clients"].as_array()).unwrap();
-    for client in list {
-        let path = format!("/api/v1/clients/{}", client["id"].as_str().unwrap());
-        let status = Answer::to(node.http_port(), "DELETE", &path, &bearer).status;
+    let clients = done(node, "GET /clients", &Value::Null);
+    for client in clients.as_array().unwrap() {
+        let kick = format!("DELETE /clients/{}", client["id"].as_str().unwrap());
+        let (status, _) = ask(node, &kick, &Value::Null);
         assert!([204, 200, 404].contains(&status), "{status}");
     }
 }

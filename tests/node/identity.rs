@@ -5,45 +5,18 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::api::{ask_with, done, events_of, token_in};
 use crate::config::Config;
 use crate::hook_server::{HookServer, Reply, fine};
 use crate::keyring::{ended, key_picture, publisher};
 use crate::node::{Node, run_to_end};
 use crate::redis::{Redis, made};
 use crate::wait::{SOON, beside_others, free_port, wait_until};
-use crate::web::Answer;
 use crate::wire::{VIDEO, Wire};
-
-/// Asks the node's API with the token in this file.
-pub(crate) fn ask(node: &Node, token: &str, request: &str, body: &Value) -> (u16, Value) {
-    let token = std::fs::read_to_string(node.file(token)).unwrap();
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let (method, path) = request.split_once(' ').unwrap();
-    let text = format!(
-        "{method} /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\
-         Authorization: Bearer {}\r\nContent-Length: {}\r\n\r\n{body}",
-        node.http_port(),
-        token.trim(),
-        body.len()
-    );
-    let answer = Answer::to_bytes(node.http_port(), text.as_bytes());
-    let status = answer.status;
-    let text = answer.text();
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
-}
-
-fn admin(node: &Node, request: &str, body: &Value) -> Value {
-    let (status, answer) = ask(node, "data/api-token", request, body);
-    assert!(status < 300, "{request}: {status} {answer}");
-    answer
-}
 
 /// The newest event of this kind.
 fn event(node: &Node, kind: &str) -> Value {
-    wait_until(SOON, kind, || {
-        let events = admin(node, "GET /events", &Value::Null);
-        events.as_array().unwrap().iter().rev().find(|event| event["kind"] == kind).cloned()
-    })
+    wait_until(SOON, kind, || events_of(node, kind).pop())
 }
 
 /// Runs `stream-manager keys` on the data directory of a node, or beside it.
@@ -63,19 +36,19 @@ fn a_publisher_is_known_by_its_key_and_encoder_and_goes_on_by_the_rules_of_an_ed
     let config = Config::new();
     let node = Node::start(&config);
     let wish = json!({"stream": "live/show", "owner": "Ada", "label": "Camera 1"});
-    let made = admin(&node, "POST /keys", &wish);
+    let made = done(&node, "POST /keys", &wish);
     let (id, secret) = (made["key"]["id"].clone(), made["secret"].as_str().unwrap().to_owned());
     let (mut live, stream) = publisher(&node, &secret);
 
-    let streams = admin(&node, "GET /streams", &Value::Null);
-    let clients = admin(&node, "GET /clients", &Value::Null);
+    let streams = done(&node, "GET /streams", &Value::Null);
+    let clients = done(&node, "GET /clients", &Value::Null);
     let client = &clients[0];
     for who in [&streams[0]["publisher"], client, &event(&node, "postPublish")] {
         assert_eq!(who["key"], id, "{who}");
         assert_eq!((&who["owner"], &who["label"]), (&json!("Ada"), &json!("Camera 1")), "{who}");
         assert_eq!(who["encoder"], "LNX 9,0,124,2", "{who}");
     }
-    let everything = format!("{streams}{clients}{}", admin(&node, "GET /events", &Value::Null));
+    let everything = format!("{streams}{clients}{}", done(&node, "GET /events", &Value::Null));
     assert!(!everything.contains(&secret), "the key is shown");
 
     let list = keys(node.file("").as_path(), &config, "list");
@@ -85,7 +58,7 @@ fn a_publisher_is_known_by_its_key_and_encoder_and_goes_on_by_the_rules_of_an_ed
     keys(node.file("").as_path(), &config, &format!("edit {} --viewers 1", id.as_str().unwrap()));
     let edited = event(&node, "key_changed");
     assert_eq!(edited["actor"], "cli:admin", "{edited}");
-    let all = admin(&node, "GET /keys", &Value::Null);
+    let all = done(&node, "GET /keys", &Value::Null);
     let of_it = |all: &Value| all.as_array().unwrap().iter().find(|it| it["id"] == id).cloned();
     assert_eq!(of_it(&all).unwrap()["viewers"], 1);
     assert!(keys(node.file("").as_path(), &config, "list").contains("1 viewers"));
@@ -93,13 +66,13 @@ fn a_publisher_is_known_by_its_key_and_encoder_and_goes_on_by_the_rules_of_an_ed
     let mut first = Wire::play(node.rtmp_port(), "show");
     first.find("a picture", crate::wire::Message::is_key);
     let mut second = Wire::play(node.rtmp_port(), "show");
-    let refusal = second.find("an answer", |message| message.status().is_some());
-    assert_eq!(refusal.status().unwrap()[1], "error", "one viewer is all that it may have");
+    assert_eq!(second.status()[1], "error", "one viewer is all that it may have");
 
     let path = format!("PATCH /keys/{}", id.as_str().unwrap());
-    let (status, problem) = ask(&node, "data/api-token-readonly", &path, &json!({"label": "x"}));
+    let (status, problem) =
+        ask_with(&node, &token_in(&node, "data/api-token-readonly"), &path, &json!({"label": "x"}));
     assert_eq!(status, 403, "{problem}");
-    admin(&node, &path, &json!({"viewers": null, "label": "Camera 2", "expires_in_s": 1}));
+    done(&node, &path, &json!({"viewers": null, "label": "Camera 2", "expires_in_s": 1}));
     assert_eq!(event(&node, "key_changed")["actor"], "token:admin");
     let [code, description] = ended(&mut live);
     assert_eq!(code, "NetStream.Publish.Denied");
@@ -127,11 +100,11 @@ file = \"{tokens}/bot\"
     let config = Config::new().publish_open().more(&token);
     let node = Node::start(&config);
     let bot = dir.path().join("bot");
-    let bot = bot.to_str().unwrap();
+    let bot = token_in(&node, bot.to_str().unwrap());
     let (_live, _) = publisher(&node, "show");
-    let (status, problem) = ask(&node, bot, "PUT /log-level", &json!({"level": "info"}));
+    let (status, problem) = ask_with(&node, &bot, "PUT /log-level", &json!({"level": "info"}));
     assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
-    let (status, _) = ask(&node, bot, "DELETE /streams/live/show/publisher", &Value::Null);
+    let (status, _) = ask_with(&node, &bot, "DELETE /streams/live/show/publisher", &Value::Null);
     assert_eq!(status, 204);
     assert_eq!(event(&node, "publisher_kicked")["actor"], "token:bot");
 

@@ -53,8 +53,7 @@ fn goes_on((live, stream): (&mut Wire, u32), viewer: &mut Wire, mark: u8) {
 
 /// Code and description of what ends a publisher.
 pub(crate) fn ended(wire: &mut Wire) -> [String; 2] {
-    let last = wire.find("the end", |message| message.status().is_some());
-    let [code, _, description] = last.status().unwrap();
+    let [code, _, description] = wire.status();
     while wire.next().is_some() {}
     [code, description]
 }
@@ -258,8 +257,7 @@ fn guesses_at_once_are_answered_no_more_than_guesses_one_after_the_other() {
         })
         .collect();
     let answers = asking.into_iter().map(|mut wire| {
-        let answer = wire.find("an answer", |message| message.status().is_some());
-        let [_, _, description] = answer.status().unwrap();
+        let [_, _, description] = wire.status();
         description
     });
     let looked_up = answers.filter(|answer| answer.contains("not known")).count();
@@ -325,8 +323,7 @@ fn who_sends_more_than_the_key_allows_is_ended() {
     wire.send(VIDEO, stream, 0, &picture).unwrap();
     first.find("the stream", Message::is_key);
     let mut second = Wire::play(node.rtmp_port(), "a");
-    let status = second.find("an answer", |message| message.status().is_some());
-    let [code, _, text] = status.status().unwrap();
+    let [code, _, text] = second.status();
     assert!(code.contains("Failed") && text.contains("viewers"), "{code}: {text}");
     let mut time = 0;
     wait_until(SOON, "the publisher is ended", || {

@@ -43,8 +43,7 @@ fn watches(node: &Node, name: &str) -> Wire {
 /// Code and description of the refusal of a viewer.
 fn refused(node: &Node, name: &str) -> [String; 2] {
     let mut viewer = Wire::play(node.rtmp_port(), name);
-    let answer = viewer.find("an answer", |message| message.status().is_some());
-    let [code, level, description] = answer.status().unwrap();
+    let [code, level, description] = viewer.status();
     assert_eq!(level, "error", "{description}");
     [code, description]
 }

@@ -11,9 +11,11 @@
 )]
 
 mod amf;
+mod api;
 mod config;
 mod destination;
 mod hook_server;
+mod machine;
 mod modern;
 mod nginx;
 mod node;

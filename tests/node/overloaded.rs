@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::config::{Config, HEIGHT, WIDTH};
+use crate::machine::keep_busy;
 use crate::nginx::Nginx;
 use crate::node::Node;
 use crate::program::Program;
@@ -16,9 +17,6 @@ use crate::wire::{AUDIO, Message, USER_CONTROL, VIDEO, Wire};
 
 /// How long the neighbour burns.
 const BURN: Duration = Duration::from_secs(120);
-
-/// Threads of the neighbour for each CPU.
-const BURNERS: usize = 3;
 
 /// User control events.
 const PING: u8 = 6;
@@ -60,24 +58,6 @@ fn watch(viewer: &mut Wire, over: &AtomicBool) -> Seen {
     seen
 }
 
-/// Keeps every CPU busy meanwhile.
-fn beside_a_burning_neighbour(length: Duration) {
-    let cpus = thread::available_parallelism().unwrap().get();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for _ in 0..cpus * BURNERS {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            });
-        }
-        let began = Instant::now();
-        wait_until(length + SOON, "it has burned", || (began.elapsed() >= length).then_some(()));
-        over.store(true, Ordering::Relaxed);
-    });
-}
-
 /// Three seconds that are hard to encode.
 fn make_noise(file: &Path) {
     let picture = "testsrc2=s=640x360:r=30,noise=alls=60:allf=t,format=yuv420p";
@@ -115,7 +95,7 @@ fn a_burning_neighbour_costs_frames_evenly_and_nothing_else() {
     let (memory_before, dropped_before, encoded_before) = (memory(&node), dropped(), encoded());
     let seen = thread::scope(|scope| {
         let seen = scope.spawn(|| watch(&mut viewer, &over));
-        beside_a_burning_neighbour(BURN);
+        keep_busy(BURN);
         over.store(true, Ordering::Relaxed);
         seen.join().unwrap()
     });

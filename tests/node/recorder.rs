@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::ask;
 use crate::config::{Config, demo};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
 use crate::program::Program;
 use crate::recording::Recording;
 use crate::wait::{SOON, beside_others, wait_until};
-use crate::web::Answer;
 use crate::wire::{Message, Wire};
 
 /// Files in a folder, in the order of their names.
@@ -186,26 +186,10 @@ fn every_time_in_a_recording_is_as_it_was_published_also_over_a_split() {
     }
 }
 
-/// Asks the API for something, as who may do everything.
-fn ask(node: &Node, request: &str, body: &Value) -> (u16, Value) {
-    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
-    let (method, path) = request.split_once(' ').unwrap();
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let request = format!(
-        "{method} /api/v1/recordings{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        token.trim(),
-        body.len(),
-    );
-    let answer = Answer::to_bytes(node.http_port(), request.as_bytes());
-    let status = answer.status;
-    (status, serde_json::from_str(&answer.text()).unwrap_or(Value::Null))
-}
-
 /// Waits until a recording is in a state, and gives what the API shows of it.
 fn recording_that_is(node: &Node, name: &str, state: &str) -> Value {
     wait_until(SOON, &format!("{name} is {state}"), || {
-        let (_, shown) = ask(node, &format!("GET /{name}"), &Value::Null);
+        let (_, shown) = ask(node, &format!("GET /recordings/{name}"), &Value::Null);
         (shown["state"] == state).then_some(shown)
     })
 }
@@ -220,9 +204,9 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     let wanted = json!({
         "name": "later", "stream": "live/demo", "dir": folder, "format": "mp4", "split_s": 600,
     });
-    assert_eq!(ask(&node, "POST ", &wanted).0, 201);
-    assert_eq!(ask(&node, "POST ", &wanted).0, 409, "its name is taken");
-    let (status, problem) = ask(&node, "POST ", &json!({"name": "b", "format": "mkv"}));
+    assert_eq!(ask(&node, "POST /recordings", &wanted).0, 201);
+    assert_eq!(ask(&node, "POST /recordings", &wanted).0, 409, "its name is taken");
+    let (status, problem) = ask(&node, "POST /recordings", &json!({"name": "b", "format": "mkv"}));
     let told = problem["detail"].as_str().unwrap();
     assert_eq!(status, 400);
     assert!(told.contains("needs `stream`") && told.contains("\"mp4\""), "{told}");
@@ -230,18 +214,18 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     assert_eq!((&shown["format"], &shown["dir"]), (&json!("mp4"), &json!(folder)));
 
     wait_until(SOON, "it is written", || (bytes(&folder) > 100_000).then_some(()));
-    assert_eq!(ask(&node, "POST /later/stop", &Value::Null).0, 204);
+    assert_eq!(ask(&node, "POST /recordings/later/stop", &Value::Null).0, 204);
     let shown = recording_that_is(&node, "later", "stopped");
     assert_eq!((&shown["file"], &shown["files"]), (&Value::Null, &json!(1)));
     Recording::at(files(&folder)[0].clone()).assert_sound_and_picture(1.0);
 
     wait_until(SOON, "it is started", || {
-        (ask(&node, "POST /later/start", &Value::Null).0 == 204).then_some(())
+        (ask(&node, "POST /recordings/later/start", &Value::Null).0 == 204).then_some(())
     });
     recording_that_is(&node, "later", "recording");
     wait_until(SOON, "there is another file", || (files(&folder).len() == 2).then_some(()));
-    assert_eq!(ask(&node, "DELETE /later", &Value::Null).0, 204);
-    assert_eq!(ask(&node, "POST /later/start", &Value::Null).0, 404);
+    assert_eq!(ask(&node, "DELETE /recordings/later", &Value::Null).0, 204);
+    assert_eq!(ask(&node, "POST /recordings/later/start", &Value::Null).0, 404);
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
     assert_eq!(files(&folder).len(), 2, "its files stay");
@@ -259,7 +243,7 @@ fn a_failure_names_the_folder_and_stays_until_it_is_over() {
     let shown = recording_that_is(&node, "record_0", "failed");
     let named = |text: &str| text.contains(folder.to_str().unwrap());
     let error = wait_until(SOON, "it says why", || {
-        let (_, shown) = ask(&node, "GET /record_0", &Value::Null);
+        let (_, shown) = ask(&node, "GET /recordings/record_0", &Value::Null);
         shown["error"].as_str().map(str::to_owned)
     });
     assert!(named(&error), "{error} in {shown}");
@@ -271,7 +255,7 @@ fn a_failure_names_the_folder_and_stays_until_it_is_over() {
     std::fs::remove_file(&folder).unwrap();
     let shown = recording_that_is(&node, "record_0", "recording");
     wait_until(SOON, "it is over", || {
-        let (_, shown) = ask(&node, "GET /record_0", &Value::Null);
+        let (_, shown) = ask(&node, "GET /recordings/record_0", &Value::Null);
         shown["error"].is_null().then_some(())
     });
     assert_eq!(shown["stream"], "live/demo");

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::api::ask;
 use crate::config::{Config, demo};
 use crate::destination::Destination;
-use crate::identity::ask;
 use crate::keyring::key_picture;
 use crate::nginx::Nginx;
 use crate::node::{Node, STUDIO};
@@ -130,7 +130,7 @@ fn a_key_that_takes_over_takes_the_name_of_a_pull_and_the_operator_ends_one() {
     drop(publisher);
     wait_until(SOON, "the stream is pulled again", || is_live().then_some(()));
     let kick = "DELETE /streams/live/copy/publisher";
-    assert_eq!(ask(&edge, "data/api-token", kick, &Value::Null).0, 204);
+    assert_eq!(ask(&edge, kick, &Value::Null).0, 204);
     wait_until(SOON, "it stays away for a while", || {
         let log = edge.program().err();
         let line = log.lines().find(|line| line.contains("ended by the operator"))?;

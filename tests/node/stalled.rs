@@ -1,18 +1,19 @@
 //! A machine that does not run the node for a while: paused, moved to another host, or overloaded.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::api::events_of;
 use crate::config::{BITRATE, Config};
 use crate::hook_server::{HookServer, fine};
 use crate::hooks::journal;
+use crate::machine::stall;
 use crate::nginx::Nginx;
 use crate::node::Node;
 use crate::wait::{SOON, alone, free_port, wait_until};
-use crate::web::Answer;
 use crate::wire::{AUDIO, Message, Wire};
 
 /// Bytes of the largest message that nginx-rtmp takes by its default.
@@ -31,25 +32,6 @@ fn channel(config: Config, nginx: &Nginx, name: &str, bitrate: u32) -> Config {
         1,
     );
     Config::of(&config, text)
-}
-
-/// Keeps the node from running for so long.
-fn stall(node: &Node, length: Duration) {
-    node.signal("STOP");
-    let began = Instant::now();
-    wait_until(length + SOON, "the stall is over", || (began.elapsed() >= length).then_some(()));
-    node.signal("CONT");
-}
-
-/// The node's events of this kind.
-fn events(node: &Node, kind: &str) -> Vec<Value> {
-    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
-    let bearer = format!("Authorization: Bearer {}\nConnection: close\n", token.trim());
-    let answer = Answer::to(node.http_port(), "GET", "/api/v1/events?limit=1000", &bearer);
-    assert_eq!(answer.status, 200);
-    let events: Value = serde_json::from_str(&answer.text()).unwrap();
-    let events = events.as_array().or_else(|| events["events"].as_array()).unwrap();
-    events.iter().filter(|event| event["kind"] == kind).cloned().collect()
 }
 
 /// Plays until three seconds after the next hole in the pictures, and gives all messages.
@@ -147,7 +129,7 @@ fn a_stall_is_one_clean_jump_that_no_destination_minds() {
         assert_eq!(published, 1, "{name} came again:\n{}", nginx.log());
         let lengths: Vec<_> = wait_until(SOON, "the stalls are told", || {
             let of_channel = |event: &Value| event["channel"] == name;
-            let stalls = events(&node, "channel_stalled").into_iter().filter(of_channel);
+            let stalls = events_of(&node, "channel_stalled").into_iter().filter(of_channel);
             let lengths: Vec<_> = stalls.map(|e| e["duration_ms"].as_u64().unwrap()).collect();
             (lengths.len() == 2).then_some(lengths)
         });
@@ -159,7 +141,7 @@ fn a_stall_is_one_clean_jump_that_no_destination_minds() {
 
 /// Frames that were dropped are told of everywhere, with how many, why, and by which channel.
 fn assert_dropped_is_told(node: &Node, hook: &HookServer, journal: &[Value], channel: &str) {
-    let dropped = events(node, "frames_dropped");
+    let dropped = events_of(node, "frames_dropped");
     let of_channel: Vec<_> = dropped.iter().filter(|e| e["channel"] == channel).collect();
     let all: u64 = of_channel.iter().map(|event| event["frames"].as_u64().unwrap()).sum();
     let counted = node.metric("encoder_dropped_frames", &[&format!("channel=\"{channel}\"")]);

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::api::events_of;
 use crate::config::Config;
 use crate::keyring::publisher;
 use crate::node::Node;
 use crate::wait::{beside_others, wait_until};
-use crate::web::Answer;
 use crate::wire::{VIDEO, Wire};
 
 /// Frames per second of the publishers.
@@ -60,15 +60,10 @@ impl Publisher {
 
 /// The codes of the warnings about each stream, and their texts.
 fn warnings(node: &Node) -> BTreeMap<String, Vec<[String; 2]>> {
-    let token = std::fs::read_to_string(node.file("data/api-token")).unwrap();
-    let token = format!("Authorization: Bearer {}\nConnection: close\n", token.trim());
-    let answer = Answer::to(node.http_port(), "GET", "/api/v1/events", &token);
-    let events: Vec<Value> = serde_json::from_str(&answer.text()).unwrap();
     let mut told: BTreeMap<String, Vec<[String; 2]>> = BTreeMap::new();
     // None of these publishers sends a sequence header, which is told as well.
     let other = |event: &&Value| event["code"] != "sequence_header";
-    let warnings = events.iter().filter(|event| event["kind"] == "stream_warning").filter(other);
-    for event in warnings {
+    for event in events_of(node, "stream_warning").iter().filter(other) {
         let [stream, code, text] =
             ["stream", "code", "text"].map(|key| event[key].as_str().unwrap().to_owned());
         told.entry(stream).or_default().push([code, text]);
