@@ -1,15 +1,12 @@
-//! Hears from a sentinel that another server has become the master, and forgets connections.
+//! Redis fail-over: a sentinel says that another server has become the master, and connections to
+//! the former one are forgotten.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures_lite::StreamExt;
-use redis::RedisResult;
-use redis::aio::{PubSubSink, PubSubStream};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use redis::{Client, RedisResult};
 
 use super::Inner;
-use super::watch::{PAUSE_MAX, PAUSE_MIN, PING};
+use super::subscription::Subscriber;
 use crate::control::keystore::Notice;
 
 /// Where sentinels say that. The message is the master's name, its old host and port, and the new.
@@ -33,53 +30,33 @@ impl Inner {
     }
 }
 
-/// Listens for as long as somebody wants to hear of changes.
-pub(super) async fn follow(store: Arc<Inner>) {
-    let (mut pause, mut turn) = (PAUSE_MIN, 0);
-    while store.changes.receiver_count() > 0 {
-        match timeout(store.settings.timeout * 2, subscribe(&store, turn)).await {
-            Ok(Ok((sink, messages))) => {
-                pause = PAUSE_MIN;
-                // It may have happened while nobody listened.
-                store.master_moved().await;
-                listen(&store, sink, messages).await;
-            }
-            Ok(Err(error)) => tracing::debug!("a sentinel cannot be heard: {error}"),
-            Err(_) => tracing::debug!("a sentinel cannot be heard: no answer"),
-        }
-        turn += 1;
-        sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+/// Who listens to the sentinels, one after the other when they fail.
+#[derive(Default)]
+pub(super) struct Failover {
+    turn: usize,
+}
+
+impl Subscriber for Failover {
+    const WHAT: &str = "a sentinel";
+    const CHANNEL: &str = CHANNEL;
+    const STEPS: u32 = 2;
+
+    async fn server(&mut self, store: &Inner) -> RedisResult<Client> {
+        let turn = self.turn;
+        self.turn += 1;
+        store.settings.sentinel(store.next.load(Ordering::Relaxed) + turn)
     }
-}
 
-async fn subscribe(store: &Inner, turn: usize) -> RedisResult<(PubSubSink, PubSubStream)> {
-    let first = store.next.load(Ordering::Relaxed);
-    let mut listener = store.settings.sentinel(first + turn)?.get_async_pubsub().await?;
-    listener.subscribe(CHANNEL).await?;
-    Ok(listener.split())
-}
+    async fn begun(&mut self, store: &Inner) {
+        // It may have happened while nobody listened.
+        store.master_moved().await;
+    }
 
-/// Until the connection is gone, or does not answer.
-async fn listen(store: &Inner, mut sink: PubSubSink, mut messages: PubSubStream) {
-    let mut pings = interval(PING);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            message = messages.next() => {
-                let Some(message) = message else { return };
-                let text = str::from_utf8(message.get_payload_bytes()).unwrap_or_default();
-                if is_about(text, &store.settings.master) {
-                    tracing::info!("Redis: another server is the master now");
-                    store.master_moved().await;
-                }
-            }
-            _ = pings.tick() => {
-                let answer = timeout(store.settings.timeout, sink.ping::<redis::Value>()).await;
-                if !matches!(answer, Ok(Ok(_))) || store.changes.receiver_count() == 0 {
-                    return;
-                }
-            }
+    async fn heard(&mut self, store: &Inner, message: &[u8]) {
+        let text = str::from_utf8(message).unwrap_or_default();
+        if is_about(text, &store.settings.master) {
+            tracing::info!("Redis: another server is the master now");
+            store.master_moved().await;
         }
     }
 }

@@ -9,6 +9,7 @@ mod fault;
 mod link;
 mod spec;
 mod store;
+mod subscription;
 mod watch;
 
 use std::fmt;

@@ -7,9 +7,12 @@ use std::sync::atomic::Ordering;
 use redis::{Cmd, RedisResult, cmd};
 use tokio::sync::broadcast;
 
+use super::failover::Failover;
 use super::link::Link;
 use super::spec::RedisMode;
-use super::{ALIAS_PREFIX, CHANNEL, GONE_PREFIX, KEY_PREFIX, Redis, failover, watch};
+use super::subscription::keep_up;
+use super::watch::Watch;
+use super::{ALIAS_PREFIX, CHANNEL, GONE_PREFIX, KEY_PREFIX, Redis};
 use crate::control::keystore::{
     KEYS_MAX, KeyStore, Kind, Name, Notice, Reply, StoreError, Swap, Was,
 };
@@ -110,9 +113,9 @@ impl KeyStore for Redis {
     fn changes(&self) -> broadcast::Receiver<Notice> {
         let receiver = self.0.changes.subscribe();
         if !self.0.watched.swap(true, Ordering::Relaxed) {
-            tokio::spawn(watch::watch(Arc::clone(&self.0)));
+            tokio::spawn(keep_up(Arc::clone(&self.0), Watch::default()));
             if self.0.settings.mode == RedisMode::Sentinel {
-                tokio::spawn(failover::follow(Arc::clone(&self.0)));
+                tokio::spawn(keep_up(Arc::clone(&self.0), Failover::default()));
             }
         }
         receiver

@@ -1,46 +1,41 @@
-//! Listens to what others change in Redis, and comes back when it was away.
+//! Redis changes: what others change in the key store is told, and a Redis that may throw keys away
+//! is warned of.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures_lite::StreamExt;
-use redis::aio::{PubSubSink, PubSubStream};
-use redis::{RedisResult, cmd};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use redis::{Client, RedisResult, cmd};
 
 use super::link::server;
+use super::subscription::Subscriber;
 use super::{CHANNEL, Inner};
 use crate::control::keystore::Notice;
 use crate::keys::KeyHash;
 
-/// How often a silent connection is tried.
-pub(super) const PING: Duration = Duration::from_secs(2);
+/// Who listens to the changes.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// The policy that was warned of.
+    policy: String,
+}
 
-/// The first pause after a failure; it doubles.
-pub(super) const PAUSE_MIN: Duration = Duration::from_millis(100);
+impl Subscriber for Watch {
+    const WHAT: &str = "changes of keys";
+    const CHANNEL: &str = CHANNEL;
+    const STEPS: u32 = 3;
 
-/// The longest one.
-pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+    async fn server(&mut self, store: &Inner) -> RedisResult<Client> {
+        server(&store.settings, &store.next).await
+    }
 
-/// Listens for as long as somebody wants to hear.
-pub(super) async fn watch(store: Arc<Inner>) {
-    let mut pause = PAUSE_MIN;
-    let mut policy = String::new();
-    while store.changes.receiver_count() > 0 {
-        let limit = store.settings.timeout * 3;
-        match timeout(limit, subscribe(&store)).await {
-            Ok(Ok((sink, messages))) => {
-                pause = PAUSE_MIN;
-                // Whatever was said meanwhile was not heard.
-                drop(store.changes.send(Notice::Unsure));
-                look_at_policy(&store, &mut policy).await;
-                listen(&store, sink, messages).await;
-            }
-            Ok(Err(error)) => tracing::debug!("changes of keys cannot be heard: {error}"),
-            Err(_) => tracing::debug!("changes of keys cannot be heard: no answer"),
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+    async fn begun(&mut self, store: &Inner) {
+        // Whatever was said meanwhile was not heard.
+        drop(store.changes.send(Notice::Unsure));
+        look_at_policy(store, &mut self.policy).await;
+    }
+
+    async fn heard(&mut self, store: &Inner, message: &[u8]) {
+        let hash = str::from_utf8(message).ok();
+        let hash = hash.and_then(|text| KeyHash::from_hex(text.trim()));
+        // Another program's words may mean any key.
+        drop(store.changes.send(hash.map_or(Notice::Unsure, Notice::Changed)));
     }
 }
 
@@ -77,37 +72,6 @@ async fn look_at_policy(store: &Inner, told: &mut String) {
 fn evicting_policy(info: &str) -> Option<&str> {
     let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"))?.trim();
     (policy != "noeviction").then_some(policy)
-}
-
-async fn subscribe(store: &Inner) -> RedisResult<(PubSubSink, PubSubStream)> {
-    let client = server(&store.settings, &store.next).await?;
-    let mut listener = client.get_async_pubsub().await?;
-    listener.subscribe(CHANNEL).await?;
-    Ok(listener.split())
-}
-
-/// Until the connection is gone, or does not answer.
-async fn listen(store: &Inner, mut sink: PubSubSink, mut messages: PubSubStream) {
-    let mut pings = interval(PING);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            message = messages.next() => {
-                let Some(message) = message else { return };
-                let hash = str::from_utf8(message.get_payload_bytes()).ok();
-                let hash = hash.and_then(|text| KeyHash::from_hex(text.trim()));
-                // Another program's words may mean any key.
-                drop(store.changes.send(hash.map_or(Notice::Unsure, Notice::Changed)));
-            }
-            () = store.moved.notified() => return,
-            _ = pings.tick() => {
-                let answer = timeout(store.settings.timeout, sink.ping::<redis::Value>()).await;
-                if !matches!(answer, Ok(Ok(_))) || store.changes.receiver_count() == 0 {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
