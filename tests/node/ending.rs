@@ -1,15 +1,17 @@
 //! Ends of streams, as the programs see them that play them.
 
+use std::io::ErrorKind;
+
 use crate::amf::Amf;
 use crate::config::{Config, demo};
 use crate::node::Node;
 use crate::program::{Ended, Program};
+use crate::publisher::{AAC_HEADER, Publisher};
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::web::Answer;
 use crate::wire::{AUDIO, DATA, USER_CONTROL, Wire};
 
-/// AAC of 48 kHz in stereo: its configuration, and a block of silence.
-const CONFIGURATION: [u8; 4] = [0xaf, 0, 0x11, 0x90];
+/// A block of silence in AAC.
 const SILENCE: [u8; 8] = [0xaf, 1, 0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
 
 /// Milliseconds of a block, nearly.
@@ -26,31 +28,29 @@ const PYAV: &str = "import av, sys\n\
 
 /// Somebody who publishes a file's sound, and says how long the file is.
 struct Reader {
-    wire: Wire,
-    stream: u32,
+    publisher: Publisher,
     time: u32,
 }
 
 impl Reader {
     fn publishes(node: &Node, name: &str) -> Self {
-        let (mut wire, stream) = Wire::stream(node.rtmp_port());
-        assert_eq!(wire.publish(stream, name)[0], "NetStream.Publish.Start");
+        let mut publisher = Publisher::start(node, name);
         let mut body = Vec::new();
         let members = ["duration", "filesize", "audiocodecid"].map(str::to_owned);
         let members = members.into_iter().zip([3_600.0, 1e9, 10.0].map(Amf::Number)).collect();
         for value in [Amf::text("@setDataFrame"), Amf::text("onMetaData"), Amf::Object(members)] {
             value.write(&mut body);
         }
-        wire.send(DATA, stream, 0, &body).unwrap();
-        wire.send(AUDIO, stream, 0, &CONFIGURATION).unwrap();
-        Self { wire, stream, time: 0 }
+        publisher.send(DATA, 0, &body);
+        publisher.send(AUDIO, 0, AAC_HEADER);
+        Self { publisher, time: 0 }
     }
 
     /// Goes on until something is there.
     fn until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
         wait_until(SOON, what, || {
             self.time += BLOCK_MS;
-            self.wire.send(AUDIO, self.stream, self.time, &SILENCE).unwrap();
+            self.publisher.send(AUDIO, self.time, &SILENCE);
             done().then_some(())
         });
     }
@@ -120,12 +120,18 @@ fn a_node_that_stops_ends_what_is_played_properly() {
     wait_until(SOON, "PyAV plays", || player.out_text().contains("length").then_some(()));
     node.signal("TERM");
     let mut last = Vec::new();
-    while let Some(message) = wire.next() {
+    let end = loop {
+        match wire.next_or_end() {
+            Ok(message) => last = vec![message.kind, *message.body.get(1).unwrap_or(&0)],
+            Err(end) => break end,
+        }
         // What a player still says while the node goes must not take the goodbye back.
-        drop(wire.send(USER_CONTROL, 0, 0, &[0, 3, 0, 0, 0, 1, 0, 0, 0, 100]));
-        last = vec![message.kind, *message.body.get(1).unwrap_or(&0)];
-    }
+        for _ in 0..20 {
+            drop(wire.send(USER_CONTROL, 0, 0, &[0, 3, 0, 0, 0, 1, 0, 0, 0, 100]));
+        }
+    };
     assert_eq!(last, [USER_CONTROL, 1], "StreamEOF is the last word");
+    assert_eq!(end, ErrorKind::UnexpectedEof, "the connection is closed, not reset");
     assert!(std::iter::from_fn(|| file.tag()).count() > 0 && file.body.is_over());
     let Ended { status, err, .. } = player.ended(SOON);
     assert!(status.success() && err.is_empty(), "PyAV: {status}\n{err}");

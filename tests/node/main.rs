@@ -20,6 +20,7 @@ mod modern;
 mod nginx;
 mod node;
 mod program;
+mod publisher;
 mod recording;
 mod redis;
 mod reloading;

@@ -7,44 +7,13 @@ use crate::config::Config;
 use crate::destination::{Destination, Heard};
 use crate::node::Node;
 use crate::program::Program;
+use crate::publisher::{AAC, AAC_HEADER, AVC_HEADER, INTER, KEY, Publisher};
 use crate::recording::Recording;
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::web::{Answer, Tag};
 use crate::wire::{AUDIO, Message, VIDEO, Wire};
 
-const AVC_HEADER: &[u8] =
-    b"\x17\x00\x00\x00\x00\x01\x42\xc0\x0b\xff\xe1\x00\x01\x67\x01\x00\x01\x68";
-const KEY: &[u8] = b"\x17\x01\x00\x00\x00\x00\x00\x00\x02\x65\x88";
-const INTER: &[u8] = b"\x27\x01\x00\x00\x00\x00\x00\x00\x02\x41\x9a";
-const AAC_HEADER: &[u8] = b"\xaf\x00\x11\x90";
-const AAC: &[u8] = b"\xaf\x01\x21\x10";
 const G711: &[u8] = b"\x82\xd5\xd5\xd5";
-
-/// Publishes what is written by hand.
-struct Publisher {
-    wire: Wire,
-    id: u32,
-}
-
-impl Publisher {
-    fn start(node: &Node, name: &str) -> Self {
-        let (mut wire, id) = Wire::stream(node.rtmp_port());
-        assert_eq!(wire.publish(id, name)[0], "NetStream.Publish.Start");
-        Self { wire, id }
-    }
-
-    fn send(&mut self, kind: u8, time: u32, body: &[u8]) {
-        self.wire.send(kind, self.id, time, body).unwrap();
-    }
-
-    /// Sound and pictures with headers.
-    fn both(node: &Node, name: &str) -> Self {
-        let mut publisher = Self::start(node, name);
-        publisher.send(VIDEO, 0, AVC_HEADER);
-        publisher.send(AUDIO, 0, AAC_HEADER);
-        publisher
-    }
-}
 
 fn open_node() -> Node {
     Node::start(&Config::new().publish_open())
@@ -100,9 +69,9 @@ fn nothing_that_described_a_publisher_is_told_of_the_next_one() {
     });
     drop(first);
     let mut next = wait_until(SOON, "the name is free", || {
-        let (mut wire, id) = Wire::stream(node.rtmp_port());
-        let is_on_air = wire.publish(id, "next")[0] == "NetStream.Publish.Start";
-        is_on_air.then_some(Publisher { wire, id })
+        let (mut wire, stream) = Wire::stream(node.rtmp_port());
+        let is_on_air = wire.publish(stream, "next")[0] == "NetStream.Publish.Start";
+        is_on_air.then_some(Publisher { wire, stream })
     });
     next.send(AUDIO, 0, G711);
     let ours = |message: &Message| message.kind == AUDIO && message.body == G711;

@@ -234,19 +234,25 @@ impl Wire {
 
     /// The next message; `None` once the peer has closed.
     pub(crate) fn next(&mut self) -> Option<Message> {
+        self.next_or_end().ok()
+    }
+
+    /// The next message, or how the connection ended: `UnexpectedEof` if the peer has closed it in
+    /// order.
+    pub(crate) fn next_or_end(&mut self) -> Result<Message, ErrorKind> {
         loop {
             match self.read_chunk() {
                 Ok(Some(message)) if message.kind == SET_CHUNK_SIZE => {
                     let size = u32::from_be_bytes(message.body[..4].try_into().unwrap());
                     self.chunk_size = usize::try_from(size).unwrap();
                 }
-                Ok(Some(message)) => return Some(message),
+                Ok(Some(message)) => return Ok(message),
                 Ok(None) => {}
                 Err(error) => {
                     let waited =
                         matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
                     assert!(!waited, "the peer has been silent for {SOON:?}");
-                    return None;
+                    return Err(error.kind());
                 }
             }
         }

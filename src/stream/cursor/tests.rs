@@ -164,6 +164,15 @@ fn play(log: &mut StreamLog, from: u32, to: u32, gop: u32) {
     }
 }
 
+/// A reader that has been sent the headers and a part of the log's first picture.
+fn in_the_first_picture(log: &mut StreamLog) -> (Cursor, Vec<u8>) {
+    play(log, 0, 40, 400);
+    let mut cursor = Cursor::new(Start::Keyframe);
+    let bytes = send(&mut cursor, log, &DropPolicy::default(), 50, 64);
+    assert!(!cursor.is_between());
+    (cursor, bytes)
+}
+
 #[test]
 fn a_late_reader_gets_metadata_headers_and_then_the_newest_keyframe() {
     let mut log = with_headers();
@@ -377,13 +386,9 @@ fn who_comes_after_a_source_has_left_gets_only_what_the_next_one_sends() {
 #[test]
 fn a_slow_reader_jumps_to_the_newest_keyframe_and_finishes_its_message_first() {
     let mut log = with_headers();
-    play(&mut log, 0, 40, 400);
-    let mut cursor = Cursor::new(Start::Keyframe);
-    let policy = DropPolicy::default();
-    let mut bytes = send(&mut cursor, &log, &policy, 50, 64);
-    assert!(!cursor.is_between());
+    let (mut cursor, mut bytes) = in_the_first_picture(&mut log);
     play(&mut log, 40, 1_640, 400);
-    bytes.extend(send(&mut cursor, &log, &policy, usize::MAX, 64));
+    bytes.extend(send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64));
     let got = read(&bytes);
     let media: Vec<_> = got.iter().skip(3).map(|message| message.time).collect();
     assert_eq!(media[..2], [0, 1_600], "the begun message, then the newest keyframe");

@@ -20,14 +20,10 @@ fn kinds(messages: &[Read]) -> Vec<Kind> {
 #[test]
 fn a_paused_reader_is_sent_nothing_but_the_rest_of_its_message() {
     let mut log = with_headers();
-    play(&mut log, 0, 40, 400);
-    let mut cursor = Cursor::new(Start::Keyframe);
-    let policy = DropPolicy::default();
-    let mut bytes = send(&mut cursor, &log, &policy, 50, 64);
-    assert!(!cursor.is_between());
+    let (mut cursor, mut bytes) = in_the_first_picture(&mut log);
     cursor.set_playback(&log, PAUSED);
     play(&mut log, 40, 4_000, 400);
-    bytes.extend(send(&mut cursor, &log, &policy, usize::MAX, 64));
+    bytes.extend(send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64));
     assert!(cursor.is_between() && cursor.shared_place().is_none());
     assert_eq!(read(&bytes).len(), 4, "three headers and the begun picture");
 }
