@@ -433,13 +433,10 @@ impl<D: Disk> Recorder<D> {
         self.written_at = moment.now;
         let before = open.written;
         let mut saved = open.write(sync);
-        if sync {
-            self.synced_at = moment.now;
-            saved = saved.and_then(|()| open.file.sync());
-        }
         self.bytes += open.written - before;
         if sync {
-            saved = saved.and_then(|()| self.check_room());
+            self.synced_at = moment.now;
+            saved = saved.and_then(|()| open.file.sync()).and_then(|()| self.check_room());
         }
         match saved {
             Ok(()) if sync => self.retry = RETRY,
@@ -487,11 +484,8 @@ impl<D: Disk> Recorder<D> {
         };
         let before = open.written;
         if let Err(error) = open.end(trouble.is_empty()) {
-            tracing::warn!(
-                "recording {}: {} has no proper end: {error}",
-                self.spec.name,
-                open.name
-            );
+            let name = &self.spec.name;
+            tracing::warn!("recording {name}: {} has no proper end: {error}", open.name);
         }
         self.bytes += open.written - before;
         self.news.push(NodeEvent::RecordFinished {
