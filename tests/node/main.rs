@@ -1,5 +1,5 @@
-//! End-to-end scenarios: the real program against ffmpeg, GStreamer, rtmpdump, nginx-rtmp and a
-//! hand-written RTMP peer. What they need is installed by `make deps`.
+//! End-to-end scenarios: the real program against ffmpeg, GStreamer, rtmpdump, OBS, VLC, nginx-rtmp
+//! and a hand-written RTMP peer. What they need is installed by `make deps`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,6 +53,7 @@ mod live_input;
 mod loops;
 mod mistakes;
 mod monitoring;
+mod obs;
 mod overloaded;
 mod pairs;
 mod picture;
@@ -71,4 +72,5 @@ mod tls;
 mod tracks;
 mod two_shards;
 mod unprivileged;
+mod vlc;
 mod warnings;

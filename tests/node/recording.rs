@@ -43,6 +43,11 @@ impl Picture {
         [self.planes[y * WIDTH + x], self.planes[chroma], self.planes[second]]
     }
 
+    /// Whether another one is the same in every pixel.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.planes == other.planes
+    }
+
     /// What is in the middle.
     pub(crate) fn middle(&self) -> [u8; 3] {
         self.at(WIDTH / 2, HEIGHT / 2)

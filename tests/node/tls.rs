@@ -19,25 +19,25 @@ use crate::recording::Recording;
 use crate::wait::{SOON, beside_others, free_port, wait_until};
 use crate::wire::{Message, Wire};
 
-/// Certificates for 127.0.0.1 in files of their own. Each is its own authority.
-struct Certificate {
+/// Certificates for this machine in files of their own. Each is its own authority.
+pub(crate) struct Certificate {
     dir: TempDir,
 }
 
 impl Certificate {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         issue(dir.path());
         Self { dir }
     }
 
     /// What trusts it.
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.dir.path().join("cert.pem")
     }
 
     /// `[tls]` for a node that shows it.
-    fn table(&self, port: u16, more: &str) -> String {
+    pub(crate) fn table(&self, port: u16, more: &str) -> String {
         let key = self.dir.path().join("key.pem");
         format!(
             "[tls]\ncertificate = {:?}\nkey = {key:?}\nrtmps_port = {port}\n{more}\n",
@@ -69,7 +69,8 @@ fn peer_behind(
 }
 
 fn issue(dir: &Path) {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let names = ["127.0.0.1", "localhost"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
     fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
 }
