@@ -151,7 +151,7 @@ impl Difference {
 /// Keys whose change takes a restart; the others of their tables are live.
 const FIXED_KEYS: [(&str, &[&str]); 3] = [
     ("node", &["name", "data_dir", "log_format"]),
-    ("rtmp", &["bind", "port", "publish"]),
+    ("rtmp", &["bind", "port", "publish", "chunk_size"]),
     ("tls", &["rtmps_port", "https"]),
 ];
 
@@ -352,6 +352,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[rtmp] bind", r.bind != s.bind),
         ("[rtmp] port", r.port != s.port),
         ("[rtmp] publish", r.publish != s.publish),
+        ("[rtmp] chunk_size", r.chunk_size != s.chunk_size),
         ("[keys] store and its address", keys),
         ("[http] enabled", h.enabled != i.enabled),
         ("[http] port", h.port != i.port),
@@ -371,7 +372,8 @@ fn changed<'a>(tables: &'a [(&'static str, bool)]) -> impl Iterator<Item = &'sta
 /// `old` with everything of `new` that can be applied while the node runs.
 fn live_rtmp(old: &RtmpConfig, new: &RtmpConfig) -> RtmpConfig {
     let (bind, port, publish, knowing) = (old.bind, old.port, old.publish, old.knowing);
-    RtmpConfig { bind, port, publish, knowing, ..*new }
+    // Messages are made in chunks of it, for viewers who were told it when they came.
+    RtmpConfig { bind, port, publish, knowing, chunk_size: old.chunk_size, ..*new }
 }
 
 /// The same of `[keys]`: all but where the keys are.
@@ -527,6 +529,7 @@ mod tests {
             ("name = \"n\"", "name = \"n\"\ndata_dir = \"x\"", "[node] data_dir"),
             ("port = 1940", "port = 1941", "[rtmp] port"),
             ("port = 1940", "port = 1940\nbind = \"127.0.0.1\"", "[rtmp] bind"),
+            ("port = 1940", "port = 1940\nchunk_size = 4096", "[rtmp] chunk_size"),
             (
                 "ban_after = 3",
                 "ban_after = 3\nstore = \"redis\"\nredis_url = \"redis://h\"",
