@@ -7,7 +7,7 @@ mod ring;
 mod rules;
 mod shard;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use self::ask::{
     Answer, Ask, AudioView, CLIENTS_MAX, ClientView, ConfigText, Document, PublisherView,
@@ -17,8 +17,8 @@ pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{
-    OutputSpec, PullSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope, StreamPart, StreamSource,
-    Survey, SurveyOrder, TapEvent, TrackPart,
+    ChannelFeed, Encoded, OutputSpec, PullSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope,
+    StreamPart, StreamSource, Survey, SurveyOrder, TapEvent, TrackPart,
 };
 
 /// Commands that may wait for a shard.
@@ -33,10 +33,12 @@ pub const REPORTS_MAX: usize = 4_096;
 pub struct ChannelSwitch {
     stop: AtomicBool,
     key_wanted: AtomicBool,
+    base_ms: AtomicU32,
 }
 
 impl ChannelSwitch {
-    /// Ends the channel at its next tick.
+    /// Ends the channel at its next tick, and its stream once its encoders have handed over what
+    /// they hold.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -45,6 +47,18 @@ impl ChannelSwitch {
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Where its stream goes on from that of another source: its times, milliseconds modulo 2^32,
+    /// begin there and not at 0. For the shard, before the channel's first tick.
+    pub fn set_base_ms(&self, base: u32) {
+        self.base_ms.store(base, Ordering::Relaxed);
+    }
+
+    /// What its encoders add to the times of their messages.
+    #[must_use]
+    pub fn base_ms(&self) -> u32 {
+        self.base_ms.load(Ordering::Relaxed)
     }
 
     /// Asks for a keyframe as soon as the encoder may make one.

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::ChannelSwitch;
 use super::hook::{HookQuestion, HookTicket, Refusal};
-use super::shard::{OutputSpec, PullSpec, RecordFeed, Survey, SurveyOrder, TapEvent};
+use super::shard::{ChannelFeed, OutputSpec, PullSpec, RecordFeed, Survey, SurveyOrder, TapEvent};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
@@ -57,6 +58,9 @@ pub enum ToShard {
     Survey(SurveyOrder),
     /// One more decoder that wants the stream of this name. It ends when it drops its end.
     Tap(Arc<str>, Sender<TapEvent>),
+    /// One more channel, whose stream goes on with that of a channel that was stopped, or begins:
+    /// answered with [`FromShard::FeedOpened`]. It ends when its switch says stop.
+    Feed(Box<ChannelFeed>),
     /// One more pull.
     AddPull(Box<PullSpec>),
     /// Let this pull begin, or say goodbye and wait.
@@ -126,6 +130,13 @@ pub enum FromShard {
         host: Arc<str>,
         /// TCP port.
         port: u16,
+    },
+    /// The answer to a [`ToShard::Feed`].
+    FeedOpened {
+        /// The channel's.
+        switch: Arc<ChannelSwitch>,
+        /// Whether its stream is fed by it now; if not, somebody else feeds it.
+        is_open: bool,
     },
     /// The answer to a [`ToShard::Survey`].
     Survey(Box<Survey>),

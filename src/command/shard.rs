@@ -4,13 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::ChannelSwitch;
 use super::ask::{ClientView, PublisherView};
 use super::rules::OutputRules;
 use crate::event::ClientId;
 use crate::media::Micros;
-use crate::ring::Sender;
+use crate::ring::{Receiver, Sender};
 use crate::rtmp::Url;
-use crate::stats::{LineStats, OtherReader, OutputStats, RecordStats};
+use crate::stats::{ChannelStats, LineStats, OtherReader, OutputStats, RecordStats};
 use crate::stream::Message;
 
 /// Streams that one shard lists at most; it leaves out the others.
@@ -32,6 +33,32 @@ pub enum RecordEvent {
     Message(Message),
     /// The publisher has left.
     Ended,
+}
+
+/// A finished message and when its frame was due, for the latency figures.
+#[derive(Debug)]
+pub struct Encoded {
+    /// The message as every viewer gets it.
+    pub message: Message,
+    /// When the frame was due on the node's clock.
+    pub due: Micros,
+}
+
+/// A channel's stream, fed to its shard by its encoders.
+#[derive(Debug)]
+pub struct ChannelFeed {
+    /// Public name, such as `live/demo`.
+    pub stream: Arc<str>,
+    /// Finished video.
+    pub video: Receiver<Encoded>,
+    /// Finished sound, if the channel has any.
+    pub audio: Option<Receiver<Encoded>>,
+    /// When its tick 0 is due, which its encoders call time 0.
+    pub start: Micros,
+    /// Requests to the encoder.
+    pub switch: Arc<ChannelSwitch>,
+    /// Figures.
+    pub stats: Arc<ChannelStats>,
 }
 
 /// A recording as its shard knows it. It ends when its writer drops the other end of the ring.

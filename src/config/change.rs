@@ -26,6 +26,9 @@ pub enum Step {
     RemoveChannel(String),
     /// Begin a channel with its outputs.
     AddChannel(Box<ChannelConfig>),
+    /// Begin a channel in the place of that of its name, whose outputs go on until further steps
+    /// change them.
+    ReplaceChannel(Box<ChannelConfig>),
     /// An output of a channel.
     Output(String, Part<OutputConfig>),
     /// A push.
@@ -196,21 +199,11 @@ fn revert<T: Clone>(now: &mut Vec<T>, was: &[T], is_it: impl Fn(&T) -> bool) {
 }
 
 impl Step {
-    /// The table that it is about, if it cannot be taken while the node runs.
+    /// Whether it is not to be taken once `failed` could not be: it is about a channel that is as
+    /// it was.
     #[must_use]
-    pub fn takes_restart(&self) -> Option<String> {
-        let (list, name) = self.part()?;
-        let live = matches!(
-            self,
-            Self::Output(..)
-                | Self::Push(_)
-                | Self::Pull(_)
-                | Self::Record(_)
-                | Self::PutScene(..)
-                | Self::ShowScene(..)
-                | Self::RemoveScene(..)
-        );
-        (!live).then(|| format!("[[{list}]] {name}"))
+    pub fn depends_on(&self, failed: &Self) -> bool {
+        matches!(failed, Self::ReplaceChannel(_)) && self.part() == failed.part()
     }
 
     /// The table that it is about: its list in the file, and its name.
@@ -221,7 +214,7 @@ impl Step {
             | Self::PutScene(name, _)
             | Self::ShowScene(name, _)
             | Self::RemoveScene(name, _) => ("channel", name),
-            Self::AddChannel(channel) => ("channel", &channel.name),
+            Self::AddChannel(channel) | Self::ReplaceChannel(channel) => ("channel", &channel.name),
             Self::Push(part) => ("push", part.name()),
             Self::Pull(part) => ("pull", part.name()),
             Self::Record(part) => ("record", part.name()),
@@ -286,24 +279,34 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
         outputs: Vec::new(),
         ..of.clone()
     };
-    let same = |was: &&ChannelConfig, is: &ChannelConfig| frame(was) == frame(is);
-    let find = |list: &'_ [ChannelConfig], name: &str| {
-        list.iter().position(|channel| channel.name == name)
+    let find = |is: &ChannelConfig| old.iter().find(|was| was.name == is.name);
+    // One that is to make what another makes now begins when both have ended.
+    let is_others = |is: &ChannelConfig| {
+        old.iter().any(|other| other.name != is.name && other.stream == is.stream)
     };
     for was in old {
-        if find(new, &was.name).is_none_or(|place| !same(&was, &new[place])) {
+        let is = new.iter().find(|is| is.name == was.name);
+        if is.is_none_or(is_others) {
             steps.push(Step::RemoveChannel(was.name.clone()));
         }
     }
     for is in new {
-        match find(old, &is.name).map(|place| &old[place]).filter(|was| same(was, is)) {
-            Some(was) => {
-                scenes(was, is, steps);
-                let outputs = parts(&was.outputs, &is.outputs);
-                steps.extend(outputs.map(|part| Step::Output(is.name.clone(), part)));
-            }
-            None => steps.push(Step::AddChannel(Box::new(is.clone()))),
+        let Some(was) = find(is).filter(|_| !is_others(is)) else {
+            steps.push(Step::AddChannel(Box::new(is.clone())));
+            continue;
+        };
+        match frame(was) == frame(is) {
+            true => scenes(was, is, steps),
+            false => steps.push(Step::ReplaceChannel(Box::new(is.clone()))),
         }
+        // An output sends the stream that its channel had when it began.
+        let (gone, kept) = match was.stream == is.stream {
+            true => (&[][..], was.outputs.as_slice()),
+            false => (was.outputs.as_slice(), &[][..]),
+        };
+        let gone = gone.iter().map(|output| Part::Gone(output.name.clone()));
+        let outputs = gone.chain(parts(kept, &is.outputs));
+        steps.extend(outputs.map(|part| Step::Output(is.name.clone(), part)));
     }
 }
 
@@ -403,6 +406,7 @@ impl fmt::Display for Step {
         match self {
             Self::RemoveChannel(name) => write!(f, "channel {name} ended"),
             Self::AddChannel(channel) => write!(f, "channel {} began", channel.name),
+            Self::ReplaceChannel(channel) => write!(f, "channel {} was replaced", channel.name),
             Self::Output(channel, part) => {
                 tell(part, f, "output")?;
                 write!(f, " of channel {channel}")
@@ -504,7 +508,47 @@ mod tests {
         assert_eq!(changed("[[push]]", more).0, ["channel b began"]);
         assert_eq!(steps(&BASE.replacen("[[push]]", more, 1), BASE).0, ["channel b ended"]);
         let video = "name = \"a\"\nvideo = { width = 640, height = 360 }\n";
-        assert_eq!(changed("name = \"a\"\n", video).0, ["channel a ended", "channel a began"]);
+        assert_eq!(changed("name = \"a\"\n", video).0, ["channel a was replaced"]);
+        let all = format!("{video}stream = \"live/z\"\n");
+        assert_eq!(
+            changed("name = \"a\"\n", &all).0,
+            [
+                "channel a was replaced",
+                "removed output x of channel a",
+                "added output x of channel a"
+            ]
+        );
+        let named = BASE.replacen("name = \"a\"", "name = \"b\"\nstream = \"live/a\"", 1);
+        assert_eq!(steps(BASE, &named).0, ["channel a ended", "channel b began"]);
+    }
+
+    #[test]
+    fn channels_that_exchange_their_streams_end_before_either_begins() {
+        let two = |a: &str, b: &str| {
+            format!(
+                "[[channel]]\nname = \"a\"\nstream = \"{a}\"\n\
+                 [[channel]]\nname = \"b\"\nstream = \"{b}\"\n"
+            )
+        };
+        let all = ["channel a ended", "channel b ended", "channel a began", "channel b began"];
+        assert_eq!(steps(&two("live/1", "live/2"), &two("live/2", "live/1")).0, all);
+        let moved = ["channel b ended", "channel a was replaced", "channel b began"];
+        assert_eq!(steps(&two("live/1", "live/2"), &two("live/3", "live/1")).0, moved);
+    }
+
+    #[test]
+    fn what_is_wanted_of_a_channel_that_could_not_be_replaced_is_not_tried() {
+        let read = |text: &str| Config::parse(text, "a text").unwrap();
+        let text = BASE
+            .replacen("name = \"a\"\n", "name = \"a\"\nvideo = { bitrate = 900000 }\n", 1)
+            .replacen("name = \"x\"", "name = \"y\"", 1);
+        let steps = Difference::between(&read(BASE), &read(&text)).steps;
+        let shown: Vec<_> = steps.iter().map(Step::to_string).collect();
+        let replaced = shown.iter().position(|step| step == "channel a was replaced").unwrap();
+        let depends = |step: &&Step| step.depends_on(&steps[replaced]);
+        let held: Vec<_> = steps.iter().filter(depends).map(Step::to_string).collect();
+        assert_eq!(held[1..], ["removed output x of channel a", "added output y of channel a"]);
+        assert!(steps.iter().all(|step| !step.depends_on(&Step::RemoveChannel("a".to_owned()))));
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 56] = [
+    pub const NAMES: [&'static str; 58] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -229,6 +229,8 @@ impl NodeEvent {
         "asset_restored",
         "stream_warning",
         "channel_stalled",
+        "channel_started",
+        "channel_stopped",
         "scene_replaced",
         "scene_changed",
         "output_added",

@@ -12,6 +12,7 @@ use super::change;
 use super::hooks::HookDesk;
 use super::keeper::{Keeper, Load};
 use super::keydesk::{KeyDesk, News as KeyNews};
+use super::live_channels::LiveChannels;
 use super::outputs::Outputs;
 use super::pulls::Pulls;
 use super::recordings::Recordings;
@@ -100,6 +101,8 @@ pub(super) struct Desk {
     pub(super) pulls: Pulls,
     /// What is recorded.
     pub(super) recordings: Recordings,
+    /// The channels.
+    pub(super) channels: LiveChannels,
     /// The scenes of all channels.
     pub(super) scenes: Scenes,
     /// The node's figures.
@@ -123,7 +126,7 @@ pub(super) struct Reloads {
     /// Whether one is under way.
     busy: bool,
     /// Who wanted it.
-    actor: Option<String>,
+    pub(super) actor: Option<String>,
     line: tokio::sync::mpsc::Sender<Work>,
     work: tokio::sync::mpsc::Receiver<Work>,
 }
@@ -136,7 +139,7 @@ impl Reloads {
 }
 
 /// The shard that is home to all channels, their outputs and the taps of their inputs.
-const HOME: usize = 0;
+pub(super) const HOME: usize = 0;
 
 impl Desk {
     /// Answers until `stopped`, which is to be once the node has ended; then tells what is left.
@@ -153,6 +156,7 @@ impl Desk {
                 bell.poll(cx, || {
                     self.lines.iter().any(|line| !line.reports.is_empty())
                         || self.scenes.have_mail()
+                        || !self.channels.stopped.is_empty()
                 })
             });
             tokio::select! {
@@ -164,6 +168,7 @@ impl Desk {
                         self.tell(HOME, ToShard::Tap(stream, tap));
                     }
                 }
+                Some(outcome) = self.channels.outcomes.recv() => self.channel_built(outcome),
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
@@ -171,6 +176,7 @@ impl Desk {
                 _ = &mut stopped => break,
             }
             self.scenes.read_mail();
+            self.channels.read_mail();
             for change in self.scenes.take_changes() {
                 self.keeper.changed(change);
             }
@@ -193,6 +199,7 @@ impl Desk {
         }
         self.surveys.tick(self.clock.now());
         self.scenes.tick();
+        self.channels.tick();
         if self.troubles.is_due(self.clock.now()) {
             self.tell_troubles();
         }
@@ -321,6 +328,10 @@ impl Desk {
             Step::Record(part) => self.obey(change::of_record(part)),
             Step::Pull(part) => self.obey(change::of_pull(part)),
             Step::Push(part) => self.obey(change::of_push(part)),
+            Step::RemoveChannel(name) => self.remove_channel(&name),
+            Step::AddChannel(config) | Step::ReplaceChannel(config) => {
+                return self.channels.begin(*config, reply);
+            }
             Step::PutScene(channel, NamedScene { name: scene, scene: what }) => {
                 let document = to_document(&what);
                 let ask = Ask::PutScene { channel, scene, version: None, document };
@@ -343,8 +354,6 @@ impl Desk {
                 let (hooks, registry) = (&mut self.hooks, &self.registry);
                 self.rules.apply(&tables, wanted, hooks, registry)
             }
-            // A reload names these for a restart.
-            _ => Answer::Unavailable("that takes a restart".to_owned()),
         };
         say(reply, answer);
     }
@@ -383,6 +392,7 @@ impl Desk {
                     drop(answers.send((shard, ToShard::Resolved { output, address })).await);
                 });
             }
+            FromShard::FeedOpened { switch, is_open } => self.channel_opened(&switch, is_open),
             FromShard::Survey(survey) => self.surveys.hear(shard, *survey),
             FromShard::ResolvePull { pull, host, port } => {
                 let answers = answers.clone();
@@ -422,7 +432,7 @@ impl Desk {
     }
 
     /// Logs an event and tells everybody.
-    fn publish(&mut self, event: NodeEvent) {
+    pub(super) fn publish(&mut self, event: NodeEvent) {
         match event.severity() {
             Severity::Debug => tracing::debug!("{event}"),
             Severity::Info => tracing::info!("{event}"),
@@ -456,7 +466,7 @@ impl Desk {
         }
     }
 
-    fn tell(&mut self, shard: usize, command: ToShard) {
+    pub(super) fn tell(&mut self, shard: usize, command: ToShard) {
         if self.lines[shard].commands.push(command).is_err() {
             tracing::error!("shard {shard} does not read its commands");
         }

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use super::keystore::trusted_proxies;
 use super::node::Node;
-use crate::config::{ChannelConfig, Config, Role, TokenConfig};
+use crate::config::{Config, Role, TokenConfig};
 use crate::control::auth::{
     Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
 };
 use crate::control::banner::rtmp_url;
 use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
 use crate::control::log::LogLevel;
-use crate::control::state::{ChannelFacts, Cores, NodeFacts, Surveyor, flv_base};
+use crate::control::state::{Cores, NodeFacts, Surveyor, flv_base};
 use crate::control::time::Time;
-use crate::encode;
 use crate::event::NodeEvent;
 use crate::tls::{self, Acceptor};
 
@@ -140,20 +139,6 @@ fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
             compose: plan.compose,
             encode: plan.encode,
         },
-        channels: config.channels.iter().map(channel).collect(),
         streams_max: config.metrics.streams_max,
-    }
-}
-
-fn channel(config: &ChannelConfig) -> ChannelFacts {
-    ChannelFacts {
-        name: config.name.clone(),
-        width: config.size.width(),
-        height: config.size.height(),
-        fps: config.rate.fps(),
-        bitrate_bps: config.bitrate_bps.into(),
-        codec: config.codec.name().to_owned(),
-        encoder: encode::first_choice(config.codec).to_owned(),
-        preset: config.preset.clone(),
     }
 }

@@ -181,8 +181,8 @@ impl StreamManager {
         }
         let clock = node.clock();
         // It has one channel, which takes these frames.
-        let channel = node.registry().channels.first();
-        let stats = channel.map(|channel| Arc::clone(&channel.stats)).unwrap_or_default();
+        let channels = node.registry().channels();
+        let stats = channels.first().map(|channel| Arc::clone(&channel.stats)).unwrap_or_default();
         self.node = Some(node);
         let gate = Gate::for_capacity(encoder.capacity());
         Ok(Feed { pool, encoder, timeline, clock, stats, next: 0, gate, dropped: 0 })

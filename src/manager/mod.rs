@@ -16,6 +16,7 @@ mod keystore;
 mod library;
 mod limits;
 mod listen;
+mod live_channels;
 mod node;
 mod outputs;
 mod place;

@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crossbeam::queue::ArrayQueue;
 use tokio::sync::broadcast;
@@ -17,6 +16,7 @@ use super::keeper::Keeper;
 use super::keydesk::KeyDesk;
 use super::keystore::open_store;
 use super::limits::node_limits;
+use super::live_channels::{COMPOSE_QUEUE, Known, LiveChannels, Workers};
 use super::outputs::Outputs;
 use super::place::{checked_plan, open_doors};
 use super::pulls::Pulls;
@@ -30,23 +30,20 @@ use super::spec::shard_spec;
 use super::start_error::StartError;
 use super::surveys::Surveys;
 use super::troubles::Troubles;
-use crate::command::{COMMANDS_MAX, ChannelSwitch, OutputSpec, REPORTS_MAX};
+use crate::command::{COMMANDS_MAX, ChannelFeed, OutputSpec, REPORTS_MAX};
 use crate::config::Config;
 use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::control::{Door, door};
 use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
-use crate::media::Micros;
 use crate::pipeline::{
-    self, Channel, ChannelFeed, HookRules, Mesh, RelayParts, SETTINGS_MAX, ShardParts, ShardSpec,
+    self, COMPOSED_MAX, ChannelStage, ComposeCore, HookRules, Mesh, RelayParts, SETTINGS_MAX,
+    ShardParts, ShardSpec,
 };
-use crate::ring::{Bell, channel};
-use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse, Worker};
+use crate::ring::{Bell, Receiver, Sender, channel};
+use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::tls::Acceptor;
-
-/// How long encoders may take to hand over what they still hold.
-const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
 
 /// What a program that embeds the node says beyond the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +63,9 @@ pub struct Node {
     packets: PacketPool,
     events: Events,
     subscribers: broadcast::Sender<NodeEvent>,
-    switches: Vec<Arc<ChannelSwitch>>,
-    workers: Vec<Worker<()>>,
+    workers: Workers,
     writers: Writers,
-    compose: Option<Executor>,
+    compose: Option<(Executor, StopLine)>,
     shards: Vec<Executor>,
     stop: Vec<StopLine>,
     desk: Option<Desk>,
@@ -87,7 +83,7 @@ pub struct Node {
 /// recordings.
 type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>, RelayParts);
 
-/// Tells a shard to stop, beside the desk that owns its command ring.
+/// Tells a stage to stop, beside the desk that owns its command ring.
 pub(super) type StopLine = (Arc<AtomicBool>, Arc<Bell>);
 
 impl fmt::Debug for Node {
@@ -136,8 +132,7 @@ impl Node {
             packets,
             events: Arc::clone(&events),
             subscribers: hooks.subscribers(),
-            switches: stage.switches,
-            workers: stage.workers,
+            workers: stage.workers.clone(),
             writers,
             compose: None,
             shards: Vec::new(),
@@ -156,14 +151,17 @@ impl Node {
         let doors = (listeners.into_iter().zip(bells).collect(), secure);
         let told = (home, hooks.rules(), &shop.desk);
         let (lines, rules) = node.start_shards(config, &plan, doors, told)?;
+        let (compose, to_and_from) = start_compose(plan.compose, stage.channels, &shop)?;
+        node.compose = Some(compose);
         node.desk = Some(Desk {
             surveys: Surveys::new(lines.len()),
             lines,
-            bell: shop.desk,
+            bell: Arc::clone(&shop.desk),
             keys: KeyDesk::new(keys),
             unsure: Vec::new(),
             events,
-            inbox: shop.events,
+            inbox: Arc::clone(&shop.events),
+            channels: LiveChannels::new(shop, to_and_from, stage.workers, stage.known),
             hooks,
             clock,
             questions,
@@ -178,7 +176,6 @@ impl Node {
             rules: Rules { store, ..rules },
             reloads: Reloads::new(),
         });
-        node.compose = Some(start_compose(plan.compose, stage.channels)?);
         Ok(node)
     }
 
@@ -324,30 +321,17 @@ impl Node {
         self.entrance.take()
     }
 
-    pub(super) fn stop_channels(&self) {
-        for switch in &self.switches {
-            switch.stop();
-        }
-    }
-
     /// Ends the node: channels first, then encoders hand over what they hold, then the shards say
     /// goodbye to their peers. Takes at most about two and a half seconds.
     pub fn stop(mut self) {
-        self.stop_channels();
-        if let Some(compose) = self.compose.take()
-            && let Err(error) = compose.join()
-        {
-            tracing::error!("the compose core ended badly: {error}");
+        if let Some((compose, line)) = self.compose.take() {
+            tell_to_stop(&line);
+            if let Err(error) = compose.join() {
+                tracing::error!("the compose core ended badly: {error}");
+            }
         }
-        let deadline = self.clock.now() + DRAIN_LIMIT;
-        while self.workers.iter().any(|worker| !worker.is_finished()) && self.clock.now() < deadline
-        {
-            std::thread::park_timeout(Duration::from_millis(2));
-        }
-        for (stopping, bell) in &self.stop {
-            stopping.store(true, Ordering::Release);
-            bell.ring();
-        }
+        self.workers.finish(self.clock);
+        self.stop.iter().for_each(tell_to_stop);
         for shard in self.shards.drain(..) {
             if let Err(error) = shard.join() {
                 tracing::error!("a shard ended badly: {error}");
@@ -357,14 +341,19 @@ impl Node {
     }
 }
 
+fn tell_to_stop((stopping, bell): &StopLine) {
+    stopping.store(true, Ordering::Release);
+    bell.ring();
+}
+
 /// The channels while they are being built.
 struct Stage {
-    channels: Vec<Channel>,
+    channels: Vec<ChannelStage>,
     feeds: Vec<ChannelFeed>,
     taps: Vec<Tap>,
     outputs: Vec<OutputSpec>,
-    workers: Vec<Worker<()>>,
-    switches: Vec<Arc<ChannelSwitch>>,
+    workers: Workers,
+    known: Vec<Known>,
     entrance: Option<Entrance>,
     channel_entries: Vec<ChannelEntry>,
     output_entries: Vec<OutputEntry>,
@@ -380,8 +369,8 @@ impl Stage {
             feeds: Vec::new(),
             taps: Vec::new(),
             outputs: Vec::new(),
-            workers: Vec::new(),
-            switches: Vec::new(),
+            workers: Workers::default(),
+            known: Vec::new(),
             entrance: None,
             channel_entries: Vec::new(),
             output_entries: Vec::new(),
@@ -415,13 +404,13 @@ impl Stage {
             Setup::HandedIn(slots) => Frames::HandedIn(slots),
         };
         let built = channels::build(shop, config, frames, &stats)?;
-        let Built { channel, feed, taps, workers, scenes, faults, entrance } = built;
-        self.scenes.channel(config, scenes, &faults);
-        self.switches.push(Arc::clone(&channel.switch));
-        self.channels.push(channel);
+        self.known.push(Known::of(&built));
+        let Built { stage, feed, taps, workers, scenes, faults, entrance, entry, .. } = built;
+        self.scenes.put(config, scenes, &faults);
+        self.channels.push(stage);
         self.feeds.push(feed);
         self.taps.extend(taps);
-        self.workers.extend(workers);
+        self.workers.add(workers);
         if entrance.is_some() {
             self.entrance = entrance;
         }
@@ -429,8 +418,7 @@ impl Stage {
             self.outputs.push(spec);
             self.output_entries.push(entry);
         }
-        let (name, stream) = (config.name.clone(), config.stream.clone());
-        self.channel_entries.push(ChannelEntry { name, stream, stats });
+        self.channel_entries.push(entry);
         Ok(())
     }
 
@@ -468,8 +456,20 @@ fn shop(
     }
 }
 
-/// Starts the composer of all channels.
-fn start_compose(cpu: usize, channels: Vec<Channel>) -> Result<Executor, StartError> {
-    let compose = move || async move { pipeline::compose_all(channels).await };
-    Executor::spawn("compose", Pinned::Cpu(cpu), compose).map_err(StartError::Thread)
+/// The rings to and from the compose core.
+type ComposeLines = (Sender<ChannelStage>, Receiver<ChannelStage>);
+
+/// Starts the compose core with these channels.
+fn start_compose(
+    cpu: usize,
+    channels: Vec<ChannelStage>,
+    shop: &Shop,
+) -> Result<((Executor, StopLine), ComposeLines), StartError> {
+    let (stopping, bell) = (Arc::new(AtomicBool::new(false)), Bell::new());
+    let (add, to_come) = channel(COMPOSE_QUEUE, Arc::clone(&bell));
+    let (gone, stopped) = channel(COMPOSED_MAX, Arc::clone(&shop.desk));
+    let stop = (Arc::clone(&stopping), Arc::clone(&bell));
+    let core = ComposeCore::new(channels, (to_come, gone), (stopping, bell), shop.clock);
+    let executor = Executor::spawn("compose", Pinned::Cpu(cpu), move || core.run());
+    Ok(((executor.map_err(StartError::Thread)?, stop), (add, stopped)))
 }

@@ -36,6 +36,24 @@ impl Outputs {
         config.outputs.iter().map(|output| self.open(&config.name, &stream, output)).collect()
     }
 
+    /// A channel is gone, with its outputs: what the shard that pushes is to do.
+    pub(super) fn remove_channel(&mut self, channel: &str, registry: &Registry) -> Vec<ToShard> {
+        self.channels.retain(|(name, _)| name != channel);
+        let gone = self.known.extract_if(.., |known| known.channel == channel);
+        let end = |Known { name, id, .. }| {
+            registry.remove_output(channel, &name);
+            ToShard::RemoveOutput { output: id }
+        };
+        gone.map(end).collect()
+    }
+
+    /// A channel makes another stream. Outputs that it has go on with what they were told.
+    pub(super) fn set_stream(&mut self, channel: &str, stream: &Arc<str>) {
+        for (_, known) in self.channels.iter_mut().filter(|(name, _)| name == channel) {
+            *known = Arc::clone(stream);
+        }
+    }
+
     /// Takes a push of the configuration, which belongs to no channel.
     pub(super) fn push(&mut self, config: &PushConfig) -> (OutputSpec, OutputEntry) {
         let output = OutputConfig {
@@ -261,6 +279,27 @@ mod tests {
         }
         assert_eq!(ids, [1, 2]);
         assert_eq!(registry.snapshot().outputs.len(), 1);
+    }
+
+    #[test]
+    fn a_channel_that_goes_takes_its_outputs_along() {
+        let (mut outputs, registry) = outputs();
+        let mut other = ChannelConfig::plain("other", "live/other", Size::HD720);
+        other.outputs = vec![OutputConfig::to("cdn", url()), OutputConfig::to("more", url())];
+        for (_, entry) in outputs.channel(&other) {
+            registry.add_output(&entry);
+        }
+        let told = outputs.remove_channel("other", &registry);
+        let ids = told.iter().map(|told| match told {
+            ToShard::RemoveOutput { output } => *output,
+            other => panic!("{other:?}"),
+        });
+        let ids: Vec<_> = ids.collect();
+        assert_eq!(ids, [1, 2]);
+        let left = registry.snapshot().outputs;
+        assert_eq!((left.len(), left[0].channel.as_str()), (1, "demo"));
+        let gone = Ask::StartOutput { channel: "other".into(), name: "cdn".into() };
+        assert!(matches!(outputs.ask(gone, &registry), Some((Answer::NotFound(_), None))));
     }
 
     #[test]

@@ -50,10 +50,9 @@ async fn apply(load: Load, keeper: &Keeper, desk: &mpsc::Sender<Work>) -> Answer
         restart: plan.difference.restart.clone(),
         failed: plan.told.clone(),
     };
-    let mut failed = Vec::new();
+    let mut failed: Vec<Step> = Vec::new();
     for step in &plan.difference.steps {
-        if let Some(table) = step.takes_restart() {
-            view.restart.push(table);
+        if failed.iter().any(|other| step.depends_on(other)) {
             failed.push(step.clone());
             continue;
         }

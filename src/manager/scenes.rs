@@ -52,14 +52,16 @@ pub(super) struct Scenes {
     /// To whoever hears of assets that cannot be shown.
     events: Events,
     programmes: Vec<Programme>,
+    /// Number of the next channel.
+    next: u64,
     news: mpsc::Sender<News>,
 }
 
 /// What a loading thread says.
 #[derive(Debug)]
 pub(super) struct News {
-    /// Place of the channel.
-    at: usize,
+    /// Number of the channel.
+    id: u64,
     ticket: u64,
     loaded: Loaded,
 }
@@ -67,6 +69,8 @@ pub(super) struct News {
 /// The scenes of one channel.
 #[derive(Debug)]
 struct Programme {
+    /// Its number, which no other channel has or will have.
+    id: u64,
     name: String,
     size: Size,
     list: Vec<Entry>,
@@ -145,11 +149,12 @@ impl Scenes {
         events: Events,
     ) -> (Self, mpsc::Receiver<News>) {
         let (news, told) = mpsc::channel(NEWS_MAX);
-        (Self { clock, cpus, events, programmes: Vec::new(), news }, told)
+        (Self { clock, cpus, events, programmes: Vec::new(), next: 0, news }, told)
     }
 
-    /// Takes a channel, and what of the scene that it begins with cannot be shown.
-    pub(super) fn channel(
+    /// Takes a channel, in the place of that of its name if there is one, and what of the scene
+    /// that it begins with cannot be shown.
+    pub(super) fn put(
         &mut self,
         config: &ChannelConfig,
         ends: Option<SceneEnds>,
@@ -161,6 +166,7 @@ impl Scenes {
             scene: named.scene.clone(),
         };
         let mut programme = Programme {
+            id: self.next,
             name: config.name.clone(),
             size: config.size,
             list: config.scenes.iter().map(entry).collect(),
@@ -172,8 +178,20 @@ impl Scenes {
             trouble: Trouble::default(),
             changes: Vec::new(),
         };
+        self.next += 1;
         programme.settle(faults, self.clock.now(), &self.events);
+        self.remove(&config.name);
         self.programmes.push(programme);
+    }
+
+    /// The channel of this name is gone. Who has a wish for it is told.
+    pub(super) fn remove(&mut self, name: &str) {
+        let Some(at) = self.programmes.iter().position(|it| it.name == name) else { return };
+        let mut gone = self.programmes.remove(at);
+        gone.fail(stopped(name));
+        for Waiting { reply, .. } in gone.waiting {
+            say(reply, stopped(name));
+        }
     }
 
     /// Whether a composer has said something.
@@ -253,8 +271,10 @@ impl Scenes {
     }
 
     /// What a loading thread says; taps that the shard is to be given.
-    pub(super) fn hear(&mut self, News { at, ticket, loaded }: News) -> Vec<Tap> {
-        let Some(programme) = self.programmes.get_mut(at) else { return Vec::new() };
+    pub(super) fn hear(&mut self, News { id, ticket, loaded }: News) -> Vec<Tap> {
+        let found = self.programmes.iter().position(|it| it.id == id);
+        let Some(at) = found else { return Vec::new() }; // its channel is gone
+        let programme = &mut self.programmes[at];
         if let Loaded::Probed(faults) = loaded {
             programme.trouble.probed(ticket, &faults, self.clock.now());
             self.go_on(at);
@@ -373,10 +393,10 @@ impl Scenes {
         let (becomes, faults, sent) = (None, Vec::new(), false);
         let job = Job { ticket, scene, becomes, faults, on_air, sent, reply, deadline, keeps };
         programme.job = Some(job);
-        let news = self.news.clone();
+        let (id, news) = (programme.id, self.news.clone());
         let load = move || {
             // The desk is gone only when the node stops.
-            load::load(order, |loaded| drop(news.blocking_send(News { at, ticket, loaded })));
+            load::load(order, |loaded| drop(news.blocking_send(News { id, ticket, loaded })));
         };
         if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, load) {
             programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
@@ -390,10 +410,10 @@ impl Scenes {
         let Some(ticket) = programme.trouble.due(now) else { return };
         let Some(entry) = programme.list.get(programme.active) else { return };
         let scene = entry.scene.clone();
-        let (size, news) = (programme.size, self.news.clone());
+        let (id, size, news) = (programme.id, programme.size, self.news.clone());
         let look = move || {
             let loaded = load::probe(&scene, size);
-            drop(news.blocking_send(News { at, ticket, loaded }));
+            drop(news.blocking_send(News { id, ticket, loaded }));
         };
         if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, look) {
             tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);

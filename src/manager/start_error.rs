@@ -22,6 +22,8 @@ pub enum StartError {
     Scene(String, scene::Error),
     /// An encoder of the channel of this name cannot be opened: exit code 2.
     Encoder(String, crate::encode::Error),
+    /// An encoder of the channel of this name has not opened within this time: exit code 2.
+    EncoderSilent(String, std::time::Duration),
     /// The RTMP port cannot be had.
     Listen(ListenError),
     /// The data directory cannot be used.
@@ -46,6 +48,7 @@ impl StartError {
             | Self::Cores(_)
             | Self::Scene(..)
             | Self::Encoder(..)
+            | Self::EncoderSilent(..)
             | Self::Tls(_) => 2,
             Self::Listen(_)
             | Self::Store(_)
@@ -64,6 +67,10 @@ impl fmt::Display for StartError {
             Self::Cores(error) => write!(f, "{error}"),
             Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
             Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
+            Self::EncoderSilent(channel, limit) => {
+                let seconds = limit.as_secs();
+                write!(f, "channel {channel}: its encoder has not opened within {seconds} s")
+            }
             Self::Listen(error) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "{error}"),
             Self::Tls(error) => write!(f, "{error}"),

@@ -26,6 +26,11 @@ impl Troubles {
         is_due
     }
 
+    /// The channel of this name is gone: another one of its name counts anew.
+    pub(super) fn forget(&mut self, channel: &str) {
+        self.told.remove(channel);
+    }
+
     /// What is new in these figures.
     pub(super) fn look(&mut self, channels: &[ChannelSnapshot]) -> Vec<NodeEvent> {
         let mut news = Vec::new();
@@ -78,7 +83,8 @@ mod tests {
 
     fn snapshot(name: &str, stats: &ChannelStats) -> ChannelSnapshot {
         let stream = format!("live/{name}");
-        ChannelSnapshot { name: name.to_owned(), stream, figures: stats.read() }
+        let (name, figures) = (name.to_owned(), stats.read());
+        ChannelSnapshot { name, stream, figures, ..ChannelSnapshot::default() }
     }
 
     fn dropped(channel: &str, frames: u64, reason: &str) -> NodeEvent {
@@ -114,6 +120,18 @@ mod tests {
         stats.stalled(Micros::from_millis(700));
         let told = troubles.look(&[snapshot("a", &stats)]);
         assert!(told[0].to_string().contains("0.7 s"), "{told:?}");
+    }
+
+    #[test]
+    fn a_channel_under_the_name_of_one_that_is_gone_counts_anew() {
+        let (old, new) = (ChannelStats::default(), ChannelStats::default());
+        let mut troubles = Troubles::default();
+        old.dropped(DropReason::Late, 9);
+        troubles.look(&[snapshot("a", &old)]);
+        troubles.forget("a");
+        new.dropped(DropReason::Late, 2);
+        let told = troubles.look(&[snapshot("a", &new)]);
+        assert_eq!(told, [dropped("a", 2, "late (the composer was not run in time)")]);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //! same instant, and hands both to the encoders. It waits for nothing but its clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::live::SceneLine;
 use crate::command::ChannelSwitch;
 use crate::frame::{FrozenFrame, Pool, SoundBlock};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
-use crate::ring::{Gate, Sender};
+use crate::ring::{Bell, Gate, Receiver, Sender};
 use crate::runtime::{Clock, Pacer, Slot};
 use crate::scene::{Composed, Composer, Tick};
 use crate::sound::{AudioFramer, Mixer};
@@ -68,7 +69,7 @@ pub struct Sound {
     pub encoder: Sender<RawSound>,
 }
 
-/// One programme on the compose core.
+/// One programme for the compose core.
 pub struct Channel {
     /// The grid and when it starts.
     pub pacer: Pacer,
@@ -102,24 +103,82 @@ impl Timeline {
     }
 }
 
-/// Runs all channels of the compose core until their switches say stop. Dropping a channel's rings
-/// is what ends its encoders.
-///
-/// The core waits by blocking until the earliest tick and never goes back to its executor before
-/// the end: it has nothing else to do, and nobody could wake it (see [`crate::runtime::Pulse`]).
-pub async fn compose_all(channels: Vec<Channel>) {
-    let mut stages: Vec<_> = channels.into_iter().map(Stage::new).collect();
-    while !stages.is_empty() {
-        stages.retain(|stage| !stage.channel.switch.is_stopped());
-        let due = stages.iter_mut().filter_map(Stage::run).min();
-        if let (Some(due), Some(stage)) = (due, stages.first()) {
-            std::thread::park_timeout(Duration::from(due - stage.channel.clock.now()));
+/// Channels that the compose core has at once: those that run, and as many that have stopped and
+/// wait to be taken away. Further ones wait in their ring.
+pub const COMPOSED_MAX: usize = 32;
+
+/// How long a core without channels sleeps before it looks again, should a ring of its bell be
+/// missed.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// The compose core: its channels, and its ends of the rings by which they come and go.
+pub struct ComposeCore {
+    stages: Vec<ChannelStage>,
+    to_come: Receiver<ChannelStage>,
+    gone: Sender<ChannelStage>,
+    stopping: Arc<AtomicBool>,
+    bell: Arc<Bell>,
+    clock: Clock,
+}
+
+impl ComposeCore {
+    /// A core with these channels. Others come over `to_come`, which rings `bell`. Those that have
+    /// stopped go to `gone`, to be dropped where that may take time; dropping a channel's rings is
+    /// what ends its encoders. `stopping`, with a ring of the bell, ends it.
+    #[must_use]
+    pub fn new(
+        channels: Vec<ChannelStage>,
+        (to_come, gone): (Receiver<ChannelStage>, Sender<ChannelStage>),
+        (stopping, bell): (Arc<AtomicBool>, Arc<Bell>),
+        clock: Clock,
+    ) -> Self {
+        let mut stages = channels;
+        stages.reserve(COMPOSED_MAX.saturating_sub(stages.len()));
+        Self { stages, to_come, gone, stopping, bell, clock }
+    }
+
+    /// Runs all channels until the core is to stop.
+    ///
+    /// It waits by blocking until the earliest tick and never goes back to its executor before the
+    /// end: it has nothing else to do, and no task could wake it (see [`crate::runtime::Pulse`]).
+    pub async fn run(mut self) {
+        self.stages.iter_mut().for_each(|stage| stage.begin(self.clock.now()));
+        while !self.stopping.load(Ordering::Acquire) {
+            let due = self.turn(self.clock.now());
+            let wait = due.map_or(IDLE, |due| Duration::from(due - self.clock.now()));
+            if !wait.is_zero() {
+                let (stopping, to_come) = (&self.stopping, &self.to_come);
+                let has_room = self.stages.len() < COMPOSED_MAX;
+                self.bell.park(wait, || {
+                    stopping.load(Ordering::Acquire) || (has_room && !to_come.is_empty())
+                });
+            }
         }
+    }
+
+    /// Lets channels come and go, and runs each tick that is due at `now`, one of each channel.
+    /// When the next is due; `None` if there is no channel.
+    fn turn(&mut self, now: Micros) -> Option<Micros> {
+        while self.stages.len() < COMPOSED_MAX {
+            let Some(mut stage) = self.to_come.pop() else { break };
+            stage.begin(now);
+            self.stages.push(stage);
+        }
+        let mut at = 0;
+        while let Some(stage) = self.stages.get(at) {
+            let can_go = stage.is_stopped() && self.gone.len() < self.gone.capacity();
+            match can_go {
+                true => drop(self.gone.push(self.stages.swap_remove(at))),
+                false => at += 1,
+            }
+        }
+        let running = self.stages.iter_mut().filter(|stage| !stage.is_stopped());
+        running.filter_map(|stage| stage.run_at(now)).min()
     }
 }
 
-/// A channel while it runs.
-struct Stage {
+/// A channel that is ready for the compose core, or runs there.
+pub struct ChannelStage {
     channel: Channel,
     picture: Option<(Picture, Gate)>,
     sound: Option<SoundStage>,
@@ -127,8 +186,10 @@ struct Stage {
     is_cut: bool,
 }
 
-impl Stage {
-    fn new(mut channel: Channel) -> Self {
+impl ChannelStage {
+    /// Makes everything that `channel` needs to run.
+    #[must_use]
+    pub fn new(mut channel: Channel) -> Self {
         let picture = channel.picture.take().map(|picture| {
             let gate = Gate::for_capacity(picture.encoder.capacity());
             (picture, gate)
@@ -137,11 +198,19 @@ impl Stage {
         Self { channel, picture, sound, is_cut: false }
     }
 
-    /// Runs the tick that is due, if one is; otherwise says when the next will be.
-    fn run(&mut self) -> Option<Micros> {
-        self.run_at(self.channel.clock.now())
+    fn is_stopped(&self) -> bool {
+        self.channel.switch.is_stopped()
     }
 
+    /// The core has it from `now` on: what was due before belongs to nobody.
+    fn begin(&mut self, now: Micros) {
+        let tick = self.channel.pacer.begin(now);
+        if let Some(sound) = &mut self.sound {
+            sound.leave_out_to(self.channel.timeline.rate.samples_at(tick, SAMPLE_RATE));
+        }
+    }
+
+    /// Runs the tick that is due at `now`, if one is; when the next will be.
     fn run_at(&mut self, now: Micros) -> Option<Micros> {
         let (tick, missed) = match self.channel.pacer.slot(now) {
             Slot::Wait(due) => return Some(due),
@@ -159,7 +228,7 @@ impl Stage {
             let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
             sound.mix_until(channel, until);
         }
-        Some(channel.clock.now())
+        Some(now)
     }
 
     /// So many ticks before `tick` were not run in time.

@@ -2,11 +2,12 @@
 //! hand finished RTMP messages to the stream's home shard.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::channel::{RawFrame, RawSound, Timeline};
 use super::metadata;
-use crate::command::ChannelSwitch;
+use crate::command::{ChannelSwitch, Encoded};
 use crate::encode::{
     self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, VideoEncoder, VideoPacket,
     VideoSink, VideoSpec,
@@ -32,15 +33,6 @@ const FORCED_KEY_INTERVAL: Micros = Micros::from_secs(1);
 /// Times a video encoder is opened anew after its device failed, before the channel gives up.
 const REOPENS_MAX: u32 = 5;
 
-/// A finished message and when its frame was due, for the latency figures.
-#[derive(Debug)]
-pub struct Encoded {
-    /// The message as every viewer gets it.
-    pub message: Message,
-    /// When the frame was due on the node's clock.
-    pub due: Micros,
-}
-
 /// What both encoder threads of a channel share.
 #[derive(Clone)]
 pub struct EncodeShare {
@@ -56,6 +48,8 @@ pub struct EncodeShare {
     pub chunk_size: u32,
     /// Requests to the encoder.
     pub switch: Arc<ChannelSwitch>,
+    /// Where an encoder says that it is open. Who started it says if it could not be opened.
+    pub opened: SyncSender<Result<(), Error>>,
     /// Figures.
     pub stats: Arc<ChannelStats>,
     /// The node's clock.
@@ -63,6 +57,11 @@ pub struct EncodeShare {
 }
 
 impl EncodeShare {
+    /// Nobody may wait for it, or have room for an encoder that is opened anew.
+    fn tell_open(&self) {
+        drop(self.opened.try_send(Ok(())));
+    }
+
     /// Decode times may be before the first frame when there are B-pictures; RTMP times may not.
     fn shift(&self) -> Micros {
         if self.video.b_frames == 0 { Micros(0) } else { self.timeline.rate.due(2) }
@@ -71,6 +70,7 @@ impl EncodeShare {
     fn message(&self, kind: Kind, at: Micros, flags: Flags, body: PacketBuf) -> Message {
         #[expect(clippy::cast_possible_truncation, reason = "RTMP time is modulo 2^32")]
         let time = at.millis() as u32;
+        let time = time.wrapping_add(self.switch.base_ms());
         Message::new(kind, time, flags, body, self.chunk_size)
     }
 }
@@ -88,6 +88,7 @@ pub fn video(
     let mut sink = VideoOut { share, out };
     let mut encoder = encode::open_video(&share.video, &share.packets)?;
     sink.announce(&*encoder);
+    share.tell_open();
     let mut keys = Keyframes::new(&share.video);
     let mut reopened = 0;
     loop {
@@ -219,6 +220,7 @@ pub fn audio(
     let mut encoder = encode::open_audio(&spec, &share.packets)?;
     let mut sink = AudioOut { share, out };
     sink.announce(&*encoder);
+    share.tell_open();
     loop {
         let Some(RawSound { block, first_sample }) = sound.pop() else {
             if sound.is_finished() {

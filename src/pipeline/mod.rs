@@ -39,21 +39,18 @@ mod watch;
 mod wire;
 
 pub use channel::{
-    Channel, POOL_EXTRA_FRAMES, Picture, RawFrame, RawSound, SOUND_QUEUE_BLOCKS, Sound, Timeline,
-    compose_all,
+    COMPOSED_MAX, Channel, ChannelStage, ComposeCore, POOL_EXTRA_FRAMES, Picture, RawFrame,
+    RawSound, SOUND_QUEUE_BLOCKS, Sound, Timeline,
 };
 pub use decode::{
     DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, TAP_QUEUE, file as decode_file,
     live as decode_live,
 };
-pub use encode::{
-    ENCODED_QUEUE, EncodeShare, Encoded, audio as encode_audio, video as encode_video,
-};
+pub use encode::{ENCODED_QUEUE, EncodeShare, audio as encode_audio, video as encode_video};
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use mesh::{Have, Mesh, MeshMessage};
 pub use parts::{
-    ChannelFeed, HookRules, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts,
-    ShardSpec,
+    HookRules, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, RelayParts, ShardParts, ShardSpec,
 };
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use rules::{SETTINGS_MAX, ShardSettings};

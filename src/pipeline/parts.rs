@@ -4,12 +4,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::encode::Encoded;
 use super::mesh::Mesh;
 use super::rules::ShardSettings;
-use crate::command::{
-    ChannelSwitch, FromShard, OutputSpec, PullSpec, RecordFeed, TapEvent, ToShard,
-};
+use crate::command::{ChannelFeed, FromShard, OutputSpec, PullSpec, RecordFeed, TapEvent, ToShard};
 use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec};
@@ -17,7 +14,7 @@ use crate::limits::NodeLimits;
 use crate::media::{Micros, Pings};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
-use crate::stats::{ChannelStats, ShardStats};
+use crate::stats::ShardStats;
 use crate::stream::{DropPolicy, LogLimits, Merge, Start};
 use crate::tls::{Acceptor, Connector};
 use crate::web::Cors;
@@ -125,20 +122,6 @@ impl ShardSpec {
     pub(super) const fn pings(&self) -> Pings {
         Pings { every: self.ping, timeout: self.ping_timeout }
     }
-}
-
-/// A channel's stream, fed to the shard by its encoders.
-pub struct ChannelFeed {
-    /// Public name, such as `live/demo`.
-    pub stream: Arc<str>,
-    /// Finished video.
-    pub video: Receiver<Encoded>,
-    /// Finished sound, if the channel has any.
-    pub audio: Option<Receiver<Encoded>>,
-    /// Requests to the encoder.
-    pub switch: Arc<ChannelSwitch>,
-    /// Figures.
-    pub stats: Arc<ChannelStats>,
 }
 
 /// What a shard pulls from other servers, and what it hands to recordings.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use glommio::timer::Timer;
 
 use super::connection::{self, Connection, Mail};
-use super::feed::Feed;
+use super::feed::Feeds;
 use super::held::{self, Held};
 use super::hub::{Hub, SENDS_AT_ONCE, Source};
 use super::mesh::{Have, Mesh, MeshMessage};
@@ -69,6 +69,7 @@ pub(super) struct Shard {
     /// Set if control could not be asked about keys again: the next sweep tries.
     pub(super) recheck_due: Cell<bool>,
     pub(super) hubs: RefCell<HashMap<Arc<str>, Rc<Hub>>>,
+    pub(super) feeds: Feeds,
     pub(super) idle_taps: RefCell<Vec<(Arc<str>, Sender<TapEvent>)>>,
     dirty: RefCell<VecDeque<Rc<Hub>>>,
     pump: RefCell<Option<Waker>>,
@@ -104,6 +105,7 @@ pub async fn shard(parts: ShardParts) {
         scratch: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
         key_waiters: RefCell::default(),
         hubs: RefCell::default(),
+        feeds: Feeds::default(),
         idle_taps: RefCell::new(parts.taps),
         dirty: RefCell::default(),
         pump: RefCell::default(),
@@ -121,7 +123,7 @@ pub async fn shard(parts: ShardParts) {
         trust: RefCell::new(parts.trust),
         settings: RefCell::new(parts.settings),
     });
-    let mut feeds: Vec<Feed> = feeds.into_iter().map(|feed| Feed::open(&shard, feed)).collect();
+    shard.feeds.begin(&shard, feeds);
     for spec in parts.outputs {
         shard.add_output(spec);
     }
@@ -136,15 +138,13 @@ pub async fn shard(parts: ShardParts) {
                 stop.load(Ordering::Acquire)
                     || !commands.is_empty()
                     || shard.mesh.borrow().has_mail()
-                    || feeds.iter().any(Feed::has_mail)
+                    || shard.feeds.have_mail()
                     || shard.sweeps.are_due(shard.clock.now())
             })
         })
         .await;
         pulse.beat();
-        for feed in &mut feeds {
-            feed.drain(&shard);
-        }
+        shard.feeds.drain(&shard);
         shard.read_mesh();
         while let Some(command) = commands.pop() {
             shard.obey(command);
@@ -153,9 +153,7 @@ pub async fn shard(parts: ShardParts) {
         glommio::yield_if_needed().await;
     }
     shard.stopping.set(true);
-    for feed in &mut feeds {
-        feed.finish(&shard);
-    }
+    shard.feeds.finish(&shard);
     say_goodbye(&shard).await;
 }
 

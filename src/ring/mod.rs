@@ -107,6 +107,12 @@ impl<T> Receiver<T> {
         self.consumer.slots()
     }
 
+    /// Whether the sender is gone, so that no more will come than waits.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.consumer.is_abandoned()
+    }
+
     /// Whether the sender is gone and everything it sent has been taken.
     #[must_use]
     pub fn is_finished(&self) -> bool {

@@ -35,6 +35,16 @@ impl Pacer {
         Self { rate, start, next: 0 }
     }
 
+    /// Begins at `now`, or later if its start is: earlier ticks are left out, and none of them was
+    /// missed. The first tick that runs.
+    pub fn begin(&mut self, now: Micros) -> u64 {
+        let passed = now - self.start;
+        let tick = self.rate.tick_at(passed);
+        let first = if self.rate.due(tick) < passed { tick + 1 } else { tick };
+        self.next = self.next.max(first);
+        self.next
+    }
+
     /// When tick `tick` is due.
     #[must_use]
     pub fn due(&self, tick: u64) -> Micros {
@@ -86,5 +96,17 @@ mod tests {
         let overload = Micros::from_millis(100 + 1_250);
         assert_eq!(pacer.slot(overload), Slot::Run { tick: 50, missed: 37 });
         assert_eq!(pacer.slot(overload), Slot::Run { tick: 51, missed: 0 });
+    }
+
+    #[test]
+    fn what_was_due_before_it_begins_is_left_out_and_not_missed() {
+        let rate = FrameRate::new(50, 1).unwrap();
+        let at = |ms| Micros::from_millis(1_000 + ms);
+        for (now, first) in [(0, 0), (1, 1), (20, 1), (21, 2), (300, 15), (399, 20)] {
+            let mut pacer = Pacer::new(rate, at(0));
+            assert_eq!(pacer.begin(at(now)), first, "{now} ms");
+            assert_eq!(pacer.slot(at(first * 20)), Slot::Run { tick: first, missed: 0 });
+        }
+        assert_eq!(Pacer::new(rate, at(0)).begin(Micros(0)), 0, "long before its start");
     }
 }

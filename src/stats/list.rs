@@ -29,6 +29,18 @@ impl<T: Clone> List<T> {
         self.0.rcu(|list| list.iter().chain([entry]).cloned().collect::<Vec<_>>());
     }
 
+    /// Puts an entry in the place of the one that is meant, or at the end.
+    pub(super) fn put(&self, entry: &T, is_meant: impl Fn(&T) -> bool) {
+        self.0.rcu(|list| {
+            let mut list = Vec::clone(list);
+            match list.iter().position(&is_meant) {
+                Some(at) => list[at] = entry.clone(),
+                None => list.push(entry.clone()),
+            }
+            list
+        });
+    }
+
     pub(super) fn remove(&self, is_meant: impl Fn(&T) -> bool) {
         let kept = |entry: &&T| !is_meant(entry);
         self.0.rcu(|list| list.iter().filter(kept).cloned().collect::<Vec<_>>());

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::channel::ChannelStats;
 use super::registry::{Registry, Snapshot};
 use crate::media::Micros;
 
@@ -22,7 +23,14 @@ struct Reading {
     bytes_in: u64,
     bytes_out: u64,
     /// Frames and bytes of each channel.
-    channels: Vec<(u64, u64)>,
+    channels: Vec<(Arc<ChannelStats>, u64, u64)>,
+}
+
+impl Reading {
+    fn of(&self, stats: &Arc<ChannelStats>) -> Option<(u64, u64)> {
+        let found = self.channels.iter().find(|(other, ..)| Arc::ptr_eq(other, stats));
+        found.map(|(_, frames, bytes)| (*frames, *bytes))
+    }
 }
 
 impl Meter {
@@ -46,9 +54,13 @@ impl Meter {
             8.0 * per_s(bytes_in, newest.bytes_in),
             8.0 * per_s(bytes_out, newest.bytes_out),
         );
-        let spans = oldest.channels.iter().zip(&newest.channels);
-        for (entry, (old, new)) in self.registry.channels.iter().zip(spans) {
-            entry.stats.set_rates(per_s(old.0, new.0), 8.0 * per_s(old.1, new.1));
+        for (stats, frames, bytes) in &newest.channels {
+            // A channel that came later has rates since then.
+            let mut readings = self.readings.iter().map(|it| (it.at, it.of(stats)));
+            let oldest = readings.find_map(|(at, old)| Some((at, old?)));
+            let (at, old) = oldest.unwrap_or((now, (*frames, *bytes)));
+            let per_s = |from: u64, to: u64| rate(to.saturating_sub(from), now.since(at));
+            stats.set_rates(per_s(old.0, *frames), 8.0 * per_s(old.1, *bytes));
         }
         self.readings.push_back(newest);
         self.registry.snapshot()
@@ -56,9 +68,10 @@ impl Meter {
 
     fn read(&self, at: Micros) -> Reading {
         let snapshot = self.registry.snapshot();
-        let channels = snapshot.channels.iter().map(|channel| {
-            let figures = &channel.figures;
-            (figures.frames, figures.video_bytes + figures.sound_bytes)
+        let channels = self.registry.channels();
+        let channels = channels.iter().map(|channel| {
+            let figures = channel.stats.read();
+            (Arc::clone(&channel.stats), figures.frames, figures.video_bytes + figures.sound_bytes)
         });
         Reading {
             at,
@@ -80,16 +93,14 @@ mod tests {
     use crate::stats::{ChannelEntry, ShardStats};
 
     fn registry() -> Arc<Registry> {
-        let channel =
-            ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
         let shards = vec![Arc::new(ShardStats::default())];
-        Arc::new(Registry::new(shards, vec![channel], Vec::new()))
+        Arc::new(Registry::new(shards, vec![ChannelEntry::named("demo")], Vec::new()))
     }
 
     #[test]
     fn the_first_reading_has_no_rate() {
         let registry = registry();
-        registry.channels[0].stats.encoded(10, true);
+        registry.channels()[0].stats.encoded(10, true);
         let snapshot = Meter::new(registry).tick(Micros::from_secs(3));
         assert!(snapshot.channels[0].figures.fps.abs() < f64::EPSILON);
         assert!((snapshot.uptime_s - 3.0).abs() < f64::EPSILON);
@@ -103,7 +114,7 @@ mod tests {
         for second in 0..20_u64 {
             let per_second = if second < 10 { 60 } else { 30 };
             for _ in 0..per_second {
-                registry.channels[0].stats.encoded(1_000, false);
+                registry.channels()[0].stats.encoded(1_000, false);
             }
             registry.shards[0].bytes_out(500);
             let snapshot = meter.tick(Micros::from_secs(second));
@@ -117,11 +128,27 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_comes_later_has_its_own_rate_whatever_goes_meanwhile() {
+        let registry = registry();
+        let mut meter = Meter::new(Arc::clone(&registry));
+        meter.tick(Micros::from_secs(0));
+        registry.remove_channel("demo");
+        registry.put_channel(&ChannelEntry::named("later"));
+        for second in 1..4 {
+            let snapshot = meter.tick(Micros::from_secs(second));
+            let fps = snapshot.channels[0].figures.fps;
+            let expected = if second == 1 { 0.0 } else { 25.0 };
+            assert!((fps - expected).abs() < 1e-9, "{fps} at {second} s");
+            (0..25).for_each(|_| registry.channels()[0].stats.encoded(1_000, false));
+        }
+    }
+
+    #[test]
     fn two_readings_at_the_same_time_give_no_infinite_rate() {
         let registry = registry();
         let mut meter = Meter::new(Arc::clone(&registry));
         meter.tick(Micros(5));
-        registry.channels[0].stats.encoded(1, false);
+        registry.channels()[0].stats.encoded(1, false);
         let snapshot = meter.tick(Micros(5));
         assert!(snapshot.channels[0].figures.fps.is_finite());
     }

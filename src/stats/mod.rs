@@ -26,7 +26,7 @@ pub use line::{LineFigures, LineState, LineStats};
 pub use meter::Meter;
 pub use output::{OutputFigures, OutputStats};
 pub use registry::{
-    ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
+    ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
     url_without_secrets,
 };
 pub use relay::{

@@ -19,8 +19,7 @@ use crate::media::Micros;
 pub struct Registry {
     /// One block per shard.
     pub shards: Vec<Arc<ShardStats>>,
-    /// The channels.
-    pub channels: Vec<ChannelEntry>,
+    channels: List<ChannelEntry>,
     outputs: List<OutputEntry>,
     streams: StreamList,
     pulls: List<PullEntry>,
@@ -34,15 +33,36 @@ pub struct Registry {
     heap_packets: Gauge,
 }
 
-/// A channel's figures and what it is called.
+/// A channel's figures, what it is called and what it is to make.
 #[derive(Clone, Debug)]
 pub struct ChannelEntry {
     /// Name of the channel.
     pub name: String,
     /// The stream it makes, such as `live/demo`.
     pub stream: String,
+    /// What it is to make.
+    pub facts: Arc<ChannelFacts>,
     /// Its figures.
     pub stats: Arc<ChannelStats>,
+}
+
+/// What a channel is to make.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelFacts {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second that are wanted.
+    pub fps: f64,
+    /// Video bits per second that are wanted.
+    pub bitrate_bps: u64,
+    /// Video codec.
+    pub codec: String,
+    /// Video encoder.
+    pub encoder: String,
+    /// Its preset.
+    pub preset: String,
 }
 
 /// An output's figures and where it goes.
@@ -79,7 +99,24 @@ impl Registry {
         channels: Vec<ChannelEntry>,
         outputs: Vec<OutputEntry>,
     ) -> Self {
-        Self { shards, channels, outputs: List::new(outputs), ..Self::default() }
+        let (channels, outputs) = (List::new(channels), List::new(outputs));
+        Self { shards, channels, outputs, ..Self::default() }
+    }
+
+    /// The channels now.
+    #[must_use]
+    pub fn channels(&self) -> Arc<Vec<ChannelEntry>> {
+        self.channels.read()
+    }
+
+    /// One more channel, or another one in the place of that of its name.
+    pub fn put_channel(&self, entry: &ChannelEntry) {
+        self.channels.put(entry, |other| other.name == entry.name);
+    }
+
+    /// The channel of this name is gone.
+    pub fn remove_channel(&self, name: &str) {
+        self.channels.remove(|entry| entry.name == name);
     }
 
     /// One more output.
@@ -128,9 +165,11 @@ impl Registry {
         let mut node = ShardFigures::default();
         let shards: Vec<_> = self.shards.iter().map(|shard| shard.read()).collect();
         shards.iter().for_each(|shard| node.merge(shard));
-        let channels = self.channels.iter().map(|entry| ChannelSnapshot {
+        let channels = self.channels.read();
+        let channels = channels.iter().map(|entry| ChannelSnapshot {
             name: entry.name.clone(),
             stream: entry.stream.clone(),
+            facts: Arc::clone(&entry.facts),
             figures: entry.stats.read(),
         });
         let outputs = self.outputs.read();
@@ -209,6 +248,8 @@ pub struct ChannelSnapshot {
     pub name: String,
     /// The stream it makes, such as `live/demo`.
     pub stream: String,
+    /// What it is to make.
+    pub facts: Arc<ChannelFacts>,
     /// Its figures.
     pub figures: ChannelFigures,
 }
@@ -243,6 +284,15 @@ pub fn url_without_secrets(url: &str) -> String {
             format!("{scheme}://{host}/{app}/{HIDDEN}")
         }
         _ => format!("{scheme}://{host}/{HIDDEN}"),
+    }
+}
+
+#[cfg(test)]
+impl ChannelEntry {
+    /// A channel without figures.
+    pub(super) fn named(name: &str) -> Self {
+        let (name, stream) = (name.to_owned(), format!("live/{name}"));
+        Self { name, stream, facts: Arc::default(), stats: Arc::default() }
     }
 }
 
@@ -283,12 +333,29 @@ mod tests {
     }
 
     #[test]
+    fn channels_come_and_go_and_one_takes_the_place_of_its_name() {
+        let registry = Registry::default();
+        let names = || {
+            let all = registry.channels();
+            all.iter().map(|it| (it.name.clone(), it.facts.width)).collect::<Vec<_>>()
+        };
+        let of = |name: &str, width| (name.to_owned(), width);
+        for name in ["one", "two"] {
+            registry.put_channel(&ChannelEntry::named(name));
+        }
+        let facts = Arc::new(ChannelFacts { width: 640, ..ChannelFacts::default() });
+        registry.put_channel(&ChannelEntry { facts, ..ChannelEntry::named("one") });
+        assert_eq!(names(), [of("one", 640), of("two", 0)]);
+        registry.remove_channel("one");
+        assert_eq!(names(), [of("two", 0)]);
+    }
+
+    #[test]
     fn a_snapshot_adds_up_the_shards_and_lists_the_rest() {
         let shards = vec![Arc::new(ShardStats::default()), Arc::default()];
         shards[0].bytes_in(1);
         shards[1].bytes_in(2);
-        let channel =
-            ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
+        let channel = ChannelEntry::named("demo");
         channel.stats.composed();
         let output = OutputEntry::new("demo", "one", "rtmp://a.example/b/c", Arc::default());
         let snapshot = Registry::new(shards, vec![channel], vec![output]).snapshot();

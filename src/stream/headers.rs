@@ -87,7 +87,7 @@ impl Headers {
         if changes.back().is_some_and(|(_, known)| known.body() == header.body()) {
             return Noted::Known;
         }
-        changes.push_back((number, header.at_start()));
+        changes.push_back((number, header.at(0)));
         if changes.len() <= CHANGES_MAX {
             return Noted::Kept(0);
         }

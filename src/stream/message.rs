@@ -175,11 +175,11 @@ impl Message {
         header(self.kind, self.time, self.body().len(), stream_id).first()
     }
 
-    /// The same message at time 0, for readers that get it before everything else.
+    /// A copy of the message at another time: for headers, which are small and few.
     #[must_use]
-    pub fn at_start(&self) -> Self {
+    pub fn at(&self, time: u32) -> Self {
         let body = PacketBuf::copy_of(self.body());
-        Self::new(self.kind, 0, self.flags, body, self.chunk_size)
+        Self::new(self.kind, time, self.flags, body, self.chunk_size)
     }
 
     /// Gives `take` the pieces of the wire form from byte `offset` on, until it answers `false`.

@@ -73,6 +73,12 @@ impl TimestampRepair {
         *self = Self { floor, is_first, newest, ..Self::default() };
     }
 
+    /// Newest time of the line, milliseconds modulo 2^32.
+    #[must_use]
+    pub const fn newest(&self) -> u32 {
+        self.newest
+    }
+
     /// The time for a frame (or data) that the source stamped with `time` milliseconds (modulo
     /// 2^32). Never earlier than the one before of its kind.
     pub fn repair(&mut self, kind: Kind, time: u32) -> u32 {

@@ -14,6 +14,7 @@ pub(crate) const FPS: u32 = 30;
 pub(crate) const BITRATE: u32 = 600_000;
 
 /// A node's configuration, built up by a scenario.
+#[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) rtmp: u16,
     pub(crate) http: u16,

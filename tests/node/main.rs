@@ -32,6 +32,7 @@ mod wire;
 mod afternoon;
 mod assets;
 mod audience;
+mod channels;
 mod crowd;
 mod doors;
 mod embedding;

@@ -1,17 +1,31 @@
 //! Readiness: whether the node can be used, and if not, what is missing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
 
 use crate::control::keystore::Keys;
 use crate::stats::Snapshot;
+
+/// Looks that a channel which comes while the node runs has for its first frames. Who is served by
+/// the others need not go elsewhere meanwhile.
+const FIRST_LOOKS: u32 = 5;
 
 /// What has to be true before others should send people here.
 #[derive(Debug)]
 pub struct Readiness {
     listens: AtomicBool,
     stopping: AtomicBool,
-    channels: Vec<(String, AtomicBool)>,
+    channels: ArcSwap<Vec<Channel>>,
     keys: Option<Keys>,
+}
+
+#[derive(Clone, Debug)]
+struct Channel {
+    name: String,
+    /// Looks for which it counts as producing.
+    trusted: u32,
 }
 
 impl Readiness {
@@ -19,11 +33,11 @@ impl Readiness {
     /// have to be there for new publishers (`None` if anybody may publish).
     #[must_use]
     pub fn new<N: Into<String>>(channels: impl IntoIterator<Item = N>, keys: Option<Keys>) -> Self {
-        let channels = channels.into_iter().map(|name| (name.into(), AtomicBool::new(false)));
+        let channels = channels.into_iter().map(|name| Channel { name: name.into(), trusted: 0 });
         Self {
             listens: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            channels: channels.collect(),
+            channels: ArcSwap::from_pointee(channels.collect()),
             keys,
         }
     }
@@ -38,14 +52,20 @@ impl Readiness {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Takes from `snapshot` which channels produce: those whose encoder gave frames in the last
-    /// seconds.
+    /// Takes from `snapshot`, about once a second, which channels there are and which of them
+    /// produce: those whose encoder gave frames in the last seconds.
     pub fn update(&self, snapshot: &Snapshot) {
-        for (name, produces) in &self.channels {
-            let found = snapshot.channels.iter().find(|channel| channel.name == *name);
-            let now = found.is_some_and(|channel| channel.figures.fps > 0.0);
-            produces.store(now, Ordering::Relaxed);
-        }
+        let before = self.channels.load();
+        let channels = snapshot.channels.iter().map(|channel| {
+            let known = before.iter().find(|known| known.name == channel.name);
+            let trusted = match known {
+                _ if channel.figures.fps > 0.0 => 1,
+                Some(known) => known.trusted.saturating_sub(1),
+                None => FIRST_LOOKS,
+            };
+            Channel { name: channel.name.clone(), trusted }
+        });
+        self.channels.store(Arc::new(channels.collect()));
     }
 
     /// What is missing, in words; empty if the node is ready.
@@ -61,10 +81,8 @@ impl Readiness {
         if let Some(trouble) = self.keys.as_ref().and_then(Keys::trouble) {
             missing.push(format!("stream keys cannot be checked: {trouble}"));
         }
-        for (name, produces) in &self.channels {
-            if !produces.load(Ordering::Relaxed) {
-                missing.push(format!("channel {name} produces no frames"));
-            }
+        for Channel { name, .. } in self.channels.load().iter().filter(|it| it.trusted == 0) {
+            missing.push(format!("channel {name} produces no frames"));
         }
         missing
     }
@@ -81,10 +99,13 @@ mod tests {
     use super::*;
     use crate::stats::{ChannelFigures, ChannelSnapshot};
 
-    fn producing(fps: f64) -> Snapshot {
+    fn channel(name: &str, fps: f64) -> ChannelSnapshot {
         let figures = ChannelFigures { fps, ..Default::default() };
-        let channel = ChannelSnapshot { name: "demo".into(), figures, ..Default::default() };
-        Snapshot { channels: vec![channel], ..Default::default() }
+        ChannelSnapshot { name: name.into(), figures, ..Default::default() }
+    }
+
+    fn producing(fps: f64) -> Snapshot {
+        Snapshot { channels: vec![channel("demo", fps)], ..Default::default() }
     }
 
     #[test]
@@ -105,7 +126,25 @@ mod tests {
         readiness.update(&producing(0.0));
         assert!(!readiness.is_ready());
         readiness.update(&Snapshot::default());
-        assert!(!readiness.is_ready(), "a channel nobody knows produces nothing");
+        assert!(readiness.is_ready(), "a channel that is gone is not missed");
+    }
+
+    #[test]
+    fn a_channel_that_comes_later_has_some_seconds_for_its_first_frames() {
+        let readiness = Readiness::new(["demo"], None);
+        readiness.set_listening();
+        let with = |fps| {
+            let channels = vec![channel("demo", 30.0), channel("later", fps)];
+            readiness.update(&Snapshot { channels, ..Default::default() });
+            readiness.missing()
+        };
+        readiness.update(&producing(30.0));
+        for _ in 0..FIRST_LOOKS {
+            assert!(with(0.0).is_empty());
+        }
+        assert_eq!(with(0.0), ["channel later produces no frames"]);
+        assert!(with(30.0).is_empty());
+        assert_eq!(with(0.0), ["channel later produces no frames"], "it has stopped");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Status {
 
 impl Channel {
     fn new(rtmp: &str, channel: &ChannelSnapshot) -> Self {
-        let ChannelSnapshot { name, stream, figures } = channel;
+        let ChannelSnapshot { name, stream, figures, .. } = channel;
         Self {
             name: name.clone(),
             stream: stream.clone(),

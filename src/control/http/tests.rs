@@ -14,8 +14,12 @@ struct Answer {
 }
 
 fn state() -> HttpState {
-    let channel =
-        ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
+    let channel = ChannelEntry {
+        name: "demo".into(),
+        stream: "live/demo".into(),
+        facts: Arc::default(),
+        stats: Arc::default(),
+    };
     let url = "rtmp://a.example/app/secret";
     let output = OutputEntry::new("demo", "one", url, Arc::default());
     let shards = vec![Arc::new(ShardStats::default())];
@@ -100,7 +104,7 @@ async fn readiness_says_what_is_missing_until_nothing_is() {
 
     let mut meter = Meter::new(Arc::clone(&state.registry));
     meter.tick(Micros(0));
-    state.registry.channels[0].stats.encoded(1, true);
+    state.registry.channels()[0].stats.encoded(1, true);
     state.readiness.update(&meter.tick(Micros::from_secs(1)));
     state.readiness.set_listening();
     let answer = get_one(state, "/readyz").await;
@@ -117,7 +121,7 @@ async fn metrics_have_the_type_that_prometheus_expects() {
 #[tokio::test]
 async fn the_status_holds_play_urls_and_no_secret() {
     let state = state();
-    state.registry.channels[0].stats.rtmp_seconds(Micros::from_millis(9));
+    state.registry.channels()[0].stats.rtmp_seconds(Micros::from_millis(9));
     let answer = get_one(state, "/status.json").await;
     let status: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(status["node"]["name"], "studio");

@@ -8,8 +8,12 @@ use crate::stats::{
 };
 
 fn registry() -> Arc<Registry> {
-    let channel =
-        ChannelEntry { name: "de\"mo\n".into(), stream: "live/demo".into(), stats: Arc::default() };
+    let channel = ChannelEntry {
+        name: "de\"mo\n".into(),
+        stream: "live/demo".into(),
+        facts: Arc::default(),
+        stats: Arc::default(),
+    };
     let url = "rtmp://me:secret@a.example/app/secret?key=secret";
     let output = OutputEntry::new("demo", "one", url, Arc::new(OutputStats::default()));
     let shards = vec![Arc::new(ShardStats::default()), Arc::default()];
@@ -149,7 +153,7 @@ fn counts_of_all_shards_are_one_sum() {
 #[test]
 fn a_channel_is_a_label_and_its_name_is_escaped() {
     let registry = registry();
-    let stats = &registry.channels[0].stats;
+    let stats = &registry.channels()[0].stats;
     let mut meter = Meter::new(Arc::clone(&registry));
     meter.tick(Micros(0));
     stats.dropped(DropReason::Late, 7);

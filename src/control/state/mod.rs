@@ -18,6 +18,4 @@ pub use model::{
     StreamAudio, StreamVideo, held, key_uses, named,
 };
 pub use relays::{Pull, Push};
-pub use survey::{
-    ChannelFacts, KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of,
-};
+pub use survey::{KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of};

@@ -55,31 +55,8 @@ pub struct NodeFacts {
     pub flv_base: String,
     /// Which CPU does what.
     pub cores: Cores,
-    /// The channels, in the order of the configuration.
-    pub channels: Vec<ChannelFacts>,
     /// Streams that have series of their own in the metrics.
     pub streams_max: usize,
-}
-
-/// What does not change about a channel.
-#[derive(Clone, Debug, Default)]
-pub struct ChannelFacts {
-    /// Its name.
-    pub name: String,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Frames per second that are wanted.
-    pub fps: f64,
-    /// Video bits per second that are wanted.
-    pub bitrate_bps: u64,
-    /// Video codec.
-    pub codec: String,
-    /// Video encoder.
-    pub encoder: String,
-    /// Its preset.
-    pub preset: String,
 }
 
 /// Keeps a [`Board`] up to date.
@@ -185,12 +162,13 @@ impl Surveyor {
     async fn look(&mut self) {
         let figures = self.registry.snapshot();
         let mut channels = BTreeMap::new();
-        for facts in &self.facts.channels {
-            let ask = Ask::Scenes { channel: facts.name.clone() };
+        for channel in &figures.channels {
+            let ask = Ask::Scenes { channel: channel.name.clone() };
             let Answer::Scenes(scenes) = self.door.ask(ask).await else { continue };
-            let channel = channel_of(facts, &figures, scenes, &mut self.latencies);
-            channels.insert(facts.name.clone(), channel);
+            let shown = channel_of(channel, &figures.outputs, scenes, &mut self.latencies);
+            channels.insert(channel.name.clone(), shown);
         }
+        self.latencies.retain(|name, _| channels.contains_key(name));
         let streams = match self.door.ask(Ask::Streams).await {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
@@ -299,22 +277,21 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
 }
 
 fn channel_of(
-    facts: &ChannelFacts,
-    figures: &Figures,
+    channel: &ChannelSnapshot,
+    outputs: &[OutputSnapshot],
     scenes: ScenesView,
     latencies: &mut HashMap<String, HistogramFigures>,
 ) -> Channel {
-    let outputs = figures.outputs.iter().filter(|output| output.channel == facts.name);
+    let ChannelSnapshot { name, stream, facts, figures } = channel;
+    let outputs = outputs.iter().filter(|output| output.channel == *name);
     let outputs = outputs.map(|output| output.name.clone()).collect();
-    let found = figures.channels.iter().find(|channel| channel.name == facts.name).cloned();
-    let ChannelSnapshot { stream, figures, .. } = found.unwrap_or_default();
-    let before = latencies.insert(facts.name.clone(), figures.latency);
+    let before = latencies.insert(name.clone(), figures.latency);
     let latency = before.map_or_else(|| figures.latency, |it| figures.latency.since(&it));
     let mut dropped = named(DropReason::ALL.map(DropReason::label), figures.dropped);
     dropped.insert("encoded".to_owned(), figures.encoded_dropped);
     Channel {
-        name: facts.name.clone(),
-        stream,
+        name: name.clone(),
+        stream: stream.clone(),
         width: facts.width,
         height: facts.height,
         fps_target: facts.fps,
@@ -373,17 +350,15 @@ mod tests {
     use super::*;
     use crate::command::{PublisherView, TrackPart};
     use crate::control::door;
-    use crate::stats::{ChannelEntry, OutputEntry, OutputStats, ShardStats};
+    use crate::stats::{ChannelEntry, ChannelFacts, OutputEntry, OutputStats, ShardStats};
 
     fn facts() -> NodeFacts {
-        let demo = ChannelFacts { name: "demo".into(), width: 1_280, ..ChannelFacts::default() };
         NodeFacts {
             name: "studio".into(),
             version: "1.2.3".into(),
             rtmp_port: 1_935,
             flv_base: flv_base(("0.0.0.0:1935".parse().unwrap(), false)),
             cores: Cores::default(),
-            channels: vec![demo],
             streams_max: 10,
         }
     }
@@ -427,15 +402,20 @@ mod tests {
                 reply.send(answer).unwrap();
             }
         });
-        let channel =
-            ChannelEntry { name: "demo".into(), stream: "live/demo".into(), stats: Arc::default() };
+        let channel = ChannelEntry {
+            name: "demo".into(),
+            stream: "live/demo".into(),
+            facts: Arc::new(ChannelFacts { width: 1_280, ..ChannelFacts::default() }),
+            stats: Arc::default(),
+        };
         let stats = Arc::new(OutputStats::default());
         stats.line.failed();
         let output = OutputEntry::new("demo", "cdn", "rtmp://a.example/b/sec-ret", stats);
         let registry =
             Registry::new(vec![Arc::new(ShardStats::default())], vec![channel], vec![output]);
         let time = Time::new(5_000, || Micros::from_secs(9));
-        let mut surveyor = Surveyor::new(door, Arc::new(registry), None, time, facts());
+        let registry = Arc::new(registry);
+        let mut surveyor = Surveyor::new(door, Arc::clone(&registry), None, time, facts());
         let failed = NodeEvent::OutputFailed {
             name: "cdn".into(),
             reason: "no connection".into(),
@@ -448,11 +428,15 @@ mod tests {
         assert_eq!(state.node.flv_url_base, "http://127.0.0.1:1935");
         assert_eq!(state.channels["demo"].scenes, ["a", "b"]);
         assert_eq!(state.channels["demo"].outputs, ["cdn"]);
+        assert_eq!(state.channels["demo"].width, 1_280);
         assert_eq!(state.streams["live/a"].since_at, 6_000);
         assert_eq!(state.streams["live/a"].flv_url, "http://127.0.0.1:1935/live/a.flv");
         let output = &state.outputs["demo/cdn"];
         assert_eq!((output.state.as_str(), output.failures), ("waiting", 1));
         assert_eq!(output.error.as_deref(), Some("no connection"));
         assert!(!serde_json::to_string(&*state).unwrap().contains("sec-ret"));
+        registry.remove_channel("demo");
+        surveyor.look().await;
+        assert!(surveyor.board().snapshot().await.channels.is_empty(), "it is gone");
     }
 }

@@ -47,7 +47,7 @@ fn bench() -> Bench {
     let (mut scenes, news) = Scenes::new(Clock::start(), Vec::new(), Arc::clone(&events));
     let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Bell::new());
-    scenes.channel(&config, Some(SceneEnds { changes: to_composer, reports: heard }), &[]);
+    scenes.put(&config, Some(SceneEnds { changes: to_composer, reports: heard }), &[]);
     Bench {
         scenes,
         events,
@@ -324,10 +324,30 @@ fn a_scene_whose_file_has_gone_is_refused_when_written_and_shown_when_known() {
 fn a_channel_of_another_programs_frames_has_no_scenes_to_change() {
     let mut bench = bench();
     let config = ChannelConfig::plain("embedded", "live/x", Size::HD720);
-    bench.scenes.channel(&config, None, &[]);
+    bench.scenes.put(&config, None, &[]);
     let (channel, scene) = ("embedded".to_owned(), "main".to_owned());
     let answer = bench.ask(Ask::Activate { channel, scene, fade_ms: 0 }).try_recv();
     assert!(matches!(answer, Ok(Answer::Invalid(_))));
     let nobody = Ask::Scenes { channel: "nobody".to_owned() };
     assert!(matches!(bench.ask(nobody).try_recv(), Ok(Answer::NotFound(_))));
+}
+
+#[test]
+fn a_channel_that_goes_or_is_replaced_leaves_nobody_waiting() {
+    let mut bench = bench();
+    let activate = bench.activate("other", 0);
+    let mut answers = [activate.clone(), activate].map(|ask| bench.ask(ask));
+    let size = Size::new(64, 32).unwrap();
+    bench.scenes.put(&ChannelConfig::plain(CHANNEL, "live/demo", size), None, &[]);
+    for answer in &mut answers {
+        let told = answer.try_recv();
+        let Ok(Answer::Unavailable(text)) = told else { panic!("{told:?}") };
+        assert!(text.contains("has stopped"), "{text}");
+    }
+    assert_eq!(bench.scenes.programmes.len(), 1, "another takes its place");
+    bench.hear(); // what the thread says that loads for the channel before it
+    assert!(bench.scenes.programmes[0].job.is_none());
+    bench.scenes.remove(CHANNEL);
+    let none = bench.ask(Ask::Scenes { channel: CHANNEL.to_owned() }).try_recv();
+    assert!(matches!(none, Ok(Answer::NotFound(_))), "{none:?}");
 }

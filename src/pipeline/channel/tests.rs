@@ -4,7 +4,7 @@ use super::*;
 use crate::frame::{Geometry, Pool};
 use crate::media::{FrameRate, PixelFormat, Size};
 use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX};
-use crate::ring::{Bell, Receiver, channel};
+use crate::ring::channel;
 use crate::scene::kernel::Level;
 use crate::scene::{Color, Scene};
 
@@ -12,7 +12,7 @@ use crate::scene::{Color, Scene};
 const START: Micros = Micros::from_secs(100);
 
 struct Bench {
-    stage: Stage,
+    stage: ChannelStage,
     frames: Receiver<RawFrame>,
     sound: Receiver<RawSound>,
     stats: Arc<ChannelStats>,
@@ -28,7 +28,7 @@ fn bench() -> Bench {
     let (_changes, to_come) = channel(CHANGES_MAX, Bell::new());
     let (reports, _heard) = channel(SCENE_REPORTS_MAX, Bell::new());
     let stats = Arc::new(ChannelStats::default());
-    let stage = Stage::new(Channel {
+    let stage = ChannelStage::new(Channel {
         pacer: Pacer::new(rate, START),
         timeline: Timeline { rate, start: START },
         picture: Some(Picture {
@@ -127,4 +127,74 @@ fn a_cut_whose_picture_found_no_room_is_the_next_one() {
     let after: Vec<_> = std::iter::from_fn(|| bench.take()).collect();
     assert!(after[0].1 && after.len() > 1, "{after:?}");
     assert!(after[1..].iter().all(|(_, is_cut)| !is_cut), "{after:?}");
+}
+
+/// A compose core with its other ends.
+struct Core {
+    core: ComposeCore,
+    add: Sender<ChannelStage>,
+    gone: Receiver<ChannelStage>,
+}
+
+fn core(channels: Vec<ChannelStage>, gone_max: usize) -> Core {
+    let (add, to_come) = channel(4, Bell::new());
+    let (gone, taken) = channel(gone_max, Bell::new());
+    let stop = (Arc::default(), Bell::new());
+    let core = ComposeCore::new(channels, (to_come, gone), stop, Clock::start());
+    Core { core, add, gone: taken }
+}
+
+impl Core {
+    /// Turns at every millisecond from one time after the start up to another.
+    fn run(&mut self, ms: std::ops::Range<u64>) {
+        for ms in ms {
+            let now = START + Micros::from_millis(ms);
+            while self.core.turn(now).is_some_and(|due| due <= now) {}
+        }
+    }
+}
+
+fn ticks(frames: &mut Receiver<RawFrame>) -> Vec<u64> {
+    std::iter::from_fn(|| frames.pop()).map(|raw| raw.tick).collect()
+}
+
+#[test]
+fn channels_come_and_go_and_the_ticks_of_the_others_go_on() {
+    let (mut first, mut second) = (bench(), bench());
+    let mut core = core(vec![first.stage], 4);
+    core.run(0..100);
+    assert_eq!(ticks(&mut first.frames), [0, 1, 2, 3, 4]);
+    assert!(core.add.push(second.stage).is_ok());
+    core.run(100..200);
+    assert_eq!(ticks(&mut first.frames), [5, 6, 7, 8, 9]);
+    assert_eq!(ticks(&mut second.frames), [5, 6, 7, 8, 9], "nothing from before it came");
+    let first_sample = second.sound.pop().map(|raw| raw.first_sample);
+    assert_eq!(first_sample, Some(5 * 960), "its sound begins with its pictures");
+    assert_eq!(second.stats.read().dropped_total(), 0, "and nothing of it was missed");
+
+    core.core.stages[0].channel.switch.stop();
+    core.run(200..300);
+    assert!(ticks(&mut first.frames).is_empty());
+    assert_eq!(ticks(&mut second.frames), [10, 11, 12, 13, 14]);
+    assert!(!first.frames.is_finished(), "the core itself drops nothing");
+    drop(core.gone.pop().expect("it has gone to where it may be dropped"));
+    assert!(first.frames.is_finished());
+    assert!(core.gone.is_empty());
+
+    core.core.stages[0].channel.switch.stop();
+    assert_eq!(core.core.turn(START + Micros::from_millis(300)), None, "no channel is left");
+}
+
+#[test]
+fn a_channel_that_nobody_takes_away_waits_and_does_not_run() {
+    let (mut first, mut second) = (bench(), bench());
+    let switches = [&first, &second].map(|it| Arc::clone(&it.stage.channel.switch));
+    let mut core = core(vec![first.stage, second.stage], 1);
+    switches.iter().for_each(|switch| switch.stop());
+    core.run(0..100);
+    assert!(ticks(&mut first.frames).is_empty() && ticks(&mut second.frames).is_empty());
+    assert_eq!((core.core.stages.len(), core.gone.len()), (1, 1));
+    drop(core.gone.pop());
+    core.run(100..101);
+    assert_eq!((core.core.stages.len(), core.gone.len()), (0, 1));
 }

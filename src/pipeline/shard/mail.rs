@@ -19,6 +19,7 @@ impl Shard {
                     connection.mail(Mail::Hook(ticket.question, refusal));
                 }
             }
+            ToShard::Feed(feed) => self.feeds.add(self, *feed),
             ToShard::AddPull(spec) => self.relay.pull(self, *spec),
             ToShard::SwitchPull { pull, on } => self.relay.switch_pull(pull, on),
             ToShard::RemovePull { pull } => self.relay.remove_pull(pull),
