@@ -29,7 +29,6 @@ use glommio::net::TcpStream;
 
 use self::talk::{Heard, Talk};
 use super::hub::Hub;
-use super::intake::flags_of;
 use super::loops::LOOP;
 use super::reader::Reader;
 use super::shard::Shard;
@@ -43,7 +42,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Relaying, Server, ServerEvent, ServerSpec};
 use crate::stats::Limit;
-use crate::stream::Merge;
+use crate::stream::{Flags, Merge};
 use deadline::{broken, broken_rule};
 use hook::{Waiting, Wish};
 use listen::Listening;
@@ -390,7 +389,7 @@ impl Connection {
         }
         let role = self.role.borrow();
         let Role::Publisher(hub) = &*role else { return };
-        let Some(flags) = flags_of(kind, &body) else { return };
+        let Some(flags) = Flags::of(kind, &body) else { return };
         if kind == Kind::Video && shard.spec().merge == Merge::Frame {
             self.be_patient(body.len());
         }

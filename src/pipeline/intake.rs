@@ -8,21 +8,8 @@ use super::shard::Shard;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
 use crate::media::Kind;
-use crate::rtmp::flv::{Facts, Part};
+use crate::rtmp::flv::Facts;
 use crate::stream::{Flags, Heard, Message};
-
-/// What a message means to readers; `None` if it is too short to be one. A message with several
-/// tracks stands for the one that all players show, if it is among them.
-pub(super) fn flags_of(kind: Kind, body: &[u8]) -> Option<Flags> {
-    let facts = Facts::of(kind, body)?;
-    let track = if facts.main { 0 } else { facts.track };
-    Some(match facts {
-        Facts { header: true, .. } => Flags::header_of(track),
-        Facts { part: Part::Metadata, .. } => Flags::config_of(track),
-        Facts { key: true, .. } => Flags::key_of(track),
-        _ => Flags::frame_of(track),
-    })
-}
 
 impl Shard {
     /// Takes a message of the source of `hub`, with the time that it stamped it with. False if the
@@ -80,31 +67,5 @@ fn missing(hub: &Hub, kind: Kind, body: &[u8]) -> NodeEvent {
              players and recordings cannot decode it; restart the encoder, or let it send its \
              headers before its frames"
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tracks_keyframes_headers_and_what_is_said_beside_them_are_told_apart() {
-        for (kind, body, flags) in [
-            (Kind::Video, &b"\x17\0\0\0\0\x01"[..], Flags::HEADER),
-            (Kind::Video, b"\x17\x01\0\0\0\x01", Flags::KEY),
-            (Kind::Video, b"\x27\x01\0\0\0\x01", Flags::default()),
-            (Kind::Video, b"\x96\0av01\x03\x81", Flags::header_of(3)),
-            (Kind::Video, b"\x96\x01av01\x03\x0a", Flags::key_of(3)),
-            (Kind::Video, b"\xa6\x01av01\x03\x0a", Flags::frame_of(3)),
-            (Kind::Video, b"\x94hvc1\x02\0\x09colorInfo", Flags::config_of(0)),
-            (Kind::Audio, b"\x94Opus\x01\x02\0\0\0\x03", Flags::config_of(0)),
-            (Kind::Audio, b"\x95\x04Opus\x02\x01\x02", Flags::config_of(2)),
-            (Kind::Audio, b"\x95\x01Opus\x02\xfc", Flags::frame_of(2)),
-            (Kind::Data, b"\x02\x00\x0aonMetaData\x05", Flags::HEADER),
-            (Kind::Data, b"\x02\x00\x0aonTextData\x05", Flags::default()),
-        ] {
-            assert_eq!(flags_of(kind, body), Some(flags), "{body:x?}");
-        }
-        assert_eq!(flags_of(Kind::Video, b""), None);
     }
 }

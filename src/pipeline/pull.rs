@@ -12,7 +12,6 @@ use glommio::net::TcpStream;
 use super::dial::{Backoff, Dial, End, Line, drive, hear};
 use super::gate::{Gate, Given};
 use super::hub::{Hub, Source};
-use super::intake::flags_of;
 use super::loops::LOOP;
 use super::shard::Shard;
 use super::wire::Socket;
@@ -22,7 +21,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Error, Goal, Hops};
 use crate::stats::LineState;
-use crate::stream::Prints;
+use crate::stream::{Flags, Prints};
 
 /// Without any byte for this long the server, or its publisher, is gone.
 const SILENCE: Micros = Micros::from_secs(15);
@@ -265,7 +264,7 @@ impl PullTask {
             while let Some(event) = line.session.poll_event() {
                 match event {
                     ClientEvent::Message { kind, time, body } if !line.is_closing() => {
-                        if let Some(flags) = flags_of(kind, &body)
+                        if let Some(flags) = Flags::of(kind, &body)
                             && !(kind == Kind::Data && is_the_servers_own(&body))
                         {
                             self.take(shard, line, Given { kind, time, flags, body })?;

@@ -3,6 +3,7 @@
 use crate::frame::{Packet, PacketBuf};
 use crate::media::Kind;
 use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
+use crate::rtmp::flv::{Facts, Part};
 
 /// Message stream id that all our viewers are given, so that the bytes are the same for each.
 pub(super) const STREAM_ID: u32 = 1;
@@ -23,6 +24,20 @@ impl Flags {
     pub const KEY: Self = Self::key_of(0);
     /// A sequence header, or `onMetaData`: what a reader needs before anything else.
     pub const HEADER: Self = Self::header_of(0);
+
+    /// What the body of an FLV tag means to readers; `None` if it is too short to be one. A message
+    /// with several tracks stands for the one that all players show, if it is among them.
+    #[must_use]
+    pub fn of(kind: Kind, body: &[u8]) -> Option<Self> {
+        let facts = Facts::of(kind, body)?;
+        let track = if facts.main { 0 } else { facts.track };
+        Some(match facts {
+            Facts { header: true, .. } => Self::header_of(track),
+            Facts { part: Part::Metadata, .. } => Self::config_of(track),
+            Facts { key: true, .. } => Self::key_of(track),
+            _ => Self::frame_of(track),
+        })
+    }
 
     /// A frame of a track; 0 is the one that players without multitrack show.
     #[must_use]
@@ -273,6 +288,27 @@ pub(super) mod tests {
             true
         }));
         wire
+    }
+
+    #[test]
+    fn tracks_keyframes_headers_and_what_is_said_beside_them_are_told_apart() {
+        for (kind, body, flags) in [
+            (Kind::Video, &b"\x17\0\0\0\0\x01"[..], Flags::HEADER),
+            (Kind::Video, b"\x17\x01\0\0\0\x01", Flags::KEY),
+            (Kind::Video, b"\x27\x01\0\0\0\x01", Flags::default()),
+            (Kind::Video, b"\x96\0av01\x03\x81", Flags::header_of(3)),
+            (Kind::Video, b"\x96\x01av01\x03\x0a", Flags::key_of(3)),
+            (Kind::Video, b"\xa6\x01av01\x03\x0a", Flags::frame_of(3)),
+            (Kind::Video, b"\x94hvc1\x02\0\x09colorInfo", Flags::config_of(0)),
+            (Kind::Audio, b"\x94Opus\x01\x02\0\0\0\x03", Flags::config_of(0)),
+            (Kind::Audio, b"\x95\x04Opus\x02\x01\x02", Flags::config_of(2)),
+            (Kind::Audio, b"\x95\x01Opus\x02\xfc", Flags::frame_of(2)),
+            (Kind::Data, b"\x02\x00\x0aonMetaData\x05", Flags::HEADER),
+            (Kind::Data, b"\x02\x00\x0aonTextData\x05", Flags::default()),
+        ] {
+            assert_eq!(Flags::of(kind, body), Some(flags), "{body:x?}");
+        }
+        assert_eq!(Flags::of(Kind::Video, b""), None);
     }
 
     proptest! {
