@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::info::{AddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
+use super::address::AddressRange;
+use super::info::{KeyInfo, KeyLimits, KeyType, Takeover};
 use super::key::KeyHash;
 use crate::media::Micros;
 

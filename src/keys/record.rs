@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::info::{AddressRange, KeyInfo, KeyLimits, KeyType, Takeover};
+use super::address::AddressRange;
+use super::info::{KeyInfo, KeyLimits, KeyType, Takeover};
 use super::name::{note, public_name};
 
 /// Unix times from here on are milliseconds: as seconds they would be in the year 5138.
