@@ -6,6 +6,7 @@ mod compat;
 mod cors;
 mod dashboard;
 mod flv;
+mod head;
 mod lobby;
 mod origin;
 mod readiness;

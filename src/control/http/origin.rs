@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, header};
+use hyper::{HeaderMap, header};
 
 use crate::keys::AddressRange;
 use crate::web::Cors;

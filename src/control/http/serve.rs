@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Extension;
-use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::api::{Peer, Stop};
 use super::lobby::{Known, Lobby};
-use super::{HttpState, router};
+use super::{HttpState, head, router};
 use crate::media::network_of;
 use crate::web::proxy::{self, PROXY_BYTES_MAX, Said};
 
@@ -37,12 +36,6 @@ const CONNECTION_TIME: Duration = Duration::from_secs(120);
 
 /// Time that answers under way get when the node stops or a connection's time is over.
 const FINISH_TIME: Duration = Duration::from_secs(2);
-
-/// Header lines of a request. More are answered with 431.
-const HEADERS_MAX: usize = 64;
-
-/// Bytes of a request's head. More are answered with 431.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// Pause after a failed accept: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -241,11 +234,9 @@ async fn connection(
     service: TowerToHyperService<axum::Router>,
     mut stopped: watch::Receiver<()>,
 ) {
-    let connection = http1::Builder::new()
+    let connection = head::reader()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
