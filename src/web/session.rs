@@ -358,11 +358,13 @@ impl Session {
             self.output.append(&mut pongs);
             self.close_socket(code);
         } else {
-            self.state = State::Over;
+            self.refuse_wish(Status::Bad, CLOSED);
         }
-        self.events.push_back(Event::Over("the client closed its WebSocket"));
+        self.events.push_back(Event::Over(CLOSED));
     }
 }
+
+const CLOSED: &str = "the client closed its WebSocket";
 
 #[cfg(test)]
 mod tests;

@@ -192,6 +192,17 @@ fn a_web_socket_is_opened_pinged_and_closed() {
 }
 
 #[test]
+fn who_closes_a_web_socket_before_it_is_open_is_answered_as_well() {
+    for frames in [&b"\x88\x80\0\0\0\0"[..], b"\x21\0"] {
+        let mut session = asked("GET", "/live/x.flv", SOCKET);
+        session.feed(frames);
+        assert!(matches!(events(&mut session)[..], [Event::Play { .. }, Event::Over(_)]));
+        assert!(said(&mut session).starts_with("HTTP/1.1 400 Bad Request\r\n"));
+        assert!(!session.accept_play(), "too late");
+    }
+}
+
+#[test]
 fn the_end_of_the_stream_closes_the_web_socket() {
     let mut session = asked("GET", "/live/x.flv", SOCKET);
     session.accept_play();
