@@ -27,13 +27,14 @@ use crate::scene::{self, Scene};
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
 const WISHES_MAX: usize = 8;
 
-/// How long whoever has a wish waits for it. It may still come true later.
+/// How long whoever has a wish waits for it. It may still come true later, if nobody has another.
 const WISH_LIMIT: Micros = Micros::from_secs(12);
 
 /// Longest fade, milliseconds.
 const FADE_MS_MAX: u32 = 10_000;
 
-/// News that loading threads may have for the desk; each channel has at most one thread.
+/// News that loading threads may have for the desk; each channel has one thread, and those that
+/// still wait for a file of an earlier wish.
 const NEWS_MAX: usize = 64;
 
 /// Control's ends of the rings to and from a composer.
@@ -321,11 +322,15 @@ impl Scenes {
             let late = |programme: &str| {
                 Answer::Unavailable(format!("channel {programme} takes long; look again later"))
             };
-            if let Some(job) = programme.job.as_mut().filter(|job| now >= job.deadline)
-                && let Some(reply) = job.reply.take()
-            {
-                say(reply, late(&programme.name));
+            if let Some(job) = programme.job.as_mut().filter(|job| now >= job.deadline) {
+                job.reply.take().into_iter().for_each(|reply| say(reply, late(&programme.name)));
+                // A file that never comes keeps no later wish waiting.
+                if !job.sent && !programme.waiting.is_empty() {
+                    programme.job = None;
+                    self.go_on(at);
+                }
             }
+            let programme = &mut self.programmes[at];
             // They wait in the order of their deadlines.
             let overdue = programme.waiting.iter().take_while(|it| now >= it.deadline);
             let overdue = overdue.count();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::api::events;
+use crate::api::{ask, events};
 use crate::config::Config;
 use crate::node::{Node, run_to_end};
 use crate::program::Program;
@@ -111,4 +111,42 @@ fn bad_files_leave_placeholders_until_they_are_good() {
     let failed = told(&node).remove("asset_failed");
     assert_eq!(failed.unwrap(), layers, "each trouble is told once");
     assert!(run_to_end(&["config", "check", "--assets", file]).status.success());
+}
+
+#[test]
+fn files_whose_opening_waits_for_ever_keep_nothing_else_waiting() {
+    let _turn = beside_others();
+    let dir = TempDir::new().unwrap();
+    let names = ["picture.png", "letters.otf", "video.mp4", "sound.wav"];
+    let [picture, font, video, sound] = names.map(|name| {
+        let pipe = dir.path().join(name);
+        Program::start("mkfifo", "", &[pipe.to_str().unwrap()]).succeeds(SOON);
+        pipe
+    });
+    let config = Config::new()
+        .channel("demo")
+        .layer("image", &format!("path = {picture:?}\nfit = \"fill\""))
+        .layer("text", &format!("text = \"Hello\"\nfont = {font:?}"))
+        .layer("video", &format!("path = {video:?}\nfit = \"fill\""))
+        .sound("video", &format!("path = {sound:?}"));
+    let layers = ["image-0", "text-1", "video", "video-2"];
+
+    let file = config.write(dir.path());
+    let checked = run_to_end(&["config", "check", "--assets", file.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(2));
+    for name in names {
+        assert!(checked.err.contains(name), "no {name} in {}", checked.err);
+    }
+
+    let node = Node::start(&config);
+    wait_for(&node, SOON, "asset_failed", &layers);
+    let more = format!("text = \"More\"\nfont = {font:?}");
+    let again = Config::of(&config, config.text().to_owned()).layer("text", &more);
+    again.write(node.file("").as_path());
+    let (status, answer) = ask(&node, "POST /reload", &serde_json::Value::Null);
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer["failed"].to_string().contains("letters.otf"), "{answer}");
+    assert_eq!(node.http("/readyz").0, 200);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
 }

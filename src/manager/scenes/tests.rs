@@ -351,3 +351,28 @@ fn a_channel_that_goes_or_is_replaced_leaves_nobody_waiting() {
     let none = bench.ask(Ask::Scenes { channel: CHANNEL.to_owned() }).try_recv();
     assert!(matches!(none, Ok(Answer::NotFound(_))), "{none:?}");
 }
+
+#[test]
+fn a_scene_whose_files_do_not_come_makes_way_for_the_next_wish() {
+    let mut bench = bench();
+    let wish = bench.activate("other", 0);
+    let mut late = bench.ask(wish);
+    let wish = bench.put("third", None, color("#ff0000"));
+    let mut next = bench.ask(wish);
+    bench.scenes.tick();
+    assert!(late.try_recv().is_err(), "it has time");
+    bench.scenes.programmes[0].job.as_mut().unwrap().deadline = Micros(0);
+    bench.scenes.tick();
+    assert!(matches!(late.try_recv(), Ok(Answer::Unavailable(_))));
+    // What the first thread says in the end is heard by nobody.
+    let answer = loop {
+        bench.hear();
+        if let Ok(answer) = next.try_recv() {
+            break answer;
+        }
+    };
+    assert!(matches!(answer, Answer::Done), "{answer:?}");
+    let view = bench.view();
+    assert_eq!((view.active.as_str(), view.names.len()), ("main", 3));
+    assert_eq!(bench.tick(), 16);
+}
