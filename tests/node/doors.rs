@@ -1,9 +1,11 @@
 //! HTTP admission of strangers: those who hold connections, guess tokens, speak for others, or lend
 //! a web page to somebody's browser.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::api::token;
 use crate::config::Config;
@@ -31,6 +33,9 @@ fn half_sent_heads_delay_neither_health_nor_who_shows_a_token() {
     let _turn = beside_others();
     let node = Node::start(&Config::new());
     let token = token(&node);
+    // Somebody at another address is the slowest of all, and is heard out all the same.
+    let mut slow = from("127.0.0.2", node.http_port());
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n").unwrap();
     let half: Vec<_> = (0..HALF_SENT)
         .map(|_| {
             let mut socket = TcpStream::connect(("127.0.0.1", node.http_port())).unwrap();
@@ -41,7 +46,22 @@ fn half_sent_heads_delay_neither_health_nor_who_shows_a_token() {
         .collect();
     assert_eq!(node.http("/healthz").0, 200);
     assert_eq!(with_token(&node, &token), 200);
+    // It would have no answer any more if the node had let the time for heads pass before.
+    slow.write_all(b"Connection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
     drop(half);
+}
+
+/// A connection to this port of the node from another address of this machine.
+fn from(address: &str, port: u16) -> TcpStream {
+    let ip: IpAddr = address.parse().unwrap();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(ip, 0).into()).unwrap();
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket.into()
 }
 
 #[test]

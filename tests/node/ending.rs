@@ -1,6 +1,8 @@
 //! Ends of streams, as the programs see them that play them.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::amf::Amf;
 use crate::config::{Config, demo};
@@ -13,6 +15,9 @@ use crate::wire::{AUDIO, DATA, USER_CONTROL, Wire};
 
 /// A block of silence in AAC.
 const SILENCE: [u8; 8] = [0xaf, 1, 0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
+
+/// A message of the protocol that may come at any time: so many bytes have been received.
+const ACKNOWLEDGEMENT: [u8; 16] = [2, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// Milliseconds of a block, nearly.
 const BLOCK_MS: u32 = 21;
@@ -118,18 +123,30 @@ fn a_node_that_stops_ends_what_is_played_properly() {
     let mut file = Answer::to(port, "GET", "/live/demo.flv", "");
     assert!(file.flv_header() == 5 && file.tag().is_some());
     wait_until(SOON, "PyAV plays", || player.out_text().contains("length").then_some(()));
-    node.signal("TERM");
-    let mut last = Vec::new();
-    let end = loop {
-        match wire.next_or_end() {
-            Ok(message) => last = vec![message.kind, *message.body.get(1).unwrap_or(&0)],
-            Err(end) => break end,
+    // What a player still says while the node goes must not take the goodbye back.
+    let over = AtomicBool::new(false);
+    let mut player_says = wire.socket().try_clone().unwrap();
+    let (last, end) = thread::scope(|scope| {
+        scope.spawn(|| {
+            let many = ACKNOWLEDGEMENT.repeat(64);
+            while !over.load(Ordering::Relaxed) {
+                if player_says.write_all(&many).is_err() {
+                    break;
+                }
+            }
+        });
+        node.signal("TERM");
+        let mut last = Vec::new();
+        loop {
+            match wire.next_or_end() {
+                Ok(message) => last = vec![message.kind, *message.body.get(1).unwrap_or(&0)],
+                Err(end) => {
+                    over.store(true, Ordering::Relaxed);
+                    return (last, end);
+                }
+            }
         }
-        // What a player still says while the node goes must not take the goodbye back.
-        for _ in 0..20 {
-            drop(wire.send(USER_CONTROL, 0, 0, &[0, 3, 0, 0, 0, 1, 0, 0, 0, 100]));
-        }
-    };
+    });
     assert_eq!(last, [USER_CONTROL, 1], "StreamEOF is the last word");
     assert_eq!(end, ErrorKind::UnexpectedEof, "the connection is closed, not reset");
     assert!(std::iter::from_fn(|| file.tag()).count() > 0 && file.body.is_over());
