@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 use super::free_list::FreeList;
 use super::region::{Error, Pages, Region};
@@ -20,6 +20,15 @@ pub const TAIL: usize = 64;
 
 /// Bytes of bookkeeping at the start of a slot; keeps the payload 64-byte aligned.
 const HEADER: usize = 64;
+
+/// Slots with a smaller payload keep their memory: together they have little.
+const TRIMMED_BYTES_MIN: usize = 64 << 10;
+
+/// Calls of [`PacketPool::trim`] after which a slot that nobody has used gives its memory back.
+const TRIMS_UNUSED: u8 = 3;
+
+/// Slots of one class that one call of [`PacketPool::trim`] gives back; more wait for the next.
+const TRIMMED_AT_ONCE_MAX: usize = 32;
 
 /// Slots per payload size. The sizes are fixed; the counts are the limit of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +65,35 @@ struct Class {
     region: Region,
     payload: usize,
     free: FreeList,
+    /// Calls of [`PacketPool::trim`] after which each slot gives its memory back if it is not used;
+    /// 0: it has none. Written by who owns the slot.
+    ages: Box<[AtomicU8]>,
+}
+
+impl Class {
+    /// Gives back the memory of slots that have not been used for long.
+    fn trim(&self) {
+        let free: Vec<u32> = std::iter::from_fn(|| self.free.pop()).collect();
+        let mut trimmed = 0;
+        for &index in &free {
+            let age = &self.ages[index as usize];
+            match age.load(Ordering::Relaxed) {
+                0 => {}
+                1 if trimmed == TRIMMED_AT_ONCE_MAX => {}
+                1 => {
+                    let bytes = slot_bytes(self.payload);
+                    // SAFETY: the slot has just left the free list, so it is ours alone, and all
+                    // that it held is written again by who takes it next.
+                    unsafe { self.region.give_back(index as usize * bytes, bytes) };
+                    age.store(0, Ordering::Relaxed);
+                    trimmed += 1;
+                }
+                left => age.store(left - 1, Ordering::Relaxed),
+            }
+        }
+        // The one that was used last is taken first, as before.
+        free.into_iter().rev().for_each(|index| self.free.push(index));
+    }
 }
 
 /// What stands at the start of every slot.
@@ -83,7 +121,8 @@ impl PacketPool {
     pub fn new(spec: PacketPoolSpec) -> Result<Self, Error> {
         let class = |(payload, slots): (usize, u32)| {
             let region = Region::new(slot_bytes(payload) * slots as usize, Pages::Small)?;
-            Ok(Class { region, payload, free: FreeList::full(slots) })
+            let ages = (0..slots).map(|_| AtomicU8::new(0)).collect();
+            Ok(Class { region, payload, free: FreeList::full(slots), ages })
         };
         let classes = PacketPoolSpec::SIZES.into_iter().zip(spec.slots).map(class);
         let classes = classes.collect::<Result<_, Error>>()?;
@@ -98,6 +137,7 @@ impl PacketPool {
                 continue;
             }
             let Some(index) = class.free.pop() else { continue };
+            class.ages[index as usize].store(TRIMS_UNUSED, Ordering::Relaxed);
             let header = class.region.at(index as usize * slot_bytes(class.payload)).cast();
             // SAFETY: the pointer comes from this very `Arc`; `Packet::drop` gives the count back.
             unsafe { Arc::increment_strong_count(Arc::as_ptr(&self.0)) };
@@ -110,6 +150,18 @@ impl PacketPool {
         }
         self.0.heap_packets.fetch_add(1, Ordering::Relaxed);
         PacketBuf::on_heap(payload)
+    }
+
+    /// Gives the memory of large slots that have not been used for a while back to the system: a
+    /// stream whose packets change their size would else have memory in several classes for ever.
+    /// To be called every few seconds, by one thread. Who takes a packet meanwhile may get one of
+    /// the next larger class.
+    pub fn trim(&self) {
+        self.0
+            .classes
+            .iter()
+            .filter(|class| class.payload >= TRIMMED_BYTES_MIN)
+            .for_each(Class::trim);
     }
 
     /// Packets that had to come from the heap since start, because the pool had no fitting slot.
@@ -399,6 +451,36 @@ mod tests {
         drop(held);
         let _again = [pool.take(10), pool.take(10)];
         assert_eq!(pool.heap_packets(), 1);
+    }
+
+    #[test]
+    fn a_large_slot_that_is_not_used_for_a_while_gives_its_memory_back_and_serves_again() {
+        let pool = PacketPool::new(PacketPoolSpec { slots: [0, 0, 2, 0, 0, 0] }).unwrap();
+        let middle = slot_bytes(64 << 10) / 2;
+        let is_held = |slot: usize| {
+            let at = pool.0.classes[2].region.at(slot * slot_bytes(64 << 10) + middle);
+            // SAFETY: in the region, and nobody writes it in this test meanwhile.
+            unsafe { at.read() == 7 }
+        };
+        let fill = || {
+            let mut packet = pool.take(64 << 10);
+            packet.extend(&[7; 64 << 10]);
+            packet
+        };
+        let (first, second) = (fill(), fill());
+        drop(first);
+        (1..TRIMS_UNUSED).for_each(|_| pool.trim());
+        assert!(is_held(0) && is_held(1), "not yet");
+        drop(second);
+        pool.trim();
+        assert!(!is_held(0) && is_held(1), "the one that was used is kept");
+        let again = fill();
+        (0..TRIMS_UNUSED).for_each(|_| pool.trim());
+        assert_eq!((is_held(0), is_held(1)), (false, true), "what is in use is never touched");
+        assert_eq!(again.len(), 64 << 10);
+        let _other = fill();
+        assert!(is_held(0), "it serves again");
+        assert_eq!(pool.heap_packets(), 0);
     }
 
     #[test]

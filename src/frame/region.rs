@@ -69,6 +69,25 @@ impl Region {
         }
     }
 
+    /// Gives the whole pages among these bytes back to the system; they are zero when they are
+    /// touched again.
+    ///
+    /// # Safety
+    /// Nobody else uses these bytes, and nobody relies on what they hold.
+    pub(super) unsafe fn give_back(&self, offset: usize, bytes: usize) {
+        // SAFETY: it reads a number.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let Some(page) = usize::try_from(page).ok().filter(|page| *page > 0) else { return };
+        let (from, to) = (offset.next_multiple_of(page), (offset + bytes) / page * page);
+        if from < to && to <= self.bytes {
+            // Advice: if the kernel refuses, the memory stays.
+            // SAFETY: whole pages of the mapping, which the caller owns.
+            unsafe {
+                libc::madvise(self.base.as_ptr().add(from).cast(), to - from, libc::MADV_DONTNEED)
+            };
+        }
+    }
+
     /// The address of byte `offset`.
     pub(super) fn at(&self, offset: usize) -> NonNull<u8> {
         assert!(offset < self.bytes, "offset outside the region");
