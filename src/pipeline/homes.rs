@@ -75,9 +75,13 @@ impl Shard {
 
     /// Hands a message on to the shards that read the stream.
     pub(super) fn hand_on(&self, hub: &Hub, message: &Message, arrived: Micros) {
-        for subscriber in hub.subscribers.borrow_mut().iter_mut() {
-            let is_picture = message.kind() == Kind::Video && !message.is_header();
-            let starts = hub.log.borrow().starts_at(message);
+        let mut subscribers = hub.subscribers.borrow_mut();
+        if subscribers.is_empty() {
+            return;
+        }
+        let is_picture = message.kind() == Kind::Video && !message.is_header();
+        let starts = hub.log.borrow().starts_at(message);
+        for subscriber in subscribers.iter_mut() {
             if subscriber.waits_for_key && is_picture && !starts {
                 continue;
             }

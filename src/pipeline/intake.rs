@@ -7,7 +7,7 @@ use super::hub::Hub;
 use super::shard::Shard;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
-use crate::media::Kind;
+use crate::media::{Kind, Micros};
 use crate::rtmp::flv::Facts;
 use crate::stream::{Flags, Heard, Message};
 
@@ -32,14 +32,20 @@ impl Shard {
             Heard::Less => return true,
             Heard::Header(header) => {
                 let made = (kind, time, PacketBuf::copy_of(&header));
-                let _no_media = self.pass_in(hub, Flags::header_of(flags.track()), made);
+                let _no_media = self.pass_in(hub, Flags::header_of(flags.track()), made, now);
             }
             Heard::Missing => self.report_node(missing(hub, kind, &body)),
         }
-        self.pass_in(hub, flags, (kind, time, body))
+        self.pass_in(hub, flags, (kind, time, body), now)
     }
 
-    fn pass_in(&self, hub: &Rc<Hub>, flags: Flags, message: (Kind, u32, PacketBuf)) -> bool {
+    fn pass_in(
+        &self,
+        hub: &Rc<Hub>,
+        flags: Flags,
+        message: (Kind, u32, PacketBuf),
+        now: Micros,
+    ) -> bool {
         let (kind, came, body) = message;
         let time = match flags {
             flags if flags.is_header() => hub.repair.borrow_mut().repair_header(kind, came),
@@ -50,7 +56,7 @@ impl Shard {
             return false;
         }
         let message = Message::new(kind, time, flags, body, self.spec().chunk_size);
-        self.publish(hub, message, self.clock.now());
+        self.publish(hub, message, now);
         true
     }
 }
