@@ -45,7 +45,8 @@ pub enum Step {
     RemoveScene(String, String),
     /// Log this.
     Log(String),
-    /// What the node's own tables say, of these tables: limits, keys, delivery, hooks, TLS.
+    /// What the node's own tables say, of these tables: limits, keys, delivery, hooks, TLS,
+    /// metrics.
     Rules(Vec<&'static str>),
 }
 
@@ -130,7 +131,6 @@ impl Difference {
             tls: live_tls(&old.tls, &new.tls),
             cores: old.cores.clone(),
             journal: old.journal.clone(),
-            metrics: old.metrics,
             ..new.clone()
         };
         for (list, name) in failed.iter().filter_map(|step| step.part()) {
@@ -169,7 +169,7 @@ const LIVE_KEYS: [&str; 6] = [
 ];
 
 /// Tables whose change takes a restart.
-const FIXED_TABLES: [&str; 4] = ["http", "cores", "journal", "metrics"];
+const FIXED_TABLES: [&str; 3] = ["http", "cores", "journal"];
 
 fn table_of(config: &Config) -> Table {
     config.written.expose().parse().unwrap_or_default()
@@ -334,6 +334,7 @@ fn changed_rules(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[limits]", old.limits != new.limits),
         ("[delivery]", old.delivery != new.delivery),
         ("[[hook]]", old.hooks != new.hooks),
+        ("[metrics]", old.metrics != new.metrics),
         ("[tls]", live_tls(&old.tls, &new.tls) != old.tls),
         ("[node] state", old.node.state != new.node.state),
     ];
@@ -363,7 +364,6 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[tls] rtmps_port, https, or a first or last certificate", tls),
         ("[cores]", old.cores != new.cores),
         ("[journal]", old.journal != new.journal),
-        ("[metrics]", old.metrics != new.metrics),
     ];
     changed(&tables).map(str::to_owned).collect()
 }
@@ -564,6 +564,7 @@ mod tests {
                 "[[hook]]\nname=\"h\"\nurl=\"http://h/\"\nevents=[\"started\"]\n[keys]",
                 "[[hook]] changed",
             ),
+            ("[keys]", "[metrics]\nstreams_max = 7\n[keys]", "[metrics] changed"),
             ("name = \"n\"", "name = \"n\"\nstate = \"file-only\"", "[node] state changed"),
         ] {
             assert_eq!(changed(from, to), (vec![rules.to_owned()], Vec::new()), "{to}");
@@ -584,7 +585,6 @@ mod tests {
             ("[keys]", "[http]\ncors = \"*\"\n[keys]", "[http] bind, auth, cors, token"),
             ("[keys]", "[cores]\ncontrol = [0]\n[keys]", "[cores]"),
             ("[keys]", "[journal]\nkeep = 1\n[keys]", "[journal]"),
-            ("[keys]", "[metrics]\nstreams_max = 7\n[keys]", "[metrics]"),
         ] {
             assert_eq!(changed(from, to), (Vec::new(), vec![named.to_owned()]), "{to}");
         }

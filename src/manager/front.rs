@@ -64,6 +64,7 @@ pub(super) fn front(
     let time = Time::new(started, move || clock.now());
     let (registry, keys) = (Arc::clone(node.registry()), node.keys().cloned());
     let flv = flv_place(config, node);
+    registry.set_streams_max(config.metrics.streams_max);
     let facts = facts(config, node, flv);
     let surveyor = Surveyor::new(node.door(), registry, keys.clone(), time.clone(), facts);
     let api = Api {
@@ -139,6 +140,5 @@ fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
             compose: plan.compose,
             encode: plan.encode,
         },
-        streams_max: config.metrics.streams_max,
     }
 }

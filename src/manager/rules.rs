@@ -59,6 +59,7 @@ impl Rules {
         if has("[keys]") {
             self.keep_own_key(config);
         }
+        registry.set_streams_max(config.metrics.streams_max);
         self.limits.set(&limit_spec(config));
         let trust = trust(config);
         for (number, shard) in self.shards.iter_mut().enumerate() {

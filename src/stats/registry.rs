@@ -22,6 +22,7 @@ pub struct Registry {
     channels: List<ChannelEntry>,
     outputs: List<OutputEntry>,
     streams: StreamList,
+    streams_max: Gauge,
     pulls: List<PullEntry>,
     records: List<RecordEntry>,
     hooks: ArcSwap<Vec<HookEntry>>,
@@ -132,6 +133,17 @@ impl Registry {
     /// What is known about single streams, as control looked at them last.
     pub fn set_streams(&self, streams: StreamSnapshot) {
         self.streams.set(streams);
+    }
+
+    /// Streams that have series of their own, at most.
+    #[must_use]
+    pub fn streams_max(&self) -> usize {
+        usize::try_from(self.streams_max.get_count()).unwrap_or(usize::MAX)
+    }
+
+    /// So many streams have series of their own from the next look on, at most.
+    pub fn set_streams_max(&self, most: usize) {
+        self.streams_max.set_count(most);
     }
 
     /// One more pull.

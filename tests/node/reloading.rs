@@ -276,6 +276,29 @@ fn the_signal_of_a_hangup_has_the_file_read_again() {
     });
 }
 
+#[test]
+fn a_stream_loses_its_series_and_gets_them_back_as_the_file_says() {
+    let _turn = beside_others();
+    let base = demo();
+    let node = Node::start(&base);
+    let api = Api::of(&node);
+    let live = || node.metric("stream_live", &["stream=\"live/demo\""]);
+    let left_out = || node.metric("stream_series_left_out", &[]);
+    let have_come = |count: f64| {
+        wait_until(SOON, "the series are as many as may be", || {
+            ((live() - count).abs() < 0.5 && (left_out() - (1.0 - count)).abs() < 0.5).then_some(())
+        });
+    };
+    have_come(1.0);
+    for (text, count) in [("[metrics]\nstreams_max = 0\n", 0.0), ("", 1.0)] {
+        rewrite(&node, &Config::of(&base, format!("{}\n{text}", base.text())));
+        let [done, restart, failed] = api.reload();
+        assert_eq!(done, ["[metrics] changed"]);
+        assert_eq!([restart, failed], [const { Vec::<String>::new() }; 2]);
+        have_come(count);
+    }
+}
+
 /// Whether the node shakes hands with one more.
 fn is_taken(node: &Node) -> Option<TcpStream> {
     let mut socket = TcpStream::connect(("127.0.0.1", node.rtmp_port())).unwrap();

@@ -17,9 +17,8 @@ const PUBLISHER_LOST: &str = "publisher_lost";
 const GOOD_ENDS: [&str; 2] = ["ended", "the node stops"];
 
 /// The series of single streams.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Series {
-    most: usize,
     rows: BTreeMap<String, Row>,
     left_out: u64,
 }
@@ -31,13 +30,8 @@ struct Row {
 }
 
 impl Series {
-    /// For at most so many streams.
-    pub(super) const fn new(most: usize) -> Self {
-        Self { most, rows: BTreeMap::new(), left_out: 0 }
-    }
-
-    /// Takes what there is at `now`.
-    pub(super) fn look(&mut self, streams: &[StreamView], now: Micros) {
+    /// Takes what there is at `now`, for at most so many streams.
+    pub(super) fn look(&mut self, streams: &[StreamView], most: usize, now: Micros) {
         let live: BTreeMap<_, _> = streams
             .iter()
             .filter(|stream| stream.source != "nobody")
@@ -55,9 +49,15 @@ impl Series {
         }
         let kept = |row: &Row| row.ended.is_none_or(|ended| now.since(ended) < ENDED_KEPT);
         self.rows.retain(|_, row| kept(row));
+        while self.rows.len() > most {
+            if !self.forget_ended() {
+                self.rows.pop_last();
+            }
+        }
         self.left_out = 0;
         for (name, view) in live {
-            if !self.rows.contains_key(name) && !self.make_room() {
+            let has_room = |series: &mut Self| series.rows.len() < most || series.forget_ended();
+            if !self.rows.contains_key(name) && !has_room(self) {
                 self.left_out += 1;
                 continue;
             }
@@ -67,11 +67,8 @@ impl Series {
         }
     }
 
-    /// Whether there is room for one more: of those that have ended the oldest gives way.
-    fn make_room(&mut self) -> bool {
-        if self.rows.len() < self.most {
-            return true;
-        }
+    /// Of those that have ended the oldest gives way; false if there is none.
+    fn forget_ended(&mut self) -> bool {
         let ended = self.rows.iter().filter_map(|(name, row)| Some((row.ended?, name)));
         let Some(oldest) = ended.min().map(|(_, name)| name.clone()) else { return false };
         self.rows.remove(&oldest).is_some()
@@ -150,44 +147,49 @@ mod tests {
 
     #[test]
     fn a_stream_has_its_figures_while_it_is_live_and_is_known_to_be_gone_for_an_hour() {
-        let mut series = Series::new(10);
+        let mut series = Series::default();
         let at = Micros::from_secs;
-        series.look(&[view("live/a", "publisher")], at(1));
+        series.look(&[view("live/a", "publisher")], 2, at(1));
         let row = series.snapshot().streams.remove(0);
         assert!(row.live && row.viewers == 3);
         assert!((row.in_bps - 5e6).abs() < 1.0 && (row.out_bps - 15e6).abs() < 1.0);
         assert_eq!((row.keyframe_interval_s, row.av_offset_s), (Some(2.0), Some(-0.25)));
-        series.look(&[view("live/a", "nobody")], at(2));
+        series.look(&[view("live/a", "nobody")], 2, at(2));
         let row = series.snapshot().streams.remove(0);
         assert_eq!(row, StreamFigures { name: "live/a".to_owned(), ..StreamFigures::default() });
-        series.look(&[], at(3_601));
+        series.look(&[], 2, at(3_601));
         assert_eq!(names(&series), [("live/a".to_owned(), false)]);
-        series.look(&[], at(3_602));
+        series.look(&[], 2, at(3_602));
         assert!(names(&series).is_empty());
     }
 
     #[test]
     fn there_are_never_more_than_allowed_and_those_left_out_are_counted() {
-        let mut series = Series::new(2);
+        let mut series = Series::default();
         let at = Micros::from_secs;
         let all = ["live/a", "live/b", "live/c", "live/d"].map(|name| view(name, "publisher"));
-        series.look(&all[1..3], at(1));
-        series.look(&all, at(2));
+        series.look(&all[1..3], 2, at(1));
+        series.look(&all, 2, at(2));
         let live = |name: &str| (name.to_owned(), true);
         assert_eq!(names(&series), [live("live/b"), live("live/c")], "who has a series keeps it");
         assert_eq!(series.snapshot().left_out, 2);
-        series.look(&all[2..], at(3));
+        series.look(&all[2..], 2, at(3));
         assert_eq!(names(&series), [live("live/c"), live("live/d")], "the ended one made room");
         assert_eq!(series.snapshot().left_out, 0);
-        let mut none = Series::new(0);
-        none.look(&all, at(1));
+        series.look(&all[1..], 3, at(4));
+        assert_eq!((names(&series).len(), series.snapshot().left_out), (3, 0), "more are allowed");
+        series.look(&all[..2], 1, at(5));
+        assert_eq!(names(&series), [live("live/b")], "fewer are, and those that ended go first");
+        assert_eq!(series.snapshot().left_out, 1);
+        let mut none = Series::default();
+        none.look(&all, 0, at(1));
         assert_eq!((none.snapshot().streams.len(), none.snapshot().left_out), (0, 4));
     }
 
     #[test]
     fn the_last_error_stays_and_an_end_by_ones_own_word_is_none() {
-        let mut series = Series::new(2);
-        series.look(&[view("live/a", "publisher")], Micros(0));
+        let mut series = Series::default();
+        series.look(&[view("live/a", "publisher")], 2, Micros(0));
         let mut ended = |reason: &str| {
             let mut life = LifeCycle::new(ClientId::from_random([0; 8]), Micros(0), None);
             life.begin(Stage::Publish, "live/a", Micros(0));
@@ -204,7 +206,7 @@ mod tests {
             text: String::new(),
         };
         series.hear(&warning, 9.0);
-        series.look(&[view("live/a", "publisher")], Micros(1));
+        series.look(&[view("live/a", "publisher")], 2, Micros(1));
         assert_eq!(series.snapshot().streams[0].last_error, Some(("no_keyframe", 9.0)));
         let elsewhere = NodeEvent::StreamWarning {
             stream: "live/x".to_owned(),

@@ -55,8 +55,6 @@ pub struct NodeFacts {
     pub flv_base: String,
     /// Which CPU does what.
     pub cores: Cores,
-    /// Streams that have series of their own in the metrics.
-    pub streams_max: usize,
 }
 
 /// Keeps a [`Board`] up to date.
@@ -98,7 +96,7 @@ impl Surveyor {
             registry,
             keys,
             time,
-            series: Series::new(facts.streams_max),
+            series: Series::default(),
             facts,
             shown_keys: BTreeMap::new(),
             sent: HashMap::new(),
@@ -173,7 +171,7 @@ impl Surveyor {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
-        self.series.look(&streams, self.time.now());
+        self.series.look(&streams, self.registry.streams_max(), self.time.now());
         self.registry.set_streams(self.series.snapshot());
         let mut uses = key_uses(&streams, &self.time);
         let mut keys = self.shown_keys.clone();
@@ -359,7 +357,6 @@ mod tests {
             rtmp_port: 1_935,
             flv_base: flv_base(("0.0.0.0:1935".parse().unwrap(), false)),
             cores: Cores::default(),
-            streams_max: 10,
         }
     }
 
@@ -415,6 +412,7 @@ mod tests {
             Registry::new(vec![Arc::new(ShardStats::default())], vec![channel], vec![output]);
         let time = Time::new(5_000, || Micros::from_secs(9));
         let registry = Arc::new(registry);
+        registry.set_streams_max(10);
         let mut surveyor = Surveyor::new(door, Arc::clone(&registry), None, time, facts());
         let failed = NodeEvent::OutputFailed {
             name: "cdn".into(),
