@@ -50,7 +50,7 @@ function NoChannel() {
     <Empty title="This node has no programme">
       <p>
         It serves what others publish. For a programme of its own, add this to its configuration and
-        start it again:
+        let it read that again (SIGHUP, or POST /api/v1/reload):
       </p>
       <CopyLine text={'[[channel]]\nname = "demo"'} label="the configuration" />
       <p>
