@@ -138,8 +138,10 @@ impl LiveChannels {
             let text = "another channel is being built; try again".to_owned();
             return say(reply, Answer::Conflict(text));
         }
-        // Who takes another's place counts on.
-        let stats = self.find(&config.name).map(|old| Arc::clone(&old.stats)).unwrap_or_default();
+        // Who goes on with another's stream counts on: it begins when that has ended. The encoders
+        // of two streams may work at once for a moment.
+        let old = self.find(&config.name).filter(|old| *old.stream == *config.stream);
+        let stats = old.map(|old| Arc::clone(&old.stats)).unwrap_or_default();
         let (shop, tell, wanted) = (self.shop.clone(), self.tell.clone(), config.clone());
         let build = move || {
             let built = channels::build(&shop, &wanted, Frames::Composed, &stats);
@@ -245,6 +247,9 @@ impl Desk {
         match self.channels.remove(&known.name) {
             Some(old) => {
                 old.switch.stop();
+                if !Arc::ptr_eq(&old.stats, &known.stats) {
+                    self.troubles.forget(&known.name);
+                }
                 self.outputs.set_stream(&known.name, &known.stream);
                 self.tell_channel("channel_stopped", &old, "ended: another takes its place");
             }

@@ -218,6 +218,10 @@ fn a_channel_of_another_size_and_rate_takes_the_others_place_and_who_watches_sta
         assert!(messages[..last].iter().any(Message::is_picture), "{who} had pictures before");
         assert!(messages[last..].iter().any(Message::is_audio_header), "{who} hears the new sound");
     }
+    // Who comes now begins with what there is now.
+    let found = "-v error -show_entries stream=width -of csv=p=0 -select_streams v";
+    let shown = Program::start("ffprobe", found, &[&node.url("live/one")]).succeeds(SOON);
+    assert_eq!(String::from_utf8(shown).unwrap().trim(), "480");
     let heard = destination.heard();
     assert_eq!(heard.iter().filter(|it| matches!(it, Heard::Connected)).count(), 1);
     assert!(!heard.iter().any(|it| matches!(it, Heard::Closed)), "the output stays connected");

@@ -11,6 +11,7 @@ use crate::config::{Config, demo};
 use crate::keyring::{ended, key_picture};
 use crate::node::Node;
 use crate::redis::Redis;
+use crate::reloading::Api;
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::wire::{Message, USER_CONTROL, VIDEO, Wire};
 
@@ -346,4 +347,37 @@ fn a_shard_that_is_told_to_spin_never_sleeps_and_serves() {
     // One that sleeps does so whenever it waits for the next of the twenty.
     let slept = sleeps() - before;
     assert!(slept < 5, "it has slept {slept} times");
+}
+
+#[test]
+fn a_channel_that_is_replaced_and_ends_is_followed_from_the_other_shard() {
+    let _turn = beside_others();
+    let cores = format!("[cores]\nnet = {:?}\n", cpus());
+    let base = demo().publish_open().more(&cores);
+    let node = Node::start(&base);
+    let api = Api::of(&node);
+    let reload = |config: &Config| {
+        config.write(node.file("").as_path());
+        api.reload()
+    };
+    let mut viewer = viewer_at(&node, 1, "demo");
+    let before = viewer.find("a picture", Message::is_picture);
+    let text = base.text().replacen("bitrate = 600000", "bitrate = 900000", 1);
+    let bigger = Config::of(&base, text);
+    assert_eq!(reload(&bigger)[0], ["channel demo was replaced"]);
+    let header = viewer.find("the new header", Message::is_video_header);
+    let after = viewer.find("a picture", Message::is_picture);
+    assert!(after.is_key() && after.time >= header.time && header.time >= before.time);
+
+    // Who publishes at the other shard keeps the name; the channel is as it was.
+    let (mut publisher, stream) = publisher_at(&node, 1, "taken");
+    publish(&mut publisher, stream, 1);
+    let moved = Config::of(&base, bigger.text().replacen("live/demo", "live/taken", 1));
+    let [done, _, failed] = reload(&moved);
+    assert!(done.is_empty() && failed[0].contains("live/taken"), "{done:?} {failed:?}");
+    viewer.find("a picture", Message::is_picture);
+
+    let [done, _, failed] = reload(&Config::of(&base, base.text().replace("demo", "other")));
+    assert_eq!(done, ["channel demo ended", "channel other began"], "{failed:?}");
+    viewer.find("its end", is_end);
 }
