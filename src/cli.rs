@@ -3,6 +3,7 @@
 mod bench;
 mod keys;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,13 @@ pub struct RunArgs {
     /// Let anybody who reaches the port publish, if the configuration says publish = "open".
     #[arg(long)]
     pub i_know: bool,
+    /// Always refused: a file without its flag is told the flag.
+    #[arg(hide = true, value_name = "FILE", value_parser = without_flag)]
+    pub file: Option<Infallible>,
+}
+
+fn without_flag(file: &str) -> Result<Infallible, String> {
+    Err(format!("a configuration file has a flag before it: --config {file}"))
 }
 
 /// Looking at configurations.
@@ -260,6 +268,8 @@ mod tests {
         assert_eq!(args.resolve().unwrap().node.data_dir, Path::new("d"));
         let checked = parse("stream-manager config check a.toml").unwrap().command;
         assert!(matches!(checked, Some(Command::Config(ConfigCommand::Check { .. }))));
+        let bare = parse("stream-manager run a.toml").unwrap_err().to_string();
+        assert!(bare.contains("--config a.toml"), "{bare}");
         for wrong in ["run --rtmp-port 0", "run --http-port 70000", "run --bind here", "check"] {
             assert!(parse(&format!("stream-manager {wrong}")).is_err(), "{wrong}");
         }

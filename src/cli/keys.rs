@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::config::{Config, Errors, KeyStoreKind, KeysConfig};
 use crate::control::keystore::{KeyEdit, Lifetime, NewKey};
 use crate::keys::{AddressRange, KeyLimits, KeyType, Takeover};
+use crate::media::parse_bitrate;
 
 /// Stream keys: who may publish.
 #[derive(Args, Clone, Debug)]
@@ -156,8 +157,8 @@ pub struct KeySettings {
     /// A name that stands for it.
     #[arg(long, value_name = "NAME")]
     pub alias: Option<String>,
-    /// Most bits per second of a stream, such as 6000000.
-    #[arg(long, value_name = "BPS")]
+    /// Most bits per second of a stream, such as 6000000 or 6M.
+    #[arg(long, value_name = "BPS", value_parser = parse_bitrate)]
     pub bitrate: Option<u64>,
     /// Most viewers at once.
     #[arg(long, value_name = "COUNT")]
@@ -198,8 +199,8 @@ pub struct ChangeArgs {
     /// Whether a second publisher takes the first one's place.
     #[arg(long, value_name = "true|false")]
     pub takeover: Option<bool>,
-    /// Most bits per second of a stream, such as 6000000, or any.
-    #[arg(long, value_name = "BPS", value_parser = most::<u64>)]
+    /// Most bits per second of a stream, such as 6000000 or 6M, or any.
+    #[arg(long, value_name = "BPS", value_parser = most_bitrate)]
     pub bitrate: Option<Most<u64>>,
     /// Most viewers at once, or any.
     #[arg(long, value_name = "COUNT", value_parser = most::<u32>)]
@@ -246,6 +247,16 @@ fn most<T: FromStr + Default + PartialEq>(text: &str) -> Result<Most<T>, String>
     }
     let number = text.parse().ok().filter(|number| *number != T::default());
     number.map(|number| Most(Some(number))).ok_or_else(|| "write a number, or any".to_owned())
+}
+
+fn most_bitrate(text: &str) -> Result<Most<u64>, String> {
+    if text == "any" {
+        return Ok(Most(None));
+    }
+    match parse_bitrate(text)? {
+        0 => Err("write a bitrate above 0, or any".to_owned()),
+        bits => Ok(Most(Some(bits))),
+    }
 }
 
 /// Kind of key, as it is written.
@@ -381,7 +392,7 @@ mod tests {
     fn a_key_with_everything_is_understood() {
         let args = parse(
             "create --stream show --owner Ada --label cam --expires 30d --allow 192.0.2.0/24 ::1 \
-             --alias studio --type alias --bitrate 6000000 --viewers 9 --max-width 1920 \
+             --alias studio --type alias --bitrate 6M --viewers 9 --max-width 1920 \
              --max-height 1080 --max-fps 60 --takeover --data-dir d",
         )
         .unwrap();
@@ -443,7 +454,7 @@ mod tests {
 
     #[test]
     fn an_edit_changes_what_it_names_and_nothing_else() {
-        let line = "edit studio --owner Ada --expires never --bitrate 6000000 --viewers any \
+        let line = "edit studio --owner Ada --expires never --bitrate 6000k --viewers any \
                     --takeover false";
         let KeysCommand::Edit { change, .. } = parse(line).unwrap().command else { panic!() };
         let want = KeyEdit {

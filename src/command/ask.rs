@@ -7,10 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::TrackPart;
-use super::rules::OutputRules;
 use crate::event::{KeyHolder, NodeEvent};
 use crate::media::Micros;
-use crate::rtmp::Url;
 use crate::stats::OtherReader;
 
 /// Clients that one answer lists at most.
@@ -91,18 +89,12 @@ pub enum Ask {
         /// Length of the fade to it, milliseconds; 0 cuts.
         fade_ms: u32,
     },
-    /// Push a channel's stream to one more destination, at once.
+    /// Push a channel's stream to one more destination: [`Answer::Named`].
     AddOutput {
         /// The channel.
         channel: String,
-        /// Name of the output, unique in its channel.
-        name: String,
-        /// Where to.
-        url: Url,
-        /// When it drops, and when it gives up a connection.
-        rules: OutputRules,
-        /// Whether it begins at once.
-        enabled: bool,
+        /// The keys of `[[channel.output]]` in the configuration. Holds a secret.
+        document: Document,
     },
     /// End an output and forget it.
     RemoveOutput {

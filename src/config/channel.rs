@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use serde_json::Value;
+
 use super::fault::{Faults, quoted};
 use super::read::{needed_name, stream_name, unique};
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
-use super::{layer, relay, sound as heard};
+use super::{document, layer, relay, sound as heard};
 use crate::command::OutputRules;
 use crate::encode::{AudioSpec, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
@@ -88,6 +90,23 @@ impl OutputConfig {
     #[must_use]
     pub fn to(name: &str, url: Url) -> Self {
         Self { name: name.to_owned(), url, rules: OutputRules::default(), enabled: true }
+    }
+
+    /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
+    #[must_use]
+    pub(crate) fn to_document(&self) -> Value {
+        serde_json::to_value(super::write::output(self)).unwrap_or_default()
+    }
+
+    /// Reads a JSON document with the keys of `[[channel.output]]`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at most ten: each names its key, and none a secret.
+    pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
+        document::read_table(document, "the output", |s, faults| {
+            let name = needed_name(s, faults).map(|name| name.value);
+            read_output(s, faults, name)
+        })
     }
 }
 
@@ -229,7 +248,8 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     if let Some(rate) = read_rate(&mut s, faults) {
         channel.rate = rate;
     }
-    let bitrate = s.whole(faults, "bitrate", 50_000..=200_000_000);
+    let bitrate = s.bitrate(faults, "bitrate", 50_000..=200_000_000);
+    let bitrate = bitrate.and_then(|bits| u32::try_from(bits).ok());
     channel.bitrate_bps = bitrate.unwrap_or(channel.bitrate_bps);
     let codec = s.word(faults, "codec", &[("h264", VideoCodec::H264)]);
     channel.codec = codec.unwrap_or(channel.codec);
@@ -309,7 +329,8 @@ fn read_rate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<FrameRate> 
 fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> {
     let enabled = s.flag(faults, "enabled", true);
     let codec = s.word(faults, "codec", &[("aac", AudioCodec::Aac)]).unwrap_or(AudioCodec::Aac);
-    let bitrate_bps = s.whole(faults, "bitrate", 32_000..=512_000).unwrap_or(128_000);
+    let bitrate = s.bitrate(faults, "bitrate", 32_000..=512_000);
+    let bitrate_bps = bitrate.and_then(|bits| u32::try_from(bits).ok()).unwrap_or(128_000);
     s.finish(faults);
     enabled.then_some(AudioSpec { codec, bitrate_bps })
 }
@@ -326,15 +347,19 @@ fn read_outputs(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<Output
         if let Some(name) = &name {
             unique(faults, &mut seen, "an output with the name", name);
         }
-        // The error says what is wrong without repeating the address, which holds a key.
-        let parse = |text: &str| Url::parse(text).map_err(|error| error.to_string());
-        let url = s.needed(faults, "url").and_then(|_| s.parsed(faults, "url", parse));
-        let rules = relay::rules(&mut s, faults);
-        let enabled = s.flag(faults, "enabled", true);
+        outputs.extend(read_output(&mut s, faults, name.map(|name| name.value)));
         s.finish(faults);
-        if let (Some(name), Some(url)) = (name, url) {
-            outputs.push(OutputConfig { name: name.value, url: url.value, rules, enabled });
-        }
     }
     outputs
+}
+
+fn read_output(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    name: Option<String>,
+) -> Option<OutputConfig> {
+    let url = relay::needed_url(s, faults);
+    let rules = relay::rules(s, faults);
+    let enabled = s.flag(faults, "enabled", true);
+    Some(OutputConfig { name: name?, url: url?, rules, enabled })
 }

@@ -62,7 +62,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> LimitsConfig 
     }
     let limits = LimitsConfig {
         egress_max_bps: s
-            .whole(faults, "egress_max_bps", 0..=1_000_000_000_000)
+            .bitrate(faults, "egress_max_bps", 0..=1_000_000_000_000)
             .unwrap_or(default.egress_max_bps),
         connections_per_ip_max: s.auto_or(faults, "connections_per_ip_max", 0..=1_000_000),
         connects_per_minute: s

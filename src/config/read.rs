@@ -274,7 +274,7 @@ fn read_delivery(
         lag_high_ms: s.whole(faults, "lag_high_ms", 100..=60_000).unwrap_or(default.lag_high_ms),
         lag_low_ms: s.whole(faults, "lag_low_ms", 0..=60_000).unwrap_or(default.lag_low_ms),
         viewer_pace_bps: s
-            .whole(faults, "viewer_pace_bps", 0..=1_000_000_000_000)
+            .bitrate(faults, "viewer_pace_bps", 0..=1_000_000_000_000)
             .unwrap_or(default.viewer_pace_bps),
         viewer_pace_percent: pace_percent(&mut s, faults).unwrap_or(default.viewer_pace_percent),
     };

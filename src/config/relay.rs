@@ -252,7 +252,7 @@ fn each<T>(
 }
 
 /// The error says what is wrong without repeating the address, which holds a key.
-fn needed_url(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Url> {
+pub(super) fn needed_url(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Url> {
     let parse = |text: &str| Url::parse(text).map_err(|error| error.to_string());
     s.needed(faults, "url")?;
     s.parsed(faults, "url", parse).map(|found| found.value)

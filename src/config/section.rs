@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Faults, quoted};
+use crate::media::parse_bitrate;
 
 /// A table while it is read. Values out of range or of the wrong type are told and then read as if
 /// they were not there, so that one mistake is told once and the others are still found.
@@ -142,7 +143,41 @@ impl<'a> Section<'a> {
         let number = integer(value.get_ref()).and_then(|number| T::try_from(number).ok());
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
-            outside(faults, value, key, &range);
+            outside(faults, value, key, &range, "");
+        }
+        fits
+    }
+
+    /// Bits per second within `range`, if the key is there: a whole number, or a text with a unit
+    /// such as `"6M"`.
+    pub(super) fn bitrate(
+        &mut self,
+        faults: &mut Faults<'_>,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let value = self.find(key)?;
+        let bits = match value.get_ref() {
+            DeValue::String(text) => match parse_bitrate(text) {
+                Ok(bits) => Some(bits),
+                Err(fault) => {
+                    faults.add(&value.span(), format!("`{key}`: {}: {fault}", quoted(text)));
+                    return None;
+                }
+            },
+            DeValue::Integer(_) => integer(value.get_ref()).and_then(|n| u64::try_from(n).ok()),
+            _ => {
+                self.wrong(faults, value, key, "bits per second, such as 6000000 or \"6M\"");
+                return None;
+            }
+        };
+        let fits = bits.filter(|bits| range.contains(bits));
+        if fits.is_none() {
+            // Encoders count in kilobits, and show the number alone.
+            let meant = bits.filter(|bits| bits < range.start());
+            let meant = meant.filter(|bits| range.contains(&bits.saturating_mul(1_000)));
+            let hint = meant.map(|bits| format!(" bits per second; did you mean \"{bits}k\"?"));
+            outside(faults, value, key, &range, hint.as_deref().unwrap_or_default());
         }
         fits
     }
@@ -166,7 +201,7 @@ impl<'a> Section<'a> {
         };
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
-            outside(faults, value, key, &range);
+            outside(faults, value, key, &range, "");
         }
         fits
     }
@@ -296,7 +331,7 @@ impl<'a> Section<'a> {
 
     /// Tells every key that nobody asked for, with the nearest one that exists.
     pub(super) fn finish(self, faults: &mut Faults<'_>) {
-        for key in self.table.keys() {
+        for (key, value) in self.table {
             let text: &str = key.get_ref();
             if self.asked.contains(text) {
                 continue;
@@ -306,8 +341,8 @@ impl<'a> Section<'a> {
                 None => format!("it knows {}", list(&self.asked)),
             };
             let (shown, name) = (quoted(text), &self.name);
-            let shown = shown.trim_matches('"');
-            faults.add(&key.span(), format!("unknown key `{shown}` in {name}; {hint}"));
+            let (shown, kind) = (shown.trim_matches('"'), kind_of(value.get_ref()));
+            faults.add(&key.span(), format!("unknown {kind} `{shown}` in {name}; {hint}"));
         }
     }
 
@@ -322,6 +357,16 @@ impl<'a> Section<'a> {
     }
 }
 
+/// The word for what stands under a name in a file: `[rtmp]` is a table to whoever writes it.
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    let is_table = |one: &Spanned<DeValue<'_>>| one.get_ref().is_table();
+    match value {
+        DeValue::Table(_) => "table",
+        DeValue::Array(list) if list.first().is_some_and(is_table) => "table",
+        _ => "key",
+    }
+}
+
 /// A whole number in any of the ways TOML writes it.
 pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     let number = value.as_integer()?;
@@ -333,15 +378,17 @@ fn outside<T: Display>(
     value: &Spanned<DeValue<'_>>,
     key: &str,
     range: &RangeInclusive<T>,
+    hint: &str,
 ) {
     let got = match value.get_ref() {
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::String(text) => text.to_string(),
         other => other.type_str().to_owned(),
     };
     let got = quoted(&got);
     let (low, high, got) = (range.start(), range.end(), got.trim_matches('"'));
-    faults.add(&value.span(), format!("`{key}` must be {low} to {high}, not {got}"));
+    faults.add(&value.span(), format!("`{key}` must be {low} to {high}, not {got}{hint}"));
 }
 
 fn list(known: &BTreeSet<&'static str>) -> String {
@@ -364,20 +411,24 @@ fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> Option<&'st
     (near.0 <= most).then_some(near.1)
 }
 
-/// How many letters must change to make one word the other.
+/// How many letters must change, come, go, or change places with the next one to make one word the
+/// other (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+    let [a, b] = [a, b].map(|word| word.chars().collect::<Vec<_>>());
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let change = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = change.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -387,11 +438,13 @@ mod tests {
     #[test]
     fn the_nearest_word_is_a_few_letters_away() {
         assert_eq!(distance("bitrate", "bitrat"), 1);
-        assert_eq!(distance("port", "prot"), 2);
+        assert_eq!(distance("port", "prot"), 1, "two letters that changed places");
+        assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
         let known = || ["bitrate", "fps", "x", "y"].into_iter();
         assert_eq!(nearest("bitrat", known()), Some("bitrate"));
         assert_eq!(nearest("fsp", known()), Some("fps"));
+        assert_eq!(nearest("rmtp", ["http", "rtmp"].into_iter()), Some("rtmp"));
         assert_eq!(nearest("", known()), None);
         assert_eq!(nearest("q", known()), None);
         assert_eq!(nearest(&"bitrate".repeat(100), known()), None);

@@ -44,13 +44,30 @@ fn the_reference_configuration_is_what_the_system_is_specified_with() {
 }
 
 #[test]
+fn a_bitrate_is_taken_as_encoders_write_it_wherever_there_is_one() {
+    for (written, bits) in [("300000", 300_000), ("\"300k\"", 300_000), ("\"0.3 Mb/s\"", 300_000)] {
+        let text = format!(
+            "[delivery]\nviewer_pace_bps = {written}\n[limits]\negress_max_bps = {written}\n\
+             [[channel]]\nname = \"a\"\nvideo.bitrate = {written}\naudio.bitrate = {written}\n"
+        );
+        let config = Config::parse(&text, "x").unwrap();
+        let audio = config.channels[0].audio.unwrap().bitrate_bps;
+        let video = config.channels[0].bitrate_bps;
+        let (pace, all) = (config.delivery.viewer_pace_bps, config.limits.egress_max_bps);
+        assert_eq!([u64::from(video), u64::from(audio), pace, all], [bits; 4], "{written}");
+    }
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place_and_the_way_out() {
     for (text, line, column, words) in [
         ("[rtmp]\nprot = 1\n", 2, 1, &["unknown key `prot` in [rtmp]", "`port`"][..]),
         ("[rtmp]\nport = 0\n", 2, 8, &["`port` must be 1 to 65535, not 0"]),
         ("[rtmp]\nport = \"x\"\n", 2, 8, &["`port` in [rtmp] must be a whole number, not string"]),
         ("[rtmp]\n  gop_cache = 1\n", 2, 15, &["true or false"]),
-        ("[rtmpp]\n", 1, 2, &["unknown key `rtmpp`", "did you mean `rtmp`?"]),
+        ("[rtmpp]\n", 1, 2, &["unknown table `rtmpp`", "did you mean `rtmp`?"]),
+        ("[rmtp]\nport = 1\n", 1, 2, &["unknown table `rmtp`", "did you mean `rtmp`?"]),
+        ("[[psuh]]\n", 1, 3, &["unknown table `psuh`", "did you mean `push`?"]),
         ("[rtmp]\npublish = \"open\"\n", 2, 11, &["anybody", "127.0.0.1"]),
         ("[rtmp]\nping = 60\n", 2, 8, &["`ping_timeout` (60) must be more than `ping` (60)"]),
         ("[delivery]\nlag_low_ms = 2000\n", 2, 14, &["(2000) must be less", "(1000)"]),
@@ -75,6 +92,10 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
         ("[[channel]]\nname=\"a\"\nvideo.width=321\n", 3, 13, &["must be even", "320 or 322"]),
         ("[[channel]]\nname=\"a\"\nvideo.fps=29.97\n", 3, 11, &["\"30000/1001\""]),
         ("[[channel]]\nname=\"a\"\nvideo.bitrat=1\n", 3, 7, &["did you mean `bitrate`?"]),
+        ("[[channel]]\nname=\"a\"\nvideo.bitrate=6000\n", 3, 15, &["did you mean \"6000k\"?"]),
+        ("[[channel]]\nname=\"a\"\nvideo.bitrate=\"6 MB/s\"\n", 3, 15, &["bytes", "such as 6M"]),
+        ("[[channel]]\nname=\"a\"\nvideo.bitrate=\"300M\"\n", 3, 15, &["200000000, not 300M"]),
+        ("[[channel]]\nname=\"a\"\nvideo.bitrate=true\n", 3, 15, &["6000000 or \"6M\""]),
         ("[[channel]]\nname=\"a\"\nvideo.preset=\"quick\"\n", 3, 14, &["\"veryfast\""]),
         (
             "[[channel]]\nname=\"a\"\nvideo.preset=\"veryfst\"\n",

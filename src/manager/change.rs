@@ -10,9 +10,8 @@ use crate::config::{
 pub(super) fn of(ask: &Ask) -> Option<Change> {
     let output = |channel: &str, name: &str| Part::Output(channel.to_owned(), name.to_owned());
     Some(match ask {
-        Ask::AddOutput { channel, name, url, rules, enabled } => {
-            let (name, url) = (name.clone(), url.clone());
-            let output = OutputConfig { name, url, rules: *rules, enabled: *enabled };
+        Ask::AddOutput { channel, document: Document(document) } => {
+            let output = OutputConfig::from_document(document).ok()?;
             Change::Becomes(Becomes::Output(channel.clone(), output))
         }
         Ask::RemoveOutput { channel, name } => {
@@ -76,8 +75,8 @@ pub(super) fn of_record(part: ChangedPart<RecordConfig>) -> Ask {
 pub(super) fn of_output(channel: String, part: ChangedPart<OutputConfig>) -> Ask {
     match part {
         ChangedPart::Gone(name) => Ask::RemoveOutput { channel, name },
-        ChangedPart::New(OutputConfig { name, url, rules, enabled }) => {
-            Ask::AddOutput { channel, name, url, rules, enabled }
+        ChangedPart::New(config) => {
+            Ask::AddOutput { channel, document: Document(config.to_document()) }
         }
         ChangedPart::Switched(name, true) => Ask::StartOutput { channel, name },
         ChangedPart::Switched(name, false) => Ask::StopOutput { channel, name },

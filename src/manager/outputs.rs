@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use crate::command::{Answer, Ask, Document, OutputSpec, ToShard};
-use crate::config::{
-    ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX, checked_name,
-};
+use crate::config::{ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX};
 use crate::stats::{OutputEntry, OutputStats, Registry};
 
 /// What there is.
@@ -153,12 +151,11 @@ impl Outputs {
     /// nothing.
     pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> Option<(Answer, Wanted)> {
         let (answer, command) = match ask {
-            Ask::AddOutput { channel, name, url, rules, enabled } => {
-                let output = OutputConfig { name, url, rules, enabled };
-                match self.add(&channel, &output, registry) {
-                    Ok(spec) => (Answer::Done, Some(ToShard::AddOutput(Box::new(spec)))),
-                    Err(answer) => (answer, None),
-                }
+            Ask::AddOutput { channel, document: Document(document) } => {
+                let added = OutputConfig::from_document(&document)
+                    .map_err(Answer::Invalid)
+                    .and_then(|output| self.add(&channel, output, registry));
+                added.unwrap_or_else(|answer| (answer, None))
             }
             Ask::RemoveOutput { channel, name } => match self.find(&channel, &name) {
                 Ok(at) => {
@@ -182,10 +179,9 @@ impl Outputs {
     fn add(
         &mut self,
         channel: &str,
-        output: &OutputConfig,
+        output: OutputConfig,
         registry: &Registry,
-    ) -> Result<OutputSpec, Answer> {
-        checked_name(&output.name).map_err(|fault| Answer::Invalid(vec![fault]))?;
+    ) -> Result<(Answer, Wanted), Answer> {
         let stream = self.stream(channel)?;
         let own: Vec<_> = self.known.iter().filter(|known| known.channel == channel).collect();
         if own.iter().any(|known| known.name == output.name) {
@@ -197,9 +193,9 @@ impl Outputs {
             let text = format!("channel {channel} has {OUTPUTS_MAX} outputs; remove one first");
             return Err(Answer::Conflict(text));
         }
-        let (spec, entry) = self.open(channel, &stream, output);
+        let (spec, entry) = self.open(channel, &stream, &output);
         registry.add_output(&entry);
-        Ok(spec)
+        Ok((Answer::Named(output.name), Some(ToShard::AddOutput(Box::new(spec)))))
     }
 
     fn switch(&self, channel: &str, name: &str, on: bool) -> (Answer, Wanted) {
@@ -252,9 +248,8 @@ mod tests {
     }
 
     fn add(name: &str) -> Ask {
-        let (channel, name) = ("demo".to_owned(), name.to_owned());
-        let rules = crate::command::OutputRules::default();
-        Ask::AddOutput { channel, name, url: url(), rules, enabled: true }
+        let document = serde_json::json!({"name": name, "url": url().expose()});
+        Ask::AddOutput { channel: "demo".to_owned(), document: Document(document) }
     }
 
     fn remove(name: &str) -> Ask {
@@ -267,7 +262,7 @@ mod tests {
         let mut ids = Vec::new();
         for _ in 0..2 {
             match outputs.ask(add("new"), &registry) {
-                Some((Answer::Done, Some(ToShard::AddOutput(spec)))) => ids.push(spec.id),
+                Some((Answer::Named(_), Some(ToShard::AddOutput(spec)))) => ids.push(spec.id),
                 other => panic!("{other:?}"),
             }
             assert_eq!(registry.snapshot().outputs.len(), 2);
@@ -309,7 +304,7 @@ mod tests {
         assert!(matches!(taken, Some((Answer::Conflict(text), None)) if text.contains("cdn")));
         for n in 1..OUTPUTS_MAX {
             let added = outputs.ask(add(&format!("o{n}")), &registry);
-            assert!(matches!(added, Some((Answer::Done, Some(_)))));
+            assert!(matches!(added, Some((Answer::Named(_), Some(_)))));
         }
         let more = outputs.ask(add("more"), &registry);
         assert!(matches!(more, Some((Answer::Conflict(text), None)) if text.contains("64")));
@@ -318,6 +313,28 @@ mod tests {
     }
 
     #[test]
+    #[test]
+    fn an_output_is_added_with_all_that_the_file_can_say_of_it() {
+        let (mut outputs, registry) = outputs();
+        let document = serde_json::json!({
+            "name": "slow", "url": url().expose(), "lag_high_ms": 900, "lag_low_ms": 100,
+            "stall_timeout": 3, "enabled": false,
+        });
+        let ask = |document| Ask::AddOutput { channel: "demo".into(), document };
+        let added = outputs.ask(ask(Document(document)), &registry);
+        let Some((Answer::Named(_), Some(ToShard::AddOutput(spec)))) = added else {
+            panic!("{added:?}");
+        };
+        let drop = spec.rules.drop.unwrap();
+        assert_eq!((drop.high_ms, drop.low_ms, spec.enabled), (900, 100, false));
+        assert_eq!(spec.rules.stall_timeout, crate::media::Micros::from_secs(3));
+        let wrong = serde_json::json!({"name": "b", "url": url().expose(), "lag_hihg_ms": 900});
+        let told = outputs.ask(ask(Document(wrong)), &registry);
+        let Some((Answer::Invalid(told), None)) = told else { panic!("{told:?}") };
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("did you mean `lag_high_ms`"), "{told:?}");
+    }
+
     fn what_is_not_there_is_named() {
         let (mut outputs, registry) = outputs();
         let start = |channel: &str, name: &str| Ask::StartOutput {

@@ -2,6 +2,7 @@
 
 pub mod aac;
 pub mod av1;
+mod bitrate;
 pub mod bits;
 mod codec;
 pub mod h264;
@@ -11,6 +12,7 @@ mod network;
 mod size;
 mod time;
 
+pub use bitrate::parse_bitrate;
 pub use codec::{AudioCodec, Kind, VideoCodec};
 pub use keep_alive::{KeepAlive, Pings};
 pub use network::network_of;

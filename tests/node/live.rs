@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use stream_manager::LiveNode;
-use stream_manager::command::{Answer, Ask, ClientView, ScenesView, StreamView};
+use stream_manager::command::{Answer, Ask, ClientView, Document, ScenesView, StreamView};
 use stream_manager::event::{NodeEvent, Phase, Stage};
-use stream_manager::rtmp::Url;
 
 use crate::config::{Config, FPS};
 use crate::nginx::Nginx;
@@ -220,11 +219,10 @@ fn an_output_is_added_stopped_started_and_removed_while_the_node_runs() {
     let port = free_port();
     let nginx = Nginx::start(port);
     let (channel, name) = ("demo".to_owned(), "cdn".to_owned());
-    let url = Url::parse(&nginx.url("show")).unwrap();
-    let rules = stream_manager::command::OutputRules::default();
-    let (channel_of, name_of) = (channel.clone(), name.clone());
-    let add = Ask::AddOutput { channel: channel_of, name: name_of, url, rules, enabled: true };
-    live.does(add.clone());
+    let document = || Document(serde_json::json!({"name": "cdn", "url": nginx.url("show")}));
+    let add = Ask::AddOutput { channel: channel.clone(), document: document() };
+    let added = live.node.ask(add.clone());
+    assert!(matches!(&added, Answer::Named(name) if name == "cdn"), "{added:?}");
     assert!(matches!(live.node.ask(add), Answer::Conflict(_)));
     // nginx-rtmp lets its viewers wait for the next keyframe, which is at most 2 s away.
     Recording::of(&nginx.url("show"), 4, live.file("pushed.flv")).assert_sound_and_picture(1.0);

@@ -161,7 +161,7 @@ pub(super) async fn caller(shared: &Shared, asker: Asker<'_>) -> Result<Caller, 
     if !turnstile.take(asker.address(shared), cost, shared.api.time.now()).await {
         return Err(Problem::too_many("this address asks too often"));
     }
-    let caller = caller.ok_or_else(Problem::unauthorized)?;
+    let caller = caller.ok_or_else(|| Problem::unauthorized(asker.token.is_some()))?;
     match caller.token {
         None => without_token(shared, asker)?,
         Some(_) => left::<Known>(asker.extensions).iter().for_each(Known::is_shown),

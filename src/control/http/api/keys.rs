@@ -17,6 +17,7 @@ use crate::control::http::Shared;
 use crate::control::keystore::{KeyEdit, Keys, Lifetime, Made, NewKey};
 use crate::control::state::{Event, Key, KeyUse, key_uses};
 use crate::keys::{AddressRange, KeyLimits, KeyType, StreamKey, Takeover};
+use crate::media::parse_bitrate;
 
 /// All keys, oldest first.
 #[utoipa::path(
@@ -71,10 +72,10 @@ pub(super) struct KeyChange {
     allowed_ips: Option<Vec<String>>,
     /// Whether a second publisher takes the first one's place.
     takeover: Option<bool>,
-    /// Most bits per second of a publisher; `null` for any.
+    /// Most bits per second of a publisher, as a number or as a text such as `"6M"`; `null` for any.
     #[serde(deserialize_with = "given")]
-    #[schema(value_type = Option<u64>)]
-    bitrate_bps: Option<Option<u64>>,
+    #[schema(value_type = Option<Bitrate>)]
+    bitrate_bps: Option<Option<Bitrate>>,
     /// Most viewers of its stream; `null` for any.
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
@@ -91,6 +92,35 @@ pub(super) struct KeyChange {
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     max_fps: Option<Option<u32>>,
+}
+
+/// Bits per second: a number, or a text with a unit such as `"6M"`.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(try_from = "BitrateForm")]
+#[schema(value_type = BitrateForm)]
+struct Bitrate(u64);
+
+/// The forms of a bitrate.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "a bitrate is a number of bits per second or a text such as 6M")]
+enum BitrateForm {
+    /// Bits per second.
+    Bits(u64),
+    /// With a unit, such as `6M`, `6000k` or `6 Mb/s`.
+    Text(String),
+}
+
+impl TryFrom<BitrateForm> for Bitrate {
+    type Error = String;
+
+    fn try_from(form: BitrateForm) -> Result<Self, String> {
+        match form {
+            BitrateForm::Bits(bits) => Ok(Self(bits)),
+            BitrateForm::Text(text) => {
+                parse_bitrate(&text).map(Self).map_err(|fault| format!("`bitrate_bps`: {fault}"))
+            }
+        }
+    }
 }
 
 /// A key that stands there with `null` is another thing than one that is left out.
@@ -111,7 +141,7 @@ impl KeyChange {
             }),
             allowed_ips: self.allowed_ips.as_deref().map(addresses).transpose()?,
             takeover: self.takeover.map(|it| if it { Takeover::Take } else { Takeover::Refuse }),
-            bitrate_bps: self.bitrate_bps,
+            bitrate_bps: self.bitrate_bps.map(|most| most.map(|Bitrate(bps)| bps)),
             viewers: self.viewers,
             max_width: self.max_width,
             max_height: self.max_height,
@@ -162,9 +192,10 @@ pub(super) struct KeyRequest {
     /// A name that stands for it.
     #[serde(default)]
     alias: Option<String>,
-    /// Most bits per second of a publisher.
+    /// Most bits per second of a publisher, as a number or as a text such as `"6M"`.
     #[serde(default)]
-    bitrate_bps: Option<u64>,
+    #[schema(value_type = Option<Bitrate>)]
+    bitrate_bps: Option<Bitrate>,
     /// Most viewers of its stream.
     #[serde(default)]
     viewers: Option<u32>,
@@ -401,7 +432,7 @@ impl KeyRequest {
             allowed_ips,
             alias: self.alias.clone(),
             limits: KeyLimits {
-                bitrate_bps: self.bitrate_bps,
+                bitrate_bps: self.bitrate_bps.map(|Bitrate(bps)| bps),
                 viewers: self.viewers,
                 max_width: self.max_width,
                 max_height: self.max_height,

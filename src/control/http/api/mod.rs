@@ -12,6 +12,7 @@ mod outputs;
 mod problem;
 mod pulls;
 mod pushes;
+mod query;
 mod recordings;
 mod routes;
 mod streams;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get};
 
 pub(super) use self::gate::{Peer, Turnstile, with_token_or_from_here};
 use self::problem::Problem;
@@ -101,12 +102,15 @@ impl Api {
 pub(super) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     let guarded = routes::all()
         .method_not_allowed_fallback(async || Problem::method())
+        .layer(from_fn(query::known_only))
         .layer(from_fn_with_state(Arc::clone(shared), gate::with_token))
         .layer(DefaultBodyLimit::max(ask::BODY_BYTES_MAX));
     Router::new()
         .nest("/api/v1", guarded)
         .route("/api/v1/openapi.json", get(openapi::document))
-        .route("/api/v1/{*path}", axum::routing::any(async || Problem::no_such_path()))
+        .route("/api", any(async || Problem::no_such_path()))
+        .route("/api/", any(async || Problem::no_such_path()))
+        .route("/api/{*path}", any(async || Problem::no_such_path()))
         .route("/ws", get(ws::follow))
 }
 

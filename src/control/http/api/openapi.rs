@@ -50,9 +50,14 @@ impl Modify for Bearer {
     }
 }
 
+/// The document.
+pub(super) fn describe() -> Document {
+    Description::openapi()
+}
+
 /// The document. Needs no token.
 pub(super) async fn document() -> Json<Document> {
-    Json(Description::openapi())
+    Json(describe())
 }
 
 #[cfg(test)]

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Json;
-use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ask::Body;
 use super::problem::Problem;
-use crate::command::{Ask, OutputRules};
+use crate::command::{Answer, Ask, Document};
 use crate::control::http::Shared;
 use crate::control::state::{Event, Output};
-use crate::rtmp::Url;
 
 /// The outputs of all channels.
 #[utoipa::path(
@@ -23,18 +22,26 @@ pub(super) async fn outputs(State(shared): State<Arc<Shared>>) -> Json<Vec<Outpu
     Json(shared.api.board.snapshot().await.outputs.values().cloned().collect())
 }
 
-/// An output to be added.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+/// An output to be added: the keys of `[[channel.output]]` in the configuration.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the reader of configurations takes")]
 pub(super) struct NewOutput {
     /// Its name, unique in its channel.
     name: String,
     /// `rtmp://[user:password@]host[:port]/app/name`; shown again by the export of the
     /// configuration only.
     url: String,
+    /// Lag above which it loses pictures, milliseconds.
+    lag_high_ms: Option<u32>,
+    /// Lag from which it takes all pictures again, milliseconds.
+    lag_low_ms: Option<u32>,
+    /// Without any progress for so long it connects anew, seconds; 8 by default.
+    stall_timeout: Option<u32>,
+    /// Whether it begins at once, as it does by default.
+    enabled: Option<bool>,
 }
 
-/// Pushes a channel's stream to one more destination, at once.
+/// Pushes a channel's stream to one more destination.
 #[utoipa::path(
     post, path = "/api/v1/channels/{channel}/outputs", tag = "outputs",
     params(("channel" = String, Path)), request_body = NewOutput,
@@ -46,16 +53,18 @@ pub(super) struct NewOutput {
 pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     Path(channel): Path<String>,
-    Body(NewOutput { name, url }): Body<NewOutput>,
+    Body(document): Body<Value>,
 ) -> Result<StatusCode, Problem> {
-    let hint = "write it as rtmp://host/app/name";
-    let url = Url::parse(&url).map_err(|error| Problem::invalid(&error.to_string(), hint))?;
-    let text = format!("output {name} of channel {channel} was added");
-    let about = about(&channel, &name);
-    let rules = OutputRules::default();
-    shared.api.done(Ask::AddOutput { channel, name, url, rules, enabled: true }).await?;
-    shared.api.note("output_added", text, about).await;
-    Ok(StatusCode::CREATED)
+    let ask = Ask::AddOutput { channel: channel.clone(), document: Document(document) };
+    match shared.api.door.ask(ask).await {
+        Answer::Named(name) => {
+            shared.api.kept().await;
+            let text = format!("output {name} of channel {channel} was added");
+            shared.api.note("output_added", text, about(&channel, &name)).await;
+            Ok(StatusCode::CREATED)
+        }
+        other => Err(other.into()),
+    }
 }
 
 /// Ends an output and forgets it.

@@ -48,10 +48,15 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid", detail, hint)
     }
 
-    pub(super) fn unauthorized() -> Self {
+    /// No token was sent, or one that is none of this node's. Which ones there are is not said.
+    pub(super) fn unauthorized(has_token: bool) -> Self {
         let hint = "send `Authorization: Bearer TOKEN`; the tokens are in the files api-token and \
                     api-token-readonly of the data directory";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a token of this node is needed", hint)
+        let detail = match has_token {
+            true => "the token that was sent is none of this node's",
+            false => "no token was sent, and this needs one",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail, hint)
     }
 
     /// Whoever may do what `access` says asks for something that takes `needed`.

@@ -109,10 +109,13 @@ fn desk(ask: &Ask) -> crate::command::Answer {
             Answer::Done
         }
         Ask::PutScene { .. } => Answer::Conflict("it has changed".to_owned()),
-        Ask::AddOutput { .. }
-        | Ask::LogChanged(_)
-        | Ask::StartRecording { .. }
-        | Ask::RemoveRecording { .. } => Answer::Done,
+        Ask::AddOutput { document, .. } if document.0["url"] == "x" => {
+            Answer::Invalid(vec!["`url`: it is no address".to_owned()])
+        }
+        Ask::AddOutput { .. } => Answer::Named("cdn".to_owned()),
+        Ask::LogChanged(_) | Ask::StartRecording { .. } | Ask::RemoveRecording { .. } => {
+            Answer::Done
+        }
         Ask::Config { secrets: false } => Answer::Config("[node]\n".to_owned().into()),
         Ask::AddPull { .. } => Answer::Named("in".to_owned()),
         Ask::AddPush { .. } => Answer::Named("up".to_owned()),
@@ -244,6 +247,64 @@ async fn nobody_gets_in_without_a_token_and_readers_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_wrong_token_and_no_token_are_told_apart_and_no_token_is_named() {
+    let server = Server::start().await;
+    let of = async |token: &str| {
+        let answer = server.ask(token, "GET /api/v1/node", "").await;
+        assert_eq!(answer.code, 401);
+        answer.body["detail"].as_str().unwrap().to_owned()
+    };
+    let (none, wrong) = (of("").await, of("wrong").await);
+    assert!(none.contains("no token was sent") && wrong.contains("none of this node's"));
+    assert!(!wrong.contains("wrong") && !wrong.contains("bot"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_query_parameter_that_a_path_does_not_know_is_refused() {
+    let server = Server::start().await;
+    let all = query::tests::all();
+    assert!(all.len() > 40, "{}", all.len());
+    for (path, method, known) in all {
+        let path = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let path = path.collect::<Vec<_>>().join("/");
+        let answer = server.admin(&format!("{method} {path}?nonsense=sec-ret"), "{}").await;
+        let body = answer.body.to_string();
+        assert_eq!(answer.code, 400, "{method} {path}: {body}");
+        assert!(body.contains("`nonsense`") && !body.contains("sec-ret"), "{body}");
+        let hint = answer.body["hint"].as_str().unwrap();
+        assert!(known.iter().all(|name| hint.contains(name.as_str())), "{path}: {hint}");
+        assert!(!known.is_empty() || hint.contains("takes none"), "{path}: {hint}");
+    }
+    assert_eq!(server.admin("GET /api/v1/events?limit=1&since=0", "").await.code, 200);
+    assert_eq!(server.admin("HEAD /api/v1/events?limi=1", "").await.code, 400);
+    assert_eq!(server.admin("GET /ws?snice=1", "").await.code, 400);
+}
+
+#[tokio::test]
+async fn a_bitrate_is_taken_as_a_number_or_with_its_unit() {
+    let server = Server::start().await;
+    for (given, bits) in [("6000000", 6_000_000), ("\"6M\"", 6_000_000), ("\"300k\"", 300_000)] {
+        let body = format!("{{\"stream\": \"a\", \"bitrate_bps\": {given}}}");
+        let answer = server.admin("POST /api/v1/keys", &body).await;
+        assert_eq!(answer.body["key"]["bitrate_bps"], bits, "{given}: {}", answer.body);
+        let id = answer.body["key"]["id"].as_str().unwrap();
+        let request = format!("PATCH /api/v1/keys/{id}");
+        let body = format!("{{\"bitrate_bps\": {given}}}");
+        let changed = server.admin(&request, &body).await;
+        assert_eq!(changed.body["bitrate_bps"], bits, "{given}: {}", changed.body);
+        let none = server.admin(&request, "{\"bitrate_bps\": null}").await;
+        assert_eq!(none.body["bitrate_bps"], json!(null));
+    }
+    for wrong in ["\"6MB\"", "\"fast\"", "-1", "true"] {
+        let body = format!("{{\"stream\": \"a\", \"bitrate_bps\": {wrong}}}");
+        let answer = server.admin("POST /api/v1/keys", &body).await;
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert_eq!(answer.code, 400);
+        assert!(detail.contains("6M"), "{wrong}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn an_operator_runs_the_show_and_events_say_who_did_it() {
     let server = Server::start().await;
     let bot = server.token("bot-token");
@@ -278,6 +339,12 @@ async fn what_is_wrong_is_told_with_a_way_out() {
     let server = Server::start().await;
     for (request, body, code, word) in [
         ("GET /api/v1/nothing", "", 404, "not_found"),
+        ("GET /api/v1", "", 404, "not_found"),
+        ("GET /api/v1/", "", 404, "not_found"),
+        ("GET /api/v2/node", "", 404, "not_found"),
+        ("GET /api", "", 404, "not_found"),
+        ("GET /api/v1/channels/", "", 404, "not_found"),
+        ("DELETE /api/v1/keys/x/aliases", "", 404, "not_found"),
         ("PATCH /api/v1/node", "", 405, "method"),
         ("GET /api/v1/channels/x", "", 404, "not_found"),
         ("GET /api/v1/streams/live/x", "", 404, "not_found"),

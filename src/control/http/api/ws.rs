@@ -54,7 +54,7 @@ impl Default for Followers {
 pub(in crate::control::http) struct Stop(pub(in crate::control::http) watch::Receiver<()>);
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct From {
     since: Option<u64>,
 }
