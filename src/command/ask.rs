@@ -28,11 +28,15 @@ pub enum Ask {
     Kick {
         /// The 8 characters.
         client: String,
+        /// Who wants it, for the events that follow.
+        actor: Option<String>,
     },
     /// End whoever publishes a stream.
     KickPublisher {
         /// Public name of the stream.
         stream: String,
+        /// Who wants it, for the events that follow.
+        actor: Option<String>,
     },
     /// A channel's scenes: [`Answer::Scenes`].
     Scenes {

@@ -76,6 +76,8 @@ pub struct RecordFeed {
 pub struct OutputSpec {
     /// Its number on its shard, for as long as it exists. Never used again.
     pub id: usize,
+    /// The channel whose output it is; empty for a push, which has none.
+    pub channel: Arc<str>,
     /// Name in events and metrics.
     pub name: Arc<str>,
     /// The stream it sends.
@@ -137,9 +139,19 @@ pub enum Scope {
     /// Connections, of one stream or of all.
     Clients(Option<Arc<str>>),
     /// End this connection.
-    Kick(ClientId),
-    /// End whoever publishes this stream.
-    KickPublisher(Arc<str>),
+    Kick {
+        /// Its id.
+        client: ClientId,
+        /// Who wants it, for the events that follow; empty if that is not known.
+        actor: Arc<str>,
+    },
+    /// End whoever publishes a stream.
+    KickPublisher {
+        /// Public name of the stream.
+        stream: Arc<str>,
+        /// Who wants it, for the events that follow; empty if that is not known.
+        actor: Arc<str>,
+    },
 }
 
 /// One shard's answer.

@@ -1,6 +1,6 @@
 //! One line about how the node does, for the terminal it runs in.
 
-use crate::stats::{ChannelSnapshot, LineState, OutputSnapshot, Snapshot};
+use crate::stats::{ChannelSnapshot, OutputSnapshot, RunState, Snapshot};
 
 /// What the node does now, in one line without a newline.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn line(snapshot: &Snapshot) -> String {
         parts.push(format!("{} messages lost by slow viewers", jumped + skipped));
     }
     if !snapshot.outputs.is_empty() {
-        let is_live = |o: &&OutputSnapshot| o.figures.line.state == LineState::Live;
+        let is_live = |o: &&OutputSnapshot| o.figures.line.state == RunState::Live;
         let live = snapshot.outputs.iter().filter(is_live).count();
         parts.push(format!("outputs {live}/{} live", snapshot.outputs.len()));
     }
@@ -97,7 +97,7 @@ mod tests {
     fn outputs_and_slow_viewers_are_told_when_there_are_any() {
         let mut snapshot = snapshot();
         snapshot.node.drops = [10, 2, 1];
-        for state in [LineState::Live, LineState::Waiting] {
+        for state in [RunState::Live, RunState::Failed] {
             let line = LineFigures { state, ..Default::default() };
             let figures = OutputFigures { line, ..Default::default() };
             snapshot.outputs.push(OutputSnapshot { figures, ..Default::default() });

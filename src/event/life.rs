@@ -140,6 +140,9 @@ pub struct Event {
     /// Public path, such as `live/show`; the application for `connect`, and for a publisher whose
     /// key has not been checked. Never a key.
     pub path: Arc<str>,
+    /// Public path that a publisher asked for, if its key gives it another one and if what it asked
+    /// for may be shown; empty otherwise. Never a key.
+    pub asked_for: Arc<str>,
     /// When, on the node's clock.
     pub at: Micros,
     /// How long the stage lasted, from its admission; zero before its end.
@@ -176,6 +179,9 @@ impl fmt::Display for Event {
         if !self.path.is_empty() {
             write!(f, " {}", Printable(&self.path))?;
         }
+        if !self.asked_for.is_empty() {
+            write!(f, " (asked for {})", Printable(&self.asked_for))?;
+        }
         if let Some(peer) = self.peer {
             write!(f, " from {peer}")?;
         }
@@ -185,6 +191,9 @@ impl fmt::Display for Event {
         if self.kind.phase == Phase::Done {
             let (seconds, bytes) = (self.duration.secs_f64(), self.bytes);
             write!(f, " after {seconds:.1} s, {bytes} bytes: {}", Printable(&self.reason))?;
+        }
+        if !self.actor.is_empty() {
+            write!(f, " ({})", Printable(&self.actor))?;
         }
         Ok(())
     }
@@ -214,6 +223,7 @@ pub struct LifeCycle {
     /// Of the application, and of the stream.
     app: Arc<str>,
     stream: Arc<str>,
+    asked_for: Arc<str>,
     came: Micros,
 }
 
@@ -243,7 +253,8 @@ impl LifeCycle {
             publish: Progress::Idle,
             play: Progress::Idle,
             app: Arc::clone(&nothing),
-            stream: nothing,
+            stream: Arc::clone(&nothing),
+            asked_for: nothing,
             came: now,
         }
     }
@@ -303,6 +314,7 @@ impl LifeCycle {
             Stage::Connect => self.app = Arc::from(path),
             Stage::Publish | Stage::Play => {
                 self.stream = Arc::from(path);
+                self.asked_for = Arc::from("");
                 self.holder = None;
             }
         }
@@ -312,6 +324,18 @@ impl LifeCycle {
     /// The public path of the stream turned out to be another one (a key says its name).
     pub fn set_path(&mut self, path: &str) {
         self.stream = Arc::from(path);
+    }
+
+    /// The publisher asked for this path, whatever path its key gives it. The caller has made sure
+    /// that it holds no key.
+    pub fn set_asked_for(&mut self, path: &str) {
+        self.asked_for = Arc::from(path);
+    }
+
+    /// Whether it is known, and may be shown, what the publisher asked for.
+    #[must_use]
+    pub fn shows_asked_for(&self) -> bool {
+        !self.asked_for.is_empty()
     }
 
     /// The `pre` event of a stage that has been asked for and is not decided, as it would be now:
@@ -376,7 +400,9 @@ impl LifeCycle {
             Stage::Connect => &self.app,
             Stage::Publish | Stage::Play => &self.stream,
         };
+        let is_another = stage == Stage::Publish && self.asked_for != *path;
         Event {
+            asked_for: if is_another { Arc::clone(&self.asked_for) } else { Arc::from("") },
             kind: EventKind { stage, phase },
             client: self.client,
             peer: self.peer,
@@ -475,6 +501,24 @@ mod tests {
         for end in ends {
             assert_eq!((end.holder.as_deref(), &*end.actor), (Some(&ada), "hook:auth"));
         }
+    }
+
+    #[test]
+    fn a_name_that_differs_from_the_keys_is_told_and_who_ended_it_stands_at_the_end_of_the_line() {
+        let mut life = life();
+        let now = Micros(0);
+        life.begin(Stage::Publish, "live/cam", now).unwrap();
+        life.set_asked_for("live/cam");
+        assert_eq!(&*life.asked(Stage::Publish, now).unwrap().asked_for, "", "it is the path");
+        life.set_path("live/show");
+        let began = life.begun(Stage::Publish, now).unwrap().to_string();
+        assert_eq!(began, "postPublish AZ09ADBC live/show (asked for live/cam)");
+        life.set_actor(Arc::from("token:bot"));
+        let ended = life.done(Stage::Publish, now, 0, "ended").unwrap();
+        assert_eq!(&*ended.asked_for, "live/cam");
+        assert!(ended.to_string().ends_with("0 bytes: ended (token:bot)"), "{ended}");
+        let next = life.begin(Stage::Publish, "live", now).unwrap();
+        assert_eq!(&*next.asked_for, "");
     }
 
     #[test]

@@ -14,14 +14,18 @@ pub enum NodeEvent {
     Started,
     /// All parts have ended.
     Stopped,
-    /// An output's destination takes its stream.
+    /// The destination of an output or a push takes its stream.
     OutputConnected {
-        /// The output.
+        /// The output's channel; empty for a push, which has none.
+        channel: String,
+        /// The output or the push.
         name: String,
     },
-    /// An output has lost its destination, or did not reach it.
+    /// An output or a push has lost its destination, or did not reach it.
     OutputFailed {
-        /// The output.
+        /// The output's channel; empty for a push, which has none.
+        channel: String,
+        /// The output or the push.
         name: String,
         /// Why, without any key.
         reason: String,
@@ -41,6 +45,8 @@ pub enum NodeEvent {
         name: String,
         /// Why, without any key.
         reason: String,
+        /// Who has ended it, such as `token:admin`; empty if nobody did.
+        actor: String,
         /// When it tries again.
         retry_in: Micros,
     },
@@ -180,7 +186,7 @@ pub struct Operated {
     pub text: String,
     /// The channel.
     pub channel: Option<String>,
-    /// The output.
+    /// The output, or the push where there is no `channel`.
     pub output: Option<String>,
     /// The pull.
     pub pull: Option<String>,
@@ -329,31 +335,35 @@ impl fmt::Display for NodeEvent {
             Self::Connection(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),
-            Self::OutputConnected { name } => write!(f, "output {name} is live"),
-            Self::OutputFailed { name, reason, retry_in } => {
-                let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
-                write!(f, "output {name} failed and tries again in {seconds:.1} s: {reason}")
+            Self::OutputConnected { channel, name } => {
+                write!(f, "{} is live", Sink { channel, name })
             }
-            Self::PullConnected { name, stream } => write!(f, "pull {name} feeds {stream}"),
-            Self::PullFailed { name, reason, retry_in } => {
-                let (reason, seconds) = (Printable(reason), retry_in.secs_f64());
-                write!(f, "pull {name} failed and tries again in {seconds:.1} s: {reason}")
+            Self::OutputFailed { channel, name, reason, retry_in } => {
+                write!(f, "{} {}", Sink { channel, name }, Failed(Some(*retry_in), reason))
             }
-            Self::PullLeft { name } => write!(f, "pull {name} ended: nobody reads its stream"),
+            Self::PullConnected { name, stream } => {
+                write!(f, "pull {name} is live and feeds {stream}")
+            }
+            Self::PullFailed { name, reason, actor, retry_in } => {
+                write!(f, "pull {name} {}", Failed(Some(*retry_in), reason))?;
+                match actor.as_str() {
+                    "" => Ok(()),
+                    actor => write!(f, " ({})", Printable(actor)),
+                }
+            }
+            Self::PullLeft { name } => write!(f, "pull {name} is idle: nobody reads its stream"),
             Self::RelayLoop { stream, source } => {
                 write!(f, "stream {stream} fed itself by a ring of relays: {source} was cut")
             }
-            Self::RecordStarted { name, file } => write!(f, "recording {name} writes {file}"),
+            Self::RecordStarted { name, file } => {
+                write!(f, "recording {name} is live and writes {file}")
+            }
             Self::RecordFinished { name, file, length, bytes } => {
                 let seconds = length.secs_f64();
                 write!(f, "recording {name} completed {file}: {seconds:.1} s, {bytes} bytes")
             }
             Self::RecordStopped { name, reason, retry_in } => {
-                write!(f, "recording {name} stopped")?;
-                if let Some(retry_in) = retry_in {
-                    write!(f, " and tries again in {:.1} s", retry_in.secs_f64())?;
-                }
-                write!(f, ": {}", Printable(reason))
+                write!(f, "recording {name} {}", Failed(*retry_in, reason))
             }
             Self::RecordIncomplete { name, reason } => {
                 write!(f, "recording {name} is incomplete: {}", Printable(reason))
@@ -388,6 +398,35 @@ impl fmt::Display for NodeEvent {
                 )
             }
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
+        }
+    }
+}
+
+/// That something failed, when it tries again, if it does by time, and why.
+struct Failed<'a>(Option<Micros>, &'a str);
+
+impl fmt::Display for Failed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(retry_in, reason) = self;
+        f.write_str("failed")?;
+        if let Some(retry_in) = retry_in {
+            write!(f, " and tries again in {:.1} s", retry_in.secs_f64())?;
+        }
+        write!(f, ": {}", Printable(reason))
+    }
+}
+
+/// An output or a push, as a line names it.
+struct Sink<'a> {
+    channel: &'a str,
+    name: &'a str,
+}
+
+impl fmt::Display for Sink<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.channel {
+            "" => write!(f, "push {}", self.name),
+            channel => write!(f, "output {} of channel {channel}", self.name),
         }
     }
 }
@@ -433,12 +472,15 @@ mod tests {
 
     #[test]
     fn each_event_is_one_line() {
-        let failed = NodeEvent::OutputFailed {
+        let failed = |channel: &str| NodeEvent::OutputFailed {
+            channel: channel.to_owned(),
             name: "cdn".to_owned(),
             reason: "refused:\nNetStream.Publish.Denied".to_owned(),
             retry_in: Micros::from_millis(1_500),
         };
-        let line = "output cdn failed and tries again in 1.5 s: refused:NetStream.Publish.Denied";
-        assert_eq!(failed.to_string(), line);
+        let end = "cdn failed and tries again in 1.5 s: refused:NetStream.Publish.Denied";
+        assert_eq!(failed("").to_string(), format!("push {end}"));
+        let end = end.replace("cdn", "cdn of channel demo");
+        assert_eq!(failed("demo").to_string(), format!("output {end}"));
     }
 }

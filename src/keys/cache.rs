@@ -120,6 +120,12 @@ impl DecisionCache {
         self.entries.retain(|_, entry| entry.decision.is_none());
     }
 
+    /// Whether this was shown lately, as a key or an alias, good or not.
+    #[must_use]
+    pub fn has(&self, shown: &KeyHash) -> bool {
+        self.entries.contains_key(shown)
+    }
+
     /// Keys remembered or asked about.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -190,6 +196,7 @@ mod tests {
         assert_eq!(cache.lookup(&key(2), at(1)), Lookup::Miss { first: true });
         cache.insert(key(1), allow(), at(2));
         assert_eq!(cache.lookup(&key(1), at(3)), Lookup::Hit(allow()));
+        assert!(cache.has(&key(1)) && cache.has(&key(2)) && !cache.has(&key(3)));
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Outputs {
         let entry = OutputEntry::new(&channel, &name, &shown, Arc::clone(&stats));
         let spec = OutputSpec {
             id,
+            channel: Arc::from(channel.as_str()),
             name: Arc::from(name.as_str()),
             stream: Arc::clone(stream),
             url: output.url.clone(),
@@ -313,7 +314,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn an_output_is_added_with_all_that_the_file_can_say_of_it() {
         let (mut outputs, registry) = outputs();
         let document = serde_json::json!({
@@ -335,6 +335,7 @@ mod tests {
         assert!(told[0].contains("did you mean `lag_high_ms`"), "{told:?}");
     }
 
+    #[test]
     fn what_is_not_there_is_named() {
         let (mut outputs, registry) = outputs();
         let start = |channel: &str, name: &str| Ask::StartOutput {

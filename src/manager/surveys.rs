@@ -68,17 +68,18 @@ impl Surveys {
             Ask::Clients { stream } => {
                 (Scope::Clients(stream.map(|name| Arc::from(name.as_str()))), Subject::Clients)
             }
-            Ask::Kick { client } => {
+            Ask::Kick { client, actor } => {
                 let nobody = format!("there is no connection {client}");
                 let Some(client) = ClientId::named(&client) else {
                     say(reply, Answer::NotFound(nobody));
                     return None;
                 };
-                (Scope::Kick(client), Subject::Kick(nobody))
+                (Scope::Kick { client, actor: named(actor) }, Subject::Kick(nobody))
             }
-            Ask::KickPublisher { stream } => {
+            Ask::KickPublisher { stream, actor } => {
                 let nobody = format!("nobody publishes {stream}");
-                (Scope::KickPublisher(Arc::from(stream.as_str())), Subject::Kick(nobody))
+                let stream = Arc::from(stream.as_str());
+                (Scope::KickPublisher { stream, actor: named(actor) }, Subject::Kick(nobody))
             }
             _ => return None,
         };
@@ -116,6 +117,10 @@ impl Surveys {
             say(overdue.reply, Answer::Unavailable(text));
         }
     }
+}
+
+fn named(actor: Option<String>) -> Arc<str> {
+    Arc::from(actor.unwrap_or_default())
 }
 
 /// Whoever asked may have gone; then nobody misses the answer.
@@ -275,7 +280,7 @@ mod tests {
         let stream = "live/a".to_owned();
         for (kicked, done) in [(0, false), (1, true)] {
             let mut surveys = Surveys::new(2);
-            let wish = Ask::KickPublisher { stream: stream.clone() };
+            let wish = Ask::KickPublisher { stream: stream.clone(), actor: None };
             let (number, mut answer) = ask(&mut surveys, wish);
             for (shard, kicked) in [(0, 0), (1, kicked)] {
                 let number = number.unwrap();
@@ -293,7 +298,8 @@ mod tests {
     fn an_id_that_nobody_can_have_is_not_asked_for() {
         let mut surveys = Surveys::new(1);
         for id in ["", "short", "abcdefgh", "TOO-LONG-AN-ID"] {
-            let (number, mut answer) = ask(&mut surveys, Ask::Kick { client: id.to_owned() });
+            let (number, mut answer) =
+                ask(&mut surveys, Ask::Kick { client: id.to_owned(), actor: None });
             assert!(number.is_none());
             assert!(matches!(answer.try_recv(), Ok(Answer::NotFound(_))));
         }

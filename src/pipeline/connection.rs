@@ -64,8 +64,8 @@ pub(super) enum Mail {
     StreamBegan,
     /// The stream it plays has ended.
     StreamEnded,
-    /// An operator ends it.
-    Kicked,
+    /// An operator ends it: this one, if that is known.
+    Kicked(Arc<str>),
     /// The node stops.
     Stop,
 }
@@ -378,7 +378,10 @@ impl Connection {
             Mail::Hook(question, refusal) => self.on_hook(shard, question, &refusal),
             Mail::StreamBegan => self.on_stream(shard),
             Mail::StreamEnded => self.end_for(shard, "the stream ended"),
-            Mail::Kicked => self.end_for(shard, "ended by the operator"),
+            Mail::Kicked(actor) => {
+                self.life.borrow_mut().set_actor(actor);
+                self.end_for(shard, "ended by the operator");
+            }
             Mail::Stop => self.stop(shard),
         }
     }

@@ -20,7 +20,7 @@ use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Error, Goal, Hops};
-use crate::stats::LineState;
+use crate::stats::RunState;
 use crate::stream::{Flags, Prints};
 
 /// Without any byte for this long the server, or its publisher, is gone.
@@ -52,7 +52,8 @@ pub(super) struct PullTask {
     past: RefCell<Option<(Micros, Prints)>>,
     /// The server has said that the stream is over, and means it.
     is_over: Cell<bool>,
-    kicked: Cell<bool>,
+    /// Who has ended it, as events name them.
+    kicked: RefCell<Option<Arc<str>>>,
     /// Whether it is to pull; an operator may change this at any time.
     enabled: Cell<bool>,
     /// Set once: it says goodbye for good.
@@ -66,7 +67,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
     let mut is_told = false;
     while !task.stopping.get() {
         if !task.is_wanted(shard.clock.now()) {
-            let state = if task.enabled.get() { LineState::Idle } else { LineState::Stopped };
+            let state = if task.enabled.get() { RunState::Idle } else { RunState::Stopped };
             task.spec.stats.set_state(state);
             let is_enabled = task.enabled.get();
             let is_other = || task.enabled.get() != is_enabled || task.stopping.get();
@@ -75,13 +76,13 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
         }
         if shard.is_taken(&task.spec.stream) {
             if !std::mem::replace(&mut is_told, true) {
-                task.failed(&shard, TAKEN, TAKEN_LOOK);
+                task.failed(&shard, TAKEN, NOBODY, TAKEN_LOOK);
             }
             task.pause(TAKEN_LOOK).await;
             continue;
         }
         is_told = false;
-        task.spec.stats.set_state(LineState::Connecting);
+        task.spec.stats.set_state(RunState::Connecting);
         let began = shard.clock.now();
         let end = task.session(&shard, number).await;
         match end {
@@ -96,9 +97,10 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
             End::Failed(reason) => {
                 let lasted = shard.clock.now().since(began);
                 let usual = backoff.after(&task.dial, lasted, shard.random());
-                let wait = if task.kicked.take() { Some(KICKED_PAUSE) } else { usual };
+                let kicked = task.kicked.take();
+                let wait = if kicked.is_some() { Some(KICKED_PAUSE) } else { usual };
                 if let Some(wait) = wait {
-                    task.failed(&shard, &reason, wait);
+                    task.failed(&shard, &reason, kicked.as_deref().unwrap_or(NOBODY), wait);
                     task.pause(wait).await;
                 } else {
                     tracing::debug!("pull {}: {reason}", task.spec.name);
@@ -106,7 +108,7 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<PullTask>) {
             }
         }
     }
-    task.spec.stats.set_state(LineState::Stopped);
+    task.spec.stats.set_state(RunState::Stopped);
     task.finished.set(true);
 }
 
@@ -124,7 +126,7 @@ impl PullTask {
             gate: RefCell::default(),
             past: RefCell::default(),
             is_over: Cell::new(false),
-            kicked: Cell::new(false),
+            kicked: RefCell::default(),
             stopping: Cell::new(false),
             finished: Cell::new(false),
         })
@@ -180,11 +182,11 @@ impl PullTask {
         }
     }
 
-    fn failed(&self, shard: &Shard, reason: &str, retry_in: Micros) {
+    fn failed(&self, shard: &Shard, reason: &str, actor: &str, retry_in: Micros) {
         self.spec.stats.failed();
-        let name = self.spec.name.to_string();
+        let (name, actor) = (self.spec.name.to_string(), actor.to_owned());
         let reason = self.spec.url.about(reason);
-        shard.report_node(NodeEvent::PullFailed { name, reason, retry_in });
+        shard.report_node(NodeEvent::PullFailed { name, reason, actor, retry_in });
     }
 
     fn wake(&self) {
@@ -334,9 +336,11 @@ impl PullTask {
     }
 
     /// The operator ends it; false if it does not feed the stream. It comes back some time later.
-    pub(super) fn kick(&self, shard: &Shard) -> bool {
+    pub(super) fn kick(&self, shard: &Shard, actor: &Arc<str>) -> bool {
         let is_ended = self.leave_stream(shard, KICKED);
-        self.kicked.set(self.kicked.get() || is_ended);
+        if is_ended {
+            *self.kicked.borrow_mut() = Some(Arc::clone(actor));
+        }
         is_ended
     }
 
@@ -377,6 +381,9 @@ const GIVEN_WAY: &str = "somebody publishes under its local name now; it waits u
 
 /// What a pull says that the operator has ended.
 const KICKED: &str = "ended by the operator";
+
+/// Who has done what happens by itself.
+const NOBODY: &str = "";
 
 /// What a pull says that finds its name in use.
 const TAKEN: &str = "somebody publishes under its local name; it waits until the name is free";

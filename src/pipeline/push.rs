@@ -22,7 +22,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::flv::{Facts, Format};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Goal};
-use crate::stats::{LineState, ViewerDrop};
+use crate::stats::{RunState, ViewerDrop};
 use crate::stream::{Cursor, Drops, Framing, Start, StreamLog};
 
 /// Time from the TCP connection to the destination's consent.
@@ -88,18 +88,18 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
     let mut backoff = Backoff::default();
     while !task.ending.get() {
         if !task.wanted.get() {
-            task.spec.stats.line.set_state(LineState::Stopped);
+            task.spec.stats.line.set_state(RunState::Stopped);
             task.dial.until(|| task.wanted.get() || task.ending.get()).await;
-            task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
         // What is in its grace has no source: it is not offered anew.
         let is_fed = shard.is_taken(&task.spec.stream);
         let Some(hub) = is_fed.then(|| shard.find(&task.spec.stream)).flatten() else {
+            task.spec.stats.line.set_state(RunState::Idle);
             Timer::new(LOOK).await;
             continue;
         };
-        task.spec.stats.line.set_state(LineState::Connecting);
+        task.spec.stats.line.set_state(RunState::Connecting);
         let began = shard.clock.now();
         let reason = match task.session(&shard, number, &hub).await {
             End::Failed(reason) if !task.is_leaving() => reason,
@@ -109,7 +109,6 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
             }
         };
         if shard.is_over(&hub) {
-            task.spec.stats.line.set_state(LineState::Idle);
             continue;
         }
         let lasted = shard.clock.now().since(began);
@@ -118,12 +117,12 @@ pub(super) async fn run(shard: Rc<Shard>, number: usize, task: Rc<OutputTask>) {
             continue;
         };
         task.spec.stats.line.failed();
-        let name = task.spec.name.to_string();
+        let (channel, name) = (task.spec.channel.to_string(), task.spec.name.to_string());
         let reason = task.spec.url.about(&reason);
-        shard.report_node(NodeEvent::OutputFailed { name, reason, retry_in: wait });
+        shard.report_node(NodeEvent::OutputFailed { channel, name, reason, retry_in: wait });
         task.dial.pause(wait, || task.is_leaving()).await;
     }
-    task.spec.stats.line.set_state(LineState::Stopped);
+    task.spec.stats.line.set_state(RunState::Stopped);
     task.finished.set(true);
 }
 
@@ -304,8 +303,8 @@ impl OutputTask {
                 publication.line.reader.set_policy(self.spec.rules.drop);
                 publication.begin(hub, stream_id, now);
                 self.spec.stats.line.connected();
-                let name = self.spec.name.to_string();
-                shard.report_node(NodeEvent::OutputConnected { name });
+                let (channel, name) = (self.spec.channel.to_string(), self.spec.name.to_string());
+                shard.report_node(NodeEvent::OutputConnected { channel, name });
                 Ok(())
             }
             ClientEvent::Reconnect { .. } => {

@@ -12,7 +12,7 @@ use crate::media::Micros;
 use crate::record::{Disk, Input, Moment, Recorder};
 use crate::ring::{Bell, Receiver};
 use crate::runtime::Clock;
-use crate::stats::{RecordState, RecordStats};
+use crate::stats::{RecordStats, RunState};
 use crate::stream::{Message, StreamLog};
 
 /// Messages that may wait for the disk: about ten seconds.
@@ -149,7 +149,7 @@ pub fn record<D: Disk>(
         loss.tell(&mut recorder, &share.stats, moment.now);
         account(&mut recorder, &share.stats, &mut tell);
         if idle && stops {
-            return share.stats.set_state(RecordState::Stopped);
+            return share.stats.set_state(RunState::Stopped);
         }
         if idle {
             let (messages, stopping) = (&share.messages, &share.stopping);
@@ -196,9 +196,9 @@ fn account<D: Disk>(
 ) {
     stats.wrote(recorder.take_bytes());
     stats.set_state(match () {
-        () if recorder.has_failed() => RecordState::Failed,
-        () if recorder.is_writing() => RecordState::Recording,
-        () => RecordState::Waiting,
+        () if recorder.has_failed() => RunState::Failed,
+        () if recorder.is_writing() => RunState::Live,
+        () => RunState::Idle,
     });
     for news in recorder.take_news() {
         match &news {
@@ -321,7 +321,7 @@ mod tests {
 
         record(recorder(), share, |news| told.push(news.name()));
         assert_eq!(told, ["record_started", "record_finished"]);
-        assert_eq!(stats.read().state, RecordState::Stopped);
+        assert_eq!(stats.read().state, RunState::Stopped);
         assert!(tap.is_closed(), "the shard sees that it has ended");
     }
 

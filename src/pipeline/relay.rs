@@ -163,9 +163,9 @@ impl Relay {
         self.pulls_of(name).iter().any(|task| task.make_way(shard))
     }
 
-    /// The operator ends whoever feeds a stream: how many pulls did.
-    pub(super) fn kick(&self, shard: &Shard, name: &str) -> usize {
-        self.pulls_of(name).iter().filter(|task| task.kick(shard)).count()
+    /// The operator `actor` ends whoever feeds a stream: how many pulls did.
+    pub(super) fn kick(&self, shard: &Shard, name: &str, actor: &Arc<str>) -> usize {
+        self.pulls_of(name).iter().filter(|task| task.kick(shard, actor)).count()
     }
 
     /// The node stops.

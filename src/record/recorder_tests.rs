@@ -262,7 +262,7 @@ fn a_full_disk_stops_the_recording_and_leaves_a_whole_file() {
     assert!(scene.recorder.has_failed());
     let news = scene.news();
     assert!(news[1].contains("completed show-19700101-000000-1.flv"), "{news:?}");
-    assert!(news[2].contains("stopped and tries again in 5.0 s: /memory: "), "{news:?}");
+    assert!(news[2].contains("failed and tries again in 5.0 s: /memory: "), "{news:?}");
     let (file, tags) = {
         let disk = scene.disk.0.borrow();
         let file = disk.files.values().next().unwrap().clone();
@@ -538,7 +538,7 @@ fn a_publisher_that_the_format_has_no_place_for_costs_the_next_one_nothing() {
         }
         let news = scene.news();
         let [told] = &news[..] else { panic!("once for each publisher: {news:?}") };
-        assert!(told.starts_with("recording show stopped: G.711"), "{told}");
+        assert!(told.starts_with("recording show failed: G.711"), "{told}");
         assert!(scene.recorder.has_failed() && scene.disk.names().is_empty());
         scene.recorder.ended(scene.moment());
     }

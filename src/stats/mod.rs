@@ -13,6 +13,7 @@ mod output;
 mod registry;
 mod relay;
 mod shard;
+mod state;
 mod streams;
 
 pub use cell::{Counter, Gauge, SharedCounter};
@@ -22,15 +23,14 @@ pub use hook::{
     Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,
 };
 pub use limit::Limit;
-pub use line::{LineFigures, LineState, LineStats};
+pub use line::{LineFigures, LineStats};
 pub use meter::Meter;
 pub use output::{OutputFigures, OutputStats};
 pub use registry::{
     ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
     url_without_secrets,
 };
-pub use relay::{
-    PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordState, RecordStats,
-};
+pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
+pub use state::RunState;
 pub use streams::{StreamFigures, StreamSnapshot};

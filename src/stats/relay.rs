@@ -4,38 +4,9 @@ use std::sync::Arc;
 
 use crossbeam::utils::CachePadded;
 
-use super::cell::{Counter, Gauge};
+use super::cell::Counter;
 use super::line::{LineFigures, LineStats};
-
-/// What a recording does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RecordState {
-    /// It was stopped, or never started.
-    #[default]
-    Stopped,
-    /// It waits for its stream, or for a keyframe of it.
-    Waiting,
-    /// It writes a file.
-    Recording,
-    /// It could not go on, and tries again.
-    Failed,
-}
-
-impl RecordState {
-    /// All, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Stopped, Self::Waiting, Self::Recording, Self::Failed];
-
-    /// The word for it in the API and in metrics.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Waiting => "waiting",
-            Self::Recording => "recording",
-            Self::Failed => "failed",
-        }
-    }
-}
+use super::state::{RunState, StateCell};
 
 /// The figures of one recording: the shard counts what it hands over, the writer what it writes.
 #[derive(Debug, Default)]
@@ -56,7 +27,7 @@ struct Written {
     bytes: Counter,
     files: Counter,
     stops: Counter,
-    state: Gauge,
+    state: StateCell,
 }
 
 impl RecordStats {
@@ -91,8 +62,8 @@ impl RecordStats {
     }
 
     /// For the writer: what it does.
-    pub fn set_state(&self, state: RecordState) {
-        self.writer.state.set_count(state as usize);
+    pub fn set_state(&self, state: RunState) {
+        self.writer.state.set(state);
     }
 
     /// For control, while there is no writer: nothing is on its way any more.
@@ -112,16 +83,11 @@ impl RecordStats {
         self.shard.bytes.get().saturating_sub(self.writer.taken_bytes.get())
     }
 
-    fn state(&self) -> RecordState {
-        let number = usize::try_from(self.writer.state.get_count()).unwrap_or(0);
-        RecordState::ALL.get(number).copied().unwrap_or_default()
-    }
-
     /// All figures, for any thread.
     #[must_use]
     pub fn read(&self) -> RecordFigures {
         RecordFigures {
-            state: self.state(),
+            state: self.writer.state.get(),
             bytes: self.writer.bytes.get(),
             files: self.writer.files.get(),
             stops: self.writer.stops.get(),
@@ -135,7 +101,7 @@ impl RecordStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordFigures {
     /// What it does.
-    pub state: RecordState,
+    pub state: RunState,
     /// Bytes in files.
     pub bytes: u64,
     /// Files begun.
@@ -239,15 +205,5 @@ mod tests {
         assert_eq!(stats.read().queued_bytes, 400);
         stats.settle();
         assert_eq!(stats.read().queued_bytes, 0);
-    }
-
-    #[test]
-    fn a_state_is_read_as_it_was_written() {
-        let stats = RecordStats::default();
-        assert_eq!(stats.read().state, RecordState::Stopped);
-        for state in RecordState::ALL {
-            stats.set_state(state);
-            assert_eq!(stats.read().state, state);
-        }
     }
 }

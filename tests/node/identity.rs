@@ -107,6 +107,23 @@ file = \"{tokens}/bot\"
     let (status, _) = ask_with(&node, &bot, "DELETE /streams/live/show/publisher", &Value::Null);
     assert_eq!(status, 204);
     assert_eq!(event(&node, "publisher_kicked")["actor"], "token:bot");
+    for kind in ["donePublish", "doneConnect"] {
+        assert_eq!(event(&node, kind)["actor"], "token:bot", "{kind}");
+    }
+    let ended = "ended by the operator (token:bot)";
+    let log = node.program().err();
+    assert!(log.lines().any(|it| it.contains("donePublish") && it.contains(ended)), "{log}");
+
+    let (_live, _) = publisher(&node, "show");
+    let _viewer = Wire::play(node.rtmp_port(), "show");
+    let viewer = wait_until(SOON, "the viewer is listed", || {
+        let clients = done(&node, "GET /clients?stream=live/show", &Value::Null);
+        clients.as_array().unwrap().iter().find(|it| it["state"] == "player").cloned()
+    });
+    let kick = format!("DELETE /clients/{}", viewer["id"].as_str().unwrap());
+    assert_eq!(ask_with(&node, &bot, &kick, &Value::Null).0, 204);
+    let over = event(&node, "donePlay");
+    assert_eq!((&over["client"], &over["actor"]), (&viewer["id"], &json!("token:bot")));
 
     let (mut closed, stream) = Wire::stream(node.rtmp_port());
     assert_eq!(closed.publish(stream, "closed")[0], "NetStream.Publish.Denied");
@@ -115,6 +132,56 @@ file = \"{tokens}/bot\"
         (told["stream"] == "live/closed").then_some(told)
     });
     assert_eq!(refused["actor"], "hook:auth", "{refused}");
+}
+
+#[test]
+fn the_name_that_was_asked_for_is_told_unless_it_could_be_a_key() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new());
+    let wish = json!({"stream": "live/show", "label": "Camera 1"});
+    let made = done(&node, "POST /keys", &wish);
+    let key = made["secret"].as_str().unwrap();
+    let short = "seventeen-chars-k";
+    done(&node, "POST /keys/import", &json!({"stream": "live/other", "key": short}));
+    // From now on it is known as a key here.
+    drop(publisher(&node, short));
+    let like_a_key = "studio-0123456789-abcdef";
+    let newest = |at: usize| {
+        wait_until(SOON, "the publication is told", || {
+            let events = done(&node, "GET /events", &Value::Null);
+            let of_key = |it: &&Value| it["kind"] == "postPublish" && it["stream"] == "live/show";
+            events.as_array().unwrap().iter().filter(of_key).nth(at).cloned()
+        })
+    };
+    for (at, (name, shown)) in [
+        (format!("cam?key={key}"), Some("live/cam")),
+        (format!("cam/{key}"), Some("live/cam")),
+        (format!("show?key={key}"), None),
+        (key.to_owned(), None),
+        (format!("{key}?key={key}"), None),
+        (format!("{like_a_key}?key={key}"), None),
+        (format!("{like_a_key}/{key}"), None),
+        (format!("{short}?key={key}"), None),
+        (format!("{short}/{key}"), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (live, _) = publisher(&node, &name);
+        let told = newest(at);
+        assert_eq!(told["asked_for"].as_str(), shown, "{name}: {told}");
+        drop(live);
+        wait_until(SOON, "the name is free", || {
+            (node.metric("rtmp_active_streams", &[]) < 0.5).then_some(())
+        });
+    }
+    let log = node.program().err();
+    let line = log.lines().find(|line| line.contains("postPublish") && line.contains("live/show"));
+    assert!(line.expect(&log).contains("live/show (asked for live/cam) from "), "{log}");
+    let everything = format!("{log}{}", done(&node, "GET /events", &Value::Null));
+    for hidden in [key, short, like_a_key] {
+        assert!(!everything.contains(hidden), "{hidden} is shown: {everything}");
+    }
 }
 
 #[test]

@@ -266,18 +266,18 @@ fn streams_and_peers_are_listed_and_peers_are_ended_with_a_reason() {
     let player = wait_until(SOON, "the viewer is listed", || {
         live.clients("live/camera").into_iter().find(|it| it.state == "player" && it.bytes_out > 0)
     });
-    let unknown = Ask::Kick { client: "AAAAAAAA".to_owned() };
+    let unknown = Ask::Kick { client: "AAAAAAAA".to_owned(), actor: None };
     assert!(matches!(live.node.ask(unknown), Answer::NotFound(_)));
-    live.does(Ask::Kick { client: player.id });
+    live.does(Ask::Kick { client: player.id, actor: None });
     while viewer.next().is_some() {}
     assert_eq!(live.done(Stage::Play), "ended by the operator");
 
     let id = stream.publisher.expect("a publisher").id;
     assert!(live.clients("live/camera").iter().any(|it| it.id == id && it.state == "publisher"));
-    live.does(Ask::KickPublisher { stream: "live/camera".to_owned() });
+    let kick = || Ask::KickPublisher { stream: "live/camera".to_owned(), actor: None };
+    live.does(kick());
     assert_eq!(live.done(Stage::Publish), "ended by the operator");
     let ended: Program = publisher;
     assert!(!ended.ended(SOON).status.success(), "ffmpeg was sent away");
-    let nobody = Ask::KickPublisher { stream: "live/camera".to_owned() };
-    assert!(matches!(live.node.ask(nobody), Answer::NotFound(_)));
+    assert!(matches!(live.node.ask(kick()), Answer::NotFound(_)));
 }

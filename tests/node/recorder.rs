@@ -113,7 +113,7 @@ fn a_folder_that_cannot_be_used_stops_the_recording_and_not_the_stream() {
     let mut viewer = Wire::play(node.rtmp_port(), "demo");
     crate::pushing::assert_even(&mut viewer, 60);
     wait_until(SOON, "it is told", || {
-        node.program().err().contains("stopped and tries again").then_some(())
+        node.program().err().contains("failed and tries again").then_some(())
     });
 }
 
@@ -210,7 +210,7 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     let told = problem["detail"].as_str().unwrap();
     assert_eq!(status, 400);
     assert!(told.contains("needs `stream`") && told.contains("\"mp4\""), "{told}");
-    let shown = recording_that_is(&node, "later", "recording");
+    let shown = recording_that_is(&node, "later", "live");
     assert_eq!((&shown["format"], &shown["dir"]), (&json!("mp4"), &json!(folder)));
 
     wait_until(SOON, "it is written", || (bytes(&folder) > 100_000).then_some(()));
@@ -222,7 +222,7 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     wait_until(SOON, "it is started", || {
         (ask(&node, "POST /recordings/later/start", &Value::Null).0 == 204).then_some(())
     });
-    recording_that_is(&node, "later", "recording");
+    recording_that_is(&node, "later", "live");
     wait_until(SOON, "there is another file", || (files(&folder).len() == 2).then_some(()));
     assert_eq!(ask(&node, "DELETE /recordings/later", &Value::Null).0, 204);
     assert_eq!(ask(&node, "POST /recordings/later/start", &Value::Null).0, 404);
@@ -249,11 +249,11 @@ fn a_failure_names_the_folder_and_stays_until_it_is_over() {
     assert!(named(&error), "{error} in {shown}");
     wait_until(SOON, "it is a warning", || {
         let err = node.program().err();
-        let mut lines = err.lines().filter(|line| line.contains("stopped and tries again"));
+        let mut lines = err.lines().filter(|line| line.contains("failed and tries again"));
         lines.next().map(|line| assert!(line.contains("WARN") && named(line), "{line}"))
     });
     std::fs::remove_file(&folder).unwrap();
-    let shown = recording_that_is(&node, "record_0", "recording");
+    let shown = recording_that_is(&node, "record_0", "live");
     wait_until(SOON, "it is over", || {
         let (_, shown) = ask(&node, "GET /recordings/record_0", &Value::Null);
         shown["error"].is_null().then_some(())
@@ -277,7 +277,7 @@ fn what_an_mp4_cannot_hold_is_refused_with_a_word_and_an_flv_has_it() {
     let publisher = Program::start("ffmpeg", how, &[&url]);
     let refused = wait_until(SOON, "it is told", || {
         let err = node.program().err();
-        err.lines().find(|line| line.contains("record_0 stopped")).map(str::to_owned)
+        err.lines().find(|line| line.contains("record_0 failed")).map(str::to_owned)
     });
     assert!(
         refused.contains("WARN") && refused.contains("G.711 is not recorded as MP4"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::ask;
 use crate::config::{Config, demo};
 use crate::destination::Destination;
-use crate::node::Node;
+use crate::node::{Node, run_to_end};
 use crate::wait::{SOON, beside_others, free_port, wait_until};
 use crate::wire::{Message, Wire};
 
@@ -84,4 +84,132 @@ fn what_fails_is_warned_of_with_its_host_and_shown_until_it_is_over() {
     assert!(line.contains("WARN") && line.contains(&host), "{line}");
     let shown = ask(&node, "GET /pulls", &Value::Null).1.to_string();
     assert!(!log.contains(SECRET) && !shown.contains(SECRET), "the key is shown");
+}
+
+#[test]
+fn an_error_stays_until_it_is_live_again_and_its_state_has_one_word_everywhere() {
+    let _turn = beside_others();
+    let later = Config::new().publish_open();
+    let url = format!("rtmp://127.0.0.1:{}/live/{SECRET}", later.rtmp);
+    let node = Node::start(&demo().output("cdn", &url).push("live/demo", &url, "enabled = false"));
+    let output = || {
+        let (_, outputs) = ask(&node, "GET /outputs", &Value::Null);
+        outputs[0].clone()
+    };
+    let has_metric = |state: &str| {
+        let labels = ["output=\"cdn\"".to_owned(), format!("state=\"{state}\"")];
+        let labels: Vec<_> = labels.iter().map(String::as_str).collect();
+        node.metric("output_state", &labels) > 0.5
+    };
+    let failed = wait_until(SOON, "the output has failed", || {
+        let shown = output();
+        let is_told = shown["state"] == "failed" && shown["error"].is_string();
+        (is_told && has_metric("failed")).then_some(shown)
+    });
+    let error = failed["error"].as_str().unwrap().to_owned();
+    assert!(error.contains(&format!("127.0.0.1:{}", later.rtmp)), "{error}");
+    assert!(node.program().err().contains("output cdn of channel demo failed and tries again"));
+    let (_, push) = ask(&node, "GET /pushes/push_0", &Value::Null);
+    assert_eq!(push["error"], Value::Null, "the error is another one's");
+
+    done(&node, "POST /channels/demo/outputs/cdn/stop");
+    let stopped = wait_until(SOON, "the output has stopped", || {
+        let shown = output();
+        (shown["state"] == "stopped").then_some(shown)
+    });
+    assert!(stopped["error"].is_string(), "it is forgotten before it is over: {stopped}");
+
+    let _destination = Node::start(&later);
+    done(&node, "POST /channels/demo/outputs/cdn/start");
+    wait_until(SOON, "the output is live", || {
+        let shown = output();
+        let is_over = shown["state"] == "live" && shown["error"].is_null();
+        (is_over && has_metric("live")).then_some(())
+    });
+    let (_, events) = ask(&node, "GET /events", &Value::Null);
+    let event = |kind: &str| {
+        let mut all = events.as_array().unwrap().iter();
+        all.find(|event| event["kind"] == kind).cloned().expect(kind)
+    };
+    for kind in ["output_failed", "output_connected"] {
+        let event = event(kind);
+        assert_eq!((&event["channel"], &event["output"]), (&json!("demo"), &json!("cdn")));
+    }
+}
+
+/// The keys that a table knows, as the message about an unknown one lists them.
+fn known_keys(detail: &str) -> Vec<&str> {
+    let (_, list) = detail.split_once("it knows ").expect(detail);
+    list.split(", ").map(|key| key.trim_matches('`')).collect()
+}
+
+#[test]
+fn the_api_takes_what_the_file_takes_and_says_the_same_about_mistakes() {
+    let _turn = beside_others();
+    let node = Node::start(&demo());
+    let document = ask(&node, "GET /openapi.json", &Value::Null).1;
+    let url = "rtmp://127.0.0.1:1/live/x";
+    let channel = "[[channel]]\nname = \"c\"\n";
+    for (path, schema, table, rest, wrong) in [
+        (
+            "/channels/demo/outputs",
+            "NewOutput",
+            format!("{channel}[[channel.output]]\n"),
+            json!({"name": "a", "url": url}),
+            json!({"stall_timeout": 99}),
+        ),
+        (
+            "/pushes",
+            "NewPush",
+            "[[push]]\n".to_owned(),
+            json!({"name": "a", "url": url, "stream": "live/a"}),
+            json!({"lag_high_ms": 1}),
+        ),
+        (
+            "/pulls",
+            "NewPull",
+            "[[pull]]\n".to_owned(),
+            json!({"name": "a", "url": url, "stream": "live/a"}),
+            json!({"mode": "on demand"}),
+        ),
+        (
+            "/recordings",
+            "NewRecording",
+            "[[record]]\n".to_owned(),
+            json!({"name": "a", "dir": "x", "stream": "live/a"}),
+            json!({"format": "mkv"}),
+        ),
+    ] {
+        let mut unknown = rest.clone();
+        unknown["this_key_there_is_not_anywhere"] = json!(1);
+        let (code, problem) = ask(&node, &format!("POST {path}"), &unknown);
+        assert_eq!(code, 400, "{problem}");
+        let described = document["components"]["schemas"][schema]["properties"].as_object();
+        let mut described: Vec<_> = described.unwrap().keys().map(String::as_str).collect();
+        described.sort_unstable();
+        assert_eq!(known_keys(problem["detail"].as_str().unwrap()), described, "{path}");
+
+        let mut bad = rest.clone();
+        for (key, value) in wrong.as_object().unwrap() {
+            bad[key] = value.clone();
+        }
+        let (code, problem) = ask(&node, &format!("POST {path}"), &bad);
+        assert_eq!(code, 400, "{problem}");
+        let keys = bad.as_object().unwrap();
+        let lines: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let file = node.file("wrong.toml");
+        std::fs::write(&file, format!("{table}{lines}")).unwrap();
+        let checked = run_to_end(&["config", "check", file.to_str().unwrap()]);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(checked.err.trim_end().ends_with(detail), "{detail}\n{}", checked.err);
+    }
+    let all = json!({
+        "name": "slow", "url": url, "lag_high_ms": 900, "lag_low_ms": 100, "stall_timeout": 3,
+        "enabled": false,
+    });
+    assert_eq!(ask(&node, "POST /channels/demo/outputs", &all).0, 201);
+    let export = ask(&node, "GET /config/export", &Value::Null).1.to_string();
+    for line in ["lag_high_ms = 900", "lag_low_ms = 100", "stall_timeout = 3", "enabled = false"] {
+        assert!(export.contains(line), "{line}: {export}");
+    }
 }

@@ -134,7 +134,7 @@ fn a_key_that_takes_over_takes_the_name_of_a_pull_and_the_operator_ends_one() {
     wait_until(SOON, "it stays away for a while", || {
         let log = edge.program().err();
         let line = log.lines().find(|line| line.contains("ended by the operator"))?;
-        assert!(line.contains("tries again in 15.0 s"), "{line}");
+        assert!(line.contains("tries again in 15.0 s") && line.contains("(token:admin)"), "{line}");
         (!is_live()).then_some(())
     });
 }

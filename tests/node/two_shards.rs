@@ -286,7 +286,7 @@ fn an_operator_sees_and_ends_peers_of_both_shards() {
     });
     let stream = Some("live/show".to_owned());
     let Answer::Clients(clients) = node.ask(Ask::Clients { stream }) else { panic!("no answer") };
-    let kick = |client: &str| node.ask(Ask::Kick { client: client.to_owned() });
+    let kick = |client: &str| node.ask(Ask::Kick { client: client.to_owned(), actor: None });
     let watching: Vec<_> = clients.iter().filter(|client| client.state == "player").collect();
     assert_eq!((clients.len(), watching.len()), (3, 2), "{clients:?}");
     for client in watching {
@@ -296,7 +296,8 @@ fn an_operator_sees_and_ends_peers_of_both_shards() {
         viewer.find("the end", is_end);
         while viewer.next().is_some() {}
     }
-    let by_name = node.ask(Ask::KickPublisher { stream: "live/show".to_owned() });
+    let by_name = Ask::KickPublisher { stream: "live/show".to_owned(), actor: None };
+    let by_name = node.ask(by_name);
     assert!(matches!(by_name, Answer::Done), "{by_name:?}");
     ended(&mut publisher);
 }

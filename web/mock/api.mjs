@@ -53,7 +53,7 @@ const ROUTES = [
   ]),
   ["POST recordings", addRecording],
   ["DELETE recordings/*", ({ model, parts }) => model.set(`recordings/${parts[1]}`, null)],
-  ["POST recordings/*/start", (ask) => setRecording(ask, "waiting")],
+  ["POST recordings/*/start", (ask) => setRecording(ask, "idle")],
   ["POST recordings/*/stop", (ask) => setRecording(ask, "stopped")],
   ["DELETE streams/*/*/publisher", kickPublisher],
   ["DELETE clients/*", ({ model, parts }) => model.clients.get(parts[1])?.end()],
@@ -109,7 +109,7 @@ function setOutput({ model, parts: [, channel, , name] }, state) {
   const path = `outputs/${channel}/${name}`;
   const output = model.state.outputs[`${channel}/${name}`];
   if (!output) throw fault(404, `There is no output ${name}`);
-  model.set(path, { ...output, state, error: null, bitrate_bps: 0 });
+  model.set(path, { ...output, state, bitrate_bps: 0 });
 }
 
 function addRelay({ model, body }, kind) {
@@ -128,7 +128,7 @@ function addRelay({ model, body }, kind) {
 function setRelay({ model, parts: [, name] }, kind, state) {
   const relay = model.state[kind][name];
   if (!relay) throw fault(404, `There is no ${name}`);
-  model.set(`${kind}/${name}`, { ...relay, state, error: null, bitrate_bps: 0 });
+  model.set(`${kind}/${name}`, { ...relay, state, bitrate_bps: 0 });
 }
 
 function addRecording({ model, body }) {
@@ -137,7 +137,7 @@ function addRecording({ model, body }) {
   }
   const { name, stream, dir, format } = body;
   model.set(`recordings/${name}`, {
-    ...{ name, stream, dir, format, state: "waiting", error: null, file: null },
+    ...{ name, stream, dir, format, state: "idle", error: null, file: null },
     ...{ files: 0, bytes: 0, dropped: 0 },
   });
   return { status: 201 };
@@ -146,7 +146,7 @@ function addRecording({ model, body }) {
 function setRecording({ model, parts: [, name] }, state) {
   const recording = model.state.recordings[name];
   if (!recording) throw fault(404, `There is no recording ${name}`);
-  model.set(`recordings/${name}`, { ...recording, state, error: null, file: null });
+  model.set(`recordings/${name}`, { ...recording, state, file: null });
 }
 
 function kickPublisher({ model, parts: [, app, name] }) {

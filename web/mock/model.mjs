@@ -14,7 +14,9 @@ export class Model {
     this.level = "info";
     this.secrets = new Map();
     this.state = isEmpty ? emptyState(flvPort) : fullState(flvPort);
-    for (const [kind, text, level] of isEmpty ? [] : STORY) this.event(kind, text, level);
+    for (const [kind, text, level, about] of isEmpty ? [] : STORY) {
+      this.event(kind, text, level, about);
+    }
   }
 
   /** Sets a part of the state (`null` takes it out) and tells everybody. */
@@ -26,8 +28,8 @@ export class Model {
     this.tell({ type: "change", path, value });
   }
 
-  event(kind, text, level = "info") {
-    const event = { seq: this.events.length + 1, at: Date.now(), kind, text, level };
+  event(kind, text, level = "info", about = {}) {
+    const event = { seq: this.events.length + 1, at: Date.now(), kind, text, level, ...about };
     this.events.push(event);
     this.tell({ type: "event", event });
   }
@@ -66,12 +68,18 @@ export class Model {
     const wave = (size) => (Math.random() - 0.5) * size;
     for (const channel of Object.values(channels)) {
       const dropped = { ...channel.dropped };
-      if (Math.random() < 0.06) dropped.queue_full += Math.ceil(Math.random() * 3);
+      const dropped_by_hour = [...channel.dropped_by_hour];
+      if (Math.random() < 0.06) {
+        const frames = Math.ceil(Math.random() * 3);
+        dropped.queue_full += frames;
+        dropped_by_hour[dropped_by_hour.length - 1] += frames;
+      }
       this.set(`channels/${channel.name}`, {
         ...channel,
         dropped,
+        dropped_by_hour,
         fps: channel.fps_target + wave(0.5) - (Math.random() < 0.05 ? 2 : 0),
-        bitrate_bps: channel.target_bps * (1 + wave(0.12)),
+        ...rates(channel.target_bps * (1 + wave(0.12))),
         frames: channel.frames + channel.fps_target,
         queue: Math.round(Math.random() * 2),
         latency_ms: { p50: 8 + wave(1.5), p99: 17 + wave(7) },
@@ -79,7 +87,9 @@ export class Model {
     }
     for (const output of Object.values(outputs)) {
       const path = `outputs/${output.channel}/${output.name}`;
-      if (output.state === "connecting") this.set(path, { ...output, state: "live", connects: 1 });
+      if (output.state === "connecting") {
+        this.set(path, { ...output, state: "live", connects: 1, error: null });
+      }
       if (output.state !== "live") continue;
       const bitrate_bps = 6_120_000 * (1 + wave(0.1));
       const bytes = output.bytes + bitrate_bps / 8;
@@ -104,8 +114,10 @@ export class Model {
 
 const STORY = [
   ["started", "The node is ready"],
-  ["output_connecting", "Output platform of demo connects to rtmp://live.example.com"],
-  ["output_live", "Output platform of demo is live"],
+  [
+    ...["output_connected", "output platform of channel demo is live", "info"],
+    { channel: "demo", output: "platform" },
+  ],
   ["doneConnect", "A client of 198.51.100.23 left after 12 s", "debug"],
   [
     "publish_refused",
@@ -113,8 +125,15 @@ const STORY = [
     "warn",
   ],
   ["postPublish", "203.0.113.7 publishes live/studio"],
-  ["output_error", "Output backup of demo was refused by its server; next attempt in 8 s", "warn"],
+  [
+    ...["output_failed", "output backup of channel demo failed and tries again in 8.0 s", "warn"],
+    { channel: "demo", output: "backup" },
+  ],
+  ["output_failed", "push backup failed and tries again in 8.0 s", "warn", { output: "backup" }],
 ];
+
+/** A channel's rates, with sound of 160 kb/s. */
+const rates = (video_bps) => ({ video_bps, bitrate_bps: video_bps + 160_000 });
 
 function emptyState(flvPort) {
   const parts = { channels: {}, outputs: {}, pulls: {}, pushes: {}, recordings: {} };
@@ -145,8 +164,11 @@ function fullState(flvPort) {
   const now = Date.now();
   const demo = {
     ...{ name: "demo", stream: "live/demo", width: 1920, height: 1080, fps_target: 60, fps: 60 },
-    ...{ bitrate_bps: 6e6, target_bps: 6e6, codec: "h264", encoder: "libx264" },
-    ...{ preset: "veryfast", frames: 12_000, dropped: { queue_full: 2, late: 0 }, queue: 0 },
+    ...rates(6e6),
+    // Sixty frames five hours ago, two in the hour that goes on.
+    dropped_by_hour: [...Array(18).fill(0), 60, 0, 0, 0, 0, 2],
+    ...{ target_bps: 6e6, codec: "h264", encoder: "libx264" },
+    ...{ preset: "veryfast", frames: 12_000, dropped: { queue_full: 62, late: 0 }, queue: 0 },
     ...{ latency_ms: { p50: 8, p99: 17 }, scene: "Opening" },
     ...{ scenes: ["Opening", "Camera", "Interview", "Break"] },
     outputs: ["platform", "backup", "archive"],
@@ -160,13 +182,13 @@ function fullState(flvPort) {
     ...{ error: null, connects: 1, failures: 0, bytes: 96e6, bitrate_bps: 6.1e6, ...more },
   });
   const recording = (name, more) => ({
-    ...{ name, stream: "live/demo", dir: "/srv/recordings", format: "flv", state: "recording" },
+    ...{ name, stream: "live/demo", dir: "/srv/recordings", format: "flv", state: "live" },
     ...{ error: null, file: null, files: 1, bytes: 96e6, dropped: 0, ...more },
   });
   const outputs = [
     output("platform", "rtmps://live.example.com/app/***", {}),
     output("backup", "rtmp://backup.example.net/in/***", {
-      ...{ state: "waiting", error: "Publishing was refused: NetStream.Publish.BadName" },
+      ...{ state: "failed", error: "Publishing was refused: NetStream.Publish.BadName" },
       ...{ connects: 4, failures: 4, bitrate_bps: 0, bytes: 0 },
     }),
     output("archive", "rtmp://10.0.0.12/archive/***", { state: "stopped", bitrate_bps: 0 }),
@@ -200,7 +222,7 @@ function fullState(flvPort) {
     pulls: {
       origin: relay("origin", { stream: "live/copy", mode: "on-demand" }),
       far: relay("far", {
-        ...{ stream: "live/far", mode: "always", state: "waiting", bitrate_bps: 0, failures: 4 },
+        ...{ stream: "live/far", mode: "always", state: "failed", bitrate_bps: 0, failures: 4 },
         error: "far.example.com:1935: no address for far.example.com",
       }),
     },

@@ -155,7 +155,7 @@ function Navigation({ current, snapshot }: { current: string; snapshot: Snapshot
     ...Object.values(snapshot?.pushes ?? {}),
   ];
   const troubled: Record<string, number> = {
-    outputs: outputs.filter((output) => output.state === "waiting").length,
+    outputs: outputs.filter((output) => output.error !== null).length,
     relays: relays.filter((relay) => relay.error !== null).length,
     recordings: recordings.filter((recording) => recording.error !== null).length,
   };

@@ -30,12 +30,16 @@ export interface Channel {
   fps_target: number;
   fps: number;
   bitrate_bps: number;
+  /** Of the pictures alone: what target_bps is about. */
+  video_bps: number;
   target_bps: number;
   codec: string;
   encoder: string;
   preset: string;
   frames: number;
   dropped: Counts;
+  /** Of the last 24 hours of the clock (UTC), oldest first; the last one goes on. */
+  dropped_by_hour: number[];
   queue: number;
   latency_ms: { p50: number; p99: number } | null;
   scene: string;
@@ -43,13 +47,14 @@ export interface Channel {
   outputs: string[];
 }
 
-export type OutputState = "connecting" | "live" | "waiting" | "stopped";
+/** Of an output, a pull, a push or a recording. */
+export type RunState = "stopped" | "idle" | "connecting" | "live" | "failed";
 
 export interface Output {
   channel: string;
   name: string;
   url: string;
-  state: OutputState;
+  state: RunState;
   error: string | null;
   connects: number;
   failures: number;
@@ -68,13 +73,11 @@ export interface Publisher {
   label: string | null;
 }
 
-export type RelayState = "idle" | "connecting" | "live" | "waiting" | "stopped";
-
 interface Relay {
   name: string;
   stream: string;
   url: string;
-  state: RelayState;
+  state: RunState;
   error: string | null;
   connects: number;
   failures: number;
@@ -91,14 +94,12 @@ export interface Push extends Relay {
   dropped: number;
 }
 
-export type RecordingState = "recording" | "waiting" | "failed" | "stopped";
-
 export interface Recording {
   name: string;
   stream: string;
   dir: string;
   format: string;
-  state: RecordingState;
+  state: RunState;
   error: string | null;
   file: string | null;
   files: number;
@@ -184,6 +185,11 @@ export interface NodeEvent {
   text: string;
   level: "debug" | "info" | "warn" | "error";
   state?: string;
+  channel?: string;
+  /** An output of `channel`; a push where there is no channel. */
+  output?: string;
+  pull?: string;
+  record?: string;
   actor?: string;
   owner?: string;
   label?: string;

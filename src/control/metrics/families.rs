@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::Page;
 use crate::stats::{
     Attempt, ChannelFigures, DropReason, ENCODED_DROPPED, ErrorKind, HistogramFigures, Limit,
-    LineState, OtherReader, OutputFigures, ShardFigures, Snapshot, ViewerDrop,
+    OtherReader, OutputFigures, RunState, ShardFigures, Snapshot, ViewerDrop,
 };
 
 /// Writes all that is told of the node.
@@ -169,7 +169,7 @@ fn outputs(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     ];
     page.gauge("output_state", "1 for the state an output is in, 0 for the others", |family| {
         for output in &snapshot.outputs {
-            for state in LineState::ALL {
+            for state in RunState::ALL {
                 let is = u64::from(output.figures.line.state == state);
                 let labels: [(&str, &str); 3] = [
                     ("channel", &output.channel),

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use super::page::Page;
-use crate::stats::{
-    LineFigures, LineState, PullSnapshot, RecordFigures, RecordSnapshot, RecordState, Snapshot,
-};
+use crate::stats::{LineFigures, PullSnapshot, RecordFigures, RecordSnapshot, RunState, Snapshot};
 
 /// Writes what is told of them.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -22,7 +20,7 @@ fn pulls(page: &mut Page<'_>, pulls: &[PullSnapshot]) -> fmt::Result {
     ];
     page.gauge("pull_state", "1 for the state a pull is in, 0 for the others", |family| {
         for pull in pulls {
-            for state in LineState::ALL {
+            for state in RunState::ALL {
                 let is = u64::from(pull.figures.state == state);
                 let labels: [(&str, &str); 3] =
                     [("pull", &pull.name), ("stream", &pull.stream), ("state", state.label())];
@@ -46,7 +44,7 @@ fn records(page: &mut Page<'_>, records: &[RecordSnapshot]) -> fmt::Result {
     type Figure = (&'static str, &'static str, fn(&RecordFigures) -> u64);
     const GAUGES: [Figure; 2] = [
         ("record_writing", "1 while a file is being written", |r| {
-            u64::from(r.state == RecordState::Recording)
+            u64::from(r.state == RunState::Live)
         }),
         ("record_queued_bytes", "Bytes that wait for the disk", |r| r.queued_bytes),
     ];
@@ -58,7 +56,7 @@ fn records(page: &mut Page<'_>, records: &[RecordSnapshot]) -> fmt::Result {
     ];
     page.gauge("record_state", "1 for the state a recording is in, 0 for the others", |family| {
         for record in records {
-            for state in RecordState::ALL {
+            for state in RunState::ALL {
                 let is = u64::from(record.figures.state == state);
                 let labels: [(&str, &str); 3] = [
                     ("record", &record.name),

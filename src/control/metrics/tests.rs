@@ -183,8 +183,8 @@ fn a_channel_is_a_label_and_its_name_is_escaped() {
 fn outputs_show_their_state_and_no_secret() {
     let registry = registry();
     let page = page(&registry);
-    let idle = "output_state{channel=\"demo\",output=\"one\",state=\"idle\"} 1";
-    assert!(page.lines().any(|line| line == idle), "{page}");
+    let stopped = "output_state{channel=\"demo\",output=\"one\",state=\"stopped\"} 1";
+    assert!(page.lines().any(|line| line == stopped), "{page}");
     assert!(page.contains("state=\"live\"} 0"), "{page}");
     assert!(!page.contains("secret"), "{page}");
 }

@@ -3,7 +3,7 @@
 use super::happened::Event;
 use super::model::held;
 use crate::control::time::Time;
-use crate::event::{Event as Connection, NodeEvent, Phase};
+use crate::event::{Event as Connection, NodeEvent, Operated, Phase};
 
 /// What the API shows of `event`; its number is still to be given.
 #[must_use]
@@ -14,16 +14,19 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
     match event {
         NodeEvent::Connection(event) => of_connection(event, plain, time),
         NodeEvent::Started | NodeEvent::Stopped => plain,
-        NodeEvent::OutputConnected { name } => Event { output: Some(name.clone()), ..plain },
-        NodeEvent::OutputFailed { name, reason, .. } => {
-            Event { output: Some(name.clone()), reason: Some(reason.clone()), ..plain }
+        NodeEvent::OutputConnected { channel, name } => of_output(channel, name, plain),
+        NodeEvent::OutputFailed { channel, name, reason, .. } => {
+            Event { reason: Some(reason.clone()), ..of_output(channel, name, plain) }
         }
         NodeEvent::PullConnected { name, stream } => {
             Event { pull: Some(name.clone()), stream: Some(stream.clone()), ..plain }
         }
-        NodeEvent::PullFailed { name, reason, .. } => {
-            Event { pull: Some(name.clone()), reason: Some(reason.clone()), ..plain }
-        }
+        NodeEvent::PullFailed { name, reason, actor, .. } => Event {
+            pull: Some(name.clone()),
+            reason: Some(reason.clone()),
+            actor: some(actor),
+            ..plain
+        },
         NodeEvent::PullLeft { name } => Event { pull: Some(name.clone()), ..plain },
         NodeEvent::RelayLoop { stream, source } => {
             Event { stream: Some(stream.clone()), reason: Some(source.clone()), ..plain }
@@ -66,24 +69,37 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::ChannelStalled { channel, length } => {
             Event { channel: Some(channel.clone()), duration_ms: Some(length.millis()), ..plain }
         }
-        NodeEvent::Operated(operated) => Event {
-            channel: operated.channel.clone(),
-            output: operated.output.clone(),
-            pull: operated.pull.clone(),
-            record: operated.record.clone(),
-            stream: operated.stream.clone(),
-            client: operated.client.clone(),
-            actor: operated.actor.clone(),
-            ..plain
-        },
+        NodeEvent::Operated(operated) => of_operated(operated, plain),
     }
+}
+
+fn of_operated(operated: &Operated, plain: Event) -> Event {
+    Event {
+        channel: operated.channel.clone(),
+        output: operated.output.clone(),
+        pull: operated.pull.clone(),
+        record: operated.record.clone(),
+        stream: operated.stream.clone(),
+        client: operated.client.clone(),
+        actor: operated.actor.clone(),
+        ..plain
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Of a channel's output, or of a push, which has no channel.
+fn of_output(channel: &str, name: &str, plain: Event) -> Event {
+    Event { channel: some(channel), output: Some(name.to_owned()), ..plain }
 }
 
 fn of_connection(event: &Connection, plain: Event, time: &Time) -> Event {
     let over = event.kind.phase == Phase::Done;
     let [key, owner, label] = held(event.holder.as_deref());
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Event {
+        asked_for: some(&event.asked_for),
         encoder: some(&event.about.agent),
         key,
         owner,
@@ -129,12 +145,16 @@ mod tests {
     #[test]
     fn what_happens_to_an_output_names_it() {
         let time = Time::new(1_000, || Micros::from_millis(5));
-        let failed = NodeEvent::OutputFailed {
+        let failed = |channel: &str| NodeEvent::OutputFailed {
+            channel: channel.to_owned(),
             name: "cdn".to_owned(),
             reason: "refused".to_owned(),
             retry_in: Micros::from_secs(1),
         };
-        let shown = describe(&failed, &time);
+        let push = describe(&failed(""), &time);
+        assert_eq!((push.output.as_deref(), push.channel), (Some("cdn"), None));
+        let shown = describe(&failed("demo"), &time);
+        assert_eq!(shown.channel.as_deref(), Some("demo"));
         assert_eq!((shown.kind.as_str(), shown.at), ("output_failed", 1_005));
         assert_eq!(shown.level, "warn");
         assert_eq!(

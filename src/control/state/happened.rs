@@ -33,6 +33,10 @@ pub struct Event {
     /// The stream, or the application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
+    /// The stream that a publisher asked for, where its key gives it another one. Not told where it
+    /// could be a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_for: Option<String>,
     /// Name and version of the connection's program, as it gives them (`flashVer`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
@@ -64,7 +68,7 @@ pub struct Event {
     /// Its layer or sound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
-    /// The output.
+    /// The output, or the push where there is no `channel`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// The pull.

@@ -13,7 +13,7 @@ use crate::control::keystore::KeyView;
 use crate::control::time::Time;
 use crate::event::KeyHolder;
 use crate::keys::Takeover;
-use crate::stats::HistogramFigures;
+use crate::stats::{HistogramFigures, RunState};
 
 /// The whole node at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -111,7 +111,7 @@ pub struct Channel {
     pub fps_target: f64,
     /// Frames per second, mean of the last seconds.
     pub fps: f64,
-    /// Bits per second, mean of the last seconds.
+    /// Bits per second of video and sound, mean of the last seconds.
     pub bitrate_bps: f64,
     /// Video bits per second that are wanted.
     pub target_bps: u64,
@@ -170,9 +170,9 @@ pub struct Output {
     pub name: String,
     /// Where it goes, without what may be secret.
     pub url: String,
-    /// `connecting`, `live`, `waiting` (for its stream or its next try) or `stopped`.
-    pub state: String,
-    /// Why it waits; nothing while all is well.
+    /// What it does.
+    pub state: RunState,
+    /// What went wrong last, with the host, until it is live again.
     pub error: Option<String>,
     /// Times the destination accepted it.
     pub connects: u64,
@@ -199,10 +199,9 @@ pub struct Recording {
     pub dir: String,
     /// `flv` or `mp4`.
     pub format: String,
-    /// `recording`, `waiting` (for its stream or a keyframe), `failed` (and tries again) or
-    /// `stopped`.
-    pub state: String,
-    /// Why it could not go on, or what its file lacks; nothing once a whole file has begun.
+    /// What it does.
+    pub state: RunState,
+    /// Why it could not go on, until it is live again, or what its file lacks.
     pub error: Option<String>,
     /// The file that is being written.
     pub file: Option<String>,

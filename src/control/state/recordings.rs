@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::model::Recording;
 use crate::event::NodeEvent;
-use crate::stats::{RecordSnapshot, RecordState};
+use crate::stats::{RecordSnapshot, RunState};
 
 /// What recordings said last.
 #[derive(Debug, Default)]
@@ -38,9 +38,8 @@ impl Heard {
         let is_there = |name: &String| records.iter().any(|record| record.name == *name);
         self.files.retain(|name, _| is_there(name));
         self.faults.retain(|name, _| is_there(name));
-        for record in records.iter().filter(|it| it.figures.state == RecordState::Stopped) {
+        for record in records.iter().filter(|it| it.figures.state == RunState::Stopped) {
             self.files.remove(&record.name);
-            self.faults.remove(&record.name);
         }
         records.iter().map(|record| (record.name.clone(), self.recording(record))).collect()
     }
@@ -52,7 +51,7 @@ impl Heard {
             stream: record.stream.clone(),
             dir: record.dir.clone(),
             format: record.format.to_owned(),
-            state: figures.state.label().to_owned(),
+            state: figures.state,
             error: self.faults.get(&record.name).cloned(),
             file: self.files.get(&record.name).cloned(),
             files: figures.files,
@@ -68,29 +67,29 @@ mod tests {
     use crate::media::Micros;
     use crate::stats::RecordFigures;
 
-    fn record(state: RecordState) -> Vec<RecordSnapshot> {
+    fn record(state: RunState) -> Vec<RecordSnapshot> {
         let figures = RecordFigures { state, ..RecordFigures::default() };
         vec![RecordSnapshot { name: "show".to_owned(), figures, ..RecordSnapshot::default() }]
     }
 
     #[test]
-    fn a_failure_is_shown_until_a_file_has_begun() {
+    fn a_failure_is_shown_until_it_is_live_again_also_while_it_is_idle_or_stopped() {
         let mut heard = Heard::default();
         let (name, reason) = ("show".to_owned(), "/full: no space left".to_owned());
         let retry_in = Some(Micros::from_secs(5));
         heard.hear(&NodeEvent::RecordStopped { name, reason, retry_in });
-        for _ in 0..2 {
-            let shown = heard.show(&record(RecordState::Failed)).remove("show").unwrap();
-            assert_eq!(shown.state, "failed");
+        for state in [RunState::Failed, RunState::Idle, RunState::Stopped] {
+            let shown = heard.show(&record(state)).remove("show").unwrap();
+            assert_eq!(shown.state, state);
             assert_eq!(shown.error.as_deref(), Some("/full: no space left"));
         }
         let (name, file) = ("show".to_owned(), "show-1.flv".to_owned());
         heard.hear(&NodeEvent::RecordStarted { name, file });
-        let shown = heard.show(&record(RecordState::Recording)).remove("show").unwrap();
-        assert_eq!((shown.state.as_str(), shown.error), ("recording", None));
+        let shown = heard.show(&record(RunState::Live)).remove("show").unwrap();
+        assert_eq!((shown.state, shown.error), (RunState::Live, None));
         assert_eq!(shown.file.as_deref(), Some("show-1.flv"));
-        let shown = heard.show(&record(RecordState::Stopped)).remove("show").unwrap();
-        assert_eq!((shown.state.as_str(), shown.file), ("stopped", None));
+        let shown = heard.show(&record(RunState::Stopped)).remove("show").unwrap();
+        assert_eq!((shown.state, shown.file), (RunState::Stopped, None));
     }
 
     #[test]
@@ -98,7 +97,7 @@ mod tests {
         let mut heard = Heard::default();
         let (name, reason) = ("show".to_owned(), "track 1 is left out".to_owned());
         heard.hear(&NodeEvent::RecordIncomplete { name, reason });
-        let shown = heard.show(&record(RecordState::Recording)).remove("show").unwrap();
+        let shown = heard.show(&record(RunState::Live)).remove("show").unwrap();
         assert_eq!(shown.error.as_deref(), Some("track 1 is left out"));
         assert!(heard.show(&[]).is_empty() && heard.faults.is_empty());
     }

@@ -1,12 +1,13 @@
-//! State of pulls and pushes: their figures and their last error.
+//! State of outputs, pulls and pushes: their figures and their last error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::model::Output;
 use crate::event::NodeEvent;
-use crate::stats::{LineFigures, LineState, OutputSnapshot, PullSnapshot};
+use crate::stats::{LineFigures, OutputSnapshot, PullSnapshot, RunState};
 
 /// A stream that is pulled from another server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -19,8 +20,8 @@ pub struct Pull {
     pub url: String,
     /// `always` or `on-demand`.
     pub mode: String,
-    /// `idle` (nobody reads it), `connecting`, `live`, `waiting` (for its next try) or `stopped`.
-    pub state: String,
+    /// What it does.
+    pub state: RunState,
     /// What went wrong last, with the host, until it is live again.
     pub error: Option<String>,
     /// Times a server gave the stream.
@@ -42,9 +43,8 @@ pub struct Push {
     pub stream: String,
     /// Where to, without what may be secret.
     pub url: String,
-    /// `idle` (its stream is not there), `connecting`, `live`, `waiting` (for its next try) or
-    /// `stopped`.
-    pub state: String,
+    /// What it does.
+    pub state: RunState,
     /// What went wrong last, with the host, until it is live again.
     pub error: Option<String>,
     /// Times the destination accepted it.
@@ -69,11 +69,12 @@ struct Lines {
     bytes: HashMap<String, u64>,
 }
 
-/// What pulls and pushes said last.
+/// What outputs, pulls and pushes said last.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pulls: Lines,
-    pushes: Lines,
+    /// By [`path_of`].
+    outputs: Lines,
 }
 
 impl Lines {
@@ -84,7 +85,7 @@ impl Lines {
 
     /// What went wrong last, until that is over, and the bits since the last look.
     fn look(&mut self, name: &str, line: &LineFigures) -> (Option<String>, f64) {
-        if !matches!(line.state, LineState::Waiting | LineState::Connecting) {
+        if line.state == RunState::Live {
             self.faults.remove(name);
         }
         let before = self.bytes.insert(name.to_owned(), line.bytes).unwrap_or(line.bytes);
@@ -99,8 +100,15 @@ impl Heard {
             NodeEvent::PullFailed { name, reason, .. } => {
                 self.pulls.faults.insert(name.clone(), reason.clone());
             }
-            NodeEvent::OutputFailed { name, reason, .. } => {
-                self.pushes.faults.insert(name.clone(), reason.clone());
+            NodeEvent::OutputFailed { channel, name, reason, .. } => {
+                self.outputs.faults.insert(path_of(channel, name), reason.clone());
+            }
+            // It may have failed again, or been stopped, before the next look.
+            NodeEvent::PullConnected { name, .. } => {
+                self.pulls.faults.remove(name);
+            }
+            NodeEvent::OutputConnected { channel, name } => {
+                self.outputs.faults.remove(&path_of(channel, name));
             }
             _ => {}
         }
@@ -117,7 +125,7 @@ impl Heard {
                 stream: pull.stream.clone(),
                 url: pull.url.clone(),
                 mode: pull.mode.to_owned(),
-                state: line.state.label().to_owned(),
+                state: line.state,
                 error,
                 connects: line.connects,
                 failures: line.failures,
@@ -128,38 +136,63 @@ impl Heard {
         pulls.iter().map(show).map(|pull| (pull.name.clone(), pull)).collect()
     }
 
-    /// All pushes by name, out of all outputs, looked at every `seconds`.
-    pub(super) fn pushes(
+    /// All outputs by `channel/name` and all pushes by name, looked at every `seconds`.
+    pub(super) fn outputs(
         &mut self,
         outputs: &[OutputSnapshot],
         seconds: f64,
-    ) -> BTreeMap<String, Push> {
-        let pushes: Vec<_> = outputs.iter().filter(|output| is_push(output)).collect();
-        self.pushes.keep(|name| pushes.iter().any(|push| push.name == *name));
-        let show = |push: &OutputSnapshot| {
-            let line = &push.figures.line;
-            let (error, bits) = self.pushes.look(&push.name, line);
-            Push {
-                name: push.name.clone(),
-                stream: push.stream.clone(),
-                url: push.destination.clone(),
-                state: line.state.label().to_owned(),
+    ) -> (BTreeMap<String, Output>, BTreeMap<String, Push>) {
+        let paths: HashSet<_> = outputs.iter().map(|it| path_of(&it.channel, &it.name)).collect();
+        self.outputs.keep(|path| paths.contains(path));
+        let (mut of_channels, mut pushes) = (BTreeMap::new(), BTreeMap::new());
+        for output in outputs {
+            let line = &output.figures.line;
+            let path = path_of(&output.channel, &output.name);
+            let (error, bits) = self.outputs.look(&path, line);
+            let shown = Output {
+                channel: output.channel.clone(),
+                name: output.name.clone(),
+                url: output.destination.clone(),
+                state: line.state,
                 error,
                 connects: line.connects,
                 failures: line.failures,
                 bytes: line.bytes,
                 bitrate_bps: bits / seconds,
-                lag_ms: push.figures.lag_s * 1e3,
-                dropped: push.figures.drops.iter().sum(),
+                lag_ms: output.figures.lag_s * 1e3,
+                dropped: output.figures.drops.iter().sum(),
+            };
+            match output.channel.is_empty() {
+                true => drop(pushes.insert(shown.name.clone(), push_of(shown, &output.stream))),
+                false => drop(of_channels.insert(path, shown)),
             }
-        };
-        pushes.into_iter().map(show).map(|push| (push.name.clone(), push)).collect()
+        }
+        (of_channels, pushes)
     }
 }
 
-/// Whether it is a push that belongs to no channel.
-pub(super) fn is_push(output: &OutputSnapshot) -> bool {
-    output.channel.is_empty()
+/// Names an output in all channels; a push has no channel.
+fn path_of(channel: &str, name: &str) -> String {
+    format!("{channel}/{name}")
+}
+
+fn push_of(output: Output, stream: &str) -> Push {
+    let Output { channel: _, name, url, state, error, connects, failures, bytes, .. } = output;
+    let Output { bitrate_bps, lag_ms, dropped, .. } = output;
+    let stream = stream.to_owned();
+    Push {
+        name,
+        stream,
+        url,
+        state,
+        error,
+        connects,
+        failures,
+        bytes,
+        bitrate_bps,
+        lag_ms,
+        dropped,
+    }
 }
 
 #[cfg(test)]
@@ -168,38 +201,64 @@ mod tests {
     use crate::media::Micros;
     use crate::stats::OutputFigures;
 
-    fn line(state: LineState, bytes: u64) -> LineFigures {
+    fn line(state: RunState, bytes: u64) -> LineFigures {
         LineFigures { state, bytes, ..LineFigures::default() }
     }
 
-    fn pull(state: LineState, bytes: u64) -> Vec<PullSnapshot> {
+    fn pull(state: RunState, bytes: u64) -> Vec<PullSnapshot> {
         let figures = line(state, bytes);
         vec![PullSnapshot { name: "a".to_owned(), figures, ..PullSnapshot::default() }]
     }
 
     #[test]
-    fn a_failure_is_shown_until_it_is_over_and_the_rate_is_that_since_the_last_look() {
+    fn a_failure_is_shown_until_it_is_live_and_the_rate_is_that_since_the_last_look() {
         let mut heard = Heard::default();
         let (name, reason) = ("a".to_owned(), "h:1935: refused".to_owned());
-        heard.hear(&NodeEvent::PullFailed { name, reason, retry_in: Micros::from_secs(1) });
-        for state in [LineState::Waiting, LineState::Connecting] {
+        let (actor, retry_in) = (String::new(), Micros::from_secs(1));
+        heard.hear(&NodeEvent::PullFailed { name, reason, actor, retry_in });
+        for state in RunState::ALL.into_iter().filter(|state| *state != RunState::Live) {
             let shown = heard.pulls(&pull(state, 0), 1.0).remove("a").unwrap();
             assert_eq!(shown.error.as_deref(), Some("h:1935: refused"), "{state:?}");
         }
-        let shown = heard.pulls(&pull(LineState::Live, 1_000), 2.0).remove("a").unwrap();
-        assert_eq!((shown.error, shown.state.as_str()), (None, "live"));
+        let shown = heard.pulls(&pull(RunState::Live, 1_000), 2.0).remove("a").unwrap();
+        assert_eq!((shown.error, shown.state), (None, RunState::Live));
         assert!((shown.bitrate_bps - 4_000.0).abs() < 1e-9);
         assert!(heard.pulls(&[], 1.0).is_empty() && heard.pulls.bytes.is_empty());
     }
 
     #[test]
-    fn pushes_are_the_outputs_of_no_channel() {
+    fn pushes_and_outputs_of_one_name_in_several_channels_have_each_their_own_error() {
         let mut heard = Heard::default();
-        let figures = OutputFigures { line: line(LineState::Idle, 0), ..Default::default() };
-        let push = OutputSnapshot { name: "up".to_owned(), figures, ..Default::default() };
-        let output = OutputSnapshot { channel: "demo".to_owned(), ..push.clone() };
-        let shown = heard.pushes(&[output, push], 1.0);
-        assert_eq!(shown.len(), 1);
-        assert_eq!(shown["up"].state, "idle");
+        let figures = OutputFigures { line: line(RunState::Failed, 0), ..Default::default() };
+        let of = |channel: &str| OutputSnapshot {
+            channel: channel.to_owned(),
+            name: "cdn".to_owned(),
+            stream: "live/x".to_owned(),
+            figures,
+            ..Default::default()
+        };
+        let fails = |channel: &str| NodeEvent::OutputFailed {
+            channel: channel.to_owned(),
+            name: "cdn".to_owned(),
+            reason: format!("of {channel}"),
+            retry_in: Micros::from_secs(1),
+        };
+        for channel in ["", "a"] {
+            heard.hear(&fails(channel));
+        }
+        let all = [of(""), of("a"), of("b")];
+        let (outputs, pushes) = heard.outputs(&all, 1.0);
+        assert_eq!((outputs.len(), pushes.len()), (2, 1));
+        assert_eq!(outputs["a/cdn"].error.as_deref(), Some("of a"));
+        assert_eq!(outputs["b/cdn"].error, None);
+        let push = &pushes["cdn"];
+        assert_eq!((push.error.as_deref(), push.stream.as_str()), (Some("of "), "live/x"));
+        let (channel, name) = ("a".to_owned(), "cdn".to_owned());
+        heard.hear(&NodeEvent::OutputConnected { channel, name });
+        let (outputs, pushes) = heard.outputs(&all, 1.0);
+        assert_eq!(outputs["a/cdn"].error, None, "it was live between two looks");
+        assert!(pushes["cdn"].error.is_some());
+        heard.outputs(&[], 1.0);
+        assert!(heard.outputs.faults.is_empty() && heard.outputs.bytes.is_empty());
     }
 }

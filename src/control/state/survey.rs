@@ -11,11 +11,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::board::Board;
 use super::events::describe;
 use super::model::{
-    Channel, Cores, Key, Latency, Node, Output, Publisher, Snapshot, Stream, StreamAudio,
-    StreamVideo, key_uses, named,
+    Channel, Cores, Key, Latency, Node, Publisher, Snapshot, Stream, StreamAudio, StreamVideo,
+    key_uses, named,
 };
 use super::recordings::Heard;
-use super::relays::{self, is_push};
+use super::relays;
 use super::series::Series;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::Door;
@@ -23,11 +23,10 @@ use crate::control::keystore::Keys;
 use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::media::Micros;
+use crate::stats::Snapshot as Figures;
 use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, LineState, OtherReader, OutputSnapshot, Registry,
-    ViewerDrop,
+    ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OtherReader, Registry, ViewerDrop,
 };
-use crate::stats::{HistogramFigures, Snapshot as Figures};
 
 /// How often everything is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -67,12 +66,8 @@ pub struct Surveyor {
     time: Time,
     facts: NodeFacts,
     shown_keys: BTreeMap<String, Key>,
-    /// Bytes that each output had sent at the last look.
-    sent: HashMap<(String, String), u64>,
     /// The latencies of each channel up to the last look.
     latencies: HashMap<String, HistogramFigures>,
-    /// Why outputs failed last.
-    faults: HashMap<String, String>,
     recordings: Heard,
     relays: relays::Heard,
     series: Series,
@@ -99,9 +94,7 @@ impl Surveyor {
             series: Series::default(),
             facts,
             shown_keys: BTreeMap::new(),
-            sent: HashMap::new(),
             latencies: HashMap::new(),
-            faults: HashMap::new(),
             recordings: Heard::default(),
             relays: relays::Heard::default(),
         }
@@ -139,9 +132,6 @@ impl Surveyor {
     }
 
     async fn hear(&mut self, event: &NodeEvent) {
-        if let NodeEvent::OutputFailed { name, reason, .. } = event {
-            self.faults.insert(name.clone(), reason.clone());
-        }
         self.recordings.hear(event);
         self.series.hear(event, self.time.now_ms() as f64 / 1e3);
         self.relays.hear(event);
@@ -181,16 +171,12 @@ impl Surveyor {
         let streams = streams.iter().take(STREAMS_SHOWN_MAX);
         let streams = streams
             .map(|view| (view.name.clone(), stream_of(view, &self.facts.flv_base, &self.time)));
-        let of_channels = figures.outputs.iter().filter(|output| !is_push(output));
-        let outputs = of_channels.map(|output| {
-            let path = format!("{}/{}", output.channel, output.name);
-            (path, output_of(output, &mut self.sent, &mut self.faults))
-        });
+        let (outputs, pushes) = self.relays.outputs(&figures.outputs, EVERY.as_secs_f64());
         let next = Snapshot {
             at: self.time.now_ms(),
-            outputs: outputs.collect(),
+            outputs,
             pulls: self.relays.pulls(&figures.pulls, EVERY.as_secs_f64()),
-            pushes: self.relays.pushes(&figures.outputs, EVERY.as_secs_f64()),
+            pushes,
             recordings: self.recordings.show(&figures.records),
             channels,
             streams: streams.collect(),
@@ -309,46 +295,14 @@ fn channel_of(
     }
 }
 
-fn output_of(
-    output: &OutputSnapshot,
-    sent: &mut HashMap<(String, String), u64>,
-    faults: &mut HashMap<String, String>,
-) -> Output {
-    let figures = &output.figures;
-    let line = &figures.line;
-    let state = match line.state {
-        LineState::Connecting => "connecting",
-        LineState::Live => "live",
-        LineState::Idle | LineState::Waiting => "waiting",
-        LineState::Stopped => "stopped",
-    };
-    if !matches!(line.state, LineState::Waiting | LineState::Connecting) {
-        faults.remove(&output.name);
-    }
-    let path = (output.channel.clone(), output.name.clone());
-    let before = sent.insert(path, line.bytes).unwrap_or(line.bytes);
-    let bits = line.bytes.saturating_sub(before) * 8;
-    Output {
-        channel: output.channel.clone(),
-        name: output.name.clone(),
-        url: output.destination.clone(),
-        state: state.to_owned(),
-        error: faults.get(&output.name).cloned(),
-        connects: line.connects,
-        failures: line.failures,
-        bytes: line.bytes,
-        bitrate_bps: bits as f64 / EVERY.as_secs_f64(),
-        lag_ms: figures.lag_s * 1e3,
-        dropped: figures.drops.iter().sum(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::{PublisherView, TrackPart};
     use crate::control::door;
-    use crate::stats::{ChannelEntry, ChannelFacts, OutputEntry, OutputStats, ShardStats};
+    use crate::stats::{
+        ChannelEntry, ChannelFacts, OutputEntry, OutputStats, RunState, ShardStats,
+    };
 
     fn facts() -> NodeFacts {
         NodeFacts {
@@ -415,6 +369,7 @@ mod tests {
         registry.set_streams_max(10);
         let mut surveyor = Surveyor::new(door, Arc::clone(&registry), None, time, facts());
         let failed = NodeEvent::OutputFailed {
+            channel: "demo".into(),
             name: "cdn".into(),
             reason: "no connection".into(),
             retry_in: Micros::from_secs(1),
@@ -430,7 +385,7 @@ mod tests {
         assert_eq!(state.streams["live/a"].since_at, 6_000);
         assert_eq!(state.streams["live/a"].flv_url, "http://127.0.0.1:1935/live/a.flv");
         let output = &state.outputs["demo/cdn"];
-        assert_eq!((output.state.as_str(), output.failures), ("waiting", 1));
+        assert_eq!((output.state, output.failures), (RunState::Failed, 1));
         assert_eq!(output.error.as_deref(), Some("no connection"));
         assert!(!serde_json::to_string(&*state).unwrap().contains("sec-ret"));
         registry.remove_channel("demo");

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::command::Params;
 use crate::control::time::Time;
-use crate::event::{ConnectionState, Event, KeyHolder, NodeEvent, Phase, Stage};
+use crate::event::{ConnectionState, Event, KeyHolder, NodeEvent, Operated, Phase, Stage};
 use crate::media::Micros;
 
 /// What SRS calls the virtual host of those that name none; this node has no other.
@@ -63,6 +63,8 @@ struct Client<'a> {
     addr: String,
     tcurl: &'a str,
     flashver: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_for: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +132,7 @@ impl Teller {
                     payload.duration_ms = Some(event.duration.millis());
                     payload.bytes = Some(event.bytes);
                     payload.reason = Some(&event.reason);
-                    payload.actor = Some(&*event.actor).filter(|actor| !actor.is_empty());
+                    payload.actor = given(&event.actor);
                 }
             }
             other => tell_part(&mut payload, other),
@@ -189,6 +191,7 @@ fn client<'a>(event: &'a Event, params: &str) -> Client<'a> {
         addr: ip,
         tcurl: &event.about.tc_url,
         flashver: &event.about.agent,
+        asked_for: given(&event.asked_for),
         key_id: held(|holder| &holder.key),
         owner: held(|holder| &holder.owner),
         label: held(|holder| &holder.label),
@@ -211,22 +214,39 @@ const fn words(event: &Event) -> [&'static str; 2] {
     }
 }
 
+fn given(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn tell_operated<'a>(payload: &mut Payload<'a>, operated: &'a Operated) {
+    let part = &mut payload.part;
+    part.text = Some(&operated.text);
+    payload.actor = operated.actor.as_deref();
+    (part.channel, part.output) = (operated.channel.as_deref(), operated.output.as_deref());
+    part.pull = operated.pull.as_deref();
+    part.record = operated.record.as_deref();
+    (part.stream_path, part.ended) = (operated.stream.as_deref(), operated.client.as_deref());
+}
+
 fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
     let part = &mut payload.part;
     let millis = |time: &Micros| Some(time.millis());
     match event {
         NodeEvent::Connection(_) | NodeEvent::Started | NodeEvent::Stopped => {}
-        NodeEvent::OutputConnected { name } => part.output = Some(name.as_str()),
-        NodeEvent::OutputFailed { name, reason, retry_in } => {
-            (part.output, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
+        NodeEvent::OutputConnected { channel, name } => {
+            (part.channel, part.output) = (given(channel), Some(name.as_str()));
+        }
+        NodeEvent::OutputFailed { channel, name, reason, retry_in } => {
+            (part.channel, part.output) = (given(channel), Some(name.as_str()));
+            part.retry_in_ms = millis(retry_in);
             payload.reason = Some(reason);
         }
         NodeEvent::PullConnected { name, stream } => {
             (part.pull, part.stream_path) = (Some(name.as_str()), Some(stream.as_str()));
         }
-        NodeEvent::PullFailed { name, reason, retry_in } => {
+        NodeEvent::PullFailed { name, reason, actor, retry_in } => {
             (part.pull, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
-            payload.reason = Some(reason);
+            (payload.reason, payload.actor) = (Some(reason.as_str()), given(actor));
         }
         NodeEvent::PullLeft { name } => part.pull = Some(name.as_str()),
         NodeEvent::RelayLoop { stream, source } => {
@@ -272,15 +292,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::ChannelStalled { channel, length } => {
             (part.channel, payload.duration_ms) = (Some(channel.as_str()), millis(length));
         }
-        NodeEvent::Operated(operated) => {
-            part.text = Some(&operated.text);
-            payload.actor = operated.actor.as_deref();
-            (part.channel, part.output) = (operated.channel.as_deref(), operated.output.as_deref());
-            part.pull = operated.pull.as_deref();
-            part.record = operated.record.as_deref();
-            (part.stream_path, part.ended) =
-                (operated.stream.as_deref(), operated.client.as_deref());
-        }
+        NodeEvent::Operated(operated) => tell_operated(payload, operated),
     }
 }
 
@@ -350,6 +362,7 @@ mod tests {
     fn what_happens_to_an_output_names_it() {
         let teller = Teller::new("node", Time::new(1_000, || Micros::from_millis(9)));
         let failed = NodeEvent::OutputFailed {
+            channel: "demo".to_owned(),
             name: "cdn".to_owned(),
             reason: "refused".to_owned(),
             retry_in: Micros::from_secs(1),
@@ -357,7 +370,8 @@ mod tests {
         let told: Value = serde_json::from_slice(&teller.tell(&failed, "1-2", "")).unwrap();
         let wanted = json!({
             "event": "output_failed", "event_id": "1-2", "timestamp_ms": 1_009,
-            "server_id": "node", "output": "cdn", "reason": "refused", "retry_in_ms": 1_000,
+            "server_id": "node", "channel": "demo", "output": "cdn", "reason": "refused",
+            "retry_in_ms": 1_000,
         });
         assert_eq!(told, wanted);
     }

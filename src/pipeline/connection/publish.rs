@@ -61,26 +61,23 @@ impl Connection {
         name: &StreamName,
         query: &Query,
     ) {
+        let path = format!("{app}/{}", name.expose());
+        let beside = query.get("key").map(|key| key.trim().to_owned());
+        let is_open = shard.spec().publish == PublishPolicy::Open;
+        let is_shown = is_open || beside.is_some() && may_be_shown(shard, name.expose());
+        self.begin(shard, Stage::Publish, if is_shown { &path } else { app });
         if !shard.limits.may_publish(self.peer.get().ip(), shard.clock.now()) {
-            self.begin(shard, Stage::Publish, app);
             shard.stats.limit_met(Limit::PublishRate);
             shard.stats.publish_attempt(Attempt::Limit);
             let text = "too many attempts to publish from this address; try again in a minute";
             return self.refuse_publish(shard, PublishRefusal::Denied, text);
         }
-        let path = format!("{app}/{}", name.expose());
-        if shard.spec().publish == PublishPolicy::Open {
-            self.begin(shard, Stage::Publish, &path);
+        if is_open {
             self.ticket.take();
             let (name, params) = (path.into(), Self::params(shard, query, None));
             let wish = Wish::Publish { name, grant: None, unchecked: None };
             return self.after_hooks(shard, wish, params);
         }
-        let beside = query.get("key").map(|key| key.trim().to_owned());
-        // The path may be the key itself: until a key is known to be good, only the application
-        // goes into events, unless the key stands beside a name that can be none.
-        let is_name = beside.is_some() && is_guessable(name.expose());
-        self.begin(shard, Stage::Publish, if is_name { &path } else { app });
         let parts = if beside.is_none() { name_and_key(app, name.expose()) } else { None };
         let named = beside.as_ref().map(|_| path.into());
         let shown = beside.unwrap_or_else(|| name.expose().to_owned());
@@ -135,6 +132,12 @@ impl Connection {
                 self.life.borrow_mut().set_holder(holder(&grant));
                 let Ticket { shown, asked, named, params, .. } =
                     std::mem::take(&mut *self.ticket.borrow_mut());
+                let asked_name = named.as_deref().and_then(|path| path.split_once('/'));
+                if let (Some(path), Some((_, name))) = (&named, asked_name)
+                    && may_be_shown(shard, name)
+                {
+                    self.life.borrow_mut().set_asked_for(path);
+                }
                 self.ticket.borrow_mut().named = named;
                 no_guess(shard, asked);
                 if let Some(hash) = shown {
@@ -238,7 +241,12 @@ impl Connection {
         let named = self.ticket.borrow_mut().named.take();
         let text = match named {
             Some(asked) if *asked != *name => {
-                tracing::info!("the publisher of {name} asked for another name than its key's");
+                if !self.life.borrow().shows_asked_for() {
+                    tracing::info!(
+                        "the publisher of {name} asked for another name than its key's; it is not \
+                         shown, because it could be a key"
+                    );
+                }
                 format!("Publishing as {name}, which is the name of this key, not as {asked}.")
             }
             _ => format!("Publishing as {name}."),
@@ -382,6 +390,23 @@ impl Connection {
         }
         !passed && self.keeps_picture_within(shard, kind, body)
     }
+}
+
+/// Whether the name that somebody asks to publish under may stand in events and in the log. People
+/// paste keys where names belong; so this is asked only of a name that came with a key: beside it
+/// (`name?key=KEY`), or in front of it once that key was found good (`name/KEY`).
+///
+/// Shown is a name that does not have the form of a key: one of fewer than 20 characters, or of few
+/// different ones. Hidden is what looks like a key, whatever it is; what was shown here as a key or
+/// an alias lately, also if refused; and what is known as a good key. A name without a key is
+/// itself tried as a key and always hidden; events have the application in its place, and the name
+/// of the key once that is known. Where anybody may publish, all names show: there are no keys.
+fn may_be_shown(shard: &Shard, name: &str) -> bool {
+    let is_known = |part: &str| {
+        let hash = KeyHash::of(part);
+        shard.limits.guard().is_known(hash.as_bytes()) || shard.keys.borrow().has(&hash)
+    };
+    is_guessable(name) && !is_known(name) && !name.split('/').any(is_known)
 }
 
 fn holder(grant: &Grant) -> KeyHolder {

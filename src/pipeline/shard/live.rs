@@ -40,10 +40,11 @@ pub(super) async fn survey(shard: Rc<Shard>, order: SurveyOrder) {
                     survey.clients.push(view);
                 }
             }
-            Scope::Kick(client) => survey.kicked += kick(connection, connection.id() == *client),
-            Scope::KickPublisher(stream) => {
-                let is_meant = connection.publishes_as(stream);
-                survey.kicked += kick(connection, is_meant);
+            Scope::Kick { client, actor } => {
+                survey.kicked += kick(connection, connection.id() == *client, actor);
+            }
+            Scope::KickPublisher { stream, actor } => {
+                survey.kicked += kick(connection, connection.publishes_as(stream), actor);
             }
         }
     }
@@ -57,16 +58,16 @@ pub(super) async fn survey(shard: Rc<Shard>, order: SurveyOrder) {
             survey.streams.push(StreamPart { publisher, ..part(hub) });
         }
     }
-    if let Scope::KickPublisher(stream) = &order.scope {
-        survey.kicked += shard.relay.kick(&shard, stream);
+    if let Scope::KickPublisher { stream, actor } = &order.scope {
+        survey.kicked += shard.relay.kick(&shard, stream, actor);
     }
     shard.report(FromShard::Survey(Box::new(survey)));
 }
 
 /// Ends the connection if it is meant; how many were ended.
-fn kick(connection: &Connection, is_meant: bool) -> usize {
+fn kick(connection: &Connection, is_meant: bool, actor: &Arc<str>) -> usize {
     if is_meant {
-        connection.mail(Mail::Kicked);
+        connection.mail(Mail::Kicked(Arc::clone(actor)));
     }
     usize::from(is_meant)
 }

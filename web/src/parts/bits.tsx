@@ -5,8 +5,18 @@ import { useId } from "preact/hooks";
 
 export type Tone = "good" | "warn" | "bad" | "soft" | "accent";
 
-export function Chip({ tone, children }: { tone: Tone; children: ComponentChildren }) {
-  return <span class={`chip ${tone}`}>{children}</span>;
+interface ChipProps {
+  tone: Tone;
+  title?: string | undefined;
+  children: ComponentChildren;
+}
+
+export function Chip({ tone, title, children }: ChipProps) {
+  return (
+    <span class={`chip ${tone}`} title={title}>
+      {children}
+    </span>
+  );
 }
 
 interface PanelProps {

@@ -3,20 +3,78 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
-import { post, remove } from "../api";
+import { path, post, remove } from "../api";
+import { integer } from "../format";
 import { attempt, model, tried } from "../store";
+import type { RunState } from "../types";
 import { Chip, Field, fieldText, type Tone } from "./bits";
 import { Confirm } from "./dialog";
 import { Icon } from "./icon";
 
-export function StateChip({ state: [tone, text] }: { state: readonly [Tone, string] }) {
+/** The states that everything that runs by itself has, in the node's own words. */
+const STATES: Record<RunState, readonly [Tone, string]> = {
+  stopped: ["soft", "Stopped"],
+  idle: ["soft", "Idle"],
+  connecting: ["accent", "Connecting"],
+  live: ["good", "Live"],
+  failed: ["bad", "Failed"],
+};
+
+interface StateChipProps {
+  state: RunState;
+  /** What `idle` means for it. */
+  idle: string;
+}
+
+export function StateChip({ state, idle }: StateChipProps) {
+  const [tone, text] = STATES[state] ?? ["soft", state];
+  const why = { idle, failed: "It tries again by itself" }[state as string];
   return (
-    <Chip tone={tone}>
+    <Chip tone={tone} title={why}>
       <i class="dot" />
       {text}
     </Chip>
   );
 }
+
+interface TroubleProps {
+  error: string | null;
+  /** Its place among the events: `["output", channel, name]`. */
+  at: string[];
+}
+
+/** What went wrong last, with the way to what went wrong before. */
+export function Trouble({ error, at }: TroubleProps) {
+  if (!error) return null;
+  return (
+    <p class="problem">
+      {error} <a href={eventsOf(at)}>Last errors</a>
+    </p>
+  );
+}
+
+interface ConnectsProps {
+  connects: number;
+  failures: number;
+  at: string[];
+}
+
+/** How often it was accepted and how often it failed, with the way to why. */
+export function Connects({ connects, failures, at }: ConnectsProps) {
+  return (
+    <span>
+      {integer(connects)}
+      {failures > 0 && (
+        <small>
+          {" "}
+          <a href={eventsOf(at)}>({integer(failures)} failed)</a>
+        </small>
+      )}
+    </span>
+  );
+}
+
+const eventsOf = (at: string[]): string => `#${path("events", ...at)}`;
 
 interface RowActionsProps {
   /** What it is called beside its name. */

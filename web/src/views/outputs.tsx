@@ -2,28 +2,23 @@
 
 import { path, post } from "../api";
 import { bitrate, bytes, integer, milliseconds, sum } from "../format";
-import { Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { Empty, Field, fieldText, Panel } from "../parts/bits";
 import { FormDialog } from "../parts/dialog";
 import {
   AddButton,
+  Connects,
   NameField,
   RowActions,
   ServerFields,
   StateChip,
   serverUrl,
+  Trouble,
 } from "../parts/running";
 import { model, tried } from "../store";
-import type { Output, OutputState, Snapshot } from "../types";
+import type { Output, Snapshot } from "../types";
 
 /** Behind by more than this is worth a colour. */
 const LAG_MS = 1_000;
-
-const STATES: Record<OutputState, readonly [Tone, string]> = {
-  live: ["good", "Live"],
-  connecting: ["accent", "Connecting"],
-  waiting: ["bad", "Retrying"],
-  stopped: ["soft", "Stopped"],
-};
 
 export function OutputsView({ snapshot }: { snapshot: Snapshot }) {
   const canWrite = snapshot.node.can_write;
@@ -96,6 +91,7 @@ interface RowProps {
 
 function Row({ output, canWrite, isOneChannel }: RowProps) {
   const isMoving = output.state === "live";
+  const events = ["output", output.channel, output.name];
   return (
     <tr data-output={`${output.channel}/${output.name}`}>
       <td class="name">
@@ -103,11 +99,11 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
         {!isOneChannel && <small>{output.channel}</small>}
       </td>
       <td data-label="State">
-        <StateChip state={STATES[output.state] ?? ["soft", output.state]} />
+        <StateChip state={output.state} idle="Its programme makes no stream" />
       </td>
       <td class="address" data-label="Destination">
         <code>{output.url}</code>
-        {output.error && <p class="problem">{output.error}</p>}
+        <Trouble error={output.error} at={events} />
       </td>
       <td class="number" data-label="Bitrate">
         {isMoving ? bitrate(output.bitrate_bps) : "–"}
@@ -122,10 +118,7 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
         {integer(sum(output.dropped))}
       </td>
       <td class="number" data-label="Connects">
-        <span>
-          {integer(output.connects)}
-          {output.failures > 0 && <small> ({integer(output.failures)} failed)</small>}
-        </span>
+        <Connects connects={output.connects} failures={output.failures} at={events} />
       </td>
       {canWrite && (
         <td class="end">

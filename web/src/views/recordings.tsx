@@ -2,18 +2,18 @@
 
 import { path, post } from "../api";
 import { bytes, integer } from "../format";
-import { Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { Empty, Field, fieldText, Panel } from "../parts/bits";
 import { FormDialog } from "../parts/dialog";
-import { AddButton, NameField, RowActions, StateChip, StreamField } from "../parts/running";
+import {
+  AddButton,
+  NameField,
+  RowActions,
+  StateChip,
+  StreamField,
+  Trouble,
+} from "../parts/running";
 import { model, tried } from "../store";
-import type { Recording, RecordingState, Snapshot } from "../types";
-
-const STATES: Record<RecordingState, readonly [Tone, string]> = {
-  recording: ["good", "Recording"],
-  waiting: ["accent", "Waiting for its stream"],
-  failed: ["bad", "Failed, tries again"],
-  stopped: ["soft", "Stopped"],
-};
+import type { Recording, Snapshot } from "../types";
 
 export function RecordingsView({ snapshot }: { snapshot: Snapshot }) {
   const canWrite = snapshot.node.can_write;
@@ -79,12 +79,12 @@ function Row({ recording, canWrite }: { recording: Recording; canWrite: boolean 
         <small>{recording.stream}</small>
       </td>
       <td data-label="State">
-        <StateChip state={STATES[recording.state] ?? ["soft", recording.state]} />
+        <StateChip state={recording.state} idle="Its stream is not there" />
       </td>
       <td class="address" data-label="Folder">
         <code>{recording.dir}</code>
         {recording.file && <p>{recording.file}</p>}
-        {recording.error && <p class="problem">{recording.error}</p>}
+        <Trouble error={recording.error} at={["recording", recording.name]} />
       </td>
       <td data-label="Format">{recording.format.toUpperCase()}</td>
       <td class="number" data-label="Files">

@@ -2,39 +2,28 @@
 // removing.
 
 import { path, post } from "../api";
-import { bitrate, bytes, integer } from "../format";
-import { Empty, Field, fieldText, Panel, type Tone } from "../parts/bits";
+import { bitrate, bytes } from "../format";
+import { Empty, Field, fieldText, Panel } from "../parts/bits";
 import { FormDialog } from "../parts/dialog";
 import {
   AddButton,
+  Connects,
   NameField,
   RowActions,
   ServerFields,
   StateChip,
   StreamField,
   serverUrl,
+  Trouble,
 } from "../parts/running";
 import { model, tried } from "../store";
-import type { Pull, Push, RelayState, Snapshot } from "../types";
+import type { Pull, Push, Snapshot } from "../types";
 
 type Kind = "pull" | "push";
 
 const PLURAL = { pull: "pulls", push: "pushes" } as const;
 
-function stateOf(kind: Kind, state: RelayState): readonly [Tone, string] {
-  switch (state) {
-    case "live":
-      return ["good", "Live"];
-    case "connecting":
-      return ["accent", "Connecting"];
-    case "waiting":
-      return ["bad", "Failed, tries again"];
-    case "idle":
-      return ["soft", kind === "pull" ? "Nobody reads it" : "Waiting for its stream"];
-    default:
-      return ["soft", "Stopped"];
-  }
-}
+const IDLE = { pull: "Nobody reads its stream", push: "Its stream is not there" } as const;
 
 export function RelaysView({ snapshot }: { snapshot: Snapshot }) {
   const canWrite = snapshot.node.can_write;
@@ -113,11 +102,11 @@ function Row({ kind, relay, canWrite }: RowProps) {
         <small>{relay.stream}</small>
       </td>
       <td data-label="State">
-        <StateChip state={stateOf(kind, relay.state)} />
+        <StateChip state={relay.state} idle={IDLE[kind]} />
       </td>
       <td class="address" data-label={kind === "pull" ? "From" : "To"}>
         <code>{relay.url}</code>
-        {relay.error && <p class="problem">{relay.error}</p>}
+        <Trouble error={relay.error} at={[kind, relay.name]} />
       </td>
       <td class="number" data-label="Bitrate">
         {relay.state === "live" ? bitrate(relay.bitrate_bps) : "–"}
@@ -126,10 +115,7 @@ function Row({ kind, relay, canWrite }: RowProps) {
         {bytes(relay.bytes)}
       </td>
       <td class="number" data-label="Connects">
-        <span>
-          {integer(relay.connects)}
-          {relay.failures > 0 && <small> ({integer(relay.failures)} failed)</small>}
-        </span>
+        <Connects connects={relay.connects} failures={relay.failures} at={[kind, relay.name]} />
       </td>
       {canWrite && (
         <td class="end">

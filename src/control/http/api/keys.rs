@@ -72,7 +72,7 @@ pub(super) struct KeyChange {
     allowed_ips: Option<Vec<String>>,
     /// Whether a second publisher takes the first one's place.
     takeover: Option<bool>,
-    /// Most bits per second of a publisher, as a number or as a text such as `"6M"`; `null` for any.
+    /// Most bits per second of a publisher, a number or a text such as `"6M"`; `null` for any.
     #[serde(deserialize_with = "given")]
     #[schema(value_type = Option<Bitrate>)]
     bitrate_bps: Option<Option<Bitrate>>,

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::ask::Asked;
+use super::gate::actor;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, ClientView};
 use crate::control::http::Shared;
@@ -64,7 +65,7 @@ pub(super) async fn kick_publisher(
     Path((app, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let stream = format!("{app}/{name}");
-    shared.api.done(Ask::KickPublisher { stream: stream.clone() }).await?;
+    shared.api.done(Ask::KickPublisher { stream: stream.clone(), actor: actor() }).await?;
     let text = format!("the publisher of {stream} was ended");
     let about = |event| Event { stream: Some(stream), ..event };
     shared.api.note("publisher_kicked", text, about).await;
@@ -158,7 +159,7 @@ pub(super) async fn kick(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    shared.api.done(Ask::Kick { client: id.clone() }).await?;
+    shared.api.done(Ask::Kick { client: id.clone(), actor: actor() }).await?;
     let text = format!("client {id} was ended");
     shared.api.note("client_kicked", text, |event| Event { client: Some(id), ..event }).await;
     Ok(StatusCode::NO_CONTENT)

@@ -14,7 +14,7 @@ use crate::control::http::{HttpState, NodeInfo, Readiness, bind, serve};
 use crate::control::keystore::embedded;
 use crate::control::state::{Snapshot, Stream};
 use crate::media::Micros;
-use crate::stats::{Registry, ShardStats};
+use crate::stats::{Registry, RunState, ShardStats};
 use crate::web::Cors;
 
 /// An API without keys.
@@ -95,8 +95,8 @@ fn desk(ask: &Ask) -> crate::command::Answer {
     match ask {
         Ask::Streams => Answer::Streams(vec![stream()]),
         Ask::Clients { .. } => Answer::Clients(vec![client()]),
-        Ask::Kick { client } if client == "IJKLMNOP" => Answer::Done,
-        Ask::Kick { client } => Answer::NotFound(format!("there is no client {client}")),
+        Ask::Kick { client, actor: Some(_) } if client == "IJKLMNOP" => Answer::Done,
+        Ask::Kick { client, .. } => Answer::NotFound(format!("there is no client {client}")),
         Ask::Scenes { .. } => {
             Answer::Scenes(ScenesView { active: "a".to_owned(), names: vec!["a".to_owned()] })
         }
@@ -496,7 +496,7 @@ async fn recordings_are_shown_added_started_and_removed() {
     let server = Server::start().await;
     let show = Recording {
         name: "show".to_owned(),
-        state: "failed".to_owned(),
+        state: RunState::Failed,
         error: Some("/mnt/a: No space left on device".to_owned()),
         ..Recording::default()
     };
@@ -525,15 +525,15 @@ async fn recordings_are_shown_added_started_and_removed() {
 async fn pulls_and_pushes_are_shown_added_stopped_and_removed() {
     use crate::control::state::{Pull, Push, Snapshot};
     let server = Server::start().await;
-    let (state, error) = ("waiting".to_owned(), Some("h:1935: no connection".to_owned()));
+    let (state, error) = (RunState::Failed, Some("h:1935: no connection".to_owned()));
     let name = || "in".to_owned();
-    let pull = Pull { name: name(), state: state.clone(), error: error.clone(), ..Pull::default() };
+    let pull = Pull { name: name(), state, error: error.clone(), ..Pull::default() };
     let push = Push { name: "up".to_owned(), state, error, ..Push::default() };
     let (pulls, pushes) = ([(name(), pull)].into(), [("up".to_owned(), push)].into());
     server.board.update(Snapshot { pulls, pushes, ..Snapshot::default() }).await;
-    for (path, state) in [("pulls", "waiting"), ("pushes", "waiting")] {
+    for path in ["pulls", "pushes"] {
         let list = server.admin(&format!("GET /api/v1/{path}"), "").await;
-        assert_eq!((list.code, &list.body[0]["state"]), (200, &json!(state)));
+        assert_eq!((list.code, &list.body[0]["state"]), (200, &json!("failed")));
     }
     let one = server.admin("GET /api/v1/pulls/in", "").await;
     assert_eq!(one.body["error"], "h:1935: no connection");
