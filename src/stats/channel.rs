@@ -85,6 +85,7 @@ struct Rare {
     encoded_dropped: SharedCounter,
     fps: Gauge,
     bitrate_bps: Gauge,
+    video_bps: Gauge,
 }
 
 impl ChannelStats {
@@ -143,10 +144,12 @@ impl ChannelStats {
         self.shard.latency.observe(took);
     }
 
-    /// What the meter measured last: encoded frames per second, and bits per second of both kinds.
-    pub(super) fn set_rates(&self, fps: f64, bitrate_bps: f64) {
+    /// What the meter measured last: encoded frames per second, and bits per second of video and of
+    /// sound.
+    pub(super) fn set_rates(&self, fps: f64, video_bps: f64, sound_bps: f64) {
         self.rare.fps.set(fps);
-        self.rare.bitrate_bps.set(bitrate_bps);
+        self.rare.bitrate_bps.set(video_bps + sound_bps);
+        self.rare.video_bps.set(video_bps);
     }
 
     /// All figures, for any thread.
@@ -169,6 +172,7 @@ impl ChannelStats {
             latency: self.shard.latency.read(),
             fps: self.rare.fps.get(),
             bitrate_bps: self.rare.bitrate_bps.get(),
+            video_bps: self.rare.video_bps.get(),
         }
     }
 }
@@ -208,6 +212,8 @@ pub struct ChannelFigures {
     pub fps: f64,
     /// Bits per second of video and sound, as measured last.
     pub bitrate_bps: f64,
+    /// Bits per second of video alone, as measured last.
+    pub video_bps: f64,
 }
 
 impl ChannelFigures {

@@ -22,14 +22,14 @@ struct Reading {
     at: Micros,
     bytes_in: u64,
     bytes_out: u64,
-    /// Frames and bytes of each channel.
-    channels: Vec<(Arc<ChannelStats>, u64, u64)>,
+    /// Frames, and bytes of video and of sound, of each channel.
+    channels: Vec<(Arc<ChannelStats>, [u64; 3])>,
 }
 
 impl Reading {
-    fn of(&self, stats: &Arc<ChannelStats>) -> Option<(u64, u64)> {
-        let found = self.channels.iter().find(|(other, ..)| Arc::ptr_eq(other, stats));
-        found.map(|(_, frames, bytes)| (*frames, *bytes))
+    fn of(&self, stats: &Arc<ChannelStats>) -> Option<[u64; 3]> {
+        let found = self.channels.iter().find(|(other, _)| Arc::ptr_eq(other, stats));
+        found.map(|(_, counts)| *counts)
     }
 }
 
@@ -54,13 +54,14 @@ impl Meter {
             8.0 * per_s(bytes_in, newest.bytes_in),
             8.0 * per_s(bytes_out, newest.bytes_out),
         );
-        for (stats, frames, bytes) in &newest.channels {
+        for (stats, new) in &newest.channels {
             // A channel that came later has rates since then.
             let mut readings = self.readings.iter().map(|it| (it.at, it.of(stats)));
             let oldest = readings.find_map(|(at, old)| Some((at, old?)));
-            let (at, old) = oldest.unwrap_or((now, (*frames, *bytes)));
+            let (at, old) = oldest.unwrap_or((now, *new));
             let per_s = |from: u64, to: u64| rate(to.saturating_sub(from), now.since(at));
-            stats.set_rates(per_s(old.0, *frames), 8.0 * per_s(old.1, *bytes));
+            let [frames, video, sound] = [0, 1, 2].map(|at| per_s(old[at], new[at]));
+            stats.set_rates(frames, 8.0 * video, 8.0 * sound);
         }
         self.readings.push_back(newest);
         self.registry.snapshot()
@@ -71,7 +72,8 @@ impl Meter {
         let channels = self.registry.channels();
         let channels = channels.iter().map(|channel| {
             let figures = channel.stats.read();
-            (Arc::clone(&channel.stats), figures.frames, figures.video_bytes + figures.sound_bytes)
+            let counts = [figures.frames, figures.video_bytes, figures.sound_bytes];
+            (Arc::clone(&channel.stats), counts)
         });
         Reading {
             at,
@@ -116,6 +118,7 @@ mod tests {
             for _ in 0..per_second {
                 registry.channels()[0].stats.encoded(1_000, false);
             }
+            registry.channels()[0].stats.sound_encoded(125);
             registry.shards[0].bytes_out(500);
             let snapshot = meter.tick(Micros::from_secs(second));
             fps.push(snapshot.channels[0].figures.fps);
@@ -123,7 +126,9 @@ mod tests {
         assert!((fps[5] - 60.0).abs() < 1e-9 && (fps[19] - 30.0).abs() < 1e-9, "{fps:?}");
         assert!(fps[12] < 60.0 && fps[12] > 30.0, "{fps:?}");
         let snapshot = registry.snapshot();
-        assert!((snapshot.channels[0].figures.bitrate_bps - 240_000.0).abs() < 1e-6);
+        let figures = snapshot.channels[0].figures;
+        assert!((figures.bitrate_bps - 241_000.0).abs() < 1e-6);
+        assert!((figures.video_bps - 240_000.0).abs() < 1e-6);
         assert!((snapshot.out_bps - 4_000.0).abs() < 1e-6);
     }
 

@@ -1,6 +1,10 @@
 // Requests to the node. Every failure is a Problem whose text says what to do.
 
+import { decoded } from "./urls";
+
 const TOKEN = "token";
+/** The characters of a node's tokens. */
+const TOKEN_FORM = /^[\w.~-]+$/;
 const TIMEOUT_MS = 8_000;
 
 /** What went wrong with a request; status 0 means that the node did not answer. */
@@ -26,9 +30,10 @@ export function setToken(value: string): void {
 
 /** Moves a token out of the address (`/#TOKEN`) into the session, so that it is not in history. */
 export function takeTokenFromAddress(): void {
-  const fragment = location.hash.slice(1);
-  if (fragment && !fragment.startsWith("/")) {
-    setToken(decodeURIComponent(fragment));
+  const fragment = decoded(location.hash.slice(1));
+  // Whatever else stands there is a place, perhaps one that there is not.
+  if (TOKEN_FORM.test(fragment)) {
+    setToken(fragment);
     history.replaceState(null, "", location.pathname);
   }
 }

@@ -9,6 +9,7 @@ export const HISTORY_S = 900;
 export interface Sample {
   at: number;
   fps: number;
+  /** Of the pictures alone. */
   bitrate: number;
   drops: number;
   p50: number | null;
@@ -38,7 +39,7 @@ export class History {
       samples.push({
         at,
         fps: channel.fps,
-        bitrate: channel.bitrate_bps,
+        bitrate: channel.video_bps,
         drops,
         p50: channel.latency_ms?.p50 ?? null,
         p99: channel.latency_ms?.p99 ?? null,

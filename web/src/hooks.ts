@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { type Model, model, subscribe } from "./store";
+import { decoded } from "./urls";
 
 /** The model; the caller is drawn again when it changes. */
 export function useModel(): Model {
@@ -22,7 +23,7 @@ export function usePlace(): string[] {
 }
 
 function placeOf(): string[] {
-  return location.hash.replace(/^#\//, "").split("/").filter(Boolean).map(decodeURIComponent);
+  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
 }
 
 /** Asks again and again while it is shown. `null` until the first answer. */

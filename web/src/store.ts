@@ -70,7 +70,7 @@ const link = new Link({
     if (wasLost) {
       note("info", isSameRun ? "The node is reachable again" : "The node was started again");
     }
-    void loadEvents();
+    void loadEvents(EVENTS_AT_START);
     changed();
   },
   message(message) {
@@ -203,8 +203,9 @@ export function withChange(snapshot: Snapshot, path: string, value: unknown): Sn
   return { ...snapshot, [part]: entries };
 }
 
-async function loadEvents(): Promise<void> {
-  const events = await get<NodeEvent[]>(`/events?limit=${EVENTS_AT_START}`).catch(() => []);
+/** Adds the newest `limit` events of the node to those that are known. */
+export async function loadEvents(limit: number): Promise<void> {
+  const events = await get<NodeEvent[]>(`/events?limit=${limit}`).catch(() => []);
   addEvents(events);
   changed();
 }

@@ -4,6 +4,15 @@ import type { NodeInfo, Stream } from "./types";
 
 const RTMP_PORT = 1935;
 
+/** A part of an address as people read it. What is malformed is taken as it stands. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** Where the preview of a stream comes from. */
 export function flvUrl(node: NodeInfo, name: string, stream?: Stream): string {
   const base = node.flv_url_base.replace(/\/*$/, "/");

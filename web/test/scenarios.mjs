@@ -11,6 +11,10 @@ export const SCENARIOS = [
   ["the token leaves the address and is asked for when it is missing", tokens],
   ["the preview of the programme plays", programmePlays],
   ["the preview of a stream plays and is no viewer", streamPlays],
+  ["the picture's controls leave with the mouse", controlsLeave],
+  ["an address that makes no sense is borne", oddAddresses],
+  ["video is compared with its target, and dropped frames are shown by hour", encoderFigures],
+  ["an output leads to its last errors", outputErrors],
   ["a scene is switched", sceneSwitches],
   ["an output is added, stopped, started and removed", outputsChange],
   ["a pull and a push are added, stopped, started and removed", relaysChange],
@@ -88,6 +92,71 @@ function film(browser) {
     sound: video.webkitAudioDecodedByteCount,
     width: video.videoWidth,
   }));
+}
+
+async function controlsLeave(browser, node) {
+  const { page } = browser;
+  await browser.open(node);
+  await playing(browser);
+  const isShown = (wanted) =>
+    browser.until(
+      (want) => (getComputedStyle(document.querySelector(".monitor-bar")).opacity === "1") === want,
+      wanted,
+    );
+  await page.mouse.move(2, 2);
+  await isShown(false);
+  await page.hover(".monitor");
+  await isShown(true);
+  // A button that was clicked keeps the focus, which is no reason to stay.
+  await browser.press("Sound");
+  await page.mouse.move(2, 2);
+  await isShown(false);
+  await page.focus("main a");
+  for (let tabs = 0; tabs < 40; tabs += 1) {
+    if (await page.evaluate(() => document.activeElement.closest(".monitor") !== null)) break;
+    await page.keyboard.press(tabs < 20 ? "Tab" : "Shift+Tab");
+  }
+  await isShown(true);
+}
+
+async function oddAddresses(browser, node) {
+  const { page } = browser;
+  await browser.open(node);
+  for (const hash of ["#/streams/%E0%A4%A", "#/%", "#%zz", "#/nowhere/%2", "#//"]) {
+    await page.evaluate((to) => {
+      location.hash = to;
+    }, hash);
+    await browser.see("main .panel, main .empty");
+    await page.goto(`${node.base}/?${Math.random()}${hash}`);
+    await browser.see('[data-state="live"]');
+    await browser.see("main .panel, main .empty");
+  }
+}
+
+async function encoderFigures(browser, node) {
+  await browser.open(node);
+  await browser.read(".encoder", "Video bitrate");
+  await browser.read(".encoder", "with sound");
+  const bars = await browser.page.$$eval(".hours rect", (all) => all.length);
+  assert.equal(bars, 24);
+  if (!(node instanceof MockNode)) return "the figures are left out: they need the mock";
+  const [channel] = await node.get("/channels");
+  assert(channel.bitrate_bps > channel.video_bps);
+  await browser.read(".hours .small-text", ": 60");
+  return undefined;
+}
+
+async function outputErrors(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  await browser.open(node, "outputs");
+  await (await browser.see('[data-output="demo/backup"] .problem a')).click();
+  await browser.read("main h2", "Events of output demo/backup");
+  await browser.read(".events", "output backup of channel demo failed");
+  assert.equal((await browser.page.$$(".events li")).length, 1, "neither others nor the push");
+  await browser.press("All", ".panel");
+  await browser.page.click("main .panel header a");
+  await browser.read(".events", "push backup failed");
+  return undefined;
 }
 
 async function sceneSwitches(browser, node) {

@@ -4,6 +4,7 @@
 mod board;
 mod events;
 mod happened;
+mod hours;
 mod model;
 mod recordings;
 mod relays;

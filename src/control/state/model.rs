@@ -113,6 +113,8 @@ pub struct Channel {
     pub fps: f64,
     /// Bits per second of video and sound, mean of the last seconds.
     pub bitrate_bps: f64,
+    /// Bits per second of video alone, mean of the last seconds: what `target_bps` is about.
+    pub video_bps: f64,
     /// Video bits per second that are wanted.
     pub target_bps: u64,
     /// Video codec.
@@ -125,6 +127,9 @@ pub struct Channel {
     pub frames: u64,
     /// Frames nobody got to see, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Frames nobody got to see in each of the last 24 hours of the clock (UTC), oldest first; the
+    /// last one is the hour that goes on.
+    pub dropped_by_hour: Vec<u64>,
     /// Frames that wait for the encoder.
     pub queue: u64,
     /// From when a frame was due to when it could be sent, in the last second; nothing if there

@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::board::Board;
 use super::events::describe;
+use super::hours::DroppedByHour;
 use super::model::{
     Channel, Cores, Key, Latency, Node, Publisher, Snapshot, Stream, StreamAudio, StreamVideo,
     key_uses, named,
@@ -25,7 +26,8 @@ use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::Snapshot as Figures;
 use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OtherReader, Registry, ViewerDrop,
+    ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot,
+    Registry, ViewerDrop,
 };
 
 /// How often everything is looked at.
@@ -68,6 +70,8 @@ pub struct Surveyor {
     shown_keys: BTreeMap<String, Key>,
     /// The latencies of each channel up to the last look.
     latencies: HashMap<String, HistogramFigures>,
+    /// What each channel dropped.
+    dropped: HashMap<String, DroppedByHour>,
     recordings: Heard,
     relays: relays::Heard,
     series: Series,
@@ -95,6 +99,7 @@ impl Surveyor {
             facts,
             shown_keys: BTreeMap::new(),
             latencies: HashMap::new(),
+            dropped: HashMap::new(),
             recordings: Heard::default(),
             relays: relays::Heard::default(),
         }
@@ -153,10 +158,14 @@ impl Surveyor {
         for channel in &figures.channels {
             let ask = Ask::Scenes { channel: channel.name.clone() };
             let Answer::Scenes(scenes) = self.door.ask(ask).await else { continue };
+            let by_hour = self.dropped.entry(channel.name.clone()).or_default();
+            let total = channel.figures.dropped_total();
+            let dropped_by_hour = by_hour.look(total, self.time.now_ms()).to_vec();
             let shown = channel_of(channel, &figures.outputs, scenes, &mut self.latencies);
-            channels.insert(channel.name.clone(), shown);
+            channels.insert(channel.name.clone(), Channel { dropped_by_hour, ..shown });
         }
         self.latencies.retain(|name, _| channels.contains_key(name));
+        self.dropped.retain(|name, _| figures.channels.iter().any(|it| it.name == *name));
         let streams = match self.door.ask(Ask::Streams).await {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
@@ -260,6 +269,7 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
     }
 }
 
+/// What is shown of a channel but for its hours.
 fn channel_of(
     channel: &ChannelSnapshot,
     outputs: &[OutputSnapshot],
@@ -281,12 +291,14 @@ fn channel_of(
         fps_target: facts.fps,
         fps: figures.fps,
         bitrate_bps: figures.bitrate_bps,
+        video_bps: figures.video_bps,
         target_bps: facts.bitrate_bps,
         codec: facts.codec.clone(),
         encoder: facts.encoder.clone(),
         preset: facts.preset.clone(),
         frames: figures.frames,
         dropped,
+        dropped_by_hour: Vec::new(),
         queue: figures.queue,
         latency_ms: Latency::of(&latency),
         scene: scenes.active,
@@ -359,6 +371,7 @@ mod tests {
             facts: Arc::new(ChannelFacts { width: 1_280, ..ChannelFacts::default() }),
             stats: Arc::default(),
         };
+        channel.stats.dropped(DropReason::Late, 2);
         let stats = Arc::new(OutputStats::default());
         stats.line.failed();
         let output = OutputEntry::new("demo", "cdn", "rtmp://a.example/b/sec-ret", stats);
@@ -382,6 +395,8 @@ mod tests {
         assert_eq!(state.channels["demo"].scenes, ["a", "b"]);
         assert_eq!(state.channels["demo"].outputs, ["cdn"]);
         assert_eq!(state.channels["demo"].width, 1_280);
+        let hours = &state.channels["demo"].dropped_by_hour;
+        assert_eq!((hours.len(), hours.last()), (24, Some(&2)));
         assert_eq!(state.streams["live/a"].since_at, 6_000);
         assert_eq!(state.streams["live/a"].flv_url, "http://127.0.0.1:1935/live/a.flv");
         let output = &state.outputs["demo/cdn"];

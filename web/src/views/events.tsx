@@ -1,9 +1,12 @@
 // Events of the node, newest first.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { clock, dateTime, words } from "../format";
 import { Choice, Empty, Panel } from "../parts/bits";
-import { type Entry, model } from "../store";
+import { type Entry, loadEvents, model } from "../store";
+
+/** Events that the node keeps. */
+const EVENTS_KEPT = 1_000;
 
 const SHOWN = [
   ["all", "All"],
@@ -11,19 +14,45 @@ const SHOWN = [
 ] as const;
 type Shown = (typeof SHOWN)[number][0];
 
-export function EventsView() {
-  const [shown, setShown] = useState<Shown>("all");
+/** What the events can be about, by the first segment of `#/events/KIND/…`. */
+const SUBJECTS: Record<string, (entry: Entry, names: string[]) => boolean> = {
+  output: ({ channel, output }, [of, name]) => channel === of && output === name,
+  push: ({ channel, output }, [name]) => channel === undefined && output === name,
+  pull: ({ pull }, [name]) => pull === name,
+  recording: ({ record }, [name]) => record === name,
+};
+
+export function EventsView({ rest: [kind = "", ...names] }: { rest: string[] }) {
+  const isAbout = SUBJECTS[kind];
+  const about = isAbout ? `${kind} ${names.join("/")}` : "";
+  return <Events key={about} about={about} isAbout={(entry) => isAbout?.(entry, names) ?? true} />;
+}
+
+interface EventsProps {
+  /** What they are about; empty for everything. */
+  about: string;
+  isAbout: (entry: Entry) => boolean;
+}
+
+function Events({ about, isAbout }: EventsProps) {
+  // Whoever comes from something in particular looks for what went wrong with it.
+  const [shown, setShown] = useState<Shown>(about ? "trouble" : "all");
   const [text, setText] = useState("");
+  useEffect(() => {
+    if (about) void loadEvents(EVENTS_KEPT);
+  }, [about]);
   const wanted = text.toLowerCase();
   const entries = model.events
+    .filter(isAbout)
     .filter((entry) => shown === "all" || entry.level !== "info")
     .filter((entry) => `${entry.kind} ${entry.text}`.toLowerCase().includes(wanted))
     .reverse();
   return (
     <Panel
-      title="Events"
+      title={about ? `Events of ${about}` : "Events"}
       actions={
         <>
+          {about && <a href="#/events">All events</a>}
           <input
             type="search"
             placeholder="Filter"

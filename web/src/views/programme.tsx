@@ -7,8 +7,9 @@ import { useRemembered } from "../hooks";
 import { Chip, Choice, Empty, Figure, Panel } from "../parts/bits";
 import { Chart, type Point } from "../parts/chart";
 import { CopyLine } from "../parts/copy";
+import { Hours } from "../parts/hours";
 import { Monitor } from "../parts/monitor";
-import { attempt, history, model } from "../store";
+import { attempt, history, model, nodeNow } from "../store";
 import type { Channel, Snapshot } from "../types";
 import { flvUrl, playUrl } from "../urls";
 import { EventList } from "./events";
@@ -219,9 +220,9 @@ function Figures({ channel }: { channel: Channel }) {
           tone={isSlow ? "warn" : undefined}
         />
         <Figure
-          label="Bitrate"
-          value={bitrate(channel.bitrate_bps)}
-          note={`of ${bitrate(channel.target_bps)}`}
+          label="Video bitrate"
+          value={bitrate(channel.video_bps)}
+          note={`of ${bitrate(channel.target_bps)}, ${bitrate(channel.bitrate_bps)} with sound`}
         />
         <Figure
           label="Dropped"
@@ -277,7 +278,7 @@ function Charts({ channel }: { channel: Channel }) {
         />
         <Chart
           {...scale}
-          title="Bitrate"
+          title="Video bitrate"
           target={channel.target_bps}
           topAtLeast={100_000}
           format={bitrate}
@@ -300,6 +301,7 @@ function Charts({ channel }: { channel: Channel }) {
             { name: "p99", tone: "soft", points: points((s) => s.p99) },
           ]}
         />
+        <Hours title="Dropped frames per hour" counts={channel.dropped_by_hour} now={nodeNow()} />
       </div>
     </Panel>
   );
