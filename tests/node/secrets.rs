@@ -94,6 +94,11 @@ impl Seen {
             Recording::of(&self.node.url(name), 1, self.node.file(&format!("{number}.flv")));
             self.refused(key);
             self.refused(&format!("other?key={key}"));
+            // Keys in the place of a name, beside and before a good key.
+            for name in [key, WRONG] {
+                self.refused(&format!("{name}?key={key}"));
+                self.refused(&format!("{name}/{key}"));
+            }
             drop(publisher);
             wait_until(SOON, "the publisher is gone", || {
                 (self.node.metric("rtmp_active_streams", &[]) < 2.0).then_some(())
