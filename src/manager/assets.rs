@@ -1,13 +1,57 @@
-//! The files and fonts that a configuration names: whether they can be used.
+//! Assets: whether the files and fonts that a configuration names can be used, without waiting for
+//! those that do not come.
 
+use std::io;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::sources::scene_videos;
 use crate::config::{ChannelConfig, Config};
-use crate::decode::{self, File, FileSpec};
+use crate::decode::{File, FileSpec};
 use crate::media::Size;
-use crate::scene::{PreparedScene, Scene};
+use crate::runtime::{NICE_ENCODE, Worker};
+use crate::scene::{self, PreparedScene, Scene};
 use crate::sound;
+
+/// How long one file, or those of one scene, are waited for: they may lie on a server that does not
+/// answer. Beyond that they count as unusable.
+const LOAD_MAX: Duration = Duration::from_secs(5);
+
+/// A scene, and what of it cannot be shown yet.
+pub(super) type Prepared = (PreparedScene, Vec<scene::Error>);
+
+/// Loads a scene with placeholders for what cannot be shown, or has not come in time, on a thread
+/// that may use `cpus`.
+///
+/// # Errors
+/// If there is no thread; within, if the scene cannot be shown at all.
+pub(super) fn prepare(
+    scene: &Scene,
+    size: Size,
+    cpus: &[usize],
+) -> io::Result<Result<Prepared, scene::Error>> {
+    let own = scene.clone();
+    let prepared = in_time(LOAD_MAX, cpus, move || PreparedScene::with_placeholders(&own, size))?;
+    Ok(prepared.unwrap_or_else(|| PreparedScene::without_files(scene, size, &late())))
+}
+
+/// What `look`, which opens files on a thread of its own, finds within `limit`. After that the
+/// thread goes on alone, for as long as the file takes.
+fn in_time<T: Send + 'static>(
+    limit: Duration,
+    cpus: &[usize],
+    look: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Option<T>> {
+    let (done, found) = mpsc::sync_channel(1);
+    // Nobody listens any more if it took too long.
+    Worker::spawn("assets", cpus.to_vec(), NICE_ENCODE, move || drop(done.send(look())))?;
+    Ok(found.recv_timeout(limit).ok())
+}
+
+fn late() -> String {
+    format!("it has not been read within {} s", LOAD_MAX.as_secs())
+}
 
 /// What is wrong with the files and fonts of all channels, those of scenes that are not shown too.
 #[must_use]
@@ -33,9 +77,10 @@ fn of_channel(channel: &ChannelConfig) -> Vec<String> {
 }
 
 fn scene_faults(scene: &Scene, size: Size) -> Vec<String> {
-    let mut texts = match PreparedScene::with_placeholders(scene, size) {
-        Ok((_, faults)) => faults.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![error.to_string()],
+    let mut texts = match prepare(scene, size, &[]) {
+        Ok(Ok((_, faults))) => faults.iter().map(ToString::to_string).collect(),
+        Ok(Err(error)) => vec![error.to_string()],
+        Err(error) => vec![format!("no thread to look at its files: {error}")],
     };
     texts.extend(video_faults(scene));
     texts
@@ -49,6 +94,26 @@ pub(super) fn video_faults(scene: &Scene) -> Vec<String> {
     videos.collect()
 }
 
-fn video_fault(path: &Path) -> Option<decode::Error> {
-    File::open(path, FileSpec::default()).err()
+fn video_fault(path: &Path) -> Option<String> {
+    let own = path.to_owned();
+    let open = move || File::open(&own, FileSpec::default()).err().map(|error| error.to_string());
+    match in_time(LOAD_MAX, &[], open) {
+        Ok(Some(fault)) => fault,
+        Ok(None) => Some(format!("cannot play {}: {}", path.display(), late())),
+        Err(error) => Some(format!("no thread to look at {}: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_looks_at_a_file_that_does_not_come_is_not_kept_waiting() {
+        assert_eq!(in_time(LOAD_MAX, &[], || 7).unwrap(), Some(7));
+        let (answer, server) = mpsc::channel::<()>();
+        let silent = in_time(Duration::ZERO, &[], move || server.recv().is_err()).unwrap();
+        assert_eq!(silent, None);
+        drop(answer);
+    }
 }

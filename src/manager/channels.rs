@@ -17,10 +17,11 @@ use crate::pipeline::{
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::{Clock, NICE_ENCODE, Pacer, Worker};
 use crate::scene::kernel::Level;
-use crate::scene::{self, Composer, PreparedScene};
+use crate::scene::{self, Composer};
 use crate::sound::Mixer;
 use crate::stats::{ChannelEntry, ChannelFacts, ChannelStats};
 
+use super::assets::{Prepared, prepare};
 use super::desk::Events;
 use super::scenes::SceneEnds;
 use super::sources::{Site, Sources, Started, Tap};
@@ -28,10 +29,6 @@ use super::start_error::StartError;
 
 /// Time between the start of the stages and tick 0, so that encoders are open when it comes.
 const LEAD: Micros = Micros::from_millis(150);
-
-/// How long the start waits for the files of a scene, which may lie on a server that does not
-/// answer. The scene begins without them, and they are tried again.
-const LOAD_MAX: Duration = Duration::from_secs(5);
 
 /// How long an encoder may take to open.
 const OPEN_MAX: Duration = Duration::from_secs(10);
@@ -218,7 +215,7 @@ fn canvas(
     config: &ChannelConfig,
     frames: Frames,
     video: &VideoSpec,
-) -> Result<(Pool, Option<FirstScene>), StartError> {
+) -> Result<(Pool, Option<Prepared>), StartError> {
     let least = config.queue_frames + POOL_EXTRA_FRAMES;
     let (slots, scene) = match frames {
         Frames::Composed => (config.pool_frames.unwrap_or(least), Some(first_scene(shop, config)?)),
@@ -228,25 +225,12 @@ fn canvas(
     Ok((pool.map_err(StartError::Memory)?, scene))
 }
 
-/// A scene, and what of it cannot be shown yet.
-type FirstScene = (PreparedScene, Vec<scene::Error>);
-
-/// Loads the scene that begins, on a thread of its own, so that a file that cannot be read keeps
-/// nothing waiting; what of it is stood for by placeholders.
-fn first_scene(shop: &Shop, config: &ChannelConfig) -> Result<FirstScene, StartError> {
-    let (size, first) = (config.size, config.scene().clone());
-    let (done, loaded) = mpsc::sync_channel(1);
-    let load = move || {
-        // Nobody listens any more if it took too long.
-        drop(done.send(PreparedScene::with_placeholders(&first, size)));
-    };
-    Worker::spawn("scene", shop.encode_cpus.clone(), NICE_ENCODE, load)
-        .map_err(StartError::Thread)?;
-    let loaded = loaded.recv_timeout(LOAD_MAX).unwrap_or_else(|_| {
-        let cause = format!("it has not been read within {} s", LOAD_MAX.as_secs());
-        PreparedScene::without_files(config.scene(), size, &cause)
-    });
-    loaded.map_err(|error| StartError::Scene(config.name.clone(), error))
+/// Loads the scene that begins; a file that cannot be read keeps nothing waiting, and is tried
+/// again.
+fn first_scene(shop: &Shop, config: &ChannelConfig) -> Result<Prepared, StartError> {
+    let prepared = prepare(config.scene(), config.size, &shop.encode_cpus);
+    let prepared = prepared.map_err(StartError::Thread)?;
+    prepared.map_err(|error| StartError::Scene(config.name.clone(), error))
 }
 
 /// The rings by which scenes reach the composer, and old ones come back.
