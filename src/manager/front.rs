@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keystore::trusted_proxies;
 use super::node::Node;
 use crate::config::{Config, Role, TokenConfig};
 use crate::control::auth::{
@@ -86,11 +85,10 @@ pub(super) fn front(
             rtmp: node.rtmp(),
             flv,
         },
-        proxies: trusted_proxies(config),
+        rules: Arc::clone(node.http_rules()),
         tls,
         api: Arc::new(api),
         cors: config.http.cors.clone(),
-        flv_cors: config.delivery.cors.clone(),
     };
     (state, surveyor)
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use crossbeam::queue::ArrayQueue;
 use tokio::sync::broadcast;
 
@@ -22,7 +23,7 @@ use super::place::{checked_plan, open_doors};
 use super::pulls::Pulls;
 use super::recordings::{Recordings, Writers};
 use super::relay::Relay;
-use super::rules::Rules;
+use super::rules::{Rules, http_rules};
 use super::scenes::Scenes;
 use super::secure::Secure;
 use super::sources::Tap;
@@ -32,6 +33,7 @@ use super::surveys::Surveys;
 use super::troubles::Troubles;
 use crate::command::{COMMANDS_MAX, ChannelFeed, OutputSpec, REPORTS_MAX};
 use crate::config::Config;
+use crate::control::http::HttpRules;
 use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::control::{Door, door};
 use crate::event::NodeEvent;
@@ -76,6 +78,7 @@ pub struct Node {
     rtmp: SocketAddr,
     plan: CorePlan,
     tls: Option<Acceptor>,
+    http: Arc<ArcSwap<HttpRules>>,
     keeper: Keeper,
 }
 
@@ -120,8 +123,7 @@ impl Node {
         let shop = shop(config, &plan, clock, &packets, &bells[0]);
         let (scenes, news) = Scenes::new(clock, plan.encode.clone(), Arc::clone(&shop.events));
         let mut stage = Stage::build(scenes, &shop, config, setup)?;
-        let writers = Writers::default();
-        let mut pulls = Pulls::default();
+        let (writers, mut pulls) = (Writers::default(), Pulls::default());
         let mut recordings = Recordings::new(&shop, &writers);
         let mut relay = Relay::build(config, &mut stage.all_outputs, &mut pulls, &mut recordings)?;
         let registry = Arc::new(stage.registry(&plan, &mut relay, &hooks));
@@ -145,6 +147,7 @@ impl Node {
             rtmp,
             plan: plan.clone(),
             tls: secure.acceptor.clone(),
+            http: Arc::new(ArcSwap::from_pointee(http_rules(config))),
             keeper: keeper.clone(),
         };
         let home = (stage.feeds, stage.taps, stage.outputs, relay.parts);
@@ -240,7 +243,8 @@ impl Node {
             self.shards.push(executor.map_err(StartError::Thread)?);
         }
         let acceptors = secure.acceptor.into_iter().collect();
-        Ok((lines, Rules { limits, shards: settings, acceptors, store: None, clock: self.clock }))
+        let (http, clock) = (Arc::clone(&self.http), self.clock);
+        Ok((lines, Rules { limits, shards: settings, acceptors, http, store: None, clock }))
     }
 
     /// Where the running node is asked about its streams, scenes and outputs, and told to change
@@ -300,6 +304,10 @@ impl Node {
 
     pub(super) const fn packets(&self) -> &PacketPool {
         &self.packets
+    }
+
+    pub(super) const fn http_rules(&self) -> &Arc<ArcSwap<HttpRules>> {
+        &self.http
     }
 
     pub(super) const fn events(&self) -> &Events {

@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::hooks::HookDesk;
-use super::keystore::development_key;
+use super::keystore::{development_key, trusted_proxies};
 use super::limits::limit_spec;
 use super::secure::trust;
 use super::spec::shard_spec;
 use crate::command::Answer;
 use crate::config::Config;
+use crate::control::http::HttpRules;
 use crate::control::keystore::embedded::Embedded;
 use crate::limits::NodeLimits;
 use crate::pipeline::ShardSettings;
@@ -17,6 +20,11 @@ use crate::ring::Sender;
 use crate::runtime::Clock;
 use crate::stats::Registry;
 use crate::tls::Acceptor;
+
+/// What the HTTP port is to go by.
+pub(super) fn http_rules(config: &Config) -> HttpRules {
+    HttpRules { proxies: trusted_proxies(config), flv_cors: config.delivery.cors.clone() }
+}
 
 /// Where the rules of a node are changed.
 pub(super) struct Rules {
@@ -26,6 +34,8 @@ pub(super) struct Rules {
     pub(super) shards: Vec<Sender<ShardSettings>>,
     /// What meets peers by TLS: RTMPS and HTTPS, as far as they are there.
     pub(super) acceptors: Vec<Acceptor>,
+    /// What the HTTP port asks.
+    pub(super) http: Arc<ArcSwap<HttpRules>>,
     /// The store that has the node's own key.
     pub(super) store: Option<Embedded>,
     /// The node's clock.
@@ -61,6 +71,7 @@ impl Rules {
         }
         registry.set_streams_max(config.metrics.streams_max);
         self.limits.set(&limit_spec(config));
+        self.http.store(Arc::new(http_rules(config)));
         let trust = trust(config);
         for (number, shard) in self.shards.iter_mut().enumerate() {
             let spec = shard_spec(config, number, hooks.rules());

@@ -338,6 +338,15 @@ fn hooks_keys_and_limits_change_for_who_comes_next() {
         (code() == "NetStream.Publish.Start").then_some(())
     });
     assert!(server.posts().len() <= asked + 1, "a hook that is gone was asked");
+    // What the HTTP port tells a page that wants to play.
+    let allowed = || {
+        let asks = "Origin: http://other.example\nAccess-Control-Request-Method: GET\n";
+        let answer = Answer::to(node.http_port(), "OPTIONS", "/live/demo.flv", asks);
+        answer.field("access-control-allow-origin").map(str::to_owned)
+    };
+    assert_eq!(allowed(), None);
+    applies("[delivery]\ncors = \"*\"\n", "[delivery]");
+    assert_eq!(allowed().as_deref(), Some("*"));
     applies("[keys]\ndevelopment = false\n", "[keys]");
     wait_until(SOON, "the development key opens nothing", || {
         (code() == "NetStream.Publish.Denied").then_some(())

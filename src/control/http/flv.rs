@@ -45,7 +45,7 @@ pub(super) async fn preflight(State(shared): State<Arc<Shared>>, headers: Header
 fn for_pages(shared: &Shared, headers: &HeaderMap, mut answer: Response) -> Response {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
-    let (allowed, varies) = shared.state.flv_cors.answer(text(header::ORIGIN), host);
+    let (allowed, varies) = shared.state.rules.load().flv_cors.answer(text(header::ORIGIN), host);
     if let Some(origin) = allowed.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
         answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }

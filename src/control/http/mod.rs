@@ -10,12 +10,14 @@ mod head;
 mod lobby;
 mod origin;
 mod readiness;
+mod rules;
 mod serve;
 mod status;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
@@ -26,10 +28,10 @@ use axum::routing::get;
 pub use self::api::{Api, FOLLOWERS_MAX};
 use self::api::{Followers, Turnstile, with_token_or_from_here};
 pub use self::readiness::Readiness;
+pub use self::rules::HttpRules;
 pub use self::serve::{BindError, bind, serve};
 use self::status::Status;
 use crate::control::metrics::{self, Metrics};
-use crate::keys::AddressRange;
 use crate::stats::Registry;
 use crate::tls::Acceptor;
 use crate::web::Cors;
@@ -50,10 +52,8 @@ pub struct HttpState {
     pub api: Arc<Api>,
     /// Which web pages from elsewhere may use it.
     pub cors: Cors,
-    /// Proxies whose word about who asks is taken.
-    pub proxies: Arc<[AddressRange]>,
-    /// Which web pages from elsewhere may play streams.
-    pub flv_cors: Cors,
+    /// What may change while the node runs.
+    pub rules: Arc<ArcSwap<HttpRules>>,
     /// With what it meets peers by TLS; `None` for plain HTTP.
     pub tls: Option<Acceptor>,
 }

@@ -96,7 +96,7 @@ pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
 /// Answers requests until `shutdown` completes, then gives answers under way a moment to finish.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) {
     let tls = state.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
-    let proxies = Arc::clone(&state.proxies);
+    let rules = Arc::clone(&state.rules);
     let router = router(state);
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -120,7 +120,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
         // A socket on `::` gives IPv4 peers as `::ffff:192.0.2.1`.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let door = Door { lobby: Arc::clone(&lobby), known: Known::default(), number };
-        let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
+        let is_proxy = rules.load().proxies.iter().any(|range| range.contains(peer.ip()));
         let (router, tls, stopped) = (router.clone(), tls.clone(), stopped.clone());
         let guest = door.clone();
         // Held until it is in: it may have ended before.

@@ -32,11 +32,13 @@ fn state() -> HttpState {
             rtmp: "0.0.0.0:1935".parse().unwrap(),
             flv: ("0.0.0.0:1935".parse().unwrap(), false),
         },
-        proxies: [].into(),
+        rules: Arc::new(ArcSwap::from_pointee(HttpRules {
+            proxies: [].into(),
+            flv_cors: Cors::SameHost,
+        })),
         tls: None,
         api: Arc::new(api::tests::api(door().0, Tokens::Off)),
         cors: Cors::Nobody,
-        flv_cors: Cors::SameHost,
     }
 }
 

@@ -135,13 +135,14 @@ impl<'a> Asker<'a> {
     fn address(&self, shared: &Shared) -> IpAddr {
         let peer = left::<Peer>(self.extensions);
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| address.ip());
-        origin::client(peer, self.headers, &shared.state.proxies)
+        origin::client(peer, self.headers, &shared.state.rules.load().proxies)
     }
 
     /// Whether it is on this machine, and not a proxy here that passes somebody's request on.
     fn is_here(&self, shared: &Shared) -> bool {
         let peer = left::<Peer>(self.extensions).map(|Peer(address)| address.ip());
-        let is_trusted = |ip: IpAddr| shared.state.proxies.iter().any(|range| range.contains(ip));
+        let rules = shared.state.rules.load();
+        let is_trusted = |ip: IpAddr| rules.proxies.iter().any(|range| range.contains(ip));
         let is_unnamed = origin::is_forwarded(self.headers) && !peer.is_some_and(is_trusted);
         self.address(shared).is_loopback() && !is_unnamed
     }

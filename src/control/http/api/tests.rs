@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use arc_swap::ArcSwap;
 use futures_lite::StreamExt;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -10,7 +11,7 @@ use super::*;
 use crate::command::{ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart};
 use crate::control::auth::{Access, TokenPlace, Tokens};
 use crate::control::door;
-use crate::control::http::{HttpState, NodeInfo, Readiness, bind, serve};
+use crate::control::http::{HttpRules, HttpState, NodeInfo, Readiness, bind, serve};
 use crate::control::keystore::embedded;
 use crate::control::state::{Snapshot, Stream};
 use crate::media::Micros;
@@ -163,11 +164,13 @@ impl Server {
                 rtmp: "0.0.0.0:1935".parse().unwrap(),
                 flv: ("0.0.0.0:1935".parse().unwrap(), false),
             },
-            proxies: [].into(),
+            rules: Arc::new(ArcSwap::from_pointee(HttpRules {
+                proxies: [].into(),
+                flv_cors: Cors::SameHost,
+            })),
             tls: None,
             api: Arc::new(api),
             cors: Cors::One("https://a.example".to_owned()),
-            flv_cors: Cors::SameHost,
         };
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let addr = listener.local_addr().unwrap();
