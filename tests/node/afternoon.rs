@@ -31,7 +31,7 @@ const EXPECTED: [&str; 4] = [
     "channel show stalled",
     "channel show dropped",
     // One destination was away.
-    "output second failed",
+    "output second of channel show failed",
     // Anybody may publish here.
     "publish = \"open\"",
 ];

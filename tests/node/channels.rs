@@ -174,7 +174,7 @@ fn a_channel_of_another_size_and_rate_takes_the_others_place_and_who_watches_sta
     let recorded = || {
         let all = api.json("recordings");
         assert_eq!(all[0]["error"], Value::Null, "{all}");
-        (all[0]["state"] == "recording").then(|| all[0]["file"].clone())
+        (all[0]["state"] == "live").then(|| all[0]["file"].clone())
     };
     let first_file = wait_until(SOON, "it is recorded", recorded);
     let viewer = Viewer::of(&node, "one");
