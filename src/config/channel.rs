@@ -103,10 +103,7 @@ impl OutputConfig {
     /// # Errors
     /// Everything that is wrong, at most ten: each names its key, and none a secret.
     pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
-        document::read_table(document, "the output", |s, faults| {
-            let name = needed_name(s, faults).map(|name| name.value);
-            read_output(s, faults, name)
-        })
+        document::read_table(document, "the output", read_output)
     }
 }
 

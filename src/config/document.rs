@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::fault::{Faults, quoted};
 use super::layer;
+use super::read::needed_name;
 use super::section::Section;
 use crate::media::Size;
 use crate::scene::{Align, Color, Fit, Layer, Scene, Source, TextStyle};
@@ -42,13 +43,14 @@ pub fn from_document(document: &Value, canvas: Size) -> Result<Scene, Vec<String
 }
 
 /// Reads a document with the keys of one table of a configuration file, which is called `name`.
+/// `read` gets the table's own name, which every such table has.
 ///
 /// # Errors
 /// Everything that is wrong, at most ten.
 pub(super) fn read_table<T>(
     document: &Value,
     name: &str,
-    read: impl FnOnce(&mut Section<'_>, &mut Faults<'_>) -> Option<T>,
+    read: impl FnOnce(&mut Section<'_>, &mut Faults<'_>, Option<String>) -> Option<T>,
 ) -> Result<T, Vec<String>> {
     let keys = document.as_object();
     let keys =
@@ -59,7 +61,8 @@ pub(super) fn read_table<T>(
         .map_err(|error| vec![format!("the document cannot be read: {}", error.message())])?;
     let mut faults = Faults::of_document(&text.toml);
     let mut top = Section::new(table.get_ref(), name, 0..0);
-    let value = read(&mut top, &mut faults);
+    let own = needed_name(&mut top, &mut faults).map(|found| found.value);
+    let value = read(&mut top, &mut faults, own);
     top.finish(&mut faults);
     let found: Vec<_> = faults.into_texts().into_iter().map(|(_, fault)| fault).collect();
     value.filter(|_| found.is_empty()).ok_or(found)

@@ -165,8 +165,7 @@ impl PullConfig {
     /// # Errors
     /// Everything that is wrong, at most ten: each names its key, and none a secret.
     pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
-        document::read_table(document, "the pull", |s, faults| {
-            let name = needed_name(s, faults).map(|name| name.value);
+        document::read_table(document, "the pull", |s, faults, name| {
             pull(s, faults, name, &mut HashMap::new())
         })
     }
@@ -184,10 +183,7 @@ impl PushConfig {
     /// # Errors
     /// Everything that is wrong, at most ten: each names its key, and none a secret.
     pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
-        document::read_table(document, "the push", |s, faults| {
-            let name = needed_name(s, faults).map(|name| name.value);
-            push(s, faults, name)
-        })
+        document::read_table(document, "the push", push)
     }
 }
 
@@ -220,10 +216,7 @@ impl RecordConfig {
     /// # Errors
     /// Everything that is wrong, at most ten: each names its key.
     pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
-        document::read_table(document, "the recording", |s, faults| {
-            let name = needed_name(s, faults).map(|name| name.value);
-            record(s, faults, name)
-        })
+        document::read_table(document, "the recording", record)
     }
 }
 

@@ -141,11 +141,7 @@ impl<'a> Section<'a> {
             return None;
         }
         let number = integer(value.get_ref()).and_then(|number| T::try_from(number).ok());
-        let fits = number.filter(|number| range.contains(number));
-        if fits.is_none() {
-            outside(faults, value, key, &range, "");
-        }
-        fits
+        within(faults, value, key, number, &range)
     }
 
     /// Bits per second within `range`, if the key is there: a whole number, or a text with a unit
@@ -199,11 +195,7 @@ impl<'a> Section<'a> {
                 return None;
             }
         };
-        let fits = number.filter(|number| range.contains(number));
-        if fits.is_none() {
-            outside(faults, value, key, &range, "");
-        }
-        fits
+        within(faults, value, key, number, &range)
     }
 
     /// A whole number within `range`; nothing for `"auto"` or if the key is not there.
@@ -371,6 +363,21 @@ fn kind_of(value: &DeValue<'_>) -> &'static str {
 pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     let number = value.as_integer()?;
     i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// The number, if there is one in this range.
+fn within<T: Display + PartialOrd>(
+    faults: &mut Faults<'_>,
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    number: Option<T>,
+    range: &RangeInclusive<T>,
+) -> Option<T> {
+    let fits = number.filter(|number| range.contains(number));
+    if fits.is_none() {
+        outside(faults, value, key, range, "");
+    }
+    fits
 }
 
 fn outside<T: Display>(
