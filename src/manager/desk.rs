@@ -31,6 +31,9 @@ use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pulse};
 use crate::stats::Registry;
 
+/// How often memory of the packet pool that is not used is given back.
+const TRIM_EVERY: Duration = Duration::from_secs(2);
+
 /// Events that wait for a library program to read them; older ones make room for newer ones.
 pub(super) const EVENTS_MAX: usize = 1_024;
 
@@ -150,6 +153,8 @@ impl Desk {
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
         let mut nudge = tokio::time::interval(NUDGE);
         nudge.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut trim = tokio::time::interval(TRIM_EVERY);
+        trim.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let bell = Arc::clone(&self.bell);
             let mail = poll_fn(|cx| {
@@ -173,6 +178,7 @@ impl Desk {
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
                 _ = nudge.tick() => self.tick(),
+                _ = trim.tick() => self.channels.packets().trim(),
                 _ = &mut stopped => break,
             }
             self.scenes.read_mail();

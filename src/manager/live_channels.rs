@@ -17,6 +17,7 @@ use super::surveys::{Reply, say};
 use crate::command::{Answer, ChannelFeed, ChannelSwitch, ToShard};
 use crate::config::ChannelConfig;
 use crate::event::{NodeEvent, Operated};
+use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::pipeline::ChannelStage;
 use crate::ring::{Receiver, Sender};
@@ -122,6 +123,11 @@ impl LiveChannels {
     ) -> Self {
         let (tell, outcomes) = mpsc::channel(1);
         Self { shop, compose, stopped, workers, known, job: None, tell, outcomes }
+    }
+
+    /// The packet pool of the node.
+    pub(super) const fn packets(&self) -> &PacketPool {
+        &self.shop.packets
     }
 
     /// Drops what the compose core has sent back. That ends the encoders.

@@ -11,14 +11,10 @@ const EVERY: Micros = Micros::from_millis(150);
 /// A shard that looks so much too late was not run. It hears its peers before it judges them.
 const OVERSLEPT_MIN: Micros = Micros::from_secs(2);
 
-/// How often memory that is not used is given back.
-const TRIM_EVERY: Micros = Micros::from_secs(2);
-
 /// The time of the next look.
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
     next: Cell<Micros>,
-    trimmed: Cell<Micros>,
 }
 
 impl Sweeps {
@@ -34,15 +30,6 @@ impl Sweeps {
         }
         let late = now.since(self.next.replace(now + EVERY));
         late < OVERSLEPT_MIN
-    }
-
-    /// Whether it is time to give memory back; if so, that counts as done.
-    pub(super) fn trim(&self, now: Micros) -> bool {
-        let is_due = now.since(self.trimmed.get()) >= TRIM_EVERY;
-        if is_due {
-            self.trimmed.set(now);
-        }
-        is_due
     }
 }
 

@@ -157,7 +157,7 @@ impl Shard {
         hub.add_tap(tap);
     }
 
-    /// Lets go of taps whose decoders have ended and of memory, and measures what flows.
+    /// Lets go of taps whose decoders have ended, and measures what flows.
     pub(super) fn tend_streams(&self, now: Micros) {
         self.idle_taps.borrow_mut().retain(|(_, tap)| !tap.is_closed());
         self.relay.drop_closed_records();
@@ -167,10 +167,6 @@ impl Shard {
             hub.figures.measure(now);
             self.pace_viewers(hub);
             self.warn_of(hub, now);
-        }
-        // All shards have one pool.
-        if self.spec().number == 0 && self.sweeps.trim(now) {
-            self.packets.trim();
         }
     }
 
