@@ -32,6 +32,7 @@ pub mod ring;
 pub mod rtmp;
 pub mod runtime;
 pub mod scene;
+pub mod shard;
 pub mod sound;
 pub mod stats;
 pub mod stream;

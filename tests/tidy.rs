@@ -33,12 +33,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "stream",
         ],
     ),
-    ("runtime", &["media", "stats", "ring", "command"]),
+    (
+        "shard",
+        &[
+            "media", "stats", "ring", "frame", "event", "keys", "limits", "encode", "decode",
+            "rtmp", "stream", "web", "tls", "command",
+        ],
+    ),
+    ("runtime", &["media", "stats", "ring", "command", "shard"]),
     (
         "pipeline",
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
-            "decode", "rtmp", "record", "stream", "web", "tls", "command", "runtime", "limits",
+            "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
+            "limits",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "runtime"]),
