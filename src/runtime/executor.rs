@@ -11,7 +11,7 @@ use glommio::{
 };
 
 use super::pulse::{Pulse, shake_all};
-use super::worker::set_nice;
+use super::worker::{NICE_PINNED, set_nice};
 
 /// How long a task may keep the core before others are looked at. glommio's own default of 100 ms
 /// is also how long a wake from another thread would wait. Much shorter times are a danger: see
@@ -33,9 +33,6 @@ const IO_MEMORY_BYTES: usize = 64 << 10;
 
 /// Submission queue entries: polls armed between two passes of the reactor.
 const RING_DEPTH: usize = 1_024;
-
-/// Niceness of compose and shards, if the process may: above everything that only computes.
-const NICE_PINNED: i32 = -5;
 
 /// Where an executor runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

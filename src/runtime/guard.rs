@@ -11,10 +11,11 @@ use futures_lite::FutureExt;
 /// # Errors
 /// The text of the panic.
 pub async fn guarded<T>(task: impl Future<Output = T>) -> Result<T, String> {
-    AssertUnwindSafe(task).catch_unwind().await.map_err(|panic| text(&*panic))
+    AssertUnwindSafe(task).catch_unwind().await.map_err(|panic| panic_text(&*panic))
 }
 
-fn text(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     if let Some(text) = panic.downcast_ref::<&str>() {
         (*text).to_owned()
     } else if let Some(text) = panic.downcast_ref::<String>() {

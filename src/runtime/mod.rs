@@ -1,7 +1,8 @@
-//! Runtime: the plan of cores, preflight check, pinned executors, worker threads, and the one
+//! Runtime: the plan of cores, preflight check, drivers, executors, worker threads, and the one
 //! clock. `glommio` is named here and in `pipeline/` only.
 
 mod clock;
+mod driver;
 mod executor;
 mod guard;
 mod pacer;
@@ -11,6 +12,7 @@ mod pulse;
 mod worker;
 
 pub use clock::Clock;
+pub use driver::{Driver, DriverKind, DriverParts};
 pub use executor::{Executor, Pinned};
 pub use guard::guarded;
 pub use pacer::{CATCH_UP, Pacer, Slot};

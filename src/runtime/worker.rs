@@ -6,6 +6,9 @@ use std::thread::{Builder, JoinHandle};
 /// Niceness of encoder and decoder threads: below compose and shards, which must be on time.
 pub const NICE_ENCODE: i32 = 5;
 
+/// Niceness of compose and shards, if the process may: above everything that only computes.
+pub(super) const NICE_PINNED: i32 = -5;
+
 /// A named thread with its set of CPUs and its priority, both inherited by threads it starts
 /// itself (x264's workers).
 #[derive(Debug)]

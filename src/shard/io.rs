@@ -149,8 +149,8 @@ pub trait Core {
     /// When [`Core::tick`] is due next, at the latest.
     fn next_tick(&self) -> Micros;
 
-    /// Sends what is ready, for at most about `budget` sends. Says whether more is ready: others may
-    /// have their turn first.
+    /// Sends what is ready, for at most about `budget` sends. Says whether more is ready: others
+    /// may have their turn first.
     fn transmit(&mut self, now: Micros, io: &mut impl Io, budget: usize) -> bool
     where
         Self: Sized;

@@ -1,0 +1,143 @@
+//! Drivers: the threads that run a shard's core on real sockets. Both kinds are one event loop on
+//! one thread; they differ in what that thread belongs to.
+
+mod doorbell;
+mod epoll;
+mod event_loop;
+mod glommio;
+mod pacing;
+mod socket;
+mod sockets;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use self::event_loop::{Equipment, EventLoop};
+use super::guard::panic_text;
+use super::worker::{NICE_PINNED, pin, set_nice};
+use super::{Clock, Pinned};
+use crate::media::Micros;
+use crate::ring::Bell;
+use crate::shard::Core;
+
+/// What runs a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    /// A glommio executor, which needs `io_uring`.
+    Glommio,
+    /// A plain thread.
+    Epoll,
+}
+
+impl DriverKind {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Glommio => "glommio",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a driver is given beside its core.
+#[derive(Debug)]
+pub struct DriverParts {
+    /// Where peers connect, and whether they speak TLS there. Bound and listening. They are closed
+    /// as soon as the driver is told to stop.
+    pub listeners: Vec<(TcpListener, bool)>,
+    /// Rung by everybody who leaves something in the core's rings.
+    pub bell: Arc<Bell>,
+    /// Set, and the bell rung, when the core is to end.
+    pub stopping: Arc<AtomicBool>,
+    /// The node's clock.
+    pub clock: Clock,
+    /// A peer whose kernel acknowledges nothing for this long is gone (`TCP_USER_TIMEOUT`).
+    pub user_timeout: Micros,
+}
+
+/// A running core.
+#[derive(Debug)]
+pub struct Driver(JoinHandle<Result<(), String>>);
+
+impl Driver {
+    /// Starts a thread named `name` that makes a core there and runs it.
+    ///
+    /// # Errors
+    /// If the thread, its descriptors or its executor cannot be had. Nothing is left running then.
+    pub fn spawn<C: Core + 'static>(
+        kind: DriverKind,
+        name: &str,
+        place: Pinned,
+        parts: DriverParts,
+        make_core: impl FnOnce() -> C + Send + 'static,
+    ) -> io::Result<Self> {
+        let (cpus, spin) = match place {
+            Pinned::Cpu(cpu) => (vec![cpu], Duration::ZERO),
+            Pinned::Spinning(cpu, spin) => (vec![cpu], spin),
+            Pinned::Anywhere => (Vec::new(), Duration::ZERO),
+        };
+        let with = Equipment::new(parts, spin)?;
+        let (started, start) = sync_channel(1);
+        let owned_name = name.to_owned();
+        let main = move || {
+            pin(&cpus);
+            set_nice(NICE_PINNED);
+            let executor = match kind {
+                DriverKind::Glommio => glommio::Executor::new(&owned_name).map(Some),
+                DriverKind::Epoll => Ok(None),
+            };
+            // The other end waits for this and nothing else.
+            started.send(executor.is_ok()).unwrap_or_default();
+            let run = || caught(move || EventLoop::new(make_core(), with).run());
+            match executor {
+                Ok(Some(executor)) => executor.run(run),
+                Ok(None) => run(),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let thread = Builder::new().name(name.to_owned()).spawn(main)?;
+        let Ok(true) = start.recv() else {
+            // glommio gives an error or panics, by what the kernel refuses.
+            let text = Self(thread).join().err().unwrap_or_default();
+            return Err(io::Error::other(format!("the {kind} driver does not start: {text}")));
+        };
+        Ok(Self(thread))
+    }
+
+    /// Whether the core has ended, for whatever reason.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Waits for the core's end. By then its sockets are closed.
+    ///
+    /// # Errors
+    /// What ended it, if nobody told it to stop: the text of a panic.
+    pub fn join(self) -> Result<(), String> {
+        self.0.join().unwrap_or_else(|panic| Err(panic_text(&*panic)))
+    }
+}
+
+fn caught(run: impl FnOnce() -> io::Result<()>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(ended) => ended.map_err(|error| error.to_string()),
+        Err(panic) => Err(panic_text(&*panic)),
+    }
+}
