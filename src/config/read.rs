@@ -19,7 +19,7 @@ use super::{
 };
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
-use crate::runtime::{Choice, PlanRequest};
+use crate::runtime::{Choice, DriverChoice, DriverKind, PlanRequest};
 use crate::stream::{MERGE_MS_MAX, Merge};
 
 /// Most channels of one node.
@@ -246,6 +246,10 @@ fn tell_collision(root: &DeTable<'_>, faults: &mut Faults<'_>, port: u16) {
 
 fn read_cores(mut s: Section<'_>, faults: &mut Faults<'_>) -> PlanRequest {
     let spin: Option<u32> = s.whole(faults, "net_spin_us", 0..=1_000_000);
+    let only = |kind: DriverKind| (kind.name(), DriverChoice::Only(kind));
+    let drivers =
+        [("auto", DriverChoice::Auto), only(DriverKind::Glommio), only(DriverKind::Epoll)];
+    let driver = s.word(faults, "driver", &drivers);
     let mut choice = |key| s.cpus(faults, key).map_or(Choice::Auto, Choice::Cpus);
     let request = PlanRequest {
         control: choice("control"),
@@ -253,6 +257,7 @@ fn read_cores(mut s: Section<'_>, faults: &mut Faults<'_>) -> PlanRequest {
         net_spin: Duration::from_micros(spin.unwrap_or(0).into()),
         compose: choice("compose"),
         encode: choice("encode"),
+        driver: driver.unwrap_or_default(),
     };
     s.finish(faults);
     request

@@ -102,6 +102,7 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
         ("[cores]\nnet = []\n", 2, 7, &["\"auto\" or a list", "not an empty list"]),
         ("[cores]\nnet = [\"a\"]\n", 2, 8, &["a CPU is a whole number"]),
         ("[cores]\nnet_spin_us = 1000001\n", 2, 15, &["0 to 1000000"]),
+        ("[cores]\ndriver = \"uring\"\n", 2, 10, &["\"auto\"", "\"epoll\""]),
         ("[[channel]]\n", 1, 1, &["[[channel]] needs `name`"]),
         ("[[channel]]\nname=\"a\"\nstream=\"../x\"\n", 3, 8, &["is not a stream name"]),
         ("[[channel]]\nname=\"a\"\nvideo.fps=\"0/1\"\n", 3, 11, &["`fps` must be 1 to 240"]),

@@ -24,9 +24,10 @@ pub(super) fn checked_plan(config: &Config) -> Result<CorePlan, StartError> {
     if config.rtmp.is_open_to_all() {
         return Err(StartError::OpenToAll);
     }
-    preflight().map_err(StartError::Machine)?;
+    let driver = preflight(config.cores.driver).map_err(StartError::Machine)?;
+    tracing::info!("shard driver {driver}");
     config.relays_to_itself().iter().for_each(|text| tracing::warn!("{text}"));
-    let plan = CorePlan::new(&config.cores, &allowed_cpus()).map_err(StartError::Cores)?;
+    let plan = CorePlan::new(&config.cores, &allowed_cpus(), driver).map_err(StartError::Cores)?;
     let crowded = plan.spun_away();
     if !crowded.is_empty() {
         tracing::warn!(

@@ -10,6 +10,7 @@ use glommio::{
     ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, PoolPlacement, Shares,
 };
 
+use super::preflight;
 use super::pulse::{Pulse, shake_all};
 use super::worker::{NICE_PINNED, set_nice};
 
@@ -56,13 +57,13 @@ impl Executor {
     /// Starts an executor named `name` and runs the future that `main` makes there.
     ///
     /// # Errors
-    /// If the thread or its CPU cannot be had. (A missing `io_uring` is found by
-    /// [`super::preflight()`], which must have passed.)
+    /// If the thread, its CPU or `io_uring` cannot be had.
     pub fn spawn<G, F>(name: &str, place: Pinned, main: G) -> io::Result<Self>
     where
         G: FnOnce() -> F + Send + 'static,
         F: Future<Output = ()> + 'static,
     {
+        preflight::glommio().map_err(|failure| io::Error::other(failure.to_string()))?;
         let (placement, spin) = match place {
             Pinned::Cpu(cpu) => (Placement::Fixed(cpu), Duration::ZERO),
             Pinned::Spinning(cpu, spin) => (Placement::Fixed(cpu), spin),

@@ -17,6 +17,6 @@ pub use executor::{Executor, Pinned};
 pub use guard::guarded;
 pub use pacer::{CATCH_UP, Pacer, Slot};
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
-pub use preflight::{Failure, preflight};
+pub use preflight::{ChosenDriver, DriverChoice, Failure, preflight};
 pub use pulse::Pulse;
 pub use worker::{NICE_ENCODE, Worker, pin};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::{ChosenDriver, DriverChoice};
+
 /// What the configuration says about one role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
@@ -26,6 +28,8 @@ pub struct PlanRequest {
     pub compose: Choice,
     /// CPUs that encoder and decoder threads float over.
     pub encode: Choice,
+    /// What runs the shards.
+    pub driver: DriverChoice,
 }
 
 /// Which CPUs each role uses.
@@ -41,6 +45,8 @@ pub struct CorePlan {
     pub compose: usize,
     /// CPUs of encoder and decoder threads.
     pub encode: Vec<usize>,
+    /// What runs the shards, and why.
+    pub driver: ChosenDriver,
 }
 
 /// A plan that this machine cannot follow.
@@ -65,14 +71,19 @@ impl CorePlan {
     /// Most shards that `auto` starts: beyond it the mesh costs more than it gives.
     pub const SHARDS_AUTO_MAX: usize = 8;
 
-    /// Works out the plan for a process that may use `allowed`, in the kernel's order.
+    /// Works out the plan for a process that may use `allowed`, in the kernel's order, and whose
+    /// machine can run `driver`.
     ///
     /// With one or two CPUs the shard and compose share the first and encoders float over all;
     /// from four on compose has a CPU of its own, and a quarter of the CPUs serve.
     ///
     /// # Errors
     /// If the request names a CPU that is not allowed, or none at all.
-    pub fn new(request: &PlanRequest, allowed: &[usize]) -> Result<Self, PlanError> {
+    pub fn new(
+        request: &PlanRequest,
+        allowed: &[usize],
+        driver: ChosenDriver,
+    ) -> Result<Self, PlanError> {
         let shards = (allowed.len() / 4).clamp(1, Self::SHARDS_AUTO_MAX);
         let at =
             |index: usize| allowed.get(index).or_else(|| allowed.first()).copied().unwrap_or(0);
@@ -95,6 +106,7 @@ impl CorePlan {
             net_spin: request.net_spin,
             compose: pick("compose", &request.compose, compose)?[0],
             encode: pick("encode", &request.encode, rest)?,
+            driver,
         })
     }
 
@@ -128,9 +140,14 @@ pub fn allowed_cpus() -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::DriverKind;
+
+    fn driver() -> ChosenDriver {
+        ChosenDriver { kind: DriverKind::Epoll, reason: String::new() }
+    }
 
     fn auto(cpus: &[usize]) -> CorePlan {
-        CorePlan::new(&PlanRequest::default(), cpus).unwrap()
+        CorePlan::new(&PlanRequest::default(), cpus, driver()).unwrap()
     }
 
     #[test]
@@ -159,17 +176,17 @@ mod tests {
     fn a_shard_that_spins_is_told_from_one_that_takes_the_core_of_others() {
         let cpus: Vec<_> = (0..16).collect();
         let spin = PlanRequest { net_spin: Duration::from_millis(1), ..PlanRequest::default() };
-        assert!(CorePlan::new(&spin, &cpus).unwrap().spun_away().is_empty());
+        assert!(CorePlan::new(&spin, &cpus, driver()).unwrap().spun_away().is_empty());
         let shared = PlanRequest { encode: Choice::Cpus(vec![2, 3, 8]), ..spin };
-        assert_eq!(CorePlan::new(&shared, &cpus).unwrap().spun_away(), [2, 3]);
+        assert_eq!(CorePlan::new(&shared, &cpus, driver()).unwrap().spun_away(), [2, 3]);
         let asleep = PlanRequest { net_spin: Duration::ZERO, ..shared };
-        assert!(CorePlan::new(&asleep, &cpus).unwrap().spun_away().is_empty());
+        assert!(CorePlan::new(&asleep, &cpus, driver()).unwrap().spun_away().is_empty());
     }
 
     #[test]
     fn a_cpu_that_is_not_ours_is_refused_by_name() {
         let request = PlanRequest { net: Choice::Cpus(vec![7]), ..PlanRequest::default() };
-        let error = CorePlan::new(&request, &[0, 1]).unwrap_err().to_string();
+        let error = CorePlan::new(&request, &[0, 1], driver()).unwrap_err().to_string();
         assert!(error.contains("net = [7]") && error.contains("[0, 1]"), "{error}");
     }
 }

@@ -1,14 +1,45 @@
-//! Preflight check of the machine, before any executor starts: each failure is named with its
-//! remedy, because glommio would panic on its own thread instead.
+//! Preflight check of the machine, before anything starts: which driver it can run, and what is
+//! missing for any, with its remedy. (glommio would panic on its own thread instead.)
 
 use std::fmt;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use super::DriverKind;
 
 /// Locked memory that glommio asks for at the least, even of root.
 const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 
 /// Open files below which a node is of no use: every viewer is one.
 const NOFILE_MIN: u64 = 256;
+
+/// `IORING_REGISTER_PROBE` of `linux/io_uring.h`: which operations there are, since Linux 5.6.
+const REGISTER_PROBE: u32 = 8;
+
+/// What the configuration says about drivers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// glommio where the machine can run it, else epoll.
+    #[default]
+    Auto,
+    /// This one, or no start.
+    Only(DriverKind),
+}
+
+/// The driver that runs the shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChosenDriver {
+    /// Which it is.
+    pub kind: DriverKind,
+    /// Why it is that one, for people.
+    pub reason: String,
+}
+
+impl fmt::Display for ChosenDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.reason)
+    }
+}
 
 /// What is missing, why, and what to do about it.
 #[derive(Debug)]
@@ -26,13 +57,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Checks `io_uring`, locked memory, open files and CPUs; raises soft limits to their hard limits.
+/// Checks open files, CPUs, and what the wanted driver needs; raises soft limits to their hard
+/// limits. Which driver it will be.
 ///
 /// # Errors
 /// The first thing that is missing. The process should end with exit code 78 (`EX_CONFIG`).
-pub fn preflight() -> Result<(), Failure> {
-    io_uring()?;
-    memlock(raise(libc::RLIMIT_MEMLOCK))?;
+pub fn preflight(wanted: DriverChoice) -> Result<ChosenDriver, Failure> {
     nofile(raise(libc::RLIMIT_NOFILE))?;
     if super::allowed_cpus().is_empty() {
         return Err(Failure {
@@ -41,34 +71,78 @@ pub fn preflight() -> Result<(), Failure> {
             remedy: "check taskset, cpuset or AllowedCPUs= of the service",
         });
     }
-    Ok(())
+    choose(wanted, glommio)
 }
 
-fn io_uring() -> Result<(), Failure> {
+/// Whether the machine can run glommio.
+///
+/// # Errors
+/// What is missing.
+pub(super) fn glommio() -> Result<(), Failure> {
+    io_uring().map_err(|error| io_uring_failure(&error))?;
+    memlock(raise(libc::RLIMIT_MEMLOCK))
+}
+
+fn choose(
+    wanted: DriverChoice,
+    glommio: impl FnOnce() -> Result<(), Failure>,
+) -> Result<ChosenDriver, Failure> {
+    let configured = || "it is configured".to_owned();
+    let (kind, reason) = match wanted {
+        DriverChoice::Only(DriverKind::Epoll) => (DriverKind::Epoll, configured()),
+        DriverChoice::Only(DriverKind::Glommio) => {
+            glommio()?;
+            (DriverKind::Glommio, configured())
+        }
+        DriverChoice::Auto => match glommio() {
+            Ok(()) => (DriverKind::Glommio, "io_uring and locked memory are there".to_owned()),
+            Err(Failure { what, cause, .. }) => {
+                (DriverKind::Epoll, format!("glommio cannot run here: {what}: {cause}"))
+            }
+        },
+    };
+    Ok(ChosenDriver { kind, reason })
+}
+
+/// Sets up a ring, asks it for its operations and enters it: a sandbox may forbid any of these.
+fn io_uring() -> io::Result<()> {
     // `struct io_uring_params` is 120 bytes; zero asks for the defaults.
     let mut params = [0_u64; 15];
     // SAFETY: the kernel writes at most the 120 bytes of `params`, which is 8-byte aligned.
-    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 2, params.as_mut_ptr()) };
-    if fd < 0 {
-        return Err(io_uring_failure(&io::Error::last_os_error()));
-    }
-    if let Ok(fd) = i32::try_from(fd) {
-        // SAFETY: the descriptor was opened above and is used by nobody else.
-        unsafe { libc::close(fd) };
-    }
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 2, params.as_mut_ptr()) };
+    let ring = i32::try_from(checked(ring)?).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new, so this is its one owner.
+    let ring = unsafe { OwnedFd::from_raw_fd(ring) };
+    // `struct io_uring_probe`: 16 bytes, and 8 for each operation.
+    let mut probe = [0_u64; 2 + 64];
+    let (fd, to) = (ring.as_raw_fd(), probe.as_mut_ptr());
+    // SAFETY: the kernel writes at most 16 bytes and 8 for each of 64 operations: all of `probe`.
+    checked(unsafe { libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_PROBE, to, 64) })?;
+    let nothing = std::ptr::null::<u64>();
+    // SAFETY: nothing is submitted or waited for, and there is no signal mask.
+    checked(unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, 0, 0, 0, nothing, 0) })?;
     Ok(())
+}
+
+fn checked(result: i64) -> io::Result<i64> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 fn io_uring_failure(cause: &io::Error) -> Failure {
     let remedy = match cause.raw_os_error() {
         Some(libc::EPERM) => {
-            "io_uring is blocked: in a container use a seccomp profile that allows io_uring_setup, \
-             io_uring_enter and io_uring_register (Docker: --security-opt seccomp=unconfined); on \
-             the host set `sysctl kernel.io_uring_disabled=0`"
+            "io_uring is blocked: say `[cores] driver = \"epoll\"`; or, in a container, use a \
+             seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register \
+             (Docker: --security-opt seccomp=unconfined), and on the host set \
+             `sysctl kernel.io_uring_disabled=0`"
         }
-        Some(libc::ENOSYS) => "this kernel has no io_uring: use Linux 5.8 or newer",
+        Some(libc::ENOSYS | libc::EINVAL) => {
+            "this kernel has no io_uring that glommio can use: say `[cores] driver = \"epoll\"`, \
+             or use Linux 5.8 or newer"
+        }
         Some(libc::ENOMEM) => {
-            "locked memory is exhausted: raise `ulimit -l` (systemd: LimitMEMLOCK=infinity)"
+            "locked memory is exhausted: raise `ulimit -l` (systemd: LimitMEMLOCK=infinity), or \
+             say `[cores] driver = \"epoll\"`"
         }
         _ => "free resources (open files, memory) and start again",
     };
@@ -82,7 +156,8 @@ fn memlock(limit: u64) -> Result<(), Failure> {
     Err(Failure {
         what: "locked memory",
         cause: format!("the limit is {} KiB, and 512 KiB are needed", limit >> 10),
-        remedy: "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity for a systemd service",
+        remedy: "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity for a systemd service; \
+                 or say `[cores] driver = \"epoll\"`",
     })
 }
 
@@ -126,5 +201,18 @@ mod tests {
         assert!(memlock(64 << 10).unwrap_err().to_string().contains("64 KiB"));
         assert!(memlock(512 << 10).is_ok());
         assert!(nofile(255).is_err() && nofile(256).is_ok());
+    }
+
+    #[test]
+    fn what_glommio_lacks_ends_the_start_only_if_nothing_else_will_do() {
+        let refused = || Err(io_uring_failure(&io::Error::from_raw_os_error(libc::EPERM)));
+        let kind = |wanted| choose(wanted, refused).map(|chosen| chosen.kind);
+        assert_eq!(kind(DriverChoice::Auto).unwrap(), DriverKind::Epoll);
+        assert_eq!(kind(DriverChoice::Only(DriverKind::Epoll)).unwrap(), DriverKind::Epoll);
+        let text = kind(DriverChoice::Only(DriverKind::Glommio)).unwrap_err().to_string();
+        assert!(text.contains("driver = \"epoll\""), "{text}");
+        let reason = choose(DriverChoice::Auto, refused).unwrap().to_string();
+        assert!(reason.starts_with("epoll: glommio cannot run here: io_uring: "), "{reason}");
+        assert_eq!(choose(DriverChoice::Auto, || Ok(())).unwrap().kind, DriverKind::Glommio);
     }
 }

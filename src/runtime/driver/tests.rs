@@ -218,7 +218,7 @@ impl Bench {
     }
 
     fn placed(kind: DriverKind, place: Pinned) -> Option<Self> {
-        if kind == DriverKind::Glommio && crate::runtime::preflight().is_err() {
+        if kind == DriverKind::Glommio && crate::runtime::preflight::glommio().is_err() {
             println!("skipped: the kernel refuses io_uring");
             return None;
         }
