@@ -10,7 +10,7 @@ use crate::event::Event;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HookTicket {
     /// Number of the connection on its shard.
-    pub connection: u32,
+    pub connection: u64,
     /// Differs from question to question of a connection: a late answer is not taken for that to
     /// another one.
     pub question: u32,

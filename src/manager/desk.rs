@@ -28,7 +28,7 @@ use crate::control::log::LogLevel;
 use crate::event::{NodeEvent, Operated, Severity};
 use crate::keys::KeyHash;
 use crate::ring::{Bell, Receiver, Sender};
-use crate::runtime::{Clock, Pulse};
+use crate::runtime::Clock;
 use crate::stats::Registry;
 
 /// How often memory of the packet pool that is not used is given back.
@@ -55,23 +55,6 @@ pub(super) struct Line {
     pub(super) commands: Sender<ToShard>,
     /// From the shard.
     pub(super) reports: Receiver<FromShard>,
-    /// Says that the shard is awake.
-    pub(super) pulse: Arc<Pulse>,
-    /// Its beats when we looked last.
-    pub(super) seen: u64,
-}
-
-impl Line {
-    /// Wakes the shard so that it looks at its deadlines, and shakes it if the last ring did not.
-    fn nudge(&mut self) {
-        let beats = self.pulse.beats();
-        if beats == self.seen && beats > 0 {
-            tracing::debug!("a shard did not hear its bell");
-            self.pulse.shake();
-        }
-        self.seen = beats;
-        self.commands.bell().ring();
-    }
 }
 
 /// Where shards' questions are answered.
@@ -199,7 +182,6 @@ impl Desk {
 
     /// Several times a second: wakes the shards, and gives up what is overdue.
     fn tick(&mut self) {
-        self.lines.iter_mut().for_each(Line::nudge);
         for shard in std::mem::take(&mut self.unsure) {
             self.tell_changed(shard, None);
         }

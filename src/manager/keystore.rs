@@ -8,9 +8,9 @@ use crate::control::keystore::redis::{Redis, RedisMode, RedisSpec};
 use crate::control::keystore::{DevelopmentKey, Keys, StoreError, embedded};
 use crate::keys::{AddressRange, CacheSpec};
 use crate::media::Micros;
-use crate::pipeline::KeyRules;
 use crate::runtime::Clock;
 use crate::scene;
+use crate::shard::KeyRules;
 
 /// The public name that the development key publishes under: the demo's live input.
 const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
-use crate::pipeline::PeerLimits;
+use crate::shard::PeerLimits;
 use crate::stats::ShardStats;
 
 /// Connections that an address may have at least if the configuration leaves it to the node: a

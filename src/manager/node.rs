@@ -22,7 +22,7 @@ use super::outputs::Outputs;
 use super::place::{checked_plan, open_doors};
 use super::pulls::Pulls;
 use super::recordings::{Recordings, Writers};
-use super::relay::Relay;
+use super::relay::{Relay, RelayParts};
 use super::rules::{Rules, http_rules};
 use super::scenes::Scenes;
 use super::secure::Secure;
@@ -38,12 +38,10 @@ use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::control::{Door, door};
 use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
-use crate::pipeline::{
-    self, COMPOSED_MAX, ChannelStage, ComposeCore, HookRules, Mesh, RelayParts, SETTINGS_MAX,
-    ShardParts, ShardSpec,
-};
+use crate::pipeline::{COMPOSED_MAX, ChannelStage, ComposeCore};
 use crate::ring::{Bell, Receiver, Sender, channel};
-use crate::runtime::{Clock, CorePlan, Executor, Pinned, Pulse};
+use crate::runtime::{Clock, CorePlan, Driver, DriverParts, Executor, Pinned};
+use crate::shard::{HookRules, Mesh, SETTINGS_MAX, ShardCore, ShardParts, ShardSpec};
 use crate::stats::{ChannelEntry, ChannelStats, OutputEntry, Registry, ShardStats};
 use crate::tls::Acceptor;
 
@@ -68,7 +66,7 @@ pub struct Node {
     workers: Workers,
     writers: Writers,
     compose: Option<(Executor, StopLine)>,
-    shards: Vec<Executor>,
+    shards: Vec<Driver>,
     stop: Vec<StopLine>,
     desk: Option<Desk>,
     door: Door,
@@ -203,44 +201,46 @@ impl Node {
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(desk));
             let (to_come, other_rules) = channel(SETTINGS_MAX, Arc::clone(&bell));
             settings.push(to_come);
-            let pulse = Arc::new(Pulse::default());
-            let line = Line {
-                commands: to_shard,
-                reports: from_shard,
-                pulse: Arc::clone(&pulse),
-                seen: 0,
-            };
-            lines.push(line);
+            lines.push(Line { commands: to_shard, reports: from_shard });
             let stopping = Arc::new(AtomicBool::new(false));
             self.stop.push((Arc::clone(&stopping), Arc::clone(&bell)));
             let (feeds, taps, outputs, relay) = home.take().unwrap_or_default();
-            let relay = RelayParts { pulled: pulled.clone(), ..relay };
-            let parts = ShardParts {
-                spec: ShardSpec { node, ..shard_spec(config, number, hooks.clone()) },
-                listener,
-                secure: secure.take(),
-                trust: secure.trust.clone(),
+            let secure_listener = secure.take();
+            let spec = ShardSpec { node, ..shard_spec(config, number, hooks.clone()) };
+            let driver_parts = DriverParts {
+                listeners: std::iter::once((listener, false))
+                    .chain(secure_listener.map(|listener| (listener, true)))
+                    .collect(),
                 bell,
                 stopping,
+                clock: self.clock,
+                user_timeout: spec.peer.blocked,
+            };
+            let parts = ShardParts {
+                spec,
+                acceptor: secure.acceptor.clone(),
+                trust: secure.trust.clone(),
                 commands,
                 settings: other_rules,
                 reports,
                 mesh,
                 feeds,
                 taps,
+                records: relay.records,
                 outputs,
+                pulls: relay.pulls,
+                pulled: pulled.clone(),
                 limits: Arc::clone(&limits),
-                relay,
                 packets: self.packets.clone(),
                 stats: Arc::clone(&self.registry.shards[number]),
-                clock: self.clock,
-                pulse,
                 seed: self.clock.unix_millis().rotate_left(17) ^ number as u64,
             };
-            let name = format!("shard-{number}");
+            let (name, clock) = (format!("shard-{number}"), self.clock);
             let place = Pinned::Spinning(plan.net[number], plan.net_spin);
-            let executor = Executor::spawn(&name, place, move || pipeline::shard(parts));
-            self.shards.push(executor.map_err(StartError::Thread)?);
+            let driver = Driver::spawn(plan.driver.kind, &name, place, driver_parts, move || {
+                ShardCore::new(parts, clock.now())
+            });
+            self.shards.push(driver.map_err(StartError::Thread)?);
         }
         let acceptors = secure.acceptor.into_iter().collect();
         let (http, clock) = (Arc::clone(&self.http), self.clock);

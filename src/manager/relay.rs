@@ -1,13 +1,23 @@
 //! Pulls, pushes and recordings: from the configuration to what the shards are given.
 
+use std::sync::Arc;
+
 use super::outputs::Outputs;
 use super::pulls::Pulls;
 use super::recordings::Recordings;
 use super::start_error::StartError;
-use crate::command::OutputSpec;
+use crate::command::{OutputSpec, PullSpec, RecordFeed};
 use crate::config::Config;
-use crate::pipeline::RelayParts;
 use crate::stats::{OutputEntry, PullEntry, RecordEntry};
+
+/// What a shard pulls from other servers, and what it hands to recordings.
+#[derive(Default)]
+pub(super) struct RelayParts {
+    pub(super) pulls: Vec<PullSpec>,
+    /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
+    pub(super) pulled: Vec<Arc<str>>,
+    pub(super) records: Vec<RecordFeed>,
+}
 
 /// What a node relays, while it is being built.
 #[derive(Default)]

@@ -15,9 +15,9 @@ use crate::config::Config;
 use crate::control::http::HttpRules;
 use crate::control::keystore::embedded::Embedded;
 use crate::limits::NodeLimits;
-use crate::pipeline::ShardSettings;
 use crate::ring::Sender;
 use crate::runtime::Clock;
+use crate::shard::ShardSettings;
 use crate::stats::Registry;
 use crate::tls::Acceptor;
 

@@ -35,8 +35,8 @@ impl Secure {
     }
 
     /// A socket for the next shard.
-    pub(super) fn take(&mut self) -> Option<(TcpListener, Acceptor)> {
-        self.listeners.pop().zip(self.acceptor.clone())
+    pub(super) fn take(&mut self) -> Option<TcpListener> {
+        self.listeners.pop()
     }
 }
 

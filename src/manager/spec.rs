@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::keystore::key_rules;
 use super::limits::peer_limits;
 use crate::config::{Config, Publish, StartAt};
-use crate::pipeline::{HookRules, PublishPolicy, ShardSpec};
+use crate::shard::{HookRules, PublishPolicy, ShardSpec};
 use crate::stream::{DropPolicy, LogLimits, Start};
 
 /// What shard `number` is told, also about hooks; not yet which node it is of.

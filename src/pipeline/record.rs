@@ -6,109 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::command::{RecordEvent, RecordFeed};
+use crate::command::RecordEvent;
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::record::{Disk, Input, Moment, Recorder};
 use crate::ring::{Bell, Receiver};
 use crate::runtime::Clock;
 use crate::stats::{RecordStats, RunState};
-use crate::stream::{Message, StreamLog};
+use crate::stream::Message;
 
 /// Messages that may wait for the disk: about ten seconds.
 pub const RECORD_QUEUE: usize = 1_024;
-
-/// Bytes that may wait for the disk. Beyond them, as beyond [`RECORD_QUEUE`], messages are left out
-/// up to the next keyframe.
-const QUEUE_BYTES_MAX: u64 = 32 << 20;
 
 /// How often it is told that the disk is too slow.
 const LOSS_EVERY: Micros = Micros::from_secs(10);
 
 /// How long the writer sleeps when there is nothing to write, at most.
 const IDLE: Duration = Duration::from_millis(100);
-
-/// The shard's end of a recording.
-#[derive(Debug)]
-pub(super) struct RecordTap {
-    feed: RecordFeed,
-    /// Whether messages have been lost and no keyframe has come since.
-    is_behind: bool,
-    /// Whether the writer is still to be told that the publisher has left.
-    owes_end: bool,
-}
-
-impl RecordTap {
-    /// Hands the messages of a stream to a writer.
-    pub(super) const fn new(feed: RecordFeed) -> Self {
-        Self { feed, is_behind: false, owes_end: false }
-    }
-
-    /// The stream that is recorded.
-    pub(super) const fn stream(&self) -> &Arc<str> {
-        &self.feed.stream
-    }
-
-    /// Whether its writer has ended.
-    pub(super) fn is_closed(&self) -> bool {
-        self.feed.ring.is_closed()
-    }
-
-    /// Hands over what a late viewer of `log` would be sent.
-    pub(super) fn begin(&mut self, log: &StreamLog) {
-        for message in log.catch_up() {
-            if self.is_behind {
-                break;
-            }
-            self.push(message);
-        }
-    }
-
-    /// Hands over a message that is about to enter `log`.
-    pub(super) fn message(&mut self, message: &Message, log: &StreamLog) {
-        if self.owes_end {
-            self.ended();
-        }
-        if self.is_behind && !self.catches_up(message, log) {
-            return self.feed.stats.dropped(1);
-        }
-        self.push(message);
-    }
-
-    /// The publisher has left.
-    pub(super) fn ended(&mut self) {
-        // What follows is of another publisher: the writer must know it before.
-        self.owes_end = self.feed.ring.push(RecordEvent::Ended).is_err();
-        self.is_behind |= self.owes_end;
-    }
-
-    /// Whether the recording can go on with this message: there is room again, and a decoder can
-    /// start at it. The headers that may have been lost go first.
-    fn catches_up(&mut self, message: &Message, log: &StreamLog) -> bool {
-        let starts = log.starts_at(message) || (!log.has_video() && !message.is_header());
-        let roomy = self.feed.ring.len() < self.feed.ring.capacity() / 2
-            && self.feed.stats.queued_bytes() < QUEUE_BYTES_MAX / 2;
-        if !starts || !roomy || self.owes_end {
-            return false;
-        }
-        self.is_behind = false;
-        log.headers().for_each(|header| self.push(header));
-        !self.is_behind
-    }
-
-    fn push(&mut self, message: &Message) {
-        if self.is_closed() {
-            return;
-        }
-        let bytes = message.body().len();
-        let full = self.feed.stats.queued_bytes() + bytes as u64 > QUEUE_BYTES_MAX;
-        if full || self.feed.ring.push(RecordEvent::Message(message.clone())).is_err() {
-            self.is_behind = true;
-            return self.feed.stats.dropped(1);
-        }
-        self.feed.stats.handed_over(bytes);
-    }
-}
 
 /// What a writer's thread is given beside its recorder.
 pub struct RecordShare {
@@ -214,81 +128,20 @@ fn account<D: Disk>(
 mod tests {
     use super::*;
     use crate::frame::PacketBuf;
-    use crate::media::{Kind, Micros};
+    use crate::media::Kind;
     use crate::record::{Folder, Format, RecordSpec};
     use crate::ring::channel;
-    use crate::stream::{Flags, LogLimits};
-
-    fn message(kind: Kind, flags: Flags, body: &[u8]) -> Message {
-        Message::new(kind, 0, flags, PacketBuf::copy_of(body), 1_000)
-    }
-
-    /// A tap, its other end, and a log with both headers.
-    fn tap(capacity: usize) -> (RecordTap, Receiver<RecordEvent>, StreamLog) {
-        let (ring, messages) = channel(capacity, Bell::new());
-        let mut log = StreamLog::new(LogLimits::default(), true);
-        log.push(message(Kind::Audio, Flags::HEADER, b"asc"), Micros(0));
-        log.push(message(Kind::Video, Flags::HEADER, b"avcc"), Micros(0));
-        let feed = RecordFeed { stream: Arc::from("live/a"), ring, stats: Arc::default() };
-        (RecordTap::new(feed), messages, log)
-    }
-
-    fn bodies(messages: &mut Receiver<RecordEvent>, stats: &RecordStats) -> Vec<String> {
-        let mut found = Vec::new();
-        while let Some(RecordEvent::Message(message)) = messages.pop() {
-            stats.taken(message.body().len());
-            found.push(String::from_utf8_lossy(message.body()).into_owned());
-        }
-        found
-    }
-
-    #[test]
-    fn a_writer_that_is_behind_goes_on_at_a_keyframe_with_the_headers_before_it() {
-        let (mut tap, mut messages, log) = tap(4);
-        let inter = message(Kind::Video, Flags::default(), b"inter");
-        let key = message(Kind::Video, Flags::KEY, b"key");
-        (0..6).for_each(|_| tap.message(&inter, &log));
-        tap.message(&key, &log);
-        assert_eq!(
-            bodies(&mut messages, &tap.feed.stats),
-            ["inter"; 4],
-            "no room for the keyframe"
-        );
-        tap.message(&inter, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), [""; 0], "not in the middle");
-        tap.message(&key, &log);
-        tap.message(&inter, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["asc", "avcc", "key", "inter"]);
-        assert_eq!(tap.feed.stats.read().dropped, 4);
-    }
-
-    #[test]
-    fn large_messages_are_bounded_by_their_bytes() {
-        let (mut tap, mut messages, log) = tap(RECORD_QUEUE);
-        let large = message(Kind::Video, Flags::KEY, &vec![b'x'; 8 << 20]);
-        (0..10).for_each(|_| tap.message(&large, &log));
-        assert_eq!(bodies(&mut messages, &tap.feed.stats).len(), 4);
-        assert_eq!((tap.feed.stats.read().dropped, tap.feed.stats.queued_bytes()), (6, 0));
-    }
-
-    #[test]
-    fn a_successor_is_not_taken_for_the_publisher_before_it_when_the_writer_is_behind() {
-        let (mut tap, mut messages, log) = tap(4);
-        let key = message(Kind::Video, Flags::KEY, b"key");
-        (0..4).for_each(|_| tap.message(&key, &log));
-        tap.ended();
-        tap.message(&key, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["key"; 4], "no room for the news");
-        tap.message(&key, &log);
-        assert!(matches!(messages.pop(), Some(RecordEvent::Ended)));
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["asc", "avcc", "key"]);
-    }
+    use crate::stream::Flags;
 
     #[test]
     fn what_a_slow_disk_has_cost_is_told_with_its_folder() {
-        let (mut tap, messages, log) = tap(4);
-        let key = message(Kind::Video, Flags::KEY, &[0x12, 0]);
-        (0..9).for_each(|_| tap.message(&key, &log));
+        let (mut ring, messages) = channel(4, Bell::new());
+        let key = PacketBuf::copy_of(&[0x12, 0]);
+        let key = Message::new(Kind::Video, 0, Flags::KEY, key, 1_000);
+        ring.push(RecordEvent::Message(key)).unwrap();
+        let stats = Arc::new(RecordStats::default());
+        stats.handed_over(2);
+        stats.dropped(5);
         let dir = tempfile::tempdir().unwrap();
         let spec = RecordSpec {
             name: "show".to_owned(),
@@ -301,13 +154,12 @@ mod tests {
             messages,
             bell: Bell::new(),
             stopping: Arc::new(AtomicBool::new(true)),
-            stats: Arc::clone(&tap.feed.stats),
+            stats: Arc::clone(&stats),
             clock: Clock::start(),
         };
         let mut told = Vec::new();
         // What was lost before it began is nothing that its files lack.
         let recorder = || Recorder::new(spec.clone(), Folder::new(dir.path()));
-        let stats = Arc::clone(&tap.feed.stats);
         let mut loss = Loss { told: 0, at: None };
         let mut behind = recorder();
         loss.tell(&mut behind, &stats, Micros::from_secs(1));
@@ -322,21 +174,6 @@ mod tests {
         record(recorder(), share, |news| told.push(news.name()));
         assert_eq!(told, ["record_started", "record_finished"]);
         assert_eq!(stats.read().state, RunState::Stopped);
-        assert!(tap.is_closed(), "the shard sees that it has ended");
-    }
-
-    #[test]
-    fn a_writer_that_is_behind_hears_of_the_end_of_one_publisher_before_the_next() {
-        let (mut tap, mut messages, mut log) = tap(4);
-        let key = message(Kind::Video, Flags::KEY, b"key");
-        (0..6).for_each(|_| tap.message(&key, &log));
-        tap.ended();
-        log.end_source();
-        let sound = message(Kind::Audio, Flags::default(), b"sound");
-        tap.message(&sound, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["key"; 4], "no room for the end");
-        tap.message(&sound, &log);
-        assert!(matches!(messages.pop(), Some(RecordEvent::Ended)));
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["sound"]);
+        assert!(ring.is_closed(), "the shard sees that it has ended");
     }
 }

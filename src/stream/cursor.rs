@@ -137,10 +137,13 @@ impl Cursor {
         plain.then_some(self.walk.pos)
     }
 
-    /// All there is has been sent, from its [`Cursor::shared_place`] on.
-    pub fn catch_up(&mut self, log: &StreamLog) {
-        self.walk.pos = log.end();
-        self.least_lag = Micros(0);
+    /// A reader that was at its [`Cursor::shared_place`] is at message `place` now: if that is
+    /// another one, it has been sent all that lay in the log when it got there.
+    pub fn resume_at(&mut self, place: u64) {
+        if self.walk.pos != place {
+            self.walk.pos = place;
+            self.least_lag = Micros(0);
+        }
     }
 
     /// Whether there is nothing to send.

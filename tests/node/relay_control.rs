@@ -43,7 +43,9 @@ fn a_pull_is_added_stopped_started_and_removed_while_the_node_runs() {
     viewer.find("the stream again", Message::is_key);
     done(&edge, "DELETE /pulls/in");
     while viewer.next().is_some() {}
-    assert_eq!(ask(&edge, "GET /pulls/in", &Value::Null).0, 404);
+    wait_until(SOON, "the pull is forgotten", || {
+        (ask(&edge, "GET /pulls/in", &Value::Null).0 == 404).then_some(())
+    });
     assert_eq!(ask(&edge, "POST /pulls/in/start", &Value::Null).0, 404);
     assert_eq!(ask(&edge, "POST /pulls", &body).0, 201, "its name is free");
 }

@@ -22,8 +22,8 @@ use crate::control::time::Time;
 use crate::event::{EventKind, NodeEvent, Phase, Stage};
 use crate::manager::start_error::StartError;
 use crate::media::Micros;
-use crate::pipeline::HookRules;
 use crate::runtime::Clock;
+use crate::shard::HookRules;
 use crate::stats::{DeliveryStats, HookEntry, HookStats};
 use crate::tls::Connector;
 

@@ -1,0 +1,219 @@
+//! Channel inputs: a channel's finished messages are taken from its encoders and put in the order
+//! of their times. Channels come and go; one that takes another's place goes on with its stream.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use super::streams::{Source, StreamId};
+use crate::command::{ChannelFeed, Encoded, FromShard};
+use crate::media::Micros;
+use crate::rtmp::Hops;
+
+/// Audio messages that may wait for the pictures of their time, 0.7 s. The video encoder is later
+/// than the audio encoder by its look-ahead; players want both in step, but no audio may hang on a
+/// picture that does not come.
+const HOLD_MAX: usize = 32;
+
+/// The channels whose streams a shard owns.
+#[derive(Default)]
+pub(super) struct ChannelInputs {
+    open: Vec<ChannelInput>,
+    /// Those that wait until what they take the place of has handed over all it has.
+    to_come: Vec<ChannelFeed>,
+}
+
+impl ChannelInputs {
+    /// Whether an input has something that could be taken now.
+    pub(super) fn have_mail(&self) -> bool {
+        self.open.iter().any(|input| input.has_mail() || input.is_over())
+    }
+
+    /// Takes the channels of the node's start.
+    pub(super) fn begin(&mut self, shared: &mut Shared, feeds: Vec<ChannelFeed>) {
+        let inputs = feeds.into_iter().map(|feed| ChannelInput::open(shared, feed, None));
+        self.open.extend(inputs);
+    }
+
+    /// One more channel, which is told to control: it begins at once, or once a channel that was
+    /// stopped has ended, or not at all if somebody else feeds its stream.
+    pub(super) fn add(&mut self, shared: &mut Shared, feed: ChannelFeed) {
+        let is_left = |input: &ChannelInput| {
+            input.feed.stream == feed.stream && input.feed.switch.is_stopped()
+        };
+        if self.open.iter().any(is_left) {
+            return self.to_come.push(feed);
+        }
+        let is_open = !shared.streams.is_taken(&feed.stream);
+        shared.cx.report(FromShard::FeedOpened { switch: Arc::clone(&feed.switch), is_open });
+        if is_open {
+            let input = ChannelInput::open(shared, feed, None);
+            self.open.push(input);
+        }
+    }
+
+    /// Moves everything whose turn has come to the streams, and ends those of channels that have
+    /// been stopped.
+    pub(super) fn drain(&mut self, shared: &mut Shared) {
+        self.open.iter_mut().for_each(|input| input.drain(shared));
+        let mut at = 0;
+        while let Some(input) = self.open.get_mut(at) {
+            if !input.is_over() {
+                at += 1;
+                continue;
+            }
+            input.finish(shared);
+            let input = self.open.swap_remove(at);
+            shared.streams.source_left(&mut shared.cx, input.stream);
+            match self.successor(&input.feed.stream) {
+                Some(feed) => {
+                    let switch = Arc::clone(&feed.switch);
+                    self.open.push(ChannelInput::open(shared, feed, Some(&input)));
+                    shared.cx.report(FromShard::FeedOpened { switch, is_open: true });
+                }
+                None => shared.streams.end(&mut shared.cx, input.stream),
+            }
+        }
+    }
+
+    fn successor(&mut self, stream: &str) -> Option<ChannelFeed> {
+        let at = self.to_come.iter().position(|feed| *feed.stream == *stream)?;
+        Some(self.to_come.remove(at))
+    }
+
+    /// The node stops: moves all that is left.
+    pub(super) fn finish(&mut self, shared: &mut Shared) {
+        self.open.iter_mut().for_each(|input| input.finish(shared));
+    }
+}
+
+/// The shard's end of a channel.
+struct ChannelInput {
+    feed: ChannelFeed,
+    stream: StreamId,
+    newest_video: u32,
+    has_seen_video: bool,
+    /// Where its stream goes on from that of another source.
+    goes_on_at: Option<u32>,
+}
+
+impl ChannelInput {
+    /// Begins the stream of a channel, or goes on with it: after `before` by the clock, so that
+    /// viewers are as late as they were.
+    fn open(shared: &mut Shared, feed: ChannelFeed, before: Option<&Self>) -> Self {
+        let source = Source::Channel(Arc::clone(&feed.switch));
+        let name = Arc::clone(&feed.stream);
+        let stream = shared.streams.open(&mut shared.cx, name, source, &Hops::default());
+        let newest = shared.streams.get(stream).map_or(0, |stream| stream.repair.newest());
+        let goes_on_at = (newest > 0).then_some(newest);
+        if goes_on_at.is_some() {
+            let by_clock = before.map(|it| (it.feed.switch.base_ms(), it.feed.start));
+            let base = base_ms(newest, by_clock, feed.start, shared.cx.now);
+            feed.switch.set_base_ms(base);
+        }
+        Self { feed, stream, newest_video: 0, has_seen_video: false, goes_on_at }
+    }
+
+    /// Whether the channel was stopped and its encoders have ended.
+    fn is_over(&self) -> bool {
+        let audio = self.feed.audio.as_ref();
+        self.feed.switch.is_stopped()
+            && self.feed.video.is_closed()
+            && audio.is_none_or(|ring| ring.is_closed())
+    }
+
+    /// Whether an encoder has something that could be taken now.
+    fn has_mail(&self) -> bool {
+        !self.feed.video.is_empty()
+            || self.feed.audio.as_ref().is_some_and(|ring| {
+                ring.len() > HOLD_MAX || ring.peek().is_some_and(|next| self.reached(next))
+            })
+    }
+
+    /// Whether the pictures of this time are already in the stream.
+    fn reached(&self, audio: &Encoded) -> bool {
+        self.has_seen_video && audio.message.time() <= self.newest_video
+    }
+
+    /// Moves everything whose turn has come to the stream.
+    fn drain(&mut self, shared: &mut Shared) {
+        loop {
+            let video = self.feed.video.peek().map(|next| next.message.time());
+            let audio = self.feed.audio.as_ref();
+            let audio_first = audio.is_some_and(|ring| {
+                ring.peek().is_some_and(|next| match video {
+                    Some(video) => next.message.time() < video,
+                    None => self.reached(next) || ring.len() > HOLD_MAX,
+                })
+            });
+            let next = if audio_first {
+                self.feed.audio.as_mut().and_then(|ring| ring.pop())
+            } else {
+                self.feed.video.pop()
+            };
+            let Some(next) = next else { return };
+            if !audio_first {
+                self.newest_video = next.message.time();
+                self.has_seen_video = true;
+            }
+            self.publish(shared, next);
+        }
+    }
+
+    /// Moves all that is left: the encoders have ended.
+    fn finish(&mut self, shared: &mut Shared) {
+        self.drain(shared);
+        while let Some(next) = self.feed.audio.as_mut().and_then(|ring| ring.pop()) {
+            self.publish(shared, next);
+        }
+    }
+
+    fn publish(&self, shared: &mut Shared, next: Encoded) {
+        let now = shared.cx.now;
+        self.feed.stats.rtmp_seconds(now.since(next.due));
+        let message = match self.goes_on_at {
+            // Encoders say these before they know where the stream goes on.
+            Some(at) if next.message.is_header() => next.message.at(at),
+            _ => next.message,
+        };
+        let (kind, time, flags) = (message.kind(), message.time(), message.flags());
+        if let Some(stream) = shared.streams.get_mut(self.stream) {
+            stream.health.message(kind, time, flags, now);
+        }
+        shared.streams.publish(&shared.cx, self.stream, message, now);
+    }
+}
+
+/// Step over the seam between two sources, milliseconds: about one frame.
+const SEAM_MS: u32 = 20;
+
+/// What the times of a channel that starts at `start` are put behind, where the stream's newest
+/// time is `newest`, milliseconds modulo 2^32: what it makes from `now` on is later than that. Of
+/// a channel before it, with this base and start, it goes on by the clock if that is later still.
+fn base_ms(newest: u32, before: Option<(u32, Micros)>, start: Micros, now: Micros) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "RTMP time is modulo 2^32")]
+    let passed = |since: Micros, at: Micros| at.since(since).millis() as u32;
+    let soonest = newest.wrapping_add(SEAM_MS).wrapping_sub(passed(start, now));
+    let by_clock = before.map(|(base, began)| base.wrapping_add(passed(began, start)));
+    let is_later = |base: &u32| base.wrapping_sub(soonest).cast_signed() > 0;
+    by_clock.filter(is_later).unwrap_or(soonest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_goes_on_by_the_clock_and_never_before_what_has_gone_out() {
+        let at = Micros::from_millis;
+        // Nothing is known but the newest time: what is due now comes right after it.
+        assert_eq!(base_ms(7_000, None, at(100_000), at(100_500)) + 500, 7_020);
+        assert_eq!(base_ms(7_000, None, at(100_000), at(99_900)), 7_020, "it starts later");
+        // The channel before it began at 60 s and has sent what was due at 67 s.
+        let before = Some((0, at(60_000)));
+        assert_eq!(base_ms(7_000, before, at(67_100), at(67_300)), 7_100, "67.3 s is at 7.3 s");
+        // It had sound up to 67.4 s.
+        assert_eq!(base_ms(7_400, before, at(67_100), at(67_300)) + 200, 7_420);
+        let wraps = base_ms(u32::MAX - 9, None, at(0), at(0));
+        assert_eq!(wraps, 10);
+    }
+}

@@ -1,0 +1,82 @@
+//! Names that are in use: a publisher with a good key waits until whoever publishes under its name
+//! makes way, here or on another shard.
+
+use std::sync::Arc;
+
+use super::{Connection, Role};
+use crate::keys::Grant;
+use crate::media::Micros;
+use crate::rtmp::PublishRefusal;
+use crate::shard::notice::Notice;
+use crate::shard::shared::Shared;
+use crate::stats::Attempt;
+
+/// How long another shard may take to answer.
+const ANSWER_LIMIT: Micros = Micros::from_secs(2);
+
+/// What is waited for.
+#[derive(Debug)]
+pub(super) struct NameRequest {
+    pub(super) name: Arc<str>,
+    /// With what it publishes then.
+    grant: Option<Grant>,
+    until: Micros,
+}
+
+impl Connection {
+    /// Asks whoever publishes under `name` to make way; false if that was asked before.
+    pub(super) fn ask_for_name(
+        &mut self,
+        shared: &mut Shared,
+        name: &Arc<str>,
+        grant: Option<&Grant>,
+        takes: bool,
+    ) -> bool {
+        if std::mem::replace(&mut self.credentials.has_asked, true) {
+            return false;
+        }
+        let until = shared.cx.now + ANSWER_LIMIT;
+        let (name, grant) = (Arc::clone(name), grant.cloned());
+        shared.cx.notify(Notice::NameWanted { name: Arc::clone(&name), takes });
+        self.credentials.name_request = Some(NameRequest { name, grant, until });
+        self.role = Role::AwaitsKey;
+        shared.waiting_publishers.push(self.out.id);
+        true
+    }
+
+    /// Whether it waits for this name.
+    pub(in crate::shard) fn waits_for_name(&self, name: &str) -> bool {
+        self.credentials.name_request.as_ref().is_some_and(|wanted| *wanted.name == *name)
+    }
+
+    /// The answer.
+    pub(in crate::shard) fn on_name(&mut self, shared: &mut Shared, is_free: bool) {
+        shared.waiting_publishers.retain(|peer| *peer != self.out.id);
+        let Some(NameRequest { name, grant, .. }) = self.credentials.name_request.take() else {
+            return;
+        };
+        if !matches!(self.role, Role::AwaitsKey) {
+            return; // it has changed its mind
+        }
+        self.role = Role::Pending;
+        if is_free {
+            self.start_publishing(shared, &name, grant.as_ref());
+        } else {
+            self.refuse_name(shared);
+        }
+    }
+
+    pub(super) fn refuse_name(&mut self, shared: &mut Shared) {
+        shared.cx.stats.publish_attempt(Attempt::BadName);
+        let text = "somebody publishes under this name already";
+        self.refuse_publish(shared, PublishRefusal::BadName, text);
+    }
+
+    /// Gives up when no answer comes.
+    pub(super) fn check_name(&mut self, shared: &mut Shared) {
+        let now = shared.cx.now;
+        if self.credentials.name_request.as_ref().is_some_and(|wanted| now >= wanted.until) {
+            self.on_name(shared, false);
+        }
+    }
+}

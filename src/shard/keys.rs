@@ -1,0 +1,84 @@
+//! Stream keys on a shard: what is remembered about them, and the connections that wait for
+//! control's answers.
+
+use std::collections::HashMap;
+
+use super::context::Context;
+use super::io::PeerId;
+use crate::command::FromShard;
+use crate::keys::{Alias, CacheSpec, Decision, DecisionCache, Denial, KeyHash};
+
+/// The keys of one shard.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) cache: DecisionCache,
+    waiting: HashMap<KeyHash, Vec<PeerId>>,
+    /// Set if control could not be asked about keys again: the next look at deadlines tries.
+    recheck_due: bool,
+}
+
+impl Keys {
+    pub(super) fn new(spec: CacheSpec) -> Self {
+        Self { cache: DecisionCache::new(spec), waiting: HashMap::new(), recheck_due: false }
+    }
+
+    /// Asks control about a key on behalf of `peer`; only once for all who wait for it.
+    pub(super) fn ask(
+        &mut self,
+        cx: &mut Context,
+        hash: KeyHash,
+        alias: Option<Alias>,
+        (peer, is_first): (PeerId, bool),
+    ) {
+        self.waiting.entry(hash).or_default().push(peer);
+        if is_first {
+            cx.report(FromShard::KeyQuestion { hash, alias });
+        }
+    }
+
+    /// Control's answer, for those who come soon; and those who wait for it.
+    pub(super) fn answered(
+        &mut self,
+        cx: &Context,
+        hash: KeyHash,
+        decision: &Decision,
+    ) -> Vec<PeerId> {
+        self.cache.insert(hash, decision.clone(), cx.now);
+        self.waiting.remove(&hash).unwrap_or_default()
+    }
+
+    /// A key has changed, or any may have (`None`). Of those that `live` publishers have, control
+    /// is asked again.
+    pub(super) fn changed(
+        &mut self,
+        cx: &mut Context,
+        hash: Option<&KeyHash>,
+        live: impl IntoIterator<Item = KeyHash>,
+    ) {
+        match hash {
+            Some(hash) => self.cache.invalidate(hash),
+            None => self.cache.clear(),
+        }
+        for key in live.into_iter().filter(|key| hash.is_none_or(|hash| hash == key)) {
+            self.recheck(cx, key);
+        }
+    }
+
+    /// Asks about a key that somebody publishes with.
+    pub(super) fn recheck(&mut self, cx: &mut Context, hash: KeyHash) {
+        self.recheck_due |= cx.reports.push(FromShard::KeyRecheck { hash }).is_err();
+    }
+
+    /// Whether there are questions that could not be asked; they are to be asked now.
+    pub(super) const fn take_recheck_due(&mut self) -> bool {
+        std::mem::replace(&mut self.recheck_due, false)
+    }
+
+    /// What the store says about a key that somebody may publish with.
+    pub(super) fn on_verdict(&mut self, hash: &KeyHash, decision: &Decision) {
+        if matches!(decision, Decision::Deny(denial) if *denial != Denial::StoreAway) {
+            // Who was ended does not come back by what is remembered.
+            self.cache.invalidate(hash);
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Outputs: a connection to a destination outside the node, into which a stream's log is read. An
+//! output fails and comes back alone; nobody waits for it.
+
+use std::net::SocketAddr;
+
+use super::client::{Backoff, ClientConnection, End, Phase, Redirect, target};
+use super::io::{Io, PeerId, TcpInfo};
+use super::outbound::Outbound;
+use super::shared::Shared;
+use super::stall::{Progress, Seen};
+use super::streams::{SourceTracks, StreamId};
+use crate::command::{FromShard, OutputSpec};
+use crate::event::NodeEvent;
+use crate::media::Micros;
+use crate::rtmp::limits::FEED_BYTES_MAX;
+use crate::rtmp::{ClientEvent, Goal};
+use crate::stats::{RunState, ViewerDrop};
+use crate::stream::Drops;
+
+/// Time from the TCP connection to the destination's consent.
+const START_LIMIT: Micros = Micros::from_secs(10);
+
+/// For how long a publisher's messages have come when its tracks are taken for known.
+const TRACKS_KNOWN: Micros = Micros::from_secs(1);
+
+/// An output that has taken nothing for this long is gone.
+const BLOCKED_MAX: Micros = Micros::from_secs(10);
+
+/// One output.
+pub(super) struct Output {
+    pub(super) spec: OutputSpec,
+    /// Whether it is to push; an operator may change this at any time.
+    is_wanted: bool,
+    /// Set once: it says goodbye for good.
+    is_ending: bool,
+    phase: Phase<Publication>,
+    backoff: Backoff,
+    redirect: Redirect,
+    /// When the present connection was begun.
+    began: Micros,
+    /// The stream that the present connection is for.
+    stream: Option<StreamId>,
+}
+
+/// A connection in use.
+struct Publication {
+    client: ClientConnection,
+    since: Micros,
+    is_started: bool,
+    drops: Drops,
+    /// What the destination knows of the stream's tracks.
+    told: SourceTracks,
+    progress: Progress,
+    /// Bytes that are in the figures already.
+    counted: u64,
+}
+
+impl Output {
+    pub(super) fn new(spec: OutputSpec) -> Self {
+        Self {
+            is_wanted: spec.enabled,
+            spec,
+            is_ending: false,
+            phase: Phase::Idle,
+            backoff: Backoff::default(),
+            redirect: None,
+            began: Micros(0),
+            stream: None,
+        }
+    }
+
+    /// Whether it is to push the stream `name`.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.is_wanted && !self.is_finished() && *self.spec.stream == *name
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished)
+    }
+
+    const fn is_leaving(&self) -> bool {
+        self.is_ending || !self.is_wanted
+    }
+
+    /// Its connection, while there is one.
+    pub(super) const fn client(&mut self) -> Option<&mut ClientConnection> {
+        match &mut self.phase {
+            Phase::Up(publication) => Some(&mut publication.client),
+            _ => None,
+        }
+    }
+
+    /// Lets it push, or unpublish, close and wait.
+    pub(super) fn switch(&mut self, shared: &mut Shared, on: bool) {
+        self.is_wanted = on;
+        self.go_on(shared);
+    }
+
+    /// Ends the output: it unpublishes and closes.
+    pub(super) fn end(&mut self, shared: &mut Shared) {
+        self.is_ending = true;
+        self.go_on(shared);
+    }
+
+    /// The node stops. A node that has the stream from here keeps it for a while: it is not told
+    /// that the stream is over.
+    pub(super) fn end_with_node(&mut self, shared: &mut Shared) {
+        if let Phase::Up(publication) = &mut self.phase
+            && publication.client.session.is_heeded()
+        {
+            publication.client.break_off("the node stops".to_owned());
+        }
+        self.end(shared);
+    }
+
+    /// Its stream no longer comes the way that the destination was told.
+    pub(super) fn on_rerouted(&mut self, shared: &mut Shared, stream: StreamId) {
+        if self.stream == Some(stream)
+            && let Phase::Up(publication) = &mut self.phase
+            && (!publication.is_started || publication.client.session.is_heeded())
+        {
+            shared.streams.remove_reader(&shared.cx, &mut publication.client.out);
+            publication.client.break_off("the stream comes another way now".to_owned());
+        }
+        self.go_on(shared);
+    }
+
+    /// Its stream is over.
+    pub(super) fn on_stream_ended(&mut self, shared: &mut Shared) {
+        if let Phase::Up(publication) = &mut self.phase {
+            publication.close(shared, End::Failed("the stream ended".to_owned()));
+        }
+        self.go_on(shared);
+    }
+
+    /// Goes on as far as it can now.
+    pub(super) fn go_on(&mut self, shared: &mut Shared) {
+        let now = shared.cx.now;
+        let is_leaving = self.is_leaving();
+        match &mut self.phase {
+            Phase::Paused(until) if now < *until && !is_leaving => {}
+            Phase::Paused(_) => self.phase = Phase::Idle,
+            Phase::Resolving(_) if is_leaving => self.phase = Phase::Idle,
+            Phase::Connecting(..) if is_leaving => return self.over(shared, End::Left),
+            Phase::Up(publication) if is_leaving => publication.close(shared, End::Left),
+            _ => {}
+        }
+        if matches!(self.phase, Phase::Idle) {
+            self.begin(shared);
+        }
+        self.check_end(shared);
+    }
+
+    /// Begins a connection, if there is reason to.
+    fn begin(&mut self, shared: &mut Shared) {
+        let line = &self.spec.stats.line;
+        if self.is_ending || !self.is_wanted {
+            line.set_state(RunState::Stopped);
+            if self.is_ending {
+                self.phase = Phase::Finished;
+            }
+            return;
+        }
+        // What is in its grace has no source: it is not offered anew.
+        let is_fed = shared.streams.is_taken(&self.spec.stream);
+        let name = &self.spec.stream;
+        let found = if is_fed { shared.streams.find(&mut shared.cx, name) } else { None };
+        let Some(id) = found else { return line.set_state(RunState::Idle) };
+        line.set_state(RunState::Connecting);
+        self.stream = Some(id);
+        self.began = shared.cx.now;
+        let (url, mut spec) = target(&mut self.redirect, &self.spec.url, Goal::Publish);
+        spec.chunk_size = shared.cx.spec.chunk_size;
+        if let Some(stream) = shared.streams.get(id) {
+            spec.relaying.path = stream.hops.clone();
+        }
+        let (host, port) = (url.host().into(), url.port());
+        shared.cx.report(FromShard::Resolve { output: self.spec.id, host, port });
+        self.phase = Phase::Resolving(Box::new((url, spec)));
+    }
+
+    /// Control's answer to the question for an address.
+    pub(super) fn resolved(
+        &mut self,
+        shared: &mut Shared,
+        address: Result<SocketAddr, String>,
+    ) -> Option<SocketAddr> {
+        if !matches!(self.phase, Phase::Resolving(_)) {
+            return None;
+        }
+        address.map_err(|reason| self.over(shared, End::Failed(reason))).ok()
+    }
+
+    /// The TCP connection is being made.
+    pub(super) fn connecting(&mut self, peer: PeerId) {
+        self.phase.connecting(peer);
+    }
+
+    /// The TCP connection stands.
+    pub(super) fn connected(&mut self, shared: &mut Shared) {
+        let Some((peer, target)) = self.phase.take_connecting() else { return };
+        match ClientConnection::new(&mut shared.cx, peer, *target) {
+            Ok(client) => {
+                self.phase = Phase::Up(Box::new(Publication::new(client, shared.cx.now)));
+                self.check_end(shared);
+            }
+            Err(reason) => {
+                shared.leaving.push(Outbound::new(peer, None));
+                self.over(shared, End::Failed(reason));
+            }
+        }
+    }
+
+    /// The destination has sent these bytes.
+    pub(super) fn received(&mut self, shared: &mut Shared, bytes: &[u8]) {
+        let end = self.digest(shared, bytes).err();
+        match end {
+            Some(reason) => self.over(shared, End::Failed(reason)),
+            None => self.check_end(shared),
+        }
+    }
+
+    /// The connection is lost, or could not be made.
+    pub(super) fn lost(&mut self, shared: &mut Shared, reason: String) {
+        self.over(shared, End::Failed(reason));
+    }
+
+    fn digest(&mut self, shared: &mut Shared, bytes: &[u8]) -> Result<(), String> {
+        let Phase::Up(publication) = &mut self.phase else { return Ok(()) };
+        for piece in bytes.chunks(FEED_BYTES_MAX) {
+            let session = &mut publication.client.session;
+            let fed = session.feed(piece, shared.cx.now, &shared.cx.packets);
+            fed.map_err(|error| error.to_string())?;
+            while let Some(event) = publication.client.session.poll_event() {
+                match event {
+                    ClientEvent::Started { stream_id } => {
+                        publication.client.out.set_policy(self.spec.rules.drop);
+                        publication.begin(shared, self.stream, stream_id);
+                        self.spec.stats.line.connected();
+                        let channel = self.spec.channel.to_string();
+                        let name = self.spec.name.to_string();
+                        shared.cx.report_node(NodeEvent::OutputConnected { channel, name });
+                    }
+                    ClientEvent::Reconnect { .. } => {
+                        let heeded = publication.client.heed(event, &mut self.redirect);
+                        if let Err(reason) = heeded {
+                            publication.close(shared, End::Failed(reason));
+                        }
+                    }
+                    event => publication.client.heed(event, &mut self.redirect)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at deadlines, and asks for a keyframe after a jump.
+    pub(super) fn tick(&mut self, shared: &mut Shared, io: &mut dyn Io) {
+        if let Phase::Up(publication) = &mut self.phase {
+            publication.check_deadlines(shared);
+            publication.check_tracks(shared);
+            let out = &publication.client.out;
+            if let Some(stream) = out.stream.and_then(|stream| shared.streams.get(stream)) {
+                self.spec.stats.lag(out.lag(&stream.log));
+            }
+            let tcp = io.tcp_info(out.id);
+            if let Some(tcp) = tcp {
+                self.spec.stats.rtt(tcp.rtt);
+            }
+            let is_over = self.stream.is_none_or(|stream| shared.streams.is_over(stream));
+            publication.check_progress(shared, &self.spec, tcp, is_over);
+            publication.count(shared, &self.spec);
+        }
+        self.go_on(shared);
+    }
+
+    /// Ends the connection if it was to end, and has said what it had to.
+    pub(super) fn check_end(&mut self, shared: &mut Shared) {
+        let Phase::Up(publication) = &mut self.phase else { return };
+        publication.client.pass_on();
+        if let Some(end) = publication.client.ended(shared.cx.now) {
+            self.over(shared, end);
+        }
+    }
+
+    /// The present connection, or the attempt to make one, is over.
+    fn over(&mut self, shared: &mut Shared, end: End) {
+        let end = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Up(mut publication) => {
+                publication.count(shared, &self.spec);
+                let client = &mut publication.client;
+                shared.streams.remove_reader(&shared.cx, &mut client.out);
+                let end = client.first_reason(end);
+                shared.leaving.push(publication.client.out);
+                end
+            }
+            Phase::Connecting(peer, _) => {
+                shared.leaving.push(Outbound::new(peer, None));
+                end
+            }
+            _ => end,
+        };
+        let stream = self.stream.take();
+        match end {
+            End::Failed(reason) if !self.is_leaving() => self.failed(shared, stream, &reason),
+            _ => self.backoff = Backoff::default(),
+        }
+        if self.is_leaving() {
+            self.begin(shared);
+        }
+    }
+
+    fn failed(&mut self, shared: &mut Shared, stream: Option<StreamId>, reason: &str) {
+        if stream.is_none_or(|stream| shared.streams.is_over(stream)) {
+            return;
+        }
+        let lasted = shared.cx.now.since(self.began);
+        let random = shared.cx.random();
+        let Some(wait) = self.backoff.after(&mut self.redirect, lasted, random) else {
+            return tracing::debug!("output {}: {reason}", self.spec.name);
+        };
+        self.phase = Phase::Paused(shared.cx.now + wait);
+        self.spec.stats.line.failed();
+        let (channel, name) = (self.spec.channel.to_string(), self.spec.name.to_string());
+        let reason = self.spec.url.about(reason);
+        shared.cx.report_node(NodeEvent::OutputFailed { channel, name, reason, retry_in: wait });
+    }
+}
+
+impl Publication {
+    fn new(client: ClientConnection, now: Micros) -> Self {
+        Self {
+            client,
+            since: now,
+            is_started: false,
+            drops: Drops::default(),
+            told: SourceTracks::default(),
+            progress: Progress::new(now),
+            counted: 0,
+        }
+    }
+
+    /// The destination takes the stream: reads its log from the next keyframe on.
+    fn begin(&mut self, shared: &mut Shared, stream: Option<StreamId>, stream_id: u32) {
+        self.is_started = true;
+        self.progress = Progress::new(shared.cx.now);
+        self.client.pass_on();
+        let Some(id) = stream.filter(|id| !shared.streams.is_over(*id)) else { return };
+        shared.streams.add_output(id, &mut self.client.out, stream_id);
+        if let Some(stream) = shared.streams.get(id) {
+            self.told = SourceTracks::of(&stream.log);
+        }
+    }
+
+    fn check_deadlines(&mut self, shared: &mut Shared) {
+        let now = shared.cx.now;
+        if let Err(error) = self.client.session.tick(now) {
+            self.close(shared, End::Failed(error.to_string()));
+        }
+        if !self.is_started && now.since(self.since) >= START_LIMIT {
+            let reason = "the destination did not answer in 10 s".to_owned();
+            self.close(shared, End::Failed(reason));
+        }
+        if self.client.out.blocked_for(now) >= BLOCKED_MAX {
+            self.client.break_off("the destination took nothing for 10 s".to_owned());
+        }
+    }
+
+    /// Ends a connection that has stalled, and one whose stream is over.
+    fn check_progress(
+        &mut self,
+        shared: &mut Shared,
+        spec: &OutputSpec,
+        tcp: Option<TcpInfo>,
+        is_over: bool,
+    ) {
+        if self.client.is_closing() || !self.is_started {
+            return;
+        }
+        let (acknowledged, sent) = (self.client.session.acknowledged(), self.client.out.bytes());
+        let seen = Seen { tcp, acknowledged, sent };
+        if is_over {
+            self.close(shared, End::Failed("the stream ended".to_owned()));
+        } else if let Some(reason) =
+            self.progress.look(shared.cx.now, spec.rules.stall_timeout, seen)
+        {
+            spec.stats.stalled();
+            self.client.break_off(reason);
+        }
+    }
+
+    /// Counts what went out, and what was left out.
+    fn count(&mut self, shared: &mut Shared, spec: &OutputSpec) {
+        let out = &self.client.out;
+        let bytes = out.bytes();
+        spec.stats.line.bytes(bytes - self.counted);
+        self.counted = bytes;
+        let Some(stream) = out.stream else { return };
+        let (before, drops) = (self.drops, out.drops());
+        if drops.gaps == before.gaps {
+            return;
+        }
+        for (reason, count) in [
+            (ViewerDrop::Jumped, drops.jumped - before.jumped),
+            (ViewerDrop::Skipped, drops.skipped - before.skipped),
+            (ViewerDrop::Overrun, drops.overrun - before.overrun),
+        ] {
+            spec.stats.dropped(reason, count);
+        }
+        self.drops = drops;
+        spec.stats.jumped();
+        shared.streams.want_key(stream);
+    }
+
+    /// A destination shows who comes late what described the tracks of the publisher before. Where
+    /// the next one sends others, the publication begins anew.
+    fn check_tracks(&mut self, shared: &mut Shared) {
+        let Some(stream) = self.client.out.stream.and_then(|id| shared.streams.get(id)) else {
+            return;
+        };
+        let (tracks, age) = (SourceTracks::of(&stream.log), stream.log.source_age());
+        let last = stream.last_tracks;
+        if self.told.source != tracks.source && self.told.source == last.source {
+            self.told = last;
+        }
+        if self.told.source == tracks.source || age.is_none_or(|age| age < TRACKS_KNOWN) {
+            return;
+        }
+        let before = std::mem::replace(&mut self.told, tracks);
+        if before.has_others_than(&tracks) {
+            self.close(shared, End::Left);
+        }
+    }
+
+    fn close(&mut self, shared: &mut Shared, end: End) {
+        shared.streams.remove_reader(&shared.cx, &mut self.client.out);
+        self.client.close(end, shared.cx.now);
+    }
+}

@@ -1,0 +1,113 @@
+//! The table of peers: connections, and the connections of outputs and pulls, with what the send
+//! loop needs of each in dense arrays beside it.
+
+use super::connection::Connection;
+use super::io::PeerId;
+use super::outbound::Line;
+use super::table::{Key, Table};
+use crate::media::Micros;
+
+impl Key for PeerId {
+    fn new(index: u32, turn: u32) -> Self {
+        Self::new(index, turn)
+    }
+
+    fn index(self) -> usize {
+        self.index()
+    }
+
+    fn turn(self) -> u32 {
+        (self.raw() >> 32) as u32
+    }
+}
+
+/// What a peer is.
+pub(super) enum Peer {
+    /// A peer that has connected to the node.
+    Connection(Box<Connection>),
+    /// A connection of the output of this number.
+    Output(usize),
+    /// A connection of the pull of this number.
+    Pull(usize),
+    /// Its end is over; its socket is being closed.
+    Closing,
+    /// A connection that is being handled.
+    Busy,
+}
+
+/// All peers of a shard. The arrays beside the table are indexed by [`PeerId::index`].
+#[derive(Default)]
+pub(super) struct Peers {
+    pub(super) table: Table<PeerId, Peer>,
+    pub(super) lines: Vec<Line>,
+    /// When each is to be looked at for its deadlines.
+    due: Vec<Micros>,
+    connections: usize,
+}
+
+impl Peers {
+    /// Adds what `make` makes for its number.
+    pub(super) fn insert_with(&mut self, due: Micros, make: impl FnOnce(PeerId) -> Peer) -> PeerId {
+        let id = self.table.insert_with(make);
+        self.lines.resize(self.table.places(), Line { place: Line::ALONE, bytes: 0 });
+        self.due.resize(self.table.places(), Micros(0));
+        self.lines[id.index()] = Line { place: Line::ALONE, bytes: 0 };
+        self.due[id.index()] = due;
+        self.connections += usize::from(matches!(self.table.get(id), Some(Peer::Connection(_))));
+        id
+    }
+
+    /// Takes a connection out while it is handled.
+    pub(super) fn take(&mut self, id: PeerId) -> Option<Box<Connection>> {
+        let peer = self.table.get_mut(id)?;
+        match std::mem::replace(peer, Peer::Busy) {
+            Peer::Connection(mut connection) => {
+                connection.out.step_in(&mut self.lines[id.index()]);
+                Some(connection)
+            }
+            other => {
+                *peer = other;
+                None
+            }
+        }
+    }
+
+    /// Puts it back, to be looked at for its deadlines at `due` at the latest.
+    pub(super) fn put(&mut self, id: PeerId, connection: Box<Connection>, due: Micros) {
+        connection.out.step_out(&mut self.lines[id.index()]);
+        self.due_by(id, due);
+        if let Some(peer) = self.table.get_mut(id) {
+            *peer = Peer::Connection(connection);
+        }
+    }
+
+    /// The peer is to be looked at by then at the latest.
+    pub(super) fn due_by(&mut self, id: PeerId, due: Micros) {
+        let known = &mut self.due[id.index()];
+        *known = due.min(*known);
+    }
+
+    /// The connections whose deadlines are to be looked at by now; they are to be looked at again
+    /// after `pause`, unless something happens before.
+    pub(super) fn take_due(&mut self, now: Micros, pause: Micros) -> Vec<PeerId> {
+        let mut due = Vec::new();
+        for (index, at) in self.due.iter_mut().enumerate().filter(|(_, at)| **at <= now) {
+            *at = now + pause;
+            due.extend(self.table.key_at(index));
+        }
+        due
+    }
+
+    /// Its end is over; its place is kept until its socket has been closed.
+    pub(super) fn set_closing(&mut self, id: PeerId) {
+        if let Some(peer) = self.table.get_mut(id) {
+            let was = std::mem::replace(peer, Peer::Closing);
+            self.connections -= usize::from(matches!(was, Peer::Connection(_) | Peer::Busy));
+        }
+    }
+
+    /// Connections that peers have made.
+    pub(super) const fn connections(&self) -> usize {
+        self.connections
+    }
+}

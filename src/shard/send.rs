@@ -1,0 +1,205 @@
+//! The send loop: what peers have of their own, and what streams bring to their readers.
+
+use std::io;
+
+use super::batch::Batch;
+use super::clients::client_of;
+use super::connection::{Closing, broken};
+use super::core::{LOOK_EVERY, ShardCore};
+use super::io::{Action, Io, PeerId};
+use super::outbound::{Line, Sent};
+use super::peers::Peer;
+use super::streams::StreamId;
+use crate::media::Micros;
+
+/// Readers of one stream that are sent to in one go.
+const SENDS_AT_ONCE: usize = 64;
+
+impl ShardCore {
+    /// Sends what is ready, for about `budget` sends. Says whether more is ready.
+    pub(super) fn send(&mut self, io: &mut impl Io, budget: usize) -> bool {
+        let mut left = budget;
+        while let Some(id) = self.shared.cx.ready.pop_front() {
+            self.flush(id, io);
+            left = left.saturating_sub(1);
+        }
+        while left > 0
+            && let Some(next) = self.shared.streams.next_dirty()
+        {
+            if next.from == 0 {
+                self.shared.streams.begin_sending(next.stream);
+            }
+            let to = next.from + SENDS_AT_ONCE.min(left);
+            left -= self.send_stream(io, next.stream, (next.from, to));
+            self.shared.streams.sent_up_to(next.stream, to);
+        }
+        self.handle_notices();
+        self.close_leaving(io);
+        !self.shared.cx.ready.is_empty() || self.shared.streams.next_dirty().is_some()
+    }
+
+    /// Sends what is new to the readers of a stream from number `from` on, and before number `to`.
+    /// Says how many those are, and at least 1.
+    fn send_stream(&mut self, io: &mut impl Io, id: StreamId, (from, to): (usize, usize)) -> usize {
+        let Self { shared, peers, outputs, .. } = self;
+        let Some(stream) = shared.streams.get(id) else { return 1 };
+        let to = to.min(stream.readers.len());
+        let readers = stream.readers.get(from..to).unwrap_or_default();
+        let (log, end, policy) = (&stream.log, stream.log.end(), &shared.cx.spec.drop);
+        let mut batch = Batch::new(log, policy);
+        let (mut bytes, mut sends, mut blocked) = (0, 0, 0);
+        let (mut full, mut broken) = (Vec::new(), Vec::new());
+        for &reader in readers {
+            let line = &mut peers.lines[reader.index()];
+            let mut sent = 0;
+            match line.place {
+                Line::BLOCKED => {
+                    blocked += 1;
+                    continue;
+                }
+                place if place == end => continue,
+                place if place < Line::BLOCKED => {
+                    if let Some((pieces, wanted)) = batch.at(place) {
+                        // Going on by itself, a reader meets the failure again.
+                        sent = io.send(reader, pieces).unwrap_or(0);
+                        if sent == wanted {
+                            *line = Line { place: end, bytes: line.bytes + sent as u64 };
+                            bytes += sent as u64;
+                            sends += 1;
+                            continue;
+                        }
+                    }
+                }
+                _ => {}
+            }
+            let out = match peers.table.get_mut(reader) {
+                Some(Peer::Connection(connection)) => &mut connection.out,
+                Some(Peer::Output(number)) => {
+                    let client = outputs.get_mut(number).and_then(|output| output.client());
+                    let Some(client) = client else { continue };
+                    &mut client.out
+                }
+                _ => continue,
+            };
+            out.step_in(line);
+            let before = out.bytes();
+            out.sent_of_batch(&batch, sent);
+            match out.send(io, shared.cx.now, Some(log), policy) {
+                Sent::All => {}
+                Sent::Blocked => {
+                    blocked += 1;
+                    full.push(reader);
+                }
+                Sent::Failed(error) => broken.push((reader, error)),
+            }
+            out.step_out(line);
+            bytes += out.bytes() - before;
+            sends += u64::from(out.bytes() > before);
+        }
+        let count = readers.len();
+        shared.cx.stats.sent(sends, bytes);
+        shared.cx.stats.send_blocked(blocked);
+        if let Some(stream) = shared.streams.get_mut(id) {
+            stream.meter.add_out(bytes);
+        }
+        for reader in full {
+            self.peers.due_by(reader, self.shared.cx.now + LOOK_EVERY);
+        }
+        for (reader, error) in broken {
+            self.fail(reader, &error);
+        }
+        count.max(1)
+    }
+
+    fn fail(&mut self, id: PeerId, error: &io::Error) {
+        match self.peers.take(id) {
+            Some(connection) => {
+                let reason = broken(&self.shared.cx, error);
+                self.end_connection(connection, &reason);
+            }
+            None => self.client_failed(id, error.to_string()),
+        }
+    }
+
+    /// Sends what waits for one peer, and goes on with its close.
+    fn flush(&mut self, id: PeerId, io: &mut impl Io) {
+        match self.peers.table.get(id) {
+            Some(Peer::Connection(_)) => self.flush_connection(id, io),
+            Some(Peer::Output(_) | Peer::Pull(_)) => self.flush_client(id, io),
+            _ => {}
+        }
+    }
+
+    fn flush_connection(&mut self, id: PeerId, io: &mut impl Io) {
+        let Some(mut connection) = self.peers.take(id) else { return };
+        let cx = &mut self.shared.cx;
+        let out = &mut connection.out;
+        out.is_queued = false;
+        if !connection.has_ended() {
+            let out = &mut connection.out;
+            let stream = out.stream;
+            let log = stream.and_then(|id| self.shared.streams.get(id)).map(|it| &it.log);
+            let before = out.bytes();
+            let sent = out.send(io, cx.now, log, &cx.spec.drop);
+            let bytes = out.bytes() - before;
+            cx.stats.bytes_out(bytes);
+            if let Some(stream) = stream.and_then(|id| self.shared.streams.get_mut(id)) {
+                stream.meter.add_out(bytes);
+            }
+            if let Sent::Failed(error) = sent {
+                let reason = broken(cx, &error);
+                return self.end_connection(connection, &reason);
+            }
+        }
+        match connection.closing(cx.now) {
+            Closing::No | Closing::Waits => {}
+            Closing::Shutdown => {
+                connection.out.say_close(io);
+                cx.act(Action::Shutdown(id));
+            }
+            Closing::Over => return self.end_connection(connection, ""),
+        }
+        self.peers.put(id, connection, Micros(u64::MAX));
+    }
+
+    fn flush_client(&mut self, id: PeerId, io: &mut impl Io) {
+        let Self { shared, peers, outputs, pulls, .. } = self;
+        let Some(client) = client_of(peers.table.get(id), outputs, pulls) else { return };
+        let (out, line) = (&mut client.out, &mut peers.lines[id.index()]);
+        out.is_queued = true;
+        out.step_in(line);
+        let stream = out.stream;
+        let log = stream.and_then(|id| shared.streams.get(id)).map(|it| &it.log);
+        let before = out.bytes();
+        let sent = out.send(io, shared.cx.now, log, &shared.cx.spec.drop);
+        let bytes = out.bytes() - before;
+        out.step_out(line);
+        shared.cx.stats.bytes_out(bytes);
+        if let Some(stream) = stream.and_then(|id| shared.streams.get_mut(id)) {
+            stream.meter.add_out(bytes);
+        }
+        match (sent, self.peers.table.get(id)) {
+            (Sent::Failed(error), _) => self.client_failed(id, error.to_string()),
+            (_, Some(Peer::Output(number))) => {
+                self.with_output(*number, |output, shared| output.check_end(shared));
+            }
+            (_, Some(Peer::Pull(number))) => {
+                self.with_pull(*number, |pull, shared| pull.check_end(shared));
+            }
+            _ => {}
+        }
+        // Only now: what could not be sent at once is not to be tried again and again.
+        if let Some(client) = self.client(id) {
+            client.out.is_queued = false;
+        }
+    }
+
+    /// Closes the sockets of peers that are over.
+    fn close_leaving(&mut self, io: &mut impl Io) {
+        for mut out in std::mem::take(&mut self.shared.leaving) {
+            out.say_close(io);
+            self.shared.cx.act(Action::Close(out.id));
+            self.peers.table.remove(out.id);
+        }
+    }
+}

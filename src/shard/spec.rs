@@ -1,0 +1,174 @@
+//! Settings and start parameters of a shard.
+
+use std::sync::Arc;
+
+use super::streams::Mesh;
+use crate::command::{ChannelFeed, FromShard, OutputSpec, PullSpec, RecordFeed, TapEvent, ToShard};
+use crate::event::Stage;
+use crate::frame::PacketPool;
+use crate::keys::{AddressRange, CacheSpec};
+use crate::limits::NodeLimits;
+use crate::media::{Micros, Pings};
+use crate::ring::{Receiver, Sender};
+use crate::stats::ShardStats;
+use crate::stream::{DropPolicy, LogLimits, Merge, Start};
+use crate::tls::{Acceptor, Connector};
+use crate::web::Cors;
+
+/// Who may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishPolicy {
+    /// Whoever shows a good stream key, under the public name that it is for.
+    Key,
+    /// Anybody, under any name that is free. For a laboratory.
+    Open,
+}
+
+/// How keys are handled on a shard.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRules {
+    /// How long decisions are remembered.
+    pub cache: CacheSpec,
+    /// How often a live publisher's key is looked up again: it may have gone without a word.
+    pub recheck: Micros,
+    /// Whether a publisher that names its stream is let in while the key store does not answer.
+    pub open_when_away: bool,
+    /// Proxies whose word about a peer's address is taken (PROXY protocol).
+    pub trusted_proxies: Arc<[AddressRange]>,
+}
+
+/// What one peer may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerLimits {
+    /// How long it may neither publish nor play.
+    pub idle: Micros,
+    /// How long a viewer may take nothing.
+    pub blocked: Micros,
+    /// Bytes of unfinished messages while it publishes.
+    pub buffer_bytes: usize,
+    /// Bits per second at which a viewer is sent at most; 0 for any.
+    pub pace_bps: u64,
+    /// The same in percent of its stream's mean rate; 0 for any.
+    pub pace_percent: u32,
+}
+
+/// What is asked of hooks. By default nothing, and nothing waits.
+#[derive(Clone, Debug, Default)]
+pub struct HookRules {
+    /// Stages that somebody has to be given leave to begin.
+    pub stages: Vec<Stage>,
+    /// Parameters of a query that hooks may see.
+    pub params: Arc<[Arc<str>]>,
+    /// How long a peer waits for control's answer, which has deadlines of its own. Then it may go
+    /// on if `open_when_silent`, or is refused.
+    pub patience: Micros,
+    /// What no answer means.
+    pub open_when_silent: bool,
+}
+
+impl HookRules {
+    /// Whether there are hooks that decide about `stage`.
+    #[must_use]
+    pub fn decide(&self, stage: Stage) -> bool {
+        self.stages.contains(&stage)
+    }
+}
+
+/// What every shard of a node is told.
+#[derive(Clone, Debug)]
+pub struct ShardSpec {
+    /// Number of the shard, from 0.
+    pub number: usize,
+    /// Random number of the node, the same for all its shards: other nodes know its streams by it.
+    pub node: u64,
+    /// Largest chunk we send, bytes.
+    pub chunk_size: u32,
+    /// Silence after which a peer is pinged.
+    pub ping: Micros,
+    /// Silence after which a peer is closed.
+    pub ping_timeout: Micros,
+    /// Time a peer has for its handshake and `connect`.
+    pub handshake_timeout: Micros,
+    /// Whether late viewers start at the newest keyframe instead of the next one.
+    pub gop_cache: bool,
+    /// Where viewers start.
+    pub start: Start,
+    /// Which web pages may play.
+    pub cors: Arc<Cors>,
+    /// Limits of each stream's log.
+    pub log: LogLimits,
+    /// Which messages wait for others.
+    pub merge: Merge,
+    /// When a slow reader jumps.
+    pub drop: DropPolicy,
+    /// Who may publish.
+    pub publish: PublishPolicy,
+    /// How keys are handled.
+    pub keys: KeyRules,
+    /// What one peer may take up.
+    pub peer: PeerLimits,
+    /// What is asked of hooks.
+    pub hooks: HookRules,
+    /// How long the viewers of a publisher that left wait for its return.
+    pub grace: Micros,
+}
+
+impl ShardSpec {
+    /// When peers are pinged, and given up.
+    pub(super) const fn pings(&self) -> Pings {
+        Pings { every: self.ping, timeout: self.ping_timeout }
+    }
+}
+
+/// Settings that may wait for a shard; the newest counts.
+pub const SETTINGS_MAX: usize = 8;
+
+/// Other settings for a shard.
+#[derive(Debug)]
+pub struct ShardSettings {
+    /// What it is told. Its number, its node and who may publish stay.
+    pub spec: ShardSpec,
+    /// The authorities that are trusted when it connects by TLS, or why none are.
+    pub trust: Result<Connector, String>,
+}
+
+/// Number of the shard that pulls.
+pub const PULL_HOME: usize = 0;
+
+/// Everything that is handed to a shard at its start.
+pub struct ShardParts {
+    /// What it is told.
+    pub spec: ShardSpec,
+    /// Encrypts connections of the RTMPS port, if there is one.
+    pub acceptor: Option<Acceptor>,
+    /// The authorities that are trusted when it connects by TLS, or why none are.
+    pub trust: Result<Connector, String>,
+    /// From control.
+    pub commands: Receiver<ToShard>,
+    /// Other settings, from control.
+    pub settings: Receiver<ShardSettings>,
+    /// To control.
+    pub reports: Sender<FromShard>,
+    /// To and from the other shards.
+    pub mesh: Mesh,
+    /// Channels whose streams this shard owns.
+    pub feeds: Vec<ChannelFeed>,
+    /// Decoders that want the streams of these names.
+    pub taps: Vec<(Arc<str>, Sender<TapEvent>)>,
+    /// Recordings.
+    pub records: Vec<RecordFeed>,
+    /// Outputs of this shard.
+    pub outputs: Vec<OutputSpec>,
+    /// Pulls of this shard: [`PULL_HOME`] has them all.
+    pub pulls: Vec<PullSpec>,
+    /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
+    pub pulled: Vec<Arc<str>>,
+    /// What all shards ask when a peer comes.
+    pub limits: Arc<NodeLimits>,
+    /// Where packets come from.
+    pub packets: PacketPool,
+    /// Figures.
+    pub stats: Arc<ShardStats>,
+    /// Where the shard's pseudo-random numbers begin.
+    pub seed: u64,
+}

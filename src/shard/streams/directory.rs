@@ -1,0 +1,412 @@
+//! The table of streams: opening and ending them, publishing into them, and their readers.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::mesh::{Have, Mesh, MeshMessage};
+use super::pacing;
+use super::stream::{Source, Stream};
+use super::tap::Tap;
+use crate::media::Micros;
+use crate::rtmp::{Hop, Hops};
+use crate::shard::context::Context;
+use crate::shard::io::PeerId;
+use crate::shard::notice::Notice;
+use crate::shard::outbound::{Outbound, ReaderKind};
+use crate::shard::table::{Key, Table};
+use crate::stats::{OtherReader, ViewerDrop};
+use crate::stream::{Cursor, Due, Framing, Health, Message, Prints, Start, StreamLog};
+
+/// One stream of a shard, for as long as it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::shard) struct StreamId {
+    index: u32,
+    turn: u32,
+}
+
+impl Key for StreamId {
+    fn new(index: u32, turn: u32) -> Self {
+        Self { index, turn }
+    }
+
+    fn index(self) -> usize {
+        self.index as usize
+    }
+
+    fn turn(self) -> u32 {
+        self.turn
+    }
+}
+
+/// The next part of a stream's readers that the send loop is to look at.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::shard) struct Moved {
+    pub(in crate::shard) stream: StreamId,
+    pub(in crate::shard) from: usize,
+}
+
+/// All streams of a shard.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Streams {
+    pub(super) table: Table<StreamId, Stream>,
+    pub(super) by_name: HashMap<Arc<str>, StreamId>,
+    pub(in crate::shard) mesh: Mesh,
+    /// Taps of streams that are not there.
+    idle_taps: Vec<(Arc<str>, Tap)>,
+    /// Streams that can be pulled, here or at another shard.
+    pub(in crate::shard) pulled: Arc<[Arc<str>]>,
+    /// Streams with something to send, and how far their readers have been sent it.
+    dirty: VecDeque<Moved>,
+    /// Streams whose newest messages wait for others.
+    held: Vec<StreamId>,
+    /// When the first of them has waited long enough.
+    held_until: Option<Micros>,
+}
+
+impl Streams {
+    pub(in crate::shard) fn new(
+        mesh: Mesh,
+        pulled: Vec<Arc<str>>,
+        taps: Vec<(Arc<str>, Tap)>,
+    ) -> Self {
+        Self { mesh, pulled: pulled.into(), idle_taps: taps, ..Self::default() }
+    }
+
+    pub(in crate::shard) fn get(&self, id: StreamId) -> Option<&Stream> {
+        self.table.get(id)
+    }
+
+    pub(in crate::shard) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.table.get_mut(id)
+    }
+
+    /// The stream of this name on this shard.
+    pub(in crate::shard) fn local(&self, name: &str) -> Option<StreamId> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(in crate::shard) fn named(&self, name: &str) -> Option<&Stream> {
+        self.get(self.local(name)?)
+    }
+
+    pub(in crate::shard) fn ids(&self) -> Vec<StreamId> {
+        self.by_name.values().copied().collect()
+    }
+
+    /// The stream of this name, if somebody feeds it on any shard (or may still come back).
+    pub(in crate::shard) fn find(&mut self, cx: &mut Context, name: &str) -> Option<StreamId> {
+        if let Some(id) = self.local(name) {
+            return Some(id);
+        }
+        let owner = self.mesh.owner(name)?;
+        let name: Arc<str> = Arc::from(name);
+        let id = self.open(cx, Arc::clone(&name), Source::Shard(owner), &Hops::default());
+        self.mesh.send(owner, MeshMessage::Subscribe(name, Have::Nothing));
+        Some(id)
+    }
+
+    /// Makes the stream `name`, or gives it a new source if its viewers are still waiting. It has
+    /// come through `path`.
+    pub(in crate::shard) fn open(
+        &mut self,
+        cx: &mut Context,
+        name: Arc<str>,
+        source: Source,
+        path: &Hops,
+    ) -> StreamId {
+        let is_owned = !matches!(source, Source::Shard(_));
+        let hops = if is_owned { path.with(hop_of(cx, &name)) } else { None };
+        let hops = hops.unwrap_or_else(|| self.mesh.hops(&name));
+        let id = match self.local(&name) {
+            Some(id) => id,
+            None => self.insert(cx, &name, source.clone()),
+        };
+        self.set_hops(cx, id, hops);
+        if is_owned {
+            self.take_ownership(id);
+        } else if let Some(audience) = self.mesh.audience(&name)
+            && let Some(stream) = self.table.get_mut(id)
+        {
+            stream.audience = audience;
+        }
+        if let Some(stream) = self.table.get_mut(id) {
+            stream.loops = Default::default();
+            stream.source = source;
+            // What is known of the source before it says nothing about this one.
+            stream.meter.begin(cx.now);
+            let kept = Micros::from_millis(cx.spec.log.millis.into());
+            stream.health = Health::new(kept, cx.now);
+        }
+        cx.notify(Notice::Available(name));
+        id
+    }
+
+    fn insert(&mut self, cx: &Context, name: &Arc<str>, source: Source) -> StreamId {
+        let log = StreamLog::new(cx.spec.log, cx.spec.gop_cache);
+        let mut stream = Stream::new(Arc::clone(name), log, source);
+        while let Some(at) = self.idle_taps.iter().position(|(wanted, _)| wanted == name) {
+            stream.taps.push(self.idle_taps.swap_remove(at).1);
+        }
+        let id = self.table.insert_with(|_| stream);
+        self.by_name.insert(Arc::clone(name), id);
+        id
+    }
+
+    /// The stream comes through `hops` from now on. Who relays it and was told otherwise has to
+    /// come back, before anything that came the new way is sent.
+    pub(super) fn set_hops(&mut self, cx: &mut Context, id: StreamId, hops: Hops) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if stream.hops != hops {
+            stream.hops = hops;
+            cx.notify(Notice::Rerouted(id));
+        }
+    }
+
+    /// Through where a stream has come, this node last.
+    pub(in crate::shard) fn hops(&self, name: &str) -> Hops {
+        self.named(name).map_or_else(|| self.mesh.hops(name), |stream| stream.hops.clone())
+    }
+
+    /// Whether this stream has ended for good: another one of its name would be another.
+    pub(in crate::shard) fn is_over(&self, id: StreamId) -> bool {
+        self.get(id).is_none_or(|stream| stream.is_over)
+    }
+
+    /// Whether somebody on any shard feeds the stream of this name now.
+    pub(in crate::shard) fn is_taken(&self, name: &str) -> bool {
+        self.named(name).is_some_and(Stream::is_fed_here) || self.mesh.is_fed(name)
+    }
+
+    /// A new message of a stream: into its log, to the other shards that read it, and to its
+    /// readers.
+    pub(in crate::shard) fn publish(
+        &mut self,
+        cx: &Context,
+        id: StreamId,
+        message: Message,
+        arrived: Micros,
+    ) {
+        self.hand_on(cx, id, &message, arrived);
+        let Some(stream) = self.table.get_mut(id) else { return };
+        let due = stream.push(message, arrived, cx.spec.merge);
+        match due {
+            _ if stream.readers.is_empty() => {}
+            Due::Now => self.set_dirty(id),
+            Due::At(due) => self.hold(id, due),
+        }
+    }
+
+    fn set_dirty(&mut self, id: StreamId) {
+        if let Some(stream) = self.table.get_mut(id)
+            && !std::mem::replace(&mut stream.is_dirty, true)
+        {
+            self.dirty.push_back(Moved { stream: id, from: 0 });
+        }
+    }
+
+    /// The next readers to send to.
+    pub(in crate::shard) fn next_dirty(&self) -> Option<Moved> {
+        self.dirty.front().copied()
+    }
+
+    /// Readers up to number `to` have been sent to; all of them if there are no more.
+    pub(in crate::shard) fn sent_up_to(&mut self, id: StreamId, to: usize) {
+        let readers = self.get(id).map_or(0, |stream| stream.readers.len());
+        let Some(front) = self.dirty.front_mut().filter(|front| front.stream == id) else { return };
+        front.from = to;
+        if to >= readers {
+            self.dirty.pop_front();
+        }
+    }
+
+    /// What comes from now on is to be sent too.
+    pub(in crate::shard) fn begin_sending(&mut self, id: StreamId) {
+        if let Some(stream) = self.table.get_mut(id) {
+            stream.is_dirty = false;
+        }
+    }
+
+    /// The newest messages of the stream wait until `due`, unless a later one takes them along.
+    fn hold(&mut self, id: StreamId, due: Micros) {
+        if !self.held.contains(&id) {
+            self.held.push(id);
+        }
+        self.held_until = Some(self.held_until.map_or(due, |until| until.min(due)));
+    }
+
+    /// When something that waits for other messages is to go out all the same.
+    pub(in crate::shard) const fn held_until(&self) -> Option<Micros> {
+        self.held_until
+    }
+
+    /// Lets go what has waited long enough.
+    pub(in crate::shard) fn release_held(&mut self, now: Micros) {
+        if self.held_until.is_none_or(|until| now < until) {
+            return;
+        }
+        for id in std::mem::take(&mut self.held) {
+            let Some(stream) = self.table.get_mut(id) else { continue };
+            if stream.merger.take_due(now) {
+                self.set_dirty(id);
+            } else if stream.merger.due().is_some() {
+                self.held.push(id);
+            }
+        }
+        let due = |id: &StreamId| self.get(*id)?.merger.due();
+        self.held_until = self.held.iter().filter_map(due).min();
+    }
+
+    /// Starts a reader at the place late ones start at.
+    pub(in crate::shard) fn add_viewer(
+        &mut self,
+        cx: &mut Context,
+        id: StreamId,
+        out: &mut Outbound,
+        framing: Framing,
+    ) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        out.read(id, Cursor::new(cx.spec.start).framed(framing));
+        pacing::begin(cx, stream, out.id);
+        stream.add_reader(out.id, out.kind);
+        self.want_key_for_start(cx, id);
+    }
+
+    /// Starts an output at the next keyframe.
+    pub(in crate::shard) fn add_output(
+        &mut self,
+        id: StreamId,
+        out: &mut Outbound,
+        stream_id: u32,
+    ) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        let cursor = Cursor::new(Start::Keyframe).framed(Framing::Chunks(stream_id));
+        out.read(id, cursor);
+        stream.add_reader(out.id, ReaderKind::Output);
+        self.want_key(id);
+    }
+
+    /// Ends a reader; a message that is partly sent is completed. Gives what it was not sent.
+    pub(in crate::shard) fn remove_reader(&mut self, cx: &Context, out: &mut Outbound) {
+        let Some(id) = out.stream else { return };
+        let Some(stream) = self.table.get_mut(id) else { return };
+        stream.remove_reader(out.id, out.kind);
+        if out.kind != ReaderKind::Output {
+            let drops = out.drops();
+            cx.stats.viewer_dropped(ViewerDrop::Jumped, drops.jumped);
+            cx.stats.viewer_dropped(ViewerDrop::Skipped, drops.skipped);
+            cx.stats.viewer_dropped(ViewerDrop::Overrun, drops.overrun);
+        }
+        out.finish_message(&stream.log);
+        self.remove_if_done(id);
+    }
+
+    /// A peer whose own state is lost reads nothing any more.
+    pub(in crate::shard) fn forget_reader(&mut self, peer: PeerId) {
+        for id in self.table.keys() {
+            if let Some(stream) = self.table.get_mut(id) {
+                stream.remove_reader(peer, ReaderKind::Viewer);
+            }
+            self.remove_if_done(id);
+        }
+    }
+
+    fn remove_if_done(&mut self, id: StreamId) {
+        if self.get(id).is_some_and(|stream| stream.is_over && stream.readers.is_empty()) {
+            self.table.remove(id);
+        }
+    }
+
+    /// Asks for a keyframe if readers that start would wait for the next one.
+    pub(in crate::shard) fn want_key_for_start(&mut self, cx: &Context, id: StreamId) {
+        if cx.spec.start == Start::Live {
+            self.want_key_at(cx.now, id);
+        }
+    }
+
+    /// Asks for a keyframe if the source is an encoder of this node, once a second at most.
+    pub(in crate::shard) fn want_key_at(&mut self, now: Micros, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if stream.may_ask_for_key(now) {
+            self.want_key(id);
+        }
+    }
+
+    /// The same at once.
+    pub(in crate::shard) fn want_key(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get(id) else { return };
+        match &stream.source {
+            Source::Channel(switch) => switch.request_key(),
+            Source::Shard(owner) => {
+                let wanted = MeshMessage::KeyWanted(Arc::clone(&stream.name));
+                self.mesh.send(*owner, wanted);
+            }
+            Source::Publisher(_) | Source::Pull(_) | Source::Nobody(_) => {}
+        }
+    }
+
+    /// One more tap. If its stream is there, it begins with what a late viewer would be sent.
+    pub(in crate::shard) fn add_tap(&mut self, cx: &mut Context, name: Arc<str>, mut tap: Tap) {
+        let id = self.find(cx, &name);
+        match id.and_then(|id| self.table.get_mut(id)) {
+            None => self.idle_taps.push((name, tap)),
+            Some(stream) => {
+                if stream.is_live() {
+                    tap.begin(&stream.log, cx.now);
+                }
+                stream.taps.push(tap);
+            }
+        }
+    }
+
+    /// Whether a tap waits for the stream `name`.
+    pub(super) fn is_wanted(&self, name: &str) -> bool {
+        self.idle_taps.iter().any(|(wanted, _)| **wanted == *name)
+    }
+
+    /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.
+    pub(in crate::shard) fn end(&mut self, cx: &mut Context, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id).filter(|stream| !stream.is_over) else { return };
+        stream.is_over = true;
+        let name = Arc::clone(&stream.name);
+        let taps = std::mem::take(&mut stream.taps);
+        self.idle_taps.extend(taps.into_iter().map(|tap| (Arc::clone(&name), tap)));
+        self.by_name.remove(&name);
+        if stream.is_owned() {
+            self.mesh.send_all(&MeshMessage::Down(name));
+        }
+        cx.notify(Notice::Ended(id));
+        self.remove_if_done(id);
+    }
+
+    /// What a stream was whose source has left, for a pull of it; nothing if there is none.
+    pub(super) fn prints(&self, stream: &Stream) -> Prints {
+        let is_pulled = self.pulled.contains(&stream.name);
+        if is_pulled { Prints::of(&stream.log) } else { Prints::default() }
+    }
+
+    /// Lets go of taps whose other ends have gone, and measures what flows.
+    pub(in crate::shard) fn tend(&mut self, cx: &mut Context) {
+        self.idle_taps.retain(|(_, tap)| !tap.is_closed());
+        for id in self.ids() {
+            let Some(stream) = self.table.get_mut(id) else { continue };
+            stream.taps.retain(|tap| !tap.is_closed());
+            stream.meter.measure(cx.now);
+            pacing::follow(cx, stream);
+            stream.warn(cx);
+        }
+    }
+
+    /// Tells the shard's figures what there is.
+    pub(in crate::shard) fn count(&self, cx: &Context, connections: usize) {
+        let streams = || self.by_name.values().filter_map(|id| self.get(*id));
+        cx.stats.active(connections, streams().filter(|stream| stream.is_fed_here()).count());
+        let others = OtherReader::sum(streams().map(Stream::other_readers));
+        cx.stats.readers(streams().map(Stream::viewers).sum(), others);
+        cx.stats.promise(streams().map(Stream::needed_bps).sum());
+    }
+}
+
+/// The stream `name` of this node, as other nodes know it.
+pub(in crate::shard) fn hop_of(cx: &Context, name: &str) -> Hop {
+    Hop::new(cx.spec.node, name)
+}

@@ -1,0 +1,301 @@
+//! Mesh of rings between shards: who owns which stream, and the messages of those that others read.
+//! One hop per message per shard that has readers.
+//!
+//! What is said about streams is never lost for good: a shard that finds a ring full says
+//! everything anew once there is room ([`MeshMessage::Resync`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::limits::Audience;
+use crate::media::Micros;
+use crate::ring::{Bell, Receiver, Sender, channel};
+use crate::rtmp::Hops;
+use crate::stream::{Message, Prints};
+
+/// Messages that may wait between two shards: seconds of several streams.
+const MESH_QUEUE: usize = 4_096;
+
+/// Places of a ring that are kept for what is not media: without it nobody would know who owns
+/// what.
+const MESH_RESERVED: usize = 256;
+
+/// What a subscriber has of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Have {
+    /// Nothing: it wants what a late viewer gets.
+    Nothing,
+    /// Everything from before the receiver became its owner.
+    Before,
+}
+
+/// A stream that a shard owns, as it tells the others.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Public name.
+    pub name: Arc<str>,
+    /// Its viewers, whom all shards count together.
+    pub audience: Arc<Audience>,
+    /// The hops that it has come through.
+    pub hops: Hops,
+    /// The newest time of the stream, milliseconds, if its publisher has left and it is kept for
+    /// the grace time.
+    pub left: Option<u32>,
+}
+
+/// What shards tell each other.
+#[derive(Clone, Debug)]
+pub enum MeshMessage {
+    /// The sender owns this stream, and feeds it now.
+    Up(Owned),
+    /// The sender no longer does.
+    Down(Arc<str>),
+    /// The publisher of this stream has left the sender, which keeps it for the grace time; its
+    /// newest time, in milliseconds, and what it was, if it is pulled.
+    Left(Arc<str>, u32, Prints),
+    /// The sender has readers for this stream.
+    Subscribe(Arc<str>, Have),
+    /// It no longer has any.
+    Unsubscribe(Arc<str>),
+    /// Somebody with a good key wants to publish this stream at the sender; whether the key takes
+    /// the name from who is active. Answered with `Left` or `Stays`.
+    MakeWay(Arc<str>, bool),
+    /// The publisher of this stream keeps its name.
+    Stays(Arc<str>),
+    /// The sender has a reader that waits for a keyframe of this stream.
+    KeyWanted(Arc<str>),
+    /// The sender has, or would have, readers for this stream, which the receiver can pull; those
+    /// that relay it are at these hops.
+    Want(Arc<str>, Hops),
+    /// A message of a stream the receiver subscribed to, with its arrival.
+    Message(Arc<str>, Message, Micros),
+    /// Something that the sender said was lost: these are all streams that it owns, and those of
+    /// the receiver that it reads.
+    Resync {
+        /// Streams of the sender.
+        owned: Vec<Owned>,
+        /// Streams of the receiver.
+        read: Vec<Arc<str>>,
+    },
+}
+
+/// One shard's ends of all rings to and from the others.
+#[derive(Debug, Default)]
+pub struct Mesh {
+    to: Vec<Option<Sender<MeshMessage>>>,
+    from: Vec<Option<Receiver<MeshMessage>>>,
+    /// Shards for which something did not fit: they are told everything anew.
+    behind: Vec<bool>,
+    owners: HashMap<Arc<str>, Owner>,
+}
+
+/// Which other shard a stream is at.
+#[derive(Clone, Debug)]
+struct Owner {
+    shard: usize,
+    stream: Owned,
+}
+
+impl Mesh {
+    /// The full mesh of shards with these bells.
+    #[must_use]
+    pub fn full(bells: &[Arc<Bell>]) -> Vec<Self> {
+        Self::of_capacity(bells, MESH_QUEUE)
+    }
+
+    /// The same with rings of `capacity` messages.
+    pub(in crate::shard) fn of_capacity(bells: &[Arc<Bell>], capacity: usize) -> Vec<Self> {
+        let mut meshes: Vec<Self> = bells.iter().map(|_| Self::default()).collect();
+        for sender in 0..bells.len() {
+            for (receiver, bell) in bells.iter().enumerate() {
+                let (to, from) = if sender == receiver {
+                    (None, None)
+                } else {
+                    let (to, from) = channel(capacity, Arc::clone(bell));
+                    (Some(to), Some(from))
+                };
+                meshes[sender].to.push(to);
+                meshes[sender].behind.push(false);
+                meshes[receiver].from.push(from);
+            }
+        }
+        meshes
+    }
+
+    /// Whether another shard has said something.
+    pub(in crate::shard) fn has_mail(&self) -> bool {
+        self.from.iter().flatten().any(|ring| !ring.is_empty())
+    }
+
+    /// The next thing another shard said, and which one.
+    pub(in crate::shard) fn receive(&mut self) -> Option<(usize, MeshMessage)> {
+        let rings = self.from.iter_mut().enumerate();
+        rings.filter_map(|(shard, ring)| Some((shard, ring.as_mut()?.pop()?))).next()
+    }
+
+    /// Tells shard `to`. What does not fit is made up for by a resync; until then nothing else is
+    /// said, so that the order of what is said holds.
+    pub(in crate::shard) fn send(&mut self, to: usize, message: MeshMessage) {
+        let Some(ring) = self.to.get_mut(to).and_then(Option::as_mut) else { return };
+        if self.behind[to] || ring.push(message).is_err() {
+            self.behind[to] = true;
+        }
+    }
+
+    /// Hands a stream's message on to shard `to`. A shard that does not keep up loses messages, not
+    /// the sender: false if this one is lost.
+    pub(super) fn hand_on(&mut self, to: usize, message: MeshMessage) -> bool {
+        let ring = self.to.get_mut(to).and_then(Option::as_mut);
+        ring.is_some_and(|ring| {
+            let reserved = MESH_RESERVED.min(ring.capacity() / 2);
+            ring.len() + reserved < ring.capacity() && ring.push(message).is_ok()
+        })
+    }
+
+    /// Tells all others.
+    pub(super) fn send_all(&mut self, message: &MeshMessage) {
+        for to in 0..self.to.len() {
+            self.send(to, message.clone());
+        }
+    }
+
+    /// Shards that have to be told everything anew and have room for it.
+    pub(super) fn to_resync(&self) -> Vec<usize> {
+        let has_room = |ring: &Option<Sender<MeshMessage>>| {
+            ring.as_ref().is_some_and(|ring| ring.len() < ring.capacity() / 2)
+        };
+        (0..self.to.len()).filter(|to| self.behind[*to] && has_room(&self.to[*to])).collect()
+    }
+
+    /// Tells shard `to` everything anew.
+    pub(super) fn resync(&mut self, to: usize, owned: Vec<Owned>, read: Vec<Arc<str>>) {
+        self.behind[to] = false;
+        self.send(to, MeshMessage::Resync { owned, read });
+    }
+
+    /// Which other shard owns a stream: it feeds it, or keeps it for a publisher that left.
+    pub(in crate::shard) fn owner(&self, name: &str) -> Option<usize> {
+        self.owners.get(name).map(|owner| owner.shard)
+    }
+
+    /// The streams that shard `shard` owns, as far as is known.
+    pub(super) fn owned_by(&self, shard: usize) -> Vec<Arc<str>> {
+        let theirs = self.owners.iter().filter(|(_, owner)| owner.shard == shard);
+        theirs.map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    /// Whether another shard feeds it now.
+    pub(super) fn is_fed(&self, name: &str) -> bool {
+        self.owners.get(name).is_some_and(|owner| owner.stream.left.is_none())
+    }
+
+    /// The publisher of a stream has left its owner; `newest` is its newest time.
+    pub(super) fn left(&mut self, name: &str, shard: usize, newest: u32) {
+        if let Some(known) = self.owners.get_mut(name).filter(|known| known.shard == shard) {
+            known.stream.left = Some(newest);
+        }
+    }
+
+    /// This shard owns the stream from now on; the newest time that the last owner told when its
+    /// publisher left.
+    pub(super) fn take_over(&mut self, name: &str) -> Option<u32> {
+        self.owners.remove(name)?.stream.left
+    }
+
+    /// The viewers of a stream that another shard owns.
+    pub(super) fn audience(&self, name: &str) -> Option<Arc<Audience>> {
+        self.owners.get(name).map(|owner| Arc::clone(&owner.stream.audience))
+    }
+
+    /// Through where a stream of another shard has come.
+    pub(super) fn hops(&self, name: &str) -> Hops {
+        self.owners.get(name).map(|owner| owner.stream.hops.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn learn(&mut self, shard: usize, stream: Owned) {
+        self.owners.insert(Arc::clone(&stream.name), Owner { shard, stream });
+    }
+
+    pub(super) fn forget(&mut self, name: &str, shard: usize) {
+        if self.owner(name) == Some(shard) {
+            self.owners.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(left: Option<u32>) -> Owned {
+        let (audience, hops) = Default::default();
+        Owned { name: Arc::from("live/a"), audience, hops, left }
+    }
+
+    #[test]
+    fn each_shard_hears_the_others_and_not_itself() {
+        let mut meshes = Mesh::full(&[Bell::new(), Bell::new(), Bell::new()]);
+        meshes[1].send_all(&MeshMessage::Up(owned(None)));
+        assert!(!meshes[1].has_mail());
+        for shard in [0, 2] {
+            let (from, message) = meshes[shard].receive().unwrap();
+            assert_eq!(from, 1);
+            assert!(matches!(message, MeshMessage::Up(stream) if &*stream.name == "live/a"));
+        }
+    }
+
+    #[test]
+    fn only_the_shard_that_owns_a_stream_can_take_it_down() {
+        let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
+        mesh.learn(2, owned(None));
+        mesh.forget("live/a", 1);
+        assert_eq!(mesh.owner("live/a"), Some(2));
+        mesh.forget("live/a", 2);
+        assert_eq!(mesh.owner("live/a"), None);
+    }
+
+    #[test]
+    fn a_stream_whose_publisher_left_keeps_its_owner_and_is_not_taken() {
+        let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
+        mesh.learn(2, owned(None));
+        mesh.left("live/a", 1, 5);
+        assert!(mesh.is_fed("live/a"), "another shard has no say");
+        mesh.left("live/a", 2, 7_000);
+        assert_eq!((mesh.owner("live/a"), mesh.is_fed("live/a")), (Some(2), false));
+        assert_eq!(mesh.take_over("live/a"), Some(7_000));
+        assert_eq!((mesh.owner("live/a"), mesh.take_over("live/a")), (None, None));
+    }
+
+    #[test]
+    fn media_leaves_room_in_a_ring_for_what_is_said_about_streams() {
+        let mut meshes = Mesh::full(&[Bell::new(), Bell::new()]);
+        let name: Arc<str> = Arc::from("live/a");
+        // What the message says does not matter here.
+        let media = || MeshMessage::KeyWanted(Arc::clone(&name));
+        let taken = (0..2 * MESH_QUEUE).filter(|_| meshes[0].hand_on(1, media())).count();
+        assert_eq!(taken, MESH_QUEUE - MESH_RESERVED);
+        meshes[0].send(1, MeshMessage::Down(Arc::clone(&name)));
+        let heard = std::iter::from_fn(|| meshes[1].receive()).last();
+        assert!(matches!(heard, Some((0, MeshMessage::Down(_)))));
+        assert!(!meshes[0].hand_on(0, media()), "no shard tells itself");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_made_up_for_once_there_is_room_and_nothing_overtakes_it() {
+        let mut meshes = Mesh::of_capacity(&[Bell::new(), Bell::new()], 4);
+        let down = || MeshMessage::Down(Arc::from("live/a"));
+        (0..5).for_each(|_| meshes[0].send(1, down()));
+        assert!(meshes[0].to_resync().is_empty(), "there is no room yet");
+        assert_eq!(std::iter::from_fn(|| meshes[1].receive()).count(), 4);
+        meshes[0].send(1, down());
+        assert!(!meshes[1].has_mail(), "it waits for the resync");
+        assert_eq!(meshes[0].to_resync(), [1]);
+        meshes[0].resync(1, vec![owned(None)], Vec::new());
+        meshes[0].send(1, down());
+        let heard: Vec<_> = std::iter::from_fn(|| meshes[1].receive()).collect();
+        assert!(matches!(
+            &heard[..],
+            [(0, MeshMessage::Resync { owned, .. }), (0, MeshMessage::Down(_))] if owned.len() == 1
+        ));
+    }
+}

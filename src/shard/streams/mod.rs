@@ -1,0 +1,17 @@
+//! The streams of a shard: their table, what enters their logs, and which of them have something to
+//! send.
+
+mod directory;
+mod ingest;
+mod mesh;
+mod meter;
+mod ownership;
+mod pacing;
+mod stream;
+mod tap;
+mod undecodable;
+
+pub(super) use directory::{StreamId, Streams, hop_of};
+pub use mesh::{Have, Mesh, MeshMessage, Owned};
+pub(super) use stream::{Source, SourceTracks, Stream};
+pub(super) use tap::{RecordTap, Tap};

@@ -1,0 +1,345 @@
+//! Stream ownership: which shard owns which stream, what is handed on to whom, and how a stream
+//! moves when its publisher comes back elsewhere.
+//!
+//! The shard that a publisher is connected to owns its stream. It says `Up` when the publisher
+//! comes, `Left` when it has gone and may come back, and `Down` at the end. A shard that has
+//! readers subscribes and gets each message once; one that no longer has any unsubscribes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::directory::{StreamId, Streams};
+use super::mesh::{Have, MeshMessage, Owned};
+use super::stream::{Source, Stream};
+use crate::media::{Kind, Micros};
+use crate::rtmp::PublishRefusal;
+use crate::shard::context::Context;
+use crate::shard::notice::Notice;
+use crate::stream::{Message, Prints};
+
+/// How long a stream of another shard is kept without anybody who reads it here: viewers that
+/// change streams, and players that connect twice, find it again.
+const UNUSED_MAX: Micros = Micros::from_secs(5);
+
+/// How long a publisher that has come within the grace may send neither audio nor video.
+const QUIET_MAX: Micros = Micros::from_secs(5);
+
+/// A shard that reads a stream of this one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscriber {
+    shard: usize,
+    /// Whether it has missed something: it gets no picture before the next keyframe.
+    waits_for_key: bool,
+}
+
+impl Streams {
+    /// This shard owns the stream from now on, whose times go on where another owner left them.
+    pub(super) fn take_ownership(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if let Some(audience) = self.mesh.audience(&stream.name) {
+            stream.audience = audience;
+        }
+        // The limit was that of the last publisher's key. Who comes now brings its own, or none.
+        stream.audience.set_most(None);
+        stream.end_source();
+        let elsewhere = self.mesh.take_over(&stream.name);
+        for at in [Some(stream.log.newest_time()), elsewhere].into_iter().flatten() {
+            stream.repair.resume(at);
+        }
+        if !stream.is_owned() {
+            stream.owned_from = stream.log.end();
+        }
+        let up = MeshMessage::Up(owned(stream, None));
+        self.mesh.send_all(&up);
+    }
+
+    /// The source of stream `id` has gone; its viewers wait for the grace time.
+    pub(in crate::shard) fn source_left(&mut self, cx: &mut Context, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id).filter(|stream| !stream.is_over) else { return };
+        stream.set_source_left(cx.now);
+        stream.end_taps();
+        let Some(stream) = self.table.get(id) else { return };
+        let prints = self.prints(stream);
+        let Some(stream) = self.table.get_mut(id) else { return };
+        stream.end_source();
+        let (name, newest) = (Arc::clone(&stream.name), stream.log.newest_time());
+        cx.notify(Notice::SourceLeft(Arc::clone(&name), prints.clone()));
+        self.mesh.send_all(&MeshMessage::Left(Arc::clone(&name), newest, prints));
+        cx.notify(Notice::Name(name, true));
+    }
+
+    /// Hands a message on to the shards that read the stream.
+    pub(super) fn hand_on(
+        &mut self,
+        cx: &Context,
+        id: StreamId,
+        message: &Message,
+        arrived: Micros,
+    ) {
+        let Self { table, mesh, .. } = self;
+        let Some(stream) = table.get_mut(id).filter(|stream| !stream.subscribers.is_empty()) else {
+            return;
+        };
+        let is_picture = message.kind() == Kind::Video && !message.is_header();
+        let starts = stream.log.starts_at(message);
+        let Stream { name, log, subscribers, .. } = stream;
+        for subscriber in subscribers {
+            if subscriber.waits_for_key && is_picture && !starts {
+                continue;
+            }
+            let mut hop = |message: &Message| {
+                let message = MeshMessage::Message(Arc::clone(name), message.clone(), arrived);
+                let sent = mesh.hand_on(subscriber.shard, message);
+                cx.stats.hopped(sent);
+                sent
+            };
+            // A header may be among what was missed; one that is known says nothing.
+            let mut all = true;
+            if subscriber.waits_for_key && starts {
+                all = log.headers().all(&mut hop);
+            }
+            all &= hop(message);
+            subscriber.waits_for_key = if all { subscriber.waits_for_key && !starts } else { true };
+        }
+    }
+
+    /// Another shard has readers for a stream that is owned here. It gets what a late viewer would;
+    /// or, if it has the stream up to when this shard became its owner, what came since.
+    pub(in crate::shard) fn subscribe(
+        &mut self,
+        cx: &Context,
+        name: &str,
+        from: usize,
+        have: Have,
+    ) {
+        let Some(id) = self.local(name) else { return };
+        let Self { table, mesh, .. } = self;
+        let Some(stream) = table.get_mut(id) else { return };
+        if !stream.is_owned() || stream.subscribers.iter().any(|other| other.shard == from) {
+            return;
+        }
+        let mut subscriber = Subscriber { shard: from, waits_for_key: false };
+        let (log, name, now) = (&stream.log, &stream.name, cx.now);
+        let mut send = |message: &Message| {
+            let message = MeshMessage::Message(Arc::clone(name), message.clone(), now);
+            let sent = mesh.hand_on(from, message);
+            cx.stats.hopped(sent);
+            subscriber.waits_for_key |= !sent;
+        };
+        match have {
+            Have::Nothing => log.catch_up().for_each(&mut send),
+            Have::Before => {
+                let since = stream.owned_from.max(log.first())..log.end();
+                since.filter_map(|number| log.get(number)).for_each(&mut send);
+            }
+        }
+        stream.subscribers.push(subscriber);
+    }
+
+    pub(in crate::shard) fn unsubscribe(&mut self, name: &str, from: usize) {
+        if let Some(id) = self.local(name)
+            && let Some(stream) = self.table.get_mut(id)
+        {
+            stream.subscribers.retain(|other| other.shard != from);
+        }
+    }
+
+    /// Lets go of the streams of other shards that nobody reads here; those that `is_pushed` says
+    /// are read by an output.
+    pub(in crate::shard) fn let_go_unused(
+        &mut self,
+        now: Micros,
+        is_pushed: impl Fn(&str) -> bool,
+    ) {
+        for id in self.ids() {
+            let Some(stream) = self.table.get_mut(id) else { continue };
+            let Source::Shard(owner) = stream.source else { continue };
+            if stream.is_read() || is_pushed(&stream.name) {
+                stream.unused_since = None;
+                continue;
+            }
+            if now.since(*stream.unused_since.get_or_insert(now)) >= UNUSED_MAX {
+                let name = Arc::clone(&stream.name);
+                self.by_name.remove(&name);
+                self.table.remove(id);
+                self.mesh.send(owner, MeshMessage::Unsubscribe(name));
+            }
+        }
+    }
+
+    /// Another shard feeds this stream from now on.
+    pub(in crate::shard) fn up_elsewhere(&mut self, cx: &mut Context, owner: usize, up: Owned) {
+        let name = Arc::clone(&up.name);
+        if let Some(id) = self.local(&name)
+            && let Some(stream) = self.table.get_mut(id)
+        {
+            if stream.is_fed_here() {
+                // Both let somebody in at the same instant: the shard with the lower number keeps
+                // its own, and says so to those who heard the other one last.
+                if cx.spec.number < owner {
+                    let up = MeshMessage::Up(owned(stream, None));
+                    return self.mesh.send_all(&up);
+                }
+                if let Source::Publisher(peer) = stream.source {
+                    let text = "somebody else publishes under this name";
+                    cx.notify(Notice::EndPublisher(peer, PublishRefusal::BadName, text));
+                }
+                stream.end_taps();
+            }
+            stream.audience = Arc::clone(&up.audience);
+            if !matches!(stream.source, Source::Shard(known) if known == owner) {
+                self.follow(id, owner);
+            }
+            self.set_hops(cx, id, up.hops.clone());
+        }
+        self.mesh.learn(owner, up);
+        if self.is_wanted(&name) {
+            self.find(cx, &name);
+        }
+        cx.notify(Notice::Available(name));
+    }
+
+    /// The stream goes on as one of another shard.
+    fn follow(&mut self, id: StreamId, owner: usize) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        stream.source = Source::Shard(owner);
+        stream.end_source();
+        stream.subscribers.clear();
+        let name = Arc::clone(&stream.name);
+        self.mesh.send(owner, MeshMessage::Subscribe(name, Have::Before));
+    }
+
+    /// Its publisher has left another shard and may come back to any.
+    pub(in crate::shard) fn left_elsewhere(
+        &mut self,
+        cx: &mut Context,
+        name: &Arc<str>,
+        owner: usize,
+        (newest, was): (u32, Prints),
+    ) {
+        self.mesh.left(name, owner, newest);
+        cx.notify(Notice::SourceLeft(Arc::clone(name), was));
+        if let Some(id) = self.fed_by(name, owner)
+            && let Some(stream) = self.table.get_mut(id)
+        {
+            stream.end_taps();
+            stream.end_source();
+        }
+        cx.notify(Notice::Name(Arc::clone(name), true));
+    }
+
+    /// It has ended for good on another shard.
+    pub(in crate::shard) fn down_elsewhere(
+        &mut self,
+        cx: &mut Context,
+        name: &Arc<str>,
+        owner: usize,
+    ) {
+        self.mesh.forget(name, owner);
+        if let Some(id) = self.fed_by(name, owner) {
+            if let Some(stream) = self.table.get_mut(id) {
+                stream.end_taps();
+            }
+            self.end(cx, id);
+        }
+        cx.notify(Notice::Name(Arc::clone(name), true));
+    }
+
+    /// The stream of this name that shard `owner` feeds.
+    pub(in crate::shard) fn fed_by(&self, name: &str, owner: usize) -> Option<StreamId> {
+        let id = self.local(name)?;
+        matches!(self.table.get(id)?.source, Source::Shard(known) if known == owner).then_some(id)
+    }
+
+    /// Asks the owner of a stream to make way for a publisher of this shard; false if there is no
+    /// other owner.
+    pub(in crate::shard) fn ask_owner_to_make_way(&mut self, name: &Arc<str>, takes: bool) -> bool {
+        let Some(owner) = self.mesh.owner(name) else { return false };
+        self.mesh.send(owner, MeshMessage::MakeWay(Arc::clone(name), takes));
+        true
+    }
+
+    /// Answers another shard whose publisher waits for a name.
+    pub(in crate::shard) fn answer_make_way(&mut self, name: &Arc<str>, from: usize) {
+        let stream = self.named(name);
+        let answer = if stream.is_some_and(Stream::is_fed_here) {
+            MeshMessage::Stays(Arc::clone(name))
+        } else {
+            let newest = stream.map_or(0, |stream| stream.log.newest_time());
+            MeshMessage::Left(Arc::clone(name), newest, Prints::default())
+        };
+        self.mesh.send(from, answer);
+    }
+
+    /// Ends streams whose publisher has not come back in time, and publishers that have come back
+    /// and bring nothing.
+    pub(in crate::shard) fn end_past_grace(&mut self, cx: &mut Context) {
+        let (grace, now) = (cx.spec.grace, cx.now);
+        for id in self.ids() {
+            let Some(stream) = self.table.get(id) else { continue };
+            match stream.source {
+                Source::Nobody(since) if now.since(since) >= grace => self.end(cx, id),
+                Source::Publisher(peer)
+                    if stream.is_quiet_for(grace, now)
+                        && now.since(stream.meter.since()) >= QUIET_MAX =>
+                {
+                    let text = "neither picture nor sound has come; connect again to begin anew";
+                    cx.notify(Notice::EndPublisher(peer, PublishRefusal::Failed, text));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Says everything anew to shards for which something was lost.
+    pub(in crate::shard) fn resync(&mut self) {
+        for to in self.mesh.to_resync() {
+            let streams = self.by_name.values().filter_map(|id| self.table.get(*id));
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for stream in streams {
+                match stream.source {
+                    Source::Shard(owner) if owner == to => theirs.push(Arc::clone(&stream.name)),
+                    Source::Shard(_) => {}
+                    Source::Nobody(_) => ours.push(owned(stream, Some(stream.log.newest_time()))),
+                    _ => ours.push(owned(stream, None)),
+                }
+            }
+            self.mesh.resync(to, ours, theirs);
+        }
+    }
+
+    /// Another shard says everything anew.
+    pub(in crate::shard) fn on_resync(
+        &mut self,
+        cx: &mut Context,
+        from: usize,
+        owned: Vec<Owned>,
+        read: &[Arc<str>],
+    ) {
+        let names: HashSet<_> = owned.iter().map(|stream| Arc::clone(&stream.name)).collect();
+        for gone in self.mesh.owned_by(from).into_iter().filter(|name| !names.contains(name)) {
+            self.down_elsewhere(cx, &gone, from);
+        }
+        for stream in owned {
+            let (name, left) = (Arc::clone(&stream.name), stream.left);
+            self.up_elsewhere(cx, from, Owned { left: None, ..stream });
+            if let Some(newest) = left {
+                self.left_elsewhere(cx, &name, from, (newest, Prints::default()));
+            }
+        }
+        for id in self.ids() {
+            let Some(stream) = self.table.get_mut(id) else { continue };
+            if !read.contains(&stream.name) {
+                stream.subscribers.retain(|other| other.shard != from);
+            }
+        }
+        for name in read {
+            self.subscribe(cx, name, from, Have::Nothing);
+        }
+    }
+}
+
+fn owned(stream: &Stream, left: Option<u32>) -> Owned {
+    let (name, audience) = (Arc::clone(&stream.name), Arc::clone(&stream.audience));
+    Owned { name, audience, hops: stream.hops.clone(), left }
+}
