@@ -6,6 +6,7 @@ mod enhanced;
 mod facts;
 mod format;
 mod made;
+mod tag;
 mod video;
 
 pub use audio::{Audio, aac_header};
@@ -13,6 +14,7 @@ pub use enhanced::{Layout, Track, Tracks};
 pub use facts::Facts;
 pub use format::{AudioFormat, Format, FourCc, VideoFormat};
 pub use made::{Made, is_complete, made};
+pub use tag::TagHeader;
 pub use video::{AvcPacket, Video, avc_header};
 
 /// What a body carries.
