@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "limits",
         ],
     ),
-    ("load", &["media", "frame", "rtmp", "runtime"]),
+    ("load", &["media", "frame", "rtmp", "tls", "runtime"]),
     (
         "control",
         &[

@@ -2,12 +2,13 @@
 //! keys that the node has not seen yet and with keys it has.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::enter::enter;
 use super::report::{Report, Times};
+use super::target::{publish_url, rtmp_access};
+use super::tls::{Socket, TrustArgs};
 use super::{Common, Failure, cpu, up_to};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::rtmp::{ClientSpec, Goal, Url};
@@ -16,9 +17,11 @@ use crate::runtime::{Clock, Worker};
 /// Let publishers in.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Admit {
-    /// `rtmp://HOST[:PORT]/APP`; the keys are stream names in it.
+    /// `rtmp[s]://HOST[:PORT]/APP`; the keys are stream names in it.
     #[arg(long)]
     url: String,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// File of stream keys, one a line; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
@@ -48,7 +51,7 @@ pub(super) fn run(admit: &Admit) -> Result<String, Failure> {
 
 fn run_here(admit: &Admit) -> Result<String, Failure> {
     let keys = read_keys(admit)?;
-    let (address, _) = super::Target { url: format!("{}/any", admit.url) }.parse()?;
+    let access = rtmp_access(&publish_url(&format!("{}/any", admit.url))?, &admit.trust)?;
     let urls = keys.iter().map(|key| Url::parse(&format!("{}/{key}", admit.url)));
     let urls: Vec<Url> = urls.collect::<Result<_, _>>()?;
     let pool = PacketPool::new(PacketPoolSpec { slots: [8, 8, 0, 0, 0, 0] })?;
@@ -61,7 +64,7 @@ fn run_here(admit: &Admit) -> Result<String, Failure> {
         for url in &urls {
             // The one before leaves: its connection is closed here.
             drop(last.take());
-            let publisher = enter(address, ClientSpec::new(url, Goal::Publish), clock, &pool)?;
+            let publisher = enter(&access, ClientSpec::new(url, Goal::Publish), clock, &pool)?;
             times.add(publisher.waited.0);
             last = Some(publisher.socket);
         }
@@ -109,8 +112,8 @@ fn tell_that_it_is_in(clock: Clock) -> std::io::Result<()> {
 }
 
 /// When the server has closed the connection, microseconds since 1970.
-fn end_of(mut socket: TcpStream, clock: Clock) -> Result<u64, Failure> {
-    socket.set_read_timeout(Some(HOLD_LIMIT))?;
+fn end_of(mut socket: Socket, clock: Clock) -> Result<u64, Failure> {
+    socket.tcp().set_read_timeout(Some(HOLD_LIMIT))?;
     let mut block = [0; 4_096];
     loop {
         match socket.read(&mut block) {
@@ -134,7 +137,8 @@ mod tests {
         let keys = dir.path().join("keys");
         let common = Common { cores: Vec::new(), json: true, pid: None };
         let url = "rtmp://127.0.0.1:1/live".to_owned();
-        let admit = Admit { url, keys: keys.clone(), rounds: 1, hold: false, common };
+        let trust = TrustArgs::default();
+        let admit = Admit { url, trust, keys: keys.clone(), rounds: 1, hold: false, common };
         let told = read_keys(&admit).unwrap_err().to_string();
         assert!(told.contains(&keys.display().to_string()), "{told}");
         std::fs::write(&keys, "\n \n").unwrap();

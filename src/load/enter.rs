@@ -1,10 +1,11 @@
 //! A publisher's way in. It waits for the server's answers: publishers come one after the other.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Failure;
+use super::target::PublishAccess;
+use super::tls::Socket;
 use crate::frame::PacketPool;
 use crate::media::Micros;
 use crate::rtmp::limits::FEED_BYTES_MAX;
@@ -19,7 +20,7 @@ const PUBLISH: &[u8] = b"\x02\x00\x07publish";
 
 /// A connection that publishes.
 pub(super) struct Entered {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
     pub(super) client: Client,
     /// From `publish` on the wire to the server's answer.
     pub(super) waited: Micros,
@@ -27,14 +28,13 @@ pub(super) struct Entered {
 
 /// Connects, and waits until the server has accepted the publisher.
 pub(super) fn enter(
-    address: SocketAddr,
+    access: &PublishAccess,
     spec: ClientSpec,
     clock: Clock,
     pool: &PacketPool,
 ) -> Result<Entered, Failure> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(START_LIMIT))?;
+    let mut socket = Socket::connect(access.address, access.trust.as_ref())?;
+    socket.tcp().set_read_timeout(Some(START_LIMIT))?;
     let mut client = Client::new(spec, clock.now(), [0x5a; 32]);
     let mut block = vec![0; FEED_BYTES_MAX];
     let mut asked = None;

@@ -1,19 +1,21 @@
 //! Join latency load: from the TCP connection to the first keyframe.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
+use super::demux::VIDEO;
+use super::player::Player;
 use super::report::{Report, Times};
-use super::walker::{VIDEO, Walker};
-use super::{Common, Failure, Target, request, share, up_to};
+use super::target::{PlayAccess, PlayTarget};
+use super::{Common, Failure, share, up_to};
 use crate::runtime::{Clock, Worker};
 
 /// Join a stream again and again.
 #[derive(clap::Args, Debug)]
 pub struct Join {
     #[command(flatten)]
-    target: Target,
+    target: PlayTarget,
     /// How many joins.
     #[arg(long, default_value_t = 500, value_parser = up_to(1_000_000))]
     count: u32,
@@ -28,15 +30,15 @@ pub struct Join {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(join: &Join) -> Result<String, Failure> {
-    let (address, url) = join.target.parse()?;
+    let access = join.target.access()?;
     let places = join.common.places();
     let mut workers = Vec::new();
     for (index, place) in places.iter().enumerate() {
         let count = share(join.count as usize, index, places.len());
-        let request = request::play(url.app(), url.name().expose());
+        let access = access.clone();
         let pause = Duration::from_millis(join.pause_ms);
         workers.push(Worker::spawn("load-join", place.clone(), 0, move || {
-            join_all(address, &request, count, pause)
+            join_all(&access, count, pause)
         })?);
     }
     let mut times = Times::default();
@@ -49,29 +51,28 @@ pub(super) fn run(join: &Join) -> Result<String, Failure> {
     Ok(report.text(join.common.json))
 }
 
-fn join_all(
-    address: SocketAddr,
-    request: &[u8],
-    count: usize,
-    pause: Duration,
-) -> Result<Times, Failure> {
+fn join_all(access: &PlayAccess, count: usize, pause: Duration) -> Result<Times, Failure> {
     let clock = Clock::start();
     let mut block = vec![0; 256 << 10];
     let mut times = Times::default();
     for _ in 0..count {
         let began = clock.now();
-        let mut socket = TcpStream::connect(address)?;
+        let mut socket = TcpStream::connect(access.address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        socket.write_all(request)?;
-        let mut walker = Walker::default();
+        let mut player = Player::new(access)?;
         let mut has_key = false;
         while !has_key {
-            let count = socket.read(&mut block)?;
+            socket.write_all(player.output())?;
+            player.consume_output(player.output().len());
+            let kept = player.restore(&mut block);
+            let count = socket.read(&mut block[kept..])?;
             if count == 0 {
                 return Err("the server closed the connection before a keyframe came".into());
             }
-            walker.take(&block[..count], |kind, start| has_key |= kind == VIDEO && is_key(start));
+            player.receive(&mut block[..kept + count], |kind, start| {
+                has_key |= kind == VIDEO && is_key(start);
+            })?;
         }
         times.add(clock.now().since(began).0);
         drop(socket);

@@ -1,6 +1,6 @@
 //! The least that serving viewers can cost: one thread that sends ready bytes to sockets by
-//! `sendmsg`, in the sizes and at the times of the load tools' programme. What a server needs
-//! beyond this is its own.
+//! `sendmsg`, in the sizes and at the times of the load tools' programme, as FLV tags that say when
+//! they were due. What a server needs beyond this is its own.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::SockRef;
 
+use super::demux::{AUDIO, FlvDemuxer, NotFlv, VIDEO};
 use super::play::READ_BYTES;
-use super::programme::{Programme, Unit};
-use super::report::Report;
+use super::programme::{self, Programme, Unit};
+use super::report::{Report, Times};
 use super::{Failure, cpu, up_to};
 use crate::media::{Kind, Micros};
+use crate::rtmp::flv::TagHeader;
 use crate::runtime::{Clock, Worker};
 
 /// A bare loop of sendmsg.
@@ -84,14 +86,14 @@ pub(super) fn run(limit: &Limit) -> Result<String, Failure> {
         let (socket, _) = listener.accept()?;
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        viewers.push(Viewer { socket, owed: 0 });
+        viewers.push(Viewer { socket, owed: Vec::new() });
     }
     let batches = batches(&limit.programme, limit.merge, limit.seconds);
     let sender =
         Worker::spawn("bench-send", vec![limit.core], 0, move || send_all(&batches, &mut viewers))?;
     let sent = sender.join().ok_or("the sending thread failed")??;
     is_over.store(true, Ordering::Relaxed);
-    reader.join().ok_or("the reading thread failed")??;
+    let latency = reader.join().ok_or("the reading thread failed")??;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let (calls, mbits) = (sent.calls as f64, sent.bytes as f64 * 8e-6);
     let mut report = Report::default();
@@ -101,18 +103,19 @@ pub(super) fn run(limit: &Limit) -> Result<String, Failure> {
     report.number("rate", mbits / sent.took, "Mbit/s", 1);
     report.number("CPU", sent.cpu / sent.took * 100.0, "%", 1);
     report.number("CPU per Mbit", sent.cpu / mbits * 1e6, "us", 1);
+    report.times("latency", &latency);
     Ok(report.text(limit.json))
 }
 
 /// What goes out together, and when.
-type Batch = (Micros, Vec<usize>);
+type Batch = (Micros, Vec<Unit>);
 
 fn batches(programme: &Programme, merge: Together, seconds: u64) -> Vec<Batch> {
     let end = Micros::from_secs(seconds);
     let mut batches: Vec<Batch> = Vec::new();
     let mut waiting: Vec<Unit> = Vec::new();
     let mut leave = |due, waiting: &mut Vec<Unit>| {
-        batches.push((due, waiting.drain(..).map(|unit| unit.bytes).collect()));
+        batches.push((due, std::mem::take(waiting)));
     };
     for unit in programme.schedule().take_while(|unit| unit.due < end) {
         if let (Together::Millis(millis), Some(first)) = (merge, waiting.first()) {
@@ -132,42 +135,58 @@ fn batches(programme: &Programme, merge: Together, seconds: u64) -> Vec<Batch> {
 /// A socket, and the bytes that it did not take when they were due.
 struct Viewer {
     socket: TcpStream,
-    owed: usize,
+    owed: Vec<u8>,
+}
+
+/// How the bytes of every socket begin, so that they can be read as FLV.
+const FILE_HEADER: &[u8; 13] = b"FLV\x01\x05\0\0\0\x09\0\0\0\0";
+
+/// Writes `unit` as a tag of exactly its size, due at `due_us` microseconds of the time of day.
+fn write_tag(tag: &mut Vec<u8>, unit: &Unit, number: u32, due_us: u64) {
+    let bytes = unit.bytes.saturating_sub(TagHeader::BYTES + TagHeader::SIZE_BYTES);
+    let mut body = Vec::new();
+    programme::write(&mut body, &Unit { bytes, ..*unit }, number, due_us);
+    let len = u32::try_from(body.len()).unwrap_or(0);
+    let [_, len @ ..] = len.to_be_bytes();
+    tag.push(if unit.kind == Kind::Video { VIDEO } else { AUDIO });
+    tag.extend(len);
+    tag.extend([0; 7]);
+    tag.append(&mut body);
+    tag.extend([0; TagHeader::SIZE_BYTES]);
 }
 
 fn send_all(batches: &[Batch], viewers: &mut [Viewer]) -> io::Result<Sent> {
-    let largest = batches.iter().map(|(_, sizes)| sizes.iter().sum()).max().unwrap_or(0);
-    let payload = vec![0x5a; largest.max(1)];
-    let mut slices = Vec::new();
     let clock = Clock::start();
+    let to_unix = clock.unix_micros() - clock.now().0;
+    for viewer in &mut *viewers {
+        viewer.send(&[IoSlice::new(FILE_HEADER)], &mut Sent::default())?;
+    }
     let mut sent = Sent::default();
+    let (mut payload, mut sizes, mut number) = (Vec::new(), Vec::new(), 0);
     let before = cpu::thread_seconds();
-    for (due, sizes) in batches {
+    for (due, units) in batches {
         let now = clock.now();
         if now < *due {
             std::thread::park_timeout((*due - now).into());
         }
+        payload.clear();
+        sizes.clear();
+        for unit in units {
+            let from = payload.len();
+            write_tag(&mut payload, unit, number, to_unix + unit.due.0);
+            sizes.push(payload.len() - from);
+            number += 1;
+        }
         // A server sends from headers and payload that lie in one piece, as ours does, and each
         // message lies in memory of its own.
-        slices.clear();
-        let mut rest = &payload[..];
-        for size in sizes {
+        let (mut slices, mut rest) = (Vec::new(), &payload[..]);
+        for size in &sizes {
             let message;
             (message, rest) = rest.split_at(*size);
             slices.push(IoSlice::new(message));
         }
-        let bytes: usize = sizes.iter().sum();
         for viewer in &mut *viewers {
-            sent.calls += 1;
-            match SockRef::from(&viewer.socket).send_vectored(&slices) {
-                Ok(count) => {
-                    sent.bytes += count as u64;
-                    viewer.owed += bytes - count;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => viewer.owed += bytes,
-                Err(error) => return Err(error),
-            }
-            viewer.pay(&payload, &mut sent)?;
+            viewer.send(&slices, &mut sent)?;
         }
     }
     (sent.cpu, sent.took) = (cpu::thread_seconds() - before, clock.now().secs_f64());
@@ -175,26 +194,44 @@ fn send_all(batches: &[Batch], viewers: &mut [Viewer]) -> io::Result<Sent> {
 }
 
 impl Viewer {
-    /// Sends what was not taken earlier, as far as it is taken now.
-    fn pay(&mut self, payload: &[u8], sent: &mut Sent) -> io::Result<()> {
-        while self.owed > 0 {
-            sent.calls += 1;
-            let part = &payload[..self.owed.min(payload.len())];
-            match SockRef::from(&self.socket).send_vectored(&[IoSlice::new(part)]) {
-                Ok(count) => {
-                    self.owed -= count;
-                    sent.bytes += count as u64;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+    /// Sends what was not taken earlier and then `slices`, as far as they are taken now; what is
+    /// not is kept for the next time, which real servers do without a copy. It is rare.
+    fn send(&mut self, slices: &[IoSlice<'_>], sent: &mut Sent) -> io::Result<()> {
+        if !self.owed.is_empty() {
+            let taken = self.try_send(&[IoSlice::new(&self.owed)], sent)?;
+            self.owed.drain(..taken);
+        }
+        let mut taken = 0;
+        if self.owed.is_empty() {
+            taken = self.try_send(slices, sent)?;
+        }
+        for slice in slices {
+            let skipped = taken.min(slice.len());
+            taken -= skipped;
+            self.owed.extend_from_slice(&slice[skipped..]);
         }
         Ok(())
     }
+
+    fn try_send(&self, slices: &[IoSlice<'_>], sent: &mut Sent) -> io::Result<usize> {
+        sent.calls += 1;
+        match SockRef::from(&self.socket).send_vectored(slices) {
+            Ok(count) => {
+                sent.bytes += count as u64;
+                Ok(count)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-/// Reads from all sockets until it is over.
-fn drain(address: std::net::SocketAddr, count: u32, is_over: &AtomicBool) -> io::Result<()> {
+/// Reads from all sockets until it is over; says how long after they were due messages came.
+fn drain(
+    address: std::net::SocketAddr,
+    count: u32,
+    is_over: &AtomicBool,
+) -> Result<Times, Failure> {
     let mut sockets = Vec::new();
     for _ in 0..count {
         let socket = TcpStream::connect(address)?;
@@ -204,13 +241,19 @@ fn drain(address: std::net::SocketAddr, count: u32, is_over: &AtomicBool) -> io:
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // The viewers of the load tools read in the same way.
     let block = Rc::new(RefCell::new(vec![0; READ_BYTES]));
+    let (clock, latency) = (Clock::start(), Rc::new(RefCell::new(Times::default())));
     runtime.block_on(tokio::task::LocalSet::new().run_until(async {
         for socket in sockets {
             let socket = tokio::net::TcpStream::from_std(socket)?;
-            let block = Rc::clone(&block);
+            let (block, latency) = (Rc::clone(&block), Rc::clone(&latency));
             tokio::task::spawn_local(async move {
+                let mut demuxer = FlvDemuxer::default();
                 while socket.readable().await.is_ok() {
-                    if matches!(socket.try_read(&mut block.borrow_mut()), Ok(0)) {
+                    let mut block = block.borrow_mut();
+                    let Ok(count) = socket.try_read(&mut block) else { continue };
+                    let mut latency = latency.borrow_mut();
+                    let taken = measure(&mut demuxer, &block[..count], clock, &mut latency);
+                    if count == 0 || taken.is_err() {
                         break;
                     }
                 }
@@ -219,6 +262,22 @@ fn drain(address: std::net::SocketAddr, count: u32, is_over: &AtomicBool) -> io:
         while !is_over.load(Ordering::Relaxed) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        Ok(())
+        Ok(latency.borrow().clone())
     }))
+}
+
+/// Notes the latency of the stamped messages that end in these bytes.
+fn measure(
+    demuxer: &mut FlvDemuxer,
+    bytes: &[u8],
+    clock: Clock,
+    latency: &mut Times,
+) -> Result<(), NotFlv> {
+    let now = clock.unix_micros();
+    demuxer.take(bytes, |kind, start| {
+        let kind = if kind == VIDEO { Kind::Video } else { Kind::Audio };
+        if let Some((_, stamp)) = programme::read(kind, start) {
+            latency.add(now.saturating_sub(stamp));
+        }
+    })
 }

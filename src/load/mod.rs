@@ -5,32 +5,34 @@
 mod admit;
 mod connect;
 mod cpu;
+mod demux;
 mod enter;
+mod idle;
 mod join;
 mod limit;
 mod play;
+mod player;
 mod programme;
 mod publish;
 mod report;
 mod request;
-mod walker;
+mod target;
+mod tls;
 mod watch;
 
 pub(crate) use report::{Report, Times};
 
-use std::net::{SocketAddr, ToSocketAddrs};
-
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Subcommand};
-
-use crate::rtmp::Url;
 
 /// Puts a load on a node and says how it bore it.
 #[derive(Debug, Subcommand)]
 pub enum LoadCommand {
-    /// Publish made-up streams at exact times (an open loop), each message stamped with its time.
+    /// Publish made-up streams by RTMP or RTMPS at exact times (an open loop), each message stamped
+    /// with its time.
     Publish(publish::Publish),
-    /// Play a stream many times; says rates, losses, latency (of stamped messages) and CPU.
+    /// Play a stream many times, by RTMP, FLV over HTTP or FLV in a `WebSocket`, with TLS or
+    /// without; says rates, losses, latency (of stamped messages) and CPU, its own included.
     Play(play::Play),
     /// Join a stream again and again; says how long it takes to the first keyframe.
     Join(join::Join),
@@ -38,6 +40,8 @@ pub enum LoadCommand {
     Admit(admit::Admit),
     /// Follow the state as dashboards do, and throw it away; says how much came.
     Watch(watch::Watch),
+    /// Connect and stay without doing anything; says what that costs the node.
+    Idle(idle::Idle),
     /// Connect, play and leave as fast as the node allows; says how many times a second.
     Connect(connect::Connect),
 }
@@ -68,14 +72,6 @@ fn up_to(most: u32) -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(most))
 }
 
-/// Where the load goes.
-#[derive(Args, Clone, Debug)]
-struct Target {
-    /// `rtmp://HOST[:PORT]/APP/NAME`; with several publishers `-2`, `-3`… follows the name.
-    #[arg(long)]
-    url: String,
-}
-
 /// What went wrong, for people.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -90,6 +86,7 @@ pub fn load(command: &LoadCommand) -> Result<String, Failure> {
         LoadCommand::Join(join) => join::run(join),
         LoadCommand::Admit(admit) => admit::run(admit),
         LoadCommand::Watch(watch) => watch::run(watch),
+        LoadCommand::Idle(idle) => idle::run(idle),
         LoadCommand::Connect(connect) => connect::run(connect),
     }
 }
@@ -101,15 +98,6 @@ pub fn load(command: &LoadCommand) -> Result<String, Failure> {
 pub fn bench(command: &BenchCommand) -> Result<String, Failure> {
     match command {
         BenchCommand::Limit(limit) => limit::run(limit),
-    }
-}
-
-impl Target {
-    fn parse(&self) -> Result<(SocketAddr, Url), Failure> {
-        let url = Url::parse(&self.url)?;
-        let mut addresses = (url.host(), url.port()).to_socket_addrs()?;
-        let address = addresses.next().ok_or("the host of the URL has no address")?;
-        Ok((address, url))
     }
 }
 

@@ -1,19 +1,19 @@
 //! Viewers by the thousand: they play a stream, look at the stamps and throw everything away.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use super::demux::{AUDIO, VIDEO};
+use super::player::Player;
 use super::report::{Report, Times};
-use super::walker::{AUDIO, VIDEO, Walker};
-use super::{Common, Failure, Target, cpu, programme, request, share, up_to};
+use super::target::{PlayAccess, PlayTarget};
+use super::{Common, Failure, cpu, programme, share, up_to};
 use crate::media::{Kind, Micros};
 use crate::runtime::{Clock, Worker};
 
@@ -21,7 +21,7 @@ use crate::runtime::{Clock, Worker};
 #[derive(clap::Args, Debug)]
 pub struct Play {
     #[command(flatten)]
-    target: Target,
+    target: PlayTarget,
     /// How many viewers.
     #[arg(long, default_value_t = 200, value_parser = up_to(1_000_000))]
     count: u32,
@@ -52,49 +52,49 @@ const FULL: f64 = 0.98;
 
 /// What the threads share.
 #[derive(Debug, Default)]
-struct Stage {
+struct Progress {
     /// Viewers that have had a picture.
     watching: AtomicUsize,
+    /// Viewers that have ended, and why the first of them did.
+    gone: AtomicUsize,
+    failure: OnceLock<String>,
     /// When measuring begins and ends, microseconds of the time of day; 0 until that is known.
     from: AtomicU64,
     until: AtomicU64,
 }
 
 pub(super) fn run(play: &Play) -> Result<String, Failure> {
-    let (address, url) = play.target.parse()?;
+    let access = play.target.access()?;
     let clock = Clock::start();
     let count = play.count as usize;
     let memory = || play.common.pid.map_or(Ok(0.0), cpu::resident_kib);
     let memory_before = memory()?;
-    let stage = Arc::new(Stage::default());
-    let request: Arc<[u8]> = request::play(url.app(), url.name().expose()).into();
+    let progress = Arc::new(Progress::default());
     let places = play.common.places();
     let mut workers = Vec::new();
     for (index, place) in places.iter().enumerate() {
         let viewers = share(count, index, places.len());
-        let (stage, request, parallel) = (Arc::clone(&stage), Arc::clone(&request), play.parallel);
+        let (access, progress) = (access.clone(), Arc::clone(&progress));
+        let parallel = play.parallel;
         workers.push(Worker::spawn("load-play", place.clone(), 0, move || {
-            crowd(address, viewers, parallel, &request, &stage)
+            play_all(access, viewers, parallel, progress)
         })?);
     }
     let deadline = clock.now() + PATIENCE;
-    while stage.watching.load(Ordering::Relaxed) < count {
-        if clock.now() > deadline || workers.iter().any(Worker::is_finished) {
-            let got = stage.watching.load(Ordering::Relaxed);
-            for worker in workers.into_iter().filter(Worker::is_finished) {
-                worker.join().ok_or("a thread failed")??;
-            }
-            return Err(format!("only {got} of {count} viewers get pictures").into());
+    while progress.watching.load(Ordering::Relaxed) < count {
+        let all_gone = progress.gone.load(Ordering::Relaxed) == count;
+        if all_gone || clock.now() > deadline || workers.iter().any(Worker::is_finished) {
+            return Err(progress.failure_of(count, workers));
         }
         std::thread::park_timeout(GLANCE);
     }
     std::thread::park_timeout(SETTLE);
     let from = clock.unix_micros();
-    stage.until.store(from + play.seconds * 1_000_000, Ordering::Relaxed);
-    stage.from.store(from, Ordering::Relaxed);
+    progress.until.store(from + play.seconds * 1_000_000, Ordering::Relaxed);
+    progress.from.store(from, Ordering::Relaxed);
     let cpu_now = || play.common.pid.map_or(Ok(0.0), cpu::process_seconds);
     let (began, before) = (clock.now(), cpu_now()?);
-    while clock.unix_micros() < stage.until.load(Ordering::Relaxed) {
+    while clock.unix_micros() < progress.until.load(Ordering::Relaxed) {
         std::thread::park_timeout(GLANCE);
     }
     let (took, cpu) = (clock.now().since(began).secs_f64(), cpu_now()? - before);
@@ -133,6 +133,7 @@ fn tell(play: &Play, all: &[Crowd], took: f64, cpu: f64, memory: f64) -> Report 
     report.times("latency", &latency);
     let load: f64 = all.iter().map(|crowd| crowd.cpu).sum();
     report.number("load CPU", load / took * 100.0, "%", 1);
+    report.number("load CPU per Mbit", load / mbits * 1e6, "us", 1);
     if play.common.pid.is_some() {
         report.number("server CPU", cpu / took * 100.0, "%", 1);
         report.number("CPU per Mbit", cpu / mbits * 1e6, "us", 1);
@@ -169,37 +170,53 @@ impl Tally {
     }
 }
 
+impl Progress {
+    /// Why not all of `count` viewers get pictures.
+    fn failure_of(&self, count: usize, workers: Vec<Worker<Result<Crowd, Failure>>>) -> Failure {
+        for worker in workers.into_iter().filter(Worker::is_finished) {
+            match worker.join() {
+                Some(Ok(_)) => {}
+                Some(Err(failure)) => return failure,
+                None => return "a thread failed".into(),
+            }
+        }
+        let got = self.watching.load(Ordering::Relaxed);
+        let first = self.failure.get().map_or_else(String::new, |failure| format!(": {failure}"));
+        format!("only {got} of {count} viewers get pictures{first}").into()
+    }
+}
+
 /// What the viewers of one thread share.
 struct Thread {
     clock: Clock,
-    request: Arc<[u8]>,
-    stage: Arc<Stage>,
+    access: PlayAccess,
+    progress: Arc<Progress>,
     measures: Cell<bool>,
     latency: RefCell<Times>,
     block: RefCell<Vec<u8>>,
 }
 
-fn crowd(
-    address: SocketAddr,
+fn play_all(
+    access: PlayAccess,
     count: usize,
     parallel: usize,
-    request: &Arc<[u8]>,
-    stage: &Arc<Stage>,
+    progress: Arc<Progress>,
 ) -> Result<Crowd, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = Rc::new(Thread {
         clock: Clock::start(),
-        request: Arc::clone(request),
-        stage: Arc::clone(stage),
+        access,
+        progress,
         measures: Cell::new(false),
         latency: RefCell::default(),
         block: RefCell::new(vec![0; READ_BYTES]),
     });
+    let progress = &thread.progress;
     runtime.block_on(LocalSet::new().run_until(async {
         let mut viewers = Vec::new();
         for number in 0..count {
             let tally = Rc::new(Cell::new(Tally::default()));
-            let socket = TcpStream::connect(address).await?;
+            let socket = TcpStream::connect(thread.access.address).await?;
             socket.set_nodelay(true)?;
             tokio::task::spawn_local(watch(socket, Rc::clone(&thread), Rc::clone(&tally)));
             viewers.push(tally);
@@ -207,12 +224,12 @@ fn crowd(
                 tokio::task::yield_now().await;
             }
         }
-        while stage.from.load(Ordering::Relaxed) == 0 {
+        while progress.from.load(Ordering::Relaxed) == 0 {
             tokio::time::sleep(GLANCE).await;
         }
         let cpu = cpu::thread_seconds();
         thread.measures.set(true);
-        while thread.clock.unix_micros() < stage.until.load(Ordering::Relaxed) {
+        while thread.clock.unix_micros() < progress.until.load(Ordering::Relaxed) {
             tokio::time::sleep(GLANCE).await;
         }
         thread.measures.set(false);
@@ -224,70 +241,57 @@ fn crowd(
     }))
 }
 
+/// Whatever ends a viewer, the report says that it has ended.
 async fn watch(socket: TcpStream, thread: Rc<Thread>, tally: Rc<Cell<Tally>>) {
-    // Whatever ends a viewer, the report says that it has ended.
-    drop(drain(&socket, &thread, &tally).await);
+    let failure = match drain(&socket, &thread, &tally).await {
+        Ok(()) => "the server closed the connection".to_owned(),
+        Err(failure) => failure.to_string(),
+    };
     tally.set(Tally { is_gone: true, ..tally.get() });
+    thread.progress.failure.get_or_init(|| failure);
+    thread.progress.gone.fetch_add(1, Ordering::Relaxed);
 }
 
-async fn drain(socket: &TcpStream, thread: &Thread, tally: &Cell<Tally>) -> io::Result<()> {
-    let mut sent = 0;
-    while sent < thread.request.len() {
-        socket.writable().await?;
-        sent += or_later(socket.try_write(&thread.request[sent..]))?.unwrap_or(0);
-    }
-    let mut walker = Walker::default();
+async fn drain(socket: &TcpStream, thread: &Thread, tally: &Cell<Tally>) -> Result<(), Failure> {
+    let mut player = Player::new(&thread.access)?;
     let mut is_watching = false;
     loop {
-        socket.readable().await?;
-        let mut block = thread.block.borrow_mut();
-        match or_later(socket.try_read(&mut block))? {
-            Some(0) => return Ok(()),
-            Some(count) => {
-                let had = is_watching;
-                take(thread, tally, &mut walker, &block[..count], &mut is_watching);
-                if is_watching && !had {
-                    thread.stage.watching.fetch_add(1, Ordering::Relaxed);
+        let had = is_watching;
+        // The time of all messages that one read brings.
+        let mut now = 0;
+        let mut new = tally.get();
+        let message = |kind: u8, start: &[u8]| {
+            is_watching |= kind == VIDEO;
+            if thread.measures.get() && matches!(kind, AUDIO | VIDEO) {
+                if now == 0 {
+                    now = thread.clock.unix_micros();
                 }
+                new.count(thread, now, kind, start);
             }
-            None => {}
+        };
+        let Some(count) = player.step(socket, &thread.block, message).await? else {
+            return Ok(());
+        };
+        new.bytes += if thread.measures.get() { count as u64 } else { 0 };
+        tally.set(new);
+        if is_watching && !had {
+            thread.progress.watching.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn take(
-    thread: &Thread,
-    tally: &Cell<Tally>,
-    walker: &mut Walker,
-    bytes: &[u8],
-    is_watching: &mut bool,
-) {
-    let measures = thread.measures.get();
-    let now = if measures { thread.clock.unix_micros() } else { 0 };
-    let mut new = tally.get();
-    new.bytes += if measures { bytes.len() as u64 } else { 0 };
-    walker.take(bytes, |kind, start| {
-        *is_watching |= kind == VIDEO;
-        if !measures || !matches!(kind, AUDIO | VIDEO) {
-            return;
-        }
-        new.messages += 1;
-        new.pictures += u32::from(kind == VIDEO);
+impl Tally {
+    /// Counts a message that came at `now`.
+    fn count(&mut self, thread: &Thread, now: u64, kind: u8, start: &[u8]) {
+        self.messages += 1;
+        self.pictures += u32::from(kind == VIDEO);
         let kind = if kind == VIDEO { Kind::Video } else { Kind::Audio };
         if let Some((number, stamp)) = programme::read(kind, start) {
             thread.latency.borrow_mut().add(now.saturating_sub(stamp));
-            let first = *new.first.get_or_insert(number);
-            new.span = number.wrapping_sub(first).wrapping_add(1);
+            let first = *self.first.get_or_insert(number);
+            self.span = number.wrapping_sub(first).wrapping_add(1);
         } else {
-            new.span = new.span.max(new.messages);
+            self.span = self.span.max(self.messages);
         }
-    });
-    tally.set(new);
-}
-
-fn or_later(result: io::Result<usize>) -> io::Result<Option<usize>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        result => result.map(Some),
     }
 }

@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 
 use super::enter::{Entered, enter};
 use super::programme::{self, HEADERS, Programme, Schedule, Unit};
 use super::report::{Report, Times};
-use super::{Common, Failure, Target, cpu, share, up_to};
+use super::target::{PublishAccess, PublishTarget};
+use super::tls::Socket;
+use super::{Common, Failure, cpu, share, up_to};
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::media::Micros;
 use crate::rtmp::{Client, ClientSpec, Goal, Url};
@@ -18,7 +19,7 @@ use crate::runtime::{Clock, Worker};
 #[derive(clap::Args, Debug)]
 pub struct Publish {
     #[command(flatten)]
-    target: Target,
+    target: PublishTarget,
     /// How many publishers, each under its own name.
     #[arg(long, default_value_t = 1, value_parser = up_to(10_000))]
     count: u32,
@@ -47,7 +48,7 @@ const CHUNK_SIZE: u32 = 4_096;
 const LISTEN_EVERY: u32 = 64;
 
 pub(super) fn run(publish: &Publish) -> Result<String, Failure> {
-    let (address, url) = publish.target.parse()?;
+    let (access, url) = publish.target.access()?;
     let places = publish.common.places();
     let cpu_now = || publish.common.pid.map_or(Ok(0.0), cpu::process_seconds);
     let mut workers = Vec::new();
@@ -56,8 +57,9 @@ pub(super) fn run(publish: &Publish) -> Result<String, Failure> {
         let first = (0..index).map(|n| share(publish.count as usize, n, places.len())).sum();
         let names: Vec<_> = (first..first + count).map(|n| name_of(&url, n)).collect();
         let (programme, seconds) = (publish.programme.clone(), publish.seconds);
+        let access = access.clone();
         workers.push(Worker::spawn("load-publish", place.clone(), 0, move || {
-            publish_all(address, &names, &programme, seconds)
+            publish_all(&access, &names, &programme, seconds)
         })?);
     }
     let before = cpu_now()?;
@@ -87,7 +89,7 @@ pub(super) fn run(publish: &Publish) -> Result<String, Failure> {
 
 fn name_of(url: &Url, index: usize) -> String {
     let more = if index == 0 { String::new() } else { format!("-{}", index + 1) };
-    format!("rtmp://{}:{}/{}/{}{more}", url.host(), url.port(), url.app(), url.name().expose())
+    url.expose() + &more
 }
 
 /// What the publishers of one thread did.
@@ -99,7 +101,7 @@ struct Done {
 }
 
 fn publish_all(
-    address: SocketAddr,
+    access: &PublishAccess,
     urls: &[String],
     programme: &Programme,
     seconds: u64,
@@ -108,7 +110,7 @@ fn publish_all(
     let pool = PacketPool::new(PacketPoolSpec { slots: [64, 8, 0, 0, 0, 0] })?;
     let mut publishers = Vec::new();
     for url in urls {
-        publishers.push(Publisher::start(address, &Url::parse(url)?, programme, clock, &pool)?);
+        publishers.push(Publisher::start(access, &Url::parse(url)?, programme, clock, &pool)?);
     }
     let end = clock.now() + Micros::from_secs(seconds);
     let mut done = Done::default();
@@ -156,7 +158,7 @@ fn wait_until(at: Micros, clock: Clock) {
 
 /// One stream's publisher.
 struct Publisher {
-    socket: TcpStream,
+    socket: Socket,
     client: Client,
     schedule: Schedule,
     next: Option<Unit>,
@@ -168,15 +170,15 @@ struct Publisher {
 
 impl Publisher {
     fn start(
-        address: SocketAddr,
+        access: &PublishAccess,
         url: &Url,
         programme: &Programme,
         clock: Clock,
         pool: &PacketPool,
     ) -> Result<Self, Failure> {
         let spec = ClientSpec { chunk_size: CHUNK_SIZE, ..ClientSpec::new(url, Goal::Publish) };
-        let Entered { socket, mut client, .. } = enter(address, spec, clock, pool)?;
-        socket.set_nonblocking(true)?;
+        let Entered { socket, mut client, .. } = enter(access, spec, clock, pool)?;
+        socket.tcp().set_nonblocking(true)?;
         let mut schedule = programme.schedule();
         for (kind, body) in HEADERS {
             client.write_message(kind, 0, body)?;
@@ -239,5 +241,7 @@ mod tests {
         let url = Url::parse("rtmp://127.0.0.1:1940/live/a").unwrap();
         assert_eq!(name_of(&url, 0), "rtmp://127.0.0.1:1940/live/a");
         assert_eq!(name_of(&url, 2), "rtmp://127.0.0.1:1940/live/a-3");
+        let url = Url::parse("rtmps://[::1]/live/a").unwrap();
+        assert_eq!(name_of(&url, 1), "rtmps://[::1]/live/a-2");
     }
 }

@@ -1,6 +1,7 @@
 //! Followers of a node's state: they read what their `WebSocket` brings and throw it away.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,7 +12,9 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 
+use super::demux::FrameReader;
 use super::report::Report;
+use super::request::NONCE;
 use super::{Common, Failure, cpu, share, up_to};
 use crate::media::Micros;
 use crate::runtime::{Clock, Worker};
@@ -40,9 +43,6 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Bytes of an answer's head at most.
 const HEAD_MAX: usize = 8 << 10;
-
-/// Any sixteen bytes, in Base64 (RFC 6455, section 4.1).
-const NONCE: &str = "c3RyZWFtLW1hbmFnZXIubA==";
 
 pub(super) fn run(watch: &Watch) -> Result<String, Failure> {
     let (address, request) = request(watch)?;
@@ -148,12 +148,16 @@ async fn open(address: SocketAddr, request: &str) -> Result<(TcpStream, Vec<u8>)
 
 /// Reads to the end.
 async fn drain(mut socket: TcpStream, first: Vec<u8>, tally: Rc<Cell<Tally>>) {
-    let mut frames = Frames::default();
+    let mut frames = FrameReader::default();
     let mut block = vec![0; 64 << 10];
     let mut bytes = &first[..];
     loop {
         let mut now = tally.get();
-        now.messages += frames.take(bytes);
+        let counted = frames.take(bytes, |_, _, is_last| {
+            now.messages += u64::from(is_last);
+            Ok::<_, Infallible>(())
+        });
+        let Ok(()) = counted;
         now.bytes += bytes.len() as u64;
         tally.set(now);
         match socket.read(&mut block).await {
@@ -163,60 +167,9 @@ async fn drain(mut socket: TcpStream, first: Vec<u8>, tally: Rc<Cell<Tally>>) {
     }
 }
 
-/// Walks over a server's frames (RFC 6455, section 5.2), which are not masked, and counts them.
-#[derive(Debug, Default)]
-struct Frames {
-    head: Vec<u8>,
-    left: u64,
-}
-
-impl Frames {
-    /// How many frames begin in these bytes (a head that is not complete counts later).
-    fn take(&mut self, mut bytes: &[u8]) -> u64 {
-        let mut count = 0;
-        while !bytes.is_empty() {
-            let skipped = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
-            bytes = &bytes[skipped..];
-            self.left -= skipped as u64;
-            let Some((byte, rest)) = bytes.split_first() else { break };
-            self.head.push(*byte);
-            bytes = rest;
-            if let Some(length) = length_of(&self.head) {
-                self.head.clear();
-                self.left = length;
-                count += 1;
-            }
-        }
-        count
-    }
-}
-
-/// The payload's length, once the head is complete.
-fn length_of(head: &[u8]) -> Option<u64> {
-    let (short, more) = (*head.get(1)? & 0x7f, &head[2..]);
-    match short {
-        126 => Some(u16::from_be_bytes(more.try_into().ok()?).into()),
-        127 => Some(u64::from_be_bytes(more.try_into().ok()?)),
-        short => Some(short.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_are_counted_however_they_are_cut() {
-        let mut bytes = vec![0x81, 3, b'a', b'b', b'c', 0x81, 0, 0x81, 126, 1, 0];
-        bytes.extend([0; 256]);
-        bytes.extend([0x81, 127, 0, 0, 0, 0, 0, 0, 0, 2, b'd', b'e', 0x8a, 0]);
-        assert_eq!(Frames::default().take(&bytes), 5);
-        for size in [1, 2, 7] {
-            let mut frames = Frames::default();
-            let count: u64 = bytes.chunks(size).map(|part| frames.take(part)).sum();
-            assert_eq!((count, frames.left), (5, 0), "cut at {size}");
-        }
-    }
 
     #[test]
     fn the_request_shows_the_token_and_a_wrong_address_is_told() {

@@ -11,4 +11,6 @@ pub use client::Connector;
 pub use error::{Error, Failure};
 pub use files::CertificateFiles;
 pub use link::Link;
+#[cfg(test)]
+pub(crate) use link::harness;
 pub use server::{Acceptor, Look, Watcher};

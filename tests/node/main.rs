@@ -51,6 +51,7 @@ mod keys;
 mod limits;
 mod live;
 mod live_input;
+mod load;
 mod loops;
 mod mistakes;
 mod monitoring;

@@ -1,13 +1,7 @@
-//! Walks over the chunks of a server's stream without keeping what they carry: as little work per
-//! byte as can be, because thousands of viewers share a core.
+//! RTMP chunk demuxer: kind and first bytes of each message (RTMP 1.0 section 5.3).
 
-use super::programme::PEEK;
-
-/// RTMP 1.0 sections 5.4 and 7.1.
-const SET_CHUNK_SIZE: u8 = 1;
-pub(super) const AUDIO: u8 = 8;
-pub(super) const VIDEO: u8 = 9;
-pub(super) const COMMAND: u8 = 20;
+use super::{COMMAND, SET_CHUNK_SIZE};
+use crate::load::programme::PEEK;
 
 /// Bytes of handshake that come first: S0, S1 and S2 say nothing that matters here.
 const GREETING: usize = 1 + 2 * 1536;
@@ -20,7 +14,7 @@ const IDS: usize = 64;
 
 /// One connection's place in the bytes of its server.
 #[derive(Debug)]
-pub(super) struct Walker {
+pub(in crate::load) struct ChunkDemuxer {
     greeting: usize,
     chunk_size: usize,
     head: [u8; 16],
@@ -40,7 +34,7 @@ struct Chunks {
     start: Vec<u8>,
 }
 
-impl Default for Walker {
+impl Default for ChunkDemuxer {
     fn default() -> Self {
         Self {
             greeting: GREETING,
@@ -54,9 +48,9 @@ impl Default for Walker {
     }
 }
 
-impl Walker {
+impl ChunkDemuxer {
     /// Takes bytes; tells kind and first bytes of each message that ends.
-    pub(super) fn take(&mut self, mut bytes: &[u8], mut message: impl FnMut(u8, &[u8])) {
+    pub(in crate::load) fn take(&mut self, mut bytes: &[u8], mut message: impl FnMut(u8, &[u8])) {
         let greeting = self.greeting.min(bytes.len());
         self.greeting -= greeting;
         bytes = &bytes[greeting..];
@@ -147,6 +141,7 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::demux::{AUDIO, VIDEO};
 
     #[test]
     fn messages_are_told_whatever_the_pieces_they_come_in() {
@@ -161,10 +156,10 @@ mod tests {
         wire.extend([4, 0, 0, 0, 0, 0, 2, AUDIO, 1, 0, 0, 0, 0xaf, 1]);
         let video = [&[7; 10][..], &[8; 10], &[9]].concat();
         for size in 1..wire.len() {
-            let mut walker = Walker::default();
+            let mut demuxer = ChunkDemuxer::default();
             let mut told = Vec::new();
             for piece in wire.chunks(size) {
-                walker.take(piece, |kind, start| told.push((kind, start.to_vec())));
+                demuxer.take(piece, |kind, start| told.push((kind, start.to_vec())));
             }
             assert_eq!(told.len(), 3, "pieces of {size}");
             assert_eq!(told[1], (VIDEO, video.clone()));
@@ -176,6 +171,6 @@ mod tests {
     fn garbage_does_no_harm() {
         let noise: Vec<u8> =
             (0..60_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
-        Walker::default().take(&noise, |_, _| {});
+        ChunkDemuxer::default().take(&noise, |_, _| {});
     }
 }
