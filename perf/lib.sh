@@ -50,8 +50,10 @@ sum_of() {
 }
 
 # lab_config MERGE [SPIN_US]: a laboratory: anybody may publish, no channel, everything of the node on
-# core 0.
+# core 0, with the driver that DRIVER names, if it does.
 lab_config() {
+    local driver=
+    if [[ -n ${DRIVER:-} ]]; then driver="driver = \"$DRIVER\""; fi
     cat <<TOML
 [node]
 log = "warn"
@@ -61,7 +63,9 @@ publish = "open"
 connections_max = 100000
 [limits]
 connections_per_ip_max = 0
+idle_timeout = 86400
 [cores]
+$driver
 control = [0]
 net = [0]
 net_spin_us = ${2:-0}
@@ -107,6 +111,45 @@ stop() {
 # cpu_seconds PID: CPU time of all its threads, also those that have ended, to a hundredth.
 cpu_seconds() {
     sed 's/.*) //' "/proc/$1/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print ($12 + $13) / hz }'
+}
+
+# field FILE NAME: a number of the load tools' JSON, the first of that name.
+field() {
+    awk -F'[:,]' -v name="\"$2\"" '$1 ~ name { print $2 + 0; exit }' "$1"
+}
+
+# certificate DIR: makes a certificate for this machine, DIR/cert.pem and DIR/key.pem.
+certificate() {
+    need openssl
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$1/key.pem" -out "$1/cert.pem" 2>/dev/null || die "openssl makes no certificate"
+}
+
+# tls_config PORT: what the laboratory needs to serve by TLS at that port; its certificate is made.
+tls_config() {
+    certificate "$work"
+    cat <<TOML
+[tls]
+certificate = "$work/cert.pem"
+key = "$work/key.pem"
+rtmps_port = $1
+TOML
+}
+
+# ingest_us PORT PID PUBLISHERS SECONDS: CPU time of PID per Mbit of so many publishers of 1 Mb/s,
+# microseconds, once the logs are full (after ten seconds); it is in $ingested.
+ingest_us() {
+    background load "$binary" load publish --url "rtmp://127.0.0.1:$1/live/in" --count "$3" \
+        --bitrate 872000 --seconds $(($4 + 16)) --cores 1
+    local load=$last before after
+    sleep 14
+    before=$(cpu_seconds "$2")
+    sleep "$4"
+    after=$(cpu_seconds "$2")
+    kill -0 "$load" || die "the publishers have ended"
+    stop "$load"
+    ingested=$(calc %.1f "($after - $before) * 1e6 / ($4 * $3)")
 }
 
 # start_nginx PORT [CONNECTIONS]: a server that takes every stream at rtmp://127.0.0.1:PORT/live/.

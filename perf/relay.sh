@@ -59,48 +59,19 @@ echo "== connect, createStream, play, close: 50 at a time"
 stop "$publisher"
 stop_node
 
-# ingest NAME PORT PID: CPU time per ingested Mbit, once the logs are full (after ten seconds).
+# ingest NAME PORT PID: CPU time per ingested Mbit.
 ingest() {
-    background load "$binary" load publish --url "rtmp://127.0.0.1:$2/live/in" --count "$publishers" \
-        --bitrate 872000 --seconds $((seconds + 16)) --cores 1
-    local load=$last before after
-    sleep 14
-    before=$(cpu_seconds "$3")
-    sleep "$seconds"
-    after=$(cpu_seconds "$3")
-    kill -0 "$load" || die "the publishers of $1 have ended"
-    stop "$load"
-    printf '%-12s %s us/Mbit\n' "$1" \
-        "$(calc %.1f "($after - $before) * 1e6 / ($seconds * $publishers)")"
-}
-
-# idle COUNT: memory of the node for each connection that has said `connect` and nothing since.
-idle() {
-    local all=() fd n before after
-    before=$(awk '/VmRSS/ { print $2 }' "/proc/$node/status")
-    for ((n = 0; n < $1; n++)); do
-        exec {fd}<>"/dev/tcp/127.0.0.1/$rtmp"
-        { printf '\x03'; head -c 1536 /dev/zero; } >&"$fd"
-        head -c 3073 <&"$fd" >"$work/s0s1s2"
-        {
-            tail -c +2 "$work/s0s1s2" | head -c 1536
-            printf '\x03\0\0\0\0\0\x23\x14\0\0\0\0\x02\0\x07connect\0\x3f\xf0\0\0\0\0\0\0'
-            printf '\x03\0\x03app\x02\0\x04live\0\0\x09'
-        } >&"$fd"
-        head -c 64 <&"$fd" >/dev/null # the beginning of the answer
-        all+=("$fd")
-    done
-    after=$(awk '/VmRSS/ { print $2 }' "/proc/$node/status")
-    get /metrics >"$work/page"
-    echo "connections $(sum_of "$work/page" rtmp_connections)"
-    echo "memory per idle connection $(calc %.2f "($after - $before) / $1") KiB"
-    for fd in "${all[@]}"; do exec {fd}>&-; done
+    ingest_us "$2" "$3" "$publishers" "$seconds"
+    printf '%-12s %s us/Mbit\n' "$1" "$ingested"
 }
 
 echo "== 1000 idle connections"
 start_node --config "$work/lab.toml"
-idle 16 >"$work/first" # what the first ones cost for all is not counted
-idle 1000
+for count in 16 1000; do # what the first ones cost for all is not counted
+    "$binary" load idle --url "rtmp://127.0.0.1:$rtmp/live" --count "$count" --seconds 1 --cores 1 \
+        --pid "$node" >"$work/idle"
+done
+cat "$work/idle"
 stop_node
 
 echo "== $publishers publishers of 1 Mb/s, in turn"
