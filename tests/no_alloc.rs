@@ -4,6 +4,9 @@
 //! very memory that the encoder wrote.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+#[path = "support/shard.rs"]
+mod shard;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -185,4 +188,25 @@ fn another_scene_comes_and_the_old_one_goes_without_an_allocation() {
     }
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0);
     assert_eq!((changes.len(), retired.len()), (0, 3));
+}
+
+#[test]
+fn a_message_goes_from_a_publisher_to_its_players_without_an_allocation() {
+    const PLAYERS: usize = 20;
+    const PICTURE: usize = 10_000;
+    let mut relay = shard::Relay::new(PLAYERS);
+    let mut allocations = 0;
+    for round in 0..WARM_UP + COUNTED {
+        let wire = relay.picture(PICTURE);
+        let before = ALLOCATIONS.with(Cell::get);
+        let sent = relay.step(&wire);
+        if round >= WARM_UP {
+            allocations += ALLOCATIONS.with(Cell::get) - before;
+            assert!(sent as usize > PLAYERS * PICTURE, "{sent} bytes went out in round {round}");
+        }
+        if round % 5 == 0 {
+            relay.tick();
+        }
+    }
+    assert_eq!(allocations, 0, "in {COUNTED} messages");
 }

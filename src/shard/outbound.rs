@@ -14,6 +14,9 @@ use crate::tls::Link;
 /// Control bytes that may wait for a peer. One that lets more pile up is broken or hostile.
 pub(super) const OUTBOX_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes of an empty outbox that are kept for the next control message.
+const OUTBOX_BYTES_KEPT: usize = 128;
+
 /// A call with at most this many pieces, and not full of bytes, has all that was ready in it: no
 /// limit on pieces or messages was near.
 const ALL_PIECES: usize = PIECES_MAX / 2;
@@ -361,7 +364,9 @@ impl Outbound {
         let control = if between { control } else { 0 };
         self.sent += control;
         if self.sent == self.outbox.len() && self.sent > 0 {
-            self.outbox = Vec::new();
+            // What a handshake took is given back; acknowledgements and pings fit in what is kept.
+            self.outbox.clear();
+            self.outbox.shrink_to(OUTBOX_BYTES_KEPT);
             self.sent = 0;
         }
         if let (Some(cursor), Some(log)) = (&mut self.cursor, log) {

@@ -153,8 +153,18 @@ impl Config {
     /// Writes it into `dir` and gives the file's path.
     pub(crate) fn write(&self, dir: &Path) -> PathBuf {
         let file = dir.join("node.toml");
-        std::fs::write(&file, self.text()).unwrap();
+        std::fs::write(&file, with_driver(self.text.clone())).unwrap();
         file
+    }
+}
+
+/// The driver that every node is to have, if the environment names one: all scenarios hold for both.
+fn with_driver(text: String) -> String {
+    let Ok(driver) = std::env::var("TEST_DRIVER") else { return text };
+    let key = format!("[cores]\ndriver = {driver:?}\n");
+    match text.contains("[cores]\n") {
+        true => text.replacen("[cores]\n", &key, 1),
+        false => text + &key,
     }
 }
 

@@ -13,6 +13,10 @@ use crate::rtmp::limits::{
 };
 use crate::rtmp::message::{Command, Control, event, type_id};
 
+/// Bytes of empty output that are kept for the next acknowledgement or ping. What a handshake took
+/// is given back.
+const OUT_BYTES_KEPT: usize = 32;
+
 /// One connection below its role.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -281,7 +285,8 @@ impl Link {
     pub(super) fn consume_output(&mut self, n: usize) {
         self.sent = self.out.len().min(self.sent.saturating_add(n));
         if self.sent == self.out.len() {
-            self.out = Vec::new();
+            self.out.clear();
+            self.out.shrink_to(OUT_BYTES_KEPT);
             self.sent = 0;
         }
         self.answers = self.answers.min(self.out.len() - self.sent);
