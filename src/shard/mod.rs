@@ -31,6 +31,8 @@ mod spec;
 mod stall;
 mod streams;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use self::core::ShardCore;
 pub use io::{Action, Closed, Core, Io, PeerId, TcpInfo};

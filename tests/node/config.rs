@@ -161,6 +161,9 @@ impl Config {
 /// The driver that every node is to have, if the environment names one: all scenarios hold for both.
 fn with_driver(text: String) -> String {
     let Ok(driver) = std::env::var("TEST_DRIVER") else { return text };
+    if text.contains("\ndriver = ") {
+        return text;
+    }
     let key = format!("[cores]\ndriver = {driver:?}\n");
     match text.contains("[cores]\n") {
         true => text.replacen("[cores]\n", &key, 1),
