@@ -5,8 +5,8 @@
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
-# FFmpeg: the feature for the version that is installed, and where its headers and library are.
-# Recursive on purpose: they are asked for after `deps` has installed them.
+# The feature for the FFmpeg that is installed. Recursive on purpose: it is asked for after `deps`
+# has installed it.
 AVCODEC_MAJOR = $(firstword $(subst ., ,$(shell pkg-config --modversion libavcodec 2>/dev/null)))
 FFMPEG_OF_59 := ffmpeg5
 FFMPEG_OF_60 := ffmpeg6
@@ -18,10 +18,6 @@ FFMPEG = $(FFMPEG_OF_$(AVCODEC_MAJOR))
 FEATURES = $(if $(FFMPEG),$(if $(filter ffmpeg5,$(FFMPEG)),,--no-default-features \
 	--features $(FFMPEG)),$(error no FFmpeg that is known: pkg-config says libavcodec \
 	"$(AVCODEC_MAJOR)", and 59 to 62 will do. `make deps` installs it))
-ENVIRONMENT = FFMPEG_INCLUDE_DIR="$$(pkg-config --variable=includedir libavcodec)" \
-	FFMPEG_DLL_PATH="$$(pkg-config --variable=libdir libavcodec)/libavcodec.so" \
-	FFMPEG_LINK_MODE=dynamic
-CARGO = $(ENVIRONMENT) cargo
 
 # Passed on to the program: make run ARGS="--config examples/seed.toml".
 ARGS ?=
@@ -43,30 +39,30 @@ help:
 	@echo 'make screenshot  play the demo programme into docs/demo.png'
 
 run: deps-run
-	$(CARGO) build --release $(FEATURES)
+	cargo build --release $(FEATURES)
 	@exec target/release/stream-manager run $(ARGS)
 
 test: deps
-	@FEATURES="$(FEATURES)" $(ENVIRONMENT) tools/test.sh
+	@FEATURES="$(FEATURES)" tools/test.sh
 
 check:
-	$(CARGO) test $(FEATURES) $(TEST)
+	cargo test $(FEATURES) $(TEST)
 
 fmt:
-	cargo fmt
+	cargo fmt --all
 
 lint:
-	cargo fmt --check
-	$(CARGO) clippy --all-targets $(FEATURES) -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --all-targets $(FEATURES) -- -D warnings
 
 doc:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps $(FEATURES)
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps $(FEATURES)
 
 web:
 	tools/web.sh build
 
 bench:
-	$(CARGO) bench $(FEATURES)
+	cargo bench $(FEATURES)
 
 deps:
 	@tools/deps.sh test
@@ -75,5 +71,5 @@ deps-run:
 	@tools/deps.sh run
 
 screenshot: deps
-	$(CARGO) build --release $(FEATURES)
+	cargo build --release $(FEATURES)
 	tools/screenshot.sh docs/demo.png

@@ -37,13 +37,6 @@ use rtmp::chunk::{MessageHeader, Writer, stream_of};
 /// one answer more.
 pub const OUTPUT_MAX: usize = rtmp::limits::ANSWERS_BYTES_MAX + (64 << 10);
 
-// What src/decode calls; the binding itself links libavcodec.
-#[link(name = "avformat")]
-#[link(name = "avutil")]
-#[link(name = "swresample")]
-#[link(name = "swscale")]
-unsafe extern "C" {}
-
 thread_local! {
     static POOL: PacketPool = pool();
 }
