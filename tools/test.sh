@@ -1,30 +1,46 @@
 #!/usr/bin/env bash
-# Everything that must pass, in the order in which mistakes are cheapest to find, with a summary.
-# Called by `make test`, which sets FEATURES and where FFmpeg is.
+# Everything that must pass, with a summary. What mistakes are cheapest to find in comes first; what
+# waits more than it computes runs beside the rest, and what measures runs alone.
+# Called by `make test`, which sets FEATURES.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
+# A program that embeds the library has none of these, so it has to be built without them.
+unset "${!FFMPEG_@}"
 read -ra features <<<"${FEATURES:-}"
-log=target/test.log
-rows=()
+readonly LOGS=target/test-logs
 # Time for each fuzz target; an hour before a release.
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
+# Scenarios at once: most wait for programs to start and for pictures to come.
+SCENARIOS=$((4 * $(nproc)))
+rows=()
 failures=0
+declare -A beside=()
 
 main() {
-    mkdir -p target
-    stage format cargo fmt --check
-    stage dashboard tools/web.sh check
+    mkdir -p "$LOGS"
+    trap 'kill -- "${beside[@]/#/-}" 2>/dev/null; exit 130' INT TERM
+    stage format cargo fmt --all --check
+    begin dashboard tools/web.sh check
+    begin peers install_peers
     stage lints cargo clippy --quiet --all-targets "${features[@]}" -- -D warnings
     stage documentation env RUSTDOCFLAGS="-D warnings" \
         cargo doc --quiet --no-deps "${features[@]}"
-    stage ffmpeg tools/modern_ffmpeg.sh
-    stage peers tools/node_media_server.sh
-    stage tests run_tests
+    stage build cargo test --quiet --no-run "${features[@]}"
+    finish dashboard
+    finish peers
+    begin fuzz nice -n 19 fuzz/run.sh "$FUZZ_SECONDS"
+    begin browser nice tools/web.sh test
+    begin api tools/api.sh target/debug/stream-manager
+    stage units cargo test --no-fail-fast "${features[@]}" --workspace --lib --bins --test no_alloc \
+        --test tidy
+    stage examples cargo test --no-fail-fast "${features[@]}" --doc
+    stage scenarios scenarios --test-threads "$SCENARIOS" --skip measured::
     stage instructions count_instructions
-    stage fuzz fuzz/run.sh "$FUZZ_SECONDS"
-    stage api tools/api.sh target/debug/stream-manager
-    stage browser tools/web.sh test
+    finish fuzz
+    finish browser
+    finish api
+    stage measured scenarios --test-threads 4 measured::
     summary
     exit $((failures > 0))
 }
@@ -34,25 +50,57 @@ stage() {
     local name=$1 began=$SECONDS verdict=ok
     shift
     printf '\n== %s\n' "$name"
-    "$@" || { verdict=FAILED; ((failures += 1)); }
-    rows+=("$(printf '%-14s %-7s %4d s' "$name" "$verdict" $((SECONDS - began)))")
+    "$@" 2>&1 | tee "$LOGS/$name" || verdict=FAILED
+    row "$name" "$verdict" $((SECONDS - began))
 }
+
+# Starts a stage beside those that follow, in a process group of its own.
+begin() {
+    local name=$1
+    shift
+    set -m
+    (
+        SECONDS=0
+        verdict=ok
+        "$@" >"$LOGS/$name" 2>&1 || verdict=FAILED
+        printf '%s %d\n' "$verdict" "$SECONDS" >"$LOGS/$name.end"
+    ) </dev/null &
+    set +m
+    beside[$name]=$!
+}
+
+# Waits for a stage that was begun, and shows what it said.
+finish() {
+    local name=$1 verdict seconds
+    wait "${beside[$name]}"
+    printf '\n== %s\n' "$name"
+    cat "$LOGS/$name"
+    read -r verdict seconds <"$LOGS/$name.end"
+    row "$name" "$verdict" "$seconds"
+}
+
+row() {
+    [[ $2 == ok ]] || ((failures += 1))
+    rows+=("$(printf '%-14s %-7s %4d s' "$@")")
+}
+
+install_peers() { tools/modern_ffmpeg.sh && tools/node_media_server.sh; }
+
+scenarios() { cargo test --no-fail-fast "${features[@]}" --test node -- "$@"; }
 
 count_instructions() {
     cargo build --quiet --example instructions "${features[@]}" &&
         tools/instructions.sh target/debug/examples/instructions
 }
 
-run_tests() {
-    cargo test --no-fail-fast "${features[@]}" 2>&1 | tee "$log"
-}
-
 summary() {
     printf '\n== summary\n'
     printf '%s\n' "${rows[@]}"
-    awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
-         END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' "$log"
-    sed -n 's/^test \(.*\) \.\.\. FAILED$/  failed: \1/p' "$log"
+    cat "$LOGS"/{units,examples,scenarios,measured} |
+        awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+             END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }'
+    sed -n 's/^test \(.*\) \.\.\. FAILED$/  failed: \1/p' "$LOGS"/{units,examples,scenarios,measured}
+    printf 'in all %d s\n' "$SECONDS"
     if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,14 +40,58 @@ pub(crate) fn free_port() -> u16 {
     panic!("no free TCP port");
 }
 
-static MACHINE: RwLock<()> = RwLock::new(());
-
-/// For scenarios that do not mind others beside them.
-pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+/// How much of the machine a scenario needs.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// Its turn, whatever else happens.
+    Share,
+    /// Hardly any of it, and that nobody else takes much.
+    Quiet,
+    /// All of it.
+    Whole,
 }
 
-/// For scenarios that measure: nothing else runs meanwhile.
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+/// Scenarios that run, by what they need.
+static RUNNING: Mutex<[usize; 3]> = Mutex::new([0; 3]);
+static ENDED: Condvar = Condvar::new();
+
+/// A scenario's time on the machine, until it is dropped.
+pub(crate) struct Turn(Needs);
+
+impl Turn {
+    fn take(needs: Needs) -> Self {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_to_wait = |[share, quiet, whole]: [usize; 3]| match needs {
+            Needs::Share => quiet + whole > 0,
+            Needs::Quiet => share + whole > 0,
+            Needs::Whole => share + quiet + whole > 0,
+        };
+        while has_to_wait(*running) {
+            running = ENDED.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+        running[needs as usize] += 1;
+        Self(needs)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner)[self.0 as usize] -= 1;
+        ENDED.notify_all();
+    }
+}
+
+/// For scenarios that do not mind others beside them.
+pub(crate) fn beside_others() -> Turn {
+    Turn::take(Needs::Share)
+}
+
+/// For scenarios that measure times and leave the machine idle: only others like them run meanwhile.
+pub(crate) fn quietly() -> Turn {
+    Turn::take(Needs::Quiet)
+}
+
+/// For scenarios that measure and take much of the machine: nothing else runs meanwhile.
+pub(crate) fn alone() -> Turn {
+    Turn::take(Needs::Whole)
 }

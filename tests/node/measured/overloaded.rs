@@ -15,8 +15,8 @@ use crate::program::Program;
 use crate::wait::{SOON, alone, free_port, wait_until};
 use crate::wire::{AUDIO, Message, USER_CONTROL, VIDEO, Wire};
 
-/// How long the neighbour burns.
-const BURN: Duration = Duration::from_secs(120);
+/// How long the neighbour burns: longer than a peer may be silent.
+const BURN: Duration = Duration::from_secs(45);
 
 /// User control events.
 const PING: u8 = 6;
@@ -72,7 +72,7 @@ fn make_noise(file: &Path) {
 fn a_burning_neighbour_costs_frames_evenly_and_nothing_else() {
     let _turn = alone();
     let nginx = Nginx::start(free_port());
-    let config = Config::new().rtmp("ping = 5\nping_timeout = 30").channel("demo");
+    let config = Config::new().rtmp("ping = 2\nping_timeout = 20").channel("demo");
     let dir = TempDir::new().unwrap();
     let noise = dir.path().join("noise.mp4");
     make_noise(&noise);
@@ -111,10 +111,10 @@ fn a_burning_neighbour_costs_frames_evenly_and_nothing_else() {
         seen.pings,
         memory(&node)
     );
-    assert!(lost > 300.0, "the encoder was not late: {lost} frames dropped");
+    assert!(lost > 110.0, "the encoder was not late: {lost} frames dropped");
     assert!(seen.bytes as f64 > encoded_bytes * 0.9, "{} of {encoded_bytes}", seen.bytes);
     assert!(*widest < 2_000, "not evenly: a gap of {widest} ms");
-    assert!(seen.pings >= 20, "{} pings", seen.pings);
+    assert!(seen.pings >= 18, "{} pings", seen.pings);
     let drops =
         [node.metric("rtmp_viewer_drops_total", &[]), node.metric("output_drops_total", &[])];
     assert!(drops.iter().all(|drops| *drops < 0.5), "{drops:?}");

@@ -13,7 +13,7 @@ use crate::destination::{Destination, Heard};
 use crate::node::Node;
 use crate::program::Program;
 use crate::reloading::Api;
-use crate::wait::{SOON, beside_others, wait_until};
+use crate::wait::{SOON, quietly, wait_until};
 use crate::web::Answer;
 use crate::wire::{Message, USER_CONTROL, Wire};
 
@@ -100,7 +100,7 @@ const PICTURE_MS: u32 = 1_000_u32.div_ceil(FPS);
 
 #[test]
 fn a_channel_comes_and_goes_with_the_file_and_no_other_loses_a_picture() {
-    let _turn = beside_others();
+    let _turn = quietly();
     // Nobody waits for a channel that has been removed.
     let base = one().rtmp("grace = 3600");
     let node = Node::start(&base);
@@ -164,7 +164,7 @@ fn a_channel_comes_and_goes_with_the_file_and_no_other_loses_a_picture() {
 
 #[test]
 fn a_channel_of_another_size_and_rate_takes_the_others_place_and_who_watches_stays() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let destination = Destination::start();
     let folder = tempfile::TempDir::new().unwrap();
     let base = one().output("cdn", &destination.url());
@@ -229,7 +229,7 @@ fn a_channel_of_another_size_and_rate_takes_the_others_place_and_who_watches_sta
 
 #[test]
 fn a_channel_whose_stream_somebody_publishes_is_refused_and_all_else_is_applied() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let base = one();
     let node = Node::start(&base);
     let api = Api::of(&node);
@@ -271,7 +271,7 @@ fn a_channel_whose_stream_somebody_publishes_is_refused_and_all_else_is_applied(
 
 #[test]
 fn channels_that_came_and_went_leave_nothing_behind() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let base = one();
     let node = Node::start(&base);
     let api = Api::of(&node);

@@ -8,7 +8,7 @@ use crate::config::{Config, HEIGHT, WIDTH};
 use crate::node::Node;
 use crate::program::Program;
 use crate::recording::{Recording, SAMPLE_RATE};
-use crate::wait::{SOON, alone, wait_until};
+use crate::wait::{SOON, quietly, wait_until};
 use crate::wire::{AUDIO, VIDEO, Wire};
 
 /// Most seconds between a flash and its beep.
@@ -16,7 +16,7 @@ const OFFSET_MAX: f64 = 0.040;
 
 #[test]
 fn a_flash_and_its_beep_are_less_than_40_ms_apart() {
-    let _turn = alone();
+    let _turn = quietly();
     let config = Config::new().channel("demo").layer("flash", "").sound("beep", "");
     let node = Node::start(&config);
     let recording = Recording::of(&node.url("live/demo"), 6, node.file("flash.flv"));
@@ -52,7 +52,7 @@ fn a_live_input_whose_sound_comes_late_is_in_step_and_heard() {
 /// Shows a live input whose pictures and sound come so many milliseconds late: two seconds after
 /// its first flash each one has its beep, and each beep its flash.
 fn assert_in_step([picture_ms, sound_ms]: [u32; 2]) {
-    let _turn = alone();
+    let _turn = quietly();
     let config = Config::new().publish_open().channel("demo");
     let stream = "stream = \"live/guest\"\nslate = \"\"";
     let config = config.layer("live", stream).sound("live", "stream = \"live/guest\"");

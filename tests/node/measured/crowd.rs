@@ -7,7 +7,7 @@ use crate::config::{Config, FPS, demo};
 use crate::node::{BINARY, Node};
 use crate::program::Program;
 use crate::pushing::assert_even;
-use crate::wait::{SOON, alone, beside_others, wait_until};
+use crate::wait::{SOON, alone, wait_until};
 use crate::wire::{Message, VIDEO, Wire};
 
 #[test]
@@ -66,7 +66,7 @@ fn number_of(message: &Message) -> Option<u32> {
 
 #[test]
 fn two_nodes_share_a_machine() {
-    let _turn = beside_others();
+    let _turn = alone();
     let nodes = [Node::start(&demo()), Node::start(&demo())];
     for node in &nodes {
         assert_even(&mut Wire::play(node.rtmp_port(), "demo"), 2 * FPS);

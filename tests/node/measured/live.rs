@@ -11,7 +11,7 @@ use crate::nginx::Nginx;
 use crate::pairs::ffmpeg_publishes_picture;
 use crate::program::Program;
 use crate::recording::Recording;
-use crate::wait::{SOON, alone, beside_others, free_port, wait_until};
+use crate::wait::{SOON, alone, free_port, quietly, wait_until};
 use crate::watcher::{Watcher, is_near};
 use crate::wire::Wire;
 
@@ -133,7 +133,7 @@ fn assert_even(pictures: &[(f64, [u8; 3])]) {
 
 #[test]
 fn a_viewer_sees_a_cut_at_one_frame_and_no_gap_in_time() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let live = Live::start(&red_and_blue());
     assert_eq!(live.scenes().names, ["main", "blue"]);
     let pictures = middles(&live, "cut.flv", || live.activate("blue", 0));
@@ -147,7 +147,7 @@ fn a_viewer_sees_a_cut_at_one_frame_and_no_gap_in_time() {
 
 #[test]
 fn a_viewer_sees_a_fade_pass_through_the_colours_between() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let live = Live::start(&red_and_blue());
     let pictures = middles(&live, "fade.flv", || live.activate("blue", 500));
     assert_even(&pictures);
@@ -186,7 +186,7 @@ fn a_scene_is_put_while_it_is_on_the_air_and_shows_its_live_input() {
 
 #[test]
 fn a_live_input_is_there_from_the_first_frame_of_a_scene_that_shows_it_larger() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let input = "stream = \"live/camera\"\nslate = \"\"\n";
     let config = Config::new().channel("demo").layer("color", "color = \"#ff0000\"");
     let config = config.layer_at("live", [80, 46, 160, 90], input).more(&format!(
@@ -214,7 +214,7 @@ fn threads(name: &str) -> usize {
 
 #[test]
 fn an_output_is_added_stopped_started_and_removed_while_the_node_runs() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let live = Live::start(&red_and_blue());
     let port = free_port();
     let nginx = Nginx::start(port);
@@ -246,7 +246,7 @@ fn an_output_is_added_stopped_started_and_removed_while_the_node_runs() {
 
 #[test]
 fn streams_and_peers_are_listed_and_peers_are_ended_with_a_reason() {
-    let _turn = beside_others();
+    let _turn = quietly();
     let live = Live::start(&red_and_blue());
     let camera = live.url("live/camera");
     let publisher = ffmpeg_publishes_picture("testsrc=s=320x180:r=30", &camera);

@@ -1,0 +1,11 @@
+//! Scenarios that measure times, rates or memory, or count every picture. `make test` runs them when
+//! nothing else runs.
+
+mod afternoon;
+mod channels;
+mod crowd;
+mod in_step;
+mod live;
+mod overloaded;
+mod rates;
+mod stalled;
