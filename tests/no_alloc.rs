@@ -202,7 +202,7 @@ fn a_message_goes_from_a_publisher_to_its_players_without_an_allocation() {
         let sent = relay.step(&wire);
         if round >= WARM_UP {
             allocations += ALLOCATIONS.with(Cell::get) - before;
-            assert!(sent as usize > PLAYERS * PICTURE, "{sent} bytes went out in round {round}");
+            assert!(sent > (PLAYERS * PICTURE) as u64, "{sent} bytes went out in round {round}");
         }
         if round % 5 == 0 {
             relay.tick();

@@ -225,9 +225,11 @@ fn a_publisher_whose_handling_panics_leaves_its_stream_as_one_that_went_away() {
     let mut next = bench.join("192.0.2.1", Goal::Publish);
     bench.publish(&mut next, KEY);
     assert_eq!(bench.heard(&mut player), [KEY], "it plays on");
-    let ended = std::iter::from_fn(|| bench.reports.pop()).filter(|report| {
-        matches!(report, FromShard::Connection(event) if event.to_string().contains("internal error"))
-    });
+    let is_end = |report: &FromShard| match report {
+        FromShard::Connection(event) => event.to_string().contains("internal error"),
+        _ => false,
+    };
+    let ended = std::iter::from_fn(|| bench.reports.pop()).filter(is_end);
     assert_eq!(ended.count(), 2, "the end of its publishing and that of its connection");
 }
 

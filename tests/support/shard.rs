@@ -1,5 +1,6 @@
 //! A shard's core with a publisher and players on sockets that take everything: the way of a message
 //! from the bytes that a publisher sends to those that each player is sent.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails ends the program")]
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
@@ -49,7 +50,7 @@ impl Io for Sockets {
 }
 
 /// A shard with a publisher of `live/show` and its players.
-pub struct Relay {
+pub(crate) struct Relay {
     core: ShardCore,
     sockets: Sockets,
     publisher: PeerId,
@@ -63,7 +64,7 @@ pub struct Relay {
 
 impl Relay {
     /// `players` play what one publishes.
-    pub fn new(players: usize) -> Self {
+    pub(crate) fn new(players: usize) -> Self {
         let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
         let stats = Arc::default();
         let (commands, from_control) = channel(8, Bell::new());
@@ -109,8 +110,8 @@ impl Relay {
     }
 
     /// The bytes of the publisher's next picture, whose body has this many bytes.
-    pub fn picture(&mut self, bytes: usize) -> Vec<u8> {
-        let is_key = self.messages % 60 == 0;
+    pub(crate) fn picture(&mut self, bytes: usize) -> Vec<u8> {
+        let is_key = self.messages.is_multiple_of(60);
         let mut body = vec![0x55; bytes];
         body[..5].copy_from_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
         self.client.write_message(Kind::Video, self.messages * 33, &body).unwrap();
@@ -122,7 +123,7 @@ impl Relay {
 
     /// The publisher's bytes come in, and what they make goes out; says how many bytes.
     #[inline(never)]
-    pub fn step(&mut self, wire: &[u8]) -> u64 {
+    pub(crate) fn step(&mut self, wire: &[u8]) -> u64 {
         let before = self.sockets.bytes;
         self.now = self.now + STEP;
         self.core.received(self.now, self.publisher, wire);
@@ -132,7 +133,7 @@ impl Relay {
     }
 
     /// Deadlines are looked at, as they are a few times a second.
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.core.tick(self.now, &mut self.sockets);
     }
 }
