@@ -225,7 +225,11 @@ impl Publisher {
         let mut block = [0; 4_096];
         match self.socket.read(&mut block) {
             Ok(0) => Err("the server ended a publisher".into()),
-            Ok(count) => Ok(self.client.feed(&block[..count], clock.now(), pool)?),
+            Ok(count) => {
+                self.client.feed(&block[..count], clock.now(), pool)?;
+                while self.client.poll_event().is_some() {}
+                Ok(())
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(format!("the server is gone: {error}").into()),
         }

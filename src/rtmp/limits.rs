@@ -13,8 +13,9 @@ pub const CHUNK_STREAMS_MAX: usize = 64;
 /// smaller buffer it moves out of, and small ones beside it. Beyond: close.
 pub const PARTIAL_BYTES_MAX: usize = 24 << 20;
 
-/// The same of a peer that has not been let in to publish: room for its commands.
-pub const PENDING_BYTES_MAX: usize = 1 << 20;
+/// The same of a peer that has not been let in to publish, with what it has sent since it asked:
+/// room for its commands, and for the beginning of its stream.
+pub const PENDING_BYTES_MAX: usize = HELD_EXCESS * HELD_BYTES_MAX;
 
 /// Bytes reserved on the strength of a message header alone; more only as the body arrives.
 pub const FIRST_RESERVE_BYTES: usize = 64 << 10;
@@ -36,14 +37,22 @@ pub const AMF_VALUES_MAX: usize = 4_096;
 /// Commands, pings and the like per second of one peer. More: close.
 pub const CONTROLS_PER_SECOND_MAX: u32 = 2_000;
 
-/// Commands that may wait while the owner decides about `connect`. More: close.
+/// Messages that wait while the owner decides about what the peer has asked. At these,
+/// [`crate::rtmp::Server::wants_input`] says no, and the peer's bytes are left in its socket.
+pub const HELD_MESSAGES_MAX: usize = 256;
+
+/// Commands among them, with the same effect.
 pub const HELD_COMMANDS_MAX: usize = 16;
 
-/// Bytes of those commands. More: close.
-pub const HELD_BYTES_MAX: usize = 64 << 10;
+/// Bytes of them, and of a message that is not complete, with the same effect.
+pub const HELD_BYTES_MAX: usize = 256 << 10;
 
-/// Events not yet taken. A `feed` that makes more fails: within [`FEED_BYTES_MAX`] only an
-/// aggregate of very many tags can.
+/// How many times as much an owner may feed nevertheless, because it had read it already. More:
+/// close.
+pub const HELD_EXCESS: usize = 4;
+
+/// Messages and answers that have not become events yet. A `feed` that makes more fails: within
+/// [`FEED_BYTES_MAX`] only an aggregate of very many tags can.
 pub const EVENTS_MAX: usize = 8_192;
 
 /// Bytes that a session is fed at most between two drains of its events; its owner cuts longer

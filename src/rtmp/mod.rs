@@ -2,9 +2,11 @@
 //! no panic on any input, memory bounded per connection (see [`limits`]).
 //!
 //! A [`Server`] or [`Client`] is driven by its owner: `feed` what the socket gave, drain
-//! `poll_event`, send `output` and `consume_output` what was sent, `tick` now and then. Media on
-//! its way out is chunked once for everybody with [`chunk::MessageHeader`] and does not pass
-//! through a session.
+//! `poll_event`, send `output` and `consume_output` what was sent, `tick` now and then. The same
+//! bytes give the same events and the same output, however they are cut: what a peer sends before
+//! its request is answered waits for the answer, and a server that has much of it does not want
+//! to be fed ([`Server::wants_input`]). Media on its way out is chunked once for everybody with
+//! [`chunk::MessageHeader`] and does not pass through a session.
 
 pub mod amf0;
 mod capabilities;

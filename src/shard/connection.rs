@@ -26,7 +26,7 @@ use self::protocol::{Protocol, ProtocolEvent};
 use self::proxy::ProxyHeader;
 use self::publish::Credentials;
 use super::admission::{Admitted, trusts};
-use super::io::{Io, PeerId};
+use super::io::{Action, Io, PeerId};
 use super::outbound::Outbound;
 use super::relay_loop::{LOOP, report_loop};
 use super::shared::Shared;
@@ -81,6 +81,8 @@ pub(super) struct Connection {
     /// something, is reset, which takes back what the peer has not read.
     has_ended: bool,
     bytes_in: u64,
+    /// Whether the driver leaves what it sends in its socket.
+    is_paused: bool,
     low_water: LowWater,
     /// Questions to hooks so far.
     questions: u32,
@@ -124,6 +126,7 @@ impl Connection {
             closing: None,
             has_ended: false,
             bytes_in: 0,
+            is_paused: false,
             low_water: LowWater::default(),
             questions: 0,
             is_preview: false,
@@ -158,6 +161,18 @@ impl Connection {
                 ProtocolEvent::Rtmp(event) => self.on_event(shared, event),
                 ProtocolEvent::Web(event) => self.on_request(shared, event),
             }
+        }
+    }
+
+    /// After anything that may have answered the peer's request: takes what the peer has sent
+    /// meanwhile, and says whether it is to be read.
+    pub(super) fn go_on(&mut self, shared: &mut Shared) {
+        if self.closing.is_none() {
+            self.attend(shared);
+        }
+        let pauses = self.closing.is_none() && !self.protocol.wants_input();
+        if std::mem::replace(&mut self.is_paused, pauses) != pauses {
+            shared.cx.act(Action::Read(self.out.id, !pauses));
         }
     }
 

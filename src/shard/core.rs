@@ -124,7 +124,12 @@ impl ShardCore {
     ) -> Option<R> {
         let mut connection = self.peers.take(id)?;
         let shared = &mut self.shared;
-        match catch_unwind(AssertUnwindSafe(|| handle(&mut connection, shared))) {
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            let result = handle(&mut connection, shared);
+            connection.go_on(shared);
+            result
+        }));
+        match handled {
             Ok(result) => {
                 self.put_back(id, connection);
                 Some(result)

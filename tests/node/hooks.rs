@@ -330,6 +330,31 @@ fn who_vanishes_or_changes_its_mind_while_a_hook_decides_is_done_with_once() {
 }
 
 #[test]
+fn an_encoder_that_does_not_wait_for_a_slow_hook_loses_no_picture() {
+    let _turn = beside_others();
+    let server = HookServer::start(|_| Reply::Hang);
+    let hook = server.table("slow", &["prePublish"], "timeout_ms = 1000\non_failure = \"open\"");
+    let node = Node::start(&Config::new().more(&hook));
+    let mut viewer = Wire::play(node.rtmp_port(), "studio");
+    let (mut wire, stream) = Wire::stream(node.rtmp_port());
+    let name = format!("studio?key={}", node.key());
+    wire.say(stream, "publish", 3.0, &[Amf::text(&name), Amf::text("live")]);
+    wire.send(VIDEO, stream, 0, &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 9]).unwrap();
+    // More than the node keeps for somebody who has no leave yet: the rest waits in the socket.
+    for number in 0..250_u8 {
+        let head = [if number == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0, number];
+        let body = [&head[..], &[0; 2_000]].concat();
+        wire.send(VIDEO, stream, number.into(), &body).unwrap();
+    }
+    assert_eq!(wire.status()[0], "NetStream.Publish.Start");
+    viewer.find("the header", Message::is_video_header);
+    for number in 0..250_u8 {
+        assert_eq!(viewer.find("a picture", Message::is_picture).body[5], number);
+    }
+    assert!(node.metric("hook_decisions_total", &["decision=\"failed\""]) > 0.5);
+}
+
+#[test]
 fn an_event_that_is_not_taken_is_sent_again_and_the_order_stays() {
     let _turn = beside_others();
     let tries = AtomicU32::new(0);

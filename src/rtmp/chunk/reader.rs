@@ -29,8 +29,10 @@ pub struct Message {
 pub struct Reader {
     chunk_size: u32,
     streams: Vec<ChunkStream>,
-    /// Sum of `reserved` over all streams.
+    /// Sum of `reserved` over all streams, and `held`.
     reserved: usize,
+    /// Bytes of whole messages that the session holds.
+    held: usize,
     /// What that may be at most.
     reserved_max: usize,
     /// What of it comes from the budget of all connections.
@@ -96,6 +98,7 @@ impl Default for Reader {
             chunk_size: CHUNK_SIZE_INITIAL,
             streams: Vec::new(),
             reserved: 0,
+            held: 0,
             reserved_max: PARTIAL_BYTES_MAX,
             share: Share::default(),
             header: [0; HEADER_BYTES_MAX],
@@ -143,10 +146,31 @@ impl Reader {
         self.payload = self.payload.filter(|(at, _)| *at != index);
     }
 
+    /// Whole messages of so many bytes are held for a while: they count as unfinished ones do.
+    ///
+    /// # Errors
+    /// If that is more than the connection, or all of them, may have.
+    pub(in crate::rtmp) fn hold(&mut self, bytes: usize) -> Result<(), Error> {
+        reserve(&mut self.share, &mut self.reserved, self.reserved_max, bytes)?;
+        self.held += bytes;
+        Ok(())
+    }
+
+    /// No message is held any more.
+    pub(in crate::rtmp) fn let_go(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.release(held);
+    }
+
+    /// Bytes reserved for messages that are held or not complete.
+    pub(in crate::rtmp) const fn reserved(&self) -> usize {
+        self.reserved
+    }
+
     /// Whether everything that came was whole messages.
     #[must_use]
     pub const fn is_between_messages(&self) -> bool {
-        self.reserved == 0 && self.header_len == 0
+        self.reserved == self.held && self.header_len == 0
     }
 
     /// Takes bytes off `input` up to the end of one message, or all of them.

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{Kind, Micros};
 use crate::rtmp::amf0::Value;
-use crate::rtmp::chunk::Message;
-use crate::rtmp::limits::{ACK_WINDOW, CHUNK_SIZE_MAX, EVENTS_MAX};
-use crate::rtmp::message::{Command, event, type_id};
+use crate::rtmp::limits::{ACK_WINDOW, CHUNK_SIZE_MAX};
+use crate::rtmp::message::{Command, event};
 use crate::rtmp::{
     Capabilities, Error, Hops, Login, Query, Relaying, StreamName, Url, capabilities, handshake,
-    media, relaying,
+    relaying,
 };
 
+use super::inbox::Item;
 use super::link::Link;
 use super::status::saturate;
 
@@ -130,7 +130,9 @@ pub enum ClientEvent {
 /// One connection to a server.
 ///
 /// Send `output` right after `new`. After every `feed` drain `poll_event`, and send `output`.
-/// `tick` at least once a second.
+/// `tick` at least once a second. Events come one at a time: what the server sent after one is
+/// acted on when the owner asks for the next, so that the same bytes give the same events and the
+/// same output, however they were cut.
 #[derive(Debug)]
 pub struct Client {
     pub(super) spec: ClientSpec,
@@ -205,26 +207,28 @@ impl Client {
             }
             self.connect();
         }
-        while let Some(message) = self.link.read(&mut input, pool)? {
-            self.message(message, pool)?;
-            if self.events.len() > EVENTS_MAX {
-                return Err(TOO_MANY_EVENTS);
-            }
+        self.link.check()?;
+        while self.link.take(&mut input, pool)? {
+            self.go_on();
+            self.link.check()?;
         }
-        self.link.acknowledge()
+        Ok(())
     }
 
-    /// What has happened, in order.
+    /// What has happened, in order. A fault that is found on the way is an error of the next `feed`
+    /// or `tick`.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.go_on();
         self.events.pop_front()
     }
 
     /// Checks deadlines.
     ///
     /// # Errors
-    /// If the server is too slow or gone.
+    /// If the server is too slow or gone, or broke a rule in what has been acted on since `feed`.
     pub fn tick(&mut self, now: Micros) -> Result<(), Error> {
         self.link.advance(now);
+        self.link.check()?;
         match self.step {
             Step::Started(_) if self.spec.goal == Goal::Play => {
                 self.link.check_silence(self.spec.silence_timeout)
@@ -346,35 +350,56 @@ impl Client {
         self.step = Step::Connecting;
     }
 
-    fn message(&mut self, message: Message, pool: &PacketPool) -> Result<(), Error> {
-        if matches!(message.type_id, type_id::COMMAND | type_id::COMMAND_AMF3) {
-            let Some(command) = self.link.command_of(&message)? else { return Ok(()) };
-            match command.name.as_str() {
+    /// Acts on what has come up to the next event.
+    fn go_on(&mut self) {
+        while self.events.is_empty() && self.link.check().is_ok() {
+            if !self.is_starting_to_play() {
+                self.link.let_go();
+            }
+            // What a server says of a stream before it says that it plays.
+            let waits = |item: &Item| {
+                matches!(item, Item::Media { kind: Kind::Data, .. }) && self.is_starting_to_play()
+            };
+            match self.link.inbox.next().map(waits) {
+                None => return,
+                Some(true) => self.link.hold_next(),
+                Some(false) => {
+                    let item = self.link.inbox.take_next();
+                    item.into_iter().for_each(|item| self.act_on(item));
+                }
+            }
+        }
+    }
+
+    fn is_starting_to_play(&self) -> bool {
+        self.spec.goal == Goal::Play && matches!(self.step, Step::Starting(_))
+    }
+
+    fn act_on(&mut self, item: Item) {
+        match item {
+            Item::Answer(answer) => self.link.answer(answer),
+            Item::Command { command, .. } => match command.name.as_str() {
                 "_result" => self.result(&command),
                 "_error" => self.error(&command),
                 "onStatus" => self.status(&command),
                 "close" => self.end("NetConnection.Connect.Closed", "the server closed"),
                 _ => {}
-            }
-            return Ok(());
-        }
-        if self.spec.goal != Goal::Play {
-            return Ok(());
-        }
-        let (events, step) = (&mut self.events, &mut self.step);
-        media::each(message, pool, |kind, time, body| {
-            match *step {
-                // Some servers send media without saying that play has started.
-                Step::Starting(stream_id) if kind != Kind::Data => {
-                    *step = Step::Started(stream_id);
-                    events.push_back(ClientEvent::Started { stream_id });
+            },
+            // Media that nobody asked for is left out.
+            Item::Media { .. } if self.spec.goal == Goal::Publish => {}
+            Item::Media { kind, time, body } => match self.step {
+                Step::Started(_) => {
+                    self.events.push_back(ClientEvent::Message { kind, time, body });
                 }
-                Step::Started(_) => {}
-                _ => return Ok(()),
-            }
-            events.push_back(ClientEvent::Message { kind, time, body });
-            if events.len() > EVENTS_MAX { Err(TOO_MANY_EVENTS) } else { Ok(()) }
-        })
+                // Some servers send media without saying that play has started.
+                Step::Starting(stream_id) => {
+                    self.step = Step::Started(stream_id);
+                    self.events.push_back(ClientEvent::Started { stream_id });
+                    self.link.inbox.put_back(Item::Media { kind, time, body });
+                }
+                _ => {}
+            },
+        }
     }
 
     fn result(&mut self, command: &Command) {
@@ -425,5 +450,3 @@ impl Client {
         self.step = Step::Starting(stream_id);
     }
 }
-
-const TOO_MANY_EVENTS: Error = Error::Limit("too many messages at once");

@@ -1,54 +1,81 @@
-//! Commands of a peer to a server, and the answers that need no decision of the owner.
+//! Commands of a peer to a server, what waits for the owner's decision, and the answers that need
+//! none.
 
-use crate::frame::PacketPool;
+use crate::rtmp::Error;
 use crate::rtmp::amf0::Value;
-use crate::rtmp::chunk::Message;
-use crate::rtmp::limits::{EVENTS_MAX, HELD_BYTES_MAX, HELD_COMMANDS_MAX};
-use crate::rtmp::message::{Command, type_id};
+use crate::rtmp::message::Command;
 use crate::rtmp::name::{Address, App};
-use crate::rtmp::{Error, media};
 
+use super::inbox::Item;
 use super::playback::Playback;
-use super::server::{Held, Role, Server, ServerEvent, State, TOO_MANY_EVENTS, Wish};
+use super::server::{Role, Server, ServerEvent, State, Wish};
 use super::status::{Connect, PlayRefusal, PublishRefusal, info, saturate, text_of};
 
 impl Server {
-    pub(super) fn message(&mut self, message: Message, pool: &PacketPool) -> Result<(), Error> {
-        if matches!(message.type_id, type_id::COMMAND | type_id::COMMAND_AMF3) {
-            return self.command(&message);
-        }
-        if !self.is_publishing() {
-            return Ok(());
-        }
-        let events = &mut self.events;
-        media::each(message, pool, |kind, time, body| {
-            events.push_back(ServerEvent::Message { kind, time, body });
-            if events.len() > EVENTS_MAX { Err(TOO_MANY_EVENTS) } else { Ok(()) }
-        })
-    }
-
-    fn command(&mut self, message: &Message) -> Result<(), Error> {
-        let Some(command) = self.link.command_of(message)? else { return Ok(()) };
-        let before = self.link.output().len();
-        match self.state {
-            _ if command.name == "connect" => self.connect(&command),
-            State::Connected { .. } if !self.is_withdrawn() => {
-                self.run(command, message.stream_id);
+    /// Acts on what has come up to the next event. While the owner decides, what must not wait goes
+    /// ahead of what must.
+    pub(super) fn go_on(&mut self) {
+        while self.events.is_empty() && self.link.check().is_ok() {
+            if !self.is_asking() {
+                self.link.let_go();
             }
-            State::Connected { .. } | State::Asked { .. } => {
-                self.held.bytes += message.body.len();
-                self.held.commands.push_back((command, message.stream_id));
-                if self.held.bytes > HELD_BYTES_MAX || self.held.commands.len() > HELD_COMMANDS_MAX
-                {
-                    return Err(Error::Limit("too many commands before the answer to one"));
+            match self.link.inbox.next().map(|item| self.waits(item)) {
+                None => return,
+                Some(true) => self.link.hold_next(),
+                Some(false) => {
+                    let item = self.link.inbox.take_next();
+                    item.into_iter().for_each(|item| self.act_on(item));
                 }
             }
+        }
+    }
+
+    /// Whether the owner has yet to decide about something that others have to wait for.
+    pub(super) const fn is_asking(&self) -> bool {
+        self.is_between_requests() || matches!(self.role, Role::Asked(Wish::Publish, _))
+    }
+
+    /// Whether no other request can be heard: the owner has yet to answer `connect`, or a request
+    /// that the peer has withdrawn, and that answer must not be taken for one to what comes now.
+    const fn is_between_requests(&self) -> bool {
+        matches!(self.state, State::Asked { .. }) || matches!(self.role, Role::Withdrawn(_))
+    }
+
+    /// Whether the owner's decision comes first. Commands do not wait for one about publishing: the
+    /// peer may withdraw its request.
+    const fn waits(&self, item: &Item) -> bool {
+        match item {
+            Item::Answer(_) => false,
+            Item::Command { .. } => self.is_between_requests(),
+            Item::Media { .. } => self.is_asking(),
+        }
+    }
+
+    fn act_on(&mut self, item: Item) {
+        match item {
+            Item::Answer(answer) => self.link.answer(answer),
+            Item::Command { command, stream_id, .. } => {
+                let before = self.link.output().len();
+                self.command(command, stream_id);
+                self.link.charge(before);
+            }
+            Item::Media { kind, time, body } if self.is_publishing() => {
+                self.events.push_back(ServerEvent::Message { kind, time, body });
+            }
+            Item::Media { .. } => self.ignored += 1,
+        }
+    }
+
+    fn command(&mut self, command: Command, stream_id: u32) {
+        match self.state {
+            _ if command.name == "connect" => self.connect(&command),
+            State::Connected { .. } => self.run(command, stream_id),
             State::Refused => {}
-            State::Handshake { .. } | State::AwaitConnect { .. } => {
-                return Err(Error::Protocol("a command came before connect"));
+            // Those that come after `connect` wait for its answer.
+            State::Handshake { .. } | State::AwaitConnect { .. } | State::Asked { .. } => {
+                self.link.fail(Error::Protocol("a command came before connect"));
             }
         }
-        self.link.charge(before)
     }
 
     fn connect(&mut self, command: &Command) {
@@ -80,25 +107,6 @@ impl Server {
         self.link.command(0, "_error", transaction, &[Value::Null, status]);
         self.state = State::Refused;
         self.idle_since = self.link.now();
-        self.held = Held::default();
-    }
-
-    /// Whether the owner has yet to answer a request that the peer has withdrawn: its answer must
-    /// not be taken for one to what comes now, which waits.
-    const fn is_withdrawn(&self) -> bool {
-        matches!(self.role, Role::Withdrawn(_))
-    }
-
-    /// Handles what has been waiting for an answer of the owner.
-    pub(super) fn run_held(&mut self) {
-        while !self.is_withdrawn()
-            && let Some((command, stream_id)) = self.held.commands.pop_front()
-        {
-            self.run(command, stream_id);
-        }
-        if self.held.commands.is_empty() {
-            self.held = Held::default();
-        }
     }
 
     /// A command of a connected peer.
@@ -155,8 +163,8 @@ impl Server {
                 if wish == Wish::Play && id == stream_id =>
             {
                 self.leave(Some(Wish::Play));
-                self.held.commands.push_front((command, stream_id));
-                return self.run_held();
+                let item = Item::Command { command, stream_id, bytes: 0 };
+                return self.link.inbox.put_back(item);
             }
             (Ok(_), Role::Asked(doing, _) | Role::Active(doing, _)) => busy(doing),
             (Ok(_), Role::Idle) => "",
@@ -235,7 +243,6 @@ impl Server {
             }
             Role::Withdrawn(asked) if asked == wish => {
                 self.rest();
-                self.run_held();
                 None
             }
             _ => None,

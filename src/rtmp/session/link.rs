@@ -1,10 +1,10 @@
-//! Session parts of both roles: chunks in and out, acknowledgements, pings, counters.
+//! Session parts of both roles: chunks in and out, acknowledgements, pings, counters. The same
+//! bytes give the same items and acknowledgements, however they are cut.
 
 use std::sync::Arc;
 
 use crate::frame::{Budget, PacketPool};
 use crate::media::{KeepAlive, Kind, Micros, Pings};
-use crate::rtmp::Error;
 use crate::rtmp::amf0::Value;
 use crate::rtmp::chunk::{Message, MessageHeader, Reader, Writer, stream_of};
 use crate::rtmp::limits::{
@@ -12,6 +12,9 @@ use crate::rtmp::limits::{
     MESSAGE_BYTES_MAX, OUTPUT_BYTES_MAX, PARSE_BYTES_MAX,
 };
 use crate::rtmp::message::{Command, Control, event, type_id};
+use crate::rtmp::{Error, media};
+
+use super::inbox::{Answer, Inbox, Item};
 
 /// Bytes of empty output that are kept for the next acknowledgement or ping. What a handshake took
 /// is given back.
@@ -22,6 +25,9 @@ const OUT_BYTES_KEPT: usize = 32;
 pub(super) struct Link {
     reader: Reader,
     writer: Writer,
+    pub(super) inbox: Inbox,
+    /// Why the connection has to be closed, once it has.
+    fault: Option<Error>,
     /// Bytes to send: `out[sent..]`.
     out: Vec<u8>,
     sent: usize,
@@ -47,6 +53,8 @@ impl Link {
         Self {
             reader: Reader::default(),
             writer: Writer::default(),
+            inbox: Inbox::default(),
+            fault: None,
             out: Vec::new(),
             sent: 0,
             answers: 0,
@@ -104,19 +112,33 @@ impl Link {
         self.now = self.now.max(now);
     }
 
-    /// The next message that is not protocol control; that is dealt with here.
-    pub(super) fn read(
-        &mut self,
-        input: &mut &[u8],
-        pool: &PacketPool,
-    ) -> Result<Option<Message>, Error> {
-        while let Some(message) = self.reader.read(input, pool)? {
-            match Control::parse(message.type_id, &message.body)? {
-                Some(control) => self.control(control)?,
-                None => return Ok(Some(message)),
-            }
+    /// Takes a message off `input`, or an acknowledgement that is due, into the inbox; `false` if
+    /// `input` holds no more. What only the chunk stream needs to know is dealt with here.
+    ///
+    /// # Errors
+    /// If the connection has to be closed; what is in the inbox came before that.
+    pub(super) fn take(&mut self, input: &mut &[u8], pool: &PacketPool) -> Result<bool, Error> {
+        // Once per half window: peers that wait for it never stop. At a byte that the peer can
+        // count to as well, whatever was read at once.
+        let taken = self.received - input.len() as u64;
+        let due = self.acknowledged + u64::from(self.ack_window / 2);
+        if taken >= due {
+            self.acknowledged = taken;
+            // The sequence number wraps at 2^32.
+            let [_, _, _, _, sequence @ ..] = taken.to_be_bytes();
+            let answer = Answer::Acknowledgement(u32::from_be_bytes(sequence));
+            return self.inbox.push(Item::Answer(answer)).map(|()| true);
         }
-        Ok(None)
+        let until_due = usize::try_from(due - taken).unwrap_or(usize::MAX).min(input.len());
+        let mut piece = &input[..until_due];
+        let message = self.reader.read(&mut piece, pool)?;
+        *input = &input[until_due - piece.len()..];
+        let Some(message) = message else { return Ok(until_due > 0) };
+        match Control::parse(message.type_id, &message.body)? {
+            Some(control) => self.control(control)?,
+            None => self.message(message, pool)?,
+        }
+        Ok(true)
     }
 
     fn control(&mut self, control: Control) -> Result<(), Error> {
@@ -133,23 +155,85 @@ impl Link {
                 self.ack_window = bytes.clamp(ACK_WINDOW_MIN, i32::MAX.unsigned_abs());
             }
             Control::PeerBandwidth(bytes) => {
-                if bytes > 0 && bytes != self.announced_window {
-                    let before = self.output().len();
-                    self.announce_window(bytes);
-                    self.charge(before)?;
-                }
+                self.inbox.push(Item::Answer(Answer::Window(bytes)))?;
             }
-            Control::Ping(stamp) => {
-                let before = self.output().len();
-                self.user_control(event::PONG, &stamp);
-                self.charge(before)?;
-            }
+            Control::Ping(stamp) => self.inbox.push(Item::Answer(Answer::Pong(stamp)))?,
         }
         self.count_control()
     }
 
+    fn message(&mut self, message: Message, pool: &PacketPool) -> Result<(), Error> {
+        let inbox = &mut self.inbox;
+        if !matches!(message.type_id, type_id::COMMAND | type_id::COMMAND_AMF3) {
+            return media::each(message, pool, |kind, time, body| {
+                inbox.push(Item::Media { kind, time, body })
+            });
+        }
+        self.count_control()?;
+        let (stream_id, bytes) = (message.stream_id, message.body.len());
+        if bytes > PARSE_BYTES_MAX {
+            return Err(Error::Limit("command is too long"));
+        }
+        // One that is not readable is no reason to close.
+        let Some(command) = Command::parse(&message.body) else { return Ok(()) };
+        self.inbox.push(Item::Command { command, stream_id, bytes })
+    }
+
+    /// Gives an answer that the chunk protocol owes.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        let before = self.output().len();
+        match answer {
+            Answer::Pong(stamp) => self.user_control(event::PONG, &stamp),
+            Answer::Window(bytes) if bytes > 0 && bytes != self.announced_window => {
+                self.announce_window(bytes);
+            }
+            Answer::Window(_) => {}
+            Answer::Acknowledgement(sequence) => {
+                self.send(type_id::ACKNOWLEDGEMENT, 0, &sequence.to_be_bytes());
+            }
+        }
+        self.charge(before);
+    }
+
+    /// The next item of the inbox waits.
+    pub(super) fn hold_next(&mut self) {
+        let held = self.inbox.hold_next().and_then(|bytes| self.reader.hold(bytes));
+        if let Err(error) = held {
+            self.fail(error);
+        }
+    }
+
+    /// What was held is next.
+    pub(super) fn let_go(&mut self) {
+        if self.inbox.holds_any() {
+            self.inbox.let_go();
+            self.reader.let_go();
+        }
+    }
+
+    /// Whether more may come although a decision is open.
+    pub(super) const fn has_room(&self) -> bool {
+        self.inbox.has_room(self.reader.reserved())
+    }
+
+    /// Nobody reads what the peer sends: it does not count as silent.
+    pub(super) const fn pardon_silence(&mut self) {
+        self.life.hear(self.now);
+    }
+
+    /// The connection has to be closed.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.fault.get_or_insert(error);
+    }
+
+    /// # Errors
+    /// Why the connection has to be closed, if it has.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.fault.map_or(Ok(()), Err)
+    }
+
     /// Counts something that costs the peer little and us more.
-    pub(super) fn count_control(&mut self) -> Result<(), Error> {
+    fn count_control(&mut self) -> Result<(), Error> {
         if self.now.since(self.controls_since) >= CONTROLS_WINDOW {
             self.controls_since = self.now;
             self.controls = 0;
@@ -161,36 +245,12 @@ impl Link {
         Ok(())
     }
 
-    /// The command in a message; `None` if it is not readable.
-    pub(super) fn command_of(&mut self, message: &Message) -> Result<Option<Command>, Error> {
-        self.count_control()?;
-        if message.body.len() > PARSE_BYTES_MAX {
-            return Err(Error::Limit("command is too long"));
-        }
-        Ok(Command::parse(&message.body))
-    }
-
     /// Counts the output beyond `before` bytes as caused by the peer.
-    pub(super) fn charge(&mut self, before: usize) -> Result<(), Error> {
+    pub(super) fn charge(&mut self, before: usize) {
         self.answers += self.output().len().saturating_sub(before);
         if self.answers > ANSWERS_BYTES_MAX {
-            return Err(Error::Limit("too many answers that the peer does not read"));
+            self.fail(Error::Limit("too many answers that the peer does not read"));
         }
-        Ok(())
-    }
-
-    /// Acknowledges what has come, once per half window: peers that wait for it never stop. Also
-    /// never more than once per `feed`, so that no window can make a storm.
-    pub(super) fn acknowledge(&mut self) -> Result<(), Error> {
-        if self.received - self.acknowledged < u64::from(self.ack_window / 2) {
-            return Ok(());
-        }
-        self.acknowledged = self.received;
-        // The sequence number wraps at 2^32.
-        let sequence = (self.received & 0xffff_ffff).to_be_bytes();
-        let before = self.output().len();
-        self.message(type_id::ACKNOWLEDGEMENT, 0, &sequence[4..]);
-        self.charge(before)
     }
 
     /// Pings a peer when it is time to.
@@ -219,12 +279,12 @@ impl Link {
 
     pub(super) fn announce_window(&mut self, bytes: u32) {
         self.announced_window = bytes;
-        self.message(type_id::WINDOW_ACK, 0, &bytes.to_be_bytes());
+        self.send(type_id::WINDOW_ACK, 0, &bytes.to_be_bytes());
     }
 
     /// Announces a chunk size and uses it from then on.
     pub(super) fn announce_chunk_size(&mut self, bytes: u32) {
-        self.message(type_id::SET_CHUNK_SIZE, 0, &bytes.to_be_bytes());
+        self.send(type_id::SET_CHUNK_SIZE, 0, &bytes.to_be_bytes());
         self.writer.set_chunk_size(bytes);
     }
 
@@ -232,15 +292,15 @@ impl Link {
         let [high, low] = event.to_be_bytes();
         let mut body = [high, low, 0, 0, 0, 0, 0, 0, 0, 0];
         body[2..2 + data.len()].copy_from_slice(data);
-        self.message(type_id::USER_CONTROL, 0, &body[..2 + data.len()]);
+        self.send(type_id::USER_CONTROL, 0, &body[..2 + data.len()]);
     }
 
     pub(super) fn command(&mut self, stream_id: u32, name: &str, txn: f64, values: &[Value]) {
-        self.message(type_id::COMMAND, stream_id, &Command::encode(name, txn, values));
+        self.send(type_id::COMMAND, stream_id, &Command::encode(name, txn, values));
     }
 
     /// Queues a message without a time.
-    pub(super) fn message(&mut self, type_id: u8, stream_id: u32, body: &[u8]) {
+    pub(super) fn send(&mut self, type_id: u8, stream_id: u32, body: &[u8]) {
         self.write(type_id, stream_id, 0, body);
     }
 
@@ -296,6 +356,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::PacketPoolSpec;
 
     #[test]
     fn the_number_in_an_acknowledgement_wraps_at_2_to_the_32() {
@@ -303,7 +364,9 @@ mod tests {
         link.received = (1 << 32) + 5 - u64::from(ACK_WINDOW);
         link.acknowledged = link.received;
         link.hear(usize::try_from(ACK_WINDOW).unwrap(), Micros(0));
-        link.acknowledge().unwrap();
-        assert!(link.output().ends_with(&[0, 0, 0, 5]), "{:?}", link.output());
+        let pool = PacketPool::new(PacketPoolSpec { slots: [0; 6] }).unwrap();
+        assert_eq!(link.take(&mut &[][..], &pool), Ok(true));
+        let Some(Item::Answer(answer)) = link.inbox.take_next() else { panic!("nothing is due") };
+        assert_eq!(answer, Answer::Acknowledgement(5));
     }
 }

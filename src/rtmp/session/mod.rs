@@ -4,6 +4,7 @@
 mod auth;
 mod client;
 mod commands;
+mod inbox;
 mod link;
 mod playback;
 mod server;
@@ -31,3 +32,5 @@ mod peers_tests;
 mod playback_tests;
 #[cfg(test)]
 mod rules_tests;
+#[cfg(test)]
+mod segmentation_tests;

@@ -191,6 +191,7 @@ fn the_answer_to_create_stream_is_a_null_and_a_number_and_nothing_else() {
 fn bandwidth_checks_are_answered_and_never_asked_for() {
     let mut bench = Bench::new();
     bench.feed(&[hello(), connect("live")].concat()).unwrap();
+    assert_eq!(bench.events(), ["connect live"]);
     bench.server.accept_connect();
     assert!(!bench.said().iter().any(|text| text.contains("onBWDone")));
     bench.feed(&call(0, "_checkbw", 9.0, &[])).unwrap();

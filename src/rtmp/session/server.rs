@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::frame::{Budget, PacketBuf, PacketPool};
 use crate::media::{Kind, Micros, Pings};
 use crate::rtmp::amf0::Value;
-use crate::rtmp::limits::{CHUNK_SIZE_MAX, EVENTS_MAX, PARTIAL_BYTES_MAX, PENDING_BYTES_MAX};
-use crate::rtmp::message::{Command, event, type_id};
+use crate::rtmp::limits::{CHUNK_SIZE_MAX, PARTIAL_BYTES_MAX, PENDING_BYTES_MAX};
+use crate::rtmp::message::{event, type_id};
 use crate::rtmp::name::App;
 use crate::rtmp::{
     Capabilities, Error, Hops, Query, StreamName, capabilities, handshake, relaying,
@@ -52,10 +52,11 @@ impl Default for ServerSpec {
 /// What a peer of a server does.
 #[derive(Debug)]
 pub enum ServerEvent {
-    /// It wants to connect: answer with `accept_connect` or `refuse_connect`. Whatever it asks in
-    /// between waits.
+    /// It wants to connect: answer with `accept_connect` or `refuse_connect`, at any time. Whatever
+    /// it asks or sends in between waits.
     Connect(Box<Connect>),
-    /// It wants to publish: answer with `accept_publish` or `refuse_publish`, at any time.
+    /// It wants to publish: answer with `accept_publish` or `refuse_publish`, at any time. Media
+    /// that it sends without waiting for that comes as `Message` events once it is accepted.
     Publish {
         /// Application.
         app: String,
@@ -102,7 +103,10 @@ pub enum ServerEvent {
 
 /// One accepted connection.
 ///
-/// After every `feed` drain `poll_event`, and send `output`. `tick` at least once a second.
+/// After every `feed`, and after every answer to a request, drain `poll_event` and send `output`.
+/// `tick` at least once a second. Events come one at a time: what the peer sent after one is acted
+/// on when the owner asks for the next, so that the same bytes give the same events and the same
+/// output, however they were cut, to an owner that answers at once.
 #[derive(Debug)]
 pub struct Server {
     spec: ServerSpec,
@@ -117,12 +121,12 @@ pub struct Server {
     path: Hops,
     /// Since when `role` is idle.
     pub(super) idle_since: Micros,
-    /// What came after `connect`, or after a request was withdrawn, and before its answer.
-    pub(super) held: Held,
     pub(super) playback: Playback,
     /// Message streams that were made for it: 1 to this.
     pub(super) streams: u32,
     pub(super) events: VecDeque<ServerEvent>,
+    /// Media messages of a peer that was not publishing.
+    pub(super) ignored: u64,
 }
 
 #[derive(Debug)]
@@ -151,18 +155,6 @@ pub(super) enum Wish {
     Play,
 }
 
-#[derive(Default)]
-pub(super) struct Held {
-    pub(super) commands: VecDeque<(Command, u32)>,
-    pub(super) bytes: usize,
-}
-
-impl std::fmt::Debug for Held {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} commands", self.commands.len())
-    }
-}
-
 impl Server {
     /// A connection accepted at `now`. `random` fills the handshake; it needs not be secret.
     #[must_use]
@@ -180,10 +172,10 @@ impl Server {
             is_relay: false,
             path: Hops::default(),
             idle_since: now,
-            held: Held::default(),
             playback: Playback::default(),
             streams: 0,
             events: VecDeque::new(),
+            ignored: 0,
         }
     }
 
@@ -200,30 +192,39 @@ impl Server {
             }
             self.state = State::AwaitConnect { by: *by };
         }
-        while let Some(message) = self.link.read(&mut input, pool)? {
-            self.message(message, pool)?;
-            if self.events.len() > EVENTS_MAX {
-                return Err(TOO_MANY_EVENTS);
-            }
+        self.link.check()?;
+        while self.link.take(&mut input, pool)? {
+            self.go_on();
+            self.link.check()?;
         }
-        self.link.acknowledge()
+        Ok(())
     }
 
-    /// What has happened, in order.
+    /// What has happened, in order. A fault that is found on the way is an error of the next `feed`
+    /// or `tick`.
     pub fn poll_event(&mut self) -> Option<ServerEvent> {
-        let event = self.events.pop_front();
-        if self.events.is_empty() && self.events.capacity() > EVENTS_KEPT {
-            self.events = VecDeque::new();
-        }
-        event
+        self.go_on();
+        self.events.pop_front()
+    }
+
+    /// Whether the peer is to be read. `false` while much of what it sent waits for the answer to
+    /// its request: leave the rest in its socket until then. To feed it nevertheless is an error
+    /// after a while.
+    #[must_use]
+    pub const fn wants_input(&self) -> bool {
+        !self.is_asking() || self.link.has_room()
     }
 
     /// Checks deadlines and pings.
     ///
     /// # Errors
-    /// If the peer is too slow or gone.
+    /// If the peer is too slow or gone, or broke a rule in what has been acted on since `feed`.
     pub fn tick(&mut self, now: Micros) -> Result<(), Error> {
         self.link.advance(now);
+        self.link.check()?;
+        if !self.wants_input() {
+            self.link.pardon_silence();
+        }
         let now = self.link.now();
         match self.state {
             State::Handshake { by, .. } if now >= by => {
@@ -250,14 +251,14 @@ impl Server {
         self.link.hold_back(now);
     }
 
-    /// Answers `Connect`; then handles what has been waiting for that.
+    /// Answers `Connect`; what has been waiting for that comes with the next events.
     pub fn accept_connect(&mut self) {
         let State::Asked { transaction, app } = &self.state else { return };
         let (transaction, app) = (*transaction, app.clone());
         self.link.announce_window(self.spec.window_ack);
         let mut bandwidth = [0, 0, 0, 0, 2];
         bandwidth[..4].copy_from_slice(&self.spec.window_ack.to_be_bytes());
-        self.link.message(type_id::PEER_BANDWIDTH, 0, &bandwidth);
+        self.link.send(type_id::PEER_BANDWIDTH, 0, &bandwidth);
         self.link.announce_chunk_size(self.spec.chunk_size);
         let properties = Value::object([
             ("fmsVer", "FMS/3,0,1,123".into()),
@@ -276,7 +277,6 @@ impl Server {
         self.link.command(0, "_result", transaction, &[properties, success]);
         self.state = State::Connected { app };
         self.idle_since = self.link.now();
-        self.run_held();
     }
 
     /// Answers `Connect` with a refusal; close after the output has left and a short linger.
@@ -291,7 +291,8 @@ impl Server {
         self.link.join(budget);
     }
 
-    /// Answers `Publish`: messages flow from here on. `false` if the peer has withdrawn it.
+    /// Answers `Publish`: messages come with the next events, from the first that the peer sent
+    /// after its request. `false` if the peer has withdrawn it.
     pub fn accept_publish(&mut self) -> bool {
         self.accept_publish_with("Publishing.")
     }
@@ -347,7 +348,7 @@ impl Server {
         for value in [Value::from("|RtmpSampleAccess"), true.into(), true.into()] {
             value.encode(&mut access);
         }
-        self.link.message(type_id::DATA, stream_id, &access);
+        self.link.send(type_id::DATA, stream_id, &access);
         true
     }
 
@@ -430,6 +431,13 @@ impl Server {
         matches!(self.role, Role::Active(Wish::Publish, _))
     }
 
+    /// Media messages that were left out, because the peer was not publishing when it sent them: it
+    /// had not asked to, was refused, or had stopped.
+    #[must_use]
+    pub const fn ignored_messages(&self) -> u64 {
+        self.ignored
+    }
+
     /// Whether media may be sent to the peer.
     #[must_use]
     pub const fn is_playing(&self) -> bool {
@@ -452,8 +460,3 @@ impl Server {
         self.playback
     }
 }
-
-pub(super) const TOO_MANY_EVENTS: Error = Error::Limit("too many messages at once");
-
-/// Room for events that is kept between two bursts.
-const EVENTS_KEPT: usize = 256;

@@ -77,6 +77,14 @@ impl Protocol {
         }
     }
 
+    /// Whether the peer is to be read.
+    pub(super) const fn wants_input(&self) -> bool {
+        match &self.session {
+            Session::Rtmp(server) => server.wants_input(),
+            Session::Web(_) => true,
+        }
+    }
+
     pub(super) fn poll_event(&mut self) -> Option<ProtocolEvent> {
         match &mut self.session {
             Session::Rtmp(server) => server.poll_event().map(ProtocolEvent::Rtmp),
