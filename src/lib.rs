@@ -20,6 +20,7 @@ pub mod decode;
 pub mod encode;
 pub mod event;
 pub mod ffi;
+pub mod flv;
 pub mod frame;
 pub mod keys;
 pub mod limits;

@@ -6,6 +6,8 @@
 pub mod decode;
 #[path = "../../src/ffi/mod.rs"]
 pub mod ffi;
+#[path = "../../src/flv/mod.rs"]
+pub mod flv;
 #[path = "../../src/frame/mod.rs"]
 pub mod frame;
 #[path = "../../src/media/mod.rs"]

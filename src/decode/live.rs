@@ -4,9 +4,10 @@ use super::av::{Decoder, Packet, Received, Setup, ffi};
 use super::convert::Converter;
 use super::cutter::Cutter;
 use super::error::Error;
-use super::tag::{Audio, Video};
+use super::tag::Payload;
 use super::timeline::Timeline;
 use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
+use crate::flv::Format;
 use crate::frame::PictureEvent;
 use crate::media::{Kind, Micros, PixelFormat};
 
@@ -102,20 +103,13 @@ impl Live {
         body: &[u8],
         arrived: Micros,
     ) -> Option<i64> {
-        match kind {
-            Kind::Video => match Video::parse(body) {
-                Video::Header(_) => self.timeline.expect(true),
-                Video::Units { .. } => {
-                    return Some(self.timeline.arrived(time_ms, arrived, true));
-                }
-                Video::Nothing | Video::Other(_) => {}
-            },
-            Kind::Audio => match Audio::parse(body) {
-                Audio::Header(_) => self.timeline.expect(false),
-                Audio::Frame(_) => return Some(self.timeline.arrived(time_ms, arrived, false)),
-                Audio::Nothing | Audio::Other(_) => {}
-            },
-            Kind::Data => {}
+        let is_video = kind == Kind::Video;
+        match Payload::of(kind, body) {
+            Payload::Header(_) => self.timeline.expect(is_video),
+            Payload::Frame { .. } => {
+                return Some(self.timeline.arrived(time_ms, arrived, is_video));
+            }
+            Payload::Nothing | Payload::Other(_) => {}
         }
         None
     }
@@ -147,26 +141,21 @@ impl Live {
             self.counters.damaged += 1;
             return Ok(());
         }
-        match kind {
-            Kind::Video => match Video::parse(body) {
-                Video::Header(header) => self.video_header(header, out),
-                Video::Units { key, composition_ms, data } => {
-                    let pts = time.saturating_add(i64::from(composition_ms));
-                    self.picture(key, data, [pts, time], out)
-                }
-                Video::Nothing => Ok(()),
-                Video::Other(codec) => self.video.report(codec, "H.264 (AVC)"),
-            },
-            Kind::Audio => match Audio::parse(body) {
-                Audio::Header(header) => self.audio_header(header),
-                Audio::Frame(data) => {
-                    self.sound(data, time, out);
-                    Ok(())
-                }
-                Audio::Nothing => Ok(()),
-                Audio::Other(codec) => self.audio.report(codec, "AAC"),
-            },
-            Kind::Data => Ok(()),
+        let is_video = kind == Kind::Video;
+        match Payload::of(kind, body) {
+            Payload::Header(header) if is_video => self.video_header(header, out),
+            Payload::Header(header) => self.audio_header(header),
+            Payload::Frame { key, composition_ms, data } if is_video => {
+                let pts = time.saturating_add(i64::from(composition_ms));
+                self.picture(key, data, [pts, time], out)
+            }
+            Payload::Frame { data, .. } => {
+                self.sound(data, time, out);
+                Ok(())
+            }
+            Payload::Nothing => Ok(()),
+            Payload::Other(format) if is_video => self.video.report(format, "H.264 (AVC)"),
+            Payload::Other(format) => self.audio.report(format, "AAC"),
         }
     }
 
@@ -316,7 +305,7 @@ impl Track {
         Ok(())
     }
 
-    fn report(&mut self, codec: super::tag::Codec, instead: &'static str) -> Result<(), Error> {
+    fn report(&mut self, codec: Format, instead: &'static str) -> Result<(), Error> {
         if std::mem::replace(&mut self.reported, true) {
             return Ok(());
         }

@@ -1,128 +1,67 @@
-//! Bodies of FLV tags, as RTMP messages carry them: what is in front of the codec's own bytes
-//! (Adobe Flash Video File Format 10.1, annex E.4.2 and E.4.3).
+//! Payloads of live messages for decoders: the codec's own bytes of H.264 and AAC, and the name of
+//! any other codec.
 
+use crate::flv::{Audio, AudioFormat, Format, Part, Video, VideoFormat};
 use crate::media::Kind;
 
 /// Whether a [`super::Live`] decodes messages like this one. What holds nothing to decode is no
 /// trouble.
 #[must_use]
 pub fn can_decode(kind: Kind, body: &[u8]) -> bool {
-    match kind {
-        Kind::Video => !matches!(Video::parse(body), Video::Other(_)),
-        Kind::Audio => !matches!(Audio::parse(body), Audio::Other(_)),
-        Kind::Data => true,
-    }
+    !matches!(Payload::of(kind, body), Payload::Other(_))
 }
 
-/// A video message.
+/// What a message body brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Video<'a> {
-    /// The `AVCDecoderConfigurationRecord`.
+pub(super) enum Payload<'a> {
+    /// An `AVCDecoderConfigurationRecord` or an `AudioSpecificConfig`.
     Header(&'a [u8]),
-    /// NAL units with their lengths.
-    Units {
+    /// NAL units with their lengths, or a frame of AAC.
+    Frame {
         /// A decoder may begin here.
         key: bool,
         /// Time from decoding to showing, milliseconds.
         composition_ms: i32,
-        /// The units.
         data: &'a [u8],
     },
-    /// Nothing to decode: an end of sequence, a command, a message cut short.
-    Nothing,
-    /// Another codec, by its number or its four letters.
-    Other(Codec),
-}
-
-/// A sound message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audio<'a> {
-    /// The `AudioSpecificConfig`.
-    Header(&'a [u8]),
-    /// One frame.
-    Frame(&'a [u8]),
-    /// Nothing to decode.
+    /// Nothing to decode: an end of sequence, a command, a message cut short, another track.
     Nothing,
     /// Another codec.
-    Other(Codec),
+    Other(Format),
 }
 
-/// How a message names its codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Codec {
-    /// The four-bit number of the old form.
-    Number(u8),
-    /// The four letters of the enhanced form.
-    Letters([u8; 4]),
-}
-
-const VIDEO_H264: u8 = 7;
-const AUDIO_AAC: u8 = 10;
-
-/// In the first byte of an enhanced video message.
-const VIDEO_ENHANCED: u8 = 0x80;
-
-/// The audio codec number that marks an enhanced message.
-const AUDIO_ENHANCED: u8 = 9;
-
-/// Frame type: a command for the player, no picture.
-const VIDEO_COMMAND: u8 = 5;
-
-impl<'a> Video<'a> {
-    pub(super) fn parse(body: &'a [u8]) -> Self {
-        let Some((&first, rest)) = body.split_first() else { return Self::Nothing };
-        if first & VIDEO_ENHANCED != 0 {
-            let letters = rest.first_chunk().copied();
-            return letters.map_or(Self::Nothing, |letters| Self::Other(Codec::Letters(letters)));
-        }
-        let (frame_type, codec) = (first >> 4, first & 15);
-        if frame_type == VIDEO_COMMAND {
-            return Self::Nothing;
-        }
-        if codec != VIDEO_H264 {
-            return Self::Other(Codec::Number(codec));
-        }
-        let Some((&[kind, a, b, c], data)) = rest.split_first_chunk() else {
-            return Self::Nothing;
-        };
+impl<'a> Payload<'a> {
+    pub(super) fn of(kind: Kind, body: &'a [u8]) -> Self {
         match kind {
-            _ if data.is_empty() => Self::Nothing,
-            0 => Self::Header(data),
-            1 => {
-                // Signed, 24 bits: shifted up and down again to spread the sign.
-                let composition_ms = i32::from_be_bytes([a, b, c, 0]) >> 8;
-                Self::Units { key: frame_type == 1, composition_ms, data }
+            Kind::Video => Video::parse(body).map_or(Self::Nothing, |tag| Self::video(&tag, body)),
+            Kind::Audio => Audio::parse(body).map_or(Self::Nothing, |tag| Self::audio(&tag, body)),
+            Kind::Data => Self::Nothing,
+        }
+    }
+
+    fn video(tag: &Video, body: &'a [u8]) -> Self {
+        let is_coded = tag.is_sequence_header() || tag.part == Part::Frame;
+        match (tag.format, tag.frames(body).next()) {
+            _ if !is_coded || tag.track.is_some_and(|track| track > 0) => Self::Nothing,
+            (VideoFormat::Avc, None | Some((.., []))) => Self::Nothing,
+            (VideoFormat::Avc, Some((_, composition_ms, data))) if tag.part == Part::Frame => {
+                Self::Frame { key: tag.keyframe, composition_ms, data }
             }
-            _ => Self::Nothing,
+            (VideoFormat::Avc, Some((.., data))) => Self::Header(data),
+            (format, _) => Self::Other(Format::Video(format)),
         }
     }
-}
 
-impl<'a> Audio<'a> {
-    pub(super) fn parse(body: &'a [u8]) -> Self {
-        let Some((&first, rest)) = body.split_first() else { return Self::Nothing };
-        let codec = first >> 4;
-        if codec == AUDIO_ENHANCED {
-            let letters = rest.first_chunk().copied();
-            return letters.map_or(Self::Nothing, |letters| Self::Other(Codec::Letters(letters)));
-        }
-        if codec != AUDIO_AAC {
-            return Self::Other(Codec::Number(codec));
-        }
-        match rest.split_first() {
-            Some((_, [])) | None => Self::Nothing,
-            Some((0, data)) => Self::Header(data),
-            Some((1, data)) => Self::Frame(data),
-            Some(_) => Self::Nothing,
-        }
-    }
-}
-
-impl std::fmt::Display for Codec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "codec {number}"),
-            Self::Letters(letters) => write!(f, "codec {}", letters.escape_ascii()),
+    fn audio(tag: &Audio, body: &'a [u8]) -> Self {
+        let is_coded = tag.is_sequence_header() || tag.part == Part::Frame;
+        match (tag.format, tag.tracks(body).next().map(|track| track.body)) {
+            _ if !is_coded || tag.track.is_some_and(|track| track > 0) => Self::Nothing,
+            (AudioFormat::Aac, None | Some([])) => Self::Nothing,
+            (AudioFormat::Aac, Some(data)) if tag.part == Part::Frame => {
+                Self::Frame { key: true, composition_ms: 0, data }
+            }
+            (AudioFormat::Aac, Some(data)) => Self::Header(data),
+            (format, _) => Self::Other(Format::Audio(format)),
         }
     }
 }
@@ -132,51 +71,50 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn composition_times_have_a_sign() {
-        let units = |a, b, c| Video::parse(&[0x27, 1, a, b, c, 9][..]).composition();
-        assert_eq!(units(0, 0, 80), Some(80));
-        assert_eq!(units(0xff, 0xff, 0xb0), Some(-80));
-        assert_eq!(units(0x7f, 0xff, 0xff), Some(0x7f_ffff));
-    }
-
-    impl Video<'_> {
-        fn composition(self) -> Option<i32> {
-            match self {
-                Self::Units { composition_ms, .. } => Some(composition_ms),
-                Self::Header(_) | Self::Nothing | Self::Other(_) => None,
-            }
-        }
+    const fn frame(key: bool, composition_ms: i32, data: &[u8]) -> Payload<'_> {
+        Payload::Frame { key, composition_ms, data }
     }
 
     #[test]
     fn headers_frames_and_other_codecs_are_told_apart() {
-        assert_eq!(Video::parse(&[0x17, 0, 0, 0, 0, 1, 2]), Video::Header(&[1, 2]));
-        assert!(matches!(Video::parse(&[0x17, 1, 0, 0, 0, 1]), Video::Units { key: true, .. }));
-        assert!(matches!(Video::parse(&[0x27, 1, 0, 0, 0, 1]), Video::Units { key: false, .. }));
-        assert_eq!(Video::parse(&[0x17, 2, 0, 0, 0, 1]), Video::Nothing);
-        assert_eq!(Video::parse(&[0x57, 0]), Video::Nothing);
-        assert_eq!(Video::parse(&[0x12, 0]), Video::Other(Codec::Number(2)));
-        assert_eq!(Video::parse(b"\x90hvc1"), Video::Other(Codec::Letters(*b"hvc1")));
-        assert_eq!(Audio::parse(&[0xaf, 0, 0x11, 0x90]), Audio::Header(&[0x11, 0x90]));
-        assert_eq!(Audio::parse(&[0xaf, 1, 5]), Audio::Frame(&[5]));
-        assert_eq!(Audio::parse(&[0xaf, 1]), Audio::Nothing);
-        assert_eq!(Audio::parse(&[0x2f, 1]), Audio::Other(Codec::Number(2)));
+        let video = |body| Payload::of(Kind::Video, body);
+        assert_eq!(video(&[0x17, 0, 0, 0, 0, 1, 2]), Payload::Header(&[1, 2]));
+        assert_eq!(video(&[0x17, 1, 0, 0, 80, 9]), frame(true, 80, &[9]));
+        assert_eq!(video(&[0x27, 1, 0xff, 0xff, 0xb0, 9]), frame(false, -80, &[9]));
+        for nothing in [&[0x17, 2, 0, 0, 0, 1][..], &[0x57, 0], &[0x17, 1, 0, 0, 0], &[]] {
+            assert_eq!(video(nothing), Payload::Nothing);
+        }
+        assert_eq!(video(&[0x12, 0]), Payload::Other(Format::Video(VideoFormat::Legacy(2))));
+        assert_eq!(video(b"\x90hvc1"), Payload::Other(Format::Video(VideoFormat::Hevc)));
+        let audio = |body| Payload::of(Kind::Audio, body);
+        assert_eq!(audio(&[0xaf, 0, 0x11, 0x90]), Payload::Header(&[0x11, 0x90]));
+        assert_eq!(audio(&[0xaf, 1, 5]), frame(true, 0, &[5]));
+        for nothing in [&[0xaf, 1][..], &[0xaf, 2, 5], &[]] {
+            assert_eq!(audio(nothing), Payload::Nothing);
+        }
+        assert_eq!(audio(&[0x2f, 1]), Payload::Other(Format::Audio(AudioFormat::Mp3)));
+    }
+
+    #[test]
+    fn the_enhanced_form_of_the_same_codecs_is_decoded_too() {
+        let video = |body| Payload::of(Kind::Video, body);
+        assert_eq!(video(b"\x90avc1\x01\x02"), Payload::Header(&[1, 2]));
+        assert_eq!(video(b"\x91avc1\0\0\x28\x09"), frame(true, 40, &[9]));
+        assert_eq!(video(b"\xa3avc1\x09"), frame(false, 0, &[9]));
+        assert_eq!(video(b"\x96\x01avc1\x01\0\0\0\x09"), Payload::Nothing, "track 1");
+        assert_eq!(Payload::of(Kind::Audio, b"\x91mp4a\x05"), frame(true, 0, &[5]));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_something(body in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let data = match Video::parse(&body) {
-                Video::Header(data) | Video::Units { data, .. } => data.len(),
-                Video::Nothing | Video::Other(_) => 0,
-            };
-            prop_assert!(data <= body.len());
-            let data = match Audio::parse(&body) {
-                Audio::Header(data) | Audio::Frame(data) => data.len(),
-                Audio::Nothing | Audio::Other(_) => 0,
-            };
-            prop_assert!(data <= body.len());
+            for kind in [Kind::Video, Kind::Audio] {
+                let data = match Payload::of(kind, &body) {
+                    Payload::Header(data) | Payload::Frame { data, .. } => data.len(),
+                    Payload::Nothing | Payload::Other(_) => 0,
+                };
+                prop_assert!(data <= body.len());
+            }
         }
     }
 }

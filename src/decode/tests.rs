@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
+use crate::flv::Tags;
 use crate::frame::FrozenFrame;
 use crate::media::{CHANNELS, Kind, Micros, Size};
 
@@ -305,20 +306,13 @@ fn a_damaged_file_is_played_as_far_as_it_goes_and_looped() {
 /// The tags of an FLV file: kind, time, body.
 fn tags(path: &Path) -> Vec<(Kind, u32, Vec<u8>)> {
     let bytes = std::fs::read(path).unwrap();
-    let mut rest = &bytes[9 + 4..];
-    let mut tags = Vec::new();
-    while let Some((head, after)) = rest.split_first_chunk::<11>() {
-        let size = u32::from_be_bytes([0, head[1], head[2], head[3]]) as usize;
-        let time = u32::from_be_bytes([head[7], head[4], head[5], head[6]]);
-        let kind = match head[0] {
-            8 => Kind::Audio,
-            9 => Kind::Video,
-            _ => Kind::Data,
-        };
-        tags.push((kind, time, after[..size].to_vec()));
-        rest = &after[size + 4..];
-    }
-    tags
+    let kind = |type_id| match type_id {
+        8 => Kind::Audio,
+        9 => Kind::Video,
+        _ => Kind::Data,
+    };
+    let tags = Tags::new(&bytes[9 + 4..]);
+    tags.map(|tag| (kind(tag.type_id), tag.time, tag.body.to_vec())).collect()
 }
 
 fn stream(dir: &tempfile::TempDir, seconds: u32, codec: &str) -> Vec<(Kind, u32, Vec<u8>)> {
@@ -499,7 +493,7 @@ fn another_codec_is_reported_once_and_ignored() {
     let mut seen = Seen::default();
     let mut hand_in = |kind, body: &[u8]| message(&mut live, kind, 0, body, Micros(0), &mut seen);
     let error = hand_in(Kind::Video, b"\x90hvc1abcdef").unwrap_err();
-    assert_eq!(error.to_string(), "a live input does not decode codec hvc1; publish H.264 (AVC)");
+    assert_eq!(error.to_string(), "a live input does not decode HEVC; publish H.264 (AVC)");
     assert!(hand_in(Kind::Video, b"\x91hvc1abcdef").is_ok());
     assert!(hand_in(Kind::Audio, &[0x2f, 1, 2]).is_err());
     assert!(hand_in(Kind::Audio, &[0x2f, 1, 2]).is_ok());

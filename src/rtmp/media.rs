@@ -1,5 +1,6 @@
 //! Media bodies out of messages: aggregates are split, data is brought into the form players read.
 
+use crate::flv::Tags;
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::Kind;
 
@@ -29,7 +30,7 @@ pub(super) fn each(
         },
         type_id::AGGREGATE => {
             let mut first = None;
-            for tag in Tags(&body) {
+            for tag in Tags::new(&body) {
                 let time = time.wrapping_add(tag.time.wrapping_sub(*first.get_or_insert(tag.time)));
                 // An aggregate in an aggregate would be a way to make much out of little.
                 if tag.type_id == type_id::AGGREGATE {
@@ -51,31 +52,6 @@ pub(super) fn each(
             Ok(())
         }
         _ => Ok(()),
-    }
-}
-
-/// An FLV tag inside an aggregate message (RTMP 1.0 section 7.1.6).
-struct Tag<'a> {
-    type_id: u8,
-    time: u32,
-    body: &'a [u8],
-}
-
-/// The tags of an aggregate, up to the first that does not fit.
-struct Tags<'a>(&'a [u8]);
-
-impl<'a> Iterator for Tags<'a> {
-    type Item = Tag<'a>;
-
-    fn next(&mut self) -> Option<Tag<'a>> {
-        let (&[type_id, s2, s1, s0, t2, t1, t0, t3, ..], rest) =
-            self.0.split_first_chunk::<11>()?;
-        let size = usize::from(s2) << 16 | usize::from(s1) << 8 | usize::from(s0);
-        let (body, rest) = rest.split_at_checked(size)?;
-        // The back pointer says nothing new, and the last one may be missing.
-        self.0 = rest.get(4..).unwrap_or(&[]);
-        // The upper byte of the time comes last.
-        Some(Tag { type_id, time: u32::from_be_bytes([t3, t2, t1, t0]), body })
     }
 }
 

@@ -12,7 +12,6 @@ pub mod amf0;
 mod capabilities;
 pub mod chunk;
 mod error;
-pub mod flv;
 mod handshake;
 pub mod limits;
 mod media;
@@ -22,6 +21,7 @@ mod relaying;
 mod session;
 mod url;
 
+pub use crate::flv;
 pub use capabilities::Capabilities;
 pub use error::Error;
 pub use message::type_id;

@@ -47,9 +47,11 @@ impl Audio {
         };
         if format == AudioFormat::Aac {
             audio.payload_at = 2;
-            if *body.get(1)? == 0 {
-                audio.part = Part::SequenceHeader;
-            }
+            audio.part = match *body.get(1)? {
+                0 => Part::SequenceHeader,
+                1 => Part::Frame,
+                _ => Part::Other,
+            };
         }
         Some(audio)
     }

@@ -1,4 +1,5 @@
-//! Header of a tag of an FLV file or stream (Video File Format 10.1 annex E.4.1).
+//! The tags of an FLV file or stream (Video File Format 10.1 annex E.4.1), and of an RTMP aggregate
+//! message, which is made like one (RTMP 1.0 section 7.1.6).
 
 /// A tag's header. Behind it lies the body, and behind that the size of both, in four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,43 @@ impl TagHeader {
             body_bytes: u32::from_be_bytes([0, l0, l1, l2]) as usize,
             time: u32::from_be_bytes([t0, t1, t2, t3]),
         }
+    }
+}
+
+/// One tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag<'a> {
+    /// As in [`TagHeader::type_id`].
+    pub type_id: u8,
+    /// As in [`TagHeader::time`].
+    pub time: u32,
+    /// What follows the header.
+    pub body: &'a [u8],
+}
+
+/// The tags of a file behind its header and the first size of a previous tag, up to the first tag
+/// that is not whole.
+#[derive(Clone, Debug)]
+pub struct Tags<'a>(&'a [u8]);
+
+impl<'a> Tags<'a> {
+    /// The tags in `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = Tag<'a>;
+
+    fn next(&mut self) -> Option<Tag<'a>> {
+        let (header, rest) = self.0.split_first_chunk()?;
+        let TagHeader { type_id, body_bytes, time } = TagHeader::parse(header);
+        let (body, rest) = rest.split_at_checked(body_bytes)?;
+        // The size of the previous tag says nothing new, and the last one may be missing.
+        self.0 = rest.get(TagHeader::SIZE_BYTES..).unwrap_or(&[]);
+        Some(Tag { type_id, time, body })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The first bytes of audio and video bodies: FLV tag headers (Video File Format 10.1 annex E) and
+//! FLV (Video File Format 10.1 annex E): tags, and the first bytes of audio and video bodies, with
 //! their enhanced form with a fourcc (Enhanced RTMP v1 and v2). Reading looks at headers only.
 
 mod audio;
@@ -14,7 +14,7 @@ pub use enhanced::{Layout, Track, Tracks};
 pub use facts::Facts;
 pub use format::{AudioFormat, Format, FourCc, VideoFormat};
 pub use made::{Made, is_complete, made};
-pub use tag::TagHeader;
+pub use tag::{Tag, TagHeader, Tags};
 pub use video::{AvcPacket, Video, avc_header};
 
 /// What a body carries.
