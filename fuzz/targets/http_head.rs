@@ -1,5 +1,5 @@
 //! HTTP request heads on the RTMP port: the same is understood however the bytes come, no more is
-//! kept than the limit, everything is answered, and another reader of HTTP understands the same.
+//! kept than the limit, everything is answered, and what is understood is what httparse reads.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ const BY: Micros = Micros::from_secs(10);
 /// Most of an answer beside what it repeats of the head.
 const ANSWER_BYTES_MAX: usize = 1_024;
 
-/// Header lines for the other reader.
+/// Header lines for httparse, more than a request may have.
 const LINES_MAX: usize = 1_024;
 
 fn session(mode: u8) -> Session {
@@ -66,7 +66,7 @@ fn head_len(mode: u8, bytes: &[u8]) -> Option<usize> {
     place.map(|at| at + 1)
 }
 
-/// What hyper's reader makes of it: length, method and target.
+/// What httparse makes of it: length, method and target.
 fn otherwise(head: &[u8]) -> Option<(usize, String, String)> {
     let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
     let mut request = httparse::Request::new(&mut lines);

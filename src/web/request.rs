@@ -1,4 +1,4 @@
-//! The head of a request (RFC 9112), read strictly: what could be understood in two ways is
+//! Head of an HTTP request (RFC 9112), read strictly: what could be understood in two ways is
 //! refused.
 
 use std::fmt;
@@ -9,6 +9,9 @@ use sha1::{Digest, Sha1};
 
 /// Longest head of a request: its first line and all its fields. A longer one is refused with 431.
 pub const HEAD_BYTES_MAX: usize = 8 << 10;
+
+/// Most fields of a head. One with more is refused with 431.
+const HEAD_FIELDS_MAX: usize = 100;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,15 +86,36 @@ const END: &[u8] = b"\r\n\r\n";
 /// # Errors
 /// If it is not one.
 pub(super) fn parse(head: &[u8]) -> Result<Request, Fault> {
-    let head = head.strip_suffix(END).unwrap_or(head);
-    let head = str::from_utf8(head).map_err(|_| Fault::Bad("the request is not text"))?;
-    let mut lines = head.split("\r\n");
-    let (method, target, minor) = first_line(lines.next().unwrap_or_default())?;
-    let mut fields = Fields::default();
-    for line in lines {
-        fields.add(line)?;
+    // A reader may take a line feed alone for the end of a line (RFC 9112 section 2.2). A proxy in
+    // front of us may not, and then we would not see the same lines.
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    if head.windows(2).filter(|pair| pair == b"\r\n").count() != lines {
+        return Err(Fault::Bad("a line ends in a bare line feed"));
     }
-    if minor == b'1' && fields.host.is_none() {
+    let mut lines = [httparse::EMPTY_HEADER; HEAD_FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut lines);
+    let (method, target, minor) = match request.parse(head) {
+        Ok(httparse::Status::Complete(used)) if used == head.len() => {
+            (request.method, request.path, request.version)
+        }
+        Ok(_) => return Err(Fault::Bad("the request is not whole")),
+        Err(error) => return Err(error.into()),
+    };
+    let (Some(method), Some(target), Some(minor)) = (method, target, minor) else {
+        return Err(Fault::Bad("the request is not whole"));
+    };
+    let method = match method {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "OPTIONS" => Method::Options,
+        _ => Method::Other,
+    };
+    if !target.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Fault::Bad("the target is not a path"));
+    }
+    let mut fields = Fields::default();
+    request.headers.iter().try_for_each(|field| fields.add(field))?;
+    if minor == 1 && fields.host.is_none() {
         return Err(Fault::Bad("a request needs a Host"));
     }
     let upgrade = fields.upgrade(method, minor)?;
@@ -100,33 +124,20 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, Fault> {
     let query = Query(query.map_or("", |(_, query)| query).to_owned());
     let host = authority.or(fields.host).unwrap_or_default().to_owned();
     let origin = fields.origin.map(str::to_owned);
-    let (path, takes_chunks) = (path.to_owned(), minor == b'1');
+    let (path, takes_chunks) = (path.to_owned(), minor == 1);
     Ok(Request { method, path, query, host, origin, upgrade, takes_chunks })
 }
 
-fn first_line(line: &str) -> Result<(Method, &str, u8), Fault> {
-    const WRONG: Fault = Fault::Bad("the request line is not METHOD TARGET HTTP/1.1");
-    let mut words = line.split(' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(WRONG);
-    };
-    if !is_token(method) || target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(WRONG);
+impl From<httparse::Error> for Fault {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::Version => Self::Version,
+            httparse::Error::TooManyHeaders => Self::TooLarge,
+            httparse::Error::HeaderName => Self::Bad("a header's name is not a word"),
+            httparse::Error::HeaderValue => Self::Bad("a header has control characters"),
+            _ => Self::Bad("the request line is not METHOD TARGET HTTP/1.1"),
+        }
     }
-    let minor = match version.as_bytes() {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1')] => *minor,
-        [b'H', b'T', b'T', b'P', b'/', ..] => return Err(Fault::Version),
-        _ => return Err(WRONG),
-    };
-    let method = match method {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "OPTIONS" => Method::Options,
-        _ => Method::Other,
-    };
-    Ok((method, target, minor))
 }
 
 /// The path of a target, and the host if the target is a whole URL.
@@ -153,19 +164,15 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn add(&mut self, line: &'a str) -> Result<(), Fault> {
-        let (name, value) = line.split_once(':').ok_or(Fault::Bad("a header has no colon"))?;
-        let value = value.trim_matches([' ', '\t']);
-        if !is_token(name) {
-            return Err(Fault::Bad("a header's name is not a word"));
-        }
-        if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(Fault::Bad("a header has control characters"));
-        }
+    fn add(&mut self, field: &httparse::Header<'a>) -> Result<(), Fault> {
+        let name = field.name.to_ascii_lowercase();
+        let Ok(value) = str::from_utf8(field.value) else {
+            return Err(Fault::Bad("a header is not text"));
+        };
         let has = |word: &str| {
             value.split(',').any(|one| one.trim_matches([' ', '\t']).eq_ignore_ascii_case(word))
         };
-        match name.to_ascii_lowercase().as_str() {
+        match name.as_str() {
             "host" if is_host(value) => once(&mut self.host, value),
             "host" => Err(Fault::Bad("the Host is not one")),
             "origin" => once(&mut self.origin, value),
@@ -189,7 +196,7 @@ impl<'a> Fields<'a> {
 
     /// The opening handshake of RFC 6455 section 4.2.
     fn upgrade(&self, method: Method, minor: u8) -> Result<Upgrade, Fault> {
-        if !(self.upgrades && self.connection_upgrades && method == Method::Get && minor == b'1') {
+        if !(self.upgrades && self.connection_upgrades && method == Method::Get && minor == 1) {
             return Ok(Upgrade::No);
         }
         if self.version != Some("13") {
@@ -214,11 +221,6 @@ fn once<'a>(field: &mut Option<&'a str>, value: &'a str) -> Result<(), Fault> {
         return Err(Fault::Bad("a header is there twice"));
     }
     Ok(())
-}
-
-fn is_token(text: &str) -> bool {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(good)
 }
 
 fn is_host(text: &str) -> bool {
