@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use time::{Duration, OffsetDateTime};
+
 use crate::media::Micros;
 
 /// The node's clock, and when that began. Clones tell the same time.
@@ -54,33 +56,22 @@ impl fmt::Debug for Time {
 /// Milliseconds since 1970 as ISO 8601 in UTC.
 #[must_use]
 pub fn iso(unix_ms: u64) -> String {
-    let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
-    let ([year, month, day], of_day) = calendar(seconds);
-    let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
-    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    let (at, ms) = (utc(unix_ms / 1_000), unix_ms % 1_000);
+    let (date, hour, minute, second) = (at.date(), at.hour(), at.minute(), at.second());
+    format!("{date}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
 /// Seconds since 1970 as date and time for people, UTC.
 #[must_use]
 pub fn date(unix_s: u64) -> String {
-    let ([year, month, day], of_day) = calendar(unix_s);
-    let (hour, minute) = (of_day / 3_600, of_day % 3_600 / 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    let at = utc(unix_s);
+    format!("{} {:02}:{:02} UTC", at.date(), at.hour(), at.minute())
 }
 
-/// Year, month and day of a second since 1970, and the seconds of that day (days to a date after
-/// H. Hinnant's `civil_from_days`).
-const fn calendar(unix_s: u64) -> ([u64; 3], u64) {
-    let (days, of_day) = (unix_s / 86_400, unix_s % 86_400);
-    let from_march = days + 719_468;
-    let (era, of_era) = (from_march / 146_097, from_march % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    ([year, month, day], of_day)
+/// Seconds since 1970 as a date, up to the year 9999.
+fn utc(unix_s: u64) -> OffsetDateTime {
+    let since = Duration::seconds(i64::try_from(unix_s).unwrap_or(i64::MAX));
+    OffsetDateTime::UNIX_EPOCH.saturating_add(since)
 }
 
 #[cfg(test)]
@@ -99,5 +90,7 @@ mod tests {
         assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso(951_782_400_007), "2000-02-29T00:00:00.007Z");
         assert_eq!(iso(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
+        assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(date(u64::MAX), "9999-12-31 23:59 UTC");
     }
 }

@@ -1,5 +1,7 @@
 //! Names of recordings: `NAME-YYYYmmdd-HHMMSS-N.flv`, in UTC.
 
+use time::{Duration, OffsetDateTime};
+
 /// Longest part of a file's name that comes from the recording's name, characters.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -10,24 +12,13 @@ pub(super) fn file_name(name: &str, unix_s: u64, number: u32, extension: &str) -
     let name: String = name.chars().take(NAME_CHARS_MAX).map(safe).collect();
     let name = name.trim_start_matches('-');
     let name = if name.is_empty() { "record" } else { name };
-    let (year, month, day) = date(unix_s / 86_400);
-    let (hour, minute, second) = (unix_s / 3_600 % 24, unix_s / 60 % 60, unix_s % 60);
+    let since = Duration::seconds(i64::try_from(unix_s).unwrap_or(i64::MAX));
+    let at = OffsetDateTime::UNIX_EPOCH.saturating_add(since);
+    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
     format!(
         "{name}-{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{number}.{extension}"
     )
-}
-
-/// Year, month and day of the Gregorian calendar, by days since 1970: eras of 400 years that begin
-/// in March, so that the leap day is the last of its year.
-const fn date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (era * 400 + year_of_era + if month <= 2 { 1 } else { 0 }, month, day)
 }
 
 #[cfg(test)]
