@@ -65,9 +65,9 @@ impl Head {
     /// `None` if the body is too short.
     pub(super) fn parse(body: &[u8], multitrack: u8) -> Option<Self> {
         let mut head = Self::prefixes(body)?;
-        let mut walk = Walk { body, at: head.at };
+        let mut fields = FieldReader { body, at: head.at };
         if head.packet == multitrack {
-            let [kinds] = walk.take()?;
+            let [kinds] = fields.take()?;
             head.packet = kinds & 0x0f;
             head.layout = Some(match kinds >> 4 {
                 0 => Layout::One,
@@ -81,25 +81,25 @@ impl Head {
             }
         }
         if head.layout != Some(Layout::ManyCodecs) {
-            head.four_cc = walk.take()?;
+            head.four_cc = fields.take()?;
         }
-        head.at = walk.at;
+        head.at = fields.at;
         Some(head)
     }
 
     /// Reads as far as the packet type behind all `ModEx` prefixes.
     pub(super) fn prefixes(body: &[u8]) -> Option<Self> {
-        let mut walk = Walk { body, at: 1 };
+        let mut fields = FieldReader { body, at: 1 };
         let mut packet = body.first()? & 0x0f;
         let mut nanos = 0;
         while packet == MOD_EX {
-            let [short] = walk.take()?;
+            let [short] = fields.take()?;
             let mut size = usize::from(short) + 1;
             if size == 256 {
-                size = usize::from(u16::from_be_bytes(walk.take()?)) + 1;
+                size = usize::from(u16::from_be_bytes(fields.take()?)) + 1;
             }
-            let data = walk.bytes(size)?;
-            let [kinds] = walk.take()?;
+            let data = fields.bytes(size)?;
+            let [kinds] = fields.take()?;
             if kinds >> 4 == NANO_OFFSET
                 && let Some([a, b, c]) = data.first_chunk()
             {
@@ -107,7 +107,7 @@ impl Head {
             }
             packet = kinds & 0x0f;
         }
-        Some(Self { packet, nanos, layout: None, four_cc: [0; 4], at: walk.at })
+        Some(Self { packet, nanos, layout: None, four_cc: [0; 4], at: fields.at })
     }
 
     /// The tracks of the body that this is the header of.
@@ -130,37 +130,37 @@ impl<'a> Iterator for Tracks<'a> {
         if std::mem::replace(&mut self.over, true) {
             return None;
         }
-        let mut walk = Walk { body: self.whole, at: self.at };
+        let mut fields = FieldReader { body: self.whole, at: self.at };
         let Some(layout) = self.layout else {
             let body = self.whole.get(self.at..)?;
             return Some(Track { id: 0, four_cc: self.four_cc, at: self.at, body });
         };
         let four_cc = match layout {
-            Layout::ManyCodecs => walk.take()?,
+            Layout::ManyCodecs => fields.take()?,
             Layout::One | Layout::Many => self.four_cc,
         };
-        let [id] = walk.take()?;
+        let [id] = fields.take()?;
         if layout == Layout::One {
-            let body = self.whole.get(walk.at..)?;
-            return Some(Track { id, four_cc, at: walk.at, body });
+            let body = self.whole.get(fields.at..)?;
+            return Some(Track { id, four_cc, at: fields.at, body });
         }
-        let [a, b, c] = walk.take()?;
+        let [a, b, c] = fields.take()?;
         let size = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        let at = walk.at;
-        let body = walk.bytes(size)?;
-        self.at = walk.at;
-        self.over = walk.at >= self.whole.len();
+        let at = fields.at;
+        let body = fields.bytes(size)?;
+        self.at = fields.at;
+        self.over = fields.at >= self.whole.len();
         Some(Track { id, four_cc, at, body })
     }
 }
 
 /// Takes fields off a body, one after the other.
-struct Walk<'a> {
+struct FieldReader<'a> {
     body: &'a [u8],
     at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FieldReader<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let bytes = *self.body.get(self.at..)?.first_chunk()?;
         self.at += N;

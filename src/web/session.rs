@@ -70,7 +70,7 @@ enum State {
     /// The head of the request, as far as it has come.
     Head { by: Micros, bytes: Vec<u8> },
     /// The owner decides. What the client says meanwhile is read as what it will be.
-    Asked(Wish),
+    Asked(Undecided),
     /// The stream flows.
     Plays(Form),
     /// Everything has been said.
@@ -78,7 +78,7 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Wish {
+struct Undecided {
     /// Lines about pages of other servers.
     cors: String,
     /// Whether it wants only the head.
@@ -189,7 +189,7 @@ impl Session {
         matches!(
             self.state,
             State::Plays(Form::WebSocket { .. })
-                | State::Asked(Wish { form: Form::WebSocket { .. }, .. })
+                | State::Asked(Undecided { form: Form::WebSocket { .. }, .. })
         )
     }
 
@@ -199,7 +199,7 @@ impl Session {
         matches!(
             self.state,
             State::Plays(Form::Flv { in_chunks: true })
-                | State::Asked(Wish { form: Form::Flv { in_chunks: true }, .. })
+                | State::Asked(Undecided { form: Form::Flv { in_chunks: true }, .. })
         )
     }
 
@@ -207,7 +207,7 @@ impl Session {
     /// wanted to know, or wants no more; it is over.
     pub fn accept_play(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked(Wish { cors, only_head, form, .. }) => {
+            State::Asked(Undecided { cors, only_head, form, .. }) => {
                 let head = match &form {
                     Form::Flv { in_chunks } => answer::stream(&cors, *in_chunks),
                     Form::WebSocket { accept, .. } => answer::web_socket(accept),
@@ -227,12 +227,12 @@ impl Session {
 
     /// There is no such stream; `text` says so to the client's user.
     pub fn refuse_play(&mut self, text: &str) {
-        self.refuse_wish(Status::NotFound, text);
+        self.refuse_undecided(Status::NotFound, text);
     }
 
     /// The stream is there, but no more viewers are taken; `text` says so to the client's user.
     pub fn refuse_full(&mut self, text: &str) {
-        self.refuse_wish(Status::Unavailable, text);
+        self.refuse_undecided(Status::Unavailable, text);
     }
 
     /// The stream has ended, or the node ends: what the client plays, or waits for.
@@ -245,27 +245,27 @@ impl Session {
                 }
                 self.state = State::Over;
             }
-            State::Asked(_) => self.refuse_wish(Status::Unavailable, "the node stops"),
+            State::Asked(_) => self.refuse_undecided(Status::Unavailable, "the node stops"),
             State::Head { .. } | State::Over => {}
         }
     }
 
     /// This client may not play it; `text` says why to its user.
     pub fn forbid_play(&mut self, text: &str) {
-        self.refuse_wish(Status::Forbidden, text);
+        self.refuse_undecided(Status::Forbidden, text);
     }
 
     /// The query of a request that is not decided yet, not decoded. It may hold a secret.
     #[must_use]
     pub fn query(&self) -> &str {
         match &self.state {
-            State::Asked(wish) => &wish.query.0,
+            State::Asked(undecided) => &undecided.query.0,
             State::Head { .. } | State::Plays(_) | State::Over => "",
         }
     }
 
-    fn refuse_wish(&mut self, status: Status, text: &str) {
-        if let State::Asked(Wish { cors, only_head, .. }) = &mut self.state {
+    fn refuse_undecided(&mut self, status: Status, text: &str) {
+        if let State::Asked(Undecided { cors, only_head, .. }) = &mut self.state {
             let (cors, with_body) = (std::mem::take(cors), !*only_head);
             self.refuse(status, text, &cors, with_body);
         }
@@ -328,7 +328,7 @@ impl Session {
                         }
                     };
                     let query = request.query;
-                    self.state = State::Asked(Wish { cors, only_head, query, form });
+                    self.state = State::Asked(Undecided { cors, only_head, query, form });
                     return self.events.push_back(Event::Play { path: path.to_owned() });
                 }
                 None => (Status::NotFound, "streams are played at /APP/NAME.flv"),
@@ -341,7 +341,7 @@ impl Session {
     /// What comes after the request: only a WebSocket client has something to say.
     fn hear(&mut self, input: &[u8]) {
         let form = match &mut self.state {
-            State::Plays(form) | State::Asked(Wish { form, .. }) => form,
+            State::Plays(form) | State::Asked(Undecided { form, .. }) => form,
             State::Head { .. } | State::Over => return,
         };
         let Form::WebSocket { frames, life, .. } = form else { return };
@@ -358,7 +358,7 @@ impl Session {
             self.output.append(&mut pongs);
             self.close_socket(code);
         } else {
-            self.refuse_wish(Status::Bad, CLOSED);
+            self.refuse_undecided(Status::Bad, CLOSED);
         }
         self.events.push_back(Event::Over(CLOSED));
     }

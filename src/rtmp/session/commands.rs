@@ -8,7 +8,7 @@ use crate::rtmp::name::{Address, App};
 
 use super::inbox::Item;
 use super::playback::Playback;
-use super::server::{Role, Server, ServerEvent, State, Wish};
+use super::server::{Request, Role, Server, ServerEvent, State};
 use super::status::{Connect, PlayRefusal, PublishRefusal, info, saturate, text_of};
 
 impl Server {
@@ -32,7 +32,7 @@ impl Server {
 
     /// Whether the owner has yet to decide about something that others have to wait for.
     pub(super) const fn is_asking(&self) -> bool {
-        self.is_between_requests() || matches!(self.role, Role::Asked(Wish::Publish, _))
+        self.is_between_requests() || matches!(self.role, Role::Asked(Request::Publish, _))
     }
 
     /// Whether no other request can be heard: the owner has yet to answer `connect`, or a request
@@ -112,8 +112,8 @@ impl Server {
     /// A command of a connected peer.
     fn run(&mut self, command: Command, stream_id: u32) {
         match command.name.as_str() {
-            "publish" => self.ask(Wish::Publish, command, stream_id),
-            "play" => self.ask(Wish::Play, command, stream_id),
+            "publish" => self.ask(Request::Publish, command, stream_id),
+            "play" => self.ask(Request::Play, command, stream_id),
             "createStream" => {
                 self.streams = self.streams.saturating_add(1);
                 let result = [Value::Null, f64::from(self.streams).into()];
@@ -128,7 +128,7 @@ impl Server {
             }
             "FCUnpublish" => {
                 self.reply(&command, Value::Null);
-                self.leave(Some(Wish::Publish));
+                self.leave(Some(Request::Publish));
             }
             "close" => {
                 self.leave(None);
@@ -153,16 +153,16 @@ impl Server {
 
     /// Takes a request that can be met, and refuses any other: by itself if the peer does something
     /// already, which goes on.
-    fn ask(&mut self, wish: Wish, command: Command, stream_id: u32) {
+    fn ask(&mut self, request: Request, command: Command, stream_id: u32) {
         let State::Connected { app } = &self.state else { return };
         let address = app.address(command.text().unwrap_or_default());
         let why = match (&address, self.role) {
             (_, Role::Withdrawn(_)) => return,
             // A player that plays something else on its message stream, or the same anew.
-            (Ok(_), Role::Asked(Wish::Play, id) | Role::Active(Wish::Play, id))
-                if wish == Wish::Play && id == stream_id =>
+            (Ok(_), Role::Asked(Request::Play, id) | Role::Active(Request::Play, id))
+                if request == Request::Play && id == stream_id =>
             {
-                self.leave(Some(Wish::Play));
+                self.leave(Some(Request::Play));
                 let item = Item::Command { command, stream_id, bytes: 0 };
                 return self.link.inbox.put_back(item);
             }
@@ -172,28 +172,28 @@ impl Server {
         };
         match address {
             Ok(Address { app, name, query }) if self.role == Role::Idle => {
-                self.role = Role::Asked(wish, stream_id);
+                self.role = Role::Asked(request, stream_id);
                 self.playback.paused = false;
-                self.events.push_back(match wish {
-                    Wish::Publish => ServerEvent::Publish { app, name, query },
-                    Wish::Play => ServerEvent::Play { app, name, query },
+                self.events.push_back(match request {
+                    Request::Publish => ServerEvent::Publish { app, name, query },
+                    Request::Play => ServerEvent::Play { app, name, query },
                 });
             }
             _ => {
-                self.refuse(wish, stream_id, why);
+                self.refuse(request, stream_id, why);
                 // A player may go on with another name.
-                if self.role == Role::Idle && wish == Wish::Publish {
+                if self.role == Role::Idle && request == Request::Publish {
                     self.events.push_back(ServerEvent::Refused(why));
                 }
             }
         }
     }
 
-    fn refuse(&mut self, wish: Wish, stream_id: u32, why: &str) {
-        let code = match (wish, self.role) {
-            (Wish::Publish, _) => PublishRefusal::BadName.code(),
-            (Wish::Play, Role::Idle) => PlayRefusal::StreamNotFound.code(),
-            (Wish::Play, _) => PlayRefusal::Failed.code(),
+    fn refuse(&mut self, request: Request, stream_id: u32, why: &str) {
+        let code = match (request, self.role) {
+            (Request::Publish, _) => PublishRefusal::BadName.code(),
+            (Request::Play, Role::Idle) => PlayRefusal::StreamNotFound.code(),
+            (Request::Play, _) => PlayRefusal::Failed.code(),
         };
         self.error_status(stream_id, code, why);
     }
@@ -214,34 +214,34 @@ impl Server {
     }
 
     /// The peer ends what it does, or only if that is `what`.
-    fn leave(&mut self, what: Option<Wish>) {
-        let (Role::Asked(wish, _) | Role::Active(wish, _)) = self.role else { return };
-        if what.is_some_and(|what| what != wish) {
+    fn leave(&mut self, what: Option<Request>) {
+        let (Role::Asked(request, _) | Role::Active(request, _)) = self.role else { return };
+        if what.is_some_and(|what| what != request) {
             return;
         }
         match self.role {
-            Role::Asked(..) => self.role = Role::Withdrawn(wish),
-            Role::Active(Wish::Publish, stream_id) => {
+            Role::Asked(..) => self.role = Role::Withdrawn(request),
+            Role::Active(Request::Publish, stream_id) => {
                 self.rest();
                 let status = info(false, "NetStream.Unpublish.Success", "Stopped publishing.");
                 self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
             }
             _ => self.rest(),
         }
-        self.events.push_back(match wish {
-            Wish::Publish => ServerEvent::PublishEnd,
-            Wish::Play => ServerEvent::PlayEnd,
+        self.events.push_back(match request {
+            Request::Publish => ServerEvent::PublishEnd,
+            Request::Play => ServerEvent::PlayEnd,
         });
     }
 
     /// The owner has decided: the stream id of the request, if it still stands.
-    pub(super) fn settle(&mut self, wish: Wish) -> Option<u32> {
+    pub(super) fn settle(&mut self, request: Request) -> Option<u32> {
         match self.role {
-            Role::Asked(asked, stream_id) if asked == wish => {
+            Role::Asked(asked, stream_id) if asked == request => {
                 self.rest();
                 Some(stream_id)
             }
-            Role::Withdrawn(asked) if asked == wish => {
+            Role::Withdrawn(asked) if asked == request => {
                 self.rest();
                 None
             }
@@ -261,10 +261,10 @@ impl Server {
 }
 
 /// Why a request is refused beside what the peer does.
-const fn busy(doing: Wish) -> &'static str {
+const fn busy(doing: Request) -> &'static str {
     match doing {
-        Wish::Publish => "this connection publishes already: connect again for another stream",
-        Wish::Play => "this connection plays already: connect again for another stream",
+        Request::Publish => "this connection publishes already: connect again for another stream",
+        Request::Play => "this connection plays already: connect again for another stream",
     }
 }
 

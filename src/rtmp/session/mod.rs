@@ -19,8 +19,6 @@ pub use status::{Connect, PlayRefusal, PublishRefusal};
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
-mod detour_tests;
-#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile_tests;
@@ -30,6 +28,8 @@ mod independent_tests;
 mod peers_tests;
 #[cfg(test)]
 mod playback_tests;
+#[cfg(test)]
+mod redirect_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use crate::rtmp::amf0::Value;
 use crate::rtmp::message::Command;
 
-use super::server::{Role, Server, ServerEvent, Wish};
+use super::server::{Request, Role, Server, ServerEvent};
 use super::status::info;
 
 /// What a player wants to be sent of its stream.
@@ -77,7 +77,7 @@ impl Server {
     /// that.
     fn plays(&self, stream_id: u32) -> Option<u32> {
         match self.role {
-            Role::Asked(Wish::Play, playing) | Role::Active(Wish::Play, playing) => {
+            Role::Asked(Request::Play, playing) | Role::Active(Request::Play, playing) => {
                 self.is_about_what_it_does(stream_id).then_some(playing)
             }
             _ => None,

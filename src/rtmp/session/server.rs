@@ -142,15 +142,15 @@ pub(super) enum State {
 pub(super) enum Role {
     Idle,
     /// The owner is deciding.
-    Asked(Wish, u32),
+    Asked(Request, u32),
     /// The peer changed its mind; the owner's answer is still to come, and must not be taken for
     /// the answer to a later request.
-    Withdrawn(Wish),
-    Active(Wish, u32),
+    Withdrawn(Request),
+    Active(Request, u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     Publish,
     Play,
 }
@@ -299,8 +299,8 @@ impl Server {
 
     /// The same with a text for the publisher's user.
     pub fn accept_publish_with(&mut self, description: &str) -> bool {
-        let Some(stream_id) = self.settle(Wish::Publish) else { return false };
-        self.role = Role::Active(Wish::Publish, stream_id);
+        let Some(stream_id) = self.settle(Request::Publish) else { return false };
+        self.role = Role::Active(Request::Publish, stream_id);
         self.link.set_buffer(self.spec.buffer_bytes, true);
         let start = info(false, "NetStream.Publish.Start", description);
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, start]);
@@ -310,14 +310,14 @@ impl Server {
     /// Answers `Publish` with a refusal that encoders show; close after a short linger.
     /// `description` is for humans. `false` if the peer has withdrawn its request.
     pub fn refuse_publish(&mut self, refusal: PublishRefusal, description: &str) -> bool {
-        let Some(stream_id) = self.settle(Wish::Publish) else { return false };
+        let Some(stream_id) = self.settle(Request::Publish) else { return false };
         self.error_status(stream_id, refusal.code(), description);
         true
     }
 
     /// Ends a publisher that was accepted, with the reason that its user sees.
     pub fn end_publish(&mut self, refusal: PublishRefusal, description: &str) {
-        if let Role::Active(Wish::Publish, stream_id) = self.role {
+        if let Role::Active(Request::Publish, stream_id) = self.role {
             self.rest();
             self.error_status(stream_id, refusal.code(), description);
         }
@@ -331,8 +331,8 @@ impl Server {
     /// Answers `Play`; media may be sent once `output` has been. `false` if the peer has withdrawn
     /// its request.
     pub fn accept_play(&mut self) -> bool {
-        let Some(stream_id) = self.settle(Wish::Play) else { return false };
-        self.role = Role::Active(Wish::Play, stream_id);
+        let Some(stream_id) = self.settle(Request::Play) else { return false };
+        self.role = Role::Active(Request::Play, stream_id);
         self.link.user_control(event::STREAM_BEGIN, &stream_id.to_be_bytes());
         for (code, description) in [
             ("NetStream.Play.Reset", "Playing and resetting stream."),
@@ -355,14 +355,14 @@ impl Server {
     /// Answers `Play` with a refusal that players show; the player may ask for another stream.
     /// `false` if the peer has withdrawn its request.
     pub fn refuse_play(&mut self, refusal: PlayRefusal, description: &str) -> bool {
-        let Some(stream_id) = self.settle(Wish::Play) else { return false };
+        let Some(stream_id) = self.settle(Request::Play) else { return false };
         self.error_status(stream_id, refusal.code(), description);
         true
     }
 
     /// The stream has really ended: players stop at this. Not for a publisher's short gap.
     pub fn end_play(&mut self) {
-        let Role::Active(Wish::Play, stream_id) = self.role else { return };
+        let Role::Active(Request::Play, stream_id) = self.role else { return };
         self.rest();
         let status = info(false, "NetStream.Play.UnpublishNotify", "The stream has ended.");
         self.link.command(stream_id, "onStatus", 0.0, &[Value::Null, status]);
@@ -396,7 +396,7 @@ impl Server {
     /// [`Error::Limit`] if it is too long or too much output is waiting; nothing is queued then.
     pub fn write_message(&mut self, kind: Kind, time: u32, body: &[u8]) -> Result<(), Error> {
         match self.role {
-            Role::Active(Wish::Play, stream_id) => self.link.media(kind, stream_id, time, body),
+            Role::Active(Request::Play, stream_id) => self.link.media(kind, stream_id, time, body),
             _ => Ok(()),
         }
     }
@@ -428,7 +428,7 @@ impl Server {
     /// Whether messages of the peer reach the owner.
     #[must_use]
     pub const fn is_publishing(&self) -> bool {
-        matches!(self.role, Role::Active(Wish::Publish, _))
+        matches!(self.role, Role::Active(Request::Publish, _))
     }
 
     /// Media messages that were left out, because the peer was not publishing when it sent them: it
@@ -441,7 +441,7 @@ impl Server {
     /// Whether media may be sent to the peer.
     #[must_use]
     pub const fn is_playing(&self) -> bool {
-        matches!(self.role, Role::Active(Wish::Play, _))
+        matches!(self.role, Role::Active(Request::Play, _))
     }
 
     /// The message stream on which the peer publishes or plays, or has asked to; 1 if it does
