@@ -2,6 +2,8 @@
 
 mod bench;
 mod keys;
+mod keys_bench;
+mod keys_command;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -10,12 +12,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
+use crate::control::channels::assets::faults as asset_faults;
 use crate::load::LoadCommand;
-use crate::manager::asset_faults;
 use crate::media::AudioCodec;
 
 pub use bench::{BenchArgs, KeysBench};
 pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, Place, TypeArg, Which};
+pub use keys_bench::keys_bench;
+pub use keys_command::{config_export, keys_command};
 
 /// Composes live pictures and sound, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
@@ -116,7 +120,7 @@ impl ExportArgs {
             Some(file) => Config::load_as(file, true)?,
             None => Config::default(),
         };
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| config.node.data_dir.clone());
+        let data_dir = self.data_dir.clone().or_else(|| config.node.data_dir.clone());
         let node = crate::config::NodeConfig { data_dir, ..config.node.clone() };
         Ok(Config { node, ..config })
     }
@@ -135,7 +139,7 @@ impl RunArgs {
         };
         config.rtmp.knowing = self.i_know;
         if let Some(dir) = &self.data_dir {
-            config.node.data_dir.clone_from(dir);
+            config.node.data_dir = Some(dir.clone());
         }
         config.rtmp.port = self.rtmp_port.unwrap_or(config.rtmp.port);
         config.rtmp.bind = self.bind.unwrap_or(config.rtmp.bind);
@@ -180,7 +184,7 @@ pub fn check(file: &Path, assets: bool) -> Result<String, Errors> {
     if config.http.enabled {
         lines.push(format!("  http     {}", SocketAddr::new(config.http.bind, config.http.port)));
     }
-    lines.push(format!("  data     {}", config.node.data_dir.display()));
+    lines.push(format!("  data     {}", config.node.data_dir().display()));
     for channel in &config.channels {
         lines.extend(describe(channel));
     }
@@ -265,7 +269,7 @@ mod tests {
         else {
             panic!("not export")
         };
-        assert_eq!(args.resolve().unwrap().node.data_dir, Path::new("d"));
+        assert_eq!(args.resolve().unwrap().node.data_dir(), Path::new("d"));
         let checked = parse("stream-manager config check a.toml").unwrap().command;
         assert!(matches!(checked, Some(Command::Config(ConfigCommand::Check { .. }))));
         let bare = parse("stream-manager run a.toml").unwrap_err().to_string();
@@ -284,7 +288,7 @@ mod tests {
         let (_dir, mut args) = written("[rtmp]\nport = 1\n[node]\ndata_dir = \"a\"\n");
         args.data_dir = Some("b".into());
         let config = args.resolve().unwrap();
-        assert_eq!((config.rtmp.port, config.node.data_dir.as_path()), (1, Path::new("b")));
+        assert_eq!((config.rtmp.port, config.node.data_dir()), (1, Path::new("b")));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! `scene` draws into a `frame` taken from a pool, `sound` mixes, a `ring` carries both to `encode`
 //! threads, which turn them into packets; `stream` keeps each stream's recent messages as `rtmp`
-//! sends them; `pipeline` runs these steps on the cores that `runtime` pins, and `manager` joins
+//! sends them; `pipeline` runs these steps on the cores that `runtime` pins, and `node` joins
 //! everything.
 //!
 //! Most people run the program. Another program can feed it frames that it draws itself:
@@ -11,6 +11,21 @@
 //! ```no_run
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
+//!
+//! # What a node changes of its process
+//!
+//! Several nodes may run in one process, each with a port of its own. Dropping one ends it: its
+//! threads have ended then, and its ports, files and descriptors are closed. The same holds for a
+//! start that fails. Beyond that a node changes of its process only what it is told to by
+//! [`ProcessAccess`], and gives it back when it ends; the program allows itself everything.
+//!
+//! | what | the library | the program |
+//! |---|---|---|
+//! | soft limits of open files and locked memory | with `raise_limits` | raised to the hard ones |
+//! | FFmpeg's log callback and its level | with `ffmpeg_log` | to the program's log |
+//! | SIGTERM, SIGINT, SIGHUP | never | the end of the node, and a reload |
+//! | files | those that the configuration names | also `./data` |
+//! | working directory, environment, panic hook | never | never |
 
 pub mod cli;
 pub mod command;
@@ -25,8 +40,8 @@ pub mod frame;
 pub mod keys;
 pub mod limits;
 pub mod load;
-mod manager;
 pub mod media;
+mod node;
 pub mod pipeline;
 pub mod record;
 pub mod ring;
@@ -40,8 +55,9 @@ pub mod stream;
 pub mod tls;
 pub mod web;
 
-pub use manager::{
-    AddedKey, Asked, Encoder, Feed, Hooks, Invalid, JournalError, ListenError, LiveNode, Node,
-    Origin, Pipeline, RtmpServer, StartError, StreamManager, Subscriber, Verdict, config_export,
-    keys_bench, keys_command, run,
+pub use cli::{config_export, keys_bench, keys_command};
+pub use control::hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
+pub use node::{
+    AddedKey, Encoder, Feed, Invalid, ListenError, LiveNode, Node, Origin, Pipeline, ProcessAccess,
+    RtmpServer, StartError, StreamManager, run,
 };

@@ -52,34 +52,35 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("load", &["media", "frame", "rtmp", "tls", "runtime"]),
     (
-        "control",
-        &[
-            "media", "stats", "ring", "event", "keys", "scene", "sound", "encode", "rtmp", "web",
-            "tls", "command",
-        ],
-    ),
-    (
         "config",
         &[
             "media", "stats", "event", "scene", "sound", "encode", "rtmp", "record", "stream",
             "web", "tls", "command", "runtime",
         ],
     ),
+    (
+        "control",
+        &[
+            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
+            "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
+            "pipeline", "limits", "config",
+        ],
+    ),
 ];
 
 /// These join the rest and may name anything.
-const WIRING: &[&str] = &["lib", "main", "cli", "manager"];
+const WIRING: &[&str] = &["lib", "main", "cli", "node"];
 
 /// A word, where it may appear (folders or files), and what to do instead.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("unsafe ", UNSAFE_IN, "wrap it in one of those"),
     ("glommio", &["runtime/"], "keep the step pure; let a driver run it"),
-    ("tokio", &["control/", "load/", "manager/", "main.rs"], "the data plane does not know tokio"),
     (
-        "TcpStream",
-        &["control/", "load/", "manager/", "runtime/driver/"],
-        "protocol code takes bytes",
+        "tokio",
+        &["control/", "load/", "node/", "cli/", "main.rs"],
+        "the data plane does not know tokio",
     ),
+    ("TcpStream", &["control/", "load/", "node/", "runtime/driver/"], "protocol code takes bytes"),
     ("Instant::now", &["runtime/clock.rs"], "take `now: Micros` as an argument"),
     ("SystemTime::now", &["runtime/clock.rs"], "take the time as an argument"),
     ("super::super::", &[], "name it from `crate::`, so that this test sees the arrow"),
@@ -172,7 +173,7 @@ fn the_checker_lets_good_files_pass() {
         file_faults("runtime/driver/socket.rs", "//! S.\nunsafe { f() }\n"),
         Vec::<String>::new()
     );
-    assert_eq!(file_faults("manager/node.rs", "//! N.\nuse crate::rtmp;\n"), Vec::<String>::new());
+    assert_eq!(file_faults("node/start.rs", "//! N.\nuse crate::rtmp;\n"), Vec::<String>::new());
 }
 
 #[test]

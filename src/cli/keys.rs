@@ -317,7 +317,7 @@ impl Place {
             None => Config::default(),
         };
         if let Some(dir) = &self.data_dir {
-            config.node.data_dir.clone_from(dir);
+            config.node.data_dir = Some(dir.clone());
             config.keys.store = KeyStoreKind::Embedded;
         }
         let from_file = self.redis_url_file.as_deref().map(read_url).transpose()?;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::keystore::{keys_on, redis_spec};
 use crate::cli::KeysBench;
 use crate::config::{KeyStoreKind, KeysConfig};
 use crate::control::keystore::redis::Redis;
 use crate::control::keystore::{KeyStore, Keys, NewKey, embedded};
+use crate::control::settings::keys::{keys_on, redis_spec};
 use crate::keys::{CacheSpec, Decision, DecisionCache, KeyHash, Lookup, Moment, StreamKey, decide};
 use crate::load::{Failure, Report, Times};
 use crate::runtime::Clock;

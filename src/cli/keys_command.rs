@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::keystore::{keys_on, redis_spec};
 use crate::cli::{ExportArgs, KeysArgs, KeysCommand};
 use crate::config::{Config, KeyStoreKind};
 use crate::control::keystore::redis::Redis;
 use crate::control::keystore::{KeyEdit, KeyError, Keys, Made, NewKey, StoreError, embedded, show};
+use crate::control::settings::keys::{keys_on, redis_spec};
 use crate::keys::{Alias, StreamKey};
 use crate::runtime::Clock;
 use api::{Api, Asker};
@@ -142,7 +142,7 @@ fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<W
         let store = Redis::new(&redis_spec(&config.keys)).map_err(|error| error.to_string())?;
         return Ok(Way::Direct(keys_on(Arc::new(store), clock), server));
     }
-    let file = config.node.data_dir.join(embedded::FILE_NAME);
+    let file = config.node.data_dir().join(embedded::FILE_NAME);
     if !makes && !file.exists() {
         return Err(format!(
             "there is no key store {}; name the node's folder with --data-dir, or its file with \
@@ -150,7 +150,7 @@ fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<W
             file.display()
         ));
     }
-    match embedded::open(&config.node.data_dir) {
+    match embedded::open(config.node.data_dir()) {
         Ok(store) => Ok(Way::Direct(keys_on(Arc::new(store), clock), server)),
         Err(StoreError::InUse(_)) => Ok(Way::Api(Api::of(config, None, Asker::Keys)?)),
         Err(error) => Err(error.to_string()),

@@ -123,6 +123,7 @@ impl Difference {
                 name: old.node.name.clone(),
                 data_dir: old.node.data_dir.clone(),
                 log_format: old.node.log_format,
+                on_core_loss: old.node.on_core_loss,
                 ..new.node.clone()
             },
             rtmp: live_rtmp(&old.rtmp, &new.rtmp),
@@ -153,7 +154,7 @@ impl Difference {
 
 /// Keys whose change takes a restart; the others of their tables are live.
 const FIXED_KEYS: [(&str, &[&str]); 3] = [
-    ("node", &["name", "data_dir", "log_format"]),
+    ("node", &["name", "data_dir", "log_format", "on_core_loss"]),
     ("rtmp", &["bind", "port", "publish", "chunk_size"]),
     ("tls", &["rtmps_port", "https"]),
 ];
@@ -345,7 +346,7 @@ fn changed_rules(old: &Config, new: &Config) -> Vec<&'static str> {
 fn fixed(old: &Config, new: &Config) -> Vec<String> {
     let (r, s) = (&old.rtmp, &new.rtmp);
     let (h, i) = (&old.http, &new.http);
-    let node = |of: &NodeConfig| (of.name.clone(), of.data_dir.clone());
+    let node = |of: &NodeConfig| (of.name.clone(), of.data_dir().to_owned());
     let http = |of: &HttpConfig| HttpConfig { enabled: false, port: 0, ..of.clone() };
     let keys = live_keys(&old.keys, &new.keys) != new.keys;
     let tls = live_tls(&old.tls, &new.tls) != new.tls;
@@ -353,6 +354,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[node] name", node(&old.node).0 != node(&new.node).0),
         ("[node] data_dir", node(&old.node).1 != node(&new.node).1),
         ("[node] log_format", old.node.log_format != new.node.log_format),
+        ("[node] on_core_loss", old.node.on_core_loss != new.node.on_core_loss),
         ("[rtmp] bind", r.bind != s.bind),
         ("[rtmp] port", r.port != s.port),
         ("[rtmp] publish", r.publish != s.publish),

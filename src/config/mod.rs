@@ -28,7 +28,7 @@ mod write;
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
@@ -41,8 +41,8 @@ pub use limits::LimitsConfig;
 pub use metrics::MetricsConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{
-    DeliveryConfig, HttpConfig, KeepState, NodeConfig, Publish, Role, RtmpConfig, StartAt,
-    TokenConfig,
+    DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, Role, RtmpConfig,
+    StartAt, TokenConfig,
 };
 pub(crate) use read::name as checked_name;
 pub use scene::{NamedScene, SCENES_MAX};
@@ -105,10 +105,11 @@ impl Config {
         Self {
             node: NodeConfig {
                 name: "stream-manager".to_owned(),
-                data_dir: PathBuf::from("./data"),
+                data_dir: None,
                 log: "info".to_owned(),
                 log_format: LogFormat::Text,
                 state: KeepState::Keep,
+                on_core_loss: OnCoreLoss::RestartCore,
             },
             rtmp: RtmpConfig {
                 bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),

@@ -1,7 +1,7 @@
 //! `[node]`, `[rtmp]`, `[http]` and `[delivery]`: the tables about the node itself.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::event::LogFormat;
 use crate::media::Micros;
@@ -13,14 +13,28 @@ use crate::web::Cors;
 pub struct NodeConfig {
     /// What the banner and the status page call it.
     pub name: String,
-    /// Where keys are kept; made if it is not there.
-    pub data_dir: PathBuf,
+    /// Where keys are kept; made if it is not there. If none is named, the program takes `./data`;
+    /// a node inside another program writes nothing, and keeps keys in memory.
+    pub data_dir: Option<PathBuf>,
     /// Log filter, such as `info` or `stream_manager=debug`.
     pub log: String,
     /// How its lines are written.
     pub log_format: LogFormat,
     /// Whether what is changed while it runs survives its end.
     pub state: KeepState,
+    /// What becomes of the node when one of its threads has ended by a panic.
+    pub on_core_loss: OnCoreLoss,
+}
+
+/// The data directory of a program that names none.
+const DATA_DIR: &str = "./data";
+
+impl NodeConfig {
+    /// The data directory that is named, or the program's own.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.as_deref().unwrap_or_else(|| Path::new(DATA_DIR))
+    }
 }
 
 /// What becomes of changes made while the node runs.
@@ -30,6 +44,15 @@ pub enum KeepState {
     Keep,
     /// They end with the node: only the file counts.
     FileOnly,
+}
+
+/// What becomes of a node that has lost a core: a thread that ended by a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCoreLoss {
+    /// What can be started again is; what cannot, or panics again and again, ends the process.
+    RestartCore,
+    /// The process ends, for its service manager to start it again.
+    Exit,
 }
 
 /// Who may publish.

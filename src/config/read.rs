@@ -14,8 +14,8 @@ use super::fault::{Errors, Faults, quoted};
 use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 use super::section::{Found, Section};
 use super::{
-    Config, DeliveryConfig, HttpConfig, KeepState, NodeConfig, Publish, RtmpConfig, StartAt,
-    channel, hook, keys, limits, metrics, relay, tls, token,
+    Config, DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, RtmpConfig,
+    StartAt, channel, hook, keys, limits, metrics, relay, tls, token,
 };
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
@@ -155,12 +155,14 @@ fn read_node(mut s: Section<'_>, faults: &mut Faults<'_>, default: NodeConfig) -
     let log = |text: &str| check_log_filter(text).map(|()| text.to_owned());
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     let states = [("keep", KeepState::Keep), ("file-only", KeepState::FileOnly)];
+    let losses = [("restart-core", OnCoreLoss::RestartCore), ("exit", OnCoreLoss::Exit)];
     let node = NodeConfig {
         name: s.parsed(faults, "name", name).map_or(default.name, |found| found.value),
-        data_dir: s.parsed(faults, "data_dir", dir).map_or(default.data_dir, |found| found.value),
+        data_dir: s.parsed(faults, "data_dir", dir).map(|found| found.value).or(default.data_dir),
         log: s.parsed(faults, "log", log).map_or(default.log, |found| found.value),
         log_format: s.word(faults, "log_format", &formats).unwrap_or(default.log_format),
         state: s.word(faults, "state", &states).unwrap_or(default.state),
+        on_core_loss: s.word(faults, "on_core_loss", &losses).unwrap_or(default.on_core_loss),
     };
     s.finish(faults);
     node

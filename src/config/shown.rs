@@ -77,10 +77,16 @@ impl Config {
                 table.insert(key.to_owned(), value);
             }
         };
-        set("node", "data_dir", self.node.data_dir.display().to_string().into());
         set("rtmp", "bind", self.rtmp.bind.to_string().into());
         set("rtmp", "port", i64::from(self.rtmp.port).into());
         set("http", "port", i64::from(self.http.port).into());
+        if let Some(Value::Table(node)) = all.get_mut("node") {
+            match &self.node.data_dir {
+                Some(dir) => drop(node.insert("data_dir".into(), dir.display().to_string().into())),
+                // Who starts it says where that is.
+                None => drop(node.remove("data_dir")),
+            }
+        }
         all
     }
 }

@@ -11,14 +11,14 @@ const EVERY: Micros = Micros::from_secs(1);
 
 /// What was told of each channel so far.
 #[derive(Debug, Default)]
-pub(super) struct Troubles {
+pub(crate) struct ChannelWarnings {
     told: HashMap<String, ChannelFigures>,
     looked: Option<Micros>,
 }
 
-impl Troubles {
+impl ChannelWarnings {
     /// Whether it is time to look again at `now`; if so, that counts as looking.
-    pub(super) fn is_due(&mut self, now: Micros) -> bool {
+    pub(crate) fn is_due(&mut self, now: Micros) -> bool {
         let is_due = self.looked.is_none_or(|looked| now.since(looked) >= EVERY);
         if is_due {
             self.looked = Some(now);
@@ -27,12 +27,12 @@ impl Troubles {
     }
 
     /// The channel of this name is gone: another one of its name counts anew.
-    pub(super) fn forget(&mut self, channel: &str) {
+    pub(crate) fn forget(&mut self, channel: &str) {
         self.told.remove(channel);
     }
 
     /// What is new in these figures.
-    pub(super) fn look(&mut self, channels: &[ChannelSnapshot]) -> Vec<NodeEvent> {
+    pub(crate) fn look(&mut self, channels: &[ChannelSnapshot]) -> Vec<NodeEvent> {
         let mut news = Vec::new();
         for ChannelSnapshot { name, figures, .. } in channels {
             let told = self.told.entry(name.clone()).or_default();
@@ -94,8 +94,9 @@ mod tests {
     #[test]
     fn what_each_channel_dropped_is_told_once_with_count_and_reason() {
         let (a, b) = (ChannelStats::default(), ChannelStats::default());
-        let look = |troubles: &mut Troubles| troubles.look(&[snapshot("a", &a), snapshot("b", &b)]);
-        let mut troubles = Troubles::default();
+        let look =
+            |troubles: &mut ChannelWarnings| troubles.look(&[snapshot("a", &a), snapshot("b", &b)]);
+        let mut troubles = ChannelWarnings::default();
         assert!(look(&mut troubles).is_empty());
         a.dropped(DropReason::QueueFull, 3);
         let behind = "queue_full (the encoder was behind)";
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn a_stall_is_told_with_its_length() {
         let stats = ChannelStats::default();
-        let mut troubles = Troubles::default();
+        let mut troubles = ChannelWarnings::default();
         stats.stalled(Micros::from_millis(3_000));
         let told = troubles.look(&[snapshot("a", &stats)]);
         let length = Micros::from_millis(3_000);
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn a_channel_under_the_name_of_one_that_is_gone_counts_anew() {
         let (old, new) = (ChannelStats::default(), ChannelStats::default());
-        let mut troubles = Troubles::default();
+        let mut troubles = ChannelWarnings::default();
         old.dropped(DropReason::Late, 9);
         troubles.look(&[snapshot("a", &old)]);
         troubles.forget("a");
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn it_looks_once_a_second_at_most() {
-        let mut troubles = Troubles::default();
+        let mut troubles = ChannelWarnings::default();
         let due = [0, 200, 990, 1_000, 1_200, 1_999, 2_100]
             .map(|ms| troubles.is_due(Micros::from_millis(ms)));
         assert_eq!(due, [true, false, false, true, false, false, true]);

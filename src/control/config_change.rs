@@ -1,13 +1,13 @@
 //! Configuration changes of control requests, and the requests that lead to a configuration.
 
-use super::keeper::Change;
 use crate::command::{Ask, Document};
 use crate::config::{
     Becomes, ChangedPart, OutputConfig, Part, PullConfig, PushConfig, RecordConfig,
 };
+use crate::control::config_store::Change;
 
 /// What is to be kept of a wish that came true; nothing of one that changes nothing.
-pub(super) fn of(ask: &Ask) -> Option<Change> {
+pub(crate) fn of(ask: &Ask) -> Option<Change> {
     let output = |channel: &str, name: &str| Part::Output(channel.to_owned(), name.to_owned());
     Some(match ask {
         Ask::AddOutput { channel, document: Document(document) } => {
@@ -42,7 +42,7 @@ pub(super) fn of(ask: &Ask) -> Option<Change> {
 }
 
 /// The wish that makes this of a pull.
-pub(super) fn of_pull(part: ChangedPart<PullConfig>) -> Ask {
+pub(crate) fn of_pull(part: ChangedPart<PullConfig>) -> Ask {
     match part {
         ChangedPart::Gone(name) => Ask::RemovePull { name },
         ChangedPart::New(config) => Ask::AddPull { document: Document(config.to_document()) },
@@ -52,7 +52,7 @@ pub(super) fn of_pull(part: ChangedPart<PullConfig>) -> Ask {
 }
 
 /// The wish that makes this of a push.
-pub(super) fn of_push(part: ChangedPart<PushConfig>) -> Ask {
+pub(crate) fn of_push(part: ChangedPart<PushConfig>) -> Ask {
     match part {
         ChangedPart::Gone(name) => Ask::RemovePush { name },
         ChangedPart::New(config) => Ask::AddPush { document: Document(config.to_document()) },
@@ -62,7 +62,7 @@ pub(super) fn of_push(part: ChangedPart<PushConfig>) -> Ask {
 }
 
 /// The wish that makes this of a recording.
-pub(super) fn of_record(part: ChangedPart<RecordConfig>) -> Ask {
+pub(crate) fn of_record(part: ChangedPart<RecordConfig>) -> Ask {
     match part {
         ChangedPart::Gone(name) => Ask::RemoveRecording { name },
         ChangedPart::New(config) => Ask::AddRecording { document: config.to_document() },
@@ -72,7 +72,7 @@ pub(super) fn of_record(part: ChangedPart<RecordConfig>) -> Ask {
 }
 
 /// The wish that makes this of an output.
-pub(super) fn of_output(channel: String, part: ChangedPart<OutputConfig>) -> Ask {
+pub(crate) fn of_output(channel: String, part: ChangedPart<OutputConfig>) -> Ask {
     match part {
         ChangedPart::Gone(name) => Ask::RemoveOutput { channel, name },
         ChangedPart::New(config) => {

@@ -1,7 +1,8 @@
-//! Keeper of the configuration in use: one thread knows the file and the changes made since, writes
+//! Store of the configuration in use: one thread knows the file and the changes made since, writes
 //! them down, and reads the file again for a reload. The disk may take its time; nobody but that
 //! thread waits for it.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -10,7 +11,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::start_error::StartError;
 use crate::config::{Becomes, Config, Difference, Errors, KeepState, Kept, Part, Step};
 use crate::control::durable;
 use crate::runtime::Worker;
@@ -27,24 +27,27 @@ const ORDERS_MAX: usize = 1_024;
 /// How long it waits before it tries again to write what could not be written.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How long the end of the thread waits for the disk.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
+
 /// Reads the configuration again, as at the start.
-pub(super) type Load = Arc<dyn Fn() -> Result<Config, Errors> + Send + Sync>;
+pub(crate) type Load = Arc<dyn Fn() -> Result<Config, Errors> + Send + Sync>;
 
 /// The way from what is in use to what the file says now.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// What the file says.
     file: Config,
     /// The same with the changes above it.
     wanted: Config,
-    pub(super) difference: Difference,
+    pub(crate) difference: Difference,
     /// What became of changes that do not fit the file any more.
-    pub(super) told: Vec<String>,
+    pub(crate) told: Vec<String>,
 }
 
 impl Plan {
     /// What the node would be told from then on.
-    pub(super) const fn wanted(&self) -> &Config {
+    pub(crate) const fn wanted(&self) -> &Config {
         &self.wanted
     }
 }
@@ -64,38 +67,55 @@ enum Order {
 
 /// What became of a part of the node.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// This.
     Becomes(Becomes),
     /// It was turned on or off.
     Switched(Part, bool),
 }
 
-/// The way to the thread. Clones lead to the same.
+/// The way to the thread. Clones lead to the same; it ends with the last of them.
 #[derive(Clone)]
-pub(super) struct Keeper {
-    orders: SyncSender<Order>,
+pub(crate) struct ConfigStore {
+    thread: Arc<StoreThread>,
     in_use: Arc<ArcSwap<Config>>,
 }
 
-impl Keeper {
+/// The thread. Dropping it ends it, once it has done what it was told before.
+struct StoreThread {
+    /// Both are there until it ends.
+    orders: Option<SyncSender<Order>>,
+    worker: Option<Worker<()>>,
+}
+
+impl Drop for StoreThread {
+    fn drop(&mut self) {
+        self.orders = None;
+        if self.worker.take().is_some_and(|worker| !worker.join_within(FINISH_LIMIT)) {
+            tracing::warn!("the disk is too slow: the last changes may be lost");
+        }
+    }
+}
+
+impl ConfigStore {
     /// Takes what the file says, and above it what was kept `on_disk`, if anything is: that is in
-    /// use. The thread ends when the last way to it is gone.
-    pub(super) fn open(file: &Config, cpus: Vec<usize>, on_disk: bool) -> Result<Self, StartError> {
-        let mut books = Books::open(file, on_disk);
+    /// use.
+    pub(crate) fn open(file: &Config, cpus: Vec<usize>, on_disk: bool) -> io::Result<Self> {
+        let mut books = StoreState::open(file, on_disk);
         let in_use = Arc::clone(&books.in_use);
         let (orders, taken) = sync_channel(ORDERS_MAX);
-        Worker::spawn("state", cpus, 0, move || books.run(&taken)).map_err(StartError::Thread)?;
-        Ok(Self { orders, in_use })
+        let worker = Worker::spawn("state", cpus, 0, move || books.run(&taken))?;
+        let thread = StoreThread { orders: Some(orders), worker: Some(worker) };
+        Ok(Self { thread: Arc::new(thread), in_use })
     }
 
     /// What is in use now.
-    pub(super) fn in_use(&self) -> Arc<Config> {
+    pub(crate) fn in_use(&self) -> Arc<Config> {
         self.in_use.load_full()
     }
 
     /// A change came true.
-    pub(super) fn take(&self, change: Change) {
+    pub(crate) fn take(&self, change: Change) {
         self.order(match change {
             Change::Becomes(becomes) => Order::Changed(becomes),
             Change::Switched(part, on) => Order::Switched(part, on),
@@ -103,26 +123,26 @@ impl Keeper {
     }
 
     /// A part was changed.
-    pub(super) fn changed(&self, becomes: Becomes) {
+    pub(crate) fn changed(&self, becomes: Becomes) {
         self.order(Order::Changed(becomes));
     }
 
     /// Comes when all that was changed so far is on the disk, or cannot be brought there.
-    pub(super) fn written(&self) -> oneshot::Receiver<()> {
+    pub(crate) fn written(&self) -> oneshot::Receiver<()> {
         let (say, heard) = oneshot::channel();
         self.order(Order::Written(say));
         heard
     }
 
     /// What the file would change now.
-    pub(super) fn plan(&self, load: Load) -> oneshot::Receiver<Result<Box<Plan>, Errors>> {
+    pub(crate) fn plan(&self, load: Load) -> oneshot::Receiver<Result<Box<Plan>, Errors>> {
         let (say, heard) = oneshot::channel();
         self.order(Order::Plan(load, say));
         heard
     }
 
     /// The plan was carried out, but for the steps that `failed`.
-    pub(super) fn settle(&self, plan: Box<Plan>, failed: Vec<Step>) -> oneshot::Receiver<()> {
+    pub(crate) fn settle(&self, plan: Box<Plan>, failed: Vec<Step>) -> oneshot::Receiver<()> {
         let (say, heard) = oneshot::channel();
         self.order(Order::Settle(plan, failed, say));
         heard
@@ -130,7 +150,8 @@ impl Keeper {
 
     /// Who waits for an answer that is not taken hears that nobody will give one.
     fn order(&self, order: Order) {
-        match self.orders.try_send(order) {
+        let Some(orders) = &self.thread.orders else { return };
+        match orders.try_send(order) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 tracing::error!("too many changes at once: the last one ends with the node");
@@ -143,7 +164,7 @@ impl Keeper {
 }
 
 /// What the thread knows.
-struct Books {
+struct StoreState {
     /// What the file says, as far as it has been applied.
     file: Config,
     kept: Kept,
@@ -157,13 +178,13 @@ struct Books {
     complained: bool,
 }
 
-impl Books {
+impl StoreState {
     fn open(file: &Config, on_disk: bool) -> Self {
         let mut file = file.clone();
         if !file.is_as_written() {
             file.forget_text();
         }
-        let path = file.node.data_dir.join(FILE_NAME);
+        let path = file.node.data_dir().join(FILE_NAME);
         let mut kept = match on_disk && keeps(&file) {
             true => read(&path),
             false => Kept::default(),
@@ -338,7 +359,7 @@ mod tests {
 
     fn file(dir: &std::path::Path, text: &str) -> Config {
         let mut config = Config::parse(text, "a file").unwrap();
-        config.node.data_dir = dir.to_owned();
+        config.node.data_dir = Some(dir.to_owned());
         config
     }
 
@@ -347,8 +368,8 @@ mod tests {
         Becomes::Output("a".to_owned(), OutputConfig::to(name, url))
     }
 
-    fn outputs(keeper: &Keeper) -> Vec<(String, bool)> {
-        let now = keeper.in_use();
+    fn outputs(config_store: &ConfigStore) -> Vec<(String, bool)> {
+        let now = config_store.in_use();
         now.channels[0].outputs.iter().map(|it| (it.name.clone(), it.enabled)).collect()
     }
 
@@ -360,13 +381,13 @@ mod tests {
     fn changes_are_in_use_at_once_and_again_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let want = [("cdn".to_owned(), false), ("new".to_owned(), true)];
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
-        keeper.changed(added("new"));
-        keeper.take(Change::Switched(cdn(), false));
-        keeper.written().blocking_recv().unwrap();
-        assert_eq!(outputs(&keeper), want);
+        let config_store = ConfigStore::open(&file(dir.path(), FILE), vec![], true).unwrap();
+        config_store.changed(added("new"));
+        config_store.take(Change::Switched(cdn(), false));
+        config_store.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&config_store), want);
         // Nobody says that the first ends: it might have been killed.
-        let again = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
+        let again = ConfigStore::open(&file(dir.path(), FILE), vec![], true).unwrap();
         assert_eq!(outputs(&again), want);
         again.changed(Becomes::Gone(Part::Output("a".to_owned(), "new".to_owned())));
         again.take(Change::Switched(cdn(), true));
@@ -378,12 +399,12 @@ mod tests {
     fn with_the_file_only_changes_end_with_the_node() {
         let dir = tempfile::tempdir().unwrap();
         let text = format!("[node]\nstate = \"file-only\"\n{FILE}");
-        let keeper = Keeper::open(&file(dir.path(), &text), vec![], true).unwrap();
-        keeper.changed(added("new"));
-        keeper.written().blocking_recv().unwrap();
-        assert_eq!(outputs(&keeper).len(), 2);
+        let config_store = ConfigStore::open(&file(dir.path(), &text), vec![], true).unwrap();
+        config_store.changed(added("new"));
+        config_store.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&config_store).len(), 2);
         assert_eq!(
-            outputs(&Keeper::open(&file(dir.path(), &text), vec![], true).unwrap()).len(),
+            outputs(&ConfigStore::open(&file(dir.path(), &text), vec![], true).unwrap()).len(),
             1
         );
     }
@@ -391,10 +412,10 @@ mod tests {
     #[test]
     fn inside_another_program_nothing_is_written() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], false).unwrap();
-        keeper.changed(added("new"));
-        keeper.written().blocking_recv().unwrap();
-        assert_eq!(outputs(&keeper).len(), 2);
+        let config_store = ConfigStore::open(&file(dir.path(), FILE), vec![], false).unwrap();
+        config_store.changed(added("new"));
+        config_store.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&config_store).len(), 2);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
@@ -402,8 +423,8 @@ mod tests {
     fn a_damaged_state_is_put_aside_and_the_file_alone_counts() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE_NAME), "[[change]]\nkind = \"wh").unwrap();
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
-        assert_eq!(outputs(&keeper).len(), 1);
+        let config_store = ConfigStore::open(&file(dir.path(), FILE), vec![], true).unwrap();
+        assert_eq!(outputs(&config_store).len(), 1);
         assert!(dir.path().join("state.toml.bad").exists());
     }
 
@@ -412,35 +433,35 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         std::fs::write(&data, "a file where the folder should be").unwrap();
-        let keeper = Keeper::open(&file(&data, FILE), vec![], true).unwrap();
-        keeper.changed(added("new"));
-        keeper.written().blocking_recv().unwrap();
-        assert_eq!(outputs(&keeper).len(), 2);
+        let config_store = ConfigStore::open(&file(&data, FILE), vec![], true).unwrap();
+        config_store.changed(added("new"));
+        config_store.written().blocking_recv().unwrap();
+        assert_eq!(outputs(&config_store).len(), 2);
         std::fs::remove_file(&data).unwrap();
-        keeper.written().blocking_recv().unwrap();
+        config_store.written().blocking_recv().unwrap();
         assert!(data.join(FILE_NAME).exists());
     }
 
     #[test]
     fn a_new_file_is_planned_below_the_changes_and_is_in_use_once_it_is_settled() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::open(&file(dir.path(), FILE), vec![], true).unwrap();
-        keeper.changed(added("new"));
+        let config_store = ConfigStore::open(&file(dir.path(), FILE), vec![], true).unwrap();
+        config_store.changed(added("new"));
         let text = format!("[rtmp]\nport = 1999\n{FILE}").replace("\"cdn\"", "\"other\"");
         let wanted = file(dir.path(), &text);
         let load: Load = Arc::new(move || Ok(wanted.clone()));
-        let plan = keeper.plan(Arc::clone(&load)).blocking_recv().unwrap().unwrap();
+        let plan = config_store.plan(Arc::clone(&load)).blocking_recv().unwrap().unwrap();
         let steps: Vec<_> = plan.difference.steps.iter().map(Step::to_string).collect();
         assert_eq!(steps, ["removed output cdn of channel a", "added output other of channel a"]);
         assert_eq!(plan.difference.restart, ["[rtmp] port"]);
-        keeper.settle(plan, Vec::new()).blocking_recv().unwrap();
-        let names: Vec<_> = outputs(&keeper).into_iter().map(|(name, _)| name).collect();
+        config_store.settle(plan, Vec::new()).blocking_recv().unwrap();
+        let names: Vec<_> = outputs(&config_store).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["other", "new"]);
-        assert_eq!(keeper.in_use().rtmp.port, 1_935, "that takes a restart");
-        let plan = keeper.plan(load).blocking_recv().unwrap().unwrap();
+        assert_eq!(config_store.in_use().rtmp.port, 1_935, "that takes a restart");
+        let plan = config_store.plan(load).blocking_recv().unwrap().unwrap();
         assert!(plan.difference.steps.is_empty() && plan.difference.restart == ["[rtmp] port"]);
         let bad: Load = Arc::new(|| Config::parse("[nod]\n", "bad"));
-        let told = keeper.plan(bad).blocking_recv().unwrap().unwrap_err().to_string();
+        let told = config_store.plan(bad).blocking_recv().unwrap().unwrap_err().to_string();
         assert!(told.contains("nod"), "{told}");
     }
 }

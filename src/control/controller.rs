@@ -1,30 +1,34 @@
-//! The control plane's side of the data plane: answers what shards ask, passes on what they
-//! report, and answers what comes in at the door.
+//! Controller: the control plane's side of the data plane. It answers what shards ask, passes on
+//! what they report, and does what comes in by control handles.
+
+mod channels;
+mod supervision;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam::queue::ArrayQueue;
-
-use super::change;
-use super::hooks::HookDesk;
-use super::keeper::{Keeper, Load};
-use super::keydesk::{KeyDesk, News as KeyNews};
-use super::live_channels::LiveChannels;
-use super::outputs::Outputs;
-use super::pulls::Pulls;
-use super::recordings::Recordings;
-use super::reload::{self, Work};
-use super::rules::Rules;
-use super::scenes::{News, Scenes};
-use super::surveys::{Reply, Surveys, say};
-use super::troubles::Troubles;
 use crate::command::{Answer, Ask, FromShard, ToShard};
 use crate::config::{Becomes, Config, NamedScene, Step, to_document};
-use crate::control::Question;
+use crate::control::Request;
+use crate::control::channel_warnings::ChannelWarnings;
+use crate::control::channels::list::ChannelList;
+use crate::control::channels::scenes::{News, Scenes};
+use crate::control::config_change;
+use crate::control::config_store::{ConfigStore, Load};
+use crate::control::event_queue::{EventQueue, VIEWER_EVENTS_MAX};
+use crate::control::handle::{Reply, say};
+use crate::control::hooks::HookService;
+use crate::control::key_service::{KeyService, News as KeyNews};
 use crate::control::log::LogLevel;
+use crate::control::outputs::Outputs;
+use crate::control::pulls::Pulls;
+use crate::control::recordings::Recordings;
+use crate::control::reload::{self, Work};
+use crate::control::settings::Rules;
+use crate::control::shard_query::ShardQueries;
+use crate::control::supervisor::Supervisor;
 use crate::event::{NodeEvent, Operated, Severity};
 use crate::keys::KeyHash;
 use crate::ring::{Bell, Receiver, Sender};
@@ -34,102 +38,95 @@ use crate::stats::Registry;
 /// How often memory of the packet pool that is not used is given back.
 const TRIM_EVERY: Duration = Duration::from_secs(2);
 
-/// Events that wait for a library program to read them; older ones make room for newer ones.
-pub(super) const EVENTS_MAX: usize = 1_024;
-
-/// Events of viewers are left out while so many events wait.
-const VIEWER_EVENTS_MAX: usize = EVENTS_MAX / 2;
-
 /// How often idle shards are woken from outside. That is when they look at their deadlines: a timer
 /// of their own would wake them twice, and glommio 0.9 has been seen to sleep through its timer
 /// when nothing else woke it.
 const NUDGE: Duration = Duration::from_millis(200);
 
-/// Events on their way to whoever embeds the node.
-pub(super) type Events = Arc<ArrayQueue<NodeEvent>>;
-
 /// The rings to and from one shard.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct ShardHandle {
     /// To the shard.
-    pub(super) commands: Sender<ToShard>,
+    pub(crate) commands: Sender<ToShard>,
     /// From the shard.
-    pub(super) reports: Receiver<FromShard>,
+    pub(crate) reports: Receiver<FromShard>,
 }
 
-/// Where shards' questions are answered.
-pub(super) struct Desk {
+/// Where shards' requests are answered.
+pub(crate) struct Controller {
     /// One per shard.
-    pub(super) lines: Vec<Line>,
+    pub(crate) shards: Vec<ShardHandle>,
     /// Rung by every shard.
-    pub(super) bell: Arc<Bell>,
+    pub(crate) bell: Arc<Bell>,
     /// Where keys are looked up.
-    pub(super) keys: KeyDesk,
+    pub(crate) keys: KeyService,
     /// Shards that could not be told that a key has changed.
-    pub(super) unsure: Vec<usize>,
+    pub(crate) unsure: Vec<usize>,
     /// To whoever embeds the node.
-    pub(super) events: Events,
+    pub(crate) events: EventQueue,
     /// From encoders and recordings, which have no line.
-    pub(super) inbox: Events,
+    pub(crate) inbox: EventQueue,
     /// Who is asked, and who is told.
-    pub(super) hooks: HookDesk,
+    pub(crate) hooks: HookService,
     /// The node's clock.
-    pub(super) clock: Clock,
-    /// From the door.
-    pub(super) questions: tokio::sync::mpsc::Receiver<Question>,
+    pub(crate) clock: Clock,
+    /// By control handles.
+    pub(crate) requests: tokio::sync::mpsc::Receiver<Request>,
     /// From the threads that load scenes.
-    pub(super) news: tokio::sync::mpsc::Receiver<News>,
+    pub(crate) news: tokio::sync::mpsc::Receiver<News>,
     /// Questions that all shards answer.
-    pub(super) surveys: Surveys,
+    pub(crate) queries: ShardQueries,
     /// The outputs of all channels.
-    pub(super) outputs: Outputs,
+    pub(crate) outputs: Outputs,
     /// What is pulled.
-    pub(super) pulls: Pulls,
+    pub(crate) pulls: Pulls,
     /// What is recorded.
-    pub(super) recordings: Recordings,
+    pub(crate) recordings: Recordings,
     /// The channels.
-    pub(super) channels: LiveChannels,
+    pub(crate) channels: ChannelList,
     /// The scenes of all channels.
-    pub(super) scenes: Scenes,
+    pub(crate) scenes: Scenes,
     /// The node's figures.
-    pub(super) registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
     /// What they said that was told.
-    pub(super) troubles: Troubles,
+    pub(crate) warnings: ChannelWarnings,
     /// What is in use, and what is kept of its changes.
-    pub(super) keeper: Keeper,
+    pub(crate) config_store: ConfigStore,
     /// Where the rules of the whole node are changed.
-    pub(super) rules: Rules,
-    /// Where a reload has the desk do its steps.
-    pub(super) reloads: Reloads,
+    pub(crate) rules: Rules,
+    /// Where a reload has the controller do its steps.
+    pub(crate) reloads: ReloadState,
+    /// Watches all threads.
+    pub(crate) supervisor: Supervisor,
 }
 
-/// What the desk needs to read the configuration again.
-pub(super) struct Reloads {
+/// What the controller needs to read the configuration again.
+pub(crate) struct ReloadState {
     /// How it is read; `None` where there is no file to read.
-    pub(super) load: Option<Load>,
+    pub(crate) load: Option<Load>,
     /// The program's log, where its level is not fixed.
-    pub(super) log: Option<Arc<LogLevel>>,
+    pub(crate) log: Option<Arc<LogLevel>>,
     /// Whether one is under way.
     busy: bool,
     /// Who wanted it.
-    pub(super) actor: Option<String>,
+    pub(crate) actor: Option<String>,
     line: tokio::sync::mpsc::Sender<Work>,
     work: tokio::sync::mpsc::Receiver<Work>,
 }
 
-impl Reloads {
-    pub(super) fn new() -> Self {
+impl ReloadState {
+    pub(crate) fn new() -> Self {
         let (line, work) = reload::line();
         Self { load: None, log: None, busy: false, actor: None, line, work }
     }
 }
 
 /// The shard that is home to all channels, their outputs and the taps of their inputs.
-pub(super) const HOME: usize = 0;
+pub(crate) const HOME: usize = 0;
 
-impl Desk {
+impl Controller {
     /// Answers until `stopped`, which is to be once the node has ended; then tells what is left.
-    pub(super) async fn run(mut self, stopped: impl Future) {
+    pub(crate) async fn run(mut self, stopped: impl Future) {
         let mut stopped = std::pin::pin!(stopped);
         self.hooks.begin();
         self.publish(NodeEvent::Started);
@@ -142,7 +139,7 @@ impl Desk {
             let bell = Arc::clone(&self.bell);
             let mail = poll_fn(|cx| {
                 bell.poll(cx, || {
-                    self.lines.iter().any(|line| !line.reports.is_empty())
+                    self.shards.iter().any(|line| !line.reports.is_empty())
                         || self.scenes.have_mail()
                         || !self.channels.stopped.is_empty()
                 })
@@ -150,7 +147,7 @@ impl Desk {
             tokio::select! {
                 () = mail => {}
                 Some((shard, answer)) = answered.recv() => self.tell(shard, answer),
-                Some((ask, reply)) = self.questions.recv() => self.answer(ask, reply),
+                Some((ask, reply)) = self.requests.recv() => self.answer(ask, reply),
                 Some(news) = self.news.recv() => {
                     for (stream, tap) in self.scenes.hear(news) {
                         self.tell(HOME, ToShard::Tap(stream, tap));
@@ -167,7 +164,7 @@ impl Desk {
             self.scenes.read_mail();
             self.channels.read_mail();
             for change in self.scenes.take_changes() {
-                self.keeper.changed(change);
+                self.config_store.changed(change);
             }
             self.read_reports(&answers);
             self.read_inbox();
@@ -175,7 +172,7 @@ impl Desk {
         // The stages have ended: what they said last is heard.
         self.read_reports(&answers);
         self.read_inbox();
-        self.tell_troubles();
+        self.tell_warnings();
         self.publish(NodeEvent::Stopped);
         self.hooks.finish().await;
     }
@@ -185,37 +182,38 @@ impl Desk {
         for shard in std::mem::take(&mut self.unsure) {
             self.tell_changed(shard, None);
         }
-        self.surveys.tick(self.clock.now());
+        self.queries.tick(self.clock.now());
         self.scenes.tick();
         self.channels.tick();
-        if self.troubles.is_due(self.clock.now()) {
-            self.tell_troubles();
+        self.supervise();
+        if self.warnings.is_due(self.clock.now()) {
+            self.tell_warnings();
         }
     }
 
     /// Tells what the figures of the channels say.
-    fn tell_troubles(&mut self) {
-        for event in self.troubles.look(&self.registry.snapshot().channels) {
+    fn tell_warnings(&mut self) {
+        for event in self.warnings.look(&self.registry.snapshot().channels) {
             self.publish(event);
         }
     }
 
-    /// Answers what came in at the door, now or when those who know have answered.
+    /// Answers a request, now or when those who know have answered.
     fn answer(&mut self, ask: Ask, reply: Reply) {
         let Some((ask, reply)) = self.answer_about_itself(ask, reply) else { return };
-        if Surveys::answers(&ask) {
-            if let Some(order) = self.surveys.begin(ask, reply, self.clock.now()) {
-                for shard in 0..self.lines.len() {
+        if ShardQueries::answers(&ask) {
+            if let Some(order) = self.queries.begin(ask, reply, self.clock.now()) {
+                for shard in 0..self.shards.len() {
                     self.tell(shard, ToShard::Survey(order.clone()));
                 }
             }
             return;
         }
         let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
-        let change = change::of(&ask);
+        let change = config_change::of(&ask);
         let answer = self.obey(ask);
         if let (Answer::Done | Answer::Named(_), Some(change)) = (&answer, change) {
-            self.keeper.take(change);
+            self.config_store.take(change);
         }
         say(reply, answer);
     }
@@ -250,11 +248,11 @@ impl Desk {
                 say(reply, Answer::Done);
             }
             Ask::LogChanged(filter) => {
-                self.keeper.changed(Becomes::Log(filter));
+                self.config_store.changed(Becomes::Log(filter));
                 say(reply, Answer::Done);
             }
             Ask::Kept => {
-                let written = self.keeper.written();
+                let written = self.config_store.written();
                 tokio::spawn(async move {
                     // Nothing is said only when the node stops.
                     drop(written.await);
@@ -262,7 +260,7 @@ impl Desk {
                 });
             }
             Ask::Config { secrets } => {
-                let config = self.keeper.in_use();
+                let config = self.config_store.in_use();
                 let text = if secrets { config.exported() } else { config.shown() };
                 say(reply, Answer::Config(text.into()));
             }
@@ -284,8 +282,8 @@ impl Desk {
         }
         self.reloads.busy = true;
         self.reloads.actor = actor;
-        let (keeper, line) = (self.keeper.clone(), self.reloads.line.clone());
-        tokio::spawn(reload::run(load, keeper, line, reply));
+        let (config_store, line) = (self.config_store.clone(), self.reloads.line.clone());
+        tokio::spawn(reload::run(load, config_store, line, reply));
     }
 
     fn reload_work(&mut self, work: Work) {
@@ -312,10 +310,10 @@ impl Desk {
     /// Does one step of a reload, now or until `reply` is given. Nothing of it is a change to keep.
     fn take_step(&mut self, step: Step, wanted: &Config, reply: Reply) {
         let answer = match step {
-            Step::Output(channel, part) => self.obey(change::of_output(channel, part)),
-            Step::Record(part) => self.obey(change::of_record(part)),
-            Step::Pull(part) => self.obey(change::of_pull(part)),
-            Step::Push(part) => self.obey(change::of_push(part)),
+            Step::Output(channel, part) => self.obey(config_change::of_output(channel, part)),
+            Step::Record(part) => self.obey(config_change::of_record(part)),
+            Step::Pull(part) => self.obey(config_change::of_pull(part)),
+            Step::Push(part) => self.obey(config_change::of_push(part)),
             Step::RemoveChannel(name) => self.remove_channel(&name),
             Step::AddChannel(config) | Step::ReplaceChannel(config) => {
                 return self.channels.begin(*config, reply);
@@ -356,7 +354,7 @@ impl Desk {
         let (answer, command) = self.pulls.ask(ask, &self.registry);
         if let Some(command) = command {
             // First who may have to ask for it.
-            for shard in 0..self.lines.len() {
+            for shard in 0..self.shards.len() {
                 self.tell(shard, ToShard::Pulled(self.pulls.streams()));
             }
             self.tell(HOME, command);
@@ -376,12 +374,12 @@ impl Desk {
                 let answers = answers.clone();
                 tokio::spawn(async move {
                     let address = resolve(&host, port).await;
-                    // The desk is gone only when the node stops.
+                    // The controller is gone only when the node stops.
                     drop(answers.send((shard, ToShard::Resolved { output, address })).await);
                 });
             }
             FromShard::FeedOpened { switch, is_open } => self.channel_opened(&switch, is_open),
-            FromShard::Survey(survey) => self.surveys.hear(shard, *survey),
+            FromShard::Survey(survey) => self.queries.hear(shard, *survey),
             FromShard::ResolvePull { pull, host, port } => {
                 let answers = answers.clone();
                 tokio::spawn(async move {
@@ -392,7 +390,7 @@ impl Desk {
             FromShard::HookQuestion(question) => self.hooks.decide(shard, *question),
             FromShard::Connection(event) => self.publish(NodeEvent::Connection(event)),
             FromShard::Node(event) => self.publish(event),
-            // Heard by the desk of keys.
+            // Heard by the key service.
             FromShard::KeyQuestion { .. }
             | FromShard::KeyRecheck { .. }
             | FromShard::KeyUsed { .. }
@@ -404,7 +402,7 @@ impl Desk {
         match news {
             KeyNews::To(shard, command) => self.tell(shard, command),
             KeyNews::ToAll(hash) => {
-                for shard in 0..self.lines.len() {
+                for shard in 0..self.shards.len() {
                     self.tell_changed(shard, hash);
                 }
             }
@@ -413,14 +411,14 @@ impl Desk {
 
     /// A revocation must arrive: if there is no room now, the shard is told of all keys later.
     fn tell_changed(&mut self, shard: usize, hash: Option<KeyHash>) {
-        let told = self.lines[shard].commands.push(ToShard::KeyChanged { hash });
+        let told = self.shards[shard].commands.push(ToShard::KeyChanged { hash });
         if told.is_err() && !self.unsure.contains(&shard) {
             self.unsure.push(shard);
         }
     }
 
     /// Logs an event and tells everybody.
-    pub(super) fn publish(&mut self, event: NodeEvent) {
+    pub(crate) fn publish(&mut self, event: NodeEvent) {
         match event.severity() {
             Severity::Debug => tracing::debug!("{event}"),
             Severity::Info => tracing::info!("{event}"),
@@ -447,15 +445,15 @@ impl Desk {
     }
 
     fn read_reports(&mut self, answers: &tokio::sync::mpsc::Sender<(usize, ToShard)>) {
-        for shard in 0..self.lines.len() {
-            while let Some(report) = self.lines[shard].reports.pop() {
+        for shard in 0..self.shards.len() {
+            while let Some(report) = self.shards[shard].reports.pop() {
                 self.hear(shard, report, answers);
             }
         }
     }
 
-    pub(super) fn tell(&mut self, shard: usize, command: ToShard) {
-        if self.lines[shard].commands.push(command).is_err() {
+    pub(crate) fn tell(&mut self, shard: usize, command: ToShard) {
+        if self.shards[shard].commands.push(command).is_err() {
             tracing::error!("shard {shard} does not read its commands");
         }
     }

@@ -1,5 +1,5 @@
 //! Request channel from the control plane's front (API, dashboard, command line) to the running
-//! node; the manager's desk sits at its other end.
+//! node; the controller reads its other end.
 
 use std::time::Duration;
 
@@ -7,31 +7,39 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{Answer, Ask};
 
-/// Questions that may wait for the desk; who asks beyond that waits for a place, within the same
-/// deadline.
-pub const QUESTIONS_MAX: usize = 64;
+/// Requests that may wait for the controller; who asks beyond that waits for a place, within the
+/// same deadline.
+pub const REQUESTS_MAX: usize = 64;
 
 /// Longest wait for an answer. Loading a scene is what takes longest.
 pub const ASK_LIMIT: Duration = Duration::from_secs(15);
 
-/// A question with the way back.
-pub type Question = (Ask, oneshot::Sender<Answer>);
+/// The way back to whoever asked.
+pub(crate) type Reply = oneshot::Sender<Answer>;
 
-/// The asking end. Clones ask the same desk.
-#[derive(Clone, Debug)]
-pub struct Door(mpsc::Sender<Question>);
+/// A request with the way back.
+pub type Request = (Ask, oneshot::Sender<Answer>);
 
-/// A door, and what the desk reads. The receiving end may also be a test's, which answers as it
-/// likes.
-#[must_use]
-pub fn door() -> (Door, mpsc::Receiver<Question>) {
-    let (sender, receiver) = mpsc::channel(QUESTIONS_MAX);
-    (Door(sender), receiver)
+/// Whoever asked may have gone; then nobody misses the answer.
+pub(crate) fn say(reply: Reply, answer: Answer) {
+    drop(reply.send(answer));
 }
 
-impl Door {
-    /// Asks, and waits for the answer at most [`ASK_LIMIT`]; then, and if the desk is gone, the
-    /// answer is [`Answer::Unavailable`].
+/// The asking end. Clones ask the same controller.
+#[derive(Clone, Debug)]
+pub struct ControlHandle(mpsc::Sender<Request>);
+
+/// A handle, and what the controller reads. The receiving end may also be a test's, which answers
+/// as it likes.
+#[must_use]
+pub fn control_channel() -> (ControlHandle, mpsc::Receiver<Request>) {
+    let (sender, receiver) = mpsc::channel(REQUESTS_MAX);
+    (ControlHandle(sender), receiver)
+}
+
+impl ControlHandle {
+    /// Asks, and waits for the answer at most [`ASK_LIMIT`]; then, and if the controller is gone,
+    /// the answer is [`Answer::Unavailable`].
     pub async fn ask(&self, ask: Ask) -> Answer {
         let answer = tokio::time::timeout(ASK_LIMIT, self.ask_patiently(ask)).await;
         answer.unwrap_or_else(|_| {
@@ -39,8 +47,8 @@ impl Door {
         })
     }
 
-    /// The same without a clock, for programs that have no timer here: the desk gives up by itself
-    /// what takes too long. On any executor.
+    /// The same without a clock, for programs that have no timer here: the controller gives up by
+    /// itself what takes too long. On any executor.
     pub async fn ask_patiently(&self, ask: Ask) -> Answer {
         let (answer, answered) = oneshot::channel();
         let asked = match self.0.send((ask, answer)).await {
@@ -62,13 +70,13 @@ mod tests {
     #[test]
     fn what_the_desk_says_is_the_answer() {
         let answer = run(async {
-            let (door, mut desk) = door();
+            let (handle, mut controller) = control_channel();
             let serve = async {
-                let (ask, answer) = desk.recv().await.unwrap();
+                let (ask, answer) = controller.recv().await.unwrap();
                 assert!(matches!(ask, Ask::Streams));
                 answer.send(Answer::Streams(Vec::new())).unwrap();
             };
-            tokio::join!(door.ask(Ask::Streams), serve).0
+            tokio::join!(handle.ask(Ask::Streams), serve).0
         });
         assert!(matches!(answer, Answer::Streams(list) if list.is_empty()));
     }
@@ -76,11 +84,11 @@ mod tests {
     #[test]
     fn a_desk_that_is_gone_or_drops_the_question_is_unavailable() {
         run(async {
-            let (first, mut desk) = door();
-            let drops = async { drop(desk.recv().await) };
+            let (first, mut controller) = control_channel();
+            let drops = async { drop(controller.recv().await) };
             let (answer, ()) = tokio::join!(first.ask(Ask::Streams), drops);
             assert!(matches!(answer, Answer::Unavailable(_)));
-            drop(desk);
+            drop(controller);
             assert!(matches!(first.ask(Ask::Streams).await, Answer::Unavailable(_)));
         });
     }

@@ -1,4 +1,4 @@
-//! The desk's part about keys: looks up what shards ask, tells them what changes, writes down what
+//! Key service: looks up what shards ask, tells them what changes, writes down what
 //! was used.
 
 use std::collections::HashMap;
@@ -50,15 +50,15 @@ struct Answered {
 
 /// What is to be told, and to whom.
 #[derive(Debug)]
-pub(super) enum News {
+pub(crate) enum News {
     /// One shard.
     To(usize, ToShard),
     /// Every shard: a key has changed, or any may have.
     ToAll(Option<KeyHash>),
 }
 
-/// What the desk keeps about keys.
-pub(super) struct KeyDesk {
+/// What the controller keeps about keys.
+pub(crate) struct KeyService {
     /// `None` if anybody may publish.
     keys: Option<Keys>,
     notices: Option<broadcast::Receiver<Notice>>,
@@ -73,8 +73,8 @@ pub(super) struct KeyDesk {
     write: Option<Interval>,
 }
 
-impl KeyDesk {
-    pub(super) fn new(keys: Option<Keys>) -> Self {
+impl KeyService {
+    pub(crate) fn new(keys: Option<Keys>) -> Self {
         let (answers, answered) = mpsc::channel(LOOKUPS_MAX);
         Self {
             keys,
@@ -90,7 +90,7 @@ impl KeyDesk {
     }
 
     /// The next thing to be told. May be dropped and called again at any time.
-    pub(super) async fn next(&mut self, clock: Clock) -> News {
+    pub(crate) async fn next(&mut self, clock: Clock) -> News {
         loop {
             self.begin();
             let (Some(notices), Some(write)) = (&mut self.notices, &mut self.write) else {
@@ -120,7 +120,7 @@ impl KeyDesk {
     }
 
     /// A shard's report, if it is about keys; others are given back.
-    pub(super) fn hear(
+    pub(crate) fn hear(
         &mut self,
         shard: usize,
         report: FromShard,
@@ -180,7 +180,7 @@ impl KeyDesk {
                 (Some(keys), Some(_)) => decide(keys, &question, clock).await,
             };
             let answered = Answered { shard, question, decision, changes, tries };
-            // The desk is gone only when the node stops.
+            // The controller is gone only when the node stops.
             drop(answers.send(answered).await);
             drop(permit);
         });

@@ -3,14 +3,31 @@
 
 pub mod auth;
 pub mod banner;
-mod door;
+pub(crate) mod channel_warnings;
+pub(crate) mod channels;
+pub(crate) mod config_change;
+pub(crate) mod config_store;
+pub(crate) mod controller;
 pub mod durable;
+pub(crate) mod event_queue;
+pub(crate) mod handle;
+pub(crate) mod hooks;
 pub mod http;
+pub(crate) mod key_service;
 pub mod keystore;
 pub mod log;
 pub mod metrics;
+pub(crate) mod outputs;
+pub(crate) mod pulls;
+pub(crate) mod recordings;
+pub(crate) mod reload;
+pub(crate) mod settings;
+pub(crate) mod shard_query;
 pub mod state;
 pub mod status;
+pub(crate) mod stream_facts;
+pub(crate) mod supervisor;
+pub(crate) mod threads;
 pub mod time;
 
-pub use door::{ASK_LIMIT, Door, QUESTIONS_MAX, Question, door};
+pub use handle::{ASK_LIMIT, ControlHandle, REQUESTS_MAX, Request, control_channel};

@@ -9,7 +9,7 @@ use crate::stats::{OutputEntry, OutputStats, Registry};
 
 /// What there is.
 #[derive(Debug, Default)]
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     channels: Vec<(String, Arc<str>)>,
     known: Vec<Known>,
     /// What belongs to no channel, as it is now: enabled while it is on.
@@ -28,14 +28,14 @@ struct Known {
 impl Outputs {
     /// Takes a channel with the outputs of its configuration: what its shard and the registry are
     /// told.
-    pub(super) fn channel(&mut self, config: &ChannelConfig) -> Vec<(OutputSpec, OutputEntry)> {
+    pub(crate) fn channel(&mut self, config: &ChannelConfig) -> Vec<(OutputSpec, OutputEntry)> {
         let stream: Arc<str> = Arc::from(config.stream.as_str());
         self.channels.push((config.name.clone(), Arc::clone(&stream)));
         config.outputs.iter().map(|output| self.open(&config.name, &stream, output)).collect()
     }
 
     /// A channel is gone, with its outputs: what the shard that pushes is to do.
-    pub(super) fn remove_channel(&mut self, channel: &str, registry: &Registry) -> Vec<ToShard> {
+    pub(crate) fn remove_channel(&mut self, channel: &str, registry: &Registry) -> Vec<ToShard> {
         self.channels.retain(|(name, _)| name != channel);
         let gone = self.known.extract_if(.., |known| known.channel == channel);
         let end = |Known { name, id, .. }| {
@@ -46,14 +46,14 @@ impl Outputs {
     }
 
     /// A channel makes another stream. Outputs that it has go on with what they were told.
-    pub(super) fn set_stream(&mut self, channel: &str, stream: &Arc<str>) {
+    pub(crate) fn set_stream(&mut self, channel: &str, stream: &Arc<str>) {
         for (_, known) in self.channels.iter_mut().filter(|(name, _)| name == channel) {
             *known = Arc::clone(stream);
         }
     }
 
     /// Takes a push of the configuration, which belongs to no channel.
-    pub(super) fn push(&mut self, config: &PushConfig) -> (OutputSpec, OutputEntry) {
+    pub(crate) fn push(&mut self, config: &PushConfig) -> (OutputSpec, OutputEntry) {
         let output = OutputConfig {
             enabled: config.enabled,
             rules: config.rules,
@@ -92,7 +92,7 @@ impl Outputs {
 
     /// What each push was told and whether it is on, to be kept for the next start.
     #[cfg(test)]
-    pub(super) fn pushes(&self) -> &[PushConfig] {
+    pub(crate) fn pushes(&self) -> &[PushConfig] {
         &self.pushes
     }
 
@@ -150,7 +150,7 @@ impl Outputs {
 
     /// Answers a wish about an output or a push, and says what the shard is to do. Of another wish,
     /// nothing.
-    pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> Option<(Answer, Wanted)> {
+    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> Option<(Answer, Wanted)> {
         let (answer, command) = match ask {
             Ask::AddOutput { channel, document: Document(document) } => {
                 let added = OutputConfig::from_document(&document)

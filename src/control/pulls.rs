@@ -9,7 +9,7 @@ use crate::stats::{LineStats, PullEntry, Registry, url_without_secrets};
 
 /// What there is.
 #[derive(Debug, Default)]
-pub(super) struct Pulls {
+pub(crate) struct Pulls {
     known: Vec<Known>,
     /// Number of the next one.
     next: usize,
@@ -24,7 +24,7 @@ struct Known {
 
 impl Pulls {
     /// Takes a pull: what its shard and the registry are told.
-    pub(super) fn open(&mut self, config: &PullConfig) -> (PullSpec, PullEntry) {
+    pub(crate) fn open(&mut self, config: &PullConfig) -> (PullSpec, PullEntry) {
         let id = self.next;
         self.next += 1;
         self.known.push(Known { config: config.clone(), id });
@@ -50,17 +50,17 @@ impl Pulls {
 
     /// What each pull was told and whether it is on, to be kept for the next start.
     #[cfg(test)]
-    pub(super) fn specs(&self) -> impl Iterator<Item = &PullConfig> {
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &PullConfig> {
         self.known.iter().map(|known| &known.config)
     }
 
     /// The streams that are pulled.
-    pub(super) fn streams(&self) -> Arc<[Arc<str>]> {
+    pub(crate) fn streams(&self) -> Arc<[Arc<str>]> {
         self.known.iter().map(|known| Arc::from(known.config.stream.as_str())).collect()
     }
 
     /// Whether it is for [`Pulls::ask`].
-    pub(super) const fn answers(ask: &Ask) -> bool {
+    pub(crate) const fn answers(ask: &Ask) -> bool {
         matches!(
             ask,
             Ask::AddPull { .. }
@@ -71,7 +71,7 @@ impl Pulls {
     }
 
     /// Answers a wish about a pull, and says what the shard that pulls is to do.
-    pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
+    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
         let done = match ask {
             Ask::AddPull { document: Document(document) } => PullConfig::from_document(&document)
                 .map_err(Answer::Invalid)

@@ -3,92 +3,42 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use super::channels::Shop;
-use super::desk::Events;
-use super::node::StopLine;
 use crate::command::{Answer, Ask, RecordFeed, ToShard};
 use crate::config::{RECORDS_MAX, RecordConfig};
+use crate::control::channels::context::ChannelContext;
+use crate::control::event_queue::EventQueue;
+use crate::control::threads::{Thread, ThreadPlace, ThreadRole, Threads};
 use crate::ffi::av::set_log_subject;
-use crate::media::Micros;
 use crate::pipeline::{self, RECORD_QUEUE, RecordShare};
 use crate::record::{Folder, RecordSpec, Recorder};
 use crate::ring::{Bell, channel};
-use crate::runtime::{Clock, NICE_ENCODE, Worker};
-use crate::stats::{RecordEntry, RecordStats, Registry};
-
-/// How long a slow disk may hold up the node's end.
-const FINISH_LIMIT: Micros = Micros::from_secs(2);
-
-/// The threads that write recordings, which the desk starts and the node ends: after the shards, so
-/// that nothing is lost.
-#[derive(Clone, Default)]
-pub(super) struct Writers(Arc<ArcSwap<Vec<Arc<Writer>>>>);
-
-/// One of them.
-struct Writer {
-    worker: Worker<()>,
-    stop: StopLine,
-}
+use crate::runtime::{Clock, StopFlag};
+use crate::stats::{CoreRole, RecordEntry, RecordStats, Registry};
 
 /// What there is.
-pub(super) struct Recordings {
+pub(crate) struct Recordings {
     clock: Clock,
     cpus: Vec<usize>,
-    /// To the desk.
-    events: Events,
-    writers: Writers,
+    /// To the controller.
+    events: EventQueue,
+    /// Those that write. The node ends them after its shards, so that nothing is lost.
+    writers: Threads,
     known: Vec<Known>,
 }
 
 struct Known {
     config: RecordConfig,
     stats: Arc<RecordStats>,
-    writer: Option<Arc<Writer>>,
-}
-
-impl Writer {
-    fn stop(&self) {
-        let (stopping, bell) = &self.stop;
-        stopping.store(true, Ordering::Release);
-        bell.ring();
-    }
-}
-
-impl Writers {
-    /// Lets them write what they have been given and complete their files. Call it after the shards
-    /// have ended.
-    pub(super) fn finish(&self, clock: Clock) {
-        let writers = self.0.load_full();
-        writers.iter().for_each(|writer| writer.stop());
-        let deadline = clock.now() + FINISH_LIMIT;
-        while writers.iter().any(|writer| !writer.worker.is_finished()) {
-            if clock.now() >= deadline {
-                tracing::warn!("a disk is too slow: the end of a recording is lost");
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(2));
-        }
-    }
-
-    fn add(&self, writer: &Arc<Writer>) {
-        self.0.rcu(|writers| {
-            let running = writers.iter().filter(|writer| !writer.worker.is_finished());
-            running.chain([writer]).cloned().collect::<Vec<_>>()
-        });
-    }
+    writer: Option<Arc<Thread>>,
 }
 
 impl Recordings {
-    pub(super) fn new(shop: &Shop, writers: &Writers) -> Self {
+    pub(crate) fn new(context: &ChannelContext, writers: &Threads) -> Self {
         Self {
-            clock: shop.clock,
-            cpus: shop.encode_cpus.clone(),
-            events: Arc::clone(&shop.events),
+            clock: context.clock,
+            cpus: context.encode_cpus.clone(),
+            events: Arc::clone(&context.events),
             writers: writers.clone(),
             known: Vec::new(),
         }
@@ -106,7 +56,7 @@ impl Recordings {
     ///
     /// # Errors
     /// If the system has no thread for it.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         config: RecordConfig,
     ) -> io::Result<(RecordEntry, Option<RecordFeed>)> {
@@ -126,7 +76,7 @@ impl Recordings {
     }
 
     /// Whether it is for [`Recordings::ask`].
-    pub(super) const fn answers(ask: &Ask) -> bool {
+    pub(crate) const fn answers(ask: &Ask) -> bool {
         matches!(
             ask,
             Ask::AddRecording { .. }
@@ -137,7 +87,7 @@ impl Recordings {
     }
 
     /// Answers a wish about a recording, and says what the shard is to do.
-    pub(super) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
+    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
         let done = match ask {
             Ask::AddRecording { document } => RecordConfig::from_document(&document)
                 .map_err(Answer::Invalid)
@@ -180,7 +130,7 @@ impl Recordings {
         if self.known[at].is_on() {
             return Ok((Answer::Done, None));
         }
-        if self.known[at].writer.as_ref().is_some_and(|writer| !writer.worker.is_finished()) {
+        if self.known[at].writer.as_ref().is_some_and(|writer| !writer.is_over()) {
             let text = "it is still completing its file; try again in a moment";
             return Err(Answer::Conflict(text.to_owned()));
         }
@@ -191,11 +141,21 @@ impl Recordings {
         Ok((Answer::Done, Some(ToShard::Record(feed))))
     }
 
+    /// Starts a recording again whose thread has ended by a panic: what the shard is told. Nothing
+    /// if it is not to run.
+    pub(crate) fn restart(&mut self, name: &str) -> Option<RecordFeed> {
+        let at = self.find(name).ok().filter(|at| self.known[*at].is_on())?;
+        let mut known = self.known.remove(at);
+        let started = self.start(&mut known);
+        self.known.insert(at, known);
+        started.inspect_err(|error| tracing::error!("recording {name}: no thread: {error}")).ok()
+    }
+
     /// Starts the thread that writes; what the shard is told.
     fn start(&self, known: &mut Known) -> io::Result<RecordFeed> {
         let bell = Bell::new();
         let (ring, messages) = channel(RECORD_QUEUE, Arc::clone(&bell));
-        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = StopFlag::new(Arc::clone(&bell));
         let stats = Arc::clone(&known.stats);
         stats.settle();
         let config = &known.config;
@@ -209,8 +169,8 @@ impl Recordings {
         let recorder = Recorder::new(spec, Folder::new(&config.dir));
         let share = RecordShare {
             messages,
-            bell: Arc::clone(&bell),
-            stopping: Arc::clone(&stopping),
+            bell,
+            stopping: Arc::clone(stop.flag()),
             stats: Arc::clone(&stats),
             clock: self.clock,
         };
@@ -220,10 +180,13 @@ impl Recordings {
             set_log_subject(&subject);
             pipeline::record(recorder, share, |event| drop(events.force_push(event)));
         };
-        let worker = Worker::spawn("record", self.cpus.clone(), NICE_ENCODE, run)?;
-        let writer = Arc::new(Writer { worker, stop: (stopping, bell) });
-        self.writers.add(&writer);
-        known.writer = Some(writer);
+        let role = ThreadRole { role: CoreRole::Recording, of: config.name.clone() };
+        known.writer = Some(self.writers.spawn(
+            role,
+            ThreadPlace::below("record", &self.cpus),
+            Some(stop),
+            run,
+        )?);
         Ok(RecordFeed { stream: Arc::from(config.stream.as_str()), ring, stats })
     }
 
@@ -236,7 +199,7 @@ impl Recordings {
 impl Known {
     /// Whether it has been started, and not stopped since.
     fn is_on(&self) -> bool {
-        self.writer.as_ref().is_some_and(|writer| !writer.stop.0.load(Ordering::Acquire))
+        self.writer.as_ref().is_some_and(|writer| !writer.is_stopped())
     }
 }
 
@@ -250,6 +213,7 @@ fn no_thread(error: &io::Error) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Micros;
     use crossbeam::queue::ArrayQueue;
     use serde_json::{Value, json};
 
@@ -258,7 +222,7 @@ mod tests {
             clock: Clock::start(),
             cpus: Vec::new(),
             events: Arc::new(ArrayQueue::new(8)),
-            writers: Writers::default(),
+            writers: Threads::default(),
             known: Vec::new(),
         };
         (recordings, Registry::default())
@@ -292,7 +256,7 @@ mod tests {
         assert!(matches!(recordings.ask(stop(), &registry), (Answer::Done, None)));
         assert_eq!(on(&recordings), [false]);
         let writer = recordings.known[0].writer.clone().unwrap();
-        while !writer.worker.is_finished() {
+        while !writer.is_over() {
             let (answer, command) = recordings.ask(start(), &registry);
             match (answer, command) {
                 (Answer::Conflict(text), None) => assert!(text.contains("try again"), "{text}"),
@@ -310,8 +274,7 @@ mod tests {
         assert!(matches!(recordings.ask(remove.clone(), &registry), (Answer::Done, None)));
         assert!(names(&registry).is_empty() && on(&recordings).is_empty());
         assert!(matches!(recordings.ask(remove, &registry), (Answer::NotFound(_), None)));
-        recordings.writers.finish(recordings.clock);
-        assert!(recordings.writers.0.load().iter().all(|writer| writer.worker.is_finished()));
+        assert!(recordings.writers.finish(recordings.clock, Micros::from_secs(60)));
     }
 
     #[test]

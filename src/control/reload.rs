@@ -1,43 +1,43 @@
 //! Takes a configuration that has changed into use: one step after the other, each done by the
-//! desk, whoever is on the air meanwhile.
+//! controller, whoever is on the air meanwhile.
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::keeper::{Keeper, Load};
 use crate::command::{Answer, ReloadView};
 use crate::config::{Config, Step};
+use crate::control::config_store::{ConfigStore, Load};
 
-/// Steps that wait for the desk: one at a time.
+/// Steps that wait for the controller: one at a time.
 const STEPS_MAX: usize = 1;
 
-/// What the desk is to do for a reload.
-pub(super) enum Work {
+/// What the controller is to do for a reload.
+pub(crate) enum Work {
     /// Take a step towards this configuration, and say what came of it.
     Step(Box<Step>, Box<Config>, oneshot::Sender<Answer>),
     /// It is over: tell everybody what was done, and who asked for it.
     Done(Answer, oneshot::Sender<Answer>),
 }
 
-/// A way to the desk, and its end.
-pub(super) fn line() -> (mpsc::Sender<Work>, mpsc::Receiver<Work>) {
+/// A way to the controller, and its end.
+pub(crate) fn line() -> (mpsc::Sender<Work>, mpsc::Receiver<Work>) {
     mpsc::channel(STEPS_MAX)
 }
 
 /// Reads the file and applies what differs. A file that is wrong changes nothing.
-pub(super) async fn run(
+pub(crate) async fn run(
     load: Load,
-    keeper: Keeper,
-    desk: mpsc::Sender<Work>,
+    config_store: ConfigStore,
+    controller: mpsc::Sender<Work>,
     reply: oneshot::Sender<Answer>,
 ) {
-    let answer = apply(load, &keeper, &desk).await;
-    // The desk is gone only when the node stops.
-    drop(desk.send(Work::Done(answer, reply)).await);
+    let answer = apply(load, &config_store, &controller).await;
+    // The controller is gone only when the node stops.
+    drop(controller.send(Work::Done(answer, reply)).await);
 }
 
-async fn apply(load: Load, keeper: &Keeper, desk: &mpsc::Sender<Work>) -> Answer {
+async fn apply(load: Load, config_store: &ConfigStore, controller: &mpsc::Sender<Work>) -> Answer {
     let stopping = || Answer::Unavailable("the node is stopping".to_owned());
-    let plan = match keeper.plan(load).await {
+    let plan = match config_store.plan(load).await {
         Ok(Ok(plan)) => plan,
         Ok(Err(errors)) => {
             let faults = errors.to_string();
@@ -58,7 +58,7 @@ async fn apply(load: Load, keeper: &Keeper, desk: &mpsc::Sender<Work>) -> Answer
         }
         let (say, heard) = oneshot::channel();
         let work = Work::Step(Box::new(step.clone()), Box::new(plan.wanted().clone()), say);
-        if desk.send(work).await.is_err() {
+        if controller.send(work).await.is_err() {
             return stopping();
         }
         let why = match heard.await {
@@ -77,14 +77,14 @@ async fn apply(load: Load, keeper: &Keeper, desk: &mpsc::Sender<Work>) -> Answer
             }
         }
     }
-    match keeper.settle(plan, failed).await {
+    match config_store.settle(plan, failed).await {
         Ok(()) => Answer::Reloaded(view),
         Err(_gone) => stopping(),
     }
 }
 
 /// What a reload has come to, in a line for the log and the events.
-pub(super) fn words(answer: &Answer) -> String {
+pub(crate) fn words(answer: &Answer) -> String {
     match answer {
         Answer::Reloaded(view) => view.to_string(),
         Answer::Invalid(faults) => {

@@ -1,55 +1,67 @@
 //! Node-wide settings that change while it runs: limits, rules of shards, hooks, certificates, the
 //! development key.
 
+pub(crate) mod keys;
+pub(crate) mod limits;
+pub(crate) mod shard;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::hooks::HookDesk;
-use super::keystore::{development_key, trusted_proxies};
-use super::limits::limit_spec;
-use super::secure::trust;
-use super::spec::shard_spec;
 use crate::command::Answer;
 use crate::config::Config;
+use crate::control::hooks::HookService;
 use crate::control::http::HttpRules;
 use crate::control::keystore::embedded::Embedded;
+use crate::control::settings::keys::{development_key, trusted_proxies};
+use crate::control::settings::limits::limit_spec;
+use crate::control::settings::shard::shard_spec;
 use crate::limits::NodeLimits;
 use crate::ring::Sender;
 use crate::runtime::Clock;
 use crate::shard::ShardSettings;
 use crate::stats::Registry;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, Connector};
 
 /// What the HTTP port is to go by.
-pub(super) fn http_rules(config: &Config) -> HttpRules {
+pub(crate) fn http_rules(config: &Config) -> HttpRules {
     HttpRules { proxies: trusted_proxies(config), flv_cors: config.delivery.cors.clone() }
 }
 
+/// Whom to trust, or why nobody can be.
+pub(crate) fn trust(config: &Config) -> Result<Connector, String> {
+    let trust = match &config.tls.ca_file {
+        Some(file) => Connector::trusting(file),
+        None => Connector::system(),
+    };
+    trust.map_err(|error| error.to_string())
+}
+
 /// Where the rules of a node are changed.
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// What all shards ask.
-    pub(super) limits: Arc<NodeLimits>,
+    pub(crate) limits: Arc<NodeLimits>,
     /// To each shard.
-    pub(super) shards: Vec<Sender<ShardSettings>>,
+    pub(crate) shards: Vec<Sender<ShardSettings>>,
     /// What meets peers by TLS: RTMPS and HTTPS, as far as they are there.
-    pub(super) acceptors: Vec<Acceptor>,
+    pub(crate) acceptors: Vec<Acceptor>,
     /// What the HTTP port asks.
-    pub(super) http: Arc<ArcSwap<HttpRules>>,
+    pub(crate) http: Arc<ArcSwap<HttpRules>>,
     /// The store that has the node's own key.
-    pub(super) store: Option<Embedded>,
+    pub(crate) store: Option<Embedded>,
     /// The node's clock.
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl Rules {
     /// Applies the tables of a configuration that hold for the whole node. What it begins with can
     /// fail and then changes nothing.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         tables: &[&str],
         config: &Config,
-        hooks: &mut HookDesk,
+        hooks: &mut HookService,
         registry: &Registry,
     ) -> Answer {
         let has = |table: &str| tables.contains(&table);

@@ -3,27 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use super::facts;
 use crate::command::{
     Answer, Ask, CLIENTS_MAX, Scope, StreamPart, StreamSource, StreamView, Survey, SurveyOrder,
 };
+use crate::control::handle::{Reply, say};
+use crate::control::stream_facts;
 use crate::event::ClientId;
 use crate::media::Micros;
 
-/// Surveys under way at once. Further ones are told to come again.
-const SURVEYS_MAX: usize = 64;
+/// Queries under way at once. Further ones are told to come again.
+const QUERIES_MAX: usize = 64;
 
 /// How long a shard may take. Then whoever asked is told that it does not answer.
 const SHARD_LIMIT: Micros = Micros::from_secs(2);
 
-/// The way back to whoever asked.
-pub(super) type Reply = oneshot::Sender<Answer>;
-
 /// The surveys under way.
 #[derive(Debug)]
-pub(super) struct Surveys {
+pub(crate) struct ShardQueries {
     shards: usize,
     last: u64,
     pending: Vec<Pending>,
@@ -47,14 +43,14 @@ enum Subject {
     Kick(String),
 }
 
-impl Surveys {
+impl ShardQueries {
     /// For a node with so many shards.
-    pub(super) const fn new(shards: usize) -> Self {
+    pub(crate) const fn new(shards: usize) -> Self {
         Self { shards, last: 0, pending: Vec::new() }
     }
 
     /// Whether a question is for the shards.
-    pub(super) const fn answers(ask: &Ask) -> bool {
+    pub(crate) const fn answers(ask: &Ask) -> bool {
         matches!(
             ask,
             Ask::Streams | Ask::Clients { .. } | Ask::Kick { .. } | Ask::KickPublisher { .. }
@@ -62,7 +58,7 @@ impl Surveys {
     }
 
     /// Takes a question: what every shard is to be asked. `None` if it has been answered already.
-    pub(super) fn begin(&mut self, ask: Ask, reply: Reply, now: Micros) -> Option<SurveyOrder> {
+    pub(crate) fn begin(&mut self, ask: Ask, reply: Reply, now: Micros) -> Option<SurveyOrder> {
         let (scope, subject) = match ask {
             Ask::Streams => (Scope::Streams, Subject::Streams),
             Ask::Clients { stream } => {
@@ -83,7 +79,7 @@ impl Surveys {
             }
             _ => return None,
         };
-        if self.pending.len() == SURVEYS_MAX {
+        if self.pending.len() == QUERIES_MAX {
             say(reply, Answer::Unavailable("too many questions at once; try again".to_owned()));
             return None;
         }
@@ -96,7 +92,7 @@ impl Surveys {
     }
 
     /// One shard has answered.
-    pub(super) fn hear(&mut self, shard: usize, survey: Survey) {
+    pub(crate) fn hear(&mut self, shard: usize, survey: Survey) {
         let Some(at) = self.pending.iter().position(|it| it.number == survey.number) else {
             return; // too late
         };
@@ -110,7 +106,7 @@ impl Surveys {
     }
 
     /// Gives up what is overdue.
-    pub(super) fn tick(&mut self, now: Micros) {
+    pub(crate) fn tick(&mut self, now: Micros) {
         for overdue in self.pending.extract_if(.., |pending| now >= pending.deadline) {
             let silent = overdue.parts.iter().position(Option::is_none).unwrap_or(0);
             let text = format!("shard {silent} does not answer; try again");
@@ -121,11 +117,6 @@ impl Surveys {
 
 fn named(actor: Option<String>) -> Arc<str> {
     Arc::from(actor.unwrap_or_default())
-}
-
-/// Whoever asked may have gone; then nobody misses the answer.
-pub(super) fn say(reply: Reply, answer: Answer) {
-    drop(reply.send(answer));
 }
 
 fn whole(subject: Subject, parts: Vec<Survey>) -> Answer {
@@ -169,7 +160,7 @@ fn streams(parts: Vec<Survey>) -> Vec<StreamView> {
 }
 
 fn view(part: &StreamPart) -> StreamView {
-    let (video, audio) = facts::of_headers(&part.headers);
+    let (video, audio) = stream_facts::of_headers(&part.headers);
     StreamView {
         name: part.name.to_string(),
         source: match part.source {
@@ -198,6 +189,7 @@ fn view(part: &StreamPart) -> StreamView {
 mod tests {
     use super::*;
     use crate::command::{ClientView, TrackPart};
+    use tokio::sync::oneshot;
 
     fn part(name: &str, source: StreamSource, readers: usize) -> StreamPart {
         StreamPart {
@@ -235,14 +227,14 @@ mod tests {
         }
     }
 
-    fn ask(surveys: &mut Surveys, ask: Ask) -> (Option<u64>, oneshot::Receiver<Answer>) {
+    fn ask(surveys: &mut ShardQueries, ask: Ask) -> (Option<u64>, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         (surveys.begin(ask, reply, Micros(0)).map(|order| order.number), answer)
     }
 
     #[test]
     fn a_stream_is_told_by_its_home_and_counted_everywhere() {
-        let mut surveys = Surveys::new(2);
+        let mut surveys = ShardQueries::new(2);
         let (number, mut answer) = ask(&mut surveys, Ask::Streams);
         let number = number.unwrap();
         let streams = vec![part("live/b", StreamSource::Shard, 3)];
@@ -262,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_list_of_connections_is_bounded_and_in_the_order_they_came() {
-        let mut surveys = Surveys::new(2);
+        let mut surveys = ShardQueries::new(2);
         let (number, mut answer) = ask(&mut surveys, Ask::Clients { stream: None });
         for shard in 0..2 {
             let clients = (0..CLIENTS_MAX as u64).map(|n| client(n * 2 + shard as u64)).collect();
@@ -279,7 +271,7 @@ mod tests {
     fn a_kick_is_done_if_any_shard_found_somebody() {
         let stream = "live/a".to_owned();
         for (kicked, done) in [(0, false), (1, true)] {
-            let mut surveys = Surveys::new(2);
+            let mut surveys = ShardQueries::new(2);
             let wish = Ask::KickPublisher { stream: stream.clone(), actor: None };
             let (number, mut answer) = ask(&mut surveys, wish);
             for (shard, kicked) in [(0, 0), (1, kicked)] {
@@ -296,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_id_that_nobody_can_have_is_not_asked_for() {
-        let mut surveys = Surveys::new(1);
+        let mut surveys = ShardQueries::new(1);
         for id in ["", "short", "abcdefgh", "TOO-LONG-AN-ID"] {
             let (number, mut answer) =
                 ask(&mut surveys, Ask::Kick { client: id.to_owned(), actor: None });
@@ -307,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_shard_that_is_silent_is_named_after_its_time() {
-        let mut surveys = Surveys::new(2);
+        let mut surveys = ShardQueries::new(2);
         let (number, mut answer) = ask(&mut surveys, Ask::Streams);
         surveys.hear(0, Survey { number: number.unwrap(), ..Survey::default() });
         surveys.tick(SHARD_LIMIT - Micros(1));
@@ -321,10 +313,10 @@ mod tests {
 
     #[test]
     fn more_questions_than_a_node_takes_are_turned_away() {
-        let mut surveys = Surveys::new(1);
-        let answers: Vec<_> = (0..SURVEYS_MAX).map(|_| ask(&mut surveys, Ask::Streams).1).collect();
+        let mut surveys = ShardQueries::new(1);
+        let answers: Vec<_> = (0..QUERIES_MAX).map(|_| ask(&mut surveys, Ask::Streams).1).collect();
         let (number, mut answer) = ask(&mut surveys, Ask::Streams);
-        assert!(number.is_none() && answers.len() == SURVEYS_MAX);
+        assert!(number.is_none() && answers.len() == QUERIES_MAX);
         assert!(matches!(answer.try_recv(), Ok(Answer::Unavailable(_))));
     }
 }

@@ -11,7 +11,7 @@ use crate::stream::Message;
 const AVC_RECORD_AT: usize = 5;
 
 /// Both, as far as they are there. What is not announced is 0.
-pub(super) fn of_headers(headers: &[Message]) -> (Option<VideoView>, Option<AudioView>) {
+pub(crate) fn of_headers(headers: &[Message]) -> (Option<VideoView>, Option<AudioView>) {
     let header = |kind| headers.iter().find(|message| message.kind() == kind);
     let metadata = header(Kind::Data).and_then(|message| metadata(message.body()));
     let number = |key: &str| {

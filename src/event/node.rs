@@ -147,6 +147,17 @@ pub enum NodeEvent {
         /// How long.
         length: Micros,
     },
+    /// A thread of the node has ended by a panic.
+    CoreLost {
+        /// What it did, such as `the compose core` or `shard 1`.
+        core: String,
+        /// The channel whose encoder or decoder it was.
+        channel: Option<String>,
+        /// The text of the panic.
+        reason: String,
+        /// What is done about it.
+        remedy: &'static str,
+    },
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
 }
@@ -207,7 +218,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 58] = [
+    pub const NAMES: [&'static str; 59] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -235,6 +246,7 @@ impl NodeEvent {
         "asset_restored",
         "stream_warning",
         "channel_stalled",
+        "core_lost",
         "channel_started",
         "channel_stopped",
         "scene_replaced",
@@ -273,7 +285,7 @@ impl NodeEvent {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Connection(event) => event.severity(),
-            Self::EncoderFailed { .. } => Severity::Error,
+            Self::EncoderFailed { .. } | Self::CoreLost { .. } => Severity::Error,
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
             | Self::RecordStopped { .. }
@@ -324,6 +336,7 @@ impl NodeEvent {
             Self::AssetRestored { .. } => "asset_restored",
             Self::StreamWarning { .. } => "stream_warning",
             Self::ChannelStalled { .. } => "channel_stalled",
+            Self::CoreLost { .. } => "core_lost",
             Self::Operated(operated) => operated.name,
         }
     }
@@ -397,6 +410,7 @@ impl fmt::Display for NodeEvent {
                      node (it was paused, moved or overloaded); viewers see a jump"
                 )
             }
+            Self::CoreLost { core, reason, remedy, .. } => Lost(core, reason, remedy).fmt(f),
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }
     }
@@ -413,6 +427,16 @@ impl fmt::Display for Failed<'_> {
             write!(f, " and tries again in {:.1} s", retry_in.secs_f64())?;
         }
         write!(f, ": {}", Printable(reason))
+    }
+}
+
+/// A thread that has ended by a panic, the text of that, and what is done about it.
+struct Lost<'a>(&'a str, &'a str, &'a str);
+
+impl fmt::Display for Lost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(core, reason, remedy) = self;
+        write!(f, "{core} has ended by a panic; {remedy}: {}", Printable(reason))
     }
 }
 

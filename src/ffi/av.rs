@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::Once;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::sys;
@@ -35,18 +35,50 @@ pub fn set_log_subject(subject: &str) {
     SUBJECT.with_borrow_mut(|name| subject.clone_into(name));
 }
 
-/// Sends FFmpeg's warnings and errors to `tracing` from now on; call as often as you like. What we
-/// hand to FFmpeg holds no secrets: it never sees an address or a key.
+/// Nodes of the process that want FFmpeg's log, and its level from before the first of them.
+#[expect(clippy::disallowed_types, reason = "taken when a node starts and ends, by nobody else")]
+static REDIRECTS: std::sync::Mutex<(usize, c_int)> = std::sync::Mutex::new((0, 0));
+
+/// While one of these is there, FFmpeg's warnings and errors go to `tracing`; afterwards they go
+/// to standard error again, as FFmpeg does by itself, at the level that was set before. The
+/// callback is the process's: a program that has set its own does not want this. What we hand to
+/// FFmpeg holds no secrets: it never sees an address or a key.
 ///
 /// FFmpeg calls an error what is wrong with its input, which is trouble with one file or stream:
 /// `WARN` here. Only what it calls fatal is `ERROR`; its warnings are `INFO`.
-pub fn init_log() {
-    static ONCE: Once = Once::new();
-    // SAFETY: the callback fits the type FFmpeg expects and lives as long as the program.
-    ONCE.call_once(|| unsafe {
-        sys::av_log_set_level(sys::AV_LOG_WARNING.cast_signed());
-        sys::av_log_set_callback(Some(log));
-    });
+#[derive(Debug)]
+pub struct LogRedirect(());
+
+impl LogRedirect {
+    /// From now on.
+    #[must_use]
+    pub fn begin() -> Self {
+        let mut redirects = REDIRECTS.lock().unwrap_or_else(PoisonError::into_inner);
+        redirects.0 += 1;
+        if redirects.0 == 1 {
+            // SAFETY: the callback fits the type FFmpeg expects and lives as long as the program.
+            unsafe {
+                redirects.1 = sys::av_log_get_level();
+                sys::av_log_set_level(sys::AV_LOG_WARNING.cast_signed());
+                sys::av_log_set_callback(Some(log));
+            }
+        }
+        Self(())
+    }
+}
+
+impl Drop for LogRedirect {
+    fn drop(&mut self) {
+        let mut redirects = REDIRECTS.lock().unwrap_or_else(PoisonError::into_inner);
+        redirects.0 -= 1;
+        if redirects.0 == 0 {
+            // SAFETY: both take plain values; the callback is FFmpeg's own.
+            unsafe {
+                sys::av_log_set_callback(Some(sys::av_log_default_callback));
+                sys::av_log_set_level(redirects.1);
+            }
+        }
+    }
 }
 
 /// How C passes the arguments of a format on.
@@ -183,7 +215,7 @@ mod tests {
 
     #[test]
     fn warnings_reach_our_log_cut_to_a_line_and_chatter_does_not() {
-        init_log();
+        let _log = LogRedirect::begin();
         let long = [b"x".repeat(2_000), vec![0]].concat();
         tracing::subscriber::with_default(Keep, || {
             for (level, text) in [
@@ -203,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_line_names_what_its_thread_works_on_and_no_addresses() {
-        init_log();
+        let _log = LogRedirect::begin();
         tracing::subscriber::with_default(Keep, || {
             set_log_subject("intro.mp4");
             let level = sys::AV_LOG_ERROR.cast_signed();

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::node::Node;
 use crate::config::{Config, Role, TokenConfig};
 use crate::control::auth::{
     Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
@@ -16,6 +15,7 @@ use crate::control::log::LogLevel;
 use crate::control::state::{Cores, NodeFacts, Surveyor, flv_base};
 use crate::control::time::Time;
 use crate::event::NodeEvent;
+use crate::node::running::Node;
 use crate::tls::{self, Acceptor};
 
 /// How often the node's events are passed on.
@@ -28,8 +28,8 @@ const EVENTS_WAITING: usize = 256;
 ///
 /// # Errors
 /// If that is not possible.
-pub(super) fn tokens(config: &Config) -> Result<Tokens, TokenError> {
-    let place = |name| config.node.data_dir.join(name);
+pub(crate) fn tokens(config: &Config) -> Result<Tokens, TokenError> {
+    let place = |name| config.node.data_dir().join(name);
     match config.http.auth {
         true => {
             let named: Vec<_> = config.http.tokens.iter().map(token_place).collect();
@@ -52,7 +52,7 @@ fn token_place(config: &TokenConfig) -> TokenPlace {
 }
 
 /// What HTTP answers from, and who keeps the state.
-pub(super) fn front(
+pub(crate) fn front(
     config: &Config,
     node: &Node,
     (tokens, log, tls): (Tokens, Arc<LogLevel>, Option<Acceptor>),
@@ -65,9 +65,9 @@ pub(super) fn front(
     let flv = flv_place(config, node);
     registry.set_streams_max(config.metrics.streams_max);
     let facts = facts(config, node, flv);
-    let surveyor = Surveyor::new(node.door(), registry, keys.clone(), time.clone(), facts);
+    let surveyor = Surveyor::new(node.handle(), registry, keys.clone(), time.clone(), facts);
     let api = Api {
-        door: node.door(),
+        handle: node.handle(),
         board: surveyor.board(),
         keys,
         tokens,
@@ -95,7 +95,7 @@ pub(super) fn front(
 
 /// Passes the node's events on to the surveyor, which looks at the node meanwhile; to the node's
 /// end.
-pub(super) async fn survey(surveyor: Surveyor, take: impl Fn() -> Option<NodeEvent> + 'static) {
+pub(crate) async fn survey(surveyor: Surveyor, take: impl Fn() -> Option<NodeEvent> + 'static) {
     let (events, heard) = tokio::sync::mpsc::channel(EVENTS_WAITING);
     let pass = async move {
         let mut every = tokio::time::interval(EVENTS_EVERY);
@@ -120,7 +120,7 @@ fn flv_place(config: &Config, node: &Node) -> (SocketAddr, bool) {
 }
 
 /// What the HTTP side meets peers with by TLS, if it is to.
-pub(super) fn https(config: &Config) -> Result<Option<Acceptor>, tls::Error> {
+pub(crate) fn https(config: &Config) -> Result<Option<Acceptor>, tls::Error> {
     let files = config.tls.certificate.clone().filter(|_| config.tls.https);
     files.map(|files| Acceptor::load(files, &["http/1.1"])).transpose()
 }

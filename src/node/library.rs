@@ -1,19 +1,23 @@
-//! The front door for other programs: a pipeline that takes their frames, an encoder, an RTMP
-//! server, and the manager that runs the three.
+//! Library: what other programs call. A pipeline that takes their frames, an encoder, an RTMP
+//! server and the manager that runs the three; or a whole node.
 
 mod keys;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::channels::Entrance;
-use super::desk::Desk;
-use super::hooks::{Hooks, Subscriber};
-use super::node::{Node, Setup};
+use super::plan::{ProcessAccess, Setup};
+use super::running::Node;
+use super::start::start;
 use super::start_error::StartError;
 use crate::command::{Answer, Ask};
 use crate::config::{self, Config};
+use crate::control::channels::build::{FrameInput, Frames};
+use crate::control::controller::Controller;
+use crate::control::event_queue::EventQueue;
+use crate::control::hooks::{Hooks, Subscriber};
 use crate::control::keystore::Keys;
 use crate::event::NodeEvent;
 use crate::frame::{Frame, Pool};
@@ -82,10 +86,11 @@ pub struct StreamManager {
     config: Config,
     pool_size: u32,
     node: Option<Node>,
-    desk: Option<DeskThread>,
+    controller: Option<ControlThread>,
     /// Keys that were added before the start.
     key_work: Vec<KeyWork>,
     hooks: Hooks,
+    process: ProcessAccess,
 }
 
 /// Something in the three parts that cannot work.
@@ -143,15 +148,27 @@ impl StreamManager {
             config,
             pool_size: pipeline.pool_size,
             node: None,
-            desk: None,
+            controller: None,
             key_work: Vec::new(),
             hooks: Hooks::new(),
+            process: ProcessAccess::default(),
         })
     }
 
     /// Asks these hooks before anybody connects, publishes or plays. Call it before the start.
     pub fn set_hooks(&mut self, hooks: Hooks) {
         self.hooks = hooks;
+    }
+
+    /// Lets it change these things of the process while it runs. Call it before the start.
+    pub const fn set_process_access(&mut self, process: ProcessAccess) {
+        self.process = process;
+    }
+
+    /// Keeps stream keys in this folder, which one running manager can have; otherwise they are in
+    /// memory, and nothing is written. Call it before the start.
+    pub fn set_data_dir(&mut self, folder: impl Into<PathBuf>) {
+        self.config.node.data_dir = Some(folder.into());
     }
 
     /// Hears every event from now on; `None` if it does not run.
@@ -166,18 +183,19 @@ impl StreamManager {
     /// See [`StartError`]; nothing is left running.
     pub fn start(&mut self) -> Result<Feed, StartError> {
         let hooks = std::mem::take(&mut self.hooks);
-        let setup = Setup::HandedIn(self.pool_size);
-        let mut node = Node::start_with(&self.config, setup, hooks)?;
-        let Some(Entrance { pool, encoder, timeline }) = node.take_entrance() else {
+        let frames = Frames::HandedIn(self.pool_size);
+        let setup = Setup { frames, is_program: false, process: self.process, hooks };
+        let mut node = start(&self.config, setup)?;
+        let Some(FrameInput { pool, encoder, timeline }) = node.take_frame_input() else {
             unreachable!("a node that is handed frames has a way in for them");
         };
-        if let Some(desk) = node.take_desk() {
-            let thread = start_desk(desk, node.keys().cloned(), &node.plan().control)?;
+        if let Some(controller) = node.take_controller() {
+            let thread = start_control(controller, node.keys().cloned(), &node.plan().control)?;
             for work in self.key_work.drain(..) {
                 // There is room for all that may wait.
                 drop(thread.key_work.try_send(work));
             }
-            self.desk = Some(thread);
+            self.controller = Some(thread);
         }
         let clock = node.clock();
         // It has one channel, which takes these frames.
@@ -200,7 +218,7 @@ impl StreamManager {
     #[must_use]
     pub fn ask(&self, ask: Ask) -> Answer {
         match &self.node {
-            Some(node) => futures_lite::future::block_on(node.door().ask_patiently(ask)),
+            Some(node) => futures_lite::future::block_on(node.handle().ask_patiently(ask)),
             None => Answer::Unavailable("the node does not run".to_owned()),
         }
     }
@@ -211,7 +229,7 @@ impl StreamManager {
         if let Some(node) = self.node.take() {
             node.stop();
         }
-        self.desk = None;
+        self.controller = None;
     }
 }
 
@@ -226,17 +244,18 @@ impl Drop for StreamManager {
 #[derive(Debug)]
 pub struct LiveNode {
     node: Option<Node>,
-    desk: Option<DeskThread>,
-    door: crate::control::Door,
-    events: super::desk::Events,
+    controller: Option<ControlThread>,
+    handle: crate::control::ControlHandle,
+    events: EventQueue,
 }
 
 impl LiveNode {
     /// Starts everything that `config` describes but `[http]`. What is changed later ends with it,
-    /// whatever `state` says: the program knows what it has changed.
+    /// whatever `state` says: the program knows what it has changed. Stream keys are kept in
+    /// `data_dir` if the configuration names one, and in memory otherwise.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing is left running.
+    /// See [`StartError`]; nothing is left running, and no port is bound.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         Self::start_with(config, Hooks::new())
     }
@@ -244,14 +263,28 @@ impl LiveNode {
     /// The same with hooks, which are asked before anybody connects, publishes or plays.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing is left running.
+    /// See [`StartError`]; nothing is left running, and no port is bound.
     pub fn start_with(config: &Config, hooks: Hooks) -> Result<Self, StartError> {
-        let mut node = Node::start_with(config, Setup::Embedded, hooks)?;
+        Self::start_in(config, hooks, ProcessAccess::default())
+    }
+
+    /// The same for a node that may change something of its process while it runs.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running, and no port is bound.
+    pub fn start_in(
+        config: &Config,
+        hooks: Hooks,
+        process: ProcessAccess,
+    ) -> Result<Self, StartError> {
+        let setup = Setup { frames: Frames::Composed, is_program: false, process, hooks };
+        let mut node = start(config, setup)?;
         let store = node.keys().cloned();
         let cpus = node.plan().control.clone();
-        let desk = node.take_desk().map(|desk| start_desk(desk, store, &cpus)).transpose()?;
-        let (door, events) = (node.door(), Arc::clone(node.events()));
-        Ok(Self { node: Some(node), desk, door, events })
+        let controller = node.take_controller();
+        let controller = controller.map(|it| start_control(it, store, &cpus)).transpose()?;
+        let (handle, events) = (node.handle(), Arc::clone(node.events()));
+        Ok(Self { node: Some(node), controller, handle, events })
     }
 
     /// The node, to look at.
@@ -270,7 +303,7 @@ impl LiveNode {
     /// offers. Waits for the answer.
     #[must_use]
     pub fn ask(&self, ask: Ask) -> Answer {
-        futures_lite::future::block_on(self.door.ask_patiently(ask))
+        futures_lite::future::block_on(self.handle.ask_patiently(ask))
     }
 
     /// What has happened since the last call, oldest first. At most 1024 events wait; then older
@@ -284,7 +317,7 @@ impl LiveNode {
         if let Some(node) = self.node.take() {
             node.stop();
         }
-        self.desk = None;
+        self.controller = None;
     }
 }
 
@@ -295,47 +328,49 @@ impl Drop for LiveNode {
 }
 
 /// How long the node's end waits for the control plane to tell what is left.
-const DESK_LIMIT: Micros = Micros::from_millis(1_500);
+const CONTROL_LIMIT: Duration = Duration::from_millis(1_500);
+
+/// How long the control plane's end waits for what it has asked of the system.
+const LOOKUP_LIMIT: Duration = Duration::from_millis(200);
 
 /// The control plane on a thread of its own; it ends when this is dropped.
 #[derive(Debug)]
-struct DeskThread {
+struct ControlThread {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     worker: Option<Worker<()>>,
-    clock: Clock,
     key_work: tokio::sync::mpsc::Sender<KeyWork>,
 }
 
-impl Drop for DeskThread {
+impl Drop for ControlThread {
     fn drop(&mut self) {
         self.stop.take();
-        let deadline = self.clock.now() + DESK_LIMIT;
-        while self.worker.as_ref().is_some_and(|worker| !worker.is_finished()) {
-            if self.clock.now() >= deadline {
-                tracing::warn!("a hook holds up the control plane: it is left behind");
-                return;
-            }
-            std::thread::park_timeout(Duration::from_millis(2));
+        if self.worker.take().is_some_and(|worker| !worker.join_within(CONTROL_LIMIT)) {
+            tracing::warn!("a hook holds up the control plane: it is left behind");
         }
     }
 }
 
-fn start_desk(desk: Desk, store: Option<Keys>, cpus: &[usize]) -> Result<DeskThread, StartError> {
+fn start_control(
+    controller: Controller,
+    store: Option<Keys>,
+    cpus: &[usize],
+) -> Result<ControlThread, StartError> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (key_work, waiting) = tokio::sync::mpsc::channel(keys::WORK_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;
-    let clock = desk.clock;
     let worker = Worker::spawn("control", cpus.to_vec(), 0, move || {
         runtime.block_on(async {
             tokio::select! {
-                () = desk.run(stopped) => {}
+                () = controller.run(stopped) => {}
                 () = keys::work(store, waiting) => {}
             }
         });
+        // Look-ups of names may take longer than anybody waits for.
+        runtime.shutdown_timeout(LOOKUP_LIMIT);
     })
     .map_err(StartError::Thread)?;
-    Ok(DeskThread { stop: Some(stop), worker: Some(worker), clock, key_work })
+    Ok(ControlThread { stop: Some(stop), worker: Some(worker), key_work })
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -45,7 +45,7 @@ impl std::error::Error for ListenError {}
 ///
 /// # Errors
 /// If the address cannot be had, also when another program shares its port.
-pub(super) fn listen(
+pub(crate) fn listen(
     bind: IpAddr,
     port: u16,
     shards: usize,

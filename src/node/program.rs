@@ -10,13 +10,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::front;
-use super::node::Node;
-use super::secure;
+use super::plan::{ProcessAccess, Setup};
+use super::running::Node;
+use super::start::start;
+use super::tls::watch;
 use crate::command::Ask;
 use crate::config::{Config, Errors, Publish};
 use crate::control::auth::{Token, Tokens};
+use crate::control::channels::build::Frames;
+use crate::control::hooks::Hooks;
 use crate::control::log::LogLevel;
-use crate::control::{Door, banner, http, status};
+use crate::control::{ControlHandle, banner, http, status};
 use crate::runtime::pin;
 use crate::stats::{Meter, Snapshot};
 use crate::tls::Acceptor;
@@ -32,6 +36,10 @@ const COLUMNS: usize = 100;
 
 /// Exit code after a second signal, by the shells' convention for SIGINT.
 const EXIT_KILLED: i32 = 130;
+
+/// Exit code after a core was lost without which the node is to end: `EX_SOFTWARE` of sysexits.h.
+/// A service manager that restarts on failure starts the node again.
+const EXIT_CORE_LOST: u8 = 70;
 
 /// How the node came to its configuration, and what it logs.
 pub struct Origin {
@@ -60,9 +68,15 @@ pub fn run(config: &Config, origin: Origin) -> ExitCode {
         } else {
             None
         };
-        match Node::start(config) {
-            Ok(node) => match entrance(config, listener) {
-                Ok(entrance) => serve(config, node, entrance, origin).await,
+        let setup = Setup {
+            frames: Frames::Composed,
+            is_program: true,
+            process: ProcessAccess { raise_limits: true, ffmpeg_log: true },
+            hooks: Hooks::new(),
+        };
+        match start(config, setup) {
+            Ok(node) => match http_entry(config, listener) {
+                Ok(http_entry) => serve(config, node, http_entry, origin).await,
                 Err(text) => fail(1, &text),
             },
             Err(error) => fail(error.exit_code(), &error.to_string()),
@@ -71,20 +85,20 @@ pub fn run(config: &Config, origin: Origin) -> ExitCode {
 }
 
 /// Where HTTP comes in.
-struct Entrance {
+struct HttpEntry {
     listener: tokio::net::TcpListener,
     tokens: Tokens,
     tls: Option<Acceptor>,
 }
 
-fn entrance(
+fn http_entry(
     config: &Config,
     listener: Option<tokio::net::TcpListener>,
-) -> Result<Option<Entrance>, String> {
+) -> Result<Option<HttpEntry>, String> {
     let Some(listener) = listener else { return Ok(None) };
     let tokens = front::tokens(config).map_err(|error| error.to_string())?;
     let tls = front::https(config).map_err(|error| error.to_string())?;
-    Ok(Some(Entrance { listener, tokens, tls }))
+    Ok(Some(HttpEntry { listener, tokens, tls }))
 }
 
 #[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
@@ -96,7 +110,7 @@ fn fail(code: u8, text: &str) -> ExitCode {
 async fn serve(
     config: &Config,
     mut node: Node,
-    entrance: Option<Entrance>,
+    http_entry: Option<HttpEntry>,
     Origin { load, log, is_log_given }: Origin,
 ) -> ExitCode {
     pin(&node.plan().control);
@@ -107,29 +121,32 @@ async fn serve(
     else {
         return fail(1, "cannot listen for signals");
     };
-    let gone = terminal_gone(hung_up, std::io::stdout().is_terminal(), node.door());
+    let gone = terminal_gone(hung_up, std::io::stdout().is_terminal(), node.handle());
     let log = Arc::new(log);
     log_as_kept(&log, &node, is_log_given);
-    show_banner(config, &node, entrance.as_ref());
+    show_banner(config, &node, http_entry.as_ref());
     warn_if_open(config, &node);
-    let (stop_desk, desk_stopped) = tokio::sync::oneshot::channel::<()>();
-    let https = entrance.as_ref().and_then(|entrance| entrance.tls.clone());
-    let desk = node.take_desk().map(|mut desk| {
-        desk.reloads.load = Some(Arc::from(load));
-        desk.rules.acceptors.extend(https);
-        desk.reloads.log = (!is_log_given).then(|| Arc::clone(&log));
-        local.spawn_local(desk.run(desk_stopped))
+    let (stop_control, control_stopped) = tokio::sync::oneshot::channel::<()>();
+    let https = http_entry.as_ref().and_then(|http_entry| http_entry.tls.clone());
+    let controller = node.take_controller().map(|mut controller| {
+        controller.reloads.load = Some(Arc::from(load));
+        controller.rules.acceptors.extend(https);
+        controller.reloads.log = (!is_log_given).then(|| Arc::clone(&log));
+        local.spawn_local(controller.run(control_stopped))
     });
     let names = config.channels.iter().map(|channel| channel.name.as_str());
-    let readiness = Arc::new(http::Readiness::new(names, node.keys().cloned()));
+    let readiness = Arc::new(
+        http::Readiness::new(names, node.keys().cloned())
+            .with_cores(Arc::clone(&node.registry().cores)),
+    );
     readiness.set_listening();
     let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
     if let (Some(tls), Ok(hangup)) = (node.tls(), hangup()) {
-        local.spawn_local(secure::watch(tls.watcher(), hangup));
+        local.spawn_local(watch(tls.watcher(), hangup));
     }
-    if let Some(Entrance { listener, tokens, tls }) = entrance {
+    if let Some(HttpEntry { listener, tokens, tls }) = http_entry {
         if let (Some(tls), Ok(hangup)) = (&tls, hangup()) {
-            local.spawn_local(secure::watch(tls.watcher(), hangup));
+            local.spawn_local(watch(tls.watcher(), hangup));
         }
         let (state, surveyor) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
@@ -140,12 +157,14 @@ async fn serve(
         }));
     }
     local.spawn_local(watch_figures(&node, &readiness));
-    local
+    let core_lost = node.core_lost();
+    let code = local
         .run_until(async {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = gone => {}
+                _ = terminate.recv() => ExitCode::SUCCESS,
+                _ = interrupt.recv() => ExitCode::SUCCESS,
+                () = gone => ExitCode::SUCCESS,
+                () = core_lost => ExitCode::from(EXIT_CORE_LOST),
             }
         })
         .await;
@@ -155,7 +174,7 @@ async fn serve(
     local
         .run_until(async {
             tokio::select! {
-                () = end(node, desk, stop_desk) => ExitCode::SUCCESS,
+                () = end(node, controller, stop_control) => code,
                 _ = terminate.recv() => std::process::exit(EXIT_KILLED),
                 _ = interrupt.recv() => std::process::exit(EXIT_KILLED),
             }
@@ -195,11 +214,11 @@ fn watch_figures(
 
 /// SIGHUP: the end of a node whose terminal has been closed. To any other it says that its
 /// configuration has changed, or its certificates, which who watches them hears as well.
-async fn terminal_gone(mut hangup: Signal, has_terminal: bool, door: Door) {
+async fn terminal_gone(mut hangup: Signal, has_terminal: bool, handle: ControlHandle) {
     while hangup.recv().await.is_some() && !has_terminal {
         tracing::info!("SIGHUP: the configuration and the certificates are read again");
-        // The desk tells what came of it.
-        drop(door.ask_patiently(Ask::Reload { actor: Some("signal".to_owned()) }).await);
+        // The controller tells what came of it.
+        drop(handle.ask_patiently(Ask::Reload { actor: Some("signal".to_owned()) }).await);
     }
 }
 
@@ -228,23 +247,23 @@ fn warn_if_open(config: &Config, node: &Node) {
     }
 }
 
-/// Ends the node, then its desk, which tells what is left.
+/// Ends the node, then its controller, which tells what is left.
 async fn end(
     node: Node,
-    desk: Option<tokio::task::JoinHandle<()>>,
-    stop_desk: tokio::sync::oneshot::Sender<()>,
+    controller: Option<tokio::task::JoinHandle<()>>,
+    stop_control: tokio::sync::oneshot::Sender<()>,
 ) {
-    // Whatever became of it, the desk has nothing left to hear.
+    // Whatever became of it, the controller has nothing left to hear.
     drop(tokio::task::spawn_blocking(move || node.stop()).await);
-    drop(stop_desk);
-    if let Some(desk) = desk {
-        drop(desk.await);
+    drop(stop_control);
+    if let Some(controller) = controller {
+        drop(controller.await);
     }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the terminal shows")]
-fn show_banner(config: &Config, node: &Node, entrance: Option<&Entrance>) {
-    let token = entrance.and_then(|entrance| entrance.tokens.admin()).map(Token::expose);
+fn show_banner(config: &Config, node: &Node, http_entry: Option<&HttpEntry>) {
+    let token = http_entry.and_then(|http_entry| http_entry.tokens.admin()).map(Token::expose);
     let rtmps = config.tls.rtmps_port.map(|port| SocketAddr::new(node.rtmp().ip(), port));
     let channels: Vec<_> = config
         .channels
@@ -267,7 +286,7 @@ fn show_banner(config: &Config, node: &Node, entrance: Option<&Entrance>) {
             channels: &channels,
             development: shown.as_ref().map(|(stream, key)| banner::DevelopmentKey { stream, key }),
             rtmps,
-            http: entrance.and_then(|entrance| entrance.listener.local_addr().ok()),
+            http: http_entry.and_then(|http_entry| http_entry.listener.local_addr().ok()),
             is_https: config.tls.https,
             token: token.filter(|_| is_watched),
         },

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::hooks::JournalError;
-use super::listen::ListenError;
 use crate::config::OPEN_TO_ALL;
+use crate::control::channels::error::ChannelError;
+use crate::control::hooks::{HooksError, JournalError};
 use crate::control::keystore::StoreError;
+use crate::node::listen::ListenError;
 use crate::runtime::{Failure, PlanError};
 use crate::scene;
 
@@ -84,3 +85,24 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+impl From<ChannelError> for StartError {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            ChannelError::Scene(channel, error) => Self::Scene(channel, error),
+            ChannelError::Encoder(channel, error) => Self::Encoder(channel, error),
+            ChannelError::EncoderSilent(channel, limit) => Self::EncoderSilent(channel, limit),
+            ChannelError::Memory(error) => Self::Memory(error),
+            ChannelError::Thread(error) => Self::Thread(error),
+        }
+    }
+}
+
+impl From<HooksError> for StartError {
+    fn from(error: HooksError) -> Self {
+        match error {
+            HooksError::Journal(error) => Self::Journal(error),
+            HooksError::Tls(error) => Self::Tls(error),
+        }
+    }
+}

@@ -5,26 +5,27 @@ use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 
-use super::listen::listen;
-use super::start_error::StartError;
 use crate::config::Config;
+use crate::control::settings::trust;
+use crate::node::listen::listen;
+use crate::node::start_error::StartError;
 use crate::tls::{Acceptor, Connector, Look, Watcher};
 
 /// How often the certificate's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What shards are given.
-pub(super) struct Secure {
+pub(crate) struct Tls {
     /// One per shard, or none.
     listeners: Vec<TcpListener>,
-    pub(super) acceptor: Option<Acceptor>,
+    pub(crate) acceptor: Option<Acceptor>,
     /// Whom to trust, or why nobody can be.
-    pub(super) trust: Result<Connector, String>,
+    pub(crate) trust: Result<Connector, String>,
 }
 
-impl Secure {
+impl Tls {
     /// Listens if the configuration has a certificate and a port.
-    pub(super) fn open(config: &Config, shards: usize) -> Result<Self, StartError> {
+    pub(crate) fn open(config: &Config, shards: usize) -> Result<Self, StartError> {
         let trust = trust(config);
         let (Some(files), Some(port)) = (&config.tls.certificate, config.tls.rtmps_port) else {
             return Ok(Self { listeners: Vec::new(), acceptor: None, trust });
@@ -35,22 +36,13 @@ impl Secure {
     }
 
     /// A socket for the next shard.
-    pub(super) fn take(&mut self) -> Option<TcpListener> {
+    pub(crate) fn take(&mut self) -> Option<TcpListener> {
         self.listeners.pop()
     }
 }
 
-/// Whom to trust, or why nobody can be.
-pub(super) fn trust(config: &Config) -> Result<Connector, String> {
-    let trust = match &config.tls.ca_file {
-        Some(file) => Connector::trusting(file),
-        None => Connector::system(),
-    };
-    trust.map_err(|error| error.to_string())
-}
-
 /// Looks at a certificate's files again and again, and when `hangup` asks for it.
-pub(super) async fn watch(mut watcher: Watcher, mut hangup: Signal) {
+pub(crate) async fn watch(mut watcher: Watcher, mut hangup: Signal) {
     let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
         let asked = tokio::select! {

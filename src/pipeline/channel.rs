@@ -137,13 +137,13 @@ impl ComposeCore {
         Self { stages, to_come, gone, stopping, bell, clock }
     }
 
-    /// Runs all channels until the core is to stop.
-    ///
-    /// It waits by blocking until the earliest tick and never goes back to its executor before the
-    /// end: it has nothing else to do, and no task could wake it (see [`crate::runtime::Pulse`]).
-    pub async fn run(mut self) {
+    /// Runs all channels until the core is to stop. Between ticks it blocks the thread, which is to
+    /// be its own.
+    pub fn run(mut self) {
         self.stages.iter_mut().for_each(|stage| stage.begin(self.clock.now()));
         while !self.stopping.load(Ordering::Acquire) {
+            #[cfg(test)]
+            crate::runtime::fault::point();
             let due = self.turn(self.clock.now());
             let wait = due.map_or(IDLE, |due| Duration::from(due - self.clock.now()));
             if !wait.is_zero() {

@@ -92,6 +92,8 @@ pub fn video(
     let mut keys = Keyframes::new(&share.video);
     let mut reopened = 0;
     loop {
+        #[cfg(test)]
+        crate::runtime::fault::point();
         let Some(RawFrame { frame, tick, is_cut }) = frames.pop() else {
             if frames.is_finished() {
                 return encoder.flush(&mut sink);
@@ -222,6 +224,8 @@ pub fn audio(
     sink.announce(&*encoder);
     share.tell_open();
     loop {
+        #[cfg(test)]
+        crate::runtime::fault::point();
         let Some(RawSound { block, first_sample }) = sound.pop() else {
             if sound.is_finished() {
                 return encoder.flush(&mut sink);

@@ -46,6 +46,8 @@ pub fn record<D: Disk>(
 ) {
     let mut loss = Loss { told: share.stats.dropped_messages(), at: None };
     loop {
+        #[cfg(test)]
+        crate::runtime::fault::point();
         let moment = Moment { now: share.clock.now(), unix_s: share.clock.unix_secs() };
         let stops = share.stopping.load(Ordering::Acquire) || share.messages.is_finished();
         let event = share.messages.pop();

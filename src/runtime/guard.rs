@@ -1,17 +1,14 @@
-//! A panic in one task ends that task only: glommio lets it take the whole executor down.
+//! Panics as values: what a call that panicked has said.
 
 use std::any::Any;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use futures_lite::FutureExt;
-
-/// Runs `task`; a panic inside it becomes `Err` with the panic's text.
+/// Calls `call`; a panic inside it becomes `Err` with the panic's text.
 ///
 /// # Errors
 /// The text of the panic.
-pub async fn guarded<T>(task: impl Future<Output = T>) -> Result<T, String> {
-    AssertUnwindSafe(task).catch_unwind().await.map_err(|panic| panic_text(&*panic))
+pub fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| panic_text(&*panic))
 }
 
 /// What a panic said.
@@ -31,8 +28,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error_with_its_text() {
-        let broken = futures_lite::future::block_on(guarded(async { panic!("broken {}", 7) }));
-        assert_eq!(broken, Err::<(), _>("broken 7".to_owned()));
-        assert_eq!(futures_lite::future::block_on(guarded(async { 3 })), Ok(3));
+        assert_eq!(caught(|| panic!("broken {}", 7)), Err::<(), _>("broken 7".to_owned()));
+        assert_eq!(caught(|| 3), Ok(3));
     }
 }

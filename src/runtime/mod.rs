@@ -1,22 +1,26 @@
-//! Runtime: the plan of cores, preflight check, drivers, executors, worker threads, and the one
-//! clock. `glommio` is named here and in `pipeline/` only.
+//! Runtime: the plan of cores, preflight check, drivers, worker threads, and the one
+//! clock. `glommio` is named here only.
 
 mod clock;
 mod driver;
-mod executor;
+#[cfg(test)]
+pub(crate) mod fault;
 mod guard;
 mod pacer;
+mod pinned;
 mod plan;
 mod preflight;
-mod pulse;
+mod raised_limits;
+mod stop;
 mod worker;
 
 pub use clock::Clock;
 pub use driver::{Driver, DriverKind, DriverParts};
-pub use executor::{Executor, Pinned};
-pub use guard::guarded;
+pub use guard::caught;
 pub use pacer::{CATCH_UP, Pacer, Slot};
+pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
 pub use preflight::{ChosenDriver, DriverChoice, Failure, preflight};
-pub use pulse::Pulse;
-pub use worker::{NICE_ENCODE, Worker, pin};
+pub use raised_limits::RaisedLimits;
+pub use stop::StopFlag;
+pub use worker::{Exit, NICE_ENCODE, NICE_PINNED, Worker, pin};

@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use super::DriverKind;
 
+use super::raised_limits::soft;
+
 /// Locked memory that glommio asks for at the least, even of root.
 const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 
@@ -57,13 +59,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Checks open files, CPUs, and what the wanted driver needs; raises soft limits to their hard
-/// limits. Which driver it will be.
+/// Checks open files, CPUs, and what the wanted driver needs. Which driver it will be.
 ///
 /// # Errors
 /// The first thing that is missing. The process should end with exit code 78 (`EX_CONFIG`).
 pub fn preflight(wanted: DriverChoice) -> Result<ChosenDriver, Failure> {
-    nofile(raise(libc::RLIMIT_NOFILE))?;
+    nofile(soft(libc::RLIMIT_NOFILE))?;
     if super::allowed_cpus().is_empty() {
         return Err(Failure {
             what: "CPU affinity",
@@ -80,7 +81,7 @@ pub fn preflight(wanted: DriverChoice) -> Result<ChosenDriver, Failure> {
 /// What is missing.
 pub(super) fn glommio() -> Result<(), Failure> {
     io_uring().map_err(|error| io_uring_failure(&error))?;
-    memlock(raise(libc::RLIMIT_MEMLOCK))
+    memlock(soft(libc::RLIMIT_MEMLOCK))
 }
 
 fn choose(
@@ -170,22 +171,6 @@ fn nofile(limit: u64) -> Result<(), Failure> {
         cause: format!("the limit is {limit}, and {NOFILE_MIN} are needed"),
         remedy: "raise it: `ulimit -n 65536`, or LimitNOFILE=65536 for a systemd service",
     })
-}
-
-/// Raises a soft limit to its hard limit and gives what it is then.
-fn raise(resource: libc::__rlimit_resource_t) -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both calls only touch `limit`.
-    unsafe {
-        if libc::getrlimit(resource, &raw mut limit) != 0 {
-            return 0;
-        }
-        let wanted = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
-        if libc::setrlimit(resource, &raw const wanted) == 0 {
-            return wanted.rlim_cur;
-        }
-    }
-    limit.rlim_cur
 }
 
 #[cfg(test)]

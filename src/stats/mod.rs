@@ -3,6 +3,7 @@
 
 mod cell;
 mod channel;
+mod cores;
 mod histogram;
 mod hook;
 mod limit;
@@ -18,6 +19,7 @@ mod streams;
 
 pub use cell::{Counter, Gauge, SharedCounter};
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
+pub use cores::{CoreRole, CoreStats};
 pub use histogram::{BOUNDS_US, Histogram, HistogramFigures};
 pub use hook::{
     Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
+use super::cores::CoreStats;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::list::List;
 use super::output::{OutputFigures, OutputStats};
@@ -28,6 +29,8 @@ pub struct Registry {
     hooks: ArcSwap<Vec<HookEntry>>,
     /// The journal, if there is one.
     pub journal: Option<Arc<DeliveryStats>>,
+    /// Threads that ended by a panic.
+    pub cores: Arc<CoreStats>,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,

@@ -68,7 +68,7 @@ impl Api {
         if address.is_none() && !config.http.enabled {
             return Err(format!("{begin} [http] is off; turn [http] on, {end}"));
         }
-        let file = config.node.data_dir.join(TOKEN_FILE);
+        let file = config.node.data_dir().join(TOKEN_FILE);
         let token = fs::read_to_string(&file).map_err(|error| {
             format!(
                 "{begin} API's token {} cannot be read: {error}; use the same user, {end}",
@@ -195,7 +195,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(TOKEN_FILE), "t0ken\n").unwrap();
         let mut config = Config::empty();
-        config.node.data_dir = dir.path().to_owned();
+        config.node.data_dir = Some(dir.path().to_owned());
         config.http.port = listener.local_addr().unwrap().port();
         let api = Api::of(&config, None, Asker::Keys).unwrap();
         let text = format!(
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn without_a_token_the_way_out_is_told() {
         let mut config = Config::empty();
-        config.node.data_dir = "/nowhere".into();
+        config.node.data_dir = Some("/nowhere".into());
         let export = Api::of(&config, None, Asker::Export).err().unwrap();
         assert!(export.contains("/nowhere/api-token") && export.contains("start the node"));
         let error = Api::of(&config, None, Asker::Keys).err().unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::sources::scene_videos;
 use crate::config::{ChannelConfig, Config};
+use crate::control::channels::sources::scene_videos;
 use crate::decode::{File, FileSpec};
 use crate::media::Size;
 use crate::runtime::{NICE_ENCODE, Worker};
@@ -19,14 +19,14 @@ use crate::sound;
 const LOAD_MAX: Duration = Duration::from_secs(5);
 
 /// A scene, and what of it cannot be shown yet.
-pub(super) type Prepared = (PreparedScene, Vec<scene::Error>);
+pub(crate) type Prepared = (PreparedScene, Vec<scene::Error>);
 
 /// Loads a scene with placeholders for what cannot be shown, or has not come in time, on a thread
 /// that may use `cpus`.
 ///
 /// # Errors
 /// If there is no thread; within, if the scene cannot be shown at all.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     scene: &Scene,
     size: Size,
     cpus: &[usize],
@@ -45,8 +45,14 @@ fn in_time<T: Send + 'static>(
 ) -> io::Result<Option<T>> {
     let (done, found) = mpsc::sync_channel(1);
     // Nobody listens any more if it took too long.
-    Worker::spawn("assets", cpus.to_vec(), NICE_ENCODE, move || drop(done.send(look())))?;
-    Ok(found.recv_timeout(limit).ok())
+    let worker =
+        Worker::spawn("assets", cpus.to_vec(), NICE_ENCODE, move || drop(done.send(look())))?;
+    let found = found.recv_timeout(limit).ok();
+    if found.is_some() {
+        // It has nothing left to do.
+        worker.join();
+    }
+    Ok(found)
 }
 
 fn late() -> String {
@@ -87,7 +93,7 @@ fn scene_faults(scene: &Scene, size: Size) -> Vec<String> {
 }
 
 /// What is wrong with the video files of a scene.
-pub(super) fn video_faults(scene: &Scene) -> Vec<String> {
+pub(crate) fn video_faults(scene: &Scene) -> Vec<String> {
     let videos = scene_videos(scene).filter_map(|(layer, path)| {
         video_fault(path).map(|error| format!("layer \"{layer}\": {error}"))
     });

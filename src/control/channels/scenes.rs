@@ -2,57 +2,61 @@
 //! read and loaded on a thread of its own, crosses to the composer over a ring, and counts as
 //! changed once its first frame has gone out.
 
+mod asset_faults;
+mod channel_scenes;
 mod load;
-mod programme;
-mod trouble;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use self::asset_faults::AssetFaults;
 use self::load::{Loaded, Order, What};
-use self::trouble::Trouble;
-use super::desk::Events;
-use super::sources::{Site, Tap};
-use super::surveys::{Reply, say};
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
+use crate::control::channels::context::ChannelContext;
+use crate::control::channels::sources::{DecoderContext, Tap};
+use crate::control::event_queue::EventQueue;
+use crate::control::handle::{Reply, say};
+use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::media::{Micros, Size};
 use crate::pipeline::{SceneChange, SceneReport};
 use crate::ring::{Receiver, Sender};
-use crate::runtime::{Clock, NICE_ENCODE, Worker};
+use crate::runtime::Clock;
 use crate::scene::{self, Scene};
+use crate::stats::CoreRole;
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
-const WISHES_MAX: usize = 8;
+const REQUESTS_MAX: usize = 8;
 
 /// How long whoever has a wish waits for it. It may still come true later, if nobody has another.
-const WISH_LIMIT: Micros = Micros::from_secs(12);
+const REQUEST_LIMIT: Micros = Micros::from_secs(12);
 
 /// Longest fade, milliseconds.
 const FADE_MS_MAX: u32 = 10_000;
 
-/// News that loading threads may have for the desk; each channel has one thread, and those that
-/// still wait for a file of an earlier wish.
+/// News that loading threads may have for the controller; each channel has one thread, and those
+/// that still wait for a file of an earlier request.
 const NEWS_MAX: usize = 64;
 
 /// Control's ends of the rings to and from a composer.
 #[derive(Debug)]
-pub(super) struct SceneEnds {
-    pub(super) changes: Sender<SceneChange>,
-    pub(super) reports: Receiver<SceneReport>,
+pub(crate) struct SceneEnds {
+    pub(crate) changes: Sender<SceneChange>,
+    pub(crate) reports: Receiver<SceneReport>,
 }
 
 /// All channels' scenes.
 #[derive(Debug)]
-pub(super) struct Scenes {
+pub(crate) struct Scenes {
     clock: Clock,
     /// Where loading and decoding threads run.
     cpus: Vec<usize>,
+    threads: Threads,
     /// To whoever hears of assets that cannot be shown.
-    events: Events,
-    programmes: Vec<Programme>,
+    events: EventQueue,
+    channels: Vec<ChannelScenes>,
     /// Number of the next channel.
     next: u64,
     news: mpsc::Sender<News>,
@@ -60,7 +64,7 @@ pub(super) struct Scenes {
 
 /// What a loading thread says.
 #[derive(Debug)]
-pub(super) struct News {
+pub(crate) struct News {
     /// Number of the channel.
     id: u64,
     ticket: u64,
@@ -69,7 +73,7 @@ pub(super) struct News {
 
 /// The scenes of one channel.
 #[derive(Debug)]
-struct Programme {
+struct ChannelScenes {
     /// Its number, which no other channel has or will have.
     id: u64,
     name: String,
@@ -83,7 +87,7 @@ struct Programme {
     waiting: VecDeque<Waiting>,
     last_ticket: u64,
     /// What of the scene on the air cannot be shown.
-    trouble: Trouble,
+    asset_faults: AssetFaults,
     /// What was changed, for who keeps it.
     changes: Vec<Becomes>,
 }
@@ -91,7 +95,7 @@ struct Programme {
 /// A wish that waits for an earlier one.
 #[derive(Debug)]
 struct Waiting {
-    wish: Wish,
+    wish: SceneRequest,
     reply: Reply,
     deadline: Micros,
     keep: bool,
@@ -106,7 +110,7 @@ struct Entry {
 
 /// What somebody wants of a channel's scenes.
 #[derive(Debug)]
-enum Wish {
+enum SceneRequest {
     Put { scene: String, version: Option<u64>, document: serde_json::Value },
     Activate { scene: String, fade_ms: u32 },
     Remove { scene: String },
@@ -143,19 +147,24 @@ struct Job {
 }
 
 impl Scenes {
-    /// No channels yet. Loading threads report over the receiver, which the desk reads.
-    pub(super) fn new(
-        clock: Clock,
-        cpus: Vec<usize>,
-        events: Events,
-    ) -> (Self, mpsc::Receiver<News>) {
+    /// No channels yet. Loading threads report over the receiver, which the controller reads.
+    pub(crate) fn new(context: &ChannelContext) -> (Self, mpsc::Receiver<News>) {
         let (news, told) = mpsc::channel(NEWS_MAX);
-        (Self { clock, cpus, events, programmes: Vec::new(), next: 0, news }, told)
+        let scenes = Self {
+            clock: context.clock,
+            cpus: context.encode_cpus.clone(),
+            threads: context.threads.clone(),
+            events: Arc::clone(&context.events),
+            channels: Vec::new(),
+            next: 0,
+            news,
+        };
+        (scenes, told)
     }
 
     /// Takes a channel, in the place of that of its name if there is one, and what of the scene
     /// that it begins with cannot be shown.
-    pub(super) fn put(
+    pub(crate) fn put(
         &mut self,
         config: &ChannelConfig,
         ends: Option<SceneEnds>,
@@ -166,7 +175,7 @@ impl Scenes {
             version: 1,
             scene: named.scene.clone(),
         };
-        let mut programme = Programme {
+        let mut programme = ChannelScenes {
             id: self.next,
             name: config.name.clone(),
             size: config.size,
@@ -176,19 +185,19 @@ impl Scenes {
             job: None,
             waiting: VecDeque::new(),
             last_ticket: 0,
-            trouble: Trouble::default(),
+            asset_faults: AssetFaults::default(),
             changes: Vec::new(),
         };
         self.next += 1;
         programme.settle(faults, self.clock.now(), &self.events);
         self.remove(&config.name);
-        self.programmes.push(programme);
+        self.channels.push(programme);
     }
 
     /// The channel of this name is gone. Who has a wish for it is told.
-    pub(super) fn remove(&mut self, name: &str) {
-        let Some(at) = self.programmes.iter().position(|it| it.name == name) else { return };
-        let mut gone = self.programmes.remove(at);
+    pub(crate) fn remove(&mut self, name: &str) {
+        let Some(at) = self.channels.iter().position(|it| it.name == name) else { return };
+        let mut gone = self.channels.remove(at);
         gone.fail(stopped(name));
         for Waiting { reply, .. } in gone.waiting {
             say(reply, stopped(name));
@@ -196,18 +205,18 @@ impl Scenes {
     }
 
     /// Whether a composer has said something.
-    pub(super) fn have_mail(&self) -> bool {
-        self.programmes.iter().filter_map(|it| it.ends.as_ref()).any(|it| !it.reports.is_empty())
+    pub(crate) fn have_mail(&self) -> bool {
+        self.channels.iter().filter_map(|it| it.ends.as_ref()).any(|it| !it.reports.is_empty())
     }
 
     /// What was changed since the last call and is to be kept.
-    pub(super) fn take_changes(&mut self) -> Vec<Becomes> {
-        self.programmes.iter_mut().flat_map(|it| std::mem::take(&mut it.changes)).collect()
+    pub(crate) fn take_changes(&mut self) -> Vec<Becomes> {
+        self.channels.iter_mut().flat_map(|it| std::mem::take(&mut it.changes)).collect()
     }
 
     /// Answers a question or a wish about scenes, now or later; what it changes is to be kept if
     /// `keep`. Gives back what is no such thing.
-    pub(super) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
+    pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
         | Ask::RemoveScene { channel, .. }
@@ -216,12 +225,12 @@ impl Scenes {
         else {
             return Some((ask, reply));
         };
-        let Some(at) = self.programmes.iter().position(|it| it.name == *channel) else {
+        let Some(at) = self.channels.iter().position(|it| it.name == *channel) else {
             let text = format!("there is no channel {channel}");
             say(reply, Answer::NotFound(text));
             return None;
         };
-        let programme = &mut self.programmes[at];
+        let programme = &mut self.channels[at];
         let wish = match ask {
             Ask::Scenes { .. } => {
                 say(reply, programme.view());
@@ -232,27 +241,27 @@ impl Scenes {
                 return None;
             }
             Ask::PutScene { scene, version, document, .. } => {
-                Wish::Put { scene, version, document }
+                SceneRequest::Put { scene, version, document }
             }
-            Ask::Activate { scene, fade_ms, .. } => Wish::Activate { scene, fade_ms },
-            Ask::RemoveScene { scene, .. } => Wish::Remove { scene },
+            Ask::Activate { scene, fade_ms, .. } => SceneRequest::Activate { scene, fade_ms },
+            Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
             other => return Some((other, reply)),
         };
-        if programme.waiting.len() == WISHES_MAX {
+        if programme.waiting.len() == REQUESTS_MAX {
             let text = format!("channel {} has other changes to make; try again", programme.name);
             say(reply, Answer::Unavailable(text));
             return None;
         }
-        let deadline = self.clock.now() + WISH_LIMIT;
+        let deadline = self.clock.now() + REQUEST_LIMIT;
         programme.waiting.push_back(Waiting { wish, reply, deadline, keep });
         self.go_on(at);
         None
     }
 
     /// Reads what the composers say. Retired scenes are dropped here, where it may take its time.
-    pub(super) fn read_mail(&mut self) {
-        for at in 0..self.programmes.len() {
-            let programme = &mut self.programmes[at];
+    pub(crate) fn read_mail(&mut self) {
+        for at in 0..self.channels.len() {
+            let programme = &mut self.channels[at];
             let Some(ends) = &mut programme.ends else { continue };
             let mut shown = None;
             while let Some(report) = ends.reports.pop() {
@@ -272,12 +281,12 @@ impl Scenes {
     }
 
     /// What a loading thread says; taps that the shard is to be given.
-    pub(super) fn hear(&mut self, News { id, ticket, loaded }: News) -> Vec<Tap> {
-        let found = self.programmes.iter().position(|it| it.id == id);
+    pub(crate) fn hear(&mut self, News { id, ticket, loaded }: News) -> Vec<Tap> {
+        let found = self.channels.iter().position(|it| it.id == id);
         let Some(at) = found else { return Vec::new() }; // its channel is gone
-        let programme = &mut self.programmes[at];
+        let programme = &mut self.channels[at];
         if let Loaded::Probed(faults) = loaded {
-            programme.trouble.probed(ticket, &faults, self.clock.now());
+            programme.asset_faults.probed(ticket, &faults, self.clock.now());
             self.go_on(at);
             return Vec::new();
         }
@@ -315,10 +324,10 @@ impl Scenes {
 
     /// Answers those who have waited too long, and ends what a channel that has stopped will not
     /// do.
-    pub(super) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         let now = self.clock.now();
-        for at in 0..self.programmes.len() {
-            let programme = &mut self.programmes[at];
+        for at in 0..self.channels.len() {
+            let programme = &mut self.channels[at];
             let late = |programme: &str| {
                 Answer::Unavailable(format!("channel {programme} takes long; look again later"))
             };
@@ -330,7 +339,7 @@ impl Scenes {
                     self.go_on(at);
                 }
             }
-            let programme = &mut self.programmes[at];
+            let programme = &mut self.channels[at];
             // They wait in the order of their deadlines.
             let overdue = programme.waiting.iter().take_while(|it| now >= it.deadline);
             let overdue = overdue.count();
@@ -349,14 +358,14 @@ impl Scenes {
     /// Begins with the next wish that needs more than an answer; if there is none, shows again
     /// what has become well.
     fn go_on(&mut self, at: usize) {
-        while self.programmes[at].job.is_none() {
-            let programme = &mut self.programmes[at];
+        while self.channels[at].job.is_none() {
+            let programme = &mut self.channels[at];
             let (plan, reply, deadline, keep) = match programme.waiting.pop_front() {
                 Some(Waiting { wish, reply, deadline, keep }) => {
                     (programme.plan(wish, keep), Some(reply), deadline, keep)
                 }
                 None => match programme.reload() {
-                    Some(plan) => (Ok(plan), None, self.clock.now() + WISH_LIMIT, false),
+                    Some(plan) => (Ok(plan), None, self.clock.now() + REQUEST_LIMIT, false),
                     None => return,
                 },
             };
@@ -375,7 +384,7 @@ impl Scenes {
         reply: Option<Reply>,
         (deadline, keep): (Micros, bool),
     ) {
-        let programme = &mut self.programmes[at];
+        let programme = &mut self.channels[at];
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
         let on_air = what.is_shown();
@@ -385,11 +394,12 @@ impl Scenes {
             (true, false) => Keeps::OnAir,
         };
         let order = Order {
-            site: Site {
+            decoders: DecoderContext {
                 channel: programme.name.clone(),
                 cpus: self.cpus.clone(),
                 clock: self.clock,
                 events: Arc::clone(&self.events),
+                threads: self.threads.clone(),
             },
             size: programme.size,
             what,
@@ -400,10 +410,13 @@ impl Scenes {
         programme.job = Some(job);
         let (id, news) = (programme.id, self.news.clone());
         let load = move || {
-            // The desk is gone only when the node stops.
+            // The controller is gone only when the node stops.
             load::load(order, |loaded| drop(news.blocking_send(News { id, ticket, loaded })));
         };
-        if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, load) {
+        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
+        if let Err(error) =
+            self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, load)
+        {
             programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
         }
     }
@@ -411,8 +424,8 @@ impl Scenes {
     /// Looks, once it is time, whether what could not be shown can be: on a thread of its own,
     /// which may wait for a file as long as it likes.
     fn probe(&mut self, at: usize, now: Micros) {
-        let programme = &mut self.programmes[at];
-        let Some(ticket) = programme.trouble.due(now) else { return };
+        let programme = &mut self.channels[at];
+        let Some(ticket) = programme.asset_faults.due(now) else { return };
         let Some(entry) = programme.list.get(programme.active) else { return };
         let scene = entry.scene.clone();
         let (id, size, news) = (programme.id, programme.size, self.news.clone());
@@ -420,9 +433,12 @@ impl Scenes {
             let loaded = load::probe(&scene, size);
             drop(news.blocking_send(News { id, ticket, loaded }));
         };
-        if let Err(error) = Worker::spawn("scene", self.cpus.clone(), NICE_ENCODE, look) {
+        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
+        if let Err(error) =
+            self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, look)
+        {
             tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
-            programme.trouble.put_off(now);
+            programme.asset_faults.put_off(now);
         }
     }
 }

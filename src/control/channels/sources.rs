@@ -15,30 +15,33 @@ use crate::pipeline::{
     self, DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, TAP_QUEUE,
 };
 use crate::ring::{Bell, Sender, channel};
-use crate::runtime::{Clock, NICE_ENCODE, Worker};
+use crate::runtime::Clock;
 use crate::scene::{self, Fit, Layer, PreparedScene};
 use crate::sound::{self, Mixer};
 
-use super::desk::Events;
-use super::start_error::StartError;
+use crate::control::channels::error::ChannelError;
+use crate::control::event_queue::EventQueue;
+use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
+use crate::stats::CoreRole;
 
 /// Threads of a decoder.
 const DECODE_THREADS: u32 = 2;
 
 /// Time from the opening of a file to its first picture.
-pub(super) const FILE_LEAD: Micros = Micros::from_millis(100);
+pub(crate) const FILE_LEAD: Micros = Micros::from_millis(100);
 
 /// Where decoders run, whose they are, and who hears of their trouble.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
-    pub(super) channel: String,
-    pub(super) cpus: Vec<usize>,
-    pub(super) clock: Clock,
-    pub(super) events: Events,
+pub(crate) struct DecoderContext {
+    pub(crate) channel: String,
+    pub(crate) cpus: Vec<usize>,
+    pub(crate) clock: Clock,
+    pub(crate) events: EventQueue,
+    pub(crate) threads: Threads,
 }
 
 /// A decoder's wish for a stream: its name, and where the messages go.
-pub(super) type Tap = (Arc<str>, Sender<TapEvent>);
+pub(crate) type Tap = (Arc<str>, Sender<TapEvent>);
 
 /// Something that is decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,21 +62,20 @@ struct Wanted {
 /// The decoders that are needed. A source that is seen and heard has one for both; one that is seen
 /// twice has two, because its pictures are made as large as each layer shows them.
 #[derive(Default)]
-pub(super) struct Sources(Vec<Wanted>);
+pub(crate) struct Sources(Vec<Wanted>);
 
 /// What has been started.
 #[derive(Default)]
-pub(super) struct Started {
+pub(crate) struct Started {
     /// For the shard: decoders that want streams.
-    pub(super) taps: Vec<Tap>,
-    pub(super) workers: Vec<Worker<()>>,
+    pub(crate) taps: Vec<Tap>,
     /// Layers that show streams, and whether pictures of theirs have come in.
-    pub(super) fed: Vec<(String, Arc<AtomicBool>)>,
+    pub(crate) fed: Vec<(String, Arc<AtomicBool>)>,
 }
 
 impl Sources {
     /// Connects every one of these layers of `scene` that shows a stream or a video file.
-    pub(super) fn want_pictures<'a>(
+    pub(crate) fn want_pictures<'a>(
         &mut self,
         layers: impl Iterator<Item = &'a Layer>,
         scene: &mut PreparedScene,
@@ -95,7 +97,7 @@ impl Sources {
     }
 
     /// Connects every mixer input that plays a stream or a video file.
-    pub(super) fn want_sound(&mut self, inputs: &[sound::InputSpec], mixer: &mut Mixer) {
+    pub(crate) fn want_sound(&mut self, inputs: &[sound::InputSpec], mixer: &mut Mixer) {
         for input in inputs {
             let key = match &input.source {
                 sound::Source::Live(stream) => SourceKey::Live(stream.clone()),
@@ -118,7 +120,11 @@ impl Sources {
 
     /// Starts all decoders; files begin at `start`, or once they can be played. If one has no
     /// thread, those that have end by themselves.
-    pub(super) fn start(self, site: &Site, start: Micros) -> Result<Started, StartError> {
+    pub(crate) fn start(
+        self,
+        context: &DecoderContext,
+        start: Micros,
+    ) -> Result<Started, ChannelError> {
         let mut started = Started::default();
         for Wanted { key, pictures, sounds, layer } in self.0 {
             let bell = Bell::new();
@@ -138,14 +144,14 @@ impl Sources {
                         threads: DECODE_THREADS,
                         ..LiveSpec::new(scale(place, fit))
                     });
-                    let clock = site.clock;
+                    let clock = context.clock;
                     Box::new(move || {
                         set_log_subject(&subject);
                         pipeline::decode_live(decoder, events, &bell, out, clock);
                     })
                 }
                 SourceKey::Video(path) => {
-                    let (clock, tell) = (site.clock, site.teller(layer));
+                    let (clock, tell) = (context.clock, context.teller(layer));
                     let subject = path.display().to_string();
                     let open = move || {
                         let spec = FileSpec {
@@ -162,14 +168,16 @@ impl Sources {
                     })
                 }
             };
-            let worker = Worker::spawn("decode", site.cpus.clone(), NICE_ENCODE, run);
-            started.workers.push(worker.map_err(StartError::Thread)?);
+            let role = ThreadRole { role: CoreRole::Decoder, of: context.channel.clone() };
+            let decoder =
+                context.threads.spawn(role, ThreadPlace::below("decode", &context.cpus), None, run);
+            decoder.map_err(ChannelError::Thread)?;
         }
         Ok(started)
     }
 }
 
-impl Site {
+impl DecoderContext {
     /// Tells everybody what becomes of the file behind a layer or a sound.
     fn teller(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
         let (channel, events) = (self.channel.clone(), Arc::clone(&self.events));
@@ -186,7 +194,7 @@ impl Site {
 }
 
 /// The layers of a scene that show video files, and the files.
-pub(super) fn scene_videos(scene: &scene::Scene) -> impl Iterator<Item = (&str, &Path)> {
+pub(crate) fn scene_videos(scene: &scene::Scene) -> impl Iterator<Item = (&str, &Path)> {
     scene.layers.iter().filter_map(|layer| match &layer.source {
         scene::Source::Video(path) => Some((layer.name.as_str(), path.as_path())),
         _ => None,

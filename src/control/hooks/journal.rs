@@ -7,11 +7,12 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
 
-use super::room::Room;
+use super::queue_share::QueueShare;
 use crate::config::JournalConfig;
 use crate::runtime::{NICE_ENCODE, Worker};
 use crate::stats::{Delivery, DeliveryStats};
@@ -38,11 +39,15 @@ impl fmt::Display for JournalError {
 
 impl std::error::Error for JournalError {}
 
-/// The way to the journal's thread.
+/// How long the end of the journal waits for the disk.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
+
+/// The way to the journal's thread, which ends with it.
 #[derive(Debug)]
 pub(super) struct Journal {
-    lines: mpsc::Sender<Bytes>,
-    writer: Worker<()>,
+    /// Both are there until it ends.
+    lines: Option<mpsc::Sender<Bytes>>,
+    writer: Option<Worker<()>>,
     stats: Arc<DeliveryStats>,
 }
 
@@ -63,7 +68,7 @@ impl Journal {
             }
         };
         let writer = Worker::spawn("journal", Vec::new(), NICE_ENCODE, run).map_err(wrong)?;
-        Ok(Some(Self { lines, writer, stats }))
+        Ok(Some(Self { lines: Some(lines), writer: Some(writer), stats }))
     }
 
     pub(super) const fn stats(&self) -> &Arc<DeliveryStats> {
@@ -71,15 +76,30 @@ impl Journal {
     }
 
     /// Leaves a line, without its end, to be written.
-    pub(super) fn write(&self, line: Bytes, room: Room) {
-        if !room.is_in(&self.lines) || self.lines.try_send(line).is_err() {
+    pub(super) fn write(&self, line: Bytes, share: QueueShare) {
+        let Some(lines) = &self.lines else { return };
+        if !share.is_in(lines) || lines.try_send(line).is_err() {
             self.stats.add(Delivery::Dropped, 1);
         }
     }
 
-    /// No more lines come. The thread, which ends once it has written what it has.
-    pub(super) fn finish(self) -> Worker<()> {
-        self.writer
+    /// No more lines come: the thread ends once it has written what it has.
+    pub(super) fn close(&mut self) {
+        self.lines = None;
+    }
+
+    /// Whether the thread has ended.
+    pub(super) fn is_finished(&self) -> bool {
+        self.writer.as_ref().is_none_or(Worker::is_finished)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+        if self.writer.take().is_some_and(|writer| !writer.join_within(FINISH_LIMIT)) {
+            tracing::warn!("the disk of the journal is too slow: the last lines may be lost");
+        }
     }
 }
 
@@ -198,7 +218,7 @@ impl Writer {
         }
     }
 
-    /// Makes room: the file becomes `path.1`, that one `path.2`, and the oldest goes.
+    /// Makes share: the file becomes `path.1`, that one `path.2`, and the oldest goes.
     fn put_aside(&mut self) -> io::Result<()> {
         self.file = None;
         if self.keep == 0 {
@@ -322,8 +342,8 @@ mod tests {
         let config = JournalConfig { path: Some(path.clone()), ..Default::default() };
         let journal = Journal::open(&config).unwrap().unwrap();
         let count = 1_000;
-        (0..count).for_each(|_| journal.write(Bytes::from_static(b"{}"), Room::Whole));
-        journal.finish().join().unwrap();
+        (0..count).for_each(|_| journal.write(Bytes::from_static(b"{}"), QueueShare::Whole));
+        drop(journal);
         assert_eq!(read(&path).lines().count(), count);
     }
 }

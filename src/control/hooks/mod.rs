@@ -3,17 +3,17 @@
 //! connection that is being decided about.
 
 mod client;
-mod desk;
 mod journal;
 mod payload;
 mod program;
-mod room;
+mod queue_share;
+mod service;
 mod sign;
 mod subscriber;
 mod verdict;
 mod webhook;
 
-pub(super) use desk::HookDesk;
 pub use journal::JournalError;
 pub use program::{Asked, Hooks, Verdict};
+pub(crate) use service::{HookService, HooksError};
 pub use subscriber::Subscriber;

@@ -15,7 +15,7 @@ const VHOST: &str = "__defaultVhost__";
 
 /// Tells the events of one node.
 #[derive(Clone, Debug)]
-pub(super) struct Teller {
+pub(super) struct EventWriter {
     server: Arc<str>,
     time: Time,
     number: u64,
@@ -94,6 +94,8 @@ struct Part<'a> {
     frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_in_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    core: Option<&'a str>,
     /// Whom an operator has ended.
     #[serde(rename = "client_id", skip_serializing_if = "Option::is_none")]
     ended: Option<&'a str>,
@@ -103,7 +105,7 @@ struct Part<'a> {
     text: Option<&'a str>,
 }
 
-impl Teller {
+impl EventWriter {
     pub(super) fn new(server: &str, time: Time) -> Self {
         Self { server: Arc::from(server), time, number: 0 }
     }
@@ -292,6 +294,10 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::ChannelStalled { channel, length } => {
             (part.channel, payload.duration_ms) = (Some(channel.as_str()), millis(length));
         }
+        NodeEvent::CoreLost { core, channel, reason, .. } => {
+            (part.core, part.channel) = (Some(core.as_str()), channel.as_deref());
+            payload.reason = Some(reason);
+        }
         NodeEvent::Operated(operated) => tell_operated(payload, operated),
     }
 }
@@ -314,8 +320,8 @@ mod tests {
     }
 
     fn told(event: Event, params: &str) -> Value {
-        let teller = Teller::new("node", Time::new(1_000, || Micros::from_millis(9_000)));
-        serde_json::from_slice(&teller.tell(&NodeEvent::Connection(event), "1-1", params)).unwrap()
+        let writer = EventWriter::new("node", Time::new(1_000, || Micros::from_millis(9_000)));
+        serde_json::from_slice(&writer.tell(&NodeEvent::Connection(event), "1-1", params)).unwrap()
     }
 
     #[test]
@@ -360,14 +366,14 @@ mod tests {
 
     #[test]
     fn what_happens_to_an_output_names_it() {
-        let teller = Teller::new("node", Time::new(1_000, || Micros::from_millis(9)));
+        let writer = EventWriter::new("node", Time::new(1_000, || Micros::from_millis(9)));
         let failed = NodeEvent::OutputFailed {
             channel: "demo".to_owned(),
             name: "cdn".to_owned(),
             reason: "refused".to_owned(),
             retry_in: Micros::from_secs(1),
         };
-        let told: Value = serde_json::from_slice(&teller.tell(&failed, "1-2", "")).unwrap();
+        let told: Value = serde_json::from_slice(&writer.tell(&failed, "1-2", "")).unwrap();
         let wanted = json!({
             "event": "output_failed", "event_id": "1-2", "timestamp_ms": 1_009,
             "server_id": "node", "channel": "demo", "output": "cdn", "reason": "refused",
@@ -386,7 +392,7 @@ mod tests {
 
     #[test]
     fn ids_differ() {
-        let mut teller = Teller::new("node", Time::new(255, || Micros(0)));
-        assert_eq!([teller.next_id(), teller.next_id()], ["ff-1", "ff-2"]);
+        let mut writer = EventWriter::new("node", Time::new(255, || Micros(0)));
+        assert_eq!([writer.next_id(), writer.next_id()], ["ff-1", "ff-2"]);
     }
 }

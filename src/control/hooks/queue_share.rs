@@ -6,14 +6,14 @@ use crate::event::NodeEvent;
 
 /// The part of a queue that is open to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum QueueShare {
     /// All of it.
     Whole,
     /// Only while less than half of it is taken.
     Half,
 }
 
-impl Room {
+impl QueueShare {
     /// Half for viewers' events, the whole for all others.
     pub(super) fn of(event: &NodeEvent) -> Self {
         if event.is_of_viewers() { Self::Half } else { Self::Whole }
@@ -32,9 +32,9 @@ mod tests {
     #[test]
     fn viewers_leave_half_of_a_queue_to_everything_else() {
         let (queue, _reader) = mpsc::channel(8);
-        let fill = |room: Room| {
+        let fill = |room: QueueShare| {
             (0..8).filter(|_| room.is_in(&queue) && queue.try_send(()).is_ok()).count()
         };
-        assert_eq!((fill(Room::Half), fill(Room::Whole)), (4, 4));
+        assert_eq!((fill(QueueShare::Half), fill(QueueShare::Whole)), (4, 4));
     }
 }

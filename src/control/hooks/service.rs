@@ -1,5 +1,6 @@
-//! The desk's part about events: who is asked before them, and who is told.
+//! Hook service: who is asked before an event, and who is told of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,24 +11,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::client::Client;
-use super::journal::Journal;
-use super::payload::{Teller, query};
+use super::journal::{Journal, JournalError};
+use super::payload::{EventWriter, query};
 use super::program::{Asked, Hooks};
-use super::room::Room;
+use super::queue_share::QueueShare;
 use super::subscriber::subscribers;
 use super::webhook::{Post, Webhook};
 use crate::command::{HookQuestion, Refusal, Refused, ToShard};
 use crate::config::{Config, OnHookFailure};
 use crate::control::time::Time;
 use crate::event::{EventKind, NodeEvent, Phase, Stage};
-use crate::manager::start_error::StartError;
 use crate::media::Micros;
 use crate::runtime::Clock;
 use crate::shard::HookRules;
 use crate::stats::{DeliveryStats, HookEntry, HookStats};
-use crate::tls::Connector;
+use crate::tls::{self, Connector};
 
-/// Answers that wait for the desk. The tasks that have more wait.
+/// Answers that wait for the controller. The tasks that have more wait.
 const ANSWERS_MAX: usize = 256;
 
 /// How much longer than the longest deadline a shard waits for the answer.
@@ -38,8 +38,8 @@ const FINISH_LIMIT: Duration = Duration::from_millis(1_000);
 
 const STAGES: [Stage; 3] = [Stage::Connect, Stage::Publish, Stage::Play];
 
-/// What the desk keeps about hooks, subscribers and the journal.
-pub(in crate::manager) struct HookDesk {
+/// What the controller keeps about hooks, subscribers and the journal.
+pub(crate) struct HookService {
     webhooks: Vec<Arc<Webhook>>,
     /// Ways to those that are told something, by their place in `webhooks`.
     queues: Vec<(usize, mpsc::Sender<Post>)>,
@@ -49,27 +49,41 @@ pub(in crate::manager) struct HookDesk {
     program: Hooks,
     journal: Option<Journal>,
     subscribers: broadcast::Sender<NodeEvent>,
-    teller: Teller,
+    writer: EventWriter,
     answers: mpsc::Sender<Answer>,
     answered: mpsc::Receiver<Answer>,
     stats: Vec<HookEntry>,
 }
 
+/// Why hooks cannot be used.
+#[derive(Debug)]
+pub(crate) enum HooksError {
+    /// The journal cannot be written.
+    Journal(JournalError),
+    /// Whom to trust for HTTPS cannot be read.
+    Tls(tls::Error),
+}
+
+impl fmt::Display for HooksError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
 /// What a shard is answered.
 type Answer = (usize, ToShard);
 
-impl HookDesk {
+impl HookService {
     /// Opens the journal and makes ready for the hooks of `config` and of the `program`.
-    pub(in crate::manager) fn open(
-        config: &Config,
-        program: Hooks,
-        clock: Clock,
-    ) -> Result<Self, StartError> {
-        let journal = Journal::open(&config.journal).map_err(StartError::Journal)?;
+    pub(crate) fn open(config: &Config, program: Hooks, clock: Clock) -> Result<Self, HooksError> {
+        let journal = Journal::open(&config.journal).map_err(HooksError::Journal)?;
         let started = clock.unix_millis().saturating_sub(clock.now().millis());
-        let teller = Teller::new(&config.node.name, Time::new(started, move || clock.now()));
+        let writer = EventWriter::new(&config.node.name, Time::new(started, move || clock.now()));
         let (answers, answered) = mpsc::channel(ANSWERS_MAX);
-        let mut desk = Self {
+        let mut controller = Self {
             webhooks: Vec::new(),
             queues: Vec::new(),
             waiting: Vec::new(),
@@ -77,22 +91,18 @@ impl HookDesk {
             program,
             journal,
             subscribers: subscribers(),
-            teller,
+            writer,
             answers,
             answered,
             stats: Vec::new(),
         };
-        desk.webhooks(config, clock, &[])?;
-        Ok(desk)
+        controller.webhooks(config, clock, &[])?;
+        Ok(controller)
     }
 
     /// Takes other webhooks; what waits for the former ones is still told. Needs a runtime. If one
     /// of them cannot be, all is as it was.
-    pub(in crate::manager) fn replace(
-        &mut self,
-        config: &Config,
-        clock: Clock,
-    ) -> Result<(), StartError> {
+    pub(crate) fn replace(&mut self, config: &Config, clock: Clock) -> Result<(), HooksError> {
         let (webhooks, queues) =
             (std::mem::take(&mut self.webhooks), std::mem::take(&mut self.queues));
         let stats = std::mem::take(&mut self.stats);
@@ -112,7 +122,7 @@ impl HookDesk {
         config: &Config,
         clock: Clock,
         before: &[HookEntry],
-    ) -> Result<(), StartError> {
+    ) -> Result<(), HooksError> {
         for (place, hook) in config.hooks.iter().enumerate() {
             let ca_file = hook.ca_file.as_ref().or(config.tls.ca_file.as_ref());
             let trust = match ca_file {
@@ -120,7 +130,7 @@ impl HookDesk {
                 None if hook.url.is_secure() => Connector::system(),
                 None => Connector::nobody(),
             };
-            let client = Client::new(hook, &trust.map_err(StartError::Tls)?, clock);
+            let client = Client::new(hook, &trust.map_err(HooksError::Tls)?, clock);
             let known = before.iter().find(|entry| entry.name == hook.name);
             let stats: Arc<HookStats> =
                 known.map(|entry| Arc::clone(&entry.stats)).unwrap_or_default();
@@ -137,7 +147,7 @@ impl HookDesk {
     }
 
     /// What shards have to ask.
-    pub(in crate::manager) fn rules(&self) -> HookRules {
+    pub(crate) fn rules(&self) -> HookRules {
         let decides = |hook: &&Arc<Webhook>| hook.config().events.iter().any(|e| is_decided(e));
         let deciding: Vec<_> = self.webhooks.iter().filter(decides).map(|h| h.config()).collect();
         let asked = |stage: &Stage| {
@@ -162,28 +172,28 @@ impl HookDesk {
     }
 
     /// Figures of the webhooks.
-    pub(in crate::manager) fn stats(&self) -> Vec<HookEntry> {
+    pub(crate) fn stats(&self) -> Vec<HookEntry> {
         self.stats.clone()
     }
 
     /// Figures of the journal.
-    pub(in crate::manager) fn journal_stats(&self) -> Option<Arc<DeliveryStats>> {
+    pub(crate) fn journal_stats(&self) -> Option<Arc<DeliveryStats>> {
         self.journal.as_ref().map(|journal| Arc::clone(journal.stats()))
     }
 
     /// Where events are told to subscribers.
-    pub(in crate::manager) fn subscribers(&self) -> broadcast::Sender<NodeEvent> {
+    pub(crate) fn subscribers(&self) -> broadcast::Sender<NodeEvent> {
         self.subscribers.clone()
     }
 
     /// Starts what needs a runtime. Call it once, inside one.
-    pub(in crate::manager) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.tasks.extend(waiting.into_iter().map(|(hook, queue)| tokio::spawn(hook.run(queue))));
     }
 
     /// The next answer for a shard.
-    pub(in crate::manager) async fn next(&mut self) -> Answer {
+    pub(crate) async fn next(&mut self) -> Answer {
         match self.answered.recv().await {
             Some(answer) => answer,
             // We hold the other end ourselves.
@@ -192,10 +202,10 @@ impl HookDesk {
     }
 
     /// Asks all who decide about it, at once; the first who refuses ends it.
-    pub(in crate::manager) fn decide(&mut self, shard: usize, question: HookQuestion) {
+    pub(crate) fn decide(&mut self, shard: usize, question: HookQuestion) {
         let HookQuestion { ticket, event, params } = question;
         let mut all: JoinSet<Refusal> = JoinSet::new();
-        let (name, id) = (event.kind.name(), self.teller.next_id());
+        let (name, id) = (event.kind.name(), self.writer.next_id());
         let asked = Asked { event: event.clone(), params };
         for answer in self.program.ask(&asked) {
             all.spawn(async move { by("program", answer.await) });
@@ -203,7 +213,7 @@ impl HookDesk {
         let event = NodeEvent::Connection(event);
         for hook in self.webhooks.iter().filter(|hook| hook.wants(name)) {
             let param = query(&asked.params, &hook.config().params);
-            let body = Bytes::from(self.teller.tell(&event, &id, &param));
+            let body = Bytes::from(self.writer.tell(&event, &id, &param));
             let hook = Arc::clone(hook);
             all.spawn(async move {
                 let text = hook.decide(Post { event: name, body }).await;
@@ -220,13 +230,13 @@ impl HookDesk {
                     shown.fold(text, |text, (_, value)| Arc::from(text.replace(value, "***")));
                 Refused { text, by }
             });
-            // The desk is gone only when the node stops.
+            // The controller is gone only when the node stops.
             drop(answers.send((shard, ToShard::HookAnswer { ticket, refusal })).await);
         });
     }
 
     /// Tells everybody who wants to know what has happened.
-    pub(in crate::manager) fn hear(&mut self, event: &NodeEvent) {
+    pub(crate) fn hear(&mut self, event: &NodeEvent) {
         // Nobody may be there to hear it.
         drop(self.subscribers.send(event.clone()));
         let name = event.name();
@@ -235,33 +245,33 @@ impl HookDesk {
         if !is_told && self.journal.is_none() {
             return;
         }
-        let room = Room::of(event);
-        let id = self.teller.next_id();
-        let body = Bytes::from(self.teller.tell(event, &id, ""));
+        let share = QueueShare::of(event);
+        let id = self.writer.next_id();
+        let body = Bytes::from(self.writer.tell(event, &id, ""));
         if is_told {
             for (place, queue) in &self.queues {
                 let hook = &self.webhooks[*place];
                 if hook.wants(name) {
-                    hook.tell(queue, Post { event: name, body: body.clone() }, room);
+                    hook.tell(queue, Post { event: name, body: body.clone() }, share);
                 }
             }
         }
         if let Some(journal) = &self.journal {
-            journal.write(body, room);
+            journal.write(body, share);
         }
     }
 
     /// Lets hooks and the journal take what is left, for a moment.
-    pub(in crate::manager) async fn finish(self) {
-        let Self { queues, waiting, tasks, journal, .. } = self;
+    pub(crate) async fn finish(self) {
+        let Self { queues, waiting, tasks, mut journal, .. } = self;
         drop((queues, waiting));
-        let journal = journal.map(Journal::finish);
+        journal.iter_mut().for_each(Journal::close);
         let all = async {
             for task in tasks {
                 // A task that failed has nothing left.
                 drop(task.await);
             }
-            while journal.as_ref().is_some_and(|writer| !writer.is_finished()) {
+            while journal.as_ref().is_some_and(|journal| !journal.is_finished()) {
                 sleep(Duration::from_millis(2)).await;
             }
         };

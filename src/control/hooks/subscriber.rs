@@ -16,7 +16,7 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    pub(in crate::manager) fn to(events: &Sender<NodeEvent>) -> Self {
+    pub(crate) fn to(events: &Sender<NodeEvent>) -> Self {
         Self { events: events.subscribe(), missed: 0 }
     }
 

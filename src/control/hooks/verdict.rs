@@ -7,7 +7,7 @@ const REASON_CHARS_MAX: usize = 200;
 
 /// What an HTTP answer says about an event that the hook decides about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Decision {
     /// The peer may go on.
     Allow,
     /// It may not; why, if the hook says so.
@@ -26,16 +26,16 @@ const NO: [&str; 9] =
 /// Reads an answer. A success allows, unless its body says no: a number other than 0 as SRS does,
 /// `false`, a word that means no, or an object with one of these as its `code` or its answer. The
 /// server's own failures (5xx) are no decision.
-pub(super) fn judge(status: u16, body: &[u8]) -> Said {
+pub(super) fn judge(status: u16, body: &[u8]) -> Decision {
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let reason = json.as_ref().and_then(reason);
     match status {
         200..=299 => match json.map_or_else(|| is_no(body), |json| says_no(&json)) {
-            true => Said::Refuse(reason),
-            false => Said::Allow,
+            true => Decision::Refuse(reason),
+            false => Decision::Allow,
         },
-        500.. => Said::Failed(format!("it answered with status {status}")),
-        _ => Said::Refuse(reason),
+        500.. => Decision::Failed(format!("it answered with status {status}")),
+        _ => Decision::Refuse(reason),
     }
 }
 
@@ -121,21 +121,21 @@ mod tests {
             (404, "", false),
         ] {
             let said = judge(status, body.as_bytes());
-            assert_eq!(said == Said::Allow, allows, "{status} {body}: {said:?}");
-            assert!(!matches!(said, Said::Failed(_)), "{status} {body}");
+            assert_eq!(said == Decision::Allow, allows, "{status} {body}: {said:?}");
+            assert!(!matches!(said, Decision::Failed(_)), "{status} {body}");
         }
     }
 
     #[test]
     fn a_server_that_fails_has_not_decided() {
-        assert!(matches!(judge(500, b"0"), Said::Failed(_)));
-        assert!(matches!(judge(503, b""), Said::Failed(_)));
+        assert!(matches!(judge(500, b"0"), Decision::Failed(_)));
+        assert!(matches!(judge(503, b""), Decision::Failed(_)));
     }
 
     #[test]
     fn the_reason_is_one_short_line() {
         let of = |body: &str| match judge(403, body.as_bytes()) {
-            Said::Refuse(reason) => reason,
+            Decision::Refuse(reason) => reason,
             other => panic!("{other:?}"),
         };
         assert_eq!(of(r#"{"reason":"not you\n"}"#).as_deref(), Some("not you"));

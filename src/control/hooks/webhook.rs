@@ -9,8 +9,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::client::Client;
-use super::room::Room;
-use super::verdict::{Said, judge};
+use super::queue_share::QueueShare;
+use super::verdict::{Decision, judge};
 use crate::config::{HookConfig, OnHookFailure};
 use crate::stats::{Delivery, HookDecision, HookStats};
 
@@ -68,20 +68,20 @@ impl Webhook {
         let answer = answer.unwrap_or_else(|_| Err("it is asked more than it answers".to_owned()));
         let said = match answer {
             Ok((status, body)) => judge(status, &body),
-            Err(text) => Said::Failed(text),
+            Err(text) => Decision::Failed(text),
         };
         match said {
-            Said::Allow => {
+            Decision::Allow => {
                 self.stats.decided(HookDecision::Allowed);
                 self.is_up();
                 None
             }
-            Said::Refuse(reason) => {
+            Decision::Refuse(reason) => {
                 self.stats.decided(HookDecision::Refused);
                 self.is_up();
                 Some(reason.map_or_else(|| Arc::from("refused by this server's policy"), Arc::from))
             }
-            Said::Failed(text) => {
+            Decision::Failed(text) => {
                 self.stats.decided(HookDecision::Failed);
                 self.is_down(&text);
                 match self.config.on_failure {
@@ -95,8 +95,8 @@ impl Webhook {
     }
 
     /// Leaves an event to be told; if too many wait it is dropped.
-    pub(super) fn tell(&self, queue: &mpsc::Sender<Post>, post: Post, room: Room) {
-        if !room.is_in(queue) || queue.try_send(post).is_err() {
+    pub(super) fn tell(&self, queue: &mpsc::Sender<Post>, post: Post, share: QueueShare) {
+        if !share.is_in(queue) || queue.try_send(post).is_err() {
             self.stats.events().add(Delivery::Dropped, 1);
             self.is_down("more events wait than its queue takes; some are dropped");
         }

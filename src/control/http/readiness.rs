@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::control::keystore::Keys;
-use crate::stats::Snapshot;
+use crate::stats::{CoreStats, Snapshot};
 
 /// Looks that a channel which comes while the node runs has for its first frames. Who is served by
 /// the others need not go elsewhere meanwhile.
@@ -19,6 +19,7 @@ pub struct Readiness {
     stopping: AtomicBool,
     channels: ArcSwap<Vec<Channel>>,
     keys: Option<Keys>,
+    cores: Arc<CoreStats>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +40,14 @@ impl Readiness {
             stopping: AtomicBool::new(false),
             channels: ArcSwap::from_pointee(channels.collect()),
             keys,
+            cores: Arc::default(),
         }
+    }
+
+    /// Misses what these figures say is missing.
+    #[must_use]
+    pub fn with_cores(self, cores: Arc<CoreStats>) -> Self {
+        Self { cores, ..self }
     }
 
     /// RTMP accepts connections.
@@ -77,6 +85,9 @@ impl Readiness {
         }
         if !self.listens.load(Ordering::Relaxed) {
             missing.push("RTMP does not listen yet".to_owned());
+        }
+        for core in self.cores.missing().iter() {
+            missing.push(format!("{core} has ended by a panic"));
         }
         if let Some(trouble) = self.keys.as_ref().and_then(Keys::trouble) {
             missing.push(format!("stream keys cannot be checked: {trouble}"));
@@ -145,6 +156,17 @@ mod tests {
         assert_eq!(with(0.0), ["channel later produces no frames"]);
         assert!(with(30.0).is_empty());
         assert_eq!(with(0.0), ["channel later produces no frames"], "it has stopped");
+    }
+
+    #[test]
+    fn a_core_that_is_lost_is_missed_until_it_is_back() {
+        let cores = Arc::new(CoreStats::default());
+        let readiness = Readiness::new(Vec::<String>::new(), None).with_cores(Arc::clone(&cores));
+        readiness.set_listening();
+        cores.set_missing(vec!["shard 1".to_owned()]);
+        assert_eq!(readiness.missing(), ["shard 1 has ended by a panic"]);
+        cores.set_missing(Vec::new());
+        assert!(readiness.is_ready());
     }
 
     #[test]

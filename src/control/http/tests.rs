@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::auth::Tokens;
-use crate::control::door;
+use crate::control::control_channel;
 use crate::media::Micros;
 use crate::stats::{ChannelEntry, Meter, OutputEntry, ShardStats};
 use tokio::net::TcpStream;
@@ -37,7 +37,7 @@ fn state() -> HttpState {
             flv_cors: Cors::SameHost,
         })),
         tls: None,
-        api: Arc::new(api::tests::api(door().0, Tokens::Off)),
+        api: Arc::new(api::tests::api(control_channel().0, Tokens::Off)),
         cors: Cors::Nobody,
     }
 }

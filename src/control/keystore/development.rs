@@ -3,17 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::embedded::{Embedded, stored_at};
+use super::embedded::{Embedded, GONE, KEYS, stored_at};
 use super::keys::random;
-use super::{DevelopmentKey, StoreError};
+use super::records::REMEMBERED_S;
+use super::{DevelopmentKey, Notice, StoreError};
 use crate::control::durable;
-use crate::keys::{KeyInfo, KeyType, StreamKey};
+use crate::keys::{KeyHash, KeyInfo, KeyType, StreamKey};
 
 /// Name of its file in the data directory.
 const FILE_NAME: &str = "development-key";
 
 /// By what the store knows the keys that the node made for itself.
-pub(super) const LABEL: &str = "made at the node's start";
+const LABEL: &str = "made at the node's start";
 
 /// Characters of a key that the node made.
 const KEY_CHARS: usize = 64;
@@ -31,7 +32,10 @@ impl Embedded {
         now_unix: u64,
     ) -> Result<DevelopmentKey, StoreError> {
         let path = self.key_file();
-        let before = read(&path)?;
+        let before = match &path {
+            Some(path) => read(path)?,
+            None => None,
+        };
         let known = match &before {
             Some(key) => self.info(&key.hash())?.filter(is_ours),
             None => None,
@@ -41,7 +45,9 @@ impl Embedded {
             None => {
                 let key = StreamKey::from_random(random()?);
                 // If the node ends here, it has made a key that opens nothing, and makes another.
-                write(&path, &key)?;
+                if let Some(path) = &path {
+                    write(path, &key)?;
+                }
                 (key, KeyInfo::new(KeyType::Development, stream, now_unix))
             }
         };
@@ -59,12 +65,59 @@ impl Embedded {
     /// If the store or its folder does not work.
     pub fn no_development_key(&self, now_unix: u64) -> Result<(), StoreError> {
         self.put_development(None, now_unix)?;
-        let path = self.key_file();
+        let Some(path) = self.key_file() else { return Ok(()) };
         durable::remove(&path).map_err(|cause| stored_at(&path, cause))
     }
 
-    fn key_file(&self) -> PathBuf {
-        self.path().with_file_name(FILE_NAME)
+    /// Makes `this` the one development key that the node made for itself, or leaves none of them;
+    /// those that people made go once they have expired. Whoever publishes with one that goes is
+    /// ended.
+    fn put_development(
+        &self,
+        this: Option<(KeyHash, &KeyInfo)>,
+        now_unix: u64,
+    ) -> Result<(), StoreError> {
+        let json = match &this {
+            Some((hash, info)) => serde_json::to_vec(info)
+                .map_err(|error| StoreError::Record(hash.id(), error.to_string()))?,
+            None => Vec::new(),
+        };
+        let mut gone = Vec::new();
+        self.file.write(|transaction| {
+            let mut keys = transaction.open_table(KEYS)?;
+            keys.retain(|hash, json| {
+                let info = serde_json::from_slice::<KeyInfo>(json);
+                let stays = !info.is_ok_and(|info| {
+                    info.key_type == KeyType::Development
+                        && (info.is_expired(now_unix) || info.label == LABEL && !info.revoked)
+                });
+                if !stays {
+                    gone.push(KeyHash::from_bytes(*hash));
+                }
+                stays
+            })?;
+            // Whoever still shows one of them does not guess.
+            let until = now_unix.saturating_add(REMEMBERED_S).to_string();
+            let mut remembered = transaction.open_table(GONE)?;
+            for hash in &gone {
+                remembered.insert(hash.as_bytes(), until.as_bytes())?;
+            }
+            if let Some((hash, _)) = &this {
+                keys.insert(hash.as_bytes(), json.as_slice())?;
+            }
+            Ok(())
+        })?;
+        let kept = this.map(|(hash, _)| hash);
+        for hash in gone.into_iter().filter(|hash| Some(*hash) != kept) {
+            // Nobody listens before the node runs.
+            drop(self.changes.send(Notice::Changed(hash)));
+        }
+        Ok(())
+    }
+
+    /// None for a store in memory: its key ends with it.
+    fn key_file(&self) -> Option<PathBuf> {
+        self.path().map(|path| path.with_file_name(FILE_NAME))
     }
 }
 

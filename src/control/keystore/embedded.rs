@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use redb::backends::InMemoryBackend;
 use redb::{
     Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
     WriteTransaction,
@@ -13,12 +14,10 @@ use redb::{
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
-use super::development::LABEL;
 use super::health::{Health, State};
-use super::records::REMEMBERED_S;
 use super::{KEYS_MAX, KeyStore, Kind, NOTICES_MAX, Name, Notice, Reply, StoreError, Swap, Was};
 use crate::control::durable;
-use crate::keys::{Alias, KeyHash, KeyInfo, KeyType};
+use crate::keys::{Alias, KeyHash, KeyInfo};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "keys.redb";
@@ -27,13 +26,13 @@ pub const FILE_NAME: &str = "keys.redb";
 const CACHE_BYTES: usize = 4 << 20;
 
 /// Hash of the key to its information as JSON.
-const KEYS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("keys");
+pub(super) const KEYS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("keys");
 
 /// Alias to the key's hash as hexadecimal text.
 const ALIASES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("aliases");
 
 /// Hash of what was a key or an alias once to when that may be forgotten, Unix time as text.
-const GONE: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("gone");
+pub(super) const GONE: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("gone");
 
 /// Deleted keys that are remembered. At the limit all are forgotten: who shows one then guesses.
 const GONE_MAX: u64 = 10_000;
@@ -42,13 +41,15 @@ const GONE_MAX: u64 = 10_000;
 /// killed at any time. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    file: Arc<StoreFile>,
-    changes: broadcast::Sender<Notice>,
+    pub(super) file: Arc<StoreFile>,
+    pub(super) changes: broadcast::Sender<Notice>,
 }
 
 #[derive(Debug)]
-struct StoreFile {
+pub(super) struct StoreFile {
     path: PathBuf,
+    /// There is no file: it is never closed, for that would lose it.
+    in_memory: bool,
     /// The open file, and how often it was opened. It is opened anew after a fault: until then
     /// nothing more can be done with it.
     database: Lock<(u64, Option<Database>)>,
@@ -74,8 +75,24 @@ pub fn open(data_dir: &Path) -> Result<Embedded, StoreError> {
     }
     let database = open_file(&path).map_err(|error| open_error(&path, error))?;
     let (database, health) = (Lock::new((1, Some(database))), Health::default());
-    let file = Arc::new(StoreFile { path, database, health });
+    let file = Arc::new(StoreFile { path, in_memory: false, database, health });
     // A file of an earlier version may lack tables that readers look into.
+    file.write(make_tables)?;
+    let (changes, _) = broadcast::channel(NOTICES_MAX);
+    Ok(Embedded { file, changes })
+}
+
+/// Opens a store in memory: what it holds ends with its last clone.
+///
+/// # Errors
+/// [`StoreError::Broken`] if there is no memory for it.
+pub fn in_memory() -> Result<Embedded, StoreError> {
+    let path = PathBuf::from("in memory");
+    let builder = Database::builder();
+    let database = builder.create_with_backend(InMemoryBackend::new());
+    let database = database.map_err(|error| open_error(&path, error))?;
+    let (database, health) = (Lock::new((1, Some(database))), Health::default());
+    let file = Arc::new(StoreFile { path, in_memory: true, database, health });
     file.write(make_tables)?;
     let (changes, _) = broadcast::channel(NOTICES_MAX);
     Ok(Embedded { file, changes })
@@ -109,61 +126,15 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 }
 
 impl Embedded {
-    /// Where the store is.
-    pub(super) fn path(&self) -> &Path {
-        &self.file.path
+    /// Where the store is, if it is in a file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        (!self.file.in_memory).then_some(&*self.file.path)
     }
 
     /// What is known about a key, if that can be read. Waits for the disk.
     pub(super) fn info(&self, hash: &KeyHash) -> Result<Option<KeyInfo>, StoreError> {
         let record = self.file.record(&Name::Key(*hash))?;
         Ok(record.and_then(|json| serde_json::from_slice(&json).ok()))
-    }
-
-    /// Makes `this` the one development key that the node made for itself, or leaves none of them;
-    /// those that people made go once they have expired. Whoever publishes with one that goes is
-    /// ended.
-    pub(super) fn put_development(
-        &self,
-        this: Option<(KeyHash, &KeyInfo)>,
-        now_unix: u64,
-    ) -> Result<(), StoreError> {
-        let json = match &this {
-            Some((hash, info)) => serde_json::to_vec(info)
-                .map_err(|error| StoreError::Record(hash.id(), error.to_string()))?,
-            None => Vec::new(),
-        };
-        let mut gone = Vec::new();
-        self.file.write(|transaction| {
-            let mut keys = transaction.open_table(KEYS)?;
-            keys.retain(|hash, json| {
-                let info = serde_json::from_slice::<KeyInfo>(json);
-                let stays = !info.is_ok_and(|info| {
-                    info.key_type == KeyType::Development
-                        && (info.is_expired(now_unix) || info.label == LABEL && !info.revoked)
-                });
-                if !stays {
-                    gone.push(KeyHash::from_bytes(*hash));
-                }
-                stays
-            })?;
-            // Whoever still shows one of them does not guess.
-            let until = now_unix.saturating_add(REMEMBERED_S).to_string();
-            let mut remembered = transaction.open_table(GONE)?;
-            for hash in &gone {
-                remembered.insert(hash.as_bytes(), until.as_bytes())?;
-            }
-            if let Some((hash, _)) = &this {
-                keys.insert(hash.as_bytes(), json.as_slice())?;
-            }
-            Ok(())
-        })?;
-        let kept = this.map(|(hash, _)| hash);
-        for hash in gone.into_iter().filter(|hash| Some(*hash) != kept) {
-            // Nobody listens before the node runs.
-            drop(self.changes.send(Notice::Changed(hash)));
-        }
-        Ok(())
     }
 
     /// Runs `work` where it may wait for the disk.
@@ -330,7 +301,7 @@ impl StoreFile {
     }
 
     /// Changes the tables in one transaction, which is on the disk when this returns.
-    fn write<R: Outcome>(
+    pub(super) fn write<R: Outcome>(
         &self,
         mut change: impl FnMut(&WriteTransaction) -> Result<R, redb::Error>,
     ) -> Result<R, StoreError> {
@@ -402,7 +373,7 @@ impl StoreFile {
     /// Closes the file, unless it was opened anew since that opening.
     fn close(&self, number: u64) {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        if slot.0 == number {
+        if slot.0 == number && !self.in_memory {
             slot.1 = None;
         }
     }
@@ -441,7 +412,7 @@ enum Done {
 }
 
 /// Whether a transaction is to be committed.
-trait Outcome {
+pub(super) trait Outcome {
     fn is_kept(&self) -> bool;
 }
 

@@ -41,3 +41,13 @@ async fn the_embedded_store_does_all_that_a_store_does() {
     let dir = tempfile::tempdir().unwrap();
     suite::run(&keys_on(embedded::open(dir.path()).unwrap())).await;
 }
+
+#[tokio::test]
+async fn the_embedded_store_in_memory_passes_too_and_writes_nothing() {
+    let store = embedded::in_memory().unwrap();
+    suite::run(&keys_on(store.clone())).await;
+    let key = store.development_key("live/a", 1_000_000).unwrap();
+    assert_ne!(store.development_key("live/a", 1_000_000).unwrap().key.hash(), key.key.hash());
+    store.no_development_key(1_000_000).unwrap();
+    assert!(!std::path::Path::new("development-key").exists());
+}

@@ -19,7 +19,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 
 use self::page::Page;
 use crate::control::keystore::Keys;
-use crate::stats::Registry;
+use crate::stats::{CoreRole, Registry};
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -69,6 +69,10 @@ impl Collector for Figures {
         relay::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards)?;
         hooks::write(&mut page, &snapshot)?;
+        let help = "Threads that ended by a panic, by what they did";
+        page.counter("core_losses_total", help, |family| {
+            family.each("role", CoreRole::ALL.map(CoreRole::label), self.figures.cores.losses())
+        })?;
         if let Some(keys) = &self.keys {
             let help = "1 while stream keys can be checked and changed, 0 while their store fails";
             let works = u64::from(keys.trouble().is_none());

@@ -17,17 +17,25 @@ const DEVELOPMENT_STREAM: &str = scene::demo::STREAM;
 
 /// The keys of a node, its own to try things with, and the store where that one is; none of them if
 /// anybody may publish.
-pub(super) type Opened = (Option<Keys>, Option<DevelopmentKey>, Option<Embedded>);
+pub(crate) type Opened = (Option<Keys>, Option<DevelopmentKey>, Option<Embedded>);
 
-/// Opens the key store; the embedded one has a development key
-/// unless that is turned off.
-pub(super) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StoreError> {
+/// Opens the key store; the embedded one has a development key unless that is turned off. A node
+/// inside another program that names no data directory keeps its keys in memory.
+pub(crate) fn open_store(
+    config: &Config,
+    is_program: bool,
+    clock: Clock,
+) -> Result<Opened, StoreError> {
     if config.rtmp.publish == Publish::Open {
         return Ok((None, None, None));
     }
     match config.keys.store {
         KeyStoreKind::Embedded => {
-            let store = embedded::open(&config.node.data_dir)?;
+            let store = match &config.node.data_dir {
+                Some(folder) => embedded::open(folder)?,
+                None if is_program => embedded::open(config.node.data_dir())?,
+                None => embedded::in_memory()?,
+            };
             let key = development_key(&store, config, clock)?;
             Ok((Some(keys_on(Arc::new(store.clone()), clock)), key, Some(store)))
         }
@@ -39,7 +47,7 @@ pub(super) fn open_store(config: &Config, clock: Clock) -> Result<Opened, StoreE
 }
 
 /// Makes or ends the node's own key, as `[keys]` says. Waits for the disk.
-pub(super) fn development_key(
+pub(crate) fn development_key(
     store: &Embedded,
     config: &Config,
     clock: Clock,
@@ -52,12 +60,12 @@ pub(super) fn development_key(
 }
 
 /// Keys on a store, by the node's time of day.
-pub(super) fn keys_on(store: Arc<dyn crate::control::keystore::KeyStore>, clock: Clock) -> Keys {
+pub(crate) fn keys_on(store: Arc<dyn crate::control::keystore::KeyStore>, clock: Clock) -> Keys {
     Keys::new(store, move || clock.unix_secs())
 }
 
 /// What `[keys]` says about Redis.
-pub(super) fn redis_spec(config: &KeysConfig) -> RedisSpec {
+pub(crate) fn redis_spec(config: &KeysConfig) -> RedisSpec {
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     RedisSpec {
         urls: config.redis_urls.iter().map(|url| url.expose().to_owned()).collect(),
@@ -75,13 +83,13 @@ pub(super) fn redis_spec(config: &KeysConfig) -> RedisSpec {
 }
 
 /// Proxies whose word about their peers is taken.
-pub(super) fn trusted_proxies(config: &Config) -> Arc<[AddressRange]> {
+pub(crate) fn trusted_proxies(config: &Config) -> Arc<[AddressRange]> {
     // The configuration has read them as what they are.
     config.trusted_proxies.iter().filter_map(|range| range.to_string().parse().ok()).collect()
 }
 
 /// What shards are told about keys.
-pub(super) fn key_rules(config: &Config) -> KeyRules {
+pub(crate) fn key_rules(config: &Config) -> KeyRules {
     let keys = &config.keys;
     KeyRules {
         cache: CacheSpec { allow: keys.cache, deny: keys.cache_denied },

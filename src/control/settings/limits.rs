@@ -12,12 +12,12 @@ use crate::stats::ShardStats;
 const PER_IP_MIN: u32 = 100;
 
 /// What all shards of the node share; these are their figures.
-pub(super) fn node_limits(config: &Config, shards: Vec<Arc<ShardStats>>) -> Arc<NodeLimits> {
+pub(crate) fn node_limits(config: &Config, shards: Vec<Arc<ShardStats>>) -> Arc<NodeLimits> {
     Arc::new(NodeLimits::new(&limit_spec(config), shards))
 }
 
 /// The limits that they share.
-pub(super) fn limit_spec(config: &Config) -> LimitSpec {
+pub(crate) fn limit_spec(config: &Config) -> LimitSpec {
     let limits = &config.limits;
     LimitSpec {
         connections_max: u32::try_from(config.rtmp.connections_max).unwrap_or(u32::MAX),
@@ -37,7 +37,7 @@ pub(super) fn limit_spec(config: &Config) -> LimitSpec {
 }
 
 /// What every shard grants one peer.
-pub(super) fn peer_limits(config: &Config) -> PeerLimits {
+pub(crate) fn peer_limits(config: &Config) -> PeerLimits {
     PeerLimits {
         idle: config.limits.idle_timeout,
         blocked: config.limits.blocked_timeout,

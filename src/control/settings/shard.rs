@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::keystore::key_rules;
-use super::limits::peer_limits;
 use crate::config::{Config, Publish, StartAt};
+use crate::control::settings::keys::key_rules;
+use crate::control::settings::limits::peer_limits;
 use crate::shard::{HookRules, PublishPolicy, ShardSpec};
 use crate::stream::{DropPolicy, LogLimits, Start};
 
 /// What shard `number` is told, also about hooks; not yet which node it is of.
-pub(super) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> ShardSpec {
+pub(crate) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> ShardSpec {
     let rtmp = &config.rtmp;
     ShardSpec {
         number,

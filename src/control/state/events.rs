@@ -69,6 +69,9 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::ChannelStalled { channel, length } => {
             Event { channel: Some(channel.clone()), duration_ms: Some(length.millis()), ..plain }
         }
+        NodeEvent::CoreLost { channel, reason, .. } => {
+            Event { channel: channel.clone(), reason: Some(reason.clone()), ..plain }
+        }
         NodeEvent::Operated(operated) => of_operated(operated, plain),
     }
 }

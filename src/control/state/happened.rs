@@ -14,7 +14,7 @@ pub struct Event {
     /// `pull_failed`, `pull_left`, `relay_loop`, `record_started`, `record_finished`,
     /// `record_stopped`, `record_incomplete`, `encoder_failed`, `frames_dropped`,
     /// `asset_failed`, `asset_restored`, `channel_stalled`, `channel_started`, `channel_stopped`,
-    /// `stream_warning`, `started`, `stopped`; and what was done through the API:
+    /// `core_lost`, `stream_warning`, `started`, `stopped`; and what was done through the API:
     /// `scene_changed`, `key_created`, `key_revoked` and so on.
     pub kind: String,
     /// One line for people.

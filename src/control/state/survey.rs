@@ -19,7 +19,7 @@ use super::recordings::Heard;
 use super::relays;
 use super::series::Series;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
-use crate::control::Door;
+use crate::control::ControlHandle;
 use crate::control::keystore::Keys;
 use crate::control::time::Time;
 use crate::event::NodeEvent;
@@ -62,7 +62,7 @@ pub struct NodeFacts {
 #[derive(Debug)]
 pub struct Surveyor {
     board: Arc<Board>,
-    door: Door,
+    handle: ControlHandle,
     registry: Arc<Registry>,
     keys: Option<Keys>,
     time: Time,
@@ -78,10 +78,10 @@ pub struct Surveyor {
 }
 
 impl Surveyor {
-    /// Of the node behind `door`. Its first look is at the begin of [`Surveyor::run`].
+    /// Of the node behind `handle`. Its first look is at the begin of [`Surveyor::run`].
     #[must_use]
     pub fn new(
-        door: Door,
+        handle: ControlHandle,
         registry: Arc<Registry>,
         keys: Option<Keys>,
         time: Time,
@@ -91,7 +91,7 @@ impl Surveyor {
         let board = Board::new(Snapshot { at: time.now_ms(), node, ..Snapshot::default() });
         Self {
             board: Arc::new(board),
-            door,
+            handle,
             registry,
             keys,
             time,
@@ -157,7 +157,7 @@ impl Surveyor {
         let mut channels = BTreeMap::new();
         for channel in &figures.channels {
             let ask = Ask::Scenes { channel: channel.name.clone() };
-            let Answer::Scenes(scenes) = self.door.ask(ask).await else { continue };
+            let Answer::Scenes(scenes) = self.handle.ask(ask).await else { continue };
             let by_hour = self.dropped.entry(channel.name.clone()).or_default();
             let total = channel.figures.dropped_total();
             let dropped_by_hour = by_hour.look(total, self.time.now_ms()).to_vec();
@@ -166,7 +166,7 @@ impl Surveyor {
         }
         self.latencies.retain(|name, _| channels.contains_key(name));
         self.dropped.retain(|name, _| figures.channels.iter().any(|it| it.name == *name));
-        let streams = match self.door.ask(Ask::Streams).await {
+        let streams = match self.handle.ask(Ask::Streams).await {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
@@ -311,7 +311,7 @@ fn channel_of(
 mod tests {
     use super::*;
     use crate::command::{PublisherView, TrackPart};
-    use crate::control::door;
+    use crate::control::control_channel;
     use crate::stats::{
         ChannelEntry, ChannelFacts, OutputEntry, OutputStats, RunState, ShardStats,
     };
@@ -353,7 +353,7 @@ mod tests {
 
     #[tokio::test]
     async fn everything_that_is_there_is_written_down() {
-        let (door, mut questions) = door();
+        let (handle, mut questions) = control_channel();
         tokio::spawn(async move {
             while let Some((ask, reply)) = questions.recv().await {
                 let scenes = ScenesView { active: "a".into(), names: vec!["a".into(), "b".into()] };
@@ -380,7 +380,7 @@ mod tests {
         let time = Time::new(5_000, || Micros::from_secs(9));
         let registry = Arc::new(registry);
         registry.set_streams_max(10);
-        let mut surveyor = Surveyor::new(door, Arc::clone(&registry), None, time, facts());
+        let mut surveyor = Surveyor::new(handle, Arc::clone(&registry), None, time, facts());
         let failed = NodeEvent::OutputFailed {
             channel: "demo".into(),
             name: "cdn".into(),

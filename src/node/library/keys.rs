@@ -69,8 +69,8 @@ impl StreamManager {
 
     fn hand_over(&mut self, work: KeyWork) -> Result<(), Invalid> {
         let full = || Invalid(format!("{WORK_MAX} stream keys wait already; try again"));
-        match &self.desk {
-            Some(desk) => desk.key_work.try_send(work).map_err(|_| full()),
+        match &self.controller {
+            Some(controller) => controller.key_work.try_send(work).map_err(|_| full()),
             None if self.key_work.len() >= WORK_MAX => Err(full()),
             None => {
                 self.key_work.push(work);

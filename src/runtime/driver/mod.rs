@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use self::event_loop::{Equipment, EventLoop};
 use super::guard::panic_text;
-use super::worker::{NICE_PINNED, pin, set_nice};
+use super::worker::{Exit, NICE_PINNED, pin, set_nice};
 use super::{Clock, Pinned};
 use crate::media::Micros;
 use crate::ring::Bell;
@@ -73,7 +73,10 @@ pub struct DriverParts {
 
 /// A running core.
 #[derive(Debug)]
-pub struct Driver(JoinHandle<Result<(), String>>);
+pub struct Driver {
+    thread: JoinHandle<Result<(), String>>,
+    exit: Arc<Exit>,
+}
 
 impl Driver {
     /// Starts a thread named `name` that makes a core there and runs it.
@@ -95,6 +98,8 @@ impl Driver {
         let with = Equipment::new(parts, spin)?;
         let (started, start) = sync_channel(1);
         let owned_name = name.to_owned();
+        let exit = Arc::new(Exit::default());
+        let told = Arc::clone(&exit);
         let main = move || {
             pin(&cpus);
             set_nice(NICE_PINNED);
@@ -105,25 +110,33 @@ impl Driver {
             // The other end waits for this and nothing else.
             started.send(executor.is_ok()).unwrap_or_default();
             let run = || caught(move || EventLoop::new(make_core(), with).run());
-            match executor {
+            let ended = match executor {
                 Ok(Some(executor)) => executor.run(run),
                 Ok(None) => run(),
                 Err(error) => Err(error.to_string()),
-            }
+            };
+            told.set(ended.clone());
+            ended
         };
         let thread = Builder::new().name(name.to_owned()).spawn(main)?;
         let Ok(true) = start.recv() else {
             // glommio gives an error or panics, by what the kernel refuses.
-            let text = Self(thread).join().err().unwrap_or_default();
+            let text = Self { thread, exit }.join().err().unwrap_or_default();
             return Err(io::Error::other(format!("the {kind} driver does not start: {text}")));
         };
-        Ok(Self(thread))
+        Ok(Self { thread, exit })
+    }
+
+    /// How the core has ended, once it has.
+    #[must_use]
+    pub const fn exit(&self) -> &Arc<Exit> {
+        &self.exit
     }
 
     /// Whether the core has ended, for whatever reason.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.thread.is_finished()
     }
 
     /// Waits for the core's end. By then its sockets are closed.
@@ -131,7 +144,7 @@ impl Driver {
     /// # Errors
     /// What ended it, if nobody told it to stop: the text of a panic.
     pub fn join(self) -> Result<(), String> {
-        self.0.join().unwrap_or_else(|panic| Err(panic_text(&*panic)))
+        self.thread.join().unwrap_or_else(|panic| Err(panic_text(&*panic)))
     }
 }
 

@@ -8,9 +8,9 @@ use crate::scene;
 
 /// The files and fonts of one scene that cannot be used.
 #[derive(Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct AssetFaults {
     scene: String,
-    /// The layers that are in trouble.
+    /// The layers whose files cannot be used.
     layers: Vec<String>,
     retry: Retry,
     /// When the files are looked at next.
@@ -23,7 +23,7 @@ pub(super) struct Trouble {
     reload: bool,
 }
 
-impl Trouble {
+impl AssetFaults {
     /// From now on the channel shows this scene with these faults. What everybody is to be told.
     pub(super) fn settle(
         &mut self,
@@ -53,7 +53,7 @@ impl Trouble {
         failed.chain(restored).collect()
     }
 
-    /// If it is time to look at the files again: the round, for [`Trouble::probed`].
+    /// If it is time to look at the files again: the round, for [`AssetFaults::probed`].
     pub(super) fn due(&mut self, now: Micros) -> Option<u64> {
         if self.layers.is_empty() || self.looks || self.reload || now < self.next {
             return None;
@@ -108,33 +108,36 @@ mod tests {
 
     #[test]
     fn each_trouble_is_told_once_and_its_end_too() {
-        let mut trouble = Trouble::default();
+        let mut asset_faults = AssetFaults::default();
         let at = |seconds| Micros::from_secs(seconds);
         let (here, both) = (("demo", "main"), [fault("a"), fault("b")]);
-        let events = trouble.settle(here, &both, at(0));
+        let events = asset_faults.settle(here, &both, at(0));
         assert_eq!(told(&events), [("failed", "a"), ("failed", "b")]);
-        assert_eq!(trouble.due(at(4)), None);
-        let round = trouble.due(at(5)).unwrap();
-        assert_eq!(trouble.due(at(6)), None, "one thread looks at a time");
-        trouble.probed(round, &both, at(6));
-        assert!(!trouble.take_reload(), "nothing has changed");
-        assert_eq!(trouble.due(at(15)), None, "the waits double");
-        let round = trouble.due(at(16)).unwrap();
-        trouble.probed(round, &both[1..], at(16));
-        assert!(trouble.take_reload() && !trouble.take_reload());
-        assert_eq!(told(&trouble.settle(here, &both[1..], at(17))), [("restored", "a")]);
-        assert_eq!(told(&trouble.settle(here, &[], at(18))), [("restored", "b")]);
-        assert_eq!(trouble.due(at(1_000)), None);
+        assert_eq!(asset_faults.due(at(4)), None);
+        let round = asset_faults.due(at(5)).unwrap();
+        assert_eq!(asset_faults.due(at(6)), None, "one thread looks at a time");
+        asset_faults.probed(round, &both, at(6));
+        assert!(!asset_faults.take_reload(), "nothing has changed");
+        assert_eq!(asset_faults.due(at(15)), None, "the waits double");
+        let round = asset_faults.due(at(16)).unwrap();
+        asset_faults.probed(round, &both[1..], at(16));
+        assert!(asset_faults.take_reload() && !asset_faults.take_reload());
+        assert_eq!(told(&asset_faults.settle(here, &both[1..], at(17))), [("restored", "a")]);
+        assert_eq!(told(&asset_faults.settle(here, &[], at(18))), [("restored", "b")]);
+        assert_eq!(asset_faults.due(at(1_000)), None);
     }
 
     #[test]
     fn another_scene_has_its_own_troubles() {
-        let mut trouble = Trouble::default();
-        trouble.settle(("demo", "main"), &[fault("logo")], Micros(0));
-        let round = trouble.due(Micros::from_secs(5)).unwrap();
-        let events = trouble.settle(("demo", "other"), &[fault("logo")], Micros::from_secs(6));
+        let mut asset_faults = AssetFaults::default();
+        asset_faults.settle(("demo", "main"), &[fault("logo")], Micros(0));
+        let round = asset_faults.due(Micros::from_secs(5)).unwrap();
+        let events = asset_faults.settle(("demo", "other"), &[fault("logo")], Micros::from_secs(6));
         assert_eq!(told(&events), [("failed", "logo")]);
-        trouble.probed(round, &[], Micros::from_secs(7));
-        assert!(!trouble.take_reload(), "what a thread says of another scene counts for nothing");
+        asset_faults.probed(round, &[], Micros::from_secs(7));
+        assert!(
+            !asset_faults.take_reload(),
+            "what a thread says of another scene counts for nothing"
+        );
     }
 }

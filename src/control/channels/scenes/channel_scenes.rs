@@ -1,15 +1,15 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
 use super::load::What;
-use super::{Entry, FADE_MS_MAX, Keeps, Programme, Wish};
+use super::{ChannelScenes, Entry, FADE_MS_MAX, Keeps, SceneRequest};
 use crate::command::{Answer, SceneView, ScenesView};
 use crate::config::{Becomes, NamedScene, Part, SCENES_MAX, checked_name, to_document};
-use crate::manager::desk::Events;
-use crate::manager::surveys::say;
+use crate::control::event_queue::EventQueue;
+use crate::control::handle::say;
 use crate::media::Micros;
 use crate::scene;
 
-impl Programme {
+impl ChannelScenes {
     pub(super) fn view(&self) -> Answer {
         Answer::Scenes(ScenesView {
             active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
@@ -49,7 +49,11 @@ impl Programme {
     }
 
     /// What has to be loaded for a wish, or why nothing has.
-    pub(super) fn plan(&mut self, wish: Wish, keep: bool) -> Result<(String, What, u32), Answer> {
+    pub(super) fn plan(
+        &mut self,
+        wish: SceneRequest,
+        keep: bool,
+    ) -> Result<(String, What, u32), Answer> {
         let channel = &self.name;
         if self.ends.is_none() {
             let text = format!("channel {channel} shows another program's frames, not scenes");
@@ -57,13 +61,13 @@ impl Programme {
         }
         let on_air = self.list.get(self.active).map(|entry| entry.scene.clone());
         match wish {
-            Wish::Put { scene, version, document } => {
+            SceneRequest::Put { scene, version, document } => {
                 let place = self.place(&scene);
                 self.check_put(&scene, place, version)?;
                 let replaces = on_air.filter(|_| place == Some(self.active));
                 Ok((scene, What::New { document, replaces }, 0))
             }
-            Wish::Activate { scene, fade_ms } => {
+            SceneRequest::Activate { scene, fade_ms } => {
                 if fade_ms > FADE_MS_MAX {
                     let text = format!("`fade_ms` must be 0 to {FADE_MS_MAX}, not {fade_ms}");
                     return Err(Answer::Invalid(vec![text]));
@@ -76,7 +80,7 @@ impl Programme {
                 Ok((scene, What::Known { scene: next, replaces }, fade_ms))
             }
             // That needs nothing to be loaded.
-            Wish::Remove { scene } => Err(self.remove(&scene, keep)),
+            SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
         }
     }
 
@@ -109,15 +113,15 @@ impl Programme {
 
     /// The scene on the air once more, if something of it has become well.
     pub(super) fn reload(&mut self) -> Option<(String, What, u32)> {
-        let entry = self.list.get(self.active).filter(|_| self.trouble.take_reload())?;
+        let entry = self.list.get(self.active).filter(|_| self.asset_faults.take_reload())?;
         let (scene, replaces) = (entry.scene.clone(), Some(entry.scene.clone()));
         Some((entry.name.clone(), What::Known { scene, replaces }, 0))
     }
 
     /// What of the scene on the air cannot be shown from now on.
-    pub(super) fn settle(&mut self, faults: &[scene::Error], now: Micros, events: &Events) {
+    pub(super) fn settle(&mut self, faults: &[scene::Error], now: Micros, events: &EventQueue) {
         let Some(entry) = self.list.get(self.active) else { return };
-        for event in self.trouble.settle((&self.name, &entry.name), faults, now) {
+        for event in self.asset_faults.settle((&self.name, &entry.name), faults, now) {
             events.force_push(event);
         }
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::config::from_document;
-use crate::manager::assets;
-use crate::manager::sources::{FILE_LEAD, Site, Sources, Started, Tap};
+use crate::control::channels::assets;
+use crate::control::channels::sources::{DecoderContext, FILE_LEAD, Sources, Started, Tap};
 use crate::media::{Micros, Size};
 use crate::scene::{self, Change, InputKey, PreparedScene, Scene};
 
@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(4);
 #[derive(Debug)]
 pub(super) struct Order {
     /// Whose it is, and where its decoders run.
-    pub(super) site: Site,
+    pub(super) decoders: DecoderContext,
     /// The canvas.
     pub(super) size: Size,
     pub(super) what: What,
@@ -81,8 +81,8 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { site, size, what, fade } = order;
-    let clock = site.clock;
+    let Order { decoders, size, what, fade } = order;
+    let clock = decoders.clock;
     let is_shown = what.is_shown();
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
@@ -112,7 +112,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     });
     let mut sources = Sources::default();
     sources.want_pictures(new, &mut prepared);
-    let started = sources.start(&site, clock.now() + FILE_LEAD);
+    let started = sources.start(&decoders, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
     let Started { taps, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Taps(taps));

@@ -9,7 +9,7 @@ use super::*;
 use crate::command::{SceneView, ScenesView};
 use crate::config::from_document;
 use crate::event::NodeEvent;
-use crate::frame::{Geometry, Pool};
+use crate::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
 use crate::media::PixelFormat;
 use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX};
 use crate::ring::{Bell, channel};
@@ -21,7 +21,7 @@ const CHANNEL: &str = "demo";
 /// Control's side, and the composer at the other end of the rings.
 struct Bench {
     scenes: Scenes,
-    events: Events,
+    events: EventQueue,
     news: mpsc::Receiver<News>,
     composer: Composer,
     pool: Pool,
@@ -43,8 +43,20 @@ fn bench() -> Bench {
             scene: from_document(&color(shade), size).unwrap(),
         })
         .to_vec();
-    let events: Events = Arc::new(crossbeam::queue::ArrayQueue::new(8));
-    let (mut scenes, news) = Scenes::new(Clock::start(), Vec::new(), Arc::clone(&events));
+    let events: EventQueue = Arc::new(crossbeam::queue::ArrayQueue::new(8));
+    let context = ChannelContext {
+        clock: Clock::start(),
+        packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
+        chunk_size: 60_000,
+        encode_cpus: Vec::new(),
+        compose_cpus: Vec::new(),
+        home: Bell::new(),
+        controller: Bell::new(),
+        events: Arc::clone(&events),
+        threads: Threads::default(),
+        composers: Threads::default(),
+    };
+    let (mut scenes, news) = Scenes::new(&context);
     let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Bell::new());
     scenes.put(&config, Some(SceneEnds { changes: to_composer, reports: heard }), &[]);
@@ -286,7 +298,7 @@ fn a_channel_that_has_stopped_says_so() {
 fn wishes_beyond_the_limit_are_turned_away_and_none_is_lost() {
     let mut bench = bench();
     let mut answers = Vec::new();
-    for n in 0..WISHES_MAX + 1 {
+    for n in 0..REQUESTS_MAX + 1 {
         let wish = bench.put(&format!("s{n}"), None, color("#00ff00"));
         answers.push(bench.ask(wish));
     }
@@ -296,7 +308,7 @@ fn wishes_beyond_the_limit_are_turned_away_and_none_is_lost() {
         bench.hear();
         assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
     }
-    assert_eq!(bench.view().names.len(), 2 + WISHES_MAX + 1);
+    assert_eq!(bench.view().names.len(), 2 + REQUESTS_MAX + 1);
 }
 
 #[test]
@@ -344,9 +356,9 @@ fn a_channel_that_goes_or_is_replaced_leaves_nobody_waiting() {
         let Ok(Answer::Unavailable(text)) = told else { panic!("{told:?}") };
         assert!(text.contains("has stopped"), "{text}");
     }
-    assert_eq!(bench.scenes.programmes.len(), 1, "another takes its place");
+    assert_eq!(bench.scenes.channels.len(), 1, "another takes its place");
     bench.hear(); // what the thread says that loads for the channel before it
-    assert!(bench.scenes.programmes[0].job.is_none());
+    assert!(bench.scenes.channels[0].job.is_none());
     bench.scenes.remove(CHANNEL);
     let none = bench.ask(Ask::Scenes { channel: CHANNEL.to_owned() }).try_recv();
     assert!(matches!(none, Ok(Answer::NotFound(_))), "{none:?}");
@@ -361,7 +373,7 @@ fn a_scene_whose_files_do_not_come_makes_way_for_the_next_wish() {
     let mut next = bench.ask(wish);
     bench.scenes.tick();
     assert!(late.try_recv().is_err(), "it has time");
-    bench.scenes.programmes[0].job.as_mut().unwrap().deadline = Micros(0);
+    bench.scenes.channels[0].job.as_mut().unwrap().deadline = Micros(0);
     bench.scenes.tick();
     assert!(matches!(late.try_recv(), Ok(Answer::Unavailable(_))));
     // What the first thread says in the end is heard by nobody.

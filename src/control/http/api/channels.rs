@@ -57,7 +57,7 @@ pub(super) async fn scenes(
     State(shared): State<Arc<Shared>>,
     Path(channel): Path<String>,
 ) -> Result<Json<Scenes>, Problem> {
-    match shared.api.door.ask(Ask::Scenes { channel }).await {
+    match shared.api.handle.ask(Ask::Scenes { channel }).await {
         Answer::Scenes(view) => Ok(Json(Scenes { active: view.active, scenes: view.names })),
         other => Err(other.into()),
     }
@@ -74,7 +74,7 @@ pub(super) async fn scene(
     State(shared): State<Arc<Shared>>,
     Path((channel, scene)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    match shared.api.door.ask(Ask::Scene { channel, scene }).await {
+    match shared.api.handle.ask(Ask::Scene { channel, scene }).await {
         Answer::Scene(view) => {
             let tag = [(header::ETAG, format!("\"{}\"", view.version))];
             Ok((tag, Json(view.document)).into_response())

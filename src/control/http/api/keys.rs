@@ -52,7 +52,7 @@ pub(super) async fn key(
 
 /// Who publishes with which key; nothing if the shards do not answer.
 async fn uses(api: &Api) -> Option<BTreeMap<String, Vec<KeyUse>>> {
-    match api.door.ask(Ask::Streams).await {
+    match api.handle.ask(Ask::Streams).await {
         Answer::Streams(streams) => Some(key_uses(&streams, &api.time)),
         _ => None,
     }

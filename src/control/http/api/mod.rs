@@ -31,7 +31,7 @@ pub use self::ws::FOLLOWERS_MAX;
 pub(super) use self::ws::{Followers, Stop};
 use super::Shared;
 use crate::command::{Answer, Ask};
-use crate::control::Door;
+use crate::control::ControlHandle;
 use crate::control::auth::Tokens;
 use crate::control::keystore::Keys;
 use crate::control::log::LogLevel;
@@ -43,7 +43,7 @@ use crate::event::{NodeEvent, Operated, Severity};
 #[derive(Debug)]
 pub struct Api {
     /// Where the running node is asked.
-    pub door: Door,
+    pub handle: ControlHandle,
     /// The state, as it was looked at last.
     pub board: Arc<Board>,
     /// The stream keys; `None` if anybody may publish.
@@ -63,7 +63,7 @@ pub struct Api {
 impl Api {
     /// Asks for something to be done, and for it to be on the disk if it is to be kept.
     async fn done(&self, ask: Ask) -> Result<(), Problem> {
-        match self.door.ask(ask).await {
+        match self.handle.ask(ask).await {
             Answer::Done => {
                 self.kept().await;
                 Ok(())
@@ -75,7 +75,7 @@ impl Api {
     /// Waits until what was done is on the disk, if it is to be kept. A disk that is full is the
     /// node's trouble, which tells of it.
     async fn kept(&self) {
-        drop(self.door.ask(Ask::Kept).await);
+        drop(self.handle.ask(Ask::Kept).await);
     }
 
     /// Tells those who follow what was done through the API.
@@ -94,7 +94,7 @@ impl Api {
         let operated =
             Operated { name, text, channel, output, pull, record, stream, client, actor };
         // A node that stops tells nobody any more.
-        drop(self.door.ask(Ask::Tell(NodeEvent::Operated(Box::new(operated)))).await);
+        drop(self.handle.ask(Ask::Tell(NodeEvent::Operated(Box::new(operated)))).await);
     }
 }
 

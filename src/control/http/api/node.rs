@@ -95,7 +95,7 @@ pub(super) async fn export(
 }
 
 async fn config_text(shared: &Shared, secrets: bool) -> Result<impl IntoResponse + use<>, Problem> {
-    match shared.api.door.ask(Ask::Config { secrets }).await {
+    match shared.api.handle.ask(Ask::Config { secrets }).await {
         Answer::Config(text) => {
             let kind = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
             let keep = (header::CACHE_CONTROL, "no-store");
@@ -126,7 +126,7 @@ pub(super) struct Reloaded {
     )
 )]
 pub(super) async fn reload(State(shared): State<Arc<Shared>>) -> Result<Json<Reloaded>, Problem> {
-    match shared.api.door.ask_patiently(Ask::Reload { actor: actor() }).await {
+    match shared.api.handle.ask_patiently(Ask::Reload { actor: actor() }).await {
         Answer::Reloaded(ReloadView { done, restart, failed }) => {
             Ok(Json(Reloaded { done, restart, failed }))
         }

@@ -56,7 +56,7 @@ pub(super) async fn add(
     Body(document): Body<Value>,
 ) -> Result<StatusCode, Problem> {
     let ask = Ask::AddOutput { channel: channel.clone(), document: Document(document) };
-    match shared.api.door.ask(ask).await {
+    match shared.api.handle.ask(ask).await {
         Answer::Named(name) => {
             shared.api.kept().await;
             let text = format!("output {name} of channel {channel} was added");

@@ -116,7 +116,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// An answer of the desk that is none to what was asked.
+/// An answer of the controller that is none to what was asked.
 impl From<Answer> for Problem {
     fn from(answer: Answer) -> Self {
         match answer {

@@ -65,7 +65,7 @@ pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     Body(document): Body<Value>,
 ) -> Result<StatusCode, Problem> {
-    match shared.api.door.ask(Ask::AddPush { document: Document(document) }).await {
+    match shared.api.handle.ask(Ask::AddPush { document: Document(document) }).await {
         Answer::Named(name) => {
             shared.api.kept().await;
             tell(&shared, "push_added", &name, "added").await;

@@ -68,7 +68,7 @@ pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     Body(document): Body<Value>,
 ) -> Result<StatusCode, Problem> {
-    match shared.api.door.ask(Ask::AddRecording { document }).await {
+    match shared.api.handle.ask(Ask::AddRecording { document }).await {
         Answer::Named(name) => {
             shared.api.kept().await;
             tell(&shared, "recording_added", &name, "added").await;

@@ -46,7 +46,7 @@ pub(super) async fn stream(
 }
 
 async fn all(api: &Api) -> Result<Vec<Stream>, Problem> {
-    match api.door.ask(Ask::Streams).await {
+    match api.handle.ask(Ask::Streams).await {
         Answer::Streams(views) => {
             Ok(views.iter().map(|view| stream_of(view, &api.flv_base, &api.time)).collect())
         }
@@ -142,7 +142,7 @@ pub(super) async fn clients(
     State(shared): State<Arc<Shared>>,
     Asked(ClientsAsked { stream }): Asked<ClientsAsked>,
 ) -> Result<Json<Vec<Client>>, Problem> {
-    match shared.api.door.ask(Ask::Clients { stream }).await {
+    match shared.api.handle.ask(Ask::Clients { stream }).await {
         Answer::Clients(views) => {
             Ok(Json(views.iter().map(|view| Client::new(view, &shared.api.time)).collect()))
         }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::command::{ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart};
 use crate::control::auth::{Access, TokenPlace, Tokens};
-use crate::control::door;
+use crate::control::control_channel;
 use crate::control::http::{HttpRules, HttpState, NodeInfo, Readiness, bind, serve};
 use crate::control::keystore::embedded;
 use crate::control::state::{Snapshot, Stream};
@@ -19,9 +19,9 @@ use crate::stats::{Registry, RunState, ShardStats};
 use crate::web::Cors;
 
 /// An API without keys.
-pub(in crate::control::http) fn api(door: Door, tokens: Tokens) -> Api {
+pub(in crate::control::http) fn api(handle: ControlHandle, tokens: Tokens) -> Api {
     Api {
-        door,
+        handle,
         board: Arc::new(Board::new(Snapshot::default())),
         keys: None,
         tokens,
@@ -35,7 +35,7 @@ pub(in crate::control::http) fn api(door: Door, tokens: Tokens) -> Api {
     }
 }
 
-/// A server with a desk that knows a stream, a client and a scene.
+/// A server with a controller that knows a stream, a client and a scene.
 struct Server {
     addr: SocketAddr,
     dir: tempfile::TempDir,
@@ -91,7 +91,7 @@ fn client() -> ClientView {
     }
 }
 
-fn desk(ask: &Ask) -> crate::command::Answer {
+fn controller(ask: &Ask) -> crate::command::Answer {
     use crate::command::Answer;
     match ask {
         Ask::Streams => Answer::Streams(vec![stream()]),
@@ -141,15 +141,15 @@ impl Server {
             file: dir.path().join("bot-token"),
         };
         let tokens = Tokens::open(&admin, &reader, &[named]).unwrap();
-        let (door, mut questions) = door();
+        let (handle, mut questions) = control_channel();
         tokio::spawn(async move {
             while let Some((ask, reply)) = questions.recv().await {
-                drop(reply.send(desk(&ask)));
+                drop(reply.send(controller(&ask)));
             }
         });
         let store = embedded::open(dir.path()).unwrap();
         let keys = Keys::new(Arc::new(store), || 1_700_000_000);
-        let api = Api { keys: Some(keys), ..api(door, tokens) };
+        let api = Api { keys: Some(keys), ..api(handle, tokens) };
         let board = Arc::clone(&api.board);
         let state = HttpState {
             registry: Arc::new(Registry::new(

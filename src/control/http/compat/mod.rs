@@ -48,7 +48,7 @@ const DEFAULT_APP: &str = "live";
 
 /// All streams. What the shards do not answer is not there.
 async fn entries(shared: &Shared) -> Vec<Entry> {
-    let Answer::Streams(streams) = shared.api.door.ask(Ask::Streams).await else {
+    let Answer::Streams(streams) = shared.api.handle.ask(Ask::Streams).await else {
         return Vec::new();
     };
     let clients = clients(shared).await;
@@ -57,7 +57,7 @@ async fn entries(shared: &Shared) -> Vec<Entry> {
 }
 
 async fn clients(shared: &Shared) -> Vec<ClientView> {
-    let mut clients = match shared.api.door.ask(Ask::Clients { stream: None }).await {
+    let mut clients = match shared.api.handle.ask(Ask::Clients { stream: None }).await {
         Answer::Clients(clients) => clients,
         _ => Vec::new(),
     };

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::control::keystore::{Keys, NewKey};
-use crate::keys::StreamKey;
+use crate::keys::{KeyType, StreamKey};
 
 const NOW: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;

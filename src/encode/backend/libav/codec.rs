@@ -41,7 +41,6 @@ impl Codec {
         setup: impl FnOnce(&mut sys::AVCodecContext),
         options: &[(&CStr, String)],
     ) -> Result<Self, Error> {
-        av::init_log();
         // SAFETY: the name is a C string; the result is static or null.
         let codec = unsafe { sys::avcodec_find_encoder_by_name(name.as_ptr()) };
         let shown = name.to_string_lossy();

@@ -1,0 +1,42 @@
+//! Channel context: what all channels of a node share.
+
+use std::sync::Arc;
+
+use crate::config::ChannelConfig;
+use crate::control::channels::sources::DecoderContext;
+use crate::control::event_queue::EventQueue;
+use crate::control::threads::Threads;
+use crate::frame::PacketPool;
+use crate::ring::Bell;
+use crate::runtime::Clock;
+
+/// What all channels of a node share.
+#[derive(Clone)]
+pub(crate) struct ChannelContext {
+    pub(crate) clock: Clock,
+    pub(crate) packets: PacketPool,
+    pub(crate) chunk_size: u32,
+    pub(crate) encode_cpus: Vec<usize>,
+    pub(crate) compose_cpus: Vec<usize>,
+    pub(crate) home: Arc<Bell>,
+    /// Rung for the controller.
+    pub(crate) controller: Arc<Bell>,
+    pub(crate) events: EventQueue,
+    /// Encoders, decoders and what loads for them.
+    pub(crate) threads: Threads,
+    /// The compose core, and those before it.
+    pub(crate) composers: Threads,
+}
+
+impl ChannelContext {
+    /// For the decoders of one of them.
+    pub(crate) fn decoders(&self, config: &ChannelConfig) -> DecoderContext {
+        DecoderContext {
+            channel: config.name.clone(),
+            cpus: self.encode_cpus.clone(),
+            clock: self.clock,
+            events: Arc::clone(&self.events),
+            threads: self.threads.clone(),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Channels of a node: their stages are built and joined here, at its start and while it runs.
+
+pub(crate) mod assets;
+pub(crate) mod build;
+pub(crate) mod compose;
+pub(crate) mod context;
+pub(crate) mod error;
+pub(crate) mod list;
+pub(crate) mod scenes;
+pub(crate) mod sources;

@@ -1,0 +1,104 @@
+//! Channels of the controller: how they come and go while the node runs.
+
+use std::sync::Arc;
+
+use super::{Controller, HOME};
+use crate::command::{Answer, ChannelSwitch, ToShard};
+use crate::control::channels::list::{Job, Known, Opening, Outcome};
+use crate::control::handle::say;
+use crate::event::{NodeEvent, Operated};
+
+impl Controller {
+    /// A channel was built, or could not be.
+    pub(super) fn channel_built(&mut self, outcome: Outcome) {
+        match outcome {
+            Ok(built) => {
+                if let Some(feed) = self.channels.open(*built) {
+                    self.tell(HOME, ToShard::Feed(Box::new(feed)));
+                }
+            }
+            Err(error) => self.channels.fail(Answer::Unavailable(error.to_string())),
+        }
+    }
+
+    /// The home shard has opened the stream of a channel, unless somebody else feeds it.
+    pub(super) fn channel_opened(&mut self, switch: &Arc<ChannelSwitch>, is_open: bool) {
+        let opening = self.channels.job.as_ref().and_then(|job| job.opening.as_ref());
+        if !opening.is_some_and(|it| Arc::ptr_eq(&it.known.switch, switch)) {
+            return; // it took too long
+        }
+        if !is_open {
+            let stream = opening.map(|it| it.known.stream.to_string()).unwrap_or_default();
+            let text = format!(
+                "somebody else feeds the stream {stream}; end that first, or give the channel \
+                 another `stream`"
+            );
+            return self.channels.fail(Answer::Conflict(text));
+        }
+        let Some(Job { config, reply, opening: Some(opening) }) = self.channels.job.take() else {
+            return;
+        };
+        let Opening { stage, known, entry, taps, scenes, faults, .. } = opening;
+        if let Err(stage) = self.channels.compose.push(stage) {
+            known.switch.stop();
+            self.channels.discard(stage);
+            let text = "the compose core takes no channels: the node is stopping".to_owned();
+            return say(reply, Answer::Unavailable(text));
+        }
+        match self.channels.remove(&known.name) {
+            Some(old) => {
+                old.switch.stop();
+                if !Arc::ptr_eq(&old.stats, &known.stats) {
+                    self.warnings.forget(&known.name);
+                }
+                self.outputs.set_stream(&known.name, &known.stream);
+                self.tell_channel("channel_stopped", &old, "ended: another takes its place");
+            }
+            None => {
+                for (spec, entry) in self.outputs.channel(&config) {
+                    self.registry.add_output(&entry);
+                    self.tell(HOME, ToShard::AddOutput(Box::new(spec)));
+                }
+            }
+        }
+        self.registry.put_channel(&entry);
+        self.scenes.put(&config, scenes, &faults);
+        for (stream, tap) in taps {
+            self.tell(HOME, ToShard::Tap(stream, tap));
+        }
+        self.channel_settled(&known.name);
+        self.tell_channel("channel_started", &known, "began");
+        self.channels.known.push(known);
+        say(reply, Answer::Done);
+    }
+
+    /// Ends a channel with its outputs. Its encoders hand over what they hold, and then its stream
+    /// ends.
+    pub(super) fn remove_channel(&mut self, name: &str) -> Answer {
+        let Some(known) = self.channels.remove(name) else {
+            return Answer::NotFound(format!("there is no channel {name}"));
+        };
+        known.switch.stop();
+        for command in self.outputs.remove_channel(name, &self.registry) {
+            self.tell(HOME, command);
+        }
+        self.scenes.remove(name);
+        self.registry.remove_channel(name);
+        self.warnings.forget(name);
+        self.channel_settled(name);
+        self.tell_channel("channel_stopped", &known, "ended");
+        Answer::Done
+    }
+
+    fn tell_channel(&mut self, name: &'static str, known: &Known, what: &str) {
+        let operated = Operated {
+            name,
+            text: format!("channel {} {what}", known.name),
+            channel: Some(known.name.clone()),
+            stream: Some(known.stream.to_string()),
+            actor: self.reloads.actor.clone(),
+            ..Operated::default()
+        };
+        self.publish(NodeEvent::Operated(Box::new(operated)));
+    }
+}

@@ -1,0 +1,114 @@
+//! Threads of a node that run: the compose core, encoders and decoders, shards, and the writers of
+//! recordings. They end in the order in which their work flows.
+
+use std::io;
+use std::sync::Arc;
+
+use super::start_error::StartError;
+use crate::control::threads::Threads;
+use crate::media::Micros;
+use crate::runtime::{Clock, CorePlan, Driver, DriverParts, Exit, Pinned, StopFlag};
+use crate::shard::{ShardCore, ShardParts};
+
+/// How long the compose core may take to end: it looks at its stop flag between two ticks.
+const COMPOSE_LIMIT: Micros = Micros::from_secs(1);
+
+/// How long encoders may take to hand over what they still hold when the node stops.
+const DRAIN_LIMIT: Micros = Micros::from_millis(1_200);
+
+/// How long a slow disk may hold up the node's end.
+const WRITE_LIMIT: Micros = Micros::from_secs(2);
+
+/// Everything of a node that runs. Dropping it ends it.
+pub(super) struct Running {
+    clock: Clock,
+    /// The compose core, and those in whose place it came.
+    pub(super) composers: Threads,
+    /// Encoders, decoders and what loads for them.
+    pub(super) threads: Threads,
+    shards: Vec<ShardThread>,
+    /// The writers of recordings, which end after the shards: nothing is lost.
+    pub(super) writers: Threads,
+}
+
+impl Running {
+    /// Nothing runs yet.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            composers: Threads::default(),
+            threads: Threads::default(),
+            shards: Vec::new(),
+            writers: Threads::default(),
+        }
+    }
+
+    /// Starts the next shard.
+    pub(super) fn start_shard(
+        &mut self,
+        plan: &CorePlan,
+        parts: (DriverParts, ShardParts),
+        stop: StopFlag,
+    ) -> Result<(), StartError> {
+        let shard = spawn_shard(plan, parts, stop).map_err(StartError::Thread)?;
+        self.shards.push(shard);
+        Ok(())
+    }
+
+    /// How each shard has ended, once it has.
+    pub(super) fn shard_exits(&self) -> Vec<Arc<Exit>> {
+        self.shards.iter().map(|shard| Arc::clone(shard.driver.exit())).collect()
+    }
+
+    /// Everything that is watched beside the shards.
+    pub(super) fn watched(&self) -> Vec<Threads> {
+        vec![self.composers.clone(), self.threads.clone(), self.writers.clone()]
+    }
+
+    /// Ends everything: channels first, then encoders hand over what they hold, then the shards say
+    /// goodbye to their peers, and recordings are completed.
+    pub(super) fn stop(&mut self) {
+        if !self.composers.finish(self.clock, COMPOSE_LIMIT) {
+            tracing::error!("the compose core does not end: it is left behind");
+        }
+        if !self.threads.finish(self.clock, DRAIN_LIMIT) {
+            tracing::warn!("an encoder or a file is too slow: a thread is left behind");
+        }
+        self.shards.iter().for_each(|shard| shard.stop.stop());
+        for ShardThread { driver, .. } in self.shards.drain(..) {
+            if let Err(error) = driver.join() {
+                tracing::error!("a shard ended badly: {error}");
+            }
+        }
+        if !self.writers.finish(self.clock, WRITE_LIMIT) {
+            tracing::warn!("a disk is too slow: the end of a recording is lost");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A shard that runs.
+struct ShardThread {
+    driver: Driver,
+    stop: StopFlag,
+}
+
+/// Starts a shard on its core.
+fn spawn_shard(
+    plan: &CorePlan,
+    (driver, parts): (DriverParts, ShardParts),
+    stop: StopFlag,
+) -> io::Result<ShardThread> {
+    let (number, clock) = (parts.spec.number, driver.clock);
+    let place = Pinned::Spinning(plan.net[number], plan.net_spin);
+    let name = format!("shard-{number}");
+    let driver = Driver::spawn(plan.driver.kind, &name, place, driver, move || {
+        ShardCore::new(parts, clock.now())
+    })?;
+    Ok(ShardThread { driver, stop })
+}

@@ -1,0 +1,298 @@
+//! Start of a node, one line downwards: plan, reserve, bind, spawn, ready. Each step owns what it
+//! has taken, so that a start which fails gives everything back.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crossbeam::queue::ArrayQueue;
+use tokio::sync::mpsc;
+
+use super::channel_set::ChannelSet;
+use super::listen::listen;
+use super::plan::{Plan, Setup};
+use super::running::Node;
+use super::spawn::Running;
+use super::start_error::StartError;
+use super::tls::Tls;
+use crate::command::{COMMANDS_MAX, REPORTS_MAX};
+use crate::config::Config;
+use crate::control::channel_warnings::ChannelWarnings;
+use crate::control::channels::build::Frames;
+use crate::control::channels::compose::{ComposeRings, start_compose};
+use crate::control::channels::context::ChannelContext;
+use crate::control::channels::list::ChannelList;
+use crate::control::channels::scenes::{News, Scenes};
+use crate::control::config_store::ConfigStore;
+use crate::control::control_channel;
+use crate::control::controller::{Controller, ReloadState, ShardHandle};
+use crate::control::event_queue::{EVENTS_MAX, EventQueue};
+use crate::control::hooks::HookService;
+use crate::control::key_service::KeyService;
+use crate::control::settings::keys::{Opened, open_store};
+use crate::control::settings::limits::node_limits;
+use crate::control::settings::shard::shard_spec;
+use crate::control::settings::{Rules, http_rules};
+use crate::control::shard_query::ShardQueries;
+use crate::control::supervisor::Supervisor;
+use crate::frame::{PacketPool, PacketPoolSpec};
+use crate::limits::NodeLimits;
+use crate::ring::{Bell, Sender, channel};
+use crate::runtime::{DriverParts, StopFlag};
+use crate::shard::{Mesh, SETTINGS_MAX, ShardParts, ShardSettings, ShardSpec};
+use crate::stats::Registry;
+
+/// Starts everything that `config` describes.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running, and no port is bound.
+pub(super) fn start(config: &Config, setup: Setup) -> Result<Node, StartError> {
+    let plan = Plan::new(config, &setup)?;
+    let reserved = Reserved::new(config, &plan, setup)?;
+    let bound = Bound::new(config, &plan)?;
+    let (spawned, reserved) = Spawned::new(&plan, reserved, bound)?;
+    Ok(spawned.ready(plan, reserved))
+}
+
+/// Memory, files, and the threads that write these.
+struct Reserved {
+    frames: Frames,
+    keys: Opened,
+    config_store: ConfigStore,
+    /// What is in use at the start.
+    config: Arc<Config>,
+    packets: PacketPool,
+    hooks: HookService,
+    /// One per shard.
+    bells: Vec<Arc<Bell>>,
+    /// To whoever embeds the node.
+    events: EventQueue,
+}
+
+impl Reserved {
+    fn new(config: &Config, plan: &Plan, setup: Setup) -> Result<Self, StartError> {
+        let keys = open_store(config, setup.is_program, plan.clock).map_err(StartError::Store)?;
+        let cpus = plan.cores.control.clone();
+        let config_store =
+            ConfigStore::open(config, cpus, setup.is_program).map_err(StartError::Thread)?;
+        let config = config_store.in_use();
+        let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
+        let hooks = HookService::open(&config, setup.hooks, plan.clock)?;
+        let bells = plan.cores.net.iter().map(|_| Bell::new()).collect();
+        let events = Arc::new(ArrayQueue::new(EVENTS_MAX));
+        Ok(Self { frames: setup.frames, keys, config_store, config, packets, hooks, bells, events })
+    }
+}
+
+/// Ports that listen, one socket per shard.
+struct Bound {
+    listeners: Vec<TcpListener>,
+    rtmp: SocketAddr,
+    tls: Tls,
+}
+
+impl Bound {
+    fn new(config: &Config, plan: &Plan) -> Result<Self, StartError> {
+        let shards = plan.cores.net.len();
+        let (bind, port) = (config.rtmp.bind, config.rtmp.port);
+        let listeners = listen(bind, port, shards).map_err(StartError::Listen)?;
+        let rtmp = listeners[0].local_addr().map_err(StartError::Thread)?;
+        Ok(Self { listeners, rtmp, tls: Tls::open(config, shards)? })
+    }
+}
+
+/// Threads that run.
+struct Spawned {
+    running: Running,
+    rtmp: SocketAddr,
+    acceptor: Option<crate::tls::Acceptor>,
+    context: ChannelContext,
+    registry: Arc<Registry>,
+    shards: Vec<ShardHandle>,
+    settings: Vec<Sender<ShardSettings>>,
+    limits: Arc<NodeLimits>,
+    compose: ComposeRings,
+    channels: ChannelSet,
+    news: mpsc::Receiver<News>,
+}
+
+impl Spawned {
+    fn new(plan: &Plan, reserved: Reserved, bound: Bound) -> Result<(Self, Reserved), StartError> {
+        let config = &*reserved.config;
+        let mut running = Running::new(plan.clock);
+        let context = ChannelContext {
+            clock: plan.clock,
+            packets: reserved.packets.clone(),
+            chunk_size: config.rtmp.chunk_size,
+            encode_cpus: plan.cores.encode.clone(),
+            compose_cpus: vec![plan.cores.compose],
+            home: Arc::clone(&reserved.bells[0]),
+            controller: Bell::new(),
+            events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
+            threads: running.threads.clone(),
+            composers: running.composers.clone(),
+        };
+        let (scenes, news) = Scenes::new(&context);
+        let frames = reserved.frames;
+        let mut channels = ChannelSet::build(config, frames, scenes, (&context, &running.writers))?;
+        let registry = Arc::new(channels.registry(plan.cores.net.len(), &reserved.hooks));
+        let limits = node_limits(config, registry.shards.clone());
+        let acceptor = bound.tls.acceptor.clone();
+        let rtmp = bound.rtmp;
+        let shards = ShardStart { plan, reserved: &reserved, context: &context };
+        let shared = (&registry, &limits);
+        let (shards, settings) = shards.spawn(&mut running, bound, &mut channels, shared)?;
+        let compose = start_compose(&context, channels.take_stages());
+        let compose = compose.map_err(StartError::Thread)?;
+        let spawned = Self {
+            running,
+            rtmp,
+            acceptor,
+            context,
+            registry,
+            shards,
+            settings,
+            limits,
+            compose,
+            channels,
+            news,
+        };
+        Ok((spawned, reserved))
+    }
+
+    /// Joins everything to what the caller runs and looks at.
+    fn ready(self, plan: Plan, reserved: Reserved) -> Node {
+        let (keys, development_key, store) = reserved.keys;
+        let (handle, requests) = control_channel();
+        let http = Arc::new(ArcSwap::from_pointee(http_rules(&reserved.config)));
+        let subscribers = reserved.hooks.subscribers();
+        let rules = Rules {
+            limits: self.limits,
+            shards: self.settings,
+            acceptors: self.acceptor.iter().cloned().collect(),
+            http: Arc::clone(&http),
+            store,
+            clock: plan.clock,
+        };
+        let (supervisor, fatal) = Supervisor::new(
+            self.running.watched(),
+            self.running.shard_exits(),
+            reserved.config.node.on_core_loss,
+            Arc::clone(&self.registry.cores),
+        );
+        let controller = Controller {
+            supervisor,
+            queries: ShardQueries::new(self.shards.len()),
+            shards: self.shards,
+            bell: Arc::clone(&self.context.controller),
+            keys: KeyService::new(keys.clone()),
+            unsure: Vec::new(),
+            events: Arc::clone(&reserved.events),
+            inbox: Arc::clone(&self.context.events),
+            channels: ChannelList::new(self.context, self.compose, self.channels.known),
+            hooks: reserved.hooks,
+            clock: plan.clock,
+            requests,
+            news: self.news,
+            outputs: self.channels.outputs,
+            pulls: self.channels.pulls,
+            recordings: self.channels.recordings,
+            scenes: self.channels.scenes,
+            registry: Arc::clone(&self.registry),
+            warnings: ChannelWarnings::default(),
+            config_store: reserved.config_store.clone(),
+            rules,
+            reloads: ReloadState::new(),
+        };
+        Node {
+            running: self.running,
+            clock: plan.clock,
+            registry: self.registry,
+            packets: reserved.packets,
+            events: reserved.events,
+            subscribers,
+            controller: Some(controller),
+            handle,
+            fatal,
+            development_key,
+            keys,
+            frame_input: self.channels.frame_input,
+            rtmp: self.rtmp,
+            tls: self.acceptor,
+            http,
+            config_store: reserved.config_store,
+            plan: plan.cores,
+            _process: plan.process,
+        }
+    }
+}
+
+/// What the shards of a node are started from.
+struct ShardStart<'a> {
+    plan: &'a Plan,
+    reserved: &'a Reserved,
+    context: &'a ChannelContext,
+}
+
+impl ShardStart<'_> {
+    /// Starts a shard on each listener; the first is the home of all channels.
+    fn spawn(
+        &self,
+        running: &mut Running,
+        bound: Bound,
+        channels: &mut ChannelSet,
+        (registry, limits): (&Arc<Registry>, &Arc<NodeLimits>),
+    ) -> Result<(Vec<ShardHandle>, Vec<Sender<ShardSettings>>), StartError> {
+        let (config, clock) = (&*self.reserved.config, self.plan.clock);
+        let (mut handles, mut settings) = (Vec::new(), Vec::new());
+        let Bound { listeners, mut tls, .. } = bound;
+        let pulled = channels.relay.pulled.clone();
+        let hooks = self.reserved.hooks.rules();
+        // Random, and another one at each start.
+        let node = RandomState::new().hash_one("node");
+        let bells = &self.reserved.bells;
+        let meshes = Mesh::full(bells);
+        for (number, ((listener, bell), mesh)) in
+            listeners.into_iter().zip(bells).zip(meshes).enumerate()
+        {
+            let (to_shard, commands) = channel(COMMANDS_MAX, Arc::clone(bell));
+            let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&self.context.controller));
+            let (to_come, other_rules) = channel(SETTINGS_MAX, Arc::clone(bell));
+            let stop = StopFlag::new(Arc::clone(bell));
+            let (feeds, taps, outputs, relay) = channels.take_home();
+            let spec = ShardSpec { node, ..shard_spec(config, number, hooks.clone()) };
+            let secure = tls.take().map(|listener| (listener, true));
+            let driver = DriverParts {
+                listeners: std::iter::once((listener, false)).chain(secure).collect(),
+                bell: Arc::clone(bell),
+                stopping: Arc::clone(stop.flag()),
+                clock,
+                user_timeout: spec.peer.blocked,
+            };
+            let parts = ShardParts {
+                spec,
+                acceptor: tls.acceptor.clone(),
+                trust: tls.trust.clone(),
+                commands,
+                settings: other_rules,
+                reports,
+                mesh,
+                feeds,
+                taps,
+                records: relay.records,
+                outputs,
+                pulls: relay.pulls,
+                pulled: pulled.clone(),
+                limits: Arc::clone(limits),
+                packets: self.reserved.packets.clone(),
+                stats: Arc::clone(&registry.shards[number]),
+                seed: clock.unix_millis().rotate_left(17) ^ number as u64,
+            };
+            running.start_shard(&self.plan.cores, (driver, parts), stop)?;
+            settings.push(to_come);
+            handles.push(ShardHandle { commands: to_shard, reports: from_shard });
+        }
+        Ok((handles, settings))
+    }
+}
