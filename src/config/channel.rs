@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::fault::{Faults, quoted};
-use super::read::{needed_name, stream_name, unique};
+use super::field::{needed_name, stream_name, unique};
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
 use super::{document, layer, relay, sound as heard};
@@ -90,12 +90,6 @@ impl OutputConfig {
     #[must_use]
     pub fn to(name: &str, url: Url) -> Self {
         Self { name: name.to_owned(), url, rules: OutputRules::default(), enabled: true }
-    }
-
-    /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
-    #[must_use]
-    pub(crate) fn to_document(&self) -> Value {
-        serde_json::to_value(super::write::output(self)).unwrap_or_default()
     }
 
     /// Reads a JSON document with the keys of `[[channel.output]]`.

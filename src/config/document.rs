@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
 use super::fault::{Faults, quoted};
+use super::field::needed_name;
 use super::layer;
-use super::read::needed_name;
 use super::section::Section;
 use crate::media::Size;
 use crate::scene::{Align, Color, Fit, Layer, Scene, Source, TextStyle};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use hyper::Uri;
 
 use super::fault::{Faults, quoted};
+use super::field::{needed_name, readable, unique};
 use super::keys::Secret;
-use super::read::{needed_name, readable, unique};
 use super::section::Section;
 use crate::event::NodeEvent;
 use crate::media::Micros;

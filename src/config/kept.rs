@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::channel::OutputConfig;
+use super::load::parse_as;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::{Config, NodeConfig, write};
@@ -267,7 +268,7 @@ fn read_change(table: &Table) -> Option<(Part, Option<Table>)> {
 /// The node that a text describes, for what can be changed; all else is as the file has it.
 fn merged(table: &Table, file: &Config) -> Result<Config, String> {
     let text = table.to_string();
-    let read = super::parse_as(&text, "what was changed", true).map_err(|errors| {
+    let read = parse_as(&text, "what was changed", true).map_err(|errors| {
         let first = errors.faults.first();
         first.map_or_else(String::new, |fault| fault.text.clone())
     })?;

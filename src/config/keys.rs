@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::fault::{Faults, quoted};
-use super::read::readable;
+use super::field::readable;
 use super::section::Section;
 use crate::media::Micros;
 

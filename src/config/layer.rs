@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::{Faults, quoted};
-use super::read::{file_name, needed_file, needed_name, needed_stream, unique};
+use super::field::{file_name, needed_file, needed_name, needed_stream, unique};
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Source, TextStyle};

@@ -1,7 +1,6 @@
 //! The document's tables, one function each.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,12 +10,13 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fault::{Errors, Faults, quoted};
-use super::node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
-use super::section::{Found, Section};
-use super::{
-    Config, DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, RtmpConfig,
-    StartAt, channel, hook, keys, limits, metrics, relay, tls, token,
+use super::field::{name, unique};
+use super::node::{
+    API_OPEN_TO_ALL, DeliveryConfig, HttpConfig, KeepState, NodeConfig, OPEN_TO_ALL, OnCoreLoss,
+    Publish, RtmpConfig, StartAt,
 };
+use super::section::Section;
+use super::{Config, channel, hook, keys, limits, metrics, relay, tls, token};
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
 use crate::runtime::{Choice, DriverChoice, DriverKind, PlanRequest};
@@ -24,12 +24,6 @@ use crate::stream::{MERGE_MS_MAX, Merge};
 
 /// Most channels of one node.
 const CHANNELS_MAX: usize = 16;
-
-/// Longest name of a node, channel, layer, sound or output, characters.
-const NAME_CHARS_MAX: usize = 64;
-
-/// Longest public stream name, bytes.
-const STREAM_BYTES_MAX: usize = 256;
 
 /// Reads a text; what it does not say is as in `defaults`.
 pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Config, Errors> {
@@ -129,21 +123,6 @@ fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel:
         channels.push(read.channel);
     }
     channels
-}
-
-/// Names that must differ: tells the second one where the first is.
-pub(super) fn unique(
-    faults: &mut Faults<'_>,
-    seen: &mut HashMap<String, usize>,
-    what: &str,
-    name: &Found<String>,
-) {
-    let Some(first) = seen.get(&name.value) else {
-        seen.insert(name.value.clone(), name.span.start);
-        return;
-    };
-    let (place, shown) = (faults.whereabouts(*first), quoted(&name.value));
-    faults.add(&name.span, format!("{what} {shown} is already {place}; choose another"));
 }
 
 fn read_node(mut s: Section<'_>, faults: &mut Faults<'_>, default: NodeConfig) -> NodeConfig {
@@ -316,75 +295,4 @@ fn merge(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Merge> {
         return s.whole(faults, KEY, 1..=MERGE_MS_MAX).map(Merge::Millis);
     }
     s.word(faults, KEY, &[("frame", Merge::Frame), ("off", Merge::Off)])
-}
-
-/// A name for logs, metrics and the API: any letters, but neither empty nor very long.
-pub(crate) fn name(text: &str) -> Result<String, String> {
-    let long = text.chars().nth(NAME_CHARS_MAX).is_some();
-    if text.trim().is_empty() || long || text.chars().any(char::is_control) {
-        let shown = quoted(text);
-        return Err(format!("{shown} is not a name: 1 to {NAME_CHARS_MAX} letters on one line"));
-    }
-    Ok(text.to_owned())
-}
-
-/// A name that must be there.
-pub(super) fn needed_name(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Found<String>> {
-    s.needed(faults, "name")?;
-    s.parsed(faults, "name", name)
-}
-
-/// A public stream name: `app/name`, at most 256 bytes, of letters, digits, `-`, `_`, `.` and `/`.
-pub(super) fn stream_name(text: &str) -> Result<String, String> {
-    let good = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let parts: Vec<_> = text.split('/').collect();
-    let shaped = parts.len() >= 2 && parts.iter().all(|part| !part.is_empty());
-    let fits = text.len() <= STREAM_BYTES_MAX && text.chars().all(good);
-    if shaped && fits && !text.contains("..") {
-        return Ok(text.to_owned());
-    }
-    let shown = quoted(text);
-    Err(format!(
-        "{shown} is not a stream name such as \"live/show\": an application, a slash and a name, \
-         of letters, digits, - _ and ."
-    ))
-}
-
-/// A public stream name that must be there.
-pub(super) fn needed_stream(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<String> {
-    s.needed(faults, "stream")?;
-    s.parsed(faults, "stream", stream_name).map(|found| found.value)
-}
-
-/// A file that must be there and can be read.
-pub(super) fn needed_file(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<PathBuf> {
-    let found = s.needed(faults, "path")?;
-    match file_name(found.value) {
-        Ok(path) => Some(path.into()),
-        Err(text) => {
-            faults.add(&found.span, format!("`path`: {text}; name a file"));
-            None
-        }
-    }
-}
-
-/// A text that can be the name of a file, whether or not there is one.
-pub(super) fn file_name(text: &str) -> Result<&str, String> {
-    match text {
-        "" => Err("it is empty".to_owned()),
-        text if text.contains("://") => Err(format!("{} is an address", quoted(text))),
-        text => Ok(text),
-    }
-}
-
-/// The path of a file that can be read, or what is wrong with it.
-pub(super) fn readable(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    let wrong = |error| format!("{}: {error}", quoted(text));
-    // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
-    if !fs::metadata(&path).map_err(wrong)?.is_file() {
-        return Err(format!("{} is not a file", quoted(text)));
-    }
-    File::open(&path).map_err(wrong)?;
-    Ok(path)
 }

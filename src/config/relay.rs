@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document;
 use super::fault::Faults;
-use super::read::{needed_name, needed_stream, unique};
+use super::field::{needed_name, needed_stream, unique};
 use super::section::Section;
 use crate::command::OutputRules;
 use crate::media::Micros;
@@ -132,7 +132,7 @@ fn pull(
     streams: &mut HashMap<String, usize>,
 ) -> Option<PullConfig> {
     let found = s.needed(faults, "stream").map(|found| found.span);
-    let stream = s.parsed(faults, "stream", super::read::stream_name);
+    let stream = s.parsed(faults, "stream", super::field::stream_name);
     if let (Some(stream), Some(_)) = (&stream, found) {
         unique(faults, streams, "a pull to the stream", stream);
     }
@@ -154,12 +154,6 @@ fn push(s: &mut Section<'_>, faults: &mut Faults<'_>, name: Option<String>) -> O
 }
 
 impl PullConfig {
-    /// The document that [`PullConfig::from_document`] reads as the same. It holds a secret.
-    #[must_use]
-    pub(crate) fn to_document(&self) -> Value {
-        serde_json::to_value(super::write::pull(self)).unwrap_or_default()
-    }
-
     /// Reads a JSON document with the keys of `[[pull]]`.
     ///
     /// # Errors
@@ -172,12 +166,6 @@ impl PullConfig {
 }
 
 impl PushConfig {
-    /// The document that [`PushConfig::from_document`] reads as the same. It holds a secret.
-    #[must_use]
-    pub(crate) fn to_document(&self) -> Value {
-        serde_json::to_value(super::write::push(self)).unwrap_or_default()
-    }
-
     /// Reads a JSON document with the keys of `[[push]]`.
     ///
     /// # Errors
@@ -205,12 +193,6 @@ fn record(
 }
 
 impl RecordConfig {
-    /// The document that [`RecordConfig::from_document`] reads as the same.
-    #[must_use]
-    pub fn to_document(&self) -> Value {
-        serde_json::to_value(super::write::record(self)).unwrap_or_default()
-    }
-
     /// Reads a JSON document with the keys of `[[record]]`.
     ///
     /// # Errors

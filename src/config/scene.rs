@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::fault::{Faults, quoted};
+use super::field::{needed_name, unique};
 use super::layer;
-use super::read::{needed_name, unique};
 use super::section::{Found, Section};
 use crate::media::Size;
 use crate::scene::{self, Scene};

@@ -4,6 +4,7 @@
 use toml::{Table, Value};
 
 use super::Config;
+use super::load::parse_as;
 use crate::stats::url_without_secrets;
 
 /// What stands for a secret.
@@ -41,7 +42,7 @@ impl Config {
     /// Whether it was read from a text, and still says what that says.
     #[must_use]
     pub(crate) fn is_as_written(&self) -> bool {
-        let text = super::parse_as(self.written.expose(), "its text", true);
+        let text = parse_as(self.written.expose(), "its text", true);
         self.has_text()
             && text.is_ok_and(|text| {
                 text.channels == self.channels

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::Faults;
-use super::read::{needed_file, needed_name, needed_stream, unique};
+use super::field::{needed_file, needed_name, needed_stream, unique};
 use super::section::Section;
 use crate::sound::{INPUTS_MAX, InputSpec, Source};
 

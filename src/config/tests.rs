@@ -1,7 +1,9 @@
 //! Tests of the configuration file: values that it may hold, and the errors for all others.
 
 use std::collections::HashMap;
+use std::path::Path;
 
+use super::load::FILE_BYTES_MAX;
 use super::*;
 use crate::media::{FrameRate, Size};
 use crate::scene::{self, Source};

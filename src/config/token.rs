@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::fault::{Faults, quoted};
-use super::read::{needed_name, unique};
+use super::field::{needed_name, unique};
 use super::section::Section;
 use super::{Role, TokenConfig};
 

@@ -9,6 +9,38 @@ use super::scene::NamedScene;
 use crate::command::OutputRules;
 use crate::sound::{InputSpec, Source};
 
+impl OutputConfig {
+    /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
+    #[must_use]
+    pub(crate) fn to_document(&self) -> serde_json::Value {
+        serde_json::to_value(output(self)).unwrap_or_default()
+    }
+}
+
+impl PushConfig {
+    /// The document that [`PushConfig::from_document`] reads as the same. It holds a secret.
+    #[must_use]
+    pub(crate) fn to_document(&self) -> serde_json::Value {
+        serde_json::to_value(push(self)).unwrap_or_default()
+    }
+}
+
+impl PullConfig {
+    /// The document that [`PullConfig::from_document`] reads as the same. It holds a secret.
+    #[must_use]
+    pub(crate) fn to_document(&self) -> serde_json::Value {
+        serde_json::to_value(pull(self)).unwrap_or_default()
+    }
+}
+
+impl RecordConfig {
+    /// The document that [`RecordConfig::from_document`] reads as the same.
+    #[must_use]
+    pub fn to_document(&self) -> serde_json::Value {
+        serde_json::to_value(record(self)).unwrap_or_default()
+    }
+}
+
 /// A `[[channel.output]]`. Holds its address, which is a secret.
 pub(super) fn output(of: &OutputConfig) -> Table {
     let OutputConfig { name, url, rules, enabled } = of;

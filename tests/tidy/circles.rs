@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows may only shrink or go.
 const CIRCLES: &[(&str, usize)] = &[
     ("command", 2),
-    ("config", 12),
     ("control", 25),
     ("decode", 2),
     ("event", 2),

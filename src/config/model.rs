@@ -1,0 +1,135 @@
+//! The whole configuration of a node, checked.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::channel::ChannelConfig;
+use super::hook::{HookConfig, JournalConfig};
+use super::keys::{KeysConfig, Secret};
+use super::limits::LimitsConfig;
+use super::metrics::MetricsConfig;
+use super::node::{
+    DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, RtmpConfig, StartAt,
+};
+use super::relay::{PullConfig, PushConfig, RecordConfig};
+use super::tls::TlsConfig;
+use crate::event::LogFormat;
+use crate::media::Micros;
+use crate::runtime::PlanRequest;
+use crate::stream::Merge;
+use crate::web::Cors;
+
+/// Everything a node is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[node]`
+    pub node: NodeConfig,
+    /// `[rtmp]`
+    pub rtmp: RtmpConfig,
+    /// `trusted_proxies` of `[rtmp]`: whose PROXY headers are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// `[keys]`
+    pub keys: KeysConfig,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
+    /// `[cores]`
+    pub cores: PlanRequest,
+    /// `[limits]`
+    pub limits: LimitsConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
+    /// `[delivery]`
+    pub delivery: DeliveryConfig,
+    /// `[[channel]]`, each with another name and another stream.
+    pub channels: Vec<ChannelConfig>,
+    /// `[[pull]]`, each with another name and another stream.
+    pub pulls: Vec<PullConfig>,
+    /// `[[push]]`, each with another name.
+    pub pushes: Vec<PushConfig>,
+    /// `[[record]]`, each with another name.
+    pub records: Vec<RecordConfig>,
+    /// `[[hook]]`, each with another name.
+    pub hooks: Vec<HookConfig>,
+    /// `[journal]`
+    pub journal: JournalConfig,
+    /// The text that it was read from: see [`Config::shown`]. Empty if it was not.
+    pub(crate) written: Secret,
+}
+
+impl Config {
+    /// A node without channels, all else by default.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            node: NodeConfig {
+                name: "stream-manager".to_owned(),
+                data_dir: None,
+                log: "info".to_owned(),
+                log_format: LogFormat::Text,
+                state: KeepState::Keep,
+                on_core_loss: OnCoreLoss::RestartCore,
+            },
+            rtmp: RtmpConfig {
+                bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                port: 1_935,
+                chunk_size: 60_000,
+                gop_cache: true,
+                ping: Micros::from_secs(30),
+                ping_timeout: Micros::from_secs(60),
+                handshake_timeout: Micros::from_secs(10),
+                grace: Micros::from_secs(5),
+                publish: Publish::Key,
+                knowing: false,
+                connections_max: 10_000,
+            },
+            trusted_proxies: Vec::new(),
+            keys: KeysConfig::default(),
+            http: HttpConfig {
+                enabled: true,
+                bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 8_080,
+                auth: true,
+                cors: Cors::Nobody,
+                tokens: Vec::new(),
+            },
+            tls: TlsConfig::default(),
+            cores: PlanRequest::default(),
+            limits: LimitsConfig::default(),
+            metrics: MetricsConfig::default(),
+            delivery: DeliveryConfig {
+                merge: Merge::Frame,
+                start: StartAt::Keyframe,
+                cors: Cors::SameHost,
+                log_ms: 10_000,
+                log_bytes: 32 << 20,
+                lag_high_ms: 1_000,
+                lag_low_ms: 250,
+                viewer_pace_bps: 0,
+                viewer_pace_percent: 0,
+            },
+            channels: Vec::new(),
+            pulls: Vec::new(),
+            pushes: Vec::new(),
+            records: Vec::new(),
+            hooks: Vec::new(),
+            journal: JournalConfig::default(),
+            written: Secret::default(),
+        }
+    }
+
+    /// The commented text that lists every key with its default: what a node without a file runs.
+    #[must_use]
+    pub const fn default_text() -> &'static str {
+        include_str!("default.toml")
+    }
+}
+
+impl Default for Config {
+    /// One channel with the demo scene at `live/demo`.
+    fn default() -> Self {
+        let mut config = Self { written: Self::default_text().into(), ..Self::empty() };
+        config.channels.push(ChannelConfig::demo());
+        config
+    }
+}
