@@ -2,12 +2,8 @@
 
 use std::ptr::NonNull;
 
-#[cfg(not(feature = "ffmpeg5"))]
-pub(super) use rsmpeg::ffi;
-#[cfg(feature = "ffmpeg5")]
-pub(super) use rsmpeg5::ffi;
-
 use super::error::Fault;
+use crate::ffi::sys as ffi;
 
 /// `AV_NOPTS_VALUE`: no time is known.
 const NO_TIME: i64 = i64::MIN;

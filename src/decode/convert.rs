@@ -3,8 +3,9 @@
 use std::ptr::NonNull;
 
 use super::Scale;
-use super::av::{Decoded, ffi};
+use super::av::Decoded;
 use super::error::{Error, Fault};
+use crate::ffi::sys as ffi;
 use crate::frame::{FrozenFrame, Geometry, Pool};
 use crate::media::{PixelFormat, Size};
 
@@ -80,7 +81,7 @@ impl Look {
             height: raw.height,
             format,
             matrix: matrix(raw.colorspace, raw.height),
-            full_range: old_full_range || raw.color_range == ffi::AVColorRange_AVCOL_RANGE_JPEG,
+            full_range: old_full_range || raw.color_range == ffi::AVCOL_RANGE_JPEG,
             pixel: if pixel.0 > 0 && pixel.1 > 0 { pixel } else { (1, 1) },
         }
     }
@@ -102,11 +103,11 @@ impl Look {
 /// The `yuvj` formats are the `yuv` ones with full range.
 const fn plain_format(format: i32) -> (i32, bool) {
     match format {
-        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ420P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV420P, true),
-        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ422P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV422P, true),
-        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ444P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV444P, true),
-        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ440P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV440P, true),
-        ffi::AVPixelFormat_AV_PIX_FMT_YUVJ411P => (ffi::AVPixelFormat_AV_PIX_FMT_YUV411P, true),
+        ffi::AV_PIX_FMT_YUVJ420P => (ffi::AV_PIX_FMT_YUV420P, true),
+        ffi::AV_PIX_FMT_YUVJ422P => (ffi::AV_PIX_FMT_YUV422P, true),
+        ffi::AV_PIX_FMT_YUVJ444P => (ffi::AV_PIX_FMT_YUV444P, true),
+        ffi::AV_PIX_FMT_YUVJ440P => (ffi::AV_PIX_FMT_YUV440P, true),
+        ffi::AV_PIX_FMT_YUVJ411P => (ffi::AV_PIX_FMT_YUV411P, true),
         other => (other, false),
     }
 }
@@ -115,15 +116,11 @@ const fn plain_format(format: i32) -> (i32, bool) {
 /// HD, BT.601 below.
 const fn matrix(space: ffi::AVColorSpace, height: i32) -> i32 {
     let number = match space {
-        ffi::AVColorSpace_AVCOL_SPC_BT709 => ffi::SWS_CS_ITU709,
-        ffi::AVColorSpace_AVCOL_SPC_FCC => ffi::SWS_CS_FCC,
-        ffi::AVColorSpace_AVCOL_SPC_BT470BG | ffi::AVColorSpace_AVCOL_SPC_SMPTE170M => {
-            ffi::SWS_CS_ITU601
-        }
-        ffi::AVColorSpace_AVCOL_SPC_SMPTE240M => ffi::SWS_CS_SMPTE240M,
-        ffi::AVColorSpace_AVCOL_SPC_BT2020_NCL | ffi::AVColorSpace_AVCOL_SPC_BT2020_CL => {
-            ffi::SWS_CS_BT2020
-        }
+        ffi::AVCOL_SPC_BT709 => ffi::SWS_CS_ITU709,
+        ffi::AVCOL_SPC_FCC => ffi::SWS_CS_FCC,
+        ffi::AVCOL_SPC_BT470BG | ffi::AVCOL_SPC_SMPTE170M => ffi::SWS_CS_ITU601,
+        ffi::AVCOL_SPC_SMPTE240M => ffi::SWS_CS_SMPTE240M,
+        ffi::AVCOL_SPC_BT2020_NCL | ffi::AVCOL_SPC_BT2020_CL => ffi::SWS_CS_BT2020,
         _ if height >= 720 => ffi::SWS_CS_ITU709,
         _ => ffi::SWS_CS_ITU601,
     };
@@ -141,8 +138,8 @@ impl Scaler {
         let side = |side: u32| i32::try_from(side).map_err(|_| Fault::INVALID);
         let (width, height) = (side(to.size().width())?, side(to.size().height())?);
         let format = match to.format() {
-            PixelFormat::I420 => ffi::AVPixelFormat_AV_PIX_FMT_YUV420P,
-            PixelFormat::Nv12 => ffi::AVPixelFormat_AV_PIX_FMT_NV12,
+            PixelFormat::I420 => ffi::AV_PIX_FMT_YUV420P,
+            PixelFormat::Nv12 => ffi::AV_PIX_FMT_NV12,
         };
         let flags = ffi::SWS_BICUBIC.cast_signed();
         let (none, default) = (std::ptr::null_mut(), std::ptr::null());

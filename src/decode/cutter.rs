@@ -3,8 +3,9 @@
 
 use std::ptr::NonNull;
 
-use super::av::{Decoded, ffi};
+use super::av::Decoded;
 use super::error::Fault;
+use crate::ffi::sys as ffi;
 use crate::frame::{BLOCK_SAMPLES, SoundBlock};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 
@@ -176,7 +177,7 @@ impl Form {
         // SAFETY: `mask` is the member in use for the native order; all members are plain numbers
         // or pointers of the same size, so that reading it is defined for any other order, too.
         let mask = unsafe { raw.ch_layout.u.mask };
-        let native = order == ffi::AVChannelOrder_AV_CHANNEL_ORDER_NATIVE;
+        let native = order == ffi::AV_CHANNEL_ORDER_NATIVE;
         let mask = if native { mask } else { 0 };
         Self {
             format: raw.format,
@@ -214,7 +215,7 @@ impl Resampler {
         // the call has copied them.
         let made = unsafe {
             ffi::av_channel_layout_default(&raw mut stereo, 2);
-            if form.order == ffi::AVChannelOrder_AV_CHANNEL_ORDER_UNSPEC {
+            if form.order == ffi::AV_CHANNEL_ORDER_UNSPEC {
                 ffi::av_channel_layout_default(&raw mut source, form.channels);
             } else {
                 ffi::av_channel_layout_copy(&raw mut source, &raw const sound.raw().ch_layout);
@@ -222,7 +223,7 @@ impl Resampler {
             let made = ffi::swr_alloc_set_opts2(
                 &raw mut context,
                 &raw mut stereo,
-                ffi::AVSampleFormat_AV_SAMPLE_FMT_FLT,
+                ffi::AV_SAMPLE_FMT_FLT,
                 SAMPLE_RATE.cast_signed(),
                 &raw mut source,
                 form.format,

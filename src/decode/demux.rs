@@ -5,8 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 
-use super::av::{Decoder, END, Packet, Setup, ffi};
+use super::av::{Decoder, END, Packet, Setup};
 use super::error::Fault;
+use crate::ffi::sys as ffi;
 
 /// A file open for reading.
 #[derive(Debug)]
@@ -64,8 +65,8 @@ impl Demuxer {
     /// The stream of a kind that players would choose; cover art is none.
     pub(super) fn best(&self, which: Which) -> Option<usize> {
         let kind = match which {
-            Which::Pictures => ffi::AVMediaType_AVMEDIA_TYPE_VIDEO,
-            Which::Sound => ffi::AVMediaType_AVMEDIA_TYPE_AUDIO,
+            Which::Pictures => ffi::AVMEDIA_TYPE_VIDEO,
+            Which::Sound => ffi::AVMEDIA_TYPE_AUDIO,
         };
         let none = std::ptr::null_mut();
         // SAFETY: an open context; no decoder is asked for.

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::av::ffi;
+use crate::ffi::sys as ffi;
 use crate::frame;
 
 /// Why something is not decoded.

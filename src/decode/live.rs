@@ -1,12 +1,13 @@
 //! A published stream, message by message.
 
-use super::av::{Decoder, Packet, Received, Setup, ffi};
+use super::av::{Decoder, Packet, Received, Setup};
 use super::convert::Converter;
 use super::cutter::Cutter;
 use super::error::Error;
 use super::tag::Payload;
 use super::timeline::Timeline;
 use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
+use crate::ffi::sys as ffi;
 use crate::flv::Format;
 use crate::frame::PictureEvent;
 use crate::media::{Kind, Micros, PixelFormat};
@@ -194,7 +195,7 @@ impl Live {
             low_delay: header.get(1) == Some(&PROFILE_BASELINE),
             pixels_max: PIXELS_MAX,
         };
-        self.video.open(ffi::AVCodecID_AV_CODEC_ID_H264, header, setup)
+        self.video.open(ffi::AV_CODEC_ID_H264, header, setup)
     }
 
     fn audio_header(&mut self, header: &[u8]) -> Result<(), Error> {
@@ -203,7 +204,7 @@ impl Live {
         }
         let setup =
             Setup { threads: 1, slices_only: true, low_delay: false, pixels_max: PIXELS_MAX };
-        self.audio.open(ffi::AVCodecID_AV_CODEC_ID_AAC, header, setup)
+        self.audio.open(ffi::AV_CODEC_ID_AAC, header, setup)
     }
 
     fn picture(
