@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::about::{About, KeyHolder};
-use super::node::Severity;
+use super::printable::Printable;
+use super::severity::Severity;
 use crate::media::Micros;
 
 /// Name of a connection in events and logs: 8 characters of `A-Z0-9`.
@@ -196,15 +197,6 @@ impl fmt::Display for Event {
             write!(f, " ({})", Printable(&self.actor))?;
         }
         Ok(())
-    }
-}
-
-/// A peer's text, without the control characters that could forge a line of a log.
-pub(super) struct Printable<'a>(pub(super) &'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.split(char::is_control).try_for_each(|part| f.write_str(part))
     }
 }
 

@@ -5,8 +5,11 @@ mod about;
 mod life;
 mod log_filter;
 mod node;
+mod printable;
+mod severity;
 
 pub use about::{About, KeyHolder};
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
 pub use log_filter::{LogFormat, check_log_filter};
-pub use node::{NodeEvent, Operated, Severity};
+pub use node::{NodeEvent, Operated};
+pub use severity::Severity;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::life::{Event, Printable};
+use super::life::Event;
+use super::printable::Printable;
+use super::severity::Severity;
 use crate::media::Micros;
 
 /// Something happened to the node or a part of it. `Display` is one line for people.
@@ -160,32 +162,6 @@ pub enum NodeEvent {
     },
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
-}
-
-/// How much an event matters to whoever runs the node: the level of its line in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// What viewers do.
-    Debug,
-    /// What else happens.
-    Info,
-    /// Trouble that ends by itself, or that the node goes on with.
-    Warn,
-    /// Something is lost until somebody acts.
-    Error,
-}
-
-impl Severity {
-    /// `debug`, `info`, `warn` or `error`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// What somebody has done over the API, and to which part of the node.

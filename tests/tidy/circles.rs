@@ -11,8 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const CIRCLES: &[(&str, usize)] = &[
     ("command", 2),
     ("control", 25),
-    ("decode", 2),
-    ("event", 2),
     ("load", 9),
     ("manager", 15),
     ("pipeline", 28),
