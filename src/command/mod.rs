@@ -6,20 +6,21 @@ mod hook;
 mod ring;
 mod rules;
 mod shard;
+mod view;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, AudioView, CLIENTS_MAX, ClientView, ConfigText, Document, PublisherView,
-    ReloadView, SceneView, ScenesView, StreamView, VideoView,
+    Answer, Ask, CLIENTS_MAX, ConfigText, Document, ReloadView, SceneView, ScenesView,
 };
 pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{
     ChannelFeed, Encoded, OutputSpec, PullSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope,
-    StreamPart, StreamSource, Survey, SurveyOrder, TapEvent, TrackPart,
+    StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
 };
+pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart, VideoView};
 
 /// Commands that may wait for a shard.
 pub const COMMANDS_MAX: usize = 1_024;

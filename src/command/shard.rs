@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ChannelSwitch;
-use super::ask::{ClientView, PublisherView};
 use super::rules::OutputRules;
+use super::view::{ClientView, PublisherView, TrackPart};
 use crate::event::ClientId;
 use crate::media::Micros;
 use crate::ring::{Receiver, Sender};
@@ -200,15 +200,6 @@ pub struct StreamPart {
     pub video: TrackPart,
     /// Metadata and sequence headers, as far as it has any.
     pub headers: Vec<Message>,
-}
-
-/// What one kind of a stream's messages amounts to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct TrackPart {
-    /// Bits per second, as measured last.
-    pub bitrate_bps: f64,
-    /// Timestamp of the newest message, milliseconds modulo 2^32; `None` before the first.
-    pub newest_ms: Option<u32>,
 }
 
 /// Who feeds a stream on a shard.
