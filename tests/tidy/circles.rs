@@ -14,7 +14,6 @@ const CIRCLES: &[(&str, usize)] = &[
     ("manager", 15),
     ("pipeline", 28),
     ("rtmp", 2),
-    ("scene", 9),
 ];
 
 const REMEDY: &str = "move what they share into a file that names neither, or pass a value in \

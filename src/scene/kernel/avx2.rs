@@ -7,7 +7,8 @@ use std::arch::x86_64::{
     _mm256_xor_si256,
 };
 
-use super::{Kernels, Level, scalar};
+use super::scalar;
+use super::table::{Kernels, Level};
 
 /// Bytes of a register.
 const WIDE: usize = 32;

@@ -7,7 +7,8 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
-use super::{Kernels, Level, scalar};
+use super::scalar;
+use super::table::{Kernels, Level};
 
 /// Bytes of a register.
 const WIDE: usize = 64;

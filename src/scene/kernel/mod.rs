@@ -12,55 +12,17 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod scalar;
+mod table;
 
-/// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
-pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);
-
-/// As [`Blend`], with `src` and `alpha` scaled by `opacity / 255`: `d = (s * o + d * (255 - a')) /
-/// 255` where `a' = a * o / 255`.
-pub type BlendFaded = fn(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8);
-
-/// Covers `dst` with an evenly translucent `src`: `d = (o * s + (255 - o) * d) / 255`.
-pub type Mix = fn(dst: &mut [u8], src: &[u8], opacity: u8);
-
-/// Goes from `b` (weight 0) to `a` (weight 255): `d = (w * a + (255 - w) * b) / 255`.
-pub type Fade = fn(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8);
-
-/// Which registers the kernels use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Whatever the compiler makes of the definition.
-    Scalar,
-    /// 32 bytes at a time.
-    Avx2,
-    /// 64 bytes at a time (AVX-512F and BW).
-    Avx512,
-}
+pub use scalar::{div255, mul255};
+pub use table::{Blend, BlendFaded, Fade, Kernels, Level, Mix};
 
 impl Level {
-    /// All levels, slowest first.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
-
     /// The widest that this machine has.
     #[must_use]
     pub fn best() -> Self {
         Kernels::at(Self::Avx512).level
     }
-}
-
-/// One level's functions. Chosen once, at start.
-#[derive(Clone, Copy, Debug)]
-pub struct Kernels {
-    /// What they use.
-    pub level: Level,
-    /// See [`Blend`].
-    pub blend: Blend,
-    /// See [`BlendFaded`].
-    pub blend_faded: BlendFaded,
-    /// See [`Mix`].
-    pub mix: Mix,
-    /// See [`Fade`].
-    pub fade: Fade,
 }
 
 impl Kernels {
@@ -94,20 +56,6 @@ pub fn fill(dst: &mut [u8], value: u8) {
 pub fn copy(dst: &mut [u8], src: &[u8]) {
     let n = dst.len().min(src.len());
     dst[..n].copy_from_slice(&src[..n]);
-}
-
-/// `x / 255`, rounded to nearest, for `x <= 65_152`: a sum of two products that [`BlendFaded`] can
-/// reach, because no colour is above its alpha.
-#[must_use]
-pub const fn div255(x: u16) -> u8 {
-    let t = x.wrapping_add(128);
-    (t.wrapping_add(t >> 8) >> 8) as u8
-}
-
-/// `x * y / 255`, rounded to nearest.
-#[must_use]
-pub const fn mul255(x: u8, y: u8) -> u8 {
-    div255(x as u16 * y as u16)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use image::RgbaImage;
 
-use super::Loader;
+use super::loader::Loader;
 use crate::media::Rect;
 use crate::scene::asset::Asset;
 use crate::scene::canvas::Canvas;

@@ -2,7 +2,6 @@
 
 use image::{Rgba, RgbaImage};
 
-use super::Painter;
 use crate::media::Rect;
 use crate::scene::asset::Asset;
 use crate::scene::canvas::Canvas;
@@ -18,18 +17,21 @@ pub(in crate::scene) struct Fill {
     alpha: u8,
 }
 
-/// A box with an odd edge has half-covered chroma samples, which only an asset can hold.
-pub(super) fn load(place: Rect, color: Color, canvas: Rect) -> Painter {
-    if place == place.even() {
-        return Painter::Fill(Fill { rect: place, color: bytes(color), alpha: color.a });
-    }
+/// The same of a box with an odd edge, which has half-covered chroma samples.
+pub(super) fn still(place: Rect, color: Color, canvas: Rect) -> Asset {
     let seen = place.intersect(canvas);
     let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());
     let image = RgbaImage::from_pixel(w, h, Rgba([color.r, color.g, color.b, color.a]));
-    Painter::Still(Asset::new(&image, (seen.x, seen.y), canvas))
+    Asset::new(&image, (seen.x, seen.y), canvas)
 }
 
 impl Fill {
+    /// `None` if an edge is odd.
+    pub(super) fn new(place: Rect, color: Color) -> Option<Self> {
+        let fill = Self { rect: place, color: bytes(color), alpha: color.a };
+        (place == place.even()).then_some(fill)
+    }
+
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
         canvas.fill(self.rect.intersect(clip), self.color, mul255(self.alpha, opacity));
     }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use image::{Rgba, RgbaImage};
 
-use super::{Loader, Painter};
+use super::loader::Loader;
 use crate::scene::asset::Asset;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;
-use crate::scene::model::{Align, Color, Layer, Source, TextStyle};
+use crate::scene::model::{Align, Color, Layer, TextStyle};
 
 /// The box of a placeholder: dark, and what is below it can still be seen.
 const SHADE: Rgba<u8> = Rgba([15, 18, 27, 176]);
@@ -24,19 +24,6 @@ const LINES: f32 = 4.0;
 
 /// Letters of a placeholder.
 const CHARS_MAX: usize = 200;
-
-/// The layer in the built-in font, if its own cannot be had, or a labelled box in place of its
-/// picture.
-pub(in crate::scene) fn stand_in(
-    layer: &Layer,
-    fault: &Error,
-    loader: &mut Loader,
-) -> Result<Painter, Error> {
-    match fault {
-        Error::File { path, .. } => Ok(Painter::Still(labelled(layer, path, loader)?)),
-        _ => Painter::load(&with_built_in_font(layer), loader),
-    }
-}
 
 /// A dark box that fills the layer's, with the layer's name and its file's.
 pub(super) fn labelled(layer: &Layer, path: &Path, loader: &mut Loader) -> Result<Asset, Error> {
@@ -57,15 +44,4 @@ pub(super) fn labelled(layer: &Layer, path: &Path, loader: &mut Loader) -> Resul
         fonts.draw(&mut image, &label, (&face, &style), Setting::Middle);
     }
     Ok(Asset::new(&image, (seen.x, seen.y), loader.canvas))
-}
-
-fn with_built_in_font(layer: &Layer) -> Layer {
-    let mut layer = layer.clone();
-    match &mut layer.source {
-        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
-            style.font = None;
-        }
-        _ => {}
-    }
-    layer
 }

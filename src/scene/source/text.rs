@@ -2,7 +2,8 @@
 
 use image::RgbaImage;
 
-use super::{Loader, gradient};
+use super::gradient;
+use super::loader::Loader;
 use crate::scene::asset::Asset;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;

@@ -1,0 +1,45 @@
+//! Kernel table: the functions of a level, by what they compute.
+
+/// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
+pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);
+
+/// As [`Blend`], with `src` and `alpha` scaled by `opacity / 255`: `d = (s * o + d * (255 - a')) /
+/// 255` where `a' = a * o / 255`.
+pub type BlendFaded = fn(dst: &mut [u8], src: &[u8], alpha: &[u8], opacity: u8);
+
+/// Covers `dst` with an evenly translucent `src`: `d = (o * s + (255 - o) * d) / 255`.
+pub type Mix = fn(dst: &mut [u8], src: &[u8], opacity: u8);
+
+/// Goes from `b` (weight 0) to `a` (weight 255): `d = (w * a + (255 - w) * b) / 255`.
+pub type Fade = fn(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8);
+
+/// Which registers the kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Whatever the compiler makes of the definition.
+    Scalar,
+    /// 32 bytes at a time.
+    Avx2,
+    /// 64 bytes at a time (AVX-512F and BW).
+    Avx512,
+}
+
+impl Level {
+    /// All levels, slowest first.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+}
+
+/// One level's functions. Chosen once, at start.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    /// What they use.
+    pub level: Level,
+    /// See [`Blend`].
+    pub blend: Blend,
+    /// See [`BlendFaded`].
+    pub blend_faded: BlendFaded,
+    /// See [`Mix`].
+    pub mix: Mix,
+    /// See [`Fade`].
+    pub fade: Fade,
+}

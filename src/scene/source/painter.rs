@@ -1,0 +1,142 @@
+//! A loaded source of any kind.
+
+use super::clock::Clock;
+use super::fill::{self, Fill};
+use super::flash::Flash;
+use super::input::Input;
+use super::loader::Loader;
+use super::spinner::Spinner;
+use super::test_card::TestCard;
+use super::{gradient, picture, placeholder, text};
+use crate::media::Rect;
+use crate::scene::asset::Asset;
+use crate::scene::canvas::{Canvas, Placed};
+use crate::scene::damage::Damage;
+use crate::scene::error::Error;
+use crate::scene::model::{Layer, Source};
+use crate::scene::tick::Tick;
+
+/// A loaded source.
+#[derive(Debug)]
+pub(in crate::scene) enum Painter {
+    Fill(Fill),
+    Still(Asset),
+    Clock(Clock),
+    Spinner(Spinner),
+    Flash(Flash),
+    TestCard(TestCard),
+    Input(Input),
+}
+
+impl Painter {
+    pub(in crate::scene) fn load(layer: &Layer, loader: &mut Loader) -> Result<Self, Error> {
+        Ok(match &layer.source {
+            Source::Color(color) => match Fill::new(layer.place, *color) {
+                Some(fill) => Self::Fill(fill),
+                None => Self::Still(fill::still(layer.place, *color, loader.canvas)),
+            },
+            Source::Gradient(top, bottom) => {
+                Self::Still(gradient::load(layer.place, (*top, *bottom), loader.canvas))
+            }
+            Source::TestCard => Self::TestCard(TestCard::load(layer.place, loader.canvas)),
+            Source::Image(path) => Self::Still(picture::load(layer, path, loader.canvas)?),
+            Source::BuiltIn(name) => Self::Still(picture::built_in(layer, *name, loader.canvas)?),
+            Source::Text { text, style } => Self::Still(text::load(layer, text, style, loader)?),
+            Source::Clock(style) => Self::Clock(Clock::load(layer, style, loader)?),
+            Source::Spinner(color) => {
+                Self::Spinner(Spinner::load(layer.place, *color, loader.canvas))
+            }
+            Source::Flash => Self::Flash(Flash::new(layer.place)),
+            Source::Video(path) => {
+                let label = placeholder::labelled(layer, path, loader)?;
+                Self::Input(Input::of_file(layer.place, loader.canvas, label))
+            }
+            Source::Live { slate, style, .. } => {
+                let slate = text::slate(layer, slate, style, loader)?;
+                Self::Input(Input::new(layer.place, loader.canvas, Some(slate)))
+            }
+        })
+    }
+
+    /// Moves to `tick` and adds what looks different now.
+    pub(in crate::scene) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
+        match self {
+            Self::Fill(_) | Self::Still(_) => {}
+            Self::Clock(clock) => clock.update(tick, damage),
+            Self::Spinner(spinner) => spinner.update(tick, damage),
+            Self::Flash(flash) => flash.update(tick, damage),
+            Self::TestCard(card) => card.update(tick, damage),
+            Self::Input(input) => input.update(tick, damage),
+        }
+    }
+
+    /// Draws what of it lies in `clip`, `opacity` of it.
+    pub(in crate::scene) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
+        match self {
+            Self::Fill(fill) => fill.draw(canvas, clip, opacity),
+            Self::Still(asset) => canvas.asset(asset, (0, 0), clip, opacity),
+            Self::Clock(clock) => clock.draw(canvas, clip, opacity),
+            Self::Spinner(spinner) => spinner.draw(canvas, clip, opacity),
+            Self::Flash(flash) => flash.draw(canvas, clip, opacity),
+            Self::TestCard(card) => card.draw(canvas, clip, opacity),
+            Self::Input(input) => input.draw(canvas, clip, opacity),
+        }
+    }
+
+    /// Where it may show anything now.
+    pub(in crate::scene) fn bounds(&self) -> Rect {
+        match self {
+            Self::Fill(fill) => fill.rect(),
+            Self::Still(asset) => asset.rect(),
+            Self::Clock(clock) => clock.rect(),
+            Self::Spinner(spinner) => spinner.rect(),
+            Self::Flash(flash) => flash.rect(),
+            Self::TestCard(card) => card.rect(),
+            Self::Input(input) => input.bounds(),
+        }
+    }
+
+    /// Where it hides everything below now; even edges.
+    pub(in crate::scene) fn opaque(&self) -> Rect {
+        match self {
+            Self::Fill(fill) => fill.opaque(),
+            Self::Still(asset) => asset.opaque_rect(),
+            Self::Clock(_) | Self::Spinner(_) => Rect::default(),
+            Self::Flash(flash) => flash.rect(),
+            Self::TestCard(card) => card.rect(),
+            Self::Input(input) => input.opaque(),
+        }
+    }
+
+    /// The picture that it shows whole and alone, if it is one.
+    pub(in crate::scene) fn whole_picture(&self) -> Option<Placed<'_>> {
+        match self {
+            Self::Input(input) => input.whole_picture(),
+            _ => None,
+        }
+    }
+}
+
+/// The layer in the built-in font, if its own cannot be had, or a labelled box in place of its
+/// picture.
+pub(in crate::scene) fn stand_in(
+    layer: &Layer,
+    fault: &Error,
+    loader: &mut Loader,
+) -> Result<Painter, Error> {
+    match fault {
+        Error::File { path, .. } => Ok(Painter::Still(placeholder::labelled(layer, path, loader)?)),
+        _ => Painter::load(&with_built_in_font(layer), loader),
+    }
+}
+
+fn with_built_in_font(layer: &Layer) -> Layer {
+    let mut layer = layer.clone();
+    match &mut layer.source {
+        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
+            style.font = None;
+        }
+        _ => {}
+    }
+    layer
+}
