@@ -1,4 +1,4 @@
-//! Relays that lead to the very node that has them.
+//! Self-relay check: pulls, pushes and outputs that lead to the very node that has them.
 
 use std::net::{IpAddr, UdpSocket};
 

@@ -1,4 +1,4 @@
-//! The whole configuration of a node, checked.
+//! Configuration model: everything that a node is told, checked.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,4 @@
-//! The document's tables, one function each.
+//! Document reader: one function for each table.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! One table of a document, read key by key: types and ranges are checked here, and keys that
-//! nobody asked for are told at the end.
+//! Table reader, key by key: types and ranges are checked here, and keys that nobody asked for are
+//! told at the end.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

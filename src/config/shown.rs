@@ -1,4 +1,4 @@
-//! The configuration in use as a text: what is written, on top of the defaults; for people without
+//! Configuration in use as a text: what is written, on top of the defaults; for people without
 //! secrets, for another node with them.
 
 use toml::{Table, Value};

@@ -1,4 +1,4 @@
-//! Parts of a configuration as the tables of a file that say the same.
+//! Configuration writer: parts of a configuration as the tables of a file that say the same.
 
 use toml::{Table, Value};
 

@@ -1,4 +1,5 @@
-//! Decoded pictures to pooled frames: scaling and colour conversion by libswscale.
+//! Picture converter: decoded pictures to pooled frames, scaling and colour conversion by
+//! libswscale.
 
 use std::ptr::NonNull;
 

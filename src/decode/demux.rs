@@ -1,4 +1,4 @@
-//! Reads packets from a file by libavformat. All `unsafe` about it is in here.
+//! Demuxer: packets of a file by libavformat. All `unsafe` about it is in here.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

@@ -1,13 +1,13 @@
-//! A video or sound file, played once or over and over.
+//! File decoder: a video or sound file, played once or over and over.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::av::{Decoder, Packet, Received, Setup};
 use super::convert::Converter;
-use super::cutter::Cutter;
 use super::demux::{Demuxer, Units, Which};
 use super::error::{Error, Fault};
+use super::resampler::AudioResampler;
 use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
 use crate::frame::PictureEvent;
 use crate::media::{Micros, PixelFormat, Size};
@@ -83,7 +83,7 @@ pub struct File {
     demuxer: Demuxer,
     tracks: [Option<Track>; 2],
     pictures: Converter,
-    cutter: Cutter,
+    resampler: AudioResampler,
     setup: Setup,
     looped: bool,
     phase: Phase,
@@ -178,7 +178,7 @@ impl File {
             demuxer,
             tracks,
             pictures: Converter::new(spec.scale, spec.format, spec.queue),
-            cutter: Cutter::new(false),
+            resampler: AudioResampler::new(false),
             setup,
             looped: spec.looped,
             phase: Phase::Reading,
@@ -198,7 +198,7 @@ impl File {
         if self.phase == Phase::Ended {
             return Ok(Step::Ended);
         }
-        if let Some(block) = self.cutter.pop(false) {
+        if let Some(block) = self.resampler.pop(false) {
             out.sound(block);
             self.counters.blocks += 1;
             return Ok(Step::More);
@@ -284,8 +284,8 @@ impl File {
         };
         if kind == SOUND {
             track.state = State::Running;
-            self.cutter.push(frame, at).map_err(Problem::Damage)?;
-            track.position = self.cutter.end().unwrap_or(at);
+            self.resampler.push(frame, at).map_err(Problem::Damage)?;
+            track.position = self.resampler.end().unwrap_or(at);
             return Ok(Step::More);
         }
         let converted = self.pictures.convert(frame);
@@ -345,12 +345,12 @@ impl File {
             let end = track.packets_end.saturating_sub(self.demuxer.start());
             track.position.max(self.base.saturating_add(end))
         });
-        let end = pictures.max(self.cutter.end().unwrap_or(i64::MIN));
+        let end = pictures.max(self.resampler.end().unwrap_or(i64::MIN));
         if end <= self.base {
             return Err(Error::Empty { path: self.path.clone() });
         }
         if !self.looped {
-            while let Some(block) = self.cutter.pop(true) {
+            while let Some(block) = self.resampler.pop(true) {
                 out.sound(block);
                 self.counters.blocks += 1;
             }
@@ -358,7 +358,7 @@ impl File {
             out.picture(PictureEvent::Ended);
             return Ok(Step::Ended);
         }
-        self.cutter.seam(end);
+        self.resampler.seam(end);
         self.base = end;
         self.phase = Phase::Reading;
         self.counters.loops += 1;

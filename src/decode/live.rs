@@ -1,9 +1,9 @@
-//! A published stream, message by message.
+//! Live decoder: a published stream, message by message.
 
 use super::av::{Decoder, Packet, Received, Setup};
 use super::convert::Converter;
-use super::cutter::Cutter;
 use super::error::Error;
+use super::resampler::AudioResampler;
 use super::tag::Payload;
 use super::timeline::Timeline;
 use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
@@ -62,7 +62,7 @@ pub struct Live {
     video: Track,
     audio: Track,
     pictures: Converter,
-    cutter: Cutter,
+    resampler: AudioResampler,
     timeline: Timeline,
     threads: u32,
     /// No picture is decoded before a keyframe.
@@ -87,7 +87,7 @@ impl Live {
             video: Track::default(),
             audio: Track::default(),
             pictures: Converter::new(spec.scale, spec.format, spec.queue),
-            cutter: Cutter::new(true),
+            resampler: AudioResampler::new(true),
             timeline: Timeline::new(spec.latency),
             threads: spec.threads,
             await_key: true,
@@ -164,11 +164,11 @@ impl Live {
     /// [`PictureEvent::Ended`]. Another publisher may follow.
     pub fn ended(&mut self, out: &mut dyn DecodeSink) {
         self.drain_video(out);
-        while let Some(block) = self.cutter.pop(true) {
+        while let Some(block) = self.resampler.pop(true) {
             out.sound(block);
             self.counters.blocks += 1;
         }
-        self.cutter.reset();
+        self.resampler.reset();
         self.timeline.reset();
         self.await_key = true;
         for track in [&mut self.video, &mut self.audio] {
@@ -278,8 +278,8 @@ impl Live {
                 Ok(Received::Frame) => {
                     let sound = decoder.frame();
                     let at = self.timeline.at(sound.time().unwrap_or(time));
-                    result = self.cutter.push(sound, at);
-                    while let Some(block) = self.cutter.pop(false) {
+                    result = self.resampler.push(sound, at);
+                    while let Some(block) = self.resampler.pop(false) {
                         out.sound(block);
                         self.counters.blocks += 1;
                     }

@@ -7,11 +7,11 @@
 
 mod av;
 mod convert;
-mod cutter;
 mod demux;
 mod error;
 mod file;
 mod live;
+mod resampler;
 mod tag;
 mod timeline;
 

@@ -1,4 +1,4 @@
-//! The clock of a publisher, matched to the node's.
+//! Clock recovery: a publisher's timestamps matched to the node's clock.
 
 use crate::media::Micros;
 

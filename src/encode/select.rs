@@ -1,4 +1,4 @@
-//! Which backend encodes: a table in order of preference, tried from the top.
+//! Backend selection: a table in order of preference, tried from the top.
 
 use super::backend::libav;
 use super::{AudioEncoder, AudioSpec, Error, VideoEncoder, VideoSpec};

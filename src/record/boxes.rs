@@ -55,7 +55,7 @@ pub(super) struct Boxes {
 
 #[derive(Debug)]
 struct Track {
-    frames: Vec<Held>,
+    frames: Vec<Sample>,
     data: Vec<u8>,
     /// Decoding time of the newest frame there has been.
     newest: u64,
@@ -67,7 +67,7 @@ struct Track {
 
 /// A frame that is in no fragment yet.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Sample {
     dts: u64,
     later: i32,
     bytes: u32,
@@ -134,7 +134,7 @@ impl Boxes {
         let Some(track) = self.tracks.get_mut(number) else { return };
         let shown = i64::try_from(frame.dts).unwrap_or(i64::MAX) + i64::from(frame.later);
         let later = shown - i64::try_from(dts).unwrap_or(i64::MAX);
-        track.frames.push(Held {
+        track.frames.push(Sample {
             dts,
             later: i32::try_from(later).unwrap_or(0),
             bytes: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
@@ -145,7 +145,7 @@ impl Boxes {
     }
 
     /// Bytes of frames that are in no fragment yet.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn pending_bytes(&self) -> usize {
         self.tracks.iter().map(|track| track.data.len()).sum()
     }
 
@@ -270,7 +270,7 @@ struct Part {
 const FRAME_FLAGS: [u32; 2] = [0x0200_0000, 0x0101_0000];
 
 /// Writes a track's share, and gives the place for the offset of its data.
-fn put_traf(out: &mut Vec<u8>, part: &Part, frames: &[Held]) -> usize {
+fn put_traf(out: &mut Vec<u8>, part: &Part, frames: &[Sample]) -> usize {
     let frames = &frames[..part.count];
     let mut place = 0;
     put_box(out, b"traf", |out| {

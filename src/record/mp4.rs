@@ -1,4 +1,4 @@
-//! Messages of a stream as frames of a fragmented MP4.
+//! MP4 muxer: messages of a stream as frames of a fragmented MP4.
 
 use super::boxes::{Boxes, Frame, TrackSpec, put_all, put_box};
 use super::tracks::{Codec, Track, Tracks};
@@ -76,8 +76,8 @@ impl Mp4 {
     }
 
     /// Bytes that are in no fragment yet.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.boxes.held_bytes()
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.boxes.pending_bytes()
     }
 
     /// Appends what there is to `out`, but for the newest frame of each track.

@@ -1,4 +1,4 @@
-//! One file while it is being written: what is in memory, what is in the file, and its end.
+//! Open file of a recording: what is in memory, what is in the file, and its end.
 
 use std::io;
 
@@ -45,7 +45,7 @@ impl<F: Sink> Open<F> {
     pub(super) fn waiting_bytes(&self) -> usize {
         let held = match &self.container {
             Container::Flv(_) => 0,
-            Container::Mp4(mp4) => mp4.held_bytes(),
+            Container::Mp4(mp4) => mp4.pending_bytes(),
         };
         self.pending.len() + held
     }

@@ -9,7 +9,7 @@ use super::mp4::{LeftOut, Mp4, without_header};
 use super::name::file_name;
 use super::open::{Container, Open};
 use super::times::{Times, distance};
-use super::tracks::{News, Track, Tracks};
+use super::tracks::{Track, TrackMatch, Tracks};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 
@@ -226,9 +226,9 @@ impl<D: Disk> Recorder<D> {
         let news = open.tracks.compare(&track);
         let is_main = id == 0 && track.is_playable();
         match (&open.container, news) {
-            (_, News::Known) => {}
+            (_, TrackMatch::Known) => {}
             // Another codec in the middle of a file has a place in none.
-            (_, News::Other) if is_main => open.is_over = true,
+            (_, TrackMatch::Other) if is_main => open.is_over = true,
             // A track that begins late has a place in an FLV, and none in an MP4.
             (Container::Flv(_), _) => {
                 open.tracks.set(track);
@@ -263,23 +263,23 @@ impl<D: Disk> Recorder<D> {
     fn has_place(&mut self, frame: &Track) -> bool {
         let State::Writes(open) = &mut self.state else { return false };
         match (open.tracks.compare_frame(frame), &open.container) {
-            (News::Known, _) => true,
-            (News::New, Container::Flv(_)) => {
+            (TrackMatch::Known, _) => true,
+            (TrackMatch::New, Container::Flv(_)) => {
                 open.tracks.set(frame.clone());
                 true
             }
-            (News::New, Container::Mp4(_)) if frame.id != 0 => {
+            (TrackMatch::New, Container::Mp4(_)) if frame.id != 0 => {
                 self.leave_out(frame);
                 false
             }
             // Its header has come: the next keyframe begins a file with it.
-            (News::New, Container::Mp4(_)) if open.is_over => false,
-            (News::New, Container::Mp4(_)) => {
+            (TrackMatch::New, Container::Mp4(_)) if open.is_over => false,
+            (TrackMatch::New, Container::Mp4(_)) => {
                 self.close("");
                 self.refuse(without_header(frame.codec));
                 false
             }
-            (News::Other, _) => {
+            (TrackMatch::Other, _) => {
                 self.close("");
                 false
             }

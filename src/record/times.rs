@@ -1,4 +1,4 @@
-//! The times of a stream's tracks: whether one of them leaps, and where a file begins.
+//! Track times of a stream: whether one of them leaps, and where a file begins.
 
 use crate::media::Kind;
 

@@ -60,7 +60,7 @@ pub(super) struct Tracks {
 
 /// How something stands to what is known already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum TrackMatch {
     /// It is the same.
     Known,
     /// There was nothing in its place.
@@ -119,28 +119,28 @@ impl Tracks {
 
     /// Takes what a frame says about its track, if that is news.
     pub(super) fn see(&mut self, frame: &Track) {
-        if self.compare_frame(frame) != News::Known {
+        if self.compare_frame(frame) != TrackMatch::Known {
             self.set(frame.clone());
         }
     }
 
     /// How a header stands to those that are known.
-    pub(super) fn compare(&self, track: &Track) -> News {
+    pub(super) fn compare(&self, track: &Track) -> TrackMatch {
         match self.all.iter().find(|known| known.is_in_place_of(track)) {
-            Some(known) if known == track => News::Known,
+            Some(known) if known == track => TrackMatch::Known,
             // Frames have come before their header.
-            Some(known) if known.message.is_none() && known.codec == track.codec => News::New,
-            Some(_) => News::Other,
-            None => News::New,
+            Some(known) if known.message.is_none() && known.codec == track.codec => TrackMatch::New,
+            Some(_) => TrackMatch::Other,
+            None => TrackMatch::New,
         }
     }
 
     /// How a frame stands to them: its codec alone counts.
-    pub(super) fn compare_frame(&self, frame: &Track) -> News {
+    pub(super) fn compare_frame(&self, frame: &Track) -> TrackMatch {
         match self.all.iter().find(|known| known.is_in_place_of(frame)) {
-            Some(known) if known.codec == frame.codec => News::Known,
-            Some(_) => News::Other,
-            None => News::New,
+            Some(known) if known.codec == frame.codec => TrackMatch::Known,
+            Some(_) => TrackMatch::Other,
+            None => TrackMatch::New,
         }
     }
 
@@ -172,11 +172,11 @@ impl Tracks {
     /// same, as far as their headers tell.
     pub(super) fn fit(&self, file: &Self) -> bool {
         let same = |track: &Track| match &track.message {
-            Some(_) => file.compare(track) == News::Known,
-            None => file.compare_frame(track) == News::Known,
+            Some(_) => file.compare(track) == TrackMatch::Known,
+            None => file.compare_frame(track) == TrackMatch::Known,
         };
         let told = file.playable().filter(|track| track.message.is_some());
-        let mut missing = told.filter(|track| self.compare(track) == News::New);
+        let mut missing = told.filter(|track| self.compare(track) == TrackMatch::New);
         self.playable().all(same) && missing.next().is_none()
     }
 }

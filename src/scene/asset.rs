@@ -1,5 +1,5 @@
-//! A still picture in the canvas' own form: premultiplied planes, alpha at both resolutions, and
-//! for each row which spans are empty, opaque or mixed.
+//! Asset: a still picture in the canvas' own form: premultiplied planes, alpha at both resolutions,
+//! and for each row which spans are empty, opaque or mixed.
 
 use image::RgbaImage;
 

@@ -1,4 +1,4 @@
-//! A frame being drawn: the few operations that put things on it, each inside a clip.
+//! Canvas: a frame being drawn, and the few operations that put things on it, each inside a clip.
 //!
 //! Every clip has even edges and lies on the canvas. What an operation writes to a pixel does not
 //! depend on the clip, so that drawing piece by piece gives the same picture as drawing all at

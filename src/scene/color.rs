@@ -1,4 +1,4 @@
-//! From sRGB to the canvas: BT.709 matrix, limited range, 8 bits.
+//! Colour conversion from sRGB to the canvas: BT.709 matrix, limited range, 8 bits.
 //!
 //! The transfer curves of sRGB and BT.709 are taken as one, as players take them.
 

@@ -1,4 +1,4 @@
-//! Draws a scene into frames, tick by tick, touching only what changed.
+//! Composer: draws a scene into frames, tick by tick, touching only what changed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

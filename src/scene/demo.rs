@@ -1,4 +1,4 @@
-//! A scene to begin with: shows at a glance that the node composes, keeps time and takes pictures.
+//! Demo scene: shows at a glance that the node composes, keeps time and takes pictures.
 
 use super::model::{Align, BuiltIn, Color, Fit, Layer, Scene, Source, TextStyle};
 use crate::media::{Rect, Size};

@@ -1,4 +1,4 @@
-//! Letters: finds fonts and draws text into images, at load time only.
+//! Fonts: finds them and draws text into images, at load time only.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Loading: from a scene as its author wrote it to one that can be drawn.
+//! Scene loading: from a scene as its author wrote it to one that can be drawn.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::color::bytes;
 use super::damage::Damage;
 use super::error::Error;
 use super::model::{Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle};
-use super::source::{Feed, Input, Loader, Painter, stand_in};
+use super::source::{Input, InputState, Loader, Painter, stand_in};
 use super::tick::Tick;
 use crate::frame::PictureEvent;
 use crate::media::{Micros, Rect, Size};
@@ -188,9 +188,9 @@ impl PreparedScene {
     /// Takes over what the layers of `old` receive, where a layer here has the same key.
     pub(super) fn take_inputs(&mut self, old: &mut Self) {
         old.with_successors(self, |from, to| {
-            let mut feed = Feed::default();
-            from.exchange(&mut feed);
-            to.exchange(&mut feed);
+            let mut state = InputState::default();
+            from.exchange(&mut state);
+            to.exchange(&mut state);
         });
     }
 

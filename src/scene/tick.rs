@@ -1,4 +1,4 @@
-//! The moment a frame is composed for.
+//! Tick: the moment a frame is composed for.
 
 use crate::media::Micros;
 

@@ -1,4 +1,4 @@
-//! From one scene to the next: a cut at one tick, or a fade over some.
+//! Transition from one scene to the next: a cut at one tick, or a fade over some.
 
 use super::prepare::PreparedScene;
 use crate::frame::{Error, Frame, Geometry, Pool};

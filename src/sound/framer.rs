@@ -1,4 +1,4 @@
-//! Cuts a run of mixed samples into frames of the size an AAC encoder takes.
+//! Audio framer: cuts a run of mixed samples into frames of the size an AAC encoder takes.
 
 use crate::frame::BLOCK_SAMPLES;
 use crate::media::CHANNELS;

@@ -1,4 +1,5 @@
-//! Reads timed blocks from a ring and lays their samples where they belong in the programme.
+//! Audio input: reads timed blocks from a ring and lays their samples where they belong in the
+//! programme.
 
 use super::ramp::Ramp;
 use crate::frame::SoundBlock;

@@ -1,4 +1,5 @@
-//! Keeps the bus under full scale without look-ahead: instant attack, slow release, smooth knee.
+//! Limiter: keeps the bus under full scale without look-ahead: instant attack, slow release, smooth
+//! knee.
 
 /// Below this peak (-6 dBFS) nothing is changed.
 const KNEE: f32 = 0.5;

@@ -1,4 +1,4 @@
-//! Peak and RMS levels, written by the mixer and read from anywhere.
+//! Level meters: peak and RMS, written by the mixer and read from anywhere.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

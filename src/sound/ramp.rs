@@ -1,4 +1,4 @@
-//! A value that moves to its target in a straight line, so that no change is a click.
+//! Ramp: a value that moves to its target in a straight line, so that no change is a click.
 
 /// A gain on its way to a target, one step per sample.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,5 @@
-//! Sounds the program makes itself: a bed of slow chords, a tone, a beep on every second. All are
-//! functions of the sample number, so that it does not matter how they are cut.
+//! Synthesised sounds: a bed of slow chords, a tone, a beep on every second. All are functions of
+//! the sample number, so that it does not matter how they are cut.
 
 use std::f64::consts::TAU;
 

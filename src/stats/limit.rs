@@ -1,4 +1,4 @@
-//! The limits that a peer can meet, as they are counted.
+//! Limits that a peer can meet, as they are counted.
 
 /// Why a peer was turned away, or ended, although it broke no rule of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

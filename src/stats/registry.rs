@@ -1,4 +1,4 @@
-//! All figures of the node in one place, made at start and read by control.
+//! Registry of all figures of the node, made at start and read by control.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! A reader of a log: its place, what it is in the middle of, and when it gives up messages.
+//! Log cursor: a reader's position, the message it is in the middle of, and when it gives up
+//! messages.
 
-mod walk;
+mod position;
 
-use self::walk::{Video, Walk};
+use self::position::{ReadPosition, Video};
 use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
 use super::message::Message;
@@ -63,9 +64,9 @@ pub struct Cursor {
     start: Start,
     /// Whether it has a place in the log.
     reads: bool,
-    walk: Walk,
-    /// The message in the middle of which the reader is; the walk is already past it.
-    held: Option<Held>,
+    position: ReadPosition,
+    /// The message in the middle of which the reader is; the position is already past it.
+    partial: Option<PartialMessage>,
     /// Smallest lag since the last start or jump.
     least_lag: Micros,
     lost: Drops,
@@ -80,7 +81,7 @@ pub struct Cursor {
 }
 
 #[derive(Debug)]
-struct Held {
+struct PartialMessage {
     message: Message,
     /// What stands around it, if that is not the shared bytes.
     wrap: Option<Wrap>,
@@ -95,8 +96,8 @@ impl Cursor {
         Self {
             start,
             reads: false,
-            walk: Walk::NEW,
-            held: None,
+            position: ReadPosition::NEW,
+            partial: None,
             least_lag: LAG_UNKNOWN,
             lost: Drops::default(),
             framing: Framing::default(),
@@ -119,29 +120,29 @@ impl Cursor {
     /// Whether nothing is in the middle of being sent.
     #[must_use]
     pub fn is_between(&self) -> bool {
-        self.held.is_none() && self.opening.is_none_or(|opening| opening.sent == 0)
+        self.partial.is_none() && self.opening.is_none_or(|opening| opening.sent == 0)
     }
 
     /// The number of its next message, if it takes all messages from there on as they lie in the
     /// log, and is not in the middle of one.
     #[must_use]
     pub fn shared_place(&self) -> Option<u64> {
-        let plain = self.held.is_none()
-            && self.walk.headers == 0
-            && self.walk.video == Video::Flows
-            && self.walk.wants_all()
+        let plain = self.partial.is_none()
+            && self.position.headers == 0
+            && self.position.video == Video::Flows
+            && self.position.wants_all()
             && !self.paused
             && self.reads
             && self.framing.is_shared()
             && self.opening.is_none();
-        plain.then_some(self.walk.pos)
+        plain.then_some(self.position.number)
     }
 
     /// A reader that was at its [`Cursor::shared_place`] is at message `place` now: if that is
     /// another one, it has been sent all that lay in the log when it got there.
     pub fn resume_at(&mut self, place: u64) {
-        if self.walk.pos != place {
-            self.walk.pos = place;
+        if self.position.number != place {
+            self.position.number = place;
             self.least_lag = Micros(0);
         }
     }
@@ -149,19 +150,19 @@ impl Cursor {
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_caught_up(&self, log: &StreamLog) -> bool {
-        self.walk.pos == log.end() && self.walk.headers == 0 && self.held.is_none()
+        self.position.number == log.end() && self.position.headers == 0 && self.partial.is_none()
     }
 
     /// What was dropped for this reader so far.
     #[must_use]
     pub const fn drops(&self) -> Drops {
-        Drops { skipped: self.walk.skipped, ..self.lost }
+        Drops { skipped: self.position.skipped, ..self.lost }
     }
 
     /// How long its next message had been there when the newest one arrived.
     #[must_use]
     pub fn lag(&self, log: &StreamLog) -> Micros {
-        log.lag(self.walk.pos)
+        log.lag(self.position.number)
     }
 
     /// From here on it is sent this much of the stream. What it did not want does not count as
@@ -178,30 +179,32 @@ impl Cursor {
             }
         }
         for (kind, before, now) in [
-            (Kind::Audio, std::mem::replace(&mut self.walk.wants_audio, audio), audio),
-            (Kind::Video, std::mem::replace(&mut self.walk.wants_video, video), video),
+            (Kind::Audio, std::mem::replace(&mut self.position.wants_audio, audio), audio),
+            (Kind::Video, std::mem::replace(&mut self.position.wants_video, video), video),
         ] {
             if now && !before && self.reads {
-                self.walk.want_headers_of(log, kind);
+                self.position.want_headers_of(log, kind);
                 if kind == Kind::Video && log.has_video() {
-                    self.walk.video = Video::UNTIL_KEY;
+                    self.position.video = Video::UNTIL_KEY;
                 }
             }
         }
-        self.reads && video && log.has_video() && self.walk.video != Video::Flows
+        self.reads && video && log.has_video() && self.position.video != Video::Flows
     }
 
     /// Goes on as a new reader does, once the message that is being sent is complete.
     pub const fn restart(&mut self, start: Start) {
         self.start = start;
         self.reads = false;
-        self.walk.pos = u64::MAX;
+        self.position.number = u64::MAX;
     }
 
     /// Whether a reader that has paused has better places to go on at than where it was.
     fn has_missed(&self, log: &StreamLog) -> bool {
-        let is_newer = |key| key > self.walk.pos;
-        self.walk.pos < log.first() || !log.has_video() || log.newest_key().is_some_and(is_newer)
+        let is_newer = |key| key > self.position.number;
+        self.position.number < log.first()
+            || !log.has_video()
+            || log.newest_key().is_some_and(is_newer)
     }
 
     /// Starts, or gives up messages if the reader is too far behind. The message that
@@ -210,33 +213,33 @@ impl Cursor {
         if self.paused {
             return;
         }
-        if self.walk.pos == log.end() {
+        if self.position.number == log.end() {
             self.least_lag = Micros(0);
             return;
         }
         // Who has not even been sent what describes a source that has left has seen nothing of it.
-        if !self.reads || self.walk.headers != 0 && self.walk.pos < log.source_from() {
+        if !self.reads || self.position.headers != 0 && self.position.number < log.source_from() {
             self.begin(log);
         }
-        if self.walk.pos < log.first() {
+        if self.position.number < log.first() {
             let recent = log.newest_arrival().since(Micros::from_millis(policy.high_ms.into()));
             self.lost.overrun += self.resync(log, log.first_since(recent));
         }
-        if let Video::Of(_, since @ Micros(1..)) = &mut self.walk.video {
+        if let Video::Of(_, since @ Micros(1..)) = &mut self.position.video {
             *since = fresh_since(log, policy);
         }
-        self.walk.pass(log);
+        self.position.pass(log);
         let (lag, high) = (self.lag(log), Micros::from_millis(policy.high_ms.into()));
         self.least_lag = self.least_lag.min(lag);
         if lag <= high {
             return;
         }
-        if log.newest_key().is_some_and(|key| key > self.walk.pos) {
+        if log.newest_key().is_some_and(|key| key > self.position.number) {
             self.lost.jumped += self.resync(log, log.end());
         } else if self.takes_video() && lag.since(self.least_lag) > high {
             self.lost.gaps += u64::from(log.has_video());
-            self.walk.video = Video::Of(0, fresh_since(log, policy));
-            self.walk.pass(log);
+            self.position.video = Video::Of(0, fresh_since(log, policy));
+            self.position.pass(log);
         }
     }
 
@@ -264,15 +267,20 @@ impl Cursor {
         {
             return;
         }
-        if let Some(held) = &this.held
-            && !this.framing.pieces(&held.message, held.sent, held.wrap.as_ref(), &mut count)
+        if let Some(partial) = &this.partial
+            && !this.framing.pieces(
+                &partial.message,
+                partial.sent,
+                partial.wrap.as_ref(),
+                &mut count,
+            )
         {
             return;
         }
-        let (mut walk, mut wraps) = (this.walk, this.wraps.iter());
+        let (mut position, mut wraps) = (this.position, this.wraps.iter());
         let mut begun = bytes;
         while begun < max_bytes && this.reads {
-            let Some(message) = walk.next(log) else { return };
+            let Some(message) = position.next(log) else { return };
             let wrap = wraps.next();
             if wrap.is_none() && !this.framing.is_shared() {
                 return;
@@ -296,23 +304,23 @@ impl Cursor {
                 self.opening = None;
             }
         }
-        if let Some(held) = &mut self.held {
-            let left = self.framing.wire_len(&held.message) - held.sent;
+        if let Some(partial) = &mut self.partial {
+            let left = self.framing.wire_len(&partial.message) - partial.sent;
             if bytes < left {
-                held.sent += bytes;
+                partial.sent += bytes;
                 return;
             }
             bytes -= left;
-            self.held = None;
+            self.partial = None;
         }
         while bytes > 0 {
-            let message = self.walk.next(log);
+            let message = self.position.next(log);
             debug_assert!(message.is_some(), "more was sent than had been gathered");
             let Some(message) = message else { return };
             let len = self.framing.wire_len(message);
             if bytes < len {
                 let wrap = (!self.framing.is_shared()).then(|| self.framing.wrap(message));
-                self.held = Some(Held { message: message.clone(), wrap, sent: bytes });
+                self.partial = Some(PartialMessage { message: message.clone(), wrap, sent: bytes });
                 return;
             }
             bytes -= len;
@@ -321,7 +329,7 @@ impl Cursor {
 
     /// Whether any pictures come to it now.
     const fn takes_video(&self) -> bool {
-        !matches!(self.walk.video, Video::Of(0, _))
+        !matches!(self.position.video, Video::Of(0, _))
     }
 
     /// Takes a place: at a keyframe that is there, or at the head, where sound begins at once and
@@ -331,21 +339,21 @@ impl Cursor {
         let key = log.newest_key().filter(|_| in_the_past);
         let to = key.unwrap_or_else(|| log.end());
         self.reads = true;
-        self.walk.headers = 0;
-        self.walk.go_to(log, to);
-        self.walk.want_headers(log, &(0..log.end()));
+        self.position.headers = 0;
+        self.position.go_to(log, to);
+        self.position.want_headers(log, &(0..log.end()));
         self.least_lag = LAG_UNKNOWN;
     }
 
     /// Goes on at the newest keyframe, or at message `other` if there is none. Says how many
     /// messages that leaves out.
     fn resync(&mut self, log: &StreamLog, other: u64) -> u64 {
-        let from = self.walk.pos;
+        let from = self.position.number;
         let key = log.newest_key().filter(|key| *key >= from);
         let to = key.unwrap_or(other);
         self.lost.gaps += 1;
-        self.walk.go_to(log, to);
-        self.walk.want_headers(log, &(from..to));
+        self.position.go_to(log, to);
+        self.position.want_headers(log, &(from..to));
         self.least_lag = LAG_UNKNOWN;
         to - from
     }
@@ -360,9 +368,9 @@ impl Cursor {
             let [audio, video] = [Kind::Audio, Kind::Video].map(|kind| log.carries(kind));
             self.opening = self.framing.opening(audio, video);
         }
-        let (mut walk, mut ready) = (self.walk, false);
+        let (mut position, mut ready) = (self.position, false);
         for wrap in &mut self.wraps {
-            let Some(message) = walk.next(log) else { return ready };
+            let Some(message) = position.next(log) else { return ready };
             *wrap = self.framing.wrap(message);
             ready = true;
         }

@@ -1,5 +1,5 @@
-//! Finds out that a stream feeds itself: by a server that passes it on without saying where it has
-//! come from, what was sent out comes back in.
+//! Loop detection: finds out that a stream feeds itself: by a server that passes it on without
+//! saying where it has come from, what was sent out comes back in.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The forms in which a reader gets messages: RTMP chunks, FLV tags, and FLV tags in chunks of HTTP
-//! or in WebSocket frames. Bodies are never copied; what stands around them is computed into a few
-//! bytes.
+//! Framing: the forms in which a reader gets messages: RTMP chunks, FLV tags, and FLV tags in
+//! chunks of HTTP or in WebSocket frames. Bodies are never copied; what stands around them is
+//! computed into a few bytes.
 
 use super::message::{Message, STREAM_ID};
 

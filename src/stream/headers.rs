@@ -20,22 +20,22 @@ const CHANGES_MAX: usize = 8;
 // A reader keeps one bit for each.
 const _: () = assert!(MAIN_HEADERS + FURTHER_HEADERS_MAX == 64);
 
-/// The headers of one stream. Each has a place: metadata, audio and video come first, then the
+/// The headers of one stream. Each has a slot: metadata, audio and video come first, then the
 /// others as they came.
 #[derive(Debug)]
-pub(super) struct Headers(Vec<Place>);
+pub(super) struct Headers(Vec<HeaderSlot>);
 
 /// One header and what it was before.
 #[derive(Debug)]
-struct Place {
-    what: What,
+struct HeaderSlot {
+    id: HeaderId,
     /// At time 0, what a reader is sent first, each with the number under which it came. Those
     /// that messages in the log need.
     changes: VecDeque<(u64, Message)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct What {
+struct HeaderId {
     kind: Kind,
     track: u8,
     is_config: bool,
@@ -54,36 +54,36 @@ pub(super) enum Noted {
 
 impl Default for Headers {
     fn default() -> Self {
-        let main = [Kind::Data, Kind::Audio, Kind::Video].map(|kind| What {
+        let main = [Kind::Data, Kind::Audio, Kind::Video].map(|kind| HeaderId {
             kind,
             track: 0,
             is_config: false,
         });
-        Self(main.map(Place::new).into())
+        Self(main.map(HeaderSlot::new).into())
     }
 }
 
-impl Place {
-    const fn new(what: What) -> Self {
-        Self { what, changes: VecDeque::new() }
+impl HeaderSlot {
+    const fn new(id: HeaderId) -> Self {
+        Self { id, changes: VecDeque::new() }
     }
 }
 
 impl Headers {
     /// Notes a header that comes under `number`.
     pub(super) fn note(&mut self, header: &Message, number: u64) -> Noted {
-        let what =
-            What { kind: header.kind(), track: header.track(), is_config: header.is_config() };
-        let known = self.0.iter().position(|place| place.what == what);
-        let place = match known {
-            Some(place) => place,
+        let id =
+            HeaderId { kind: header.kind(), track: header.track(), is_config: header.is_config() };
+        let known = self.0.iter().position(|slot| slot.id == id);
+        let slot = match known {
+            Some(slot) => slot,
             None if self.0.len() == MAIN_HEADERS + FURTHER_HEADERS_MAX => return Noted::Left,
             None => {
-                self.0.push(Place::new(what));
+                self.0.push(HeaderSlot::new(id));
                 self.0.len() - 1
             }
         };
-        let changes = &mut self.0[place].changes;
+        let changes = &mut self.0[slot].changes;
         if changes.back().is_some_and(|(_, known)| known.body() == header.body()) {
             return Noted::Known;
         }
@@ -93,55 +93,55 @@ impl Headers {
         }
         changes.pop_front();
         // Decoders do without the others.
-        let is_needed = what.kind != Kind::Data && !what.is_config;
+        let is_needed = id.kind != Kind::Data && !id.is_config;
         Noted::Kept(changes.front().filter(|_| is_needed).map_or(0, |(number, _)| *number))
     }
 
     /// Forgets what no message from number `first` on needs.
     pub(super) fn trim(&mut self, first: u64) {
-        for place in &mut self.0 {
-            while place.changes.get(1).is_some_and(|(number, _)| *number < first) {
-                place.changes.pop_front();
+        for slot in &mut self.0 {
+            while slot.changes.get(1).is_some_and(|(number, _)| *number < first) {
+                slot.changes.pop_front();
             }
         }
     }
 
     /// The newest header of a kind's main track: its sequence header, or the metadata.
     pub(super) fn newest(&self, kind: Kind) -> Option<&Message> {
-        let place = self.0.iter().find(|place| place.what.kind == kind)?;
-        place.changes.back().map(|(_, header)| header)
+        let slot = self.0.iter().find(|slot| slot.id.kind == kind)?;
+        slot.changes.back().map(|(_, header)| header)
     }
 
-    /// The newest of each place.
+    /// The newest of each slot.
     pub(super) fn all(&self) -> impl Iterator<Item = &Message> {
-        self.0.iter().filter_map(|place| place.changes.back()).map(|(_, header)| header)
+        self.0.iter().filter_map(|slot| slot.changes.back()).map(|(_, header)| header)
     }
 
     /// Those that a reader needs whose next message is `number`.
     pub(super) fn at(&self, number: u64) -> impl Iterator<Item = &Message> {
-        (0..self.0.len()).filter_map(move |place| self.get(place, number))
+        (0..self.0.len()).filter_map(move |slot| self.get(slot, number))
     }
 
-    /// The header of a place for a reader whose next message is `number`: the last one before it,
+    /// The header of a slot for a reader whose next message is `number`: the last one before it,
     /// or else the first one after it.
-    pub(super) fn get(&self, place: usize, number: u64) -> Option<&Message> {
-        let changes = &self.0.get(place)?.changes;
+    pub(super) fn get(&self, slot: usize, number: u64) -> Option<&Message> {
+        let changes = &self.0.get(slot)?.changes;
         let before = changes.iter().rev().find(|(came, _)| *came < number);
         before.or_else(|| changes.front()).map(|(_, header)| header)
     }
 
-    /// The places with a header whose number is in `range`, one bit each.
+    /// The slots with a header whose number is in `range`, one bit each.
     pub(super) fn within(&self, range: &Range<u64>) -> u64 {
-        self.bits(|place| place.changes.iter().any(|(came, _)| range.contains(came)))
+        self.bits(|slot| slot.changes.iter().any(|(came, _)| range.contains(came)))
     }
 
-    /// The places of a kind, one bit each.
+    /// The slots of a kind, one bit each.
     pub(super) fn of(&self, kind: Kind) -> u64 {
-        self.bits(|place| place.what.kind == kind)
+        self.bits(|slot| slot.id.kind == kind)
     }
 
-    fn bits(&self, has: impl Fn(&Place) -> bool) -> u64 {
-        let bit = |(index, place)| u64::from(has(place)) << index;
+    fn bits(&self, has: impl Fn(&HeaderSlot) -> bool) -> u64 {
+        let bit = |(index, slot)| u64::from(has(slot)) << index;
         self.0.iter().enumerate().map(bit).fold(0, |all, bit| all | bit)
     }
 }

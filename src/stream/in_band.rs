@@ -1,4 +1,5 @@
-//! Sequence headers that a source leaves out: made from its first frames where that is possible.
+//! In-band sequence headers: what a source leaves out is made from its first frames where that is
+//! possible.
 
 use crate::media::Kind;
 use crate::rtmp::flv::{self, Made};

@@ -1,5 +1,5 @@
-//! The ring of a stream's recent messages. It is the GOP cache: late viewers start in it, and slow
-//! ones jump in it.
+//! Stream log: the ring of a stream's recent messages. It is the GOP cache: late viewers start in
+//! it, and slow ones jump in it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -279,8 +279,8 @@ impl StreamLog {
     }
 
     /// See [`Headers::get`].
-    pub(super) fn header(&self, place: usize, number: u64) -> Option<&Message> {
-        self.headers.get(place, number)
+    pub(super) fn header(&self, slot: usize, number: u64) -> Option<&Message> {
+        self.headers.get(slot, number)
     }
 
     /// See [`Headers::within`].

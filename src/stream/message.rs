@@ -1,4 +1,4 @@
-//! One RTMP message as every viewer gets it: serialised once, sent from the same memory to all.
+//! RTMP message as every viewer gets it: serialised once, sent from the same memory to all.
 
 use crate::frame::{Packet, PacketBuf};
 use crate::media::Kind;

@@ -1,4 +1,5 @@
-//! Puts a source's times on one line that never goes back, whatever the source does with its clock.
+//! Timestamp repair: puts a source's times on one line that never goes back, whatever the source
+//! does with its clock.
 
 use crate::media::Kind;
 

@@ -1,4 +1,4 @@
-//! Which tracks a source sends, and of which of them readers wait for a keyframe.
+//! Track table: which tracks a source sends, and of which of them readers wait for a keyframe.
 
 use super::message::Message;
 use crate::media::Kind;

@@ -1,5 +1,5 @@
-//! The test double: an encoder that holds one picture back like the awkward real ones, writes down
-//! what it was asked, and fails when it is told to.
+//! Test double: an encoder that holds one picture back like the awkward real ones, writes down what
+//! it was asked, and fails when it is told to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! The kernels, 32 bytes at a time. Rows need no alignment; what is left over is scalar.
+//! AVX2 kernels, 32 bytes at a time. Rows need no alignment; what is left over is scalar.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi8, _mm256_add_epi16, _mm256_loadu_si256, _mm256_mullo_epi16,

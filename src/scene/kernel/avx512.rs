@@ -1,4 +1,4 @@
-//! The kernels, 64 bytes at a time. Rows need no alignment; what is left over is scalar.
+//! AVX-512 kernels, 64 bytes at a time. Rows need no alignment; what is left over is scalar.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi8, _mm512_add_epi16, _mm512_loadu_si512, _mm512_mullo_epi16,

@@ -1,5 +1,5 @@
-//! The arithmetic of composition, over plain rows of bytes: one scalar definition, and twins that
-//! use wider registers. All of them give the same bytes; a test compares them.
+//! Compositing kernels over plain rows of bytes: one scalar definition, and twins that use wider
+//! registers. All of them give the same bytes; a test compares them.
 //!
 //! A byte of colour is premultiplied by its alpha, so that covering is `s + d * (255 - a) / 255`.
 //! Every division by 255 is rounded to nearest. A row function works on as many bytes as its

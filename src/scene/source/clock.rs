@@ -1,5 +1,5 @@
-//! The time of day to the millisecond. Its figures are drawn once, at load; a tick puts the ones
-//! that changed into their cells.
+//! Clock source: the time of day to the millisecond. Its figures are drawn once, at load; a tick
+//! puts the ones that changed into their cells.
 
 use image::RgbaImage;
 

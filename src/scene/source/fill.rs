@@ -1,4 +1,4 @@
-//! One colour.
+//! Solid colour source.
 
 use image::{Rgba, RgbaImage};
 

@@ -1,4 +1,5 @@
-//! White for the first tenth of every second, black otherwise: measures picture against sound.
+//! Flash: white for the first tenth of every second, black otherwise: measures picture against
+//! sound.
 
 use crate::media::Rect;
 use crate::scene::canvas::Canvas;

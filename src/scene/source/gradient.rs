@@ -1,4 +1,4 @@
-//! A vertical gradient, dithered so that 8 bits show no bands.
+//! Gradient source: vertical, dithered so that 8 bits show no bands.
 
 use image::{Rgba, RgbaImage};
 

@@ -1,4 +1,5 @@
-//! Pictures that arrive while the programme runs, and the slate that stands there when none do.
+//! Live input: pictures that arrive while the programme runs, and the slate that stands there when
+//! none do.
 
 use crate::frame::{FrozenFrame, PictureEvent};
 use crate::media::{Micros, PixelFormat, Rect};
@@ -27,7 +28,7 @@ pub(in crate::scene) struct Input {
     slate: Option<Asset>,
     /// What stands there while the source fails and nothing of it is seen.
     placeholder: Option<Box<Asset>>,
-    feed: Feed,
+    state: InputState,
     /// Where the picture lands on the canvas, and which part of it.
     dest: Rect,
     crop: Rect,
@@ -37,7 +38,7 @@ pub(in crate::scene) struct Input {
 
 /// What a source gave so far. It can move to another scene's input.
 #[derive(Debug, Default)]
-pub(in crate::scene) struct Feed {
+pub(in crate::scene) struct InputState {
     pictures: Option<Receiver<PictureEvent>>,
     shown: Option<FrozenFrame>,
     fade: Fade,
@@ -57,9 +58,9 @@ struct Fade {
 impl Input {
     pub(super) fn new(place: Rect, canvas: Rect, slate: Option<Asset>) -> Self {
         let (dest, crop) = (Rect::default(), Rect::default());
-        let feed = Feed::default();
+        let state = InputState::default();
         let (place, placeholder) = (place.even(), None);
-        Self { place, canvas, slate, placeholder, feed, dest, crop, weight: 0 }
+        Self { place, canvas, slate, placeholder, state, dest, crop, weight: 0 }
     }
 
     /// For a file: nothing stands there before the first picture; `placeholder` does while the file
@@ -70,12 +71,12 @@ impl Input {
 
     /// Takes its pictures from `pictures` from now on; what is shown stays until the first.
     pub(in crate::scene) fn attach(&mut self, pictures: Receiver<PictureEvent>) {
-        self.feed.pictures = Some(pictures);
+        self.state.pictures = Some(pictures);
     }
 
     /// Exchanges what was received with another input. The caller redraws the canvas.
-    pub(in crate::scene) fn exchange(&mut self, feed: &mut Feed) {
-        std::mem::swap(&mut self.feed, feed);
+    pub(in crate::scene) fn exchange(&mut self, state: &mut InputState) {
+        std::mem::swap(&mut self.state, state);
         self.settle();
     }
 
@@ -83,20 +84,20 @@ impl Input {
     /// there is something now and for later, too.
     pub(in crate::scene) fn preroll(&mut self, now: Micros) -> bool {
         self.receive(now);
-        if self.feed.shown.is_some() && self.feed.fade.to == 255 {
-            self.feed.fade = Fade { from: 255, to: 255, ..Fade::default() };
+        if self.state.shown.is_some() && self.state.fade.to == 255 {
+            self.state.fade = Fade { from: 255, to: 255, ..Fade::default() };
             self.weight = 255;
             self.settle();
         }
-        let shows = self.feed.shown.is_some();
-        self.feed.pictures.as_ref().is_none_or(|pictures| shows && !pictures.is_empty())
+        let shows = self.state.shown.is_some();
+        self.state.pictures.as_ref().is_none_or(|pictures| shows && !pictures.is_empty())
     }
 
     /// Shows what `other` does, which takes the pictures of both.
     pub(in crate::scene) fn mirror(&mut self, other: &Self, damage: &mut Damage) {
         damage.add(self.bounds());
-        self.feed.shown = other.feed.shown.as_ref().map(FrozenFrame::share);
-        (self.feed.fade, self.feed.failed) = (other.feed.fade, other.feed.failed);
+        self.state.shown = other.state.shown.as_ref().map(FrozenFrame::share);
+        (self.state.fade, self.state.failed) = (other.state.fade, other.state.failed);
         self.weight = other.weight;
         self.settle();
         damage.add(self.bounds());
@@ -105,9 +106,9 @@ impl Input {
     pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
         let before = self.substitute().map(Asset::rect);
         let is_new = self.receive(tick.at);
-        let weight = self.feed.fade.weight(tick.at);
-        if weight == 0 && self.feed.fade.to == 0 {
-            self.feed.shown = None;
+        let weight = self.state.fade.weight(tick.at);
+        if weight == 0 && self.state.fade.to == 0 {
+            self.state.shown = None;
         }
         if weight != self.weight {
             // While the weight moves, all that the picture or the slate covers changes.
@@ -128,13 +129,13 @@ impl Input {
 
     /// What stands in place of a picture now: the slate, or the placeholder of a file that fails.
     fn substitute(&self) -> Option<&Asset> {
-        let fails = self.feed.failed && self.weight == 0;
+        let fails = self.state.failed && self.weight == 0;
         self.slate.as_ref().or_else(|| self.placeholder.as_deref().filter(|_| fails))
     }
 
     /// Takes everything that is due out of the ring. Whether there is a new picture.
     fn receive(&mut self, now: Micros) -> bool {
-        let Some(pictures) = &mut self.feed.pictures else { return false };
+        let Some(pictures) = &mut self.state.pictures else { return false };
         let (mut is_new, mut is_over) = (false, false);
         loop {
             match pictures.peek() {
@@ -148,33 +149,33 @@ impl Input {
                         debug_assert!(false, "a picture is not in the canvas' format");
                         continue;
                     }
-                    self.feed.shown = Some(frame);
+                    self.state.shown = Some(frame);
                     (is_new, is_over) = (true, false);
-                    self.feed.failed = false;
+                    self.state.failed = false;
                 }
                 Some(PictureEvent::Ended) => is_over = true,
                 Some(PictureEvent::Failed) => {
                     is_over = true;
-                    self.feed.failed = true;
+                    self.state.failed = true;
                 }
                 None => break,
             }
         }
         if pictures.is_finished() {
-            self.feed.pictures = None;
+            self.state.pictures = None;
             is_over = true;
         }
         if is_over {
-            self.feed.fade.turn(0, now, FADE_OUT);
+            self.state.fade.turn(0, now, FADE_OUT);
         } else if is_new {
-            self.feed.fade.turn(255, now, FADE_IN);
+            self.state.fade.turn(255, now, FADE_IN);
         }
         is_new
     }
 
     /// Works out where the picture lies.
     fn settle(&mut self) {
-        let Some(frame) = &self.feed.shown else {
+        let Some(frame) = &self.state.shown else {
             (self.dest, self.crop) = (Rect::default(), Rect::default());
             return;
         };
@@ -209,7 +210,7 @@ impl Input {
     }
 
     pub(super) fn opaque(&self) -> Rect {
-        match (&self.slate, self.weight, &self.feed.shown) {
+        match (&self.slate, self.weight, &self.state.shown) {
             (_, 255, Some(_)) => self.dest,
             (Some(_), 1.., Some(_)) => self.dest,
             (Some(slate), ..) => slate.opaque_rect(),
@@ -222,7 +223,7 @@ impl Input {
     }
 
     fn picture(&self) -> Option<Placed<'_>> {
-        let frame = self.feed.shown.as_ref()?;
+        let frame = self.state.shown.as_ref()?;
         Some(Placed { frame, dest: self.dest, crop: self.crop })
     }
 }
@@ -348,7 +349,7 @@ mod tests {
             CANVAS,
         );
         let old = std::mem::replace(&mut bench.input, Input::of_file(PLACE, CANVAS, label));
-        std::mem::swap(&mut bench.input.feed, &mut { old }.feed);
+        std::mem::swap(&mut bench.input.state, &mut { old }.state);
         let shows = |bench: &Bench| bench.input.bounds();
         bench.tick(0);
         assert!(shows(&bench).is_empty(), "a file that is well has no placeholder");

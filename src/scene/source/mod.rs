@@ -14,6 +14,6 @@ mod spinner;
 mod test_card;
 mod text;
 
-pub(super) use input::{Feed, Input};
+pub(super) use input::{Input, InputState};
 pub(super) use loader::Loader;
 pub(super) use painter::{Painter, stand_in};

@@ -1,4 +1,4 @@
-//! A loaded source of any kind.
+//! Painter: a loaded source of any kind.
 
 use super::clock::Clock;
 use super::fill::{self, Fill};

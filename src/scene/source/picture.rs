@@ -1,4 +1,4 @@
-//! A still picture from a file, scaled once.
+//! Image source: a still picture from a file, scaled once.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};

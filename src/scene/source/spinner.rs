@@ -1,4 +1,4 @@
-//! A ring of dots whose light goes round once in two seconds.
+//! Spinner: a ring of dots whose light goes round once in two seconds.
 
 use image::{Rgba, RgbaImage};
 

@@ -1,4 +1,4 @@
-//! Colour bars, a grey ramp, and a mark that moves.
+//! Test card: colour bars, a grey ramp, and a mark that moves.
 
 use image::{Rgba, RgbaImage};
 

@@ -1,4 +1,4 @@
-//! Letters that stand still: text layers, and the slates of live inputs.
+//! Text source: letters that stand still, of text layers, and the slates of live inputs.
 
 use image::RgbaImage;
 

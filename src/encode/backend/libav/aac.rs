@@ -1,4 +1,4 @@
-//! libavcodec's own AAC-LC encoder. It does not write into our slots: its packets, about 350 bytes,
+//! AAC-LC encoder of libavcodec. It does not write into our slots: its packets, about 350 bytes,
 //! are copied once into the pool.
 
 use std::ffi::c_int;

@@ -1,4 +1,4 @@
-//! An open codec with its reusable frame and packet, and packets that land in our pool.
+//! Open codec with its reusable frame and packet, and packets that land in our pool.
 
 use std::ffi::{CStr, CString, c_int};
 use std::ptr::NonNull;

@@ -1,4 +1,4 @@
-//! The encoder's own count of pictures, in which no gap is longer than its buffer can make up for.
+//! Picture counter of an encoder, in which no gap is longer than its buffer can make up for.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Decoded sound to blocks: 48 kHz stereo by libswresample, cut and timed so that each block
-//! begins where the one before it ends.
+//! Audio resampler: decoded sound as blocks of 48 kHz stereo, by libswresample, cut and timed so
+//! that each block begins where the one before it ends.
 
 use std::ptr::NonNull;
 
@@ -30,8 +30,8 @@ const MONO_VOLUME: f64 = std::f64::consts::SQRT_2;
 
 /// Resamples and cuts one source's sound.
 #[derive(Debug)]
-pub(super) struct Cutter {
-    resampler: Option<Resampler>,
+pub(super) struct AudioResampler {
+    swr: Option<Swr>,
     /// Whether small errors of time are corrected by resampling.
     steer: bool,
     /// Interleaved samples, those before `taken` already given out.
@@ -58,11 +58,11 @@ impl SampleClock {
     }
 }
 
-impl Cutter {
+impl AudioResampler {
     pub(super) fn new(steer: bool) -> Self {
         let data = [0.0; BLOCK_SAMPLES * CHANNELS];
         Self {
-            resampler: None,
+            swr: None,
             steer,
             samples: Vec::new(),
             taken: 0,
@@ -78,18 +78,18 @@ impl Cutter {
         self.samples.drain(..self.taken);
         self.taken = 0;
         let form = Form::of(sound);
-        if self.resampler.as_ref().is_none_or(|resampler| resampler.form != form) {
-            self.resampler = None;
-            self.resampler = Some(Resampler::new(sound, form, self.steer)?);
+        if self.swr.as_ref().is_none_or(|resampler| resampler.form != form) {
+            self.swr = None;
+            self.swr = Some(Swr::new(sound, form, self.steer)?);
         }
-        let Some(resampler) = &mut self.resampler else { return Ok(()) };
+        let Some(resampler) = &mut self.swr else { return Ok(()) };
         // What comes out first is what the resampler still held.
         let at = at - resampler.held_micros();
         let waiting = self.samples.len();
         match self.end() {
             Some(expected) if (at - expected).abs() <= JUMP_MIN => {
                 if self.steer
-                    && let Some(resampler) = &mut self.resampler
+                    && let Some(resampler) = &mut self.swr
                 {
                     resampler.steer(at - expected)?;
                 }
@@ -103,7 +103,7 @@ impl Cutter {
                 }
             }
         }
-        match &mut self.resampler {
+        match &mut self.swr {
             Some(resampler) => resampler.run(sound, &mut self.samples),
             None => Ok(()),
         }
@@ -152,7 +152,7 @@ impl Cutter {
 
     /// Forgets everything but the memory: the source has ended.
     pub(super) fn reset(&mut self) {
-        self.resampler = None;
+        self.swr = None;
         self.samples.clear();
         self.taken = 0;
         self.clock = SampleClock::default();
@@ -191,16 +191,16 @@ impl Form {
 
 /// A resampler from one form to 48 kHz stereo.
 #[derive(Debug)]
-struct Resampler {
+struct Swr {
     context: NonNull<ffi::SwrContext>,
     form: Form,
     steered: bool,
 }
 
 // SAFETY: a resampler may be used from any thread, one at a time, which `&mut self` ensures.
-unsafe impl Send for Resampler {}
+unsafe impl Send for Swr {}
 
-impl Resampler {
+impl Swr {
     fn new(sound: &Decoded, form: Form, steer: bool) -> Result<Self, Fault> {
         if form.channels <= 0 || form.rate <= 0 {
             return Err(Fault::INVALID);
@@ -303,7 +303,7 @@ impl Resampler {
     }
 }
 
-impl Drop for Resampler {
+impl Drop for Swr {
     fn drop(&mut self) {
         let mut context = self.context.as_ptr();
         // SAFETY: owned; freed once.

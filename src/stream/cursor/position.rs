@@ -1,5 +1,5 @@
-//! A reader's way through a log, message by message: the headers it still needs, then everything
-//! from its position on, without what it does not want and the video that it has to skip.
+//! Position of a reader in a log: the headers it still needs, then every message from there on,
+//! without what it does not want and the video that it has to skip.
 
 use std::ops::Range;
 
@@ -8,11 +8,11 @@ use crate::stream::log::StreamLog;
 use crate::stream::message::Message;
 use crate::stream::tracks::Tracks;
 
-/// Where a reader is, at a boundary between two messages. A copy can walk ahead and be thrown away.
+/// Where a reader is, at a boundary between two messages. A copy can read ahead and be thrown away.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Walk {
+pub(super) struct ReadPosition {
     /// Number of the next message.
-    pub(super) pos: u64,
+    pub(super) number: u64,
     /// Headers to be sent before it, one bit each, in the log's order.
     pub(super) headers: u64,
     pub(super) video: Video,
@@ -41,10 +41,10 @@ impl Video {
     pub(super) const UNTIL_KEY: Self = Self::Of(0, Micros(0));
 }
 
-impl Walk {
+impl ReadPosition {
     /// Before the beginning.
     pub(super) const NEW: Self = Self {
-        pos: u64::MAX,
+        number: u64::MAX,
         headers: 0,
         video: Video::UNTIL_KEY,
         has_begun: false,
@@ -55,7 +55,7 @@ impl Walk {
 
     /// Goes to a message. Pictures wait for a keyframe, unless it is one that readers start at.
     pub(super) fn go_to(&mut self, log: &StreamLog, number: u64) {
-        self.pos = number;
+        self.number = number;
         self.video = Video::UNTIL_KEY;
         if log.newest_key() == Some(number) && log.pictures().count_ones() == 1 {
             self.take_track(log, log.pictures(), Micros(0));
@@ -65,16 +65,16 @@ impl Walk {
     /// The next message for this reader; `None` at the head.
     pub(super) fn next<'a>(&mut self, log: &'a StreamLog) -> Option<&'a Message> {
         while self.headers != 0 {
-            let place = self.headers.trailing_zeros();
+            let slot = self.headers.trailing_zeros();
             self.headers &= self.headers - 1;
-            let header = log.header(place as usize, self.pos);
+            let header = log.header(slot as usize, self.number);
             if let Some(header) = header.filter(|header| self.wants(header.kind())) {
                 return Some(header);
             }
         }
         self.pass(log);
-        let message = log.get(self.pos)?;
-        self.pos += 1;
+        let message = log.get(self.number)?;
+        self.number += 1;
         if let Video::Of(tracks, since) = self.video
             && message.is_key()
         {
@@ -92,10 +92,10 @@ impl Walk {
     /// Passes over the messages that are not for this reader.
     pub(super) fn pass(&mut self, log: &StreamLog) {
         while (self.video != Video::Flows || !self.wants_all())
-            && let Some(message) = log.get(self.pos)
+            && let Some(message) = log.get(self.number)
             && !self.takes(log, message)
         {
-            self.pos += 1;
+            self.number += 1;
             self.skipped += u64::from(self.has_begun && self.wants(message.kind()));
         }
     }
@@ -120,7 +120,7 @@ impl Walk {
         match self.video {
             Video::Of(tracks, since) if message.kind() == Kind::Video && !message.is_header() => {
                 let flows = tracks & Tracks::bit(message.track()) != 0;
-                flows || message.is_key() && log.arrived_since(self.pos, since)
+                flows || message.is_key() && log.arrived_since(self.number, since)
             }
             Video::Of(..) | Video::Flows => true,
         }
