@@ -12,7 +12,7 @@ pub const KEYFRAME_INTERVAL_MAX: Micros = Micros::from_secs(10);
 const SILENCE_MAX: Micros = Micros::from_secs(10);
 
 /// After a silence has been told, the next one is only told if messages came for this long between.
-const SPEECH_MIN: Micros = Micros::from_secs(60);
+const ACTIVITY_MIN: Micros = Micros::from_secs(60);
 
 /// Time over which the pace of timestamps is compared with the clock. Two such times in a row have
 /// to agree, so that neither a stall nor the burst after it is taken for a wrong unit.
@@ -111,9 +111,9 @@ pub struct Health {
     /// Longest time between keyframes that is not told of.
     keyframe_max: Micros,
     /// When the last message came, or the publisher.
-    heard: Micros,
+    received_at: Micros,
     /// Since when messages come without a silence between them.
-    speaks_since: Micros,
+    active_since: Micros,
     video: Track,
     audio: Track,
     first_picture: Option<Micros>,
@@ -135,8 +135,8 @@ impl Health {
     pub fn new(keyframe_max: Micros, now: Micros) -> Self {
         Self {
             keyframe_max: keyframe_max.min(KEYFRAME_INTERVAL_MAX),
-            heard: now,
-            speaks_since: now,
+            received_at: now,
+            active_since: now,
             video: Track::default(),
             audio: Track::default(),
             first_picture: None,
@@ -150,7 +150,7 @@ impl Health {
 
     /// Takes a message of this kind that came at `now`. `time` is the publisher's own.
     pub fn message(&mut self, kind: Kind, time: u32, flags: Flags, now: Micros) {
-        self.hear(now);
+        self.on_message(now);
         if flags.is_header() {
             return;
         }
@@ -175,7 +175,7 @@ impl Health {
     /// The next thing that is wrong at `now`, if there is one. Each is told once of a publisher;
     /// a silence again if messages came for a minute before it.
     pub fn check(&mut self, now: Micros) -> Option<Warning> {
-        if now.since(self.heard) >= SILENCE_MAX {
+        if now.since(self.received_at) >= SILENCE_MAX {
             self.find(Warning::Silence);
         }
         self.found.take()
@@ -198,13 +198,13 @@ impl Health {
         self.offset.mean_ms
     }
 
-    fn hear(&mut self, now: Micros) {
-        if now.since(self.heard) >= SILENCE_MAX {
-            self.speaks_since = now;
-        } else if now.since(self.speaks_since) >= SPEECH_MIN {
+    fn on_message(&mut self, now: Micros) {
+        if now.since(self.received_at) >= SILENCE_MAX {
+            self.active_since = now;
+        } else if now.since(self.active_since) >= ACTIVITY_MIN {
             self.told &= !Warning::Silence.bit();
         }
-        self.heard = now;
+        self.received_at = now;
     }
 
     fn picture(&mut self, is_key: bool, now: Micros) {
