@@ -1,0 +1,122 @@
+//! Private slang: identifiers that only this program uses for what the field has a term for.
+
+use std::collections::BTreeMap;
+
+use super::tokens::{is_word, tokens};
+
+/// An identifier that is not used, and what to say instead.
+const WORDS: &[(&str, &str)] = &[
+    ("Census", "`ViewerCounts`"),
+    ("Cutter", "`Resampler` or `Splitter`"),
+    ("Desk", "`CommandHandler`, or the service that it is"),
+    ("Dial", "`Connector`"),
+    ("Door", "`Lockout`, `Limiter` or `Listener`"),
+    ("Entrance", "`Input`, or the queue that it is"),
+    ("Facts", "`MediaInfo`, or what they describe"),
+    ("Feed", "`Source`, `Sender` or `Receiver`"),
+    ("Heard", "`Outcome`, or what it decides"),
+    ("Held", "`Pending`, or what is held"),
+    ("HookDesk", "`HookService`"),
+    ("KeyDesk", "`KeyService`"),
+    ("Line", "`Link` or `Connection`"),
+    ("News", "`Change` or `Event`"),
+    ("Patience", "`Timeout` or `Deadline`"),
+    ("Place", "`Position` or `Slot`"),
+    ("Preface", "`ProxyHeader`, or the header that it is"),
+    ("Pulse", "`Wakeup` or `Heartbeat`"),
+    ("Said", "`Response`, or what was decided"),
+    ("Seat", "`Permit`"),
+    ("Shop", "`ChannelBuilder`, or what it builds"),
+    ("Survey", "`Snapshot`"),
+    ("SurveyOrder", "`SnapshotRequest`"),
+    ("Swap", "`Replacement`"),
+    ("Talk", "`Session`"),
+    ("Tap", "`Subscription`"),
+    ("Teller", "`Reporter`"),
+    ("Ticket", "`Permit` or `RequestId`"),
+    ("Tongue", "`Protocol`"),
+    ("Turnstile", "`RateLimiter`"),
+    ("Walk", "`Position`"),
+    ("Walker", "`Parser` or `Reader`"),
+    ("Was", "`Previous`"),
+    ("Wish", "`Request`"),
+    ("Words", "the counters or texts that they are"),
+    ("come_home", "`migrate`"),
+    ("detour", "`redirect`"),
+    ("heed", "`handle`"),
+    ("hear", "`handle` or `inspect`"),
+    ("homes", "`owners`"),
+    ("idle_taps", "`idle_subscriptions`"),
+    ("nudge", "`wake`"),
+    ("shake", "`wake`"),
+];
+
+/// Folders that still use such words, and how often at most. Rows may only shrink or go.
+const STILL: &[(&str, usize)] = &[
+    ("cli", 4),
+    ("command", 12),
+    ("control", 124),
+    ("lib", 1),
+    ("limits", 42),
+    ("manager", 200),
+    ("media", 2),
+    ("rtmp", 93),
+    ("runtime", 10),
+    ("shard", 86),
+    ("stream", 55),
+    ("web", 42),
+];
+
+/// Every such word that no row of the allow list covers.
+pub(crate) fn faults(files: &[(String, String)]) -> Vec<String> {
+    faults_beyond(files, STILL)
+}
+
+fn faults_beyond(files: &[(String, String)], allowed: &[(&str, usize)]) -> Vec<String> {
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (path, text) in files {
+        let folder = path.split(['/', '.']).next().unwrap_or_default();
+        found.entry(folder).or_default().extend(faults_of(path, text));
+    }
+    for (folder, _) in allowed {
+        found.entry(folder).or_default();
+    }
+    let mut faults = Vec::new();
+    for (folder, its_faults) in found {
+        let count = its_faults.len();
+        match allowed.iter().find(|(name, _)| *name == folder) {
+            Some(_) if count == 0 => {
+                faults.push(format!("STILL: src/{folder} has no such word: remove its row"));
+            }
+            Some((_, most)) if count <= *most => {}
+            row => {
+                if let Some((_, most)) = row {
+                    faults.push(format!("src/{folder}: {count} private words, at most {most}"));
+                }
+                faults.extend(its_faults);
+            }
+        }
+    }
+    faults
+}
+
+/// One line for each word of one file.
+fn faults_of(path: &str, text: &str) -> Vec<String> {
+    let tokens = tokens(text);
+    let used = tokens.iter().filter(|token| is_word(token));
+    used.filter_map(|token| WORDS.iter().find(|(word, _)| word == token))
+        .map(|(word, instead)| format!("src/{path}: `{word}` is private slang: say {instead}"))
+        .collect()
+}
+
+#[test]
+fn private_words_are_told_with_the_standard_ones() {
+    let files = |text: &str| vec![("limits/guard.rs".to_owned(), text.to_owned())];
+    let told =
+        faults_beyond(&files("struct Seat(u8); // a Seat\nfn desk() -> &str { \"Desk\" }"), &[]);
+    assert_eq!(told, ["src/limits/guard.rs: `Seat` is private slang: say `Permit`"]);
+    assert!(faults_beyond(&files("Seat"), &[("limits", 1)]).is_empty());
+    assert!(faults_beyond(&files("Seat Seat"), &[("limits", 1)])[0].contains("2 private words"));
+    assert!(faults_beyond(&files("Permit"), &[("limits", 1)])[0].contains("remove its row"));
+    assert!(faults_beyond(&files("Permit"), &[("web", 1)])[0].contains("remove its row"));
+}
