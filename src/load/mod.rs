@@ -3,6 +3,7 @@
 //! part of the program so that everybody measures the same way.
 
 mod admit;
+mod common;
 mod connect;
 mod cpu;
 mod demux;
@@ -20,10 +21,11 @@ mod target;
 mod tls;
 mod watch;
 
+pub use common::Failure;
+use common::{Common, share, up_to};
 pub(crate) use report::{Report, Times};
 
-use clap::builder::RangedI64ValueParser;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 /// Puts a load on a node and says how it bore it.
 #[derive(Debug, Subcommand)]
@@ -53,28 +55,6 @@ pub enum BenchCommand {
     Limit(limit::Limit),
 }
 
-/// What all of them are told.
-#[derive(Args, Clone, Debug)]
-struct Common {
-    /// CPUs to run on, a thread each, such as `1` or `2,3`; anywhere if not given.
-    #[arg(long, value_delimiter = ',', value_name = "CPUS")]
-    cores: Vec<usize>,
-    /// Report as JSON.
-    #[arg(long)]
-    json: bool,
-    /// Process whose CPU time and memory are measured meanwhile: the server.
-    #[arg(long)]
-    pid: Option<u32>,
-}
-
-/// Reads how many of something there shall be.
-fn up_to(most: u32) -> RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=i64::from(most))
-}
-
-/// What went wrong, for people.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs one of the loads and gives its report.
 ///
 /// # Errors
@@ -99,19 +79,4 @@ pub fn bench(command: &BenchCommand) -> Result<String, Failure> {
     match command {
         BenchCommand::Limit(limit) => limit::run(limit),
     }
-}
-
-impl Common {
-    /// The cores, or one place anywhere.
-    fn places(&self) -> Vec<Vec<usize>> {
-        if self.cores.is_empty() {
-            return vec![Vec::new()];
-        }
-        self.cores.iter().map(|&core| vec![core]).collect()
-    }
-}
-
-/// How many of `count` things place `index` of `places` takes.
-const fn share(count: usize, index: usize, places: usize) -> usize {
-    count / places + if index < count % places { 1 } else { 0 }
 }
