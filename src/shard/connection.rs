@@ -249,6 +249,7 @@ impl Connection {
         self.check_name(shared);
         self.check_hook(shared);
         if self.has_ended {
+        self.check_answer(shared);
             return;
         }
         if self.out.holds_back() {

@@ -22,11 +22,17 @@ use crate::stats::{Attempt, Limit};
 /// Without a message for this long, somebody else with a good key takes a publisher's place.
 const SILENCE_MAX: Micros = Micros::from_secs(5);
 
+/// How long control may take to say whether a key is good. It has deadlines of its own; without
+/// this one, an answer that is lost would be waited for as long as the peer stays.
+const ANSWER_LIMIT: Micros = Micros::from_secs(10);
+
 /// With what a connection publishes, or asks to.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     /// Hash of what it showed.
     shown: Option<KeyHash>,
+    /// When the answer about it is given up.
+    answer_by: Micros,
     /// What showing it costs, until it is known to be no guess.
     asked: Option<Asked>,
     /// The public name it asked for, if it gave a key beside it.
@@ -95,6 +101,7 @@ impl Connection {
             return self.refuse_guess(shared, left);
         }
         (self.credentials.shown, self.credentials.asked) = (Some(hash), Some(asked));
+        self.credentials.answer_by = now + ANSWER_LIMIT;
         self.role = Role::AwaitsKey;
         let found = shared.keys.cache.lookup(&hash, now);
         match found {
@@ -142,6 +149,16 @@ impl Connection {
                 self.after_hooks(shared, request, params);
             }
             Decision::Deny(denial) => self.on_denial(shared, denial),
+        }
+    }
+
+    /// Control has had its time: to the peer that is as if the store were away.
+    pub(super) fn check_answer(&mut self, shared: &mut Shared) {
+        if matches!(self.role, Role::AwaitsKey)
+            && let Some(shown) = self.credentials.shown
+            && shared.cx.now >= self.credentials.answer_by
+        {
+            self.on_decision(shared, &shown, &Decision::Deny(Denial::StoreAway));
         }
     }
 
