@@ -260,7 +260,7 @@ impl Connection {
         let mut is_so = |limit| limit != Limit::Silence || !io.has_unread(self.out.id);
         if let Some((limit, error)) = late.err().filter(|(limit, _)| is_so(*limit)) {
             self.count_late(shared, limit);
-            self.close(now, &error);
+            self.close_late(shared, &error);
         }
         if self.out.blocked_for(now) >= shared.cx.spec.peer.blocked {
             self.count_late(shared, Limit::Blocked);
@@ -280,7 +280,10 @@ impl Connection {
     fn leave_stream(&mut self, shared: &mut Shared, reason: &str) {
         match std::mem::replace(&mut self.role, Role::Pending) {
             Role::Pending => {}
-            Role::AwaitsKey => self.done(shared, Stage::Publish, reason),
+            Role::AwaitsKey => {
+                self.stop_waiting_for_name(shared);
+                self.done(shared, Stage::Publish, reason);
+            }
             // The end of `connect` is the end of the connection.
             Role::AwaitsHook(pending) if pending.stage() == Stage::Connect => {}
             Role::AwaitsHook(pending) => self.done(shared, pending.stage(), reason),

@@ -91,6 +91,15 @@ impl Connection {
         }
     }
 
+    /// A deadline has passed: ends the connection like [`Connection::close`]. An answer that it
+    /// waits for begins nothing any more.
+    pub(super) fn close_late(&mut self, shared: &mut Shared, reason: &str) {
+        if !matches!(self.role, Role::Player(_)) {
+            self.leave_stream(shared, reason);
+        }
+        self.close(shared.cx.now, reason);
+    }
+
     /// Ends the connection without waiting.
     pub(super) fn close_now(&mut self, now: Micros, reason: &str) {
         self.closing = Some((reason.to_owned(), now));

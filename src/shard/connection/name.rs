@@ -51,8 +51,7 @@ impl Connection {
 
     /// The answer.
     pub(in crate::shard) fn on_name(&mut self, shared: &mut Shared, is_free: bool) {
-        shared.waiting_publishers.retain(|peer| *peer != self.out.id);
-        let Some(NameRequest { name, grant, .. }) = self.credentials.name_request.take() else {
+        let Some(NameRequest { name, grant, .. }) = self.stop_waiting_for_name(shared) else {
             return;
         };
         if !matches!(self.role, Role::AwaitsKey) {
@@ -64,6 +63,13 @@ impl Connection {
         } else {
             self.refuse_name(shared);
         }
+    }
+
+    /// Takes back its request for a name, if it has one.
+    pub(super) fn stop_waiting_for_name(&mut self, shared: &mut Shared) -> Option<NameRequest> {
+        let request = self.credentials.name_request.take()?;
+        shared.waiting_publishers.retain(|peer| *peer != self.out.id);
+        Some(request)
     }
 
     pub(super) fn refuse_name(&mut self, shared: &mut Shared) {
