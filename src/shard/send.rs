@@ -30,8 +30,9 @@ impl ShardCore {
                 self.shared.streams.begin_sending(next.stream);
             }
             let to = next.from + SENDS_AT_ONCE.min(left);
+            self.shared.streams.send_up_to(to);
             left -= self.send_stream(io, next.stream, (next.from, to));
-            self.shared.streams.sent_up_to(next.stream, to);
+            self.shared.streams.have_sent();
         }
         self.handle_notices();
         self.close_leaving(io);

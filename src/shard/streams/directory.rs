@@ -209,12 +209,17 @@ impl Streams {
         self.dirty.front().copied()
     }
 
-    /// Readers up to number `to` have been sent to; all of them if there are no more.
-    pub(in crate::shard) fn sent_up_to(&mut self, id: StreamId, to: usize) {
-        let readers = self.get(id).map_or(0, |stream| stream.readers.len());
-        let Some(front) = self.dirty.front_mut().filter(|front| front.stream == id) else { return };
-        front.from = to;
-        if to >= readers {
+    /// Readers up to number `to` of the first of these streams have their turn now.
+    pub(in crate::shard) fn send_up_to(&mut self, to: usize) {
+        if let Some(front) = self.dirty.front_mut() {
+            front.from = to;
+        }
+    }
+
+    /// They have had their turn; if there are no others, the next stream follows.
+    pub(in crate::shard) fn have_sent(&mut self) {
+        let Some(front) = self.dirty.front() else { return };
+        if self.get(front.stream).is_none_or(|stream| front.from >= stream.readers.len()) {
             self.dirty.pop_front();
         }
     }
@@ -289,7 +294,9 @@ impl Streams {
     pub(in crate::shard) fn remove_reader(&mut self, cx: &Context, out: &mut Outbound) {
         let Some(id) = out.stream else { return };
         let Some(stream) = self.table.get_mut(id) else { return };
-        stream.remove_reader(out.id, out.kind);
+        let gap = stream.remove_reader(out.id, out.kind);
+        self.send_again_from(id, gap);
+        let Some(stream) = self.table.get_mut(id) else { return };
         if out.kind != ReaderKind::Output {
             let drops = out.drops();
             cx.stats.viewer_dropped(ViewerDrop::Jumped, drops.jumped);
@@ -300,12 +307,21 @@ impl Streams {
         self.remove_if_done(id);
     }
 
+    /// Another reader stands at number `gap` now: it is sent to, should that number have had its
+    /// turn already.
+    fn send_again_from(&mut self, id: StreamId, gap: Option<usize>) {
+        let Some(gap) = gap else { return };
+        for moved in self.dirty.iter_mut().filter(|moved| moved.stream == id) {
+            moved.from = moved.from.min(gap);
+        }
+    }
+
     /// A peer whose own state is lost reads nothing any more.
     pub(in crate::shard) fn forget_reader(&mut self, peer: PeerId) {
         for id in self.table.keys() {
-            if let Some(stream) = self.table.get_mut(id) {
-                stream.remove_reader(peer, ReaderKind::Viewer);
-            }
+            let stream = self.table.get_mut(id);
+            let gap = stream.and_then(|stream| stream.remove_reader(peer, ReaderKind::Viewer));
+            self.send_again_from(id, gap);
             self.remove_if_done(id);
         }
     }

@@ -228,14 +228,14 @@ impl Stream {
         }
     }
 
-    /// Says whether it was one.
-    pub(super) fn remove_reader(&mut self, peer: PeerId, kind: ReaderKind) -> bool {
-        let Some(at) = self.readers.iter().position(|reader| *reader == peer) else { return false };
+    /// Says where it stood among the readers, if it was one; the last of them stands there now.
+    pub(super) fn remove_reader(&mut self, peer: PeerId, kind: ReaderKind) -> Option<usize> {
+        let at = self.readers.iter().position(|reader| *reader == peer)?;
         self.readers.swap_remove(at);
         self.relays.retain(|relay| *relay != peer);
         self.outputs.retain(|output| *output != peer);
         self.previews -= usize::from(kind == ReaderKind::Preview);
-        true
+        Some(at)
     }
 
     /// Its audience on this shard.
