@@ -28,8 +28,10 @@ const QUIET_MAX: Micros = Micros::from_secs(5);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
     shard: usize,
-    /// Whether it has missed something: it gets no picture before the next keyframe.
+    /// Whether it has missed a picture, or a header: it gets no picture before the next keyframe.
     waits_for_key: bool,
+    /// Whether it may have missed a header: it gets nothing before it has them all.
+    lacks_headers: bool,
 }
 
 impl Streams {
@@ -93,13 +95,15 @@ impl Streams {
                 cx.stats.hopped(sent);
                 sent
             };
-            // A header may be among what was missed; one that is known says nothing.
-            let mut all = true;
-            if subscriber.waits_for_key && starts {
-                all = log.headers().all(&mut hop);
+            // Those that it has say nothing.
+            let has_headers = !subscriber.lacks_headers || log.headers().all(&mut hop);
+            let sent = has_headers && hop(message);
+            subscriber.lacks_headers = !has_headers || !sent && message.is_header();
+            if sent && starts {
+                subscriber.waits_for_key = false;
+            } else if !sent && (is_picture || message.is_header()) {
+                subscriber.waits_for_key = true;
             }
-            all &= hop(message);
-            subscriber.waits_for_key = if all { subscriber.waits_for_key && !starts } else { true };
         }
     }
 
@@ -118,22 +122,24 @@ impl Streams {
         if !stream.is_owned() || stream.subscribers.iter().any(|other| other.shard == from) {
             return;
         }
-        let mut subscriber = Subscriber { shard: from, waits_for_key: false };
         let (log, name, now) = (&stream.log, &stream.name, cx.now);
-        let mut send = |message: &Message| {
+        let send = |message: &Message| {
             let message = MeshMessage::Message(Arc::clone(name), message.clone(), now);
             let sent = mesh.hand_on(from, message);
             cx.stats.hopped(sent);
-            subscriber.waits_for_key |= !sent;
+            sent
         };
-        match have {
-            Have::Nothing => log.catch_up().for_each(&mut send),
-            Have::Before => {
-                let since = stream.owned_from.max(log.first())..log.end();
-                since.filter_map(|number| log.get(number)).for_each(&mut send);
+        let is_whole = match have {
+            Have::Before if log.first() <= stream.owned_from => {
+                let since = stream.owned_from..log.end();
+                since.filter_map(|number| log.get(number)).all(send)
             }
-        }
-        stream.subscribers.push(subscriber);
+            // Also if what came since is no longer all there. Who has readers from before begins
+            // with a keyframe, as they would.
+            Have::Nothing | Have::Before => log.catch_up().all(send) && log.newest_key().is_some(),
+        };
+        let (waits_for_key, lacks_headers) = (!is_whole, !is_whole);
+        stream.subscribers.push(Subscriber { shard: from, waits_for_key, lacks_headers });
     }
 
     pub(in crate::shard) fn unsubscribe(&mut self, name: &str, from: usize) {
@@ -175,7 +181,7 @@ impl Streams {
         {
             if stream.is_fed_here() {
                 // Both let somebody in at the same instant: the shard with the lower number keeps
-                // its own, and says so to those who heard the other one last.
+                // its own, and owns it anew.
                 if cx.spec.number < owner {
                     let up = MeshMessage::Up(owned(stream, None));
                     return self.mesh.send_all(&up);
