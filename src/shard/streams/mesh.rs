@@ -4,8 +4,9 @@
 //! What is said about streams is never lost for good: a shard that finds a ring full says
 //! everything anew once there is room ([`MeshMessage::Resync`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::Audience;
 use crate::media::Micros;
@@ -38,6 +39,10 @@ pub struct Owned {
     pub audience: Arc<Audience>,
     /// The hops that it has come through.
     pub hops: Hops,
+    /// When the sender became its owner, on a count that all shards share. What different shards
+    /// say is not heard in the order in which they said it: of two that own a stream, the later
+    /// one does.
+    pub term: u64,
     /// The newest time of the stream, milliseconds, if its publisher has left and it is kept for
     /// the grace time.
     pub left: Option<u32>,
@@ -86,8 +91,19 @@ pub struct Mesh {
     from: Vec<Option<Receiver<MeshMessage>>>,
     /// Shards for which something did not fit: they are told everything anew.
     behind: Vec<bool>,
-    owners: HashMap<Arc<str>, Owner>,
+    owners: BTreeMap<Arc<str>, Owner>,
+    /// Streams that have ended elsewhere a moment ago: when, and the terms of their owners.
+    ended: VecDeque<(Micros, Arc<str>, u64)>,
+    /// Counts terms, for all shards.
+    terms: Arc<AtomicU64>,
 }
+
+/// How long it is remembered that a stream has ended: longer than what was said before that can be
+/// on its way.
+const ENDED_KEPT: Micros = Micros::from_secs(10);
+
+/// How many of them at most.
+const ENDED_MAX: usize = 1_024;
 
 /// Which other shard a stream is at.
 #[derive(Clone, Debug)]
@@ -105,7 +121,9 @@ impl Mesh {
 
     /// The same with rings of `capacity` messages.
     pub(in crate::shard) fn of_capacity(bells: &[Arc<Bell>], capacity: usize) -> Vec<Self> {
-        let mut meshes: Vec<Self> = bells.iter().map(|_| Self::default()).collect();
+        let terms = Arc::default();
+        let mesh = |_| Self { terms: Arc::clone(&terms), ..Self::default() };
+        let mut meshes: Vec<Self> = bells.iter().map(mesh).collect();
         for sender in 0..bells.len() {
             for (receiver, bell) in bells.iter().enumerate() {
                 let (to, from) = if sender == receiver {
@@ -125,6 +143,12 @@ impl Mesh {
     /// Whether another shard has said something.
     pub(in crate::shard) fn has_mail(&self) -> bool {
         self.from.iter().flatten().any(|ring| !ring.is_empty())
+    }
+
+    /// Whether all that was said has been heard, and nothing waits to be said.
+    #[cfg(test)]
+    pub(in crate::shard) fn is_quiet(&self) -> bool {
+        !self.has_mail() && !self.behind.contains(&true)
     }
 
     /// The next thing another shard said, and which one.
@@ -212,13 +236,32 @@ impl Mesh {
         self.owners.get(name).map(|owner| owner.stream.hops.clone()).unwrap_or_default()
     }
 
+    /// The term of who becomes the owner of a stream now.
+    pub(super) fn next_term(&self) -> u64 {
+        self.terms.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether what another shard says about a stream that it owns was overtaken by what has been
+    /// heard already.
+    pub(super) fn is_past(&self, stream: &Owned) -> bool {
+        let known = self.owners.get(&stream.name).map(|owner| owner.stream.term);
+        let ended = self.ended.iter().filter(|(_, name, _)| *name == stream.name);
+        known.into_iter().chain(ended.map(|(.., term)| *term)).any(|term| stream.term < term)
+    }
+
     pub(super) fn learn(&mut self, shard: usize, stream: Owned) {
         self.owners.insert(Arc::clone(&stream.name), Owner { shard, stream });
     }
 
-    pub(super) fn forget(&mut self, name: &str, shard: usize) {
-        if self.owner(name) == Some(shard) {
-            self.owners.remove(name);
+    pub(super) fn forget(&mut self, name: &str, shard: usize, now: Micros) {
+        if self.owner(name) == Some(shard)
+            && let Some((name, owner)) = self.owners.remove_entry(name)
+        {
+            self.ended.push_back((now, name, owner.stream.term));
+        }
+        let is_old = |(ended, ..): &(Micros, _, _)| now.since(*ended) >= ENDED_KEPT;
+        while self.ended.len() > ENDED_MAX || self.ended.front().is_some_and(is_old) {
+            self.ended.pop_front();
         }
     }
 }
@@ -229,7 +272,7 @@ mod tests {
 
     fn owned(left: Option<u32>) -> Owned {
         let (audience, hops) = Default::default();
-        Owned { name: Arc::from("live/a"), audience, hops, left }
+        Owned { name: Arc::from("live/a"), audience, hops, term: 1, left }
     }
 
     #[test]
@@ -248,10 +291,30 @@ mod tests {
     fn only_the_shard_that_owns_a_stream_can_take_it_down() {
         let mut mesh = Mesh::full(&[Bell::new()]).remove(0);
         mesh.learn(2, owned(None));
-        mesh.forget("live/a", 1);
+        mesh.forget("live/a", 1, Micros(0));
         assert_eq!(mesh.owner("live/a"), Some(2));
-        mesh.forget("live/a", 2);
+        mesh.forget("live/a", 2, Micros(0));
         assert_eq!(mesh.owner("live/a"), None);
+    }
+
+    #[test]
+    fn a_former_owner_that_is_heard_late_is_known_by_its_term() {
+        let meshes = Mesh::full(&[Bell::new(), Bell::new()]);
+        assert!(meshes[0].next_term() < meshes[1].next_term(), "all shards count together");
+        let mut mesh = meshes.into_iter().next().unwrap();
+        let at = |term| Owned { term, ..owned(None) };
+        mesh.learn(2, at(5));
+        assert!(mesh.is_past(&at(4)) && !mesh.is_past(&at(5)) && !mesh.is_past(&at(6)));
+        mesh.forget("live/a", 2, Micros(0));
+        assert!(mesh.is_past(&at(4)), "also when the newer one has ended meanwhile");
+        (0..3 * ENDED_MAX as u64).for_each(|n| {
+            mesh.learn(2, at(n));
+            mesh.forget("live/a", 2, Micros(n));
+        });
+        assert!(mesh.ended.len() <= ENDED_MAX + 1);
+        mesh.learn(2, at(1));
+        mesh.forget("live/a", 2, ENDED_KEPT + ENDED_KEPT);
+        assert_eq!(mesh.ended.len(), 1, "what is old is forgotten");
     }
 
     #[test]

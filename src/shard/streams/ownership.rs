@@ -51,6 +51,7 @@ impl Streams {
         if !stream.is_owned() {
             stream.owned_from = stream.log.end();
         }
+        stream.term = self.mesh.next_term();
         let up = MeshMessage::Up(owned(stream, None));
         self.mesh.send_all(&up);
     }
@@ -176,13 +177,20 @@ impl Streams {
     /// Another shard feeds this stream from now on.
     pub(in crate::shard) fn up_elsewhere(&mut self, cx: &mut Context, owner: usize, up: Owned) {
         let name = Arc::clone(&up.name);
+        if self.mesh.is_past(&up) {
+            return;
+        }
         if let Some(id) = self.local(&name)
             && let Some(stream) = self.table.get_mut(id)
         {
+            if stream.is_owned() && up.term < stream.term {
+                return; // that shard will hear that this one owns it now
+            }
             if stream.is_fed_here() {
                 // Both let somebody in at the same instant: the shard with the lower number keeps
                 // its own, and owns it anew.
                 if cx.spec.number < owner {
+                    stream.term = self.mesh.next_term();
                     let up = MeshMessage::Up(owned(stream, None));
                     return self.mesh.send_all(&up);
                 }
@@ -241,7 +249,7 @@ impl Streams {
         name: &Arc<str>,
         owner: usize,
     ) {
-        self.mesh.forget(name, owner);
+        self.mesh.forget(name, owner, cx.now);
         if let Some(id) = self.fed_by(name, owner) {
             if let Some(stream) = self.table.get_mut(id) {
                 stream.end_taps();
@@ -347,5 +355,5 @@ impl Streams {
 
 fn owned(stream: &Stream, left: Option<u32>) -> Owned {
     let (name, audience) = (Arc::clone(&stream.name), Arc::clone(&stream.audience));
-    Owned { name, audience, hops: stream.hops.clone(), left }
+    Owned { name, audience, hops: stream.hops.clone(), term: stream.term, left }
 }

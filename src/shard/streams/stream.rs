@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(doc)]
+use super::mesh::Owned;
 use super::meter::StreamMeter;
 use super::ownership::Subscriber;
 use super::tap::Tap;
@@ -100,6 +102,8 @@ pub(in crate::shard) struct Stream {
     key_asked: Option<Micros>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: Vec<Subscriber>,
+    /// When this shard became its owner: see [`Owned::term`].
+    pub(super) term: u64,
     /// The number in the log from which on this shard has owned it, if it did not at first.
     pub(super) owned_from: u64,
     /// Since when nobody reads it here, if another shard feeds it.
@@ -137,6 +141,7 @@ impl Stream {
             paced_bps: 0,
             key_asked: None,
             subscribers: Vec::new(),
+            term: 0,
             owned_from: 0,
             unused_since: None,
             hops: Hops::default(),
