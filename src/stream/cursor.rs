@@ -223,7 +223,9 @@ impl Cursor {
         }
         if self.position.number < log.first() {
             let recent = log.newest_arrival().since(Micros::from_millis(policy.high_ms.into()));
-            self.lost.overrun += self.resync(log, log.first_since(recent));
+            // What described the tracks of a source that has left is no longer known.
+            let other = log.first_since(recent).max(log.source_from());
+            self.lost.overrun += self.resync(log, other);
         }
         if let Video::Of(_, since @ Micros(1..)) = &mut self.position.video {
             *since = fresh_since(log, policy);
