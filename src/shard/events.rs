@@ -1,7 +1,6 @@
 //! Notices of a shard's parts, messages of other shards, and commands and queries of control, as
 //! the core handles them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::connection::Connection;
@@ -270,7 +269,9 @@ impl ShardCore {
             Peer::Connection(connection) => connection.key(),
             _ => None,
         });
-        let live: HashSet<_> = keys.collect();
+        let mut live: Vec<_> = keys.collect();
+        live.sort_unstable_by_key(|key| *key.as_bytes());
+        live.dedup();
         self.shared.keys.changed(&mut self.shared.cx, hash, live);
     }
 

@@ -49,12 +49,7 @@ impl Keys {
 
     /// A key has changed, or any may have (`None`). Of those that `live` publishers have, control
     /// is asked again.
-    pub(super) fn changed(
-        &mut self,
-        cx: &mut Context,
-        hash: Option<&KeyHash>,
-        live: impl IntoIterator<Item = KeyHash>,
-    ) {
+    pub(super) fn changed(&mut self, cx: &mut Context, hash: Option<&KeyHash>, live: Vec<KeyHash>) {
         match hash {
             Some(hash) => self.cache.invalidate(hash),
             None => self.cache.clear(),

@@ -1,6 +1,6 @@
 //! The table of streams: opening and ending them, publishing into them, and their readers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::mesh::{Have, Mesh, MeshMessage};
@@ -49,7 +49,7 @@ pub(in crate::shard) struct Moved {
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Streams {
     pub(super) table: Table<StreamId, Stream>,
-    pub(super) by_name: HashMap<Arc<str>, StreamId>,
+    pub(super) by_name: BTreeMap<Arc<str>, StreamId>,
     pub(in crate::shard) mesh: Mesh,
     /// Taps of streams that are not there.
     idle_taps: Vec<(Arc<str>, Tap)>,
