@@ -16,6 +16,9 @@ SCENARIOS=$((4 * $(nproc)))
 rows=()
 failures=0
 declare -A beside=()
+# Steps of the simulation of shards (src/shard/simulation): about a minute. 100 million before a
+# release, each time with another seed.
+export SIM_STEPS=${SIM_STEPS:-20000000}
 
 main() {
     mkdir -p "$LOGS"

@@ -34,6 +34,18 @@ impl FreeList {
         }
     }
 
+    /// Free slots, counted while nobody else takes or gives back any.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let (_, mut top) = parts(self.head.load(Ordering::Acquire));
+        let mut count = 0;
+        while let Some(next) = self.next.get(top as usize) {
+            top = next.load(Ordering::Relaxed);
+            count += 1;
+        }
+        count
+    }
+
     pub(super) fn push(&self, slot: u32) {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {

@@ -164,6 +164,12 @@ impl PacketPool {
             .for_each(Class::trim);
     }
 
+    /// Packets that are in use now.
+    #[cfg(test)]
+    pub(crate) fn in_use(&self) -> usize {
+        self.0.classes.iter().map(|class| class.ages.len() - class.free.len()).sum()
+    }
+
     /// Packets that had to come from the heap since start, because the pool had no fitting slot.
     #[must_use]
     pub fn heap_packets(&self) -> u64 {

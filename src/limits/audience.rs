@@ -42,6 +42,21 @@ impl Audience {
     }
 }
 
+#[cfg(test)]
+impl Audience {
+    /// How many viewers are in.
+    pub(crate) fn seated(&self) -> u32 {
+        self.seated.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+impl Seat {
+    pub(crate) const fn audience(&self) -> &Arc<Audience> {
+        &self.0
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.0.seated.fetch_sub(1, Ordering::Relaxed);

@@ -45,6 +45,11 @@ impl Census {
         self.per_ip_max.store(per_ip_max, Ordering::Relaxed);
     }
 
+    #[cfg(test)]
+    pub(super) fn all(&self) -> u32 {
+        self.all.load(Ordering::Relaxed)
+    }
+
     /// Counts a connection of `ip`.
     ///
     /// # Errors

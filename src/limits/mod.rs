@@ -116,6 +116,12 @@ impl NodeLimits {
         self.publishes.take(ip, now)
     }
 
+    /// Connections that are counted.
+    #[cfg(test)]
+    pub(crate) fn connections(&self) -> u32 {
+        self.census.all()
+    }
+
     /// Memory for unfinished messages of peers.
     #[must_use]
     pub const fn messages(&self) -> &Arc<Budget> {

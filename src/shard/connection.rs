@@ -8,6 +8,8 @@ mod limits;
 mod name;
 mod picture_limits;
 mod play;
+#[cfg(test)]
+mod probe;
 mod protocol;
 mod proxy;
 mod publish;
@@ -22,6 +24,8 @@ use self::hook::{Pending, Request};
 pub(super) use self::limits::broken;
 use self::limits::{LowWater, broken_rule};
 use self::play::says_preview;
+#[cfg(test)]
+pub(super) use self::probe::Doing;
 use self::protocol::{Protocol, ProtocolEvent};
 use self::proxy::ProxyHeader;
 use self::publish::Credentials;
@@ -245,11 +249,11 @@ impl Connection {
             let text = "nobody publishes under this name";
             self.refuse_play(shared, PlayRefusal::StreamNotFound, text);
         }
+        self.check_answer(shared);
         self.check_key(shared);
         self.check_name(shared);
         self.check_hook(shared);
         if self.has_ended {
-        self.check_answer(shared);
             return;
         }
         if self.out.holds_back() {

@@ -27,6 +27,8 @@ mod query;
 mod relay_loop;
 mod send;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod spec;
 mod stall;
 mod streams;

@@ -7,6 +7,8 @@ mod mesh;
 mod meter;
 mod ownership;
 mod pacing;
+#[cfg(test)]
+mod probe;
 mod stream;
 mod tap;
 mod undecodable;

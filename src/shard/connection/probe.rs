@@ -1,0 +1,52 @@
+//! Probe of a connection for the simulation: its state, as the invariants name it.
+
+use std::sync::Arc;
+
+use super::{Connection, Role};
+use crate::limits::Audience;
+use crate::media::Micros;
+use crate::shard::streams::StreamId;
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) enum Doing {
+    Pending,
+    AwaitsKey,
+    AwaitsHook,
+    AwaitsStream,
+    Publishes(StreamId),
+    Plays(StreamId),
+}
+
+impl Connection {
+    pub(in crate::shard) const fn doing(&self) -> Doing {
+        match self.role {
+            Role::Pending => Doing::Pending,
+            Role::AwaitsKey => Doing::AwaitsKey,
+            Role::AwaitsHook(_) => Doing::AwaitsHook,
+            Role::AwaitsStream(..) => Doing::AwaitsStream,
+            Role::Publisher(stream) => Doing::Publishes(stream),
+            Role::Player(stream) => Doing::Plays(stream),
+        }
+    }
+
+    /// Whose viewer it is counted as.
+    pub(in crate::shard) fn audience(&self) -> Option<&Arc<Audience>> {
+        self.seat.as_ref().map(|seat| seat.audience())
+    }
+
+    /// When its close is over at the latest.
+    pub(in crate::shard) fn closes_by(&self) -> Option<Micros> {
+        self.closing.as_ref().map(|(_, by)| *by)
+    }
+
+    /// Grows with what is asked of hooks about it, and with refusals.
+    pub(in crate::shard) const fn questions_so_far(&self) -> u32 {
+        self.questions.wrapping_add(self.refused_plays)
+    }
+
+    /// Whether it waits for a name.
+    pub(in crate::shard) const fn awaits_name(&self) -> bool {
+        self.credentials.name_request.is_some()
+    }
+}

@@ -1,0 +1,360 @@
+//! Control as the shards see it: it answers questions late, wrongly or never, has wishes of its
+//! own, and keeps account of what it hears.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::node::{NAMES, Node};
+use super::rng::Rng;
+use crate::command::{
+    FromShard, OutputRules, OutputSpec, PullSpec, Refused, Scope, SurveyOrder, TapEvent, ToShard,
+};
+use crate::event::{ClientId, Event, Phase, Stage};
+use crate::keys::{Decision, Denial, Grant, KeyHash, KeyLimits, Takeover};
+use crate::media::Micros;
+use crate::ring::{Bell, Receiver, channel};
+use crate::rtmp::Url;
+use crate::shard::spec::PULL_HOME;
+
+/// Outputs, and pulls, at a time.
+const OUTPUTS_MAX: usize = 4;
+const PULLS_MAX: usize = 2;
+
+/// A stream key.
+#[derive(Debug)]
+struct Key {
+    hash: KeyHash,
+    decision: Decision,
+}
+
+/// What control knows and is about to say.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) rng: Rng,
+    /// Until when, to which shard, what.
+    due: Vec<(Micros, usize, ToShard)>,
+    keys: Vec<Key>,
+    /// Until when the key store is away.
+    away_until: Micros,
+    stages: HashMap<(ClientId, Stage), Phase>,
+    clients: Vec<ClientId>,
+    /// Postludes by stage: connect, publish, play.
+    pub(super) admitted: [u64; 3],
+    /// Number, shard and stream of each.
+    outputs: Vec<(usize, usize, usize)>,
+    /// Number and stream of each.
+    pulls: Vec<(usize, usize)>,
+    numbers: usize,
+    taps: Vec<Receiver<TapEvent>>,
+    /// Surveys that were not answered.
+    pub(super) surveys: usize,
+    pub(super) is_calm: bool,
+}
+
+/// Keys of a stream: one that waits for its name, one that takes it.
+pub(super) fn key_of(name: usize, takes: bool) -> String {
+    format!("k{name}Zq8-{}-hT4vXw91LmBc7", if takes { "take" } else { "wait" })
+}
+
+impl Control {
+    pub(super) fn new(rng: Rng, names: &[&'static str]) -> Self {
+        let all = (0..names.len()).flat_map(|name| [(name, false), (name, true)]);
+        let mut control = Self {
+            rng,
+            due: Vec::new(),
+            keys: Vec::new(),
+            away_until: Micros(0),
+            stages: HashMap::new(),
+            clients: Vec::new(),
+            admitted: [0; 3],
+            outputs: Vec::new(),
+            pulls: Vec::new(),
+            numbers: 0,
+            taps: Vec::new(),
+            surveys: 0,
+            is_calm: false,
+        };
+        for (name, takes) in all {
+            let hash = KeyHash::of(&key_of(name, takes));
+            let rng = &mut control.rng;
+            let limits = KeyLimits {
+                bitrate_bps: rng.once_in(10).then_some(60_000),
+                viewers: rng.once_in(5).then_some(3),
+                ..KeyLimits::default()
+            };
+            let grant = Grant {
+                key: hash,
+                stream: Arc::from(names[name]),
+                owner: Arc::from("owner"),
+                label: Arc::from(""),
+                addresses: Arc::default(),
+                until: None,
+                limits,
+                takeover: if takes { Takeover::Take } else { Takeover::Refuse },
+            };
+            control.keys.push(Key { hash, decision: Decision::Allow(Arc::new(grant)) });
+        }
+        control
+    }
+
+    /// The stream of an output.
+    pub(super) fn output(&self, number: usize) -> Option<usize> {
+        self.outputs.iter().find(|it| it.0 == number).map(|it| it.2)
+    }
+
+    /// The stream of a pull.
+    pub(super) fn pull(&self, number: usize) -> Option<usize> {
+        self.pulls.iter().find(|it| it.0 == number).map(|it| it.1)
+    }
+
+    /// Stages that have begun and are not over.
+    pub(super) fn open_stages(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Hears what the shards say.
+    pub(super) fn hear(&mut self, now: Micros, nodes: &mut [Node]) -> Result<(), String> {
+        for (shard, node) in nodes.iter_mut().enumerate() {
+            while let Some(report) = node.reports.pop() {
+                self.on_report(now, shard, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_report(&mut self, now: Micros, shard: usize, report: FromShard) -> Result<(), String> {
+        let answer = match report {
+            FromShard::KeyQuestion { hash, .. } => {
+                ToShard::KeyAnswer { hash, decision: self.decide(&hash, now) }
+            }
+            FromShard::KeyRecheck { hash } => {
+                ToShard::KeyVerdict { hash, decision: self.decide(&hash, now) }
+            }
+            FromShard::HookQuestion(question) => {
+                let refused = Refused { text: Arc::from("no"), by: Arc::from("hook:sim") };
+                let refusal = self.rng.once_in(8).then_some(refused);
+                ToShard::HookAnswer { ticket: question.ticket, refusal }
+            }
+            FromShard::Resolve { output, .. } => {
+                ToShard::Resolved { output, address: self.address() }
+            }
+            FromShard::ResolvePull { pull, .. } => {
+                ToShard::PullResolved { pull, address: self.address() }
+            }
+            FromShard::Connection(event) => return self.on_event(&event),
+            FromShard::Survey(_) => {
+                self.surveys = self.surveys.checked_sub(1).ok_or("a survey nobody asked for")?;
+                return Ok(());
+            }
+            FromShard::KeyUsed { .. }
+            | FromShard::KeyFailed { .. }
+            | FromShard::FeedOpened { .. }
+            | FromShard::Node(_) => return Ok(()),
+        };
+        if self.is_calm || !self.rng.once_in(60) {
+            let delay = self.rng.pick(&[0, 0, 1, 5, 30, 200, 2_500]);
+            let delay = if self.is_calm { 0 } else { delay };
+            self.due.push((now + Micros::from_millis(delay), shard, answer));
+        }
+        Ok(())
+    }
+
+    fn decide(&self, hash: &KeyHash, now: Micros) -> Decision {
+        if now < self.away_until {
+            return Decision::Deny(Denial::StoreAway);
+        }
+        let key = self.keys.iter().find(|key| key.hash == *hash);
+        key.map_or(Decision::unknown(), |key| key.decision.clone())
+    }
+
+    fn address(&mut self) -> Result<SocketAddr, String> {
+        if !self.is_calm && self.rng.once_in(8) {
+            return Err("no such host".to_owned());
+        }
+        Ok((Ipv4Addr::new(192, 0, 2, 1), 1_935).into())
+    }
+
+    /// Each stage is asked for, perhaps let in, and over exactly once.
+    fn on_event(&mut self, event: &Event) -> Result<(), String> {
+        let stage = (event.client, event.kind.stage);
+        let known = self.stages.get(&stage).copied();
+        match (event.kind.phase, known) {
+            (Phase::Pre, None) => {
+                self.stages.insert(stage, Phase::Pre);
+                if self.clients.len() == 64 {
+                    self.clients.remove(0);
+                }
+                self.clients.push(event.client);
+            }
+            (Phase::Post, Some(Phase::Pre)) => {
+                self.stages.insert(stage, Phase::Post);
+                let at = match event.kind.stage {
+                    Stage::Connect => 0,
+                    Stage::Publish => 1,
+                    Stage::Play => 2,
+                };
+                self.admitted[at] += 1;
+            }
+            (Phase::Done, Some(_)) => {
+                self.stages.remove(&stage);
+            }
+            _ => return Err(format!("{} after {known:?}", event.kind.name())),
+        }
+        Ok(())
+    }
+
+    /// Gives the shards what is due.
+    pub(super) fn speak(&mut self, now: Micros, nodes: &mut [Node]) {
+        let mut at = 0;
+        while at < self.due.len() {
+            if self.due[at].0 > now || nodes[self.due[at].1].commands_len() > 32 {
+                at += 1;
+                continue;
+            }
+            let (_, shard, command) = self.due.remove(at);
+            nodes[shard].command(command);
+        }
+        for tap in &mut self.taps {
+            if self.rng.once_in(3) {
+                while tap.pop().is_some() {}
+            }
+        }
+    }
+
+    /// Wants something else.
+    pub(super) fn wish(&mut self, now: Micros, shards: usize, names: &[&'static str]) {
+        let shard = self.rng.below(shards);
+        match self.rng.below(24) {
+            0 => self.change_key(now, shards),
+            1 => self.away_until = now + Micros::from_millis(self.rng.pick(&[500, 3_000])),
+            2..=4 => self.add_output(now, shard, names),
+            5 | 6 if !self.outputs.is_empty() => {
+                let at = self.rng.below(self.outputs.len());
+                let (output, shard, _) = self.outputs[at];
+                if self.rng.once_in(2) {
+                    self.outputs.swap_remove(at);
+                    self.due.push((now, shard, ToShard::RemoveOutput { output }));
+                } else {
+                    let on = self.rng.once_in(2);
+                    self.due.push((now, shard, ToShard::SwitchOutput { output, on }));
+                }
+            }
+            7 | 8 => self.add_pull(now, shards, names),
+            9 if !self.pulls.is_empty() => {
+                let at = self.rng.below(self.pulls.len());
+                let (pull, _) = self.pulls[at];
+                if self.rng.once_in(2) {
+                    self.pulls.swap_remove(at);
+                    self.due.push((now, PULL_HOME, ToShard::RemovePull { pull }));
+                    self.tell_pulled(now, shards, names);
+                } else {
+                    let on = self.rng.once_in(2);
+                    self.due.push((now, PULL_HOME, ToShard::SwitchPull { pull, on }));
+                }
+            }
+            10..=12 => self.survey(now, shard, names),
+            13 => {
+                let (sender, receiver) = channel(8, Bell::new());
+                self.taps.push(receiver);
+                if self.taps.len() > 3 {
+                    self.taps.remove(0);
+                }
+                let name = Arc::from(self.rng.pick(names));
+                self.due.push((now, shard, ToShard::Tap(name, sender)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A key is revoked, or good again.
+    fn change_key(&mut self, now: Micros, shards: usize) {
+        let at = self.rng.below(self.keys.len());
+        let Key { hash, decision } = &mut self.keys[at];
+        let hash = *hash;
+        if let Decision::Allow(grant) = decision {
+            let (grant, way) = (Arc::clone(grant), self.rng.below(3));
+            self.keys[at].decision = match way {
+                0 => Decision::Deny(Denial::Revoked),
+                1 => {
+                    let until = Some(now + Micros::from_secs(3));
+                    Decision::Allow(Arc::new(Grant { until, ..(*grant).clone() }))
+                }
+                _ => Decision::Allow(grant),
+            };
+            // It is good again before long.
+        } else {
+            let fresh = Self::new(Rng::new(at as u64), NAMES);
+            self.keys[at].decision = fresh.keys[at].decision.clone();
+        }
+        let hash = (!self.rng.once_in(4)).then_some(hash);
+        (0..shards).for_each(|shard| self.due.push((now, shard, ToShard::KeyChanged { hash })));
+    }
+
+    fn add_output(&mut self, now: Micros, shard: usize, names: &[&'static str]) {
+        if self.outputs.len() == OUTPUTS_MAX {
+            return;
+        }
+        let name = self.rng.below(names.len());
+        self.numbers += 1;
+        self.outputs.push((self.numbers, shard, name));
+        let spec = OutputSpec {
+            id: self.numbers,
+            channel: Arc::from(""),
+            name: Arc::from("out"),
+            stream: Arc::from(names[name]),
+            url: Url::parse("rtmp://destination/live/out").unwrap(),
+            enabled: !self.rng.once_in(5),
+            rules: OutputRules { drop: None, stall_timeout: Micros::from_secs(3) },
+            stats: Arc::default(),
+        };
+        self.due.push((now, shard, ToShard::AddOutput(Box::new(spec))));
+    }
+
+    fn add_pull(&mut self, now: Micros, shards: usize, names: &[&'static str]) {
+        let name = self.rng.below(names.len());
+        if self.pulls.len() == PULLS_MAX || self.pulls.iter().any(|pull| pull.1 == name) {
+            return;
+        }
+        self.numbers += 1;
+        self.pulls.push((self.numbers, name));
+        let spec = PullSpec {
+            id: self.numbers,
+            name: Arc::from("pull"),
+            stream: Arc::from(names[name]),
+            url: Url::parse("rtmp://origin/live/in").unwrap(),
+            linger: (!self.rng.once_in(3)).then_some(Micros::from_secs(1)),
+            enabled: !self.rng.once_in(5),
+            stats: Arc::default(),
+        };
+        self.due.push((now, PULL_HOME, ToShard::AddPull(Box::new(spec))));
+        self.tell_pulled(now, shards, names);
+    }
+
+    fn tell_pulled(&mut self, now: Micros, shards: usize, names: &[&'static str]) {
+        let pulled = self.pulls.iter().map(|pull| Arc::from(names[pull.1]));
+        let pulled: Arc<[Arc<str>]> = pulled.collect();
+        for shard in 0..shards {
+            self.due.push((now, shard, ToShard::Pulled(Arc::clone(&pulled))));
+        }
+    }
+
+    fn survey(&mut self, now: Micros, shard: usize, names: &[&'static str]) {
+        let actor: Arc<str> = Arc::from("operator");
+        let name: Arc<str> = Arc::from(self.rng.pick(names));
+        let scope = match self.rng.below(8) {
+            0 | 1 => Scope::Streams,
+            2 => Scope::Clients(None),
+            3 => Scope::Clients(Some(name)),
+            4 => Scope::KickPublisher { stream: name, actor },
+            _ if self.clients.is_empty() => return,
+            _ => {
+                let client = self.clients[self.rng.below(self.clients.len())];
+                Scope::Kick { client, actor }
+            }
+        };
+        self.surveys += 1;
+        let order = SurveyOrder { number: 1, scope };
+        self.due.push((now, shard, ToShard::Survey(order)));
+    }
+}

@@ -1,0 +1,134 @@
+//! Simulation: several cores, everybody who connects to them, and control, over links and a clock
+//! that a seed drives. No sockets, threads or sleeps: a run is the same on every machine.
+//!
+//! After every call, and now and then for everything at once, invariants are checked that hold
+//! whatever the world does: see `invariants` and `programme`. A run that finds one broken says its
+//! seed; that seed becomes a line of [`FOUND`].
+//!
+//! `SIM_STEPS` is how many steps to take (a call of a core, or something that a peer does),
+//! `SIM_SEED` where to begin, `SIM_RUN` the seed of one run alone.
+
+mod control;
+mod env;
+mod flv;
+mod invariants;
+mod net;
+mod node;
+mod peers;
+mod programme;
+mod rng;
+mod servers;
+mod settings;
+mod wire;
+mod world;
+
+use self::invariants::Waits;
+use self::rng::Rng;
+use self::world::World;
+use crate::media::Micros;
+use crate::shard::io::Core;
+
+/// Steps of a run before it grows calm.
+const RUN_STEPS: u64 = 100_000;
+
+/// Steps between two looks at everything.
+const LOOK_STEPS: u64 = 128;
+
+/// Steps if nobody says how many: a few seconds' with optimisation.
+const STEPS: u64 = 2_000_000;
+
+/// Seeds of runs that have found something.
+const FOUND: &[u64] = &[];
+
+/// One run. Says how many steps it took.
+fn run(seed: u64) -> Result<u64, String> {
+    let mut world = World::new(seed);
+    let mut waits = Waits::default();
+    let found = (|| {
+        while world.steps < RUN_STEPS {
+            world.step()?;
+            if world.steps.is_multiple_of(LOOK_STEPS) {
+                world.check(&mut waits)?;
+            }
+        }
+        world.grow_calm();
+        rounds(&mut world, &mut waits, Micros::from_secs(12))?;
+        let viewers = world.viewers();
+        rounds(&mut world, &mut waits, Micros::from_secs(3))?;
+        world.check_viewers(&viewers)?;
+        world.stop()?;
+        rounds(&mut world, &mut waits, Micros::from_millis(1_900))?;
+        if world.is_finished() { Ok(()) } else { Err("a core does not end".to_owned()) }
+    })();
+    let (steps, now) = (world.steps, world.now);
+    let shards = world.nodes.len();
+    let at = |fault| format!("seed {seed:#x}, {shards} shards, step {steps}, {now:?}: {fault}");
+    found.map_err(at)?;
+    world.check_end().map_err(at)?;
+    Ok(steps)
+}
+
+/// So much time in which nothing goes wrong.
+fn rounds(world: &mut World, waits: &mut Waits, time: Micros) -> Result<(), String> {
+    let end = world.now + time;
+    for round in 0_u32.. {
+        if world.now >= end {
+            break;
+        }
+        world.calm_round()?;
+        if round.is_multiple_of(16) {
+            world.check(waits)?;
+        }
+    }
+    Ok(())
+}
+
+impl World {
+    fn grow_calm(&mut self) {
+        self.is_calm = true;
+        self.control.is_calm = true;
+        for node in &mut self.nodes {
+            node.net.heal();
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), String> {
+        self.is_stopping = true;
+        let now = self.now;
+        (0..self.nodes.len()).try_for_each(|shard| self.call(shard, |core, _| core.stop(now)))
+    }
+}
+
+fn number_of(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+#[test]
+fn no_invariant_breaks_whatever_peers_and_control_do() {
+    if let Some(seed) = number_of("SIM_RUN") {
+        let steps = run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        return println!("{steps} steps");
+    }
+    let (most, base) = (number_of("SIM_STEPS").unwrap_or(STEPS), number_of("SIM_SEED"));
+    let base = base.unwrap_or(1);
+    println!("SIM_SEED={base}");
+    let mut seeds = Rng::new(base);
+    let (mut steps, mut runs) = (0, 0);
+    while steps < most {
+        let seed = seeds.next();
+        steps += run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        runs += 1;
+    }
+    println!("{steps} steps in {runs} runs");
+}
+
+#[test]
+fn what_was_found_once_stays_mended() {
+    for seed in FOUND {
+        run(*seed).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+}
