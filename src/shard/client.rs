@@ -11,6 +11,10 @@ use crate::tls::Link;
 /// How long the server may take to read our goodbye.
 const GOODBYE: Micros = Micros::from_millis(700);
 
+/// How long control may take to look up a name. It has deadlines of its own; without this one, an
+/// answer that is lost would be waited for for ever.
+pub(super) const RESOLVE_LIMIT: Micros = Micros::from_secs(30);
+
 /// Wait before the first try after a connection was lost.
 const BACKOFF_MIN: Micros = Micros::from_millis(500);
 
@@ -55,6 +59,11 @@ pub(super) enum Phase<T> {
 }
 
 impl<T> Phase<T> {
+    /// Whether the name is being looked up since `began`, and is given up now.
+    pub(super) fn is_unresolved(&self, began: Micros, now: Micros) -> bool {
+        matches!(self, Self::Resolving(_)) && now.since(began) >= RESOLVE_LIMIT
+    }
+
     /// The address is known, and the TCP connection is being made.
     pub(super) fn connecting(&mut self, peer: PeerId) {
         *self = match std::mem::replace(self, Self::Idle) {

@@ -119,6 +119,12 @@ impl Pull {
         matches!(self.phase, Phase::Finished)
     }
 
+    /// Since when its server's name has been looked up.
+    #[cfg(test)]
+    pub(super) const fn unresolved_since(&self) -> Option<Micros> {
+        if matches!(self.phase, Phase::Resolving(_)) { Some(self.began) } else { None }
+    }
+
     /// Its connection, while there is one.
     pub(super) fn client(&mut self) -> Option<&mut ClientConnection> {
         match &mut self.phase {
@@ -173,6 +179,9 @@ impl Pull {
     fn go_on(&mut self, shared: &mut Shared) {
         let now = shared.cx.now;
         let (is_leaving, is_wanted) = (self.is_leaving(), self.is_wanted(now));
+        if self.phase.is_unresolved(self.began, now) {
+            return self.over(shared, End::Failed("its name was not looked up in 30 s".to_owned()));
+        }
         match &mut self.phase {
             Phase::Paused(until) if now < *until && !is_leaving => {}
             Phase::Paused(_) => self.phase = Phase::Idle,

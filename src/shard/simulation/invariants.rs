@@ -11,12 +11,17 @@ use crate::shard::connection::{Connection, Doing};
 use crate::shard::core::ShardCore;
 use crate::shard::io::{Core, PeerId};
 use crate::shard::outbound::Line;
+use crate::shard::output::Output;
 use crate::shard::peers::Peer;
+use crate::shard::pull::Pull;
 use crate::shard::streams::{Source, Stream};
 use crate::stats::{Attempt, ErrorKind};
 
 /// Longest time in which a connection may do the same without publishing or playing.
 const WAIT_MAX: Micros = Micros::from_secs(20);
+
+/// Longest time in which the name of a server may be looked up.
+const RESOLVE_MAX: Micros = Micros::from_secs(40);
 
 impl ShardCore {
     /// What must be so after every call.
@@ -114,6 +119,11 @@ impl World {
                 return Err(format!("{id:?} has been {doing:?} since {:?}", known.2));
             }
         }
+        let outputs = core.outputs.values().filter_map(Output::unresolved_since);
+        let pulls = core.pulls.values().filter_map(Pull::unresolved_since);
+        if let Some(since) = outputs.chain(pulls).find(|at| self.now.since(*at) > RESOLVE_MAX) {
+            return Err(format!("an output or a pull has waited for an address since {since:?}"));
+        }
         waits.0.retain(|(shard, id), _| *shard != number || core.peers.table.get(*id).is_some());
         Ok(())
     }
@@ -162,6 +172,9 @@ impl World {
                     return Err(format!("shard {number} is left with readers of {}", stream.name));
                 }
             }
+        }
+        if control.surveys > 0 {
+            return Err(format!("{} surveys were not answered", control.surveys));
         }
         if control.open_stages() > 0 {
             return Err(format!("{} stages never end", control.open_stages()));
