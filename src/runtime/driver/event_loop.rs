@@ -201,11 +201,7 @@ impl<C: Core> EventLoop<C> {
     /// How long nothing is due.
     fn may_sleep(&self, now: Micros) -> Micros {
         let can_accept = |listener: &Listener| listener.is_ready && listener.paused_until <= now;
-        if self.has_more
-            || !self.to_read.is_empty()
-            || self.with.listeners.iter().any(can_accept)
-            || self.core.has_mail()
-        {
+        if self.has_more || !self.to_read.is_empty() || self.with.listeners.iter().any(can_accept) {
             return Micros(0);
         }
         let paused = self.with.listeners.iter().filter(|listener| listener.is_ready);
