@@ -53,6 +53,18 @@ pub trait Io {
     /// else ends the connection.
     fn send(&mut self, peer: PeerId, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Sends the same `pieces` to each of `peers`, and puts into `results`, which is emptied first,
+    /// what [`Io::send`] would have said of each.
+    fn send_to_all(
+        &mut self,
+        peers: &[PeerId],
+        pieces: &[IoSlice<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) {
+        results.clear();
+        results.extend(peers.iter().map(|peer| self.send(*peer, pieces)));
+    }
+
     /// Whether something has come that has not been given to the core. An end, or an error, is
     /// nothing.
     fn has_unread(&mut self, peer: PeerId) -> bool;

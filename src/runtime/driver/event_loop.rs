@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
-use super::DriverParts;
 use super::doorbell::Doorbell;
 use super::epoll::{self, Events};
 use super::pacing::ReadPacing;
+use super::send_ring::SendRing;
 use super::socket;
 use super::sockets::{Is, Sockets};
+use super::{DriverKind, DriverParts};
 use crate::media::Micros;
 use crate::ring::Bell;
 use crate::runtime::Clock;
@@ -94,8 +95,12 @@ pub(super) struct EventLoop<C> {
 }
 
 impl Equipment {
-    pub(super) fn new(parts: DriverParts, spin: Duration) -> io::Result<Self> {
-        let (sockets, doorbell) = (Sockets::new()?, Doorbell::new()?);
+    pub(super) fn new(kind: DriverKind, parts: DriverParts, spin: Duration) -> io::Result<Self> {
+        let ring = match kind {
+            DriverKind::Glommio => Some(SendRing::new()?),
+            DriverKind::Epoll => None,
+        };
+        let (sockets, doorbell) = (Sockets::new(ring)?, Doorbell::new()?);
         sockets.epoll.add(&doorbell, DOORBELL)?;
         let mut listeners = Vec::new();
         for (token, (socket, is_secure)) in (0..DOORBELL).rev().zip(parts.listeners) {
@@ -333,6 +338,7 @@ impl<C: Core> EventLoop<C> {
     /// The peer's connection is broken.
     fn fail(&mut self, now: Micros, peer: PeerId, error: io::Error) {
         if let Some(entry) = self.with.sockets.get_mut(peer) {
+            entry.set(Is::Connecting, false);
             entry.set(Is::Ended, true);
         }
         self.tell(now, peer, |core| core.closed(now, peer, Closed::Error(error)));

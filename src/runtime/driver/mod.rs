@@ -6,6 +6,7 @@ mod epoll;
 mod event_loop;
 mod glommio;
 mod pacing;
+mod send_ring;
 mod socket;
 mod sockets;
 #[cfg(test)]
@@ -95,7 +96,7 @@ impl Driver {
             Pinned::Spinning(cpu, spin) => (vec![cpu], spin),
             Pinned::Anywhere => (Vec::new(), Duration::ZERO),
         };
-        let with = Equipment::new(parts, spin)?;
+        let with = Equipment::new(kind, parts, spin)?;
         let (started, start) = sync_channel(1);
         let owned_name = name.to_owned();
         let exit = Arc::new(Exit::default());

@@ -3,16 +3,22 @@
 
 use std::io::{self, IoSlice, Read};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 
 use super::epoll::Epoll;
+use super::send_ring::{SENDS_MAX, SendRing};
 use super::socket;
 use crate::shard::{Io, PeerId, TcpInfo};
 
+/// From so many sends of the same bytes on, one call for all of them costs less than one for each.
+const RING_SENDS_MIN: usize = 4;
+
 /// The sockets of one core.
-#[derive(Debug)]
 pub(super) struct Sockets {
     entries: Vec<Option<Entry>>,
     pub(super) epoll: Epoll,
+    /// For sends to many, where the driver may use `io_uring`.
+    ring: Option<SendRing>,
 }
 
 /// One peer's socket. The send loop touches 16 bytes of it.
@@ -60,8 +66,8 @@ impl Entry {
 }
 
 impl Sockets {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { entries: Vec::new(), epoll: Epoll::new()? })
+    pub(super) fn new(ring: Option<SendRing>) -> io::Result<Self> {
+        Ok(Self { entries: Vec::new(), epoll: Epoll::new()?, ring })
     }
 
     /// From now on `stream` is the socket of `peer`, and its changes are reported under its number.
@@ -116,18 +122,81 @@ impl Sockets {
     }
 }
 
+impl Sockets {
+    /// Sends to at most [`SENDS_MAX`] peers by one call. A ring that fails is not used again.
+    fn send_by_ring(
+        &mut self,
+        mut ring: SendRing,
+        peers: &[PeerId],
+        pieces: &[IoSlice<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) {
+        let first = results.len();
+        // Stands for what was not sent yet: no send is interrupted without having begun.
+        results.extend(peers.iter().map(|_| Err(io::ErrorKind::Interrupted.into())));
+        let sockets = peers.iter().enumerate();
+        let sockets = sockets.filter_map(|(at, peer)| Some((at, self.get(*peer)?.stream.as_fd())));
+        let sent = ring.send(sockets, pieces, |at, sent| results[first + at] = sent);
+        match sent {
+            Ok(()) => self.ring = Some(ring),
+            Err(error) => tracing::warn!("many sends by one call no longer work: {error}"),
+        }
+        let bytes = bytes(pieces);
+        for (peer, sent) in peers.iter().zip(&mut results[first..]) {
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    *sent = self.send(*peer, pieces);
+                }
+                _ => {
+                    if let Some(entry) = self.get_mut(*peer) {
+                        entry.set(Is::Blocked, is_full(sent, bytes));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn bytes(pieces: &[IoSlice<'_>]) -> usize {
+    pieces.iter().map(|piece| piece.len()).sum()
+}
+
+/// Whether a send has left something of so many bytes behind.
+fn is_full(sent: &io::Result<usize>, bytes: usize) -> bool {
+    match sent {
+        Ok(sent) => *sent < bytes,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
 impl Io for Sockets {
     fn send(&mut self, peer: PeerId, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let Some(entry) = self.get_mut(peer) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let sent = socket::send(&entry.stream, pieces);
-        let is_full = match &sent {
-            Ok(sent) => *sent < pieces.iter().map(|piece| piece.len()).sum(),
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        };
-        entry.set(Is::Blocked, is_full);
+        entry.set(Is::Blocked, is_full(&sent, bytes(pieces)));
         sent
+    }
+
+    fn send_to_all(
+        &mut self,
+        peers: &[PeerId],
+        pieces: &[IoSlice<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) {
+        results.clear();
+        for part in peers.chunks(SENDS_MAX) {
+            match self.ring.take() {
+                Some(ring) if part.len() >= RING_SENDS_MIN => {
+                    self.send_by_ring(ring, part, pieces, results);
+                }
+                ring => {
+                    self.ring = ring;
+                    results.extend(part.iter().map(|peer| self.send(*peer, pieces)));
+                }
+            }
+        }
     }
 
     fn has_unread(&mut self, peer: PeerId) -> bool {
@@ -155,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_number_of_an_earlier_peer_reaches_nobody() {
-        let mut sockets = Sockets::new().unwrap();
+        let mut sockets = Sockets::new(None).unwrap();
         let (first, mut far) = pair();
         let (old, new) = (PeerId::new(3, 1), PeerId::new(3, 2));
         sockets.insert(old, first, &[]).unwrap();
@@ -175,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_read_that_fills_the_buffer_leaves_the_socket_readable() {
-        let mut sockets = Sockets::new().unwrap();
+        let mut sockets = Sockets::new(None).unwrap();
         let (ours, mut far) = pair();
         let peer = PeerId::new(0, 0);
         sockets.insert(peer, ours, &[Is::Readable]).unwrap();
@@ -189,6 +258,45 @@ mod tests {
         assert!(sockets.get(peer).unwrap().wants_reading());
         assert_eq!(sockets.read(peer, &mut [0; 4]).unwrap().unwrap(), 2);
         assert!(!sockets.get(peer).unwrap().wants_reading());
+    }
+
+    #[test]
+    fn what_goes_to_many_arrives_with_each_and_says_of_each_how_it_went() {
+        for ring in [None, SendRing::new().ok()] {
+            let mut sockets = Sockets::new(ring).unwrap();
+            let (mut peers, mut far) = (Vec::new(), Vec::new());
+            for index in 0..150 {
+                let (ours, theirs) = pair();
+                peers.push(PeerId::new(index, 1));
+                sockets.insert(peers[index as usize], ours, &[]).unwrap();
+                far.push(theirs);
+            }
+            let [full, gone, shut] = [17, 70, 149];
+            let big = vec![0; 1 << 16];
+            while sockets.send(peers[full], &[IoSlice::new(&big)]).is_ok() {}
+            sockets.get_mut(peers[full]).unwrap().set(Is::Blocked, false);
+            sockets.remove(peers[gone]);
+            let stream = &sockets.get(peers[shut]).unwrap().stream;
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let (pieces, mut results) = ([b"one ".as_slice(), b"two"], vec![Ok(1)]);
+            sockets.send_to_all(&peers, &pieces.map(IoSlice::new), &mut results);
+            assert_eq!(results.len(), peers.len());
+            for (at, result) in results.iter().enumerate() {
+                let kind = result.as_ref().map_err(io::Error::kind).copied();
+                match at {
+                    _ if at == full => assert_eq!(kind, Err(io::ErrorKind::WouldBlock)),
+                    _ if at == gone => assert_eq!(kind, Err(io::ErrorKind::NotConnected)),
+                    _ if at == shut => assert_eq!(kind, Err(io::ErrorKind::BrokenPipe)),
+                    _ => {
+                        let mut got = [0; 7];
+                        far[at].read_exact(&mut got).unwrap();
+                        assert_eq!((kind, &got), (Ok(7), b"one two"));
+                    }
+                }
+                let is_blocked = sockets.get(peers[at]).is_some_and(|entry| entry.is(Is::Blocked));
+                assert_eq!(is_blocked, at == full);
+            }
+        }
     }
 
     #[test]
