@@ -1,8 +1,10 @@
 //! Send batches: slices for the readers at one place of a log, gathered once for all of them.
 //! Nearly all viewers of a stream stand at the same place.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
+use super::io::{Io, PeerId};
+use super::outbound::Line;
 use crate::media::Micros;
 use crate::stream::{DropPolicy, StreamLog};
 
@@ -56,6 +58,48 @@ impl<'a> Batch<'a> {
         });
         let high = Micros::from_millis(self.policy.high_ms.into());
         self.whole = fits && self.count > 0 && self.log.lag(from) <= high;
+    }
+}
+
+/// The readers of a stream who stand at one place of its log, and what each took of a batch.
+#[derive(Debug, Default)]
+pub(super) struct ReaderGroup {
+    place: Option<u64>,
+    peers: Vec<PeerId>,
+    results: Vec<io::Result<usize>>,
+    /// Results that were asked for.
+    told: usize,
+}
+
+impl ReaderGroup {
+    /// Sends what is ready to those of `readers` who stand where the first of them stands that has
+    /// something to take, by one call.
+    pub(super) fn send(
+        &mut self,
+        io: &mut impl Io,
+        batch: &mut Batch<'_>,
+        readers: &[PeerId],
+        lines: &[Line],
+    ) {
+        (self.place, self.told) = (None, 0);
+        let (place, end) = (|id: &PeerId| lines[id.index()].place, batch.log.end());
+        let takes = |place: &u64| *place < Line::BLOCKED && *place != end;
+        let Some(first) = readers.iter().map(place).find(takes) else { return };
+        let Some((pieces, _)) = batch.at(first) else { return };
+        self.peers.clear();
+        self.peers.extend(readers.iter().filter(|id| place(id) == first));
+        io.send_to_all(&self.peers, pieces, &mut self.results);
+        self.place = Some(first);
+    }
+
+    /// Bytes that the next reader took, if it stands at the place of the group; 0 after a failure,
+    /// which it meets again if it goes on by itself.
+    pub(super) fn next(&mut self, place: u64) -> Option<usize> {
+        if self.place != Some(place) {
+            return None;
+        }
+        self.told += 1;
+        self.results.get(self.told - 1).map(|sent| *sent.as_ref().unwrap_or(&0))
     }
 }
 

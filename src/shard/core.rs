@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::admission::Admitted;
+use super::batch::ReaderGroup;
 use super::channel::ChannelInputs;
 use super::clients::client_of;
 use super::connection::{Connection, broken};
@@ -49,6 +50,7 @@ pub struct ShardCore {
     pub(super) pulls: BTreeMap<usize, Pull>,
     pub(super) channels: ChannelInputs,
     pub(super) queries: VecDeque<Query>,
+    pub(super) group: ReaderGroup,
     commands: Receiver<ToShard>,
     settings: Receiver<ShardSettings>,
     acceptor: Option<Acceptor>,
@@ -94,6 +96,7 @@ impl ShardCore {
             },
             peers: Peers::default(),
             outputs: BTreeMap::new(),
+            group: ReaderGroup::default(),
             pulls: BTreeMap::new(),
             channels: ChannelInputs::default(),
             queries: VecDeque::new(),

@@ -42,7 +42,7 @@ impl ShardCore {
     /// Sends what is new to the readers of a stream from number `from` on, and before number `to`.
     /// Says how many those are, and at least 1.
     fn send_stream(&mut self, io: &mut impl Io, id: StreamId, (from, to): (usize, usize)) -> usize {
-        let Self { shared, peers, outputs, .. } = self;
+        let Self { shared, peers, outputs, group, .. } = self;
         let Some(stream) = shared.streams.get(id) else { return 1 };
         let to = to.min(stream.readers.len());
         let readers = stream.readers.get(from..to).unwrap_or_default();
@@ -50,6 +50,7 @@ impl ShardCore {
         let mut batch = Batch::new(log, policy);
         let (mut bytes, mut sends, mut blocked) = (0, 0, 0);
         let (mut full, mut broken) = (Vec::new(), Vec::new());
+        group.send(io, &mut batch, readers, &peers.lines);
         for &reader in readers {
             let line = &mut peers.lines[reader.index()];
             let mut sent = 0;
@@ -61,8 +62,8 @@ impl ShardCore {
                 place if place == end => continue,
                 place if place < Line::BLOCKED => {
                     if let Some((pieces, wanted)) = batch.at(place) {
-                        // Going on by itself, a reader meets the failure again.
-                        sent = io.send(reader, pieces).unwrap_or(0);
+                        let alone = || io.send(reader, pieces).unwrap_or(0);
+                        sent = group.next(place).unwrap_or_else(alone);
                         if sent == wanted {
                             *line = Line { place: end, bytes: line.bytes + sent as u64 };
                             bytes += sent as u64;
