@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 
 use super::io::{Io, PeerId};
-use super::outbound::Line;
+use super::line::Line;
 use crate::media::Micros;
 use crate::stream::{DropPolicy, StreamLog};
 

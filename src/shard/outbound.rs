@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, Write};
 
 use super::batch::{BYTES_MAX, Batch, PIECES_MAX};
 use super::io::{Io, PeerId};
+use super::line::Line;
 use super::streams::StreamId;
 use crate::media::Micros;
 use crate::rtmp::Playback;
@@ -41,26 +42,6 @@ pub(super) enum ReaderKind {
     Viewer,
     /// A preview in the dashboard, which is no audience.
     Preview,
-}
-
-/// What the send loop touches of a peer: a third of a cache line.
-///
-/// While `place` names a message, the peer takes all messages of its stream from there on as they
-/// lie in the log, and the rest of its [`Outbound`] is not looked at. It is put in step before
-/// anything else uses it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    /// Number of the next message in the log; [`Line::ALONE`] or [`Line::BLOCKED`].
-    pub(super) place: u64,
-    /// Bytes sent since the peer was last put in step.
-    pub(super) bytes: u64,
-}
-
-impl Line {
-    /// The peer has something of its own to send, or leaves something out.
-    pub(super) const ALONE: u64 = u64::MAX;
-    /// The peer's socket is full.
-    pub(super) const BLOCKED: u64 = u64::MAX - 1;
 }
 
 /// One peer's sending half.

@@ -3,7 +3,7 @@
 
 use super::connection::Connection;
 use super::io::PeerId;
-use super::outbound::Line;
+use super::line::Line;
 use super::table::{Key, Table};
 use crate::media::Micros;
 

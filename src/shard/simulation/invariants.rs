@@ -10,7 +10,7 @@ use crate::media::Micros;
 use crate::shard::connection::{Connection, Doing};
 use crate::shard::core::ShardCore;
 use crate::shard::io::{Core, PeerId};
-use crate::shard::outbound::Line;
+use crate::shard::line::Line;
 use crate::shard::output::Output;
 use crate::shard::peers::Peer;
 use crate::shard::pull::Pull;
