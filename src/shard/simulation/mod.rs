@@ -50,6 +50,8 @@ const FOUND: &[u64] = &[
     0x5d3e_47ec_ad6e_f3d4,
     // A reader that was overrun got pictures of a source that had left with its headers.
     0x12a7_64fb_66ab_c9cf,
+    // Two shards let somebody in at once: the one that gave way lacked the other's headers.
+    0x9ceb_a930_3488_3ea8,
 ];
 
 /// One run. Says how many steps it took.

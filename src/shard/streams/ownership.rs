@@ -124,6 +124,7 @@ impl Streams {
             return;
         }
         let (log, name, now) = (&stream.log, &stream.name, cx.now);
+        let since = stream.owned_from.max(log.source_from());
         let send = |message: &Message| {
             let message = MeshMessage::Message(Arc::clone(name), message.clone(), now);
             let sent = mesh.hand_on(from, message);
@@ -131,9 +132,8 @@ impl Streams {
             sent
         };
         let is_whole = match have {
-            Have::Before if log.first() <= stream.owned_from => {
-                let since = stream.owned_from..log.end();
-                since.filter_map(|number| log.get(number)).all(send)
+            Have::Before if log.first() <= since => {
+                (since..log.end()).filter_map(|number| log.get(number)).all(send)
             }
             // Also if what came since is no longer all there. Who has readers from before begins
             // with a keyframe, as they would.
@@ -190,6 +190,9 @@ impl Streams {
                 // Both let somebody in at the same instant: the shard with the lower number keeps
                 // its own, and owns it anew.
                 if cx.spec.number < owner {
+                    // The other one has left out what came from here while it had its own, and
+                    // subscribes anew when it gives way.
+                    stream.subscribers.retain(|other| other.shard != owner);
                     stream.term = self.mesh.next_term();
                     let up = MeshMessage::Up(owned(stream, None));
                     return self.mesh.send_all(&up);
