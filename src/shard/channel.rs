@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::shared::Shared;
-use super::streams::{Source, StreamId};
+use super::stream_id::StreamId;
+use super::streams::Source;
 use crate::command::{ChannelFeed, Encoded, FromShard};
 use crate::media::Micros;
 use crate::rtmp::Hops;

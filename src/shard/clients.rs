@@ -1,6 +1,5 @@
 //! Outputs and pulls as the core handles them, and the connections that they make.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +10,7 @@ use super::io::{Action, Closed, PeerId};
 use super::line::Line;
 use super::outbound::Outbound;
 use super::output::Output;
-use super::peers::{Peer, Peers};
+use super::peers::{Peer, Peers, client_of};
 use super::pull::Pull;
 use super::shared::Shared;
 use crate::media::Micros;
@@ -162,19 +161,6 @@ impl ShardCore {
             }
             _ => {}
         }
-    }
-}
-
-/// The connection of an output or a pull.
-pub(super) fn client_of<'a>(
-    peer: Option<&Peer>,
-    outputs: &'a mut BTreeMap<usize, Output>,
-    pulls: &'a mut BTreeMap<usize, Pull>,
-) -> Option<&'a mut ClientConnection> {
-    match peer? {
-        Peer::Output(number) => outputs.get_mut(number)?.client(),
-        Peer::Pull(number) => pulls.get_mut(number)?.client(),
-        Peer::Connection(_) | Peer::Closing | Peer::Busy => None,
     }
 }
 

@@ -34,7 +34,7 @@ use super::io::{Action, Io, PeerId};
 use super::outbound::Outbound;
 use super::relay_loop::{LOOP, report_loop};
 use super::shared::Shared;
-use super::streams::StreamId;
+use super::stream_id::StreamId;
 use crate::command::Params;
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;

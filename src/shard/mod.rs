@@ -32,6 +32,7 @@ mod shared;
 mod simulation;
 mod spec;
 mod stall;
+mod stream_id;
 mod streams;
 mod table;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::io::PeerId;
-use super::streams::StreamId;
+use super::stream_id::StreamId;
 use crate::rtmp::{Hops, PublishRefusal};
 use crate::stream::Prints;
 

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice, Write};
 use super::batch::{BYTES_MAX, Batch, PIECES_MAX};
 use super::io::{Io, PeerId};
 use super::line::Line;
-use super::streams::StreamId;
+use super::stream_id::StreamId;
 use crate::media::Micros;
 use crate::rtmp::Playback;
 use crate::stream::{Cursor, DropPolicy, Drops, Start, StreamLog};

@@ -1,9 +1,14 @@
 //! The table of peers: connections, and the connections of outputs and pulls, with what the send
 //! loop needs of each in dense arrays beside it.
 
+use std::collections::BTreeMap;
+
+use super::client::ClientConnection;
 use super::connection::Connection;
 use super::io::PeerId;
 use super::line::Line;
+use super::output::Output;
+use super::pull::Pull;
 use super::table::{Key, Table};
 use crate::media::Micros;
 
@@ -33,6 +38,19 @@ pub(super) enum Peer {
     Closing,
     /// A connection that is being handled.
     Busy,
+}
+
+/// The connection of an output or a pull.
+pub(super) fn client_of<'a>(
+    peer: Option<&Peer>,
+    outputs: &'a mut BTreeMap<usize, Output>,
+    pulls: &'a mut BTreeMap<usize, Pull>,
+) -> Option<&'a mut ClientConnection> {
+    match peer? {
+        Peer::Output(number) => outputs.get_mut(number)?.client(),
+        Peer::Pull(number) => pulls.get_mut(number)?.client(),
+        Peer::Connection(_) | Peer::Closing | Peer::Busy => None,
+    }
 }
 
 /// All peers of a shard. The arrays beside the table are indexed by [`PeerId::index`].

@@ -2,7 +2,7 @@
 //! for relays, and a stream that feeds itself is cut.
 
 use super::shared::Shared;
-use super::streams::StreamId;
+use super::stream_id::StreamId;
 use crate::event::NodeEvent;
 use crate::rtmp::Relaying;
 

@@ -3,14 +3,13 @@
 use std::io;
 
 use super::batch::Batch;
-use super::clients::client_of;
 use super::connection::{Closing, broken};
 use super::core::{LOOK_EVERY, ShardCore};
 use super::io::{Action, Io, PeerId};
 use super::line::Line;
 use super::outbound::Sent;
-use super::peers::Peer;
-use super::streams::StreamId;
+use super::peers::{Peer, client_of};
+use super::stream_id::StreamId;
 use crate::media::Micros;
 
 /// Readers of one stream that are sent to in one go.

@@ -4,7 +4,8 @@ use super::context::Context;
 use super::io::PeerId;
 use super::keys::Keys;
 use super::outbound::Outbound;
-use super::streams::{Source, StreamId, Streams};
+use super::stream_id::StreamId;
+use super::streams::{Source, Streams};
 
 /// What a peer may use while it is handled. Other peers are not among it: they hear by notices.
 pub(super) struct Shared {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Connection, Role};
 use crate::limits::Audience;
 use crate::media::Micros;
-use crate::shard::streams::StreamId;
+use crate::shard::stream_id::StreamId;
 
 /// What a connection does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use crate::rtmp::{Hops, PublishRefusal};
 use crate::shard::notice::Notice;
 use crate::shard::relay_loop::{LOOP, is_kept_from};
 use crate::shard::shared::Shared;
-use crate::shard::streams::{StreamId, hop_of};
+use crate::shard::stream_id::StreamId;
+use crate::shard::streams::hop_of;
 use crate::stats::Attempt;
 
 impl Connection {

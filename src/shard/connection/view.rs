@@ -6,7 +6,7 @@ use super::{Connection, Role};
 use crate::command::{ClientView, PublisherView};
 use crate::event::{ClientId, ConnectionState};
 use crate::shard::shared::Shared;
-use crate::shard::streams::StreamId;
+use crate::shard::stream_id::StreamId;
 
 impl Connection {
     /// Its name in events.

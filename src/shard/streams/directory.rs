@@ -13,30 +13,10 @@ use crate::shard::context::Context;
 use crate::shard::io::PeerId;
 use crate::shard::notice::Notice;
 use crate::shard::outbound::{Outbound, ReaderKind};
-use crate::shard::table::{Key, Table};
+use crate::shard::stream_id::StreamId;
+use crate::shard::table::Table;
 use crate::stats::{OtherReader, ViewerDrop};
 use crate::stream::{Cursor, Due, Framing, Health, Message, Prints, Start, StreamLog};
-
-/// One stream of a shard, for as long as it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::shard) struct StreamId {
-    index: u32,
-    turn: u32,
-}
-
-impl Key for StreamId {
-    fn new(index: u32, turn: u32) -> Self {
-        Self { index, turn }
-    }
-
-    fn index(self) -> usize {
-        self.index as usize
-    }
-
-    fn turn(self) -> u32 {
-        self.turn
-    }
-}
 
 /// The next part of a stream's readers that the send loop is to look at.
 #[derive(Clone, Copy, Debug)]

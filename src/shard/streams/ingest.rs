@@ -1,13 +1,14 @@
 //! Stream ingest: messages of a source on their way into its stream are told apart, their times
 //! repaired, and missing headers made.
 
-use super::directory::{StreamId, Streams};
+use super::directory::Streams;
 use super::stream::Stream;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
 use crate::media::Kind;
 use crate::rtmp::flv::Facts;
 use crate::shard::context::Context;
+use crate::shard::stream_id::StreamId;
 use crate::stream::{Flags, Heard, Message};
 
 impl Streams {

@@ -13,7 +13,7 @@ mod stream;
 mod tap;
 mod undecodable;
 
-pub(super) use directory::{StreamId, Streams, hop_of};
+pub(super) use directory::{Streams, hop_of};
 pub use mesh::{Have, Mesh, MeshMessage, Owned};
 pub(super) use stream::{Source, SourceTracks, Stream};
 pub(super) use tap::{RecordTap, Tap};

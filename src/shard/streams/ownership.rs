@@ -8,13 +8,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::directory::{StreamId, Streams};
+use super::directory::Streams;
 use super::mesh::{Have, MeshMessage, Owned};
-use super::stream::{Source, Stream};
+use super::stream::{Source, Stream, Subscriber};
 use crate::media::{Kind, Micros};
 use crate::rtmp::PublishRefusal;
 use crate::shard::context::Context;
 use crate::shard::notice::Notice;
+use crate::shard::stream_id::StreamId;
 use crate::stream::{Message, Prints};
 
 /// How long a stream of another shard is kept without anybody who reads it here: viewers that
@@ -23,16 +24,6 @@ const UNUSED_MAX: Micros = Micros::from_secs(5);
 
 /// How long a publisher that has come within the grace may send neither audio nor video.
 const QUIET_MAX: Micros = Micros::from_secs(5);
-
-/// A shard that reads a stream of this one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Subscriber {
-    shard: usize,
-    /// Whether it has missed a picture, or a header: it gets no picture before the next keyframe.
-    waits_for_key: bool,
-    /// Whether it may have missed a header: it gets nothing before it has them all.
-    lacks_headers: bool,
-}
 
 impl Streams {
     /// This shard owns the stream from now on, whose times go on where another owner left them.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Stream, StreamId, Streams};
+use super::{Stream, Streams};
+use crate::shard::stream_id::StreamId;
 
 impl Streams {
     /// All streams, also those that are over.

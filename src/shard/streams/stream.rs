@@ -5,7 +5,6 @@ use std::sync::Arc;
 #[cfg(doc)]
 use super::mesh::Owned;
 use super::meter::StreamMeter;
-use super::ownership::Subscriber;
 use super::tap::Tap;
 use super::undecodable::Undecodable;
 use crate::command::{ChannelSwitch, StreamPart, StreamSource};
@@ -62,6 +61,16 @@ impl SourceTracks {
     pub(in crate::shard) fn has_others_than(&self, next: &Self) -> bool {
         self.kinds.iter().zip(next.kinds).any(|(known, next)| known.is_some() && *known != next)
     }
+}
+
+/// A shard that reads a stream of this one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscriber {
+    pub(super) shard: usize,
+    /// Whether it has missed a picture, or a header: it gets no picture before the next keyframe.
+    pub(super) waits_for_key: bool,
+    /// Whether it may have missed a header: it gets nothing before it has them all.
+    pub(super) lacks_headers: bool,
 }
 
 /// One stream on one shard.
