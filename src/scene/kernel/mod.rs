@@ -92,6 +92,36 @@ mod tests {
         (src, alpha)
     }
 
+    /// The kernels of every level that this CPU has, as the kernel of the system tells: if a level
+    /// that it has would not be run, the test fails. Says which ones run.
+    fn all_that_this_cpu_has() -> Vec<&'static Kernels> {
+        use std::io::Write;
+        static SAID: std::sync::Once = std::sync::Once::new();
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+        let flags: Vec<_> = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("flags")?.split_once(':'))
+            .map_or_else(Vec::new, |(_, flags)| flags.split_whitespace().collect());
+        let (run, left): (Vec<_>, Vec<_>) = Level::ALL.into_iter().partition(|level| {
+            let needs: &[_] = match level {
+                Level::Scalar => &[],
+                Level::Avx2 => &["avx2"],
+                Level::Avx512 => &["avx512f", "avx512bw"],
+            };
+            needs.iter().all(|flag| flags.contains(flag))
+        });
+        // Past the test harness, which keeps what a test that passes prints.
+        SAID.call_once(|| {
+            let text = format!("kernel levels run: {run:?}; not on this CPU: {left:?}\n");
+            std::io::stderr().write_all(text.as_bytes()).unwrap();
+        });
+        let kernels: Vec<_> = run.iter().map(|level| Kernels::at(*level)).collect();
+        let got: Vec<_> = kernels.iter().map(|kernels| kernels.level).collect();
+        assert_eq!(got, run, "this CPU has a level whose kernels are not run");
+        assert_eq!(Some(&Level::best()), run.last());
+        kernels
+    }
+
     #[test]
     fn division_by_255_rounds_to_nearest_for_every_sum_of_products() {
         for x in 0..=65_152_u16 {
@@ -104,8 +134,8 @@ mod tests {
         let definition = Kernels::at(Level::Scalar);
         let (src, alpha) = pairs(3, 400);
         let (dst, other) = (noise(7, 400), noise(9, 400));
-        for level in Level::ALL {
-            let twin = Kernels::at(level);
+        for twin in all_that_this_cpu_has() {
+            let level = twin.level;
             for len in (0..=140).chain([191, 192, 193, 256, 300]) {
                 for offset in [0, 1, 3, 31, 32, 63] {
                     let span = offset..offset + len;
@@ -130,11 +160,12 @@ mod tests {
     #[test]
     fn every_pair_of_bytes_fades_the_same_at_every_level() {
         let a: Vec<u8> = (0..=255).collect();
-        for level in Level::ALL {
+        for kernels in all_that_this_cpu_has() {
+            let level = kernels.level;
             for b in 0..=255_u8 {
                 for weight in [0, 1, 2, 64, 127, 128, 129, 253, 254, 255] {
                     let (mut row, mut expected) = (vec![0; 256], vec![0; 256]);
-                    (Kernels::at(level).fade)(&mut row, &a, &[b; 256], weight);
+                    (kernels.fade)(&mut row, &a, &[b; 256], weight);
                     (scalar::KERNELS.fade)(&mut expected, &a, &[b; 256], weight);
                     assert_eq!(row, expected, "{level:?} {b} {weight}");
                 }
@@ -144,8 +175,8 @@ mod tests {
 
     #[test]
     fn rows_of_different_lengths_are_as_long_as_the_shortest() {
-        for level in Level::ALL {
-            let kernels = Kernels::at(level);
+        for kernels in all_that_this_cpu_has() {
+            let level = kernels.level;
             let mut dst = vec![9; 100];
             (kernels.blend)(&mut dst, &[5; 80], &[255; 70]);
             assert_eq!((dst[69], dst[70]), (5, 9), "{level:?}");
