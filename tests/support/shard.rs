@@ -160,7 +160,7 @@ fn client_of(relay: &mut Relay, goal: Goal) -> (PeerId, Client) {
             }
         }
     }
-    panic!("the client has not begun");
+    unreachable!("the client has not begun");
 }
 
 fn client(goal: Goal, now: Micros) -> Client {
