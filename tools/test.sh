@@ -34,6 +34,7 @@ main() {
     finish peers
     begin fuzz nice -n 19 fuzz/run.sh "$FUZZ_SECONDS"
     begin browser nice tools/web.sh test
+    begin loom check_orders
     begin api tools/api.sh target/debug/stream-manager
     stage units cargo test --no-fail-fast "${features[@]}" --workspace --lib --bins --test no_alloc \
         --test tidy
@@ -41,6 +42,7 @@ main() {
     stage scenarios scenarios --test-threads "$SCENARIOS" --skip measured::
     stage instructions count_instructions
     finish fuzz
+    finish loom
     finish browser
     finish api
     stage measured scenarios --test-threads 4 measured::
@@ -94,6 +96,11 @@ scenarios() { cargo test --no-fail-fast "${features[@]}" --test node -- "$@"; }
 count_instructions() {
     cargo build --quiet --example instructions "${features[@]}" &&
         tools/instructions.sh target/debug/examples/instructions
+}
+
+# Every order of steps of what threads share, on the types that the program runs.
+check_orders() {
+    RUSTFLAGS="--cfg loom" nice cargo test --lib -p stream-manager-sync --target-dir target/loom
 }
 
 summary() {

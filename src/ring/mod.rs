@@ -4,11 +4,9 @@
 //! core drains all of its rings when it wakes. A full ring never blocks: `push` gives the value
 //! back and the caller drops it by rule and counts it.
 
-mod bell;
-mod sync;
 mod watermark;
 
-pub use bell::Bell;
+pub use stream_manager_sync::Bell;
 pub use watermark::Gate;
 
 use std::sync::Arc;

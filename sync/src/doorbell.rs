@@ -1,13 +1,11 @@
 //! The doorbell of a consumer: wakes it only when it said that it sleeps.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use atomic_waker::AtomicWaker;
-use crossbeam::utils::CachePadded;
+use crossbeam_utils::CachePadded;
 
-use super::sync::{AtomicBool, Ordering, fence};
+use crate::atomics::{AtomicBool, AtomicWaker, Ordering, fence};
 
 /// Wakes one consumer, an async task or a parked thread.
 ///
@@ -43,7 +41,10 @@ impl Bell {
         if ready() {
             return Poll::Ready(());
         }
+        #[cfg(not(loom))]
         self.waker.register(cx.waker());
+        #[cfg(loom)]
+        self.waker.register_by_ref(cx.waker());
         self.armed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if ready() {
@@ -55,9 +56,11 @@ impl Bell {
 
     /// Parks the calling thread until `ready`, a ring, or `limit` has passed, whichever is first.
     /// May return early; the caller looks at its rings in a loop.
-    pub fn park(&self, limit: Duration, ready: impl FnMut() -> bool) {
+    #[cfg(not(loom))]
+    pub fn park(&self, limit: std::time::Duration, ready: impl FnMut() -> bool) {
         thread_local! {
-            static THIS_THREAD: Waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+            static THIS_THREAD: std::task::Waker =
+                std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
         }
         THIS_THREAD.with(|waker| {
             if self.poll(&mut Context::from_waker(waker), ready).is_pending() {
@@ -67,9 +70,11 @@ impl Bell {
     }
 }
 
+#[cfg(not(loom))]
 struct Unpark(std::thread::Thread);
 
-impl Wake for Unpark {
+#[cfg(not(loom))]
+impl std::task::Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
@@ -77,24 +82,46 @@ impl Wake for Unpark {
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::*;
+    use std::future::poll_fn;
+
     use loom::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// A consumer that sleeps until so many values are there, and producers that place one each and
+    /// ring. If any order of their steps lost a ring, the consumer would sleep for ever, and loom
+    /// would say that nothing can run any more.
+    fn consumer_hears(producers: usize, preemptions: Option<usize>) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        model.check(move || {
+            let bell = Bell::new();
+            let values = loom::sync::Arc::new(AtomicUsize::new(0));
+            let threads: Vec<_> = (0..producers)
+                .map(|_| {
+                    let (bell, values) = (Arc::clone(&bell), loom::sync::Arc::clone(&values));
+                    loom::thread::spawn(move || {
+                        values.fetch_add(1, Ordering::Release);
+                        bell.ring();
+                    })
+                })
+                .collect();
+            loom::future::block_on(poll_fn(|cx| {
+                bell.poll(cx, || values.load(Ordering::Acquire) == producers)
+            }));
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        });
+    }
 
     #[test]
     fn no_order_of_steps_loses_a_ring() {
-        loom::model(|| {
-            let bell = loom::sync::Arc::new((AtomicBool::new(false), AtomicUsize::new(0)));
-            let producer = loom::sync::Arc::clone(&bell);
-            let handle = loom::thread::spawn(move || {
-                producer.1.store(1, Ordering::Release);
-                fence(Ordering::SeqCst);
-                producer.0.load(Ordering::Relaxed) && producer.0.swap(false, Ordering::AcqRel)
-            });
-            bell.0.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            let seen = bell.1.load(Ordering::Acquire) == 1;
-            let woken = handle.join().unwrap();
-            assert!(seen || woken, "the consumer would sleep for ever");
-        });
+        consumer_hears(1, None);
+    }
+
+    #[test]
+    fn nor_does_one_with_two_producers_at_one_bell() {
+        consumer_hears(2, Some(2));
     }
 }
