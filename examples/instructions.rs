@@ -20,7 +20,7 @@ const ROUNDS: usize = 1_000;
 const PICTURE: usize = 10_000;
 
 fn main() {
-    let pool = PacketPool::new(PacketPoolSpec { slots: [64, 64, 64, 8, 0, 0] }).unwrap();
+    let pool = PacketPool::new(PacketPoolSpec::default()).unwrap();
     let body = vec![0x27; PICTURE];
     let header =
         MessageHeader { chunk_stream: 6, time: 40, length: 10_000, type_id: 9, stream_id: 1 };

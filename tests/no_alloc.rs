@@ -1,7 +1,8 @@
 //! The way of a frame after start-up allocates nothing from Rust's heap: compose, ring, hand-off to
 //! libx264, log, and the sending step of a viewer. (What libavcodec takes from C's heap inside its
 //! calls is its own.) Nor is an encoded byte copied: the first piece a viewer is sent lies in the
-//! very memory that the encoder wrote.
+//! very memory that the encoder wrote. Nor does the way of a publisher's message, from chunks to the
+//! log, from the first one on: the packet pool grows meanwhile, on control's side.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 #[path = "support/shard.rs"]
@@ -15,6 +16,7 @@ use stream_manager::encode::{VideoPacket, VideoSink, open_video};
 use stream_manager::frame::{FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool};
 use stream_manager::media::{Kind, Micros};
 use stream_manager::ring::{Bell, Receiver, Sender, channel};
+use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 use stream_manager::rtmp::flv::{AvcPacket, avc_header};
 use stream_manager::scene::kernel::Level;
 use stream_manager::scene::{Change, Composed, Composer, PreparedScene, Tick};
@@ -209,4 +211,81 @@ fn a_message_goes_from_a_publisher_to_its_players_without_an_allocation() {
         }
     }
     assert_eq!(allocations, 0, "in {COUNTED} messages");
+}
+
+/// A publisher on its shard.
+struct Publisher {
+    reader: Reader,
+    log: StreamLog,
+    taken: usize,
+}
+
+impl Publisher {
+    fn new() -> Self {
+        let mut reader = Reader::default();
+        reader.set_chunk_size(4_096);
+        let limits = LogLimits { millis: 3_000, ..LogLimits::default() };
+        Self { reader, log: StreamLog::new(limits, true), taken: 0 }
+    }
+
+    fn take_in(&mut self, mut wire: &[u8], kind: Kind, pool: &PacketPool, at: Micros) {
+        while let Some(message) = self.reader.read(&mut wire, pool).unwrap() {
+            let flags = Flags::of(kind, &message.body).unwrap();
+            self.log.push(Message::new(kind, message.time, flags, message.body, 60_000), at);
+            self.taken += 1;
+        }
+    }
+}
+
+#[test]
+fn what_many_publishers_send_is_taken_in_without_an_allocation() {
+    const PUBLISHERS: usize = 100;
+    const TICKS_PER_SECOND: u32 = 30;
+    let pool = PacketPool::new(PacketPoolSpec::default()).unwrap();
+    let start = pool.usage();
+    let mut publishers: Vec<_> = (0..PUBLISHERS).map(|_| Publisher::new()).collect();
+    let mut writer = Writer::default();
+    writer.set_chunk_size(4_096);
+    let (mut wire, picture) = (Vec::with_capacity(100_000), vec![0x41; 60_000]);
+    let mut body = Vec::with_capacity(100_000);
+    let mut counted = 0;
+    for tick in 0..12 * TICKS_PER_SECOND {
+        let at = Micros::from_millis(u64::from(tick) * 1_000 / u64::from(TICKS_PER_SECOND));
+        // 2.5 Mb/s: keyframes of 60 KB every two seconds, pictures about 10 KB, sound of 300 bytes.
+        let key = tick % (2 * TICKS_PER_SECOND) == 0;
+        let size = if key { 60_000 } else { 8_000 + (tick as usize * 617) % 4_000 };
+        for kind in [Kind::Video, Kind::Audio, Kind::Audio] {
+            let (chunk_stream, type_id) = if kind == Kind::Video { (6, 9) } else { (4, 8) };
+            wire.clear();
+            body.clear();
+            match kind {
+                Kind::Video => {
+                    body.extend_from_slice(&avc_header(key, AvcPacket::Nalus, 0));
+                    body.extend_from_slice(&picture[..size]);
+                }
+                _ => body.extend([0xaf, 1].into_iter().chain([0x21; 300])),
+            }
+            let (time, length) = (u32::try_from(at.millis()).unwrap(), body.len());
+            let length = u32::try_from(length).unwrap();
+            let header = MessageHeader { chunk_stream, time, length, type_id, stream_id: 1 };
+            writer.write(header, &body, &mut wire);
+            let before = ALLOCATIONS.with(Cell::get);
+            for publisher in &mut publishers {
+                publisher.take_in(&wire, kind, &pool, at);
+            }
+            // A reader notes the first message of each chunk stream.
+            counted += if tick == 0 { 0 } else { ALLOCATIONS.with(Cell::get) - before };
+        }
+        if tick % 3 == 0 {
+            pool.maintain(1 << 30).unwrap(); // ten times a second, as control does
+        }
+    }
+    let usage = pool.usage();
+    assert_eq!((counted, usage.heap_packets), (0, 0));
+    assert!(usage.slabs_added > start.slabs_added, "it grew meanwhile");
+    assert!(publishers.iter().all(|publisher| publisher.taken == 12 * 30 * 3));
+    let held: usize = publishers.iter().map(|publisher| publisher.log.memory()).sum();
+    assert!(usage.used_bytes <= held && held < usage.used_bytes * 105 / 100);
+    let wanted = PUBLISHERS * 3 * 2_500_000 / 8;
+    assert!(usage.used_bytes < wanted * 14 / 10, "{} for {wanted}", usage.used_bytes);
 }

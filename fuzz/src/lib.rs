@@ -44,7 +44,7 @@ thread_local! {
 }
 
 fn pool() -> PacketPool {
-    let spec = PacketPoolSpec { slots: [64, 8, 2, 1, 0, 0] };
+    let spec = PacketPoolSpec::default();
     PacketPool::new(spec).expect("a few megabytes")
 }
 

@@ -24,6 +24,8 @@ pub struct LimitsConfig {
     pub buffer_bytes_max: usize,
     /// The same of all peers together.
     pub buffer_bytes_total: usize,
+    /// Bytes of memory for packets: the logs of all streams, and what is on its way.
+    pub packet_bytes_max: usize,
 }
 
 /// Bytes of unfinished messages of all peers, if nobody says.
@@ -40,12 +42,19 @@ impl Default for LimitsConfig {
             blocked_timeout: Micros::from_secs(10),
             buffer_bytes_max: PARTIAL_BYTES_MAX,
             buffer_bytes_total: BUFFER_BYTES_TOTAL,
+            packet_bytes_max: PACKET_BYTES_MAX,
         }
     }
 }
 
+/// Bytes of memory for packets, if nobody says: the logs of 1000 streams of 2.5 Mb/s.
+const PACKET_BYTES_MAX: usize = 4 << 30;
+
 /// The least of them: four publishers' largest messages.
 const BUFFER_BYTES_TOTAL_MIN: usize = 4 * PARTIAL_BYTES_MAX;
+
+/// The least memory for packets: what is mapped at start.
+const PACKET_BYTES_MAX_MIN: usize = 256 << 20;
 
 /// Highest rate per minute: tables count in steps of 16 microseconds.
 const PER_MINUTE_MAX: u32 = 600_000;
@@ -78,6 +87,9 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> LimitsConfig 
         ),
         buffer_bytes_max: buffer.unwrap_or(default.buffer_bytes_max),
         buffer_bytes_total: total.unwrap_or(default.buffer_bytes_total),
+        packet_bytes_max: s
+            .whole(faults, "packet_bytes_max", PACKET_BYTES_MAX_MIN..=1_usize << 40)
+            .unwrap_or(default.packet_bytes_max),
     };
     s.finish(faults);
     limits

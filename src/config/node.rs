@@ -151,7 +151,7 @@ pub struct DeliveryConfig {
     pub cors: Cors,
     /// Milliseconds of each stream that are kept.
     pub log_ms: u32,
-    /// Bytes of each stream that are kept.
+    /// Bytes of memory of each stream that are kept.
     pub log_bytes: usize,
     /// Lag above which a reader jumps to a keyframe, milliseconds.
     pub lag_high_ms: u32,

@@ -23,6 +23,7 @@ use crate::control::hooks::HookService;
 use crate::control::key_service::{KeyService, News as KeyNews};
 use crate::control::log::LogLevel;
 use crate::control::outputs::Outputs;
+use crate::control::packet_memory::{MAINTAIN_EVERY, PacketMemory};
 use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
 use crate::control::reload::{self, Work};
@@ -34,9 +35,6 @@ use crate::keys::KeyHash;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 use crate::stats::Registry;
-
-/// How often memory of the packet pool that is not used is given back.
-const TRIM_EVERY: Duration = Duration::from_secs(2);
 
 /// How often idle shards are woken from outside. That is when they look at their deadlines: a timer
 /// of their own would wake them twice, and glommio 0.9 has been seen to sleep through its timer
@@ -133,8 +131,10 @@ impl Controller {
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
         let mut nudge = tokio::time::interval(NUDGE);
         nudge.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut trim = tokio::time::interval(TRIM_EVERY);
-        trim.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut maintain = tokio::time::interval(MAINTAIN_EVERY);
+        maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut packets =
+            PacketMemory::new(self.channels.packets().clone(), Arc::clone(&self.registry));
         loop {
             let bell = Arc::clone(&self.bell);
             let mail = poll_fn(|cx| {
@@ -158,7 +158,10 @@ impl Controller {
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
                 _ = nudge.tick() => self.tick(),
-                _ = trim.tick() => self.channels.packets().trim(),
+                _ = maintain.tick() => {
+                    let bytes_max = self.config_store.in_use().limits.packet_bytes_max;
+                    packets.maintain(bytes_max, self.clock.now());
+                }
                 _ = &mut stopped => break,
             }
             self.scenes.read_mail();

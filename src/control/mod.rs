@@ -18,6 +18,7 @@ pub mod keystore;
 pub mod log;
 pub mod metrics;
 pub(crate) mod outputs;
+pub(crate) mod packet_memory;
 pub(crate) mod pulls;
 pub(crate) mod recordings;
 pub(crate) mod reload;

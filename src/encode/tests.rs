@@ -24,7 +24,7 @@ fn spec() -> VideoSpec {
 }
 
 fn packets() -> PacketPool {
-    PacketPool::new(PacketPoolSpec { slots: [8, 0, 0, 0, 0, 0] }).unwrap()
+    PacketPool::new(PacketPoolSpec::default()).unwrap()
 }
 
 fn frames() -> Pool {

@@ -1,17 +1,20 @@
 //! Pooled memory of the data plane: pictures on their way to an encoder, and packets on their way
-//! to sockets. All of it is reserved at start; handles give their slot back when they are dropped.
+//! to sockets. Pictures are reserved at start, packets ahead of what is in use; handles give their
+//! slot back when they are dropped.
 
 mod budget;
-mod free_list;
 mod geometry;
 mod packet;
+mod packet_pool;
 mod pool;
 mod region;
+mod slab;
 mod timed;
 
 pub use budget::{Budget, Share};
 pub use geometry::{Geometry, Plane};
-pub use packet::{HEADROOM, Packet, PacketBuf, PacketPool, PacketPoolSpec, TAIL};
+pub use packet::{HEADROOM, Packet, PacketBuf, TAIL};
+pub use packet_pool::{PacketPool, PacketPoolSpec, PoolUse};
 pub use pool::{Frame, FrozenFrame, PlaneMut, Pool};
 pub use region::Error;
 pub use timed::{BLOCK_SAMPLES, PictureEvent, SoundBlock};

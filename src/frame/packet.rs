@@ -6,11 +6,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
-
-use super::free_list::FreeList;
-use super::region::{Error, Pages, Region};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// Bytes in front of a packet's payload for tag and chunk headers.
 pub const HEADROOM: usize = 64;
@@ -21,164 +17,50 @@ pub const TAIL: usize = 64;
 /// Bytes of bookkeeping at the start of a slot; keeps the payload 64-byte aligned.
 const HEADER: usize = 64;
 
-/// Slots with a smaller payload keep their memory: together they have little.
-const TRIMMED_BYTES_MIN: usize = 64 << 10;
+/// Bytes of a slot beside its payload.
+pub(super) const SLOT_OVERHEAD: usize = HEADER + HEADROOM + TAIL;
 
-/// Calls of [`PacketPool::trim`] after which a slot that nobody has used gives its memory back.
-const TRIMS_UNUSED: u8 = 3;
-
-/// Slots of one class that one call of [`PacketPool::trim`] gives back; more wait for the next.
-const TRIMMED_AT_ONCE_MAX: usize = 32;
-
-/// Slots per payload size. The sizes are fixed; the counts are the limit of the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketPoolSpec {
-    /// How many slots of each of [`PacketPoolSpec::SIZES`].
-    pub slots: [u32; 6],
+/// A slot of a pool, which is the caller's alone.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    /// Its first byte, aligned to 64.
+    pub(super) base: NonNull<u8>,
+    /// Bytes of all of it.
+    pub(super) bytes: usize,
+    /// What the pool knows it by.
+    pub(super) id: SlotId,
+    /// Called with the pool and the id once the last handle is gone.
+    pub(super) release: Release,
+    /// Alive for as long as the slot is taken.
+    pub(super) pool: *const c_void,
 }
 
-impl PacketPoolSpec {
-    /// Largest payload of each class, bytes.
-    pub const SIZES: [usize; 6] = [2 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
+/// Gives a slot back to its pool.
+pub(super) type Release = unsafe fn(pool: *const c_void, SlotId);
+
+/// A size class of a pool, and a slot of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlotId {
+    pub(super) class: u32,
+    pub(super) index: u32,
 }
 
-impl Default for PacketPoolSpec {
-    /// About 290 MiB of address space; memory is only used once it has been needed.
-    fn default() -> Self {
-        Self { slots: [8_192, 4_096, 1_024, 256, 48, 8] }
-    }
-}
-
-/// Pool of packet slots in size classes. When a class is empty the next larger one serves, and when
-/// all are, the heap does (counted: see [`PacketPool::heap_packets`]).
-#[derive(Clone, Debug)]
-pub struct PacketPool(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    classes: Vec<Class>,
-    heap_packets: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Class {
-    region: Region,
-    payload: usize,
-    free: FreeList,
-    /// Calls of [`PacketPool::trim`] after which each slot gives its memory back if it is not used;
-    /// 0: it has none. Written by who owns the slot.
-    ages: Box<[AtomicU8]>,
-}
-
-impl Class {
-    /// Gives back the memory of slots that have not been used for long.
-    fn trim(&self) {
-        let free: Vec<u32> = std::iter::from_fn(|| self.free.pop()).collect();
-        let mut trimmed = 0;
-        for &index in &free {
-            let age = &self.ages[index as usize];
-            match age.load(Ordering::Relaxed) {
-                0 => {}
-                1 if trimmed == TRIMMED_AT_ONCE_MAX => {}
-                1 => {
-                    let bytes = slot_bytes(self.payload);
-                    // SAFETY: the slot has just left the free list, so it is ours alone, and all
-                    // that it held is written again by who takes it next.
-                    unsafe { self.region.give_back(index as usize * bytes, bytes) };
-                    age.store(0, Ordering::Relaxed);
-                    trimmed += 1;
-                }
-                left => age.store(left - 1, Ordering::Relaxed),
-            }
-        }
-        // The one that was used last is taken first, as before.
-        free.into_iter().rev().for_each(|index| self.free.push(index));
-    }
-}
-
-/// What stands at the start of every slot.
+/// Bookkeeping at the start of every slot.
 #[repr(C, align(64))]
 struct Header {
     refs: AtomicU32,
-    index: u32,
-    /// Class of the slot, or [`HEAP`].
-    class: u32,
+    id: SlotId,
     /// Bytes from the payload's usual start to the end of what may be written (without the tail).
     capacity: usize,
     /// The pool with one strong count per slot in use; null for heap packets.
-    pool: *const Inner,
+    pool: *const c_void,
+    release: Release,
 }
-
-const HEAP: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Header>() == HEADER);
 
-impl PacketPool {
-    /// Reserves the address space; no memory is used yet.
-    ///
-    /// # Errors
-    /// If the address space cannot be had.
-    pub fn new(spec: PacketPoolSpec) -> Result<Self, Error> {
-        let class = |(payload, slots): (usize, u32)| {
-            let region = Region::new(slot_bytes(payload) * slots as usize, Pages::Small)?;
-            let ages = (0..slots).map(|_| AtomicU8::new(0)).collect();
-            Ok(Class { region, payload, free: FreeList::full(slots), ages })
-        };
-        let classes = PacketPoolSpec::SIZES.into_iter().zip(spec.slots).map(class);
-        let classes = classes.collect::<Result<_, Error>>()?;
-        Ok(Self(Arc::new(Inner { classes, heap_packets: AtomicU64::new(0) })))
-    }
-
-    /// A packet with room for `payload` bytes, empty for now.
-    #[must_use]
-    pub fn take(&self, payload: usize) -> PacketBuf {
-        for (number, class) in (0..).zip(&self.0.classes) {
-            if class.payload < payload {
-                continue;
-            }
-            let Some(index) = class.free.pop() else { continue };
-            class.ages[index as usize].store(TRIMS_UNUSED, Ordering::Relaxed);
-            let header = class.region.at(index as usize * slot_bytes(class.payload)).cast();
-            // SAFETY: the pointer comes from this very `Arc`; `Packet::drop` gives the count back.
-            unsafe { Arc::increment_strong_count(Arc::as_ptr(&self.0)) };
-            let pool = Arc::as_ptr(&self.0);
-            let capacity = class.payload;
-            let refs = AtomicU32::new(1);
-            // SAFETY: the slot just left the free list, so it is ours alone; it is aligned to 64.
-            unsafe { header.write(Header { refs, index, class: number, capacity, pool }) };
-            return PacketBuf(Packet::of(header));
-        }
-        self.0.heap_packets.fetch_add(1, Ordering::Relaxed);
-        PacketBuf::on_heap(payload)
-    }
-
-    /// Gives the memory of large slots that have not been used for a while back to the system: a
-    /// stream whose packets change their size would else have memory in several classes for ever.
-    /// To be called every few seconds, by one thread. Who takes a packet meanwhile may get one of
-    /// the next larger class.
-    pub fn trim(&self) {
-        self.0
-            .classes
-            .iter()
-            .filter(|class| class.payload >= TRIMMED_BYTES_MIN)
-            .for_each(Class::trim);
-    }
-
-    /// Packets that are in use now.
-    #[cfg(test)]
-    pub(crate) fn in_use(&self) -> usize {
-        self.0.classes.iter().map(|class| class.ages.len() - class.free.len()).sum()
-    }
-
-    /// Packets that had to come from the heap since start, because the pool had no fitting slot.
-    #[must_use]
-    pub fn heap_packets(&self) -> u64 {
-        self.0.heap_packets.load(Ordering::Relaxed)
-    }
-}
-
 const fn slot_bytes(payload: usize) -> usize {
-    HEADER + HEADROOM + payload + TAIL
+    SLOT_OVERHEAD + payload
 }
 
 fn heap_layout(capacity: usize) -> Layout {
@@ -192,6 +74,16 @@ fn heap_layout(capacity: usize) -> Layout {
 pub struct PacketBuf(Packet);
 
 impl PacketBuf {
+    /// An empty packet in a slot that was just taken from a pool.
+    pub(super) fn in_slot(slot: Slot) -> Self {
+        let Slot { base, bytes, id, release, pool } = slot;
+        let header = base.cast();
+        let (refs, capacity) = (AtomicU32::new(1), bytes - SLOT_OVERHEAD);
+        // SAFETY: the slot is the caller's alone, large enough, and aligned to 64.
+        unsafe { header.write(Header { refs, id, capacity, pool, release }) };
+        Self(Packet::of(header))
+    }
+
     /// A packet outside any pool, with room for `payload` bytes.
     #[must_use]
     pub fn on_heap(payload: usize) -> Self {
@@ -200,9 +92,10 @@ impl PacketBuf {
         let Some(base) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         let header = base.cast();
         let refs = AtomicU32::new(1);
-        let pool = std::ptr::null();
+        let (pool, id) = (std::ptr::null(), SlotId { class: 0, index: 0 });
+        let (capacity, release): (_, Release) = (payload, |_, _| {});
         // SAFETY: fresh memory of the header's size and alignment.
-        unsafe { header.write(Header { refs, index: 0, class: HEAP, capacity: payload, pool }) };
+        unsafe { header.write(Header { refs, id, capacity, pool, release }) };
         Self(Packet::of(header))
     }
 
@@ -366,6 +259,13 @@ impl Packet {
         (self.end - self.start) as usize
     }
 
+    /// Bytes of memory that the packet holds, whatever its length: its slot, or what it has of the
+    /// heap.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        slot_bytes(self.header().capacity)
+    }
+
     /// The packet for writing, if this is the only reference to it.
     ///
     /// # Errors
@@ -401,19 +301,15 @@ impl Drop for Packet {
             return;
         }
         fence(Ordering::Acquire);
-        let (class, index, pool, capacity) =
-            (header.class, header.index, header.pool, header.capacity);
-        if class == HEAP {
+        let Header { id, capacity, pool, release, .. } = *header;
+        if pool.is_null() {
             // SAFETY: allocated in `on_heap` with this layout, and this was the last handle.
             unsafe { dealloc(self.header.as_ptr().cast(), heap_layout(capacity)) };
             return;
         }
-        // SAFETY: the slot's strong count, taken in `PacketPool::take`, keeps the pool alive until
-        // the second line; nothing of the slot is used after the first.
-        unsafe {
-            (&*pool).classes[class as usize].free.push(index);
-            Arc::decrement_strong_count(pool);
-        }
+        // SAFETY: the pool that the slot came from, which lives until it has it back; this was the
+        // last handle, and nothing of the slot is used after it.
+        unsafe { release(pool, id) };
     }
 }
 
@@ -430,14 +326,15 @@ fn cast(offset: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{PacketPool, PacketPoolSpec};
 
-    fn small() -> PacketPool {
-        PacketPool::new(PacketPoolSpec { slots: [1, 1, 0, 0, 0, 0] }).unwrap()
+    fn pool() -> PacketPool {
+        PacketPool::new(PacketPoolSpec::default()).unwrap()
     }
 
     #[test]
     fn headers_go_in_front_of_the_payload_without_moving_it() {
-        let pool = small();
+        let pool = pool();
         let mut packet = pool.take(100);
         packet.extend(b"payload");
         let at = packet.as_ptr();
@@ -450,48 +347,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_class_is_served_by_the_next_and_then_by_the_heap() {
-        let pool = small();
-        let held = [pool.take(10), pool.take(10), pool.take(10)];
-        assert_eq!(pool.heap_packets(), 1);
-        drop(held);
-        let _again = [pool.take(10), pool.take(10)];
-        assert_eq!(pool.heap_packets(), 1);
-    }
-
-    #[test]
-    fn a_large_slot_that_is_not_used_for_a_while_gives_its_memory_back_and_serves_again() {
-        let pool = PacketPool::new(PacketPoolSpec { slots: [0, 0, 2, 0, 0, 0] }).unwrap();
-        let middle = slot_bytes(64 << 10) / 2;
-        let is_held = |slot: usize| {
-            let at = pool.0.classes[2].region.at(slot * slot_bytes(64 << 10) + middle);
-            // SAFETY: in the region, and nobody writes it in this test meanwhile.
-            unsafe { at.read() == 7 }
-        };
-        let fill = || {
-            let mut packet = pool.take(64 << 10);
-            packet.extend(&[7; 64 << 10]);
-            packet
-        };
-        let (first, second) = (fill(), fill());
-        drop(first);
-        (1..TRIMS_UNUSED).for_each(|_| pool.trim());
-        assert!(is_held(0) && is_held(1), "not yet");
-        drop(second);
-        pool.trim();
-        assert!(!is_held(0) && is_held(1), "the one that was used is kept");
-        let again = fill();
-        (0..TRIMS_UNUSED).for_each(|_| pool.trim());
-        assert_eq!((is_held(0), is_held(1)), (false, true), "what is in use is never touched");
-        assert_eq!(again.len(), 64 << 10);
-        let _other = fill();
-        assert!(is_held(0), "it serves again");
-        assert_eq!(pool.heap_packets(), 0);
-    }
-
-    #[test]
     fn a_packet_outlives_its_pool_and_is_freed_on_another_thread() {
-        let pool = small();
+        let pool = pool();
         let mut packet = pool.take(3);
         packet.extend(b"abc");
         let packet = packet.freeze();

@@ -6,9 +6,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use super::free_list::FreeList;
 use super::geometry::Geometry;
-use super::region::{Error, Pages, Region};
+use super::region::{Error, Region};
+use stream_manager_sync::FreeSlots;
 
 /// A fixed number of picture slots of one geometry.
 ///
@@ -22,7 +22,7 @@ struct Inner {
     region: Region,
     geometry: Geometry,
     stride: usize,
-    free: FreeList,
+    free: FreeSlots,
     slots: Box<[Slot]>,
 }
 
@@ -52,7 +52,7 @@ impl Pool {
         let slots = slots.clamp(1, Self::SLOTS_MAX);
         let stride = geometry.bytes().next_multiple_of(4_096);
         let bytes = stride * slots as usize;
-        let region = Region::new(bytes, Pages::Huge)?;
+        let region = Region::new(bytes)?;
         region.touch(bytes);
         let slots = (0..slots).map(|index| Slot {
             index,
@@ -61,7 +61,7 @@ impl Pool {
             pool: AtomicPtr::new(std::ptr::null_mut()),
         });
         let slots: Box<[Slot]> = slots.collect();
-        let free = FreeList::full(u32::try_from(slots.len()).unwrap_or(0));
+        let free = FreeSlots::all(u32::try_from(slots.len()).unwrap_or(0));
         let inner = Arc::new(Inner { region, geometry, stride, free, slots });
         for slot in &inner.slots {
             slot.pool.store(Arc::as_ptr(&inner).cast_mut(), Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl Pool {
     /// it.
     #[must_use]
     pub fn take(&self) -> Option<Frame> {
-        let slot = &self.0.slots[self.0.free.pop()? as usize];
+        let slot = &self.0.slots[self.0.free.take()? as usize];
         let before = slot.refs.swap(1, Ordering::Relaxed);
         debug_assert_eq!(before, 0, "a free slot was still referenced");
         // SAFETY: the pointer comes from this very `Arc`; the count is given back in `release`.
@@ -146,7 +146,7 @@ impl Drop for Handle {
         }
         std::sync::atomic::fence(Ordering::Acquire);
         let (pool, index) = (slot.pool.load(Ordering::Relaxed), slot.index);
-        self.pool().free.push(index);
+        self.pool().free.put(index);
         // SAFETY: gives back the strong count taken in `Pool::take`; nothing of the slot is used
         // after this line.
         unsafe { Arc::decrement_strong_count(pool) };

@@ -22,15 +22,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What kind of pages a region got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pages {
-    /// Commit memory at the first touch, in pages of the usual size.
-    Small,
-    /// Huge pages if the system has any free, else transparent ones where it can.
-    Huge,
-}
-
 /// Anonymous private memory, zeroed, unmapped on drop.
 #[derive(Debug)]
 pub(super) struct Region {
@@ -44,20 +35,17 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    pub(super) fn new(bytes: usize, pages: Pages) -> Result<Self, Error> {
+    /// Huge pages if the system has any free, else transparent ones where it can.
+    pub(super) fn new(bytes: usize) -> Result<Self, Error> {
         let bytes = bytes.max(1).next_multiple_of(HUGE_PAGE);
-        if pages == Pages::Huge
-            && let Ok(base) = map(bytes, libc::MAP_HUGETLB)
-        {
+        if let Ok(base) = map(bytes, libc::MAP_HUGETLB) {
             return Ok(Self { base, bytes });
         }
         let base = map(bytes, libc::MAP_NORESERVE).map_err(|cause| Error { bytes, cause })?;
         let region = Self { base, bytes };
-        if pages == Pages::Huge {
-            // Advice: if the kernel refuses, small pages do the same work more slowly.
-            // SAFETY: the range is exactly the mapping made above.
-            unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
-        }
+        // Advice: if the kernel refuses, small pages do the same work more slowly.
+        // SAFETY: the range is exactly the mapping made above.
+        unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
         Ok(region)
     }
 
@@ -66,25 +54,6 @@ impl Region {
         for offset in (0..bytes.min(self.bytes)).step_by(4_096) {
             // SAFETY: in bounds of the mapping, and the pools call this before any handle exists.
             unsafe { self.base.add(offset).write_volatile(0) };
-        }
-    }
-
-    /// Gives the whole pages among these bytes back to the system; they are zero when they are
-    /// touched again.
-    ///
-    /// # Safety
-    /// Nobody else uses these bytes, and nobody relies on what they hold.
-    pub(super) unsafe fn give_back(&self, offset: usize, bytes: usize) {
-        // SAFETY: it reads a number.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        let Some(page) = usize::try_from(page).ok().filter(|page| *page > 0) else { return };
-        let (from, to) = (offset.next_multiple_of(page), (offset + bytes) / page * page);
-        if from < to && to <= self.bytes {
-            // Advice: if the kernel refuses, the memory stays.
-            // SAFETY: whole pages of the mapping, which the caller owns.
-            unsafe {
-                libc::madvise(self.base.as_ptr().add(from).cast(), to - from, libc::MADV_DONTNEED)
-            };
         }
     }
 
@@ -102,6 +71,30 @@ impl Drop for Region {
         // its pool, and so this region, alive.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
+}
+
+/// Maps memory for slots of packets: zeroed, and taken from the system page by page as it is used.
+pub(super) fn map_slots(bytes: usize) -> Result<NonNull<u8>, Error> {
+    map(bytes, libc::MAP_NORESERVE).map_err(|cause| Error { bytes, cause })
+}
+
+/// Gives the memory of mapped bytes back to the system; they are zero when they are used again.
+///
+/// # Safety
+/// The range is mapped, nobody else uses it, and nobody relies on what it holds.
+pub(super) unsafe fn give_back(base: NonNull<u8>, bytes: usize) {
+    // Advice: if the kernel refuses, the memory stays.
+    // SAFETY: by the caller.
+    unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+/// Ends the mapping of a range.
+///
+/// # Safety
+/// The range was mapped by [`map_slots`], alone or as a part, and nobody uses it any more.
+pub(super) unsafe fn unmap(base: NonNull<u8>, bytes: usize) {
+    // SAFETY: by the caller.
+    unsafe { libc::munmap(base.as_ptr().cast(), bytes) };
 }
 
 fn map(bytes: usize, flags: i32) -> std::io::Result<NonNull<u8>> {

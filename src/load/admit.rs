@@ -54,7 +54,7 @@ fn run_here(admit: &Admit) -> Result<String, Failure> {
     let access = rtmp_access(&publish_url(&format!("{}/any", admit.url))?, &admit.trust)?;
     let urls = keys.iter().map(|key| Url::parse(&format!("{}/{key}", admit.url)));
     let urls: Vec<Url> = urls.collect::<Result<_, _>>()?;
-    let pool = PacketPool::new(PacketPoolSpec { slots: [8, 8, 0, 0, 0, 0] })?;
+    let pool = PacketPool::new(PacketPoolSpec::default())?;
     let cpu_now = || admit.common.pid.map_or(Ok(0.0), cpu::process_seconds);
     let (clock, before) = (Clock::start(), cpu_now()?);
     let (mut first, mut again) = (Times::default(), Times::default());

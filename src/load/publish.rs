@@ -107,7 +107,7 @@ fn publish_all(
     seconds: u64,
 ) -> Result<Done, Failure> {
     let clock = Clock::start();
-    let pool = PacketPool::new(PacketPoolSpec { slots: [64, 8, 0, 0, 0, 0] })?;
+    let pool = PacketPool::new(PacketPoolSpec::default())?;
     let mut publishers = Vec::new();
     for url in urls {
         publishers.push(Publisher::start(access, &Url::parse(url)?, programme, clock, &pool)?);

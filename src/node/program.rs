@@ -197,12 +197,10 @@ fn watch_figures(
     let mut meter = Meter::new(Arc::clone(node.registry()));
     let clock = node.clock();
     let ready = Arc::clone(readiness);
-    let (registry, packets) = (Arc::clone(node.registry()), node.packets().clone());
     async move {
         let mut every = looks();
         for look in 0_u32.. {
             every.tick().await;
-            registry.heap_packets(packets.heap_packets());
             let snapshot = meter.tick(clock.now());
             ready.update(&snapshot);
             if look > 0 && look % STATUS_EVERY == 0 {

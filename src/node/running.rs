@@ -19,7 +19,6 @@ use crate::control::hooks::Subscriber;
 use crate::control::http::HttpRules;
 use crate::control::keystore::{DevelopmentKey, Keys};
 use crate::event::NodeEvent;
-use crate::frame::PacketPool;
 use crate::runtime::{Clock, CorePlan};
 use crate::stats::Registry;
 use crate::tls::Acceptor;
@@ -31,7 +30,6 @@ pub struct Node {
     pub(super) running: Running,
     pub(super) clock: Clock,
     pub(super) registry: Arc<Registry>,
-    pub(super) packets: PacketPool,
     pub(super) events: EventQueue,
     pub(super) subscribers: broadcast::Sender<NodeEvent>,
     pub(super) controller: Option<Controller>,
@@ -109,10 +107,6 @@ impl Node {
     #[must_use]
     pub const fn keys(&self) -> Option<&Keys> {
         self.keys.as_ref()
-    }
-
-    pub(super) const fn packets(&self) -> &PacketPool {
-        &self.packets
     }
 
     pub(super) const fn http_rules(&self) -> &Arc<ArcSwap<HttpRules>> {

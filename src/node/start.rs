@@ -77,7 +77,8 @@ impl Reserved {
         let config_store =
             ConfigStore::open(config, cpus, setup.is_program).map_err(StartError::Thread)?;
         let config = config_store.in_use();
-        let packets = PacketPool::new(PacketPoolSpec::default()).map_err(StartError::Memory)?;
+        let spec = PacketPoolSpec { bytes_max: config.limits.packet_bytes_max };
+        let packets = PacketPool::new(spec).map_err(StartError::Memory)?;
         let hooks = HookService::open(&config, setup.hooks, plan.clock)?;
         let bells = plan.cores.net.iter().map(|_| Bell::new()).collect();
         let events = Arc::new(ArrayQueue::new(EVENTS_MAX));
@@ -209,7 +210,6 @@ impl Spawned {
             running: self.running,
             clock: plan.clock,
             registry: self.registry,
-            packets: reserved.packets,
             events: reserved.events,
             subscribers,
             controller: Some(controller),

@@ -113,7 +113,7 @@ mod tests {
     use crate::frame::PacketPoolSpec;
 
     fn pool() -> PacketPool {
-        PacketPool::new(PacketPoolSpec { slots: [16, 4, 0, 0, 0, 0] }).unwrap()
+        PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap()
     }
 
     fn bodies(type_id: u8, time: u32, body: &[u8]) -> Vec<(Kind, u32, Vec<u8>)> {

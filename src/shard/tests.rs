@@ -52,7 +52,7 @@ struct Bench {
 impl Bench {
     /// A shard that takes one connection of each address.
     fn new() -> Self {
-        let packets = PacketPool::new(PacketPoolSpec { slots: [8, 8, 8, 0, 0, 0] }).unwrap();
+        let packets = PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
         let stats = Arc::new(ShardStats::default());
         let limits = LimitSpec {
             connections_max: 100,

@@ -29,8 +29,8 @@ pub use line::{LineFigures, LineStats};
 pub use meter::Meter;
 pub use output::{OutputFigures, OutputStats};
 pub use registry::{
-    ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, Registry, Snapshot,
-    url_without_secrets,
+    ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures,
+    Registry, Snapshot, url_without_secrets,
 };
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};

@@ -34,7 +34,24 @@ pub struct Registry {
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,
-    heap_packets: Gauge,
+    packets: ArcSwap<PacketPoolFigures>,
+}
+
+/// The packet pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketPoolFigures {
+    /// Bytes of slots in use.
+    pub used_bytes: u64,
+    /// Bytes of all slabs.
+    pub slab_bytes: u64,
+    /// What these may be at most.
+    pub bytes_max: u64,
+    /// Slabs added since start.
+    pub slabs_added: u64,
+    /// Slabs removed since start.
+    pub slabs_removed: u64,
+    /// Packets since start that came from the heap because the pool had no fitting slot.
+    pub heap_packets: u64,
 }
 
 /// A channel's figures, what it is called and what it is to make.
@@ -199,7 +216,7 @@ impl Registry {
             uptime_s: self.uptime_s.get(),
             in_bps: self.in_bps.get(),
             out_bps: self.out_bps.get(),
-            heap_packets: self.heap_packets.get_count(),
+            packets: **self.packets.load(),
             node,
             shards,
             channels: channels.collect(),
@@ -212,10 +229,9 @@ impl Registry {
         }
     }
 
-    /// Packets that came from the heap since start because the pool had no fitting slot. For
-    /// control, which asks the pool before each measurement.
-    pub fn heap_packets(&self, packets: u64) {
-        self.heap_packets.set(packets as f64);
+    /// What the packet pool holds now. For control, which asks it once a second.
+    pub fn set_packets(&self, figures: PacketPoolFigures) {
+        self.packets.store(Arc::new(figures));
     }
 
     pub(super) fn set_rates(&self, now: Micros, in_bps: f64, out_bps: f64) {
@@ -234,8 +250,8 @@ pub struct Snapshot {
     pub in_bps: f64,
     /// Bits per second to peers, as measured last.
     pub out_bps: f64,
-    /// Packets since start that came from the heap because the pool had no fitting slot.
-    pub heap_packets: u64,
+    /// The packet pool, as it was within the last second.
+    pub packets: PacketPoolFigures,
     /// All shards together.
     pub node: ShardFigures,
     /// Each shard.

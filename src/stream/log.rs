@@ -21,16 +21,12 @@ const LOOK_MESSAGES: usize = 8;
 /// allowed would take milliseconds to get from the kernel, during which no viewer is served.
 const ROOM_AT_FIRST: usize = 1_100;
 
-/// What a message takes beside its body, bytes: its entry, its packet's own header, and room for
-/// those of protocols.
-const MESSAGE_BYTES: usize = 256;
-
 /// How much of a stream is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLimits {
     /// Messages older than the newest keyframe.
     pub messages: usize,
-    /// Bytes of all messages.
+    /// Bytes of memory of all messages: what their packets hold, and their entries.
     pub bytes: usize,
     /// Milliseconds from the arrival of the oldest message to that of the newest. What came since
     /// the newest keyframe is kept for as long as `bytes` allows.
@@ -61,6 +57,8 @@ pub struct StreamLog {
     first: u64,
     /// Of the bodies.
     bytes: usize,
+    /// Of the entries and what they hold.
+    memory: usize,
     limits: LogLimits,
     gop_cache: bool,
     /// Those of the present source.
@@ -81,6 +79,12 @@ struct Entry {
     arrived: Micros,
 }
 
+impl Entry {
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.message.memory()
+    }
+}
+
 impl StreamLog {
     /// An empty log; its ring is allocated now. `gop_cache` says whether late readers may start at
     /// a keyframe of the past.
@@ -90,6 +94,7 @@ impl StreamLog {
             entries: VecDeque::with_capacity(limits.messages.clamp(1, ROOM_AT_FIRST) + 1),
             first: 0,
             bytes: 0,
+            memory: 0,
             limits,
             gop_cache,
             headers: Headers::default(),
@@ -125,8 +130,10 @@ impl StreamLog {
         }
         // The clock does not go back; what other shards hand on may be a little older.
         self.newest_arrival = self.newest_arrival.max(arrived);
-        self.bytes += message.body().len();
-        self.entries.push_back(Entry { message, arrived: self.newest_arrival });
+        let entry = Entry { message, arrived: self.newest_arrival };
+        self.bytes += entry.message.body().len();
+        self.memory += entry.memory();
+        self.entries.push_back(entry);
         self.trim();
         Pushed::Added
     }
@@ -144,6 +151,7 @@ impl StreamLog {
         while self.entries.len() > 1 && self.has_too_much() {
             if let Some(oldest) = self.entries.pop_front() {
                 self.bytes -= oldest.message.body().len();
+                self.memory -= oldest.memory();
                 self.first += 1;
             }
             while self.keys.front().is_some_and(|&key| key < self.first) {
@@ -154,7 +162,7 @@ impl StreamLog {
     }
 
     fn has_too_much(&self) -> bool {
-        if self.bytes + self.entries.len() * MESSAGE_BYTES > self.limits.bytes {
+        if self.memory > self.limits.bytes {
             return true;
         }
         // Without its keyframe what follows is of no use to a late reader.
@@ -162,6 +170,12 @@ impl StreamLog {
         let is_over = self.entries.len() > self.limits.messages
             || self.lag(self.first) > Micros::from_millis(self.limits.millis.into());
         is_over && !needed
+    }
+
+    /// Bytes of memory of all messages in the log, see [`LogLimits::bytes`].
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Number of the oldest message in the log.

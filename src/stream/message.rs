@@ -176,6 +176,12 @@ impl Message {
         &self.packet[usize::from(self.header_len)..]
     }
 
+    /// Bytes of memory that its packet holds, whatever its length.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.packet.memory()
+    }
+
     /// Bytes on the wire, all chunk headers included.
     #[must_use]
     pub fn wire_len(&self) -> usize {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::Page;
 use crate::stats::{
     Attempt, ChannelFigures, DropReason, ENCODED_DROPPED, ErrorKind, HistogramFigures, Limit,
-    OtherReader, OutputFigures, RunState, ShardFigures, Snapshot, ViewerDrop,
+    OtherReader, OutputFigures, PacketPoolFigures, RunState, ShardFigures, Snapshot, ViewerDrop,
 };
 
 /// Writes all that is told of the node.
@@ -13,15 +13,34 @@ pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot, version: &str) -> 
     page.gauge("stream_manager_build_info", "The program that runs; always 1", |family| {
         family.sample(&[("version", version)], 1_u64)
     })?;
-    let name = "packet_pool_heap_packets_total";
-    page.counter(name, "Packets that found no room in the packet pool", |family| {
-        family.sample(&[], snapshot.heap_packets)
-    })?;
+    packets(page, &snapshot.packets)?;
     connections(page, &snapshot.node)?;
     traffic(page, &snapshot.node)?;
     encoders(page, snapshot)?;
     latencies(page, snapshot)?;
     outputs(page, snapshot)
+}
+
+fn packets(page: &mut Page<'_>, pool: &PacketPoolFigures) -> fmt::Result {
+    page.gauge("packet_pool_used_bytes", "Bytes of packet slots in use", |family| {
+        family.sample(&[], pool.used_bytes)
+    })?;
+    let help = "Bytes of the packet pool's slabs: address space, of which used parts take memory";
+    page.gauge("packet_pool_slab_bytes", help, |family| family.sample(&[], pool.slab_bytes))?;
+    let help = "What the slabs may be at most: packet_bytes_max of [limits]";
+    page.gauge("packet_pool_max_bytes", help, |family| family.sample(&[], pool.bytes_max))?;
+    page.counter(
+        "packet_pool_slabs_total",
+        "Slabs added to and removed from the pool",
+        |family| {
+            family.sample(&[("change", "added")], pool.slabs_added)?;
+            family.sample(&[("change", "removed")], pool.slabs_removed)
+        },
+    )?;
+    let name = "packet_pool_heap_packets_total";
+    page.counter(name, "Packets that found no room in the packet pool", |family| {
+        family.sample(&[], pool.heap_packets)
+    })
 }
 
 fn connections(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {

@@ -7,7 +7,11 @@ use crate::frame::PacketPoolSpec;
 use crate::rtmp::chunk::{MessageHeader, Writer};
 
 fn pool() -> PacketPool {
-    PacketPool::new(PacketPoolSpec { slots: [64, 8, 2, 1, 0, 0] }).unwrap()
+    thread_local! {
+        static POOL: PacketPool =
+            PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
+    }
+    POOL.with(PacketPool::clone)
 }
 
 type Plain = (u8, u32, u32, Vec<u8>);

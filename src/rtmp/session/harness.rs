@@ -12,7 +12,11 @@ use super::status::text_of;
 pub(super) const T0: Micros = Micros::from_secs(100);
 
 pub(super) fn pool() -> PacketPool {
-    PacketPool::new(PacketPoolSpec { slots: [64, 8, 2, 1, 0, 0] }).unwrap()
+    thread_local! {
+        static POOL: PacketPool =
+            PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
+    }
+    POOL.with(PacketPool::clone)
 }
 
 /// C0, C1 and C2 of a simple handshake.

@@ -364,7 +364,7 @@ mod tests {
         link.received = (1 << 32) + 5 - u64::from(ACK_WINDOW);
         link.acknowledged = link.received;
         link.hear(usize::try_from(ACK_WINDOW).unwrap(), Micros(0));
-        let pool = PacketPool::new(PacketPoolSpec { slots: [0; 6] }).unwrap();
+        let pool = PacketPool::new(PacketPoolSpec { bytes_max: 0 }).unwrap();
         assert_eq!(link.take(&mut &[][..], &pool), Ok(true));
         let Some(Item::Answer(answer)) = link.inbox.take_next() else { panic!("nothing is due") };
         assert_eq!(answer, Answer::Acknowledgement(5));

@@ -59,8 +59,8 @@ impl World {
         let stats: Vec<Arc<ShardStats>> = (0..shards).map(|_| Arc::default()).collect();
         let limits = settings::limits(&mut rng);
         let limits = Arc::new(NodeLimits::new(&limits, stats.clone()));
-        let slots = PacketPoolSpec { slots: [2_048, 64, 8, 2, 0, 0] };
-        let packets = PacketPool::new(slots).unwrap();
+        let pool = PacketPoolSpec { bytes_max: 16 << 20 };
+        let packets = PacketPool::new(pool).unwrap();
         let bells: Vec<_> = (0..shards).map(|_| Bell::new()).collect();
         let meshes = Mesh::of_capacity(&bells, rng.pick(&[16, 16, 64, 256]));
         let now = Micros::from_secs(100);
@@ -105,7 +105,7 @@ impl World {
             });
         }
         let control = Control::new(Rng::new(rng.next()), NAMES);
-        let pool = PacketPool::new(slots).unwrap();
+        let pool = PacketPool::new(pool).unwrap();
         Self {
             rng,
             now,

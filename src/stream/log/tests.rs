@@ -1,7 +1,7 @@
 //! Tests of the stream log.
 
 use super::*;
-use crate::frame::PacketBuf;
+use crate::frame::{PacketBuf, PacketPool, PacketPoolSpec};
 use crate::stream::message::Flags;
 
 impl StreamLog {
@@ -45,10 +45,10 @@ fn the_oldest_go_by_age_by_bytes_and_by_number() {
     let mut log = StreamLog::new(LogLimits { millis: 2_000, ..LogLimits::default() }, true);
     filled(&mut log, 5);
     assert!(log.get(log.first()).unwrap().time() >= 2_900);
-    let limits = LogLimits { bytes: 500 + 7 * MESSAGE_BYTES, ..LogLimits::default() };
+    let limits = LogLimits { bytes: 3_000, ..LogLimits::default() };
     let mut log = StreamLog::new(limits, true);
     filled(&mut log, 5);
-    assert!(log.end() - log.first() <= 8 && log.end() > 300);
+    assert!(log.end() - log.first() <= 11 && log.end() > 300);
     let mut log = StreamLog::new(LogLimits { messages: 7, ..LogLimits::default() }, false);
     filled(&mut log, 5);
     assert_eq!(log.end() - log.first(), 7);
@@ -70,12 +70,32 @@ fn what_came_since_the_newest_keyframe_is_kept_for_as_long_as_its_bytes_allow() 
     assert_eq!((log.first(), log.newest_key()), (0, Some(0)), "longer than all other limits");
     one_group(&mut log, 60, 20);
     assert_eq!((log.first(), log.newest_key()), (3_000, Some(3_000)), "the older one goes");
-    let bytes = 1_500 * (MESSAGE_BYTES + 30);
+    let bytes = 429_000; // of some 1 500 messages
     let mut log = StreamLog::new(LogLimits { bytes, ..LogLimits::default() }, true);
     one_group(&mut log, 0, 60);
     assert_eq!(log.newest_key(), None);
     assert!(log.lag(log.first()) <= Micros::from_secs(10), "without it there is no need");
-    assert!(log.entries.len() * (MESSAGE_BYTES + 30) <= bytes);
+    assert!(log.memory() <= bytes);
+}
+
+#[test]
+fn its_bytes_are_those_of_the_memory_that_its_messages_hold() {
+    let pool = PacketPool::new(PacketPoolSpec::default()).unwrap();
+    let empty = pool.usage().used_bytes;
+    let limits = LogLimits { bytes: 1 << 20, millis: u32::MAX, ..LogLimits::default() };
+    let mut log = StreamLog::new(limits, false);
+    for n in 0..5_000_u32 {
+        let (kind, size) = if n % 3 == 0 { (Kind::Video, 4_100) } else { (Kind::Audio, 300) };
+        let mut body = pool.take(size);
+        body.extend(&vec![1; size]);
+        log.put(Message::new(kind, n * 10, Flags::default(), body, CHUNK));
+        let held = pool.usage().used_bytes - empty;
+        assert_eq!(log.memory(), held + log.entries.len() * size_of::<Entry>());
+        assert!(log.memory() <= 1 << 20);
+    }
+    assert!(log.memory() > (1 << 20) - (8 << 10), "as much as the limit lets it");
+    drop(log);
+    assert_eq!(pool.usage().used_bytes, empty);
 }
 
 #[test]
