@@ -41,6 +41,7 @@ main() {
     stage examples cargo test --no-fail-fast "${features[@]}" --doc
     stage scenarios scenarios --test-threads "$SCENARIOS" --skip measured::
     stage instructions count_instructions
+    stage lifecycle cargo test --no-fail-fast "${features[@]}" --test lifecycle
     finish fuzz
     finish loom
     finish browser
@@ -106,10 +107,10 @@ check_orders() {
 summary() {
     printf '\n== summary\n'
     printf '%s\n' "${rows[@]}"
-    cat "$LOGS"/{units,examples,scenarios,measured} |
+    cat "$LOGS"/{units,examples,scenarios,lifecycle,measured} |
         awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
              END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }'
-    sed -n 's/^test \(.*\) \.\.\. FAILED$/  failed: \1/p' "$LOGS"/{units,examples,scenarios,measured}
+    sed -n 's/^test \(.*\) \.\.\. FAILED$/  failed: \1/p' "$LOGS"/{units,examples,scenarios,lifecycle,measured}
     printf 'in all %d s\n' "$SECONDS"
     if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
 }
