@@ -112,7 +112,8 @@ const TO_FIX: &str = "FIXME";
 
 /// Words that a file's first line does not begin with: it names the thing, by the field's term,
 /// before it says anything about it.
-const QUESTIONS: &[&str] = &["What", "Who", "Whose", "Whether", "How", "When", "Where", "Why"];
+const QUESTIONS: &[&str] =
+    &["What", "Who", "Whose", "Whether", "How", "When", "Where", "Why", "Which"];
 
 /// Lines of a file before its tests.
 const FILE_LINES_MAX: usize = 500;

@@ -1,4 +1,4 @@
-//! Which tick is due when: an absolute grid, never a sum of intervals.
+//! Frame pacer: the ticks of a channel on an absolute grid, never a sum of intervals.
 
 use crate::media::{FrameRate, Micros};
 

@@ -1,4 +1,4 @@
-//! Which core does what.
+//! Core plan: the CPUs of each role.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which pages of other servers may play our streams.
+//! CORS (Fetch standard): the pages of other servers that may play our streams.
 
 use std::str::FromStr;
 

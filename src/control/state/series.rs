@@ -1,4 +1,4 @@
-//! Which streams have series of their own in the metrics: at most so many, live ones first.
+//! Metric series of streams: at most so many streams have their own, live ones first.
 
 use std::collections::BTreeMap;
 

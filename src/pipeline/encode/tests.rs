@@ -1,4 +1,4 @@
-//! Which pictures become keyframes.
+//! Keyframe requests of the encode loop: the pictures that become keyframes.
 
 use super::*;
 use crate::media::{FrameRate, PixelFormat, Size, VideoCodec};

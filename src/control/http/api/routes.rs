@@ -1,4 +1,4 @@
-//! Which path and method goes to which handler.
+//! API routes: the handler of each path and method.
 
 use std::sync::Arc;
 
