@@ -9,6 +9,7 @@ pub mod h264;
 pub mod h265;
 mod keep_alive;
 mod network;
+mod panic;
 mod size;
 mod time;
 
@@ -16,6 +17,7 @@ pub use bitrate::parse_bitrate;
 pub use codec::{AudioCodec, Kind, VideoCodec};
 pub use keep_alive::{KeepAlive, Pings};
 pub use network::network_of;
+pub use panic::{caught, panic_text};
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros};
 

@@ -5,7 +5,6 @@ mod clock;
 mod driver;
 #[cfg(test)]
 pub(crate) mod fault;
-mod guard;
 mod pacer;
 mod pinned;
 mod plan;
@@ -16,7 +15,6 @@ mod worker;
 
 pub use clock::Clock;
 pub use driver::{Driver, DriverKind, DriverParts};
-pub use guard::caught;
 pub use pacer::{CATCH_UP, Pacer, Slot};
 pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};

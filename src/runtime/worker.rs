@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::guard::caught;
+use crate::media::caught;
 
 /// Niceness of the composer and of shards, if the process may: above everything that only computes.
 pub const NICE_PINNED: i32 = -5;

@@ -1,9 +1,12 @@
 //! Client connections: RTMP clients of outputs and pulls, where they connect to, and the pause
 //! after a failure.
 
+use std::fmt;
+
 use super::context::Context;
 use super::io::PeerId;
 use super::outbound::Outbound;
+use super::shared::Shared;
 use crate::media::Micros;
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Query, Url};
 use crate::tls::Link;
@@ -82,6 +85,18 @@ impl<T> Phase<T> {
             }
         }
     }
+}
+
+/// What makes connections to other servers, again and again.
+pub(super) trait Dialer: fmt::Display {
+    /// Its connection, while there is one.
+    fn client(&mut self) -> Option<&mut ClientConnection>;
+
+    /// The connection is lost, or could not be made.
+    fn lost(&mut self, shared: &mut Shared, reason: String);
+
+    /// Whether it has ended for good.
+    fn is_finished(&self) -> bool;
 }
 
 /// Where to connect to now: as usual, unless the server has sent us elsewhere; and the session

@@ -1,11 +1,11 @@
 //! Outputs and pulls as the core handles them, and the connections that they make.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::client::ClientConnection;
+use super::client::{ClientConnection, Dialer};
 use super::context::Context;
-use super::core::{ShardCore, text_of};
+use super::core::ShardCore;
 use super::io::{Action, Closed, PeerId};
 use super::line::Line;
 use super::outbound::Outbound;
@@ -13,7 +13,7 @@ use super::output::Output;
 use super::peers::{Peer, Peers, client_of};
 use super::pull::Pull;
 use super::shared::Shared;
-use crate::media::Micros;
+use crate::media::{Micros, caught};
 
 impl ShardCore {
     /// The connection of an output or a pull.
@@ -28,29 +28,9 @@ impl ShardCore {
         handle: impl FnOnce(&mut Output, &mut Shared) -> R,
     ) -> Option<R> {
         let Self { shared, peers, outputs, .. } = self;
-        let output = outputs.get_mut(&number)?;
-        if let Some(client) = output.client() {
-            client.out.step_in(&mut peers.lines[client.out.id.index()]);
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| handle(output, shared)));
-        if let Err(panic) = &result {
-            shared.cx.stats.error_panic();
-            tracing::error!(
-                "output {} failed, and only it: {}",
-                output.spec.name,
-                text_of(&**panic)
-            );
-            output.lost(shared, "internal error".to_owned());
-        }
-        if let Some(client) = output.client() {
-            client.pass_on();
-            queue_if_needed(&mut shared.cx, peers, &mut client.out);
-        }
-        if output.is_finished() {
-            outputs.remove(&number);
-        }
+        let result = with(shared, peers, outputs, number, handle);
         self.release_clients();
-        result.ok()
+        result
     }
 
     /// Lets a pull handle something.
@@ -60,25 +40,9 @@ impl ShardCore {
         handle: impl FnOnce(&mut Pull, &mut Shared) -> R,
     ) -> Option<R> {
         let Self { shared, peers, pulls, .. } = self;
-        let pull = pulls.get_mut(&number)?;
-        if let Some(client) = pull.client() {
-            client.out.step_in(&mut peers.lines[client.out.id.index()]);
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| handle(pull, shared)));
-        if let Err(panic) = &result {
-            shared.cx.stats.error_panic();
-            tracing::error!("pull {} failed, and only it: {}", pull.name(), text_of(&**panic));
-            pull.lost(shared, "internal error".to_owned());
-        }
-        if let Some(client) = pull.client() {
-            client.pass_on();
-            queue_if_needed(&mut shared.cx, peers, &mut client.out);
-        }
-        if pull.is_finished() {
-            pulls.remove(&number);
-        }
+        let result = with(shared, peers, pulls, number, handle);
         self.release_clients();
-        result.ok()
+        result
     }
 
     /// Connections of outputs and pulls that are over hear nothing any more.
@@ -162,6 +126,35 @@ impl ShardCore {
             _ => {}
         }
     }
+}
+
+/// Lets one of `dialers` handle something. A panic ends its connection alone. `None` then, and if
+/// it is gone.
+fn with<D: Dialer, R>(
+    shared: &mut Shared,
+    peers: &mut Peers,
+    dialers: &mut BTreeMap<usize, D>,
+    number: usize,
+    handle: impl FnOnce(&mut D, &mut Shared) -> R,
+) -> Option<R> {
+    let dialer = dialers.get_mut(&number)?;
+    if let Some(client) = dialer.client() {
+        client.out.step_in(&mut peers.lines[client.out.id.index()]);
+    }
+    let result = caught(|| handle(dialer, shared));
+    if let Err(text) = &result {
+        shared.cx.stats.error_panic();
+        tracing::error!("{dialer} failed, and only it: {text}");
+        dialer.lost(shared, "internal error".to_owned());
+    }
+    if let Some(client) = dialer.client() {
+        client.pass_on();
+        queue_if_needed(&mut shared.cx, peers, &mut client.out);
+    }
+    if dialer.is_finished() {
+        dialers.remove(&number);
+    }
+    result.ok()
 }
 
 /// Lets the send loop know of a client's connection that has something of its own to send.

@@ -1,10 +1,8 @@
 //! Core of a shard: takes what its driver and other threads bring, lets the peer that it concerns
 //! handle it, and passes on what that means for others.
 
-use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::admission::Admitted;
@@ -22,7 +20,7 @@ use super::shared::Shared;
 use super::spec::{ShardParts, ShardSettings, ShardSpec};
 use super::streams::{RecordTap, Streams, Tap};
 use crate::command::ToShard;
-use crate::media::Micros;
+use crate::media::{Micros, caught};
 use crate::ring::Receiver;
 use crate::tls::Acceptor;
 
@@ -126,18 +124,18 @@ impl ShardCore {
     ) -> Option<R> {
         let mut connection = self.peers.take(id)?;
         let shared = &mut self.shared;
-        let handled = catch_unwind(AssertUnwindSafe(|| {
+        let handled = caught(|| {
             let result = handle(&mut connection, shared);
             connection.go_on(shared);
             result
-        }));
+        });
         match handled {
             Ok(result) => {
                 self.put_back(id, connection);
                 Some(result)
             }
-            Err(panic) => {
-                self.end_after_panic(connection, &text_of(&*panic));
+            Err(text) => {
+                self.end_after_panic(connection, &text);
                 None
             }
         }
@@ -167,7 +165,7 @@ impl ShardCore {
         tracing::error!("connection {id} failed, and only that one: {text}");
         let shared = &mut self.shared;
         // Its state may be such that not even this can be done; its events are lost then.
-        drop(catch_unwind(AssertUnwindSafe(|| connection.end(shared, "internal error"))));
+        drop(caught(|| connection.end(shared, "internal error")));
         self.shared.streams.forget_reader(id);
         self.peers.set_closing(id);
         self.shared.leaving.push(connection.out);
@@ -250,12 +248,6 @@ fn received_sealed(
             }
         }
     }
-}
-
-pub(super) fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 impl Core for ShardCore {

@@ -1,9 +1,10 @@
 //! Outputs: a connection to a destination outside the node, into which a stream's log is read. An
 //! output fails and comes back alone; nobody waits for it.
 
+use std::fmt;
 use std::net::SocketAddr;
 
-use super::client::{Backoff, ClientConnection, End, Phase, Redirect, target};
+use super::client::{Backoff, ClientConnection, Dialer, End, Phase, Redirect, target};
 use super::io::{Io, PeerId, TcpInfo};
 use super::outbound::Outbound;
 use super::shared::Shared;
@@ -56,6 +57,29 @@ struct Publication {
     counted: u64,
 }
 
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "output {}", self.spec.name)
+    }
+}
+
+impl Dialer for Output {
+    fn client(&mut self) -> Option<&mut ClientConnection> {
+        match &mut self.phase {
+            Phase::Up(publication) => Some(&mut publication.client),
+            _ => None,
+        }
+    }
+
+    fn lost(&mut self, shared: &mut Shared, reason: String) {
+        self.over(shared, End::Failed(reason));
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished)
+    }
+}
+
 impl Output {
     pub(super) fn new(spec: OutputSpec) -> Self {
         Self {
@@ -75,10 +99,6 @@ impl Output {
         self.is_wanted && !self.is_finished() && *self.spec.stream == *name
     }
 
-    pub(super) const fn is_finished(&self) -> bool {
-        matches!(self.phase, Phase::Finished)
-    }
-
     const fn is_leaving(&self) -> bool {
         self.is_ending || !self.is_wanted
     }
@@ -87,14 +107,6 @@ impl Output {
     #[cfg(test)]
     pub(super) const fn unresolved_since(&self) -> Option<Micros> {
         if matches!(self.phase, Phase::Resolving(_)) { Some(self.began) } else { None }
-    }
-
-    /// Its connection, while there is one.
-    pub(super) const fn client(&mut self) -> Option<&mut ClientConnection> {
-        match &mut self.phase {
-            Phase::Up(publication) => Some(&mut publication.client),
-            _ => None,
-        }
     }
 
     /// Lets it push, or unpublish, close and wait.
@@ -230,11 +242,6 @@ impl Output {
         }
     }
 
-    /// The connection is lost, or could not be made.
-    pub(super) fn lost(&mut self, shared: &mut Shared, reason: String) {
-        self.over(shared, End::Failed(reason));
-    }
-
     fn digest(&mut self, shared: &mut Shared, bytes: &[u8]) -> Result<(), String> {
         let Phase::Up(publication) = &mut self.phase else { return Ok(()) };
         for piece in bytes.chunks(FEED_BYTES_MAX) {
@@ -327,7 +334,7 @@ impl Output {
         let lasted = shared.cx.now.since(self.began);
         let random = shared.cx.random();
         let Some(wait) = self.backoff.after(&mut self.redirect, lasted, random) else {
-            return tracing::debug!("output {}: {reason}", self.spec.name);
+            return tracing::debug!("{self}: {reason}");
         };
         self.phase = Phase::Paused(shared.cx.now + wait);
         self.spec.stats.line.failed();

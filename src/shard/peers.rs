@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::client::ClientConnection;
+use super::client::{ClientConnection, Dialer};
 use super::connection::Connection;
 use super::io::PeerId;
 use super::line::Line;

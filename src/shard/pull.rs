@@ -1,10 +1,11 @@
 //! Pulls: a connection to another server, whose stream is fed into a local one. A pull fails and
 //! comes back alone; nobody waits for it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::client::{Backoff, ClientConnection, End, Phase, Redirect, target};
+use super::client::{Backoff, ClientConnection, Dialer, End, Phase, Redirect, target};
 use super::io::{Io, PeerId};
 use super::outbound::Outbound;
 use super::pull_gate::{PullGate, Pulled};
@@ -86,6 +87,29 @@ enum Order {
     End,
 }
 
+impl fmt::Display for Pull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pull {}", self.spec.name)
+    }
+}
+
+impl Dialer for Pull {
+    fn client(&mut self) -> Option<&mut ClientConnection> {
+        match &mut self.phase {
+            Phase::Up(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    fn lost(&mut self, shared: &mut Shared, reason: String) {
+        self.over(shared, End::Failed(reason));
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished)
+    }
+}
+
 impl Pull {
     pub(super) fn new(spec: PullSpec) -> Self {
         Self {
@@ -111,27 +135,10 @@ impl Pull {
         &self.spec.stream
     }
 
-    /// Its name in events.
-    pub(super) fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    pub(super) const fn is_finished(&self) -> bool {
-        matches!(self.phase, Phase::Finished)
-    }
-
     /// Since when its server's name has been looked up.
     #[cfg(test)]
     pub(super) const fn unresolved_since(&self) -> Option<Micros> {
         if matches!(self.phase, Phase::Resolving(_)) { Some(self.began) } else { None }
-    }
-
-    /// Its connection, while there is one.
-    pub(super) fn client(&mut self) -> Option<&mut ClientConnection> {
-        match &mut self.phase {
-            Phase::Up(client) => Some(client),
-            _ => None,
-        }
     }
 
     /// Somebody reads the stream, or waits for it, or would relay it to `goes_to`.
@@ -267,39 +274,26 @@ impl Pull {
     pub(super) fn received(&mut self, shared: &mut Shared, bytes: &[u8]) {
         shared.cx.stats.bytes_in(bytes.len() as u64);
         self.spec.stats.bytes(bytes.len() as u64);
-        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
-        let Phase::Up(mut client) = phase else {
-            self.phase = phase;
-            return;
-        };
-        let end = self.digest(shared, &mut client, bytes).err();
-        self.phase = Phase::Up(client);
+        let end = self.digest(shared, bytes).err();
         match end {
             Some(reason) => self.over(shared, End::Failed(reason)),
             None => self.check_end(shared),
         }
     }
 
-    /// The connection is lost, or could not be made.
-    pub(super) fn lost(&mut self, shared: &mut Shared, reason: String) {
-        self.over(shared, End::Failed(reason));
-    }
-
-    fn digest(
-        &mut self,
-        shared: &mut Shared,
-        client: &mut ClientConnection,
-        bytes: &[u8],
-    ) -> Result<(), String> {
+    fn digest(&mut self, shared: &mut Shared, bytes: &[u8]) -> Result<(), String> {
         for piece in bytes.chunks(FEED_BYTES_MAX) {
+            let Phase::Up(client) = &mut self.phase else { return Ok(()) };
             let fed = client.session.feed(piece, shared.cx.now, &shared.cx.packets);
-            while let Some(event) = client.session.poll_event() {
+            while let Phase::Up(client) = &mut self.phase
+                && let Some(event) = client.session.poll_event()
+            {
                 match event {
                     ClientEvent::Message { kind, time, body } if !client.is_closing() => {
                         if let Some(flags) = Flags::of(kind, &body)
                             && !(kind == Kind::Data && is_the_servers_own(&body))
                         {
-                            self.take(shared, client, Pulled { kind, time, flags, body })?;
+                            self.take(shared, Pulled { kind, time, flags, body })?;
                         }
                     }
                     ClientEvent::Ended { code, description } => {
@@ -316,12 +310,7 @@ impl Pull {
     }
 
     /// Takes a message of the stream: the first that brings something opens the local stream.
-    fn take(
-        &mut self,
-        shared: &mut Shared,
-        client: &ClientConnection,
-        message: Pulled,
-    ) -> Result<(), String> {
+    fn take(&mut self, shared: &mut Shared, message: Pulled) -> Result<(), String> {
         let now = shared.cx.now;
         if let Some(stream) = self.stream {
             return self.ingest(shared, stream, message);
@@ -333,7 +322,8 @@ impl Pull {
         if shared.streams.is_taken(&self.spec.stream) {
             return Err(TAKEN.to_owned());
         }
-        let path = client.session.path().cloned().unwrap_or_default();
+        let path = self.client().and_then(|client| client.session.path().cloned());
+        let path = path.unwrap_or_default();
         if path.with(hop_of(&shared.cx, &self.spec.stream)).is_none() {
             self.report_loop(shared);
             return Err(LOOP.to_owned());
@@ -357,7 +347,7 @@ impl Pull {
     }
 
     fn report_loop(&self, shared: &mut Shared) {
-        let (stream, source) = (self.spec.stream.to_string(), format!("pull {}", self.spec.name));
+        let (stream, source) = (self.spec.stream.to_string(), self.to_string());
         shared.cx.report_node(NodeEvent::RelayLoop { stream, source });
     }
 
@@ -468,7 +458,7 @@ impl Pull {
         let usual = self.backoff.after(&mut self.redirect, lasted, random);
         let kicked = self.kicked.take();
         let wait = if kicked.is_some() { Some(KICKED_PAUSE) } else { usual };
-        let Some(wait) = wait else { return tracing::debug!("pull {}: {reason}", self.spec.name) };
+        let Some(wait) = wait else { return tracing::debug!("{self}: {reason}") };
         self.failed(shared, reason, kicked.as_deref().unwrap_or(NOBODY), wait);
         self.phase = Phase::Paused(shared.cx.now + wait);
     }

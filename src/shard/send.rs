@@ -3,6 +3,7 @@
 use std::io;
 
 use super::batch::Batch;
+use super::client::Dialer;
 use super::connection::{Closing, broken};
 use super::core::{LOOK_EVERY, ShardCore};
 use super::io::{Action, Io, PeerId};

@@ -10,13 +10,13 @@ use crate::encode::{self, AudioSpec, VideoSpec};
 use crate::event::NodeEvent;
 use crate::ffi::av::set_log_subject;
 use crate::frame::{Geometry, Pool};
-use crate::media::Micros;
+use crate::media::{Micros, caught};
 use crate::pipeline::{
     self, CHANGES_MAX, Channel, ChannelStage, ENCODED_QUEUE, EncodeShare, POOL_EXTRA_FRAMES,
     Picture, RawFrame, RawSound, SCENE_REPORTS_MAX, SOUND_QUEUE_BLOCKS, SceneLine, Sound, Timeline,
 };
 use crate::ring::{Bell, Receiver, Sender, channel};
-use crate::runtime::{Pacer, caught};
+use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
 use crate::scene::{self, Composer};
 use crate::sound::Mixer;

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
@@ -17,10 +16,9 @@ use super::send_ring::SendRing;
 use super::socket;
 use super::sockets::{Is, Sockets};
 use super::{DriverKind, DriverParts};
-use crate::media::Micros;
+use crate::media::{Micros, caught};
 use crate::ring::Bell;
 use crate::runtime::Clock;
-use crate::runtime::guard::panic_text;
 use crate::shard::{Action, Closed, Core, PeerId};
 
 /// Bytes read from a peer before others have their turn.
@@ -372,17 +370,14 @@ impl<C: Core> EventLoop<C> {
             return;
         }
         let core = &mut self.core;
-        let accepted = catch_unwind(AssertUnwindSafe(|| core.accepted(now, from, is_secure)));
-        match accepted {
+        match caught(|| core.accepted(now, from, is_secure)) {
             Ok(Some(peer)) => {
                 if let Err(error) = self.with.sockets.insert(peer, stream, &[]) {
                     self.fail(now, peer, error);
                 }
             }
             Ok(None) => {}
-            Err(panic) => {
-                tracing::error!("accepting a connection failed: {}", panic_text(&*panic));
-            }
+            Err(panic) => tracing::error!("accepting a connection failed: {panic}"),
         }
         self.act(now);
     }
@@ -450,8 +445,7 @@ impl<C: Core> EventLoop<C> {
 
 /// Calls the core about one peer. A panic gives up that peer alone.
 fn guarded<C: Core>(core: &mut C, now: Micros, peer: PeerId, call: impl FnOnce(&mut C)) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| call(core))) {
-        let text = panic_text(&*panic);
+    if let Err(text) = caught(|| call(core)) {
         tracing::error!("connection {peer} failed, and only that one: {text}");
         core.panicked(now, peer, &text);
     }

@@ -15,7 +15,6 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
@@ -23,10 +22,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use self::event_loop::{Equipment, EventLoop};
-use super::guard::panic_text;
 use super::worker::{Exit, NICE_PINNED, pin, set_nice};
 use super::{Clock, Pinned};
-use crate::media::Micros;
+use crate::media::{Micros, caught, panic_text};
 use crate::ring::Bell;
 use crate::shard::Core;
 
@@ -110,7 +108,10 @@ impl Driver {
             };
             // The other end waits for this and nothing else.
             started.send(executor.is_ok()).unwrap_or_default();
-            let run = || caught(move || EventLoop::new(make_core(), with).run());
+            let run = || {
+                let ended = caught(move || EventLoop::new(make_core(), with).run());
+                ended.and_then(|ended| ended.map_err(|error| error.to_string()))
+            };
             let ended = match executor {
                 Ok(Some(executor)) => executor.run(run),
                 Ok(None) => run(),
@@ -146,12 +147,5 @@ impl Driver {
     /// What ended it, if nobody told it to stop: the text of a panic.
     pub fn join(self) -> Result<(), String> {
         self.thread.join().unwrap_or_else(|panic| Err(panic_text(&*panic)))
-    }
-}
-
-fn caught(run: impl FnOnce() -> io::Result<()>) -> Result<(), String> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(ended) => ended.map_err(|error| error.to_string()),
-        Err(panic) => Err(panic_text(&*panic)),
     }
 }

@@ -20,7 +20,7 @@ use crate::stream::{Cursor, Due, Framing, Health, Message, Prints, Start, Stream
 
 /// The next part of a stream's readers that the send loop is to look at.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::shard) struct Moved {
+pub(in crate::shard) struct SendProgress {
     pub(in crate::shard) stream: StreamId,
     pub(in crate::shard) from: usize,
 }
@@ -36,7 +36,7 @@ pub(in crate::shard) struct Streams {
     /// Streams that can be pulled, here or at another shard.
     pub(in crate::shard) pulled: Arc<[Arc<str>]>,
     /// Streams with something to send, and how far their readers have been sent it.
-    dirty: VecDeque<Moved>,
+    dirty: VecDeque<SendProgress>,
     /// Streams whose newest messages wait for others.
     held: Vec<StreamId>,
     /// When the first of them has waited long enough.
@@ -180,12 +180,12 @@ impl Streams {
         if let Some(stream) = self.table.get_mut(id)
             && !std::mem::replace(&mut stream.is_dirty, true)
         {
-            self.dirty.push_back(Moved { stream: id, from: 0 });
+            self.dirty.push_back(SendProgress { stream: id, from: 0 });
         }
     }
 
     /// The next readers to send to.
-    pub(in crate::shard) fn next_dirty(&self) -> Option<Moved> {
+    pub(in crate::shard) fn next_dirty(&self) -> Option<SendProgress> {
         self.dirty.front().copied()
     }
 
