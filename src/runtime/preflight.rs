@@ -5,9 +5,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::DriverKind;
-
 use super::raised_limits::soft;
+use super::{DriverKind, Worker};
 
 /// Locked memory that glommio asks for at the least, even of root.
 const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
@@ -80,7 +79,12 @@ pub fn preflight(wanted: DriverChoice) -> Result<ChosenDriver, Failure> {
 /// # Errors
 /// What is missing.
 pub(super) fn glommio() -> Result<(), Failure> {
-    io_uring().map_err(|error| io_uring_failure(&error))?;
+    // On a thread of its own: the end of a ring interrupts calls of the thread that has made it.
+    let tried = Worker::spawn("preflight", Vec::new(), 0, io_uring);
+    let ring = tried.and_then(|worker| {
+        worker.join().unwrap_or_else(|| Err(io::Error::other("the check of it has failed")))
+    });
+    ring.map_err(|error| io_uring_failure(&error))?;
     memlock(soft(libc::RLIMIT_MEMLOCK))
 }
 

@@ -52,8 +52,7 @@ const STOP_SLEEP_MAX: Micros = Micros::from_millis(20);
 /// Token of the doorbell in the epoll set. No peer has it, nor those of listeners right below it.
 const DOORBELL: u64 = u64::MAX;
 
-/// What a loop needs beside its core. Made on the thread that starts the driver, so that its errors
-/// are errors of the start.
+/// What a loop needs beside its core, and what may fail at the start.
 pub(super) struct Equipment {
     // Dropped in this order: who sees its connection end finds nobody listening.
     listeners: Vec<Listener>,

@@ -94,7 +94,6 @@ impl Driver {
             Pinned::Spinning(cpu, spin) => (vec![cpu], spin),
             Pinned::Anywhere => (Vec::new(), Duration::ZERO),
         };
-        let with = Equipment::new(kind, parts, spin)?;
         let (started, start) = sync_channel(1);
         let owned_name = name.to_owned();
         let exit = Arc::new(Exit::default());
@@ -106,27 +105,41 @@ impl Driver {
                 DriverKind::Glommio => glommio::Executor::new(&owned_name).map(Some),
                 DriverKind::Epoll => Ok(None),
             };
-            // The other end waits for this and nothing else.
-            started.send(executor.is_ok()).unwrap_or_default();
+            // Here and not where the driver is started from: the end of an `io_uring` interrupts
+            // calls of the thread that has made it, and that one belongs to somebody else.
+            let made = executor.and_then(|made| Ok((made, Equipment::new(kind, parts, spin)?)));
+            let (executor, with) = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    // The other end waits for this and nothing else.
+                    started.send(Err(error)).unwrap_or_default();
+                    return Ok(());
+                }
+            };
+            started.send(Ok(())).unwrap_or_default();
             let run = || {
                 let ended = caught(move || EventLoop::new(make_core(), with).run());
                 ended.and_then(|ended| ended.map_err(|error| error.to_string()))
             };
             let ended = match executor {
-                Ok(Some(executor)) => executor.run(run),
-                Ok(None) => run(),
-                Err(error) => Err(error.to_string()),
+                Some(executor) => executor.run(run),
+                None => run(),
             };
             told.set(ended.clone());
             ended
         };
         let thread = Builder::new().name(name.to_owned()).spawn(main)?;
-        let Ok(true) = start.recv() else {
-            // glommio gives an error or panics, by what the kernel refuses.
-            let text = Self { thread, exit }.join().err().unwrap_or_default();
-            return Err(io::Error::other(format!("the {kind} driver does not start: {text}")));
+        let told = start.recv();
+        let driver = Self { thread, exit };
+        if matches!(told, Ok(Ok(()))) {
+            return Ok(driver);
+        }
+        // glommio gives an error or panics, by what the kernel refuses.
+        let failed = match (driver.join(), told) {
+            (_, Ok(Err(error))) => error.to_string(),
+            (ended, _) => ended.err().unwrap_or_default(),
         };
-        Ok(Self { thread, exit })
+        Err(io::Error::other(format!("the {kind} driver does not start: {failed}")))
     }
 
     /// How the core has ended, once it has.
