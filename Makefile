@@ -53,7 +53,7 @@ fmt:
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --all-targets $(FEATURES) -- -D warnings
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps $(FEATURES)

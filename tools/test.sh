@@ -26,10 +26,10 @@ main() {
     stage format cargo fmt --all --check
     begin dashboard tools/web.sh check
     begin peers install_peers
-    stage lints cargo clippy --quiet --all-targets "${features[@]}" -- -D warnings
+    stage lints cargo clippy --quiet --workspace --all-targets "${features[@]}" -- -D warnings
     stage documentation env RUSTDOCFLAGS="-D warnings" \
         cargo doc --quiet --no-deps "${features[@]}"
-    stage build cargo test --quiet --no-run "${features[@]}"
+    stage build cargo test --quiet --no-run --workspace "${features[@]}"
     finish dashboard
     finish peers
     begin fuzz nice -n 19 fuzz/run.sh "$FUZZ_SECONDS"

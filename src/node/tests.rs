@@ -78,15 +78,22 @@ fn the_channel_of_an_encoder_that_panics_ends_says_so_and_is_built_anew() {
     for kind in ["video", "audio"] {
         with_node(&config("enc", ""), |node, next| {
             fault::arm(&format!("{kind}-enc"));
-            let failed = find(next, |event| match event {
-                NodeEvent::EncoderFailed { channel, reason } => {
-                    Some((channel.clone(), reason.clone()))
+            // The encoder's thread tells the one, the supervisor the other, in either order.
+            let (mut failed, mut lost) = (None, None);
+            while failed.is_none() || lost.is_none() {
+                match next() {
+                    NodeEvent::EncoderFailed { channel, reason } => {
+                        failed = Some((channel, reason));
+                    }
+                    NodeEvent::CoreLost { core, reason, remedy, .. } => {
+                        lost = Some((core, reason, remedy));
+                    }
+                    _ => {}
                 }
-                _ => None,
-            });
-            assert_eq!(failed, ("enc".to_owned(), "injected".to_owned()));
-            let wanted = ("an encoder of channel enc".to_owned(), "it is started again");
-            assert_eq!(lost(next), wanted);
+            }
+            assert_eq!(failed, Some(("enc".to_owned(), "injected".to_owned())));
+            let core = "an encoder of channel enc".to_owned();
+            assert_eq!(lost, Some((core, "injected".to_owned(), "it is started again")));
             find(next, began("enc"));
             let cores = &node.node().unwrap().registry().cores;
             assert_eq!((cores.losses()[2], cores.missing().len()), (1, 0));

@@ -63,7 +63,7 @@ impl Node {
             command.uid(NOBODY).gid(NOBODY);
         }
         command.current_dir("/").args(["run", "--config"]).arg(file);
-        Self::launch_as(command, dir, [config.rtmp, config.http])
+        Self::launch_as(command, dir, [config.rtmp, config.http]).listening()
     }
 
     /// The same with a node whose HTTP speaks TLS.
@@ -71,11 +71,7 @@ impl Node {
         let dir = TempDir::new().unwrap();
         let file = config.write(dir.path());
         let arguments = ["--config".to_owned(), file.display().to_string()];
-        let node = Self::spawn(dir, &arguments, [config.rtmp, config.http]);
-        wait_until(SOON, "the node listens", || {
-            TcpStream::connect(("127.0.0.1", config.http)).ok()
-        });
-        node
+        Self::spawn(dir, &arguments, [config.rtmp, config.http]).listening()
     }
 
     /// The same without a configuration, as a newcomer does.
@@ -97,6 +93,14 @@ impl Node {
         command.arg("--data-dir").arg(dir.path().join("data"));
         let program = Program::spawn("stream-manager", command);
         Self { program, dir, rtmp, http }
+    }
+
+    /// Waits until both ports take connections.
+    fn listening(self) -> Self {
+        for port in [self.rtmp, self.http] {
+            wait_until(SOON, "the node listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        }
+        self
     }
 
     fn launch(dir: TempDir, arguments: &[String], ports: [u16; 2]) -> Self {
