@@ -59,6 +59,7 @@ mod pushing;
 mod recorder;
 mod relay_control;
 mod relaying;
+mod sandbox;
 mod secrets;
 mod statistics;
 mod stopping;

@@ -95,10 +95,22 @@ impl Node {
         Self { program, dir, rtmp, http }
     }
 
+    /// Starts a node whose process `change` has prepared.
+    pub(crate) fn start_changed(config: &Config, change: fn(&mut Command)) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--config"]).arg(config.write(dir.path()));
+        change(&mut command);
+        Self::launch_as(command, dir, [config.rtmp, config.http]).listening()
+    }
+
     /// Waits until both ports take connections.
-    fn listening(self) -> Self {
+    fn listening(mut self) -> Self {
         for port in [self.rtmp, self.http] {
-            wait_until(SOON, "the node listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+            wait_until(SOON, "the node listens", || {
+                assert!(self.program.runs(), "the node has ended:\n{}", self.program.err());
+                TcpStream::connect(("127.0.0.1", port)).ok()
+            });
         }
         self
     }
