@@ -33,8 +33,9 @@ cargo build --quiet --release --locked --target "$host" "${features[@]}" \
 # Runs one target; ends with 1 if it found something.
 fuzz() {
     local target=$1 log=artifacts/$1.log verdict=0
-    # 1 s for an input is a hang; 64 MiB at once, or 512 MiB in all, is an exhaustion.
-    local limits=(-timeout=1 -malloc_limit_mb=64 -rss_limit_mb=512)
+    # 10 s for an input is a hang, also on a machine that does other work; 64 MiB at once, or
+    # 512 MiB in all, is an exhaustion.
+    local limits=(-timeout=10 -malloc_limit_mb=64 -rss_limit_mb=512)
     # A decoder keeps up to 17 pictures of the largest size, 14 MiB each and up to four times that
     # in the richest formats, and takes a tenth of a second for one that it has to make up.
     [ "$target" = live_decoder ] && limits=(-timeout=20 -malloc_limit_mb=256 -rss_limit_mb=2048)
