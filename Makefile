@@ -56,7 +56,8 @@ lint:
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps $(FEATURES)
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+		cargo doc --no-deps --document-private-items $(FEATURES)
 
 web:
 	tools/web.sh build

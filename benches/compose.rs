@@ -5,11 +5,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use stream_manager::frame::{Frame, FrozenFrame, Geometry, PictureEvent, Pool};
+use stream_manager::internals::{
+    Bell, Composed, Composer, Frame, FrozenFrame, Geometry, Kernels, Level, PictureEvent, Pool,
+    PreparedScene, Tick, channel, demo,
+};
 use stream_manager::media::{Micros, PixelFormat, Size};
-use stream_manager::ring::{Bell, channel};
-use stream_manager::scene::kernel::{Kernels, Level};
-use stream_manager::scene::{Composed, Composer, PreparedScene, Tick, demo};
 
 fn size(w: u32, h: u32) -> Size {
     Size::new(w, h).expect("both are even")

@@ -13,9 +13,10 @@ use std::ffi::CString;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stream_manager::encode::{VideoEncoder, VideoPacket, VideoSink, VideoSpec, open_video};
-use stream_manager::ffi::sys;
-use stream_manager::frame::{Frame, FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool};
+use stream_manager::internals::{
+    Frame, FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool, VideoEncoder, VideoPacket,
+    VideoSink, VideoSpec, open_video, sys,
+};
 use stream_manager::media::{FrameRate, PixelFormat, Size, VideoCodec};
 
 /// Pictures of the programme; it is played forwards and backwards in turn.

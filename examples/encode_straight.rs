@@ -7,11 +7,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use stream_manager::config::Config;
-use stream_manager::encode::{VideoPacket, VideoSink, open_video};
-use stream_manager::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
-use stream_manager::runtime::{Clock, Pacer, Slot};
-use stream_manager::scene::kernel::Level;
-use stream_manager::scene::{Composed, Composer, Tick};
+use stream_manager::internals::{
+    Clock, Composed, Composer, Geometry, Level, Pacer, PacketPool, PacketPoolSpec, Pool, Slot,
+    Tick, VideoPacket, VideoSink, open_video,
+};
 
 struct Discard;
 

@@ -5,13 +5,13 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use stream_manager::frame::{PacketBuf, PacketPool, PacketPoolSpec};
+use stream_manager::internals::{
+    Bell, Cursor, DropPolicy, Flags, LogLimits, MeshMessage, Message, PacketBuf, PacketPool,
+    PacketPoolSpec, Receiver, Sender, Start, StreamLog, channel,
+};
 use stream_manager::media::{Kind, Micros};
-use stream_manager::ring::{Bell, Receiver, Sender, channel};
 use stream_manager::rtmp::amf0::{Decoder, Value};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
-use stream_manager::shard::MeshMessage;
-use stream_manager::stream::{Cursor, DropPolicy, Flags, LogLimits, Message, Start, StreamLog};
 
 /// How often each step is taken.
 const ROUNDS: usize = 1_000;

@@ -27,35 +27,37 @@
 //! | files | those that the configuration names | also `./data` |
 //! | working directory, environment, panic hook | never | never |
 
+#[doc(hidden)]
 pub mod cli;
 pub mod command;
 pub mod config;
-pub mod control;
-pub mod decode;
-pub mod encode;
+mod control;
+mod decode;
+mod encode;
 pub mod event;
-pub mod ffi;
+mod ffi;
 pub mod flv;
-pub mod frame;
-pub mod keys;
-pub mod limits;
-pub mod load;
+mod frame;
+#[doc(hidden)]
+pub mod internals;
+mod keys;
+mod limits;
+mod load;
 pub mod media;
 mod node;
-pub mod pipeline;
-pub mod record;
-pub mod ring;
+mod pipeline;
+mod record;
+mod ring;
 pub mod rtmp;
-pub mod runtime;
-pub mod scene;
-pub mod shard;
-pub mod sound;
-pub mod stats;
-pub mod stream;
-pub mod tls;
-pub mod web;
+mod runtime;
+mod scene;
+mod shard;
+mod sound;
+mod stats;
+mod stream;
+mod tls;
+mod web;
 
-pub use cli::{config_export, keys_bench, keys_command};
 pub use control::hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use node::{
     AddedKey, Encoder, Feed, Invalid, ListenError, LiveNode, Node, Origin, Pipeline, ProcessAccess,

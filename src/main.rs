@@ -4,11 +4,10 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
+use stream_manager::Origin;
 use stream_manager::cli::{self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
-use stream_manager::control::log::start_log;
-use stream_manager::runtime::Clock;
-use stream_manager::{Origin, load};
+use stream_manager::internals::{Clock, Failure, bench, load, start_log};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,13 +22,13 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         None => run(&RunArgs::default()),
         Some(Command::Run(args)) => run(&args),
-        Some(Command::Load(command)) => report(load::load(&command)),
-        Some(Command::Bench(BenchArgs::Machine(command))) => report(load::bench(&command)),
-        Some(Command::Bench(BenchArgs::Keys(bench))) => report(stream_manager::keys_bench(&bench)),
+        Some(Command::Load(command)) => report(load(&command)),
+        Some(Command::Bench(BenchArgs::Machine(command))) => report(bench(&command)),
+        Some(Command::Bench(BenchArgs::Keys(bench))) => report(cli::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {
-            Ok(config) => stream_manager::config_export(&args, &config),
+            Ok(config) => cli::config_export(&args, &config),
             Err(errors) => refuse(&errors),
         },
         Some(Command::Config(ConfigCommand::Check { file, assets })) => {
@@ -43,7 +42,7 @@ fn main() -> ExitCode {
 
 fn keys(args: &KeysArgs) -> ExitCode {
     match args.place.resolve() {
-        Ok(config) => stream_manager::keys_command(args, &config),
+        Ok(config) => cli::keys_command(args, &config),
         Err(errors) => refuse(&errors),
     }
 }
@@ -70,7 +69,7 @@ fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-fn report(result: Result<String, load::Failure>) -> ExitCode {
+fn report(result: Result<String, Failure>) -> ExitCode {
     match result {
         Ok(text) => say(&text),
         Err(error) => complain(&error),

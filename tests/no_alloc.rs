@@ -12,18 +12,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use stream_manager::config::Config;
-use stream_manager::encode::{VideoPacket, VideoSink, open_video};
-use stream_manager::frame::{FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool};
+use stream_manager::internals::{
+    Bell, Change, Composed, Composer, Cursor, DropPolicy, Flags, Framing, FrozenFrame, Geometry,
+    Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool, PreparedScene, Receiver,
+    Sender, Start, StreamLog, Tick, VideoPacket, VideoSink, channel, open_video,
+};
 use stream_manager::media::{Kind, Micros};
-use stream_manager::ring::{Bell, Receiver, Sender, channel};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 use stream_manager::rtmp::flv::{AvcPacket, avc_header};
-use stream_manager::scene::kernel::Level;
-use stream_manager::scene::{Change, Composed, Composer, PreparedScene, Tick};
-use stream_manager::sound::Mixer;
-use stream_manager::stream::{
-    Cursor, DropPolicy, Flags, Framing, LogLimits, Message, Start, StreamLog,
-};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/surface.rs"]
+mod surface;
 #[path = "tidy/tokens.rs"]
 mod tokens;
 #[path = "tidy/words.rs"]
@@ -76,7 +78,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// These join the rest and may name anything.
-const WIRING: &[&str] = &["lib", "main", "cli", "node"];
+const WIRING: &[&str] = &["lib", "main", "cli", "internals", "node"];
 
 /// A word, where it may appear (folders or files), and what to do instead.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[

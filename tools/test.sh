@@ -27,8 +27,8 @@ main() {
     begin dashboard tools/web.sh check
     begin peers install_peers
     stage lints cargo clippy --quiet --workspace --all-targets "${features[@]}" -- -D warnings
-    stage documentation env RUSTDOCFLAGS="-D warnings" \
-        cargo doc --quiet --no-deps "${features[@]}"
+    stage documentation env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+        cargo doc --quiet --no-deps --document-private-items "${features[@]}"
     stage build cargo test --quiet --no-run --workspace "${features[@]}"
     finish dashboard
     finish peers

@@ -31,4 +31,4 @@ pub(crate) mod supervisor;
 pub(crate) mod threads;
 pub mod time;
 
-pub use handle::{ASK_LIMIT, ControlHandle, REQUESTS_MAX, Request, control_channel};
+pub use handle::{ControlHandle, Request, control_channel};

@@ -219,18 +219,21 @@ impl File {
     }
 
     /// Whether the file has pictures.
+    #[cfg(test)]
     #[must_use]
     pub const fn has_pictures(&self) -> bool {
         self.tracks[PICTURES].is_some()
     }
 
     /// Whether the file has sound that is decoded.
+    #[cfg(test)]
     #[must_use]
     pub const fn has_sound(&self) -> bool {
         self.tracks[SOUND].is_some()
     }
 
     /// What was done since it was opened.
+    #[cfg(test)]
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters

@@ -178,6 +178,7 @@ impl Live {
     }
 
     /// What was done since it was made.
+    #[cfg(test)]
     #[must_use]
     pub const fn counters(&self) -> Counters {
         Counters { resyncs: self.timeline.resyncs(), ..self.counters }

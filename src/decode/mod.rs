@@ -18,7 +18,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Error, Fault};
+pub use error::Error;
 pub use file::{File, FileSpec, Step};
 pub use live::{Live, LiveSpec};
 pub use tag::can_decode;

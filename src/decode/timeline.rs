@@ -172,6 +172,8 @@ impl Timeline {
     }
 
     /// How often publisher and clock were matched anew.
+    #[cfg(test)]
+    #[must_use]
     pub(super) const fn resyncs(&self) -> u64 {
         self.resyncs
     }

@@ -8,9 +8,8 @@ mod error;
 mod select;
 mod spec;
 
-pub use backend::probe::{Probe, ProbeLog};
 pub use error::Error;
-pub use select::{Candidate, first_choice, open_audio, open_video, select};
+pub use select::{first_choice, open_audio, open_video};
 pub use spec::{AudioSpec, VideoSpec};
 
 use crate::frame::{FrozenFrame, PacketBuf};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::backend::probe::{Probe, ProbeLog};
+use super::select::{Candidate, select};
 use super::*;
 use crate::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec, h264};

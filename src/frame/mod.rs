@@ -12,9 +12,11 @@ mod slab;
 mod timed;
 
 pub use budget::{Budget, Share};
-pub use geometry::{Geometry, Plane};
-pub use packet::{HEADROOM, Packet, PacketBuf, TAIL};
-pub use packet_pool::{PacketPool, PacketPoolSpec, PoolUse};
+pub use geometry::Geometry;
+#[cfg(test)]
+pub(crate) use packet::HEADROOM;
+pub use packet::{Packet, PacketBuf, TAIL};
+pub use packet_pool::{PacketPool, PacketPoolSpec};
 pub use pool::{Frame, FrozenFrame, PlaneMut, Pool};
 pub use region::Error;
 pub use timed::{BLOCK_SAMPLES, PictureEvent, SoundBlock};

@@ -183,7 +183,8 @@ impl Frame {
         &self.0.pool().geometry
     }
 
-    /// Plane `index`, rows [`super::Plane::stride`] bytes apart; empty if the format has fewer.
+    /// Plane `index`, rows
+    /// [`super::geometry::Plane::stride`] bytes apart; empty if the format has fewer.
     #[must_use]
     pub fn plane(&self, index: usize) -> &[u8] {
         self.0.plane(index)
@@ -246,7 +247,8 @@ impl FrozenFrame {
         &self.0.pool().geometry
     }
 
-    /// Plane `index`, rows [`super::Plane::stride`] bytes apart; empty if the format has fewer.
+    /// Plane `index`, rows
+    /// [`super::geometry::Plane::stride`] bytes apart; empty if the format has fewer.
     #[must_use]
     pub fn plane(&self, index: usize) -> &[u8] {
         self.0.plane(index)

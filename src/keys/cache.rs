@@ -127,15 +127,10 @@ impl DecisionCache {
     }
 
     /// Keys remembered or asked about.
+    #[cfg(test)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether nothing is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     fn make_room(&mut self, now: Micros) {

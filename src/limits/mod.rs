@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use audience::{Audience, Seat};
 pub use census::{Census, Place};
 pub use egress::Egress;
-pub use guard::{Asked, Charge, Guard, GuardSpec, KeyAttempt};
+pub use guard::{Asked, Guard, GuardSpec, KeyAttempt};
 pub use rates::Rates;
 
 use crate::frame::Budget;

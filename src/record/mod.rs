@@ -17,6 +17,6 @@ mod recorder_tests;
 mod times;
 mod tracks;
 
-pub use disk::{Disk, Folder, Sink};
+pub use disk::{Disk, Folder};
 pub use model::{Format, Input, Moment, RecordSpec};
 pub use recorder::Recorder;

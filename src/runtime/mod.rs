@@ -15,7 +15,7 @@ mod worker;
 
 pub use clock::Clock;
 pub use driver::{Driver, DriverKind, DriverParts};
-pub use pacer::{CATCH_UP, Pacer, Slot};
+pub use pacer::{Pacer, Slot};
 pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};
 pub use preflight::{ChosenDriver, DriverChoice, Failure, preflight};

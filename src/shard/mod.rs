@@ -41,7 +41,7 @@ mod tests;
 pub use self::core::ShardCore;
 pub use io::{Action, Closed, Core, Io, PeerId, TcpInfo};
 pub use spec::{
-    HookRules, KeyRules, PULL_HOME, PeerLimits, PublishPolicy, SETTINGS_MAX, ShardParts,
-    ShardSettings, ShardSpec,
+    HookRules, KeyRules, PeerLimits, PublishPolicy, SETTINGS_MAX, ShardParts, ShardSettings,
+    ShardSpec,
 };
-pub use streams::{Have, Mesh, MeshMessage, Owned};
+pub use streams::{Mesh, MeshMessage};

@@ -46,6 +46,7 @@ impl AudioFramer {
     }
 
     /// Samples per channel that wait for their frame to become full.
+    #[cfg(test)]
     #[must_use]
     pub const fn pending(&self) -> usize {
         self.filled / CHANNELS

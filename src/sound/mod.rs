@@ -12,6 +12,5 @@ mod ramp;
 mod synth;
 
 pub use framer::AudioFramer;
-pub use meter::{Level, Meters};
 pub use mixer::Mixer;
 pub use model::{INPUTS_MAX, InputSpec, Source};

@@ -17,13 +17,10 @@ mod shard;
 mod state;
 mod streams;
 
-pub use cell::{Counter, Gauge, SharedCounter};
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
 pub use cores::{CoreRole, CoreStats};
-pub use histogram::{BOUNDS_US, Histogram, HistogramFigures};
-pub use hook::{
-    Delivery, DeliveryStats, HookDecision, HookEntry, HookFigures, HookSnapshot, HookStats,
-};
+pub use histogram::HistogramFigures;
+pub use hook::{Delivery, DeliveryStats, HookDecision, HookEntry, HookStats};
 pub use limit::Limit;
 pub use line::{LineFigures, LineStats};
 pub use meter::Meter;

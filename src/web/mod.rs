@@ -3,7 +3,7 @@
 //!
 //! A [`Session`] is driven like those of `rtmp`: `feed` what the socket gave, drain `poll_event`,
 //! send `output` and `consume_output` what was sent, `tick` now and then. The stream itself does
-//! not pass through it. No panic on any input, memory bounded (see [`HEAD_BYTES_MAX`]).
+//! not pass through it. No panic on any input, memory bounded (see [`request::HEAD_BYTES_MAX`]).
 
 mod answer;
 mod cors;
@@ -13,7 +13,6 @@ mod request;
 mod session;
 
 pub use cors::{Cors, METHODS, PREFLIGHT_SECONDS};
-pub use request::HEAD_BYTES_MAX;
 pub use session::{Event, Overdue, Session};
 
 /// Whether a connection that begins with this byte is that of an HTTP client: methods are written

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use stream_manager::keys::KeyHash;
+use stream_manager::internals::KeyHash;
 
 use crate::amf::Amf;
 use crate::config::{Config, demo};

@@ -7,16 +7,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use stream_manager::frame::{PacketPool, PacketPoolSpec};
-use stream_manager::limits::{GuardSpec, LimitSpec, NodeLimits};
-use stream_manager::media::{Kind, Micros};
-use stream_manager::ring::{Bell, channel};
-use stream_manager::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
-use stream_manager::shard::{
-    Core, HookRules, Io, KeyRules, Mesh, PeerId, PeerLimits, PublishPolicy, ShardCore, ShardParts,
-    ShardSpec, TcpInfo,
+use stream_manager::internals::{
+    Bell, Core, DropPolicy, GuardSpec, HookRules, Io, KeyRules, LimitSpec, LogLimits, Merge, Mesh,
+    NodeLimits, PacketPool, PacketPoolSpec, PeerId, PeerLimits, PublishPolicy, ShardCore,
+    ShardParts, ShardSpec, Start, TcpInfo, channel,
 };
-use stream_manager::stream::{DropPolicy, LogLimits, Merge, Start};
+use stream_manager::media::{Kind, Micros};
+use stream_manager::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 
 /// Time between two messages, 30 pictures a second.
 const STEP: Micros = Micros::from_millis(33);

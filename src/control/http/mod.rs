@@ -25,11 +25,11 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
-pub use self::api::{Api, FOLLOWERS_MAX};
+pub use self::api::Api;
 use self::api::{Followers, Turnstile, with_token_or_from_here};
 pub use self::readiness::Readiness;
 pub use self::rules::HttpRules;
-pub use self::serve::{BindError, bind, serve};
+pub use self::serve::{bind, serve};
 use self::status::Status;
 use crate::control::metrics::{self, Metrics};
 use crate::stats::Registry;

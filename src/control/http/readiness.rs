@@ -99,6 +99,7 @@ impl Readiness {
     }
 
     /// Whether nothing is missing.
+    #[cfg(test)]
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.missing().is_empty()

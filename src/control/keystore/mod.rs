@@ -27,8 +27,8 @@ use crate::keys::{Alias, KeyHash, StreamKey};
 
 pub use change::{KeyBackup, KeyEdit, Restored, from_lines, to_lines};
 pub use error::StoreError;
-pub use keys::{GRACE_DEFAULT_S, Keys};
-pub use keys_types::{Found, KeyError, KeyView, Lifetime, Made, NewKey, Usage};
+pub use keys::Keys;
+pub use keys_types::{KeyError, KeyView, Lifetime, Made, NewKey, Usage};
 
 /// Keys a store holds at most. Further ones are refused with the way out.
 pub const KEYS_MAX: u64 = 100_000;

@@ -11,12 +11,11 @@ mod relays;
 mod series;
 mod survey;
 
-pub use board::{Board, CHANGES_BYTES_MAX, CHANGES_MAX, Catchup, EVENTS_MAX};
-pub use events::describe;
+pub use board::{Board, Catchup, EVENTS_MAX};
 pub use happened::Event;
 pub use model::{
-    Channel, Cores, Key, KeyUse, Latency, Node, Output, Publisher, Recording, Snapshot, Stream,
-    StreamAudio, StreamVideo, held, key_uses, named,
+    Channel, Cores, Key, KeyUse, Latency, Node, Output, Recording, Snapshot, Stream, held,
+    key_uses, named,
 };
 pub use relays::{Pull, Push};
-pub use survey::{KEYS_SHOWN_MAX, NodeFacts, STREAMS_SHOWN_MAX, Surveyor, flv_base, stream_of};
+pub use survey::{NodeFacts, Surveyor, flv_base, stream_of};

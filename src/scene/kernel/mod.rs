@@ -15,7 +15,7 @@ mod scalar;
 mod table;
 
 pub use scalar::{div255, mul255};
-pub use table::{Blend, BlendFaded, Fade, Kernels, Level, Mix};
+pub use table::{Kernels, Level};
 
 impl Level {
     /// The widest that this machine has.

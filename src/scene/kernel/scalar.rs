@@ -36,7 +36,7 @@ const fn between(a: u8, b: u8, weight: u8) -> u8 {
 }
 
 /// `x / 255`, rounded to nearest, for `x <= 65_152`: a sum of two products that
-/// [`super::BlendFaded`] can reach, because no colour is above its alpha.
+/// [`super::table::BlendFaded`] can reach, because no colour is above its alpha.
 #[must_use]
 pub const fn div255(x: u16) -> u8 {
     let t = x.wrapping_add(128);

@@ -14,6 +14,6 @@ mod tap;
 mod undecodable;
 
 pub(super) use directory::{Streams, hop_of};
-pub use mesh::{Have, Mesh, MeshMessage, Owned};
+pub use mesh::{Mesh, MeshMessage};
 pub(super) use stream::{Source, SourceTracks, Stream};
 pub(super) use tap::{RecordTap, Tap};

@@ -27,7 +27,6 @@ use axum::routing::{any, get};
 
 pub(super) use self::gate::{Peer, Turnstile, with_token_or_from_here};
 use self::problem::Problem;
-pub use self::ws::FOLLOWERS_MAX;
 pub(super) use self::ws::{Followers, Stop};
 use super::Shared;
 use crate::command::{Answer, Ask};

@@ -46,6 +46,7 @@ pub struct RedisSpec {
 
 impl RedisSpec {
     /// One server, all else by default.
+    #[cfg(test)]
     #[must_use]
     pub fn standalone(url: &str) -> Self {
         Self {

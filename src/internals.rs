@@ -1,0 +1,26 @@
+//! Inner parts that this package's own program, tests, benchmarks and measurements use. No other
+//! program is meant to: they change as they need to.
+
+pub use crate::control::log::start_log;
+pub use crate::encode::{VideoEncoder, VideoPacket, VideoSink, VideoSpec, open_video};
+pub use crate::ffi::sys;
+pub use crate::frame::{
+    Frame, FrozenFrame, Geometry, PacketBuf, PacketPool, PacketPoolSpec, PictureEvent, Pool,
+};
+pub use crate::keys::KeyHash;
+pub use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
+pub use crate::load::{Failure, bench, load};
+pub use crate::ring::{Bell, Receiver, Sender, channel};
+pub use crate::runtime::{
+    Clock, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot, preflight,
+};
+pub use crate::scene::kernel::{Kernels, Level};
+pub use crate::scene::{Change, Composed, Composer, PreparedScene, Tick, demo};
+pub use crate::shard::{
+    Core, HookRules, Io, KeyRules, Mesh, MeshMessage, PeerId, PeerLimits, PublishPolicy, ShardCore,
+    ShardParts, ShardSpec, TcpInfo,
+};
+pub use crate::sound::Mixer;
+pub use crate::stream::{
+    Cursor, DropPolicy, Flags, Framing, LogLimits, Merge, Message, Start, StreamLog,
+};
