@@ -318,6 +318,13 @@ impl Connection {
         self.done(shared, Stage::Connect, reason);
     }
 
+    /// Tells the ends of all that it has begun, and no more.
+    pub(super) fn end_stages(&mut self, shared: &mut Shared, reason: &str) {
+        for stage in [Stage::Play, Stage::Publish, Stage::Connect] {
+            self.done(shared, stage, reason);
+        }
+    }
+
     fn begin(&mut self, shared: &mut Shared, stage: Stage, path: &str) {
         if let Some(event) = self.life.begin(stage, path, shared.cx.now) {
             shared.cx.report_event(event);

@@ -154,18 +154,23 @@ impl ShardCore {
 
     /// Ends a connection for this reason, or for the one that came first.
     pub(super) fn end_connection(&mut self, mut connection: Box<Connection>, reason: &str) {
-        connection.end(&mut self.shared, reason);
+        let shared = &mut self.shared;
+        if let Err(text) = caught(|| connection.end(shared, reason)) {
+            return self.end_after_panic(connection, &text);
+        }
         self.peers.set_closing(connection.out.id);
         self.shared.leaving.push(connection.out);
     }
 
-    fn end_after_panic(&mut self, mut connection: Box<Connection>, text: &str) {
+    pub(super) fn end_after_panic(&mut self, mut connection: Box<Connection>, text: &str) {
         let id = connection.out.id;
         self.shared.cx.stats.error_panic();
         tracing::error!("connection {id} failed, and only that one: {text}");
         let shared = &mut self.shared;
-        // Its state may be such that not even this can be done; its events are lost then.
-        drop(caught(|| connection.end(shared, "internal error")));
+        if caught(|| connection.end(shared, "internal error")).is_err() {
+            // Its state is such that not even this can be done; what it began ends all the same.
+            connection.end_stages(shared, "internal error");
+        }
         self.shared.streams.forget_reader(id);
         self.peers.set_closing(id);
         self.shared.leaving.push(connection.out);

@@ -4,14 +4,15 @@ use std::io;
 
 use super::batch::Batch;
 use super::client::Dialer;
-use super::connection::{Closing, broken};
+use super::connection::{Closing, Connection, broken};
 use super::core::{LOOK_EVERY, ShardCore};
 use super::io::{Action, Io, PeerId};
 use super::line::Line;
 use super::outbound::Sent;
 use super::peers::{Peer, client_of};
+use super::shared::Shared;
 use super::stream_id::StreamId;
-use crate::media::Micros;
+use crate::media::{Micros, caught};
 
 /// Readers of one stream that are sent to in one go.
 const SENDS_AT_ONCE: usize = 64;
@@ -135,34 +136,12 @@ impl ShardCore {
 
     fn flush_connection(&mut self, id: PeerId, io: &mut impl Io) {
         let Some(mut connection) = self.peers.take(id) else { return };
-        let cx = &mut self.shared.cx;
-        let out = &mut connection.out;
-        out.is_queued = false;
-        if !connection.has_ended() {
-            let out = &mut connection.out;
-            let stream = out.stream;
-            let log = stream.and_then(|id| self.shared.streams.get(id)).map(|it| &it.log);
-            let before = out.bytes();
-            let sent = out.send(io, cx.now, log, &cx.spec.drop);
-            let bytes = out.bytes() - before;
-            cx.stats.bytes_out(bytes);
-            if let Some(stream) = stream.and_then(|id| self.shared.streams.get_mut(id)) {
-                stream.meter.add_out(bytes);
-            }
-            if let Sent::Failed(error) = sent {
-                let reason = broken(cx, &error);
-                return self.end_connection(connection, &reason);
-            }
+        let shared = &mut self.shared;
+        match caught(|| flush(&mut connection, shared, io)) {
+            Ok(Ok(())) => self.peers.put(id, connection, Micros(u64::MAX)),
+            Ok(Err(reason)) => self.end_connection(connection, &reason),
+            Err(text) => self.end_after_panic(connection, &text),
         }
-        match connection.closing(cx.now) {
-            Closing::No | Closing::Waits => {}
-            Closing::Shutdown => {
-                connection.out.say_close(io);
-                cx.act(Action::Shutdown(id));
-            }
-            Closing::Over => return self.end_connection(connection, ""),
-        }
-        self.peers.put(id, connection, Micros(u64::MAX));
     }
 
     fn flush_client(&mut self, id: PeerId, io: &mut impl Io) {
@@ -205,4 +184,37 @@ impl ShardCore {
             self.peers.table.remove(out.id);
         }
     }
+}
+
+/// Sends what waits for a connection, and goes on with its close.
+///
+/// # Errors
+/// Why it is over.
+fn flush(connection: &mut Connection, shared: &mut Shared, io: &mut impl Io) -> Result<(), String> {
+    let Shared { cx, streams, .. } = shared;
+    connection.out.is_queued = false;
+    if !connection.has_ended() {
+        let out = &mut connection.out;
+        let stream = out.stream;
+        let log = stream.and_then(|id| streams.get(id)).map(|it| &it.log);
+        let before = out.bytes();
+        let sent = out.send(io, cx.now, log, &cx.spec.drop);
+        let bytes = out.bytes() - before;
+        cx.stats.bytes_out(bytes);
+        if let Some(stream) = stream.and_then(|id| streams.get_mut(id)) {
+            stream.meter.add_out(bytes);
+        }
+        if let Sent::Failed(error) = sent {
+            return Err(broken(cx, &error));
+        }
+    }
+    match connection.closing(cx.now) {
+        Closing::No | Closing::Waits => {}
+        Closing::Shutdown => {
+            connection.out.say_close(io);
+            cx.act(Action::Shutdown(connection.out.id));
+        }
+        Closing::Over => return Err(String::new()),
+    }
+    Ok(())
 }

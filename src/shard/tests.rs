@@ -16,12 +16,13 @@ use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 use crate::stats::{ErrorKind, ShardStats};
 use crate::stream::{DropPolicy, LogLimits, Merge, Start};
 
-/// Sockets that take everything and remember it.
+/// Sockets that take everything and remember it, but for one that makes whoever uses it panic.
 #[derive(Default)]
-struct Sockets(HashMap<PeerId, Vec<u8>>);
+struct Sockets(HashMap<PeerId, Vec<u8>>, Option<PeerId>);
 
 impl Io for Sockets {
     fn send(&mut self, peer: PeerId, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        assert_ne!(Some(peer), self.1, "injected");
         let to = self.0.entry(peer).or_default();
         pieces.iter().for_each(|piece| to.extend_from_slice(piece));
         Ok(pieces.iter().map(|piece| piece.len()).sum())
@@ -212,6 +213,23 @@ fn a_player_whose_handling_panics_is_closed_and_the_others_go_on() {
     bench.pass(Micros::from_millis(300));
     let stream = bench.core.shared.streams.named("live/show").unwrap();
     assert_eq!((stream.viewers(), bench.core.peers.connections()), (2, 3));
+}
+
+#[test]
+fn a_peer_that_cannot_be_answered_for_a_panic_ends_alone() {
+    let mut bench = Bench::new();
+    let mut publisher = bench.join("192.0.2.1", Goal::Publish);
+    let from = "192.0.2.2:5000".parse().unwrap();
+    let gone = bench.core.accepted(bench.now, from, false).unwrap();
+    bench.sockets.1 = Some(gone);
+    let url = Url::parse("rtmp://127.0.0.1/live/show").unwrap();
+    let mut client = Client::new(ClientSpec::new(&url, Goal::Play), bench.now, [7; 32]);
+    bench.say(gone, &mut client);
+    assert!(bench.actions.contains(&Action::Close(gone)));
+    assert_eq!(bench.stats.read().errors[ErrorKind::Panic as usize], 1);
+    let mut player = bench.join("192.0.2.2", Goal::Play);
+    bench.publish(&mut publisher, KEY);
+    assert_eq!(bench.heard(&mut player), [KEY]);
 }
 
 #[test]
