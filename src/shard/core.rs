@@ -25,7 +25,7 @@ use crate::ring::Receiver;
 use crate::tls::Acceptor;
 
 /// Bytes of an encrypted read that are opened at once.
-const PLAIN_BYTES: usize = 128 << 10;
+pub(super) const PLAIN_BYTES: usize = 128 << 10;
 
 /// How often deadlines are looked at that are near.
 pub(super) const LOOK_EVERY: Micros = Micros::from_millis(150);
@@ -53,9 +53,12 @@ pub struct ShardCore {
     acceptor: Option<Acceptor>,
     /// Where encrypted bytes are opened; one buffer serves all, because each is digested at once.
     pub(super) plain: Box<[u8]>,
-    next_look: Micros,
+    pub(super) next_look: Micros,
     /// When the shard ends at the latest, once the node stops.
     stopping: Option<Micros>,
+    /// At which point of injection from now on it panics.
+    #[cfg(test)]
+    pub(super) fails_in: Option<u32>,
 }
 
 impl ShardCore {
@@ -103,6 +106,8 @@ impl ShardCore {
             plain: vec![0; PLAIN_BYTES].into_boxed_slice(),
             next_look: now,
             stopping: None,
+            #[cfg(test)]
+            fails_in: None,
         };
         core.channels.begin(&mut core.shared, parts.feeds);
         for spec in parts.outputs {
@@ -204,6 +209,8 @@ impl ShardCore {
         for number in self.pulls.keys().copied().collect::<Vec<_>>() {
             self.with_pull(number, |pull, shared| pull.tick(shared, io));
         }
+        #[cfg(test)]
+        self.fault_point();
         self.want_pulled();
         let Self { shared, outputs, .. } = self;
         let Shared { cx, streams, keys, .. } = shared;
@@ -353,6 +360,10 @@ impl Core for ShardCore {
         self.handle_notices();
     }
 
+    fn rebuild(&mut self, now: Micros) {
+        self.begin_anew(now);
+    }
+
     fn has_mail(&self) -> bool {
         !self.commands.is_empty()
             || self.shared.streams.mesh.has_mail()
@@ -361,11 +372,15 @@ impl Core for ShardCore {
 
     fn read_rings(&mut self, now: Micros) {
         self.shared.cx.now = now;
+        #[cfg(test)]
+        self.fault_point();
         self.channels.drain(&mut self.shared);
         self.handle_notices();
         self.read_mesh();
         while let Some(command) = self.commands.pop() {
             self.obey(command);
+            #[cfg(test)]
+            self.fault_point();
             self.handle_notices();
         }
     }
@@ -373,6 +388,8 @@ impl Core for ShardCore {
     fn tick(&mut self, now: Micros, io: &mut dyn Io) {
         self.shared.cx.now = now;
         self.shared.streams.release_held(now);
+        #[cfg(test)]
+        self.fault_point();
         self.step_query();
         if now >= self.next_look {
             let late = now.since(self.next_look);

@@ -24,6 +24,8 @@ impl ShardCore {
     /// Handles notices until there are none.
     pub(super) fn handle_notices(&mut self) {
         while let Some(notice) = self.shared.cx.notices.pop_front() {
+            #[cfg(test)]
+            self.fault_point();
             match notice {
                 Notice::Available(name) => self.on_available(&name),
                 Notice::Ended(stream) => self.on_ended(stream),
@@ -158,6 +160,8 @@ impl ShardCore {
     pub(super) fn read_mesh(&mut self) {
         while let Some((from, message)) = self.shared.streams.mesh.receive() {
             self.on_mesh(from, message);
+            #[cfg(test)]
+            self.fault_point();
             self.handle_notices();
         }
     }
@@ -188,11 +192,15 @@ impl ShardCore {
                 }
             }
             MeshMessage::Message(name, message, arrived) => {
-                if let Some(id) = streams.fed_by(&name, from) {
+                if let Some(id) = streams.fed_by(&name, from)
+                    && streams.mesh.is_heard_by(from)
+                {
                     streams.publish(cx, id, message, arrived);
                 }
             }
-            MeshMessage::Resync { owned, read } => streams.on_resync(cx, from, owned, &read),
+            MeshMessage::Resync { owned, read, rebuilds, heard } => {
+                streams.on_resync(cx, from, (owned, &read), (rebuilds, heard));
+            }
         }
     }
 

@@ -149,6 +149,11 @@ pub trait Core {
     /// [`Action::Close`] follows.
     fn panicked(&mut self, now: Micros, peer: PeerId, text: &str);
 
+    /// The core has panicked where no peer alone is to blame. All sockets of peers have been
+    /// closed, and nothing that it had asked for is done any more. It tells that its peers are
+    /// gone, and begins anew with what it was given.
+    fn rebuild(&mut self, now: Micros);
+
     /// Whether other threads have left something in the core's rings, so that it must not sleep.
     fn has_mail(&self) -> bool;
 

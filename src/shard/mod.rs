@@ -25,6 +25,7 @@ mod peers;
 mod pull;
 mod pull_gate;
 mod query;
+mod rebuild;
 mod relay_loop;
 mod send;
 mod shared;

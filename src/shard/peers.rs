@@ -124,6 +124,14 @@ impl Peers {
         }
     }
 
+    /// All have ended, and their sockets are closed. Their numbers are not used again.
+    pub(super) fn clear(&mut self) {
+        for id in self.table.keys() {
+            self.table.remove(id);
+        }
+        self.connections = 0;
+    }
+
     /// Connections that peers have made.
     pub(super) const fn connections(&self) -> usize {
         self.connections

@@ -23,11 +23,15 @@ impl ShardCore {
         let mut left = budget;
         while let Some(id) = self.shared.cx.ready.pop_front() {
             self.flush(id, io);
+            #[cfg(test)]
+            self.fault_point();
             left = left.saturating_sub(1);
         }
         while left > 0
             && let Some(next) = self.shared.streams.next_dirty()
         {
+            #[cfg(test)]
+            self.fault_point();
             if next.from == 0 {
                 self.shared.streams.begin_sending(next.stream);
             }
@@ -37,6 +41,8 @@ impl ShardCore {
             self.shared.streams.have_sent();
         }
         self.handle_notices();
+        #[cfg(test)]
+        self.fault_point();
         self.close_leaving(io);
         !self.shared.cx.ready.is_empty() || self.shared.streams.next_dirty().is_some()
     }

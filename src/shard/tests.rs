@@ -1,4 +1,5 @@
-//! Panics inside a shard: each ends the peer that it concerns, and nothing else.
+//! Panics inside a shard: each ends the peer that it concerns, and nothing else. After one that
+//! concerns no peer alone, the shard is rebuilt.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
@@ -6,15 +7,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::*;
-use crate::command::{FromShard, OutputRules, OutputSpec, ToShard};
-use crate::event::NodeEvent;
-use crate::frame::{PacketPool, PacketPoolSpec};
+use crate::command::{
+    ChannelFeed, ChannelSwitch, Encoded, FromShard, OutputRules, OutputSpec, TapEvent, ToShard,
+};
+use crate::event::{NodeEvent, Phase};
+use crate::frame::{PacketBuf, PacketPool, PacketPoolSpec};
 use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
-use crate::media::{Kind, Micros};
+use crate::media::{Kind, Micros, caught};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 use crate::stats::{ErrorKind, ShardStats};
-use crate::stream::{DropPolicy, LogLimits, Merge, Start};
+use crate::stream::{DropPolicy, Flags, LogLimits, Merge, Message, Start};
 
 /// Sockets that take everything and remember it, but for one that makes whoever uses it panic.
 #[derive(Default)]
@@ -53,6 +56,11 @@ struct Bench {
 impl Bench {
     /// A shard that takes one connection of each address.
     fn new() -> Self {
+        Self::of_mesh(0, Mesh::full(&[Bell::new()]).remove(0))
+    }
+
+    /// One of several.
+    fn of_mesh(number: usize, mesh: Mesh) -> Self {
         let packets = PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
         let stats = Arc::new(ShardStats::default());
         let limits = LimitSpec {
@@ -69,13 +77,13 @@ impl Bench {
         let (to_control, reports) = channel(1_024, Bell::new());
         let now = Micros::from_secs(1);
         let parts = ShardParts {
-            spec: spec(),
+            spec: ShardSpec { number, ..spec() },
             acceptor: None,
             trust: Err("nobody is trusted".to_owned()),
             commands: from_control,
             settings: other_settings,
             reports: to_control,
-            mesh: Mesh::full(&[Bell::new()]).remove(0),
+            mesh,
             feeds: Vec::new(),
             taps: Vec::new(),
             records: Vec::new(),
@@ -115,20 +123,40 @@ impl Bench {
         }
     }
 
+    /// The core takes what is in its rings.
+    fn read_rings(&mut self) {
+        self.core.read_rings(self.now);
+        self.settle();
+    }
+
+    /// The core panics in the middle of this call, and is rebuilt.
+    fn lose(&mut self, call: Call) {
+        self.core.fails_in = Some(0);
+        let Self { core, sockets, now, .. } = self;
+        assert_eq!(caught(|| call(core, *now, sockets)), Err("injected".to_owned()));
+        self.sockets.0.clear();
+        self.actions.clear();
+        self.core.rebuild(self.now);
+        self.settle();
+        assert_eq!(self.actions, [], "its sockets are closed already");
+    }
+
     /// Somebody at this address publishes or plays `live/show`.
     fn join(&mut self, address: &str, goal: Goal) -> (PeerId, Client) {
+        self.begin(address, goal).0
+    }
+
+    /// The same, and what it hears by the time it has begun.
+    fn begin(&mut self, address: &str, goal: Goal) -> ((PeerId, Client), Vec<ClientEvent>) {
         let from = SocketAddr::new(address.parse().unwrap(), 5_000);
         let peer = self.core.accepted(self.now, from, false).unwrap();
         let url = Url::parse("rtmp://127.0.0.1/live/show").unwrap();
         let mut client = Client::new(ClientSpec::new(&url, goal), self.now, [7; 32]);
         for _ in 0..20 {
             self.say(peer, &mut client);
-            if self
-                .hear(peer, &mut client)
-                .iter()
-                .any(|it| matches!(it, ClientEvent::Started { .. }))
-            {
-                return (peer, client);
+            let heard = self.hear(peer, &mut client);
+            if heard.iter().any(|it| matches!(it, ClientEvent::Started { .. })) {
+                return ((peer, client), heard);
             }
         }
         panic!("the client has not begun");
@@ -152,18 +180,98 @@ impl Bench {
         self.say(*peer, client);
     }
 
-    /// Bodies of the messages that a player has been sent.
-    fn heard(&mut self, (peer, client): &mut (PeerId, Client)) -> Vec<Vec<u8>> {
-        let events = self.hear(*peer, client);
-        let bodies = events.into_iter().filter_map(|event| match event {
-            ClientEvent::Message { body, .. } => Some(body.to_vec()),
+    /// An output of `live/show` that has begun its handshake.
+    fn connect_output(&mut self) -> PeerId {
+        let output = OutputSpec {
+            id: 4,
+            channel: Arc::from(""),
+            name: Arc::from("copy"),
+            stream: Arc::from("live/show"),
+            url: Url::parse("rtmp://192.0.2.9/live/copy").unwrap(),
+            enabled: true,
+            rules: OutputRules::default(),
+            stats: Arc::default(),
+        };
+        self.commands.push(ToShard::AddOutput(Box::new(output))).unwrap();
+        let address = Ok("192.0.2.9:1935".parse().unwrap());
+        self.commands.push(ToShard::Resolved { output: 4, address }).unwrap();
+        self.read_rings();
+        let connect = self.actions.iter().find_map(|action| match action {
+            Action::Connect { peer, .. } => Some(*peer),
             _ => None,
         });
-        bodies.collect()
+        let peer = connect.unwrap();
+        self.core.connected(self.now, peer);
+        self.settle();
+        assert!(self.sockets.0.contains_key(&peer), "it has begun its handshake");
+        peer
+    }
+
+    /// The output has failed by an internal error, and tries again before long.
+    fn expect_output_again(&mut self) {
+        let failed = |report: FromShard| {
+            matches!(report, FromShard::Node(NodeEvent::OutputFailed { reason, .. })
+                if reason.contains("internal error"))
+        };
+        assert!(std::iter::from_fn(|| self.reports.pop()).any(failed));
+        self.pass(Micros::from_secs(1));
+        let asks = |report| matches!(report, FromShard::Resolve { output: 4, .. });
+        assert!(std::iter::from_fn(|| self.reports.pop()).any(asks), "it tries again");
+    }
+
+    /// A channel that makes `live/show`: where its pictures go, and what it is asked for.
+    fn add_channel(&mut self) -> (Sender<Encoded>, Arc<ChannelSwitch>) {
+        let (pictures, video) = channel(16, Bell::new());
+        let switch = Arc::new(ChannelSwitch::default());
+        let feed = ChannelFeed {
+            stream: Arc::from("live/show"),
+            video,
+            audio: None,
+            start: self.now,
+            switch: Arc::clone(&switch),
+            stats: Arc::default(),
+        };
+        self.commands.push(ToShard::Feed(Box::new(feed))).unwrap();
+        self.read_rings();
+        (pictures, switch)
+    }
+
+    fn encode(
+        &mut self,
+        (pictures, _): &mut (Sender<Encoded>, Arc<ChannelSwitch>),
+        flags: Flags,
+        body: &[u8],
+    ) {
+        let message = Message::new(Kind::Video, 0, flags, PacketBuf::copy_of(body), 4_096);
+        pictures.push(Encoded { message, due: self.now }).unwrap();
+        self.read_rings();
+    }
+
+    /// Bodies of the pictures and headers that a player has been sent.
+    fn heard(&mut self, (peer, client): &mut (PeerId, Client)) -> Vec<Vec<u8>> {
+        let events = self.hear(*peer, client);
+        bodies(events)
     }
 }
 
+fn bodies(events: Vec<ClientEvent>) -> Vec<Vec<u8>> {
+    let bodies = events.into_iter().filter_map(|event| match event {
+        ClientEvent::Message { kind: Kind::Video, body, .. } => Some(body.to_vec()),
+        _ => None,
+    });
+    bodies.collect()
+}
+
+/// A call that a driver makes for no peer.
+type Call = fn(&mut ShardCore, Micros, &mut Sockets);
+
+const READ_RINGS: Call = |core, now, _| core.read_rings(now);
+const TICK: Call = |core, now, io| core.tick(now, io);
+const TRANSMIT: Call = |core, now, io| assert!(!core.transmit(now, io, 64));
+
+const HEADER: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f];
 const KEY: &[u8] = &[0x17, 1, 0, 0, 0, 9, 9, 9];
+const OTHER_KEY: &[u8] = &[0x17, 1, 0, 0, 0, 7, 7, 7];
 const NEXT: &[u8] = &[0x27, 1, 0, 0, 0, 8, 8, 8];
 
 fn spec() -> ShardSpec {
@@ -256,38 +364,114 @@ fn an_output_whose_handling_panics_comes_back_and_its_connection_is_closed() {
     let mut bench = Bench::new();
     let mut publisher = bench.join("192.0.2.1", Goal::Publish);
     bench.publish(&mut publisher, KEY);
-    let output = OutputSpec {
-        id: 4,
-        channel: Arc::from(""),
-        name: Arc::from("copy"),
-        stream: Arc::from("live/show"),
-        url: Url::parse("rtmp://192.0.2.9/live/copy").unwrap(),
-        enabled: true,
-        rules: OutputRules::default(),
-        stats: Arc::default(),
-    };
-    bench.commands.push(ToShard::AddOutput(Box::new(output))).unwrap();
-    let address = Ok("192.0.2.9:1935".parse().unwrap());
-    bench.commands.push(ToShard::Resolved { output: 4, address }).unwrap();
-    bench.core.read_rings(bench.now);
-    bench.settle();
-    let connect = bench.actions.iter().find_map(|action| match action {
-        Action::Connect { peer, .. } => Some(*peer),
-        _ => None,
-    });
-    let peer = connect.unwrap();
-    bench.core.connected(bench.now, peer);
-    bench.settle();
-    assert!(bench.sockets.0.contains_key(&peer), "it has begun its handshake");
+    let peer = bench.connect_output();
     bench.core.with_output(4, |_, _| panic!("injected"));
     bench.settle();
     assert!(bench.actions.contains(&Action::Close(peer)));
-    let failed = |report: FromShard| {
-        matches!(report, FromShard::Node(NodeEvent::OutputFailed { reason, .. })
-            if reason.contains("internal error"))
-    };
-    assert!(std::iter::from_fn(|| bench.reports.pop()).any(failed));
-    bench.pass(Micros::from_secs(1));
-    let asks = |report| matches!(report, FromShard::Resolve { output: 4, .. });
-    assert!(std::iter::from_fn(|| bench.reports.pop()).any(asks), "it tries again");
+    bench.expect_output_again();
+}
+
+#[test]
+fn a_panic_in_any_part_of_a_shard_ends_each_peer_once_and_gives_back_what_it_held() {
+    for call in [READ_RINGS, TICK, TRANSMIT] {
+        let mut bench = Bench::new();
+        for _ in 0..2 {
+            let mut publisher = bench.join("192.0.2.1", Goal::Publish);
+            let mut player = bench.join("192.0.2.2", Goal::Play);
+            bench.publish(&mut publisher, KEY);
+            assert_eq!(bench.heard(&mut player), [KEY]);
+            while bench.reports.pop().is_some() {}
+            bench.lose(call);
+            let mut ended: Vec<_> = std::iter::from_fn(|| bench.reports.pop())
+                .filter_map(|report| match report {
+                    FromShard::Connection(event) => Some((event.kind.phase, event.kind.name())),
+                    _ => None,
+                })
+                .collect();
+            ended.sort_by_key(|(_, name)| *name);
+            let all = ["doneConnect", "doneConnect", "donePlay", "donePublish"];
+            assert_eq!(ended, all.map(|name| (Phase::Done, name)));
+            bench.core.received(bench.now, player.0, KEY);
+            assert_eq!(bench.core.peers.table.len(), 0, "their numbers are nobody's");
+        }
+    }
+}
+
+#[test]
+fn the_channel_of_a_shard_that_is_rebuilt_goes_on_with_its_headers_and_so_do_its_readers() {
+    let mut bench = Bench::new();
+    let mut channel_end = bench.add_channel();
+    let (tap, mut tapped) = channel(16, Bell::new());
+    bench.commands.push(ToShard::Tap(Arc::from("live/show"), tap)).unwrap();
+    bench.read_rings();
+    let mut player = bench.join("192.0.2.2", Goal::Play);
+    bench.encode(&mut channel_end, Flags::HEADER, HEADER);
+    bench.encode(&mut channel_end, Flags::KEY, KEY);
+    assert_eq!(bench.heard(&mut player), [HEADER, KEY]);
+    bench.connect_output();
+    assert!(!channel_end.1.take_key_request());
+    bench.lose(TICK);
+    assert!(channel_end.1.take_key_request(), "whoever comes back does not wait for long");
+    let (mut player, early) = bench.begin("192.0.2.2", Goal::Play);
+    bench.encode(&mut channel_end, Flags::default(), NEXT);
+    bench.encode(&mut channel_end, Flags::KEY, KEY);
+    let heard = [bodies(early), bench.heard(&mut player)].concat();
+    assert_eq!(heard, [HEADER, KEY]);
+    let mut taken = Vec::new();
+    while let Some(TapEvent::Message(message, _)) = tapped.pop() {
+        taken.push(message.body().to_vec());
+    }
+    assert_eq!(taken, [HEADER, KEY, NEXT, KEY], "nothing of it is lost, nor said twice");
+    bench.expect_output_again();
+}
+
+/// Several shards, whose rings are read until nothing more is said.
+fn exchange(benches: &mut [Bench]) {
+    for _ in 0..6 {
+        benches.iter_mut().for_each(Bench::read_rings);
+    }
+}
+
+fn two_shards() -> Vec<Bench> {
+    let meshes = Mesh::full(&[Bell::new(), Bell::new()]).into_iter().enumerate();
+    meshes.map(|(number, mesh)| Bench::of_mesh(number, mesh)).collect()
+}
+
+#[test]
+fn viewers_of_other_shards_wait_for_the_publishers_of_one_that_is_rebuilt() {
+    for back_at in [0, 1] {
+        let mut shards = two_shards();
+        let mut publisher = shards[0].join("192.0.2.1", Goal::Publish);
+        shards[0].publish(&mut publisher, KEY);
+        exchange(&mut shards);
+        let mut player = shards[1].join("192.0.2.2", Goal::Play);
+        exchange(&mut shards);
+        assert_eq!(shards[1].heard(&mut player), [KEY]);
+        shards[0].lose(READ_RINGS);
+        exchange(&mut shards);
+        let mut publisher = shards[back_at].join("192.0.2.1", Goal::Publish);
+        exchange(&mut shards);
+        shards[back_at].publish(&mut publisher, KEY);
+        exchange(&mut shards);
+        assert_eq!(shards[1].heard(&mut player), [KEY], "it plays on");
+    }
+}
+
+#[test]
+fn a_shard_that_is_rebuilt_gets_the_streams_of_others_anew_and_nothing_of_before() {
+    let mut shards = two_shards();
+    let mut publisher = shards[1].join("192.0.2.1", Goal::Publish);
+    shards[1].publish(&mut publisher, HEADER);
+    shards[1].publish(&mut publisher, KEY);
+    exchange(&mut shards);
+    shards[0].join("192.0.2.2", Goal::Play);
+    exchange(&mut shards);
+    // It is on its way when the other shard is lost, without the header that it needs.
+    shards[1].publish(&mut publisher, OTHER_KEY);
+    shards[0].lose(TICK);
+    let mut player = shards[0].join("192.0.2.2", Goal::Play);
+    exchange(&mut shards);
+    shards[1].publish(&mut publisher, NEXT);
+    exchange(&mut shards);
+    assert_eq!(shards[0].heard(&mut player), [HEADER, OTHER_KEY, NEXT]);
 }

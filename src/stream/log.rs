@@ -106,6 +106,12 @@ impl StreamLog {
         }
     }
 
+    /// A log of the same stream without messages, whose newest time is that of this one.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self { newest_time: self.newest_time, ..Self::new(self.limits, self.gop_cache) }
+    }
+
     /// Appends a message that arrived then, and lets the oldest go beyond the limits.
     pub fn push(&mut self, message: Message, arrived: Micros) -> Pushed {
         if message.is_header() {

@@ -124,6 +124,12 @@ impl Core for FakeCore {
         self.close(peer);
     }
 
+    fn rebuild(&mut self, _now: Micros) {
+        self.out.clear();
+        self.blocked.clear();
+        self.actions.clear();
+    }
+
     fn has_mail(&self) -> bool {
         !self.mail.is_empty()
     }

@@ -1,9 +1,9 @@
 //! Simulation: several cores, everybody who connects to them, and control, over links and a clock
 //! that a seed drives. No sockets, threads or sleeps: a run is the same on every machine.
 //!
-//! After every call, and now and then for everything at once, invariants are checked that hold
-//! whatever the world does: see `invariants` and `programme`. A run that finds one broken says its
-//! seed; that seed becomes a line of [`FOUND`].
+//! In some runs cores panic, and are rebuilt. After every call, and now and then for everything at
+//! once, invariants are checked that hold whatever the world does: see `invariants` and
+//! `programme`. A run that finds one broken says its seed; that seed becomes a line of [`FOUND`].
 //!
 //! `SIM_STEPS` is how many steps to take (a call of a core, or something that a peer does),
 //! `SIM_SEED` where to begin, `SIM_RUN` the seed of one run alone.
@@ -12,6 +12,7 @@ mod control;
 mod env;
 mod flv;
 mod invariants;
+mod loss;
 mod net;
 mod node;
 mod peers;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::control::{Control, key_of};
 use super::env::{Env, Next};
 use super::flv::WebPlayer;
+use super::loss;
 use super::net::{Link, Net, PeerEnd};
 use super::node::{NAMES, Node};
 use super::peers::{GarbagePeer, Player, Publisher, Remote};
@@ -44,6 +45,8 @@ pub(super) struct World {
     pool: PacketPool,
     spec: ShardSpec,
     pub(super) steps: u64,
+    /// What says when cores panic, in runs in which they do.
+    pub(super) panics: Option<Rng>,
     pub(super) is_calm: bool,
     pub(super) is_stopping: bool,
     /// What has come from one end, on its way to the other.
@@ -117,6 +120,7 @@ impl World {
             pool,
             spec,
             steps: 0,
+            panics: loss::panics(seed),
             is_calm: false,
             is_stopping: false,
             scratch: Vec::new(),
@@ -165,6 +169,7 @@ impl World {
     /// A driver's turn without readiness of sockets: rings, deadlines, and what is to be sent.
     pub(super) fn turn(&mut self, shard: usize) -> Result<(), String> {
         let now = self.now;
+        self.arm(shard);
         if self.nodes[shard].core.has_mail() {
             self.call(shard, |core, _| core.read_rings(now))?;
         }
@@ -173,6 +178,7 @@ impl World {
         }
         let budget = 1 + self.rng.below(40);
         self.transmit(shard, budget)?;
+        self.nodes[shard].core.fails_in = None;
         self.control.hear(now, &mut self.nodes)
     }
 
@@ -190,8 +196,8 @@ impl World {
         shard: usize,
         call: impl FnOnce(&mut ShardCore, &mut Net),
     ) -> Result<(), String> {
+        self.call_or_rebuild(shard, call)?;
         let node = &mut self.nodes[shard];
-        call(&mut node.core, &mut node.net);
         node.core.check_call()?;
         if let Some(fault) = node.net.fault.take() {
             return Err(fault);
@@ -383,7 +389,7 @@ impl World {
         heard
     }
 
-    fn hear(&mut self, link: &mut Link, most: usize) -> Result<(), String> {
+    pub(super) fn hear(&mut self, link: &mut Link, most: usize) -> Result<(), String> {
         let count = link.to_peer.len().min(most);
         if count == 0 || link.peer_end == PeerEnd::Reset {
             return Ok(());

@@ -16,7 +16,7 @@ use crate::shard::outbound::{Outbound, ReaderKind};
 use crate::shard::stream_id::StreamId;
 use crate::shard::table::Table;
 use crate::stats::{OtherReader, ViewerDrop};
-use crate::stream::{Cursor, Due, Framing, Health, Message, Prints, Start, StreamLog};
+use crate::stream::{Cursor, Due, Framing, Message, Prints, Start, StreamLog};
 
 /// The next part of a stream's readers that the send loop is to look at.
 #[derive(Clone, Copy, Debug)]
@@ -112,10 +112,7 @@ impl Streams {
         if let Some(stream) = self.table.get_mut(id) {
             stream.loops = Default::default();
             stream.source = source;
-            // What is known of the source before it says nothing about this one.
-            stream.meter.begin(cx.now);
-            let kept = Micros::from_millis(cx.spec.log.millis.into());
-            stream.health = Health::new(kept, cx.now);
+            stream.begin_figures(cx);
         }
         cx.notify(Notice::Available(name));
         id
@@ -357,6 +354,18 @@ impl Streams {
     /// Whether a tap waits for the stream `name`.
     pub(super) fn is_wanted(&self, name: &str) -> bool {
         self.idle_taps.iter().any(|(wanted, _)| **wanted == *name)
+    }
+
+    /// Nothing is to be sent any more: there are no readers.
+    pub(super) fn forget_progress(&mut self) {
+        self.dirty.clear();
+        self.held.clear();
+        self.held_until = None;
+    }
+
+    /// The taps of streams that are not there.
+    pub(super) fn take_idle_taps(&mut self) -> Vec<(Arc<str>, Tap)> {
+        std::mem::take(&mut self.idle_taps)
     }
 
     /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.

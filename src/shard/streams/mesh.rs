@@ -2,7 +2,8 @@
 //! One hop per message per shard that has readers.
 //!
 //! What is said about streams is never lost for good: a shard that finds a ring full says
-//! everything anew once there is room ([`MeshMessage::Resync`]).
+//! everything anew once there is room ([`MeshMessage::Resync`]). So does one that was rebuilt after
+//! a panic: until another shard has heard of that, what it sends is for readers that are gone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -81,6 +82,10 @@ pub enum MeshMessage {
         owned: Vec<Owned>,
         /// Streams of the receiver.
         read: Vec<Arc<str>>,
+        /// How often the sender has been rebuilt.
+        rebuilds: u32,
+        /// How often the receiver has been, as far as the sender has heard.
+        heard: u32,
     },
 }
 
@@ -89,13 +94,25 @@ pub enum MeshMessage {
 pub struct Mesh {
     to: Vec<Option<Sender<MeshMessage>>>,
     from: Vec<Option<Receiver<MeshMessage>>>,
-    /// Shards for which something did not fit: they are told everything anew.
-    behind: Vec<bool>,
+    others: Vec<Other>,
+    /// How often this shard has been rebuilt.
+    rebuilds: u32,
     owners: BTreeMap<Arc<str>, Owner>,
     /// Streams that have ended elsewhere a moment ago: when, and the terms of their owners.
     ended: VecDeque<(Micros, Arc<str>, u64)>,
     /// Counts terms, for all shards.
     terms: Arc<AtomicU64>,
+}
+
+/// Another shard, as this one knows it.
+#[derive(Debug, Default)]
+struct Other {
+    /// Whether something for it did not fit: it is told everything anew.
+    is_behind: bool,
+    /// How often it has been rebuilt.
+    rebuilds: u32,
+    /// How many rebuilds of this shard it has heard of.
+    heard: u32,
 }
 
 /// How long it is remembered that a stream has ended: longer than what was said before that can be
@@ -133,7 +150,7 @@ impl Mesh {
                     (Some(to), Some(from))
                 };
                 meshes[sender].to.push(to);
-                meshes[sender].behind.push(false);
+                meshes[sender].others.push(Other::default());
                 meshes[receiver].from.push(from);
             }
         }
@@ -148,7 +165,8 @@ impl Mesh {
     /// Whether all that was said has been heard, and nothing waits to be said.
     #[cfg(test)]
     pub(in crate::shard) fn is_quiet(&self) -> bool {
-        !self.has_mail() && !self.behind.contains(&true)
+        let is_told = |to: usize| !self.others[to].is_behind && self.is_heard_by(to);
+        !self.has_mail() && (0..self.to.len()).all(|to| self.to[to].is_none() || is_told(to))
     }
 
     /// The next thing another shard said, and which one.
@@ -160,9 +178,11 @@ impl Mesh {
     /// Tells shard `to`. What does not fit is made up for by a resync; until then nothing else is
     /// said, so that the order of what is said holds.
     pub(in crate::shard) fn send(&mut self, to: usize, message: MeshMessage) {
+        let is_heard = self.is_heard_by(to);
         let Some(ring) = self.to.get_mut(to).and_then(Option::as_mut) else { return };
-        if self.behind[to] || ring.push(message).is_err() {
-            self.behind[to] = true;
+        let other = &mut self.others[to];
+        if other.is_behind || !is_heard || ring.push(message).is_err() {
+            other.is_behind = true;
         }
     }
 
@@ -188,13 +208,42 @@ impl Mesh {
         let has_room = |ring: &Option<Sender<MeshMessage>>| {
             ring.as_ref().is_some_and(|ring| ring.len() < ring.capacity() / 2)
         };
-        (0..self.to.len()).filter(|to| self.behind[*to] && has_room(&self.to[*to])).collect()
+        let is_due = |to: &usize| self.others[*to].is_behind && has_room(&self.to[*to]);
+        (0..self.to.len()).filter(is_due).collect()
     }
 
     /// Tells shard `to` everything anew.
-    pub(super) fn resync(&mut self, to: usize, owned: Vec<Owned>, read: Vec<Arc<str>>) {
-        self.behind[to] = false;
-        self.send(to, MeshMessage::Resync { owned, read });
+    pub(super) fn resync(&mut self, to: usize, owned: Vec<Owned>, mut read: Vec<Arc<str>>) {
+        if !self.is_heard_by(to) {
+            // It is to forget what was read before. Once it has, it is told again.
+            read.clear();
+        }
+        let (rebuilds, heard) = (self.rebuilds, self.others[to].rebuilds);
+        let Some(ring) = self.to.get_mut(to).and_then(Option::as_mut) else { return };
+        let resync = MeshMessage::Resync { owned, read, rebuilds, heard };
+        self.others[to].is_behind = ring.push(resync).is_err();
+    }
+
+    /// This shard has been rebuilt: all others are to be told everything anew.
+    pub(super) fn rebuilt(&mut self) {
+        self.rebuilds = self.rebuilds.wrapping_add(1);
+        self.others.iter_mut().for_each(|other| other.is_behind = true);
+    }
+
+    /// Whether that shard knows that this one was rebuilt. What it sent before is for readers that
+    /// are gone.
+    pub(in crate::shard) fn is_heard_by(&self, shard: usize) -> bool {
+        self.others.get(shard).is_some_and(|other| other.heard == self.rebuilds)
+    }
+
+    /// Shard `from` says how often it was rebuilt, and how many rebuilds of this one it has heard
+    /// of. Whether it is to be told everything anew.
+    pub(super) fn hear_rebuilds(&mut self, from: usize, rebuilds: u32, heard: u32) -> bool {
+        let Some(other) = self.others.get_mut(from) else { return false };
+        let is_news = (other.rebuilds, other.heard) != (rebuilds, heard);
+        (other.rebuilds, other.heard) = (rebuilds, heard);
+        other.is_behind |= is_news;
+        is_news
     }
 
     /// Which other shard owns a stream: it feeds it, or keeps it for a publisher that left.

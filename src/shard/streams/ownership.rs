@@ -316,14 +316,15 @@ impl Streams {
         }
     }
 
-    /// Another shard says everything anew.
+    /// Another shard says everything anew, and how often it and this one were rebuilt.
     pub(in crate::shard) fn on_resync(
         &mut self,
         cx: &mut Context,
         from: usize,
-        owned: Vec<Owned>,
-        read: &[Arc<str>],
+        (owned, read): (Vec<Owned>, &[Arc<str>]),
+        (rebuilds, heard): (u32, u32),
     ) {
+        let is_news = self.mesh.hear_rebuilds(from, rebuilds, heard);
         let names: HashSet<_> = owned.iter().map(|stream| Arc::clone(&stream.name)).collect();
         for gone in self.mesh.owned_by(from).into_iter().filter(|name| !names.contains(name)) {
             self.down_elsewhere(cx, &gone, from);
@@ -344,6 +345,33 @@ impl Streams {
         for name in read {
             self.subscribe(cx, name, from, Have::Nothing);
         }
+        if is_news {
+            self.resync();
+        }
+    }
+
+    /// The shard is rebuilt, and has no peers: streams are without messages and readers. Those that
+    /// it owns keep their names and viewers elsewhere: channels go on, and publishers may come back
+    /// within the grace time. Taps wait for their streams.
+    pub(in crate::shard) fn rebuild(&mut self, cx: &mut Context) {
+        self.forget_progress();
+        self.by_name.clear();
+        let mut taps = self.take_idle_taps();
+        for id in self.table.keys() {
+            let Some(stream) = self.table.get_mut(id) else { continue };
+            if stream.is_owned() && !stream.is_over {
+                stream.rebuild(cx);
+                self.by_name.insert(Arc::clone(&stream.name), id);
+            } else if let Some(mut stream) = self.table.remove(id) {
+                stream.end_taps();
+                taps.extend(stream.taps.drain(..).map(|tap| (Arc::clone(&stream.name), tap)));
+            }
+        }
+        self.mesh.rebuilt();
+        for (name, tap) in taps {
+            self.add_tap(cx, name, tap);
+        }
+        self.resync();
     }
 }
 

@@ -160,6 +160,39 @@ impl Stream {
         }
     }
 
+    /// Its shard is rebuilt: what it held of the stream is gone, and so are its readers. A channel
+    /// goes on, and has said its headers already; any other source has gone.
+    pub(super) fn rebuild(&mut self, cx: &Context) {
+        let now = cx.now;
+        if let Source::Publisher(_) | Source::Pull(_) = self.source {
+            self.set_source_left(now);
+            self.end_taps();
+        }
+        let mut log = self.log.emptied();
+        if let Source::Channel(switch) = &self.source {
+            for header in self.log.headers() {
+                log.push(header.clone(), now);
+            }
+            switch.request_key();
+        }
+        let rebuilt = Self::new(Arc::clone(&self.name), log, self.source.clone());
+        let was = std::mem::replace(self, rebuilt);
+        self.repair = was.repair;
+        self.audience = was.audience;
+        self.hops = was.hops;
+        self.term = was.term;
+        self.quiet_since = was.quiet_since;
+        self.taps = was.taps;
+        self.begin_figures(cx);
+    }
+
+    /// What is known of a source before it says nothing about this one.
+    pub(super) fn begin_figures(&mut self, cx: &Context) {
+        self.meter.begin(cx.now);
+        let kept = Micros::from_millis(cx.spec.log.millis.into());
+        self.health = Health::new(kept, cx.now);
+    }
+
     /// Its source has left. It has been quiet for longer if that source brought nothing.
     pub(super) fn set_source_left(&mut self, now: Micros) {
         let since = *self.quiet_since.get_or_insert(now);
