@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::config::OnCoreLoss;
 use crate::control::threads::{ThreadRole, Threads};
 use crate::media::Micros;
-use crate::runtime::Exit;
+use crate::runtime::CoreWatch;
 use crate::stats::{CoreRole, CoreStats};
 
 /// Times that the same thread is started again within [`AGAIN_WITHIN`]. If it panics once more, it
@@ -18,6 +18,10 @@ const AGAIN_MAX: usize = 3;
 
 /// The time in which these are counted.
 const AGAIN_WITHIN: Micros = Micros::from_secs(60);
+
+/// How long a shard counts as missing at least: its peers are coming back, and who asks once a
+/// second whether the node is ready hears of it.
+const MISSED_MIN: Micros = Micros::from_secs(1);
 
 /// What is done about a thread that has ended by a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +48,32 @@ impl Remedy {
 /// A shard, as the supervisor knows it.
 struct Shard {
     number: usize,
-    exit: Arc<Exit>,
-    is_told: bool,
+    watch: Arc<CoreWatch>,
+    state: ShardState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShardState {
+    Runs,
+    /// It has panicked, and that was told.
+    Lost,
+    /// It goes on since then, and is still missed.
+    Back(Micros),
+}
+
+impl Shard {
+    fn role(&self) -> ThreadRole {
+        ThreadRole { role: CoreRole::Shard, of: self.number.to_string() }
+    }
+
+    /// The text of a panic that was not told yet.
+    fn loss(&self) -> Option<String> {
+        if self.state == ShardState::Lost {
+            return None;
+        }
+        let ended = self.watch.exit().panic().map(str::to_owned);
+        ended.or_else(|| self.watch.panic().map(|text| String::clone(&text)))
+    }
 }
 
 /// Watches the threads of a node.
@@ -67,12 +95,12 @@ impl Supervisor {
     /// For these threads. The receiver says when the node is to end.
     pub(crate) fn new(
         lists: Vec<Threads>,
-        shards: Vec<Arc<Exit>>,
+        shards: Vec<Arc<CoreWatch>>,
         policy: OnCoreLoss,
         stats: Arc<CoreStats>,
     ) -> (Self, watch::Receiver<bool>) {
         let (fatal, told) = watch::channel(false);
-        let shard = |(number, exit)| Shard { number, exit, is_told: false };
+        let shard = |(number, watch)| Shard { number, watch, state: ShardState::Runs };
         let supervisor = Self {
             lists,
             shards: shards.into_iter().enumerate().map(shard).collect(),
@@ -89,11 +117,10 @@ impl Supervisor {
     /// Threads that have ended by a panic since the last call, and its text. They are counted.
     pub(crate) fn losses(&mut self) -> Vec<(ThreadRole, String)> {
         let mut losses: Vec<_> = self.lists.iter().flat_map(Threads::losses).collect();
-        for shard in self.shards.iter_mut().filter(|shard| !shard.is_told) {
-            if let Some(text) = shard.exit.panic() {
-                shard.is_told = true;
-                let role = ThreadRole { role: CoreRole::Shard, of: shard.number.to_string() };
-                losses.push((role, text.to_owned()));
+        for shard in &mut self.shards {
+            if let Some(text) = shard.loss() {
+                shard.state = ShardState::Lost;
+                losses.push((shard.role(), text));
             }
         }
         losses.iter().for_each(|(role, _)| self.stats.lost(role.role));
@@ -109,9 +136,9 @@ impl Supervisor {
         let remedy = match (role.role, self.policy) {
             // What it showed is a placeholder until the scene is shown anew, and a load has failed.
             (CoreRole::Decoder | CoreRole::Loader, _) => Remedy::Nothing,
-            // Nothing can take over the connections of a shard.
-            (_, OnCoreLoss::Exit) | (CoreRole::Shard, _) => Remedy::Exit,
-            (CoreRole::Compose, _) if is_often => Remedy::Exit,
+            (_, OnCoreLoss::Exit) => Remedy::Exit,
+            (CoreRole::Compose | CoreRole::Shard, _) if is_often => Remedy::Exit,
+            (CoreRole::Shard, _) if self.has_ended(role) => Remedy::Exit,
             (CoreRole::Encoder | CoreRole::Recording, _) if is_often => Remedy::Nothing,
             _ => Remedy::Restart,
         };
@@ -125,6 +152,34 @@ impl Supervisor {
             self.fatal.send_replace(true);
         }
         remedy
+    }
+
+    /// Whether it is a shard that cannot go on.
+    fn has_ended(&self, role: &ThreadRole) -> bool {
+        let mut ended = self.shards.iter().filter(|shard| shard.watch.exit().is_over());
+        ended.any(|shard| shard.role() == *role)
+    }
+
+    /// Lets a shard go on, which was rebuilt after its panic.
+    pub(crate) fn restart_shard(&mut self, role: &ThreadRole, now: Micros) {
+        for shard in self.shards.iter_mut().filter(|shard| shard.role() == *role) {
+            shard.state = ShardState::Back(now);
+            shard.watch.go_on();
+        }
+    }
+
+    /// Shards that have been running again for long enough are missed no more.
+    pub(crate) fn restore_shards(&mut self, now: Micros) {
+        let mut back = Vec::new();
+        for shard in &mut self.shards {
+            if matches!(shard.state, ShardState::Back(since) if now.since(since) >= MISSED_MIN) {
+                shard.state = ShardState::Runs;
+                back.push(shard.role());
+            }
+        }
+        if !back.is_empty() {
+            self.restored(|role| back.contains(role));
+        }
     }
 
     /// Has a channel built anew once there is time for it.
@@ -156,6 +211,7 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::Bell;
 
     fn role(role: CoreRole, of: &str) -> ThreadRole {
         ThreadRole { role, of: of.to_owned() }
@@ -208,21 +264,50 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_is_lost_is_told_once_and_missed() {
+    fn a_shard_that_is_lost_is_told_once_goes_on_and_is_missed_for_a_second() {
         let stats = Arc::new(CoreStats::default());
-        let exits: Vec<Arc<Exit>> = vec![Arc::default(), Arc::default()];
-        let (mut supervisor, fatal) =
-            Supervisor::new(Vec::new(), exits.clone(), OnCoreLoss::RestartCore, stats.clone());
+        let watches = [0; 2].map(|_| Arc::new(CoreWatch::new(Bell::new())));
+        let (mut supervisor, fatal) = Supervisor::new(
+            Vec::new(),
+            watches.to_vec(),
+            OnCoreLoss::RestartCore,
+            Arc::clone(&stats),
+        );
         assert!(supervisor.losses().is_empty());
-        exits[1].set(Err("broken".to_owned()));
-        exits[0].set(Ok(()));
-        let shard = role(CoreRole::Shard, "1");
+        let (shard, at) = (role(CoreRole::Shard, "1"), Micros::from_millis);
+        watches[0].exit().set(Ok(()));
+        watches[1].wait("broken".to_owned());
         assert_eq!(supervisor.losses(), [(shard.clone(), "broken".to_owned())]);
         assert!(supervisor.losses().is_empty());
+        assert_eq!(supervisor.remedy(&shard, at(0)), Remedy::Restart);
+        assert_eq!((stats.losses()[1], &**stats.missing()), (1, &["shard 1".to_owned()][..]));
+        assert!(watches[1].is_waiting());
+        supervisor.restart_shard(&shard, at(0));
+        assert!(!watches[1].is_waiting());
+        supervisor.restore_shards(at(999));
+        assert_eq!(stats.missing().len(), 1);
+        supervisor.restore_shards(at(1_000));
+        assert!(stats.missing().is_empty());
+        for again in 1..4 {
+            watches[1].wait("broken".to_owned());
+            assert_eq!(supervisor.losses().len(), 1);
+            let remedy = supervisor.remedy(&shard, at(2_000));
+            assert_eq!(remedy, if again < 3 { Remedy::Restart } else { Remedy::Exit });
+            supervisor.restart_shard(&shard, at(2_000));
+        }
+        assert!(*fatal.borrow());
+    }
+
+    #[test]
+    fn a_shard_whose_thread_has_ended_ends_the_node() {
+        let watch = Arc::new(CoreWatch::new(Bell::new()));
+        let (watches, stats) = (vec![Arc::clone(&watch)], Arc::default());
+        let (mut supervisor, fatal) =
+            Supervisor::new(Vec::new(), watches, OnCoreLoss::RestartCore, stats);
+        watch.exit().set(Err("broken".to_owned()));
+        let shard = role(CoreRole::Shard, "0");
+        assert_eq!(supervisor.losses(), [(shard.clone(), "broken".to_owned())]);
         assert_eq!(supervisor.remedy(&shard, Micros(0)), Remedy::Exit);
         assert!(*fatal.borrow());
-        assert_eq!((stats.losses()[1], stats.missing().len()), (1, 1));
-        supervisor.restored(|role| role.role == CoreRole::Shard);
-        assert!(stats.missing().is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::start_error::StartError;
 use crate::control::threads::Threads;
 use crate::media::Micros;
-use crate::runtime::{Clock, CorePlan, Driver, DriverParts, Exit, Pinned, StopFlag};
+use crate::runtime::{Clock, CorePlan, CoreWatch, Driver, DriverParts, Pinned, StopFlag};
 use crate::shard::{ShardCore, ShardParts};
 
 /// How long the compose core may take to end: it looks at its stop flag between two ticks.
@@ -55,9 +55,9 @@ impl Running {
         Ok(())
     }
 
-    /// How each shard has ended, once it has.
-    pub(super) fn shard_exits(&self) -> Vec<Arc<Exit>> {
-        self.shards.iter().map(|shard| Arc::clone(shard.driver.exit())).collect()
+    /// Where each shard tells its panics.
+    pub(super) fn shard_watches(&self) -> Vec<Arc<CoreWatch>> {
+        self.shards.iter().map(|shard| Arc::clone(shard.driver.watch())).collect()
     }
 
     /// Everything that is watched beside the shards.

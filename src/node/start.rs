@@ -178,7 +178,7 @@ impl Spawned {
         };
         let (supervisor, fatal) = Supervisor::new(
             self.running.watched(),
-            self.running.shard_exits(),
+            self.running.shard_watches(),
             reserved.config.node.on_core_loss,
             Arc::clone(&self.registry.cores),
         );

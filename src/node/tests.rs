@@ -1,13 +1,18 @@
 //! Loss of threads in a running node: panics are injected, and what becomes of them is watched.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{PoisonError, mpsc};
 use std::time::Duration;
 
 use super::LiveNode;
 use crate::config::Config;
 use crate::event::NodeEvent;
-use crate::runtime::{NICE_ENCODE, Worker, fault};
+use crate::frame::{PacketPool, PacketPoolSpec};
+use crate::media::Kind;
+use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
+use crate::runtime::{Clock, NICE_ENCODE, Worker, allowed_cpus, fault};
+use crate::stream::Flags;
 
 /// Longest wait for what takes a moment.
 const SOON: Duration = Duration::from_secs(60);
@@ -17,13 +22,48 @@ const SOON: Duration = Duration::from_secs(60);
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn config(channel: &str, more: &str) -> Config {
+    parse(&text(channel, more).0)
+}
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, "the test").unwrap()
+}
+
+/// The configuration of a node with a channel, which ends with that, and its port.
+fn text(channel: &str, more: &str) -> (String, u16) {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let text = format!(
         "{more}[rtmp]\nbind = \"127.0.0.1\"\nport = {port}\n[http]\nenabled = false\n\
          [[channel]]\nname = \"{channel}\"\nstream = \"live/{channel}\"\n\
          [channel.video]\nwidth = 64\nheight = 64\nfps = 30\npreset = \"ultrafast\"\n"
     );
-    Config::parse(&text, "the test").unwrap()
+    (text, port)
+}
+
+/// Plays a stream until a keyframe has come, and before it what describes the pictures.
+fn play(address: SocketAddr, stream: &str) {
+    let url = Url::parse(&format!("rtmp://{address}/{stream}")).unwrap();
+    let packets = PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
+    let clock = Clock::start();
+    let mut client = Client::new(ClientSpec::new(&url, Goal::Play), clock.now(), [7; 32]);
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let (mut has_header, mut bytes) = (false, [0; 4_096]);
+    loop {
+        socket.write_all(client.output()).unwrap();
+        client.consume_output(client.output().len());
+        let count = socket.read(&mut bytes).unwrap();
+        assert_ne!(count, 0, "it is closed");
+        client.feed(&bytes[..count], clock.now(), &packets).unwrap();
+        while let Some(event) = client.poll_event() {
+            let ClientEvent::Message { kind: Kind::Video, body, .. } = event else { continue };
+            let flags = Flags::of(Kind::Video, &body).unwrap();
+            has_header |= flags.is_header();
+            if flags.is_key() {
+                return assert!(has_header, "nobody can decode it");
+            }
+        }
+    }
 }
 
 /// Runs `test` with the node's events as they come; the node ends after it.
@@ -123,6 +163,43 @@ fn a_compose_core_that_panics_is_started_again_with_all_channels() {
 }
 
 #[test]
+fn a_shard_that_panics_goes_on_with_its_channel_and_whoever_comes_back() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for driver in ["epoll", "auto"] {
+        let cores = format!("[cores]\nnet = [{}]\ndriver = \"{driver}\"\n", allowed_cpus()[0]);
+        let (text, port) = text("sha", &cores);
+        // It publishes what it makes at itself, under another name.
+        let text = text.replace("[http]", "publish = \"open\"\n[http]")
+            + &format!(
+                "[[channel.output]]\nname = \"copy\"\n\
+                 url = \"rtmp://127.0.0.1:{port}/live/copy\"\n"
+            );
+        with_node(&parse(&text), |node, next| {
+            let connected = |event: &NodeEvent| match event {
+                NodeEvent::OutputConnected { .. } => Some(()),
+                _ => None,
+            };
+            let node = node.node().unwrap();
+            find(next, connected);
+            play(node.rtmp(), "live/copy");
+            fault::arm("shard-0");
+            assert_eq!(lost(next), ("shard 0".to_owned(), "it is started again"));
+            let cores = &node.registry().cores;
+            assert_eq!(cores.losses()[1], 1);
+            play(node.rtmp(), "live/sha");
+            find(next, connected);
+            play(node.rtmp(), "live/copy");
+            let mut looks = 0;
+            while !cores.missing().is_empty() {
+                assert!(looks < 60_000, "it is missed for ever");
+                std::thread::park_timeout(Duration::from_millis(1));
+                looks += 1;
+            }
+        });
+    }
+}
+
+#[test]
 fn a_recording_whose_thread_panics_goes_on_with_another() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
@@ -147,11 +224,12 @@ fn a_recording_whose_thread_panics_goes_on_with_another() {
 fn a_node_that_is_to_end_with_its_cores_tells_whoever_runs_it() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let config = config("end", "[node]\non_core_loss = \"exit\"\n");
-    with_node(&config, |node, next| {
-        fault::arm("video-end");
-        assert_eq!(lost(next), ("an encoder of channel end".to_owned(), "the node ends"));
-        futures_lite::future::block_on(node.node().unwrap().core_lost());
-        let missing = node.node().unwrap().registry().cores.missing();
-        assert_eq!(*missing, ["an encoder of channel end"]);
-    });
+    for (thread, core) in [("video-end", "an encoder of channel end"), ("shard-0", "shard 0")] {
+        with_node(&config, |node, next| {
+            fault::arm(thread);
+            assert_eq!(lost(next), (core.to_owned(), "the node ends"));
+            futures_lite::future::block_on(node.node().unwrap().core_lost());
+            assert_eq!(*node.node().unwrap().registry().cores.missing(), [core]);
+        });
+    }
 }

@@ -14,7 +14,7 @@ mod stop;
 mod worker;
 
 pub use clock::Clock;
-pub use driver::{Driver, DriverKind, DriverParts};
+pub use driver::{CoreWatch, Driver, DriverKind, DriverParts};
 pub use pacer::{Pacer, Slot};
 pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest, allowed_cpus};

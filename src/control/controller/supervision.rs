@@ -25,6 +25,7 @@ impl Controller {
                 self.restart(&role);
             }
         }
+        self.supervisor.restore_shards(self.clock.now());
         self.build_waiting();
     }
 
@@ -46,7 +47,8 @@ impl Controller {
                 }
             }
             CoreRole::Encoder => self.supervisor.want_channel(&lost.of),
-            CoreRole::Shard | CoreRole::Decoder | CoreRole::Loader => {}
+            CoreRole::Shard => self.supervisor.restart_shard(lost, self.clock.now()),
+            CoreRole::Decoder | CoreRole::Loader => {}
         }
     }
 

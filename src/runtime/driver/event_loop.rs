@@ -15,7 +15,7 @@ use super::pacing::ReadPacing;
 use super::send_ring::SendRing;
 use super::socket;
 use super::sockets::{Is, Sockets};
-use super::{DriverKind, DriverParts};
+use super::{CoreWatch, DriverKind, DriverParts};
 use crate::media::{Micros, caught};
 use crate::ring::Bell;
 use crate::runtime::Clock;
@@ -126,11 +126,46 @@ impl<C: Core> EventLoop<C> {
         }
     }
 
-    /// Runs the core until it has ended after a stop. Then every socket is closed.
+    /// Runs the core until it has ended after a stop. Then every socket is closed. A core that
+    /// panics loses its peers, is rebuilt, and goes on when its supervisor says so.
     ///
     /// # Errors
-    /// If the kernel no longer says which sockets are ready.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    /// If the kernel no longer says which sockets are ready, or the panic of a core that is
+    /// stopping or cannot be rebuilt.
+    pub(super) fn run(mut self, watch: &CoreWatch) -> Result<(), String> {
+        loop {
+            match caught(|| self.run_core()) {
+                Ok(ended) => return ended.map_err(|error| error.to_string()),
+                Err(text) => self.rebuild(text, watch)?,
+            }
+        }
+    }
+
+    /// The core has panicked with this text where no peer alone is to blame.
+    fn rebuild(&mut self, text: String, watch: &CoreWatch) -> Result<(), String> {
+        tracing::error!("the core failed, and all its peers with it: {text}");
+        self.with.sockets.clear();
+        self.events.clear();
+        self.to_read.clear();
+        self.connecting.clear();
+        self.has_more = true;
+        // What was told of them may be among what was just forgotten.
+        self.with.listeners.iter_mut().for_each(|listener| listener.is_ready = true);
+        let (core, now) = (&mut self.core, self.with.clock.now());
+        caught(|| core.rebuild(now))?;
+        if self.is_stopping {
+            return Err(text);
+        }
+        watch.wait(text);
+        let Equipment { bell, stopping, doorbell, .. } = &self.with;
+        let may_go_on = || !watch.is_waiting() || stopping.load(Ordering::Acquire);
+        while bell.poll(&mut Context::from_waker(doorbell.waker()), may_go_on).is_pending() {
+            doorbell.wait(SLEEP_MAX.into());
+        }
+        Ok(())
+    }
+
+    fn run_core(&mut self) -> io::Result<()> {
         let mut now = self.with.clock.now();
         self.act(now);
         while !(self.is_stopping && self.core.is_finished(now)) {
@@ -144,6 +179,8 @@ impl<C: Core> EventLoop<C> {
     /// One turn for everybody: who is ready is read, then deadlines are looked at, so that a core
     /// that was late hears its peers before it judges them.
     fn round(&mut self, now: Micros) {
+        #[cfg(test)]
+        crate::runtime::fault::point();
         for at in 0.. {
             let Some((token, ready)) = self.events.get(at) else { break };
             self.take_event(now, token, ready);

@@ -11,6 +11,7 @@ mod socket;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::fmt;
 use std::io;
@@ -22,7 +23,8 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use self::event_loop::{Equipment, EventLoop};
-use super::worker::{Exit, NICE_PINNED, pin, set_nice};
+pub use self::watch::CoreWatch;
+use super::worker::{NICE_PINNED, pin, set_nice};
 use super::{Clock, Pinned};
 use crate::media::{Micros, caught, panic_text};
 use crate::ring::Bell;
@@ -74,7 +76,7 @@ pub struct DriverParts {
 #[derive(Debug)]
 pub struct Driver {
     thread: JoinHandle<Result<(), String>>,
-    exit: Arc<Exit>,
+    watch: Arc<CoreWatch>,
 }
 
 impl Driver {
@@ -96,8 +98,8 @@ impl Driver {
         };
         let (started, start) = sync_channel(1);
         let owned_name = name.to_owned();
-        let exit = Arc::new(Exit::default());
-        let told = Arc::clone(&exit);
+        let watch = Arc::new(CoreWatch::new(Arc::clone(&parts.bell)));
+        let watched = Arc::clone(&watch);
         let main = move || {
             pin(&cpus);
             set_nice(NICE_PINNED);
@@ -118,19 +120,19 @@ impl Driver {
             };
             started.send(Ok(())).unwrap_or_default();
             let run = || {
-                let ended = caught(move || EventLoop::new(make_core(), with).run());
-                ended.and_then(|ended| ended.map_err(|error| error.to_string()))
+                let ended = caught(|| EventLoop::new(make_core(), with).run(&watched));
+                ended.and_then(|ended| ended)
             };
             let ended = match executor {
                 Some(executor) => executor.run(run),
                 None => run(),
             };
-            told.set(ended.clone());
+            watched.exit().set(ended.clone());
             ended
         };
         let thread = Builder::new().name(name.to_owned()).spawn(main)?;
         let told = start.recv();
-        let driver = Self { thread, exit };
+        let driver = Self { thread, watch };
         if matches!(told, Ok(Ok(()))) {
             return Ok(driver);
         }
@@ -142,10 +144,10 @@ impl Driver {
         Err(io::Error::other(format!("the {kind} driver does not start: {failed}")))
     }
 
-    /// How the core has ended, once it has.
+    /// Where its panics are told, and its end.
     #[must_use]
-    pub const fn exit(&self) -> &Arc<Exit> {
-        &self.exit
+    pub const fn watch(&self) -> &Arc<CoreWatch> {
+        &self.watch
     }
 
     /// Whether the core has ended, for whatever reason.

@@ -88,6 +88,11 @@ impl Sockets {
         }
     }
 
+    /// Closes all of them.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     pub(super) fn get(&self, peer: PeerId) -> Option<&Entry> {
         self.entries.get(peer.index())?.as_ref().filter(|entry| entry.peer == peer)
     }

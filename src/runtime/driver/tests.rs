@@ -21,6 +21,7 @@ enum Seen {
     /// `None` at an end.
     Closed(PeerId, Option<ErrorKind>),
     Panicked(PeerId, String),
+    Rebuilt,
     /// Due when, and ticked when.
     Ticked(Micros, Micros),
     Unread(PeerId, bool),
@@ -38,7 +39,16 @@ enum Mail {
     TickEvery(Micros),
     TurnAway,
     Echo(u32),
-    Panic,
+    Panic(FaultPoint),
+}
+
+/// Where the core panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FaultPoint {
+    Rings,
+    Tick,
+    Transmit,
+    Rebuild,
 }
 
 struct FakeCore {
@@ -53,9 +63,16 @@ struct FakeCore {
     turn: u32,
     turns_away: bool,
     stopped: bool,
+    panics: Option<FaultPoint>,
 }
 
 impl FakeCore {
+    fn panic_at(&mut self, place: FaultPoint) {
+        if self.panics.take_if(|it| *it == place).is_some() {
+            panic!("the core is broken");
+        }
+    }
+
     fn tell(&self, seen: Seen) {
         // The test may be over.
         drop(self.seen.send(seen));
@@ -125,9 +142,11 @@ impl Core for FakeCore {
     }
 
     fn rebuild(&mut self, _now: Micros) {
+        self.panic_at(FaultPoint::Rebuild);
         self.out.clear();
         self.blocked.clear();
         self.actions.clear();
+        self.tell(Seen::Rebuilt);
     }
 
     fn has_mail(&self) -> bool {
@@ -153,12 +172,20 @@ impl Core for FakeCore {
                 }
                 Mail::TurnAway => self.turns_away = true,
                 Mail::Echo(number) => self.tell(Seen::Mail(number)),
-                Mail::Panic => panic!("the core is broken"),
+                Mail::Panic(place) => {
+                    self.panics = Some(place);
+                    self.panic_at(FaultPoint::Rings);
+                    assert!(place != FaultPoint::Rebuild, "broken before");
+                    if place == FaultPoint::Tick {
+                        self.next_tick = now;
+                    }
+                }
             }
         }
     }
 
     fn tick(&mut self, now: Micros, io: &mut dyn Io) {
+        self.panic_at(FaultPoint::Tick);
         if let Some(peer) = self.ask_unread.take() {
             self.tell(Seen::Unread(peer, io.has_unread(peer)));
         }
@@ -171,6 +198,7 @@ impl Core for FakeCore {
     }
 
     fn transmit(&mut self, _now: Micros, io: &mut impl Io, budget: usize) -> bool {
+        self.panic_at(FaultPoint::Transmit);
         let mut sends = 0;
         for (peer, out) in &mut self.out {
             while !out.is_empty() && !self.blocked.contains(peer) {
@@ -254,6 +282,7 @@ impl Bench {
             turn: 0,
             turns_away: false,
             stopped: false,
+            panics: None,
         };
         let driver = Driver::spawn(kind, "test", place, parts, make_core).unwrap();
         Some(Self { driver: Some(driver), seen, mail, stopping, bell, plain, secure })
@@ -286,6 +315,16 @@ impl Bench {
         let Seen::Accepted(peer, from, false) = told else { panic!("{told:?}") };
         assert_eq!(from, ours);
         (client, peer)
+    }
+
+    /// Waits until the core has been lost.
+    fn watch_lost(&self) -> Arc<CoreWatch> {
+        let watch = Arc::clone(self.driver.as_ref().unwrap().watch());
+        while !watch.is_waiting() {
+            std::thread::yield_now();
+        }
+        assert_eq!(watch.panic().unwrap().as_str(), "the core is broken");
+        watch
     }
 
     fn ask_to_stop(&self) {
@@ -407,16 +446,46 @@ fn a_panic_ends_one_peer(kind: DriverKind) {
     assert_eq!(bench.stop(), Ok(()));
 }
 
-fn a_panic_elsewhere_ends_the_core_and_closes_its_sockets(kind: DriverKind) {
+fn a_panic_elsewhere_costs_all_peers_and_the_core_goes_on_when_it_may(kind: DriverKind) {
+    let Some(mut bench) = Bench::new(kind) else { return };
+    for place in [FaultPoint::Rings, FaultPoint::Tick, FaultPoint::Transmit] {
+        let (mut client, _) = bench.client();
+        bench.mail(Mail::Panic(place));
+        assert!(is_closed(&mut client));
+        bench.wait_for(|seen| *seen == Seen::Rebuilt);
+        let watch = bench.watch_lost();
+        let mut early = TcpStream::connect(bench.plain).unwrap();
+        early.set_read_timeout(Some(PATIENCE)).unwrap();
+        early.write_all(b"early").unwrap();
+        bench.mail(Mail::Echo(1));
+        assert!(bench.seen.try_recv().is_err(), "it does nothing");
+        watch.go_on();
+        bench.wait_for(|seen| *seen == Seen::Mail(1));
+        let mut got = [0; 5];
+        early.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"early");
+    }
+    assert_eq!(bench.stop(), Ok(()));
+}
+
+fn a_core_that_waits_after_a_panic_ends_when_it_is_to_stop(kind: DriverKind) {
+    let Some(mut bench) = Bench::new(kind) else { return };
+    bench.mail(Mail::Panic(FaultPoint::Rings));
+    bench.watch_lost();
+    assert_eq!(bench.stop(), Ok(()));
+}
+
+fn a_core_that_cannot_be_rebuilt_ends_and_closes_its_sockets(kind: DriverKind) {
     let Some(mut bench) = Bench::new(kind) else { return };
     let (mut client, _) = bench.client();
-    bench.mail(Mail::Panic);
+    bench.mail(Mail::Panic(FaultPoint::Rebuild));
     assert!(is_closed(&mut client));
-    assert!(TcpStream::connect(bench.plain).is_err(), "nobody listens");
     let driver = bench.driver.take().unwrap();
     while !driver.is_finished() {
         std::thread::yield_now();
     }
+    assert!(TcpStream::connect(bench.plain).is_err(), "nobody listens");
+    assert_eq!(driver.watch().exit().panic(), Some("the core is broken"));
     assert_eq!(driver.join(), Err("the core is broken".to_owned()));
 }
 
@@ -589,7 +658,9 @@ for_both_drivers! {
     a_half_closed_peer_is_still_sent_to,
     our_side_can_be_shut_and_the_other_is_read_on,
     a_panic_ends_one_peer,
-    a_panic_elsewhere_ends_the_core_and_closes_its_sockets,
+    a_panic_elsewhere_costs_all_peers_and_the_core_goes_on_when_it_may,
+    a_core_that_waits_after_a_panic_ends_when_it_is_to_stop,
+    a_core_that_cannot_be_rebuilt_ends_and_closes_its_sockets,
     a_core_that_cannot_be_made_is_an_error_of_its_role,
     ticks_come_when_they_are_due,
     mail_wakes_a_core_that_sleeps,
