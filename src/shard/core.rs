@@ -353,6 +353,10 @@ impl Core for ShardCore {
 
     fn panicked(&mut self, now: Micros, peer: PeerId, text: &str) {
         self.shared.cx.now = now;
+        if self.plain.is_empty() {
+            // It was lost with the call: what others have sent could not be opened any more.
+            self.plain = vec![0; PLAIN_BYTES].into_boxed_slice();
+        }
         match self.peers.take(peer) {
             Some(connection) => self.end_after_panic(connection, text),
             None => self.client_failed(peer, "internal error".to_owned()),

@@ -324,6 +324,16 @@ fn a_player_whose_handling_panics_is_closed_and_the_others_go_on() {
 }
 
 #[test]
+fn a_panic_while_bytes_are_opened_leaves_room_to_open_those_of_others() {
+    let mut bench = Bench::new();
+    let (gone, _) = bench.join("192.0.2.1", Goal::Play);
+    // As it is while bytes are opened.
+    let plain = std::mem::take(&mut bench.core.plain);
+    bench.core.panicked(bench.now, gone, "injected");
+    assert_eq!(bench.core.plain.len(), plain.len());
+}
+
+#[test]
 fn a_peer_that_cannot_be_answered_for_a_panic_ends_alone() {
     let mut bench = Bench::new();
     let mut publisher = bench.join("192.0.2.1", Goal::Publish);
