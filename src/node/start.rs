@@ -269,6 +269,7 @@ impl ShardStart<'_> {
                 stopping: Arc::clone(stop.flag()),
                 clock,
                 user_timeout: spec.peer.blocked,
+                stats: Arc::clone(&registry.shards[number]),
             };
             let parts = ShardParts {
                 spec,

@@ -4,6 +4,7 @@ use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge, read_all};
 use super::limit::Limit;
+use crate::media::Micros;
 
 /// How an attempt to publish or play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +154,7 @@ struct Counters {
     drops: [Counter; ViewerDrop::ALL.len()],
     limits: [Counter; Limit::ALL.len()],
     bytes_in: Counter,
+    worked_us: Counter,
     bytes_out: Counter,
     sends: Counter,
     blocked: Counter,
@@ -284,6 +286,17 @@ impl ShardStats {
     #[must_use]
     pub fn promised_bps(&self) -> f64 {
         self.0.promised_bps.get()
+    }
+
+    /// The shard did not wait for this long.
+    pub fn has_worked(&self, time: Micros) {
+        self.0.worked_us.add(time.0);
+    }
+
+    /// How long it has not waited since its start. For any thread.
+    #[must_use]
+    pub fn worked(&self) -> Micros {
+        Micros(self.0.worked_us.get())
     }
 
     /// All figures, for any thread.

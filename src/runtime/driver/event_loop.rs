@@ -20,6 +20,7 @@ use crate::media::{Micros, caught};
 use crate::ring::Bell;
 use crate::runtime::Clock;
 use crate::shard::{Action, Closed, Core, PeerId};
+use crate::stats::ShardStats;
 
 /// Bytes read from a peer before others have their turn.
 const READ_BYTES: usize = 256 << 10;
@@ -63,6 +64,7 @@ pub(super) struct Equipment {
     clock: Clock,
     user_timeout: Micros,
     spin: Duration,
+    stats: Arc<ShardStats>,
 }
 
 /// A listening socket.
@@ -106,8 +108,8 @@ impl Equipment {
             let paused_until = Micros(0);
             listeners.push(Listener { socket, is_secure, is_ready: true, paused_until });
         }
-        let DriverParts { bell, stopping, clock, user_timeout, .. } = parts;
-        Ok(Self { listeners, sockets, doorbell, bell, stopping, clock, user_timeout, spin })
+        let DriverParts { bell, stopping, clock, user_timeout, stats, .. } = parts;
+        Ok(Self { listeners, sockets, doorbell, bell, stopping, clock, user_timeout, spin, stats })
     }
 }
 
@@ -172,6 +174,8 @@ impl<C: Core> EventLoop<C> {
             self.wait(now)?;
             now = self.with.clock.now();
             self.round(now);
+            // Looking for work, as a shard that spins does, is no work.
+            self.with.stats.has_worked(self.with.clock.now().since(now));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ use super::{Clock, Pinned};
 use crate::media::{Micros, caught, panic_text};
 use crate::ring::Bell;
 use crate::shard::Core;
+use crate::stats::ShardStats;
 
 /// What runs a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub struct DriverParts {
     pub clock: Clock,
     /// A peer whose kernel acknowledges nothing for this long is gone (`TCP_USER_TIMEOUT`).
     pub user_timeout: Micros,
+    /// Where the driver counts how long the core works.
+    pub stats: Arc<ShardStats>,
 }
 
 /// A running core.
