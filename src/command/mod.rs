@@ -17,8 +17,8 @@ pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
 pub use self::ring::{FromShard, ToShard};
 pub use self::rules::OutputRules;
 pub use self::shard::{
-    ChannelFeed, Encoded, OutputSpec, PullSpec, RecordEvent, RecordFeed, STREAMS_MAX, Scope,
-    StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
+    ChannelFeed, Encoded, OutputSpec, PullSpec, PulledStream, RecordEvent, RecordFeed, STREAMS_MAX,
+    Scope, StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
 };
 pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart, VideoView};
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::ChannelSwitch;
 use super::hook::{HookQuestion, HookTicket, Refusal};
-use super::shard::{ChannelFeed, OutputSpec, PullSpec, RecordFeed, Survey, SurveyOrder, TapEvent};
+use super::shard::{
+    ChannelFeed, OutputSpec, PullSpec, PulledStream, RecordFeed, Survey, SurveyOrder, TapEvent,
+};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
@@ -75,8 +77,8 @@ pub enum ToShard {
         /// Its number.
         pull: usize,
     },
-    /// The streams that are pulled from now on.
-    Pulled(Arc<[Arc<str>]>),
+    /// The streams that are pulled from now on, by whichever shard.
+    Pulled(Arc<[PulledStream]>),
     /// One more recording.
     Record(RecordFeed),
     /// One more output.

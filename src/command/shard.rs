@@ -122,6 +122,15 @@ impl fmt::Debug for PullSpec {
     }
 }
 
+/// A stream that is pulled, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PulledStream {
+    /// The local stream.
+    pub name: Arc<str>,
+    /// Number of the shard that has the pull.
+    pub shard: usize,
+}
+
 /// A question to every shard.
 #[derive(Clone, Debug)]
 pub struct SurveyOrder {

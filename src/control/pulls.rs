@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, Document, PullSpec, ToShard};
+use crate::command::{Answer, Ask, Document, PullSpec, PulledStream, ToShard};
 use crate::config::{PullConfig, PullMode, RELAYS_MAX};
 use crate::stats::{LineStats, PullEntry, Registry, url_without_secrets};
 
@@ -54,9 +54,13 @@ impl Pulls {
         self.known.iter().map(|known| &known.config)
     }
 
-    /// The streams that are pulled.
-    pub(crate) fn streams(&self) -> Arc<[Arc<str>]> {
-        self.known.iter().map(|known| Arc::from(known.config.stream.as_str())).collect()
+    /// The streams that are pulled, all of them by the first shard.
+    pub(crate) fn streams(&self) -> Arc<[PulledStream]> {
+        let pulled = |known: &Known| PulledStream {
+            name: Arc::from(known.config.stream.as_str()),
+            shard: 0,
+        };
+        self.known.iter().map(pulled).collect()
     }
 
     /// Whether it is for [`Pulls::ask`].

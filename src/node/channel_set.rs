@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::start_error::StartError;
-use crate::command::{ChannelFeed, OutputSpec, PullSpec, RecordFeed};
+use crate::command::{ChannelFeed, OutputSpec, PullSpec, PulledStream, RecordFeed};
 use crate::config::{ChannelConfig, Config};
 use crate::control::channels::build::{self, Built, FrameInput, Frames};
 use crate::control::channels::context::ChannelContext;
@@ -47,7 +47,7 @@ pub(super) struct ChannelSet {
 pub(super) struct RelayParts {
     pub(super) pulls: Vec<PullSpec>,
     /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
-    pub(super) pulled: Vec<Arc<str>>,
+    pub(super) pulled: Arc<[PulledStream]>,
     pub(super) records: Vec<RecordFeed>,
 }
 
@@ -121,7 +121,7 @@ impl ChannelSet {
             self.relay.pulls.push(spec);
             self.entries.pulls.push(entry);
         }
-        self.relay.pulled = self.pulls.streams().to_vec();
+        self.relay.pulled = self.pulls.streams();
         for push in &config.pushes {
             let (spec, entry) = self.outputs.push(push);
             self.output_specs.push(spec);

@@ -10,7 +10,6 @@ use super::output::Output;
 use super::peers::Peer;
 use super::pull::Pull;
 use super::query::Query;
-use super::spec::PULL_HOME;
 use super::stream_id::StreamId;
 use super::streams::{MeshMessage, RecordTap, Source, Stream, Tap};
 use crate::command::{CLIENTS_MAX, FromShard, STREAMS_MAX, Scope, StreamPart, ToShard};
@@ -45,6 +44,9 @@ impl ShardCore {
                             }
                         });
                     }
+                }
+                Notice::EndPull(number) => {
+                    self.with_pull(number, Pull::make_way);
                 }
                 Notice::EndPublisher(id, refusal, text) => {
                     self.with(id, |it, shared| it.end_publisher(shared, refusal, text));
@@ -94,21 +96,28 @@ impl ShardCore {
     /// Somebody reads this stream or waits for it, or would relay it to `goes_to`: tells the pull
     /// that can bring it.
     fn want(&mut self, name: &Arc<str>, goes_to: &Hops) {
-        if self.shared.cx.spec.number == PULL_HOME {
-            let pulls = self.pulls.iter().filter(|(_, pull)| *pull.stream() == **name);
-            for number in pulls.map(|(number, _)| *number).collect::<Vec<_>>() {
-                self.with_pull(number, |pull, shared| pull.want(shared, goes_to));
+        match self.shared.streams.pulled_at(name) {
+            Some(shard) if shard != self.shared.cx.spec.number => {
+                let want = MeshMessage::Want(Arc::clone(name), goes_to.clone());
+                self.shared.streams.mesh.send(shard, want);
             }
-        } else if self.shared.streams.pulled.contains(name) {
-            let want = MeshMessage::Want(Arc::clone(name), goes_to.clone());
-            self.shared.streams.mesh.send(PULL_HOME, want);
+            _ => self.want_here(name, goes_to),
+        }
+    }
+
+    /// The same of a pull that this shard has. What another shard wants goes no further: it may
+    /// not know yet where the pull is now, and says so again.
+    fn want_here(&mut self, name: &str, goes_to: &Hops) {
+        let pulls = self.pulls.iter().filter(|(_, pull)| *pull.stream() == *name);
+        for number in pulls.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.with_pull(number, |pull, shared| pull.want(shared, goes_to));
         }
     }
 
     /// Tells pulls who wants their streams.
     pub(super) fn want_pulled(&mut self) {
         let pulled = Arc::clone(&self.shared.streams.pulled);
-        for name in &*pulled {
+        for name in pulled.iter().map(|pulled| &pulled.name) {
             let stream = self.shared.streams.named(name);
             let relays = stream.map(|stream| stream.relays.clone()).unwrap_or_default();
             if stream.is_some_and(|stream| !stream.readers.is_empty()) {
@@ -185,7 +194,7 @@ impl ShardCore {
                 }
             }
             MeshMessage::Stays(name) => cx.notify(Notice::Name(name, false)),
-            MeshMessage::Want(name, goes_to) => self.want(&name, &goes_to),
+            MeshMessage::Want(name, goes_to) => self.want_here(&name, &goes_to),
             MeshMessage::KeyWanted(name) => {
                 if let Some(id) = streams.local(&name) {
                     streams.want_key_at(cx.now, id);

@@ -32,6 +32,8 @@ pub(super) enum Notice {
     },
     /// Whether this name is free, for the connections that wait for it.
     Name(Arc<str>, bool),
+    /// The pull of this number has lost its name to a source at another shard.
+    EndPull(usize),
     /// This publisher is to end, for this reason.
     EndPublisher(PeerId, PublishRefusal, &'static str),
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::streams::Mesh;
-use crate::command::{ChannelFeed, FromShard, OutputSpec, PullSpec, RecordFeed, TapEvent, ToShard};
+use crate::command::{
+    ChannelFeed, FromShard, OutputSpec, PullSpec, PulledStream, RecordFeed, TapEvent, ToShard,
+};
 use crate::event::Stage;
 use crate::frame::PacketPool;
 use crate::keys::{AddressRange, CacheSpec};
@@ -132,9 +134,6 @@ pub struct ShardSettings {
     pub trust: Result<Connector, String>,
 }
 
-/// Number of the shard that pulls.
-pub const PULL_HOME: usize = 0;
-
 /// Everything that is handed to a shard at its start.
 pub struct ShardParts {
     /// What it is told.
@@ -159,10 +158,11 @@ pub struct ShardParts {
     pub records: Vec<RecordFeed>,
     /// Outputs of this shard.
     pub outputs: Vec<OutputSpec>,
-    /// Pulls of this shard: [`PULL_HOME`] has them all.
+    /// Pulls of this shard.
     pub pulls: Vec<PullSpec>,
-    /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
-    pub pulled: Vec<Arc<str>>,
+    /// All streams that are pulled, and the shard that pulls each: whichever shard somebody asks
+    /// for one at has to know.
+    pub pulled: Arc<[PulledStream]>,
     /// What all shards ask when a peer comes.
     pub limits: Arc<NodeLimits>,
     /// Where packets come from.

@@ -89,7 +89,7 @@ impl Bench {
             records: Vec::new(),
             outputs: Vec::new(),
             pulls: Vec::new(),
-            pulled: Vec::new(),
+            pulled: Arc::from([]),
             limits: Arc::new(NodeLimits::new(&limits, vec![Arc::clone(&stats)])),
             packets: packets.clone(),
             stats: Arc::clone(&stats),

@@ -80,7 +80,7 @@ impl Relay {
             records: Vec::new(),
             outputs: Vec::new(),
             pulls: Vec::new(),
-            pulled: Vec::new(),
+            pulled: Arc::from([]),
             limits: Arc::new(NodeLimits::new(&limits(), vec![Arc::clone(&stats)])),
             packets: packets.clone(),
             stats,

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use super::node::{NAMES, Node};
 use super::rng::Rng;
 use crate::command::{
-    FromShard, OutputRules, OutputSpec, PullSpec, Refused, Scope, SurveyOrder, TapEvent, ToShard,
+    FromShard, OutputRules, OutputSpec, PullSpec, PulledStream, Refused, Scope, SurveyOrder,
+    TapEvent, ToShard,
 };
 use crate::event::{ClientId, Event, Phase, Stage};
 use crate::keys::{Decision, Denial, Grant, KeyHash, KeyLimits, Takeover};
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, channel};
 use crate::rtmp::Url;
-use crate::shard::spec::PULL_HOME;
 
 /// Outputs, and pulls, at a time.
 const OUTPUTS_MAX: usize = 4;
@@ -246,11 +246,11 @@ impl Control {
                 let (pull, _) = self.pulls[at];
                 if self.rng.once_in(2) {
                     self.pulls.swap_remove(at);
-                    self.due.push((now, PULL_HOME, ToShard::RemovePull { pull }));
+                    self.due.push((now, pull % shards, ToShard::RemovePull { pull }));
                     self.tell_pulled(now, shards, names);
                 } else {
                     let on = self.rng.once_in(2);
-                    self.due.push((now, PULL_HOME, ToShard::SwitchPull { pull, on }));
+                    self.due.push((now, pull % shards, ToShard::SwitchPull { pull, on }));
                 }
             }
             10..=12 => self.survey(now, shard, names),
@@ -311,6 +311,7 @@ impl Control {
         self.due.push((now, shard, ToShard::AddOutput(Box::new(spec))));
     }
 
+    /// Pulls are at all shards, by their numbers.
     fn add_pull(&mut self, now: Micros, shards: usize, names: &[&'static str]) {
         let name = self.rng.below(names.len());
         if self.pulls.len() == PULLS_MAX || self.pulls.iter().any(|pull| pull.1 == name) {
@@ -327,13 +328,16 @@ impl Control {
             enabled: !self.rng.once_in(5),
             stats: Arc::default(),
         };
-        self.due.push((now, PULL_HOME, ToShard::AddPull(Box::new(spec))));
+        self.due.push((now, self.numbers % shards, ToShard::AddPull(Box::new(spec))));
         self.tell_pulled(now, shards, names);
     }
 
     fn tell_pulled(&mut self, now: Micros, shards: usize, names: &[&'static str]) {
-        let pulled = self.pulls.iter().map(|pull| Arc::from(names[pull.1]));
-        let pulled: Arc<[Arc<str>]> = pulled.collect();
+        let pulled = self.pulls.iter().map(|&(number, name)| PulledStream {
+            name: Arc::from(names[name]),
+            shard: number % shards,
+        });
+        let pulled: Arc<[PulledStream]> = pulled.collect();
         for shard in 0..shards {
             self.due.push((now, shard, ToShard::Pulled(Arc::clone(&pulled))));
         }

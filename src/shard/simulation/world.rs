@@ -85,7 +85,7 @@ impl World {
                 records: Vec::new(),
                 outputs: Vec::new(),
                 pulls: Vec::new(),
-                pulled: Vec::new(),
+                pulled: Arc::from([]),
                 limits: Arc::clone(&limits),
                 packets: packets.clone(),
                 stats: Arc::clone(&stats),

@@ -7,6 +7,7 @@ use super::mesh::{Have, Mesh, MeshMessage};
 use super::pacing;
 use super::stream::{Source, Stream};
 use super::tap::Tap;
+use crate::command::PulledStream;
 use crate::media::Micros;
 use crate::rtmp::{Hop, Hops};
 use crate::shard::context::Context;
@@ -34,7 +35,7 @@ pub(in crate::shard) struct Streams {
     /// Taps of streams that are not there.
     idle_taps: Vec<(Arc<str>, Tap)>,
     /// Streams that can be pulled, here or at another shard.
-    pub(in crate::shard) pulled: Arc<[Arc<str>]>,
+    pub(in crate::shard) pulled: Arc<[PulledStream]>,
     /// Streams with something to send, and how far their readers have been sent it.
     dirty: VecDeque<SendProgress>,
     /// Streams whose newest messages wait for others.
@@ -46,10 +47,10 @@ pub(in crate::shard) struct Streams {
 impl Streams {
     pub(in crate::shard) fn new(
         mesh: Mesh,
-        pulled: Vec<Arc<str>>,
+        pulled: Arc<[PulledStream]>,
         taps: Vec<(Arc<str>, Tap)>,
     ) -> Self {
-        Self { mesh, pulled: pulled.into(), idle_taps: taps, ..Self::default() }
+        Self { mesh, pulled, idle_taps: taps, ..Self::default() }
     }
 
     pub(in crate::shard) fn get(&self, id: StreamId) -> Option<&Stream> {
@@ -103,7 +104,7 @@ impl Streams {
         };
         self.set_hops(cx, id, hops);
         if is_owned {
-            self.take_ownership(id);
+            self.take_ownership(id, matches!(source, Source::Channel(_)));
         } else if let Some(audience) = self.mesh.audience(&name)
             && let Some(stream) = self.table.get_mut(id)
         {
@@ -383,10 +384,18 @@ impl Streams {
         self.remove_if_done(id);
     }
 
+    /// The shard that pulls the stream `name`, if one does.
+    pub(in crate::shard) fn pulled_at(&self, name: &str) -> Option<usize> {
+        self.pulled.iter().find(|pulled| *pulled.name == *name).map(|pulled| pulled.shard)
+    }
+
     /// What a stream was whose source has left, for a pull of it; nothing if there is none.
     pub(super) fn prints(&self, stream: &Stream) -> Prints {
-        let is_pulled = self.pulled.contains(&stream.name);
-        if is_pulled { Prints::of(&stream.log) } else { Prints::default() }
+        if self.pulled_at(&stream.name).is_some() {
+            Prints::of(&stream.log)
+        } else {
+            Prints::default()
+        }
     }
 
     /// Lets go of taps whose other ends have gone, and measures what flows.

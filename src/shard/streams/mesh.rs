@@ -44,6 +44,8 @@ pub struct Owned {
     /// say is not heard in the order in which they said it: of two that own a stream, the later
     /// one does.
     pub term: u64,
+    /// Whether a channel feeds it, which gives way to nobody.
+    pub is_channel: bool,
     /// The newest time of the stream, milliseconds, if its publisher has left and it is kept for
     /// the grace time.
     pub left: Option<u32>,
@@ -321,7 +323,7 @@ mod tests {
 
     fn owned(left: Option<u32>) -> Owned {
         let (audience, hops) = Default::default();
-        Owned { name: Arc::from("live/a"), audience, hops, term: 1, left }
+        Owned { name: Arc::from("live/a"), audience, hops, term: 1, is_channel: false, left }
     }
 
     #[test]

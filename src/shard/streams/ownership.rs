@@ -26,8 +26,9 @@ const UNUSED_MAX: Micros = Micros::from_secs(5);
 const QUIET_MAX: Micros = Micros::from_secs(5);
 
 impl Streams {
-    /// This shard owns the stream from now on, whose times go on where another owner left them.
-    pub(super) fn take_ownership(&mut self, id: StreamId) {
+    /// This shard owns the stream from now on, whose times go on where another owner left them;
+    /// a channel feeds it, or somebody else.
+    pub(super) fn take_ownership(&mut self, id: StreamId, is_channel: bool) {
         let Some(stream) = self.table.get_mut(id) else { return };
         if let Some(audience) = self.mesh.audience(&stream.name) {
             stream.audience = audience;
@@ -43,7 +44,7 @@ impl Streams {
             stream.owned_from = stream.log.end();
         }
         stream.term = self.mesh.next_term();
-        let up = MeshMessage::Up(owned(stream, None));
+        let up = MeshMessage::Up(Owned { is_channel, ..owned(stream, None) });
         self.mesh.send_all(&up);
     }
 
@@ -179,8 +180,9 @@ impl Streams {
             }
             if stream.is_fed_here() {
                 // Both let somebody in at the same instant: the shard with the lower number keeps
-                // its own, and owns it anew.
-                if cx.spec.number < owner {
+                // its own, and owns it anew; but a channel stays, wherever it is.
+                let is_channel = matches!(stream.source, Source::Channel(_));
+                if (is_channel, owner) > (up.is_channel, cx.spec.number) {
                     // The other one has left out what came from here while it had its own, and
                     // subscribes anew when it gives way.
                     stream.subscribers.retain(|other| other.shard != owner);
@@ -188,9 +190,13 @@ impl Streams {
                     let up = MeshMessage::Up(owned(stream, None));
                     return self.mesh.send_all(&up);
                 }
-                if let Source::Publisher(peer) = stream.source {
-                    let text = "somebody else publishes under this name";
-                    cx.notify(Notice::EndPublisher(peer, PublishRefusal::BadName, text));
+                match stream.source {
+                    Source::Publisher(peer) => {
+                        let text = "somebody else publishes under this name";
+                        cx.notify(Notice::EndPublisher(peer, PublishRefusal::BadName, text));
+                    }
+                    Source::Pull(number) => cx.notify(Notice::EndPull(number)),
+                    Source::Channel(_) | Source::Shard(_) | Source::Nobody(_) => {}
                 }
                 stream.end_taps();
             }
@@ -377,5 +383,6 @@ impl Streams {
 
 fn owned(stream: &Stream, left: Option<u32>) -> Owned {
     let (name, audience) = (Arc::clone(&stream.name), Arc::clone(&stream.audience));
-    Owned { name, audience, hops: stream.hops.clone(), term: stream.term, left }
+    let is_channel = matches!(stream.source, Source::Channel(_));
+    Owned { name, audience, hops: stream.hops.clone(), term: stream.term, is_channel, left }
 }
