@@ -64,6 +64,8 @@ pub struct ChannelFeed {
 /// A recording as its shard knows it. It ends when its writer drops the other end of the ring.
 #[derive(Debug)]
 pub struct RecordFeed {
+    /// Name of the recording.
+    pub name: Arc<str>,
     /// The stream that is recorded.
     pub stream: Arc<str>,
     /// To its writer.
@@ -73,6 +75,7 @@ pub struct RecordFeed {
 }
 
 /// Everything about a destination outside the node.
+#[derive(Clone)]
 pub struct OutputSpec {
     /// Its number on its shard, for as long as it exists. Never used again.
     pub id: usize,

@@ -2,6 +2,7 @@
 //! what they report, and does what comes in by control handles.
 
 mod channels;
+mod placement;
 mod supervision;
 
 use std::future::poll_fn;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crate::command::{Answer, Ask, FromShard, ToShard};
 use crate::config::{Becomes, Config, NamedScene, Step, to_document};
 use crate::control::Request;
+use crate::control::balance::Balance;
 use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::list::ChannelList;
 use crate::control::channels::scenes::{News, Scenes};
@@ -24,6 +26,7 @@ use crate::control::key_service::{KeyService, News as KeyNews};
 use crate::control::log::LogLevel;
 use crate::control::outputs::Outputs;
 use crate::control::packet_memory::{MAINTAIN_EVERY, PacketMemory};
+use crate::control::placement::{Item, Placement};
 use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
 use crate::control::reload::{self, Work};
@@ -32,6 +35,7 @@ use crate::control::shard_query::ShardQueries;
 use crate::control::supervisor::Supervisor;
 use crate::event::{NodeEvent, Operated, Severity};
 use crate::keys::KeyHash;
+use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 use crate::stats::Registry;
@@ -74,6 +78,12 @@ pub(crate) struct Controller {
     pub(crate) news: tokio::sync::mpsc::Receiver<News>,
     /// Questions that all shards answer.
     pub(crate) queries: ShardQueries,
+    /// Which shard has what of these.
+    pub(crate) placement: Placement,
+    /// How busy the shards are.
+    pub(crate) balance: Balance,
+    /// What is on its way from one shard to another, and when it begins there.
+    pub(crate) moving: Option<(Item, Micros)>,
     /// The outputs of all channels.
     pub(crate) outputs: Outputs,
     /// What is pulled.
@@ -119,9 +129,6 @@ impl ReloadState {
     }
 }
 
-/// The shard that is home to all channels, their outputs and the taps of their inputs.
-pub(crate) const HOME: usize = 0;
-
 impl Controller {
     /// Answers until `stopped`, which is to be once the node has ended; then tells what is left.
     pub(crate) async fn run(mut self, stopped: impl Future) {
@@ -150,7 +157,7 @@ impl Controller {
                 Some((ask, reply)) = self.requests.recv() => self.answer(ask, reply),
                 Some(news) = self.news.recv() => {
                     for (stream, tap) in self.scenes.hear(news) {
-                        self.tell(HOME, ToShard::Tap(stream, tap));
+                        self.tell_owner(ToShard::Tap(stream, tap));
                     }
                 }
                 Some(outcome) = self.channels.outcomes.recv() => self.channel_built(outcome),
@@ -189,6 +196,7 @@ impl Controller {
         self.scenes.tick();
         self.channels.tick();
         self.supervise();
+        self.balance_shards();
         if self.warnings.is_due(self.clock.now()) {
             self.tell_warnings();
         }
@@ -219,27 +227,6 @@ impl Controller {
             self.config_store.take(change);
         }
         say(reply, answer);
-    }
-
-    /// Does what somebody wants of outputs, pushes, pulls and recordings.
-    fn obey(&mut self, ask: Ask) -> Answer {
-        if Pulls::answers(&ask) {
-            return self.ask_pulls(ask);
-        }
-        let (answer, command) = match Recordings::answers(&ask) {
-            true => self.recordings.ask(ask, &self.registry),
-            false => match self.outputs.ask(ask, &self.registry) {
-                Some(done) => done,
-                None => {
-                    let text = "this node does not know how".to_owned();
-                    (Answer::Unavailable(text), None)
-                }
-            },
-        };
-        if let Some(command) = command {
-            self.tell(HOME, command);
-        }
-        answer
     }
 
     /// Answers what is about events and the configuration, now or later; gives back all else.
@@ -319,7 +306,7 @@ impl Controller {
             Step::Push(part) => self.obey(config_change::of_push(part)),
             Step::RemoveChannel(name) => self.remove_channel(&name),
             Step::AddChannel(config) | Step::ReplaceChannel(config) => {
-                return self.channels.begin(*config, reply);
+                return self.begin_channel(*config, reply);
             }
             Step::PutScene(channel, NamedScene { name: scene, scene: what }) => {
                 let document = to_document(&what);
@@ -351,18 +338,6 @@ impl Controller {
         if let Some((_, reply)) = self.scenes.ask(ask, reply, false) {
             say(reply, Answer::Unavailable("this is no wish about scenes".to_owned()));
         }
-    }
-
-    fn ask_pulls(&mut self, ask: Ask) -> Answer {
-        let (answer, command) = self.pulls.ask(ask, &self.registry);
-        if let Some(command) = command {
-            // First who may have to ask for it.
-            for shard in 0..self.shards.len() {
-                self.tell(shard, ToShard::Pulled(self.pulls.streams()));
-            }
-            self.tell(HOME, command);
-        }
-        answer
     }
 
     fn hear(

@@ -2,6 +2,7 @@
 //! the hot path, on the housekeeping core.
 
 pub mod auth;
+pub(crate) mod balance;
 pub mod banner;
 pub(crate) mod channel_warnings;
 pub(crate) mod channels;
@@ -19,6 +20,7 @@ pub mod log;
 pub mod metrics;
 pub(crate) mod outputs;
 pub(crate) mod packet_memory;
+pub(crate) mod placement;
 pub(crate) mod pulls;
 pub(crate) mod recordings;
 pub(crate) mod reload;

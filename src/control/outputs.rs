@@ -18,11 +18,16 @@ pub(crate) struct Outputs {
     next: usize,
 }
 
+/// An output as its shard was told of it, but enabled while it is on.
 #[derive(Debug)]
 struct Known {
-    channel: String,
-    name: String,
-    id: usize,
+    spec: OutputSpec,
+}
+
+impl Known {
+    fn is(&self, channel: &str, name: &str) -> bool {
+        *self.spec.channel == *channel && *self.spec.name == *name
+    }
 }
 
 impl Outputs {
@@ -37,10 +42,10 @@ impl Outputs {
     /// A channel is gone, with its outputs: what the shard that pushes is to do.
     pub(crate) fn remove_channel(&mut self, channel: &str, registry: &Registry) -> Vec<ToShard> {
         self.channels.retain(|(name, _)| name != channel);
-        let gone = self.known.extract_if(.., |known| known.channel == channel);
-        let end = |Known { name, id, .. }| {
-            registry.remove_output(channel, &name);
-            ToShard::RemoveOutput { output: id }
+        let gone = self.known.extract_if(.., |known| *known.spec.channel == *channel);
+        let end = |Known { spec }| {
+            registry.remove_output(channel, &spec.name);
+            ToShard::RemoveOutput { output: spec.id }
         };
         gone.map(end).collect()
     }
@@ -60,8 +65,7 @@ impl Outputs {
             ..OutputConfig::to(&config.name, config.url.clone())
         };
         self.pushes.push(config.clone());
-        let (spec, entry) = self.open(NO_CHANNEL, &Arc::from(config.stream.as_str()), &output);
-        (spec, entry.of_stream(&config.stream))
+        self.open(NO_CHANNEL, &Arc::from(config.stream.as_str()), &output)
     }
 
     fn open(
@@ -72,22 +76,41 @@ impl Outputs {
     ) -> (OutputSpec, OutputEntry) {
         let id = self.next;
         self.next += 1;
-        let (channel, name) = (channel.to_owned(), output.name.clone());
-        let stats = Arc::new(OutputStats::default());
-        let shown = output.url.to_string();
-        let entry = OutputEntry::new(&channel, &name, &shown, Arc::clone(&stats));
         let spec = OutputSpec {
             id,
-            channel: Arc::from(channel.as_str()),
-            name: Arc::from(name.as_str()),
+            channel: Arc::from(channel),
+            name: Arc::from(output.name.as_str()),
             stream: Arc::clone(stream),
             url: output.url.clone(),
             enabled: output.enabled,
             rules: output.rules,
-            stats,
+            stats: Arc::new(OutputStats::default()),
         };
-        self.known.push(Known { channel, name, id });
+        let entry = entry(&spec);
+        self.known.push(Known { spec: spec.clone() });
         (spec, entry)
+    }
+
+    /// What another shard and the registry are told of an output that is moved: it goes on as it
+    /// is now. Its figures are new ones, which have counted what the old ones had: the shard that
+    /// it leaves may still write those. Nothing if it is gone.
+    pub(crate) fn again(&mut self, id: usize) -> Option<(OutputSpec, OutputEntry)> {
+        let Known { spec } = self.known.iter_mut().find(|known| known.spec.id == id)?;
+        spec.stats = Arc::new(spec.stats.continued());
+        Some((spec.clone(), entry(spec)))
+    }
+
+    /// Whether the output of this number is on.
+    pub(crate) fn is_on(&self, id: usize) -> bool {
+        self.known.iter().any(|known| known.spec.id == id && known.spec.enabled)
+    }
+
+    /// The channel, if it is no push, and the name of the output of this number.
+    pub(crate) fn name(&self, id: usize) -> (Option<String>, String) {
+        let known = self.known.iter().find(|known| known.spec.id == id);
+        let name = known.map(|known| known.spec.name.to_string()).unwrap_or_default();
+        let channel = known.map(|known| known.spec.channel.to_string());
+        (channel.filter(|channel| channel != NO_CHANNEL), name)
     }
 
     /// What each push was told and whether it is on, to be kept for the next start.
@@ -104,7 +127,7 @@ impl Outputs {
                 .and_then(|config| self.add_push(&config, registry)),
             Ask::RemovePush { name } => self.find_push(&name).map(|(at, id)| {
                 self.pushes.remove(at);
-                self.known.retain(|known| known.id != id);
+                self.known.retain(|known| known.spec.id != id);
                 registry.remove_output(NO_CHANNEL, &name);
                 (Answer::Done, Some(ToShard::RemoveOutput { output: id }))
             }),
@@ -137,14 +160,14 @@ impl Outputs {
     fn switch_push(&mut self, name: &str, on: bool) -> Result<(Answer, Wanted), Answer> {
         let (at, output) = self.find_push(name)?;
         self.pushes[at].enabled = on;
+        self.set_on(output, on);
         Ok((Answer::Done, Some(ToShard::SwitchOutput { output, on })))
     }
 
     /// Where it is in the list, and its number.
     fn find_push(&self, name: &str) -> Result<(usize, usize), Answer> {
         let at = self.pushes.iter().position(|push| push.name == name);
-        let is_meant = |known: &&Known| known.channel == NO_CHANNEL && known.name == name;
-        let id = self.known.iter().find(is_meant).map(|known| known.id);
+        let id = self.known.iter().find(|it| it.is(NO_CHANNEL, name)).map(|it| it.spec.id);
         at.zip(id).ok_or_else(|| Answer::NotFound(format!("there is no push {name}")))
     }
 
@@ -160,7 +183,7 @@ impl Outputs {
             }
             Ask::RemoveOutput { channel, name } => match self.find(&channel, &name) {
                 Ok(at) => {
-                    let output = self.known.swap_remove(at).id;
+                    let output = self.known.swap_remove(at).spec.id;
                     registry.remove_output(&channel, &name);
                     (Answer::Done, Some(ToShard::RemoveOutput { output }))
                 }
@@ -184,8 +207,8 @@ impl Outputs {
         registry: &Registry,
     ) -> Result<(Answer, Wanted), Answer> {
         let stream = self.stream(channel)?;
-        let own: Vec<_> = self.known.iter().filter(|known| known.channel == channel).collect();
-        if own.iter().any(|known| known.name == output.name) {
+        let own: Vec<_> = self.known.iter().filter(|it| *it.spec.channel == *channel).collect();
+        if own.iter().any(|known| known.is(channel, &output.name)) {
             let name = &output.name;
             let text = format!("channel {channel} has an output {name} already; choose another");
             return Err(Answer::Conflict(text));
@@ -199,13 +222,20 @@ impl Outputs {
         Ok((Answer::Named(output.name), Some(ToShard::AddOutput(Box::new(spec)))))
     }
 
-    fn switch(&self, channel: &str, name: &str, on: bool) -> (Answer, Wanted) {
+    fn switch(&mut self, channel: &str, name: &str, on: bool) -> (Answer, Wanted) {
         match self.find(channel, name) {
             Ok(at) => {
-                let output = self.known[at].id;
+                let output = self.known[at].spec.id;
+                self.set_on(output, on);
                 (Answer::Done, Some(ToShard::SwitchOutput { output, on }))
             }
             Err(answer) => (answer, None),
+        }
+    }
+
+    fn set_on(&mut self, output: usize, on: bool) {
+        for known in self.known.iter_mut().filter(|known| known.spec.id == output) {
+            known.spec.enabled = on;
         }
     }
 
@@ -217,11 +247,17 @@ impl Outputs {
 
     fn find(&self, channel: &str, name: &str) -> Result<usize, Answer> {
         self.stream(channel)?;
-        let is_meant = |known: &Known| known.channel == channel && known.name == name;
-        self.known.iter().position(is_meant).ok_or_else(|| {
+        self.known.iter().position(|known| known.is(channel, name)).ok_or_else(|| {
             Answer::NotFound(format!("there is no output {name} in channel {channel}"))
         })
     }
+}
+
+/// What the registry is told of an output.
+fn entry(spec: &OutputSpec) -> OutputEntry {
+    let OutputSpec { channel, name, stream, url, stats, .. } = spec;
+    let entry = OutputEntry::new(channel, name, &url.to_string(), Arc::clone(stats));
+    if &**channel == NO_CHANNEL { entry.of_stream(stream) } else { entry }
 }
 
 /// What stands for a channel where a push has none.
@@ -296,6 +332,25 @@ mod tests {
         assert_eq!((left.len(), left[0].channel.as_str()), (1, "demo"));
         let gone = Ask::StartOutput { channel: "other".into(), name: "cdn".into() };
         assert!(matches!(outputs.ask(gone, &registry), Some((Answer::NotFound(_), None))));
+    }
+
+    #[test]
+    fn an_output_that_is_moved_goes_on_as_it_is_and_its_figures_with_it() {
+        let (mut outputs, registry) = outputs();
+        assert!(!outputs.is_on(0));
+        let start = Ask::StartOutput { channel: "demo".into(), name: "cdn".into() };
+        outputs.ask(start, &registry);
+        assert!(outputs.is_on(0));
+        outputs.known[0].spec.stats.line.bytes(7);
+        let before = Arc::clone(&outputs.known[0].spec.stats);
+        let (spec, entry) = outputs.again(0).unwrap();
+        before.line.bytes(1);
+        assert!(spec.enabled && spec.stats.read().line.bytes == 7);
+        registry.put_output(&entry);
+        let shown = registry.snapshot().outputs;
+        assert_eq!((shown.len(), shown[0].figures.line.bytes), (1, 7));
+        assert_eq!(outputs.name(0), (Some("demo".to_owned()), "cdn".to_owned()));
+        assert!(outputs.again(9).is_none());
     }
 
     #[test]

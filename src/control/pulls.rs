@@ -1,9 +1,9 @@
 //! The pulls of a node as control knows them: what each was told, whether it is on, and its number
-//! on the shard that pulls.
+//! on the shard that has it.
 
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, Document, PullSpec, PulledStream, ToShard};
+use crate::command::{Answer, Ask, Document, PullSpec, ToShard};
 use crate::config::{PullConfig, PullMode, RELAYS_MAX};
 use crate::stats::{LineStats, PullEntry, Registry, url_without_secrets};
 
@@ -20,6 +20,31 @@ struct Known {
     /// As it is now: enabled while it is on.
     config: PullConfig,
     id: usize,
+    stats: Arc<LineStats>,
+}
+
+impl Known {
+    /// What its shard and the registry are told.
+    fn parts(&self) -> (PullSpec, PullEntry) {
+        let Self { config, id, stats } = self;
+        let entry = PullEntry {
+            name: config.name.clone(),
+            stream: config.stream.clone(),
+            url: url_without_secrets(&config.url.to_string()),
+            mode: config.mode.name(),
+            stats: Arc::clone(stats),
+        };
+        let spec = PullSpec {
+            id: *id,
+            name: Arc::from(config.name.as_str()),
+            stream: Arc::from(config.stream.as_str()),
+            url: config.url.clone(),
+            linger: (config.mode == PullMode::OnDemand).then_some(config.linger),
+            enabled: config.enabled,
+            stats: Arc::clone(stats),
+        };
+        (spec, entry)
+    }
 }
 
 impl Pulls {
@@ -27,40 +52,36 @@ impl Pulls {
     pub(crate) fn open(&mut self, config: &PullConfig) -> (PullSpec, PullEntry) {
         let id = self.next;
         self.next += 1;
-        self.known.push(Known { config: config.clone(), id });
-        let stats = Arc::new(LineStats::default());
-        let entry = PullEntry {
-            name: config.name.clone(),
-            stream: config.stream.clone(),
-            url: url_without_secrets(&config.url.to_string()),
-            mode: config.mode.name(),
-            stats: Arc::clone(&stats),
-        };
-        let spec = PullSpec {
-            id,
-            name: Arc::from(config.name.as_str()),
-            stream: Arc::from(config.stream.as_str()),
-            url: config.url.clone(),
-            linger: (config.mode == PullMode::OnDemand).then_some(config.linger),
-            enabled: config.enabled,
-            stats,
-        };
-        (spec, entry)
+        let known = Known { config: config.clone(), id, stats: Arc::default() };
+        let parts = known.parts();
+        self.known.push(known);
+        parts
+    }
+
+    /// What another shard and the registry are told of a pull that is moved: it goes on as it is
+    /// now. Its figures are new ones, which have counted what the old ones had: the shard that it
+    /// leaves may still write those. Nothing if it is gone.
+    pub(crate) fn again(&mut self, id: usize) -> Option<(PullSpec, PullEntry)> {
+        let known = self.known.iter_mut().find(|known| known.id == id)?;
+        known.stats = Arc::new(known.stats.continued());
+        Some(known.parts())
+    }
+
+    /// Whether the pull of this number is on.
+    pub(crate) fn is_on(&self, id: usize) -> bool {
+        self.known.iter().any(|known| known.id == id && known.config.enabled)
+    }
+
+    /// The name of the pull of this number.
+    pub(crate) fn name(&self, id: usize) -> String {
+        let known = self.known.iter().find(|known| known.id == id);
+        known.map(|known| known.config.name.clone()).unwrap_or_default()
     }
 
     /// What each pull was told and whether it is on, to be kept for the next start.
     #[cfg(test)]
     pub(crate) fn specs(&self) -> impl Iterator<Item = &PullConfig> {
         self.known.iter().map(|known| &known.config)
-    }
-
-    /// The streams that are pulled, all of them by the first shard.
-    pub(crate) fn streams(&self) -> Arc<[PulledStream]> {
-        let pulled = |known: &Known| PulledStream {
-            name: Arc::from(known.config.stream.as_str()),
-            shard: 0,
-        };
-        self.known.iter().map(pulled).collect()
     }
 
     /// Whether it is for [`Pulls::ask`].

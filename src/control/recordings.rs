@@ -187,7 +187,8 @@ impl Recordings {
             Some(stop),
             run,
         )?);
-        Ok(RecordFeed { stream: Arc::from(config.stream.as_str()), ring, stats })
+        let (name, stream) = (Arc::from(config.name.as_str()), Arc::from(config.stream.as_str()));
+        Ok(RecordFeed { name, stream, ring, stats })
     }
 
     fn find(&self, name: &str) -> Result<usize, Answer> {

@@ -194,7 +194,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 59] = [
+    pub const NAMES: [&'static str; 61] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -225,6 +225,8 @@ impl NodeEvent {
         "core_lost",
         "channel_started",
         "channel_stopped",
+        "output_moved",
+        "pull_moved",
         "scene_replaced",
         "scene_changed",
         "output_added",

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use super::start_error::StartError;
-use crate::command::{ChannelFeed, OutputSpec, PullSpec, PulledStream, RecordFeed};
+use crate::command::{ChannelFeed, OutputSpec, PullSpec, RecordFeed, ToShard};
 use crate::config::{ChannelConfig, Config};
 use crate::control::channels::build::{self, Built, FrameInput, Frames};
 use crate::control::channels::context::ChannelContext;
+use crate::control::channels::error::ChannelError;
 use crate::control::channels::list::Known;
 use crate::control::channels::scenes::Scenes;
 use crate::control::channels::sources::Tap;
 use crate::control::hooks::HookService;
 use crate::control::outputs::Outputs;
+use crate::control::placement::Placement;
 use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
 use crate::control::threads::Threads;
@@ -24,13 +26,10 @@ use crate::stats::{
 pub(super) struct ChannelSet {
     /// For the compose core.
     stages: Vec<ChannelStage>,
-    /// For the home shard.
-    feeds: Vec<ChannelFeed>,
-    taps: Vec<Tap>,
-    output_specs: Vec<OutputSpec>,
-    /// For the home shard; which streams are pulled, for all of them.
-    pub(super) relay: RelayParts,
+    /// For each shard.
+    shares: Vec<ShardShare>,
     /// For control.
+    pub(super) placement: Placement,
     pub(super) known: Vec<Known>,
     pub(super) outputs: Outputs,
     pub(super) pulls: Pulls,
@@ -42,12 +41,15 @@ pub(super) struct ChannelSet {
     entries: Entries,
 }
 
-/// What a shard pulls from other servers, and what it hands to recordings.
+/// What one shard has beyond its connections.
 #[derive(Default)]
-pub(super) struct RelayParts {
+pub(super) struct ShardShare {
+    /// Channels whose streams it owns.
+    pub(super) feeds: Vec<ChannelFeed>,
+    /// Decoders that want streams.
+    pub(super) taps: Vec<Tap>,
+    pub(super) outputs: Vec<OutputSpec>,
     pub(super) pulls: Vec<PullSpec>,
-    /// Streams that are pulled, on whatever shard somebody asks for them or publishes them.
-    pub(super) pulled: Arc<[PulledStream]>,
     pub(super) records: Vec<RecordFeed>,
 }
 
@@ -59,12 +61,9 @@ struct Entries {
     records: Vec<RecordEntry>,
 }
 
-/// What one shard has beyond its connections: channels, decoders that want streams, outputs, pulls
-/// and recordings.
-pub(super) type Home = (Vec<ChannelFeed>, Vec<Tap>, Vec<OutputSpec>, RelayParts);
-
 impl ChannelSet {
-    /// Builds all of a configuration. Dropping it ends what it has started.
+    /// Builds all of a configuration, and says where each part goes: first what brings streams,
+    /// then what reads them. Dropping it ends what it has started.
     pub(super) fn build(
         config: &Config,
         frames: Frames,
@@ -73,10 +72,8 @@ impl ChannelSet {
     ) -> Result<Self, StartError> {
         let mut set = Self {
             stages: Vec::new(),
-            feeds: Vec::new(),
-            taps: Vec::new(),
-            output_specs: Vec::new(),
-            relay: RelayParts::default(),
+            shares: context.bells.iter().map(|_| ShardShare::default()).collect(),
+            placement: Placement::new(context.bells.len()),
             known: Vec::new(),
             outputs: Outputs::default(),
             pulls: Pulls::default(),
@@ -85,55 +82,79 @@ impl ChannelSet {
             frame_input: None,
             entries: Entries::default(),
         };
-        let build = |channel: &ChannelConfig| {
-            build::build(context, channel, frames, &Arc::new(ChannelStats::default()))
+        let now = context.clock.now();
+        let mut build = |channel: &ChannelConfig| {
+            let (name, stream) = (&channel.name, &channel.stream);
+            let shard = set.placement.choose_for_channel(name, stream, now);
+            set.placement.put_channel(name, stream, shard, now);
+            let stats = Arc::new(ChannelStats::default());
+            let built = build::build(&context.at_shard(shard), channel, frames, &stats)?;
+            Ok((shard, built))
         };
         // All encoders open at once.
-        let built = config.channels.iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        for (channel, built) in config.channels.iter().zip(built) {
-            set.add_channel(channel, built.wait_open()?);
+        let built = config.channels.iter().map(&mut build);
+        let built = built.collect::<Result<Vec<_>, ChannelError>>()?;
+        for pull in &config.pulls {
+            let (spec, entry) = set.pulls.open(pull);
+            set.give(ToShard::AddPull(Box::new(spec)));
+            set.entries.pulls.push(entry);
         }
-        set.add_relays(config)?;
+        for (channel, (shard, built)) in config.channels.iter().zip(built) {
+            set.add_channel(channel, shard, built.wait_open()?);
+        }
+        set.add_readers(config)?;
         Ok(set)
     }
 
-    fn add_channel(&mut self, config: &ChannelConfig, built: Built) {
+    fn add_channel(&mut self, config: &ChannelConfig, shard: usize, built: Built) {
         self.known.push(Known::of(&built));
         let Built { stage, feed, taps, scenes, faults, frame_input, entry, .. } = built;
         self.scenes.put(config, scenes, &faults);
         self.stages.push(stage);
-        self.feeds.push(feed);
-        self.taps.extend(taps);
+        self.shares[shard].feeds.push(feed);
+        for (stream, tap) in taps {
+            self.give(ToShard::Tap(stream, tap));
+        }
         if frame_input.is_some() {
             self.frame_input = frame_input;
         }
         for (spec, entry) in self.outputs.channel(config) {
-            self.output_specs.push(spec);
+            self.give(ToShard::AddOutput(Box::new(spec)));
             self.entries.outputs.push(entry);
         }
         self.entries.channels.push(entry);
     }
 
-    /// Starts the writers of recordings, and describes pulls and pushes.
-    fn add_relays(&mut self, config: &Config) -> Result<(), StartError> {
-        for pull in &config.pulls {
-            let (spec, entry) = self.pulls.open(pull);
-            self.relay.pulls.push(spec);
-            self.entries.pulls.push(entry);
-        }
-        self.relay.pulled = self.pulls.streams();
+    /// Describes pushes, and starts the writers of recordings.
+    fn add_readers(&mut self, config: &Config) -> Result<(), StartError> {
         for push in &config.pushes {
             let (spec, entry) = self.outputs.push(push);
-            self.output_specs.push(spec);
+            self.give(ToShard::AddOutput(Box::new(spec)));
             self.entries.outputs.push(entry);
         }
         for record in &config.records {
             let opened = self.recordings.open(record.clone());
             let (entry, feed) = opened.map_err(StartError::Thread)?;
             self.entries.records.push(entry);
-            self.relay.records.extend(feed);
+            if let Some(feed) = feed {
+                self.give(ToShard::Record(feed));
+            }
         }
         Ok(())
+    }
+
+    /// Puts something where the rule places it, as a command to a shard that runs would.
+    fn give(&mut self, command: ToShard) {
+        let shard = self.placement.route(&command);
+        let share = &mut self.shares[shard];
+        match command {
+            ToShard::AddOutput(spec) => share.outputs.push(*spec),
+            ToShard::AddPull(spec) => share.pulls.push(*spec),
+            ToShard::Record(feed) => share.records.push(feed),
+            ToShard::Tap(stream, tap) => share.taps.push((stream, tap)),
+            // A start gives nothing else.
+            _ => {}
+        }
     }
 
     /// The figures of the node.
@@ -148,14 +169,9 @@ impl ChannelSet {
         registry
     }
 
-    /// What the home shard is given; nothing from the second call on.
-    pub(super) fn take_home(&mut self) -> Home {
-        (
-            std::mem::take(&mut self.feeds),
-            std::mem::take(&mut self.taps),
-            std::mem::take(&mut self.output_specs),
-            std::mem::take(&mut self.relay),
-        )
+    /// What this shard is given; nothing from the second call on.
+    pub(super) fn take_share(&mut self, shard: usize) -> ShardShare {
+        std::mem::take(&mut self.shares[shard])
     }
 
     /// What the compose core is given.

@@ -12,7 +12,8 @@ use crate::control::auth::{
 use crate::control::banner::rtmp_url;
 use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
 use crate::control::log::LogLevel;
-use crate::control::state::{Cores, NodeFacts, Surveyor, flv_base};
+use crate::control::placement;
+use crate::control::state::{Cores, Driver, NodeFacts, Surveyor, flv_base};
 use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::node::running::Node;
@@ -138,5 +139,7 @@ fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
             compose: plan.compose,
             encode: plan.encode,
         },
+        driver: Driver { kind: plan.driver.kind.to_string(), reason: plan.driver.reason },
+        placement: placement::rule(),
     }
 }

@@ -18,6 +18,7 @@ use super::start_error::StartError;
 use super::tls::Tls;
 use crate::command::{COMMANDS_MAX, REPORTS_MAX};
 use crate::config::Config;
+use crate::control::balance::Balance;
 use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::build::Frames;
 use crate::control::channels::compose::{ComposeRings, start_compose};
@@ -128,6 +129,7 @@ impl Spawned {
             chunk_size: config.rtmp.chunk_size,
             encode_cpus: plan.cores.encode.clone(),
             compose_cpus: vec![plan.cores.compose],
+            bells: reserved.bells.as_slice().into(),
             home: Arc::clone(&reserved.bells[0]),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
@@ -196,6 +198,9 @@ impl Spawned {
             clock: plan.clock,
             requests,
             news: self.news,
+            placement: self.channels.placement,
+            balance: Balance::default(),
+            moving: None,
             outputs: self.channels.outputs,
             pulls: self.channels.pulls,
             recordings: self.channels.recordings,
@@ -236,7 +241,7 @@ struct ShardStart<'a> {
 }
 
 impl ShardStart<'_> {
-    /// Starts a shard on each listener; the first is the home of all channels.
+    /// Starts a shard on each listener, with what is placed there.
     fn spawn(
         &self,
         running: &mut Running,
@@ -247,7 +252,7 @@ impl ShardStart<'_> {
         let (config, clock) = (&*self.reserved.config, self.plan.clock);
         let (mut handles, mut settings) = (Vec::new(), Vec::new());
         let Bound { listeners, mut tls, .. } = bound;
-        let pulled = channels.relay.pulled.clone();
+        let pulled = channels.placement.pulled();
         let hooks = self.reserved.hooks.rules();
         // Random, and another one at each start.
         let node = RandomState::new().hash_one("node");
@@ -260,7 +265,7 @@ impl ShardStart<'_> {
             let (reports, from_shard) = channel(REPORTS_MAX, Arc::clone(&self.context.controller));
             let (to_come, other_rules) = channel(SETTINGS_MAX, Arc::clone(bell));
             let stop = StopFlag::new(Arc::clone(bell));
-            let (feeds, taps, outputs, relay) = channels.take_home();
+            let share = channels.take_share(number);
             let spec = ShardSpec { node, ..shard_spec(config, number, hooks.clone()) };
             let secure = tls.take().map(|listener| (listener, true));
             let driver = DriverParts {
@@ -279,12 +284,12 @@ impl ShardStart<'_> {
                 settings: other_rules,
                 reports,
                 mesh,
-                feeds,
-                taps,
-                records: relay.records,
-                outputs,
-                pulls: relay.pulls,
-                pulled: pulled.clone(),
+                feeds: share.feeds,
+                taps: share.taps,
+                records: share.records,
+                outputs: share.outputs,
+                pulls: share.pulls,
+                pulled: Arc::clone(&pulled),
                 limits: Arc::clone(limits),
                 packets: self.reserved.packets.clone(),
                 stats: Arc::clone(&registry.shards[number]),

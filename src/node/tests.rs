@@ -1,17 +1,19 @@
-//! Loss of threads in a running node: panics are injected, and what becomes of them is watched.
+//! Running nodes: panics are injected and what becomes of them is watched, and two shards share
+//! what there is.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{PoisonError, mpsc};
+use std::sync::{Arc, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::LiveNode;
 use crate::config::Config;
 use crate::event::NodeEvent;
 use crate::frame::{PacketPool, PacketPoolSpec};
-use crate::media::Kind;
+use crate::media::{Kind, Micros};
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 use crate::runtime::{Clock, NICE_ENCODE, Worker, allowed_cpus, fault};
+use crate::stats::RunState;
 use crate::stream::Flags;
 
 /// Longest wait for what takes a moment.
@@ -232,4 +234,102 @@ fn a_node_that_is_to_end_with_its_cores_tells_whoever_runs_it() {
             assert_eq!(*node.node().unwrap().registry().cores.missing(), [core]);
         });
     }
+}
+
+/// A node with two shards that publishes and plays with itself.
+fn two_shards(dir: &std::path::Path) -> Config {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let cpus = &allowed_cpus()[..2];
+    let channel = |name: &str| {
+        format!(
+            "[[channel]]\nname = \"{name}\"\nstream = \"live/{name}\"\n\
+             [channel.video]\nwidth = 64\nheight = 64\nfps = 30\npreset = \"ultrafast\"\n"
+        )
+    };
+    let relay = |kind: &str, name: &str, stream: &str, to: &str| {
+        let url = format!("rtmp://127.0.0.1:{port}/live/{to}");
+        format!("[[{kind}]]\nname = \"{name}\"\nstream = \"live/{stream}\"\nurl = \"{url}\"\n")
+    };
+    let record = |name: &str| {
+        format!("[[record]]\nname = \"{name}\"\nstream = \"live/{name}\"\ndir = {dir:?}\n")
+    };
+    let text = format!(
+        "[cores]\nnet = {cpus:?}\n[http]\nenabled = false\n[rtmp]\nbind = \"127.0.0.1\"\n\
+         port = {port}\npublish = \"open\"\n{}{}\
+         [[channel.output]]\nname = \"out\"\nurl = \"rtmp://127.0.0.1:{port}/live/out\"\n\
+         {}mode = \"always\"\n{}mode = \"always\"\n{}{}{}",
+        channel("one"),
+        channel("two"),
+        relay("pull", "first", "copy1", "one"),
+        relay("pull", "second", "copy2", "two"),
+        relay("push", "far", "out", "far"),
+        record("two"),
+        record("copy2"),
+    );
+    Config::parse(&text, "the test").unwrap()
+}
+
+/// Looks again and again until `is_so`.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..60_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    panic!("not within a minute: {what}");
+}
+
+#[test]
+fn what_is_placed_at_two_shards_works_at_each_and_moves_from_one_that_is_too_busy() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    with_node(&two_shards(dir.path()), |node, next| {
+        let registry = node.node().unwrap().registry();
+        until("all of it runs", || {
+            let now = registry.snapshot();
+            now.outputs.len() == 2
+                && now.outputs.iter().all(|output| output.figures.line.state == RunState::Live)
+                && now.pulls.iter().all(|pull| pull.figures.state == RunState::Live)
+                && now.records.iter().all(|record| record.figures.bytes > 0)
+        });
+        let placed = |shard: usize| registry.placement.shards()[shard].items.clone();
+        until("it is shown", || registry.placement.shards().len() == 2);
+        let (first, second) = (placed(0), placed(1));
+        assert_eq!(
+            (&first.channels[..], &first.pulls[..]),
+            (&["one".into()][..], &["first".into()][..])
+        );
+        assert_eq!(second.channels, ["two"]);
+        assert_eq!(
+            (&second.pulls[..], &second.outputs[..]),
+            (&["second".into()][..], &["two/out".into()][..])
+        );
+        assert_eq!(second.recordings, ["two", "copy2"]);
+        assert_eq!(first.pushes, ["far"], "nothing that is placed feeds its stream");
+
+        let busy = Arc::clone(&registry.shards[1]);
+        let (over, is_over) = mpsc::channel::<()>();
+        let pretend = move || {
+            let pause = Duration::from_millis(20);
+            while is_over.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+                busy.has_worked(Micros::from_millis(20));
+            }
+        };
+        let pretender = Worker::spawn("busy", Vec::new(), NICE_ENCODE, pretend).unwrap();
+        let text = find(next, |event| match event {
+            NodeEvent::Operated(done) if done.name == "output_moved" => Some(done.text.clone()),
+            _ => None,
+        });
+        drop(over);
+        pretender.join();
+        assert!(text.starts_with("output out of channel two moves from shard 1"), "{text}");
+        until("it is live again", || {
+            let now = registry.snapshot().outputs;
+            let moved = now.iter().find(|output| output.name == "out").unwrap();
+            moved.figures.line.state == RunState::Live && moved.figures.line.connects > 1
+        });
+        until("that is shown", || placed(0).outputs == ["two/out"]);
+        assert_eq!((registry.placement.moved(), placed(1).outputs.len()), ([1, 0], 0));
+    });
 }

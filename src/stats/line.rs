@@ -40,6 +40,16 @@ impl LineStats {
         self.0.bytes.add(bytes);
     }
 
+    /// Figures that go on from these, for another thread to write.
+    #[must_use]
+    pub fn continued(&self) -> Self {
+        let (next, now) = (Self::default(), self.read());
+        next.0.connects.add(now.connects);
+        next.0.failures.add(now.failures);
+        next.0.bytes.add(now.bytes);
+        next
+    }
+
     /// All figures, for any thread.
     #[must_use]
     pub fn read(&self) -> LineFigures {

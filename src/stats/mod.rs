@@ -11,6 +11,7 @@ mod line;
 mod list;
 mod meter;
 mod output;
+mod placement;
 mod registry;
 mod relay;
 mod shard;
@@ -25,6 +26,7 @@ pub use limit::Limit;
 pub use line::{LineFigures, LineStats};
 pub use meter::Meter;
 pub use output::{OutputFigures, OutputStats};
+pub use placement::{PlacedItems, PlacementStats, ShardLoad};
 pub use registry::{
     ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures,
     Registry, Snapshot, url_without_secrets,

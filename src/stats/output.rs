@@ -50,6 +50,19 @@ impl OutputStats {
         self.reading.rtt_s.set(rtt.secs_f64());
     }
 
+    /// Figures that go on from these, for another thread to write.
+    #[must_use]
+    pub fn continued(&self) -> Self {
+        let next = Self { line: self.line.continued(), ..Self::default() };
+        let now = self.read();
+        next.reading.jumps.add(now.jumps);
+        next.reading.stalls.add(now.stalls);
+        for (counter, count) in next.reading.drops.iter().zip(now.drops) {
+            counter.add(count);
+        }
+        next
+    }
+
     /// All figures, for any thread.
     #[must_use]
     pub fn read(&self) -> OutputFigures {

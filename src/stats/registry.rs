@@ -10,6 +10,7 @@ use super::cores::CoreStats;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::list::List;
 use super::output::{OutputFigures, OutputStats};
+use super::placement::PlacementStats;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
 use super::shard::{ShardFigures, ShardStats};
 use super::streams::{StreamList, StreamSnapshot};
@@ -31,6 +32,8 @@ pub struct Registry {
     pub journal: Option<Arc<DeliveryStats>>,
     /// Threads that ended by a panic.
     pub cores: Arc<CoreStats>,
+    /// Which shard has what.
+    pub placement: PlacementStats,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,
@@ -145,6 +148,12 @@ impl Registry {
         self.outputs.add(entry);
     }
 
+    /// An output has other figures.
+    pub fn put_output(&self, entry: &OutputEntry) {
+        let (channel, name) = (&entry.channel, &entry.name);
+        self.outputs.put(entry, |other| other.channel == *channel && other.name == *name);
+    }
+
     /// The output of this name of that channel is gone.
     pub fn remove_output(&self, channel: &str, name: &str) {
         self.outputs.remove(|entry| entry.channel == channel && entry.name == name);
@@ -169,6 +178,11 @@ impl Registry {
     /// One more pull.
     pub fn add_pull(&self, entry: &PullEntry) {
         self.pulls.add(entry);
+    }
+
+    /// A pull has other figures.
+    pub fn put_pull(&self, entry: &PullEntry) {
+        self.pulls.put(entry, |other| other.name == entry.name);
     }
 
     /// The pull of this name is gone.

@@ -382,3 +382,31 @@ fn a_channel_that_is_replaced_and_ends_is_followed_from_the_other_shard() {
     assert_eq!(done, ["channel demo ended", "channel other began"], "{failed:?}");
     viewer.find("its end", is_end);
 }
+
+#[test]
+fn channels_are_spread_over_the_shards_and_play_at_each_and_the_api_says_what_is_where() {
+    let _turn = beside_others();
+    let config = demo().channel("more").layer("test-card", "").publish_open();
+    let node = two_shards(config);
+    let api = Api::of(&node);
+    let shards = wait_until(SOON, "the shards are shown", || {
+        let shards = api.json("node")["shards"].clone();
+        (shards.as_array()?.len() == 2).then_some(shards)
+    });
+    for (number, channel) in ["demo", "more"].into_iter().enumerate() {
+        let shard = &shards[number];
+        assert_eq!((&shard["number"], &shard["cpu"]), (&number.into(), &cpus()[number].into()));
+        assert_eq!(shard["channels"], serde_json::json!([channel]));
+        assert!(shard["busy"].as_f64().is_some_and(|busy| (0.0..=1.0).contains(&busy)), "{shard}");
+        for at in 0..2 {
+            viewer_at(&node, at, channel).find("a picture", Message::is_picture);
+        }
+    }
+    let shown = api.json("node");
+    let driver = &shown["driver"];
+    assert!(["glommio", "epoll"].contains(&driver["kind"].as_str().unwrap()), "{driver}");
+    assert!(!driver["reason"].as_str().unwrap().is_empty(), "{driver}");
+    assert!(shown["placement"].as_str().unwrap().contains("least load"), "{shown}");
+    let busy = |shard| node.metric("shard_busy_ratio", &[shard]);
+    assert!(busy("shard=\"0\"") <= 1.0 && busy("shard=\"1\"") <= 1.0);
+}

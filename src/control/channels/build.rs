@@ -43,9 +43,9 @@ const OPENED_MAX: usize = 4;
 pub(crate) struct Built {
     /// For the compose core.
     pub(crate) stage: ChannelStage,
-    /// For the home shard.
+    /// For the shard that owns the stream, whose bell its encoders ring.
     pub(crate) feed: ChannelFeed,
-    /// For the home shard: decoders that want streams.
+    /// Decoders that want streams.
     pub(crate) taps: Vec<Tap>,
     /// Says of each encoder that it is open, or why it is not.
     opened: mpsc::Receiver<Result<(), encode::Error>>,
@@ -301,6 +301,7 @@ mod tests {
             chunk_size: 60_000,
             encode_cpus: Vec::new(),
             compose_cpus: Vec::new(),
+            bells: Arc::from([]),
             home: Bell::new(),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(8)),

@@ -18,6 +18,9 @@ pub(crate) struct ChannelContext {
     pub(crate) chunk_size: u32,
     pub(crate) encode_cpus: Vec<usize>,
     pub(crate) compose_cpus: Vec<usize>,
+    /// Rung for each shard, by its number.
+    pub(crate) bells: Arc<[Arc<Bell>]>,
+    /// Rung for the shard that the encoders of one of them hand over to.
     pub(crate) home: Arc<Bell>,
     /// Rung for the controller.
     pub(crate) controller: Arc<Bell>,
@@ -29,6 +32,12 @@ pub(crate) struct ChannelContext {
 }
 
 impl ChannelContext {
+    /// For one of them, whose stream this shard owns.
+    pub(crate) fn at_shard(&self, shard: usize) -> Self {
+        let home = self.bells.get(shard).unwrap_or(&self.home);
+        Self { home: Arc::clone(home), ..self.clone() }
+    }
+
     /// For the decoders of one of them.
     pub(crate) fn decoders(&self, config: &ChannelConfig) -> DecoderContext {
         DecoderContext {

@@ -1,5 +1,5 @@
-//! Channels of the running node: a new one is built on a thread of its own, opens its stream at the
-//! home shard and goes to the compose core; one that was stopped comes back from there and is
+//! Channels of the running node: a new one is built on a thread of its own, opens its stream at its
+//! shard and goes to the compose core; one that was stopped comes back from there and is
 //! dropped on a thread of its own.
 
 use std::io;
@@ -24,7 +24,7 @@ use crate::ring::{Receiver, Sender};
 use crate::scene;
 use crate::stats::{ChannelEntry, ChannelStats, CoreRole};
 
-/// How long the home shard may take to open a stream: the encoders of the channel that is replaced
+/// How long the shard may take to open a stream: the encoders of the channel that is replaced
 /// hand over what they hold meanwhile.
 const OPENING_MAX: Micros = Micros::from_secs(10);
 
@@ -48,6 +48,8 @@ impl Known {
 /// A channel on its way. One at a time, so that each finds things as the one before left them.
 pub(crate) struct Job {
     pub(crate) config: ChannelConfig,
+    /// The shard that its encoders feed.
+    pub(crate) shard: usize,
     pub(crate) reply: Reply,
     pub(crate) opening: Option<Opening>,
 }
@@ -105,9 +107,9 @@ impl ChannelList {
         }
     }
 
-    /// Builds a channel, in the place of that of its name if there is one, and answers `reply` once
-    /// it runs or cannot.
-    pub(crate) fn begin(&mut self, config: ChannelConfig, reply: Reply) {
+    /// Builds a channel that feeds `shard`, in the place of that of its name if there is one, and
+    /// answers `reply` once it runs or cannot.
+    pub(crate) fn begin(&mut self, config: ChannelConfig, shard: usize, reply: Reply) {
         if self.job.is_some() {
             let text = "another channel is being built; try again".to_owned();
             return say(reply, Answer::Conflict(text));
@@ -116,23 +118,24 @@ impl ChannelList {
         // of two streams may work at once for a moment.
         let old = self.find(&config.name).filter(|old| *old.stream == *config.stream);
         let stats = old.map(|old| Arc::clone(&old.stats)).unwrap_or_default();
-        let (context, tell, wanted) = (self.context.clone(), self.tell.clone(), config.clone());
+        let (context, tell, wanted) =
+            (self.context.at_shard(shard), self.tell.clone(), config.clone());
         let build = move || {
             let built = build::build(&context, &wanted, Frames::Composed, &stats);
             let outcome = built.and_then(Built::wait_open).map(Box::new);
             // The controller is gone only when the node stops; what was built ends with it.
             drop(tell.blocking_send(outcome));
         };
-        self.job = Some(Job { config, reply, opening: None });
+        self.job = Some(Job { config, shard, reply, opening: None });
         let started = self.spawn("channel", build);
         if let Err(error) = started {
             self.fail(Answer::Unavailable(ChannelError::Thread(error).to_string()));
         }
     }
 
-    /// What the home shard is given of a channel that was built. If its stream is that of the
-    /// channel that it replaces, that one ends now, and the shard waits for its end.
-    pub(crate) fn open(&mut self, built: Built) -> Option<ChannelFeed> {
+    /// What a shard is given of a channel that was built, and its number. If its stream is that of
+    /// the channel that it replaces, that one ends now, and the shard waits for its end.
+    pub(crate) fn open(&mut self, built: Built) -> Option<(usize, ChannelFeed)> {
         let known = Known::of(&built);
         let Built { stage, feed, taps, scenes, faults, entry, .. } = built;
         if let Some(old) = self.find(&known.name).filter(|old| old.stream == known.stream) {
@@ -140,8 +143,9 @@ impl ChannelList {
         }
         let deadline = self.context.clock.now() + OPENING_MAX;
         let opening = Opening { stage, known, entry, taps, scenes, faults, deadline };
-        self.job.as_mut()?.opening = Some(opening);
-        Some(feed)
+        let job = self.job.as_mut()?;
+        job.opening = Some(opening);
+        Some((job.shard, feed))
     }
 
     /// Gives up a channel whose stream does not open.

@@ -2,26 +2,34 @@
 
 use std::sync::Arc;
 
-use super::{Controller, HOME};
+use super::Controller;
 use crate::command::{Answer, ChannelSwitch, ToShard};
+use crate::config::ChannelConfig;
 use crate::control::channels::list::{Job, Known, Opening, Outcome};
-use crate::control::handle::say;
+use crate::control::handle::{Reply, say};
 use crate::event::{NodeEvent, Operated};
 
 impl Controller {
+    /// Has a channel built, in the place of that of its name if there is one.
+    pub(super) fn begin_channel(&mut self, config: ChannelConfig, reply: Reply) {
+        let (name, stream, now) = (&config.name, &config.stream, self.clock.now());
+        let shard = self.placement.choose_for_channel(name, stream, now);
+        self.channels.begin(config, shard, reply);
+    }
+
     /// A channel was built, or could not be.
     pub(super) fn channel_built(&mut self, outcome: Outcome) {
         match outcome {
             Ok(built) => {
-                if let Some(feed) = self.channels.open(*built) {
-                    self.tell(HOME, ToShard::Feed(Box::new(feed)));
+                if let Some((shard, feed)) = self.channels.open(*built) {
+                    self.tell(shard, ToShard::Feed(Box::new(feed)));
                 }
             }
             Err(error) => self.channels.fail(Answer::Unavailable(error.to_string())),
         }
     }
 
-    /// The home shard has opened the stream of a channel, unless somebody else feeds it.
+    /// Its shard has opened the stream of a channel, unless somebody else feeds it.
     pub(super) fn channel_opened(&mut self, switch: &Arc<ChannelSwitch>, is_open: bool) {
         let opening = self.channels.job.as_ref().and_then(|job| job.opening.as_ref());
         if !opening.is_some_and(|it| Arc::ptr_eq(&it.known.switch, switch)) {
@@ -35,7 +43,8 @@ impl Controller {
             );
             return self.channels.fail(Answer::Conflict(text));
         }
-        let Some(Job { config, reply, opening: Some(opening) }) = self.channels.job.take() else {
+        let Some(Job { config, shard, reply, opening: Some(opening) }) = self.channels.job.take()
+        else {
             return;
         };
         let Opening { stage, known, entry, taps, scenes, faults, .. } = opening;
@@ -45,6 +54,7 @@ impl Controller {
             let text = "the compose core takes no channels: the node is stopping".to_owned();
             return say(reply, Answer::Unavailable(text));
         }
+        self.placement.put_channel(&known.name, &known.stream, shard, self.clock.now());
         match self.channels.remove(&known.name) {
             Some(old) => {
                 old.switch.stop();
@@ -57,14 +67,14 @@ impl Controller {
             None => {
                 for (spec, entry) in self.outputs.channel(&config) {
                     self.registry.add_output(&entry);
-                    self.tell(HOME, ToShard::AddOutput(Box::new(spec)));
+                    self.tell_owner(ToShard::AddOutput(Box::new(spec)));
                 }
             }
         }
         self.registry.put_channel(&entry);
         self.scenes.put(&config, scenes, &faults);
         for (stream, tap) in taps {
-            self.tell(HOME, ToShard::Tap(stream, tap));
+            self.tell_owner(ToShard::Tap(stream, tap));
         }
         self.channel_settled(&known.name);
         self.tell_channel("channel_started", &known, "began");
@@ -80,8 +90,9 @@ impl Controller {
         };
         known.switch.stop();
         for command in self.outputs.remove_channel(name, &self.registry) {
-            self.tell(HOME, command);
+            self.tell_owner(command);
         }
+        self.placement.remove_channel(name, self.clock.now());
         self.scenes.remove(name);
         self.registry.remove_channel(name);
         self.warnings.forget(name);

@@ -3,7 +3,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{Controller, HOME};
+use super::Controller;
 use crate::command::ToShard;
 use crate::control::supervisor::Remedy;
 use crate::control::threads::ThreadRole;
@@ -42,7 +42,7 @@ impl Controller {
             }
             CoreRole::Recording => {
                 if let Some(feed) = self.recordings.restart(&lost.of) {
-                    self.tell(HOME, ToShard::Record(feed));
+                    self.tell_owner(ToShard::Record(feed));
                     self.supervisor.restored(|role| role == lost);
                 }
             }
@@ -61,7 +61,8 @@ impl Controller {
             // It may have been removed meanwhile.
             if let Some(wanted) = wanted.filter(|_| self.channels.knows(&name)) {
                 let (reply, _) = oneshot::channel();
-                self.channels.begin(wanted.clone(), reply);
+                let wanted = wanted.clone();
+                self.begin_channel(wanted, reply);
             }
         }
     }

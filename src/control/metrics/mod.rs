@@ -67,7 +67,7 @@ impl Collector for Figures {
         families::write(&mut page, &snapshot, &self.version)?;
         streams::write(&mut page, &snapshot.streams)?;
         relay::write(&mut page, &snapshot)?;
-        shards::write(&mut page, &snapshot.shards)?;
+        shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         hooks::write(&mut page, &snapshot)?;
         let help = "Threads that ended by a panic, by what they did";
         page.counter("core_losses_total", help, |family| {

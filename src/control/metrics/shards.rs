@@ -3,10 +3,14 @@
 use std::fmt;
 
 use super::page::Page;
-use crate::stats::ShardFigures;
+use crate::stats::{PlacementStats, ShardFigures};
 
 /// Writes what is told of each shard.
-pub(super) fn write(page: &mut Page<'_>, shards: &[ShardFigures]) -> fmt::Result {
+pub(super) fn write(
+    page: &mut Page<'_>,
+    shards: &[ShardFigures],
+    placement: &PlacementStats,
+) -> fmt::Result {
     type Figure = (&'static str, &'static str, fn(&ShardFigures) -> u64);
     const GAUGES: [Figure; 2] = [
         ("shard_connections", "Connections of a shard now", |s| s.connections),
@@ -36,5 +40,14 @@ pub(super) fn write(page: &mut Page<'_>, shards: &[ShardFigures]) -> fmt::Result
                 .try_for_each(|(number, shard)| family.sample(&[("shard", number)], read(shard)))
         })?;
     }
-    Ok(())
+    let loads = placement.shards();
+    let help = "Part of its time that a shard worked and did not wait, in the last second";
+    page.gauge("shard_busy_ratio", help, |family| {
+        let mut loads = numbers.iter().zip(loads.iter());
+        loads.try_for_each(|(number, load)| family.sample(&[("shard", number)], load.busy))
+    })?;
+    let help = "Outputs, pushes and pulls moved to another shard because theirs was too busy";
+    page.counter("shard_moves_total", help, |family| {
+        family.each("kind", ["output", "pull"], placement.moved())
+    })
 }

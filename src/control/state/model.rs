@@ -55,6 +55,13 @@ pub struct Node {
     pub flv_url_base: String,
     /// Which CPU does what.
     pub cores: Cores,
+    /// What runs the shards, and why it is that.
+    pub driver: Driver,
+    /// The rule by which channels, outputs, pushes, pulls and recordings are placed at the shards,
+    /// for people.
+    pub placement: String,
+    /// The shards by their numbers, and what each has.
+    pub shards: Vec<Shard>,
     /// Connections now.
     pub connections: u64,
     /// Connections that play now: the audience.
@@ -94,6 +101,36 @@ pub struct Cores {
     pub compose: usize,
     /// Encoders and decoders.
     pub encode: Vec<usize>,
+}
+
+/// What runs the shards.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Driver {
+    /// `glommio` or `epoll`.
+    pub kind: String,
+    /// Why it is that one, for people.
+    pub reason: String,
+}
+
+/// A shard, and what is placed at it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Shard {
+    /// Its number.
+    pub number: usize,
+    /// The CPU that it runs on.
+    pub cpu: usize,
+    /// The part of its time that it worked and did not wait, 0 to 1, in about the last second.
+    pub busy: f64,
+    /// Channels whose streams it owns.
+    pub channels: Vec<String>,
+    /// Outputs of channels, as `channel/name`.
+    pub outputs: Vec<String>,
+    /// Pushes.
+    pub pushes: Vec<String>,
+    /// Pulls.
+    pub pulls: Vec<String>,
+    /// Recordings that run.
+    pub recordings: Vec<String>,
 }
 
 /// A channel.

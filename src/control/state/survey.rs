@@ -12,8 +12,8 @@ use super::board::Board;
 use super::events::describe;
 use super::hours::DroppedByHour;
 use super::model::{
-    Channel, Cores, Key, Latency, Node, Publisher, Snapshot, Stream, StreamAudio, StreamVideo,
-    key_uses, named,
+    Channel, Cores, Driver, Key, Latency, Node, Publisher, Shard, Snapshot, Stream, StreamAudio,
+    StreamVideo, key_uses, named,
 };
 use super::recordings::Heard;
 use super::relays;
@@ -27,7 +27,7 @@ use crate::media::Micros;
 use crate::stats::Snapshot as Figures;
 use crate::stats::{
     ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot,
-    Registry, ViewerDrop,
+    PlacedItems, Registry, ShardLoad, ViewerDrop,
 };
 
 /// How often everything is looked at.
@@ -56,6 +56,10 @@ pub struct NodeFacts {
     pub flv_base: String,
     /// Which CPU does what.
     pub cores: Cores,
+    /// What runs the shards.
+    pub driver: Driver,
+    /// The rule by which things are placed at the shards.
+    pub placement: String,
 }
 
 /// Keeps a [`Board`] up to date.
@@ -87,7 +91,8 @@ impl Surveyor {
         time: Time,
         facts: NodeFacts,
     ) -> Self {
-        let node = node_of(&facts, &time, &Figures::default());
+        let figures = (&Figures::default(), &[][..]);
+        let node = node_of(&facts, &time, figures);
         let board = Board::new(Snapshot { at: time.now_ms(), node, ..Snapshot::default() });
         Self {
             board: Arc::new(board),
@@ -190,7 +195,7 @@ impl Surveyor {
             channels,
             streams: streams.collect(),
             keys,
-            node: node_of(&self.facts, &self.time, &figures),
+            node: node_of(&self.facts, &self.time, (&figures, &self.registry.placement.shards())),
         };
         self.board.update(next).await;
     }
@@ -248,7 +253,7 @@ pub fn stream_of(view: &StreamView, base: &str, time: &Time) -> Stream {
     }
 }
 
-fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
+fn node_of(facts: &NodeFacts, time: &Time, (figures, shards): (&Figures, &[ShardLoad])) -> Node {
     Node {
         name: facts.name.clone(),
         version: facts.version.clone(),
@@ -257,6 +262,9 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
         rtmp_port: facts.rtmp_port,
         flv_url_base: facts.flv_base.clone(),
         cores: facts.cores.clone(),
+        driver: facts.driver.clone(),
+        placement: facts.placement.clone(),
+        shards: shards.iter().zip(&facts.cores.net).enumerate().map(shard_of).collect(),
         connections: figures.node.connections,
         viewers: figures.node.viewers,
         other_readers: named(OtherReader::ALL.map(OtherReader::label), figures.node.other_readers),
@@ -267,6 +275,13 @@ fn node_of(facts: &NodeFacts, time: &Time, figures: &Figures) -> Node {
         can_write: false,
         role: String::new(),
     }
+}
+
+fn shard_of((number, (load, cpu)): (usize, (&ShardLoad, &usize))) -> Shard {
+    let PlacedItems { channels, outputs, pushes, pulls, recordings } = load.items.clone();
+    // Thousandths: what is less is noise, and would be told to everybody who follows the state.
+    let busy = (load.busy * 1e3).round() / 1e3;
+    Shard { number, cpu: *cpu, busy, channels, outputs, pushes, pulls, recordings }
 }
 
 /// What is shown of a channel but for its hours.
@@ -322,7 +337,9 @@ mod tests {
             version: "1.2.3".into(),
             rtmp_port: 1_935,
             flv_base: flv_base(("0.0.0.0:1935".parse().unwrap(), false)),
-            cores: Cores::default(),
+            cores: Cores { net: vec![3], ..Cores::default() },
+            driver: Driver { kind: "epoll".into(), reason: "it is configured".into() },
+            placement: "by turns".into(),
         }
     }
 
@@ -380,6 +397,8 @@ mod tests {
         let time = Time::new(5_000, || Micros::from_secs(9));
         let registry = Arc::new(registry);
         registry.set_streams_max(10);
+        let items = PlacedItems { channels: vec!["demo".into()], ..PlacedItems::default() };
+        registry.placement.set(vec![ShardLoad { busy: 0.123_456, items }]);
         let mut surveyor = Surveyor::new(handle, Arc::clone(&registry), None, time, facts());
         let failed = NodeEvent::OutputFailed {
             channel: "demo".into(),
@@ -391,6 +410,10 @@ mod tests {
         surveyor.look().await;
         let state = surveyor.board().snapshot().await;
         assert_eq!((state.at, state.node.started_at, state.node.uptime_ms), (14_000, 5_000, 9_000));
+        let shard = &state.node.shards[0];
+        assert_eq!((shard.number, shard.cpu, &shard.channels[0][..]), (0, 3, "demo"));
+        assert!((shard.busy - 0.123).abs() < 1e-9);
+        assert_eq!((&state.node.driver.kind[..], &state.node.placement[..]), ("epoll", "by turns"));
         assert_eq!(state.node.flv_url_base, "http://127.0.0.1:1935");
         assert_eq!(state.channels["demo"].scenes, ["a", "b"]);
         assert_eq!(state.channels["demo"].outputs, ["cdn"]);

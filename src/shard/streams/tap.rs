@@ -163,7 +163,8 @@ mod tests {
         let mut log = StreamLog::new(LogLimits::default(), true);
         log.push(message(Kind::Audio, Flags::HEADER, b"asc"), Micros(0));
         log.push(message(Kind::Video, Flags::HEADER, b"avcc"), Micros(0));
-        let feed = RecordFeed { stream: Arc::from("live/a"), ring, stats: Arc::default() };
+        let (name, stream) = (Arc::from("show"), Arc::from("live/a"));
+        let feed = RecordFeed { name, stream, ring, stats: Arc::default() };
         (RecordTap::new(feed), messages, log)
     }
 

@@ -50,6 +50,7 @@ fn bench() -> Bench {
         chunk_size: 60_000,
         encode_cpus: Vec::new(),
         compose_cpus: Vec::new(),
+        bells: Arc::from([]),
         home: Bell::new(),
         controller: Bell::new(),
         events: Arc::clone(&events),
