@@ -11,6 +11,11 @@ export interface NodeInfo {
   rtmp_port: number;
   flv_url_base: string;
   cores: Record<string, unknown>;
+  /** What runs the shards, and why. */
+  driver: { kind: string; reason: string };
+  /** The rule by which the shards have what they have. */
+  placement: string;
+  shards: Shard[];
   connections: number;
   viewers: number;
   in_bps: number;
@@ -20,6 +25,19 @@ export interface NodeInfo {
   can_write: boolean;
   /** admin, operator (all but keys and the node itself) or read-only */
   role: string;
+}
+
+/** A shard and what is placed at it. */
+export interface Shard {
+  number: number;
+  cpu: number;
+  /** 0 to 1 */
+  busy: number;
+  channels: string[];
+  outputs: string[];
+  pushes: string[];
+  pulls: string[];
+  recordings: string[];
 }
 
 export interface Channel {

@@ -6,7 +6,7 @@ import { bitrate, dateTime, duration, integer, words } from "../format";
 import { usePolled } from "../hooks";
 import { Empty, Figure, Panel } from "../parts/bits";
 import { attempt, model, nodeNow } from "../store";
-import type { Counts, Snapshot } from "../types";
+import type { Counts, Shard, Snapshot } from "../types";
 
 const POLL_MS = 10_000;
 const LEVELS = ["error", "warn", "info", "debug", "trace"];
@@ -26,12 +26,20 @@ export function NodeView({ snapshot }: { snapshot: Snapshot }) {
           <Figure label="In" value={bitrate(node.in_bps)} />
           <Figure label="Out" value={bitrate(node.out_bps)} />
           <Figure label="RTMP port" value={String(node.rtmp_port)} />
+          <Figure label="Driver" value={node.driver.kind} note={node.driver.reason} />
         </dl>
       </Panel>
       <Panel title="Cores">
         <dl class="figures">
           {Object.entries(node.cores).map(([role, cores]) => (
             <Figure key={role} label={words(role)} value={coresText(cores)} />
+          ))}
+        </dl>
+      </Panel>
+      <Panel title="Shards">
+        <dl class="figures">
+          {node.shards.map((shard) => (
+            <Figure key={shard.number} label={`Shard ${shard.number}`} value={shardText(shard)} />
           ))}
         </dl>
       </Panel>
@@ -45,6 +53,14 @@ export function NodeView({ snapshot }: { snapshot: Snapshot }) {
 
 function coresText(cores: unknown): string {
   return [cores].flat().map(String).join(", ") || "–";
+}
+
+/** How busy it is, and how much of each kind it has. */
+function shardText(shard: Shard): string {
+  const kinds = ["channels", "outputs", "pushes", "pulls", "recordings"] as const;
+  const some = kinds.filter((kind) => shard[kind].length > 0);
+  const counts = some.map((kind) => `${kind} ${shard[kind].length}`);
+  return [`${Math.round(shard.busy * 100)} % busy`, ...counts].join(", ");
 }
 
 function CountsPanel({ title, counts, none }: { title: string; counts: Counts; none: string }) {
