@@ -326,7 +326,7 @@ fn a_player_whose_handling_panics_is_closed_and_the_others_go_on() {
 #[test]
 fn a_panic_while_bytes_are_opened_leaves_room_to_open_those_of_others() {
     let mut bench = Bench::new();
-    let (gone, _) = bench.join("192.0.2.1", Goal::Play);
+    let (gone, _) = bench.join("192.0.2.1", Goal::Publish);
     // As it is while bytes are opened.
     let plain = std::mem::take(&mut bench.core.plain);
     bench.core.panicked(bench.now, gone, "injected");

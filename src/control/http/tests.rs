@@ -1,5 +1,6 @@
 //! Tests of the HTTP server over a real socket.
 
+use super::serve::BindError;
 use super::*;
 use crate::control::auth::Tokens;
 use crate::control::control_channel;

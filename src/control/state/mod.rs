@@ -14,8 +14,8 @@ mod survey;
 pub use board::{Board, Catchup, EVENTS_MAX};
 pub use happened::Event;
 pub use model::{
-    Channel, Cores, Driver, Key, KeyUse, Latency, Node, Output, Recording, Shard, Snapshot, Stream,
-    held, key_uses, named,
+    Channel, Cores, Driver, Key, KeyUse, Latency, Node, Output, Recording, Snapshot, Stream, held,
+    key_uses, named,
 };
 pub use relays::{Pull, Push};
 pub use survey::{NodeFacts, Surveyor, flv_base, stream_of};
