@@ -10,12 +10,14 @@ mod shard;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use stream_manager::config::Config;
 use stream_manager::internals::{
-    Bell, Change, Composed, Composer, Cursor, DropPolicy, Flags, Framing, FrozenFrame, Geometry,
-    Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool, PreparedScene, Receiver,
-    Sender, Start, StreamLog, Tick, VideoPacket, VideoSink, channel, open_video,
+    Bell, Change, Composed, Composer, Cursor, DriverChoice, DriverKind, DropPolicy, Flags, Framing,
+    FrozenFrame, Geometry, Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool,
+    PreparedScene, Receiver, Sender, Start, StreamLog, Tick, VideoPacket, VideoSink, channel,
+    open_video, preflight,
 };
 use stream_manager::media::{Kind, Micros};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
@@ -23,7 +25,12 @@ use stream_manager::rtmp::flv::{AvcPacket, avc_header};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Whether this is the thread of a driver.
+    static DRIVES: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Of all drivers.
+static DRIVER_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
@@ -31,6 +38,9 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        if DRIVES.with(Cell::get) {
+            DRIVER_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
         // SAFETY: the caller's promise about the layout is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -207,6 +217,31 @@ fn a_message_goes_from_a_publisher_to_its_players_without_an_allocation() {
         }
     }
     assert_eq!(allocations, 0, "in {COUNTED} messages");
+}
+
+#[test]
+fn a_driver_takes_messages_in_and_sends_them_to_players_without_an_allocation() {
+    const PLAYERS: usize = 20;
+    const PICTURE: usize = 10_000;
+    for kind in [DriverKind::Epoll, DriverKind::Glommio] {
+        if let Err(missing) = preflight(DriverChoice::Only(kind)) {
+            println!("{kind} did not run: {missing}");
+            continue;
+        }
+        let mut served =
+            shard::Served::new(kind, PLAYERS, || DRIVES.with(|drives| drives.set(true)));
+        let mut before = 0;
+        for round in 0..WARM_UP + COUNTED {
+            if round == WARM_UP {
+                before = DRIVER_ALLOCATIONS.load(Ordering::Relaxed);
+            }
+            let wire = served.picture(PICTURE);
+            served.step(&wire);
+        }
+        let allocations = DRIVER_ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert!(before > 0, "the counter counts");
+        assert_eq!(allocations, 0, "by {kind} in {COUNTED} messages");
+    }
 }
 
 /// A publisher on its shard.

@@ -1,16 +1,19 @@
-//! A shard's core with a publisher and players on sockets that take everything: the way of a message
-//! from the bytes that a publisher sends to those that each player is sent.
+//! A shard with a publisher and players: the way of a message from the bytes that a publisher sends
+//! to those that each player is sent. The core alone, with sockets that take everything, and the
+//! core in a driver, with sockets of the kernel.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails ends the program")]
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use stream_manager::internals::{
-    Bell, Core, DropPolicy, GuardSpec, HookRules, Io, KeyRules, LimitSpec, LogLimits, Merge, Mesh,
-    NodeLimits, PacketPool, PacketPoolSpec, PeerId, PeerLimits, PublishPolicy, ShardCore,
-    ShardParts, ShardSpec, Start, TcpInfo, channel,
+    Bell, Clock, Core, Driver, DriverKind, DriverParts, DropPolicy, GuardSpec, HookRules, Io,
+    KeyRules, LimitSpec, LogLimits, Merge, Mesh, NodeLimits, PacketPool, PacketPoolSpec, PeerId,
+    PeerLimits, Pinned, PublishPolicy, ShardCore, ShardParts, ShardSpec, Start, TcpInfo, channel,
 };
 use stream_manager::media::{Kind, Micros};
 use stream_manager::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
@@ -55,37 +58,14 @@ pub(crate) struct Relay {
     packets: PacketPool,
     now: Micros,
     messages: u32,
-    // The other ends of the core's rings.
-    _control: Box<dyn std::any::Any>,
+    _control: Box<dyn Any>,
 }
 
 impl Relay {
     /// `players` play what one publishes.
     pub(crate) fn new(players: usize) -> Self {
-        let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
-        let stats = Arc::default();
-        let (commands, from_control) = channel(8, Bell::new());
-        let (settings, other_settings) = channel(8, Bell::new());
-        let (reports, to_control) = channel(4_096, Bell::new());
-        let parts = ShardParts {
-            spec: spec(),
-            acceptor: None,
-            trust: Err("nobody".to_owned()),
-            commands: from_control,
-            settings: other_settings,
-            reports,
-            mesh: Mesh::full(&[Bell::new()]).remove(0),
-            feeds: Vec::new(),
-            taps: Vec::new(),
-            records: Vec::new(),
-            outputs: Vec::new(),
-            pulls: Vec::new(),
-            pulled: Arc::from([]),
-            limits: Arc::new(NodeLimits::new(&limits(), vec![Arc::clone(&stats)])),
-            packets: packets.clone(),
-            stats,
-            seed: 1,
-        };
+        let (parts, control) = parts();
+        let packets = parts.packets.clone();
         let now = Micros::from_secs(1);
         let (core, client) = (ShardCore::new(parts, now), client(Goal::Publish, now));
         let mut relay = Self {
@@ -96,7 +76,7 @@ impl Relay {
             packets,
             now,
             messages: 0,
-            _control: Box::new((commands, settings, to_control)),
+            _control: control,
         };
         let publisher = client_of(&mut relay, Goal::Publish);
         (relay.publisher, relay.client) = publisher;
@@ -108,14 +88,8 @@ impl Relay {
 
     /// The bytes of the publisher's next picture, whose body has this many bytes.
     pub(crate) fn picture(&mut self, bytes: usize) -> Vec<u8> {
-        let is_key = self.messages.is_multiple_of(60);
-        let mut body = vec![0x55; bytes];
-        body[..5].copy_from_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
-        self.client.write_message(Kind::Video, self.messages * 33, &body).unwrap();
         self.messages += 1;
-        let wire = self.client.output().to_vec();
-        self.client.consume_output(wire.len());
-        wire
+        next_picture(&mut self.client, self.messages - 1, bytes)
     }
 
     /// The publisher's bytes come in, and what they make goes out; says how many bytes.
@@ -133,6 +107,147 @@ impl Relay {
     pub(crate) fn tick(&mut self) {
         self.core.tick(self.now, &mut self.sockets);
     }
+}
+
+/// A shard in a driver, with a publisher of `live/show` and its players on loopback.
+pub(crate) struct Served {
+    driver: Option<Driver>,
+    bell: Arc<Bell>,
+    stopping: Arc<AtomicBool>,
+    publisher: (TcpStream, Client),
+    players: Vec<TcpStream>,
+    heard: Vec<u8>,
+    messages: u32,
+    _control: Box<dyn Any>,
+}
+
+impl Served {
+    /// `players` play what one publishes; `begun` is called on the driver's thread.
+    pub(crate) fn new(
+        kind: DriverKind,
+        players: usize,
+        begun: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let (parts, control) = parts();
+        let packets = parts.packets.clone();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (bell, stopping, clock) = (Bell::new(), Arc::default(), Clock::start());
+        let driver = DriverParts {
+            listeners: vec![(listener, false)],
+            bell: Arc::clone(&bell),
+            stopping: Arc::clone(&stopping),
+            clock,
+            user_timeout: Micros::from_secs(60),
+            stats: Arc::clone(&parts.stats),
+        };
+        let core = move || {
+            begun();
+            ShardCore::new(parts, clock.now())
+        };
+        let driver = Driver::spawn(kind, "shard", Pinned::Anywhere, driver, core).unwrap();
+        let begin = |goal| begin(address, goal, clock.now(), &packets);
+        let publisher = begin(Goal::Publish);
+        let players = (0..players).map(|_| begin(Goal::Play).0).collect();
+        Self {
+            driver: Some(driver),
+            bell,
+            stopping,
+            publisher,
+            players,
+            heard: Vec::new(),
+            messages: 0,
+            _control: control,
+        }
+    }
+
+    /// The bytes of the publisher's next picture, whose body has this many bytes.
+    pub(crate) fn picture(&mut self, bytes: usize) -> Vec<u8> {
+        self.messages += 1;
+        self.heard.resize(HEADER + bytes, 0);
+        next_picture(&mut self.publisher.1, self.messages - 1, bytes)
+    }
+
+    /// Sends the picture and waits until each player has it.
+    pub(crate) fn step(&mut self, wire: &[u8]) {
+        self.publisher.0.write_all(wire).unwrap();
+        for player in &mut self.players {
+            player.read_exact(&mut self.heard).unwrap();
+            // A whole chunk header of a video message, and its body.
+            assert!(self.heard[7] == 9 && matches!(self.heard[HEADER], 0x17 | 0x27));
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        self.bell.ring();
+        self.driver.take().map(Driver::join).unwrap().unwrap();
+    }
+}
+
+/// What a message is sent to a player with: a basic header of one byte and a message header of
+/// eleven (RTMP 1.0, sections 5.3.1.1 and 5.3.1.2.1), for bodies that fit into a chunk.
+const HEADER: usize = 12;
+
+fn next_picture(client: &mut Client, number: u32, bytes: usize) -> Vec<u8> {
+    let is_key = number.is_multiple_of(60);
+    let mut body = vec![0x55; bytes];
+    body[..5].copy_from_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
+    client.write_message(Kind::Video, number * 33, &body).unwrap();
+    let wire = client.output().to_vec();
+    client.consume_output(wire.len());
+    wire
+}
+
+/// Connects a client by loopback and lets it begin.
+fn begin(to: SocketAddr, goal: Goal, now: Micros, packets: &PacketPool) -> (TcpStream, Client) {
+    let mut socket = TcpStream::connect(to).unwrap();
+    socket.set_nodelay(true).unwrap();
+    let mut client = client(goal, now);
+    let mut heard = [0; 4_096];
+    loop {
+        let said = client.output().to_vec();
+        client.consume_output(said.len());
+        socket.write_all(&said).unwrap();
+        let count = socket.read(&mut heard).unwrap();
+        client.feed(&heard[..count], now, packets).unwrap();
+        while let Some(event) = client.poll_event() {
+            if matches!(event, ClientEvent::Started { .. }) {
+                return (socket, client);
+            }
+        }
+    }
+}
+
+/// What a shard is made of, and the other ends of its rings.
+fn parts() -> (ShardParts, Box<dyn Any>) {
+    let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
+    let stats = Arc::default();
+    let (commands, from_control) = channel(8, Bell::new());
+    let (settings, other_settings) = channel(8, Bell::new());
+    let (reports, to_control) = channel(4_096, Bell::new());
+    let parts = ShardParts {
+        spec: spec(),
+        acceptor: None,
+        trust: Err("nobody".to_owned()),
+        commands: from_control,
+        settings: other_settings,
+        reports,
+        mesh: Mesh::full(&[Bell::new()]).remove(0),
+        feeds: Vec::new(),
+        taps: Vec::new(),
+        records: Vec::new(),
+        outputs: Vec::new(),
+        pulls: Vec::new(),
+        pulled: Arc::from([]),
+        limits: Arc::new(NodeLimits::new(&limits(), vec![Arc::clone(&stats)])),
+        packets,
+        stats,
+        seed: 1,
+    };
+    (parts, Box::new((commands, settings, to_control)))
 }
 
 /// Connects a client and lets it begin.
