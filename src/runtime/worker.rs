@@ -88,7 +88,6 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     /// Waits for the end. `None` if the thread panicked.
-    #[expect(clippy::must_use_candidate, reason = "its end may be all that is wanted")]
     pub fn join(self) -> Option<T> {
         self.thread.join().ok().flatten()
     }

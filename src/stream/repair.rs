@@ -91,7 +91,7 @@ impl TimestampRepair {
 
     /// The time for a sequence header or metadata. It says nothing about the source's clock: many
     /// sources stamp these with 0, also in mid-stream.
-    pub fn repair_header(&mut self, kind: Kind, time: u32) -> u32 {
+    pub fn repair_header(&self, kind: Kind, time: u32) -> u32 {
         let slot = slot_of(kind);
         let wanted = self.place_untold(time);
         // Frames that follow may still have this very time.

@@ -1,4 +1,4 @@
-//! A node in a sandbox that refuses io_uring, as Docker's and containerd's default profiles do.
+//! A node in a sandbox that refuses `io_uring`, as Docker's and containerd's default profiles do.
 
 use std::io;
 use std::os::unix::process::CommandExt;
