@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Event;
 
 /// A connection on its shard, and which of its questions.
@@ -41,7 +43,7 @@ pub struct Refused {
 
 /// Parameters of a query that the configuration lets hooks see. Viewers' tickets are among them, so
 /// Debug does not show values.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Params(Vec<(Arc<str>, String)>);
 
 impl Params {

@@ -1,10 +1,12 @@
 //! Output rules: how an output is treated, beyond where it goes.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::Micros;
 use crate::stream::DropPolicy;
 
 /// When an output gives up messages, and when it gives up its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRules {
     /// When it drops; `None` means like every other reader of the node.
     pub drop: Option<DropPolicy>,

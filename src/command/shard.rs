@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::ChannelSwitch;
 use super::rules::OutputRules;
 use super::view::{ClientView, PublisherView, TrackPart};
@@ -75,7 +77,7 @@ pub struct RecordFeed {
 }
 
 /// Everything about a destination outside the node.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct OutputSpec {
     /// Its number on its shard, for as long as it exists. Never used again.
     pub id: usize,
@@ -92,6 +94,7 @@ pub struct OutputSpec {
     /// When it drops, and when it gives up a connection.
     pub rules: OutputRules,
     /// Figures.
+    #[serde(skip)]
     pub stats: Arc<OutputStats>,
 }
 
@@ -102,6 +105,7 @@ impl fmt::Debug for OutputSpec {
 }
 
 /// A stream that is fed from another server.
+#[derive(Serialize, Deserialize)]
 pub struct PullSpec {
     /// Its number, for as long as it exists. Never used again.
     pub id: usize,
@@ -116,6 +120,7 @@ pub struct PullSpec {
     /// Whether it begins at once.
     pub enabled: bool,
     /// Figures.
+    #[serde(skip)]
     pub stats: Arc<LineStats>,
 }
 
@@ -144,7 +149,7 @@ pub struct SurveyOrder {
 }
 
 /// What a survey is about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Scope {
     /// All streams.
     Streams,

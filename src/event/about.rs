@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 /// What is known of a connection beside its address. Holds no secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct About {
     /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
     pub protocol: &'static str,
@@ -14,8 +16,27 @@ pub struct About {
     pub agent: String,
 }
 
+/// The protocols that connections speak.
+const PROTOCOLS: [&str; 4] = ["rtmp", "rtmps", "http-flv", "ws-flv"];
+
+/// What stands in a snapshot.
+#[derive(Deserialize)]
+struct SavedAbout {
+    protocol: String,
+    tc_url: String,
+    agent: String,
+}
+
+impl<'de> Deserialize<'de> for About {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let SavedAbout { protocol, tc_url, agent } = SavedAbout::deserialize(deserializer)?;
+        let protocol = PROTOCOLS.into_iter().find(|known| *known == protocol);
+        Ok(Self { protocol: protocol.unwrap_or_default(), tc_url, agent })
+    }
+}
+
 /// Whose key a connection publishes with. Holds no secret: the id is the beginning of a hash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyHolder {
     /// The key's id, 16 hexadecimal digits.
     pub key: String,

@@ -4,13 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::about::{About, KeyHolder};
 use super::printable::Printable;
 use super::severity::Severity;
 use crate::media::Micros;
 
 /// Name of a connection in events and logs: 8 characters of `A-Z0-9`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClientId([u8; 8]);
 
 const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -49,7 +51,7 @@ impl fmt::Debug for ClientId {
 }
 
 /// What a connection sets out to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stage {
     /// Be a client of the node. Once per connection.
     Connect,
@@ -202,7 +204,7 @@ impl fmt::Display for Event {
 
 /// Keeps the events of one connection in order: for each stage `pre`, then `post` if it was
 /// admitted, then exactly one `done`. What does not fit into that order gives no event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LifeCycle {
     client: ClientId,
     peer: Option<SocketAddr>,
@@ -216,14 +218,16 @@ pub struct LifeCycle {
     app: Arc<str>,
     stream: Arc<str>,
     asked_for: Arc<str>,
+    #[serde(with = "crate::media::instants")]
     came: Micros,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Progress {
     Idle,
     Asked,
     Admitted {
+        #[serde(with = "crate::media::instants")]
         since: Micros,
     },
     /// Only for `connect`, which comes once.

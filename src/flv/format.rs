@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Four characters that name a codec in Enhanced RTMP.
 pub type FourCc = [u8; 4];
 
 /// Video formats we can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VideoFormat {
     /// H.264.
     Avc,
@@ -27,7 +29,7 @@ pub enum VideoFormat {
 }
 
 /// Audio formats we can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AudioFormat {
     /// AAC.
     Aac,
@@ -48,7 +50,7 @@ pub enum AudioFormat {
 }
 
 /// A format of either kind; Display gives the word that status pages use, such as `H264`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// Of pictures.
     Video(VideoFormat),

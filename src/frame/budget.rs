@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes that a holder has without taking them from the budget: most messages fit, so that the
 /// shared count is not touched for them.
 const FREE_BYTES: usize = 16 << 10;
@@ -43,9 +45,11 @@ const fn most(max: usize) -> usize {
 
 /// What one holder has of a budget; it goes back when this is dropped. Without a budget there is no
 /// limit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Share {
+    #[serde(skip)]
     budget: Option<Arc<Budget>>,
+    #[serde(skip)]
     held: usize,
     is_let_in: bool,
 }
@@ -56,6 +60,14 @@ impl Share {
         let held = std::mem::take(&mut self.held);
         self.leave(held);
         self.budget = Some(budget);
+    }
+
+    /// The same for a holder that has `bytes` already: they count, also beyond the maximum.
+    pub fn rejoin(&mut self, budget: &Arc<Budget>, bytes: usize) {
+        let held = bytes.saturating_sub(FREE_BYTES);
+        self.join(Arc::clone(budget));
+        budget.held.fetch_add(held, Ordering::Relaxed);
+        self.held = held;
     }
 
     /// Whether the holder has been let in, and may have what is kept from strangers.

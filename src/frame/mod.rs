@@ -8,6 +8,7 @@ mod packet;
 mod packet_pool;
 mod pool;
 mod region;
+pub mod saved;
 mod slab;
 mod timed;
 

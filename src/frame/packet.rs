@@ -177,6 +177,11 @@ impl PacketBuf {
         }
     }
 
+    /// How many of its bytes lie in the headroom.
+    pub(super) const fn in_headroom(&self) -> usize {
+        self.0.in_headroom()
+    }
+
     /// Ends writing.
     #[must_use]
     pub fn freeze(self) -> Packet {
@@ -257,6 +262,16 @@ impl Packet {
 
     fn len(&self) -> usize {
         (self.end - self.start) as usize
+    }
+
+    /// How many of its bytes lie in the headroom.
+    pub(super) const fn in_headroom(&self) -> usize {
+        HEADROOM.saturating_sub(self.start as usize)
+    }
+
+    /// The same for all clones, and for no other packet while one of them lives.
+    pub(super) fn identity(&self) -> (usize, u32, u32) {
+        (self.header.addr().get(), self.start, self.end)
     }
 
     /// Bytes of memory that the packet holds, whatever its length: its slot, or what it has of the

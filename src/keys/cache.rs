@@ -126,6 +126,21 @@ impl DecisionCache {
         self.entries.contains_key(shown)
     }
 
+    /// The hashes of what was shown lately, in order.
+    #[must_use]
+    pub fn shown(&self) -> Vec<KeyHash> {
+        let mut shown: Vec<_> = self.entries.keys().copied().collect();
+        shown.sort_unstable_by_key(|hash| *hash.as_bytes());
+        shown
+    }
+
+    /// This was shown lately, and what was decided about it is not known any more.
+    pub fn note_shown(&mut self, hash: KeyHash) {
+        if self.entries.len() < ENTRIES_MAX {
+            self.entries.entry(hash).or_insert(Entry { decision: None, until: Micros(0) });
+        }
+    }
+
     /// Keys remembered or asked about.
     #[cfg(test)]
     #[must_use]

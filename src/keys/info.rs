@@ -40,7 +40,7 @@ impl KeyType {
 }
 
 /// What happens when somebody comes with a good key while its stream is being published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Takeover {
     /// The second is refused while the first is alive; one that is silent loses its place.
@@ -48,6 +48,36 @@ pub enum Takeover {
     Refuse,
     /// The second takes the first one's place at once.
     Take,
+}
+
+/// Limits in a snapshot: all of them in their order. As text they are left out where there are
+/// none, which a format without names cannot read back.
+pub mod plain_limits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::KeyLimits;
+
+    type All = (Option<u64>, [Option<u32>; 4]);
+
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(limits: &KeyLimits, serializer: S) -> Result<S::Ok, S::Error> {
+        let KeyLimits { bitrate_bps, viewers, max_width, max_height, max_fps } = *limits;
+        let all: All = (bitrate_bps, [viewers, max_width, max_height, max_fps]);
+        all.serialize(serializer)
+    }
+
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyLimits, D::Error> {
+        let (bitrate_bps, [viewers, max_width, max_height, max_fps]) =
+            All::deserialize(deserializer)?;
+        Ok(KeyLimits { bitrate_bps, viewers, max_width, max_height, max_fps })
+    }
 }
 
 /// What whoever publishes with a key may use up.

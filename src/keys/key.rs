@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::hex;
@@ -83,7 +84,7 @@ impl fmt::Debug for StreamKey {
 }
 
 /// Hash of a key. Keys are compared by it, in constant time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct KeyHash([u8; 32]);
 
 /// Separates these hashes from all others of the same text. Changing it invalidates every key.

@@ -14,7 +14,7 @@ mod record;
 
 pub use address::{AddressRange, BadAddressRange};
 pub use cache::{CacheSpec, DecisionCache, Lookup};
-pub use info::{KeyInfo, KeyLimits, KeyType, Takeover};
+pub use info::{KeyInfo, KeyLimits, KeyType, Takeover, plain_limits};
 pub use key::{KEY_CHARS_MIN, KeyHash, StreamKey, is_guessable};
 pub use name::{Alias, NameError, is_key_shaped, note, public_name};
 pub use picture::Announced;

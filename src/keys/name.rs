@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Longest public stream name, bytes.
 const STREAM_BYTES_MAX: usize = 256;
 
@@ -62,7 +64,7 @@ pub fn is_key_shaped(text: &str) -> bool {
 
 /// A name that stands for a key: 1 to 64 letters, digits, `-`, `_` and `.`, not of a key's form.
 /// What a peer shows may be a secret all the same, so `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Alias(Box<str>);
 
 impl Alias {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::address::AddressRange;
 use super::info::{KeyInfo, KeyLimits, KeyType, Takeover};
 use super::key::KeyHash;
@@ -20,7 +22,7 @@ pub enum Decision {
 }
 
 /// What a good key is good for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The key, also where an alias was shown.
     pub key: KeyHash,
@@ -33,8 +35,10 @@ pub struct Grant {
     /// Where it may be used from; empty for anywhere.
     pub addresses: Arc<[AddressRange]>,
     /// When it ends, on the node's clock; `None` if it does not.
+    #[serde(with = "crate::media::instants")]
     pub until: Option<Micros>,
     /// What the publisher may use up.
+    #[serde(with = "super::info::plain_limits")]
     pub limits: KeyLimits,
     /// Whether it takes the place of who publishes already.
     pub takeover: Takeover,

@@ -1,5 +1,7 @@
 //! Bitrate limit of a publisher's key.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::Micros;
 
 /// Time over which the rate is measured: a keyframe alone is no offence.
@@ -9,9 +11,10 @@ const WINDOW: Micros = Micros::from_secs(4);
 const TENTHS: u64 = 11;
 
 /// Counts what a publisher sends against its limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RateLimit {
     limit_bps: u64,
+    #[serde(with = "crate::media::instants")]
     since: Micros,
     bytes: u64,
 }

@@ -1,7 +1,10 @@
 //! Viewer counts of a stream over all shards, and their limit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Stands for any number of viewers.
 const ANY: u32 = u32::MAX;
@@ -32,6 +35,18 @@ impl Audience {
         self.most.store(most.unwrap_or(ANY), Ordering::Relaxed);
     }
 
+    /// How many viewers are let in at most; `None` for any number.
+    #[must_use]
+    pub fn most(&self) -> Option<u32> {
+        Some(self.most.load(Ordering::Relaxed)).filter(|most| *most != ANY)
+    }
+
+    /// A seat for a viewer who had one already, however many there are.
+    pub fn enter_again(self: &Arc<Self>) -> Seat {
+        self.seated.fetch_add(1, Ordering::Relaxed);
+        Seat(Arc::clone(self))
+    }
+
     /// A seat for one more viewer; `None` if there are as many as there may be.
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> Option<Seat> {
@@ -39,6 +54,38 @@ impl Audience {
         // Taken first and looked at then: of two who come at once only one gets the last seat.
         let seat = Seat(Arc::clone(self));
         (before < self.most.load(Ordering::Relaxed)).then_some(seat)
+    }
+}
+
+/// In a snapshot: the limit alone. Who is seated takes a seat again.
+impl Serialize for Audience {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.most.load(Ordering::Relaxed).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let most = AtomicU32::new(u32::deserialize(deserializer)?);
+        Ok(Self { most, seated: AtomicU32::new(0) })
+    }
+}
+
+/// The audiences of a node's streams by name, when its shards are read from snapshots: shards that
+/// shared one share it again.
+#[derive(Debug, Default)]
+pub struct Audiences(BTreeMap<Arc<str>, Arc<Audience>>);
+
+impl Audiences {
+    /// Of the streams of these names, which all shards of the node know.
+    pub fn of_streams(names: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self(names.into_iter().map(|name| (name, Arc::default())).collect())
+    }
+
+    /// That of a stream. One that is not among them has an audience of its own.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Arc<Audience> {
+        self.0.get(name).cloned().unwrap_or_default()
     }
 }
 

@@ -82,14 +82,29 @@ impl Census {
     /// # Errors
     /// If that address has as many as it may have; nothing is counted then.
     pub fn name(&self, place: &mut Place, ip: IpAddr) -> Result<(), Limit> {
-        if place.word.is_some() {
-            return Ok(());
-        }
         // Counted also without a limit: there may be one later.
         let most = match self.per_ip_max.load(Ordering::Relaxed) {
             0 => COUNT_MASK,
             most => u64::from(most),
         };
+        self.name_within(place, ip, most)
+    }
+
+    /// Counts a connection that is there already, beyond all limits: of no address, or of `ip`.
+    pub fn readmit(&self, ip: Option<IpAddr>) -> Place {
+        self.all.fetch_add(1, Ordering::Relaxed);
+        let mut place = Place::default();
+        if let Some(ip) = ip {
+            // An address with so many connections that it is full counts in all only.
+            let _counted = self.name_within(&mut place, ip, COUNT_MASK);
+        }
+        place
+    }
+
+    fn name_within(&self, place: &mut Place, ip: IpAddr, most: u64) -> Result<(), Limit> {
+        if place.word.is_some() {
+            return Ok(());
+        }
         let home = self.words.home(ip);
         let tag = home.hash & !COUNT_MASK;
         loop {

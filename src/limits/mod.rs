@@ -11,7 +11,7 @@ mod words;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use audience::{Audience, Seat};
+pub use audience::{Audience, Audiences, Seat};
 pub use census::{Census, Place};
 pub use egress::Egress;
 pub use guard::{Asked, Guard, GuardSpec, KeyAttempt};
@@ -103,6 +103,12 @@ impl NodeLimits {
             return Err(Limit::ConnectRate);
         }
         self.census.name(place, ip)
+    }
+
+    /// A connection that was counted by the node before this one: it counts here too, whatever the
+    /// limits are; as one of `ip`, if that is known.
+    pub fn readmit(&self, ip: Option<IpAddr>) -> Place {
+        self.census.readmit(ip)
     }
 
     /// The connection has gone.

@@ -1,7 +1,9 @@
 //! Names of codecs and kinds of messages.
 
+use serde::{Deserialize, Serialize};
+
 /// What a message carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Encoded picture or its sequence header.
     Video,

@@ -1,9 +1,11 @@
 //! Keep-alive of a connection: when its peer is pinged, and when it counts as gone.
 
+use serde::{Deserialize, Serialize};
+
 use super::Micros;
 
 /// The times of a keep-alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pings {
     /// Time between two pings.
     pub every: Micros,
@@ -16,11 +18,14 @@ pub struct Pings {
 /// The peer is gone when nothing has come for the timeout although it has had a ping for as long as
 /// a peer may take to answer one: the timeout less the time between two pings. Time in which we did
 /// not run, or in which the ping waited to be sent, says nothing about the peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct KeepAlive {
+    #[serde(with = "crate::media::instants")]
     heard_at: Micros,
+    #[serde(with = "crate::media::instants")]
     pinged_at: Micros,
     /// When the peer had the first ping since anything came, as far as we know.
+    #[serde(with = "crate::media::instants")]
     asked_at: Option<Micros>,
 }
 

@@ -7,6 +7,7 @@ pub mod bits;
 mod codec;
 pub mod h264;
 pub mod h265;
+pub mod instants;
 mod keep_alive;
 mod network;
 mod panic;

@@ -1,13 +1,15 @@
 //! Capabilities of Enhanced RTMP (v2, "Enhancing `NetConnection` `connect` Command"): a peer's, and
 //! ours.
 
+use serde::{Deserialize, Serialize};
+
 use super::amf0::Value;
 use super::flv::{Audio, AudioFormat, FourCc, Video, VideoFormat};
 use super::limits::FOUR_CCS_MAX;
 
 /// What a peer announced. Nothing of it is demanded of publishers: encoders send enhanced codecs
 /// without a word.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// `fourCcList`: `None` if it sent none.
     listed: Option<Box<[FourCc]>>,

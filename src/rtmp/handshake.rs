@@ -2,6 +2,7 @@
 //! introduced. Nothing that fails to verify is refused: peers differ too much.
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::Error;
@@ -26,21 +27,21 @@ const SERVER_VERSION: [u8; 4] = [4, 5, 0, 1];
 const PLAYER_VERSION: [u8; 4] = [9, 0, 124, 2];
 
 /// The server's side: reads C0, C1 and C2; writes S0, S1 and S2 as soon as C1 is there.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Server {
     random: Random,
     step: Step,
 }
 
 /// The client's side: writes C0 and C1 at once, C2 when S1 is there; reads S2 to its end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Client {
     random: Random,
     digest: bool,
     step: Step,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Step {
     /// Collecting the version byte and the first block.
     First(Vec<u8>),
@@ -61,6 +62,11 @@ impl Server {
             self.step = Step::Second(BLOCK);
         }
         Ok(self.step.second_block(input))
+    }
+
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) fn is_whole(&self) -> bool {
+        self.step.is_whole()
     }
 
     fn answer(&mut self, c1: &[u8], out: &mut Vec<u8>) {
@@ -115,9 +121,21 @@ impl Client {
         }
         Ok(self.step.second_block(input))
     }
+
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) fn is_whole(&self) -> bool {
+        self.step.is_whole()
+    }
 }
 
 impl Step {
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::First(bytes) => bytes.len() <= BLOCK,
+            Self::Second(left) => *left <= BLOCK,
+        }
+    }
+
     /// The peer's first block when it is complete; an empty one if it was complete before.
     fn first_block(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let Self::First(bytes) = self else { return Ok(Some(Vec::new())) };
@@ -194,7 +212,7 @@ fn hmac(key: &[u8], parts: [&[u8]; 2]) -> [u8; DIGEST] {
 }
 
 /// Filler for the blocks: it keeps nothing secret, it only has to differ (splitmix64).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Random(u64);
 
 impl Random {

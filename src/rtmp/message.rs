@@ -1,5 +1,8 @@
 //! RTMP messages: type ids, protocol control, user control and commands.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::Error;
 use super::amf0::{Decoder, Value};
 
@@ -124,6 +127,23 @@ impl Command {
         Value::Number(transaction).encode(&mut body);
         values.iter().for_each(|value| value.encode(&mut body));
         body
+    }
+}
+
+/// In a snapshot: as it comes from a peer, so that its limits hold for what is read back.
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = Self::encode(&self.name, self.transaction, &[]);
+        self.object.encode(&mut body);
+        self.args.iter().for_each(|value| value.encode(&mut body));
+        body.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let body = <&[u8]>::deserialize(deserializer)?;
+        Self::parse(body).ok_or_else(|| D::Error::custom("a command that cannot be read"))
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::limits::{NAME_BYTES_MAX, QUERY_BYTES_MAX};
 
 /// A stream name as the peer gave it. It may be a key, so Debug does not show it.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamName(String);
 
 impl StreamName {
@@ -30,7 +32,7 @@ impl fmt::Debug for StreamName {
 }
 
 /// What stood behind the question mark. It may hold a key, so Debug does not show it.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query(String);
 
 impl Query {
@@ -78,7 +80,7 @@ pub struct Address {
 }
 
 /// What `connect` says about the application; the address is known only with the stream's name.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct App {
     path: String,
     query: String,

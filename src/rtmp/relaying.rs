@@ -3,12 +3,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::amf0::Value;
 use super::limits::RELAY_HOPS_MAX;
 
 /// One stream at one node. It says nothing about either to others, but is the same whenever they
 /// are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hop(u64);
 
 impl Hop {
@@ -47,7 +49,7 @@ impl fmt::Debug for Hop {
 }
 
 /// Hops in the order in which a stream takes them, at most [`RELAY_HOPS_MAX`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hops(Vec<Hop>);
 
 impl Hops {
@@ -96,7 +98,7 @@ impl Hops {
 }
 
 /// What a node says about a stream that it relays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relaying {
     /// From where on it has come, the publisher's node first. Of who publishes.
     pub path: Hops,

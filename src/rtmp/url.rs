@@ -4,12 +4,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::limits::{QUERY_BYTES_MAX, URL_BYTES_MAX};
 use super::name::{Query, StreamName, percent_decode};
 
 /// A parsed address. Neither Display nor Debug shows the stream name, which is usually a key, nor
 /// user and password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Url {
     secure: bool,
     host: String,
@@ -22,7 +24,7 @@ pub struct Url {
 }
 
 /// Whom to be at a server that asks. Debug shows neither part.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     user: String,
     password: String,

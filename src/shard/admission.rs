@@ -4,22 +4,26 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::context::Context;
 use super::streams::Stream;
 use crate::limits::{NodeLimits, Place, Seat};
 use crate::stats::Limit;
 
 /// That a connection is counted by the node's limits, until this is dropped.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Admitted {
-    limits: Arc<NodeLimits>,
-    place: Option<Place>,
+    #[serde(skip)]
+    counted: Option<(Arc<NodeLimits>, Place)>,
+    /// Whether it is counted as one of its address.
+    is_named: bool,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.limits.leave(place);
+        if let Some((limits, place)) = self.counted.take() {
+            limits.leave(place);
         }
     }
 }
@@ -31,11 +35,18 @@ impl Admitted {
     /// # Errors
     /// The limit that keeps it out.
     pub(super) fn new(cx: &Context, ip: IpAddr) -> Result<Self, Limit> {
-        let place = match trusts(cx, ip) {
-            true => cx.limits.connect_proxy(),
-            false => cx.limits.connect(ip, cx.now),
+        let is_named = !trusts(cx, ip);
+        let place = match is_named {
+            false => cx.limits.connect_proxy(),
+            true => cx.limits.connect(ip, cx.now),
         };
-        place.map(|place| Self { limits: Arc::clone(&cx.limits), place: Some(place) })
+        place.map(|place| Self { counted: Some((Arc::clone(&cx.limits), place)), is_named })
+    }
+
+    /// It was read from a snapshot: the peer at `ip` is counted again, whatever the limits are now.
+    pub(super) fn resume(&mut self, cx: &Context, ip: IpAddr) {
+        let place = cx.limits.readmit(self.is_named.then_some(ip));
+        self.counted = Some((Arc::clone(&cx.limits), place));
     }
 
     /// The proxy that connected speaks for the peer at `ip`: that one is counted from here on.
@@ -43,8 +54,10 @@ impl Admitted {
     /// # Errors
     /// The limit that keeps it out.
     pub(super) fn name(&mut self, cx: &Context, ip: IpAddr) -> Result<(), Limit> {
-        let Some(place) = self.place.as_mut() else { return Ok(()) };
-        cx.limits.name(place, ip, cx.now)
+        let Some((limits, place)) = self.counted.as_mut() else { return Ok(()) };
+        limits.name(place, ip, cx.now)?;
+        self.is_named = true;
+        Ok(())
     }
 }
 

@@ -2,13 +2,19 @@
 //! after a failure.
 
 use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::io::PeerId;
 use super::outbound::Outbound;
 use super::shared::Shared;
 use crate::media::Micros;
+use crate::media::instants::Instants;
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Query, Url};
+use crate::stats::RunState;
+use crate::stream::StreamLog;
 use crate::tls::Link;
 
 /// How long the server may take to read our goodbye.
@@ -32,11 +38,17 @@ const STABLE: Micros = Micros::from_secs(10);
 const REDIRECTS_MAX: u32 = 3;
 
 /// Why a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum End {
     /// We wanted no more of it.
     Left,
     Failed(String),
+}
+
+impl Instants for (End, Micros) {
+    fn each_instant(&mut self, each: &mut dyn FnMut(&mut Micros)) {
+        each(&mut self.1);
+    }
 }
 
 /// Where a server wants to be connected to next, and with which query.
@@ -46,11 +58,12 @@ pub(super) type Redirect = Option<(Url, Query)>;
 pub(super) type Target = Box<(Url, ClientSpec)>;
 
 /// How far an output or a pull has come, whose connection in use is a `T`.
+#[derive(Serialize, Deserialize)]
 pub(super) enum Phase<T> {
     /// There is no connection, and no reason for one.
     Idle,
     /// Waits after a failure.
-    Paused(Micros),
+    Paused(#[serde(with = "crate::media::instants")] Micros),
     /// Control looks up the server's name.
     Resolving(Target),
     /// The TCP connection is being made.
@@ -65,6 +78,36 @@ impl<T> Phase<T> {
     /// Whether the name is being looked up since `began`, and is given up now.
     pub(super) fn is_unresolved(&self, began: Micros, now: Micros) -> bool {
         matches!(self, Self::Resolving(_)) && now.since(began) >= RESOLVE_LIMIT
+    }
+
+    /// The peer of its connection, with whether that is still being made, and of one in use what
+    /// `peer_of` says.
+    pub(super) fn peer(&self, peer_of: impl FnOnce(&T) -> PeerId) -> Option<(PeerId, bool)> {
+        match self {
+            Self::Connecting(peer, _) => Some((*peer, true)),
+            Self::Up(connection) => Some((peer_of(connection), false)),
+            Self::Idle | Self::Paused(_) | Self::Resolving(_) | Self::Finished => None,
+        }
+    }
+
+    /// The host and the port that control looks up.
+    pub(super) fn asked(&self) -> Option<(Arc<str>, u16)> {
+        match self {
+            Self::Resolving(target) => Some((target.0.host().into(), target.0.port())),
+            _ => None,
+        }
+    }
+
+    /// What its figures say that it does; `is_live` of a connection in use.
+    pub(super) fn state(&self, is_live: impl FnOnce(&T) -> bool, is_leaving: bool) -> RunState {
+        match self {
+            Self::Finished => RunState::Stopped,
+            Self::Idle if is_leaving => RunState::Stopped,
+            Self::Idle => RunState::Idle,
+            Self::Paused(_) => RunState::Failed,
+            Self::Up(connection) if is_live(connection) => RunState::Live,
+            Self::Resolving(_) | Self::Connecting(..) | Self::Up(_) => RunState::Connecting,
+        }
     }
 
     /// The address is known, and the TCP connection is being made.
@@ -111,11 +154,13 @@ pub(super) fn target(redirect: &mut Redirect, usual: &Url, goal: Goal) -> (Url, 
 }
 
 /// A connection to another server.
+#[derive(Serialize, Deserialize)]
 pub(super) struct ClientConnection {
     url: Url,
     pub(super) session: Client,
     pub(super) out: Outbound,
     /// Why it ends, and when at the latest.
+    #[serde(with = "crate::media::instants")]
     closing: Option<(End, Micros)>,
 }
 
@@ -132,6 +177,13 @@ impl ClientConnection {
         let link = tls_to(cx, &url)?;
         let session = Client::new(spec, cx.now, cx.random());
         Ok(Self { url, session, out: Outbound::new(peer, link), closing: None })
+    }
+
+    /// It was read from a snapshot, as a reader of `log` if it reads. `false` if it contradicts
+    /// itself or the log.
+    #[must_use]
+    pub(super) fn resume(&mut self, log: Option<&StreamLog>) -> bool {
+        self.session.resume() && self.out.resume(log)
     }
 
     /// Says goodbye; the connection ends when that is sent. The first reason counts.
@@ -214,7 +266,7 @@ fn tls_to(cx: &Context, url: &Url) -> Result<Option<Box<Link>>, String> {
 
 /// How long to wait before the next try: doubling, with jitter, and short again after a connection
 /// that lasted.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Backoff {
     step: Micros,
     redirects: u32,

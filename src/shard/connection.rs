@@ -14,10 +14,13 @@ mod protocol;
 mod proxy;
 mod publish;
 mod relay;
+mod resume;
 mod view;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub(super) use self::close::Closing;
 use self::hook::{Pending, Request};
@@ -47,6 +50,7 @@ use crate::stream::{Flags, Merge};
 use crate::tls::Link;
 
 /// What the peer is to the node.
+#[derive(Serialize, Deserialize)]
 enum Role {
     /// Shaking hands, connecting, or idle between streams.
     Pending,
@@ -55,17 +59,19 @@ enum Role {
     /// Waits for leave to do something.
     AwaitsHook(Box<Pending>),
     /// Wants to play a stream that nobody feeds yet; refused at the time given.
-    AwaitsStream(Arc<str>, Micros),
+    AwaitsStream(Arc<str>, #[serde(with = "crate::media::instants")] Micros),
     Publisher(StreamId),
     Player(StreamId),
 }
 
 /// One connection.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Connection {
     pub(super) out: Outbound,
     /// That it is counted.
     admitted: Admitted,
     /// That it is counted as a viewer.
+    #[serde(skip)]
     seat: Option<Seat>,
     /// Where it comes from, also if a trusted proxy stands between.
     address: SocketAddr,
@@ -79,6 +85,7 @@ pub(super) struct Connection {
     role: Role,
     life: LifeCycle,
     /// Set once the connection is to end: why, and when at the latest.
+    #[serde(with = "crate::media::instants")]
     closing: Option<(String, Micros)>,
     /// Whether the peer has been told that nothing more will come. Until it closes too, what it
     /// says is read and forgotten: a socket that is closed with something unread, or that is sent

@@ -55,7 +55,7 @@ pub struct ShardCore {
     pub(super) plain: Box<[u8]>,
     pub(super) next_look: Micros,
     /// When the shard ends at the latest, once the node stops.
-    stopping: Option<Micros>,
+    pub(super) stopping: Option<Micros>,
     /// At which point of injection from now on it panics.
     #[cfg(test)]
     pub(super) fails_in: Option<u32>,

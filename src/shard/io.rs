@@ -5,11 +5,13 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::Micros;
 
 /// One peer of a shard. Numbers are never used twice: the low half is a place in tables, the high
 /// half counts how often that place has been taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PeerId(u64);
 
 impl PeerId {

@@ -3,16 +3,35 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::context::Context;
 use super::io::PeerId;
 use crate::command::FromShard;
 use crate::keys::{Alias, CacheSpec, Decision, DecisionCache, Denial, KeyHash};
 
+/// Who waits for the answer about a key.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Waiting {
+    /// What was shown, if it has the form of an alias.
+    alias: Option<Alias>,
+    peers: Vec<PeerId>,
+}
+
+/// The keys of a shard as they stand in a snapshot.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct SavedKeys {
+    /// What was shown lately.
+    shown: Vec<KeyHash>,
+    /// In the order of the hashes, so that the same state is always the same bytes.
+    waiting: Vec<(KeyHash, Waiting)>,
+}
+
 /// The keys of one shard.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) cache: DecisionCache,
-    waiting: HashMap<KeyHash, Vec<PeerId>>,
+    waiting: HashMap<KeyHash, Waiting>,
     /// Set if control could not be asked about keys again: the next look at deadlines tries.
     recheck_due: bool,
 }
@@ -20,6 +39,26 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(spec: CacheSpec) -> Self {
         Self { cache: DecisionCache::new(spec), waiting: HashMap::new(), recheck_due: false }
+    }
+
+    /// What stands in a snapshot. Decisions do not: they may change before it is read.
+    pub(super) fn saved(&self) -> SavedKeys {
+        let waiting = self.waiting.iter().map(|(hash, waiting)| (*hash, waiting.clone()));
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort_unstable_by_key(|(hash, _)| *hash.as_bytes());
+        SavedKeys { shown: self.cache.shown(), waiting }
+    }
+
+    /// Goes on with what was saved: what was asked is asked again, and so are the keys that
+    /// somebody publishes with, of which a change may not have been heard.
+    pub(super) fn resume(&mut self, cx: &mut Context, saved: SavedKeys) {
+        self.recheck_due = true;
+        for (hash, waiting) in saved.waiting {
+            let _asked_now = self.cache.lookup(&hash, cx.now);
+            cx.report(FromShard::KeyQuestion { hash, alias: waiting.alias.clone() });
+            self.waiting.insert(hash, waiting);
+        }
+        saved.shown.into_iter().for_each(|hash| self.cache.note_shown(hash));
     }
 
     /// Asks control about a key on behalf of `peer`; only once for all who wait for it.
@@ -30,8 +69,10 @@ impl Keys {
         alias: Option<Alias>,
         (peer, is_first): (PeerId, bool),
     ) {
-        self.waiting.entry(hash).or_default().push(peer);
+        let waiting = self.waiting.entry(hash).or_default();
+        waiting.peers.push(peer);
         if is_first {
+            waiting.alias.clone_from(&alias);
             cx.report(FromShard::KeyQuestion { hash, alias });
         }
     }
@@ -44,7 +85,7 @@ impl Keys {
         decision: &Decision,
     ) -> Vec<PeerId> {
         self.cache.insert(hash, decision.clone(), cx.now);
-        self.waiting.remove(&hash).unwrap_or_default()
+        self.waiting.remove(&hash).unwrap_or_default().peers
     }
 
     /// A key has changed, or any may have (`None`). Of those that `live` publishers have, control

@@ -31,6 +31,7 @@ mod send;
 mod shared;
 #[cfg(test)]
 mod simulation;
+mod snapshot;
 mod spec;
 mod stall;
 mod stream_id;
@@ -41,6 +42,8 @@ mod tests;
 
 pub use self::core::ShardCore;
 pub use io::{Action, Closed, Core, Io, PeerId, TcpInfo};
+#[cfg(test)]
+pub use snapshot::{PeerEntry, PeerKind, ShardSnapshot};
 pub use spec::{
     HookRules, KeyRules, PeerLimits, PublishPolicy, SETTINGS_MAX, ShardParts, ShardSettings,
     ShardSpec,

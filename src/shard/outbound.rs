@@ -3,6 +3,8 @@
 
 use std::io::{self, IoSlice, Write};
 
+use serde::{Deserialize, Serialize};
+
 use super::batch::{BYTES_MAX, Batch, PIECES_MAX};
 use super::io::{Io, PeerId};
 use super::line::Line;
@@ -34,7 +36,7 @@ pub(super) enum Sent {
 }
 
 /// What a peer reads a stream for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ReaderKind {
     /// An output: a connection of ours to another server.
     Output,
@@ -45,10 +47,11 @@ pub(super) enum ReaderKind {
 }
 
 /// One peer's sending half.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outbound {
     pub(super) id: PeerId,
     /// Encrypts what is sent, if the peer speaks TLS.
+    #[serde(skip)]
     pub(super) link: Option<Box<Link>>,
     /// The stream that the cursor is in.
     pub(super) stream: Option<StreamId>,
@@ -58,6 +61,7 @@ pub(super) struct Outbound {
     /// Bytes at the beginning of `outbox` that have been sent.
     sent: usize,
     /// Since when the socket has been full.
+    #[serde(with = "crate::media::instants")]
     blocked_since: Option<Micros>,
     /// Its own rule for dropping, if it has one.
     policy: Option<DropPolicy>,
@@ -82,6 +86,17 @@ impl Outbound {
             bytes: 0,
             is_queued: false,
         }
+    }
+
+    /// It was read from a snapshot, as a reader of `log` if it reads. `false` if it contradicts
+    /// itself or the log.
+    #[must_use]
+    pub(super) fn resume(&mut self, log: Option<&StreamLog>) -> bool {
+        self.sent <= self.outbox.len()
+            && match (&mut self.cursor, log) {
+                (Some(cursor), Some(log)) => cursor.resume(log),
+                (cursor, log) => cursor.is_none() && log.is_none(),
+            }
     }
 
     /// Takes over what the send loop has done alone.
@@ -148,6 +163,12 @@ impl Outbound {
         !self.has_sealed()
             && self.outbox.is_empty()
             && self.cursor.as_ref().is_none_or(Cursor::is_between)
+    }
+
+    /// Whether no message has been sent in part.
+    #[cfg(test)]
+    pub(super) fn is_between(&self) -> bool {
+        self.cursor.as_ref().is_none_or(Cursor::is_between)
     }
 
     /// Whether control bytes wait to be sent: the peer cannot have answered them.

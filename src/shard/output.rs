@@ -4,13 +4,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::client::{Backoff, ClientConnection, Dialer, End, Phase, Redirect, target};
 use super::io::{Io, PeerId, TcpInfo};
 use super::outbound::Outbound;
 use super::shared::Shared;
 use super::stall::{Progress, Seen};
 use super::stream_id::StreamId;
-use super::streams::SourceTracks;
+use super::streams::{SourceTracks, Stream};
 use crate::command::{FromShard, OutputSpec};
 use crate::event::NodeEvent;
 use crate::media::Micros;
@@ -29,6 +31,7 @@ const TRACKS_KNOWN: Micros = Micros::from_secs(1);
 const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
 /// One output.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Output {
     pub(super) spec: OutputSpec,
     /// Whether it is to push; an operator may change this at any time.
@@ -39,14 +42,17 @@ pub(super) struct Output {
     backoff: Backoff,
     redirect: Redirect,
     /// When the present connection was begun.
+    #[serde(with = "crate::media::instants")]
     began: Micros,
     /// The stream that the present connection is for.
     stream: Option<StreamId>,
 }
 
 /// A connection in use.
+#[derive(Serialize, Deserialize)]
 struct Publication {
     client: ClientConnection,
+    #[serde(with = "crate::media::instants")]
     since: Micros,
     is_started: bool,
     drops: Drops,
@@ -107,6 +113,33 @@ impl Output {
     #[cfg(test)]
     pub(super) const fn unresolved_since(&self) -> Option<Micros> {
         if matches!(self.phase, Phase::Resolving(_)) { Some(self.began) } else { None }
+    }
+
+    /// The peer of its connection, and whether that is still being made.
+    pub(super) fn peer(&self) -> Option<(PeerId, bool)> {
+        self.phase.peer(|publication| publication.client.out.id)
+    }
+
+    /// The stream that its connection reads.
+    pub(super) fn reads(&self) -> Option<StreamId> {
+        match &self.phase {
+            Phase::Up(publication) => publication.client.out.stream,
+            _ => None,
+        }
+    }
+
+    /// It was read from a snapshot: goes on where it was. What control was asked is asked again.
+    /// `false` if it contradicts itself or the log that it reads.
+    #[must_use]
+    pub(super) fn resume(&mut self, shared: &mut Shared) -> bool {
+        let state = self.phase.state(|publication| publication.is_started, self.is_leaving());
+        self.spec.stats.line.set_state(state);
+        if let Some((host, port)) = self.phase.asked() {
+            shared.cx.report(FromShard::Resolve { output: self.spec.id, host, port });
+        }
+        let Phase::Up(publication) = &mut self.phase else { return true };
+        let stream = publication.client.out.stream.map(|id| shared.streams.get(id));
+        stream.is_none_or(|it| it.is_some()) && publication.resume(stream.flatten())
     }
 
     /// Lets it push, or unpublish, close and wait.
@@ -355,6 +388,11 @@ impl Publication {
             progress: Progress::new(now),
             counted: 0,
         }
+    }
+
+    fn resume(&mut self, stream: Option<&Stream>) -> bool {
+        let is_counted = self.counted <= self.client.out.bytes();
+        is_counted && self.client.resume(stream.map(|stream| &stream.log))
     }
 
     /// The destination takes the stream: reads its log from the next keyframe on.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::client::{ClientConnection, Dialer};
 use super::connection::Connection;
 use super::io::PeerId;
@@ -27,6 +29,7 @@ impl Key for PeerId {
 }
 
 /// What a peer is.
+#[derive(Deserialize, Serialize)]
 pub(super) enum Peer {
     /// A peer that has connected to the node.
     Connection(Box<Connection>),
@@ -54,16 +57,29 @@ pub(super) fn client_of<'a>(
 }
 
 /// All peers of a shard. The arrays beside the table are indexed by [`PeerId::index`].
-#[derive(Default)]
+#[derive(Default, Deserialize, Serialize)]
 pub(super) struct Peers {
     pub(super) table: Table<PeerId, Peer>,
+    #[serde(skip)]
     pub(super) lines: Vec<Line>,
     /// When each is to be looked at for its deadlines.
+    #[serde(with = "crate::media::instants")]
     due: Vec<Micros>,
+    #[serde(skip)]
     connections: usize,
 }
 
 impl Peers {
+    /// They were read from a snapshot: counts them. `false` if they contradict themselves.
+    #[must_use]
+    pub(super) fn resume(&mut self) -> bool {
+        let is_whole = self.table.resume() && self.due.len() == self.table.places();
+        self.lines = vec![Line { place: Line::ALONE, bytes: 0 }; self.table.places()];
+        let connection = |(_, peer): &(PeerId, &Peer)| matches!(peer, Peer::Connection(_));
+        self.connections = self.table.iter().filter(connection).count();
+        is_whole
+    }
+
     /// Adds what `make` makes for its number.
     pub(super) fn insert_with(&mut self, due: Micros, make: impl FnOnce(PeerId) -> Peer) -> PeerId {
         let id = self.table.insert_with(make);

@@ -5,10 +5,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::client::{Backoff, ClientConnection, Dialer, End, Phase, Redirect, target};
 use super::io::{Io, PeerId};
 use super::outbound::Outbound;
-use super::pull_gate::{PullGate, Pulled};
+use super::pull_gate::{PullGate, Pulled, is_the_servers_own};
 use super::relay_loop::LOOP;
 use super::shared::Shared;
 use super::stream_id::StreamId;
@@ -49,9 +51,11 @@ const NOBODY: &str = "";
 const TAKEN: &str = "somebody publishes under its local name; it waits until the name is free";
 
 /// One pull.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Pull {
-    spec: PullSpec,
+    pub(super) spec: PullSpec,
     /// When somebody last wanted the stream.
+    #[serde(with = "crate::media::instants")]
     wanted: Option<Micros>,
     /// Where the stream would go from here, of those that want it.
     goes_to: Hops,
@@ -59,12 +63,14 @@ pub(super) struct Pull {
     backoff: Backoff,
     redirect: Redirect,
     /// When the present connection was begun.
+    #[serde(with = "crate::media::instants")]
     began: Micros,
     /// The local stream, once the server has given something for it.
-    stream: Option<StreamId>,
+    pub(super) stream: Option<StreamId>,
     /// What came before that.
     gate: PullGate,
     /// What the stream was when its last source left, and when that was.
+    #[serde(with = "crate::media::instants")]
     past: Option<(Micros, Prints)>,
     /// The server has said that the stream is over, and means it.
     is_over: bool,
@@ -77,7 +83,7 @@ pub(super) struct Pull {
 }
 
 /// What a pull is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Order {
     /// Pull when its stream is wanted.
     Pull,
@@ -139,6 +145,23 @@ impl Pull {
     #[cfg(test)]
     pub(super) const fn unresolved_since(&self) -> Option<Micros> {
         if matches!(self.phase, Phase::Resolving(_)) { Some(self.began) } else { None }
+    }
+
+    /// The peer of its connection, and whether that is still being made.
+    pub(super) fn peer(&self) -> Option<(PeerId, bool)> {
+        self.phase.peer(|client| client.out.id)
+    }
+
+    /// It was read from a snapshot: goes on where it was. What control was asked is asked again.
+    /// `false` if it contradicts itself.
+    #[must_use]
+    pub(super) fn resume(&mut self, shared: &mut Shared) -> bool {
+        let is_live = self.stream.is_some();
+        self.spec.stats.set_state(self.phase.state(|_| is_live, self.is_leaving()));
+        if let Some((host, port)) = self.phase.asked() {
+            shared.cx.report(FromShard::ResolvePull { pull: self.spec.id, host, port });
+        }
+        self.client().is_none_or(|client| client.out.stream.is_none() && client.resume(None))
     }
 
     /// Somebody reads the stream, or waits for it, or would relay it to `goes_to`.
@@ -471,13 +494,6 @@ impl Pull {
     }
 }
 
-/// Whether a data message is for players of that server only, and no part of the stream.
-fn is_the_servers_own(body: &[u8]) -> bool {
-    // AMF0: a string marker, a length, and the name.
-    let name = body.get(3..).unwrap_or_default();
-    name.starts_with(b"|") || name.starts_with(b"onStatus")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -518,13 +534,5 @@ mod tests {
     #[test]
     fn a_pull_that_is_there_always_waits_for_nobody() {
         assert!(pull(None).is_wanted(Micros(0)));
-    }
-
-    #[test]
-    fn what_a_server_says_to_its_players_stays_with_them() {
-        assert!(is_the_servers_own(b"\x02\x00\x11|RtmpSampleAccess"));
-        assert!(is_the_servers_own(b"\x02\x00\x08onStatus"));
-        assert!(!is_the_servers_own(b"\x02\x00\x0aonMetaData"));
-        assert!(!is_the_servers_own(b""));
     }
 }

@@ -2,6 +2,8 @@
 //! neither does what the stream was when its last source left it: a server in a ring of relays
 //! still has both.
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::PacketBuf;
 use crate::media::{Kind, Micros};
 use crate::stream::{Flags, Prints};
@@ -15,7 +17,7 @@ const HELD_MAX: usize = 2_048;
 const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// A message as the server gave it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Pulled {
     pub(super) kind: Kind,
     pub(super) time: u32,
@@ -31,11 +33,12 @@ impl Pulled {
 }
 
 /// Holds messages until the stream is to open.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct PullGate {
     held: Vec<Pulled>,
     bytes: usize,
     /// When the first picture or sound came.
+    #[serde(with = "crate::media::instants")]
     since: Option<Micros>,
 }
 
@@ -66,6 +69,13 @@ impl PullGate {
         let opens = is_new || is_late || is_full;
         opens.then(|| std::mem::take(self).held)
     }
+}
+
+/// Whether a data message is for players of that server only, and no part of the stream.
+pub(super) fn is_the_servers_own(body: &[u8]) -> bool {
+    // AMF0: a string marker, a length, and the name.
+    let name = body.get(3..).unwrap_or_default();
+    name.starts_with(b"|") || name.starts_with(b"onStatus")
 }
 
 #[cfg(test)]
@@ -151,5 +161,13 @@ mod tests {
         }
         assert!(gate.held.len() <= HELD_MAX);
         assert!(gate.take(picture(b"still"), Some(&past), NOW).is_some());
+    }
+
+    #[test]
+    fn what_a_server_says_to_its_players_stays_with_them() {
+        assert!(is_the_servers_own(b"\x02\x00\x11|RtmpSampleAccess"));
+        assert!(is_the_servers_own(b"\x02\x00\x08onStatus"));
+        assert!(!is_the_servers_own(b"\x02\x00\x0aonMetaData"));
+        assert!(!is_the_servers_own(b""));
     }
 }

@@ -183,7 +183,7 @@ impl ShardCore {
     }
 
     /// Closes the sockets of peers that are over.
-    fn close_leaving(&mut self, io: &mut impl Io) {
+    pub(super) fn close_leaving(&mut self, io: &mut impl Io) {
         for mut out in std::mem::take(&mut self.shared.leaving) {
             out.say_close(io);
             self.shared.cx.act(Action::Close(out.id));

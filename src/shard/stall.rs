@@ -1,6 +1,8 @@
 //! Stall detection of a destination: by what its machine acknowledges (TCP) and, if it does so at
 //! all, by what its program acknowledges (RTMP).
 
+use serde::{Deserialize, Serialize};
+
 use super::io::TcpInfo;
 use crate::media::Micros;
 
@@ -16,11 +18,13 @@ pub(super) struct Seen {
 }
 
 /// Watches one connection. Look a few times a second.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Progress {
     /// Newest count of bytes that the peer's machine has acknowledged, and when it grew.
+    #[serde(with = "crate::media::instants")]
     machine: (u64, Micros),
     /// Newest count that the peer's program has acknowledged, and when it did.
+    #[serde(with = "crate::media::instants")]
     program: (u64, Micros),
     /// Acknowledgements of the program so far.
     acks: u32,

@@ -1,9 +1,11 @@
 //! Number of a stream on its shard.
 
+use serde::{Deserialize, Serialize};
+
 use super::table::Key;
 
 /// One stream of a shard, for as long as it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct StreamId {
     index: u32,
     turn: u32,

@@ -1,5 +1,7 @@
 //! Generational slot table: constant-time access by keys that are never used twice.
 
+use serde::{Deserialize, Serialize};
+
 /// A key of a [`Table`]: a place, and how often that place has been taken.
 pub(super) trait Key: Copy + Eq {
     fn new(index: u32, turn: u32) -> Self;
@@ -8,15 +10,18 @@ pub(super) trait Key: Copy + Eq {
 }
 
 /// Values by key. Places are used again; keys are not.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
 pub(super) struct Table<K, T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    #[serde(skip)]
     len: usize,
+    #[serde(skip)]
     key: std::marker::PhantomData<K>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Slot<T> {
     turn: u32,
     value: Option<T>,
@@ -59,6 +64,22 @@ impl<K: Key, T> Table<K, T> {
         self.len -= 1;
         self.free.push(u32::try_from(key.index()).unwrap_or(u32::MAX));
         Some(value)
+    }
+
+    /// It was read from a snapshot: counts what it holds. `false` if it contradicts itself.
+    #[must_use]
+    pub(super) fn resume(&mut self) -> bool {
+        let mut is_free: Vec<_> = self.slots.iter().map(|slot| slot.value.is_none()).collect();
+        self.len = is_free.iter().filter(|is_free| !**is_free).count();
+        let takes = |index: &u32| is_free.get_mut(*index as usize).is_some_and(std::mem::take);
+        self.free.iter().all(takes) && self.len + self.free.len() == self.slots.len()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut T)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
+            let key = K::new(u32::try_from(index).ok()?, slot.turn);
+            Some((key, slot.value.as_mut()?))
+        })
     }
 
     /// Values in the table.

@@ -1,5 +1,5 @@
-//! Panics inside a shard: each ends the peer that it concerns, and nothing else. After one that
-//! concerns no peer alone, the shard is rebuilt.
+//! Shards as their drivers see them. A panic ends the peer that it concerns and nothing else; after
+//! one that concerns no peer alone the shard is rebuilt. Of a takeover peers notice nothing.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
@@ -12,12 +12,14 @@ use crate::command::{
 };
 use crate::event::{NodeEvent, Phase};
 use crate::frame::{PacketBuf, PacketPool, PacketPoolSpec};
-use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
+use crate::limits::{Audiences, GuardSpec, LimitSpec, NodeLimits};
 use crate::media::{Kind, Micros, caught};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 use crate::stats::{ErrorKind, ShardStats};
 use crate::stream::{DropPolicy, Flags, LogLimits, Merge, Message, Start};
+use crate::tls::Acceptor;
+use crate::tls::harness::Authority;
 
 /// Sockets that take everything and remember it, but for one that makes whoever uses it panic.
 #[derive(Default)]
@@ -62,39 +64,9 @@ impl Bench {
     /// One of several.
     fn of_mesh(number: usize, mesh: Mesh) -> Self {
         let packets = PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
-        let stats = Arc::new(ShardStats::default());
-        let limits = LimitSpec {
-            connections_max: 100,
-            connections_per_ip_max: 1,
-            connects_per_minute: 0,
-            publishes_per_minute: 0,
-            egress_max_bps: 0,
-            buffer_bytes_total: 1 << 20,
-            guard: GuardSpec::default(),
-        };
-        let (commands, from_control) = channel(8, Bell::new());
-        let (settings, other_settings) = channel(8, Bell::new());
-        let (to_control, reports) = channel(1_024, Bell::new());
-        let now = Micros::from_secs(1);
-        let parts = ShardParts {
-            spec: ShardSpec { number, ..spec() },
-            acceptor: None,
-            trust: Err("nobody is trusted".to_owned()),
-            commands: from_control,
-            settings: other_settings,
-            reports: to_control,
-            mesh,
-            feeds: Vec::new(),
-            taps: Vec::new(),
-            records: Vec::new(),
-            outputs: Vec::new(),
-            pulls: Vec::new(),
-            pulled: Arc::from([]),
-            limits: Arc::new(NodeLimits::new(&limits, vec![Arc::clone(&stats)])),
-            packets: packets.clone(),
-            stats: Arc::clone(&stats),
-            seed: 1,
-        };
+        let (stats, now) = (Arc::new(ShardStats::default()), Micros::from_secs(1));
+        let (mut parts, (commands, settings, reports)) = parts(&packets, &stats);
+        (parts.spec.number, parts.mesh) = (number, mesh);
         Self {
             core: ShardCore::new(parts, now),
             sockets: Sockets::default(),
@@ -106,6 +78,21 @@ impl Bench {
             _settings: settings,
             now,
         }
+    }
+
+    /// Another core goes on from what is written of this one, with parts that `change` changes.
+    fn take_over(&mut self, change: impl FnOnce(&mut ShardParts)) -> ShardSnapshot {
+        let snapshot = self.core.save(self.now, &mut self.sockets).unwrap();
+        self.actions.extend(std::iter::from_fn(|| self.core.next_action()));
+        let (mut parts, ends) = parts(&self.packets, &self.stats);
+        change(&mut parts);
+        let audiences = Audiences::of_streams(snapshot.streams.clone());
+        self.core = ShardCore::restore(&snapshot.bytes, parts, &audiences, self.now).unwrap();
+        (self.commands, self._settings, self.reports) = ends;
+        let is_listed = |entry: &PeerEntry| snapshot.peers.contains(entry);
+        assert!(self.core.sockets().iter().all(is_listed), "{:?}", snapshot.peers);
+        self.settle();
+        snapshot
     }
 
     fn settle(&mut self) {
@@ -182,17 +169,7 @@ impl Bench {
 
     /// An output of `live/show` that has begun its handshake.
     fn connect_output(&mut self) -> PeerId {
-        let output = OutputSpec {
-            id: 4,
-            channel: Arc::from(""),
-            name: Arc::from("copy"),
-            stream: Arc::from("live/show"),
-            url: Url::parse("rtmp://192.0.2.9/live/copy").unwrap(),
-            enabled: true,
-            rules: OutputRules::default(),
-            stats: Arc::default(),
-        };
-        self.commands.push(ToShard::AddOutput(Box::new(output))).unwrap();
+        self.commands.push(ToShard::AddOutput(Box::new(output(4, "copy")))).unwrap();
         let address = Ok("192.0.2.9:1935".parse().unwrap());
         self.commands.push(ToShard::Resolved { output: 4, address }).unwrap();
         self.read_rings();
@@ -270,6 +247,60 @@ const TICK: Call = |core, now, io| core.tick(now, io);
 const TRANSMIT: Call = |core, now, io| assert!(!core.transmit(now, io, 64));
 
 const HEADER: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f];
+
+/// Control's ends of a shard's rings.
+type Ends = (Sender<ToShard>, Sender<ShardSettings>, Receiver<FromShard>);
+
+/// What a shard is given that takes one connection of each address.
+fn parts(packets: &PacketPool, stats: &Arc<ShardStats>) -> (ShardParts, Ends) {
+    let limits = LimitSpec {
+        connections_max: 100,
+        connections_per_ip_max: 1,
+        connects_per_minute: 0,
+        publishes_per_minute: 0,
+        egress_max_bps: 0,
+        buffer_bytes_total: 1 << 20,
+        guard: GuardSpec::default(),
+    };
+    let (commands, from_control) = channel(8, Bell::new());
+    let (settings, other_settings) = channel(8, Bell::new());
+    let (to_control, reports) = channel(1_024, Bell::new());
+    let parts = ShardParts {
+        spec: spec(),
+        acceptor: None,
+        trust: Err("nobody is trusted".to_owned()),
+        commands: from_control,
+        settings: other_settings,
+        reports: to_control,
+        mesh: Mesh::full(&[Bell::new()]).remove(0),
+        feeds: Vec::new(),
+        taps: Vec::new(),
+        records: Vec::new(),
+        outputs: Vec::new(),
+        pulls: Vec::new(),
+        pulled: Arc::from([]),
+        limits: Arc::new(NodeLimits::new(&limits, vec![Arc::clone(stats)])),
+        packets: packets.clone(),
+        stats: Arc::clone(stats),
+        seed: 1,
+    };
+    (parts, (commands, settings, reports))
+}
+
+/// An output of `live/show`.
+fn output(id: usize, name: &str) -> OutputSpec {
+    OutputSpec {
+        id,
+        channel: Arc::from(""),
+        name: Arc::from(name),
+        stream: Arc::from("live/show"),
+        url: Url::parse("rtmp://192.0.2.9/live/copy").unwrap(),
+        enabled: true,
+        rules: OutputRules::default(),
+        stats: Arc::default(),
+    }
+}
+
 const KEY: &[u8] = &[0x17, 1, 0, 0, 0, 9, 9, 9];
 const OTHER_KEY: &[u8] = &[0x17, 1, 0, 0, 0, 7, 7, 7];
 const NEXT: &[u8] = &[0x27, 1, 0, 0, 0, 8, 8, 8];
@@ -484,4 +515,117 @@ fn a_shard_that_is_rebuilt_gets_the_streams_of_others_anew_and_nothing_of_before
     shards[1].publish(&mut publisher, NEXT);
     exchange(&mut shards);
     assert_eq!(shards[0].heard(&mut player), [HEADER, OTHER_KEY, NEXT]);
+}
+
+#[test]
+fn a_publisher_and_its_viewers_go_on_in_another_core_in_the_middle_of_a_message() {
+    let mut bench = Bench::new();
+    let mut publisher = bench.join("192.0.2.1", Goal::Publish);
+    bench.publish(&mut publisher, KEY);
+    let mut player = bench.join("192.0.2.2", Goal::Play);
+    assert_eq!(bench.heard(&mut player), [KEY; 0], "it was heard while it joined");
+    let large = [NEXT, &vec![7; 100_000][..]].concat();
+    let (peer, client) = &mut publisher;
+    client.write_message(Kind::Video, 40, &large).unwrap();
+    let bytes = client.output().to_vec();
+    client.consume_output(bytes.len());
+    for piece in bytes.chunks(30_000) {
+        bench.core.received(bench.now, *peer, piece);
+        let snapshot = bench.take_over(|_| {});
+        let kinds: Vec<_> = snapshot.peers.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [PeerKind::Publisher, PeerKind::Viewer]);
+    }
+    assert_eq!(bench.heard(&mut player), [large]);
+    let stream = bench.core.shared.streams.named("live/show").unwrap();
+    assert_eq!((stream.viewers(), stream.audience.seated()), (1, 1));
+    assert_eq!(bench.core.accepted(bench.now, "192.0.2.2:7".parse().unwrap(), false), None);
+    let is_fact = |report: &FromShard| matches!(report, FromShard::Connection(_));
+    assert_eq!(std::iter::from_fn(|| bench.reports.pop()).filter(is_fact).count(), 0, "once");
+}
+
+#[test]
+fn an_output_goes_on_under_its_name_and_one_that_is_gone_says_goodbye() {
+    let mut bench = Bench::new();
+    let mut publisher = bench.join("192.0.2.1", Goal::Publish);
+    bench.publish(&mut publisher, KEY);
+    for (id, name) in [(4, "copy"), (5, "old"), (6, "asks")] {
+        bench.commands.push(ToShard::AddOutput(Box::new(output(id, name)))).unwrap();
+        if name != "asks" {
+            let address = Ok("192.0.2.9:1935".parse().unwrap());
+            bench.commands.push(ToShard::Resolved { output: id, address }).unwrap();
+        }
+    }
+    bench.core.read_rings(bench.now);
+    bench.settle();
+    let connects = bench.actions.iter().filter_map(|action| match action {
+        Action::Connect { peer, .. } => Some(*peer),
+        _ => None,
+    });
+    let [stays, goes] = connects.collect::<Vec<_>>()[..] else { panic!("two connect") };
+    let specs = [(7, "new"), (8, "copy"), (9, "asks")];
+    let snapshot = bench.take_over(|parts| {
+        parts.outputs.extend(specs.map(|(id, name)| output(id, name)));
+    });
+    let outgoing: Vec<_> = snapshot.peers.iter().filter(|it| it.is_connecting).collect();
+    assert_eq!(outgoing.iter().map(|it| it.id).collect::<Vec<_>>(), [stays, goes]);
+    assert!(bench.actions.contains(&Action::Close(goes)));
+    let asks = |report| matches!(report, FromShard::Resolve { output: 9, .. });
+    assert!(std::iter::from_fn(|| bench.reports.pop()).any(asks), "it asks again");
+    bench.core.connected(bench.now, stays);
+    bench.settle();
+    assert!(bench.sockets.0.contains_key(&stays), "it has begun its handshake");
+    let numbers: Vec<_> = bench.core.outputs.keys().copied().collect();
+    assert_eq!(numbers, [7, 8, 9]);
+}
+
+#[test]
+fn a_peer_that_speaks_tls_is_ended_and_listed_and_the_others_are_handed_over() {
+    let mut bench = Bench::new();
+    let dir = tempfile::tempdir().unwrap();
+    let files = Authority::new().issue(dir.path(), "node.example");
+    bench.take_over(|parts| parts.acceptor = Some(Acceptor::load(files, &[]).unwrap()));
+    let at = |text: &str| text.parse().unwrap();
+    let sealed = bench.core.accepted(bench.now, at("192.0.2.1:7"), true).unwrap();
+    let plain = bench.core.accepted(bench.now, at("192.0.2.2:7"), false).unwrap();
+    let snapshot = bench.take_over(|_| {});
+    assert_eq!(snapshot.peers.iter().map(|entry| entry.id).collect::<Vec<_>>(), [plain]);
+    let [(id, reason)] = snapshot.ended[..] else { panic!("{:?}", snapshot.ended) };
+    assert!(id == sealed && reason.contains("encrypted"), "{reason}");
+    assert!(bench.actions.contains(&Action::Close(sealed)));
+}
+
+/// A channel of `live/show`, and where its pictures come from.
+fn feed(start: Micros) -> (ChannelFeed, Sender<Encoded>) {
+    let (pictures, video) = channel(8, Bell::new());
+    let (stream, switch, stats) = (Arc::from("live/show"), Arc::default(), Arc::default());
+    (ChannelFeed { stream, video, audio: None, start, switch, stats }, pictures)
+}
+
+fn picture(time: u32, due: Micros) -> Encoded {
+    let body = PacketBuf::copy_of(KEY);
+    Encoded { message: Message::new(Kind::Video, time, Flags::KEY, body, 4_096), due }
+}
+
+#[test]
+fn viewers_of_a_channel_go_on_with_its_next_encoder_and_taps_begin_as_late_viewers_do() {
+    let mut bench = Bench::new();
+    let (first, mut pictures) = feed(bench.now);
+    bench.take_over(|parts| parts.feeds.push(first));
+    pictures.push(picture(900, bench.now)).unwrap();
+    bench.core.read_rings(bench.now);
+    let mut player = bench.join("192.0.2.2", Goal::Play);
+    let (next, mut pictures) = feed(bench.now);
+    let switch = Arc::clone(&next.switch);
+    let (ring, mut tapped) = channel(8, Bell::new());
+    bench.take_over(|parts| {
+        parts.feeds.push(next);
+        parts.taps.push((Arc::from("live/show"), ring));
+    });
+    assert!(switch.base_ms() > 900, "its times go on where the stream is");
+    bench.heard(&mut player);
+    pictures.push(picture(switch.base_ms(), bench.now)).unwrap();
+    bench.core.read_rings(bench.now);
+    bench.settle();
+    assert_eq!(bench.heard(&mut player), [KEY]);
+    assert!(matches!(tapped.pop(), Some(TapEvent::Message(message, _)) if message.body() == KEY));
 }

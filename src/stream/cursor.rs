@@ -3,6 +3,8 @@
 
 mod position;
 
+use serde::{Deserialize, Serialize};
+
 use self::position::{ReadPosition, Video};
 use super::framing::{Framing, Opening, Wrap};
 use super::log::StreamLog;
@@ -11,7 +13,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::Playback;
 
 /// Where a reader begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Start {
     /// At the newest keyframe in the log. If there is none, or the log is not a GOP cache, like
     /// [`Start::Live`].
@@ -22,7 +24,7 @@ pub enum Start {
 
 /// When a reader that is behind gives up messages. Lag is the time that its next message has been
 /// there unsent, up to the arrival of the newest one. Timestamps do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropPolicy {
     /// Above this lag it jumps to a newer keyframe, milliseconds. Where there is none it drops
     /// video until one comes, if the lag has grown by this much since the reader was last at a
@@ -39,7 +41,7 @@ impl Default for DropPolicy {
 }
 
 /// What a reader has missed, since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drops {
     /// Times the picture broke off: jumps, overruns, and beginnings of skipped video. An output
     /// asks its encoder for a keyframe when this grows.
@@ -59,7 +61,7 @@ pub struct Drops {
 /// [`Cursor::advance`] by what it took, all while the log does not change. Between two such rounds
 /// the log may change freely. A message of which a part has been sent is always completed, from a
 /// reference of the cursor's own.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Cursor {
     start: Start,
     /// Whether it has a place in the log.
@@ -73,6 +75,7 @@ pub struct Cursor {
     framing: Framing,
     /// What stands around the coming messages, for a reader that does not get the shared bytes;
     /// else empty.
+    #[serde(skip)]
     wraps: Box<[Wrap]>,
     /// What comes before the first message, until it has been sent.
     opening: Option<Opening>,
@@ -80,7 +83,7 @@ pub struct Cursor {
     paused: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct PartialMessage {
     message: Message,
     /// What stands around it, if that is not the shared bytes.
@@ -115,6 +118,21 @@ impl Cursor {
         self.wraps = vec![Wrap::BLANK; framing.messages()].into();
         self.opening = framing.opening(false, false);
         self
+    }
+
+    /// It was read from a snapshot, as a reader of `log`. `false` if it contradicts itself or the
+    /// log.
+    #[must_use]
+    pub fn resume(&mut self, log: &StreamLog) -> bool {
+        self.wraps = vec![Wrap::BLANK; self.framing.messages()].into();
+        let partial_fits = self.partial.as_ref().is_none_or(|partial| {
+            let fits = partial.wrap.as_ref().is_none_or(Wrap::is_whole);
+            let has_wrap = partial.wrap.is_some() != self.framing.is_shared();
+            fits && has_wrap && partial.sent < self.framing.wire_len(&partial.message)
+        });
+        let number = self.position.number;
+        let place_fits = if self.reads { number <= log.end() } else { number == u64::MAX };
+        partial_fits && place_fits && self.opening.is_none_or(|opening| opening.is_whole())
     }
 
     /// Whether nothing is in the middle of being sent.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::stream::StreamLog;
 
 /// Messages that are remembered of what went out, at most. What is in flight in a ring of servers
@@ -32,7 +34,7 @@ fn fingerprint(body: &[u8]) -> u64 {
 }
 
 /// What a stream was when its source left it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prints(Arc<[u64]>);
 
 impl Prints {
@@ -57,7 +59,7 @@ impl Prints {
 ///
 /// A message that comes in with the very stamp and body under which one went out is that one: a
 /// source's own messages go out after they have come in.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LoopWatch {
     /// What went out, by the last digits of what it is known by; allocated with the first message.
     sent: Box<[u32]>,
@@ -67,6 +69,12 @@ pub struct LoopWatch {
 }
 
 impl LoopWatch {
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.sent.len(), 0 | SENT_MAX)
+    }
+
     /// A picture or sound came stamped `came` and goes out stamped `goes`, both in milliseconds.
     /// Says whether the stream feeds itself.
     pub fn passes(&mut self, came: u32, goes: u32, body: &[u8]) -> bool {

@@ -2,10 +2,12 @@
 //! chunks of HTTP or in WebSocket frames. Bodies are never copied; what stands around them is
 //! computed into a few bytes.
 
+use serde::{Deserialize, Serialize};
+
 use super::message::{Message, STREAM_ID};
 
 /// In which form a reader gets messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Framing {
     /// RTMP chunks for a peer that gave the stream this message stream id. With id 1 the bytes are
     /// the same for all readers.
@@ -27,7 +29,7 @@ impl Default for Framing {
 }
 
 /// What stands around the body of one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Wrap {
     bytes: [u8; WRAP_BYTES_MAX],
     before: u8,
@@ -60,6 +62,11 @@ const SLICES: usize = 64;
 impl Wrap {
     pub(super) const BLANK: Self = Self { bytes: [0; WRAP_BYTES_MAX], before: 0, after: 0 };
 
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) fn is_whole(&self) -> bool {
+        usize::from(self.before) + usize::from(self.after) <= self.bytes.len()
+    }
+
     pub(super) fn before(&self) -> &[u8] {
         &self.bytes[..usize::from(self.before)]
     }
@@ -85,7 +92,7 @@ impl Wrap {
 }
 
 /// The first bytes of an FLV stream and how many of them have been sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Opening {
     bytes: [u8; OPENING_BYTES_MAX],
     len: u8,
@@ -93,6 +100,11 @@ pub(super) struct Opening {
 }
 
 impl Opening {
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) fn is_whole(&self) -> bool {
+        usize::from(self.len) <= self.bytes.len() && self.sent < self.len
+    }
+
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[usize::from(self.sent)..usize::from(self.len)]
     }

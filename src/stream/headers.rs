@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::message::Message;
 use crate::media::Kind;
 
@@ -22,11 +24,11 @@ const _: () = assert!(MAIN_HEADERS + FURTHER_HEADERS_MAX == 64);
 
 /// The headers of one stream. Each has a slot: metadata, audio and video come first, then the
 /// others as they came.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Headers(Vec<HeaderSlot>);
 
 /// One header and what it was before.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct HeaderSlot {
     id: HeaderId,
     /// At time 0, what a reader is sent first, each with the number under which it came. Those
@@ -34,7 +36,7 @@ struct HeaderSlot {
     changes: VecDeque<(u64, Message)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct HeaderId {
     kind: Kind,
     track: u8,
@@ -70,6 +72,11 @@ impl HeaderSlot {
 }
 
 impl Headers {
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) fn is_whole(&self) -> bool {
+        (MAIN_HEADERS..=MAIN_HEADERS + FURTHER_HEADERS_MAX).contains(&self.0.len())
+    }
+
     /// Notes a header that comes under `number`.
     pub(super) fn note(&mut self, header: &Message, number: u64) -> Noted {
         let id =

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::message::Flags;
 use crate::media::{Kind, Micros};
 
@@ -30,7 +32,7 @@ const OFFSET_PAUSE_MAX: Micros = Micros::from_secs(1);
 
 /// Something that keeps viewers from playing a stream well. `Display` says it to the operator, with
 /// what to do; the stream's name stands in front of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Warning {
     /// Pictures have come for [`KEYFRAME_INTERVAL_MAX`], and no keyframe with them.
     NoKeyframe,
@@ -106,18 +108,22 @@ impl fmt::Display for Warning {
 
 /// Watches the messages of one publisher as they come, with the timestamps that it gave them.
 /// Taking a message is a few additions; what is wrong is fetched by [`Health::check`].
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Health {
     /// Longest time between keyframes that is not told of.
     keyframe_max: Micros,
     /// When the last message came, or the publisher.
+    #[serde(with = "crate::media::instants")]
     received_at: Micros,
     /// Since when messages come without a silence between them.
+    #[serde(with = "crate::media::instants")]
     active_since: Micros,
     video: Track,
     audio: Track,
+    #[serde(with = "crate::media::instants")]
     first_picture: Option<Micros>,
     /// When the newest keyframe came, and its place on the unwrapped line of timestamps.
+    #[serde(with = "crate::media::instants")]
     keyframe: Option<(Micros, i64)>,
     /// Timestamps between the last two keyframes.
     interval_ms: Option<i64>,
@@ -240,19 +246,21 @@ impl Health {
 }
 
 /// The timestamps of one kind.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Track {
     /// When the newest message came, and its timestamp.
+    #[serde(with = "crate::media::instants")]
     newest: Option<(Micros, u32)>,
     /// That timestamp on a line that neither wraps nor has an end.
     line: i64,
     /// Where on both clocks the present span begins.
+    #[serde(with = "crate::media::instants")]
     begin: (Micros, i64),
     /// Whether the span before this one was much too fast or too slow.
     suspected: Option<Pace>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Pace {
     Fast,
     Slow,
@@ -291,8 +299,9 @@ impl Track {
 }
 
 /// A mean over spans of a second.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Offset {
+    #[serde(with = "crate::media::instants")]
     began: Option<Micros>,
     sum_ms: i64,
     count: i64,

@@ -1,6 +1,8 @@
 //! In-band sequence headers: what a source leaves out is made from its first frames where that is
 //! possible.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::Kind;
 use crate::rtmp::flv::{self, Made};
 
@@ -28,10 +30,10 @@ pub enum Heard {
 }
 
 /// The tracks of one source.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct InBand(Vec<(Kind, u8, State)>);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// The source has sent it, or there is none for this codec.
     Settled,

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::headers::{Headers, Noted};
 use super::message::Message;
 use super::repair::distance;
@@ -21,8 +23,12 @@ const LOOK_MESSAGES: usize = 8;
 /// allowed would take milliseconds to get from the kernel, during which no viewer is served.
 const ROOM_AT_FIRST: usize = 1_100;
 
+/// Numbers of messages are below this, which no stream reaches: above it they have other meanings
+/// for readers.
+const FIRST_MAX: u64 = 1 << 62;
+
 /// How much of a stream is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLimits {
     /// Messages older than the newest keyframe.
     pub messages: usize,
@@ -50,14 +56,16 @@ pub enum Pushed {
 }
 
 /// A stream's recent messages, numbered from 0.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct StreamLog {
     entries: VecDeque<Entry>,
     /// Number of the oldest entry.
     first: u64,
     /// Of the bodies.
+    #[serde(skip)]
     bytes: usize,
     /// Of the entries and what they hold.
+    #[serde(skip)]
     memory: usize,
     limits: LogLimits,
     gop_cache: bool,
@@ -70,12 +78,14 @@ pub struct StreamLog {
     /// Numbers of keyframes that a reader with the present headers can start at, oldest first.
     keys: VecDeque<u64>,
     newest_time: u32,
+    #[serde(with = "crate::media::instants")]
     newest_arrival: Micros,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     message: Message,
+    #[serde(with = "crate::media::instants")]
     arrived: Micros,
 }
 
@@ -151,6 +161,18 @@ impl StreamLog {
         self.tracks = Tracks::default();
         self.keys.clear();
         self.source_from = self.end();
+    }
+
+    /// It was read from a snapshot: counts what it holds. `false` if it contradicts itself.
+    #[must_use]
+    pub fn resume(&mut self) -> bool {
+        self.bytes = self.entries.iter().map(|entry| entry.message.body().len()).sum();
+        self.memory = self.entries.iter().map(Entry::memory).sum();
+        let Some(end) = self.first.checked_add(self.entries.len() as u64) else { return false };
+        let keys = self.keys.iter().is_sorted() && self.keys.len() <= KEYS_MAX;
+        let is_there = |key: &u64| (self.first..end).contains(key);
+        let keys = keys && self.keys.iter().all(is_there);
+        end < FIRST_MAX && keys && self.source_from <= end && self.headers.is_whole()
     }
 
     fn trim(&mut self) {

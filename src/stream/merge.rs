@@ -2,6 +2,8 @@
 //! the same for one message as for ten, and with a thousand viewers it is most of what delivery
 //! costs.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::{Kind, Micros};
 
 /// Longest wait that can be asked for, milliseconds.
@@ -29,10 +31,12 @@ pub enum Due {
 }
 
 /// What one stream waits for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Merger {
     /// Until when the oldest message that waits may do so.
+    #[serde(with = "crate::media::instants")]
     due: Option<Micros>,
+    #[serde(with = "crate::media::instants")]
     last_picture: Option<Micros>,
     /// Time between two pictures, smoothed.
     interval: Micros,

@@ -1,5 +1,8 @@
 //! RTMP message as every viewer gets it: serialised once, sent from the same memory to all.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::frame::{Packet, PacketBuf};
 use crate::media::Kind;
 use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
@@ -9,7 +12,7 @@ use crate::rtmp::flv::{Facts, Part};
 pub(super) const STREAM_ID: u32 = 1;
 
 /// What a message means to a reader that must choose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flags {
     key: bool,
     header: bool,
@@ -244,6 +247,41 @@ impl Message {
             }
         }
         true
+    }
+}
+
+/// A message in a snapshot. The headers between chunks follow from the rest.
+#[derive(Deserialize)]
+struct Saved {
+    packet: Packet,
+    kind: Kind,
+    flags: Flags,
+    time: u32,
+    header_len: u8,
+    chunk_size: u32,
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { packet, kind, flags, time, header_len, chunk_size, continuation: _ } = self;
+        (packet, kind, flags, time, header_len, chunk_size).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let saved = Saved::deserialize(deserializer)?;
+        let Saved { packet, kind, flags, time, header_len, chunk_size } = saved;
+        let body_len = packet.len().checked_sub(header_len.into());
+        let header = body_len.map(|body_len| header(kind, time, body_len, STREAM_ID));
+        let header = header.filter(|header| packet.starts_with(&header.first()));
+        match header {
+            Some(header) if chunk_size > 0 && header.first().len() == usize::from(header_len) => {
+                let continuation = header.continuation();
+                Ok(Self { packet, kind, flags, time, header_len, chunk_size, continuation })
+            }
+            _ => Err(D::Error::custom("a message that does not begin with its header")),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Timestamp repair: puts a source's times on one line that never goes back, whatever the source
 //! does with its clock.
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::Kind;
 
 /// One per stream. Sound and picture share one offset, so that they stay as far apart as their
@@ -9,7 +11,7 @@ use crate::media::Kind;
 /// Small steps back are bridged by a millisecond per frame, larger ones (and jumps ahead of more
 /// than ten seconds) continue the line where it was; clocks that wrap at 2^32, 2^31 or 2^24 ms are
 /// followed. Nothing is fatal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TimestampRepair {
     /// Where the line of each kind ended before this source came: it never goes back there.
     floor: [u32; 3],

@@ -1,10 +1,12 @@
 //! Track table: which tracks a source sends, and of which of them readers wait for a keyframe.
 
+use serde::{Deserialize, Serialize};
+
 use super::message::Message;
 use crate::media::Kind;
 
 /// Of one source.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tracks {
     /// Kinds that have been in the stream: data, audio, video.
     carried: [bool; 3],

@@ -1,6 +1,8 @@
 //! WebSocket frames of a client (RFC 6455 section 5): pings are answered, a close is obeyed, the
 //! rest is read and forgotten.
 
+use serde::{Deserialize, Serialize};
+
 /// Longest message frame of a client. Players say nothing, so a larger one is an error: close.
 const FRAME_BYTES_MAX: u64 = 64 << 10;
 
@@ -13,15 +15,38 @@ const PROTOCOL_ERROR: u16 = 1_002;
 const TOO_BIG: u16 = 1_009;
 
 /// Reads the frames of one client.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Frames {
     header: [u8; 14],
     have: usize,
     /// Bytes of the present payload that are still to come.
     left: u64,
     /// The payload of a control frame, so far.
+    #[serde(with = "control_bytes")]
     control: [u8; CONTROL_BYTES_MAX],
     control_len: usize,
+}
+
+/// A payload in a snapshot.
+mod control_bytes {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::CONTROL_BYTES_MAX;
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &[u8; CONTROL_BYTES_MAX],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        bytes[..].serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u8; CONTROL_BYTES_MAX], D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        bytes.try_into().map_err(|_wrong_length| D::Error::custom("a payload of another length"))
+    }
 }
 
 impl Default for Frames {
@@ -56,6 +81,13 @@ impl Frames {
             }
         }
         None
+    }
+
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.have <= self.header_len()
+            && self.control_len <= CONTROL_BYTES_MAX
+            && self.left <= FRAME_BYTES_MAX
     }
 
     /// Length of the present header, as far as it can be told.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 /// Longest head of a request: its first line and all its fields. A longer one is refused with 431.
@@ -29,7 +30,7 @@ pub(super) struct Request {
 }
 
 /// What stood behind the question mark. It may hold a secret, so Debug does not show it.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Query(pub(super) String);
 
 impl fmt::Debug for Query {

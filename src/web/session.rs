@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::answer::{self, Status};
 use super::cors::Cors;
 use super::frames::{self, Frames, NORMAL};
@@ -27,11 +29,12 @@ pub enum Event {
 ///
 /// After every `feed` drain `poll_event`, and send `output` before the stream, and between two of
 /// its messages. `tick` at least once a second.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Session {
     state: State,
     cors: Arc<Cors>,
     output: Vec<u8>,
+    #[serde(skip)]
     events: VecDeque<Event>,
     pings: Pings,
 }
@@ -57,7 +60,7 @@ impl Overdue {
 }
 
 /// A WebSocket's signs of life.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Life {
     /// Whether something has come since the last look.
     heard: bool,
@@ -65,10 +68,14 @@ struct Life {
     kept: Option<KeepAlive>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// The head of the request, as far as it has come.
-    Head { by: Micros, bytes: Vec<u8> },
+    Head {
+        #[serde(with = "crate::media::instants")]
+        by: Micros,
+        bytes: Vec<u8>,
+    },
     /// The owner decides. What the client says meanwhile is read as what it will be.
     Asked(Undecided),
     /// The stream flows.
@@ -77,7 +84,7 @@ enum State {
     Over,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Undecided {
     /// Lines about pages of other servers.
     cors: String,
@@ -87,7 +94,7 @@ struct Undecided {
     form: Form,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Form {
     /// Whether in chunks of HTTP.
     Flv {
@@ -106,6 +113,17 @@ impl Session {
     pub fn new(cors: Arc<Cors>, by: Micros, pings: Pings) -> Self {
         let state = State::Head { by, bytes: Vec::new() };
         Self { state, cors, output: Vec::new(), events: VecDeque::new(), pings }
+    }
+
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match &self.state {
+            State::Head { bytes, .. } => bytes.len() <= HEAD_BYTES_MAX,
+            State::Asked(Undecided { form: Form::WebSocket { frames, .. }, .. })
+            | State::Plays(Form::WebSocket { frames, .. }) => frames.is_whole(),
+            State::Asked(_) | State::Plays(Form::Flv { .. }) | State::Over => true,
+        }
     }
 
     /// Takes what the client sent.

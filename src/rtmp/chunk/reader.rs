@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::{Budget, PacketBuf, PacketPool, Share};
 use crate::rtmp::Error;
 use crate::rtmp::limits::{
@@ -25,7 +27,7 @@ pub struct Message {
 
 /// Assembles messages. Call [`Reader::read`] until it returns `None`; apply `SetChunkSize` and
 /// `Abort` between two calls.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Reader {
     chunk_size: u32,
     streams: Vec<ChunkStream>,
@@ -51,7 +53,7 @@ pub struct Reader {
 const HEADER_BYTES_MAX: usize = 3 + 11 + 4;
 
 /// What is remembered of a chunk stream (section 5.3.1.2).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct ChunkStream {
     id: u32,
     time: u32,
@@ -65,7 +67,7 @@ struct ChunkStream {
     partial: Option<Partial>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Partial {
     body: PacketBuf,
     reserved: usize,
@@ -130,6 +132,37 @@ impl Reader {
     /// What is reserved comes from a budget that connections share, from here on.
     pub fn join(&mut self, budget: Arc<Budget>) {
         self.share.join(budget);
+    }
+
+    /// It was read from a snapshot: what it has reserved comes from `budget`, if any. `false` if it
+    /// contradicts itself.
+    #[must_use]
+    pub fn resume(&mut self, budget: Option<&Arc<Budget>>) -> bool {
+        let partials = || self.streams.iter().filter_map(|stream| stream.partial.as_ref());
+        let parts = partials().map(|partial| partial.reserved);
+        let reserved = parts.fold(self.held, usize::saturating_add);
+        let fits = |stream: &ChunkStream| {
+            let got = stream.partial.as_ref().map_or(0, |partial| partial.body.len());
+            got <= usize_of(stream.length)
+        };
+        let left = |index: usize| {
+            let stream = self.streams.get(index)?;
+            let got = stream.partial.as_ref()?.body.len();
+            usize_of(stream.length).checked_sub(got)
+        };
+        let payload_fits =
+            self.payload.is_none_or(|(index, bytes)| left(index).is_some_and(|it| bytes <= it));
+        let is_whole = self.reserved == reserved
+            && self.header_len <= self.header.len()
+            && self.spill_len <= self.spill.len()
+            && self.streams.len() <= CHUNK_STREAMS_MAX
+            && (1..=CHUNK_SIZE_MAX).contains(&self.chunk_size)
+            && self.streams.iter().all(fits)
+            && payload_fits;
+        if is_whole && let Some(budget) = budget {
+            self.share.rejoin(budget, self.reserved);
+        }
+        is_whole
     }
 
     /// The peer has been let in, or not any more: how much of the budget it may have.

@@ -1,6 +1,8 @@
 //! Messages to chunks: absolute times and fixed chunk streams, so that the bytes depend on nothing
 //! that was sent before.
 
+use serde::{Deserialize, Serialize};
+
 use super::header::MessageHeader;
 use crate::rtmp::limits::{CHUNK_SIZE_INITIAL, CHUNK_SIZE_MAX};
 use crate::rtmp::message::type_id;
@@ -19,7 +21,7 @@ pub const fn stream_of(type_id: u8) -> u8 {
 }
 
 /// Cuts messages into chunks of the size that was announced to the peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Writer {
     chunk_size: u32,
 }
@@ -32,6 +34,11 @@ impl Default for Writer {
 }
 
 impl Writer {
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(in crate::rtmp) const fn is_whole(&self) -> bool {
+        1 <= self.chunk_size && self.chunk_size <= CHUNK_SIZE_MAX
+    }
+
     /// Later messages are cut to `bytes` (1 to [`CHUNK_SIZE_MAX`], clamped). The caller has told
     /// the peer.
     pub fn set_chunk_size(&mut self, bytes: u32) {

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{Kind, Micros};
 use crate::rtmp::amf0::Value;
@@ -17,7 +19,7 @@ use super::link::Link;
 use super::status::saturate;
 
 /// What a client is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Goal {
     /// Send a stream.
     Publish,
@@ -26,7 +28,7 @@ pub enum Goal {
 }
 
 /// Whom a client session talks to, and how. [`ClientSpec::new`] fills in the usual.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSpec {
     /// Application.
     pub app: String,
@@ -133,11 +135,12 @@ pub enum ClientEvent {
 /// `tick` at least once a second. Events come one at a time: what the server sent after one is
 /// acted on when the owner asks for the next, so that the same bytes give the same events and the
 /// same output, however they were cut.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Client {
     pub(super) spec: ClientSpec,
     link: Link,
     pub(super) step: Step,
+    #[serde(with = "crate::media::instants")]
     start_by: Micros,
     /// Makes our answers to challenges differ.
     pub(super) nonce: u32,
@@ -146,10 +149,11 @@ pub struct Client {
     is_heeded: bool,
     /// Through where the stream that we play has come, if the server says so.
     pub(super) path: Option<Hops>,
+    #[serde(skip)]
     pub(super) events: VecDeque<ClientEvent>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Step {
     Handshake(handshake::Client),
     Connecting,
@@ -192,6 +196,16 @@ impl Client {
             path: None,
             events: VecDeque::new(),
         }
+    }
+
+    /// It was read from a snapshot: it goes on where it was. `false` if it contradicts itself.
+    #[must_use]
+    pub fn resume(&mut self) -> bool {
+        let handshake_fits = match &self.step {
+            Step::Handshake(handshake) => handshake.is_whole(),
+            _ => true,
+        };
+        handshake_fits && self.link.resume(None)
     }
 
     /// Takes all of `input`, at most [`crate::rtmp::limits::FEED_BYTES_MAX`] at a time.

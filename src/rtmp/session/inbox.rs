@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::PacketBuf;
 use crate::media::Kind;
 use crate::rtmp::Error;
@@ -12,6 +14,7 @@ use crate::rtmp::limits::{
 use crate::rtmp::message::Command;
 
 /// One thing to act on.
+#[derive(Serialize, Deserialize)]
 pub(super) enum Item {
     /// What the chunk protocol owes the peer, whatever else is going on.
     Answer(Answer),
@@ -26,7 +29,7 @@ pub(super) enum Item {
     Media { kind: Kind, time: u32, body: PacketBuf },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Answer {
     /// To a ping with this stamp.
     Pong([u8; 4]),
@@ -37,7 +40,7 @@ pub(super) enum Answer {
 }
 
 /// The first `held` items are held: they wait for a decision, and later ones may go ahead.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Inbox {
     items: VecDeque<Item>,
     held: usize,
@@ -52,6 +55,13 @@ impl fmt::Debug for Inbox {
 }
 
 impl Inbox {
+    /// Whether it does not contradict itself, as what is read from a snapshot may.
+    pub(super) fn is_whole(&self) -> bool {
+        let commands = self.items.iter().take(self.held);
+        let commands = commands.filter(|item| matches!(item, Item::Command { .. })).count();
+        self.held <= self.items.len() && self.held_commands == commands
+    }
+
     /// # Errors
     /// [`Error::Limit`] if more is there than an owner that takes its events ever leaves.
     pub(super) fn push(&mut self, item: Item) -> Result<(), Error> {

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::{Budget, PacketPool};
 use crate::media::{KeepAlive, Kind, Micros, Pings};
 use crate::rtmp::amf0::Value;
@@ -21,12 +23,13 @@ use super::inbox::{Answer, Inbox, Item};
 const OUT_BYTES_KEPT: usize = 32;
 
 /// One connection below its role.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Link {
     reader: Reader,
     writer: Writer,
     pub(super) inbox: Inbox,
     /// Why the connection has to be closed, once it has.
+    #[serde(with = "super::fault")]
     fault: Option<Error>,
     /// Bytes to send: `out[sent..]`.
     out: Vec<u8>,
@@ -41,10 +44,12 @@ pub(super) struct Link {
     /// The window we announced last, so that it is not announced again and again.
     announced_window: u32,
     /// Newest time seen.
+    #[serde(with = "crate::media::instants")]
     now: Micros,
     life: KeepAlive,
     /// Commands, pings and so on since `controls_since`.
     controls: u32,
+    #[serde(with = "crate::media::instants")]
     controls_since: Micros,
 }
 
@@ -74,6 +79,17 @@ impl Link {
     pub(super) fn set_buffer(&mut self, bytes: usize, is_let_in: bool) {
         self.reader.set_reserved_max(bytes);
         self.reader.let_in(is_let_in);
+    }
+
+    /// It was read from a snapshot: its unfinished messages come from this budget, if any. `false`
+    /// if it contradicts itself.
+    #[must_use]
+    pub(super) fn resume(&mut self, budget: Option<&Arc<Budget>>) -> bool {
+        let is_whole = self.sent <= self.out.len()
+            && self.answers <= self.out.len()
+            && self.inbox.is_whole()
+            && self.writer.is_whole();
+        is_whole && self.acknowledged <= self.received && self.reader.resume(budget)
     }
 
     /// They come from a budget that connections share, from here on.

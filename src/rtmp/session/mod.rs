@@ -4,6 +4,7 @@
 mod auth;
 mod client;
 mod commands;
+mod fault;
 mod inbox;
 mod link;
 mod playback;

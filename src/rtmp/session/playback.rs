@@ -1,6 +1,8 @@
 //! Playback commands of a player (RTMP 1.0 sections 7.2.2.4 to 7.2.2.8): pause, seek, and which of
 //! audio and video it wants.
 
+use serde::{Deserialize, Serialize};
+
 use crate::rtmp::amf0::Value;
 use crate::rtmp::message::Command;
 
@@ -8,7 +10,7 @@ use super::server::{Request, Role, Server, ServerEvent};
 use super::status::info;
 
 /// What a player wants to be sent of its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Playback {
     /// Nothing for now.
     pub paused: bool,

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::{Budget, PacketBuf, PacketPool};
 use crate::media::{Kind, Micros, Pings};
 use crate::rtmp::amf0::Value;
@@ -18,7 +20,7 @@ use super::playback::Playback;
 use super::status::{Connect, PlayRefusal, PublishRefusal, RECONNECT_REQUEST, info};
 
 /// How a server session behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSpec {
     /// Size of the chunks we send, bytes, 128 to 0xFFFFFF (clamped). FFmpeg publishes with the
     /// same, so small values cost at ingest too.
@@ -107,7 +109,7 @@ pub enum ServerEvent {
 /// `tick` at least once a second. Events come one at a time: what the peer sent after one is acted
 /// on when the owner asks for the next, so that the same bytes give the same events and the same
 /// output, however they were cut, to an owner that answers at once.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Server {
     spec: ServerSpec,
     pub(super) link: Link,
@@ -120,25 +122,39 @@ pub struct Server {
     /// Through where the stream comes that such a peer plays.
     path: Hops,
     /// Since when `role` is idle.
+    #[serde(with = "crate::media::instants")]
     pub(super) idle_since: Micros,
     pub(super) playback: Playback,
     /// Message streams that were made for it: 1 to this.
     pub(super) streams: u32,
+    #[serde(skip)]
     pub(super) events: VecDeque<ServerEvent>,
     /// Media messages of a peer that was not publishing.
     pub(super) ignored: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum State {
-    Handshake { by: Micros, handshake: handshake::Server },
-    AwaitConnect { by: Micros },
-    Asked { transaction: f64, app: App },
-    Connected { app: App },
+    Handshake {
+        #[serde(with = "crate::media::instants")]
+        by: Micros,
+        handshake: handshake::Server,
+    },
+    AwaitConnect {
+        #[serde(with = "crate::media::instants")]
+        by: Micros,
+    },
+    Asked {
+        transaction: f64,
+        app: App,
+    },
+    Connected {
+        app: App,
+    },
     Refused,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Role {
     Idle,
     /// The owner is deciding.
@@ -149,7 +165,7 @@ pub(super) enum Role {
     Active(Request, u32),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Request {
     Publish,
     Play,
@@ -289,6 +305,17 @@ impl Server {
     /// peers together take up no more than the node can give.
     pub fn join(&mut self, budget: Arc<Budget>) {
         self.link.join(budget);
+    }
+
+    /// It was read from a snapshot: it goes on where it was, with this budget. `false` if it
+    /// contradicts itself.
+    #[must_use]
+    pub fn resume(&mut self, budget: &Arc<Budget>) -> bool {
+        let handshake_fits = match &self.state {
+            State::Handshake { handshake, .. } => handshake.is_whole(),
+            _ => true,
+        };
+        handshake_fits && self.link.resume(Some(budget))
     }
 
     /// Answers `Publish`: messages come with the next events, from the first that the peer sent

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Connection, Role};
 use crate::command::{FromShard, HookQuestion, HookTicket, Params, Refusal};
 use crate::event::{About, Stage};
@@ -17,6 +19,7 @@ use crate::stats::Attempt;
 pub(super) const WITHDRAWN: &str = "withdrawn";
 
 /// What a connection does once it may.
+#[derive(Serialize, Deserialize)]
 pub(super) enum Request {
     /// Go on after `connect`.
     Connect,
@@ -40,9 +43,13 @@ impl Request {
 }
 
 /// A request that waits for an answer.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Pending {
     request: Request,
+    /// What hooks may see of the query.
+    params: Params,
     question: u32,
+    #[serde(with = "crate::media::instants")]
     until: Micros,
 }
 
@@ -72,17 +79,26 @@ impl Connection {
         if let Request::Publish { name, .. } = &request {
             self.life.set_path(name);
         }
-        let Some(event) = self.life.asked(stage, now) else { return };
+        if self.life.asked(stage, now).is_none() {
+            return;
+        }
         self.questions = self.questions.wrapping_add(1);
-        let question = self.questions;
-        let ticket = HookTicket { connection: self.out.id.raw(), question };
-        let until = now + shared.cx.spec.hooks.patience;
-        self.role = Role::AwaitsHook(Box::new(Pending { request, question, until }));
-        let report = FromShard::HookQuestion(Box::new(HookQuestion { ticket, event, params }));
-        if shared.cx.reports.push(report).is_err() {
+        let (question, until) = (self.questions, now + shared.cx.spec.hooks.patience);
+        self.role = Role::AwaitsHook(Box::new(Pending { request, params, question, until }));
+        if !self.ask_hooks(shared) {
             shared.cx.stats.report_lost();
             self.on_hook_silence(shared);
         }
+    }
+
+    /// Puts the question that it waits for, if it does; false if control cannot be told.
+    pub(super) fn ask_hooks(&self, shared: &mut Shared) -> bool {
+        let Role::AwaitsHook(pending) = &self.role else { return true };
+        let Some(event) = self.life.asked(pending.stage(), shared.cx.now) else { return true };
+        let ticket = HookTicket { connection: self.out.id.raw(), question: pending.question };
+        let params = pending.params.clone();
+        let report = FromShard::HookQuestion(Box::new(HookQuestion { ticket, event, params }));
+        shared.cx.reports.push(report).is_ok()
     }
 
     /// The hooks' answer. One to a question that the peer has withdrawn is no answer any more.

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::Connection;
 use crate::rtmp;
 use crate::shard::context::Context;
@@ -19,7 +21,7 @@ const LOW_WATER_BYTES: u32 = 512;
 
 /// The receive low-water mark of a publisher. Its audio is sent on with the picture that follows,
 /// so that reading it before that picture is only a waste.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct LowWater {
     is_raised: bool,
     /// Whether a picture has come since that was last asked.

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Connection, Role};
-use crate::keys::Grant;
+use crate::keys::{Grant, Takeover};
 use crate::media::Micros;
 use crate::rtmp::PublishRefusal;
 use crate::shard::notice::Notice;
@@ -15,11 +17,12 @@ use crate::stats::Attempt;
 const ANSWER_LIMIT: Micros = Micros::from_secs(2);
 
 /// What is waited for.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct NameRequest {
     pub(super) name: Arc<str>,
     /// With what it publishes then.
     grant: Option<Grant>,
+    #[serde(with = "crate::media::instants")]
     until: Micros,
 }
 
@@ -42,6 +45,14 @@ impl Connection {
         self.role = Role::AwaitsKey;
         shared.waiting_publishers.push(self.out.id);
         true
+    }
+
+    /// Asks again for the name that it waits for, if it does.
+    pub(super) fn ask_for_name_again(&self, shared: &mut Shared) {
+        if let Some(NameRequest { name, grant, .. }) = &self.credentials.name_request {
+            let takes = grant.as_ref().is_some_and(|grant| grant.takeover == Takeover::Take);
+            shared.cx.notify(Notice::NameWanted { name: Arc::clone(name), takes });
+        }
     }
 
     /// Whether it waits for this name.

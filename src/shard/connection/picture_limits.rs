@@ -16,10 +16,10 @@ impl Connection {
         kind: Kind,
         body: &[u8],
     ) -> bool {
-        if kind != Kind::Data {
+        let limits = self.credentials.limits;
+        if kind != Kind::Data || !limits.limit_picture() {
             return true;
         }
-        let Some(limits) = self.credentials.picture else { return true };
         let Some(text) = announced(body).and_then(|it| limits.exceeded_by(&it)) else {
             return true;
         };

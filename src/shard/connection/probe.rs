@@ -30,6 +30,16 @@ impl Connection {
         }
     }
 
+    /// Whether a message that it publishes has come in part.
+    pub(in crate::shard) const fn is_within_message(&self) -> bool {
+        !self.protocol.is_between_messages()
+    }
+
+    /// Whether it waits for an answer of control.
+    pub(in crate::shard) const fn awaits_answer(&self) -> bool {
+        matches!(self.role, Role::AwaitsKey | Role::AwaitsHook(_))
+    }
+
     /// Whose viewer it is counted as.
     pub(in crate::shard) fn audience(&self) -> Option<&Arc<Audience>> {
         self.seat.as_ref().map(|seat| seat.audience())

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Stage;
+use crate::frame::Budget;
 use crate::media::Micros;
 use crate::rtmp::{self, Hops, PlayRefusal, Playback, PublishRefusal, Server, ServerEvent};
 use crate::shard::context::Context;
@@ -11,12 +14,14 @@ use crate::stream::Framing;
 use crate::web;
 
 /// The protocol's side of a connection: one set of calls, whatever the peer speaks.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Protocol {
     session: Session,
     /// Whether the peer has sent anything.
     has_begun: bool,
 }
 
+#[derive(Serialize, Deserialize)]
 enum Session {
     Rtmp(Box<Server>),
     Web(Box<web::Session>),
@@ -32,6 +37,16 @@ impl Protocol {
     /// A peer that has not said anything: it speaks RTMP unless its first byte says otherwise.
     pub(super) fn new(server: Server) -> Self {
         Self { session: Session::Rtmp(Box::new(server)), has_begun: false }
+    }
+
+    /// It was read from a snapshot: its unfinished messages come from this budget. `false` if it
+    /// contradicts itself.
+    #[must_use]
+    pub(super) fn resume(&mut self, budget: &Arc<Budget>) -> bool {
+        match &mut self.session {
+            Session::Rtmp(server) => server.resume(budget),
+            Session::Web(web) => web.is_whole(),
+        }
     }
 
     /// The form in which it gets the messages of a stream.

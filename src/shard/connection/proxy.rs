@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::Connection;
 use crate::shard::shared::Shared;
 use crate::web::proxy::{Said, read};
 
 /// The first bytes from a trusted proxy, until its PROXY protocol header is complete.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ProxyHeader(Vec<u8>);
 
 impl Connection {

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::hook::{Request, WITHDRAWN};
 use super::name::NameRequest;
 use super::{Connection, Role};
@@ -10,6 +12,7 @@ use crate::command::{FromShard, Params};
 use crate::event::{KeyHolder, Stage};
 use crate::keys::{
     Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, is_guessable,
+    plain_limits,
 };
 use crate::limits::{Asked, KeyAttempt};
 use crate::media::{Kind, Micros};
@@ -27,13 +30,15 @@ const SILENCE_MAX: Micros = Micros::from_secs(5);
 const ANSWER_LIMIT: Micros = Micros::from_secs(10);
 
 /// With what a connection publishes, or asks to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Credentials {
     /// Hash of what it showed.
     shown: Option<KeyHash>,
     /// When the answer about it is given up.
+    #[serde(with = "crate::media::instants")]
     answer_by: Micros,
     /// What showing it costs, until it is known to be no guess.
+    #[serde(skip)]
     asked: Option<Asked>,
     /// The public name it asked for, if it gave a key beside it.
     named: Option<Box<str>>,
@@ -43,18 +48,22 @@ pub(super) struct Credentials {
     /// The key it publishes with; set while it publishes.
     key: Option<KeyHash>,
     /// When that key ends.
+    #[serde(with = "crate::media::instants")]
     until: Option<Micros>,
     rate: Option<RateLimit>,
-    /// The limits of its key, if they are about the picture.
-    pub(super) picture: Option<KeyLimits>,
+    /// The limits of its key.
+    #[serde(with = "plain_limits")]
+    pub(super) limits: KeyLimits,
     /// The name that it waits for.
     pub(super) name_request: Option<NameRequest>,
     /// Whether whoever has the name was asked to make way.
     pub(super) has_asked: bool,
     /// What hooks may see of its query.
     params: Params,
+    #[serde(with = "crate::media::instants")]
     last_message: Micros,
     /// When its key is looked up again.
+    #[serde(with = "crate::media::instants")]
     recheck_at: Micros,
 }
 
@@ -277,7 +286,7 @@ impl Connection {
             key: grant.map(|grant| grant.key),
             until: grant.and_then(|grant| grant.until),
             rate: limits.bitrate_bps.map(|bps| RateLimit::new(bps, now)),
-            picture: Some(limits).filter(KeyLimits::limit_picture),
+            limits,
             last_message: now,
             recheck_at: now + shared.cx.spec.keys.recheck,
             ..Credentials::default()
@@ -366,7 +375,7 @@ impl Connection {
         if credentials.rate.as_ref().map(RateLimit::limit_bps) != limits.bitrate_bps {
             credentials.rate = limits.bitrate_bps.map(|bps| RateLimit::new(bps, now));
         }
-        credentials.picture = Some(limits).filter(KeyLimits::limit_picture);
+        credentials.limits = limits;
         self.life.set_holder(holder(grant));
         let Role::Publisher(id) = self.role else { return };
         let Some(stream) = shared.streams.get(id) else { return };

@@ -30,7 +30,7 @@ impl Connection {
     }
 
     /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
-    pub(super) fn protocol_name(&self) -> &'static str {
+    pub(in crate::shard) fn protocol_name(&self) -> &'static str {
         match (self.protocol.name(), &self.out.link) {
             ("rtmp", Some(_)) => "rtmps",
             (protocol, _) => protocol,

@@ -98,6 +98,52 @@ impl Control {
         control
     }
 
+    fn output_spec(id: usize, stream: &str) -> OutputSpec {
+        OutputSpec {
+            id,
+            channel: Arc::from(""),
+            name: Arc::from(format!("out{id}")),
+            stream: Arc::from(stream),
+            url: Url::parse("rtmp://destination/live/out").unwrap(),
+            enabled: true,
+            rules: OutputRules { drop: None, stall_timeout: Micros::from_secs(3) },
+            stats: Arc::default(),
+        }
+    }
+
+    fn pull_spec(id: usize, stream: &str) -> PullSpec {
+        PullSpec {
+            id,
+            name: Arc::from(format!("pull{id}")),
+            stream: Arc::from(stream),
+            url: Url::parse("rtmp://origin/live/in").unwrap(),
+            linger: None,
+            enabled: true,
+            stats: Arc::default(),
+        }
+    }
+
+    /// The outputs of a shard, as a node that takes over is told of them.
+    pub(super) fn outputs_of(&self, shard: usize) -> Vec<OutputSpec> {
+        let outputs = self.outputs.iter().filter(|(_, home, _)| *home == shard);
+        outputs.map(|(id, _, name)| Self::output_spec(*id, NAMES[*name])).collect()
+    }
+
+    /// The same of pulls.
+    pub(super) fn pulls_of(&self, shard: usize, shards: usize) -> Vec<PullSpec> {
+        let pulls = self.pulls.iter().filter(|(id, _)| id % shards == shard);
+        pulls.map(|(id, name)| Self::pull_spec(*id, NAMES[*name])).collect()
+    }
+
+    /// Streams that are pulled, and at which of so many shards.
+    pub(super) fn pulled(&self, shards: usize) -> Arc<[PulledStream]> {
+        let pulled = self.pulls.iter().map(|&(number, name)| PulledStream {
+            name: Arc::from(NAMES[name]),
+            shard: number % shards,
+        });
+        pulled.collect()
+    }
+
     /// The stream of an output.
     pub(super) fn output(&self, number: usize) -> Option<usize> {
         self.outputs.iter().find(|it| it.0 == number).map(|it| it.2)
@@ -247,7 +293,7 @@ impl Control {
                 if self.rng.once_in(2) {
                     self.pulls.swap_remove(at);
                     self.due.push((now, pull % shards, ToShard::RemovePull { pull }));
-                    self.tell_pulled(now, shards, names);
+                    self.tell_pulled(now, shards);
                 } else {
                     let on = self.rng.once_in(2);
                     self.due.push((now, pull % shards, ToShard::SwitchPull { pull, on }));
@@ -299,14 +345,8 @@ impl Control {
         self.numbers += 1;
         self.outputs.push((self.numbers, shard, name));
         let spec = OutputSpec {
-            id: self.numbers,
-            channel: Arc::from(""),
-            name: Arc::from("out"),
-            stream: Arc::from(names[name]),
-            url: Url::parse("rtmp://destination/live/out").unwrap(),
             enabled: !self.rng.once_in(5),
-            rules: OutputRules { drop: None, stall_timeout: Micros::from_secs(3) },
-            stats: Arc::default(),
+            ..Self::output_spec(self.numbers, names[name])
         };
         self.due.push((now, shard, ToShard::AddOutput(Box::new(spec))));
     }
@@ -320,24 +360,16 @@ impl Control {
         self.numbers += 1;
         self.pulls.push((self.numbers, name));
         let spec = PullSpec {
-            id: self.numbers,
-            name: Arc::from("pull"),
-            stream: Arc::from(names[name]),
-            url: Url::parse("rtmp://origin/live/in").unwrap(),
             linger: (!self.rng.once_in(3)).then_some(Micros::from_secs(1)),
             enabled: !self.rng.once_in(5),
-            stats: Arc::default(),
+            ..Self::pull_spec(self.numbers, names[name])
         };
         self.due.push((now, self.numbers % shards, ToShard::AddPull(Box::new(spec))));
-        self.tell_pulled(now, shards, names);
+        self.tell_pulled(now, shards);
     }
 
-    fn tell_pulled(&mut self, now: Micros, shards: usize, names: &[&'static str]) {
-        let pulled = self.pulls.iter().map(|&(number, name)| PulledStream {
-            name: Arc::from(names[name]),
-            shard: number % shards,
-        });
-        let pulled: Arc<[PulledStream]> = pulled.collect();
+    fn tell_pulled(&mut self, now: Micros, shards: usize) {
+        let pulled = self.pulled(shards);
         for shard in 0..shards {
             self.due.push((now, shard, ToShard::Pulled(Arc::clone(&pulled))));
         }

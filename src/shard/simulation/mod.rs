@@ -18,13 +18,15 @@ mod node;
 mod peers;
 mod programme;
 mod rng;
+mod runs;
 mod servers;
 mod settings;
+mod takeover;
 mod wire;
 mod world;
 
 use self::invariants::Waits;
-use self::rng::Rng;
+use self::runs::runs;
 use self::world::World;
 use crate::media::Micros;
 use crate::shard::io::Core;
@@ -57,7 +59,11 @@ const FOUND: &[u64] = &[
 
 /// One run. Says how many steps it took.
 fn run(seed: u64) -> Result<u64, String> {
-    let mut world = World::new(seed);
+    run_in(World::new(seed), seed)
+}
+
+/// The same in a world that is there.
+fn run_in(mut world: World, seed: u64) -> Result<u64, String> {
     let mut waits = Waits::default();
     let found = (|| {
         while world.steps < RUN_STEPS {
@@ -114,31 +120,9 @@ impl World {
     }
 }
 
-fn number_of(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
 #[test]
 fn no_invariant_breaks_whatever_peers_and_control_do() {
-    if let Some(seed) = number_of("SIM_RUN") {
-        let steps = run(seed).unwrap_or_else(|fault| panic!("{fault}"));
-        return println!("{steps} steps");
-    }
-    let (most, base) = (number_of("SIM_STEPS").unwrap_or(STEPS), number_of("SIM_SEED"));
-    let base = base.unwrap_or(1);
-    println!("SIM_SEED={base}");
-    let mut seeds = Rng::new(base);
-    let (mut steps, mut runs) = (0, 0);
-    while steps < most {
-        let seed = seeds.next();
-        steps += run(seed).unwrap_or_else(|fault| panic!("{fault}"));
-        runs += 1;
-    }
-    println!("{steps} steps in {runs} runs");
+    runs(run, STEPS);
 }
 
 #[test]

@@ -9,28 +9,33 @@ use super::env::{Env, Next};
 use super::flv::WebPlayer;
 use super::loss;
 use super::net::{Link, Net, PeerEnd};
-use super::node::{NAMES, Node};
+use super::node::{NAMES, Node, parts};
 use super::peers::{GarbagePeer, Player, Publisher, Remote};
 use super::programme::Sources;
 use super::rng::Rng;
 use super::servers::{Destination, PullServer};
 use super::settings;
+use super::takeover::Takeovers;
 use crate::frame::{PacketPool, PacketPoolSpec};
-use crate::limits::NodeLimits;
+use crate::limits::{LimitSpec, NodeLimits};
 use crate::media::Micros;
-use crate::ring::{Bell, channel};
+use crate::ring::Bell;
 use crate::shard::core::ShardCore;
 use crate::shard::io::{Action, Closed, Core, PeerId};
 use crate::shard::peers::Peer;
-use crate::shard::spec::{PublishPolicy, SETTINGS_MAX, ShardParts, ShardSettings, ShardSpec};
+use crate::shard::spec::{PublishPolicy, ShardParts, ShardSettings, ShardSpec};
 use crate::shard::streams::Mesh;
 use crate::stats::ShardStats;
 
-/// Commands and reports that may wait.
-const RING: usize = 4_096;
-
 /// Peers that come by themselves, of each shard.
 const PEERS_MAX: usize = 12;
+
+/// What the clock says at first.
+pub(super) const BEGIN: Micros = Micros::from_secs(100);
+
+/// Steps, and calm rounds, until cores are replaced by copies of themselves, on average.
+const STEPS_OF_CORE: usize = 1_500;
+const ROUNDS_OF_CORE: usize = 60;
 
 /// Everything there is.
 pub(super) struct World {
@@ -43,7 +48,12 @@ pub(super) struct World {
     /// Packets of the cores; those of peers are others.
     pub(super) packets: PacketPool,
     pool: PacketPool,
-    spec: ShardSpec,
+    pub(super) spec: ShardSpec,
+    pub(super) limit_spec: LimitSpec,
+    /// Messages that may wait between two shards.
+    pub(super) mesh_ring: usize,
+    /// When cores are replaced by copies of themselves, if they are.
+    pub(super) takeovers: Option<Takeovers>,
     pub(super) steps: u64,
     /// What says when cores panic, in runs in which they do.
     pub(super) panics: Option<Rng>,
@@ -56,56 +66,30 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
+        Self::begun_at(seed, BEGIN)
+    }
+
+    /// The same on a clock that says `now` at first.
+    pub(super) fn begun_at(seed: u64, now: Micros) -> Self {
         let mut rng = Rng::new(seed);
         let shards = 1 + rng.below(3);
         let spec = settings::spec(&mut rng);
         let stats: Vec<Arc<ShardStats>> = (0..shards).map(|_| Arc::default()).collect();
-        let limits = settings::limits(&mut rng);
-        let limits = Arc::new(NodeLimits::new(&limits, stats.clone()));
+        let limit_spec = settings::limits(&mut rng);
+        let limits = Arc::new(NodeLimits::new(&limit_spec, stats.clone()));
         let pool = PacketPoolSpec { bytes_max: 16 << 20 };
         let packets = PacketPool::new(pool).unwrap();
         let bells: Vec<_> = (0..shards).map(|_| Bell::new()).collect();
-        let meshes = Mesh::of_capacity(&bells, rng.pick(&[16, 16, 64, 256]));
-        let now = Micros::from_secs(100);
+        let mesh_ring = rng.pick(&[16, 16, 64, 256]);
+        let meshes = Mesh::of_capacity(&bells, mesh_ring);
         let mut nodes = Vec::new();
         for ((number, mesh), stats) in meshes.into_iter().enumerate().zip(stats) {
-            let (commands, from_control) = channel(RING, Arc::clone(&bells[number]));
-            let (settings, other) = channel(SETTINGS_MAX, Arc::clone(&bells[number]));
-            let (to_control, reports) = channel(RING, Bell::new());
-            let parts = ShardParts {
-                spec: ShardSpec { number, ..spec.clone() },
-                acceptor: None,
-                trust: Err("there is no TLS here".to_owned()),
-                commands: from_control,
-                settings: other,
-                reports: to_control,
-                mesh,
-                feeds: Vec::new(),
-                taps: Vec::new(),
-                records: Vec::new(),
-                outputs: Vec::new(),
-                pulls: Vec::new(),
-                pulled: Arc::from([]),
-                limits: Arc::clone(&limits),
-                packets: packets.clone(),
-                stats: Arc::clone(&stats),
-                seed: rng.next(),
-            };
+            let spec = ShardSpec { number, ..spec.clone() };
+            let (parts, ends) = parts(spec, mesh, &bells[number], (&limits, &packets), &stats);
+            let parts = ShardParts { seed: rng.next(), ..parts };
             let core = ShardCore::new(parts, now);
             let net = Net::new(Rng::new(rng.next()));
-            let (accepted, bytes_in, has_more, peers) = (0, 0, true, Vec::new());
-            nodes.push(Node {
-                core,
-                net,
-                commands,
-                settings,
-                reports,
-                stats,
-                accepted,
-                bytes_in,
-                has_more,
-                peers,
-            });
+            nodes.push(Node::new(core, net, stats, ends));
         }
         let control = Control::new(Rng::new(rng.next()), NAMES);
         let pool = PacketPool::new(pool).unwrap();
@@ -119,6 +103,9 @@ impl World {
             packets,
             pool,
             spec,
+            limit_spec,
+            mesh_ring,
+            takeovers: None,
             steps: 0,
             panics: loss::panics(seed),
             is_calm: false,
@@ -131,6 +118,7 @@ impl World {
     /// Something happens.
     pub(super) fn step(&mut self) -> Result<(), String> {
         self.steps += 1;
+        self.perhaps_take_over(STEPS_OF_CORE)?;
         let shard = self.rng.below(self.nodes.len());
         match self.rng.below(64) {
             0..=3 => self.pass_time(),
@@ -462,6 +450,7 @@ impl World {
     /// A round in which nothing goes wrong: everybody speaks, hears, and has their turn.
     pub(super) fn calm_round(&mut self) -> Result<(), String> {
         self.now = self.now + Micros::from_millis(20);
+        self.perhaps_take_over(ROUNDS_OF_CORE)?;
         for shard in 0..self.nodes.len() {
             for id in self.nodes[shard].peers.clone() {
                 self.speak(shard, id)?;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::mesh::{Have, Mesh, MeshMessage};
 use super::pacing;
 use super::stream::{Source, Stream};
@@ -20,27 +22,30 @@ use crate::stats::{OtherReader, ViewerDrop};
 use crate::stream::{Cursor, Due, Framing, Message, Prints, Start, StreamLog};
 
 /// The next part of a stream's readers that the send loop is to look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(in crate::shard) struct SendProgress {
     pub(in crate::shard) stream: StreamId,
     pub(in crate::shard) from: usize,
 }
 
 /// All streams of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::shard) struct Streams {
     pub(super) table: Table<StreamId, Stream>,
     pub(super) by_name: BTreeMap<Arc<str>, StreamId>,
     pub(in crate::shard) mesh: Mesh,
     /// Taps of streams that are not there.
+    #[serde(skip)]
     idle_taps: Vec<(Arc<str>, Tap)>,
     /// Streams that can be pulled, here or at another shard.
+    #[serde(skip)]
     pub(in crate::shard) pulled: Arc<[PulledStream]>,
     /// Streams with something to send, and how far their readers have been sent it.
-    dirty: VecDeque<SendProgress>,
+    pub(super) dirty: VecDeque<SendProgress>,
     /// Streams whose newest messages wait for others.
     held: Vec<StreamId>,
     /// When the first of them has waited long enough.
+    #[serde(with = "crate::media::instants")]
     held_until: Option<Micros>,
 }
 

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::limits::Audience;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{Audience, Audiences};
 use crate::media::Micros;
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::Hops;
@@ -32,7 +34,7 @@ pub enum Have {
 }
 
 /// A stream that a shard owns, as it tells the others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Owned {
     /// Public name.
     pub name: Arc<str>,
@@ -92,22 +94,26 @@ pub enum MeshMessage {
 }
 
 /// One shard's ends of all rings to and from the others.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Mesh {
+    #[serde(skip)]
     to: Vec<Option<Sender<MeshMessage>>>,
+    #[serde(skip)]
     from: Vec<Option<Receiver<MeshMessage>>>,
     others: Vec<Other>,
     /// How often this shard has been rebuilt.
     rebuilds: u32,
     owners: BTreeMap<Arc<str>, Owner>,
     /// Streams that have ended elsewhere a moment ago: when, and the terms of their owners.
+    #[serde(with = "crate::media::instants")]
     ended: VecDeque<(Micros, Arc<str>, u64)>,
     /// Counts terms, for all shards.
+    #[serde(skip)]
     terms: Arc<AtomicU64>,
 }
 
 /// Another shard, as this one knows it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Other {
     /// Whether something for it did not fit: it is told everything anew.
     is_behind: bool,
@@ -125,7 +131,7 @@ const ENDED_KEPT: Micros = Micros::from_secs(10);
 const ENDED_MAX: usize = 1_024;
 
 /// Which other shard a stream is at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Owner {
     shard: usize,
     stream: Owned,
@@ -157,6 +163,46 @@ impl Mesh {
             }
         }
         meshes
+    }
+
+    /// Shards, this one among them.
+    pub(in crate::shard) const fn shards(&self) -> usize {
+        self.to.len()
+    }
+
+    /// The streams that other shards own, as far as is known.
+    pub(super) fn elsewhere(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.owners.keys()
+    }
+
+    /// Shards that have not taken all that was said to them.
+    pub(super) fn unheard(&self) -> Vec<usize> {
+        let is_unheard = |to: &usize| self.to[*to].as_ref().is_some_and(|ring| !ring.is_empty());
+        (0..self.to.len()).filter(is_unheard).collect()
+    }
+
+    /// What was said to shard `to` is lost.
+    pub(super) fn lose(&mut self, to: usize) {
+        self.others[to].is_behind = true;
+    }
+
+    /// The newest term that any shard has.
+    pub(in crate::shard) fn newest_term(&self) -> u64 {
+        self.terms.load(Ordering::Relaxed)
+    }
+
+    /// It was read from a snapshot: goes on over the rings of `fresh`, with terms after `newest`.
+    /// `false` if it contradicts itself or is of another number of shards.
+    #[must_use]
+    pub(super) fn resume(&mut self, fresh: Self, newest: u64, audiences: &Audiences) -> bool {
+        let Self { to, from, terms, .. } = fresh;
+        (self.to, self.from, self.terms) = (to, from, terms);
+        self.terms.fetch_max(newest, Ordering::Relaxed);
+        for (name, owner) in &mut self.owners {
+            owner.stream.audience = audiences.of(name);
+        }
+        let is_there = |owner: &Owner| self.to.get(owner.shard).is_some_and(Option::is_some);
+        self.others.len() == self.to.len() && self.owners.values().all(is_there)
     }
 
     /// Whether another shard has said something.

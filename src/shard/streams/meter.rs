@@ -1,5 +1,7 @@
 //! Counters of a stream on its shard.
 
+use serde::{Deserialize, Serialize};
+
 use crate::command::TrackPart;
 use crate::media::{Kind, Micros};
 
@@ -7,21 +9,23 @@ use crate::media::{Kind, Micros};
 const RATE_SPAN: Micros = Micros::from_secs(1);
 
 /// What a stream amounts to since its source came.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::shard) struct StreamMeter {
+    #[serde(with = "crate::media::instants")]
     since: Micros,
     bytes_in: u64,
     bytes_out: u64,
     audio: Track,
     video: Track,
     /// When the rates were measured, and the bytes in and out by then.
+    #[serde(with = "crate::media::instants")]
     measured: (Micros, u64, u64),
     bitrate_bps: f64,
     out_bps: f64,
 }
 
 /// One kind of a stream's messages.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Track {
     bytes: u64,
     /// The bytes when the rate was measured.

@@ -9,6 +9,7 @@ mod ownership;
 mod pacing;
 #[cfg(test)]
 mod probe;
+mod resume;
 mod stream;
 mod tap;
 mod undecodable;

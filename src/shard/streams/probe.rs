@@ -6,11 +6,6 @@ use super::{Stream, Streams};
 use crate::shard::stream_id::StreamId;
 
 impl Streams {
-    /// All streams, also those that are over.
-    pub(in crate::shard) fn all(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
-        self.table.iter()
-    }
-
     /// Names, and the streams that have them.
     pub(in crate::shard) fn names(&self) -> impl Iterator<Item = (&Arc<str>, StreamId)> {
         self.by_name.iter().map(|(name, id)| (name, *id))

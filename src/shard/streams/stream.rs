@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 #[cfg(doc)]
 use super::mesh::Owned;
 use super::meter::StreamMeter;
@@ -9,7 +11,7 @@ use super::tap::Tap;
 use super::undecodable::Undecodable;
 use crate::command::{ChannelSwitch, StreamPart, StreamSource};
 use crate::event::NodeEvent;
-use crate::limits::Audience;
+use crate::limits::{Audience, Audiences};
 use crate::media::{Kind, Micros};
 use crate::rtmp::Hops;
 use crate::rtmp::flv::{Facts, Format};
@@ -26,10 +28,10 @@ use crate::stream::{
 const KEY_PAUSE: Micros = Micros::from_secs(1);
 
 /// Who feeds a stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::shard) enum Source {
     /// A channel of this node.
-    Channel(Arc<ChannelSwitch>),
+    Channel(#[serde(skip)] Arc<ChannelSwitch>),
     /// A connection of this shard.
     Publisher(PeerId),
     /// Another server, by the pull of this number on this shard.
@@ -37,11 +39,11 @@ pub(in crate::shard) enum Source {
     /// Another shard, by its number.
     Shard(usize),
     /// Nobody since then: viewers stay for the grace time.
-    Nobody(Micros),
+    Nobody(#[serde(with = "crate::media::instants")] Micros),
 }
 
 /// The kinds of one source that have been in a stream, with the codecs that its headers name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::shard) struct SourceTracks {
     /// The number in the log of the source's first message.
     pub(in crate::shard) source: u64,
@@ -64,7 +66,7 @@ impl SourceTracks {
 }
 
 /// A shard that reads a stream of this one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Subscriber {
     pub(super) shard: usize,
     /// Whether it has missed a picture, or a header: it gets no picture before the next keyframe.
@@ -74,7 +76,7 @@ pub(super) struct Subscriber {
 }
 
 /// One stream on one shard.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(in crate::shard) struct Stream {
     /// Public name, such as `live/demo`.
     pub(in crate::shard) name: Arc<str>,
@@ -99,6 +101,7 @@ pub(in crate::shard) struct Stream {
     pub(in crate::shard) relays: Vec<PeerId>,
     /// How many of its readers are previews.
     previews: usize,
+    #[serde(skip)]
     pub(super) taps: Vec<Tap>,
     /// Whether it is in the queue of streams with something to send.
     pub(super) is_dirty: bool,
@@ -108,6 +111,7 @@ pub(in crate::shard) struct Stream {
     /// The pace that its viewers were told last, bits per second.
     pub(super) paced_bps: u64,
     /// When a keyframe was asked for on behalf of readers.
+    #[serde(with = "crate::media::instants")]
     key_asked: Option<Micros>,
     /// Shards that asked for this stream's messages.
     pub(super) subscribers: Vec<Subscriber>,
@@ -116,12 +120,14 @@ pub(in crate::shard) struct Stream {
     /// The number in the log from which on this shard has owned it, if it did not at first.
     pub(super) owned_from: u64,
     /// Since when nobody reads it here, if another shard feeds it.
+    #[serde(with = "crate::media::instants")]
     pub(super) unused_since: Option<Micros>,
     /// Through where it comes, this node last.
     pub(in crate::shard) hops: Hops,
     /// Whether its source gives what went out from here.
     pub(super) loops: LoopWatch,
     /// When its source left, until something comes from the next one.
+    #[serde(with = "crate::media::instants")]
     quiet_since: Option<Micros>,
     /// Whether it is over: only the readers that are still to be told have it.
     pub(super) is_over: bool,
@@ -202,6 +208,23 @@ impl Stream {
     /// Whether the last source that brought something left so long ago.
     pub(super) fn is_quiet_for(&self, long: Micros, now: Micros) -> bool {
         self.quiet_since.is_some_and(|since| now.since(since) >= long)
+    }
+
+    /// It was read from a snapshot: shares its audience with other shards again. `false` if it
+    /// contradicts itself.
+    #[must_use]
+    pub(super) fn resume(&mut self, audiences: &Audiences) -> bool {
+        let most = self.audience.most();
+        self.audience = audiences.of(&self.name);
+        if self.is_owned() {
+            self.audience.set_most(most);
+        }
+        let others = self.outputs.len().checked_add(self.previews);
+        let is_known = |peer: &PeerId| self.readers.contains(peer);
+        self.log.resume()
+            && self.loops.is_whole()
+            && others.is_some_and(|others| others <= self.readers.len())
+            && self.outputs.iter().chain(&self.relays).all(is_known)
     }
 
     /// Whether somebody feeds it now.

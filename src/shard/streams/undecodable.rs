@@ -1,11 +1,13 @@
 //! Undecodable tracks: codecs of a stream that a scene shows and no decoder here takes.
 
+use serde::{Deserialize, Serialize};
+
 use crate::decode;
 use crate::media::Kind;
 use crate::rtmp::flv::{Facts, Format};
 
 /// Remembers the codec of the publisher that a scene's decoder leaves alone, until it is told.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Undecodable {
     found: Option<Format>,
     is_told: bool,

@@ -3,13 +3,15 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::{Kind, Micros};
 use crate::stream::log::StreamLog;
 use crate::stream::message::Message;
 use crate::stream::tracks::Tracks;
 
 /// Where a reader is, at a boundary between two messages. A copy can read ahead and be thrown away.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct ReadPosition {
     /// Number of the next message.
     pub(super) number: u64,
@@ -27,13 +29,13 @@ pub(super) struct ReadPosition {
 }
 
 /// Which pictures a reader takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Video {
     /// All.
     Flows,
     /// Those of some tracks, one bit each (see [`Tracks::bit`]). Others begin at a keyframe of
     /// their own; one that arrived before the time given is too old for that.
-    Of(u64, Micros),
+    Of(u64, #[serde(with = "crate::media::instants")] Micros),
 }
 
 impl Video {
