@@ -17,7 +17,7 @@ use crate::load::LoadCommand;
 use crate::media::AudioCodec;
 
 pub use bench::{BenchArgs, KeysBench};
-pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, Place, TypeArg, Which};
+pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
 pub use keys_bench::keys_bench;
 pub use keys_command::{config_export, keys_command};
 

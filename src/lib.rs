@@ -60,6 +60,6 @@ mod web;
 
 pub use control::hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};
 pub use node::{
-    AddedKey, Encoder, Feed, Invalid, ListenError, LiveNode, Node, Origin, Pipeline, ProcessAccess,
-    RtmpServer, StartError, StreamManager, run,
+    AddedKey, Encoder, EncoderInput, Invalid, ListenError, LiveNode, Node, Origin, Pipeline,
+    ProcessAccess, RtmpServer, StartError, StreamManager, run,
 };

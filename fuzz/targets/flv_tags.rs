@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use stream_manager_fuzz::media::Kind;
-use stream_manager_fuzz::rtmp::flv::{Audio, Facts, Track, Video};
+use stream_manager_fuzz::rtmp::flv::{Audio, TagInfo, Track, Video};
 
 fn check<'a>(body: &'a [u8], payload_at: usize, tracks: impl Iterator<Item = Track<'a>>) -> usize {
     assert!(payload_at <= body.len());
@@ -19,15 +19,15 @@ fn check<'a>(body: &'a [u8], payload_at: usize, tracks: impl Iterator<Item = Tra
 fuzz_target!(|body: &[u8]| {
     if let Some(video) = Video::parse(body) {
         assert!(check(body, video.payload_at, video.tracks(body)) <= body.len() + 1);
-        let facts = Facts::of(Kind::Video, body).expect("the same bytes");
+        let facts = TagInfo::of(Kind::Video, body).expect("the same bytes");
         assert_eq!((facts.part, facts.track), (video.part, video.track.unwrap_or(0)));
         assert!(!(facts.header && facts.key));
         assert!(!video.format.to_string().is_empty());
     }
     if let Some(audio) = Audio::parse(body) {
         assert!(check(body, audio.payload_at, audio.tracks(body)) <= body.len() + 1);
-        let facts = Facts::of(Kind::Audio, body).expect("the same bytes");
+        let facts = TagInfo::of(Kind::Audio, body).expect("the same bytes");
         assert!(!facts.key && !facts.format.expect("a format").to_string().is_empty());
     }
-    assert!(Facts::of(Kind::Data, body).is_some());
+    assert!(TagInfo::of(Kind::Data, body).is_some());
 });

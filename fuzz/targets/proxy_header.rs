@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, SocketAddr};
-use stream_manager_fuzz::web::proxy::{PROXY_BYTES_MAX, Said, read};
+use stream_manager_fuzz::web::proxy::{PROXY_BYTES_MAX, Parsed, read};
 
 /// A header of version 1.
 fn v1(source: SocketAddr) -> Vec<u8> {
@@ -28,27 +28,27 @@ fn v2(source: SocketAddr) -> Vec<u8> {
 fuzz_target!(|data: &[u8]| {
     let said = read(data);
     let most = data.len().min(PROXY_BYTES_MAX);
-    match (0..=most).find(|count| read(&data[..*count]) != Said::Partly) {
+    match (0..=most).find(|count| read(&data[..*count]) != Parsed::Incomplete) {
         None => {
-            assert_eq!(said, Said::Partly);
+            assert_eq!(said, Parsed::Incomplete);
             assert!(data.len() < PROXY_BYTES_MAX, "a full buffer decides");
         }
         Some(count) => {
             for more in (count..=data.len()).step_by(1 + data.len() / 64) {
                 assert_eq!(read(&data[..more]), said, "{count} bytes decided, {more} came");
             }
-            if let Said::Source(_, used) = said {
+            if let Parsed::Source(_, used) = said {
                 assert_eq!(used, count, "what follows the header is the peer's own");
             }
         }
     }
-    let Said::Source(Some(source), _) = said else { return };
+    let Parsed::Source(Some(source), _) = said else { return };
     assert_eq!(source.ip(), source.ip().to_canonical());
     for header in [v1(source), v2(source)] {
-        assert_eq!(read(&header), Said::Source(Some(source), header.len()));
+        assert_eq!(read(&header), Parsed::Source(Some(source), header.len()));
         assert_eq!(
             read(&[&header[..], b"\x03"].concat()),
-            Said::Source(Some(source), header.len())
+            Parsed::Source(Some(source), header.len())
         );
     }
 });

@@ -8,7 +8,7 @@ use stream_manager_fuzz::Tags;
 use stream_manager_fuzz::decode::can_decode;
 use stream_manager_fuzz::media::Kind;
 use stream_manager_fuzz::rtmp::flv::{
-    Audio, Facts, Format, Made, Video, VideoFormat, is_complete, made,
+    Audio, TagInfo, Format, Made, Video, VideoFormat, is_complete, made,
 };
 use stream_manager_fuzz::stream::{Flags, Heard, InBand};
 
@@ -64,7 +64,7 @@ fn sequence(record: &[u8]) -> Option<&[u8]> {
 
 /// A header that was made of `body`.
 fn check(kind: Kind, body: &[u8], header: &[u8]) {
-    let (ours, theirs) = (Facts::of(kind, header), Facts::of(kind, body));
+    let (ours, theirs) = (TagInfo::of(kind, header), TagInfo::of(kind, body));
     let (ours, theirs) = (ours.expect("a header"), theirs.expect("a frame"));
     assert!(ours.header && !ours.key && is_complete(kind, header));
     assert_eq!((ours.track, ours.main, ours.format), (theirs.track, theirs.main, theirs.format));
@@ -91,9 +91,9 @@ fuzz_target!(|data: &[u8]| {
     for tag in Tags(data) {
         let (kind, body) = (tag.kind, tag.body);
         let _of_any_body = (made(kind, body), is_complete(kind, body));
-        let facts = Facts::of(kind, body);
+        let facts = TagInfo::of(kind, body);
         // Decoders take what the codec and the part say, and nothing that is more than that.
-        if let Some(Facts { format: Some(format), .. }) = facts {
+        if let Some(TagInfo { format: Some(format), .. }) = facts {
             let enhanced = match kind {
                 Kind::Video => body[0] & 0x80 != 0,
                 _ => body[0] >> 4 == 9,

@@ -39,7 +39,7 @@ impl Owner {
                 }
                 ServerEvent::Message { kind, body, .. } => {
                     assert!(!body.is_empty());
-                    let _facts = flv::Facts::of(kind, &body);
+                    let _facts = flv::TagInfo::of(kind, &body);
                 }
                 _ => {}
             }

@@ -15,7 +15,7 @@ use crate::media::parse_bitrate;
 pub struct KeysArgs {
     /// Where the keys are.
     #[command(flatten)]
-    pub place: Place,
+    pub place: StoreArgs,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub json: bool,
@@ -27,7 +27,7 @@ pub struct KeysArgs {
 /// Where the keys are: a node's data directory or Redis. A node that has its directory open is
 /// asked over its API.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Place {
+pub struct StoreArgs {
     /// The node's configuration file: its data directory, `[keys]` and `[http]` are used.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
@@ -306,7 +306,7 @@ impl KeySettings {
     }
 }
 
-impl Place {
+impl StoreArgs {
     /// The configuration that says where the keys are.
     ///
     /// # Errors

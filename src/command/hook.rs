@@ -10,7 +10,7 @@ use crate::event::Event;
 
 /// A connection on its shard, and which of its questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HookTicket {
+pub struct HookRequestId {
     /// Number of the connection on its shard.
     pub connection: u64,
     /// Differs from question to question of a connection: a late answer is not taken for that to
@@ -22,7 +22,7 @@ pub struct HookTicket {
 #[derive(Debug)]
 pub struct HookQuestion {
     /// Stands in the answer.
-    pub ticket: HookTicket,
+    pub ticket: HookRequestId,
     /// The `pre` event of the stage. A publisher's key has been checked: the path is the stream.
     pub event: Event,
     /// What hooks may see of the query.

@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use self::ask::{
     Answer, Ask, CLIENTS_MAX, ConfigText, Document, ReloadView, SceneView, ScenesView,
 };
-pub use self::hook::{HookQuestion, HookTicket, Params, Refusal, Refused};
-pub use self::ring::{FromShard, ToShard};
+pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
+pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::OutputRules;
 pub use self::shard::{
-    ChannelFeed, Encoded, OutputSpec, PullSpec, PulledStream, RecordEvent, RecordFeed, STREAMS_MAX,
-    Scope, StreamPart, StreamSource, Survey, SurveyOrder, TapEvent,
+    ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecordEvent, RecordSink,
+    STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource, SubscriptionEvent,
 };
 pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart, VideoView};
 

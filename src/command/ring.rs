@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ChannelSwitch;
-use super::hook::{HookQuestion, HookTicket, Refusal};
+use super::hook::{HookQuestion, HookRequestId, Refusal};
 use super::shard::{
-    ChannelFeed, OutputSpec, PullSpec, PulledStream, RecordFeed, Survey, SurveyOrder, TapEvent,
+    ChannelSource, OutputSpec, PullSpec, PulledStream, RecordSink, ShardAnswer, ShardQuery,
+    SubscriptionEvent,
 };
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
@@ -14,8 +15,8 @@ use crate::ring::Sender;
 
 /// Control to a shard.
 #[derive(Debug)]
-pub enum ToShard {
-    /// The answer to a [`FromShard::KeyQuestion`].
+pub enum ShardCommand {
+    /// The answer to a [`ShardReport::KeyQuestion`].
     KeyAnswer {
         /// The key that was asked about.
         hash: KeyHash,
@@ -23,46 +24,46 @@ pub enum ToShard {
         decision: Decision,
     },
     /// A key or an alias has changed, or any may have: what is remembered about it is no good, and
-    /// whoever publishes with it is to be asked about by [`FromShard::KeyRecheck`].
+    /// whoever publishes with it is to be asked about by [`ShardReport::KeyRecheck`].
     KeyChanged {
         /// Hash of the key or of the alias' name; `None` for all.
         hash: Option<KeyHash>,
     },
-    /// The answer to a [`FromShard::KeyRecheck`]: who publishes with this key goes on or ends.
+    /// The answer to a [`ShardReport::KeyRecheck`]: who publishes with this key goes on or ends.
     KeyVerdict {
         /// The key.
         hash: KeyHash,
         /// What the store says now.
         decision: Decision,
     },
-    /// The answer to a [`FromShard::ResolvePull`], in the same form.
+    /// The answer to a [`ShardReport::ResolvePull`], in the same form.
     PullResolved {
         /// Number of the pull on its shard.
         pull: usize,
         /// The first address to try.
         address: Result<SocketAddr, String>,
     },
-    /// The answer to a [`FromShard::HookQuestion`].
+    /// The answer to a [`ShardReport::HookQuestion`].
     HookAnswer {
         /// The question.
-        ticket: HookTicket,
+        ticket: HookRequestId,
         /// What the hooks say.
         refusal: Refusal,
     },
-    /// The answer to a [`FromShard::Resolve`]: addresses, or why there are none.
+    /// The answer to a [`ShardReport::Resolve`]: addresses, or why there are none.
     Resolved {
         /// Number of the output on its shard.
         output: usize,
         /// The first address to try.
         address: Result<SocketAddr, String>,
     },
-    /// Tell about streams or connections, or end some: answered with [`FromShard::Survey`].
-    Survey(SurveyOrder),
+    /// Tell about streams or connections, or end some: answered with [`ShardReport::Answer`].
+    Query(ShardQuery),
     /// One more decoder that wants the stream of this name. It ends when it drops its end.
-    Tap(Arc<str>, Sender<TapEvent>),
+    Subscription(Arc<str>, Sender<SubscriptionEvent>),
     /// One more channel, whose stream goes on with that of a channel that was stopped, or begins:
-    /// answered with [`FromShard::FeedOpened`]. It ends when its switch says stop.
-    Feed(Box<ChannelFeed>),
+    /// answered with [`ShardReport::ChannelOpened`]. It ends when its switch says stop.
+    Channel(Box<ChannelSource>),
     /// One more pull.
     AddPull(Box<PullSpec>),
     /// Let this pull begin, or say goodbye and wait.
@@ -80,7 +81,7 @@ pub enum ToShard {
     /// The streams that are pulled from now on, by whichever shard.
     Pulled(Arc<[PulledStream]>),
     /// One more recording.
-    Record(RecordFeed),
+    Record(RecordSink),
     /// One more output.
     AddOutput(Box<OutputSpec>),
     /// Let this output begin, or say goodbye and wait.
@@ -99,7 +100,7 @@ pub enum ToShard {
 
 /// A shard to control.
 #[derive(Debug)]
-pub enum FromShard {
+pub enum ShardReport {
     /// Is this key good? Asked once per key, however many connections wait.
     KeyQuestion {
         /// Hash of what was shown; a key itself never leaves the connection.
@@ -133,15 +134,15 @@ pub enum FromShard {
         /// TCP port.
         port: u16,
     },
-    /// The answer to a [`ToShard::Feed`].
-    FeedOpened {
+    /// The answer to a [`ShardCommand::Channel`].
+    ChannelOpened {
         /// The channel's.
         switch: Arc<ChannelSwitch>,
         /// Whether its stream is fed by it now; if not, somebody else feeds it.
         is_open: bool,
     },
-    /// The answer to a [`ToShard::Survey`].
-    Survey(Box<Survey>),
+    /// The answer to a [`ShardCommand::Query`].
+    Answer(Box<ShardAnswer>),
     /// Look up the name of a server that is pulled from.
     ResolvePull {
         /// Number of the pull on its shard.

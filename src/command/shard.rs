@@ -1,4 +1,4 @@
-//! Shard surveys: streams and connections that shards list for the front, and connections that they
+//! Shard queries: streams and connections that shards list for the front, and connections that they
 //! end for it.
 
 use std::fmt;
@@ -21,7 +21,7 @@ pub const STREAMS_MAX: usize = 10_000;
 
 /// What a shard tells the decoder of a live input.
 #[derive(Debug)]
-pub enum TapEvent {
+pub enum SubscriptionEvent {
     /// A message of the stream, with its arrival on the node's clock.
     Message(Message, Micros),
     /// The publisher has left.
@@ -48,7 +48,7 @@ pub struct Encoded {
 
 /// A channel's stream, fed to its shard by its encoders.
 #[derive(Debug)]
-pub struct ChannelFeed {
+pub struct ChannelSource {
     /// Public name, such as `live/demo`.
     pub stream: Arc<str>,
     /// Finished video.
@@ -65,7 +65,7 @@ pub struct ChannelFeed {
 
 /// A recording as its shard knows it. It ends when its writer drops the other end of the ring.
 #[derive(Debug)]
-pub struct RecordFeed {
+pub struct RecordSink {
     /// Name of the recording.
     pub name: Arc<str>,
     /// The stream that is recorded.
@@ -141,14 +141,14 @@ pub struct PulledStream {
 
 /// A question to every shard.
 #[derive(Clone, Debug)]
-pub struct SurveyOrder {
+pub struct ShardQuery {
     /// Stands in the answer.
     pub number: u64,
     /// What is asked.
     pub scope: Scope,
 }
 
-/// What a survey is about.
+/// What a query is about.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Scope {
     /// All streams.
@@ -173,7 +173,7 @@ pub enum Scope {
 
 /// One shard's answer.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct ShardAnswer {
     /// The order's number.
     pub number: u64,
     /// At most [`STREAMS_MAX`].

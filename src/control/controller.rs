@@ -10,19 +10,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::command::{Answer, Ask, FromShard, ToShard};
+use crate::command::{Answer, Ask, ShardCommand, ShardReport};
 use crate::config::{Becomes, Config, NamedScene, Step, to_document};
 use crate::control::Request;
 use crate::control::balance::Balance;
 use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::list::ChannelList;
-use crate::control::channels::scenes::{News, Scenes};
+use crate::control::channels::scenes::{LoadReport, Scenes};
 use crate::control::config_change;
 use crate::control::config_store::{ConfigStore, Load};
 use crate::control::event_queue::{EventQueue, VIEWER_EVENTS_MAX};
 use crate::control::handle::{Reply, say};
 use crate::control::hooks::HookService;
-use crate::control::key_service::{KeyService, News as KeyNews};
+use crate::control::key_service::{KeyEvent, KeyService};
 use crate::control::log::LogLevel;
 use crate::control::outputs::Outputs;
 use crate::control::packet_memory::{MAINTAIN_EVERY, PacketMemory};
@@ -43,15 +43,15 @@ use crate::stats::Registry;
 /// How often idle shards are woken from outside. That is when they look at their deadlines: a timer
 /// of their own would wake them twice, and glommio 0.9 has been seen to sleep through its timer
 /// when nothing else woke it.
-const NUDGE: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(200);
 
 /// The rings to and from one shard.
 #[derive(Debug)]
 pub(crate) struct ShardHandle {
     /// To the shard.
-    pub(crate) commands: Sender<ToShard>,
+    pub(crate) commands: Sender<ShardCommand>,
     /// From the shard.
-    pub(crate) reports: Receiver<FromShard>,
+    pub(crate) reports: Receiver<ShardReport>,
 }
 
 /// Where shards' requests are answered.
@@ -75,7 +75,7 @@ pub(crate) struct Controller {
     /// By control handles.
     pub(crate) requests: tokio::sync::mpsc::Receiver<Request>,
     /// From the threads that load scenes.
-    pub(crate) news: tokio::sync::mpsc::Receiver<News>,
+    pub(crate) news: tokio::sync::mpsc::Receiver<LoadReport>,
     /// Questions that all shards answer.
     pub(crate) queries: ShardQueries,
     /// Which shard has what of these.
@@ -135,9 +135,9 @@ impl Controller {
         let mut stopped = std::pin::pin!(stopped);
         self.hooks.begin();
         self.publish(NodeEvent::Started);
-        let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ToShard)>(64);
-        let mut nudge = tokio::time::interval(NUDGE);
-        nudge.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ShardCommand)>(64);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut maintain = tokio::time::interval(MAINTAIN_EVERY);
         maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut packets =
@@ -156,15 +156,15 @@ impl Controller {
                 Some((shard, answer)) = answered.recv() => self.tell(shard, answer),
                 Some((ask, reply)) = self.requests.recv() => self.answer(ask, reply),
                 Some(news) = self.news.recv() => {
-                    for (stream, tap) in self.scenes.hear(news) {
-                        self.tell_owner(ToShard::Tap(stream, tap));
+                    for (stream, subscription) in self.scenes.handle(news) {
+                        self.tell_owner(ShardCommand::Subscription(stream, subscription));
                     }
                 }
                 Some(outcome) = self.channels.outcomes.recv() => self.channel_built(outcome),
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
-                _ = nudge.tick() => self.tick(),
+                _ = ticks.tick() => self.tick(),
                 _ = maintain.tick() => {
                     let bytes_max = self.config_store.in_use().limits.packet_bytes_max;
                     packets.maintain(bytes_max, self.clock.now());
@@ -215,7 +215,7 @@ impl Controller {
         if ShardQueries::answers(&ask) {
             if let Some(order) = self.queries.begin(ask, reply, self.clock.now()) {
                 for shard in 0..self.shards.len() {
-                    self.tell(shard, ToShard::Survey(order.clone()));
+                    self.tell(shard, ShardCommand::Query(order.clone()));
                 }
             }
             return;
@@ -234,7 +234,7 @@ impl Controller {
         match ask {
             Ask::Tell(event) => {
                 // Who follows the state has heard of it already, before the answer to who did it.
-                self.hooks.hear(&event);
+                self.hooks.handle(&event);
                 say(reply, Answer::Done);
             }
             Ask::LogChanged(filter) => {
@@ -340,46 +340,46 @@ impl Controller {
         }
     }
 
-    fn hear(
+    fn handle(
         &mut self,
         shard: usize,
-        report: FromShard,
-        answers: &tokio::sync::mpsc::Sender<(usize, ToShard)>,
+        report: ShardReport,
+        answers: &tokio::sync::mpsc::Sender<(usize, ShardCommand)>,
     ) {
-        let Some(report) = self.keys.hear(shard, report, self.clock) else { return };
+        let Some(report) = self.keys.handle(shard, report, self.clock) else { return };
         match report {
-            FromShard::Resolve { output, host, port } => {
+            ShardReport::Resolve { output, host, port } => {
                 let answers = answers.clone();
                 tokio::spawn(async move {
                     let address = resolve(&host, port).await;
                     // The controller is gone only when the node stops.
-                    drop(answers.send((shard, ToShard::Resolved { output, address })).await);
+                    drop(answers.send((shard, ShardCommand::Resolved { output, address })).await);
                 });
             }
-            FromShard::FeedOpened { switch, is_open } => self.channel_opened(&switch, is_open),
-            FromShard::Survey(survey) => self.queries.hear(shard, *survey),
-            FromShard::ResolvePull { pull, host, port } => {
+            ShardReport::ChannelOpened { switch, is_open } => self.channel_opened(&switch, is_open),
+            ShardReport::Answer(answer) => self.queries.handle(shard, *answer),
+            ShardReport::ResolvePull { pull, host, port } => {
                 let answers = answers.clone();
                 tokio::spawn(async move {
                     let address = resolve(&host, port).await;
-                    drop(answers.send((shard, ToShard::PullResolved { pull, address })).await);
+                    drop(answers.send((shard, ShardCommand::PullResolved { pull, address })).await);
                 });
             }
-            FromShard::HookQuestion(question) => self.hooks.decide(shard, *question),
-            FromShard::Connection(event) => self.publish(NodeEvent::Connection(event)),
-            FromShard::Node(event) => self.publish(event),
+            ShardReport::HookQuestion(question) => self.hooks.decide(shard, *question),
+            ShardReport::Connection(event) => self.publish(NodeEvent::Connection(event)),
+            ShardReport::Node(event) => self.publish(event),
             // Heard by the key service.
-            FromShard::KeyQuestion { .. }
-            | FromShard::KeyRecheck { .. }
-            | FromShard::KeyUsed { .. }
-            | FromShard::KeyFailed { .. } => {}
+            ShardReport::KeyQuestion { .. }
+            | ShardReport::KeyRecheck { .. }
+            | ShardReport::KeyUsed { .. }
+            | ShardReport::KeyFailed { .. } => {}
         }
     }
 
-    fn tell_news(&mut self, news: KeyNews) {
+    fn tell_news(&mut self, news: KeyEvent) {
         match news {
-            KeyNews::To(shard, command) => self.tell(shard, command),
-            KeyNews::ToAll(hash) => {
+            KeyEvent::To(shard, command) => self.tell(shard, command),
+            KeyEvent::ToAll(hash) => {
                 for shard in 0..self.shards.len() {
                     self.tell_changed(shard, hash);
                 }
@@ -389,7 +389,7 @@ impl Controller {
 
     /// A revocation must arrive: if there is no room now, the shard is told of all keys later.
     fn tell_changed(&mut self, shard: usize, hash: Option<KeyHash>) {
-        let told = self.shards[shard].commands.push(ToShard::KeyChanged { hash });
+        let told = self.shards[shard].commands.push(ShardCommand::KeyChanged { hash });
         if told.is_err() && !self.unsure.contains(&shard) {
             self.unsure.push(shard);
         }
@@ -408,7 +408,7 @@ impl Controller {
 
     /// To all but the log.
     fn pass_on(&mut self, event: NodeEvent) {
-        self.hooks.hear(&event);
+        self.hooks.handle(&event);
         // Viewers are many: what they do must not push out what else happens.
         if !event.is_of_viewers() || self.events.len() < VIEWER_EVENTS_MAX {
             self.events.force_push(event);
@@ -422,15 +422,15 @@ impl Controller {
         }
     }
 
-    fn read_reports(&mut self, answers: &tokio::sync::mpsc::Sender<(usize, ToShard)>) {
+    fn read_reports(&mut self, answers: &tokio::sync::mpsc::Sender<(usize, ShardCommand)>) {
         for shard in 0..self.shards.len() {
             while let Some(report) = self.shards[shard].reports.pop() {
-                self.hear(shard, report, answers);
+                self.handle(shard, report, answers);
             }
         }
     }
 
-    pub(crate) fn tell(&mut self, shard: usize, command: ToShard) {
+    pub(crate) fn tell(&mut self, shard: usize, command: ShardCommand) {
         if self.shards[shard].commands.push(command).is_err() {
             tracing::error!("shard {shard} does not read its commands");
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use crate::command::{FromShard, ToShard};
+use crate::command::{ShardCommand, ShardReport};
 use crate::control::keystore::{Keys, Notice, StoreError, Usage};
 use crate::keys::{self, Alias, Decision, Denial, KeyHash, Moment};
 use crate::runtime::Clock;
@@ -50,9 +50,9 @@ struct Answered {
 
 /// What is to be told, and to whom.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum KeyEvent {
     /// One shard.
-    To(usize, ToShard),
+    To(usize, ShardCommand),
     /// Every shard: a key has changed, or any may have.
     ToAll(Option<KeyHash>),
 }
@@ -90,7 +90,7 @@ impl KeyService {
     }
 
     /// The next thing to be told. May be dropped and called again at any time.
-    pub(crate) async fn next(&mut self, clock: Clock) -> News {
+    pub(crate) async fn next(&mut self, clock: Clock) -> KeyEvent {
         loop {
             self.begin();
             let (Some(notices), Some(write)) = (&mut self.notices, &mut self.write) else {
@@ -104,7 +104,7 @@ impl KeyService {
                 }
                 notice = notices.recv() => {
                     self.changes += 1;
-                    return News::ToAll(match notice {
+                    return KeyEvent::ToAll(match notice {
                         Ok(Notice::Changed(hash)) => Some(hash),
                         Ok(Notice::Unsure) | Err(broadcast::error::RecvError::Lagged(_)) => None,
                         // The store itself is in `keys`.
@@ -120,26 +120,26 @@ impl KeyService {
     }
 
     /// A shard's report, if it is about keys; others are given back.
-    pub(crate) fn hear(
+    pub(crate) fn handle(
         &mut self,
         shard: usize,
-        report: FromShard,
+        report: ShardReport,
         clock: Clock,
-    ) -> Option<FromShard> {
+    ) -> Option<ShardReport> {
         match report {
-            FromShard::KeyQuestion { hash, alias } => {
+            ShardReport::KeyQuestion { hash, alias } => {
                 self.look_up(shard, Question::Admit { hash, alias }, 0, clock);
             }
-            FromShard::KeyRecheck { hash } => {
+            ShardReport::KeyRecheck { hash } => {
                 self.look_up(shard, Question::GoOn { hash }, 0, clock);
             }
-            FromShard::KeyUsed { hash } => {
+            ShardReport::KeyUsed { hash } => {
                 let now = clock.unix_secs();
                 if let Some(usage) = self.usage(hash) {
                     usage.last_used_at = Some(now);
                 }
             }
-            FromShard::KeyFailed { hash } => {
+            ShardReport::KeyFailed { hash } => {
                 if let Some(usage) = self.usage(hash) {
                     usage.failed += 1;
                 }
@@ -187,17 +187,17 @@ impl KeyService {
     }
 
     /// An answer is good unless something was changed while it was looked up.
-    fn settle(&self, answered: Answered, clock: Clock) -> Option<News> {
+    fn settle(&self, answered: Answered, clock: Clock) -> Option<KeyEvent> {
         let Answered { shard, question, decision, changes, tries } = answered;
         if changes != self.changes && tries < TRIES {
             self.look_up(shard, question, tries + 1, clock);
             return None;
         }
-        Some(News::To(
+        Some(KeyEvent::To(
             shard,
             match question {
-                Question::Admit { hash, .. } => ToShard::KeyAnswer { hash, decision },
-                Question::GoOn { hash } => ToShard::KeyVerdict { hash, decision },
+                Question::Admit { hash, .. } => ShardCommand::KeyAnswer { hash, decision },
+                Question::GoOn { hash } => ShardCommand::KeyVerdict { hash, decision },
             },
         ))
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, Document, OutputSpec, ToShard};
+use crate::command::{Answer, Ask, Document, OutputSpec, ShardCommand};
 use crate::config::{ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX};
 use crate::stats::{OutputEntry, OutputStats, Registry};
 
@@ -40,12 +40,16 @@ impl Outputs {
     }
 
     /// A channel is gone, with its outputs: what the shard that pushes is to do.
-    pub(crate) fn remove_channel(&mut self, channel: &str, registry: &Registry) -> Vec<ToShard> {
+    pub(crate) fn remove_channel(
+        &mut self,
+        channel: &str,
+        registry: &Registry,
+    ) -> Vec<ShardCommand> {
         self.channels.retain(|(name, _)| name != channel);
         let gone = self.known.extract_if(.., |known| *known.spec.channel == *channel);
         let end = |Known { spec }| {
             registry.remove_output(channel, &spec.name);
-            ToShard::RemoveOutput { output: spec.id }
+            ShardCommand::RemoveOutput { output: spec.id }
         };
         gone.map(end).collect()
     }
@@ -129,7 +133,7 @@ impl Outputs {
                 self.pushes.remove(at);
                 self.known.retain(|known| known.spec.id != id);
                 registry.remove_output(NO_CHANNEL, &name);
-                (Answer::Done, Some(ToShard::RemoveOutput { output: id }))
+                (Answer::Done, Some(ShardCommand::RemoveOutput { output: id }))
             }),
             Ask::StartPush { name } => self.switch_push(&name, true),
             Ask::StopPush { name } => self.switch_push(&name, false),
@@ -154,14 +158,14 @@ impl Outputs {
         }
         let (spec, entry) = self.push(config);
         registry.add_output(&entry);
-        Ok((Answer::Named(name), Some(ToShard::AddOutput(Box::new(spec)))))
+        Ok((Answer::Named(name), Some(ShardCommand::AddOutput(Box::new(spec)))))
     }
 
     fn switch_push(&mut self, name: &str, on: bool) -> Result<(Answer, Wanted), Answer> {
         let (at, output) = self.find_push(name)?;
         self.pushes[at].enabled = on;
         self.set_on(output, on);
-        Ok((Answer::Done, Some(ToShard::SwitchOutput { output, on })))
+        Ok((Answer::Done, Some(ShardCommand::SwitchOutput { output, on })))
     }
 
     /// Where it is in the list, and its number.
@@ -185,7 +189,7 @@ impl Outputs {
                 Ok(at) => {
                     let output = self.known.swap_remove(at).spec.id;
                     registry.remove_output(&channel, &name);
-                    (Answer::Done, Some(ToShard::RemoveOutput { output }))
+                    (Answer::Done, Some(ShardCommand::RemoveOutput { output }))
                 }
                 Err(answer) => (answer, None),
             },
@@ -219,7 +223,7 @@ impl Outputs {
         }
         let (spec, entry) = self.open(channel, &stream, &output);
         registry.add_output(&entry);
-        Ok((Answer::Named(output.name), Some(ToShard::AddOutput(Box::new(spec)))))
+        Ok((Answer::Named(output.name), Some(ShardCommand::AddOutput(Box::new(spec)))))
     }
 
     fn switch(&mut self, channel: &str, name: &str, on: bool) -> (Answer, Wanted) {
@@ -227,7 +231,7 @@ impl Outputs {
             Ok(at) => {
                 let output = self.known[at].spec.id;
                 self.set_on(output, on);
-                (Answer::Done, Some(ToShard::SwitchOutput { output, on }))
+                (Answer::Done, Some(ShardCommand::SwitchOutput { output, on }))
             }
             Err(answer) => (answer, None),
         }
@@ -264,7 +268,7 @@ fn entry(spec: &OutputSpec) -> OutputEntry {
 const NO_CHANNEL: &str = "";
 
 /// What a shard is to do, if anything.
-type Wanted = Option<ToShard>;
+type Wanted = Option<ShardCommand>;
 
 #[cfg(test)]
 mod tests {
@@ -299,12 +303,12 @@ mod tests {
         let mut ids = Vec::new();
         for _ in 0..2 {
             match outputs.ask(add("new"), &registry) {
-                Some((Answer::Named(_), Some(ToShard::AddOutput(spec)))) => ids.push(spec.id),
+                Some((Answer::Named(_), Some(ShardCommand::AddOutput(spec)))) => ids.push(spec.id),
                 other => panic!("{other:?}"),
             }
             assert_eq!(registry.snapshot().outputs.len(), 2);
             let removed = outputs.ask(remove("new"), &registry);
-            let Some((Answer::Done, Some(ToShard::RemoveOutput { output }))) = removed else {
+            let Some((Answer::Done, Some(ShardCommand::RemoveOutput { output }))) = removed else {
                 panic!("{removed:?}");
             };
             assert_eq!(output, ids[ids.len() - 1]);
@@ -323,7 +327,7 @@ mod tests {
         }
         let told = outputs.remove_channel("other", &registry);
         let ids = told.iter().map(|told| match told {
-            ToShard::RemoveOutput { output } => *output,
+            ShardCommand::RemoveOutput { output } => *output,
             other => panic!("{other:?}"),
         });
         let ids: Vec<_> = ids.collect();
@@ -377,7 +381,7 @@ mod tests {
         });
         let ask = |document| Ask::AddOutput { channel: "demo".into(), document };
         let added = outputs.ask(ask(Document(document)), &registry);
-        let Some((Answer::Named(_), Some(ToShard::AddOutput(spec)))) = added else {
+        let Some((Answer::Named(_), Some(ShardCommand::AddOutput(spec)))) = added else {
             panic!("{added:?}");
         };
         let drop = spec.rules.drop.unwrap();
@@ -402,7 +406,8 @@ mod tests {
             assert!(matches!(answer, Some((Answer::NotFound(text), None)) if text.contains(named)));
         }
         let started = outputs.ask(start("demo", "cdn"), &registry);
-        let on = matches!(started, Some((_, Some(ToShard::SwitchOutput { output: 0, on: true }))));
+        let on =
+            matches!(started, Some((_, Some(ShardCommand::SwitchOutput { output: 0, on: true }))));
         assert!(on);
         assert!(outputs.ask(Ask::Streams, &registry).is_none());
     }
@@ -415,7 +420,7 @@ mod tests {
             Document(serde_json::json!({"name": "up", "stream": "live/x", "url": url}))
         };
         let added = outputs.ask(Ask::AddPush { document: document() }, &registry);
-        let Some((Answer::Named(_), Some(ToShard::AddOutput(spec)))) = added else {
+        let Some((Answer::Named(_), Some(ShardCommand::AddOutput(spec)))) = added else {
             panic!("{added:?}");
         };
         assert_eq!((&*spec.stream, spec.enabled), ("live/x", true));
@@ -426,13 +431,14 @@ mod tests {
             [(Ask::StopPush { name: name() }, false), (Ask::StartPush { name: name() }, true)]
         {
             let switched = outputs.ask(ask, &registry);
-            let Some((Answer::Done, Some(ToShard::SwitchOutput { on: is, .. }))) = switched else {
+            let Some((Answer::Done, Some(ShardCommand::SwitchOutput { on: is, .. }))) = switched
+            else {
                 panic!("{switched:?}");
             };
             assert_eq!((is, outputs.pushes()[0].enabled), (on, on));
         }
         let removed = outputs.ask(Ask::RemovePush { name: name() }, &registry);
-        assert!(matches!(removed, Some((Answer::Done, Some(ToShard::RemoveOutput { .. })))));
+        assert!(matches!(removed, Some((Answer::Done, Some(ShardCommand::RemoveOutput { .. })))));
         assert!(outputs.pushes().is_empty());
         assert_eq!(registry.snapshot().outputs.len(), 1, "the channel's own");
         let none = outputs.ask(Ask::StopPush { name: name() }, &registry);

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::command::{PulledStream, ToShard};
+use crate::command::{PulledStream, ShardCommand};
 use crate::control::balance;
 use crate::media::Micros;
 use crate::stats::PlacedItems;
@@ -148,9 +148,9 @@ impl Placement {
 
     /// The shard that is to hear a command about an item: the one that has it. What is new is
     /// placed, and what goes is forgotten.
-    pub(crate) fn route(&mut self, command: &ToShard) -> usize {
+    pub(crate) fn route(&mut self, command: &ShardCommand) -> usize {
         match command {
-            ToShard::AddOutput(spec) => {
+            ShardCommand::AddOutput(spec) => {
                 let is_push = spec.channel.is_empty();
                 let name = match is_push {
                     true => spec.name.to_string(),
@@ -158,18 +158,18 @@ impl Placement {
                 };
                 self.place(Item::Output(spec.id), name, is_push, &spec.stream)
             }
-            ToShard::AddPull(spec) => {
+            ShardCommand::AddPull(spec) => {
                 self.place(Item::Pull(spec.id), spec.name.to_string(), false, &spec.stream)
             }
-            ToShard::Record(feed) => {
+            ShardCommand::Record(feed) => {
                 let item = Item::Recording(Arc::clone(&feed.name));
                 self.place(item, feed.name.to_string(), false, &feed.stream)
             }
-            ToShard::SwitchOutput { output, .. } => self.known(&Item::Output(*output)),
-            ToShard::SwitchPull { pull, .. } => self.known(&Item::Pull(*pull)),
-            ToShard::RemoveOutput { output } => self.removed(&Item::Output(*output)),
-            ToShard::RemovePull { pull } => self.removed(&Item::Pull(*pull)),
-            ToShard::Tap(stream, _) => self.choose_for_reader(stream),
+            ShardCommand::SwitchOutput { output, .. } => self.known(&Item::Output(*output)),
+            ShardCommand::SwitchPull { pull, .. } => self.known(&Item::Pull(*pull)),
+            ShardCommand::RemoveOutput { output } => self.removed(&Item::Output(*output)),
+            ShardCommand::RemovePull { pull } => self.removed(&Item::Pull(*pull)),
+            ShardCommand::Subscription(stream, _) => self.choose_for_reader(stream),
             // These are about no item, or are for all shards.
             _ => 0,
         }
@@ -333,10 +333,10 @@ mod tests {
         let spread: Vec<_> =
             (0..2).map(|id| pull(&mut placement, id, &format!("in/{id}"))).collect();
         assert_eq!(spread, [0, 1]);
-        let on = ToShard::SwitchPull { pull: 1, on: false };
+        let on = ShardCommand::SwitchPull { pull: 1, on: false };
         assert_eq!(placement.route(&on), 1);
         assert_eq!(placement.pulled()[1], PulledStream { name: Arc::from("in/1"), shard: 1 });
-        assert_eq!(placement.route(&ToShard::RemovePull { pull: 1 }), 1);
+        assert_eq!(placement.route(&ShardCommand::RemovePull { pull: 1 }), 1);
         assert_eq!((placement.shard_of(&Item::Pull(1)), placement.pulled().len()), (None, 1));
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, Document, PullSpec, ToShard};
+use crate::command::{Answer, Ask, Document, PullSpec, ShardCommand};
 use crate::config::{PullConfig, PullMode, RELAYS_MAX};
 use crate::stats::{LineStats, PullEntry, Registry, url_without_secrets};
 
@@ -96,7 +96,7 @@ impl Pulls {
     }
 
     /// Answers a wish about a pull, and says what the shard that pulls is to do.
-    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
+    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ShardCommand>) {
         let done = match ask {
             Ask::AddPull { document: Document(document) } => PullConfig::from_document(&document)
                 .map_err(Answer::Invalid)
@@ -104,7 +104,7 @@ impl Pulls {
             Ask::RemovePull { name } => self.find(&name).map(|at| {
                 registry.remove_pull(&name);
                 let pull = self.known.remove(at).id;
-                (Answer::Done, Some(ToShard::RemovePull { pull }))
+                (Answer::Done, Some(ShardCommand::RemovePull { pull }))
             }),
             Ask::StartPull { name } => self.switch(&name, true),
             Ask::StopPull { name } => self.switch(&name, false),
@@ -132,14 +132,14 @@ impl Pulls {
         }
         let (spec, entry) = self.open(config);
         registry.add_pull(&entry);
-        Ok((Answer::Named(name.clone()), Some(ToShard::AddPull(Box::new(spec)))))
+        Ok((Answer::Named(name.clone()), Some(ShardCommand::AddPull(Box::new(spec)))))
     }
 
     fn switch(&mut self, name: &str, on: bool) -> Result<Done, Answer> {
         let at = self.find(name)?;
         self.known[at].config.enabled = on;
         let pull = self.known[at].id;
-        Ok((Answer::Done, Some(ToShard::SwitchPull { pull, on })))
+        Ok((Answer::Done, Some(ShardCommand::SwitchPull { pull, on })))
     }
 
     fn find(&self, name: &str) -> Result<usize, Answer> {
@@ -149,7 +149,7 @@ impl Pulls {
 }
 
 /// The answer, and what a shard is to do, if anything.
-type Done = (Answer, Option<ToShard>);
+type Done = (Answer, Option<ShardCommand>);
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +169,7 @@ mod tests {
         let (mut pulls, registry) = (Pulls::default(), Registry::default());
         let (answer, command) = pulls.ask(add(pull("a", "live/a")), &registry);
         assert!(matches!(&answer, Answer::Named(name) if name == "a"), "{answer:?}");
-        let Some(ToShard::AddPull(spec)) = command else { panic!("{command:?}") };
+        let Some(ShardCommand::AddPull(spec)) = command else { panic!("{command:?}") };
         assert_eq!((spec.id, spec.linger, &*spec.stream), (0, None, "live/a"));
         let shown = registry.snapshot().pulls;
         assert_eq!((shown[0].name.as_str(), shown[0].mode), ("a", "always"));
@@ -181,15 +181,15 @@ mod tests {
             let (answer, command) = pulls.ask(ask, &registry);
             assert!(matches!(answer, Answer::Done));
             let is_told =
-                matches!(command, Some(ToShard::SwitchPull { pull: 0, on: is }) if is == on);
+                matches!(command, Some(ShardCommand::SwitchPull { pull: 0, on: is }) if is == on);
             assert!(is_told, "{command:?}");
             assert_eq!(pulls.specs().next().unwrap().enabled, on);
         }
         let (_, command) = pulls.ask(Ask::RemovePull { name: name() }, &registry);
-        assert!(matches!(command, Some(ToShard::RemovePull { pull: 0 })), "{command:?}");
+        assert!(matches!(command, Some(ShardCommand::RemovePull { pull: 0 })), "{command:?}");
         assert!(pulls.specs().next().is_none() && registry.snapshot().pulls.is_empty());
         assert!(matches!(pulls.ask(add(pull("a", "live/a")), &registry).1,
-            Some(ToShard::AddPull(spec)) if spec.id == 1));
+            Some(ShardCommand::AddPull(spec)) if spec.id == 1));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, RecordFeed, ToShard};
+use crate::command::{Answer, Ask, RecordSink, ShardCommand};
 use crate::config::{RECORDS_MAX, RecordConfig};
 use crate::control::channels::context::ChannelContext;
 use crate::control::event_queue::EventQueue;
@@ -59,7 +59,7 @@ impl Recordings {
     pub(crate) fn open(
         &mut self,
         config: RecordConfig,
-    ) -> io::Result<(RecordEntry, Option<RecordFeed>)> {
+    ) -> io::Result<(RecordEntry, Option<RecordSink>)> {
         let stats = Arc::new(RecordStats::default());
         let entry = RecordEntry {
             name: config.name.clone(),
@@ -87,7 +87,7 @@ impl Recordings {
     }
 
     /// Answers a wish about a recording, and says what the shard is to do.
-    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ToShard>) {
+    pub(crate) fn ask(&mut self, ask: Ask, registry: &Registry) -> (Answer, Option<ShardCommand>) {
         let done = match ask {
             Ask::AddRecording { document } => RecordConfig::from_document(&document)
                 .map_err(Answer::Invalid)
@@ -123,7 +123,7 @@ impl Recordings {
         }
         let (entry, feed) = self.open(config).map_err(|error| no_thread(&error))?;
         registry.add_record(&entry);
-        Ok((Answer::Named(name), feed.map(ToShard::Record)))
+        Ok((Answer::Named(name), feed.map(ShardCommand::Record)))
     }
 
     fn start_again(&mut self, at: usize) -> Result<Done, Answer> {
@@ -138,12 +138,12 @@ impl Recordings {
         let started = self.start(&mut known);
         self.known.insert(at, known);
         let feed = started.map_err(|error| no_thread(&error))?;
-        Ok((Answer::Done, Some(ToShard::Record(feed))))
+        Ok((Answer::Done, Some(ShardCommand::Record(feed))))
     }
 
     /// Starts a recording again whose thread has ended by a panic: what the shard is told. Nothing
     /// if it is not to run.
-    pub(crate) fn restart(&mut self, name: &str) -> Option<RecordFeed> {
+    pub(crate) fn restart(&mut self, name: &str) -> Option<RecordSink> {
         let at = self.find(name).ok().filter(|at| self.known[*at].is_on())?;
         let mut known = self.known.remove(at);
         let started = self.start(&mut known);
@@ -152,7 +152,7 @@ impl Recordings {
     }
 
     /// Starts the thread that writes; what the shard is told.
-    fn start(&self, known: &mut Known) -> io::Result<RecordFeed> {
+    fn start(&self, known: &mut Known) -> io::Result<RecordSink> {
         let bell = Bell::new();
         let (ring, messages) = channel(RECORD_QUEUE, Arc::clone(&bell));
         let stop = StopFlag::new(Arc::clone(&bell));
@@ -188,7 +188,7 @@ impl Recordings {
             run,
         )?);
         let (name, stream) = (Arc::from(config.name.as_str()), Arc::from(config.stream.as_str()));
-        Ok(RecordFeed { name, stream, ring, stats })
+        Ok(RecordSink { name, stream, ring, stats })
     }
 
     fn find(&self, name: &str) -> Result<usize, Answer> {
@@ -205,7 +205,7 @@ impl Known {
 }
 
 /// The answer, and what a shard is to do, if anything.
-type Done = (Answer, Option<ToShard>);
+type Done = (Answer, Option<ShardCommand>);
 
 fn no_thread(error: &io::Error) -> Answer {
     Answer::Unavailable(format!("the system has no thread for it: {error}"))
@@ -246,7 +246,7 @@ mod tests {
         let (mut recordings, registry) = recordings();
         let (answer, command) = recordings.ask(add("show"), &registry);
         assert!(matches!(answer, Answer::Named(name) if name == "show"));
-        let Some(ToShard::Record(feed)) = command else { panic!("{command:?}") };
+        let Some(ShardCommand::Record(feed)) = command else { panic!("{command:?}") };
         assert_eq!((&*feed.stream, names(&registry)), ("live/a", vec!["show".to_owned()]));
         let on =
             |recordings: &Recordings| recordings.specs().map(|it| it.enabled).collect::<Vec<_>>();

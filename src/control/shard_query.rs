@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::command::{
-    Answer, Ask, CLIENTS_MAX, Scope, StreamPart, StreamSource, StreamView, Survey, SurveyOrder,
+    Answer, Ask, CLIENTS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource, StreamView,
 };
 use crate::control::handle::{Reply, say};
 use crate::control::stream_facts;
@@ -17,7 +17,7 @@ const QUERIES_MAX: usize = 64;
 /// How long a shard may take. Then whoever asked is told that it does not answer.
 const SHARD_LIMIT: Micros = Micros::from_secs(2);
 
-/// The surveys under way.
+/// The queries under way.
 #[derive(Debug)]
 pub(crate) struct ShardQueries {
     shards: usize,
@@ -32,7 +32,7 @@ struct Pending {
     reply: Reply,
     deadline: Micros,
     /// By shard.
-    parts: Vec<Option<Survey>>,
+    parts: Vec<Option<ShardAnswer>>,
 }
 
 /// What it is about, with the words for what is not there.
@@ -58,7 +58,7 @@ impl ShardQueries {
     }
 
     /// Takes a question: what every shard is to be asked. `None` if it has been answered already.
-    pub(crate) fn begin(&mut self, ask: Ask, reply: Reply, now: Micros) -> Option<SurveyOrder> {
+    pub(crate) fn begin(&mut self, ask: Ask, reply: Reply, now: Micros) -> Option<ShardQuery> {
         let (scope, subject) = match ask {
             Ask::Streams => (Scope::Streams, Subject::Streams),
             Ask::Clients { stream } => {
@@ -88,16 +88,16 @@ impl ShardQueries {
         let parts = (0..self.shards).map(|_| None).collect();
         let deadline = now + SHARD_LIMIT;
         self.pending.push(Pending { number, subject, reply, deadline, parts });
-        Some(SurveyOrder { number, scope })
+        Some(ShardQuery { number, scope })
     }
 
     /// One shard has answered.
-    pub(crate) fn hear(&mut self, shard: usize, survey: Survey) {
-        let Some(at) = self.pending.iter().position(|it| it.number == survey.number) else {
+    pub(crate) fn handle(&mut self, shard: usize, answer: ShardAnswer) {
+        let Some(at) = self.pending.iter().position(|it| it.number == answer.number) else {
             return; // too late
         };
         if let Some(part) = self.pending[at].parts.get_mut(shard) {
-            *part = Some(survey);
+            *part = Some(answer);
         }
         if self.pending[at].parts.iter().all(Option::is_some) {
             let Pending { subject, reply, parts, .. } = self.pending.swap_remove(at);
@@ -119,7 +119,7 @@ fn named(actor: Option<String>) -> Arc<str> {
     Arc::from(actor.unwrap_or_default())
 }
 
-fn whole(subject: Subject, parts: Vec<Survey>) -> Answer {
+fn whole(subject: Subject, parts: Vec<ShardAnswer>) -> Answer {
     match subject {
         Subject::Streams => Answer::Streams(streams(parts)),
         Subject::Clients => {
@@ -137,7 +137,7 @@ fn whole(subject: Subject, parts: Vec<Survey>) -> Answer {
 }
 
 /// Each stream once: the shard that feeds it tells what it is, the others add their readers.
-fn streams(parts: Vec<Survey>) -> Vec<StreamView> {
+fn streams(parts: Vec<ShardAnswer>) -> Vec<StreamView> {
     let mut views: BTreeMap<Arc<str>, StreamView> = BTreeMap::new();
     let (at_home, elsewhere): (Vec<_>, Vec<_>) = parts
         .into_iter()
@@ -227,24 +227,24 @@ mod tests {
         }
     }
 
-    fn ask(surveys: &mut ShardQueries, ask: Ask) -> (Option<u64>, oneshot::Receiver<Answer>) {
+    fn ask(queries: &mut ShardQueries, ask: Ask) -> (Option<u64>, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (surveys.begin(ask, reply, Micros(0)).map(|order| order.number), answer)
+        (queries.begin(ask, reply, Micros(0)).map(|order| order.number), answer)
     }
 
     #[test]
     fn a_stream_is_told_by_its_home_and_counted_everywhere() {
-        let mut surveys = ShardQueries::new(2);
-        let (number, mut answer) = ask(&mut surveys, Ask::Streams);
+        let mut queries = ShardQueries::new(2);
+        let (number, mut answer) = ask(&mut queries, Ask::Streams);
         let number = number.unwrap();
         let streams = vec![part("live/b", StreamSource::Shard, 3)];
-        surveys.hear(0, Survey { number, streams, ..Survey::default() });
+        queries.handle(0, ShardAnswer { number, streams, ..ShardAnswer::default() });
         assert!(answer.try_recv().is_err(), "one shard is missing");
         let streams = vec![
             part("live/b", StreamSource::Publisher, 2),
             part("live/a", StreamSource::Nobody, 0),
         ];
-        surveys.hear(1, Survey { number, streams, ..Survey::default() });
+        queries.handle(1, ShardAnswer { number, streams, ..ShardAnswer::default() });
         let Ok(Answer::Streams(list)) = answer.try_recv() else { panic!() };
         let names: Vec<_> = list.iter().map(|view| (view.name.as_str(), view.source)).collect();
         assert_eq!(names, [("live/a", "nobody"), ("live/b", "publisher")]);
@@ -254,12 +254,12 @@ mod tests {
 
     #[test]
     fn the_list_of_connections_is_bounded_and_in_the_order_they_came() {
-        let mut surveys = ShardQueries::new(2);
-        let (number, mut answer) = ask(&mut surveys, Ask::Clients { stream: None });
+        let mut queries = ShardQueries::new(2);
+        let (number, mut answer) = ask(&mut queries, Ask::Clients { stream: None });
         for shard in 0..2 {
             let clients = (0..CLIENTS_MAX as u64).map(|n| client(n * 2 + shard as u64)).collect();
             let number = number.unwrap();
-            surveys.hear(shard, Survey { number, clients, ..Survey::default() });
+            queries.handle(shard, ShardAnswer { number, clients, ..ShardAnswer::default() });
         }
         let Ok(Answer::Clients(list)) = answer.try_recv() else { panic!() };
         assert_eq!(list.len(), CLIENTS_MAX);
@@ -271,12 +271,12 @@ mod tests {
     fn a_kick_is_done_if_any_shard_found_somebody() {
         let stream = "live/a".to_owned();
         for (kicked, done) in [(0, false), (1, true)] {
-            let mut surveys = ShardQueries::new(2);
+            let mut queries = ShardQueries::new(2);
             let wish = Ask::KickPublisher { stream: stream.clone(), actor: None };
-            let (number, mut answer) = ask(&mut surveys, wish);
+            let (number, mut answer) = ask(&mut queries, wish);
             for (shard, kicked) in [(0, 0), (1, kicked)] {
                 let number = number.unwrap();
-                surveys.hear(shard, Survey { number, kicked, ..Survey::default() });
+                queries.handle(shard, ShardAnswer { number, kicked, ..ShardAnswer::default() });
             }
             match answer.try_recv().unwrap() {
                 Answer::Done => assert!(done),
@@ -288,10 +288,10 @@ mod tests {
 
     #[test]
     fn an_id_that_nobody_can_have_is_not_asked_for() {
-        let mut surveys = ShardQueries::new(1);
+        let mut queries = ShardQueries::new(1);
         for id in ["", "short", "abcdefgh", "TOO-LONG-AN-ID"] {
             let (number, mut answer) =
-                ask(&mut surveys, Ask::Kick { client: id.to_owned(), actor: None });
+                ask(&mut queries, Ask::Kick { client: id.to_owned(), actor: None });
             assert!(number.is_none());
             assert!(matches!(answer.try_recv(), Ok(Answer::NotFound(_))));
         }
@@ -299,23 +299,23 @@ mod tests {
 
     #[test]
     fn a_shard_that_is_silent_is_named_after_its_time() {
-        let mut surveys = ShardQueries::new(2);
-        let (number, mut answer) = ask(&mut surveys, Ask::Streams);
-        surveys.hear(0, Survey { number: number.unwrap(), ..Survey::default() });
-        surveys.tick(SHARD_LIMIT - Micros(1));
+        let mut queries = ShardQueries::new(2);
+        let (number, mut answer) = ask(&mut queries, Ask::Streams);
+        queries.handle(0, ShardAnswer { number: number.unwrap(), ..ShardAnswer::default() });
+        queries.tick(SHARD_LIMIT - Micros(1));
         assert!(answer.try_recv().is_err());
-        surveys.tick(SHARD_LIMIT);
+        queries.tick(SHARD_LIMIT);
         let told = answer.try_recv();
         assert!(matches!(told, Ok(Answer::Unavailable(text)) if text.contains("shard 1")));
         // What comes after that is nobody's.
-        surveys.hear(1, Survey { number: number.unwrap(), ..Survey::default() });
+        queries.handle(1, ShardAnswer { number: number.unwrap(), ..ShardAnswer::default() });
     }
 
     #[test]
     fn more_questions_than_a_node_takes_are_turned_away() {
-        let mut surveys = ShardQueries::new(1);
-        let answers: Vec<_> = (0..QUERIES_MAX).map(|_| ask(&mut surveys, Ask::Streams).1).collect();
-        let (number, mut answer) = ask(&mut surveys, Ask::Streams);
+        let mut queries = ShardQueries::new(1);
+        let answers: Vec<_> = (0..QUERIES_MAX).map(|_| ask(&mut queries, Ask::Streams).1).collect();
+        let (number, mut answer) = ask(&mut queries, Ask::Streams);
         assert!(number.is_none() && answers.len() == QUERIES_MAX);
         assert!(matches!(answer.try_recv(), Ok(Answer::Unavailable(_))));
     }

@@ -3,18 +3,18 @@
 
 mod audio;
 mod enhanced;
-mod facts;
 mod format;
 mod made;
 mod tag;
+mod tag_info;
 mod video;
 
 pub use audio::{Audio, aac_header};
 pub use enhanced::{Layout, Track, Tracks};
-pub use facts::Facts;
 pub use format::{AudioFormat, Format, FourCc, VideoFormat};
 pub use made::{Made, is_complete, made};
 pub use tag::{Tag, TagHeader, Tags};
+pub use tag_info::TagInfo;
 pub use video::{AvcPacket, Video, avc_header};
 
 /// What a body carries.

@@ -239,8 +239,8 @@ fn commands_are_passed_on_whatever_their_codec() {
     assert_eq!(video(&[0xd4, b'h', b'v', b'c', b'1', 2]).part, Part::Metadata);
 }
 
-fn facts(kind: Kind, body: &[u8]) -> Facts {
-    Facts::of(kind, body).unwrap()
+fn info(kind: Kind, body: &[u8]) -> TagInfo {
+    TagInfo::of(kind, body).unwrap()
 }
 
 #[test]
@@ -258,16 +258,16 @@ fn a_stream_is_told_header_key_track_and_codec() {
         (Kind::Audio, &[0xaf, 1, 0x21], (false, false, 0, true, "AAC")),
         (Kind::Audio, &[0x95, 0, b'O', b'p', b'u', b's', 1, 1], (true, false, 1, false, "Opus")),
     ] {
-        let facts = facts(kind, body);
-        let format = facts.format.unwrap().to_string();
-        let got = (facts.header, facts.key, facts.track, facts.main, format.as_str());
+        let info = info(kind, body);
+        let format = info.format.unwrap().to_string();
+        let got = (info.header, info.key, info.track, info.main, format.as_str());
         assert_eq!(got, want, "{body:x?}");
     }
     let many = multitrack(&[0x96, 0x20], &[(Some(b"hvc1"), 1, b"h"), (Some(b"av01"), 0, b"aa")]);
-    assert!(facts(Kind::Video, &many).main, "track 0 is in it, if not first");
-    let metadata = facts(Kind::Data, b"\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09");
+    assert!(info(Kind::Video, &many).main, "track 0 is in it, if not first");
+    let metadata = info(Kind::Data, b"\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09");
     assert!(metadata.header && metadata.format.is_none());
-    assert!(!facts(Kind::Data, b"\x02\x00\x0aonTextData\x05").header);
+    assert!(!info(Kind::Data, b"\x02\x00\x0aonTextData\x05").header);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn empty_configurations_are_no_headers() {
         (Kind::Video, &[0x17, 0, 0, 0, 0]),
         (Kind::Video, &[0x90, b'h', b'v', b'c', b'1']),
     ] {
-        assert!(!facts(kind, body).header, "{body:x?}");
+        assert!(!info(kind, body).header, "{body:x?}");
     }
 }
 
@@ -303,7 +303,7 @@ proptest! {
             prop_assert!(audio.tracks(&body).all(|track| inside(audio.payload_at, &track)));
         }
         for kind in [Kind::Audio, Kind::Video, Kind::Data] {
-            let _facts = Facts::of(kind, &body);
+            let _facts = TagInfo::of(kind, &body);
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Audience {
 /// That a viewer is counted, until this is dropped.
 #[must_use]
 #[derive(Debug)]
-pub struct Seat(Arc<Audience>);
+pub struct ViewerPermit(Arc<Audience>);
 
 impl Default for Audience {
     /// Nobody yet, and no limit.
@@ -41,23 +41,23 @@ impl Audience {
         Some(self.most.load(Ordering::Relaxed)).filter(|most| *most != ANY)
     }
 
-    /// A seat for a viewer who had one already, however many there are.
-    pub fn enter_again(self: &Arc<Self>) -> Seat {
+    /// A permit for a viewer who had one already, however many there are.
+    pub fn enter_again(self: &Arc<Self>) -> ViewerPermit {
         self.seated.fetch_add(1, Ordering::Relaxed);
-        Seat(Arc::clone(self))
+        ViewerPermit(Arc::clone(self))
     }
 
-    /// A seat for one more viewer; `None` if there are as many as there may be.
+    /// A permit for one more viewer; `None` if there are as many as there may be.
     #[must_use]
-    pub fn enter(self: &Arc<Self>) -> Option<Seat> {
+    pub fn enter(self: &Arc<Self>) -> Option<ViewerPermit> {
         let before = self.seated.fetch_add(1, Ordering::Relaxed);
-        // Taken first and looked at then: of two who come at once only one gets the last seat.
-        let seat = Seat(Arc::clone(self));
-        (before < self.most.load(Ordering::Relaxed)).then_some(seat)
+        // Taken first and looked at then: of two who come at once only one gets the last permit.
+        let permit = ViewerPermit(Arc::clone(self));
+        (before < self.most.load(Ordering::Relaxed)).then_some(permit)
     }
 }
 
-/// In a snapshot: the limit alone. Who is seated takes a seat again.
+/// In a snapshot: the limit alone. Who is seated takes a permit again.
 impl Serialize for Audience {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.most.load(Ordering::Relaxed).serialize(serializer)
@@ -98,13 +98,13 @@ impl Audience {
 }
 
 #[cfg(test)]
-impl Seat {
+impl ViewerPermit {
     pub(crate) const fn audience(&self) -> &Arc<Audience> {
         &self.0
     }
 }
 
-impl Drop for Seat {
+impl Drop for ViewerPermit {
     fn drop(&mut self) {
         self.0.seated.fetch_sub(1, Ordering::Relaxed);
     }
@@ -122,7 +122,7 @@ mod tests {
         assert!(audience.enter().is_none() && audience.enter().is_none());
         drop(held);
         let _both = [audience.enter().unwrap(), audience.enter().unwrap()];
-        assert!(audience.enter().is_none(), "those who were refused took no seat, nor left one");
+        assert!(audience.enter().is_none(), "those who were refused took no permit, nor left one");
         audience.set_most(None);
         assert!(audience.enter().is_some());
     }
@@ -136,10 +136,10 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..20_000 {
-                        let Some(seat) = audience.enter() else { continue };
+                        let Some(permit) = audience.enter() else { continue };
                         assert!(seated.fetch_add(1, Ordering::SeqCst) < 5);
                         seated.fetch_sub(1, Ordering::SeqCst);
-                        drop(seat);
+                        drop(permit);
                     }
                 });
             }

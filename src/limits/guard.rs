@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::words::Words;
+use super::address_table::AddressTable;
 use crate::media::{Micros, network_of};
 
 /// Addresses remembered at once. In a flood of more, those go first that have failed least.
@@ -89,8 +89,8 @@ pub struct Guard {
     ban_after: AtomicU32,
     /// Microseconds.
     ban: AtomicU64,
-    words: Words,
-    known: Words,
+    addresses: AddressTable,
+    known: AddressTable,
 }
 
 impl Guard {
@@ -101,8 +101,8 @@ impl Guard {
             free: spec.free,
             ban_after: AtomicU32::new(spec.ban_after),
             ban: AtomicU64::new(spec.ban.0),
-            words: Words::new(ADDRESSES_MAX),
-            known: Words::new(KNOWN_MAX),
+            addresses: AddressTable::new(ADDRESSES_MAX),
+            known: AddressTable::new(KNOWN_MAX),
         }
     }
 
@@ -115,13 +115,14 @@ impl Guard {
     /// A peer shows a key at `now`.
     #[must_use]
     pub fn ask(&self, attempt: &KeyAttempt<'_>, now: Micros) -> Asked {
-        let home = self.words.home(attempt.peer);
+        let home = self.addresses.home(attempt.peer);
         let tag = home.hash & TAG_MASK;
         let now = (now.0 / STEP_US) & TIME_MASK;
         loop {
-            let mine = self.words.window(home).find(|(_, word)| word & TAG_MASK == tag);
+            let mine = self.addresses.window(home).find(|(_, word)| word & TAG_MASK == tag);
             // Otherwise one that is over is given up, or that has failed least.
-            let spare = || self.words.window(home).min_by_key(|(_, word)| self.weight(*word, now));
+            let spare =
+                || self.addresses.window(home).min_by_key(|(_, word)| self.weight(*word, now));
             let Some((number, word)) = mine.or_else(spare) else { return Asked::Wait(DELAY_MAX) };
             let count =
                 if word & TAG_MASK == tag && !self.is_over(word, now) { count_of(word) } else { 0 };
@@ -132,7 +133,7 @@ impl Guard {
                 return if is_excused { Asked::Excused(left) } else { Asked::Wait(left) };
             }
             let after = tag | ((count + 1).min(COUNT_MAX) << TIME_BITS) | now;
-            if self.words.change(number, word, after) {
+            if self.addresses.change(number, word, after) {
                 return Asked::Counted(Charge { number, before: word, after });
             }
         }
@@ -141,12 +142,12 @@ impl Guard {
     /// The key of this attempt was no guess: it does not count.
     pub fn refund(&self, charge: Charge) {
         loop {
-            let word = self.words.get(charge.number);
+            let word = self.addresses.get(charge.number);
             if word & TAG_MASK != charge.after & TAG_MASK || count_of(word) == 0 {
                 return;
             }
             let new = if word == charge.after { charge.before } else { word - (1 << TIME_BITS) };
-            if self.words.change(charge.number, word, new) {
+            if self.addresses.change(charge.number, word, new) {
                 return;
             }
         }

@@ -1,18 +1,18 @@
 //! Admission limits: who may connect, how often, and how much goes out. Pure. What the shards share
 //! are single atomics, looked at when a peer comes and never per message.
 
+mod address_table;
 mod audience;
-mod census;
+mod connection_limit;
 mod egress;
 mod guard;
 mod rates;
-mod words;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use audience::{Audience, Audiences, Seat};
-pub use census::{Census, Place};
+pub use audience::{Audience, Audiences, ViewerPermit};
+pub use connection_limit::{ConnectionLimit, ConnectionPermit};
 pub use egress::Egress;
 pub use guard::{Asked, Guard, GuardSpec, KeyAttempt};
 pub use rates::Rates;
@@ -43,7 +43,7 @@ pub struct LimitSpec {
 /// What the shards of a node ask when a peer comes.
 #[derive(Debug)]
 pub struct NodeLimits {
-    census: Census,
+    connections: ConnectionLimit,
     connects: Rates,
     publishes: Rates,
     egress: Egress,
@@ -56,7 +56,7 @@ impl NodeLimits {
     #[must_use]
     pub fn new(spec: &LimitSpec, shards: Vec<Arc<ShardStats>>) -> Self {
         Self {
-            census: Census::new(spec.connections_max, spec.connections_per_ip_max),
+            connections: ConnectionLimit::new(spec.connections_max, spec.connections_per_ip_max),
             connects: Rates::new(spec.connects_per_minute),
             publishes: Rates::new(spec.publishes_per_minute),
             egress: Egress::new(spec.egress_max_bps, shards),
@@ -67,7 +67,7 @@ impl NodeLimits {
 
     /// Lets other limits hold from now on; nobody who is there has to go.
     pub fn set(&self, spec: &LimitSpec) {
-        self.census.set(spec.connections_max, spec.connections_per_ip_max);
+        self.connections.set(spec.connections_max, spec.connections_per_ip_max);
         self.connects.set(spec.connects_per_minute);
         self.publishes.set(spec.publishes_per_minute);
         self.egress.set(spec.egress_max_bps);
@@ -75,45 +75,45 @@ impl NodeLimits {
         self.guard.set(&spec.guard);
     }
 
-    /// A peer at `ip` connects; `Place` is to be given to [`NodeLimits::leave`] when it has gone.
+    /// A peer at `ip` connects; the permit is given to [`NodeLimits::leave`] when it has gone.
     ///
     /// # Errors
     /// The limit that keeps it out.
-    pub fn connect(&self, ip: IpAddr, now: Micros) -> Result<Place, Limit> {
+    pub fn connect(&self, ip: IpAddr, now: Micros) -> Result<ConnectionPermit, Limit> {
         if !self.connects.take(ip, now) {
             return Err(Limit::ConnectRate);
         }
-        self.census.enter(ip)
+        self.connections.enter(ip)
     }
 
     /// A trusted proxy connects, whose peers are counted one by one.
     ///
     /// # Errors
     /// If the node takes no further connections.
-    pub fn connect_proxy(&self) -> Result<Place, Limit> {
-        self.census.enter_unnamed()
+    pub fn connect_proxy(&self) -> Result<ConnectionPermit, Limit> {
+        self.connections.enter_unnamed()
     }
 
     /// The proxy at `place` speaks for `ip`: that one is counted from here on.
     ///
     /// # Errors
     /// The limit that keeps it out; the place is still to be left.
-    pub fn name(&self, place: &mut Place, ip: IpAddr, now: Micros) -> Result<(), Limit> {
+    pub fn name(&self, place: &mut ConnectionPermit, ip: IpAddr, now: Micros) -> Result<(), Limit> {
         if !self.connects.take(ip, now) {
             return Err(Limit::ConnectRate);
         }
-        self.census.name(place, ip)
+        self.connections.name(place, ip)
     }
 
     /// A connection that was counted by the node before this one: it counts here too, whatever the
     /// limits are; as one of `ip`, if that is known.
-    pub fn readmit(&self, ip: Option<IpAddr>) -> Place {
-        self.census.readmit(ip)
+    pub fn readmit(&self, ip: Option<IpAddr>) -> ConnectionPermit {
+        self.connections.readmit(ip)
     }
 
     /// The connection has gone.
-    pub fn leave(&self, place: Place) {
-        self.census.leave(place);
+    pub fn leave(&self, place: ConnectionPermit) {
+        self.connections.leave(place);
     }
 
     /// Whether a peer at `ip` may ask to publish now; that counts as asking.
@@ -125,7 +125,7 @@ impl NodeLimits {
     /// Connections that are counted.
     #[cfg(test)]
     pub(crate) fn connections(&self) -> u32 {
-        self.census.all()
+        self.connections.all()
     }
 
     /// Memory for unfinished messages of peers.

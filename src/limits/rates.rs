@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::words::Words;
+use super::address_table::AddressTable;
 use crate::media::Micros;
 
 /// Addresses that are remembered at once, for a minute at most. In a flood of more, those go first
@@ -27,14 +27,14 @@ const FILL: u64 = 60_000_000 / STEP_US;
 #[derive(Debug)]
 pub struct Rates {
     per_minute: AtomicU32,
-    words: Words,
+    addresses: AddressTable,
 }
 
 impl Rates {
     /// `per_minute` for each address; 0 for any number.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        Self { per_minute: AtomicU32::new(per_minute), words: Words::new(ADDRESSES_MAX) }
+        Self { per_minute: AtomicU32::new(per_minute), addresses: AddressTable::new(ADDRESSES_MAX) }
     }
 
     /// Lets another rate hold from now on.
@@ -49,22 +49,22 @@ impl Rates {
         if per_minute == 0 {
             return true;
         }
-        let home = self.words.home(ip);
+        let home = self.addresses.home(ip);
         // Time 0 is that of a word which belongs to nobody.
         let now = (now.0 / STEP_US + 1) & TIME_MASK;
         let token = (FILL / u64::from(per_minute)).max(1);
         for _ in 0..TRIES_MAX {
             let is_mine = |word: &u64| word & !TIME_MASK == home.hash & !TIME_MASK;
-            let mine = self.words.window(home).find(|(_, word)| is_mine(word) && *word != 0);
+            let mine = self.addresses.window(home).find(|(_, word)| is_mine(word) && *word != 0);
             // Otherwise the bucket that is full, or nearest to it, is given up.
-            let spare = || self.words.window(home).min_by_key(|(_, word)| word & TIME_MASK);
+            let spare = || self.addresses.window(home).min_by_key(|(_, word)| word & TIME_MASK);
             let Some((number, word)) = mine.or_else(spare) else { return true };
             let full_at = if is_mine(&word) { (word & TIME_MASK).max(now) } else { now };
             if full_at + token > now + token * u64::from(per_minute) {
                 return false;
             }
             let new = home.hash & !TIME_MASK | (full_at + token) & TIME_MASK;
-            if self.words.change(number, word, new) {
+            if self.addresses.change(number, word, new) {
                 return true;
             }
         }

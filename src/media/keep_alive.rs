@@ -37,7 +37,7 @@ impl KeepAlive {
     }
 
     /// Something has come.
-    pub const fn hear(&mut self, now: Micros) {
+    pub const fn receive(&mut self, now: Micros) {
         self.heard_at = now;
         self.asked_at = None;
     }
@@ -91,7 +91,7 @@ mod tests {
         assert!(!life.is_due(at(29), PINGS) && life.is_due(at(30), PINGS));
         assert!(!life.is_due(at(59), PINGS) && !life.is_gone(at(59), PINGS));
         assert!(life.is_gone(at(60), PINGS));
-        life.hear(at(60));
+        life.receive(at(60));
         assert!(!life.is_gone(at(119), PINGS), "heard, and not asked since");
     }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::start_error::StartError;
-use crate::command::{ChannelFeed, OutputSpec, PullSpec, RecordFeed, ToShard};
+use crate::command::{ChannelSource, OutputSpec, PullSpec, RecordSink, ShardCommand};
 use crate::config::{ChannelConfig, Config};
 use crate::control::channels::build::{self, Built, FrameInput, Frames};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::list::Known;
 use crate::control::channels::scenes::Scenes;
-use crate::control::channels::sources::Tap;
+use crate::control::channels::sources::Subscription;
 use crate::control::hooks::HookService;
 use crate::control::outputs::Outputs;
 use crate::control::placement::Placement;
@@ -45,12 +45,12 @@ pub(super) struct ChannelSet {
 #[derive(Default)]
 pub(super) struct ShardShare {
     /// Channels whose streams it owns.
-    pub(super) feeds: Vec<ChannelFeed>,
+    pub(super) feeds: Vec<ChannelSource>,
     /// Decoders that want streams.
-    pub(super) taps: Vec<Tap>,
+    pub(super) subscriptions: Vec<Subscription>,
     pub(super) outputs: Vec<OutputSpec>,
     pub(super) pulls: Vec<PullSpec>,
-    pub(super) records: Vec<RecordFeed>,
+    pub(super) records: Vec<RecordSink>,
 }
 
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl ChannelSet {
         let built = built.collect::<Result<Vec<_>, ChannelError>>()?;
         for pull in &config.pulls {
             let (spec, entry) = set.pulls.open(pull);
-            set.give(ToShard::AddPull(Box::new(spec)));
+            set.give(ShardCommand::AddPull(Box::new(spec)));
             set.entries.pulls.push(entry);
         }
         for (channel, (shard, built)) in config.channels.iter().zip(built) {
@@ -108,18 +108,18 @@ impl ChannelSet {
 
     fn add_channel(&mut self, config: &ChannelConfig, shard: usize, built: Built) {
         self.known.push(Known::of(&built));
-        let Built { stage, feed, taps, scenes, faults, frame_input, entry, .. } = built;
+        let Built { stage, feed, subscriptions, scenes, faults, frame_input, entry, .. } = built;
         self.scenes.put(config, scenes, &faults);
         self.stages.push(stage);
         self.shares[shard].feeds.push(feed);
-        for (stream, tap) in taps {
-            self.give(ToShard::Tap(stream, tap));
+        for (stream, subscription) in subscriptions {
+            self.give(ShardCommand::Subscription(stream, subscription));
         }
         if frame_input.is_some() {
             self.frame_input = frame_input;
         }
         for (spec, entry) in self.outputs.channel(config) {
-            self.give(ToShard::AddOutput(Box::new(spec)));
+            self.give(ShardCommand::AddOutput(Box::new(spec)));
             self.entries.outputs.push(entry);
         }
         self.entries.channels.push(entry);
@@ -129,7 +129,7 @@ impl ChannelSet {
     fn add_readers(&mut self, config: &Config) -> Result<(), StartError> {
         for push in &config.pushes {
             let (spec, entry) = self.outputs.push(push);
-            self.give(ToShard::AddOutput(Box::new(spec)));
+            self.give(ShardCommand::AddOutput(Box::new(spec)));
             self.entries.outputs.push(entry);
         }
         for record in &config.records {
@@ -137,21 +137,23 @@ impl ChannelSet {
             let (entry, feed) = opened.map_err(StartError::Thread)?;
             self.entries.records.push(entry);
             if let Some(feed) = feed {
-                self.give(ToShard::Record(feed));
+                self.give(ShardCommand::Record(feed));
             }
         }
         Ok(())
     }
 
     /// Puts something where the rule places it, as a command to a shard that runs would.
-    fn give(&mut self, command: ToShard) {
+    fn give(&mut self, command: ShardCommand) {
         let shard = self.placement.route(&command);
         let share = &mut self.shares[shard];
         match command {
-            ToShard::AddOutput(spec) => share.outputs.push(*spec),
-            ToShard::AddPull(spec) => share.pulls.push(*spec),
-            ToShard::Record(feed) => share.records.push(feed),
-            ToShard::Tap(stream, tap) => share.taps.push((stream, tap)),
+            ShardCommand::AddOutput(spec) => share.outputs.push(*spec),
+            ShardCommand::AddPull(spec) => share.pulls.push(*spec),
+            ShardCommand::Record(feed) => share.records.push(feed),
+            ShardCommand::Subscription(stream, subscription) => {
+                share.subscriptions.push((stream, subscription))
+            }
             // A start gives nothing else.
             _ => {}
         }

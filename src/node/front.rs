@@ -13,7 +13,7 @@ use crate::control::banner::rtmp_url;
 use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
 use crate::control::log::LogLevel;
 use crate::control::placement;
-use crate::control::state::{Cores, Driver, NodeFacts, Surveyor, flv_base};
+use crate::control::state::{Cores, Driver, NodeDescription, StateCollector, flv_base};
 use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::node::running::Node;
@@ -22,7 +22,7 @@ use crate::tls::{self, Acceptor};
 /// How often the node's events are passed on.
 const EVENTS_EVERY: Duration = Duration::from_millis(100);
 
-/// Events that may wait for the surveyor.
+/// Events that may wait for the collector.
 const EVENTS_WAITING: usize = 256;
 
 /// Reads the tokens, or makes them.
@@ -58,7 +58,7 @@ pub(crate) fn front(
     node: &Node,
     (tokens, log, tls): (Tokens, Arc<LogLevel>, Option<Acceptor>),
     readiness: &Arc<Readiness>,
-) -> (HttpState, Surveyor) {
+) -> (HttpState, StateCollector) {
     let clock = node.clock();
     let started = clock.unix_millis().saturating_sub(clock.now().millis());
     let time = Time::new(started, move || clock.now());
@@ -66,10 +66,10 @@ pub(crate) fn front(
     let flv = flv_place(config, node);
     registry.set_streams_max(config.metrics.streams_max);
     let facts = facts(config, node, flv);
-    let surveyor = Surveyor::new(node.handle(), registry, keys.clone(), time.clone(), facts);
+    let collector = StateCollector::new(node.handle(), registry, keys.clone(), time.clone(), facts);
     let api = Api {
         handle: node.handle(),
-        board: surveyor.board(),
+        board: collector.board(),
         keys,
         tokens,
         log,
@@ -91,12 +91,15 @@ pub(crate) fn front(
         api: Arc::new(api),
         cors: config.http.cors.clone(),
     };
-    (state, surveyor)
+    (state, collector)
 }
 
-/// Passes the node's events on to the surveyor, which looks at the node meanwhile; to the node's
+/// Passes the node's events on to the collector, which looks at the node meanwhile; to the node's
 /// end.
-pub(crate) async fn survey(surveyor: Surveyor, take: impl Fn() -> Option<NodeEvent> + 'static) {
+pub(crate) async fn collect(
+    collector: StateCollector,
+    take: impl Fn() -> Option<NodeEvent> + 'static,
+) {
     let (events, heard) = tokio::sync::mpsc::channel(EVENTS_WAITING);
     let pass = async move {
         let mut every = tokio::time::interval(EVENTS_EVERY);
@@ -109,7 +112,7 @@ pub(crate) async fn survey(surveyor: Surveyor, take: impl Fn() -> Option<NodeEve
             }
         }
     };
-    tokio::join!(surveyor.run(heard), pass);
+    tokio::join!(collector.run(heard), pass);
 }
 
 /// Where pages of ours play streams: one that came by TLS may not load plainly.
@@ -126,9 +129,9 @@ pub(crate) fn https(config: &Config) -> Result<Option<Acceptor>, tls::Error> {
     files.map(|files| Acceptor::load(files, &["http/1.1"])).transpose()
 }
 
-fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeFacts {
+fn facts(config: &Config, node: &Node, flv: (SocketAddr, bool)) -> NodeDescription {
     let plan = node.plan().clone();
-    NodeFacts {
+    NodeDescription {
         name: config.node.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         rtmp_port: node.rtmp().port(),

@@ -181,7 +181,7 @@ impl StreamManager {
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running.
-    pub fn start(&mut self) -> Result<Feed, StartError> {
+    pub fn start(&mut self) -> Result<EncoderInput, StartError> {
         let hooks = std::mem::take(&mut self.hooks);
         let frames = Frames::HandedIn(self.pool_size);
         let setup = Setup { frames, is_program: false, process: self.process, hooks };
@@ -203,7 +203,7 @@ impl StreamManager {
         let stats = channels.first().map(|channel| Arc::clone(&channel.stats)).unwrap_or_default();
         self.node = Some(node);
         let gate = Gate::for_capacity(encoder.capacity());
-        Ok(Feed { pool, encoder, timeline, clock, stats, next: 0, gate, dropped: 0 })
+        Ok(EncoderInput { pool, encoder, timeline, clock, stats, next: 0, gate, dropped: 0 })
     }
 
     /// What has happened since the last call, oldest first. At most 1024 events wait; then older
@@ -379,7 +379,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// The way in for frames: one program thread takes empty frames, draws, and pushes them.
 #[derive(Debug)]
-pub struct Feed {
+pub struct EncoderInput {
     pool: Pool,
     encoder: Sender<RawFrame>,
     timeline: Timeline,
@@ -390,7 +390,7 @@ pub struct Feed {
     dropped: u64,
 }
 
-impl Feed {
+impl EncoderInput {
     /// Sleeps until the next frame is due on the encoder's clock. A program with a clock of its own
     /// needs not call this.
     pub fn wait_for_tick(&self) {

@@ -16,7 +16,7 @@ mod tests;
 mod tls;
 
 pub use library::{
-    AddedKey, Encoder, Feed, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,
+    AddedKey, Encoder, EncoderInput, Invalid, LiveNode, Pipeline, RtmpServer, StreamManager,
 };
 pub use listen::ListenError;
 pub use plan::ProcessAccess;

@@ -148,9 +148,9 @@ async fn serve(
         if let (Some(tls), Ok(hangup)) = (&tls, hangup()) {
             local.spawn_local(watch(tls.watcher(), hangup));
         }
-        let (state, surveyor) = front::front(config, &node, (tokens, log, tls), &readiness);
+        let (state, collector) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
-        local.spawn_local(front::survey(surveyor, move || events.pop()));
+        local.spawn_local(front::collect(collector, move || events.pop()));
         local.spawn_local(http::serve(listener, state, async {
             // A dropped sender means the same as a sent word: the node stops.
             drop(http_stopped.await);

@@ -24,7 +24,7 @@ use crate::control::channels::build::Frames;
 use crate::control::channels::compose::{ComposeRings, start_compose};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::list::ChannelList;
-use crate::control::channels::scenes::{News, Scenes};
+use crate::control::channels::scenes::{LoadReport, Scenes};
 use crate::control::config_store::ConfigStore;
 use crate::control::control_channel;
 use crate::control::controller::{Controller, ReloadState, ShardHandle};
@@ -116,7 +116,7 @@ struct Spawned {
     limits: Arc<NodeLimits>,
     compose: ComposeRings,
     channels: ChannelSet,
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<LoadReport>,
 }
 
 impl Spawned {
@@ -285,7 +285,7 @@ impl ShardStart<'_> {
                 reports,
                 mesh,
                 feeds: share.feeds,
-                taps: share.taps,
+                subscriptions: share.subscriptions,
                 records: share.records,
                 outputs: share.outputs,
                 pulls: share.pulls,

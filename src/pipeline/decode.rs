@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::command::TapEvent;
+use crate::command::SubscriptionEvent;
 use crate::decode::{DecodeSink, Error, Live, Step};
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Kind, Micros};
@@ -21,7 +21,7 @@ pub const PICTURE_QUEUE: usize = 16;
 pub const DECODED_SOUND_QUEUE: usize = 64;
 
 /// Messages of a published stream that may wait for its decoder: some seconds.
-pub const TAP_QUEUE: usize = 512;
+pub const SUBSCRIPTION_QUEUE: usize = 512;
 
 /// Messages of one kind that may wait for the other kind: more than ten seconds. Beyond that the
 /// oldest is decoded at once.
@@ -196,10 +196,10 @@ impl Waiting {
     }
 }
 
-/// Decodes a published stream until its tap or its readers are gone.
+/// Decodes a published stream until its subscription or its readers are gone.
 pub fn live(
     mut decoder: Live,
-    mut tap: Receiver<TapEvent>,
+    mut subscription: Receiver<SubscriptionEvent>,
     bell: &Arc<Bell>,
     mut out: DecodeOut,
     clock: Clock,
@@ -214,8 +214,8 @@ pub fn live(
             decoder.ended(&mut out);
             is_leaving = false;
         }
-        match if is_leaving { None } else { tap.pop() } {
-            Some(TapEvent::Message(message, arrived)) => {
+        match if is_leaving { None } else { subscription.pop() } {
+            Some(SubscriptionEvent::Message(message, arrived)) => {
                 let (kind, body) = (message.kind(), message.body());
                 // What is seen elsewhere counts all the same: sound is to be in step with it.
                 let time = decoder.arrived(kind, message.time(), body, arrived);
@@ -231,12 +231,14 @@ pub fn live(
                     waiting.add(message, time);
                 }
             }
-            Some(TapEvent::Ended) => is_leaving = true,
-            None if tap.is_finished() || out.is_closed() => return,
+            Some(SubscriptionEvent::Ended) => is_leaving = true,
+            None if subscription.is_finished() || out.is_closed() => return,
             None => {
                 let idle = if out.settle() { IDLE } else { FULL };
                 let wait = next.map_or(idle, |next| Duration::from(next - now).min(idle));
-                bell.park(wait, || !is_leaving && !tap.is_empty() || tap.is_finished());
+                bell.park(wait, || {
+                    !is_leaving && !subscription.is_empty() || subscription.is_finished()
+                });
             }
         }
     }

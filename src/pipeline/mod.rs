@@ -13,8 +13,8 @@ pub use channel::{
     RawSound, SOUND_QUEUE_BLOCKS, Sound, Timeline,
 };
 pub use decode::{
-    DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, TAP_QUEUE, file as decode_file,
-    live as decode_live,
+    DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
+    file as decode_file, live as decode_live,
 };
 pub use encode::{ENCODED_QUEUE, EncodeShare, audio as encode_audio, video as encode_video};
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};

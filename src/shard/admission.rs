@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::streams::Stream;
-use crate::limits::{NodeLimits, Place, Seat};
+use crate::limits::{ConnectionPermit, NodeLimits, ViewerPermit};
 use crate::stats::Limit;
 
 /// That a connection is counted by the node's limits, until this is dropped.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Admitted {
     #[serde(skip)]
-    counted: Option<(Arc<NodeLimits>, Place)>,
+    counted: Option<(Arc<NodeLimits>, ConnectionPermit)>,
     /// Whether it is counted as one of its address.
     is_named: bool,
 }
@@ -70,8 +70,8 @@ pub(super) fn trusts(cx: &Context, proxy: IpAddr) -> bool {
 ///
 /// # Errors
 /// Why it is not taken; that is counted.
-pub(super) fn admit_viewer(cx: &Context, stream: &Stream) -> Result<Seat, &'static str> {
-    let Some(seat) = stream.audience.enter() else {
+pub(super) fn admit_viewer(cx: &Context, stream: &Stream) -> Result<ViewerPermit, &'static str> {
+    let Some(permit) = stream.audience.enter() else {
         cx.stats.limit_met(Limit::Viewers);
         return Err("this stream has as many viewers as its key allows");
     };
@@ -79,5 +79,5 @@ pub(super) fn admit_viewer(cx: &Context, stream: &Stream) -> Result<Seat, &'stat
         cx.stats.limit_met(Limit::Egress);
         return Err("this server sends as much as it may; try again later");
     }
-    Ok(seat)
+    Ok(permit)
 }

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 
 use super::io::{Io, PeerId};
-use super::line::Line;
+use super::send_state::SendState;
 use crate::media::Micros;
 use crate::stream::{DropPolicy, StreamLog};
 
@@ -79,11 +79,11 @@ impl ReaderGroup {
         io: &mut impl Io,
         batch: &mut Batch<'_>,
         readers: &[PeerId],
-        lines: &[Line],
+        send_states: &[SendState],
     ) {
         (self.place, self.told) = (None, 0);
-        let (place, end) = (|id: &PeerId| lines[id.index()].place, batch.log.end());
-        let takes = |place: &u64| *place < Line::BLOCKED && *place != end;
+        let (place, end) = (|id: &PeerId| send_states[id.index()].place, batch.log.end());
+        let takes = |place: &u64| *place < SendState::BLOCKED && *place != end;
         let Some(first) = readers.iter().map(place).find(takes) else { return };
         let Some((pieces, _)) = batch.at(first) else { return };
         self.peers.clear();

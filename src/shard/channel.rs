@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::shared::Shared;
 use super::stream_id::StreamId;
 use super::streams::Source;
-use crate::command::{ChannelFeed, Encoded, FromShard};
+use crate::command::{ChannelSource, Encoded, ShardReport};
 use crate::media::Micros;
 use crate::rtmp::Hops;
 
@@ -20,7 +20,7 @@ const HOLD_MAX: usize = 32;
 pub(super) struct ChannelInputs {
     open: Vec<ChannelInput>,
     /// Those that wait until what they take the place of has handed over all it has.
-    to_come: Vec<ChannelFeed>,
+    to_come: Vec<ChannelSource>,
 }
 
 impl ChannelInputs {
@@ -30,14 +30,14 @@ impl ChannelInputs {
     }
 
     /// Takes the channels of the node's start.
-    pub(super) fn begin(&mut self, shared: &mut Shared, feeds: Vec<ChannelFeed>) {
+    pub(super) fn begin(&mut self, shared: &mut Shared, feeds: Vec<ChannelSource>) {
         let inputs = feeds.into_iter().map(|feed| ChannelInput::open(shared, feed, None));
         self.open.extend(inputs);
     }
 
     /// One more channel, which is told to control: it begins at once, or once a channel that was
     /// stopped has ended, or not at all if somebody else feeds its stream.
-    pub(super) fn add(&mut self, shared: &mut Shared, feed: ChannelFeed) {
+    pub(super) fn add(&mut self, shared: &mut Shared, feed: ChannelSource) {
         let is_left = |input: &ChannelInput| {
             input.feed.stream == feed.stream && input.feed.switch.is_stopped()
         };
@@ -45,7 +45,7 @@ impl ChannelInputs {
             return self.to_come.push(feed);
         }
         let is_open = !shared.streams.is_taken(&feed.stream);
-        shared.cx.report(FromShard::FeedOpened { switch: Arc::clone(&feed.switch), is_open });
+        shared.cx.report(ShardReport::ChannelOpened { switch: Arc::clone(&feed.switch), is_open });
         if is_open {
             let input = ChannelInput::open(shared, feed, None);
             self.open.push(input);
@@ -69,14 +69,14 @@ impl ChannelInputs {
                 Some(feed) => {
                     let switch = Arc::clone(&feed.switch);
                     self.open.push(ChannelInput::open(shared, feed, Some(&input)));
-                    shared.cx.report(FromShard::FeedOpened { switch, is_open: true });
+                    shared.cx.report(ShardReport::ChannelOpened { switch, is_open: true });
                 }
                 None => shared.streams.end(&mut shared.cx, input.stream),
             }
         }
     }
 
-    fn successor(&mut self, stream: &str) -> Option<ChannelFeed> {
+    fn successor(&mut self, stream: &str) -> Option<ChannelSource> {
         let at = self.to_come.iter().position(|feed| *feed.stream == *stream)?;
         Some(self.to_come.remove(at))
     }
@@ -89,7 +89,7 @@ impl ChannelInputs {
 
 /// The shard's end of a channel.
 struct ChannelInput {
-    feed: ChannelFeed,
+    feed: ChannelSource,
     stream: StreamId,
     newest_video: u32,
     has_seen_video: bool,
@@ -100,7 +100,7 @@ struct ChannelInput {
 impl ChannelInput {
     /// Begins the stream of a channel, or goes on with it: after `before` by the clock, so that
     /// viewers are as late as they were.
-    fn open(shared: &mut Shared, feed: ChannelFeed, before: Option<&Self>) -> Self {
+    fn open(shared: &mut Shared, feed: ChannelSource, before: Option<&Self>) -> Self {
         let source = Source::Channel(Arc::clone(&feed.switch));
         let name = Arc::clone(&feed.stream);
         let stream = shared.streams.open(&mut shared.cx, name, source, &Hops::default());

@@ -232,7 +232,7 @@ impl ClientConnection {
     ///
     /// # Errors
     /// The reason, if the connection is to end: it is refused or ended, or wanted elsewhere.
-    pub(super) fn heed(&self, event: ClientEvent, redirect: &mut Redirect) -> Result<(), String> {
+    pub(super) fn handle(&self, event: ClientEvent, redirect: &mut Redirect) -> Result<(), String> {
         let (reason, to) = match event {
             ClientEvent::Started { .. } | ClientEvent::Message { .. } => return Ok(()),
             ClientEvent::Refused { code, description } => {

@@ -7,11 +7,11 @@ use super::client::{ClientConnection, Dialer};
 use super::context::Context;
 use super::core::ShardCore;
 use super::io::{Action, Closed, PeerId};
-use super::line::Line;
 use super::outbound::Outbound;
 use super::output::Output;
 use super::peers::{Peer, Peers, client_of};
 use super::pull::Pull;
+use super::send_state::SendState;
 use super::shared::Shared;
 use crate::media::{Micros, caught};
 
@@ -139,7 +139,7 @@ fn with<D: Dialer, R>(
 ) -> Option<R> {
     let dialer = dialers.get_mut(&number)?;
     if let Some(client) = dialer.client() {
-        client.out.step_in(&mut peers.lines[client.out.id.index()]);
+        client.out.step_in(&mut peers.send_states[client.out.id.index()]);
     }
     let result = caught(|| handle(dialer, shared));
     if let Err(text) = &result {
@@ -159,9 +159,9 @@ fn with<D: Dialer, R>(
 
 /// Lets the send loop know of a client's connection that has something of its own to send.
 fn queue_if_needed(cx: &mut Context, peers: &mut Peers, out: &mut Outbound) {
-    let line = &mut peers.lines[out.id.index()];
-    out.step_out(line);
-    let reads_alone = out.stream.is_some() && line.place == Line::ALONE;
+    let state = &mut peers.send_states[out.id.index()];
+    out.step_out(state);
+    let reads_alone = out.stream.is_some() && state.place == SendState::ALONE;
     let has_to_send = (out.holds_back() || reads_alone) && !out.is_blocked();
     if has_to_send && !std::mem::replace(&mut out.is_queued, true) {
         cx.ready.push_back(out.id);

@@ -41,7 +41,7 @@ use super::stream_id::StreamId;
 use crate::command::Params;
 use crate::event::{ClientId, LifeCycle, Stage};
 use crate::frame::PacketBuf;
-use crate::limits::Seat;
+use crate::limits::ViewerPermit;
 use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{PlayRefusal, PublishRefusal, Relaying, Server, ServerEvent, ServerSpec};
@@ -72,7 +72,7 @@ pub(super) struct Connection {
     admitted: Admitted,
     /// That it is counted as a viewer.
     #[serde(skip)]
-    seat: Option<Seat>,
+    permit: Option<ViewerPermit>,
     /// Where it comes from, also if a trusted proxy stands between.
     address: SocketAddr,
     /// The PROXY protocol header before the peer's own bytes, until it is complete.
@@ -127,7 +127,7 @@ impl Connection {
             out: Outbound::new(id, link),
             proxy_header: trusts(cx, address.ip()).then(ProxyHeader::default),
             admitted,
-            seat: None,
+            permit: None,
             address,
             credentials: Credentials::default(),
             relaying: None,
@@ -311,7 +311,7 @@ impl Connection {
             }
             Role::Player(_) => {
                 shared.streams.remove_reader(&shared.cx, &mut self.out);
-                self.seat = None;
+                self.permit = None;
                 self.done(shared, Stage::Play, reason);
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::io::{Action, PeerId};
 use super::notice::Notice;
 use super::spec::ShardSpec;
-use crate::command::FromShard;
+use crate::command::ShardReport;
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
 use crate::limits::NodeLimits;
@@ -26,7 +26,7 @@ pub(super) struct Context {
     pub(super) packets: PacketPool,
     /// The authorities that are trusted when the shard connects by TLS, or why none are.
     pub(super) trust: Result<Connector, String>,
-    pub(super) reports: Sender<FromShard>,
+    pub(super) reports: Sender<ShardReport>,
     /// For the driver.
     pub(super) actions: VecDeque<Action>,
     /// Peers with something of their own to send, beside what streams bring them.
@@ -53,18 +53,18 @@ impl Context {
     }
 
     /// Tells control. A report that finds its ring full is counted as lost.
-    pub(super) fn report(&mut self, report: FromShard) {
+    pub(super) fn report(&mut self, report: ShardReport) {
         if self.reports.push(report).is_err() {
             self.stats.report_lost();
         }
     }
 
     pub(super) fn report_event(&mut self, event: Event) {
-        self.report(FromShard::Connection(event));
+        self.report(ShardReport::Connection(event));
     }
 
     pub(super) fn report_node(&mut self, event: NodeEvent) {
-        self.report(FromShard::Node(event));
+        self.report(ShardReport::Node(event));
     }
 
     pub(super) fn act(&mut self, action: Action) {

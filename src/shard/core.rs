@@ -18,8 +18,8 @@ use super::pull::Pull;
 use super::query::Query;
 use super::shared::Shared;
 use super::spec::{ShardParts, ShardSettings, ShardSpec};
-use super::streams::{RecordTap, Streams, Tap};
-use crate::command::ToShard;
+use super::streams::{RecordSubscription, Streams, Subscription};
+use crate::command::ShardCommand;
 use crate::media::{Micros, caught};
 use crate::ring::Receiver;
 use crate::tls::Acceptor;
@@ -48,7 +48,7 @@ pub struct ShardCore {
     pub(super) channels: ChannelInputs,
     pub(super) queries: VecDeque<Query>,
     pub(super) group: ReaderGroup,
-    commands: Receiver<ToShard>,
+    commands: Receiver<ShardCommand>,
     settings: Receiver<ShardSettings>,
     acceptor: Option<Acceptor>,
     /// Where encrypted bytes are opened; one buffer serves all, because each is digested at once.
@@ -65,12 +65,12 @@ impl ShardCore {
     /// A shard without peers, which begins at `now`.
     #[must_use]
     pub fn new(parts: ShardParts, now: Micros) -> Self {
-        let decoders = parts.taps.into_iter().map(|(name, ring)| (name, Tap::Decoder(ring)));
-        let recordings = parts
-            .records
-            .into_iter()
-            .map(|feed| (Arc::clone(&feed.stream), Tap::Recording(RecordTap::new(feed))));
-        let taps = decoders.chain(recordings).collect();
+        let decoders =
+            parts.subscriptions.into_iter().map(|(name, ring)| (name, Subscription::Decoder(ring)));
+        let recordings = parts.records.into_iter().map(|feed| {
+            (Arc::clone(&feed.stream), Subscription::Recording(RecordSubscription::new(feed)))
+        });
+        let subscriptions = decoders.chain(recordings).collect();
         let keys = Keys::new(parts.spec.keys.cache);
         let cx = Context {
             now,
@@ -88,7 +88,7 @@ impl ShardCore {
         let mut core = Self {
             shared: Shared {
                 cx,
-                streams: Streams::new(parts.mesh, parts.pulled, taps),
+                streams: Streams::new(parts.mesh, parts.pulled, subscriptions),
                 keys,
                 waiting_players: Vec::new(),
                 waiting_publishers: Vec::new(),
@@ -330,7 +330,7 @@ impl Core for ShardCore {
         };
         if out.is_blocked() {
             out.unblock();
-            out.step_out(&mut peers.lines[peer.index()]);
+            out.step_out(&mut peers.send_states[peer.index()]);
             if !std::mem::replace(&mut out.is_queued, true) {
                 shared.cx.ready.push_back(peer);
             }

@@ -11,8 +11,8 @@ use super::peers::Peer;
 use super::pull::Pull;
 use super::query::Query;
 use super::stream_id::StreamId;
-use super::streams::{MeshMessage, RecordTap, Source, Stream, Tap};
-use crate::command::{CLIENTS_MAX, FromShard, STREAMS_MAX, Scope, StreamPart, ToShard};
+use super::streams::{MeshMessage, RecordSubscription, Source, Stream, Subscription};
+use crate::command::{CLIENTS_MAX, STREAMS_MAX, Scope, ShardCommand, ShardReport, StreamPart};
 use crate::keys::{Decision, KeyHash};
 use crate::rtmp::{Hops, PublishRefusal};
 
@@ -214,61 +214,70 @@ impl ShardCore {
     }
 
     /// Does what control wants.
-    pub(super) fn obey(&mut self, command: ToShard) {
+    pub(super) fn obey(&mut self, command: ShardCommand) {
         match command {
-            ToShard::KeyAnswer { hash, decision } => self.on_key_answer(hash, &decision),
-            ToShard::KeyChanged { hash } => self.key_changed(hash.as_ref()),
-            ToShard::KeyVerdict { hash, decision } => self.on_key_verdict(&hash, &decision),
-            ToShard::HookAnswer { ticket, refusal } => {
+            ShardCommand::KeyAnswer { hash, decision } => self.on_key_answer(hash, &decision),
+            ShardCommand::KeyChanged { hash } => self.key_changed(hash.as_ref()),
+            ShardCommand::KeyVerdict { hash, decision } => self.on_key_verdict(&hash, &decision),
+            ShardCommand::HookAnswer { ticket, refusal } => {
                 let id = super::io::PeerId::from_raw(ticket.connection);
                 self.with(id, |it, shared| it.on_hook(shared, ticket.question, &refusal));
             }
-            ToShard::Feed(feed) => self.channels.add(&mut self.shared, *feed),
-            ToShard::AddPull(spec) => {
+            ShardCommand::Channel(feed) => self.channels.add(&mut self.shared, *feed),
+            ShardCommand::AddPull(spec) => {
                 let number = spec.id;
                 self.pulls.insert(number, Pull::new(*spec));
             }
-            ToShard::SwitchPull { pull, on } => {
+            ShardCommand::SwitchPull { pull, on } => {
                 self.with_pull(pull, |pull, shared| pull.switch(shared, on));
             }
-            ToShard::RemovePull { pull } => {
+            ShardCommand::RemovePull { pull } => {
                 self.with_pull(pull, Pull::stop);
             }
-            ToShard::Pulled(streams) => self.shared.streams.pulled = streams,
-            ToShard::PullResolved { pull: number, address } => {
+            ShardCommand::Pulled(streams) => self.shared.streams.pulled = streams,
+            ShardCommand::PullResolved { pull: number, address } => {
                 let address = self.with_pull(number, |pull, shared| pull.resolved(shared, address));
                 if let Some(address) = address.flatten() {
                     let id = self.connect(Peer::Pull(number), address);
                     self.with_pull(number, |pull, _| pull.connecting(id));
                 }
             }
-            ToShard::Resolved { output: number, address } => {
+            ShardCommand::Resolved { output: number, address } => {
                 let address = self.with_output(number, |it, shared| it.resolved(shared, address));
                 if let Some(address) = address.flatten() {
                     let id = self.connect(Peer::Output(number), address);
                     self.with_output(number, |output, _| output.connecting(id));
                 }
             }
-            ToShard::Survey(order) => {
+            ShardCommand::Query(order) => {
                 let query = Query::new(order, self.peers.table.keys());
                 self.queries.push_back(query);
             }
-            ToShard::Tap(name, ring) => {
-                self.shared.streams.add_tap(&mut self.shared.cx, name, Tap::Decoder(ring));
+            ShardCommand::Subscription(name, ring) => {
+                self.shared.streams.add_subscription(
+                    &mut self.shared.cx,
+                    name,
+                    Subscription::Decoder(ring),
+                );
             }
-            ToShard::Record(feed) => {
-                let (name, tap) = (Arc::clone(&feed.stream), RecordTap::new(feed));
-                self.shared.streams.add_tap(&mut self.shared.cx, name, Tap::Recording(tap));
+            ShardCommand::Record(feed) => {
+                let (name, subscription) =
+                    (Arc::clone(&feed.stream), RecordSubscription::new(feed));
+                self.shared.streams.add_subscription(
+                    &mut self.shared.cx,
+                    name,
+                    Subscription::Recording(subscription),
+                );
             }
-            ToShard::AddOutput(spec) => {
+            ShardCommand::AddOutput(spec) => {
                 let number = spec.id;
                 self.outputs.insert(number, Output::new(*spec));
                 self.with_output(number, Output::go_on);
             }
-            ToShard::SwitchOutput { output, on } => {
+            ShardCommand::SwitchOutput { output, on } => {
                 self.with_output(output, |output, shared| output.switch(shared, on));
             }
-            ToShard::RemoveOutput { output } => {
+            ShardCommand::RemoveOutput { output } => {
                 self.with_output(output, Output::end);
             }
         }
@@ -357,6 +366,6 @@ impl ShardCore {
             }
             Scope::Clients(_) | Scope::Kick { .. } => {}
         }
-        self.shared.cx.report(FromShard::Survey(Box::new(query.answer)));
+        self.shared.cx.report(ShardReport::Answer(Box::new(query.answer)));
     }
 }

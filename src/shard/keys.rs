@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::io::PeerId;
-use crate::command::FromShard;
+use crate::command::ShardReport;
 use crate::keys::{Alias, CacheSpec, Decision, DecisionCache, Denial, KeyHash};
 
 /// Who waits for the answer about a key.
@@ -55,7 +55,7 @@ impl Keys {
         self.recheck_due = true;
         for (hash, waiting) in saved.waiting {
             let _asked_now = self.cache.lookup(&hash, cx.now);
-            cx.report(FromShard::KeyQuestion { hash, alias: waiting.alias.clone() });
+            cx.report(ShardReport::KeyQuestion { hash, alias: waiting.alias.clone() });
             self.waiting.insert(hash, waiting);
         }
         saved.shown.into_iter().for_each(|hash| self.cache.note_shown(hash));
@@ -73,7 +73,7 @@ impl Keys {
         waiting.peers.push(peer);
         if is_first {
             waiting.alias.clone_from(&alias);
-            cx.report(FromShard::KeyQuestion { hash, alias });
+            cx.report(ShardReport::KeyQuestion { hash, alias });
         }
     }
 
@@ -102,7 +102,7 @@ impl Keys {
 
     /// Asks about a key that somebody publishes with.
     pub(super) fn recheck(&mut self, cx: &mut Context, hash: KeyHash) {
-        self.recheck_due |= cx.reports.push(FromShard::KeyRecheck { hash }).is_err();
+        self.recheck_due |= cx.reports.push(ShardReport::KeyRecheck { hash }).is_err();
     }
 
     /// Whether there are questions that could not be asked; they are to be asked now.

@@ -17,7 +17,6 @@ mod core;
 mod events;
 mod io;
 mod keys;
-mod line;
 mod notice;
 mod outbound;
 mod output;
@@ -28,6 +27,7 @@ mod query;
 mod rebuild;
 mod relay_loop;
 mod send;
+mod send_state;
 mod shared;
 #[cfg(test)]
 mod simulation;

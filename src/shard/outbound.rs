@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{BYTES_MAX, Batch, PIECES_MAX};
 use super::io::{Io, PeerId};
-use super::line::Line;
+use super::send_state::SendState;
 use super::stream_id::StreamId;
 use crate::media::Micros;
 use crate::rtmp::Playback;
@@ -100,26 +100,26 @@ impl Outbound {
     }
 
     /// Takes over what the send loop has done alone.
-    pub(super) fn step_in(&mut self, line: &mut Line) {
-        self.bytes += std::mem::take(&mut line.bytes);
-        if line.place < Line::BLOCKED
+    pub(super) fn step_in(&mut self, state: &mut SendState) {
+        self.bytes += std::mem::take(&mut state.bytes);
+        if state.place < SendState::BLOCKED
             && let Some(cursor) = &mut self.cursor
         {
-            cursor.resume_at(line.place);
+            cursor.resume_at(state.place);
         }
-        line.place = Line::ALONE;
+        state.place = SendState::ALONE;
     }
 
     /// Leaves to the send loop what it can do alone.
-    pub(super) fn step_out(&self, line: &mut Line) {
-        line.place = match &self.cursor {
-            _ if self.blocked_since.is_some() => Line::BLOCKED,
+    pub(super) fn step_out(&self, state: &mut SendState) {
+        state.place = match &self.cursor {
+            _ if self.blocked_since.is_some() => SendState::BLOCKED,
             Some(cursor)
                 if self.outbox.is_empty() && self.link.is_none() && self.policy.is_none() =>
             {
-                cursor.shared_place().unwrap_or(Line::ALONE)
+                cursor.shared_place().unwrap_or(SendState::ALONE)
             }
-            _ => Line::ALONE,
+            _ => SendState::ALONE,
         };
     }
 

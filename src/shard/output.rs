@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::stall::{Progress, Seen};
 use super::stream_id::StreamId;
 use super::streams::{SourceTracks, Stream};
-use crate::command::{FromShard, OutputSpec};
+use crate::command::{OutputSpec, ShardReport};
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::limits::FEED_BYTES_MAX;
@@ -135,7 +135,7 @@ impl Output {
         let state = self.phase.state(|publication| publication.is_started, self.is_leaving());
         self.spec.stats.line.set_state(state);
         if let Some((host, port)) = self.phase.asked() {
-            shared.cx.report(FromShard::Resolve { output: self.spec.id, host, port });
+            shared.cx.report(ShardReport::Resolve { output: self.spec.id, host, port });
         }
         let Phase::Up(publication) = &mut self.phase else { return true };
         let stream = publication.client.out.stream.map(|id| shared.streams.get(id));
@@ -230,7 +230,7 @@ impl Output {
             spec.relaying.path = stream.hops.clone();
         }
         let (host, port) = (url.host().into(), url.port());
-        shared.cx.report(FromShard::Resolve { output: self.spec.id, host, port });
+        shared.cx.report(ShardReport::Resolve { output: self.spec.id, host, port });
         self.phase = Phase::Resolving(Box::new((url, spec)));
     }
 
@@ -292,12 +292,12 @@ impl Output {
                         shared.cx.report_node(NodeEvent::OutputConnected { channel, name });
                     }
                     ClientEvent::Reconnect { .. } => {
-                        let heeded = publication.client.heed(event, &mut self.redirect);
-                        if let Err(reason) = heeded {
+                        let handled = publication.client.handle(event, &mut self.redirect);
+                        if let Err(reason) = handled {
                             publication.close(shared, End::Failed(reason));
                         }
                     }
-                    event => publication.client.heed(event, &mut self.redirect)?,
+                    event => publication.client.handle(event, &mut self.redirect)?,
                 }
             }
         }

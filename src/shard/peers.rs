@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::client::{ClientConnection, Dialer};
 use super::connection::Connection;
 use super::io::PeerId;
-use super::line::Line;
 use super::output::Output;
 use super::pull::Pull;
+use super::send_state::SendState;
 use super::table::{Key, Table};
 use crate::media::Micros;
 
@@ -61,7 +61,7 @@ pub(super) fn client_of<'a>(
 pub(super) struct Peers {
     pub(super) table: Table<PeerId, Peer>,
     #[serde(skip)]
-    pub(super) lines: Vec<Line>,
+    pub(super) send_states: Vec<SendState>,
     /// When each is to be looked at for its deadlines.
     #[serde(with = "crate::media::instants")]
     due: Vec<Micros>,
@@ -74,7 +74,8 @@ impl Peers {
     #[must_use]
     pub(super) fn resume(&mut self) -> bool {
         let is_whole = self.table.resume() && self.due.len() == self.table.places();
-        self.lines = vec![Line { place: Line::ALONE, bytes: 0 }; self.table.places()];
+        self.send_states =
+            vec![SendState { place: SendState::ALONE, bytes: 0 }; self.table.places()];
         let connection = |(_, peer): &(PeerId, &Peer)| matches!(peer, Peer::Connection(_));
         self.connections = self.table.iter().filter(connection).count();
         is_whole
@@ -83,9 +84,10 @@ impl Peers {
     /// Adds what `make` makes for its number.
     pub(super) fn insert_with(&mut self, due: Micros, make: impl FnOnce(PeerId) -> Peer) -> PeerId {
         let id = self.table.insert_with(make);
-        self.lines.resize(self.table.places(), Line { place: Line::ALONE, bytes: 0 });
+        self.send_states
+            .resize(self.table.places(), SendState { place: SendState::ALONE, bytes: 0 });
         self.due.resize(self.table.places(), Micros(0));
-        self.lines[id.index()] = Line { place: Line::ALONE, bytes: 0 };
+        self.send_states[id.index()] = SendState { place: SendState::ALONE, bytes: 0 };
         self.due[id.index()] = due;
         self.connections += usize::from(matches!(self.table.get(id), Some(Peer::Connection(_))));
         id
@@ -96,7 +98,7 @@ impl Peers {
         let peer = self.table.get_mut(id)?;
         match std::mem::replace(peer, Peer::Busy) {
             Peer::Connection(mut connection) => {
-                connection.out.step_in(&mut self.lines[id.index()]);
+                connection.out.step_in(&mut self.send_states[id.index()]);
                 Some(connection)
             }
             other => {
@@ -108,7 +110,7 @@ impl Peers {
 
     /// Puts it back, to be looked at for its deadlines at `due` at the latest.
     pub(super) fn put(&mut self, id: PeerId, connection: Box<Connection>, due: Micros) {
-        connection.out.step_out(&mut self.lines[id.index()]);
+        connection.out.step_out(&mut self.send_states[id.index()]);
         self.due_by(id, due);
         if let Some(peer) = self.table.get_mut(id) {
             *peer = Peer::Connection(connection);

@@ -15,7 +15,7 @@ use super::relay_loop::LOOP;
 use super::shared::Shared;
 use super::stream_id::StreamId;
 use super::streams::{Source, hop_of};
-use crate::command::{FromShard, PullSpec};
+use crate::command::{PullSpec, ShardReport};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 use crate::rtmp::limits::FEED_BYTES_MAX;
@@ -159,7 +159,7 @@ impl Pull {
         let is_live = self.stream.is_some();
         self.spec.stats.set_state(self.phase.state(|_| is_live, self.is_leaving()));
         if let Some((host, port)) = self.phase.asked() {
-            shared.cx.report(FromShard::ResolvePull { pull: self.spec.id, host, port });
+            shared.cx.report(ShardReport::ResolvePull { pull: self.spec.id, host, port });
         }
         self.client().is_none_or(|client| client.out.stream.is_none() && client.resume(None))
     }
@@ -255,7 +255,7 @@ impl Pull {
         spec.relaying.goes_to = Hops::default().with(hop).unwrap_or_default();
         spec.relaying.goes_to.add_all(&self.goes_to);
         let (host, port) = (url.host().into(), url.port());
-        shared.cx.report(FromShard::ResolvePull { pull: self.spec.id, host, port });
+        shared.cx.report(ShardReport::ResolvePull { pull: self.spec.id, host, port });
         self.phase = Phase::Resolving(Box::new((url, spec)));
     }
 
@@ -322,9 +322,9 @@ impl Pull {
                     ClientEvent::Ended { code, description } => {
                         self.is_over = client.session.is_heeded() && code == UNPUBLISHED;
                         let ended = ClientEvent::Ended { code, description };
-                        client.heed(ended, &mut self.redirect)?;
+                        client.handle(ended, &mut self.redirect)?;
                     }
-                    event => client.heed(event, &mut self.redirect)?,
+                    event => client.handle(event, &mut self.redirect)?,
                 }
             }
             fed.map_err(|error| error.to_string())?;

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::io::PeerId;
-use crate::command::{PublisherView, Scope, Survey, SurveyOrder};
+use crate::command::{PublisherView, Scope, ShardAnswer, ShardQuery};
 
 /// A query that is being answered.
 pub(super) struct Query {
     pub(super) scope: Scope,
-    pub(super) answer: Survey,
+    pub(super) answer: ShardAnswer,
     /// Connections that are still to be looked at.
     pub(super) peers: Vec<PeerId>,
     /// The publishers of streams, as far as they have been found.
@@ -18,10 +18,10 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn new(order: SurveyOrder, peers: Vec<PeerId>) -> Self {
+    pub(super) fn new(order: ShardQuery, peers: Vec<PeerId>) -> Self {
         Self {
             scope: order.scope,
-            answer: Survey { number: order.number, ..Survey::default() },
+            answer: ShardAnswer { number: order.number, ..ShardAnswer::default() },
             peers,
             publishers: HashMap::new(),
         }

@@ -5,7 +5,7 @@ use super::batch::ReaderGroup;
 use super::core::{PLAIN_BYTES, ShardCore};
 use super::keys::Keys;
 use super::shared::Shared;
-use crate::command::FromShard;
+use crate::command::ShardReport;
 use crate::media::{Micros, caught};
 
 /// Why peers end whose shard is rebuilt.
@@ -13,7 +13,8 @@ const LOST: &str = "internal error";
 
 impl ShardCore {
     /// Ends all peers, and empties everything but what other threads share with the shard. Names,
-    /// channels, outputs, pulls and taps stay; outputs and pulls connect again by themselves.
+    /// channels, outputs, pulls and subscriptions stay; outputs and pulls connect again by
+    /// themselves.
     pub(super) fn begin_anew(&mut self, now: Micros) {
         self.shared.cx.now = now;
         for id in self.peers.table.keys() {
@@ -32,7 +33,7 @@ impl ShardCore {
             &mut self.shared;
         for query in queries {
             // Each is answered once, with what has been found.
-            cx.report(FromShard::Survey(Box::new(query.answer)));
+            cx.report(ShardReport::Answer(Box::new(query.answer)));
         }
         *keys = Keys::new(cx.spec.keys.cache);
         waiting_players.clear();

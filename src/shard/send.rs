@@ -7,9 +7,9 @@ use super::client::Dialer;
 use super::connection::{Closing, Connection, broken};
 use super::core::{LOOK_EVERY, ShardCore};
 use super::io::{Action, Io, PeerId};
-use super::line::Line;
 use super::outbound::Sent;
 use super::peers::{Peer, client_of};
+use super::send_state::SendState;
 use super::shared::Shared;
 use super::stream_id::StreamId;
 use crate::media::{Micros, caught};
@@ -58,22 +58,22 @@ impl ShardCore {
         let mut batch = Batch::new(log, policy);
         let (mut bytes, mut sends, mut blocked) = (0, 0, 0);
         let (mut full, mut broken) = (Vec::new(), Vec::new());
-        group.send(io, &mut batch, readers, &peers.lines);
+        group.send(io, &mut batch, readers, &peers.send_states);
         for &reader in readers {
-            let line = &mut peers.lines[reader.index()];
+            let state = &mut peers.send_states[reader.index()];
             let mut sent = 0;
-            match line.place {
-                Line::BLOCKED => {
+            match state.place {
+                SendState::BLOCKED => {
                     blocked += 1;
                     continue;
                 }
                 place if place == end => continue,
-                place if place < Line::BLOCKED => {
+                place if place < SendState::BLOCKED => {
                     if let Some((pieces, wanted)) = batch.at(place) {
                         let alone = || io.send(reader, pieces).unwrap_or(0);
                         sent = group.next(place).unwrap_or_else(alone);
                         if sent == wanted {
-                            *line = Line { place: end, bytes: line.bytes + sent as u64 };
+                            *state = SendState { place: end, bytes: state.bytes + sent as u64 };
                             bytes += sent as u64;
                             sends += 1;
                             continue;
@@ -91,7 +91,7 @@ impl ShardCore {
                 }
                 _ => continue,
             };
-            out.step_in(line);
+            out.step_in(state);
             let before = out.bytes();
             out.sent_of_batch(&batch, sent);
             match out.send(io, shared.cx.now, Some(log), policy) {
@@ -102,7 +102,7 @@ impl ShardCore {
                 }
                 Sent::Failed(error) => broken.push((reader, error)),
             }
-            out.step_out(line);
+            out.step_out(state);
             bytes += out.bytes() - before;
             sends += u64::from(out.bytes() > before);
         }
@@ -153,15 +153,15 @@ impl ShardCore {
     fn flush_client(&mut self, id: PeerId, io: &mut impl Io) {
         let Self { shared, peers, outputs, pulls, .. } = self;
         let Some(client) = client_of(peers.table.get(id), outputs, pulls) else { return };
-        let (out, line) = (&mut client.out, &mut peers.lines[id.index()]);
+        let (out, state) = (&mut client.out, &mut peers.send_states[id.index()]);
         out.is_queued = true;
-        out.step_in(line);
+        out.step_in(state);
         let stream = out.stream;
         let log = stream.and_then(|id| shared.streams.get(id)).map(|it| &it.log);
         let before = out.bytes();
         let sent = out.send(io, shared.cx.now, log, &shared.cx.spec.drop);
         let bytes = out.bytes() - before;
-        out.step_out(line);
+        out.step_out(state);
         shared.cx.stats.bytes_out(bytes);
         if let Some(stream) = stream.and_then(|id| shared.streams.get_mut(id)) {
             stream.meter.add_out(bytes);

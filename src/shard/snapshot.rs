@@ -2,7 +2,7 @@
 //! node that takes over with the sockets of this one.
 //!
 //! Written are peers, streams, and what is waited for. Rings, figures, limits and pools are those
-//! of the reader; places and seats are taken in them again. A snapshot holds secrets (keys of
+//! of the reader; permits are taken of them again. A snapshot holds secrets (keys of
 //! outputs, queries of peers): it is for a pipe between two processes, not for a file.
 
 mod attach;
@@ -19,15 +19,15 @@ use self::attach::Attached;
 use super::core::ShardCore;
 use super::io::{Io, PeerId};
 use super::keys::SavedKeys;
-use super::line::Line;
 use super::outbound::Outbound;
 use super::output::Output;
 use super::peers::{Peer, Peers, client_of};
 use super::pull::Pull;
 use super::query::Query;
+use super::send_state::SendState;
 use super::spec::{ShardParts, ShardSpec};
 use super::streams::{Mesh, Streams};
-use crate::command::{Scope, SurveyOrder};
+use crate::command::{Scope, ShardQuery};
 use crate::frame::saved::{reading, writing};
 use crate::limits::Audiences;
 use crate::media::Micros;
@@ -216,9 +216,9 @@ impl ShardCore {
     /// takes over does well to take over the epoch too.
     ///
     /// Of `parts`, outputs and pulls go on with their connections if they are what they were;
-    /// others begin, and those that are missing say goodbye. Taps and recordings begin as new ones
-    /// do, and so do channels, whose streams go on with them. `audiences` is one for all shards of
-    /// the node. The driver has to know the sockets of [`ShardSnapshot::peers`], to call
+    /// others begin, and those that are missing say goodbye. Subscriptions begin as new
+    /// ones do, and so do channels, whose streams go on with them. `audiences` is one for all
+    /// shards of the node. The driver has to know the sockets of [`ShardSnapshot::peers`], to call
     /// [`super::Core::writable`] for each, whose readiness may have been told before, and to do
     /// what the core asks for: a peer may be over at once.
     ///
@@ -301,14 +301,14 @@ impl ShardCore {
     }
 
     /// Calls `each` for the sending half of each peer.
-    fn each_outbound(&mut self, mut each: impl FnMut(&mut Outbound, &mut Line)) {
-        let Self { peers: Peers { table, lines, .. }, outputs, pulls, .. } = self;
+    fn each_outbound(&mut self, mut each: impl FnMut(&mut Outbound, &mut SendState)) {
+        let Self { peers: Peers { table, send_states, .. }, outputs, pulls, .. } = self;
         for (id, peer) in table.iter_mut() {
-            let line = &mut lines[id.index()];
+            let state = &mut send_states[id.index()];
             if let Peer::Connection(connection) = peer {
-                each(&mut connection.out, line);
+                each(&mut connection.out, state);
             } else if let Some(client) = client_of(Some(peer), outputs, pulls) {
-                each(&mut client.out, line);
+                each(&mut client.out, state);
             }
         }
     }
@@ -378,7 +378,7 @@ impl ShardCore {
         (self.next_look, self.stopping) = (read.next_look, read.stopping);
         self.each_outbound(|out, line| out.step_out(line));
         for (number, scope, kicked) in read.queries {
-            let mut query = Query::new(SurveyOrder { number, scope }, self.peers.table.keys());
+            let mut query = Query::new(ShardQuery { number, scope }, self.peers.table.keys());
             query.answer.kicked = kicked;
             self.queries.push_back(query);
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::streams::Mesh;
 use crate::command::{
-    ChannelFeed, FromShard, OutputSpec, PullSpec, PulledStream, RecordFeed, TapEvent, ToShard,
+    ChannelSource, OutputSpec, PullSpec, PulledStream, RecordSink, ShardCommand, ShardReport,
+    SubscriptionEvent,
 };
 use crate::event::Stage;
 use crate::frame::PacketPool;
@@ -143,19 +144,19 @@ pub struct ShardParts {
     /// The authorities that are trusted when it connects by TLS, or why none are.
     pub trust: Result<Connector, String>,
     /// From control.
-    pub commands: Receiver<ToShard>,
+    pub commands: Receiver<ShardCommand>,
     /// Other settings, from control.
     pub settings: Receiver<ShardSettings>,
     /// To control.
-    pub reports: Sender<FromShard>,
+    pub reports: Sender<ShardReport>,
     /// To and from the other shards.
     pub mesh: Mesh,
     /// Channels whose streams this shard owns.
-    pub feeds: Vec<ChannelFeed>,
+    pub feeds: Vec<ChannelSource>,
     /// Decoders that want the streams of these names.
-    pub taps: Vec<(Arc<str>, Sender<TapEvent>)>,
+    pub subscriptions: Vec<(Arc<str>, Sender<SubscriptionEvent>)>,
     /// Recordings.
-    pub records: Vec<RecordFeed>,
+    pub records: Vec<RecordSink>,
     /// Outputs of this shard.
     pub outputs: Vec<OutputSpec>,
     /// Pulls of this shard.

@@ -55,7 +55,7 @@ impl Progress {
                 ));
             }
         }
-        self.hear(now, seen.acknowledged);
+        self.observe(now, seen.acknowledged);
         // A program acknowledges when it has received so much more; until it owes that, its silence
         // means nothing.
         let owes = seen.sent.saturating_sub(self.program.0) > 2 * self.interval;
@@ -70,7 +70,7 @@ impl Progress {
     }
 
     /// Notes the program's newest acknowledgement, which counts modulo 2^32.
-    fn hear(&mut self, now: Micros, acknowledged: Option<u32>) {
+    fn observe(&mut self, now: Micros, acknowledged: Option<u32>) {
         let Some(acknowledged) = acknowledged else { return };
         #[expect(clippy::cast_possible_truncation, reason = "the protocol counts modulo 2^32")]
         let step = acknowledged.wrapping_sub(self.program.0 as u32);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::command::{
-    ChannelFeed, ChannelSwitch, Encoded, FromShard, OutputRules, OutputSpec, TapEvent, ToShard,
+    ChannelSource, ChannelSwitch, Encoded, OutputRules, OutputSpec, ShardCommand, ShardReport,
+    SubscriptionEvent,
 };
 use crate::event::{NodeEvent, Phase};
 use crate::frame::{PacketBuf, PacketPool, PacketPoolSpec};
@@ -49,8 +50,8 @@ struct Bench {
     actions: Vec<Action>,
     stats: Arc<ShardStats>,
     packets: PacketPool,
-    commands: Sender<ToShard>,
-    reports: Receiver<FromShard>,
+    commands: Sender<ShardCommand>,
+    reports: Receiver<ShardReport>,
     _settings: Sender<ShardSettings>,
     now: Micros,
 }
@@ -141,7 +142,7 @@ impl Bench {
         let mut client = Client::new(ClientSpec::new(&url, goal), self.now, [7; 32]);
         for _ in 0..20 {
             self.say(peer, &mut client);
-            let heard = self.hear(peer, &mut client);
+            let heard = self.receive(peer, &mut client);
             if heard.iter().any(|it| matches!(it, ClientEvent::Started { .. })) {
                 return ((peer, client), heard);
             }
@@ -156,7 +157,7 @@ impl Bench {
         self.settle();
     }
 
-    fn hear(&mut self, peer: PeerId, client: &mut Client) -> Vec<ClientEvent> {
+    fn receive(&mut self, peer: PeerId, client: &mut Client) -> Vec<ClientEvent> {
         let bytes = self.sockets.0.remove(&peer).unwrap_or_default();
         client.feed(&bytes, self.now, &self.packets).unwrap();
         std::iter::from_fn(|| client.poll_event()).collect()
@@ -169,9 +170,9 @@ impl Bench {
 
     /// An output of `live/show` that has begun its handshake.
     fn connect_output(&mut self) -> PeerId {
-        self.commands.push(ToShard::AddOutput(Box::new(output(4, "copy")))).unwrap();
+        self.commands.push(ShardCommand::AddOutput(Box::new(output(4, "copy")))).unwrap();
         let address = Ok("192.0.2.9:1935".parse().unwrap());
-        self.commands.push(ToShard::Resolved { output: 4, address }).unwrap();
+        self.commands.push(ShardCommand::Resolved { output: 4, address }).unwrap();
         self.read_rings();
         let connect = self.actions.iter().find_map(|action| match action {
             Action::Connect { peer, .. } => Some(*peer),
@@ -186,13 +187,13 @@ impl Bench {
 
     /// The output has failed by an internal error, and tries again before long.
     fn expect_output_again(&mut self) {
-        let failed = |report: FromShard| {
-            matches!(report, FromShard::Node(NodeEvent::OutputFailed { reason, .. })
+        let failed = |report: ShardReport| {
+            matches!(report, ShardReport::Node(NodeEvent::OutputFailed { reason, .. })
                 if reason.contains("internal error"))
         };
         assert!(std::iter::from_fn(|| self.reports.pop()).any(failed));
         self.pass(Micros::from_secs(1));
-        let asks = |report| matches!(report, FromShard::Resolve { output: 4, .. });
+        let asks = |report| matches!(report, ShardReport::Resolve { output: 4, .. });
         assert!(std::iter::from_fn(|| self.reports.pop()).any(asks), "it tries again");
     }
 
@@ -200,7 +201,7 @@ impl Bench {
     fn add_channel(&mut self) -> (Sender<Encoded>, Arc<ChannelSwitch>) {
         let (pictures, video) = channel(16, Bell::new());
         let switch = Arc::new(ChannelSwitch::default());
-        let feed = ChannelFeed {
+        let feed = ChannelSource {
             stream: Arc::from("live/show"),
             video,
             audio: None,
@@ -208,7 +209,7 @@ impl Bench {
             switch: Arc::clone(&switch),
             stats: Arc::default(),
         };
-        self.commands.push(ToShard::Feed(Box::new(feed))).unwrap();
+        self.commands.push(ShardCommand::Channel(Box::new(feed))).unwrap();
         self.read_rings();
         (pictures, switch)
     }
@@ -226,7 +227,7 @@ impl Bench {
 
     /// Bodies of the pictures and headers that a player has been sent.
     fn heard(&mut self, (peer, client): &mut (PeerId, Client)) -> Vec<Vec<u8>> {
-        let events = self.hear(*peer, client);
+        let events = self.receive(*peer, client);
         bodies(events)
     }
 }
@@ -249,7 +250,7 @@ const TRANSMIT: Call = |core, now, io| assert!(!core.transmit(now, io, 64));
 const HEADER: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f];
 
 /// Control's ends of a shard's rings.
-type Ends = (Sender<ToShard>, Sender<ShardSettings>, Receiver<FromShard>);
+type Ends = (Sender<ShardCommand>, Sender<ShardSettings>, Receiver<ShardReport>);
 
 /// What a shard is given that takes one connection of each address.
 fn parts(packets: &PacketPool, stats: &Arc<ShardStats>) -> (ShardParts, Ends) {
@@ -274,7 +275,7 @@ fn parts(packets: &PacketPool, stats: &Arc<ShardStats>) -> (ShardParts, Ends) {
         reports: to_control,
         mesh: Mesh::full(&[Bell::new()]).remove(0),
         feeds: Vec::new(),
-        taps: Vec::new(),
+        subscriptions: Vec::new(),
         records: Vec::new(),
         outputs: Vec::new(),
         pulls: Vec::new(),
@@ -347,7 +348,7 @@ fn a_player_whose_handling_panics_is_closed_and_the_others_go_on() {
     bench.publish(&mut publisher, NEXT);
     assert_eq!(bench.heard(&mut stays), [NEXT]);
     assert!(!bench.sockets.0.contains_key(&gone), "nothing more is sent to it");
-    // Its place among the connections of its address is free again, and so is its seat.
+    // Its place among the connections of its address is free again, and so is its permit.
     bench.join("192.0.2.3", Goal::Play);
     bench.pass(Micros::from_millis(300));
     let stream = bench.core.shared.streams.named("live/show").unwrap();
@@ -392,8 +393,8 @@ fn a_publisher_whose_handling_panics_leaves_its_stream_as_one_that_went_away() {
     let mut next = bench.join("192.0.2.1", Goal::Publish);
     bench.publish(&mut next, KEY);
     assert_eq!(bench.heard(&mut player), [KEY], "it plays on");
-    let is_end = |report: &FromShard| match report {
-        FromShard::Connection(event) => event.to_string().contains("internal error"),
+    let is_end = |report: &ShardReport| match report {
+        ShardReport::Connection(event) => event.to_string().contains("internal error"),
         _ => false,
     };
     let ended = std::iter::from_fn(|| bench.reports.pop()).filter(is_end);
@@ -425,7 +426,7 @@ fn a_panic_in_any_part_of_a_shard_ends_each_peer_once_and_gives_back_what_it_hel
             bench.lose(call);
             let mut ended: Vec<_> = std::iter::from_fn(|| bench.reports.pop())
                 .filter_map(|report| match report {
-                    FromShard::Connection(event) => Some((event.kind.phase, event.kind.name())),
+                    ShardReport::Connection(event) => Some((event.kind.phase, event.kind.name())),
                     _ => None,
                 })
                 .collect();
@@ -442,8 +443,8 @@ fn a_panic_in_any_part_of_a_shard_ends_each_peer_once_and_gives_back_what_it_hel
 fn the_channel_of_a_shard_that_is_rebuilt_goes_on_with_its_headers_and_so_do_its_readers() {
     let mut bench = Bench::new();
     let mut channel_end = bench.add_channel();
-    let (tap, mut tapped) = channel(16, Bell::new());
-    bench.commands.push(ToShard::Tap(Arc::from("live/show"), tap)).unwrap();
+    let (subscription, mut received) = channel(16, Bell::new());
+    bench.commands.push(ShardCommand::Subscription(Arc::from("live/show"), subscription)).unwrap();
     bench.read_rings();
     let mut player = bench.join("192.0.2.2", Goal::Play);
     bench.encode(&mut channel_end, Flags::HEADER, HEADER);
@@ -459,7 +460,7 @@ fn the_channel_of_a_shard_that_is_rebuilt_goes_on_with_its_headers_and_so_do_its
     let heard = [bodies(early), bench.heard(&mut player)].concat();
     assert_eq!(heard, [HEADER, KEY]);
     let mut taken = Vec::new();
-    while let Some(TapEvent::Message(message, _)) = tapped.pop() {
+    while let Some(SubscriptionEvent::Message(message, _)) = received.pop() {
         taken.push(message.body().to_vec());
     }
     assert_eq!(taken, [HEADER, KEY, NEXT, KEY], "nothing of it is lost, nor said twice");
@@ -539,7 +540,7 @@ fn a_publisher_and_its_viewers_go_on_in_another_core_in_the_middle_of_a_message(
     let stream = bench.core.shared.streams.named("live/show").unwrap();
     assert_eq!((stream.viewers(), stream.audience.seated()), (1, 1));
     assert_eq!(bench.core.accepted(bench.now, "192.0.2.2:7".parse().unwrap(), false), None);
-    let is_fact = |report: &FromShard| matches!(report, FromShard::Connection(_));
+    let is_fact = |report: &ShardReport| matches!(report, ShardReport::Connection(_));
     assert_eq!(std::iter::from_fn(|| bench.reports.pop()).filter(is_fact).count(), 0, "once");
 }
 
@@ -549,10 +550,10 @@ fn an_output_goes_on_under_its_name_and_one_that_is_gone_says_goodbye() {
     let mut publisher = bench.join("192.0.2.1", Goal::Publish);
     bench.publish(&mut publisher, KEY);
     for (id, name) in [(4, "copy"), (5, "old"), (6, "asks")] {
-        bench.commands.push(ToShard::AddOutput(Box::new(output(id, name)))).unwrap();
+        bench.commands.push(ShardCommand::AddOutput(Box::new(output(id, name)))).unwrap();
         if name != "asks" {
             let address = Ok("192.0.2.9:1935".parse().unwrap());
-            bench.commands.push(ToShard::Resolved { output: id, address }).unwrap();
+            bench.commands.push(ShardCommand::Resolved { output: id, address }).unwrap();
         }
     }
     bench.core.read_rings(bench.now);
@@ -569,7 +570,7 @@ fn an_output_goes_on_under_its_name_and_one_that_is_gone_says_goodbye() {
     let outgoing: Vec<_> = snapshot.peers.iter().filter(|it| it.is_connecting).collect();
     assert_eq!(outgoing.iter().map(|it| it.id).collect::<Vec<_>>(), [stays, goes]);
     assert!(bench.actions.contains(&Action::Close(goes)));
-    let asks = |report| matches!(report, FromShard::Resolve { output: 9, .. });
+    let asks = |report| matches!(report, ShardReport::Resolve { output: 9, .. });
     assert!(std::iter::from_fn(|| bench.reports.pop()).any(asks), "it asks again");
     bench.core.connected(bench.now, stays);
     bench.settle();
@@ -595,10 +596,10 @@ fn a_peer_that_speaks_tls_is_ended_and_listed_and_the_others_are_handed_over() {
 }
 
 /// A channel of `live/show`, and where its pictures come from.
-fn feed(start: Micros) -> (ChannelFeed, Sender<Encoded>) {
+fn feed(start: Micros) -> (ChannelSource, Sender<Encoded>) {
     let (pictures, video) = channel(8, Bell::new());
     let (stream, switch, stats) = (Arc::from("live/show"), Arc::default(), Arc::default());
-    (ChannelFeed { stream, video, audio: None, start, switch, stats }, pictures)
+    (ChannelSource { stream, video, audio: None, start, switch, stats }, pictures)
 }
 
 fn picture(time: u32, due: Micros) -> Encoded {
@@ -616,10 +617,10 @@ fn viewers_of_a_channel_go_on_with_its_next_encoder_and_taps_begin_as_late_viewe
     let mut player = bench.join("192.0.2.2", Goal::Play);
     let (next, mut pictures) = feed(bench.now);
     let switch = Arc::clone(&next.switch);
-    let (ring, mut tapped) = channel(8, Bell::new());
+    let (ring, mut received) = channel(8, Bell::new());
     bench.take_over(|parts| {
         parts.feeds.push(next);
-        parts.taps.push((Arc::from("live/show"), ring));
+        parts.subscriptions.push((Arc::from("live/show"), ring));
     });
     assert!(switch.base_ms() > 900, "its times go on where the stream is");
     bench.heard(&mut player);
@@ -627,5 +628,6 @@ fn viewers_of_a_channel_go_on_with_its_next_encoder_and_taps_begin_as_late_viewe
     bench.core.read_rings(bench.now);
     bench.settle();
     assert_eq!(bench.heard(&mut player), [KEY]);
-    assert!(matches!(tapped.pop(), Some(TapEvent::Message(message, _)) if message.body() == KEY));
+    let Some(SubscriptionEvent::Message(first, _)) = received.pop() else { panic!("nothing came") };
+    assert_eq!(first.body(), KEY);
 }

@@ -18,7 +18,7 @@ const KEY_MISSES_MAX: u32 = 2;
 
 /// What a message means for the headers of its track.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Inspection {
     /// Nothing.
     Usual,
     /// This header goes before it.
@@ -45,17 +45,17 @@ enum State {
 
 impl InBand {
     /// Takes a message of a source. `body` is that of an FLV tag.
-    pub fn hear(&mut self, kind: Kind, flags: Flags, body: &[u8]) -> Heard {
+    pub fn inspect(&mut self, kind: Kind, flags: Flags, body: &[u8]) -> Inspection {
         // A track begins with a keyframe or a frame of sound.
         let begins = flags.is_key() || kind == Kind::Audio;
         if kind == Kind::Data || flags.is_config() || !(begins || flags.is_header()) {
-            return Heard::Usual;
+            return Inspection::Usual;
         }
         let known = self.0.iter().position(|at| (at.0, at.1) == (kind, flags.track()));
         let index = known.unwrap_or(self.0.len());
         if known.is_none() {
             if self.0.len() == TRACKS_MAX {
-                return Heard::Usual;
+                return Inspection::Usual;
             }
             self.0.push((kind, flags.track(), State::Awaited(0)));
         }
@@ -64,40 +64,40 @@ impl InBand {
     }
 }
 
-fn header(state: &mut State, kind: Kind, body: &[u8]) -> Heard {
+fn header(state: &mut State, kind: Kind, body: &[u8]) -> Inspection {
     if flv::is_complete(kind, body) {
         *state = State::Settled;
-        return Heard::Usual;
+        return Inspection::Usual;
     }
-    if matches!(state, State::Made(_)) { Heard::Less } else { Heard::Usual }
+    if matches!(state, State::Made(_)) { Inspection::Less } else { Inspection::Usual }
 }
 
-fn frame(state: &mut State, kind: Kind, body: &[u8]) -> Heard {
+fn frame(state: &mut State, kind: Kind, body: &[u8]) -> Inspection {
     // Sound says the same in each frame.
     if matches!(state, State::Settled) || kind == Kind::Audio && matches!(state, State::Made(_)) {
-        return Heard::Usual;
+        return Inspection::Usual;
     }
-    if !matches!(flv::Facts::of(kind, body), Some(facts) if facts.part == flv::Part::Frame) {
-        return Heard::Usual;
+    if !matches!(flv::TagInfo::of(kind, body), Some(info) if info.part == flv::Part::Frame) {
+        return Inspection::Usual;
     }
     match (flv::made(kind, body), &mut *state) {
         (Made::NotNeeded, _) => *state = State::Settled,
         (Made::Header(header), State::Made(known)) if header == *known => {}
         (Made::Header(header), _) => {
             *state = State::Made(header.clone());
-            return Heard::Header(header);
+            return Inspection::Header(header);
         }
         (Made::Missing, State::Awaited(misses)) => {
             *misses += 1;
             let most = if kind == Kind::Audio { MISSES_MAX } else { KEY_MISSES_MAX };
             if *misses == most {
                 *state = State::Settled;
-                return Heard::Missing;
+                return Inspection::Missing;
             }
         }
         (Made::Missing, _) => {}
     }
-    Heard::Usual
+    Inspection::Usual
 }
 
 #[cfg(test)]
@@ -117,49 +117,60 @@ mod tests {
     #[test]
     fn a_header_goes_before_the_first_keyframe_and_before_each_that_says_something_else() {
         let mut tracks = InBand::default();
-        assert_eq!(tracks.hear(Kind::Video, Flags::HEADER, EMPTY), Heard::Usual);
-        let first = tracks.hear(Kind::Video, Flags::KEY, &key(11));
-        let Heard::Header(header) = first else { panic!("{first:?}") };
+        assert_eq!(tracks.inspect(Kind::Video, Flags::HEADER, EMPTY), Inspection::Usual);
+        let first = tracks.inspect(Kind::Video, Flags::KEY, &key(11));
+        let Inspection::Header(header) = first else { panic!("{first:?}") };
         assert_eq!(header[..9], *b"\x17\0\0\0\0\x01\x42\xc0\x0b");
-        assert_eq!(tracks.hear(Kind::Video, Flags::default(), b"\x27\x01\0\0\0"), Heard::Usual);
-        assert_eq!(tracks.hear(Kind::Video, Flags::KEY, &key(11)), Heard::Usual);
-        assert_eq!(tracks.hear(Kind::Video, Flags::KEY, BARE_KEY), Heard::Usual);
-        assert_eq!(tracks.hear(Kind::Video, Flags::HEADER, EMPTY), Heard::Less);
-        assert!(matches!(tracks.hear(Kind::Video, Flags::KEY, &key(12)), Heard::Header(_)));
+        assert_eq!(
+            tracks.inspect(Kind::Video, Flags::default(), b"\x27\x01\0\0\0"),
+            Inspection::Usual
+        );
+        assert_eq!(tracks.inspect(Kind::Video, Flags::KEY, &key(11)), Inspection::Usual);
+        assert_eq!(tracks.inspect(Kind::Video, Flags::KEY, BARE_KEY), Inspection::Usual);
+        assert_eq!(tracks.inspect(Kind::Video, Flags::HEADER, EMPTY), Inspection::Less);
+        assert!(matches!(tracks.inspect(Kind::Video, Flags::KEY, &key(12)), Inspection::Header(_)));
         let opus = b"\x91Opus\xfc\x01";
-        assert!(matches!(tracks.hear(Kind::Audio, Flags::default(), opus), Heard::Header(_)));
-        assert_eq!(tracks.hear(Kind::Audio, Flags::default(), opus), Heard::Usual);
+        assert!(matches!(
+            tracks.inspect(Kind::Audio, Flags::default(), opus),
+            Inspection::Header(_)
+        ));
+        assert_eq!(tracks.inspect(Kind::Audio, Flags::default(), opus), Inspection::Usual);
         let second = b"\x95\x01Opus\x01\xfc\x01";
-        let heard = tracks.hear(Kind::Audio, Flags::frame_of(1), second);
-        assert!(matches!(heard, Heard::Header(header) if header[..7] == *b"\x95\0Opus\x01"));
+        let inspection = tracks.inspect(Kind::Audio, Flags::frame_of(1), second);
+        assert!(
+            matches!(inspection, Inspection::Header(header) if header[..7] == *b"\x95\0Opus\x01")
+        );
     }
 
     #[test]
     fn who_sends_headers_gets_none_made() {
         let mut tracks = InBand::default();
-        assert_eq!(tracks.hear(Kind::Video, Flags::HEADER, HEADER), Heard::Usual);
+        assert_eq!(tracks.inspect(Kind::Video, Flags::HEADER, HEADER), Inspection::Usual);
         for _ in 0..5 {
-            assert_eq!(tracks.hear(Kind::Video, Flags::KEY, &key(11)), Heard::Usual);
-            assert_eq!(tracks.hear(Kind::Video, Flags::KEY, BARE_KEY), Heard::Usual);
+            assert_eq!(tracks.inspect(Kind::Video, Flags::KEY, &key(11)), Inspection::Usual);
+            assert_eq!(tracks.inspect(Kind::Video, Flags::KEY, BARE_KEY), Inspection::Usual);
         }
     }
 
     #[test]
     fn what_is_missing_is_told_once_and_not_before_it_may_have_come() {
         let mut tracks = InBand::default();
-        let heard: Vec<_> =
-            (0..5).map(|_| tracks.hear(Kind::Video, Flags::KEY, BARE_KEY)).collect();
-        assert_eq!(heard.iter().filter(|heard| **heard == Heard::Missing).count(), 1);
-        assert_eq!(heard[0], Heard::Usual);
+        let inspection: Vec<_> =
+            (0..5).map(|_| tracks.inspect(Kind::Video, Flags::KEY, BARE_KEY)).collect();
+        assert_eq!(
+            inspection.iter().filter(|inspection| **inspection == Inspection::Missing).count(),
+            1
+        );
+        assert_eq!(inspection[0], Inspection::Usual);
         let aac = |tracks: &mut InBand| {
             let frames =
-                (0..200).map(|_| tracks.hear(Kind::Audio, Flags::default(), b"\xaf\x01\x21"));
-            frames.filter(|heard| *heard == Heard::Missing).count()
+                (0..200).map(|_| tracks.inspect(Kind::Audio, Flags::default(), b"\xaf\x01\x21"));
+            frames.filter(|inspection| *inspection == Inspection::Missing).count()
         };
         assert_eq!(aac(&mut tracks), 1);
         let mut tracks = InBand::default();
-        tracks.hear(Kind::Audio, Flags::default(), b"\xaf\x01\x21");
-        tracks.hear(Kind::Audio, Flags::HEADER, b"\xaf\0\x11\x90");
+        tracks.inspect(Kind::Audio, Flags::default(), b"\xaf\x01\x21");
+        tracks.inspect(Kind::Audio, Flags::HEADER, b"\xaf\0\x11\x90");
         assert_eq!(aac(&mut tracks), 0);
     }
 }

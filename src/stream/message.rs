@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::frame::{Packet, PacketBuf};
 use crate::media::Kind;
 use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
-use crate::rtmp::flv::{Facts, Part};
+use crate::rtmp::flv::{Part, TagInfo};
 
 /// Message stream id that all our viewers are given, so that the bytes are the same for each.
 pub(super) const STREAM_ID: u32 = 1;
@@ -32,12 +32,12 @@ impl Flags {
     /// with several tracks stands for the one that all players show, if it is among them.
     #[must_use]
     pub fn of(kind: Kind, body: &[u8]) -> Option<Self> {
-        let facts = Facts::of(kind, body)?;
-        let track = if facts.main { 0 } else { facts.track };
-        Some(match facts {
-            Facts { header: true, .. } => Self::header_of(track),
-            Facts { part: Part::Metadata, .. } => Self::config_of(track),
-            Facts { key: true, .. } => Self::key_of(track),
+        let info = TagInfo::of(kind, body)?;
+        let track = if info.main { 0 } else { info.track };
+        Some(match info {
+            TagInfo { header: true, .. } => Self::header_of(track),
+            TagInfo { part: Part::Metadata, .. } => Self::config_of(track),
+            TagInfo { key: true, .. } => Self::key_of(track),
             _ => Self::frame_of(track),
         })
     }

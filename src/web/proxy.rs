@@ -20,21 +20,21 @@ const V1_BEGIN: &[u8; 6] = b"PROXY ";
 
 /// What a connection's first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Parsed {
     /// Not enough yet to know.
-    Partly,
+    Incomplete,
     /// No proxy speaks.
-    Nothing,
+    Absent,
     /// This many bytes are the proxy's; who connected to it, if it says so (a health check of its
     /// own does not).
     Source(Option<SocketAddr>, usize),
     /// It begins like a header, and is none.
-    Broken,
+    Invalid,
 }
 
 /// Reads a header from the first bytes of a connection.
 #[must_use]
-pub fn read(bytes: &[u8]) -> Said {
+pub fn read(bytes: &[u8]) -> Parsed {
     let begins = |with: &[u8]| {
         let count = bytes.len().min(with.len());
         bytes[..count] == with[..count]
@@ -44,42 +44,42 @@ pub fn read(bytes: &[u8]) -> Said {
     } else if begins(V1_BEGIN) {
         read_v1(bytes)
     } else {
-        Said::Nothing
+        Parsed::Absent
     }
 }
 
 /// `PROXY TCP4 192.0.2.1 198.51.100.1 50000 1935\r\n`
-fn read_v1(bytes: &[u8]) -> Said {
+fn read_v1(bytes: &[u8]) -> Parsed {
     // No further than a header may reach, so that it is the same however the bytes come.
     let line = &bytes[..bytes.len().min(V1_BYTES_MAX)];
     let Some(end) = line.windows(2).position(|pair| pair == b"\r\n") else {
-        return if bytes.len() < V1_BYTES_MAX { Said::Partly } else { Said::Broken };
+        return if bytes.len() < V1_BYTES_MAX { Parsed::Incomplete } else { Parsed::Invalid };
     };
-    let Ok(line) = str::from_utf8(&bytes[..end]) else { return Said::Broken };
+    let Ok(line) = str::from_utf8(&bytes[..end]) else { return Parsed::Invalid };
     let used = end + 2;
     let mut words = line.split(' ').skip(1);
     let (family, source) = (words.next(), words.next());
     let port = words.nth(1).and_then(|port| port.parse().ok());
     let address: Option<IpAddr> = source.and_then(|source| source.parse().ok());
     match (family, address, port) {
-        (Some("UNKNOWN"), ..) => Said::Source(None, used),
+        (Some("UNKNOWN"), ..) => Parsed::Source(None, used),
         (Some("TCP4" | "TCP6"), Some(address), Some(port)) => {
-            Said::Source(Some(SocketAddr::new(address.to_canonical(), port)), used)
+            Parsed::Source(Some(SocketAddr::new(address.to_canonical(), port)), used)
         }
-        _ => Said::Broken,
+        _ => Parsed::Invalid,
     }
 }
 
-fn read_v2(bytes: &[u8]) -> Said {
-    let Some((head, rest)) = bytes.split_at_checked(16) else { return Said::Partly };
+fn read_v2(bytes: &[u8]) -> Parsed {
+    let Some((head, rest)) = bytes.split_at_checked(16) else { return Parsed::Incomplete };
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
     let used = 16 + length;
     if head[12] >> 4 != 2 || used > V2_BYTES_MAX {
-        return Said::Broken;
+        return Parsed::Invalid;
     }
-    let Some(body) = rest.get(..length) else { return Said::Partly };
+    let Some(body) = rest.get(..length) else { return Parsed::Incomplete };
     match (head[12] & 15, head[13]) {
-        (0, _) => Said::Source(None, used),
+        (0, _) => Parsed::Source(None, used),
         (1, 0x11) => {
             let source = body.first_chunk::<4>().map(|ip| IpAddr::V4(Ipv4Addr::from(*ip)));
             in_v2(source, body.get(8..10), used)
@@ -88,18 +88,18 @@ fn read_v2(bytes: &[u8]) -> Said {
             let source = body.first_chunk::<16>().map(|ip| IpAddr::V6(Ipv6Addr::from(*ip)));
             in_v2(source, body.get(32..34), used)
         }
-        (1, _) => Said::Source(None, used),
-        _ => Said::Broken,
+        (1, _) => Parsed::Source(None, used),
+        _ => Parsed::Invalid,
     }
 }
 
-fn in_v2(address: Option<IpAddr>, port: Option<&[u8]>, used: usize) -> Said {
+fn in_v2(address: Option<IpAddr>, port: Option<&[u8]>, used: usize) -> Parsed {
     match (address, port) {
         (Some(address), Some(&[high, low])) => {
             let port = u16::from_be_bytes([high, low]);
-            Said::Source(Some(SocketAddr::new(address.to_canonical(), port)), used)
+            Parsed::Source(Some(SocketAddr::new(address.to_canonical(), port)), used)
         }
-        _ => Said::Broken,
+        _ => Parsed::Invalid,
     }
 }
 
@@ -107,8 +107,8 @@ fn in_v2(address: Option<IpAddr>, port: Option<&[u8]>, used: usize) -> Said {
 mod tests {
     use super::*;
 
-    fn source(text: &str, used: usize) -> Said {
-        Said::Source(Some(text.parse().unwrap()), used)
+    fn source(text: &str, used: usize) -> Parsed {
+        Parsed::Source(Some(text.parse().unwrap()), used)
     }
 
     fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
@@ -132,13 +132,13 @@ mod tests {
 
     #[test]
     fn a_proxy_that_speaks_for_itself_names_nobody() {
-        assert_eq!(read(b"PROXY UNKNOWN\r\n"), Said::Source(None, 15));
+        assert_eq!(read(b"PROXY UNKNOWN\r\n"), Parsed::Source(None, 15));
         let longest = [b"PROXY UNKNOWN ", &[b'x'; 91][..], b"\r\n"].concat();
-        assert_eq!(read(&longest), Said::Source(None, V1_BYTES_MAX));
+        assert_eq!(read(&longest), Parsed::Source(None, V1_BYTES_MAX));
         let local = v2(0, 0, &[]);
-        assert_eq!(read(&local), Said::Source(None, 16));
+        assert_eq!(read(&local), Parsed::Source(None, 16));
         let unix = v2(1, 0x31, &[0; 216]);
-        assert_eq!(read(&unix), Said::Source(None, unix.len()));
+        assert_eq!(read(&unix), Parsed::Source(None, unix.len()));
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
         let block = v2(1, 0x11, &[192, 0, 2, 1, 198, 51, 100, 1, 0xc3, 0x50, 7, 0x8f]);
         for header in [line, block] {
             for end in 0..header.len() {
-                assert_eq!(read(&header[..end]), Said::Partly, "{end} bytes");
+                assert_eq!(read(&header[..end]), Parsed::Incomplete, "{end} bytes");
             }
         }
     }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_no_header_is_the_peers_own() {
         for bytes in [&b"\x03\0\0\0\0"[..], b"GET / HTTP/1.1", b"\x16\x03\x01", b"PUT /"] {
-            assert_eq!(read(bytes), Said::Nothing);
+            assert_eq!(read(bytes), Parsed::Absent);
         }
     }
 
@@ -171,7 +171,7 @@ mod tests {
             &v2(7, 0x11, &[0; 12]),
             &v2(1, 0x11, &[0; 2_000]),
         ] {
-            assert_eq!(read(line), Said::Broken, "{line:?}");
+            assert_eq!(read(line), Parsed::Invalid, "{line:?}");
         }
     }
 }

@@ -140,13 +140,13 @@ impl Session {
                     Ok(Some(len)) => {
                         let bytes = std::mem::take(bytes);
                         self.on_head(&bytes[..len]);
-                        self.hear(&bytes[len..]);
-                        self.hear(after);
+                        self.receive(&bytes[len..]);
+                        self.receive(after);
                     }
                     Err(fault) => self.on_fault(fault),
                 }
             }
-            State::Asked(_) | State::Plays(_) | State::Over => self.hear(input),
+            State::Asked(_) | State::Plays(_) | State::Over => self.receive(input),
         }
     }
 
@@ -168,7 +168,7 @@ impl Session {
         let State::Plays(Form::WebSocket { life, .. }) = &mut self.state else { return Ok(()) };
         let kept = life.kept.get_or_insert_with(|| KeepAlive::new(now));
         if std::mem::take(&mut life.heard) {
-            kept.hear(now);
+            kept.receive(now);
         }
         if kept.is_due(now, self.pings) {
             self.output.extend(frames::ping());
@@ -357,7 +357,7 @@ impl Session {
     }
 
     /// What comes after the request: only a WebSocket client has something to say.
-    fn hear(&mut self, input: &[u8]) {
+    fn receive(&mut self, input: &[u8]) {
         let form = match &mut self.state {
             State::Plays(form) | State::Asked(Undecided { form, .. }) => form,
             State::Head { .. } | State::Over => return,

@@ -237,7 +237,7 @@ fn parts() -> (ShardParts, Box<dyn Any>) {
         reports,
         mesh: Mesh::full(&[Bell::new()]).remove(0),
         feeds: Vec::new(),
-        taps: Vec::new(),
+        subscriptions: Vec::new(),
         records: Vec::new(),
         outputs: Vec::new(),
         pulls: Vec::new(),

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use crate::command::{ChannelFeed, ChannelSwitch, Encoded};
+use crate::command::{ChannelSource, ChannelSwitch, Encoded};
 use crate::config::ChannelConfig;
 use crate::encode::{self, AudioSpec, VideoSpec};
 use crate::event::NodeEvent;
@@ -26,7 +26,7 @@ use crate::control::channels::assets::{Prepared, prepare};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::scenes::SceneEnds;
-use crate::control::channels::sources::{Sources, Started, Tap};
+use crate::control::channels::sources::{Sources, Started, Subscription};
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole};
 
@@ -44,9 +44,9 @@ pub(crate) struct Built {
     /// For the compose core.
     pub(crate) stage: ChannelStage,
     /// For the shard that owns the stream, whose bell its encoders ring.
-    pub(crate) feed: ChannelFeed,
+    pub(crate) feed: ChannelSource,
     /// Decoders that want streams.
-    pub(crate) taps: Vec<Tap>,
+    pub(crate) subscriptions: Vec<Subscription>,
     /// Says of each encoder that it is open, or why it is not.
     opened: mpsc::Receiver<Result<(), encode::Error>>,
     encoders: usize,
@@ -124,7 +124,7 @@ pub(crate) fn build(
         mixed = Some(Sound { mixer, encoder });
         encoded_audio = Some(encoded);
     }
-    let Started { taps, .. } = sources.start(&context.decoders(config), timeline.start)?;
+    let Started { subscriptions, .. } = sources.start(&context.decoders(config), timeline.start)?;
     let encoders = 1 + usize::from(share.audio.is_some());
     Ok(Built {
         stage: ChannelStage::new(Channel {
@@ -136,7 +136,7 @@ pub(crate) fn build(
             stats: Arc::clone(stats),
             clock: context.clock,
         }),
-        feed: ChannelFeed {
+        feed: ChannelSource {
             stream: Arc::from(config.stream.as_str()),
             video: encoded_video,
             audio: encoded_audio,
@@ -144,7 +144,7 @@ pub(crate) fn build(
             switch,
             stats: Arc::clone(stats),
         },
-        taps,
+        subscriptions,
         opened,
         encoders,
         entry: entry(config, stats),

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::command::{Answer, ChannelFeed, ChannelSwitch};
+use crate::command::{Answer, ChannelSource, ChannelSwitch};
 use crate::config::ChannelConfig;
 use crate::control::channels::build::{self, Built, Frames};
 use crate::control::channels::compose::start_compose;
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::scenes::SceneEnds;
-use crate::control::channels::sources::Tap;
+use crate::control::channels::sources::Subscription;
 use crate::control::handle::{Reply, say};
 use crate::control::threads::{Thread, ThreadPlace, ThreadRole};
 use crate::frame::PacketPool;
@@ -38,7 +38,7 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn of(built: &Built) -> Self {
-        let ChannelFeed { stream, switch, stats, .. } = &built.feed;
+        let ChannelSource { stream, switch, stats, .. } = &built.feed;
         let name = built.entry.name.clone();
         let (stream, switch) = (Arc::clone(stream), Arc::clone(switch));
         Self { name, stream, switch, stats: Arc::clone(stats) }
@@ -59,7 +59,7 @@ pub(crate) struct Opening {
     pub(crate) stage: ChannelStage,
     pub(crate) known: Known,
     pub(crate) entry: ChannelEntry,
-    pub(crate) taps: Vec<Tap>,
+    pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) scenes: Option<SceneEnds>,
     pub(crate) faults: Vec<scene::Error>,
     pub(crate) deadline: Micros,
@@ -135,14 +135,14 @@ impl ChannelList {
 
     /// What a shard is given of a channel that was built, and its number. If its stream is that of
     /// the channel that it replaces, that one ends now, and the shard waits for its end.
-    pub(crate) fn open(&mut self, built: Built) -> Option<(usize, ChannelFeed)> {
+    pub(crate) fn open(&mut self, built: Built) -> Option<(usize, ChannelSource)> {
         let known = Known::of(&built);
-        let Built { stage, feed, taps, scenes, faults, entry, .. } = built;
+        let Built { stage, feed, subscriptions, scenes, faults, entry, .. } = built;
         if let Some(old) = self.find(&known.name).filter(|old| old.stream == known.stream) {
             old.switch.stop();
         }
         let deadline = self.context.clock.now() + OPENING_MAX;
-        let opening = Opening { stage, known, entry, taps, scenes, faults, deadline };
+        let opening = Opening { stage, known, entry, subscriptions, scenes, faults, deadline };
         let job = self.job.as_mut()?;
         job.opening = Some(opening);
         Some((job.shard, feed))

@@ -16,7 +16,7 @@ use self::load::{Loaded, Order, What};
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::context::ChannelContext;
-use crate::control::channels::sources::{DecoderContext, Tap};
+use crate::control::channels::sources::{DecoderContext, Subscription};
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
@@ -59,12 +59,12 @@ pub(crate) struct Scenes {
     channels: Vec<ChannelScenes>,
     /// Number of the next channel.
     next: u64,
-    news: mpsc::Sender<News>,
+    news: mpsc::Sender<LoadReport>,
 }
 
 /// What a loading thread says.
 #[derive(Debug)]
-pub(crate) struct News {
+pub(crate) struct LoadReport {
     /// Number of the channel.
     id: u64,
     ticket: u64,
@@ -148,7 +148,7 @@ struct Job {
 
 impl Scenes {
     /// No channels yet. Loading threads report over the receiver, which the controller reads.
-    pub(crate) fn new(context: &ChannelContext) -> (Self, mpsc::Receiver<News>) {
+    pub(crate) fn new(context: &ChannelContext) -> (Self, mpsc::Receiver<LoadReport>) {
         let (news, told) = mpsc::channel(NEWS_MAX);
         let scenes = Self {
             clock: context.clock,
@@ -280,8 +280,11 @@ impl Scenes {
         }
     }
 
-    /// What a loading thread says; taps that the shard is to be given.
-    pub(crate) fn hear(&mut self, News { id, ticket, loaded }: News) -> Vec<Tap> {
+    /// What a loading thread says; subscriptions that the shard is to be given.
+    pub(crate) fn handle(
+        &mut self,
+        LoadReport { id, ticket, loaded }: LoadReport,
+    ) -> Vec<Subscription> {
         let found = self.channels.iter().position(|it| it.id == id);
         let Some(at) = found else { return Vec::new() }; // its channel is gone
         let programme = &mut self.channels[at];
@@ -294,7 +297,7 @@ impl Scenes {
             return Vec::new();
         }
         match loaded {
-            Loaded::Taps(taps) => return taps,
+            Loaded::Subscriptions(subscriptions) => return subscriptions,
             Loaded::Probed(_) => {}
             Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
             Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
@@ -411,7 +414,7 @@ impl Scenes {
         let (id, news) = (programme.id, self.news.clone());
         let load = move || {
             // The controller is gone only when the node stops.
-            load::load(order, |loaded| drop(news.blocking_send(News { id, ticket, loaded })));
+            load::load(order, |loaded| drop(news.blocking_send(LoadReport { id, ticket, loaded })));
         };
         let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
         if let Err(error) =
@@ -431,7 +434,7 @@ impl Scenes {
         let (id, size, news) = (programme.id, programme.size, self.news.clone());
         let look = move || {
             let loaded = load::probe(&scene, size);
-            drop(news.blocking_send(News { id, ticket, loaded }));
+            drop(news.blocking_send(LoadReport { id, ticket, loaded }));
         };
         let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
         if let Err(error) =

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::command::TapEvent;
+use crate::command::SubscriptionEvent;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
 use crate::event::NodeEvent;
 use crate::ffi::av::set_log_subject;
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{
-    self, DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, TAP_QUEUE,
+    self, DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
@@ -41,7 +41,7 @@ pub(crate) struct DecoderContext {
 }
 
 /// A decoder's wish for a stream: its name, and where the messages go.
-pub(crate) type Tap = (Arc<str>, Sender<TapEvent>);
+pub(crate) type Subscription = (Arc<str>, Sender<SubscriptionEvent>);
 
 /// Something that is decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) struct Sources(Vec<Wanted>);
 #[derive(Default)]
 pub(crate) struct Started {
     /// For the shard: decoders that want streams.
-    pub(crate) taps: Vec<Tap>,
+    pub(crate) subscriptions: Vec<Subscription>,
     /// Layers that show streams, and whether pictures of theirs have come in.
     pub(crate) fed: Vec<(String, Arc<AtomicBool>)>,
 }
@@ -136,9 +136,9 @@ impl Sources {
             let out = DecodeOut::new(pictures, sounds);
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
-                    let (tap, events) = channel(TAP_QUEUE, Arc::clone(&bell));
+                    let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
                     let subject = format!("live input {stream}");
-                    started.taps.push((Arc::from(stream), tap));
+                    started.subscriptions.push((Arc::from(stream), subscription));
                     started.fed.push((layer, Arc::clone(&out.fed)));
                     let decoder = Live::new(LiveSpec {
                         threads: DECODE_THREADS,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Controller;
-use crate::command::{Answer, ChannelSwitch, ToShard};
+use crate::command::{Answer, ChannelSwitch, ShardCommand};
 use crate::config::ChannelConfig;
 use crate::control::channels::list::{Job, Known, Opening, Outcome};
 use crate::control::handle::{Reply, say};
@@ -22,7 +22,7 @@ impl Controller {
         match outcome {
             Ok(built) => {
                 if let Some((shard, feed)) = self.channels.open(*built) {
-                    self.tell(shard, ToShard::Feed(Box::new(feed)));
+                    self.tell(shard, ShardCommand::Channel(Box::new(feed)));
                 }
             }
             Err(error) => self.channels.fail(Answer::Unavailable(error.to_string())),
@@ -47,7 +47,7 @@ impl Controller {
         else {
             return;
         };
-        let Opening { stage, known, entry, taps, scenes, faults, .. } = opening;
+        let Opening { stage, known, entry, subscriptions, scenes, faults, .. } = opening;
         if let Err(stage) = self.channels.compose.push(stage) {
             known.switch.stop();
             self.channels.discard(stage);
@@ -67,14 +67,14 @@ impl Controller {
             None => {
                 for (spec, entry) in self.outputs.channel(&config) {
                     self.registry.add_output(&entry);
-                    self.tell_owner(ToShard::AddOutput(Box::new(spec)));
+                    self.tell_owner(ShardCommand::AddOutput(Box::new(spec)));
                 }
             }
         }
         self.registry.put_channel(&entry);
         self.scenes.put(&config, scenes, &faults);
-        for (stream, tap) in taps {
-            self.tell_owner(ToShard::Tap(stream, tap));
+        for (stream, subscription) in subscriptions {
+            self.tell_owner(ShardCommand::Subscription(stream, subscription));
         }
         self.channel_settled(&known.name);
         self.tell_channel("channel_started", &known, "began");

@@ -2,7 +2,7 @@
 //! busy shard has too much of is moved to another.
 
 use super::Controller;
-use crate::command::{Answer, Ask, ToShard};
+use crate::command::{Answer, Ask, ShardCommand};
 use crate::control::placement::Item;
 use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
@@ -37,7 +37,7 @@ impl Controller {
     }
 
     /// Tells the shard that has what the command is about, or is to have it.
-    pub(super) fn tell_owner(&mut self, command: ToShard) {
+    pub(super) fn tell_owner(&mut self, command: ShardCommand) {
         let shard = self.placement.route(&command);
         self.tell(shard, command);
     }
@@ -45,7 +45,7 @@ impl Controller {
     /// Tells all shards what is pulled, and where.
     fn tell_pulled(&mut self) {
         for shard in 0..self.shards.len() {
-            self.tell(shard, ToShard::Pulled(self.placement.pulled()));
+            self.tell(shard, ShardCommand::Pulled(self.placement.pulled()));
         }
     }
 
@@ -60,7 +60,7 @@ impl Controller {
         answer
     }
 
-    fn ask_recordings(&mut self, ask: Ask) -> (Answer, Option<ToShard>) {
+    fn ask_recordings(&mut self, ask: Ask) -> (Answer, Option<ShardCommand>) {
         let ended = match &ask {
             Ask::RemoveRecording { name } | Ask::StopRecording { name } => Some(name.clone()),
             _ => None,
@@ -105,8 +105,8 @@ impl Controller {
         };
         let Some(item) = self.placement.movable(from, now, is_on) else { return };
         let command = match item {
-            Item::Output(output) => ToShard::RemoveOutput { output },
-            Item::Pull(pull) => ToShard::RemovePull { pull },
+            Item::Output(output) => ShardCommand::RemoveOutput { output },
+            Item::Pull(pull) => ShardCommand::RemovePull { pull },
             Item::Channel(_) | Item::Recording(_) => return,
         };
         self.tell(from, command);
@@ -127,14 +127,14 @@ impl Controller {
             Item::Output(id) => {
                 if let Some((spec, entry)) = self.outputs.again(*id) {
                     self.registry.put_output(&entry);
-                    self.tell_owner(ToShard::AddOutput(Box::new(spec)));
+                    self.tell_owner(ShardCommand::AddOutput(Box::new(spec)));
                 }
             }
             Item::Pull(id) => {
                 if let Some((spec, entry)) = self.pulls.again(*id) {
                     self.registry.put_pull(&entry);
                     self.tell_pulled();
-                    self.tell_owner(ToShard::AddPull(Box::new(spec)));
+                    self.tell_owner(ShardCommand::AddPull(Box::new(spec)));
                 }
             }
             Item::Channel(_) | Item::Recording(_) => {}

@@ -4,7 +4,7 @@
 use tokio::sync::oneshot;
 
 use super::Controller;
-use crate::command::ToShard;
+use crate::command::ShardCommand;
 use crate::control::supervisor::Remedy;
 use crate::control::threads::ThreadRole;
 use crate::event::NodeEvent;
@@ -42,7 +42,7 @@ impl Controller {
             }
             CoreRole::Recording => {
                 if let Some(feed) = self.recordings.restart(&lost.of) {
-                    self.tell_owner(ToShard::Record(feed));
+                    self.tell_owner(ShardCommand::Record(feed));
                     self.supervisor.restored(|role| role == lost);
                 }
             }

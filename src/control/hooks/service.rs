@@ -17,7 +17,7 @@ use super::program::{Asked, Hooks};
 use super::queue_share::QueueShare;
 use super::subscriber::subscribers;
 use super::webhook::{Post, Webhook};
-use crate::command::{HookQuestion, Refusal, Refused, ToShard};
+use crate::command::{HookQuestion, Refusal, Refused, ShardCommand};
 use crate::config::{Config, OnHookFailure};
 use crate::control::time::Time;
 use crate::event::{EventKind, NodeEvent, Phase, Stage};
@@ -74,7 +74,7 @@ impl fmt::Display for HooksError {
 }
 
 /// What a shard is answered.
-type Answer = (usize, ToShard);
+type Answer = (usize, ShardCommand);
 
 impl HookService {
     /// Opens the journal and makes ready for the hooks of `config` and of the `program`.
@@ -231,12 +231,12 @@ impl HookService {
                 Refused { text, by }
             });
             // The controller is gone only when the node stops.
-            drop(answers.send((shard, ToShard::HookAnswer { ticket, refusal })).await);
+            drop(answers.send((shard, ShardCommand::HookAnswer { ticket, refusal })).await);
         });
     }
 
     /// Tells everybody who wants to know what has happened.
-    pub(crate) fn hear(&mut self, event: &NodeEvent) {
+    pub(crate) fn handle(&mut self, event: &NodeEvent) {
         // Nobody may be there to hear it.
         drop(self.subscribers.send(event.clone()));
         let name = event.name();

@@ -26,7 +26,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
 pub use self::api::Api;
-use self::api::{Followers, Turnstile, with_token_or_from_here};
+use self::api::{Followers, RateLimiter, with_token_or_from_here};
 pub use self::readiness::Readiness;
 pub use self::rules::HttpRules;
 pub use self::serve::{bind, serve};
@@ -78,9 +78,9 @@ struct Shared {
     metrics: Metrics,
     api: Arc<Api>,
     /// How often addresses ask that show a token.
-    turnstile: Turnstile,
+    limiter: RateLimiter,
     /// How often addresses ask that show none, or a wrong one.
-    strangers: Turnstile,
+    strangers: RateLimiter,
     followers: Followers,
 }
 
@@ -93,8 +93,8 @@ fn router(state: HttpState) -> Router {
     let shared = Arc::new(Shared {
         metrics,
         api: Arc::clone(&state.api),
-        turnstile: Turnstile::default(),
-        strangers: Turnstile::default(),
+        limiter: RateLimiter::default(),
+        strangers: RateLimiter::default(),
         followers: Followers::default(),
         state,
     });

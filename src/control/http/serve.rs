@@ -22,7 +22,7 @@ use super::api::{Peer, Stop};
 use super::lobby::{Known, Lobby};
 use super::{HttpState, head, router};
 use crate::media::network_of;
-use crate::web::proxy::{self, PROXY_BYTES_MAX, Said};
+use crate::web::proxy::{self, PROXY_BYTES_MAX, Parsed};
 
 /// Pause before a proxy's header is looked at again that has come in part.
 const HEADER_PAUSE: Duration = Duration::from_millis(5);
@@ -119,10 +119,11 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
         };
         // A socket on `::` gives IPv4 peers as `::ffff:192.0.2.1`.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let door = Door { lobby: Arc::clone(&lobby), known: Known::default(), number };
+        let registration =
+            Registration { lobby: Arc::clone(&lobby), known: Known::default(), number };
         let is_proxy = rules.load().proxies.iter().any(|range| range.contains(peer.ip()));
         let (router, tls, stopped) = (router.clone(), tls.clone(), stopped.clone());
-        let guest = door.clone();
+        let guest = registration.clone();
         // Held until it is in: it may have ended before.
         let mut visitors = lobby.lock().await;
         let task = connections.spawn(async move {
@@ -138,7 +139,7 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
             guest.lobby.lock().await.leave(guest.number);
         });
         let address = (!is_proxy).then(|| network_of(peer.ip()));
-        let ended = visitors.enter(number, address, door.known, task);
+        let ended = visitors.enter(number, address, registration.known, task);
         ended.iter().for_each(AbortHandle::abort);
     }
     drop((listener, stop));
@@ -150,13 +151,13 @@ pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Futur
 
 /// A connection's place among the others.
 #[derive(Clone)]
-struct Door {
+struct Registration {
     lobby: Arc<Mutex<Lobby<AbortHandle>>>,
     known: Known,
     number: u64,
 }
 
-impl Door {
+impl Registration {
     /// Who is behind the connection: whom a trusted proxy names before it, or the peer. Nothing if
     /// the proxy's header is broken or does not come.
     async fn peer(
@@ -183,11 +184,13 @@ async fn proxied(socket: &TcpStream) -> io::Result<Option<SocketAddr>> {
     loop {
         let count = socket.peek(&mut bytes).await?;
         match proxy::read(&bytes[..count]) {
-            Said::Nothing => return Ok(None),
-            Said::Broken => return Err(io::ErrorKind::InvalidData.into()),
-            Said::Partly if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Said::Partly => sleep(HEADER_PAUSE).await,
-            Said::Source(source, used) => {
+            Parsed::Absent => return Ok(None),
+            Parsed::Invalid => return Err(io::ErrorKind::InvalidData.into()),
+            Parsed::Incomplete if count == 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Parsed::Incomplete => sleep(HEADER_PAUSE).await,
+            Parsed::Source(source, used) => {
                 let mut taken = 0;
                 while taken < used {
                     socket.readable().await?;

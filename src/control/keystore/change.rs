@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Keys, TRIES, alias_of, busy};
 use super::keys_types::{KeyError, KeyView, Lifetime};
 use super::records::{edit, hash_of, put};
-use super::{Name, Swap, Was};
+use super::{Name, Precondition, Replacement};
 use crate::keys::{AddressRange, Alias, KeyHash, KeyInfo, KeyLimits, Takeover, note, public_name};
 
 /// What stands in the first line of a backup.
@@ -231,9 +231,9 @@ impl Keys {
             Some(_) if !replace => return Ok(false),
             _ => {}
         }
-        let was = there.map_or(Was::Absent, Was::This);
+        let was = there.map_or(Precondition::Absent, Precondition::This);
         let becomes = Some(hash.to_string().into_bytes());
-        let change = Swap { name, was, becomes, expires_at: None };
+        let change = Replacement { name, was, becomes, expires_at: None };
         match self.store.swap(vec![change], vec![hash_of(alias)]).await? {
             true => Ok(true),
             false => Err(busy(alias.expose())),

@@ -15,7 +15,10 @@ use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 
 use super::health::{Health, State};
-use super::{KEYS_MAX, KeyStore, Kind, NOTICES_MAX, Name, Notice, Reply, StoreError, Swap, Was};
+use super::{
+    KEYS_MAX, KeyStore, Kind, NOTICES_MAX, Name, Notice, Precondition, Replacement, Reply,
+    StoreError,
+};
 use crate::control::durable;
 use crate::keys::{Alias, KeyHash, KeyInfo};
 
@@ -165,7 +168,7 @@ impl KeyStore for Embedded {
         })
     }
 
-    fn swap(&self, changes: Vec<Swap>, notices: Vec<KeyHash>) -> Reply<'_, bool> {
+    fn swap(&self, changes: Vec<Replacement>, notices: Vec<KeyHash>) -> Reply<'_, bool> {
         let told = self.changes.clone();
         self.aside(move |file| {
             let swapped = file.swap(&changes)?;
@@ -252,7 +255,7 @@ impl StoreFile {
         })
     }
 
-    fn swap(&self, changes: &[Swap]) -> Result<bool, StoreError> {
+    fn swap(&self, changes: &[Replacement]) -> Result<bool, StoreError> {
         let done = self.write(|transaction| {
             let mut keys = transaction.open_table(KEYS)?;
             let mut aliases = transaction.open_table(ALIASES)?;
@@ -260,18 +263,20 @@ impl StoreFile {
             if gone.len()? > GONE_MAX {
                 gone.retain(|_, _| false)?;
             }
-            for Swap { name, was, becomes, .. } in changes {
+            for Replacement { name, was, becomes, .. } in changes {
                 let before = match name {
                     Name::Key(hash) => keys.get(hash.as_bytes())?.map(|v| v.value().to_vec()),
                     Name::Alias(alias) => aliases.get(alias.expose())?.map(|v| v.value().to_vec()),
                     Name::Gone(hash) => gone.get(hash.as_bytes())?.map(|v| v.value().to_vec()),
                 };
                 let fits = match was {
-                    Was::Anything => true,
-                    Was::Absent => before.is_none(),
-                    Was::This(bytes) | Was::Only(bytes) => before.as_ref() == Some(bytes),
+                    Precondition::Anything => true,
+                    Precondition::Absent => before.is_none(),
+                    Precondition::This(bytes) | Precondition::Only(bytes) => {
+                        before.as_ref() == Some(bytes)
+                    }
                 };
-                let done = before == *becomes && !matches!(was, Was::Only(_));
+                let done = before == *becomes && !matches!(was, Precondition::Only(_));
                 if !fits && !done {
                     return Ok(Done::Differs);
                 }

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use super::keys_types::{Found, KeyError, KeyView, Lifetime, Made, NewKey, Usage};
 use super::records::{REMEMBERED_S, Record, edit, gone, hash_of, put, record, rotation};
-use super::{KeyStore, Kind, Name, Notice, StoreError, Swap, Was};
+use super::{KeyStore, Kind, Name, Notice, Precondition, Replacement, StoreError};
 use crate::keys::{Alias, KEY_CHARS_MIN, KeyHash, KeyInfo, Shown, StreamKey, note, public_name};
 
 /// Seconds for which a key that was rotated stays good, if nobody says.
@@ -190,9 +190,9 @@ impl Keys {
     pub async fn set_alias(&self, id: &str, alias: &str) -> Result<KeyView, KeyError> {
         let alias = alias_of(alias)?;
         let record = self.find(id).await?;
-        let change = Swap {
+        let change = Replacement {
             name: Name::Alias(alias.clone()),
-            was: Was::Anything,
+            was: Precondition::Anything,
             becomes: Some(record.hash.to_string().into_bytes()),
             expires_at: None,
         };
@@ -254,8 +254,8 @@ impl Keys {
             let info = &mut record.info;
             info.last_used_at = info.last_used_at.max(usage.last_used_at);
             info.failed_attempts = info.failed_attempts.saturating_add(usage.failed);
-            let was = Was::Only(record.bytes.clone());
-            if self.store.swap(vec![Swap { was, ..edit(record)? }], Vec::new()).await? {
+            let was = Precondition::Only(record.bytes.clone());
+            if self.store.swap(vec![Replacement { was, ..edit(record)? }], Vec::new()).await? {
                 break;
             }
         }
@@ -288,10 +288,15 @@ impl Keys {
     }
 
     /// The change that remembers that there was a key or an alias with this hash.
-    fn remembered(&self, hash: KeyHash) -> Swap {
+    fn remembered(&self, hash: KeyHash) -> Replacement {
         let until = self.now().saturating_add(REMEMBERED_S);
         let becomes = Some(until.to_string().into_bytes());
-        Swap { name: Name::Gone(hash), was: Was::Anything, becomes, expires_at: Some(until) }
+        Replacement {
+            name: Name::Gone(hash),
+            was: Precondition::Anything,
+            becomes,
+            expires_at: Some(until),
+        }
     }
 
     async fn add(&self, key: &StreamKey, new: NewKey) -> Result<KeyView, KeyError> {
@@ -354,11 +359,11 @@ impl Keys {
     }
 
     /// The change that gives a new alias to `hash`, unless it stands for another key.
-    async fn free_alias(&self, alias: &Alias, hash: &KeyHash) -> Result<Swap, KeyError> {
+    async fn free_alias(&self, alias: &Alias, hash: &KeyHash) -> Result<Replacement, KeyError> {
         let name = Name::Alias(alias.clone());
         let was = match self.store.read(name.clone()).await? {
-            None => Was::Absent,
-            Some(bytes) if self.target(&bytes).await?.is_none() => Was::This(bytes),
+            None => Precondition::Absent,
+            Some(bytes) if self.target(&bytes).await?.is_none() => Precondition::This(bytes),
             Some(_) => {
                 let text = format!(
                     "the alias {} stands for another key; choose another one, or move it with \
@@ -369,7 +374,7 @@ impl Keys {
             }
         };
         let becomes = Some(hash.to_string().into_bytes());
-        Ok(Swap { name, was, becomes, expires_at: None })
+        Ok(Replacement { name, was, becomes, expires_at: None })
     }
 
     /// Takes back a key of which half was made.

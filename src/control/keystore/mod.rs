@@ -50,7 +50,7 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// Makes all the changes, or none and says false if one of the records is not what it was
     /// thought to be; then tells everybody about `notices`. A Redis Cluster makes them one after
     /// the other, so that it matters that each prefix of them is sound.
-    fn swap(&self, changes: Vec<Swap>, notices: Vec<KeyHash>) -> Reply<'_, bool>;
+    fn swap(&self, changes: Vec<Replacement>, notices: Vec<KeyHash>) -> Reply<'_, bool>;
 
     /// Why it does not do what it should at present, in words without secrets; `None` if it does.
     fn trouble(&self) -> Option<&'static str>;
@@ -84,7 +84,7 @@ pub enum Name {
 
 /// What a record has to be for a change to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Was {
+pub enum Precondition {
     /// Not there.
     Absent,
     /// This.
@@ -98,11 +98,11 @@ pub enum Was {
 /// One change of one record. A record that is already what it becomes is as good as changed,
 /// because an answer may have been lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Swap {
+pub struct Replacement {
     /// Which.
     pub name: Name,
     /// What it has to be before.
-    pub was: Was,
+    pub was: Precondition,
     /// What it is afterwards: `None` for not there.
     pub becomes: Option<Vec<u8>>,
     /// Unix time, seconds, at which the store may forget it; `None` for what it was, or never.

@@ -1,6 +1,6 @@
 //! Records of keys, and the changes that are made of them.
 
-use super::{Name, StoreError, Swap, Was};
+use super::{Name, Precondition, Replacement, StoreError};
 use crate::keys::{Alias, KeyHash, KeyInfo};
 
 /// Seconds for which a deleted key is remembered, and the record of one that has ended is kept, so
@@ -21,11 +21,11 @@ pub(super) fn rotation(
     new: &KeyHash,
     info: &KeyInfo,
     aliases: &[Alias],
-) -> Result<(Vec<Swap>, Vec<KeyHash>), StoreError> {
+) -> Result<(Vec<Replacement>, Vec<KeyHash>), StoreError> {
     let mut changes = vec![put(*new, info)?];
-    changes.extend(aliases.iter().map(|alias| Swap {
+    changes.extend(aliases.iter().map(|alias| Replacement {
         name: Name::Alias(alias.clone()),
-        was: Was::Anything,
+        was: Precondition::Anything,
         becomes: Some(new.to_string().into_bytes()),
         expires_at: None,
     }));
@@ -41,18 +41,23 @@ pub(super) fn record(hash: KeyHash, bytes: Vec<u8>) -> Result<Record, StoreError
     }
 }
 
-pub(super) fn put(hash: KeyHash, info: &KeyInfo) -> Result<Swap, StoreError> {
+pub(super) fn put(hash: KeyHash, info: &KeyInfo) -> Result<Replacement, StoreError> {
     let becomes = Some(to_json(&hash, info)?);
-    Ok(Swap { name: Name::Key(hash), was: Was::Absent, becomes, expires_at: kept_until(info) })
+    Ok(Replacement {
+        name: Name::Key(hash),
+        was: Precondition::Absent,
+        becomes,
+        expires_at: kept_until(info),
+    })
 }
 
 /// The change of a record that was read as `bytes` to what `info` says now.
-pub(super) fn edit(record: Record) -> Result<Swap, StoreError> {
+pub(super) fn edit(record: Record) -> Result<Replacement, StoreError> {
     let Record { hash, info, bytes } = record;
     let becomes = Some(to_json(&hash, &info)?);
-    Ok(Swap {
+    Ok(Replacement {
         name: Name::Key(hash),
-        was: Was::This(bytes),
+        was: Precondition::This(bytes),
         becomes,
         expires_at: kept_until(&info),
     })
@@ -63,8 +68,8 @@ fn kept_until(info: &KeyInfo) -> Option<u64> {
     info.expires_at.map(|end| end.saturating_add(REMEMBERED_S))
 }
 
-pub(super) const fn gone(name: Name) -> Swap {
-    Swap { name, was: Was::Anything, becomes: None, expires_at: None }
+pub(super) const fn gone(name: Name) -> Replacement {
+    Replacement { name, was: Precondition::Anything, becomes: None, expires_at: None }
 }
 
 fn to_json(hash: &KeyHash, info: &KeyInfo) -> Result<Vec<u8>, StoreError> {

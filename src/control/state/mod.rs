@@ -1,7 +1,8 @@
-//! The state of the whole node in one place: a snapshot that a periodic survey and events keep up
+//! The state of the whole node in one place: a snapshot that a periodic query and events keep up
 //! to date, and its changes, numbered, for whoever follows them.
 
 mod board;
+mod collector;
 mod events;
 mod happened;
 mod hours;
@@ -9,13 +10,12 @@ mod model;
 mod recordings;
 mod relays;
 mod series;
-mod survey;
 
 pub use board::{Board, Catchup, EVENTS_MAX};
+pub use collector::{NodeDescription, StateCollector, flv_base, stream_of};
 pub use happened::Event;
 pub use model::{
     Channel, Cores, Driver, Key, KeyUse, Latency, Node, Output, Recording, Snapshot, Stream, held,
     key_uses, named,
 };
 pub use relays::{Pull, Push};
-pub use survey::{NodeFacts, Surveyor, flv_base, stream_of};

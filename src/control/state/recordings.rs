@@ -8,15 +8,15 @@ use crate::stats::{RecordSnapshot, RunState};
 
 /// What recordings said last.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Collected {
     /// The file of each that writes one.
     files: HashMap<String, String>,
     /// Why each could not go on, or what its file lacks.
     faults: HashMap<String, String>,
 }
 
-impl Heard {
-    pub(super) fn hear(&mut self, event: &NodeEvent) {
+impl Collected {
+    pub(super) fn handle(&mut self, event: &NodeEvent) {
         match event {
             NodeEvent::RecordStarted { name, file } => {
                 self.files.insert(name.clone(), file.clone());
@@ -33,7 +33,7 @@ impl Heard {
         }
     }
 
-    /// All recordings by name. What was heard of those that are gone is forgotten.
+    /// All recordings by name. What was collected of those that are gone is forgotten.
     pub(super) fn show(&mut self, records: &[RecordSnapshot]) -> BTreeMap<String, Recording> {
         let is_there = |name: &String| records.iter().any(|record| record.name == *name);
         self.files.retain(|name, _| is_there(name));
@@ -74,31 +74,31 @@ mod tests {
 
     #[test]
     fn a_failure_is_shown_until_it_is_live_again_also_while_it_is_idle_or_stopped() {
-        let mut heard = Heard::default();
+        let mut collected = Collected::default();
         let (name, reason) = ("show".to_owned(), "/full: no space left".to_owned());
         let retry_in = Some(Micros::from_secs(5));
-        heard.hear(&NodeEvent::RecordStopped { name, reason, retry_in });
+        collected.handle(&NodeEvent::RecordStopped { name, reason, retry_in });
         for state in [RunState::Failed, RunState::Idle, RunState::Stopped] {
-            let shown = heard.show(&record(state)).remove("show").unwrap();
+            let shown = collected.show(&record(state)).remove("show").unwrap();
             assert_eq!(shown.state, state);
             assert_eq!(shown.error.as_deref(), Some("/full: no space left"));
         }
         let (name, file) = ("show".to_owned(), "show-1.flv".to_owned());
-        heard.hear(&NodeEvent::RecordStarted { name, file });
-        let shown = heard.show(&record(RunState::Live)).remove("show").unwrap();
+        collected.handle(&NodeEvent::RecordStarted { name, file });
+        let shown = collected.show(&record(RunState::Live)).remove("show").unwrap();
         assert_eq!((shown.state, shown.error), (RunState::Live, None));
         assert_eq!(shown.file.as_deref(), Some("show-1.flv"));
-        let shown = heard.show(&record(RunState::Stopped)).remove("show").unwrap();
+        let shown = collected.show(&record(RunState::Stopped)).remove("show").unwrap();
         assert_eq!((shown.state, shown.file), (RunState::Stopped, None));
     }
 
     #[test]
     fn what_a_file_lacks_is_shown_with_it() {
-        let mut heard = Heard::default();
+        let mut collected = Collected::default();
         let (name, reason) = ("show".to_owned(), "track 1 is left out".to_owned());
-        heard.hear(&NodeEvent::RecordIncomplete { name, reason });
-        let shown = heard.show(&record(RunState::Live)).remove("show").unwrap();
+        collected.handle(&NodeEvent::RecordIncomplete { name, reason });
+        let shown = collected.show(&record(RunState::Live)).remove("show").unwrap();
         assert_eq!(shown.error.as_deref(), Some("track 1 is left out"));
-        assert!(heard.show(&[]).is_empty() && heard.faults.is_empty());
+        assert!(collected.show(&[]).is_empty() && collected.faults.is_empty());
     }
 }

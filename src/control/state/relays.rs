@@ -71,7 +71,7 @@ struct Lines {
 
 /// What outputs, pulls and pushes said last.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Collected {
     pulls: Lines,
     /// By [`path_of`].
     outputs: Lines,
@@ -94,8 +94,8 @@ impl Lines {
     }
 }
 
-impl Heard {
-    pub(super) fn hear(&mut self, event: &NodeEvent) {
+impl Collected {
+    pub(super) fn handle(&mut self, event: &NodeEvent) {
         match event {
             NodeEvent::PullFailed { name, reason, .. } => {
                 self.pulls.faults.insert(name.clone(), reason.clone());
@@ -212,23 +212,23 @@ mod tests {
 
     #[test]
     fn a_failure_is_shown_until_it_is_live_and_the_rate_is_that_since_the_last_look() {
-        let mut heard = Heard::default();
+        let mut collected = Collected::default();
         let (name, reason) = ("a".to_owned(), "h:1935: refused".to_owned());
         let (actor, retry_in) = (String::new(), Micros::from_secs(1));
-        heard.hear(&NodeEvent::PullFailed { name, reason, actor, retry_in });
+        collected.handle(&NodeEvent::PullFailed { name, reason, actor, retry_in });
         for state in RunState::ALL.into_iter().filter(|state| *state != RunState::Live) {
-            let shown = heard.pulls(&pull(state, 0), 1.0).remove("a").unwrap();
+            let shown = collected.pulls(&pull(state, 0), 1.0).remove("a").unwrap();
             assert_eq!(shown.error.as_deref(), Some("h:1935: refused"), "{state:?}");
         }
-        let shown = heard.pulls(&pull(RunState::Live, 1_000), 2.0).remove("a").unwrap();
+        let shown = collected.pulls(&pull(RunState::Live, 1_000), 2.0).remove("a").unwrap();
         assert_eq!((shown.error, shown.state), (None, RunState::Live));
         assert!((shown.bitrate_bps - 4_000.0).abs() < 1e-9);
-        assert!(heard.pulls(&[], 1.0).is_empty() && heard.pulls.bytes.is_empty());
+        assert!(collected.pulls(&[], 1.0).is_empty() && collected.pulls.bytes.is_empty());
     }
 
     #[test]
     fn pushes_and_outputs_of_one_name_in_several_channels_have_each_their_own_error() {
-        let mut heard = Heard::default();
+        let mut collected = Collected::default();
         let figures = OutputFigures { line: line(RunState::Failed, 0), ..Default::default() };
         let of = |channel: &str| OutputSnapshot {
             channel: channel.to_owned(),
@@ -244,21 +244,21 @@ mod tests {
             retry_in: Micros::from_secs(1),
         };
         for channel in ["", "a"] {
-            heard.hear(&fails(channel));
+            collected.handle(&fails(channel));
         }
         let all = [of(""), of("a"), of("b")];
-        let (outputs, pushes) = heard.outputs(&all, 1.0);
+        let (outputs, pushes) = collected.outputs(&all, 1.0);
         assert_eq!((outputs.len(), pushes.len()), (2, 1));
         assert_eq!(outputs["a/cdn"].error.as_deref(), Some("of a"));
         assert_eq!(outputs["b/cdn"].error, None);
         let push = &pushes["cdn"];
         assert_eq!((push.error.as_deref(), push.stream.as_str()), (Some("of "), "live/x"));
         let (channel, name) = ("a".to_owned(), "cdn".to_owned());
-        heard.hear(&NodeEvent::OutputConnected { channel, name });
-        let (outputs, pushes) = heard.outputs(&all, 1.0);
+        collected.handle(&NodeEvent::OutputConnected { channel, name });
+        let (outputs, pushes) = collected.outputs(&all, 1.0);
         assert_eq!(outputs["a/cdn"].error, None, "it was live between two looks");
         assert!(pushes["cdn"].error.is_some());
-        heard.outputs(&[], 1.0);
-        assert!(heard.outputs.faults.is_empty() && heard.outputs.bytes.is_empty());
+        collected.outputs(&[], 1.0);
+        assert!(collected.outputs.faults.is_empty() && collected.outputs.bytes.is_empty());
     }
 }

@@ -75,7 +75,7 @@ impl Series {
     }
 
     /// Something has happened, at `unix_s` seconds since 1970.
-    pub(super) fn hear(&mut self, event: &NodeEvent, unix_s: f64) {
+    pub(super) fn handle(&mut self, event: &NodeEvent, unix_s: f64) {
         let (stream, code) = match event {
             NodeEvent::StreamWarning { stream, code, .. } => (stream.as_str(), *code),
             NodeEvent::Connection(event) if is_loss(event) => (&*event.path, PUBLISHER_LOST),
@@ -195,7 +195,7 @@ mod tests {
             life.begin(Stage::Publish, "live/a", Micros(0));
             life.begun(Stage::Publish, Micros(0));
             let done = life.done(Stage::Publish, Micros(1), 0, reason).unwrap();
-            series.hear(&NodeEvent::Connection(done), 7.0);
+            series.handle(&NodeEvent::Connection(done), 7.0);
             series.snapshot().streams[0].last_error
         };
         assert_eq!(ended("ended"), None);
@@ -205,7 +205,7 @@ mod tests {
             code: "no_keyframe",
             text: String::new(),
         };
-        series.hear(&warning, 9.0);
+        series.handle(&warning, 9.0);
         series.look(&[view("live/a", "publisher")], 2, Micros(1));
         assert_eq!(series.snapshot().streams[0].last_error, Some(("no_keyframe", 9.0)));
         let elsewhere = NodeEvent::StreamWarning {
@@ -213,7 +213,7 @@ mod tests {
             code: "silence",
             text: String::new(),
         };
-        series.hear(&elsewhere, 9.0);
+        series.handle(&elsewhere, 9.0);
         assert_eq!(series.snapshot().streams.len(), 1, "an event makes no series");
     }
 }

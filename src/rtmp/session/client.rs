@@ -213,7 +213,7 @@ impl Client {
     /// # Errors
     /// If the connection has to be closed. Events from before the fault can still be polled.
     pub fn feed(&mut self, input: &[u8], now: Micros, pool: &PacketPool) -> Result<(), Error> {
-        self.link.hear(input.len(), now);
+        self.link.receive(input.len(), now);
         let mut input = input;
         if let Step::Handshake(handshake) = &mut self.step {
             if !handshake.read(&mut input, self.link.raw_output())? {

@@ -154,7 +154,7 @@ fn foreign(value: &Value) -> Amf0Value {
 }
 
 /// Shakes hands, both ways; gives what the other side's session is to read first.
-fn shake(peer: PeerType, mut exchange: impl FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
+fn handshake(peer: PeerType, mut exchange: impl FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let mut handshake = Handshake::new(peer);
     let mut up = handshake.generate_outbound_p0_and_p1().unwrap();
     loop {
@@ -225,18 +225,18 @@ struct TheirClient {
 impl TheirClient {
     fn connected() -> Self {
         let mut server = OurServer::new();
-        let rest = shake(PeerType::Client, |bytes| server.exchange(bytes));
+        let rest = handshake(PeerType::Client, |bytes| server.exchange(bytes));
         let (session, first) = ClientSession::new(ClientSessionConfig::new()).unwrap();
         let mut joined = Self { session, server, events: Vec::new() };
         joined.settle(first);
-        joined.hear(&rest);
+        joined.receive(&rest);
         let request = joined.session.request_connection("live".to_owned()).unwrap();
         joined.settle(vec![request]);
         assert!(joined.events.contains(&ClientSessionEvent::ConnectionRequestAccepted));
         joined
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             let results = self.session.handle_input(bytes).unwrap();
             self.settle(results);
@@ -248,7 +248,7 @@ impl TheirClient {
             match result {
                 ClientSessionResult::OutboundResponse(packet) => {
                     let answer = self.server.exchange(&packet.bytes);
-                    self.hear(&answer);
+                    self.receive(&answer);
                 }
                 ClientSessionResult::RaisedEvent(event) => self.events.push(event),
                 ClientSessionResult::UnhandleableMessageReceived(_) => {}
@@ -293,7 +293,7 @@ fn an_independent_client_plays_from_our_server() {
         peer.server.server.write_message(Kind::Video, time, body).unwrap();
         peer.server.server.write_message(Kind::Audio, time, &body[..2]).unwrap();
         let output = peer.server.take();
-        peer.hear(&output);
+        peer.receive(&output);
     }
     let got: Vec<_> = peer
         .events
@@ -327,7 +327,7 @@ impl TheirServer {
         let url = Url::parse("rtmp://host/live/key").unwrap();
         let spec = ClientSpec { digest: true, ..ClientSpec::new(&url, goal) };
         let (mut client, pool) = (Client::new(spec, T0, [9; 32]), pool());
-        let rest = shake(PeerType::Server, |bytes| {
+        let rest = handshake(PeerType::Server, |bytes| {
             client.feed(bytes, T0, &pool).unwrap();
             let output = client.output().to_vec();
             client.consume_output(output.len());
@@ -353,7 +353,7 @@ impl TheirServer {
         }
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         self.client.feed(bytes, T0, &self.pool).unwrap();
         while let Some(event) = self.client.poll_event() {
             self.ours.push(match event {
@@ -370,7 +370,7 @@ impl TheirServer {
     fn settle(&mut self, results: Vec<ServerSessionResult>) {
         for result in results {
             match result {
-                ServerSessionResult::OutboundResponse(packet) => self.hear(&packet.bytes),
+                ServerSessionResult::OutboundResponse(packet) => self.receive(&packet.bytes),
                 ServerSessionResult::RaisedEvent(event) => {
                     let request = match &event {
                         ServerSessionEvent::ConnectionRequested { request_id, .. }
@@ -457,9 +457,9 @@ fn our_client_plays_from_an_independent_server() {
         let time = RtmpTimestamp::new(time);
         let body = vec![0x27; 9_000];
         let sent = peer.session.send_video_data(stream, body.into(), time, false).unwrap();
-        peer.hear(&sent.bytes);
+        peer.receive(&sent.bytes);
         let sent = peer.session.send_audio_data(stream, vec![0xaf, 1].into(), time, false).unwrap();
-        peer.hear(&sent.bytes);
+        peer.receive(&sent.bytes);
     }
     let want = [3, 43, 0x100_0000_u32]
         .map(|time| [format!("Video {time} 9000"), format!("Audio {time} 2")]);

@@ -115,10 +115,10 @@ impl Link {
     }
 
     /// Notes that `bytes` have come; before anything else is done with them.
-    pub(super) fn hear(&mut self, bytes: usize, now: Micros) {
+    pub(super) fn receive(&mut self, bytes: usize, now: Micros) {
         self.advance(now);
         if bytes > 0 {
-            self.life.hear(self.now);
+            self.life.receive(self.now);
             self.received += bytes as u64;
         }
     }
@@ -234,7 +234,7 @@ impl Link {
 
     /// Nobody reads what the peer sends: it does not count as silent.
     pub(super) const fn pardon_silence(&mut self) {
-        self.life.hear(self.now);
+        self.life.receive(self.now);
     }
 
     /// The connection has to be closed.
@@ -379,7 +379,7 @@ mod tests {
         let mut link = Link::new(Micros(0));
         link.received = (1 << 32) + 5 - u64::from(ACK_WINDOW);
         link.acknowledged = link.received;
-        link.hear(usize::try_from(ACK_WINDOW).unwrap(), Micros(0));
+        link.receive(usize::try_from(ACK_WINDOW).unwrap(), Micros(0));
         let pool = PacketPool::new(PacketPoolSpec { bytes_max: 0 }).unwrap();
         assert_eq!(link.take(&mut &[][..], &pool), Ok(true));
         let Some(Item::Answer(answer)) = link.inbox.take_next() else { panic!("nothing is due") };

@@ -44,14 +44,14 @@ impl Peer {
         Self::new(ClientSpec::new(&Url::parse(url).unwrap(), Goal::Publish))
     }
 
-    fn hear(&mut self, name: &str, transaction: f64, info: Value) -> Vec<String> {
+    fn receive(&mut self, name: &str, transaction: f64, info: Value) -> Vec<String> {
         let bytes = command(0, name, transaction, &[Value::Null, info]);
         self.client.feed(&bytes, T0, &self.pool).unwrap();
         self.events()
     }
 
     fn rejected(&mut self, description: &str) -> Vec<String> {
-        self.hear("_error", 1.0, info(true, "NetConnection.Connect.Rejected", description))
+        self.receive("_error", 1.0, info(true, "NetConnection.Connect.Rejected", description))
     }
 
     fn events(&mut self) -> Vec<String> {
@@ -107,7 +107,7 @@ fn a_login_takes_three_connections_and_never_sends_the_password() {
     let mut third = Peer::new(ClientSpec { query: Query::new(query), ..spec });
     assert_eq!(third.said("app"), format!("live?{query}"));
     assert!(
-        third.hear("_result", 1.0, info(false, "NetConnection.Connect.Success", "")).is_empty()
+        third.receive("_result", 1.0, info(false, "NetConnection.Connect.Success", "")).is_empty()
     );
     assert!(!format!("{query} {:?}", third.client).contains("s3cret"));
 }
@@ -137,7 +137,7 @@ fn a_login_that_is_not_accepted_or_not_there_ends_in_a_refusal_that_says_so() {
     let endless = format!("{again}{}", "O".repeat(QUERY_BYTES_MAX));
     let code = "NetConnection.Connect.Rejected".into();
     let endless = Value::object([("code", code), ("description", endless.as_str().into())]);
-    assert!(Peer::to(bob).hear("_error", 1.0, endless)[0].starts_with("refused: "));
+    assert!(Peer::to(bob).receive("_error", 1.0, endless)[0].starts_with("refused: "));
 }
 
 #[test]
@@ -150,12 +150,12 @@ fn a_redirection_is_followed_before_the_stream_starts_and_after() {
     let moved = info(true, "NetConnection.Connect.Rejected", "RTMP 302 Redirect");
     let moved = with(moved, "ex", ex);
     let there = ["redirect rtmp://other:19350/live key?k=v"];
-    assert_eq!(Peer::to("rtmp://host/live/key?k=v").hear("_error", 1.0, moved.clone()), there);
+    assert_eq!(Peer::to("rtmp://host/live/key?k=v").receive("_error", 1.0, moved.clone()), there);
     // SRS lets the connection succeed first, and tells with a status.
     let mut peer = Peer::to("rtmp://host/live/key?k=v");
-    peer.hear("_result", 1.0, info(false, "NetConnection.Connect.Success", ""));
-    assert_eq!(peer.hear("onStatus", 0.0, moved.clone()), there);
-    assert!(peer.hear("onStatus", 0.0, moved).is_empty(), "once is enough");
+    peer.receive("_result", 1.0, info(false, "NetConnection.Connect.Success", ""));
+    assert_eq!(peer.receive("onStatus", 0.0, moved.clone()), there);
+    assert!(peer.receive("onStatus", 0.0, moved).is_empty(), "once is enough");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_redirection_to_nowhere_is_a_refusal() {
     {
         let ex = Value::object([("code", 302.0.into()), ("redirect", target)]);
         let moved = with(info(true, "NetConnection.Connect.Rejected", "moved"), "ex", ex);
-        let events = Peer::to("rtmp://host/live/key").hear("_error", 1.0, moved);
+        let events = Peer::to("rtmp://host/live/key").receive("_error", 1.0, moved);
         assert!(events[0].starts_with("refused: redirected, but it is"), "{events:?}");
     }
 }
@@ -181,10 +181,10 @@ fn a_redirected_client_keeps_the_query_it_was_given_when_it_logs_in() {
 #[test]
 fn a_request_to_reconnect_leaves_the_stream_as_it_is_until_the_client_finishes() {
     let mut peer = Peer::to("rtmp://host/live/key");
-    peer.hear("_result", 1.0, info(false, "NetConnection.Connect.Success", ""));
-    peer.hear("_result", 4.0, 1.0.into());
+    peer.receive("_result", 1.0, info(false, "NetConnection.Connect.Success", ""));
+    peer.receive("_result", 4.0, 1.0.into());
     let start = info(false, "NetStream.Publish.Start", "");
-    assert_eq!(peer.hear("onStatus", 0.0, start), ["started 1"]);
+    assert_eq!(peer.receive("onStatus", 0.0, start), ["started 1"]);
     let request = info(false, "NetConnection.Connect.ReconnectRequest", "leaving");
     for (tc_url, there) in [
         (None, "reconnect rtmp://host/live key"),
@@ -196,15 +196,15 @@ fn a_request_to_reconnect_leaves_the_stream_as_it_is_until_the_client_finishes()
             Some(tc_url) => with(request.clone(), "tcUrl", tc_url.into()),
             None => request.clone(),
         };
-        assert_eq!(peer.hear("onStatus", 0.0, request), [there]);
+        assert_eq!(peer.receive("onStatus", 0.0, request), [there]);
     }
     let nowhere = with(request.clone(), "tcUrl", "http://other".into());
-    assert!(peer.hear("onStatus", 0.0, nowhere).is_empty());
+    assert!(peer.receive("onStatus", 0.0, nowhere).is_empty());
     peer.client.consume_output(usize::MAX);
     peer.client.write_message(crate::media::Kind::Video, 0, &[0x17]).unwrap();
     assert!(!peer.client.output().is_empty(), "the stream goes on");
     peer.client.finish();
-    assert!(peer.hear("onStatus", 0.0, request).is_empty());
+    assert!(peer.receive("onStatus", 0.0, request).is_empty());
 }
 
 /// A server whose peer announced these bits.
@@ -275,10 +275,10 @@ proptest! {
         let mut peer = Peer::to("rtmp://bob:s3cret@host/live/key");
         let ex = Value::object([("code", code.into()), ("redirect", target.as_str().into())]);
         let status = info(true, "NetConnection.Connect.Rejected", &description);
-        let events = peer.hear("_error", 1.0, with(status, "ex", ex));
+        let events = peer.receive("_error", 1.0, with(status, "ex", ex));
         let shown = events.concat();
         prop_assert!(events.len() <= 1 && !shown.contains("s3cret"), "{}", shown);
         let request = info(false, "NetConnection.Connect.ReconnectRequest", &description);
-        peer.hear("onStatus", 0.0, with(request, "tcUrl", target.as_str().into()));
+        peer.receive("onStatus", 0.0, with(request, "tcUrl", target.as_str().into()));
     }
 }

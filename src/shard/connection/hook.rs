@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Connection, Role};
-use crate::command::{FromShard, HookQuestion, HookTicket, Params, Refusal};
+use crate::command::{HookQuestion, HookRequestId, Params, Refusal, ShardReport};
 use crate::event::{About, Stage};
 use crate::keys::{Decision, Denial, Grant, KeyHash};
 use crate::media::Micros;
@@ -95,9 +95,9 @@ impl Connection {
     pub(super) fn ask_hooks(&self, shared: &mut Shared) -> bool {
         let Role::AwaitsHook(pending) = &self.role else { return true };
         let Some(event) = self.life.asked(pending.stage(), shared.cx.now) else { return true };
-        let ticket = HookTicket { connection: self.out.id.raw(), question: pending.question };
+        let ticket = HookRequestId { connection: self.out.id.raw(), question: pending.question };
         let params = pending.params.clone();
-        let report = FromShard::HookQuestion(Box::new(HookQuestion { ticket, event, params }));
+        let report = ShardReport::HookQuestion(Box::new(HookQuestion { ticket, event, params }));
         shared.cx.reports.push(report).is_ok()
     }
 

@@ -56,8 +56,8 @@ impl Connection {
             return self.want(shared, &name);
         };
         let Some(stream) = shared.streams.get(id) else { return };
-        let seat = match admit_viewer(&shared.cx, stream) {
-            Ok(seat) => seat,
+        let permit = match admit_viewer(&shared.cx, stream) {
+            Ok(permit) => permit,
             Err(text) => return self.refuse_play(shared, PlayRefusal::Full, text),
         };
         if let Some(format) = self.missing_codec(stream) {
@@ -84,7 +84,7 @@ impl Connection {
         self.role = Role::Player(id);
         self.on_playback(shared);
         self.refused_plays = 0;
-        self.seat = Some(seat);
+        self.permit = Some(permit);
         self.begun(shared, Stage::Play);
     }
 
@@ -137,8 +137,8 @@ impl Connection {
     }
 }
 
-/// Whether a player says that it plays for somebody who runs the node. It takes a viewer's seat all
-/// the same: anybody can say so.
+/// Whether a player says that it plays for somebody who runs the node. It takes a permit of a
+/// viewer all the same: anybody can say so.
 pub(super) fn says_preview(query: &Query) -> bool {
     query.get("preview").as_deref() == Some("1")
 }

@@ -42,7 +42,7 @@ impl Connection {
 
     /// Whose viewer it is counted as.
     pub(in crate::shard) fn audience(&self) -> Option<&Arc<Audience>> {
-        self.seat.as_ref().map(|seat| seat.audience())
+        self.permit.as_ref().map(|permit| permit.audience())
     }
 
     /// When its close is over at the latest.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Connection;
 use crate::shard::shared::Shared;
-use crate::web::proxy::{Said, read};
+use crate::web::proxy::{Parsed, read};
 
 /// The first bytes from a trusted proxy, until its PROXY protocol header is complete.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -28,11 +28,11 @@ impl Connection {
         };
         so_far.extend_from_slice(bytes);
         match read(so_far) {
-            Said::Partly => Ok(None),
-            Said::Broken => Err("the proxy's header is broken".to_owned()),
-            said @ (Said::Nothing | Said::Source(..)) => {
+            Parsed::Incomplete => Ok(None),
+            Parsed::Invalid => Err("the proxy's header is broken".to_owned()),
+            said @ (Parsed::Absent | Parsed::Source(..)) => {
                 let mut bytes = std::mem::take(so_far);
-                if let Said::Source(source, used) = said {
+                if let Parsed::Source(source, used) = said {
                     bytes.drain(..used);
                     if let Some(source) = source {
                         let ip = source.ip();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hook::{Request, WITHDRAWN};
 use super::name::NameRequest;
 use super::{Connection, Role};
-use crate::command::{FromShard, Params};
+use crate::command::{Params, ShardReport};
 use crate::event::{KeyHolder, Stage};
 use crate::keys::{
     Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, is_guessable,
@@ -202,7 +202,7 @@ impl Connection {
             Denial::Revoked | Denial::Expired | Denial::Address | Denial::OpenAlias => {
                 self.hold(shown);
                 if let Some(hash) = shown {
-                    shared.cx.report(FromShard::KeyFailed { hash });
+                    shared.cx.report(ShardReport::KeyFailed { hash });
                 }
             }
             Denial::Unknown
@@ -292,7 +292,7 @@ impl Connection {
             ..Credentials::default()
         };
         if let Some(grant) = grant {
-            shared.cx.report(FromShard::KeyUsed { hash: grant.key });
+            shared.cx.report(ShardReport::KeyUsed { hash: grant.key });
         }
         self.life.set_path(name);
         self.begun(shared, Stage::Publish);

@@ -26,7 +26,7 @@ impl Connection {
             Role::Player(id) => {
                 let reader = shared.streams.get(id).filter(|_| self.out.stream == Some(id));
                 let Some(stream) = reader else { return Err("a viewer") };
-                self.seat = Some(stream.audience.enter_again());
+                self.permit = Some(stream.audience.enter_again());
             }
             Role::Publisher(id) if !shared.is_fed_by(id, self.out.id) => {
                 return Err("a publisher");

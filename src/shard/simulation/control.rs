@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::node::{NAMES, Node};
 use super::rng::Rng;
 use crate::command::{
-    FromShard, OutputRules, OutputSpec, PullSpec, PulledStream, Refused, Scope, SurveyOrder,
-    TapEvent, ToShard,
+    OutputRules, OutputSpec, PullSpec, PulledStream, Refused, Scope, ShardCommand, ShardQuery,
+    ShardReport, SubscriptionEvent,
 };
 use crate::event::{ClientId, Event, Phase, Stage};
 use crate::keys::{Decision, Denial, Grant, KeyHash, KeyLimits, Takeover};
@@ -33,7 +33,7 @@ struct Key {
 pub(super) struct Control {
     pub(super) rng: Rng,
     /// Until when, to which shard, what.
-    due: Vec<(Micros, usize, ToShard)>,
+    due: Vec<(Micros, usize, ShardCommand)>,
     keys: Vec<Key>,
     /// Until when the key store is away.
     away_until: Micros,
@@ -46,9 +46,9 @@ pub(super) struct Control {
     /// Number and stream of each.
     pulls: Vec<(usize, usize)>,
     numbers: usize,
-    taps: Vec<Receiver<TapEvent>>,
+    subscriptions: Vec<Receiver<SubscriptionEvent>>,
     /// Surveys that were not answered.
-    pub(super) surveys: usize,
+    pub(super) queries: usize,
     pub(super) is_calm: bool,
 }
 
@@ -71,8 +71,8 @@ impl Control {
             outputs: Vec::new(),
             pulls: Vec::new(),
             numbers: 0,
-            taps: Vec::new(),
-            surveys: 0,
+            subscriptions: Vec::new(),
+            queries: 0,
             is_calm: false,
         };
         for (name, takes) in all {
@@ -160,7 +160,7 @@ impl Control {
     }
 
     /// Hears what the shards say.
-    pub(super) fn hear(&mut self, now: Micros, nodes: &mut [Node]) -> Result<(), String> {
+    pub(super) fn receive(&mut self, now: Micros, nodes: &mut [Node]) -> Result<(), String> {
         for (shard, node) in nodes.iter_mut().enumerate() {
             while let Some(report) = node.reports.pop() {
                 self.on_report(now, shard, report)?;
@@ -169,34 +169,34 @@ impl Control {
         Ok(())
     }
 
-    fn on_report(&mut self, now: Micros, shard: usize, report: FromShard) -> Result<(), String> {
+    fn on_report(&mut self, now: Micros, shard: usize, report: ShardReport) -> Result<(), String> {
         let answer = match report {
-            FromShard::KeyQuestion { hash, .. } => {
-                ToShard::KeyAnswer { hash, decision: self.decide(&hash, now) }
+            ShardReport::KeyQuestion { hash, .. } => {
+                ShardCommand::KeyAnswer { hash, decision: self.decide(&hash, now) }
             }
-            FromShard::KeyRecheck { hash } => {
-                ToShard::KeyVerdict { hash, decision: self.decide(&hash, now) }
+            ShardReport::KeyRecheck { hash } => {
+                ShardCommand::KeyVerdict { hash, decision: self.decide(&hash, now) }
             }
-            FromShard::HookQuestion(question) => {
+            ShardReport::HookQuestion(question) => {
                 let refused = Refused { text: Arc::from("no"), by: Arc::from("hook:sim") };
                 let refusal = self.rng.once_in(8).then_some(refused);
-                ToShard::HookAnswer { ticket: question.ticket, refusal }
+                ShardCommand::HookAnswer { ticket: question.ticket, refusal }
             }
-            FromShard::Resolve { output, .. } => {
-                ToShard::Resolved { output, address: self.address() }
+            ShardReport::Resolve { output, .. } => {
+                ShardCommand::Resolved { output, address: self.address() }
             }
-            FromShard::ResolvePull { pull, .. } => {
-                ToShard::PullResolved { pull, address: self.address() }
+            ShardReport::ResolvePull { pull, .. } => {
+                ShardCommand::PullResolved { pull, address: self.address() }
             }
-            FromShard::Connection(event) => return self.on_event(&event),
-            FromShard::Survey(_) => {
-                self.surveys = self.surveys.checked_sub(1).ok_or("a survey nobody asked for")?;
+            ShardReport::Connection(event) => return self.on_event(&event),
+            ShardReport::Answer(_) => {
+                self.queries = self.queries.checked_sub(1).ok_or("an answer nobody asked for")?;
                 return Ok(());
             }
-            FromShard::KeyUsed { .. }
-            | FromShard::KeyFailed { .. }
-            | FromShard::FeedOpened { .. }
-            | FromShard::Node(_) => return Ok(()),
+            ShardReport::KeyUsed { .. }
+            | ShardReport::KeyFailed { .. }
+            | ShardReport::ChannelOpened { .. }
+            | ShardReport::Node(_) => return Ok(()),
         };
         if self.is_calm || !self.rng.once_in(60) {
             let delay = self.rng.pick(&[0, 0, 1, 5, 30, 200, 2_500]);
@@ -261,9 +261,9 @@ impl Control {
             let (_, shard, command) = self.due.remove(at);
             nodes[shard].command(command);
         }
-        for tap in &mut self.taps {
+        for subscription in &mut self.subscriptions {
             if self.rng.once_in(3) {
-                while tap.pop().is_some() {}
+                while subscription.pop().is_some() {}
             }
         }
     }
@@ -280,10 +280,10 @@ impl Control {
                 let (output, shard, _) = self.outputs[at];
                 if self.rng.once_in(2) {
                     self.outputs.swap_remove(at);
-                    self.due.push((now, shard, ToShard::RemoveOutput { output }));
+                    self.due.push((now, shard, ShardCommand::RemoveOutput { output }));
                 } else {
                     let on = self.rng.once_in(2);
-                    self.due.push((now, shard, ToShard::SwitchOutput { output, on }));
+                    self.due.push((now, shard, ShardCommand::SwitchOutput { output, on }));
                 }
             }
             7 | 8 => self.add_pull(now, shards, names),
@@ -292,22 +292,22 @@ impl Control {
                 let (pull, _) = self.pulls[at];
                 if self.rng.once_in(2) {
                     self.pulls.swap_remove(at);
-                    self.due.push((now, pull % shards, ToShard::RemovePull { pull }));
+                    self.due.push((now, pull % shards, ShardCommand::RemovePull { pull }));
                     self.tell_pulled(now, shards);
                 } else {
                     let on = self.rng.once_in(2);
-                    self.due.push((now, pull % shards, ToShard::SwitchPull { pull, on }));
+                    self.due.push((now, pull % shards, ShardCommand::SwitchPull { pull, on }));
                 }
             }
-            10..=12 => self.survey(now, shard, names),
+            10..=12 => self.query(now, shard, names),
             13 => {
                 let (sender, receiver) = channel(8, Bell::new());
-                self.taps.push(receiver);
-                if self.taps.len() > 3 {
-                    self.taps.remove(0);
+                self.subscriptions.push(receiver);
+                if self.subscriptions.len() > 3 {
+                    self.subscriptions.remove(0);
                 }
                 let name = Arc::from(self.rng.pick(names));
-                self.due.push((now, shard, ToShard::Tap(name, sender)));
+                self.due.push((now, shard, ShardCommand::Subscription(name, sender)));
             }
             _ => {}
         }
@@ -334,7 +334,8 @@ impl Control {
             self.keys[at].decision = fresh.keys[at].decision.clone();
         }
         let hash = (!self.rng.once_in(4)).then_some(hash);
-        (0..shards).for_each(|shard| self.due.push((now, shard, ToShard::KeyChanged { hash })));
+        (0..shards)
+            .for_each(|shard| self.due.push((now, shard, ShardCommand::KeyChanged { hash })));
     }
 
     fn add_output(&mut self, now: Micros, shard: usize, names: &[&'static str]) {
@@ -348,7 +349,7 @@ impl Control {
             enabled: !self.rng.once_in(5),
             ..Self::output_spec(self.numbers, names[name])
         };
-        self.due.push((now, shard, ToShard::AddOutput(Box::new(spec))));
+        self.due.push((now, shard, ShardCommand::AddOutput(Box::new(spec))));
     }
 
     /// Pulls are at all shards, by their numbers.
@@ -364,18 +365,18 @@ impl Control {
             enabled: !self.rng.once_in(5),
             ..Self::pull_spec(self.numbers, names[name])
         };
-        self.due.push((now, self.numbers % shards, ToShard::AddPull(Box::new(spec))));
+        self.due.push((now, self.numbers % shards, ShardCommand::AddPull(Box::new(spec))));
         self.tell_pulled(now, shards);
     }
 
     fn tell_pulled(&mut self, now: Micros, shards: usize) {
         let pulled = self.pulled(shards);
         for shard in 0..shards {
-            self.due.push((now, shard, ToShard::Pulled(Arc::clone(&pulled))));
+            self.due.push((now, shard, ShardCommand::Pulled(Arc::clone(&pulled))));
         }
     }
 
-    fn survey(&mut self, now: Micros, shard: usize, names: &[&'static str]) {
+    fn query(&mut self, now: Micros, shard: usize, names: &[&'static str]) {
         let actor: Arc<str> = Arc::from("operator");
         let name: Arc<str> = Arc::from(self.rng.pick(names));
         let scope = match self.rng.below(8) {
@@ -389,8 +390,8 @@ impl Control {
                 Scope::Kick { client, actor }
             }
         };
-        self.surveys += 1;
-        let order = SurveyOrder { number: 1, scope };
-        self.due.push((now, shard, ToShard::Survey(order)));
+        self.queries += 1;
+        let order = ShardQuery { number: 1, scope };
+        self.due.push((now, shard, ShardCommand::Query(order)));
     }
 }

@@ -74,7 +74,7 @@ impl WebPlayer {
         }
     }
 
-    pub(super) fn hear(&mut self, sources: &Sources, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn receive(&mut self, sources: &Sources, bytes: &[u8]) -> Result<(), String> {
         self.bytes.extend_from_slice(bytes);
         while let Some(used) = self.next()? {
             self.bytes.drain(..used);

@@ -10,10 +10,10 @@ use crate::media::Micros;
 use crate::shard::connection::{Connection, Doing};
 use crate::shard::core::ShardCore;
 use crate::shard::io::{Core, PeerId};
-use crate::shard::line::Line;
 use crate::shard::output::Output;
 use crate::shard::peers::Peer;
 use crate::shard::pull::Pull;
+use crate::shard::send_state::SendState;
 use crate::shard::streams::{Source, Stream};
 use crate::stats::{Attempt, ErrorKind};
 
@@ -173,8 +173,8 @@ impl World {
                 }
             }
         }
-        if control.surveys > 0 {
-            return Err(format!("{} surveys were not answered", control.surveys));
+        if control.queries > 0 {
+            return Err(format!("{} queries were not answered", control.queries));
         }
         if control.open_stages() > 0 {
             return Err(format!("{} stages never end", control.open_stages()));
@@ -230,7 +230,7 @@ fn check_peers(node: &Node) -> Result<(), String> {
             _ => {}
         }
         if connection.audience().is_some() != matches!(doing, Doing::Plays(_)) {
-            return Err(format!("{id:?} is {doing:?} and has a seat, or plays and has none"));
+            return Err(format!("{id:?} is {doing:?} and has a permit, or plays and has none"));
         }
     }
     if players != shared.waiting_players.len() || publishers != shared.waiting_publishers.len() {
@@ -270,8 +270,8 @@ fn check_streams(node: &Node) -> Result<(), String> {
             if !reads || is_output != stream.outputs.contains(reader) {
                 return Err(format!("{reader:?} reads {name}: {reads}, output: {is_output}"));
             }
-            let place = core.peers.lines[reader.index()].place;
-            let is_behind = place < Line::BLOCKED && place != stream.log.end();
+            let place = core.peers.send_states[reader.index()].place;
+            let is_behind = place < SendState::BLOCKED && place != stream.log.end();
             let is_offered = stream.is_offered() && !node.has_more;
             let is_queued = core.shared.cx.ready.contains(reader);
             if is_behind && (place > stream.log.end() || is_offered && !is_queued) {
@@ -368,7 +368,7 @@ impl World {
             return (format!("{:?}", connection.doing()), String::new());
         };
         let log = (stream.log.first(), stream.log.end(), stream.log.newest_key());
-        let place = core.peers.lines[id.index()].place;
+        let place = core.peers.send_states[id.index()].place;
         let text = format!(
             "{} from {:?}, log {log:?}, subscribers {}, place {place}, full {}; {out:?}",
             stream.name,

@@ -59,7 +59,7 @@ impl World {
         for id in node.net.ids().collect::<Vec<_>>() {
             if let Some(mut link) = self.nodes[shard].net.remove(id) {
                 // It reads what was sent before the end.
-                self.hear(&mut link, usize::MAX)?;
+                self.receive(&mut link, usize::MAX)?;
             }
         }
         let node = &mut self.nodes[shard];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::net::Net;
-use crate::command::{FromShard, ToShard};
+use crate::command::{ShardCommand, ShardReport};
 use crate::frame::PacketPool;
 use crate::limits::NodeLimits;
 use crate::ring::{Bell, Receiver, Sender, channel};
@@ -23,9 +23,9 @@ pub(super) const NAMES: &[&str] = &["live/a", "live/b", "live/c"];
 pub(super) struct Node {
     pub(super) core: ShardCore,
     pub(super) net: Net,
-    pub(super) commands: Sender<ToShard>,
+    pub(super) commands: Sender<ShardCommand>,
     pub(super) settings: Sender<ShardSettings>,
-    pub(super) reports: Receiver<FromShard>,
+    pub(super) reports: Receiver<ShardReport>,
     pub(super) stats: Arc<ShardStats>,
     pub(super) accepted: u64,
     /// Bytes that were given to connections and pulls.
@@ -37,7 +37,7 @@ pub(super) struct Node {
 }
 
 /// Control's ends of a shard's rings.
-pub(super) type Ends = (Sender<ToShard>, Sender<ShardSettings>, Receiver<FromShard>);
+pub(super) type Ends = (Sender<ShardCommand>, Sender<ShardSettings>, Receiver<ShardReport>);
 
 /// What a shard is given that has neither outputs nor pulls, and control's ends of its rings.
 pub(super) fn parts(
@@ -59,7 +59,7 @@ pub(super) fn parts(
         reports: to_control,
         mesh,
         feeds: Vec::new(),
-        taps: Vec::new(),
+        subscriptions: Vec::new(),
         records: Vec::new(),
         outputs: Vec::new(),
         pulls: Vec::new(),
@@ -83,7 +83,7 @@ impl Node {
         Self { core, net, commands, settings, reports, stats, accepted, bytes_in, has_more, peers }
     }
 
-    pub(super) fn command(&mut self, command: ToShard) {
+    pub(super) fn command(&mut self, command: ShardCommand) {
         self.commands.push(command).unwrap();
     }
 

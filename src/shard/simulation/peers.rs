@@ -21,13 +21,13 @@ pub(super) enum Remote {
 
 impl Remote {
     /// Hears what the core has sent.
-    pub(super) fn hear(&mut self, env: &mut Env<'_>, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn receive(&mut self, env: &mut Env<'_>, bytes: &[u8]) -> Result<(), String> {
         match self {
-            Self::Publisher(it) => it.hear(env, bytes),
-            Self::Player(it) => it.hear(env, bytes),
-            Self::Web(it) => it.hear(env.sources, bytes),
-            Self::Destination(it) => it.hear(env, bytes),
-            Self::PullServer(it) => it.hear(env, bytes),
+            Self::Publisher(it) => it.receive(env, bytes),
+            Self::Player(it) => it.receive(env, bytes),
+            Self::Web(it) => it.receive(env.sources, bytes),
+            Self::Destination(it) => it.receive(env, bytes),
+            Self::PullServer(it) => it.receive(env, bytes),
             Self::GarbagePeer(_) => Ok(()),
         }
     }
@@ -78,7 +78,7 @@ struct Session {
 
 impl Session {
     /// Reads, answers pings, and gives `take` the rest.
-    fn hear(&mut self, bytes: &[u8], take: Take<'_>) -> Result<(), String> {
+    fn receive(&mut self, bytes: &[u8], take: Take<'_>) -> Result<(), String> {
         let Self { reader, pongs } = self;
         reader.read(bytes, &mut |head, body| {
             if let (4, [0, 6, data @ ..]) = (head.type_id, body) {
@@ -127,9 +127,9 @@ impl Publisher {
         }
     }
 
-    fn hear(&mut self, env: &mut Env<'_>, bytes: &[u8]) -> Result<(), String> {
+    fn receive(&mut self, env: &mut Env<'_>, bytes: &[u8]) -> Result<(), String> {
         let Self { session, programme, name, is_refused, .. } = self;
-        session.hear(bytes, &mut |head, body| {
+        session.receive(bytes, &mut |head, body| {
             if head.type_id != 20 {
                 return Ok(());
             }
@@ -260,9 +260,9 @@ impl Player {
         }
     }
 
-    fn hear(&mut self, env: &Env<'_>, bytes: &[u8]) -> Result<(), String> {
+    fn receive(&mut self, env: &Env<'_>, bytes: &[u8]) -> Result<(), String> {
         let Self { session, asked, audit, is_playing, is_over, stream_id, .. } = self;
-        session.hear(bytes, &mut |head, body| match head.type_id {
+        session.receive(bytes, &mut |head, body| match head.type_id {
             8 | 9 | 18 => {
                 if head.stream_id != *stream_id {
                     return Err(format!("media on message stream {}", head.stream_id));

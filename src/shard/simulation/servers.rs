@@ -25,7 +25,7 @@ impl Destination {
         Self { server, reader: Reader::default(), names: vec![name], audit, takes: false, luck }
     }
 
-    pub(super) fn hear(&mut self, env: &Env<'_>, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn receive(&mut self, env: &Env<'_>, bytes: &[u8]) -> Result<(), String> {
         let Self { reader, names, audit, takes, .. } = self;
         reader.read(bytes, &mut |head, body| match head.type_id {
             8 | 9 if !*takes => Err("media before the destination takes any".to_owned()),
@@ -84,7 +84,7 @@ impl PullServer {
         Self { server, name, programme: None, luck: env.rng.below(12), made: Vec::new() }
     }
 
-    pub(super) fn hear(&mut self, env: &mut Env<'_>, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn receive(&mut self, env: &mut Env<'_>, bytes: &[u8]) -> Result<(), String> {
         for piece in bytes.chunks(8_192) {
             let fed = self.server.feed(piece, env.now, env.pool);
             fed.map_err(|error| format!("a server that is pulled from finds: {error}"))?;

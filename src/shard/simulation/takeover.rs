@@ -91,7 +91,7 @@ impl World {
             self.call(shard, |core, net| snapshot = core.save(now, net))?;
             written.push(snapshot.map_err(|error| error.to_string())?);
         }
-        self.control.hear(now, &mut self.nodes)?;
+        self.control.receive(now, &mut self.nodes)?;
         let stats = self.nodes.iter().map(|node| Arc::clone(&node.stats)).collect();
         self.limits = Arc::new(NodeLimits::new(&self.limit_spec, stats));
         let names = written.iter().flat_map(|snapshot| snapshot.streams.clone());

@@ -167,7 +167,7 @@ impl World {
         let budget = 1 + self.rng.below(40);
         self.transmit(shard, budget)?;
         self.nodes[shard].core.fails_in = None;
-        self.control.hear(now, &mut self.nodes)
+        self.control.receive(now, &mut self.nodes)
     }
 
     pub(super) fn transmit(&mut self, shard: usize, budget: usize) -> Result<(), String> {
@@ -204,7 +204,7 @@ impl World {
                 node.peers.retain(|id| *id != peer);
                 if let Some(mut link) = node.net.remove(peer) {
                     // It reads what was sent before the end.
-                    self.hear(&mut link, usize::MAX)?;
+                    self.receive(&mut link, usize::MAX)?;
                 }
             }
             Action::Shutdown(peer) => {
@@ -365,7 +365,7 @@ impl World {
         let node = &mut self.nodes[shard];
         let Some(mut link) = node.net.remove(id) else { return Ok(()) };
         let most = if self.rng.once_in(3) { 1 + self.rng.below(700) } else { usize::MAX };
-        let heard = self.hear(&mut link, most);
+        let heard = self.receive(&mut link, most);
         if link.is_shut && link.to_peer.is_empty() && !link.has_heard_end {
             link.has_heard_end = true;
             // Most close then; some never do.
@@ -377,14 +377,14 @@ impl World {
         heard
     }
 
-    pub(super) fn hear(&mut self, link: &mut Link, most: usize) -> Result<(), String> {
+    pub(super) fn receive(&mut self, link: &mut Link, most: usize) -> Result<(), String> {
         let count = link.to_peer.len().min(most);
         if count == 0 || link.peer_end == PeerEnd::Reset {
             return Ok(());
         }
         let mut bytes = std::mem::take(&mut self.scratch);
         link.read(count, &mut bytes);
-        let heard = link.remote.hear(&mut self.env(), &bytes);
+        let heard = link.remote.receive(&mut self.env(), &bytes);
         self.scratch = bytes;
         heard.map_err(|fault| format!("{:?}, {}: {fault}", link.id, link.remote.describe()))
     }

@@ -1,23 +1,23 @@
-//! Reattachment of outputs, pulls, channels, taps and recordings, which the node that takes over
-//! names anew, to the state that a shard had of them.
+//! Reattachment of outputs, pulls, channels, subscriptions and recordings, which the node that
+//! takes over names anew, to the state that a shard had of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::command::{ChannelFeed, OutputSpec, PullSpec, RecordFeed, TapEvent};
+use crate::command::{ChannelSource, OutputSpec, PullSpec, RecordSink, SubscriptionEvent};
 use crate::ring::Sender;
 use crate::shard::core::ShardCore;
 use crate::shard::output::Output;
 use crate::shard::peers::{Peer, Peers};
 use crate::shard::pull::Pull;
 use crate::shard::spec::ShardParts;
-use crate::shard::streams::{RecordTap, Streams, Tap};
+use crate::shard::streams::{RecordSubscription, Streams, Subscription};
 
 /// What a node that takes over gives a shard beside rings and limits.
 pub(super) struct Attached {
-    feeds: Vec<ChannelFeed>,
-    taps: Vec<(Arc<str>, Sender<TapEvent>)>,
-    records: Vec<RecordFeed>,
+    feeds: Vec<ChannelSource>,
+    subscriptions: Vec<(Arc<str>, Sender<SubscriptionEvent>)>,
+    records: Vec<RecordSink>,
     outputs: Vec<OutputSpec>,
     pulls: Vec<PullSpec>,
     /// Outputs and pulls that there are no more.
@@ -77,7 +77,7 @@ impl Attached {
     pub(super) fn taken_from(parts: &mut ShardParts) -> Self {
         Self {
             feeds: std::mem::take(&mut parts.feeds),
-            taps: std::mem::take(&mut parts.taps),
+            subscriptions: std::mem::take(&mut parts.subscriptions),
             records: std::mem::take(&mut parts.records),
             outputs: std::mem::take(&mut parts.outputs),
             pulls: std::mem::take(&mut parts.pulls),
@@ -152,7 +152,7 @@ impl Numbers {
 impl ShardCore {
     /// Attaches what is left, and ends what there is no more.
     pub(super) fn attach(&mut self, attached: Attached) {
-        let Attached { feeds, taps, records, outputs, pulls, gone } = attached;
+        let Attached { feeds, subscriptions, records, outputs, pulls, gone } = attached;
         for number in gone.0 {
             self.with_output(number, Output::end);
         }
@@ -174,12 +174,13 @@ impl ShardCore {
                 false => self.channels.begin(shared, vec![feed]),
             }
         }
-        let decoders = taps.into_iter().map(|(name, ring)| (name, Tap::Decoder(ring)));
-        let recordings = records
-            .into_iter()
-            .map(|feed| (Arc::clone(&feed.stream), Tap::Recording(RecordTap::new(feed))));
-        for (name, tap) in decoders.chain(recordings) {
-            shared.streams.add_tap(&mut shared.cx, name, tap);
+        let decoders =
+            subscriptions.into_iter().map(|(name, ring)| (name, Subscription::Decoder(ring)));
+        let recordings = records.into_iter().map(|feed| {
+            (Arc::clone(&feed.stream), Subscription::Recording(RecordSubscription::new(feed)))
+        });
+        for (name, subscription) in decoders.chain(recordings) {
+            shared.streams.add_subscription(&mut shared.cx, name, subscription);
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::mesh::{Have, Mesh, MeshMessage};
 use super::pacing;
 use super::stream::{Source, Stream};
-use super::tap::Tap;
+use super::subscription::Subscription;
 use crate::command::PulledStream;
 use crate::media::Micros;
 use crate::rtmp::{Hop, Hops};
@@ -34,9 +34,9 @@ pub(in crate::shard) struct Streams {
     pub(super) table: Table<StreamId, Stream>,
     pub(super) by_name: BTreeMap<Arc<str>, StreamId>,
     pub(in crate::shard) mesh: Mesh,
-    /// Taps of streams that are not there.
+    /// Subscriptions of streams that are not there.
     #[serde(skip)]
-    idle_taps: Vec<(Arc<str>, Tap)>,
+    idle_subscriptions: Vec<(Arc<str>, Subscription)>,
     /// Streams that can be pulled, here or at another shard.
     #[serde(skip)]
     pub(in crate::shard) pulled: Arc<[PulledStream]>,
@@ -53,9 +53,9 @@ impl Streams {
     pub(in crate::shard) fn new(
         mesh: Mesh,
         pulled: Arc<[PulledStream]>,
-        taps: Vec<(Arc<str>, Tap)>,
+        subscriptions: Vec<(Arc<str>, Subscription)>,
     ) -> Self {
-        Self { mesh, pulled, idle_taps: taps, ..Self::default() }
+        Self { mesh, pulled, idle_subscriptions: subscriptions, ..Self::default() }
     }
 
     pub(in crate::shard) fn get(&self, id: StreamId) -> Option<&Stream> {
@@ -127,8 +127,8 @@ impl Streams {
     fn insert(&mut self, cx: &Context, name: &Arc<str>, source: Source) -> StreamId {
         let log = StreamLog::new(cx.spec.log, cx.spec.gop_cache);
         let mut stream = Stream::new(Arc::clone(name), log, source);
-        while let Some(at) = self.idle_taps.iter().position(|(wanted, _)| wanted == name) {
-            stream.taps.push(self.idle_taps.swap_remove(at).1);
+        while let Some(at) = self.idle_subscriptions.iter().position(|(wanted, _)| wanted == name) {
+            stream.subscriptions.push(self.idle_subscriptions.swap_remove(at).1);
         }
         let id = self.table.insert_with(|_| stream);
         self.by_name.insert(Arc::clone(name), id);
@@ -343,23 +343,29 @@ impl Streams {
         }
     }
 
-    /// One more tap. If its stream is there, it begins with what a late viewer would be sent.
-    pub(in crate::shard) fn add_tap(&mut self, cx: &mut Context, name: Arc<str>, mut tap: Tap) {
+    /// One more subscription. If its stream is there, it begins with what a late viewer would be
+    /// sent.
+    pub(in crate::shard) fn add_subscription(
+        &mut self,
+        cx: &mut Context,
+        name: Arc<str>,
+        mut subscription: Subscription,
+    ) {
         let id = self.find(cx, &name);
         match id.and_then(|id| self.table.get_mut(id)) {
-            None => self.idle_taps.push((name, tap)),
+            None => self.idle_subscriptions.push((name, subscription)),
             Some(stream) => {
                 if stream.is_live() {
-                    tap.begin(&stream.log, cx.now);
+                    subscription.begin(&stream.log, cx.now);
                 }
-                stream.taps.push(tap);
+                stream.subscriptions.push(subscription);
             }
         }
     }
 
-    /// Whether a tap waits for the stream `name`.
+    /// Whether a subscription waits for the stream `name`.
     pub(super) fn is_wanted(&self, name: &str) -> bool {
-        self.idle_taps.iter().any(|(wanted, _)| **wanted == *name)
+        self.idle_subscriptions.iter().any(|(wanted, _)| **wanted == *name)
     }
 
     /// Nothing is to be sent any more: there are no readers.
@@ -369,18 +375,21 @@ impl Streams {
         self.held_until = None;
     }
 
-    /// The taps of streams that are not there.
-    pub(super) fn take_idle_taps(&mut self) -> Vec<(Arc<str>, Tap)> {
-        std::mem::take(&mut self.idle_taps)
+    /// The subscriptions of streams that are not there.
+    pub(super) fn take_idle_subscriptions(&mut self) -> Vec<(Arc<str>, Subscription)> {
+        std::mem::take(&mut self.idle_subscriptions)
     }
 
-    /// Ends a stream for good: its viewers are told, its taps wait for the next one of the name.
+    /// Ends a stream for good: its viewers are told, its subscriptions wait for the next one of
+    /// the name.
     pub(in crate::shard) fn end(&mut self, cx: &mut Context, id: StreamId) {
         let Some(stream) = self.table.get_mut(id).filter(|stream| !stream.is_over) else { return };
         stream.is_over = true;
         let name = Arc::clone(&stream.name);
-        let taps = std::mem::take(&mut stream.taps);
-        self.idle_taps.extend(taps.into_iter().map(|tap| (Arc::clone(&name), tap)));
+        let subscriptions = std::mem::take(&mut stream.subscriptions);
+        self.idle_subscriptions.extend(
+            subscriptions.into_iter().map(|subscription| (Arc::clone(&name), subscription)),
+        );
         self.by_name.remove(&name);
         if stream.is_owned() {
             self.mesh.send_all(&MeshMessage::Down(name));
@@ -403,12 +412,12 @@ impl Streams {
         }
     }
 
-    /// Lets go of taps whose other ends have gone, and measures what flows.
+    /// Lets go of subscriptions whose other ends have gone, and measures what flows.
     pub(in crate::shard) fn tend(&mut self, cx: &mut Context) {
-        self.idle_taps.retain(|(_, tap)| !tap.is_closed());
+        self.idle_subscriptions.retain(|(_, subscription)| !subscription.is_closed());
         for id in self.ids() {
             let Some(stream) = self.table.get_mut(id) else { continue };
-            stream.taps.retain(|tap| !tap.is_closed());
+            stream.subscriptions.retain(|subscription| !subscription.is_closed());
             stream.meter.measure(cx.now);
             pacing::follow(cx, stream);
             stream.warn(cx);

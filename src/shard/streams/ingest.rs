@@ -6,10 +6,10 @@ use super::stream::Stream;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
 use crate::media::Kind;
-use crate::rtmp::flv::Facts;
+use crate::rtmp::flv::TagInfo;
 use crate::shard::context::Context;
 use crate::shard::stream_id::StreamId;
-use crate::stream::{Flags, Heard, Message};
+use crate::stream::{Flags, Inspection, Message};
 
 impl Streams {
     /// Takes a message of the source of stream `id`, with the time that it stamped it with. False
@@ -26,14 +26,14 @@ impl Streams {
         // Of further tracks it counts that they come.
         let told = if flags.track() == 0 { flags } else { Flags::HEADER };
         stream.health.message(kind, time, told, cx.now);
-        match stream.in_band.hear(kind, flags, &body) {
-            Heard::Usual => {}
-            Heard::Less => return true,
-            Heard::Header(header) => {
+        match stream.in_band.inspect(kind, flags, &body) {
+            Inspection::Usual => {}
+            Inspection::Less => return true,
+            Inspection::Header(header) => {
                 let made = (kind, time, PacketBuf::copy_of(&header));
                 let _no_media = self.pass_in(cx, id, Flags::header_of(flags.track()), made);
             }
-            Heard::Missing => cx.report_node(missing(stream, kind, &body)),
+            Inspection::Missing => cx.report_node(missing(stream, kind, &body)),
         }
         self.pass_in(cx, id, flags, (kind, time, body))
     }
@@ -62,7 +62,7 @@ impl Streams {
 
 /// That a track cannot be decoded.
 fn missing(stream: &Stream, kind: Kind, body: &[u8]) -> NodeEvent {
-    let codec = Facts::of(kind, body).and_then(|facts| facts.format);
+    let codec = TagInfo::of(kind, body).and_then(|info| info.format);
     let codec = codec.map_or_else(|| "unknown codec".to_owned(), |codec| codec.to_string());
     NodeEvent::StreamWarning {
         stream: stream.name.to_string(),

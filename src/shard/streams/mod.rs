@@ -11,10 +11,10 @@ mod pacing;
 mod probe;
 mod resume;
 mod stream;
-mod tap;
+mod subscription;
 mod undecodable;
 
 pub(super) use directory::{Streams, hop_of};
 pub use mesh::{Mesh, MeshMessage};
 pub(super) use stream::{Source, SourceTracks, Stream};
-pub(super) use tap::{RecordTap, Tap};
+pub(super) use subscription::{RecordSubscription, Subscription};

@@ -358,11 +358,11 @@ impl Streams {
 
     /// The shard is rebuilt, and has no peers: streams are without messages and readers. Those that
     /// it owns keep their names and viewers elsewhere: channels go on, and publishers may come back
-    /// within the grace time. Taps wait for their streams.
+    /// within the grace time. Subscriptions wait for their streams.
     pub(in crate::shard) fn rebuild(&mut self, cx: &mut Context) {
         self.forget_progress();
         self.by_name.clear();
-        let mut taps = self.take_idle_taps();
+        let mut subscriptions = self.take_idle_subscriptions();
         for id in self.table.keys() {
             let Some(stream) = self.table.get_mut(id) else { continue };
             if stream.is_owned() && !stream.is_over {
@@ -370,12 +370,17 @@ impl Streams {
                 self.by_name.insert(Arc::clone(&stream.name), id);
             } else if let Some(mut stream) = self.table.remove(id) {
                 stream.end_taps();
-                taps.extend(stream.taps.drain(..).map(|tap| (Arc::clone(&stream.name), tap)));
+                subscriptions.extend(
+                    stream
+                        .subscriptions
+                        .drain(..)
+                        .map(|subscription| (Arc::clone(&stream.name), subscription)),
+                );
             }
         }
         self.mesh.rebuilt();
-        for (name, tap) in taps {
-            self.add_tap(cx, name, tap);
+        for (name, subscription) in subscriptions {
+            self.add_subscription(cx, name, subscription);
         }
         self.resync();
     }

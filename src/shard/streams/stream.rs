@@ -1,4 +1,4 @@
-//! One stream on one shard: its log, its readers, its taps, and who feeds it.
+//! One stream on one shard: its log, its readers, its subscriptions, and who feeds it.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use super::mesh::Owned;
 use super::meter::StreamMeter;
-use super::tap::Tap;
+use super::subscription::Subscription;
 use super::undecodable::Undecodable;
 use crate::command::{ChannelSwitch, StreamPart, StreamSource};
 use crate::event::NodeEvent;
 use crate::limits::{Audience, Audiences};
 use crate::media::{Kind, Micros};
 use crate::rtmp::Hops;
-use crate::rtmp::flv::{Facts, Format};
+use crate::rtmp::flv::{Format, TagInfo};
 use crate::shard::context::Context;
 use crate::shard::io::PeerId;
 use crate::shard::outbound::ReaderKind;
@@ -53,8 +53,8 @@ pub(in crate::shard) struct SourceTracks {
 impl SourceTracks {
     pub(in crate::shard) fn of(log: &StreamLog) -> Self {
         let kinds = [Kind::Audio, Kind::Video].map(|kind| {
-            let header = log.header_of(kind).and_then(|header| Facts::of(kind, header.body()));
-            log.carries(kind).then(|| header.and_then(|facts| facts.format))
+            let header = log.header_of(kind).and_then(|header| TagInfo::of(kind, header.body()));
+            log.carries(kind).then(|| header.and_then(|info| info.format))
         });
         Self { source: log.source_from(), kinds }
     }
@@ -102,7 +102,7 @@ pub(in crate::shard) struct Stream {
     /// How many of its readers are previews.
     previews: usize,
     #[serde(skip)]
-    pub(super) taps: Vec<Tap>,
+    pub(super) subscriptions: Vec<Subscription>,
     /// Whether it is in the queue of streams with something to send.
     pub(super) is_dirty: bool,
     pub(super) merger: Merger,
@@ -149,7 +149,7 @@ impl Stream {
             outputs: Vec::new(),
             relays: Vec::new(),
             previews: 0,
-            taps: Vec::new(),
+            subscriptions: Vec::new(),
             is_dirty: false,
             merger: Merger::default(),
             audience: Arc::default(),
@@ -188,7 +188,7 @@ impl Stream {
         self.hops = was.hops;
         self.term = was.term;
         self.quiet_since = was.quiet_since;
-        self.taps = was.taps;
+        self.subscriptions = was.subscriptions;
         self.begin_figures(cx);
     }
 
@@ -244,16 +244,16 @@ impl Stream {
 
     /// Whether anybody on this shard reads it.
     pub(super) const fn is_read(&self) -> bool {
-        !self.readers.is_empty() || !self.taps.is_empty()
+        !self.readers.is_empty() || !self.subscriptions.is_empty()
     }
 
     /// Appends a message and says when the readers are to be sent it.
     pub(super) fn push(&mut self, message: Message, arrived: Micros, merge: Merge) -> Due {
-        for tap in &mut self.taps {
-            if tap.is_decoder() {
+        for subscription in &mut self.subscriptions {
+            if subscription.is_decoder() {
                 self.undecodable.look(message.kind(), message.body());
             }
-            tap.message(&message, &self.log, arrived);
+            subscription.message(&message, &self.log, arrived);
         }
         if !message.is_header() {
             self.quiet_since = None;
@@ -283,10 +283,10 @@ impl Stream {
         self.in_band = InBand::default();
     }
 
-    /// Tells the taps that the publisher has left.
+    /// Tells the subscriptions that the publisher has left.
     pub(super) fn end_taps(&mut self) {
         self.undecodable.reset();
-        self.taps.iter_mut().for_each(Tap::ended);
+        self.subscriptions.iter_mut().for_each(Subscription::ended);
     }
 
     pub(super) fn add_reader(&mut self, peer: PeerId, kind: ReaderKind) {
@@ -315,8 +315,9 @@ impl Stream {
 
     /// Who else reads it on this shard, in the order of [`OtherReader::ALL`].
     pub(in crate::shard) fn other_readers(&self) -> [usize; OtherReader::ALL.len()] {
-        let decoders = self.taps.iter().filter(|tap| tap.is_decoder()).count();
-        [self.outputs.len(), self.previews, decoders, self.taps.len() - decoders]
+        let decoders =
+            self.subscriptions.iter().filter(|subscription| subscription.is_decoder()).count();
+        [self.outputs.len(), self.previews, decoders, self.subscriptions.len() - decoders]
     }
 
     /// Tells the operator what keeps viewers, or scenes, from showing it well.

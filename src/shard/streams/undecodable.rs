@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode;
 use crate::media::Kind;
-use crate::rtmp::flv::{Facts, Format};
+use crate::rtmp::flv::{Format, TagInfo};
 
 /// Remembers the codec of the publisher that a scene's decoder leaves alone, until it is told.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ impl Undecodable {
     /// Looks at a message that a scene's decoder is given.
     pub(super) fn look(&mut self, kind: Kind, body: &[u8]) {
         if !self.is_told && self.found.is_none() && !decode::can_decode(kind, body) {
-            self.found = Facts::of(kind, body).and_then(|facts| facts.format);
+            self.found = TagInfo::of(kind, body).and_then(|info| info.format);
         }
     }
 

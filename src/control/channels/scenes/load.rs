@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::config::from_document;
 use crate::control::channels::assets;
-use crate::control::channels::sources::{DecoderContext, FILE_LEAD, Sources, Started, Tap};
+use crate::control::channels::sources::{
+    DecoderContext, FILE_LEAD, Sources, Started, Subscription,
+};
 use crate::media::{Micros, Size};
 use crate::scene::{self, Change, InputKey, PreparedScene, Scene};
 
@@ -59,7 +61,7 @@ impl What {
 #[derive(Debug)]
 pub(super) enum Loaded {
     /// Decoders that want streams; the scene follows.
-    Taps(Vec<Tap>),
+    Subscriptions(Vec<Subscription>),
     /// It can be shown; nothing is kept of it.
     Checked(Scene),
     /// It is ready for the composer; what of it is stood for by placeholders.
@@ -114,8 +116,8 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     sources.want_pictures(new, &mut prepared);
     let started = sources.start(&decoders, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
-    let Started { taps, fed, .. } = started.map_err(|error| wrong(&error))?;
-    tell(Loaded::Taps(taps));
+    let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
+    tell(Loaded::Subscriptions(subscriptions));
     let began = clock.now();
     loop {
         let waited = clock.now().since(began);

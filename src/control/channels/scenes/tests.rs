@@ -22,7 +22,7 @@ const CHANNEL: &str = "demo";
 struct Bench {
     scenes: Scenes,
     events: EventQueue,
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<LoadReport>,
     composer: Composer,
     pool: Pool,
     changes: Receiver<SceneChange>,
@@ -90,9 +90,9 @@ impl Bench {
     }
 
     /// What a loading thread says next.
-    fn hear(&mut self) -> Vec<Tap> {
+    fn handle(&mut self) -> Vec<Subscription> {
         let news = self.news.blocking_recv().unwrap();
-        self.scenes.hear(news)
+        self.scenes.handle(news)
     }
 
     /// Draws a tick; the luma of its corner.
@@ -119,7 +119,7 @@ impl Bench {
     fn fulfil(&mut self, ask: Ask) -> Answer {
         let mut answer = self.ask(ask);
         while self.changes.is_empty() {
-            self.hear();
+            self.handle();
             if let Ok(answer) = answer.try_recv() {
                 return answer;
             }
@@ -216,7 +216,7 @@ fn a_version_that_is_not_the_present_one_is_a_conflict() {
     let wishes = [0, 1].map(|_| bench.put("other", Some(1), color("#00ff00")));
     let [mut first, mut second] = wishes.map(|wish| bench.ask(wish));
     assert!(second.try_recv().is_err());
-    bench.hear();
+    bench.handle();
     assert!(matches!(first.try_recv(), Ok(Answer::Done)));
     assert!(matches!(second.try_recv(), Ok(Answer::Conflict(_))));
 }
@@ -248,10 +248,10 @@ fn inputs_of_the_new_scene_ask_for_their_streams_and_those_that_go_on_do_not() {
     let cam = json!({ "name": "cam", "type": "live", "stream": "live/cam" });
     let wish = bench.put("main", None, json!({ "layer": [cam] }));
     let mut answer = bench.ask(wish);
-    let taps = bench.hear();
-    let names: Vec<_> = taps.iter().map(|(name, _)| &**name).collect();
+    let subscriptions = bench.handle();
+    let names: Vec<_> = subscriptions.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["live/cam"]);
-    assert!(bench.hear().is_empty());
+    assert!(bench.handle().is_empty());
     bench.tick();
     assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
 
@@ -262,17 +262,18 @@ fn inputs_of_the_new_scene_ask_for_their_streams_and_those_that_go_on_do_not() {
     let more = json!({ "name": "more", "type": "live", "stream": "live/more", "width": 32 });
     let wish = bench.put("main", None, json!({ "layer": [moved, more] }));
     let mut answer = bench.ask(wish);
-    let more = bench.hear();
+    let more = bench.handle();
     assert_eq!(more.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["live/more"]);
-    assert!(bench.hear().is_empty());
+    assert!(bench.handle().is_empty());
     bench.tick();
     assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
-    assert!(!taps[0].1.is_closed(), "its decoder goes on");
+    assert!(!subscriptions[0].1.is_closed(), "its decoder goes on");
 
-    // And then neither is shown: their decoders end, and with them their taps.
+    // And then neither is shown: their decoders end, and with them their subscriptions.
     let wish = bench.activate("other", 0);
     assert!(matches!(bench.fulfil(wish), Answer::Done));
-    let closed = || taps.iter().chain(&more).all(|(_, tap)| tap.is_closed());
+    let closed =
+        || subscriptions.iter().chain(&more).all(|(_, subscription)| subscription.is_closed());
     let clock = Clock::start();
     while !closed() {
         assert!(clock.now() < Micros::from_secs(20), "decoders go on");
@@ -288,8 +289,8 @@ fn a_channel_that_has_stopped_says_so() {
     drop(std::mem::replace(&mut bench.reports, closed));
     let wish = bench.activate("other", 0);
     let mut answer = bench.ask(wish);
-    bench.hear();
-    bench.hear();
+    bench.handle();
+    bench.handle();
     bench.scenes.tick();
     assert!(matches!(answer.try_recv(), Ok(Answer::Unavailable(text)) if text.contains("stopped")));
     assert_eq!(bench.view().active, "main");
@@ -306,7 +307,7 @@ fn wishes_beyond_the_limit_are_turned_away_and_none_is_lost() {
     let wish = bench.activate("other", 0);
     assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Unavailable(_))));
     for mut answer in answers {
-        bench.hear();
+        bench.handle();
         assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
     }
     assert_eq!(bench.view().names.len(), 2 + REQUESTS_MAX + 1);
@@ -358,7 +359,7 @@ fn a_channel_that_goes_or_is_replaced_leaves_nobody_waiting() {
         assert!(text.contains("has stopped"), "{text}");
     }
     assert_eq!(bench.scenes.channels.len(), 1, "another takes its place");
-    bench.hear(); // what the thread says that loads for the channel before it
+    bench.handle(); // what the thread says that loads for the channel before it
     assert!(bench.scenes.channels[0].job.is_none());
     bench.scenes.remove(CHANNEL);
     let none = bench.ask(Ask::Scenes { channel: CHANNEL.to_owned() }).try_recv();
@@ -379,7 +380,7 @@ fn a_scene_whose_files_do_not_come_makes_way_for_the_next_wish() {
     assert!(matches!(late.try_recv(), Ok(Answer::Unavailable(_))));
     // What the first thread says in the end is heard by nobody.
     let answer = loop {
-        bench.hear();
+        bench.handle();
         if let Ok(answer) = next.try_recv() {
             break answer;
         }

@@ -36,7 +36,7 @@ pub(in crate::control::http) struct Peer(pub(in crate::control::http) SocketAddr
 
 /// How often each address has asked lately.
 #[derive(Debug, Default)]
-pub(in crate::control::http) struct Turnstile(Mutex<HashMap<IpAddr, Bucket>>);
+pub(in crate::control::http) struct RateLimiter(Mutex<HashMap<IpAddr, Bucket>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -53,7 +53,7 @@ impl Bucket {
     }
 }
 
-impl Turnstile {
+impl RateLimiter {
     /// Takes `cost` from what `peer` may ask for; `false` if it has to wait.
     async fn take(&self, peer: IpAddr, cost: f64, now: Micros) -> bool {
         // An IPv6 peer owns its whole network of 64 bits.
@@ -155,11 +155,11 @@ impl<'a> Asker<'a> {
 /// where no token is needed.
 pub(super) async fn caller(shared: &Shared, asker: Asker<'_>) -> Result<Caller, Problem> {
     let caller = shared.api.tokens.caller(asker.token);
-    let (turnstile, cost) = match caller {
-        Some(_) => (&shared.turnstile, 1.0),
+    let (limiter, cost) = match caller {
+        Some(_) => (&shared.limiter, 1.0),
         None => (&shared.strangers, WRONG_TOKEN_COST),
     };
-    if !turnstile.take(asker.address(shared), cost, shared.api.time.now()).await {
+    if !limiter.take(asker.address(shared), cost, shared.api.time.now()).await {
         return Err(Problem::too_many("this address asks too often"));
     }
     let caller = caller.ok_or_else(|| Problem::unauthorized(asker.token.is_some()))?;
@@ -231,18 +231,18 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_too_often_waits_and_others_do_not() {
-        let turnstile = Turnstile::default();
+        let limiter = RateLimiter::default();
         let [a, b] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
         let mut now = Micros::from_secs(1);
         let mut passed = 0;
-        while turnstile.take(a, 1.0, now).await {
+        while limiter.take(a, 1.0, now).await {
             passed += 1;
         }
         assert_eq!(passed, 200);
-        assert!(turnstile.take(b, 1.0, now).await);
+        assert!(limiter.take(b, 1.0, now).await);
         now = now + Micros::from_millis(20);
-        assert!(turnstile.take(a, 1.0, now).await);
-        assert!(!turnstile.take(a, 1.0, now).await);
+        assert!(limiter.take(a, 1.0, now).await);
+        assert!(!limiter.take(a, 1.0, now).await);
     }
 
     #[test]
@@ -279,18 +279,18 @@ mod tests {
 
     #[tokio::test]
     async fn an_ipv6_network_is_one_address() {
-        let turnstile = Turnstile::default();
+        let limiter = RateLimiter::default();
         let from = |text: &str| text.parse().unwrap();
-        while turnstile.take(from("2001:db8::1"), 1.0, Micros(0)).await {}
-        assert!(!turnstile.take(from("2001:db8::ffff:2"), 1.0, Micros(0)).await);
-        assert!(turnstile.take(from("2001:db8:0:1::1"), 1.0, Micros(0)).await);
+        while limiter.take(from("2001:db8::1"), 1.0, Micros(0)).await {}
+        assert!(!limiter.take(from("2001:db8::ffff:2"), 1.0, Micros(0)).await);
+        assert!(limiter.take(from("2001:db8:0:1::1"), 1.0, Micros(0)).await);
     }
 
     #[tokio::test]
     async fn guessing_tokens_is_slow() {
-        let turnstile = Turnstile::default();
+        let limiter = RateLimiter::default();
         let mut tries = 0;
-        while turnstile.take([192, 0, 2, 1].into(), WRONG_TOKEN_COST, Micros(0)).await {
+        while limiter.take([192, 0, 2, 1].into(), WRONG_TOKEN_COST, Micros(0)).await {
             tries += 1;
         }
         assert_eq!(tries, 10);
@@ -298,13 +298,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_table_is_bounded_and_the_idle_make_room() {
-        let turnstile = Turnstile::default();
+        let limiter = RateLimiter::default();
         for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() {
-            assert!(turnstile.take(IpAddr::from(n.to_be_bytes()), 1.0, Micros(0)).await);
+            assert!(limiter.take(IpAddr::from(n.to_be_bytes()), 1.0, Micros(0)).await);
         }
         let late = IpAddr::from([255, 0, 0, 1]);
-        assert!(!turnstile.take(late, 1.0, Micros(0)).await);
-        assert!(turnstile.take(late, 1.0, Micros::from_secs(60)).await);
-        assert_eq!(turnstile.0.lock().await.len(), 1);
+        assert!(!limiter.take(late, 1.0, Micros(0)).await);
+        assert!(limiter.take(late, 1.0, Micros::from_secs(60)).await);
+        assert_eq!(limiter.0.lock().await.len(), 1);
     }
 }

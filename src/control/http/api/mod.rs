@@ -25,7 +25,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 
-pub(super) use self::gate::{Peer, Turnstile, with_token_or_from_here};
+pub(super) use self::gate::{Peer, RateLimiter, with_token_or_from_here};
 use self::problem::Problem;
 pub(super) use self::ws::{Followers, Stop};
 use super::Shared;

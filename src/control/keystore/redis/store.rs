@@ -14,7 +14,7 @@ use super::subscription::keep_up;
 use super::watch::Watch;
 use super::{ALIAS_PREFIX, CHANNEL, GONE_PREFIX, KEY_PREFIX, Redis};
 use crate::control::keystore::{
-    KEYS_MAX, KeyStore, Kind, Name, Notice, Reply, StoreError, Swap, Was,
+    KEYS_MAX, KeyStore, Kind, Name, Notice, Precondition, Replacement, Reply, StoreError,
 };
 use crate::keys::{Alias, KeyHash};
 
@@ -65,7 +65,7 @@ impl KeyStore for Redis {
         })
     }
 
-    fn swap(&self, changes: Vec<Swap>, notices: Vec<KeyHash>) -> Reply<'_, bool> {
+    fn swap(&self, changes: Vec<Replacement>, notices: Vec<KeyHash>) -> Reply<'_, bool> {
         Box::pin(async move {
             let mut swapped = true;
             // Records of a cluster are on different servers: one after the other, notices at last.
@@ -140,19 +140,19 @@ fn scan_command(at: u64, pattern: &str) -> Cmd {
     cmd("SCAN").arg(at).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE).take()
 }
 
-fn swap_command(changes: &[Swap], notices: &[KeyHash]) -> Cmd {
+fn swap_command(changes: &[Replacement], notices: &[KeyHash]) -> Cmd {
     let mut eval = cmd("EVAL");
     eval.arg(SWAP).arg(changes.len());
     for change in changes {
         eval.arg(full_name(&change.name));
     }
     eval.arg(CHANNEL);
-    for Swap { was, becomes, expires_at, .. } in changes {
+    for Replacement { was, becomes, expires_at, .. } in changes {
         match was {
-            Was::Anything => eval.arg("any").arg(""),
-            Was::Absent => eval.arg("absent").arg(""),
-            Was::This(bytes) => eval.arg("this").arg(bytes),
-            Was::Only(bytes) => eval.arg("only").arg(bytes),
+            Precondition::Anything => eval.arg("any").arg(""),
+            Precondition::Absent => eval.arg("absent").arg(""),
+            Precondition::This(bytes) => eval.arg("this").arg(bytes),
+            Precondition::Only(bytes) => eval.arg("only").arg(bytes),
         };
         match becomes {
             Some(bytes) => eval.arg("this").arg(bytes),

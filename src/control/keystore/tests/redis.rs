@@ -280,17 +280,19 @@ async fn two_that_change_one_record_do_not_lose_a_change() {
     let mut info = KeyInfo::new(KeyType::Regular, "live/a", unix_secs());
     let bytes = |info: &KeyInfo| serde_json::to_vec(info).unwrap();
     let put = |was, becomes| {
-        vec![Swap { name: Name::Key(hash), was, becomes: Some(becomes), expires_at: None }]
+        vec![Replacement { name: Name::Key(hash), was, becomes: Some(becomes), expires_at: None }]
     };
     let first = bytes(&info);
-    assert!(store.swap(put(Was::Absent, first.clone()), vec![]).await.unwrap());
+    assert!(store.swap(put(Precondition::Absent, first.clone()), vec![]).await.unwrap());
     info.revoked = true;
     let second = bytes(&info);
-    assert!(store.swap(put(Was::This(first.clone()), second.clone()), vec![]).await.unwrap());
-    let stale = store.swap(put(Was::This(first.clone()), b"other".to_vec()), vec![]);
+    assert!(
+        store.swap(put(Precondition::This(first.clone()), second.clone()), vec![]).await.unwrap()
+    );
+    let stale = store.swap(put(Precondition::This(first.clone()), b"other".to_vec()), vec![]);
     assert!(!stale.await.unwrap());
-    assert!(!store.swap(put(Was::Absent, b"other".to_vec()), vec![]).await.unwrap());
-    let again = store.swap(put(Was::This(first), second.clone()), vec![]);
+    assert!(!store.swap(put(Precondition::Absent, b"other".to_vec()), vec![]).await.unwrap());
+    let again = store.swap(put(Precondition::This(first), second.clone()), vec![]);
     assert!(again.await.unwrap(), "what is done already is done");
     assert_eq!(store.read(Name::Key(hash)).await.unwrap(), Some(second));
 }

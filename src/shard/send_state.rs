@@ -6,14 +6,14 @@
 /// lie in the log, and the rest of its `Outbound` is not looked at. It is put in step before
 /// anything else uses it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    /// Number of the next message in the log; [`Line::ALONE`] or [`Line::BLOCKED`].
+pub(super) struct SendState {
+    /// Number of the next message in the log; [`SendState::ALONE`] or [`SendState::BLOCKED`].
     pub(super) place: u64,
     /// Bytes sent since the peer was last put in step.
     pub(super) bytes: u64,
 }
 
-impl Line {
+impl SendState {
     /// The peer has something of its own to send, or leaves something out.
     pub(super) const ALONE: u64 = u64::MAX;
     /// The peer's socket is full.

@@ -15,7 +15,7 @@ use super::model::{
     Channel, Cores, Driver, Key, Latency, Node, Publisher, Shard, Snapshot, Stream, StreamAudio,
     StreamVideo, key_uses, named,
 };
-use super::recordings::Heard;
+use super::recordings::Collected;
 use super::relays;
 use super::series::Series;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
@@ -45,7 +45,7 @@ pub const STREAMS_SHOWN_MAX: usize = 1_000;
 
 /// What does not change while a node runs.
 #[derive(Clone, Debug)]
-pub struct NodeFacts {
+pub struct NodeDescription {
     /// Its name.
     pub name: String,
     /// Version of the program.
@@ -64,32 +64,32 @@ pub struct NodeFacts {
 
 /// Keeps a [`Board`] up to date.
 #[derive(Debug)]
-pub struct Surveyor {
+pub struct StateCollector {
     board: Arc<Board>,
     handle: ControlHandle,
     registry: Arc<Registry>,
     keys: Option<Keys>,
     time: Time,
-    facts: NodeFacts,
+    facts: NodeDescription,
     shown_keys: BTreeMap<String, Key>,
     /// The latencies of each channel up to the last look.
     latencies: HashMap<String, HistogramFigures>,
     /// What each channel dropped.
     dropped: HashMap<String, DroppedByHour>,
-    recordings: Heard,
-    relays: relays::Heard,
+    recordings: Collected,
+    relays: relays::Collected,
     series: Series,
 }
 
-impl Surveyor {
-    /// Of the node behind `handle`. Its first look is at the begin of [`Surveyor::run`].
+impl StateCollector {
+    /// Of the node behind `handle`. Its first look is at the begin of [`StateCollector::run`].
     #[must_use]
     pub fn new(
         handle: ControlHandle,
         registry: Arc<Registry>,
         keys: Option<Keys>,
         time: Time,
-        facts: NodeFacts,
+        facts: NodeDescription,
     ) -> Self {
         let figures = (&Figures::default(), &[][..]);
         let node = node_of(&facts, &time, figures);
@@ -105,8 +105,8 @@ impl Surveyor {
             shown_keys: BTreeMap::new(),
             latencies: HashMap::new(),
             dropped: HashMap::new(),
-            recordings: Heard::default(),
-            relays: relays::Heard::default(),
+            recordings: Collected::default(),
+            relays: relays::Collected::default(),
         }
     }
 
@@ -133,7 +133,7 @@ impl Surveyor {
                     self.look().await;
                 }
                 event = events.recv() => match event {
-                    Some(event) => self.hear(&event).await,
+                    Some(event) => self.handle(&event).await,
                     None => return,
                 },
                 () = changed(&mut changes) => looks_to_keys = 0,
@@ -141,10 +141,10 @@ impl Surveyor {
         }
     }
 
-    async fn hear(&mut self, event: &NodeEvent) {
-        self.recordings.hear(event);
-        self.series.hear(event, self.time.now_ms() as f64 / 1e3);
-        self.relays.hear(event);
+    async fn handle(&mut self, event: &NodeEvent) {
+        self.recordings.handle(event);
+        self.series.handle(event, self.time.now_ms() as f64 / 1e3);
+        self.relays.handle(event);
         self.board.event(describe(event, &self.time)).await;
     }
 
@@ -253,7 +253,11 @@ pub fn stream_of(view: &StreamView, base: &str, time: &Time) -> Stream {
     }
 }
 
-fn node_of(facts: &NodeFacts, time: &Time, (figures, shards): (&Figures, &[ShardLoad])) -> Node {
+fn node_of(
+    facts: &NodeDescription,
+    time: &Time,
+    (figures, shards): (&Figures, &[ShardLoad]),
+) -> Node {
     Node {
         name: facts.name.clone(),
         version: facts.version.clone(),
@@ -331,8 +335,8 @@ mod tests {
         ChannelEntry, ChannelFacts, OutputEntry, OutputStats, RunState, ShardStats,
     };
 
-    fn facts() -> NodeFacts {
-        NodeFacts {
+    fn facts() -> NodeDescription {
+        NodeDescription {
             name: "studio".into(),
             version: "1.2.3".into(),
             rtmp_port: 1_935,
@@ -399,16 +403,16 @@ mod tests {
         registry.set_streams_max(10);
         let items = PlacedItems { channels: vec!["demo".into()], ..PlacedItems::default() };
         registry.placement.set(vec![ShardLoad { busy: 0.123_456, items }]);
-        let mut surveyor = Surveyor::new(handle, Arc::clone(&registry), None, time, facts());
+        let mut collector = StateCollector::new(handle, Arc::clone(&registry), None, time, facts());
         let failed = NodeEvent::OutputFailed {
             channel: "demo".into(),
             name: "cdn".into(),
             reason: "no connection".into(),
             retry_in: Micros::from_secs(1),
         };
-        surveyor.hear(&failed).await;
-        surveyor.look().await;
-        let state = surveyor.board().snapshot().await;
+        collector.handle(&failed).await;
+        collector.look().await;
+        let state = collector.board().snapshot().await;
         assert_eq!((state.at, state.node.started_at, state.node.uptime_ms), (14_000, 5_000, 9_000));
         let shard = &state.node.shards[0];
         assert_eq!((shard.number, shard.cpu, &shard.channels[0][..]), (0, 3, "demo"));
@@ -427,7 +431,7 @@ mod tests {
         assert_eq!(output.error.as_deref(), Some("no connection"));
         assert!(!serde_json::to_string(&*state).unwrap().contains("sec-ret"));
         registry.remove_channel("demo");
-        surveyor.look().await;
-        assert!(surveyor.board().snapshot().await.channels.is_empty(), "it is gone");
+        collector.look().await;
+        assert!(collector.board().snapshot().await.channels.is_empty(), "it is gone");
     }
 }

@@ -1,7 +1,8 @@
-//! Stream taps: readers inside the node. A decoder of a scene and the writer of a recording get a
-//! stream's messages over a ring, and never hold anything up: one that is behind loses messages.
+//! Stream subscriptions: readers inside the node. A decoder of a scene and the writer of a
+//! recording get a stream's messages over a ring, and never hold anything up: one that is behind
+//! loses messages.
 
-use crate::command::{RecordEvent, RecordFeed, TapEvent};
+use crate::command::{RecordEvent, RecordSink, SubscriptionEvent};
 use crate::media::Micros;
 use crate::ring::Sender;
 use crate::stream::{Message, StreamLog};
@@ -15,14 +16,14 @@ const AGE_MS_MAX: u32 = 120_000;
 
 /// A reader inside the node.
 #[derive(Debug)]
-pub(in crate::shard) enum Tap {
+pub(in crate::shard) enum Subscription {
     /// The decoder of a live input.
-    Decoder(Sender<TapEvent>),
+    Decoder(Sender<SubscriptionEvent>),
     /// A recording.
-    Recording(RecordTap),
+    Recording(RecordSubscription),
 }
 
-impl Tap {
+impl Subscription {
     pub(super) const fn is_decoder(&self) -> bool {
         matches!(self, Self::Decoder(_))
     }
@@ -31,7 +32,7 @@ impl Tap {
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Decoder(ring) => ring.is_closed(),
-            Self::Recording(tap) => tap.feed.ring.is_closed(),
+            Self::Recording(subscription) => subscription.feed.ring.is_closed(),
         }
     }
 
@@ -45,10 +46,10 @@ impl Tap {
                     let age = newest.wrapping_sub(message.time()).min(AGE_MS_MAX);
                     let arrived = Micros(now.0.saturating_sub(Micros::from_millis(age.into()).0));
                     // A ring that is too small for all of it: it starts at the next keyframe.
-                    drop(ring.push(TapEvent::Message(message.clone(), arrived)));
+                    drop(ring.push(SubscriptionEvent::Message(message.clone(), arrived)));
                 }
             }
-            Self::Recording(tap) => tap.begin(log),
+            Self::Recording(subscription) => subscription.begin(log),
         }
     }
 
@@ -56,33 +57,35 @@ impl Tap {
     pub(super) fn message(&mut self, message: &Message, log: &StreamLog, arrived: Micros) {
         match self {
             // A decoder that is behind loses messages and starts again at a keyframe.
-            Self::Decoder(ring) => drop(ring.push(TapEvent::Message(message.clone(), arrived))),
-            Self::Recording(tap) => tap.message(message, log),
+            Self::Decoder(ring) => {
+                drop(ring.push(SubscriptionEvent::Message(message.clone(), arrived)))
+            }
+            Self::Recording(subscription) => subscription.message(message, log),
         }
     }
 
     /// The publisher has left.
     pub(super) fn ended(&mut self) {
         match self {
-            Self::Decoder(ring) => drop(ring.push(TapEvent::Ended)),
-            Self::Recording(tap) => tap.ended(),
+            Self::Decoder(ring) => drop(ring.push(SubscriptionEvent::Ended)),
+            Self::Recording(subscription) => subscription.ended(),
         }
     }
 }
 
 /// The shard's end of a recording.
 #[derive(Debug)]
-pub(in crate::shard) struct RecordTap {
-    feed: RecordFeed,
+pub(in crate::shard) struct RecordSubscription {
+    feed: RecordSink,
     /// Whether messages have been lost and no keyframe has come since.
     is_behind: bool,
     /// Whether the writer is still to be told that the publisher has left.
     owes_end: bool,
 }
 
-impl RecordTap {
+impl RecordSubscription {
     /// Hands the messages of a stream to a writer.
-    pub(in crate::shard) const fn new(feed: RecordFeed) -> Self {
+    pub(in crate::shard) const fn new(feed: RecordSink) -> Self {
         Self { feed, is_behind: false, owes_end: false }
     }
 
@@ -157,15 +160,15 @@ mod tests {
         Message::new(kind, 0, flags, PacketBuf::copy_of(body), 1_000)
     }
 
-    /// A tap, its other end, and a log with both headers.
-    fn tap(capacity: usize) -> (RecordTap, Receiver<RecordEvent>, StreamLog) {
+    /// A subscription, its other end, and a log with both headers.
+    fn subscription(capacity: usize) -> (RecordSubscription, Receiver<RecordEvent>, StreamLog) {
         let (ring, messages) = channel(capacity, Bell::new());
         let mut log = StreamLog::new(LogLimits::default(), true);
         log.push(message(Kind::Audio, Flags::HEADER, b"asc"), Micros(0));
         log.push(message(Kind::Video, Flags::HEADER, b"avcc"), Micros(0));
         let (name, stream) = (Arc::from("show"), Arc::from("live/a"));
-        let feed = RecordFeed { name, stream, ring, stats: Arc::default() };
-        (RecordTap::new(feed), messages, log)
+        let feed = RecordSink { name, stream, ring, stats: Arc::default() };
+        (RecordSubscription::new(feed), messages, log)
     }
 
     fn bodies(messages: &mut Receiver<RecordEvent>, stats: &RecordStats) -> Vec<String> {
@@ -179,58 +182,72 @@ mod tests {
 
     #[test]
     fn a_writer_that_is_behind_goes_on_at_a_keyframe_with_the_headers_before_it() {
-        let (mut tap, mut messages, log) = tap(4);
+        let (mut subscription, mut messages, log) = subscription(4);
         let inter = message(Kind::Video, Flags::default(), b"inter");
         let key = message(Kind::Video, Flags::KEY, b"key");
-        (0..6).for_each(|_| tap.message(&inter, &log));
-        tap.message(&key, &log);
+        (0..6).for_each(|_| subscription.message(&inter, &log));
+        subscription.message(&key, &log);
         assert_eq!(
-            bodies(&mut messages, &tap.feed.stats),
+            bodies(&mut messages, &subscription.feed.stats),
             ["inter"; 4],
             "no room for the keyframe"
         );
-        tap.message(&inter, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), [""; 0], "not in the middle");
-        tap.message(&key, &log);
-        tap.message(&inter, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["asc", "avcc", "key", "inter"]);
-        assert_eq!(tap.feed.stats.read().dropped, 4);
+        subscription.message(&inter, &log);
+        assert_eq!(bodies(&mut messages, &subscription.feed.stats), [""; 0], "not in the middle");
+        subscription.message(&key, &log);
+        subscription.message(&inter, &log);
+        assert_eq!(
+            bodies(&mut messages, &subscription.feed.stats),
+            ["asc", "avcc", "key", "inter"]
+        );
+        assert_eq!(subscription.feed.stats.read().dropped, 4);
     }
 
     #[test]
     fn large_messages_are_bounded_by_their_bytes() {
-        let (mut tap, mut messages, log) = tap(1_024);
+        let (mut subscription, mut messages, log) = subscription(1_024);
         let large = message(Kind::Video, Flags::KEY, &vec![b'x'; 8 << 20]);
-        (0..10).for_each(|_| tap.message(&large, &log));
-        assert_eq!(bodies(&mut messages, &tap.feed.stats).len(), 4);
-        assert_eq!((tap.feed.stats.read().dropped, tap.feed.stats.queued_bytes()), (6, 0));
+        (0..10).for_each(|_| subscription.message(&large, &log));
+        assert_eq!(bodies(&mut messages, &subscription.feed.stats).len(), 4);
+        assert_eq!(
+            (subscription.feed.stats.read().dropped, subscription.feed.stats.queued_bytes()),
+            (6, 0)
+        );
     }
 
     #[test]
     fn a_successor_is_not_taken_for_the_publisher_before_it_when_the_writer_is_behind() {
-        let (mut tap, mut messages, log) = tap(4);
+        let (mut subscription, mut messages, log) = subscription(4);
         let key = message(Kind::Video, Flags::KEY, b"key");
-        (0..4).for_each(|_| tap.message(&key, &log));
-        tap.ended();
-        tap.message(&key, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["key"; 4], "no room for the news");
-        tap.message(&key, &log);
+        (0..4).for_each(|_| subscription.message(&key, &log));
+        subscription.ended();
+        subscription.message(&key, &log);
+        assert_eq!(
+            bodies(&mut messages, &subscription.feed.stats),
+            ["key"; 4],
+            "no room for the news"
+        );
+        subscription.message(&key, &log);
         assert!(matches!(messages.pop(), Some(RecordEvent::Ended)));
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["asc", "avcc", "key"]);
+        assert_eq!(bodies(&mut messages, &subscription.feed.stats), ["asc", "avcc", "key"]);
     }
 
     #[test]
     fn a_writer_that_is_behind_hears_of_the_end_of_one_publisher_before_the_next() {
-        let (mut tap, mut messages, mut log) = tap(4);
+        let (mut subscription, mut messages, mut log) = subscription(4);
         let key = message(Kind::Video, Flags::KEY, b"key");
-        (0..6).for_each(|_| tap.message(&key, &log));
-        tap.ended();
+        (0..6).for_each(|_| subscription.message(&key, &log));
+        subscription.ended();
         log.end_source();
         let sound = message(Kind::Audio, Flags::default(), b"sound");
-        tap.message(&sound, &log);
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["key"; 4], "no room for the end");
-        tap.message(&sound, &log);
+        subscription.message(&sound, &log);
+        assert_eq!(
+            bodies(&mut messages, &subscription.feed.stats),
+            ["key"; 4],
+            "no room for the end"
+        );
+        subscription.message(&sound, &log);
         assert!(matches!(messages.pop(), Some(RecordEvent::Ended)));
-        assert_eq!(bodies(&mut messages, &tap.feed.stats), ["sound"]);
+        assert_eq!(bodies(&mut messages, &subscription.feed.stats), ["sound"]);
     }
 }

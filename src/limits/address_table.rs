@@ -9,10 +9,10 @@ use crate::media::network_of;
 /// Words that are looked at for one address. When they all belong to others, the table says so.
 const WINDOW: usize = 32;
 
-/// Words by address. A word of 0 belongs to nobody. The hash is keyed by chance, so that nobody can
-/// choose addresses that meet in one place.
+/// One word of state per address. A word of 0 belongs to nobody. The hash is keyed by chance, so
+/// that nobody can choose addresses that meet in one place.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct AddressTable {
     words: Box<[AtomicU64]>,
     keyed: RandomState,
 }
@@ -24,7 +24,7 @@ pub(super) struct Home {
     pub(super) hash: u64,
 }
 
-impl Words {
+impl AddressTable {
     /// A table of at least `size` words.
     pub(super) fn new(size: usize) -> Self {
         let words = (0..size.max(WINDOW).next_power_of_two()).map(|_| AtomicU64::new(0)).collect();

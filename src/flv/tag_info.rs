@@ -1,4 +1,4 @@
-//! Facts of a FLV message: kind, track, keyframe and header, which a stream needs to keep it and to
+//! Summary of an FLV tag: kind, track, keyframe and header, which a stream needs to keep it and to
 //! start readers at it.
 
 use super::format::Format;
@@ -7,7 +7,7 @@ use crate::media::Kind;
 
 /// A message in the words of a stream log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct TagInfo {
     /// Audio, video or data.
     pub kind: Kind,
     /// What the body carries; [`Part::Metadata`] for `onMetaData`.
@@ -26,7 +26,7 @@ pub struct Facts {
     pub format: Option<Format>,
 }
 
-impl Facts {
+impl TagInfo {
     /// Reads the headers of a message body; `None` if it is too short to have any.
     #[must_use]
     pub fn of(kind: Kind, body: &[u8]) -> Option<Self> {
