@@ -330,7 +330,7 @@ fn who_sends_more_than_the_key_allows_is_ended() {
         time += 40;
         wire.send(VIDEO, stream, time, &picture).err()
     });
-    assert!(node.program().err().contains("higher bitrate"), "{}", node.program().err());
+    node.program().says("higher bitrate");
 }
 
 #[test]
@@ -355,9 +355,7 @@ fn a_picture_larger_or_faster_than_the_key_allows_is_refused_when_it_is_announce
         let (_, key) = redis.create(&format!("--stream live/b {limit}"));
         let ended = ffmpeg(&key).ended(SOON);
         assert!(!ended.status.success(), "ffmpeg goes on beyond {limit}");
-        wait_until(SOON, "the reason is told", || {
-            node.program().err().contains(words).then_some(())
-        });
+        node.program().says(words);
     }
     assert!(node.metric("rtmp_limits_total", &["limit=\"picture\""]) > 2.5);
     viewer.find("the stream that fits", |message| message.is_picture());
@@ -394,7 +392,7 @@ fn readiness_a_metric_and_the_log_tell_that_new_publishers_cannot_be_checked() {
     });
     assert!(told.contains("stream keys cannot be checked: Redis"), "{told}");
     assert!(!up(&node) && !told.contains(PASSWORD));
-    assert!(node.program().err().contains("WARN"), "{}", node.program().err());
+    node.program().says("WARN");
     let _redis = Redis::start_on(port);
     wait_until(SOON, "the node is ready again", || (node.http("/readyz").0 == 200).then_some(()));
     assert!(up(&node));

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::config::{Config, demo};
 use crate::node::{BINARY, Node, run_to_end};
 use crate::program::{Ended, Program};
-use crate::wait::{SOON, beside_others, wait_until};
+use crate::wait::{SOON, beside_others};
 use crate::wire::Wire;
 
 /// Exit code of a configuration that cannot be used.
@@ -111,10 +111,6 @@ fn a_port_that_is_taken_is_told() {
     }
 }
 
-fn wait_for_words(node: &Node, words: &str) {
-    wait_until(SOON, words, || node.program().err().contains(words).then_some(()));
-}
-
 #[test]
 fn a_node_that_anybody_could_publish_to_is_refused_unless_that_is_meant() {
     let _turn = beside_others();
@@ -125,11 +121,11 @@ fn a_node_that_anybody_could_publish_to_is_refused_unless_that_is_meant() {
     assert_told(&ended, &["node.toml", "anybody", "--i-know"]);
 
     let node = Node::start_with(&demo().publish_open(), &["--bind", "0.0.0.0", "--i-know"]);
-    wait_for_words(&node, "anybody who reaches this port may publish");
+    node.program().says("anybody who reaches this port may publish");
     let (mut wire, stream) = Wire::stream(node.rtmp_port());
     assert_eq!(wire.publish(stream, "show")[0], "NetStream.Publish.Start");
     let node = Node::start(&demo().publish_open());
-    wait_for_words(&node, "every program on this machine may publish");
+    node.program().says("every program on this machine may publish");
     let node = Node::start(&demo());
     assert!(!node.program().err().contains("may publish"));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::wait::wait_until;
+use crate::wait::{SOON, wait_until};
 
 /// A running program.
 pub(crate) struct Program {
@@ -49,6 +49,11 @@ impl Program {
     /// What it has written to standard error so far.
     pub(crate) fn err(&self) -> String {
         String::from_utf8_lossy(&self.err.bytes()).into_owned()
+    }
+
+    /// Waits until it has written these words to standard error: what it logs is here a little later.
+    pub(crate) fn says(&self, words: &str) {
+        wait_until(SOON, words, || self.err().contains(words).then_some(()));
     }
 
     /// Bytes written to standard output so far, and the last `count` of them from a multiple of

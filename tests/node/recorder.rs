@@ -11,6 +11,7 @@ use crate::config::{Config, demo};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
 use crate::program::Program;
+use crate::pushing::assert_undisturbed;
 use crate::recording::Recording;
 use crate::wait::{SOON, beside_others, wait_until};
 use crate::wire::{Message, Wire};
@@ -111,10 +112,8 @@ fn a_folder_that_cannot_be_used_stops_the_recording_and_not_the_stream() {
         (node.metric("record_stops_total", &[]) >= 1.0).then_some(())
     });
     let mut viewer = Wire::play(node.rtmp_port(), "demo");
-    crate::pushing::assert_even(&mut viewer, 60);
-    wait_until(SOON, "it is told", || {
-        node.program().err().contains("failed and tries again").then_some(())
-    });
+    assert_undisturbed(&node, &mut viewer, 60);
+    node.program().says("failed and tries again");
 }
 
 /// Presentation and decoding times of the pictures or of the sound, milliseconds.

@@ -9,7 +9,7 @@ use crate::keyring::key_picture;
 use crate::nginx::Nginx;
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes;
-use crate::pushing::assert_even;
+use crate::pushing::{assert_complete, assert_undisturbed};
 use crate::recording::Recording;
 use crate::redis::Redis;
 use crate::takeover::header;
@@ -49,7 +49,7 @@ fn a_stream_that_is_pulled_on_demand_comes_with_its_first_player_and_goes_after_
             (edge.metric("pull_state", &["state=\"idle\""]) > 0.5).then_some(())
         });
     }
-    assert!(edge.program().err().contains("nobody reads its stream"));
+    edge.program().says("nobody reads its stream");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_pull_comes_back_after_its_server_was_away_and_disturbs_nobody_meanwhile() {
         (edge.metric("pull_failures_total", &[]) >= 1.0).then_some(())
     });
     let mut viewer = Wire::play(edge.rtmp_port(), "demo");
-    assert_even(&mut viewer, 60);
+    assert_undisturbed(&edge, &mut viewer, 60);
     let nginx = Nginx::start(port);
     let _publisher = ffmpeg_publishes(&nginx.url("show"));
     let mut copy = wait_until(SOON, "the stream is pulled", || {
@@ -91,9 +91,7 @@ fn a_pull_waits_for_a_name_that_is_taken_and_gives_it_to_a_publisher() {
     let (mut publisher, stream) = Wire::stream(edge.rtmp_port());
     let name = format!("studio?key={}", edge.key());
     assert_eq!(publisher.publish(stream, &name)[0], "NetStream.Publish.Start");
-    wait_until(SOON, "the pull says that it waits", || {
-        edge.program().err().contains("somebody publishes under its local name").then_some(())
-    });
+    edge.program().says("somebody publishes under its local name");
     let nginx = Nginx::start(origin);
     let _source = ffmpeg_publishes(&nginx.url("show"));
     drop(publisher);
@@ -111,9 +109,7 @@ fn a_pull_waits_for_a_name_that_is_taken_and_gives_it_to_a_publisher() {
         message.is_key() && message.body.len() < 20
     });
     assert_eq!(mine.body, key_picture(7));
-    wait_until(SOON, "the pull says why it has left", || {
-        edge.program().err().contains("publishes under its local name now").then_some(())
-    });
+    edge.program().says("publishes under its local name now");
 }
 
 #[test]
@@ -186,12 +182,9 @@ fn a_destination_that_stops_reading_is_found_out_and_another_one_does_not_notice
     nginx.signal("CONT");
     wait_until(SOON, "it is connected again", || (connects() >= 2.0).then_some(()));
     assert!(node.metric("output_reconnects_total", &stopped) >= 1.0);
-    assert!(node.program().err().contains("stalled: the destination's machine took nothing"));
+    node.program().says("stalled: the destination's machine took nothing");
     let messages = good.messages();
     let times: Vec<_> = messages.iter().filter(|m| m.is_picture()).map(|m| m.time).collect();
-    for pair in times.windows(2) {
-        let gap = pair[1].wrapping_sub(pair[0]);
-        assert!(gap.abs_diff(1_000 / crate::config::FPS) <= 1, "{gap} ms between two pictures");
-    }
+    assert_complete(&node, &times);
     assert!(node.metric("output_connects_total", &["output=\"push_1\""]) < 1.5);
 }

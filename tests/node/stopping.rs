@@ -87,11 +87,12 @@ fn a_destination_gets_headers_and_a_keyframe_first() {
 fn viewers_get_a_proper_end() {
     let _turn = beside_others();
     let node = Node::start(&demo());
-    let mut wire = Wire::play(node.rtmp_port(), "demo");
-    wire.find("a picture", Message::is_picture);
     let file = node.file("until-the-end.flv");
     let player = Recording::begin(&node.url("live/demo"), 600, &file);
     wait_until(SOON, "ffmpeg plays", || (std::fs::metadata(&file).ok()?.len() > 0).then_some(()));
+    // Only now: it reads nothing while others are waited for.
+    let mut wire = Wire::play(node.rtmp_port(), "demo");
+    wire.find("a picture", Message::is_picture);
     let mut ends = Vec::new();
     stops_in_time(node, "TERM");
     player.succeeds(SOON);

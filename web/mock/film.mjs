@@ -2,17 +2,17 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-const SECONDS = 10;
+const SECONDS = 4;
 const SEND_EVERY_MS = 40;
 const FONT = new URL("../../assets/fonts/Inter-SemiBold.otf", import.meta.url).pathname;
 
 const PICTURES = {
   demo: [
-    "gradients=size=1280x720:rate=30:c0=0x0b1830:c1=0x1d5fa8:c2=0x0f2d50:n=3:speed=0.012:seed=7",
-    `drawtext=fontfile=${FONT}:text='Good evening':x=96:y=480:fontsize=76:fontcolor=white`,
-    `drawtext=fontfile=${FONT}:text='%{pts\\:hms}':x=96:y=580:fontsize=40:fontcolor=white@0.8`,
+    "gradients=size=640x360:rate=30:c0=0x0b1830:c1=0x1d5fa8:c2=0x0f2d50:n=3:speed=0.012:seed=7",
+    `drawtext=fontfile=${FONT}:text='Good evening':x=48:y=240:fontsize=38:fontcolor=white`,
+    `drawtext=fontfile=${FONT}:text='%{pts\\:hms}':x=48:y=290:fontsize=20:fontcolor=white@0.8`,
   ].join(","),
-  bars: "smptehdbars=size=1280x720:rate=30",
+  bars: "smptehdbars=size=640x360:rate=30",
 };
 
 export class Film {
@@ -23,8 +23,8 @@ export class Film {
       [
         ...["-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", PICTURES[name]],
         ...["-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000", "-t", String(SECONDS)],
-        ...["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "30"],
-        ...["-bf", "0", "-b:v", "1200k", "-c:a", "aac", "-b:a", "96k", "-ac", "2"],
+        ...["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "30"],
+        ...["-bf", "0", "-b:v", "800k", "-c:a", "aac", "-b:a", "96k", "-ac", "2"],
         ...["-flvflags", "no_duration_filesize+no_metadata", "-f", "flv", "pipe:1"],
       ],
       { encoding: "buffer", maxBuffer: 64 << 20 },

@@ -22,7 +22,8 @@ const { values: options } = parseArgs({
   },
 });
 
-const films = { "live/demo": await Film.make("demo"), "live/studio": await Film.make("bars") };
+const [demo, bars] = await Promise.all([Film.make("demo"), Film.make("bars")]);
+const films = { "live/demo": demo, "live/studio": bars };
 const model = new Model(Number(options["flv-port"]), options.empty);
 const rights = (token) => {
   if (token === options.token) return "write";
