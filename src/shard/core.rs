@@ -200,13 +200,18 @@ impl ShardCore {
     fn look(&mut self, io: &mut dyn Io) {
         self.take_settings();
         let now = self.shared.cx.now;
-        for id in self.peers.take_due(now, LOOK_EVERY_QUIET) {
+        let mut place = 0;
+        while let Some(id) = self.peers.next_due(&mut place, now, LOOK_EVERY_QUIET) {
             self.with(id, |connection, shared| connection.tick(shared, io));
         }
-        for number in self.outputs.keys().copied().collect::<Vec<_>>() {
+        let mut from = 0;
+        while let Some((&number, _)) = self.outputs.range(from..).next() {
+            from = number + 1;
             self.with_output(number, |output, shared| output.tick(shared, io));
         }
-        for number in self.pulls.keys().copied().collect::<Vec<_>>() {
+        from = 0;
+        while let Some((&number, _)) = self.pulls.range(from..).next() {
+            from = number + 1;
             self.with_pull(number, |pull, shared| pull.tick(shared, io));
         }
         #[cfg(test)]
@@ -426,10 +431,14 @@ impl Core for ShardCore {
         self.shared.cx.now = now;
         self.stopping = Some(now + STOP_LIMIT);
         self.channels.finish(&mut self.shared);
-        for number in self.outputs.keys().copied().collect::<Vec<_>>() {
+        let mut from = 0;
+        while let Some((&number, _)) = self.outputs.range(from..).next() {
+            from = number + 1;
             self.with_output(number, Output::end_with_node);
         }
-        for number in self.pulls.keys().copied().collect::<Vec<_>>() {
+        from = 0;
+        while let Some((&number, _)) = self.pulls.range(from..).next() {
+            from = number + 1;
             self.with_pull(number, Pull::stop);
         }
         for id in self.peers.table.keys() {

@@ -123,15 +123,25 @@ impl Peers {
         *known = due.min(*known);
     }
 
-    /// The connections whose deadlines are to be looked at by now; they are to be looked at again
-    /// after `pause`, unless something happens before.
-    pub(super) fn take_due(&mut self, now: Micros, pause: Micros) -> Vec<PeerId> {
-        let mut due = Vec::new();
-        for (index, at) in self.due.iter_mut().enumerate().filter(|(_, at)| **at <= now) {
-            *at = now + pause;
-            due.extend(self.table.key_at(index));
+    /// The next connection whose deadlines are to be looked at by now, from place `from` of the table
+    /// on, which is the place after it then. It is to be looked at again after `pause`, unless
+    /// something happens before.
+    pub(super) fn next_due(
+        &mut self,
+        from: &mut usize,
+        now: Micros,
+        pause: Micros,
+    ) -> Option<PeerId> {
+        while let Some(at) = self.due.get_mut(*from) {
+            *from += 1;
+            if *at <= now {
+                *at = now + pause;
+                if let Some(id) = self.table.key_at(*from - 1) {
+                    return Some(id);
+                }
+            }
         }
-        due
+        None
     }
 
     /// Its end is over; its place is kept until its socket has been closed.

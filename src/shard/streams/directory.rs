@@ -79,6 +79,20 @@ impl Streams {
         self.by_name.values().copied().collect()
     }
 
+    /// The next stream that is not over, from place `from` of the table on, which is the place
+    /// after it then. Streams may come and go meanwhile.
+    pub(super) fn next(&self, from: &mut usize) -> Option<StreamId> {
+        while *from < self.table.places() {
+            *from += 1;
+            let id = self.table.key_at(*from - 1);
+            let is_there = |id: &StreamId| self.table.get(*id).is_some_and(|it| !it.is_over);
+            if let Some(id) = id.filter(is_there) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
     /// The stream of this name, if somebody feeds it on any shard (or may still come back).
     pub(in crate::shard) fn find(&mut self, cx: &mut Context, name: &str) -> Option<StreamId> {
         if let Some(id) = self.local(name) {
@@ -415,7 +429,8 @@ impl Streams {
     /// Lets go of subscriptions whose other ends have gone, and measures what flows.
     pub(in crate::shard) fn tend(&mut self, cx: &mut Context) {
         self.idle_subscriptions.retain(|(_, subscription)| !subscription.is_closed());
-        for id in self.ids() {
+        let mut place = 0;
+        while let Some(id) = self.next(&mut place) {
             let Some(stream) = self.table.get_mut(id) else { continue };
             stream.subscriptions.retain(|subscription| !subscription.is_closed());
             stream.meter.measure(cx.now);

@@ -150,7 +150,8 @@ impl Streams {
         now: Micros,
         is_pushed: impl Fn(&str) -> bool,
     ) {
-        for id in self.ids() {
+        let mut place = 0;
+        while let Some(id) = self.next(&mut place) {
             let Some(stream) = self.table.get_mut(id) else { continue };
             let Source::Shard(owner) = stream.source else { continue };
             if stream.is_read() || is_pushed(&stream.name) {
@@ -289,7 +290,8 @@ impl Streams {
     /// and bring nothing.
     pub(in crate::shard) fn end_past_grace(&mut self, cx: &mut Context) {
         let (grace, now) = (cx.spec.grace, cx.now);
-        for id in self.ids() {
+        let mut place = 0;
+        while let Some(id) = self.next(&mut place) {
             let Some(stream) = self.table.get(id) else { continue };
             match stream.source {
                 Source::Nobody(since) if now.since(since) >= grace => self.end(cx, id),
@@ -342,7 +344,8 @@ impl Streams {
                 self.left_elsewhere(cx, &name, from, (newest, Prints::default()));
             }
         }
-        for id in self.ids() {
+        let mut place = 0;
+        while let Some(id) = self.next(&mut place) {
             let Some(stream) = self.table.get_mut(id) else { continue };
             if !read.contains(&stream.name) {
                 stream.subscribers.retain(|other| other.shard != from);
