@@ -112,15 +112,19 @@ impl Drop for Program {
             self.child.wait().unwrap();
         }
         if thread::panicking() {
-            let out: String = self.out_text().chars().take(SHOWN).collect();
-            let err: String = self.err().chars().take(SHOWN).collect();
-            println!("---- {} wrote:\n{out}\n---- and as errors:\n{err}", self.name);
+            let (out, err) = (last(&self.out_text()), last(&self.err()));
+            println!("---- {} wrote at last:\n{out}\n---- and as errors:\n{err}", self.name);
         }
     }
 }
 
-/// Characters of a program's output that a failure shows.
-const SHOWN: usize = 6_000;
+/// Lines of a program's output that a failure shows.
+const SHOWN: usize = 60;
+
+fn last(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN)..].join("\n")
+}
 
 /// Reads a pipe to its end on a thread of its own.
 struct Capture {
