@@ -22,7 +22,7 @@ pub struct NodeConfig {
     pub log_format: LogFormat,
     /// Whether what is changed while it runs survives its end.
     pub state: KeepState,
-    /// What becomes of the node when one of its threads has ended by a panic.
+    /// What becomes of the node when one of its threads has panicked.
     pub on_core_loss: OnCoreLoss,
 }
 
@@ -46,7 +46,7 @@ pub enum KeepState {
     FileOnly,
 }
 
-/// What becomes of a node that has lost a core: a thread that ended by a panic.
+/// What becomes of a node that has lost a core: a thread that panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCoreLoss {
     /// What can be started again is; what cannot, or panics again and again, ends the process.

@@ -141,7 +141,7 @@ impl Recordings {
         Ok((Answer::Done, Some(ShardCommand::Record(feed))))
     }
 
-    /// Starts a recording again whose thread has ended by a panic: what the shard is told. Nothing
+    /// Starts a recording again whose thread has panicked: what the shard is told. Nothing
     /// if it is not to run.
     pub(crate) fn restart(&mut self, name: &str) -> Option<RecordSink> {
         let at = self.find(name).ok().filter(|at| self.known[*at].is_on())?;

@@ -23,7 +23,7 @@ const AGAIN_WITHIN: Micros = Micros::from_secs(60);
 /// second whether the node is ready hears of it.
 const MISSED_MIN: Micros = Micros::from_secs(1);
 
-/// What is done about a thread that has ended by a panic.
+/// What is done about a thread that has panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
     /// It is started again, or what it worked for is built anew.
@@ -114,7 +114,7 @@ impl Supervisor {
         (supervisor, told)
     }
 
-    /// Threads that have ended by a panic since the last call, and its text. They are counted.
+    /// Threads that have panicked since the last call, and its text. They are counted.
     pub(crate) fn losses(&mut self) -> Vec<(ThreadRole, String)> {
         let mut losses: Vec<_> = self.lists.iter().flat_map(Threads::losses).collect();
         for shard in &mut self.shards {

@@ -130,7 +130,7 @@ impl Threads {
         Ok(thread)
     }
 
-    /// Those that have ended by a panic since the last call, and its text.
+    /// Those that have panicked since the last call, and its text.
     pub(crate) fn losses(&self) -> Vec<(ThreadRole, String)> {
         let threads = self.0.load();
         let lost = threads.iter().filter(|thread| thread.has_news());

@@ -149,7 +149,7 @@ pub enum NodeEvent {
         /// How long.
         length: Micros,
     },
-    /// A thread of the node has ended by a panic.
+    /// A thread of the node has panicked.
     CoreLost {
         /// What it did, such as `the compose core` or `shard 1`.
         core: String,
@@ -408,13 +408,13 @@ impl fmt::Display for Failed<'_> {
     }
 }
 
-/// A thread that has ended by a panic, the text of that, and what is done about it.
+/// A thread that has panicked, the text of that, and what is done about it.
 struct Lost<'a>(&'a str, &'a str, &'a str);
 
 impl fmt::Display for Lost<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(core, reason, remedy) = self;
-        write!(f, "{core} has ended by a panic; {remedy}: {}", Printable(reason))
+        write!(f, "{core} has panicked; {remedy}: {}", Printable(reason))
     }
 }
 

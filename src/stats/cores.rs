@@ -1,4 +1,4 @@
-//! Figures of threads that ended by a panic.
+//! Figures of threads that panicked.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl CoreRole {
     }
 }
 
-/// Threads that ended by a panic.
+/// Threads that panicked.
 #[derive(Debug, Default)]
 pub struct CoreStats {
     lost: [SharedCounter; CoreRole::ALL.len()],
@@ -50,7 +50,7 @@ pub struct CoreStats {
 }
 
 impl CoreStats {
-    /// One more thread of this role has ended by a panic.
+    /// One more thread of this role has panicked.
     pub fn lost(&self, role: CoreRole) {
         self.lost[role as usize].add(1);
     }

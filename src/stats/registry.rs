@@ -30,7 +30,7 @@ pub struct Registry {
     hooks: ArcSwap<Vec<HookEntry>>,
     /// The journal, if there is one.
     pub journal: Option<Arc<DeliveryStats>>,
-    /// Threads that ended by a panic.
+    /// Threads that panicked.
     pub cores: Arc<CoreStats>,
     /// Which shard has what.
     pub placement: PlacementStats,

@@ -1,4 +1,4 @@
-//! Supervision by the controller: threads that ended by a panic are told, and what they worked for
+//! Supervision by the controller: threads that panicked are told, and what they worked for
 //! is built anew.
 
 use tokio::sync::oneshot;

@@ -87,7 +87,7 @@ impl Readiness {
             missing.push("RTMP does not listen yet".to_owned());
         }
         for core in self.cores.missing().iter() {
-            missing.push(format!("{core} has ended by a panic"));
+            missing.push(format!("{core} has panicked"));
         }
         if let Some(trouble) = self.keys.as_ref().and_then(Keys::trouble) {
             missing.push(format!("stream keys cannot be checked: {trouble}"));
@@ -165,7 +165,7 @@ mod tests {
         let readiness = Readiness::new(Vec::<String>::new(), None).with_cores(Arc::clone(&cores));
         readiness.set_listening();
         cores.set_missing(vec!["shard 1".to_owned()]);
-        assert_eq!(readiness.missing(), ["shard 1 has ended by a panic"]);
+        assert_eq!(readiness.missing(), ["shard 1 has panicked"]);
         cores.set_missing(Vec::new());
         assert!(readiness.is_ready());
     }

@@ -69,7 +69,7 @@ impl Collector for Figures {
         relay::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         hooks::write(&mut page, &snapshot)?;
-        let help = "Threads that ended by a panic, by what they did";
+        let help = "Threads that panicked, by what they did";
         page.counter("core_losses_total", help, |family| {
             family.each("role", CoreRole::ALL.map(CoreRole::label), self.figures.cores.losses())
         })?;

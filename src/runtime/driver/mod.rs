@@ -124,7 +124,7 @@ impl Driver {
             started.send(Ok(())).unwrap_or_default();
             let run = || {
                 let ended = caught(|| EventLoop::new(make_core(), with).run(&watched));
-                ended.and_then(|ended| ended)
+                ended.flatten()
             };
             let ended = match executor {
                 Some(executor) => executor.run(run),
