@@ -152,7 +152,7 @@ impl ChannelSet {
             ShardCommand::AddPull(spec) => share.pulls.push(*spec),
             ShardCommand::Record(feed) => share.records.push(feed),
             ShardCommand::Subscription(stream, subscription) => {
-                share.subscriptions.push((stream, subscription))
+                share.subscriptions.push((stream, subscription));
             }
             // A start gives nothing else.
             _ => {}

@@ -428,7 +428,7 @@ fn a_record_that_is_refused_is_told_with_its_field_in_the_log_and_by_the_command
     assert_eq!(code, "NetStream.Publish.Denied");
     assert!(description.contains("record of this stream key is damaged"), "{description}");
     let named = |text: &str| text.contains("`stream` has no application");
-    assert!(named(&node.program().err()), "{}", node.program().err());
+    node.program().says("`stream` has no application");
     let shown = redis.keys(&format!("show {}", hash.id()));
     assert!(!shown.status.success() && named(&shown.err), "{}", shown.err);
     let listed = redis.keys("list");

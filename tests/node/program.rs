@@ -51,9 +51,10 @@ impl Program {
         String::from_utf8_lossy(&self.err.bytes()).into_owned()
     }
 
-    /// Waits until it has written these words to standard error: what it logs is here a little later.
-    pub(crate) fn says(&self, words: &str) {
-        wait_until(SOON, words, || self.err().contains(words).then_some(()));
+    /// Waits until it has written these words to standard error, and gives all that it has: what it
+    /// logs is here a little later.
+    pub(crate) fn says(&self, words: &str) -> String {
+        wait_until(SOON, words, || Some(self.err()).filter(|err| err.contains(words)))
     }
 
     /// Bytes written to standard output so far, and the last `count` of them from a multiple of

@@ -81,7 +81,7 @@ fn what_fails_is_warned_of_with_its_host_and_shown_until_it_is_over() {
         shown["error"].as_str().map(str::to_owned)
     });
     assert!(error.contains(&host), "{error}");
-    let log = node.program().err();
+    let log = node.program().says("pull pull_0 failed");
     let line = log.lines().find(|line| line.contains("pull pull_0 failed")).expect(&log);
     assert!(line.contains("WARN") && line.contains(&host), "{line}");
     let shown = ask(&node, "GET /pulls", &Value::Null).1.to_string();

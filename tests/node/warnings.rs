@@ -113,8 +113,8 @@ fn publishers_that_nobody_can_play_well_are_told_of_once_each() {
         let [[told_code, text]] = &told[stream][..] else { panic!("{stream}: {told:?}") };
         assert_eq!(told_code, code);
         assert!(text.contains(word) && text.contains(stream), "{text}");
-        let log = node.program().err();
         let about = format!("stream {stream}: ");
+        let log = node.program().says(&about);
         let lines = log.lines().filter(|line| line.contains("WARN") && line.contains(&about));
         let lines = lines.filter(|line| !line.contains("sequence header"));
         assert_eq!(lines.count(), 1, "{stream} in {log}");

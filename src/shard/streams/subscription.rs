@@ -58,7 +58,7 @@ impl Subscription {
         match self {
             // A decoder that is behind loses messages and starts again at a keyframe.
             Self::Decoder(ring) => {
-                drop(ring.push(SubscriptionEvent::Message(message.clone(), arrived)))
+                drop(ring.push(SubscriptionEvent::Message(message.clone(), arrived)));
             }
             Self::Recording(subscription) => subscription.message(message, log),
         }
