@@ -39,7 +39,7 @@ help:
 	@echo 'make screenshot  play the demo programme into docs/demo.png'
 
 run: deps-run
-	cargo build --release $(FEATURES)
+	cargo build --release --bin stream-manager $(FEATURES)
 	@exec target/release/stream-manager run $(ARGS)
 
 test: deps
@@ -72,5 +72,5 @@ deps-run:
 	@tools/deps.sh run
 
 screenshot: deps
-	cargo build --release $(FEATURES)
+	cargo build --release --bin stream-manager $(FEATURES)
 	tools/screenshot.sh docs/demo.png

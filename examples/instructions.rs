@@ -1,43 +1,76 @@
-//! The steps that are taken for every message, alone and many times, for `tools/instructions.sh`:
-//! callgrind counts their instructions, which are the same on a busy machine as on a quiet one.
-#![expect(clippy::unwrap_used, reason = "a step that fails ends the program")]
+//! The steps that are taken for every message, many times: `instructions STEP ROUNDS`, for
+//! `tools/instructions.sh`. callgrind counts their instructions, which are the same on a busy machine
+//! as on a quiet one.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a step that fails ends the program")]
+
+#[path = "../tests/support/shard.rs"]
+mod shard;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use stream_manager::internals::{
-    Bell, Cursor, DropPolicy, Flags, LogLimits, MeshMessage, Message, PacketBuf, PacketPool,
-    PacketPoolSpec, Receiver, Sender, Start, StreamLog, channel,
+    Bell, Cursor, DriverKind, DropPolicy, Flags, LogLimits, MeshMessage, Message, PacketBuf,
+    PacketPool, PacketPoolSpec, Start, StreamLog, channel,
 };
 use stream_manager::media::{Kind, Micros};
 use stream_manager::rtmp::amf0::{Decoder, Value};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 
-/// How often each step is taken.
-const ROUNDS: usize = 1_000;
-
-/// A picture of a 2.5 Mb/s stream at 30 fps.
+/// A picture of a 2.5 Mb/s stream at 30 fps, where its length makes the work.
 const PICTURE: usize = 10_000;
 
+/// Body of a message elsewhere: short, so that copying it does not hide the rest.
+const BODY: usize = 300;
+
+/// Players of a stream, where they matter.
+const PLAYERS: usize = 10;
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [step, rounds] = &*arguments else { panic!("usage: instructions STEP ROUNDS") };
+    let rounds = rounds.parse().unwrap();
+    match &**step {
+        "chunk_read" => chunk_read(rounds),
+        "chunk_write" => chunk_write(rounds),
+        "amf0_decode" => amf0_decode(rounds),
+        "cursor" => cursor(rounds),
+        "hop" => hop(rounds),
+        "core" => core(rounds),
+        "driver" => driver(rounds),
+        _ => panic!("no such step: {step}"),
+    }
+}
+
+/// One picture in three chunks, from bytes to a message.
+fn chunk_read(rounds: usize) {
     let pool = PacketPool::new(PacketPoolSpec::default()).unwrap();
-    let body = vec![0x27; PICTURE];
     let header =
         MessageHeader { chunk_stream: 6, time: 40, length: 10_000, type_id: 9, stream_id: 1 };
     let mut wire = Vec::new();
     let mut writer = Writer::default();
     writer.set_chunk_size(4_096);
-    writer.write(header, &body, &mut wire);
+    writer.write(header, &[0x27; PICTURE], &mut wire);
     let mut reader = Reader::default();
     reader.set_chunk_size(4_096);
-    for _ in 0..ROUNDS {
-        step_chunk_read(&mut reader, &wire, &pool);
+    for _ in 0..rounds {
+        let mut input = black_box(&*wire);
+        assert!(reader.read(&mut input, &pool).unwrap().is_some());
     }
-    for _ in 0..ROUNDS {
-        let mut packet = pool.take(PICTURE);
-        packet.extend(&body);
-        step_chunk_write(packet);
+}
+
+/// One picture gets its chunk header.
+fn chunk_write(rounds: usize) {
+    let pool = PacketPool::new(PacketPoolSpec::default()).unwrap();
+    for _ in 0..rounds {
+        let mut packet = pool.take(BODY);
+        packet.extend(&[0x27; BODY]);
+        black_box(Message::new(Kind::Video, 40, Flags::default(), packet, 60_000));
     }
+}
+
+/// One `connect` of an encoder.
+fn amf0_decode(rounds: usize) {
     let mut connect = Vec::new();
     for value in [
         Value::from("connect"),
@@ -51,72 +84,68 @@ fn main() {
     ] {
         value.encode(&mut connect);
     }
-    for _ in 0..ROUNDS {
-        step_amf0_decode(&connect);
-    }
-    let mut log = StreamLog::new(LogLimits::default(), true);
-    let mut cursors: Vec<_> = (0..10).map(|_| Cursor::new(Start::Keyframe)).collect();
-    for number in 0..ROUNDS / 10 {
-        let flags = if number == 0 { Flags::KEY } else { Flags::default() };
-        let time = u32::try_from(number * 33).unwrap();
-        let message = Message::new(Kind::Video, time, flags, PacketBuf::copy_of(&body), 60_000);
-        log.push(message, Micros::from_millis(time.into()));
-        for cursor in &mut cursors {
-            step_cursor(cursor, &log);
+    for _ in 0..rounds {
+        let mut values = Decoder::new(black_box(&connect));
+        while let Ok(Some(value)) = values.value() {
+            black_box(value);
         }
     }
-    let name: Arc<str> = Arc::from("live/studio");
-    let (mut to, mut from) = channel(4_096, Bell::new());
-    let picture =
-        Message::new(Kind::Video, 40, Flags::default(), PacketBuf::copy_of(&body), 60_000);
-    for _ in 0..ROUNDS {
-        step_hop(&mut to, &mut from, &name, &picture);
+}
+
+/// What ten viewers take for one message, without the calls to the kernel.
+fn cursor(rounds: usize) {
+    let mut log = StreamLog::new(LogLimits::default(), true);
+    let mut cursors: Vec<_> = (0..PLAYERS).map(|_| Cursor::new(Start::Keyframe)).collect();
+    for number in 0..rounds {
+        let flags = if number == 0 { Flags::KEY } else { Flags::default() };
+        let time = u32::try_from(number * 33).unwrap();
+        let body = PacketBuf::copy_of(&[0x27; BODY]);
+        log.push(
+            Message::new(Kind::Video, time, flags, body, 60_000),
+            Micros::from_millis(time.into()),
+        );
+        for cursor in &mut cursors {
+            let mut bytes = 0;
+            cursor.settle(&log, &DropPolicy::default());
+            cursor.gather(&log, 1 << 20, &mut |piece| {
+                bytes += black_box(piece).len();
+                true
+            });
+            cursor.advance(&log, bytes);
+        }
     }
-}
-
-/// One picture in three chunks, from bytes to a message.
-#[inline(never)]
-fn step_chunk_read(reader: &mut Reader, wire: &[u8], pool: &PacketPool) {
-    let mut input = black_box(wire);
-    assert!(reader.read(&mut input, pool).unwrap().is_some());
-}
-
-/// One picture gets its chunk header.
-#[inline(never)]
-fn step_chunk_write(packet: PacketBuf) {
-    black_box(Message::new(Kind::Video, 40, Flags::default(), packet, 60_000));
-}
-
-/// One `connect` of an encoder.
-#[inline(never)]
-fn step_amf0_decode(body: &[u8]) {
-    let mut values = Decoder::new(black_box(body));
-    while let Ok(Some(value)) = values.value() {
-        black_box(value);
-    }
-}
-
-/// What one viewer takes for one message, without the call to the kernel.
-#[inline(never)]
-fn step_cursor(cursor: &mut Cursor, log: &StreamLog) {
-    let mut bytes = 0;
-    cursor.settle(log, &DropPolicy::default());
-    cursor.gather(log, 1 << 20, &mut |piece| {
-        bytes += black_box(piece).len();
-        true
-    });
-    cursor.advance(log, bytes);
 }
 
 /// One message from the shard that its stream is fed at to another one, both ends.
-#[inline(never)]
-fn step_hop(
-    to: &mut Sender<MeshMessage>,
-    from: &mut Receiver<MeshMessage>,
-    name: &Arc<str>,
-    message: &Message,
-) {
-    let hop = MeshMessage::Message(Arc::clone(name), message.clone(), Micros(40_000));
-    assert!(to.push(hop).is_ok());
-    black_box(from.pop());
+fn hop(rounds: usize) {
+    let name: Arc<str> = Arc::from("live/studio");
+    let (mut to, mut from) = channel(4_096, Bell::new());
+    let body = PacketBuf::copy_of(&[0x27; BODY]);
+    let picture = Message::new(Kind::Video, 40, Flags::default(), body, 60_000);
+    for _ in 0..rounds {
+        let hop = MeshMessage::Message(Arc::clone(&name), picture.clone(), Micros(40_000));
+        assert!(to.push(hop).is_ok());
+        black_box(from.pop());
+    }
+}
+
+/// One picture from a publisher's bytes to those of ten players, through a shard's core.
+fn core(rounds: usize) {
+    let mut relay = shard::Relay::new(PLAYERS);
+    for round in 0..rounds {
+        let wire = relay.picture(BODY);
+        relay.step(&wire);
+        if round % 5 == 0 {
+            relay.tick();
+        }
+    }
+}
+
+/// The same through a driver and the kernel, with what the publisher and the players do themselves.
+fn driver(rounds: usize) {
+    let mut served = shard::Served::new(DriverKind::Epoll, PLAYERS, || {});
+    for _ in 0..rounds {
+        let wire = served.picture(BODY);
+        served.step(&wire);
+    }
 }

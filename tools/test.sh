@@ -8,7 +8,11 @@ cd "$(dirname "$0")/.." || exit
 # A program that embeds the library has none of these, so it has to be built without them.
 unset "${!FFMPEG_@}"
 read -ra features <<<"${FEATURES:-}"
-readonly LOGS=target/test-logs
+readonly LOGS=target/test-logs PROGRAM=target/release/stream-manager
+# Parts are asked for what they do, and not for how fast: a build without optimisation of our own code
+# takes a quarter of the time.
+readonly PARTS=(--config profile.dev.package.stream-manager.opt-level=0 "${features[@]}")
+readonly UNITS=("${PARTS[@]}" --workspace --lib --bins --test tidy)
 # Time for each fuzz target; an hour before a release.
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 # Scenarios at once: most wait for programs to start and for pictures to come.
@@ -18,7 +22,7 @@ failures=0
 declare -A beside=()
 # Steps of the simulation of shards (src/shard/simulation): about a minute. 100 million before a
 # release, each time with another seed.
-export SIM_STEPS=${SIM_STEPS:-20000000}
+export SIM_STEPS=${SIM_STEPS:-4000000}
 
 main() {
     mkdir -p "$LOGS"
@@ -29,19 +33,21 @@ main() {
     stage lints cargo clippy --quiet --workspace --all-targets "${features[@]}" -- -D warnings
     stage documentation env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
         cargo doc --quiet --no-deps --document-private-items "${features[@]}"
-    stage build cargo test --quiet --no-run --workspace "${features[@]}"
+    stage build build
     finish dashboard
     finish peers
     begin fuzz nice -n 19 fuzz/run.sh "$FUZZ_SECONDS"
     begin browser nice tools/web.sh test
     begin loom check_orders
-    begin api tools/api.sh target/debug/stream-manager
-    stage units cargo test --no-fail-fast "${features[@]}" --workspace --lib --bins --test no_alloc \
-        --test tidy
-    stage examples cargo test --no-fail-fast "${features[@]}" --doc
+    begin api tools/api.sh "$PROGRAM"
+    stage units cargo test --no-fail-fast "${UNITS[@]}"
+    stage examples cargo test --no-fail-fast "${PARTS[@]}" --doc
+    stage allocations cargo test --release --no-fail-fast "${features[@]}" --test no_alloc
+    stage instructions tools/instructions.sh target/release/examples/instructions
+    # With the driver that a node takes by itself, which is glommio where there is io_uring.
     stage scenarios scenarios --test-threads "$SCENARIOS" --skip measured::
-    stage instructions count_instructions
-    stage lifecycle cargo test --no-fail-fast "${features[@]}" --test lifecycle
+    TEST_DRIVER=epoll stage epoll scenarios --test-threads "$SCENARIOS" --skip measured::
+    stage lifecycle cargo test --release --no-fail-fast "${features[@]}" --test lifecycle
     finish fuzz
     finish loom
     finish browser
@@ -90,14 +96,18 @@ row() {
     rows+=("$(printf '%-14s %-7s %4d s' "$@")")
 }
 
+# What is asked of single parts runs as it is built quickest; what is asked of the program, how fast
+# it is and what it allocates, of the program as its users have it.
+build() {
+    cargo test --quiet --no-run "${UNITS[@]}" &&
+        cargo build --quiet --release "${features[@]}" --bin stream-manager --example instructions &&
+        cargo test --quiet --no-run --release "${features[@]}" --test node --test lifecycle \
+            --test no_alloc
+}
+
 install_peers() { tools/modern_ffmpeg.sh && tools/node_media_server.sh; }
 
-scenarios() { cargo test --no-fail-fast "${features[@]}" --test node -- "$@"; }
-
-count_instructions() {
-    cargo build --quiet --example instructions "${features[@]}" &&
-        tools/instructions.sh target/debug/examples/instructions
-}
+scenarios() { cargo test --release --no-fail-fast "${features[@]}" --test node -- "$@"; }
 
 # Every order of steps of what threads share, on the types that the program runs.
 check_orders() {
@@ -107,10 +117,11 @@ check_orders() {
 summary() {
     printf '\n== summary\n'
     printf '%s\n' "${rows[@]}"
-    cat "$LOGS"/{units,examples,scenarios,lifecycle,measured} |
+    cat "$LOGS"/{units,examples,allocations,scenarios,epoll,lifecycle,measured} |
         awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
              END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }'
-    sed -n 's/^test \(.*\) \.\.\. FAILED$/  failed: \1/p' "$LOGS"/{units,examples,scenarios,lifecycle,measured}
+    (cd "$LOGS" && grep -H '^test .* \.\.\. FAILED$' units examples allocations scenarios epoll \
+        lifecycle measured | sed 's/\(.*\):test \(.*\) \.\.\. FAILED/  failed: \2 (\1)/')
     printf 'in all %d s\n' "$SECONDS"
     if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
 }

@@ -36,9 +36,9 @@ main() {
             command -v chromium >/dev/null || skip "there is no chromium"
             packages
             node web/test/run.mjs --mock
-            [[ -x target/debug/stream-manager ]] || cargo build --quiet
+            [[ -x target/release/stream-manager ]] || cargo build --release --quiet
             echo "the same with the program:"
-            node web/test/run.mjs --program target/debug/stream-manager --out target/dashboard-real
+            node web/test/run.mjs --program target/release/stream-manager --out target/dashboard-real
             ;;
         *) die "usage: tools/web.sh build|check|test" ;;
     esac
