@@ -1,23 +1,26 @@
 //! `stream-manager keys`: works on the key store, or asks the node that has it open.
 
+mod access;
 mod api;
 mod backup;
+mod terminal;
 
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::{ExportArgs, KeysArgs, KeysCommand};
 use crate::config::{Config, KeyStoreKind};
 use crate::control::keystore::redis::Redis;
-use crate::control::keystore::{KeyEdit, KeyError, Keys, Made, NewKey, StoreError, embedded, show};
+use crate::control::keystore::{StoreError, embedded, show};
 use crate::control::settings::keys::{keys_on, redis_spec};
-use crate::keys::{Alias, StreamKey};
+use crate::keys::StreamKey;
 use crate::runtime::Clock;
-use api::{Api, Asker};
+use access::Access;
+use api::{Api, Asker, reachable};
+use terminal::{complain, complain_softly, print};
 
 /// Longest key that is read from standard input, bytes.
 const INPUT_BYTES_MAX: u64 = 64 << 10;
@@ -65,18 +68,10 @@ pub fn config_export(args: &ExportArgs, config: &Config) -> ExitCode {
     }
 }
 
-/// Who does it.
-enum Way {
-    /// We, on the store.
-    Direct(Keys, String),
-    /// The node that has the store open.
-    Api(Api),
-}
-
 async fn run(args: &KeysArgs, config: &Config) -> Result<String, String> {
     let clock = Clock::start();
     let makes = matches!(args.command, KeysCommand::Create(_) | KeysCommand::Import { .. });
-    let way = open(args, config, clock, makes)?;
+    let access = open(args, config, clock, makes)?;
     let now = clock.unix_secs();
     let json = |value: &Value| format!("{value:#}\n");
     let shown = |value: Value| match args.json {
@@ -85,32 +80,34 @@ async fn run(args: &KeysArgs, config: &Config) -> Result<String, String> {
     };
     let made = |value: Value| if args.json { json(&value) } else { show::once(&value) };
     Ok(match &args.command {
-        KeysCommand::Create(new) => made(way.create(new.to_new_key()).await?),
-        KeysCommand::Rotate { which, grace } => made(way.rotate(&which.key, *grace).await?),
+        KeysCommand::Create(new) => made(access.create(new.to_new_key()).await?),
+        KeysCommand::Rotate { which, grace } => made(access.rotate(&which.key, *grace).await?),
         KeysCommand::List => {
-            let mut all = way.list().await?;
-            if let Way::Direct(..) = way {
+            let mut all = access.list().await?;
+            if let Access::Direct(..) = access {
                 add_live(config, &mut all).await;
             }
             if args.json { json(&Value::from(all)) } else { show::table(&all, now) }
         }
-        KeysCommand::Show(which) => shown(way.get(&which.key).await?),
-        KeysCommand::Revoke(which) => shown(way.revoke(&which.key).await?),
+        KeysCommand::Show(which) => shown(access.get(&which.key).await?),
+        KeysCommand::Revoke(which) => shown(access.revoke(&which.key).await?),
         KeysCommand::Delete(which) => {
-            way.delete(&which.key).await?;
+            access.delete(&which.key).await?;
             format!("The key {} is gone.\n", which.key)
         }
-        KeysCommand::Alias { alias, key: Some(key), .. } => shown(way.set_alias(key, alias).await?),
+        KeysCommand::Alias { alias, key: Some(key), .. } => {
+            shown(access.set_alias(key, alias).await?)
+        }
         KeysCommand::Alias { alias, key: None, .. } => {
-            way.remove_alias(alias).await?;
+            access.remove_alias(alias).await?;
             format!("The alias {alias} is gone.\n")
         }
         KeysCommand::Edit { which, change } => {
-            shown(way.edit(&which.key, &change.to_edit()).await?)
+            shown(access.edit(&which.key, &change.to_edit()).await?)
         }
-        KeysCommand::Export { file } => backup::export(&way, file.as_deref()).await?,
+        KeysCommand::Export { file } => backup::export(&access, file.as_deref()).await?,
         KeysCommand::Import { from: Some(file), replace, .. } => {
-            let restored = backup::restore(&way, file, *replace).await?;
+            let restored = backup::restore(&access, file, *replace).await?;
             match args.json {
                 true => json(&serde_json::to_value(restored).unwrap_or_default()),
                 false => format!("{restored}.\n"),
@@ -122,12 +119,12 @@ async fn run(args: &KeysArgs, config: &Config) -> Result<String, String> {
             if let Some(weakness) = key.weakness() {
                 complain_softly(&format!("this key can be guessed: {weakness}"));
             }
-            shown(way.import(&key, new, *weak).await?)
+            shown(access.import(&key, new, *weak).await?)
         }
     })
 }
 
-fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<Way, String> {
+fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<Access, String> {
     let server = server(config);
     if args.place.redis.as_ref().is_some_and(|url| url.contains('@')) {
         complain_softly(
@@ -136,11 +133,11 @@ fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<W
         );
     }
     if args.place.api.is_some() {
-        return Ok(Way::Api(Api::of(config, args.place.api.as_deref(), Asker::Keys)?));
+        return Ok(Access::Api(Api::of(config, args.place.api.as_deref(), Asker::Keys)?));
     }
     if config.keys.store == KeyStoreKind::Redis {
         let store = Redis::new(&redis_spec(&config.keys)).map_err(|error| error.to_string())?;
-        return Ok(Way::Direct(keys_on(Arc::new(store), clock), server));
+        return Ok(Access::Direct(keys_on(Arc::new(store), clock), server));
     }
     let file = config.node.data_dir().join(embedded::FILE_NAME);
     if !makes && !file.exists() {
@@ -151,120 +148,9 @@ fn open(args: &KeysArgs, config: &Config, clock: Clock, makes: bool) -> Result<W
         ));
     }
     match embedded::open(config.node.data_dir()) {
-        Ok(store) => Ok(Way::Direct(keys_on(Arc::new(store), clock), server)),
-        Err(StoreError::InUse(_)) => Ok(Way::Api(Api::of(config, None, Asker::Keys)?)),
+        Ok(store) => Ok(Access::Direct(keys_on(Arc::new(store), clock), server)),
+        Err(StoreError::InUse(_)) => Ok(Access::Api(Api::of(config, None, Asker::Keys)?)),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-impl Way {
-    async fn create(&self, new: NewKey) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, server) => made(keys.create(new).await, server),
-            Self::Api(api) => api.send("POST", "keys", Some(show::request(&new))).await,
-        }
-    }
-
-    async fn rotate(&self, id: &str, grace_s: u64) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, server) => made(keys.rotate(id, Some(grace_s)).await, server),
-            Self::Api(api) => {
-                let id = api.id_of(id).await?;
-                let body = json!({ "grace_s": grace_s });
-                api.send("POST", &format!("keys/{id}/rotate"), Some(body)).await
-            }
-        }
-    }
-
-    async fn list(&self) -> Result<Vec<Value>, String> {
-        match self {
-            Self::Direct(keys, _) => {
-                let listed = keys.list_with_faults().await;
-                let (all, faults) = listed.map_err(|error| error.to_string())?;
-                faults.iter().for_each(|fault| complain_softly(&fault.to_string()));
-                Ok(all.iter().map(show::to_json).collect())
-            }
-            Self::Api(api) => api.list().await,
-        }
-    }
-
-    async fn get(&self, id: &str) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, _) => seen(keys.get(id).await),
-            Self::Api(api) => {
-                let id = api.id_of(id).await?;
-                api.send("GET", &format!("keys/{id}"), None).await
-            }
-        }
-    }
-
-    async fn edit(&self, id: &str, edit: &KeyEdit) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, _) => seen(keys.edit(id, edit).await),
-            Self::Api(api) => {
-                let id = api.id_of(id).await?;
-                api.send("PATCH", &format!("keys/{id}"), Some(show::edit_request(edit))).await
-            }
-        }
-    }
-
-    async fn revoke(&self, id: &str) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, _) => seen(keys.revoke(id).await),
-            Self::Api(api) => {
-                let id = api.id_of(id).await?;
-                api.send("POST", &format!("keys/{id}/revoke"), None).await?;
-                api.send("GET", &format!("keys/{id}"), None).await
-            }
-        }
-    }
-
-    async fn delete(&self, id: &str) -> Result<(), String> {
-        match self {
-            Self::Direct(keys, _) => keys.delete(id).await.map_err(|error| error.to_string()),
-            Self::Api(api) => {
-                let id = api.id_of(id).await?;
-                api.send("DELETE", &format!("keys/{id}"), None).await.map(drop)
-            }
-        }
-    }
-
-    async fn set_alias(&self, id: &str, alias: &str) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, _) => seen(keys.set_alias(id, alias).await),
-            Self::Api(api) => {
-                let alias = Alias::new(alias).map_err(|error| error.to_string())?;
-                let id = api.id_of(id).await?;
-                let path = format!("keys/{id}/aliases/{}", alias.expose());
-                api.send("PUT", &path, None).await?;
-                api.send("GET", &format!("keys/{id}"), None).await
-            }
-        }
-    }
-
-    async fn remove_alias(&self, alias: &str) -> Result<(), String> {
-        match self {
-            Self::Direct(keys, _) => {
-                keys.remove_alias(alias).await.map_err(|error| error.to_string())
-            }
-            Self::Api(api) => {
-                let id = api.id_of(alias).await?;
-                api.send("DELETE", &format!("keys/{id}/aliases/{alias}"), None).await.map(drop)
-            }
-        }
-    }
-
-    async fn import(&self, key: &StreamKey, new: NewKey, weak: bool) -> Result<Value, String> {
-        match self {
-            Self::Direct(keys, _) => seen(keys.import(key, new, weak).await.map(|(view, _)| view)),
-            Self::Api(api) => {
-                let mut body = show::request(&new);
-                body["key"] = key.expose().into();
-                body["weak"] = weak.into();
-                let answer = api.send("POST", "keys/import", Some(body)).await?;
-                Ok(answer.get("key").cloned().unwrap_or(answer))
-            }
-        }
     }
 }
 
@@ -280,35 +166,9 @@ async fn add_live(config: &Config, keys: &mut [Value]) {
     }
 }
 
-fn made(result: Result<Made, KeyError>, server: &str) -> Result<Value, String> {
-    let made = result.map_err(|error| error.to_string())?;
-    let app = made.view.info.stream.split('/').next().unwrap_or_default();
-    let secret = made.key.expose();
-    Ok(json!({
-        "key": show::to_json(&made.view),
-        "secret": secret,
-        "server": format!("{server}/{app}"),
-        "stream_key": secret,
-    }))
-}
-
-fn seen(result: Result<crate::control::keystore::KeyView, KeyError>) -> Result<Value, String> {
-    result.map(|view| show::to_json(&view)).map_err(|error| error.to_string())
-}
-
 /// Where encoders connect to, as far as the configuration knows.
 fn server(config: &Config) -> String {
     format!("rtmp://{}", reachable(config.rtmp.bind, config.rtmp.port))
-}
-
-/// An address that this machine reaches a listener at.
-fn reachable(bind: IpAddr, port: u16) -> SocketAddr {
-    let host = match bind {
-        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
-    SocketAddr::new(host, port)
 }
 
 /// The key of an import: as it was given, or the first line of standard input.
@@ -329,20 +189,4 @@ fn given(key: Option<&str>) -> Result<StreamKey, String> {
         "" => Err("no key was given; write it behind the options, or to standard input".to_owned()),
         key => Ok(StreamKey::imported(key)),
     }
-}
-
-fn print(text: &str) {
-    let mut out = io::stdout();
-    // A closed pipe is the reader's wish.
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-}
-
-#[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
-fn complain(text: &str) {
-    eprintln!("error: {text}");
-}
-
-#[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
-fn complain_softly(text: &str) {
-    eprintln!("note: {text}");
 }

@@ -1,6 +1,7 @@
 //! A running node's API, as the command line uses it.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,7 +13,6 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::reachable;
 use crate::config::Config;
 use crate::control::http::CLI_AGENT;
 
@@ -169,6 +169,16 @@ impl Api {
         let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Err(problem(status.as_u16(), &value))
     }
+}
+
+/// An address that this machine reaches a listener at.
+pub(super) fn reachable(bind: IpAddr, port: u16) -> SocketAddr {
+    let host = match bind {
+        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(host, port)
 }
 
 /// What a refusal says, with the hint.

@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::Way;
+use super::access::Access;
+use super::api::Api;
 use crate::control::keystore::{KeyBackup, Restored, from_lines, to_lines};
 
 /// Largest file that is read, bytes: more than a store of keys has.
@@ -15,13 +16,13 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 const KEYS_PER_REQUEST: usize = 200;
 
 /// Writes all keys to a new file, or gives them to be printed.
-pub(super) async fn export(way: &Way, file: Option<&Path>) -> Result<String, String> {
-    let text = match way {
-        Way::Direct(keys, _) => {
+pub(super) async fn export(access: &Access, file: Option<&Path>) -> Result<String, String> {
+    let text = match access {
+        Access::Direct(keys, _) => {
             let backups = keys.export().await.map_err(|error| error.to_string())?;
             to_lines(&backups).map_err(|error| error.to_string())?
         }
-        Way::Api(api) => api.text("keys/export").await?,
+        Access::Api(api) => api.text("keys/export").await?,
     };
     let Some(file) = file.filter(|file| *file != Path::new("-")) else { return Ok(text) };
     let count = text.lines().count().saturating_sub(1);
@@ -32,15 +33,19 @@ pub(super) async fn export(way: &Way, file: Option<&Path>) -> Result<String, Str
 }
 
 /// Takes in all keys of a file.
-pub(super) async fn restore(way: &Way, file: &Path, replace: bool) -> Result<Restored, String> {
+pub(super) async fn restore(
+    access: &Access,
+    file: &Path,
+    replace: bool,
+) -> Result<Restored, String> {
     let text = read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let backups = from_lines(&text).map_err(|fault| format!("{}: {fault}", file.display()))?;
     let mut all = Restored::default();
-    match way {
-        Way::Direct(keys, _) => {
+    match access {
+        Access::Direct(keys, _) => {
             all = keys.restore(&backups, replace).await.map_err(|error| error.to_string())?;
         }
-        Way::Api(api) => {
+        Access::Api(api) => {
             for part in backups.chunks(KEYS_PER_REQUEST) {
                 all = all.and(send(api, part, replace).await?);
             }
@@ -49,7 +54,7 @@ pub(super) async fn restore(way: &Way, file: &Path, replace: bool) -> Result<Res
     Ok(all)
 }
 
-async fn send(api: &super::Api, part: &[KeyBackup], replace: bool) -> Result<Restored, String> {
+async fn send(api: &Api, part: &[KeyBackup], replace: bool) -> Result<Restored, String> {
     let text = to_lines(part).map_err(|error| error.to_string())?;
     let path = format!("keys/restore?replace={replace}");
     let answer = api.send_text("POST", &path, text).await?;
