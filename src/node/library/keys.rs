@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{Invalid, StreamManager};
+use super::parts::Invalid;
 use crate::control::keystore::{KeyError, Keys, NewKey};
 use crate::keys::{KeyHash, StreamKey, public_name};
 
@@ -29,22 +29,12 @@ pub struct AddedKey {
     pub warning: Option<&'static str>,
 }
 
-impl StreamManager {
-    /// Lets whoever has `key` publish, for 30 days, under a public name made from its hash. It is
-    /// known a moment after the manager has started, or after this call if it has.
+impl KeyWork {
+    /// Lets whoever has `key` publish as `stream`.
     ///
     /// # Errors
-    /// [`Invalid`] if it is no key, or too many wait.
-    pub fn add_stream_key(&mut self, key: &str) -> Result<AddedKey, Invalid> {
-        let name = format!("live/{}", KeyHash::of(key).id());
-        self.add_stream_key_for(key, &name)
-    }
-
-    /// The same under a public name of your choice, such as `live/studio`.
-    ///
-    /// # Errors
-    /// As [`StreamManager::add_stream_key`]; also if the name cannot be one.
-    pub fn add_stream_key_for(&mut self, key: &str, stream: &str) -> Result<AddedKey, Invalid> {
+    /// [`Invalid`] if it is no key, or the name cannot be one.
+    pub(super) fn add(key: &str, stream: &str) -> Result<(Self, AddedKey), Invalid> {
         if key.is_empty() || key.chars().any(char::is_control) {
             return Err(Invalid("a stream key is one line of text".to_owned()));
         }
@@ -52,31 +42,7 @@ impl StreamManager {
         let key = StreamKey::imported(key);
         let added =
             AddedKey { id: key.hash().id(), stream: stream.clone(), warning: key.weakness() };
-        if let Some(warning) = added.warning {
-            tracing::warn!("the stream key {} can be guessed: {warning}", added.id);
-        }
-        self.hand_over(KeyWork::Add(key, stream))?;
-        Ok(added)
-    }
-
-    /// Takes a key back: who publishes with it is ended within a second.
-    ///
-    /// # Errors
-    /// [`Invalid`] if too many wait.
-    pub fn revoke_stream_key(&mut self, key: &str) -> Result<(), Invalid> {
-        self.hand_over(KeyWork::Revoke(KeyHash::of(key)))
-    }
-
-    fn hand_over(&mut self, work: KeyWork) -> Result<(), Invalid> {
-        let full = || Invalid(format!("{WORK_MAX} stream keys wait already; try again"));
-        match &self.controller {
-            Some(controller) => controller.key_work.try_send(work).map_err(|_| full()),
-            None if self.key_work.len() >= WORK_MAX => Err(full()),
-            None => {
-                self.key_work.push(work);
-                Ok(())
-            }
-        }
+        Ok((Self::Add(key, stream), added))
     }
 }
 

@@ -1,81 +1,24 @@
-//! Library: what other programs call. A pipeline that takes their frames, an encoder, an RTMP
-//! server and the manager that runs the three; or a whole node.
+//! Stream manager: runs a pipeline, an encoder and an RTMP server inside another program.
 
-mod keys;
-
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::plan::{ProcessAccess, Setup};
-use super::running::Node;
-use super::start::start;
-use super::start_error::StartError;
+use super::control_thread::{ControlThread, start_control};
+use super::encoder_input::EncoderInput;
+use super::keys::{AddedKey, KeyWork, WORK_MAX};
+use super::parts::{Encoder, Invalid, Pipeline, RtmpServer};
 use crate::command::{Answer, Ask};
 use crate::config::{self, Config};
-use crate::control::channels::build::{FrameInput, Frames};
-use crate::control::controller::Controller;
-use crate::control::event_queue::EventQueue;
+use crate::control::channels::build::Frames;
 use crate::control::hooks::{Hooks, Subscriber};
-use crate::control::keystore::Keys;
 use crate::event::NodeEvent;
-use crate::frame::{Frame, Pool};
-use crate::media::{FrameRate, Micros, PixelFormat, Size, VideoCodec};
-use crate::pipeline::{RawFrame, Timeline};
-use crate::ring::{Gate, Sender};
+use crate::keys::KeyHash;
+use crate::media::{FrameRate, Micros, PixelFormat};
+use crate::node::plan::{ProcessAccess, Setup};
+use crate::node::running::Node;
+use crate::node::start::start;
+use crate::node::start_error::StartError;
 use crate::rtmp::Url;
-use crate::runtime::{Clock, Worker};
-use crate::stats::{ChannelStats, DropReason};
-pub use keys::AddedKey;
-use keys::KeyWork;
-
-/// How raw frames travel from the program that draws them to the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pipeline {
-    /// Most frames that may wait for the encoder, 1 to 120. An encoder that stays behind is given
-    /// as many as it takes, evenly; the others are dropped.
-    pub queue_size: u32,
-    /// Frames that exist in all, at most 1024; at least four more than `queue_size` are made.
-    pub pool_size: u32,
-    /// How the pixels lie.
-    pub format: PixelFormat,
-    /// Size of the frames.
-    pub size: Size,
-}
-
-/// How frames are encoded, and under which name they go on the air.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Encoder {
-    /// Size of the pictures; the same as the pipeline's.
-    pub size: Size,
-    /// Pictures per second, 1 to 240.
-    pub fps: u32,
-    /// Bits per second, constant, 50 000 to 200 000 000.
-    pub bitrate_bps: u32,
-    /// Codec.
-    pub codec: VideoCodec,
-    /// Speed preset by the encoder's own names, such as `veryfast`.
-    pub preset: String,
-    /// `rtmp://host[:port]/app/name`: the server here serves it as `app/name`; if the address is
-    /// another machine's (or another port), it is pushed there as well.
-    pub stream_url: String,
-}
-
-/// The RTMP server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RtmpServer {
-    /// TCP port on all addresses.
-    pub port: u16,
-    /// Largest chunk it sends, bytes, 128 to 16 777 215.
-    pub chunk_size: u32,
-    /// Whether late viewers start at the newest keyframe instead of waiting for the next.
-    pub gop_cache: bool,
-    /// Seconds of silence after which a peer is pinged.
-    pub ping: u32,
-    /// Seconds of silence after which a peer is closed.
-    pub ping_timeout: u32,
-}
 
 /// Runs a pipeline, an encoder and a server until it is stopped or dropped.
 ///
@@ -92,18 +35,6 @@ pub struct StreamManager {
     hooks: Hooks,
     process: ProcessAccess,
 }
-
-/// Something in the three parts that cannot work.
-#[derive(Debug)]
-pub struct Invalid(String);
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Invalid {}
 
 impl StreamManager {
     /// Checks the three parts against each other.
@@ -186,7 +117,7 @@ impl StreamManager {
         let frames = Frames::HandedIn(self.pool_size);
         let setup = Setup { frames, is_program: false, process: self.process, hooks };
         let mut node = start(&self.config, setup)?;
-        let Some(FrameInput { pool, encoder, timeline }) = node.take_frame_input() else {
+        let Some(input) = node.take_frame_input() else {
             unreachable!("a node that is handed frames has a way in for them");
         };
         if let Some(controller) = node.take_controller() {
@@ -202,8 +133,7 @@ impl StreamManager {
         let channels = node.registry().channels();
         let stats = channels.first().map(|channel| Arc::clone(&channel.stats)).unwrap_or_default();
         self.node = Some(node);
-        let gate = Gate::for_capacity(encoder.capacity());
-        Ok(EncoderInput { pool, encoder, timeline, clock, stats, next: 0, gate, dropped: 0 })
+        Ok(EncoderInput::new(input, clock, stats))
     }
 
     /// What has happened since the last call, oldest first. At most 1024 events wait; then older
@@ -223,6 +153,37 @@ impl StreamManager {
         }
     }
 
+    /// Lets whoever has `key` publish, for 30 days, under a public name made from its hash. It is
+    /// known a moment after the manager has started, or after this call if it has.
+    ///
+    /// # Errors
+    /// [`Invalid`] if it is no key, or too many wait.
+    pub fn add_stream_key(&mut self, key: &str) -> Result<AddedKey, Invalid> {
+        let name = format!("live/{}", KeyHash::of(key).id());
+        self.add_stream_key_for(key, &name)
+    }
+
+    /// The same under a public name of your choice, such as `live/studio`.
+    ///
+    /// # Errors
+    /// As [`StreamManager::add_stream_key`]; also if the name cannot be one.
+    pub fn add_stream_key_for(&mut self, key: &str, stream: &str) -> Result<AddedKey, Invalid> {
+        let (work, added) = KeyWork::add(key, stream)?;
+        if let Some(warning) = added.warning {
+            tracing::warn!("the stream key {} can be guessed: {warning}", added.id);
+        }
+        self.hand_over(work)?;
+        Ok(added)
+    }
+
+    /// Takes a key back: who publishes with it is ended within a second.
+    ///
+    /// # Errors
+    /// [`Invalid`] if too many wait.
+    pub fn revoke_stream_key(&mut self, key: &str) -> Result<(), Invalid> {
+        self.hand_over(KeyWork::Revoke(KeyHash::of(key)))
+    }
+
     /// Ends everything in order: the encoder hands over what it holds, destinations are
     /// unpublished, viewers are told. Takes at most about two and a half seconds.
     pub fn stop(&mut self) {
@@ -230,6 +191,18 @@ impl StreamManager {
             node.stop();
         }
         self.controller = None;
+    }
+
+    fn hand_over(&mut self, work: KeyWork) -> Result<(), Invalid> {
+        let full = || Invalid(format!("{WORK_MAX} stream keys wait already; try again"));
+        match &self.controller {
+            Some(controller) => controller.key_work.try_send(work).map_err(|_| full()),
+            None if self.key_work.len() >= WORK_MAX => Err(full()),
+            None => {
+                self.key_work.push(work);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -239,215 +212,14 @@ impl Drop for StreamManager {
     }
 }
 
-/// A whole node inside another program: it composes the scenes of its configuration, and is asked
-/// and changed while it runs. Without HTTP; the control plane has a thread of its own.
-#[derive(Debug)]
-pub struct LiveNode {
-    node: Option<Node>,
-    controller: Option<ControlThread>,
-    handle: crate::control::ControlHandle,
-    events: EventQueue,
-}
-
-impl LiveNode {
-    /// Starts everything that `config` describes but `[http]`. What is changed later ends with it,
-    /// whatever `state` says: the program knows what it has changed. Stream keys are kept in
-    /// `data_dir` if the configuration names one, and in memory otherwise.
-    ///
-    /// # Errors
-    /// See [`StartError`]; nothing is left running, and no port is bound.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_with(config, Hooks::new())
-    }
-
-    /// The same with hooks, which are asked before anybody connects, publishes or plays.
-    ///
-    /// # Errors
-    /// See [`StartError`]; nothing is left running, and no port is bound.
-    pub fn start_with(config: &Config, hooks: Hooks) -> Result<Self, StartError> {
-        Self::start_in(config, hooks, ProcessAccess::default())
-    }
-
-    /// The same for a node that may change something of its process while it runs.
-    ///
-    /// # Errors
-    /// See [`StartError`]; nothing is left running, and no port is bound.
-    pub fn start_in(
-        config: &Config,
-        hooks: Hooks,
-        process: ProcessAccess,
-    ) -> Result<Self, StartError> {
-        let setup = Setup { frames: Frames::Composed, is_program: false, process, hooks };
-        let mut node = start(config, setup)?;
-        let store = node.keys().cloned();
-        let cpus = node.plan().control.clone();
-        let controller = node.take_controller();
-        let controller = controller.map(|it| start_control(it, store, &cpus)).transpose()?;
-        let (handle, events) = (node.handle(), Arc::clone(node.events()));
-        Ok(Self { node: Some(node), controller, handle, events })
-    }
-
-    /// The node, to look at.
-    #[must_use]
-    pub const fn node(&self) -> Option<&Node> {
-        self.node.as_ref()
-    }
-
-    /// Hears every event from now on; `None` if it has been stopped.
-    #[must_use]
-    pub fn subscribe(&self) -> Option<Subscriber> {
-        self.node.as_ref().map(Node::subscribe)
-    }
-
-    /// Asks about streams, connections, scenes and outputs, or changes them: the same that the API
-    /// offers. Waits for the answer.
-    #[must_use]
-    pub fn ask(&self, ask: Ask) -> Answer {
-        futures_lite::future::block_on(self.handle.ask_patiently(ask))
-    }
-
-    /// What has happened since the last call, oldest first. At most 1024 events wait; then older
-    /// ones make room for newer ones.
-    pub fn events(&self) -> impl Iterator<Item = NodeEvent> + '_ {
-        std::iter::from_fn(|| self.events.pop())
-    }
-
-    /// Ends everything in order, as [`StreamManager::stop`] does.
-    pub fn stop(&mut self) {
-        if let Some(node) = self.node.take() {
-            node.stop();
-        }
-        self.controller = None;
-    }
-}
-
-impl Drop for LiveNode {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// How long the node's end waits for the control plane to tell what is left.
-const CONTROL_LIMIT: Duration = Duration::from_millis(1_500);
-
-/// How long the control plane's end waits for what it has asked of the system.
-const LOOKUP_LIMIT: Duration = Duration::from_millis(200);
-
-/// The control plane on a thread of its own; it ends when this is dropped.
-#[derive(Debug)]
-struct ControlThread {
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    worker: Option<Worker<()>>,
-    key_work: tokio::sync::mpsc::Sender<KeyWork>,
-}
-
-impl Drop for ControlThread {
-    fn drop(&mut self) {
-        self.stop.take();
-        if self.worker.take().is_some_and(|worker| !worker.join_within(CONTROL_LIMIT)) {
-            tracing::warn!("a hook holds up the control plane: it is left behind");
-        }
-    }
-}
-
-fn start_control(
-    controller: Controller,
-    store: Option<Keys>,
-    cpus: &[usize],
-) -> Result<ControlThread, StartError> {
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let (key_work, waiting) = tokio::sync::mpsc::channel(keys::WORK_MAX);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(StartError::Thread)?;
-    let worker = Worker::spawn("control", cpus.to_vec(), 0, move || {
-        runtime.block_on(async {
-            tokio::select! {
-                () = controller.run(stopped) => {}
-                () = keys::work(store, waiting) => {}
-            }
-        });
-        // Look-ups of names may take longer than anybody waits for.
-        runtime.shutdown_timeout(LOOKUP_LIMIT);
-    })
-    .map_err(StartError::Thread)?;
-    Ok(ControlThread { stop: Some(stop), worker: Some(worker), key_work })
-}
-
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// The way in for frames: one program thread takes empty frames, draws, and pushes them.
-#[derive(Debug)]
-pub struct EncoderInput {
-    pool: Pool,
-    encoder: Sender<RawFrame>,
-    timeline: Timeline,
-    clock: Clock,
-    stats: Arc<ChannelStats>,
-    next: u64,
-    gate: Gate,
-    dropped: u64,
-}
-
-impl EncoderInput {
-    /// Sleeps until the next frame is due on the encoder's clock. A program with a clock of its own
-    /// needs not call this.
-    pub fn wait_for_tick(&self) {
-        let due = self.timeline.start + self.timeline.rate.due(self.next);
-        loop {
-            let now = self.clock.now();
-            if now >= due {
-                return;
-            }
-            std::thread::park_timeout(Duration::from(due - now));
-        }
-    }
-
-    /// An empty frame to draw into, or `None` while all are in use.
-    #[must_use]
-    pub fn take(&mut self) -> Option<Frame> {
-        let frame = self.pool.take();
-        if frame.is_none() {
-            self.skip();
-        }
-        frame
-    }
-
-    /// Hands a frame to the encoder as the picture of now. It is dropped, and counted, if the
-    /// encoder is behind.
-    pub fn push(&mut self, frame: Frame) {
-        let elapsed = self.clock.now().since(self.timeline.start);
-        let tick = self.next.max(self.timeline.rate.tick_at(elapsed));
-        self.next = tick + 1;
-        self.stats.queue_length(self.encoder.len());
-        let admitted = self.gate.admits(self.encoder.len());
-        if !admitted
-            || self.encoder.push(RawFrame { frame: frame.freeze(), tick, is_cut: false }).is_err()
-        {
-            self.dropped += 1;
-            self.stats.dropped(DropReason::QueueFull, 1);
-        } else {
-            self.stats.composed();
-        }
-    }
-
-    /// Frames that were dropped since the start.
-    #[must_use]
-    pub const fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    fn skip(&mut self) {
-        self.dropped += 1;
-        self.stats.dropped(DropReason::PoolEmpty, 1);
-        self.next += 1;
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::{Size, VideoCodec};
 
     fn parts() -> (Pipeline, Encoder, RtmpServer) {
         let size = Size::new(320, 180).unwrap();
