@@ -8,6 +8,7 @@ mod fault;
 mod inbox;
 mod link;
 mod playback;
+mod player_commands;
 mod server;
 mod status;
 mod verdict;
