@@ -121,22 +121,6 @@ impl CorePlan {
     }
 }
 
-/// The CPUs this process may run on, by the kernel's numbers: its affinity, which respects cgroups.
-#[must_use]
-pub fn allowed_cpus() -> Vec<usize> {
-    // SAFETY: a `cpu_set_t` is plain bits, for which zero is valid; the kernel fills it.
-    let set = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) != 0 {
-            return Vec::new();
-        }
-        set
-    };
-    let most = libc::CPU_SETSIZE.unsigned_abs() as usize;
-    // SAFETY: every number is below the size of the set.
-    (0..most).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

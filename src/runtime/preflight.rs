@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use super::raised_limits::soft;
+use super::scheduling::allowed_cpus;
 use super::{DriverKind, Worker};
 
 /// Locked memory that glommio asks for at the least, even of root.
@@ -64,7 +65,7 @@ impl std::error::Error for Failure {}
 /// The first thing that is missing. The process should end with exit code 78 (`EX_CONFIG`).
 pub fn preflight(wanted: DriverChoice) -> Result<ChosenDriver, Failure> {
     nofile(soft(libc::RLIMIT_NOFILE))?;
-    if super::allowed_cpus().is_empty() {
+    if allowed_cpus().is_empty() {
         return Err(Failure {
             what: "CPU affinity",
             cause: "the process may run on no CPU that can be named".to_owned(),

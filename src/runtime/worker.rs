@@ -5,13 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::scheduling::{pin, set_nice};
 use crate::media::caught;
-
-/// Niceness of the composer and of shards, if the process may: above everything that only computes.
-pub const NICE_PINNED: i32 = -5;
-
-/// Niceness of encoder and decoder threads: below compose and shards, which must be on time.
-pub const NICE_ENCODE: i32 = 5;
 
 /// A named thread with its set of CPUs and its priority, both inherited by threads it starts
 /// itself (x264's workers).
@@ -109,31 +104,10 @@ impl<T: Send + 'static> Worker<T> {
     }
 }
 
-/// Restricts the calling thread, and threads that it starts later, to `cpus`, if there are any.
-/// Best effort: without the right, it stays where it may.
-pub fn pin(cpus: &[usize]) {
-    if cpus.is_empty() {
-        return;
-    }
-    // SAFETY: a `cpu_set_t` is plain bits, for which zero is valid.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for &cpu in cpus.iter().filter(|&&cpu| cpu < libc::CPU_SETSIZE.unsigned_abs() as usize) {
-        // SAFETY: `cpu` is below the size of the set.
-        unsafe { libc::CPU_SET(cpu, &mut set) };
-    }
-    // SAFETY: the set outlives the call; 0 is the calling thread.
-    unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
-}
-
-/// Sets the calling thread's niceness. Best effort: raising the priority needs a right.
-pub(super) fn set_nice(nice: i32) {
-    // SAFETY: no memory is involved; on Linux, who = 0 is the calling thread.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::NICE_ENCODE;
 
     #[test]
     fn a_panic_is_told_with_its_text_to_whoever_watches() {

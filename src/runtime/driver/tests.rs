@@ -1,12 +1,16 @@
 //! Tests of both drivers with a small core that echoes, and does what its peers and mail say.
 
 use super::*;
-use crate::ring::{Receiver, Sender, channel};
-use crate::shard::{Action, Closed, Io, PeerId};
+use crate::media::Micros;
+use crate::ring::{Bell, Receiver, Sender, channel};
+use crate::runtime::{Clock, NICE_PINNED, Pinned};
+use crate::shard::{Action, Closed, Core, Io, PeerId};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::Ordering;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// No answer within this time is none at all.
 const PATIENCE: Duration = Duration::from_secs(20);
