@@ -2,9 +2,12 @@
 //! becomes of that.
 
 mod close;
+mod credentials;
+mod fault;
 mod hook;
 mod http;
 mod limits;
+mod low_water;
 mod name;
 mod picture_limits;
 mod play;
@@ -14,24 +17,26 @@ mod protocol;
 mod proxy;
 mod publish;
 mod relay;
+mod request;
 mod resume;
 mod view;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::close::Closing;
-use self::hook::{Pending, Request};
-pub(super) use self::limits::broken;
-use self::limits::{LowWater, broken_rule};
-use self::play::says_preview;
+use self::credentials::Credentials;
+pub(super) use self::fault::broken;
+use self::fault::broken_rule;
+use self::low_water::LowWater;
 #[cfg(test)]
 pub(super) use self::probe::Doing;
 use self::protocol::{Protocol, ProtocolEvent};
-use self::proxy::ProxyHeader;
-use self::publish::Credentials;
+use self::proxy::{Proxied, ProxyHeader};
+use self::request::{Pending, Request};
 use super::admission::{Admitted, trusts};
 use super::io::{Action, Io, PeerId};
 use super::outbound::Outbound;
@@ -165,6 +170,31 @@ impl Connection {
         fed.map_err(|error| broken_rule(&shared.cx, &error))
     }
 
+    /// The peer's own bytes among those that have come, encrypted ones if it speaks TLS; `None`
+    /// while the header of a proxy is not complete.
+    ///
+    /// # Errors
+    /// If the header is broken, or the peer that it names has met a limit.
+    pub(super) fn after_proxy_header<'a>(
+        &mut self,
+        shared: &Shared,
+        bytes: &'a [u8],
+    ) -> Result<Option<Cow<'a, [u8]>>, String> {
+        let Some(header) = &mut self.proxy_header else { return Ok(Some(Cow::Borrowed(bytes))) };
+        let Some(Proxied { source, bytes }) = header.take(bytes)? else { return Ok(None) };
+        if let Some(source) = source {
+            let ip = source.ip();
+            self.address = source;
+            self.life.set_peer(source);
+            self.admitted.name(&shared.cx, ip).map_err(|limit| {
+                shared.cx.stats.connection_refused(limit);
+                format!("{ip} has met a limit: {}", limit.label())
+            })?;
+        }
+        self.proxy_header = None;
+        Ok(Some(Cow::Owned(bytes)))
+    }
+
     /// Does what the peer asked.
     fn attend(&mut self, shared: &mut Shared) {
         while let Some(event) = self.protocol.poll_event() {
@@ -214,7 +244,7 @@ impl Connection {
             }
             ServerEvent::Play { app, name, query } => {
                 let params = Self::params(&shared.cx, &query, None);
-                self.is_preview = says_preview(&query);
+                self.note_preview(&query);
                 self.ask_to_play(shared, format!("{app}/{}", name.expose()), params);
             }
             ServerEvent::Message { kind, time, body } => self.on_message(shared, kind, time, body),

@@ -3,71 +3,15 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::request::{Pending, Request, WITHDRAWN};
 use super::{Connection, Role};
 use crate::command::{HookQuestion, HookRequestId, Params, Refusal, ShardReport};
 use crate::event::{About, Stage};
-use crate::keys::{Decision, Denial, Grant, KeyHash};
-use crate::media::Micros;
+use crate::keys::{Decision, Denial};
 use crate::rtmp::{PlayRefusal, PublishRefusal, Query};
 use crate::shard::context::Context;
 use crate::shard::shared::Shared;
 use crate::stats::Attempt;
-
-/// Why something is done that the peer no longer wants.
-pub(super) const WITHDRAWN: &str = "withdrawn";
-
-/// What a connection does once it may.
-#[derive(Serialize, Deserialize)]
-pub(super) enum Request {
-    /// Go on after `connect`.
-    Connect,
-    /// Play a stream by HTTP, which is to connect and to play in one.
-    Web { name: String, params: Params },
-    /// Publish under this name with this grant; without one if anybody may, or with a key that
-    /// could not be checked.
-    Publish { name: Arc<str>, grant: Option<Arc<Grant>>, unchecked: Option<KeyHash> },
-    /// Play this stream.
-    Play { name: String },
-}
-
-impl Request {
-    const fn stage(&self) -> Stage {
-        match self {
-            Self::Connect | Self::Web { .. } => Stage::Connect,
-            Self::Publish { .. } => Stage::Publish,
-            Self::Play { .. } => Stage::Play,
-        }
-    }
-}
-
-/// A request that waits for an answer.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Pending {
-    request: Request,
-    /// What hooks may see of the query.
-    params: Params,
-    question: u32,
-    #[serde(with = "crate::media::instants")]
-    until: Micros,
-}
-
-impl Pending {
-    pub(super) const fn stage(&self) -> Stage {
-        self.request.stage()
-    }
-
-    /// The key with which it is about to publish.
-    pub(super) fn key(&self) -> Option<KeyHash> {
-        match &self.request {
-            Request::Publish { grant, unchecked, .. } => {
-                grant.as_ref().map(|grant| grant.key).or(*unchecked)
-            }
-            Request::Connect | Request::Web { .. } | Request::Play { .. } => None,
-        }
-    }
-}
 
 impl Connection {
     /// Does what the peer wants, or asks the hooks first if any decide about that.

@@ -1,8 +1,7 @@
 //! Peers that speak HTTP: they are players like the others, once their request is understood.
 
 use super::Connection;
-use super::hook::Request;
-use super::play::says_preview;
+use super::request::Request;
 use crate::event::Stage;
 use crate::rtmp::{PlayRefusal, Query, stream_path};
 use crate::shard::shared::Shared;
@@ -22,7 +21,7 @@ impl Connection {
                 self.introduce(String::new(), String::new());
                 self.begin(shared, Stage::Connect, app);
                 let query = Query::new(self.protocol.web_query());
-                self.is_preview = says_preview(&query);
+                self.note_preview(&query);
                 let params = Self::params(&shared.cx, &query, None);
                 let seen = params.clone();
                 self.after_hooks(shared, Request::Web { name, params }, seen);

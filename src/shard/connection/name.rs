@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::credentials::NameRequest;
 use super::{Connection, Role};
 use crate::keys::{Grant, Takeover};
 use crate::media::Micros;
@@ -15,16 +14,6 @@ use crate::stats::Attempt;
 
 /// How long another shard may take to answer.
 const ANSWER_LIMIT: Micros = Micros::from_secs(2);
-
-/// What is waited for.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct NameRequest {
-    pub(super) name: Arc<str>,
-    /// With what it publishes then.
-    grant: Option<Grant>,
-    #[serde(with = "crate::media::instants")]
-    until: Micros,
-}
 
 impl Connection {
     /// Asks whoever publishes under `name` to make way; false if that was asked before.

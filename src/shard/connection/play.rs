@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hook::{Request, WITHDRAWN};
+use super::request::{Request, WITHDRAWN};
 use super::{Connection, Role};
 use crate::command::Params;
 use crate::event::Stage;
@@ -30,6 +30,12 @@ impl Connection {
         let shown = shown_path(shared, &name);
         self.begin(shared, Stage::Play, &shown);
         self.after_hooks(shared, Request::Play { name }, params);
+    }
+
+    /// Whether a player says that it plays for somebody who runs the node. It takes a permit of a
+    /// viewer all the same: anybody can say so.
+    pub(super) fn note_preview(&mut self, query: &Query) {
+        self.is_preview = query.get("preview").as_deref() == Some("1");
     }
 
     /// The peer may play: as soon as the stream is there.
@@ -135,12 +141,6 @@ impl Connection {
             self.close(shared.cx.now, text);
         }
     }
-}
-
-/// Whether a player says that it plays for somebody who runs the node. It takes a permit of a
-/// viewer all the same: anybody can say so.
-pub(super) fn says_preview(query: &Query) -> bool {
-    query.get("preview").as_deref() == Some("1")
 }
 
 /// The path as events show it. Some ask to play what they publish with: the key.

@@ -3,16 +3,13 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::hook::{Request, WITHDRAWN};
-use super::name::NameRequest;
+use super::credentials::Credentials;
+use super::request::{Request, WITHDRAWN};
 use super::{Connection, Role};
-use crate::command::{Params, ShardReport};
+use crate::command::ShardReport;
 use crate::event::{KeyHolder, Stage};
 use crate::keys::{
-    Alias, Decision, Denial, Grant, KeyHash, KeyLimits, Lookup, RateLimit, Takeover, is_guessable,
-    plain_limits,
+    Alias, Decision, Denial, Grant, KeyHash, Lookup, RateLimit, Takeover, is_guessable,
 };
 use crate::limits::{Asked, KeyAttempt};
 use crate::media::{Kind, Micros};
@@ -28,44 +25,6 @@ const SILENCE_MAX: Micros = Micros::from_secs(5);
 /// How long control may take to say whether a key is good. It has deadlines of its own; without
 /// this one, an answer that is lost would be waited for as long as the peer stays.
 const ANSWER_LIMIT: Micros = Micros::from_secs(10);
-
-/// With what a connection publishes, or asks to.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Credentials {
-    /// Hash of what it showed.
-    shown: Option<KeyHash>,
-    /// When the answer about it is given up.
-    #[serde(with = "crate::media::instants")]
-    answer_by: Micros,
-    /// What showing it costs, until it is known to be no guess.
-    #[serde(skip)]
-    asked: Option<Asked>,
-    /// The public name it asked for, if it gave a key beside it.
-    named: Option<Box<str>>,
-    /// What it asked for taken apart, in case nothing is known about the whole as a key: the public
-    /// name, and the key behind it.
-    parts: Option<(Box<str>, StreamName)>,
-    /// The key it publishes with; set while it publishes.
-    key: Option<KeyHash>,
-    /// When that key ends.
-    #[serde(with = "crate::media::instants")]
-    until: Option<Micros>,
-    rate: Option<RateLimit>,
-    /// The limits of its key.
-    #[serde(with = "plain_limits")]
-    pub(super) limits: KeyLimits,
-    /// The name that it waits for.
-    pub(super) name_request: Option<NameRequest>,
-    /// Whether whoever has the name was asked to make way.
-    pub(super) has_asked: bool,
-    /// What hooks may see of its query.
-    params: Params,
-    #[serde(with = "crate::media::instants")]
-    last_message: Micros,
-    /// When its key is looked up again.
-    #[serde(with = "crate::media::instants")]
-    recheck_at: Micros,
-}
 
 impl Connection {
     pub(super) fn on_publish(
