@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::Shared;
+use super::shared::Shared;
 use crate::web::{METHODS, PREFLIGHT_SECONDS};
 
 /// Sends a player of `/live/NAME.flv` to the same path on the RTMP port.

@@ -19,8 +19,10 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::api::{Peer, Stop};
+use super::head;
 use super::lobby::{Known, Lobby};
-use super::{HttpState, head, router};
+use super::router::router;
+use super::shared::HttpState;
 use crate::media::network_of;
 use crate::web::proxy::{self, PROXY_BYTES_MAX, Parsed};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::NodeInfo;
+use super::shared::NodeInfo;
 use crate::control::banner::rtmp_url;
 use crate::control::state::{Latency, named};
 use crate::stats::{ChannelSnapshot, DropReason, ErrorKind, OutputSnapshot, Snapshot, ViewerDrop};

@@ -1,12 +1,18 @@
 //! Tests of the HTTP server over a real socket.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpStream;
+
 use super::serve::BindError;
 use super::*;
 use crate::control::auth::Tokens;
 use crate::control::control_channel;
 use crate::media::Micros;
-use crate::stats::{ChannelEntry, Meter, OutputEntry, ShardStats};
-use tokio::net::TcpStream;
+use crate::stats::{ChannelEntry, Meter, OutputEntry, Registry, ShardStats};
+use crate::web::Cors;
 
 struct Answer {
     code: u16,

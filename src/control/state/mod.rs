@@ -15,7 +15,7 @@ pub use board::{Board, Catchup, EVENTS_MAX};
 pub use collector::{NodeDescription, StateCollector, flv_base, stream_of};
 pub use happened::Event;
 pub use model::{
-    Channel, Cores, Driver, Key, KeyUse, Latency, Node, Output, Recording, Snapshot, Stream, held,
+    Channel, Cores, Driver, Key, KeyUse, Latency, Node, Recording, Snapshot, Stream, held,
     key_uses, named,
 };
-pub use relays::{Pull, Push};
+pub use relays::{Output, Pull, Push};

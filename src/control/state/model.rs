@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::relays::{Pull, Push};
+use super::relays::{Output, Pull, Push};
 use crate::command::{PublisherView, StreamView};
 use crate::control::auth::Access;
 use crate::control::keystore::KeyView;
@@ -201,33 +201,6 @@ impl Latency {
 /// Counts by the names of what they count.
 pub fn named<const N: usize>(labels: [&str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
     labels.map(str::to_owned).into_iter().zip(counts).collect()
-}
-
-/// A destination that a channel is pushed to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
-pub struct Output {
-    /// Its channel.
-    pub channel: String,
-    /// Its name.
-    pub name: String,
-    /// Where it goes, without what may be secret.
-    pub url: String,
-    /// What it does.
-    pub state: RunState,
-    /// What went wrong last, with the host, until it is live again.
-    pub error: Option<String>,
-    /// Times the destination accepted it.
-    pub connects: u64,
-    /// Tries and live connections that failed.
-    pub failures: u64,
-    /// Bytes sent.
-    pub bytes: u64,
-    /// Bits per second, of the last second or so.
-    pub bitrate_bps: f64,
-    /// How far it is behind its stream.
-    pub lag_ms: f64,
-    /// Messages it was not sent.
-    pub dropped: u64,
 }
 
 /// A recording.

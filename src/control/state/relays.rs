@@ -5,9 +5,35 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::model::Output;
 use crate::event::NodeEvent;
 use crate::stats::{LineFigures, OutputSnapshot, PullSnapshot, RunState};
+
+/// A destination that a channel is pushed to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Output {
+    /// Its channel.
+    pub channel: String,
+    /// Its name.
+    pub name: String,
+    /// Where it goes, without what may be secret.
+    pub url: String,
+    /// What it does.
+    pub state: RunState,
+    /// What went wrong last, with the host, until it is live again.
+    pub error: Option<String>,
+    /// Times the destination accepted it.
+    pub connects: u64,
+    /// Tries and live connections that failed.
+    pub failures: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Bits per second, of the last second or so.
+    pub bitrate_bps: f64,
+    /// How far it is behind its stream.
+    pub lag_ms: f64,
+    /// Messages it was not sent.
+    pub dropped: u64,
+}
 
 /// A stream that is pulled from another server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ask::Asked;
 use super::keys::store;
 use super::problem::Problem;
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::keystore::{Restored, from_lines, to_lines};
 
 /// Bytes of a backup that is sent in one request: some 100 000 keys.

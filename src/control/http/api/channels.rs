@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::ask::Body;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::state::{Channel, Event};
 
 /// All channels.

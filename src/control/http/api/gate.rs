@@ -1,7 +1,6 @@
 //! API authorisation and rate limit: the token of a request, its role, and how often an address may
 //! ask.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,79 +8,21 @@ use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Mutex;
 
+use super::actor;
 use super::ask::left;
 use super::problem::Problem;
 use crate::control::auth::{Access, Caller};
 use crate::control::http::lobby::Known;
-use crate::control::http::{CLI_AGENT, Shared, origin};
-use crate::media::{Micros, network_of};
-
-/// Requests that an address may make at once.
-const BURST: f64 = 200.0;
-
-/// Requests a second that it may make for long.
-const PER_SECOND: f64 = 50.0;
+use crate::control::http::origin;
+use crate::control::http::shared::Shared;
 
 /// What a wrong token costs, in requests.
 const WRONG_TOKEN_COST: f64 = 20.0;
 
-/// Addresses that are remembered. Those that have asked for nothing lately make room.
-const ADDRESSES_MAX: usize = 1_024;
-
 /// The address of the peer, left by the server with each request.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::control::http) struct Peer(pub(in crate::control::http) SocketAddr);
-
-/// How often each address has asked lately.
-#[derive(Debug, Default)]
-pub(in crate::control::http) struct RateLimiter(Mutex<HashMap<IpAddr, Bucket>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    left: f64,
-    at: Micros,
-}
-
-impl Bucket {
-    const FULL: Self = Self { left: BURST, at: Micros(0) };
-
-    fn filled(self, now: Micros) -> Self {
-        let left = self.left + now.since(self.at).secs_f64() * PER_SECOND;
-        Self { left: left.min(BURST), at: now }
-    }
-}
-
-impl RateLimiter {
-    /// Takes `cost` from what `peer` may ask for; `false` if it has to wait.
-    async fn take(&self, peer: IpAddr, cost: f64, now: Micros) -> bool {
-        // An IPv6 peer owns its whole network of 64 bits.
-        let peer = network_of(peer);
-        let mut buckets = self.0.lock().await;
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&peer) {
-            buckets.retain(|_, bucket| bucket.filled(now).left < BURST);
-            if buckets.len() >= ADDRESSES_MAX {
-                return false;
-            }
-        }
-        let bucket = buckets.get(&peer).map_or(Bucket::FULL, |bucket| bucket.filled(now));
-        let is_let_in = bucket.left >= 1.0;
-        let left = if is_let_in { bucket.left - cost } else { bucket.left };
-        buckets.insert(peer, Bucket { left, at: now });
-        is_let_in
-    }
-}
-
-tokio::task_local! {
-    /// Who asks for what the handler does, as events tell it.
-    static ACTOR: String;
-}
-
-/// Who asks for what is being done.
-pub(super) fn actor() -> Option<String> {
-    ACTOR.try_with(Clone::clone).ok()
-}
 
 /// What an operator may not change: who may publish, and the node itself.
 const ADMINS_ONLY: [&str; 4] = ["/keys", "/log-level", "/config", "/reload"];
@@ -102,18 +43,6 @@ fn needed(method: &Method, path: &str) -> Access {
         true => Access::Read,
         false if ADMINS_ONLY.iter().any(below) => Access::Write,
         false => Access::Operate,
-    }
-}
-
-/// Who asks, as events tell it: by which token, and whether by our own command line.
-fn told(caller: &Caller, headers: &HeaderMap) -> String {
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let is_ours = agent.is_some_and(|agent| agent.starts_with(CLI_AGENT));
-    match &caller.token {
-        Some(name) if is_ours => format!("cli:{name}"),
-        Some(name) => format!("token:{name}"),
-        None if is_ours => "cli".to_owned(),
-        None => "anybody".to_owned(),
     }
 }
 
@@ -190,9 +119,9 @@ pub(super) async fn with_token(
     if caller.access < needed {
         return Problem::not_for(caller.access, needed).into_response();
     }
-    let actor = told(&caller, request.headers());
+    let actor = actor::told(&caller, request.headers());
     request.extensions_mut().insert(caller.access);
-    unstored(ACTOR.scope(actor, next.run(request)).await)
+    unstored(actor::scope(actor, next.run(request)).await)
 }
 
 /// Lets in who is on this machine, or shows a token: for tools that know no tokens.
@@ -228,22 +157,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn who_asks_too_often_waits_and_others_do_not() {
-        let limiter = RateLimiter::default();
-        let [a, b] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
-        let mut now = Micros::from_secs(1);
-        let mut passed = 0;
-        while limiter.take(a, 1.0, now).await {
-            passed += 1;
-        }
-        assert_eq!(passed, 200);
-        assert!(limiter.take(b, 1.0, now).await);
-        now = now + Micros::from_millis(20);
-        assert!(limiter.take(a, 1.0, now).await);
-        assert!(!limiter.take(a, 1.0, now).await);
-    }
+    use crate::control::http::rate_limiter::RateLimiter;
+    use crate::media::Micros;
 
     #[test]
     fn an_operator_changes_the_show_and_neither_keys_nor_the_node() {
@@ -265,27 +180,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn who_asks_is_told_by_the_name_of_its_token_and_the_command_line_as_such() {
-        let caller =
-            |token: Option<&str>| Caller { access: Access::Write, token: token.map(Arc::from) };
-        let mut headers = HeaderMap::new();
-        assert_eq!(told(&caller(Some("bot")), &headers), "token:bot");
-        assert_eq!(told(&caller(None), &headers), "anybody");
-        headers.insert(header::USER_AGENT, CLI_AGENT.parse().unwrap());
-        assert_eq!(told(&caller(Some("admin")), &headers), "cli:admin");
-        assert_eq!(told(&caller(None), &headers), "cli");
-    }
-
-    #[tokio::test]
-    async fn an_ipv6_network_is_one_address() {
-        let limiter = RateLimiter::default();
-        let from = |text: &str| text.parse().unwrap();
-        while limiter.take(from("2001:db8::1"), 1.0, Micros(0)).await {}
-        assert!(!limiter.take(from("2001:db8::ffff:2"), 1.0, Micros(0)).await);
-        assert!(limiter.take(from("2001:db8:0:1::1"), 1.0, Micros(0)).await);
-    }
-
     #[tokio::test]
     async fn guessing_tokens_is_slow() {
         let limiter = RateLimiter::default();
@@ -294,17 +188,5 @@ mod tests {
             tries += 1;
         }
         assert_eq!(tries, 10);
-    }
-
-    #[tokio::test]
-    async fn the_table_is_bounded_and_the_idle_make_room() {
-        let limiter = RateLimiter::default();
-        for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() {
-            assert!(limiter.take(IpAddr::from(n.to_be_bytes()), 1.0, Micros(0)).await);
-        }
-        let late = IpAddr::from([255, 0, 0, 1]);
-        assert!(!limiter.take(late, 1.0, Micros(0)).await);
-        assert!(limiter.take(late, 1.0, Micros::from_secs(60)).await);
-        assert_eq!(limiter.0.lock().await.len(), 1);
     }
 }

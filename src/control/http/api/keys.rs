@@ -9,11 +9,11 @@ use axum::response::Json;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::Api;
 use super::ask::Body;
+use super::context::Api;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::keystore::{KeyEdit, Keys, Lifetime, Made, NewKey};
 use crate::control::state::{Event, Key, KeyUse, key_uses};
 use crate::keys::{AddressRange, KeyLimits, KeyType, StreamKey, Takeover};

@@ -1,9 +1,12 @@
 //! `/api/v1`: the node as JSON, and what can be changed while it runs. `openapi.json` is made from
 //! the handlers themselves.
 
+mod actor;
 mod ask;
 mod backup;
 mod channels;
+mod context;
+mod followers;
 mod gate;
 mod keys;
 mod node;
@@ -18,100 +21,12 @@ mod routes;
 mod streams;
 mod ws;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get};
-
-pub(super) use self::gate::{Peer, RateLimiter, with_token_or_from_here};
-use self::problem::Problem;
-pub(super) use self::ws::{Followers, Stop};
-use super::Shared;
-use crate::command::{Answer, Ask};
-use crate::control::ControlHandle;
-use crate::control::auth::Tokens;
-use crate::control::keystore::Keys;
-use crate::control::log::LogLevel;
-use crate::control::state::{Board, Event};
-use crate::control::time::Time;
-use crate::event::{NodeEvent, Operated, Severity};
-
-/// What the API is made of.
-#[derive(Debug)]
-pub struct Api {
-    /// Where the running node is asked.
-    pub handle: ControlHandle,
-    /// The state, as it was looked at last.
-    pub board: Arc<Board>,
-    /// The stream keys; `None` if anybody may publish.
-    pub keys: Option<Keys>,
-    /// Who may ask.
-    pub tokens: Tokens,
-    /// What is logged.
-    pub log: Arc<LogLevel>,
-    /// The node's time.
-    pub time: Time,
-    /// `rtmp://HOST:PORT/live`: where publishers are sent.
-    pub publish_url: String,
-    /// Where streams are played over HTTP.
-    pub flv_base: String,
-}
-
-impl Api {
-    /// Asks for something to be done, and for it to be on the disk if it is to be kept.
-    async fn done(&self, ask: Ask) -> Result<(), Problem> {
-        match self.handle.ask(ask).await {
-            Answer::Done => {
-                self.kept().await;
-                Ok(())
-            }
-            other => Err(other.into()),
-        }
-    }
-
-    /// Waits until what was done is on the disk, if it is to be kept. A disk that is full is the
-    /// node's trouble, which tells of it.
-    async fn kept(&self) {
-        drop(self.handle.ask(Ask::Kept).await);
-    }
-
-    /// Tells those who follow what was done through the API.
-    async fn note(&self, name: &'static str, text: String, about: impl FnOnce(Event) -> Event) {
-        match gate::actor() {
-            Some(actor) => tracing::info!("{text} ({actor})"),
-            None => tracing::info!("{text}"),
-        }
-        let (at, kind) = (self.time.now_ms(), name.to_owned());
-        let actor = gate::actor();
-        let level = Severity::Info.name().to_owned();
-        let event = about(Event { at, kind, text, level, actor, ..Event::default() });
-        let Event { text, channel, output, pull, record, stream, client, actor, .. } =
-            event.clone();
-        self.board.event(event).await;
-        let operated =
-            Operated { name, text, channel, output, pull, record, stream, client, actor };
-        // A node that stops tells nobody any more.
-        drop(self.handle.ask(Ask::Tell(NodeEvent::Operated(Box::new(operated)))).await);
-    }
-}
-
-/// Every path of the API, and the WebSocket.
-pub(super) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
-    let guarded = routes::all()
-        .method_not_allowed_fallback(async || Problem::method())
-        .layer(from_fn(query::known_only))
-        .layer(from_fn_with_state(Arc::clone(shared), gate::with_token))
-        .layer(DefaultBodyLimit::max(ask::BODY_BYTES_MAX));
-    Router::new()
-        .nest("/api/v1", guarded)
-        .route("/api/v1/openapi.json", get(openapi::document))
-        .route("/api", any(async || Problem::no_such_path()))
-        .route("/api/", any(async || Problem::no_such_path()))
-        .route("/api/{*path}", any(async || Problem::no_such_path()))
-        .route("/ws", get(ws::follow))
-}
+pub use self::actor::CLI_AGENT;
+pub use self::context::Api;
+pub(super) use self::followers::Followers;
+pub(super) use self::gate::{Peer, with_token_or_from_here};
+pub(super) use self::routes::routes;
+pub(super) use self::ws::Stop;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -10,12 +10,12 @@ use axum::response::{IntoResponse, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::actor::actor;
 use super::ask::{Asked, Body};
-use super::gate::actor;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, ReloadView};
 use crate::control::auth::Access;
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::state::{EVENTS_MAX, Event, Node, Snapshot};
 
 /// The node.

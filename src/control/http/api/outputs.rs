@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::ask::Body;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, Document};
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::state::{Event, Output};
 
 /// The outputs of all channels.

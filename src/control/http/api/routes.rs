@@ -3,13 +3,37 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post, put};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, delete, get, post, put};
 
+use super::ask::BODY_BYTES_MAX;
+use super::gate::with_token;
+use super::openapi::document;
+use super::problem::Problem;
+use super::query::known_only;
+use super::ws::follow;
 use super::{backup, channels, keys, node, outputs, pulls, pushes, recordings, streams};
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
+
+/// Every path of the API, and the WebSocket.
+pub(in crate::control::http) fn routes(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    let guarded = all()
+        .method_not_allowed_fallback(async || Problem::method())
+        .layer(from_fn(known_only))
+        .layer(from_fn_with_state(Arc::clone(shared), with_token))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    Router::new()
+        .nest("/api/v1", guarded)
+        .route("/api/v1/openapi.json", get(document))
+        .route("/api", any(async || Problem::no_such_path()))
+        .route("/api/", any(async || Problem::no_such_path()))
+        .route("/api/{*path}", any(async || Problem::no_such_path()))
+        .route("/ws", get(follow))
+}
 
 /// All paths below `/api/v1` that need a token.
-pub(super) fn all() -> Router<Arc<Shared>> {
+fn all() -> Router<Arc<Shared>> {
     Router::new()
         .merge(of_node())
         .merge(of_channels())

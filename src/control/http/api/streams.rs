@@ -10,12 +10,12 @@ use axum::response::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Api;
+use super::actor::actor;
 use super::ask::Asked;
-use super::gate::actor;
+use super::context::Api;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, ClientView};
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::state::{Event, Stream, held, stream_of};
 use crate::control::time::Time;
 

@@ -1,6 +1,7 @@
 //! Tests of the API over a real socket, with a node that answers as each test says.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures_lite::StreamExt;
@@ -8,12 +9,16 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::command::{ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart};
+use crate::command::{
+    Ask, ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart,
+};
 use crate::control::auth::{Access, TokenPlace, Tokens};
-use crate::control::control_channel;
 use crate::control::http::{HttpRules, HttpState, NodeInfo, Readiness, bind, serve};
-use crate::control::keystore::embedded;
-use crate::control::state::{Snapshot, Stream};
+use crate::control::keystore::{Keys, embedded};
+use crate::control::log::LogLevel;
+use crate::control::state::{Board, Snapshot, Stream};
+use crate::control::time::Time;
+use crate::control::{ControlHandle, control_channel};
 use crate::media::Micros;
 use crate::stats::{Registry, RunState, ShardStats};
 use crate::web::Cors;

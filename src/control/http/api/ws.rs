@@ -11,18 +11,16 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::ask::{Asked, left};
+use super::followers::FOLLOWERS_MAX;
 use super::gate;
 use super::problem::Problem;
 use crate::control::auth::Access;
-use crate::control::http::Shared;
+use crate::control::http::shared::Shared;
 use crate::control::state::{Board, Catchup};
-
-/// Followers at once.
-pub const FOLLOWERS_MAX: usize = 256;
 
 /// The subprotocol.
 const PROTOCOL: &str = "stream-manager";
@@ -38,16 +36,6 @@ const HEARD_BYTES_MAX: usize = 1_024;
 
 /// Bytes that wait for a follower in the program, at most.
 const WAITING_BYTES_MAX: usize = 32 << 20;
-
-/// Places for followers.
-#[derive(Clone, Debug)]
-pub(in crate::control::http) struct Followers(Arc<Semaphore>);
-
-impl Default for Followers {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(FOLLOWERS_MAX)))
-    }
-}
 
 /// Ends when the server does.
 #[derive(Clone, Debug)]
@@ -76,9 +64,9 @@ async fn open(shared: &Arc<Shared>, request: &mut Request) -> Result<Response, P
         let hint = "open it as a WebSocket (RFC 6455)";
         Problem::invalid("this path speaks WebSocket only", hint)
     })?;
-    let place = Arc::clone(&shared.followers.0)
-        .try_acquire_owned()
-        .map_err(|_| Problem::too_many(&format!("there are {FOLLOWERS_MAX} followers already")))?;
+    let place = shared.followers.enter().ok_or_else(|| {
+        Problem::too_many(&format!("there are {FOLLOWERS_MAX} followers already"))
+    })?;
     let board = Arc::clone(&shared.api.board);
     let upgrade = upgrade
         .protocols([PROTOCOL])

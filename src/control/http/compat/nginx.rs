@@ -10,8 +10,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::{DEFAULT_APP, Entry, Shared, aac_profile, avc_profile, entries};
+use super::entries::{DEFAULT_APP, Entry, aac_profile, avc_profile, entries};
 use crate::command::{AudioView, ClientView, StreamView, VideoView};
+use crate::control::http::shared::Shared;
 use crate::media::Micros;
 
 /// The version of nginx-rtmp-module whose elements these are, as that module states it.

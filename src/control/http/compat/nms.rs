@@ -6,8 +6,10 @@ use axum::extract::{Path, State};
 use axum::response::Json;
 use serde_json::{Map, Value, json};
 
-use super::{Entry, Shared, aac_profile, avc_profile, clients, entries, machine};
+use super::entries::{Entry, aac_profile, avc_profile, clients, entries};
+use super::machine;
 use crate::command::{AudioView, VideoView};
+use crate::control::http::shared::Shared;
 use crate::control::metrics::process;
 use crate::control::time::iso;
 
