@@ -8,48 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tokens::{is_word, tokens};
 
-/// Folders whose files still name each other in circles, and how many files at most are in them.
-/// Rows may only shrink or go.
-const CIRCLES: &[(&str, usize)] = &[];
-
 const REMEDY: &str = "move what they share into a file that names neither, or pass a value in \
                       place of its owner";
 
 /// Re-exports that are followed before a name is given up.
 const HOPS_MAX: usize = 8;
 
-/// Every circle in `files`, pairs of a path below `src/` and its text, that no row of the allow
-/// list covers.
+/// Every circle in `files`, pairs of a path below `src/` and its text.
 pub(crate) fn faults(files: &[(String, String)]) -> Vec<String> {
-    faults_beyond(files, CIRCLES)
-}
-
-fn faults_beyond(files: &[(String, String)], allowed: &[(&str, usize)]) -> Vec<String> {
-    let mut faults = Vec::new();
     let tree = Tree::read(files);
     let folders: BTreeSet<&str> = tree.sources.values().map(|source| source.folder()).collect();
-    for folder in &folders {
-        let circles = tree.circles(folder);
-        let inside: usize = circles.iter().map(Circle::len).sum();
-        match allowed.iter().find(|(name, _)| name == folder) {
-            Some((_, most)) if inside == 0 => {
-                faults.push(format!(
-                    "CIRCLES: src/{folder} has none (allowed {most}): remove its row"
-                ));
-            }
-            Some((_, most)) if inside <= *most => {}
-            row => {
-                if let Some((_, most)) = row {
-                    faults.push(format!("src/{folder}: {inside} files in circles, at most {most}"));
-                }
-                faults.extend(circles.iter().map(|circle| circle.fault(folder)));
-            }
-        }
-    }
-    for (name, _) in allowed.iter().filter(|(name, _)| !folders.contains(name)) {
-        faults.push(format!("CIRCLES: there is no src/{name}: remove its row"));
-    }
-    faults
+    let circles = |folder: &&str| -> Vec<String> {
+        tree.circles(folder).iter().map(|circle| circle.fault(folder)).collect()
+    };
+    folders.iter().flat_map(circles).collect()
 }
 
 /// Arrows between files that lead back to where they start: from, to, the names that are used.
@@ -59,10 +31,6 @@ struct Circle(BTreeMap<(String, String), BTreeSet<String>>);
 impl Circle {
     fn files(&self) -> BTreeSet<&str> {
         self.0.keys().map(|(from, _)| from.as_str()).collect()
-    }
-
-    fn len(&self) -> usize {
-        self.files().len()
     }
 
     fn fault(&self, folder: &str) -> String {
@@ -367,7 +335,7 @@ fn files_that_name_each_other_are_a_circle_whatever_path_they_take() {
         ),
         ("keys/d.rs", "use super::{A, c::C};\n#[cfg(test)]\nmod tests { use super::c::C; }"),
     ]);
-    let faults = faults_beyond(&files, &[]);
+    let faults = faults(&files);
     let want = "src/keys: these files name each other in a circle: keys/a.rs, keys/b.rs, keys/c.rs\
                 \n    keys/a.rs -> keys/b.rs (B)\
                 \n    keys/b.rs -> keys/c.rs (C)\
@@ -381,9 +349,9 @@ fn files_that_name_each_other_are_a_circle_whatever_path_they_take() {
 fn a_parent_that_uses_its_child_is_in_a_circle_where_the_child_names_it() {
     let parent = "mod walk;\nuse walk::Walk;\npub struct Cursor(Walk);";
     let files = |child| read_all(&[("stream/cursor.rs", parent), ("stream/cursor/walk.rs", child)]);
-    let faults = faults_beyond(&files("use super::Cursor;"), &[]);
-    assert!(faults[0].contains("stream/cursor.rs -> stream/cursor/walk.rs (Walk)"), "{faults:#?}");
-    assert_eq!(faults_beyond(&files("pub struct Walk;"), &[]), Vec::<String>::new());
+    let told = faults(&files("use super::Cursor;"));
+    assert!(told[0].contains("stream/cursor.rs -> stream/cursor/walk.rs (Walk)"), "{told:#?}");
+    assert_eq!(faults(&files("pub struct Walk;")), Vec::<String>::new());
 }
 
 #[test]
@@ -396,18 +364,5 @@ fn re_exports_and_tests_make_no_circle() {
         ("tls/a.rs", "pub mod b;\npub use b::B;\n"),
         ("tls/a/b.rs", "use crate::tls::a::Other;\n"),
     ]);
-    assert_eq!(faults_beyond(&files, &[]), Vec::<String>::new());
-}
-
-#[test]
-fn an_allowed_circle_may_only_shrink() {
-    let files = read_all(&[
-        ("keys/a.rs", "use super::b::B;"),
-        ("keys/b.rs", "use super::a::A;"),
-        ("tls/a.rs", "use super::b::B;"),
-    ]);
-    assert_eq!(faults_beyond(&files, &[("keys", 2)]), Vec::<String>::new());
-    assert!(faults_beyond(&files, &[("keys", 1)])[0].contains("2 files in circles, at most 1"));
-    assert!(faults_beyond(&files, &[("keys", 2), ("tls", 2)])[0].contains("remove its row"));
-    assert!(faults_beyond(&files, &[("keys", 2), ("web", 2)])[0].contains("there is no src/web"));
+    assert_eq!(faults(&files), Vec::<String>::new());
 }
