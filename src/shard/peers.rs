@@ -123,9 +123,9 @@ impl Peers {
         *known = due.min(*known);
     }
 
-    /// The next connection whose deadlines are to be looked at by now, from place `from` of the table
-    /// on, which is the place after it then. It is to be looked at again after `pause`, unless
-    /// something happens before.
+    /// The next connection whose deadlines are to be looked at by now, from place `from` of the
+    /// table on, which is the place after it then. It is to be looked at again after `pause`,
+    /// unless something happens before.
     pub(super) fn next_due(
         &mut self,
         from: &mut usize,
