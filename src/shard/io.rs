@@ -67,6 +67,19 @@ pub trait Io {
         results.extend(peers.iter().map(|peer| self.send(*peer, pieces)));
     }
 
+    /// Sends to each of `peers` its own of `pieces`, and puts into `results`, which is emptied
+    /// first, what [`Io::send`] would have said of each.
+    fn send_each(
+        &mut self,
+        peers: &[PeerId],
+        pieces: &[IoSlice<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) {
+        results.clear();
+        let each = peers.iter().zip(pieces);
+        results.extend(each.map(|(peer, piece)| self.send(*peer, &[*piece])));
+    }
+
     /// Whether something has come that has not been given to the core. An end, or an error, is
     /// nothing.
     fn has_unread(&mut self, peer: PeerId) -> bool;

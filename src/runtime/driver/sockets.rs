@@ -133,7 +133,7 @@ impl Sockets {
         &mut self,
         mut ring: SendRing,
         peers: &[PeerId],
-        pieces: &[IoSlice<'_>],
+        what: Batch<'_>,
         results: &mut Vec<io::Result<usize>>,
     ) {
         let first = results.len();
@@ -141,23 +141,50 @@ impl Sockets {
         results.extend(peers.iter().map(|_| Err(io::ErrorKind::Interrupted.into())));
         let sockets = peers.iter().enumerate();
         let sockets = sockets.filter_map(|(at, peer)| Some((at, self.get(*peer)?.stream.as_fd())));
-        let sent = ring.send(sockets, pieces, |at, sent| results[first + at] = sent);
+        let take = |at: usize, sent| results[first + at] = sent;
+        let sent = match what {
+            Batch::Same(pieces) => ring.send(sockets, pieces, take),
+            Batch::Each(pieces) => {
+                ring.send_each(sockets.map(|(at, socket)| (at, socket, &*pieces[at])), take)
+            }
+        };
         match sent {
             Ok(()) => self.ring = Some(ring),
             Err(error) => tracing::warn!("many sends by one call no longer work: {error}"),
         }
-        let bytes = bytes(pieces);
-        for (peer, sent) in peers.iter().zip(&mut results[first..]) {
+        let results = results[first..].iter_mut().enumerate();
+        for (peer, (at, sent)) in peers.iter().zip(results) {
+            let pieces = what.of(at);
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                     *sent = self.send(*peer, pieces);
                 }
                 _ => {
+                    let is_full = is_full(sent, bytes(pieces));
                     if let Some(entry) = self.get_mut(*peer) {
-                        entry.set(Is::Blocked, is_full(sent, bytes));
+                        entry.set(Is::Blocked, is_full);
                     }
                 }
             }
+        }
+    }
+}
+
+/// What goes to several peers.
+#[derive(Clone, Copy)]
+enum Batch<'a> {
+    /// All of it to each.
+    Same(&'a [IoSlice<'a>]),
+    /// To each its own piece.
+    Each(&'a [IoSlice<'a>]),
+}
+
+impl<'a> Batch<'a> {
+    /// What goes to the peer of that number.
+    fn of(self, number: usize) -> &'a [IoSlice<'a>] {
+        match self {
+            Self::Same(pieces) => pieces,
+            Self::Each(pieces) => &pieces[number..=number],
         }
     }
 }
@@ -194,11 +221,32 @@ impl Io for Sockets {
         for part in peers.chunks(SENDS_MAX) {
             match self.ring.take() {
                 Some(ring) if part.len() >= RING_SENDS_MIN => {
-                    self.send_by_ring(ring, part, pieces, results);
+                    self.send_by_ring(ring, part, Batch::Same(pieces), results);
                 }
                 ring => {
                     self.ring = ring;
                     results.extend(part.iter().map(|peer| self.send(*peer, pieces)));
+                }
+            }
+        }
+    }
+
+    fn send_each(
+        &mut self,
+        peers: &[PeerId],
+        pieces: &[IoSlice<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) {
+        results.clear();
+        for (part, pieces) in peers.chunks(SENDS_MAX).zip(pieces.chunks(SENDS_MAX)) {
+            match self.ring.take() {
+                Some(ring) if part.len() >= RING_SENDS_MIN => {
+                    self.send_by_ring(ring, part, Batch::Each(pieces), results);
+                }
+                ring => {
+                    self.ring = ring;
+                    let each = part.iter().zip(pieces);
+                    results.extend(each.map(|(peer, piece)| self.send(*peer, &[*piece])));
                 }
             }
         }
@@ -296,6 +344,44 @@ mod tests {
                         let mut got = [0; 7];
                         far[at].read_exact(&mut got).unwrap();
                         assert_eq!((kind, &got), (Ok(7), b"one two"));
+                    }
+                }
+                let is_blocked = sockets.get(peers[at]).is_some_and(|entry| entry.is(Is::Blocked));
+                assert_eq!(is_blocked, at == full);
+            }
+        }
+    }
+
+    #[test]
+    fn each_of_many_is_sent_its_own_bytes() {
+        for ring in [None, SendRing::new().ok()] {
+            let mut sockets = Sockets::new(ring).unwrap();
+            let (mut peers, mut far, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+            for index in 0..70 {
+                let (ours, theirs) = pair();
+                peers.push(PeerId::new(index, 1));
+                sockets.insert(peers[index as usize], ours, &[]).unwrap();
+                far.push(theirs);
+                texts.push(format!("bytes of {index}"));
+            }
+            let [full, gone] = [5, 66];
+            let big = vec![0; 1 << 16];
+            while sockets.send(peers[full], &[IoSlice::new(&big)]).is_ok() {}
+            sockets.get_mut(peers[full]).unwrap().set(Is::Blocked, false);
+            sockets.remove(peers[gone]);
+            let pieces: Vec<_> = texts.iter().map(|text| IoSlice::new(text.as_bytes())).collect();
+            let mut results = vec![Ok(1)];
+            sockets.send_each(&peers, &pieces, &mut results);
+            assert_eq!(results.len(), peers.len());
+            for (at, result) in results.iter().enumerate() {
+                let kind = result.as_ref().map_err(io::Error::kind).copied();
+                match at {
+                    _ if at == full => assert_eq!(kind, Err(io::ErrorKind::WouldBlock)),
+                    _ if at == gone => assert_eq!(kind, Err(io::ErrorKind::NotConnected)),
+                    _ => {
+                        let mut got = vec![0; texts[at].len()];
+                        far[at].read_exact(&mut got).unwrap();
+                        assert_eq!((kind, got), (Ok(texts[at].len()), texts[at].clone().into()));
                     }
                 }
                 let is_blocked = sockets.get(peers[at]).is_some_and(|entry| entry.is(Is::Blocked));
