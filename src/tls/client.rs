@@ -8,8 +8,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::error::{Error, Failure};
-use super::files::{certificates, provider};
+use super::files::certificates;
 use super::link::Link;
+use super::suites::provider;
 
 /// Connects to servers by TLS and checks their certificates. Clones share the authorities.
 #[derive(Clone, Debug)]

@@ -3,15 +3,14 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::error::Error;
+use super::suites::provider;
 
 /// Largest PEM file, bytes. A larger one is something else: it is refused unread.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -70,11 +69,6 @@ pub(super) type Stamps = [Option<(SystemTime, u64)>; 2];
 fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let about = fs::metadata(path).ok()?;
     Some((about.modified().ok()?, about.len()))
-}
-
-/// The one set of algorithms that is used, whatever else is linked.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 /// All certificates of a PEM file, at least one; or what is wrong.

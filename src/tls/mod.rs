@@ -5,12 +5,15 @@ mod client;
 mod error;
 mod files;
 mod link;
+mod pool;
+mod records;
 mod server;
+mod suites;
 
 pub use client::Connector;
 pub use error::{Error, Failure};
 pub use files::CertificateFiles;
-pub use link::Link;
 #[cfg(test)]
 pub(crate) use link::harness;
+pub use link::Link;
 pub use server::{Acceptor, Look, Watcher};

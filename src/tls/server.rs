@@ -10,8 +10,9 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, Se
 use rustls::sign::CertifiedKey;
 
 use super::error::{Error, Failure};
-use super::files::{CertificateFiles, Stamps, provider};
+use super::files::{CertificateFiles, Stamps};
 use super::link::Link;
+use super::suites::provider;
 
 /// Lets peers connect by TLS. Clones share the certificate and its renewals.
 #[derive(Clone)]

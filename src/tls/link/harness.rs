@@ -69,6 +69,37 @@ pub(crate) fn pair() -> (Link, Link) {
     (authority.connector(dir.path()).link("node.example").unwrap(), server)
 }
 
+/// The same by this suite alone, of whose keys the server's may seal so many records. `None` if it
+/// needs a certificate of another kind.
+#[cfg(test)]
+pub(crate) fn pair_by(
+    suite: rustls::SupportedCipherSuite,
+    records_max: Option<u64>,
+) -> Option<(Link, Link)> {
+    let is_usable = |suite: &'static rustls::Tls12CipherSuite| {
+        let ecdsa = rustls::SignatureScheme::ECDSA_NISTP256_SHA256;
+        suite.sign.contains(&ecdsa)
+    };
+    if let rustls::SupportedCipherSuite::Tls12(suite) = suite
+        && !is_usable(suite)
+    {
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let key = authority.issue(dir.path(), "node.example").load().unwrap();
+    let mut provider = rustls::crypto::CryptoProvider::clone(&crate::tls::suites::provider());
+    provider.cipher_suites = vec![crate::tls::suites::shared(suite, records_max)];
+    let config = rustls::ServerConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(&[suite.version()])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(key)));
+    let server = rustls::ServerConnection::new(config.into()).unwrap();
+    let client = authority.connector(dir.path()).link("node.example").unwrap();
+    Some((client, Link::new(server.into())))
+}
+
 /// Carries bytes both ways until neither end has more to say.
 pub(crate) fn meet(client: &mut Link, server: &mut Link) -> Result<(), Failure> {
     while client.has_sealed() || server.has_sealed() {
