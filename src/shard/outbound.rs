@@ -112,15 +112,17 @@ impl Outbound {
 
     /// Leaves to the send loop what it can do alone.
     pub(super) fn step_out(&self, state: &mut SendState) {
+        // An output's records are sealed with what is its own.
+        let is_viewer = self.kind != ReaderKind::Output;
+        let takes_batches = self.link.as_ref().is_none_or(|link| is_viewer && link.is_ready());
         state.place = match &self.cursor {
             _ if self.blocked_since.is_some() => SendState::BLOCKED,
-            Some(cursor)
-                if self.outbox.is_empty() && self.link.is_none() && self.policy.is_none() =>
-            {
+            Some(cursor) if self.outbox.is_empty() && self.policy.is_none() && takes_batches => {
                 cursor.shared_place().unwrap_or(SendState::ALONE)
             }
             _ => SendState::ALONE,
         };
+        state.is_sealed = self.link.is_some();
     }
 
     /// Gives it a rule of its own for dropping.

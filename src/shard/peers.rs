@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::Links;
 use super::client::{ClientConnection, Dialer};
 use super::connection::Connection;
 use super::io::PeerId;
@@ -13,6 +14,7 @@ use super::pull::Pull;
 use super::send_state::SendState;
 use super::table::{Key, Table};
 use crate::media::Micros;
+use crate::tls::Link;
 
 impl Key for PeerId {
     fn new(index: u32, turn: u32) -> Self {
@@ -56,6 +58,24 @@ pub(super) fn client_of<'a>(
     }
 }
 
+impl Links for Table<PeerId, Peer> {
+    fn link(&mut self, peer: PeerId) -> Option<&mut Link> {
+        match self.get_mut(peer)? {
+            Peer::Connection(connection) => connection.out.link.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    fn sealed(&self, peer: PeerId) -> &[u8] {
+        match self.get(peer) {
+            Some(Peer::Connection(connection)) => {
+                connection.out.link.as_ref().map_or(&[], |link| link.sealed())
+            }
+            _ => &[],
+        }
+    }
+}
+
 /// All peers of a shard. The arrays beside the table are indexed by [`PeerId::index`].
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Peers {
@@ -74,8 +94,7 @@ impl Peers {
     #[must_use]
     pub(super) fn resume(&mut self) -> bool {
         let is_whole = self.table.resume() && self.due.len() == self.table.places();
-        self.send_states =
-            vec![SendState { place: SendState::ALONE, bytes: 0 }; self.table.places()];
+        self.send_states = vec![SendState::NEW; self.table.places()];
         let connection = |(_, peer): &(PeerId, &Peer)| matches!(peer, Peer::Connection(_));
         self.connections = self.table.iter().filter(connection).count();
         is_whole
@@ -84,10 +103,9 @@ impl Peers {
     /// Adds what `make` makes for its number.
     pub(super) fn insert_with(&mut self, due: Micros, make: impl FnOnce(PeerId) -> Peer) -> PeerId {
         let id = self.table.insert_with(make);
-        self.send_states
-            .resize(self.table.places(), SendState { place: SendState::ALONE, bytes: 0 });
+        self.send_states.resize(self.table.places(), SendState::NEW);
         self.due.resize(self.table.places(), Micros(0));
-        self.send_states[id.index()] = SendState { place: SendState::ALONE, bytes: 0 };
+        self.send_states[id.index()] = SendState::NEW;
         self.due[id.index()] = due;
         self.connections += usize::from(matches!(self.table.get(id), Some(Peer::Connection(_))));
         id

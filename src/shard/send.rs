@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::batch::Batch;
+use super::batch::{Batch, Taken};
 use super::client::Dialer;
 use super::connection::{Closing, Connection, broken};
 use super::core::{LOOK_EVERY, ShardCore};
@@ -58,10 +58,10 @@ impl ShardCore {
         let mut batch = Batch::new(log, policy);
         let (mut bytes, mut sends, mut blocked) = (0, 0, 0);
         let (mut full, mut broken) = (Vec::new(), Vec::new());
-        group.send(io, &mut batch, readers, &peers.send_states);
+        group.send(io, &mut batch, readers, (&peers.send_states, &mut peers.table));
         for &reader in readers {
             let state = &mut peers.send_states[reader.index()];
-            let mut sent = 0;
+            let mut taken = Taken::default();
             match state.place {
                 SendState::BLOCKED => {
                     blocked += 1;
@@ -69,15 +69,12 @@ impl ShardCore {
                 }
                 place if place == end => continue,
                 place if place < SendState::BLOCKED => {
-                    if let Some((pieces, wanted)) = batch.at(place) {
-                        let alone = || io.send(reader, pieces).unwrap_or(0);
-                        sent = group.next(place).unwrap_or_else(alone);
-                        if sent == wanted {
-                            *state = SendState { place: end, bytes: state.bytes + sent as u64 };
-                            bytes += sent as u64;
-                            sends += 1;
-                            continue;
-                        }
+                    taken = group.taken_by(reader, *state, &mut batch, io);
+                    if taken.is_all {
+                        (state.place, state.bytes) = (end, state.bytes + taken.bytes as u64);
+                        bytes += taken.bytes as u64;
+                        sends += 1;
+                        continue;
                     }
                 }
                 _ => {}
@@ -93,7 +90,7 @@ impl ShardCore {
             };
             out.step_in(state);
             let before = out.bytes();
-            out.sent_of_batch(&batch, sent);
+            out.sent_of_batch(&batch, taken.bytes);
             match out.send(io, shared.cx.now, Some(log), policy) {
                 Sent::All => {}
                 Sent::Blocked => {

@@ -11,9 +11,13 @@ pub(super) struct SendState {
     pub(super) place: u64,
     /// Bytes sent since the peer was last put in step.
     pub(super) bytes: u64,
+    /// Whether it speaks TLS, so that what it takes is sealed for it alone.
+    pub(super) is_sealed: bool,
 }
 
 impl SendState {
+    /// Of a new peer.
+    pub(super) const NEW: Self = Self { place: Self::ALONE, bytes: 0, is_sealed: false };
     /// The peer has something of its own to send, or leaves something out.
     pub(super) const ALONE: u64 = u64::MAX;
     /// The peer's socket is full.

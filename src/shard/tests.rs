@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::send_state::SendState;
 use super::*;
 use crate::command::{
     ChannelSource, ChannelSwitch, Encoded, OutputRules, OutputSpec, ShardCommand, ShardReport,
@@ -19,19 +20,33 @@ use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 use crate::stats::{ErrorKind, ShardStats};
 use crate::stream::{DropPolicy, Flags, LogLimits, Merge, Message, Start};
-use crate::tls::Acceptor;
 use crate::tls::harness::Authority;
+use crate::tls::{Acceptor, Link};
 
-/// Sockets that take everything and remember it, but for one that makes whoever uses it panic.
+/// Sockets that take everything and remember it, but for one that makes whoever uses it panic, and
+/// for those that have so much room.
 #[derive(Default)]
-struct Sockets(HashMap<PeerId, Vec<u8>>, Option<PeerId>);
+struct Sockets(HashMap<PeerId, Vec<u8>>, Option<PeerId>, HashMap<PeerId, usize>);
 
 impl Io for Sockets {
     fn send(&mut self, peer: PeerId, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         assert_ne!(Some(peer), self.1, "injected");
+        let wanted: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let mut left = wanted;
+        if let Some(room) = self.2.get_mut(&peer) {
+            left = wanted.min(*room);
+            *room -= left;
+        }
+        let taken = left;
+        if taken == 0 && wanted > 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let to = self.0.entry(peer).or_default();
-        pieces.iter().for_each(|piece| to.extend_from_slice(piece));
-        Ok(pieces.iter().map(|piece| piece.len()).sum())
+        for piece in pieces {
+            to.extend_from_slice(&piece[..left.min(piece.len())]);
+            left -= left.min(piece.len());
+        }
+        Ok(taken)
     }
 
     fn has_unread(&mut self, _peer: PeerId) -> bool {
@@ -228,11 +243,11 @@ impl Bench {
     /// Bodies of the pictures and headers that a player has been sent.
     fn heard(&mut self, (peer, client): &mut (PeerId, Client)) -> Vec<Vec<u8>> {
         let events = self.receive(*peer, client);
-        bodies(events)
+        video_bodies(events)
     }
 }
 
-fn bodies(events: Vec<ClientEvent>) -> Vec<Vec<u8>> {
+fn video_bodies(events: Vec<ClientEvent>) -> Vec<Vec<u8>> {
     let bodies = events.into_iter().filter_map(|event| match event {
         ClientEvent::Message { kind: Kind::Video, body, .. } => Some(body.to_vec()),
         _ => None,
@@ -457,7 +472,7 @@ fn the_channel_of_a_shard_that_is_rebuilt_goes_on_with_its_headers_and_so_do_its
     let (mut player, early) = bench.begin("192.0.2.2", Goal::Play);
     bench.encode(&mut channel_end, Flags::default(), NEXT);
     bench.encode(&mut channel_end, Flags::KEY, KEY);
-    let heard = [bodies(early), bench.heard(&mut player)].concat();
+    let heard = [video_bodies(early), bench.heard(&mut player)].concat();
     assert_eq!(heard, [HEADER, KEY]);
     let mut taken = Vec::new();
     while let Some(SubscriptionEvent::Message(message, _)) = received.pop() {
@@ -593,6 +608,99 @@ fn a_peer_that_speaks_tls_is_ended_and_listed_and_the_others_are_handed_over() {
     let [(id, reason)] = snapshot.ended[..] else { panic!("{:?}", snapshot.ended) };
     assert!(id == sealed && reason.contains("encrypted"), "{reason}");
     assert!(bench.actions.contains(&Action::Close(sealed)));
+}
+
+/// A player by TLS.
+struct SealedPlayer {
+    peer: PeerId,
+    link: Link,
+    client: Client,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Bench {
+    /// What both ends of a player by TLS have for each other. Says whether it has begun.
+    fn exchange(&mut self, player: &mut SealedPlayer) -> bool {
+        let SealedPlayer { peer, link, client, bodies } = player;
+        let said = client.output().to_vec();
+        if !said.is_empty() && !link.is_handshaking() {
+            assert_eq!(link.seal(&[IoSlice::new(&said)]).unwrap(), said.len());
+            client.consume_output(said.len());
+        }
+        let mut wire = Vec::new();
+        link.write_to(&mut wire).unwrap();
+        if !wire.is_empty() {
+            self.core.received(self.now, *peer, &wire);
+        }
+        self.settle();
+        let sealed = self.sockets.0.remove(peer).unwrap_or_default();
+        let (mut input, mut plain) = (&sealed[..], vec![0; 4_096]);
+        loop {
+            let count = link.open(&mut input, &mut plain).unwrap();
+            if count == 0 {
+                break;
+            }
+            client.feed(&plain[..count], self.now, &self.packets).unwrap();
+        }
+        let events: Vec<_> = std::iter::from_fn(|| client.poll_event()).collect();
+        let has_begun = events.iter().any(|event| matches!(event, ClientEvent::Started { .. }));
+        bodies.extend(video_bodies(events));
+        has_begun
+    }
+}
+
+#[test]
+fn viewers_by_tls_are_sent_every_picture_in_its_order_however_their_sockets_block() {
+    const PLAYERS: usize = 20;
+    let mut bench = Bench::new();
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let files = authority.issue(dir.path(), "node.example");
+    bench.take_over(|parts| parts.acceptor = Some(Acceptor::load(files, &[]).unwrap()));
+    let connector = authority.connector(dir.path());
+    let mut publisher = bench.join("192.0.2.1", Goal::Publish);
+    let mut plain = bench.join("192.0.2.2", Goal::Play);
+    let mut players = Vec::new();
+    for number in 0..PLAYERS {
+        let from: SocketAddr = format!("192.0.2.{}:7", number + 3).parse().unwrap();
+        let peer = bench.core.accepted(bench.now, from, true).unwrap();
+        let url = Url::parse("rtmp://127.0.0.1/live/show").unwrap();
+        let client = Client::new(ClientSpec::new(&url, Goal::Play), bench.now, [7; 32]);
+        let link = connector.link("node.example").unwrap();
+        let mut player = SealedPlayer { peer, link, client, bodies: Vec::new() };
+        let has_begun = (0..30).any(|_| bench.exchange(&mut player));
+        assert!(has_begun, "the client has not begun");
+        players.push(player);
+    }
+    let (mut sent, mut heard, mut shared) = (Vec::new(), Vec::new(), 0);
+    for n in 0..40_usize {
+        let mut body = vec![u8::try_from(n).unwrap(); [500, 12_500, 70_000, 30_000][n % 4]];
+        body[..5].copy_from_slice(&[if n % 8 == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
+        bench.publish(&mut publisher, &body);
+        sent.push(body);
+        heard.extend(bench.heard(&mut plain));
+        for (number, player) in players.iter_mut().enumerate() {
+            bench.exchange(player);
+            let state = bench.core.peers.send_states[player.peer.index()];
+            assert!(state.is_sealed);
+            shared += usize::from(state.place < SendState::BLOCKED);
+            if number % 3 == 0 {
+                // It has room for a part of the next one, and now and then for all that waits.
+                let room = if n % 6 == 0 { 1 << 20 } else { (number + 1) * (n + 1) * 89 % 20_000 };
+                bench.sockets.2.insert(player.peer, room);
+                bench.core.writable(bench.now, player.peer);
+                bench.settle();
+            }
+        }
+    }
+    bench.sockets.2.clear();
+    assert_eq!(heard.len(), sent.len());
+    assert!(shared > 40 * PLAYERS / 2, "{shared}: most are sent to together");
+    for player in &mut players {
+        bench.core.writable(bench.now, player.peer);
+        bench.settle();
+        bench.exchange(player);
+        assert!(player.bodies == sent, "{} of {} pictures", player.bodies.len(), sent.len());
+    }
 }
 
 /// A channel of `live/show`, and where its pictures come from.

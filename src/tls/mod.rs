@@ -15,5 +15,5 @@ pub use error::{Error, Failure};
 pub use files::CertificateFiles;
 #[cfg(test)]
 pub(crate) use link::harness;
-pub use link::Link;
+pub use link::{Link, SEALED_BYTES_MAX};
 pub use server::{Acceptor, Look, Watcher};
