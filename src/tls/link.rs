@@ -319,6 +319,14 @@ mod tests {
     }
 
     #[test]
+    fn the_suite_that_seals_fastest_is_agreed_on() {
+        let (mut client, mut server) = pair();
+        meet(&mut client, &mut server).unwrap();
+        let suite = server.connection.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+    }
+
+    #[test]
     fn a_key_that_the_peer_asks_for_is_the_next_one_that_seals() {
         let (mut client, mut server) = pair();
         meet(&mut client, &mut server).unwrap();

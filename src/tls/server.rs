@@ -63,6 +63,8 @@ impl Acceptor {
         let resolver = Arc::clone(&identity);
         let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        // Whoever seals for many chooses what seals fastest.
+        config.ignore_client_order = true;
         // Connections are few and last long: resumption would save little, and cost a lock that
         // all shards share.
         config.session_storage = Arc::new(NoServerSessionStorage {});

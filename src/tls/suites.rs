@@ -46,9 +46,22 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         let mut provider = theirs::default_provider();
         provider.cipher_suites.iter_mut().for_each(|suite| *suite = shared(*suite, None));
+        provider.cipher_suites.sort_by_key(rank);
         Arc::new(provider)
     });
     Arc::clone(&PROVIDER)
+}
+
+/// Place of a suite among those that both ends know: TLS 1.3 first, and there what seals fastest.
+/// AES with keys of 128 bits takes five sixths of the time of 256, and `ChaCha20` four times as
+/// long.
+fn rank(suite: &SupportedCipherSuite) -> (bool, u8) {
+    let cost = match algorithm(*suite) {
+        Some(algorithm) if *algorithm == AES_128_GCM => 0,
+        Some(algorithm) if *algorithm == AES_256_GCM => 1,
+        _ => 2,
+    };
+    (suite.tls13().is_none(), cost)
 }
 
 /// The algorithm of a suite, if it is known here.
