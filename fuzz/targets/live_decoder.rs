@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use stream_manager_fuzz::decode::{DecodeSink, Error, Live, LiveSpec};
 use stream_manager_fuzz::frame::{BLOCK_SAMPLES, PictureEvent, SoundBlock};
 use stream_manager_fuzz::media::{CHANNELS, Micros, Size};
-use stream_manager_fuzz::stream::{Flags, Heard, InBand};
+use stream_manager_fuzz::stream::{Flags, Inspection, InBand};
 use stream_manager_fuzz::{Tag, Tags, ffi};
 
 /// A publisher that sends what it should; behind the first byte are its tags.
@@ -73,10 +73,10 @@ fn publish<'a>(live: &mut Live, tags: impl Iterator<Item = Tag<'a>>) -> Seen {
         time = time.wrapping_add_signed(step_ms);
         now = now + Micros::from_millis(step_ms.unsigned_abs().into());
         let Some(flags) = Flags::of(kind, body) else { continue };
-        match in_band.hear(kind, flags, body) {
-            Heard::Usual | Heard::Missing => {}
-            Heard::Less => continue,
-            Heard::Header(header) => decode(kind, time, &header, now),
+        match in_band.inspect(kind, flags, body) {
+            Inspection::Usual | Inspection::Missing => {}
+            Inspection::Less => continue,
+            Inspection::Header(header) => decode(kind, time, &header, now),
         }
         decode(kind, time, body, now);
     }

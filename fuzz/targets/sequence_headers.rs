@@ -8,9 +8,9 @@ use stream_manager_fuzz::Tags;
 use stream_manager_fuzz::decode::can_decode;
 use stream_manager_fuzz::media::Kind;
 use stream_manager_fuzz::rtmp::flv::{
-    Audio, TagInfo, Format, Made, Video, VideoFormat, is_complete, made,
+    Audio, Format, Made, TagInfo, Video, VideoFormat, is_complete, made,
 };
-use stream_manager_fuzz::stream::{Flags, Heard, InBand};
+use stream_manager_fuzz::stream::{Flags, InBand, Inspection};
 
 /// What a header has beside the parameters themselves, bytes: the tag's own header, the fixed
 /// fields of a record, and the length of each parameter set.
@@ -103,19 +103,19 @@ fuzz_target!(|data: &[u8]| {
         }
         let Some(flags) = Flags::of(kind, body) else { continue };
         frames += 1;
-        match tracks.hear(kind, flags, body) {
-            Heard::Usual => {}
-            Heard::Header(header) => {
+        match tracks.inspect(kind, flags, body) {
+            Inspection::Usual => {}
+            Inspection::Header(header) => {
                 check(kind, body, &header);
                 let again = Flags::of(kind, &header).expect("a header");
                 assert!(again.is_header() && again.track() == flags.track());
                 assert!(
-                    kind == Kind::Data || tracks.hear(kind, flags, body) == Heard::Usual,
+                    kind == Kind::Data || tracks.inspect(kind, flags, body) == Inspection::Usual,
                     "made once"
                 );
             }
-            Heard::Less => assert!(flags.is_header() && !is_complete(kind, body)),
-            Heard::Missing => missing += 1,
+            Inspection::Less => assert!(flags.is_header() && !is_complete(kind, body)),
+            Inspection::Missing => missing += 1,
         }
     }
     assert!(missing <= frames / 2 + frames / MISSES_MAX);

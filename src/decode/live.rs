@@ -178,7 +178,7 @@ impl Live {
     }
 
     /// What was done since it was made.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     #[must_use]
     pub const fn counters(&self) -> Counters {
         Counters { resyncs: self.timeline.resyncs(), ..self.counters }

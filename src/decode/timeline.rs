@@ -172,7 +172,7 @@ impl Timeline {
     }
 
     /// How often publisher and clock were matched anew.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     #[must_use]
     pub(super) const fn resyncs(&self) -> u64 {
         self.resyncs

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::admission::Admitted;
@@ -204,16 +205,8 @@ impl ShardCore {
         while let Some(id) = self.peers.next_due(&mut place, now, LOOK_EVERY_QUIET) {
             self.with(id, |connection, shared| connection.tick(shared, io));
         }
-        let mut from = 0;
-        while let Some((&number, _)) = self.outputs.range(from..).next() {
-            from = number + 1;
-            self.with_output(number, |output, shared| output.tick(shared, io));
-        }
-        from = 0;
-        while let Some((&number, _)) = self.pulls.range(from..).next() {
-            from = number + 1;
-            self.with_pull(number, |pull, shared| pull.tick(shared, io));
-        }
+        self.each_output(|output, shared| output.tick(shared, &mut *io));
+        self.each_pull(|pull, shared| pull.tick(shared, &mut *io));
         #[cfg(test)]
         self.fault_point();
         self.want_pulled();
@@ -229,6 +222,22 @@ impl ShardCore {
         }
     }
 
+    fn each_output(&mut self, mut act: impl FnMut(&mut Output, &mut Shared)) {
+        let mut last = None;
+        while let Some(number) = next_key(&self.outputs, last) {
+            last = Some(number);
+            self.with_output(number, &mut act);
+        }
+    }
+
+    fn each_pull(&mut self, mut act: impl FnMut(&mut Pull, &mut Shared)) {
+        let mut last = None;
+        while let Some(number) = next_key(&self.pulls, last) {
+            last = Some(number);
+            self.with_pull(number, &mut act);
+        }
+    }
+
     fn take_settings(&mut self) {
         let mut newest = None;
         while let Some(settings) = self.settings.pop() {
@@ -241,6 +250,12 @@ impl ShardCore {
         let ShardSpec { number, node, publish, .. } = *cx.spec;
         cx.spec = Arc::new(ShardSpec { number, node, publish, ..spec });
     }
+}
+
+/// The first key after `last`: what is in the map may come and go between two calls.
+fn next_key<T>(map: &BTreeMap<usize, T>, last: Option<usize>) -> Option<usize> {
+    let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+    map.range((after, Bound::Unbounded)).next().map(|(key, _)| *key)
 }
 
 /// Opens what a peer that speaks TLS has sent.
@@ -431,16 +446,8 @@ impl Core for ShardCore {
         self.shared.cx.now = now;
         self.stopping = Some(now + STOP_LIMIT);
         self.channels.finish(&mut self.shared);
-        let mut from = 0;
-        while let Some((&number, _)) = self.outputs.range(from..).next() {
-            from = number + 1;
-            self.with_output(number, Output::end_with_node);
-        }
-        from = 0;
-        while let Some((&number, _)) = self.pulls.range(from..).next() {
-            from = number + 1;
-            self.with_pull(number, Pull::stop);
-        }
+        self.each_output(Output::end_with_node);
+        self.each_pull(Pull::stop);
         for id in self.peers.table.keys() {
             self.with(id, Connection::stop);
         }

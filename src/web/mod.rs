@@ -13,6 +13,8 @@ mod request;
 mod session;
 
 pub use cors::{Cors, METHODS, PREFLIGHT_SECONDS};
+#[cfg(fuzzing)]
+pub use request::HEAD_BYTES_MAX;
 pub use session::{Event, Overdue, Session};
 
 /// Whether a connection that begins with this byte is that of an HTTP client: methods are written

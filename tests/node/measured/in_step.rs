@@ -70,7 +70,7 @@ fn assert_in_step([picture_ms, sound_ms]: [u32; 2]) {
     let first = flashes.first().copied().expect("a flash");
     let last = flashes.last().copied().expect("a flash");
     let later = |times: &[f64]| -> Vec<f64> {
-        times.iter().copied().filter(|at| (first + 1.9..last + 0.1).contains(at)).collect()
+        times.iter().copied().filter(|at| (first + 1.5..last + 0.1).contains(at)).collect()
     };
     let (flashes, beeps) = (later(&flashes), later(&beeps));
     assert!(flashes.len() >= 2, "too few flashes: {flashes:?}");
