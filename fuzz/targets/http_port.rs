@@ -59,7 +59,7 @@ fn first(answers: &[u8]) -> Option<String> {
     assert!(answers.is_empty() || answers.starts_with(b"HTTP/1."));
     let (status, rest) = answers.split_at_checked(b"HTTP/1.1 200".len())?;
     let text = String::from_utf8_lossy(rest);
-    let text = text.split_once("\r\n\r\n")?.1.split("HTTP/1.1 ").next()?;
+    let text = text.split_once("\r\n\r\n")?.1.split("HTTP/1.").next()?;
     status.ends_with(b"200").then(|| text.to_owned())
 }
 
