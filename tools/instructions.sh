@@ -14,8 +14,8 @@ chunk_write 515
 amf0_decode 4900
 cursor 7790
 hop 168
-core 9530
-driver 12750
+core 9930
+driver 13340
 "
 
 main() {
