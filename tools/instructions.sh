@@ -3,7 +3,8 @@
 # machine as on a quiet one. Fails if a step needs more than its ceiling, which leaves a twentieth for
 # other compilers. Raise one only with the reason in the commit.
 #
-#   tools/instructions.sh PROGRAM      the built examples/instructions, in the release profile
+#   tools/instructions.sh PROGRAM      the built examples/instructions, in the release profile, without
+#                                      link-time optimisation, as tools/test.sh builds it
 set -euo pipefail
 
 readonly ROUNDS=1000

@@ -13,6 +13,9 @@ readonly LOGS=target/test-logs PROGRAM=target/release/stream-manager
 # takes a quarter of the time.
 readonly PARTS=(--config profile.dev.package.stream-manager.opt-level=0 "${features[@]}")
 readonly UNITS=("${PARTS[@]}" --workspace --lib --bins --test tidy)
+# The program as its users have it, but for link-time optimisation, which takes minutes for each of
+# the programs that are linked here.
+readonly WHOLE=(--release --config profile.release.lto=false "${features[@]}")
 # Time for each fuzz target; an hour before a release.
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 # Scenarios at once: most wait for programs to start and for pictures to come.
@@ -42,12 +45,12 @@ main() {
     begin api tools/api.sh "$PROGRAM"
     stage units cargo test --no-fail-fast "${UNITS[@]}"
     stage examples cargo test --no-fail-fast "${PARTS[@]}" --doc
-    stage allocations cargo test --release --no-fail-fast "${features[@]}" --test no_alloc
+    stage allocations cargo test --no-fail-fast "${WHOLE[@]}" --test no_alloc
     stage instructions tools/instructions.sh target/release/examples/instructions
     # With the driver that a node takes by itself, which is glommio where there is io_uring.
     stage scenarios scenarios --test-threads "$SCENARIOS" --skip measured::
     TEST_DRIVER=epoll stage epoll scenarios --test-threads "$SCENARIOS" --skip measured::
-    stage lifecycle cargo test --release --no-fail-fast "${features[@]}" --test lifecycle
+    stage lifecycle cargo test --no-fail-fast "${WHOLE[@]}" --test lifecycle
     finish fuzz
     finish loom
     finish browser
@@ -100,14 +103,13 @@ row() {
 # it is and what it allocates, of the program as its users have it.
 build() {
     cargo test --quiet --no-run "${UNITS[@]}" &&
-        cargo build --quiet --release "${features[@]}" --bin stream-manager --example instructions &&
-        cargo test --quiet --no-run --release "${features[@]}" --test node --test lifecycle \
-            --test no_alloc
+        cargo build --quiet "${WHOLE[@]}" --bin stream-manager --example instructions &&
+        cargo test --quiet --no-run "${WHOLE[@]}" --test node --test lifecycle --test no_alloc
 }
 
 install_peers() { tools/modern_ffmpeg.sh && tools/node_media_server.sh; }
 
-scenarios() { cargo test --release --no-fail-fast "${features[@]}" --test node -- "$@"; }
+scenarios() { cargo test --no-fail-fast "${WHOLE[@]}" --test node -- "$@"; }
 
 # Every order of steps of what threads share, on the types that the program runs.
 check_orders() {
