@@ -128,6 +128,30 @@ impl Sockets {
 }
 
 impl Sockets {
+    /// Sends to each of `peers` its part of `batch`: by one call for many of them, where there is
+    /// a ring.
+    fn send_batch(
+        &mut self,
+        peers: &[PeerId],
+        batch: Batch<'_>,
+        results: &mut Vec<io::Result<usize>>,
+    ) {
+        results.clear();
+        for (chunk, part) in peers.chunks(SENDS_MAX).enumerate() {
+            let batch = batch.from(chunk * SENDS_MAX);
+            match self.ring.take() {
+                Some(ring) if part.len() >= RING_SENDS_MIN => {
+                    self.send_by_ring(ring, part, batch, results);
+                }
+                ring => {
+                    self.ring = ring;
+                    let each = part.iter().enumerate();
+                    results.extend(each.map(|(number, peer)| self.send(*peer, batch.of(number))));
+                }
+            }
+        }
+    }
+
     /// Sends to at most [`SENDS_MAX`] peers by one call. A ring that fails is not used again.
     fn send_by_ring(
         &mut self,
@@ -170,7 +194,7 @@ impl Sockets {
     }
 }
 
-/// What goes to several peers.
+/// Bytes for several peers.
 #[derive(Clone, Copy)]
 enum Batch<'a> {
     /// All of it to each.
@@ -180,6 +204,14 @@ enum Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// The same for the peers from that number on.
+    fn from(self, number: usize) -> Self {
+        match self {
+            Self::Same(_) => self,
+            Self::Each(pieces) => Self::Each(&pieces[number..]),
+        }
+    }
+
     /// What goes to the peer of that number.
     fn of(self, number: usize) -> &'a [IoSlice<'a>] {
         match self {
@@ -217,18 +249,7 @@ impl Io for Sockets {
         pieces: &[IoSlice<'_>],
         results: &mut Vec<io::Result<usize>>,
     ) {
-        results.clear();
-        for part in peers.chunks(SENDS_MAX) {
-            match self.ring.take() {
-                Some(ring) if part.len() >= RING_SENDS_MIN => {
-                    self.send_by_ring(ring, part, Batch::Same(pieces), results);
-                }
-                ring => {
-                    self.ring = ring;
-                    results.extend(part.iter().map(|peer| self.send(*peer, pieces)));
-                }
-            }
-        }
+        self.send_batch(peers, Batch::Same(pieces), results);
     }
 
     fn send_each(
@@ -237,19 +258,7 @@ impl Io for Sockets {
         pieces: &[IoSlice<'_>],
         results: &mut Vec<io::Result<usize>>,
     ) {
-        results.clear();
-        for (part, pieces) in peers.chunks(SENDS_MAX).zip(pieces.chunks(SENDS_MAX)) {
-            match self.ring.take() {
-                Some(ring) if part.len() >= RING_SENDS_MIN => {
-                    self.send_by_ring(ring, part, Batch::Each(pieces), results);
-                }
-                ring => {
-                    self.ring = ring;
-                    let each = part.iter().zip(pieces);
-                    results.extend(each.map(|(peer, piece)| self.send(*peer, &[*piece])));
-                }
-            }
-        }
+        self.send_batch(peers, Batch::Each(pieces), results);
     }
 
     fn has_unread(&mut self, peer: PeerId) -> bool {
