@@ -1,4 +1,4 @@
-//! What a wake costs: a peer sends a message over loopback, the thread under test wakes, reads it
+//! Wake-up benchmark: a peer sends a message over loopback, the thread under test wakes, reads it
 //! and answers. CPU time of that thread per message, by the way in which it sleeps.
 //!
 //! `wake [messages] [turns] [pause_us]`
