@@ -74,12 +74,13 @@ put() { echo "$round $*" | tee -a "$work/round"; }
 # load_of PORT ARGUMENTS: the load tool's report in $work/figures.
 load_of() { "$binary" load "$@" --cores 1 --json >"$work/figures" || die "load $1 failed"; }
 
-# viewers MODE SUBJECT PORT PID COUNT: publishes, plays, and notes CPU and latency.
+# viewers MODE SUBJECT PORT PID COUNT: publishes, plays once the log is full, so that memory is not
+# touched for the first time (after ten seconds), and notes CPU and latency.
 viewers() {
     local to=rtmp://127.0.0.1:$3/live/load publisher
     background publisher "$binary" load publish --url "$to" --seconds 3600 --cores 1
     publisher=$last
-    sleep 1
+    sleep 12
     load_of play --url "$to" --count "$5" --seconds "$span" --pid "$4"
     stop "$publisher"
     put "$1" "$2" cpu_us_per_mbit "$(field "$work/figures" cpu_per_mbit_us)"
@@ -139,7 +140,7 @@ connects() {
     local to=rtmp://127.0.0.1:$2/live/load publisher
     background publisher "$binary" load publish --url "$to" --seconds 3600 --cores 1
     publisher=$last
-    sleep 2
+    sleep 12
     load_of connect --url "$to" --parallel 50 --seconds "$span" --pid "$3"
     stop "$publisher"
     put any "$1" per_second "$(field "$work/figures" rate_per_second)"
@@ -180,7 +181,7 @@ round_of_tls() {
         background publisher "$binary" load publish --url "$url" --bitrate 3250000 \
             --seconds 3600 --cores 1
         publisher=$last
-        sleep 2
+        sleep 12
         for scheme in rtmp rtmps; do
             port=$rtmp
             if [[ $scheme == rtmps ]]; then port=$secure; fi

@@ -307,8 +307,8 @@ fn what_many_publishers_send_is_taken_in_without_an_allocation() {
             // A reader notes the first message of each chunk stream.
             counted += if tick == 0 { 0 } else { ALLOCATIONS.with(Cell::get) - before };
         }
-        if tick % 3 == 0 {
-            pool.maintain(1 << 30).unwrap(); // ten times a second, as control does
+        if tick % 6 == 0 {
+            pool.maintain(1 << 30, at).unwrap(); // five times a second: control does so at least
         }
     }
     let usage = pool.usage();

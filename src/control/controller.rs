@@ -25,7 +25,7 @@ use crate::control::hooks::HookService;
 use crate::control::key_service::{KeyEvent, KeyService};
 use crate::control::log::LogLevel;
 use crate::control::outputs::Outputs;
-use crate::control::packet_memory::{MAINTAIN_EVERY, PacketMemory};
+use crate::control::packet_memory::PacketMemory;
 use crate::control::placement::{Item, Placement};
 use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
@@ -40,10 +40,12 @@ use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 use crate::stats::Registry;
 
-/// How often idle shards are woken from outside. That is when they look at their deadlines: a timer
-/// of their own would wake them twice, and glommio 0.9 has been seen to sleep through its timer
-/// when nothing else woke it.
+/// How often the controller looks at what nobody tells it: deadlines of requests, threads that have
+/// ended, shards that are loaded more than others, and packet memory.
 const TICK: Duration = Duration::from_millis(200);
+
+/// The same while packet memory grows: shards take it from what is mapped ahead.
+const TICK_GROWING: Duration = Duration::from_millis(50);
 
 /// The rings to and from one shard.
 #[derive(Debug)]
@@ -138,8 +140,6 @@ impl Controller {
         let (answers, mut answered) = tokio::sync::mpsc::channel::<(usize, ShardCommand)>(64);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut maintain = tokio::time::interval(MAINTAIN_EVERY);
-        maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut packets =
             PacketMemory::new(self.channels.packets().clone(), Arc::clone(&self.registry));
         loop {
@@ -164,10 +164,12 @@ impl Controller {
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
-                _ = ticks.tick() => self.tick(),
-                _ = maintain.tick() => {
+                _ = ticks.tick() => {
+                    self.tick();
                     let bytes_max = self.config_store.in_use().limits.packet_bytes_max;
-                    packets.maintain(bytes_max, self.clock.now());
+                    if packets.maintain(bytes_max, self.clock.now()) {
+                        ticks.reset_after(TICK_GROWING);
+                    }
                 }
                 _ = &mut stopped => break,
             }
@@ -187,7 +189,7 @@ impl Controller {
         self.hooks.finish().await;
     }
 
-    /// Several times a second: wakes the shards, and gives up what is overdue.
+    /// Gives up what is overdue, and looks after threads and shards.
     fn tick(&mut self) {
         for shard in std::mem::take(&mut self.unsure) {
             self.tell_changed(shard, None);

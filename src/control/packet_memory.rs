@@ -2,14 +2,10 @@
 //! there is not enough.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::frame::PacketPool;
+use crate::frame::{self, PacketPool};
 use crate::media::Micros;
 use crate::stats::{PacketPoolFigures, Registry};
-
-/// How often the pool is looked after. Between two times shards take what is mapped ahead.
-pub(super) const MAINTAIN_EVERY: Duration = Duration::from_millis(100);
 
 /// How often its figures are taken.
 const FIGURES_EVERY: Micros = Micros::from_secs(1);
@@ -34,9 +30,15 @@ impl PacketMemory {
         Self { pool, registry, figures_from, heap_packets: 0, say_from }
     }
 
-    /// Keeps free slots ahead of what is in use, `bytes_max` of memory at most.
-    pub(super) fn maintain(&mut self, bytes_max: usize, now: Micros) {
-        let grown = self.pool.maintain(bytes_max);
+    /// Keeps free slots ahead of what is in use, `bytes_max` of memory at most. Says whether the
+    /// pool has grown, so that more may be needed soon.
+    pub(super) fn maintain(&mut self, bytes_max: usize, now: Micros) -> bool {
+        let grown = self.pool.maintain(bytes_max, now);
+        self.tell(&grown, bytes_max, now);
+        grown.is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn tell(&mut self, grown: &Result<usize, frame::Error>, bytes_max: usize, now: Micros) {
         if now >= self.figures_from {
             self.figures_from = now + FIGURES_EVERY;
             self.registry.set_packets(figures(&self.pool));
@@ -47,7 +49,7 @@ impl PacketMemory {
         }
         self.say_from = now + SAID_EVERY;
         self.heap_packets += more;
-        if let Err(error) = grown {
+        if let Err(error) = &grown {
             tracing::warn!("the packet pool cannot grow: {error}");
         }
         if more > 0 {

@@ -8,11 +8,12 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::packet::{PacketBuf, SLOT_OVERHEAD, Slot, SlotId};
 use super::region::Error;
 use super::slab::SizeClass;
+use crate::media::Micros;
 
 /// Slots of the smallest class, bytes, as a power of two.
 const SMALLEST: u32 = 9;
@@ -25,8 +26,8 @@ const CLASSES: usize = 28;
 /// Classes above the right one that may serve in its place: they are at most twice as large.
 const STAND_INS: usize = 2;
 
-/// Calls of [`PacketPool::maintain`] between two looks for slabs that are not used.
-const LOOK_EVERY: u8 = 20;
+/// Time between two looks for slabs that are not used.
+const LOOK_EVERY: Micros = Micros::from_secs(2);
 
 /// How much memory a pool may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +72,8 @@ struct Inner {
     heap_packets: AtomicU64,
     /// Whether a thread is in [`PacketPool::maintain`].
     maintained: AtomicBool,
-    /// Calls of it until the next look for slabs that are not used.
-    until_look: AtomicU8,
+    /// When it looks for slabs that are not used next, microseconds.
+    next_look: AtomicU64,
 }
 
 impl PacketPool {
@@ -88,7 +89,7 @@ impl PacketPool {
             bytes_max: AtomicUsize::new(spec.bytes_max),
             heap_packets: AtomicU64::new(0),
             maintained: AtomicBool::new(false),
-            until_look: AtomicU8::new(LOOK_EVERY),
+            next_look: AtomicU64::new(0),
         };
         for class in &inner.classes {
             class.grow(usize::MAX)?;
@@ -116,25 +117,24 @@ impl PacketPool {
 
     /// Adds slabs where free slots run low, while all together have at most `bytes_max`, and from
     /// time to time gives the memory of slabs that have not been used for a while back to the
-    /// system. To be called ten times a second, by one thread: it may take milliseconds.
+    /// system. Gives the bytes that it has added. To be called several times a second, by one
+    /// thread: it may take milliseconds.
     ///
     /// # Errors
     /// If the system gives no more address space; the pool goes on with what it has.
-    pub fn maintain(&self, bytes_max: usize) -> Result<(), Error> {
+    pub fn maintain(&self, bytes_max: usize, now: Micros) -> Result<usize, Error> {
         let inner = &*self.0;
         inner.bytes_max.store(bytes_max, Ordering::Relaxed);
         if inner.maintained.swap(true, Ordering::Acquire) {
-            return Ok(()); // another thread is at it
+            return Ok(0); // another thread is at it
         }
-        let is_look = inner.until_look.load(Ordering::Relaxed) <= 1;
-        let until = if is_look { LOOK_EVERY } else { inner.until_look.load(Ordering::Relaxed) - 1 };
-        inner.until_look.store(until, Ordering::Relaxed);
-        let mut room = bytes_max.saturating_sub(inner.slab_bytes());
-        let grown = inner.classes.iter().try_for_each(|class| {
-            room -= class.grow(room)?;
-            Ok(())
-        });
-        if is_look {
+        let room = bytes_max.saturating_sub(inner.slab_bytes());
+        let grown = inner
+            .classes
+            .iter()
+            .try_fold(0, |grown, class| Ok(grown + class.grow(room.saturating_sub(grown))?));
+        if now.0 >= inner.next_look.load(Ordering::Relaxed) {
+            inner.next_look.store((now + LOOK_EVERY).0, Ordering::Relaxed);
             inner.classes.iter().for_each(SizeClass::give_memory_back);
         }
         inner.maintained.store(false, Ordering::Release);
@@ -265,19 +265,21 @@ mod tests {
         let mut held: Vec<PacketBuf> = Vec::new();
         for _ in 0..16 {
             held.extend((0..500).map(|_| pool.take(10_000)));
-            pool.maintain(limit).unwrap();
+            assert!(pool.maintain(limit, Micros(0)).unwrap() > 0);
         }
         assert_eq!(pool.heap_packets(), 0);
         let grown = pool.usage();
         assert!(grown.used_bytes == 8_000 * (12 << 10) && grown.slab_bytes <= limit);
         assert!(grown.slabs_added > start.slabs_added && grown.slab_bytes > start.slab_bytes);
         let mut pushed: Vec<_> = (0..10_000).map(|_| pool.take(10_000)).collect();
-        pool.maintain(limit).unwrap();
+        pool.maintain(limit, Micros(0)).unwrap();
         assert!(pool.heap_packets() > 0, "nobody called for more");
         assert!(pool.usage().slab_bytes <= limit);
         pushed.clear();
         held.clear();
-        (0..LOOK_EVERY as usize * 300).for_each(|_| pool.maintain(limit).unwrap());
+        for look in 1..300 {
+            assert_eq!(pool.maintain(limit, Micros(LOOK_EVERY.0 * look)).unwrap(), 0);
+        }
         let after = pool.usage();
         assert_eq!((after.used_bytes, after.slab_bytes), (0, start.slab_bytes));
         assert_eq!(after.slabs_added - after.slabs_removed, start.slabs_added);

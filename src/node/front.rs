@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{Config, Role, TokenConfig};
 use crate::control::auth::{
     Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
 };
 use crate::control::banner::rtmp_url;
+use crate::control::hooks::Subscriber;
 use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
 use crate::control::log::LogLevel;
 use crate::control::placement;
@@ -18,9 +18,6 @@ use crate::control::time::Time;
 use crate::event::NodeEvent;
 use crate::node::running::Node;
 use crate::tls::{self, Acceptor};
-
-/// How often the node's events are passed on.
-const EVENTS_EVERY: Duration = Duration::from_millis(100);
 
 /// Events that may wait for the collector.
 const EVENTS_WAITING: usize = 256;
@@ -95,20 +92,23 @@ pub(crate) fn front(
 }
 
 /// Passes the node's events on to the collector, which looks at the node meanwhile; to the node's
-/// end.
+/// end. `told` says when there are some; they are taken from the queue, in which viewers' events do
+/// not push out others.
 pub(crate) async fn collect(
     collector: StateCollector,
+    mut told: Subscriber,
     take: impl Fn() -> Option<NodeEvent> + 'static,
 ) {
     let (events, heard) = tokio::sync::mpsc::channel(EVENTS_WAITING);
     let pass = async move {
-        let mut every = tokio::time::interval(EVENTS_EVERY);
         loop {
-            every.tick().await;
             while let Some(event) = take() {
                 if events.send(event).await.is_err() {
                     return;
                 }
+            }
+            if told.next().await.is_none() {
+                return;
             }
         }
     };

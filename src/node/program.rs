@@ -150,7 +150,7 @@ async fn serve(
         }
         let (state, collector) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
-        local.spawn_local(front::collect(collector, move || events.pop()));
+        local.spawn_local(front::collect(collector, node.subscribe(), move || events.pop()));
         local.spawn_local(http::serve(listener, state, async {
             // A dropped sender means the same as a sent word: the node stops.
             drop(http_stopped.await);

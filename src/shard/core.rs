@@ -31,6 +31,10 @@ pub(super) const PLAIN_BYTES: usize = 128 << 10;
 /// How often deadlines are looked at that are near.
 pub(super) const LOOK_EVERY: Micros = Micros::from_millis(150);
 
+/// How much sooner than that they are looked at when the shard is awake anyway, as it is for each
+/// message of a stream: a wake-up costs several times as much as a look.
+pub(super) const LOOK_EARLY: Micros = Micros::from_millis(50);
+
 /// How often connections are looked at that have no deadline near.
 const LOOK_EVERY_QUIET: Micros = Micros::from_secs(1);
 
@@ -195,6 +199,10 @@ impl ShardCore {
         {
             self.end_connection(connection, &reason);
         }
+    }
+
+    fn is_look_due(&self, now: Micros) -> bool {
+        now + LOOK_EARLY >= self.next_look
     }
 
     /// Looks at the deadlines of everything.
@@ -415,7 +423,7 @@ impl Core for ShardCore {
         #[cfg(test)]
         self.fault_point();
         self.step_query();
-        if now >= self.next_look {
+        if self.is_look_due(now) {
             let late = now.since(self.next_look);
             self.next_look = now + LOOK_EVERY;
             if late < OVERSLEPT_MIN {
@@ -431,6 +439,10 @@ impl Core for ShardCore {
         }
         let held = self.shared.streams.held_until();
         held.map_or(self.next_look, |held| held.min(self.next_look))
+    }
+
+    fn is_tick_due(&self, now: Micros) -> bool {
+        now >= self.next_tick() || self.is_look_due(now)
     }
 
     fn transmit(&mut self, now: Micros, io: &mut impl Io, budget: usize) -> bool {

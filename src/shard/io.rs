@@ -181,6 +181,12 @@ pub trait Core {
     /// When [`Core::tick`] is due next, at the latest.
     fn next_tick(&self) -> Micros;
 
+    /// Whether a driver that is awake is to call [`Core::tick`] now: what is due soon need not wake
+    /// it once more.
+    fn is_tick_due(&self, now: Micros) -> bool {
+        now >= self.next_tick()
+    }
+
     /// Sends what is ready, for at most about `budget` sends. Says whether more is ready: others
     /// may have their turn first.
     fn transmit(&mut self, now: Micros, io: &mut impl Io, budget: usize) -> bool

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::core::LOOK_EARLY;
 use super::send_state::SendState;
 use super::*;
 use crate::command::{
@@ -347,6 +348,17 @@ fn spec() -> ShardSpec {
         hooks: HookRules::default(),
         grace: Micros::from_secs(5),
     }
+}
+
+#[test]
+fn a_shard_that_is_awake_looks_at_what_is_due_soon_and_need_not_be_woken_for_it() {
+    let mut bench = Bench::new();
+    bench.core.tick(bench.now, &mut bench.sockets);
+    let due = bench.core.next_tick();
+    let soon = due - LOOK_EARLY;
+    assert!(!bench.core.is_tick_due(Micros(soon.0 - 1)) && bench.core.is_tick_due(soon));
+    bench.core.tick(soon, &mut bench.sockets);
+    assert_eq!(bench.core.next_tick(), due + (soon.since(bench.now)));
 }
 
 #[test]

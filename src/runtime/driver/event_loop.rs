@@ -202,7 +202,7 @@ impl<C: Core> EventLoop<C> {
             self.act(now);
         }
         self.give_up_late_connects(now);
-        if now >= self.core.next_tick() {
+        if self.core.is_tick_due(now) {
             self.core.tick(now, &mut self.with.sockets);
             self.act(now);
         }

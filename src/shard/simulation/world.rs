@@ -161,7 +161,7 @@ impl World {
         if self.nodes[shard].core.has_mail() {
             self.call(shard, |core, _| core.read_rings(now))?;
         }
-        if now >= self.nodes[shard].core.next_tick() {
+        if self.nodes[shard].core.is_tick_due(now) {
             self.call(shard, |core, net| core.tick(now, net))?;
         }
         let budget = 1 + self.rng.below(40);
