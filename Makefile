@@ -13,10 +13,12 @@ FFMPEG_OF_60 := ffmpeg6
 FFMPEG_OF_61 := ffmpeg7
 FFMPEG_OF_62 := ffmpeg8
 FFMPEG = $(FFMPEG_OF_$(AVCODEC_MAJOR))
+# The default ones beside it.
+ENCODERS := ,nvenc,x264
 # The default feature is left alone where it is the right one, so that a bare `cargo build` and
 # `make` share what they have built.
 FEATURES = $(if $(FFMPEG),$(if $(filter ffmpeg5,$(FFMPEG)),,--no-default-features \
-	--features $(FFMPEG)),$(error no FFmpeg that is known: pkg-config says libavcodec \
+	--features $(FFMPEG)$(ENCODERS)),$(error no FFmpeg that is known: pkg-config says libavcodec \
 	"$(AVCODEC_MAJOR)", and 59 to 62 will do. `make deps` installs it))
 
 # Passed on to the program: make run ARGS="--config examples/seed.toml".

@@ -14,7 +14,7 @@ readonly POLICY=/usr/sbin/policy-rc.d
 readonly BUILD=(
     build-essential ca-certificates clang git libclang-dev pkg-config
     libavcodec-dev libavdevice-dev libavfilter-dev libavformat-dev libavutil-dev
-    libswresample-dev libswscale-dev
+    libffmpeg-nvenc-dev libswresample-dev libswscale-dev libx264-dev
 )
 readonly TEST=(
     chromium curl ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base

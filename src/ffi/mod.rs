@@ -2,9 +2,15 @@
 
 pub mod av;
 mod buffer;
+#[cfg(feature = "nvenc")]
+pub mod cuda;
+#[cfg(feature = "nvenc")]
+pub mod nvenc;
 pub mod picture;
 mod space;
 pub mod sys;
+#[cfg(feature = "x264")]
+pub mod x264;
 
 pub use buffer::Buffer;
 pub use space::free_bytes;
