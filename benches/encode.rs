@@ -69,6 +69,7 @@ fn spec(tune: &str) -> VideoSpec {
         format: PixelFormat::I420,
         bitrate_bps: 6_000_000,
         preset: "veryfast".to_owned(),
+        fastest_preset: None,
         tune: tune.to_owned(),
         profile: "high".to_owned(),
         gop_frames: 120,

@@ -40,7 +40,7 @@ pub fn x264() {
     println!("cargo:rustc-link-lib=dylib=x264");
     let x264 = binding("x264", &flags)
         .allowlist_type("x264_.*|nal_.*")
-        .allowlist_function("x264_.*")
+        .allowlist_function("x264_.*|vsnprintf")
         .allowlist_var("(X264|SM_X264)_.*")
         .parse_callbacks(Box::new(WithoutRelease));
     write(x264, "x264");

@@ -1,10 +1,11 @@
-/* libx264 for bindgen: the installed header, which wants its integer types declared before it, and
- * the name that is a macro there. */
+/* libx264 for bindgen: the installed header, which wants its integer types declared before it, the
+ * name that is a macro there, and what writes a line of its log. */
 
 #ifndef STREAM_MANAGER_X264_H
 #define STREAM_MANAGER_X264_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include <x264.h>
 

@@ -32,8 +32,11 @@ pub struct ChannelConfig {
     pub codec: VideoCodec,
     /// Video bits per second.
     pub bitrate_bps: u32,
-    /// Encoder preset.
+    /// Encoder preset; the best one, if its speed is not fixed.
     pub preset: String,
+    /// The fastest preset that the encoder is taken to when it has too little time; `None` if its
+    /// speed is fixed.
+    pub fastest_preset: Option<String>,
     /// Encoder tuning, or empty.
     pub tune: String,
     /// Profile, or empty.
@@ -127,6 +130,7 @@ impl ChannelConfig {
             codec: VideoCodec::H264,
             bitrate_bps: 2_500_000,
             preset: "veryfast".to_owned(),
+            fastest_preset: Some(FASTEST_PRESET.to_owned()),
             tune: String::new(),
             profile: "high".to_owned(),
             keyframe_s: 2,
@@ -154,6 +158,7 @@ impl ChannelConfig {
             format: PixelFormat::I420,
             bitrate_bps: self.bitrate_bps,
             preset: self.preset.clone(),
+            fastest_preset: self.fastest_preset.clone(),
             tune: self.tune.clone(),
             profile: self.profile.clone(),
             #[expect(
@@ -254,6 +259,7 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
             word.clone_into(field);
         }
     }
+    channel.fastest_preset = read_speed(&mut s, faults, &channel.preset);
     let keyframe = s.whole(faults, "keyframe_seconds", 1..=20);
     channel.keyframe_s = keyframe.unwrap_or(channel.keyframe_s);
     channel.b_frames = s.whole(faults, "b_frames", 0..=4).unwrap_or(channel.b_frames);
@@ -267,6 +273,40 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     channel.pool_frames = s.auto_or(faults, "pool_frames", POOL_FRAMES);
     s.finish(faults);
 }
+
+/// How far the speed of the encoder may go, if it is not fixed: the fastest preset allowed.
+fn read_speed(s: &mut Section<'_>, faults: &mut Faults<'_>, preset: &str) -> Option<String> {
+    let is_auto = s.word(faults, "speed", &[("auto", true), ("fixed", false)]).unwrap_or(true);
+    let words: Vec<_> = STEPPED.iter().map(|word| (*word, *word)).collect();
+    let fastest = s.word(faults, "fastest_preset", &words);
+    let place = |word: &str| PRESETS.iter().position(|known| *known == word);
+    match fastest {
+        Some(_) if !is_auto => {
+            let text = "`fastest_preset` goes with `speed = \"auto\"`; leave out one of the two";
+            faults.add(&s.place("fastest_preset"), text);
+        }
+        Some(_) if !STEPPED.contains(&preset) => {
+            let text = format!(
+                "a running encoder cannot leave `preset = \"{preset}\"`: leave out \
+                 `fastest_preset`, or choose a preset from \"superfast\" to \"veryslow\""
+            );
+            faults.add(&s.place("fastest_preset"), text);
+        }
+        Some(fastest) if place(fastest) > place(preset) => {
+            let text = format!("`fastest_preset` must not be slower than `preset = \"{preset}\"`");
+            faults.add(&s.place("fastest_preset"), text);
+        }
+        _ => {}
+    }
+    is_auto.then(|| fastest.unwrap_or(FASTEST_PRESET).to_owned())
+}
+
+/// The fastest preset that an encoder is taken to unless another one is named.
+const FASTEST_PRESET: &str = "superfast";
+
+/// Presets that a running encoder can leave and enter.
+const STEPPED: &[&str] =
+    &["superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
 
 const PRESETS: &[&str] = &[
     "ultrafast",

@@ -49,6 +49,29 @@ fn the_reference_configuration_is_what_the_system_is_specified_with() {
 }
 
 #[test]
+fn the_speed_is_the_governors_down_to_superfast_unless_another_limit_is_named() {
+    let fastest = |keys: &str| {
+        let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");
+        Config::parse(&text, "x").map(|it| it.channels[0].video_spec(1).fastest_preset)
+    };
+    let auto = |preset: &str| Some(preset.to_owned());
+    assert_eq!(fastest("").unwrap(), auto("superfast"));
+    assert_eq!(fastest("preset = \"slow\"\nfastest_preset = \"fast\"").unwrap(), auto("fast"));
+    assert_eq!(fastest("preset = \"ultrafast\"").unwrap(), auto("superfast"));
+    assert_eq!(fastest("speed = \"fixed\"").unwrap(), None);
+    for (keys, word) in [
+        ("speed = \"fixed\"\nfastest_preset = \"fast\"", "speed = \"auto\""),
+        ("fastest_preset = \"medium\"", "slower than `preset = \"veryfast\"`"),
+        ("preset = \"ultrafast\"\nfastest_preset = \"fast\"", "cannot leave"),
+        ("fastest_preset = \"ultrafast\"", "is not one of \"superfast\""),
+        ("speed = \"maximum\"", "is not one of \"auto\", \"fixed\""),
+    ] {
+        let error = fastest(keys).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn a_bitrate_is_taken_as_encoders_write_it_wherever_there_is_one() {
     for (written, bits) in [("300000", 300_000), ("\"300k\"", 300_000), ("\"0.3 Mb/s\"", 300_000)] {
         let text = format!(

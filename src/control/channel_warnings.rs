@@ -1,10 +1,13 @@
-//! Channel troubles, found in the figures: dropped frames, and stalls of the composer.
+//! Channel troubles, found in the figures: dropped frames, stalls of the composer, and encoders with
+//! too little time.
 
 use std::collections::HashMap;
 
 use crate::event::NodeEvent;
 use crate::media::Micros;
-use crate::stats::{ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED};
+use crate::stats::{
+    ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, SpeedFigures, SpeedReason,
+};
 
 /// Least time between two events about the frames that one channel dropped.
 const EVERY: Micros = Micros::from_secs(1);
@@ -45,10 +48,45 @@ impl ChannelWarnings {
                 let reason = reasons(told, figures);
                 news.push(NodeEvent::FramesDropped { channel: name.clone(), frames, reason });
             }
+            news.extend(paced(name, &told.speed, &figures.speed));
             *told = *figures;
         }
         news
     }
+}
+
+/// What is worth telling about an encoder's speed between two readings: that it has come to its
+/// fastest or has left it, and each change of its frame rate. The governor sees to it that this is
+/// rare.
+fn paced(
+    channel: &str,
+    before: &SpeedFigures,
+    now: &SpeedFigures,
+) -> impl Iterator<Item = NodeEvent> {
+    let changes = (now.faster + now.slower).saturating_sub(before.faster + before.slower);
+    let kept: Vec<_> = now.changes.into_iter().flatten().collect();
+    let new = usize::try_from(changes).unwrap_or(usize::MAX).min(kept.len());
+    let mut step = kept.len().checked_sub(new + 1).map_or(before.step, |at| kept[at].0.step.into());
+    let channel = channel.to_owned();
+    let last = kept.len() - new;
+    kept.into_iter().skip(last).filter_map(move |(change, preset)| {
+        let from = std::mem::replace(&mut step, change.step.into());
+        let is_better = change.reason == SpeedReason::Headroom;
+        let is_at_floor = change.step == 0;
+        let reason = match (change.is_of_rate, change.divisor) {
+            (true, 1) => "all pictures are encoded".to_owned(),
+            (true, divisor) => format!("one picture of {divisor} is encoded"),
+            (false, _) if is_at_floor => format!("it is at its fastest, {preset}"),
+            // On its way up from where it began, it has not been too slow.
+            (false, _) if from == 0 && is_better && before.faster > 0 => format!("it is at {preset}"),
+            (false, _) => return None,
+        };
+        let channel = channel.clone();
+        Some(match is_better {
+            true => NodeEvent::EncoderRecovered { channel, reason },
+            false => NodeEvent::EncoderOverloaded { channel, reason },
+        })
+    })
 }
 
 /// Why frames were dropped between two readings: the metric's words and what they mean, with how
@@ -79,7 +117,7 @@ const fn meaning(reason: DropReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::ChannelStats;
+    use crate::stats::{ChannelStats, SpeedChange};
 
     fn snapshot(name: &str, stats: &ChannelStats) -> ChannelSnapshot {
         let stream = format!("live/{name}");
@@ -108,6 +146,38 @@ mod tests {
         let both = "5 late (the composer was not run in time), \
                     1 shard_full (the core that sends them was behind)";
         assert_eq!(look(&mut troubles), [dropped("a", 1, behind), dropped("b", 6, both)]);
+    }
+
+    #[test]
+    fn it_is_told_when_an_encoder_comes_to_its_fastest_and_leaves_it_and_of_its_frame_rate() {
+        let stats = ChannelStats::default();
+        stats.speeds(vec!["superfast", "veryfast", "faster"], 0);
+        let mut troubles = ChannelWarnings::default();
+        let mut look = |changes: &[(u8, u8, SpeedReason)]| -> Vec<_> {
+            for (step, divisor, reason) in changes.iter().copied() {
+                let is_of_rate = divisor != u8::try_from(stats.read().speed.divisor).unwrap();
+                let at = Micros::from_secs(stats.read().speed.faster + stats.read().speed.slower);
+                stats.speed_changed(SpeedChange { at, step, divisor, is_of_rate, reason });
+            }
+            let told = troubles.look(&[snapshot("a", &stats)]);
+            told.iter().map(|it| format!("{} {}", it.name(), it.to_string().split_once(": ").unwrap().1)).collect()
+        };
+        let (up, down) = (SpeedReason::Headroom, SpeedReason::Queue);
+        assert!(look(&[(1, 1, up), (2, 1, up)]).is_empty(), "it only begins");
+        assert!(look(&[(1, 1, down)]).is_empty(), "it has speeds left");
+        let told = look(&[(0, 1, down), (0, 2, down), (0, 3, down)]);
+        assert_eq!(told, [
+            "encoder_overloaded it is at its fastest, superfast",
+            "encoder_overloaded one picture of 2 is encoded",
+            "encoder_overloaded one picture of 3 is encoded",
+        ]);
+        assert_eq!(look(&[(0, 2, up)]), ["encoder_recovered one picture of 2 is encoded"]);
+        let told = look(&[(0, 1, up), (1, 1, up), (2, 1, up)]);
+        assert_eq!(told, [
+            "encoder_recovered all pictures are encoded",
+            "encoder_recovered it is at veryfast",
+        ]);
+        assert!(look(&[]).is_empty());
     }
 
     #[test]

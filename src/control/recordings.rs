@@ -9,7 +9,7 @@ use crate::config::{RECORDS_MAX, RecordConfig};
 use crate::control::channels::context::ChannelContext;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{Thread, ThreadPlace, ThreadRole, Threads};
-use crate::ffi::av::set_log_subject;
+use crate::ffi::set_log_subject;
 use crate::pipeline::{self, RECORD_QUEUE, RecordShare};
 use crate::record::{Folder, RecordSpec, Recorder};
 use crate::ring::{Bell, channel};

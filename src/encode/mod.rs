@@ -5,12 +5,14 @@
 
 mod backend;
 mod error;
+mod governor;
 mod select;
 mod spec;
 
 pub use error::Error;
+pub use governor::{Change, Governor, Reason, Sample};
 pub use select::{first_choice, open_audio, open_video};
-pub use spec::{AudioSpec, VideoSpec};
+pub use spec::{AudioSpec, Speed, VideoSpec};
 
 use crate::frame::{FrozenFrame, PacketBuf};
 
@@ -89,6 +91,17 @@ pub trait VideoEncoder {
     /// # Errors
     /// [`Error::Config`] if this encoder cannot change it while it runs, or not to that.
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error>;
+
+    /// The speeds that [`VideoEncoder::set_speed`] can choose, fastest first; the last one is that
+    /// it was opened with. Empty if it cannot be changed. No default: a backend must say so.
+    fn speeds(&self) -> &[Speed];
+
+    /// Encodes with this one of its [`VideoEncoder::speeds`] from the next picture on, which
+    /// becomes no keyframe by it; the header stays as it is. No default, as for the bitrate.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such speed.
+    fn set_speed(&mut self, step: usize) -> Result<(), Error>;
 }
 
 /// An audio encoder: 48 kHz stereo in.

@@ -1,14 +1,16 @@
 //! Backend selection: a table in order of preference, tried from the top.
 
 use super::backend::libav;
+#[cfg(feature = "x264")]
+use super::backend::x264;
 use super::{AudioEncoder, AudioSpec, Error, VideoEncoder, VideoSpec};
 use crate::frame::PacketPool;
 use crate::media::VideoCodec;
 
-/// Name of the encoder that is tried first for `codec`; empty if there is none.
+/// Name of the encoder that is tried first for `spec`; empty if there is none.
 #[must_use]
-pub fn first_choice(codec: VideoCodec) -> &'static str {
-    let first = CANDIDATES.iter().find(|candidate| candidate.codecs.contains(&codec));
+pub fn first_choice(spec: &VideoSpec) -> &'static str {
+    let first = CANDIDATES.iter().find(|candidate| candidate.suits(spec));
     first.map_or("", |candidate| candidate.name)
 }
 
@@ -22,13 +24,35 @@ pub struct Candidate {
     pub name: &'static str,
     /// What it can make.
     pub codecs: &'static [VideoCodec],
+    /// Whether it is there for the sake of its speeds, and left alone where the speed is fixed.
+    pub is_for_speeds: bool,
     /// Opens it.
     pub open: Open,
 }
 
+impl Candidate {
+    fn suits(&self, spec: &VideoSpec) -> bool {
+        let is_wanted = !self.is_for_speeds || spec.fastest_preset.is_some();
+        is_wanted && self.codecs.contains(&spec.codec)
+    }
+}
+
 /// All backends, best first.
-const CANDIDATES: &[Candidate] =
-    &[Candidate { name: "libx264", codecs: &[VideoCodec::H264], open: libav::open_x264 }];
+const CANDIDATES: &[Candidate] = &[
+    #[cfg(feature = "x264")]
+    Candidate {
+        name: "x264",
+        codecs: &[VideoCodec::H264],
+        is_for_speeds: true,
+        open: x264::open,
+    },
+    Candidate {
+        name: "libx264",
+        codecs: &[VideoCodec::H264],
+        is_for_speeds: false,
+        open: libav::open_x264,
+    },
+];
 
 /// Opens the best backend there is for `spec`. Call it on the thread that will encode.
 ///
@@ -58,7 +82,7 @@ pub fn select(
     pool: &PacketPool,
 ) -> Result<Box<dyn VideoEncoder>, Error> {
     let mut refusals = Vec::new();
-    for candidate in candidates.iter().filter(|one| one.codecs.contains(&spec.codec)) {
+    for candidate in candidates.iter().filter(|one| one.suits(spec)) {
         match (candidate.open)(spec, pool) {
             Ok(encoder) => {
                 for refusal in &refusals {

@@ -17,6 +17,9 @@ pub struct VideoSpec {
     pub bitrate_bps: u32,
     /// Speed preset, by the encoder's own names (`ultrafast` to `veryslow` for x264).
     pub preset: String,
+    /// The fastest preset that the encoder may be taken to while it runs; `None` if its speed is
+    /// fixed.
+    pub fastest_preset: Option<String>,
     /// Tuning, by the encoder's own names (`zerolatency`, `film`...); empty for none.
     pub tune: String,
     /// Profile (`baseline`, `main`, `high`); empty for the encoder's choice.
@@ -27,6 +30,15 @@ pub struct VideoSpec {
     pub b_frames: u8,
     /// Encoder threads, at least 1; never "automatic".
     pub threads: u8,
+}
+
+/// One of the speeds between which an encoder can be taken while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed {
+    /// The preset that it is like, by the encoder's own names.
+    pub preset: &'static str,
+    /// CPU time of a picture, in parts of what another of the encoder's speeds costs.
+    pub cost: u32,
 }
 
 /// An audio encoder's task: 48 kHz stereo in.

@@ -17,6 +17,7 @@ fn spec() -> VideoSpec {
         format: PixelFormat::I420,
         bitrate_bps: 800_000,
         preset: "veryfast".to_owned(),
+        fastest_preset: None,
         tune: String::new(),
         profile: String::new(),
         gop_frames: 30,
@@ -55,7 +56,7 @@ fn strict(_: &VideoSpec, _: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error>
 }
 
 const fn candidate(name: &'static str, open: select::Open) -> Candidate {
-    Candidate { name, codecs: &[VideoCodec::H264], open }
+    Candidate { name, codecs: &[VideoCodec::H264], is_for_speeds: false, open }
 }
 
 fn choose(candidates: &[Candidate]) -> Result<&'static str, Error> {
@@ -87,8 +88,25 @@ fn a_wrong_setting_is_told_to_the_user_instead_of_trying_another_backend() {
 
 #[test]
 fn a_backend_is_only_asked_for_what_it_can_make() {
-    let none = Candidate { name: "none", codecs: &[], open: double };
+    let none = Candidate { codecs: &[], ..candidate("none", double) };
     assert!(matches!(choose(&[none]), Err(Error::Unavailable(_))));
+}
+
+#[test]
+fn a_backend_with_speeds_is_left_alone_where_the_speed_is_fixed() {
+    let fast = Candidate { is_for_speeds: true, ..candidate("probe", double) };
+    let all = [fast, candidate("none", absent)];
+    assert!(matches!(choose(&all), Err(Error::Unavailable(_))));
+    let auto = VideoSpec { fastest_preset: Some("superfast".to_owned()), ..spec() };
+    assert!(select(&all, &auto, &packets()).is_ok());
+}
+
+#[cfg(feature = "x264")]
+#[test]
+fn a_speed_that_may_change_is_a_task_for_x264_itself() {
+    let auto = VideoSpec { fastest_preset: Some("superfast".to_owned()), ..spec() };
+    assert_eq!((first_choice(&auto), first_choice(&spec())), ("x264", "libx264"));
+    assert_eq!(open_video(&auto, &packets()).unwrap().name(), "x264");
 }
 
 #[test]

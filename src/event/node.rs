@@ -106,6 +106,21 @@ pub enum NodeEvent {
         /// Why.
         reason: String,
     },
+    /// A channel's encoder has too little time: it has come to its fastest speed, or encodes fewer
+    /// pictures.
+    EncoderOverloaded {
+        /// The channel.
+        channel: String,
+        /// What it does about it.
+        reason: String,
+    },
+    /// A channel's encoder has left its fastest speed, or encodes more pictures again.
+    EncoderRecovered {
+        /// The channel.
+        channel: String,
+        /// What it does now.
+        reason: String,
+    },
     /// A channel dropped frames since the last such event.
     FramesDropped {
         /// The channel.
@@ -194,7 +209,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 61] = [
+    pub const NAMES: [&'static str; 63] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -217,6 +232,8 @@ impl NodeEvent {
         "record_stopped",
         "record_incomplete",
         "encoder_failed",
+        "encoder_overloaded",
+        "encoder_recovered",
         "frames_dropped",
         "asset_failed",
         "asset_restored",
@@ -267,6 +284,7 @@ impl NodeEvent {
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
             | Self::RecordStopped { .. }
+            | Self::EncoderOverloaded { .. }
             | Self::FramesDropped { .. }
             | Self::RecordIncomplete { .. }
             | Self::RelayLoop { .. }
@@ -281,6 +299,7 @@ impl NodeEvent {
             | Self::RecordStarted { .. }
             | Self::RecordFinished { .. }
             | Self::AssetRestored { .. }
+            | Self::EncoderRecovered { .. }
             | Self::Operated(_) => Severity::Info,
         }
     }
@@ -309,6 +328,8 @@ impl NodeEvent {
             Self::RecordStopped { .. } => "record_stopped",
             Self::RecordIncomplete { .. } => "record_incomplete",
             Self::EncoderFailed { .. } => "encoder_failed",
+            Self::EncoderOverloaded { .. } => "encoder_overloaded",
+            Self::EncoderRecovered { .. } => "encoder_recovered",
             Self::FramesDropped { .. } => "frames_dropped",
             Self::AssetFailed { .. } => "asset_failed",
             Self::AssetRestored { .. } => "asset_restored",
@@ -361,6 +382,12 @@ impl fmt::Display for NodeEvent {
             }
             Self::EncoderFailed { channel, reason } => {
                 write!(f, "the encoder of channel {channel} failed: {}", Printable(reason))
+            }
+            Self::EncoderOverloaded { channel, reason } => {
+                write!(f, "the encoder of channel {channel} has too little time: {reason}")
+            }
+            Self::EncoderRecovered { channel, reason } => {
+                write!(f, "the encoder of channel {channel} has time again: {reason}")
             }
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))

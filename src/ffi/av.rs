@@ -1,18 +1,10 @@
 //! FFmpeg's errors as text, and its log in ours.
 
-use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::log::{LINE_BYTES_MAX, Lines, with_subject};
 use super::sys;
-
-/// Longest line that FFmpeg may write into our log, bytes; the rest of it is cut off.
-const LINE_BYTES_MAX: usize = 512;
-
-/// Lines per second that FFmpeg may write into our log; the rest are left out. A broken stream must
-/// not fill a disk: decoders complain about every block of it.
-const LINES_PER_SECOND_MAX: u64 = 20;
 
 /// FFmpeg's words for an error code.
 #[must_use]
@@ -23,16 +15,6 @@ pub fn error_text(code: c_int) -> String {
         sys::av_strerror(code, text.as_mut_ptr(), text.len());
         CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned()
     }
-}
-
-thread_local! {
-    /// What this thread works on, for the lines that FFmpeg writes meanwhile.
-    static SUBJECT: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// From now on, what FFmpeg says on this thread is about this file, stream or channel.
-pub fn set_log_subject(subject: &str) {
-    SUBJECT.with_borrow_mut(|name| subject.clone_into(name));
 }
 
 /// Nodes of the process that want FFmpeg's log, and its level from before the first of them.
@@ -93,9 +75,9 @@ unsafe extern "C" fn log(
     format: *const c_char,
     arguments: Arguments,
 ) {
-    static LINES: AtomicU64 = AtomicU64::new(0);
+    static LINES: Lines = Lines::new("FFmpeg");
     let level = level & 0xff; // above are colours
-    if level > sys::AV_LOG_WARNING.cast_signed() || !may_log(&LINES, second()) {
+    if level > sys::AV_LOG_WARNING.cast_signed() || !LINES.has_room() {
         return;
     }
     let mut line: [c_char; LINE_BYTES_MAX] = [0; LINE_BYTES_MAX];
@@ -119,15 +101,13 @@ unsafe extern "C" fn log(
     if text.is_empty() {
         return;
     }
-    // A thread that is about to end has let go of its name.
-    let subject = SUBJECT.try_with(|name| name.borrow().clone()).unwrap_or_default();
-    let subject = if subject.is_empty() { subject } else { subject + ": " };
+    let text = with_subject(&text);
     if level <= sys::AV_LOG_FATAL.cast_signed() {
-        tracing::error!(target: "ffmpeg", "{subject}{text}");
+        tracing::error!(target: "ffmpeg", "{text}");
     } else if level <= sys::AV_LOG_ERROR.cast_signed() {
-        tracing::warn!(target: "ffmpeg", "{subject}{text}");
+        tracing::warn!(target: "ffmpeg", "{text}");
     } else {
-        tracing::info!(target: "ffmpeg", "{subject}{text}");
+        tracing::info!(target: "ffmpeg", "{text}");
     }
 }
 
@@ -143,32 +123,11 @@ fn without_addresses(text: &str) -> String {
     out + rest
 }
 
-/// Whether one more line fits into this second. `state` has the second in its upper half and the
-/// lines of that second in its lower.
-fn may_log(state: &AtomicU64, second: u64) -> bool {
-    let lines_now = |state: u64| {
-        if state >> 32 == second & u64::from(u32::MAX) { state & u64::from(u32::MAX) } else { 0 }
-    };
-    let more = |state: u64| Some(second << 32 | (lines_now(state) + 1));
-    let (Ok(before) | Err(before)) = state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-    let lines = lines_now(before);
-    if lines == LINES_PER_SECOND_MAX {
-        tracing::warn!(target: "ffmpeg", "more than {lines} lines in this second: left out");
-    }
-    lines < LINES_PER_SECOND_MAX
-}
-
-/// Seconds on some clock that never goes back. FFmpeg's log has no time that could be handed in.
-fn second() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes the time into the struct; the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
-    now.tv_sec.unsigned_abs()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ffi::set_log_subject;
+    use std::cell::RefCell;
     use tracing::field::{Field, Visit};
     use tracing::{Event, Metadata, Subscriber, span};
 
@@ -245,13 +204,5 @@ mod tests {
         assert_eq!(LINES.take(), ["intro.mp4: bad block"]);
         let text = "[h264 @ 0x55d0c81f] [aac @ 0x1] no frame @ 12";
         assert_eq!(without_addresses(text), "[h264] [aac] no frame @ 12");
-    }
-
-    #[test]
-    fn a_flood_is_cut_off_until_the_next_second() {
-        let state = AtomicU64::new(0);
-        let passed = |second| (0..100).filter(|_| may_log(&state, second)).count();
-        assert_eq!((passed(7), passed(8)), (20, 20));
-        assert_eq!(passed(8), 0);
     }
 }

@@ -4,6 +4,7 @@ pub mod av;
 mod buffer;
 #[cfg(feature = "nvenc")]
 pub mod cuda;
+mod log;
 #[cfg(feature = "nvenc")]
 pub mod nvenc;
 pub mod picture;
@@ -13,4 +14,5 @@ pub mod sys;
 pub mod x264;
 
 pub use buffer::Buffer;
+pub use log::set_log_subject;
 pub use space::free_bytes;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::channel::{RawFrame, RawSound, Timeline};
 use super::metadata;
+use super::pace::Pace;
 use crate::command::{ChannelSwitch, Encoded};
 use crate::encode::{
-    self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, VideoEncoder, VideoPacket,
-    VideoSink, VideoSpec,
+    self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, Sample, VideoEncoder,
+    VideoPacket, VideoSink, VideoSpec,
 };
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{CHANNELS, Kind, Micros, SAMPLE_RATE};
@@ -57,6 +58,11 @@ pub struct EncodeShare {
 }
 
 impl EncodeShare {
+    /// How an encoder that has just been opened is run.
+    fn pace(&self, encoder: &mut dyn VideoEncoder) -> Result<Pace, Error> {
+        Pace::new((&self.video, self.timeline), encoder, &self.stats, self.clock.now())
+    }
+
     /// Nobody may wait for it, or have room for an encoder that is opened anew.
     fn tell_open(&self) {
         drop(self.opened.try_send(Ok(())));
@@ -90,6 +96,7 @@ pub fn video(
     sink.announce(&*encoder);
     share.tell_open();
     let mut keys = Keyframes::new(&share.video);
+    let mut pace = share.pace(&mut *encoder)?;
     let mut reopened = 0;
     loop {
         #[cfg(test)]
@@ -101,9 +108,12 @@ pub fn video(
             bell.park(IDLE, || !frames.is_empty() || frames.is_finished());
             continue;
         };
-        let now = share.clock.now();
+        if !pace.admits(tick) && !is_cut {
+            continue;
+        }
+        let began = share.clock.now();
         let asked = || share.switch.take_key_request();
-        let force_key = keys.is_due(tick, is_cut, asked);
+        let force_key = keys.is_due(tick, pace.take_other_rate() || is_cut, asked);
         let pts = i64::try_from(tick).unwrap_or(i64::MAX);
         match encoder.encode(frame, pts, force_key, &mut sink) {
             Ok(()) => {}
@@ -113,10 +123,14 @@ pub fn video(
                 encoder = encode::open_video(&share.video, &share.packets)?;
                 sink.announce(&*encoder);
                 keys = Keyframes::new(&share.video);
+                pace = share.pace(&mut *encoder)?;
             }
             Err(error) => return Err(error),
         }
-        share.stats.encode_seconds(share.clock.now().since(now));
+        let now = share.clock.now();
+        let took = now.since(began);
+        share.stats.encode_seconds(took);
+        pace.encoded(&mut *encoder, tick, Sample { now, took, waiting: frames.len() })?;
     }
 }
 
@@ -144,8 +158,9 @@ impl Keyframes {
         }
     }
 
-    /// Whether the picture of `tick` is one: by the time, as the first after a stall, or because
-    /// readers have `asked`, which is looked at only when they may.
+    /// Whether the picture of `tick` is one: by the time, as the first after a stall or at another
+    /// frame rate (`is_cut`), or because readers have `asked`, which is looked at only when they
+    /// may.
     fn is_due(&mut self, tick: u64, is_cut: bool, asked: impl FnOnce() -> bool) -> bool {
         let may_ask = self.newest_asked.is_none_or(|last| tick >= last + self.asked_interval);
         let is_asked = may_ask && asked();

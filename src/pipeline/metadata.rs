@@ -49,6 +49,7 @@ mod tests {
             format: PixelFormat::I420,
             bitrate_bps: 2_500_000,
             preset: String::new(),
+            fastest_preset: None,
             tune: String::new(),
             profile: String::new(),
             gop_frames: 60,

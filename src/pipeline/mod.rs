@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod live;
 mod metadata;
+mod pace;
 mod record;
 
 pub use channel::{

@@ -4,6 +4,7 @@ use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge, SharedCounter, read_all};
 use super::histogram::{Histogram, HistogramFigures};
+use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
 use crate::media::Micros;
 
 /// Why the composer let a frame go.
@@ -64,6 +65,7 @@ struct Video {
     keyframes: Counter,
     bytes: Counter,
     encode: Histogram,
+    speed: SpeedStats,
 }
 
 /// Written by the audio encoder's thread.
@@ -127,6 +129,22 @@ impl ChannelStats {
         self.video.encode.observe(took);
     }
 
+    /// A video encoder was opened whose speeds are like these presets, fastest first (none if its
+    /// speed is fixed), and begins with the one at `step`. For its thread.
+    pub fn speeds(&self, presets: Vec<&'static str>, step: usize) {
+        self.video.speed.opened(presets, step);
+    }
+
+    /// The video encoder's speed or frame rate was changed. For its thread.
+    pub fn speed_changed(&self, change: SpeedChange) {
+        self.video.speed.changed(change);
+    }
+
+    /// A frame was encoded more than two intervals after it was due. For the video encoder's thread.
+    pub fn encoded_late(&self) {
+        self.video.speed.late();
+    }
+
     /// A packet of `bytes` came out of the audio encoder. For its thread.
     pub fn sound_encoded(&self, bytes: usize) {
         self.audio.frames.add(1);
@@ -166,6 +184,7 @@ impl ChannelStats {
             keyframes: self.video.keyframes.get(),
             video_bytes: self.video.bytes.get(),
             encode: self.video.encode.read(),
+            speed: self.video.speed.read(),
             sound_frames: self.audio.frames.get(),
             sound_bytes: self.audio.bytes.get(),
             encoded_dropped: self.rare.encoded_dropped.get(),
@@ -200,6 +219,8 @@ pub struct ChannelFigures {
     pub video_bytes: u64,
     /// Time in the video encoder per frame.
     pub encode: HistogramFigures,
+    /// The video encoder's speed.
+    pub speed: SpeedFigures,
     /// Audio packets encoded.
     pub sound_frames: u64,
     /// Bytes of sound encoded.

@@ -15,6 +15,7 @@ mod placement;
 mod registry;
 mod relay;
 mod shard;
+mod speed;
 mod state;
 mod streams;
 
@@ -33,5 +34,6 @@ pub use registry::{
 };
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
+pub use speed::{SpeedChange, SpeedFigures, SpeedReason};
 pub use state::RunState;
 pub use streams::{StreamFigures, StreamSnapshot};

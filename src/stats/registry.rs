@@ -87,6 +87,8 @@ pub struct ChannelFacts {
     pub encoder: String,
     /// Its preset.
     pub preset: String,
+    /// Whether it always encodes as fast as its preset says.
+    pub is_speed_fixed: bool,
 }
 
 /// An output's figures and where it goes.

@@ -181,7 +181,15 @@ function fullState(flvPort) {
     ...rates(6e6),
     // Sixty frames five hours ago, two in the hour that goes on.
     dropped_by_hour: [...Array(18).fill(0), 60, 0, 0, 0, 0, 2],
-    ...{ target_bps: 6e6, codec: "h264", encoder: "libx264" },
+    ...{ target_bps: 6e6, codec: "h264", encoder: "x264" },
+    speed: {
+      ...{ mode: "auto", preset: "superfast", step: 0, steps: 2, fps_divisor: 1, late_frames: 3 },
+      reason: "queue",
+      changes: [
+        { at: now - 5_000, preset: "superfast", fps_divisor: 1, reason: "queue" },
+        { at: now - 60_000, preset: "veryfast", fps_divisor: 1, reason: "headroom" },
+      ],
+    },
     ...{ preset: "veryfast", frames: 12_000, dropped: { queue_full: 62, late: 0 }, queue: 0 },
     ...{ latency_ms: { p50: 8, p99: 17 }, scene: "Opening" },
     ...{ scenes: ["Opening", "Camera", "Interview", "Break"] },

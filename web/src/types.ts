@@ -53,7 +53,9 @@ export interface Channel {
   target_bps: number;
   codec: string;
   encoder: string;
+  /** The best one that the encoder may use. */
   preset: string;
+  speed: Speed;
   frames: number;
   dropped: Counts;
   /** Of the last 24 hours of the clock (UTC), oldest first; the last one goes on. */
@@ -63,6 +65,21 @@ export interface Channel {
   scene: string;
   scenes: string[];
   outputs: string[];
+}
+
+/** How fast an encoder encodes, and how many of its frames. */
+export interface Speed {
+  mode: "auto" | "fixed";
+  /** The preset that it is like now; empty if its speed cannot be changed. */
+  preset: string;
+  step: number;
+  steps: number;
+  /** One frame of so many is encoded. */
+  fps_divisor: number;
+  late_frames: number;
+  reason: string | null;
+  /** Newest first. */
+  changes: { at: number; preset: string; fps_divisor: number; reason: string }[];
 }
 
 /** Of an output, a pull, a push or a recording. */

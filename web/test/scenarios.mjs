@@ -143,6 +143,8 @@ async function encoderFigures(browser, node) {
   const [channel] = await node.get("/channels");
   assert(channel.bitrate_bps > channel.video_bps);
   await browser.read(".hours .small-text", ": 60");
+  await browser.read(".encoder", "like superfast");
+  await browser.read(".encoder", "frames waited for the encoder, 3 late");
   return undefined;
 }
 

@@ -8,7 +8,7 @@ use crate::command::{ChannelSource, ChannelSwitch, Encoded};
 use crate::config::ChannelConfig;
 use crate::encode::{self, AudioSpec, VideoSpec};
 use crate::event::NodeEvent;
-use crate::ffi::av::set_log_subject;
+use crate::ffi::set_log_subject;
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, caught};
 use crate::pipeline::{
@@ -176,8 +176,9 @@ fn entry(config: &ChannelConfig, stats: &Arc<ChannelStats>) -> ChannelEntry {
         fps: config.rate.fps(),
         bitrate_bps: config.bitrate_bps.into(),
         codec: config.codec.name().to_owned(),
-        encoder: encode::first_choice(config.codec).to_owned(),
+        encoder: encode::first_choice(&config.video_spec(1)).to_owned(),
         preset: config.preset.clone(),
+        is_speed_fixed: config.fastest_preset.is_none(),
     };
     let (name, stream) = (config.name.clone(), config.stream.clone());
     ChannelEntry { name, stream, facts: Arc::new(facts), stats: Arc::clone(stats) }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use crate::command::SubscriptionEvent;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
 use crate::event::NodeEvent;
-use crate::ffi::av::set_log_subject;
+use crate::ffi::set_log_subject;
 use crate::frame::{PictureEvent, SoundBlock};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{

@@ -271,7 +271,9 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             part.record = Some(name.as_str());
             payload.reason = Some(reason);
         }
-        NodeEvent::EncoderFailed { channel, reason } => {
+        NodeEvent::EncoderFailed { channel, reason }
+        | NodeEvent::EncoderOverloaded { channel, reason }
+        | NodeEvent::EncoderRecovered { channel, reason } => {
             part.channel = Some(channel.as_str());
             payload.reason = Some(reason);
         }

@@ -109,12 +109,16 @@ fn traffic(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
 
 fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Gauge = (&'static str, &'static str, fn(&ChannelFigures) -> f64);
-    const GAUGES: [Gauge; 2] = [
+    const GAUGES: [Gauge; 4] = [
         ("encoder_fps", "Encoded frames per second, mean of the last seconds", |c| c.fps),
         ("encoder_bitrate", "Encoded bits per second, video and sound", |c| c.bitrate_bps),
+        ("encoder_speed_step", "Speed of the encoder above its fastest, by its presets", |c| {
+            c.speed.step as f64
+        }),
+        ("encoder_fps_divisor", "One frame of so many is encoded", |c| c.speed.divisor as f64),
     ];
     type Counter = (&'static str, &'static str, fn(&ChannelFigures) -> u64);
-    const COUNTERS: [Counter; 7] = [
+    const COUNTERS: [Counter; 8] = [
         ("composer_frames_total", "Frames handed to the encoder", |c| c.composed),
         ("composer_dropped_sound_total", "Blocks of sound not taken", |c| c.sound_dropped),
         ("composer_stalls_total", "Times the composer was not run, for 0.5 s or longer", |c| {
@@ -122,6 +126,9 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         }),
         ("encoder_frames_total", "Frames encoded", |c| c.frames),
         ("encoder_keyframes_total", "Keyframes among the frames encoded", |c| c.keyframes),
+        ("encoder_late_frames_total", "Frames encoded over two intervals after they were due", |c| {
+            c.speed.late
+        }),
         ("encoder_audio_frames_total", "Audio frames encoded", |c| c.sound_frames),
         ("encoder_bytes_total", "Bytes encoded", |c| c.video_bytes + c.sound_bytes),
     ];
@@ -139,6 +146,16 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             })
         })?;
     }
+    let name = "encoder_speed_changes_total";
+    page.counter(name, "Changes of the encoder's speed or frame rate, by direction", |family| {
+        for channel in &snapshot.channels {
+            let speed = &channel.figures.speed;
+            for (direction, count) in [("faster", speed.faster), ("slower", speed.slower)] {
+                family.sample(&[("channel", &channel.name), ("direction", direction)], count)?;
+            }
+        }
+        Ok(())
+    })?;
     page.gauge("encoder_queue_size", "Frames that wait for the encoder", |family| {
         snapshot.channels.iter().try_for_each(|channel| {
             family.sample(&[("channel", &channel.name)], channel.figures.queue)

@@ -18,6 +18,7 @@ use super::model::{
 use super::recordings::Collected;
 use super::relays;
 use super::series::Series;
+use super::speed::Speed;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::ControlHandle;
 use crate::control::keystore::Keys;
@@ -166,7 +167,8 @@ impl StateCollector {
             let by_hour = self.dropped.entry(channel.name.clone()).or_default();
             let total = channel.figures.dropped_total();
             let dropped_by_hour = by_hour.look(total, self.time.now_ms()).to_vec();
-            let shown = channel_of(channel, &figures.outputs, scenes, &mut self.latencies);
+            let latencies = &mut self.latencies;
+            let shown = channel_of(channel, &figures.outputs, scenes, latencies, &self.time);
             channels.insert(channel.name.clone(), Channel { dropped_by_hour, ..shown });
         }
         self.latencies.retain(|name, _| channels.contains_key(name));
@@ -294,6 +296,7 @@ fn channel_of(
     outputs: &[OutputSnapshot],
     scenes: ScenesView,
     latencies: &mut HashMap<String, HistogramFigures>,
+    time: &Time,
 ) -> Channel {
     let ChannelSnapshot { name, stream, facts, figures } = channel;
     let outputs = outputs.iter().filter(|output| output.channel == *name);
@@ -315,6 +318,7 @@ fn channel_of(
         codec: facts.codec.clone(),
         encoder: facts.encoder.clone(),
         preset: facts.preset.clone(),
+        speed: Speed::of(facts, &figures.speed, time),
         frames: figures.frames,
         dropped,
         dropped_by_hour: Vec::new(),

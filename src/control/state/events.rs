@@ -45,7 +45,9 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         | NodeEvent::RecordIncomplete { name, reason } => {
             Event { record: Some(name.clone()), reason: Some(reason.clone()), ..plain }
         }
-        NodeEvent::EncoderFailed { channel, reason } => {
+        NodeEvent::EncoderFailed { channel, reason }
+        | NodeEvent::EncoderOverloaded { channel, reason }
+        | NodeEvent::EncoderRecovered { channel, reason } => {
             Event { channel: Some(channel.clone()), reason: Some(reason.clone()), ..plain }
         }
         NodeEvent::FramesDropped { channel, frames, reason } => Event {

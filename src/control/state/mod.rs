@@ -10,6 +10,7 @@ mod model;
 mod recordings;
 mod relays;
 mod series;
+mod speed;
 
 pub use board::{Board, Catchup, EVENTS_MAX};
 pub use collector::{NodeDescription, StateCollector, flv_base, stream_of};

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::relays::{Output, Pull, Push};
+use super::speed::Speed;
 use crate::command::{PublisherView, StreamView};
 use crate::control::auth::Access;
 use crate::control::keystore::KeyView;
@@ -158,8 +159,10 @@ pub struct Channel {
     pub codec: String,
     /// Video encoder.
     pub encoder: String,
-    /// Its preset.
+    /// Its preset: the best one that `speed` may come to.
     pub preset: String,
+    /// How fast it encodes now.
+    pub speed: Speed,
     /// Frames encoded since start.
     pub frames: u64,
     /// Frames nobody got to see, by reason.

@@ -1,5 +1,11 @@
-//! Encoder backends: libavcodec's software encoders, and the test double.
+//! Encoder backends: libx264 called directly, libavcodec's software encoders, and the test double.
 
+#[cfg(test)]
+mod fixture;
+mod gaps;
 pub(super) mod libav;
+mod options;
 #[cfg(test)]
 pub(super) mod probe;
+#[cfg(feature = "x264")]
+pub(super) mod x264;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::encode::{Error, VideoEncoder, VideoPacket, VideoSink};
+use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink};
 use crate::frame::{FrozenFrame, PacketPool};
 
 /// What probes were asked, counted over all that share it.
@@ -94,5 +94,13 @@ impl VideoEncoder for Probe {
 
     fn set_bitrate(&mut self, _bitrate_bps: u32) -> Result<(), Error> {
         Err(Error::Config("the probe has no bitrate".to_owned()))
+    }
+
+    fn speeds(&self) -> &[Speed] {
+        &[]
+    }
+
+    fn set_speed(&mut self, _step: usize) -> Result<(), Error> {
+        Err(Error::Config("the probe has no speeds".to_owned()))
     }
 }

@@ -12,6 +12,7 @@ fn keyframes() -> Keyframes {
         format: PixelFormat::I420,
         bitrate_bps: 800_000,
         preset: "veryfast".to_owned(),
+        fastest_preset: None,
         tune: String::new(),
         profile: String::new(),
         gop_frames: 60,

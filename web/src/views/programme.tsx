@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { path, post } from "../api";
-import { bitrate, integer, milliseconds, sum, words } from "../format";
+import { bitrate, clock, integer, milliseconds, sum, words } from "../format";
 import { useRemembered } from "../hooks";
 import { Chip, Choice, Empty, Figure, Panel } from "../parts/bits";
 import { Chart, type Point } from "../parts/chart";
@@ -238,12 +238,45 @@ function Figures({ channel }: { channel: Channel }) {
         <Figure label="Queue" value={integer(channel.queue)} note="frames" />
         <Figure label="Encoder" value={channel.encoder} note={channel.preset} />
       </dl>
+      <SpeedLine channel={channel} />
       {reasons.length > 0 && (
         <p class="soft small-text">
           Dropped: {reasons.map(([why, count]) => `${words(why)} ${integer(count)}`).join(", ")}
         </p>
       )}
     </Panel>
+  );
+}
+
+const WHY: Record<string, string> = {
+  queue: "frames waited for the encoder",
+  encode_time: "encoding took nearly all the time",
+  headroom: "there is time for it",
+};
+
+/** Which preset the encoder is like now, and why. */
+function SpeedLine({ channel }: { channel: Channel }) {
+  const { mode, preset, step, steps, fps_divisor, late_frames, changes } = channel.speed;
+  if (mode === "fixed") {
+    return null;
+  }
+  const isBest = step + 1 >= steps && fps_divisor === 1;
+  const since = changes[0] && `since ${clock(changes[0].at)}: ${WHY[changes[0].reason] ?? ""}`;
+  const history = changes.map((it) =>
+    [clock(it.at), it.preset, it.fps_divisor > 1 ? `1/${it.fps_divisor} of the frames` : ""]
+      .filter(Boolean)
+      .join(" "),
+  );
+  const parts = [
+    preset && `like ${preset}`,
+    fps_divisor > 1 && `one frame of ${fps_divisor}`,
+    since,
+    late_frames > 0 && `${integer(late_frames)} late`,
+  ];
+  return (
+    <p class={`small-text ${isBest ? "soft" : "warn"}`} title={history.join("\n")}>
+      Speed: {parts.filter(Boolean).join(", ")}
+    </p>
   );
 }
 

@@ -6,7 +6,6 @@
 
 mod aac;
 mod codec;
-mod gaps;
 mod x264;
 
 #[cfg(test)]

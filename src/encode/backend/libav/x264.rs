@@ -1,55 +1,20 @@
-//! libx264: constant bitrate, closed GOPs of a fixed length, BT.709 said in the bitstream.
-//!
-//! Constant bitrate as OBS does it: average rate = highest rate, a buffer of one second (less at
-//! rates where that is more than servers take as one message), and filler units where the picture
-//! needs less, but no HRD in the stream, because with it x264 refuses to change the rate while it
-//! runs.
+//! libx264 by libavcodec: constant bitrate, closed GOPs of a fixed length, BT.709 said in the
+//! bitstream.
 
 use std::ffi::c_int;
 
 use super::codec::Codec;
-use super::gaps::Gaps;
-use crate::encode::{Error, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
+use crate::encode::backend::gaps::Gaps;
+use crate::encode::backend::options::{
+    PRESETS, ZERO_LATENCY, bitrate, buffer_bits, check, header, longest_gap,
+};
+use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::ffi::{Buffer, sys};
 use crate::frame::{FrozenFrame, Geometry, PacketPool};
 use crate::media::{FrameRate, PixelFormat, h264};
 
-/// x264's presets, fastest first, and how many pictures each looks ahead.
-const PRESETS: [(&str, u32); 10] = [
-    ("ultrafast", 0),
-    ("superfast", 0),
-    ("veryfast", 10),
-    ("faster", 20),
-    ("fast", 30),
-    ("medium", 40),
-    ("slow", 50),
-    ("slower", 60),
-    ("veryslow", 60),
-    ("placebo", 60),
-];
-
 /// From this preset on x264 weighs all ways to place B-pictures, for which it looks further ahead.
 const TRELLIS_PRESETS: [&str; 3] = ["slower", "veryslow", "placebo"];
-
-/// The tuning without any delay.
-const ZERO_LATENCY: &str = "zerolatency";
-
-/// x264's tunings.
-const TUNES: [&str; 8] =
-    ["film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", ZERO_LATENCY];
-
-/// Profiles of 8-bit 4:2:0.
-const PROFILES: [&str; 3] = ["baseline", "main", "high"];
-
-/// Bitrates that can be asked for, bits per second: x264 counts in thousands, libavcodec in `int`.
-const BITRATES: std::ops::RangeInclusive<u32> = 1_000..=2_147_483_000;
-
-/// Largest buffer, bits, unless two pictures of the mean size need more. A picture can be as large
-/// as the buffer, and nginx-rtmp ends a connection on which a message is larger than 1 MiB.
-const BUFFER_BITS_MAX: u32 = 7_500_000;
-
-/// Part of the buffer that one gap between pictures may fill.
-const GAP_PART: u32 = 2;
 
 /// Opens libx264.
 pub(in crate::encode) fn open(
@@ -57,20 +22,6 @@ pub(in crate::encode) fn open(
     pool: &PacketPool,
 ) -> Result<Box<dyn VideoEncoder>, Error> {
     Ok(Box::new(X264::open(spec, pool)?))
-}
-
-fn bitrate(bps: u32) -> Result<c_int, Error> {
-    c_int::try_from(bps).ok().filter(|_| BITRATES.contains(&bps)).ok_or_else(|| {
-        let (low, high) = (BITRATES.start(), BITRATES.end());
-        Error::Config(format!("bitrate = {bps}: libx264 takes {low} to {high} bits per second"))
-    })
-}
-
-fn one_of(key: &str, value: &str, known: &[&str]) -> Result<(), Error> {
-    if known.contains(&value) || (value.is_empty() && key != "preset") {
-        return Ok(());
-    }
-    Err(Error::Config(format!("{key} = \"{value}\": libx264 knows {}", known.join(", "))))
 }
 
 fn fill_in(context: &mut sys::AVCodecContext, spec: &VideoSpec) {
@@ -107,20 +58,6 @@ fn set_rate(context: &mut sys::AVCodecContext, bps: c_int, rate: FrameRate) {
     context.rc_buffer_size = buffer_bits(bps.unsigned_abs(), rate).cast_signed();
 }
 
-/// How much may be sent at once: what a second holds, but no message that is too large for others.
-fn buffer_bits(bps: u32, rate: FrameRate) -> u32 {
-    let two_pictures = bps / (rate.num() / rate.den()).max(1) * 2;
-    bps.min(BUFFER_BITS_MAX.max(two_pictures))
-}
-
-/// The longest gap between two pictures, in ticks, that the rate is kept over: filler for it comes
-/// in one packet with the picture.
-fn longest_gap(bps: u32, rate: FrameRate) -> i64 {
-    let bits = u64::from(buffer_bits(bps, rate) / GAP_PART);
-    let ticks = bits * u64::from(rate.num()) / u64::from(rate.den()) / u64::from(bps.max(1));
-    i64::try_from(ticks).unwrap_or(1).max(1)
-}
-
 /// Pictures that x264 takes before it gives the first packet, by the rules of its own set-up: it
 /// looks ahead, shares pictures out to threads, and waits for the next one's time.
 fn delay(spec: &VideoSpec) -> u32 {
@@ -145,24 +82,6 @@ const fn av_format(format: PixelFormat) -> c_int {
         PixelFormat::I420 => sys::AV_PIX_FMT_YUV420P,
         PixelFormat::Nv12 => sys::AV_PIX_FMT_NV12,
     }
-}
-
-/// The configuration record out of `extradata`, which is parameter sets with lengths or start
-/// codes, or, where libavcodec makes one itself, the record (its first byte is 1, a length's is 0).
-fn header(extradata: &[u8]) -> Option<Vec<u8>> {
-    if extradata.first() == Some(&1) {
-        return Some(extradata.to_vec());
-    }
-    let of_type = |wanted: u8| {
-        let is = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x1f == wanted);
-        let annex_b = extradata.starts_with(&[0, 0, 0, 1]) || extradata.starts_with(&[0, 0, 1]);
-        if annex_b {
-            h264::annex_b_units(extradata).find(is)
-        } else {
-            h264::units(extradata).find(is)
-        }
-    };
-    h264::avc_config(of_type(h264::nal::SPS)?, of_type(h264::nal::PPS)?)
 }
 
 pub(super) struct X264 {
@@ -219,14 +138,19 @@ impl VideoEncoder for X264 {
         self.gaps.set_longest(longest_gap(bitrate_bps, self.rate));
         Ok(())
     }
+
+    fn speeds(&self) -> &[Speed] {
+        &[]
+    }
+
+    fn set_speed(&mut self, _step: usize) -> Result<(), Error> {
+        Err(Error::Config("libavcodec does not change the speed of a running libx264".to_owned()))
+    }
 }
 
 impl X264 {
     pub(super) fn open(spec: &VideoSpec, pool: &PacketPool) -> Result<Self, Error> {
-        let bitrate = bitrate(spec.bitrate_bps)?;
-        one_of("preset", &spec.preset, &PRESETS.map(|(name, _)| name))?;
-        one_of("tune", &spec.tune, &TUNES)?;
-        one_of("profile", &spec.profile, &PROFILES)?;
+        let bitrate = check(spec)?;
         let mut options = vec![
             (c"preset", spec.preset.clone()),
             (c"forced-idr", "1".to_owned()),
@@ -311,18 +235,6 @@ mod tests {
 
     const SPS: [u8; 5] = [0x67, 100, 0, 31, 7];
     const PPS: [u8; 3] = [0x68, 1, 2];
-
-    #[test]
-    fn the_header_is_found_in_every_form_that_libavcodec_gives() {
-        let record = h264::avc_config(&SPS, &PPS).unwrap();
-        let lengths = [&[0, 0, 0, 5], &SPS[..], &[0, 0, 0, 3], &PPS].concat();
-        let codes = [&[0, 0, 0, 1], &SPS[..], &[0, 0, 1], &PPS].concat();
-        for form in [&lengths, &codes, &record] {
-            assert_eq!(header(form).as_ref(), Some(&record), "{form:?}");
-        }
-        assert_eq!(header(&[]), None);
-        assert_eq!(header(&lengths[..9]), None, "no picture parameters");
-    }
 
     #[test]
     fn short_start_codes_become_lengths() {

@@ -1,0 +1,198 @@
+//! Figures of an encoder's speed: what its governor has chosen, and the last changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::cell::{Counter, Gauge};
+use crate::media::Micros;
+
+/// Changes that are kept.
+pub const CHANGES_KEPT: usize = 8;
+
+/// Why an encoder's speed or frame rate was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeedReason {
+    /// Pictures waited for the encoder.
+    Queue,
+    /// Encoding took nearly all the time between two pictures.
+    EncodeTime,
+    /// There is time for better pictures, or for more of them.
+    Headroom,
+}
+
+impl SpeedReason {
+    const ALL: [Self; 3] = [Self::Queue, Self::EncodeTime, Self::Headroom];
+
+    /// The word for it in the API.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::EncodeTime => "encode_time",
+            Self::Headroom => "headroom",
+        }
+    }
+}
+
+/// A change of an encoder's speed or of its frame rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpeedChange {
+    /// When, on the node's clock, in whole milliseconds.
+    pub at: Micros,
+    /// The speed since then, 0 being the fastest; at most 15.
+    pub step: u8,
+    /// One picture of so many is encoded since then; at most 15.
+    pub divisor: u8,
+    /// Whether the frame rate was changed, and not the speed.
+    pub is_of_rate: bool,
+    /// Why.
+    pub reason: SpeedReason,
+}
+
+impl SpeedChange {
+    /// In one word, so that it is written and read at once: the time, and below it a nibble each of
+    /// reason, kind, divisor (never 0) and step.
+    fn packed(self) -> u64 {
+        let low = (self.reason as u64) << 12
+            | u64::from(self.is_of_rate) << 8
+            | u64::from(self.divisor & 15) << 4
+            | u64::from(self.step & 15);
+        self.at.millis() << 16 | low
+    }
+
+    /// `None` if nothing was written there.
+    fn unpacked(word: u64) -> Option<Self> {
+        let nibble = |at: u32| u8::try_from(word >> at & 15).unwrap_or(0);
+        let divisor = Some(nibble(4)).filter(|divisor| *divisor > 0)?;
+        let reason = *SpeedReason::ALL.get(usize::from(nibble(12)))?;
+        let at = Micros::from_millis(word >> 16);
+        Some(Self { at, step: nibble(0), divisor, is_of_rate: nibble(8) != 0, reason })
+    }
+}
+
+/// Written by the video encoder's thread.
+#[derive(Debug, Default)]
+pub(super) struct SpeedStats {
+    /// The presets that its speeds are like, fastest first.
+    presets: ArcSwap<Vec<&'static str>>,
+    step: Gauge,
+    divisor: Gauge,
+    faster: Counter,
+    slower: Counter,
+    late: Counter,
+    changes: Counter,
+    kept: [AtomicU64; CHANGES_KEPT],
+}
+
+impl SpeedStats {
+    pub(super) fn opened(&self, presets: Vec<&'static str>, step: usize) {
+        self.presets.store(Arc::new(presets));
+        self.step.set_count(step);
+        self.divisor.set_count(1);
+    }
+
+    pub(super) fn changed(&self, change: SpeedChange) {
+        self.step.set_count(change.step.into());
+        self.divisor.set_count(change.divisor.into());
+        match change.reason {
+            SpeedReason::Headroom => self.slower.add(1),
+            SpeedReason::Queue | SpeedReason::EncodeTime => self.faster.add(1),
+        }
+        let place = self.changes.get() % CHANGES_KEPT as u64;
+        if let Some(kept) = usize::try_from(place).ok().and_then(|place| self.kept.get(place)) {
+            kept.store(change.packed(), Ordering::Relaxed);
+        }
+        self.changes.add(1);
+    }
+
+    pub(super) fn late(&self) {
+        self.late.add(1);
+    }
+
+    pub(super) fn read(&self) -> SpeedFigures {
+        let presets = self.presets.load();
+        let preset = |step: u64| {
+            let step = usize::try_from(step).unwrap_or(usize::MAX);
+            presets.get(step).copied().unwrap_or_default()
+        };
+        let mut changes = self.kept.each_ref().map(|kept| {
+            let change = SpeedChange::unpacked(kept.load(Ordering::Relaxed))?;
+            Some((change, preset(change.step.into())))
+        });
+        // What was kept stands in a circle.
+        changes.sort_by_key(|change| change.map_or(u64::MAX, |(change, _)| change.at.0));
+        let step = self.step.get_count();
+        SpeedFigures {
+            step,
+            steps: presets.len() as u64,
+            preset: preset(step),
+            divisor: self.divisor.get_count(),
+            faster: self.faster.get(),
+            slower: self.slower.get(),
+            late: self.late.get(),
+            changes,
+        }
+    }
+}
+
+/// What had become of an encoder's speed at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SpeedFigures {
+    /// The speed, 0 being the fastest.
+    pub step: u64,
+    /// Speeds that there are; 0 if it is fixed.
+    pub steps: u64,
+    /// The preset that it is like; empty if it is fixed.
+    pub preset: &'static str,
+    /// One picture of so many is encoded; 0 before the first one.
+    pub divisor: u64,
+    /// Changes to faster or fewer pictures.
+    pub faster: u64,
+    /// Changes to better or more pictures.
+    pub slower: u64,
+    /// Pictures encoded more than two of their intervals after they were due.
+    pub late: u64,
+    /// The last changes and the presets that they led to, oldest first, then nothing.
+    pub changes: [Option<(SpeedChange, &'static str)>; CHANGES_KEPT],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(ms: u64, step: u8, reason: SpeedReason) -> SpeedChange {
+        SpeedChange { at: Micros::from_millis(ms), step, divisor: 1, is_of_rate: false, reason }
+    }
+
+    #[test]
+    fn a_change_is_read_as_it_was_written() {
+        for reason in SpeedReason::ALL {
+            for is_of_rate in [false, true] {
+                let change = SpeedChange { divisor: 4, is_of_rate, ..change(1 << 40, 7, reason) };
+                assert_eq!(SpeedChange::unpacked(change.packed()), Some(change));
+            }
+        }
+        assert_eq!(SpeedChange::unpacked(0), None);
+    }
+
+    #[test]
+    fn the_last_changes_are_kept_with_the_names_of_their_presets() {
+        let stats = SpeedStats::default();
+        stats.opened(vec!["superfast", "veryfast"], 0);
+        assert_eq!((stats.read().preset, stats.read().divisor), ("superfast", 1));
+        for n in 0..11_u8 {
+            let reason = [SpeedReason::Headroom, SpeedReason::Queue][usize::from(n % 2)];
+            stats.changed(change(u64::from(n) * 1_000, (n + 1) % 2, reason));
+        }
+        stats.late();
+        let figures = stats.read();
+        assert_eq!((figures.step, figures.steps, figures.preset), (1, 2, "veryfast"));
+        assert_eq!((figures.slower, figures.faster, figures.late), (6, 5, 1));
+        let kept: Vec<_> = figures.changes.iter().flatten().collect();
+        let times: Vec<_> = kept.iter().map(|(change, _)| change.at.millis() / 1_000).collect();
+        assert_eq!(times, [3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!((kept[0].1, kept[7].1), ("superfast", "veryfast"));
+    }
+}
