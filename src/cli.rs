@@ -14,7 +14,6 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
 use crate::control::channels::assets::faults as asset_faults;
 use crate::load::LoadCommand;
-use crate::media::AudioCodec;
 
 pub use bench::{BenchArgs, KeysBench};
 pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
@@ -206,9 +205,7 @@ fn describe(channel: &ChannelConfig) -> Vec<String> {
         ),
     ];
     if let Some(audio) = &channel.audio {
-        let codec = match audio.codec {
-            AudioCodec::Aac => "aac",
-        };
+        let codec = audio.codec.name();
         lines.push(format!("    audio  {codec}, {} bit/s", audio.bitrate_bps));
     }
     for output in &channel.outputs {

@@ -19,6 +19,7 @@ const LOG_VARIABLE: &str = "STREAM_MANAGER_LOG";
 const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
+    quieten_svt_av1();
     match Cli::parse().command {
         None => run(&RunArgs::default()),
         Some(Command::Run(args)) => run(&args),
@@ -37,6 +38,15 @@ fn main() -> ExitCode {
                 Err(errors) => refuse(&errors),
             }
         }
+    }
+}
+
+/// SVT-AV1 writes what it finds to standard error by itself, unless this variable says otherwise: its
+/// errors only.
+fn quieten_svt_av1() {
+    if std::env::var_os("SVT_LOG").is_none() {
+        // SAFETY: this is the first thing that the program does: no other thread reads the variables.
+        unsafe { std::env::set_var("SVT_LOG", "1") };
     }
 }
 

@@ -247,12 +247,17 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     let bitrate = s.bitrate(faults, "bitrate", 50_000..=200_000_000);
     let bitrate = bitrate.and_then(|bits| u32::try_from(bits).ok());
     channel.bitrate_bps = bitrate.unwrap_or(channel.bitrate_bps);
-    let codec = s.word(faults, "codec", &[("h264", VideoCodec::H264)]);
+    let codecs = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Av1];
+    let codec = s.word(faults, "codec", &codecs.map(|codec| (codec.name(), codec)));
     channel.codec = codec.unwrap_or(channel.codec);
+    let (tunes, profiles) = words_of(channel.codec);
+    if !profiles.contains(&channel.profile.as_str()) {
+        channel.profile.clear();
+    }
     for (key, field, known) in [
         ("preset", &mut channel.preset, PRESETS),
-        ("tune", &mut channel.tune, TUNES),
-        ("profile", &mut channel.profile, PROFILES),
+        ("tune", &mut channel.tune, tunes),
+        ("profile", &mut channel.profile, profiles),
     ] {
         let words: Vec<_> = known.iter().map(|word| (*word, *word)).collect();
         if let Some(word) = s.word(faults, key, &words) {
@@ -265,6 +270,10 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     channel.b_frames = s.whole(faults, "b_frames", 0..=4).unwrap_or(channel.b_frames);
     if channel.b_frames > 0 && channel.profile == "baseline" {
         let text = "`b_frames` must be 0 with `profile = \"baseline\"`, which has no B-pictures";
+        faults.add(&s.place("b_frames"), text);
+    }
+    if channel.b_frames > 0 && channel.codec == VideoCodec::Av1 {
+        let text = "`b_frames` must be 0 with `codec = \"av1\"`, which is encoded in order";
         faults.add(&s.place("b_frames"), text);
     }
     channel.threads = s.auto_or(faults, "threads", 1..=64).and_then(|n| u8::try_from(n).ok());
@@ -320,9 +329,30 @@ const PRESETS: &[&str] = &[
     "veryslow",
     "placebo",
 ];
-const TUNES: &[&str] =
-    &["", "film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency"];
-const PROFILES: &[&str] = &["", "baseline", "main", "high"];
+/// The tunings and the profiles of a codec's encoders.
+const fn words_of(codec: VideoCodec) -> (&'static [&'static str], &'static [&'static str]) {
+    match codec {
+        VideoCodec::H264 => (
+            &[
+                "",
+                "film",
+                "animation",
+                "grain",
+                "stillimage",
+                "psnr",
+                "ssim",
+                "fastdecode",
+                "zerolatency",
+            ],
+            &["", "baseline", "main", "high"],
+        ),
+        VideoCodec::Hevc => (
+            &["", "animation", "grain", "psnr", "ssim", "fastdecode", "zerolatency"],
+            &["", "main"],
+        ),
+        VideoCodec::Av1 => (&["", "zerolatency"], &["", "main"]),
+    }
+}
 
 /// A side of the canvas: even, because every second line and column has colour.
 fn read_side(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str) -> Option<u32> {
@@ -359,7 +389,8 @@ fn read_rate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<FrameRate> 
 
 fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> {
     let enabled = s.flag(faults, "enabled", true);
-    let codec = s.word(faults, "codec", &[("aac", AudioCodec::Aac)]).unwrap_or(AudioCodec::Aac);
+    let codecs = [AudioCodec::Aac, AudioCodec::Opus].map(|codec| (codec.name(), codec));
+    let codec = s.word(faults, "codec", &codecs).unwrap_or(AudioCodec::Aac);
     let bitrate = s.bitrate(faults, "bitrate", 32_000..=512_000);
     let bitrate_bps = bitrate.and_then(|bits| u32::try_from(bits).ok()).unwrap_or(128_000);
     s.finish(faults);

@@ -103,6 +103,28 @@ fn what_is_no_bitrate_is_told_with_the_way_out() {
 }
 
 #[test]
+fn each_codec_has_its_own_words_and_its_own_profile_unless_one_is_named() {
+    let spec = |keys: &str| {
+        let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");
+        Config::parse(&text, "x").map(|it| it.channels[0].video_spec(1))
+    };
+    let profile = |keys: &str| spec(keys).unwrap().profile;
+    assert_eq!(profile("codec = \"h264\""), "high");
+    assert_eq!((profile("codec = \"hevc\""), profile("codec = \"av1\"")), Default::default());
+    assert_eq!(profile("codec = \"hevc\"\nprofile = \"main\""), "main");
+    assert_eq!(spec("codec = \"hevc\"\ntune = \"grain\"").unwrap().tune, "grain");
+    for keys in [
+        "codec = \"hevc\"\nprofile = \"high\"",
+        "codec = \"hevc\"\ntune = \"film\"",
+        "codec = \"av1\"\ntune = \"grain\"",
+        "codec = \"av1\"\nb_frames = 1",
+        "codec = \"vp9\"",
+    ] {
+        assert!(spec(keys).is_err(), "{keys}");
+    }
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place_and_the_way_out() {
     for (text, line, column, words) in [
         ("[rtmp]\nprot = 1\n", 2, 1, &["unknown key `prot` in [rtmp]", "`port`"][..]),

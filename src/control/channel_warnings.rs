@@ -78,7 +78,9 @@ fn paced(
             (true, divisor) => format!("one picture of {divisor} is encoded"),
             (false, _) if is_at_floor => format!("it is at its fastest, {preset}"),
             // On its way up from where it began, it has not been too slow.
-            (false, _) if from == 0 && is_better && before.faster > 0 => format!("it is at {preset}"),
+            (false, _) if from == 0 && is_better && before.faster > 0 => {
+                format!("it is at {preset}")
+            }
             (false, _) => return None,
         };
         let channel = channel.clone();
@@ -160,23 +162,28 @@ mod tests {
                 stats.speed_changed(SpeedChange { at, step, divisor, is_of_rate, reason });
             }
             let told = troubles.look(&[snapshot("a", &stats)]);
-            told.iter().map(|it| format!("{} {}", it.name(), it.to_string().split_once(": ").unwrap().1)).collect()
+            told.iter()
+                .map(|it| format!("{} {}", it.name(), it.to_string().split_once(": ").unwrap().1))
+                .collect()
         };
         let (up, down) = (SpeedReason::Headroom, SpeedReason::Queue);
         assert!(look(&[(1, 1, up), (2, 1, up)]).is_empty(), "it only begins");
         assert!(look(&[(1, 1, down)]).is_empty(), "it has speeds left");
         let told = look(&[(0, 1, down), (0, 2, down), (0, 3, down)]);
-        assert_eq!(told, [
-            "encoder_overloaded it is at its fastest, superfast",
-            "encoder_overloaded one picture of 2 is encoded",
-            "encoder_overloaded one picture of 3 is encoded",
-        ]);
+        assert_eq!(
+            told,
+            [
+                "encoder_overloaded it is at its fastest, superfast",
+                "encoder_overloaded one picture of 2 is encoded",
+                "encoder_overloaded one picture of 3 is encoded",
+            ]
+        );
         assert_eq!(look(&[(0, 2, up)]), ["encoder_recovered one picture of 2 is encoded"]);
         let told = look(&[(0, 1, up), (1, 1, up), (2, 1, up)]);
-        assert_eq!(told, [
-            "encoder_recovered all pictures are encoded",
-            "encoder_recovered it is at veryfast",
-        ]);
+        assert_eq!(
+            told,
+            ["encoder_recovered all pictures are encoded", "encoder_recovered it is at veryfast",]
+        );
         assert!(look(&[]).is_empty());
     }
 

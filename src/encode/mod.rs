@@ -19,7 +19,8 @@ use crate::frame::{FrozenFrame, PacketBuf};
 /// One encoded picture.
 #[derive(Debug)]
 pub struct VideoPacket {
-    /// NAL units with 4-byte lengths, in a pooled packet with all its headroom.
+    /// NAL units with 4-byte lengths, or the OBUs of a temporal unit without its delimiter, in a
+    /// pooled packet with all its headroom.
     pub body: PacketBuf,
     /// Presentation time, ticks of the channel's grid.
     pub pts: i64,
@@ -56,8 +57,9 @@ pub trait VideoEncoder {
     /// The backend's name in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// The `AVCDecoderConfigurationRecord`. It does not change while the encoder lives: an encoder
-    /// with other parameters is another encoder.
+    /// The codec's configuration record: `AVCDecoderConfigurationRecord`, `HEVCDecoder…` or
+    /// `AV1CodecConfigurationRecord`. It does not change while the encoder lives: an encoder with
+    /// other parameters is another encoder.
     fn header(&self) -> &[u8];
 
     /// Pictures that go in before the first comes out.
@@ -85,6 +87,11 @@ pub trait VideoEncoder {
     /// [`Error::Device`]: what was held is lost.
     fn flush(&mut self, sink: &mut dyn VideoSink) -> Result<(), Error>;
 
+    /// Whether a picture becomes an IDR because it is asked to. Where not, keyframes come every
+    /// [`VideoSpec::gop_frames`] pictures, and `force_key` changes nothing. No default: a backend
+    /// must say so.
+    fn forces_keyframes(&self) -> bool;
+
     /// Changes the constant bitrate from the next picture on. No default: a backend that cannot
     /// must refuse, not ignore it.
     ///
@@ -106,7 +113,8 @@ pub trait VideoEncoder {
 
 /// An audio encoder: 48 kHz stereo in.
 pub trait AudioEncoder {
-    /// The decoder's configuration: an `AudioSpecificConfig` for AAC.
+    /// The decoder's configuration: an `AudioSpecificConfig` for AAC, an identification header
+    /// (RFC 7845 section 5.1) for Opus.
     fn header(&self) -> &[u8];
 
     /// Encodes interleaved stereo samples, at most 1024 per channel; a shorter block ends the

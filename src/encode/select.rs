@@ -5,7 +5,7 @@ use super::backend::libav;
 use super::backend::x264;
 use super::{AudioEncoder, AudioSpec, Error, VideoEncoder, VideoSpec};
 use crate::frame::PacketPool;
-use crate::media::VideoCodec;
+use crate::media::{AudioCodec, VideoCodec};
 
 /// Name of the encoder that is tried first for `spec`; empty if there is none.
 #[must_use]
@@ -40,17 +40,24 @@ impl Candidate {
 /// All backends, best first.
 const CANDIDATES: &[Candidate] = &[
     #[cfg(feature = "x264")]
-    Candidate {
-        name: "x264",
-        codecs: &[VideoCodec::H264],
-        is_for_speeds: true,
-        open: x264::open,
-    },
+    Candidate { name: "x264", codecs: &[VideoCodec::H264], is_for_speeds: true, open: x264::open },
     Candidate {
         name: "libx264",
         codecs: &[VideoCodec::H264],
         is_for_speeds: false,
         open: libav::open_x264,
+    },
+    Candidate {
+        name: "libx265",
+        codecs: &[VideoCodec::Hevc],
+        is_for_speeds: false,
+        open: libav::open_x265,
+    },
+    Candidate {
+        name: "libsvtav1",
+        codecs: &[VideoCodec::Av1],
+        is_for_speeds: false,
+        open: libav::open_svt_av1,
     },
 ];
 
@@ -68,7 +75,10 @@ pub fn open_video(spec: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEn
 /// # Errors
 /// [`Error::Config`] or [`Error::Unavailable`], with what to do.
 pub fn open_audio(spec: &AudioSpec, pool: &PacketPool) -> Result<Box<dyn AudioEncoder>, Error> {
-    libav::open_aac(spec, pool)
+    match spec.codec {
+        AudioCodec::Aac => libav::open_aac(spec, pool),
+        AudioCodec::Opus => libav::open_opus(spec, pool),
+    }
 }
 
 /// Tries `candidates` in order. Apart from [`open_video`] so that the order can be tested without

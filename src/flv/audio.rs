@@ -1,7 +1,7 @@
 //! Headers of audio bodies.
 
 use super::Part;
-use super::enhanced::{CODED_FRAMES, Head, SEQUENCE_END, SEQUENCE_START, Tracks};
+use super::enhanced::{BodyHeader, CODED_FRAMES, Head, SEQUENCE_END, SEQUENCE_START, Tracks};
 use super::format::AudioFormat;
 
 /// Header of an audio body.
@@ -93,6 +93,13 @@ impl Audio {
     pub fn is_sequence_header(&self) -> bool {
         self.part == Part::SequenceHeader
     }
+}
+
+/// The bytes before an enhanced audio body (Enhanced RTMP v2): the packet type and the fourcc.
+#[must_use]
+pub fn enhanced_audio_header(format: AudioFormat, sequence_header: bool) -> BodyHeader {
+    let packet = if sequence_header { SEQUENCE_START } else { CODED_FRAMES };
+    BodyHeader::new(ENHANCED << 4 | packet, format.four_cc().unwrap_or_default())
 }
 
 /// The 2 bytes before an AAC body: an `AudioSpecificConfig` or a raw frame.

@@ -1,6 +1,8 @@
 //! The enhanced tag header that audio and video share (Enhanced RTMP v2, `ExVideoTagHeader` and
 //! `ExAudioTagHeader`): `ModEx` prefixes, then a fourcc, then perhaps many tracks.
 
+use std::ops::Deref;
+
 use super::format::FourCc;
 
 /// How the tracks of a multitrack body are laid out.
@@ -36,6 +38,34 @@ pub struct Tracks<'a> {
     layout: Option<Layout>,
     four_cc: FourCc,
     over: bool,
+}
+
+/// A written enhanced header, at most 8 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyHeader {
+    bytes: [u8; 8],
+    len: usize,
+}
+
+impl BodyHeader {
+    /// The first byte, then the fourcc.
+    pub(super) const fn new(first: u8, [a, b, c, d]: FourCc) -> Self {
+        Self { bytes: [first, a, b, c, d, 0, 0, 0], len: 5 }
+    }
+
+    /// The same with a composition time.
+    pub(super) const fn with_composition_time(mut self, ms: i32) -> Self {
+        [_, self.bytes[5], self.bytes[6], self.bytes[7]] = ms.to_be_bytes();
+        self.len = 8;
+        self
+    }
+}
+
+impl Deref for BodyHeader {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 /// What an enhanced header says before the tracks.

@@ -9,13 +9,13 @@ mod tag;
 mod tag_info;
 mod video;
 
-pub use audio::{Audio, aac_header};
-pub use enhanced::{Layout, Track, Tracks};
+pub use audio::{Audio, aac_header, enhanced_audio_header};
+pub use enhanced::{BodyHeader, Layout, Track, Tracks};
 pub use format::{AudioFormat, Format, FourCc, VideoFormat};
 pub use made::{Made, is_complete, made};
 pub use tag::{Tag, TagHeader, Tags};
 pub use tag_info::TagInfo;
-pub use video::{AvcPacket, Video, avc_header};
+pub use video::{AvcPacket, Video, avc_header, enhanced_video_header};
 
 /// What a body carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

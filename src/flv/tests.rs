@@ -23,6 +23,30 @@ fn legacy_h264_is_read_and_written_alike() {
 }
 
 #[test]
+fn enhanced_headers_are_read_and_written_alike() {
+    let write = |format, key, part, ms| {
+        let bytes = enhanced_video_header(format, key, part, ms);
+        let read = video(&bytes);
+        assert_eq!((read.format, read.part, read.composition_ms), (format, part, ms));
+        assert_eq!((read.payload_at, read.enhanced), (bytes.len(), true));
+        assert_eq!(read.keyframe, key);
+        bytes.to_vec()
+    };
+    assert_eq!(write(VideoFormat::Hevc, true, Part::SequenceHeader, 0), b"\x90hvc1");
+    assert_eq!(write(VideoFormat::Hevc, true, Part::Frame, 0), b"\x93hvc1");
+    assert_eq!(write(VideoFormat::Hevc, false, Part::Frame, -2), b"\xa1hvc1\xff\xff\xfe");
+    assert_eq!(write(VideoFormat::Av1, true, Part::SequenceHeader, 0), b"\x90av01");
+    assert_eq!(write(VideoFormat::Av1, false, Part::Frame, 0), b"\xa1av01");
+    assert_eq!(write(VideoFormat::Av1, true, Part::SequenceEnd, 0), b"\x92av01");
+    for is_header in [true, false] {
+        let bytes = enhanced_audio_header(AudioFormat::Opus, is_header);
+        let read = Audio::parse(&bytes).unwrap();
+        assert_eq!((read.format, read.is_sequence_header()), (AudioFormat::Opus, is_header));
+        assert_eq!(read.payload_at, bytes.len());
+    }
+}
+
+#[test]
 fn composition_time_is_signed() {
     for ms in [-8_388_608, -1, 0, 1, 8_388_607] {
         assert_eq!(video(&avc_header(false, AvcPacket::Nalus, ms)).composition_ms, ms);

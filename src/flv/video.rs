@@ -1,7 +1,7 @@
 //! Headers of video bodies.
 
 use super::Part;
-use super::enhanced::{CODED_FRAMES, Head, SEQUENCE_END, SEQUENCE_START, Tracks};
+use super::enhanced::{BodyHeader, CODED_FRAMES, Head, SEQUENCE_END, SEQUENCE_START, Tracks};
 use super::format::VideoFormat;
 
 /// Header of a video body.
@@ -29,6 +29,7 @@ pub struct Video {
 }
 
 const KEYFRAME: u8 = 1;
+const INTER_FRAME: u8 = 2;
 const COMMAND: u8 = 5;
 
 /// Packet types of video alone.
@@ -173,6 +174,31 @@ pub const fn avc_header(keyframe: bool, packet: AvcPacket, composition_ms: i32) 
         AvcPacket::SequenceEnd => 2,
     };
     [first, packet, a, b, c]
+}
+
+/// The bytes before an enhanced video body (Enhanced RTMP v1): the packet type, the fourcc and,
+/// where the codec has one and it is not 0, the composition time, cut to signed 24 bit.
+#[must_use]
+pub fn enhanced_video_header(
+    format: VideoFormat,
+    keyframe: bool,
+    part: Part,
+    composition_ms: i32,
+) -> BodyHeader {
+    let frame_type = if keyframe { KEYFRAME } else { INTER_FRAME };
+    let times = format.has_composition_time();
+    let packet = match part {
+        Part::SequenceHeader => SEQUENCE_START,
+        Part::SequenceEnd => SEQUENCE_END,
+        _ if times && composition_ms == 0 => CODED_FRAMES_X,
+        _ => CODED_FRAMES,
+    };
+    let four_cc = format.four_cc().unwrap_or_default();
+    let header = BodyHeader::new(0x80 | frame_type << 4 | packet, four_cc);
+    if times && packet == CODED_FRAMES {
+        return header.with_composition_time(composition_ms);
+    }
+    header
 }
 
 fn signed24([a, b, c]: [u8; 3]) -> i32 {

@@ -141,6 +141,15 @@ impl PacketBuf {
         }
     }
 
+    /// Leaves the first `count` bytes out, which become headroom.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn skip(&mut self, count: usize) {
+        assert!(count <= self.0.len(), "a packet has fewer bytes than are left out");
+        self.0.start += cast(count);
+    }
+
     /// Makes the packet `len` bytes long from its start, without writing them: for code that fills
     /// them through [`PacketBuf::as_mut_ptr`].
     ///

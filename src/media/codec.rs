@@ -18,6 +18,10 @@ pub enum Kind {
 pub enum VideoCodec {
     /// ITU-T H.264 (AVC).
     H264,
+    /// ITU-T H.265 (HEVC).
+    Hevc,
+    /// AOMedia Video 1.
+    Av1,
 }
 
 impl VideoCodec {
@@ -26,6 +30,8 @@ impl VideoCodec {
     pub const fn name(self) -> &'static str {
         match self {
             Self::H264 => "h264",
+            Self::Hevc => "hevc",
+            Self::Av1 => "av1",
         }
     }
 }
@@ -35,4 +41,17 @@ impl VideoCodec {
 pub enum AudioCodec {
     /// MPEG-4 AAC, low complexity.
     Aac,
+    /// Opus (RFC 6716).
+    Opus,
+}
+
+impl AudioCodec {
+    /// Name used in configuration, metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aac => "aac",
+            Self::Opus => "opus",
+        }
+    }
 }

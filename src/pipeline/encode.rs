@@ -13,10 +13,10 @@ use crate::encode::{
     self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, Sample, VideoEncoder,
     VideoPacket, VideoSink, VideoSpec,
 };
+use crate::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
 use crate::frame::{PacketBuf, PacketPool};
-use crate::media::{CHANNELS, Kind, Micros, SAMPLE_RATE};
+use crate::media::{AudioCodec, CHANNELS, Kind, Micros, SAMPLE_RATE, VideoCodec};
 use crate::ring::{Bell, Receiver, Sender};
-use crate::rtmp::flv::{self, AvcPacket};
 use crate::runtime::Clock;
 use crate::stats::ChannelStats;
 use crate::stream::{Flags, Message};
@@ -112,7 +112,7 @@ pub fn video(
             continue;
         }
         let began = share.clock.now();
-        let asked = || share.switch.take_key_request();
+        let asked = || encoder.forces_keyframes() && share.switch.take_key_request();
         let force_key = keys.is_due(tick, pace.take_other_rate() || is_cut, asked);
         let pts = i64::try_from(tick).unwrap_or(i64::MAX);
         match encoder.encode(frame, pts, force_key, &mut sink) {
@@ -186,8 +186,10 @@ impl VideoOut<'_> {
         let share = self.share;
         let body = metadata::body(&share.video, share.audio.as_ref());
         let metadata = share.message(Kind::Data, Micros(0), Flags::HEADER, body);
-        let tag = flv::avc_header(true, AvcPacket::SequenceHeader, 0);
-        let body = with_tag(&tag, encoder.header());
+        let codec = share.video.codec;
+        let body = with_header(encoder.header(), |body| {
+            put_video_header(body, codec, true, Part::SequenceHeader, 0);
+        });
         let header = share.message(Kind::Video, Micros(0), Flags::HEADER, body);
         let due = share.clock.now();
         for message in [metadata, header] {
@@ -214,7 +216,7 @@ impl VideoSink for VideoOut<'_> {
             share.shift() - rate.due(dts.unsigned_abs())
         };
         let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
-        body.prepend(&flv::avc_header(key, AvcPacket::Nalus, offset_ms));
+        put_video_header(&mut body, share.video.codec, key, Part::Frame, offset_ms);
         share.stats.encoded(body.len(), key);
         let flags = if key { Flags::KEY } else { Flags::default() };
         let message = share.message(Kind::Video, decoded, flags, body);
@@ -235,7 +237,7 @@ pub fn audio(
     out: Sender<Encoded>,
 ) -> Result<(), Error> {
     let mut encoder = encode::open_audio(&spec, &share.packets)?;
-    let mut sink = AudioOut { share, out };
+    let mut sink = AudioOut { share, out, codec: spec.codec };
     sink.announce(&*encoder);
     share.tell_open();
     loop {
@@ -255,11 +257,12 @@ pub fn audio(
 struct AudioOut<'a> {
     share: &'a EncodeShare,
     out: Sender<Encoded>,
+    codec: AudioCodec,
 }
 
 impl AudioOut<'_> {
     fn announce(&mut self, encoder: &dyn AudioEncoder) {
-        let body = with_tag(&flv::aac_header(true), encoder.header());
+        let body = with_header(encoder.header(), |body| put_audio_header(body, self.codec, true));
         let message = self.share.message(Kind::Audio, Micros(0), Flags::HEADER, body);
         self.push(Encoded { message, due: self.share.clock.now() });
     }
@@ -277,7 +280,7 @@ impl AudioSink for AudioOut<'_> {
         let share = self.share;
         // What the encoder puts before the first sample is not part of the programme.
         let Ok(first_sample) = u64::try_from(first_sample) else { return };
-        body.prepend(&flv::aac_header(false));
+        put_audio_header(&mut body, self.codec, false);
         share.stats.sound_encoded(body.len());
         let at = Micros(first_sample * 1_000_000 / u64::from(SAMPLE_RATE));
         let message = share.message(Kind::Audio, at + share.shift(), Flags::default(), body);
@@ -286,10 +289,41 @@ impl AudioSink for AudioOut<'_> {
 }
 
 /// A small body outside the pool: sequence headers, once per encoder.
-fn with_tag(tag: &[u8], header: &[u8]) -> PacketBuf {
+fn with_header(header: &[u8], put: impl FnOnce(&mut PacketBuf)) -> PacketBuf {
     let mut body = PacketBuf::copy_of(header);
-    body.prepend(tag);
+    put(&mut body);
     body
+}
+
+/// Puts in front of `body` what RTMP says of video of this codec.
+fn put_video_header(
+    body: &mut PacketBuf,
+    codec: VideoCodec,
+    key: bool,
+    part: Part,
+    offset_ms: i32,
+) {
+    let format = match codec {
+        VideoCodec::H264 if part == Part::SequenceHeader => {
+            return body.prepend(&flv::avc_header(key, AvcPacket::SequenceHeader, 0));
+        }
+        VideoCodec::H264 => {
+            return body.prepend(&flv::avc_header(key, AvcPacket::Nalus, offset_ms));
+        }
+        VideoCodec::Hevc => VideoFormat::Hevc,
+        VideoCodec::Av1 => VideoFormat::Av1,
+    };
+    body.prepend(&flv::enhanced_video_header(format, key, part, offset_ms));
+}
+
+/// The same for audio.
+fn put_audio_header(body: &mut PacketBuf, codec: AudioCodec, is_header: bool) {
+    match codec {
+        AudioCodec::Aac => body.prepend(&flv::aac_header(is_header)),
+        AudioCodec::Opus => {
+            body.prepend(&flv::enhanced_audio_header(AudioFormat::Opus, is_header));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `onMetaData` of a channel: what players show before the first picture.
 
 use crate::encode::{AudioSpec, VideoSpec};
+use crate::flv::{AudioFormat, FourCc, VideoFormat};
 use crate::frame::PacketBuf;
-use crate::media::{CHANNELS, SAMPLE_RATE};
+use crate::media::{AudioCodec, CHANNELS, SAMPLE_RATE, VideoCodec};
 use crate::rtmp::amf0::Value;
 
 /// The body of the data message: the name and an ECMA array, which FFmpeg needs to see the tracks.
@@ -12,7 +13,7 @@ pub(super) fn body(video: &VideoSpec, audio: Option<&AudioSpec>) -> PacketBuf {
         ("height", f64::from(video.size.height())),
         ("framerate", video.rate.fps()),
         ("videodatarate", f64::from(video.bitrate_bps) / 1_000.0),
-        ("videocodecid", 7.0),
+        ("videocodecid", video_id(video.codec)),
     ];
     if let Some(audio) = audio {
         members.extend([
@@ -20,7 +21,7 @@ pub(super) fn body(video: &VideoSpec, audio: Option<&AudioSpec>) -> PacketBuf {
             ("audiosamplerate", f64::from(SAMPLE_RATE)),
             ("audiosamplesize", 16.0),
             ("audiochannels", f64::from(u8::try_from(CHANNELS).unwrap_or(2))),
-            ("audiocodecid", 10.0),
+            ("audiocodecid", audio_id(audio.codec)),
         ]);
     }
     let mut members: Vec<_> =
@@ -34,10 +35,31 @@ pub(super) fn body(video: &VideoSpec, audio: Option<&AudioSpec>) -> PacketBuf {
     PacketBuf::copy_of(&bytes)
 }
 
+/// The number of a codec: FLV's own, or that of its fourcc (Enhanced RTMP v1).
+fn video_id(codec: VideoCodec) -> f64 {
+    match codec {
+        VideoCodec::H264 => 7.0,
+        VideoCodec::Hevc => number_of(VideoFormat::Hevc.four_cc()),
+        VideoCodec::Av1 => number_of(VideoFormat::Av1.four_cc()),
+    }
+}
+
+/// The same for audio.
+fn audio_id(codec: AudioCodec) -> f64 {
+    match codec {
+        AudioCodec::Aac => 10.0,
+        AudioCodec::Opus => number_of(AudioFormat::Opus.four_cc()),
+    }
+}
+
+fn number_of(four_cc: Option<FourCc>) -> f64 {
+    u32::from_be_bytes(four_cc.unwrap_or_default()).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
+    use crate::media::{FrameRate, PixelFormat, Size};
     use crate::rtmp::amf0::Decoder;
 
     #[test]
@@ -66,5 +88,12 @@ mod tests {
         assert_eq!((number("width"), number("videocodecid")), (Some(1280.0), Some(7.0)));
         assert_eq!((number("videodatarate"), number("audiocodecid")), (Some(2_500.0), Some(10.0)));
         assert!(body.ends_with(&[0, 0, 9]));
+    }
+
+    #[test]
+    fn newer_codecs_are_named_by_their_fourcc() {
+        assert_eq!(video_id(VideoCodec::Hevc), f64::from(0x6876_6331));
+        assert_eq!(video_id(VideoCodec::Av1), f64::from(0x6176_3031));
+        assert_eq!(audio_id(AudioCodec::Opus), f64::from(0x4f70_7573));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::config::Config;
+use crate::config::{Config, demo};
 use crate::node::Node;
 use crate::program::{Ended, Program};
 use crate::wait::{SOON, beside_others};
@@ -106,6 +106,34 @@ fn a_player_that_says_what_it_takes_gets_that_and_is_refused_the_rest() {
     assert!(played.status.success() && played.err.contains(names[0]), "{}", played.err);
     let refused = said("av01");
     assert!(!refused.status.success() && refused.err.contains("HEVC"), "{}", refused.err);
+}
+
+#[test]
+fn channels_of_newer_codecs_are_played_pushed_and_recorded() {
+    let _turn = beside_others();
+    for (video, audio, names) in [
+        ("hevc", "opus", ["Video: hevc", "Audio: opus"]),
+        ("av1", "aac", ["Video: av1", "Audio: aac"]),
+    ] {
+        let (dir, second) =
+            (tempfile::tempdir().unwrap(), Node::start(&Config::new().publish_open()));
+        let record = format!("dir = \"{}\"\nformat = \"mp4\"", dir.path().display());
+        let config = demo()
+            .output("second", &second.url("live/demo"))
+            .more(&format!("[channel.audio]\ncodec = \"{audio}\""))
+            .record("live/demo", &record);
+        let keys = format!("codec = \"{video}\"\npreset = \"ultrafast\"");
+        let text = config.text().replace("preset = \"ultrafast\"", &keys);
+        let node = Node::start(&Config::of(&config, text));
+        second.wait_for_streams(1);
+        assert_plays(&node.url("live/demo"), names);
+        assert_plays(&format!("http://127.0.0.1:{}/live/demo.flv", node.rtmp_port()), names);
+        assert_plays(&second.url("live/demo"), names);
+        node.signal("TERM");
+        assert!(node.ended(SOON).status.success());
+        let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+        assert_plays(file.to_str().unwrap(), names);
+    }
 }
 
 #[test]

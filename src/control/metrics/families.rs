@@ -126,9 +126,11 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         }),
         ("encoder_frames_total", "Frames encoded", |c| c.frames),
         ("encoder_keyframes_total", "Keyframes among the frames encoded", |c| c.keyframes),
-        ("encoder_late_frames_total", "Frames encoded over two intervals after they were due", |c| {
-            c.speed.late
-        }),
+        (
+            "encoder_late_frames_total",
+            "Frames encoded over two intervals after they were due",
+            |c| c.speed.late,
+        ),
         ("encoder_audio_frames_total", "Audio frames encoded", |c| c.sound_frames),
         ("encoder_bytes_total", "Bytes encoded", |c| c.video_bytes + c.sound_bytes),
     ];

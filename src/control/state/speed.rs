@@ -77,7 +77,8 @@ mod tests {
         stats.speeds(vec!["superfast", "veryfast"], 0);
         for (s, step, reason) in [(1, 1, SpeedReason::Headroom), (9, 0, SpeedReason::EncodeTime)] {
             let at = Micros::from_secs(s);
-            let change = crate::stats::SpeedChange { at, step, divisor: 1, is_of_rate: false, reason };
+            let change =
+                crate::stats::SpeedChange { at, step, divisor: 1, is_of_rate: false, reason };
             stats.speed_changed(change);
         }
         let time = Time::new(5_000, || Micros::from_secs(10));

@@ -108,7 +108,7 @@ pub(super) fn encode(
         let mut frame = pool.take().unwrap();
         let force_key = draw(&mut frame, n);
         encoder.encode(frame.freeze(), n as i64, force_key, &mut out).unwrap();
-        assert_eq!(pool.in_use(), 0, "libx264 lets go of a picture before it returns");
+        assert_eq!(pool.in_use(), 0, "encoders let go of a picture before they return");
     }
     encoder.flush(&mut out).unwrap();
     out
@@ -124,7 +124,11 @@ pub(super) struct Decoded {
 }
 
 /// Everything that libavcodec's decoder makes of these packets.
-pub(super) fn decode(id: sys::AVCodecID, header: &[u8], packets: &[(Vec<u8>, i64)]) -> Vec<Decoded> {
+pub(super) fn decode(
+    id: sys::AVCodecID,
+    header: &[u8],
+    packets: &[(Vec<u8>, i64)],
+) -> Vec<Decoded> {
     let mut out = Vec::new();
     // SAFETY: the usual order of libavcodec's calls; everything is allocated before it is used, has
     // padding, and is freed at the end.
@@ -185,7 +189,14 @@ unsafe fn look(frame: &sys::AVFrame) -> Decoded {
 }
 
 pub(super) fn pictures(encoder: &dyn VideoEncoder, out: &Collect) -> Vec<Decoded> {
-    let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
-    decode(sys::AV_CODEC_ID_H264, encoder.header(), &packets)
+    pictures_of(sys::AV_CODEC_ID_H264, encoder, out)
 }
 
+pub(super) fn pictures_of(
+    id: sys::AVCodecID,
+    encoder: &dyn VideoEncoder,
+    out: &Collect,
+) -> Vec<Decoded> {
+    let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
+    decode(id, encoder.header(), &packets)
+}

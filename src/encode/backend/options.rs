@@ -46,26 +46,27 @@ const GAP_PART: u32 = 2;
 
 /// The bitrate that `spec` asks for, once all that it asks for is something that libx264 knows.
 pub(super) fn check(spec: &VideoSpec) -> Result<c_int, Error> {
-    let bitrate = bitrate(spec.bitrate_bps)?;
-    one_of("preset", &spec.preset, &PRESETS.map(|(name, _)| name))?;
-    one_of("tune", &spec.tune, &TUNES)?;
-    one_of("profile", &spec.profile, &PROFILES)?;
+    let bitrate = bitrate("libx264", spec.bitrate_bps)?;
+    one_of("libx264", "preset", &spec.preset, &PRESETS.map(|(name, _)| name))?;
+    one_of("libx264", "tune", &spec.tune, &TUNES)?;
+    one_of("libx264", "profile", &spec.profile, &PROFILES)?;
     Ok(bitrate)
 }
 
-/// `bps` for libx264, if it takes it.
-pub(super) fn bitrate(bps: u32) -> Result<c_int, Error> {
+/// `bps` for this library, if it takes it.
+pub(super) fn bitrate(library: &str, bps: u32) -> Result<c_int, Error> {
     c_int::try_from(bps).ok().filter(|_| BITRATES.contains(&bps)).ok_or_else(|| {
         let (low, high) = (BITRATES.start(), BITRATES.end());
-        Error::Config(format!("bitrate = {bps}: libx264 takes {low} to {high} bits per second"))
+        Error::Config(format!("bitrate = {bps}: {library} takes {low} to {high} bits per second"))
     })
 }
 
-fn one_of(key: &str, value: &str, known: &[&str]) -> Result<(), Error> {
+/// A word of a library's own. Only a preset has to be given.
+pub(super) fn one_of(library: &str, key: &str, value: &str, known: &[&str]) -> Result<(), Error> {
     if known.contains(&value) || (value.is_empty() && key != "preset") {
         return Ok(());
     }
-    Err(Error::Config(format!("{key} = \"{value}\": libx264 knows {}", known.join(", "))))
+    Err(Error::Config(format!("{key} = \"{value}\": {library} knows {}", known.join(", "))))
 }
 
 /// How much may be sent at once: what a second holds, but no message that is too large for others.

@@ -92,6 +92,10 @@ impl VideoEncoder for Probe {
         Ok(())
     }
 
+    fn forces_keyframes(&self) -> bool {
+        true
+    }
+
     fn set_bitrate(&mut self, _bitrate_bps: u32) -> Result<(), Error> {
         Err(Error::Config("the probe has no bitrate".to_owned()))
     }

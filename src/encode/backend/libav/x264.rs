@@ -1,17 +1,14 @@
 //! libx264 by libavcodec: constant bitrate, closed GOPs of a fixed length, BT.709 said in the
 //! bitstream.
 
-use std::ffi::c_int;
-
 use super::codec::Codec;
+use super::picture::{check_geometry, fill_in, lend, set_rate};
 use crate::encode::backend::gaps::Gaps;
-use crate::encode::backend::options::{
-    PRESETS, ZERO_LATENCY, bitrate, buffer_bits, check, header, longest_gap,
-};
+use crate::encode::backend::options::{PRESETS, ZERO_LATENCY, bitrate, check, header, longest_gap};
 use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
-use crate::ffi::{Buffer, sys};
+use crate::ffi::sys;
 use crate::frame::{FrozenFrame, Geometry, PacketPool};
-use crate::media::{FrameRate, PixelFormat, h264};
+use crate::media::{FrameRate, h264};
 
 /// From this preset on x264 weighs all ways to place B-pictures, for which it looks further ahead.
 const TRELLIS_PRESETS: [&str; 3] = ["slower", "veryslow", "placebo"];
@@ -22,40 +19,6 @@ pub(in crate::encode) fn open(
     pool: &PacketPool,
 ) -> Result<Box<dyn VideoEncoder>, Error> {
     Ok(Box::new(X264::open(spec, pool)?))
-}
-
-fn fill_in(context: &mut sys::AVCodecContext, spec: &VideoSpec) {
-    context.width = spec.size.width().cast_signed();
-    context.height = spec.size.height().cast_signed();
-    context.pix_fmt = av_format(spec.format);
-    let (num, den) = (spec.rate.num().cast_signed(), spec.rate.den().cast_signed());
-    context.time_base = sys::AVRational { num: den, den: num };
-    context.framerate = sys::AVRational { num, den };
-    context.sample_aspect_ratio = sys::AVRational { num: 1, den: 1 };
-    context.gop_size = spec.gop_frames.cast_signed();
-    context.keyint_min = spec.gop_frames.cast_signed();
-    context.max_b_frames = spec.b_frames.into();
-    context.thread_count = spec.threads.max(1).into();
-    // Threads share out pictures, which delays them, or slices of one picture, which does not.
-    context.thread_type = if spec.tune == ZERO_LATENCY {
-        sys::FF_THREAD_SLICE.cast_signed()
-    } else {
-        sys::FF_THREAD_FRAME.cast_signed()
-    };
-    context.flags |= sys::AV_CODEC_FLAG_GLOBAL_HEADER.cast_signed();
-    context.flags |= sys::AV_CODEC_FLAG_CLOSED_GOP.cast_signed();
-    context.color_primaries = sys::AVCOL_PRI_BT709;
-    context.color_trc = sys::AVCOL_TRC_BT709;
-    context.colorspace = sys::AVCOL_SPC_BT709;
-    context.color_range = sys::AVCOL_RANGE_MPEG;
-    context.chroma_sample_location = sys::AVCHROMA_LOC_LEFT;
-}
-
-/// A constant rate: average = highest, and the buffer that goes with it.
-fn set_rate(context: &mut sys::AVCodecContext, bps: c_int, rate: FrameRate) {
-    context.bit_rate = bps.into();
-    context.rc_max_rate = bps.into();
-    context.rc_buffer_size = buffer_bits(bps.unsigned_abs(), rate).cast_signed();
 }
 
 /// Pictures that x264 takes before it gives the first packet, by the rules of its own set-up: it
@@ -75,13 +38,6 @@ fn delay(spec: &VideoSpec) -> u32 {
     let ahead = preset.map_or(0, |(_, ahead)| *ahead).min(spec.gop_frames.max(second));
     let synchronising = if threads > 1 { b_frames + 1 } else { 0 };
     placing.max(ahead) + threads - 1 + synchronising + 1
-}
-
-const fn av_format(format: PixelFormat) -> c_int {
-    match format {
-        PixelFormat::I420 => sys::AV_PIX_FMT_YUV420P,
-        PixelFormat::Nv12 => sys::AV_PIX_FMT_NV12,
-    }
 }
 
 pub(super) struct X264 {
@@ -114,10 +70,7 @@ impl VideoEncoder for X264 {
         force_key: bool,
         sink: &mut dyn VideoSink,
     ) -> Result<(), Error> {
-        if *frame.geometry() != self.geometry {
-            let (is, wanted) = (frame.geometry().size(), self.geometry.size());
-            return Err(Error::Config(format!("a picture of {is} for an encoder of {wanted}")));
-        }
+        check_geometry(&frame, &self.geometry)?;
         lend(self.codec.frame_mut(), frame)?;
         let av = self.codec.frame_mut();
         av.pts = self.gaps.number(pts);
@@ -131,8 +84,12 @@ impl VideoEncoder for X264 {
         self.drain(sink)
     }
 
+    fn forces_keyframes(&self) -> bool {
+        true
+    }
+
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error> {
-        let bitrate = bitrate(bitrate_bps)?;
+        let bitrate = bitrate("libx264", bitrate_bps)?;
         // libavcodec compares its context with x264's own numbers before each picture.
         set_rate(self.codec.context_mut(), bitrate, self.rate);
         self.gaps.set_longest(longest_gap(bitrate_bps, self.rate));
@@ -165,6 +122,12 @@ impl X264 {
         }
         let setup = |context: &mut sys::AVCodecContext| {
             fill_in(context, spec);
+            // Threads share out pictures, which delays them, or slices of one, which does not.
+            context.thread_type = if spec.tune == ZERO_LATENCY {
+                sys::FF_THREAD_SLICE.cast_signed()
+            } else {
+                sys::FF_THREAD_FRAME.cast_signed()
+            };
             set_rate(context, bitrate, spec.rate);
         };
         let codec = Codec::open(c"libx264", pool, setup, &options)?;
@@ -204,29 +167,6 @@ fn with_lengths(annex_b: &[u8]) -> Vec<u8> {
         lengths.extend_from_slice(unit);
     }
     lengths
-}
-
-/// Makes `av` refer to the pooled frame without copying a pixel.
-fn lend(av: &mut sys::AVFrame, frame: FrozenFrame) -> Result<(), Error> {
-    let geometry = *frame.geometry();
-    let planes = [0, 1, 2].map(|index| frame.plane(index).as_ptr().cast_mut());
-    let Some(buffer) = Buffer::of_frame(frame) else {
-        return Err(Error::Device("out of memory".to_owned()));
-    };
-    av.buf[0] = buffer.into_raw();
-    for (index, plane) in geometry.planes().iter().enumerate() {
-        av.data[index] = planes[index];
-        av.linesize[index] = c_int::try_from(plane.stride).unwrap_or(c_int::MAX);
-    }
-    av.extended_data = av.data.as_mut_ptr();
-    av.width = geometry.size().width().cast_signed();
-    av.height = geometry.size().height().cast_signed();
-    av.format = av_format(geometry.format());
-    av.color_range = sys::AVCOL_RANGE_MPEG;
-    av.colorspace = sys::AVCOL_SPC_BT709;
-    av.color_primaries = sys::AVCOL_PRI_BT709;
-    av.color_trc = sys::AVCOL_TRC_BT709;
-    Ok(())
 }
 
 #[cfg(test)]

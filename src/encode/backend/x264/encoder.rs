@@ -94,8 +94,12 @@ impl VideoEncoder for X264 {
         Ok(())
     }
 
+    fn forces_keyframes(&self) -> bool {
+        true
+    }
+
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error> {
-        params::set_rate(&mut self.params, bitrate(bitrate_bps)?, self.rate);
+        params::set_rate(&mut self.params, bitrate("libx264", bitrate_bps)?, self.rate);
         self.gaps.set_longest(longest_gap(bitrate_bps, self.rate));
         self.reconfigure()
     }
@@ -120,9 +124,8 @@ impl X264 {
         let ladder = Ladder::new(spec, &params)?;
         // SAFETY: the parameters are filled in, and copied.
         let handle = unsafe { ffi::x264_encoder_open(&raw mut *params) };
-        let handle = NonNull::new(handle).ok_or_else(|| {
-            Error::Config("libx264 does not open with these settings".to_owned())
-        })?;
+        let handle = NonNull::new(handle)
+            .ok_or_else(|| Error::Config("libx264 does not open with these settings".to_owned()))?;
         let mut this = Self {
             handle,
             params,
@@ -220,9 +223,8 @@ impl X264 {
     /// Hands the parameters over; they count from the next picture on.
     fn reconfigure(&mut self) -> Result<(), Error> {
         // SAFETY: the encoder is open; it copies what can be changed.
-        let code = unsafe {
-            ffi::x264_encoder_reconfig(self.handle.as_ptr(), &raw mut *self.params)
-        };
+        let code =
+            unsafe { ffi::x264_encoder_reconfig(self.handle.as_ptr(), &raw mut *self.params) };
         match code {
             0.. => Ok(()),
             _ => Err(Error::Device("libx264 does not take other parameters".to_owned())),
