@@ -108,9 +108,8 @@ pub struct Governor {
     setting: Setting,
     usage: Usage,
     window: Window,
-    /// When the setting was chosen, and whether it was chosen because there was room for it.
+    /// When the setting was chosen.
     since: Micros,
-    was_climbed: bool,
     /// Until the first overload.
     is_starting: bool,
     /// Of the better settings, by the step or the divisor that they lead to.
@@ -136,7 +135,6 @@ impl Governor {
             usage: Usage::default(),
             window: Window::new(now),
             since: now,
-            was_climbed: false,
             is_starting: true,
             divisor_retries: Default::default(),
             last: None,
@@ -229,21 +227,23 @@ impl Governor {
 
     fn change(&mut self, now: Micros, to: Setting, reason: Reason) -> Change {
         let from = self.setting;
-        let is_worse = reason != Reason::Headroom;
-        if is_worse {
-            self.is_starting = false;
-            let held = now.since(self.since);
-            let has_failed = self.was_climbed && held < PROVEN;
-            self.step_retries[to.step + 1..=from.step].iter_mut().for_each(|it| it.later(now));
-            let retry = match from.step > to.step {
-                true => &mut self.step_retries[from.step],
-                false => &mut self.divisor_retries[from.divisor as usize - 1],
+        if reason == Reason::Headroom {
+            let retry = match to.step > from.step {
+                true => &mut self.step_retries[to.step],
+                false => &mut self.divisor_retries[to.divisor as usize - 1],
             };
-            retry.failed(now, has_failed, self.was_climbed);
+            retry.reached = Some(now);
+        } else {
+            self.is_starting = false;
+            for step in to.step + 1..=from.step {
+                self.step_retries[step].left(now, step == from.step);
+            }
+            if from.divisor != to.divisor {
+                self.divisor_retries[from.divisor as usize - 1].left(now, true);
+            }
         }
         self.setting = to;
         self.since = now;
-        self.was_climbed = !is_worse;
         self.usage = Usage::default();
         if from.divisor != to.divisor {
             self.window = Window::new(now);
@@ -300,34 +300,31 @@ impl Window {
     }
 }
 
-/// When a setting that has failed may be tried again.
+/// When a setting that was left for too little time may be tried again.
 #[derive(Clone, Copy, Debug)]
 struct Retry {
+    /// When it was chosen for its room; `None` if it never was.
+    reached: Option<Micros>,
     not_before: Micros,
     wait: Micros,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { not_before: Micros(0), wait: RETRY_MIN }
+        Self { reached: None, not_before: Micros(0), wait: RETRY_MIN }
     }
 }
 
 impl Retry {
-    /// It was passed through on the way down.
-    fn later(&mut self, now: Micros) {
-        self.not_before = self.not_before.max(now + self.wait);
-    }
-
-    /// It did not hold: not at all if it `has_failed`, and else no longer. If it was not chosen for
-    /// its room, that says nothing about how long to wait for it.
-    fn failed(&mut self, now: Micros, has_failed: bool, was_climbed: bool) {
-        if has_failed {
-            self.wait = Micros(self.wait.0 * 2).min(RETRY_MAX);
-        } else if was_climbed {
+    /// It was left at `now`, and better ones with it: it `has_failed` itself, or was only passed
+    /// through on the way down.
+    fn left(&mut self, now: Micros, has_failed: bool) {
+        if self.reached.is_none_or(|reached| now.since(reached) >= PROVEN) {
             self.wait = RETRY_MIN;
+        } else if has_failed {
+            self.wait = Micros(self.wait.0 * 2).min(RETRY_MAX);
         }
-        self.later(now);
+        self.not_before = now + self.wait;
     }
 }
 

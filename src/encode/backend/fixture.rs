@@ -191,12 +191,3 @@ unsafe fn look(frame: &sys::AVFrame) -> Decoded {
 pub(super) fn pictures(encoder: &dyn VideoEncoder, out: &Collect) -> Vec<Decoded> {
     pictures_of(sys::AV_CODEC_ID_H264, encoder, out)
 }
-
-pub(super) fn pictures_of(
-    id: sys::AVCodecID,
-    encoder: &dyn VideoEncoder,
-    out: &Collect,
-) -> Vec<Decoded> {
-    let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
-    decode(id, encoder.header(), &packets)
-}

@@ -200,6 +200,14 @@ fn what_fails_again_and_again_is_tried_ever_more_rarely() {
     assert!(waits.is_sorted() && waits[0] >= 4, "{waits:?}");
     assert!((32..36).contains(waits.last().unwrap()), "{waits:?}");
     assert_eq!(model.lost, 0);
+    model.run(Micros::from_secs(60), 7.0);
+    assert!(model.is_full(), "the longest wait is not too long");
+    // The best speed has held for long enough: trouble now is new trouble.
+    let from = model.changes.len();
+    model.step(60.0);
+    model.step(60.0);
+    model.run(Micros::from_secs(14), 7.0);
+    assert!(model.changes.len() > from && model.is_full(), "{:?}", &model.changes[from..]);
 }
 
 #[test]

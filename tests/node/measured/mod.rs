@@ -4,6 +4,7 @@
 mod afternoon;
 mod channels;
 mod crowd;
+mod governed;
 mod in_step;
 mod live;
 mod overloaded;

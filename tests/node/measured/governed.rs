@@ -1,0 +1,86 @@
+//! Speed of the encoder beside a neighbour that takes most of its core: less sharp before late.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::{Config, HEIGHT, WIDTH};
+use crate::node::Node;
+use crate::program::Program;
+use crate::wait::{SOON, alone, wait_until};
+
+/// How long the neighbour burns.
+const BURN: Duration = Duration::from_secs(20);
+
+/// Within this time after it has gone everything is back.
+const BACK: Duration = Duration::from_secs(60);
+
+/// Below the encoder's: its own time and the neighbour's are then shared fairly.
+const NICE: u32 = 5;
+
+/// Counters of the node that only grow.
+struct Counts {
+    encoded: f64,
+    dropped: f64,
+    keyframes: f64,
+    faster: f64,
+}
+
+impl Counts {
+    fn of(node: &Node) -> Self {
+        let total = |name: &str| node.metric(name, &[]);
+        Self {
+            encoded: total("encoder_frames_total"),
+            dropped: total("encoder_dropped_frames"),
+            keyframes: total("encoder_keyframes_total"),
+            faster: node.metric("encoder_speed_changes_total", &["direction=\"faster\""]),
+        }
+    }
+}
+
+fn speed(node: &Node) -> Value {
+    let (status, body) = node.http("/api/v1/channels/demo");
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str::<Value>(&body).unwrap()["speed"].clone()
+}
+
+#[test]
+fn beside_a_burning_neighbour_a_channel_is_less_sharp_before_it_loses_a_frame() {
+    let _turn = alone();
+    let cpu = thread::available_parallelism().unwrap().get() - 1;
+    let config = Config::new().channel("demo").layer_at("test-card", [0, 0, 1_920, 1_080], "");
+    let config = config.sound("tone", "hz = 440").more(&format!("[cores]\nencode = [{cpu}]\n"));
+    let changes = BTreeMap::from([
+        ("preset = \"ultrafast\"".to_owned(), "preset = \"fast\"".to_owned()),
+        ("bitrate = 600000".to_owned(), "bitrate = 6000000".to_owned()),
+        (format!("width = {WIDTH}\n"), "width = 1920\n".to_owned()),
+        (format!("height = {HEIGHT}\n"), "height = 1080\n".to_owned()),
+    ]);
+    let text = changes.iter().fold(config.text().to_owned(), |text, (old, new)| {
+        assert!(text.contains(old.as_str()), "{old}");
+        text.replacen(old.as_str(), new, 1)
+    });
+    let node = Node::start(&Config::of(&config, text));
+    let best = || speed(&node)["preset"] == "fast";
+    wait_until(BACK, "the best speed is reached", || best().then_some(()));
+    let before = Counts::of(&node);
+    let arguments = format!("-c {cpu} nice -n {NICE} sh -c");
+    let neighbour = Program::start("taskset", &arguments, &["while :; do :; done"]);
+    wait_until(SOON, "it is faster", || (Counts::of(&node).faster > before.faster).then_some(()));
+    let first = Counts::of(&node);
+    let frames = BURN.as_secs_f64() * 30.0;
+    wait_until(BURN + SOON, "the time has passed", || {
+        (Counts::of(&node).encoded >= first.encoded + frames).then_some(())
+    });
+    let (burnt, under_load) = (Counts::of(&node), speed(&node));
+    drop(neighbour);
+    wait_until(BACK, "the best speed is back", || best().then_some(()));
+    let after = speed(&node);
+    println!("under load {under_load:#}\nafterwards {after:#}");
+    assert!(burnt.dropped - first.dropped < 0.5, "{} lost", burnt.dropped - first.dropped);
+    let keyframes = (burnt.keyframes - first.keyframes) / (burnt.encoded - first.encoded) * 60.0;
+    assert!((0.9..1.1).contains(&keyframes), "{keyframes} keyframes every two seconds");
+    assert_eq!(after["fps_divisor"], 1);
+}
