@@ -27,6 +27,9 @@ const USAGE_ROOM: f64 = 0.70;
 /// Pictures that the measured encode time is a mean over, the newest weighing most.
 const USAGE_PICTURES: f64 = 8.0;
 
+/// Most that a single picture counts: one that took longer was kept waiting by something else.
+const USAGE_MAX: f64 = 2.0;
+
 /// Pictures at one setting before its mean counts as overload, and before it counts as room.
 const OVERLOAD_PICTURES: u32 = 4;
 const ROOM_PICTURES: u32 = 8;
@@ -47,6 +50,10 @@ pub const PROVEN: Micros = Micros::from_secs(10);
 /// How often the slow loop looks, and looks in a row that find too little time.
 const WINDOW: Micros = Micros::from_secs(1);
 const HOT_WINDOWS: u32 = 2;
+
+/// Time at the fastest speed after which [`QUEUE_ALARM`] pictures that wait are reason enough, if it
+/// does not get through them.
+const SETTLED: Micros = Micros::from_millis(500);
 
 /// Highest divisor of the frame rate, and the lowest rate that dividing may lead to, frames per
 /// second.
@@ -166,7 +173,9 @@ impl Governor {
         self.usage.add(share);
         self.window.add(share, waiting);
         let is_growing = before.is_none_or(|(_, last)| waiting >= last);
-        let to = self.faster(waiting, is_growing).or_else(|| self.window_ends(now));
+        let to = self.faster(waiting, is_growing);
+        let to = to.or_else(|| self.fewer(now, waiting));
+        let to = to.or_else(|| self.window_ends(now));
         let (to, reason) = to.or_else(|| self.slower(now, waiting))?;
         Some(self.change(now, to, reason))
     }
@@ -184,6 +193,17 @@ impl Governor {
         let step = if waiting >= QUEUE_ALARM { 0 } else { step };
         let reason = if is_behind { Reason::Queue } else { Reason::EncodeTime };
         (is_behind || is_slow).then_some((Setting { step, ..self.setting }, reason))
+    }
+
+    /// Fewer pictures, if the fastest speed is so far from enough that frames will soon be lost.
+    fn fewer(&self, now: Micros, waiting: usize) -> Option<(Setting, Reason)> {
+        let Setting { step, divisor } = self.setting;
+        let is_urgent = step == 0
+            && divisor < self.divisor_max
+            && waiting >= QUEUE_ALARM
+            && self.usage.mean > USAGE_FULL
+            && now.since(self.since) >= SETTLED;
+        is_urgent.then_some((Setting { step, divisor: divisor + 1 }, Reason::Queue))
     }
 
     /// The next better speed, if there is time for it. The full frame rate comes before it.
@@ -263,7 +283,7 @@ impl Usage {
     fn add(&mut self, share: f64) {
         self.pictures = self.pictures.saturating_add(1);
         let weight = f64::from(self.pictures).min(USAGE_PICTURES);
-        self.mean += (share - self.mean) / weight;
+        self.mean += (share.min(USAGE_MAX) - self.mean) / weight;
     }
 }
 
@@ -273,7 +293,8 @@ struct Window {
     began: Micros,
     shares: f64,
     pictures: u32,
-    /// Fewest that waited.
+    /// How many waited: at the first and the last picture, and fewest.
+    waiting: [usize; 2],
     waiting_min: usize,
     /// Windows before it in a row in which the fastest speed was not enough.
     hot: u32,
@@ -281,10 +302,11 @@ struct Window {
 
 impl Window {
     const fn new(began: Micros) -> Self {
-        Self { began, shares: 0.0, pictures: 0, waiting_min: usize::MAX, hot: 0 }
+        Self { began, shares: 0.0, pictures: 0, waiting: [0; 2], waiting_min: usize::MAX, hot: 0 }
     }
 
     fn add(&mut self, share: f64, waiting: usize) {
+        self.waiting = [if self.pictures == 0 { waiting } else { self.waiting[0] }, waiting];
         self.shares += share;
         self.pictures += 1;
         self.waiting_min = self.waiting_min.min(waiting);
@@ -294,9 +316,10 @@ impl Window {
         self.shares / f64::from(self.pictures.max(1))
     }
 
-    /// Whether the queue was never empty enough.
+    /// Whether the queue was never empty enough, and did not get shorter.
     const fn is_behind(&self) -> bool {
-        self.pictures > 0 && self.waiting_min >= QUEUE_HIGH
+        let [first, last] = self.waiting;
+        self.pictures > 0 && self.waiting_min >= QUEUE_HIGH && last >= first
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Pace {
     stats: Arc<ChannelStats>,
     /// Whether the next picture is the first at another frame rate.
     is_other_rate: bool,
+    /// Pictures that the encoder still only takes in, which costs no time worth measuring.
+    taken_in: u32,
 }
 
 impl Pace {
@@ -39,7 +41,8 @@ impl Pace {
         if !speeds.is_empty() {
             encoder.set_speed(0)?;
         }
-        Ok(Self { governor, timeline, stats: Arc::clone(stats), is_other_rate: false })
+        let (stats, taken_in) = (Arc::clone(stats), encoder.delay_frames());
+        Ok(Self { governor, timeline, stats, is_other_rate: false, taken_in })
     }
 
     /// Whether the picture of `tick` is encoded at the present frame rate.
@@ -67,6 +70,10 @@ impl Pace {
         let wanted = self.timeline.rate.due(tick + LATE_INTERVALS * interval);
         if sample.now > self.timeline.start + wanted {
             self.stats.encoded_late();
+        }
+        if self.taken_in > 0 {
+            self.taken_in -= 1;
+            return Ok(());
         }
         let change = self.governor.as_mut().and_then(|governor| governor.picture(sample));
         let Some(Change { from, to, reason }) = change else { return Ok(()) };

@@ -175,6 +175,25 @@ fn where_the_fastest_speed_is_not_enough_the_frame_rate_is_divided_until_it_is()
 }
 
 #[test]
+fn where_even_the_fastest_speed_is_far_too_slow_no_frame_is_lost_before_the_rate_is_divided() {
+    let mut model = Model::new(30);
+    model.run(Micros::from_secs(4), 7.0);
+    // Superfast takes 80 of 33 ms: the ring of a second is full after less than two.
+    model.run(Micros::from_secs(30), 110.0);
+    assert_eq!((model.lost, model.governor.setting().divisor), (0, 3));
+    // A queue that a hiccup has left gets shorter: nothing is divided for it.
+    let mut model = Model::new(30);
+    model.run(Micros::from_secs(4), 7.0);
+    model.step(300.0);
+    model.step(60.0);
+    model.run(Micros::from_secs(10), 30.0);
+    assert_eq!(model.governor.setting().step, 0);
+    model.step(1_000.0);
+    model.run(Micros::from_secs(10), 30.0);
+    assert!(model.changes.iter().all(|(_, it)| it.to.divisor == 1), "{:?}", model.changes);
+}
+
+#[test]
 fn the_full_rate_is_back_before_a_better_speed() {
     let mut model = Model::new(30);
     model.run(Micros::from_secs(20), 100.0);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::api::done;
 use crate::config::{Config, HEIGHT, WIDTH};
 use crate::node::Node;
 use crate::program::Program;
@@ -19,6 +20,9 @@ const BACK: Duration = Duration::from_secs(60);
 
 /// Below the encoder's: its own time and the neighbour's are then shared fairly.
 const NICE: u32 = 5;
+
+/// Neighbours at most.
+const NEIGHBOURS_MAX: usize = 6;
 
 /// Counters of the node that only grow.
 struct Counts {
@@ -41,9 +45,7 @@ impl Counts {
 }
 
 fn speed(node: &Node) -> Value {
-    let (status, body) = node.http("/api/v1/channels/demo");
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str::<Value>(&body).unwrap()["speed"].clone()
+    done(node, "GET /channels/demo", &Value::Null)["speed"].clone()
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn beside_a_burning_neighbour_a_channel_is_less_sharp_before_it_loses_a_frame() 
     let config = Config::new().channel("demo").layer_at("test-card", [0, 0, 1_920, 1_080], "");
     let config = config.sound("tone", "hz = 440").more(&format!("[cores]\nencode = [{cpu}]\n"));
     let changes = BTreeMap::from([
-        ("preset = \"ultrafast\"".to_owned(), "preset = \"fast\"".to_owned()),
+        ("preset = \"ultrafast\"".to_owned(), "preset = \"faster\"".to_owned()),
         ("bitrate = 600000".to_owned(), "bitrate = 6000000".to_owned()),
         (format!("width = {WIDTH}\n"), "width = 1920\n".to_owned()),
         (format!("height = {HEIGHT}\n"), "height = 1080\n".to_owned()),
@@ -63,24 +65,34 @@ fn beside_a_burning_neighbour_a_channel_is_less_sharp_before_it_loses_a_frame() 
         text.replacen(old.as_str(), new, 1)
     });
     let node = Node::start(&Config::of(&config, text));
-    let best = || speed(&node)["preset"] == "fast";
+    // Superfast, veryfast, faster.
+    let best = || node.metric("encoder_speed_step", &[]) > 1.5;
     wait_until(BACK, "the best speed is reached", || best().then_some(()));
     let before = Counts::of(&node);
     let arguments = format!("-c {cpu} nice -n {NICE} sh -c");
-    let neighbour = Program::start("taskset", &arguments, &["while :; do :; done"]);
-    wait_until(SOON, "it is faster", || (Counts::of(&node).faster > before.faster).then_some(()));
+    let mut neighbours = Vec::new();
+    // As many as it takes on this machine.
+    while Counts::of(&node).faster <= before.faster {
+        assert!(neighbours.len() < NEIGHBOURS_MAX, "it has always enough time");
+        neighbours.push(Program::start("taskset", &arguments, &["while :; do :; done"]));
+        let until = Counts::of(&node).encoded + 150.0;
+        wait_until(SOON, "it is faster, or 150 frames have passed", || {
+            let now = Counts::of(&node);
+            (now.faster > before.faster || now.encoded >= until).then_some(())
+        });
+    }
     let first = Counts::of(&node);
     let frames = BURN.as_secs_f64() * 30.0;
     wait_until(BURN + SOON, "the time has passed", || {
         (Counts::of(&node).encoded >= first.encoded + frames).then_some(())
     });
     let (burnt, under_load) = (Counts::of(&node), speed(&node));
-    drop(neighbour);
+    let count = neighbours.len();
+    drop(neighbours);
     wait_until(BACK, "the best speed is back", || best().then_some(()));
-    let after = speed(&node);
-    println!("under load {under_load:#}\nafterwards {after:#}");
+    println!("{count} neighbours, under load {under_load:#}");
     assert!(burnt.dropped - first.dropped < 0.5, "{} lost", burnt.dropped - first.dropped);
     let keyframes = (burnt.keyframes - first.keyframes) / (burnt.encoded - first.encoded) * 60.0;
     assert!((0.9..1.1).contains(&keyframes), "{keyframes} keyframes every two seconds");
-    assert_eq!(after["fps_divisor"], 1);
+    assert!(node.metric("encoder_fps_divisor", &[]) < 1.5);
 }
