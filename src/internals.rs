@@ -4,6 +4,8 @@
 pub use crate::control::log::start_log;
 pub use crate::encode::{VideoEncoder, VideoPacket, VideoSink, VideoSpec, open_video};
 pub use crate::ffi::sys;
+#[cfg(feature = "x264")]
+pub use crate::ffi::x264;
 pub use crate::frame::{
     Frame, FrozenFrame, Geometry, PacketBuf, PacketPool, PacketPoolSpec, PictureEvent, Pool,
 };

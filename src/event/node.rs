@@ -380,14 +380,12 @@ impl fmt::Display for NodeEvent {
             Self::RecordIncomplete { name, reason } => {
                 write!(f, "recording {name} is incomplete: {}", Printable(reason))
             }
-            Self::EncoderFailed { channel, reason } => {
-                write!(f, "the encoder of channel {channel} failed: {}", Printable(reason))
-            }
+            Self::EncoderFailed { channel, reason } => Coder(channel, "failed", reason).fmt(f),
             Self::EncoderOverloaded { channel, reason } => {
-                write!(f, "the encoder of channel {channel} has too little time: {reason}")
+                Coder(channel, "has too little time", reason).fmt(f)
             }
             Self::EncoderRecovered { channel, reason } => {
-                write!(f, "the encoder of channel {channel} has time again: {reason}")
+                Coder(channel, "has time again", reason).fmt(f)
             }
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
@@ -442,6 +440,16 @@ impl fmt::Display for Lost<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(core, reason, remedy) = self;
         write!(f, "{core} has panicked; {remedy}: {}", Printable(reason))
+    }
+}
+
+/// The encoder of a channel, what is the matter with it, and the reason or the remedy.
+struct Coder<'a>(&'a str, &'a str, &'a str);
+
+impl fmt::Display for Coder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(channel, what, reason) = self;
+        write!(f, "the encoder of channel {channel} {what}: {}", Printable(reason))
     }
 }
 

@@ -46,8 +46,9 @@ const STALL_MIN: Micros = Micros::from_millis(500);
 const MIX_SAMPLES_MAX: usize = 2_048;
 
 /// Frames beyond the queue that a pool holds: one being drawn, the last one drawn (submitted again
-/// when nothing changes), one inside the encoder's `send_frame`, and one passing between them.
-pub const POOL_EXTRA_FRAMES: u32 = 4;
+/// when nothing changes), one being encoded, the one before it, which the encoder compares it with,
+/// and one passing between them.
+pub const POOL_EXTRA_FRAMES: u32 = 5;
 
 /// The picture half of a channel.
 pub struct Picture {

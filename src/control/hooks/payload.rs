@@ -274,8 +274,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::EncoderFailed { channel, reason }
         | NodeEvent::EncoderOverloaded { channel, reason }
         | NodeEvent::EncoderRecovered { channel, reason } => {
-            part.channel = Some(channel.as_str());
-            payload.reason = Some(reason);
+            (part.channel, payload.reason) = (Some(channel.as_str()), Some(reason.as_str()));
         }
         NodeEvent::FramesDropped { channel, frames, reason } => {
             (part.channel, part.frames) = (Some(channel.as_str()), Some(*frames));

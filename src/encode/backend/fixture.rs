@@ -102,15 +102,27 @@ pub(super) fn encode(
     count: usize,
     draw: impl Fn(&mut Frame, usize) -> bool,
 ) -> Collect {
+    encode_holding(0, encoder, spec, count, draw)
+}
+
+/// The same of an encoder that keeps so many pictures to compare the next one with.
+pub(super) fn encode_holding(
+    held: usize,
+    encoder: &mut dyn VideoEncoder,
+    spec: &VideoSpec,
+    count: usize,
+    draw: impl Fn(&mut Frame, usize) -> bool,
+) -> Collect {
     let pool = frames(spec);
     let mut out = Collect::default();
     for n in 0..count {
         let mut frame = pool.take().unwrap();
         let force_key = draw(&mut frame, n);
         encoder.encode(frame.freeze(), n as i64, force_key, &mut out).unwrap();
-        assert_eq!(pool.in_use(), 0, "encoders let go of a picture before they return");
+        assert_eq!(pool.in_use(), held, "libx264 lets go of a picture before it returns");
     }
     encoder.flush(&mut out).unwrap();
+    assert_eq!(pool.in_use(), 0);
     out
 }
 
@@ -190,4 +202,13 @@ unsafe fn look(frame: &sys::AVFrame) -> Decoded {
 
 pub(super) fn pictures(encoder: &dyn VideoEncoder, out: &Collect) -> Vec<Decoded> {
     pictures_of(sys::AV_CODEC_ID_H264, encoder, out)
+}
+
+pub(super) fn pictures_of(
+    id: sys::AVCodecID,
+    encoder: &dyn VideoEncoder,
+    out: &Collect,
+) -> Vec<Decoded> {
+    let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
+    decode(id, encoder.header(), &packets)
 }

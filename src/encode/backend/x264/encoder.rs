@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 
 use super::ladder::Ladder;
 use super::params::{self, Params};
+use super::still::Still;
 use crate::encode::backend::gaps::Gaps;
 use crate::encode::backend::options::{bitrate, check, header, longest_gap};
 use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
@@ -34,6 +35,8 @@ pub(super) struct X264 {
     sei: Vec<u8>,
     /// What every picture must look like: x264 reads by these numbers, whatever it is handed.
     geometry: Geometry,
+    /// What has not changed between two pictures; `None` if x264 is not told.
+    still: Option<Still>,
     delay: u32,
     rate: FrameRate,
     gaps: Gaps,
@@ -80,8 +83,12 @@ impl VideoEncoder for X264 {
             picture.img.plane[index] = frame.plane(index).as_ptr().cast_mut();
             picture.img.i_stride[index] = c_int::try_from(plane.stride).unwrap_or(c_int::MAX);
         }
+        if let Some(still) = &mut self.still {
+            picture.prop.mb_info = still.look(&frame).as_ptr().cast_mut();
+        }
         // SAFETY: the planes are those of the frame, which lives until the call returns: their
-        // sizes are those that x264 was opened for. It only reads them, and keeps a copy.
+        // sizes are those that x264 was opened for. It only reads them, and keeps a copy. What is
+        // said of macroblocks it reads until the picture is encoded, which is one of those in hand.
         unsafe { self.advance(&raw mut picture, sink) }.map(drop)
     }
 
@@ -91,6 +98,7 @@ impl VideoEncoder for X264 {
             // SAFETY: no picture says that none follows.
             unsafe { self.advance(std::ptr::null_mut(), sink) }?;
         }
+        self.still.iter_mut().for_each(Still::end);
         Ok(())
     }
 
@@ -122,10 +130,18 @@ impl X264 {
     pub(super) fn open(spec: &VideoSpec, pool: &PacketPool) -> Result<Self, Error> {
         let mut params = params::of_spec(spec, check(spec)?)?;
         let ladder = Ladder::new(spec, &params)?;
+        let is_told = spec.fastest_preset.is_some();
+        params.analyse.b_mb_info = c_int::from(is_told);
         // SAFETY: the parameters are filled in, and copied.
         let handle = unsafe { ffi::x264_encoder_open(&raw mut *params) };
         let handle = NonNull::new(handle)
             .ok_or_else(|| Error::Config("libx264 does not open with these settings".to_owned()))?;
+        // SAFETY: the encoder was just opened.
+        let delay = unsafe { ffi::x264_encoder_maximum_delayed_frames(handle.as_ptr()) };
+        let delay = delay.unsigned_abs();
+        let geometry = Geometry::new(spec.size, spec.format);
+        // Beside those that are delayed, each thread may work at one.
+        let in_hand = delay as usize + usize::from(spec.threads.max(1)) + 1;
         let mut this = Self {
             handle,
             params,
@@ -133,10 +149,9 @@ impl X264 {
             ladder,
             header: Vec::new(),
             sei: Vec::new(),
-            geometry: Geometry::new(spec.size, spec.format),
-            // SAFETY: the encoder was just opened.
-            delay: unsafe { ffi::x264_encoder_maximum_delayed_frames(handle.as_ptr()) }
-                .unsigned_abs(),
+            still: is_told.then(|| Still::new(&geometry, in_hand)),
+            geometry,
+            delay,
             rate: spec.rate,
             gaps: Gaps::new(longest_gap(spec.bitrate_bps, spec.rate)),
             pool: pool.clone(),

@@ -6,17 +6,18 @@ use super::params::{Params, of_preset};
 use crate::encode::{Error, Speed, VideoSpec};
 
 /// Presets between which a running encoder can go, fastest first, and what their changeable fields
-/// cost. Not among them are ultrafast, whose sub-pixel refinement of 0 can be neither entered nor
-/// left, and placebo, for the same reason of its exhaustive search.
+/// cost with a lookahead (`cargo bench --bench x264`; up to a third more without). Not among them
+/// are ultrafast, whose sub-pixel refinement of 0 can be neither entered nor left, and placebo, for
+/// the same reason of its exhaustive search.
 const SPEEDS: [Speed; 8] = [
-    Speed { preset: "superfast", cost: 73 },
-    Speed { preset: "veryfast", cost: 100 },
-    Speed { preset: "faster", cost: 140 },
-    Speed { preset: "fast", cost: 210 },
-    Speed { preset: "medium", cost: 270 },
-    Speed { preset: "slow", cost: 480 },
-    Speed { preset: "slower", cost: 900 },
-    Speed { preset: "veryslow", cost: 1_600 },
+    Speed { preset: "superfast", cost: 100 },
+    Speed { preset: "veryfast", cost: 131 },
+    Speed { preset: "faster", cost: 249 },
+    Speed { preset: "fast", cost: 335 },
+    Speed { preset: "medium", cost: 387 },
+    Speed { preset: "slow", cost: 679 },
+    Speed { preset: "slower", cost: 948 },
+    Speed { preset: "veryslow", cost: 1_895 },
 ];
 
 /// What is changed between two pictures.

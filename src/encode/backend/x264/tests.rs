@@ -4,7 +4,7 @@
 
 use super::encoder::X264;
 use crate::encode::backend::fixture::{
-    Collect, encode, frames, halves, noise, packets, paint, pictures, spec,
+    Collect, encode, encode_holding, frames, halves, noise, packets, paint, pictures, spec,
 };
 use crate::encode::backend::libav;
 use crate::encode::{Error, VideoEncoder, VideoSpec};
@@ -145,12 +145,40 @@ fn speed_steps_make_no_keyframe_and_no_other_header_and_the_stream_stays_whole()
     }
 }
 
+#[test]
+fn what_is_known_not_to_have_moved_looks_the_same() {
+    let fixed = VideoSpec { tune: "zerolatency".to_owned(), threads: 1, ..spec() };
+    let told = VideoSpec { fastest_preset: Some("veryfast".to_owned()), ..fixed.clone() };
+    let texture = |x: usize, y: usize| (x * 7 + y * 13) % 160 + (x * y) % 23;
+    let [plain, told] = [(fixed, 0), (told, 1)].map(|(spec, held)| {
+        let mut encoder = open(&spec);
+        let out = encode_holding(held, &mut encoder, &spec, 90, |frame, n| {
+            paint(frame, |x, y| {
+                let inside = x.abs_diff(n * 2 + 16) < 16 && y.abs_diff(90) < 16;
+                u8::try_from(16 + if inside { 200 } else { texture(x, y) }).unwrap_or(u8::MAX)
+            });
+            false
+        });
+        let last = pictures(&encoder, &out).pop().unwrap();
+        let stride = last.planes[0].len() / 192;
+        // Below the part that moves.
+        let off = (120..192).flat_map(|y| (0..320).map(move |x| (x, y))).map(|(x, y)| {
+            let drawn = 16 + texture(x, y);
+            (usize::from(last.planes[0][y * stride + x])).abs_diff(drawn).pow(2)
+        });
+        let sizes: Vec<_> = out.0.iter().map(|kept| kept.bytes.len()).collect();
+        (sizes, off.sum::<usize>() / (72 * 320))
+    });
+    assert_ne!(plain.0, told.0, "x264 makes use of it");
+    assert!(told.1 <= plain.1 + 2, "mean square errors {} and {}", told.1, plain.1);
+}
+
 /// Sizes of the pictures after the first, all encoded at this speed.
 fn sizes(step: usize) -> Vec<usize> {
     let spec = VideoSpec { tune: "zerolatency".to_owned(), threads: 1, ..auto("medium") };
     let mut encoder = open(&spec);
     encoder.set_speed(step).unwrap();
-    let out = encode(&mut encoder, &spec, 20, |frame, n| {
+    let out = encode_holding(1, &mut encoder, &spec, 20, |frame, n| {
         moving(frame, n);
         false
     });
@@ -161,7 +189,7 @@ fn sizes(step: usize) -> Vec<usize> {
 fn each_speed_is_another_one_and_the_last_is_that_it_was_opened_with() {
     let mut all: Vec<_> = (0..5).map(sizes).collect();
     let spec = VideoSpec { tune: "zerolatency".to_owned(), threads: 1, ..auto("medium") };
-    let opened = encode(&mut open(&spec), &spec, 20, |frame, n| {
+    let opened = encode_holding(1, &mut open(&spec), &spec, 20, |frame, n| {
         moving(frame, n);
         false
     });
@@ -195,7 +223,7 @@ fn speeds_go_from_the_fastest_allowed_to_the_preset_and_there_is_no_other() {
 fn packets_are_copied_once_into_our_slots_with_all_their_headroom() {
     let (spec, pool) = (auto("veryfast"), packets());
     let mut encoder = X264::open(&spec, &pool).unwrap();
-    let out = encode(&mut encoder, &spec, 60, |frame, n| {
+    let out = encode_holding(1, &mut encoder, &spec, 60, |frame, n| {
         noise(frame, n);
         false
     });
