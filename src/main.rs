@@ -41,11 +41,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// SVT-AV1 writes what it finds to standard error by itself, unless this variable says otherwise: its
-/// errors only.
+/// SVT-AV1 writes what it finds to standard error by itself, unless this variable says otherwise:
+/// its errors only.
 fn quieten_svt_av1() {
     if std::env::var_os("SVT_LOG").is_none() {
-        // SAFETY: this is the first thing that the program does: no other thread reads the variables.
+        // SAFETY: this is the first thing that the program does, so that there is no other thread.
         unsafe { std::env::set_var("SVT_LOG", "1") };
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fault::{Faults, quoted};
 use super::field::{needed_name, stream_name, unique};
+use super::platform::Platform;
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
 use super::{document, layer, relay, sound as heard};
@@ -74,6 +75,8 @@ pub struct OutputConfig {
     pub rules: OutputRules,
     /// Whether it is on.
     pub enabled: bool,
+    /// The platform that it goes to, whose limits the channel keeps; `None` if nobody checks.
+    pub preset: Option<&'static Platform>,
 }
 
 /// Most threads of an encoder that `auto` takes: beyond it the picture loses more than time gains.
@@ -92,7 +95,8 @@ impl OutputConfig {
     /// An output that is on.
     #[must_use]
     pub fn to(name: &str, url: Url) -> Self {
-        Self { name: name.to_owned(), url, rules: OutputRules::default(), enabled: true }
+        let (name, rules) = (name.to_owned(), OutputRules::default());
+        Self { name, url, rules, enabled: true, preset: None }
     }
 
     /// Reads a JSON document with the keys of `[[channel.output]]`.
@@ -207,7 +211,8 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     if !sounds.is_empty() || !scenes.demo {
         channel.sound = heard::read_all(sounds, faults);
     }
-    channel.outputs = read_outputs(s.tables(faults, "output", "[[channel.output]]"), faults);
+    let outputs = s.tables(faults, "output", "[[channel.output]]");
+    channel.outputs = read_outputs(outputs, faults, &channel);
     s.finish(faults);
     let (name, stream) = (name?, stream?);
     channel.name.clone_from(&name.value);
@@ -397,7 +402,11 @@ fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> 
     enabled.then_some(AudioSpec { codec, bitrate_bps })
 }
 
-fn read_outputs(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<OutputConfig> {
+fn read_outputs(
+    tables: Vec<Section<'_>>,
+    faults: &mut Faults<'_>,
+    channel: &ChannelConfig,
+) -> Vec<OutputConfig> {
     let mut seen = HashMap::new();
     let mut outputs = Vec::new();
     for (index, mut s) in tables.into_iter().enumerate() {
@@ -409,7 +418,14 @@ fn read_outputs(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec<Output
         if let Some(name) = &name {
             unique(faults, &mut seen, "an output with the name", name);
         }
-        outputs.extend(read_output(&mut s, faults, name.map(|name| name.value)));
+        let output = read_output(&mut s, faults, name.map(|name| name.value));
+        if let Some(platform) = output.as_ref().and_then(|output| output.preset) {
+            for refusal in platform.refusals(&channel.video_spec(1), channel.audio.as_ref()) {
+                let text = format!("{refusal}; change it, or leave out `preset`");
+                faults.add(&s.place("preset"), text);
+            }
+        }
+        outputs.extend(output);
         s.finish(faults);
     }
     outputs
@@ -423,5 +439,6 @@ fn read_output(
     let url = relay::needed_url(s, faults);
     let rules = relay::rules(s, faults);
     let enabled = s.flag(faults, "enabled", true);
-    Some(OutputConfig { name: name?, url: url?, rules, enabled })
+    let preset = s.word(faults, "preset", &Platform::words());
+    Some(OutputConfig { name: name?, url: url?, rules, enabled, preset })
 }

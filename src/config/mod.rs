@@ -16,6 +16,7 @@ mod load;
 mod metrics;
 mod model;
 mod node;
+mod platform;
 mod read;
 mod relay;
 mod scene;

@@ -43,12 +43,15 @@ impl RecordConfig {
 
 /// A `[[channel.output]]`. Holds its address, which is a secret.
 pub(super) fn output(of: &OutputConfig) -> Table {
-    let OutputConfig { name, url, rules, enabled } = of;
+    let OutputConfig { name, url, rules, enabled, preset } = of;
     let mut table = Table::new();
     put(&mut table, "name", name.as_str());
     put(&mut table, "url", url.expose());
     put_rules(&mut table, rules);
     put(&mut table, "enabled", *enabled);
+    if let Some(platform) = preset {
+        put(&mut table, "preset", platform.name);
+    }
     table
 }
 
@@ -169,7 +172,7 @@ mod tests {
             [[channel.sound]]\nname = \"d\"\ntype = \"bed\"\n\
             [[channel.sound]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
-            lag_low_ms=1\nstall_timeout=3\nenabled=false\n\
+            lag_low_ms=1\nstall_timeout=3\nenabled=false\npreset=\"kick\"\n\
             [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
             [[push]]\nname=\"o\"\nstream=\"live/a\"\nurl=\"rtmp://h/a/k\"\n\
             [[pull]]\nname=\"i\"\nstream=\"live/i\"\nurl=\"rtmp://h/a/k\"\nmode=\"always\"\nlinger=9\n\

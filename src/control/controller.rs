@@ -24,7 +24,7 @@ use crate::control::handle::{Reply, say};
 use crate::control::hooks::HookService;
 use crate::control::key_service::{KeyEvent, KeyService};
 use crate::control::log::LogLevel;
-use crate::control::outputs::Outputs;
+use crate::control::outputs::{self, Outputs};
 use crate::control::packet_memory::PacketMemory;
 use crate::control::placement::{Item, Placement};
 use crate::control::pulls::Pulls;
@@ -223,6 +223,10 @@ impl Controller {
             return;
         }
         let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
+        let refusals = outputs::platform_refusals(&self.config_store.in_use().channels, &ask);
+        if !refusals.is_empty() {
+            return say(reply, Answer::Invalid(refusals));
+        }
         let change = config_change::of(&ask);
         let answer = self.obey(ask);
         if let (Answer::Done | Answer::Named(_), Some(change)) = (&answer, change) {

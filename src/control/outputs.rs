@@ -270,6 +270,20 @@ const NO_CHANNEL: &str = "";
 /// What a shard is to do, if anything.
 type Wanted = Option<ShardCommand>;
 
+/// Why the platform that a new output names would refuse what its channel makes; nothing of another
+/// request.
+pub(crate) fn platform_refusals(channels: &[ChannelConfig], ask: &Ask) -> Vec<String> {
+    let Ask::AddOutput { channel, document: Document(document) } = ask else { return Vec::new() };
+    let channel = channels.iter().find(|known| known.name == *channel);
+    let platform = OutputConfig::from_document(document).ok().and_then(|output| output.preset);
+    match (channel, platform) {
+        (Some(channel), Some(platform)) => {
+            platform.refusals(&channel.video_spec(1), channel.audio.as_ref())
+        }
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +292,24 @@ mod tests {
 
     fn url() -> Url {
         Url::parse("rtmp://a.example/live/sec-ret").unwrap()
+    }
+
+    #[test]
+    fn an_output_to_a_platform_is_refused_where_that_would_not_take_its_channel() {
+        let mut config = ChannelConfig::plain("demo", "live/demo", Size::HD720);
+        let refusals = |config: &ChannelConfig, more: serde_json::Value| {
+            let mut document = serde_json::json!({"name": "x", "url": "rtmp://a/live/b"});
+            document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let ask = Ask::AddOutput { channel: "demo".to_owned(), document: Document(document) };
+            platform_refusals(std::slice::from_ref(config), &ask)
+        };
+        let twitch = serde_json::json!({"preset": "twitch"});
+        assert_eq!(refusals(&config, twitch.clone()), [""; 0]);
+        config.keyframe_s = 10;
+        config.bitrate_bps = 7_000_000;
+        let said = refusals(&config, twitch);
+        assert!(said.len() == 2 && said[0].contains("every 2 s"), "{said:?}");
+        assert_eq!(refusals(&config, serde_json::json!({})), [""; 0], "nobody asked");
     }
 
     fn outputs() -> (Outputs, Registry) {

@@ -13,10 +13,10 @@ use crate::encode::{
     self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, Sample, VideoEncoder,
     VideoPacket, VideoSink, VideoSpec,
 };
-use crate::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{AudioCodec, CHANNELS, Kind, Micros, SAMPLE_RATE, VideoCodec};
 use crate::ring::{Bell, Receiver, Sender};
+use crate::rtmp::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
 use crate::runtime::Clock;
 use crate::stats::ChannelStats;
 use crate::stream::{Flags, Message};

@@ -1,10 +1,10 @@
 //! `onMetaData` of a channel: what players show before the first picture.
 
 use crate::encode::{AudioSpec, VideoSpec};
-use crate::flv::{AudioFormat, FourCc, VideoFormat};
 use crate::frame::PacketBuf;
 use crate::media::{AudioCodec, CHANNELS, SAMPLE_RATE, VideoCodec};
 use crate::rtmp::amf0::Value;
+use crate::rtmp::flv::{AudioFormat, FourCc, VideoFormat};
 
 /// The body of the data message: the name and an ECMA array, which FFmpeg needs to see the tracks.
 pub(super) fn body(video: &VideoSpec, audio: Option<&AudioSpec>) -> PacketBuf {

@@ -39,6 +39,9 @@ pub(super) struct NewOutput {
     stall_timeout: Option<u32>,
     /// Whether it begins at once, as it does by default.
     enabled: Option<bool>,
+    /// The platform that it goes to (`twitch`, `youtube`, `facebook`, `kick`, `ivs`, `trovo`,
+    /// `mux`, `restream`): what it would not take of the channel is refused.
+    preset: Option<String>,
 }
 
 /// Pushes a channel's stream to one more destination.
