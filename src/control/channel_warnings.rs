@@ -1,5 +1,5 @@
-//! Channel troubles, found in the figures: dropped frames, stalls of the composer, and encoders with
-//! too little time.
+//! Channel troubles, found in the figures: dropped frames, stalls of the composer, and encoders
+//! with too little time.
 
 use std::collections::HashMap;
 

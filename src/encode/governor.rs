@@ -51,8 +51,8 @@ pub const PROVEN: Micros = Micros::from_secs(10);
 const WINDOW: Micros = Micros::from_secs(1);
 const HOT_WINDOWS: u32 = 2;
 
-/// Time at the fastest speed after which [`QUEUE_ALARM`] pictures that wait are reason enough, if it
-/// does not get through them.
+/// Time at the fastest speed after which [`QUEUE_ALARM`] pictures that wait are reason enough, if
+/// it does not get through them.
 const SETTLED: Micros = Micros::from_millis(500);
 
 /// Highest divisor of the frame rate, and the lowest rate that dividing may lead to, frames per

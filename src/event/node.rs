@@ -405,14 +405,7 @@ impl fmt::Display for NodeEvent {
             Self::StreamWarning { stream, text, .. } => {
                 write!(f, "stream {}: {}", Printable(stream), Printable(text))
             }
-            Self::ChannelStalled { channel, length } => {
-                let seconds = length.secs_f64();
-                write!(
-                    f,
-                    "channel {channel} stalled for {seconds:.1} s: the machine did not run the \
-                     node (it was paused, moved or overloaded); viewers see a jump"
-                )
-            }
+            Self::ChannelStalled { channel, length } => Stalled(channel, *length).fmt(f),
             Self::CoreLost { core, reason, remedy, .. } => Lost(core, reason, remedy).fmt(f),
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }
@@ -440,6 +433,21 @@ impl fmt::Display for Lost<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(core, reason, remedy) = self;
         write!(f, "{core} has panicked; {remedy}: {}", Printable(reason))
+    }
+}
+
+/// A channel that was not run, and for how long.
+struct Stalled<'a>(&'a str, Micros);
+
+impl fmt::Display for Stalled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(channel, length) = self;
+        write!(
+            f,
+            "channel {channel} stalled for {:.1} s: the machine did not run the node (it was \
+             paused, moved or overloaded); viewers see a jump",
+            length.secs_f64()
+        )
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Longest line that foreign code may write into our log, bytes; the rest of it is cut off.
 pub(super) const LINE_BYTES_MAX: usize = 512;
 
-/// Lines per second that one foreign library may write into our log; the rest are left out. A broken
-/// stream must not fill a disk: decoders complain about every block of it.
+/// Lines per second that one foreign library may write into our log; the rest are left out. A
+/// broken stream must not fill a disk: decoders complain about every block of it.
 const LINES_PER_SECOND_MAX: u64 = 20;
 
 thread_local! {

@@ -23,8 +23,8 @@ type Arguments = *mut __va_list_tag;
 #[cfg(not(target_arch = "x86_64"))]
 type Arguments = va_list;
 
-/// Writes what an encoder says into our log: its errors as warnings, since they are trouble with one
-/// channel, its warnings as information, and nothing else.
+/// Writes what an encoder says into our log: its errors as warnings, since they are trouble with
+/// one channel, its warnings as information, and nothing else.
 ///
 /// # Safety
 /// For libx264, which calls it with a format and its arguments.

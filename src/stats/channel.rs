@@ -140,7 +140,7 @@ impl ChannelStats {
         self.video.speed.changed(change);
     }
 
-    /// A frame was encoded more than two intervals after it was due. For the video encoder's thread.
+    /// A frame was encoded more than two intervals after it was due. For the encoder's thread.
     pub fn encoded_late(&self) {
         self.video.speed.late();
     }

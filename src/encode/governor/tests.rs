@@ -1,4 +1,4 @@
-//! The governor on fake clocks: a model of an encoder with its queue, and loads that proptest makes.
+//! The governor on fake clocks: a model of an encoder with its queue, and loads made by proptest.
 
 use std::collections::VecDeque;
 

@@ -219,9 +219,9 @@ impl X264 {
         if bytes == 0 || nals.is_null() {
             return Ok(());
         }
-        // SAFETY: the struct is made of numbers and nullable pointers, for which zeroes will do. The
-        // payload of the first unit is followed by those of the others, `bytes` in all, until the
-        // next call.
+        // SAFETY: the struct is made of numbers and nullable pointers, for which zeroes will do.
+        // The payload of the first unit is followed by those of the others, `bytes` in all, until
+        // the next call.
         let (coded, units) = unsafe {
             let length = bytes.unsigned_abs() as usize;
             (coded.assume_init(), std::slice::from_raw_parts((*nals).p_payload, length))
