@@ -22,7 +22,6 @@ const _: () = {
     assert!(size_of::<NV_ENC_CAPS_PARAM>() == 256);
     assert!(size_of::<NV_ENC_CONFIG>() == 3_584);
     assert!(size_of::<NV_ENC_CONFIG_H264>() == 1_792);
-    assert!(size_of::<NV_ENC_LOCK_BITSTREAM>() == 1_544);
     assert!(size_of::<NV_ENC_PRESET_CONFIG>() == 5_128);
     assert!(size_of::<NV_ENC_RC_PARAMS>() == 128);
     assert!(offset_of!(NV_ENC_CONFIG, rcParams) == 40);
