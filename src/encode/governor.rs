@@ -127,8 +127,8 @@ pub struct Governor {
 }
 
 impl Governor {
-    /// For an encoder with these speeds, at least one, fastest first, at `rate`. It begins with the
-    /// fastest, which is safe.
+    /// For an encoder with these speeds, fastest first (none if it has but one), at `rate`. It
+    /// begins with the fastest, which is safe.
     #[must_use]
     pub fn new(rate: FrameRate, speeds: &[Speed], now: Micros) -> Self {
         let costs: Vec<_> = speeds.iter().map(|speed| f64::from(speed.cost.max(1))).collect();

@@ -245,15 +245,18 @@ fn after_a_pause_what_was_measured_before_does_not_count() {
 #[test]
 fn one_speed_can_only_have_its_rate_divided() {
     let rate = FrameRate::new(30, 1).unwrap();
-    let mut governor = Governor::new(rate, &SPEEDS[..1], Micros(0));
-    let changes: Vec<_> = (1..400_u64)
-        .filter_map(|n| {
-            let took = Micros(60_000);
-            governor.picture(Sample { now: Micros(n * 60_000), took, waiting: 12 })
-        })
-        .collect();
-    assert!(changes.iter().all(|change| change.to.step == 0));
-    assert_eq!(governor.setting().divisor, DIVISOR_MAX);
+    for speeds in [&SPEEDS[..1], &[]] {
+        let mut governor = Governor::new(rate, speeds, Micros(0));
+        let mut run = |from: u64, took: Micros, waiting: usize| {
+            for n in from..from + 400 {
+                let change = governor.picture(Sample { now: Micros(n * 60_000), took, waiting });
+                assert!(change.is_none_or(|change| change.to.step == 0));
+            }
+            governor.setting().divisor
+        };
+        assert_eq!(run(1, Micros(60_000), 12), DIVISOR_MAX);
+        assert_eq!(run(401, Micros(5_000), 0), 1);
+    }
 }
 
 /// Loads of some seconds each: milliseconds that a picture takes at the cost of 100.
