@@ -1,9 +1,12 @@
-//! Encoder backends: libx264 called directly, libavcodec's software encoders, and the test double.
+//! Encoder backends: NVENC, libx264 called directly, libavcodec's software encoders, and the test
+//! double.
 
 #[cfg(test)]
 mod fixture;
 mod gaps;
 pub(super) mod libav;
+#[cfg(feature = "nvenc")]
+pub(super) mod nvenc;
 mod options;
 #[cfg(test)]
 pub(super) mod probe;

@@ -1,0 +1,35 @@
+//! NVENC, called directly: H.264 on NVIDIA's GPUs.
+//!
+//! The driver's libraries are opened at run time. A session lives on a thread of its own, which alone
+//! calls the driver; a call that does not return costs that thread and no other. A picture is written
+//! once, into the driver's input buffer, and its packet once, from the driver's output buffer into
+//! the pool. Bitrates change without a keyframe. Codecs are chosen by GUID; H.264 is the one that
+//! the rest of the program can name.
+
+mod budget;
+mod driver;
+mod encoder;
+mod open;
+mod session;
+mod settings;
+mod status;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+use crate::encode::{Error, VideoEncoder, VideoSpec};
+use crate::frame::PacketPool;
+use driver::Driver;
+use encoder::Nvenc;
+
+pub(in crate::encode) use encoder::NAME;
+
+/// Opens NVENC.
+pub(in crate::encode) fn open(
+    spec: &VideoSpec,
+    pool: &PacketPool,
+) -> Result<Box<dyn VideoEncoder>, Error> {
+    let driver = Driver::of_machine().map_err(Error::Unavailable)?;
+    Ok(Box::new(Nvenc::open(driver, spec, pool)?))
+}

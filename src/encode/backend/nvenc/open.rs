@@ -1,0 +1,137 @@
+//! Choice of a GPU for a task: the first that can do it, and why the others cannot.
+
+use super::driver::{Device, Driver};
+use super::session::Session;
+use super::settings::{self, Choice};
+use super::status::Stage;
+use crate::encode::{Error, VideoSpec};
+use crate::ffi::nvenc::{
+    NV_ENC_CAPS_HEIGHT_MAX, NV_ENC_CAPS_HEIGHT_MIN, NV_ENC_CAPS_NUM_MAX_BFRAMES,
+    NV_ENC_CAPS_SUPPORT_DYN_BITRATE_CHANGE, NV_ENC_CAPS_WIDTH_MAX, NV_ENC_CAPS_WIDTH_MIN,
+};
+use crate::media::h264;
+
+/// What an encoder must know of its session.
+pub(super) struct Opened {
+    /// The `AVCDecoderConfigurationRecord`.
+    pub(super) header: Vec<u8>,
+    pub(super) can_change_rate: bool,
+}
+
+/// What a GPU makes of H.264.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Abilities {
+    pub(super) width: (i32, i32),
+    pub(super) height: (i32, i32),
+    pub(super) b_frames: i32,
+    pub(super) can_change_rate: bool,
+}
+
+impl Abilities {
+    pub(super) fn of(session: &Session) -> Self {
+        let ability = |ability| session.ability(ability);
+        Self {
+            width: (ability(NV_ENC_CAPS_WIDTH_MIN), ability(NV_ENC_CAPS_WIDTH_MAX)),
+            height: (ability(NV_ENC_CAPS_HEIGHT_MIN), ability(NV_ENC_CAPS_HEIGHT_MAX)),
+            b_frames: ability(NV_ENC_CAPS_NUM_MAX_BFRAMES),
+            can_change_rate: ability(NV_ENC_CAPS_SUPPORT_DYN_BITRATE_CHANGE) != 0,
+        }
+    }
+
+    /// Why the GPU does not do a task.
+    fn refusal(&self, spec: &VideoSpec) -> Option<String> {
+        let ((least_w, most_w), (least_h, most_h)) = (self.width, self.height);
+        let (width, height) = (spec.size.width(), spec.size.height());
+        let is_within = |side: u32, least: i32, most: i32| {
+            i32::try_from(side).is_ok_and(|side| (least..=most).contains(&side))
+        };
+        if !is_within(width, least_w, most_w) || !is_within(height, least_h, most_h) {
+            return Some(format!(
+                "it encodes {least_w}x{least_h} to {most_w}x{most_h}, not {width}x{height}"
+            ));
+        }
+        let most = self.b_frames;
+        let wanted = spec.b_frames;
+        (i32::from(wanted) > most)
+            .then(|| format!("it makes {most} B-pictures in a row, not {wanted}"))
+    }
+}
+
+/// Opens a session on the first GPU that takes the task. The GPU's context is current on this
+/// thread then: [`Driver::leave`] takes that back.
+pub(super) fn open(
+    driver: &'static Driver,
+    spec: &VideoSpec,
+    slots: usize,
+) -> Result<(Session, Opened), Error> {
+    let choice = Choice::of(spec)?;
+    let mut refusals = Vec::new();
+    for device in &driver.devices {
+        match open_on(driver, device, spec, choice, slots) {
+            Ok(opened) => return Ok(opened),
+            Err(Error::Config(text)) => return Err(Error::Config(text)),
+            Err(error) => refusals.push(format!("{} ({}): {error}", device.name, device.bus_id)),
+        }
+    }
+    Err(Error::Unavailable(refusals.join("; ")))
+}
+
+fn open_on(
+    driver: &'static Driver,
+    device: &Device,
+    spec: &VideoSpec,
+    choice: Choice,
+    slots: usize,
+) -> Result<(Session, Opened), Error> {
+    let mut session = session_on(driver, device)?;
+    let started = start(&mut session, spec, choice, slots);
+    match started {
+        Ok(opened) => Ok((session, opened)),
+        Err(error) => {
+            drop(session);
+            driver.leave();
+            Err(error)
+        }
+    }
+}
+
+/// A session on a GPU, whose context is current then.
+pub(super) fn session_on(driver: &'static Driver, device: &Device) -> Result<Session, Error> {
+    driver.sessions.ask().map_err(Error::Unavailable)?;
+    let context = driver.context(device).map_err(Error::Unavailable)?;
+    driver.enter(context).map_err(Error::Unavailable)?;
+    Session::open(driver, context.cast()).map_err(|failure| {
+        driver.leave();
+        if failure.is_out_of_sessions() {
+            driver.sessions.note_refusal();
+        }
+        failure.error(Stage::Opening)
+    })
+}
+
+fn start(
+    session: &mut Session,
+    spec: &VideoSpec,
+    choice: Choice,
+    slots: usize,
+) -> Result<Opened, Error> {
+    let while_opening = |failure: super::status::Failure| failure.error(Stage::Opening);
+    if !session.makes(&settings::codec_guid()).map_err(while_opening)? {
+        return Err(Error::Unavailable("it does not make H.264".to_owned()));
+    }
+    let abilities = Abilities::of(session);
+    if let Some(refusal) = abilities.refusal(spec) {
+        return Err(Error::Unavailable(refusal));
+    }
+    session.start(spec, choice, slots).map_err(while_opening)?;
+    let headers = session.headers().map_err(while_opening)?;
+    let of_type = |wanted: u8| {
+        let is = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x1f == wanted);
+        h264::annex_b_units(&headers).find(is)
+    };
+    let header = of_type(h264::nal::SPS)
+        .zip(of_type(h264::nal::PPS))
+        .and_then(|(sps, pps)| h264::avc_config(sps, pps))
+        .ok_or_else(|| Error::Unavailable("the driver gave no parameter sets".to_owned()))?;
+    Ok(Opened { header, can_change_rate: abilities.can_change_rate })
+}

@@ -1,0 +1,349 @@
+//! The backend against the fake drivers: what they see of it, what comes out, and how it fails.
+
+#![expect(clippy::cast_possible_wrap, reason = "numbers of pictures")]
+
+use std::ffi::{CString, c_char, c_void};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{MutexGuard, OnceLock, PoisonError};
+use std::{fs, mem};
+
+use tempfile::TempDir;
+
+use super::driver::Driver;
+use super::encoder::Nvenc;
+use crate::encode::backend::fixture::{
+    Collect, decode, encode, frames, halves, noise, packets, spec,
+};
+use crate::encode::{Error, VideoEncoder, VideoSpec};
+use crate::ffi::{Library, sys};
+use crate::frame::Frame;
+use crate::media::{PixelFormat, Size, h264};
+
+/// The folder with the fake drivers, built once for all tests of the process.
+fn fakes() -> &'static Path {
+    static FAKES: OnceLock<TempDir> = OnceLock::new();
+    FAKES
+        .get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi/fake/build.sh");
+            assert!(Command::new(script).arg(folder.path()).status().unwrap().success());
+            folder
+        })
+        .path()
+}
+
+/// A driver for one test. Its faults are the process's, so that one test at a time has one.
+struct Fake {
+    driver: &'static Driver,
+    folder: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Fake {
+    /// Faults as `ffi/fake/faults.h` names them.
+    fn with(faults: &str) -> Self {
+        #[expect(clippy::disallowed_types, reason = "held for a test")]
+        static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        set_faults(&format!("log={},{faults}", log.display()));
+        let driver = Driver::open(Some(fakes()));
+        let driver = Box::leak(Box::new(driver.unwrap()));
+        Self { driver, folder, _alone: alone }
+    }
+
+    fn open(&self, spec: &VideoSpec) -> Result<Nvenc, Error> {
+        Nvenc::open(self.driver, spec, &packets())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// What the driver saw until its last session was closed, which it waits for.
+    fn log(&self) -> Vec<String> {
+        loop {
+            let text = fs::read_to_string(self.log_path()).unwrap_or_default();
+            if text.lines().any(|line| line.starts_with("closed")) {
+                return text.lines().map(str::to_owned).collect();
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// The log, in which the driver must not find fault with its client.
+    fn clean_log(&self) -> Vec<String> {
+        let log = self.log();
+        let faults: Vec<_> = log.iter().filter(|line| line.starts_with("fault")).collect();
+        assert!(faults.is_empty(), "{faults:?}");
+        log
+    }
+}
+
+/// What the fake driver does wrong from now on.
+fn set_faults(text: &str) {
+    let library = Library::open(Some(fakes()), "libnvidia-encode.so.1").unwrap();
+    let set = library.symbol(c"fake_nvenc_faults").unwrap();
+    // SAFETY: the function of the fake driver has this type.
+    let set = unsafe { mem::transmute::<*mut c_void, extern "C" fn(*const c_char)>(set.as_ptr()) };
+    set(CString::new(text).unwrap().as_ptr());
+}
+
+fn decoded(encoder: &Nvenc, out: &Collect) -> Vec<crate::encode::backend::fixture::Decoded> {
+    let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
+    decode(sys::AV_CODEC_ID_H264, encoder.header(), &packets)
+}
+
+fn still(frame: &mut Frame, _: usize) -> bool {
+    halves(frame);
+    false
+}
+
+#[test]
+fn pictures_of_both_formats_come_out_as_they_went_in() {
+    for format in [PixelFormat::I420, PixelFormat::Nv12] {
+        let fake = Fake::with("");
+        let spec = VideoSpec { format, ..spec() };
+        let mut encoder = fake.open(&spec).unwrap();
+        let out = encode(&mut encoder, &spec, 40, still);
+        let pictures = decoded(&encoder, &out);
+        drop(encoder);
+        assert_eq!(pictures.len(), 40);
+        for (n, picture) in pictures.iter().enumerate() {
+            assert_eq!((picture.pts, picture.size), (n as i64, (320, 192)));
+            assert_eq!(picture.tags, (sys::AVCOL_SPC_BT709, sys::AVCOL_RANGE_MPEG));
+            let [y, u, v] = &picture.planes;
+            let row = y.len() / 192 * 96;
+            for (is, wanted) in [(y[row + 80], 60), (y[row + 240], 200), (u[10], 90), (v[10], 170)]
+            {
+                assert!(is.abs_diff(wanted) <= 3, "{format:?}: {is} instead of {wanted}");
+            }
+        }
+        fake.clean_log();
+    }
+}
+
+#[test]
+fn keyframes_come_when_they_are_asked_for_and_by_the_interval() {
+    let fake = Fake::with("");
+    let mut encoder = fake.open(&spec()).unwrap();
+    let out = encode(&mut encoder, &spec(), 95, |frame, n| {
+        noise(frame, n);
+        n == 40
+    });
+    drop(encoder);
+    let keys: Vec<_> = out.0.iter().filter(|kept| kept.key).map(|kept| kept.pts).collect();
+    assert_eq!(keys, [0, 30, 40, 70]);
+    for (n, kept) in out.0.iter().enumerate() {
+        assert_eq!((kept.pts, kept.dts), (n as i64, n as i64));
+        let types: Vec<_> = h264::units(&kept.bytes).map(|unit| unit[0] & 0x1f).collect();
+        let covered: usize = h264::units(&kept.bytes).map(|unit| unit.len() + 4).sum();
+        assert_eq!(covered, kept.bytes.len(), "lengths, not start codes");
+        assert_eq!(types.contains(&h264::nal::IDR), kept.key);
+        assert!(!types.contains(&h264::nal::SPS), "parameter sets are in the header alone");
+    }
+    fake.clean_log();
+}
+
+#[test]
+fn the_session_is_set_up_for_a_constant_rate_without_delay() {
+    let fake = Fake::with("");
+    let spec = VideoSpec { tune: "zerolatency".to_owned(), ..spec() };
+    let encoder = fake.open(&spec).unwrap();
+    assert_eq!((encoder.name(), encoder.delay_frames()), ("nvenc", 0));
+    drop(encoder);
+    let log = fake.clean_log();
+    let wanted = "initialised P3 tuning 3 320x192 30/1 rate control 2, 800000 bits, buffer 800000, \
+                  gop 30, interval 1, filler 1";
+    assert!(log.iter().any(|line| line == wanted), "{log:?}");
+}
+
+#[test]
+fn the_bitrate_changes_without_a_keyframe_and_without_a_new_header() {
+    let fake = Fake::with("");
+    let spec = VideoSpec { gop_frames: 300, ..spec() };
+    let mut encoder = fake.open(&spec).unwrap();
+    let header = encoder.header().to_vec();
+    let pool = frames(&spec);
+    let mut out = Collect::default();
+    for n in 0..180 {
+        if n == 60 {
+            encoder.set_bitrate(2_400_000).unwrap();
+        }
+        let mut frame = pool.take().unwrap();
+        noise(&mut frame, n);
+        encoder.encode(frame.freeze(), n as i64, false, &mut out).unwrap();
+    }
+    encoder.flush(&mut out).unwrap();
+    assert_eq!(encoder.header(), header);
+    drop(encoder);
+    let log = fake.clean_log();
+    let change = "rate 2400000 bits, buffer 2400000, reset 0, idr 0";
+    assert!(log.iter().any(|line| line == change), "{log:?}");
+    let keys: Vec<_> = out.0.iter().filter(|kept| kept.key).map(|kept| kept.pts).collect();
+    assert_eq!(keys, [0]);
+    let rate = out.bps(120);
+    assert!((2_160_000..2_640_000).contains(&rate), "{rate} b/s after the change");
+}
+
+#[test]
+fn a_gpu_that_cannot_change_the_rate_says_so_before_it_is_asked() {
+    let fake = Fake::with("fixed_rate");
+    let mut encoder = fake.open(&spec()).unwrap();
+    assert!(matches!(encoder.set_bitrate(900_000), Err(Error::Config(_))));
+    drop(encoder);
+    fake.clean_log();
+}
+
+#[test]
+fn with_b_pictures_the_driver_holds_some_back_and_decode_times_rise() {
+    let fake = Fake::with("");
+    let spec = VideoSpec { b_frames: 2, ..spec() };
+    let mut encoder = fake.open(&spec).unwrap();
+    let out = encode(&mut encoder, &spec, 41, still);
+    assert_eq!(decoded(&encoder, &out).len(), 41);
+    drop(encoder);
+    assert_eq!(out.0.len(), 41);
+    assert!(out.0.is_sorted_by(|a, b| a.dts < b.dts));
+    assert!(out.0.iter().all(|kept| kept.dts <= kept.pts));
+    assert_eq!(out.0[0].dts, -1);
+    fake.clean_log();
+}
+
+#[test]
+fn ticks_that_were_left_out_stay_left_out() {
+    let fake = Fake::with("");
+    let spec = spec();
+    let mut encoder = fake.open(&spec).unwrap();
+    let pool = frames(&spec);
+    let mut out = Collect::default();
+    let ticks = [5, 6, 9, 10, 40, 41];
+    for tick in ticks {
+        let mut frame = pool.take().unwrap();
+        halves(&mut frame);
+        encoder.encode(frame.freeze(), tick, false, &mut out).unwrap();
+    }
+    drop(encoder);
+    assert!(out.0.iter().map(|kept| kept.pts).eq(ticks));
+    fake.clean_log();
+}
+
+#[test]
+fn a_busy_driver_is_asked_again() {
+    let fake = Fake::with("busy=3");
+    let mut encoder = fake.open(&spec()).unwrap();
+    assert_eq!(encode(&mut encoder, &spec(), 6, still).0.len(), 6);
+    drop(encoder);
+    fake.clean_log();
+}
+
+#[test]
+fn a_lost_gpu_is_an_error_of_the_device_that_says_what_to_look_for() {
+    let fake = Fake::with("lost=3");
+    let spec = spec();
+    let mut encoder = fake.open(&spec).unwrap();
+    let pool = frames(&spec);
+    let mut out = Collect::default();
+    let mut encode = |n| {
+        let mut frame = pool.take().unwrap();
+        halves(&mut frame);
+        encoder.encode(frame.freeze(), n, false, &mut out)
+    };
+    assert!((0..3).all(|n| encode(n).is_ok()));
+    let error = encode(3).unwrap_err();
+    assert!(matches!(error, Error::Device(_)), "{error:?}");
+    assert!(error.to_string().contains("Xid"), "{error}");
+    assert!(matches!(encode(4), Err(Error::Device(_))), "it stays failed");
+    drop(encoder);
+    assert_eq!((out.0.len(), pool.in_use()), (3, 0));
+    fake.clean_log();
+}
+
+#[test]
+fn a_driver_that_never_answers_costs_its_own_thread_and_no_other() {
+    let fake = Fake::with("hang=2");
+    let spec = spec();
+    let mut encoder = fake.open(&spec).unwrap();
+    let pool = frames(&spec);
+    let mut out = Collect::default();
+    let mut encode = |n| {
+        let mut frame = pool.take().unwrap();
+        halves(&mut frame);
+        encoder.encode(frame.freeze(), n, false, &mut out)
+    };
+    assert!((0..2).all(|n| encode(n).is_ok()));
+    let error = encode(2).unwrap_err();
+    assert!(matches!(error, Error::Device(_)), "{error:?}");
+    assert!(error.to_string().contains("has not answered within 400 ms"), "{error}");
+    drop(encoder);
+    assert_eq!((out.0.len(), pool.in_use()), (2, 0), "the picture was given back");
+    let log = fs::read_to_string(fake.log_path()).unwrap();
+    assert!(log.ends_with("hangs\n"), "the session is left as it is: {log}");
+}
+
+#[test]
+fn a_session_that_never_opens_is_waited_for_no_longer_than_the_limit() {
+    let fake = Fake::with("hang_open");
+    let error = fake.open(&spec()).err().unwrap();
+    assert!(matches!(&error, Error::Unavailable(text) if text.contains("within 5 s")), "{error:?}");
+}
+
+#[test]
+fn an_old_driver_is_told_with_both_numbers() {
+    let _fake = Fake::with("");
+    set_faults("driver=11.0");
+    let error = Driver::open(Some(fakes())).err().unwrap();
+    for part in ["11.0", "built for", "update the driver"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn without_a_driver_the_library_that_is_missing_is_named() {
+    let error = Driver::open(Some(Path::new("/nowhere"))).err().unwrap();
+    assert!(error.contains("no NVIDIA driver") && error.contains("libcuda.so.1"), "{error}");
+}
+
+#[test]
+fn a_driver_without_a_session_left_is_not_asked_again_at_once() {
+    let fake = Fake::with("sessions=0");
+    let error = fake.open(&spec()).err().unwrap();
+    assert!(matches!(&error, Error::Unavailable(text) if text.contains("end other encoders")));
+    let error = fake.open(&spec()).err().unwrap();
+    assert!(error.to_string().contains("asked again in"), "{error}");
+    let log = fs::read_to_string(fake.log_path()).unwrap();
+    assert_eq!(log.lines().filter(|line| *line == "open").count(), 1, "{log}");
+}
+
+#[test]
+fn a_gpu_without_nvenc_and_a_size_beyond_it_are_told_in_words() {
+    let fake = Fake::with("no_device");
+    let error = fake.open(&spec()).err().unwrap();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Unavailable(_)) && text.contains("Fake GPU (0000:01:00.0)"));
+    assert!(text.contains("does not encode video"), "{text}");
+    drop(fake);
+    let fake = Fake::with("");
+    for (size, shown) in [((64, 48), "145x49 to 4096x4096, not 64x48"), ((5_000, 400), "5000x400")]
+    {
+        let spec = VideoSpec { size: Size::new(size.0, size.1).unwrap(), ..spec() };
+        let error = fake.open(&spec).err().unwrap();
+        assert!(matches!(&error, Error::Unavailable(text) if text.contains(shown)), "{error:?}");
+    }
+    fake.clean_log();
+}
+
+#[test]
+fn a_picture_of_another_size_is_refused_and_the_encoder_goes_on() {
+    let fake = Fake::with("");
+    let mut encoder = fake.open(&spec()).unwrap();
+    let other = VideoSpec { size: Size::new(640, 360).unwrap(), ..spec() };
+    let mut out = Collect::default();
+    let wrong = frames(&other).take().unwrap().freeze();
+    assert!(matches!(encoder.encode(wrong, 0, false, &mut out), Err(Error::Config(_))));
+    assert_eq!(encode(&mut encoder, &spec(), 3, still).0.len(), 3);
+    drop(encoder);
+    fake.clean_log();
+}
