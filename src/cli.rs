@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod encoders;
 mod keys;
 mod keys_bench;
 mod keys_command;
@@ -13,9 +14,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
 use crate::control::channels::assets::faults as asset_faults;
+use crate::encode::CHECK_COMMAND;
 use crate::load::LoadCommand;
 
 pub use bench::{BenchArgs, KeysBench};
+pub use encoders::{EncodersArgs, encoders};
 pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
 pub use keys_bench::keys_bench;
 pub use keys_command::{config_export, keys_command};
@@ -45,6 +48,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Make, list and take back stream keys.
     Keys(Box<KeysArgs>),
+    /// List the encoders of this machine: hardware, drivers, measured speed, and why others are not
+    /// there.
+    Encoders(EncodersArgs),
+    /// Check the GPUs. The program runs itself so, because a driver may crash or hang.
+    #[command(name = CHECK_COMMAND, hide = true)]
+    CheckHardware,
 }
 
 /// How to run.

@@ -2,7 +2,9 @@
 //! program is meant to: they change as they need to.
 
 pub use crate::control::log::start_log;
-pub use crate::encode::{VideoEncoder, VideoPacket, VideoSink, VideoSpec, open_video};
+pub use crate::encode::{
+    VideoEncoder, VideoPacket, VideoSink, VideoSpec, check_hardware, check_with, open_video,
+};
 pub use crate::ffi::sys;
 #[cfg(feature = "x264")]
 pub use crate::ffi::x264;
@@ -11,7 +13,7 @@ pub use crate::frame::{
 };
 pub use crate::keys::KeyHash;
 pub use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
-pub use crate::load::{Failure, bench, load};
+pub use crate::load::{bench, load};
 pub use crate::ring::{Bell, Receiver, Sender, channel};
 pub use crate::runtime::{
     Clock, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot, preflight,

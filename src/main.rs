@@ -7,7 +7,7 @@ use clap::Parser;
 use stream_manager::Origin;
 use stream_manager::cli::{self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
 use stream_manager::config::{Config, Errors};
-use stream_manager::internals::{Clock, Failure, bench, load, start_log};
+use stream_manager::internals::{Clock, bench, check_hardware, check_with, load, start_log};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -20,6 +20,9 @@ const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
     quieten_svt_av1();
+    if let Ok(program) = std::env::current_exe() {
+        check_with(program);
+    }
     match Cli::parse().command {
         None => run(&RunArgs::default()),
         Some(Command::Run(args)) => run(&args),
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
         Some(Command::Bench(BenchArgs::Machine(command))) => report(bench(&command)),
         Some(Command::Bench(BenchArgs::Keys(bench))) => report(cli::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
+        Some(Command::Encoders(args)) => report(cli::encoders(&args)),
+        Some(Command::CheckHardware) => check(),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {
             Ok(config) => cli::config_export(&args, &config),
@@ -47,6 +52,17 @@ fn quieten_svt_av1() {
     if std::env::var_os("SVT_LOG").is_none() {
         // SAFETY: this is the first thing that the program does, so that there is no other thread.
         unsafe { std::env::set_var("SVT_LOG", "1") };
+    }
+}
+
+/// Both outcomes go to whoever has run this process.
+fn check() -> ExitCode {
+    match check_hardware() {
+        Ok(text) => say(&text),
+        Err(reason) => {
+            say(&reason);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -79,7 +95,7 @@ fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-fn report(result: Result<String, Failure>) -> ExitCode {
+fn report(result: Result<String, impl Display>) -> ExitCode {
     match result {
         Ok(text) => say(&text),
         Err(error) => complain(&error),

@@ -10,14 +10,16 @@ mod shard;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+#[cfg(feature = "nvenc")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stream_manager::config::Config;
 use stream_manager::internals::{
     Bell, Change, Composed, Composer, Cursor, DriverChoice, DriverKind, DropPolicy, Flags, Framing,
     FrozenFrame, Geometry, Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool,
-    PreparedScene, Receiver, Sender, Start, StreamLog, Tick, VideoPacket, VideoSink, channel,
-    open_video, preflight,
+    PreparedScene, Receiver, Sender, Start, StreamLog, Tick, VideoPacket, VideoSink, VideoSpec,
+    channel, open_video, preflight,
 };
 use stream_manager::media::{Kind, Micros};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
@@ -32,6 +34,26 @@ thread_local! {
 /// Of all drivers.
 static DRIVER_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
+/// Of the threads that call NVENC, while they are watched.
+#[cfg(feature = "nvenc")]
+static NVENC_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+#[cfg(feature = "nvenc")]
+static NVENC_IS_WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Counts for the threads that call NVENC, which are known by their name.
+#[cfg(feature = "nvenc")]
+fn count_for_nvenc() {
+    if !NVENC_IS_WATCHED.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut name = [0_u8; 16];
+    // SAFETY: writes at most 16 bytes, the last of them zero.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    if name.starts_with(b"nvenc\0") {
+        NVENC_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 struct Counting;
 
 // SAFETY: hands every call to the system's allocator unchanged; counting touches no memory of it.
@@ -41,6 +63,8 @@ unsafe impl GlobalAlloc for Counting {
         if DRIVES.with(Cell::get) {
             DRIVER_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         }
+        #[cfg(feature = "nvenc")]
+        count_for_nvenc();
         // SAFETY: the caller's promise about the layout is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -159,6 +183,46 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
     assert_eq!(allocations, 0, "in {COUNTED} frames");
     assert_eq!(packets.heap_packets(), 0);
     assert!(viewers.iter().all(|viewer| viewer.sent > 1 << 20));
+}
+
+/// Pictures go through the fake driver of `ffi/fake`, which takes the real one's place by its name.
+#[cfg(feature = "nvenc")]
+#[test]
+fn a_picture_goes_to_a_gpu_and_comes_back_as_a_packet_without_an_allocation() {
+    struct Nowhere;
+    impl VideoSink for Nowhere {
+        fn packet(&mut self, _: VideoPacket) {}
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ffi/fake/build.sh");
+    let built = std::process::Command::new(script).arg(folder.path()).status().unwrap();
+    assert!(built.success());
+    for name in ["libcuda.so.1", "libnvidia-encode.so.1"] {
+        let path = folder.path().join(name).into_os_string().into_encoded_bytes();
+        let path = std::ffi::CString::new(path).unwrap();
+        // SAFETY: a C string; the library has no constructors.
+        let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+        assert!(!library.is_null());
+    }
+    let config = Config::default();
+    let spec = config.channels[0].video_spec(1);
+    let spec = VideoSpec { encoder: Some("nvenc"), ..spec };
+    let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
+    let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
+    let mut encoder = open_video(&spec, &packets).unwrap();
+    let mut before = (0, 0);
+    for tick in 0..WARM_UP + COUNTED {
+        if tick == WARM_UP {
+            NVENC_IS_WATCHED.store(true, Ordering::Relaxed);
+            before = (ALLOCATIONS.get(), NVENC_ALLOCATIONS.load(Ordering::Relaxed));
+        }
+        let frame = pool.take().unwrap().freeze();
+        let pts = i64::try_from(tick).unwrap();
+        encoder.encode(frame, pts, tick % 60 == 0, &mut Nowhere).unwrap();
+    }
+    NVENC_IS_WATCHED.store(false, Ordering::Relaxed);
+    let after = (ALLOCATIONS.get(), NVENC_ALLOCATIONS.load(Ordering::Relaxed));
+    assert_eq!((after.0 - before.0, after.1 - before.1), (0, 0), "by the caller, by its thread");
 }
 
 #[test]

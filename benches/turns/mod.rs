@@ -56,6 +56,7 @@ pub fn length() -> (i64, usize) {
 pub fn spec(tune: &str) -> VideoSpec {
     VideoSpec {
         codec: VideoCodec::H264,
+        encoder: None,
         size: Size::new(1_920, 1_080).expect("both are even"),
         rate: FrameRate::new(60, 1).expect("a usual rate"),
         format: PixelFormat::I420,

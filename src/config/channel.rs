@@ -12,7 +12,7 @@ use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
 use super::{document, layer, relay, sound as heard};
 use crate::command::OutputRules;
-use crate::encode::{AudioSpec, VideoSpec};
+use crate::encode::{AudioSpec, VideoSpec, encoder_names, encoder_names_of};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::rtmp::Url;
 use crate::scene::{self, Scene};
@@ -31,6 +31,8 @@ pub struct ChannelConfig {
     pub rate: FrameRate,
     /// Video codec.
     pub codec: VideoCodec,
+    /// Name of the video encoder; `None` for the best that works on the machine.
+    pub encoder: Option<&'static str>,
     /// Video bits per second.
     pub bitrate_bps: u32,
     /// Encoder preset; the best one, if its speed is not fixed.
@@ -132,6 +134,7 @@ impl ChannelConfig {
             size,
             rate: FrameRate::FPS_30,
             codec: VideoCodec::H264,
+            encoder: None,
             bitrate_bps: 2_500_000,
             preset: "veryfast".to_owned(),
             fastest_preset: Some(FASTEST_PRESET.to_owned()),
@@ -157,6 +160,7 @@ impl ChannelConfig {
         let gop = (f64::from(self.keyframe_s) * self.rate.fps()).round();
         VideoSpec {
             codec: self.codec,
+            encoder: self.encoder,
             size: self.size,
             rate: self.rate,
             format: PixelFormat::I420,
@@ -258,6 +262,16 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     let (tunes, profiles) = words_of(channel.codec);
     if !profiles.contains(&channel.profile.as_str()) {
         channel.profile.clear();
+    }
+    let encoders = encoder_names().map(|name| (name, Some(name)));
+    let encoders: Vec<_> = [("auto", None)].into_iter().chain(encoders).collect();
+    channel.encoder = s.word(faults, "encoder", &encoders).unwrap_or(channel.encoder);
+    let mut makers = encoder_names_of(channel.codec);
+    if let Some(name) = channel.encoder.filter(|name| !makers.any(|maker| maker == *name)) {
+        let known: Vec<_> = encoder_names_of(channel.codec).collect();
+        let (codec, known) = (channel.codec.name(), known.join(", "));
+        let text = format!("`encoder = \"{name}\"` makes no {codec}: auto, {known} do");
+        faults.add(&s.place("encoder"), text);
     }
     for (key, field, known) in [
         ("preset", &mut channel.preset, PRESETS),

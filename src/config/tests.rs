@@ -49,6 +49,18 @@ fn the_reference_configuration_is_what_the_system_is_specified_with() {
 }
 
 #[test]
+fn an_encoder_is_named_or_the_best_that_works() {
+    let encoder = |line: &str| {
+        let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{line}\n");
+        Config::parse(&text, "x").map(|it| it.channels[0].video_spec(1).encoder)
+    };
+    assert_eq!(encoder("encoder = \"auto\"").unwrap(), None);
+    assert_eq!(encoder("encoder = \"libx264\"").unwrap(), Some("libx264"));
+    let text = encoder("encoder = \"nvidia\"").unwrap_err().to_string();
+    assert!(text.contains("\"nvidia\" is not one of \"auto\", \"nvenc\""), "{text}");
+}
+
+#[test]
 fn the_speed_is_the_governors_down_to_superfast_unless_another_limit_is_named() {
     let fastest = |keys: &str| {
         let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");
@@ -119,6 +131,7 @@ fn each_codec_has_its_own_words_and_its_own_profile_unless_one_is_named() {
         "codec = \"av1\"\ntune = \"grain\"",
         "codec = \"av1\"\nb_frames = 1",
         "codec = \"vp9\"",
+        "codec = \"hevc\"\nencoder = \"libx264\"",
     ] {
         assert!(spec(keys).is_err(), "{keys}");
     }

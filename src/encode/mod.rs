@@ -5,13 +5,17 @@
 
 mod backend;
 mod error;
+mod fallback;
 mod governor;
+mod inventory;
 mod select;
 mod spec;
 
 pub use error::Error;
+pub use fallback::{ChangeReason, EncoderChange, EncoderSink, FallbackEncoder, Picture};
 pub use governor::{Change, Governor, Reason, Sample};
-pub use select::{first_choice, open_audio, open_video};
+pub use inventory::{CHECK_COMMAND, check_hardware, check_with, inventory};
+pub use select::{encoder_names, encoder_names_of, first_choice, open_audio, open_video};
 pub use spec::{AudioSpec, Speed, VideoSpec};
 
 use crate::frame::{FrozenFrame, PacketBuf};

@@ -7,6 +7,8 @@ use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 pub struct VideoSpec {
     /// Codec.
     pub codec: VideoCodec,
+    /// Name of the encoder, one of [`super::encoder_names`]; `None` for the best that works here.
+    pub encoder: Option<&'static str>,
     /// Size of the pictures.
     pub size: Size,
     /// Pictures per second.

@@ -12,6 +12,7 @@ use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec, h264};
 fn spec() -> VideoSpec {
     VideoSpec {
         codec: VideoCodec::H264,
+        encoder: None,
         size: Size::new(320, 192).unwrap(),
         rate: FrameRate::new(30, 1).unwrap(),
         format: PixelFormat::I420,
@@ -56,7 +57,7 @@ fn strict(_: &VideoSpec, _: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error>
 }
 
 const fn candidate(name: &'static str, open: select::Open) -> Candidate {
-    Candidate { name, codecs: &[VideoCodec::H264], is_for_speeds: false, open }
+    Candidate { name, codecs: &[VideoCodec::H264], is_for_speeds: false, check: None, open }
 }
 
 fn choose(candidates: &[Candidate]) -> Result<&'static str, Error> {

@@ -106,6 +106,17 @@ pub enum NodeEvent {
         /// Why.
         reason: String,
     },
+    /// A channel goes on with another encoder, from the next picture on.
+    EncoderChanged {
+        /// The channel.
+        channel: String,
+        /// Name of the encoder until then.
+        from: String,
+        /// Name of the encoder since then.
+        to: String,
+        /// What the one until then failed with, or that a better one works again.
+        reason: String,
+    },
     /// A channel's encoder has too little time: it has come to its fastest speed, or encodes fewer
     /// pictures.
     EncoderOverloaded {
@@ -209,7 +220,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 63] = [
+    pub const NAMES: [&'static str; 64] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -232,6 +243,7 @@ impl NodeEvent {
         "record_stopped",
         "record_incomplete",
         "encoder_failed",
+        "encoder_changed",
         "encoder_overloaded",
         "encoder_recovered",
         "frames_dropped",
@@ -284,6 +296,7 @@ impl NodeEvent {
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
             | Self::RecordStopped { .. }
+            | Self::EncoderChanged { .. }
             | Self::EncoderOverloaded { .. }
             | Self::FramesDropped { .. }
             | Self::RecordIncomplete { .. }
@@ -328,6 +341,7 @@ impl NodeEvent {
             Self::RecordStopped { .. } => "record_stopped",
             Self::RecordIncomplete { .. } => "record_incomplete",
             Self::EncoderFailed { .. } => "encoder_failed",
+            Self::EncoderChanged { .. } => "encoder_changed",
             Self::EncoderOverloaded { .. } => "encoder_overloaded",
             Self::EncoderRecovered { .. } => "encoder_recovered",
             Self::FramesDropped { .. } => "frames_dropped",
@@ -338,6 +352,26 @@ impl NodeEvent {
             Self::CoreLost { .. } => "core_lost",
             Self::Operated(operated) => operated.name,
         }
+    }
+}
+
+impl NodeEvent {
+    /// What there is to say of an encoder; nothing of anything else.
+    fn fmt_of_encoder(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (channel, what, reason) = match self {
+            Self::EncoderFailed { channel, reason } => (channel, "failed", reason),
+            Self::EncoderOverloaded { channel, reason } => (channel, "has too little time", reason),
+            Self::EncoderRecovered { channel, reason } => (channel, "has time again", reason),
+            Self::EncoderChanged { channel, from, to, reason } => {
+                let reason = Printable(reason);
+                return write!(
+                    f,
+                    "channel {channel} is encoded by {to} instead of {from}: {reason}"
+                );
+            }
+            _ => return Ok(()),
+        };
+        write!(f, "the encoder of channel {channel} {what}: {}", Printable(reason))
     }
 }
 
@@ -380,13 +414,10 @@ impl fmt::Display for NodeEvent {
             Self::RecordIncomplete { name, reason } => {
                 write!(f, "recording {name} is incomplete: {}", Printable(reason))
             }
-            Self::EncoderFailed { channel, reason } => Coder(channel, "failed", reason).fmt(f),
-            Self::EncoderOverloaded { channel, reason } => {
-                Coder(channel, "has too little time", reason).fmt(f)
-            }
-            Self::EncoderRecovered { channel, reason } => {
-                Coder(channel, "has time again", reason).fmt(f)
-            }
+            Self::EncoderFailed { .. }
+            | Self::EncoderChanged { .. }
+            | Self::EncoderOverloaded { .. }
+            | Self::EncoderRecovered { .. } => self.fmt_of_encoder(f),
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
             }
@@ -448,16 +479,6 @@ impl fmt::Display for Stalled<'_> {
              paused, moved or overloaded); viewers see a jump",
             length.secs_f64()
         )
-    }
-}
-
-/// The encoder of a channel, what is the matter with it, and the reason or the remedy.
-struct Coder<'a>(&'a str, &'a str, &'a str);
-
-impl fmt::Display for Coder<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(channel, what, reason) = self;
-        write!(f, "the encoder of channel {channel} {what}: {}", Printable(reason))
     }
 }
 

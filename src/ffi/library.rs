@@ -18,8 +18,8 @@ impl Library {
         let path = folder.map_or_else(|| name.into(), |folder| folder.join(name));
         let path = path.to_string_lossy().into_owned();
         let path = CString::new(path).map_err(|_| "its path has a zero byte".to_owned())?;
-        // SAFETY: the path is a C string. Constructors of the library run, which whoever installed it
-        // answers for.
+        // SAFETY: the path is a C string. Constructors of the library run, which whoever installed
+        // it answers for.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         NonNull::new(handle).map(Self).ok_or_else(loader_error)
     }

@@ -15,8 +15,8 @@ mod bound {
     include!(concat!(env!("OUT_DIR"), "/nvenc.rs"));
 }
 
-// The same from interface version 11.1 to 13.0: a driver that speaks a later one than the header reads
-// them at these places.
+// The same from interface version 11.1 to 13.0: a driver that speaks a later one than the header
+// reads them at these places.
 const _: () = {
     assert!(size_of::<NV_ENCODE_API_FUNCTION_LIST>() == 2_552);
     assert!(size_of::<NV_ENC_CAPS_PARAM>() == 256);

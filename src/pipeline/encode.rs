@@ -10,8 +10,8 @@ use super::metadata;
 use super::pace::Pace;
 use crate::command::{ChannelSwitch, Encoded};
 use crate::encode::{
-    self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error, Sample, VideoEncoder,
-    VideoPacket, VideoSink, VideoSpec,
+    self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, EncoderChange, EncoderSink, Error,
+    FallbackEncoder, Picture, Sample, VideoEncoder, VideoPacket, VideoSink, VideoSpec,
 };
 use crate::frame::{PacketBuf, PacketPool};
 use crate::media::{AudioCodec, CHANNELS, Kind, Micros, SAMPLE_RATE, VideoCodec};
@@ -31,9 +31,6 @@ const IDLE: Duration = Duration::from_millis(500);
 /// picture of all others.
 const FORCED_KEY_INTERVAL: Micros = Micros::from_secs(1);
 
-/// Times a video encoder is opened anew after its device failed, before the channel gives up.
-const REOPENS_MAX: u32 = 5;
-
 /// What both encoder threads of a channel share.
 #[derive(Clone)]
 pub struct EncodeShare {
@@ -51,6 +48,8 @@ pub struct EncodeShare {
     pub switch: Arc<ChannelSwitch>,
     /// Where an encoder says that it is open. Who started it says if it could not be opened.
     pub opened: SyncSender<Result<(), Error>>,
+    /// Told when another encoder encodes.
+    pub changed: Arc<dyn Fn(&EncoderChange) + Send + Sync>,
     /// Figures.
     pub stats: Arc<ChannelStats>,
     /// The node's clock.
@@ -92,12 +91,11 @@ pub fn video(
     out: Sender<Encoded>,
 ) -> Result<(), Error> {
     let mut sink = VideoOut { share, out };
-    let mut encoder = encode::open_video(&share.video, &share.packets)?;
-    sink.announce(&*encoder);
+    let mut encoder = FallbackEncoder::open(&share.video, &share.packets)?;
+    sink.announce(encoder.encoder());
     share.tell_open();
     let mut keys = Keyframes::new(&share.video);
-    let mut pace = share.pace(&mut *encoder)?;
-    let mut reopened = 0;
+    let mut pace = share.pace(encoder.encoder_mut())?;
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
@@ -112,25 +110,19 @@ pub fn video(
             continue;
         }
         let began = share.clock.now();
-        let asked = || encoder.forces_keyframes() && share.switch.take_key_request();
+        let can_force = encoder.encoder().forces_keyframes();
+        let asked = || can_force && share.switch.take_key_request();
         let force_key = keys.is_due(tick, pace.take_other_rate() || is_cut, asked);
         let pts = i64::try_from(tick).unwrap_or(i64::MAX);
-        match encoder.encode(frame, pts, force_key, &mut sink) {
-            Ok(()) => {}
-            Err(error @ Error::Device(_)) if reopened < REOPENS_MAX => {
-                tracing::warn!("video encoder failed and is opened again: {error}");
-                reopened += 1;
-                encoder = encode::open_video(&share.video, &share.packets)?;
-                sink.announce(&*encoder);
-                keys = Keyframes::new(&share.video);
-                pace = share.pace(&mut *encoder)?;
-            }
-            Err(error) => return Err(error),
+        let picture = Picture { frame, pts, force_key };
+        if encoder.encode(&picture, began, &mut sink)? {
+            keys.begin(tick);
+            pace = share.pace(encoder.encoder_mut())?;
         }
         let now = share.clock.now();
         let took = now.since(began);
         share.stats.encode_seconds(took);
-        pace.encoded(&mut *encoder, tick, Sample { now, took, waiting: frames.len() })?;
+        pace.encoded(encoder.encoder_mut(), tick, Sample { now, took, waiting: frames.len() })?;
     }
 }
 
@@ -156,6 +148,11 @@ impl Keyframes {
             newest: 0,
             newest_asked: None,
         }
+    }
+
+    /// The picture of `tick` is the first of another encoder.
+    const fn begin(&mut self, tick: u64) {
+        self.newest = tick;
     }
 
     /// Whether the picture of `tick` is one: by the time, as the first after a stall or at another
@@ -184,6 +181,7 @@ impl VideoOut<'_> {
     /// Sends what viewers need before the first picture.
     fn announce(&mut self, encoder: &dyn VideoEncoder) {
         let share = self.share;
+        share.stats.encoder(encoder.name());
         let body = metadata::body(&share.video, share.audio.as_ref());
         let metadata = share.message(Kind::Data, Micros(0), Flags::HEADER, body);
         let codec = share.video.codec;
@@ -201,6 +199,14 @@ impl VideoOut<'_> {
         if self.out.push(encoded).is_err() {
             self.share.stats.encoded_dropped();
         }
+    }
+}
+
+impl EncoderSink for VideoOut<'_> {
+    fn changed(&mut self, change: &EncoderChange, encoder: &dyn VideoEncoder) {
+        self.announce(encoder);
+        self.share.stats.encoder_changed(change.from, change.to, change.reason.label());
+        (self.share.changed)(change);
     }
 }
 

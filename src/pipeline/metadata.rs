@@ -66,6 +66,7 @@ mod tests {
     fn players_find_size_rate_and_both_tracks() {
         let video = VideoSpec {
             codec: VideoCodec::H264,
+            encoder: None,
             size: Size::new(1280, 720).unwrap(),
             rate: FrameRate::new(30_000, 1_001).unwrap(),
             format: PixelFormat::I420,

@@ -135,6 +135,10 @@ mod tests {
         fn flush(&mut self, _: &mut dyn VideoSink) -> Result<(), Error> {
             Ok(())
         }
+        fn forces_keyframes(&self) -> bool {
+            true
+        }
+
         fn set_bitrate(&mut self, _: u32) -> Result<(), Error> {
             Ok(())
         }
@@ -150,6 +154,7 @@ mod tests {
     fn spec(fastest_preset: Option<&str>) -> VideoSpec {
         VideoSpec {
             codec: VideoCodec::H264,
+            encoder: None,
             size: Size::new(64, 64).unwrap(),
             rate: FrameRate::FPS_30,
             format: PixelFormat::I420,

@@ -3,6 +3,7 @@
 use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge, SharedCounter, read_all};
+use super::fallback::{FALLBACKS_MAX, Fallback, FallbackStats};
 use super::histogram::{Histogram, HistogramFigures};
 use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
 use crate::media::Micros;
@@ -66,6 +67,7 @@ struct Video {
     bytes: Counter,
     encode: Histogram,
     speed: SpeedStats,
+    fallback: FallbackStats,
 }
 
 /// Written by the audio encoder's thread.
@@ -129,6 +131,16 @@ impl ChannelStats {
         self.video.encode.observe(took);
     }
 
+    /// The video encoder of this name was opened. For its thread.
+    pub fn encoder(&self, name: &'static str) {
+        self.video.fallback.opened(name);
+    }
+
+    /// One video encoder follows another. For their thread.
+    pub fn encoder_changed(&self, from: &'static str, to: &'static str, reason: &'static str) {
+        self.video.fallback.changed(from, to, reason);
+    }
+
     /// A video encoder was opened whose speeds are like these presets, fastest first (none if its
     /// speed is fixed), and begins with the one at `step`. For its thread.
     pub fn speeds(&self, presets: Vec<&'static str>, step: usize) {
@@ -185,6 +197,8 @@ impl ChannelStats {
             video_bytes: self.video.bytes.get(),
             encode: self.video.encode.read(),
             speed: self.video.speed.read(),
+            encoder: self.video.fallback.name(),
+            fallbacks: self.video.fallback.read(),
             sound_frames: self.audio.frames.get(),
             sound_bytes: self.audio.bytes.get(),
             encoded_dropped: self.rare.encoded_dropped.get(),
@@ -221,6 +235,10 @@ pub struct ChannelFigures {
     pub encode: HistogramFigures,
     /// The video encoder's speed.
     pub speed: SpeedFigures,
+    /// Name of the video encoder; empty before one was opened.
+    pub encoder: &'static str,
+    /// How often one followed another.
+    pub fallbacks: [Option<Fallback>; FALLBACKS_MAX],
     /// Audio packets encoded.
     pub sound_frames: u64,
     /// Bytes of sound encoded.

@@ -4,6 +4,7 @@
 mod cell;
 mod channel;
 mod cores;
+mod fallback;
 mod histogram;
 mod hook;
 mod limit;
@@ -21,6 +22,7 @@ mod streams;
 
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
 pub use cores::{CoreRole, CoreStats};
+pub use fallback::Fallback;
 pub use histogram::HistogramFigures;
 pub use hook::{Delivery, DeliveryStats, HookDecision, HookEntry, HookStats};
 pub use limit::Limit;

@@ -104,6 +104,15 @@ impl Node {
         Self::launch_as(command, dir, [config.rtmp, config.http]).listening()
     }
 
+    /// Starts a node with these variables in its environment.
+    pub(crate) fn start_with_env(config: &Config, variables: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--config"]).arg(config.write(dir.path()));
+        command.envs(variables.iter().copied());
+        Self::launch_as(command, dir, [config.rtmp, config.http]).ready()
+    }
+
     /// Waits until both ports take connections.
     fn listening(mut self) -> Self {
         for port in [self.rtmp, self.http] {
@@ -116,12 +125,15 @@ impl Node {
     }
 
     fn launch(dir: TempDir, arguments: &[String], ports: [u16; 2]) -> Self {
-        let mut node = Self::spawn(dir, arguments, ports);
+        Self::spawn(dir, arguments, ports).ready()
+    }
+
+    fn ready(mut self) -> Self {
         wait_until(SOON, "the node is ready", || {
-            assert!(node.program.runs(), "the node has ended:\n{}", node.program.err());
-            (node.http("/readyz").0 == 200).then_some(())
+            assert!(self.program.runs(), "the node has ended:\n{}", self.program.err());
+            (self.http("/readyz").0 == 200).then_some(())
         });
-        node
+        self
     }
 
     /// Ends it in an orderly way, and starts it again in the same folders.

@@ -15,6 +15,8 @@ pub(crate) struct Recording(PathBuf);
 pub(crate) struct Packet {
     pub(crate) is_video: bool,
     pub(crate) is_key: bool,
+    /// Whether a new sequence header came before it.
+    pub(crate) has_header: bool,
     /// Seconds.
     pub(crate) pts: f64,
     /// Seconds.
@@ -86,18 +88,23 @@ impl Recording {
         let table = self.asked(entries);
         let number = |text: &str| text.parse().unwrap_or(f64::NAN);
         let packet = |row: &str| {
-            let [kind, pts, dts, size, flags] = row.split(',').collect::<Vec<_>>()[..] else {
+            // A new sequence header is side data, which has a column of its own.
+            let [kind, pts, dts, size, flags, ref side_data @ ..] =
+                row.split(',').collect::<Vec<_>>()[..]
+            else {
                 panic!("a row of ffprobe: {row}");
             };
             Packet {
                 is_video: kind == "video",
                 is_key: flags.starts_with('K'),
+                has_header: !side_data.is_empty(),
                 pts: number(pts),
                 dts: number(dts),
                 size: number(size),
             }
         };
-        table.lines().filter(|row| !row.starts_with("data")).map(packet).collect()
+        let is_packet = |row: &&str| !row.is_empty() && !row.starts_with("data");
+        table.lines().filter(is_packet).map(packet).collect()
     }
 
     /// The packets of the video.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::command::{ChannelSource, ChannelSwitch, Encoded};
 use crate::config::ChannelConfig;
-use crate::encode::{self, AudioSpec, VideoSpec};
+use crate::encode::{self, AudioSpec, ChangeReason, EncoderChange, VideoSpec};
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{Geometry, Pool};
@@ -97,6 +97,7 @@ pub(crate) fn build(
         chunk_size: context.chunk_size,
         switch: Arc::clone(&switch),
         opened: tell_open,
+        changed: tell_changes(context, config),
         stats: Arc::clone(stats),
         clock: context.clock,
         video,
@@ -151,6 +152,23 @@ pub(crate) fn build(
         scenes,
         faults,
         frame_input,
+    })
+}
+
+/// Tells of each change of a channel's encoder.
+fn tell_changes(
+    context: &ChannelContext,
+    config: &ChannelConfig,
+) -> Arc<dyn Fn(&EncoderChange) + Send + Sync> {
+    let (events, channel) = (Arc::clone(&context.events), config.name.clone());
+    Arc::new(move |change| {
+        let EncoderChange { from, to, reason, text } = change;
+        let reason = match reason {
+            ChangeReason::Failed => text.clone(),
+            ChangeReason::Recovered => format!("{to} works again"),
+        };
+        let (channel, from, to) = (channel.clone(), (*from).to_owned(), (*to).to_owned());
+        events.force_push(NodeEvent::EncoderChanged { channel, from, to, reason });
     })
 }
 

@@ -252,8 +252,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         }
         NodeEvent::PullLeft { name } => part.pull = Some(name.as_str()),
         NodeEvent::RelayLoop { stream, source } => {
-            part.stream_path = Some(stream.as_str());
-            payload.reason = Some(source);
+            (part.stream_path, payload.reason) = (Some(stream.as_str()), Some(source.as_str()));
         }
         NodeEvent::RecordStarted { name, file } => {
             (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
@@ -268,10 +267,10 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             payload.reason = Some(reason);
         }
         NodeEvent::RecordIncomplete { name, reason } => {
-            part.record = Some(name.as_str());
-            payload.reason = Some(reason);
+            (part.record, payload.reason) = (Some(name.as_str()), Some(reason.as_str()));
         }
         NodeEvent::EncoderFailed { channel, reason }
+        | NodeEvent::EncoderChanged { channel, reason, .. }
         | NodeEvent::EncoderOverloaded { channel, reason }
         | NodeEvent::EncoderRecovered { channel, reason } => {
             (part.channel, payload.reason) = (Some(channel.as_str()), Some(reason.as_str()));

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::page::Page;
 use crate::stats::{
-    Attempt, ChannelFigures, DropReason, ENCODED_DROPPED, ErrorKind, HistogramFigures, Limit,
-    OtherReader, OutputFigures, PacketPoolFigures, RunState, ShardFigures, Snapshot, ViewerDrop,
+    Attempt, ChannelFigures, DropReason, ENCODED_DROPPED, ErrorKind, Fallback, HistogramFigures,
+    Limit, OtherReader, OutputFigures, PacketPoolFigures, RunState, ShardFigures, Snapshot,
+    ViewerDrop,
 };
 
 /// Writes all that is told of the node.
@@ -148,16 +149,7 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             })
         })?;
     }
-    let name = "encoder_speed_changes_total";
-    page.counter(name, "Changes of the encoder's speed or frame rate, by direction", |family| {
-        for channel in &snapshot.channels {
-            let speed = &channel.figures.speed;
-            for (direction, count) in [("faster", speed.faster), ("slower", speed.slower)] {
-                family.sample(&[("channel", &channel.name), ("direction", direction)], count)?;
-            }
-        }
-        Ok(())
-    })?;
+    encoder_changes(page, snapshot)?;
     page.gauge("encoder_queue_size", "Frames that wait for the encoder", |family| {
         snapshot.channels.iter().try_for_each(|channel| {
             family.sample(&[("channel", &channel.name)], channel.figures.queue)
@@ -169,6 +161,34 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             let counts = DropReason::ALL.map(DropReason::label).into_iter().zip(figures.dropped);
             for (reason, count) in counts.chain([(ENCODED_DROPPED, figures.encoded_dropped)]) {
                 family.sample(&[("channel", &channel.name), ("reason", reason)], count)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn encoder_changes(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let name = "encoder_speed_changes_total";
+    page.counter(name, "Changes of the encoder's speed or frame rate, by direction", |family| {
+        for channel in &snapshot.channels {
+            let speed = &channel.figures.speed;
+            for (direction, count) in [("faster", speed.faster), ("slower", speed.slower)] {
+                family.sample(&[("channel", &channel.name), ("direction", direction)], count)?;
+            }
+        }
+        Ok(())
+    })?;
+    let name = "encoder_fallback_total";
+    page.counter(name, "Changes to another encoder, because one failed or recovered", |family| {
+        for channel in &snapshot.channels {
+            for Fallback { from, to, reason, count } in channel.figures.fallbacks.iter().flatten() {
+                let labels = [
+                    ("channel", &channel.name[..]),
+                    ("from", from),
+                    ("to", to),
+                    ("reason", reason),
+                ];
+                family.sample(&labels, *count)?;
             }
         }
         Ok(())

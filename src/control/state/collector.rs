@@ -316,7 +316,10 @@ fn channel_of(
         video_bps: figures.video_bps,
         target_bps: facts.bitrate_bps,
         codec: facts.codec.clone(),
-        encoder: facts.encoder.clone(),
+        encoder: match figures.encoder {
+            "" => facts.encoder.clone(),
+            name => name.to_owned(),
+        },
         preset: facts.preset.clone(),
         speed: Speed::of(facts, &figures.speed, time),
         frames: figures.frames,

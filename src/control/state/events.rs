@@ -46,6 +46,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             Event { record: Some(name.clone()), reason: Some(reason.clone()), ..plain }
         }
         NodeEvent::EncoderFailed { channel, reason }
+        | NodeEvent::EncoderChanged { channel, reason, .. }
         | NodeEvent::EncoderOverloaded { channel, reason }
         | NodeEvent::EncoderRecovered { channel, reason } => {
             Event { channel: Some(channel.clone()), reason: Some(reason.clone()), ..plain }

@@ -157,7 +157,7 @@ pub struct Channel {
     pub target_bps: u64,
     /// Video codec.
     pub codec: String,
-    /// Video encoder.
+    /// The video encoder that encodes now.
     pub encoder: String,
     /// Its preset: the best one that `speed` may come to.
     pub preset: String,

@@ -12,9 +12,10 @@ use crate::ffi::sys;
 use crate::frame::{Frame, Geometry, HEADROOM, PacketPool, PacketPoolSpec, Pool};
 use crate::media::{FrameRate, PixelFormat, Size, VideoCodec};
 
-pub(super) fn spec() -> VideoSpec {
+pub(in crate::encode) fn spec() -> VideoSpec {
     VideoSpec {
         codec: VideoCodec::H264,
+        encoder: None,
         size: Size::new(320, 192).unwrap(),
         rate: FrameRate::new(30, 1).unwrap(),
         format: PixelFormat::I420,
@@ -29,28 +30,28 @@ pub(super) fn spec() -> VideoSpec {
     }
 }
 
-pub(super) fn packets() -> PacketPool {
+pub(in crate::encode) fn packets() -> PacketPool {
     PacketPool::new(PacketPoolSpec::default()).unwrap()
 }
 
-pub(super) fn frames(spec: &VideoSpec) -> Pool {
+pub(in crate::encode) fn frames(spec: &VideoSpec) -> Pool {
     Pool::new(Geometry::new(spec.size, spec.format), 2).unwrap()
 }
 
 /// One packet, copied out.
-pub(super) struct Kept {
-    pub(super) bytes: Vec<u8>,
-    pub(super) pts: i64,
-    pub(super) dts: i64,
-    pub(super) key: bool,
+pub(in crate::encode) struct Kept {
+    pub(in crate::encode) bytes: Vec<u8>,
+    pub(in crate::encode) pts: i64,
+    pub(in crate::encode) dts: i64,
+    pub(in crate::encode) key: bool,
 }
 
 #[derive(Default)]
-pub(super) struct Collect(pub(super) Vec<Kept>);
+pub(in crate::encode) struct Collect(pub(in crate::encode) Vec<Kept>);
 
 impl Collect {
     /// Bits per second from packet `from` on, at 30 pictures per second.
-    pub(super) fn bps(&self, from: usize) -> usize {
+    pub(in crate::encode) fn bps(&self, from: usize) -> usize {
         let bits: usize = self.0[from..].iter().map(|packet| packet.bytes.len() * 8).sum();
         bits * 30 / (self.0.len() - from)
     }
@@ -66,7 +67,7 @@ impl VideoSink for Collect {
 }
 
 /// Paints luma by place, and one colour.
-pub(super) fn paint(frame: &mut Frame, luma: impl Fn(usize, usize) -> u8) {
+pub(in crate::encode) fn paint(frame: &mut Frame, luma: impl Fn(usize, usize) -> u8) {
     let format = frame.geometry().format();
     let [y, u, v] = frame.planes_mut();
     for (row, line) in y.data.chunks_mut(y.stride).enumerate() {
@@ -83,12 +84,12 @@ pub(super) fn paint(frame: &mut Frame, luma: impl Fn(usize, usize) -> u8) {
     }
 }
 
-pub(super) fn halves(frame: &mut Frame) {
+pub(in crate::encode) fn halves(frame: &mut Frame) {
     paint(frame, |x, _| if x < 160 { 60 } else { 200 });
 }
 
 /// Noise that no codec can predict.
-pub(super) fn noise(frame: &mut Frame, n: usize) {
+pub(in crate::encode) fn noise(frame: &mut Frame, n: usize) {
     paint(frame, |x, y| {
         let seed = (n * 1_000_003 + y * 4_099 + x) as u64;
         (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8
@@ -96,7 +97,7 @@ pub(super) fn noise(frame: &mut Frame, n: usize) {
 }
 
 /// Encodes `count` pictures and checks after each that its slot is free again.
-pub(super) fn encode(
+pub(in crate::encode) fn encode(
     encoder: &mut dyn VideoEncoder,
     spec: &VideoSpec,
     count: usize,
@@ -127,16 +128,16 @@ pub(super) fn encode_holding(
 }
 
 /// A decoded picture or block of sound: what the tests look at.
-pub(super) struct Decoded {
-    pub(super) pts: i64,
-    pub(super) size: (i32, i32),
-    pub(super) tags: (sys::AVColorSpace, sys::AVColorRange),
-    pub(super) planes: [Vec<u8>; 3],
-    pub(super) samples: [Vec<f32>; 2],
+pub(in crate::encode) struct Decoded {
+    pub(in crate::encode) pts: i64,
+    pub(in crate::encode) size: (i32, i32),
+    pub(in crate::encode) tags: (sys::AVColorSpace, sys::AVColorRange),
+    pub(in crate::encode) planes: [Vec<u8>; 3],
+    pub(in crate::encode) samples: [Vec<f32>; 2],
 }
 
 /// Everything that libavcodec's decoder makes of these packets.
-pub(super) fn decode(
+pub(in crate::encode) fn decode(
     id: sys::AVCodecID,
     header: &[u8],
     packets: &[(Vec<u8>, i64)],
@@ -200,7 +201,7 @@ unsafe fn look(frame: &sys::AVFrame) -> Decoded {
     }
 }
 
-pub(super) fn pictures(encoder: &dyn VideoEncoder, out: &Collect) -> Vec<Decoded> {
+pub(in crate::encode) fn pictures(encoder: &dyn VideoEncoder, out: &Collect) -> Vec<Decoded> {
     pictures_of(sys::AV_CODEC_ID_H264, encoder, out)
 }
 

@@ -2,7 +2,7 @@
 //! double.
 
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod gaps;
 pub(super) mod libav;
 #[cfg(feature = "nvenc")]

@@ -27,6 +27,8 @@ pub struct Probe {
     /// Fails with [`Error::Device`] at this picture.
     fail_at: Option<u64>,
     gop_frames: u64,
+    /// Whether it holds a picture back.
+    delays: bool,
 }
 
 impl Probe {
@@ -34,13 +36,20 @@ impl Probe {
     #[must_use]
     pub fn new(pool: &PacketPool, log: &Arc<ProbeLog>, gop_frames: u64) -> Self {
         let (pool, log) = (pool.clone(), Arc::clone(log));
-        Self { pool, log, held: None, fail_at: None, gop_frames: gop_frames.max(1) }
+        Self { pool, log, held: None, fail_at: None, gop_frames: gop_frames.max(1), delays: true }
     }
 
     /// The same, failing at picture number `frame`.
     #[must_use]
     pub const fn failing_at(mut self, frame: u64) -> Self {
         self.fail_at = Some(frame);
+        self
+    }
+
+    /// The same, with each packet as soon as its picture is there.
+    #[must_use]
+    pub const fn without_delay(mut self) -> Self {
+        self.delays = false;
         self
     }
 
@@ -65,7 +74,7 @@ impl VideoEncoder for Probe {
     }
 
     fn delay_frames(&self) -> u32 {
-        1
+        self.delays.into()
     }
 
     fn encode(
@@ -84,6 +93,9 @@ impl VideoEncoder for Probe {
         }
         self.emit(sink);
         self.held = Some((frame, pts, force_key || number.is_multiple_of(self.gop_frames)));
+        if !self.delays {
+            self.emit(sink);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::media::{FrameRate, PixelFormat, Size, VideoCodec};
 fn keyframes() -> Keyframes {
     Keyframes::new(&VideoSpec {
         codec: VideoCodec::H264,
+        encoder: None,
         size: Size::new(64, 64).unwrap(),
         rate: FrameRate::FPS_30,
         format: PixelFormat::I420,

@@ -1,12 +1,12 @@
-//! Encoding sessions of a machine, which GeForce boards have a few of: for a while after the driver
-//! has refused one, it is not asked again.
+//! Encoding sessions of a machine, of which consumer boards have a few: for a while after the
+//! driver has refused one, it is not asked again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::ffi::uptime_seconds;
 
-/// How long a refusal is believed, seconds. Other programs may end their sessions; asking for one at
-/// each start of a channel would take the driver's time from those that encode.
+/// How long a refusal is believed, seconds. Other programs may end their sessions; asking for one
+/// at each start of a channel would take the driver's time from those that encode.
 const REFUSAL_SECONDS: u64 = 60;
 
 /// What is known of the sessions that are left.

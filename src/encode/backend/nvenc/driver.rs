@@ -1,7 +1,7 @@
 //! NVIDIA's driver: its two libraries, opened at run time, the interface version that both sides
 //! know, and one CUDA context per GPU and process.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -44,17 +44,16 @@ pub(super) struct Device {
     pub(super) name: String,
     /// Where it is on the bus: `0000:01:00.0`.
     pub(super) bus_id: String,
-    /// The one context of this process there, once it was asked for.
-    context: OnceLock<Context>,
 }
 
-#[derive(Clone, Copy)]
-struct Context(CUcontext);
+/// A hold of the one context that this process has on a GPU, current on the thread that has it.
+/// With the last hold the context ends: one that is broken is not met again.
+pub(super) struct Context {
+    driver: &'static Driver,
+    device: CUdevice,
+    raw: CUcontext,
+}
 
-// SAFETY: a CUDA context may be used from any thread; the pointer is only handed back to the driver.
-unsafe impl Send for Context {}
-// SAFETY: as above.
-unsafe impl Sync for Context {}
 // SAFETY: function pointers of libraries that stay open; CUDA and NVENC may be called from any
 // thread. The lists are read only, and their reserved pointers are null.
 unsafe impl Send for Driver {}
@@ -71,7 +70,7 @@ macro_rules! cuda_functions {
                 let address = $library.symbol(symbol)?;
                 // SAFETY: the symbol of this name has this type, which is part of CUDA's stable
                 // interface.
-                Some(unsafe { std::mem::transmute::<*mut std::ffi::c_void, _>(address.as_ptr()) })
+                Some(unsafe { std::mem::transmute::<*mut c_void, _>(address.as_ptr()) })
             },)*
         }
     };
@@ -128,49 +127,44 @@ impl Driver {
         Ok(Self { cuda, api, newest, cuda_version, devices, sessions })
     }
 
-    /// The context of this process on a GPU.
+    /// Holds the context of this process on a GPU, and makes it current on this thread.
     ///
     /// # Errors
     /// CUDA's words, such as that no memory is left.
-    pub(super) fn context(&self, device: &Device) -> Result<CUcontext, String> {
-        if let Some(context) = device.context.get() {
-            return Ok(context.0);
+    pub(super) fn enter(&'static self, device: &Device) -> Result<Context, String> {
+        let mut raw: CUcontext = std::ptr::null_mut();
+        let (cuda, id) = (&self.cuda, device.id);
+        let result = call!(cuda, cuDevicePrimaryCtxRetain, CUDA_ERROR_UNKNOWN, &raw mut raw, id);
+        cuda_call(cuda, "cuDevicePrimaryCtxRetain", result)?;
+        let result = call!(cuda, cuCtxPushCurrent_v2, CUDA_ERROR_UNKNOWN, raw);
+        let pushed = cuda_call(cuda, "cuCtxPushCurrent", result);
+        if pushed.is_err() {
+            call!(cuda, cuDevicePrimaryCtxRelease_v2, CUDA_ERROR_UNKNOWN, id);
         }
-        let mut context: CUcontext = std::ptr::null_mut();
-        let result = call!(
-            self.cuda,
-            cuDevicePrimaryCtxRetain,
-            CUDA_ERROR_UNKNOWN,
-            &raw mut context,
-            device.id
-        );
-        cuda_call(&self.cuda, "cuDevicePrimaryCtxRetain", result)?;
-        // Whoever comes second holds the same context, and gives the second hold back.
-        if device.context.set(Context(context)).is_err() {
-            call!(self.cuda, cuDevicePrimaryCtxRelease_v2, CUDA_ERROR_UNKNOWN, device.id);
-        }
-        Ok(context)
+        pushed.map(|()| Context { driver: self, device: id, raw })
     }
+}
 
-    /// Makes the context current on this thread, for as long as it encodes.
-    ///
-    /// # Errors
-    /// CUDA's words.
-    pub(super) fn enter(&self, context: CUcontext) -> Result<(), String> {
-        let result = call!(self.cuda, cuCtxPushCurrent_v2, CUDA_ERROR_UNKNOWN, context);
-        cuda_call(&self.cuda, "cuCtxPushCurrent", result)
+impl Context {
+    /// What NVENC calls a device.
+    pub(super) const fn device(&self) -> *mut c_void {
+        self.raw.cast()
     }
+}
 
-    /// Takes back what [`Driver::enter`] did.
-    pub(super) fn leave(&self) {
-        let mut context: CUcontext = std::ptr::null_mut();
-        call!(self.cuda, cuCtxPopCurrent_v2, CUDA_ERROR_UNKNOWN, &raw mut context);
+impl Drop for Context {
+    fn drop(&mut self) {
+        let cuda = &self.driver.cuda;
+        let mut popped: CUcontext = std::ptr::null_mut();
+        call!(cuda, cuCtxPopCurrent_v2, CUDA_ERROR_UNKNOWN, &raw mut popped);
+        call!(cuda, cuDevicePrimaryCtxRelease_v2, CUDA_ERROR_UNKNOWN, self.device);
     }
 }
 
 /// Stands for a function that is not there.
 const CUDA_ERROR_UNKNOWN: CUresult = 999;
 
+#[expect(clippy::missing_transmute_annotations, reason = "the members say their types")]
 fn load_cuda(library: &Library) -> Result<CudaFunctions, String> {
     Ok(cuda_functions!(
         library,
@@ -198,8 +192,8 @@ fn load_nvenc(library: &Library) -> Result<(NV_ENCODE_API_FUNCTION_LIST, (u32, u
     // SAFETY: the two functions that the library exports have these types.
     let (newest, create) = unsafe {
         (
-            std::mem::transmute::<*mut std::ffi::c_void, GetMaxSupportedVersion>(newest.as_ptr()),
-            std::mem::transmute::<*mut std::ffi::c_void, CreateInstance>(create.as_ptr()),
+            std::mem::transmute::<*mut c_void, GetMaxSupportedVersion>(newest.as_ptr()),
+            std::mem::transmute::<*mut c_void, CreateInstance>(create.as_ptr()),
         )
     };
     let mut version = 0;
@@ -218,7 +212,7 @@ fn load_nvenc(library: &Library) -> Result<(NV_ENCODE_API_FUNCTION_LIST, (u32, u
             newest.0, newest.1
         ));
     }
-    // SAFETY: a list of null pointers and zeros is what the function takes, once it has its version.
+    // SAFETY: a list of null pointers and zeros is what the function takes with its version.
     let mut api: NV_ENCODE_API_FUNCTION_LIST = unsafe { std::mem::zeroed() };
     api.version = SM_NVENC_FUNCTION_LIST_VER;
     // SAFETY: the list is of the version that it says.
@@ -239,7 +233,7 @@ fn devices(cuda: &CudaFunctions) -> Result<Vec<Device>, String> {
         let name = text(|to, room| call!(cuda, cuDeviceGetName, CUDA_ERROR_UNKNOWN, to, room, id));
         let bus_id =
             text(|to, room| call!(cuda, cuDeviceGetPCIBusId, CUDA_ERROR_UNKNOWN, to, room, id));
-        devices.push(Device { id, name, bus_id, context: OnceLock::new() });
+        devices.push(Device { id, name, bus_id });
     }
     if devices.is_empty() {
         return Err("the NVIDIA driver sees no GPU".to_owned());

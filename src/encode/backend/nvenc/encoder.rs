@@ -1,5 +1,5 @@
-//! NVENC as an encoder of the trait: it hands pictures to the thread that calls the driver, and waits
-//! for their packets no longer than a while.
+//! NVENC as an encoder of the trait: it hands pictures to the thread that calls the driver, and
+//! waits for their packets no longer than a while.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -11,8 +11,8 @@ use super::thread::{Job, Reply, replies_max, run};
 use crate::encode::{Error, Speed, VideoEncoder, VideoSink, VideoSpec};
 use crate::frame::{FrozenFrame, Geometry, PacketPool};
 
-/// Longest time for a picture. An encoder takes 1 to 20 ms; after this the GPU counts as gone, while
-/// the composer's queue still holds what came meanwhile.
+/// Longest time for a picture. An encoder takes 1 to 20 ms; after this the GPU counts as gone,
+/// while the composer's queue still holds what came meanwhile.
 const PICTURE_LIMIT: Duration = Duration::from_millis(400);
 
 /// Longest time to open a session: the first one of a process sets the GPU up, which takes up to a
@@ -144,6 +144,10 @@ impl VideoEncoder for Nvenc {
 
     fn flush(&mut self, sink: &mut dyn VideoSink) -> Result<(), Error> {
         self.ask(Job::Flush, Some(sink))
+    }
+
+    fn forces_keyframes(&self) -> bool {
+        true
     }
 
     fn set_bitrate(&mut self, bitrate_bps: u32) -> Result<(), Error> {

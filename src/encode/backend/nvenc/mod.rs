@@ -1,12 +1,13 @@
 //! NVENC, called directly: H.264 on NVIDIA's GPUs.
 //!
-//! The driver's libraries are opened at run time. A session lives on a thread of its own, which alone
-//! calls the driver; a call that does not return costs that thread and no other. A picture is written
-//! once, into the driver's input buffer, and its packet once, from the driver's output buffer into
-//! the pool. Bitrates change without a keyframe. Codecs are chosen by GUID; H.264 is the one that
-//! the rest of the program can name.
+//! The driver's libraries are opened at run time. A session lives on a thread of its own, which
+//! alone calls the driver; a call that does not return costs that thread and no other. A picture is
+//! written once, into the driver's input buffer, and its packet once, from the driver's output
+//! buffer into the pool. Bitrates change without a keyframe. Codecs are chosen by GUID; H.264 is
+//! the one that the rest of the program can name.
 
 mod budget;
+mod check;
 mod driver;
 mod encoder;
 mod open;
@@ -23,13 +24,17 @@ use crate::frame::PacketPool;
 use driver::Driver;
 use encoder::Nvenc;
 
+pub(in crate::encode) use check::{check, check_with, report};
 pub(in crate::encode) use encoder::NAME;
 
-/// Opens NVENC.
+/// Opens NVENC, where a child process has done so before or the task names it.
 pub(in crate::encode) fn open(
     spec: &VideoSpec,
     pool: &PacketPool,
 ) -> Result<Box<dyn VideoEncoder>, Error> {
+    if check::has_checker() || spec.encoder != Some(NAME) {
+        check::verdict().map_err(Error::Unavailable)?;
+    }
     let driver = Driver::of_machine().map_err(Error::Unavailable)?;
     Ok(Box::new(Nvenc::open(driver, spec, pool)?))
 }

@@ -57,8 +57,7 @@ impl Abilities {
     }
 }
 
-/// Opens a session on the first GPU that takes the task. The GPU's context is current on this
-/// thread then: [`Driver::leave`] takes that back.
+/// Opens a session on the first GPU that takes the task.
 pub(super) fn open(
     driver: &'static Driver,
     spec: &VideoSpec,
@@ -67,7 +66,11 @@ pub(super) fn open(
     let choice = Choice::of(spec)?;
     let mut refusals = Vec::new();
     for device in &driver.devices {
-        match open_on(driver, device, spec, choice, slots) {
+        let opened = session_on(driver, device).and_then(|mut session| {
+            let opened = start(&mut session, spec, choice, slots)?;
+            Ok((session, opened))
+        });
+        match opened {
             Ok(opened) => return Ok(opened),
             Err(Error::Config(text)) => return Err(Error::Config(text)),
             Err(error) => refusals.push(format!("{} ({}): {error}", device.name, device.bus_id)),
@@ -76,32 +79,11 @@ pub(super) fn open(
     Err(Error::Unavailable(refusals.join("; ")))
 }
 
-fn open_on(
-    driver: &'static Driver,
-    device: &Device,
-    spec: &VideoSpec,
-    choice: Choice,
-    slots: usize,
-) -> Result<(Session, Opened), Error> {
-    let mut session = session_on(driver, device)?;
-    let started = start(&mut session, spec, choice, slots);
-    match started {
-        Ok(opened) => Ok((session, opened)),
-        Err(error) => {
-            drop(session);
-            driver.leave();
-            Err(error)
-        }
-    }
-}
-
-/// A session on a GPU, whose context is current then.
+/// A session on a GPU.
 pub(super) fn session_on(driver: &'static Driver, device: &Device) -> Result<Session, Error> {
     driver.sessions.ask().map_err(Error::Unavailable)?;
-    let context = driver.context(device).map_err(Error::Unavailable)?;
-    driver.enter(context).map_err(Error::Unavailable)?;
-    Session::open(driver, context.cast()).map_err(|failure| {
-        driver.leave();
+    let context = driver.enter(device).map_err(Error::Unavailable)?;
+    Session::open(driver, context).map_err(|failure| {
         if failure.is_out_of_sessions() {
             driver.sessions.note_refusal();
         }

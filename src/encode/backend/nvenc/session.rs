@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
-use super::driver::{Driver, call};
+use super::driver::{Context, Driver, call};
 use super::settings::{self, Choice};
 use super::status::Failure;
 use crate::encode::VideoSpec;
@@ -35,6 +35,8 @@ pub(super) struct Session {
     task: Option<(VideoSpec, Choice)>,
     slots: Vec<Slot>,
     has_encoded: bool,
+    /// Goes last, and keeps the session on this thread.
+    _context: Context,
 }
 
 /// A picture's way in and its way out; the input is not touched until the output was unlocked.
@@ -66,10 +68,10 @@ macro_rules! zeroed {
 
 impl Session {
     /// Opens a session on the GPU that `context` is of.
-    pub(super) fn open(driver: &'static Driver, context: *mut c_void) -> Result<Self, Failure> {
+    pub(super) fn open(driver: &'static Driver, context: Context) -> Result<Self, Failure> {
         let mut params = zeroed!(NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS, SM_NVENC_OPEN_SESSION_VER);
         params.deviceType = NV_ENC_DEVICE_TYPE_CUDA;
-        params.device = context;
+        params.device = context.device();
         params.apiVersion = SM_NVENC_API_VERSION;
         let mut encoder = std::ptr::null_mut();
         let status =
@@ -78,7 +80,15 @@ impl Session {
         let encoder =
             NonNull::new(encoder).ok_or(Failure { call: "OpenEncodeSessionEx", status: ABSENT })?;
         let config = Box::new(zeroed!(NV_ENC_CONFIG, SM_NVENC_CONFIG_VER));
-        Ok(Self { driver, encoder, config, task: None, slots: Vec::new(), has_encoded: false })
+        Ok(Self {
+            driver,
+            encoder,
+            config,
+            task: None,
+            slots: Vec::new(),
+            has_encoded: false,
+            _context: context,
+        })
     }
 
     fn raw(&self) -> *mut c_void {
@@ -205,7 +215,7 @@ impl Session {
         match call!(api, nvEncEncodePicture, ABSENT, self.raw(), &raw mut params) {
             NV_ENC_ERR_NEED_MORE_INPUT => {
                 self.has_encoded = true;
-                Ok(Submitted::Held)
+                Ok(Submitted::Pending)
             }
             NV_ENC_ERR_ENCODER_BUSY => Ok(Submitted::Busy),
             status => {
@@ -276,7 +286,7 @@ pub(super) enum Submitted {
     /// It and all before it can be taken.
     Ready,
     /// The driver keeps it until another comes.
-    Held,
+    Pending,
     /// The driver did not take it.
     Busy,
 }
@@ -296,8 +306,8 @@ impl Drop for Session {
     }
 }
 
-/// Copies the planes of a picture, one behind the other, as the driver lays them out: rows of luma, and
-/// of NV12's chroma, `pitch` bytes apart, those of I420's chroma half of that.
+/// Copies the planes of a picture, one behind the other, as the driver lays them out: rows of luma,
+/// and of NV12's chroma, `pitch` bytes apart, those of I420's chroma half of that.
 ///
 /// # Safety
 /// `to` must have room for a picture of the frame's size and format with that pitch, which must be

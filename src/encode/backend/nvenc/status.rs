@@ -39,7 +39,7 @@ impl Failure {
         if status == NV_ENC_SUCCESS { Ok(()) } else { Err(Self { call, status }) }
     }
 
-    /// Whether the driver has no encoding session left: GeForce boards have a few, shared by all
+    /// Whether the driver has no encoding session left: consumer boards have a few, for all
     /// programs of the machine.
     pub(super) const fn is_out_of_sessions(self) -> bool {
         matches!(self.status, NV_ENC_ERR_OUT_OF_MEMORY | NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY)
@@ -63,8 +63,8 @@ const fn meaning(status: NVENCSTATUS) -> &'static str {
     match status {
         NV_ENC_SUCCESS => "nothing is wrong",
         NV_ENC_ERR_NO_ENCODE_DEVICE => {
-            "no GPU here encodes video; data-centre boards such as A100 and H100 have no NVENC, and \
-             a container needs the driver capability `video`"
+            "no GPU here encodes video; data-centre boards such as A100 and H100 have no NVENC, \
+             and a container needs the driver capability `video`"
         }
         NV_ENC_ERR_UNSUPPORTED_DEVICE => {
             "this GPU does not encode video, or the container lacks the driver capability `video`"
@@ -74,7 +74,7 @@ const fn meaning(status: NVENCSTATUS) -> &'static str {
             "the driver does not take the device: is it in use exclusively?"
         }
         NV_ENC_ERR_DEVICE_NOT_EXIST => {
-            "the GPU is gone: look for \"Xid\" in the kernel's log; it may need a reset or a restart"
+            "the GPU is gone: look for \"Xid\" in the kernel's log; it may need a reset"
         }
         NV_ENC_ERR_INVALID_PTR => "the driver does not take a pointer; please report this",
         NV_ENC_ERR_INVALID_EVENT => "the driver does not take an event; please report this",
@@ -101,8 +101,8 @@ const fn meaning(status: NVENCSTATUS) -> &'static str {
         NV_ENC_ERR_EVENT_NOT_REGISTERD => "the driver does not know an event; please report this",
         NV_ENC_ERR_GENERIC => "the driver gives no reason: look for \"NVRM\" in the kernel's log",
         NV_ENC_ERR_INCOMPATIBLE_CLIENT_KEY => {
-            "no encoding session is left that this GPU's licence allows: end other encoders, or let \
-             fewer channels use NVENC"
+            "no encoding session is left that this GPU's licence allows: end other encoders, or \
+             let fewer channels use NVENC"
         }
         NV_ENC_ERR_UNIMPLEMENTED => "the driver does not have this call: update the driver",
         NV_ENC_ERR_RESOURCE_REGISTER_FAILED => "the driver cannot register the picture",

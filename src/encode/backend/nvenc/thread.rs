@@ -69,7 +69,6 @@ pub(super) fn run(
             if replies.send(Reply::Opened(opened)).is_ok() {
                 Service::new(session, spec, pool).run(jobs, replies);
             }
-            driver.leave();
         }
     }
 }
@@ -142,7 +141,7 @@ impl Service {
         self.note_time(pts);
         match submitted {
             Submitted::Ready => self.take_all(replies).map_err(while_encoding),
-            Submitted::Held | Submitted::Busy => Ok(()),
+            Submitted::Pending | Submitted::Busy => Ok(()),
         }
     }
 

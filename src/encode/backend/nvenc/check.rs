@@ -1,0 +1,179 @@
+//! Check of the GPUs in a child process: a driver that crashes or hangs takes no stream with it.
+
+use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::sync::{OnceLock, PoisonError};
+use std::thread::Builder;
+use std::time::Duration;
+
+use super::driver::{Device, Driver};
+use super::open::{Abilities, session_on};
+use super::settings;
+use super::status::Stage;
+use crate::encode::Error;
+use crate::ffi::nvenc::{SM_NVENC_API_MAJOR, SM_NVENC_API_MINOR};
+use crate::ffi::uptime_seconds;
+
+/// Longest time of a check: opening the first session on a cold GPU takes seconds.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the outcome of a check is believed, seconds: channels that start together ask once.
+const BELIEVED_SECONDS: u64 = 60;
+
+/// The program that prints [`report`], and the command for it, once it has said so.
+static CHECKER: OnceLock<(PathBuf, &str)> = OnceLock::new();
+
+/// When the last check was made, in seconds of uptime, and how it ended.
+type Believed = Option<(u64, Result<String, String>)>;
+
+#[expect(clippy::disallowed_types, reason = "held while encoders are opened, and not else")]
+static BELIEVED: std::sync::Mutex<Believed> = std::sync::Mutex::new(None);
+
+/// GPUs are checked by this program.
+pub(in crate::encode) fn check_with(program: PathBuf, command: &'static str) {
+    drop(CHECKER.set((program, command)));
+}
+
+/// Whether a GPU here makes H.264, and what of it: asked at most once a minute.
+///
+/// # Errors
+/// Why none does.
+pub(super) fn verdict() -> Result<String, String> {
+    let mut believed = BELIEVED.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = uptime_seconds();
+    if let Some((_, outcome)) = believed.as_ref().filter(|(at, _)| now < at + BELIEVED_SECONDS) {
+        return outcome.clone();
+    }
+    let outcome = ask();
+    *believed = Some((now, outcome.clone()));
+    outcome
+}
+
+/// The same, asked now, and believed from now on.
+///
+/// # Errors
+/// As for [`verdict`].
+pub(in crate::encode) fn check() -> Result<String, String> {
+    let outcome = ask();
+    let mut believed = BELIEVED.lock().unwrap_or_else(PoisonError::into_inner);
+    *believed = Some((uptime_seconds(), outcome.clone()));
+    outcome
+}
+
+fn ask() -> Result<String, String> {
+    let Some((program, command)) = CHECKER.get() else {
+        return Err(
+            "it is checked by the program stream-manager alone: another program that wants \
+                    it says `encoder = \"nvenc\"`"
+                .to_owned(),
+        );
+    };
+    run(Command::new(program).arg(command))
+}
+
+/// Whether there is somebody to check.
+pub(super) fn has_checker() -> bool {
+    CHECKER.get().is_some()
+}
+
+/// Runs a checker, and ends it when it takes too long.
+fn run(command: &mut Command) -> Result<String, String> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let child = command.spawn().map_err(|error| format!("it cannot be checked: {error}"))?;
+    let id = child.id().cast_signed();
+    let (tell, told) = sync_channel(1);
+    // Whoever waits for a process that the kernel does not let go of waits for good.
+    let wait = move || drop(tell.try_send(Child::wait_with_output(child)));
+    Builder::new()
+        .name("nvenc-check".to_owned())
+        .spawn(wait)
+        .map_err(|error| format!("it cannot be checked: {error}"))?;
+    match told.recv_timeout(CHECK_LIMIT) {
+        Ok(Ok(output)) => outcome(&output),
+        Ok(Err(error)) => Err(format!("it cannot be checked: {error}")),
+        Err(_) => {
+            // SAFETY: plain values. The child has not been waited for, so the number is still its.
+            unsafe { libc::kill(id, libc::SIGKILL) };
+            let limit = CHECK_LIMIT.as_secs();
+            Err(format!("its driver did not answer within {limit} s when it was checked"))
+        }
+    }
+}
+
+fn outcome(output: &Output) -> Result<String, String> {
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if let Some(signal) = output.status.signal() {
+        return Err(format!("its driver crashed (signal {signal}) when it was checked"));
+    }
+    if output.status.success() { Ok(text) } else { Err(text) }
+}
+
+/// What the driver and its GPUs can do, for the child process.
+///
+/// # Errors
+/// Why no GPU makes H.264.
+pub(in crate::encode) fn report() -> Result<String, String> {
+    let driver = Driver::of_machine()?;
+    let (major, minor) = driver.newest;
+    let (cuda, of_cuda) = (driver.cuda_version / 1_000, driver.cuda_version % 1_000 / 10);
+    let mut lines = format!(
+        "driver: NVENC up to {major}.{minor} (used as {SM_NVENC_API_MAJOR}.{SM_NVENC_API_MINOR}), \
+         CUDA up to {cuda}.{of_cuda}"
+    );
+    let mut can = false;
+    for device in &driver.devices {
+        let told = match describe(driver, device) {
+            Ok(text) => {
+                can = true;
+                text
+            }
+            Err(error) => error.to_string(),
+        };
+        // Writing to a text does not fail.
+        let _written = write!(lines, "\n{} ({}): {told}", device.name, device.bus_id);
+    }
+    if can { Ok(lines) } else { Err(lines.replace('\n', "; ")) }
+}
+
+fn describe(driver: &'static Driver, device: &Device) -> Result<String, Error> {
+    let session = session_on(driver, device)?;
+    let is_there = session.makes(&settings::codec_guid());
+    let abilities = Abilities::of(&session);
+    drop(session);
+    if !is_there.map_err(|failure| failure.error(Stage::Opening))? {
+        return Err(Error::Unavailable("it does not make H.264".to_owned()));
+    }
+    let Abilities { width, height, b_frames, can_change_rate } = abilities;
+    let rate = if can_change_rate { "changes its bitrate" } else { "keeps its bitrate" };
+    Ok(format!(
+        "h264 from {}x{} to {}x{}, up to {b_frames} B-pictures in a row, {rate} while it runs",
+        width.0, height.0, width.1, height.1
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Result<String, String> {
+        run(Command::new("sh").args(["-c", script]))
+    }
+
+    #[test]
+    fn what_a_check_says_is_believed_and_why_it_fails_is_told() {
+        assert_eq!(shell("echo a GPU"), Ok("a GPU".to_owned()));
+        assert_eq!(shell("echo no GPU; exit 1"), Err("no GPU".to_owned()));
+        assert!(shell("kill -SEGV $$").unwrap_err().contains("crashed (signal 11)"));
+        let absent = run(&mut Command::new("/nowhere/stream-manager")).unwrap_err();
+        assert!(absent.contains("cannot be checked"), "{absent}");
+    }
+
+    #[test]
+    fn a_check_that_hangs_is_ended() {
+        let error = shell("while :; do sleep 1; done").unwrap_err();
+        assert!(error.contains("within 10 s"), "{error}");
+    }
+}
