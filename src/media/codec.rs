@@ -20,7 +20,7 @@ pub enum VideoCodec {
     H264,
     /// ITU-T H.265 (HEVC).
     Hevc,
-    /// AOMedia Video 1.
+    /// AV1 (Alliance for Open Media).
     Av1,
 }
 

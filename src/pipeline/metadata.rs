@@ -93,8 +93,9 @@ mod tests {
 
     #[test]
     fn newer_codecs_are_named_by_their_fourcc() {
-        assert_eq!(video_id(VideoCodec::Hevc), f64::from(0x6876_6331));
-        assert_eq!(video_id(VideoCodec::Av1), f64::from(0x6176_3031));
-        assert_eq!(audio_id(AudioCodec::Opus), f64::from(0x4f70_7573));
+        let number = |id: f64| format!("{id}");
+        assert_eq!(number(video_id(VideoCodec::Hevc)), 0x6876_6331.to_string());
+        assert_eq!(number(video_id(VideoCodec::Av1)), 0x6176_3031.to_string());
+        assert_eq!(number(audio_id(AudioCodec::Opus)), 0x4f70_7573.to_string());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::encode::backend::fixture::{frames, packets, spec};
 use crate::encode::backend::probe::Probe;
-use crate::encode::{VideoPacket, encoder_names};
+use crate::encode::{VideoPacket, encoder_names_of};
 use crate::frame::Pool;
 use crate::media::VideoCodec;
 
@@ -197,7 +197,7 @@ fn hardware_that_does_not_take_the_settings_is_passed_over_unless_it_is_named() 
 
 #[test]
 fn an_encoder_that_is_named_has_no_other_behind_it() {
-    for name in encoder_names() {
+    for name in encoder_names_of(spec().codec) {
         let named = VideoSpec { encoder: Some(name), ..spec() };
         let names: Vec<_> = candidates(&named).iter().map(|candidate| candidate.name).collect();
         assert_eq!(names, [name]);

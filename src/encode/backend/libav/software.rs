@@ -258,6 +258,7 @@ fn av1_header(extradata: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers, and gradients that wrap")]
 mod tests {
     use super::*;
     use crate::encode::backend::fixture::{Collect, encode, packets, paint, pictures_of, spec};
