@@ -123,7 +123,7 @@ fn hop(rounds: usize) {
     let body = PacketBuf::copy_of(&[0x27; BODY]);
     let picture = Message::new(Kind::Video, 40, Flags::default(), body, 60_000);
     for _ in 0..rounds {
-        let hop = MeshMessage::Message(Arc::clone(&name), picture.clone(), Micros(40_000));
+        let hop = MeshMessage::Message(Arc::clone(&name), picture.clone(), Micros(40_000), 1);
         assert!(to.push(hop).is_ok());
         black_box(from.pop());
     }

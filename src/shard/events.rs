@@ -184,7 +184,9 @@ impl ShardCore {
                 streams.left_elsewhere(cx, &name, from, (newest, was));
             }
             MeshMessage::Down(name) => streams.down_elsewhere(cx, &name, from),
-            MeshMessage::Subscribe(name, have) => streams.subscribe(cx, &name, from, have),
+            MeshMessage::Subscribe(name, have, number) => {
+                streams.subscribe(cx, &name, from, (have, number));
+            }
             MeshMessage::Unsubscribe(name) => streams.unsubscribe(&name, from),
             MeshMessage::MakeWay(name, takes) => {
                 let is_fed = streams.named(&name).is_some_and(Stream::is_fed_here);
@@ -200,8 +202,8 @@ impl ShardCore {
                     streams.want_key_at(cx.now, id);
                 }
             }
-            MeshMessage::Message(name, message, arrived) => {
-                if let Some(id) = streams.fed_by(&name, from)
+            MeshMessage::Message(name, message, arrived, number) => {
+                if let Some(id) = streams.takes(&name, (from, number))
                     && streams.mesh.is_heard_by(from)
                 {
                     streams.publish(cx, id, message, arrived);

@@ -55,6 +55,8 @@ const FOUND: &[u64] = &[
     0x12a7_64fb_66ab_c9cf,
     // Two shards let somebody in at once: the one that gave way lacked the other's headers.
     0x9ceb_a930_3488_3ea8,
+    // What a subscription that had ended still brought came before the headers of the next one.
+    0xad29_b412_15d9_1939,
 ];
 
 /// One run. Says how many steps it took.

@@ -100,8 +100,8 @@ impl Streams {
         }
         let owner = self.mesh.owner(name)?;
         let name: Arc<str> = Arc::from(name);
-        let id = self.open(cx, Arc::clone(&name), Source::Shard(owner), &Hops::default());
-        self.mesh.send(owner, MeshMessage::Subscribe(name, Have::Nothing));
+        let id = self.open(cx, name, Source::Shard(owner), &Hops::default());
+        self.subscribe_to(owner, id, Have::Nothing);
         Some(id)
     }
 

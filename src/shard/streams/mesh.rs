@@ -63,8 +63,9 @@ pub enum MeshMessage {
     /// The publisher of this stream has left the sender, which keeps it for the grace time; its
     /// newest time, in milliseconds, and what it was, if it is pulled.
     Left(Arc<str>, u32, Prints),
-    /// The sender has readers for this stream.
-    Subscribe(Arc<str>, Have),
+    /// The sender has readers for this stream. Its messages are to carry this number, which no
+    /// other subscription has.
+    Subscribe(Arc<str>, Have, u64),
     /// It no longer has any.
     Unsubscribe(Arc<str>),
     /// Somebody with a good key wants to publish this stream at the sender; whether the key takes
@@ -77,15 +78,16 @@ pub enum MeshMessage {
     /// The sender has, or would have, readers for this stream, which the receiver can pull; those
     /// that relay it are at these hops.
     Want(Arc<str>, Hops),
-    /// A message of a stream the receiver subscribed to, with its arrival.
-    Message(Arc<str>, Message, Micros),
+    /// A message of a stream the receiver subscribed to, with its arrival and the number of the
+    /// subscription.
+    Message(Arc<str>, Message, Micros, u64),
     /// Something that the sender said was lost: these are all streams that it owns, and those of
     /// the receiver that it reads.
     Resync {
         /// Streams of the sender.
         owned: Vec<Owned>,
-        /// Streams of the receiver.
-        read: Vec<Arc<str>>,
+        /// Streams of the receiver, and the numbers of the subscriptions.
+        read: Vec<(Arc<str>, u64)>,
         /// How often the sender has been rebuilt.
         rebuilds: u32,
         /// How often the receiver has been, as far as the sender has heard.
@@ -261,7 +263,7 @@ impl Mesh {
     }
 
     /// Tells shard `to` everything anew.
-    pub(super) fn resync(&mut self, to: usize, owned: Vec<Owned>, mut read: Vec<Arc<str>>) {
+    pub(super) fn resync(&mut self, to: usize, owned: Vec<Owned>, mut read: Vec<(Arc<str>, u64)>) {
         if !self.is_heard_by(to) {
             // It is to forget what was read before. Once it has, it is told again.
             read.clear();

@@ -83,7 +83,8 @@ impl Streams {
                 continue;
             }
             let mut hop = |message: &Message| {
-                let message = MeshMessage::Message(Arc::clone(name), message.clone(), arrived);
+                let (name, message) = (Arc::clone(name), message.clone());
+                let message = MeshMessage::Message(name, message, arrived, subscriber.number);
                 let sent = mesh.hand_on(subscriber.shard, message);
                 cx.stats.hopped(sent);
                 sent
@@ -101,24 +102,27 @@ impl Streams {
     }
 
     /// Another shard has readers for a stream that is owned here. It gets what a late viewer would;
-    /// or, if it has the stream up to when this shard became its owner, what came since.
+    /// or, if it has the stream up to when this shard became its owner, what came since. Messages
+    /// carry the `number` of the subscription.
     pub(in crate::shard) fn subscribe(
         &mut self,
         cx: &Context,
         name: &str,
         from: usize,
-        have: Have,
+        (have, number): (Have, u64),
     ) {
         let Some(id) = self.local(name) else { return };
         let Self { table, mesh, .. } = self;
         let Some(stream) = table.get_mut(id) else { return };
-        if !stream.is_owned() || stream.subscribers.iter().any(|other| other.shard == from) {
+        let is_known = |other: &Subscriber| (other.shard, other.number) == (from, number);
+        if !stream.is_owned() || stream.subscribers.iter().any(is_known) {
             return;
         }
+        stream.subscribers.retain(|other| other.shard != from);
         let (log, name, now) = (&stream.log, &stream.name, cx.now);
         let since = stream.owned_from.max(log.source_from());
         let send = |message: &Message| {
-            let message = MeshMessage::Message(Arc::clone(name), message.clone(), now);
+            let message = MeshMessage::Message(Arc::clone(name), message.clone(), now, number);
             let sent = mesh.hand_on(from, message);
             cx.stats.hopped(sent);
             sent
@@ -132,7 +136,8 @@ impl Streams {
             Have::Nothing | Have::Before => log.catch_up().all(send) && log.newest_key().is_some(),
         };
         let (waits_for_key, lacks_headers) = (!is_whole, !is_whole);
-        stream.subscribers.push(Subscriber { shard: from, waits_for_key, lacks_headers });
+        let subscriber = Subscriber { shard: from, number, waits_for_key, lacks_headers };
+        stream.subscribers.push(subscriber);
     }
 
     pub(in crate::shard) fn unsubscribe(&mut self, name: &str, from: usize) {
@@ -220,8 +225,15 @@ impl Streams {
         stream.source = Source::Shard(owner);
         stream.end_source();
         stream.subscribers.clear();
-        let name = Arc::clone(&stream.name);
-        self.mesh.send(owner, MeshMessage::Subscribe(name, Have::Before));
+        self.subscribe_to(owner, id, Have::Before);
+    }
+
+    /// Asks the shard that owns the stream for its messages.
+    pub(super) fn subscribe_to(&mut self, owner: usize, id: StreamId, have: Have) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        stream.subscription = self.mesh.next_term();
+        let (name, number) = (Arc::clone(&stream.name), stream.subscription);
+        self.mesh.send(owner, MeshMessage::Subscribe(name, have, number));
     }
 
     /// Its publisher has left another shard and may come back to any.
@@ -264,6 +276,13 @@ impl Streams {
     pub(in crate::shard) fn fed_by(&self, name: &str, owner: usize) -> Option<StreamId> {
         let id = self.local(name)?;
         matches!(self.table.get(id)?.source, Source::Shard(known) if known == owner).then_some(id)
+    }
+
+    /// The same for a message, if it comes by the present subscription.
+    pub(in crate::shard) fn takes(&self, name: &str, from: (usize, u64)) -> Option<StreamId> {
+        let (owner, number) = from;
+        let id = self.fed_by(name, owner)?;
+        (self.table.get(id)?.subscription == number).then_some(id)
     }
 
     /// Asks the owner of a stream to make way for a publisher of this shard; false if there is no
@@ -314,7 +333,9 @@ impl Streams {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for stream in streams {
                 match stream.source {
-                    Source::Shard(owner) if owner == to => theirs.push(Arc::clone(&stream.name)),
+                    Source::Shard(owner) if owner == to => {
+                        theirs.push((Arc::clone(&stream.name), stream.subscription));
+                    }
                     Source::Shard(_) => {}
                     Source::Nobody(_) => ours.push(owned(stream, Some(stream.log.newest_time()))),
                     _ => ours.push(owned(stream, None)),
@@ -329,7 +350,7 @@ impl Streams {
         &mut self,
         cx: &mut Context,
         from: usize,
-        (owned, read): (Vec<Owned>, &[Arc<str>]),
+        (owned, read): (Vec<Owned>, &[(Arc<str>, u64)]),
         (rebuilds, heard): (u32, u32),
     ) {
         let is_news = self.mesh.hear_rebuilds(from, rebuilds, heard);
@@ -347,12 +368,12 @@ impl Streams {
         let mut place = 0;
         while let Some(id) = self.next(&mut place) {
             let Some(stream) = self.table.get_mut(id) else { continue };
-            if !read.contains(&stream.name) {
+            if !read.iter().any(|(name, _)| *name == stream.name) {
                 stream.subscribers.retain(|other| other.shard != from);
             }
         }
-        for name in read {
-            self.subscribe(cx, name, from, Have::Nothing);
+        for (name, number) in read {
+            self.subscribe(cx, name, from, (Have::Nothing, *number));
         }
         if is_news {
             self.resync();

@@ -69,6 +69,8 @@ impl SourceTracks {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Subscriber {
     pub(super) shard: usize,
+    /// The number that it has given its subscription.
+    pub(super) number: u64,
     /// Whether it has missed a picture, or a header: it gets no picture before the next keyframe.
     pub(super) waits_for_key: bool,
     /// Whether it may have missed a header: it gets nothing before it has them all.
@@ -117,6 +119,9 @@ pub(in crate::shard) struct Stream {
     pub(super) subscribers: Vec<Subscriber>,
     /// When this shard became its owner: see [`Owned::term`].
     pub(super) term: u64,
+    /// The number of the subscription by which it comes from another shard, on the same count. What
+    /// comes by an earlier one was on its way when that ended: its headers are not known here.
+    pub(super) subscription: u64,
     /// The number in the log from which on this shard has owned it, if it did not at first.
     pub(super) owned_from: u64,
     /// Since when nobody reads it here, if another shard feeds it.
@@ -157,6 +162,7 @@ impl Stream {
             key_asked: None,
             subscribers: Vec::new(),
             term: 0,
+            subscription: 0,
             owned_from: 0,
             unused_since: None,
             hops: Hops::default(),
