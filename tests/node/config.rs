@@ -49,14 +49,16 @@ impl Config {
         Self { rtmp, http, text }
     }
 
-    /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own.
+    /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own. Its speed
+    /// is fixed: beside others the machine may have time for half of its frames only.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {
         write!(
             self.text,
             "\n[[channel]]\nname = \"{name}\"\nstream = \"live/{name}\"\n\
              [channel.video]\nwidth = {WIDTH}\nheight = {HEIGHT}\nfps = {FPS}\n\
-             bitrate = {BITRATE}\npreset = \"ultrafast\"\n"
+             bitrate = {BITRATE}\npreset = \"ultrafast\"\n\
+             speed = \"fixed\"\n"
         )
         .unwrap();
         self

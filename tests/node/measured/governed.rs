@@ -60,6 +60,7 @@ fn beside_a_burning_neighbour_a_channel_is_less_sharp_before_it_loses_a_frame() 
     let changes = BTreeMap::from([
         ("fps = 30".to_owned(), format!("fps = {FPS}")),
         ("preset = \"ultrafast\"".to_owned(), "preset = \"faster\"".to_owned()),
+        ("speed = \"fixed\"\n".to_owned(), String::new()),
         ("bitrate = 600000".to_owned(), "bitrate = 6000000".to_owned()),
         (format!("width = {WIDTH}\n"), "width = 1920\n".to_owned()),
         (format!("height = {HEIGHT}\n"), "height = 1080\n".to_owned()),

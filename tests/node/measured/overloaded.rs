@@ -78,11 +78,7 @@ fn a_burning_neighbour_costs_frames_evenly_and_nothing_else() {
     make_noise(&noise);
     let config = config.layer("video", &format!("path = {noise:?}")).sound("tone", "hz = 440");
     let config = config.output("cdn", &nginx.url("show"));
-    let text = config.text().replacen(
-        "preset = \"ultrafast\"",
-        "preset = \"medium\"\nspeed = \"fixed\"",
-        1,
-    );
+    let text = config.text().replacen("preset = \"ultrafast\"", "preset = \"medium\"", 1);
     let text = text.replacen("bitrate = 600000", "bitrate = 6000000", 1);
     let text = text.replacen(&format!("width = {WIDTH}\n"), "width = 960\n", 1);
     let text = text.replacen(&format!("height = {HEIGHT}\n"), "height = 540\n", 1);
