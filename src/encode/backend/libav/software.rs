@@ -5,6 +5,7 @@
 //! its own interval alone: its low-delay mode refuses to be asked for others.
 
 use std::ffi::c_int;
+use std::sync::PoisonError;
 
 use super::codec::Codec;
 use super::picture::{check_geometry, describe, fill_in, lend, set_rate};
@@ -33,6 +34,11 @@ const X265_TUNES: [&str; 6] = ["psnr", "ssim", "grain", "fastdecode", "animation
 
 /// A temporal delimiter, which RTMP leaves out: an OBU of type 2 with a length of 0.
 const TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
+
+/// Held while SVT-AV1 is opened: it sets up what is the process's, and 2.3 has been seen to crash
+/// where two threads did so at once.
+#[expect(clippy::disallowed_types, reason = "taken when an encoder is opened, by nobody else")]
+static OPENING: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// The bitrate that `spec` asks for, once all that it asks for is something that `library` knows.
 fn check(library: &str, tunes: &[&str], spec: &VideoSpec) -> Result<c_int, Error> {
@@ -93,7 +99,9 @@ pub(in crate::encode) fn open_svt_av1(
         // With a highest rate that is the mean one, it does not open.
         context.bit_rate = rate.into();
     };
+    let one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     let codec = Codec::open(c"libsvtav1", pool, setup, &options)?;
+    drop(one_at_a_time);
     Ok(Box::new(Software::new("libsvtav1", codec, av1_header, spec)?))
 }
 
@@ -284,8 +292,8 @@ mod tests {
             let spec = spec_of(codec);
             let mut encoder = open(&spec);
             let out = encode(&mut *encoder, &spec, 20, |frame, n| {
-                paint(frame, |x, _| if x < 160 { 60 } else { 150 + 2 * n as u8 });
-                false
+                paint(frame, |x, _| if x < 160 { 60 } else { 150 });
+                n == 0
             });
             assert_eq!(out.0.len(), 20, "{codec:?}");
             assert!(out.0.iter().all(|packet| packet.dts <= packet.pts));
@@ -295,8 +303,7 @@ mod tests {
                 assert_eq!((picture.pts, picture.size), (n as i64, (320, 192)));
                 assert_eq!(picture.tags, (sys::AVCOL_SPC_BT709, sys::AVCOL_RANGE_MPEG));
                 let [left, right] = [20, 300].map(|x| i32::from(picture.planes[0][x]));
-                let wanted = 150 + 2 * n as i32;
-                assert!((left - 60).abs() < 8 && (right - wanted).abs() < 12, "{left} {right}");
+                assert!((left - 60).abs() < 8 && (right - 150).abs() < 8, "{left} {right}");
                 assert!((i32::from(picture.planes[1][50]) - 90).abs() < 8);
             }
         }
