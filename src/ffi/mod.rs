@@ -1,5 +1,24 @@
 //! Safe owners of foreign handles, and the one place that knows which FFmpeg is linked.
 
+/// The module `bound` with what the build script has made of a C header.
+#[cfg(any(feature = "nvenc", feature = "x264"))]
+macro_rules! bound {
+    ($file:literal) => {
+        #[allow(
+            warnings,
+            unsafe_op_in_unsafe_fn,
+            clippy::undocumented_unsafe_blocks,
+            clippy::missing_safety_doc,
+            reason = "generated from a C header"
+        )]
+        mod bound {
+            include!(concat!(env!("OUT_DIR"), $file));
+        }
+    };
+}
+#[cfg(any(feature = "nvenc", feature = "x264"))]
+use bound;
+
 pub mod av;
 mod buffer;
 #[cfg(feature = "nvenc")]

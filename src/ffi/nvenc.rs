@@ -4,16 +4,7 @@ use std::mem::offset_of;
 
 pub use bound::*;
 
-#[allow(
-    warnings,
-    unsafe_op_in_unsafe_fn,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "generated from a C header"
-)]
-mod bound {
-    include!(concat!(env!("OUT_DIR"), "/nvenc.rs"));
-}
+super::bound!("/nvenc.rs");
 
 // The same from interface version 11.1 to 13.0: a driver that speaks a later one than the header
 // reads them at these places.

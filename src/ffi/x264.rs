@@ -6,16 +6,7 @@ pub use bound::*;
 
 use super::log::{LINE_BYTES_MAX, Lines, with_subject};
 
-#[allow(
-    warnings,
-    unsafe_op_in_unsafe_fn,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc,
-    reason = "generated from a C header"
-)]
-mod bound {
-    include!(concat!(env!("OUT_DIR"), "/x264.rs"));
-}
+super::bound!("/x264.rs");
 
 /// How C passes the arguments of a format on.
 #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
-//! Line of a peer: what the send loop touches of it.
+//! Send state: the part of a peer that the send loop touches.
 
-/// What the send loop touches of a peer: a third of a cache line.
+/// The part of a peer that the send loop touches: a third of a cache line.
 ///
 /// While `place` names a message, the peer takes all messages of its stream from there on as they
 /// lie in the log, and the rest of its `Outbound` is not looked at. It is put in step before

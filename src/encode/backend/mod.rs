@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(super) mod fixture;
 mod gaps;
+mod geometry;
 pub(super) mod libav;
 #[cfg(feature = "nvenc")]
 pub(super) mod nvenc;

@@ -3,12 +3,13 @@
 
 use std::ffi::c_int;
 
+use super::audio;
 use super::codec::Codec;
 use crate::encode::{AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error};
 use crate::ffi::{av, sys};
 use crate::frame::PacketPool;
+use crate::media::CHANNELS;
 use crate::media::aac::FRAME_SAMPLES;
-use crate::media::{CHANNELS, SAMPLE_RATE};
 
 /// Samples per channel of a full block, as libavcodec counts.
 const BLOCK: c_int = 1_024;
@@ -76,29 +77,8 @@ impl AudioEncoder for Aac {
 
 impl Aac {
     pub(super) fn open(spec: &AudioSpec, pool: &PacketPool) -> Result<Self, Error> {
-        let setup = |context: &mut sys::AVCodecContext| {
-            context.bit_rate = spec.bitrate_bps.into();
-            context.sample_rate = SAMPLE_RATE.cast_signed();
-            context.sample_fmt = sys::AV_SAMPLE_FMT_FLTP;
-            context.time_base = sys::AVRational { num: 1, den: SAMPLE_RATE.cast_signed() };
-            context.flags |= sys::AV_CODEC_FLAG_GLOBAL_HEADER.cast_signed();
-            // SAFETY: writes the layout of a context that is ours.
-            unsafe { sys::av_channel_layout_default(&raw mut context.ch_layout, 2) };
-        };
-        let mut codec = Codec::open(c"aac", pool, setup, &[])?;
-        let frame = codec.frame_mut();
-        frame.nb_samples = BLOCK;
-        frame.format = sys::AV_SAMPLE_FMT_FLTP;
-        frame.sample_rate = SAMPLE_RATE.cast_signed();
-        // SAFETY: the frame is ours; its size, format and layout are set.
-        let code = unsafe {
-            sys::av_channel_layout_default(&raw mut frame.ch_layout, 2);
-            sys::av_frame_get_buffer(frame, 0)
-        };
-        if code < 0 {
-            return Err(Error::Unavailable(av::error_text(code)));
-        }
-        Ok(Self { codec })
+        let block = (sys::AV_SAMPLE_FMT_FLTP, BLOCK);
+        Ok(Self { codec: audio::open((c"aac", &[]), spec, pool, block)? })
     }
 
     fn drain(&mut self, sink: &mut dyn AudioSink) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 //! (`get_encode_buffer`), behind the headroom; with `annexb=0` its NAL units come with lengths.
 
 mod aac;
+mod audio;
 mod codec;
 mod opus;
 mod picture;

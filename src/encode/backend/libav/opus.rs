@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+use super::audio;
 use super::codec::Codec;
 use crate::encode::{AudioEncoder, AudioPacket, AudioSink, AudioSpec, Error};
 use crate::ffi::{av, sys};
@@ -71,29 +72,9 @@ impl AudioEncoder for Opus {
 
 impl Opus {
     pub(super) fn open(spec: &AudioSpec, pool: &PacketPool) -> Result<Self, Error> {
-        let setup = |context: &mut sys::AVCodecContext| {
-            context.bit_rate = spec.bitrate_bps.into();
-            context.sample_rate = SAMPLE_RATE.cast_signed();
-            context.sample_fmt = sys::AV_SAMPLE_FMT_FLT;
-            context.time_base = sys::AVRational { num: 1, den: SAMPLE_RATE.cast_signed() };
-            context.flags |= sys::AV_CODEC_FLAG_GLOBAL_HEADER.cast_signed();
-            // SAFETY: writes the layout of a context that is ours.
-            unsafe { sys::av_channel_layout_default(&raw mut context.ch_layout, 2) };
-        };
         let options = [(c"frame_duration", "20".to_owned()), (c"vbr", "constrained".to_owned())];
-        let mut codec = Codec::open(c"libopus", pool, setup, &options)?;
-        let frame = codec.frame_mut();
-        frame.nb_samples = c_int::try_from(BLOCK).unwrap_or(0);
-        frame.format = sys::AV_SAMPLE_FMT_FLT;
-        frame.sample_rate = SAMPLE_RATE.cast_signed();
-        // SAFETY: the frame is ours; its size, format and layout are set.
-        let code = unsafe {
-            sys::av_channel_layout_default(&raw mut frame.ch_layout, 2);
-            sys::av_frame_get_buffer(frame, 0)
-        };
-        if code < 0 {
-            return Err(Error::Unavailable(av::error_text(code)));
-        }
+        let block = (sys::AV_SAMPLE_FMT_FLT, c_int::try_from(BLOCK).unwrap_or(0));
+        let codec = audio::open((c"libopus", &options), spec, pool, block)?;
         Ok(Self { codec, gathered: 0, next_sample: 0 })
     }
 

@@ -38,15 +38,6 @@ pub(super) fn set_rate(context: &mut sys::AVCodecContext, bps: c_int, rate: Fram
     context.rc_buffer_size = buffer_bits(bps.unsigned_abs(), rate).cast_signed();
 }
 
-/// A frame that is not of the size and format that an encoder was opened for.
-pub(super) fn check_geometry(frame: &FrozenFrame, wanted: &Geometry) -> Result<(), Error> {
-    if frame.geometry() == wanted {
-        return Ok(());
-    }
-    let (is, wanted) = (frame.geometry().size(), wanted.size());
-    Err(Error::Config(format!("a picture of {is} for an encoder of {wanted}")))
-}
-
 const fn av_format(format: PixelFormat) -> c_int {
     match format {
         PixelFormat::I420 => sys::AV_PIX_FMT_YUV420P,

@@ -8,7 +8,8 @@ use std::ffi::c_int;
 use std::sync::PoisonError;
 
 use super::codec::Codec;
-use super::picture::{check_geometry, describe, fill_in, lend, set_rate};
+use super::picture::{describe, fill_in, lend, set_rate};
+use crate::encode::backend::geometry::check_geometry;
 use crate::encode::backend::options::{bitrate, one_of};
 use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::ffi::sys;

@@ -2,8 +2,9 @@
 //! bitstream.
 
 use super::codec::Codec;
-use super::picture::{check_geometry, fill_in, lend, set_rate};
+use super::picture::{fill_in, lend, set_rate};
 use crate::encode::backend::gaps::Gaps;
+use crate::encode::backend::geometry::check_geometry;
 use crate::encode::backend::options::{PRESETS, ZERO_LATENCY, bitrate, check, header, longest_gap};
 use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::ffi::sys;

@@ -17,7 +17,7 @@ use crate::encode::backend::fixture::{
 };
 use crate::encode::{Error, VideoEncoder, VideoSpec};
 use crate::ffi::{Library, sys};
-use crate::frame::Frame;
+use crate::frame::{Frame, Pool};
 use crate::media::{PixelFormat, Size, h264};
 
 /// The folder with the fake drivers, built once for all tests of the process.
@@ -240,6 +240,18 @@ fn a_busy_driver_is_asked_again() {
     fake.clean_log();
 }
 
+/// Encodes one more picture.
+fn encode_halves(
+    encoder: &mut dyn VideoEncoder,
+    pool: &Pool,
+    pts: i64,
+    out: &mut Collect,
+) -> Result<(), Error> {
+    let mut frame = pool.take().unwrap();
+    halves(&mut frame);
+    encoder.encode(frame.freeze(), pts, false, out)
+}
+
 #[test]
 fn a_lost_gpu_is_an_error_of_the_device_that_says_what_to_look_for() {
     let fake = Fake::with("lost=3");
@@ -247,11 +259,7 @@ fn a_lost_gpu_is_an_error_of_the_device_that_says_what_to_look_for() {
     let mut encoder = fake.open(&spec).unwrap();
     let pool = frames(&spec);
     let mut out = Collect::default();
-    let mut encode = |n| {
-        let mut frame = pool.take().unwrap();
-        halves(&mut frame);
-        encoder.encode(frame.freeze(), n, false, &mut out)
-    };
+    let mut encode = |n| encode_halves(&mut encoder, &pool, n, &mut out);
     assert!((0..3).all(|n| encode(n).is_ok()));
     let error = encode(3).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error:?}");
@@ -269,11 +277,7 @@ fn a_driver_that_never_answers_costs_its_own_thread_and_no_other() {
     let mut encoder = fake.open(&spec).unwrap();
     let pool = frames(&spec);
     let mut out = Collect::default();
-    let mut encode = |n| {
-        let mut frame = pool.take().unwrap();
-        halves(&mut frame);
-        encoder.encode(frame.freeze(), n, false, &mut out)
-    };
+    let mut encode = |n| encode_halves(&mut encoder, &pool, n, &mut out);
     assert!((0..2).all(|n| encode(n).is_ok()));
     let error = encode(2).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error:?}");

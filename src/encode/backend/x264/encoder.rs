@@ -8,6 +8,7 @@ use super::ladder::Ladder;
 use super::params::{self, Params};
 use super::still::Still;
 use crate::encode::backend::gaps::Gaps;
+use crate::encode::backend::geometry::check_geometry;
 use crate::encode::backend::options::{bitrate, check, header, longest_gap};
 use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::ffi::x264 as ffi;
@@ -63,10 +64,7 @@ impl VideoEncoder for X264 {
         force_key: bool,
         sink: &mut dyn VideoSink,
     ) -> Result<(), Error> {
-        if *frame.geometry() != self.geometry {
-            let (is, wanted) = (frame.geometry().size(), self.geometry.size());
-            return Err(Error::Config(format!("a picture of {is} for an encoder of {wanted}")));
-        }
+        check_geometry(&frame, &self.geometry)?;
         let mut picture = MaybeUninit::uninit();
         // SAFETY: fills in the struct.
         let mut picture: ffi::x264_picture_t = unsafe {
