@@ -23,7 +23,7 @@ pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
 pub use keys_bench::keys_bench;
 pub use keys_command::{config_export, keys_command};
 
-/// Composes live pictures and sound, encodes them, serves RTMP and pushes to other servers.
+/// Composes live pictures and audio, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
 #[command(name = "stream-manager", version, about)]
 pub struct Cli {
@@ -136,7 +136,7 @@ impl ExportArgs {
 
 impl RunArgs {
     /// The configuration these arguments ask for: they stand above the file, and together they
-    /// must be as sound as a file has to be.
+    /// must be as audio as a file has to be.
     ///
     /// # Errors
     /// Everything that is wrong in the file, or what is wrong once the arguments stand above it.
@@ -204,9 +204,9 @@ pub fn check(file: &Path, assets: bool) -> Result<String, Errors> {
 
 fn describe(channel: &ChannelConfig) -> Vec<String> {
     let ChannelConfig { name, stream, size, rate, codec, preset, .. } = channel;
-    let (layers, sounds) = (channel.scene().layers.len(), channel.sound.len());
+    let (layers, audio) = (channel.scene().layers.len(), channel.audio_sources.len());
     let mut lines = vec![
-        format!("  channel  {name}: {stream}, {layers} layers, {sounds} sounds"),
+        format!("  channel  {name}: {stream}, {layers} layers, {audio} audio sources"),
         format!(
             "    video  {size} at {rate} fps, {} {preset}, {} bit/s",
             codec.name(),
@@ -356,13 +356,14 @@ mod tests {
                     format!("[[channel.layer]]\nname = \"l{number}\"\n{kind}\n{file}\n")
                 })
                 .collect();
-        let sound = "[[channel.sound]]\nname = \"s\"\ntype = \"video\"\npath = \"/no/sound\"\n";
-        let (_dir, args) = written(&format!("[[channel]]\nname = \"a\"\n{layers}{sound}"));
+        let audio =
+            "[[channel.audio_source]]\nname = \"s\"\ntype = \"video\"\npath = \"/no/audio\"\n";
+        let (_dir, args) = written(&format!("[[channel]]\nname = \"a\"\n{layers}{audio}"));
         let file = args.config.unwrap();
         assert!(check(&file, false).is_ok(), "the text is good");
         let told = check(&file, true).unwrap_err();
         assert_eq!(told.faults.len(), 4, "{told}");
-        for name in ["/no/such-0", "/no/such-1", "/no/such.ttf", "/no/sound"] {
+        for name in ["/no/such-0", "/no/such-1", "/no/such.ttf", "/no/audio"] {
             assert!(told.to_string().contains(name), "no {name} in {told}");
         }
     }

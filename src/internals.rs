@@ -1,6 +1,7 @@
 //! Inner parts that this package's own program, tests, benchmarks and measurements use. No other
 //! program is meant to: they change as they need to.
 
+pub use crate::audio::Mixer;
 pub use crate::control::log::start_log;
 pub use crate::encode::{
     VideoEncoder, VideoPacket, VideoSink, VideoSpec, check_hardware, check_with, open_video,
@@ -24,7 +25,6 @@ pub use crate::shard::{
     Core, HookRules, Io, KeyRules, Mesh, MeshMessage, PeerId, PeerLimits, PublishPolicy, ShardCore,
     ShardParts, ShardSpec, TcpInfo,
 };
-pub use crate::sound::Mixer;
 pub use crate::stream::{
     Cursor, DropPolicy, Flags, Framing, LogLimits, Merge, Message, Start, StreamLog,
 };

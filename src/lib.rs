@@ -1,7 +1,7 @@
-//! Stream Manager: a live-streaming node in one Linux process. It composes scenes and sound,
+//! Stream Manager: a live-streaming node in one Linux process. It composes scenes and audio,
 //! encodes them in-process, serves RTMP to viewers, and pushes to other servers.
 //!
-//! `scene` draws into a `frame` taken from a pool, `sound` mixes, a `ring` carries both to `encode`
+//! `scene` draws into a `frame` taken from a pool, `audio` mixes, a `ring` carries both to `encode`
 //! threads, which turn them into packets; `stream` keeps each stream's recent messages as `rtmp`
 //! sends them; `pipeline` runs these steps on the cores that `runtime` pins, and `node` joins
 //! everything.
@@ -27,6 +27,7 @@
 //! | files | those that the configuration names | also `./data` |
 //! | working directory, environment, panic hook | never | never |
 
+mod audio;
 #[doc(hidden)]
 pub mod cli;
 pub mod command;
@@ -52,7 +53,6 @@ pub mod rtmp;
 mod runtime;
 mod scene;
 mod shard;
-mod sound;
 mod stats;
 mod stream;
 mod tls;

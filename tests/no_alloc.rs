@@ -132,7 +132,7 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
     spec.preset = "ultrafast".to_owned();
     spec.tune = "zerolatency".to_owned();
     let mut composer = Composer::new(demo.scene(), spec.size, Level::best()).unwrap();
-    let mut mixer = Mixer::new(&demo.sound);
+    let mut mixer = Mixer::new(&demo.audio_sources);
     let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
     let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
     let mut encoder = open_video(&spec, &packets).unwrap();
@@ -147,7 +147,7 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
         let cursor = Cursor::new(Start::Keyframe).framed(framing);
         viewers.push(Viewer { cursor, is_flv: framing != Framing::default(), sent: 0 });
     }
-    let mut sound = vec![0.0_f32; 2 * 1_600];
+    let mut audio = vec![0.0_f32; 2 * 1_600];
 
     let mut before = 0;
     for n in 0..WARM_UP + COUNTED {
@@ -160,7 +160,7 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
         else {
             panic!("the pool is empty at tick {n}");
         };
-        mixer.mix(n * 1_600, at, &mut sound);
+        mixer.mix(n * 1_600, at, &mut audio);
         assert!(raw.push((frame, n)).is_ok());
         let (frame, tick) = frames.pop().unwrap();
         encoder.encode(frame, i64::try_from(tick).unwrap(), false, &mut sink).unwrap();
@@ -346,7 +346,7 @@ fn what_many_publishers_send_is_taken_in_without_an_allocation() {
     let mut counted = 0;
     for tick in 0..12 * TICKS_PER_SECOND {
         let at = Micros::from_millis(u64::from(tick) * 1_000 / u64::from(TICKS_PER_SECOND));
-        // 2.5 Mb/s: keyframes of 60 KB every two seconds, pictures about 10 KB, sound of 300 bytes.
+        // 2.5 Mb/s: keyframes of 60 KB every two seconds, pictures about 10 KB, audio of 300 bytes.
         let key = tick % (2 * TICKS_PER_SECOND) == 0;
         let size = if key { 60_000 } else { 8_000 + (tick as usize * 617) % 4_000 };
         for kind in [Kind::Video, Kind::Audio, Kind::Audio] {

@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keys", &["media"]),
     ("limits", &["media", "stats", "frame"]),
     ("scene", &["media", "ring", "frame"]),
-    ("sound", &["media", "ring", "frame"]),
+    ("audio", &["media", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi", "flv"]),
     ("rtmp", &["media", "frame", "flv"]),
@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "media", "stats", "ring", "frame", "event", "keys", "scene", "sound", "encode", "rtmp",
+            "media", "stats", "ring", "frame", "event", "keys", "scene", "audio", "encode", "rtmp",
             "stream",
         ],
     ),
@@ -54,7 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
+            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "audio", "encode",
             "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
             "limits",
         ],
@@ -63,14 +63,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "media", "stats", "event", "scene", "sound", "encode", "rtmp", "record", "stream",
+            "media", "stats", "event", "scene", "audio", "encode", "rtmp", "record", "stream",
             "web", "tls", "command", "runtime",
         ],
     ),
     (
         "control",
         &[
-            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "sound", "encode",
+            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "audio", "encode",
             "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
             "pipeline", "limits", "config",
         ],

@@ -1,5 +1,5 @@
 //! Published streams as a scene's input decodes them, with libavcodec: whatever a publisher sends,
-//! pictures have the size asked for, sound is made of numbers, counts are right, and the next
+//! pictures have the size asked for, audio is made of numbers, counts are right, and the next
 //! publisher is seen and heard as if nothing had been.
 
 #![no_main]
@@ -7,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::OnceLock;
 use stream_manager_fuzz::decode::{DecodeSink, Error, Live, LiveSpec};
-use stream_manager_fuzz::frame::{BLOCK_SAMPLES, PictureEvent, SoundBlock};
+use stream_manager_fuzz::frame::{BLOCK_SAMPLES, PictureEvent, AudioBlock};
 use stream_manager_fuzz::media::{CHANNELS, Micros, Size};
 use stream_manager_fuzz::stream::{Flags, Inspection, InBand};
 use stream_manager_fuzz::{Tag, Tags, ffi};
@@ -39,7 +39,7 @@ impl DecodeSink for Seen {
         }
     }
 
-    fn sound(&mut self, block: &SoundBlock) {
+    fn audio(&mut self, block: &AudioBlock) {
         assert!((1..=BLOCK_SAMPLES).contains(&block.samples));
         let samples = &block.data[..block.samples * CHANNELS];
         assert!(samples.iter().all(|sample| sample.is_finite()), "a mixer would never recover");

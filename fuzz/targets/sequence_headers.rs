@@ -16,7 +16,7 @@ use stream_manager_fuzz::stream::{Flags, InBand, Inspection};
 /// fields of a record, and the length of each parameter set.
 const EXTRA_BYTES_MAX: usize = 64;
 
-/// Frames of sound without a header after which it is told.
+/// Frames of audio without a header after which it is told.
 const MISSES_MAX: usize = 100;
 
 fn payload(kind: Kind, body: &[u8]) -> &[u8] {

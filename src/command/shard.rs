@@ -53,7 +53,7 @@ pub struct ChannelSource {
     pub stream: Arc<str>,
     /// Finished video.
     pub video: Receiver<Encoded>,
-    /// Finished sound, if the channel has any.
+    /// Finished audio, if the channel has any.
     pub audio: Option<Receiver<Encoded>>,
     /// When its tick 0 is due, which its encoders call time 0.
     pub start: Micros,
@@ -209,7 +209,7 @@ pub struct StreamPart {
     pub out_bps: f64,
     /// Time from keyframe to keyframe, if it is fed here.
     pub keyframe_interval: Option<Micros>,
-    /// How many milliseconds its pictures are ahead of its sound, if it is fed here.
+    /// How many milliseconds its pictures are ahead of its audio, if it is fed here.
     pub av_offset_ms: Option<f64>,
     /// Its audio messages.
     pub audio: TrackPart,

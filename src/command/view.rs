@@ -32,7 +32,7 @@ pub struct StreamView {
     pub out_bps: f64,
     /// Time from keyframe to keyframe by its timestamps; `None` before the second one.
     pub keyframe_interval: Option<Micros>,
-    /// How many milliseconds its pictures are ahead of the sound that comes with them; `None` while
+    /// How many milliseconds its pictures are ahead of the audio that comes with them; `None` while
     /// there is only one of them.
     pub av_offset_ms: Option<f64>,
     /// Video codec as `FourCC` or name, if it has video.
@@ -72,7 +72,7 @@ pub struct VideoView {
     pub avc: Option<[u8; 3]>,
 }
 
-/// What is known about a stream's sound.
+/// What is known about a stream's audio.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioView {
     /// `AAC`, `Opus`, `MP3`, `FLAC`, `AC-3`.

@@ -10,13 +10,13 @@ use super::field::{needed_name, stream_name, unique};
 use super::platform::Platform;
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section, integer};
-use super::{document, layer, relay, sound as heard};
+use super::{audio_source, document, layer, relay};
+use crate::audio::{self, InputSpec};
 use crate::command::OutputRules;
 use crate::encode::{AudioSpec, VideoSpec, encoder_names, encoder_names_of};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::rtmp::Url;
 use crate::scene::{self, Scene};
-use crate::sound::{self, InputSpec};
 
 /// One programme and where it goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,14 +54,14 @@ pub struct ChannelConfig {
     pub queue_frames: u32,
     /// Frames that exist in all; `None` takes as many as the queue needs.
     pub pool_frames: Option<u32>,
-    /// Sound, if there is any.
+    /// Audio, if there is any.
     pub audio: Option<AudioSpec>,
     /// What it can show; at least one, each with another name.
     pub scenes: Vec<NamedScene>,
     /// Place in `scenes` of the one that it begins with.
     pub active: usize,
-    /// What it sounds like.
-    pub sound: Vec<InputSpec>,
+    /// Its audio sources, which the mixer adds up.
+    pub audio_sources: Vec<InputSpec>,
     /// Destinations outside the node.
     pub outputs: Vec<OutputConfig>,
 }
@@ -148,7 +148,7 @@ impl ChannelConfig {
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
             scenes: shown::empty(),
             active: 0,
-            sound: demo_sound(),
+            audio_sources: demo_audio(),
             outputs: Vec::new(),
         }
     }
@@ -182,12 +182,12 @@ impl ChannelConfig {
 }
 
 /// The quiet bed, and whoever publishes to the demo's input.
-fn demo_sound() -> Vec<InputSpec> {
+fn demo_audio() -> Vec<InputSpec> {
     let input =
         |name: &str, source| InputSpec { name: name.to_owned(), source, gain_db: 0.0, mute: false };
     vec![
-        input("bed", sound::Source::Bed),
-        input("live", sound::Source::Live(scene::demo::STREAM.to_owned())),
+        input("bed", audio::Source::Bed),
+        input("live", audio::Source::Live(scene::demo::STREAM.to_owned())),
     ]
 }
 
@@ -211,9 +211,9 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     }
     let scenes = shown::read_all(&mut s, faults, channel.size);
     (channel.scenes, channel.active) = (scenes.list, scenes.active);
-    let sounds = s.tables(faults, "sound", "[[channel.sound]]");
-    if !sounds.is_empty() || !scenes.demo {
-        channel.sound = heard::read_all(sounds, faults);
+    let audio = s.tables(faults, "audio_source", "[[channel.audio_source]]");
+    if !audio.is_empty() || !scenes.demo {
+        channel.audio_sources = audio_source::read_all(audio, faults);
     }
     let outputs = s.tables(faults, "output", "[[channel.output]]");
     channel.outputs = read_outputs(outputs, faults, &channel);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::fault::{Faults, quoted};
 use super::section::{Found, Section};
 
-/// Longest name of a node, channel, layer, sound or output, characters.
+/// Longest name of a node, channel, layer, audio or output, characters.
 const NAME_CHARS_MAX: usize = 64;
 
 /// Longest public stream name, bytes.

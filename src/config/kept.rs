@@ -355,8 +355,11 @@ fn channel_with_scenes<'a>(
     channel.remove("background");
     let tables = |list: Vec<Table>| Value::Array(list.into_iter().map(Value::Table).collect());
     channel.insert("scene".to_owned(), tables(of.scenes.iter().map(write::scene).collect()));
-    // The built-in scenes come with sounds, which the same scenes written out do not.
-    channel.insert("sound".to_owned(), tables(of.sound.iter().map(write::sound).collect()));
+    // The built-in scenes come with audio_sources, which the same scenes written out do not.
+    channel.insert(
+        "audio_source".to_owned(),
+        tables(of.audio_sources.iter().map(write::audio).collect()),
+    );
     Some(channel)
 }
 

@@ -1,6 +1,7 @@
 //! Configuration: from a TOML text to specifications that have been checked. Whatever is wrong is
 //! told with file, line and the fix, before anything starts; inside, invalid values do not exist.
 
+mod audio_source;
 mod change;
 mod channel;
 mod document;
@@ -22,7 +23,6 @@ mod relay;
 mod scene;
 mod section;
 mod shown;
-mod sound;
 #[cfg(test)]
 mod tests;
 mod tls;

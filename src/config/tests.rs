@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::load::FILE_BYTES_MAX;
 use super::*;
+use crate::audio;
 use crate::media::{FrameRate, Size};
 use crate::scene::{self, Source};
-use crate::sound;
 use proptest::prelude::*;
 
 fn faults(text: &str) -> Vec<Fault> {
@@ -235,7 +235,7 @@ fn names_that_must_differ_are_told_with_both_places() {
         told(text).contains("node.toml:5:8: a channel with the stream \"live/a\" is already at")
     );
     assert!(told(text).contains("line 2"), "{}", told(text));
-    for table in ["layer", "sound", "output"] {
+    for table in ["layer", "audio_source", "output"] {
         let one = format!("[[channel.{table}]]\nname=\"n\"\ntype=\"flash\"\n");
         let text = format!("[[channel]]\nname=\"a\"\n{one}{one}");
         assert!(told(&text).contains("the name \"n\" is already at line 4"), "{}", told(&text));
@@ -263,13 +263,14 @@ fn a_scene_is_either_the_built_in_one_or_a_list_of_layers() {
     let text = "[[channel]]\nname=\"a\"\nscene=\"demo\"\n[[channel.layer]]\n\
                 name=\"l\"\ntype=\"flash\"\n";
     assert!(told(text).contains("node.toml:3:7: `scene` and the [[channel.layer]] at line 4"));
-    let sounds = |text: &str| Config::parse(text, "x").unwrap().channels[0].sound.len();
-    assert_eq!(sounds("[[channel]]\nname=\"a\"\n"), 2);
-    assert_eq!(sounds("[[channel]]\nname=\"a\"\nbackground=\"#000000\"\n"), 0);
+    let audio_sources =
+        |text: &str| Config::parse(text, "x").unwrap().channels[0].audio_sources.len();
+    assert_eq!(audio_sources("[[channel]]\nname=\"a\"\n"), 2);
+    assert_eq!(audio_sources("[[channel]]\nname=\"a\"\nbackground=\"#000000\"\n"), 0);
 }
 
 #[test]
-fn there_is_an_end_to_channels_layers_sounds_and_outputs() {
+fn there_is_an_end_to_channels_layers_audio_sources_and_outputs() {
     let tables = |head: &str, count: usize, more: &str| -> String {
         (0..count).map(|n| format!("{head}\nname=\"n{n}\"\n{more}\n")).collect()
     };
@@ -277,7 +278,7 @@ fn there_is_an_end_to_channels_layers_sounds_and_outputs() {
     for (head, most, more) in [
         ("[[channel]]", 16, ""),
         ("[[channel.layer]]", scene::LAYERS_MAX, "type=\"flash\""),
-        ("[[channel.sound]]", sound::INPUTS_MAX, "type=\"bed\""),
+        ("[[channel.audio_source]]", audio::INPUTS_MAX, "type=\"bed\""),
         ("[[channel.output]]", 64, "url=\"rtmp://host/live/a\""),
     ] {
         let before = if head == "[[channel]]" { "" } else { channel };
@@ -328,25 +329,28 @@ fn a_configuration_that_cannot_be_read_is_told() {
 #[test]
 fn an_option_of_another_type_is_told_with_the_type() {
     let text = "[[channel]]\nname=\"a\"\n[[channel.layer]]\nname=\"l\"\ntype=\"color\"\n\
-                text=\"Hello\"\n[[channel.sound]]\nname=\"s\"\ntype=\"bed\"\nhz=440\n";
+                text=\"Hello\"\n[[channel.audio_source]]\nname=\"s\"\ntype=\"bed\"\nhz=440\n";
     let told = told(text);
     assert!(told.contains("unknown key `text` in [[channel.layer]] of type \"color\""), "{told}");
-    assert!(told.contains("unknown key `hz` in [[channel.sound]] of type \"bed\""), "{told}");
+    assert!(
+        told.contains("unknown key `hz` in [[channel.audio_source]] of type \"bed\""),
+        "{told}"
+    );
 }
 
 #[test]
 fn numbers_may_be_written_in_every_way_of_toml() {
     let text = "[rtmp]\nchunk_size = 60_000\nport = 0x790\n[[channel]]\nname = \"a\"\n\
-                [channel.video]\nfps = 0b11110\n[[channel.sound]]\nname = \"s\"\n\
+                [channel.video]\nfps = 0b11110\n[[channel.audio_source]]\nname = \"s\"\n\
                 type = \"bed\"\ngain_db = -0.5e1\n";
     let config = Config::parse(text, "x").unwrap();
     assert_eq!((config.rtmp.chunk_size, config.rtmp.port), (60_000, 1_936));
     assert_eq!(config.channels[0].rate, FrameRate::FPS_30);
-    assert!((config.channels[0].sound[0].gain_db + 5.0).abs() < 1e-6);
+    assert!((config.channels[0].audio_sources[0].gain_db + 5.0).abs() < 1e-6);
 }
 
 #[test]
-fn layers_and_sounds_become_a_scene_and_a_mix() {
+fn layers_and_audio_sources_become_a_scene_and_a_mix() {
     let text = r##"
         [[channel]]
         name = "show"
@@ -361,7 +365,7 @@ fn layers_and_sounds_become_a_scene_and_a_mix() {
         height = 40
         alpha = 0.5
         z = 3
-        [[channel.sound]]
+        [[channel.audio_source]]
         name = "tone"
         type = "tone"
         hz = 1000
@@ -373,7 +377,7 @@ fn layers_and_sounds_become_a_scene_and_a_mix() {
     let layer = &channel.scene().layers[0];
     assert_eq!((layer.place.y, layer.alpha, layer.z), (-4, 128, 3));
     assert!(matches!(&layer.source, Source::Text { text, .. } if text == "Hello"));
-    assert_eq!(channel.sound[0].source, sound::Source::Tone(1_000.0));
+    assert_eq!(channel.audio_sources[0].source, audio::Source::Tone(1_000.0));
     assert_eq!(channel.scene().background, scene::Color { r: 16, g: 32, b: 48, a: 255 });
 }
 
@@ -406,7 +410,10 @@ fn a_channel_has_the_built_in_scenes_its_own_layers_or_named_scenes() {
     }
     let config = Config::parse(&format!("{channel}active=\"b\"\n{main}{b}"), "x").unwrap();
     assert_eq!(config.channels[0].scene(), &config.channels[0].scenes[1].scene);
-    assert!(config.channels[0].sound.is_empty(), "the built-in sounds are the built-in scenes'");
+    assert!(
+        config.channels[0].audio_sources.is_empty(),
+        "the built-in audio_sources are the built-in scenes'"
+    );
 }
 
 fn scene_layer() -> &'static str {
@@ -516,10 +523,10 @@ fn known_keys() -> Vec<(&'static str, String)> {
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
     for kind in ["bed", "tone", "beep", "video", "live"] {
-        let heading = "[[channel.sound]]";
+        let heading = "[[channel.audio_source]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    let tables = ["video", "audio", "layer", "sound", "output", "token"];
+    let tables = ["video", "audio", "layer", "audio_source", "output", "token"];
     found.retain(|(_, key)| !tables.contains(&key.as_str()));
     found
 }

@@ -6,8 +6,8 @@ use super::channel::OutputConfig;
 use super::document::to_document;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
+use crate::audio::{InputSpec, Source};
 use crate::command::OutputRules;
-use crate::sound::{InputSpec, Source};
 
 impl OutputConfig {
     /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
@@ -111,8 +111,8 @@ pub(super) fn scene(of: &NamedScene) -> Table {
     table
 }
 
-/// A `[[channel.sound]]`.
-pub(super) fn sound(of: &InputSpec) -> Table {
+/// A `[[channel.audio_source]]`.
+pub(super) fn audio(of: &InputSpec) -> Table {
     let InputSpec { name, source, gain_db, mute } = of;
     let mut table = Table::new();
     put(&mut table, "name", name.as_str());
@@ -167,10 +167,10 @@ mod tests {
             [[channel.layer]]\nname = \"t\"\ntype = \"text\"\ntext = \"a \\\"b\\\"\"\nalpha = 0.5\n\
             [[channel.scene]]\nname = \"two\"\n\
             [[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
-            [[channel.sound]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
-            [[channel.sound]]\nname = \"b\"\ntype = \"live\"\nstream = \"live/b\"\nmute = true\n\
-            [[channel.sound]]\nname = \"d\"\ntype = \"bed\"\n\
-            [[channel.sound]]\nname = \"e\"\ntype = \"beep\"\n\
+            [[channel.audio_source]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
+            [[channel.audio_source]]\nname=\"b\"\ntype=\"live\"\nstream=\"live/b\"\nmute = true\n\
+            [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
+            [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
             lag_low_ms=1\nstall_timeout=3\nenabled=false\npreset=\"kick\"\n\
             [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
@@ -186,7 +186,7 @@ mod tests {
             |tables: Vec<Table>| Value::Array(tables.into_iter().map(Value::Table).collect());
         let of = &was.channels[0];
         put(&mut channel, "scene", list(of.scenes.iter().map(scene).collect()));
-        put(&mut channel, "sound", list(of.sound.iter().map(sound).collect()));
+        put(&mut channel, "audio_source", list(of.audio_sources.iter().map(audio).collect()));
         put(&mut channel, "output", list(of.outputs.iter().map(output).collect()));
         let mut all = Table::new();
         put(&mut all, "channel", list(vec![channel]));

@@ -218,7 +218,7 @@ impl Drop for Decoder {
     }
 }
 
-/// A decoded picture or piece of sound.
+/// A decoded picture or piece of audio.
 #[derive(Debug)]
 pub(super) struct Decoded(NonNull<ffi::AVFrame>);
 

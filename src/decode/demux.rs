@@ -20,7 +20,7 @@ unsafe impl Send for Demuxer {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     Pictures,
-    Sound,
+    Audio,
 }
 
 /// The clock of a stream: units of `num / den` seconds.
@@ -66,7 +66,7 @@ impl Demuxer {
     pub(super) fn best(&self, which: Which) -> Option<usize> {
         let kind = match which {
             Which::Pictures => ffi::AVMEDIA_TYPE_VIDEO,
-            Which::Sound => ffi::AVMEDIA_TYPE_AUDIO,
+            Which::Audio => ffi::AVMEDIA_TYPE_AUDIO,
         };
         let none = std::ptr::null_mut();
         // SAFETY: an open context; no decoder is asked for.

@@ -45,7 +45,7 @@ impl fmt::Display for Error {
             }
             Self::Empty { path } => {
                 let path = path.display();
-                write!(f, "cannot play {path}: no picture or sound in it could be decoded")
+                write!(f, "cannot play {path}: no picture or audio in it could be decoded")
             }
             Self::Unsupported { codec, instead } => {
                 write!(f, "a live input does not decode {codec}; publish {instead}")

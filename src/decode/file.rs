@@ -1,4 +1,4 @@
-//! File decoder: a video or sound file, played once or over and over.
+//! File decoder: a video or audio file, played once or over and over.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ pub struct FileSpec {
     pub start: Micros,
     /// Whether it begins again at its end.
     pub looped: bool,
-    /// Whether its sound is decoded, too.
-    pub want_sound: bool,
+    /// Whether its audio is decoded, too.
+    pub want_audio: bool,
     /// Threads its decoder may use, at least 1.
     pub threads: u32,
     /// Pictures that may wait for their reader.
@@ -47,7 +47,7 @@ pub struct FileSpec {
 }
 
 impl FileSpec {
-    /// Looped, with sound, on one thread, for an I420 canvas.
+    /// Looped, with audio, on one thread, for an I420 canvas.
     #[must_use]
     pub fn new(scale: Scale, start: Micros) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl FileSpec {
             format: PixelFormat::I420,
             start,
             looped: true,
-            want_sound: true,
+            want_audio: true,
             threads: 1,
             queue: QUEUE_PICTURES,
         }
@@ -65,7 +65,7 @@ impl FileSpec {
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Some progress, and at most one picture or one block of sound: call again.
+    /// Some progress, and at most one picture or one block of audio: call again.
     More,
     /// A picture waits because every frame of the pool is in use: call again in a moment.
     Full,
@@ -134,14 +134,14 @@ enum State {
 }
 
 const PICTURES: usize = 0;
-const SOUND: usize = 1;
+const AUDIO: usize = 1;
 
 impl File {
     /// Opens a file of any container and codec that the FFmpeg libraries read.
     ///
     /// # Errors
     /// [`Error::File`] if it is missing, unreadable or unknown; [`Error::Empty`] if it has neither
-    /// pictures nor (wanted) sound.
+    /// pictures nor (wanted) audio.
     pub fn open(path: &Path, spec: FileSpec) -> Result<Self, Error> {
         let failed = |cause| Error::File { path: path.to_owned(), cause };
         // The libraries open addresses as well, and to open a pipe would wait for its writer.
@@ -163,8 +163,8 @@ impl File {
         };
         let base = i64::try_from(spec.start.0).unwrap_or(0);
         let mut tracks = [None, None];
-        for (slot, which) in [(PICTURES, Which::Pictures), (SOUND, Which::Sound)] {
-            let wanted = which == Which::Pictures || spec.want_sound;
+        for (slot, which) in [(PICTURES, Which::Pictures), (AUDIO, Which::Audio)] {
+            let wanted = which == Which::Pictures || spec.want_audio;
             if let Some(index) = demuxer.best(which).filter(|_| wanted) {
                 tracks[slot] = Some(Track::open(&demuxer, index, setup, base).map_err(failed)?);
             }
@@ -188,7 +188,7 @@ impl File {
         })
     }
 
-    /// Decodes a bit and hands on at most one picture or one block of sound. The caller paces it:
+    /// Decodes a bit and hands on at most one picture or one block of audio. The caller paces it:
     /// it calls when its reader has room for one more of each.
     ///
     /// # Errors
@@ -199,7 +199,7 @@ impl File {
             return Ok(Step::Ended);
         }
         if let Some(block) = self.resampler.pop(false) {
-            out.sound(block);
+            out.audio(block);
             self.counters.blocks += 1;
             return Ok(Step::More);
         }
@@ -225,11 +225,11 @@ impl File {
         self.tracks[PICTURES].is_some()
     }
 
-    /// Whether the file has sound that is decoded.
+    /// Whether the file has audio that is decoded.
     #[cfg(test)]
     #[must_use]
-    pub const fn has_sound(&self) -> bool {
-        self.tracks[SOUND].is_some()
+    pub const fn has_audio(&self) -> bool {
+        self.tracks[AUDIO].is_some()
     }
 
     /// What was done since it was opened.
@@ -249,7 +249,7 @@ impl File {
         let running = |kind: &usize| {
             self.tracks[*kind].as_ref().is_some_and(|track| track.state != State::Done)
         };
-        [PICTURES, SOUND].into_iter().filter(running).min_by_key(|kind| {
+        [PICTURES, AUDIO].into_iter().filter(running).min_by_key(|kind| {
             self.tracks[*kind].as_ref().map(|track| {
                 let starving = track.state == State::Running && track.queue.is_empty();
                 (starving && crowded(*kind), track.position)
@@ -285,7 +285,7 @@ impl File {
             Some(time) => self.base.saturating_add(track.units.micros(time).saturating_sub(start)),
             None => track.position,
         };
-        if kind == SOUND {
+        if kind == AUDIO {
             track.state = State::Running;
             self.resampler.push(frame, at).map_err(Problem::Damage)?;
             track.position = self.resampler.end().unwrap_or(at);
@@ -354,7 +354,7 @@ impl File {
         }
         if !self.looped {
             while let Some(block) = self.resampler.pop(true) {
-                out.sound(block);
+                out.audio(block);
                 self.counters.blocks += 1;
             }
             self.phase = Phase::Ended;
@@ -427,8 +427,8 @@ enum Problem {
 
 impl std::fmt::Debug for FileSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { start, looped, want_sound, threads, .. } = self;
-        write!(f, "FileSpec({start:?}, loop {looped}, sound {want_sound}, {threads} threads)")
+        let Self { start, looped, want_audio, threads, .. } = self;
+        write!(f, "FileSpec({start:?}, loop {looped}, audio {want_audio}, {threads} threads)")
     }
 }
 

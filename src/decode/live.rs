@@ -151,7 +151,7 @@ impl Live {
                 self.picture(key, data, [pts, time], out)
             }
             Payload::Frame { data, .. } => {
-                self.sound(data, time, out);
+                self.audio(data, time, out);
                 Ok(())
             }
             Payload::Nothing => Ok(()),
@@ -160,12 +160,12 @@ impl Live {
         }
     }
 
-    /// The publisher has left: hands on what is left of its pictures and sound, then
+    /// The publisher has left: hands on what is left of its pictures and audio, then
     /// [`PictureEvent::Ended`]. Another publisher may follow.
     pub fn ended(&mut self, out: &mut dyn DecodeSink) {
         self.drain_video(out);
         while let Some(block) = self.resampler.pop(true) {
-            out.sound(block);
+            out.audio(block);
             self.counters.blocks += 1;
         }
         self.resampler.reset();
@@ -270,18 +270,18 @@ impl Live {
         }
     }
 
-    fn sound(&mut self, data: &[u8], time: i64, out: &mut dyn DecodeSink) {
+    fn audio(&mut self, data: &[u8], time: i64, out: &mut dyn DecodeSink) {
         let Some(decoder) = &mut self.audio.decoder else { return };
         let mut result =
             Packet::copy_of(data, time, time).and_then(|mut p| decoder.send(Some(&mut p)));
         while result.is_ok() {
             match decoder.receive() {
                 Ok(Received::Frame) => {
-                    let sound = decoder.frame();
-                    let at = self.timeline.at(sound.time().unwrap_or(time));
-                    result = self.resampler.push(sound, at);
+                    let audio = decoder.frame();
+                    let at = self.timeline.at(audio.time().unwrap_or(time));
+                    result = self.resampler.push(audio, at);
                     while let Some(block) = self.resampler.pop(false) {
-                        out.sound(block);
+                        out.audio(block);
                         self.counters.blocks += 1;
                     }
                 }

@@ -1,9 +1,9 @@
-//! Turns encoded things into timed pictures and sound: published streams ([`Live`]) and files
+//! Turns encoded things into timed pictures and audio: published streams ([`Live`]) and files
 //! ([`File`]).
 //!
 //! Both are plain state machines that a thread of the pipeline drives: no clock, no thread, no
 //! waiting in here. Pictures come out scaled to the size they have on the canvas, BT.709 limited
-//! range; sound comes out as 48 kHz stereo. Every time is on the node's clock.
+//! range; audio comes out as 48 kHz stereo. Every time is on the node's clock.
 
 mod av;
 mod convert;
@@ -23,7 +23,7 @@ pub use file::{File, FileSpec, Step};
 pub use live::{Live, LiveSpec};
 pub use tag::can_decode;
 
-use crate::frame::{PictureEvent, SoundBlock};
+use crate::frame::{AudioBlock, PictureEvent};
 use crate::media::Size;
 
 /// Given the size a source's pictures are shown at (its pixels made square), the size they are to
@@ -38,13 +38,13 @@ pub const POOL_EXTRA_PICTURES: u32 = 8;
 /// Pictures that may wait for their reader, unless a spec says otherwise.
 pub const QUEUE_PICTURES: u32 = 16;
 
-/// Where pictures and sound go. Neither call may wait; a reader without room loses what is new.
+/// Where pictures and audio go. Neither call may wait; a reader without room loses what is new.
 pub trait DecodeSink {
     /// The next picture, or the end of the source.
     fn picture(&mut self, picture: PictureEvent);
 
-    /// The next block of sound.
-    fn sound(&mut self, block: &SoundBlock);
+    /// The next block of audio.
+    fn audio(&mut self, block: &AudioBlock);
 }
 
 /// What a decoder has done since it was made.
@@ -52,7 +52,7 @@ pub trait DecodeSink {
 pub struct Counters {
     /// Pictures handed to the sink.
     pub pictures: u64,
-    /// Blocks of sound handed to the sink.
+    /// Blocks of audio handed to the sink.
     pub blocks: u64,
     /// Pictures decoded and dropped because every slot of the pool was in use.
     pub pool_empty: u64,

@@ -1,4 +1,4 @@
-//! Audio resampler: decoded sound as blocks of 48 kHz stereo, by libswresample, cut and timed so
+//! Audio resampler: decoded audio as blocks of 48 kHz stereo, by libswresample, cut and timed so
 //! that each block begins where the one before it ends.
 
 use std::ptr::NonNull;
@@ -6,10 +6,10 @@ use std::ptr::NonNull;
 use super::av::Decoded;
 use super::error::Fault;
 use crate::ffi::sys as ffi;
-use crate::frame::{BLOCK_SAMPLES, SoundBlock};
+use crate::frame::{AudioBlock, BLOCK_SAMPLES};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 
-/// How far sound may be from its time before it is put there at once, microseconds.
+/// How far audio may be from its time before it is put there at once, microseconds.
 const JUMP_MIN: i64 = 40_000;
 
 /// Within this nothing is corrected: the times of containers are rounded, microseconds.
@@ -28,7 +28,7 @@ const FRAME_SAMPLES_MAX: i32 = 1 << 18;
 /// Loudness of a single channel in each of two: as it is, where the library would take 3 dB off.
 const MONO_VOLUME: f64 = std::f64::consts::SQRT_2;
 
-/// Resamples and cuts one source's sound.
+/// Resamples and cuts one source's audio.
 #[derive(Debug)]
 pub(super) struct AudioResampler {
     swr: Option<Swr>,
@@ -40,13 +40,13 @@ pub(super) struct AudioResampler {
     clock: SampleClock,
     /// From which value of `samples` on another clock is valid.
     jump: Option<(usize, SampleClock)>,
-    block: Box<SoundBlock>,
+    block: Box<AudioBlock>,
 }
 
 /// Counts samples from an instant, so that times never add up rounding errors.
 #[derive(Clone, Copy, Debug, Default)]
 struct SampleClock {
-    /// Microseconds on the node's clock; `None` before the first sound.
+    /// Microseconds on the node's clock; `None` before the first audio.
     start: Option<i64>,
     /// Samples since then.
     count: i64,
@@ -68,19 +68,19 @@ impl AudioResampler {
             taken: 0,
             clock: SampleClock::default(),
             jump: None,
-            block: Box::new(SoundBlock { at: Micros(0), samples: 0, data }),
+            block: Box::new(AudioBlock { at: Micros(0), samples: 0, data }),
         }
     }
 
-    /// Takes in decoded sound whose first sample is due at `at`. Everything must have been popped
+    /// Takes in decoded audio whose first sample is due at `at`. Everything must have been popped
     /// before.
-    pub(super) fn push(&mut self, sound: &Decoded, at: i64) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, audio: &Decoded, at: i64) -> Result<(), Fault> {
         self.samples.drain(..self.taken);
         self.taken = 0;
-        let form = Form::of(sound);
+        let form = Form::of(audio);
         if self.swr.as_ref().is_none_or(|resampler| resampler.form != form) {
             self.swr = None;
-            self.swr = Some(Swr::new(sound, form, self.steer)?);
+            self.swr = Some(Swr::new(audio, form, self.steer)?);
         }
         let Some(resampler) = &mut self.swr else { return Ok(()) };
         // What comes out first is what the resampler still held.
@@ -104,14 +104,14 @@ impl AudioResampler {
             }
         }
         match &mut self.swr {
-            Some(resampler) => resampler.run(sound, &mut self.samples),
+            Some(resampler) => resampler.run(audio, &mut self.samples),
             None => Ok(()),
         }
     }
 
     /// The next block: a full one, or what there is if a jump comes after it or `rest` is asked
     /// for.
-    pub(super) fn pop(&mut self, rest: bool) -> Option<&SoundBlock> {
+    pub(super) fn pop(&mut self, rest: bool) -> Option<&AudioBlock> {
         let end = self.jump.map_or(self.samples.len(), |(at, _)| at);
         if end == self.taken
             && let Some((_, clock)) = self.jump.take()
@@ -133,7 +133,7 @@ impl AudioResampler {
         Some(&self.block)
     }
 
-    /// When the sound taken in so far ends; `None` before the first.
+    /// When the audio taken in so far ends; `None` before the first.
     pub(super) fn end(&self) -> Option<i64> {
         let (from, clock) = self.jump.unwrap_or((self.taken, self.clock));
         let waiting = i64::try_from((self.samples.len() - from) / CHANNELS).unwrap_or(0);
@@ -160,7 +160,7 @@ impl AudioResampler {
     }
 }
 
-/// Everything about decoded sound that decides how it is resampled.
+/// Everything about decoded audio that decides how it is resampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Form {
     format: i32,
@@ -171,8 +171,8 @@ struct Form {
 }
 
 impl Form {
-    fn of(sound: &Decoded) -> Self {
-        let raw = sound.raw();
+    fn of(audio: &Decoded) -> Self {
+        let raw = audio.raw();
         let order = raw.ch_layout.order;
         // SAFETY: `mask` is the member in use for the native order; all members are plain numbers
         // or pointers of the same size, so that reading it is defined for any other order, too.
@@ -201,7 +201,7 @@ struct Swr {
 unsafe impl Send for Swr {}
 
 impl Swr {
-    fn new(sound: &Decoded, form: Form, steer: bool) -> Result<Self, Fault> {
+    fn new(audio: &Decoded, form: Form, steer: bool) -> Result<Self, Fault> {
         if form.channels <= 0 || form.rate <= 0 {
             return Err(Fault::INVALID);
         }
@@ -218,7 +218,7 @@ impl Swr {
             if form.order == ffi::AV_CHANNEL_ORDER_UNSPEC {
                 ffi::av_channel_layout_default(&raw mut source, form.channels);
             } else {
-                ffi::av_channel_layout_copy(&raw mut source, &raw const sound.raw().ch_layout);
+                ffi::av_channel_layout_copy(&raw mut source, &raw const audio.raw().ch_layout);
             }
             let made = ffi::swr_alloc_set_opts2(
                 &raw mut context,
@@ -254,7 +254,7 @@ impl Swr {
         Ok(resampler)
     }
 
-    /// How much sound is inside, microseconds.
+    /// How much audio is inside, microseconds.
     fn held_micros(&self) -> i64 {
         // SAFETY: a running resampler.
         unsafe { ffi::swr_get_delay(self.context.as_ptr(), 1_000_000) }
@@ -277,10 +277,10 @@ impl Swr {
         Fault::check(answer).map(drop)
     }
 
-    /// Appends what comes out for `sound`.
+    /// Appends what comes out for `audio`.
     #[expect(clippy::needless_pass_by_ref_mut, reason = "the library changes what `self` owns")]
-    fn run(&mut self, sound: &Decoded, out: &mut Vec<f32>) -> Result<(), Fault> {
-        let raw = sound.raw();
+    fn run(&mut self, audio: &Decoded, out: &mut Vec<f32>) -> Result<(), Fault> {
+        let raw = audio.raw();
         if raw.nb_samples <= 0 || raw.nb_samples > FRAME_SAMPLES_MAX {
             return Err(Fault::INVALID);
         }

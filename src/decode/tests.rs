@@ -16,7 +16,7 @@ const STAIRS: &str = "nullsrc=s=64x48:r=25,format=yuv420p,geq=lum='16+2*N':cb=12
 struct Seen {
     pictures: Vec<(Micros, [u8; 3])>,
     sizes: Vec<Size>,
-    blocks: Vec<SoundBlock>,
+    blocks: Vec<AudioBlock>,
     ended: usize,
     keep: bool,
     kept: Vec<FrozenFrame>,
@@ -42,7 +42,7 @@ impl DecodeSink for Seen {
         }
     }
 
-    fn sound(&mut self, block: &SoundBlock) {
+    fn audio(&mut self, block: &AudioBlock) {
         self.blocks.push(block.clone());
     }
 }
@@ -53,7 +53,7 @@ impl Seen {
     }
 
     fn left(&self) -> Vec<f32> {
-        let samples = |b: &SoundBlock| b.data[..b.samples * CHANNELS].to_vec();
+        let samples = |b: &AudioBlock| b.data[..b.samples * CHANNELS].to_vec();
         let all = self.blocks.iter().flat_map(samples).collect::<Vec<_>>();
         all.chunks(CHANNELS).map(|pair| pair[0]).collect()
     }
@@ -124,7 +124,7 @@ fn a_file_gives_its_pictures_in_order_each_at_its_time() {
     {
         let path = ffmpeg(&dir, name, codec, STAIRS);
         let mut file = File::open(&path, spec(false)).unwrap();
-        assert!(file.has_pictures() && !file.has_sound());
+        assert!(file.has_pictures() && !file.has_audio());
         let seen = play(&mut file, usize::MAX);
         assert_eq!((seen.pictures.len(), seen.ended), (50, 1), "{name}");
         for (n, (at, pixel)) in (0..).zip(&seen.pictures) {
@@ -137,7 +137,7 @@ fn a_file_gives_its_pictures_in_order_each_at_its_time() {
 }
 
 #[test]
-fn a_loop_goes_on_without_a_gap_in_pictures_or_sound() {
+fn a_loop_goes_on_without_a_gap_in_pictures_or_audio() {
     let dir = tempfile::tempdir().unwrap();
     let codec = "-f lavfi -i sine=frequency=1000:sample_rate=48000 -c:v libx264 -g 50 -qp 4 \
                  -c:a aac -t 1";
@@ -150,7 +150,7 @@ fn a_loop_goes_on_without_a_gap_in_pictures_or_sound() {
             assert!(usize::from(luma).abs_diff(16 + 2 * (n % 25)) <= 2, "{name} {n}: {luma}");
         }
         for pair in seen.pictures.windows(2) {
-            // Where sound is a little longer than the pictures, the last one stands that long.
+            // Where audio is a little longer than the pictures, the last one stands that long.
             let step = pair[1].0.0 - pair[0].0.0;
             assert!((38_500..=110_000).contains(&step), "{name}: {step}");
         }
@@ -164,7 +164,7 @@ fn a_loop_goes_on_without_a_gap_in_pictures_or_sound() {
 }
 
 #[test]
-fn sound_of_one_channel_and_another_rate_keeps_pitch_level_and_length() {
+fn audio_of_one_channel_and_another_rate_keeps_pitch_level_and_length() {
     let dir = tempfile::tempdir().unwrap();
     let sine = "sine=frequency=440:sample_rate=44100,volume=4";
     let path = ffmpeg(&dir, "s.wav", "-ac 1 -t 2", sine);
@@ -218,7 +218,7 @@ fn a_dark_grey_of_full_range_becomes_the_same_grey_in_limited_range() {
 }
 
 #[test]
-fn sound_that_is_shorter_than_the_pictures_is_silent_until_the_next_round() {
+fn audio_that_is_shorter_than_the_pictures_is_silent_until_the_next_round() {
     let dir = tempfile::tempdir().unwrap();
     let codec = "-f lavfi -i sine=frequency=1000:sample_rate=48000:duration=0.6 \
                  -c:v libx264 -g 50 -c:a aac -t 1";
@@ -348,7 +348,7 @@ fn feed(live: &mut Live, tags: &[(Kind, u32, Vec<u8>)], seen: &mut Seen) {
 }
 
 #[test]
-fn a_stream_is_shown_one_latency_after_it_came_and_sound_with_it() {
+fn a_stream_is_shown_one_latency_after_it_came_and_audio_with_it() {
     let dir = tempfile::tempdir().unwrap();
     for codec in ["-bf 2 -b_strategy 0", "-profile:v baseline"] {
         let mut live = Live::new(LiveSpec::new(same()));
@@ -502,7 +502,7 @@ fn another_codec_is_reported_once_and_ignored() {
 }
 
 #[test]
-fn the_sound_of_a_slow_publisher_is_stretched_without_a_break() {
+fn the_audio_of_a_slow_publisher_is_stretched_without_a_break() {
     let dir = tempfile::tempdir().unwrap();
     let sine = "sine=frequency=500:sample_rate=48000";
     let tags = tags(&ffmpeg(&dir, "slow.flv", "-c:a aac -ac 2 -t 60", sine));

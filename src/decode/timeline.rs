@@ -8,14 +8,14 @@ const STRANGE_MIN: i64 = 500_000;
 /// For how long, microseconds. What comes late after a break of the network comes all at once.
 const STRANGE_FOR: i64 = 300_000;
 
-/// Pictures or sound that are later than this on average are given more time at once, microseconds:
+/// Pictures or audio that are later than this on average are given more time at once, microseconds:
 /// more than half of the usual latency. What is less is made up for slowly.
 const LATE_MAX: i64 = 120_000;
 
 /// A kind of which nothing has come for this long has no part in the match, microseconds.
 const GONE: i64 = 2_000_000;
 
-/// Sound that is further behind the pictures is not waited for, microseconds.
+/// Audio that is further behind the pictures is not waited for, microseconds.
 const BEHIND_MAX: i64 = 10_000_000;
 
 /// How long the first of one kind waits for the first of the other, if that was announced,
@@ -28,17 +28,17 @@ const AVERAGE: i64 = 1_000_000;
 /// In which time an average lateness is worked off, microseconds.
 const CORRECTION: i64 = 20_000_000;
 
-/// Most correction per time: one in 200 (0.5 %), which sound can follow unheard.
+/// Most correction per time: one in 200 (0.5 %), which audio can follow unheard.
 const CORRECTION_MAX: i64 = 200;
 
-/// How much earlier than one latency ahead pictures and sound are decoded, microseconds. There is
-/// room for a few pictures, and for more than a second of sound.
+/// How much earlier than one latency ahead pictures and audio are decoded, microseconds. There is
+/// room for a few pictures, and for more than a second of audio.
 const PICTURE_LEAD: i64 = 60_000;
-const SOUND_LEAD: i64 = 300_000;
+const AUDIO_LEAD: i64 = 300_000;
 
 /// Maps a publisher's times, modulo 2^32 ms, to the node's clock: `time + offset`.
 ///
-/// Pictures and sound have the same offset, so that both stay as the publisher put them: the one
+/// Pictures and audio have the same offset, so that both stay as the publisher put them: the one
 /// that the later of the two needs. The earlier one waits, still encoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeline {
@@ -47,7 +47,7 @@ pub(super) struct Timeline {
     newest: Option<(u32, i64)>,
     /// From a publisher's microseconds to the node's; `None` before the first message.
     offset: Option<i64>,
-    sound: Track,
+    audio: Track,
     pictures: Track,
     /// When the first message came, and the newest.
     first: i64,
@@ -99,7 +99,7 @@ impl Timeline {
             latency: i64::try_from(latency.0).unwrap_or(0),
             newest: None,
             offset: None,
-            sound: Track::default(),
+            audio: Track::default(),
             pictures: Track::default(),
             first: 0,
             led: 0,
@@ -107,12 +107,12 @@ impl Timeline {
         }
     }
 
-    /// There will be pictures, or sound.
+    /// There will be pictures, or audio.
     pub(super) const fn expect(&mut self, pictures: bool) {
         if pictures {
             self.pictures.expected = true;
         } else {
-            self.sound.expected = true;
+            self.audio.expected = true;
         }
     }
 
@@ -121,11 +121,11 @@ impl Timeline {
         let now = i64::try_from(at.0).unwrap_or(i64::MAX / 2);
         let time_ms = self.unwrap(time_ms);
         let need = now.saturating_add(self.latency).saturating_sub(time_ms.saturating_mul(1_000));
-        let track = if picture { &mut self.pictures } else { &mut self.sound };
+        let track = if picture { &mut self.pictures } else { &mut self.audio };
         track.arrived(need, now);
-        let wanted = match (self.pictures.need(now), self.sound.need(now)) {
-            (Some(pictures), Some(sound)) if sound.saturating_sub(pictures) <= BEHIND_MAX => {
-                pictures.max(sound)
+        let wanted = match (self.pictures.need(now), self.audio.need(now)) {
+            (Some(pictures), Some(audio)) if audio.saturating_sub(pictures) <= BEHIND_MAX => {
+                pictures.max(audio)
             }
             (Some(one), _) | (None, Some(one)) => one,
             (None, None) => need,
@@ -150,11 +150,11 @@ impl Timeline {
 
     /// From when on something of this time is to be decoded, on the node's clock, microseconds.
     pub(super) fn decode_at(&self, time_ms: i64, picture: bool) -> i64 {
-        let other = if picture { &self.sound } else { &self.pictures };
+        let other = if picture { &self.audio } else { &self.pictures };
         if other.expected && other.need.is_none() {
             return self.first + START_WAIT;
         }
-        let lead = if picture { PICTURE_LEAD } else { SOUND_LEAD };
+        let lead = if picture { PICTURE_LEAD } else { AUDIO_LEAD };
         self.at(time_ms) - self.latency - lead
     }
 
@@ -214,8 +214,8 @@ mod tests {
         let mut line = Timeline::new(LATENCY);
         let at = play(&mut line, 77_000, 1, |t| 5_000_000 + t);
         assert_eq!(at, 5_200_000);
-        let sound = line.arrived(77_010, Micros(5_011_000), false);
-        assert_eq!(line.at(sound), 5_210_000);
+        let audio = line.arrived(77_010, Micros(5_011_000), false);
+        assert_eq!(line.at(audio), 5_210_000);
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_leads_only_where_there_are_no_pictures() {
+    fn audio_leads_only_where_there_are_no_pictures() {
         let mut line = Timeline::new(LATENCY);
         play(&mut line, 0, 10, |t| 5_000_000 + t);
         line.arrived(9_000, Micros(5_200_000), false);
@@ -287,13 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_pictures_and_sound_has_its_latency_and_the_other_waits_for_it() {
+    fn the_later_of_pictures_and_audio_has_its_latency_and_the_other_waits_for_it() {
         for behind in [0, 150_000, 400_000, 1_000_000, 2_500_000, 9_000_000] {
             for picture_is_late in [true, false] {
-                let (sound, picture) = if picture_is_late { (0, behind) } else { (behind, 0) };
+                let (audio, picture) = if picture_is_late { (0, behind) } else { (behind, 0) };
                 let mut line = Timeline::new(LATENCY);
-                both(&mut line, 0, 12, [sound, picture]);
-                let early = both(&mut line, 12_000, 2, [sound, picture]);
+                both(&mut line, 0, 12, [audio, picture]);
+                let early = both(&mut line, 12_000, 2, [audio, picture]);
                 let [late, other] =
                     if picture_is_late { [early[1], early[0]] } else { [early[0], early[1]] };
                 assert!((late - 200_000).abs() < 1_000, "{behind}: {early:?}");
@@ -325,18 +325,18 @@ mod tests {
     fn what_comes_first_waits_for_the_other_kind_if_that_is_announced() {
         let mut line = Timeline::new(LATENCY);
         line.expect(true);
-        let sound = line.arrived(0, Micros(5_000_000), false);
-        assert_eq!(line.decode_at(sound, false), 8_000_000, "not for ever");
+        let audio = line.arrived(0, Micros(5_000_000), false);
+        assert_eq!(line.decode_at(audio, false), 8_000_000, "not for ever");
         line.arrived(0, Micros(7_000_000), true);
-        assert_eq!(line.decode_at(sound, false), 7_000_000 - SOUND_LEAD);
-        assert_eq!(line.at(sound), 7_200_000, "together with its picture");
+        assert_eq!(line.decode_at(audio, false), 7_000_000 - AUDIO_LEAD);
+        assert_eq!(line.at(audio), 7_200_000, "together with its picture");
         let mut alone = Timeline::new(LATENCY);
-        let sound = alone.arrived(0, Micros(5_000_000), false);
-        assert!(alone.decode_at(sound, false) < 5_000_000);
+        let audio = alone.arrived(0, Micros(5_000_000), false);
+        assert!(alone.decode_at(audio, false) < 5_000_000);
     }
 
     #[test]
-    fn sound_that_stands_still_does_not_hold_up_the_pictures_for_ever() {
+    fn audio_that_stands_still_does_not_hold_up_the_pictures_for_ever() {
         let mut line = Timeline::new(LATENCY);
         let mut early = 0;
         for n in 0..1_500_i64 {

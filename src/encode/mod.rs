@@ -34,7 +34,7 @@ pub struct VideoPacket {
     pub key: bool,
 }
 
-/// One encoded block of sound.
+/// One encoded block of audio.
 #[derive(Debug)]
 pub struct AudioPacket {
     /// The raw frame, in a pooled packet with all its headroom.
@@ -50,7 +50,7 @@ pub trait VideoSink {
     fn packet(&mut self, packet: VideoPacket);
 }
 
-/// Takes encoded sound.
+/// Takes encoded audio.
 pub trait AudioSink {
     /// One more packet, in order.
     fn packet(&mut self, packet: AudioPacket);
@@ -122,7 +122,7 @@ pub trait AudioEncoder {
     fn header(&self) -> &[u8];
 
     /// Encodes interleaved stereo samples, at most 1024 per channel; a shorter block ends the
-    /// sound. `first_sample` counts from the channel's start.
+    /// audio. `first_sample` counts from the channel's start.
     ///
     /// # Errors
     /// [`Error::Device`]: drop the encoder and open another.

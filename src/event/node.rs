@@ -145,7 +145,7 @@ pub enum NodeEvent {
     AssetFailed {
         /// The channel.
         channel: String,
-        /// Its layer or sound.
+        /// Its layer or audio source.
         layer: String,
         /// Why.
         reason: String,
@@ -156,7 +156,7 @@ pub enum NodeEvent {
     AssetRestored {
         /// The channel.
         channel: String,
-        /// Its layer or sound.
+        /// Its layer or audio source.
         layer: String,
     },
     /// A stream cannot be played well.

@@ -21,7 +21,7 @@ pub struct Audio {
     pub payload_at: usize,
 }
 
-/// The sound format number that announces an enhanced header.
+/// The audio format number that announces an enhanced header.
 const ENHANCED: u8 = 9;
 
 /// Packet types of audio alone.

@@ -43,7 +43,7 @@ pub enum AudioFormat {
     Ac3,
     /// Enhanced AC-3.
     Eac3,
-    /// Another legacy sound format (PCM, ADPCM, Nellymoser, Speex, G.711...).
+    /// Another legacy audio format (PCM, ADPCM, Nellymoser, Speex, G.711...).
     Legacy(u8),
     /// Another fourcc.
     FourCc(FourCc),
@@ -54,7 +54,7 @@ pub enum AudioFormat {
 pub enum Format {
     /// Of pictures.
     Video(VideoFormat),
-    /// Of sound.
+    /// Of audio.
     Audio(AudioFormat),
 }
 
@@ -106,7 +106,7 @@ impl VideoFormat {
 }
 
 impl AudioFormat {
-    /// The format that a legacy sound format number means.
+    /// The format that a legacy audio format number means.
     #[must_use]
     pub const fn of_id(id: u8) -> Self {
         match id {

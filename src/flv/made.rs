@@ -22,7 +22,7 @@ pub enum Made {
     Missing,
 }
 
-/// Looks at a keyframe, or at a frame of sound.
+/// Looks at a keyframe, or at a frame of audio.
 #[must_use]
 pub fn made(kind: Kind, body: &[u8]) -> Made {
     let made = match kind {

@@ -204,9 +204,9 @@ fn every_track_of_a_body_is_found_with_its_own_bytes() {
     let tracks: Vec<_> = header.tracks(&own).map(|t| (t.id, t.four_cc, t.body)).collect();
     assert_eq!(tracks, [(1, *b"hvc1", &b"h"[..]), (0, *b"av01", b"aa")]);
 
-    let sound = multitrack(&[0x95, 0x21], &[(Some(b"Opus"), 0, b"o"), (Some(b"mp4a"), 1, b"")]);
-    let header = Audio::parse(&sound).unwrap();
-    let tracks: Vec<_> = header.tracks(&sound).map(|t| (t.id, t.four_cc, t.body)).collect();
+    let audio = multitrack(&[0x95, 0x21], &[(Some(b"Opus"), 0, b"o"), (Some(b"mp4a"), 1, b"")]);
+    let header = Audio::parse(&audio).unwrap();
+    let tracks: Vec<_> = header.tracks(&audio).map(|t| (t.id, t.four_cc, t.body)).collect();
     assert_eq!(tracks, [(0, *b"Opus", &b"o"[..]), (1, *b"mp4a", b"")]);
 }
 
@@ -218,8 +218,8 @@ fn a_body_without_tracks_is_track_0() {
         assert_eq!(tracks.len(), 1);
         assert_eq!((tracks[0].id, tracks[0].at, tracks[0].body), (0, 5, &[9, 9][..]));
     }
-    let sound = [0xaf, 1, 5];
-    let tracks: Vec<_> = Audio::parse(&sound).unwrap().tracks(&sound).collect();
+    let audio = [0xaf, 1, 5];
+    let tracks: Vec<_> = Audio::parse(&audio).unwrap().tracks(&audio).collect();
     assert_eq!((tracks.len(), tracks[0].body), (1, &[5][..]));
 }
 
@@ -245,8 +245,8 @@ fn the_nanosecond_offset_is_read_and_other_extensions_are_passed_over() {
     // An unknown kind first, then an offset that is cut, then a whole one.
     let chain = [0x97, 0, 9, 0x17, 1, 7, 7, 0x07, 2, 0, 0, 5, 0x03, b'h', b'v', b'c', b'1', 9];
     assert_eq!(video(&chain).nanos, 5);
-    let sound = [0x97, 2, 0, 0, 1, 0x01, b'O', b'p', b'u', b's', 9];
-    assert_eq!(Audio::parse(&sound).map(|a| (a.nanos, a.part)), Some((1, Part::Frame)));
+    let audio = [0x97, 2, 0, 0, 1, 0x01, b'O', b'p', b'u', b's', 9];
+    assert_eq!(Audio::parse(&audio).map(|a| (a.nanos, a.part)), Some((1, Part::Frame)));
     assert_eq!(video(&avc_header(true, AvcPacket::Nalus, 0)).nanos, 0);
     // Extensions without end, and one that is longer than the body.
     assert_eq!(Video::parse(&[&[0x97][..], &[0, 0, 7].repeat(1_000)].concat()), None);

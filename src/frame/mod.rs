@@ -20,4 +20,4 @@ pub use packet::{Packet, PacketBuf, TAIL};
 pub use packet_pool::{PacketPool, PacketPoolSpec};
 pub use pool::{Frame, FrozenFrame, PlaneMut, Pool};
 pub use region::Error;
-pub use timed::{BLOCK_SAMPLES, PictureEvent, SoundBlock};
+pub use timed::{AudioBlock, BLOCK_SAMPLES, PictureEvent};

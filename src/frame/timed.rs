@@ -3,7 +3,7 @@
 use super::pool::FrozenFrame;
 use crate::media::{CHANNELS, Micros};
 
-/// Samples per channel in a full [`SoundBlock`].
+/// Samples per channel in a full [`AudioBlock`].
 pub const BLOCK_SAMPLES: usize = 1_024;
 
 /// Something a source of pictures says.
@@ -24,7 +24,7 @@ pub enum PictureEvent {
 
 /// A block of interleaved stereo samples at 48 kHz, -1.0 to 1.0, by value: no allocation, no pool.
 #[derive(Clone, Debug)]
-pub struct SoundBlock {
+pub struct AudioBlock {
     /// When its first sample is to be heard, on the node's clock.
     pub at: Micros,
     /// Samples per channel that are in use, at most [`BLOCK_SAMPLES`].

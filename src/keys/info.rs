@@ -83,7 +83,7 @@ pub mod plain_limits {
 /// What whoever publishes with a key may use up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyLimits {
-    /// Bits per second of sound and picture together; `None` for any.
+    /// Bits per second of audio and picture together; `None` for any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate_bps: Option<u64>,
     /// Viewers of the stream at once, on all shards of a node; `None` for any.

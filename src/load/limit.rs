@@ -29,7 +29,7 @@ pub struct Limit {
     /// How long, seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// What goes out in one call: `off` (each message alone), `frame` (a picture with the sound
+    /// What goes out in one call: `off` (each message alone), `frame` (a picture with the audio
     /// before it), or everything of so many milliseconds.
     #[arg(long, default_value = "frame", value_parser = together)]
     merge: Together,

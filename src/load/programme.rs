@@ -13,7 +13,7 @@ pub(super) struct Programme {
     /// Pictures per second.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=240))]
     fps: u64,
-    /// Sound bits per second; 0 for no sound.
+    /// Audio bits per second; 0 for no audio.
     #[arg(long, default_value_t = 128_000, value_name = "BPS",
           value_parser = clap::value_parser!(u64).range(0..=512_000))]
     audio_bitrate: u64,
@@ -37,7 +37,7 @@ pub(super) struct Unit {
 pub(super) struct Schedule {
     programme: Programme,
     pictures: u64,
-    sounds: u64,
+    audio_frames: u64,
 }
 
 /// Samples per second and per AAC frame.
@@ -62,7 +62,7 @@ pub(super) const PEEK: usize = VIDEO_HEADER + STAMP;
 
 impl Programme {
     pub(super) fn schedule(&self) -> Schedule {
-        Schedule { programme: self.clone(), pictures: 0, sounds: 0 }
+        Schedule { programme: self.clone(), pictures: 0, audio_frames: 0 }
     }
 
     fn picture(&self, number: u64) -> Unit {
@@ -78,7 +78,7 @@ impl Programme {
         }
     }
 
-    fn sound(&self, number: u64) -> Unit {
+    fn audio(&self, number: u64) -> Unit {
         let bytes = self.audio_bitrate * SAMPLES / SAMPLE_RATE / 8;
         let due = Micros(number * SAMPLES * 1_000_000 / SAMPLE_RATE);
         Unit { due, kind: Kind::Audio, key: false, bytes: size(bytes) }
@@ -94,10 +94,10 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Unit> {
         let picture = self.programme.picture(self.pictures);
-        let sound = self.programme.sound(self.sounds);
-        if self.programme.audio_bitrate > 0 && sound.due < picture.due {
-            self.sounds += 1;
-            return Some(sound);
+        let audio = self.programme.audio(self.audio_frames);
+        if self.programme.audio_bitrate > 0 && audio.due < picture.due {
+            self.audio_frames += 1;
+            return Some(audio);
         }
         self.pictures += 1;
         Some(picture)

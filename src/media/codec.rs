@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// Encoded picture or its sequence header.
     Video,
-    /// Encoded sound or its sequence header.
+    /// Encoded audio or its sequence header.
     Audio,
     /// AMF data, such as `onMetaData`.
     Data,

@@ -22,8 +22,8 @@ pub use panic::{caught, panic_text};
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros};
 
-/// Samples per second of all sound inside the node.
+/// Samples per second of all audio inside the node.
 pub const SAMPLE_RATE: u32 = 48_000;
 
-/// Channels of all sound inside the node: left, right.
+/// Channels of all audio inside the node: left, right.
 pub const CHANNELS: usize = 2;

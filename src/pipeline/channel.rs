@@ -1,4 +1,4 @@
-//! The compose stage: on each tick of an absolute clock draws a frame, mixes the sound up to the
+//! The compose stage: on each tick of an absolute clock draws a frame, mixes the audio up to the
 //! same instant, and hands both to the encoders. It waits for nothing but its clock.
 
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::live::SceneLine;
+use crate::audio::{AudioFramer, Mixer};
 use crate::command::ChannelSwitch;
-use crate::frame::{FrozenFrame, Pool, SoundBlock};
+use crate::frame::{AudioBlock, FrozenFrame, Pool};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 use crate::ring::{Bell, Gate, Receiver, Sender};
 use crate::runtime::{Clock, Pacer, Slot};
 use crate::scene::{Composed, Composer, Tick};
-use crate::sound::{AudioFramer, Mixer};
 use crate::stats::{ChannelStats, DropReason};
 
 /// A frame on its way to the encoder.
@@ -26,19 +26,19 @@ pub struct RawFrame {
     pub is_cut: bool,
 }
 
-/// Sound on its way to the encoder.
+/// Audio on its way to the encoder.
 #[derive(Debug)]
-pub struct RawSound {
+pub struct RawAudio {
     /// 1024 samples per channel.
-    pub block: SoundBlock,
+    pub block: AudioBlock,
     /// Number of the first sample since the channel's start.
     pub first_sample: u64,
 }
 
-/// Blocks of sound that may wait for the audio encoder: over a second.
-pub const SOUND_QUEUE_BLOCKS: usize = 64;
+/// Blocks of audio that may wait for the audio encoder: over a second.
+pub const AUDIO_QUEUE_BLOCKS: usize = 64;
 
-/// From this length on, a time in which the composer was not run is a stall: programme and sound
+/// From this length on, a time in which the composer was not run is a stall: programme and audio
 /// leave it out together. Of a shorter one only pictures are left out.
 const STALL_MIN: Micros = Micros::from_millis(500);
 
@@ -62,24 +62,24 @@ pub struct Picture {
     pub line: SceneLine,
 }
 
-/// The sound half of a channel.
-pub struct Sound {
+/// The audio half of a channel.
+pub struct Audio {
     /// Mixes the inputs.
     pub mixer: Mixer,
     /// To the audio encoder.
-    pub encoder: Sender<RawSound>,
+    pub encoder: Sender<RawAudio>,
 }
 
 /// One programme for the compose core.
 pub struct Channel {
     /// The grid and when it starts.
     pub pacer: Pacer,
-    /// The grid's rate and start, for the sound.
+    /// The grid's rate and start, for the audio.
     pub timeline: Timeline,
     /// `None` if another program hands in the frames.
     pub picture: Option<Picture>,
-    /// `None` if the programme has no sound.
-    pub sound: Option<Sound>,
+    /// `None` if the programme has no audio.
+    pub audio: Option<Audio>,
     /// Stop flag and requests.
     pub switch: Arc<ChannelSwitch>,
     /// Figures.
@@ -182,7 +182,7 @@ impl ComposeCore {
 pub struct ChannelStage {
     channel: Channel,
     picture: Option<(Picture, Gate)>,
-    sound: Option<SoundStage>,
+    audio: Option<AudioStage>,
     /// Whether the next picture is the first after a stall.
     is_cut: bool,
 }
@@ -195,8 +195,8 @@ impl ChannelStage {
             let gate = Gate::for_capacity(picture.encoder.capacity());
             (picture, gate)
         });
-        let sound = channel.sound.take().map(SoundStage::new);
-        Self { channel, picture, sound, is_cut: false }
+        let audio = channel.audio.take().map(AudioStage::new);
+        Self { channel, picture, audio, is_cut: false }
     }
 
     fn is_stopped(&self) -> bool {
@@ -206,8 +206,8 @@ impl ChannelStage {
     /// The core has it from `now` on: what was due before belongs to nobody.
     fn begin(&mut self, now: Micros) {
         let tick = self.channel.pacer.begin(now);
-        if let Some(sound) = &mut self.sound {
-            sound.leave_out_to(self.channel.timeline.rate.samples_at(tick, SAMPLE_RATE));
+        if let Some(audio) = &mut self.audio {
+            audio.leave_out_to(self.channel.timeline.rate.samples_at(tick, SAMPLE_RATE));
         }
     }
 
@@ -225,9 +225,9 @@ impl ChannelStage {
             let is_seen = draw(channel, picture, gate, (tick, self.is_cut));
             self.is_cut &= !is_seen;
         }
-        if let Some(sound) = &mut self.sound {
+        if let Some(audio) = &mut self.audio {
             let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
-            sound.mix_until(channel, until);
+            audio.mix_until(channel, until);
         }
         Some(now)
     }
@@ -247,8 +247,8 @@ impl ChannelStage {
             Some(_) => self.is_cut = true,
             None => channel.switch.request_key(),
         }
-        if let Some(sound) = &mut self.sound {
-            sound.leave_out_to(channel.timeline.rate.samples_at(tick, SAMPLE_RATE));
+        if let Some(audio) = &mut self.audio {
+            audio.leave_out_to(channel.timeline.rate.samples_at(tick, SAMPLE_RATE));
         }
     }
 }
@@ -285,17 +285,17 @@ fn draw(
     seen.is_ok()
 }
 
-struct SoundStage {
-    sound: Sound,
+struct AudioStage {
+    audio: Audio,
     framer: AudioFramer,
     mixed: u64,
     buffer: Box<[f32; MIX_SAMPLES_MAX * CHANNELS]>,
 }
 
-impl SoundStage {
-    fn new(sound: Sound) -> Self {
+impl AudioStage {
+    fn new(audio: Audio) -> Self {
         let buffer = Box::new([0.0; MIX_SAMPLES_MAX * CHANNELS]);
-        Self { sound, framer: AudioFramer::new(), mixed: 0, buffer }
+        Self { audio, framer: AudioFramer::new(), mixed: 0, buffer }
     }
 
     /// Goes on at this sample: nobody can hear what lies before it in time.
@@ -313,18 +313,18 @@ impl SoundStage {
             let samples = samples.min(MIX_SAMPLES_MAX);
             let out = &mut self.buffer[..samples * CHANNELS];
             let at = channel.timeline.sample_at(self.mixed);
-            self.sound.mixer.mix(self.mixed, at, out);
+            self.audio.mixer.mix(self.mixed, at, out);
             self.mixed += samples as u64;
-            let encoder = &mut self.sound.encoder;
+            let encoder = &mut self.audio.encoder;
             self.framer.push(out, |first_sample, data| {
-                let mut block = SoundBlock {
+                let mut block = AudioBlock {
                     at: channel.timeline.sample_at(first_sample),
                     samples: data.len() / CHANNELS,
                     data: [0.0; crate::frame::BLOCK_SAMPLES * CHANNELS],
                 };
                 block.data[..data.len()].copy_from_slice(data);
-                if encoder.push(RawSound { block, first_sample }).is_err() {
-                    channel.stats.sound_dropped();
+                if encoder.push(RawAudio { block, first_sample }).is_err() {
+                    channel.stats.audio_dropped();
                 }
             });
         }

@@ -1,5 +1,5 @@
 //! The decode stage: plain threads that turn video files and published streams into pictures and
-//! sound for the composer and the mixer.
+//! audio for the composer and the mixer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::command::SubscriptionEvent;
 use crate::decode::{DecodeSink, Error, Live, Step};
-use crate::frame::{PictureEvent, SoundBlock};
+use crate::frame::{AudioBlock, PictureEvent};
 use crate::media::{Kind, Micros};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
@@ -17,8 +17,8 @@ use crate::stream::Message;
 /// Pictures that may wait for the composer.
 pub const PICTURE_QUEUE: usize = 16;
 
-/// Blocks of decoded sound that may wait for the mixer: about 1.3 s.
-pub const DECODED_SOUND_QUEUE: usize = 64;
+/// Blocks of decoded audio that may wait for the mixer: about 1.3 s.
+pub const DECODED_AUDIO_QUEUE: usize = 64;
 
 /// Messages of a published stream that may wait for its decoder: some seconds.
 pub const SUBSCRIPTION_QUEUE: usize = 512;
@@ -87,14 +87,14 @@ pub enum FileNews {
     Restored,
 }
 
-/// Where a decoder's pictures and sound go. A full ring drops what is new, but for the word that
+/// Where a decoder's pictures and audio go. A full ring drops what is new, but for the word that
 /// the source has ended or failed: without it, its last picture would stand for ever.
 #[derive(Debug, Default)]
 pub struct DecodeOut {
     /// To the composer, if a layer shows the source.
     pub pictures: Option<Sender<PictureEvent>>,
     /// To the mixers that play the source.
-    pub sounds: Vec<Sender<SoundBlock>>,
+    pub audio: Vec<Sender<AudioBlock>>,
     /// Set once pictures of a live stream have come in; they come out a little later.
     pub fed: Arc<AtomicBool>,
     /// Whether anything has come since this was last cleared.
@@ -106,13 +106,13 @@ pub struct DecodeOut {
 impl DecodeOut {
     /// To these rings.
     #[must_use]
-    pub fn new(pictures: Option<Sender<PictureEvent>>, sounds: Vec<Sender<SoundBlock>>) -> Self {
-        Self { pictures, sounds, ..Self::default() }
+    pub fn new(pictures: Option<Sender<PictureEvent>>, audio: Vec<Sender<AudioBlock>>) -> Self {
+        Self { pictures, audio, ..Self::default() }
     }
 
     fn is_closed(&self) -> bool {
         self.pictures.as_ref().is_none_or(Sender::is_closed)
-            && self.sounds.iter().all(Sender::is_closed)
+            && self.audio.iter().all(Sender::is_closed)
     }
 
     /// Whether nobody looks, though somebody may listen.
@@ -122,7 +122,7 @@ impl DecodeOut {
 
     /// Whether nobody listens, though somebody may look.
     fn is_unheard(&self) -> bool {
-        self.sounds.iter().all(Sender::is_closed)
+        self.audio.iter().all(Sender::is_closed)
     }
 
     /// Hands on an end or a failure for which the ring had no room. Whether none is left.
@@ -137,7 +137,7 @@ impl DecodeOut {
         let full =
             |ring: &Sender<PictureEvent>| !ring.is_closed() && ring.len() + 2 > ring.capacity();
         self.pictures.as_ref().is_some_and(full)
-            || self.sounds.iter().any(|ring| ring.len() + 4 > ring.capacity())
+            || self.audio.iter().any(|ring| ring.len() + 4 > ring.capacity())
     }
 }
 
@@ -155,15 +155,15 @@ impl DecodeSink for DecodeOut {
         }
     }
 
-    fn sound(&mut self, block: &SoundBlock) {
+    fn audio(&mut self, block: &AudioBlock) {
         self.handed = true;
-        for ring in &mut self.sounds {
+        for ring in &mut self.audio {
             drop(ring.push(block.clone()));
         }
     }
 }
 
-/// Messages that have come and are not to be decoded yet: pictures, and sound.
+/// Messages that have come and are not to be decoded yet: pictures, and audio.
 #[derive(Debug, Default)]
 struct Waiting([VecDeque<(Message, Option<i64>)>; 2]);
 
@@ -217,7 +217,7 @@ pub fn live(
         match if is_leaving { None } else { subscription.pop() } {
             Some(SubscriptionEvent::Message(message, arrived)) => {
                 let (kind, body) = (message.kind(), message.body());
-                // What is seen elsewhere counts all the same: sound is to be in step with it.
+                // What is seen elsewhere counts all the same: audio is to be in step with it.
                 let time = decoder.arrived(kind, message.time(), body, arrived);
                 let is_taken = match kind {
                     Kind::Video => !out.is_unseen(),
@@ -324,17 +324,17 @@ mod tests {
         Error::Empty { path: PathBuf::from("late.mp4") }
     }
 
-    fn block() -> SoundBlock {
-        SoundBlock { at: Micros(0), samples: 1, data: [0.0; BLOCK_SAMPLES * CHANNELS] }
+    fn block() -> AudioBlock {
+        AudioBlock { at: Micros(0), samples: 1, data: [0.0; BLOCK_SAMPLES * CHANNELS] }
     }
 
     /// Plays a file that is there from the third try on, fails at its second step in the first
     /// round, and whose reader leaves in the second.
     #[test]
     fn a_file_that_comes_late_is_played_and_tried_again_when_it_fails() {
-        let (sounds, heard) = channel(8, Bell::new());
+        let (audio, heard) = channel(8, Bell::new());
         let (pictures, mut seen) = channel(PICTURE_QUEUE, Bell::new());
-        let out = DecodeOut { pictures: None, sounds: vec![sounds], ..DecodeOut::default() };
+        let out = DecodeOut { pictures: None, audio: vec![audio], ..DecodeOut::default() };
         let out = DecodeOut { pictures: Some(pictures), ..out };
         let (heard, tries) = (std::cell::RefCell::new(Some(heard)), std::cell::Cell::new(0));
         let open = || {
@@ -347,7 +347,7 @@ mod tests {
             Ok(move |out: &mut DecodeOut| {
                 steps += 1;
                 match (round, steps) {
-                    (_, 1) => out.sound(&block()),
+                    (_, 1) => out.audio(&block()),
                     (3, _) => return Err(missing()),
                     _ => {
                         drop(heard.take());

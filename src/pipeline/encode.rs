@@ -1,11 +1,11 @@
-//! The encode stage: plain threads that take frames and sound from their rings, encode them, and
+//! The encode stage: plain threads that take frames and audio from their rings, encode them, and
 //! hand finished RTMP messages to the stream's home shard.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use super::channel::{RawFrame, RawSound, Timeline};
+use super::channel::{RawAudio, RawFrame, Timeline};
 use super::metadata;
 use super::pace::Pace;
 use crate::command::{ChannelSwitch, Encoded};
@@ -38,7 +38,7 @@ pub struct EncodeShare {
     pub timeline: Timeline,
     /// What video is made.
     pub video: VideoSpec,
-    /// What sound is made.
+    /// What audio is made.
     pub audio: Option<AudioSpec>,
     /// Where packets come from.
     pub packets: PacketPool,
@@ -231,14 +231,14 @@ impl VideoSink for VideoOut<'_> {
     }
 }
 
-/// Encodes sound until `sound` ends. Runs on its own thread.
+/// Encodes audio until `audio` ends. Runs on its own thread.
 ///
 /// # Errors
 /// If the encoder could not be opened or failed.
 pub fn audio(
     share: &EncodeShare,
     spec: AudioSpec,
-    mut sound: Receiver<RawSound>,
+    mut audio: Receiver<RawAudio>,
     bell: &Bell,
     out: Sender<Encoded>,
 ) -> Result<(), Error> {
@@ -249,11 +249,11 @@ pub fn audio(
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
-        let Some(RawSound { block, first_sample }) = sound.pop() else {
-            if sound.is_finished() {
+        let Some(RawAudio { block, first_sample }) = audio.pop() else {
+            if audio.is_finished() {
                 return encoder.flush(&mut sink);
             }
-            bell.park(IDLE, || !sound.is_empty() || sound.is_finished());
+            bell.park(IDLE, || !audio.is_empty() || audio.is_finished());
             continue;
         };
         encoder.encode(&block.data[..block.samples * CHANNELS], first_sample, &mut sink)?;
@@ -287,7 +287,7 @@ impl AudioSink for AudioOut<'_> {
         // What the encoder puts before the first sample is not part of the programme.
         let Ok(first_sample) = u64::try_from(first_sample) else { return };
         put_audio_header(&mut body, self.codec, false);
-        share.stats.sound_encoded(body.len());
+        share.stats.audio_encoded(body.len());
         let at = Micros(first_sample * 1_000_000 / u64::from(SAMPLE_RATE));
         let message = share.message(Kind::Audio, at + share.shift(), Flags::default(), body);
         self.push(Encoded { message, due: share.timeline.start + at });

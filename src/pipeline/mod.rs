@@ -10,11 +10,11 @@ mod pace;
 mod record;
 
 pub use channel::{
-    COMPOSED_MAX, Channel, ChannelStage, ComposeCore, POOL_EXTRA_FRAMES, Picture, RawFrame,
-    RawSound, SOUND_QUEUE_BLOCKS, Sound, Timeline,
+    AUDIO_QUEUE_BLOCKS, Audio, COMPOSED_MAX, Channel, ChannelStage, ComposeCore, POOL_EXTRA_FRAMES,
+    Picture, RawAudio, RawFrame, Timeline,
 };
 pub use decode::{
-    DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
+    DECODED_AUDIO_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
     file as decode_file, live as decode_live,
 };
 pub use encode::{ENCODED_QUEUE, EncodeShare, audio as encode_audio, video as encode_video};

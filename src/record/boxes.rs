@@ -19,7 +19,7 @@ const INDEX_MAX: usize = 1 << 18;
 pub(super) struct TrackSpec {
     /// What a decoder is told: a whole sample entry.
     pub(super) entry: Vec<u8>,
-    /// Width and height in pixels; `None` for sound.
+    /// Width and height in pixels; `None` for audio.
     pub(super) size: Option<(u32, u32)>,
     /// Whether players show it unless they are told otherwise.
     pub(super) is_main: bool,
@@ -238,10 +238,10 @@ impl Boxes {
     fn remember_keys(&mut self, parts: &[Part]) {
         let Some(at) = parts.iter().position(|part| part.number == self.indexed) else { return };
         let frames = self.tracks[self.indexed].frames.iter().take(parts[at].count);
-        let is_sound = frames.clone().all(|frame| frame.is_key);
-        // Of sound, where any frame can be started at, the first of each fragment is enough.
+        let is_audio = frames.clone().all(|frame| frame.is_key);
+        // Of audio, where any frame can be started at, the first of each fragment is enough.
         let keys = (1..).zip(frames).filter(|(_, frame)| frame.is_key);
-        for (number, frame) in keys.take(if is_sound { 1 } else { INDEX_MAX }) {
+        for (number, frame) in keys.take(if is_audio { 1 } else { INDEX_MAX }) {
             if self.index.len() == INDEX_MAX {
                 return;
             }
@@ -313,12 +313,12 @@ fn put_trak(out: &mut Vec<u8>, number: u32, track: &TrackSpec) {
     let (width, height) = track.size.unwrap_or((0, 0));
     let (handler, name): (&[u8; 4], &[u8]) = match track.size {
         Some(_) => (b"vide", b"VideoHandler\0"),
-        None => (b"soun", b"SoundHandler\0"),
+        None => (b"soun", b"AudioHandler\0"),
     };
     put_box(out, b"trak", |out| {
         put_box(out, b"tkhd", |out| {
             let flags = if track.is_main { 3 } else { 2 };
-            // Players choose one of the sounds.
+            // Players choose one of the audio tracks.
             let group = u32::from(track.size.is_none());
             let volume = if track.size.is_none() { 0x0100_0000 } else { 0 };
             put_all(out, &[flags, 0, 0, number, 0, 0, 0, 0, group, volume]);

@@ -149,7 +149,7 @@ mod tests {
         let mut out = Vec::new();
         let mut flv = Flv::begin(Some(&metadata()), &[Kind::Video], &mut out);
         flv.tag(Kind::Video, 0, b"keyframe", &mut out);
-        flv.tag(Kind::Audio, 0x0123_4567, b"sound", &mut out);
+        flv.tag(Kind::Audio, 0x0123_4567, b"audio", &mut out);
         (flv, out)
     }
 
@@ -163,7 +163,7 @@ mod tests {
             let tags = read(&whole[..length]).unwrap();
             assert_eq!(tags[..], all[..tags.len()], "{length} bytes");
         }
-        assert_eq!(all[2], (8, 0x0123_4567, b"sound".to_vec()));
+        assert_eq!(all[2], (8, 0x0123_4567, b"audio".to_vec()));
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn audio_entry(format: AudioFormat, header: Option<&[u8]>) -> Result<Vec<u8>, St
             let header = need()?;
             let config = aac::Config::parse(header).ok_or("the AAC header cannot be read")?;
             put_box(&mut entry, b"mp4a", |out| {
-                put_sound(out, config.channels.max(1).into(), config.rate);
+                put_audio(out, config.channels.max(1).into(), config.rate);
                 put_esds(out, header);
             });
         }
@@ -159,7 +159,7 @@ fn audio_entry(format: AudioFormat, header: Option<&[u8]>) -> Result<Vec<u8>, St
             let (fixed, table) = head.split_first_chunk::<11>().ok_or(short)?;
             let [_, channels, skip_a, skip_b, rate @ .., gain_a, gain_b, family] = *fixed;
             put_box(&mut entry, b"Opus", |out| {
-                put_sound(out, channels.into(), 48_000);
+                put_audio(out, channels.into(), 48_000);
                 put_box(out, b"dOps", |out| {
                     // The same fields, the other way round.
                     out.extend_from_slice(&[0, channels, skip_b, skip_a]);
@@ -174,15 +174,15 @@ fn audio_entry(format: AudioFormat, header: Option<&[u8]>) -> Result<Vec<u8>, St
     Ok(entry)
 }
 
-/// What every sample entry of sound begins with. A rate that has no place is in the codec's header.
-fn put_sound(out: &mut Vec<u8>, channels: u32, rate: u32) {
+/// What every sample entry of audio begins with. A rate that has no place is in the codec's header.
+fn put_audio(out: &mut Vec<u8>, channels: u32, rate: u32) {
     let rate = u16::try_from(rate).unwrap_or(0);
     put_all(out, &[0, 1, 0, 0, channels << 16 | 16, 0, u32::from(rate) << 16]);
 }
 
 /// The descriptors of ISO/IEC 14496-1 around an `AudioSpecificConfig`.
 fn put_esds(out: &mut Vec<u8>, config: &[u8]) {
-    let mut decoder = vec![0x40, 0x15]; // MPEG-4 sound, a stream of it
+    let mut decoder = vec![0x40, 0x15]; // MPEG-4 audio, a stream of it
     decoder.resize(13, 0);
     put_descriptor(&mut decoder, 5, config);
     let mut stream = vec![0; 3];

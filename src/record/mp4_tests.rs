@@ -66,14 +66,14 @@ fn asc() -> Vec<u8> {
 fn check(encoder: &str, header: &[u8; 4], first: [&[u8]; 2], name: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (header, key) = bodies(first, &picture(dir.path(), encoder, header));
-    let sound = [&aac_header(false)[..], &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c]].concat();
+    let audio = [&aac_header(false)[..], &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c]].concat();
     let tracks = tracks(&[(Kind::Video, 0, &header), (Kind::Audio, 0, &asc())]);
     let mut file = Vec::new();
     let (mut mp4, left_out) = Mp4::begin(&tracks, &key, &mut file).unwrap();
     assert_eq!(left_out, None);
     for n in 0..10 {
         mp4.write(Kind::Video, n * 40, &key, &mut file);
-        mp4.write(Kind::Audio, n * 40 + 1, &sound, &mut file);
+        mp4.write(Kind::Audio, n * 40 + 1, &audio, &mut file);
         if n == 4 {
             mp4.flush(&mut file);
         }
@@ -157,8 +157,8 @@ fn every_time_is_in_the_file_as_it_was_published() {
     let first = [&[0x17, 0, 0, 0, 0][..], &[0x17, 1, 0, 0, 80]];
     let (header, key) = bodies(first, &picture(dir.path(), "libx264", b"avcC"));
     let tracks = tracks(&[(Kind::Video, 0, &header), (Kind::Audio, 0, &asc())]);
-    let sound = [&aac_header(false)[..], &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c]].concat();
-    // Sound begins late, pauses in the middle, and there are B-frames, a rate that changes, steps
+    let audio = [&aac_header(false)[..], &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c]].concat();
+    // Audio begins late, pauses in the middle, and there are B-frames, a rate that changes, steps
     // of a millisecond and of nothing.
     let mut file = Vec::new();
     let (mut mp4, _) = Mp4::begin(&tracks, &key, &mut file).unwrap();
@@ -173,7 +173,7 @@ fn every_time_is_in_the_file_as_it_was_published() {
         given.push(("0".to_owned(), i64::from(dts + later), i64::from(dts)));
         if (60..200).contains(&n) || n > 300 {
             let at = dts + 7;
-            mp4.write(Kind::Audio, at, &sound, &mut file);
+            mp4.write(Kind::Audio, at, &audio, &mut file);
             given.push(("1".to_owned(), at.into(), at.into()));
         }
         if n % 24 == 0 {
@@ -217,7 +217,7 @@ fn times_that_stand_still_or_go_back_break_nothing() {
 }
 
 #[test]
-fn further_sound_is_in_the_file_and_further_pictures_are_left_out_with_a_word() {
+fn further_audio_is_in_the_file_and_further_pictures_are_left_out_with_a_word() {
     let dir = tempfile::tempdir().unwrap();
     let first = [&[0x17, 0, 0, 0, 0][..], &[0x17, 1, 0, 0, 0]];
     let (header, key) = bodies(first, &picture(dir.path(), "libx264", b"avcC"));

@@ -38,8 +38,8 @@ const PENDING_BYTES_MAX: usize = 1 << 20;
 /// How far data may be from the newest frame and keep its own time, milliseconds.
 const DATA_MS_MAX: i32 = 10_000;
 
-/// Sound without pictures after which a stream is taken for one that has none, milliseconds.
-pub(super) const SOUND_ALONE_MS: i32 = 1_000;
+/// Audio without pictures after which a stream is taken for one that has none, milliseconds.
+pub(super) const AUDIO_ALONE_MS: i32 = 1_000;
 
 /// Names that are tried for one file before the folder counts as unusable.
 const NAMES_MAX: u32 = 1_000;
@@ -60,8 +60,8 @@ pub struct Recorder<D: Disk> {
     times: Times,
     /// It could not go on, and no file has begun since.
     has_failed: bool,
-    /// Time of the first sound since there has been no video.
-    sound_since: Option<u32>,
+    /// Time of the first audio since there has been no video.
+    audio_since: Option<u32>,
     /// When the publisher left.
     left: Option<Micros>,
     written_at: Micros,
@@ -96,7 +96,7 @@ impl<D: Disk> Recorder<D> {
             number: 1,
             times: Times::default(),
             has_failed: false,
-            sound_since: None,
+            audio_since: None,
             left: None,
             written_at: Micros(0),
             synced_at: Micros(0),
@@ -121,7 +121,7 @@ impl<D: Disk> Recorder<D> {
         // A clock that leaps is another one: what follows goes into another file.
         if self.times.pass(input.kind, input.time) {
             self.close("");
-            self.sound_since = None;
+            self.audio_since = None;
         }
         let frame = Track::of_frame(input.kind, input.body);
         if let Some(frame) = &frame {
@@ -149,7 +149,7 @@ impl<D: Disk> Recorder<D> {
         self.left = Some(moment.now);
         self.tracks = Tracks::default();
         self.is_new = true;
-        self.sound_since = None;
+        self.audio_since = None;
         if matches!(self.state, State::Unfit(_)) {
             self.state = State::Waits;
         }
@@ -248,8 +248,8 @@ impl<D: Disk> Recorder<D> {
             return true;
         };
         let fits = self.tracks.fit(&open.tracks);
-        let is_sound_only = fits && !open.tracks.has(Kind::Video);
-        if !is_sound_only && !self.can_begin(input) {
+        let is_audio_only = fits && !open.tracks.has(Kind::Video);
+        if !is_audio_only && !self.can_begin(input) {
             return false;
         }
         self.is_new = false;
@@ -301,17 +301,17 @@ impl<D: Disk> Recorder<D> {
         self.news.push(NodeEvent::RecordIncomplete { name, reason });
     }
 
-    /// Whether a file can begin with this message: a keyframe, or any sound where there is nothing
+    /// Whether a file can begin with this message: a keyframe, or any audio where there is nothing
     /// else.
     fn can_begin(&mut self, input: &Input<'_>) -> bool {
         if self.tracks.has(Kind::Video) {
             return input.kind == Kind::Video && input.is_key;
         }
-        let since = *self.sound_since.get_or_insert(input.time);
-        let alone = distance(since, input.time) >= SOUND_ALONE_MS;
+        let since = *self.audio_since.get_or_insert(input.time);
+        let alone = distance(since, input.time) >= AUDIO_ALONE_MS;
         if alone {
             // Kept near, because distances are known over half of the circle only.
-            self.sound_since = Some(input.time.wrapping_sub(SOUND_ALONE_MS.unsigned_abs()));
+            self.audio_since = Some(input.time.wrapping_sub(AUDIO_ALONE_MS.unsigned_abs()));
         }
         alone
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::disk::{Disk, Sink};
 use super::flv;
 use super::model::{Format, Input, Moment, RecordSpec};
-use super::recorder::{Recorder, SOUND_ALONE_MS};
+use super::recorder::{AUDIO_ALONE_MS, Recorder};
 use crate::event::NodeEvent;
 use crate::media::{Kind, Micros};
 
@@ -171,12 +171,12 @@ impl Scene {
         self.give(Kind::Audio, 0, true, b"asc");
     }
 
-    /// Pictures and sound every 100 ms of these seconds of the stream.
+    /// Pictures and audio every 100 ms of these seconds of the stream.
     fn seconds(&mut self, seconds: std::ops::Range<u32>) {
         for time in (seconds.start * 1_000..seconds.end * 1_000).step_by(100) {
             let body: &[u8] = if time % 1_000 == 0 { b"key" } else { b"inter" };
             self.give(Kind::Video, time, false, body);
-            self.give(Kind::Audio, time + 50, false, b"sound");
+            self.give(Kind::Audio, time + 50, false, b"audio");
             self.now = self.now + Micros::from_millis(100);
             self.recorder.tick(self.moment());
         }
@@ -201,7 +201,7 @@ fn a_file_begins_at_a_keyframe_with_its_headers_at_time_zero() {
     scene.recorder.finish();
     let tags = scene.disk.tags().remove(0);
     let bodies: Vec<_> = tags.iter().take(4).map(|tag| (tag.0, tag.1, &tag.2[..])).collect();
-    assert_eq!(bodies, [(8, 0, &b"asc"[..]), (9, 0, b"avcc"), (9, 0, b"key"), (8, 50, b"sound")]);
+    assert_eq!(bodies, [(8, 0, &b"asc"[..]), (9, 0, b"avcc"), (9, 0, b"key"), (8, 50, b"audio")]);
     assert_eq!(times(&tags, 9).last(), Some(&1_900));
     assert_eq!(scene.disk.names(), ["show-19700101-000000-1.flv"]);
 }
@@ -338,12 +338,12 @@ fn a_stream_without_pictures_is_recorded() {
     let mut scene = Scene::new(spec());
     scene.give(Kind::Audio, 0, true, b"asc");
     for time in (0..5_000).step_by(20) {
-        scene.give(Kind::Audio, time, false, b"sound");
+        scene.give(Kind::Audio, time, false, b"audio");
     }
     scene.recorder.finish();
     let tags = scene.disk.tags().remove(0);
     assert_eq!(times(&tags, 8).len(), 1 + 200);
-    assert_eq!(scene.disk.0.borrow().files.values().next().unwrap()[4], 4, "sound only");
+    assert_eq!(scene.disk.0.borrow().files.values().next().unwrap()[4], 4, "audio only");
 }
 
 #[test]
@@ -408,23 +408,23 @@ fn pictures_that_the_format_has_no_place_for_are_told_of_once() {
 }
 
 #[test]
-fn pictures_far_behind_their_sound_leave_one_file_whole() {
+fn pictures_far_behind_their_audio_leave_one_file_whole() {
     for behind in [1_500, 3_000, 9_000] {
         let mut scene = Scene::new(spec());
         scene.headers();
         for time in (behind..46_000 + behind).step_by(100) {
             let at = time - behind;
-            scene.give(Kind::Audio, time, false, b"sound");
+            scene.give(Kind::Audio, time, false, b"audio");
             let word: &[u8] = if at % 1_000 == 0 { b"key" } else { b"inter" };
             scene.give(Kind::Video, at, false, word);
         }
         scene.recorder.finish();
         assert_eq!(scene.disk.names().len(), 1, "{behind} ms");
         let tags = scene.disk.tags().remove(0);
-        let (pictures, sound) = (times(&tags, 9), times(&tags, 8));
-        // The header, and all but the sound that came before the first picture.
-        assert_eq!((pictures.len(), sound.len()), (1 + 460, 1 + 459));
-        assert_eq!(sound[1] - pictures[2], behind, "the offset that was published");
+        let (pictures, audio) = (times(&tags, 9), times(&tags, 8));
+        // The header, and all but the audio that came before the first picture.
+        assert_eq!((pictures.len(), audio.len()), (1 + 460, 1 + 459));
+        assert_eq!(audio[1] - pictures[2], behind, "the offset that was published");
     }
 }
 
@@ -442,14 +442,14 @@ fn offsets_are_kept_over_a_split_and_nothing_is_lost() {
         scene.recorder.finish();
         let files = scene.disk.tags();
         assert!(files.len() >= 3, "{late:?}: {} files", files.len());
-        let sounds = files.iter().flatten().filter(|tag| tag.0 == 8 && tag.2 != b"asc");
-        let sounds = sounds.count();
-        // Of sound that is late, the first two seconds are from before the first picture.
+        let audio = files.iter().flatten().filter(|tag| tag.0 == 8 && tag.2 != b"asc");
+        let audio = audio.count();
+        // Of audio that is late, the first two seconds are from before the first picture.
         let lost = if late == Kind::Audio { 20 } else { 0 };
-        assert_eq!(sounds, 200 - lost, "{late:?}");
+        assert_eq!(audio, 200 - lost, "{late:?}");
         for tags in &files[1..] {
             let key = tags.iter().position(|tag| tag.2 == b"key").unwrap();
-            // The sound that came right behind that keyframe.
+            // The audio that came right behind that keyframe.
             let next = tags[key..].iter().find(|tag| tag.0 == 8).unwrap();
             let apart = i64::from(next.1) - i64::from(tags[key].1);
             assert_eq!(apart, if late == Kind::Audio { -2_000 } else { 2_000 });
@@ -470,7 +470,7 @@ fn a_successor_with_other_tracks_begins_a_file_with_its_own() {
     let mut scene = Scene::new(spec());
     scene.headers();
     scene.seconds(0..3);
-    // Sound alone, with the same header, at once after the pictures have gone.
+    // Audio alone, with the same header, at once after the pictures have gone.
     succeed(&mut scene, &[(Kind::Audio, b"asc")]);
     for time in (3_000..8_000).step_by(20) {
         scene.give(Kind::Audio, time, false, b"alone");
@@ -504,8 +504,8 @@ fn a_codec_that_needs_no_header_is_told_from_the_one_before() {
     scene.recorder.finish();
     let tags: Vec<_> =
         scene.disk.0.borrow().files.values().map(|it| flv::read(it).unwrap()).collect();
-    let sounds = |at: usize| tags[at].iter().filter(|tag| tag.0 == 8 && tag.2[0] == 0x80).count();
-    assert_eq!((tags.len(), sounds(0), sounds(1)), (2, 0, 1));
+    let audio = |at: usize| tags[at].iter().filter(|tag| tag.0 == 8 && tag.2[0] == 0x80).count();
+    assert_eq!((tags.len(), audio(0), audio(1)), (2, 0, 1));
     let aac = tags[1].iter().filter(|tag| tag.0 == 8 && tag.2[0] == 0xaf).count();
     assert_eq!(aac, 0, "no header of the codec before");
 }
@@ -544,8 +544,8 @@ fn a_publisher_that_the_format_has_no_place_for_costs_the_next_one_nothing() {
     }
     // AAC, 48 kHz, stereo.
     scene.give(Kind::Audio, 0, true, b"\x11\x90");
-    for time in (0..=SOUND_ALONE_MS.unsigned_abs()).step_by(20) {
-        scene.give(Kind::Audio, time, false, b"sound");
+    for time in (0..=AUDIO_ALONE_MS.unsigned_abs()).step_by(20) {
+        scene.give(Kind::Audio, time, false, b"audio");
     }
     assert!(scene.recorder.is_writing() && !scene.recorder.has_failed());
 }

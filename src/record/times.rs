@@ -13,7 +13,7 @@ pub(super) const AHEAD_MS_MAX: i32 = 60_000;
 /// file, milliseconds.
 const BEHIND_MS_MAX: i32 = 10_000;
 
-/// What is known about sound and pictures.
+/// What is known about audio and pictures.
 #[derive(Debug, Default)]
 pub(super) struct Times([Option<Newest>; 2]);
 
@@ -96,7 +96,7 @@ pub(super) const fn distance(earlier: u32, later: u32) -> i32 {
 mod tests {
     use super::*;
 
-    /// Pictures every 40 ms up to `until`, with sound that is this much behind; the first time that
+    /// Pictures every 40 ms up to `until`, with audio that is this much behind; the first time that
     /// leaps.
     fn run(times: &mut Times, until: u32, behind: i32) -> Option<u32> {
         let pictures = (0..until).step_by(40).map(|time| 100_000 + time);

@@ -149,7 +149,7 @@ impl Tracks {
         self.playable().any(|track| track.kind == kind && track.id == 0)
     }
 
-    /// The tracks: those that all players show first, pictures before sound.
+    /// The tracks: those that all players show first, pictures before audio.
     pub(super) fn playable(&self) -> impl Iterator<Item = &Track> {
         let main = [Kind::Video, Kind::Audio];
         let tracks = || self.all.iter().filter(|track| track.is_playable());
@@ -157,7 +157,7 @@ impl Tracks {
         main.into_iter().flatten().chain(tracks().filter(|track| track.id != 0))
     }
 
-    /// The messages that a reader of the stream needs first: of sound before those of pictures.
+    /// The messages that a reader of the stream needs first: of audio before those of pictures.
     pub(super) fn messages(&self) -> impl Iterator<Item = (Kind, &[u8])> {
         let of = |kind: Kind, main: bool| {
             let ours = move |track: &&Track| track.kind == kind && (track.id == 0) == main;

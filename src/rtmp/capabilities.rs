@@ -211,8 +211,8 @@ mod tests {
         assert!(some.can_decode_video(*b"hvc1") && some.can_decode_video(*b"vp09"));
         assert!(!some.can_decode_video(*b"av01"));
         assert!(some.can_decode_audio(*b"Opus"), "a list of video codecs is silent about audio");
-        let sound = capabilities(&[("fourCcList", list(&["hvc1", "Opus"]))]);
-        assert!(sound.can_decode_audio(*b"Opus") && !sound.can_decode_audio(*b"fLaC"));
+        let audio = capabilities(&[("fourCcList", list(&["hvc1", "Opus"]))]);
+        assert!(audio.can_decode_audio(*b"Opus") && !audio.can_decode_audio(*b"fLaC"));
         let all = capabilities(&[("fourCcList", list(&["*"]))]);
         assert!(all.can_decode_video(*b"av01") && all.can_decode_audio(*b"fLaC"));
         let none = capabilities(&[("fourCcList", list(&[]))]);

@@ -138,7 +138,7 @@ pub enum Source {
     /// A ring of dots that turns once in two seconds: shows at a glance that the picture moves.
     Spinner(Color),
     /// White for the first 100 ms of every second of programme time, black otherwise: with the
-    /// `beep` sound it measures the offset between picture and sound.
+    /// `beep` audio it measures the offset between picture and audio.
     Flash,
     /// A video file that loops.
     Video(PathBuf),

@@ -212,7 +212,7 @@ mod tests {
         // The channel before it began at 60 s and has sent what was due at 67 s.
         let before = Some((0, at(60_000)));
         assert_eq!(base_ms(7_000, before, at(67_100), at(67_300)), 7_100, "67.3 s is at 7.3 s");
-        // It had sound up to 67.4 s.
+        // It had audio up to 67.4 s.
         assert_eq!(base_ms(7_400, before, at(67_100), at(67_300)) + 200, 7_420);
         let wraps = base_ms(u32::MAX - 9, None, at(0), at(0));
         assert_eq!(wraps, 10);

@@ -37,7 +37,7 @@ impl Pulled {
 pub(super) struct PullGate {
     held: Vec<Pulled>,
     bytes: usize,
-    /// When the first picture or sound came.
+    /// When the first picture or audio came.
     #[serde(with = "crate::media::instants")]
     since: Option<Micros>,
 }

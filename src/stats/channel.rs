@@ -53,7 +53,7 @@ pub struct ChannelStats {
 struct Compose {
     composed: Counter,
     dropped: [Counter; DropReason::ALL.len()],
-    sound_dropped: Counter,
+    audio_dropped: Counter,
     queue: Gauge,
     stalls: Counter,
     stalled_us: Counter,
@@ -109,9 +109,9 @@ impl ChannelStats {
         self.compose.stalls.add(1);
     }
 
-    /// A block of sound was not taken. For the composer.
-    pub fn sound_dropped(&self) {
-        self.compose.sound_dropped.add(1);
+    /// A block of audio was not taken. For the composer.
+    pub fn audio_dropped(&self) {
+        self.compose.audio_dropped.add(1);
     }
 
     /// Frames that wait for the encoder. For the composer.
@@ -158,7 +158,7 @@ impl ChannelStats {
     }
 
     /// A packet of `bytes` came out of the audio encoder. For its thread.
-    pub fn sound_encoded(&self, bytes: usize) {
+    pub fn audio_encoded(&self, bytes: usize) {
         self.audio.frames.add(1);
         self.audio.bytes.add(bytes as u64);
     }
@@ -175,10 +175,10 @@ impl ChannelStats {
     }
 
     /// What the meter measured last: encoded frames per second, and bits per second of video and of
-    /// sound.
-    pub(super) fn set_rates(&self, fps: f64, video_bps: f64, sound_bps: f64) {
+    /// audio.
+    pub(super) fn set_rates(&self, fps: f64, video_bps: f64, audio_bps: f64) {
         self.rare.fps.set(fps);
-        self.rare.bitrate_bps.set(video_bps + sound_bps);
+        self.rare.bitrate_bps.set(video_bps + audio_bps);
         self.rare.video_bps.set(video_bps);
     }
 
@@ -188,7 +188,7 @@ impl ChannelStats {
         ChannelFigures {
             composed: self.compose.composed.get(),
             dropped: read_all(&self.compose.dropped),
-            sound_dropped: self.compose.sound_dropped.get(),
+            audio_dropped: self.compose.audio_dropped.get(),
             queue: self.compose.queue.get_count(),
             stalls: self.compose.stalls.get(),
             stalled: Micros(self.compose.stalled_us.get()),
@@ -199,8 +199,8 @@ impl ChannelStats {
             speed: self.video.speed.read(),
             encoder: self.video.fallback.name(),
             fallbacks: self.video.fallback.read(),
-            sound_frames: self.audio.frames.get(),
-            sound_bytes: self.audio.bytes.get(),
+            audio_frames: self.audio.frames.get(),
+            audio_bytes: self.audio.bytes.get(),
             encoded_dropped: self.rare.encoded_dropped.get(),
             latency: self.shard.latency.read(),
             fps: self.rare.fps.get(),
@@ -217,8 +217,8 @@ pub struct ChannelFigures {
     pub composed: u64,
     /// Frames that did not, by [`DropReason::ALL`].
     pub dropped: [u64; DropReason::ALL.len()],
-    /// Blocks of sound that the audio encoder did not take.
-    pub sound_dropped: u64,
+    /// Blocks of audio that the audio encoder did not take.
+    pub audio_dropped: u64,
     /// Frames that wait for the encoder.
     pub queue: u64,
     /// Times the composer was not run for so long that the programme leaves it out.
@@ -240,16 +240,16 @@ pub struct ChannelFigures {
     /// How often one followed another.
     pub fallbacks: [Option<Fallback>; FALLBACKS_MAX],
     /// Audio packets encoded.
-    pub sound_frames: u64,
-    /// Bytes of sound encoded.
-    pub sound_bytes: u64,
+    pub audio_frames: u64,
+    /// Bytes of audio encoded.
+    pub audio_bytes: u64,
     /// Finished messages that did not fit the ring to their shard.
     pub encoded_dropped: u64,
     /// Time from when a frame was due to its message being ready for every viewer.
     pub latency: HistogramFigures,
     /// Encoded frames per second, as measured last.
     pub fps: f64,
-    /// Bits per second of video and sound, as measured last.
+    /// Bits per second of video and audio, as measured last.
     pub bitrate_bps: f64,
     /// Bits per second of video alone, as measured last.
     pub video_bps: f64,
@@ -284,12 +284,12 @@ mod tests {
         let stats = ChannelStats::default();
         stats.encoded(1_000, true);
         stats.encoded(100, false);
-        stats.sound_encoded(50);
+        stats.audio_encoded(50);
         stats.encode_seconds(Micros::from_millis(4));
         stats.rtmp_seconds(Micros::from_millis(20));
         let figures = stats.read();
         assert_eq!((figures.frames, figures.keyframes, figures.video_bytes), (2, 1, 1_100));
-        assert_eq!((figures.sound_frames, figures.sound_bytes), (1, 50));
+        assert_eq!((figures.audio_frames, figures.audio_bytes), (1, 50));
         assert_eq!((figures.encode.count(), figures.latency.count()), (1, 1));
     }
 }

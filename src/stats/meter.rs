@@ -22,7 +22,7 @@ struct Reading {
     at: Micros,
     bytes_in: u64,
     bytes_out: u64,
-    /// Frames, and bytes of video and of sound, of each channel.
+    /// Frames, and bytes of video and of audio, of each channel.
     channels: Vec<(Arc<ChannelStats>, [u64; 3])>,
 }
 
@@ -60,8 +60,8 @@ impl Meter {
             let oldest = readings.find_map(|(at, old)| Some((at, old?)));
             let (at, old) = oldest.unwrap_or((now, *new));
             let per_s = |from: u64, to: u64| rate(to.saturating_sub(from), now.since(at));
-            let [frames, video, sound] = [0, 1, 2].map(|at| per_s(old[at], new[at]));
-            stats.set_rates(frames, 8.0 * video, 8.0 * sound);
+            let [frames, video, audio] = [0, 1, 2].map(|at| per_s(old[at], new[at]));
+            stats.set_rates(frames, 8.0 * video, 8.0 * audio);
         }
         self.readings.push_back(newest);
         self.registry.snapshot()
@@ -72,7 +72,7 @@ impl Meter {
         let channels = self.registry.channels();
         let channels = channels.iter().map(|channel| {
             let figures = channel.stats.read();
-            let counts = [figures.frames, figures.video_bytes, figures.sound_bytes];
+            let counts = [figures.frames, figures.video_bytes, figures.audio_bytes];
             (Arc::clone(&channel.stats), counts)
         });
         Reading {
@@ -118,7 +118,7 @@ mod tests {
             for _ in 0..per_second {
                 registry.channels()[0].stats.encoded(1_000, false);
             }
-            registry.channels()[0].stats.sound_encoded(125);
+            registry.channels()[0].stats.audio_encoded(125);
             registry.shards[0].bytes_out(500);
             let snapshot = meter.tick(Micros::from_secs(second));
             fps.push(snapshot.channels[0].figures.fps);

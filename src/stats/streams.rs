@@ -19,7 +19,7 @@ pub struct StreamFigures {
     pub viewers: u64,
     /// Seconds from keyframe to keyframe, if that is known.
     pub keyframe_interval_s: Option<f64>,
-    /// Seconds that its pictures are ahead of its sound, if it has both.
+    /// Seconds that its pictures are ahead of its audio, if it has both.
     pub av_offset_s: Option<f64>,
     /// What was wrong with it last, in a word, and when, seconds since 1970.
     pub last_error: Option<(&'static str, f64)>,

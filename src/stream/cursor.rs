@@ -18,7 +18,7 @@ pub enum Start {
     /// At the newest keyframe in the log. If there is none, or the log is not a GOP cache, like
     /// [`Start::Live`].
     Keyframe,
-    /// At once: sound from now on, video from the next keyframe.
+    /// At once: audio from now on, video from the next keyframe.
     Live,
 }
 
@@ -352,7 +352,7 @@ impl Cursor {
         !matches!(self.position.video, Video::Of(0, _))
     }
 
-    /// Takes a place: at a keyframe that is there, or at the head, where sound begins at once and
+    /// Takes a place: at a keyframe that is there, or at the head, where audio begins at once and
     /// each track of pictures at its next keyframe.
     fn begin(&mut self, log: &StreamLog) {
         let in_the_past = self.start == Start::Keyframe && log.has_gop_cache();

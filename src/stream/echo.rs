@@ -38,7 +38,7 @@ fn fingerprint(body: &[u8]) -> u64 {
 pub struct Prints(Arc<[u64]>);
 
 impl Prints {
-    /// Of all pictures and sound in a log.
+    /// Of all pictures and audio in a log.
     #[must_use]
     pub fn of(log: &StreamLog) -> Self {
         let media = (log.first()..log.end()).filter_map(|number| log.get(number));
@@ -75,7 +75,7 @@ impl LoopWatch {
         matches!(self.sent.len(), 0 | SENT_MAX)
     }
 
-    /// A picture or sound came stamped `came` and goes out stamped `goes`, both in milliseconds.
+    /// A picture or audio came stamped `came` and goes out stamped `goes`, both in milliseconds.
     /// Says whether the stream feeds itself.
     pub fn passes(&mut self, came: u32, goes: u32, body: &[u8]) -> bool {
         if self.sent.is_empty() {
@@ -146,15 +146,15 @@ mod tests {
             for n in 0..20_000_u32 {
                 let (time, body) = (n * 40, picture(n % 50));
                 assert!(!watch.passes(time, time + shift, &body), "picture {n}, shift {shift}");
-                let sound = n * 21 + n / 3;
+                let audio = n * 21 + n / 3;
                 let silence = [0xaf, 1, 0x21, 0x10, 4, 0x60, 0x8c, 0x1c];
-                assert!(!watch.passes(sound, sound + shift, &silence), "sound {n}, shift {shift}");
+                assert!(!watch.passes(audio, audio + shift, &silence), "audio {n}, shift {shift}");
             }
         }
     }
 
     #[test]
-    fn pictures_and_sound_of_a_log_are_known_again() {
+    fn pictures_and_audio_of_a_log_are_known_again() {
         let mut log = StreamLog::new(LogLimits::default(), true);
         log.push(message(Kind::Video, 0, Flags::KEY, &picture(1)), Micros(0));
         log.push(message(Kind::Audio, 5, Flags::default(), &[0xaf, 1, 9]), Micros(0));

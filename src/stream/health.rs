@@ -24,7 +24,7 @@ const PACE_SPAN: Micros = Micros::from_secs(5);
 /// milliseconds, or of a file that is not sent in real time.
 const PACE_MAX: f64 = 8.0;
 
-/// Time over which the offset between sound and picture is a mean.
+/// Time over which the offset between audio and picture is a mean.
 const OFFSET_SPAN: Micros = Micros::from_secs(1);
 
 /// A track without a message for this long is not compared with the other one.
@@ -197,7 +197,7 @@ impl Health {
         Some(Micros::from_millis(u64::try_from(longest).unwrap_or(0)))
     }
 
-    /// How many milliseconds pictures are ahead of the sound that comes with them, by the
+    /// How many milliseconds pictures are ahead of the audio that comes with them, by the
     /// publisher's timestamps: a mean of the last second. `None` while there is only one of them.
     #[must_use]
     pub const fn av_offset_ms(&self) -> Option<f64> {

@@ -11,7 +11,7 @@ use super::message::Flags;
 /// Tracks that are looked after. Those beyond are taken as they come.
 const TRACKS_MAX: usize = 64;
 
-/// Keyframes, or frames of sound, without a header after which it is taken for one that does not
+/// Keyframes, or frames of audio, without a header after which it is taken for one that does not
 /// come: two seconds or more.
 const MISSES_MAX: u32 = 100;
 const KEY_MISSES_MAX: u32 = 2;
@@ -46,7 +46,7 @@ enum State {
 impl InBand {
     /// Takes a message of a source. `body` is that of an FLV tag.
     pub fn inspect(&mut self, kind: Kind, flags: Flags, body: &[u8]) -> Inspection {
-        // A track begins with a keyframe or a frame of sound.
+        // A track begins with a keyframe or a frame of audio.
         let begins = flags.is_key() || kind == Kind::Audio;
         if kind == Kind::Data || flags.is_config() || !(begins || flags.is_header()) {
             return Inspection::Usual;
@@ -73,7 +73,7 @@ fn header(state: &mut State, kind: Kind, body: &[u8]) -> Inspection {
 }
 
 fn frame(state: &mut State, kind: Kind, body: &[u8]) -> Inspection {
-    // Sound says the same in each frame.
+    // Audio says the same in each frame.
     if matches!(state, State::Settled) || kind == Kind::Audio && matches!(state, State::Made(_)) {
         return Inspection::Usual;
     }

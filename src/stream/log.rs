@@ -18,7 +18,7 @@ const KEYS_MAX: usize = 64;
 /// Headers and data in a row that are looked past for a time.
 const LOOK_MESSAGES: usize = 8;
 
-/// Messages that a new log has room for: ten seconds of 60 pictures and 47 blocks of sound a
+/// Messages that a new log has room for: ten seconds of 60 pictures and 47 blocks of audio a
 /// second. One with more of them grows once or twice in its first seconds; room for all that are
 /// allowed would take milliseconds to get from the kernel, during which no viewer is served.
 const ROOM_AT_FIRST: usize = 1_100;

@@ -14,7 +14,7 @@ pub const MERGE_MS_MAX: u32 = 1_000;
 pub enum Merge {
     /// Nothing waits.
     Off,
-    /// Sound and data wait for the next picture, at most one frame interval.
+    /// Audio and data wait for the next picture, at most one frame interval.
     #[default]
     Frame,
     /// Everything waits for this many milliseconds, 1 to [`MERGE_MS_MAX`].
@@ -93,7 +93,7 @@ impl Merger {
         self.last_picture = Some(now);
     }
 
-    /// How long sound may wait for a picture: not at all if none is to be expected.
+    /// How long audio may wait for a picture: not at all if none is to be expected.
     fn waits_for_picture(&self, now: Micros) -> Option<Micros> {
         let last = self.last_picture?;
         let is_expected = now.since(last) <= self.interval + self.interval;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_waits_for_the_next_picture_and_goes_out_with_it() {
+    fn audio_waits_for_the_next_picture_and_goes_out_with_it() {
         let mut merger = with_pictures();
         assert_eq!(merger.arrived(Merge::Frame, Kind::Audio, at(370)), Due::At(at(410)));
         assert_eq!(merger.arrived(Merge::Frame, Kind::Audio, at(391)), Due::At(at(410)));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_waits_at_most_one_frame_interval() {
+    fn audio_waits_at_most_one_frame_interval() {
         let mut merger = with_pictures();
         merger.arrived(Merge::Frame, Kind::Audio, at(370));
         assert!(!merger.take_due(at(409)));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_without_pictures_does_not_wait() {
+    fn audio_without_pictures_does_not_wait() {
         let mut merger = Merger::default();
         assert_eq!(merger.arrived(Merge::Frame, Kind::Audio, at(0)), Due::Now);
         let mut stopped = with_pictures();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::media::Kind;
 
-/// One per stream. Sound and picture share one offset, so that they stay as far apart as their
+/// One per stream. Audio and picture share one offset, so that they stay as far apart as their
 /// source stamps them, up to ten seconds either way.
 ///
 /// Small steps back are bridged by a millisecond per frame, larger ones (and jumps ahead of more
@@ -219,7 +219,7 @@ mod tests {
         times.iter().map(|(kind, time)| repair.repair(*kind, *time)).collect()
     }
 
-    /// Video every 40 ms and sound 20 ms after it.
+    /// Video every 40 ms and audio 20 ms after it.
     fn frames(from: u32, count: u32) -> Vec<(Kind, u32)> {
         let at = |n: u32| from.wrapping_add(n * 40);
         (0..count)
@@ -258,7 +258,7 @@ mod tests {
         for restart in [0, 5_000, 90_000, 4_000_000] {
             let mut repair = TimestampRepair::default();
             let end = *run(&mut repair, &frames(60_000, 100)).last().unwrap();
-            // The sound still has two frames of the old clock when the picture has the new one.
+            // The audio still has two frames of the old clock when the picture has the new one.
             let mut mixed = frames(restart, 50);
             mixed.insert(1, (Kind::Audio, 60_000 + 100 * 40 + 20));
             mixed.remove(2);
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn the_same_time_twice_is_the_sources_own_and_stays() {
-        // GStreamer's flvmux writes sound between two pictures with the time of the first.
+        // GStreamer's flvmux writes audio between two pictures with the time of the first.
         let muxed = [(9, 136), (8, 136), (9, 170), (8, 170), (8, 170), (9, 203), (8, 203)];
         let kind = |id| if id == 9 { Kind::Video } else { Kind::Audio };
         let input: Vec<_> = muxed.iter().map(|(id, time)| (kind(*id), *time)).collect();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_far_from_the_picture_stays_as_far_if_it_may_be_the_same_clock() {
+    fn audio_far_from_the_picture_stays_as_far_if_it_may_be_the_same_clock() {
         let mut repair = TimestampRepair::default();
         let mixed: Vec<_> =
             (0..100).flat_map(|n| [(Kind::Video, 8_000 + n * 40), (Kind::Audio, n * 40)]).collect();
@@ -335,18 +335,18 @@ mod tests {
         assert_eq!(run(&mut repair, &mixed), times);
     }
 
-    /// Both kinds come at the same moment; the sound is stamped that much later than the picture.
-    fn apart(start: u32, offset: i32, frames: u32, sound_first: bool) -> Vec<(Kind, u32)> {
+    /// Both kinds come at the same moment; the audio is stamped that much later than the picture.
+    fn apart(start: u32, offset: i32, frames: u32, audio_first: bool) -> Vec<(Kind, u32)> {
         let mut mixed = Vec::new();
         for n in 0..frames {
             let time = start.wrapping_add(n * 40);
             let pair = [(Kind::Video, time), (Kind::Audio, time.wrapping_add_signed(offset))];
-            mixed.extend(if sound_first { [pair[1], pair[0]] } else { pair });
+            mixed.extend(if audio_first { [pair[1], pair[0]] } else { pair });
         }
         mixed
     }
 
-    /// How much later the sound of each pair is stamped.
+    /// How much later the audio of each pair is stamped.
     fn offsets(kinds: &[(Kind, u32)], times: &[u32]) -> Vec<i32> {
         let pairs = kinds.chunks(2).zip(times.chunks(2));
         let ahead = |(kinds, times): (&[(Kind, u32)], &[u32])| {
@@ -359,17 +359,17 @@ mod tests {
     #[test]
     fn offsets_of_up_to_ten_seconds_are_kept_from_the_first_message_on() {
         for offset in (-10_000..=10_000).step_by(500) {
-            for (start, sound_first) in
+            for (start, audio_first) in
                 [(12_000, true), (12_000, false), (1 << 31, true), (7, false)]
             {
                 let mut repair = TimestampRepair::default();
                 repair.resume(0); // a stream that nobody has fed
-                let mixed = apart(start, offset, 50, sound_first);
+                let mixed = apart(start, offset, 50, audio_first);
                 let times = run(&mut repair, &mixed);
                 let got = offsets(&mixed, &times);
                 // A clock that begins near zero has no room for what is before it.
                 let known = if start == 7 && offset < 0 { 1 } else { 0 };
-                assert_eq!(got[known..], vec![offset; 50 - known], "{start} {sound_first}");
+                assert_eq!(got[known..], vec![offset; 50 - known], "{start} {audio_first}");
             }
         }
     }
@@ -377,17 +377,17 @@ mod tests {
     #[test]
     fn offsets_of_a_source_that_follows_another_are_kept_once_both_kinds_are_there() {
         for (before, after) in [(0, 2_500), (0, -2_500), (10_000, 10_000), (-9_000, 10_000)] {
-            for sound_first in [true, false] {
+            for audio_first in [true, false] {
                 let mut repair = TimestampRepair::default();
-                let first = apart(20_000, before, 300, sound_first);
+                let first = apart(20_000, before, 300, audio_first);
                 let ended = run(&mut repair, &first);
                 repair.resume(0);
-                let mixed = apart(500_000, after, 300, sound_first);
+                let mixed = apart(500_000, after, 300, audio_first);
                 let times = run(&mut repair, &mixed);
                 assert_eq!(
                     offsets(&mixed, &times)[1..],
                     vec![after; 299],
-                    "{before} {sound_first}"
+                    "{before} {audio_first}"
                 );
                 for kind in 0..2 {
                     let line = ended.iter().chain(&times).skip(kind).step_by(2);
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_and_picture_of_two_clocks_are_put_side_by_side() {
+    fn audio_and_picture_of_two_clocks_are_put_side_by_side() {
         let mut repair = TimestampRepair::default();
         let mixed: Vec<_> = (0..200)
             .flat_map(|n| [(Kind::Video, n * 40), (Kind::Audio, 900_000 + n * 40)])
@@ -441,7 +441,7 @@ mod tests {
         let mut repair = TimestampRepair::default();
         run(&mut repair, &frames(0, 10));
         for n in 10..2_000 {
-            assert_eq!(repair.repair(Kind::Video, n * 40), n * 40, "without any sound");
+            assert_eq!(repair.repair(Kind::Video, n * 40), n * 40, "without any audio");
         }
         assert_eq!(repair.repair(Kind::Audio, 80_010), 80_010);
     }

@@ -56,7 +56,7 @@ fn bad_files_leave_placeholders_until_they_are_good() {
     let _turn = beside_others();
     let dir = TempDir::new().unwrap();
     let names = ["missing.png", "cut.png", "late.otf", "late.mp4", "late.wav"];
-    let [missing, cut, font, video, sound] = names.map(|name| dir.path().join(name));
+    let [missing, cut, font, video, audio] = names.map(|name| dir.path().join(name));
     let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
     let logo = std::fs::read(format!("{assets}/logo.png")).unwrap();
     std::fs::write(&cut, &logo[..logo.len() / 2]).unwrap();
@@ -71,7 +71,7 @@ fn bad_files_leave_placeholders_until_they_are_good() {
             &format!("text = \"Hello\"\ncolor = \"#000000\"\nfont = {font:?}"),
         )
         .layer_at("video", [160, 90, 160, 90], &format!("path = {video:?}\nfit = \"fill\""))
-        .sound("video", &format!("path = {sound:?}"));
+        .audio("video", &format!("path = {audio:?}"));
     let layers = ["image-1", "image-2", "text-3", "video", "video-4"];
 
     let file = config.write(dir.path());
@@ -100,14 +100,14 @@ fn bad_files_leave_placeholders_until_they_are_good() {
     let moving = dir.path().join("moving.mp4");
     make(&moving, "-f lavfi -i color=blue:s=160x90:r=30 -t 2 -pix_fmt yuv420p");
     std::fs::rename(moving, &video).unwrap();
-    make(&sound, "-f lavfi -i sine=440 -t 2 -af volume=4");
+    make(&audio, "-f lavfi -i sine=440 -t 2 -af volume=4");
     wait_for(&node, TRIED_AGAIN, "asset_restored", &layers);
     wait_until(SOON, "the files are shown", || {
         let picture = picture.last()?;
         let near = |x, y, colour| is_near(picture.at(x, y), colour, 14);
         (near(80, 45, RED) && near(240, 45, RED) && near(240, 135, BLUE)).then_some(())
     });
-    wait_until(SOON, "the sound is heard", || heard.peak().filter(|&peak| peak > 0.1));
+    wait_until(SOON, "the audio is heard", || heard.peak().filter(|&peak| peak > 0.1));
     let failed = told(&node).remove("asset_failed");
     assert_eq!(failed.unwrap(), layers, "each trouble is told once");
     assert!(run_to_end(&["config", "check", "--assets", file]).status.success());
@@ -117,8 +117,8 @@ fn bad_files_leave_placeholders_until_they_are_good() {
 fn files_whose_opening_waits_for_ever_keep_nothing_else_waiting() {
     let _turn = beside_others();
     let dir = TempDir::new().unwrap();
-    let names = ["picture.png", "letters.otf", "video.mp4", "sound.wav"];
-    let [picture, font, video, sound] = names.map(|name| {
+    let names = ["picture.png", "letters.otf", "video.mp4", "audio.wav"];
+    let [picture, font, video, audio] = names.map(|name| {
         let pipe = dir.path().join(name);
         Program::start("mkfifo", "", &[pipe.to_str().unwrap()]).succeeds(SOON);
         pipe
@@ -128,7 +128,7 @@ fn files_whose_opening_waits_for_ever_keep_nothing_else_waiting() {
         .layer("image", &format!("path = {picture:?}\nfit = \"fill\""))
         .layer("text", &format!("text = \"Hello\"\nfont = {font:?}"))
         .layer("video", &format!("path = {video:?}\nfit = \"fill\""))
-        .sound("video", &format!("path = {sound:?}"));
+        .audio("video", &format!("path = {audio:?}"));
     let layers = ["image-0", "text-1", "video", "video-2"];
 
     let file = config.write(dir.path());

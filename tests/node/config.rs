@@ -49,8 +49,8 @@ impl Config {
         Self { rtmp, http, text }
     }
 
-    /// A channel at `live/NAME`; the layers, sounds and outputs that follow are its own. Its speed
-    /// is fixed: beside others the machine may have time for half of its frames only.
+    /// A channel at `live/NAME`; the layers, audio sources and outputs that follow are its own. Its
+    /// speed is fixed: beside others the machine may have time for half of its frames only.
     #[must_use]
     pub(crate) fn channel(mut self, name: &str) -> Self {
         write!(
@@ -84,11 +84,14 @@ impl Config {
         self
     }
 
-    /// A sound of the mixer.
+    /// A audio of the mixer.
     #[must_use]
-    pub(crate) fn sound(mut self, kind: &str, more: &str) -> Self {
-        write!(self.text, "[[channel.sound]]\nname = \"{kind}\"\ntype = \"{kind}\"\n{more}\n")
-            .unwrap();
+    pub(crate) fn audio(mut self, kind: &str, more: &str) -> Self {
+        write!(
+            self.text,
+            "[[channel.audio_source]]\nname = \"{kind}\"\ntype = \"{kind}\"\n{more}\n"
+        )
+        .unwrap();
         self
     }
 
@@ -173,7 +176,7 @@ fn with_driver(text: String) -> String {
     }
 }
 
-/// A channel `demo` that moves and sounds.
+/// A channel `demo` with a moving picture and audio.
 pub(crate) fn demo() -> Config {
-    Config::new().channel("demo").layer("test-card", "").sound("tone", "hz = 440")
+    Config::new().channel("demo").layer("test-card", "").audio("tone", "hz = 440")
 }

@@ -31,7 +31,7 @@ const PYAV: &str = "import av, sys\n\
     print('length', stream.duration, flush=True)\n    \
     print('packets', sum(1 for _ in stream.demux()))";
 
-/// Somebody who publishes a file's sound, and says how long the file is.
+/// Somebody who publishes a file's audio, and says how long the file is.
 struct Reader {
     publisher: Publisher,
     time: u32,

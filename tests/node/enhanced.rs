@@ -67,13 +67,13 @@ fn other_tracks_pass_through_and_do_not_stand_in_for_the_first() {
     let (mut publisher, id) = publish_hevc(&node);
     let mut viewer = play(&node, "studio", &[]);
     viewer.find("a picture", |message| message.body == HEVC_KEY);
-    // One track: number 1 of AV1, its header and a keyframe of it; and a second sound.
+    // One track: number 1 of AV1, its header and a keyframe of it; and a second audio.
     let header = b"\x96\x00av01\x01\x81\x00".as_slice();
     let key = b"\x96\x01av01\x01\x0a\x0b".as_slice();
-    let sound = b"\x95\x01Opus\x01\xfc".as_slice();
-    for (kind, body) in [(VIDEO, header), (VIDEO, key), (AUDIO, sound)] {
+    let audio = b"\x95\x01Opus\x01\xfc".as_slice();
+    for (kind, body) in [(VIDEO, header), (VIDEO, key), (AUDIO, audio)] {
         publisher.send(kind, id, 40, body).unwrap();
-        // Of the sound, which has no header, one is made first.
+        // Of the audio, which has no header, one is made first.
         viewer.find("the track", |message| message.kind == kind && message.body == body);
     }
     let mut late = play(&node, "studio", &[]);

@@ -25,7 +25,7 @@ fn ffmpeg_and_ffprobe_play_over_http() {
     let _turn = beside_others();
     let node = Node::start(&demo());
     let url = url(node.rtmp_port(), "live/demo");
-    Recording::of(&url, 2, node.file("http.flv")).assert_sound_and_picture(1.0);
+    Recording::of(&url, 2, node.file("http.flv")).assert_audio_and_picture(1.0);
     let about = Program::start("ffprobe", "-v error -show_streams", &[&url]).succeeds(SOON);
     let about = String::from_utf8(about).unwrap();
     assert!(about.contains("codec_name=h264") && about.contains("codec_name=aac"), "{about}");
@@ -40,7 +40,7 @@ fn the_status_port_sends_players_to_the_streams() {
     let to = format!("{}?a=b", url(node.rtmp_port(), "live/demo"));
     assert_eq!(answer.field("location"), Some(to.as_str()));
     let url = url(node.http_port(), "live/demo");
-    Recording::of(&url, 1, node.file("redirected.flv")).assert_sound_and_picture(0.5);
+    Recording::of(&url, 1, node.file("redirected.flv")).assert_audio_and_picture(0.5);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_published_stream_is_played_over_http_from_a_keyframe() {
     node.wait_for_streams(1);
     let mut player = Answer::to(node.rtmp_port(), "GET", &format!("/{STUDIO}.flv"), "");
     assert_eq!(player.status, 200, "{}", player.head);
-    assert_eq!(player.flv_header(), 5, "sound and picture");
+    assert_eq!(player.flv_header(), 5, "audio and picture");
     let mut tags = Vec::new();
     while tags.iter().filter(|tag: &&Tag| tag.is_picture()).count() < 40 {
         tags.push(player.tag().expect("the stream goes on"));
@@ -214,7 +214,7 @@ fn a_web_socket_carries_a_stream_that_decodes() {
     assert_eq!(pong.as_deref(), Some(&b"are you there"[..]));
     let name = node.file("socket.flv");
     std::fs::write(&name, file).unwrap();
-    Recording::at(name).assert_sound_and_picture(1.0);
+    Recording::at(name).assert_audio_and_picture(1.0);
     player.say(0x88, &[0x03, 0xe9]);
     let last = std::iter::from_fn(|| player.frame()).last();
     assert_eq!(last, Some((0x88, vec![0x03, 0xe9])), "closed as it asked");
@@ -254,15 +254,15 @@ fn viewers_that_start_live_get_a_keyframe_made_for_them() {
     let now = find(&mut early, &|tag| tag.time >= second.time + 1_000);
     let mut late = Answer::to(node.rtmp_port(), "GET", "/live/demo.flv", "");
     late.flv_header();
-    let is_sound = |tag: &Tag| tag.kind == 8 && !tag.is_header();
+    let is_audio = |tag: &Tag| tag.kind == 8 && !tag.is_header();
     // Whichever comes first.
-    let first = find(&mut late, &|tag| is_sound(tag) || tag.is_picture());
-    let (sound, picture) = match first.is_picture() {
-        true => (find(&mut late, &is_sound), first),
+    let first = find(&mut late, &|tag| is_audio(tag) || tag.is_picture());
+    let (audio, picture) = match first.is_picture() {
+        true => (find(&mut late, &is_audio), first),
         false => (first, find(&mut late, &Tag::is_picture)),
     };
-    assert!(sound.time + 200 >= now.time, "nothing of the past: {} {}", sound.time, now.time);
+    assert!(audio.time + 200 >= now.time, "nothing of the past: {} {}", audio.time, now.time);
     assert!(picture.is_key(), "the first picture is no keyframe");
-    let waited = picture.time.saturating_sub(sound.time);
+    let waited = picture.time.saturating_sub(audio.time);
     assert!(waited < 700, "the keyframe came {waited} ms after the viewer");
 }

@@ -33,7 +33,7 @@ fn with_gpu(command: &mut Command, faults: &str) {
     command.env("LD_LIBRARY_PATH", fakes()).env("FAKE_NVENC", faults);
 }
 
-/// A channel that moves, without sound, and goes on with x264.
+/// A channel that moves, without audio, and goes on with x264.
 fn channel() -> Config {
     let config = Config::new().channel("show").layer("test-card", "").layer("clock", "");
     Config::of(&config, config.text().replace("speed = \"fixed\"\n", ""))

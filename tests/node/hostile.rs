@@ -60,7 +60,7 @@ fn peers_that_vanish_in_any_state_leave_the_node_as_it_was() {
 }
 
 #[test]
-fn sound_alone_is_a_stream_and_pictures_may_come_later() {
+fn audio_alone_is_a_stream_and_pictures_may_come_later() {
     let _turn = beside_others();
     let node = Node::start(&demo());
     let (mut publisher, id) = Wire::stream(node.rtmp_port());
@@ -72,7 +72,7 @@ fn sound_alone_is_a_stream_and_pictures_may_come_later() {
         publisher.send(AUDIO, id, time * 20, &[0xaf, 1, 0x21]).unwrap();
     }
     for _ in 0..20 {
-        viewer.find("sound", |message| message.kind == AUDIO && message.body[1] == 1);
+        viewer.find("audio", |message| message.kind == AUDIO && message.body[1] == 1);
     }
     // Empty configurations, data that is no data, and pictures nobody announced.
     for (kind, body) in [
@@ -84,5 +84,5 @@ fn sound_alone_is_a_stream_and_pictures_may_come_later() {
         publisher.send(kind, id, 1_000, body).unwrap();
     }
     publisher.send(AUDIO, id, 1_020, &[0xaf, 1, 0x22]).unwrap();
-    viewer.find("the last sound", |message| message.body == [0xaf, 1, 0x22]);
+    viewer.find("the last audio", |message| message.body == [0xaf, 1, 0x22]);
 }

@@ -37,13 +37,13 @@ fn headers_come_before_what_they_describe() {
     let node = Node::start(&demo());
     let mut viewer = Wire::play(node.rtmp_port(), "demo");
     let mut seen: Vec<&str> = Vec::new();
-    while !seen.contains(&"picture") || !seen.contains(&"sound") {
+    while !seen.contains(&"picture") || !seen.contains(&"audio") {
         let message = viewer.next().expect("the programme");
         let what = match message.kind {
             _ if message.is_video_header() => "video header",
             _ if message.is_audio_header() => "audio header",
             VIDEO => "picture",
-            AUDIO => "sound",
+            AUDIO => "audio",
             DATA if message.values()[0].as_text() == "onMetaData" => "metadata",
             _ => message.status().map_or("", |[code, ..]| match code.as_str() {
                 "NetStream.Play.Start" => "start",
@@ -58,5 +58,5 @@ fn headers_come_before_what_they_describe() {
     assert_eq!(place("start"), Some(0), "{seen:?}");
     assert_eq!(place("metadata"), Some(1), "{seen:?}");
     assert!(place("video header").is_some_and(|at| Some(at) < place("picture")), "{seen:?}");
-    assert!(place("audio header").is_some_and(|at| Some(at) < place("sound")), "{seen:?}");
+    assert!(place("audio header").is_some_and(|at| Some(at) < place("audio")), "{seen:?}");
 }

@@ -15,21 +15,21 @@ fn a_publisher_appears_in_the_programme_and_leaves_it() {
     let _turn = beside_others();
     let live = format!("stream = \"{STUDIO}\"\nslate = \"\"");
     let config = Config::new().channel("demo").layer("live", &live);
-    let config = config.sound("live", &format!("stream = \"{STUDIO}\""));
+    let config = config.audio("live", &format!("stream = \"{STUDIO}\""));
     let node = Node::start(&config);
     let mut picture = Watcher::of(&node.url("live/demo"));
-    let sound = Listener::of(&node.url("live/demo"));
+    let audio = Listener::of(&node.url("live/demo"));
     let slate = wait_until(SOON, "there is a picture", || picture.last()).middle();
-    wait_until(SOON, "there is silence", || sound.peak().filter(|&peak| peak < 0.01));
+    wait_until(SOON, "there is silence", || audio.peak().filter(|&peak| peak < 0.01));
 
     for _ in 0..2 {
         let publisher = ffmpeg_publishes_picture("color=red:s=320x180:r=30", &node.publish_url());
         picture.wait_for("the publisher is seen", RED);
-        wait_until(SOON, "the publisher is heard", || sound.peak().filter(|&peak| peak > 0.1));
+        wait_until(SOON, "the publisher is heard", || audio.peak().filter(|&peak| peak > 0.1));
 
         drop(publisher);
         picture.wait_for("the slate is back", slate);
-        wait_until(SOON, "it is silent again", || sound.peak().filter(|&peak| peak < 0.01));
+        wait_until(SOON, "it is silent again", || audio.peak().filter(|&peak| peak < 0.01));
     }
 }
 

@@ -211,7 +211,7 @@ fn a_publisher_that_comes_within_the_grace_and_brings_nothing_does_not_keep_the_
     });
     mute.send(VIDEO, stream, 0, &header(1)).unwrap();
     let [_, description] = ended(&mut mute);
-    assert!(description.contains("neither picture nor sound"), "{description}");
+    assert!(description.contains("neither picture nor audio"), "{description}");
     assert_ends(&mut viewer);
     let (mut again, stream) = publisher(&node, "show");
     again.send(VIDEO, stream, 0, &header(2)).unwrap();

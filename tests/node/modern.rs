@@ -48,7 +48,7 @@ fn play(url: &str) -> Ended {
     Program::spawn("modern ffmpeg", command).ended(SOON)
 }
 
-/// Times of the decoded pictures (0) or blocks of sound (1), in the order in which they came.
+/// Times of the decoded pictures (0) or blocks of audio (1), in the order in which they came.
 fn times(played: &Ended, track: u32) -> Vec<i64> {
     let text = String::from_utf8_lossy(&played.out);
     let lines = text.lines().filter(|line| line.starts_with(&format!("{track},")));
@@ -68,7 +68,7 @@ fn assert_plays(url: &str, [video, audio]: [&str; 2]) {
 }
 
 #[test]
-fn hevc_av1_vp9_and_new_sound_codecs_are_published_and_played() {
+fn hevc_av1_vp9_and_new_audio_codecs_are_published_and_played() {
     let _turn = beside_others();
     for (codecs, names) in PAIRS {
         let node = Node::start(&Config::new());

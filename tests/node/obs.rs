@@ -156,13 +156,13 @@ fn configure(home: &Path, server: &str, key: &str) {
 fn assert_is_played(node: &Node, url: &str) {
     node.wait_for_streams(1);
     let recording = Recording::of(url, 3, node.file("played.flv"));
-    recording.assert_sound_and_picture(1.5);
+    recording.assert_audio_and_picture(1.5);
     for picture in recording.pictures() {
         assert!(is_near(picture.middle(), RED, 4), "{:?} at {}", picture.middle(), picture.pts);
     }
-    let (_, sound) = recording.sound();
-    let loud = sound.iter().filter(|&&sample| sample > 0.25).count();
-    assert!(loud > sound.len() / 2, "{loud} of {} samples are loud", sound.len());
+    let (_, audio) = recording.audio();
+    let loud = audio.iter().filter(|&&sample| sample > 0.25).count();
+    assert!(loud > audio.len() / 2, "{loud} of {} samples are loud", audio.len());
     fs::remove_file(node.file("played.flv")).unwrap();
 }
 

@@ -16,11 +16,11 @@ pub(crate) fn ffmpeg_publishes(url: &str) -> Program {
 
 /// The same with another picture, named as libavfilter names its sources.
 pub(crate) fn ffmpeg_publishes_picture(picture: &str, url: &str) -> Program {
-    let sound = ["-re", "-f", "lavfi", "-i", "sine=f=440:r=48000,volume=4"];
+    let audio = ["-re", "-f", "lavfi", "-i", "sine=f=440:r=48000,volume=4"];
     let coded = "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 \
                  -b:v 500k -c:a aac -b:a 96k -f flv";
     let coded: Vec<_> = coded.split_whitespace().chain([url]).collect();
-    let last = [&["-re", "-f", "lavfi", "-i", picture], &sound[..], &coded[..]].concat();
+    let last = [&["-re", "-f", "lavfi", "-i", picture], &audio[..], &coded[..]].concat();
     Program::start("ffmpeg", "-v error", &last)
 }
 
@@ -70,7 +70,7 @@ fn try_pair(publish: fn(&str) -> Program, play: fn(&str, &Path)) {
     node.wait_for_streams(1);
     let file: PathBuf = node.file("played.flv");
     play(&node.url(STUDIO), &file);
-    Recording::at(file).assert_sound_and_picture(1.0);
+    Recording::at(file).assert_audio_and_picture(1.0);
 }
 
 #[test]
@@ -115,6 +115,6 @@ fn every_player_plays_the_programme() {
     ] {
         let file = node.file(name);
         play(&url, &file);
-        Recording::at(file).assert_sound_and_picture(1.0);
+        Recording::at(file).assert_audio_and_picture(1.0);
     }
 }

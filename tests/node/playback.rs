@@ -55,7 +55,7 @@ fn a_paused_player_is_sent_nothing_and_goes_on_at_the_newest_keyframe() {
 }
 
 #[test]
-fn a_player_does_without_sound_or_pictures_for_as_long_as_it_likes() {
+fn a_player_does_without_audio_or_pictures_for_as_long_as_it_likes() {
     let _turn = beside_others();
     let node = Node::start(&demo());
     let mut other = Wire::play(node.rtmp_port(), "demo");
@@ -110,7 +110,7 @@ fn further_requests_on_a_connection_are_met_or_refused_by_themselves() {
     until_status(&mut publisher, "NetStream.Play.Failed");
     let mut viewer = Wire::play(node.rtmp_port(), "chat");
     publisher.send(AUDIO, id, 0, &[0xaf, 0, 0x12, 0x10]).unwrap();
-    viewer.find("the sound's header", Message::is_audio_header);
+    viewer.find("the audio's header", Message::is_audio_header);
 }
 
 #[test]

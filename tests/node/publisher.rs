@@ -23,7 +23,7 @@ impl Publisher {
         Self { wire, stream }
     }
 
-    /// Sound and pictures with headers.
+    /// Audio and pictures with headers.
     pub(crate) fn both(node: &Node, name: &str) -> Self {
         let mut publisher = Self::start(node, name);
         publisher.send(VIDEO, 0, AVC_HEADER);

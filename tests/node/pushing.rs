@@ -25,7 +25,7 @@ fn an_output_comes_back_after_its_destination_was_away() {
             nginx.log().contains("publish: name='show'").then_some(())
         });
         // nginx-rtmp lets its viewers wait for the next keyframe, which is at most 2 s away.
-        Recording::of(&nginx.url("show"), 4, file).assert_sound_and_picture(1.0);
+        Recording::of(&nginx.url("show"), 4, file).assert_audio_and_picture(1.0);
         assert!(node.metric("output_connects_total", &["output=\"cdn\""]) >= f64::from(round));
     }
 }

@@ -56,7 +56,7 @@ fn a_node_that_is_killed_leaves_files_that_lack_at_most_the_last_second() {
     for folder in [flv, mp4] {
         let [file] = &files(&folder)[..] else { panic!("one file in {}", folder.display()) };
         let recording = Recording::at(file.clone());
-        recording.assert_sound_and_picture(2.0);
+        recording.assert_audio_and_picture(2.0);
         let lost = f64::from(newest) / 1_000.0 - end_of_pictures(&recording);
         assert!(lost <= 1.5, "{lost} s are lost in {}", file.display());
     }
@@ -76,7 +76,7 @@ fn a_recording_that_ends_in_order_knows_its_length_and_is_split_at_keyframes() {
     let files = files(dir.path());
     for file in &files[..2] {
         let recording = Recording::at(file.clone());
-        recording.assert_sound_and_picture(1.0);
+        recording.assert_audio_and_picture(1.0);
         let told = Command::new("ffprobe")
             .args("-v error -show_entries format=duration -of csv=p=0".split(' '))
             .arg(file)
@@ -100,7 +100,7 @@ fn what_is_published_is_recorded_without_its_key() {
     assert!(node.ended(Duration::from_secs(30)).status.success());
     let [file] = &files(dir.path())[..] else { panic!("one file") };
     assert!(file.file_name().unwrap().to_str().unwrap().starts_with("record_0-"), "{file:?}");
-    Recording::at(file.clone()).assert_sound_and_picture(1.0);
+    Recording::at(file.clone()).assert_audio_and_picture(1.0);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_folder_that_cannot_be_used_stops_the_recording_and_not_the_stream() {
     node.program().says("failed and tries again");
 }
 
-/// Presentation and decoding times of the pictures or of the sound, milliseconds.
+/// Presentation and decoding times of the pictures or of the audio, milliseconds.
 fn times(recording: &Recording, is_video: bool) -> Vec<(i64, i64)> {
     let packets = recording.packets().into_iter().filter(|packet| packet.is_video == is_video);
     #[expect(clippy::cast_possible_truncation, reason = "a short file")]
@@ -151,13 +151,13 @@ fn every_time_in_a_recording_is_as_it_was_published_also_over_a_split() {
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().join("source.flv");
     let path = path.to_str().unwrap();
-    // B-frames, and sound that begins two seconds after the pictures.
+    // B-frames, and audio that begins two seconds after the pictures.
     let how = "-v error -f lavfi -i testsrc2=s=320x180:r=30 -itsoffset 2 -f lavfi -i \
                sine=r=48000 -t 9 -c:v libx264 -preset ultrafast -bf 3 -g 30 -c:a aac";
     Program::start("ffmpeg", how, &[path]).succeeds(SOON);
     let source = Recording::at(path.into());
     assert!(times(&source, true).iter().any(|(pts, dts)| pts - dts > 60), "there are B-frames");
-    assert!(times(&source, false)[0].1 > 1_900, "sound is late");
+    assert!(times(&source, false)[0].1 > 1_900, "audio is late");
 
     let folders = ["flv", "flv\"\nsplit_s = 3\n#", "mp4", "mp4\"\nsplit_s = 3\n#"];
     let mut config = Config::new().publish_open();
@@ -216,7 +216,7 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     assert_eq!(ask(&node, "POST /recordings/later/stop", &Value::Null).0, 204);
     let shown = recording_that_is(&node, "later", "stopped");
     assert_eq!((&shown["file"], &shown["files"]), (&Value::Null, &json!(1)));
-    Recording::at(files(&folder)[0].clone()).assert_sound_and_picture(1.0);
+    Recording::at(files(&folder)[0].clone()).assert_audio_and_picture(1.0);
 
     wait_until(SOON, "it is started", || {
         (ask(&node, "POST /recordings/later/start", &Value::Null).0 == 204).then_some(())
@@ -228,7 +228,7 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
     assert_eq!(files(&folder).len(), 2, "its files stay");
-    Recording::at(files(&folder)[1].clone()).assert_sound_and_picture(0.5);
+    Recording::at(files(&folder)[1].clone()).assert_audio_and_picture(0.5);
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Picture {
 /// Bytes of a scenario's picture.
 pub(crate) const PICTURE_BYTES: usize = WIDTH * HEIGHT * 3 / 2;
 
-/// Samples per second of [`Recording::sound`].
+/// Samples per second of [`Recording::audio`].
 pub(crate) const SAMPLE_RATE: u32 = 48_000;
 
 impl Recording {
@@ -132,7 +132,7 @@ impl Recording {
     }
 
     /// Loudness per sample, mono, 0 to 1, and the time of the first sample in seconds.
-    pub(crate) fn sound(&self) -> (f64, Vec<f32>) {
+    pub(crate) fn audio(&self) -> (f64, Vec<f32>) {
         let bytes = self.decoded(&format!("-map 0:a -ac 1 -ar {SAMPLE_RATE} -f s16le"));
         let sample =
             |pair: &[u8]| f32::from(i16::from_le_bytes([pair[0], pair[1]])).abs() / 32_768.0;
@@ -155,7 +155,7 @@ impl Recording {
 
     /// That it is a stream as every player wants it: both tracks, a keyframe first, time that only
     /// goes forward, and at least `seconds` of both that decode without a complaint.
-    pub(crate) fn assert_sound_and_picture(&self, seconds: f64) {
+    pub(crate) fn assert_audio_and_picture(&self, seconds: f64) {
         let packets = self.packets();
         for is_video in [true, false] {
             let track = packets.iter().filter(|packet| packet.is_video == is_video);

@@ -31,7 +31,7 @@ fn a_stream_that_is_pulled_always_is_played_from_here() {
     let edge = Node::start(&pull(&origin, "mode = \"always\""));
     edge.wait_for_streams(1);
     let file = edge.file("copy.flv");
-    Recording::of(&edge.url("live/copy"), 3, file).assert_sound_and_picture(1.0);
+    Recording::of(&edge.url("live/copy"), 3, file).assert_audio_and_picture(1.0);
     assert!(viewers(&origin) >= 1.0);
 }
 
@@ -43,7 +43,7 @@ fn a_stream_that_is_pulled_on_demand_comes_with_its_first_player_and_goes_after_
     for round in 1..=2 {
         assert!(viewers(&origin) < 0.5, "nobody plays, nobody pulls");
         let file = edge.file(&format!("copy-{round}.flv"));
-        Recording::of(&edge.url("live/copy"), 2, file).assert_sound_and_picture(1.0);
+        Recording::of(&edge.url("live/copy"), 2, file).assert_audio_and_picture(1.0);
         wait_until(SOON, "the origin is left", || (viewers(&origin) < 0.5).then_some(()));
         wait_until(SOON, "the pull is idle", || {
             (edge.metric("pull_state", &["state=\"idle\""]) > 0.5).then_some(())
@@ -58,7 +58,7 @@ fn a_player_over_http_brings_a_pull_too() {
     let origin = Node::start(&demo());
     let edge = Node::start(&pull(&origin, "mode = \"on-demand\""));
     let url = format!("http://127.0.0.1:{}/live/copy.flv", edge.rtmp_port());
-    Recording::of(&url, 2, edge.file("copy.flv")).assert_sound_and_picture(1.0);
+    Recording::of(&url, 2, edge.file("copy.flv")).assert_audio_and_picture(1.0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_node_whose_sandbox_refuses_io_uring_says_so_and_serves_by_epoll() {
     node.wait_for_streams(2);
     for (stream, file) in [("live/demo", "demo.flv"), (crate::node::STUDIO, "studio.flv")] {
         let stream = node.url(stream);
-        Recording::of(&stream, 2, node.file(file)).assert_sound_and_picture(0.5);
+        Recording::of(&stream, 2, node.file(file)).assert_audio_and_picture(0.5);
     }
 }
 

@@ -23,10 +23,10 @@ const PUBLISHED: [(&str, &str); 3] =
 /// Publishes some tracks in real time.
 fn publish(tracks: &str, url: &str) -> Program {
     let picture = format!("-re -f lavfi -i testsrc2=s={WIDTH}x{HEIGHT}:r=30");
-    let sound = "-re -f lavfi -i sine=f=440:r=48000";
+    let audio = "-re -f lavfi -i sine=f=440:r=48000";
     let x264 = "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v 300k";
     let has = |track| tracks.contains(track);
-    let inputs = [has("video").then_some(&*picture), has("audio").then_some(sound)];
+    let inputs = [has("video").then_some(&*picture), has("audio").then_some(audio)];
     let mut arguments: Vec<_> =
         inputs.into_iter().flatten().flat_map(str::split_whitespace).collect();
     arguments.extend(x264.split_whitespace().filter(|_| has("video")));

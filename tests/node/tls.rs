@@ -92,11 +92,11 @@ fn ffmpeg_publishes_and_plays_by_tls() {
     let _publisher = ffmpeg_publishes(&secure(&format!("live/studio?key={}", node.key())));
     node.wait_for_streams(1);
     let file = node.file("secure.flv");
-    Recording::of(&secure("live/studio"), 3, file).assert_sound_and_picture(1.5);
+    Recording::of(&secure("live/studio"), 3, file).assert_audio_and_picture(1.5);
     let flv = format!("https://127.0.0.1:{port}/live/studio.flv");
-    Recording::of(&flv, 3, node.file("https.flv")).assert_sound_and_picture(1.5);
+    Recording::of(&flv, 3, node.file("https.flv")).assert_audio_and_picture(1.5);
     let plain = node.url("live/studio");
-    Recording::of(&plain, 3, node.file("plain.flv")).assert_sound_and_picture(1.5);
+    Recording::of(&plain, 3, node.file("plain.flv")).assert_audio_and_picture(1.5);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn gstreamer_plays_by_tls() {
         (fs::metadata(&file).ok()?.len() > 300_000).then_some(())
     });
     player.interrupted(SOON);
-    Recording::at(file).assert_sound_and_picture(1.0);
+    Recording::at(file).assert_audio_and_picture(1.0);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn nodes_push_and_pull_by_tls_and_trust_nobody_they_do_not_know() {
     wait_until(SOON, "the stream comes back", || {
         (here.metric("rtmp_active_streams", &[]) >= 2.0).then_some(())
     });
-    Recording::of(&back, 3, here.file("back.flv")).assert_sound_and_picture(1.0);
+    Recording::of(&back, 3, here.file("back.flv")).assert_audio_and_picture(1.0);
     here.program().says("not trusted here");
     assert!(here.metric("output_connects_total", &["output=\"alien\""]) < 1.0);
 }

@@ -19,7 +19,7 @@ fn open_node() -> Node {
     Node::start(&Config::new().publish_open())
 }
 
-/// The stamps of the pictures and of the blocks of sound among these messages.
+/// The stamps of the pictures and of the blocks of audio among these messages.
 fn stamps(messages: &[Message]) -> [Vec<u32>; 2] {
     let of = |wanted: &dyn Fn(&Message) -> bool| {
         messages.iter().filter(|message| wanted(message)).map(|message| message.time).collect()
@@ -28,7 +28,7 @@ fn stamps(messages: &[Message]) -> [Vec<u32>; 2] {
 }
 
 #[test]
-fn offsets_between_sound_and_picture_are_kept_and_cost_no_viewer_a_picture() {
+fn offsets_between_audio_and_picture_are_kept_and_cost_no_viewer_a_picture() {
     const PAIRS: u32 = 150;
     let _turn = beside_others();
     let node = open_node();
@@ -47,9 +47,9 @@ fn offsets_between_sound_and_picture_are_kept_and_cost_no_viewer_a_picture() {
         while stamps(&got)[1].len() < PAIRS as usize {
             got.push(viewer.next().expect("the stream goes on"));
         }
-        let [pictures, sounds] = stamps(&got);
+        let [pictures, audio] = stamps(&got);
         assert_eq!(pictures.len(), PAIRS as usize, "{offset} ms: pictures are lost");
-        let apart: Vec<_> = pictures.iter().zip(&sounds).map(|(p, s)| s.wrapping_sub(*p)).collect();
+        let apart: Vec<_> = pictures.iter().zip(&audio).map(|(p, s)| s.wrapping_sub(*p)).collect();
         assert_eq!(apart, vec![offset.cast_unsigned(); PAIRS as usize], "{offset} ms");
     }
 }
@@ -75,10 +75,10 @@ fn nothing_that_described_a_publisher_is_told_of_the_next_one() {
     });
     next.send(AUDIO, 0, G711);
     let ours = |message: &Message| message.kind == AUDIO && message.body == G711;
-    stays.find("the sound of the next", ours);
+    stays.find("the audio of the next", ours);
     let mut late = Wire::play(node.rtmp_port(), "next");
     let mut player = Answer::to(node.rtmp_port(), "GET", "/live/next.flv", "");
-    // Both are there, and there is sound for more than a second, so that its tracks are known.
+    // Both are there, and there is audio for more than a second, so that its tracks are known.
     let mut time = 0;
     let restarted =
         |heard: &[Heard]| heard.iter().filter(|at| matches!(at, Heard::Connected)).count();
@@ -96,13 +96,13 @@ fn nothing_that_described_a_publisher_is_told_of_the_next_one() {
     assert!(!heard[last..].iter().any(is_video), "the destination has no header of the first");
     let message = late.find("anything of the stream", |m| matches!(m.kind, AUDIO | VIDEO));
     assert!(ours(&message), "{message:?}");
-    assert_eq!(player.flv_header(), 4, "sound alone is announced");
+    assert_eq!(player.flv_header(), 4, "audio alone is announced");
     let tag = player.tag().unwrap();
     assert_eq!((tag.kind, &tag.body[..]), (AUDIO, G711));
 }
 
 #[test]
-fn a_viewer_who_comes_long_after_a_keyframe_starts_at_it_or_has_sound_at_once() {
+fn a_viewer_who_comes_long_after_a_keyframe_starts_at_it_or_has_audio_at_once() {
     let _turn = beside_others();
     let node =
         Node::start(&Config::new().publish_open().delivery("log_seconds = 1\nlog_bytes = 1048576"));

@@ -23,10 +23,10 @@ fn a_node_of_an_unprivileged_user_composes_takes_publishers_and_is_played() {
     assert_eq!(rights, 0, "it has capabilities");
 
     let demo = node.url("live/demo");
-    Recording::of(&demo, 2, node.file("demo.flv")).assert_sound_and_picture(0.5);
+    Recording::of(&demo, 2, node.file("demo.flv")).assert_audio_and_picture(0.5);
     let _publisher = ffmpeg_publishes(&node.publish_url());
     node.wait_for_streams(2);
     let studio = node.url(crate::node::STUDIO);
-    Recording::of(&studio, 2, node.file("studio.flv")).assert_sound_and_picture(0.5);
+    Recording::of(&studio, 2, node.file("studio.flv")).assert_audio_and_picture(0.5);
     assert!(node.file("data").read_dir().unwrap().next().is_some(), "no keys were kept");
 }

@@ -1,4 +1,4 @@
-//! VLC as a viewer without a window: the pictures and the sound that it would show, as files.
+//! VLC as a viewer without a window: the pictures and the audio that it would show, as files.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -45,7 +45,7 @@ impl Vlc {
             "--intf=dummy --no-dbus --no-color --play-and-exit --no-video-title-show \
              --no-drop-late-frames --no-skip-frames \
              --vout=yuv --yuv-chroma=I420 --yuv-yuv4mpeg2 --yuv-file={path}/pictures.y4m \
-             --aout=afile --audiofile-file={path}/sound.wav"
+             --aout=afile --audiofile-file={path}/audio.wav"
         );
         command.args(options.split_whitespace()).arg(url);
         Self { program: Program::spawn("vlc", command), dir }
@@ -68,9 +68,9 @@ impl Vlc {
         assert!(places.len() >= SHOWN && places.is_sorted(), "{places:?}");
         let last = places[places.len() - 1];
         assert!(last + LAST >= published.len(), "{last} of {} is the last", published.len());
-        let (_, sound) = Recording::at(self.dir.path().join("sound.wav")).sound();
-        let loud = sound.iter().filter(|&&sample| sample > 0.25).count();
-        assert!(loud > sound.len() / 2, "{loud} of {} samples are loud", sound.len());
+        let (_, audio) = Recording::at(self.dir.path().join("audio.wav")).audio();
+        let loud = audio.iter().filter(|&&sample| sample > 0.25).count();
+        assert!(loud > audio.len() / 2, "{loud} of {} samples are loud", audio.len());
     }
 }
 

@@ -1,4 +1,4 @@
-//! ffmpeg as a viewer whose last picture, or last moment of sound, can be looked at at any time.
+//! ffmpeg as a viewer whose last picture, or last moment of audio, can be looked at at any time.
 
 use crate::config::HEIGHT;
 use crate::config::WIDTH;
@@ -42,7 +42,7 @@ impl Watcher {
     }
 }
 
-/// Listens to the sound of a stream.
+/// Listens to the audio of a stream.
 pub(crate) struct Listener(Program);
 
 impl Listener {

@@ -132,7 +132,7 @@ const STORY = [
   ["output_failed", "push backup failed and tries again in 8.0 s", "warn", { output: "backup" }],
 ];
 
-/** A channel's rates, with sound of 160 kb/s. */
+/** A channel's rates, with audio of 160 kb/s. */
 const rates = (video_bps) => ({ video_bps, bitrate_bps: video_bps + 160_000 });
 
 function emptyState(flvPort) {

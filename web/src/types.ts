@@ -153,7 +153,7 @@ export interface Stream {
   bytes_out: number;
   bitrate_bps: number;
   keyframe_interval_ms: number | null;
-  /** How far pictures are ahead of the sound. */
+  /** How far pictures are ahead of the audio. */
   av_offset_ms: number | null;
   video: { codec: string; width: number; height: number; fps: number } | null;
   audio: { codec: string; sample_rate: number; channels: number } | null;

@@ -74,10 +74,10 @@ async function streamPlays(browser, node) {
 async function playing(browser) {
   await browser.see('.monitor[data-phase="playing"]');
   const before = await film(browser);
-  await browser.until(({ time, frames, sound }) => {
+  await browser.until(({ time, frames, audio }) => {
     const video = document.querySelector("video");
     const { totalVideoFrames } = video.getVideoPlaybackQuality();
-    const isHeard = video.webkitAudioDecodedByteCount > sound;
+    const isHeard = video.webkitAudioDecodedByteCount > audio;
     return video.currentTime > time + 1 && totalVideoFrames > frames + 10 && isHeard;
   }, before);
   const { frames, width } = await film(browser);
@@ -89,7 +89,7 @@ function film(browser) {
   return browser.page.$eval("video", (video) => ({
     time: video.currentTime,
     frames: video.getVideoPlaybackQuality().totalVideoFrames,
-    sound: video.webkitAudioDecodedByteCount,
+    audio: video.webkitAudioDecodedByteCount,
     width: video.videoWidth,
   }));
 }
@@ -108,7 +108,7 @@ async function controlsLeave(browser, node) {
   await page.hover(".monitor");
   await isShown(true);
   // A button that was clicked keeps the focus, which is no reason to stay.
-  await browser.press("Sound");
+  await browser.press("Audio");
   await page.mouse.move(2, 2);
   await isShown(false);
   await page.focus("main a");
@@ -136,7 +136,7 @@ async function oddAddresses(browser, node) {
 async function encoderFigures(browser, node) {
   await browser.open(node);
   await browser.read(".encoder", "Video bitrate");
-  await browser.read(".encoder", "with sound");
+  await browser.read(".encoder", "with audio");
   const bars = await browser.page.$$eval(".hours rect", (all) => all.length);
   assert.equal(bars, 24);
   if (!(node instanceof MockNode)) return "the figures are left out: they need the mock";

@@ -76,7 +76,7 @@ fn changes_stand_above_the_file_and_come_back_from_their_text() {
         ["main", "break"]
     );
     assert_eq!((channel.active, &channel.scenes[0]), (1, &file.channels[0].scenes[0]));
-    assert_eq!(channel.sound, file.channels[0].sound);
+    assert_eq!(channel.audio_sources, file.channels[0].audio_sources);
     assert_eq!(config.node.log, "debug");
     assert_eq!(config.channels[1], file.channels[1]);
     // What is in use can be written down, and read again.
@@ -86,7 +86,7 @@ fn changes_stand_above_the_file_and_come_back_from_their_text() {
 }
 
 #[test]
-fn the_built_in_scenes_and_their_sounds_stay_beside_a_new_one() {
+fn the_built_in_scenes_and_their_audio_stay_beside_a_new_one() {
     let file = file();
     let mut kept = Kept::default();
     assert!(kept.set(&Becomes::Scene("demo".to_owned(), scene("mine")), &file));
@@ -94,7 +94,7 @@ fn the_built_in_scenes_and_their_sounds_stay_beside_a_new_one() {
     let (was, is) = (&file.channels[1], &config.channels[1]);
     assert_eq!(is.scenes[..was.scenes.len()], was.scenes[..]);
     assert_eq!(is.scenes.last(), Some(&scene("mine")));
-    assert_eq!((&is.sound, is.active), (&was.sound, was.active));
+    assert_eq!((&is.audio, is.active), (&was.audio, was.active));
 }
 
 #[test]

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::audio;
 use crate::config::{ChannelConfig, Config};
 use crate::control::channels::sources::scene_videos;
 use crate::decode::{File, FileSpec};
 use crate::media::Size;
 use crate::runtime::{NICE_ENCODE, Worker};
 use crate::scene::{self, PreparedScene, Scene};
-use crate::sound;
 
 /// How long one file, or those of one scene, are waited for: they may lie on a server that does not
 /// answer. Beyond that they count as unusable.
@@ -72,11 +72,11 @@ fn of_channel(channel: &ChannelConfig) -> Vec<String> {
         let (channel, scene) = (&channel.name, &named.name);
         texts.extend(found.map(|text| format!("channel {channel}, scene {scene}: {text}")));
     }
-    for input in &channel.sound {
-        if let sound::Source::Video(path) = &input.source
+    for input in &channel.audio_sources {
+        if let audio::Source::Video(path) = &input.source
             && let Some(error) = video_fault(path)
         {
-            texts.push(format!("channel {}: sound \"{}\": {error}", channel.name, input.name));
+            texts.push(format!("channel {}: audio \"{}\": {error}", channel.name, input.name));
         }
     }
     texts

@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::audio::Mixer;
 use crate::command::{ChannelSource, ChannelSwitch, Encoded};
 use crate::config::ChannelConfig;
 use crate::encode::{self, AudioSpec, ChangeReason, EncoderChange, VideoSpec};
@@ -12,14 +13,14 @@ use crate::ffi::set_log_subject;
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, caught};
 use crate::pipeline::{
-    self, CHANGES_MAX, Channel, ChannelStage, ENCODED_QUEUE, EncodeShare, POOL_EXTRA_FRAMES,
-    Picture, RawFrame, RawSound, SCENE_REPORTS_MAX, SOUND_QUEUE_BLOCKS, SceneLine, Sound, Timeline,
+    self, AUDIO_QUEUE_BLOCKS, Audio, CHANGES_MAX, Channel, ChannelStage, ENCODED_QUEUE,
+    EncodeShare, POOL_EXTRA_FRAMES, Picture, RawAudio, RawFrame, SCENE_REPORTS_MAX, SceneLine,
+    Timeline,
 };
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
 use crate::scene::{self, Composer};
-use crate::sound::Mixer;
 use crate::stats::{ChannelEntry, ChannelFacts, ChannelStats, CoreRole};
 
 use crate::control::channels::assets::{Prepared, prepare};
@@ -119,10 +120,10 @@ pub(crate) fn build(
     }
     let (mut encoded_audio, mut mixed) = (None, None);
     if let Some(spec) = share.audio {
-        let mut mixer = Mixer::new(&config.sound);
-        sources.want_sound(&config.sound, &mut mixer);
+        let mut mixer = Mixer::new(&config.audio_sources);
+        sources.want_audio(&config.audio_sources, &mut mixer);
         let (encoder, encoded) = start_audio(context, config, &share, spec)?;
-        mixed = Some(Sound { mixer, encoder });
+        mixed = Some(Audio { mixer, encoder });
         encoded_audio = Some(encoded);
     }
     let Started { subscriptions, .. } = sources.start(&context.decoders(config), timeline.start)?;
@@ -132,7 +133,7 @@ pub(crate) fn build(
             pacer: Pacer::new(timeline.rate, timeline.start),
             timeline,
             picture,
-            sound: mixed,
+            audio: mixed,
             switch: Arc::clone(&switch),
             stats: Arc::clone(stats),
             clock: context.clock,
@@ -259,9 +260,9 @@ fn start_audio(
     config: &ChannelConfig,
     share: &EncodeShare,
     spec: AudioSpec,
-) -> Result<(Sender<RawSound>, Receiver<Encoded>), ChannelError> {
+) -> Result<(Sender<RawAudio>, Receiver<Encoded>), ChannelError> {
     let bell = Bell::new();
-    let (raw, blocks) = channel(SOUND_QUEUE_BLOCKS, Arc::clone(&bell));
+    let (raw, blocks) = channel(AUDIO_QUEUE_BLOCKS, Arc::clone(&bell));
     let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&context.home));
     let own = share.clone();
     let run = move || pipeline::encode_audio(&own, spec, blocks, &bell, out);

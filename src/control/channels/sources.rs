@@ -1,23 +1,23 @@
-//! The decoders behind layers and sounds: one thread for each stream or file that is shown or
-//! heard, until nobody takes what it gives.
+//! The decoders behind layers and audio sources: one thread for each stream or file that is shown
+//! or heard, until nobody takes what it gives.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::audio::{self, Mixer};
 use crate::command::SubscriptionEvent;
 use crate::decode::{File, FileSpec, Live, LiveSpec};
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
-use crate::frame::{PictureEvent, SoundBlock};
+use crate::frame::{AudioBlock, PictureEvent};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{
-    self, DECODED_SOUND_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
+    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
 use crate::scene::{self, Fit, Layer, PreparedScene};
-use crate::sound::{self, Mixer};
 
 use crate::control::channels::error::ChannelError;
 use crate::control::event_queue::EventQueue;
@@ -54,8 +54,8 @@ enum SourceKey {
 struct Wanted {
     key: SourceKey,
     pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
-    sounds: Vec<Sender<SoundBlock>>,
-    /// The layer that shows it, or the sound that plays it.
+    audio: Vec<Sender<AudioBlock>>,
+    /// The layer that shows it, or the audio source that plays it.
     layer: String,
 }
 
@@ -91,28 +91,28 @@ impl Sources {
             if scene.attach(&layer.name, receiver).is_ok() {
                 let pictures = Some((sender, layer.place, layer.fit));
                 let layer = layer.name.clone();
-                self.0.push(Wanted { key, pictures, sounds: Vec::new(), layer });
+                self.0.push(Wanted { key, pictures, audio: Vec::new(), layer });
             }
         }
     }
 
     /// Connects every mixer input that plays a stream or a video file.
-    pub(crate) fn want_sound(&mut self, inputs: &[sound::InputSpec], mixer: &mut Mixer) {
+    pub(crate) fn want_audio(&mut self, inputs: &[audio::InputSpec], mixer: &mut Mixer) {
         for input in inputs {
             let key = match &input.source {
-                sound::Source::Live(stream) => SourceKey::Live(stream.clone()),
-                sound::Source::Video(path) => SourceKey::Video(path.clone()),
+                audio::Source::Live(stream) => SourceKey::Live(stream.clone()),
+                audio::Source::Video(path) => SourceKey::Video(path.clone()),
                 _ => continue,
             };
-            let (sender, receiver) = channel(DECODED_SOUND_QUEUE, Bell::new());
+            let (sender, receiver) = channel(DECODED_AUDIO_QUEUE, Bell::new());
             if !mixer.attach(&input.name, receiver) {
                 continue;
             }
             match self.0.iter_mut().find(|wanted| wanted.key == key) {
-                Some(wanted) => wanted.sounds.push(sender),
+                Some(wanted) => wanted.audio.push(sender),
                 None => {
-                    let (sounds, layer) = (vec![sender], input.name.clone());
-                    self.0.push(Wanted { key, pictures: None, sounds, layer });
+                    let (audio, layer) = (vec![sender], input.name.clone());
+                    self.0.push(Wanted { key, pictures: None, audio, layer });
                 }
             }
         }
@@ -126,14 +126,14 @@ impl Sources {
         start: Micros,
     ) -> Result<Started, ChannelError> {
         let mut started = Started::default();
-        for Wanted { key, pictures, sounds, layer } in self.0 {
+        for Wanted { key, pictures, audio, layer } in self.0 {
             let bell = Bell::new();
-            let wants_sound = !sounds.is_empty();
+            let wants_audio = !audio.is_empty();
             let (place, fit, pictures) = match pictures {
                 Some((sender, place, fit)) => (place, fit, Some(sender)),
                 None => (Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill, None),
             };
-            let out = DecodeOut::new(pictures, sounds);
+            let out = DecodeOut::new(pictures, audio);
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
                     let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
@@ -155,7 +155,7 @@ impl Sources {
                     let subject = path.display().to_string();
                     let open = move || {
                         let spec = FileSpec {
-                            want_sound: wants_sound,
+                            want_audio: wants_audio,
                             threads: DECODE_THREADS,
                             ..FileSpec::new(scale(place, fit), start.max(clock.now() + FILE_LEAD))
                         };
@@ -178,7 +178,7 @@ impl Sources {
 }
 
 impl DecoderContext {
-    /// Tells everybody what becomes of the file behind a layer or a sound.
+    /// Tells everybody what becomes of the file behind a layer or an audio source.
     fn teller(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
         let (channel, events) = (self.channel.clone(), Arc::clone(&self.events));
         move |news| {

@@ -115,7 +115,7 @@ impl Channel {
             queue: figures.queue,
             frames: figures.frames,
             keyframes: figures.keyframes,
-            audio_frames: figures.sound_frames,
+            audio_frames: figures.audio_frames,
             dropped: figures.dropped_total(),
             dropped_by: named(DropReason::ALL.map(DropReason::label), figures.dropped),
             encode_ms: Latency::of(&figures.encode),

@@ -49,7 +49,7 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
 
     /// Makes all the changes, or none and says false if one of the records is not what it was
     /// thought to be; then tells everybody about `notices`. A Redis Cluster makes them one after
-    /// the other, so that it matters that each prefix of them is sound.
+    /// the other, so that it matters that each prefix of them is audio.
     fn swap(&self, changes: Vec<Replacement>, notices: Vec<KeyHash>) -> Reply<'_, bool>;
 
     /// Why it does not do what it should at present, in words without secrets; `None` if it does.

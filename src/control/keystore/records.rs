@@ -14,7 +14,7 @@ pub(super) struct Record {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The changes that put a new key in the old one's place, in an order in which each step is sound.
+/// The changes that put a new key in the old one's place, in an order in which each step is audio.
 pub(super) fn rotation(
     old: &Record,
     ending: KeyInfo,

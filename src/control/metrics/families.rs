@@ -112,7 +112,7 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Gauge = (&'static str, &'static str, fn(&ChannelFigures) -> f64);
     const GAUGES: [Gauge; 4] = [
         ("encoder_fps", "Encoded frames per second, mean of the last seconds", |c| c.fps),
-        ("encoder_bitrate", "Encoded bits per second, video and sound", |c| c.bitrate_bps),
+        ("encoder_bitrate", "Encoded bits per second, video and audio", |c| c.bitrate_bps),
         ("encoder_speed_step", "Speed of the encoder above its fastest, by its presets", |c| {
             c.speed.step as f64
         }),
@@ -121,7 +121,7 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Counter = (&'static str, &'static str, fn(&ChannelFigures) -> u64);
     const COUNTERS: [Counter; 8] = [
         ("composer_frames_total", "Frames handed to the encoder", |c| c.composed),
-        ("composer_dropped_sound_total", "Blocks of sound not taken", |c| c.sound_dropped),
+        ("composer_dropped_audio_total", "Blocks of audio not taken", |c| c.audio_dropped),
         ("composer_stalls_total", "Times the composer was not run, for 0.5 s or longer", |c| {
             c.stalls
         }),
@@ -132,8 +132,8 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             "Frames encoded over two intervals after they were due",
             |c| c.speed.late,
         ),
-        ("encoder_audio_frames_total", "Audio frames encoded", |c| c.sound_frames),
-        ("encoder_bytes_total", "Bytes encoded", |c| c.video_bytes + c.sound_bytes),
+        ("encoder_audio_frames_total", "Audio frames encoded", |c| c.audio_frames),
+        ("encoder_bytes_total", "Bytes encoded", |c| c.video_bytes + c.audio_bytes),
     ];
     for (name, help, read) in GAUGES {
         page.gauge(name, help, |family| {

@@ -33,7 +33,7 @@ pub(super) fn write(page: &mut Page<'_>, snapshot: &StreamSnapshot) -> fmt::Resu
         ),
         (
             "stream_av_offset_seconds",
-            "How far pictures are ahead of the sound that comes with them, by their timestamps",
+            "How far pictures are ahead of the audio that comes with them, by their timestamps",
             |s| s.av_offset_s,
         ),
     ];

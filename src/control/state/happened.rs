@@ -66,7 +66,7 @@ pub struct Event {
     /// The channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
-    /// Its layer or sound.
+    /// Its layer or audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     /// The output, or the push where there is no `channel`.

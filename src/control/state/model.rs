@@ -149,7 +149,7 @@ pub struct Channel {
     pub fps_target: f64,
     /// Frames per second, mean of the last seconds.
     pub fps: f64,
-    /// Bits per second of video and sound, mean of the last seconds.
+    /// Bits per second of video and audio, mean of the last seconds.
     pub bitrate_bps: f64,
     /// Bits per second of video alone, mean of the last seconds: what `target_bps` is about.
     pub video_bps: f64,
@@ -254,12 +254,12 @@ pub struct Stream {
     pub bitrate_bps: f64,
     /// Time from keyframe to keyframe by its timestamps; nothing before the second one.
     pub keyframe_interval_ms: Option<u64>,
-    /// How far pictures are ahead of the sound that comes with them, by their timestamps; nothing
+    /// How far pictures are ahead of the audio that comes with them, by their timestamps; nothing
     /// while there is only one of them.
     pub av_offset_ms: Option<f64>,
     /// Its pictures, if it has any.
     pub video: Option<StreamVideo>,
-    /// Its sound, if it has any.
+    /// Its audio, if it has any.
     pub audio: Option<StreamAudio>,
     /// Where it is played over HTTP.
     pub flv_url: String,
@@ -316,7 +316,7 @@ pub struct StreamVideo {
     pub fps: f64,
 }
 
-/// What is known about a stream's sound. What is not announced is 0.
+/// What is known about a stream's audio. What is not announced is 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StreamAudio {
     /// `AAC`, `Opus`, `MP3`, `FLAC`, `AC-3`.

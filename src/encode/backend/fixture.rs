@@ -127,7 +127,7 @@ pub(super) fn encode_holding(
     out
 }
 
-/// A decoded picture or block of sound: what the tests look at.
+/// A decoded picture or block of audio: what the tests look at.
 pub(in crate::encode) struct Decoded {
     pub(in crate::encode) pts: i64,
     pub(in crate::encode) size: (i32, i32),
@@ -183,12 +183,12 @@ unsafe fn look(frame: &sys::AVFrame) -> Decoded {
     let plane = |index: usize| {
         let rows = if index == 0 { frame.height } else { frame.height / 2 } as usize;
         let bytes = rows * frame.linesize[index] as usize;
-        // SAFETY: by the caller, the plane has that many bytes; none for sound, whose height is 0.
+        // SAFETY: by the caller, the plane has that many bytes; none for audio, whose height is 0.
         unsafe { std::slice::from_raw_parts(frame.data[index], bytes) }.to_vec()
     };
     let samples = |channel: usize| {
         let count = frame.nb_samples as usize;
-        // SAFETY: by the caller, each plane of sound has that many floats; none for pictures.
+        // SAFETY: by the caller, each plane of audio has that many floats; none for pictures.
         unsafe { std::slice::from_raw_parts(frame.data[channel].cast::<f32>(), count) }.to_vec()
     };
     let picture = frame.width > 0;

@@ -69,7 +69,7 @@ impl StreamManager {
         channel.codec = encoder.codec;
         channel.preset = encoder.preset;
         channel.queue_frames = pipeline.queue_size.clamp(1, 120);
-        channel.sound.clear(); // players want a track of sound; it is silent
+        channel.audio_sources.clear(); // players want a track of audio; it is silent
         let ours = url.port() == server.port && is_loopback(url.host());
         if !ours {
             channel.outputs.push(config::OutputConfig::to("stream_url", url));

@@ -14,7 +14,7 @@ const START: Micros = Micros::from_secs(100);
 struct Bench {
     stage: ChannelStage,
     frames: Receiver<RawFrame>,
-    sound: Receiver<RawSound>,
+    audio: Receiver<RawAudio>,
     stats: Arc<ChannelStats>,
 }
 
@@ -24,7 +24,7 @@ fn bench() -> Bench {
     let black = Color { r: 0, g: 0, b: 0, a: 255 };
     let scene = Scene { background: black, layers: Vec::new() };
     let (raw, frames) = channel(30, Bell::new());
-    let (blocks, sound) = channel(SOUND_QUEUE_BLOCKS, Bell::new());
+    let (blocks, audio) = channel(AUDIO_QUEUE_BLOCKS, Bell::new());
     let (_changes, to_come) = channel(CHANGES_MAX, Bell::new());
     let (reports, _heard) = channel(SCENE_REPORTS_MAX, Bell::new());
     let stats = Arc::new(ChannelStats::default());
@@ -37,24 +37,24 @@ fn bench() -> Bench {
             encoder: raw,
             line: SceneLine::new(to_come, reports),
         }),
-        sound: Some(Sound { mixer: Mixer::new(&[]), encoder: blocks }),
+        audio: Some(Audio { mixer: Mixer::new(&[]), encoder: blocks }),
         switch: Arc::default(),
         stats: Arc::clone(&stats),
         clock: Clock::start(),
     });
-    Bench { stage, frames, sound, stats }
+    Bench { stage, frames, audio, stats }
 }
 
 impl Bench {
     /// Runs every tick that is due so many milliseconds after the start, with encoders that keep
     /// up; gives the frames' numbers and whether they are cuts, and the numbers of first samples.
     fn run_to(&mut self, ms: u64) -> (Vec<(u64, bool)>, Vec<u64>) {
-        let (mut frames, mut sound) = (Vec::new(), Vec::new());
+        let (mut frames, mut audio) = (Vec::new(), Vec::new());
         while self.run_one(ms) {
             frames.extend(self.take());
-            sound.extend(std::iter::from_fn(|| self.sound.pop()).map(|raw| raw.first_sample));
+            audio.extend(std::iter::from_fn(|| self.audio.pop()).map(|raw| raw.first_sample));
         }
-        (frames, sound)
+        (frames, audio)
     }
 
     /// Runs one tick, if one is due.
@@ -74,28 +74,28 @@ impl Bench {
 }
 
 #[test]
-fn a_stall_is_left_out_by_picture_and_sound_at_once() {
+fn a_stall_is_left_out_by_picture_and_audio_at_once() {
     for stall_ms in [1_000, 3_000, 30_000] {
         let mut bench = bench();
         let (mut before, mut heard) = (Vec::new(), Vec::new());
         for ms in (0..=1_000).step_by(20) {
-            let (frames, sound) = bench.run_to(ms);
+            let (frames, audio) = bench.run_to(ms);
             before.extend(frames);
-            heard.extend(sound);
+            heard.extend(audio);
         }
         assert_eq!(before.last(), Some(&(50, false)));
-        let (after, sound) = bench.run_to(1_000 + stall_ms);
+        let (after, audio) = bench.run_to(1_000 + stall_ms);
         let first = 50 + (stall_ms - 250) / 20;
         assert!(after.iter().map(|(tick, _)| *tick).eq(first..=50 + stall_ms / 20));
         assert!(after.iter().map(|(_, is_cut)| *is_cut).eq((0..after.len()).map(|n| n == 0)));
-        assert_eq!(sound[0], first * 960, "the sound goes on with the picture");
-        assert!(sound.windows(2).all(|pair| pair[1] - pair[0] == 1_024), "and has one hole");
+        assert_eq!(audio[0], first * 960, "the audio goes on with the picture");
+        assert!(audio.windows(2).all(|pair| pair[1] - pair[0] == 1_024), "and has one hole");
         assert!(heard.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
         let figures = bench.stats.read();
         assert_eq!(figures.stalls, 1);
         let told = figures.stalled.millis();
         assert!((stall_ms - 20..=stall_ms).contains(&told), "{told} ms of {stall_ms}");
-        assert_eq!((figures.dropped[2], figures.sound_dropped), (first - 51, 0));
+        assert_eq!((figures.dropped[2], figures.audio_dropped), (first - 51, 0));
     }
 }
 
@@ -105,11 +105,11 @@ fn a_short_stall_costs_pictures_only() {
     for ms in (0..=1_000).step_by(20) {
         bench.run_to(ms);
     }
-    let (after, sound) = bench.run_to(1_300);
+    let (after, audio) = bench.run_to(1_300);
     assert_eq!(after.first(), Some(&(52, false)), "the last quarter of a second is caught up");
-    assert!(sound.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
+    assert!(audio.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
     let next = bench.run_to(1_400).1;
-    assert_eq!(next[0] - sound.last().unwrap(), 1_024);
+    assert_eq!(next[0] - audio.last().unwrap(), 1_024);
     assert_eq!(bench.stats.read().stalls, 0);
 }
 
@@ -168,8 +168,8 @@ fn channels_come_and_go_and_the_ticks_of_the_others_go_on() {
     core.run(100..200);
     assert_eq!(ticks(&mut first.frames), [5, 6, 7, 8, 9]);
     assert_eq!(ticks(&mut second.frames), [5, 6, 7, 8, 9], "nothing from before it came");
-    let first_sample = second.sound.pop().map(|raw| raw.first_sample);
-    assert_eq!(first_sample, Some(5 * 960), "its sound begins with its pictures");
+    let first_sample = second.audio.pop().map(|raw| raw.first_sample);
+    assert_eq!(first_sample, Some(5 * 960), "its audio begins with its pictures");
     assert_eq!(second.stats.read().dropped_total(), 0, "and nothing of it was missed");
 
     core.core.stages[0].channel.switch.stop();

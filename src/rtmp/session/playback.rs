@@ -1,4 +1,4 @@
-//! Playback of a player: paused or not, with or without sound and pictures.
+//! Playback of a player: paused or not, with or without audio and pictures.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Playback {
     /// Nothing for now.
     pub paused: bool,
-    /// Sound.
+    /// Audio.
     pub audio: bool,
     /// Pictures.
     pub video: bool,

@@ -35,7 +35,7 @@ impl Server {
         self.notify(playing, SEEK_NOTIFY, "Playing the newest pictures: the stream is live.");
     }
 
-    /// Takes sound or picture from now on, or no longer. Before `play` it counts for what will be
+    /// Takes audio or picture from now on, or no longer. Before `play` it counts for what will be
     /// played.
     pub(super) fn receive(&mut self, command: &Command, stream_id: u32) {
         self.reply(command, Value::Null);

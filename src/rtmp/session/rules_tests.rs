@@ -279,7 +279,7 @@ fn a_flood_of_publishing_and_ending_on_one_connection_ends_at_a_limit() {
 }
 
 #[test]
-fn media_with_any_sound_format_and_short_bodies_is_passed_on_or_left_out() {
+fn media_with_any_audio_format_and_short_bodies_is_passed_on_or_left_out() {
     let mut bench = Bench::publishing();
     for first in 0..=255_u8 {
         for length in 0..=10 {

@@ -1,5 +1,5 @@
 //! Flash: white for the first tenth of every second, black otherwise: measures picture against
-//! sound.
+//! audio.
 
 use crate::media::Rect;
 use crate::scene::canvas::Canvas;

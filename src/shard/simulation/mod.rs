@@ -47,7 +47,7 @@ const FOUND: &[u64] = &[
     0xbeeb_8da1_658e_ec67,
     // A reader took the number of one that left, and was not sent what was new.
     0x6775_dc77_0156_4f61,
-    // Sound came from another shard without the header that was lost before it.
+    // Audio came from another shard without the header that was lost before it.
     0x9758_35de_1c97_56ce,
     // A shard took the former owner of a stream for the present one.
     0x5d3e_47ec_ad6e_f3d4,

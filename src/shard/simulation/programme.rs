@@ -1,6 +1,6 @@
-//! Programmes: numbered pictures and sound, and the audit of what arrives of them.
+//! Programmes: numbered pictures and audio, and the audit of what arrives of them.
 //!
-//! Every body says of which source it is, which of its pictures (or blocks of sound), and by which
+//! Every body says of which source it is, which of its pictures (or blocks of audio), and by which
 //! sequence header it is to be decoded. From that alone follows whether a reader got what it should
 //! have: nothing twice or out of order, nothing changed, and no picture that it cannot decode.
 
@@ -48,7 +48,7 @@ impl Sources {
     }
 }
 
-/// One source's pictures and sound.
+/// One source's pictures and audio.
 #[derive(Debug)]
 pub(super) struct Programme {
     pub(super) source: u32,

@@ -318,7 +318,7 @@ impl Streams {
                     if stream.is_quiet_for(grace, now)
                         && now.since(stream.meter.since()) >= QUIET_MAX =>
                 {
-                    let text = "neither picture nor sound has come; connect again to begin anew";
+                    let text = "neither picture nor audio has come; connect again to begin anew";
                     cx.notify(Notice::EndPublisher(peer, PublishRefusal::Failed, text));
                 }
                 _ => {}

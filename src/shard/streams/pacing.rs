@@ -6,7 +6,7 @@ use crate::shard::context::Context;
 use crate::shard::io::{Action, PeerId};
 use crate::shard::spec::PeerLimits;
 
-/// The lowest pace by percent, bits per second: streams of sound alone, and those of which little
+/// The lowest pace by percent, bits per second: streams of audio alone, and those of which little
 /// has come, are not held up.
 const PACE_MIN_BPS: f64 = 256_000.0;
 

@@ -239,15 +239,15 @@ mod tests {
         (0..6).for_each(|_| subscription.message(&key, &log));
         subscription.ended();
         log.end_source();
-        let sound = message(Kind::Audio, Flags::default(), b"sound");
-        subscription.message(&sound, &log);
+        let audio = message(Kind::Audio, Flags::default(), b"audio");
+        subscription.message(&audio, &log);
         assert_eq!(
             bodies(&mut messages, &subscription.feed.stats),
             ["key"; 4],
             "no room for the end"
         );
-        subscription.message(&sound, &log);
+        subscription.message(&audio, &log);
         assert!(matches!(messages.pop(), Some(RecordEvent::Ended)));
-        assert_eq!(bodies(&mut messages, &subscription.feed.stats), ["sound"]);
+        assert_eq!(bodies(&mut messages, &subscription.feed.stats), ["audio"]);
     }
 }

@@ -27,7 +27,7 @@ impl Undecodable {
         self.is_told = true;
         let instead = match format {
             Format::Video(_) => "pictures in H.264",
-            Format::Audio(_) => "sound in AAC",
+            Format::Audio(_) => "audio in AAC",
         };
         Some(format!(
             "a scene shows or plays it and cannot decode its {format}; set the encoder to {instead}"

@@ -22,7 +22,7 @@ pub(super) struct ReadPosition {
     has_begun: bool,
     /// Pictures passed over since then.
     pub(super) skipped: u64,
-    /// Whether it is sent sound and its headers.
+    /// Whether it is sent audio and its headers.
     pub(super) wants_audio: bool,
     /// Whether it is sent pictures and their headers.
     pub(super) wants_video: bool,
@@ -102,7 +102,7 @@ impl ReadPosition {
         }
     }
 
-    /// Whether the reader has not said that it does without sound or pictures.
+    /// Whether the reader has not said that it does without audio or pictures.
     pub(super) const fn wants_all(&self) -> bool {
         self.wants_audio && self.wants_video
     }

@@ -27,7 +27,7 @@ fn inter(time: u32) -> Message {
     message(Kind::Video, time, Flags::default(), &time.to_be_bytes())
 }
 
-fn sound(time: u32) -> Message {
+fn audio(time: u32) -> Message {
     message(Kind::Audio, time, Flags::default(), &time.to_be_bytes())
 }
 
@@ -156,11 +156,11 @@ fn with_headers() -> StreamLog {
     log_of([video_header(b"v"), audio_header(b"a"), metadata(b"m")])
 }
 
-/// Pictures every 40 ms from `from` to `to` with a keyframe every `gop`, and sound between them.
+/// Pictures every 40 ms from `from` to `to` with a keyframe every `gop`, and audio between them.
 fn play(log: &mut StreamLog, from: u32, to: u32, gop: u32) {
     for time in (from..to).step_by(40) {
         log.put(if time.is_multiple_of(gop) { key(time) } else { inter(time) });
-        log.put(sound(time + 20));
+        log.put(audio(time + 20));
     }
 }
 
@@ -196,14 +196,14 @@ fn without_a_gop_cache_a_late_reader_starts_at_the_next_keyframe() {
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Video, 0)], "the header");
     play(&mut log, 480, 840, 400);
     let got = send_all(&mut cursor, &log);
-    let (sounds, rest) = got.split_at(8);
-    assert!(sounds.iter().all(|message| message.kind == Kind::Audio), "at once");
+    let (audio, rest) = got.split_at(8);
+    assert!(audio.iter().all(|message| message.kind == Kind::Audio), "at once");
     assert_eq!(times(rest)[0], (Kind::Video, 800));
     assert_eq!(cursor.drops(), Drops::default());
 }
 
 #[test]
-fn where_the_keyframe_is_too_long_ago_headers_and_sound_come_at_once() {
+fn where_the_keyframe_is_too_long_ago_headers_and_audio_come_at_once() {
     let mut log = StreamLog::new(LogLimits { bytes: 20_000, ..LIMITS }, true);
     for header in [video_header(b"v"), audio_header(b"a")] {
         log.put(header);
@@ -236,10 +236,10 @@ fn a_late_reader_starts_at_a_keyframe_that_is_older_than_the_log_is_long() {
 
 #[test]
 fn a_stream_without_video_starts_at_once() {
-    let mut log = log_of([audio_header(b"a"), sound(0), sound(20)]);
+    let mut log = log_of([audio_header(b"a"), audio(0), audio(20)]);
     let mut cursor = Cursor::new(Start::Keyframe);
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 0)]);
-    log.put(sound(40));
+    log.put(audio(40));
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 40)]);
 }
 
@@ -249,7 +249,7 @@ fn a_reader_that_is_there_first_gets_everything_in_order_and_once() {
     let mut cursor = Cursor::new(Start::Keyframe);
     assert!(send_all(&mut cursor, &log).is_empty());
     let all =
-        [metadata(b"m"), audio_header(b"a"), sound(0), video_header(b"v"), key(10), inter(50)];
+        [metadata(b"m"), audio_header(b"a"), audio(0), video_header(b"v"), key(10), inter(50)];
     for message in &all {
         log.put(message.clone());
     }
@@ -257,7 +257,7 @@ fn a_reader_that_is_there_first_gets_everything_in_order_and_once() {
 }
 
 #[test]
-fn a_live_reader_gets_sound_at_once_and_video_from_the_next_keyframe() {
+fn a_live_reader_gets_audio_at_once_and_video_from_the_next_keyframe() {
     let mut log = with_headers();
     play(&mut log, 0, 80, 400);
     let mut cursor = Cursor::new(Start::Live);
@@ -283,7 +283,7 @@ fn tracks_whose_timestamps_are_far_apart_make_no_reader_late() {
                 let picture = if n % 50 == 0 { key(picture) } else { inter(picture) };
                 log.push(picture, arrived);
                 got.extend(send_all(&mut cursor, &log));
-                log.push(sound(block), arrived);
+                log.push(audio(block), arrived);
                 got.extend(send_all(&mut cursor, &log));
             }
             let what = format!("{kind:?} {offset} ms ahead");
@@ -308,13 +308,13 @@ fn what_comes_in_one_burst_is_sent_whole_to_a_reader_that_was_there() {
 }
 
 #[test]
-fn a_burst_of_sound_that_the_log_cannot_hold_costs_what_it_cannot_hold_and_no_more() {
+fn a_burst_of_audio_that_the_log_cannot_hold_costs_what_it_cannot_hold_and_no_more() {
     let mut log = StreamLog::new(LogLimits { messages: 100, ..LIMITS }, true);
     let mut cursor = Cursor::new(Start::Keyframe);
-    log.push(sound(0), Micros(0));
+    log.push(audio(0), Micros(0));
     send_all(&mut cursor, &log);
     for time in 1..=1_000 {
-        log.push(sound(time), Micros::from_secs(5));
+        log.push(audio(time), Micros::from_secs(5));
     }
     assert_eq!(times(&send_all(&mut cursor, &log)).last(), Some(&(Kind::Audio, 1_000)));
     assert_eq!(cursor.drops().overrun, 900);
@@ -363,7 +363,7 @@ fn who_comes_after_a_source_has_left_gets_only_what_the_next_one_sends() {
         full.settle(&log, &DropPolicy::default());
         log.end_source();
         let mut waits = Cursor::new(Start::Keyframe).framed(framing);
-        let next = [audio_header(b"a"), sound(500), sound(520)];
+        let next = [audio_header(b"a"), audio(500), audio(520)];
         for (index, message) in next.iter().enumerate() {
             for cursor in [&mut waits, &mut full] {
                 cursor.settle(&log, &DropPolicy::default());
@@ -411,7 +411,7 @@ fn a_reader_that_starts_far_behind_the_head_loses_nothing_while_it_catches_up() 
 }
 
 #[test]
-fn without_a_newer_keyframe_video_is_dropped_and_sound_is_not() {
+fn without_a_newer_keyframe_video_is_dropped_and_audio_is_not() {
     let mut log = with_headers();
     play(&mut log, 0, 40, 10_000);
     let mut cursor = Cursor::new(Start::Keyframe);
@@ -419,7 +419,7 @@ fn without_a_newer_keyframe_video_is_dropped_and_sound_is_not() {
     play(&mut log, 40, 2_040, 10_000);
     let got = send_all(&mut cursor, &log);
     assert!(got.iter().all(|message| message.kind == Kind::Audio));
-    assert_eq!(got.len(), 50, "every sound");
+    assert_eq!(got.len(), 50, "every audio");
     let drops = cursor.drops();
     assert_eq!((drops.skipped, drops.jumped, drops.gaps), (50, 0, 1));
     play(&mut log, 2_040, 2_080, 10_000);
@@ -439,10 +439,10 @@ fn dropped_video_comes_back_only_under_the_low_mark() {
     play(&mut log, 40, 2_040, 10_000);
     send_all(&mut cursor, &log);
     log.put(key(2_100));
-    log.put(sound(2_400));
+    log.put(audio(2_400));
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 2_400)]);
     log.put(key(2_440));
-    log.put(sound(2_600));
+    log.put(audio(2_600));
     assert_eq!(send_all(&mut cursor, &log).len(), 2);
 }
 
@@ -677,7 +677,7 @@ fn flv_cursor(framing: Framing) -> Cursor {
 #[test]
 fn an_flv_reader_gets_a_file_that_says_what_the_stream_has() {
     let video = [video_header(b"v"), key(0)];
-    let audio = [audio_header(b"a"), sound(20)];
+    let audio = [audio_header(b"a"), audio(20)];
     let both = [video_header(b"v"), audio_header(b"a"), key(0)];
     let neither = [metadata(b"m")];
     for (messages, flags) in [(&video[..], 1), (&audio, 4), (&both, 5), (&neither, 5)] {
@@ -724,7 +724,7 @@ fn the_body_of_a_tag_lies_where_it_was_written() {
     let mut log = log_of([audio_header(b"a")]);
     let mut cursor = flv_cursor(Framing::Flv);
     send(&mut cursor, &log, &DropPolicy::default(), usize::MAX, 64);
-    log.put(sound(20));
+    log.put(audio(20));
     cursor.settle(&log, &DropPolicy::default());
     let mut pieces = Vec::new();
     cursor.gather(&log, 1_000, &mut |piece| {
@@ -771,7 +771,7 @@ fn a_changed_audio_header_reaches_readers_in_order() {
     let mut early = Cursor::new(Start::Keyframe);
     send_all(&mut early, &log);
     log.put(message(Kind::Audio, 400, Flags::HEADER, b"new"));
-    log.put(sound(420));
+    log.put(audio(420));
     let got = send_all(&mut early, &log);
     assert_eq!((got.len(), &got[0].body[..], got[1].time), (2, &b"new"[..], 420));
     // Who starts at the keyframe before it needs the old one first.

@@ -22,7 +22,7 @@ pub(in crate::stream) fn message(kind: Kind, time: u32, flags: Flags, body: &[u8
     Message::new(kind, time, flags, PacketBuf::copy_of(body), CHUNK)
 }
 
-/// A log with both headers and `seconds` of 25 pictures and 50 sounds, a keyframe a second.
+/// A log with both headers and `seconds` of 25 pictures and 50 audio frames, a keyframe a second.
 pub(in crate::stream) fn filled(log: &mut StreamLog, seconds: u32) {
     log.put(message(Kind::Data, 0, Flags::HEADER, b"onMetaData"));
     log.put(message(Kind::Audio, 0, Flags::HEADER, b"asc"));
@@ -54,7 +54,7 @@ fn the_oldest_go_by_age_by_bytes_and_by_number() {
     assert_eq!(log.end() - log.first(), 7);
 }
 
-/// Pictures and sound of `seconds` with one keyframe, at the beginning.
+/// Pictures and audio of `seconds` with one keyframe, at the beginning.
 fn one_group(log: &mut StreamLog, from_s: u32, seconds: u32) {
     for time in (from_s * 1_000..(from_s + seconds) * 1_000).step_by(40) {
         let flags = if time == from_s * 1_000 { Flags::KEY } else { Flags::default() };
@@ -99,7 +99,7 @@ fn its_bytes_are_those_of_the_memory_that_its_messages_hold() {
 }
 
 #[test]
-fn how_much_is_kept_does_not_hang_on_how_far_sound_and_picture_are_apart() {
+fn how_much_is_kept_does_not_hang_on_how_far_audio_and_picture_are_apart() {
     for offset in [0, 9_000] {
         let mut log = StreamLog::new(LogLimits::default(), true);
         for n in 0..1_000_u32 {
@@ -198,7 +198,7 @@ fn the_rate_is_that_of_the_streams_own_time_however_fast_it_came() {
     assert!((log.bitrate_bps() - 8_000.0).abs() < 1.0, "{}", log.bitrate_bps());
     let mut log = StreamLog::new(LogLimits::default(), true);
     filled(&mut log, 5);
-    // 25 pictures of 50 bytes and 50 sounds of 10 each second.
+    // 25 pictures of 50 bytes and 50 audio frames of 10 each second.
     assert!((log.bitrate_bps() / 14_000.0 - 1.0).abs() < 0.02, "{}", log.bitrate_bps());
 }
 

@@ -50,7 +50,7 @@ fn conference(nginx: &[&Nginx; 2], dir: &Path) -> Config {
         .channel("show")
         .layer_at("live", [0, 0, half, HEIGHT], &seat("ada"))
         .layer_at("live", [half, 0, half, HEIGHT], &seat("bob"))
-        .sound("live", "stream = \"live/ada\"")
+        .audio("live", "stream = \"live/ada\"")
         .output("first", &nginx[0].url("show"))
         .output("second", &nginx[1].url("show"))
         .record("live/show", &format!("dir = \"{}\"\nformat = \"mp4\"", dir.display()))

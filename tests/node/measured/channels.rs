@@ -17,13 +17,13 @@ use crate::wait::{SOON, quietly, wait_until};
 use crate::web::Answer;
 use crate::wire::{Message, USER_CONTROL, Wire};
 
-/// A node without a key, with a channel that moves and sounds.
+/// A node without a key, with a channel with a moving picture and audio.
 fn one() -> Config {
     moving(Config::new().publish_open(), "one")
 }
 
 fn moving(config: Config, name: &str) -> Config {
-    config.channel(name).layer("test-card", "").sound("tone", "hz = 440")
+    config.channel(name).layer("test-card", "").audio("tone", "hz = 440")
 }
 
 /// `config` with other words in its text.
@@ -110,7 +110,7 @@ fn a_channel_comes_and_goes_with_the_file_and_no_other_loses_a_picture() {
     rewrite(&node, &moving(base.clone(), "two").output("cdn", &destination.url()));
     node.signal("HUP");
     node.wait_for_streams(2);
-    // An independent program finds pictures and sound.
+    // An independent program finds pictures and audio.
     let found = "-v error -count_packets -show_entries stream=codec_type,width -of csv=p=0 \
                  -read_intervals %+1";
     let shown = Program::start("ffprobe", found, &[&node.url("live/two")]).succeeds(SOON);
@@ -216,7 +216,7 @@ fn a_channel_of_another_size_and_rate_takes_the_others_place_and_who_watches_sta
         assert!(times.is_sorted(), "{who}: {times:?}");
         assert!(longest_gap(&times) < 5_000, "{who}: {times:?}");
         assert!(messages[..last].iter().any(Message::is_picture), "{who} had pictures before");
-        assert!(messages[last..].iter().any(Message::is_audio_header), "{who} hears the new sound");
+        assert!(messages[last..].iter().any(Message::is_audio_header), "{who} hears the new audio");
     }
     // Who comes now begins with what there is now.
     let found = "-v error -show_entries stream=width -of csv=p=0 -select_streams v";

@@ -56,7 +56,7 @@ fn beside_a_burning_neighbour_a_channel_is_less_sharp_before_it_loses_a_frame() 
     let _turn = alone();
     let cpu = thread::available_parallelism().unwrap().get() - 1;
     let config = Config::new().channel("demo").layer_at("test-card", [0, 0, 1_920, 1_080], "");
-    let config = config.sound("tone", "hz = 440").more(&format!("[cores]\nencode = [{cpu}]\n"));
+    let config = config.audio("tone", "hz = 440").more(&format!("[cores]\nencode = [{cpu}]\n"));
     let changes = BTreeMap::from([
         ("fps = 30".to_owned(), format!("fps = {FPS}")),
         ("preset = \"ultrafast\"".to_owned(), "preset = \"faster\"".to_owned()),

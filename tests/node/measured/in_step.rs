@@ -1,4 +1,4 @@
-//! Picture and sound of a programme, against each other.
+//! Picture and audio of a programme, against each other.
 
 use std::path::Path;
 use std::thread;
@@ -17,7 +17,7 @@ const OFFSET_MAX: f64 = 0.040;
 #[test]
 fn a_flash_and_its_beep_are_less_than_40_ms_apart() {
     let _turn = quietly();
-    let config = Config::new().channel("demo").layer("flash", "").sound("beep", "");
+    let config = Config::new().channel("demo").layer("flash", "").audio("beep", "");
     let node = Node::start(&config);
     let recording = Recording::of(&node.url("live/demo"), 6, node.file("flash.flv"));
     let (flashes, beeps) = (flashes(&recording), beeps(&recording));
@@ -45,28 +45,28 @@ fn a_live_input_whose_pictures_come_a_little_late_is_in_step_and_heard() {
 }
 
 #[test]
-fn a_live_input_whose_sound_comes_late_is_in_step_and_heard() {
+fn a_live_input_whose_audio_comes_late_is_in_step_and_heard() {
     assert_in_step([0, 1_200]);
 }
 
-/// Shows a live input whose pictures and sound come so many milliseconds late: two seconds after
+/// Shows a live input whose pictures and audio come so many milliseconds late: two seconds after
 /// its first flash each one has its beep, and each beep its flash.
-fn assert_in_step([picture_ms, sound_ms]: [u32; 2]) {
+fn assert_in_step([picture_ms, audio_ms]: [u32; 2]) {
     let _turn = quietly();
     let config = Config::new().publish_open().channel("demo");
     let stream = "stream = \"live/guest\"\nslate = \"\"";
-    let config = config.layer("live", stream).sound("live", "stream = \"live/guest\"");
+    let config = config.layer("live", stream).audio("live", "stream = \"live/guest\"");
     let node = Node::start(&config);
     let media = node.file("sync.flv");
     make_flashes(&media);
     let file = node.file("late.flv");
     let recording = thread::scope(|scope| {
         let tags = flv_tags(&media);
-        scope.spawn(|| publish(node.rtmp_port(), tags, [picture_ms, sound_ms]));
+        scope.spawn(|| publish(node.rtmp_port(), tags, [picture_ms, audio_ms]));
         Recording::of(&node.url("live/demo"), 11, file)
     });
     let (flashes, beeps) = (flashes(&recording), beeps(&recording));
-    println!("late by {picture_ms} and {sound_ms} ms: {flashes:?}, {beeps:?}");
+    println!("late by {picture_ms} and {audio_ms} ms: {flashes:?}, {beeps:?}");
     let first = flashes.first().copied().expect("a flash");
     let last = flashes.last().copied().expect("a flash");
     let later = |times: &[f64]| -> Vec<f64> {
@@ -74,7 +74,7 @@ fn assert_in_step([picture_ms, sound_ms]: [u32; 2]) {
     };
     let (flashes, beeps) = (later(&flashes), later(&beeps));
     assert!(flashes.len() >= 2, "too few flashes: {flashes:?}");
-    // The first beep of a recording is not told from sound that was there before.
+    // The first beep of a recording is not told from audio that was there before.
     assert!(beeps.len() + 1 >= flashes.len(), "flashes at {flashes:?}, beeps at {beeps:?}");
     for beep in beeps {
         let offset = flashes.iter().map(|flash| (beep - flash).abs()).min_by(f64::total_cmp);
@@ -88,11 +88,11 @@ fn make_flashes(file: &Path) {
         "color=black:s={WIDTH}x{HEIGHT}:r=30,\
          drawbox=c=white:t=fill:enable='lt(mod(t,2),0.2)',format=yuv420p"
     );
-    let sound = "aevalsrc='if(lt(mod(t,2),0.2),0.5*sin(2*PI*1000*t),0)':s=48000:c=stereo";
+    let audio = "aevalsrc='if(lt(mod(t,2),0.2),0.5*sin(2*PI*1000*t),0)':s=48000:c=stereo";
     let coded = "-t 12 -c:v libx264 -preset ultrafast -bf 0 -g 30 -c:a aac";
     let coded: Vec<_> = coded.split_whitespace().collect();
     let file = file.display().to_string();
-    let sources = ["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", sound];
+    let sources = ["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", audio];
     let last = [&sources[..], &coded[..], &[&file]].concat();
     Program::start("ffmpeg", "-v error -y", &last).succeeds(SOON);
 }
@@ -112,9 +112,9 @@ fn flv_tags(file: &Path) -> Vec<(u8, u32, Vec<u8>)> {
     tags
 }
 
-/// Publishes `live/guest` in real time, with true stamps, pictures and sound each sent so many
+/// Publishes `live/guest` in real time, with true stamps, pictures and audio each sent so many
 /// milliseconds late; their headers first.
-fn publish(port: u16, tags: Vec<(u8, u32, Vec<u8>)>, [picture_ms, sound_ms]: [u32; 2]) {
+fn publish(port: u16, tags: Vec<(u8, u32, Vec<u8>)>, [picture_ms, audio_ms]: [u32; 2]) {
     let (mut wire, stream) = Wire::stream(port);
     wire.publish(stream, "guest");
     let is_header = |kind: u8, body: &[u8]| !matches!(kind, AUDIO | VIDEO) || body[1] == 0;
@@ -123,7 +123,7 @@ fn publish(port: u16, tags: Vec<(u8, u32, Vec<u8>)>, [picture_ms, sound_ms]: [u3
         .map(|(kind, time, body)| match kind {
             _ if is_header(kind, &body) => (0, kind, time, body),
             VIDEO => (time + picture_ms + 1, kind, time, body),
-            _ => (time + sound_ms + 1, kind, time, body),
+            _ => (time + audio_ms + 1, kind, time, body),
         })
         .collect();
     timed.sort_by_key(|(due, ..)| *due);
@@ -143,13 +143,13 @@ fn flashes(recording: &Recording) -> Vec<f64> {
     let turns =
         pairs.filter(|pair| !is_white(pair[0].middle()[0]) && is_white(pair[1].middle()[0]));
     let end = pictures.last().map_or(0.0, |picture| picture.pts);
-    // Sound and picture of a recording need not end at the same moment.
+    // Audio and picture of a recording need not end at the same moment.
     turns.map(|pair| pair[1].pts).filter(|&at| at < end - 0.5).collect()
 }
 
 /// Times at which it becomes loud after a fifth of a second of quiet.
 fn beeps(recording: &Recording) -> Vec<f64> {
-    let (start, samples) = recording.sound();
+    let (start, samples) = recording.audio();
     let peak = samples.iter().copied().fold(0.0, f32::max);
     assert!(peak > 0.01, "nothing is heard: the loudest sample is {peak}");
     let rate = f64::from(SAMPLE_RATE);

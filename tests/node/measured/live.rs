@@ -101,7 +101,7 @@ impl Live {
 /// A channel with a red scene on the air and a blue one beside it.
 fn red_and_blue() -> Config {
     let config = Config::new().channel("demo").layer("color", "color = \"#ff0000\"");
-    config.sound("tone", "hz = 440").more(
+    config.audio("tone", "hz = 440").more(
         "[[channel.scene]]\nname = \"blue\"\n[[channel.scene.layer]]\nname = \"all\"\n\
          type = \"color\"\ncolor = \"#0000ff\"\n",
     )
@@ -225,7 +225,7 @@ fn an_output_is_added_stopped_started_and_removed_while_the_node_runs() {
     assert!(matches!(&added, Answer::Named(name) if name == "cdn"), "{added:?}");
     assert!(matches!(live.node.ask(add), Answer::Conflict(_)));
     // nginx-rtmp lets its viewers wait for the next keyframe, which is at most 2 s away.
-    Recording::of(&nginx.url("show"), 4, live.file("pushed.flv")).assert_sound_and_picture(1.0);
+    Recording::of(&nginx.url("show"), 4, live.file("pushed.flv")).assert_audio_and_picture(1.0);
 
     let goodbyes = || nginx.log().matches("deleteStream").count();
     live.does(Ask::StopOutput { channel: channel.clone(), name: name.clone() });
@@ -258,7 +258,7 @@ fn streams_and_peers_are_listed_and_peers_are_ended_with_a_reason() {
     let video = stream.video.expect("pictures");
     assert_eq!((video.codec.as_str(), video.width, video.height), ("H264", 320, 180));
     assert!((video.fps - 30.0).abs() < 0.1 && stream.bytes_in > 0);
-    assert_eq!(stream.audio.expect("sound").codec, "AAC");
+    assert_eq!(stream.audio.expect("audio").codec, "AAC");
     let demo = live.streams().into_iter().find(|stream| stream.name == "live/demo").unwrap();
     assert_eq!((demo.source, demo.publisher), ("channel", None));
 

@@ -76,7 +76,7 @@ fn a_burning_neighbour_costs_frames_evenly_and_nothing_else() {
     let dir = TempDir::new().unwrap();
     let noise = dir.path().join("noise.mp4");
     make_noise(&noise);
-    let config = config.layer("video", &format!("path = {noise:?}")).sound("tone", "hz = 440");
+    let config = config.layer("video", &format!("path = {noise:?}")).audio("tone", "hz = 440");
     let config = config.output("cdn", &nginx.url("show"));
     let text = config.text().replacen("preset = \"ultrafast\"", "preset = \"medium\"", 1);
     let text = text.replacen("bitrate = 600000", "bitrate = 6000000", 1);

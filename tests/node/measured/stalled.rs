@@ -24,7 +24,7 @@ const HOLE_MS: u32 = 200;
 
 /// A channel of so many bits per second that is pushed to nginx.
 fn channel(config: Config, nginx: &Nginx, name: &str, bitrate: u32) -> Config {
-    let config = config.channel(name).layer("test-card", "").sound("tone", "hz = 440");
+    let config = config.channel(name).layer("test-card", "").audio("tone", "hz = 440");
     let config = config.output("cdn", &nginx.url(name));
     let text = config.text().replacen(
         &format!("bitrate = {BITRATE}\n"),
@@ -67,9 +67,9 @@ fn assert_one_jump(messages: &[Message], length: Duration, bitrate: u32) {
     let allowed = (bitrate as usize / 8).min(NGINX_BYTES_MAX);
     assert!(largest < allowed, "a message of {largest} bytes at {bitrate} b/s");
     let pictures: Vec<_> = messages.iter().filter(|message| message.is_picture()).collect();
-    let sound: Vec<_> =
+    let audio: Vec<_> =
         messages.iter().filter(|m| m.kind == AUDIO && !m.is_audio_header()).collect();
-    for kind in [&pictures, &sound] {
+    for kind in [&pictures, &audio] {
         assert!(kind.windows(2).all(|pair| pair[0].time < pair[1].time), "times that rise");
         let [place] = holes(kind)[..] else {
             let times: Vec<_> = kind.iter().map(|m| (m.time, m.is_key())).collect();
@@ -82,8 +82,8 @@ fn assert_one_jump(messages: &[Message], length: Duration, bitrate: u32) {
     let first = holes(&pictures)[0];
     assert!(pictures[first].is_key(), "the picture goes on with a keyframe");
     let again = pictures[first].time;
-    let heard = sound[holes(&sound)[0]].time;
-    assert!(again.abs_diff(heard) < 100, "picture at {again}, sound at {heard}");
+    let heard = audio[holes(&audio)[0]].time;
+    assert!(again.abs_diff(heard) < 100, "picture at {again}, audio at {heard}");
     let window = again + 2_000..again + 3_000;
     let bytes: usize =
         pictures.iter().filter(|m| window.contains(&m.time)).map(|m| m.body.len()).sum();

@@ -67,11 +67,11 @@ export function Monitor(props: MonitorProps) {
         <button
           type="button"
           class="on-video"
-          aria-label="Sound"
+          aria-label="Audio"
           aria-pressed={!isMuted}
           onClick={() => setMuted(!isMuted)}
         >
-          <Icon name={isMuted ? "silent" : "sound"} />
+          <Icon name={isMuted ? "silent" : "audio"} />
         </button>
         <span class="monitor-note">
           {phase === "playing" && behindMs !== null && `${milliseconds(behindMs)} buffered`}

@@ -222,7 +222,7 @@ function Figures({ channel }: { channel: Channel }) {
         <Figure
           label="Video bitrate"
           value={bitrate(channel.video_bps)}
-          note={`of ${bitrate(channel.target_bps)}, ${bitrate(channel.bitrate_bps)} with sound`}
+          note={`of ${bitrate(channel.target_bps)}, ${bitrate(channel.bitrate_bps)} with audio`}
         />
         <Figure
           label="Dropped"

@@ -60,7 +60,7 @@ function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string })
             <th>Stream</th>
             <th>Source</th>
             <th>Video</th>
-            <th>Sound</th>
+            <th>Audio</th>
             <th class="number">Bitrate</th>
             <th class="number">Viewers</th>
             <th class="number">For</th>
@@ -81,7 +81,7 @@ function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string })
                 <Source stream={stream} />
               </td>
               <td data-label="Video">{videoText(stream)}</td>
-              <td data-label="Sound">{audioText(stream)}</td>
+              <td data-label="Audio">{audioText(stream)}</td>
               <td class="number" data-label="Bitrate">
                 {bitrate(stream.bitrate_bps)}
               </td>
@@ -172,10 +172,10 @@ function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
       <CopyLine text={playUrl(snapshot.node, stream.name)} label="the play address" title="Watch" />
       <dl class="figures">
         <Figure label="Video" value={videoText(stream)} />
-        <Figure label="Sound" value={audioText(stream)} />
+        <Figure label="Audio" value={audioText(stream)} />
         <Figure label="Bitrate" value={bitrate(stream.bitrate_bps)} />
         <Figure label="Keyframes" value={secondsApart(stream.keyframe_interval_ms)} />
-        <Figure label="Picture ahead of sound" value={milliseconds(stream.av_offset_ms)} />
+        <Figure label="Picture ahead of audio" value={milliseconds(stream.av_offset_ms)} />
         <Figure label="Received" value={bytes(stream.bytes_in)} />
         <Figure label="Sent to viewers" value={bytes(stream.bytes_out)} />
         <Figure

@@ -82,7 +82,7 @@ pub(super) fn masked(url: &str) -> String {
     }
 }
 
-/// A [`RedisSpec`] that has been read and found sound.
+/// A [`RedisSpec`] that has been read and found audio.
 pub(super) struct Settings {
     /// In the order of the URLs. With Sentinel these are the sentinels.
     pub(super) nodes: Vec<ConnectionInfo>,

@@ -25,7 +25,7 @@ pub(in crate::encode) fn open(
 }
 
 /// An open encoder. libavcodec numbers a packet by the first sample that comes out of a decoder for
-/// it: the first packet, which only warms the decoder up, begins 1024 samples before the sound.
+/// it: the first packet, which only warms the decoder up, begins 1024 samples before the audio.
 pub(super) struct Aac {
     codec: Codec,
 }

@@ -132,7 +132,7 @@ impl Codec {
         }
     }
 
-    /// Sends the frame; it keeps its buffers, for the next sound.
+    /// Sends the frame; it keeps its buffers, for the next audio.
     pub(super) fn send(&mut self) -> Result<(), Error> {
         // SAFETY: both were allocated in `open`; the caller has filled in the frame.
         check(unsafe { sys::avcodec_send_frame(self.ctx.as_ptr(), self.frame.as_ptr()) })

@@ -3,7 +3,7 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "made-up pictures and sound, and sizes that fit"
+    reason = "made-up pictures and audio, and sizes that fit"
 )]
 
 use super::aac::Aac;
@@ -19,9 +19,9 @@ use crate::frame::HEADROOM;
 use crate::media::{AudioCodec, CHANNELS, FrameRate, PixelFormat, SAMPLE_RATE, Size, aac, h264};
 
 #[derive(Default)]
-struct Sounds(Vec<(Vec<u8>, i64)>);
+struct AudioPackets(Vec<(Vec<u8>, i64)>);
 
-impl AudioSink for Sounds {
+impl AudioSink for AudioPackets {
     fn packet(&mut self, mut packet: AudioPacket) {
         self.0.push((packet.body.to_vec(), packet.first_sample));
         packet.body.prepend(&[0; HEADROOM]);
@@ -233,14 +233,18 @@ fn a_picture_of_another_size_is_refused_and_given_back() {
 const AUDIO: AudioSpec = AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 };
 
 /// `count` samples from `first_sample` on, in blocks of at most 1024, through an encoder.
-fn encode_sound(first_sample: u64, count: u64, sound: impl Fn(u64) -> [f32; 2]) -> (Aac, Sounds) {
+fn encode_audio(
+    first_sample: u64,
+    count: u64,
+    audio: impl Fn(u64) -> [f32; 2],
+) -> (Aac, AudioPackets) {
     let pool = packets();
     let mut encoder = Aac::open(&AUDIO, &pool).unwrap();
-    let mut out = Sounds::default();
+    let mut out = AudioPackets::default();
     let end = first_sample + count;
     for first in (first_sample..end).step_by(1_024) {
         let block = first..end.min(first + 1_024);
-        let samples: Vec<f32> = block.flat_map(&sound).collect();
+        let samples: Vec<f32> = block.flat_map(&audio).collect();
         encoder.encode(&samples, first, &mut out).unwrap();
     }
     encoder.flush(&mut out).unwrap();
@@ -249,7 +253,7 @@ fn encode_sound(first_sample: u64, count: u64, sound: impl Fn(u64) -> [f32; 2]) 
 }
 
 /// What a decoder plays, by number of the sample, counted as the packets say.
-fn decode_sound(encoder: &Aac, out: &Sounds) -> (i64, [Vec<f32>; 2]) {
+fn decode_audio(encoder: &Aac, out: &AudioPackets) -> (i64, [Vec<f32>; 2]) {
     let mut heard = [Vec::new(), Vec::new()];
     for block in decode(sys::AV_CODEC_ID_AAC, encoder.header(), &out.0) {
         for (heard, samples) in heard.iter_mut().zip(block.samples) {
@@ -275,10 +279,10 @@ fn each_ear_hears_its_own_tone() {
     let tone = |hz: f64, n: u64| {
         ((std::f64::consts::TAU * hz * n as f64 / f64::from(SAMPLE_RATE)).sin() * 0.4) as f32
     };
-    let (encoder, out) = encode_sound(0, 48_000, |n| [tone(1_000.0, n), tone(3_000.0, n)]);
+    let (encoder, out) = encode_audio(0, 48_000, |n| [tone(1_000.0, n), tone(3_000.0, n)]);
     let config = aac::Config::parse(encoder.header()).unwrap();
     assert_eq!((config.object_type, config.rate, config.channels), (2, SAMPLE_RATE, 2));
-    let (_, [left, right]) = decode_sound(&encoder, &out);
+    let (_, [left, right]) = decode_audio(&encoder, &out);
     for (ear, own, other) in [(left, 1_000.0, 3_000.0), (right, 3_000.0, 1_000.0)] {
         let middle = &ear[4_096..44_096];
         assert!(power(middle, own) > 1_000.0 * power(middle, other), "{own} Hz");
@@ -290,36 +294,36 @@ fn each_ear_hears_its_own_tone() {
 }
 
 #[test]
-fn sound_is_numbered_so_that_it_stays_with_the_picture() {
+fn audio_is_numbered_so_that_it_stays_with_the_picture() {
     // Silence, and one burst that begins at a known sample, on a channel that began long ago.
     let (start, burst) = (480_000_u64, 480_000 + 20_000_u64);
-    let (encoder, out) = encode_sound(start, 40_960, |n| {
+    let (encoder, out) = encode_audio(start, 40_960, |n| {
         let loud = (burst..burst + 4_000).contains(&n);
         [if loud { (n as f32 * 0.3).sin() * 0.8 } else { 0.0 }; CHANNELS]
     });
     let numbers: Vec<_> = out.0.iter().map(|packet| packet.1).collect();
     assert_eq!(numbers[0], 480_000 - 1_024);
     assert!(numbers.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
-    let (first, [left, _]) = decode_sound(&encoder, &out);
+    let (first, [left, _]) = decode_audio(&encoder, &out);
     let heard = left.iter().position(|sample| sample.abs() > 0.4).unwrap() as i64 + first;
     assert!((heard - burst as i64).abs() < 64, "heard at {heard} instead of {burst}");
 }
 
 #[test]
-fn a_short_block_ends_the_sound_and_an_empty_one_is_nothing() {
-    let (encoder, out) = encode_sound(0, 1_024 * 3 + 100, |n| [(n as f32 * 0.1).sin() * 0.5; 2]);
-    let (first, [left, _]) = decode_sound(&encoder, &out);
+fn a_short_block_ends_the_audio_and_an_empty_one_is_nothing() {
+    let (encoder, out) = encode_audio(0, 1_024 * 3 + 100, |n| [(n as f32 * 0.1).sin() * 0.5; 2]);
+    let (first, [left, _]) = decode_audio(&encoder, &out);
     assert!(first + left.len() as i64 >= 1_024 * 3 + 100, "the end is missing");
     let mut encoder = Aac::open(&AUDIO, &packets()).unwrap();
-    let mut out = Sounds::default();
+    let mut out = AudioPackets::default();
     encoder.encode(&[], 0, &mut out).unwrap();
     encoder.flush(&mut out).unwrap();
     assert!(out.0.is_empty());
 }
 
 #[test]
-fn packets_of_sound_are_copied_at_most_once() {
-    let (encoder, out) = encode_sound(0, 10_240, |_| [0.1; 2]);
+fn packets_of_audio_are_copied_at_most_once() {
+    let (encoder, out) = encode_audio(0, 10_240, |_| [0.1; 2]);
     assert!([0, out.0.len() as u64].contains(&encoder.copied()), "{}", encoder.copied());
 }
 

@@ -1,10 +1,10 @@
-//! Readers that pause, go on, seek, or do without sound or pictures.
+//! Readers that pause, go on, seek, or do without audio or pictures.
 
 use super::*;
 
 const PAUSED: Playback = Playback { paused: true, audio: true, video: true };
 const PICTURES: Playback = Playback { paused: false, audio: false, video: true };
-const SOUND: Playback = Playback { paused: false, audio: true, video: false };
+const AUDIO: Playback = Playback { paused: false, audio: true, video: false };
 
 /// A reader that has been sent all of a log.
 fn at_the_head(log: &StreamLog) -> Cursor {
@@ -56,19 +56,19 @@ fn within_one_group_of_pictures_it_goes_on_where_it_was() {
 }
 
 #[test]
-fn after_a_pause_sound_alone_goes_on_at_the_present() {
-    let mut log = log_of([audio_header(b"a"), sound(0), sound(20)]);
+fn after_a_pause_audio_alone_goes_on_at_the_present() {
+    let mut log = log_of([audio_header(b"a"), audio(0), audio(20)]);
     let mut cursor = at_the_head(&log);
     cursor.set_playback(&log, PAUSED);
-    log.put(sound(5_000));
+    log.put(audio(5_000));
     cursor.set_playback(&log, Playback::default());
     assert!(send_all(&mut cursor, &log).is_empty());
-    log.put(sound(5_020));
+    log.put(audio(5_020));
     assert_eq!(times(&send_all(&mut cursor, &log)), [(Kind::Audio, 5_020)]);
 }
 
 #[test]
-fn a_reader_without_sound_gets_every_picture_and_a_new_header_with_the_sound() {
+fn a_reader_without_audio_gets_every_picture_and_a_new_header_with_the_audio() {
     let mut log = with_headers();
     play(&mut log, 0, 80, 400);
     let mut cursor = at_the_head(&log);
@@ -90,7 +90,7 @@ fn a_reader_without_pictures_gets_them_back_with_their_header_at_a_keyframe() {
     let mut log = with_headers();
     play(&mut log, 0, 80, 400);
     let mut cursor = at_the_head(&log);
-    cursor.set_playback(&log, SOUND);
+    cursor.set_playback(&log, AUDIO);
     play(&mut log, 80, 880, 400);
     assert_eq!(kinds(&send_all(&mut cursor, &log)), [Kind::Audio; 20]);
     assert!(cursor.set_playback(&log, Playback::default()), "it waits for a keyframe");
@@ -107,7 +107,7 @@ fn what_a_reader_wants_is_known_before_it_starts() {
     let mut log = with_headers();
     play(&mut log, 0, 400, 400);
     let mut cursor = Cursor::new(Start::Keyframe);
-    cursor.set_playback(&log, SOUND);
+    cursor.set_playback(&log, AUDIO);
     let got = send_all(&mut cursor, &log);
     assert!(!kinds(&got).contains(&Kind::Video), "not even the header");
     assert_eq!(got.len(), 2 + 10);

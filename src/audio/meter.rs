@@ -52,7 +52,7 @@ impl Meters {
         self.inputs.get(index).map(Cell::get)
     }
 
-    /// Level of the mixed sound, after the limiter.
+    /// Level of the mixed audio, after the limiter.
     #[must_use]
     pub fn bus(&self) -> Level {
         self.bus.get()

@@ -1,4 +1,4 @@
-//! Synthesised sounds: a bed of slow chords, a tone, a beep on every second. All are functions of
+//! Synthesised audio: a bed of slow chords, a tone, a beep on every second. All are functions of
 //! the sample number, so that it does not matter how they are cut.
 
 use std::f64::consts::TAU;
@@ -103,7 +103,7 @@ fn add_chord(chord: usize, first: u64, strength: [f64; 2], out: &mut [f32]) {
         let slope = (swell(first + samples as u64) - begin) / count;
         let mut now = 0.0;
         for pair in out.chunks_exact_mut(CHANNELS) {
-            // Square root: two chords half faded sound as loud as one.
+            // Square root: two chords half faded audio as loud as one.
             let height = amplitude * (begin + slope * now);
             let height = height * strength[1].mul_add(now, strength[0]).max(0.0).sqrt();
             pair[0] += narrow(left.next() * height);
@@ -157,7 +157,7 @@ const fn whole_seconds(seconds: u64) -> f64 {
     seconds as f64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "sound is f32")]
+#[expect(clippy::cast_possible_truncation, reason = "audio is f32")]
 const fn narrow(value: f64) -> f32 {
     value as f32
 }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn sounds_are_the_same_however_they_are_cut() {
+    fn audio_is_the_same_whatever_the_block_size() {
         type Make = fn(u64, &mut [f32]);
         let tone: Make = |first, out| tone(440.0, first, out);
         for make in [tone, beep, bed] {

@@ -10,15 +10,15 @@ pub const INPUTS_MAX: usize = 32;
 pub struct InputSpec {
     /// Unique in its mixer.
     pub name: String,
-    /// Where its sound comes from.
+    /// Where its audio comes from.
     pub source: Source,
-    /// Gain in decibels, -90 to +24; 0 leaves the sound as it is.
+    /// Gain in decibels, -90 to +24; 0 leaves the audio as it is.
     pub gain_db: f32,
     /// Whether it is silent for now.
     pub mute: bool,
 }
 
-/// Where sound comes from.
+/// Where audio comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A quiet, slowly moving chord, made by the program.
@@ -27,8 +27,8 @@ pub enum Source {
     Tone(f32),
     /// A 1 kHz beep in the first 100 ms of every second of programme time (see the `flash` layer).
     Beep,
-    /// The sound of the video file that the layer of this name shows.
+    /// The audio of the video file that the layer of this name shows.
     Video(PathBuf),
-    /// The sound of the live stream with this public name.
+    /// The audio of the live stream with this public name.
     Live(String),
 }

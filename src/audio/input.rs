@@ -2,7 +2,7 @@
 //! programme.
 
 use super::ramp::Ramp;
-use crate::frame::SoundBlock;
+use crate::frame::AudioBlock;
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 use crate::ring::Receiver;
 
@@ -20,12 +20,12 @@ const SAMPLE_MAX: f32 = 8.0;
 
 /// One source of timed blocks.
 ///
-/// Sound that plays goes on sample by sample while it is within 30 ms of its time. When it is not,
+/// Audio that plays goes on sample by sample while it is within 30 ms of its time. When it is not,
 /// samples are dropped (late) or silence inserted (early). A cut has no look-ahead: what was heard
 /// last falls to zero while what comes next rises, each within 5 ms.
 #[derive(Debug)]
 pub(super) struct Input {
-    ring: Receiver<SoundBlock>,
+    ring: Receiver<AudioBlock>,
     /// Samples already taken from the oldest block.
     taken: usize,
     playing: bool,
@@ -38,7 +38,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(ring: Receiver<SoundBlock>) -> Self {
+    pub(super) fn new(ring: Receiver<AudioBlock>) -> Self {
         let (fade_in, tail) = (Ramp::at(0.0), Ramp::at(0.0));
         let (last, cut) = ([0.0; CHANNELS], [0.0; CHANNELS]);
         Self { ring, taken: 0, playing: false, fade_in, last, cut, tail }
@@ -62,7 +62,7 @@ impl Input {
                     self.silence(&mut rest[..wait * CHANNELS]);
                     wait
                 }
-                Next::Sound => {
+                Next::Audio => {
                     heard = true;
                     self.copy(rest)
                 }
@@ -85,7 +85,7 @@ impl Input {
             }
             let early = time_after(block.at, self.taken) - now;
             if self.playing && early.abs() <= JITTER_MAX {
-                return Next::Sound;
+                return Next::Audio;
             }
             if early > AHEAD_MAX {
                 self.discard();
@@ -94,7 +94,7 @@ impl Input {
             let distance = samples_in(early.unsigned_abs());
             if distance == 0 {
                 self.start();
-                return Next::Sound;
+                return Next::Audio;
             }
             self.stop();
             if early > 0 {
@@ -171,7 +171,7 @@ enum Next {
     /// The next sample is due only after this many.
     Silence(usize),
     /// The next sample is due.
-    Sound,
+    Audio,
 }
 
 /// The time `samples` after `at`, microseconds, rounded to the nearest.
@@ -195,15 +195,15 @@ mod tests {
 
     const START: Micros = Micros::from_secs(100);
 
-    fn block(at: Micros, samples: usize, value: f32) -> SoundBlock {
-        SoundBlock { at, samples, data: [value; BLOCK_SAMPLES * CHANNELS] }
+    fn block(at: Micros, samples: usize, value: f32) -> AudioBlock {
+        AudioBlock { at, samples, data: [value; BLOCK_SAMPLES * CHANNELS] }
     }
 
     fn later(samples: usize) -> Micros {
         Micros(u64::try_from(time_after(START, samples)).unwrap())
     }
 
-    fn input(blocks: impl IntoIterator<Item = SoundBlock>) -> (Sender<SoundBlock>, Input) {
+    fn input(blocks: impl IntoIterator<Item = AudioBlock>) -> (Sender<AudioBlock>, Input) {
         let (mut tx, rx) = channel(64, Bell::new());
         blocks.into_iter().for_each(|block| tx.push(block).unwrap());
         (tx, Input::new(rx))
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_starts_at_its_exact_sample_and_fades_in() {
+    fn audio_starts_at_its_exact_sample_and_fades_in() {
         let (_tx, mut input) = input([block(later(300), 1_024, 0.5)]);
         let out = left(&mut input, 0, 1_000);
         assert!(out[..300].iter().all(|v| near(*v, 0.0)));
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_ring_is_silence_and_sound_comes_back_by_itself() {
+    fn an_empty_ring_is_silence_and_audio_comes_back_by_itself() {
         let (mut tx, mut input) = input([block(START, 1_024, 0.5)]);
         assert!(near(left(&mut input, 0, 2_048)[2_047], 0.0));
         assert!(left(&mut input, 2_048, 1_024).iter().all(|v| near(*v, 0.0)));

@@ -70,7 +70,7 @@ mod tests {
         }
 
         #[test]
-        fn quiet_sound_passes_bit_for_bit(
+        fn quiet_audio_passes_bit_for_bit(
             samples in proptest::collection::vec(-0.5_f32..=0.5, 2..400),
         ) {
             let mut out = samples.clone();

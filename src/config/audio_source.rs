@@ -1,11 +1,11 @@
-//! `[[channel.sound]]`: what is heard.
+//! `[[channel.audio_source]]`: what is heard.
 
 use std::collections::HashMap;
 
 use super::fault::Faults;
 use super::field::{needed_file, needed_name, needed_stream, unique};
 use super::section::Section;
-use crate::sound::{INPUTS_MAX, InputSpec, Source};
+use crate::audio::{INPUTS_MAX, InputSpec, Source};
 
 /// Hertz of a tone that names none.
 const TONE_HZ: f32 = 440.0;
@@ -15,12 +15,12 @@ pub(super) fn read_all(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec
     let mut inputs = Vec::new();
     for (index, mut s) in tables.into_iter().enumerate() {
         if index == INPUTS_MAX {
-            faults.add(s.span(), format!("a channel has at most {INPUTS_MAX} sounds"));
+            faults.add(s.span(), format!("a channel has at most {INPUTS_MAX} audio sources"));
             break;
         }
         let name = needed_name(&mut s, faults);
         if let Some(name) = &name {
-            unique(faults, &mut seen, "a sound with the name", name);
+            unique(faults, &mut seen, "an audio source with the name", name);
         }
         let kinds = ["bed", "tone", "beep", "video", "live"].map(|kind| (kind, kind));
         let kind = s.needed(faults, "type").and_then(|_| s.word(faults, "type", &kinds));

@@ -8,7 +8,7 @@ use super::meter::{Meter, Meters};
 use super::ramp::{Ramp, from_db};
 use super::synth;
 use super::{INPUTS_MAX, InputSpec, Source};
-use crate::frame::SoundBlock;
+use crate::frame::AudioBlock;
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 use crate::ring::Receiver;
 
@@ -82,8 +82,8 @@ impl Mixer {
     }
 
     /// Gives the input called `name` the ring it plays, in place of any it had. `false`, and the
-    /// ring is dropped, if there is no such input or it makes its own sound.
-    pub fn attach(&mut self, name: &str, ring: Receiver<SoundBlock>) -> bool {
+    /// ring is dropped, if there is no such input or it makes its own audio.
+    pub fn attach(&mut self, name: &str, ring: Receiver<AudioBlock>) -> bool {
         match self.strip(name).map(|strip| &mut strip.maker) {
             Some(Maker::Ring { input, .. }) => {
                 *input = Some(Input::new(ring));
@@ -246,12 +246,12 @@ mod tests {
     }
 
     /// A ring with a second of a steady value from `START` on.
-    fn steady(value: f32) -> (Sender<SoundBlock>, Receiver<SoundBlock>) {
+    fn steady(value: f32) -> (Sender<AudioBlock>, Receiver<AudioBlock>) {
         let (mut tx, rx) = channel(64, Bell::new());
         for n in 0..47_u64 {
             let at = START + Micros(n * BLOCK_SAMPLES as u64 * 1_000_000 / 48_000);
             let data = [value; BLOCK_SAMPLES * CHANNELS];
-            tx.push(SoundBlock { at, samples: BLOCK_SAMPLES, data }).unwrap();
+            tx.push(AudioBlock { at, samples: BLOCK_SAMPLES, data }).unwrap();
         }
         (tx, rx)
     }

@@ -1,4 +1,4 @@
-//! Sound of a programme: inputs read from rings or made here, gains, one stereo bus that never
+//! Audio of a programme: inputs read from rings or made here, gains, one stereo bus that never
 //! clips, meters. Pure steps over sample numbers and times; no I/O, no clock, no allocation after
 //! the mixer is made.
 
