@@ -9,13 +9,16 @@ cd "$(dirname "$0")/.." || exit
 unset "${!FFMPEG_@}"
 read -ra features <<<"${FEATURES:-}"
 readonly LOGS=target/test-logs PROGRAM=target/release/stream-manager
-# Parts are asked for what they do, and not for how fast: a build without optimisation of our own code
-# takes a quarter of the time.
-readonly PARTS=(--config profile.dev.package.stream-manager.opt-level=0 "${features[@]}")
-readonly UNITS=("${PARTS[@]}" --workspace --lib --bins --test tidy)
 # The program as its users have it, but for link-time optimisation, which takes minutes for each of
-# the programs that are linked here.
+# the programs that are linked here. Lints and documentation are made with the same profile, so that
+# what all of them need is built once.
 readonly WHOLE=(--release --config profile.release.lto=false "${features[@]}")
+# Parts are asked for what they do, and not for how fast: a build of our own code without
+# optimisation, and with its assertions, takes a quarter of the time. Only libraries, since the
+# program must stay the one above.
+readonly OURS=profile.release.package.stream-manager
+readonly UNITS=("${WHOLE[@]}" --config $OURS.opt-level=0 --config $OURS.debug-assertions=true
+    --config $OURS.overflow-checks=true --workspace --lib)
 # Time for each fuzz target; an hour before a release.
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 # Scenarios at once: most wait for programs to start and for pictures to come.
@@ -31,11 +34,12 @@ main() {
     mkdir -p "$LOGS"
     trap 'kill -- "${beside[@]/#/-}" 2>/dev/null; exit 130' INT TERM
     stage format cargo fmt --all --check
+    stage tidy tidy
     begin dashboard tools/web.sh check
     begin peers install_peers
-    stage lints cargo clippy --quiet --workspace --all-targets "${features[@]}" -- -D warnings
+    stage lints cargo clippy --quiet --workspace --all-targets "${WHOLE[@]}" -- -D warnings
     stage documentation env RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-        cargo doc --quiet --no-deps --document-private-items "${features[@]}"
+        cargo doc --quiet --no-deps --document-private-items "${WHOLE[@]}"
     stage build build
     finish dashboard
     finish peers
@@ -44,7 +48,7 @@ main() {
     begin loom check_orders
     begin api tools/api.sh "$PROGRAM"
     stage units cargo test --no-fail-fast "${UNITS[@]}"
-    stage examples cargo test --no-fail-fast "${PARTS[@]}" --doc
+    stage examples cargo test --no-fail-fast "${WHOLE[@]}" --doc
     stage allocations cargo test --no-fail-fast "${WHOLE[@]}" --test no_alloc
     stage instructions tools/instructions.sh target/release/examples/instructions
     # With the driver that a node takes by itself, which is glommio where there is io_uring.
@@ -107,6 +111,9 @@ build() {
         cargo test --quiet --no-run "${WHOLE[@]}" --test node --test lifecycle --test no_alloc
 }
 
+# A program of its own: rules about the sources wait for no build of them.
+tidy() { rustc --edition 2024 --test tests/tidy.rs -o target/tidy && target/tidy; }
+
 install_peers() { tools/modern_ffmpeg.sh && tools/node_media_server.sh; }
 
 scenarios() { cargo test --no-fail-fast "${WHOLE[@]}" --test node -- "$@"; }
@@ -119,11 +126,11 @@ check_orders() {
 summary() {
     printf '\n== summary\n'
     printf '%s\n' "${rows[@]}"
-    cat "$LOGS"/{units,examples,allocations,scenarios,epoll,lifecycle,measured} |
+    cat "$LOGS"/{tidy,units,examples,allocations,scenarios,epoll,lifecycle,measured} |
         awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
              END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }'
-    (cd "$LOGS" && grep -H '^test .* \.\.\. FAILED$' units examples allocations scenarios epoll \
-        lifecycle measured | sed 's/\(.*\):test \(.*\) \.\.\. FAILED/  failed: \2 (\1)/')
+    (cd "$LOGS" && grep -H '^test .* \.\.\. FAILED$' tidy units examples allocations scenarios \
+        epoll lifecycle measured | sed 's/\(.*\):test \(.*\) \.\.\. FAILED/  failed: \2 (\1)/')
     printf 'in all %d s\n' "$SECONDS"
     if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
 }
