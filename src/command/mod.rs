@@ -35,6 +35,7 @@ pub struct ChannelSwitch {
     stop: AtomicBool,
     key_wanted: AtomicBool,
     base_ms: AtomicU32,
+    bitrate_bps: AtomicU32,
 }
 
 impl ChannelSwitch {
@@ -60,6 +61,18 @@ impl ChannelSwitch {
     #[must_use]
     pub fn base_ms(&self) -> u32 {
         self.base_ms.load(Ordering::Relaxed)
+    }
+
+    /// What the video encoder is to make from now on, bits per second.
+    pub fn set_bitrate(&self, bps: u32) {
+        self.bitrate_bps.store(bps, Ordering::Relaxed);
+    }
+
+    /// What the video encoder is to make; `None` if nobody has said anything else than the
+    /// configuration.
+    #[must_use]
+    pub fn bitrate(&self) -> Option<u32> {
+        Some(self.bitrate_bps.load(Ordering::Relaxed)).filter(|bps| *bps > 0)
     }
 
     /// Asks for a keyframe as soon as the encoder may make one.

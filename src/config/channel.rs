@@ -35,6 +35,8 @@ pub struct ChannelConfig {
     pub encoder: Option<&'static str>,
     /// Video bits per second.
     pub bitrate_bps: u32,
+    /// The fewest that congested outputs may bring it to.
+    pub bitrate_min_bps: u32,
     /// Encoder preset; the best one, if its speed is not fixed.
     pub preset: String,
     /// The fastest preset that the encoder is taken to when it has too little time; `None` if its
@@ -83,6 +85,12 @@ pub struct OutputConfig {
 
 /// Most threads of an encoder that `auto` takes: beyond it the picture loses more than time gains.
 const THREADS_AUTO_MAX: usize = 8;
+
+/// Bits per second of video.
+const BITRATES: RangeInclusive<u64> = 50_000..=200_000_000;
+
+/// Part of the bitrate that congested outputs may bring it to, if nothing else is said.
+const BITRATE_MIN_PART: u32 = 4;
 
 /// Frames of a queue: at most four seconds at 30 fps.
 const QUEUE_FRAMES_MAX: u32 = 120;
@@ -136,6 +144,7 @@ impl ChannelConfig {
             codec: VideoCodec::H264,
             encoder: None,
             bitrate_bps: 2_500_000,
+            bitrate_min_bps: 2_500_000 / BITRATE_MIN_PART,
             preset: "veryfast".to_owned(),
             fastest_preset: Some(FASTEST_PRESET.to_owned()),
             tune: String::new(),
@@ -253,9 +262,18 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     if let Some(rate) = read_rate(&mut s, faults) {
         channel.rate = rate;
     }
-    let bitrate = s.bitrate(faults, "bitrate", 50_000..=200_000_000);
-    let bitrate = bitrate.and_then(|bits| u32::try_from(bits).ok());
-    channel.bitrate_bps = bitrate.unwrap_or(channel.bitrate_bps);
+    let mut bitrate = |key| {
+        let bits = s.bitrate(faults, key, BITRATES);
+        bits.and_then(|bits| u32::try_from(bits).ok())
+    };
+    let (most, least) = (bitrate("bitrate"), bitrate("bitrate_min"));
+    channel.bitrate_bps = most.unwrap_or(channel.bitrate_bps);
+    channel.bitrate_min_bps = least.unwrap_or(channel.bitrate_bps / BITRATE_MIN_PART);
+    if channel.bitrate_min_bps > channel.bitrate_bps {
+        let text =
+            format!("`bitrate_min` must not be more than `bitrate`, {}", channel.bitrate_bps);
+        faults.add(&s.place("bitrate_min"), text);
+    }
     let codecs = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Av1];
     let codec = s.word(faults, "codec", &codecs.map(|codec| (codec.name(), codec)));
     channel.codec = codec.unwrap_or(channel.codec);

@@ -115,6 +115,19 @@ fn what_is_no_bitrate_is_told_with_the_way_out() {
 }
 
 #[test]
+fn congested_outputs_may_bring_a_bitrate_to_a_quarter_unless_more_is_said() {
+    let range = |keys: &str| {
+        let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");
+        let config = Config::parse(&text, "x").map_err(|faults| faults.to_string())?;
+        Ok::<_, String>((config.channels[0].bitrate_min_bps, config.channels[0].bitrate_bps))
+    };
+    assert_eq!(range("bitrate = \"6M\"").unwrap(), (1_500_000, 6_000_000));
+    assert_eq!(range("bitrate = \"6M\"\nbitrate_min = \"6M\"").unwrap(), (6_000_000, 6_000_000));
+    let told = range("bitrate = \"3M\"\nbitrate_min = \"4M\"").unwrap_err();
+    assert!(told.contains(":5:15") && told.contains("must not be more than `bitrate`"), "{told}");
+}
+
+#[test]
 fn each_codec_has_its_own_words_and_its_own_profile_unless_one_is_named() {
     let spec = |keys: &str| {
         let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");

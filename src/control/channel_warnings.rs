@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::{
-    ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, SpeedFigures, SpeedReason,
+    ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, SpeedFigures,
+    SpeedReason,
 };
 
 /// Least time between two events about the frames that one channel dropped.
@@ -37,7 +38,7 @@ impl ChannelWarnings {
     /// What is new in these figures.
     pub(crate) fn look(&mut self, channels: &[ChannelSnapshot]) -> Vec<NodeEvent> {
         let mut news = Vec::new();
-        for ChannelSnapshot { name, figures, .. } in channels {
+        for ChannelSnapshot { name, figures, facts, .. } in channels {
             let told = self.told.entry(name.clone()).or_default();
             if figures.stalls > told.stalls {
                 let length = figures.stalled - told.stalled;
@@ -48,11 +49,22 @@ impl ChannelWarnings {
                 let reason = reasons(told, figures);
                 news.push(NodeEvent::FramesDropped { channel: name.clone(), frames, reason });
             }
+            let [before, now] = [told, figures].map(|figures| is_lowered(facts, figures));
+            if before != now {
+                let [bps, whole] = [figures.target_bps, facts.bitrate_bps].map(|bps| bps as f64);
+                let reason = format!("{:.1} of {:.1} Mb/s", bps / 1e6, whole / 1e6);
+                news.push(NodeEvent::BitrateChanged { channel: name.clone(), reason });
+            }
             news.extend(paced(name, &told.speed, &figures.speed));
             *told = *figures;
         }
         news
     }
+}
+
+/// Whether the encoder makes fewer bits than it was configured for.
+const fn is_lowered(facts: &ChannelFacts, figures: &ChannelFigures) -> bool {
+    figures.target_bps > 0 && figures.target_bps < facts.bitrate_bps
 }
 
 /// What is worth telling about an encoder's speed between two readings: that it has come to its
@@ -119,6 +131,8 @@ const fn meaning(reason: DropReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::stats::{ChannelStats, SpeedChange};
 
     fn snapshot(name: &str, stats: &ChannelStats) -> ChannelSnapshot {
@@ -185,6 +199,27 @@ mod tests {
             ["encoder_recovered all pictures are encoded", "encoder_recovered it is at veryfast",]
         );
         assert!(look(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_lowered_bitrate_is_told_when_it_begins_and_when_it_is_over() {
+        let stats = ChannelStats::default();
+        let facts = Arc::new(ChannelFacts { bitrate_bps: 4_000_000, ..ChannelFacts::default() });
+        let mut troubles = ChannelWarnings::default();
+        let mut look = |bps| {
+            stats.target(bps);
+            let facts = Arc::clone(&facts);
+            let told = troubles.look(&[ChannelSnapshot { facts, ..snapshot("a", &stats) }]);
+            told.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(look(4_000_000).is_empty());
+        let told = look(2_800_000);
+        assert!(told.len() == 1 && told[0].ends_with("2.8 of 4.0 Mb/s"), "{told:?}");
+        assert!(look(2_000_000).is_empty(), "how far is in the API");
+        assert_eq!(
+            look(4_000_000),
+            ["the bitrate of channel a follows its outputs: 4.0 of 4.0 Mb/s"]
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::command::{Answer, Ask, ShardCommand, ShardReport};
 use crate::config::{Becomes, Config, NamedScene, Step, to_document};
 use crate::control::Request;
 use crate::control::balance::Balance;
+use crate::control::bitrates::Bitrates;
 use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::list::ChannelList;
 use crate::control::channels::scenes::{LoadReport, Scenes};
@@ -98,6 +99,8 @@ pub(crate) struct Controller {
     pub(crate) scenes: Scenes,
     /// The node's figures.
     pub(crate) registry: Arc<Registry>,
+    /// Their bitrates.
+    pub(crate) bitrates: Bitrates,
     /// What they said that was told.
     pub(crate) warnings: ChannelWarnings,
     /// What is in use, and what is kept of its changes.
@@ -199,6 +202,7 @@ impl Controller {
         self.channels.tick();
         self.supervise();
         self.balance_shards();
+        self.bitrates.look(self.clock.now(), &self.channels.known, &self.registry);
         if self.warnings.is_due(self.clock.now()) {
             self.tell_warnings();
         }

@@ -4,6 +4,7 @@
 pub mod auth;
 pub(crate) mod balance;
 pub mod banner;
+pub(crate) mod bitrates;
 pub(crate) mod channel_warnings;
 pub(crate) mod channels;
 pub(crate) mod config_change;

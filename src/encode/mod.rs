@@ -4,6 +4,7 @@
 //! inherit that thread's CPUs and priority.
 
 mod backend;
+mod congestion;
 mod error;
 mod fallback;
 mod governor;
@@ -11,6 +12,7 @@ mod inventory;
 mod select;
 mod spec;
 
+pub use congestion::{BitrateGovernor, LinkSample};
 pub use error::Error;
 pub use fallback::{ChangeReason, EncoderChange, EncoderSink, FallbackEncoder, Picture};
 pub use governor::{Change, Governor, Reason, Sample};

@@ -4,6 +4,7 @@
 mod about;
 mod life;
 mod log_filter;
+mod names;
 mod node;
 mod printable;
 mod severity;

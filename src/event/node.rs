@@ -132,6 +132,13 @@ pub enum NodeEvent {
         /// What it does now.
         reason: String,
     },
+    /// The outputs of a channel are congested, and its bitrate follows them; or it is back.
+    BitrateChanged {
+        /// The channel.
+        channel: String,
+        /// What it is now, and of how much.
+        reason: String,
+    },
     /// A channel dropped frames since the last such event.
     FramesDropped {
         /// The channel.
@@ -215,78 +222,6 @@ pub struct Operated {
 }
 
 impl NodeEvent {
-    /// Codes of [`NodeEvent::StreamWarning`].
-    pub const STREAM_CODES: [&'static str; 6] =
-        ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
-
-    /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 64] = [
-        "preConnect",
-        "postConnect",
-        "doneConnect",
-        "prePublish",
-        "postPublish",
-        "donePublish",
-        "prePlay",
-        "postPlay",
-        "donePlay",
-        "started",
-        "stopped",
-        "output_connected",
-        "output_failed",
-        "pull_connected",
-        "pull_failed",
-        "pull_left",
-        "relay_loop",
-        "record_started",
-        "record_finished",
-        "record_stopped",
-        "record_incomplete",
-        "encoder_failed",
-        "encoder_changed",
-        "encoder_overloaded",
-        "encoder_recovered",
-        "frames_dropped",
-        "asset_failed",
-        "asset_restored",
-        "stream_warning",
-        "channel_stalled",
-        "core_lost",
-        "channel_started",
-        "channel_stopped",
-        "output_moved",
-        "pull_moved",
-        "scene_replaced",
-        "scene_changed",
-        "output_added",
-        "output_removed",
-        "output_started",
-        "output_stopped",
-        "pull_added",
-        "pull_removed",
-        "pull_started",
-        "pull_stopped",
-        "push_added",
-        "push_removed",
-        "push_started",
-        "push_stopped",
-        "recording_added",
-        "recording_removed",
-        "recording_started",
-        "recording_stopped",
-        "publisher_kicked",
-        "client_kicked",
-        "key_created",
-        "key_changed",
-        "key_rotated",
-        "key_revoked",
-        "key_deleted",
-        "keys_restored",
-        "log_level_changed",
-        "config_reloaded",
-        "scene_removed",
-    ];
-
     /// How much it matters.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -313,6 +248,7 @@ impl NodeEvent {
             | Self::RecordFinished { .. }
             | Self::AssetRestored { .. }
             | Self::EncoderRecovered { .. }
+            | Self::BitrateChanged { .. }
             | Self::Operated(_) => Severity::Info,
         }
     }
@@ -344,6 +280,7 @@ impl NodeEvent {
             Self::EncoderChanged { .. } => "encoder_changed",
             Self::EncoderOverloaded { .. } => "encoder_overloaded",
             Self::EncoderRecovered { .. } => "encoder_recovered",
+            Self::BitrateChanged { .. } => "bitrate_changed",
             Self::FramesDropped { .. } => "frames_dropped",
             Self::AssetFailed { .. } => "asset_failed",
             Self::AssetRestored { .. } => "asset_restored",
@@ -368,6 +305,9 @@ impl NodeEvent {
                     f,
                     "channel {channel} is encoded by {to} instead of {from}: {reason}"
                 );
+            }
+            Self::BitrateChanged { channel, reason } => {
+                return write!(f, "the bitrate of channel {channel} follows its outputs: {reason}");
             }
             _ => return Ok(()),
         };
@@ -417,7 +357,8 @@ impl fmt::Display for NodeEvent {
             Self::EncoderFailed { .. }
             | Self::EncoderChanged { .. }
             | Self::EncoderOverloaded { .. }
-            | Self::EncoderRecovered { .. } => self.fmt_of_encoder(f),
+            | Self::EncoderRecovered { .. }
+            | Self::BitrateChanged { .. } => self.fmt_of_encoder(f),
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
             }

@@ -19,6 +19,7 @@ use super::tls::Tls;
 use crate::command::{COMMANDS_MAX, REPORTS_MAX};
 use crate::config::Config;
 use crate::control::balance::Balance;
+use crate::control::bitrates::Bitrates;
 use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::build::Frames;
 use crate::control::channels::compose::{ComposeRings, start_compose};
@@ -206,6 +207,7 @@ impl Spawned {
             recordings: self.channels.recordings,
             scenes: self.channels.scenes,
             registry: Arc::clone(&self.registry),
+            bitrates: Bitrates::default(),
             warnings: ChannelWarnings::default(),
             config_store: reserved.config_store.clone(),
             rules,

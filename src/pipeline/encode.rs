@@ -96,6 +96,7 @@ pub fn video(
     share.tell_open();
     let mut keys = Keyframes::new(&share.video);
     let mut pace = share.pace(encoder.encoder_mut())?;
+    let mut bitrate = Bitrate::new(share);
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
@@ -110,6 +111,7 @@ pub fn video(
             continue;
         }
         let began = share.clock.now();
+        bitrate.follow(share, encoder.encoder_mut());
         let can_force = encoder.encoder().forces_keyframes();
         let asked = || can_force && share.switch.take_key_request();
         let force_key = keys.is_due(tick, pace.take_other_rate() || is_cut, asked);
@@ -118,11 +120,39 @@ pub fn video(
         if encoder.encode(&picture, began, &mut sink)? {
             keys.begin(tick);
             pace = share.pace(encoder.encoder_mut())?;
+            bitrate = Bitrate::new(share);
         }
         let now = share.clock.now();
         let took = now.since(began);
         share.stats.encode_seconds(took);
         pace.encoded(encoder.encoder_mut(), tick, Sample { now, took, waiting: frames.len() })?;
+    }
+}
+
+/// The bitrate of an encoder, which follows what control asks for.
+#[derive(Debug)]
+struct Bitrate {
+    /// What was asked for last, bits per second.
+    asked_bps: u32,
+}
+
+impl Bitrate {
+    /// Of an encoder that has just been opened.
+    fn new(share: &EncodeShare) -> Self {
+        share.stats.target(share.video.bitrate_bps);
+        Self { asked_bps: share.video.bitrate_bps }
+    }
+
+    /// An encoder that cannot change it goes on as it is.
+    fn follow(&mut self, share: &EncodeShare, encoder: &mut dyn VideoEncoder) {
+        let Some(wanted) = share.switch.bitrate().filter(|bps| *bps != self.asked_bps) else {
+            return;
+        };
+        self.asked_bps = wanted;
+        match encoder.set_bitrate(wanted) {
+            Ok(()) => share.stats.target(wanted),
+            Err(error) => tracing::debug!("the bitrate stays as it is: {error}"),
+        }
     }
 }
 

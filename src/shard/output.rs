@@ -316,6 +316,7 @@ impl Output {
             let tcp = io.tcp_info(out.id);
             if let Some(tcp) = tcp {
                 self.spec.stats.rtt(tcp.rtt);
+                self.spec.stats.socket(tcp.bytes_acked, tcp.notsent_bytes);
             }
             let is_over = self.stream.is_none_or(|stream| shared.streams.is_over(stream));
             publication.check_progress(shared, &self.spec, tcp, is_over);

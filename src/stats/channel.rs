@@ -66,6 +66,7 @@ struct Video {
     keyframes: Counter,
     bytes: Counter,
     encode: Histogram,
+    target_bps: Gauge,
     speed: SpeedStats,
     fallback: FallbackStats,
 }
@@ -90,6 +91,7 @@ struct Rare {
     fps: Gauge,
     bitrate_bps: Gauge,
     video_bps: Gauge,
+    audience: Gauge,
 }
 
 impl ChannelStats {
@@ -152,6 +154,11 @@ impl ChannelStats {
         self.video.speed.changed(change);
     }
 
+    /// The video encoder makes so many bits per second from now on. For its thread.
+    pub fn target(&self, bps: u32) {
+        self.video.target_bps.set(bps.into());
+    }
+
     /// A frame was encoded more than two intervals after it was due. For the encoder's thread.
     pub fn encoded_late(&self) {
         self.video.speed.late();
@@ -172,6 +179,11 @@ impl ChannelStats {
     /// viewer. For the shard that is the stream's home.
     pub fn rtmp_seconds(&self, took: Micros) {
         self.shard.latency.observe(took);
+    }
+
+    /// So many read the stream, outputs and previews aside. For control.
+    pub fn set_audience(&self, readers: u64) {
+        self.rare.audience.set(readers as f64);
     }
 
     /// What the meter measured last: encoded frames per second, and bits per second of video and of
@@ -196,6 +208,7 @@ impl ChannelStats {
             keyframes: self.video.keyframes.get(),
             video_bytes: self.video.bytes.get(),
             encode: self.video.encode.read(),
+            target_bps: self.video.target_bps.get_count(),
             speed: self.video.speed.read(),
             encoder: self.video.fallback.name(),
             fallbacks: self.video.fallback.read(),
@@ -206,6 +219,7 @@ impl ChannelStats {
             fps: self.rare.fps.get(),
             bitrate_bps: self.rare.bitrate_bps.get(),
             video_bps: self.rare.video_bps.get(),
+            audience: self.rare.audience.get_count(),
         }
     }
 }
@@ -233,6 +247,8 @@ pub struct ChannelFigures {
     pub video_bytes: u64,
     /// Time in the video encoder per frame.
     pub encode: HistogramFigures,
+    /// Bits per second that the video encoder is to make now; 0 before one was opened.
+    pub target_bps: u64,
     /// The video encoder's speed.
     pub speed: SpeedFigures,
     /// Name of the video encoder; empty before one was opened.
@@ -253,6 +269,8 @@ pub struct ChannelFigures {
     pub bitrate_bps: f64,
     /// Bits per second of video alone, as measured last.
     pub video_bps: f64,
+    /// Who reads the stream, outputs and previews aside, as control looked last.
+    pub audience: u64,
 }
 
 impl ChannelFigures {

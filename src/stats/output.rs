@@ -22,6 +22,8 @@ struct Counters {
     lag_s: Gauge,
     stalls: Counter,
     rtt_s: Gauge,
+    acked_bytes: Gauge,
+    unsent_bytes: Gauge,
 }
 
 impl OutputStats {
@@ -50,6 +52,13 @@ impl OutputStats {
         self.reading.rtt_s.set(rtt.secs_f64());
     }
 
+    /// What the destination's machine has acknowledged of this connection, and what waits in the
+    /// socket.
+    pub fn socket(&self, acked_bytes: u64, unsent_bytes: u32) {
+        self.reading.acked_bytes.set(acked_bytes as f64);
+        self.reading.unsent_bytes.set(unsent_bytes.into());
+    }
+
     /// Figures that go on from these, for another thread to write.
     #[must_use]
     pub fn continued(&self) -> Self {
@@ -73,6 +82,8 @@ impl OutputStats {
             lag_s: self.reading.lag_s.get(),
             stalls: self.reading.stalls.get(),
             rtt_s: self.reading.rtt_s.get(),
+            acked_bytes: self.reading.acked_bytes.get_count(),
+            unsent_bytes: self.reading.unsent_bytes.get_count(),
         }
     }
 }
@@ -92,4 +103,8 @@ pub struct OutputFigures {
     pub stalls: u64,
     /// Time to the destination and back, seconds.
     pub rtt_s: f64,
+    /// Bytes of the present connection that the destination's machine has acknowledged.
+    pub acked_bytes: u64,
+    /// Bytes that wait in the socket.
+    pub unsent_bytes: u64,
 }

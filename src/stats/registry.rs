@@ -81,6 +81,8 @@ pub struct ChannelFacts {
     pub fps: f64,
     /// Video bits per second that are wanted.
     pub bitrate_bps: u64,
+    /// The fewest that congested outputs may bring it to.
+    pub bitrate_min_bps: u64,
     /// Video codec.
     pub codec: String,
     /// Video encoder.
@@ -143,6 +145,17 @@ impl Registry {
     /// The channel of this name is gone.
     pub fn remove_channel(&self, name: &str) {
         self.channels.remove(|entry| entry.name == name);
+    }
+
+    /// The figures of the outputs and pushes of a channel that makes `stream`.
+    #[must_use]
+    pub fn outputs_of(&self, channel: &str, stream: &str) -> Vec<OutputFigures> {
+        let outputs = self.outputs.read();
+        let is_of = |entry: &&OutputEntry| match entry.stream.as_str() {
+            "" => entry.channel == channel,
+            pushed => pushed == stream,
+        };
+        outputs.iter().filter(is_of).map(|entry| entry.stats.read()).collect()
     }
 
     /// One more output.

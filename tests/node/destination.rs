@@ -39,6 +39,10 @@ impl Destination {
         Self { port, heard }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("rtmp://127.0.0.1:{}/app/secret-name", self.port)
     }

@@ -181,7 +181,7 @@ function fullState(flvPort) {
     ...rates(6e6),
     // Sixty frames five hours ago, two in the hour that goes on.
     dropped_by_hour: [...Array(18).fill(0), 60, 0, 0, 0, 0, 2],
-    ...{ target_bps: 6e6, codec: "h264", encoder: "x264" },
+    ...{ target_bps: 6e6, configured_bps: 6e6, codec: "h264", encoder: "x264" },
     speed: {
       ...{ mode: "auto", preset: "superfast", step: 0, steps: 2, fps_divisor: 1, late_frames: 3 },
       reason: "queue",

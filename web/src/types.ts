@@ -50,7 +50,9 @@ export interface Channel {
   bitrate_bps: number;
   /** Of the pictures alone: what target_bps is about. */
   video_bps: number;
+  /** Fewer than configured_bps while outputs, which alone read the stream, are congested. */
   target_bps: number;
+  configured_bps: number;
   codec: string;
   encoder: string;
   /** The best one that the encoder may use. */

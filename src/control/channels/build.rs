@@ -193,6 +193,7 @@ fn entry(config: &ChannelConfig, stats: &Arc<ChannelStats>) -> ChannelEntry {
         width: config.size.width(),
         height: config.size.height(),
         fps: config.rate.fps(),
+        bitrate_min_bps: config.bitrate_min_bps.into(),
         bitrate_bps: config.bitrate_bps.into(),
         codec: config.codec.name().to_owned(),
         encoder: encode::first_choice(&config.video_spec(1)).to_owned(),

@@ -272,7 +272,8 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::EncoderFailed { channel, reason }
         | NodeEvent::EncoderChanged { channel, reason, .. }
         | NodeEvent::EncoderOverloaded { channel, reason }
-        | NodeEvent::EncoderRecovered { channel, reason } => {
+        | NodeEvent::EncoderRecovered { channel, reason }
+        | NodeEvent::BitrateChanged { channel, reason } => {
             (part.channel, payload.reason) = (Some(channel.as_str()), Some(reason.as_str()));
         }
         NodeEvent::FramesDropped { channel, frames, reason } => {

@@ -110,9 +110,12 @@ fn traffic(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
 
 fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Gauge = (&'static str, &'static str, fn(&ChannelFigures) -> f64);
-    const GAUGES: [Gauge; 4] = [
+    const GAUGES: [Gauge; 5] = [
         ("encoder_fps", "Encoded frames per second, mean of the last seconds", |c| c.fps),
         ("encoder_bitrate", "Encoded bits per second, video and audio", |c| c.bitrate_bps),
+        ("encoder_target_bitrate", "Bits per second of video that are to be made", |c| {
+            c.target_bps as f64
+        }),
         ("encoder_speed_step", "Speed of the encoder above its fastest, by its presets", |c| {
             c.speed.step as f64
         }),

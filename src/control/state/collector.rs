@@ -177,6 +177,10 @@ impl StateCollector {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
+        for channel in self.registry.channels().iter() {
+            let stream = streams.iter().find(|view| view.name == channel.stream);
+            channel.stats.set_audience(stream.map_or(0, audience));
+        }
         self.series.look(&streams, self.registry.streams_max(), self.time.now());
         self.registry.set_streams(self.series.snapshot());
         let mut uses = key_uses(&streams, &self.time);
@@ -201,6 +205,14 @@ impl StateCollector {
         };
         self.board.update(next).await;
     }
+}
+
+/// Who reads a stream, outputs and previews aside.
+fn audience(view: &StreamView) -> u64 {
+    let others = OtherReader::ALL.into_iter().zip(view.other_readers);
+    let counted =
+        others.filter(|(kind, _)| matches!(kind, OtherReader::Input | OtherReader::Recording));
+    view.viewers + counted.map(|(_, count)| count).sum::<u64>()
 }
 
 /// Waits for word that keys have changed; for ever if there are none.
@@ -314,7 +326,11 @@ fn channel_of(
         fps: figures.fps,
         bitrate_bps: figures.bitrate_bps,
         video_bps: figures.video_bps,
-        target_bps: facts.bitrate_bps,
+        target_bps: match figures.target_bps {
+            0 => facts.bitrate_bps,
+            target => target,
+        },
+        configured_bps: facts.bitrate_bps,
         codec: facts.codec.clone(),
         encoder: match figures.encoder {
             "" => facts.encoder.clone(),

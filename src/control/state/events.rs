@@ -48,7 +48,8 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::EncoderFailed { channel, reason }
         | NodeEvent::EncoderChanged { channel, reason, .. }
         | NodeEvent::EncoderOverloaded { channel, reason }
-        | NodeEvent::EncoderRecovered { channel, reason } => {
+        | NodeEvent::EncoderRecovered { channel, reason }
+        | NodeEvent::BitrateChanged { channel, reason } => {
             Event { channel: Some(channel.clone()), reason: Some(reason.clone()), ..plain }
         }
         NodeEvent::FramesDropped { channel, frames, reason } => Event {

@@ -153,8 +153,11 @@ pub struct Channel {
     pub bitrate_bps: f64,
     /// Bits per second of video alone, mean of the last seconds: what `target_bps` is about.
     pub video_bps: f64,
-    /// Video bits per second that are wanted.
+    /// Video bits per second that the encoder is to make now: fewer than `configured_bps` while
+    /// outputs, which alone read the stream, are congested.
     pub target_bps: u64,
+    /// Video bits per second of the configuration.
+    pub configured_bps: u64,
     /// Video codec.
     pub codec: String,
     /// The video encoder that encodes now.

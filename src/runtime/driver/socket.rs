@@ -12,6 +12,10 @@ use crate::shard::TcpInfo;
 /// Unsent bytes in the kernel above which a socket counts as full: 170 ms at 6 Mb/s.
 const NOTSENT_LOWAT_BYTES: u32 = 128 << 10;
 
+/// The same of connections to other servers, which are few: 40 ms at 6 Mb/s. At a low bitrate much
+/// more would come in gusts, too late for what must not be dropped.
+const NOTSENT_LOWAT_BYTES_OUT: u32 = 32 << 10;
+
 /// Options for live media: what could wait, and be dropped, in a stream's log does not wait in the
 /// kernel. A peer that acknowledges nothing for `user_timeout` is gone. Nothing blocks.
 pub(super) fn tune(stream: &TcpStream, user_timeout: Micros) -> io::Result<()> {
@@ -28,6 +32,7 @@ pub(super) fn connect(address: SocketAddr, user_timeout: Micros) -> io::Result<T
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     let stream = TcpStream::from(socket);
     tune(&stream, user_timeout)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES_OUT)?;
     match SockRef::from(&stream).connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
         _ => Ok(stream),

@@ -3,6 +3,7 @@
 
 mod afternoon;
 mod channels;
+mod congested;
 mod crowd;
 mod governed;
 mod in_step;

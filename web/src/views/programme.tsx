@@ -222,7 +222,13 @@ function Figures({ channel }: { channel: Channel }) {
         <Figure
           label="Video bitrate"
           value={bitrate(channel.video_bps)}
-          note={`of ${bitrate(channel.target_bps)}, ${bitrate(channel.bitrate_bps)} with audio`}
+          note={
+            channel.target_bps < channel.configured_bps
+              ? `of ${bitrate(channel.target_bps)}, lowered from ` +
+                `${bitrate(channel.configured_bps)} by congested outputs`
+              : `of ${bitrate(channel.target_bps)}, ${bitrate(channel.bitrate_bps)} with audio`
+          }
+          tone={channel.target_bps < channel.configured_bps ? "warn" : undefined}
         />
         <Figure
           label="Dropped"
