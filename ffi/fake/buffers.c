@@ -138,6 +138,9 @@ NVENCSTATUS destroy_output(void *encoder, NV_ENC_OUTPUT_PTR buffer)
 
 NVENCSTATUS lock_output(void *encoder, NV_ENC_LOCK_BITSTREAM *params)
 {
+    static const NV_ENC_PIC_TYPE types[] = {
+        [CODED_IDR] = NV_ENC_PIC_TYPE_IDR, [CODED_I] = NV_ENC_PIC_TYPE_I,
+        [CODED_P] = NV_ENC_PIC_TYPE_P, [CODED_B] = NV_ENC_PIC_TYPE_B};
     ENTER(encoder);
     VERSION(session, params, NV_ENC_LOCK_BITSTREAM_VER);
     struct output *output = output_of(session, params->outputBitstream);
@@ -164,7 +167,7 @@ NVENCSTATUS lock_output(void *encoder, NV_ENC_LOCK_BITSTREAM *params)
     params->bitstreamBufferPtr = output->bytes;
     params->bitstreamSizeInBytes = (uint32_t)output->coded.size;
     params->outputTimeStamp = (uint64_t)output->coded.at;
-    params->pictureType = output->coded.type;
+    params->pictureType = types[output->coded.type];
     params->frameIdx = (uint32_t)output->picture;
     params->pictureStruct = NV_ENC_PIC_STRUCT_FRAME;
     return with(session, NV_ENC_SUCCESS);

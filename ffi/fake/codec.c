@@ -1,4 +1,4 @@
-/* libx264 as the hardware of the fake driver. */
+/* libx264 as the hardware of the fake drivers. */
 
 #include "codec.h"
 
@@ -19,36 +19,39 @@ static void set_rate(x264_param_t *param, unsigned bits, unsigned buffer_bits)
     param->rc.i_vbv_buffer_size = (int)(buffer_bits / 1000);
 }
 
-struct codec *codec_open(const NV_ENC_INITIALIZE_PARAMS *task)
+struct codec *codec_open(const struct codec_task *task)
 {
-    const NV_ENC_CONFIG *config = task->encodeConfig;
-    const NV_ENC_CONFIG_H264 *h264 = &config->encodeCodecConfig.h264Config;
-    const NV_ENC_CONFIG_H264_VUI_PARAMETERS *vui = &h264->h264VUIParameters;
     struct codec *codec = calloc(1, sizeof *codec);
     x264_param_t *param = &codec->param;
     x264_param_default_preset(param, "ultrafast", "zerolatency");
-    param->i_width = (int)task->encodeWidth;
-    param->i_height = (int)task->encodeHeight;
-    param->i_fps_num = task->frameRateNum;
-    param->i_fps_den = task->frameRateDen;
+    param->i_width = (int)task->width;
+    param->i_height = (int)task->height;
+    param->i_fps_num = task->fps_num;
+    param->i_fps_den = task->fps_den;
     param->b_vfr_input = 0;
     param->i_threads = 1;
     param->b_sliced_threads = 0;
     param->i_log_level = X264_LOG_NONE;
     param->b_repeat_headers = 0;
-    param->i_keyint_max = config->gopLength == NVENC_INFINITE_GOPLENGTH
-                              ? X264_KEYINT_MAX_INFINITE : (int)config->gopLength;
+    param->i_keyint_max = task->gop == CODEC_NO_GOP ? X264_KEYINT_MAX_INFINITE : (int)task->gop;
     param->i_keyint_min = 1;
+    if (task->level)
+        param->i_level_idc = task->level;
     /* A driver may make P pictures of those that could be B pictures. */
     param->i_bframe = 0;
-    param->rc.i_rc_method = X264_RC_ABR;
-    param->rc.b_filler = (int)h264->enableFillerDataInsertion;
-    set_rate(param, config->rcParams.averageBitRate, config->rcParams.vbvBufferSize);
-    if (vui->colourDescriptionPresentFlag) {
-        param->vui.b_fullrange = (int)vui->videoFullRangeFlag;
-        param->vui.i_colorprim = (int)vui->colourPrimaries;
-        param->vui.i_transfer = (int)vui->transferCharacteristics;
-        param->vui.i_colmatrix = (int)vui->colourMatrix;
+    if (task->quantiser) {
+        param->rc.i_rc_method = X264_RC_CQP;
+        param->rc.i_qp_constant = task->quantiser;
+    } else {
+        param->rc.i_rc_method = X264_RC_ABR;
+        param->rc.b_filler = task->has_filler;
+        set_rate(param, task->bits, task->buffer_bits);
+    }
+    if (task->has_colours) {
+        param->vui.b_fullrange = task->is_full_range;
+        param->vui.i_colorprim = task->primaries;
+        param->vui.i_transfer = task->transfer;
+        param->vui.i_colmatrix = task->matrix;
     }
     codec->encoder = x264_encoder_open(param);
     if (!codec->encoder) {
@@ -94,23 +97,21 @@ int codec_encode(struct codec *codec, const struct picture *picture, struct code
     x264_picture_t in, out;
     x264_nal_t *nals;
     int count;
-    uint8_t *pixels = (uint8_t *)picture->pixels;
-    size_t luma = (size_t)picture->pitch * picture->height;
+    uint8_t *chroma = (uint8_t *)picture->chroma;
     x264_picture_init(&in);
     in.i_type = picture->force_idr ? X264_TYPE_IDR : X264_TYPE_AUTO;
     in.i_pts = picture->at;
-    in.img.plane[0] = pixels;
+    in.img.plane[0] = (uint8_t *)picture->luma;
     in.img.i_stride[0] = (int)picture->pitch;
-    in.img.plane[1] = pixels + luma;
-    if (picture->format == NV_ENC_BUFFER_FORMAT_NV12) {
+    in.img.plane[1] = chroma;
+    if (picture->format == CODEC_NV12) {
         in.img.i_csp = X264_CSP_NV12;
         in.img.i_plane = 2;
         in.img.i_stride[1] = (int)picture->pitch;
     } else {
-        in.img.i_csp = picture->format == NV_ENC_BUFFER_FORMAT_YV12 ? X264_CSP_YV12
-                                                                    : X264_CSP_I420;
+        in.img.i_csp = picture->format == CODEC_YV12 ? X264_CSP_YV12 : X264_CSP_I420;
         in.img.i_plane = 3;
-        in.img.plane[2] = pixels + luma + luma / 4;
+        in.img.plane[2] = chroma + (size_t)picture->pitch * picture->height / 4;
         in.img.i_stride[1] = in.img.i_stride[2] = (int)picture->pitch / 2;
     }
     int size = x264_encoder_encode(codec->encoder, &nals, &count, &in, &out);
@@ -119,9 +120,9 @@ int codec_encode(struct codec *codec, const struct picture *picture, struct code
     coded->bytes = nals[0].p_payload;
     coded->size = (size_t)size;
     coded->at = out.i_pts;
-    coded->type = out.i_type == X264_TYPE_IDR ? NV_ENC_PIC_TYPE_IDR
-                  : out.i_type == X264_TYPE_B ? NV_ENC_PIC_TYPE_B
-                  : out.i_type == X264_TYPE_I ? NV_ENC_PIC_TYPE_I
-                                              : NV_ENC_PIC_TYPE_P;
+    coded->type = out.i_type == X264_TYPE_IDR ? CODED_IDR
+                  : out.i_type == X264_TYPE_B ? CODED_B
+                  : out.i_type == X264_TYPE_I ? CODED_I
+                                              : CODED_P;
     return 1;
 }

@@ -1,4 +1,4 @@
-/* H.264 encoder inside the fake driver. */
+/* H.264 encoder inside the fake drivers. */
 
 #ifndef FAKE_CODEC_H
 #define FAKE_CODEC_H
@@ -6,28 +6,47 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <ffnvcodec/nvEncodeAPI.h>
-
 struct codec;
 
-/* A picture as the client wrote it: rows `pitch` apart, chroma as the format says. */
+/* Keyframes come where the client asks for them alone. */
+#define CODEC_NO_GOP 0
+
+struct codec_task {
+    unsigned width, height;
+    unsigned fps_num, fps_den;
+    unsigned gop;          /* pictures, or CODEC_NO_GOP */
+    int level;             /* as H.264 numbers them; 0 for the lowest that does */
+    int quantiser;         /* constant, without a rate; 0 for a rate */
+    unsigned bits;         /* per second */
+    unsigned buffer_bits;
+    int has_filler;        /* easy pictures are filled up to the rate */
+    int has_colours;       /* the four below are said */
+    int is_full_range, primaries, transfer, matrix;
+};
+
+enum codec_format { CODEC_NV12, CODEC_I420, CODEC_YV12 };
+
+/* A picture as the client wrote it: rows of luma, and of NV12's chroma, `pitch` apart, those of
+ * separate chroma planes half of that. */
 struct picture {
-    const uint8_t *pixels;
-    unsigned width, height, pitch;
-    NV_ENC_BUFFER_FORMAT format;
+    const uint8_t *luma, *chroma;
+    unsigned height, pitch;
+    enum codec_format format;
     int64_t at;
     int force_idr;
 };
+
+enum coded_type { CODED_IDR, CODED_I, CODED_P, CODED_B };
 
 /* An access unit in Annex B; the bytes are valid until the next call. */
 struct coded {
     const uint8_t *bytes;
     size_t size;
     int64_t at;
-    NV_ENC_PIC_TYPE type;
+    enum coded_type type;
 };
 
-struct codec *codec_open(const NV_ENC_INITIALIZE_PARAMS *task);
+struct codec *codec_open(const struct codec_task *task);
 void codec_close(struct codec *codec);
 
 /* SPS and PPS. */

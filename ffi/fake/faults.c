@@ -10,7 +10,7 @@
 static char of_process[512];
 
 /* Faults of the sessions that are opened from now on; an empty text takes them back. */
-__attribute__((visibility("default"))) void fake_nvenc_faults(const char *text)
+__attribute__((visibility("default"))) void fake_faults(const char *text)
 {
     snprintf(of_process, sizeof of_process, "%s", text);
 }
@@ -47,6 +47,16 @@ static void read_item(struct faults *faults, const char *item)
         faults->no_device = 1;
     else if (is(item, "fixed_rate", &value))
         faults->fixed_rate = 1;
+    else if (is(item, "cqp_only", &value))
+        faults->cqp_only = 1;
+    else if (is(item, "low_power", &value))
+        faults->low_power = 1;
+    else if (is(item, "no_derive", &value))
+        faults->no_derive = 1;
+    else if (is(item, "overshoot", &value))
+        faults->overshoot = (unsigned)atol(value);
+    else if (is(item, "late", &value))
+        faults->late = atol(value);
     else if (is(item, "log", &value))
         snprintf(faults->log, sizeof faults->log, "%s", value);
     else {
@@ -57,10 +67,10 @@ static void read_item(struct faults *faults, const char *item)
 
 void faults_read(struct faults *faults)
 {
-    const char *text = of_process[0] ? of_process : getenv("FAKE_NVENC");
+    const char *text = of_process[0] ? of_process : getenv(FAULTS_VARIABLE);
     char items[512], *rest = items, *item;
     *faults = (struct faults){.major = 13, .sessions = 8, .busy = NEVER, .lost = NEVER,
-                              .lost_sessions = 1L << 30, .hang = NEVER};
+                              .lost_sessions = 1L << 30, .hang = NEVER, .overshoot = 100};
     snprintf(items, sizeof items, "%s", text ? text : "");
     while ((item = strsep(&rest, ",")))
         if (*item)

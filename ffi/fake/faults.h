@@ -1,5 +1,5 @@
-/* Faults that a test asks the fake drivers for: "key=value,key" in FAKE_NVENC, or by a call of
- * fake_nvenc_faults where the test and the driver share a process. */
+/* Faults that a test asks the fake drivers for: "key=value,key" in FAKE_NVENC or FAKE_VAAPI, or by a
+ * call of fake_faults where the test and the driver share a process. */
 
 #ifndef FAKE_FAULTS_H
 #define FAKE_FAULTS_H
@@ -17,6 +17,11 @@ struct faults {
     int crash;             /* crash: opening a session ends the process */
     int no_device;         /* no_device: the GPU cannot encode */
     int fixed_rate;        /* fixed_rate: the bitrate cannot be changed */
+    int cqp_only;          /* cqp_only: there is no rate control */
+    int low_power;         /* low_power: there is no other encoder than the low-power one */
+    int no_derive;         /* no_derive: surfaces cannot be mapped, images are put into them */
+    unsigned overshoot;    /* overshoot=300: CBR makes that many percent of its rate */
+    long late;             /* late=20: each picture takes that many milliseconds longer */
     char log[256];         /* log=PATH: what the client did, a line each; "fault: " begins its errors */
 };
 

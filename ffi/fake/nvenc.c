@@ -170,6 +170,28 @@ static NVENCSTATUS preset_config(void *encoder, GUID codec, GUID preset, NV_ENC_
     return NV_ENC_SUCCESS;
 }
 
+static struct codec *codec_of(const NV_ENC_INITIALIZE_PARAMS *task)
+{
+    const NV_ENC_CONFIG *config = task->encodeConfig;
+    const NV_ENC_CONFIG_H264 *h264 = &config->encodeCodecConfig.h264Config;
+    const NV_ENC_CONFIG_H264_VUI_PARAMETERS *vui = &h264->h264VUIParameters;
+    return codec_open(&(struct codec_task){
+        .width = task->encodeWidth,
+        .height = task->encodeHeight,
+        .fps_num = task->frameRateNum,
+        .fps_den = task->frameRateDen,
+        .gop = config->gopLength == NVENC_INFINITE_GOPLENGTH ? CODEC_NO_GOP : config->gopLength,
+        .bits = config->rcParams.averageBitRate,
+        .buffer_bits = config->rcParams.vbvBufferSize,
+        .has_filler = (int)h264->enableFillerDataInsertion,
+        .has_colours = (int)vui->colourDescriptionPresentFlag,
+        .is_full_range = (int)vui->videoFullRangeFlag,
+        .primaries = (int)vui->colourPrimaries,
+        .transfer = (int)vui->transferCharacteristics,
+        .matrix = (int)vui->colourMatrix,
+    });
+}
+
 static NVENCSTATUS initialize(void *encoder, NV_ENC_INITIALIZE_PARAMS *task)
 {
     SESSION(encoder);
@@ -188,7 +210,7 @@ static NVENCSTATUS initialize(void *encoder, NV_ENC_INITIALIZE_PARAMS *task)
     session->task = *task;
     session->config = *task->encodeConfig;
     session->task.encodeConfig = &session->config;
-    session->codec = codec_open(&session->task);
+    session->codec = codec_of(&session->task);
     if (!session->codec)
         return fault(session, NV_ENC_ERR_INVALID_PARAM, "libx264 does not take that");
     session->may_lose = session->faults.lost != NEVER &&
@@ -252,18 +274,24 @@ static void encode_waiting(struct session *session)
         if (output->state != OUTPUT_WAITING)
             continue;
         const struct input *input = output->input;
-        struct picture picture = {input->pixels, session->task.encodeWidth, input->height,
-                                  input->pitch, input->format, (int64_t)output->at,
-                                  output->is_forced};
+        enum codec_format format = input->format == NV_ENC_BUFFER_FORMAT_NV12   ? CODEC_NV12
+                                   : input->format == NV_ENC_BUFFER_FORMAT_IYUV ? CODEC_I420
+                                                                                : CODEC_YV12;
+        const uint8_t *chroma = input->pixels + (size_t)input->pitch * input->height;
+        struct picture picture = {input->pixels, chroma, input->height, input->pitch, format,
+                                  (int64_t)output->at, output->is_forced};
         uint8_t headers[1024];
         size_t size = 0;
         struct coded *coded = &output->coded;
+        /* First, as they use the same memory. */
+        if (!h264->disableSPSPPS)
+            size = codec_headers(session->codec, headers, sizeof headers);
         if (!codec_encode(session->codec, &picture, coded)) {
             fault(session, 0, "libx264 gave nothing");
             continue;
         }
-        if (coded->type == NV_ENC_PIC_TYPE_IDR && !h264->disableSPSPPS)
-            size = codec_headers(session->codec, headers, sizeof headers);
+        if (coded->type != CODED_IDR)
+            size = 0;
         free(output->bytes);
         output->bytes = malloc(size + coded->size);
         memcpy(output->bytes, headers, size);
@@ -271,7 +299,7 @@ static void encode_waiting(struct session *session)
         coded->size += size;
         output->state = OUTPUT_READY;
         faults_log(&session->faults, "packet %ld, %s, %zu bytes", (long)coded->at,
-                   coded->type == NV_ENC_PIC_TYPE_IDR ? "key" : "not key", coded->size);
+                   coded->type == CODED_IDR ? "key" : "not key", coded->size);
     }
     session->held = 0;
 }

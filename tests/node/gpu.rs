@@ -17,7 +17,7 @@ use crate::recording::{Packet, Recording};
 use crate::wait::{SOON, beside_others, wait_until};
 
 /// The folder with the fake drivers.
-fn fakes() -> &'static str {
+pub(crate) fn fakes() -> &'static str {
     static FAKES: OnceLock<TempDir> = OnceLock::new();
     let folder = FAKES.get_or_init(|| {
         let folder = TempDir::new().unwrap();

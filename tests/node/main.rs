@@ -70,5 +70,6 @@ mod tls;
 mod tracks;
 mod two_shards;
 mod unprivileged;
+mod vaapi;
 mod vlc;
 mod warnings;

@@ -85,7 +85,7 @@ impl Fake {
 /// What the fake driver does wrong from now on.
 fn set_faults(text: &str) {
     let library = Library::open(Some(fakes()), "libnvidia-encode.so.1").unwrap();
-    let set = library.symbol(c"fake_nvenc_faults").unwrap();
+    let set = library.symbol(c"fake_faults").unwrap();
     // SAFETY: the function of the fake driver has this type.
     let set = unsafe { mem::transmute::<*mut c_void, extern "C" fn(*const c_char)>(set.as_ptr()) };
     set(CString::new(text).unwrap().as_ptr());
