@@ -53,7 +53,10 @@ pub enum Command {
     Encoders(EncodersArgs),
     /// Check the GPUs. The program runs itself so, because a driver may crash or hang.
     #[command(name = CHECK_COMMAND, hide = true)]
-    CheckHardware,
+    CheckHardware {
+        /// The encoder.
+        encoder: String,
+    },
 }
 
 /// How to run.

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(BenchArgs::Keys(bench))) => report(cli::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Encoders(args)) => report(cli::encoders(&args)),
-        Some(Command::CheckHardware) => check(),
+        Some(Command::CheckHardware { encoder }) => check(&encoder),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {
             Ok(config) => cli::config_export(&args, &config),
@@ -56,8 +56,8 @@ fn quieten_svt_av1() {
 }
 
 /// Both outcomes go to whoever has run this process.
-fn check() -> ExitCode {
-    match check_hardware() {
+fn check(encoder: &str) -> ExitCode {
+    match check_hardware(encoder) {
         Ok(text) => say(&text),
         Err(reason) => {
             say(&reason);

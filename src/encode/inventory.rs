@@ -8,11 +8,13 @@ use super::{Error, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::frame::{Frame, Geometry, PacketPool, Pool};
 use crate::media::Micros;
 
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+use super::backend::check;
 #[cfg(feature = "nvenc")]
 use super::backend::nvenc;
 
-/// The hidden command of the program that prints [`check_hardware`].
-pub const CHECK_COMMAND: &str = "check-nvenc";
+/// The hidden command of the program that prints [`check_hardware`] of the encoder it is given.
+pub const CHECK_COMMAND: &str = "check-encoder";
 
 /// Pictures in the pool of a measurement: one that is drawn, and some that an encoder holds.
 const POOL_SLOTS: u32 = 8;
@@ -51,21 +53,22 @@ impl fmt::Display for Speed {
 /// Hardware is checked by running `program` with [`CHECK_COMMAND`]. Only the program itself may say
 /// so: of another one that embeds the library nobody knows what it does when it is run once more.
 pub fn check_with(program: PathBuf) {
-    #[cfg(feature = "nvenc")]
-    nvenc::check_with(program, CHECK_COMMAND);
-    #[cfg(not(feature = "nvenc"))]
+    #[cfg(any(feature = "nvenc", feature = "vaapi"))]
+    check::check_with(program, CHECK_COMMAND);
+    #[cfg(not(any(feature = "nvenc", feature = "vaapi")))]
     drop(program);
 }
 
-/// What the hardware here can do, asked in this very process: a driver may end it.
+/// What the hardware of this encoder can do here, asked in this very process: a driver may end it.
 ///
 /// # Errors
 /// Why there is none.
-pub fn check_hardware() -> Result<String, String> {
-    #[cfg(feature = "nvenc")]
-    return nvenc::report();
-    #[cfg(not(feature = "nvenc"))]
-    Err("this build has no NVENC: build it with the feature `nvenc`".to_owned())
+pub fn check_hardware(encoder: &str) -> Result<String, String> {
+    match encoder {
+        #[cfg(feature = "nvenc")]
+        nvenc::NAME => nvenc::report(),
+        _ => Err(format!("this build checks no hardware for an encoder `{encoder}`")),
+    }
 }
 
 /// Looks at every encoder, and has it encode `pictures` as `spec` says. `now` tells the time.

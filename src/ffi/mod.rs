@@ -23,7 +23,7 @@ pub mod av;
 mod buffer;
 #[cfg(feature = "nvenc")]
 pub mod cuda;
-#[cfg(feature = "nvenc")]
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
 mod library;
 mod log;
 #[cfg(feature = "nvenc")]
@@ -31,15 +31,15 @@ pub mod nvenc;
 pub mod picture;
 mod space;
 pub mod sys;
-#[cfg(feature = "nvenc")]
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
 mod uptime;
 #[cfg(feature = "x264")]
 pub mod x264;
 
 pub use buffer::Buffer;
-#[cfg(feature = "nvenc")]
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub use library::Library;
 pub use log::set_log_subject;
 pub use space::free_bytes;
-#[cfg(feature = "nvenc")]
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub use uptime::uptime_seconds;

@@ -1,6 +1,8 @@
 //! Encoder backends: NVENC, libx264 called directly, libavcodec's software encoders, and the test
 //! double.
 
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+pub(super) mod check;
 #[cfg(test)]
 pub(super) mod fixture;
 mod gaps;
@@ -11,5 +13,9 @@ pub(super) mod nvenc;
 mod options;
 #[cfg(test)]
 pub(super) mod probe;
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+mod units;
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+mod watched;
 #[cfg(feature = "x264")]
 pub(super) mod x264;

@@ -7,34 +7,41 @@
 //! the one that the rest of the program can name.
 
 mod budget;
-mod check;
 mod driver;
 mod encoder;
 mod open;
+mod report;
+mod service;
 mod session;
 mod settings;
 mod status;
-mod thread;
 
 #[cfg(test)]
 mod tests;
 
+use super::check::{Check, has_checker};
 use crate::encode::{Error, VideoEncoder, VideoSpec};
 use crate::frame::PacketPool;
 use driver::Driver;
-use encoder::Nvenc;
 
-pub(in crate::encode) use check::{check, check_with, report};
 pub(in crate::encode) use encoder::NAME;
+pub(in crate::encode) use report::report;
+
+static CHECK: Check = Check::of(NAME);
+
+/// Whether a GPU here makes H.264, and what of it.
+pub(in crate::encode) fn check() -> Result<String, String> {
+    CHECK.now()
+}
 
 /// Opens NVENC, where a child process has done so before or the task names it.
 pub(in crate::encode) fn open(
     spec: &VideoSpec,
     pool: &PacketPool,
 ) -> Result<Box<dyn VideoEncoder>, Error> {
-    if check::has_checker() || spec.encoder != Some(NAME) {
-        check::verdict().map_err(Error::Unavailable)?;
+    if has_checker() || spec.encoder != Some(NAME) {
+        CHECK.verdict().map_err(Error::Unavailable)?;
     }
     let driver = Driver::of_machine().map_err(Error::Unavailable)?;
-    Ok(Box::new(Nvenc::open(driver, spec, pool)?))
+    Ok(Box::new(encoder::open_encoder(driver, spec, pool)?))
 }

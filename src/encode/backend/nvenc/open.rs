@@ -4,19 +4,13 @@ use super::driver::{Device, Driver};
 use super::session::Session;
 use super::settings::{self, Choice};
 use super::status::Stage;
+use crate::encode::backend::watched::Opened;
 use crate::encode::{Error, VideoSpec};
 use crate::ffi::nvenc::{
     NV_ENC_CAPS_HEIGHT_MAX, NV_ENC_CAPS_HEIGHT_MIN, NV_ENC_CAPS_NUM_MAX_BFRAMES,
     NV_ENC_CAPS_SUPPORT_DYN_BITRATE_CHANGE, NV_ENC_CAPS_WIDTH_MAX, NV_ENC_CAPS_WIDTH_MIN,
 };
 use crate::media::h264;
-
-/// What an encoder must know of its session.
-pub(super) struct Opened {
-    /// The `AVCDecoderConfigurationRecord`.
-    pub(super) header: Vec<u8>,
-    pub(super) can_change_rate: bool,
-}
 
 /// What a GPU makes of H.264.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,5 +109,7 @@ fn start(
         .zip(of_type(h264::nal::PPS))
         .and_then(|(sps, pps)| h264::avc_config(sps, pps))
         .ok_or_else(|| Error::Unavailable("the driver gave no parameter sets".to_owned()))?;
-    Ok(Opened { header, can_change_rate: abilities.can_change_rate })
+    let fixed_rate = (!abilities.can_change_rate)
+        .then_some("this GPU does not change the bitrate of a running encoder");
+    Ok(Opened { header, fixed_rate })
 }

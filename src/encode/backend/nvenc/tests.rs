@@ -11,10 +11,11 @@ use std::{fs, mem};
 use tempfile::TempDir;
 
 use super::driver::Driver;
-use super::encoder::Nvenc;
+use super::encoder::open_encoder;
 use crate::encode::backend::fixture::{
     Collect, decode, encode, frames, halves, noise, packets, spec,
 };
+use crate::encode::backend::watched::Watched;
 use crate::encode::{Error, VideoEncoder, VideoSpec};
 use crate::ffi::{Library, sys};
 use crate::frame::{Frame, Pool};
@@ -54,8 +55,8 @@ impl Fake {
         Self { driver, folder, _alone: alone }
     }
 
-    fn open(&self, spec: &VideoSpec) -> Result<Nvenc, Error> {
-        Nvenc::open(self.driver, spec, &packets())
+    fn open(&self, spec: &VideoSpec) -> Result<Watched, Error> {
+        open_encoder(self.driver, spec, &packets())
     }
 
     fn log_path(&self) -> PathBuf {
@@ -91,7 +92,7 @@ fn set_faults(text: &str) {
     set(CString::new(text).unwrap().as_ptr());
 }
 
-fn decoded(encoder: &Nvenc, out: &Collect) -> Vec<crate::encode::backend::fixture::Decoded> {
+fn decoded(encoder: &Watched, out: &Collect) -> Vec<crate::encode::backend::fixture::Decoded> {
     let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
     decode(sys::AV_CODEC_ID_H264, encoder.header(), &packets)
 }
