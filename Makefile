@@ -14,7 +14,7 @@ FFMPEG_OF_61 := ffmpeg7
 FFMPEG_OF_62 := ffmpeg8
 FFMPEG = $(FFMPEG_OF_$(AVCODEC_MAJOR))
 # The default ones beside it.
-ENCODERS := ,nvenc,x264
+ENCODERS := ,nvenc,vaapi,x264
 # The default feature is left alone where it is the right one, so that a bare `cargo build` and
 # `make` share what they have built.
 FEATURES = $(if $(FFMPEG),$(if $(filter ffmpeg5,$(FFMPEG)),,--no-default-features \

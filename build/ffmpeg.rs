@@ -33,9 +33,9 @@ pub fn check_and_link() {
     if *right != chosen {
         fail(&format!(
             "libavcodec {version} is installed, which needs the feature {right}, not {chosen}: use \
-             `make`, or `--no-default-features --features {right},nvenc,x264`, or in the Cargo.toml \
-             of a program that embeds the library `default-features = false, features = \
-             [\"{right}\", \"nvenc\", \"x264\"]`"
+             `make`, or `--no-default-features --features {right},nvenc,vaapi,x264`, or in the \
+             Cargo.toml of a program that embeds the library `default-features = false, features = \
+             [\"{right}\", \"nvenc\", \"vaapi\", \"x264\"]`"
         ));
     }
     for library in LIBRARIES {

@@ -21,7 +21,7 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 # The sources that are fuzzed call no encoder.
 FEATURES=${FEATURES:-}
-read -ra features <<<"${FEATURES//,nvenc,x264/}"
+read -ra features <<<"${FEATURES//,nvenc,vaapi,x264/}"
 
 # A target for cargo to build for, although it is this machine: only then do the flags spare build
 # scripts and procedural macros.

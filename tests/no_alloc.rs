@@ -10,7 +10,7 @@ mod shard;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-#[cfg(feature = "nvenc")]
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,23 +34,23 @@ thread_local! {
 /// Of all drivers.
 static DRIVER_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Of the threads that call NVENC, while they are watched.
-#[cfg(feature = "nvenc")]
-static NVENC_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-#[cfg(feature = "nvenc")]
-static NVENC_IS_WATCHED: AtomicBool = AtomicBool::new(false);
+/// Of the threads that call the drivers of GPUs, while they are watched.
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+static GPU_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+static GPU_IS_WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Counts for the threads that call NVENC, which are known by their name.
-#[cfg(feature = "nvenc")]
-fn count_for_nvenc() {
-    if !NVENC_IS_WATCHED.load(Ordering::Relaxed) {
+/// Counts for the threads that call the drivers of GPUs, which are known by their names.
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+fn count_for_gpu() {
+    if !GPU_IS_WATCHED.load(Ordering::Relaxed) {
         return;
     }
     let mut name = [0_u8; 16];
     // SAFETY: writes at most 16 bytes, the last of them zero.
     unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
-    if name.starts_with(b"nvenc\0") {
-        NVENC_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    if name.starts_with(b"nvenc\0") || name.starts_with(b"vaapi\0") {
+        GPU_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -63,8 +63,8 @@ unsafe impl GlobalAlloc for Counting {
         if DRIVES.with(Cell::get) {
             DRIVER_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         }
-        #[cfg(feature = "nvenc")]
-        count_for_nvenc();
+        #[cfg(any(feature = "nvenc", feature = "vaapi"))]
+        count_for_gpu();
         // SAFETY: the caller's promise about the layout is passed on.
         unsafe { System.alloc(layout) }
     }
@@ -185,18 +185,20 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
     assert!(viewers.iter().all(|viewer| viewer.sent > 1 << 20));
 }
 
-/// Pictures go through the fake driver of `ffi/fake`, which takes the real one's place by its name.
-#[cfg(feature = "nvenc")]
-#[test]
-fn a_picture_goes_to_a_gpu_and_comes_back_as_a_packet_without_an_allocation() {
-    struct Nowhere;
-    impl VideoSink for Nowhere {
-        fn packet(&mut self, _: VideoPacket) {}
-    }
+/// Builds the fake drivers of `ffi/fake`, which take the places of real ones by their names.
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+fn fakes() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ffi/fake/build.sh");
     let built = std::process::Command::new(script).arg(folder.path()).status().unwrap();
     assert!(built.success());
+    folder
+}
+
+#[cfg(feature = "nvenc")]
+#[test]
+fn a_picture_goes_to_a_gpu_and_comes_back_as_a_packet_without_an_allocation() {
+    let folder = fakes();
     for name in ["libcuda.so.1", "libnvidia-encode.so.1"] {
         let path = folder.path().join(name).into_os_string().into_encoded_bytes();
         let path = std::ffi::CString::new(path).unwrap();
@@ -204,24 +206,56 @@ fn a_picture_goes_to_a_gpu_and_comes_back_as_a_packet_without_an_allocation() {
         let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
         assert!(!library.is_null());
     }
+    encode_without_an_allocation("nvenc", None);
+}
+
+/// libavutil has loaded the real libva before a test can load the fake one: the test runs itself
+/// once more, in a process that finds the fake one first.
+#[cfg(feature = "vaapi")]
+#[test]
+fn a_picture_goes_to_a_mapped_surface_and_comes_back_as_a_packet_without_an_allocation() {
+    const NAME: &str =
+        "a_picture_goes_to_a_mapped_surface_and_comes_back_as_a_packet_without_an_allocation";
+    const AGAIN: &str = "NO_ALLOC_AGAIN";
+    if std::env::var_os(AGAIN).is_some() {
+        encode_without_an_allocation("vaapi", Some("/dev/null".to_owned()));
+        return;
+    }
+    let (folder, log) = (fakes(), tempfile::NamedTempFile::new().unwrap());
+    let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+    test.args([NAME, "--exact"]).env(AGAIN, "").env("LD_LIBRARY_PATH", folder.path());
+    test.env("FAKE_VAAPI", format!("log={}", log.path().display()));
+    let ended = test.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let encoded = format!("closed after {} pictures", WARM_UP + COUNTED);
+    assert!(log.contains(&encoded) && !log.contains("fault"), "{log}");
+}
+
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+fn encode_without_an_allocation(encoder: &'static str, device: Option<String>) {
+    struct Nowhere;
+    impl VideoSink for Nowhere {
+        fn packet(&mut self, _: VideoPacket) {}
+    }
     let config = Config::default();
     let spec = config.channels[0].video_spec(1);
-    let spec = VideoSpec { encoder: Some("nvenc"), ..spec };
+    let spec = VideoSpec { encoder: Some(encoder), device, ..spec };
     let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
     let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
     let mut encoder = open_video(&spec, &packets).unwrap();
     let mut before = (0, 0);
     for tick in 0..WARM_UP + COUNTED {
         if tick == WARM_UP {
-            NVENC_IS_WATCHED.store(true, Ordering::Relaxed);
-            before = (ALLOCATIONS.get(), NVENC_ALLOCATIONS.load(Ordering::Relaxed));
+            GPU_IS_WATCHED.store(true, Ordering::Relaxed);
+            before = (ALLOCATIONS.get(), GPU_ALLOCATIONS.load(Ordering::Relaxed));
         }
         let frame = pool.take().unwrap().freeze();
         let pts = i64::try_from(tick).unwrap();
         encoder.encode(frame, pts, tick % 60 == 0, &mut Nowhere).unwrap();
     }
-    NVENC_IS_WATCHED.store(false, Ordering::Relaxed);
-    let after = (ALLOCATIONS.get(), NVENC_ALLOCATIONS.load(Ordering::Relaxed));
+    GPU_IS_WATCHED.store(false, Ordering::Relaxed);
+    let after = (ALLOCATIONS.get(), GPU_ALLOCATIONS.load(Ordering::Relaxed));
     assert_eq!((after.0 - before.0, after.1 - before.1), (0, 0), "by the caller, by its thread");
 }
 

@@ -57,6 +57,7 @@ pub fn spec(tune: &str) -> VideoSpec {
     VideoSpec {
         codec: VideoCodec::H264,
         encoder: None,
+        device: None,
         size: Size::new(1_920, 1_080).expect("both are even"),
         rate: FrameRate::new(60, 1).expect("a usual rate"),
         format: PixelFormat::I420,

@@ -76,7 +76,7 @@ struct driver {
     pthread_mutex_t mutex;
     struct faults faults;
     int is_lost;
-    long derived, put;
+    long contexts, derived, put;
     struct object *objects[OBJECTS_MAX];
 };
 

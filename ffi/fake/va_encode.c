@@ -8,7 +8,7 @@
 
 #include "va.h"
 
-static long open_contexts, lost_displays;
+static long lost_displays;
 
 VAStatus create_context(VADriverContextP ctx, VAConfigID config, int width, int height, int flag,
                         VASurfaceID *targets, int count, VAContextID *context)
@@ -21,14 +21,16 @@ VAStatus create_context(VADriverContextP ctx, VAConfigID config, int width, int 
     for (int n = 0; n < count; n++)
         if (!object_of(driver, SURFACE, targets[n]))
             return fault(driver, VA_STATUS_ERROR_INVALID_SURFACE, "a context of no surface");
-    if (driver->is_lost || open_contexts >= driver->faults.sessions)
+    if (driver->is_lost || driver->contexts >= driver->faults.sessions) {
+        faults_log(&driver->faults, "refused");
         return VA_STATUS_ERROR_ALLOCATION_FAILED;
+    }
     struct object *object = object_new(driver, CONTEXT, context);
     if (!object)
         return VA_STATUS_ERROR_ALLOCATION_FAILED;
     object->context = (struct context){.config = of->config, .width = (unsigned)width,
                                        .height = (unsigned)height, .fps_num = 30, .fps_den = 1};
-    __atomic_add_fetch(&open_contexts, 1, __ATOMIC_RELAXED);
+    driver->contexts++;
     return VA_STATUS_SUCCESS;
 }
 
@@ -46,7 +48,7 @@ VAStatus destroy_context(VADriverContextP ctx, VAContextID context)
     faults_log(&driver->faults, "closed after %ld pictures", it->pictures);
     codec_close(it->codec);
     object_delete(driver, context);
-    __atomic_sub_fetch(&open_contexts, 1, __ATOMIC_RELAXED);
+    driver->contexts--;
     return VA_STATUS_SUCCESS;
 }
 

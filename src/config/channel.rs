@@ -33,6 +33,8 @@ pub struct ChannelConfig {
     pub codec: VideoCodec,
     /// Name of the video encoder; `None` for the best that works on the machine.
     pub encoder: Option<&'static str>,
+    /// The GPU of the encoder; `None` for the first that works.
+    pub device: Option<String>,
     /// Video bits per second.
     pub bitrate_bps: u32,
     /// The fewest that congested outputs may bring it to.
@@ -82,6 +84,12 @@ pub struct OutputConfig {
     /// The platform that it goes to, whose limits the channel keeps; `None` if nobody checks.
     pub preset: Option<&'static Platform>,
 }
+
+/// Longest name of a GPU, bytes.
+const DEVICE_BYTES_MAX: usize = 256;
+
+/// The encoder whose GPU can be named.
+const DEVICE_ENCODER: &str = "vaapi";
 
 /// Most threads of an encoder that `auto` takes: beyond it the picture loses more than time gains.
 const THREADS_AUTO_MAX: usize = 8;
@@ -143,6 +151,7 @@ impl ChannelConfig {
             rate: FrameRate::FPS_30,
             codec: VideoCodec::H264,
             encoder: None,
+            device: None,
             bitrate_bps: 2_500_000,
             bitrate_min_bps: 2_500_000 / BITRATE_MIN_PART,
             preset: "veryfast".to_owned(),
@@ -170,6 +179,7 @@ impl ChannelConfig {
         VideoSpec {
             codec: self.codec,
             encoder: self.encoder,
+            device: self.device.clone(),
             size: self.size,
             rate: self.rate,
             format: PixelFormat::I420,
@@ -291,6 +301,7 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
         let text = format!("`encoder = \"{name}\"` makes no {codec}: auto, {known} do");
         faults.add(&s.place("encoder"), text);
     }
+    channel.device = read_device(&mut s, faults, channel.encoder).or_else(|| channel.device.take());
     for (key, field, known) in [
         ("preset", &mut channel.preset, PRESETS),
         ("tune", &mut channel.tune, tunes),
@@ -318,6 +329,26 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     channel.queue_frames = queue.unwrap_or(channel.queue_frames);
     channel.pool_frames = s.auto_or(faults, "pool_frames", POOL_FRAMES);
     s.finish(faults);
+}
+
+/// The GPU of the encoder, if one is named.
+fn read_device(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    encoder: Option<&str>,
+) -> Option<String> {
+    let found = s.text(faults, "device").filter(|found| !found.value.is_empty())?;
+    let text = match encoder {
+        Some(name) if name != DEVICE_ENCODER => format!(
+            "`device` is for `encoder = \"{DEVICE_ENCODER}\"`, not for \"{name}\": leave it out"
+        ),
+        _ if found.value.len() > DEVICE_BYTES_MAX || found.value.chars().any(char::is_control) => {
+            format!("`device` is one line of at most {DEVICE_BYTES_MAX} bytes")
+        }
+        _ => return Some(found.value.to_owned()),
+    };
+    faults.add(&found.span, text);
+    None
 }
 
 /// How far the speed of the encoder may go, if it is not fixed: the fastest preset allowed.

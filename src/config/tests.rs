@@ -61,6 +61,26 @@ fn an_encoder_is_named_or_the_best_that_works() {
 }
 
 #[test]
+fn a_gpu_is_named_for_vaapi_alone() {
+    let device = |lines: &str| {
+        let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{lines}\n");
+        Config::parse(&text, "x").map(|it| it.channels[0].video_spec(1).device)
+    };
+    assert_eq!(device("device = \"\"").unwrap(), None);
+    for encoder in ["auto", "vaapi"] {
+        let lines = format!("encoder = \"{encoder}\"\ndevice = \"pci-0000:00:02.0\"");
+        assert_eq!(device(&lines).unwrap().as_deref(), Some("pci-0000:00:02.0"));
+    }
+    for (lines, word) in [
+        ("encoder = \"x264\"\ndevice = \"i915\"", "not for \"x264\""),
+        ("device = \"a\\nb\"", "one line of at most 256 bytes"),
+    ] {
+        let error = device(lines).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn the_speed_is_the_governors_down_to_superfast_unless_another_limit_is_named() {
     let fastest = |keys: &str| {
         let text = format!("[[channel]]\nname = \"a\"\n[channel.video]\n{keys}\n");

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use super::select::{Candidate, all, select};
 use super::{Error, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
-use crate::frame::{Frame, Geometry, PacketPool, Pool};
+use crate::frame::{Geometry, PacketPool, Pool};
 use crate::media::Micros;
 
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 use super::backend::check;
+#[cfg(feature = "vaapi")]
+use super::backend::libav::vaapi;
 #[cfg(feature = "nvenc")]
 use super::backend::nvenc;
+use super::backend::pattern::draw;
 
 /// The hidden command of the program that prints [`check_hardware`] of the encoder it is given.
 pub const CHECK_COMMAND: &str = "check-encoder";
@@ -67,6 +70,8 @@ pub fn check_hardware(encoder: &str) -> Result<String, String> {
     match encoder {
         #[cfg(feature = "nvenc")]
         nvenc::NAME => nvenc::report(),
+        #[cfg(feature = "vaapi")]
+        vaapi::NAME => vaapi::report(),
         _ => Err(format!("this build checks no hardware for an encoder `{encoder}`")),
     }
 }
@@ -135,20 +140,6 @@ fn measure(
     Ok(Speed { pictures, took: took + now().since(began) })
 }
 
-/// Slanted bands that move by two pixels a picture, and grain as a camera has it.
-fn draw(frame: &mut Frame, number: usize) {
-    let mut grain = u32::try_from(number).unwrap_or(0) + 1;
-    for plane in frame.planes_mut() {
-        for (row, line) in plane.data.chunks_mut(plane.stride.max(1)).enumerate() {
-            for (column, pixel) in line.iter_mut().enumerate() {
-                grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let band = (row + column + 2 * number) / 4 % 160;
-                *pixel = u8::try_from(band).unwrap_or(0) + 48 + (grain >> 30) as u8;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +152,7 @@ mod tests {
         let spec = VideoSpec {
             codec: VideoCodec::H264,
             encoder: None,
+            device: None,
             size: Size::new(320, 192).unwrap(),
             rate: FrameRate::FPS_30,
             format: PixelFormat::I420,
@@ -185,19 +177,22 @@ mod tests {
         for entry in &list {
             match entry.name {
                 // No test runs in the program that checks.
-                "nvenc" => assert!(entry.outcome.as_ref().unwrap_err().contains("checked by")),
+                "nvenc" | "vaapi" => {
+                    assert!(entry.outcome.as_ref().unwrap_err().contains("checked by"));
+                }
                 name => {
                     let speed = entry.outcome.as_ref().unwrap();
                     assert_eq!((speed.pictures, speed.took), (10, Micros(11_000)), "{name}");
                     assert_eq!(speed.to_string(), "909 pictures a second, 1.10 ms each");
                 }
             }
-            let codec = match entry.name {
-                "libx265" => "hevc",
-                "libsvtav1" => "av1",
-                _ => "h264",
+            let codecs = match entry.name {
+                "vaapi" => &["h264", "hevc"][..],
+                "libx265" => &["hevc"],
+                "libsvtav1" => &["av1"],
+                _ => &["h264"],
             };
-            assert_eq!(entry.codecs, [codec]);
+            assert_eq!(entry.codecs, codecs);
         }
     }
 }

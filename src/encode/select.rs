@@ -1,6 +1,8 @@
 //! Backend selection: a table in order of preference, tried from the top.
 
 use super::backend::libav;
+#[cfg(feature = "vaapi")]
+use super::backend::libav::vaapi;
 #[cfg(feature = "nvenc")]
 use super::backend::nvenc;
 #[cfg(feature = "x264")]
@@ -82,6 +84,14 @@ const CANDIDATES: &[Candidate] = &[
         is_for_speeds: false,
         check: Some(nvenc::check),
         open: nvenc::open,
+    },
+    #[cfg(feature = "vaapi")]
+    Candidate {
+        name: vaapi::NAME,
+        codecs: &[VideoCodec::H264, VideoCodec::Hevc],
+        is_for_speeds: false,
+        check: Some(vaapi::check),
+        open: vaapi::open,
     },
     #[cfg(feature = "x264")]
     Candidate {

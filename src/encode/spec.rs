@@ -9,6 +9,9 @@ pub struct VideoSpec {
     pub codec: VideoCodec,
     /// Name of the encoder, one of [`super::encoder_names`]; `None` for the best that works here.
     pub encoder: Option<&'static str>,
+    /// The GPU of an encoder that runs on one: the path of its render node, its place on the bus
+    /// (`pci-0000:00:02.0`) or a name of its driver; `None` for the first that works.
+    pub device: Option<String>,
     /// Size of the pictures.
     pub size: Size,
     /// Pictures per second.

@@ -33,6 +33,8 @@ mod space;
 pub mod sys;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 mod uptime;
+#[cfg(feature = "vaapi")]
+pub mod va;
 #[cfg(feature = "x264")]
 pub mod x264;
 

@@ -67,6 +67,7 @@ mod tests {
         let video = VideoSpec {
             codec: VideoCodec::H264,
             encoder: None,
+            device: None,
             size: Size::new(1280, 720).unwrap(),
             rate: FrameRate::new(30_000, 1_001).unwrap(),
             format: PixelFormat::I420,

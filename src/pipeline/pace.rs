@@ -155,6 +155,7 @@ mod tests {
         VideoSpec {
             codec: VideoCodec::H264,
             encoder: None,
+            device: None,
             size: Size::new(64, 64).unwrap(),
             rate: FrameRate::FPS_30,
             format: PixelFormat::I420,

@@ -28,33 +28,35 @@ pub(crate) fn fakes() -> &'static str {
     folder.path().to_str().unwrap()
 }
 
+/// A machine without GPUs of other makers.
+const NO_DRI: (&str, &str) = ("STREAM_MANAGER_DRI", "/nowhere");
+
 /// Gives a program the fake drivers, with these faults.
 fn with_gpu(command: &mut Command, faults: &str) {
-    command.env("LD_LIBRARY_PATH", fakes()).env("FAKE_NVENC", faults);
+    command.env("LD_LIBRARY_PATH", fakes()).env("FAKE_NVENC", faults).env(NO_DRI.0, NO_DRI.1);
 }
 
 /// A channel that moves, without audio, and goes on with x264.
-fn channel() -> Config {
+pub(crate) fn channel() -> Config {
     let config = Config::new().channel("show").layer("test-card", "").layer("clock", "");
     Config::of(&config, config.text().replace("speed = \"fixed\"\n", ""))
 }
 
 /// A node with the fake drivers, with these faults.
 fn node_with_gpu(config: &Config, faults: &str) -> Node {
-    let (fakes, faults) = (fakes().to_owned(), faults.to_owned());
-    Node::start_with_env(config, &[("LD_LIBRARY_PATH", &fakes), ("FAKE_NVENC", &faults)])
+    Node::start_with_env(config, &[("LD_LIBRARY_PATH", fakes()), ("FAKE_NVENC", faults), NO_DRI])
 }
 
 /// No picture is further from the next than one interval, but for those that the node had no time
 /// for.
-fn assert_without_gap(node: &Node, packets: &[Packet]) {
+pub(crate) fn assert_without_gap(node: &Node, packets: &[Packet]) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times in seconds")]
     let times: Vec<_> = packets.iter().map(|it| (it.pts * 1_000.0).round() as u32).collect();
     assert_complete(node, &times);
 }
 
 /// The encoder of the channel, as the API tells it.
-fn encoder_of(node: &Node) -> String {
+pub(crate) fn encoder_of(node: &Node) -> String {
     let channels = done(node, "GET /channels", &Value::Null);
     channels[0]["encoder"].as_str().unwrap_or_default().to_owned()
 }

@@ -16,6 +16,7 @@ pub(in crate::encode) fn spec() -> VideoSpec {
     VideoSpec {
         codec: VideoCodec::H264,
         encoder: None,
+        device: None,
         size: Size::new(320, 192).unwrap(),
         rate: FrameRate::new(30, 1).unwrap(),
         format: PixelFormat::I420,

@@ -11,6 +11,7 @@ pub(super) mod libav;
 #[cfg(feature = "nvenc")]
 pub(super) mod nvenc;
 mod options;
+pub(super) mod pattern;
 #[cfg(test)]
 pub(super) mod probe;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]

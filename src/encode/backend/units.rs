@@ -30,6 +30,25 @@ pub(super) fn with_lengths(codec: VideoCodec, pool: &PacketPool, annex_b: &[u8])
     body
 }
 
+/// The same of a packet: where it lies, if each start code has the room of a length.
+#[cfg(feature = "vaapi")]
+pub(super) fn to_lengths(
+    codec: VideoCodec,
+    pool: &PacketPool,
+    mut annex_b: PacketBuf,
+) -> PacketBuf {
+    const START_CODE: usize = 4;
+    let first = h264::annex_b_units(&annex_b).find(|unit| is_kept(codec, unit));
+    let start = first.map_or(0, |unit| unit.as_ptr().addr() - annex_b.as_ptr().addr());
+    let whole = annex_b.len();
+    annex_b.skip(start.saturating_sub(START_CODE));
+    if h264::annex_b_to_lengths(annex_b.as_mut_slice()).is_ok() {
+        return annex_b;
+    }
+    debug_assert!(annex_b.len() <= whole);
+    with_lengths(codec, pool, &annex_b)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ fn keyframes() -> Keyframes {
     Keyframes::new(&VideoSpec {
         codec: VideoCodec::H264,
         encoder: None,
+        device: None,
         size: Size::new(64, 64).unwrap(),
         rate: FrameRate::FPS_30,
         format: PixelFormat::I420,

@@ -10,6 +10,8 @@ mod codec;
 mod opus;
 mod picture;
 mod software;
+#[cfg(feature = "vaapi")]
+pub(in crate::encode) mod vaapi;
 mod x264;
 
 #[cfg(test)]

@@ -67,6 +67,11 @@ pub(super) fn describe(av: &mut sys::AVFrame, geometry: &Geometry) {
     av.width = geometry.size().width().cast_signed();
     av.height = geometry.size().height().cast_signed();
     av.format = av_format(geometry.format());
+    colour(av);
+}
+
+/// Says which colours are in `av`.
+pub(super) const fn colour(av: &mut sys::AVFrame) {
     av.color_range = sys::AVCOL_RANGE_MPEG;
     av.colorspace = sys::AVCOL_SPC_BT709;
     av.color_primaries = sys::AVCOL_PRI_BT709;
