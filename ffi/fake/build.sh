@@ -36,4 +36,4 @@ fi
 build libva-drm.so.2 $names "$here/va_display.c" $va
 # shellcheck disable=SC2086
 build fake_drv_video.so -DFAULTS_VARIABLE='"FAKE_VAAPI"' "$here/va_driver.c" "$here/va_encode.c" \
-    "$here/codec.c" "$here/faults.c" $va $x264
+    "$here/splice.c" "$here/codec.c" "$here/faults.c" $va $x264

@@ -35,6 +35,10 @@ struct codec *codec_open(const struct codec_task *task)
     param->b_repeat_headers = 0;
     param->i_keyint_max = task->gop == CODEC_NO_GOP ? X264_KEYINT_MAX_INFINITE : (int)task->gop;
     param->i_keyint_min = 1;
+    param->b_cabac = task->is_cabac;
+    param->analyse.b_transform_8x8 = task->has_transform_8x8;
+    param->b_deblocking_filter = task->has_deblocking;
+    param->i_deblocking_filter_alphac0 = param->i_deblocking_filter_beta = 0;
     if (task->level)
         param->i_level_idc = task->level;
     /* A driver may make P pictures of those that could be B pictures. */

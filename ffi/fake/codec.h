@@ -16,6 +16,7 @@ struct codec_task {
     unsigned fps_num, fps_den;
     unsigned gop;          /* pictures, or CODEC_NO_GOP */
     int level;             /* as H.264 numbers them; 0 for the lowest that does */
+    int is_cabac, has_transform_8x8, has_deblocking;
     int quantiser;         /* constant, without a rate; 0 for a rate */
     unsigned bits;         /* per second */
     unsigned buffer_bits;

@@ -11,6 +11,7 @@
 
 #include "codec.h"
 #include "faults.h"
+#include "splice.h"
 
 #define OBJECTS_MAX 1024
 
@@ -45,6 +46,12 @@ struct buffer {
     int is_filled;
 };
 
+/* A header that the client has written, in Annex B. */
+struct packed {
+    uint8_t *bytes;
+    unsigned bits;
+};
+
 struct context {
     struct config config;
     unsigned width, height;
@@ -55,6 +62,10 @@ struct context {
     VAEncPictureParameterBufferH264 picture;
     int quantiser_delta;
     unsigned bits, buffer_bits, fps_num, fps_den;
+    /* By kind; that of the header which comes next. */
+    struct packed packed[VAEncPackedHeaderRawData + 1], next;
+    unsigned next_kind;
+    struct slice_format coded_format;
     long pictures, not_taken;
 };
 

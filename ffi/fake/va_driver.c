@@ -1,6 +1,7 @@
 /* Fake VA driver `fake_drv_video.so`: checks its client, encodes H.264 with libx264, and fails as
  * it is told to (faults.h). For tests on machines without a GPU. Like the drivers of some GPUs it
- * takes no packed headers from its client: its own are in the stream. */
+ * takes no packed headers from its client and writes its own, unless it is told to be like those of
+ * others. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +104,10 @@ static unsigned attribute(const struct driver *driver, VAConfigAttribType type)
     case VAConfigAttribRTFormat: return VA_RT_FORMAT_YUV420;
     case VAConfigAttribRateControl:
         return driver->faults.cqp_only ? VA_RC_CQP : VA_RC_CQP | VA_RC_CBR | VA_RC_VBR;
-    case VAConfigAttribEncPackedHeaders: return VA_ENC_PACKED_HEADER_NONE;
+    case VAConfigAttribEncPackedHeaders:
+        return driver->faults.packed ? VA_ENC_PACKED_HEADER_SEQUENCE | VA_ENC_PACKED_HEADER_SLICE |
+                                           VA_ENC_PACKED_HEADER_MISC
+                                     : VA_ENC_PACKED_HEADER_NONE;
     case VAConfigAttribEncMaxRefFrames: return 1;
     case VAConfigAttribEncMaxSlices: return 1;
     case VAConfigAttribEncQualityRange: return 7;

@@ -8,6 +8,9 @@
 
 #include "va.h"
 
+/* Room that is left for the client's headers. */
+#define HEADERS_MAX 4096
+
 static long lost_displays;
 
 VAStatus create_context(VADriverContextP ctx, VAConfigID config, int width, int height, int flag,
@@ -47,6 +50,8 @@ VAStatus destroy_context(VADriverContextP ctx, VAContextID context)
         fault(driver, 0, "closed with %ld pictures never taken", it->not_taken);
     faults_log(&driver->faults, "closed after %ld pictures", it->pictures);
     codec_close(it->codec);
+    for (unsigned n = 0; n <= VAEncPackedHeaderRawData; n++)
+        free(it->packed[n].bytes);
     object_delete(driver, context);
     driver->contexts--;
     return VA_STATUS_SUCCESS;
@@ -59,6 +64,7 @@ static size_t size_of(VABufferType type)
     case VAEncSequenceParameterBufferType: return sizeof(VAEncSequenceParameterBufferH264);
     case VAEncPictureParameterBufferType: return sizeof(VAEncPictureParameterBufferH264);
     case VAEncSliceParameterBufferType: return sizeof(VAEncSliceParameterBufferH264);
+    case VAEncPackedHeaderParameterBufferType: return sizeof(VAEncPackedHeaderParameterBuffer);
     default: return 0;
     }
 }
@@ -71,7 +77,9 @@ VAStatus create_buffer(VADriverContextP ctx, VAContextID context, VABufferType t
         return fault(driver, VA_STATUS_ERROR_INVALID_CONTEXT, "a buffer of no context");
     if (!size || !count || (size_of(type) && size != size_of(type)))
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "%u bytes of type %d", size, type);
-    if (type == VAEncPackedHeaderParameterBufferType || type == VAEncPackedHeaderDataBufferType)
+    int is_packed = type == VAEncPackedHeaderParameterBufferType ||
+                    type == VAEncPackedHeaderDataBufferType;
+    if (is_packed && !driver->faults.packed)
         return fault(driver, VA_STATUS_ERROR_UNSUPPORTED_BUFFERTYPE,
                      "a packed header, which was not offered");
     struct object *object = object_new(driver, BUFFER, buffer);
@@ -224,6 +232,34 @@ static VAStatus take_misc(struct driver *driver, struct context *context,
     }
 }
 
+/* The next packed header, in whose place another may have been. */
+static VAStatus take_packed(struct driver *driver, struct context *context,
+                            const struct buffer *buffer)
+{
+    struct packed *packed = &context->packed[context->next_kind];
+    unsigned bits = context->next.bits;
+    context->next.bits = 0;
+    if (!bits || (bits + 7) / 8 > buffer->size * buffer->count)
+        return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "%u bits of a packed header", bits);
+    free(packed->bytes);
+    packed->bits = bits;
+    packed->bytes = malloc((bits + 7) / 8);
+    memcpy(packed->bytes, buffer->data, (bits + 7) / 8);
+    return VA_STATUS_SUCCESS;
+}
+
+static VAStatus take_packed_kind(struct driver *driver, struct context *context,
+                                 const struct buffer *buffer)
+{
+    const VAEncPackedHeaderParameterBuffer *packed = (const void *)buffer->data;
+    if (packed->type != VAEncPackedHeaderSequence && packed->type != VAEncPackedHeaderSlice &&
+        packed->type != VAEncPackedHeaderRawData)
+        return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "packed header %u", packed->type);
+    context->next_kind = packed->type;
+    context->next.bits = packed->bit_length;
+    return VA_STATUS_SUCCESS;
+}
+
 static VAStatus take(struct driver *driver, struct context *context, const struct buffer *buffer)
 {
     switch (buffer->type) {
@@ -241,6 +277,8 @@ static VAStatus take(struct driver *driver, struct context *context, const struc
             ((const VAEncSliceParameterBufferH264 *)(const void *)buffer->data)->slice_qp_delta;
         return VA_STATUS_SUCCESS;
     case VAEncMiscParameterBufferType: return take_misc(driver, context, buffer);
+    case VAEncPackedHeaderParameterBufferType: return take_packed_kind(driver, context, buffer);
+    case VAEncPackedHeaderDataBufferType: return take_packed(driver, context, buffer);
     default:
         return fault(driver, VA_STATUS_ERROR_UNSUPPORTED_BUFFERTYPE, "type %d", buffer->type);
     }
@@ -289,7 +327,19 @@ static VAStatus open_codec(struct driver *driver, struct context *context)
         .fps_den = context->fps_den, .gop = CODEC_NO_GOP, .level = sequence->level_idc,
         .quantiser = is_rated ? 0 : context->picture.pic_init_qp + context->quantiser_delta,
         .bits = context->bits / 100 * percent, .buffer_bits = context->buffer_bits / 100 * percent};
+    if (driver->faults.packed) {
+        task.is_cabac = context->picture.pic_fields.bits.entropy_coding_mode_flag;
+        task.has_transform_8x8 = context->picture.pic_fields.bits.transform_8x8_mode_flag;
+        task.has_deblocking = 1;
+    }
     context->codec = codec_open(&task);
+    uint8_t headers[1024];
+    if (context->codec)
+        splice_read_sps(headers, codec_headers(context->codec, headers, sizeof headers),
+                        &context->coded_format);
+    context->coded_format.is_cabac = task.is_cabac;
+    context->coded_format.has_deblocking_control = 1;
+    context->coded_format.initial_quantiser = task.quantiser ? task.quantiser : 26;
     faults_log(&driver->faults, "%ux%u %u/%u %s, %u bits, buffer %u, quantiser %d%s", width, height,
                context->fps_num, context->fps_den, name_of(rate_control), context->bits,
                context->buffer_bits, task.quantiser,
@@ -297,6 +347,35 @@ static VAStatus open_codec(struct driver *driver, struct context *context)
     return context->codec ? VA_STATUS_SUCCESS
                           : fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER,
                                   "libx264 does not take that");
+}
+
+/* The client's headers before the macroblocks of libx264. */
+static size_t with_packed(struct context *context, const struct coded *coded, uint8_t *to)
+{
+    const VAEncSequenceParameterBufferH264 *sequence = &context->sequence;
+    const VAEncPictureParameterBufferH264 *picture = &context->picture;
+    struct slice_format format = {
+        sequence->seq_fields.bits.log2_max_frame_num_minus4 + 4u,
+        sequence->seq_fields.bits.pic_order_cnt_type,
+        sequence->seq_fields.bits.log2_max_pic_order_cnt_lsb_minus4 + 4u,
+        (int)picture->pic_fields.bits.entropy_coding_mode_flag,
+        (int)picture->pic_fields.bits.deblocking_filter_control_present_flag,
+        picture->pic_init_qp};
+    size_t size = 0;
+    const unsigned before[] = {VAEncPackedHeaderSequence, VAEncPackedHeaderRawData};
+    for (int n = 0; n < 2; n++) {
+        struct packed *packed = &context->packed[before[n]];
+        if (packed->bytes)
+            memcpy(to + size, packed->bytes, packed->bits / 8);
+        size += packed->bits / 8;
+        free(packed->bytes);
+        *packed = (struct packed){NULL, 0};
+    }
+    const struct packed *slice = &context->packed[VAEncPackedHeaderSlice];
+    size_t spliced = slice->bytes ? splice(slice->bytes, slice->bits, &format, coded->bytes,
+                                           coded->size, &context->coded_format, to + size)
+                                  : 0;
+    return spliced ? size + spliced : 0;
 }
 
 /* Encodes the picture of `surface` into a buffer, with parameter sets before a keyframe. */
@@ -309,17 +388,25 @@ static VAStatus encode(struct driver *driver, struct context *context, struct su
                               context->pictures, is_idr};
     struct coded coded;
     uint8_t headers[1024];
+    int is_packed = driver->faults.packed;
     /* First, as they use the same memory. */
-    size_t size = is_idr ? codec_headers(context->codec, headers, sizeof headers) : 0;
+    size_t size = is_idr && !is_packed
+                      ? codec_headers(context->codec, headers, sizeof headers) : 0;
     if (!codec_encode(context->codec, &picture, &coded))
         return fault(driver, VA_STATUS_ERROR_ENCODING_ERROR, "libx264 gave nothing");
-    if (size + coded.size > output->size)
+    if (size + coded.size * 3 / 2 + HEADERS_MAX > output->size)
         return fault(driver, VA_STATUS_ERROR_NOT_ENOUGH_BUFFER, "%zu bytes for %zu", coded.size,
                      (size_t)output->size);
-    memcpy(output->data, headers, size);
-    memcpy(output->data + size, coded.bytes, coded.size);
-    output->segment = (VACodedBufferSegment){.size = (uint32_t)(size + coded.size),
-                                             .buf = output->data};
+    if (is_packed) {
+        size = with_packed(context, &coded, output->data);
+        if (!size)
+            return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "another slice header");
+    } else {
+        memcpy(output->data, headers, size);
+        memcpy(output->data + size, coded.bytes, coded.size);
+        size += coded.size;
+    }
+    output->segment = (VACodedBufferSegment){.size = (uint32_t)size, .buf = output->data};
     output->source = surface;
     output->is_filled = 1;
     surface->is_encoding = 1;
@@ -327,7 +414,7 @@ static VAStatus encode(struct driver *driver, struct context *context, struct su
     surface->context = context;
     context->not_taken++;
     faults_log(&driver->faults, "picture %ld, %s, %zu bytes", surface->picture,
-               is_idr ? "key" : "not key", size + coded.size);
+               is_idr ? "key" : "not key", size);
     return VA_STATUS_SUCCESS;
 }
 

@@ -98,8 +98,8 @@ pub trait VideoEncoder {
     /// must say so.
     fn forces_keyframes(&self) -> bool;
 
-    /// Changes the constant bitrate from the next picture on. No default: a backend that cannot
-    /// must refuse, not ignore it.
+    /// Changes the constant bitrate from the next picture on, or soon, with a keyframe that was not
+    /// asked for. No default: a backend that cannot must refuse, not ignore it.
     ///
     /// # Errors
     /// [`Error::Config`] if this encoder cannot change it while it runs, or not to that.

@@ -59,6 +59,7 @@ fn an_ffmpeg_that_knows_nothing_of_it_encodes_through_the_fake_va_driver() {
     let (file, log) = (dir.path().join("a.mp4"), dir.path().join("log"));
     for (faults, option, wanted) in [
         ("", "CBR", "320x192 30/1 CBR, 800000 bits"),
+        ("packed", "CBR", "320x192 30/1 CBR, 800000 bits"),
         ("no_derive", "VBR", "320x192 30/1 VBR, 800000 bits"),
         ("cqp_only", "CQP", "320x192 30/1 CQP, 0 bits"),
     ] {

@@ -12,9 +12,9 @@ use crate::ffi::{av, sys};
 use crate::frame::FrozenFrame;
 use crate::media::PixelFormat;
 
-/// Surfaces of an encoder: the one that is written, the one that is encoded, and one that the
-/// driver may still hold.
-const SURFACES: c_int = 3;
+/// Surfaces of an encoder: the one that is written, and those of pictures that libavcodec keeps as
+/// long as others refer to them.
+const SURFACES: c_int = 8;
 
 /// libavutil's frame for the memory of a surface while it is mapped.
 pub(super) struct Mapping(NonNull<sys::AVFrame>);

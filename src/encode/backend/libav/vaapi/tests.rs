@@ -19,8 +19,8 @@ use crate::encode::backend::fixture::{
 use crate::encode::backend::pattern::draw;
 use crate::encode::backend::watched::Watched;
 use crate::encode::{Error, VideoEncoder, VideoSpec};
-use crate::ffi::Library;
 use crate::ffi::va::Libva;
+use crate::ffi::{Library, sys};
 use crate::frame::{Frame, Pool};
 use crate::media::{PixelFormat, Size, VideoCodec, h264};
 
@@ -138,6 +138,7 @@ fn pictures_of_both_formats_come_out_as_they_went_in_mapped_or_put() {
         (PixelFormat::Nv12, ""),
         (PixelFormat::I420, "no_derive"),
         (PixelFormat::Nv12, "no_derive"),
+        (PixelFormat::I420, "packed"),
     ] {
         let fake = Fake::with(faults);
         let spec = VideoSpec { format, ..spec() };
@@ -148,6 +149,10 @@ fn pictures_of_both_formats_come_out_as_they_went_in_mapped_or_put() {
         assert_eq!(decoded.len(), 40);
         for (n, picture) in decoded.iter().enumerate() {
             assert_eq!((picture.pts, picture.size), (n as i64, (320, 192)));
+            if faults == "packed" {
+                // Drivers that write parameter sets by themselves are told no colours.
+                assert_eq!(picture.tags, (sys::AVCOL_SPC_BT709, sys::AVCOL_RANGE_MPEG));
+            }
             let [y, u, v] = &picture.planes;
             let row = y.len() / 192 * 96;
             for (is, wanted) in [(y[row + 80], 60), (y[row + 240], 200), (u[10], 90), (v[10], 170)]
@@ -156,16 +161,24 @@ fn pictures_of_both_formats_come_out_as_they_went_in_mapped_or_put() {
             }
         }
         let log = fake.clean_log();
-        // 30 that were measured, one for the header, and 40.
+        // 30 that were measured, 40, and one for the header where libavcodec does not write it.
+        let pictures = if faults == "packed" { 70 } else { 71 };
+        let encoded = log.iter().filter(|line| line.starts_with("picture")).count();
+        assert_eq!(encoded, pictures, "{log:?}");
         let end = log.iter().find(|line| line.starts_with("terminated")).unwrap();
-        let is_put = end.ends_with("71 images put");
+        let is_put = end.ends_with(&format!("{pictures} images put"));
         assert_eq!(is_put, faults == "no_derive", "{end}");
     }
 }
 
 #[test]
 fn keyframes_come_when_they_are_asked_for_and_by_the_interval() {
-    let fake = Fake::with("");
+    for faults in ["", "packed"] {
+        check_keyframes(&Fake::with(faults));
+    }
+}
+
+fn check_keyframes(fake: &Fake) {
     let mut encoder = fake.open(&spec()).unwrap();
     assert_eq!((encoder.name(), encoder.delay_frames()), ("vaapi", 0));
     let out = encode(&mut encoder, &spec(), 95, |frame, n| {
@@ -261,7 +274,12 @@ fn the_low_power_encoder_is_taken_where_only_that_is_there() {
 
 #[test]
 fn another_bitrate_comes_with_a_second_encoder_at_its_first_keyframe() {
-    let fake = Fake::with("");
+    for faults in ["", "packed"] {
+        check_another_bitrate(&Fake::with(faults));
+    }
+}
+
+fn check_another_bitrate(fake: &Fake) {
     let spec = VideoSpec { gop_frames: 10_000, ..spec() };
     let mut encoder = fake.open(&spec).unwrap();
     let header = encoder.header().to_vec();
