@@ -19,7 +19,7 @@ readonly BUILD=(
 readonly TEST=(
     chromium curl ffmpeg gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base
     gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools iproute2
-    libnginx-mod-rtmp libva-dev mpv nginx obs-studio prometheus python3-av python3-venv
+    libnginx-mod-rtmp libva-dev libx265-dev mpv nginx obs-studio prometheus python3-av python3-venv
     redis-sentinel redis-server redis-tools rtmpdump util-linux valgrind vlc-bin vlc-plugin-base xvfb
 )
 

@@ -10,6 +10,7 @@ here=$(dirname "$0")
 folder=$1
 flags="-shared -fPIC -O1 -g -std=gnu11 -Wall -Wextra -Werror -fvisibility=hidden"
 x264=$(pkg-config --cflags --libs x264)
+x265=$(pkg-config --cflags --libs x265)
 va=$(pkg-config --cflags --libs libva)
 mkdir -p "$folder"
 
@@ -36,4 +37,4 @@ fi
 build libva-drm.so.2 $names "$here/va_display.c" $va
 # shellcheck disable=SC2086
 build fake_drv_video.so -DFAULTS_VARIABLE='"FAKE_VAAPI"' "$here/va_driver.c" "$here/va_encode.c" \
-    "$here/splice.c" "$here/codec.c" "$here/faults.c" $va $x264
+    "$here/splice.c" "$here/codec.c" "$here/hevc.c" "$here/faults.c" $va $x264 $x265

@@ -130,3 +130,5 @@ int codec_encode(struct codec *codec, const struct picture *picture, struct code
                                               : CODED_P;
     return 1;
 }
+
+const struct codec_api h264_codec = {codec_open, codec_close, codec_headers, codec_encode};

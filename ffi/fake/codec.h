@@ -1,4 +1,4 @@
-/* H.264 encoder inside the fake drivers. */
+/* Encoders inside the fake drivers. */
 
 #ifndef FAKE_CODEC_H
 #define FAKE_CODEC_H
@@ -15,7 +15,7 @@ struct codec_task {
     unsigned width, height;
     unsigned fps_num, fps_den;
     unsigned gop;          /* pictures, or CODEC_NO_GOP */
-    int level;             /* as H.264 numbers them; 0 for the lowest that does */
+    int level;             /* as the codec numbers them; 0 for the lowest that does */
     int is_cabac, has_transform_8x8, has_deblocking;
     int quantiser;         /* constant, without a rate; 0 for a rate */
     unsigned bits;         /* per second */
@@ -50,7 +50,7 @@ struct coded {
 struct codec *codec_open(const struct codec_task *task);
 void codec_close(struct codec *codec);
 
-/* SPS and PPS. */
+/* Parameter sets. */
 size_t codec_headers(struct codec *codec, uint8_t *to, size_t room);
 
 /* 0 if the rate is taken. */
@@ -58,5 +58,15 @@ int codec_rate(struct codec *codec, unsigned bits, unsigned buffer_bits);
 
 /* 1 if an access unit came out. */
 int codec_encode(struct codec *codec, const struct picture *picture, struct coded *coded);
+
+/* These calls of an encoder, whatever its codec. */
+struct codec_api {
+    struct codec *(*open)(const struct codec_task *task);
+    void (*close)(struct codec *codec);
+    size_t (*headers)(struct codec *codec, uint8_t *to, size_t room);
+    int (*encode)(struct codec *codec, const struct picture *picture, struct coded *coded);
+};
+
+extern const struct codec_api h264_codec, hevc_codec;
 
 #endif

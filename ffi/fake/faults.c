@@ -51,6 +51,8 @@ static void read_item(struct faults *faults, const char *item)
         faults->cqp_only = 1;
     else if (is(item, "low_power", &value))
         faults->low_power = 1;
+    else if (is(item, "no_hevc", &value))
+        faults->no_hevc = 1;
     else if (is(item, "packed", &value))
         faults->packed = 1;
     else if (is(item, "no_derive", &value))

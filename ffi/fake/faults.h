@@ -19,6 +19,7 @@ struct faults {
     int fixed_rate;        /* fixed_rate: the bitrate cannot be changed */
     int cqp_only;          /* cqp_only: there is no rate control */
     int low_power;         /* low_power: there is no other encoder than the low-power one */
+    int no_hevc;           /* no_hevc: there is H.264 alone */
     int packed;            /* packed: the client writes headers, as with the drivers of other GPUs */
     int no_derive;         /* no_derive: surfaces cannot be mapped, images are put into them */
     unsigned overshoot;    /* overshoot=300: CBR makes that many percent of its rate */

@@ -55,17 +55,18 @@ struct packed {
 struct context {
     struct config config;
     unsigned width, height;
+    const struct codec_api *api;
     struct codec *codec;
     struct surface *target;
     int has_sequence, has_picture, slices;
-    VAEncSequenceParameterBufferH264 sequence;
-    VAEncPictureParameterBufferH264 picture;
-    int quantiser_delta;
-    unsigned bits, buffer_bits, fps_num, fps_den;
-    /* By kind; that of the header which comes next. */
+    /* Of the sequence, the picture and the slice. */
+    struct codec_task task;
+    VABufferID output;
+    int is_idr, quantiser_change;
+    struct slice_format client_format, coded_format;
+    /* Headers by kind; that which comes next. */
     struct packed packed[VAEncPackedHeaderRawData + 1], next;
     unsigned next_kind;
-    struct slice_format coded_format;
     long pictures, not_taken;
 };
 

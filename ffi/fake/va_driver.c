@@ -1,7 +1,7 @@
-/* Fake VA driver `fake_drv_video.so`: checks its client, encodes H.264 with libx264, and fails as
- * it is told to (faults.h). For tests on machines without a GPU. Like the drivers of some GPUs it
- * takes no packed headers from its client and writes its own, unless it is told to be like those of
- * others. */
+/* Fake VA driver `fake_drv_video.so`: checks its client, encodes with libx264 and libx265, and
+ * fails as it is told to (faults.h). For tests on machines without a GPU. Like the drivers of some
+ * GPUs it takes no packed headers from its client and writes its own, unless it is told to be like
+ * those of others, which it can be for H.264. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #define SIDE_MAX 4096
 
 static const VAProfile profiles[] = {VAProfileH264ConstrainedBaseline, VAProfileH264Main,
-                                     VAProfileH264High};
+                                     VAProfileH264High, VAProfileHEVCMain};
 #define PROFILES ((int)(sizeof profiles / sizeof *profiles))
 
 VAStatus fault(struct driver *driver, VAStatus code, const char *format, ...)
@@ -71,14 +71,16 @@ void object_delete(struct driver *driver, unsigned id)
 
 static VAStatus query_profiles(VADriverContextP ctx, VAProfile *list, int *count)
 {
-    (void)ctx;
+    ENTER(ctx);
     memcpy(list, profiles, sizeof profiles);
-    *count = PROFILES;
+    *count = driver->faults.no_hevc ? PROFILES - 1 : PROFILES;
     return VA_STATUS_SUCCESS;
 }
 
-static int has_profile(VAProfile profile)
+static int has_profile(const struct driver *driver, VAProfile profile)
 {
+    if (profile == VAProfileHEVCMain && driver->faults.no_hevc)
+        return 0;
     for (int n = 0; n < PROFILES; n++)
         if (profiles[n] == profile)
             return 1;
@@ -89,7 +91,7 @@ static VAStatus query_entrypoints(VADriverContextP ctx, VAProfile profile, VAEnt
                                   int *count)
 {
     ENTER(ctx);
-    if (!has_profile(profile))
+    if (!has_profile(driver, profile))
         return VA_STATUS_ERROR_UNSUPPORTED_PROFILE;
     list[0] = driver->faults.no_device   ? VAEntrypointVLD
               : driver->faults.low_power ? VAEntrypointEncSliceLP
@@ -98,14 +100,16 @@ static VAStatus query_entrypoints(VADriverContextP ctx, VAProfile profile, VAEnt
     return VA_STATUS_SUCCESS;
 }
 
-static unsigned attribute(const struct driver *driver, VAConfigAttribType type)
+static unsigned attribute(const struct driver *driver, VAProfile profile,
+                          VAConfigAttribType type)
 {
     switch (type) {
     case VAConfigAttribRTFormat: return VA_RT_FORMAT_YUV420;
     case VAConfigAttribRateControl:
         return driver->faults.cqp_only ? VA_RC_CQP : VA_RC_CQP | VA_RC_CBR | VA_RC_VBR;
     case VAConfigAttribEncPackedHeaders:
-        return driver->faults.packed ? VA_ENC_PACKED_HEADER_SEQUENCE | VA_ENC_PACKED_HEADER_SLICE |
+        return driver->faults.packed && profile != VAProfileHEVCMain
+                   ? VA_ENC_PACKED_HEADER_SEQUENCE | VA_ENC_PACKED_HEADER_SLICE |
                                            VA_ENC_PACKED_HEADER_MISC
                                      : VA_ENC_PACKED_HEADER_NONE;
     case VAConfigAttribEncMaxRefFrames: return 1;
@@ -120,12 +124,12 @@ static VAStatus get_attributes(VADriverContextP ctx, VAProfile profile, VAEntryp
                                VAConfigAttrib *list, int count)
 {
     ENTER(ctx);
-    if (!has_profile(profile))
+    if (!has_profile(driver, profile))
         return VA_STATUS_ERROR_UNSUPPORTED_PROFILE;
     if (entrypoint != VAEntrypointEncSlice && entrypoint != VAEntrypointEncSliceLP)
         return VA_STATUS_ERROR_UNSUPPORTED_ENTRYPOINT;
     for (int n = 0; n < count; n++)
-        list[n].value = attribute(driver, list[n].type);
+        list[n].value = attribute(driver, profile, list[n].type);
     return VA_STATUS_SUCCESS;
 }
 
@@ -134,11 +138,11 @@ static VAStatus create_config(VADriverContextP ctx, VAProfile profile, VAEntrypo
 {
     ENTER(ctx);
     VAEntrypoint known = driver->faults.low_power ? VAEntrypointEncSliceLP : VAEntrypointEncSlice;
-    if (!has_profile(profile) || entrypoint != known)
+    if (!has_profile(driver, profile) || entrypoint != known)
         return fault(driver, VA_STATUS_ERROR_UNSUPPORTED_ENTRYPOINT, "a config that is not there");
     unsigned rate_control = VA_RC_CQP;
     for (int n = 0; n < count; n++) {
-        unsigned offered = attribute(driver, list[n].type);
+        unsigned offered = attribute(driver, profile, list[n].type);
         if (list[n].type == VAConfigAttribRateControl)
             rate_control = list[n].value;
         if (offered == VA_ATTRIB_NOT_SUPPORTED || (list[n].value & ~offered))

@@ -31,8 +31,10 @@ VAStatus create_context(VADriverContextP ctx, VAConfigID config, int width, int 
     struct object *object = object_new(driver, CONTEXT, context);
     if (!object)
         return VA_STATUS_ERROR_ALLOCATION_FAILED;
-    object->context = (struct context){.config = of->config, .width = (unsigned)width,
-                                       .height = (unsigned)height, .fps_num = 30, .fps_den = 1};
+    object->context = (struct context){
+        .config = of->config, .width = (unsigned)width, .height = (unsigned)height,
+        .api = of->config.profile == VAProfileHEVCMain ? &hevc_codec : &h264_codec,
+        .task = {.fps_num = 30, .fps_den = 1, .gop = CODEC_NO_GOP}};
     driver->contexts++;
     return VA_STATUS_SUCCESS;
 }
@@ -49,7 +51,8 @@ VAStatus destroy_context(VADriverContextP ctx, VAContextID context)
     if (it->not_taken && !driver->is_lost)
         fault(driver, 0, "closed with %ld pictures never taken", it->not_taken);
     faults_log(&driver->faults, "closed after %ld pictures", it->pictures);
-    codec_close(it->codec);
+    if (it->codec)
+        it->api->close(it->codec);
     for (unsigned n = 0; n <= VAEncPackedHeaderRawData; n++)
         free(it->packed[n].bytes);
     object_delete(driver, context);
@@ -58,12 +61,19 @@ VAStatus destroy_context(VADriverContextP ctx, VAContextID context)
 }
 
 /* Bytes of an element of this type, or 0 if any number will do. */
-static size_t size_of(VABufferType type)
+static size_t size_of(const struct context *context, VABufferType type)
 {
+    int is_hevc = context->config.profile == VAProfileHEVCMain;
     switch (type) {
-    case VAEncSequenceParameterBufferType: return sizeof(VAEncSequenceParameterBufferH264);
-    case VAEncPictureParameterBufferType: return sizeof(VAEncPictureParameterBufferH264);
-    case VAEncSliceParameterBufferType: return sizeof(VAEncSliceParameterBufferH264);
+    case VAEncSequenceParameterBufferType:
+        return is_hevc ? sizeof(VAEncSequenceParameterBufferHEVC)
+                       : sizeof(VAEncSequenceParameterBufferH264);
+    case VAEncPictureParameterBufferType:
+        return is_hevc ? sizeof(VAEncPictureParameterBufferHEVC)
+                       : sizeof(VAEncPictureParameterBufferH264);
+    case VAEncSliceParameterBufferType:
+        return is_hevc ? sizeof(VAEncSliceParameterBufferHEVC)
+                       : sizeof(VAEncSliceParameterBufferH264);
     case VAEncPackedHeaderParameterBufferType: return sizeof(VAEncPackedHeaderParameterBuffer);
     default: return 0;
     }
@@ -73,9 +83,11 @@ VAStatus create_buffer(VADriverContextP ctx, VAContextID context, VABufferType t
                        unsigned count, void *data, VABufferID *buffer)
 {
     ENTER(ctx);
-    if (!object_of(driver, CONTEXT, context))
+    struct object *of = object_of(driver, CONTEXT, context);
+    if (!of)
         return fault(driver, VA_STATUS_ERROR_INVALID_CONTEXT, "a buffer of no context");
-    if (!size || !count || (size_of(type) && size != size_of(type)))
+    size_t wanted = size_of(&of->context, type);
+    if (!size || !count || (wanted && size != wanted))
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "%u bytes of type %d", size, type);
     int is_packed = type == VAEncPackedHeaderParameterBufferType ||
                     type == VAEncPackedHeaderDataBufferType;
@@ -214,16 +226,16 @@ static VAStatus take_misc(struct driver *driver, struct context *context,
         if (!rate->bits_per_second || rate->target_percentage > 100)
             return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "a rate of nothing");
         unsigned percent = rate->target_percentage ? rate->target_percentage : 100;
-        context->bits = (unsigned)((uint64_t)rate->bits_per_second * percent / 100);
+        context->task.bits = (unsigned)((uint64_t)rate->bits_per_second * percent / 100);
         return VA_STATUS_SUCCESS;
     }
     case VAEncMiscParameterTypeHRD:
-        context->buffer_bits = ((const VAEncMiscParameterHRD *)data)->buffer_size;
+        context->task.buffer_bits = ((const VAEncMiscParameterHRD *)data)->buffer_size;
         return VA_STATUS_SUCCESS;
     case VAEncMiscParameterTypeFrameRate: {
         unsigned rate = ((const VAEncMiscParameterFrameRate *)data)->framerate;
-        context->fps_num = rate & 0xffff;
-        context->fps_den = rate >> 16 ? rate >> 16 : 1;
+        context->task.fps_num = rate & 0xffff;
+        context->task.fps_den = rate >> 16 ? rate >> 16 : 1;
         return VA_STATUS_SUCCESS;
     }
     case VAEncMiscParameterTypeQualityLevel: return VA_STATUS_SUCCESS;
@@ -260,28 +272,71 @@ static VAStatus take_packed_kind(struct driver *driver, struct context *context,
     return VA_STATUS_SUCCESS;
 }
 
+static void take_h264(struct context *context, const struct buffer *buffer)
+{
+    struct codec_task *task = &context->task;
+    struct slice_format *format = &context->client_format;
+    const void *data = buffer->data;
+    if (buffer->type == VAEncSequenceParameterBufferType) {
+        const VAEncSequenceParameterBufferH264 *sequence = data;
+        task->width = sequence->picture_width_in_mbs * 16u;
+        task->height = sequence->picture_height_in_mbs * 16u;
+        task->level = sequence->level_idc;
+        if (sequence->frame_cropping_flag) {
+            task->width -= 2 * (sequence->frame_crop_left_offset +
+                                sequence->frame_crop_right_offset);
+            task->height -= 2 * (sequence->frame_crop_top_offset +
+                                 sequence->frame_crop_bottom_offset);
+        }
+        format->frame_num_bits = sequence->seq_fields.bits.log2_max_frame_num_minus4 + 4u;
+        format->order_type = sequence->seq_fields.bits.pic_order_cnt_type;
+        format->order_bits = sequence->seq_fields.bits.log2_max_pic_order_cnt_lsb_minus4 + 4u;
+    } else if (buffer->type == VAEncPictureParameterBufferType) {
+        const VAEncPictureParameterBufferH264 *picture = data;
+        context->output = picture->coded_buf;
+        context->is_idr = (int)picture->pic_fields.bits.idr_pic_flag;
+        task->has_transform_8x8 = (int)picture->pic_fields.bits.transform_8x8_mode_flag;
+        format->is_cabac = (int)picture->pic_fields.bits.entropy_coding_mode_flag;
+        format->has_deblocking_control =
+            (int)picture->pic_fields.bits.deblocking_filter_control_present_flag;
+        format->initial_quantiser = picture->pic_init_qp;
+    } else {
+        context->quantiser_change = ((const VAEncSliceParameterBufferH264 *)data)->slice_qp_delta;
+    }
+}
+
+static void take_hevc(struct context *context, const struct buffer *buffer)
+{
+    const void *data = buffer->data;
+    if (buffer->type == VAEncSequenceParameterBufferType) {
+        const VAEncSequenceParameterBufferHEVC *sequence = data;
+        context->task.width = sequence->pic_width_in_luma_samples;
+        context->task.height = sequence->pic_height_in_luma_samples;
+        context->task.level = sequence->general_level_idc;
+    } else if (buffer->type == VAEncPictureParameterBufferType) {
+        const VAEncPictureParameterBufferHEVC *picture = data;
+        context->output = picture->coded_buf;
+        context->is_idr = (int)picture->pic_fields.bits.idr_pic_flag;
+        context->client_format.initial_quantiser = picture->pic_init_qp;
+    } else {
+        context->quantiser_change = ((const VAEncSliceParameterBufferHEVC *)data)->slice_qp_delta;
+    }
+}
+
 static VAStatus take(struct driver *driver, struct context *context, const struct buffer *buffer)
 {
     switch (buffer->type) {
-    case VAEncSequenceParameterBufferType:
-        memcpy(&context->sequence, buffer->data, sizeof context->sequence);
-        context->has_sequence = 1;
-        return VA_STATUS_SUCCESS;
-    case VAEncPictureParameterBufferType:
-        memcpy(&context->picture, buffer->data, sizeof context->picture);
-        context->has_picture = 1;
-        return VA_STATUS_SUCCESS;
-    case VAEncSliceParameterBufferType:
-        context->slices += (int)buffer->count;
-        context->quantiser_delta =
-            ((const VAEncSliceParameterBufferH264 *)(const void *)buffer->data)->slice_qp_delta;
-        return VA_STATUS_SUCCESS;
+    case VAEncSequenceParameterBufferType: context->has_sequence = 1; break;
+    case VAEncPictureParameterBufferType: context->has_picture = 1; break;
+    case VAEncSliceParameterBufferType: context->slices += (int)buffer->count; break;
     case VAEncMiscParameterBufferType: return take_misc(driver, context, buffer);
     case VAEncPackedHeaderParameterBufferType: return take_packed_kind(driver, context, buffer);
     case VAEncPackedHeaderDataBufferType: return take_packed(driver, context, buffer);
     default:
         return fault(driver, VA_STATUS_ERROR_UNSUPPORTED_BUFFERTYPE, "type %d", buffer->type);
     }
+    (context->api == &hevc_codec ? take_hevc : take_h264)(context, buffer);
+    return VA_STATUS_SUCCESS;
 }
 
 VAStatus render_picture(VADriverContextP ctx, VAContextID context, VABufferID *buffers, int count)
@@ -306,63 +361,44 @@ static const char *name_of(unsigned rate_control)
     return rate_control == VA_RC_CBR ? "CBR" : rate_control == VA_RC_VBR ? "VBR" : "CQP";
 }
 
-/* libx264 as the first picture's parameters ask for it. */
+/* An encoder as the first picture's parameters ask for it. */
 static VAStatus open_codec(struct driver *driver, struct context *context)
 {
-    const VAEncSequenceParameterBufferH264 *sequence = &context->sequence;
-    unsigned width = sequence->picture_width_in_mbs * 16u;
-    unsigned height = sequence->picture_height_in_mbs * 16u;
-    if (sequence->frame_cropping_flag) {
-        width -= 2 * (sequence->frame_crop_left_offset + sequence->frame_crop_right_offset);
-        height -= 2 * (sequence->frame_crop_top_offset + sequence->frame_crop_bottom_offset);
-    }
     unsigned rate_control = context->config.rate_control;
-    int is_rated = rate_control != VA_RC_CQP;
-    if (is_rated && !context->bits)
+    struct codec_task *task = &context->task;
+    struct slice_format *format = &context->coded_format;
+    uint8_t headers[1024];
+    if (rate_control != VA_RC_CQP && !task->bits)
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "%s without a rate",
                      name_of(rate_control));
-    unsigned percent = rate_control == VA_RC_CBR ? driver->faults.overshoot : 100;
-    struct codec_task task = {
-        .width = width, .height = height, .fps_num = context->fps_num,
-        .fps_den = context->fps_den, .gop = CODEC_NO_GOP, .level = sequence->level_idc,
-        .quantiser = is_rated ? 0 : context->picture.pic_init_qp + context->quantiser_delta,
-        .bits = context->bits / 100 * percent, .buffer_bits = context->buffer_bits / 100 * percent};
-    if (driver->faults.packed) {
-        task.is_cabac = context->picture.pic_fields.bits.entropy_coding_mode_flag;
-        task.has_transform_8x8 = context->picture.pic_fields.bits.transform_8x8_mode_flag;
-        task.has_deblocking = 1;
-    }
-    context->codec = codec_open(&task);
-    uint8_t headers[1024];
-    if (context->codec)
-        splice_read_sps(headers, codec_headers(context->codec, headers, sizeof headers),
-                        &context->coded_format);
-    context->coded_format.is_cabac = task.is_cabac;
-    context->coded_format.has_deblocking_control = 1;
-    context->coded_format.initial_quantiser = task.quantiser ? task.quantiser : 26;
-    faults_log(&driver->faults, "%ux%u %u/%u %s, %u bits, buffer %u, quantiser %d%s", width, height,
-               context->fps_num, context->fps_den, name_of(rate_control), context->bits,
-               context->buffer_bits, task.quantiser,
+    if (rate_control == VA_RC_CQP)
+        task->quantiser = context->client_format.initial_quantiser + context->quantiser_change;
+    faults_log(&driver->faults, "%ux%u %u/%u %s, %u bits, buffer %u, quantiser %d%s%s", task->width,
+               task->height, task->fps_num, task->fps_den, name_of(rate_control), task->bits,
+               task->buffer_bits, task->quantiser, context->api == &hevc_codec ? ", hevc" : "",
                context->config.entrypoint == VAEntrypointEncSliceLP ? ", low power" : "");
-    return context->codec ? VA_STATUS_SUCCESS
-                          : fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER,
-                                  "libx264 does not take that");
+    unsigned percent = rate_control == VA_RC_CBR ? driver->faults.overshoot : 100;
+    task->bits = task->bits / 100 * percent;
+    task->buffer_bits = task->buffer_bits / 100 * percent;
+    task->is_cabac = driver->faults.packed && context->client_format.is_cabac;
+    task->has_transform_8x8 &= driver->faults.packed;
+    task->has_deblocking = driver->faults.packed;
+    context->codec = context->api->open(task);
+    if (!context->codec)
+        return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "the encoder does not take that");
+    size_t size = context->api->headers(context->codec, headers, sizeof headers);
+    splice_read_sps(headers, size, format);
+    format->is_cabac = task->is_cabac;
+    format->has_deblocking_control = 1;
+    format->initial_quantiser = task->quantiser ? task->quantiser : 26;
+    return VA_STATUS_SUCCESS;
 }
 
 /* The client's headers before the macroblocks of libx264. */
 static size_t with_packed(struct context *context, const struct coded *coded, uint8_t *to)
 {
-    const VAEncSequenceParameterBufferH264 *sequence = &context->sequence;
-    const VAEncPictureParameterBufferH264 *picture = &context->picture;
-    struct slice_format format = {
-        sequence->seq_fields.bits.log2_max_frame_num_minus4 + 4u,
-        sequence->seq_fields.bits.pic_order_cnt_type,
-        sequence->seq_fields.bits.log2_max_pic_order_cnt_lsb_minus4 + 4u,
-        (int)picture->pic_fields.bits.entropy_coding_mode_flag,
-        (int)picture->pic_fields.bits.deblocking_filter_control_present_flag,
-        picture->pic_init_qp};
-    size_t size = 0;
     const unsigned before[] = {VAEncPackedHeaderSequence, VAEncPackedHeaderRawData};
+    size_t size = 0;
     for (int n = 0; n < 2; n++) {
         struct packed *packed = &context->packed[before[n]];
         if (packed->bytes)
@@ -372,9 +408,10 @@ static size_t with_packed(struct context *context, const struct coded *coded, ui
         *packed = (struct packed){NULL, 0};
     }
     const struct packed *slice = &context->packed[VAEncPackedHeaderSlice];
-    size_t spliced = slice->bytes ? splice(slice->bytes, slice->bits, &format, coded->bytes,
-                                           coded->size, &context->coded_format, to + size)
-                                  : 0;
+    if (!slice->bytes)
+        return 0;
+    size_t spliced = splice(slice->bytes, slice->bits, &context->client_format, coded->bytes,
+                            coded->size, &context->coded_format, to + size);
     return spliced ? size + spliced : 0;
 }
 
@@ -382,18 +419,17 @@ static size_t with_packed(struct context *context, const struct coded *coded, ui
 static VAStatus encode(struct driver *driver, struct context *context, struct surface *surface,
                        struct buffer *output)
 {
-    int is_idr = context->picture.pic_fields.bits.idr_pic_flag;
+    int is_packed = driver->faults.packed && context->api == &h264_codec;
     const uint8_t *chroma = surface->pixels + (size_t)surface->pitch * surface->rows;
     struct picture picture = {surface->pixels, chroma, surface->height, surface->pitch, CODEC_NV12,
-                              context->pictures, is_idr};
+                              context->pictures, context->is_idr};
     struct coded coded;
     uint8_t headers[1024];
-    int is_packed = driver->faults.packed;
     /* First, as they use the same memory. */
-    size_t size = is_idr && !is_packed
-                      ? codec_headers(context->codec, headers, sizeof headers) : 0;
-    if (!codec_encode(context->codec, &picture, &coded))
-        return fault(driver, VA_STATUS_ERROR_ENCODING_ERROR, "libx264 gave nothing");
+    size_t size = context->is_idr && !is_packed
+                      ? context->api->headers(context->codec, headers, sizeof headers) : 0;
+    if (!context->api->encode(context->codec, &picture, &coded))
+        return fault(driver, VA_STATUS_ERROR_ENCODING_ERROR, "the encoder gave nothing");
     if (size + coded.size * 3 / 2 + HEADERS_MAX > output->size)
         return fault(driver, VA_STATUS_ERROR_NOT_ENOUGH_BUFFER, "%zu bytes for %zu", coded.size,
                      (size_t)output->size);
@@ -414,7 +450,7 @@ static VAStatus encode(struct driver *driver, struct context *context, struct su
     surface->context = context;
     context->not_taken++;
     faults_log(&driver->faults, "picture %ld, %s, %zu bytes", surface->picture,
-               is_idr ? "key" : "not key", size);
+               context->is_idr ? "key" : "not key", size);
     return VA_STATUS_SUCCESS;
 }
 
@@ -441,13 +477,13 @@ VAStatus end_picture(VADriverContextP ctx, VAContextID id)
     context->target = NULL;
     if (is_lost(driver, context))
         return VA_STATUS_ERROR_UNKNOWN;
-    struct object *output = object_of(driver, BUFFER, context->picture.coded_buf);
+    struct object *output = object_of(driver, BUFFER, context->output);
     if (!context->has_sequence || !context->has_picture || !context->slices)
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "a picture without parameters");
     if (!output || output->buffer.type != VAEncCodedBufferType || output->buffer.is_filled ||
         output->buffer.is_mapped)
         return fault(driver, VA_STATUS_ERROR_INVALID_BUFFER, "a picture into no idle buffer");
-    if (!context->pictures && !context->picture.pic_fields.bits.idr_pic_flag)
+    if (!context->pictures && !context->is_idr)
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "the first picture is no IDR");
     if (!context->codec) {
         VAStatus status = open_codec(driver, context);

@@ -206,7 +206,7 @@ pub(in crate::encode) fn pictures(encoder: &dyn VideoEncoder, out: &Collect) -> 
     pictures_of(sys::AV_CODEC_ID_H264, encoder, out)
 }
 
-pub(super) fn pictures_of(
+pub(in crate::encode) fn pictures_of(
     id: sys::AVCodecID,
     encoder: &dyn VideoEncoder,
     out: &Collect,
