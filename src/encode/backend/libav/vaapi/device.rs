@@ -19,7 +19,7 @@ pub(super) struct Device {
     hevc: Option<Power>,
 }
 
-/// The encoder of a device.
+/// The encoder of a device. libavcodec takes the one that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Power {
     Full,

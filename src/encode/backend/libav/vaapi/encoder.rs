@@ -13,7 +13,7 @@ use super::device::Device;
 use super::instance::{Instance, check};
 use super::node::Node;
 use super::rate::{choose, trial};
-use super::task::{Mode, Task};
+use super::task::{RateControl, Task};
 use crate::encode::backend::options::bitrate;
 use crate::encode::backend::watched::{Emit, Opened, Session, Terms, Watched};
 use crate::encode::{Error, VideoSpec};
@@ -86,18 +86,18 @@ fn open_on(
     {
         return Err(Error::Unavailable(format!("it is not \"{name}\" but {}", device.vendor())));
     }
-    let mode = choose(&device, spec, pool)?;
-    if !mode.keeps_rate() && spec.encoder.is_none() {
+    let rate = choose(&device, spec, pool)?;
+    if !rate.keeps_rate() && spec.encoder.is_none() {
         let text = "its driver keeps no bitrate, as none of its rate controls works; it is used \
                     where `encoder = \"vaapi\"` says so";
         return Err(Error::Unavailable(text.to_owned()));
     }
-    let (instance, header) = open_instance(&device, &Task { spec, mode, level: None, pool })?;
-    let fixed_rate = (!mode.keeps_rate())
+    let (instance, header) = open_instance(&device, &Task { spec, rate, level: None, pool })?;
+    let fixed_rate = (!rate.keeps_rate())
         .then_some("this GPU keeps no bitrate: it encodes with a constant quantiser");
     let opened = Opened { header: header.clone(), fixed_rate };
     let (spec, pool) = (spec.clone(), pool.clone());
-    Ok((Service { instance, next: None, device, spec, mode, header, pool }, opened))
+    Ok((Service { instance, next: None, device, spec, rate, header, pool }, opened))
 }
 
 /// Whether `name` means this device: its path, its place on the bus, the kernel's driver, or a part
@@ -125,7 +125,7 @@ struct Service {
     next: Option<Receiver<Result<Instance, Error>>>,
     device: Device,
     spec: VideoSpec,
-    mode: Mode,
+    rate: RateControl,
     header: Vec<u8>,
     pool: PacketPool,
 }
@@ -146,12 +146,12 @@ impl Session for Service {
         bitrate("VAAPI", bitrate_bps)?;
         self.spec.bitrate_bps = bitrate_bps;
         let device = self.device.share().map_err(Error::Device)?;
-        let (spec, mode, pool) = (self.spec.clone(), self.mode, self.pool.clone());
+        let (spec, rate, pool) = (self.spec.clone(), self.rate, self.pool.clone());
         let header = self.header.clone();
         let (tell, told) = sync_channel(1);
         // If the answer comes too late, what was opened ends there.
         let open = move || {
-            let task = Task { spec: &spec, mode, level: None, pool: &pool };
+            let task = Task { spec: &spec, rate, level: None, pool: &pool };
             drop(tell.send(open_like(&header, &device, &task)));
         };
         Builder::new()

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int};
 
 use super::device::Device;
 use super::surface::{self, Mapping};
-use super::task::{Mode, RateControl, Task};
+use super::task::{RateControl, Task};
 use crate::encode::backend::libav::codec::Codec;
 use crate::encode::backend::libav::picture::{colour, fill_in, set_rate};
 use crate::encode::backend::options::{PRESETS, ZERO_LATENCY, bitrate, one_of};
@@ -67,8 +67,8 @@ impl Instance {
     /// # Errors
     /// [`Error::Unavailable`] with libavcodec's words.
     pub(super) fn open(device: &Device, task: &Task<'_>) -> Result<Self, Error> {
-        let Task { spec, mode, level, pool } = *task;
-        let rate = bitrate("VAAPI", spec.bitrate_bps)?;
+        let Task { spec, rate, level, pool } = *task;
+        let bps = bitrate("VAAPI", spec.bitrate_bps)?;
         let profile = profile(spec)?;
         let surfaces = surface::pool(device, spec)?;
         let setup = |context: &mut sys::AVCodecContext| {
@@ -85,11 +85,11 @@ impl Instance {
             if let Some(level) = level {
                 context.level = level.into();
             }
-            if !matches!(mode.rate, RateControl::Cqp(_)) {
-                set_rate(context, rate, spec.rate);
+            if rate.keeps_rate() {
+                set_rate(context, bps, spec.rate);
             }
         };
-        let (name, options) = options(spec, mode);
+        let (name, options) = options(spec.codec, rate);
         let codec = Codec::open(name, pool, setup, &options)
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let header = header_of(spec.codec, codec.extradata());
@@ -146,17 +146,16 @@ impl Instance {
 }
 
 /// libavcodec's encoder, and what it is told beside its context.
-fn options(spec: &VideoSpec, mode: Mode) -> (&'static CStr, Vec<(&'static CStr, String)>) {
+fn options(codec: VideoCodec, rate: RateControl) -> (&'static CStr, Vec<(&'static CStr, String)>) {
     let mut options = vec![
-        (c"rc_mode", mode.rate.name().to_owned()),
-        (c"low_power", u8::from(mode.is_low_power).to_string()),
+        (c"rc_mode", rate.name().to_owned()),
         // A picture comes out before the next goes in.
         (c"async_depth", "1".to_owned()),
     ];
-    if let RateControl::Cqp(quantiser) = mode.rate {
+    if let RateControl::Cqp(quantiser) = rate {
         options.push((c"qp", quantiser.to_string()));
     }
-    if spec.codec == VideoCodec::Hevc {
+    if codec == VideoCodec::Hevc {
         return (c"hevc_vaapi", options);
     }
     // Without the timing of a buffer, which depends on the bitrate, in the header.

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use super::device::{Device, Power};
+use super::device::Device;
 use super::instance::Instance;
-use super::task::{Mode, RateControl, Task};
+use super::task::{RateControl, Task};
 use crate::encode::backend::pattern::draw;
 use crate::encode::{Error, VideoPacket, VideoSpec};
 use crate::frame::{Geometry, PacketPool, Pool};
@@ -34,28 +34,31 @@ const TRIALS: [RateControl; 7] = [
 /// Devices that have been measured in this process, by path and codec. Another bitrate does not
 /// change what kind of control works.
 #[expect(clippy::disallowed_types, reason = "held while encoders are opened, and not else")]
-static MEASURED: std::sync::Mutex<Vec<(PathBuf, VideoCodec, Mode)>> =
+static MEASURED: std::sync::Mutex<Vec<(PathBuf, VideoCodec, RateControl)>> =
     std::sync::Mutex::new(Vec::new());
 
-/// The best mode that a device has for a task: what was measured before, or is measured now.
+/// The best control that a device has for a task: what was measured before, or is measured now.
 ///
 /// # Errors
 /// [`Error::Unavailable`] with what each gave.
-pub(super) fn choose(device: &Device, spec: &VideoSpec, pool: &PacketPool) -> Result<Mode, Error> {
-    let Some(power) = device.power(spec.codec) else {
+pub(super) fn choose(
+    device: &Device,
+    spec: &VideoSpec,
+    pool: &PacketPool,
+) -> Result<RateControl, Error> {
+    if device.power(spec.codec).is_none() {
         let text = format!("its driver encodes no {}", spec.codec.name());
         return Err(Error::Unavailable(text));
-    };
-    if let Some(mode) = remembered(device, spec.codec) {
-        return Ok(mode);
+    }
+    if let Some(rate) = remembered(device, spec.codec) {
+        return Ok(rate);
     }
     let mut refusals: Vec<String> = Vec::new();
     for rate in TRIALS {
-        let mode = Mode { rate, is_low_power: power == Power::Low };
-        match measure(device, &Task { spec, mode, level: None, pool }) {
+        match measure(device, &Task { spec, rate, level: None, pool }) {
             Ok(()) => {
-                if mode.keeps_rate() {
-                    remember(device, spec.codec, mode);
+                if rate.keeps_rate() {
+                    remember(device, spec.codec, rate);
                 } else {
                     tracing::warn!(
                         "{}: no bitrate is kept, as {}",
@@ -63,7 +66,7 @@ pub(super) fn choose(device: &Device, spec: &VideoSpec, pool: &PacketPool) -> Re
                         refusals.join("; ")
                     );
                 }
-                return Ok(mode);
+                return Ok(rate);
             }
             Err(error) => {
                 let text = error.to_string();
@@ -78,15 +81,15 @@ pub(super) fn choose(device: &Device, spec: &VideoSpec, pool: &PacketPool) -> Re
 }
 
 #[expect(clippy::significant_drop_tightening, reason = "the lock is held for a look")]
-fn remembered(device: &Device, codec: VideoCodec) -> Option<Mode> {
+fn remembered(device: &Device, codec: VideoCodec) -> Option<RateControl> {
     let measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
     let known = measured.iter().find(|(node, of, _)| node == device.node() && *of == codec);
-    known.map(|(_, _, mode)| *mode)
+    known.map(|(_, _, rate)| *rate)
 }
 
-fn remember(device: &Device, codec: VideoCodec, mode: Mode) {
+fn remember(device: &Device, codec: VideoCodec, rate: RateControl) {
     let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
-    measured.push((device.node().to_owned(), codec, mode));
+    measured.push((device.node().to_owned(), codec, rate));
 }
 
 /// Encodes some pictures.
@@ -94,13 +97,13 @@ fn remember(device: &Device, codec: VideoCodec, mode: Mode) {
 /// # Errors
 /// [`Error::Unavailable`] if they come to another rate than asked for, or cannot be encoded.
 fn measure(device: &Device, task: &Task<'_>) -> Result<(), Error> {
-    let (spec, mode) = (task.spec, task.mode);
+    let spec = task.spec;
     let trial = trial(device, task, PICTURES)?;
     let (num, den) = (u64::from(spec.rate.num()), u64::from(spec.rate.den()));
     let bps = trial.bits * num / den / u64::from(PICTURES);
     let wanted = u64::from(spec.bitrate_bps);
     let percent = bps * 100 / wanted.max(1);
-    let is_kept = if mode.keeps_rate() {
+    let is_kept = if task.rate.keeps_rate() {
         (LEAST_PERCENT..=MOST_PERCENT).contains(&percent)
     } else {
         percent <= 100
@@ -108,7 +111,7 @@ fn measure(device: &Device, task: &Task<'_>) -> Result<(), Error> {
     if is_kept {
         return Ok(());
     }
-    let name = mode.rate.name();
+    let name = task.rate.name();
     Err(Error::Unavailable(format!("{name} makes {bps} bits per second of {wanted}")))
 }
 

@@ -41,7 +41,7 @@ fn describe(device: &Device, pool: &PacketPool) -> Result<String, String> {
         can |= chosen.is_ok();
         let kind = if power == Power::Low { " (low power)" } else { "" };
         let told = match chosen {
-            Ok(mode) => format!("{}{kind}", mode.rate.name()),
+            Ok(rate) => format!("{}{kind}", rate.name()),
             Err(error) => error.to_string(),
         };
         // Writing to a text does not fail.

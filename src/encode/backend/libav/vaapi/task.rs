@@ -1,4 +1,4 @@
-//! Task of an encoder on a GPU: what is encoded, and how the driver is used for it.
+//! Task of an encoder on a GPU: what is encoded, and how its size is controlled.
 
 use crate::encode::VideoSpec;
 use crate::frame::PacketPool;
@@ -23,19 +23,10 @@ impl RateControl {
             Self::Cqp(_) => "CQP",
         }
     }
-}
 
-/// How a device is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mode {
-    pub(super) rate: RateControl,
-    pub(super) is_low_power: bool,
-}
-
-impl Mode {
     /// Whether a bitrate is kept.
     pub(super) const fn keeps_rate(self) -> bool {
-        !matches!(self.rate, RateControl::Cqp(_))
+        !matches!(self, Self::Cqp(_))
     }
 }
 
@@ -43,7 +34,7 @@ impl Mode {
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a> {
     pub(super) spec: &'a VideoSpec,
-    pub(super) mode: Mode,
+    pub(super) rate: RateControl,
     /// The level that the header says, if it must be a certain one.
     pub(super) level: Option<u8>,
     /// Where packets go.
