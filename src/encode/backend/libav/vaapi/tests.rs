@@ -46,6 +46,9 @@ fn set_faults(text: &str) {
     set(CString::new(text).unwrap().as_ptr());
 }
 
+/// Looks at the log of a driver until it says what is waited for.
+const LOOKS_MAX: u32 = 200_000;
+
 /// A driver for one test, with a render node. Its faults are the process's, so that one test at a
 /// time has one.
 struct Fake {
@@ -92,15 +95,16 @@ impl Fake {
     /// What the driver saw until its display was closed, which it waits for. It must not find fault
     /// with its client.
     fn clean_log(&self) -> Vec<String> {
-        loop {
+        for _ in 0..LOOKS_MAX {
             let log = self.log_so_far();
+            let faults: Vec<_> = log.iter().filter(|line| line.starts_with("fault")).collect();
+            assert!(faults.is_empty(), "{faults:?}");
             if log.iter().any(|line| line.starts_with("terminated")) {
-                let faults: Vec<_> = log.iter().filter(|line| line.starts_with("fault")).collect();
-                assert!(faults.is_empty(), "{faults:?}");
                 return log;
             }
             std::thread::yield_now();
         }
+        panic!("the display is still open: {:?}", self.log_so_far());
     }
 }
 
