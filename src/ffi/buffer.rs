@@ -54,6 +54,32 @@ impl Buffer {
         NonNull::new(buffer).map(Self)
     }
 
+    /// Takes over a reference that foreign code gives; `None` for null, with which it says that
+    /// memory is out.
+    ///
+    /// # Safety
+    /// `raw` must be null, or a valid reference that nobody else gives back.
+    #[cfg(feature = "vaapi")]
+    #[must_use]
+    pub unsafe fn adopt(raw: *mut sys::AVBufferRef) -> Option<Self> {
+        NonNull::new(raw).map(Self)
+    }
+
+    /// One more reference to the same buffer; `None` if memory is out.
+    #[cfg(feature = "vaapi")]
+    #[must_use]
+    pub fn share(&self) -> Option<Self> {
+        // SAFETY: ours is valid, and the new one belongs to what is returned.
+        unsafe { Self::adopt(sys::av_buffer_ref(self.0.as_ptr())) }
+    }
+
+    /// The reference, which stays ours.
+    #[cfg(feature = "vaapi")]
+    #[must_use]
+    pub const fn as_ptr(&self) -> *mut sys::AVBufferRef {
+        self.0.as_ptr()
+    }
+
     /// The first byte.
     #[must_use]
     pub const fn data(&self) -> *mut u8 {

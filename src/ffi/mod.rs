@@ -21,6 +21,8 @@ use bound;
 
 pub mod av;
 mod buffer;
+#[cfg(feature = "vaapi")]
+mod colour;
 #[cfg(feature = "nvenc")]
 pub mod cuda;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
@@ -39,6 +41,8 @@ pub mod va;
 pub mod x264;
 
 pub use buffer::Buffer;
+#[cfg(feature = "vaapi")]
+pub use colour::with_bt709;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub use library::Library;
 pub use log::set_log_subject;

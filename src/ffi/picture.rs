@@ -20,7 +20,7 @@ pub enum PictureCodec {
 }
 
 impl PictureCodec {
-    const fn id(self) -> sys::AVCodecID {
+    pub(super) const fn id(self) -> sys::AVCodecID {
         match self {
             Self::H264 => sys::AV_CODEC_ID_H264,
             Self::Hevc => sys::AV_CODEC_ID_HEVC,
@@ -82,7 +82,7 @@ fn positive((width, height): (c_int, c_int)) -> Option<(u32, u32)> {
 }
 
 /// A copy of a codec's header in libavutil's memory, with zeros behind it.
-fn padded(header: &[u8]) -> Option<(NonNull<u8>, c_int)> {
+pub(super) fn padded(header: &[u8]) -> Option<(NonNull<u8>, c_int)> {
     let size = c_int::try_from(header.len()).ok().filter(|_| header.len() <= HEADER_BYTES_MAX)?;
     // SAFETY: null is an error; otherwise that many zeroed bytes are ours.
     let memory =

@@ -1,18 +1,17 @@
 //! GPU as libavutil's device: a display of libva that is counted, and goes with the last reference.
 
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 
 use super::node::Node;
 use crate::ffi::va::{
     Display, ENCODE, ENCODE_LOW_POWER, H264_PROFILES, HEVC_PROFILES, Libva, VaapiDeviceContext,
 };
-use crate::ffi::{av, sys};
+use crate::ffi::{Buffer, av, sys};
 use crate::media::VideoCodec;
 
 /// A reference to an open device.
 pub(super) struct Device {
-    raw: NonNull<sys::AVBufferRef>,
+    raw: Buffer,
     node: PathBuf,
     vendor: String,
     h264: Option<Power>,
@@ -56,9 +55,7 @@ impl Device {
     /// # Errors
     /// If memory is out.
     pub(super) fn share(&self) -> Result<Self, String> {
-        // SAFETY: ours is valid as long as we are.
-        let raw = NonNull::new(unsafe { sys::av_buffer_ref(self.raw.as_ptr()) });
-        let raw = raw.ok_or("out of memory")?;
+        let raw = self.raw.share().ok_or("out of memory")?;
         let (node, vendor) = (self.node.clone(), self.vendor.clone());
         Ok(Self { raw, node, vendor, ..*self })
     }
@@ -86,33 +83,22 @@ impl Device {
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        let mut raw = self.raw.as_ptr();
-        // SAFETY: the reference is ours and is given back once.
-        unsafe { sys::av_buffer_unref(&raw mut raw) };
-    }
-}
-
 /// A device of libavutil that owns the display.
 #[expect(clippy::cast_ptr_alignment, reason = "libavutil aligns what it allocates")]
-fn adopt(display: Display) -> Result<NonNull<sys::AVBufferRef>, String> {
-    // SAFETY: null is an error; else a device that is not initialised.
-    let buffer = unsafe { sys::av_hwdevice_ctx_alloc(sys::AV_HWDEVICE_TYPE_VAAPI) };
-    let buffer = NonNull::new(buffer)
-        .ok_or("the FFmpeg on this machine has no VAAPI; install a build with it")?;
-    // SAFETY: the buffer holds a device of this kind, which is ours alone until it is initialised.
+fn adopt(display: Display) -> Result<Buffer, String> {
+    // SAFETY: null, or a device that is not initialised and ours alone.
+    let buffer = unsafe { Buffer::adopt(sys::av_hwdevice_ctx_alloc(sys::AV_HWDEVICE_TYPE_VAAPI)) };
+    let buffer =
+        buffer.ok_or("the FFmpeg on this machine has no VAAPI; install a build with it")?;
+    // SAFETY: the buffer holds a device of this kind; the display goes with its last reference.
     let code = unsafe {
-        let device = &mut *buffer.as_ref().data.cast::<sys::AVHWDeviceContext>();
+        let device = &mut *buffer.data().cast::<sys::AVHWDeviceContext>();
         (*device.hwctx.cast::<VaapiDeviceContext>()).display = display.raw();
         device.user_opaque = Box::into_raw(Box::new(display)).cast();
         device.free = Some(free_display);
         sys::av_hwdevice_ctx_init(buffer.as_ptr())
     };
     if code < 0 {
-        let mut raw = buffer.as_ptr();
-        // SAFETY: the only reference, given back once; the display goes with it.
-        unsafe { sys::av_buffer_unref(&raw mut raw) };
         return Err(format!("libavutil does not take the driver: {}", av::error_text(code)));
     }
     Ok(buffer)

@@ -11,7 +11,8 @@ use crate::encode::backend::options::{PRESETS, ZERO_LATENCY, bitrate, one_of};
 use crate::encode::backend::units::to_lengths;
 use crate::encode::backend::watched::Emit;
 use crate::encode::{Error, VideoPacket, VideoSpec};
-use crate::ffi::sys;
+use crate::ffi::picture::PictureCodec;
+use crate::ffi::{sys, with_bt709};
 use crate::frame::{FrozenFrame, PacketPool};
 use crate::media::{VideoCodec, h264, h265};
 
@@ -71,13 +72,13 @@ impl Instance {
         let bps = bitrate("VAAPI", spec.bitrate_bps)?;
         let profile = profile(spec)?;
         let surfaces = surface::pool(device, spec)?;
-        let setup = |context: &mut sys::AVCodecContext| {
+        let setup = move |context: &mut sys::AVCodecContext| {
             fill_in(context, spec);
             context.pix_fmt = sys::AV_PIX_FMT_VAAPI;
             // What fails is told by us; what drivers lack is no news.
             context.log_level_offset = (sys::AV_LOG_WARNING - sys::AV_LOG_ERROR).cast_signed();
             // Freed with the context.
-            context.hw_frames_ctx = surfaces;
+            context.hw_frames_ctx = surfaces.into_raw();
             context.max_b_frames = 0;
             if let Some(profile) = profile {
                 context.profile = profile;
@@ -136,7 +137,7 @@ impl Instance {
     fn drain(&mut self, emit: Emit<'_>) -> Result<(), Error> {
         while let Some(coded) = self.codec.receive().map_err(in_words)? {
             if self.header.is_none() {
-                self.header = header_of(self.kind, &coded.body);
+                self.header = header_of(self.kind, &coded.body).map(|it| coloured(self.kind, it));
             }
             let body = to_lengths(self.kind, &self.pool, coded.body);
             emit(VideoPacket { body, pts: coded.pts, dts: coded.dts, key: coded.key });
@@ -170,6 +171,13 @@ fn header_of(codec: VideoCodec, bytes: &[u8]) -> Option<Vec<u8>> {
         VideoCodec::Hevc => h265::config(&units.into_iter()),
         VideoCodec::H264 | VideoCodec::Av1 => h264::config(&units.into_iter()),
     }
+}
+
+/// A record of parameter sets that the driver has written, which is told no colours.
+fn coloured(codec: VideoCodec, header: Vec<u8>) -> Vec<u8> {
+    let of = if codec == VideoCodec::Hevc { PictureCodec::Hevc } else { PictureCodec::H264 };
+    let changed = with_bt709(of, &header).and_then(|bytes| header_of(codec, &bytes));
+    changed.unwrap_or(header)
 }
 
 /// libavcodec has no more words for it than "Input/output error".

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use super::device::Device;
 use crate::encode::{Error, VideoSpec};
-use crate::ffi::{av, sys};
+use crate::ffi::{Buffer, av, sys};
 use crate::frame::FrozenFrame;
 use crate::media::PixelFormat;
 
@@ -70,27 +70,23 @@ impl Drop for Mapping {
     }
 }
 
-/// A pool of surfaces for a task; whoever takes it gives it back.
+/// A pool of surfaces for a task.
 #[expect(clippy::cast_ptr_alignment, reason = "libavutil aligns what it allocates")]
-pub(super) fn pool(device: &Device, spec: &VideoSpec) -> Result<*mut sys::AVBufferRef, Error> {
-    // SAFETY: the device is valid; null is an error.
-    let mut pool = unsafe { sys::av_hwframe_ctx_alloc(device.raw()) };
-    let Some(buffer) = NonNull::new(pool) else {
-        return Err(Error::Unavailable("out of memory".to_owned()));
-    };
+pub(super) fn pool(device: &Device, spec: &VideoSpec) -> Result<Buffer, Error> {
+    // SAFETY: the device is valid; the context of frames is ours.
+    let pool = unsafe { Buffer::adopt(sys::av_hwframe_ctx_alloc(device.raw())) };
+    let pool = pool.ok_or_else(|| Error::Unavailable("out of memory".to_owned()))?;
     // SAFETY: the buffer holds a context of frames that is ours alone until it is initialised.
     let code = unsafe {
-        let frames = &mut *buffer.as_ref().data.cast::<sys::AVHWFramesContext>();
+        let frames = &mut *pool.data().cast::<sys::AVHWFramesContext>();
         frames.format = sys::AV_PIX_FMT_VAAPI;
         frames.sw_format = sys::AV_PIX_FMT_NV12;
         frames.width = spec.size.width().cast_signed();
         frames.height = spec.size.height().cast_signed();
         frames.initial_pool_size = SURFACES;
-        sys::av_hwframe_ctx_init(pool)
+        sys::av_hwframe_ctx_init(pool.as_ptr())
     };
     if code < 0 {
-        // SAFETY: the only reference, given back once.
-        unsafe { sys::av_buffer_unref(&raw mut pool) };
         let text = format!("the driver makes no surfaces of {}", spec.size);
         return Err(Error::Unavailable(format!("{text}: {}", av::error_text(code))));
     }
