@@ -38,15 +38,14 @@ pub(super) fn to_lengths(
     mut annex_b: PacketBuf,
 ) -> PacketBuf {
     const START_CODE: usize = 4;
+    // Parameter sets come first, and are skipped.
     let first = h264::annex_b_units(&annex_b).find(|unit| is_kept(codec, unit));
-    let start = first.map_or(0, |unit| unit.as_ptr().addr() - annex_b.as_ptr().addr());
-    let whole = annex_b.len();
-    annex_b.skip(start.saturating_sub(START_CODE));
-    if h264::annex_b_to_lengths(annex_b.as_mut_slice()).is_ok() {
-        return annex_b;
+    let at = first.map_or(0, |unit| unit.as_ptr().addr() - annex_b.as_ptr().addr());
+    annex_b.skip(at.saturating_sub(START_CODE));
+    match h264::annex_b_to_lengths(annex_b.as_mut_slice()) {
+        Ok(()) => annex_b,
+        Err(_) => with_lengths(codec, pool, &annex_b),
     }
-    debug_assert!(annex_b.len() <= whole);
-    with_lengths(codec, pool, &annex_b)
 }
 
 #[cfg(test)]
@@ -76,6 +75,23 @@ mod tests {
             let body = with_lengths(codec, &pool, &annex_b);
             assert_eq!(h264::units(&body).collect::<Vec<_>>(), units[left_out..]);
             assert_eq!(h264::whole_units(&body).count(), units.len() - left_out);
+        }
+    }
+
+    #[cfg(feature = "vaapi")]
+    #[test]
+    fn a_packet_whose_start_codes_have_room_for_lengths_stays_where_it_is() {
+        let pool = PacketPool::new(PacketPoolSpec::default()).unwrap();
+        let sps: &[u8] = &[0, 0, 0, 1, 0x67, 1, 2, 3];
+        for (code, is_in_place) in [(&[0, 0, 0, 1][..], true), (&[0, 0, 1], false)] {
+            let annex_b = [sps, code, &[0x65, 7, 8, 9], code, &[0x65, 5]].concat();
+            let mut packet = pool.take(annex_b.len());
+            packet.extend(&annex_b);
+            let unit = packet.as_ptr().wrapping_add(sps.len() + code.len());
+            let body = to_lengths(VideoCodec::H264, &pool, packet);
+            let units: Vec<_> = h264::whole_units(&body).collect();
+            assert_eq!(units, [&[0x65, 7, 8, 9][..], &[0x65, 5]]);
+            assert_eq!(units[0].as_ptr() == unit, is_in_place);
         }
     }
 }
