@@ -1,4 +1,5 @@
-//! Benchmark of a tick: a full redraw, a usual tick, a tick where nothing changes; and the kernels.
+//! Benchmark of a tick: a full redraw, a usual tick, a tick where nothing changes; the
+//! scaling of a ladder; and the kernels.
 
 #![expect(clippy::expect_used, reason = "a bench without its inputs is of no use")]
 
@@ -6,8 +7,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stream_manager::internals::{
-    Bell, Composed, Composer, Frame, FrozenFrame, Geometry, Kernels, Level, PictureEvent, Pool,
-    PreparedScene, Tick, channel, demo,
+    Bell, Composed, Composer, Damage, Frame, FrozenFrame, Geometry, Kernels, Level, PictureEvent,
+    Pool, PreparedScene, Scaler, Tick, channel, demo,
 };
 use stream_manager::media::{Micros, PixelFormat, Size};
 
@@ -119,5 +120,41 @@ fn kernels(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ticks, kernels);
+/// A ladder's sizes below 1080p: what a tick costs where all of the canvas is new, and where a title
+/// of it is.
+fn scaling(c: &mut Criterion) {
+    let canvas = size(1_920, 1_080);
+    let title = size(640, 64);
+    let mut group = c.benchmark_group("scale 1080p");
+    let mut frame = pool(canvas, 1).take().expect("the pool is free");
+    for (n, byte) in frame.planes_mut().into_iter().flat_map(|plane| plane.data).enumerate() {
+        *byte = (n * 31 / 7).to_le_bytes()[0];
+    }
+    let frame = frame.freeze();
+    for level in [Level::Scalar, Level::Avx2] {
+        for sizes in [vec![(1_280, 720)], vec![(854, 480)], vec![(640, 360)], LADDER.to_vec()] {
+            for (what, damage) in [("all", Damage::whole(canvas)), ("title", Damage::whole(title))]
+            {
+                let mut scalers: Vec<_> = sizes
+                    .iter()
+                    .map(|(w, h)| (Scaler::new(canvas, size(*w, *h), level), pool(size(*w, *h), 3)))
+                    .collect();
+                group.bench_function(format!("{sizes:?}, {what}, {level:?}"), |b| {
+                    b.iter(|| {
+                        for (scaler, pool) in &mut scalers {
+                            scaler.change(&damage);
+                            black_box(scaler.scale(&frame, pool));
+                        }
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// Sizes of the usual ladder below 1080p.
+const LADDER: [(u32, u32); 3] = [(1_280, 720), (854, 480), (640, 360)];
+
+criterion_group!(benches, ticks, kernels, scaling);
 criterion_main!(benches);

@@ -1,7 +1,5 @@
 //! Composer: draws a scene into frames, tick by tick, touching only what changed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::canvas::Canvas;
 use super::damage::{Damage, History, area, around};
 use super::error::Error;
@@ -19,9 +17,6 @@ const SPLIT_WORTH: i64 = 8;
 
 /// How often a region is split around opaque layers.
 const SPLITS_MAX: u32 = 3;
-
-/// Tells composers apart in the marks that frames keep.
-static COMPOSERS: AtomicU64 = AtomicU64::new(1);
 
 /// Draws one programme's scene.
 ///
@@ -80,7 +75,7 @@ impl Composer {
         Self {
             scene,
             kernels: Kernels::at(level),
-            history: History::new(canvas, COMPOSERS.fetch_add(1, Ordering::Relaxed)),
+            history: History::begin(canvas),
             is_new: true,
             last: None,
             fading: None,
@@ -219,6 +214,18 @@ impl Composer {
         let frame = frame.freeze();
         self.last = Some((frame.share(), mark));
         Composed::Fresh(frame)
+    }
+
+    /// The mark of the canvas as it is now, for [`Composer::changed_since`].
+    #[must_use]
+    pub const fn mark(&self) -> u64 {
+        self.history.mark()
+    }
+
+    /// What has changed on the canvas since it had this mark: all of it, if that is long ago.
+    #[must_use]
+    pub fn changed_since(&self, mark: u64) -> Damage {
+        self.history.since(mark)
     }
 
     /// Luma pixels redrawn by the last tick, for metrics.

@@ -1,6 +1,8 @@
 //! Damage: short lists of rectangles that changed on the canvas, and their history.
 
-use crate::media::Rect;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::media::{Rect, Size};
 
 /// Most rectangles in a list. When it is full, the two that waste least are joined.
 const RECTS_MAX: usize = 16;
@@ -14,15 +16,24 @@ const HISTORY_CHANGES: u64 = 64;
 /// Bits of a mark that count changes; the rest tell composers apart.
 const CHANGE_BITS: u32 = 40;
 
+/// Tells histories apart in the marks that frames keep.
+static HISTORIES: AtomicU64 = AtomicU64::new(1);
+
 /// A region of the canvas as a few rectangles with even edges, which may overlap.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Damage {
+pub struct Damage {
     canvas: Rect,
     rects: [Rect; RECTS_MAX],
     len: usize,
 }
 
 impl Damage {
+    /// All of a picture of this size.
+    #[must_use]
+    pub fn whole(size: Size) -> Self {
+        Self::all(size.rect())
+    }
+
     /// Nothing of `canvas`.
     pub(super) const fn none(canvas: Rect) -> Self {
         Self { canvas, rects: [Rect { x: 0, y: 0, w: 0, h: 0 }; RECTS_MAX], len: 0 }
@@ -35,7 +46,9 @@ impl Damage {
         all
     }
 
-    pub(super) fn rects(&self) -> &[Rect] {
+    /// The rectangles.
+    #[must_use]
+    pub fn rects(&self) -> &[Rect] {
         &self.rects[..self.len]
     }
 
@@ -112,8 +125,13 @@ pub(super) struct History {
 }
 
 impl History {
+    /// Of a canvas on which nothing has been drawn.
+    pub(super) fn begin(canvas: Rect) -> Self {
+        Self::new(canvas, HISTORIES.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// `composer` must differ between composers that may share a pool.
-    pub(super) fn new(canvas: Rect, composer: u64) -> Self {
+    fn new(canvas: Rect, composer: u64) -> Self {
         let ring = vec![Damage::none(canvas); HISTORY].into_boxed_slice();
         Self { canvas, mark: composer << CHANGE_BITS, ring }
     }

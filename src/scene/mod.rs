@@ -15,13 +15,16 @@ pub mod kernel;
 pub mod layout;
 mod model;
 mod prepare;
+mod scale;
 mod source;
 mod tick;
 mod transition;
 
 pub use compose::{Composed, Composer, RETIRED_MAX};
+pub use damage::Damage;
 pub use error::Error;
 pub use model::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle};
 pub use prepare::{InputKey, PreparedScene};
+pub use scale::Scaler;
 pub use tick::Tick;
 pub use transition::{Change, Retired};

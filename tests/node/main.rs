@@ -61,6 +61,7 @@ mod recorder;
 mod relay_control;
 mod relaying;
 mod sandbox;
+mod scaling;
 mod secrets;
 mod statistics;
 mod stopping;

@@ -8,12 +8,21 @@ use std::arch::x86_64::{
 };
 
 use super::scalar;
+use super::scale_avx2;
 use super::table::{Kernels, Level};
 
 /// Bytes of a register.
 const WIDE: usize = 32;
 
-static KERNELS: Kernels = Kernels { level: Level::Avx2, blend, blend_faded, mix, fade };
+static KERNELS: Kernels = Kernels {
+    level: Level::Avx2,
+    blend,
+    blend_faded,
+    mix,
+    fade,
+    sum_rows: scale_avx2::sum_rows,
+    sum_columns: scale_avx2::sum_columns,
+};
 
 /// The table, if this machine has the instructions. It is the only way to the functions below.
 pub(super) fn kernels() -> Option<&'static Kernels> {

@@ -8,17 +8,28 @@ use std::arch::x86_64::{
 };
 
 use super::scalar;
+use super::scale_avx2;
 use super::table::{Kernels, Level};
 
 /// Bytes of a register.
 const WIDE: usize = 64;
 
-static KERNELS: Kernels = Kernels { level: Level::Avx512, blend, blend_faded, mix, fade };
+static KERNELS: Kernels = Kernels {
+    level: Level::Avx512,
+    blend,
+    blend_faded,
+    mix,
+    fade,
+    sum_rows: scale_avx2::sum_rows,
+    sum_columns: scale_avx2::sum_columns,
+};
 
 /// The table, if this machine has the instructions. It is the only way to the functions below.
 pub(super) fn kernels() -> Option<&'static Kernels> {
-    (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"))
-        .then_some(&KERNELS)
+    let has_all = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx2");
+    has_all.then_some(&KERNELS)
 }
 
 fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) {

@@ -11,9 +11,14 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod filter;
 mod scalar;
+mod scale;
+#[cfg(target_arch = "x86_64")]
+mod scale_avx2;
 mod table;
 
+pub use filter::{Filter, GROUP, TAPS_MAX};
 pub use scalar::{div255, mul255};
 pub use table::{Kernels, Level};
 
@@ -63,7 +68,7 @@ mod tests {
     use super::*;
 
     /// Bytes with no pattern, the same in every run.
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
+    pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let next = move |_| {
             state ^= state << 13;
@@ -94,7 +99,7 @@ mod tests {
 
     /// The kernels of every level that this CPU has, as the kernel of the system tells: if a level
     /// that it has would not be run, the test fails. Says which ones run.
-    fn all_that_this_cpu_has() -> Vec<&'static Kernels> {
+    pub(super) fn all_that_this_cpu_has() -> Vec<&'static Kernels> {
         use std::io::Write;
         static SAID: std::sync::Once = std::sync::Once::new();
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap();

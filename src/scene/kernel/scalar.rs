@@ -1,9 +1,17 @@
 //! Scalar kernels: the definition of every one.
 
+use super::scale;
 use super::table::{Kernels, Level};
 
-pub(super) static KERNELS: Kernels =
-    Kernels { level: Level::Scalar, blend, blend_faded, mix, fade };
+pub(super) static KERNELS: Kernels = Kernels {
+    level: Level::Scalar,
+    blend,
+    blend_faded,
+    mix,
+    fade,
+    sum_rows: scale::sum_rows,
+    sum_columns: scale::sum_columns,
+};
 
 pub(super) fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) {
     for ((d, s), a) in dst.iter_mut().zip(src).zip(alpha) {

@@ -1,5 +1,9 @@
 //! Kernel table: the functions of a level, by what they compute.
 
+use std::ops::Range;
+
+use super::filter::Filter;
+
 /// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
 pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);
 
@@ -12,6 +16,15 @@ pub type Mix = fn(dst: &mut [u8], src: &[u8], opacity: u8);
 
 /// Goes from `b` (weight 0) to `a` (weight 255): `d = (w * a + (255 - w) * b) / 255`.
 pub type Fade = fn(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8);
+
+/// Adds up rows: `d = (sum of w * row + 128) / 256`, where the weights add up to 256. At most
+/// [`TAPS_MAX`](super::TAPS_MAX) rows.
+pub type SumRows = fn(dst: &mut [u8], rows: &[(&[u8], u8)]);
+
+/// Adds up samples of `src` along the row by the filter, for these groups of
+/// [`GROUP`](super::GROUP) samples of `dst`. A register's bytes may be read past the last sample of
+/// `src` that has a weight.
+pub type SumColumns = fn(dst: &mut [u8], src: &[u8], filter: &Filter, groups: Range<usize>);
 
 /// Which registers the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,4 +55,8 @@ pub struct Kernels {
     pub mix: Mix,
     /// See [`Fade`].
     pub fade: Fade,
+    /// See [`SumRows`].
+    pub sum_rows: SumRows,
+    /// See [`SumColumns`].
+    pub sum_columns: SumColumns,
 }
