@@ -8,6 +8,7 @@ mod rules;
 mod shard;
 mod view;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use self::ask::{
@@ -29,16 +30,30 @@ pub const COMMANDS_MAX: usize = 1_024;
 /// say.
 pub const REPORTS_MAX: usize = 4_096;
 
-/// The flags of a channel that others set and its stages read.
+/// The flags of a channel, or of one of its renditions, that others set and its stages read.
 #[derive(Debug, Default)]
 pub struct ChannelSwitch {
     stop: AtomicBool,
     key_wanted: AtomicBool,
     base_ms: AtomicU32,
     bitrate_bps: AtomicU32,
+    /// Of a rendition, that of its channel, which stops it as well; but for stopping, theirs are
+    /// one.
+    channel: Option<Arc<Self>>,
 }
 
 impl ChannelSwitch {
+    /// That of a rendition, which may end before its channel.
+    #[must_use]
+    pub fn of_rendition(channel: &Arc<Self>) -> Self {
+        Self { channel: Some(Arc::clone(channel)), ..Self::default() }
+    }
+
+    /// What a channel and its renditions have together.
+    fn shared(&self) -> &Self {
+        self.channel.as_deref().unwrap_or(self)
+    }
+
     /// Ends the channel at its next tick, and its stream once its encoders have handed over what
     /// they hold.
     pub fn stop(&self) {
@@ -48,19 +63,24 @@ impl ChannelSwitch {
     /// Whether the channel is to end.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.shared().stop.load(Ordering::Relaxed)
     }
 
-    /// Where its stream goes on from that of another source: its times, milliseconds modulo 2^32,
-    /// begin there and not at 0. For the shard, before the channel's first tick.
-    pub fn set_base_ms(&self, base: u32) {
-        self.base_ms.store(base, Ordering::Relaxed);
+    /// Where one of its streams goes on from that of another source: its times, milliseconds modulo
+    /// 2^32, begin there and not at 0, or later if another stream needs that. For the shard, before
+    /// the channel's first tick.
+    pub fn raise_base_ms(&self, base: u32) {
+        let of = &self.shared().base_ms;
+        let now = of.load(Ordering::Relaxed);
+        if now == 0 || base.wrapping_sub(now).cast_signed() > 0 {
+            of.store(base, Ordering::Relaxed);
+        }
     }
 
     /// What its encoders add to the times of their messages.
     #[must_use]
     pub fn base_ms(&self) -> u32 {
-        self.base_ms.load(Ordering::Relaxed)
+        self.shared().base_ms.load(Ordering::Relaxed)
     }
 
     /// What the video encoder is to make from now on, bits per second.
@@ -75,14 +95,15 @@ impl ChannelSwitch {
         Some(self.bitrate_bps.load(Ordering::Relaxed)).filter(|bps| *bps > 0)
     }
 
-    /// Asks for a keyframe as soon as the encoder may make one.
+    /// Asks for a keyframe, in all renditions, as soon as the encoders may make one.
     pub fn request_key(&self) {
-        self.key_wanted.store(true, Ordering::Relaxed);
+        self.shared().key_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Takes the request, if there is one.
     #[must_use]
     pub fn take_key_request(&self) -> bool {
-        self.key_wanted.load(Ordering::Relaxed) && self.key_wanted.swap(false, Ordering::Relaxed)
+        let wanted = &self.shared().key_wanted;
+        wanted.load(Ordering::Relaxed) && wanted.swap(false, Ordering::Relaxed)
     }
 }

@@ -283,7 +283,10 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
     let find = |is: &ChannelConfig| old.iter().find(|was| was.name == is.name);
     // One that is to make what another makes now begins when both have ended.
     let is_others = |is: &ChannelConfig| {
-        old.iter().any(|other| other.name != is.name && other.stream == is.stream)
+        let makes = |of: &ChannelConfig| {
+            of.streams().any(|(_, stream)| is.streams().any(|(_, own)| own == stream))
+        };
+        old.iter().any(|other| other.name != is.name && makes(other))
     };
     for was in old {
         let is = new.iter().find(|is| is.name == was.name);
@@ -300,13 +303,15 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
             true => scenes(was, is, steps),
             false => steps.push(Step::ReplaceChannel(Box::new(is.clone()))),
         }
-        // An output sends the stream that its channel had when it began.
-        let (gone, kept) = match was.stream == is.stream {
-            true => (&[][..], was.outputs.as_slice()),
-            false => (was.outputs.as_slice(), &[][..]),
+        // An output sends the stream that its rendition had when it began.
+        let sends_as_before = |output: &&OutputConfig| {
+            let rendition = output.rendition.as_deref();
+            was.stream_of(rendition) == is.stream_of(rendition)
         };
-        let gone = gone.iter().map(|output| Part::Gone(output.name.clone()));
-        let outputs = gone.chain(parts(kept, &is.outputs));
+        let (kept, gone): (Vec<_>, Vec<_>) = was.outputs.iter().partition(sends_as_before);
+        let kept: Vec<_> = kept.into_iter().cloned().collect();
+        let gone = gone.into_iter().map(|output| Part::Gone(output.name.clone()));
+        let outputs = gone.chain(parts(&kept, &is.outputs));
         steps.extend(outputs.map(|part| Step::Output(is.name.clone(), part)));
     }
 }
@@ -520,6 +525,8 @@ mod tests {
                 "added output x of channel a"
             ]
         );
+        let more = "name = \"a\"\nrendition = [{ name = \"low\", height = 360 }]\n";
+        assert_eq!(changed("name = \"a\"\n", more).0, ["channel a was replaced"]);
         let named = BASE.replacen("name = \"a\"", "name = \"b\"\nstream = \"live/a\"", 1);
         assert_eq!(steps(BASE, &named).0, ["channel a ended", "channel b began"]);
     }

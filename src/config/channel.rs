@@ -6,14 +6,16 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::fault::{Faults, quoted};
-use super::field::{needed_name, stream_name, unique};
+use super::field::{name as name_of, needed_name, stream_name, unique};
 use super::platform::Platform;
+use super::rendition::{self, Inherited, MAIN_RENDITION, RenditionConfig};
 use super::scene::{self as shown, NamedScene};
-use super::section::{Found, Section, integer};
+use super::section::{Found, Section};
+use super::video::{self, FASTEST_PRESET};
 use super::{audio_source, document, layer, relay};
 use crate::audio::{self, InputSpec};
 use crate::command::OutputRules;
-use crate::encode::{AudioSpec, VideoSpec, encoder_names, encoder_names_of};
+use crate::encode::{AudioSpec, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::rtmp::Url;
 use crate::scene::{self, Scene};
@@ -58,6 +60,8 @@ pub struct ChannelConfig {
     pub queue_frames: u32,
     /// Frames that exist in all; `None` takes as many as the queue needs.
     pub pool_frames: Option<u32>,
+    /// Further encodes of the same pictures.
+    pub renditions: Vec<RenditionConfig>,
     /// Audio, if there is any.
     pub audio: Option<AudioSpec>,
     /// What it can show; at least one, each with another name.
@@ -83,6 +87,8 @@ pub struct OutputConfig {
     pub enabled: bool,
     /// The platform that it goes to, whose limits the channel keeps; `None` if nobody checks.
     pub preset: Option<&'static Platform>,
+    /// Name of the rendition that it sends; `None` for the first.
+    pub rendition: Option<Box<str>>,
 }
 
 /// Longest name of a GPU, bytes.
@@ -114,7 +120,7 @@ impl OutputConfig {
     #[must_use]
     pub fn to(name: &str, url: Url) -> Self {
         let (name, rules) = (name.to_owned(), OutputRules::default());
-        Self { name, url, rules, enabled: true, preset: None }
+        Self { name, url, rules, enabled: true, preset: None, rendition: None }
     }
 
     /// Reads a JSON document with the keys of `[[channel.output]]`.
@@ -163,6 +169,7 @@ impl ChannelConfig {
             threads: None,
             queue_frames: 30,
             pool_frames: None,
+            renditions: Vec::new(),
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
             scenes: shown::empty(),
             active: 0,
@@ -171,11 +178,11 @@ impl ChannelConfig {
         }
     }
 
-    /// What the video encoder is asked for on a machine with `cores` encode cores.
+    /// What the video encoder of its first rendition is asked for on a machine with `cores` encode
+    /// cores.
     #[must_use]
     pub fn video_spec(&self, cores: usize) -> VideoSpec {
         let threads = u8::try_from(cores.clamp(1, THREADS_AUTO_MAX)).unwrap_or(1);
-        let gop = (f64::from(self.keyframe_s) * self.rate.fps()).round();
         VideoSpec {
             codec: self.codec,
             encoder: self.encoder,
@@ -188,16 +195,118 @@ impl ChannelConfig {
             fastest_preset: self.fastest_preset.clone(),
             tune: self.tune.clone(),
             profile: self.profile.clone(),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "at most 20 s of 240 frames"
-            )]
-            gop_frames: gop as u32,
+            gop_frames: self.keyframe_ticks(),
             b_frames: self.b_frames,
             threads: self.threads.unwrap_or(threads),
         }
     }
+
+    /// The same of one of its further renditions.
+    #[must_use]
+    pub fn rendition_spec(&self, rendition: &RenditionConfig, cores: usize) -> VideoSpec {
+        let RenditionConfig { size, fps_divisor, codec, encoder, bitrate_bps, .. } = *rendition;
+        let first = self.video_spec(cores);
+        let (tunes, profiles) = video::words_of(codec);
+        let known = |word: &str, known: &[&str]| known.contains(&word).then(|| word.to_owned());
+        VideoSpec {
+            codec,
+            encoder,
+            size,
+            rate: self.rate.divided(fps_divisor).unwrap_or(self.rate),
+            bitrate_bps,
+            preset: rendition.preset.clone(),
+            fastest_preset: rendition.fastest_preset.clone(),
+            tune: known(&first.tune, tunes).unwrap_or_default(),
+            profile: known(&first.profile, profiles).unwrap_or_default(),
+            gop_frames: first.gop_frames / fps_divisor,
+            b_frames: if codec == VideoCodec::Av1 { 0 } else { first.b_frames },
+            ..first
+        }
+    }
+
+    /// Ticks from one keyframe to the next in all renditions: the longest time up to
+    /// `keyframe_s` after which each of them encodes a picture.
+    #[must_use]
+    pub fn keyframe_ticks(&self) -> u32 {
+        let all = self.common_divisor();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most 20 s of 240 frames"
+        )]
+        let ticks = (f64::from(self.keyframe_s) * self.rate.fps()).round() as u32;
+        (ticks / all * all).max(all)
+    }
+
+    /// Every so many ticks all renditions encode the same picture.
+    #[must_use]
+    pub fn common_divisor(&self) -> u32 {
+        self.renditions.iter().fold(1, |all, rendition| lcm(all, rendition.fps_divisor))
+    }
+
+    /// The stream that a rendition makes; `None` stands for the first. Nothing if there is no such
+    /// rendition.
+    #[must_use]
+    pub fn stream_of(&self, rendition: Option<&str>) -> Option<&str> {
+        match rendition {
+            None | Some(MAIN_RENDITION) => Some(&self.stream),
+            Some(name) => self.find_rendition(name).map(|found| found.stream.as_str()),
+        }
+    }
+
+    /// The names of all renditions and their streams, the first one first.
+    pub fn streams(&self) -> impl Iterator<Item = (&str, &str)> {
+        let further = self.renditions.iter().map(|it| (it.name.as_str(), it.stream.as_str()));
+        [(MAIN_RENDITION, self.stream.as_str())].into_iter().chain(further)
+    }
+
+    /// Why the platform of an output would refuse what it sends.
+    #[must_use]
+    pub fn platform_refusals(&self, output: &OutputConfig) -> Vec<String> {
+        let Some(platform) = output.preset else { return Vec::new() };
+        let rendition = output.rendition.as_deref().and_then(|name| self.find_rendition(name));
+        let spec = match rendition {
+            Some(rendition) => self.rendition_spec(rendition, 1),
+            None => self.video_spec(1),
+        };
+        platform.refusals(&spec, self.audio.as_ref())
+    }
+
+    /// What its renditions have of it.
+    fn inherited<'a>(&self, stream: Option<&'a str>) -> Inherited<'a> {
+        let first = RenditionConfig {
+            name: String::new(),
+            stream: String::new(),
+            size: self.size,
+            fps_divisor: 1,
+            codec: self.codec,
+            encoder: self.encoder,
+            bitrate_bps: self.bitrate_bps,
+            preset: self.preset.clone(),
+            fastest_preset: self.fastest_preset.clone(),
+        };
+        Inherited { first, rate: self.rate, stream }
+    }
+
+    /// That there is no rendition as an output wants, and which there are.
+    pub(crate) fn no_rendition(&self, output: &OutputConfig) -> String {
+        let known: Vec<_> = self.streams().map(|(name, _)| format!("\"{name}\"")).collect();
+        let wanted = quoted(output.rendition.as_deref().unwrap_or_default());
+        format!("`rendition`: there is no rendition {wanted}; there are {}", known.join(", "))
+    }
+
+    fn find_rendition(&self, name: &str) -> Option<&RenditionConfig> {
+        self.renditions.iter().find(|rendition| rendition.name == name)
+    }
+}
+
+/// The least number that both divide, of numbers above 0.
+const fn lcm(a: u32, b: u32) -> u32 {
+    let (mut large, mut small) = (a, b);
+    while small > 0 {
+        (large, small) = (small, large % small);
+    }
+    a / large * b
 }
 
 /// The quiet bed, and whoever publishes to the demo's input.
@@ -214,7 +323,8 @@ fn demo_audio() -> Vec<InputSpec> {
 pub(super) struct Read {
     pub(super) channel: ChannelConfig,
     pub(super) name: Found<String>,
-    pub(super) stream: Found<String>,
+    /// Those of all its renditions.
+    pub(super) streams: Vec<Found<String>>,
 }
 
 /// Nothing if what makes it a channel is wrong; all of it is looked at all the same.
@@ -228,6 +338,11 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     if let Some(audio) = s.table(faults, "audio", "[channel.audio]") {
         channel.audio = read_audio(audio, faults);
     }
+    let renditions = s.tables(faults, "rendition", "[[channel.rendition]]");
+    let stream_name = stream.as_ref().map(|found| found.value.as_str());
+    let inherited = channel.inherited(stream_name);
+    let (renditions, further) = rendition::read_all(renditions, faults, &inherited);
+    channel.renditions = renditions;
     let scenes = shown::read_all(&mut s, faults, channel.size);
     (channel.scenes, channel.active) = (scenes.list, scenes.active);
     let audio = s.tables(faults, "audio_source", "[[channel.audio_source]]");
@@ -240,7 +355,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     let (name, stream) = (name?, stream?);
     channel.name.clone_from(&name.value);
     channel.stream.clone_from(&stream.value);
-    Some(Read { channel, name, stream })
+    Some(Read { channel, name, streams: [stream].into_iter().chain(further).collect() })
 }
 
 /// The public name, by default made of the channel's.
@@ -266,44 +381,23 @@ fn read_stream(
 
 fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut ChannelConfig) {
     let (width, height) = (channel.size.width(), channel.size.height());
-    let width = read_side(&mut s, faults, "width").unwrap_or(width);
-    let height = read_side(&mut s, faults, "height").unwrap_or(height);
+    let width = video::side(&mut s, faults, "width").unwrap_or(width);
+    let height = video::side(&mut s, faults, "height").unwrap_or(height);
     channel.size = Size::new(width, height).unwrap_or(channel.size);
-    if let Some(rate) = read_rate(&mut s, faults) {
+    if let Some(rate) = video::rate(&mut s, faults) {
         channel.rate = rate;
     }
-    let mut bitrate = |key| {
-        let bits = s.bitrate(faults, key, BITRATES);
-        bits.and_then(|bits| u32::try_from(bits).ok())
-    };
-    let (most, least) = (bitrate("bitrate"), bitrate("bitrate_min"));
-    channel.bitrate_bps = most.unwrap_or(channel.bitrate_bps);
-    channel.bitrate_min_bps = least.unwrap_or(channel.bitrate_bps / BITRATE_MIN_PART);
-    if channel.bitrate_min_bps > channel.bitrate_bps {
-        let text =
-            format!("`bitrate_min` must not be more than `bitrate`, {}", channel.bitrate_bps);
-        faults.add(&s.place("bitrate_min"), text);
-    }
-    let codecs = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Av1];
-    let codec = s.word(faults, "codec", &codecs.map(|codec| (codec.name(), codec)));
-    channel.codec = codec.unwrap_or(channel.codec);
-    let (tunes, profiles) = words_of(channel.codec);
+    channel.bitrate_bps = video::bitrate(&mut s, faults).unwrap_or(channel.bitrate_bps);
+    channel.bitrate_min_bps = video::bitrate_min(&mut s, faults, channel.bitrate_bps);
+    channel.codec = video::codec(&mut s, faults).unwrap_or(channel.codec);
+    let (tunes, profiles) = video::words_of(channel.codec);
     if !profiles.contains(&channel.profile.as_str()) {
         channel.profile.clear();
     }
-    let encoders = encoder_names().map(|name| (name, Some(name)));
-    let encoders: Vec<_> = [("auto", None)].into_iter().chain(encoders).collect();
-    channel.encoder = s.word(faults, "encoder", &encoders).unwrap_or(channel.encoder);
-    let mut makers = encoder_names_of(channel.codec);
-    if let Some(name) = channel.encoder.filter(|name| !makers.any(|maker| maker == *name)) {
-        let known: Vec<_> = encoder_names_of(channel.codec).collect();
-        let (codec, known) = (channel.codec.name(), known.join(", "));
-        let text = format!("`encoder = \"{name}\"` makes no {codec}: auto, {known} do");
-        faults.add(&s.place("encoder"), text);
-    }
+    channel.encoder = video::encoder(&mut s, faults, channel.codec).unwrap_or(channel.encoder);
     channel.device = read_device(&mut s, faults, channel.encoder).or_else(|| channel.device.take());
     for (key, field, known) in [
-        ("preset", &mut channel.preset, PRESETS),
+        ("preset", &mut channel.preset, video::PRESETS),
         ("tune", &mut channel.tune, tunes),
         ("profile", &mut channel.profile, profiles),
     ] {
@@ -312,7 +406,7 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
             word.clone_into(field);
         }
     }
-    channel.fastest_preset = read_speed(&mut s, faults, &channel.preset);
+    channel.fastest_preset = video::speed(&mut s, faults, &channel.preset, Some(FASTEST_PRESET));
     let keyframe = s.whole(faults, "keyframe_seconds", 1..=20);
     channel.keyframe_s = keyframe.unwrap_or(channel.keyframe_s);
     channel.b_frames = s.whole(faults, "b_frames", 0..=4).unwrap_or(channel.b_frames);
@@ -351,110 +445,6 @@ fn read_device(
     None
 }
 
-/// How far the speed of the encoder may go, if it is not fixed: the fastest preset allowed.
-fn read_speed(s: &mut Section<'_>, faults: &mut Faults<'_>, preset: &str) -> Option<String> {
-    let is_auto = s.word(faults, "speed", &[("auto", true), ("fixed", false)]).unwrap_or(true);
-    let words: Vec<_> = STEPPED.iter().map(|word| (*word, *word)).collect();
-    let fastest = s.word(faults, "fastest_preset", &words);
-    let place = |word: &str| PRESETS.iter().position(|known| *known == word);
-    match fastest {
-        Some(_) if !is_auto => {
-            let text = "`fastest_preset` goes with `speed = \"auto\"`; leave out one of the two";
-            faults.add(&s.place("fastest_preset"), text);
-        }
-        Some(_) if !STEPPED.contains(&preset) => {
-            let text = format!(
-                "a running encoder cannot leave `preset = \"{preset}\"`: leave out \
-                 `fastest_preset`, or choose a preset from \"superfast\" to \"veryslow\""
-            );
-            faults.add(&s.place("fastest_preset"), text);
-        }
-        Some(fastest) if place(fastest) > place(preset) => {
-            let text = format!("`fastest_preset` must not be slower than `preset = \"{preset}\"`");
-            faults.add(&s.place("fastest_preset"), text);
-        }
-        _ => {}
-    }
-    is_auto.then(|| fastest.unwrap_or(FASTEST_PRESET).to_owned())
-}
-
-/// The fastest preset that an encoder is taken to unless another one is named.
-const FASTEST_PRESET: &str = "superfast";
-
-/// Presets that a running encoder can leave and enter.
-const STEPPED: &[&str] =
-    &["superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
-
-const PRESETS: &[&str] = &[
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-];
-/// The tunings and the profiles of a codec's encoders.
-const fn words_of(codec: VideoCodec) -> (&'static [&'static str], &'static [&'static str]) {
-    match codec {
-        VideoCodec::H264 => (
-            &[
-                "",
-                "film",
-                "animation",
-                "grain",
-                "stillimage",
-                "psnr",
-                "ssim",
-                "fastdecode",
-                "zerolatency",
-            ],
-            &["", "baseline", "main", "high"],
-        ),
-        VideoCodec::Hevc => (
-            &["", "animation", "grain", "psnr", "ssim", "fastdecode", "zerolatency"],
-            &["", "main"],
-        ),
-        VideoCodec::Av1 => (&["", "zerolatency"], &["", "main"]),
-    }
-}
-
-/// A side of the canvas: even, because every second line and column has colour.
-fn read_side(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str) -> Option<u32> {
-    let side = s.whole(faults, key, Size::SIDE_MIN..=Size::SIDE_MAX)?;
-    if side % 2 == 1 {
-        let text = format!("`{key}` must be even, such as {} or {}", side - 1, side + 1);
-        faults.add(&s.place(key), text);
-        return None;
-    }
-    Some(side)
-}
-
-/// A whole number, or a fraction in quotes such as `"30000/1001"`.
-fn read_rate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<FrameRate> {
-    let value = s.any("fps")?;
-    let parse = |text: &str| {
-        let (num, den) = text.split_once('/').unwrap_or((text, "1"));
-        Some((num.trim().parse().ok()?, den.trim().parse().ok()?))
-    };
-    let fraction = match value.get_ref().as_str() {
-        Some(text) => parse(text),
-        None => integer(value.get_ref()).and_then(|n| u32::try_from(n).ok()).map(|n| (n, 1)),
-    };
-    let rate = fraction.and_then(|(num, den)| FrameRate::new(num, den));
-    if rate.is_none() {
-        let most = FrameRate::FPS_MAX;
-        let text = format!(
-            "`fps` must be 1 to {most}, or a fraction in quotes such as \"30000/1001\" for 29.97"
-        );
-        faults.add(&value.span(), text);
-    }
-    rate
-}
-
 fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> {
     let enabled = s.flag(faults, "enabled", true);
     let codecs = [AudioCodec::Aac, AudioCodec::Opus].map(|codec| (codec.name(), codec));
@@ -482,8 +472,9 @@ fn read_outputs(
             unique(faults, &mut seen, "an output with the name", name);
         }
         let output = read_output(&mut s, faults, name.map(|name| name.value));
-        if let Some(platform) = output.as_ref().and_then(|output| output.preset) {
-            for refusal in platform.refusals(&channel.video_spec(1), channel.audio.as_ref()) {
+        if let Some(output) = &output {
+            check_rendition(output, faults, channel, &s);
+            for refusal in channel.platform_refusals(output) {
                 let text = format!("{refusal}; change it, or leave out `preset`");
                 faults.add(&s.place("preset"), text);
             }
@@ -503,5 +494,19 @@ fn read_output(
     let rules = relay::rules(s, faults);
     let enabled = s.flag(faults, "enabled", true);
     let preset = s.word(faults, "preset", &Platform::words());
-    Some(OutputConfig { name: name?, url: url?, rules, enabled, preset })
+    let rendition = s.parsed(faults, "rendition", name_of).map(|found| found.value);
+    let rendition = rendition.filter(|name| name != MAIN_RENDITION).map(String::into_boxed_str);
+    Some(OutputConfig { name: name?, url: url?, rules, enabled, preset, rendition })
+}
+
+/// An output sends what there is.
+fn check_rendition(
+    output: &OutputConfig,
+    faults: &mut Faults<'_>,
+    channel: &ChannelConfig,
+    s: &Section<'_>,
+) {
+    if channel.stream_of(output.rendition.as_deref()).is_none() {
+        faults.add(&s.place("rendition"), channel.no_rendition(output));
+    }
 }

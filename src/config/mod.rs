@@ -20,6 +20,7 @@ mod node;
 mod platform;
 mod read;
 mod relay;
+mod rendition;
 mod scene;
 mod section;
 mod shown;
@@ -27,6 +28,7 @@ mod shown;
 mod tests;
 mod tls;
 mod token;
+mod video;
 mod write;
 
 pub use change::{Difference, Part as ChangedPart, Step};
@@ -46,5 +48,6 @@ pub use node::{
     StartAt, TokenConfig,
 };
 pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, RecordConfig};
+pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, RenditionConfig};
 pub use scene::{NamedScene, SCENES_MAX};
 pub use tls::TlsConfig;

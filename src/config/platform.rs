@@ -109,7 +109,7 @@ impl Platform {
         if !self.codecs.contains(&video.codec) {
             let known: Vec<_> = self.codecs.iter().map(|codec| codec.name()).collect();
             let (known, is) = (known.join(", "), video.codec.name());
-            refusals.push(format!("{known} as video: `codec` in [channel.video] is {is}"));
+            refusals.push(format!("{known} as video: `codec` is {is}"));
         }
         if let Some(most) = self.fps.filter(|most| video.rate.fps() > f64::from(*most)) {
             refusals.push(format!("up to {most} frames per second: `fps` is {}", video.rate));
@@ -122,7 +122,7 @@ impl Platform {
             }
         } else if !self.sizes.is_empty() {
             let known: Vec<_> = self.sizes.iter().map(|(w, h, _)| format!("{w}x{h}")).collect();
-            refusals.push(format!("{}: the canvas is {}", known.join(", "), video.size));
+            refusals.push(format!("{}: the video is {}", known.join(", "), video.size));
         }
         refusals
     }

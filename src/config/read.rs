@@ -119,7 +119,9 @@ fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel:
         }
         let Some(read) = channel::read(section, faults) else { continue };
         unique(faults, &mut names, "a channel with the name", &read.name);
-        unique(faults, &mut streams, "a channel with the stream", &read.stream);
+        for stream in &read.streams {
+            unique(faults, &mut streams, "a channel with the stream", stream);
+        }
         channels.push(read.channel);
     }
     channels

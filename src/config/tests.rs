@@ -544,8 +544,13 @@ fn known_keys() -> Vec<(&'static str, String)> {
     }
     let channel = "[[channel]]\nname=\"a\"\n";
     ask("[[channel]]", format!("{channel}{wrong}"));
-    for heading in ["[channel.video]", "[channel.audio]", "[[channel.scene]]", "[[channel.output]]"]
-    {
+    for heading in [
+        "[channel.video]",
+        "[channel.audio]",
+        "[[channel.rendition]]",
+        "[[channel.scene]]",
+        "[[channel.output]]",
+    ] {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
     for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]", "[[http.token]]"] {
@@ -560,7 +565,10 @@ fn known_keys() -> Vec<(&'static str, String)> {
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
     let tables = ["video", "audio", "layer", "audio_source", "output", "token"];
-    found.retain(|(_, key)| !tables.contains(&key.as_str()));
+    let is_table = |heading: &str, key: &str| {
+        tables.contains(&key) || (heading, key) == ("[[channel]]", "rendition")
+    };
+    found.retain(|(heading, key)| !is_table(heading, key));
     found
 }
 

@@ -43,7 +43,7 @@ impl RecordConfig {
 
 /// A `[[channel.output]]`. Holds its address, which is a secret.
 pub(super) fn output(of: &OutputConfig) -> Table {
-    let OutputConfig { name, url, rules, enabled, preset } = of;
+    let OutputConfig { name, url, rules, enabled, preset, rendition } = of;
     let mut table = Table::new();
     put(&mut table, "name", name.as_str());
     put(&mut table, "url", url.expose());
@@ -51,6 +51,9 @@ pub(super) fn output(of: &OutputConfig) -> Table {
     put(&mut table, "enabled", *enabled);
     if let Some(platform) = preset {
         put(&mut table, "preset", platform.name);
+    }
+    if let Some(rendition) = rendition {
+        put(&mut table, "rendition", &**rendition);
     }
     table
 }
@@ -164,6 +167,7 @@ mod tests {
     #[test]
     fn every_part_is_read_as_it_was_written() {
         let text = "[[channel]]\nname = \"c\"\nbackground = \"#102030\"\n\
+            rendition = [{ name = \"low\", height = 360 }]\n\
             [[channel.layer]]\nname = \"t\"\ntype = \"text\"\ntext = \"a \\\"b\\\"\"\nalpha = 0.5\n\
             [[channel.scene]]\nname = \"two\"\n\
             [[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
@@ -172,7 +176,7 @@ mod tests {
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
             [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
-            lag_low_ms=1\nstall_timeout=3\nenabled=false\npreset=\"kick\"\n\
+            lag_low_ms=1\nstall_timeout=3\nenabled=false\npreset=\"kick\"\nrendition=\"low\"\n\
             [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
             [[push]]\nname=\"o\"\nstream=\"live/a\"\nurl=\"rtmp://h/a/k\"\n\
             [[pull]]\nname=\"i\"\nstream=\"live/i\"\nurl=\"rtmp://h/a/k\"\nmode=\"always\"\nlinger=9\n\
@@ -182,6 +186,8 @@ mod tests {
         let was = Config::parse(text, "was").unwrap();
         let mut channel = Table::new();
         put(&mut channel, "name", "c");
+        let low = "name = \"low\"\nheight = 360".parse().unwrap();
+        put(&mut channel, "rendition", Value::Array(vec![Value::Table(low)]));
         let list =
             |tables: Vec<Table>| Value::Array(tables.into_iter().map(Value::Table).collect());
         let of = &was.channels[0];

@@ -4,19 +4,25 @@
 use std::sync::Arc;
 
 use crate::command::{Answer, Ask, Document, OutputSpec, ShardCommand};
-use crate::config::{ChannelConfig, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX};
+use crate::config::{
+    ChannelConfig, MAIN_RENDITION, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX,
+};
 use crate::stats::{OutputEntry, OutputStats, Registry};
 
 /// What there is.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
-    channels: Vec<(String, Arc<str>)>,
+    /// Channels, and the streams of their renditions, the first one first.
+    channels: Vec<(String, RenditionStreams)>,
     known: Vec<Known>,
     /// What belongs to no channel, as it is now: enabled while it is on.
     pushes: Vec<PushConfig>,
     /// Number of the next one.
     next: usize,
 }
+
+/// Names of a channel's renditions and their streams.
+type RenditionStreams = Vec<(String, Arc<str>)>;
 
 /// An output as its shard was told of it, but enabled while it is on.
 #[derive(Debug)]
@@ -34,9 +40,16 @@ impl Outputs {
     /// Takes a channel with the outputs of its configuration: what its shard and the registry are
     /// told.
     pub(crate) fn channel(&mut self, config: &ChannelConfig) -> Vec<(OutputSpec, OutputEntry)> {
-        let stream: Arc<str> = Arc::from(config.stream.as_str());
-        self.channels.push((config.name.clone(), Arc::clone(&stream)));
-        config.outputs.iter().map(|output| self.open(&config.name, &stream, output)).collect()
+        let streams = config.streams();
+        let streams: Vec<_> =
+            streams.map(|(name, stream)| (name.to_owned(), Arc::from(stream))).collect();
+        self.channels.push((config.name.clone(), streams));
+        let open = |output: &OutputConfig| {
+            // A configuration that was read has no output of a rendition that is not there.
+            let stream = self.stream(&config.name, output).ok()?;
+            Some(self.open(&config.name, &stream, output))
+        };
+        config.outputs.iter().filter_map(open).collect()
     }
 
     /// A channel is gone, with its outputs: what the shard that pushes is to do.
@@ -54,10 +67,10 @@ impl Outputs {
         gone.map(end).collect()
     }
 
-    /// A channel makes another stream. Outputs that it has go on with what they were told.
-    pub(crate) fn set_stream(&mut self, channel: &str, stream: &Arc<str>) {
+    /// A channel makes other streams. Outputs that it has go on with what they were told.
+    pub(crate) fn set_streams(&mut self, channel: &str, streams: &[(String, Arc<str>)]) {
         for (_, known) in self.channels.iter_mut().filter(|(name, _)| name == channel) {
-            *known = Arc::clone(stream);
+            *known = streams.to_vec();
         }
     }
 
@@ -210,7 +223,7 @@ impl Outputs {
         output: OutputConfig,
         registry: &Registry,
     ) -> Result<(Answer, Wanted), Answer> {
-        let stream = self.stream(channel)?;
+        let stream = self.stream(channel, &output)?;
         let own: Vec<_> = self.known.iter().filter(|it| *it.spec.channel == *channel).collect();
         if own.iter().any(|known| known.is(channel, &output.name)) {
             let name = &output.name;
@@ -243,14 +256,26 @@ impl Outputs {
         }
     }
 
-    fn stream(&self, channel: &str) -> Result<Arc<str>, Answer> {
+    /// The stream that an output of the channel sends.
+    fn stream(&self, channel: &str, output: &OutputConfig) -> Result<Arc<str>, Answer> {
+        let streams = self.streams(channel)?;
+        let wanted = output.rendition.as_deref().unwrap_or(MAIN_RENDITION);
+        let found = streams.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, stream)| Arc::clone(stream)).ok_or_else(|| {
+            let known: Vec<_> = streams.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            let text = "`rendition`: the channel has no rendition of this name; it has";
+            Answer::Invalid(vec![format!("{text} {}", known.join(", "))])
+        })
+    }
+
+    fn streams(&self, channel: &str) -> Result<&[(String, Arc<str>)], Answer> {
         let found = self.channels.iter().find(|(name, _)| name == channel);
-        let stream = found.map(|(_, stream)| Arc::clone(stream));
-        stream.ok_or_else(|| Answer::NotFound(format!("there is no channel {channel}")))
+        let streams = found.map(|(_, streams)| streams.as_slice());
+        streams.ok_or_else(|| Answer::NotFound(format!("there is no channel {channel}")))
     }
 
     fn find(&self, channel: &str, name: &str) -> Result<usize, Answer> {
-        self.stream(channel)?;
+        self.streams(channel)?;
         self.known.iter().position(|known| known.is(channel, name)).ok_or_else(|| {
             Answer::NotFound(format!("there is no output {name} in channel {channel}"))
         })
@@ -275,11 +300,8 @@ type Wanted = Option<ShardCommand>;
 pub(crate) fn platform_refusals(channels: &[ChannelConfig], ask: &Ask) -> Vec<String> {
     let Ask::AddOutput { channel, document: Document(document) } = ask else { return Vec::new() };
     let channel = channels.iter().find(|known| known.name == *channel);
-    let platform = OutputConfig::from_document(document).ok().and_then(|output| output.preset);
-    match (channel, platform) {
-        (Some(channel), Some(platform)) => {
-            platform.refusals(&channel.video_spec(1), channel.audio.as_ref())
-        }
+    match (channel, OutputConfig::from_document(document)) {
+        (Some(channel), Ok(output)) => channel.platform_refusals(&output),
         _ => Vec::new(),
     }
 }

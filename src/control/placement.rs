@@ -52,7 +52,7 @@ pub(crate) fn rule() -> String {
 /// Something that a shard has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// A channel's stream, by the channel's name.
+    /// The streams of a channel, one for each rendition, by the channel's name.
     Channel(Arc<str>),
     /// An output or a push, by its number.
     Output(usize),
@@ -115,18 +115,34 @@ impl Placement {
         fed.or(ended).or_else(own).unwrap_or_else(|| self.least_loaded())
     }
 
-    /// A channel runs at `shard` from now on, with this stream.
-    pub(crate) fn put_channel(&mut self, name: &str, stream: &str, shard: usize, now: Micros) {
+    /// A channel runs at `shard` from now on, with these streams of its renditions, of which the
+    /// first is its own.
+    pub(crate) fn put_channel(
+        &mut self,
+        name: &str,
+        streams: &[(String, Arc<str>)],
+        shard: usize,
+        now: Micros,
+    ) {
         self.remove_channel(name, now);
-        let (name, item) = (name.to_owned(), Item::Channel(Arc::from(name)));
-        let (stream, is_push, moved) = (Arc::from(stream), false, None);
-        self.placed.push(Placed { item, name, is_push, stream, shard, moved });
+        for (at, (rendition, stream)) in streams.iter().enumerate() {
+            let shown = if at == 0 { name.to_owned() } else { format!("{name}/{rendition}") };
+            let (item, stream) = (Item::Channel(Arc::from(name)), Arc::clone(stream));
+            self.placed.push(Placed {
+                item,
+                name: shown,
+                is_push: false,
+                stream,
+                shard,
+                moved: None,
+            });
+        }
     }
 
     /// A channel is gone.
     pub(crate) fn remove_channel(&mut self, name: &str, now: Micros) {
         let item = Item::Channel(Arc::from(name));
-        if let Some(Placed { stream, shard, .. }) = self.remove(&item) {
+        while let Some(Placed { stream, shard, .. }) = self.remove(&item) {
             self.ended.push_back((now, stream, shard));
         }
         while self.ended.len() > ENDED_MAX {
@@ -281,10 +297,14 @@ impl Placement {
 mod tests {
     use super::*;
 
+    fn streams(stream: &str) -> Vec<(String, Arc<str>)> {
+        vec![("main".to_owned(), Arc::from(stream))]
+    }
+
     fn channel(placement: &mut Placement, name: &str) -> usize {
         let stream = format!("live/{name}");
         let shard = placement.choose_for_channel(name, &stream, Micros(0));
-        placement.put_channel(name, &stream, shard, Micros(0));
+        placement.put_channel(name, &streams(&stream), shard, Micros(0));
         shard
     }
 
@@ -357,7 +377,7 @@ mod tests {
         assert_eq!(choose(&placement, "new", "live/c", now), 2, "its encoders may still send");
         assert_eq!(choose(&placement, "new", "live/c", now + ENDED_KEPT), 0, "that is long ago");
         for number in 0..2 * ENDED_MAX {
-            placement.put_channel("n", &format!("live/{number}"), 0, now);
+            placement.put_channel("n", &streams(&format!("live/{number}")), 0, now);
         }
         assert!(placement.ended.len() <= ENDED_MAX);
     }

@@ -106,6 +106,15 @@ impl FrameRate {
         f64::from(self.num) / f64::from(self.den)
     }
 
+    /// The rate at which every `divisor`th frame comes; `None` if that is less than one a second.
+    #[must_use]
+    pub const fn divided(self, divisor: u32) -> Option<Self> {
+        match self.den.checked_mul(divisor) {
+            Some(den) => Self::new(self.num, den),
+            None => None,
+        }
+    }
+
     /// When tick `n` is due after the start: the exact grid `n * den / num`, never a sum of
     /// rounded intervals.
     #[must_use]
@@ -159,6 +168,19 @@ mod tests {
                 assert_eq!(rate.tick_at(rate.due(n)), n, "{num}/{den} tick {n}");
             }
         }
+    }
+
+    #[test]
+    fn the_grid_of_a_part_of_the_rate_lies_on_that_of_all() {
+        let rate = FrameRate::new(60_000, 1_001).unwrap();
+        for divisor in 1..=4 {
+            let part = rate.divided(divisor).unwrap();
+            for n in (0..1_000).chain(1_000_000_000..1_000_000_100) {
+                assert_eq!(part.due(n), rate.due(n * u64::from(divisor)), "{divisor} {n}");
+            }
+        }
+        assert_eq!(FrameRate::FPS_30.divided(31), None);
+        assert_eq!(FrameRate::new(240_000_000, 1_000_000).unwrap().divided(u32::MAX), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::control::channels::build::{self, Built, FrameInput, Frames};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::list::Known;
+use crate::control::channels::renditions::KnownStats;
 use crate::control::channels::scenes::Scenes;
 use crate::control::channels::sources::Subscription;
 use crate::control::hooks::HookService;
@@ -18,9 +19,7 @@ use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
 use crate::control::threads::Threads;
 use crate::pipeline::ChannelStage;
-use crate::stats::{
-    ChannelEntry, ChannelStats, OutputEntry, PullEntry, RecordEntry, Registry, ShardStats,
-};
+use crate::stats::{ChannelEntry, OutputEntry, PullEntry, RecordEntry, Registry, ShardStats};
 
 /// Everything that the configuration lists by name: built, and its threads started.
 pub(super) struct ChannelSet {
@@ -86,9 +85,11 @@ impl ChannelSet {
         let mut build = |channel: &ChannelConfig| {
             let (name, stream) = (&channel.name, &channel.stream);
             let shard = set.placement.choose_for_channel(name, stream, now);
-            set.placement.put_channel(name, stream, shard, now);
-            let stats = Arc::new(ChannelStats::default());
-            let built = build::build(&context.at_shard(shard), channel, frames, &stats)?;
+            let streams =
+                channel.streams().map(|(name, stream)| (name.to_owned(), Arc::from(stream)));
+            set.placement.put_channel(name, &streams.collect::<Vec<_>>(), shard, now);
+            let known = KnownStats::default();
+            let built = build::build(&context.at_shard(shard), channel, frames, &known)?;
             Ok((shard, built))
         };
         // All encoders open at once.
@@ -108,10 +109,10 @@ impl ChannelSet {
 
     fn add_channel(&mut self, config: &ChannelConfig, shard: usize, built: Built) {
         self.known.push(Known::of(&built));
-        let Built { stage, feed, subscriptions, scenes, faults, frame_input, entry, .. } = built;
+        let Built { stage, feeds, subscriptions, scenes, faults, frame_input, entry, .. } = built;
         self.scenes.put(config, scenes, &faults);
         self.stages.push(stage);
-        self.shares[shard].feeds.push(feed);
+        self.shares[shard].feeds.extend(feeds);
         for (stream, subscription) in subscriptions {
             self.give(ShardCommand::Subscription(stream, subscription));
         }

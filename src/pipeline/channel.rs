@@ -5,26 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::keyframes::Keyframes;
 use super::live::SceneLine;
+use super::tee::Tee;
 use crate::audio::{AudioFramer, Mixer};
 use crate::command::ChannelSwitch;
-use crate::frame::{AudioBlock, FrozenFrame, Pool};
+use crate::frame::{AudioBlock, Pool};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
-use crate::ring::{Bell, Gate, Receiver, Sender};
+use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pacer, Slot};
 use crate::scene::{Composed, Composer, Tick};
-use crate::stats::{ChannelStats, DropReason};
-
-/// A frame on its way to the encoder.
-#[derive(Debug)]
-pub struct RawFrame {
-    /// The picture.
-    pub frame: FrozenFrame,
-    /// Its number on the channel's grid.
-    pub tick: u64,
-    /// Whether it is the first after a stall, at which players start anew: it has to be a keyframe.
-    pub is_cut: bool,
-}
+use crate::stats::ChannelStats;
 
 /// Audio on its way to the encoder.
 #[derive(Debug)]
@@ -56,8 +47,10 @@ pub struct Picture {
     pub composer: Composer,
     /// Where it draws.
     pub pool: Pool,
-    /// To the video encoder.
-    pub encoder: Sender<RawFrame>,
+    /// To the video encoders.
+    pub tee: Tee,
+    /// Which pictures are keyframes.
+    pub keys: Keyframes,
     /// From control: other scenes.
     pub line: SceneLine,
 }
@@ -181,7 +174,7 @@ impl ComposeCore {
 /// A channel that is ready for the compose core, or runs there.
 pub struct ChannelStage {
     channel: Channel,
-    picture: Option<(Picture, Gate)>,
+    picture: Option<Picture>,
     audio: Option<AudioStage>,
     /// Whether the next picture is the first after a stall.
     is_cut: bool,
@@ -191,10 +184,7 @@ impl ChannelStage {
     /// Makes everything that `channel` needs to run.
     #[must_use]
     pub fn new(mut channel: Channel) -> Self {
-        let picture = channel.picture.take().map(|picture| {
-            let gate = Gate::for_capacity(picture.encoder.capacity());
-            (picture, gate)
-        });
+        let picture = channel.picture.take();
         let audio = channel.audio.take().map(AudioStage::new);
         Self { channel, picture, audio, is_cut: false }
     }
@@ -221,9 +211,10 @@ impl ChannelStage {
             self.missed(tick, missed, now);
         }
         let channel = &mut self.channel;
-        if let Some((picture, gate)) = &mut self.picture {
-            let is_seen = draw(channel, picture, gate, (tick, self.is_cut));
-            self.is_cut &= !is_seen;
+        if let Some(picture) = &mut self.picture {
+            let is_cut = std::mem::take(&mut self.is_cut);
+            let is_key = picture.keys.is_due(tick, is_cut, || channel.switch.take_key_request());
+            draw(channel, picture, (tick, is_key));
         }
         if let Some(audio) = &mut self.audio {
             let until = channel.timeline.rate.samples_at(tick + 1, SAMPLE_RATE);
@@ -235,8 +226,8 @@ impl ChannelStage {
     /// So many ticks before `tick` were not run in time.
     fn missed(&mut self, tick: u64, missed: u64, now: Micros) {
         let channel = &self.channel;
-        if self.picture.is_some() {
-            channel.stats.dropped(DropReason::Late, missed);
+        if let Some(picture) = &self.picture {
+            picture.tee.missed(tick - missed..tick);
         }
         let length = now.since(channel.pacer.due(tick - missed));
         if length < STALL_MIN {
@@ -253,36 +244,26 @@ impl ChannelStage {
     }
 }
 
-/// Draws the picture of `tick`, which is the first after a stall if `is_cut`; says whether it has
-/// gone to the encoder.
-fn draw(
-    channel: &Channel,
-    picture: &mut Picture,
-    gate: &mut Gate,
-    (tick, is_cut): (u64, bool),
-) -> bool {
-    channel.stats.queue_length(picture.encoder.len());
-    if !gate.admits(picture.encoder.len()) {
-        channel.stats.dropped(DropReason::QueueFull, 1);
-        return false;
+/// Draws the picture of `tick`, if anybody takes it.
+fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
+    let Picture { composer, pool, tee, line, .. } = picture;
+    if !tee.admits(tick, is_key) {
+        return;
     }
     let at = channel.pacer.due(tick);
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
-    picture.line.before(&mut picture.composer);
-    let seen = match picture.composer.compose(&now, &picture.pool) {
+    line.before(composer);
+    let is_seen = match composer.compose(&now, pool) {
         Composed::Fresh(frame) | Composed::Same(frame) => {
-            let raw = RawFrame { frame, tick, is_cut };
-            picture.encoder.push(raw).map_err(|_full| DropReason::QueueFull)
+            tee.push(&frame, (tick, composer.mark()), |mark| composer.changed_since(mark))
         }
-        Composed::NoFrame => Err(DropReason::PoolEmpty),
+        Composed::NoFrame => {
+            tee.no_frame();
+            false
+        }
     };
-    match seen {
-        Ok(()) => channel.stats.composed(),
-        Err(reason) => channel.stats.dropped(reason, 1),
-    }
-    picture.line.after(&mut picture.composer, tick, seen.is_ok());
-    seen.is_ok()
+    line.after(composer, tick, is_seen);
 }
 
 struct AudioStage {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use super::channel::{RawAudio, RawFrame, Timeline};
+use super::channel::{RawAudio, Timeline};
 use super::metadata;
 use super::pace::Pace;
+use super::tee::RawFrame;
 use crate::command::{ChannelSwitch, Encoded};
 use crate::encode::{
     self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, EncoderChange, EncoderSink, Error,
@@ -27,15 +28,34 @@ pub const ENCODED_QUEUE: usize = 256;
 /// How long an idle encoder sleeps before it looks again, should a ring of the bell be missed.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// Shortest time between two keyframes that readers ask for: one bad destination must not hurt the
-/// picture of all others.
-const FORCED_KEY_INTERVAL: Micros = Micros::from_secs(1);
+/// Says of an encoder that it is open, or which one could not be opened, and why.
+pub type Opened = Result<(), (String, Error)>;
 
-/// What both encoder threads of a channel share.
+/// An encoder's end of a ring to a shard, and the figures of whose stream it feeds.
+pub struct EncodedRing {
+    /// The ring.
+    pub ring: Sender<Encoded>,
+    /// The figures.
+    pub stats: Arc<ChannelStats>,
+}
+
+/// Gives the message to all of them, by reference.
+fn push_to_all(rings: &mut [EncodedRing], message: &Message, due: Micros) {
+    for EncodedRing { ring, stats } in rings {
+        if ring.push(Encoded { message: message.clone(), due }).is_err() {
+            stats.encoded_dropped();
+        }
+    }
+}
+
+/// What an encoder's thread is given.
 #[derive(Clone)]
 pub struct EncodeShare {
-    /// The channel's grid.
+    /// The grid of its pictures.
     pub timeline: Timeline,
+    /// What all times of the channel are put behind: decode times may be before the first frame
+    /// when there are B-pictures; RTMP times may not.
+    pub shift: Micros,
     /// What video is made.
     pub video: VideoSpec,
     /// What audio is made.
@@ -47,7 +67,7 @@ pub struct EncodeShare {
     /// Requests to the encoder.
     pub switch: Arc<ChannelSwitch>,
     /// Where an encoder says that it is open. Who started it says if it could not be opened.
-    pub opened: SyncSender<Result<(), Error>>,
+    pub opened: SyncSender<Opened>,
     /// Told when another encoder encodes.
     pub changed: Arc<dyn Fn(&EncoderChange) + Send + Sync>,
     /// Figures.
@@ -67,11 +87,6 @@ impl EncodeShare {
         drop(self.opened.try_send(Ok(())));
     }
 
-    /// Decode times may be before the first frame when there are B-pictures; RTMP times may not.
-    fn shift(&self) -> Micros {
-        if self.video.b_frames == 0 { Micros(0) } else { self.timeline.rate.due(2) }
-    }
-
     fn message(&self, kind: Kind, at: Micros, flags: Flags, body: PacketBuf) -> Message {
         #[expect(clippy::cast_possible_truncation, reason = "RTMP time is modulo 2^32")]
         let time = at.millis() as u32;
@@ -88,37 +103,33 @@ pub fn video(
     share: &EncodeShare,
     mut frames: Receiver<RawFrame>,
     bell: &Bell,
-    out: Sender<Encoded>,
+    out: Vec<EncodedRing>,
 ) -> Result<(), Error> {
     let mut sink = VideoOut { share, out };
     let mut encoder = FallbackEncoder::open(&share.video, &share.packets)?;
     sink.announce(encoder.encoder());
     share.tell_open();
-    let mut keys = Keyframes::new(&share.video);
     let mut pace = share.pace(encoder.encoder_mut())?;
     let mut bitrate = Bitrate::new(share);
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
-        let Some(RawFrame { frame, tick, is_cut }) = frames.pop() else {
+        let Some(RawFrame { frame, tick, is_key, .. }) = frames.pop() else {
             if frames.is_finished() {
                 return encoder.flush(&mut sink);
             }
             bell.park(IDLE, || !frames.is_empty() || frames.is_finished());
             continue;
         };
-        if !pace.admits(tick) && !is_cut {
+        if !pace.admits(tick) && !is_key {
             continue;
         }
         let began = share.clock.now();
         bitrate.follow(share, encoder.encoder_mut());
-        let can_force = encoder.encoder().forces_keyframes();
-        let asked = || can_force && share.switch.take_key_request();
-        let force_key = keys.is_due(tick, pace.take_other_rate() || is_cut, asked);
+        let force_key = pace.take_other_rate() || is_key;
         let pts = i64::try_from(tick).unwrap_or(i64::MAX);
         let picture = Picture { frame, pts, force_key };
         if encoder.encode(&picture, began, &mut sink)? {
-            keys.begin(tick);
             pace = share.pace(encoder.encoder_mut())?;
             bitrate = Bitrate::new(share);
         }
@@ -156,55 +167,9 @@ impl Bitrate {
     }
 }
 
-/// Which pictures are to be keyframes. An encoder counts pictures; where ticks are left out,
-/// players count on the time all the same.
-#[derive(Debug)]
-struct Keyframes {
-    /// Most ticks from one keyframe to the next.
-    interval: u64,
-    /// Least ticks from one keyframe to the next that readers ask for.
-    asked_interval: u64,
-    /// The newest keyframe, and the newest that readers asked for.
-    newest: u64,
-    newest_asked: Option<u64>,
-}
-
-impl Keyframes {
-    /// Of an encoder that has just been opened.
-    fn new(video: &VideoSpec) -> Self {
-        Self {
-            interval: video.gop_frames.into(),
-            asked_interval: video.rate.tick_at(FORCED_KEY_INTERVAL),
-            newest: 0,
-            newest_asked: None,
-        }
-    }
-
-    /// The picture of `tick` is the first of another encoder.
-    const fn begin(&mut self, tick: u64) {
-        self.newest = tick;
-    }
-
-    /// Whether the picture of `tick` is one: by the time, as the first after a stall or at another
-    /// frame rate (`is_cut`), or because readers have `asked`, which is looked at only when they
-    /// may.
-    fn is_due(&mut self, tick: u64, is_cut: bool, asked: impl FnOnce() -> bool) -> bool {
-        let may_ask = self.newest_asked.is_none_or(|last| tick >= last + self.asked_interval);
-        let is_asked = may_ask && asked();
-        if is_asked {
-            self.newest_asked = Some(tick);
-        }
-        let is_due = is_asked || is_cut || tick >= self.newest + self.interval;
-        if is_due {
-            self.newest = tick;
-        }
-        is_due
-    }
-}
-
 struct VideoOut<'a> {
     share: &'a EncodeShare,
-    out: Sender<Encoded>,
+    out: Vec<EncodedRing>,
 }
 
 impl VideoOut<'_> {
@@ -221,13 +186,7 @@ impl VideoOut<'_> {
         let header = share.message(Kind::Video, Micros(0), Flags::HEADER, body);
         let due = share.clock.now();
         for message in [metadata, header] {
-            self.push(Encoded { message, due });
-        }
-    }
-
-    fn push(&mut self, encoded: Encoded) {
-        if self.out.push(encoded).is_err() {
-            self.share.stats.encoded_dropped();
+            push_to_all(&mut self.out, &message, due);
         }
     }
 }
@@ -245,11 +204,11 @@ impl VideoSink for VideoOut<'_> {
         let VideoPacket { mut body, pts, dts, key } = packet;
         let share = self.share;
         let rate = share.timeline.rate;
-        let shown = rate.due(u64::try_from(pts).unwrap_or(0)) + share.shift();
+        let shown = rate.due(u64::try_from(pts).unwrap_or(0)) + share.shift;
         let decoded = if dts >= 0 {
-            rate.due(dts.unsigned_abs()) + share.shift()
+            rate.due(dts.unsigned_abs()) + share.shift
         } else {
-            share.shift() - rate.due(dts.unsigned_abs())
+            share.shift - rate.due(dts.unsigned_abs())
         };
         let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
         put_video_header(&mut body, share.video.codec, key, Part::Frame, offset_ms);
@@ -257,7 +216,7 @@ impl VideoSink for VideoOut<'_> {
         let flags = if key { Flags::KEY } else { Flags::default() };
         let message = share.message(Kind::Video, decoded, flags, body);
         let due = share.timeline.start + rate.due(u64::try_from(pts).unwrap_or(0));
-        self.push(Encoded { message, due });
+        push_to_all(&mut self.out, &message, due);
     }
 }
 
@@ -270,7 +229,7 @@ pub fn audio(
     spec: AudioSpec,
     mut audio: Receiver<RawAudio>,
     bell: &Bell,
-    out: Sender<Encoded>,
+    out: Vec<EncodedRing>,
 ) -> Result<(), Error> {
     let mut encoder = encode::open_audio(&spec, &share.packets)?;
     let mut sink = AudioOut { share, out, codec: spec.codec };
@@ -292,7 +251,7 @@ pub fn audio(
 
 struct AudioOut<'a> {
     share: &'a EncodeShare,
-    out: Sender<Encoded>,
+    out: Vec<EncodedRing>,
     codec: AudioCodec,
 }
 
@@ -300,13 +259,7 @@ impl AudioOut<'_> {
     fn announce(&mut self, encoder: &dyn AudioEncoder) {
         let body = with_header(encoder.header(), |body| put_audio_header(body, self.codec, true));
         let message = self.share.message(Kind::Audio, Micros(0), Flags::HEADER, body);
-        self.push(Encoded { message, due: self.share.clock.now() });
-    }
-
-    fn push(&mut self, encoded: Encoded) {
-        if self.out.push(encoded).is_err() {
-            self.share.stats.encoded_dropped();
-        }
+        push_to_all(&mut self.out, &message, self.share.clock.now());
     }
 }
 
@@ -319,8 +272,8 @@ impl AudioSink for AudioOut<'_> {
         put_audio_header(&mut body, self.codec, false);
         share.stats.audio_encoded(body.len());
         let at = Micros(first_sample * 1_000_000 / u64::from(SAMPLE_RATE));
-        let message = share.message(Kind::Audio, at + share.shift(), Flags::default(), body);
-        self.push(Encoded { message, due: share.timeline.start + at });
+        let message = share.message(Kind::Audio, at + share.shift, Flags::default(), body);
+        push_to_all(&mut self.out, &message, share.timeline.start + at);
     }
 }
 
@@ -361,6 +314,3 @@ fn put_audio_header(body: &mut PacketBuf, codec: AudioCodec, is_header: bool) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,19 +4,27 @@
 mod channel;
 mod decode;
 mod encode;
+mod keyframes;
 mod live;
 mod metadata;
 mod pace;
 mod record;
+mod scale;
+mod tee;
 
 pub use channel::{
     AUDIO_QUEUE_BLOCKS, Audio, COMPOSED_MAX, Channel, ChannelStage, ComposeCore, POOL_EXTRA_FRAMES,
-    Picture, RawAudio, RawFrame, Timeline,
+    Picture, RawAudio, Timeline,
 };
 pub use decode::{
     DECODED_AUDIO_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
     file as decode_file, live as decode_live,
 };
-pub use encode::{ENCODED_QUEUE, EncodeShare, audio as encode_audio, video as encode_video};
+pub use encode::{
+    ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, audio as encode_audio, video as encode_video,
+};
+pub use keyframes::Keyframes;
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use record::{RECORD_QUEUE, RecordShare, record};
+pub use scale::{SCALE_QUEUE, ScaleOut, scale};
+pub use tee::{Tee, TeeBranch};

@@ -109,7 +109,7 @@ impl ChannelInput {
         if goes_on_at.is_some() {
             let by_clock = before.map(|it| (it.feed.switch.base_ms(), it.feed.start));
             let base = base_ms(newest, by_clock, feed.start, shared.cx.now);
-            feed.switch.set_base_ms(base);
+            feed.switch.raise_base_ms(base);
         }
         Self { feed, stream, newest_video: 0, has_seen_video: false, goes_on_at }
     }
@@ -171,9 +171,14 @@ impl ChannelInput {
     fn publish(&self, shared: &mut Shared, next: Encoded) {
         let now = shared.cx.now;
         self.feed.stats.rtmp_seconds(now.since(next.due));
+        let base_ms = self.feed.switch.base_ms();
         let message = match self.goes_on_at {
             // Encoders say these before they know where the stream goes on.
             Some(at) if next.message.is_header() => next.message.at(at),
+            // A new stream of a channel whose others go on.
+            None if next.message.is_header() && next.message.time() != base_ms => {
+                next.message.at(base_ms)
+            }
             _ => next.message,
         };
         let (kind, time, flags) = (message.kind(), message.time(), message.flags());

@@ -728,6 +728,36 @@ fn picture(time: u32, due: Micros) -> Encoded {
 }
 
 #[test]
+fn all_renditions_of_a_channel_have_the_clock_that_the_latest_of_their_streams_needs() {
+    for names in [["live/late", "live/early"], ["live/early", "live/late"]] {
+        let mut bench = Bench::new();
+        for (name, time) in [("live/early", 900), ("live/late", 5_900)] {
+            let (before, mut pictures) = feed(bench.now);
+            let before = ChannelSource { stream: Arc::from(name), ..before };
+            bench.take_over(|parts| parts.feeds.push(before));
+            pictures.push(picture(time, bench.now)).unwrap();
+            bench.core.read_rings(bench.now);
+        }
+        let channel = Arc::new(ChannelSwitch::default());
+        let now = bench.now;
+        let renditions = names.map(|name| {
+            let switch = Arc::new(ChannelSwitch::of_rendition(&channel));
+            ChannelSource { stream: Arc::from(name), switch, ..feed(now).0 }
+        });
+        let switches = renditions.each_ref().map(|feed| Arc::clone(&feed.switch));
+        bench.take_over(|parts| parts.feeds.extend(renditions));
+        let bases = switches.each_ref().map(|switch| switch.base_ms());
+        assert!(bases[0] > 5_900 && bases[0] == bases[1], "{names:?}: {bases:?}");
+        switches[0].stop();
+        assert!(switches[0].is_stopped() && !switches[1].is_stopped());
+        channel.stop();
+        assert!(switches[1].is_stopped());
+        switches[1].request_key();
+        assert!(channel.take_key_request(), "a keyframe is asked for in all");
+    }
+}
+
+#[test]
 fn viewers_of_a_channel_go_on_with_its_next_encoder_and_taps_begin_as_late_viewers_do() {
     let mut bench = Bench::new();
     let (first, mut pictures) = feed(bench.now);

@@ -2,7 +2,7 @@
 
 use crossbeam::utils::CachePadded;
 
-use super::cell::{Counter, Gauge, SharedCounter, read_all};
+use super::cell::{Counter, Gauge, SharedCounter};
 use super::fallback::{FALLBACKS_MAX, Fallback, FallbackStats};
 use super::histogram::{Histogram, HistogramFigures};
 use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
@@ -42,17 +42,19 @@ pub const ENCODED_DROPPED: &str = "shard_full";
 #[derive(Debug, Default)]
 pub struct ChannelStats {
     compose: CachePadded<Compose>,
+    scale: CachePadded<Histogram>,
     video: CachePadded<Video>,
     audio: CachePadded<Audio>,
     shard: CachePadded<Shard>,
     rare: CachePadded<Rare>,
 }
 
-/// Written by the composer.
+/// Written by the composer; of a rendition of another size, by its scaler.
 #[derive(Debug, Default)]
 struct Compose {
     composed: Counter,
-    dropped: [Counter; DropReason::ALL.len()],
+    /// Also by the scaler of a rendition.
+    dropped: [SharedCounter; DropReason::ALL.len()],
     audio_dropped: Counter,
     queue: Gauge,
     stalls: Counter,
@@ -119,6 +121,11 @@ impl ChannelStats {
     /// Frames that wait for the encoder. For the composer.
     pub fn queue_length(&self, frames: usize) {
         self.compose.queue.set_count(frames);
+    }
+
+    /// How long the scaler took for a frame. For its thread.
+    pub fn scale_seconds(&self, took: Micros) {
+        self.scale.observe(took);
     }
 
     /// A packet of `bytes` came out of the video encoder. For its thread.
@@ -199,11 +206,12 @@ impl ChannelStats {
     pub fn read(&self) -> ChannelFigures {
         ChannelFigures {
             composed: self.compose.composed.get(),
-            dropped: read_all(&self.compose.dropped),
+            dropped: std::array::from_fn(|index| self.compose.dropped[index].get()),
             audio_dropped: self.compose.audio_dropped.get(),
             queue: self.compose.queue.get_count(),
             stalls: self.compose.stalls.get(),
             stalled: Micros(self.compose.stalled_us.get()),
+            scale: self.scale.read(),
             frames: self.video.frames.get(),
             keyframes: self.video.keyframes.get(),
             video_bytes: self.video.bytes.get(),
@@ -239,6 +247,8 @@ pub struct ChannelFigures {
     pub stalls: u64,
     /// How long those were together.
     pub stalled: Micros,
+    /// Time in the scaler per frame, of a rendition of another size than the canvas.
+    pub scale: HistogramFigures,
     /// Video packets encoded.
     pub frames: u64,
     /// Keyframes among them.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::channel::ChannelStats;
-use super::registry::{Registry, Snapshot};
+use super::registry::{ChannelEntry, Registry, Snapshot};
 use crate::media::Micros;
 
 /// Readings that a rate spans at most: with one each second, rates are means over five seconds.
@@ -22,7 +22,7 @@ struct Reading {
     at: Micros,
     bytes_in: u64,
     bytes_out: u64,
-    /// Frames, and bytes of video and of audio, of each channel.
+    /// Frames, and bytes of video and of audio, of each encode.
     channels: Vec<(Arc<ChannelStats>, [u64; 3])>,
 }
 
@@ -70,10 +70,10 @@ impl Meter {
     fn read(&self, at: Micros) -> Reading {
         let snapshot = self.registry.snapshot();
         let channels = self.registry.channels();
-        let channels = channels.iter().map(|channel| {
-            let figures = channel.stats.read();
+        let channels = channels.iter().flat_map(ChannelEntry::encodes).map(|stats| {
+            let figures = stats.read();
             let counts = [figures.frames, figures.video_bytes, figures.audio_bytes];
-            (Arc::clone(&channel.stats), counts)
+            (Arc::clone(stats), counts)
         });
         Reading {
             at,
@@ -92,7 +92,7 @@ fn rate(count: u64, time: Micros) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{ChannelEntry, ShardStats};
+    use crate::stats::ShardStats;
 
     fn registry() -> Arc<Registry> {
         let shards = vec![Arc::new(ShardStats::default())];

@@ -68,6 +68,31 @@ pub struct ChannelEntry {
     pub facts: Arc<ChannelFacts>,
     /// Its figures.
     pub stats: Arc<ChannelStats>,
+    /// Its further renditions.
+    pub renditions: Vec<RenditionEntry>,
+}
+
+impl ChannelEntry {
+    /// The figures of each of its encodes, once.
+    pub fn encodes(&self) -> impl Iterator<Item = &Arc<ChannelStats>> {
+        let own = self.renditions.iter().filter(|rendition| rendition.shares.is_none());
+        [&self.stats].into_iter().chain(own.map(|rendition| &rendition.stats))
+    }
+}
+
+/// A further rendition of a channel.
+#[derive(Clone, Debug)]
+pub struct RenditionEntry {
+    /// Name of the rendition.
+    pub name: String,
+    /// The stream it makes, such as `live/demo_720p`.
+    pub stream: String,
+    /// The rendition whose encode it shows, if it has none of its own.
+    pub shares: Option<String>,
+    /// What it is to make.
+    pub facts: Arc<ChannelFacts>,
+    /// Its figures.
+    pub stats: Arc<ChannelStats>,
 }
 
 /// What a channel is to make.
@@ -91,6 +116,17 @@ pub struct ChannelFacts {
     pub preset: String,
     /// Whether it always encodes as fast as its preset says.
     pub is_speed_fixed: bool,
+}
+
+impl ChannelFacts {
+    /// Name of the video encoder that encodes, or is to, before one was opened.
+    #[must_use]
+    pub fn encoder_now(&self, figures: &ChannelFigures) -> String {
+        match figures.encoder {
+            "" => self.encoder.clone(),
+            name => name.to_owned(),
+        }
+    }
 }
 
 /// An output's figures and where it goes.
@@ -232,6 +268,7 @@ impl Registry {
             stream: entry.stream.clone(),
             facts: Arc::clone(&entry.facts),
             figures: entry.stats.read(),
+            renditions: entry.renditions.iter().map(RenditionEntry::read).collect(),
         });
         let outputs = self.outputs.read();
         let outputs = outputs.iter().map(|entry| OutputSnapshot {
@@ -312,6 +349,35 @@ pub struct ChannelSnapshot {
     pub facts: Arc<ChannelFacts>,
     /// Its figures.
     pub figures: ChannelFigures,
+    /// Its further renditions.
+    pub renditions: Vec<RenditionSnapshot>,
+}
+
+/// A further rendition of a channel at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RenditionSnapshot {
+    /// Name of the rendition.
+    pub name: String,
+    /// The stream it makes.
+    pub stream: String,
+    /// The rendition whose encode it shows, if it has none of its own.
+    pub shares: Option<String>,
+    /// What it is to make.
+    pub facts: Arc<ChannelFacts>,
+    /// Its figures.
+    pub figures: ChannelFigures,
+}
+
+impl RenditionEntry {
+    fn read(&self) -> RenditionSnapshot {
+        RenditionSnapshot {
+            name: self.name.clone(),
+            stream: self.stream.clone(),
+            shares: self.shares.clone(),
+            facts: Arc::clone(&self.facts),
+            figures: self.stats.read(),
+        }
+    }
 }
 
 /// An output at one moment.
@@ -352,7 +418,8 @@ impl ChannelEntry {
     /// A channel without figures.
     pub(super) fn named(name: &str) -> Self {
         let (name, stream) = (name.to_owned(), format!("live/{name}"));
-        Self { name, stream, facts: Arc::default(), stats: Arc::default() }
+        let (facts, stats, renditions) = (Arc::default(), Arc::default(), Vec::new());
+        Self { name, stream, facts, stats, renditions }
     }
 }
 

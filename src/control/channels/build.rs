@@ -1,35 +1,30 @@
 //! Builds the stages of one channel and joins them with rings.
 
-use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::audio::Mixer;
-use crate::command::{ChannelSource, ChannelSwitch, Encoded};
-use crate::config::ChannelConfig;
-use crate::encode::{self, AudioSpec, ChangeReason, EncoderChange, VideoSpec};
-use crate::event::NodeEvent;
-use crate::ffi::set_log_subject;
+use crate::command::{ChannelSource, ChannelSwitch};
+use crate::config::{ChannelConfig, RENDITIONS_MAX};
 use crate::frame::{Geometry, Pool};
-use crate::media::{Micros, caught};
+use crate::media::{Micros, PixelFormat};
 use crate::pipeline::{
-    self, AUDIO_QUEUE_BLOCKS, Audio, CHANGES_MAX, Channel, ChannelStage, ENCODED_QUEUE,
-    EncodeShare, POOL_EXTRA_FRAMES, Picture, RawAudio, RawFrame, SCENE_REPORTS_MAX, SceneLine,
-    Timeline,
+    Audio, CHANGES_MAX, Channel, ChannelStage, Keyframes, Opened, Picture, SCENE_REPORTS_MAX,
+    SceneLine, Tee, Timeline,
 };
-use crate::ring::{Bell, Receiver, Sender, channel};
+use crate::ring::{Bell, channel};
 use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
 use crate::scene::{self, Composer};
-use crate::stats::{ChannelEntry, ChannelFacts, ChannelStats, CoreRole};
+use crate::stats::ChannelEntry;
 
 use crate::control::channels::assets::{Prepared, prepare};
 use crate::control::channels::context::ChannelContext;
+use crate::control::channels::encoders::{EncoderStarter, StartedEncoders};
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::renditions::{KnownStats, RenditionPlan};
 use crate::control::channels::scenes::SceneEnds;
 use crate::control::channels::sources::{Sources, Started, Subscription};
-use crate::control::event_queue::EventQueue;
-use crate::control::threads::{ThreadPlace, ThreadRole};
 
 /// Time between the start of the stages and tick 0, so that encoders are open when it comes.
 const LEAD: Micros = Micros::from_millis(150);
@@ -38,18 +33,19 @@ const LEAD: Micros = Micros::from_millis(150);
 const OPEN_MAX: Duration = Duration::from_secs(10);
 
 /// What a channel's encoders may have to say about their opening.
-const OPENED_MAX: usize = 4;
+const OPENED_MAX: usize = 2 * (RENDITIONS_MAX + 2);
 
 /// A channel whose stages are joined; its threads run, its composer is not started yet.
 pub(crate) struct Built {
     /// For the compose core.
     pub(crate) stage: ChannelStage,
-    /// For the shard that owns the stream, whose bell its encoders ring.
-    pub(crate) feed: ChannelSource,
+    /// For the shard that owns the streams, whose bell its encoders ring; that of the first
+    /// rendition comes first.
+    pub(crate) feeds: Vec<ChannelSource>,
     /// Decoders that want streams.
     pub(crate) subscriptions: Vec<Subscription>,
     /// Says of each encoder that it is open, or why it is not.
-    opened: mpsc::Receiver<Result<(), encode::Error>>,
+    opened: mpsc::Receiver<Opened>,
     encoders: usize,
     /// For control: its figures, and what it is to make.
     pub(crate) entry: ChannelEntry,
@@ -65,7 +61,10 @@ pub(crate) struct Built {
 #[derive(Debug)]
 pub(crate) struct FrameInput {
     pub(crate) pool: Pool,
-    pub(crate) encoder: Sender<RawFrame>,
+    pub(crate) tee: Tee,
+    pub(crate) keys: Keyframes,
+    /// Where keyframes are asked for.
+    pub(crate) switch: Arc<ChannelSwitch>,
     pub(crate) timeline: Timeline,
 }
 
@@ -78,32 +77,26 @@ pub(crate) enum Frames {
     HandedIn(u32),
 }
 
-/// Builds every stage of the channel and starts its encoder and decoder threads.
+/// Builds every stage of the channel and starts its encoder, scaler and decoder threads. Its
+/// renditions count on in the figures that `known` has of them.
 pub(crate) fn build(
     context: &ChannelContext,
     config: &ChannelConfig,
     frames: Frames,
-    stats: &Arc<ChannelStats>,
+    known: &KnownStats,
 ) -> Result<Built, ChannelError> {
-    let video = config.video_spec(context.encode_cpus.len());
+    let plan = RenditionPlan::new(config, context.encode_cpus.len(), known);
     // What may take long comes before the clock starts.
-    let (pool, scene) = canvas(context, config, frames, &video)?;
-    let timeline = Timeline { rate: video.rate, start: context.clock.now() + LEAD };
+    let (pool, scene) = canvas(context, config, frames, &plan)?;
+    let scaled = plan.pools(config.queue_frames).map_err(ChannelError::Memory)?;
+    let timeline = Timeline { rate: config.rate, start: context.clock.now() + LEAD };
     let switch = Arc::new(ChannelSwitch::default());
     let (tell_open, opened) = mpsc::sync_channel(OPENED_MAX);
-    let share = EncodeShare {
-        timeline,
-        audio: config.audio,
-        packets: context.packets.clone(),
-        chunk_size: context.chunk_size,
-        switch: Arc::clone(&switch),
-        opened: tell_open,
-        changed: tell_changes(context, config),
-        stats: Arc::clone(stats),
-        clock: context.clock,
-        video,
-    };
-    let (raw, encoded_video) = start_video(context, config, &share)?;
+    let starter = EncoderStarter { context, config, timeline, switch: &switch, opened: tell_open };
+    let StartedEncoders { tee, feeds, audio } = starter.start(&plan, scaled)?;
+    let encoders = plan.encodes.len() + usize::from(audio.is_some());
+    let keys = Keyframes::new(config.rate, config.keyframe_ticks(), config.common_divisor());
+    let stats = plan.main_stats();
 
     let mut sources = Sources::default();
     let (mut picture, mut scenes, mut frame_input, mut faults) = (None, None, None, Vec::new());
@@ -114,20 +107,19 @@ pub(crate) fn build(
             let composer = Composer::with_scene(scene, Level::best());
             let (line, ends) = scene_line(context);
             scenes = Some(ends);
-            picture = Some(Picture { composer, pool, encoder: raw, line });
+            picture = Some(Picture { composer, pool, tee, keys, line });
         }
-        None => frame_input = Some(FrameInput { pool, encoder: raw, timeline }),
+        None => {
+            let switch = Arc::clone(&switch);
+            frame_input = Some(FrameInput { pool, tee, keys, switch, timeline });
+        }
     }
-    let (mut encoded_audio, mut mixed) = (None, None);
-    if let Some(spec) = share.audio {
+    let mixed = audio.map(|encoder| {
         let mut mixer = Mixer::new(&config.audio_sources);
         sources.want_audio(&config.audio_sources, &mut mixer);
-        let (encoder, encoded) = start_audio(context, config, &share, spec)?;
-        mixed = Some(Audio { mixer, encoder });
-        encoded_audio = Some(encoded);
-    }
+        Audio { mixer, encoder }
+    });
     let Started { subscriptions, .. } = sources.start(&context.decoders(config), timeline.start)?;
-    let encoders = 1 + usize::from(share.audio.is_some());
     Ok(Built {
         stage: ChannelStage::new(Channel {
             pacer: Pacer::new(timeline.rate, timeline.start),
@@ -135,52 +127,33 @@ pub(crate) fn build(
             picture,
             audio: mixed,
             switch: Arc::clone(&switch),
-            stats: Arc::clone(stats),
+            stats,
             clock: context.clock,
         }),
-        feed: ChannelSource {
-            stream: Arc::from(config.stream.as_str()),
-            video: encoded_video,
-            audio: encoded_audio,
-            start: timeline.start,
-            switch,
-            stats: Arc::clone(stats),
-        },
+        feeds,
         subscriptions,
         opened,
         encoders,
-        entry: entry(config, stats),
+        entry: plan.entry(config),
         scenes,
         faults,
         frame_input,
     })
 }
 
-/// Tells of each change of a channel's encoder.
-fn tell_changes(
-    context: &ChannelContext,
-    config: &ChannelConfig,
-) -> Arc<dyn Fn(&EncoderChange) + Send + Sync> {
-    let (events, channel) = (Arc::clone(&context.events), config.name.clone());
-    Arc::new(move |change| {
-        let EncoderChange { from, to, reason, text } = change;
-        let reason = match reason {
-            ChangeReason::Failed => text.clone(),
-            ChangeReason::Recovered => format!("{to} works again"),
-        };
-        let (channel, from, to) = (channel.clone(), (*from).to_owned(), (*to).to_owned());
-        events.force_push(NodeEvent::EncoderChanged { channel, from, to, reason });
-    })
-}
-
 impl Built {
+    /// What stops the channel.
+    pub(crate) fn switch(&self) -> Arc<ChannelSwitch> {
+        self.feeds.first().map(|feed| Arc::clone(&feed.switch)).unwrap_or_default()
+    }
+
     /// Waits until its encoders are open. Dropping what could not be opened ends what did.
     pub(crate) fn wait_open(self) -> Result<Self, ChannelError> {
         let name = || self.entry.name.clone();
         for _ in 0..self.encoders {
             match self.opened.recv_timeout(OPEN_MAX) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(ChannelError::Encoder(name(), error)),
+                Ok(Err((of, error))) => return Err(ChannelError::Encoder(of, error)),
                 Err(_) => return Err(ChannelError::EncoderSilent(name(), OPEN_MAX)),
             }
         }
@@ -188,37 +161,21 @@ impl Built {
     }
 }
 
-fn entry(config: &ChannelConfig, stats: &Arc<ChannelStats>) -> ChannelEntry {
-    let facts = ChannelFacts {
-        width: config.size.width(),
-        height: config.size.height(),
-        fps: config.rate.fps(),
-        bitrate_min_bps: config.bitrate_min_bps.into(),
-        bitrate_bps: config.bitrate_bps.into(),
-        codec: config.codec.name().to_owned(),
-        encoder: encode::first_choice(&config.video_spec(1)).to_owned(),
-        preset: config.preset.clone(),
-        is_speed_fixed: config.fastest_preset.is_none(),
-    };
-    let (name, stream) = (config.name.clone(), config.stream.clone());
-    ChannelEntry { name, stream, facts: Arc::new(facts), stats: Arc::clone(stats) }
-}
-
 /// Where a channel's pictures are drawn, and what it shows first, unless that is handed in.
 fn canvas(
     context: &ChannelContext,
     config: &ChannelConfig,
     frames: Frames,
-    video: &VideoSpec,
+    plan: &RenditionPlan,
 ) -> Result<(Pool, Option<Prepared>), ChannelError> {
-    let least = config.queue_frames + POOL_EXTRA_FRAMES;
+    let least = plan.canvas_frames(config.queue_frames);
     let (slots, scene) = match frames {
         Frames::Composed => {
             (config.pool_frames.unwrap_or(least), Some(first_scene(context, config)?))
         }
         Frames::HandedIn(slots) => (slots.max(least), None),
     };
-    let pool = Pool::new(Geometry::new(video.size, video.format), slots);
+    let pool = Pool::new(Geometry::new(config.size, PixelFormat::I420), slots);
     Ok((pool.map_err(ChannelError::Memory)?, scene))
 }
 
@@ -238,78 +195,12 @@ fn scene_line(context: &ChannelContext) -> (SceneLine, SceneEnds) {
     (SceneLine::new(to_come, reports), SceneEnds { changes, reports: heard })
 }
 
-type Encoders = (Sender<RawFrame>, Receiver<Encoded>);
-
-/// Starts the video encoder's thread.
-fn start_video(
-    context: &ChannelContext,
-    config: &ChannelConfig,
-    share: &EncodeShare,
-) -> Result<Encoders, ChannelError> {
-    let bell = Bell::new();
-    let (raw, frames) = channel(config.queue_frames as usize, Arc::clone(&bell));
-    let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&context.home));
-    let own = share.clone();
-    let run = move || pipeline::encode_video(&own, frames, &bell, out);
-    start_encoder(context, &config.name, share, ("video", run))?;
-    Ok((raw, encoded))
-}
-
-/// Starts the audio encoder's thread.
-fn start_audio(
-    context: &ChannelContext,
-    config: &ChannelConfig,
-    share: &EncodeShare,
-    spec: AudioSpec,
-) -> Result<(Sender<RawAudio>, Receiver<Encoded>), ChannelError> {
-    let bell = Bell::new();
-    let (raw, blocks) = channel(AUDIO_QUEUE_BLOCKS, Arc::clone(&bell));
-    let (out, encoded) = channel(ENCODED_QUEUE, Arc::clone(&context.home));
-    let own = share.clone();
-    let run = move || pipeline::encode_audio(&own, spec, blocks, &bell, out);
-    start_encoder(context, &config.name, share, ("audio", run))?;
-    Ok((raw, encoded))
-}
-
-/// Starts the thread of an encoder. However it fails, by a panic too, the channel ends with it.
-fn start_encoder(
-    context: &ChannelContext,
-    channel: &str,
-    share: &EncodeShare,
-    (kind, run): (&str, impl FnOnce() -> Result<(), encode::Error> + Send + 'static),
-) -> Result<(), ChannelError> {
-    let (events, share, name) = (Arc::clone(&context.events), share.clone(), channel.to_owned());
-    let run = move || {
-        set_log_subject(&format!("channel {name}"));
-        match caught(run) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => encoder_failed(&events, &share, name, error),
-            Err(panic) => {
-                encoder_failed(&events, &share, name, encode::Error::Device(panic.clone()));
-                // The supervisor hears of it as of any other thread.
-                resume_unwind(Box::new(panic));
-            }
-        }
-    };
-    let role = ThreadRole { role: CoreRole::Encoder, of: channel.to_owned() };
-    let thread = format!("{kind}-{channel}");
-    let started =
-        context.threads.spawn(role, ThreadPlace::below(&thread, &context.encode_cpus), None, run);
-    started.map(drop).map_err(ChannelError::Thread)
-}
-
-/// A channel without an encoder has nothing to say: it stops, and says why.
-fn encoder_failed(events: &EventQueue, share: &EncodeShare, channel: String, error: encode::Error) {
-    share.switch.stop();
-    events.force_push(NodeEvent::EncoderFailed { channel, reason: error.to_string() });
-    // Nobody listens any more once it was open.
-    drop(share.opened.try_send(Err(error)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RenditionConfig;
     use crate::control::threads::Threads;
+    use crate::event::NodeEvent;
     use crate::frame::{PacketPool, PacketPoolSpec};
     use crate::media::Size;
     use crate::runtime::Clock;
@@ -348,7 +239,7 @@ mod tests {
     fn an_encoder_that_does_not_open_is_told_with_its_channel_and_leaves_nothing_running() {
         let context = context();
         let config = ChannelConfig { preset: "hasty".to_owned(), ..channel() };
-        let built = build(&context, &config, Frames::Composed, &Arc::default()).unwrap();
+        let built = build(&context, &config, Frames::Composed, &KnownStats::default()).unwrap();
         let error = built.wait_open().map(|_| ()).unwrap_err().to_string();
         assert!(error.starts_with("channel a: encoder: "), "{error}");
         wait_for_end(&context);
@@ -359,13 +250,92 @@ mod tests {
     #[test]
     fn a_channel_waits_for_both_of_its_encoders_and_they_end_with_its_stage() {
         let context = context();
-        let built = build(&context, &channel(), Frames::Composed, &Arc::default()).unwrap();
+        let built = build(&context, &channel(), Frames::Composed, &KnownStats::default()).unwrap();
         let built = built.wait_open().unwrap();
         assert_eq!((built.encoders, built.entry.facts.preset.as_str()), (2, "ultrafast"));
-        for ring in [&built.feed.video, built.feed.audio.as_ref().unwrap()] {
+        let feed = &built.feeds[0];
+        for ring in [&feed.video, feed.audio.as_ref().unwrap()] {
             assert!(ring.peek().is_some_and(|encoded| encoded.message.is_header()));
         }
         drop(built.stage);
+        wait_for_end(&context);
+    }
+
+    fn rendition(name: &str, side: u32, preset: &str) -> RenditionConfig {
+        RenditionConfig {
+            name: name.to_owned(),
+            stream: format!("live/a_{name}"),
+            size: Size::new(side, side).unwrap(),
+            fps_divisor: 1,
+            codec: crate::media::VideoCodec::H264,
+            encoder: None,
+            bitrate_bps: 2_500_000,
+            preset: preset.to_owned(),
+            fastest_preset: None,
+        }
+    }
+
+    /// A channel at a fixed speed with these renditions.
+    fn ladder(renditions: Vec<RenditionConfig>) -> ChannelConfig {
+        ChannelConfig { renditions, fastest_preset: None, ..channel() }
+    }
+
+    #[test]
+    fn equal_renditions_share_one_encoder_whose_packets_go_to_each_of_their_streams() {
+        let context = context();
+        let config =
+            ladder(vec![rendition("copy", 64, "ultrafast"), rendition("low", 32, "ultrafast")]);
+        let known = KnownStats::default();
+        let mut built = build(&context, &config, Frames::Composed, &known).unwrap();
+        built = built.wait_open().unwrap();
+        assert_eq!(built.encoders, 3, "two of video, and one of audio for all");
+        let shares: Vec<_> = built.entry.renditions.iter().map(|it| it.shares.as_deref()).collect();
+        assert_eq!(shares, [Some("main"), None]);
+        let streams: Vec<_> = built.feeds.iter().map(|feed| feed.stream.to_string()).collect();
+        assert_eq!(streams, ["live/a", "live/a_copy", "live/a_low"]);
+        let mut body = |at: usize| {
+            let feed: &mut ChannelSource = &mut built.feeds[at];
+            let audio = feed.audio.as_mut().unwrap().pop().unwrap().message;
+            let video =
+                [(); 2].map(|()| feed.video.pop().unwrap().message).into_iter().last().unwrap();
+            (video.body().as_ptr(), audio.body().as_ptr())
+        };
+        let (main, copy, low) = (body(0), body(1), body(2));
+        assert_eq!(main, copy, "the very same bytes");
+        assert_eq!(main.1, low.1, "and the same audio in all");
+        assert_ne!(main.0, low.0);
+        drop(built.stage);
+        wait_for_end(&context);
+    }
+
+    #[test]
+    fn a_rendition_that_does_not_open_is_told_with_its_name() {
+        let context = context();
+        let config = ladder(vec![rendition("low", 32, "hasty")]);
+        let known = KnownStats::default();
+        let built = build(&context, &config, Frames::Composed, &known).unwrap();
+        let error = built.wait_open().map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with("channel a: rendition low: encoder: "), "{error}");
+        wait_for_end(&context);
+    }
+
+    #[test]
+    fn a_rendition_that_ends_leaves_the_others_and_the_channel_ends_all() {
+        let context = context();
+        let config = ladder(vec![rendition("low", 32, "ultrafast")]);
+        let known = KnownStats::default();
+        let built = build(&context, &config, Frames::Composed, &known).unwrap();
+        let built = built.wait_open().unwrap();
+        let [main, low] = [0, 1].map(|at| Arc::clone(&built.feeds[at].switch));
+        low.stop();
+        assert!(low.is_stopped() && !main.is_stopped());
+        main.stop();
+        let config = ladder(vec![rendition("low", 32, "ultrafast")]);
+        let again = build(&context, &config, Frames::Composed, &known).unwrap();
+        let again = again.wait_open().unwrap();
+        again.switch().stop();
+        assert!(again.feeds.iter().all(|feed| feed.switch.is_stopped()));
+        drop((built.stage, again.stage));
         wait_for_end(&context);
     }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::command::{Answer, ChannelSource, ChannelSwitch};
-use crate::config::ChannelConfig;
+use crate::config::{ChannelConfig, MAIN_RENDITION};
 use crate::control::channels::build::{self, Built, Frames};
 use crate::control::channels::compose::start_compose;
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::renditions::KnownStats;
 use crate::control::channels::scenes::SceneEnds;
 use crate::control::channels::sources::Subscription;
 use crate::control::handle::{Reply, say};
@@ -31,17 +32,43 @@ const OPENING_MAX: Micros = Micros::from_secs(10);
 /// A channel that runs, or has stopped because its encoder failed.
 pub(crate) struct Known {
     pub(crate) name: String,
+    /// That of its first rendition.
     pub(crate) stream: Arc<str>,
+    /// Those of all its renditions, by their names, the first one first.
+    pub(crate) streams: Vec<(String, Arc<str>)>,
     pub(crate) switch: Arc<ChannelSwitch>,
+    /// What stops each of its streams.
+    pub(crate) switches: Vec<Arc<ChannelSwitch>>,
+    /// Figures of its first rendition.
     pub(crate) stats: Arc<ChannelStats>,
+    /// Those of all, by their names.
+    known_stats: KnownStats,
 }
 
 impl Known {
     pub(crate) fn of(built: &Built) -> Self {
-        let ChannelSource { stream, switch, stats, .. } = &built.feed;
-        let name = built.entry.name.clone();
-        let (stream, switch) = (Arc::clone(stream), Arc::clone(switch));
-        Self { name, stream, switch, stats: Arc::clone(stats) }
+        let ChannelEntry { name, stats, renditions, .. } = &built.entry;
+        let further = renditions.iter().map(|rendition| (&rendition.name, &rendition.stats));
+        let main = MAIN_RENDITION.to_owned();
+        let names: Vec<_> = [(&main, stats)].into_iter().chain(further).collect();
+        let feeds = || names.iter().map(|(name, _)| (*name).clone()).zip(&built.feeds);
+        let streams: Vec<_> =
+            feeds().map(|(name, feed)| (name, Arc::clone(&feed.stream))).collect();
+        let stats_of = |(name, stats): &(&String, &Arc<_>)| ((*name).clone(), Arc::clone(stats));
+        Self {
+            name: name.clone(),
+            stream: streams.first().map(|(_, stream)| Arc::clone(stream)).unwrap_or_default(),
+            switch: built.switch(),
+            switches: built.feeds.iter().map(|feed| Arc::clone(&feed.switch)).collect(),
+            stats: Arc::clone(stats),
+            known_stats: KnownStats(names.iter().map(stats_of).collect()),
+            streams,
+        }
+    }
+
+    /// Whether both make a stream of the same name.
+    fn shares_stream(&self, other: &Self) -> bool {
+        self.streams.iter().any(|(_, own)| other.streams.iter().any(|(_, it)| it == own))
     }
 }
 
@@ -54,7 +81,7 @@ pub(crate) struct Job {
     pub(crate) opening: Option<Opening>,
 }
 
-/// A channel that is built, whose stream is being opened.
+/// A channel that is built, whose streams are being opened.
 pub(crate) struct Opening {
     pub(crate) stage: ChannelStage,
     pub(crate) known: Known,
@@ -62,6 +89,8 @@ pub(crate) struct Opening {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) scenes: Option<SceneEnds>,
     pub(crate) faults: Vec<scene::Error>,
+    /// Streams that its shard has not opened yet.
+    pub(crate) to_open: usize,
     pub(crate) deadline: Micros,
 }
 
@@ -117,7 +146,7 @@ impl ChannelList {
         // Who goes on with another's stream counts on: it begins when that has ended. The encoders
         // of two streams may work at once for a moment.
         let old = self.find(&config.name).filter(|old| *old.stream == *config.stream);
-        let stats = old.map(|old| Arc::clone(&old.stats)).unwrap_or_default();
+        let stats = old.map(|old| old.known_stats.clone()).unwrap_or_default();
         let (context, tell, wanted) =
             (self.context.at_shard(shard), self.tell.clone(), config.clone());
         let build = move || {
@@ -133,19 +162,21 @@ impl ChannelList {
         }
     }
 
-    /// What a shard is given of a channel that was built, and its number. If its stream is that of
-    /// the channel that it replaces, that one ends now, and the shard waits for its end.
-    pub(crate) fn open(&mut self, built: Built) -> Option<(usize, ChannelSource)> {
+    /// What a shard is given of a channel that was built, and its number. If one of its streams is
+    /// that of the channel that it replaces, that one ends now, and the shard waits for its end.
+    pub(crate) fn open(&mut self, built: Built) -> Option<(usize, Vec<ChannelSource>)> {
         let known = Known::of(&built);
-        let Built { stage, feed, subscriptions, scenes, faults, entry, .. } = built;
-        if let Some(old) = self.find(&known.name).filter(|old| old.stream == known.stream) {
+        let Built { stage, feeds, subscriptions, scenes, faults, entry, .. } = built;
+        if let Some(old) = self.find(&known.name).filter(|old| old.shares_stream(&known)) {
             old.switch.stop();
         }
         let deadline = self.context.clock.now() + OPENING_MAX;
-        let opening = Opening { stage, known, entry, subscriptions, scenes, faults, deadline };
+        let to_open = feeds.len();
+        let opening =
+            Opening { stage, known, entry, subscriptions, scenes, faults, to_open, deadline };
         let job = self.job.as_mut()?;
         job.opening = Some(opening);
-        Some((job.shard, feed))
+        Some((job.shard, feeds))
     }
 
     /// Gives up a channel whose stream does not open.

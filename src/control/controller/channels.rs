@@ -21,27 +21,38 @@ impl Controller {
     pub(super) fn channel_built(&mut self, outcome: Outcome) {
         match outcome {
             Ok(built) => {
-                if let Some((shard, feed)) = self.channels.open(*built) {
-                    self.tell(shard, ShardCommand::Channel(Box::new(feed)));
+                if let Some((shard, feeds)) = self.channels.open(*built) {
+                    for feed in feeds {
+                        self.tell(shard, ShardCommand::Channel(Box::new(feed)));
+                    }
                 }
             }
             Err(error) => self.channels.fail(Answer::Unavailable(error.to_string())),
         }
     }
 
-    /// Its shard has opened the stream of a channel, unless somebody else feeds it.
+    /// Its shard has opened a stream of a channel, unless somebody else feeds it.
     pub(super) fn channel_opened(&mut self, switch: &Arc<ChannelSwitch>, is_open: bool) {
-        let opening = self.channels.job.as_ref().and_then(|job| job.opening.as_ref());
-        if !opening.is_some_and(|it| Arc::ptr_eq(&it.known.switch, switch)) {
+        let opening = self.channels.job.as_mut().and_then(|job| job.opening.as_mut());
+        let is_it =
+            |it: &&mut Opening| it.known.switches.iter().any(|own| Arc::ptr_eq(own, switch));
+        let Some(opening) = opening.filter(is_it) else {
             return; // it took too long
-        }
+        };
         if !is_open {
-            let stream = opening.map(|it| it.known.stream.to_string()).unwrap_or_default();
+            let of_switch = opening.known.switches.iter().zip(&opening.known.streams);
+            let of_switch = of_switch.filter(|(own, _)| Arc::ptr_eq(own, switch));
+            let streams: Vec<_> = of_switch.map(|(_, (_, stream))| &**stream).collect();
             let text = format!(
-                "somebody else feeds the stream {stream}; end that first, or give the channel \
-                 another `stream`"
+                "somebody else feeds the stream {}; end that first, or give the channel another \
+                 `stream`",
+                streams.join(" or ")
             );
             return self.channels.fail(Answer::Conflict(text));
+        }
+        opening.to_open = opening.to_open.saturating_sub(1);
+        if opening.to_open > 0 {
+            return;
         }
         let Some(Job { config, shard, reply, opening: Some(opening) }) = self.channels.job.take()
         else {
@@ -54,14 +65,14 @@ impl Controller {
             let text = "the compose core takes no channels: the node is stopping".to_owned();
             return say(reply, Answer::Unavailable(text));
         }
-        self.placement.put_channel(&known.name, &known.stream, shard, self.clock.now());
+        self.placement.put_channel(&known.name, &known.streams, shard, self.clock.now());
         match self.channels.remove(&known.name) {
             Some(old) => {
                 old.switch.stop();
                 if !Arc::ptr_eq(&old.stats, &known.stats) {
                     self.warnings.forget(&known.name);
                 }
-                self.outputs.set_stream(&known.name, &known.stream);
+                self.outputs.set_streams(&known.name, &known.streams);
                 self.tell_channel("channel_stopped", &old, "ended: another takes its place");
             }
             None => {

@@ -26,6 +26,7 @@ fn state() -> HttpState {
         stream: "live/demo".into(),
         facts: Arc::default(),
         stats: Arc::default(),
+        renditions: Vec::new(),
     };
     let url = "rtmp://a.example/app/secret";
     let output = OutputEntry::new("demo", "one", url, Arc::default());

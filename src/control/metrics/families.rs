@@ -140,58 +140,74 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     ];
     for (name, help, read) in GAUGES {
         page.gauge(name, help, |family| {
-            snapshot.channels.iter().try_for_each(|channel| {
-                family.sample(&[("channel", &channel.name)], read(&channel.figures))
-            })
+            encodes(snapshot).try_for_each(|it| family.sample(it.labels(), read(it.figures)))
         })?;
     }
     for (name, help, read) in COUNTERS {
         page.counter(name, help, |family| {
-            snapshot.channels.iter().try_for_each(|channel| {
-                family.sample(&[("channel", &channel.name)], read(&channel.figures))
-            })
+            encodes(snapshot).try_for_each(|it| family.sample(it.labels(), read(it.figures)))
         })?;
     }
     encoder_changes(page, snapshot)?;
     page.gauge("encoder_queue_size", "Frames that wait for the encoder", |family| {
-        snapshot.channels.iter().try_for_each(|channel| {
-            family.sample(&[("channel", &channel.name)], channel.figures.queue)
-        })
+        encodes(snapshot).try_for_each(|it| family.sample(it.labels(), it.figures.queue))
     })?;
     page.counter("encoder_dropped_frames", "Frames nobody got to see, by reason", |family| {
-        for channel in &snapshot.channels {
-            let figures = &channel.figures;
+        for encode in encodes(snapshot) {
+            let figures = encode.figures;
             let counts = DropReason::ALL.map(DropReason::label).into_iter().zip(figures.dropped);
             for (reason, count) in counts.chain([(ENCODED_DROPPED, figures.encoded_dropped)]) {
-                family.sample(&[("channel", &channel.name), ("reason", reason)], count)?;
+                family.sample(&[encode.labels(), &[("reason", reason)]].concat(), count)?;
             }
         }
         Ok(())
     })
 }
 
+/// An encode of a channel. That of its first rendition has no label but the channel's name.
+struct Encode<'a> {
+    labels: [(&'static str, &'a str); 2],
+    is_main: bool,
+    figures: &'a ChannelFigures,
+}
+
+impl<'a> Encode<'a> {
+    fn labels(&self) -> &[(&'static str, &'a str)] {
+        &self.labels[..if self.is_main { 1 } else { 2 }]
+    }
+}
+
+/// All encodes of all channels; a rendition that shows another's encode has none of its own.
+fn encodes(snapshot: &Snapshot) -> impl Iterator<Item = Encode<'_>> {
+    snapshot.channels.iter().flat_map(|channel| {
+        let of = |rendition, figures| Encode {
+            labels: [("channel", &channel.name[..]), ("rendition", rendition)],
+            is_main: rendition.is_empty(),
+            figures,
+        };
+        let own = channel.renditions.iter().filter(|rendition| rendition.shares.is_none());
+        let further = own.map(move |rendition| of(&rendition.name[..], &rendition.figures));
+        [of("", &channel.figures)].into_iter().chain(further)
+    })
+}
+
 fn encoder_changes(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     let name = "encoder_speed_changes_total";
     page.counter(name, "Changes of the encoder's speed or frame rate, by direction", |family| {
-        for channel in &snapshot.channels {
-            let speed = &channel.figures.speed;
+        for encode in encodes(snapshot) {
+            let speed = &encode.figures.speed;
             for (direction, count) in [("faster", speed.faster), ("slower", speed.slower)] {
-                family.sample(&[("channel", &channel.name), ("direction", direction)], count)?;
+                family.sample(&[encode.labels(), &[("direction", direction)]].concat(), count)?;
             }
         }
         Ok(())
     })?;
     let name = "encoder_fallback_total";
     page.counter(name, "Changes to another encoder, because one failed or recovered", |family| {
-        for channel in &snapshot.channels {
-            for Fallback { from, to, reason, count } in channel.figures.fallbacks.iter().flatten() {
-                let labels = [
-                    ("channel", &channel.name[..]),
-                    ("from", from),
-                    ("to", to),
-                    ("reason", reason),
-                ];
-                family.sample(&labels, *count)?;
+        for encode in encodes(snapshot) {
+            for Fallback { from, to, reason, count } in encode.figures.fallbacks.iter().flatten() {
+                let change = [("from", *from), ("to", *to), ("reason", *reason)];
+                family.sample(&[encode.labels(), &change].concat(), *count)?;
             }
         }
         Ok(())
@@ -210,12 +226,14 @@ fn latencies(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     ];
     for (name, help, read) in LATENCIES {
         page.histogram(name, help, |family| {
-            snapshot.channels.iter().try_for_each(|channel| {
-                family.distribution(&[("channel", &channel.name)], read(&channel.figures))
-            })
+            encodes(snapshot).try_for_each(|it| family.distribution(it.labels(), read(it.figures)))
         })?;
     }
-    Ok(())
+    let (name, help) = ("encoder_scale_seconds", "Time to scale a frame for the rendition");
+    page.histogram(name, help, |family| {
+        let further = encodes(snapshot).filter(|encode| !encode.is_main);
+        further.into_iter().try_for_each(|it| family.distribution(it.labels(), &it.figures.scale))
+    })
 }
 
 fn outputs(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {

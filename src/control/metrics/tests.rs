@@ -3,8 +3,8 @@
 use super::*;
 use crate::media::Micros;
 use crate::stats::{
-    Attempt, ChannelEntry, DropReason, Limit, Meter, OutputEntry, OutputStats, ShardStats,
-    StreamFigures, StreamSnapshot,
+    Attempt, ChannelEntry, DropReason, Limit, Meter, OutputEntry, OutputStats, RenditionEntry,
+    ShardStats, StreamFigures, StreamSnapshot,
 };
 
 fn registry() -> Arc<Registry> {
@@ -13,6 +13,7 @@ fn registry() -> Arc<Registry> {
         stream: "live/demo".into(),
         facts: Arc::default(),
         stats: Arc::default(),
+        renditions: Vec::new(),
     };
     let url = "rtmp://me:secret@a.example/app/secret?key=secret";
     let output = OutputEntry::new("demo", "one", url, Arc::new(OutputStats::default()));
@@ -148,6 +149,44 @@ fn counts_of_all_shards_are_one_sum() {
     ] {
         assert!(page.lines().any(|found| found == line), "no {line} in:\n{page}");
     }
+}
+
+#[test]
+fn a_further_rendition_has_a_label_more_and_one_without_an_encode_no_series() {
+    let rendition = |name: &str, shares: Option<&str>| RenditionEntry {
+        name: name.into(),
+        stream: format!("live/demo_{name}"),
+        shares: shares.map(str::to_owned),
+        facts: Arc::default(),
+        stats: Arc::default(),
+    };
+    let channel = ChannelEntry {
+        name: "demo".into(),
+        stream: "live/demo".into(),
+        facts: Arc::default(),
+        stats: Arc::default(),
+        renditions: vec![rendition("low", None), rendition("copy", Some("main"))],
+    };
+    channel.stats.encoded(10, true);
+    let low = &channel.renditions[0].stats;
+    (0..3).for_each(|_| low.encoded(10, false));
+    low.scale_seconds(Micros::from_millis(2));
+    low.dropped(DropReason::QueueFull, 4);
+    let page = page(&Arc::new(Registry::new(Vec::new(), vec![channel], Vec::new())));
+    let samples = |name| family(&page, name).1;
+    assert_eq!(
+        samples("encoder_frames_total"),
+        [
+            "encoder_frames_total{channel=\"demo\"} 1",
+            "encoder_frames_total{channel=\"demo\",rendition=\"low\"} 3",
+        ]
+    );
+    let labels = "channel=\"demo\",rendition=\"low\"";
+    let scaled = samples("encoder_scale_seconds");
+    assert!(scaled.contains(&&*format!("encoder_scale_seconds_count{{{labels}}} 1")));
+    let dropped = format!("encoder_dropped_frames{{{labels},reason=\"queue_full\"}} 4");
+    assert!(samples("encoder_dropped_frames").contains(&&*dropped));
+    assert!(!page.contains("copy") && !page.contains("scale_seconds_count{channel=\"demo\"}"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::model::{
 };
 use super::recordings::Collected;
 use super::relays;
+use super::rendition::{Rendition, dropped_of};
 use super::series::Series;
 use super::speed::Speed;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
@@ -27,8 +28,8 @@ use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::Snapshot as Figures;
 use crate::stats::{
-    ChannelSnapshot, DropReason, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot,
-    PlacedItems, Registry, ShardLoad, ViewerDrop,
+    ChannelSnapshot, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot, PlacedItems,
+    Registry, ShardLoad, ViewerDrop,
 };
 
 /// How often everything is looked at.
@@ -310,13 +311,11 @@ fn channel_of(
     latencies: &mut HashMap<String, HistogramFigures>,
     time: &Time,
 ) -> Channel {
-    let ChannelSnapshot { name, stream, facts, figures } = channel;
+    let ChannelSnapshot { name, stream, facts, figures, renditions } = channel;
     let outputs = outputs.iter().filter(|output| output.channel == *name);
     let outputs = outputs.map(|output| output.name.clone()).collect();
     let before = latencies.insert(name.clone(), figures.latency);
     let latency = before.map_or_else(|| figures.latency, |it| figures.latency.since(&it));
-    let mut dropped = named(DropReason::ALL.map(DropReason::label), figures.dropped);
-    dropped.insert("encoded".to_owned(), figures.encoded_dropped);
     Channel {
         name: name.clone(),
         stream: stream.clone(),
@@ -332,20 +331,18 @@ fn channel_of(
         },
         configured_bps: facts.bitrate_bps,
         codec: facts.codec.clone(),
-        encoder: match figures.encoder {
-            "" => facts.encoder.clone(),
-            name => name.to_owned(),
-        },
+        encoder: facts.encoder_now(figures),
         preset: facts.preset.clone(),
         speed: Speed::of(facts, &figures.speed, time),
         frames: figures.frames,
-        dropped,
+        dropped: dropped_of(figures),
         dropped_by_hour: Vec::new(),
         queue: figures.queue,
         latency_ms: Latency::of(&latency),
         scene: scenes.active,
         scenes: scenes.names,
         outputs,
+        renditions: renditions.iter().map(|it| Rendition::of(it, time)).collect(),
     }
 }
 
@@ -355,7 +352,8 @@ mod tests {
     use crate::command::{PublisherView, TrackPart};
     use crate::control::control_channel;
     use crate::stats::{
-        ChannelEntry, ChannelFacts, OutputEntry, OutputStats, RunState, ShardStats,
+        ChannelEntry, ChannelFacts, DropReason, OutputEntry, OutputStats, RenditionEntry, RunState,
+        ShardStats,
     };
 
     fn facts() -> NodeDescription {
@@ -414,7 +412,15 @@ mod tests {
             stream: "live/demo".into(),
             facts: Arc::new(ChannelFacts { width: 1_280, ..ChannelFacts::default() }),
             stats: Arc::default(),
+            renditions: vec![RenditionEntry {
+                name: "low".into(),
+                stream: "live/demo_low".into(),
+                shares: None,
+                facts: Arc::new(ChannelFacts { width: 640, ..ChannelFacts::default() }),
+                stats: Arc::default(),
+            }],
         };
+        channel.renditions[0].stats.encoded(7, true);
         channel.stats.dropped(DropReason::Late, 2);
         let stats = Arc::new(OutputStats::default());
         stats.line.failed();
@@ -445,6 +451,8 @@ mod tests {
         assert_eq!(state.channels["demo"].scenes, ["a", "b"]);
         assert_eq!(state.channels["demo"].outputs, ["cdn"]);
         assert_eq!(state.channels["demo"].width, 1_280);
+        let low = &state.channels["demo"].renditions[0];
+        assert_eq!((low.stream.as_str(), low.width, low.frames), ("live/demo_low", 640, 1));
         let hours = &state.channels["demo"].dropped_by_hour;
         assert_eq!((hours.len(), hours.last()), (24, Some(&2)));
         assert_eq!(state.streams["live/a"].since_at, 6_000);

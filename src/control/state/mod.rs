@@ -9,6 +9,7 @@ mod hours;
 mod model;
 mod recordings;
 mod relays;
+mod rendition;
 mod series;
 mod speed;
 

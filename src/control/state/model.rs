@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::relays::{Output, Pull, Push};
+use super::rendition::Rendition;
 use super::speed::Speed;
 use crate::command::{PublisherView, StreamView};
 use crate::control::auth::Access;
@@ -184,6 +185,8 @@ pub struct Channel {
     pub scenes: Vec<String>,
     /// Names of its outputs.
     pub outputs: Vec<String>,
+    /// Its further renditions: the fields above are about the first one, `main`.
+    pub renditions: Vec<Rendition>,
 }
 
 /// Upper bounds, milliseconds: at most half again too large.

@@ -3,32 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::command::ChannelSwitch;
 use crate::control::channels::build::FrameInput;
 use crate::frame::{Frame, Pool};
-use crate::pipeline::{RawFrame, Timeline};
-use crate::ring::{Gate, Sender};
+use crate::pipeline::{Keyframes, Tee, Timeline};
 use crate::runtime::Clock;
+use crate::scene::Damage;
 use crate::stats::{ChannelStats, DropReason};
 
 /// The way in for frames: one program thread takes empty frames, draws, and pushes them.
 #[derive(Debug)]
 pub struct EncoderInput {
     pool: Pool,
-    encoder: Sender<RawFrame>,
+    tee: Tee,
+    keys: Keyframes,
+    switch: Arc<ChannelSwitch>,
     timeline: Timeline,
     clock: Clock,
     stats: Arc<ChannelStats>,
     next: u64,
-    gate: Gate,
     dropped: u64,
 }
 
 impl EncoderInput {
     /// Takes frames for the channel that counts them in `stats`.
     pub(super) fn new(input: FrameInput, clock: Clock, stats: Arc<ChannelStats>) -> Self {
-        let FrameInput { pool, encoder, timeline } = input;
-        let gate = Gate::for_capacity(encoder.capacity());
-        Self { pool, encoder, timeline, clock, stats, next: 0, gate, dropped: 0 }
+        let FrameInput { pool, tee, keys, switch, timeline } = input;
+        Self { pool, tee, keys, switch, timeline, clock, stats, next: 0, dropped: 0 }
     }
 
     /// Sleeps until the next frame is due on the encoder's clock. A program with a clock of its own
@@ -60,16 +61,11 @@ impl EncoderInput {
         let elapsed = self.clock.now().since(self.timeline.start);
         let tick = self.next.max(self.timeline.rate.tick_at(elapsed));
         self.next = tick + 1;
-        self.stats.queue_length(self.encoder.len());
-        let admitted = self.gate.admits(self.encoder.len());
-        if !admitted
-            || self.encoder.push(RawFrame { frame: frame.freeze(), tick, is_cut: false }).is_err()
-        {
-            self.dropped += 1;
-            self.stats.dropped(DropReason::QueueFull, 1);
-        } else {
-            self.stats.composed();
-        }
+        let is_key = self.keys.is_due(tick, false, || self.switch.take_key_request());
+        let whole = Damage::whole(frame.geometry().size());
+        let is_seen = self.tee.admits(tick, is_key)
+            && self.tee.push(&frame.freeze(), (tick, tick), |_| whole);
+        self.dropped += u64::from(!is_seen);
     }
 
     /// Frames that were dropped since the start.

@@ -4,6 +4,7 @@ use super::*;
 use crate::frame::{Geometry, Pool};
 use crate::media::{FrameRate, PixelFormat, Size};
 use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX};
+use crate::pipeline::tee::{RawFrame, TeeBranch};
 use crate::ring::channel;
 use crate::scene::kernel::Level;
 use crate::scene::{Color, Scene};
@@ -34,7 +35,9 @@ fn bench() -> Bench {
         picture: Some(Picture {
             composer: Composer::new(&scene, size, Level::Scalar).unwrap(),
             pool: Pool::new(Geometry::new(size, PixelFormat::I420), 40).unwrap(),
-            encoder: raw,
+            tee: Tee::new(vec![TeeBranch::encoder(raw, 1, Arc::clone(&stats))]),
+            // Later than any of these tests.
+            keys: Keyframes::new(rate, u32::MAX, 1),
             line: SceneLine::new(to_come, reports),
         }),
         audio: Some(Audio { mixer: Mixer::new(&[]), encoder: blocks }),
@@ -47,7 +50,7 @@ fn bench() -> Bench {
 
 impl Bench {
     /// Runs every tick that is due so many milliseconds after the start, with encoders that keep
-    /// up; gives the frames' numbers and whether they are cuts, and the numbers of first samples.
+    /// up; gives the frames' numbers and whether they are keyframes, and those of first samples.
     fn run_to(&mut self, ms: u64) -> (Vec<(u64, bool)>, Vec<u64>) {
         let (mut frames, mut audio) = (Vec::new(), Vec::new());
         while self.run_one(ms) {
@@ -69,7 +72,7 @@ impl Bench {
     }
 
     fn take(&mut self) -> Option<(u64, bool)> {
-        self.frames.pop().map(|raw| (raw.tick, raw.is_cut))
+        self.frames.pop().map(|raw| (raw.tick, raw.is_key))
     }
 }
 
@@ -87,7 +90,7 @@ fn a_stall_is_left_out_by_picture_and_audio_at_once() {
         let (after, audio) = bench.run_to(1_000 + stall_ms);
         let first = 50 + (stall_ms - 250) / 20;
         assert!(after.iter().map(|(tick, _)| *tick).eq(first..=50 + stall_ms / 20));
-        assert!(after.iter().map(|(_, is_cut)| *is_cut).eq((0..after.len()).map(|n| n == 0)));
+        assert!(after.iter().map(|(_, is_key)| *is_key).eq((0..after.len()).map(|n| n == 0)));
         assert_eq!(audio[0], first * 960, "the audio goes on with the picture");
         assert!(audio.windows(2).all(|pair| pair[1] - pair[0] == 1_024), "and has one hole");
         assert!(heard.windows(2).all(|pair| pair[1] - pair[0] == 1_024));
@@ -121,12 +124,12 @@ fn a_cut_whose_picture_found_no_room_is_the_next_one() {
         bench.run_one(ms);
     }
     assert!(bench.run_one(4_000));
-    while bench.take().is_some_and(|(tick, is_cut)| tick < 100 && !is_cut) {}
+    while bench.take().is_some_and(|(tick, is_key)| tick < 100 && (tick == 0 || !is_key)) {}
     assert!(bench.frames.is_empty());
     while bench.run_one(4_000) {}
     let after: Vec<_> = std::iter::from_fn(|| bench.take()).collect();
     assert!(after[0].1 && after.len() > 1, "{after:?}");
-    assert!(after[1..].iter().all(|(_, is_cut)| !is_cut), "{after:?}");
+    assert!(after[1..].iter().all(|(_, is_key)| !is_key), "{after:?}");
 }
 
 /// A compose core with its other ends.

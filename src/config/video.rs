@@ -1,0 +1,158 @@
+//! Video settings that `[channel.video]` and `[[channel.rendition]]` share: sizes, rates, encoders
+//! and their presets.
+
+use super::fault::Faults;
+use super::section::{Section, integer};
+use crate::encode::{encoder_names, encoder_names_of};
+use crate::media::{FrameRate, Size, VideoCodec};
+
+/// Video bits per second.
+pub(super) fn bitrate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<u32> {
+    let bitrate = s.bitrate(faults, "bitrate", 50_000..=200_000_000);
+    bitrate.and_then(|bits| u32::try_from(bits).ok())
+}
+
+/// The codec.
+pub(super) fn codec(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<VideoCodec> {
+    let codecs = [VideoCodec::H264, VideoCodec::Hevc, VideoCodec::Av1];
+    s.word(faults, "codec", &codecs.map(|codec| (codec.name(), codec)))
+}
+
+/// Name of an encoder of the codec, if the key is there; `None` in it for the best that works.
+pub(super) fn encoder(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    codec: VideoCodec,
+) -> Option<Option<&'static str>> {
+    let encoders = encoder_names().map(|name| (name, Some(name)));
+    let encoders: Vec<_> = [("auto", None)].into_iter().chain(encoders).collect();
+    let encoder = s.word(faults, "encoder", &encoders)?;
+    if let Some(name) = encoder.filter(|name| !makes(name, codec)) {
+        let known: Vec<_> = encoder_names_of(codec).collect();
+        let (codec, known) = (codec.name(), known.join(", "));
+        let text = format!("`encoder = \"{name}\"` makes no {codec}: auto, {known} do");
+        faults.add(&s.place("encoder"), text);
+    }
+    Some(encoder)
+}
+
+/// Whether the encoder of this name makes the codec.
+pub(super) fn makes(encoder: &str, codec: VideoCodec) -> bool {
+    encoder_names_of(codec).any(|maker| maker == encoder)
+}
+
+/// How far the speed of the encoder may go, if it is not fixed: the fastest preset allowed. It is
+/// `usual` unless the table says another; without that the speed is fixed unless the table says
+/// otherwise.
+pub(super) fn speed(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    preset: &str,
+    usual: Option<&str>,
+) -> Option<String> {
+    let is_auto = s
+        .word(faults, "speed", &[("auto", true), ("fixed", false)])
+        .unwrap_or_else(|| usual.is_some());
+    let words: Vec<_> = STEPPED.iter().map(|word| (*word, *word)).collect();
+    let fastest = s.word(faults, "fastest_preset", &words);
+    let place = |word: &str| PRESETS.iter().position(|known| *known == word);
+    match fastest {
+        Some(_) if !is_auto => {
+            let text = "`fastest_preset` goes with `speed = \"auto\"`; leave out one of the two";
+            faults.add(&s.place("fastest_preset"), text);
+        }
+        Some(_) if !STEPPED.contains(&preset) => {
+            let text = format!(
+                "a running encoder cannot leave `preset = \"{preset}\"`: leave out \
+                 `fastest_preset`, or choose a preset from \"superfast\" to \"veryslow\""
+            );
+            faults.add(&s.place("fastest_preset"), text);
+        }
+        Some(fastest) if place(fastest) > place(preset) => {
+            let text = format!("`fastest_preset` must not be slower than `preset = \"{preset}\"`");
+            faults.add(&s.place("fastest_preset"), text);
+        }
+        _ => {}
+    }
+    let usual = usual.filter(|usual| place(usual) <= place(preset)).unwrap_or(FASTEST_PRESET);
+    is_auto.then(|| fastest.unwrap_or(usual).to_owned())
+}
+
+/// The fastest preset that an encoder is taken to unless another one is named.
+pub(super) const FASTEST_PRESET: &str = "superfast";
+
+/// Presets that a running encoder can leave and enter.
+const STEPPED: &[&str] =
+    &["superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
+
+pub(super) const PRESETS: &[&str] = &[
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+];
+/// The tunings and the profiles of a codec's encoders.
+pub(super) const fn words_of(
+    codec: VideoCodec,
+) -> (&'static [&'static str], &'static [&'static str]) {
+    match codec {
+        VideoCodec::H264 => (
+            &[
+                "",
+                "film",
+                "animation",
+                "grain",
+                "stillimage",
+                "psnr",
+                "ssim",
+                "fastdecode",
+                "zerolatency",
+            ],
+            &["", "baseline", "main", "high"],
+        ),
+        VideoCodec::Hevc => (
+            &["", "animation", "grain", "psnr", "ssim", "fastdecode", "zerolatency"],
+            &["", "main"],
+        ),
+        VideoCodec::Av1 => (&["", "zerolatency"], &["", "main"]),
+    }
+}
+
+/// A side of a picture: even, because every second line and column has colour.
+pub(super) fn side(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str) -> Option<u32> {
+    let side = s.whole(faults, key, Size::SIDE_MIN..=Size::SIDE_MAX)?;
+    if side % 2 == 1 {
+        let text = format!("`{key}` must be even, such as {} or {}", side - 1, side + 1);
+        faults.add(&s.place(key), text);
+        return None;
+    }
+    Some(side)
+}
+
+/// A whole number, or a fraction in quotes such as `"30000/1001"`.
+pub(super) fn rate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<FrameRate> {
+    let value = s.any("fps")?;
+    let parse = |text: &str| {
+        let (num, den) = text.split_once('/').unwrap_or((text, "1"));
+        Some((num.trim().parse().ok()?, den.trim().parse().ok()?))
+    };
+    let fraction = match value.get_ref().as_str() {
+        Some(text) => parse(text),
+        None => integer(value.get_ref()).and_then(|n| u32::try_from(n).ok()).map(|n| (n, 1)),
+    };
+    let rate = fraction.and_then(|(num, den)| FrameRate::new(num, den));
+    if rate.is_none() {
+        let most = FrameRate::FPS_MAX;
+        let text = format!(
+            "`fps` must be 1 to {most}, or a fraction in quotes such as \"30000/1001\" for 29.97"
+        );
+        faults.add(&value.span(), text);
+    }
+    rate
+}

@@ -1,0 +1,238 @@
+//! Rendition plan of a channel: which encodes there are, which streams show each, and which sizes
+//! are scaled.
+
+use std::sync::Arc;
+
+use crate::config::{ChannelConfig, MAIN_RENDITION};
+use crate::encode::{self, VideoSpec};
+use crate::frame::{Error, Geometry, Pool};
+use crate::media::Size;
+use crate::pipeline::{POOL_EXTRA_FRAMES, SCALE_QUEUE};
+use crate::stats::{ChannelEntry, ChannelFacts, ChannelStats, RenditionEntry};
+
+/// Frames beyond its queue that an encoder may hold: one being encoded, and the one before it,
+/// which it compares it with.
+const ENCODER_FRAMES: u32 = 2;
+
+/// Frames of a scaled size beyond what its encoders hold: one being drawn, the last one drawn, and
+/// one passing between them.
+const SCALED_EXTRA_FRAMES: u32 = 3;
+
+/// Figures of a channel's renditions that have counted before, by the renditions' names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownStats(pub(crate) Vec<(String, Arc<ChannelStats>)>);
+
+impl KnownStats {
+    /// Those of the rendition of this name, unless an encode `has` them already: each has one
+    /// writer.
+    fn of(&self, name: &str, has: impl Fn(&Arc<ChannelStats>) -> bool) -> Arc<ChannelStats> {
+        let known = self.0.iter().find(|(other, _)| other == name).map(|(_, stats)| stats);
+        known.filter(|stats| !has(stats)).map(Arc::clone).unwrap_or_default()
+    }
+}
+
+/// One encode, which several renditions of equal settings may share.
+#[derive(Debug)]
+pub(crate) struct Encode {
+    /// Name of the first rendition that it is.
+    pub(crate) name: String,
+    pub(crate) spec: VideoSpec,
+    /// It takes one frame of so many.
+    pub(crate) divisor: u32,
+    pub(crate) stats: Arc<ChannelStats>,
+}
+
+/// A rendition: a stream that shows an encode.
+#[derive(Debug)]
+pub(crate) struct Rendition {
+    name: String,
+    pub(crate) stream: String,
+    /// Its place among the encodes.
+    pub(crate) encode: usize,
+}
+
+/// All renditions of a channel, the first one first.
+#[derive(Debug)]
+pub(crate) struct RenditionPlan {
+    canvas: Size,
+    pub(crate) encodes: Vec<Encode>,
+    pub(crate) renditions: Vec<Rendition>,
+}
+
+/// A size that is scaled, and where its pictures are drawn.
+pub(crate) struct ScaledSize {
+    pub(crate) size: Size,
+    pub(crate) pool: Pool,
+    /// Places of its encodes.
+    pub(crate) encodes: Vec<usize>,
+}
+
+impl RenditionPlan {
+    /// The renditions of a channel on a machine with `cores` encode cores.
+    pub(crate) fn new(config: &ChannelConfig, cores: usize, known: &KnownStats) -> Self {
+        let (canvas, encodes, renditions) = (config.size, Vec::new(), Vec::new());
+        let mut plan = Self { canvas, encodes, renditions };
+        plan.add((MAIN_RENDITION, &config.stream), (config.video_spec(cores), 1), known);
+        for rendition in &config.renditions {
+            let spec = config.rendition_spec(rendition, cores);
+            let names = (rendition.name.as_str(), rendition.stream.as_str());
+            plan.add(names, (spec, rendition.fps_divisor), known);
+        }
+        plan
+    }
+
+    fn add(
+        &mut self,
+        (name, stream): (&str, &str),
+        (spec, divisor): (VideoSpec, u32),
+        known: &KnownStats,
+    ) {
+        let (name, stream) = (name.to_owned(), stream.to_owned());
+        let equal = self.encodes.iter().position(|it| it.spec == spec && it.divisor == divisor);
+        let encode = equal.unwrap_or_else(|| {
+            let has = |stats: &Arc<_>| self.encodes.iter().any(|it| Arc::ptr_eq(&it.stats, stats));
+            let stats = known.of(&name, has);
+            self.encodes.push(Encode { name: name.clone(), spec, divisor, stats });
+            self.encodes.len() - 1
+        });
+        self.renditions.push(Rendition { name, stream, encode });
+    }
+
+    /// Figures of the first rendition.
+    pub(crate) fn main_stats(&self) -> Arc<ChannelStats> {
+        self.encodes.first().map(|encode| Arc::clone(&encode.stats)).unwrap_or_default()
+    }
+
+    /// Places of the encodes that take the canvas as it is.
+    pub(crate) fn unscaled(&self) -> impl Iterator<Item = usize> {
+        self.places(self.canvas)
+    }
+
+    fn places(&self, size: Size) -> impl Iterator<Item = usize> {
+        let encodes = self.encodes.iter().enumerate();
+        encodes.filter(move |(_, it)| it.spec.size == size).map(|(at, _)| at)
+    }
+
+    /// Each other size once.
+    fn scaled(&self) -> Vec<Size> {
+        let mut sizes = Vec::new();
+        for Encode { spec, .. } in &self.encodes {
+            if spec.size != self.canvas && !sizes.contains(&spec.size) {
+                sizes.push(spec.size);
+            }
+        }
+        sizes
+    }
+
+    /// Frames of the canvas' size that are needed, so that nobody who holds all that it may leaves
+    /// another without, where `queue` may wait for an encoder.
+    pub(crate) fn canvas_frames(&self, queue: u32) -> u32 {
+        let others = u32::try_from(self.unscaled().count()).unwrap_or(0).saturating_sub(1);
+        let scalers = u32::try_from(self.scaled().len()).unwrap_or(0);
+        let scaler = u32::try_from(SCALE_QUEUE).unwrap_or(0) + 1;
+        queue + POOL_EXTRA_FRAMES + others * (queue + ENCODER_FRAMES) + scalers * scaler
+    }
+
+    /// Where the pictures of each scaled size are drawn.
+    ///
+    /// # Errors
+    /// If the memory cannot be had.
+    pub(crate) fn pools(&self, queue: u32) -> Result<Vec<ScaledSize>, Error> {
+        let scaled = self.scaled().into_iter().map(|size| {
+            let encodes: Vec<_> = self.places(size).collect();
+            let count = u32::try_from(encodes.len()).unwrap_or(0);
+            let frames = count * (queue + ENCODER_FRAMES) + SCALED_EXTRA_FRAMES;
+            let format = self.encodes[encodes[0]].spec.format;
+            let pool = Pool::new(Geometry::new(size, format), frames)?;
+            Ok(ScaledSize { size, pool, encodes })
+        });
+        scaled.collect()
+    }
+
+    /// What control is told of the channel.
+    pub(crate) fn entry(&self, config: &ChannelConfig) -> ChannelEntry {
+        let entries = self.renditions.iter().map(|Rendition { name, stream, encode }| {
+            let Encode { name: first, spec, stats, .. } = &self.encodes[*encode];
+            RenditionEntry {
+                name: name.clone(),
+                stream: stream.clone(),
+                shares: (first != name).then(|| first.clone()),
+                facts: Arc::new(facts(spec)),
+                stats: Arc::clone(stats),
+            }
+        });
+        let mut entries: Vec<_> = entries.collect();
+        let main = entries.remove(0);
+        ChannelEntry {
+            name: config.name.clone(),
+            stream: main.stream,
+            facts: main.facts,
+            stats: main.stats,
+            renditions: entries,
+        }
+    }
+}
+
+fn facts(spec: &VideoSpec) -> ChannelFacts {
+    ChannelFacts {
+        width: spec.size.width(),
+        height: spec.size.height(),
+        fps: spec.rate.fps(),
+        bitrate_bps: spec.bitrate_bps.into(),
+        codec: spec.codec.name().to_owned(),
+        encoder: encode::first_choice(spec).to_owned(),
+        preset: spec.preset.clone(),
+        is_speed_fixed: spec.fastest_preset.is_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn plan(renditions: &str, known: &KnownStats) -> RenditionPlan {
+        let text = format!(
+            "[[channel]]\nname = \"a\"\n[channel.video]\nwidth = 640\nheight = 360\n{renditions}"
+        );
+        let config = Config::parse(&text, "x").unwrap();
+        RenditionPlan::new(&config.channels[0], 2, known)
+    }
+
+    const LADDER: &str = "[[channel.rendition]]\nname = \"copy\"\n\
+        [[channel.rendition]]\nname = \"low\"\nheight = 180\nbitrate = \"300k\"\n\
+        [[channel.rendition]]\nname = \"slow\"\nheight = 180\nbitrate = \"300k\"\nfps_divisor = 2\n\
+        [[channel.rendition]]\nname = \"less\"\nbitrate = \"500k\"\n\
+        [[channel.rendition]]\nname = \"low_copy\"\nwidth = 320\nbitrate = \"300k\"\n";
+
+    #[test]
+    fn equal_encodes_are_one_and_each_size_is_scaled_once() {
+        let plan = plan(LADDER, &KnownStats::default());
+        let encodes: Vec<_> = plan.encodes.iter().map(|encode| encode.name.as_str()).collect();
+        assert_eq!(encodes, ["main", "low", "slow", "less"]);
+        let shown: Vec<_> = plan.renditions.iter().map(|it| it.encode).collect();
+        assert_eq!(shown, [0, 0, 1, 2, 3, 1]);
+        assert_eq!(plan.unscaled().collect::<Vec<_>>(), [0, 3]);
+        let pools = plan.pools(30).unwrap();
+        assert_eq!(pools.iter().map(|it| it.encodes.clone()).collect::<Vec<_>>(), [[1, 2]]);
+        assert_eq!((pools[0].pool.slots(), plan.canvas_frames(30)), (2 * 32 + 3, 35 + 32 + 9));
+    }
+
+    #[test]
+    fn a_rendition_counts_on_and_never_in_the_figures_of_another_encode() {
+        let before = plan(LADDER, &KnownStats::default());
+        let entry = |plan: &RenditionPlan, name: &str| {
+            let at = plan.renditions.iter().find(|it| it.name == name).unwrap().encode;
+            Arc::clone(&plan.encodes[at].stats)
+        };
+        let names = ["main", "copy", "low", "slow", "less", "low_copy"];
+        let known = names.map(|name| (name.to_owned(), entry(&before, name)));
+        // The copy is an encode of its own now.
+        let other = LADDER.replacen("name = \"copy\"", "name = \"copy\"\nbitrate = \"2M\"", 1);
+        let after = plan(&other, &KnownStats(known.to_vec()));
+        for name in ["main", "low", "slow", "less", "low_copy"] {
+            assert!(Arc::ptr_eq(&entry(&before, name), &entry(&after, name)), "{name}");
+        }
+        assert!(!Arc::ptr_eq(&entry(&before, "copy"), &entry(&after, "copy")));
+    }
+}
