@@ -174,6 +174,19 @@ function node(flvPort) {
   };
 }
 
+function rendition(name, width, height, bps, more) {
+  return {
+    ...{ name, stream: `live/demo_${name}`, shares: null, width, height },
+    ...{ fps_target: 60, fps: 60, video_bps: bps, target_bps: bps, codec: "h264" },
+    ...{ encoder: "x264", preset: "veryfast", frames: 12_000, dropped: {}, queue: 0 },
+    speed: {
+      ...{ mode: "auto", preset: "veryfast", step: 1, steps: 2, fps_divisor: 1, late_frames: 0 },
+      ...{ reason: null, changes: [] },
+    },
+    ...more,
+  };
+}
+
 function fullState(flvPort) {
   const now = Date.now();
   const demo = {
@@ -194,6 +207,11 @@ function fullState(flvPort) {
     ...{ latency_ms: { p50: 8, p99: 17 }, scene: "Opening" },
     ...{ scenes: ["Opening", "Camera", "Interview", "Break"] },
     outputs: ["platform", "backup", "archive"],
+    renditions: [
+      rendition("720p", 1280, 720, 3e6, { dropped: { queue_full: 4 } }),
+      rendition("360p", 640, 360, 8e5, { fps_target: 30, fps: 30 }),
+      rendition("backup", 1920, 1080, 6e6, { shares: "main" }),
+    ],
   };
   const output = (name, url, more) => ({
     ...{ channel: "demo", name, url, state: "live", error: null, connects: 1, failures: 0 },

@@ -67,6 +67,29 @@ export interface Channel {
   scene: string;
   scenes: string[];
   outputs: string[];
+  /** Further encodes of the same pictures; the fields above are about the first one. */
+  renditions: Rendition[];
+}
+
+/** A further encode of a channel's pictures. */
+export interface Rendition {
+  name: string;
+  stream: string;
+  /** The rendition whose encode it shows, if it has none of its own. */
+  shares: string | null;
+  width: number;
+  height: number;
+  fps_target: number;
+  fps: number;
+  video_bps: number;
+  target_bps: number;
+  codec: string;
+  encoder: string;
+  preset: string;
+  speed: Speed;
+  frames: number;
+  dropped: Counts;
+  queue: number;
 }
 
 /** How fast an encoder encodes, and how many of its frames. */
