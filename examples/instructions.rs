@@ -1,4 +1,4 @@
-//! The steps that are taken for every message, many times: `instructions STEP ROUNDS`, for
+//! The steps that are taken for every message or picture, many times: `instructions STEP ROUNDS`, for
 //! `tools/instructions.sh`. callgrind counts their instructions, which are the same on a busy machine
 //! as on a quiet one.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a step that fails ends the program")]
@@ -10,10 +10,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use stream_manager::internals::{
-    Bell, Cursor, DriverKind, DropPolicy, Flags, LogLimits, MeshMessage, Message, PacketBuf,
-    PacketPool, PacketPoolSpec, Start, StreamLog, channel,
+    Bell, Cursor, Damage, DriverKind, DropPolicy, Flags, Geometry, Level, LogLimits, MeshMessage,
+    Message, PacketBuf, PacketPool, PacketPoolSpec, Pool, Scaler, Start, StreamLog, channel,
 };
-use stream_manager::media::{Kind, Micros};
+use stream_manager::media::{Kind, Micros, PixelFormat, Size};
 use stream_manager::rtmp::amf0::{Decoder, Value};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 
@@ -38,7 +38,22 @@ fn main() {
         "hop" => hop(rounds),
         "core" => core(rounds),
         "driver" => driver(rounds),
+        "scale" => scale(rounds),
         _ => panic!("no such step: {step}"),
+    }
+}
+
+/// A small picture, all of which has changed, is scaled to two thirds.
+fn scale(rounds: usize) {
+    let sizes = [(192, 108), (128, 72)].map(|(w, h)| Size::new(w, h).unwrap());
+    let [canvases, scaled] =
+        sizes.map(|size| Pool::new(Geometry::new(size, PixelFormat::I420), 2).unwrap());
+    let frame = canvases.take().unwrap().freeze();
+    // valgrind has no wider registers.
+    let mut scaler = Scaler::new(sizes[0], sizes[1], Level::Avx2);
+    for _ in 0..rounds {
+        scaler.change(&Damage::whole(sizes[0]));
+        black_box(scaler.scale(&frame, &scaled)).unwrap();
     }
 }
 

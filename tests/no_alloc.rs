@@ -18,10 +18,10 @@ use stream_manager::config::Config;
 use stream_manager::internals::{
     Bell, Change, Composed, Composer, Cursor, DriverChoice, DriverKind, DropPolicy, Flags, Framing,
     FrozenFrame, Geometry, Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool,
-    PreparedScene, Receiver, Sender, Start, StreamLog, Tick, VideoPacket, VideoSink, VideoSpec,
-    channel, open_video, preflight,
+    PreparedScene, Receiver, Scaler, Sender, Start, StreamLog, Tick, VideoPacket, VideoSink,
+    VideoSpec, channel, open_video, preflight,
 };
-use stream_manager::media::{Kind, Micros};
+use stream_manager::media::{Kind, Micros, Size};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 use stream_manager::rtmp::flv::{AvcPacket, avc_header};
 
@@ -257,6 +257,34 @@ fn encode_without_an_allocation(encoder: &'static str, device: Option<String>) {
     GPU_IS_WATCHED.store(false, Ordering::Relaxed);
     let after = (ALLOCATIONS.get(), GPU_ALLOCATIONS.load(Ordering::Relaxed));
     assert_eq!((after.0 - before.0, after.1 - before.1), (0, 0), "by the caller, by its thread");
+}
+
+#[test]
+fn a_canvas_is_scaled_for_a_rendition_without_an_allocation() {
+    let config = Config::default();
+    let demo = &config.channels[0];
+    let spec = demo.video_spec(1);
+    let small = Size::new(854, 480).unwrap();
+    let mut composer = Composer::new(demo.scene(), spec.size, Level::best()).unwrap();
+    let mut scaler = Scaler::new(spec.size, small, Level::best());
+    let pool = |size| Pool::new(Geometry::new(size, spec.format), 4).unwrap();
+    let (canvases, scaled) = (pool(spec.size), pool(small));
+    let (mut seen, mut before, mut made) = (0, 0, 0);
+    for n in 0..200 {
+        if n == 20 {
+            before = ALLOCATIONS.with(Cell::get);
+        }
+        let at = spec.rate.due(n);
+        let tick = Tick { n, at, programme: at, unix_ms: at.millis() };
+        let (Composed::Fresh(frame) | Composed::Same(frame)) = composer.compose(&tick, &canvases)
+        else {
+            panic!("the pool is empty at tick {n}");
+        };
+        scaler.change(&composer.changed_since(seen));
+        seen = composer.mark();
+        made += u32::from(scaler.scale(&frame, &scaled).is_some());
+    }
+    assert_eq!((ALLOCATIONS.with(Cell::get) - before, made), (0, 200));
 }
 
 #[test]
