@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::{
-    ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, SpeedFigures,
+    ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, RenditionSnapshot,
+    SpeedFigures,
     SpeedReason,
 };
 
@@ -17,6 +18,8 @@ const EVERY: Micros = Micros::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct ChannelWarnings {
     told: HashMap<String, ChannelFigures>,
+    /// The same of further renditions, by the channel and the rendition.
+    told_of_renditions: HashMap<(String, String), ChannelFigures>,
     looked: Option<Micros>,
 }
 
@@ -33,12 +36,13 @@ impl ChannelWarnings {
     /// The channel of this name is gone: another one of its name counts anew.
     pub(crate) fn forget(&mut self, channel: &str) {
         self.told.remove(channel);
+        self.told_of_renditions.retain(|(of, _), _| of != channel);
     }
 
     /// What is new in these figures.
     pub(crate) fn look(&mut self, channels: &[ChannelSnapshot]) -> Vec<NodeEvent> {
         let mut news = Vec::new();
-        for ChannelSnapshot { name, figures, facts, .. } in channels {
+        for ChannelSnapshot { name, figures, facts, renditions, .. } in channels {
             let told = self.told.entry(name.clone()).or_default();
             if figures.stalls > told.stalls {
                 let length = figures.stalled - told.stalled;
@@ -49,22 +53,54 @@ impl ChannelWarnings {
                 let reason = reasons(told, figures);
                 news.push(NodeEvent::FramesDropped { channel: name.clone(), frames, reason });
             }
-            let [before, now] = [told, figures].map(|figures| is_lowered(facts, figures));
-            if before != now {
-                let [bps, whole] = [figures.target_bps, facts.bitrate_bps].map(|bps| bps as f64);
-                let reason = format!("{:.1} of {:.1} Mb/s", bps / 1e6, whole / 1e6);
-                news.push(NodeEvent::BitrateChanged { channel: name.clone(), reason });
-            }
-            news.extend(paced(name, &told.speed, &figures.speed));
+            news.extend(lowered(name, "", facts, [told, figures]));
+            news.extend(paced(name, "", &told.speed, &figures.speed));
             *told = *figures;
+            let own = renditions.iter().filter(|rendition| rendition.shares.is_none());
+            own.for_each(|rendition| self.look_at_rendition(name, rendition, &mut news));
         }
         news
     }
+
+    /// What the composer was late for is told of the channel.
+    fn look_at_rendition(
+        &mut self,
+        channel: &str,
+        RenditionSnapshot { name, figures, facts, .. }: &RenditionSnapshot,
+        news: &mut Vec<NodeEvent>,
+    ) {
+        let key = (channel.to_owned(), name.clone());
+        let told = self.told_of_renditions.entry(key).or_default();
+        let mut now = *figures;
+        now.dropped[DropReason::Late as usize] = 0;
+        if now.composed < told.composed {
+            *told = ChannelFigures::default(); // another one of its name
+        }
+        let of = format!("rendition {name}: ");
+        let frames = now.dropped_total().saturating_sub(told.dropped_total());
+        if frames > 0 {
+            let (channel, reason) = (channel.to_owned(), format!("{of}{}", reasons(told, &now)));
+            news.push(NodeEvent::FramesDropped { channel, frames, reason });
+        }
+        news.extend(lowered(channel, &of, facts, [told, &now]));
+        news.extend(paced(channel, &of, &told.speed, &now.speed));
+        *told = now;
+    }
 }
 
-/// Whether the encoder makes fewer bits than it was configured for.
-const fn is_lowered(facts: &ChannelFacts, figures: &ChannelFigures) -> bool {
-    figures.target_bps > 0 && figures.target_bps < facts.bitrate_bps
+/// That a bitrate has left the configured one between two readings, or is there again.
+fn lowered(
+    channel: &str,
+    of: &str,
+    facts: &ChannelFacts,
+    figures: [&ChannelFigures; 2],
+) -> Option<NodeEvent> {
+    let is_lowered = |it: &ChannelFigures| (1..facts.bitrate_bps).contains(&it.target_bps);
+    let [before, now] = figures;
+    let [bps, whole] = [now.target_bps, facts.bitrate_bps].map(|bps| bps as f64);
+    let reason = format!("{of}{:.1} of {:.1} Mb/s", bps / 1e6, whole / 1e6);
+    let told = NodeEvent::BitrateChanged { channel: channel.to_owned(), reason };
+    (is_lowered(before) != is_lowered(now)).then_some(told)
 }
 
 /// What is worth telling about an encoder's speed between two readings: that it has come to its
@@ -72,6 +108,7 @@ const fn is_lowered(facts: &ChannelFacts, figures: &ChannelFigures) -> bool {
 /// rare.
 fn paced(
     channel: &str,
+    of: &str,
     before: &SpeedFigures,
     now: &SpeedFigures,
 ) -> impl Iterator<Item = NodeEvent> {
@@ -79,7 +116,7 @@ fn paced(
     let kept: Vec<_> = now.changes.into_iter().flatten().collect();
     let new = usize::try_from(changes).unwrap_or(usize::MAX).min(kept.len());
     let mut step = kept.len().checked_sub(new + 1).map_or(before.step, |at| kept[at].0.step.into());
-    let channel = channel.to_owned();
+    let (channel, of) = (channel.to_owned(), of.to_owned());
     let last = kept.len() - new;
     kept.into_iter().skip(last).filter_map(move |(change, preset)| {
         let from = std::mem::replace(&mut step, change.step.into());
@@ -95,7 +132,7 @@ fn paced(
             }
             (false, _) => return None,
         };
-        let channel = channel.clone();
+        let (channel, reason) = (channel.clone(), format!("{of}{reason}"));
         Some(match is_better {
             true => NodeEvent::EncoderRecovered { channel, reason },
             false => NodeEvent::EncoderOverloaded { channel, reason },
@@ -108,9 +145,11 @@ fn paced(
 fn reasons(before: &ChannelFigures, now: &ChannelFigures) -> String {
     let composed = DropReason::ALL.into_iter().zip(before.dropped.into_iter().zip(now.dropped));
     let mut counts: Vec<_> = composed
-        .map(|(reason, (before, now))| (reason.label(), meaning(reason), now - before))
+        .map(|(reason, (before, now))| {
+            (reason.label(), meaning(reason), now.saturating_sub(before))
+        })
         .collect();
-    let encoded = now.encoded_dropped - before.encoded_dropped;
+    let encoded = now.encoded_dropped.saturating_sub(before.encoded_dropped);
     counts.push((ENCODED_DROPPED, "the core that sends them was behind", encoded));
     counts.retain(|(.., count)| *count > 0);
     let words = |(label, meaning, count): &(&str, &str, u64)| match counts.len() {
@@ -162,6 +201,28 @@ mod tests {
         let both = "5 late (the composer was not run in time), \
                     1 shard_full (the core that sends them was behind)";
         assert_eq!(look(&mut troubles), [dropped("a", 1, behind), dropped("b", 6, both)]);
+    }
+
+    #[test]
+    fn what_a_rendition_dropped_is_told_with_its_name_but_not_what_its_channel_tells() {
+        let (main, low) = (ChannelStats::default(), ChannelStats::default());
+        let look = |troubles: &mut ChannelWarnings, low: &ChannelStats| {
+            let name = "low".to_owned();
+            let figures = low.read();
+            let renditions = vec![RenditionSnapshot { name, figures, ..Default::default() }];
+            troubles.look(&[ChannelSnapshot { renditions, ..snapshot("a", &main) }])
+        };
+        let mut troubles = ChannelWarnings::default();
+        low.composed();
+        low.dropped(DropReason::Late, 5);
+        assert!(look(&mut troubles, &low).is_empty());
+        low.dropped(DropReason::QueueFull, 2);
+        let behind = "rendition low: queue_full (the encoder was behind)";
+        assert_eq!(look(&mut troubles, &low), [dropped("a", 2, behind)]);
+        assert!(look(&mut troubles, &low).is_empty(), "nothing new");
+        let other = ChannelStats::default();
+        other.dropped(DropReason::QueueFull, 1);
+        assert_eq!(look(&mut troubles, &other), [dropped("a", 1, behind)]);
     }
 
     #[test]

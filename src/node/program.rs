@@ -15,7 +15,7 @@ use super::running::Node;
 use super::start::start;
 use super::tls::watch;
 use crate::command::Ask;
-use crate::config::{Config, Errors, Publish};
+use crate::config::{Config, Errors, MAIN_RENDITION, Publish};
 use crate::control::auth::{Token, Tokens};
 use crate::control::channels::build::Frames;
 use crate::control::hooks::Hooks;
@@ -266,7 +266,12 @@ fn show_banner(config: &Config, node: &Node, http_entry: Option<&HttpEntry>) {
     let channels: Vec<_> = config
         .channels
         .iter()
-        .map(|channel| (channel.name.clone(), channel.stream.clone()))
+        .flat_map(|channel| {
+            channel.streams().map(|(rendition, stream)| match rendition {
+                MAIN_RENDITION => (channel.name.clone(), stream.to_owned()),
+                rendition => (format!("{}/{rendition}", channel.name), stream.to_owned()),
+            })
+        })
         .collect();
     let key = node.development_key();
     // Elsewhere the text may end in a journal that others read.

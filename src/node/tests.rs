@@ -144,6 +144,24 @@ fn the_channel_of_an_encoder_that_panics_ends_says_so_and_is_built_anew() {
 }
 
 #[test]
+fn a_channel_is_built_anew_when_a_rendition_of_it_or_its_scaler_panics() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let low = "[[channel.rendition]]\nname = \"low\"\nwidth = 32\nheight = 32\n";
+    let config = parse(&(text("ren", "").0 + low));
+    for thread in ["video-low-ren", "scale-32-ren"] {
+        with_node(&config, |node, next| {
+            fault::arm(thread);
+            let core = "an encoder of channel ren".to_owned();
+            assert_eq!(lost(next), (core, "it is started again"));
+            find(next, began("ren"));
+            let registry = node.node().unwrap().registry();
+            assert_eq!((registry.cores.losses()[2], registry.cores.missing().len()), (1, 0));
+            play(node.node().unwrap().rtmp(), "live/ren_low");
+        });
+    }
+}
+
+#[test]
 fn a_compose_core_that_panics_is_started_again_with_all_channels() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     with_node(&config("com", ""), |node, next| {
