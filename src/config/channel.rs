@@ -220,6 +220,7 @@ impl ChannelConfig {
             profile: known(&first.profile, profiles).unwrap_or_default(),
             gop_frames: first.gop_frames / fps_divisor,
             b_frames: if codec == VideoCodec::Av1 { 0 } else { first.b_frames },
+            threads: self.threads.unwrap_or_else(|| part_of(first.threads, size, self.size)),
             ..first
         }
     }
@@ -298,6 +299,14 @@ impl ChannelConfig {
     fn find_rendition(&self, name: &str) -> Option<&RenditionConfig> {
         self.renditions.iter().find(|rendition| rendition.name == name)
     }
+}
+
+/// As much of the threads of a canvas' encoder as a picture of `size` is of the canvas, rounded up:
+/// more would be dearer than they are of use.
+fn part_of(threads: u8, size: Size, canvas: Size) -> u8 {
+    let area = |of: Size| u64::from(of.width()) * u64::from(of.height());
+    let part = (u64::from(threads) * area(size)).div_ceil(area(canvas));
+    u8::try_from(part).unwrap_or(threads)
 }
 
 /// The least number that both divide, of numbers above 0.

@@ -203,6 +203,8 @@ mod tests {
         assert_eq!((same.stream.as_str(), same.size), ("live/a_same", channel.size));
         assert_eq!(channel.rendition_spec(same, 2), channel.video_spec(2), "the same encode");
         assert_eq!((low.stream.as_str(), low.size), ("low/b", Size::new(854, 480).unwrap()));
+        let threads = |rendition| channel.rendition_spec(rendition, 8).threads;
+        assert_eq!((threads(same), threads(low)), (8, 2), "as many as its pixels are worth");
         let spec = channel.rendition_spec(low, 2);
         assert_eq!(
             (spec.rate.fps(), spec.gop_frames),
