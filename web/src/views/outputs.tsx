@@ -136,22 +136,33 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
   );
 }
 
-export function AddOutputButton({ channels }: { channels: string[] }) {
-  return (
-    <AddButton kind="output">
-      {(close) => <AddOutput channels={channels} onClose={close} />}
-    </AddButton>
-  );
+/** What the first encode of a channel is called. */
+const MAIN_RENDITION = "main";
+
+interface AddOutputProps {
+  channels: string[];
+  /** Further encodes of the one channel, which it may send instead of the first. */
+  renditions?: string[];
 }
 
-function AddOutput({ channels, onClose }: { channels: string[]; onClose: () => void }) {
+export function AddOutputButton(props: AddOutputProps) {
+  return <AddButton kind="output">{(close) => <AddOutput {...props} onClose={close} />}</AddButton>;
+}
+
+function AddOutput({
+  channels,
+  renditions = [],
+  onClose,
+}: AddOutputProps & { onClose: () => void }) {
   const submit = (form: HTMLFormElement) => {
     const [channel, name] = [
       fieldText(form, "channel") || channels[0] || "",
       fieldText(form, "name"),
     ];
     const url = serverUrl(form);
-    const add = () => post(path("channels", channel, "outputs"), { name, url });
+    const rendition = fieldText(form, "rendition") || MAIN_RENDITION;
+    const output = { name, url, ...(rendition !== MAIN_RENDITION && { rendition }) };
+    const add = () => post(path("channels", channel, "outputs"), output);
     return tried(add, `Output ${name} added`);
   };
   return (
@@ -161,6 +172,17 @@ function AddOutput({ channels, onClose }: { channels: string[]; onClose: () => v
           {(id) => (
             <select id={id} name="channel">
               {channels.map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+      {renditions.length > 0 && (
+        <Field label="Rendition">
+          {(id) => (
+            <select id={id} name="rendition">
+              {[MAIN_RENDITION, ...renditions].map((name) => (
                 <option key={name}>{name}</option>
               ))}
             </select>

@@ -36,7 +36,14 @@ export function ProgrammeView({ snapshot, rest }: { snapshot: Snapshot; rest: st
       <Panel
         title="Outputs"
         class="wide"
-        actions={canWrite && <AddOutputButton channels={[channel.name]} />}
+        actions={
+          canWrite && (
+            <AddOutputButton
+              channels={[channel.name]}
+              renditions={channel.renditions.map((it) => it.name)}
+            />
+          )
+        }
       >
         <OutputList outputs={outputs} canWrite={canWrite} isOneChannel />
       </Panel>
