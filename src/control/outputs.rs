@@ -285,8 +285,7 @@ impl Outputs {
 /// What the registry is told of an output.
 fn entry(spec: &OutputSpec) -> OutputEntry {
     let OutputSpec { channel, name, stream, url, stats, .. } = spec;
-    let entry = OutputEntry::new(channel, name, &url.to_string(), Arc::clone(stats));
-    if &**channel == NO_CHANNEL { entry.of_stream(stream) } else { entry }
+    OutputEntry::new(channel, name, &url.to_string(), Arc::clone(stats)).of_stream(stream)
 }
 
 /// What stands for a channel where a push has none.

@@ -148,7 +148,7 @@ impl OutputEntry {
         Self { channel, name, destination, stream: String::new(), stats }
     }
 
-    /// The same for a push, which belongs to no channel, of this stream.
+    /// The same, of this stream.
     #[must_use]
     pub fn of_stream(self, stream: &str) -> Self {
         Self { stream: stream.to_owned(), ..self }
@@ -389,7 +389,7 @@ pub struct OutputSnapshot {
     pub name: String,
     /// Where it goes, without anything that could be a secret.
     pub destination: String,
-    /// The stream of a push, which belongs to no channel; empty for a channel's output.
+    /// The stream that it sends.
     pub stream: String,
     /// Its figures.
     pub figures: OutputFigures,

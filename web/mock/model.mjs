@@ -214,7 +214,8 @@ function fullState(flvPort) {
     ],
   };
   const output = (name, url, more) => ({
-    ...{ channel: "demo", name, url, state: "live", error: null, connects: 1, failures: 0 },
+    ...{ channel: "demo", stream: "live/demo", name, url, state: "live", error: null },
+    ...{ connects: 1, failures: 0 },
     ...{ bytes: 184e6, bitrate_bps: 6.1e6, lag_ms: 40, dropped: 0, ...more },
   });
   const relay = (name, more) => ({

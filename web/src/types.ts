@@ -113,6 +113,8 @@ export type RunState = "stopped" | "idle" | "connecting" | "live" | "failed";
 export interface Output {
   channel: string;
   name: string;
+  /** That of one of the channel's renditions. */
+  stream: string;
   url: string;
   state: RunState;
   error: string | null;

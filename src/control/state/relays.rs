@@ -15,6 +15,8 @@ pub struct Output {
     pub channel: String,
     /// Its name.
     pub name: String,
+    /// The stream that it sends: that of one of the channel's renditions.
+    pub stream: String,
     /// Where it goes, without what may be secret.
     pub url: String,
     /// What it does.
@@ -178,6 +180,7 @@ impl Collected {
             let shown = Output {
                 channel: output.channel.clone(),
                 name: output.name.clone(),
+                stream: output.stream.clone(),
                 url: output.destination.clone(),
                 state: line.state,
                 error,
@@ -189,7 +192,7 @@ impl Collected {
                 dropped: output.figures.drops.iter().sum(),
             };
             match output.channel.is_empty() {
-                true => drop(pushes.insert(shown.name.clone(), push_of(shown, &output.stream))),
+                true => drop(pushes.insert(shown.name.clone(), push_of(shown))),
                 false => drop(of_channels.insert(path, shown)),
             }
         }
@@ -202,10 +205,9 @@ fn path_of(channel: &str, name: &str) -> String {
     format!("{channel}/{name}")
 }
 
-fn push_of(output: Output, stream: &str) -> Push {
-    let Output { channel: _, name, url, state, error, connects, failures, bytes, .. } = output;
-    let Output { bitrate_bps, lag_ms, dropped, .. } = output;
-    let stream = stream.to_owned();
+fn push_of(output: Output) -> Push {
+    let Output { channel: _, name, stream, url, state, error, connects, failures, .. } = output;
+    let Output { bytes, bitrate_bps, lag_ms, dropped, .. } = output;
     Push {
         name,
         stream,
@@ -277,6 +279,7 @@ mod tests {
         assert_eq!((outputs.len(), pushes.len()), (2, 1));
         assert_eq!(outputs["a/cdn"].error.as_deref(), Some("of a"));
         assert_eq!(outputs["b/cdn"].error, None);
+        assert_eq!(outputs["a/cdn"].stream, "live/x");
         let push = &pushes["cdn"];
         assert_eq!((push.error.as_deref(), push.stream.as_str()), (Some("of "), "live/x"));
         let (channel, name) = ("a".to_owned(), "cdn".to_owned());

@@ -94,7 +94,7 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
   const events = ["output", output.channel, output.name];
   return (
     <tr data-output={`${output.channel}/${output.name}`}>
-      <td class="name">
+      <td class="name" title={`It sends ${output.stream}`}>
         {output.name}
         {!isOneChannel && <small>{output.channel}</small>}
       </td>

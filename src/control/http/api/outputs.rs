@@ -42,6 +42,8 @@ pub(super) struct NewOutput {
     /// The platform that it goes to (`twitch`, `youtube`, `facebook`, `kick`, `ivs`, `trovo`,
     /// `mux`, `restream`): what it would not take of the channel is refused.
     preset: Option<String>,
+    /// Name of the rendition that it sends; `main`, which is the first, by default.
+    rendition: Option<String>,
 }
 
 /// Pushes a channel's stream to one more destination.
