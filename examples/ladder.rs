@@ -81,14 +81,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().nth(1).ok_or("usage: ladder FILE")?;
     let config = Config::parse(LADDER, "the ladder")?;
     let channel = &config.channels[0];
-    let first = channel.video_spec(1);
     let further = channel.renditions.iter().map(|it| channel.rendition_spec(it, 1));
-    let specs: Vec<_> = [first.clone()].into_iter().chain(further).collect();
+    let specs: Vec<_> = [channel.video_spec(1)].into_iter().chain(further).collect();
     let all = run(&file, &specs)?;
     let ms = |seconds: f64| 1_000.0 * seconds / all.pictures as f64;
     let mut alone = 0.0;
     for spec in &specs {
-        let costs = run(&file, &[first.clone(), spec.clone()][usize::from(*spec != first)..])?;
+        let costs = run(&file, std::slice::from_ref(spec))?;
         println!("{:<20} {:.3} ms encoded alone", spec.size.to_string(), ms(costs.encoding));
         alone += costs.encoding;
     }

@@ -38,7 +38,8 @@ by_ffmpeg() {
 }
 
 for ((round = 1; round <= rounds; round++)); do
-    "$ladder" "$pictures" >"$work/ours"
+    # libx264 says much.
+    "$ladder" "$pictures" >"$work/ours" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
     theirs=$(by_ffmpeg)
     if ((round == 1)); then grep alone "$work/ours"; fi
     awk -v r="$round" -v f="$theirs" '

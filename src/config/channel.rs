@@ -91,20 +91,8 @@ pub struct OutputConfig {
     pub rendition: Option<Box<str>>,
 }
 
-/// Longest name of a GPU, bytes.
-const DEVICE_BYTES_MAX: usize = 256;
-
-/// The encoder whose GPU can be named.
-const DEVICE_ENCODER: &str = "vaapi";
-
 /// Most threads of an encoder that `auto` takes: beyond it the picture loses more than time gains.
 const THREADS_AUTO_MAX: usize = 8;
-
-/// Bits per second of video.
-const BITRATES: RangeInclusive<u64> = 50_000..=200_000_000;
-
-/// Part of the bitrate that congested outputs may bring it to, if nothing else is said.
-const BITRATE_MIN_PART: u32 = 4;
 
 /// Frames of a queue: at most four seconds at 30 fps.
 const QUEUE_FRAMES_MAX: u32 = 120;
@@ -159,7 +147,7 @@ impl ChannelConfig {
             encoder: None,
             device: None,
             bitrate_bps: 2_500_000,
-            bitrate_min_bps: 2_500_000 / BITRATE_MIN_PART,
+            bitrate_min_bps: 2_500_000 / video::BITRATE_MIN_PART,
             preset: "veryfast".to_owned(),
             fastest_preset: Some(FASTEST_PRESET.to_owned()),
             tune: String::new(),
@@ -283,6 +271,7 @@ impl ChannelConfig {
             codec: self.codec,
             encoder: self.encoder,
             bitrate_bps: self.bitrate_bps,
+            bitrate_min_bps: self.bitrate_min_bps,
             preset: self.preset.clone(),
             fastest_preset: self.fastest_preset.clone(),
         };
@@ -404,7 +393,8 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
         channel.profile.clear();
     }
     channel.encoder = video::encoder(&mut s, faults, channel.codec).unwrap_or(channel.encoder);
-    channel.device = read_device(&mut s, faults, channel.encoder).or_else(|| channel.device.take());
+    channel.device =
+        video::device(&mut s, faults, channel.encoder).or_else(|| channel.device.take());
     for (key, field, known) in [
         ("preset", &mut channel.preset, video::PRESETS),
         ("tune", &mut channel.tune, tunes),
@@ -432,26 +422,6 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     channel.queue_frames = queue.unwrap_or(channel.queue_frames);
     channel.pool_frames = s.auto_or(faults, "pool_frames", POOL_FRAMES);
     s.finish(faults);
-}
-
-/// The GPU of the encoder, if one is named.
-fn read_device(
-    s: &mut Section<'_>,
-    faults: &mut Faults<'_>,
-    encoder: Option<&str>,
-) -> Option<String> {
-    let found = s.text(faults, "device").filter(|found| !found.value.is_empty())?;
-    let text = match encoder {
-        Some(name) if name != DEVICE_ENCODER => format!(
-            "`device` is for `encoder = \"{DEVICE_ENCODER}\"`, not for \"{name}\": leave it out"
-        ),
-        _ if found.value.len() > DEVICE_BYTES_MAX || found.value.chars().any(char::is_control) => {
-            format!("`device` is one line of at most {DEVICE_BYTES_MAX} bytes")
-        }
-        _ => return Some(found.value.to_owned()),
-    };
-    faults.add(&found.span, text);
-    None
 }
 
 fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> {

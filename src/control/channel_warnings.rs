@@ -7,8 +7,7 @@ use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::{
     ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, RenditionSnapshot,
-    SpeedFigures,
-    SpeedReason,
+    SpeedFigures, SpeedReason,
 };
 
 /// Least time between two events about the frames that one channel dropped.

@@ -32,7 +32,7 @@ pub use output::{OutputFigures, OutputStats};
 pub use placement::{PlacedItems, PlacementStats, ShardLoad};
 pub use registry::{
     ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures,
-    Registry, RenditionEntry, RenditionSnapshot, Snapshot, url_without_secrets,
+    Registry, RenditionEntry, RenditionSnapshot, ShownEncode, Snapshot, url_without_secrets,
 };
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};

@@ -73,11 +73,38 @@ pub struct ChannelEntry {
 }
 
 impl ChannelEntry {
+    /// Each of its encodes with the streams that show it, and the place of its first rendition.
+    pub fn shown(&self) -> impl Iterator<Item = ShownEncode<'_>> {
+        let main = (&self.stream, &self.facts, &self.stats);
+        let further = self.renditions.iter().map(|it| (&it.stream, &it.facts, &it.stats));
+        let all: Vec<_> = [main].into_iter().chain(further).collect();
+        let is_first = |at: usize| !all[..at].iter().any(|it| Arc::ptr_eq(it.2, all[at].2));
+        let encodes: Vec<_> = (0..all.len()).filter(|at| is_first(*at)).collect();
+        encodes.into_iter().map(move |place| {
+            let (_, facts, stats) = all[place];
+            let shows = all.iter().filter(|it| Arc::ptr_eq(it.2, stats));
+            ShownEncode { place, facts, stats, streams: shows.map(|it| it.0.as_str()).collect() }
+        })
+    }
+
     /// The figures of each of its encodes, once.
     pub fn encodes(&self) -> impl Iterator<Item = &Arc<ChannelStats>> {
         let own = self.renditions.iter().filter(|rendition| rendition.shares.is_none());
         [&self.stats].into_iter().chain(own.map(|rendition| &rendition.stats))
     }
+}
+
+/// An encode of a channel and the streams that show it.
+#[derive(Debug)]
+pub struct ShownEncode<'a> {
+    /// Place of its first rendition in the channel.
+    pub place: usize,
+    /// What it is to make.
+    pub facts: &'a ChannelFacts,
+    /// Its figures.
+    pub stats: &'a ChannelStats,
+    /// The streams.
+    pub streams: Vec<&'a str>,
 }
 
 /// A further rendition of a channel.
@@ -125,6 +152,15 @@ impl ChannelFacts {
         match figures.encoder {
             "" => self.encoder.clone(),
             name => name.to_owned(),
+        }
+    }
+
+    /// Video bits per second that the encoder makes, or is to, before one was opened.
+    #[must_use]
+    pub const fn target_now(&self, figures: &ChannelFigures) -> u64 {
+        match figures.target_bps {
+            0 => self.bitrate_bps,
+            target => target,
         }
     }
 }
@@ -183,14 +219,11 @@ impl Registry {
         self.channels.remove(|entry| entry.name == name);
     }
 
-    /// The figures of the outputs and pushes of a channel that makes `stream`.
+    /// The figures of the outputs and pushes of these streams.
     #[must_use]
-    pub fn outputs_of(&self, channel: &str, stream: &str) -> Vec<OutputFigures> {
+    pub fn outputs_of(&self, streams: &[&str]) -> Vec<OutputFigures> {
         let outputs = self.outputs.read();
-        let is_of = |entry: &&OutputEntry| match entry.stream.as_str() {
-            "" => entry.channel == channel,
-            pushed => pushed == stream,
-        };
+        let is_of = |entry: &&OutputEntry| streams.contains(&entry.stream.as_str());
         outputs.iter().filter(is_of).map(|entry| entry.stats.read()).collect()
     }
 
@@ -475,6 +508,21 @@ mod tests {
         assert_eq!(names(), [of("one", 640), of("two", 0)]);
         registry.remove_channel("one");
         assert_eq!(names(), [of("two", 0)]);
+    }
+
+    #[test]
+    fn an_encode_that_two_streams_show_is_listed_once_with_both() {
+        let mut entry = ChannelEntry::named("demo");
+        let rendition = |name: &str, stats: &Arc<ChannelStats>| RenditionEntry {
+            name: name.to_owned(),
+            stream: format!("live/{name}"),
+            shares: None,
+            facts: Arc::default(),
+            stats: Arc::clone(stats),
+        };
+        entry.renditions = vec![rendition("own", &Arc::default()), rendition("same", &entry.stats)];
+        let shown: Vec<_> = entry.shown().map(|it| (it.place, it.streams)).collect();
+        assert_eq!(shown, [(0, vec!["live/demo", "live/same"]), (1, vec!["live/own"])]);
     }
 
     #[test]

@@ -177,7 +177,8 @@ function node(flvPort) {
 function rendition(name, width, height, bps, more) {
   return {
     ...{ name, stream: `live/demo_${name}`, shares: null, width, height },
-    ...{ fps_target: 60, fps: 60, video_bps: bps, target_bps: bps, codec: "h264" },
+    ...{ fps_target: 60, fps: 60, video_bps: bps, codec: "h264" },
+    ...{ target_bps: bps, configured_bps: bps },
     ...{ encoder: "x264", preset: "veryfast", frames: 12_000, dropped: {}, queue: 0 },
     speed: {
       ...{ mode: "auto", preset: "veryfast", step: 1, steps: 2, fps_divisor: 1, late_frames: 0 },

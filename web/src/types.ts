@@ -83,6 +83,7 @@ export interface Rendition {
   fps: number;
   video_bps: number;
   target_bps: number;
+  configured_bps: number;
   codec: string;
   encoder: string;
   preset: string;

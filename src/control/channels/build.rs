@@ -270,6 +270,7 @@ mod tests {
             codec: crate::media::VideoCodec::H264,
             encoder: None,
             bitrate_bps: 2_500_000,
+            bitrate_min_bps: 625_000,
             preset: preset.to_owned(),
             fastest_preset: None,
         }

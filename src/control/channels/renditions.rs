@@ -39,6 +39,8 @@ pub(crate) struct Encode {
     pub(crate) spec: VideoSpec,
     /// It takes one frame of so many.
     pub(crate) divisor: u32,
+    /// The fewest bits per second that congested outputs may bring it to.
+    bitrate_min_bps: u32,
     pub(crate) stats: Arc<ChannelStats>,
 }
 
@@ -72,11 +74,13 @@ impl RenditionPlan {
     pub(crate) fn new(config: &ChannelConfig, cores: usize, known: &KnownStats) -> Self {
         let (canvas, encodes, renditions) = (config.size, Vec::new(), Vec::new());
         let mut plan = Self { canvas, encodes, renditions };
-        plan.add((MAIN_RENDITION, &config.stream), (config.video_spec(cores), 1), known);
+        let first = (config.video_spec(cores), 1, config.bitrate_min_bps);
+        plan.add((MAIN_RENDITION, &config.stream), first, known);
         for rendition in &config.renditions {
             let spec = config.rendition_spec(rendition, cores);
             let names = (rendition.name.as_str(), rendition.stream.as_str());
-            plan.add(names, (spec, rendition.fps_divisor), known);
+            let settings = (spec, rendition.fps_divisor, rendition.bitrate_min_bps);
+            plan.add(names, settings, known);
         }
         plan
     }
@@ -84,15 +88,18 @@ impl RenditionPlan {
     fn add(
         &mut self,
         (name, stream): (&str, &str),
-        (spec, divisor): (VideoSpec, u32),
+        (spec, divisor, bitrate_min_bps): (VideoSpec, u32, u32),
         known: &KnownStats,
     ) {
         let (name, stream) = (name.to_owned(), stream.to_owned());
-        let equal = self.encodes.iter().position(|it| it.spec == spec && it.divisor == divisor);
+        let is_equal = |it: &Encode| {
+            it.spec == spec && (it.divisor, it.bitrate_min_bps) == (divisor, bitrate_min_bps)
+        };
+        let equal = self.encodes.iter().position(is_equal);
         let encode = equal.unwrap_or_else(|| {
             let has = |stats: &Arc<_>| self.encodes.iter().any(|it| Arc::ptr_eq(&it.stats, stats));
             let stats = known.of(&name, has);
-            self.encodes.push(Encode { name: name.clone(), spec, divisor, stats });
+            self.encodes.push(Encode { name: name.clone(), spec, divisor, bitrate_min_bps, stats });
             self.encodes.len() - 1
         });
         self.renditions.push(Rendition { name, stream, encode });
@@ -152,12 +159,12 @@ impl RenditionPlan {
     /// What control is told of the channel.
     pub(crate) fn entry(&self, config: &ChannelConfig) -> ChannelEntry {
         let entries = self.renditions.iter().map(|Rendition { name, stream, encode }| {
-            let Encode { name: first, spec, stats, .. } = &self.encodes[*encode];
+            let Encode { name: first, spec, bitrate_min_bps, stats, .. } = &self.encodes[*encode];
             RenditionEntry {
                 name: name.clone(),
                 stream: stream.clone(),
                 shares: (first != name).then(|| first.clone()),
-                facts: Arc::new(facts(spec)),
+                facts: Arc::new(facts(spec, *bitrate_min_bps)),
                 stats: Arc::clone(stats),
             }
         });
@@ -173,12 +180,13 @@ impl RenditionPlan {
     }
 }
 
-fn facts(spec: &VideoSpec) -> ChannelFacts {
+fn facts(spec: &VideoSpec, bitrate_min_bps: u32) -> ChannelFacts {
     ChannelFacts {
         width: spec.size.width(),
         height: spec.size.height(),
         fps: spec.rate.fps(),
         bitrate_bps: spec.bitrate_bps.into(),
+        bitrate_min_bps: bitrate_min_bps.into(),
         codec: spec.codec.name().to_owned(),
         encoder: encode::first_choice(spec).to_owned(),
         preset: spec.preset.clone(),

@@ -28,8 +28,8 @@ use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::Snapshot as Figures;
 use crate::stats::{
-    ChannelSnapshot, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot, PlacedItems,
-    Registry, ShardLoad, ViewerDrop,
+    ChannelEntry, ChannelSnapshot, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot,
+    PlacedItems, Registry, ShardLoad, ViewerDrop,
 };
 
 /// How often everything is looked at.
@@ -178,9 +178,9 @@ impl StateCollector {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
-        for channel in self.registry.channels().iter() {
-            let stream = streams.iter().find(|view| view.name == channel.stream);
-            channel.stats.set_audience(stream.map_or(0, audience));
+        for encode in self.registry.channels().iter().flat_map(ChannelEntry::shown) {
+            let shown = streams.iter().filter(|view| encode.streams.contains(&view.name.as_str()));
+            encode.stats.set_audience(shown.map(audience).sum());
         }
         self.series.look(&streams, self.registry.streams_max(), self.time.now());
         self.registry.set_streams(self.series.snapshot());
@@ -325,10 +325,7 @@ fn channel_of(
         fps: figures.fps,
         bitrate_bps: figures.bitrate_bps,
         video_bps: figures.video_bps,
-        target_bps: match figures.target_bps {
-            0 => facts.bitrate_bps,
-            target => target,
-        },
+        target_bps: facts.target_now(figures),
         configured_bps: facts.bitrate_bps,
         codec: facts.codec.clone(),
         encoder: facts.encoder_now(figures),

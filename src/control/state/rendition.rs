@@ -29,8 +29,11 @@ pub struct Rendition {
     pub fps: f64,
     /// Bits per second of video, mean of the last seconds.
     pub video_bps: f64,
-    /// Video bits per second that are wanted.
+    /// Video bits per second that the encoder is to make now: fewer than `configured_bps` while
+    /// outputs, which alone read the stream, are congested.
     pub target_bps: u64,
+    /// Video bits per second of the configuration.
+    pub configured_bps: u64,
     /// Video codec.
     pub codec: String,
     /// The video encoder that encodes now.
@@ -61,7 +64,8 @@ impl Rendition {
             fps_target: facts.fps,
             fps: figures.fps,
             video_bps: figures.video_bps,
-            target_bps: facts.bitrate_bps,
+            target_bps: facts.target_now(figures),
+            configured_bps: facts.bitrate_bps,
             codec: facts.codec.clone(),
             encoder: facts.encoder_now(figures),
             preset: facts.preset.clone(),
