@@ -629,8 +629,10 @@ fn many_peers_that_send_much_are_read_by_the_clock(kind: DriverKind) {
             assert_eq!(got, [round; 16]);
         }
     }
-    let mail = bench.seen.try_iter().filter(|seen| matches!(seen, Seen::Mail(_))).count();
-    assert_eq!(mail, 100);
+    // The last one may come after what the clients got.
+    for _ in 0..100 {
+        bench.wait_for(|seen| matches!(seen, Seen::Mail(_)));
+    }
 }
 
 fn a_driver_that_spins_does_the_same(kind: DriverKind) {
