@@ -164,11 +164,11 @@ fn a_reader_that_asks_for_a_keyframe_gets_it_in_all_renditions_at_once() {
 fn an_encoder_with_far_too_little_time_takes_no_picture_from_the_others() {
     let _turn = beside_others();
     let heavy = rendition("heavy", "preset = \"placebo\"\nbitrate = \"9M\"")
-        + &rendition("low", "width = 160\nbitrate = \"200k\"");
+        + &rendition("low", "width = 320\nbitrate = \"200k\"");
     // Time that it does not have: more frames a second than this preset makes anywhere.
     let config = with(&heavy);
     let text = config.text().replacen(&format!("fps = {FPS}"), "fps = 120", 1);
-    let text = text.replacen("width = 320\nheight = 180", "width = 640\nheight = 360", 1);
+    let text = text.replacen("width = 320\nheight = 180", "width = 1280\nheight = 720", 1);
     let node = Node::start(&Config::of(&config, text));
     node.wait_for_streams(3);
     let behind = ["rendition=\"heavy\"", "reason=\"queue_full\""];
