@@ -12,8 +12,10 @@ use crate::media::Micros;
 pub const LAG_HIGH: Micros = Micros::from_millis(300);
 pub const LAG_LOW: Micros = Micros::from_millis(150);
 
-/// Part of what a congested link was measured to take that it is given (WebRTC's).
-const DELIVERED_PART: f64 = 0.85;
+/// Part of what a congested link was measured to take that it is given until nothing waits, and
+/// from then on.
+const DRAINING_PART: f64 = 0.7;
+const DELIVERED_PART: f64 = 0.9;
 
 /// Most of one decrease, a part of the bitrate before it: one measurement may be wrong.
 const DECREASE_MAX: f64 = 0.5;
@@ -68,6 +70,8 @@ pub struct BitrateGovernor {
     looked: Micros,
     /// What the link that takes most was measured to take last, bits per second of video.
     measured_bps: Option<f64>,
+    /// Whether the bitrate is as low as it is so that what waits goes out.
+    is_draining: bool,
     /// Since when the link that takes most has been clear.
     clear_since: Option<Micros>,
     /// When the bitrate was lowered since it rose, and how old was then what was sent next.
@@ -102,6 +106,7 @@ impl BitrateGovernor {
             links: Vec::new(),
             looked: now,
             measured_bps: None,
+            is_draining: false,
             clear_since: None,
             decreased: None,
             increased: None,
@@ -180,8 +185,9 @@ impl BitrateGovernor {
         let delivered = self.links.iter().filter_map(|link| link.delivered_bps(now));
         let measured = delivered.reduce(f64::max).map(|bps| bps - audio_bps);
         self.measured_bps = measured.or(self.measured_bps);
+        self.is_draining = measured.is_some();
         let wanted = match measured {
-            Some(bps) => bps * DELIVERED_PART,
+            Some(bps) => bps * DRAINING_PART,
             None => self.target_bps * DECREASE,
         };
         // Where it is below that already, what waits only needs time.
@@ -195,6 +201,10 @@ impl BitrateGovernor {
 
     fn clear(&mut self, now: Micros, passed: Micros) {
         let since = *self.clear_since.get_or_insert(now);
+        if std::mem::take(&mut self.is_draining) {
+            let kept = self.measured_bps.map_or(0.0, |bps| bps * DELIVERED_PART);
+            self.target_bps = self.target_bps.max(kept).min(self.max_bps);
+        }
         if !self.is_lowered() {
             if self.increased.is_none_or(|at| now.since(at) >= PROVEN) {
                 self.clear_wait = CLEAR_MIN;

@@ -156,15 +156,27 @@ impl Bitrate {
 
     /// An encoder that cannot change it goes on as it is.
     fn follow(&mut self, share: &EncodeShare, encoder: &mut dyn VideoEncoder) {
-        let Some(wanted) = share.switch.bitrate().filter(|bps| *bps != self.asked_bps) else {
+        let Some(wanted) = share.switch.bitrate() else { return };
+        if !is_step(self.asked_bps, wanted, share.video.bitrate_bps) {
             return;
-        };
+        }
         self.asked_bps = wanted;
         match encoder.set_bitrate(wanted) {
             Ok(()) => share.stats.target(wanted),
             Err(error) => tracing::debug!("the bitrate stays as it is: {error}"),
         }
     }
+}
+
+/// Least rise of a bitrate, in parts of it, but for the last one to all of it: some encoders are
+/// opened anew for each.
+const RISE_MIN: f64 = 0.08;
+
+/// Whether an encoder that makes `now` is to make `wanted` of the `whole`, bits per second.
+fn is_step(now: u32, wanted: u32, whole: u32) -> bool {
+    wanted < now
+        || f64::from(wanted) >= f64::from(now) * (1.0 + RISE_MIN)
+        || wanted == whole && wanted > now
 }
 
 struct VideoOut<'a> {
@@ -312,5 +324,19 @@ fn put_audio_header(body: &mut PacketBuf, codec: AudioCodec, is_header: bool) {
         AudioCodec::Opus => {
             body.prepend(&flv::enhanced_audio_header(AudioFormat::Opus, is_header));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bitrate_falls_at_once_and_rises_in_steps_that_are_worth_it() {
+        let is_step = |now, wanted| is_step(now, wanted, 6_000_000);
+        assert!(is_step(4_000_000, 3_999_000), "every fall");
+        assert!(!is_step(4_000_000, 4_000_000) && !is_step(4_000_000, 4_300_000));
+        assert!(is_step(4_000_000, 4_320_000));
+        assert!(is_step(5_900_000, 6_000_000), "to the end");
     }
 }
