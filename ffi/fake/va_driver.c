@@ -375,6 +375,15 @@ static VAStatus terminate(VADriverContextP ctx)
     return VA_STATUS_SUCCESS;
 }
 
+#if VA_CHECK_VERSION(1, 21, 0)
+/* The same of clients that say what they will do with it. */
+static VAStatus map_buffer2(VADriverContextP ctx, VABufferID id, void **to, uint32_t flags)
+{
+    (void)flags;
+    return map_buffer(ctx, id, to);
+}
+#endif
+
 static VAStatus absent(void)
 {
     return VA_STATUS_ERROR_UNIMPLEMENTED;
@@ -404,6 +413,9 @@ static void fill_in(struct VADriverVTable *table)
     table->vaDestroyContext = destroy_context;
     table->vaCreateBuffer = create_buffer;
     table->vaMapBuffer = map_buffer;
+#if VA_CHECK_VERSION(1, 21, 0)
+    table->vaMapBuffer2 = map_buffer2;
+#endif
     table->vaUnmapBuffer = unmap_buffer;
     table->vaDestroyBuffer = destroy_buffer;
     table->vaBeginPicture = begin_picture;
