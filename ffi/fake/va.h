@@ -43,7 +43,7 @@ struct buffer {
     /* Of a coded buffer. */
     VACodedBufferSegment segment;
     struct surface *source;
-    int is_filled;
+    int is_filled, is_taken;
 };
 
 /* A header that the client has written, in Annex B. */

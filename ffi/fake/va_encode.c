@@ -158,6 +158,14 @@ VAStatus sync_buffer(VADriverContextP ctx, VABufferID buffer, uint64_t timeout_n
     return VA_STATUS_SUCCESS;
 }
 
+/* Makes a packet illegible outside of its mappings, or legible again: a client that still reads it
+ * there is seen. FFmpeg 7 maps it twice, the first time for its size. */
+static void scramble(struct buffer *it)
+{
+    for (unsigned n = 0; n < it->segment.size; n++)
+        it->data[n] ^= 0xee;
+}
+
 VAStatus map_buffer(VADriverContextP ctx, VABufferID buffer, void **data)
 {
     ENTER(ctx);
@@ -174,6 +182,8 @@ VAStatus map_buffer(VADriverContextP ctx, VABufferID buffer, void **data)
         if (!it->is_filled)
             return fault(driver, VA_STATUS_ERROR_INVALID_BUFFER, "mapped an empty output");
         wait_for(driver, it->source);
+        if (it->is_taken)
+            scramble(it);
         *data = &it->segment;
     } else {
         *data = it->data;
@@ -191,10 +201,9 @@ VAStatus unmap_buffer(VADriverContextP ctx, VABufferID buffer)
     struct buffer *it = &object->buffer;
     it->is_mapped = 0;
     if (it->type == VAEncCodedBufferType) {
-        it->source->context->not_taken--;
-        it->is_filled = 0;
-        /* What a client still reads after this is seen. */
-        memset(it->data, 0xee, it->segment.size);
+        it->source->context->not_taken -= !it->is_taken;
+        it->is_taken = 1;
+        scramble(it);
     }
     return VA_STATUS_SUCCESS;
 }
@@ -445,6 +454,7 @@ static VAStatus encode(struct driver *driver, struct context *context, struct su
     output->segment = (VACodedBufferSegment){.size = (uint32_t)size, .buf = output->data};
     output->source = surface;
     output->is_filled = 1;
+    output->is_taken = 0;
     surface->is_encoding = 1;
     surface->picture = context->pictures++;
     surface->context = context;
@@ -480,8 +490,8 @@ VAStatus end_picture(VADriverContextP ctx, VAContextID id)
     struct object *output = object_of(driver, BUFFER, context->output);
     if (!context->has_sequence || !context->has_picture || !context->slices)
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "a picture without parameters");
-    if (!output || output->buffer.type != VAEncCodedBufferType || output->buffer.is_filled ||
-        output->buffer.is_mapped)
+    if (!output || output->buffer.type != VAEncCodedBufferType ||
+        (output->buffer.is_filled && !output->buffer.is_taken) || output->buffer.is_mapped)
         return fault(driver, VA_STATUS_ERROR_INVALID_BUFFER, "a picture into no idle buffer");
     if (!context->pictures && !context->is_idr)
         return fault(driver, VA_STATUS_ERROR_INVALID_PARAMETER, "the first picture is no IDR");

@@ -68,7 +68,8 @@ fn the_same_settings_give_the_same_bytes_as_libavcodec() {
         VideoSpec { tune: "animation".to_owned(), ..base("slower") },
     ] {
         let (mut ours, mut theirs) = (open(&spec), libav::open_x264(&spec, &packets()).unwrap());
-        assert_eq!(ours.header(), theirs.header(), "{spec:?}");
+        // From FFmpeg 7 on theirs says at its end what follows from its beginning.
+        assert!(theirs.header().starts_with(ours.header()), "{spec:?}");
         assert_eq!(ours.delay_frames(), theirs.delay_frames(), "{spec:?}");
         let (ours, theirs) = (stream(&mut ours, &spec), stream(&mut *theirs, &spec));
         for (n, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
@@ -83,7 +84,7 @@ fn with_several_threads_too_the_settings_are_those_of_libavcodec() {
         let spec = VideoSpec { preset: "faster".to_owned(), tune: tune.to_owned(), ..spec() };
         assert_eq!(spec.threads, 2);
         let (mut ours, mut theirs) = (open(&spec), libav::open_x264(&spec, &packets()).unwrap());
-        assert_eq!(ours.header(), theirs.header());
+        assert!(theirs.header().starts_with(ours.header()));
         assert_eq!(ours.delay_frames(), theirs.delay_frames());
         // The first unit says all of them.
         let [ours, theirs] = [&mut ours as &mut dyn VideoEncoder, &mut *theirs].map(|encoder| {
