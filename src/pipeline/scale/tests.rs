@@ -44,17 +44,17 @@ fn encoder(divisor: u32, queue: usize) -> (TeeBranch, Encoder) {
 
 /// A scaler's way out, and its ring.
 fn stage(encoders: Vec<TeeBranch>, frames: u32) -> (Sender<RawFrame>, impl FnOnce()) {
-    let to = Size::new(64, 32).unwrap();
     let bell = Bell::new();
     let (raw, received) = channel(SCALE_QUEUE, Arc::clone(&bell));
-    let out = ScaleOut {
-        tee: Tee::new(encoders),
-        pool: pool(to, frames),
-        stats: Vec::new(),
-        clock: Clock::start(),
-    };
-    let scaler = Scaler::new(canvas(), to, Level::best());
+    let (scaler, out) = scaler_to(encoders, frames);
     (raw, move || scale(received, &bell, scaler, out))
+}
+
+fn scaler_to(encoders: Vec<TeeBranch>, frames: u32) -> (Scaler, ScaleOut) {
+    let to = Size::new(64, 32).unwrap();
+    let (tee, pool) = (Tee::new(encoders), pool(to, frames));
+    let out = ScaleOut { tee, pool, stats: Vec::new(), clock: Clock::start() };
+    (Scaler::new(canvas(), to, Level::best()), out)
 }
 
 fn raw(frame: Frame, tick: u64, is_key: bool) -> RawFrame {
@@ -81,24 +81,12 @@ fn each_encoder_of_the_size_gets_its_part_of_the_frames_and_ends_with_the_ring()
 #[test]
 fn an_encoder_that_takes_nothing_leaves_the_others_of_its_size_all_frames() {
     let ((fast, mut fast_end), (slow, slow_end)) = (encoder(1, 30), encoder(1, 2));
-    let (mut ring, run) = stage(vec![fast, slow], 4 + 30);
-    let canvases = pool(canvas(), 8);
-    let thread = std::thread::Builder::new().spawn(run).unwrap();
-    let mut taken = 0;
+    let (mut scaler, mut out) = scaler_to(vec![fast, slow], 4 + 2);
+    let canvases = pool(canvas(), 1);
     for tick in 0..100 {
-        let mut next = raw(grey(&canvases, 77), tick, false);
-        while let Err(back) = ring.push(next) {
-            next = back;
-            std::thread::yield_now();
-        }
-        while canvases.in_use() > 4 {
-            std::thread::yield_now();
-        }
-        taken += fast_end.take().len();
+        scale_one(&raw(grey(&canvases, 77), tick, false), &mut scaler, &mut out);
+        assert_eq!(fast_end.take(), [(tick, false, 77)]);
     }
-    drop(ring);
-    thread.join().unwrap();
-    assert_eq!(taken + fast_end.take().len(), 100);
     let slow = slow_end.stats.read();
     assert_eq!(slow.composed + slow.dropped[DropReason::QueueFull as usize], 100);
     assert!(slow.composed <= 2, "{slow:?}");
