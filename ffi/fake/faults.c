@@ -97,3 +97,14 @@ void faults_log(const struct faults *faults, const char *format, ...)
     fprintf(file, "%s\n", line);
     fclose(file);
 }
+
+int faults_told(const struct faults *faults, int code, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    faults_log(faults, "fault: %s", text);
+    return code;
+}

@@ -34,4 +34,11 @@ void faults_read(struct faults *faults);
 void faults_log(const struct faults *faults, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Writes down what the client of a driver or a session (`of`) did wrong, and gives the code back that
+ * is answered with. */
+#define fault(of, code, ...) faults_told(&(of)->faults, code, __VA_ARGS__)
+
+int faults_told(const struct faults *faults, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

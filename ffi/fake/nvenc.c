@@ -1,7 +1,6 @@
 /* Fake libnvidia-encode.so.1: checks its client, encodes with libx264, and fails as it is told to
  * (faults.h). For tests on machines without a GPU. */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +15,6 @@
 #define BFRAMES_MAX 4
 
 static long open_sessions, lost_sessions;
-
-NVENCSTATUS fault(struct session *session, NVENCSTATUS code, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    faults_log(&session->faults, "fault: %s", text);
-    return code;
-}
 
 struct session *session_of(void *encoder)
 {

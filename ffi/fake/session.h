@@ -52,10 +52,6 @@ struct session {
     int waiting;
 };
 
-/* Writes down what the client did wrong, and gives the code back that the driver answers with. */
-NVENCSTATUS fault(struct session *session, NVENCSTATUS code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* The session of a handle, or none, which is a fault of the client. */
 struct session *session_of(void *encoder);
 

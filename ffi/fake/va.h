@@ -92,10 +92,6 @@ struct driver {
     struct object *objects[OBJECTS_MAX];
 };
 
-/* Writes down what the client did wrong, and gives the code back that the driver answers with. */
-VAStatus fault(struct driver *driver, VAStatus code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* The object of this number, or none. */
 struct object *object_of(struct driver *driver, enum kind kind, unsigned id);
 

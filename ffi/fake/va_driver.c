@@ -3,7 +3,6 @@
  * GPUs it takes no packed headers from its client and writes its own, unless it is told to be like
  * those of others, which it can be for H.264. */
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,17 +20,6 @@
 static const VAProfile profiles[] = {VAProfileH264ConstrainedBaseline, VAProfileH264Main,
                                      VAProfileH264High, VAProfileHEVCMain};
 #define PROFILES ((int)(sizeof profiles / sizeof *profiles))
-
-VAStatus fault(struct driver *driver, VAStatus code, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    faults_log(&driver->faults, "fault: %s", text);
-    return code;
-}
 
 struct driver *driver_enter(VADriverContextP ctx)
 {

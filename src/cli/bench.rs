@@ -1,4 +1,4 @@
-//! `stream-manager bench`: what may be said.
+//! Command line of `stream-manager bench`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `stream-manager keys`: what may be said, and what is printed.
+//! Command line and output of `stream-manager keys`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! `[[channel.audio_source]]`: what is heard.
+//! Audio sources of a channel, `[[channel.audio_source]]`.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! `[[hook]]` and `[journal]`: who is told of events on the node, and who is asked first.
+//! Hooks and journal, `[[hook]]` and `[journal]`: who is told of events, and who is asked first.
 
 use std::collections::HashMap;
 use std::fmt;

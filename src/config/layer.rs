@@ -1,4 +1,4 @@
-//! `[[channel.layer]]`: what is where on the canvas.
+//! Layers of a scene, `[[channel.layer]]`.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! `[[channel.scene]]`: what a channel can show.
+//! Scenes of a channel, `[[channel.scene]]`.
 
 use std::collections::HashMap;
 

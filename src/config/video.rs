@@ -140,6 +140,7 @@ pub(super) const PRESETS: &[&str] = &[
     "veryslow",
     "placebo",
 ];
+
 /// The tunings and the profiles of a codec's encoders.
 pub(super) const fn words_of(
     codec: VideoCodec,

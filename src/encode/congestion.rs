@@ -9,8 +9,8 @@ use crate::media::Micros;
 
 /// How long what waits is on its way, from which on a link is congested, and up to which it is
 /// clear.
-pub const LAG_HIGH: Micros = Micros::from_millis(300);
-pub const LAG_LOW: Micros = Micros::from_millis(150);
+const LAG_HIGH: Micros = Micros::from_millis(300);
+const LAG_LOW: Micros = Micros::from_millis(150);
 
 /// Part of what a congested link was measured to take that it is given until nothing waits, and
 /// from then on.
@@ -39,8 +39,8 @@ const NEAR: std::ops::Range<f64> = 0.85..1.15;
 
 /// How long a link has to be clear before the bitrate rises: doubles from the one to the other
 /// each time that a rise has led to congestion.
-pub const CLEAR_MIN: Micros = Micros::from_secs(3);
-pub const CLEAR_MAX: Micros = Micros::from_secs(48);
+const CLEAR_MIN: Micros = Micros::from_secs(3);
+const CLEAR_MAX: Micros = Micros::from_secs(48);
 
 /// Time after a rise within which congestion is put down to it, and without congestion after which
 /// the waits begin anew.
@@ -115,15 +115,13 @@ impl BitrateGovernor {
     }
 
     /// The bitrate, bits per second.
-    #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within two u32")]
-    pub fn target_bps(&self) -> u32 {
+    fn target_bps(&self) -> u32 {
         self.target_bps as u32
     }
 
     /// Whether the bitrate is below the highest.
-    #[must_use]
-    pub fn is_lowered(&self) -> bool {
+    fn is_lowered(&self) -> bool {
         self.target_bps < self.max_bps
     }
 

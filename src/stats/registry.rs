@@ -89,8 +89,7 @@ impl ChannelEntry {
 
     /// The figures of each of its encodes, once.
     pub fn encodes(&self) -> impl Iterator<Item = &Arc<ChannelStats>> {
-        let own = self.renditions.iter().filter(|rendition| rendition.shares.is_none());
-        [&self.stats].into_iter().chain(own.map(|rendition| &rendition.stats))
+        self.shown().map(|encode| encode.stats)
     }
 }
 
@@ -102,7 +101,7 @@ pub struct ShownEncode<'a> {
     /// What it is to make.
     pub facts: &'a ChannelFacts,
     /// Its figures.
-    pub stats: &'a ChannelStats,
+    pub stats: &'a Arc<ChannelStats>,
     /// The streams.
     pub streams: Vec<&'a str>,
 }

@@ -40,14 +40,14 @@ export interface Shard {
   recordings: string[];
 }
 
-export interface Channel {
+/** An encode of a channel's pictures, and the stream that it is. */
+export interface Encode {
   name: string;
   stream: string;
   width: number;
   height: number;
   fps_target: number;
   fps: number;
-  bitrate_bps: number;
   /** Of the pictures alone: what target_bps is about. */
   video_bps: number;
   /** Fewer than configured_bps while outputs, which alone read the stream, are congested. */
@@ -60,37 +60,26 @@ export interface Channel {
   speed: Speed;
   frames: number;
   dropped: Counts;
+  queue: number;
+}
+
+export interface Channel extends Encode {
+  /** Video and audio. */
+  bitrate_bps: number;
   /** Of the last 24 hours of the clock (UTC), oldest first; the last one goes on. */
   dropped_by_hour: number[];
-  queue: number;
   latency_ms: { p50: number; p99: number } | null;
   scene: string;
   scenes: string[];
   outputs: string[];
-  /** Further encodes of the same pictures; the fields above are about the first one. */
+  /** Further encodes of the same pictures; what the channel is as an encode is about the first. */
   renditions: Rendition[];
 }
 
 /** A further encode of a channel's pictures. */
-export interface Rendition {
-  name: string;
-  stream: string;
+export interface Rendition extends Encode {
   /** The rendition whose encode it shows, if it has none of its own. */
   shares: string | null;
-  width: number;
-  height: number;
-  fps_target: number;
-  fps: number;
-  video_bps: number;
-  target_bps: number;
-  configured_bps: number;
-  codec: string;
-  encoder: string;
-  preset: string;
-  speed: Speed;
-  frames: number;
-  dropped: Counts;
-  queue: number;
 }
 
 /** How fast an encoder encodes, and how many of its frames. */
