@@ -4,6 +4,9 @@
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub(super) mod check;
 #[cfg(test)]
+#[cfg(any(feature = "nvenc", feature = "vaapi"))]
+mod fakes;
+#[cfg(test)]
 pub(super) mod fixture;
 mod gaps;
 mod geometry;

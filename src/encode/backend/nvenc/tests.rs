@@ -2,37 +2,24 @@
 
 #![expect(clippy::cast_possible_wrap, reason = "numbers of pictures")]
 
-use std::ffi::{CString, c_char, c_void};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{MutexGuard, OnceLock, PoisonError};
-use std::{fs, mem};
+use std::sync::{MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
 use super::driver::Driver;
 use super::encoder::open_encoder;
+use crate::encode::backend::fakes::{
+    assert_halves, assert_keyframes, encode_halves, fakes, set_faults, still,
+};
 use crate::encode::backend::fixture::{
     Collect, decode, encode, frames, halves, noise, packets, spec,
 };
 use crate::encode::backend::watched::Watched;
 use crate::encode::{Error, VideoEncoder, VideoSpec};
-use crate::ffi::{Library, sys};
-use crate::frame::{Frame, Pool};
-use crate::media::{PixelFormat, Size, h264};
-
-/// The folder with the fake drivers, built once for all tests of the process.
-fn fakes() -> &'static Path {
-    static FAKES: OnceLock<TempDir> = OnceLock::new();
-    FAKES
-        .get_or_init(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi/fake/build.sh");
-            assert!(Command::new(script).arg(folder.path()).status().unwrap().success());
-            folder
-        })
-        .path()
-}
+use crate::ffi::sys;
+use crate::media::{PixelFormat, Size};
 
 /// A driver for one test. Its faults are the process's, so that one test at a time has one.
 struct Fake {
@@ -49,7 +36,7 @@ impl Fake {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        set_faults(&format!("log={},{faults}", log.display()));
+        set_faults("libnvidia-encode.so.1", &format!("log={},{faults}", log.display()));
         let driver = Driver::open(Some(fakes()));
         let driver = Box::leak(Box::new(driver.unwrap()));
         Self { driver, folder, _alone: alone }
@@ -83,23 +70,9 @@ impl Fake {
     }
 }
 
-/// What the fake driver does wrong from now on.
-fn set_faults(text: &str) {
-    let library = Library::open(Some(fakes()), "libnvidia-encode.so.1").unwrap();
-    let set = library.symbol(c"fake_faults").unwrap();
-    // SAFETY: the function of the fake driver has this type.
-    let set = unsafe { mem::transmute::<*mut c_void, extern "C" fn(*const c_char)>(set.as_ptr()) };
-    set(CString::new(text).unwrap().as_ptr());
-}
-
 fn decoded(encoder: &Watched, out: &Collect) -> Vec<crate::encode::backend::fixture::Decoded> {
     let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
     decode(sys::AV_CODEC_ID_H264, encoder.header(), &packets)
-}
-
-fn still(frame: &mut Frame, _: usize) -> bool {
-    halves(frame);
-    false
 }
 
 #[test]
@@ -111,17 +84,7 @@ fn pictures_of_both_formats_come_out_as_they_went_in() {
         let out = encode(&mut encoder, &spec, 40, still);
         let pictures = decoded(&encoder, &out);
         drop(encoder);
-        assert_eq!(pictures.len(), 40);
-        for (n, picture) in pictures.iter().enumerate() {
-            assert_eq!((picture.pts, picture.size), (n as i64, (320, 192)));
-            assert_eq!(picture.tags, (sys::AVCOL_SPC_BT709, sys::AVCOL_RANGE_MPEG));
-            let [y, u, v] = &picture.planes;
-            let row = y.len() / 192 * 96;
-            for (is, wanted) in [(y[row + 80], 60), (y[row + 240], 200), (u[10], 90), (v[10], 170)]
-            {
-                assert!(is.abs_diff(wanted) <= 3, "{format:?}: {is} instead of {wanted}");
-            }
-        }
+        assert_halves(&pictures);
         fake.clean_log();
     }
 }
@@ -135,16 +98,7 @@ fn keyframes_come_when_they_are_asked_for_and_by_the_interval() {
         n == 40
     });
     drop(encoder);
-    let keys: Vec<_> = out.0.iter().filter(|kept| kept.key).map(|kept| kept.pts).collect();
-    assert_eq!(keys, [0, 30, 40, 70]);
-    for (n, kept) in out.0.iter().enumerate() {
-        assert_eq!((kept.pts, kept.dts), (n as i64, n as i64));
-        let types: Vec<_> = h264::units(&kept.bytes).map(|unit| unit[0] & 0x1f).collect();
-        let covered: usize = h264::units(&kept.bytes).map(|unit| unit.len() + 4).sum();
-        assert_eq!(covered, kept.bytes.len(), "lengths, not start codes");
-        assert_eq!(types.contains(&h264::nal::IDR), kept.key);
-        assert!(!types.contains(&h264::nal::SPS), "parameter sets are in the header alone");
-    }
+    assert_keyframes(&out);
     fake.clean_log();
 }
 
@@ -241,18 +195,6 @@ fn a_busy_driver_is_asked_again() {
     fake.clean_log();
 }
 
-/// Encodes one more picture.
-fn encode_halves(
-    encoder: &mut dyn VideoEncoder,
-    pool: &Pool,
-    pts: i64,
-    out: &mut Collect,
-) -> Result<(), Error> {
-    let mut frame = pool.take().unwrap();
-    halves(&mut frame);
-    encoder.encode(frame.freeze(), pts, false, out)
-}
-
 #[test]
 fn a_lost_gpu_is_an_error_of_the_device_that_says_what_to_look_for() {
     let fake = Fake::with("lost=3");
@@ -299,7 +241,7 @@ fn a_session_that_never_opens_is_waited_for_no_longer_than_the_limit() {
 #[test]
 fn an_old_driver_is_told_with_both_numbers() {
     let _fake = Fake::with("");
-    set_faults("driver=11.0");
+    set_faults("libnvidia-encode.so.1", "driver=11.0");
     let error = Driver::open(Some(fakes())).err().unwrap();
     for part in ["11.0", "built for", "update the driver"] {
         assert!(error.contains(part), "{error}");

@@ -2,49 +2,27 @@
 
 #![expect(clippy::cast_possible_wrap, reason = "numbers of pictures")]
 
-use std::ffi::{CString, c_char, c_void};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{MutexGuard, OnceLock, PoisonError};
-use std::{fs, mem};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
 use super::encoder::open_encoder;
 use super::node::{Node, nodes_in};
 use super::report::report_of;
+use crate::encode::backend::fakes::{
+    assert_halves, assert_keyframes, encode_halves, fakes, set_faults, still,
+};
 use crate::encode::backend::fixture::{
-    Collect, encode, frames, halves, noise, packets, pictures, pictures_of, spec,
+    Collect, encode, frames, noise, packets, pictures, pictures_of, spec,
 };
 use crate::encode::backend::pattern::draw;
 use crate::encode::backend::watched::Watched;
 use crate::encode::{Error, VideoEncoder, VideoSpec};
+use crate::ffi::sys;
 use crate::ffi::va::Libva;
-use crate::ffi::{Library, sys};
-use crate::frame::{Frame, Pool};
 use crate::media::{PixelFormat, Size, VideoCodec, h264};
-
-/// The folder with the fake drivers, built once for all tests of the process.
-fn fakes() -> &'static Path {
-    static FAKES: OnceLock<TempDir> = OnceLock::new();
-    FAKES
-        .get_or_init(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi/fake/build.sh");
-            assert!(Command::new(script).arg(folder.path()).status().unwrap().success());
-            folder
-        })
-        .path()
-}
-
-/// What the fake driver does wrong from now on.
-fn set_faults(text: &str) {
-    let library = Library::open(Some(fakes()), "fake_drv_video.so").unwrap();
-    let set = library.symbol(c"fake_faults").unwrap();
-    // SAFETY: the function of the fake driver has this type.
-    let set = unsafe { mem::transmute::<*mut c_void, extern "C" fn(*const c_char)>(set.as_ptr()) };
-    set(CString::new(text).unwrap().as_ptr());
-}
 
 /// Looks at the log of a driver until it says what is waited for.
 const LOOKS_MAX: u32 = 200_000;
@@ -71,7 +49,7 @@ impl Fake {
     }
 
     fn set_faults(&self, faults: &str) {
-        set_faults(&format!("log={},{faults}", self.log_path().display()));
+        set_faults("fake_drv_video.so", &format!("log={},{faults}", self.log_path().display()));
     }
 
     fn nodes(&self) -> Vec<Node> {
@@ -113,23 +91,6 @@ fn named() -> VideoSpec {
     VideoSpec { encoder: Some(super::NAME), ..spec() }
 }
 
-fn still(frame: &mut Frame, _: usize) -> bool {
-    halves(frame);
-    false
-}
-
-/// Encodes one more picture.
-fn encode_halves(
-    encoder: &mut dyn VideoEncoder,
-    pool: &Pool,
-    pts: i64,
-    out: &mut Collect,
-) -> Result<(), Error> {
-    let mut frame = pool.take().unwrap();
-    halves(&mut frame);
-    encoder.encode(frame.freeze(), pts, false, out)
-}
-
 /// What the driver was asked for by each encoder, in their order.
 fn tasks(log: &[String]) -> Vec<&str> {
     log.iter().map(String::as_str).filter(|line| line.starts_with("320x192")).collect()
@@ -150,17 +111,7 @@ fn pictures_of_both_formats_come_out_as_they_went_in_mapped_or_put() {
         let out = encode(&mut encoder, &spec, 40, still);
         let decoded = pictures(&encoder, &out);
         drop(encoder);
-        assert_eq!(decoded.len(), 40);
-        for (n, picture) in decoded.iter().enumerate() {
-            assert_eq!((picture.pts, picture.size), (n as i64, (320, 192)));
-            assert_eq!(picture.tags, (sys::AVCOL_SPC_BT709, sys::AVCOL_RANGE_MPEG));
-            let [y, u, v] = &picture.planes;
-            let row = y.len() / 192 * 96;
-            for (is, wanted) in [(y[row + 80], 60), (y[row + 240], 200), (u[10], 90), (v[10], 170)]
-            {
-                assert!(is.abs_diff(wanted) <= 3, "{format:?}: {is} instead of {wanted}");
-            }
-        }
+        assert_halves(&decoded);
         let log = fake.clean_log();
         // 30 that were measured, 40, and one for the header where libavcodec does not write it.
         let pictures = if faults == "packed" { 70 } else { 71 };
@@ -187,16 +138,7 @@ fn check_keyframes(fake: &Fake) {
         n == 40
     });
     drop(encoder);
-    let keys: Vec<_> = out.0.iter().filter(|kept| kept.key).map(|kept| kept.pts).collect();
-    assert_eq!(keys, [0, 30, 40, 70]);
-    for (n, kept) in out.0.iter().enumerate() {
-        assert_eq!((kept.pts, kept.dts), (n as i64, n as i64));
-        let types: Vec<_> = h264::units(&kept.bytes).map(|unit| unit[0] & 0x1f).collect();
-        let covered: usize = h264::units(&kept.bytes).map(|unit| unit.len() + 4).sum();
-        assert_eq!(covered, kept.bytes.len(), "lengths, not start codes");
-        assert_eq!(types.contains(&h264::nal::IDR), kept.key);
-        assert!(!types.contains(&h264::nal::SPS), "parameter sets are in the header alone");
-    }
+    assert_keyframes(&out);
     fake.clean_log();
 }
 
