@@ -10,7 +10,7 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use super::device::Device;
-use super::instance::{Instance, check};
+use super::instance::{Instance, check, loses_pictures};
 use super::node::Node;
 use super::rate::{choose, trial};
 use super::task::{RateControl, Task};
@@ -93,8 +93,13 @@ fn open_on(
         return Err(Error::Unavailable(text.to_owned()));
     }
     let (instance, header) = open_instance(&device, &Task { spec, rate, level: None, pool })?;
-    let fixed_rate = (!rate.keeps_rate())
-        .then_some("this GPU keeps no bitrate: it encodes with a constant quantiser");
+    let fixed_rate = if !rate.keeps_rate() {
+        Some("this GPU keeps no bitrate: it encodes with a constant quantiser")
+    } else if loses_pictures() {
+        Some("FFmpeg 7.1 loses GPU memory with each encoder that ends; use another version")
+    } else {
+        None
+    };
     let opened = Opened { header: header.clone(), fixed_rate };
     let (spec, pool) = (spec.clone(), pool.clone());
     Ok((Service { instance, next: None, device, spec, rate, header, pool }, opened))

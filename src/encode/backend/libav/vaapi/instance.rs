@@ -35,6 +35,14 @@ pub(super) struct Instance {
 // SAFETY: libavcodec binds an encoder to no thread, and its frames are ours alone.
 unsafe impl Send for Instance {}
 
+/// Whether the FFmpeg in use never frees the last picture of an encoder that ends, nor its surfaces
+/// and the display: 7.1 does so.
+pub(super) fn loses_pictures() -> bool {
+    const FFMPEG_7_1: std::ops::RangeInclusive<u32> = (61 << 16 | 19 << 8)..=(61 << 16 | 0xffff);
+    // SAFETY: a number of the library.
+    FFMPEG_7_1.contains(&unsafe { sys::avcodec_version() })
+}
+
 /// What a task asks for and VAAPI does not do.
 ///
 /// # Errors

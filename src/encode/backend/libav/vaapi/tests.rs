@@ -9,6 +9,7 @@ use std::sync::{MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 use super::encoder::open_encoder;
+use super::instance::loses_pictures;
 use super::node::{Node, nodes_in};
 use super::report::report_of;
 use crate::encode::backend::fakes::{
@@ -77,7 +78,7 @@ impl Fake {
             let log = self.log_so_far();
             let faults: Vec<_> = log.iter().filter(|line| line.starts_with("fault")).collect();
             assert!(faults.is_empty(), "{faults:?}");
-            if log.iter().any(|line| line.starts_with("terminated")) {
+            if loses_pictures() || log.iter().any(|line| line.starts_with("terminated")) {
                 return log;
             }
             std::thread::yield_now();
@@ -253,6 +254,11 @@ fn another_bitrate_comes_with_a_second_encoder_at_its_first_keyframe() {
 fn check_another_bitrate(fake: &Fake, spec: &VideoSpec, bitrate_bps: u32) {
     let spec = VideoSpec { gop_frames: 10_000, ..spec.clone() };
     let mut encoder = fake.open(&spec).unwrap();
+    if loses_pictures() {
+        let refused = encoder.set_bitrate(bitrate_bps).unwrap_err().to_string();
+        assert!(refused.contains("7.1"), "{refused}");
+        return;
+    }
     let header = encoder.header().to_vec();
     let (pool, mut out, mut n) = (frames(&spec), Collect::default(), 0);
     let mut encode_more = |encoder: &mut Watched, out: &mut Collect| {
@@ -292,6 +298,9 @@ fn check_another_bitrate(fake: &Fake, spec: &VideoSpec, bitrate_bps: u32) {
 #[test]
 fn a_second_encoder_that_does_not_open_leaves_the_first_as_it_is() {
     // Two contexts: that which encodes, and that which the header is of.
+    if loses_pictures() {
+        return;
+    }
     let fake = Fake::with("sessions=2");
     let spec = VideoSpec { gop_frames: 10_000, ..spec() };
     let mut encoder = fake.open(&spec).unwrap();
