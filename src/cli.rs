@@ -5,6 +5,7 @@ mod encoders;
 mod keys;
 mod keys_bench;
 mod keys_command;
+mod render;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +23,7 @@ pub use encoders::{EncodersArgs, encoders};
 pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
 pub use keys_bench::keys_bench;
 pub use keys_command::{config_export, keys_command};
+pub use render::{RenderArgs, RenderError, render};
 
 /// Composes live pictures and audio, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
@@ -51,6 +53,9 @@ pub enum Command {
     /// List the encoders of this machine: hardware, drivers, measured speed, and why others are not
     /// there.
     Encoders(EncodersArgs),
+    /// Render a channel's scene and audio to a file, as fast as it goes: the same bytes on any
+    /// machine.
+    Render(RenderArgs),
     /// Check the GPUs. The program runs itself so, because a driver may crash or hang.
     #[command(name = CHECK_COMMAND, hide = true)]
     CheckHardware {

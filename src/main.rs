@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use stream_manager::Origin;
-use stream_manager::cli::{self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RunArgs};
+use stream_manager::cli::{
+    self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RenderArgs, RenderError, RunArgs,
+};
 use stream_manager::config::{Config, Errors};
 use stream_manager::internals::{Clock, bench, check_hardware, check_with, load, start_log};
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(BenchArgs::Keys(bench))) => report(cli::keys_bench(&bench)),
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Encoders(args)) => report(cli::encoders(&args)),
+        Some(Command::Render(args)) => render(&args),
         Some(Command::CheckHardware { encoder }) => check(&encoder),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {
@@ -92,6 +95,19 @@ fn run(args: &RunArgs) -> ExitCode {
             complain(&format!("{LOG_VARIABLE}: {error}"));
             ExitCode::from(BAD_CONFIG)
         }
+    }
+}
+
+/// What is said goes to standard error: frames may go to standard output.
+#[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
+fn render(args: &RenderArgs) -> ExitCode {
+    match cli::render(args, |text| eprintln!("warning: {text}")) {
+        Ok(text) => {
+            eprint!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(RenderError::Config(errors)) => refuse(&errors),
+        Err(error) => complain(&error),
     }
 }
 

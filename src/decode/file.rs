@@ -219,14 +219,12 @@ impl File {
     }
 
     /// Whether the file has pictures.
-    #[cfg(test)]
     #[must_use]
     pub const fn has_pictures(&self) -> bool {
         self.tracks[PICTURES].is_some()
     }
 
     /// Whether the file has audio that is decoded.
-    #[cfg(test)]
     #[must_use]
     pub const fn has_audio(&self) -> bool {
         self.tracks[AUDIO].is_some()

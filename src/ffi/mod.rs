@@ -28,6 +28,7 @@ pub mod cuda;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 mod library;
 mod log;
+pub mod muxer;
 #[cfg(feature = "nvenc")]
 pub mod nvenc;
 pub mod picture;

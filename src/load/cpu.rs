@@ -6,7 +6,7 @@ use std::io;
 ///
 /// # Errors
 /// If there is no such process.
-pub(super) fn process_seconds(pid: u32) -> io::Result<f64> {
+pub(crate) fn process_seconds(pid: u32) -> io::Result<f64> {
     // How Linux numbers the CPU clocks of processes: clock_getcpuclockid(3).
     let clock = (!i64::from(pid)) << 3 | 2;
     read(libc::clockid_t::try_from(clock).map_err(io::Error::other)?)

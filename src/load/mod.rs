@@ -23,6 +23,7 @@ mod watch;
 
 pub use common::Failure;
 use common::{Common, share, up_to};
+pub(crate) use cpu::process_seconds;
 pub(crate) use report::{Report, Times};
 
 use clap::Subcommand;

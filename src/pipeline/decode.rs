@@ -133,7 +133,8 @@ impl DecodeOut {
         self.owed.is_none()
     }
 
-    fn is_full(&self) -> bool {
+    /// Whether there is no room for another picture and its audio.
+    pub(super) fn is_full(&self) -> bool {
         let full =
             |ring: &Sender<PictureEvent>| !ring.is_closed() && ring.len() + 2 > ring.capacity();
         self.pictures.as_ref().is_some_and(full)

@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod keyframes;
 mod live;
+mod lockstep;
 mod metadata;
 mod pace;
 mod record;
@@ -25,6 +26,7 @@ pub use encode::{
 };
 pub use keyframes::Keyframes;
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
+pub use lockstep::LockstepFile;
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
 pub use tee::{Tee, TeeBranch};

@@ -37,6 +37,19 @@ pub(super) fn bytes(color: Color) -> [u8; 3] {
     samples([color.r, color.g, color.b]).map(|sample| round(sample, ONE))
 }
 
+/// Weights of Y, Cb and Cr in R, G and B, in units of `1 / ONE`: the inverse of [`MATRIX`].
+const INVERSE: [[i64; 3]; 3] =
+    [[76_309, 0, 117_489], [76_309, -13_975, -34_925], [76_309, 138_438, 0]];
+
+/// R, G and B of a sample, the nearest that there is.
+pub(super) fn rgb(sample: [u8; 3]) -> [u8; 3] {
+    INVERSE.map(|weights| {
+        let parts = weights.iter().zip(sample).zip(OFFSET);
+        let sum = parts.map(|((weight, value), offset)| weight * (i64::from(value) - offset));
+        round(sum.sum::<i64>().max(0), ONE)
+    })
+}
+
 /// `value / unit`, rounded to nearest, as a byte.
 pub(super) fn round(value: i64, unit: i64) -> u8 {
     u8::try_from(((value + unit / 2) / unit).clamp(0, 255)).unwrap_or(u8::MAX)
@@ -57,6 +70,15 @@ mod tests {
         assert_eq!(of(255, 0, 0), [63, 102, 240]);
         assert_eq!(of(0, 255, 0), [173, 42, 26]);
         assert_eq!(of(0, 0, 255), [32, 240, 118]);
+    }
+
+    #[test]
+    fn what_is_shown_is_the_colour_that_was_asked_for() {
+        for [r, g, b] in [[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [18, 52, 200]] {
+            let shown = rgb(of(r, g, b));
+            let apart = [r, g, b].iter().zip(shown).map(|(a, b)| a.abs_diff(b)).max().unwrap();
+            assert!(apart <= 2, "{shown:?} for {r} {g} {b}");
+        }
     }
 
     #[test]

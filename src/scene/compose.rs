@@ -228,6 +228,11 @@ impl Composer {
         self.history.since(mark)
     }
 
+    /// Draws the whole canvas anew at the next tick, as if all of it had changed.
+    pub const fn redraw_all(&mut self) {
+        self.is_new = true;
+    }
+
     /// Luma pixels redrawn by the last tick, for metrics.
     #[must_use]
     pub const fn drawn(&self) -> u64 {

@@ -60,6 +60,7 @@ mod pushing;
 mod recorder;
 mod relay_control;
 mod relaying;
+mod render;
 mod renditions;
 mod sandbox;
 mod scaling;

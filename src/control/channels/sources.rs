@@ -7,13 +7,14 @@ use std::sync::atomic::AtomicBool;
 
 use crate::audio::{self, Mixer};
 use crate::command::SubscriptionEvent;
-use crate::decode::{File, FileSpec, Live, LiveSpec};
+use crate::decode::{DecodeSink, File, FileSpec, Live, LiveSpec};
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{
-    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
+    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, LockstepFile, PICTURE_QUEUE, Retry,
+    SUBSCRIPTION_QUEUE,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
@@ -129,10 +130,7 @@ impl Sources {
         for Wanted { key, pictures, audio, layer } in self.0 {
             let bell = Bell::new();
             let wants_audio = !audio.is_empty();
-            let (place, fit, pictures) = match pictures {
-                Some((sender, place, fit)) => (place, fit, Some(sender)),
-                None => (Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill, None),
-            };
+            let (place, fit, pictures) = shown(pictures);
             let out = DecodeOut::new(pictures, audio);
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
@@ -174,6 +172,42 @@ impl Sources {
             decoder.map_err(ChannelError::Thread)?;
         }
         Ok(started)
+    }
+}
+
+impl Sources {
+    /// The files among these, opened here and decoded by whoever shows them, from time 0 on; and
+    /// what is wrong with the others. Streams stay silent and unseen.
+    pub(crate) fn in_lockstep(self) -> (Vec<LockstepFile>, Vec<String>) {
+        let (mut files, mut faults) = (Vec::new(), Vec::new());
+        for Wanted { key, pictures, audio, layer } in self.0 {
+            let SourceKey::Video(path) = key else { continue };
+            let (place, fit, pictures) = shown(pictures);
+            let spec = FileSpec {
+                want_audio: !audio.is_empty(),
+                threads: DECODE_THREADS,
+                ..FileSpec::new(scale(place, fit), Micros(0))
+            };
+            let mut out = DecodeOut::new(pictures, audio);
+            match File::open(&path, spec) {
+                Ok(file) => files.push(LockstepFile::new(file, out)),
+                Err(error) => {
+                    out.picture(PictureEvent::Failed);
+                    faults.push(format!("\"{layer}\": {error}"));
+                }
+            }
+        }
+        (files, faults)
+    }
+}
+
+/// Where pictures go, and how large they are made; those that nobody sees, small.
+fn shown(
+    pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
+) -> (Rect, Fit, Option<Sender<PictureEvent>>) {
+    match pictures {
+        Some((sender, place, fit)) => (place, fit, Some(sender)),
+        None => (Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill, None),
     }
 }
 

@@ -1,0 +1,129 @@
+//! Offline rendering: the picture and the audio of a channel, tick by tick, as fast as it goes.
+//! Each file is decoded as far as the tick needs and clocks begin where they are told to, so that
+//! the same configuration gives the same bytes on any machine.
+
+use crate::audio::Mixer;
+use crate::config::ChannelConfig;
+use crate::control::channels::error::ChannelError;
+use crate::control::channels::sources::Sources;
+use crate::frame::{FrozenFrame, Geometry, Pool};
+use crate::media::{CHANNELS, FrameRate, Micros, PixelFormat, SAMPLE_RATE};
+use crate::pipeline::{LockstepFile, POOL_EXTRA_FRAMES};
+use crate::scene::kernel::Level;
+use crate::scene::{Composed, Composer, PreparedScene, Scene, Tick};
+
+/// How a channel is rendered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RenderSpec<'a> {
+    /// The channel: its size, rate and audio.
+    pub(crate) channel: &'a ChannelConfig,
+    /// What of it is shown.
+    pub(crate) scene: &'a Scene,
+    /// What clocks show at first, milliseconds since 1970-01-01 UTC.
+    pub(crate) unix_ms: u64,
+    /// Widest vector instructions.
+    pub(crate) level: Level,
+    /// Whether the whole picture is drawn anew at each tick: what drawing costs without damage
+    /// tracking.
+    pub(crate) redraw: bool,
+    /// Frames that whoever takes them may hold at once.
+    pub(crate) held_frames: u32,
+}
+
+/// A channel that is rendered.
+#[derive(Debug)]
+pub(crate) struct OfflineChannel {
+    composer: Composer,
+    pool: Pool,
+    /// `None` if the channel has no audio.
+    mixer: Option<Mixer>,
+    files: Vec<LockstepFile>,
+    rate: FrameRate,
+    unix_ms: u64,
+    redraw: bool,
+    tick: u64,
+    samples: Vec<f32>,
+}
+
+/// A tick's picture and audio.
+#[derive(Debug)]
+pub(crate) struct Rendered<'a> {
+    /// Number of the tick.
+    pub(crate) tick: u64,
+    /// Its picture; the one before, if nothing changed.
+    pub(crate) frame: FrozenFrame,
+    /// Interleaved stereo up to the next tick; empty if the channel has no audio.
+    pub(crate) samples: &'a [f32],
+}
+
+impl OfflineChannel {
+    /// Opens every file of the scene and of the audio sources. What cannot be shown has a
+    /// placeholder, as on the air; why is told as texts. Streams are not there: their slates are.
+    ///
+    /// # Errors
+    /// If the scene cannot be drawn at all, or there is no memory.
+    pub(crate) fn open(spec: RenderSpec<'_>) -> Result<(Self, Vec<String>), ChannelError> {
+        let RenderSpec { channel, scene, level, .. } = spec;
+        let (mut prepared, faults) = PreparedScene::with_placeholders(scene, channel.size)
+            .map_err(|error| ChannelError::Scene(channel.name.clone(), error))?;
+        let mut faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let geometry = Geometry::new(channel.size, PixelFormat::I420);
+        let pool = Pool::new(geometry, spec.held_frames + POOL_EXTRA_FRAMES)
+            .map_err(ChannelError::Memory)?;
+        let mut sources = Sources::default();
+        sources.want_pictures(scene.layers.iter(), &mut prepared);
+        let mixer = channel.audio.as_ref().map(|_| {
+            let mut mixer = Mixer::new(&channel.audio_sources);
+            sources.want_audio(&channel.audio_sources, &mut mixer);
+            mixer
+        });
+        let (files, unplayable) = sources.in_lockstep();
+        faults.extend(unplayable);
+        let offline = Self {
+            composer: Composer::with_scene(prepared, level),
+            pool,
+            mixer,
+            files,
+            rate: channel.rate,
+            unix_ms: spec.unix_ms,
+            redraw: spec.redraw,
+            tick: 0,
+            samples: Vec::new(),
+        };
+        Ok((offline, faults))
+    }
+
+    /// The next tick; `None` while whoever takes the frames holds all of them. A file that fails in
+    /// the middle is told by `fault`; its layer shows its placeholder from then on.
+    pub(crate) fn next(&mut self, mut fault: impl FnMut(String)) -> Option<Rendered<'_>> {
+        let tick = self.tick;
+        let (at, next) = (self.rate.due(tick), self.rate.due(tick + 1));
+        // The mixer goes on to the next tick.
+        for file in &mut self.files {
+            if let Err(error) = file.decode_to(next) {
+                fault(error.to_string());
+            }
+        }
+        if self.redraw {
+            self.composer.redraw_all();
+        }
+        let now = Tick { n: tick, at, programme: at, unix_ms: self.unix_ms + at.millis() };
+        let frame = match self.composer.compose(&now, &self.pool) {
+            Composed::Fresh(frame) | Composed::Same(frame) => frame,
+            Composed::NoFrame => return None,
+        };
+        self.mix(tick);
+        self.tick += 1;
+        Some(Rendered { tick, frame, samples: &self.samples })
+    }
+
+    /// Mixes what is heard from this tick to the next.
+    fn mix(&mut self, tick: u64) {
+        let Some(mixer) = &mut self.mixer else { return };
+        let first = self.rate.samples_at(tick, SAMPLE_RATE);
+        let count = self.rate.samples_at(tick + 1, SAMPLE_RATE) - first;
+        self.samples.resize(usize::try_from(count).unwrap_or(0) * CHANNELS, 0.0);
+        let at = Micros(first * 1_000_000 / u64::from(SAMPLE_RATE));
+        mixer.mix(first, at, &mut self.samples);
+    }
+}
