@@ -11,7 +11,7 @@ use super::field::needed_name;
 use super::layer;
 use super::section::Section;
 use crate::media::Size;
-use crate::scene::{Align, Color, Fit, Layer, Scene, Source, TextStyle};
+use crate::scene::{Align, Color, Direction, Fit, Layer, Scene, Source, TextStyle, TickerSpec};
 
 /// Most bytes of a scene's document as text. A larger one is refused.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
@@ -113,6 +113,16 @@ fn layer_document(layer: &Layer) -> Value {
             put_style(style, &mut put);
             "text"
         }
+        Source::Ticker(TickerSpec { text, style, direction, speed, gap }) => {
+            put("text", json!(text));
+            put_style(style, &mut put);
+            put("direction", json!(word_of(*direction)));
+            put("speed", json!(speed));
+            if let Some(gap) = gap {
+                put("gap", json!(gap));
+            }
+            "ticker"
+        }
         Source::Clock(style) => {
             put_style(style, &mut put);
             "clock"
@@ -151,6 +161,15 @@ fn put_style(style: &TextStyle, put: &mut impl FnMut(&str, Value)) {
         Align::Right => "right",
     };
     put("align", json!(align));
+}
+
+const fn word_of(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Left => "left",
+        Direction::Right => "right",
+        Direction::Up => "up",
+        Direction::Down => "down",
+    }
 }
 
 fn color(color: Color) -> Value {
@@ -352,6 +371,15 @@ mod tests {
         any::<[u8; 4]>().prop_map(|[r, g, b, a]| Color { r, g, b, a })
     }
 
+    fn any_direction() -> impl Strategy<Value = Direction> {
+        prop_oneof![
+            Just(Direction::Left),
+            Just(Direction::Right),
+            Just(Direction::Up),
+            Just(Direction::Down)
+        ]
+    }
+
     fn any_source() -> impl Strategy<Value = Source> {
         prop_oneof![
             any_color().prop_map(Source::Color),
@@ -363,6 +391,16 @@ mod tests {
             any_style().prop_map(Source::Clock),
             ("\\PC*|[\\x00-\\x1f\"\\\\]*", any_style())
                 .prop_map(|(text, style)| Source::Text { text, style }),
+            (
+                "\\PC*",
+                any_style(),
+                any_direction(),
+                1_u32..=4_000,
+                prop::option::of(0_u32..=16_384)
+            )
+                .prop_map(|(text, style, direction, speed, gap)| {
+                    Source::Ticker(TickerSpec { text, style, direction, speed, gap })
+                }),
             ("live/[a-z]{1,8}", "\\PC*", any_style())
                 .prop_map(|(stream, slate, style)| Source::Live { stream, slate, style }),
         ]

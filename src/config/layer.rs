@@ -6,13 +6,19 @@ use super::fault::{Faults, quoted};
 use super::field::{file_name, needed_file, needed_name, needed_stream, unique};
 use super::section::Section;
 use crate::media::{Rect, Size};
-use crate::scene::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Source, TextStyle};
+use crate::scene::{
+    Align, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Source, TextStyle, TickerSpec,
+};
 
 pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
 
 /// Farthest a layer's box may be from the canvas, and its largest side, pixels.
 const REACH: i32 = 16_384;
+
+/// Pixels per second of a ticker whose speed is not said: a line of the width of a small canvas in
+/// ten seconds.
+const TICKER_SPEED: u32 = 120;
 
 /// `#rrggbb` or `#rrggbbaa`.
 pub(super) fn color(text: &str) -> Result<Color, String> {
@@ -54,13 +60,14 @@ pub(super) fn read_all(
     layers
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "color",
     "gradient",
     "test-card",
     "image",
     "logo",
     "text",
+    "ticker",
     "clock",
     "spinner",
     "flash",
@@ -121,6 +128,7 @@ fn source(
             let style = style(s, faults, box_height);
             Source::Text { text: text?, style }
         }
+        "ticker" => Source::Ticker(ticker(s, faults, box_height)?),
         "clock" => Source::Clock(style(s, faults, box_height)),
         _ => {
             let stream = needed_stream(s, faults);
@@ -129,6 +137,23 @@ fn source(
             Source::Live { stream: stream?, slate, style }
         }
     })
+}
+
+fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {
+    let text = s.needed(faults, "text").map(|found| found.value.to_owned());
+    let directions = [
+        ("left", Direction::Left),
+        ("right", Direction::Right),
+        ("up", Direction::Up),
+        ("down", Direction::Down),
+    ];
+    let direction = s.word(faults, "direction", &directions).unwrap_or_default();
+    // A column has many lines.
+    let room = if direction.is_upright() { box_height / 8 } else { box_height };
+    let style = style(s, faults, room);
+    let speed = s.whole(faults, "speed", 1..=4_000).unwrap_or(TICKER_SPEED);
+    let gap = s.whole(faults, "gap", 0..=REACH.unsigned_abs());
+    Some(TickerSpec { text: text?, style, direction, speed, gap })
 }
 
 fn tint(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str, default: Color) -> Color {

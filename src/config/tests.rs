@@ -556,7 +556,9 @@ fn known_keys() -> Vec<(&'static str, String)> {
     for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]", "[[http.token]]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
-    for kind in ["color", "gradient", "image", "text", "clock", "spinner", "video", "live"] {
+    for kind in
+        ["color", "gradient", "image", "text", "ticker", "clock", "spinner", "video", "live"]
+    {
         let heading = "[[channel.layer]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }

@@ -60,8 +60,10 @@ pub(super) enum Setting {
     Top,
     /// Lines break between words; together they are in the middle.
     Middle,
-    /// One line of figures of equal width.
+    /// One line of figures of equal width, at the top.
     Figures,
+    /// One line, in the middle.
+    Line,
 }
 
 impl Fonts {
@@ -116,7 +118,8 @@ impl Fonts {
     ) {
         let buffer = self.lay_out(text, (face, style), Some(image.width()), setting);
         let free = pixels(image.height()) - height(&buffer);
-        let top = if setting == Setting::Middle { (free / 2.0).max(0.0).round() } else { 0.0 };
+        let is_centred = matches!(setting, Setting::Middle | Setting::Line);
+        let top = if is_centred { (free / 2.0).max(0.0).round() } else { 0.0 };
         for run in buffer.layout_runs() {
             for glyph in run.glyphs {
                 let glyph = glyph.physical((0.0, run.line_y + top), 1.0);
@@ -128,9 +131,14 @@ impl Fonts {
     }
 
     /// How wide `text` would be on one line, pixels.
-    pub(super) fn width(&mut self, text: &str, face: &Face, style: &TextStyle) -> f32 {
-        let buffer = self.lay_out(text, (face, style), None, Setting::Figures);
+    pub(super) fn width(&mut self, text: &str, look: (&Face, &TextStyle), setting: Setting) -> f32 {
+        let buffer = self.lay_out(text, look, None, setting);
         buffer.layout_runs().map(|run| run.line_w).fold(0.0, f32::max)
+    }
+
+    /// How high `text` is where it is `width` wide, pixels.
+    pub(super) fn height(&mut self, text: &str, look: (&Face, &TextStyle), width: u32) -> f32 {
+        height(&self.lay_out(text, look, Some(width), Setting::Top))
     }
 
     fn lay_out(
@@ -148,6 +156,8 @@ impl Fonts {
             let mut features = FontFeatures::new();
             features.enable(FeatureTag::new(b"tnum"));
             attrs = attrs.font_features(features);
+        }
+        if matches!(setting, Setting::Figures | Setting::Line) {
             buffer.set_wrap(Wrap::None);
         }
         let align = match style.align {
@@ -324,7 +334,7 @@ mod tests {
         let (mut fonts, style) = (Fonts::new(), style(None));
         let face = fonts.face(&layer(), &style, "").unwrap();
         let widths: Vec<f32> =
-            ["0", "1", "7"].iter().map(|text| fonts.width(text, &face, &style)).collect();
+            ["0", "1", "7"].map(|text| fonts.width(text, (&face, &style), Setting::Figures)).into();
         assert!(widths.iter().all(|w| (w - widths[0]).abs() < 0.01), "{widths:?}");
     }
 

@@ -24,7 +24,9 @@ mod transition;
 pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
-pub use model::{Align, BuiltIn, Color, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle};
+pub use model::{
+    Align, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle, TickerSpec,
+};
 pub use prepare::{InputKey, PreparedScene};
 pub use scale::Scaler;
 pub use snapshot::snapshot;

@@ -113,6 +113,44 @@ pub struct TextStyle {
     pub align: Align,
 }
 
+/// Where the letters of a ticker run to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// From the right edge of the box to the left one.
+    #[default]
+    Left,
+    /// From the left edge to the right one.
+    Right,
+    /// From the bottom to the top, as credits do.
+    Up,
+    /// From the top to the bottom.
+    Down,
+}
+
+impl Direction {
+    /// Whether it is up or down: the text is a column as wide as its box.
+    #[must_use]
+    pub const fn is_upright(self) -> bool {
+        matches!(self, Self::Up | Self::Down)
+    }
+}
+
+/// Text that runs through its box, again and again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TickerSpec {
+    /// What it says. Sideways, all of it is one line; up and down, lines break between words.
+    pub text: String,
+    /// How the letters look. Sideways, the alignment says nothing.
+    pub style: TextStyle,
+    /// Where it runs to.
+    pub direction: Direction,
+    /// Pixels per second.
+    pub speed: u32,
+    /// Pixels from its end to its next beginning; `None` is the length of the box, so that it comes
+    /// again once it has left.
+    pub gap: Option<u32>,
+}
+
 /// What a layer shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
@@ -133,6 +171,8 @@ pub enum Source {
         /// How they look.
         style: TextStyle,
     },
+    /// Letters that run.
+    Ticker(TickerSpec),
     /// The time of day, `HH:MM:SS.mmm`, UTC.
     Clock(TextStyle),
     /// A ring of dots that turns once in two seconds: shows at a glance that the picture moves.

@@ -223,6 +223,7 @@ fn needs_file(layer: &Layer) -> Option<impl FnOnce(String) -> Error> {
         Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
             of_font(style)
         }
+        Source::Ticker(spec) => of_font(&spec.style),
         _ => None,
     }?;
     let layer = layer.name.clone();

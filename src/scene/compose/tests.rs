@@ -8,7 +8,9 @@ use super::*;
 use crate::media::Micros;
 use crate::ring::{Bell, Sender, channel};
 use crate::scene::color::bytes;
-use crate::scene::model::{Align, BuiltIn, Color, Fit, Layer, Source, TextStyle};
+use crate::scene::model::{
+    Align, BuiltIn, Color, Direction, Fit, Layer, Source, TextStyle, TickerSpec,
+};
 
 const W: u32 = 160;
 const H: u32 = 96;
@@ -116,13 +118,21 @@ fn plain_of(scene: &PreparedScene, pool: &Pool) -> FrozenFrame {
 fn any_layer() -> impl Strategy<Value = Layer> {
     let any_color = (any::<[u8; 3]>(), prop_oneof![Just(255), any::<u8>()])
         .prop_map(|([r, g, b], a)| color(r, g, b, a));
-    let source = (0..7, any_color.clone(), any_color).prop_map(|(kind, a, b)| match kind {
+    let source = (0..8, any_color.clone(), any_color).prop_map(|(kind, a, b)| match kind {
         0 => Source::Color(a),
         1 => Source::Gradient(a, b),
         2 => Source::TestCard,
         3 => Source::BuiltIn(BuiltIn::Logo),
         4 => Source::Clock(TextStyle { color: a, ..style() }),
         5 => Source::Spinner(a),
+        6 => Source::Ticker(TickerSpec {
+            text: "One moment".to_owned(),
+            style: TextStyle { color: a, ..style() },
+            direction: [Direction::Left, Direction::Right, Direction::Up, Direction::Down]
+                [usize::from(b.r % 4)],
+            speed: 1 + u32::from(b.g) * 8,
+            gap: (b.b > 99).then_some(u32::from(b.b)),
+        }),
         _ => Source::Flash,
     });
     let place = (-40..140, -30..90, 1..180, 1..110);

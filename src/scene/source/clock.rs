@@ -46,7 +46,7 @@ impl Clock {
         let (place, fonts) = (layer.place, loader.fonts());
         let centred = TextStyle { align: Align::Center, ..style.clone() };
         let face = fonts.face(layer, style, "0123456789:.")?;
-        let widths = GLYPHS.map(|glyph| fonts.width(glyph, &face, style));
+        let widths = GLYPHS.map(|glyph| fonts.width(glyph, (&face, style), Setting::Figures));
         let figure = widths[..COLON].iter().copied().fold(1.0, f32::max);
         let width = |glyph: usize| if glyph < COLON { figure } else { widths[glyph] };
         let height = whole(style.size.ceil());

@@ -13,6 +13,7 @@ mod placeholder;
 mod spinner;
 mod test_card;
 mod text;
+mod ticker;
 
 pub(super) use input::{Input, InputState};
 pub(super) use loader::Loader;

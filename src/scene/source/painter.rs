@@ -7,6 +7,7 @@ use super::input::Input;
 use super::loader::Loader;
 use super::spinner::Spinner;
 use super::test_card::TestCard;
+use super::ticker::Ticker;
 use super::{gradient, picture, placeholder, text};
 use crate::media::Rect;
 use crate::scene::asset::Asset;
@@ -25,6 +26,7 @@ pub(in crate::scene) enum Painter {
     Spinner(Spinner),
     Flash(Flash),
     TestCard(TestCard),
+    Ticker(Box<Ticker>),
     Input(Input),
 }
 
@@ -42,6 +44,7 @@ impl Painter {
             Source::Image(path) => Self::Still(picture::load(layer, path, loader.canvas)?),
             Source::BuiltIn(name) => Self::Still(picture::built_in(layer, *name, loader.canvas)?),
             Source::Text { text, style } => Self::Still(text::load(layer, text, style, loader)?),
+            Source::Ticker(spec) => Self::Ticker(Box::new(Ticker::load(layer, spec, loader)?)),
             Source::Clock(style) => Self::Clock(Clock::load(layer, style, loader)?),
             Source::Spinner(color) => {
                 Self::Spinner(Spinner::load(layer.place, *color, loader.canvas))
@@ -66,6 +69,7 @@ impl Painter {
             Self::Spinner(spinner) => spinner.update(tick, damage),
             Self::Flash(flash) => flash.update(tick, damage),
             Self::TestCard(card) => card.update(tick, damage),
+            Self::Ticker(ticker) => ticker.update(tick, damage),
             Self::Input(input) => input.update(tick, damage),
         }
     }
@@ -79,6 +83,7 @@ impl Painter {
             Self::Spinner(spinner) => spinner.draw(canvas, clip, opacity),
             Self::Flash(flash) => flash.draw(canvas, clip, opacity),
             Self::TestCard(card) => card.draw(canvas, clip, opacity),
+            Self::Ticker(ticker) => ticker.draw(canvas, clip, opacity),
             Self::Input(input) => input.draw(canvas, clip, opacity),
         }
     }
@@ -92,6 +97,7 @@ impl Painter {
             Self::Spinner(spinner) => spinner.rect(),
             Self::Flash(flash) => flash.rect(),
             Self::TestCard(card) => card.rect(),
+            Self::Ticker(ticker) => ticker.rect(),
             Self::Input(input) => input.bounds(),
         }
     }
@@ -101,7 +107,7 @@ impl Painter {
         match self {
             Self::Fill(fill) => fill.opaque(),
             Self::Still(asset) => asset.opaque_rect(),
-            Self::Clock(_) | Self::Spinner(_) => Rect::default(),
+            Self::Clock(_) | Self::Spinner(_) | Self::Ticker(_) => Rect::default(),
             Self::Flash(flash) => flash.rect(),
             Self::TestCard(card) => card.rect(),
             Self::Input(input) => input.opaque(),
@@ -136,6 +142,7 @@ fn with_built_in_font(layer: &Layer) -> Layer {
         Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
             style.font = None;
         }
+        Source::Ticker(spec) => spec.style.font = None,
         _ => {}
     }
     layer
