@@ -3,9 +3,9 @@
 
 use std::ptr::NonNull;
 
-use super::Scale;
 use super::av::Decoded;
 use super::error::{Error, Fault};
+use super::{Queue, Scale};
 use crate::ffi::sys as ffi;
 use crate::frame::{FrozenFrame, Geometry, Pool};
 use crate::media::{PixelFormat, Size};
@@ -14,7 +14,7 @@ use crate::media::{PixelFormat, Size};
 pub(super) struct Converter {
     scale: Scale,
     format: PixelFormat,
-    slots: u32,
+    queue: Queue,
     source: Option<Look>,
     scaler: Option<Scaler>,
     pool: Option<Pool>,
@@ -33,9 +33,8 @@ struct Look {
 }
 
 impl Converter {
-    pub(super) fn new(scale: Scale, format: PixelFormat, queue: u32) -> Self {
-        let slots = queue.saturating_add(super::POOL_EXTRA_PICTURES);
-        Self { scale, format, slots, source: None, scaler: None, pool: None }
+    pub(super) fn new(scale: Scale, format: PixelFormat, queue: Queue) -> Self {
+        Self { scale, format, queue, source: None, scaler: None, pool: None }
     }
 
     /// The picture at its size on the canvas, or `None` while every frame of the pool is in use.
@@ -59,7 +58,8 @@ impl Converter {
         self.scaler = Some(Scaler::new(look, &geometry).map_err(Error::Decoder)?);
         if self.pool.as_ref().is_none_or(|pool| *pool.geometry() != geometry) {
             self.pool = None; // before the new one: not both at once
-            self.pool = Some(Pool::new(geometry, self.slots)?);
+            let slots = (self.queue)(size).saturating_add(super::POOL_EXTRA_PICTURES);
+            self.pool = Some(Pool::new(geometry, slots)?);
         }
         self.source = Some(look);
         Ok(())

@@ -172,12 +172,13 @@ impl File {
         if tracks.iter().all(Option::is_none) {
             return Err(Error::Empty { path: path.to_owned() });
         }
+        let queue = spec.queue;
         Ok(Self {
             path: path.to_owned(),
             rewinds: demuxer.can_rewind(),
             demuxer,
             tracks,
-            pictures: Converter::new(spec.scale, spec.format, spec.queue),
+            pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue)),
             resampler: AudioResampler::new(false),
             setup,
             looped: spec.looped,

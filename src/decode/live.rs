@@ -4,9 +4,9 @@ use super::av::{Decoder, Packet, Received, Setup};
 use super::convert::Converter;
 use super::error::Error;
 use super::resampler::AudioResampler;
-use super::tag::Payload;
+use super::tag::{Codec, Payload};
 use super::timeline::Timeline;
-use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
+use super::{Counters, DecodeSink, QUEUE_PICTURES, Queue, Scale};
 use crate::ffi::sys as ffi;
 use crate::flv::Format;
 use crate::frame::PictureEvent;
@@ -35,8 +35,9 @@ pub struct LiveSpec {
     pub latency: Micros,
     /// Threads its decoder may use, at least 1.
     pub threads: u32,
-    /// Pictures that may wait for their reader: no less than the latency holds.
-    pub queue: u32,
+    /// Pictures that may wait for their reader, by the size that they are made at: no less than the
+    /// latency holds.
+    pub queue: Queue,
 }
 
 impl LiveSpec {
@@ -48,12 +49,13 @@ impl LiveSpec {
             format: PixelFormat::I420,
             latency: LATENCY,
             threads: 1,
-            queue: QUEUE_PICTURES,
+            queue: Box::new(|_| QUEUE_PICTURES),
         }
     }
 }
 
-/// Decodes the H.264 and AAC of a published stream.
+/// Decodes the pictures and the audio of a published stream: H.264, HEVC, AV1, VP8 and VP9; AAC,
+/// MP3, Opus, FLAC, AC-3 and E-AC-3.
 ///
 /// Whatever a publisher sends is survived: what cannot be decoded is counted, and decoding goes on
 /// at the next keyframe.
@@ -74,6 +76,7 @@ pub struct Live {
 #[derive(Debug, Default)]
 struct Track {
     decoder: Option<Decoder>,
+    codec: Option<Codec>,
     header: Vec<u8>,
     /// The publisher's other codec was reported.
     reported: bool,
@@ -106,7 +109,7 @@ impl Live {
     ) -> Option<i64> {
         let is_video = kind == Kind::Video;
         match Payload::of(kind, body) {
-            Payload::Header(_) => self.timeline.expect(is_video),
+            Payload::Header(..) => self.timeline.expect(is_video),
             Payload::Frame { .. } => {
                 return Some(self.timeline.arrived(time_ms, arrived, is_video));
             }
@@ -144,19 +147,27 @@ impl Live {
         }
         let is_video = kind == Kind::Video;
         match Payload::of(kind, body) {
-            Payload::Header(header) if is_video => self.video_header(header, out),
-            Payload::Header(header) => self.audio_header(header),
-            Payload::Frame { key, composition_ms, data } if is_video => {
+            Payload::Header(codec, header) if is_video => self.video_header(codec, header, out),
+            Payload::Header(codec, header) => self.audio_header(codec, header),
+            Payload::Frame { codec, key, composition_ms, data } if is_video => {
+                if key && self.video.lacks_decoder(codec) {
+                    self.video_header(codec, &[], out)?;
+                }
                 let pts = time.saturating_add(i64::from(composition_ms));
                 self.picture(key, data, [pts, time], out)
             }
-            Payload::Frame { data, .. } => {
+            Payload::Frame { codec, data, .. } => {
+                if self.audio.lacks_decoder(codec) {
+                    self.audio_header(codec, &[])?;
+                }
                 self.audio(data, time, out);
                 Ok(())
             }
             Payload::Nothing => Ok(()),
-            Payload::Other(format) if is_video => self.video.report(format, "H.264 (AVC)"),
-            Payload::Other(format) => self.audio.report(format, "AAC"),
+            Payload::Other(format) if is_video => {
+                self.video.report(format, "H.264, HEVC, AV1 or VP9")
+            }
+            Payload::Other(format) => self.audio.report(format, "AAC or Opus"),
         }
     }
 
@@ -184,8 +195,13 @@ impl Live {
         Counters { resyncs: self.timeline.resyncs(), ..self.counters }
     }
 
-    fn video_header(&mut self, header: &[u8], out: &mut dyn DecodeSink) -> Result<(), Error> {
-        if self.video.has(header) {
+    fn video_header(
+        &mut self,
+        codec: Codec,
+        header: &[u8],
+        out: &mut dyn DecodeSink,
+    ) -> Result<(), Error> {
+        if self.video.has(codec, header) {
             return Ok(()); // some publishers repeat it every second
         }
         self.drain_video(out);
@@ -193,19 +209,20 @@ impl Live {
         let setup = Setup {
             threads: self.threads,
             slices_only: true,
-            low_delay: header.get(1) == Some(&PROFILE_BASELINE),
+            low_delay: codec.id == ffi::AV_CODEC_ID_H264
+                && header.get(1) == Some(&PROFILE_BASELINE),
             pixels_max: PIXELS_MAX,
         };
-        self.video.open(ffi::AV_CODEC_ID_H264, header, setup)
+        self.video.open(codec, header, setup)
     }
 
-    fn audio_header(&mut self, header: &[u8]) -> Result<(), Error> {
-        if self.audio.has(header) {
+    fn audio_header(&mut self, codec: Codec, header: &[u8]) -> Result<(), Error> {
+        if self.audio.has(codec, header) {
             return Ok(());
         }
         let setup =
             Setup { threads: 1, slices_only: true, low_delay: false, pixels_max: PIXELS_MAX };
-        self.audio.open(ffi::AV_CODEC_ID_AAC, header, setup)
+        self.audio.open(codec, header, setup)
     }
 
     fn picture(
@@ -295,13 +312,19 @@ impl Live {
 }
 
 impl Track {
-    fn has(&self, header: &[u8]) -> bool {
-        self.decoder.is_some() && self.header == header
+    fn has(&self, codec: Codec, header: &[u8]) -> bool {
+        self.decoder.is_some() && self.codec == Some(codec) && self.header == header
     }
 
-    fn open(&mut self, codec: ffi::AVCodecID, header: &[u8], setup: Setup) -> Result<(), Error> {
+    /// Whether its frames can be decoded without a header, and no decoder has been tried for them.
+    fn lacks_decoder(&self, codec: Codec) -> bool {
+        !codec.needs_header && self.codec != Some(codec)
+    }
+
+    fn open(&mut self, codec: Codec, header: &[u8], setup: Setup) -> Result<(), Error> {
         self.decoder = None;
-        self.decoder = Some(Decoder::open(codec, header, setup).map_err(Error::Decoder)?);
+        self.codec = Some(codec);
+        self.decoder = Some(Decoder::open(codec.id, header, setup).map_err(Error::Decoder)?);
         self.header.clear();
         self.header.extend_from_slice(header);
         Ok(())

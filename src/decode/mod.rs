@@ -30,6 +30,9 @@ use crate::media::Size;
 /// have on the canvas.
 pub type Scale = Box<dyn FnMut(Size) -> Size + Send>;
 
+/// Given the size that pictures are made at, how many of them may wait for their reader.
+pub type Queue = Box<dyn FnMut(Size) -> u32 + Send>;
+
 /// Pictures of a pool beyond those that wait for their reader: one being converted, one shown and
 /// one about to be in each of two scenes during a change, and two inside an encoder that got them
 /// undrawn, with one to spare.

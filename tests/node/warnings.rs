@@ -34,7 +34,7 @@ struct Publisher {
 
 const KEY: &[u8] = &[0x17, 1, 0, 0, 0, 0, 0, 0, 1, 0x65];
 const DELTA: &[u8] = &[0x27, 1, 0, 0, 0, 0, 0, 0, 1, 0x41];
-const HEVC: &[u8] = b"\x91hvc1\0\0\0\0\0\0\x01\x26";
+const VVC: &[u8] = b"\x91vvc1\0\0\0\0\0\0\x01\x26";
 
 fn of_gop(frame: u32, gop: u32) -> &'static [u8] {
     if frame.is_multiple_of(gop) { KEY } else { DELTA }
@@ -81,7 +81,7 @@ fn publishers_that_nobody_can_play_well_are_told_of_once_each() {
         Publisher::new(&node, "nokey", |_| DELTA, 1_000),
         Publisher::new(&node, "gop", |frame| of_gop(frame, 20 * RATE), 1_000),
         Publisher::new(&node, "unit", |frame| of_gop(frame, RATE), 90_000),
-        Publisher::new(&node, "codec", |_| HEVC, 1_000),
+        Publisher::new(&node, "codec", |_| VVC, 1_000),
     ];
     let _silent = publisher(&node, "silence");
     let began = Instant::now();
@@ -107,7 +107,7 @@ fn publishers_that_nobody_can_play_well_are_told_of_once_each() {
         ("live/nokey", "no_keyframe", "keyframe interval to 2 s"),
         ("live/gop", "keyframe_interval", "more than 10 s apart"),
         ("live/unit", "timestamps", "times as fast as the clock"),
-        ("live/codec", "codec", "cannot decode its HEVC"),
+        ("live/codec", "codec", "cannot decode its VVC"),
         ("live/silence", "silence", "has sent nothing for 10 s"),
     ] {
         let [[told_code, text]] = &told[stream][..] else { panic!("{stream}: {told:?}") };

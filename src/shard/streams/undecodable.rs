@@ -26,8 +26,8 @@ impl Undecodable {
         let format = self.found.take()?;
         self.is_told = true;
         let instead = match format {
-            Format::Video(_) => "pictures in H.264",
-            Format::Audio(_) => "audio in AAC",
+            Format::Video(_) => "pictures in H.264, HEVC, AV1 or VP9",
+            Format::Audio(_) => "audio in AAC or Opus",
         };
         Some(format!(
             "a scene shows or plays it and cannot decode its {format}; set the encoder to {instead}"
@@ -54,14 +54,14 @@ mod tests {
         undecodable.look(Kind::Video, &[]);
         assert_eq!(undecodable.take(), None);
         for _ in 0..2 {
-            undecodable.look(Kind::Video, b"\x91hvc1\0\0\0x");
+            undecodable.look(Kind::Video, b"\x91vvc1\0\0\0x");
             let text = undecodable.take().unwrap();
-            assert!(text.contains("HEVC") && text.contains("H.264"), "{text}");
-            undecodable.look(Kind::Video, b"\x91hvc1\0\0\0x");
+            assert!(text.contains("VVC") && text.contains("H.264"), "{text}");
+            undecodable.look(Kind::Video, b"\x91vvc1\0\0\0x");
             assert_eq!(undecodable.take(), None);
             undecodable.reset();
         }
-        undecodable.look(Kind::Audio, &[0x2f, 9]);
-        assert!(undecodable.take().unwrap().contains("MP3"));
+        undecodable.look(Kind::Audio, &[0xb6, 9]);
+        assert!(undecodable.take().unwrap().contains("Speex"));
     }
 }
