@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL};
+use crate::config::{
+    API_OPEN_TO_ALL, ChannelConfig, Config, Errors, Fault, OPEN_TO_ALL, SourceRendition,
+};
 use crate::control::channels::assets::faults as asset_faults;
 use crate::encode::CHECK_COMMAND;
 use crate::load::LoadCommand;
@@ -232,9 +234,13 @@ fn describe(channel: &ChannelConfig) -> Vec<String> {
     lines
 }
 
-/// Pulls, pushes and recordings, one line each.
+/// Transcodes, pulls, pushes and recordings, one line each.
 fn describe_relay(config: &Config) -> Vec<String> {
     let off = |enabled: bool| if enabled { "" } else { " (off)" };
+    let transcodes = config.transcodes.iter().map(|it| {
+        let names: Vec<_> = it.renditions.iter().map(SourceRendition::stream).collect();
+        format!("  transcode {} to {}{}", it.stream, names.join(", "), off(it.enabled))
+    });
     let pulls = config.pulls.iter().map(|pull| {
         format!("  pull     {}: {} from {}{}", pull.name, pull.stream, pull.url, off(pull.enabled))
     });
@@ -246,7 +252,7 @@ fn describe_relay(config: &Config) -> Vec<String> {
         let format = record.format.extension();
         format!("  record   {name}: {stream} into {dir} as {format}{}", off(record.enabled))
     });
-    pulls.chain(pushes).chain(records).collect()
+    transcodes.chain(pulls).chain(pushes).chain(records).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;
+mod demand;
 mod hook;
 mod ring;
 mod rules;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use self::ask::{
     Answer, Ask, CLIENTS_MAX, ConfigText, Document, ReloadView, SceneView, ScenesView,
 };
+pub use self::demand::{Demand, MadeStreams};
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::OutputRules;
@@ -37,6 +39,10 @@ pub struct ChannelSwitch {
     key_wanted: AtomicBool,
     base_ms: AtomicU32,
     bitrate_bps: AtomicU32,
+    /// Whether its times are those of another stream, whose pictures it encodes.
+    follows_source: bool,
+    /// Whether its stream ends with it, and does not wait for its source.
+    has_left: AtomicBool,
     /// Of a rendition, that of its channel, which stops it as well; but for stopping, theirs are
     /// one.
     channel: Option<Arc<Self>>,
@@ -47,6 +53,32 @@ impl ChannelSwitch {
     #[must_use]
     pub fn of_rendition(channel: &Arc<Self>) -> Self {
         Self { channel: Some(Arc::clone(channel)), ..Self::default() }
+    }
+
+    /// That of renditions of another stream: they have its times, and when it has left they wait
+    /// for it as their viewers do.
+    #[must_use]
+    pub fn of_source() -> Self {
+        Self { follows_source: true, ..Self::default() }
+    }
+
+    /// Whether its times are those of another stream.
+    #[must_use]
+    pub fn follows_source(&self) -> bool {
+        self.shared().follows_source
+    }
+
+    /// Stops it, and its stream is over: see [`Self::stop`].
+    pub fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// Whether its stream waits for a source once it has stopped.
+    #[must_use]
+    pub fn awaits_source(&self) -> bool {
+        let shared = self.shared();
+        shared.follows_source && !shared.has_left.load(Ordering::Relaxed)
     }
 
     /// What a channel and its renditions have together.

@@ -224,6 +224,8 @@ pub struct StreamPart {
 pub enum StreamSource {
     /// A channel of this node.
     Channel,
+    /// Another stream, whose pictures are encoded once more.
+    Transcode,
     /// A connection.
     Publisher,
     /// Another server, by a pull.

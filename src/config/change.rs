@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::channel::{ChannelConfig, OutputConfig};
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
+use super::transcode::TranscodeConfig;
 use super::{Config, HttpConfig, KeysConfig, NodeConfig, RtmpConfig, TlsConfig};
 
 /// The way from one configuration to another.
@@ -37,6 +38,8 @@ pub enum Step {
     Pull(Part<PullConfig>),
     /// A recording.
     Record(Part<RecordConfig>),
+    /// A transcode.
+    Transcode(Box<Part<TranscodeConfig>>),
     /// Replace a scene of a channel, or add it.
     PutScene(String, NamedScene),
     /// Put a scene of a channel on the air.
@@ -84,7 +87,7 @@ macro_rules! named {
     )*};
 }
 
-named!(OutputConfig, PushConfig, PullConfig, RecordConfig);
+named!(OutputConfig, PushConfig, PullConfig, RecordConfig, TranscodeConfig);
 
 impl Difference {
     /// From what is in use to what is wanted.
@@ -101,7 +104,11 @@ impl Difference {
         steps.extend(parts(&old.records, &new.records).map(Step::Record));
         steps.extend(parts(&old.pulls, &new.pulls).map(Step::Pull));
         steps.extend(parts(&old.pushes, &new.pushes).map(Step::Push));
+        let transcodes = parts(&old.transcodes, &new.transcodes);
+        let transcodes: Vec<_> = transcodes.map(|part| Step::Transcode(Box::new(part))).collect();
         channels(&old.channels, &new.channels, &mut steps);
+        // The streams of channels that end may be theirs.
+        steps.extend(transcodes);
         Self { steps, restart: fixed(old, new) }
     }
 
@@ -138,6 +145,9 @@ impl Difference {
             match list {
                 "channel" => revert(&mut now.channels, &old.channels, |it| it.name == name),
                 "push" => revert(&mut now.pushes, &old.pushes, |it| it.name == name),
+                "transcode" => {
+                    revert(&mut now.transcodes, &old.transcodes, |it| it.name == name);
+                }
                 "pull" => revert(&mut now.pulls, &old.pulls, |it| it.name == name),
                 _ => revert(&mut now.records, &old.records, |it| it.name == name),
             }
@@ -219,6 +229,7 @@ impl Step {
             Self::Push(part) => ("push", part.name()),
             Self::Pull(part) => ("pull", part.name()),
             Self::Record(part) => ("record", part.name()),
+            Self::Transcode(part) => ("transcode", name_of(part)),
             Self::Log(_) | Self::Rules(_) => return None,
         })
     }
@@ -421,6 +432,7 @@ impl fmt::Display for Step {
             Self::Push(part) => tell(part, f, "push"),
             Self::Pull(part) => tell(part, f, "pull"),
             Self::Record(part) => tell(part, f, "recording"),
+            Self::Transcode(part) => tell(part, f, "transcode"),
             Self::PutScene(channel, scene) => {
                 write!(f, "scene {} of channel {channel} was replaced", scene.name)
             }

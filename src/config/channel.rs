@@ -262,7 +262,7 @@ impl ChannelConfig {
     }
 
     /// What its renditions have of it.
-    fn inherited<'a>(&self, stream: Option<&'a str>) -> Inherited<'a> {
+    pub(super) fn inherited<'a>(&self, stream: Option<&'a str>) -> Inherited<'a> {
         let first = RenditionConfig {
             name: String::new(),
             stream: String::new(),
@@ -424,7 +424,7 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     s.finish(faults);
 }
 
-fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> {
+pub(super) fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<AudioSpec> {
     let enabled = s.flag(faults, "enabled", true);
     let codecs = [AudioCodec::Aac, AudioCodec::Opus].map(|codec| (codec.name(), codec));
     let codec = s.word(faults, "codec", &codecs).unwrap_or(AudioCodec::Aac);

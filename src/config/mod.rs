@@ -28,6 +28,7 @@ mod shown;
 mod tests;
 mod tls;
 mod token;
+mod transcode;
 mod video;
 mod write;
 
@@ -51,3 +52,4 @@ pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, Recor
 pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, RenditionConfig};
 pub use scene::{NamedScene, SCENES_MAX};
 pub use tls::TlsConfig;
+pub use transcode::{SizeWish, SourceRendition, TRANSCODES_MAX, TranscodeConfig};

@@ -12,6 +12,7 @@ use super::node::{
 };
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::tls::TlsConfig;
+use super::transcode::TranscodeConfig;
 use crate::event::LogFormat;
 use crate::media::Micros;
 use crate::runtime::PlanRequest;
@@ -43,6 +44,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
     pub channels: Vec<ChannelConfig>,
+    /// `[[transcode]]`, each with another name and another source.
+    pub transcodes: Vec<TranscodeConfig>,
     /// `[[pull]]`, each with another name and another stream.
     pub pulls: Vec<PullConfig>,
     /// `[[push]]`, each with another name.
@@ -109,6 +112,7 @@ impl Config {
                 viewer_pace_percent: 0,
             },
             channels: Vec::new(),
+            transcodes: Vec::new(),
             pulls: Vec::new(),
             pushes: Vec::new(),
             records: Vec::new(),

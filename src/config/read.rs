@@ -16,7 +16,7 @@ use super::node::{
     Publish, RtmpConfig, StartAt,
 };
 use super::section::Section;
-use super::{Config, channel, hook, keys, limits, metrics, relay, tls, token};
+use super::{Config, channel, hook, keys, limits, metrics, relay, tls, token, transcode};
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
 use crate::runtime::{Choice, DriverChoice, DriverKind, PlanRequest};
@@ -66,7 +66,9 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         Some(s) => read_delivery(s, &mut faults, defaults.delivery),
         None => defaults.delivery,
     };
-    let channels = read_channels(&mut top, &mut faults);
+    let mut streams = HashMap::new();
+    let channels = read_channels(&mut top, &mut faults, &mut streams);
+    let transcodes = transcode::read_all(&mut top, &mut faults, &mut streams);
     let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
     let hooks = hook::read_hooks(&mut top, &mut faults);
     let journal = top.table(&mut faults, "journal", "[journal]");
@@ -85,6 +87,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         metrics,
         delivery,
         channels,
+        transcodes,
         pulls,
         pushes,
         records,
@@ -109,9 +112,14 @@ fn told_once_per_line(text: &str, errors: Vec<toml::de::Error>) -> Faults<'_> {
     faults
 }
 
-fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel::ChannelConfig> {
+/// `streams` are those that channels make.
+fn read_channels(
+    top: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    streams: &mut HashMap<String, usize>,
+) -> Vec<channel::ChannelConfig> {
     let mut channels = Vec::new();
-    let (mut names, mut streams) = (HashMap::new(), HashMap::new());
+    let mut names = HashMap::new();
     for section in top.tables(faults, "channel", "[[channel]]") {
         if channels.len() == CHANNELS_MAX {
             faults.add(section.span(), format!("a node has at most {CHANNELS_MAX} channels"));
@@ -120,7 +128,7 @@ fn read_channels(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<channel:
         let Some(read) = channel::read(section, faults) else { continue };
         unique(faults, &mut names, "a channel with the name", &read.name);
         for stream in &read.streams {
-            unique(faults, &mut streams, "a channel with the stream", stream);
+            unique(faults, streams, "a channel with the stream", stream);
         }
         channels.push(read.channel);
     }

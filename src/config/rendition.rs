@@ -61,12 +61,29 @@ pub(super) fn read_all(
     faults: &mut Faults<'_>,
     inherited: &Inherited<'_>,
 ) -> Read {
+    let heading = ("a channel", "[[channel.rendition]]");
+    let read = |s: &mut Section<'_>, faults: &mut Faults<'_>| {
+        let size = read_size(s, faults, inherited.first.size);
+        RenditionConfig { size, ..read(s, faults, inherited) }
+    };
+    let name = |found: RenditionConfig, name, stream| RenditionConfig { name, stream, ..found };
+    each(tables, faults, (heading, inherited.stream), read, name)
+}
+
+/// Renditions of `(owner, table)`, whose own stream is given if that is right: each is `read`, and
+/// then given its name and its stream. Gives the places of the streams as well.
+pub(super) fn each<T>(
+    tables: Vec<Section<'_>>,
+    faults: &mut Faults<'_>,
+    ((owner, table), of_stream): ((&str, &str), Option<&str>),
+    mut read: impl FnMut(&mut Section<'_>, &mut Faults<'_>) -> T,
+    named: impl Fn(T, String, String) -> T,
+) -> (Vec<T>, Vec<Found<String>>) {
     let mut seen = HashMap::new();
     let (mut renditions, mut streams) = (Vec::new(), Vec::new());
     for (index, mut s) in tables.into_iter().enumerate() {
         if index == RENDITIONS_MAX {
-            let text = format!("a channel has at most {RENDITIONS_MAX} [[channel.rendition]]");
-            faults.add(s.span(), text);
+            faults.add(s.span(), format!("{owner} has at most {RENDITIONS_MAX} {table}"));
             break;
         }
         let name = needed_name(&mut s, faults);
@@ -77,12 +94,11 @@ pub(super) fn read_all(
                 faults.add(&name.span, text);
             }
         }
-        let stream = read_stream(&mut s, faults, name.as_ref(), inherited.stream);
-        let read = read(&mut s, faults, inherited);
+        let stream = read_stream(&mut s, faults, name.as_ref(), of_stream);
+        let read = read(&mut s, faults);
         s.finish(faults);
         if let (Some(name), Some(stream)) = (name, stream) {
-            let (name, found) = (name.value, stream.value.clone());
-            renditions.push(RenditionConfig { name, stream: found, ..read });
+            renditions.push(named(read, name.value, stream.value.clone()));
             streams.push(stream);
         }
     }
@@ -111,7 +127,8 @@ fn read_stream(
     }
 }
 
-fn read(
+/// All but its name, its stream and its size.
+pub(super) fn read(
     s: &mut Section<'_>,
     faults: &mut Faults<'_>,
     inherited: &Inherited<'_>,
@@ -124,7 +141,6 @@ fn read(
     let presets: Vec<_> = video::PRESETS.iter().map(|word| (*word, *word)).collect();
     let preset = s.word(faults, "preset", &presets).unwrap_or(&first.preset).to_owned();
     RenditionConfig {
-        size: read_size(s, faults, first.size),
         fps_divisor: read_divisor(s, faults, inherited.rate),
         codec,
         encoder,

@@ -553,6 +553,11 @@ fn known_keys() -> Vec<(&'static str, String)> {
     ] {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
+    let transcode = "[[transcode]]\nstream=\"a/b\"\n";
+    ask("[[transcode]]", format!("{transcode}bridge=true\n{wrong}"));
+    for heading in ["[transcode.audio]", "[[transcode.rendition]]"] {
+        ask(heading, format!("{transcode}{heading}\n{wrong}"));
+    }
     for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]", "[[http.token]]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
@@ -568,7 +573,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
     }
     let tables = ["video", "audio", "layer", "audio_source", "output", "token"];
     let is_table = |heading: &str, key: &str| {
-        tables.contains(&key) || (heading, key) == ("[[channel]]", "rendition")
+        tables.contains(&key) || (key == "rendition" && heading != "[[channel.output]]")
     };
     found.retain(|(heading, key)| !is_table(heading, key));
     found

@@ -4,6 +4,7 @@
 mod channels;
 mod placement;
 mod supervision;
+mod transcodes;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ use crate::control::reload::{self, Work};
 use crate::control::settings::Rules;
 use crate::control::shard_query::ShardQueries;
 use crate::control::supervisor::Supervisor;
+use crate::control::transcodes::Transcodes;
 use crate::event::{NodeEvent, Operated, Severity};
 use crate::keys::KeyHash;
 use crate::media::Micros;
@@ -95,6 +97,8 @@ pub(crate) struct Controller {
     pub(crate) recordings: Recordings,
     /// The channels.
     pub(crate) channels: ChannelList,
+    /// The transcodes.
+    pub(crate) transcodes: Transcodes,
     /// The scenes of all channels.
     pub(crate) scenes: Scenes,
     /// The node's figures.
@@ -164,6 +168,7 @@ impl Controller {
                     }
                 }
                 Some(outcome) = self.channels.outcomes.recv() => self.channel_built(outcome),
+                Some(news) = self.transcodes.news.recv() => self.hear_transcode(news),
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
@@ -200,6 +205,7 @@ impl Controller {
         self.queries.tick(self.clock.now());
         self.scenes.tick();
         self.channels.tick();
+        self.look_after_transcodes();
         self.supervise();
         self.balance_shards();
         self.bitrates.look(self.clock.now(), &self.channels.known, &self.registry);
@@ -314,6 +320,7 @@ impl Controller {
             Step::Record(part) => self.obey(config_change::of_record(part)),
             Step::Pull(part) => self.obey(config_change::of_pull(part)),
             Step::Push(part) => self.obey(config_change::of_push(part)),
+            Step::Transcode(part) => self.change_transcode(*part),
             Step::RemoveChannel(name) => self.remove_channel(&name),
             Step::AddChannel(config) | Step::ReplaceChannel(config) => {
                 return self.begin_channel(*config, reply);

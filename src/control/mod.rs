@@ -33,5 +33,6 @@ pub(crate) mod stream_facts;
 pub(crate) mod supervisor;
 pub(crate) mod threads;
 pub mod time;
+pub(crate) mod transcodes;
 
 pub use handle::{ControlHandle, Request, control_channel};

@@ -165,6 +165,7 @@ fn view(part: &StreamPart) -> StreamView {
         name: part.name.to_string(),
         source: match part.source {
             StreamSource::Channel => "channel",
+            StreamSource::Transcode => "transcode",
             StreamSource::Publisher => "publisher",
             StreamSource::Pull => "pull",
             StreamSource::Shard | StreamSource::Nobody => "nobody",

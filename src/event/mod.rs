@@ -8,9 +8,11 @@ mod names;
 mod node;
 mod printable;
 mod severity;
+mod transcode;
 
 pub use about::{About, KeyHolder};
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
 pub use log_filter::{LogFormat, check_log_filter};
 pub use node::{NodeEvent, Operated};
 pub use severity::Severity;
+pub use transcode::{TranscodeEvent, TranscodeNews};

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 65] = [
+    pub const NAMES: [&'static str; 68] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -41,6 +41,9 @@ impl NodeEvent {
         "stream_warning",
         "channel_stalled",
         "core_lost",
+        "transcode_started",
+        "transcode_ended",
+        "transcode_failed",
         "channel_started",
         "channel_stopped",
         "output_moved",

@@ -5,6 +5,7 @@ use std::fmt;
 use super::life::Event;
 use super::printable::Printable;
 use super::severity::Severity;
+use super::transcode::TranscodeEvent;
 use crate::media::Micros;
 
 /// Something happened to the node or a part of it. `Display` is one line for people.
@@ -193,6 +194,8 @@ pub enum NodeEvent {
         /// What is done about it.
         remedy: &'static str,
     },
+    /// Something happened to a transcode.
+    Transcode(Box<TranscodeEvent>),
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
 }
@@ -227,6 +230,7 @@ impl NodeEvent {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Connection(event) => event.severity(),
+            Self::Transcode(event) => event.severity(),
             Self::EncoderFailed { .. } | Self::CoreLost { .. } => Severity::Error,
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
@@ -264,6 +268,7 @@ impl NodeEvent {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Connection(event) => event.kind.name(),
+            Self::Transcode(event) => event.event_name(),
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::OutputConnected { .. } => "output_connected",
@@ -319,6 +324,7 @@ impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(event) => event.fmt(f),
+            Self::Transcode(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),
             Self::OutputConnected { channel, name } => {

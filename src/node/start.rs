@@ -38,6 +38,7 @@ use crate::control::settings::shard::shard_spec;
 use crate::control::settings::{Rules, http_rules};
 use crate::control::shard_query::ShardQueries;
 use crate::control::supervisor::Supervisor;
+use crate::control::transcodes::Transcodes;
 use crate::frame::{PacketPool, PacketPoolSpec};
 use crate::limits::NodeLimits;
 use crate::ring::{Bell, Sender, channel};
@@ -194,6 +195,7 @@ impl Spawned {
             unsure: Vec::new(),
             events: Arc::clone(&reserved.events),
             inbox: Arc::clone(&self.context.events),
+            transcodes: Transcodes::new(&self.context, &reserved.config.transcodes, &self.registry),
             channels: ChannelList::new(self.context, self.compose, self.channels.known),
             hooks: reserved.hooks,
             clock: plan.clock,

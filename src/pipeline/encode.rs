@@ -1,6 +1,7 @@
 //! The encode stage: plain threads that take frames and audio from their rings, encode them, and
 //! hand finished RTMP messages to the stream's home shard.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -105,7 +106,7 @@ pub fn video(
     bell: &Bell,
     out: Vec<EncodedRing>,
 ) -> Result<(), Error> {
-    let mut sink = VideoOut { share, out };
+    let mut sink = VideoOut { share, out, times: VecDeque::new() };
     let mut encoder = FallbackEncoder::open(&share.video, &share.packets)?;
     sink.announce(encoder.encoder());
     share.tell_open();
@@ -114,7 +115,7 @@ pub fn video(
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
-        let Some(RawFrame { frame, tick, is_key, .. }) = frames.pop() else {
+        let Some(RawFrame { frame, tick, is_key, at, .. }) = frames.pop() else {
             if frames.is_finished() {
                 return encoder.flush(&mut sink);
             }
@@ -128,6 +129,7 @@ pub fn video(
         bitrate.follow(share, encoder.encoder_mut());
         let force_key = pace.take_other_rate() || is_key;
         let pts = i64::try_from(tick).unwrap_or(i64::MAX);
+        sink.times.extend(at.map(|at| (pts, at)));
         let picture = Picture { frame, pts, force_key };
         if encoder.encode(&picture, began, &mut sink)? {
             pace = share.pace(encoder.encoder_mut())?;
@@ -136,7 +138,9 @@ pub fn video(
         let now = share.clock.now();
         let took = now.since(began);
         share.stats.encode_seconds(took);
-        pace.encoded(encoder.encoder_mut(), tick, Sample { now, took, waiting: frames.len() })?;
+        let due_tick = at.map_or(tick, |at| share.timeline.rate.tick_at(at));
+        let sample = Sample { now, took, waiting: frames.len() };
+        pace.encoded(encoder.encoder_mut(), due_tick, sample)?;
     }
 }
 
@@ -182,9 +186,23 @@ fn is_step(now: u32, wanted: u32, whole: u32) -> bool {
 struct VideoOut<'a> {
     share: &'a EncodeShare,
     out: Vec<EncodedRing>,
+    /// Times of the pictures that are in the encoder, by their places, of those that have times of
+    /// their own. They come out in the order in which they went in: none of them is a B-picture.
+    times: VecDeque<(i64, Micros)>,
 }
 
 impl VideoOut<'_> {
+    /// The own time of the picture at this place, if it has one.
+    fn own_time(&mut self, pts: i64) -> Option<Micros> {
+        // The encoder may have dropped those before it.
+        while self.times.front().is_some_and(|(place, _)| *place < pts) {
+            self.times.pop_front();
+        }
+        let (_, at) = *self.times.front().filter(|(place, _)| *place == pts)?;
+        self.times.pop_front();
+        Some(at)
+    }
+
     /// Sends what viewers need before the first picture.
     fn announce(&mut self, encoder: &dyn VideoEncoder) {
         let share = self.share;
@@ -214,21 +232,22 @@ impl EncoderSink for VideoOut<'_> {
 impl VideoSink for VideoOut<'_> {
     fn packet(&mut self, packet: VideoPacket) {
         let VideoPacket { mut body, pts, dts, key } = packet;
+        let own = self.own_time(pts);
         let share = self.share;
         let rate = share.timeline.rate;
-        let shown = rate.due(u64::try_from(pts).unwrap_or(0)) + share.shift;
-        let decoded = if dts >= 0 {
-            rate.due(dts.unsigned_abs()) + share.shift
-        } else {
-            share.shift - rate.due(dts.unsigned_abs())
+        let at = own.unwrap_or_else(|| rate.due(u64::try_from(pts).unwrap_or(0)));
+        let shown = at + share.shift;
+        let decoded = match own {
+            Some(_) => shown,
+            None if dts >= 0 => rate.due(dts.unsigned_abs()) + share.shift,
+            None => share.shift - rate.due(dts.unsigned_abs()),
         };
         let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
         put_video_header(&mut body, share.video.codec, key, Part::Frame, offset_ms);
         share.stats.encoded(body.len(), key);
         let flags = if key { Flags::KEY } else { Flags::default() };
         let message = share.message(Kind::Video, decoded, flags, body);
-        let due = share.timeline.start + rate.due(u64::try_from(pts).unwrap_or(0));
-        push_to_all(&mut self.out, &message, due);
+        push_to_all(&mut self.out, &message, share.timeline.start + at);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Worker loops: compose, encode, decode and record. The loops are thin; what they do is in the
-//! modules below them.
+//! Worker loops: compose, encode, decode, transcode and record. The loops are thin; what they do is
+//! in the modules below them.
 
 mod channel;
 mod decode;
@@ -11,7 +11,9 @@ mod metadata;
 mod pace;
 mod record;
 mod scale;
+mod source;
 mod tee;
+mod transcode;
 
 pub use channel::{
     AUDIO_QUEUE_BLOCKS, Audio, COMPOSED_MAX, Channel, ChannelStage, ComposeCore, POOL_EXTRA_FRAMES,
@@ -29,4 +31,6 @@ pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneRepo
 pub use lockstep::LockstepFile;
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
+pub use source::SourceKeyframes;
 pub use tee::{Tee, TeeBranch};
+pub use transcode::{Ladder, LadderAudio, Renditions, SourceFacts, Transcode, transcode};

@@ -52,7 +52,7 @@ fn scale_one(raw: &RawFrame, scaler: &mut Scaler, out: &mut ScaleOut) {
     let took = out.clock.now().since(began);
     out.stats.iter().for_each(|stats| stats.scale_seconds(took));
     // An encoder redraws nothing: what has changed is of no use to it.
-    out.tee.push(&frame, (raw.tick, 0), |_| raw.changed);
+    out.tee.push_at(&frame, (raw.tick, 0, raw.at), |_| raw.changed);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::frame::FrozenFrame;
+use crate::media::Micros;
 use crate::ring::{Gate, Sender};
 use crate::scene::Damage;
 use crate::stats::{ChannelStats, DropReason};
@@ -18,6 +19,9 @@ pub struct RawFrame {
     pub tick: u64,
     /// Whether it has to be a keyframe.
     pub is_key: bool,
+    /// When it is shown, on the line of its source's times; `None` if that is its place on the
+    /// grid.
+    pub at: Option<Micros>,
     /// What has changed since the frame before it in the same ring.
     pub changed: Damage,
 }
@@ -111,6 +115,12 @@ impl Tee {
         Self { branches }
     }
 
+    /// Whether all whom it led to have ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.branches.iter().all(|branch| branch.ring.is_closed())
+    }
+
     /// Whether anybody takes the frame of `tick`, which has to be a keyframe if `is_key`: for those
     /// who do not take it, the next one that they do take. Counts it as dropped where the encoder
     /// or the scaler is behind.
@@ -130,12 +140,23 @@ impl Tee {
         (tick, mark): (u64, u64),
         changed_since: impl Fn(u64) -> Damage,
     ) -> bool {
+        self.push_at(frame, (tick, mark, None), changed_since)
+    }
+
+    /// The same with a frame that has a time of its own.
+    pub fn push_at(
+        &mut self,
+        frame: &FrozenFrame,
+        (tick, mark, at): (u64, u64, Option<Micros>),
+        changed_since: impl Fn(u64) -> Damage,
+    ) -> bool {
         let mut is_seen = false;
         for branch in self.branches.iter_mut().filter(|branch| branch.takes) {
             let raw = RawFrame {
                 frame: frame.share(),
                 tick: tick / branch.divisor,
                 is_key: branch.owes_key,
+                at,
                 changed: changed_since(branch.seen),
             };
             if branch.ring.push(raw).is_err() {

@@ -91,6 +91,32 @@ impl Capabilities {
         !audio.enhanced || audio.format.four_cc().is_none_or(|codec| self.can_decode_audio(codec))
     }
 
+    /// Those of a peer that names its codecs in a list of fourccs, such as `hvc1,Opus`, or `*`.
+    /// What is no fourcc counts as absent; codecs beyond [`FOUR_CCS_MAX`] are ignored.
+    #[must_use]
+    pub fn of_list(list: &str) -> Self {
+        let names = list.split(',').filter_map(|name| four_cc(name.trim()));
+        Self { listed: Some(names.take(FOUR_CCS_MAX).collect()), ..Self::default() }
+    }
+
+    /// Whether the peer has said that it takes a stream with that video header, or every player
+    /// does: unlike [`Self::takes_video`] silence is no yes.
+    #[must_use]
+    pub fn names_video(&self, video: &Video) -> bool {
+        let named = |codec| self.lists(codec) || takes(self.video.as_deref(), codec);
+        match video.format {
+            VideoFormat::Avc => !video.enhanced || named(*b"avc1"),
+            format => format.four_cc().is_none_or(named),
+        }
+    }
+
+    /// The same for audio.
+    #[must_use]
+    pub fn names_audio(&self, audio: &Audio) -> bool {
+        let named = |codec| self.lists(codec) || takes(self.audio.as_deref(), codec);
+        !audio.enhanced || audio.format.four_cc().is_none_or(named)
+    }
+
     /// Whether it understands a request to reconnect.
     #[must_use]
     pub const fn can_reconnect(&self) -> bool {
@@ -187,6 +213,23 @@ mod tests {
     fn map(entries: &[(&str, f64)]) -> Value {
         let entries = entries.iter().map(|(name, flags)| ((*name).to_owned(), (*flags).into()));
         Value::Object(entries.collect())
+    }
+
+    #[test]
+    fn a_peer_takes_what_it_names_and_what_every_player_has() {
+        let video = |body: &[u8]| Video::parse(body).unwrap();
+        let audio = |body: &[u8]| Audio::parse(body).unwrap();
+        let (hevc, opus) = (b"\x90hvc1\x01", b"\x90Opus\x01");
+        let silent = Capabilities::default();
+        assert!(silent.names_video(&video(&[0x17, 0, 0, 0, 0])));
+        assert!(silent.names_audio(&audio(&[0xaf, 0])) && silent.names_audio(&audio(&[0x2f])));
+        assert!(!silent.names_video(&video(hevc)) && !silent.names_audio(&audio(opus)));
+        assert!(!silent.names_video(&video(&[0x1c, 0, 0, 0, 0])), "HEVC by its number");
+        assert!(!silent.names_video(&video(b"\x90avc1\x01")));
+        let some = Capabilities::of_list("hvc1, Opus,too long,");
+        assert!(some.names_video(&video(hevc)) && some.names_audio(&audio(opus)));
+        assert!(!some.names_video(&video(b"\x90av01\x01")));
+        assert!(Capabilities::of_list("*").names_video(&video(b"\x90av01\x01")));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::streams::Source;
 use crate::command::{ChannelSource, Encoded, ShardReport};
 use crate::media::Micros;
 use crate::rtmp::Hops;
+use crate::stream::Message;
 
 /// Audio messages that may wait for the pictures of their time, 0.7 s. The video encoder is later
 /// than the audio encoder by its look-ahead; players want both in step, but no audio may hang on a
@@ -71,6 +72,8 @@ impl ChannelInputs {
                     self.open.push(ChannelInput::open(shared, feed, Some(&input)));
                     shared.cx.report(ShardReport::ChannelOpened { switch, is_open: true });
                 }
+                // Its source may come back: its viewers wait for it.
+                None if input.feed.switch.awaits_source() => {}
                 None => shared.streams.end(&mut shared.cx, input.stream),
             }
         }
@@ -95,6 +98,9 @@ struct ChannelInput {
     has_seen_video: bool,
     /// Where its stream goes on from that of another source.
     goes_on_at: Option<u32>,
+    /// Of one with times of its own: what is added to them, once that is known.
+    shift: Option<u32>,
+    has_media: bool,
 }
 
 impl ChannelInput {
@@ -106,12 +112,21 @@ impl ChannelInput {
         let stream = shared.streams.open(&mut shared.cx, name, source, &Hops::default());
         let newest = shared.streams.get(stream).map_or(0, |stream| stream.repair.newest());
         let goes_on_at = (newest > 0).then_some(newest);
-        if goes_on_at.is_some() {
+        let shift = before.and_then(|it| it.shift);
+        if goes_on_at.is_some() && !feed.switch.follows_source() {
             let by_clock = before.map(|it| (it.feed.switch.base_ms(), it.feed.start));
             let base = base_ms(newest, by_clock, feed.start, shared.cx.now);
             feed.switch.raise_base_ms(base);
         }
-        Self { feed, stream, newest_video: 0, has_seen_video: false, goes_on_at }
+        Self {
+            feed,
+            stream,
+            newest_video: 0,
+            has_seen_video: false,
+            goes_on_at,
+            shift,
+            has_media: false,
+        }
     }
 
     /// Whether the channel was stopped and its encoders have ended.
@@ -168,11 +183,28 @@ impl ChannelInput {
         }
     }
 
-    fn publish(&self, shared: &mut Shared, next: Encoded) {
+    /// A message of a source, whose times are kept: all renditions of it have the same. Where the
+    /// stream has had later ones, they go on from there, audio and pictures by the same step.
+    fn of_source(&mut self, message: Message) -> Message {
+        if message.is_header() {
+            let first = self.goes_on_at.unwrap_or_else(|| self.feed.switch.base_ms());
+            let shift = self.shift.filter(|_| self.has_media);
+            return message.at(shift.map_or(first, |shift| self.newest_video.wrapping_add(shift)));
+        }
+        self.has_media = true;
+        let (newest, time) = (self.goes_on_at, message.time());
+        match *self.shift.get_or_insert_with(|| shift_of(newest, time)) {
+            0 => message,
+            shift => message.at(time.wrapping_add(shift)),
+        }
+    }
+
+    fn publish(&mut self, shared: &mut Shared, next: Encoded) {
         let now = shared.cx.now;
         self.feed.stats.rtmp_seconds(now.since(next.due));
         let base_ms = self.feed.switch.base_ms();
         let message = match self.goes_on_at {
+            _ if self.feed.switch.follows_source() => self.of_source(next.message),
             // Encoders say these before they know where the stream goes on.
             Some(at) if next.message.is_header() => next.message.at(at),
             // A new stream of a channel whose others go on.
@@ -186,6 +218,21 @@ impl ChannelInput {
             stream.health.message(kind, time, flags, now);
         }
         shared.streams.publish(&shared.cx, self.stream, message, now);
+    }
+}
+
+/// How far the times of a source may be ahead of where its renditions were, milliseconds: it has
+/// been away. What is further ahead, or behind, is another line.
+const AWAY_MS_MAX: i32 = 60_000;
+
+/// What is added to the times of a source that goes on at `time` in a stream whose newest time is
+/// `newest`, milliseconds modulo 2^32.
+fn shift_of(newest: Option<u32>, time: u32) -> u32 {
+    let Some(newest) = newest else { return 0 };
+    let ahead = time.wrapping_sub(newest).cast_signed();
+    match (1..=AWAY_MS_MAX).contains(&ahead) {
+        true => 0,
+        false => newest.wrapping_add(SEAM_MS).wrapping_sub(time),
     }
 }
 
@@ -207,6 +254,21 @@ fn base_ms(newest: u32, before: Option<(u32, Micros)>, start: Micros, now: Micro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_a_source_are_kept_unless_the_stream_has_had_later_ones() {
+        assert_eq!(shift_of(None, 3_600_000), 0, "a new stream begins where its source is");
+        assert_eq!(shift_of(Some(7_000), 7_040), 0);
+        assert_eq!(shift_of(Some(7_000), 12_000), 0, "the source was away for five seconds");
+        assert_eq!(shift_of(Some(u32::MAX), 19), 0, "over the wrap");
+        for time in [0, 6_999, 7_000, 600_000] {
+            assert_eq!(
+                shift_of(Some(7_000), time).wrapping_add(time),
+                7_020,
+                "{time} is another line"
+            );
+        }
+    }
 
     #[test]
     fn a_channel_goes_on_by_the_clock_and_never_before_what_has_gone_out() {

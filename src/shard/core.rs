@@ -218,6 +218,8 @@ impl ShardCore {
         #[cfg(test)]
         self.fault_point();
         self.want_pulled();
+        self.want_made();
+        self.look_at_twins();
         let Self { shared, outputs, .. } = self;
         let Shared { cx, streams, keys, .. } = shared;
         streams.tend(cx);

@@ -94,8 +94,15 @@ impl ShardCore {
     }
 
     /// Somebody reads this stream or waits for it, or would relay it to `goes_to`: tells the pull
-    /// that can bring it.
-    fn want(&mut self, name: &Arc<str>, goes_to: &Hops) {
+    /// that can bring it, or that of what it is made of.
+    pub(super) fn want(&mut self, name: &Arc<str>, goes_to: &Hops) {
+        let now = self.shared.cx.now;
+        let made = Arc::clone(&self.shared.streams.made);
+        let of = made.iter().find(|of| of.streams.contains(name));
+        let name = of.map_or(name, |of| {
+            of.demand.want(now);
+            &of.source
+        });
         match self.shared.streams.pulled_at(name) {
             Some(shard) if shard != self.shared.cx.spec.number => {
                 let want = MeshMessage::Want(Arc::clone(name), goes_to.clone());
@@ -237,6 +244,7 @@ impl ShardCore {
                 self.with_pull(pull, Pull::stop);
             }
             ShardCommand::Pulled(streams) => self.shared.streams.pulled = streams,
+            ShardCommand::Made(made) => self.shared.streams.made = made,
             ShardCommand::PullResolved { pull: number, address } => {
                 let address = self.with_pull(number, |pull, shared| pull.resolved(shared, address));
                 if let Some(address) = address.flatten() {

@@ -17,6 +17,7 @@ mod core;
 mod events;
 mod io;
 mod keys;
+mod made;
 mod notice;
 mod outbound;
 mod output;

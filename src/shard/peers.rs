@@ -111,6 +111,14 @@ impl Peers {
         id
     }
 
+    /// A connection that is not being handled.
+    pub(super) fn connection(&self, id: PeerId) -> Option<&Connection> {
+        match self.table.get(id)? {
+            Peer::Connection(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
     /// Takes a connection out while it is handled.
     pub(super) fn take(&mut self, id: PeerId) -> Option<Box<Connection>> {
         let peer = self.table.get_mut(id)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::channel::ChannelStats;
 use super::registry::{ChannelEntry, Registry, Snapshot};
+use super::transcode::TranscodeEntry;
 use crate::media::Micros;
 
 /// Readings that a rate spans at most: with one each second, rates are means over five seconds.
@@ -70,7 +71,9 @@ impl Meter {
     fn read(&self, at: Micros) -> Reading {
         let snapshot = self.registry.snapshot();
         let channels = self.registry.channels();
-        let channels = channels.iter().flat_map(ChannelEntry::encodes).map(|stats| {
+        let transcodes = self.registry.transcodes();
+        let made = transcodes.iter().flat_map(TranscodeEntry::encodes);
+        let channels = channels.iter().flat_map(ChannelEntry::encodes).chain(made).map(|stats| {
             let figures = stats.read();
             let counts = [figures.frames, figures.video_bytes, figures.audio_bytes];
             (Arc::clone(stats), counts)

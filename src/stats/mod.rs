@@ -15,10 +15,12 @@ mod output;
 mod placement;
 mod registry;
 mod relay;
+mod rendition;
 mod shard;
 mod speed;
 mod state;
 mod streams;
+mod transcode;
 
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
 pub use cores::{CoreRole, CoreStats};
@@ -31,11 +33,13 @@ pub use meter::Meter;
 pub use output::{OutputFigures, OutputStats};
 pub use placement::{PlacedItems, PlacementStats, ShardLoad};
 pub use registry::{
-    ChannelEntry, ChannelFacts, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures,
-    Registry, RenditionEntry, RenditionSnapshot, ShownEncode, Snapshot, url_without_secrets,
+    ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures, Registry,
+    ShownEncode, Snapshot, url_without_secrets,
 };
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
+pub use rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
 pub use speed::{SpeedChange, SpeedFigures, SpeedReason};
 pub use state::RunState;
 pub use streams::{StreamFigures, StreamSnapshot};
+pub use transcode::{TranscodeEntry, TranscodeSnapshot, TranscodeState};

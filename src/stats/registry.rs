@@ -12,8 +12,10 @@ use super::list::List;
 use super::output::{OutputFigures, OutputStats};
 use super::placement::PlacementStats;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
+use super::rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot};
 use super::shard::{ShardFigures, ShardStats};
 use super::streams::{StreamList, StreamSnapshot};
+use super::transcode::{TranscodeEntry, TranscodeSnapshot};
 use crate::media::Micros;
 
 /// Everything there is to read.
@@ -27,6 +29,7 @@ pub struct Registry {
     streams_max: Gauge,
     pulls: List<PullEntry>,
     records: List<RecordEntry>,
+    transcodes: List<TranscodeEntry>,
     hooks: ArcSwap<Vec<HookEntry>>,
     /// The journal, if there is one.
     pub journal: Option<Arc<DeliveryStats>>,
@@ -104,64 +107,6 @@ pub struct ShownEncode<'a> {
     pub stats: &'a Arc<ChannelStats>,
     /// The streams.
     pub streams: Vec<&'a str>,
-}
-
-/// A further rendition of a channel.
-#[derive(Clone, Debug)]
-pub struct RenditionEntry {
-    /// Name of the rendition.
-    pub name: String,
-    /// The stream it makes, such as `live/demo_720p`.
-    pub stream: String,
-    /// The rendition whose encode it shows, if it has none of its own.
-    pub shares: Option<String>,
-    /// What it is to make.
-    pub facts: Arc<ChannelFacts>,
-    /// Its figures.
-    pub stats: Arc<ChannelStats>,
-}
-
-/// What a channel is to make.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChannelFacts {
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Frames per second that are wanted.
-    pub fps: f64,
-    /// Video bits per second that are wanted.
-    pub bitrate_bps: u64,
-    /// The fewest that congested outputs may bring it to.
-    pub bitrate_min_bps: u64,
-    /// Video codec.
-    pub codec: String,
-    /// Video encoder.
-    pub encoder: String,
-    /// Its preset.
-    pub preset: String,
-    /// Whether it always encodes as fast as its preset says.
-    pub is_speed_fixed: bool,
-}
-
-impl ChannelFacts {
-    /// Name of the video encoder that encodes, or is to, before one was opened.
-    #[must_use]
-    pub fn encoder_now(&self, figures: &ChannelFigures) -> String {
-        match figures.encoder {
-            "" => self.encoder.clone(),
-            name => name.to_owned(),
-        }
-    }
-
-    /// Video bits per second that the encoder makes, or is to, before one was opened.
-    #[must_use]
-    pub const fn target_now(&self, figures: &ChannelFigures) -> u64 {
-        match figures.target_bps {
-            0 => self.bitrate_bps,
-            target => target,
-        }
-    }
 }
 
 /// An output's figures and where it goes.
@@ -283,6 +228,22 @@ impl Registry {
         self.records.remove(|entry| entry.name == name);
     }
 
+    /// The transcodes now.
+    #[must_use]
+    pub fn transcodes(&self) -> Arc<Vec<TranscodeEntry>> {
+        self.transcodes.read()
+    }
+
+    /// One more transcode, or what has become of the one of its name.
+    pub fn put_transcode(&self, entry: &TranscodeEntry) {
+        self.transcodes.put(entry, |other| other.name == entry.name);
+    }
+
+    /// The transcode of this name is gone.
+    pub fn remove_transcode(&self, name: &str) {
+        self.transcodes.remove(|entry| entry.name == name);
+    }
+
     /// These are the webhooks from now on.
     pub fn set_hooks(&self, hooks: Vec<HookEntry>) {
         self.hooks.store(Arc::new(hooks));
@@ -322,6 +283,7 @@ impl Registry {
             streams: self.streams.read(),
             pulls: self.pulls.read().iter().map(PullEntry::read).collect(),
             records: self.records.read().iter().map(RecordEntry::read).collect(),
+            transcodes: self.transcodes.read().iter().map(TranscodeEntry::read).collect(),
             hooks: self.hooks.load().iter().map(HookEntry::read).collect(),
             journal: self.journal.as_ref().map(|journal| journal.read()),
         }
@@ -364,6 +326,8 @@ pub struct Snapshot {
     pub pulls: Vec<PullSnapshot>,
     /// Recordings.
     pub records: Vec<RecordSnapshot>,
+    /// Transcodes.
+    pub transcodes: Vec<TranscodeSnapshot>,
     /// Webhooks.
     pub hooks: Vec<HookSnapshot>,
     /// Lines of the journal, in the order of [`super::Delivery::ALL`].
@@ -383,33 +347,6 @@ pub struct ChannelSnapshot {
     pub figures: ChannelFigures,
     /// Its further renditions.
     pub renditions: Vec<RenditionSnapshot>,
-}
-
-/// A further rendition of a channel at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RenditionSnapshot {
-    /// Name of the rendition.
-    pub name: String,
-    /// The stream it makes.
-    pub stream: String,
-    /// The rendition whose encode it shows, if it has none of its own.
-    pub shares: Option<String>,
-    /// What it is to make.
-    pub facts: Arc<ChannelFacts>,
-    /// Its figures.
-    pub figures: ChannelFigures,
-}
-
-impl RenditionEntry {
-    fn read(&self) -> RenditionSnapshot {
-        RenditionSnapshot {
-            name: self.name.clone(),
-            stream: self.stream.clone(),
-            shares: self.shares.clone(),
-            facts: Arc::clone(&self.facts),
-            figures: self.stats.read(),
-        }
-    }
 }
 
 /// An output at one moment.

@@ -71,6 +71,7 @@ mod takeover;
 mod terminal;
 mod tls;
 mod tracks;
+mod transcode;
 mod two_shards;
 mod unprivileged;
 mod vaapi;

@@ -9,7 +9,7 @@ use crate::program::{Ended, Program};
 use crate::wait::{SOON, beside_others};
 
 /// Codecs by the names of their encoders, with what makes those fast, and as players name them.
-const PAIRS: [(&str, [&str; 2]); 4] = [
+pub(crate) const PAIRS: [(&str, [&str; 2]); 4] = [
     (
         "-c:v libx265 -preset ultrafast -x265-params keyint=30:log-level=none -c:a libopus",
         ["Video: hevc", "Audio: opus"],
@@ -25,13 +25,13 @@ const PAIRS: [(&str, [&str; 2]); 4] = [
 const SECONDS: usize = 2;
 const FPS: usize = 30;
 
-fn modern_ffmpeg() -> Command {
+pub(crate) fn modern_ffmpeg() -> Command {
     let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/modern-ffmpeg/bin/ffmpeg");
     assert!(program.exists(), "there is no {}: tools/modern_ffmpeg.sh gets it", program.display());
     Command::new(program)
 }
 
-fn publish(url: &str, codecs: &str) -> Program {
+pub(crate) fn publish(url: &str, codecs: &str) -> Program {
     let mut command = modern_ffmpeg();
     command
         .args("-v error -re -f lavfi -i testsrc2=s=160x90:r=30".split(' '))

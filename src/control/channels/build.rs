@@ -92,8 +92,15 @@ pub(crate) fn build(
     let timeline = Timeline { rate: config.rate, start: context.clock.now() + LEAD };
     let switch = Arc::new(ChannelSwitch::default());
     let (tell_open, opened) = mpsc::sync_channel(OPENED_MAX);
-    let starter = EncoderStarter { context, config, timeline, switch: &switch, opened: tell_open };
-    let StartedEncoders { tee, feeds, audio } = starter.start(&plan, scaled)?;
+    let starter = EncoderStarter {
+        context,
+        config,
+        timeline,
+        switch: &switch,
+        opened: tell_open,
+        passes_audio: false,
+    };
+    let StartedEncoders { tee, feeds, audio, .. } = starter.start(&plan, scaled)?;
     let encoders = plan.encodes.len() + usize::from(audio.is_some());
     let keys = Keyframes::new(config.rate, config.keyframe_ticks(), config.common_divisor());
     let stats = plan.main_stats();

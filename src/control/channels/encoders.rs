@@ -28,24 +28,28 @@ use crate::control::threads::{ThreadPlace, ThreadRole};
 const SHIFT_PICTURES: u64 = 2;
 
 /// Starts the encoders of one channel.
-pub(super) struct EncoderStarter<'a> {
-    pub(super) context: &'a ChannelContext,
-    pub(super) config: &'a ChannelConfig,
+pub(crate) struct EncoderStarter<'a> {
+    pub(crate) context: &'a ChannelContext,
+    pub(crate) config: &'a ChannelConfig,
     /// The canvas' grid.
-    pub(super) timeline: Timeline,
-    pub(super) switch: &'a Arc<ChannelSwitch>,
+    pub(crate) timeline: Timeline,
+    pub(crate) switch: &'a Arc<ChannelSwitch>,
     /// Where each encoder says that it is open, or why it is not.
-    pub(super) opened: SyncSender<Opened>,
+    pub(crate) opened: SyncSender<Opened>,
+    /// Whether audio is not encoded: it comes as it is to be sent.
+    pub(crate) passes_audio: bool,
 }
 
 /// Encoders that have been started.
-pub(super) struct StartedEncoders {
+pub(crate) struct StartedEncoders {
     /// For the composer.
-    pub(super) tee: Tee,
+    pub(crate) tee: Tee,
     /// For the shard, one of each rendition, the first one first.
-    pub(super) feeds: Vec<ChannelSource>,
+    pub(crate) feeds: Vec<ChannelSource>,
     /// For the mixer, if the channel has audio.
-    pub(super) audio: Option<Sender<RawAudio>>,
+    pub(crate) audio: Option<Sender<RawAudio>>,
+    /// For whoever passes audio on, one to each rendition.
+    pub(crate) passed: Vec<EncodedRing>,
 }
 
 /// What comes out of the encoders of a rendition.
@@ -53,12 +57,12 @@ type Streams = (Receiver<Encoded>, Option<Receiver<Encoded>>);
 
 impl EncoderStarter<'_> {
     /// Starts all of them; `scaled` are the sizes that the plan has beside the canvas'.
-    pub(super) fn start(
+    pub(crate) fn start(
         self,
         plan: &RenditionPlan,
         scaled: Vec<ScaledSize>,
     ) -> Result<StartedEncoders, ChannelError> {
-        let switches: Vec<_> = (0..plan.encodes.len()).map(|at| self.switch_of(at)).collect();
+        let switches: Vec<_> = (0..plan.encodes.len()).map(|at| self.switch_of(plan, at)).collect();
         let (rings, streams) = self.rings(plan);
         let (video_rings, audio_rings): (Vec<_>, Vec<_>) = rings.into_iter().unzip();
         let mut video_rings = grouped(plan, video_rings);
@@ -77,13 +81,10 @@ impl EncoderStarter<'_> {
             }
             branches.push(self.start_scaler(plan, size, divisor, scaled)?);
         }
-        let audio = match self.config.audio {
-            Some(spec) => {
-                let rings = audio_rings.into_iter().flatten().collect();
-                Some(self.start_audio(plan, spec, rings)?)
-            }
-            None => None,
-        };
+        let (mut audio, mut passed) = (None, audio_rings.into_iter().flatten().collect());
+        if let Some(spec) = self.config.audio.filter(|_| !self.passes_audio) {
+            audio = Some(self.start_audio(plan, spec, std::mem::take(&mut passed))?);
+        }
         let feeds =
             plan.renditions.iter().zip(streams).map(|(rendition, (video, audio))| ChannelSource {
                 stream: Arc::from(rendition.stream.as_str()),
@@ -93,13 +94,13 @@ impl EncoderStarter<'_> {
                 switch: Arc::clone(&switches[rendition.encode]),
                 stats: Arc::clone(&plan.encodes[rendition.encode].stats),
             });
-        Ok(StartedEncoders { feeds: feeds.collect(), tee: Tee::new(branches), audio })
+        Ok(StartedEncoders { feeds: feeds.collect(), tee: Tee::new(branches), audio, passed })
     }
 
-    /// What stops an encode's streams: that of the first one is the channel's.
-    fn switch_of(&self, encode: usize) -> Arc<ChannelSwitch> {
+    /// What stops an encode's streams: that of a channel's first one is the channel's.
+    fn switch_of(&self, plan: &RenditionPlan, encode: usize) -> Arc<ChannelSwitch> {
         match encode {
-            0 => Arc::clone(self.switch),
+            0 if plan.has_main => Arc::clone(self.switch),
             _ => Arc::new(ChannelSwitch::of_rendition(self.switch)),
         }
     }

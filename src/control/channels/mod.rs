@@ -4,7 +4,7 @@ pub(crate) mod assets;
 pub(crate) mod build;
 pub(crate) mod compose;
 pub(crate) mod context;
-mod encoders;
+pub(crate) mod encoders;
 pub(crate) mod error;
 pub(crate) mod list;
 pub(crate) mod offline;

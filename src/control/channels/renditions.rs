@@ -59,6 +59,8 @@ pub(crate) struct RenditionPlan {
     canvas: Size,
     pub(crate) encodes: Vec<Encode>,
     pub(crate) renditions: Vec<Rendition>,
+    /// Whether the first one is the channel itself, which ends with it.
+    pub(crate) has_main: bool,
 }
 
 /// A size that is scaled, and where its pictures are drawn.
@@ -72,17 +74,31 @@ pub(crate) struct ScaledSize {
 impl RenditionPlan {
     /// The renditions of a channel on a machine with `cores` encode cores.
     pub(crate) fn new(config: &ChannelConfig, cores: usize, known: &KnownStats) -> Self {
-        let (canvas, encodes, renditions) = (config.size, Vec::new(), Vec::new());
-        let mut plan = Self { canvas, encodes, renditions };
+        let mut plan = Self::empty(config, true);
         let first = (config.video_spec(cores), 1, config.bitrate_min_bps);
         plan.add((MAIN_RENDITION, &config.stream), first, known);
+        plan.add_further(config, cores, known);
+        plan
+    }
+
+    /// The further renditions alone: the first one is a stream that is there.
+    pub(crate) fn of_source(config: &ChannelConfig, cores: usize, known: &KnownStats) -> Self {
+        let mut plan = Self::empty(config, false);
+        plan.add_further(config, cores, known);
+        plan
+    }
+
+    const fn empty(config: &ChannelConfig, has_main: bool) -> Self {
+        Self { canvas: config.size, encodes: Vec::new(), renditions: Vec::new(), has_main }
+    }
+
+    fn add_further(&mut self, config: &ChannelConfig, cores: usize, known: &KnownStats) {
         for rendition in &config.renditions {
             let spec = config.rendition_spec(rendition, cores);
             let names = (rendition.name.as_str(), rendition.stream.as_str());
             let settings = (spec, rendition.fps_divisor, rendition.bitrate_min_bps);
-            plan.add(names, settings, known);
+            self.add(names, settings, known);
         }
-        plan
     }
 
     fn add(
@@ -134,10 +150,16 @@ impl RenditionPlan {
     /// Frames of the canvas' size that are needed, so that nobody who holds all that it may leaves
     /// another without, where `queue` may wait for an encoder.
     pub(crate) fn canvas_frames(&self, queue: u32) -> u32 {
-        let others = u32::try_from(self.unscaled().count()).unwrap_or(0).saturating_sub(1);
+        // The first encoder's are among those that the composer has.
+        queue + POOL_EXTRA_FRAMES + self.held_frames(queue) - (queue + ENCODER_FRAMES)
+    }
+
+    /// Frames of the canvas' size that its encoders and scalers may hold.
+    pub(crate) fn held_frames(&self, queue: u32) -> u32 {
+        let encoders = u32::try_from(self.unscaled().count()).unwrap_or(0);
         let scalers = u32::try_from(self.scaled().len()).unwrap_or(0);
         let scaler = u32::try_from(SCALE_QUEUE).unwrap_or(0) + 1;
-        queue + POOL_EXTRA_FRAMES + others * (queue + ENCODER_FRAMES) + scalers * scaler
+        encoders * (queue + ENCODER_FRAMES) + scalers * scaler
     }
 
     /// Where the pictures of each scaled size are drawn.
@@ -156,8 +178,8 @@ impl RenditionPlan {
         scaled.collect()
     }
 
-    /// What control is told of the channel.
-    pub(crate) fn entry(&self, config: &ChannelConfig) -> ChannelEntry {
+    /// What control is told of the renditions.
+    pub(crate) fn entries(&self) -> Vec<RenditionEntry> {
         let entries = self.renditions.iter().map(|Rendition { name, stream, encode }| {
             let Encode { name: first, spec, bitrate_min_bps, stats, .. } = &self.encodes[*encode];
             RenditionEntry {
@@ -168,7 +190,12 @@ impl RenditionPlan {
                 stats: Arc::clone(stats),
             }
         });
-        let mut entries: Vec<_> = entries.collect();
+        entries.collect()
+    }
+
+    /// What control is told of the channel.
+    pub(crate) fn entry(&self, config: &ChannelConfig) -> ChannelEntry {
+        let mut entries = self.entries();
         let main = entries.remove(0);
         ChannelEntry {
             name: config.name.clone(),

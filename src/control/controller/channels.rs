@@ -37,7 +37,8 @@ impl Controller {
         let is_it =
             |it: &&mut Opening| it.known.switches.iter().any(|own| Arc::ptr_eq(own, switch));
         let Some(opening) = opening.filter(is_it) else {
-            return; // it took too long
+            // A rendition of a transcode, or a channel that took too long.
+            return self.rendition_opened(switch, is_open);
         };
         if !is_open {
             let of_switch = opening.known.switches.iter().zip(&opening.known.streams);

@@ -46,7 +46,11 @@ impl Controller {
                     self.supervisor.restored(|role| role == lost);
                 }
             }
-            CoreRole::Encoder => self.supervisor.want_channel(&lost.of),
+            CoreRole::Encoder if self.channels.knows(&lost.of) => {
+                self.supervisor.want_channel(&lost.of);
+            }
+            // A transcode goes on without it, and begins anew with all of them.
+            CoreRole::Encoder => self.supervisor.restored(|role| role == lost),
             CoreRole::Shard => self.supervisor.restart_shard(lost, self.clock.now()),
             CoreRole::Decoder | CoreRole::Loader => {}
         }

@@ -230,6 +230,10 @@ fn tell_operated<'a>(payload: &mut Payload<'a>, operated: &'a Operated) {
     (part.stream_path, part.ended) = (operated.stream.as_deref(), operated.client.as_deref());
 }
 
+fn tell_stream<'a>(payload: &mut Payload<'a>, stream: &'a str, reason: &'a str) {
+    (payload.part.stream_path, payload.reason) = (Some(stream), Some(reason));
+}
+
 fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
     let part = &mut payload.part;
     let millis = |time: &Micros| Some(time.millis());
@@ -250,10 +254,9 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             (part.pull, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
             (payload.reason, payload.actor) = (Some(reason.as_str()), given(actor));
         }
+        NodeEvent::Transcode(event) => tell_stream(payload, &event.stream, &event.reason),
         NodeEvent::PullLeft { name } => part.pull = Some(name.as_str()),
-        NodeEvent::RelayLoop { stream, source } => {
-            (part.stream_path, payload.reason) = (Some(stream.as_str()), Some(source.as_str()));
-        }
+        NodeEvent::RelayLoop { stream, source } => tell_stream(payload, stream, source),
         NodeEvent::RecordStarted { name, file } => {
             (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
         }

@@ -10,6 +10,7 @@ pub mod process;
 mod relay;
 mod shards;
 mod streams;
+mod transcodes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Collector for Figures {
         families::write(&mut page, &snapshot, &self.version)?;
         streams::write(&mut page, &snapshot.streams)?;
         relay::write(&mut page, &snapshot)?;
+        transcodes::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         hooks::write(&mut page, &snapshot)?;
         let help = "Threads that panicked, by what they did";

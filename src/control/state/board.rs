@@ -108,6 +108,7 @@ impl Board {
         inner.compare("pulls", &old.pulls, &next.pulls);
         inner.compare("pushes", &old.pushes, &next.pushes);
         inner.compare("recordings", &old.recordings, &next.recordings);
+        inner.compare("transcodes", &old.transcodes, &next.transcodes);
         inner.compare("streams", &old.streams, &next.streams);
         inner.compare("keys", &old.keys, &next.keys);
         inner.snapshot = Arc::new(next);

@@ -20,6 +20,7 @@ use super::relays;
 use super::rendition::{Rendition, dropped_of};
 use super::series::Series;
 use super::speed::Speed;
+use super::transcodes;
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::ControlHandle;
 use crate::control::keystore::Keys;
@@ -189,6 +190,7 @@ impl StateCollector {
         for (id, key) in &mut keys {
             key.live = Some(uses.remove(id).unwrap_or_default());
         }
+        let transcodes = transcodes::show(&figures.transcodes, &streams, &self.time);
         let streams = streams.iter().take(STREAMS_SHOWN_MAX);
         let streams = streams
             .map(|view| (view.name.clone(), stream_of(view, &self.facts.flv_base, &self.time)));
@@ -200,6 +202,7 @@ impl StateCollector {
             pushes,
             recordings: self.recordings.show(&figures.records),
             channels,
+            transcodes,
             streams: streams.collect(),
             keys,
             node: node_of(&self.facts, &self.time, (&figures, &self.registry.placement.shards())),

@@ -28,9 +28,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             ..plain
         },
         NodeEvent::PullLeft { name } => Event { pull: Some(name.clone()), ..plain },
-        NodeEvent::RelayLoop { stream, source } => {
-            Event { stream: Some(stream.clone()), reason: Some(source.clone()), ..plain }
-        }
+        NodeEvent::RelayLoop { stream, source } => of_stream(stream, source, plain),
         NodeEvent::RecordStarted { name, file } => {
             Event { record: Some(name.clone()), file: Some(file.clone()), ..plain }
         }
@@ -76,6 +74,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::CoreLost { channel, reason, .. } => {
             Event { channel: channel.clone(), reason: Some(reason.clone()), ..plain }
         }
+        NodeEvent::Transcode(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Operated(operated) => of_operated(operated, plain),
     }
 }
@@ -95,6 +94,11 @@ fn of_operated(operated: &Operated, plain: Event) -> Event {
 
 fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Of a stream, with what happened to it or by whom.
+fn of_stream(stream: &str, reason: &str, plain: Event) -> Event {
+    Event { stream: Some(stream.to_owned()), reason: Some(reason.to_owned()), ..plain }
 }
 
 /// Of a channel's output, or of a push, which has no channel.

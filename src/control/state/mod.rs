@@ -12,6 +12,7 @@ mod relays;
 mod rendition;
 mod series;
 mod speed;
+mod transcodes;
 
 pub use board::{Board, Catchup, EVENTS_MAX};
 pub use collector::{NodeDescription, StateCollector, flv_base, stream_of};
@@ -21,3 +22,4 @@ pub use model::{
     key_uses, named,
 };
 pub use relays::{Output, Pull, Push};
+pub use transcodes::Transcode;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::relays::{Output, Pull, Push};
 use super::rendition::Rendition;
 use super::speed::Speed;
+use super::transcodes::Transcode;
 use crate::command::{PublisherView, StreamView};
 use crate::control::auth::Access;
 use crate::control::keystore::KeyView;
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub pushes: BTreeMap<String, Push>,
     /// Recordings by name.
     pub recordings: BTreeMap<String, Recording>,
+    /// Transcodes by name.
+    pub transcodes: BTreeMap<String, Transcode>,
     /// Streams by name.
     pub streams: BTreeMap<String, Stream>,
     /// Keys by id.
@@ -242,7 +245,7 @@ pub struct Recording {
 pub struct Stream {
     /// Public name, `app/name`.
     pub name: String,
-    /// `channel`, `publisher`, `pull`, or `nobody` while its viewers wait for one.
+    /// `channel`, `transcode`, `publisher`, `pull`, or `nobody` while its viewers wait for one.
     pub source: String,
     /// Who publishes it, if it is a connection.
     pub publisher: Option<Publisher>,

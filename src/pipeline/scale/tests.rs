@@ -58,7 +58,7 @@ fn scaler_to(encoders: Vec<TeeBranch>, frames: u32) -> (Scaler, ScaleOut) {
 }
 
 fn raw(frame: Frame, tick: u64, is_key: bool) -> RawFrame {
-    RawFrame { frame: frame.freeze(), tick, is_key, changed: Damage::whole(canvas()) }
+    RawFrame { frame: frame.freeze(), tick, is_key, at: None, changed: Damage::whole(canvas()) }
 }
 
 #[test]

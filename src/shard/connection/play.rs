@@ -15,6 +15,7 @@ use crate::shard::shared::Shared;
 use crate::shard::spec::PublishPolicy;
 use crate::shard::streams::Stream;
 use crate::stats::Attempt;
+use crate::stream::Message;
 
 /// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
 /// starts player and encoder together need not hit an order.
@@ -62,6 +63,14 @@ impl Connection {
             return self.want(shared, &name);
         };
         let Some(stream) = shared.streams.get(id) else { return };
+        if let Some(twin) = shared.streams.twin_of(&name) {
+            if !stream.is_known() {
+                return; // its headers come in a moment
+            }
+            if !self.can_take(stream) {
+                return self.await_twin(shared, twin);
+            }
+        }
         let permit = match admit_viewer(&shared.cx, stream) {
             Ok(permit) => permit,
             Err(text) => return self.refuse_play(shared, PlayRefusal::Full, text),
@@ -109,6 +118,21 @@ impl Connection {
             self.out.restart(shared.cx.spec.start);
             shared.streams.want_key_for_start(&shared.cx, id);
         }
+    }
+
+    /// Whether the player has said that it takes the codecs of the stream, or every player does.
+    fn can_take(&self, stream: &Stream) -> bool {
+        let header = |kind| stream.log.header_of(kind).map(Message::body);
+        let video = header(Kind::Video).and_then(flv::Video::parse);
+        let audio = header(Kind::Audio).and_then(flv::Audio::parse);
+        self.protocol.names(video.as_ref(), audio.as_ref())
+    }
+
+    /// The player is given another stream in the place of the one that it asked for.
+    fn await_twin(&mut self, shared: &mut Shared, twin: Arc<str>) {
+        let Role::AwaitsStream(name, _) = &mut self.role else { return };
+        *name = twin;
+        self.on_available(shared);
     }
 
     /// The stream's codec, if the player said at connect that it does not take it.

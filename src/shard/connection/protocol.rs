@@ -224,6 +224,26 @@ impl Protocol {
         }
     }
 
+    /// Whether the peer has said that it takes such a stream, or every player does: at connect, or
+    /// over HTTP by `codecs` of its query.
+    pub(super) fn names(
+        &self,
+        video: Option<&rtmp::flv::Video>,
+        audio: Option<&rtmp::flv::Audio>,
+    ) -> bool {
+        let listed;
+        let capabilities = match &self.session {
+            Session::Rtmp(server) => server.capabilities(),
+            Session::Web(_) => {
+                let codecs = rtmp::Query::new(self.web_query()).get("codecs");
+                listed = rtmp::Capabilities::of_list(codecs.as_deref().unwrap_or_default());
+                &listed
+            }
+        };
+        video.is_none_or(|video| capabilities.names_video(video))
+            && audio.is_none_or(|audio| capabilities.names_audio(audio))
+    }
+
     /// Asks the peer to connect again, if it is one that understands that.
     pub(super) fn request_reconnect(&mut self, tc_url: Option<&str>, reason: &str) -> bool {
         match &mut self.session {

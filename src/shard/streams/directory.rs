@@ -9,7 +9,7 @@ use super::mesh::{Have, Mesh, MeshMessage};
 use super::pacing;
 use super::stream::{Source, Stream};
 use super::subscription::Subscription;
-use crate::command::PulledStream;
+use crate::command::{MadeStreams, PulledStream};
 use crate::media::Micros;
 use crate::rtmp::{Hop, Hops};
 use crate::shard::context::Context;
@@ -40,6 +40,9 @@ pub(in crate::shard) struct Streams {
     /// Streams that can be pulled, here or at another shard.
     #[serde(skip)]
     pub(in crate::shard) pulled: Arc<[PulledStream]>,
+    /// Streams that are made of others while they are read.
+    #[serde(skip)]
+    pub(in crate::shard) made: Arc<[MadeStreams]>,
     /// Streams with something to send, and how far their readers have been sent it.
     pub(super) dirty: VecDeque<SendProgress>,
     /// Streams whose newest messages wait for others.
@@ -378,7 +381,7 @@ impl Streams {
     }
 
     /// Whether a subscription waits for the stream `name`.
-    pub(super) fn is_wanted(&self, name: &str) -> bool {
+    pub(in crate::shard) fn is_wanted(&self, name: &str) -> bool {
         self.idle_subscriptions.iter().any(|(wanted, _)| **wanted == *name)
     }
 
@@ -415,6 +418,11 @@ impl Streams {
     /// The shard that pulls the stream `name`, if one does.
     pub(in crate::shard) fn pulled_at(&self, name: &str) -> Option<usize> {
         self.pulled.iter().find(|pulled| *pulled.name == *name).map(|pulled| pulled.shard)
+    }
+
+    /// The stream that readers are given who cannot take that of this name, if one is made.
+    pub(in crate::shard) fn twin_of(&self, name: &str) -> Option<Arc<str>> {
+        self.made.iter().find(|of| *of.source == *name)?.twin.clone()
     }
 
     /// What a stream was whose source has left, for a pull of it; nothing if there is none.

@@ -24,6 +24,9 @@ use crate::stream::{
     TimestampRepair,
 };
 
+/// Pictures that have not come by then do not come: the source is known by its audio.
+const KNOWN_MAX: Micros = Micros::from_secs(1);
+
 /// Time between two requests for a keyframe: each costs bits that all viewers pay for.
 const KEY_PAUSE: Micros = Micros::from_secs(1);
 
@@ -248,8 +251,15 @@ impl Stream {
         self.is_live() && self.is_owned()
     }
 
+    /// Whether its source has brought pictures, or nothing but audio for some time: the headers of
+    /// what it brings have come.
+    pub(in crate::shard) fn is_known(&self) -> bool {
+        let age = self.log.source_age();
+        self.log.carries(Kind::Video) || age.is_some_and(|age| age >= KNOWN_MAX)
+    }
+
     /// Whether anybody on this shard reads it.
-    pub(super) const fn is_read(&self) -> bool {
+    pub(in crate::shard) const fn is_read(&self) -> bool {
         !self.readers.is_empty() || !self.subscriptions.is_empty()
     }
 
@@ -356,6 +366,7 @@ impl Stream {
         StreamPart {
             name: Arc::clone(&self.name),
             source: match self.source {
+                Source::Channel(ref switch) if switch.follows_source() => StreamSource::Transcode,
                 Source::Channel(_) => StreamSource::Channel,
                 Source::Publisher(_) => StreamSource::Publisher,
                 Source::Pull(_) => StreamSource::Pull,

@@ -19,6 +19,7 @@ mod query;
 mod recordings;
 mod routes;
 mod streams;
+mod transcodes;
 mod ws;
 
 pub use self::actor::CLI_AGENT;

@@ -6,7 +6,9 @@ use utoipa::openapi::{OpenApi as Document, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
-use super::{backup, channels, keys, node, outputs, pulls, pushes, recordings, streams};
+use super::{
+    backup, channels, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
+};
 
 /// Name of the one way to show who one is.
 const BEARER: &str = "bearer";
@@ -30,6 +32,7 @@ const BEARER: &str = "bearer";
         recordings::recordings, recordings::recording, recordings::add, recordings::remove,
         recordings::start, recordings::stop,
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
+        transcodes::transcodes,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,
         keys::change, keys::remove, keys::set_alias, keys::remove_alias, backup::export,
         backup::restore,

@@ -13,7 +13,9 @@ use super::openapi::document;
 use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
-use super::{backup, channels, keys, node, outputs, pulls, pushes, recordings, streams};
+use super::{
+    backup, channels, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
+};
 use crate::control::http::shared::Shared;
 
 /// Every path of the API, and the WebSocket.
@@ -76,6 +78,7 @@ fn of_streams() -> Router<Arc<Shared>> {
         .route("/streams", get(streams::streams))
         .route("/streams/{app}/{name}", get(streams::stream))
         .route("/streams/{app}/{name}/publisher", delete(streams::kick_publisher))
+        .route("/transcodes", get(transcodes::transcodes))
         .route("/clients", get(streams::clients))
         .route("/clients/{id}", delete(streams::kick))
 }

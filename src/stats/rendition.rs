@@ -1,0 +1,90 @@
+//! Renditions of channels and transcodes: what each is to make, and its figures.
+
+use std::sync::Arc;
+
+use super::channel::{ChannelFigures, ChannelStats};
+
+/// What a channel is to make.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelFacts {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second that are wanted.
+    pub fps: f64,
+    /// Video bits per second that are wanted.
+    pub bitrate_bps: u64,
+    /// The fewest that congested outputs may bring it to.
+    pub bitrate_min_bps: u64,
+    /// Video codec.
+    pub codec: String,
+    /// Video encoder.
+    pub encoder: String,
+    /// Its preset.
+    pub preset: String,
+    /// Whether it always encodes as fast as its preset says.
+    pub is_speed_fixed: bool,
+}
+
+impl ChannelFacts {
+    /// Name of the video encoder that encodes, or is to, before one was opened.
+    #[must_use]
+    pub fn encoder_now(&self, figures: &ChannelFigures) -> String {
+        match figures.encoder {
+            "" => self.encoder.clone(),
+            name => name.to_owned(),
+        }
+    }
+
+    /// Video bits per second that the encoder makes, or is to, before one was opened.
+    #[must_use]
+    pub const fn target_now(&self, figures: &ChannelFigures) -> u64 {
+        match figures.target_bps {
+            0 => self.bitrate_bps,
+            target => target,
+        }
+    }
+}
+
+/// A further rendition of a channel.
+#[derive(Clone, Debug)]
+pub struct RenditionEntry {
+    /// Name of the rendition.
+    pub name: String,
+    /// The stream it makes, such as `live/demo_720p`.
+    pub stream: String,
+    /// The rendition whose encode it shows, if it has none of its own.
+    pub shares: Option<String>,
+    /// What it is to make.
+    pub facts: Arc<ChannelFacts>,
+    /// Its figures.
+    pub stats: Arc<ChannelStats>,
+}
+
+/// A further rendition of a channel at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RenditionSnapshot {
+    /// Name of the rendition.
+    pub name: String,
+    /// The stream it makes.
+    pub stream: String,
+    /// The rendition whose encode it shows, if it has none of its own.
+    pub shares: Option<String>,
+    /// What it is to make.
+    pub facts: Arc<ChannelFacts>,
+    /// Its figures.
+    pub figures: ChannelFigures,
+}
+
+impl RenditionEntry {
+    pub(super) fn read(&self) -> RenditionSnapshot {
+        RenditionSnapshot {
+            name: self.name.clone(),
+            stream: self.stream.clone(),
+            shares: self.shares.clone(),
+            facts: Arc::clone(&self.facts),
+            figures: self.stats.read(),
+        }
+    }
+}
