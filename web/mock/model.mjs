@@ -137,7 +137,7 @@ const rates = (video_bps) => ({ video_bps, bitrate_bps: video_bps + 160_000 });
 
 function emptyState(flvPort) {
   const parts = { channels: {}, outputs: {}, pulls: {}, pushes: {}, recordings: {} };
-  return { node: node(flvPort), ...parts, streams: {}, keys: {} };
+  return { node: node(flvPort), ...parts, transcodes: {}, streams: {}, keys: {} };
 }
 
 function node(flvPort) {
@@ -275,6 +275,19 @@ function fullState(flvPort) {
         ...{ dir: "/mnt/archive", state: "failed", files: 3 },
         error: "/mnt/archive: No space left on device",
       }),
+    },
+    transcodes: {
+      studio: {
+        ...{ name: "studio", source: "live/studio", streams: ["live/studio_480p"] },
+        ...{ state: "live", error: null, since_at: now - 90_000, readers: 3 },
+        ...{ width: 1_280, height: 720, fps: 30, starts: 1, failures: 0 },
+        renditions: [rendition("480p", 854, 480, 1e6, { stream: "live/studio_480p" })],
+      },
+      "live/remote": {
+        ...{ name: "live/remote", source: "live/remote", streams: ["live/remote_bridge"] },
+        ...{ state: "idle", error: null, since_at: null, readers: 0 },
+        ...{ width: 0, height: 0, fps: 0, starts: 0, failures: 0, renditions: [] },
+      },
     },
     outputs: Object.fromEntries(outputs.map((one) => [`demo/${one.name}`, one])),
     streams: Object.fromEntries(streams.map((one) => [one.name, one])),

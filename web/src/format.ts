@@ -87,3 +87,6 @@ export function words(name: string): string {
     .replaceAll("_", " ")
     .toLowerCase();
 }
+
+/** A number with two places at most. */
+export const trim = (value: number): string => String(Math.round(value * 100) / 100);

@@ -183,7 +183,16 @@ function applyMessage(message: Message): void {
   }
 }
 
-const PARTS = ["channels", "outputs", "pulls", "pushes", "recordings", "streams", "keys"] as const;
+const PARTS = [
+  "channels",
+  "outputs",
+  "pulls",
+  "pushes",
+  "recordings",
+  "transcodes",
+  "streams",
+  "keys",
+] as const;
 type Part = (typeof PARTS)[number];
 
 /** The snapshot with one part replaced, added, or (null) taken out. Unknown parts are ignored. */

@@ -82,6 +82,24 @@ export interface Rendition extends Encode {
   shares: string | null;
 }
 
+/** A published stream in further encodes. */
+export interface Transcode {
+  name: string;
+  source: string;
+  streams: string[];
+  state: "stopped" | "idle" | "waiting" | "live" | "failed";
+  error: string | null;
+  since_at: number | null;
+  readers: number;
+  /** Of the source, while it is live. */
+  width: number;
+  height: number;
+  fps: number;
+  renditions: Rendition[];
+  starts: number;
+  failures: number;
+}
+
 /** How fast an encoder encodes, and how many of its frames. */
 export interface Speed {
   mode: "auto" | "fixed";
@@ -256,6 +274,7 @@ export interface Snapshot {
   pulls: Record<string, Pull>;
   pushes: Record<string, Push>;
   recordings: Record<string, Recording>;
+  transcodes: Record<string, Transcode>;
   streams: Record<string, Stream>;
   keys: Record<string, Key>;
 }

@@ -2,15 +2,16 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { path, post } from "../api";
-import { bitrate, clock, integer, milliseconds, sum, words } from "../format";
+import { bitrate, clock, integer, milliseconds, sum, trim, words } from "../format";
 import { useRemembered } from "../hooks";
 import { Chip, Choice, Empty, Figure, Panel } from "../parts/bits";
 import { Chart, type Point } from "../parts/chart";
 import { CopyLine } from "../parts/copy";
 import { Hours } from "../parts/hours";
 import { Monitor } from "../parts/monitor";
+import { RenditionTable } from "../parts/renditions";
 import { attempt, history, model, nodeNow } from "../store";
-import type { Channel, Rendition, Snapshot } from "../types";
+import type { Channel, Snapshot } from "../types";
 import { flvUrl, playUrl } from "../urls";
 import { EventList } from "./events";
 import { AddOutputButton, OutputList } from "./outputs";
@@ -31,7 +32,11 @@ export function ProgrammeView({ snapshot, rest }: { snapshot: Snapshot; rest: st
         <Scenes key={channel.name} channel={channel} canWrite={canWrite} />
         <Figures channel={channel} />
       </div>
-      {channel.renditions.length > 0 && <Renditions snapshot={snapshot} channel={channel} />}
+      {channel.renditions.length > 0 && (
+        <Panel title="Renditions" class="wide">
+          <RenditionTable snapshot={snapshot} renditions={channel.renditions} />
+        </Panel>
+      )}
       <Charts channel={channel} />
       <Panel
         title="Outputs"
@@ -262,63 +267,6 @@ function Figures({ channel }: { channel: Channel }) {
   );
 }
 
-/** The further encodes of the same pictures. */
-function Renditions({ snapshot, channel }: { snapshot: Snapshot; channel: Channel }) {
-  return (
-    <Panel title="Renditions" class="wide">
-      <div class="table-box">
-        <table>
-          <thead>
-            <tr>
-              <th>Rendition</th>
-              <th>Picture</th>
-              <th>Encoder</th>
-              <th class="number">Frame rate</th>
-              <th class="number">Video bitrate</th>
-              <th class="number">Dropped</th>
-              <th class="number">Viewers</th>
-            </tr>
-          </thead>
-          <tbody>
-            {channel.renditions.map((it) => (
-              <tr key={it.name} data-rendition={it.name}>
-                <td class="name" title={playUrl(snapshot.node, it.stream)}>
-                  {it.name}
-                  <small>{it.stream}</small>
-                </td>
-                <td data-label="Picture">
-                  {it.width}×{it.height} · {it.codec.toUpperCase()}
-                </td>
-                <td data-label="Encoder">
-                  {it.shares ? `that of ${it.shares}` : `${it.encoder} ${speedOf(it)}`}
-                </td>
-                <td class="number" data-label="Frame rate">
-                  {it.fps.toFixed(1)} of {trim(it.fps_target)}
-                </td>
-                <td class="number" data-label="Video bitrate">
-                  {bitrate(it.video_bps)} of {bitrate(it.target_bps)}
-                </td>
-                <td class="number" data-label="Dropped">
-                  {integer(sum(it.dropped))}
-                </td>
-                <td class="number" data-label="Viewers">
-                  {integer(snapshot.streams[it.stream]?.viewers ?? 0)}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </Panel>
-  );
-}
-
-/** The preset that an encoder is like now. */
-const speedOf = ({ speed, preset }: Rendition): string =>
-  [speed.preset || preset, speed.fps_divisor > 1 && `one frame of ${speed.fps_divisor}`]
-    .filter(Boolean)
-    .join(", ");
-
 const WHY: Record<string, string> = {
   queue: "frames waited for the encoder",
   encode_time: "encoding took nearly all the time",
@@ -350,8 +298,6 @@ function SpeedLine({ channel }: { channel: Channel }) {
     </p>
   );
 }
-
-const trim = (value: number): string => String(Math.round(value * 100) / 100);
 
 const SPANS = [
   ["60", "1 min"],

@@ -4,13 +4,14 @@ import { useState } from "preact/hooks";
 import { get, path, remove, streamPath } from "../api";
 import { bitrate, bytes, duration, integer } from "../format";
 import { usePolled } from "../hooks";
-import { Chip, Empty, Figure, Panel } from "../parts/bits";
+import { Chip, Empty, Figure, Panel, type Tone } from "../parts/bits";
 import { CopyLine } from "../parts/copy";
 import { Confirm } from "../parts/dialog";
 import { Icon } from "../parts/icon";
 import { Monitor } from "../parts/monitor";
+import { RenditionTable } from "../parts/renditions";
 import { attempt, model, nodeNow, tried } from "../store";
-import type { Client, Publisher, Snapshot, Stream } from "../types";
+import type { Client, Publisher, Snapshot, Stream, Transcode } from "../types";
 import { flvUrl, playUrl, publishLine } from "../urls";
 
 const POLL_MS = 2_000;
@@ -28,6 +29,10 @@ export function StreamsView({ snapshot, rest }: { snapshot: Snapshot; rest: stri
           <StreamTable streams={streams} chosen={name} />
         )}
       </Panel>
+      {!name &&
+        Object.values(snapshot.transcodes).map((it) => (
+          <Transcoded key={it.name} snapshot={snapshot} transcode={it} />
+        ))}
       {name && !chosen && (
         <Panel title={name}>
           <Empty title="This stream has ended">
@@ -37,6 +42,35 @@ export function StreamsView({ snapshot, rest }: { snapshot: Snapshot; rest: stri
       )}
       {chosen && <Detail key={chosen.name} snapshot={snapshot} stream={chosen} />}
     </div>
+  );
+}
+
+const TRANSCODE_STATES: Record<Transcode["state"], readonly [Tone, string]> = {
+  stopped: ["soft", "Stopped"],
+  idle: ["soft", "Idle: nobody watches"],
+  waiting: ["accent", "Waits for the stream"],
+  live: ["good", "Live"],
+  failed: ["bad", "Failed"],
+};
+
+/** A stream in further encodes: what is made of it now, and for how many. */
+function Transcoded({ snapshot, transcode }: { snapshot: Snapshot; transcode: Transcode }) {
+  const { name, source, state, error, since_at, readers, renditions } = transcode;
+  const [tone, text] = TRANSCODE_STATES[state] ?? ["soft", state];
+  const title = name === source ? `Transcode of ${source}` : `Transcode ${name} of ${source}`;
+  const facts = [
+    since_at && `${transcode.width}×${transcode.height}, ${transcode.fps.toFixed(0)} fps`,
+    since_at && `for ${duration(nodeNow() - since_at)}`,
+    `${integer(readers)} ${readers === 1 ? "reader" : "readers"}`,
+  ];
+  return (
+    <Panel title={title} actions={<Chip tone={tone}>{text}</Chip>}>
+      <p class="soft" data-transcode={name}>
+        {facts.filter(Boolean).join(" · ")}
+      </p>
+      {error && <p class="problem">{error}</p>}
+      {renditions.length > 0 && <RenditionTable snapshot={snapshot} renditions={renditions} />}
+    </Panel>
   );
 }
 
@@ -102,6 +136,7 @@ function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string })
 function Source({ stream }: { stream: Stream }) {
   if (stream.source === "nobody") return <Chip tone="warn">Publisher left</Chip>;
   if (stream.source === "channel") return <Chip tone="accent">Programme</Chip>;
+  if (stream.source === "transcode") return <Chip tone="accent">Transcode</Chip>;
   const text = stream.source === "publisher" ? "Publisher" : stream.source;
   return (
     <>
