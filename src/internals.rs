@@ -4,7 +4,7 @@
 pub use crate::audio::Mixer;
 pub use crate::control::log::start_log;
 pub use crate::encode::{
-    VideoEncoder, VideoPacket, VideoSink, VideoSpec, check_hardware, check_with, open_video,
+    Keep, VideoEncoder, VideoPacket, VideoSink, VideoSpec, check_hardware, check_with, open_video,
 };
 pub use crate::ffi::sys;
 #[cfg(feature = "x264")]

@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stream_manager::internals::{
-    Frame, FrozenFrame, Geometry, PacketPool, PacketPoolSpec, Pool, VideoEncoder, VideoPacket,
-    VideoSink, VideoSpec, open_video,
+    Frame, FrozenFrame, Geometry, Keep, PacketPool, PacketPoolSpec, Pool, VideoEncoder,
+    VideoPacket, VideoSink, VideoSpec, open_video,
 };
 use stream_manager::media::{FrameRate, PixelFormat, Size, VideoCodec};
 
@@ -69,6 +69,7 @@ pub fn spec(tune: &str) -> VideoSpec {
         gop_frames: 120,
         b_frames: 0,
         threads: 2,
+        keep: Keep::default(),
     }
 }
 

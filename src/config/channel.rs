@@ -15,7 +15,7 @@ use super::video::{self, FASTEST_PRESET};
 use super::{audio_source, document, layer, relay};
 use crate::audio::{self, InputSpec};
 use crate::command::OutputRules;
-use crate::encode::{AudioSpec, VideoSpec};
+use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::rtmp::Url;
 use crate::scene::{self, Scene};
@@ -27,6 +27,8 @@ pub struct ChannelConfig {
     pub name: String,
     /// Public stream name, `app/name`.
     pub stream: String,
+    /// Whose encoders are taken time from first, where several channels have too little.
+    pub priority: Priority,
     /// Size of the canvas.
     pub size: Size,
     /// Frames per second.
@@ -46,13 +48,15 @@ pub struct ChannelConfig {
     /// The fastest preset that the encoder is taken to when it has too little time; `None` if its
     /// speed is fixed.
     pub fastest_preset: Option<String>,
+    /// What is kept where even that is not enough.
+    pub keep: Keep,
     /// Encoder tuning, or empty.
     pub tune: String,
     /// Profile, or empty.
     pub profile: String,
     /// Seconds between keyframes.
     pub keyframe_s: u32,
-    /// Most consecutive B-pictures.
+    /// Most B-pictures in a row.
     pub b_frames: u8,
     /// Encoder threads; `None` takes one per encode core, at most 8.
     pub threads: Option<u8>,
@@ -97,7 +101,7 @@ const THREADS_AUTO_MAX: usize = 8;
 /// Frames of a queue: at most four seconds at 30 fps.
 const QUEUE_FRAMES_MAX: u32 = 120;
 
-/// Fewest and most frames of a pool.
+/// Frames of a pool.
 const POOL_FRAMES: RangeInclusive<u32> = 4..=1_024;
 
 /// Most outputs of one channel.
@@ -141,6 +145,7 @@ impl ChannelConfig {
         Self {
             name: name.to_owned(),
             stream: stream.to_owned(),
+            priority: Priority::default(),
             size,
             rate: FrameRate::FPS_30,
             codec: VideoCodec::H264,
@@ -150,6 +155,7 @@ impl ChannelConfig {
             bitrate_min_bps: 2_500_000 / video::BITRATE_MIN_PART,
             preset: "veryfast".to_owned(),
             fastest_preset: Some(FASTEST_PRESET.to_owned()),
+            keep: Keep::default(),
             tune: String::new(),
             profile: "high".to_owned(),
             keyframe_s: 2,
@@ -186,6 +192,7 @@ impl ChannelConfig {
             gop_frames: self.keyframe_ticks(),
             b_frames: self.b_frames,
             threads: self.threads.unwrap_or(threads),
+            keep: self.keep,
         }
     }
 
@@ -204,6 +211,7 @@ impl ChannelConfig {
             bitrate_bps,
             preset: rendition.preset.clone(),
             fastest_preset: rendition.fastest_preset.clone(),
+            keep: rendition.keep,
             tune: known(&first.tune, tunes).unwrap_or_default(),
             profile: known(&first.profile, profiles).unwrap_or_default(),
             gop_frames: first.gop_frames / fps_divisor,
@@ -274,6 +282,7 @@ impl ChannelConfig {
             bitrate_min_bps: self.bitrate_min_bps,
             preset: self.preset.clone(),
             fastest_preset: self.fastest_preset.clone(),
+            keep: self.keep,
         };
         Inherited { first, rate: self.rate, stream }
     }
@@ -329,7 +338,8 @@ pub(super) struct Read {
 pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> {
     let name = needed_name(&mut s, faults);
     let stream = read_stream(&mut s, faults, name.as_ref());
-    let mut channel = ChannelConfig::plain("", "", Size::HD720);
+    let priority = video::priority(&mut s, faults);
+    let mut channel = ChannelConfig { priority, ..ChannelConfig::plain("", "", Size::HD720) };
     if let Some(video) = s.table(faults, "video", "[channel.video]") {
         read_video(video, faults, &mut channel);
     }
@@ -382,9 +392,7 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
     let width = video::side(&mut s, faults, "width").unwrap_or(width);
     let height = video::side(&mut s, faults, "height").unwrap_or(height);
     channel.size = Size::new(width, height).unwrap_or(channel.size);
-    if let Some(rate) = video::rate(&mut s, faults) {
-        channel.rate = rate;
-    }
+    channel.rate = video::rate(&mut s, faults).unwrap_or(channel.rate);
     channel.bitrate_bps = video::bitrate(&mut s, faults).unwrap_or(channel.bitrate_bps);
     channel.bitrate_min_bps = video::bitrate_min(&mut s, faults, channel.bitrate_bps);
     channel.codec = video::codec(&mut s, faults).unwrap_or(channel.codec);
@@ -406,8 +414,8 @@ fn read_video(mut s: Section<'_>, faults: &mut Faults<'_>, channel: &mut Channel
         }
     }
     channel.fastest_preset = video::speed(&mut s, faults, &channel.preset, Some(FASTEST_PRESET));
-    let keyframe = s.whole(faults, "keyframe_seconds", 1..=20);
-    channel.keyframe_s = keyframe.unwrap_or(channel.keyframe_s);
+    channel.keep = video::keep(&mut s, faults).unwrap_or_default();
+    channel.keyframe_s = s.whole(faults, "keyframe_seconds", 1..=20).unwrap_or(channel.keyframe_s);
     channel.b_frames = s.whole(faults, "b_frames", 0..=4).unwrap_or(channel.b_frames);
     if channel.b_frames > 0 && channel.profile == "baseline" {
         let text = "`b_frames` must be 0 with `profile = \"baseline\"`, which has no B-pictures";

@@ -6,6 +6,7 @@ use super::fault::{Faults, quoted};
 use super::field::{needed_name, stream_name, unique};
 use super::section::{Found, Section};
 use super::video;
+use crate::encode::Keep;
 use crate::media::{FrameRate, Size, VideoCodec};
 use crate::scene::Scaler;
 
@@ -42,6 +43,8 @@ pub struct RenditionConfig {
     /// The fastest preset that the encoder is taken to when it has too little time; `None` if its
     /// speed is fixed.
     pub fastest_preset: Option<String>,
+    /// What is kept where even that is not enough.
+    pub keep: Keep,
 }
 
 /// What renditions have of their channel, unless they say otherwise.
@@ -147,6 +150,7 @@ pub(super) fn read(
         bitrate_bps,
         bitrate_min_bps: video::bitrate_min(s, faults, bitrate_bps),
         fastest_preset: video::speed(s, faults, &preset, first.fastest_preset.as_deref()),
+        keep: video::keep(s, faults).unwrap_or(first.keep),
         preset,
         ..first.clone()
     }
@@ -256,6 +260,7 @@ mod tests {
             ("preset = \"hasty\"", "\"hasty\" is not one of"),
             ("fastest_preset = \"slow\"", "must not be slower than `preset = \"faster\"`"),
             ("speed = \"some\"", "\"some\" is not one of"),
+            ("keep = \"colour\"", "\"colour\" is not one of"),
             ("stream = \"x\"", "not a stream name"),
             ("stream = \"live/a\"", "a channel with the stream \"live/a\" is already"),
             ("profile = \"main\"", "unknown key `profile`"),

@@ -3,7 +3,7 @@
 
 use super::fault::Faults;
 use super::section::{Section, integer};
-use crate::encode::{encoder_names, encoder_names_of};
+use crate::encode::{Keep, Priority, encoder_names, encoder_names_of};
 use crate::media::{FrameRate, Size, VideoCodec};
 
 /// Part of the bitrate that congested outputs may bring it to, if nothing else is said.
@@ -119,6 +119,17 @@ pub(super) fn speed(
     }
     let usual = usual.filter(|usual| place(usual) <= place(preset)).unwrap_or(FASTEST_PRESET);
     is_auto.then(|| fastest.unwrap_or(usual).to_owned())
+}
+
+/// What is kept where even the fastest preset is not enough, if the key is there.
+pub(super) fn keep(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Keep> {
+    s.word(faults, "keep", &[("resolution", Keep::Resolution), ("fps", Keep::Fps)])
+}
+
+/// Whose encoders make room first.
+pub(super) fn priority(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Priority {
+    let words = Priority::ALL.map(|priority| (priority.name(), priority));
+    s.word(faults, "priority", &words).unwrap_or_default()
 }
 
 /// The fastest preset that an encoder is taken to unless another one is named.

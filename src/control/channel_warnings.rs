@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::stats::{
-    ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED, RenditionSnapshot,
-    SpeedFigures, SpeedReason,
+    Changed, ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED,
+    RenditionSnapshot, SpeedFigures, SpeedReason,
 };
 
 /// Least time between two events about the frames that one channel dropped.
@@ -103,8 +103,8 @@ fn lowered(
 }
 
 /// What is worth telling about an encoder's speed between two readings: that it has come to its
-/// fastest or has left it, and each change of its frame rate. The governor sees to it that this is
-/// rare.
+/// fastest or has left it, and each change of its frame rate and its size. The governor sees to it
+/// that this is rare.
 fn paced(
     channel: &str,
     of: &str,
@@ -117,20 +117,24 @@ fn paced(
     let mut step = kept.len().checked_sub(new + 1).map_or(before.step, |at| kept[at].0.step.into());
     let (channel, of) = (channel.to_owned(), of.to_owned());
     let last = kept.len() - new;
-    kept.into_iter().skip(last).filter_map(move |(change, preset)| {
+    kept.into_iter().skip(last).filter_map(move |(change, preset, size)| {
         let from = std::mem::replace(&mut step, change.step.into());
         let is_better = change.reason == SpeedReason::Headroom;
         let is_at_floor = change.step == 0;
-        let reason = match (change.is_of_rate, change.divisor) {
-            (true, 1) => "all pictures are encoded".to_owned(),
-            (true, divisor) => format!("one picture of {divisor} is encoded"),
-            (false, _) if is_at_floor => format!("it is at its fastest, {preset}"),
+        let mut reason = match (change.changed, change.divisor) {
+            (Changed::Size, _) => format!("its pictures have {}", size?),
+            (Changed::Rate, 1) => "all pictures are encoded".to_owned(),
+            (Changed::Rate, divisor) => format!("one picture of {divisor} is encoded"),
+            (Changed::Speed, _) if is_at_floor => format!("it is at its fastest, {preset}"),
             // On its way up from where it began, it has not been too slow.
-            (false, _) if from == 0 && is_better && before.faster > 0 => {
+            (Changed::Speed, _) if from == 0 && is_better && before.faster > 0 => {
                 format!("it is at {preset}")
             }
-            (false, _) => return None,
+            (Changed::Speed, _) => return None,
         };
+        if change.reason == SpeedReason::Priority {
+            reason.push_str(", for a channel of higher priority");
+        }
         let (channel, reason) = (channel.clone(), format!("{of}{reason}"));
         Some(match is_better {
             true => NodeEvent::EncoderRecovered { channel, reason },
@@ -171,7 +175,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::stats::{ChannelStats, SpeedChange};
+    use crate::stats::{Changed, ChannelStats, SpeedChange};
 
     fn snapshot(name: &str, stats: &ChannelStats) -> ChannelSnapshot {
         let stream = format!("live/{name}");
@@ -232,8 +236,9 @@ mod tests {
         let mut look = |changes: &[(u8, u8, SpeedReason)]| -> Vec<_> {
             for (step, divisor, reason) in changes.iter().copied() {
                 let is_of_rate = divisor != u8::try_from(stats.read().speed.divisor).unwrap();
+                let changed = if is_of_rate { Changed::Rate } else { Changed::Speed };
                 let at = Micros::from_secs(stats.read().speed.faster + stats.read().speed.slower);
-                stats.speed_changed(SpeedChange { at, step, divisor, is_of_rate, reason });
+                stats.speed_changed(SpeedChange { at, step, divisor, size: 0, changed, reason });
             }
             let told = troubles.look(&[snapshot("a", &stats)]);
             told.iter()

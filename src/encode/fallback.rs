@@ -7,7 +7,7 @@ use std::thread::Builder;
 use super::select::{Candidate, candidates, select_at};
 use super::{Error, VideoEncoder, VideoSink, VideoSpec};
 use crate::frame::{FrozenFrame, PacketPool};
-use crate::media::Micros;
+use crate::media::{Micros, Size};
 
 /// Failures in a row after which the channel gives up: none of its encoders works.
 const FAILURES_MAX: u32 = 5;
@@ -146,6 +146,37 @@ impl FallbackEncoder {
             }
             is_other = true;
         }
+    }
+
+    /// Encodes pictures of this size from the next one on, which is a keyframe, by the best encoder
+    /// that makes them; what the one before still holds is emitted.
+    ///
+    /// # Errors
+    /// As [`super::open_video`]: it goes on as it was.
+    pub fn resize(
+        &mut self,
+        size: Size,
+        now: Micros,
+        out: &mut dyn VideoSink,
+    ) -> Result<(), Error> {
+        let spec = VideoSpec { size, ..self.spec.clone() };
+        // A better one that has failed is not tried before its time.
+        let present = self.candidates.get(self.at..).unwrap_or_default();
+        let (behind, encoder) = select_at(present, &spec, &self.packets)?;
+        if let Err(error) = self.encoder.flush(out) {
+            tracing::warn!("the last pictures of {} are lost: {error}", self.name());
+        }
+        (self.spec, self.at, self.encoder) = (spec, self.at + behind, encoder);
+        if behind > 0 {
+            self.retry.failed(now);
+        }
+        Ok(())
+    }
+
+    /// Whether the one that encodes takes its time from the CPU.
+    #[must_use]
+    pub fn is_software(&self) -> bool {
+        self.candidates.get(self.at).is_some_and(|candidate| candidate.check.is_none())
     }
 
     /// Emits what the encoder still holds.

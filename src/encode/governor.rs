@@ -3,14 +3,17 @@
 //! Two loops, both pure functions of time, encode times and the length of the encoder's queue. The
 //! *fast* one looks at every picture: if the encoder falls behind, it goes to a faster speed at
 //! once; it goes back one speed at a time, when what was measured leaves room for it. The *slow*
-//! one looks once a second: where the fastest speed is not enough, it divides the frame rate, and
-//! gives it back before anything else. What has failed is tried again ever more rarely.
+//! one looks once a second: where the fastest speed is not enough, it makes the pictures smaller or
+//! divides the frame rate, and gives that back before anything else. What has failed is tried again
+//! ever more rarely. Both give way to encoders of higher priority that have too little time.
 
-use super::Speed;
+mod measured;
+
+use self::measured::{QUEUE_HIGH, RETRY_MAX, Retry, Usage, Window};
+use super::shared_cpu::{Need, Neighbours};
+use super::spec::SIDES;
+use super::{Keep, Speed};
 use crate::media::{FrameRate, Micros};
-
-/// Pictures that wait for the encoder from which on it is behind.
-pub const QUEUE_HIGH: usize = 2;
 
 /// Pictures that wait from which on the fastest speed is taken without trying those before it.
 pub const QUEUE_ALARM: usize = 6;
@@ -24,12 +27,6 @@ const USAGE_FULL: f64 = 0.95;
 /// Part of the time that the next better setting may be expected to take, so that it is tried.
 const USAGE_ROOM: f64 = 0.70;
 
-/// Pictures that the measured encode time is a mean over, the newest weighing most.
-const USAGE_PICTURES: f64 = 8.0;
-
-/// Most that a single picture counts: one that took longer was kept waiting by something else.
-const USAGE_MAX: f64 = 2.0;
-
 /// Pictures at one setting before its mean counts as overload, and before it counts as room.
 const OVERLOAD_PICTURES: u32 = 4;
 const ROOM_PICTURES: u32 = 8;
@@ -38,14 +35,6 @@ const ROOM_PICTURES: u32 = 8;
 /// the encoder climbs from the safe speed that it starts at.
 pub const HOLD: Micros = Micros::from_secs(2);
 pub const HOLD_AT_START: Micros = Micros::from_millis(300);
-
-/// Wait before a setting that has failed is tried again: doubles from the one to the other while it
-/// fails within [`PROVEN`].
-pub const RETRY_MIN: Micros = Micros::from_secs(4);
-pub const RETRY_MAX: Micros = Micros::from_secs(32);
-
-/// How long a setting has to hold so that the waits for it begin anew.
-pub const PROVEN: Micros = Micros::from_secs(10);
 
 /// How often the slow loop looks, and looks in a row that find too little time.
 const WINDOW: Micros = Micros::from_secs(1);
@@ -60,6 +49,14 @@ const SETTLED: Micros = Micros::from_millis(500);
 pub const DIVISOR_MAX: u32 = 4;
 pub const FPS_MIN: f64 = 7.0;
 
+/// How long one of higher priority waits with smaller or fewer pictures for those of lower
+/// priority, which make room for it first.
+pub const PATIENCE: Micros = Micros::from_secs(5);
+
+/// Least time before it is taken less of again for one of higher priority: what it gave has to show
+/// first. What was asked for longer ago is over.
+pub const YIELD: Micros = Micros::from_millis(500);
+
 /// Time without pictures after which what was measured before says nothing (WebRTC's).
 const PAUSE: Micros = Micros::from_millis(1_500);
 
@@ -70,6 +67,22 @@ pub struct Setting {
     pub step: usize,
     /// One picture of so many ticks is encoded; 1 to [`DIVISOR_MAX`].
     pub divisor: u32,
+    /// Size of the pictures: 0 is the full one, 1 the first of its smaller ones.
+    pub size: usize,
+}
+
+impl Setting {
+    /// Where every governor begins: as fast as it can be, with nothing left out.
+    pub const SAFE: Self = Self { step: 0, divisor: 1, size: 0 };
+}
+
+/// How many pictures are encoded, and how large they are.
+#[derive(Clone, Copy, Debug)]
+struct Rung {
+    divisor: u32,
+    size: usize,
+    /// Pixels of a second, as a part of all.
+    cost: f64,
 }
 
 /// Why a setting was left.
@@ -81,6 +94,8 @@ pub enum Reason {
     EncodeTime,
     /// There is time for a better one.
     Headroom,
+    /// An encoder of higher priority has too little time.
+    Priority,
 }
 
 /// A setting was left for another one.
@@ -101,27 +116,38 @@ pub struct Sample {
     pub now: Micros,
     /// Time in the encoder.
     pub took: Micros,
-    /// Pictures of the channel's full rate that wait for the encoder.
+    /// Pictures that wait for the encoder, without those that it leaves out.
     pub waiting: usize,
+    /// Those it shares the CPU with.
+    pub neighbours: Neighbours,
 }
 
-/// Chooses an encoder's speed and the divisor of its frame rate.
+/// Chooses an encoder's speed, the divisor of its frame rate and the size of its pictures.
 #[derive(Debug)]
 pub struct Governor {
     rate: FrameRate,
     /// CPU time of each speed, relative to the others.
     costs: Vec<f64>,
-    divisor_max: u32,
-    setting: Setting,
+    /// From all pictures in full size to the fewest and smallest.
+    rungs: Vec<Rung>,
+    step: usize,
+    rung: usize,
     usage: Usage,
     window: Window,
+    /// Mean of the newest whole window of the rung.
+    newest_mean: Option<f64>,
     /// When the setting was chosen.
     since: Micros,
     /// Until the first overload.
     is_starting: bool,
-    /// Of the better settings, by the step or the divisor that they lead to.
+    /// Of the better settings, by the step or the rung that they lead to.
     step_retries: Vec<Retry>,
-    divisor_retries: [Retry; DIVISOR_MAX as usize],
+    rung_retries: Vec<Retry>,
+    /// Since when smaller or fewer pictures are put off for the sake of those of lower priority.
+    waits_since: Option<Micros>,
+    /// When it gave way to one of higher priority, the last time.
+    yielded: Option<Micros>,
+    need: Need,
     /// The sample before: when it was, and what waited.
     last: Option<(Micros, usize)>,
 }
@@ -130,40 +156,81 @@ impl Governor {
     /// For an encoder with these speeds, fastest first (none if it has but one), at `rate`. It
     /// begins with the fastest, which is safe.
     #[must_use]
-    pub fn new(rate: FrameRate, speeds: &[Speed], now: Micros) -> Self {
+    pub fn new(rate: FrameRate, speeds: &[Speed], keep: Keep, now: Micros) -> Self {
         let costs: Vec<_> = speeds.iter().map(|speed| f64::from(speed.cost.max(1))).collect();
-        let slowest = |divisor: &u32| *divisor == 1 || rate.fps() / f64::from(*divisor) >= FPS_MIN;
+        let rungs = rungs(rate, keep);
         Self {
             rate,
             step_retries: vec![Retry::default(); costs.len()],
             costs,
-            divisor_max: (1..=DIVISOR_MAX).rev().find(slowest).unwrap_or(1),
-            setting: Setting { step: 0, divisor: 1 },
+            rung_retries: vec![Retry::default(); rungs.len()],
+            rungs,
+            step: 0,
+            rung: 0,
             usage: Usage::default(),
             window: Window::new(now),
+            newest_mean: None,
             since: now,
             is_starting: true,
-            divisor_retries: Default::default(),
+            waits_since: None,
+            yielded: None,
+            need: Need::default(),
             last: None,
         }
     }
 
+    /// The same for the encoder that follows another one in mid-stream: it begins with the frame
+    /// rate and the size that `setting` has.
+    #[must_use]
+    pub fn following(mut self, setting: Setting) -> Self {
+        let place = self
+            .rungs
+            .iter()
+            .position(|it| (it.divisor, it.size) == (setting.divisor, setting.size));
+        self.rung = place.unwrap_or(0);
+        self.is_starting = false;
+        self
+    }
+
     /// What it has chosen.
     #[must_use]
-    pub const fn setting(&self) -> Setting {
-        self.setting
+    pub fn setting(&self) -> Setting {
+        self.setting_of(self.step, self.rung)
+    }
+
+    fn setting_of(&self, step: usize, rung: usize) -> Setting {
+        let rung = self.rungs.get(rung);
+        rung.map_or(Setting::SAFE, |&Rung { divisor, size, .. }| Setting { step, divisor, size })
+    }
+
+    /// What those it shares the CPU with are to know of it.
+    #[must_use]
+    pub const fn need(&self) -> Need {
+        self.need
+    }
+
+    /// Its encoder cannot make smaller pictures: from now on it leaves some out instead. The change
+    /// to another setting, if it has chosen a smaller one.
+    pub fn without_sizes(&mut self, now: Micros) -> Option<Change> {
+        let from = self.setting();
+        self.rungs = rungs(self.rate, Keep::Resolution);
+        self.rung_retries = vec![Retry::default(); self.rungs.len()];
+        let rung = self.rung.min(self.rungs.len() - 1);
+        (self.rung, self.since) = (rung, now);
+        (self.usage, self.window) = (Usage::default(), Window::new(now));
+        let to = self.setting();
+        (from != to).then_some(Change { from, to, reason: Reason::EncodeTime })
     }
 
     /// Whether the picture of `tick` is encoded at this frame rate.
     #[must_use]
     pub fn admits(&self, tick: u64) -> bool {
-        tick.is_multiple_of(u64::from(self.setting.divisor))
+        tick.is_multiple_of(u64::from(self.setting().divisor))
     }
 
     /// Takes note of a picture; says if another setting is to be used from the next one on.
     pub fn picture(&mut self, sample: Sample) -> Option<Change> {
-        let Sample { now, took, waiting } = sample;
-        let waiting = waiting / self.setting.divisor as usize;
+        let Sample { now, took, waiting, neighbours } = sample;
         let before = self.last.replace((now, waiting));
         if before.is_none_or(|(last, _)| Micros(now.0.saturating_sub(took.0)).since(last) > PAUSE) {
             self.usage = Usage::default();
@@ -173,182 +240,194 @@ impl Governor {
         self.usage.add(share);
         self.window.add(share, waiting);
         let is_growing = before.is_none_or(|(_, last)| waiting >= last);
-        let to = self.faster(waiting, is_growing);
+        let trouble = self.trouble(waiting, is_growing);
+        self.need.is_pressed = trouble.is_some();
+        let is_free = !neighbours.holds(now, HOLD);
+        let to = trouble.and_then(|reason| self.faster(waiting, reason));
         let to = to.or_else(|| self.fewer(now, waiting));
-        let to = to.or_else(|| self.window_ends(now));
-        let (to, reason) = to.or_else(|| self.slower(now, waiting))?;
-        Some(self.change(now, to, reason))
+        let to = to.or_else(|| self.gives_way(now, neighbours));
+        let to = to.or_else(|| self.window_ends(now, neighbours));
+        let to = to.or_else(|| self.slower(now, waiting).filter(|_| is_free));
+        self.tell_need();
+        let (step, rung, reason) = to?;
+        Some(self.change(now, (step, rung), reason))
+    }
+
+    /// Whether it is behind or nearly so, and why.
+    fn trouble(&self, waiting: usize, is_growing: bool) -> Option<Reason> {
+        let most = if self.step == 0 { USAGE_FULL } else { USAGE_HIGH };
+        let is_slow = self.usage.pictures >= OVERLOAD_PICTURES && self.usage.mean > most;
+        match waiting >= QUEUE_HIGH && is_growing {
+            true => Some(Reason::Queue),
+            false => is_slow.then_some(Reason::EncodeTime),
+        }
+    }
+
+    /// Says whether it has something to give, and whether it is about to take more.
+    fn tell_need(&mut self) {
+        self.need.can_yield = self.step > 0 || self.rung + 1 < self.rungs.len();
+        let better = self.rung.checked_sub(1);
+        let expected = match better {
+            Some(better) => self.newest_mean.map(|mean| self.expected_more(mean, better)),
+            None => self.expected_slower().filter(|_| self.usage.pictures >= ROOM_PICTURES),
+        };
+        let retry = match better {
+            Some(better) => self.rung_retries.get(better),
+            None => self.step_retries.get(self.step + 1),
+        };
+        // What is not measured yet may turn out to be room. What has failed again and again is not
+        // waited for.
+        let has_room = expected.is_none_or(|expected| expected < USAGE_ROOM);
+        self.need.is_climbing = has_room && retry.is_some_and(|retry| retry.wait < RETRY_MAX);
     }
 
     /// Seconds from one encoded picture to the next.
     fn interval(&self) -> f64 {
-        f64::from(self.setting.divisor) / self.rate.fps()
+        f64::from(self.setting().divisor) / self.rate.fps()
     }
 
-    /// A faster speed, if the encoder is behind.
-    fn faster(&self, waiting: usize, is_growing: bool) -> Option<(Setting, Reason)> {
-        let is_behind = waiting >= QUEUE_HIGH && is_growing;
-        let is_slow = self.usage.pictures >= OVERLOAD_PICTURES && self.usage.mean > USAGE_HIGH;
-        let step = self.setting.step.checked_sub(1)?;
-        let step = if waiting >= QUEUE_ALARM { 0 } else { step };
-        let reason = if is_behind { Reason::Queue } else { Reason::EncodeTime };
-        (is_behind || is_slow).then_some((Setting { step, ..self.setting }, reason))
+    /// A faster speed, as the encoder is behind.
+    const fn faster(&self, waiting: usize, reason: Reason) -> Option<Choice> {
+        match self.step {
+            0 => None,
+            _ if waiting >= QUEUE_ALARM => Some((0, self.rung, reason)),
+            step => Some((step - 1, self.rung, reason)),
+        }
     }
 
-    /// Fewer pictures, if the fastest speed is so far from enough that frames will soon be lost.
-    fn fewer(&self, now: Micros, waiting: usize) -> Option<(Setting, Reason)> {
-        let Setting { step, divisor } = self.setting;
-        let is_urgent = step == 0
-            && divisor < self.divisor_max
+    /// Less of all, if the fastest speed is so far from enough that frames will soon be lost.
+    fn fewer(&self, now: Micros, waiting: usize) -> Option<Choice> {
+        let is_urgent = self.step == 0
             && waiting >= QUEUE_ALARM
             && self.usage.mean > USAGE_FULL
             && now.since(self.since) >= SETTLED;
-        is_urgent.then_some((Setting { step, divisor: divisor + 1 }, Reason::Queue))
+        self.next_rung().filter(|_| is_urgent).map(|rung| (0, rung, Reason::Queue))
     }
 
-    /// The next better speed, if there is time for it. The full frame rate comes before it.
-    fn slower(&self, now: Micros, waiting: usize) -> Option<(Setting, Reason)> {
-        let Setting { step, divisor } = self.setting;
-        let (cost, next) = (self.costs.get(step)?, self.costs.get(step + 1)?);
-        let expected = self.usage.mean * next / cost;
+    fn next_rung(&self) -> Option<usize> {
+        Some(self.rung + 1).filter(|rung| *rung < self.rungs.len())
+    }
+
+    /// The fastest speed, or less of all, if one of higher priority has too little time although
+    /// what was given before has had time to show.
+    fn gives_way(&self, now: Micros, neighbours: Neighbours) -> Option<Choice> {
+        let asked = neighbours.asked?;
+        let has_shown = self.yielded.is_none_or(|yielded| asked >= yielded + YIELD);
+        if !has_shown || now.since(asked) > YIELD {
+            return None;
+        }
+        match self.step {
+            0 => self.next_rung().map(|rung| (0, rung, Reason::Priority)),
+            _ => Some((0, self.rung, Reason::Priority)),
+        }
+    }
+
+    /// Time that the next better speed may be expected to take; `None` if there is none.
+    fn expected_slower(&self) -> Option<f64> {
+        let (cost, next) = (self.costs.get(self.step)?, self.costs.get(self.step + 1)?);
+        Some(self.usage.mean * next / cost)
+    }
+
+    /// The next better speed, if there is time for it. All pictures in full size come before it.
+    fn slower(&self, now: Micros, waiting: usize) -> Option<Choice> {
+        let expected = self.expected_slower()?;
         let hold = if self.is_starting { HOLD_AT_START } else { HOLD };
-        let has_room = divisor == 1
+        let has_room = self.rung == 0
             && waiting < QUEUE_HIGH
             && self.usage.pictures >= ROOM_PICTURES
             && expected < USAGE_ROOM
             && now.since(self.since) >= hold
-            && now >= self.step_retries[step + 1].not_before;
-        let to = Setting { step: step + 1, ..self.setting };
-        has_room.then_some((to, Reason::Headroom))
+            && now >= self.step_retries[self.step + 1].not_before;
+        has_room.then_some((self.step + 1, self.rung, Reason::Headroom))
     }
 
-    /// Another frame rate, if a look at the last second says so.
-    fn window_ends(&mut self, now: Micros) -> Option<(Setting, Reason)> {
-        let Setting { step, divisor } = self.setting;
+    /// Time that a better rung may be expected to take, where this one takes `mean`.
+    fn expected_more(&self, mean: f64, better: usize) -> f64 {
+        mean * self.rungs[better].cost / self.rungs[self.rung].cost
+    }
+
+    /// More or less of all, if a look at the last second says so.
+    fn window_ends(&mut self, now: Micros, neighbours: Neighbours) -> Option<Choice> {
         if now.since(self.window.began) < WINDOW {
             return None;
         }
         let Window { began, hot, .. } = self.window;
         let (mean, is_behind) = (self.window.mean(), self.window.is_behind());
-        let is_hot = step == 0 && self.since <= began && (mean > USAGE_FULL || is_behind);
-        self.window = Window { hot: if is_hot { hot + 1 } else { 0 }, ..Window::new(now) };
-        let reason = if is_behind { Reason::Queue } else { Reason::EncodeTime };
-        if self.window.hot >= HOT_WINDOWS && divisor < self.divisor_max {
-            return Some((Setting { divisor: divisor + 1, ..self.setting }, reason));
+        let is_hot = self.step == 0 && self.since <= began && (mean > USAGE_FULL || is_behind);
+        self.window = Window::new(now);
+        self.window.hot = if is_hot { hot + 1 } else { 0 };
+        self.newest_mean = Some(mean);
+        if !is_hot {
+            self.waits_since = None;
         }
-        let better = divisor.checked_sub(1).filter(|better| *better > 0)?;
-        let expected = mean * f64::from(divisor) / f64::from(better);
+        let reason = if is_behind { Reason::Queue } else { Reason::EncodeTime };
+        if self.window.hot >= HOT_WINDOWS {
+            let waits_since = *self.waits_since.get_or_insert(now);
+            let may_wait = neighbours.can_yield && now.since(waits_since) < PATIENCE;
+            let rung = self.next_rung().filter(|_| !may_wait)?;
+            return Some((self.step, rung, reason));
+        }
+        let better = self.rung.checked_sub(1)?;
+        let expected = self.expected_more(mean, better);
         let has_room = !is_hot
+            && !neighbours.holds(now, HOLD)
             && expected < USAGE_ROOM
             && now.since(self.since) >= HOLD
-            && now >= self.divisor_retries[better as usize - 1].not_before;
-        has_room.then_some((Setting { divisor: better, ..self.setting }, Reason::Headroom))
+            && now >= self.rung_retries[better].not_before;
+        has_room.then_some((self.step, better, Reason::Headroom))
     }
 
-    fn change(&mut self, now: Micros, to: Setting, reason: Reason) -> Change {
-        let from = self.setting;
+    fn change(&mut self, now: Micros, (step, rung): (usize, usize), reason: Reason) -> Change {
+        let (from, from_step, from_rung) = (self.setting(), self.step, self.rung);
         if reason == Reason::Headroom {
-            let retry = match to.step > from.step {
-                true => &mut self.step_retries[to.step],
-                false => &mut self.divisor_retries[to.divisor as usize - 1],
+            let retry = match step > from_step {
+                true => &mut self.step_retries[step],
+                false => &mut self.rung_retries[rung],
             };
             retry.reached = Some(now);
         } else {
             self.is_starting = false;
-            for step in to.step + 1..=from.step {
-                self.step_retries[step].left(now, step == from.step);
+            for left in step + 1..=from_step {
+                self.step_retries[left].left(now, left == from_step);
             }
-            if from.divisor != to.divisor {
-                self.divisor_retries[from.divisor as usize - 1].left(now, true);
+            if from_rung != rung {
+                self.rung_retries[from_rung].left(now, true);
             }
         }
-        self.setting = to;
-        self.since = now;
+        if reason == Reason::Priority {
+            self.yielded = Some(now);
+        }
+        (self.step, self.rung, self.since) = (step, rung, now);
         self.usage = Usage::default();
-        if from.divisor != to.divisor {
+        self.waits_since = None;
+        if from_rung != rung {
+            self.newest_mean = None;
             self.window = Window::new(now);
         }
-        Change { from, to, reason }
+        Change { from, to: self.setting(), reason }
     }
 }
 
-/// Encode time of the newest pictures at one setting, as a part of the time between two.
-#[derive(Clone, Copy, Debug, Default)]
-struct Usage {
-    mean: f64,
-    pictures: u32,
-}
+/// A step and a rung, and why.
+type Choice = (usize, usize, Reason);
 
-impl Usage {
-    fn add(&mut self, share: f64) {
-        self.pictures = self.pictures.saturating_add(1);
-        let weight = f64::from(self.pictures).min(USAGE_PICTURES);
-        self.mean += (share.min(USAGE_MAX) - self.mean) / weight;
-    }
-}
-
-/// A second of pictures.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    began: Micros,
-    shares: f64,
-    pictures: u32,
-    /// How many waited: at the first and the last picture, and fewest.
-    waiting: [usize; 2],
-    waiting_min: usize,
-    /// Windows before it in a row in which the fastest speed was not enough.
-    hot: u32,
-}
-
-impl Window {
-    const fn new(began: Micros) -> Self {
-        Self { began, shares: 0.0, pictures: 0, waiting: [0; 2], waiting_min: usize::MAX, hot: 0 }
-    }
-
-    fn add(&mut self, share: f64, waiting: usize) {
-        self.waiting = [if self.pictures == 0 { waiting } else { self.waiting[0] }, waiting];
-        self.shares += share;
-        self.pictures += 1;
-        self.waiting_min = self.waiting_min.min(waiting);
-    }
-
-    fn mean(&self) -> f64 {
-        self.shares / f64::from(self.pictures.max(1))
-    }
-
-    /// Whether the queue was never empty enough, and did not get shorter.
-    const fn is_behind(&self) -> bool {
-        let [first, last] = self.waiting;
-        self.pictures > 0 && self.waiting_min >= QUEUE_HIGH && last >= first
-    }
-}
-
-/// When a setting that was left for too little time may be tried again.
-#[derive(Clone, Copy, Debug)]
-struct Retry {
-    /// When it was chosen for its room; `None` if it never was.
-    reached: Option<Micros>,
-    not_before: Micros,
-    wait: Micros,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { reached: None, not_before: Micros(0), wait: RETRY_MIN }
-    }
-}
-
-impl Retry {
-    /// It was left at `now`, and better ones with it: it `has_failed` itself, or was only passed
-    /// through on the way down.
-    fn left(&mut self, now: Micros, has_failed: bool) {
-        if self.reached.is_none_or(|reached| now.since(reached) >= PROVEN) {
-            self.wait = RETRY_MIN;
-        } else if has_failed {
-            self.wait = Micros(self.wait.0 * 2).min(RETRY_MAX);
-        }
-        self.not_before = now + self.wait;
-    }
+/// How many pictures of which size there may be at this rate, best first. What is not kept goes
+/// first; where all of it is gone and the frame rate was kept, that goes as well.
+fn rungs(rate: FrameRate, keep: Keep) -> Vec<Rung> {
+    let sides = match keep {
+        Keep::Resolution => &SIDES[..0],
+        Keep::Fps => &SIDES[..],
+    };
+    let part = |size: usize| size.checked_sub(1).map_or(1.0, |at| f64::from(sides[at]) / 100.0);
+    let rung = |divisor: u32, size: usize| Rung {
+        divisor,
+        size,
+        cost: part(size).powi(2) / f64::from(divisor),
+    };
+    let is_enough = |divisor: &u32| rate.fps() / f64::from(*divisor) >= FPS_MIN;
+    let sizes = (0..=sides.len()).map(|size| rung(1, size));
+    let divisors = (2..=DIVISOR_MAX).take_while(is_enough).map(|it| rung(it, sides.len()));
+    sizes.chain(divisors).collect()
 }
 
 #[cfg(test)]

@@ -164,6 +164,7 @@ mod tests {
             gop_frames: 60,
             b_frames: 0,
             threads: 1,
+            keep: crate::encode::Keep::default(),
         };
         let clock = Cell::new(0);
         let tick = || {

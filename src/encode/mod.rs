@@ -10,15 +10,17 @@ mod fallback;
 mod governor;
 mod inventory;
 mod select;
+mod shared_cpu;
 mod spec;
 
 pub use congestion::{BitrateGovernor, LinkSample};
 pub use error::Error;
 pub use fallback::{ChangeReason, EncoderChange, EncoderSink, FallbackEncoder, Picture};
-pub use governor::{Change, Governor, Reason, Sample};
+pub use governor::{Change, Governor, Reason, Sample, Setting};
 pub use inventory::{CHECK_COMMAND, check_hardware, check_with, inventory};
 pub use select::{encoder_names, encoder_names_of, first_choice, open_audio, open_video};
-pub use spec::{AudioSpec, Speed, VideoSpec};
+pub use shared_cpu::{Neighbours, Priority, SharedCpu};
+pub use spec::{AudioSpec, Keep, Speed, VideoSpec};
 
 use crate::frame::{FrozenFrame, PacketBuf};
 

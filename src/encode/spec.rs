@@ -35,6 +35,37 @@ pub struct VideoSpec {
     pub b_frames: u8,
     /// Encoder threads, at least 1; never "automatic".
     pub threads: u8,
+    /// What is kept where even the fastest speed is not enough.
+    pub keep: Keep,
+}
+
+impl VideoSpec {
+    /// Sizes that the pictures may have: the full one, then smaller ones if the frame rate is kept.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<Size> {
+        let smaller = |percent: u32| {
+            let side = |side: u32| (side * percent / 200 * 2).max(Size::SIDE_MIN);
+            Size::new(side(self.size.width()), side(self.size.height()))
+        };
+        let smaller = match self.keep {
+            Keep::Fps if self.fastest_preset.is_some() => SIDES.map(smaller),
+            Keep::Fps | Keep::Resolution => [None; SIDES.len()],
+        };
+        [self.size].into_iter().chain(smaller.into_iter().flatten()).collect()
+    }
+}
+
+/// Parts of each side that smaller pictures have, in hundredths, where the frame rate is kept.
+pub const SIDES: [u32; 2] = [75, 50];
+
+/// What is kept where even an encoder's fastest speed is not enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// The size of the pictures: some are left out.
+    #[default]
+    Resolution,
+    /// The frame rate: the pictures are made smaller, and left out only when that is not enough.
+    Fps,
 }
 
 /// One of the speeds between which an encoder can be taken while it runs.

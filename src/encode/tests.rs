@@ -25,6 +25,7 @@ fn spec() -> VideoSpec {
         gop_frames: 30,
         b_frames: 0,
         threads: 1,
+        keep: Keep::default(),
     }
 }
 

@@ -131,6 +131,7 @@ impl Spawned {
             chunk_size: config.rtmp.chunk_size,
             encode_cpus: plan.cores.encode.clone(),
             compose_cpus: vec![plan.cores.compose],
+            cpu: Arc::default(),
             bells: reserved.bells.as_slice().into(),
             home: Arc::clone(&reserved.bells[0]),
             controller: Bell::new(),

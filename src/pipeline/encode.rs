@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use super::channel::{RawAudio, Timeline};
 use super::metadata;
-use super::pace::Pace;
-use super::tee::RawFrame;
+use super::pace::{self, CpuShare, Pace};
+use super::smaller::Smaller;
+use super::tee::{RawFrame, Share};
 use crate::command::{ChannelSwitch, Encoded};
 use crate::encode::{
     self, AudioEncoder, AudioPacket, AudioSink, AudioSpec, EncoderChange, EncoderSink, Error,
-    FallbackEncoder, Picture, Sample, VideoEncoder, VideoPacket, VideoSink, VideoSpec,
+    FallbackEncoder, Picture, VideoEncoder, VideoPacket, VideoSink, VideoSpec,
 };
 use crate::frame::{PacketBuf, PacketPool};
-use crate::media::{AudioCodec, CHANNELS, Kind, Micros, SAMPLE_RATE, VideoCodec};
+use crate::media::{AudioCodec, CHANNELS, Kind, Micros, SAMPLE_RATE, Size, VideoCodec};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::rtmp::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
 use crate::runtime::Clock;
-use crate::stats::ChannelStats;
+use crate::stats::{ChannelStats, DropReason};
 use crate::stream::{Flags, Message};
 
 /// Messages that may wait between an encoder and its shard: more than a second of either kind.
@@ -65,6 +66,10 @@ pub struct EncodeShare {
     pub packets: PacketPool,
     /// Out chunk size of the node, bytes.
     pub chunk_size: u32,
+    /// Its part of the CPUs.
+    pub cpu: CpuShare,
+    /// Where the video encoder says how many frames it leaves out.
+    pub share: Share,
     /// Requests to the encoder.
     pub switch: Arc<ChannelSwitch>,
     /// Where an encoder says that it is open. Who started it says if it could not be opened.
@@ -78,9 +83,10 @@ pub struct EncodeShare {
 }
 
 impl EncodeShare {
-    /// How an encoder that has just been opened is run.
-    fn pace(&self, encoder: &mut dyn VideoEncoder) -> Result<Pace, Error> {
-        Pace::new((&self.video, self.timeline), encoder, &self.stats, self.clock.now())
+    /// How the video encoder is run.
+    fn pace(&self) -> Pace {
+        let part = (self.cpu.clone(), self.share.clone());
+        Pace::new((&self.video, self.timeline), &self.stats, part)
     }
 
     /// Nobody may wait for it, or have room for an encoder that is opened anew.
@@ -106,41 +112,109 @@ pub fn video(
     bell: &Bell,
     out: Vec<EncodedRing>,
 ) -> Result<(), Error> {
-    let mut sink = VideoOut { share, out, times: VecDeque::new() };
-    let mut encoder = FallbackEncoder::open(&share.video, &share.packets)?;
-    sink.announce(encoder.encoder());
+    let mut worker = VideoWorker::open(share, out)?;
     share.tell_open();
-    let mut pace = share.pace(encoder.encoder_mut())?;
-    let mut bitrate = Bitrate::new(share);
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
-        let Some(RawFrame { frame, tick, is_key, at, .. }) = frames.pop() else {
+        let Some(raw) = frames.pop() else {
             if frames.is_finished() {
-                return encoder.flush(&mut sink);
+                return worker.encoder.flush(&mut worker.sink);
             }
             bell.park(IDLE, || !frames.is_empty() || frames.is_finished());
             continue;
         };
-        if !pace.admits(tick) && !is_key {
-            continue;
+        worker.take(&raw, &frames)?;
+    }
+}
+
+/// A video encoder at work.
+struct VideoWorker<'a> {
+    share: &'a EncodeShare,
+    encoder: FallbackEncoder,
+    pace: Pace,
+    /// Those that pictures may have.
+    sizes: Vec<Size>,
+    smaller: Smaller,
+    /// Whether the next picture has to be a keyframe.
+    owes_key: bool,
+    bitrate: Bitrate,
+    sink: VideoOut<'a>,
+}
+
+impl<'a> VideoWorker<'a> {
+    fn open(share: &'a EncodeShare, out: Vec<EncodedRing>) -> Result<Self, Error> {
+        let encoder = FallbackEncoder::open(&share.video, &share.packets)?;
+        let mut worker = Self {
+            pace: share.pace(),
+            sizes: share.video.sizes(),
+            smaller: Smaller::new(&share.video)?,
+            owes_key: false,
+            bitrate: Bitrate::new(share),
+            sink: VideoOut { share, out, times: VecDeque::new(), size: share.video.size },
+            encoder,
+            share,
+        };
+        worker.sink.announce(worker.encoder.encoder());
+        worker.opened()?;
+        Ok(worker)
+    }
+
+    /// Another encoder was opened.
+    fn opened(&mut self) -> Result<(), Error> {
+        self.bitrate = Bitrate::new(self.share);
+        self.pace.opened(&self.share.video, self.encoder.encoder_mut(), self.share.clock.now())
+    }
+
+    /// Encodes a frame, unless it is left out. Others wait in the ring.
+    fn take(&mut self, raw: &RawFrame, frames: &Receiver<RawFrame>) -> Result<(), Error> {
+        let share = self.share;
+        self.pace.taken();
+        self.smaller.change(&raw.changed);
+        self.owes_key |= raw.is_key;
+        if !self.pace.admits(raw.tick) && !self.owes_key {
+            return Ok(());
+        }
+        if let Some(size) = self.pace.take_other_size() {
+            self.resize(size)?;
         }
         let began = share.clock.now();
-        bitrate.follow(share, encoder.encoder_mut());
-        let force_key = pace.take_other_rate() || is_key;
-        let pts = i64::try_from(tick).unwrap_or(i64::MAX);
-        sink.times.extend(at.map(|at| (pts, at)));
+        let Some(frame) = self.smaller.picture(raw) else {
+            share.stats.dropped(DropReason::PoolEmpty, 1);
+            return Ok(());
+        };
+        self.bitrate.follow(share, self.encoder.encoder_mut());
+        let force_key = self.pace.take_other_rate() || self.owes_key;
+        self.owes_key = false;
+        let pts = i64::try_from(raw.tick).unwrap_or(i64::MAX);
+        self.sink.times.extend(raw.at.map(|at| (pts, at)));
         let picture = Picture { frame, pts, force_key };
-        if encoder.encode(&picture, began, &mut sink)? {
-            pace = share.pace(encoder.encoder_mut())?;
-            bitrate = Bitrate::new(share);
+        if self.encoder.encode(&picture, began, &mut self.sink)? {
+            self.opened()?;
         }
         let now = share.clock.now();
         let took = now.since(began);
         share.stats.encode_seconds(took);
-        let due_tick = at.map_or(tick, |at| share.timeline.rate.tick_at(at));
-        let sample = Sample { now, took, waiting: frames.len() };
-        pace.encoded(encoder.encoder_mut(), due_tick, sample)?;
+        let tick = raw.at.map_or(raw.tick, |at| share.timeline.rate.tick_at(at));
+        let waiting = frames.len();
+        self.pace.encoded(&mut self.encoder, pace::Encoded { tick, now, took, waiting })
+    }
+
+    /// Encodes pictures of the size at this place from now on. Viewers get another header.
+    fn resize(&mut self, at: usize) -> Result<(), Error> {
+        let size = self.sizes.get(at).copied().unwrap_or(self.share.video.size);
+        let now = self.share.clock.now();
+        if let Err(error) = self.encoder.resize(size, now, &mut self.sink) {
+            tracing::warn!("pictures of {size} are not encoded: {error}");
+            self.pace.cannot_resize(now);
+            return Ok(());
+        }
+        self.smaller.choose(at);
+        self.owes_key = true;
+        self.sink.size = size;
+        self.sink.announce(self.encoder.encoder());
+        self.bitrate = Bitrate::new(self.share);
+        self.pace.resized(self.encoder.encoder_mut())
     }
 }
 
@@ -189,6 +263,8 @@ struct VideoOut<'a> {
     /// Times of the pictures that are in the encoder, by their places, of those that have times of
     /// their own. They come out in the order in which they went in: none of them is a B-picture.
     times: VecDeque<(i64, Micros)>,
+    /// Of the pictures.
+    size: Size,
 }
 
 impl VideoOut<'_> {
@@ -207,7 +283,8 @@ impl VideoOut<'_> {
     fn announce(&mut self, encoder: &dyn VideoEncoder) {
         let share = self.share;
         share.stats.encoder(encoder.name());
-        let body = metadata::body(&share.video, share.audio.as_ref());
+        let video = VideoSpec { size: self.size, ..share.video.clone() };
+        let body = metadata::body(&video, share.audio.as_ref());
         let metadata = share.message(Kind::Data, Micros(0), Flags::HEADER, body);
         let codec = share.video.codec;
         let body = with_header(encoder.header(), |body| {
@@ -349,6 +426,11 @@ fn put_audio_header(body: &mut PacketBuf, codec: AudioCodec, is_header: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::Keep;
+    use crate::frame::{Geometry, PacketPoolSpec, Pool};
+    use crate::media::{FrameRate, PixelFormat};
+    use crate::ring::channel;
+    use crate::scene::Damage;
 
     #[test]
     fn a_bitrate_falls_at_once_and_rises_in_steps_that_are_worth_it() {
@@ -357,5 +439,88 @@ mod tests {
         assert!(!is_step(4_000_000, 4_000_000) && !is_step(4_000_000, 4_300_000));
         assert!(is_step(4_000_000, 4_320_000));
         assert!(is_step(5_900_000, 6_000_000), "to the end");
+    }
+
+    fn share(keep: Keep) -> EncodeShare {
+        let video = VideoSpec {
+            codec: VideoCodec::H264,
+            encoder: None,
+            device: None,
+            size: Size::new(128, 64).unwrap(),
+            rate: FrameRate::FPS_30,
+            format: PixelFormat::I420,
+            bitrate_bps: 400_000,
+            preset: "superfast".to_owned(),
+            fastest_preset: Some("superfast".to_owned()),
+            tune: String::new(),
+            profile: String::new(),
+            gop_frames: 600,
+            b_frames: 0,
+            threads: 1,
+            keep,
+        };
+        EncodeShare {
+            timeline: Timeline { rate: video.rate, start: Micros(0) },
+            shift: Micros(0),
+            video,
+            audio: None,
+            packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
+            chunk_size: 4_096,
+            cpu: CpuShare::default(),
+            share: Share::default(),
+            switch: Arc::default(),
+            opened: std::sync::mpsc::sync_channel(1).0,
+            changed: Arc::new(|_| {}),
+            stats: Arc::default(),
+            clock: Clock::start(),
+        }
+    }
+
+    #[test]
+    fn another_size_begins_with_a_new_header_and_a_keyframe_for_all_streams_and_leaves_no_gap() {
+        let share = share(Keep::Fps);
+        let (streams, mut ends): (Vec<_>, Vec<_>) = (0..2)
+            .map(|_| {
+                let (ring, end) = channel(ENCODED_QUEUE, Bell::new());
+                (EncodedRing { ring, stats: Arc::clone(&share.stats) }, end)
+            })
+            .unzip();
+        let canvas = share.video.size;
+        let pool = Pool::new(Geometry::new(canvas, PixelFormat::I420), 2).unwrap();
+        let (_ring, frames) = channel(1, Bell::new());
+        let mut worker = VideoWorker::open(&share, streams).unwrap();
+        for tick in 0..30 {
+            match tick {
+                10 => worker.resize(2).unwrap(),
+                20 => worker.resize(0).unwrap(),
+                _ => {}
+            }
+            let mut frame = pool.take().unwrap();
+            frame.planes_mut().into_iter().for_each(|plane| plane.data.fill(90));
+            let (frame, changed) = (frame.freeze(), Damage::whole(canvas));
+            worker.take(&RawFrame { frame, tick, is_key: tick == 0, changed }, &frames).unwrap();
+        }
+        worker.encoder.flush(&mut worker.sink).unwrap();
+        let [first, second] = [0, 1].map(|at| {
+            let all = std::iter::from_fn(|| ends[at].pop().map(|it| it.message));
+            all.collect::<Vec<_>>()
+        });
+        assert!(first.iter().zip(&second).all(|it| it.0.body().as_ptr() == it.1.body().as_ptr()));
+        let video = || first.iter().filter(|message| message.kind() == Kind::Video);
+        let headers: Vec<_> = video().filter(|message| message.is_header()).collect();
+        assert_eq!(headers.len(), 3);
+        assert_ne!(headers[0].body(), headers[1].body());
+        assert_eq!(headers[0].body(), headers[2].body());
+        let pictures: Vec<_> = video().filter(|message| !message.is_header()).collect();
+        let keys = pictures.iter().enumerate().filter(|(_, message)| message.is_key());
+        assert_eq!(keys.map(|(at, _)| at).collect::<Vec<_>>(), [0, 10, 20]);
+        let times: Vec<_> = pictures.iter().map(|message| message.time()).collect();
+        assert!(times.windows(2).all(|pair| (33..=34).contains(&(pair[1] - pair[0]))), "{times:?}");
+        let about = first.iter().filter(|message| message.kind() == Kind::Data);
+        let width = |message: &Message| {
+            let at = message.body().windows(5).position(|it| it == b"width").unwrap() + 6;
+            f64::from_be_bytes(message.body()[at..at + 8].try_into().unwrap())
+        };
+        assert_eq!(about.map(width).collect::<Vec<_>>(), [128.0, 64.0, 128.0]);
     }
 }

@@ -79,6 +79,7 @@ mod tests {
             gop_frames: 60,
             b_frames: 0,
             threads: 1,
+            keep: crate::encode::Keep::default(),
         };
         let audio = AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 };
         let body = body(&video, Some(&audio));

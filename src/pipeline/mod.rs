@@ -11,6 +11,7 @@ mod metadata;
 mod pace;
 mod record;
 mod scale;
+mod smaller;
 mod source;
 mod tee;
 mod transcode;
@@ -29,8 +30,9 @@ pub use encode::{
 pub use keyframes::Keyframes;
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use lockstep::LockstepFile;
+pub use pace::CpuShare;
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
 pub use source::SourceKeyframes;
-pub use tee::{Tee, TeeBranch};
+pub use tee::{Share, Takes, Tee, TeeBranch};
 pub use transcode::{Ladder, LadderAudio, Renditions, SourceFacts, Transcode, transcode};

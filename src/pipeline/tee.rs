@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::frame::FrozenFrame;
 use crate::media::Micros;
@@ -26,13 +27,56 @@ pub struct RawFrame {
     pub changed: Damage,
 }
 
+/// How many frames an encoder leaves out for lack of time: it says so, and nobody draws them.
+#[derive(Clone, Debug)]
+pub struct Share(Arc<AtomicU32>);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU32::new(1)))
+    }
+}
+
+impl Share {
+    /// One frame of `divisor` is encoded from now on.
+    pub(super) fn set(&self, divisor: u32) {
+        self.0.store(divisor.max(1), Ordering::Relaxed);
+    }
+
+    fn divisor(&self) -> u64 {
+        self.0.load(Ordering::Relaxed).into()
+    }
+}
+
+/// What an encoder takes, as a part of the frames before it.
+#[derive(Clone, Debug)]
+pub struct Takes {
+    /// One frame of so many is its own, at least 1.
+    pub divisor: u32,
+    /// How many of those it encodes.
+    pub share: Share,
+}
+
+impl Takes {
+    /// Frames from one that it encodes to the next.
+    fn interval(&self) -> u64 {
+        u64::from(self.divisor.max(1)) * self.share.divisor()
+    }
+
+    fn is_wanted(&self, tick: u64) -> bool {
+        tick.is_multiple_of(self.interval())
+    }
+}
+
 /// One way out of a [`Tee`].
 #[derive(Debug)]
 pub struct TeeBranch {
     ring: Sender<RawFrame>,
     gate: Gate,
-    /// It takes one frame of so many.
+    /// It takes one frame of so many at most.
     divisor: u64,
+    /// What the encoders at its end take.
+    wanted: Box<[Takes]>,
     /// Whether the next frame that it takes has to be a keyframe.
     owes_key: bool,
     /// Whether it takes the frame of the present tick.
@@ -46,25 +90,28 @@ pub struct TeeBranch {
 }
 
 impl TeeBranch {
-    /// To an encoder that takes one frame of `divisor`, at least 1.
+    /// To an encoder.
     #[must_use]
-    pub fn encoder(ring: Sender<RawFrame>, divisor: u32, stats: Arc<ChannelStats>) -> Self {
-        Self::new(ring, divisor, [stats].into(), true)
+    pub fn encoder(ring: Sender<RawFrame>, takes: Takes, stats: Arc<ChannelStats>) -> Self {
+        let divisor = takes.divisor;
+        Self::new(ring, (divisor, [takes].into()), [stats].into(), true)
     }
 
-    /// To a scaler that makes pictures for the encoders with these figures.
+    /// To a scaler, which takes one frame of `divisor` at most, at least 1, for the encoders that
+    /// take these of the same frames and have these figures.
     #[must_use]
     pub fn scaler(
         ring: Sender<RawFrame>,
         divisor: u32,
-        stats: impl IntoIterator<Item = Arc<ChannelStats>>,
+        encoders: impl IntoIterator<Item = (Takes, Arc<ChannelStats>)>,
     ) -> Self {
-        Self::new(ring, divisor, stats.into_iter().collect(), false)
+        let (wanted, stats): (Vec<_>, Vec<_>) = encoders.into_iter().unzip();
+        Self::new(ring, (divisor, wanted.into()), stats.into(), false)
     }
 
     fn new(
         ring: Sender<RawFrame>,
-        divisor: u32,
+        (divisor, wanted): (u32, Box<[Takes]>),
         stats: Box<[Arc<ChannelStats>]>,
         is_encoder: bool,
     ) -> Self {
@@ -72,6 +119,7 @@ impl TeeBranch {
             gate: Gate::for_capacity(ring.capacity()),
             ring,
             divisor: u64::from(divisor.max(1)),
+            wanted,
             owes_key: false,
             takes: false,
             // No canvas has this mark: the first frame is all new.
@@ -84,7 +132,8 @@ impl TeeBranch {
     fn look(&mut self, tick: u64, is_key: bool) {
         self.owes_key |= is_key;
         self.takes = false;
-        if !tick.is_multiple_of(self.divisor) {
+        let is_wanted = self.owes_key || self.wanted.iter().any(|it| it.is_wanted(tick));
+        if !tick.is_multiple_of(self.divisor) || !is_wanted {
             return;
         }
         let waiting = self.ring.len();
@@ -181,7 +230,8 @@ impl Tee {
     /// These ticks were not run in time.
     pub fn missed(&self, ticks: Range<u64>) {
         for branch in &self.branches {
-            let [before, after] = [ticks.start, ticks.end].map(|at| at.div_ceil(branch.divisor));
+            let Some(interval) = branch.wanted.iter().map(Takes::interval).min() else { continue };
+            let [before, after] = [ticks.start, ticks.end].map(|at| at.div_ceil(interval));
             branch.dropped(DropReason::Late, after - before);
         }
     }
@@ -212,7 +262,8 @@ mod tests {
     fn branch(room: usize, divisor: u32) -> (TeeBranch, End) {
         let (ring, frames) = channel(room, Bell::new());
         let stats = Arc::new(ChannelStats::default());
-        let branch = TeeBranch::encoder(ring, divisor, Arc::clone(&stats));
+        let takes = Takes { divisor, share: Share::default() };
+        let branch = TeeBranch::encoder(ring, takes, Arc::clone(&stats));
         (branch, End { frames, stats })
     }
 
@@ -279,5 +330,26 @@ mod tests {
         drop(second_end.frames);
         assert!(run(&mut tee, &pool, 5, false));
         assert_eq!((first_end.take().len(), pool.in_use()), (1, 0));
+    }
+
+    #[test]
+    fn a_scaler_takes_what_one_of_its_encoders_encodes() {
+        let (ring, mut frames) = channel(30, Bell::new());
+        let shares = [Share::default(), Share::default()];
+        let encoders = [1, 2].into_iter().zip(&shares).map(|(divisor, share)| {
+            (Takes { divisor, share: share.clone() }, Arc::new(ChannelStats::default()))
+        });
+        let (mut tee, pool) = (Tee::new(vec![TeeBranch::scaler(ring, 1, encoders)]), pool());
+        let mut run = |ticks: Range<u64>| -> Vec<u64> {
+            for tick in ticks {
+                run(&mut tee, &pool, tick, false);
+            }
+            std::iter::from_fn(|| frames.pop()).map(|raw| raw.tick).collect()
+        };
+        assert_eq!(run(0..4), [0, 1, 2, 3]);
+        shares[0].set(3);
+        assert_eq!(run(4..10), [4, 6, 8, 9], "every third, and every second");
+        shares[1].set(2);
+        assert_eq!(run(10..17), [12, 15, 16]);
     }
 }

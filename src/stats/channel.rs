@@ -6,7 +6,7 @@ use super::cell::{Counter, Gauge, SharedCounter};
 use super::fallback::{FALLBACKS_MAX, Fallback, FallbackStats};
 use super::histogram::{Histogram, HistogramFigures};
 use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
-use crate::media::Micros;
+use crate::media::{Micros, Size};
 
 /// Why the composer let a frame go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +156,13 @@ impl ChannelStats {
         self.video.speed.opened(presets, step);
     }
 
-    /// The video encoder's speed or frame rate was changed. For its thread.
+    /// The video encoder's pictures may have these sizes, the full one first; they begin with that
+    /// at `size`, and with one of `divisor`. For its thread.
+    pub fn sizes(&self, sizes: Vec<Size>, size: usize, divisor: u32) {
+        self.video.speed.sized(sizes, size, divisor);
+    }
+
+    /// The video encoder's speed, frame rate or size was changed. For its thread.
     pub fn speed_changed(&self, change: SpeedChange) {
         self.video.speed.changed(change);
     }

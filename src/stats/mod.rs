@@ -39,7 +39,7 @@ pub use registry::{
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
 pub use rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
-pub use speed::{SpeedChange, SpeedFigures, SpeedReason};
+pub use speed::{Changed, SpeedChange, SpeedFigures, SpeedReason};
 pub use state::RunState;
 pub use streams::{StreamFigures, StreamSnapshot};
 pub use transcode::{TranscodeEntry, TranscodeSnapshot, TranscodeState};

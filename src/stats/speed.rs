@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::cell::{Counter, Gauge};
-use crate::media::Micros;
+use crate::media::{Micros, Size};
 
 /// Changes that are kept.
 pub const CHANGES_KEPT: usize = 8;
@@ -20,10 +20,12 @@ pub enum SpeedReason {
     EncodeTime,
     /// There is time for better pictures, or for more of them.
     Headroom,
+    /// An encoder of a channel of higher priority has too little time.
+    Priority,
 }
 
 impl SpeedReason {
-    const ALL: [Self; 3] = [Self::Queue, Self::EncodeTime, Self::Headroom];
+    const ALL: [Self; 4] = [Self::Queue, Self::EncodeTime, Self::Headroom, Self::Priority];
 
     /// The word for it in the API.
     #[must_use]
@@ -32,11 +34,27 @@ impl SpeedReason {
             Self::Queue => "queue",
             Self::EncodeTime => "encode_time",
             Self::Headroom => "headroom",
+            Self::Priority => "priority",
         }
     }
 }
 
-/// A change of an encoder's speed or of its frame rate.
+/// What of an encoder was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Its speed.
+    Speed,
+    /// How many pictures it encodes.
+    Rate,
+    /// The size of its pictures.
+    Size,
+}
+
+impl Changed {
+    const ALL: [Self; 3] = [Self::Speed, Self::Rate, Self::Size];
+}
+
+/// A change of an encoder's speed, of its frame rate or of the size of its pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpeedChange {
     /// When, on the node's clock, in whole milliseconds.
@@ -45,18 +63,21 @@ pub struct SpeedChange {
     pub step: u8,
     /// One picture of so many is encoded since then; at most 15.
     pub divisor: u8,
-    /// Whether the frame rate was changed, and not the speed.
-    pub is_of_rate: bool,
+    /// Size of the pictures since then, 0 being the full one; at most 3.
+    pub size: u8,
+    /// What was changed.
+    pub changed: Changed,
     /// Why.
     pub reason: SpeedReason,
 }
 
 impl SpeedChange {
     /// In one word, so that it is written and read at once: the time, and below it a nibble each of
-    /// reason, kind, divisor (never 0) and step.
+    /// reason, size and kind, divisor (never 0), and step.
     fn packed(self) -> u64 {
         let low = (self.reason as u64) << 12
-            | u64::from(self.is_of_rate) << 8
+            | u64::from(self.size & 3) << 10
+            | (self.changed as u64) << 8
             | u64::from(self.divisor & 15) << 4
             | u64::from(self.step & 15);
         self.at.millis() << 16 | low
@@ -68,7 +89,8 @@ impl SpeedChange {
         let divisor = Some(nibble(4)).filter(|divisor| *divisor > 0)?;
         let reason = *SpeedReason::ALL.get(usize::from(nibble(12)))?;
         let at = Micros::from_millis(word >> 16);
-        Some(Self { at, step: nibble(0), divisor, is_of_rate: nibble(8) != 0, reason })
+        let changed = *Changed::ALL.get(usize::from(nibble(8) & 3))?;
+        Some(Self { at, step: nibble(0), divisor, size: nibble(8) >> 2, changed, reason })
     }
 }
 
@@ -77,8 +99,11 @@ impl SpeedChange {
 pub(super) struct SpeedStats {
     /// The presets that its speeds are like, fastest first.
     presets: ArcSwap<Vec<&'static str>>,
+    /// The sizes that its pictures may have, the full one first.
+    sizes: ArcSwap<Vec<Size>>,
     step: Gauge,
     divisor: Gauge,
+    size: Gauge,
     faster: Counter,
     slower: Counter,
     late: Counter,
@@ -93,12 +118,21 @@ impl SpeedStats {
         self.divisor.set_count(1);
     }
 
+    pub(super) fn sized(&self, sizes: Vec<Size>, size: usize, divisor: u32) {
+        self.sizes.store(Arc::new(sizes));
+        self.size.set_count(size);
+        self.divisor.set(f64::from(divisor));
+    }
+
     pub(super) fn changed(&self, change: SpeedChange) {
         self.step.set_count(change.step.into());
         self.divisor.set_count(change.divisor.into());
+        self.size.set_count(change.size.into());
         match change.reason {
             SpeedReason::Headroom => self.slower.add(1),
-            SpeedReason::Queue | SpeedReason::EncodeTime => self.faster.add(1),
+            SpeedReason::Queue | SpeedReason::EncodeTime | SpeedReason::Priority => {
+                self.faster.add(1);
+            }
         }
         let place = self.changes.get() % CHANGES_KEPT as u64;
         if let Some(kept) = usize::try_from(place).ok().and_then(|place| self.kept.get(place)) {
@@ -117,18 +151,21 @@ impl SpeedStats {
             let step = usize::try_from(step).unwrap_or(usize::MAX);
             presets.get(step).copied().unwrap_or_default()
         };
+        let sizes = self.sizes.load();
+        let size = |size: u64| sizes.get(usize::try_from(size).unwrap_or(usize::MAX)).copied();
         let mut changes = self.kept.each_ref().map(|kept| {
             let change = SpeedChange::unpacked(kept.load(Ordering::Relaxed))?;
-            Some((change, preset(change.step.into())))
+            Some((change, preset(change.step.into()), size(change.size.into())))
         });
         // What was kept stands in a circle.
-        changes.sort_by_key(|change| change.map_or(u64::MAX, |(change, _)| change.at.0));
+        changes.sort_by_key(|change| change.map_or(u64::MAX, |(change, ..)| change.at.0));
         let step = self.step.get_count();
         SpeedFigures {
             step,
             steps: presets.len() as u64,
             preset: preset(step),
             divisor: self.divisor.get_count(),
+            size: size(self.size.get_count()),
             faster: self.faster.get(),
             slower: self.slower.get(),
             late: self.late.get(),
@@ -148,14 +185,16 @@ pub struct SpeedFigures {
     pub preset: &'static str,
     /// One picture of so many is encoded; 0 before the first one.
     pub divisor: u64,
-    /// Changes to faster or fewer pictures.
+    /// Size of the pictures; `None` before the first one.
+    pub size: Option<Size>,
+    /// Changes to faster, fewer or smaller pictures.
     pub faster: u64,
-    /// Changes to better or more pictures.
+    /// Changes to better, more or larger pictures.
     pub slower: u64,
     /// Pictures encoded more than two of their intervals after they were due.
     pub late: u64,
-    /// The last changes and the presets that they led to, oldest first, then nothing.
-    pub changes: [Option<(SpeedChange, &'static str)>; CHANGES_KEPT],
+    /// The last changes, and the presets and sizes that they led to, oldest first, then nothing.
+    pub changes: [Option<(SpeedChange, &'static str, Option<Size>)>; CHANGES_KEPT],
 }
 
 #[cfg(test)]
@@ -163,14 +202,16 @@ mod tests {
     use super::*;
 
     fn change(ms: u64, step: u8, reason: SpeedReason) -> SpeedChange {
-        SpeedChange { at: Micros::from_millis(ms), step, divisor: 1, is_of_rate: false, reason }
+        let (at, changed) = (Micros::from_millis(ms), Changed::Speed);
+        SpeedChange { at, step, divisor: 1, size: 0, changed, reason }
     }
 
     #[test]
     fn a_change_is_read_as_it_was_written() {
         for reason in SpeedReason::ALL {
-            for is_of_rate in [false, true] {
-                let change = SpeedChange { divisor: 4, is_of_rate, ..change(1 << 40, 7, reason) };
+            for changed in Changed::ALL {
+                let change =
+                    SpeedChange { divisor: 4, size: 2, changed, ..change(1 << 40, 7, reason) };
                 assert_eq!(SpeedChange::unpacked(change.packed()), Some(change));
             }
         }
@@ -191,7 +232,7 @@ mod tests {
         assert_eq!((figures.step, figures.steps, figures.preset), (1, 2, "veryfast"));
         assert_eq!((figures.slower, figures.faster, figures.late), (6, 5, 1));
         let kept: Vec<_> = figures.changes.iter().flatten().collect();
-        let times: Vec<_> = kept.iter().map(|(change, _)| change.at.millis() / 1_000).collect();
+        let times: Vec<_> = kept.iter().map(|(change, ..)| change.at.millis() / 1_000).collect();
         assert_eq!(times, [3, 4, 5, 6, 7, 8, 9, 10]);
         assert_eq!((kept[0].1, kept[7].1), ("superfast", "veryfast"));
     }

@@ -109,10 +109,20 @@ export interface Speed {
   steps: number;
   /** One frame of so many is encoded. */
   fps_divisor: number;
+  /** Of the pictures now. */
+  width: number;
+  height: number;
   late_frames: number;
   reason: string | null;
   /** Newest first. */
-  changes: { at: number; preset: string; fps_divisor: number; reason: string }[];
+  changes: {
+    at: number;
+    preset: string;
+    fps_divisor: number;
+    width: number;
+    height: number;
+    reason: string;
+  }[];
 }
 
 /** Of an output, a pull, a push or a recording. */

@@ -218,6 +218,7 @@ mod tests {
             clock: Clock::start(),
             packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
             chunk_size: 60_000,
+            cpu: Arc::default(),
             encode_cpus: Vec::new(),
             compose_cpus: Vec::new(),
             bells: Arc::from([]),
@@ -280,6 +281,7 @@ mod tests {
             bitrate_min_bps: 625_000,
             preset: preset.to_owned(),
             fastest_preset: None,
+            keep: crate::encode::Keep::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::config::ChannelConfig;
 use crate::control::channels::sources::DecoderContext;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::Threads;
+use crate::encode::SharedCpu;
 use crate::frame::PacketPool;
 use crate::ring::Bell;
 use crate::runtime::Clock;
@@ -17,6 +18,8 @@ pub(crate) struct ChannelContext {
     pub(crate) packets: PacketPool,
     pub(crate) chunk_size: u32,
     pub(crate) encode_cpus: Vec<usize>,
+    /// What encoders tell each other of their need.
+    pub(crate) cpu: Arc<SharedCpu>,
     pub(crate) compose_cpus: Vec<usize>,
     /// Rung for each shard, by its number.
     pub(crate) bells: Arc<[Arc<Bell>]>,

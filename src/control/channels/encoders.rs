@@ -11,8 +11,8 @@ use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::media::{Micros, caught};
 use crate::pipeline::{
-    self, AUDIO_QUEUE_BLOCKS, ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, RawAudio,
-    SCALE_QUEUE, ScaleOut, Tee, TeeBranch, Timeline,
+    self, AUDIO_QUEUE_BLOCKS, CpuShare, ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, RawAudio,
+    SCALE_QUEUE, ScaleOut, Share, Takes, Tee, TeeBranch, Timeline,
 };
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::scene::Scaler;
@@ -69,17 +69,20 @@ impl EncoderStarter<'_> {
         let mut branches = Vec::new();
         for at in plan.unscaled() {
             let rings = std::mem::take(&mut video_rings[at]);
-            branches.push(self.start_video(plan, at, (&switches[at], rings), 1)?);
+            branches.push(self.start_video(plan, at, (&switches[at], rings), 1)?.0);
         }
         for size in scaled {
             let divisors = size.encodes.iter().map(|at| plan.encodes[*at].divisor);
             let divisor = divisors.fold(0, gcd).max(1);
-            let mut scaled = Vec::new();
+            let (mut scaled, mut takes) = (Vec::new(), Vec::new());
             for at in &size.encodes {
                 let rings = std::mem::take(&mut video_rings[*at]);
-                scaled.push(self.start_video(plan, *at, (&switches[*at], rings), divisor)?);
+                let (branch, share) =
+                    self.start_video(plan, *at, (&switches[*at], rings), divisor)?;
+                scaled.push(branch);
+                takes.push(Takes { divisor: plan.encodes[*at].divisor, share });
             }
-            branches.push(self.start_scaler(plan, size, divisor, scaled)?);
+            branches.push(self.start_scaler(plan, size, (divisor, takes), scaled)?);
         }
         let (mut audio, mut passed) = (None, audio_rings.into_iter().flatten().collect());
         if let Some(spec) = self.config.audio.filter(|_| !self.passes_audio) {
@@ -143,6 +146,8 @@ impl EncoderStarter<'_> {
             audio: self.config.audio,
             packets: self.context.packets.clone(),
             chunk_size: self.context.chunk_size,
+            cpu: CpuShare { cpu: Arc::clone(&self.context.cpu), priority: self.config.priority },
+            share: Share::default(),
             switch: Arc::clone(switch),
             opened: self.opened.clone(),
             changed: self.tell_changes(name),
@@ -151,23 +156,24 @@ impl EncoderStarter<'_> {
         }
     }
 
-    /// Starts the thread of an encode, whose tee has one of `of_divisor` frames of the canvas.
+    /// Starts the thread of an encode, whose tee has one of `of_divisor` frames of the canvas. With
+    /// the branch comes where the encode says how many of its frames it leaves out.
     fn start_video(
         &self,
         plan: &RenditionPlan,
         at: usize,
         (switch, out): (&Arc<ChannelSwitch>, Vec<EncodedRing>),
         of_divisor: u32,
-    ) -> Result<TeeBranch, ChannelError> {
+    ) -> Result<(TeeBranch, Share), ChannelError> {
         let encode = &plan.encodes[at];
         let bell = Bell::new();
         let (raw, frames) = channel(self.config.queue_frames as usize, Arc::clone(&bell));
         let share = self.share(plan, encode, switch);
-        let own = share.clone();
+        let (own, part) = (share.clone(), share.share.clone());
         let run = move || pipeline::encode_video(&own, frames, &bell, out);
         self.start_encoder(&encode.name, "video", share, run)?;
-        let divisor = encode.divisor / of_divisor;
-        Ok(TeeBranch::encoder(raw, divisor, Arc::clone(&encode.stats)))
+        let takes = Takes { divisor: encode.divisor / of_divisor, share: part.clone() };
+        Ok((TeeBranch::encoder(raw, takes, Arc::clone(&encode.stats)), part))
     }
 
     /// Starts the audio encoder's thread.
@@ -191,13 +197,13 @@ impl EncoderStarter<'_> {
         &self,
         plan: &RenditionPlan,
         ScaledSize { size, pool, encodes }: ScaledSize,
-        divisor: u32,
+        (divisor, takes): (u32, Vec<Takes>),
         encoders: Vec<TeeBranch>,
     ) -> Result<TeeBranch, ChannelError> {
         let bell = Bell::new();
         let (raw, frames) = channel(SCALE_QUEUE, Arc::clone(&bell));
         let stats: Vec<_> = encodes.iter().map(|at| Arc::clone(&plan.encodes[*at].stats)).collect();
-        let branch = TeeBranch::scaler(raw, divisor, stats.iter().cloned());
+        let branch = TeeBranch::scaler(raw, divisor, takes.into_iter().zip(stats.clone()));
         let scaler = Scaler::new(self.config.size, size, Level::best());
         let (tee, clock) = (Tee::new(encoders), self.context.clock);
         let out = ScaleOut { tee, pool, stats, clock };

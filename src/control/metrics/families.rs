@@ -110,7 +110,7 @@ fn traffic(page: &mut Page<'_>, node: &ShardFigures) -> fmt::Result {
 
 fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     type Gauge = (&'static str, &'static str, fn(&ChannelFigures) -> f64);
-    const GAUGES: [Gauge; 5] = [
+    const GAUGES: [Gauge; 6] = [
         ("encoder_fps", "Encoded frames per second, mean of the last seconds", |c| c.fps),
         ("encoder_bitrate", "Encoded bits per second, video and audio", |c| c.bitrate_bps),
         ("encoder_target_bitrate", "Bits per second of video that are to be made", |c| {
@@ -120,6 +120,9 @@ fn encoders(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             c.speed.step as f64
         }),
         ("encoder_fps_divisor", "One frame of so many is encoded", |c| c.speed.divisor as f64),
+        ("encoder_frame_height", "Height of the encoded frames, pixels", |c| {
+            c.speed.size.map_or(0.0, |size| f64::from(size.height()))
+        }),
     ];
     type Counter = (&'static str, &'static str, fn(&ChannelFigures) -> u64);
     const COUNTERS: [Counter; 8] = [
@@ -193,15 +196,20 @@ fn encodes(snapshot: &Snapshot) -> impl Iterator<Item = Encode<'_>> {
 
 fn encoder_changes(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     let name = "encoder_speed_changes_total";
-    page.counter(name, "Changes of the encoder's speed or frame rate, by direction", |family| {
-        for encode in encodes(snapshot) {
-            let speed = &encode.figures.speed;
-            for (direction, count) in [("faster", speed.faster), ("slower", speed.slower)] {
-                family.sample(&[encode.labels(), &[("direction", direction)]].concat(), count)?;
+    page.counter(
+        name,
+        "Changes of the encoder's speed, frame rate or size, by direction",
+        |family| {
+            for encode in encodes(snapshot) {
+                let speed = &encode.figures.speed;
+                for (direction, count) in [("faster", speed.faster), ("slower", speed.slower)] {
+                    family
+                        .sample(&[encode.labels(), &[("direction", direction)]].concat(), count)?;
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     let name = "encoder_fallback_total";
     page.counter(name, "Changes to another encoder, because one failed or recovered", |family| {
         for encode in encodes(snapshot) {

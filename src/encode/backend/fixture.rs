@@ -7,7 +7,7 @@
     reason = "made-up pictures, sizes that fit, and planes that libavutil aligns"
 )]
 
-use crate::encode::{VideoEncoder, VideoPacket, VideoSink, VideoSpec};
+use crate::encode::{Keep, VideoEncoder, VideoPacket, VideoSink, VideoSpec};
 use crate::ffi::sys;
 use crate::frame::{Frame, Geometry, HEADROOM, PacketPool, PacketPoolSpec, Pool};
 use crate::media::{FrameRate, PixelFormat, Size, VideoCodec};
@@ -28,6 +28,7 @@ pub(in crate::encode) fn spec() -> VideoSpec {
         gop_frames: 30,
         b_frames: 0,
         threads: 2,
+        keep: Keep::default(),
     }
 }
 

@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
+use super::measured::RETRY_MIN;
 use super::*;
 use crate::media::FrameRate;
+
+mod priorities;
 
 /// As x264's from superfast to medium.
 const SPEEDS: [Speed; 5] = [
@@ -32,15 +35,21 @@ struct Model {
     lost: u64,
     late: u64,
     changes: Vec<(Micros, Change)>,
+    neighbours: Neighbours,
 }
 
 impl Model {
     fn new(fps: u32) -> Self {
+        Self::keeping(fps, Keep::Resolution)
+    }
+
+    fn keeping(fps: u32, keep: Keep) -> Self {
         let rate = FrameRate::new(fps, 1).unwrap();
-        let governor = Governor::new(rate, &SPEEDS, Micros(0));
+        let governor = Governor::new(rate, &SPEEDS, keep, Micros(0));
         let queue = VecDeque::new();
         let (free, changes) = (Micros(0), Vec::new());
-        Self { governor, rate, free, tick: 0, queue, lost: 0, late: 0, changes }
+        let neighbours = Neighbours::default();
+        Self { governor, rate, free, tick: 0, queue, lost: 0, late: 0, changes, neighbours }
     }
 
     fn now(&self) -> Micros {
@@ -66,7 +75,11 @@ impl Model {
         }
         let setting = self.governor.setting();
         assert!(setting.step <= TOP && (1..=DIVISOR_MAX).contains(&setting.divisor));
-        let took = ms * f64::from(SPEEDS[setting.step].cost) / 100.0 * 1e3;
+        let pixels = setting
+            .size
+            .checked_sub(1)
+            .map_or(1.0, |at| f64::from(SIDES[at] * SIDES[at]) / 10_000.0);
+        let took = ms * pixels * f64::from(SPEEDS[setting.step].cost) / 100.0 * 1e3;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
         let took = Micros(took as u64);
         let now = self.free + took;
@@ -75,7 +88,8 @@ impl Model {
         let budget = self.rate.due(2 * u64::from(setting.divisor));
         self.late += u64::from(now.since(self.rate.due(tick)) > budget);
         let waiting = self.queue.len();
-        let change = self.governor.picture(Sample { now, took, waiting });
+        let neighbours = self.neighbours;
+        let change = self.governor.picture(Sample { now, took, waiting, neighbours });
         self.changes.extend(change.map(|change| (now, change)));
     }
 
@@ -83,6 +97,7 @@ impl Model {
     fn compose(&mut self) {
         while self.rate.due(self.tick) <= self.free {
             match self.queue.len() < RING {
+                _ if !self.governor.admits(self.tick) => {}
                 true => self.queue.push_back(self.tick),
                 false => self.lost += 1,
             }
@@ -96,14 +111,14 @@ impl Model {
     }
 
     fn is_full(&self) -> bool {
-        self.governor.setting() == Setting { step: TOP, divisor: 1 }
+        self.governor.setting() == Setting { step: TOP, ..Setting::SAFE }
     }
 }
 
 #[test]
 fn it_begins_at_the_fastest_speed_and_climbs_to_the_best_within_three_seconds() {
     let mut model = Model::new(30);
-    assert_eq!(model.governor.setting(), Setting { step: 0, divisor: 1 });
+    assert_eq!(model.governor.setting(), Setting { step: 0, divisor: 1, size: 0 });
     model.run(Micros::from_secs(3), 7.0);
     assert!(model.is_full(), "{:?}", model.changes);
     assert_eq!((model.changes.len(), model.lost, model.late), (TOP, 0, 0));
@@ -114,7 +129,7 @@ fn it_stays_at_the_best_speed_that_there_is_time_for() {
     let mut model = Model::new(30);
     // Veryfast takes 17 of 33 ms, faster 24, fast 36.
     model.run(Micros::from_secs(60), 17.0);
-    assert_eq!(model.governor.setting(), Setting { step: 1, divisor: 1 });
+    assert_eq!(model.governor.setting(), Setting { step: 1, divisor: 1, size: 0 });
     assert_eq!((model.lost, model.late), (0, 0));
     assert_eq!(model.changes.len(), 1, "it was never too slow: {:?}", model.changes);
 }
@@ -123,7 +138,7 @@ fn it_stays_at_the_best_speed_that_there_is_time_for() {
 fn pictures_that_wait_make_it_faster_at_once_and_many_of_them_as_fast_as_it_can() {
     let slow = |waiting, n: u64| {
         let now = Micros::from_secs(4) + Micros(n * 50_000);
-        Sample { now, took: Micros(50_000), waiting }
+        Sample { now, took: Micros(50_000), waiting, neighbours: Neighbours::default() }
     };
     let top = || {
         let mut model = Model::new(30);
@@ -166,12 +181,12 @@ fn where_the_fastest_speed_is_not_enough_the_frame_rate_is_divided_until_it_is()
     model.run(Micros::from_secs(4), 7.0);
     // Superfast takes 73 of 33 ms: a third of the rate is left, and 27 % of the time.
     model.run(Micros::from_secs(20), 100.0);
-    assert_eq!(model.governor.setting(), Setting { step: 0, divisor: 3 });
+    assert_eq!(model.governor.setting(), Setting { step: 0, divisor: 3, size: 0 });
     model.late = 0;
     model.run(Micros::from_secs(10), 100.0);
     assert_eq!(model.late, 0, "it is in time at that rate");
-    let slow = Governor::new(FrameRate::new(10, 1).unwrap(), &SPEEDS, Micros(0));
-    assert_eq!(slow.divisor_max, 1, "ten frames a second are not made five");
+    let slow = rungs(FrameRate::new(10, 1).unwrap(), Keep::Resolution);
+    assert_eq!(slow.len(), 1, "ten frames a second are not made five");
 }
 
 #[test]
@@ -238,7 +253,8 @@ fn after_a_pause_what_was_measured_before_does_not_count() {
     }
     let now = model.now() + Micros::from_secs(5);
     let took = Micros::from_millis(32);
-    assert_eq!(model.governor.picture(Sample { now, took, waiting: 0 }), None);
+    let neighbours = Neighbours::default();
+    assert_eq!(model.governor.picture(Sample { now, took, waiting: 0, neighbours }), None);
     assert_eq!(model.governor.usage.pictures, 1);
 }
 
@@ -246,10 +262,11 @@ fn after_a_pause_what_was_measured_before_does_not_count() {
 fn one_speed_can_only_have_its_rate_divided() {
     let rate = FrameRate::new(30, 1).unwrap();
     for speeds in [&SPEEDS[..1], &[]] {
-        let mut governor = Governor::new(rate, speeds, Micros(0));
+        let mut governor = Governor::new(rate, speeds, Keep::Resolution, Micros(0));
         let mut run = |from: u64, took: Micros, waiting: usize| {
             for n in from..from + 400 {
-                let change = governor.picture(Sample { now: Micros(n * 60_000), took, waiting });
+                let (now, neighbours) = (Micros(n * 60_000), Neighbours::default());
+                let change = governor.picture(Sample { now, took, waiting, neighbours });
                 assert!(change.is_none_or(|change| change.to.step == 0));
             }
             governor.setting().divisor
@@ -268,8 +285,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn it_never_goes_up_faster_than_its_limits(fps in 24..=60_u32, loads in loads()) {
-        let mut model = Model::new(fps);
+    fn it_never_goes_up_faster_than_its_limits(
+        fps in 24..=60_u32,
+        keep in keeps(),
+        loads in loads(),
+    ) {
+        let mut model = Model::keeping(fps, keep);
         for (seconds, ms) in loads {
             model.run(Micros::from_secs(seconds), ms);
         }
@@ -281,7 +302,10 @@ proptest! {
                 let hold = if *at < settled { HOLD_AT_START } else { HOLD };
                 prop_assert!(*at - last >= hold, "{:?}", model.changes);
                 let (from, to) = (change.from, change.to);
-                prop_assert!(to.step == from.step + 1 || to.divisor + 1 == from.divisor);
+                let is_one = to.step == from.step + 1
+                    || to.divisor + 1 == from.divisor
+                    || to.size + 1 == from.size;
+                prop_assert!(is_one, "{change:?}");
             }
             last = *at;
         }
@@ -315,10 +339,11 @@ proptest! {
     #[test]
     fn everything_is_back_within_a_minute_after_the_load_has_gone(
         fps in 24..=60_u32,
+        keep in keeps(),
         loads in loads(),
         room in 0.2..0.65_f64,
     ) {
-        let mut model = Model::new(fps);
+        let mut model = Model::keeping(fps, keep);
         for (seconds, ms) in loads {
             model.run(Micros::from_secs(seconds), ms);
         }
@@ -341,4 +366,59 @@ proptest! {
         prop_assert_eq!(model.lost, 0);
         prop_assert!(model.changes.iter().all(|(_, it)| it.to.divisor == 1));
     }
+}
+
+#[test]
+fn where_the_frame_rate_is_kept_pictures_are_smaller_before_any_is_left_out() {
+    let mut model = Model::keeping(30, Keep::Fps);
+    model.run(Micros::from_secs(4), 7.0);
+    // Superfast takes 73 of 33 ms: at half the sides 18.
+    model.run(Micros::from_secs(20), 100.0);
+    assert_eq!(model.governor.setting(), Setting { step: 0, divisor: 1, size: 2 });
+    let downs = model.changes.iter().filter(|(_, it)| it.from.size != it.to.size);
+    assert_eq!(downs.map(|(_, it)| it.to.size).collect::<Vec<_>>(), [1, 2]);
+    model.late = 0;
+    model.run(Micros::from_secs(10), 100.0);
+    assert_eq!((model.late, model.lost), (0, 0), "it is in time at that size");
+    // Superfast takes 45 of 33 ms at the smallest size.
+    model.run(Micros::from_secs(20), 250.0);
+    assert_eq!(model.governor.setting(), Setting { step: 0, divisor: 2, size: 2 });
+    let from = model.changes.len();
+    model.run(Micros::from_secs(60), 7.0);
+    assert!(model.is_full());
+    let ups: Vec<_> = model.changes[from..].iter().map(|(_, it)| it.to).take(3).collect();
+    let up = |divisor, size| Setting { step: 0, divisor, size };
+    assert_eq!(ups, [up(1, 2), up(1, 1), up(1, 0)], "back as it came, before a better speed");
+}
+
+#[test]
+fn a_size_that_fails_again_and_again_is_tried_ever_more_rarely() {
+    let mut model = Model::keeping(30, Keep::Fps);
+    // What is half of the time at three quarters of the sides is more than all of it in full.
+    for _ in 0..20_000 {
+        let ms = if model.governor.setting().size == 0 { 60.0 } else { 25.0 };
+        model.step(ms);
+    }
+    let tries: Vec<_> = model.ups().filter(|(_, to)| to.size == 0 && to.step == 0).collect();
+    let waits: Vec<_> = tries.windows(2).map(|it| (it[1].0 - it[0].0).millis() / 1_000).collect();
+    assert!(waits.is_sorted() && waits[0] >= 4, "{waits:?}");
+    assert!(*waits.last().unwrap() >= 32, "{waits:?}");
+    assert_eq!(model.lost, 0);
+}
+
+#[test]
+fn what_follows_another_encoder_has_its_rate_and_its_size_and_what_cannot_be_scaled_is_left_out() {
+    let rate = FrameRate::FPS_30;
+    let before = Setting { step: 3, divisor: 1, size: 1 };
+    let governor = || Governor::new(rate, &SPEEDS, Keep::Fps, Micros(0)).following(before);
+    assert_eq!(governor().setting(), Setting { step: 0, ..before });
+    let mut governor = governor();
+    let change = governor.without_sizes(Micros(1)).unwrap();
+    assert_eq!(change.to, Setting { step: 0, divisor: 2, size: 0 });
+    assert_eq!(governor.setting(), change.to);
+    assert_eq!(governor.without_sizes(Micros(2)), None);
+}
+
+fn keeps() -> impl Strategy<Value = Keep> {
+    prop::sample::select(vec![Keep::Resolution, Keep::Fps])
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::frame::{Geometry, Pool};
 use crate::media::{FrameRate, PixelFormat, Size};
 use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX};
-use crate::pipeline::tee::{RawFrame, TeeBranch};
+use crate::pipeline::tee::{RawFrame, Share, Takes, TeeBranch};
 use crate::ring::channel;
 use crate::scene::kernel::Level;
 use crate::scene::{Color, Scene};
@@ -17,6 +17,7 @@ struct Bench {
     frames: Receiver<RawFrame>,
     audio: Receiver<RawAudio>,
     stats: Arc<ChannelStats>,
+    share: Share,
 }
 
 /// A channel of 50 frames a second.
@@ -29,13 +30,15 @@ fn bench() -> Bench {
     let (_changes, to_come) = channel(CHANGES_MAX, Bell::new());
     let (reports, _heard) = channel(SCENE_REPORTS_MAX, Bell::new());
     let stats = Arc::new(ChannelStats::default());
+    let share = Share::default();
+    let takes = Takes { divisor: 1, share: share.clone() };
     let stage = ChannelStage::new(Channel {
         pacer: Pacer::new(rate, START),
         timeline: Timeline { rate, start: START },
         picture: Some(Picture {
             composer: Composer::new(&scene, size, Level::Scalar).unwrap(),
             pool: Pool::new(Geometry::new(size, PixelFormat::I420), 40).unwrap(),
-            tee: Tee::new(vec![TeeBranch::encoder(raw, 1, Arc::clone(&stats))]),
+            tee: Tee::new(vec![TeeBranch::encoder(raw, takes, Arc::clone(&stats))]),
             // Later than any of these tests.
             keys: Keyframes::new(rate, u32::MAX, 1),
             line: SceneLine::new(to_come, reports),
@@ -45,7 +48,7 @@ fn bench() -> Bench {
         stats: Arc::clone(&stats),
         clock: Clock::start(),
     });
-    Bench { stage, frames, audio, stats }
+    Bench { stage, frames, audio, stats, share }
 }
 
 impl Bench {
@@ -200,4 +203,21 @@ fn a_channel_that_nobody_takes_away_waits_and_does_not_run() {
     drop(core.gone.pop());
     core.run(100..101);
     assert_eq!((core.core.stages.len(), core.gone.len()), (0, 1));
+}
+
+#[test]
+fn ticks_that_its_only_encoder_leaves_out_are_not_drawn_and_keyframes_are() {
+    let mut bench = bench();
+    bench.run_to(59);
+    bench.share.set(2);
+    bench.stage.channel.switch.request_key();
+    let (frames, audio) = bench.run_to(199);
+    // Tick 3 is the keyframe that was asked for.
+    assert_eq!(frames, [(3, true), (4, false), (6, false), (8, false)]);
+    assert!(!audio.is_empty(), "the sound goes on");
+    assert_eq!(bench.stats.read().dropped_total(), 0, "nobody lost them");
+    let composer = |bench: &Bench| bench.stage.picture.as_ref().unwrap().composer.mark();
+    let mark = composer(&bench);
+    bench.run_to(219);
+    assert_eq!(composer(&bench), mark, "tick 10 is drawn at 200 ms");
 }

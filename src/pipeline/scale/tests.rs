@@ -3,7 +3,7 @@
 use super::*;
 use crate::frame::{Frame, Geometry};
 use crate::media::{PixelFormat, Size};
-use crate::pipeline::tee::TeeBranch;
+use crate::pipeline::tee::{Share, Takes, TeeBranch};
 use crate::ring::{Sender, channel};
 use crate::scene::Damage;
 use crate::scene::kernel::Level;
@@ -39,7 +39,8 @@ impl Encoder {
 fn encoder(divisor: u32, queue: usize) -> (TeeBranch, Encoder) {
     let (raw, frames) = channel(queue, Bell::new());
     let stats = Arc::new(ChannelStats::default());
-    (TeeBranch::encoder(raw, divisor, Arc::clone(&stats)), Encoder { frames, stats })
+    let takes = Takes { divisor, share: Share::default() };
+    (TeeBranch::encoder(raw, takes, Arc::clone(&stats)), Encoder { frames, stats })
 }
 
 /// A scaler's way out, and its ring.

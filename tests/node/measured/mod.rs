@@ -10,4 +10,5 @@ mod in_step;
 mod live;
 mod overloaded;
 mod rates;
+mod smaller;
 mod stalled;

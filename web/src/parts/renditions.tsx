@@ -58,7 +58,11 @@ export function RenditionTable({ snapshot, renditions }: RenditionTableProps) {
 }
 
 /** The preset that an encoder is like now. */
-const speedOf = ({ speed, preset }: Rendition): string =>
-  [speed.preset || preset, speed.fps_divisor > 1 && `one frame of ${speed.fps_divisor}`]
+const speedOf = ({ speed, preset, width }: Rendition): string =>
+  [
+    speed.preset || preset,
+    speed.fps_divisor > 1 && `one frame of ${speed.fps_divisor}`,
+    speed.width < width && `${speed.width}×${speed.height}`,
+  ]
     .filter(Boolean)
     .join(", ");

@@ -271,24 +271,33 @@ const WHY: Record<string, string> = {
   queue: "frames waited for the encoder",
   encode_time: "encoding took nearly all the time",
   headroom: "there is time for it",
+  priority: "a channel of higher priority had too little time",
 };
 
 /** Which preset the encoder is like now, and why. */
 function SpeedLine({ channel }: { channel: Channel }) {
-  const { mode, preset, step, steps, fps_divisor, late_frames, changes } = channel.speed;
+  const { mode, preset, step, steps, fps_divisor, width, height, late_frames, changes } =
+    channel.speed;
   if (mode === "fixed") {
     return null;
   }
-  const isBest = step + 1 >= steps && fps_divisor === 1;
+  const isSmaller = width < channel.width;
+  const isBest = step + 1 >= steps && fps_divisor === 1 && !isSmaller;
   const since = changes[0] && `since ${clock(changes[0].at)}: ${WHY[changes[0].reason] ?? ""}`;
   const history = changes.map((it) =>
-    [clock(it.at), it.preset, it.fps_divisor > 1 ? `1/${it.fps_divisor} of the frames` : ""]
+    [
+      clock(it.at),
+      it.preset,
+      it.fps_divisor > 1 && `1/${it.fps_divisor} of the frames`,
+      it.width < channel.width && `${it.width}×${it.height}`,
+    ]
       .filter(Boolean)
       .join(" "),
   );
   const parts = [
     preset && `like ${preset}`,
     fps_divisor > 1 && `one frame of ${fps_divisor}`,
+    isSmaller && `${width}×${height}`,
     since,
     late_frames > 0 && `${integer(late_frames)} late`,
   ];

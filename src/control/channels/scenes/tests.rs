@@ -48,6 +48,7 @@ fn bench() -> Bench {
         clock: Clock::start(),
         packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
         chunk_size: 60_000,
+        cpu: Arc::default(),
         encode_cpus: Vec::new(),
         compose_cpus: Vec::new(),
         bells: Arc::from([]),

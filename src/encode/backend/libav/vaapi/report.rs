@@ -74,5 +74,6 @@ fn task(codec: VideoCodec) -> Result<VideoSpec, Error> {
         gop_frames: 60,
         b_frames: 0,
         threads: 1,
+        keep: crate::encode::Keep::default(),
     })
 }
