@@ -29,7 +29,12 @@ pub fn nvenc() {
         .allowlist_type("NV_ENCODE_API_FUNCTION_LIST|NVENCSTATUS|NV_ENC_CAPS|NV_ENC_PIC_FLAGS")
         .allowlist_type("NV_ENC_BUFFER_FORMAT|NV_ENC_PARAMS_RC_MODE|NV_ENC_TUNING_INFO")
         .allowlist_var("(SM_NVENC|sm_nvenc)_.*");
-    write(nvenc, "nvenc");
+    let generated = write(nvenc, "nvenc");
+    // AV1 is there where the header has it.
+    println!("cargo:rustc-check-cfg=cfg(nvenc_av1)");
+    if generated.contains("sm_nvenc_codec_av1") {
+        println!("cargo:rustc-cfg=nvenc_av1");
+    }
     write(binding("cuda", &[]).allowlist_type("CudaFunctions"), "cuda");
 }
 
@@ -80,7 +85,8 @@ fn binding(name: &str, flags: &[String]) -> Builder {
         .formatter(bindgen::Formatter::Prettyplease)
 }
 
-fn write(binding: Builder, name: &str) {
+/// Writes a binding to where the crate includes it; what was written.
+fn write(binding: Builder, name: &str) -> String {
     let generated = match binding.generate() {
         Ok(generated) => generated,
         Err(error) => fail(&format!("bindgen cannot read ffi/{name}.h: {error}")),
@@ -89,6 +95,7 @@ fn write(binding: Builder, name: &str) {
     if let Err(error) = generated.write_to_file(&out) {
         fail(&format!("{}: {error}", out.display()));
     }
+    generated.to_string()
 }
 
 /// Gives `x264_encoder_open_164` the name that C programs call it by.

@@ -30,11 +30,21 @@ static const uint32_t SM_NVENC_PICTURE_VER = NV_ENC_PIC_PARAMS_VER;
 #define SM_NVENC_PRESETS 7
 extern const GUID *const sm_nvenc_presets[SM_NVENC_PRESETS];
 
+/* AV1 came with version 12 of the interface. */
+#define SM_NVENC_AV1_MAJOR 12
+
 extern const GUID *const sm_nvenc_codec_h264;
+extern const GUID *const sm_nvenc_codec_hevc;
 
 extern const GUID *const sm_nvenc_profile_auto;
 extern const GUID *const sm_nvenc_profile_h264_baseline;
 extern const GUID *const sm_nvenc_profile_h264_main;
 extern const GUID *const sm_nvenc_profile_h264_high;
+extern const GUID *const sm_nvenc_profile_hevc_main;
+
+#if NVENCAPI_MAJOR_VERSION >= SM_NVENC_AV1_MAJOR
+extern const GUID *const sm_nvenc_codec_av1;
+extern const GUID *const sm_nvenc_profile_av1_main;
+#endif
 
 #endif

@@ -157,6 +157,10 @@ NVENCSTATUS lock_output(void *encoder, NV_ENC_LOCK_BITSTREAM *params)
     }
     if (session->is_lost)
         return with(session, NV_ENC_ERR_DEVICE_NOT_EXIST);
+    if (output->picture == session->faults.lock_busy && !session->was_lock_busy) {
+        session->was_lock_busy = 1;
+        return with(session, NV_ENC_ERR_LOCK_BUSY);
+    }
     if (output->state == OUTPUT_WAITING)
         return with(session, fault(session, NV_ENC_ERR_INVALID_CALL,
                                    "locked an output for which more input was asked"));

@@ -26,7 +26,7 @@ build() {
 build libcuda.so.1 -fvisibility=default "$here/cuda.c"
 # shellcheck disable=SC2046,SC2086
 build libnvidia-encode.so.1 -DFAULTS_VARIABLE='"FAKE_NVENC"' "$here/nvenc.c" "$here/buffers.c" \
-    "$here/codec.c" "$here/faults.c" $(pkg-config --cflags ffnvcodec) $x264
+    "$here/codec.c" "$here/hevc.c" "$here/faults.c" $(pkg-config --cflags ffnvcodec) $x264 $x265
 
 # Newer releases of libva ask a display for the names of its drivers at once.
 names=

@@ -131,4 +131,5 @@ int codec_encode(struct codec *codec, const struct picture *picture, struct code
     return 1;
 }
 
-const struct codec_api h264_codec = {codec_open, codec_close, codec_headers, codec_encode};
+const struct codec_api h264_codec = {codec_open, codec_close, codec_headers, codec_rate,
+                                    codec_encode};

@@ -64,6 +64,7 @@ struct codec_api {
     struct codec *(*open)(const struct codec_task *task);
     void (*close)(struct codec *codec);
     size_t (*headers)(struct codec *codec, uint8_t *to, size_t room);
+    int (*rate)(struct codec *codec, unsigned bits, unsigned buffer_bits);
     int (*encode)(struct codec *codec, const struct picture *picture, struct coded *coded);
 };
 

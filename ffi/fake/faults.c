@@ -33,6 +33,8 @@ static void read_item(struct faults *faults, const char *item)
         faults->sessions = atol(value);
     else if (is(item, "busy", &value))
         faults->busy = atol(value);
+    else if (is(item, "lock_busy", &value))
+        faults->lock_busy = atol(value);
     else if (is(item, "lost", &value))
         faults->lost = atol(value);
     else if (is(item, "lost_sessions", &value))
@@ -73,8 +75,8 @@ void faults_read(struct faults *faults)
 {
     const char *text = of_process[0] ? of_process : getenv(FAULTS_VARIABLE);
     char items[512], *rest = items, *item;
-    *faults = (struct faults){.major = 13, .sessions = 8, .busy = NEVER, .lost = NEVER,
-                              .lost_sessions = 1L << 30, .hang = NEVER, .overshoot = 100};
+    *faults = (struct faults){.major = 13, .sessions = 8, .busy = NEVER, .lock_busy = NEVER,
+                              .lost = NEVER, .lost_sessions = 1L << 30, .hang = NEVER, .overshoot = 100};
     snprintf(items, sizeof items, "%s", text ? text : "");
     while ((item = strsep(&rest, ",")))
         if (*item)

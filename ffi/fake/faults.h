@@ -10,6 +10,7 @@ struct faults {
     unsigned major, minor; /* driver=11.1: the newest interface that the driver knows */
     long sessions;         /* sessions=2: more are refused, as out of memory */
     long busy;             /* busy=3: picture 3 is refused once, as the hardware is busy */
+    long lock_busy;        /* lock_busy=3: the output of picture 3 is not ready when it is first locked */
     long lost;             /* lost=30: the device is gone at picture 30 of a session, counted from 0 */
     long lost_sessions;    /* lost_sessions=1: only that many sessions lose it */
     long hang;             /* hang=30: the output of picture 30 never comes */

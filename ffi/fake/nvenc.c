@@ -1,5 +1,5 @@
-/* Fake libnvidia-encode.so.1: checks its client, encodes with libx264, and fails as it is told to
- * (faults.h). For tests on machines without a GPU. */
+/* Fake libnvidia-encode.so.1: checks its client, encodes with libx264 and libx265, and fails as it is
+ * told to (faults.h). For tests on machines without a GPU. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,19 +73,30 @@ static NVENCSTATUS open_session(NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS *params, vo
     return NV_ENC_SUCCESS;
 }
 
+/* The encoder of a codec, if this GPU makes it. */
+static const struct codec_api *api_of(const struct session *session, GUID codec)
+{
+    if (same(codec, NV_ENC_CODEC_H264_GUID))
+        return &h264_codec;
+    if (same(codec, NV_ENC_CODEC_HEVC_GUID) && !session->faults.no_hevc)
+        return &hevc_codec;
+    return NULL;
+}
+
 static NVENCSTATUS guid_count(void *encoder, uint32_t *count)
 {
     SESSION(encoder);
-    *count = 1;
+    *count = session->faults.no_hevc ? 1 : 2;
     return NV_ENC_SUCCESS;
 }
 
 static NVENCSTATUS guids(void *encoder, GUID *list, uint32_t room, uint32_t *count)
 {
     SESSION(encoder);
-    *count = room ? 1 : 0;
-    if (room)
-        list[0] = NV_ENC_CODEC_H264_GUID;
+    const GUID known[] = {NV_ENC_CODEC_H264_GUID, NV_ENC_CODEC_HEVC_GUID};
+    uint32_t made = session->faults.no_hevc ? 1 : 2;
+    *count = room < made ? room : made;
+    memcpy(list, known, *count * sizeof *list);
     return NV_ENC_SUCCESS;
 }
 
@@ -113,7 +124,7 @@ static NVENCSTATUS caps(void *encoder, GUID codec, NV_ENC_CAPS_PARAM *params, in
 {
     SESSION(encoder);
     VERSION(params->version, NV_ENC_CAPS_PARAM_VER);
-    if (!same(codec, NV_ENC_CODEC_H264_GUID))
+    if (!api_of(session, codec))
         return NV_ENC_ERR_UNSUPPORTED_PARAM;
     switch (params->capsToQuery) {
     case NV_ENC_CAPS_NUM_MAX_BFRAMES: *value = BFRAMES_MAX; break;
@@ -146,7 +157,8 @@ static NVENCSTATUS preset_config(void *encoder, GUID codec, GUID preset, NV_ENC_
     SESSION(encoder);
     VERSION(params->version, NV_ENC_PRESET_CONFIG_VER);
     VERSION(params->presetCfg.version, NV_ENC_CONFIG_VER);
-    if (!same(codec, NV_ENC_CODEC_H264_GUID) || !preset_number(preset) || !tuning)
+    const struct codec_api *api = api_of(session, codec);
+    if (!api || !preset_number(preset) || !tuning)
         return fault(session, NV_ENC_ERR_UNSUPPORTED_PARAM, "no such preset");
     NV_ENC_CONFIG *config = &params->presetCfg;
     config->profileGUID = NV_ENC_CODEC_PROFILE_AUTOSELECT_GUID;
@@ -154,16 +166,40 @@ static NVENCSTATUS preset_config(void *encoder, GUID codec, GUID preset, NV_ENC_
     config->frameIntervalP = tuning == NV_ENC_TUNING_INFO_HIGH_QUALITY ? 4 : 1;
     config->rcParams.rateControlMode = NV_ENC_PARAMS_RC_VBR;
     config->rcParams.enableLookahead = tuning == NV_ENC_TUNING_INFO_HIGH_QUALITY;
-    config->encodeCodecConfig.h264Config.idrPeriod = NVENC_INFINITE_GOPLENGTH;
+    if (api == &hevc_codec) {
+        config->encodeCodecConfig.hevcConfig.idrPeriod = NVENC_INFINITE_GOPLENGTH;
+        config->encodeCodecConfig.hevcConfig.chromaFormatIDC = 1;
+    } else {
+        config->encodeCodecConfig.h264Config.idrPeriod = NVENC_INFINITE_GOPLENGTH;
+    }
     return NV_ENC_SUCCESS;
 }
 
-static struct codec *codec_of(const NV_ENC_INITIALIZE_PARAMS *task)
+/* What the configuration says of any codec, wherever that has it. */
+struct said {
+    int has_filler, has_no_sets, is_420;
+    unsigned idr_period;
+    const NV_ENC_CONFIG_H264_VUI_PARAMETERS *vui;
+};
+
+static struct said said_of(const struct session *session)
 {
-    const NV_ENC_CONFIG *config = task->encodeConfig;
-    const NV_ENC_CONFIG_H264 *h264 = &config->encodeCodecConfig.h264Config;
-    const NV_ENC_CONFIG_H264_VUI_PARAMETERS *vui = &h264->h264VUIParameters;
-    return codec_open(&(struct codec_task){
+    const NV_ENC_CONFIG_H264 *h264 = &session->config.encodeCodecConfig.h264Config;
+    const NV_ENC_CONFIG_HEVC *hevc = &session->config.encodeCodecConfig.hevcConfig;
+    if (session->api == &hevc_codec)
+        return (struct said){(int)hevc->enableFillerDataInsertion, (int)hevc->disableSPSPPS,
+                             hevc->chromaFormatIDC == 1 && !hevc->pixelBitDepthMinus8,
+                             hevc->idrPeriod, &hevc->hevcVUIParameters};
+    return (struct said){(int)h264->enableFillerDataInsertion, (int)h264->disableSPSPPS, 1,
+                         h264->idrPeriod, &h264->h264VUIParameters};
+}
+
+static struct codec *codec_of(const struct session *session)
+{
+    const NV_ENC_INITIALIZE_PARAMS *task = &session->task;
+    const NV_ENC_CONFIG *config = &session->config;
+    struct said said = said_of(session);
+    return session->api->open(&(struct codec_task){
         .width = task->encodeWidth,
         .height = task->encodeHeight,
         .fps_num = task->frameRateNum,
@@ -171,12 +207,12 @@ static struct codec *codec_of(const NV_ENC_INITIALIZE_PARAMS *task)
         .gop = config->gopLength == NVENC_INFINITE_GOPLENGTH ? CODEC_NO_GOP : config->gopLength,
         .bits = config->rcParams.averageBitRate,
         .buffer_bits = config->rcParams.vbvBufferSize,
-        .has_filler = (int)h264->enableFillerDataInsertion,
-        .has_colours = (int)vui->colourDescriptionPresentFlag,
-        .is_full_range = (int)vui->videoFullRangeFlag,
-        .primaries = (int)vui->colourPrimaries,
-        .transfer = (int)vui->transferCharacteristics,
-        .matrix = (int)vui->colourMatrix,
+        .has_filler = said.has_filler,
+        .has_colours = (int)said.vui->colourDescriptionPresentFlag,
+        .is_full_range = (int)said.vui->videoFullRangeFlag,
+        .primaries = (int)said.vui->colourPrimaries,
+        .transfer = (int)said.vui->transferCharacteristics,
+        .matrix = (int)said.vui->colourMatrix,
     });
 }
 
@@ -186,7 +222,8 @@ static NVENCSTATUS initialize(void *encoder, NV_ENC_INITIALIZE_PARAMS *task)
     VERSION(task->version, NV_ENC_INITIALIZE_PARAMS_VER);
     if (session->codec)
         return fault(session, NV_ENC_ERR_INVALID_CALL, "initialised twice");
-    if (!same(task->encodeGUID, NV_ENC_CODEC_H264_GUID) || !preset_number(task->presetGUID))
+    session->api = api_of(session, task->encodeGUID);
+    if (!session->api || !preset_number(task->presetGUID))
         return fault(session, NV_ENC_ERR_INVALID_PARAM, "no codec or preset");
     if (!task->encodeConfig || !task->enablePTD || task->enableEncodeAsync)
         return fault(session, NV_ENC_ERR_UNSUPPORTED_PARAM, "no configuration, or asynchronous");
@@ -198,19 +235,28 @@ static NVENCSTATUS initialize(void *encoder, NV_ENC_INITIALIZE_PARAMS *task)
     session->task = *task;
     session->config = *task->encodeConfig;
     session->task.encodeConfig = &session->config;
-    session->codec = codec_of(&session->task);
+    struct said said = said_of(session);
+    int is_h264 = same(session->config.profileGUID, NV_ENC_H264_PROFILE_BASELINE_GUID) ||
+        same(session->config.profileGUID, NV_ENC_H264_PROFILE_MAIN_GUID) ||
+        same(session->config.profileGUID, NV_ENC_H264_PROFILE_HIGH_GUID);
+    int is_hevc = same(session->config.profileGUID, NV_ENC_HEVC_PROFILE_MAIN_GUID);
+    if (session->api == &hevc_codec ? is_h264 : is_hevc)
+        return fault(session, NV_ENC_ERR_INVALID_PARAM, "the profile of another codec");
+    if (!said.is_420 || said.idr_period != session->config.gopLength)
+        return fault(session, NV_ENC_ERR_INVALID_PARAM, "a format or an interval of its own");
+    session->codec = codec_of(session);
     if (!session->codec)
-        return fault(session, NV_ENC_ERR_INVALID_PARAM, "libx264 does not take that");
+        return fault(session, NV_ENC_ERR_INVALID_PARAM, "the encoder does not take that");
     session->may_lose = session->faults.lost != NEVER &&
         __atomic_add_fetch(&lost_sessions, 1, __ATOMIC_RELAXED) <= session->faults.lost_sessions;
     const NV_ENC_RC_PARAMS *rc = &session->config.rcParams;
     faults_log(&session->faults,
                "initialised P%d tuning %d %ux%u %u/%u rate control %d, %u bits, buffer %u, gop %u, "
-               "interval %d, filler %d", preset_number(task->presetGUID), task->tuningInfo,
+               "interval %d, filler %d%s", preset_number(task->presetGUID), task->tuningInfo,
                task->encodeWidth, task->encodeHeight, task->frameRateNum, task->frameRateDen,
                rc->rateControlMode, rc->averageBitRate, rc->vbvBufferSize,
                session->config.gopLength, session->config.frameIntervalP,
-               session->config.encodeCodecConfig.h264Config.enableFillerDataInsertion);
+               said.has_filler, session->api == &hevc_codec ? ", hevc" : "");
     return NV_ENC_SUCCESS;
 }
 
@@ -237,7 +283,7 @@ static NVENCSTATUS reconfigure(void *encoder, NV_ENC_RECONFIGURE_PARAMS *params)
     faults_log(&session->faults, "rate %u bits, buffer %u, reset %d, idr %d", rc->averageBitRate,
                rc->vbvBufferSize, params->resetEncoder, params->forceIDR);
     session->force_idr |= (int)params->forceIDR;
-    int refused = codec_rate(session->codec, rc->averageBitRate, rc->vbvBufferSize);
+    int refused = session->api->rate(session->codec, rc->averageBitRate, rc->vbvBufferSize);
     pthread_mutex_unlock(&session->mutex);
     return refused ? NV_ENC_ERR_INVALID_PARAM : NV_ENC_SUCCESS;
 }
@@ -248,7 +294,7 @@ static NVENCSTATUS sequence_params(void *encoder, NV_ENC_SEQUENCE_PARAM_PAYLOAD 
     VERSION(params->version, NV_ENC_SEQUENCE_PARAM_PAYLOAD_VER);
     if (!session->codec || !params->spsppsBuffer || !params->outSPSPPSPayloadSize)
         return fault(session, NV_ENC_ERR_INVALID_PTR, "no place for parameter sets");
-    size_t size = codec_headers(session->codec, params->spsppsBuffer, params->inBufferSize);
+    size_t size = session->api->headers(session->codec, params->spsppsBuffer, params->inBufferSize);
     *params->outSPSPPSPayloadSize = (uint32_t)size;
     return size ? NV_ENC_SUCCESS : NV_ENC_ERR_NOT_ENOUGH_BUFFER;
 }
@@ -256,7 +302,8 @@ static NVENCSTATUS sequence_params(void *encoder, NV_ENC_SEQUENCE_PARAM_PAYLOAD 
 /* Encodes the pictures that wait, oldest first, each into its output. */
 static void encode_waiting(struct session *session)
 {
-    const NV_ENC_CONFIG_H264 *h264 = &session->config.encodeCodecConfig.h264Config;
+    const struct codec_api *api = session->api;
+    struct said said = said_of(session);
     for (int n = 0; n < session->waiting; n++) {
         struct output *output = session->order[n];
         if (output->state != OUTPUT_WAITING)
@@ -272,10 +319,10 @@ static void encode_waiting(struct session *session)
         size_t size = 0;
         struct coded *coded = &output->coded;
         /* First, as they use the same memory. */
-        if (!h264->disableSPSPPS)
-            size = codec_headers(session->codec, headers, sizeof headers);
-        if (!codec_encode(session->codec, &picture, coded)) {
-            fault(session, 0, "libx264 gave nothing");
+        if (!said.has_no_sets)
+            size = api->headers(session->codec, headers, sizeof headers);
+        if (!api->encode(session->codec, &picture, coded)) {
+            fault(session, 0, "the encoder gave nothing");
             continue;
         }
         if (coded->type != CODED_IDR)
@@ -370,7 +417,8 @@ static NVENCSTATUS destroy(void *encoder)
     SESSION(encoder);
     check_leaks(session);
     faults_log(&session->faults, "closed after %ld pictures", session->pictures);
-    codec_close(session->codec);
+    if (session->codec)
+        session->api->close(session->codec);
     session->magic = 0;
     pthread_mutex_destroy(&session->mutex);
     free(session);

@@ -37,9 +37,10 @@ struct session {
     uint32_t magic;
     pthread_mutex_t mutex;
     struct faults faults;
-    int may_lose, is_lost, was_busy, is_over;
+    int may_lose, is_lost, was_busy, was_lock_busy, is_over;
     NV_ENC_INITIALIZE_PARAMS task;
     NV_ENC_CONFIG config;
+    const struct codec_api *api;
     struct codec *codec;
     long pictures;
     int force_idr;

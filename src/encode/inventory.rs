@@ -188,7 +188,8 @@ mod tests {
                 }
             }
             let codecs = match entry.name {
-                "vaapi" => &["h264", "hevc"][..],
+                "nvenc" if cfg!(nvenc_av1) => &["h264", "hevc", "av1"][..],
+                "nvenc" | "vaapi" => &["h264", "hevc"],
                 "libx265" => &["hevc"],
                 "libsvtav1" => &["av1"],
                 _ => &["h264"],

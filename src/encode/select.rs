@@ -80,7 +80,7 @@ const CANDIDATES: &[Candidate] = &[
     #[cfg(feature = "nvenc")]
     Candidate {
         name: nvenc::NAME,
-        codecs: &[VideoCodec::H264],
+        codecs: nvenc::CODECS,
         is_for_speeds: false,
         check: Some(nvenc::check),
         open: nvenc::open,

@@ -1,12 +1,13 @@
-//! NVENC, called directly: H.264 on NVIDIA's GPUs.
+//! NVENC, called directly: H.264, HEVC and AV1 on NVIDIA's GPUs.
 //!
 //! The driver's libraries are opened at run time. A session lives on a thread of its own, which
 //! alone calls the driver; a call that does not return costs that thread and no other. A picture is
 //! written once, into the driver's input buffer, and its packet once, from the driver's output
-//! buffer into the pool. Bitrates change without a keyframe. Codecs are chosen by GUID; H.264 is
-//! the one that the rest of the program can name.
+//! buffer into the pool. Bitrates change without a keyframe. Codecs are chosen by GUID; AV1 is
+//! there where the installed header has it.
 
 mod budget;
+mod codecs;
 mod driver;
 mod encoder;
 mod open;
@@ -24,12 +25,13 @@ use crate::encode::{Error, VideoEncoder, VideoSpec};
 use crate::frame::PacketPool;
 use driver::Driver;
 
+pub(in crate::encode) use codecs::CODECS;
 pub(in crate::encode) use encoder::NAME;
 pub(in crate::encode) use report::report;
 
 static CHECK: Check = Check::of(NAME);
 
-/// Whether a GPU here makes H.264, and what of it.
+/// Whether a GPU here encodes, and what.
 pub(in crate::encode) fn check() -> Result<String, String> {
     CHECK.now()
 }

@@ -1,18 +1,18 @@
 //! Choice of a GPU for a task: the first that can do it, and why the others cannot.
 
+use super::codecs;
 use super::driver::{Device, Driver};
 use super::session::Session;
-use super::settings::{self, Choice};
+use super::settings::Choice;
 use super::status::Stage;
 use crate::encode::backend::watched::Opened;
 use crate::encode::{Error, VideoSpec};
 use crate::ffi::nvenc::{
-    NV_ENC_CAPS_HEIGHT_MAX, NV_ENC_CAPS_HEIGHT_MIN, NV_ENC_CAPS_NUM_MAX_BFRAMES,
+    GUID, NV_ENC_CAPS_HEIGHT_MAX, NV_ENC_CAPS_HEIGHT_MIN, NV_ENC_CAPS_NUM_MAX_BFRAMES,
     NV_ENC_CAPS_SUPPORT_DYN_BITRATE_CHANGE, NV_ENC_CAPS_WIDTH_MAX, NV_ENC_CAPS_WIDTH_MIN,
 };
-use crate::media::h264;
 
-/// What a GPU makes of H.264.
+/// What a GPU makes of a codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Abilities {
     pub(super) width: (i32, i32),
@@ -22,8 +22,8 @@ pub(super) struct Abilities {
 }
 
 impl Abilities {
-    pub(super) fn of(session: &Session) -> Self {
-        let ability = |ability| session.ability(ability);
+    pub(super) fn of(session: &Session, codec: GUID) -> Self {
+        let ability = |ability| session.ability(codec, ability);
         Self {
             width: (ability(NV_ENC_CAPS_WIDTH_MIN), ability(NV_ENC_CAPS_WIDTH_MAX)),
             height: (ability(NV_ENC_CAPS_HEIGHT_MIN), ability(NV_ENC_CAPS_HEIGHT_MAX)),
@@ -92,22 +92,16 @@ fn start(
     slots: usize,
 ) -> Result<Opened, Error> {
     let while_opening = |failure: super::status::Failure| failure.error(Stage::Opening);
-    if !session.makes(&settings::codec_guid()).map_err(while_opening)? {
-        return Err(Error::Unavailable("it does not make H.264".to_owned()));
+    if !session.makes(&choice.codec).map_err(while_opening)? {
+        return Err(Error::Unavailable(format!("it does not make {}", spec.codec.name())));
     }
-    let abilities = Abilities::of(session);
+    let abilities = Abilities::of(session, choice.codec);
     if let Some(refusal) = abilities.refusal(spec) {
         return Err(Error::Unavailable(refusal));
     }
     session.start(spec, choice, slots).map_err(while_opening)?;
     let headers = session.headers().map_err(while_opening)?;
-    let of_type = |wanted: u8| {
-        let is = |unit: &&[u8]| unit.first().is_some_and(|first| first & 0x1f == wanted);
-        h264::annex_b_units(&headers).find(is)
-    };
-    let header = of_type(h264::nal::SPS)
-        .zip(of_type(h264::nal::PPS))
-        .and_then(|(sps, pps)| h264::avc_config(sps, pps))
+    let header = codecs::header(spec.codec, &headers)
         .ok_or_else(|| Error::Unavailable("the driver gave no parameter sets".to_owned()))?;
     let fixed_rate = (!abilities.can_change_rate)
         .then_some("this GPU does not change the bitrate of a running encoder");

@@ -1,23 +1,15 @@
 //! Service of one session: pictures into its buffers, packets out of them, and their times.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use super::session::{Session, Submitted};
+use super::codecs;
+use super::session::{BUSY_PAUSE, BUSY_TRIES_MAX, Session, Submitted};
 use super::status::{Failure, Stage};
-use crate::encode::backend::units::with_lengths;
 use crate::encode::backend::watched::{self, Emit};
 use crate::encode::{Error, VideoPacket, VideoSpec};
 use crate::ffi::nvenc::NV_ENC_ERR_ENCODER_BUSY;
 use crate::frame::{FrozenFrame, PacketPool};
 use crate::media::VideoCodec;
-
-/// Pause before a driver that is busy is asked again, which its interface calls "a few
-/// milliseconds".
-const BUSY_PAUSE: Duration = Duration::from_millis(2);
-
-/// Times that a busy driver is asked again before it counts as failed: a tenth of a second.
-const BUSY_TRIES_MAX: u32 = 50;
 
 /// Slots beside those for pictures that wait for the next anchor: the anchor, and one more.
 const SLOTS_SPARE: usize = 2;
@@ -30,6 +22,7 @@ pub(super) fn slots(spec: &VideoSpec) -> usize {
 /// A session with the pictures that are inside.
 pub(super) struct Service {
     session: Session,
+    codec: VideoCodec,
     pool: PacketPool,
     slots: usize,
     /// The slot of the next picture.
@@ -47,6 +40,7 @@ impl Service {
         let slots = slots(spec);
         Self {
             session,
+            codec: spec.codec,
             pool,
             slots,
             next: 0,
@@ -79,10 +73,10 @@ impl Service {
 
     fn take_all(&mut self, emit: Emit<'_>) -> Result<(), Failure> {
         while let Some(slot) = self.waiting.pop_front() {
-            let (times, pool) = (&mut self.times, &self.pool);
+            let (times, pool, codec) = (&mut self.times, &self.pool, self.codec);
             let packet = self.session.take(slot, |coded| {
                 let dts = times.pop_front().unwrap_or(coded.pts);
-                let body = with_lengths(VideoCodec::H264, pool, coded.bytes);
+                let body = codecs::packet(codec, pool, coded.bytes);
                 VideoPacket { body, pts: coded.pts, dts, key: coded.key }
             })?;
             emit(packet);

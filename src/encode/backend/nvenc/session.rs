@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use super::driver::{Context, Driver, call};
 use super::settings::{self, Choice};
@@ -10,19 +11,27 @@ use crate::encode::VideoSpec;
 use crate::ffi::nvenc::{
     GUID, NV_ENC_CAPS, NV_ENC_CAPS_PARAM, NV_ENC_CONFIG, NV_ENC_CREATE_BITSTREAM_BUFFER,
     NV_ENC_CREATE_INPUT_BUFFER, NV_ENC_DEVICE_TYPE_CUDA, NV_ENC_ERR_ENCODER_BUSY,
-    NV_ENC_ERR_NEED_MORE_INPUT, NV_ENC_ERR_UNIMPLEMENTED, NV_ENC_LOCK_BITSTREAM,
-    NV_ENC_LOCK_INPUT_BUFFER, NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS, NV_ENC_PIC_FLAG_EOS,
-    NV_ENC_PIC_FLAG_FORCEIDR, NV_ENC_PIC_PARAMS, NV_ENC_PIC_STRUCT_FRAME, NV_ENC_PIC_TYPE_IDR,
-    NV_ENC_PRESET_CONFIG, NV_ENC_RECONFIGURE_PARAMS, NV_ENC_SEQUENCE_PARAM_PAYLOAD, NVENCSTATUS,
-    SM_NVENC_API_VERSION, SM_NVENC_CAPS_VER, SM_NVENC_CONFIG_VER, SM_NVENC_CREATE_BITSTREAM_VER,
-    SM_NVENC_CREATE_INPUT_VER, SM_NVENC_LOCK_BITSTREAM_VER, SM_NVENC_LOCK_INPUT_VER,
-    SM_NVENC_OPEN_SESSION_VER, SM_NVENC_PICTURE_VER, SM_NVENC_PRESET_CONFIG_VER,
-    SM_NVENC_RECONFIGURE_VER, SM_NVENC_SEQUENCE_VER,
+    NV_ENC_ERR_LOCK_BUSY, NV_ENC_ERR_NEED_MORE_INPUT, NV_ENC_ERR_UNIMPLEMENTED,
+    NV_ENC_LOCK_BITSTREAM, NV_ENC_LOCK_INPUT_BUFFER, NV_ENC_OPEN_ENCODE_SESSION_EX_PARAMS,
+    NV_ENC_PIC_FLAG_EOS, NV_ENC_PIC_FLAG_FORCEIDR, NV_ENC_PIC_PARAMS, NV_ENC_PIC_STRUCT_FRAME,
+    NV_ENC_PIC_TYPE_IDR, NV_ENC_PRESET_CONFIG, NV_ENC_RECONFIGURE_PARAMS,
+    NV_ENC_SEQUENCE_PARAM_PAYLOAD, NVENCSTATUS, SM_NVENC_API_VERSION, SM_NVENC_CAPS_VER,
+    SM_NVENC_CONFIG_VER, SM_NVENC_CREATE_BITSTREAM_VER, SM_NVENC_CREATE_INPUT_VER,
+    SM_NVENC_LOCK_BITSTREAM_VER, SM_NVENC_LOCK_INPUT_VER, SM_NVENC_OPEN_SESSION_VER,
+    SM_NVENC_PICTURE_VER, SM_NVENC_PRESET_CONFIG_VER, SM_NVENC_RECONFIGURE_VER,
+    SM_NVENC_SEQUENCE_VER,
 };
 use crate::frame::FrozenFrame;
 
 /// Most bytes of a sequence header (`NV_MAX_SEQ_HDR_LEN`).
 const HEADER_BYTES_MAX: usize = 512;
+
+/// Pause before a driver that is busy is asked again, which its interface calls "a few
+/// milliseconds".
+pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(2);
+
+/// Times that a busy driver is asked again before it counts as failed: a tenth of a second.
+pub(super) const BUSY_TRIES_MAX: u32 = 50;
 
 /// Codecs that a list may name; drivers have three.
 const CODECS_MAX: usize = 16;
@@ -47,7 +56,7 @@ struct Slot {
 
 /// An encoded picture in the driver's memory.
 pub(super) struct Coded<'a> {
-    /// Annex B.
+    /// Annex B, or OBUs.
     pub(super) bytes: &'a [u8],
     pub(super) pts: i64,
     pub(super) key: bool,
@@ -95,7 +104,7 @@ impl Session {
         self.encoder.as_ptr()
     }
 
-    /// Whether the GPU makes H.264.
+    /// Whether the GPU makes a codec.
     pub(super) fn makes(&self, codec: &GUID) -> Result<bool, Failure> {
         // SAFETY: numbers.
         let mut known: [GUID; CODECS_MAX] = unsafe { std::mem::zeroed() };
@@ -108,11 +117,11 @@ impl Session {
         Ok(known[..CODECS_MAX.min(count as usize)].iter().any(|one| parts(one) == parts(codec)))
     }
 
-    /// One of the GPU's abilities; 0 if it does not say.
-    pub(super) fn ability(&self, ability: NV_ENC_CAPS) -> i32 {
+    /// One of the GPU's abilities with a codec; 0 if it does not say.
+    pub(super) fn ability(&self, codec: GUID, ability: NV_ENC_CAPS) -> i32 {
         let mut params = zeroed!(NV_ENC_CAPS_PARAM, SM_NVENC_CAPS_VER);
         params.capsToQuery = ability;
-        let (api, codec, mut value) = (&self.driver.api, settings::codec_guid(), 0);
+        let (api, mut value) = (&self.driver.api, 0);
         let answer = (&raw mut params, &raw mut value);
         let status = call!(api, nvEncGetEncodeCaps, ABSENT, self.raw(), codec, answer.0, answer.1);
         if Failure::check("GetEncodeCaps", status).is_ok() { value } else { 0 }
@@ -127,7 +136,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let mut preset = zeroed!(NV_ENC_PRESET_CONFIG, SM_NVENC_PRESET_CONFIG_VER);
         preset.presetCfg.version = SM_NVENC_CONFIG_VER;
-        let (codec, guid) = (settings::codec_guid(), choice.preset_guid());
+        let (codec, guid) = (choice.codec, choice.preset_guid());
         let (api, tuning, to) = (&self.driver.api, choice.tuning, &raw mut preset);
         let status =
             call!(api, nvEncGetEncodePresetConfigEx, ABSENT, self.raw(), codec, guid, tuning, to);
@@ -160,7 +169,7 @@ impl Session {
         Ok(())
     }
 
-    /// SPS and PPS in Annex B.
+    /// Parameter sets in Annex B, or AV1's sequence header.
     pub(super) fn headers(&self) -> Result<Vec<u8>, Failure> {
         let mut bytes = vec![0; HEADER_BYTES_MAX];
         let mut size = 0;
@@ -235,7 +244,16 @@ impl Session {
         let api = &self.driver.api;
         let mut lock = zeroed!(NV_ENC_LOCK_BITSTREAM, SM_NVENC_LOCK_BITSTREAM_VER);
         lock.outputBitstream = self.slots[slot].output;
-        let status = call!(api, nvEncLockBitstream, ABSENT, self.raw(), &raw mut lock);
+        let mut tries = 0;
+        // A driver that does not wait although it is asked to is asked again.
+        let status = loop {
+            let status = call!(api, nvEncLockBitstream, ABSENT, self.raw(), &raw mut lock);
+            if status != NV_ENC_ERR_LOCK_BUSY || tries == BUSY_TRIES_MAX {
+                break status;
+            }
+            tries += 1;
+            std::thread::park_timeout(BUSY_PAUSE);
+        };
         Failure::check("LockBitstream", status)?;
         let size = lock.bitstreamSizeInBytes as usize;
         let bytes = if lock.bitstreamBufferPtr.is_null() {

@@ -1,14 +1,14 @@
-//! A task in NVENC's terms: preset and tuning, constant bitrate, groups of pictures, BT.709.
+//! A task in NVENC's terms: preset and tuning, constant bitrate, groups of pictures.
 
+use super::codecs;
 use crate::encode::backend::options::buffer_bits;
 use crate::encode::{Error, VideoSpec};
 use crate::ffi::nvenc::{
     GUID, NV_ENC_BUFFER_FORMAT, NV_ENC_BUFFER_FORMAT_IYUV, NV_ENC_BUFFER_FORMAT_NV12,
-    NV_ENC_CONFIG, NV_ENC_H264_ENTROPY_CODING_MODE_CAVLC, NV_ENC_INITIALIZE_PARAMS,
-    NV_ENC_PARAMS_RC_CBR, NV_ENC_TUNING_INFO, NV_ENC_TUNING_INFO_HIGH_QUALITY,
-    NV_ENC_TUNING_INFO_LOW_LATENCY, NV_ENC_TUNING_INFO_ULTRA_LOW_LATENCY, SM_NVENC_INITIALIZE_VER,
-    SM_NVENC_PRESETS, sm_nvenc_codec_h264, sm_nvenc_presets, sm_nvenc_profile_auto,
-    sm_nvenc_profile_h264_baseline, sm_nvenc_profile_h264_high, sm_nvenc_profile_h264_main,
+    NV_ENC_CONFIG, NV_ENC_INITIALIZE_PARAMS, NV_ENC_PARAMS_RC_CBR, NV_ENC_TUNING_INFO,
+    NV_ENC_TUNING_INFO_HIGH_QUALITY, NV_ENC_TUNING_INFO_LOW_LATENCY,
+    NV_ENC_TUNING_INFO_ULTRA_LOW_LATENCY, SM_NVENC_INITIALIZE_VER, SM_NVENC_PRESETS,
+    sm_nvenc_presets,
 };
 use crate::media::PixelFormat;
 
@@ -26,15 +26,10 @@ const PRESETS: [(&str, usize); 10] = [
     ("placebo", 7),
 ];
 
-/// BT.709 as H.264 numbers its primaries, transfer and matrix (ITU-T H.264 tables E-3 to E-5).
-const BT709: u32 = 1;
-
-/// A video format that is not said (ITU-T H.264 table E-2).
-const FORMAT_UNSPECIFIED: u32 = 5;
-
 /// What of a task the driver is asked for by name.
 #[derive(Clone, Copy)]
 pub(super) struct Choice {
+    pub(super) codec: GUID,
     /// 1 to 7.
     pub(super) preset: usize,
     pub(super) tuning: NV_ENC_TUNING_INFO,
@@ -60,23 +55,12 @@ impl Choice {
                 )));
             }
         };
-        let profile = match spec.profile.as_str() {
-            "" => &raw const sm_nvenc_profile_auto,
-            "baseline" => &raw const sm_nvenc_profile_h264_baseline,
-            "main" => &raw const sm_nvenc_profile_h264_main,
-            "high" => &raw const sm_nvenc_profile_h264_high,
-            other => {
-                let text = format!("profile = \"{other}\": NVENC knows baseline, main, high");
-                return Err(Error::Config(text));
-            }
-        };
         let format = match spec.format {
             PixelFormat::I420 => NV_ENC_BUFFER_FORMAT_IYUV,
             PixelFormat::Nv12 => NV_ENC_BUFFER_FORMAT_NV12,
         };
-        // SAFETY: constants of this program that point to constants.
-        let profile = unsafe { **profile };
-        Ok(Self { preset: *preset, tuning, profile, format })
+        let (codec, profile) = (codecs::guid(spec.codec)?, codecs::profile(spec)?);
+        Ok(Self { codec, preset: *preset, tuning, profile, format })
     }
 
     /// The GUID of the preset.
@@ -85,12 +69,6 @@ impl Choice {
         // SAFETY: a constant table of this program, of pointers to constants.
         unsafe { *sm_nvenc_presets[(self.preset - 1).min(LAST)] }
     }
-}
-
-/// The GUID of H.264.
-pub(super) fn codec_guid() -> GUID {
-    // SAFETY: a constant of this program that points to a constant.
-    unsafe { *sm_nvenc_codec_h264 }
 }
 
 /// Writes into a preset's configuration what the task wants otherwise.
@@ -103,25 +81,7 @@ pub(super) fn fill_in(config: &mut NV_ENC_CONFIG, spec: &VideoSpec, choice: &Cho
     rate.rateControlMode = NV_ENC_PARAMS_RC_CBR;
     rate.set_enableLookahead(0);
     rate.set_zeroReorderDelay(u32::from(spec.b_frames == 0));
-    // SAFETY: the session was opened for H.264, so this is the member in use.
-    let h264 = unsafe { &mut config.encodeCodecConfig.h264Config };
-    h264.idrPeriod = spec.gop_frames;
-    // Both are in the header that players get first.
-    h264.set_repeatSPSPPS(0);
-    h264.set_disableSPSPPS(1);
-    h264.set_enableFillerDataInsertion(1);
-    if spec.profile == "baseline" {
-        h264.entropyCodingMode = NV_ENC_H264_ENTROPY_CODING_MODE_CAVLC;
-    }
-    let vui = &mut h264.h264VUIParameters;
-    vui.videoSignalTypePresentFlag = 1;
-    // From interface 12 on these are enumerations of the same values.
-    vui.videoFormat = FORMAT_UNSPECIFIED as _;
-    vui.videoFullRangeFlag = 0;
-    vui.colourDescriptionPresentFlag = 1;
-    vui.colourPrimaries = BT709 as _;
-    vui.transferCharacteristics = BT709 as _;
-    vui.colourMatrix = BT709 as _;
+    codecs::fill_in(config, spec);
 }
 
 /// A constant rate: average = highest, and the buffer that goes with it, full half at the start.
@@ -143,7 +103,7 @@ pub(super) fn initialize_params(
     let mut params: NV_ENC_INITIALIZE_PARAMS = unsafe { std::mem::zeroed() };
     let (width, height) = (spec.size.width(), spec.size.height());
     params.version = SM_NVENC_INITIALIZE_VER;
-    params.encodeGUID = codec_guid();
+    params.encodeGUID = choice.codec;
     params.presetGUID = choice.preset_guid();
     params.tuningInfo = choice.tuning;
     params.encodeWidth = width;

@@ -8,6 +8,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
+use super::codecs;
 use super::driver::Driver;
 use super::encoder::open_encoder;
 use crate::encode::backend::fakes::{
@@ -19,7 +20,7 @@ use crate::encode::backend::fixture::{
 use crate::encode::backend::watched::Watched;
 use crate::encode::{Error, VideoEncoder, VideoSpec};
 use crate::ffi::sys;
-use crate::media::{PixelFormat, Size};
+use crate::media::{PixelFormat, Size, VideoCodec, h264};
 
 /// A driver for one test. Its faults are the process's, so that one test at a time has one.
 struct Fake {
@@ -70,19 +71,39 @@ impl Fake {
     }
 }
 
-fn decoded(encoder: &Watched, out: &Collect) -> Vec<crate::encode::backend::fixture::Decoded> {
+fn decoded(
+    codec: VideoCodec,
+    encoder: &Watched,
+    out: &Collect,
+) -> Vec<crate::encode::backend::fixture::Decoded> {
     let packets: Vec<_> = out.0.iter().map(|kept| (kept.bytes.clone(), kept.pts)).collect();
-    decode(sys::AV_CODEC_ID_H264, encoder.header(), &packets)
+    let id = match codec {
+        VideoCodec::H264 => sys::AV_CODEC_ID_H264,
+        VideoCodec::Hevc => sys::AV_CODEC_ID_HEVC,
+        VideoCodec::Av1 => sys::AV_CODEC_ID_AV1,
+    };
+    decode(id, encoder.header(), &packets)
+}
+
+fn hevc() -> VideoSpec {
+    VideoSpec { codec: VideoCodec::Hevc, profile: "main".to_owned(), ..spec() }
+}
+
+/// Types of an HEVC access unit's NAL units, which have lengths and nothing between them.
+fn hevc_types(bytes: &[u8]) -> Vec<u8> {
+    assert_eq!(h264::units(bytes).map(|unit| unit.len() + 4).sum::<usize>(), bytes.len());
+    h264::units(bytes).map(|unit| unit[0] >> 1).collect()
 }
 
 #[test]
 fn pictures_of_both_formats_come_out_as_they_went_in() {
-    for format in [PixelFormat::I420, PixelFormat::Nv12] {
+    let formats = [PixelFormat::I420, PixelFormat::Nv12];
+    for (format, of) in formats.into_iter().flat_map(|it| [(it, spec()), (it, hevc())]) {
         let fake = Fake::with("");
-        let spec = VideoSpec { format, ..spec() };
+        let spec = VideoSpec { format, ..of };
         let mut encoder = fake.open(&spec).unwrap();
         let out = encode(&mut encoder, &spec, 40, still);
-        let pictures = decoded(&encoder, &out);
+        let pictures = decoded(spec.codec, &encoder, &out);
         drop(encoder);
         assert_halves(&pictures);
         fake.clean_log();
@@ -100,6 +121,88 @@ fn keyframes_come_when_they_are_asked_for_and_by_the_interval() {
     drop(encoder);
     assert_keyframes(&out);
     fake.clean_log();
+}
+
+#[test]
+fn hevc_has_all_its_parameter_sets_in_the_header_alone_and_keyframes_as_h264_has() {
+    /// VPS, SPS and PPS; an IDR picture that may have leading ones, or has none.
+    const SETS: std::ops::RangeInclusive<u8> = 32..=34;
+    const IDR: std::ops::RangeInclusive<u8> = 19..=20;
+    let fake = Fake::with("");
+    let mut encoder = fake.open(&hevc()).unwrap();
+    let out = encode(&mut encoder, &hevc(), 95, |frame, n| {
+        noise(frame, n);
+        n == 40
+    });
+    let header = encoder.header().to_vec();
+    assert_eq!(header[0], 1, "an HEVCDecoderConfigurationRecord");
+    assert_eq!((header[1] & 0x1f, header[21] & 3, header[22]), (1, 3, 3), "Main, lengths of 4");
+    assert_eq!(header[23] & 0x3f, 32, "the VPS comes first");
+    let keys: Vec<_> = out.0.iter().filter(|kept| kept.key).map(|kept| kept.pts).collect();
+    assert_eq!(keys, [0, 30, 40, 70]);
+    for kept in &out.0 {
+        let types = hevc_types(&kept.bytes);
+        assert_eq!(types.iter().any(|kind| IDR.contains(kind)), kept.key, "{types:?}");
+        assert!(!types.iter().any(|kind| SETS.contains(kind)), "{types:?}");
+    }
+    drop(encoder);
+    let log = fake.clean_log();
+    let set_up = log.iter().find(|line| line.starts_with("initialised")).unwrap();
+    let wanted = "rate control 2, 800000 bits, buffer 800000, gop 30, interval 1, filler 1, hevc";
+    assert!(set_up.ends_with(wanted), "{set_up}");
+}
+
+#[test]
+fn the_bitrate_of_hevc_changes_without_a_keyframe_as_well() {
+    let fake = Fake::with("");
+    let spec = VideoSpec { gop_frames: 300, ..hevc() };
+    let mut encoder = fake.open(&spec).unwrap();
+    let pool = frames(&spec);
+    let mut out = Collect::default();
+    for n in 0..120 {
+        if n == 60 {
+            encoder.set_bitrate(2_400_000).unwrap();
+        }
+        let mut frame = pool.take().unwrap();
+        noise(&mut frame, n);
+        encoder.encode(frame.freeze(), n as i64, false, &mut out).unwrap();
+    }
+    drop(encoder);
+    let log = fake.clean_log();
+    let change = "rate 2400000 bits, buffer 2400000, reset 0, idr 0";
+    assert!(log.iter().any(|line| line == change), "{log:?}");
+    assert_eq!(out.0.iter().filter(|kept| kept.key).count(), 1);
+}
+
+#[test]
+fn a_codec_that_the_gpu_or_this_build_does_not_make_and_a_profile_of_another_are_told_in_words() {
+    let fake = Fake::with("no_hevc");
+    let error = fake.open(&hevc()).err().unwrap();
+    assert!(matches!(&error, Error::Unavailable(text) if text.contains("does not make hevc")));
+    drop(fake);
+    let fake = Fake::with("");
+    let high = VideoSpec { profile: "high".to_owned(), ..hevc() };
+    let error = fake.open(&high).err().unwrap();
+    assert!(matches!(&error, Error::Config(text) if text.contains("NVENC knows main for hevc")));
+    let av1 = VideoSpec { codec: VideoCodec::Av1, profile: String::new(), ..spec() };
+    let error = fake.open(&av1).err().unwrap();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    if cfg!(nvenc_av1) {
+        assert!(error.to_string().contains("does not make av1"), "{error}");
+    } else {
+        for part in ["needs version 12", "built with the header of 11.", "another encoder"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(!super::CODECS.contains(&VideoCodec::Av1));
+    }
+}
+
+#[test]
+fn packets_of_av1_begin_behind_the_temporal_delimiter() {
+    let pool = packets();
+    let packet = |bytes: &[u8]| codecs::packet(VideoCodec::Av1, &pool, bytes).to_vec();
+    assert_eq!(packet(&[0x12, 0, 0x32, 1, 9]), [0x32, 1, 9]);
+    assert_eq!(packet(&[0x32, 1, 9]), [0x32, 1, 9]);
 }
 
 #[test]
@@ -159,7 +262,7 @@ fn with_b_pictures_the_driver_holds_some_back_and_decode_times_rise() {
     let spec = VideoSpec { b_frames: 2, ..spec() };
     let mut encoder = fake.open(&spec).unwrap();
     let out = encode(&mut encoder, &spec, 41, still);
-    assert_eq!(decoded(&encoder, &out).len(), 41);
+    assert_eq!(decoded(spec.codec, &encoder, &out).len(), 41);
     drop(encoder);
     assert_eq!(out.0.len(), 41);
     assert!(out.0.is_sorted_by(|a, b| a.dts < b.dts));
@@ -188,11 +291,13 @@ fn ticks_that_were_left_out_stay_left_out() {
 
 #[test]
 fn a_busy_driver_is_asked_again() {
-    let fake = Fake::with("busy=3");
-    let mut encoder = fake.open(&spec()).unwrap();
-    assert_eq!(encode(&mut encoder, &spec(), 6, still).0.len(), 6);
-    drop(encoder);
-    fake.clean_log();
+    for fault in ["busy=3", "lock_busy=3"] {
+        let fake = Fake::with(fault);
+        let mut encoder = fake.open(&spec()).unwrap();
+        assert_eq!(encode(&mut encoder, &spec(), 6, still).0.len(), 6, "{fault}");
+        drop(encoder);
+        fake.clean_log();
+    }
 }
 
 #[test]
