@@ -7,6 +7,7 @@ mod congested;
 mod crowd;
 mod governed;
 mod in_step;
+mod keyframe;
 mod live;
 mod overloaded;
 mod rates;
