@@ -498,7 +498,8 @@ mod tests {
             let mut frame = pool.take().unwrap();
             frame.planes_mut().into_iter().for_each(|plane| plane.data.fill(90));
             let (frame, changed) = (frame.freeze(), Damage::whole(canvas));
-            worker.take(&RawFrame { frame, tick, is_key: tick == 0, changed }, &frames).unwrap();
+            let raw = RawFrame { frame, tick, is_key: tick == 0, changed, at: None };
+            worker.take(&raw, &frames).unwrap();
         }
         worker.encoder.flush(&mut worker.sink).unwrap();
         let [first, second] = [0, 1].map(|at| {

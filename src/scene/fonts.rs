@@ -63,7 +63,7 @@ pub(super) enum Setting {
     /// One line of figures of equal width, at the top.
     Figures,
     /// One line, in the middle.
-    Line,
+    OneLine,
 }
 
 impl Fonts {
@@ -118,7 +118,7 @@ impl Fonts {
     ) {
         let buffer = self.lay_out(text, (face, style), Some(image.width()), setting);
         let free = pixels(image.height()) - height(&buffer);
-        let is_centred = matches!(setting, Setting::Middle | Setting::Line);
+        let is_centred = matches!(setting, Setting::Middle | Setting::OneLine);
         let top = if is_centred { (free / 2.0).max(0.0).round() } else { 0.0 };
         for run in buffer.layout_runs() {
             for glyph in run.glyphs {
@@ -157,7 +157,7 @@ impl Fonts {
             features.enable(FeatureTag::new(b"tnum"));
             attrs = attrs.font_features(features);
         }
-        if matches!(setting, Setting::Figures | Setting::Line) {
+        if matches!(setting, Setting::Figures | Setting::OneLine) {
             buffer.set_wrap(Wrap::None);
         }
         let align = match style.align {

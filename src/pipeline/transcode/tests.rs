@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::*;
 use crate::decode::LiveSpec;
 use crate::frame::PacketBuf;
-use crate::pipeline::TeeBranch;
 use crate::pipeline::tee::RawFrame;
+use crate::pipeline::{Share, Takes, TeeBranch};
 use crate::ring::channel;
 use crate::rtmp::flv::Tags;
 use crate::stats::ChannelStats;
@@ -57,11 +57,12 @@ impl Renditions for Stub {
         let stats: Arc<ChannelStats> = Arc::default();
         let (raw, frames) = channel(200, Bell::new());
         let (ring, heard) = channel(200, Bell::new());
+        let takes = Takes { divisor: 1, share: Share::default() };
         made.sources.push(*source);
         made.frames.push(frames);
         made.audio.push(heard);
         Ok(Ladder {
-            tee: Tee::new(vec![TeeBranch::encoder(raw, 1, Arc::clone(&stats))]),
+            tee: Tee::new(vec![TeeBranch::encoder(raw, takes, Arc::clone(&stats))]),
             audio: LadderAudio::Passed(vec![EncodedRing { ring, stats }]),
             switch: Arc::new(ChannelSwitch::of_source()),
             keys: SourceKeyframes::new(Micros::from_secs(2), 1),

@@ -17,10 +17,10 @@ use crate::scene::tick::Tick;
 const LENGTH_MAX: u32 = 16_384;
 
 /// Places of the letters within a pixel.
-const STEPS: i64 = 4;
+const STEPS: u8 = 4;
 
 /// Images of the letters: one for each place within two pixels, which share a sample of colour.
-const PHASES: usize = 2 * STEPS as usize;
+const PHASES: u8 = 2 * STEPS;
 
 /// Letters that run, drawn at each place that they can have on the canvas' grid of colours.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ impl Ticker {
         let (length, room) =
             if is_upright { (image.height(), place.h) } else { (image.width(), place.w) };
         let phases = (0..PHASES).map(|phase| phase_of(&image, phase, is_upright));
-        let length = i64::from(length) * STEPS;
-        let gap = spec.gap.map_or(i64::from(room), i64::from).max(1) * STEPS;
+        let length = steps(i64::from(length));
+        let gap = i64::from(spec.gap.unwrap_or_else(|| room.unsigned_abs()).max(1));
         Ok(Self {
             phases: phases.collect(),
             place,
@@ -61,15 +61,15 @@ impl Ticker {
             direction: spec.direction,
             speed: spec.speed,
             length,
-            period: length + gap,
-            room: i64::from(room) * STEPS,
+            period: length + steps(gap),
+            room: steps(i64::from(room)),
             gone: 0,
         })
     }
 
     pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
-        let steps = u128::from(tick.programme.0) * u128::from(self.speed) * STEPS as u128;
-        let gone = i64::try_from(steps / 1_000_000).unwrap_or(i64::MAX);
+        let way = u128::from(tick.programme.0) * u128::from(self.speed) * u128::from(STEPS);
+        let gone = i64::try_from(way / 1_000_000).unwrap_or(i64::MAX);
         if gone != self.gone {
             self.gone = gone;
             damage.add(self.rect());
@@ -104,16 +104,20 @@ impl Ticker {
             Direction::Right | Direction::Down => self.room - at - self.length,
         };
         let origin = if self.direction.is_upright() { self.place.y } else { self.place.x };
-        let steps = i64::from(origin) * STEPS + at;
-        let two = 2 * STEPS;
-        let whole = i32::try_from(steps.div_euclid(two) * 2).unwrap_or(i32::MIN / 2);
-        (whole, usize::try_from(steps.rem_euclid(two)).unwrap_or(0))
+        let (at, two) = (steps(i64::from(origin)) + at, i64::from(PHASES));
+        let whole = i32::try_from(at.div_euclid(two) * 2).unwrap_or(i32::MIN / 2);
+        (whole, usize::try_from(at.rem_euclid(two)).unwrap_or(0))
     }
 
     /// The box, which letters are cut off at.
     pub(super) fn rect(&self) -> Rect {
         self.place.intersect(self.canvas)
     }
+}
+
+/// Steps of so many pixels.
+fn steps(pixels: i64) -> i64 {
+    pixels * i64::from(STEPS)
 }
 
 /// The letters: on one line in the middle of the box, or as a column as wide as it.
@@ -133,7 +137,7 @@ fn letters(
         (&spec.text, spec.style.clone(), length)
     } else {
         let style = TextStyle { align: Align::Left, ..spec.style.clone() };
-        let length = fonts.width(&line, (&face, &style), Setting::Line);
+        let length = fonts.width(&line, (&face, &style), Setting::OneLine);
         (&line, style, length)
     };
     let length = whole(length);
@@ -148,7 +152,7 @@ fn letters(
     }
     let (width, height) = if is_upright { (width, length) } else { (length, height) };
     let mut image = RgbaImage::new(width.max(1), height.max(1));
-    let setting = if is_upright { Setting::Top } else { Setting::Line };
+    let setting = if is_upright { Setting::Top } else { Setting::OneLine };
     fonts.draw(&mut image, text, (&face, &style), setting);
     Ok(image)
 }
@@ -160,9 +164,8 @@ fn whole(length: f32) -> u32 {
 }
 
 /// The letters moved by so many steps: each pixel is a mixture of two.
-fn phase_of(image: &RgbaImage, phase: usize, is_upright: bool) -> Asset {
-    let (pixels, part) = (phase / STEPS as usize, phase % STEPS as usize);
-    let (along, part) = (u32::try_from(pixels).unwrap_or(0), u32::try_from(part).unwrap_or(0));
+fn phase_of(image: &RgbaImage, phase: u8, is_upright: bool) -> Asset {
+    let (along, part) = (u32::from(phase / STEPS), u32::from(phase % STEPS));
     let more = along + 1;
     let (w, h) = image.dimensions();
     let (wide, high) = if is_upright { (w, h + more) } else { (w + more, h) };
@@ -182,7 +185,7 @@ fn phase_of(image: &RgbaImage, phase: usize, is_upright: bool) -> Asset {
 
 /// `part` quarters of `after`, and the rest of `before`; colours weigh as much as they cover.
 fn mixed(before: [u8; 4], after: [u8; 4], part: u32) -> Rgba<u8> {
-    let steps = STEPS as u32;
+    let steps = u32::from(STEPS);
     let weights = [u32::from(before[3]) * (steps - part), u32::from(after[3]) * part];
     let total = weights[0] + weights[1];
     if total == 0 {
@@ -240,20 +243,20 @@ mod tests {
     /// Where the newest letters begin, in quarters of a pixel from the canvas' corner.
     fn begin(ticker: &Ticker) -> i64 {
         let (whole, phase) = ticker.placed(ticker.newest());
-        i64::from(whole) * STEPS + phase as i64
+        steps(i64::from(whole)) + i64::try_from(phase).unwrap()
     }
 
     #[test]
     fn letters_come_in_at_one_edge_and_run_at_their_speed_in_quarters_of_a_pixel() {
         let begun = ticker(Direction::Left, None);
-        let edge = i64::from(begun.place.x + begun.place.w) * STEPS;
+        let edge = steps(i64::from(begun.place.x + begun.place.w));
         assert_eq!(begin(&begun), edge, "not to be seen yet");
         let (moved, changed) = after(begun, 25);
         assert_eq!((begin(&moved), changed), (edge - 10, moved.rect()), "2.5 pixels");
         let (still, changed) = after(moved, 26);
         assert_eq!((begin(&still), changed), (edge - 10, Rect::default()));
         let right = ticker(Direction::Right, None);
-        let left_edge = i64::from(right.place.x) * STEPS;
+        let left_edge = steps(i64::from(right.place.x));
         let length = right.length;
         assert_eq!(begin(&right), left_edge - length);
         assert_eq!(begin(&after(right, 25).0), left_edge - length + 10);
@@ -267,7 +270,7 @@ mod tests {
         let copies = (0..).map(|n| close.newest() - n * close.period);
         let seen = copies.take_while(|at| *at > -close.length).count();
         assert!(seen >= 2, "{seen}");
-        assert_eq!(close.period, close.length + 8 * STEPS);
+        assert_eq!(close.period, close.length + steps(8));
     }
 
     #[test]
