@@ -26,7 +26,7 @@ ARGS ?=
 # Narrows `make check`: make check TEST=rtmp::.
 TEST ?=
 
-.PHONY: help run test check fmt lint doc bench deps deps-run screenshot web
+.PHONY: help run test check fmt lint doc bench deps deps-run screenshot contact-sheet web
 
 help:
 	@echo 'make run         build and start the node with a demo programme (ARGS="--config FILE")'
@@ -39,6 +39,7 @@ help:
 	@echo 'make bench       the benchmarks'
 	@echo 'make deps        install what building and testing take, and nothing else'
 	@echo 'make screenshot  play the demo programme into docs/demo.png'
+	@echo 'make contact-sheet  render every scene of examples/scenes.toml into docs/scenes.png'
 
 run: deps-run
 	cargo build --release --bin stream-manager $(FEATURES)
@@ -76,3 +77,7 @@ deps-run:
 screenshot: deps
 	cargo build --release --bin stream-manager $(FEATURES)
 	tools/screenshot.sh docs/demo.png
+
+contact-sheet: deps
+	cargo build --release --bin stream-manager $(FEATURES)
+	tools/contact_sheet.sh

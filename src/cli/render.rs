@@ -115,9 +115,14 @@ pub fn render(args: &RenderArgs, mut warn: impl FnMut(&str)) -> Result<String, R
     faults.iter().for_each(|fault| warn(fault));
     let clock = Clock::start();
     let (began, cpu) = (clock.now(), cpu_seconds());
-    for n in 0..args.frames {
+    let mut digest = String::new();
+    for n in 1..=args.frames {
         let rendered = offline.next(|fault| warn(&fault)).ok_or("the encoder holds all frames")?;
-        output.put(&rendered, n + 1 == args.frames)?;
+        let is_last = n == args.frames;
+        output.put(&rendered, is_last)?;
+        if is_last {
+            digest = rendered.digest();
+        }
     }
     output.finish()?;
     let (took, cpu) = (clock.now().since(began), cpu_seconds() - cpu);
@@ -126,7 +131,8 @@ pub fn render(args: &RenderArgs, mut warn: impl FnMut(&str)) -> Result<String, R
     let frames = args.frames as f64;
     Ok(format!(
         "{} frames of {} at {} fps: channel {}, scene {scene_name}\n\
-         {took:.3} s, {:.1} frames per second, {:.4} ms of CPU per frame\n",
+         {took:.3} s, {:.1} frames per second, {:.4} ms of CPU per frame\n\
+         sha256 of the last frame: {digest}\n",
         args.frames,
         channel.size,
         channel.rate,

@@ -1,12 +1,13 @@
-//! Demand for streams that are made while somebody reads them: shards say that they are wanted, and
-//! control looks.
+//! Demand for streams that are transcoded while somebody reads them: shards say that they are
+//! wanted, and control looks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::media::Micros;
 
-/// When somebody last wanted what is made on demand. Every shard writes it, and control reads it.
+/// When somebody last wanted what is transcoded on demand. Every shard writes it, and control reads
+/// it.
 #[derive(Debug, Default)]
 pub struct Demand(AtomicU64);
 
@@ -24,10 +25,10 @@ impl Demand {
     }
 }
 
-/// Streams that are made from another while somebody reads one of them.
+/// Streams that are transcoded from another while somebody reads one of them.
 #[derive(Clone, Debug)]
-pub struct MadeStreams {
-    /// The stream that they are made from.
+pub struct TranscodedStreams {
+    /// The stream that they are transcoded from.
     pub source: Arc<str>,
     /// Their names.
     pub streams: Vec<Arc<str>>,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ChannelSwitch;
-use super::demand::MadeStreams;
+use super::demand::TranscodedStreams;
 use super::hook::{HookQuestion, HookRequestId, Refusal};
 use super::shard::{
     ChannelSource, OutputSpec, PullSpec, PulledStream, RecordSink, ShardAnswer, ShardQuery,
@@ -81,8 +81,8 @@ pub enum ShardCommand {
     },
     /// The streams that are pulled from now on, by whichever shard.
     Pulled(Arc<[PulledStream]>),
-    /// The streams that are made on demand from now on, and of what.
-    Made(Arc<[MadeStreams]>),
+    /// The streams that are transcoded from others from now on.
+    Transcoded(Arc<[TranscodedStreams]>),
     /// One more recording.
     Record(RecordSink),
     /// One more output.

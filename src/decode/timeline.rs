@@ -1,6 +1,6 @@
 //! Clock recovery: a publisher's timestamps matched to the node's clock.
 
-use crate::media::Micros;
+use crate::media::{Micros, UnwrappedTime};
 
 /// A publisher this far from its time is matched anew, if it stays there, microseconds.
 const STRANGE_MIN: i64 = 500_000;
@@ -43,8 +43,7 @@ const AUDIO_LEAD: i64 = 300_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeline {
     latency: i64,
-    /// The newest time as it came, and without its wrap, milliseconds.
-    newest: Option<(u32, i64)>,
+    times: UnwrappedTime,
     /// From a publisher's microseconds to the node's; `None` before the first message.
     offset: Option<i64>,
     audio: Track,
@@ -97,7 +96,7 @@ impl Timeline {
     pub(super) fn new(latency: Micros) -> Self {
         Self {
             latency: i64::try_from(latency.0).unwrap_or(0),
-            newest: None,
+            times: UnwrappedTime::default(),
             offset: None,
             audio: Track::default(),
             pictures: Track::default(),
@@ -119,7 +118,7 @@ impl Timeline {
     /// Takes note of a message's arrival; its time without the wrap, milliseconds.
     pub(super) fn arrived(&mut self, time_ms: u32, at: Micros, picture: bool) -> i64 {
         let now = i64::try_from(at.0).unwrap_or(i64::MAX / 2);
-        let time_ms = self.unwrap(time_ms);
+        let time_ms = self.times.unwrap(time_ms);
         let need = now.saturating_add(self.latency).saturating_sub(time_ms.saturating_mul(1_000));
         let track = if picture { &mut self.pictures } else { &mut self.audio };
         track.arrived(need, now);
@@ -176,18 +175,6 @@ impl Timeline {
     #[must_use]
     pub(super) const fn resyncs(&self) -> u64 {
         self.resyncs
-    }
-
-    fn unwrap(&mut self, time_ms: u32) -> i64 {
-        let unwrapped = match self.newest {
-            None => i64::from(time_ms),
-            Some((newest, unwrapped)) => {
-                let step = time_ms.wrapping_sub(newest).cast_signed();
-                unwrapped.saturating_add(i64::from(step))
-            }
-        };
-        self.newest = Some((time_ms, unwrapped));
-        unwrapped
     }
 }
 

@@ -20,7 +20,7 @@ pub use keep_alive::{KeepAlive, Pings};
 pub use network::network_of;
 pub use panic::{caught, panic_text};
 pub use size::{PixelFormat, Rect, Size};
-pub use time::{FrameRate, Micros};
+pub use time::{FrameRate, Micros, UnwrappedTime};
 
 /// Samples per second of all audio inside the node.
 pub const SAMPLE_RATE: u32 = 48_000;

@@ -149,6 +149,29 @@ impl fmt::Display for FrameRate {
     }
 }
 
+/// Times of a stream without their wrap: RTMP's are milliseconds modulo 2^32.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UnwrappedTime {
+    /// The newest as it came, and without its wrap.
+    newest: Option<(u32, i64)>,
+}
+
+impl UnwrappedTime {
+    /// The time of the next message in milliseconds: less than 2^31 before or after that of the one
+    /// before.
+    pub fn unwrap(&mut self, time_ms: u32) -> i64 {
+        let unwrapped = match self.newest {
+            None => i64::from(time_ms),
+            Some((newest, unwrapped)) => {
+                let step = time_ms.wrapping_sub(newest).cast_signed();
+                unwrapped.saturating_add(i64::from(step))
+            }
+        };
+        self.newest = Some((time_ms, unwrapped));
+        unwrapped
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,5 +212,13 @@ mod tests {
         assert!(FrameRate::new(1, 0).is_none());
         assert!(FrameRate::new(241, 1).is_none());
         assert!(FrameRate::new(240, 1).is_some());
+    }
+
+    #[test]
+    fn times_go_on_over_the_wrap_and_back_to_what_is_older() {
+        let mut times = UnwrappedTime::default();
+        assert_eq!(times.unwrap(u32::MAX - 9), 4_294_967_286);
+        assert_eq!(times.unwrap(10), 4_294_967_306);
+        assert_eq!(times.unwrap(u32::MAX), 4_294_967_295);
     }
 }

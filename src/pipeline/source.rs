@@ -12,27 +12,6 @@ const RATE_WAIT: Micros = Micros::from_secs(1);
 /// The rate of a source of which too little has come to measure it.
 const RATE_USUAL: FrameRate = FrameRate::FPS_30;
 
-/// Times of a stream without the wrap at 2^32 ms.
-#[derive(Debug, Default)]
-pub(super) struct SourceTimes {
-    newest: Option<(u32, i64)>,
-}
-
-impl SourceTimes {
-    /// The time of a message in milliseconds.
-    pub(super) fn unwrap(&mut self, time_ms: u32) -> i64 {
-        let unwrapped = match self.newest {
-            None => i64::from(time_ms),
-            Some((newest, unwrapped)) => {
-                let step = time_ms.wrapping_sub(newest).cast_signed();
-                unwrapped.saturating_add(i64::from(step))
-            }
-        };
-        self.newest = Some((time_ms, unwrapped));
-        unwrapped
-    }
-}
-
 /// Measures how many pictures a second a source has, by the first of them.
 #[derive(Debug, Default)]
 pub(super) struct RateProbe {
@@ -196,13 +175,5 @@ mod tests {
         assert_eq!(slow.rate(RATE_WAIT + Micros(5)), Some(RATE_USUAL));
         slow.picture(500, Micros(500_000));
         assert_eq!(slow.rate(RATE_WAIT + Micros(5)), FrameRate::new(2, 1));
-    }
-
-    #[test]
-    fn times_go_on_over_the_wrap_and_back_to_what_is_older() {
-        let mut times = SourceTimes::default();
-        assert_eq!(times.unwrap(u32::MAX - 9), 4_294_967_286);
-        assert_eq!(times.unwrap(10), 4_294_967_306);
-        assert_eq!(times.unwrap(u32::MAX), 4_294_967_295);
     }
 }

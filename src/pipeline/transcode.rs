@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::channel::RawAudio;
 use super::decode::Retry;
 use super::encode::EncodedRing;
-use super::source::{RateProbe, SourceKeyframes, SourceTimes};
+use super::source::{RateProbe, SourceKeyframes};
 use super::tee::Tee;
 use crate::audio::AudioFramer;
 use crate::command::{ChannelSwitch, Encoded, SubscriptionEvent};
 use crate::decode::{DecodeSink, Live};
 use crate::frame::{AudioBlock, BLOCK_SAMPLES, FrozenFrame, PictureEvent};
-use crate::media::{CHANNELS, FrameRate, Kind, Micros, SAMPLE_RATE, Size};
+use crate::media::{CHANNELS, FrameRate, Kind, Micros, SAMPLE_RATE, Size, UnwrappedTime};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::rtmp::flv::{Audio, AudioFormat, Part, Video};
 use crate::runtime::{Clock, StopFlag};
@@ -115,7 +115,7 @@ pub struct Transcode<R> {
 /// What is known of the present publisher.
 #[derive(Default)]
 struct Source {
-    times: SourceTimes,
+    times: UnwrappedTime,
     rate: RateProbe,
     /// What came before the rate was known.
     pending: Vec<(Message, Micros)>,
@@ -135,7 +135,7 @@ struct Running {
     /// Time of its first picture, and of its newest.
     first: Micros,
     newest: Option<Micros>,
-    sound: Sound,
+    audio_feed: AudioFeed,
 }
 
 /// What the decoder has given out.
@@ -336,8 +336,8 @@ impl<R: Renditions> Transcode<R> {
             }
         };
         let first = Micros::from_millis(at.millis());
-        let sound = Sound::default();
-        let mut running = Running { ladder, size, first, newest: None, sound };
+        let audio_feed = AudioFeed::default();
+        let mut running = Running { ladder, size, first, newest: None, audio_feed };
         if let Some(header) = &self.source.audio_header {
             running.pass(header, now);
         }
@@ -374,7 +374,7 @@ impl<R: Renditions> Transcode<R> {
                     }
                 }
                 for block in self.decoded.audio.drain(..) {
-                    running.sound.push(&block, running.first, encoder);
+                    running.audio_feed.push(&block, running.first, encoder);
                 }
             }
         }
@@ -426,13 +426,13 @@ impl Running {
 
 /// Decoded audio on its way to the encoder, in frames as that takes them.
 #[derive(Default)]
-struct Sound {
+struct AudioFeed {
     framer: AudioFramer,
     /// Number of the sample that comes next, from the first picture on.
     next: Option<u64>,
 }
 
-impl Sound {
+impl AudioFeed {
     /// Takes a block, of a stream whose first picture is shown at `first`.
     fn push(&mut self, block: &AudioBlock, first: Micros, encoder: &mut Sender<RawAudio>) {
         if block.at < first {

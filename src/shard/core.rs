@@ -218,7 +218,7 @@ impl ShardCore {
         #[cfg(test)]
         self.fault_point();
         self.want_pulled();
-        self.want_made();
+        self.want_transcoded();
         self.look_at_twins();
         let Self { shared, outputs, .. } = self;
         let Shared { cx, streams, keys, .. } = shared;

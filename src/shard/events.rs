@@ -97,8 +97,8 @@ impl ShardCore {
     /// that can bring it, or that of what it is made of.
     pub(super) fn want(&mut self, name: &Arc<str>, goes_to: &Hops) {
         let now = self.shared.cx.now;
-        let made = Arc::clone(&self.shared.streams.made);
-        let of = made.iter().find(|of| of.streams.contains(name));
+        let transcoded = Arc::clone(&self.shared.streams.transcoded);
+        let of = transcoded.iter().find(|of| of.streams.contains(name));
         let name = of.map_or(name, |of| {
             of.demand.want(now);
             &of.source
@@ -244,7 +244,7 @@ impl ShardCore {
                 self.with_pull(pull, Pull::stop);
             }
             ShardCommand::Pulled(streams) => self.shared.streams.pulled = streams,
-            ShardCommand::Made(made) => self.shared.streams.made = made,
+            ShardCommand::Transcoded(streams) => self.shared.streams.transcoded = streams,
             ShardCommand::PullResolved { pull: number, address } => {
                 let address = self.with_pull(number, |pull, shared| pull.resolved(shared, address));
                 if let Some(address) = address.flatten() {

@@ -17,7 +17,6 @@ mod core;
 mod events;
 mod io;
 mod keys;
-mod made;
 mod notice;
 mod outbound;
 mod output;
@@ -40,6 +39,7 @@ mod streams;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transcoded;
 
 pub use self::core::ShardCore;
 pub use io::{Action, Closed, Core, Io, PeerId, TcpInfo};

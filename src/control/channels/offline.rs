@@ -2,6 +2,8 @@
 //! Each file is decoded as far as the tick needs and clocks begin where they are told to, so that
 //! the same configuration gives the same bytes on any machine.
 
+use sha2::{Digest, Sha256};
+
 use crate::audio::Mixer;
 use crate::config::ChannelConfig;
 use crate::control::channels::error::ChannelError;
@@ -54,6 +56,18 @@ pub(crate) struct Rendered<'a> {
     pub(crate) frame: FrozenFrame,
     /// Interleaved stereo up to the next tick; empty if the channel has no audio.
     pub(crate) samples: &'a [f32],
+}
+
+impl Rendered<'_> {
+    /// SHA-256 of the picture's planes without what lies between their rows, in hexadecimal.
+    pub(crate) fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for (index, plane) in self.frame.geometry().planes().iter().enumerate() {
+            let rows = self.frame.plane(index).chunks(plane.stride).take(plane.rows);
+            rows.for_each(|row| digest.update(&row[..plane.width]));
+        }
+        digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
 }
 
 impl OfflineChannel {
@@ -125,5 +139,52 @@ impl OfflineChannel {
         self.samples.resize(usize::try_from(count).unwrap_or(0) * CHANNELS, 0.0);
         let at = Micros(first * 1_000_000 / u64::from(SAMPLE_RATE));
         mixer.mix(first, at, &mut self.samples);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const SCENES: &str = include_str!("../../../examples/scenes.toml");
+    const DIGESTS: &str = include_str!("../../../tests/scenes.sha256");
+
+    /// As `tools/contact_sheet.sh` renders them.
+    const TICKS: u64 = 45;
+    const UNIX_MS: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn every_small_scene_looks_as_it_did_with_any_instructions() {
+        let config = Config::parse(SCENES, "scenes.toml").unwrap();
+        let wanted: Vec<_> = DIGESTS.lines().filter_map(|line| line.split_once("  ")).collect();
+        assert!(wanted.len() >= 60, "{}", wanted.len());
+        let shown = config
+            .channels
+            .iter()
+            .flat_map(|channel| channel.scenes.iter().map(move |scene| (channel, scene)));
+        let mut others = Vec::new();
+        for (at, (channel, named)) in shown.enumerate() {
+            let name = format!("{}/{}", channel.name, named.name);
+            for level in [Level::Scalar, Level::best()] {
+                let spec = RenderSpec {
+                    channel,
+                    scene: &named.scene,
+                    unix_ms: UNIX_MS,
+                    level,
+                    redraw: false,
+                    held_frames: 0,
+                };
+                let (mut offline, _) = OfflineChannel::open(spec).unwrap();
+                for _ in 1..TICKS {
+                    offline.next(|fault| panic!("{fault}")).unwrap();
+                }
+                let digest = offline.next(|fault| panic!("{fault}")).unwrap().digest();
+                if wanted.get(at) != Some(&(digest.as_str(), name.as_str())) {
+                    others.push(format!("{name} with {level:?}"));
+                }
+            }
+        }
+        assert!(others.is_empty(), "{others:?}: `make contact-sheet`, and look at docs/scenes.png");
     }
 }

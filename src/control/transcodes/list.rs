@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::ladder::{LadderEvent, LadderMaker, Report, subject};
 use super::rule::{DemandRule, RUNNING_MAX};
 use crate::command::{
-    Answer, ChannelSource, ChannelSwitch, Demand, MadeStreams, SubscriptionEvent,
+    Answer, ChannelSource, ChannelSwitch, Demand, SubscriptionEvent, TranscodedStreams,
 };
 use crate::config::{TRANSCODES_MAX, TranscodeConfig};
 use crate::control::channels::context::ChannelContext;
@@ -28,11 +28,11 @@ use crate::stats::{CoreRole, Registry, TranscodeEntry, TranscodeState};
 const NEWS_MAX: usize = 64;
 
 /// Something that the controller is to do for a transcode.
-pub(crate) enum Deed {
+pub(crate) enum Action {
     /// Tell everybody.
     Tell(NodeEvent),
-    /// Let every shard know which streams are made on demand.
-    Made(Arc<[MadeStreams]>),
+    /// Let every shard know which streams are transcoded from others.
+    Transcoded(Arc<[TranscodedStreams]>),
     /// Have this stream handed to a decoder.
     Subscribe(Arc<str>, Sender<SubscriptionEvent>),
     /// Give these to the shard of this number.
@@ -97,9 +97,9 @@ impl Known {
         }
     }
 
-    fn made(&self) -> MadeStreams {
+    fn streams(&self) -> TranscodedStreams {
         let name = |stream: &str| Arc::from(stream);
-        MadeStreams {
+        TranscodedStreams {
             source: name(&self.config.stream),
             streams: self.config.renditions.iter().map(|it| name(it.stream())).collect(),
             twin: self.config.twin().map(|twin| name(twin.stream())),
@@ -107,12 +107,12 @@ impl Known {
         }
     }
 
-    fn event(&self, what: TranscodeNews, reason: String) -> Deed {
+    fn event(&self, what: TranscodeNews, reason: String) -> Action {
         let (name, stream) = (self.config.name.clone(), self.config.stream.clone());
-        Deed::Tell(NodeEvent::Transcode(Box::new(TranscodeEvent { name, stream, what, reason })))
+        Action::Tell(NodeEvent::Transcode(Box::new(TranscodeEvent { name, stream, what, reason })))
     }
 
-    fn failed(&mut self, reason: String) -> Deed {
+    fn failed(&mut self, reason: String) -> Action {
         self.entry.failures += 1;
         self.entry.reason.clone_from(&reason);
         if self.entry.state != TranscodeState::Live {
@@ -122,7 +122,7 @@ impl Known {
     }
 
     /// Its encoders have been ended.
-    fn ended(&mut self, why: &str, placement: &mut Placement, now: Micros) -> Option<Deed> {
+    fn ended(&mut self, why: &str, placement: &mut Placement, now: Micros) -> Option<Action> {
         let was_live = self.entry.since.take().is_some();
         self.entry.renditions.clear();
         self.entry.state = TranscodeState::Waiting;
@@ -131,13 +131,13 @@ impl Known {
     }
 
     /// Lets its thread end.
-    fn stop(&mut self, why: &str, placement: &mut Placement, now: Micros) -> Option<Deed> {
+    fn stop(&mut self, why: &str, placement: &mut Placement, now: Micros) -> Option<Action> {
         let run = self.run.take()?;
         run.thread.stop();
         self.ending = Some(run.thread);
-        let deed = self.ended(why, placement, now);
+        let action = self.ended(why, placement, now);
         self.rest();
-        deed
+        action
     }
 
     /// It does not run.
@@ -161,38 +161,38 @@ impl Transcodes {
     }
 
     /// Several times a second: starts what is wanted, and ends what is not.
-    pub(crate) fn tick(&mut self, placement: &mut Placement, registry: &Registry) -> Vec<Deed> {
+    pub(crate) fn tick(&mut self, placement: &mut Placement, registry: &Registry) -> Vec<Action> {
         let now = self.context.clock.now();
-        let mut deeds = Vec::new();
+        let mut actions = Vec::new();
         if !std::mem::replace(&mut self.is_told, true) {
             // One that is off makes nothing: players get what there is.
             let on = self.known.iter().filter(|known| known.config.enabled);
-            deeds.push(Deed::Made(on.map(Known::made).collect()));
+            actions.push(Action::Transcoded(on.map(Known::streams).collect()));
         }
         let mut running = self.known.iter().filter(|known| known.run.is_some()).count();
         for at in 0..self.known.len() {
             let known = &mut self.known[at];
             let before = (known.entry.state, known.entry.failures);
-            deeds.extend(known.hear_encoders());
+            actions.extend(known.hear_encoders());
             if known.run.as_ref().is_some_and(|run| run.thread.is_over()) {
                 running -= 1;
                 known.run = None;
                 known.rule.lost(now);
-                deeds.extend(known.ended("its thread has failed", placement, now));
-                deeds.push(known.failed("its thread has failed; it begins anew".to_owned()));
+                actions.extend(known.ended("its thread has failed", placement, now));
+                actions.push(known.failed("its thread has failed; it begins anew".to_owned()));
             }
             known.ending.take_if(|thread| thread.is_over());
             let is_due = known.rule.is_due(&known.config, known.demand.wanted(), now);
             match (is_due, known.run.is_some()) {
                 (true, false) if known.ending.is_some() => {}
-                (true, false) if running >= RUNNING_MAX => deeds.extend(known.refuse()),
+                (true, false) if running >= RUNNING_MAX => actions.extend(known.refuse()),
                 (true, false) => {
                     running += 1;
-                    deeds.push(self.start(at, placement, now));
+                    actions.push(self.start(at, placement, now));
                 }
                 (false, true) => {
                     running -= 1;
-                    deeds.extend(known.stop("nobody reads its renditions", placement, now));
+                    actions.extend(known.stop("nobody reads its renditions", placement, now));
                 }
                 (false, false) if known.entry.state != TranscodeState::Failed => known.rest(),
                 _ => {}
@@ -202,11 +202,11 @@ impl Transcodes {
                 registry.put_transcode(&known.entry);
             }
         }
-        deeds
+        actions
     }
 
     /// Starts the thread of a transcode, which waits for its source.
-    fn start(&mut self, at: usize, placement: &Placement, now: Micros) -> Deed {
+    fn start(&mut self, at: usize, placement: &Placement, now: Micros) -> Action {
         self.runs += 1;
         let number = self.runs;
         let known = &mut self.known[at];
@@ -228,7 +228,7 @@ impl Transcodes {
         };
         let place = ThreadPlace::below("transcode", &context.encode_cpus);
         let started = context.threads.spawn(role, place, Some(stop), run);
-        let subscribe = Deed::Subscribe(Arc::from(known.config.stream.as_str()), subscription);
+        let subscribe = Action::Subscribe(Arc::from(known.config.stream.as_str()), subscription);
         known.started(started, (number, events), now).unwrap_or(subscribe)
     }
 
@@ -238,12 +238,12 @@ impl Transcodes {
         (number, news): Report,
         placement: &mut Placement,
         registry: &Registry,
-    ) -> Vec<Deed> {
+    ) -> Vec<Action> {
         let now = self.context.clock.now();
         let is_of = |known: &&mut Known| known.run.as_ref().is_some_and(|run| run.number == number);
         // What has been told to end has been told of already.
         let Some(known) = self.known.iter_mut().find(is_of) else { return Vec::new() };
-        let mut deeds = Vec::new();
+        let mut actions = Vec::new();
         match news {
             LadderEvent::Began { size, fps, entries, feeds } => {
                 let shard = known.shard.unwrap_or_default();
@@ -265,19 +265,19 @@ impl Transcodes {
                 (entry.state, entry.since) = (TranscodeState::Live, Some(now));
                 (entry.renditions, entry.starts) = (entries, entry.starts + 1);
                 entry.reason.clear();
-                deeds.push(Deed::Open(shard, feeds));
-                deeds.push(known.event(TranscodeNews::Started, text));
+                actions.push(Action::Open(shard, feeds));
+                actions.push(known.event(TranscodeNews::Started, text));
             }
-            LadderEvent::Ended(why) => deeds.extend(known.ended(&why, placement, now)),
-            LadderEvent::Failed(why) => deeds.push(known.failed(why)),
+            LadderEvent::Ended(why) => actions.extend(known.ended(&why, placement, now)),
+            LadderEvent::Failed(why) => actions.push(known.failed(why)),
         }
         registry.put_transcode(&known.entry);
-        deeds
+        actions
     }
 
     /// A shard has opened the stream of a rendition, or somebody else feeds it. Whether it is one
     /// of these.
-    pub(crate) fn opened(&mut self, switch: &Arc<ChannelSwitch>, is_open: bool) -> Option<Deed> {
+    pub(crate) fn opened(&mut self, switch: &Arc<ChannelSwitch>, is_open: bool) -> Option<Action> {
         if is_open {
             return None;
         }
@@ -317,15 +317,15 @@ impl Transcodes {
         name: &str,
         placement: &mut Placement,
         registry: &Registry,
-    ) -> (Answer, Option<Deed>) {
+    ) -> (Answer, Option<Action>) {
         let Some(at) = self.known.iter().position(|known| known.config.name == name) else {
             return (Answer::NotFound(format!("there is no transcode {name}")), None);
         };
-        let deed = self.known[at].stop("it was removed", placement, self.context.clock.now());
+        let action = self.known[at].stop("it was removed", placement, self.context.clock.now());
         self.known.remove(at);
         registry.remove_transcode(name);
         self.is_told = false;
-        (Answer::Done, deed)
+        (Answer::Done, action)
     }
 
     /// Turns a transcode on or off.
@@ -348,7 +348,7 @@ impl Known {
         thread: io::Result<Arc<Thread>>,
         (number, events): (u64, Arc<ArrayQueue<NodeEvent>>),
         now: Micros,
-    ) -> Option<Deed> {
+    ) -> Option<Action> {
         match thread {
             Ok(thread) => {
                 self.run = Some(Run { number, thread, events, switches: Vec::new() });
@@ -364,7 +364,7 @@ impl Known {
     }
 
     /// It is not started: too many run. Told once.
-    fn refuse(&mut self) -> Option<Deed> {
+    fn refuse(&mut self) -> Option<Action> {
         let is_first = !std::mem::replace(&mut self.is_limit_told, true);
         is_first.then(|| {
             self.failed(format!("{RUNNING_MAX} transcodes run, which is the most; it waits"))
@@ -372,7 +372,7 @@ impl Known {
     }
 
     /// What its encoders say, which are no channel's.
-    fn hear_encoders(&mut self) -> Vec<Deed> {
+    fn hear_encoders(&mut self) -> Vec<Action> {
         let Some(run) = &self.run else { return Vec::new() };
         let heard: Vec<_> = std::iter::from_fn(|| run.events.pop()).collect();
         let told = heard.into_iter().filter_map(|event| match event {

@@ -5,4 +5,4 @@ mod list;
 mod rule;
 
 pub(crate) use ladder::Report;
-pub(crate) use list::{Deed, Transcodes};
+pub(crate) use list::{Action, Transcodes};

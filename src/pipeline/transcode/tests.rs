@@ -217,11 +217,11 @@ fn what_cannot_be_decoded_or_encoded_is_told_and_tried_again_later() {
 #[test]
 fn decoded_audio_is_put_where_its_times_are() {
     let (mut encoder, mut heard) = channel(64, Bell::new());
-    let mut sound = Sound::default();
+    let mut feed = AudioFeed::default();
     let mut push = |ms: u64, samples: usize| {
         let data = [0.5; BLOCK_SAMPLES * CHANNELS];
         let block = AudioBlock { at: Micros::from_millis(ms), samples, data };
-        sound.push(&block, Micros::from_millis(1_000), &mut encoder);
+        feed.push(&block, Micros::from_millis(1_000), &mut encoder);
     };
     push(900, 1_024); // before the first picture
     push(1_010, 1_024);

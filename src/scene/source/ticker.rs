@@ -78,8 +78,7 @@ impl Ticker {
 
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
         let clip = clip.intersect(self.rect());
-        let mut at = self.newest();
-        while at > -self.length {
+        for at in self.letters() {
             let (whole, phase) = self.placed(at);
             let (x, y) = if self.direction.is_upright() {
                 (self.place.x, whole)
@@ -87,8 +86,14 @@ impl Ticker {
                 (whole, self.place.y)
             };
             canvas.asset(&self.phases[phase], (x, y), clip, opacity);
-            at -= self.period;
         }
+    }
+
+    /// Where the letters begin that are in the box, the newest first. Those that would have come in
+    /// before the programme began have not.
+    fn letters(&self) -> impl Iterator<Item = i64> + '_ {
+        let come = (0..=self.gone / self.period).map(|n| self.newest() - n * self.period);
+        come.take_while(|at| *at > -self.length)
     }
 
     /// How far the beginning of the newest letters is from where they leave the box, steps.
@@ -267,9 +272,8 @@ mod tests {
         let (alone, _) = after(ticker(Direction::Up, None), 3_600_000);
         assert_eq!(alone.period, alone.length + alone.room, "one at a time");
         let (close, _) = after(ticker(Direction::Left, Some(8)), 60_000);
-        let copies = (0..).map(|n| close.newest() - n * close.period);
-        let seen = copies.take_while(|at| *at > -close.length).count();
-        assert!(seen >= 2, "{seen}");
+        assert!(close.letters().count() >= 2);
+        assert_eq!(ticker(Direction::Left, Some(8)).letters().count(), 1, "none has gone before");
         assert_eq!(close.period, close.length + steps(8));
     }
 

@@ -9,7 +9,7 @@ use super::mesh::{Have, Mesh, MeshMessage};
 use super::pacing;
 use super::stream::{Source, Stream};
 use super::subscription::Subscription;
-use crate::command::{MadeStreams, PulledStream};
+use crate::command::{PulledStream, TranscodedStreams};
 use crate::media::Micros;
 use crate::rtmp::{Hop, Hops};
 use crate::shard::context::Context;
@@ -42,7 +42,7 @@ pub(in crate::shard) struct Streams {
     pub(in crate::shard) pulled: Arc<[PulledStream]>,
     /// Streams that are made of others while they are read.
     #[serde(skip)]
-    pub(in crate::shard) made: Arc<[MadeStreams]>,
+    pub(in crate::shard) transcoded: Arc<[TranscodedStreams]>,
     /// Streams with something to send, and how far their readers have been sent it.
     pub(super) dirty: VecDeque<SendProgress>,
     /// Streams whose newest messages wait for others.
@@ -422,7 +422,7 @@ impl Streams {
 
     /// The stream that readers are given who cannot take that of this name, if one is made.
     pub(in crate::shard) fn twin_of(&self, name: &str) -> Option<Arc<str>> {
-        self.made.iter().find(|of| *of.source == *name)?.twin.clone()
+        self.transcoded.iter().find(|of| *of.source == *name)?.twin.clone()
     }
 
     /// What a stream was whose source has left, for a pull of it; nothing if there is none.

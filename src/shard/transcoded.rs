@@ -1,5 +1,5 @@
-//! Demand for streams that are made of others: who reads them or waits for them here is looked at
-//! as often as at deadlines.
+//! Demand for streams that are transcoded from others: who reads them or waits for them here is
+//! looked at as often as at deadlines.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use super::core::ShardCore;
 use crate::rtmp::Hops;
 
 impl ShardCore {
-    /// Says which of the streams that are made on demand somebody wants: viewers and outputs that
-    /// read them or wait for them, recordings, and scenes.
-    pub(super) fn want_made(&mut self) {
-        let made = Arc::clone(&self.shared.streams.made);
-        for stream in made.iter().flat_map(|of| &of.streams) {
-            if self.is_made_for_somebody(stream) {
+    /// Says which of the streams that are transcoded on demand somebody wants: viewers and outputs
+    /// that read them or wait for them, recordings, and scenes.
+    pub(super) fn want_transcoded(&mut self) {
+        let transcoded = Arc::clone(&self.shared.streams.transcoded);
+        for stream in transcoded.iter().flat_map(|of| &of.streams) {
+            if self.has_reader(stream) {
                 self.want(stream, &Hops::default());
             }
         }
@@ -20,8 +20,8 @@ impl ShardCore {
 
     /// Lets players look again at streams that they wait for to know what they are.
     pub(super) fn look_at_twins(&mut self) {
-        let made = Arc::clone(&self.shared.streams.made);
-        for source in made.iter().filter(|of| of.twin.is_some()).map(|of| &of.source) {
+        let transcoded = Arc::clone(&self.shared.streams.transcoded);
+        for source in transcoded.iter().filter(|of| of.twin.is_some()).map(|of| &of.source) {
             for id in self.shared.waiting_players.clone() {
                 self.with(id, |connection, shared| {
                     if connection.awaits_stream(source) {
@@ -32,7 +32,7 @@ impl ShardCore {
         }
     }
 
-    fn is_made_for_somebody(&self, name: &str) -> bool {
+    fn has_reader(&self, name: &str) -> bool {
         let streams = &self.shared.streams;
         streams.named(name).is_some_and(super::streams::Stream::is_read)
             || streams.is_wanted(name)
