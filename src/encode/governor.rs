@@ -51,7 +51,7 @@ pub const FPS_MIN: f64 = 7.0;
 
 /// How long one of higher priority waits with smaller or fewer pictures for those of lower
 /// priority, which make room for it first.
-pub const PATIENCE: Micros = Micros::from_secs(5);
+pub const YIELD_WAIT_MAX: Micros = Micros::from_secs(5);
 
 /// Least time before it is taken less of again for one of higher priority: what it gave has to show
 /// first. What was asked for longer ago is over.
@@ -363,7 +363,7 @@ impl Governor {
         let reason = if is_behind { Reason::Queue } else { Reason::EncodeTime };
         if self.window.hot >= HOT_WINDOWS {
             let waits_since = *self.waits_since.get_or_insert(now);
-            let may_wait = neighbours.can_yield && now.since(waits_since) < PATIENCE;
+            let may_wait = neighbours.can_yield && now.since(waits_since) < YIELD_WAIT_MAX;
             let rung = self.next_rung().filter(|_| !may_wait)?;
             return Some((self.step, rung, reason));
         }

@@ -34,7 +34,7 @@ pub struct Connect {
 const LOCAL_ADDRESSES: u32 = 32;
 
 /// One connection may take this long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn run(connect: &Connect) -> Result<String, Failure> {
     let access = connect.target.access()?;
@@ -83,7 +83,7 @@ fn knock(access: &PlayAccess, parallel: usize, span: Micros) -> Result<Times, Fa
                     let began = clock.now();
                     number.set(number.get().wrapping_add(1));
                     let once = once(&access, number.get(), &block);
-                    tokio::time::timeout(PATIENCE, once).await??;
+                    tokio::time::timeout(TIMEOUT, once).await??;
                     times.add(clock.now().since(began).0);
                 }
                 Ok::<_, Failure>(times)

@@ -27,7 +27,7 @@ pub struct Join {
 }
 
 /// A server has this long to send a keyframe.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn run(join: &Join) -> Result<String, Failure> {
     let access = join.target.access()?;
@@ -59,7 +59,7 @@ fn join_all(access: &PlayAccess, count: usize, pause: Duration) -> Result<Times,
         let began = clock.now();
         let mut socket = TcpStream::connect(access.address)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
         let mut player = Player::new(access)?;
         let mut has_key = false;
         while !has_key {

@@ -39,7 +39,7 @@ pub struct Play {
 pub(super) const READ_BYTES: usize = 256 << 10;
 
 /// Time for all viewers to have their first picture.
-const PATIENCE: Micros = Micros::from_secs(60);
+const START_TIMEOUT: Micros = Micros::from_secs(60);
 
 /// The first moments hold what a cache sends at once.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -80,7 +80,7 @@ pub(super) fn run(play: &Play) -> Result<String, Failure> {
             play_all(access, viewers, parallel, progress)
         })?);
     }
-    let deadline = clock.now() + PATIENCE;
+    let deadline = clock.now() + START_TIMEOUT;
     while progress.watching.load(Ordering::Relaxed) < count {
         let all_gone = progress.gone.load(Ordering::Relaxed) == count;
         if all_gone || clock.now() > deadline || workers.iter().any(Worker::is_finished) {

@@ -135,7 +135,7 @@ struct Running {
     /// Time of its first picture, and of its newest.
     first: Micros,
     newest: Option<Micros>,
-    audio_feed: AudioFeed,
+    audio_sender: AudioSender,
 }
 
 /// What the decoder has given out.
@@ -336,8 +336,8 @@ impl<R: Renditions> Transcode<R> {
             }
         };
         let first = Micros::from_millis(at.millis());
-        let audio_feed = AudioFeed::default();
-        let mut running = Running { ladder, size, first, newest: None, audio_feed };
+        let audio_sender = AudioSender::default();
+        let mut running = Running { ladder, size, first, newest: None, audio_sender };
         if let Some(header) = &self.source.audio_header {
             running.pass(header, now);
         }
@@ -374,7 +374,7 @@ impl<R: Renditions> Transcode<R> {
                     }
                 }
                 for block in self.decoded.audio.drain(..) {
-                    running.audio_feed.push(&block, running.first, encoder);
+                    running.audio_sender.push(&block, running.first, encoder);
                 }
             }
         }
@@ -426,13 +426,13 @@ impl Running {
 
 /// Decoded audio on its way to the encoder, in frames as that takes them.
 #[derive(Default)]
-struct AudioFeed {
+struct AudioSender {
     framer: AudioFramer,
     /// Number of the sample that comes next, from the first picture on.
     next: Option<u64>,
 }
 
-impl AudioFeed {
+impl AudioSender {
     /// Takes a block, of a stream whose first picture is shown at `first`.
     fn push(&mut self, block: &AudioBlock, first: Micros, encoder: &mut Sender<RawAudio>) {
         if block.at < first {

@@ -13,7 +13,7 @@ pub struct Gate {
     /// How often more than [`KEPT`] waited, less the times that nothing did.
     pressure: usize,
     /// At this pressure the reader is behind, until there is none.
-    patience: usize,
+    pressure_max: usize,
     is_behind: bool,
     /// Items refused since the last one that was admitted.
     refused: usize,
@@ -23,8 +23,8 @@ impl Gate {
     /// For a queue of `capacity`, whose reader may be behind for as many items as fill two thirds.
     #[must_use]
     pub fn for_capacity(capacity: usize) -> Self {
-        let patience = (capacity * 2 / 3).max(1);
-        Self { capacity, pressure: 0, patience, is_behind: false, refused: 0 }
+        let pressure_max = (capacity * 2 / 3).max(1);
+        Self { capacity, pressure: 0, pressure_max, is_behind: false, refused: 0 }
     }
 
     /// Whether one more may enter a queue that now holds `length`.
@@ -32,11 +32,11 @@ impl Gate {
         self.pressure = match length {
             0 => self.pressure.saturating_sub(1),
             1..=KEPT => self.pressure,
-            _ => (self.pressure + 1).min(self.patience),
+            _ => (self.pressure + 1).min(self.pressure_max),
         };
         self.is_behind = match self.pressure {
             0 => false,
-            pressure => self.is_behind || pressure == self.patience,
+            pressure => self.is_behind || pressure == self.pressure_max,
         };
         // What waits already is thinned out to its end.
         let thinned = self.is_behind && length > KEPT && self.refused < 2 * length;

@@ -64,7 +64,7 @@ pub struct HookRules {
     pub params: Arc<[Arc<str>]>,
     /// How long a peer waits for control's answer, which has deadlines of its own. Then it may go
     /// on if `open_when_silent`, or is refused.
-    pub patience: Micros,
+    pub answer_timeout: Micros,
     /// What no answer means.
     pub open_when_silent: bool,
 }

@@ -172,7 +172,7 @@ fn the_encoders_of_a_machine_are_listed_with_what_they_can_do() {
     };
     let there = list("");
     for words in [
-        "nvenc    h264: ",
+        "nvenc    h264, hevc",
         "pictures a second",
         "NVENC up to 13.0",
         "CUDA up to 12.4",
@@ -182,5 +182,6 @@ fn the_encoders_of_a_machine_are_listed_with_what_they_can_do() {
         assert!(there.contains(words), "{words} is missing in: {there}");
     }
     let old = list("driver=11.0");
-    assert!(old.contains("nvenc    h264: not there: the driver knows NVENC up to 11.0"), "{old}");
+    let refused = ": not there: the driver knows NVENC up to 11.0";
+    assert!(old.contains("nvenc    h264, hevc") && old.contains(refused), "{old}");
 }

@@ -31,7 +31,7 @@ use crate::tls::{self, Connector};
 const ANSWERS_MAX: usize = 256;
 
 /// How much longer than the longest deadline a shard waits for the answer.
-const PATIENCE: Micros = Micros::from_secs(2);
+const ANSWER_MARGIN: Micros = Micros::from_secs(2);
 
 /// How long the node's end waits for hooks and the journal to take what is left.
 const FINISH_LIMIT: Duration = Duration::from_millis(1_000);
@@ -165,7 +165,7 @@ impl HookService {
         HookRules {
             stages: STAGES.iter().filter(|stage| asked(stage)).copied().collect(),
             params: params.into(),
-            patience: limits.max().unwrap_or_default() + PATIENCE,
+            answer_timeout: limits.max().unwrap_or_default() + ANSWER_MARGIN,
             open_when_silent: deciding.iter().all(|hook| hook.on_failure == OnHookFailure::Open)
                 && program.is_none_or(Hooks::is_open),
         }

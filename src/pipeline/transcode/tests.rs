@@ -217,7 +217,7 @@ fn what_cannot_be_decoded_or_encoded_is_told_and_tried_again_later() {
 #[test]
 fn decoded_audio_is_put_where_its_times_are() {
     let (mut encoder, mut heard) = channel(64, Bell::new());
-    let mut feed = AudioFeed::default();
+    let mut feed = AudioSender::default();
     let mut push = |ms: u64, samples: usize| {
         let data = [0.5; BLOCK_SAMPLES * CHANNELS];
         let block = AudioBlock { at: Micros::from_millis(ms), samples, data };

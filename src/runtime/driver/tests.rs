@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// No answer within this time is none at all.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the core has heard.
 #[derive(Debug, PartialEq)]
@@ -294,7 +294,7 @@ impl Bench {
     }
 
     fn next(&self) -> Seen {
-        self.seen.recv_timeout(PATIENCE).unwrap()
+        self.seen.recv_timeout(TIMEOUT).unwrap()
     }
 
     /// What it heard of that kind; what came before is passed over.
@@ -314,7 +314,7 @@ impl Bench {
     /// A client, and its number on the other side.
     fn client(&self) -> (TcpStream, PeerId) {
         let client = TcpStream::connect(self.plain).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
         let ours = client.local_addr().unwrap();
         let told = self.wait_for(|seen| matches!(seen, Seen::Accepted(..)));
         let Seen::Accepted(peer, from, false) = told else { panic!("{told:?}") };
@@ -460,7 +460,7 @@ fn a_panic_elsewhere_costs_all_peers_and_the_core_goes_on_when_it_may(kind: Driv
         bench.wait_for(|seen| *seen == Seen::Rebuilt);
         let watch = bench.watch_lost();
         let mut early = TcpStream::connect(bench.plain).unwrap();
-        early.set_read_timeout(Some(PATIENCE)).unwrap();
+        early.set_read_timeout(Some(TIMEOUT)).unwrap();
         early.write_all(b"early").unwrap();
         bench.mail(Mail::Echo(1));
         assert!(bench.seen.try_recv().is_err(), "it does nothing");
@@ -606,7 +606,7 @@ fn a_stop_closes_the_door_and_lets_out_what_is_in_flight(kind: DriverKind) {
     bench.ask_to_stop();
     let clock = Clock::start();
     while TcpStream::connect(bench.plain).is_ok() {
-        assert!(Duration::from(clock.now()) < PATIENCE, "somebody listens still");
+        assert!(Duration::from(clock.now()) < TIMEOUT, "somebody listens still");
     }
     let mut got = Vec::with_capacity(count + 3);
     client.read_to_end(&mut got).unwrap();

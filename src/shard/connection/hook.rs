@@ -27,7 +27,7 @@ impl Connection {
             return;
         }
         self.questions = self.questions.wrapping_add(1);
-        let (question, until) = (self.questions, now + shared.cx.spec.hooks.patience);
+        let (question, until) = (self.questions, now + shared.cx.spec.hooks.answer_timeout);
         self.role = Role::AwaitsHook(Box::new(Pending { request, params, question, until }));
         if !self.ask_hooks(shared) {
             shared.cx.stats.report_lost();

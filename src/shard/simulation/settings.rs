@@ -45,7 +45,7 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
         hooks: HookRules {
             stages: stages.into_iter().filter(|_| rng.once_in(4)).collect(),
             params: std::sync::Arc::default(),
-            patience: millis(1_000),
+            answer_timeout: millis(1_000),
             open_when_silent: rng.once_in(2),
         },
         grace: millis(rng.pick(&[0, 400, 2_000])),
