@@ -106,15 +106,15 @@ fn a_published_stream_is_played_in_several_encodes_in_step_with_it() {
         let is_live = shown["state"] == "live" && shown["readers"] == 3 && shown["width"] == 320;
         (is_live && renditions == 3).then_some(())
     });
-    assert!(node.metric("transcode_frames_total", &["rendition=\"low\""]) > 0.0);
 
     let keys = in_step(&mut viewers, Message::is_key, |message| (shown(message), ()), 4);
-    let is_sound = |message: &Message| message.kind == AUDIO && message.body.get(1) == Some(&1);
-    let sound = in_step(&mut viewers, is_sound, |it| (it.time, it.body.clone()), 30);
+    let is_audio = |message: &Message| message.kind == AUDIO && message.body.get(1) == Some(&1);
+    let audio = in_step(&mut viewers, is_audio, |it| (it.time, it.body.clone()), 30);
     for (at, name) in names.iter().enumerate() {
         assert_eq!(keys[at], keys[0], "{name}: its keyframes are those of the source");
-        assert!(sound[at] == sound[0], "{name}: its audio is that of the source, byte for byte");
+        assert!(audio[at] == audio[0], "{name}: its audio is that of the source, byte for byte");
     }
+    assert!(node.metric("transcode_frames_total", &["rendition=\"low\""]) > 0.0);
     let gaps: Vec<_> = keys[0].windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
     assert!(gaps.iter().all(|gap| (990..=1_010).contains(gap)), "{gaps:?}");
 

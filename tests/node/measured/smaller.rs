@@ -68,7 +68,12 @@ impl Bits<'_> {
 fn where_the_frame_rate_is_kept_viewers_get_smaller_pictures_and_all_of_them_back() {
     let _turn = alone();
     let cpu = thread::available_parallelism().unwrap().get() - 1;
-    let config = Config::new().channel("demo").layer_at("test-card", [0, 0, 1_280, 720], "");
+    let whole = [0, 0, 1_280, 720];
+    let mut config = Config::new().channel("demo").layer_at("test-card", whole, "");
+    // Large figures that change in every picture.
+    for row in 0..5 {
+        config = config.layer_at("clock", [0, row * 144, 1_280, 144], "size = 140\nz = 1");
+    }
     let config = config.more(&format!("[cores]\nencode = [{cpu}]\n"));
     let mut text = config.text().to_owned();
     for (old, new) in [
