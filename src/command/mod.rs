@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub use self::ask::{
     Answer, Ask, CLIENTS_MAX, ConfigText, Document, ReloadView, SceneView, ScenesView,
 };
-pub use self::demand::{Demand, TranscodedStreams};
+pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::OutputRules;

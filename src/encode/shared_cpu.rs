@@ -5,9 +5,7 @@
 //! those of other priorities need. Nobody is registered: what was said counts for two seconds, so
 //! that an encoder which has ended is forgotten.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::media::Micros;
+use crate::media::{LatestTime, Micros};
 
 /// Whose encoders make room where several channels have too little time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,9 +76,9 @@ pub struct SharedCpu([Level; Priority::ALL.len()]);
 /// When something was last said by one of a priority.
 #[derive(Debug, Default)]
 struct Level {
-    pressed: Moment,
-    can_yield: Moment,
-    climbing: Moment,
+    pressed: LatestTime,
+    can_yield: LatestTime,
+    climbing: LatestTime,
 }
 
 impl SharedCpu {
@@ -91,7 +89,7 @@ impl SharedCpu {
         };
         let all =
             [(pressed, need.is_pressed), (can_yield, need.can_yield), (climbing, need.is_climbing)];
-        all.into_iter().filter(|(_, is_so)| *is_so).for_each(|(moment, _)| moment.report(now));
+        all.into_iter().filter(|(_, is_so)| *is_so).for_each(|(said, _)| said.note(now));
     }
 
     /// What one of this priority hears.
@@ -99,26 +97,16 @@ impl SharedCpu {
         let at = priority as usize;
         let (lower, higher) = (self.0.iter().take(at), self.0.iter().skip(at + 1));
         Neighbours {
-            asked: higher.clone().filter_map(|level| level.pressed.recent(now)).max(),
-            is_climbing: higher.clone().any(|level| level.climbing.recent(now).is_some()),
-            can_yield: lower.clone().any(|level| level.can_yield.recent(now).is_some()),
+            asked: higher.clone().filter_map(|level| recent(&level.pressed, now)).max(),
+            is_climbing: higher.clone().any(|level| recent(&level.climbing, now).is_some()),
+            can_yield: lower.clone().any(|level| recent(&level.can_yield, now).is_some()),
         }
     }
 }
 
-/// A microsecond after it was said; 0 if it never was.
-#[derive(Debug, Default)]
-struct Moment(AtomicU64);
-
-impl Moment {
-    fn report(&self, now: Micros) {
-        self.0.fetch_max(now.0.saturating_add(1), Ordering::Relaxed);
-    }
-
-    fn recent(&self, now: Micros) -> Option<Micros> {
-        let at = self.0.load(Ordering::Relaxed).checked_sub(1).map(Micros);
-        at.filter(|at| now.since(*at) < FRESH)
-    }
+/// When it was said last, if that still counts.
+fn recent(said: &LatestTime, now: Micros) -> Option<Micros> {
+    said.get().filter(|at| now.since(*at) < FRESH)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl ShardCore {
         let transcoded = Arc::clone(&self.shared.streams.transcoded);
         let of = transcoded.iter().find(|of| of.streams.contains(name));
         let name = of.map_or(name, |of| {
-            of.demand.want(now);
+            of.demand.note(now);
             &of.source
         });
         match self.shared.streams.pulled_at(name) {

@@ -9,16 +9,14 @@ use tokio::sync::mpsc;
 
 use super::ladder::{LadderEvent, LadderMaker, Report, subject};
 use super::rule::{DemandRule, RUNNING_MAX};
-use crate::command::{
-    Answer, ChannelSource, ChannelSwitch, Demand, SubscriptionEvent, TranscodedStreams,
-};
+use crate::command::{Answer, ChannelSource, ChannelSwitch, SubscriptionEvent, TranscodedStreams};
 use crate::config::{TRANSCODES_MAX, TranscodeConfig};
 use crate::control::channels::context::ChannelContext;
 use crate::control::placement::Placement;
 use crate::control::threads::{Thread, ThreadPlace, ThreadRole};
 use crate::event::{NodeEvent, TranscodeEvent, TranscodeNews};
 use crate::ffi::set_log_subject;
-use crate::media::Micros;
+use crate::media::{LatestTime, Micros};
 use crate::pipeline::{SUBSCRIPTION_QUEUE, Transcode, transcode};
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::StopFlag;
@@ -54,7 +52,7 @@ pub(crate) struct Transcodes {
 
 struct Known {
     config: TranscodeConfig,
-    demand: Arc<Demand>,
+    demand: Arc<LatestTime>,
     rule: DemandRule,
     run: Option<Run>,
     /// The thread of the run before it, until that is over.
@@ -182,7 +180,7 @@ impl Transcodes {
                 actions.push(known.failed("its thread has failed; it begins anew".to_owned()));
             }
             known.ending.take_if(|thread| thread.is_over());
-            let is_due = known.rule.is_due(&known.config, known.demand.wanted(), now);
+            let is_due = known.rule.is_due(&known.config, known.demand.get(), now);
             match (is_due, known.run.is_some()) {
                 (true, false) if known.ending.is_some() => {}
                 (true, false) if running >= RUNNING_MAX => actions.extend(known.refuse()),
