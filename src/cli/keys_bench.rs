@@ -1,5 +1,5 @@
-//! `stream-manager bench keys`: how fast a key store makes, finds, lists and deletes keys, through
-//! what a node asks it with.
+//! Benchmark of a key store, `stream-manager bench keys`: making, finding, listing and deleting
+//! keys through what a node asks it with.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;

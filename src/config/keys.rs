@@ -1,4 +1,4 @@
-//! `[keys]`: where stream keys are kept, and how strict the node is about them.
+//! Stream key settings, `[keys]`: their store, and how strict the node is about them.
 
 use std::fmt;
 use std::net::IpAddr;

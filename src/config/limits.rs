@@ -1,4 +1,4 @@
-//! `[limits]`: how much the node takes on, of all peers and of each.
+//! Limits, `[limits]`: the most that the node takes on, of all peers and of each.
 
 use super::fault::Faults;
 use super::section::Section;

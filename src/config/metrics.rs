@@ -1,4 +1,4 @@
-//! `[metrics]`: how many streams have series of their own.
+//! Metrics settings, `[metrics]`: the most streams that have series of their own.
 
 use super::fault::Faults;
 use super::section::Section;

@@ -1,4 +1,4 @@
-//! `stream-manager render`: what it writes, as other programs read it.
+//! Offline rendering by `stream-manager render`: its files, as other programs read them.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Everything that can be done with keys, on whichever store.
+//! Key store operations: making, finding, changing and deleting keys, on whichever store.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The families of transcodes.
+//! Metrics of transcodes: their families.
 
 use std::fmt;
 

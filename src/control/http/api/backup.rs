@@ -1,4 +1,4 @@
-//! All stream keys as a text, and back: without the keys themselves.
+//! Backup of the stream keys: all of them as a text, and back, without the keys themselves.
 
 #![expect(unused_qualifications, reason = "in what utoipa makes of the parameters")]
 

@@ -1,4 +1,4 @@
-//! Streams in further encodes.
+//! Transcodes over the API: the streams in further encodes.
 
 use std::sync::Arc;
 
