@@ -124,13 +124,19 @@ check_orders() {
 }
 
 summary() {
+    local logs=("$LOGS"/{tidy,units,examples,allocations,scenarios,epoll,lifecycle,measured})
     printf '\n== summary\n'
     printf '%s\n' "${rows[@]}"
-    cat "$LOGS"/{tidy,units,examples,allocations,scenarios,epoll,lifecycle,measured} |
-        awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
-             END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }'
-    (cd "$LOGS" && grep -H '^test .* \.\.\. FAILED$' tidy units examples allocations scenarios \
-        epoll lifecycle measured | sed 's/\(.*\):test \(.*\) \.\.\. FAILED/  failed: \2 (\1)/')
+    awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+         END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' \
+        "${logs[@]}"
+    # What failed, and with which words, once more: the rest of the output may have been cut.
+    awk '/^test .* \.\.\. FAILED$/ {
+             stage = FILENAME; sub(".*/", "", stage); printf "  failed: %s (%s)\n", $2, stage
+         }' "${logs[@]}"
+    awk -v most=40 'FNR == 1 || /^failures:$/ { shown = 0 }
+         /^---- .* stdout ----$/ { shown = 1; lines = 0; print "" }
+         shown && ++lines <= most' "${logs[@]}"
     printf 'in all %d s\n' "$SECONDS"
     if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
 }
