@@ -12,6 +12,18 @@ pub struct OutputRules {
     pub drop: Option<DropPolicy>,
     /// Without any progress for this long the connection is closed and made anew.
     pub stall_timeout: Micros,
+    /// Which tracks of a stream that has several it is sent.
+    pub tracks: SentTracks,
+}
+
+/// Which tracks a destination is sent of a stream of several (Enhanced RTMP v2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SentTracks {
+    /// All, if its answer to `connect` announces multitrack (`capsEx`); else the first alone.
+    #[default]
+    Auto,
+    /// All, whatever it announces.
+    All,
 }
 
 impl OutputRules {
@@ -21,6 +33,6 @@ impl OutputRules {
 
 impl Default for OutputRules {
     fn default() -> Self {
-        Self { drop: None, stall_timeout: Self::STALL_TIMEOUT }
+        Self { drop: None, stall_timeout: Self::STALL_TIMEOUT, tracks: SentTracks::default() }
     }
 }

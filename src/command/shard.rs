@@ -51,8 +51,10 @@ pub struct Encoded {
 pub struct ChannelSource {
     /// Public name, such as `live/demo`.
     pub stream: Arc<str>,
-    /// Finished video.
+    /// Finished video; that of track 0, if there are several.
     pub video: Receiver<Encoded>,
+    /// Finished video of tracks 1 and further.
+    pub tracks: Vec<Receiver<Encoded>>,
     /// Finished audio, if the channel has any.
     pub audio: Option<Receiver<Encoded>>,
     /// When its tick 0 is due, which its encoders call time 0.

@@ -5,7 +5,8 @@ use std::fmt;
 
 use toml::{Table, Value};
 
-use super::channel::{ChannelConfig, OutputConfig};
+use super::channel::ChannelConfig;
+use super::output::OutputConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::transcode::TranscodeConfig;

@@ -1,23 +1,20 @@
 //! `[[channel]]`: one programme.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use serde_json::Value;
-
 use super::fault::{Faults, quoted};
-use super::field::{name as name_of, needed_name, stream_name, unique};
-use super::platform::Platform;
+use super::field::{needed_name, stream_name};
+use super::multitrack::{self, MultitrackConfig};
+use super::output::{self, OutputConfig};
 use super::rendition::{self, Inherited, MAIN_RENDITION, RenditionConfig};
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section};
 use super::video::{self, FASTEST_PRESET};
-use super::{audio_source, document, layer, relay};
+use super::{audio_source, layer};
 use crate::audio::{self, InputSpec};
-use crate::command::OutputRules;
 use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
-use crate::rtmp::Url;
 use crate::scene::{self, Scene};
 
 /// One programme and where it goes.
@@ -66,6 +63,8 @@ pub struct ChannelConfig {
     pub pool_frames: Option<u32>,
     /// Further encodes of the same pictures.
     pub renditions: Vec<RenditionConfig>,
+    /// Streams that carry several of the renditions.
+    pub multitracks: Vec<MultitrackConfig>,
     /// Audio, if there is any.
     pub audio: Option<AudioSpec>,
     /// What it can show; at least one, each with another name.
@@ -78,23 +77,6 @@ pub struct ChannelConfig {
     pub outputs: Vec<OutputConfig>,
 }
 
-/// `[[channel.output]]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputConfig {
-    /// Name in logs, metrics and the API.
-    pub name: String,
-    /// Where to; its last part is a secret and never shown.
-    pub url: Url,
-    /// When it drops, and when it gives up a connection.
-    pub rules: OutputRules,
-    /// Whether it is on.
-    pub enabled: bool,
-    /// The platform that it goes to, whose limits the channel keeps; `None` if nobody checks.
-    pub preset: Option<&'static Platform>,
-    /// Name of the rendition that it sends; `None` for the first.
-    pub rendition: Option<Box<str>>,
-}
-
 /// Most threads of an encoder that `auto` takes: beyond it the picture loses more than time gains.
 const THREADS_AUTO_MAX: usize = 8;
 
@@ -103,26 +85,6 @@ const QUEUE_FRAMES_MAX: u32 = 120;
 
 /// Frames of a pool.
 const POOL_FRAMES: RangeInclusive<u32> = 4..=1_024;
-
-/// Most outputs of one channel.
-pub const OUTPUTS_MAX: usize = 64;
-
-impl OutputConfig {
-    /// An output that is on.
-    #[must_use]
-    pub fn to(name: &str, url: Url) -> Self {
-        let (name, rules) = (name.to_owned(), OutputRules::default());
-        Self { name, url, rules, enabled: true, preset: None, rendition: None }
-    }
-
-    /// Reads a JSON document with the keys of `[[channel.output]]`.
-    ///
-    /// # Errors
-    /// Everything that is wrong, at most ten: each names its key, and none a secret.
-    pub fn from_document(document: &Value) -> Result<Self, Vec<String>> {
-        document::read_table(document, "the output", read_output)
-    }
-}
 
 impl ChannelConfig {
     /// The channel of a node without a configuration.
@@ -164,6 +126,7 @@ impl ChannelConfig {
             queue_frames: 30,
             pool_frames: None,
             renditions: Vec::new(),
+            multitracks: Vec::new(),
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
             scenes: shown::empty(),
             active: 0,
@@ -241,32 +204,39 @@ impl ChannelConfig {
         self.renditions.iter().fold(1, |all, rendition| lcm(all, rendition.fps_divisor))
     }
 
-    /// The stream that a rendition makes; `None` stands for the first. Nothing if there is no such
-    /// rendition.
+    /// The stream that a rendition, or several as tracks, make; `None` stands for the first.
+    /// Nothing if there is none of that name.
     #[must_use]
     pub fn stream_of(&self, rendition: Option<&str>) -> Option<&str> {
-        match rendition {
-            None | Some(MAIN_RENDITION) => Some(&self.stream),
-            Some(name) => self.find_rendition(name).map(|found| found.stream.as_str()),
-        }
+        let name = rendition.unwrap_or(MAIN_RENDITION);
+        self.streams().find(|(other, _)| *other == name).map(|(_, stream)| stream)
     }
 
-    /// The names of all renditions and their streams, the first one first.
+    /// The names of all renditions and their streams, the first one first, and then those of
+    /// streams that carry several.
     pub fn streams(&self) -> impl Iterator<Item = (&str, &str)> {
         let further = self.renditions.iter().map(|it| (it.name.as_str(), it.stream.as_str()));
-        [(MAIN_RENDITION, self.stream.as_str())].into_iter().chain(further)
+        let tracks = self.multitracks.iter().map(|it| (it.name.as_str(), it.stream.as_str()));
+        [(MAIN_RENDITION, self.stream.as_str())].into_iter().chain(further).chain(tracks)
     }
 
     /// Why the platform of an output would refuse what it sends.
     #[must_use]
     pub fn platform_refusals(&self, output: &OutputConfig) -> Vec<String> {
         let Some(platform) = output.preset else { return Vec::new() };
-        let rendition = output.rendition.as_deref().and_then(|name| self.find_rendition(name));
-        let spec = match rendition {
+        let name = output.rendition.as_deref().unwrap_or(MAIN_RENDITION);
+        let tracks = self.multitracks.iter().find(|it| it.name == name);
+        let names = tracks.map_or_else(|| vec![name], |it| it.names().collect());
+        let spec_of = |name| match self.renditions.iter().find(|rendition| rendition.name == name) {
             Some(rendition) => self.rendition_spec(rendition, 1),
             None => self.video_spec(1),
         };
-        platform.refusals(&spec, self.audio.as_ref())
+        let refusals = names.into_iter().map(spec_of);
+        let refusals = refusals.flat_map(|spec| platform.refusals(&spec, self.audio.as_ref()));
+        let mut refusals: Vec<_> = refusals.collect();
+        let mut told = HashSet::new();
+        refusals.retain(|text| told.insert(text.clone()));
+        refusals
     }
 
     /// What its renditions have of it.
@@ -292,10 +262,6 @@ impl ChannelConfig {
         let known: Vec<_> = self.streams().map(|(name, _)| format!("\"{name}\"")).collect();
         let wanted = quoted(output.rendition.as_deref().unwrap_or_default());
         format!("`rendition`: there is no rendition {wanted}; there are {}", known.join(", "))
-    }
-
-    fn find_rendition(&self, name: &str) -> Option<&RenditionConfig> {
-        self.renditions.iter().find(|rendition| rendition.name == name)
     }
 }
 
@@ -351,6 +317,10 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     let inherited = channel.inherited(stream_name);
     let (renditions, further) = rendition::read_all(renditions, faults, &inherited);
     channel.renditions = renditions;
+    let multitracks = s.tables(faults, "multitrack", "[[channel.multitrack]]");
+    let (multitracks, of_tracks) =
+        multitrack::read_all(multitracks, faults, &channel.renditions, stream_name);
+    channel.multitracks = multitracks;
     let scenes = shown::read_all(&mut s, faults, channel.size);
     (channel.scenes, channel.active) = (scenes.list, scenes.active);
     let audio = s.tables(faults, "audio_source", "[[channel.audio_source]]");
@@ -358,12 +328,31 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
         channel.audio_sources = audio_source::read_all(audio, faults);
     }
     let outputs = s.tables(faults, "output", "[[channel.output]]");
-    channel.outputs = read_outputs(outputs, faults, &channel);
+    channel.outputs = output::read_all(outputs, faults, |output, s, faults| {
+        check_output(output, s, faults, &channel);
+    });
     s.finish(faults);
     let (name, stream) = (name?, stream?);
     channel.name.clone_from(&name.value);
     channel.stream.clone_from(&stream.value);
-    Some(Read { channel, name, streams: [stream].into_iter().chain(further).collect() })
+    let streams = [stream].into_iter().chain(further).chain(of_tracks).collect();
+    Some(Read { channel, name, streams })
+}
+
+/// An output sends what there is, and what its platform takes.
+fn check_output(
+    output: &OutputConfig,
+    s: &Section<'_>,
+    faults: &mut Faults<'_>,
+    channel: &ChannelConfig,
+) {
+    if channel.stream_of(output.rendition.as_deref()).is_none() {
+        faults.add(&s.place("rendition"), channel.no_rendition(output));
+    }
+    for refusal in channel.platform_refusals(output) {
+        let text = format!("{refusal}; change it, or leave out `preset`");
+        faults.add(&s.place("preset"), text);
+    }
 }
 
 /// The public name, by default made of the channel's.
@@ -440,60 +429,4 @@ pub(super) fn read_audio(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<
     let bitrate_bps = bitrate.and_then(|bits| u32::try_from(bits).ok()).unwrap_or(128_000);
     s.finish(faults);
     enabled.then_some(AudioSpec { codec, bitrate_bps })
-}
-
-fn read_outputs(
-    tables: Vec<Section<'_>>,
-    faults: &mut Faults<'_>,
-    channel: &ChannelConfig,
-) -> Vec<OutputConfig> {
-    let mut seen = HashMap::new();
-    let mut outputs = Vec::new();
-    for (index, mut s) in tables.into_iter().enumerate() {
-        if index == OUTPUTS_MAX {
-            faults.add(s.span(), format!("a channel has at most {OUTPUTS_MAX} outputs"));
-            break;
-        }
-        let name = needed_name(&mut s, faults);
-        if let Some(name) = &name {
-            unique(faults, &mut seen, "an output with the name", name);
-        }
-        let output = read_output(&mut s, faults, name.map(|name| name.value));
-        if let Some(output) = &output {
-            check_rendition(output, faults, channel, &s);
-            for refusal in channel.platform_refusals(output) {
-                let text = format!("{refusal}; change it, or leave out `preset`");
-                faults.add(&s.place("preset"), text);
-            }
-        }
-        outputs.extend(output);
-        s.finish(faults);
-    }
-    outputs
-}
-
-fn read_output(
-    s: &mut Section<'_>,
-    faults: &mut Faults<'_>,
-    name: Option<String>,
-) -> Option<OutputConfig> {
-    let url = relay::needed_url(s, faults);
-    let rules = relay::rules(s, faults);
-    let enabled = s.flag(faults, "enabled", true);
-    let preset = s.word(faults, "preset", &Platform::words());
-    let rendition = s.parsed(faults, "rendition", name_of).map(|found| found.value);
-    let rendition = rendition.filter(|name| name != MAIN_RENDITION).map(String::into_boxed_str);
-    Some(OutputConfig { name: name?, url: url?, rules, enabled, preset, rendition })
-}
-
-/// An output sends what there is.
-fn check_rendition(
-    output: &OutputConfig,
-    faults: &mut Faults<'_>,
-    channel: &ChannelConfig,
-    s: &Section<'_>,
-) {
-    if channel.stream_of(output.rendition.as_deref()).is_none() {
-        faults.add(&s.place("rendition"), channel.no_rendition(output));
-    }
 }

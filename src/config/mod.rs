@@ -16,7 +16,9 @@ mod limits;
 mod load;
 mod metrics;
 mod model;
+mod multitrack;
 mod node;
+mod output;
 mod platform;
 mod read;
 mod relay;
@@ -33,7 +35,7 @@ mod video;
 mod write;
 
 pub use change::{Difference, Part as ChangedPart, Step};
-pub use channel::{ChannelConfig, OUTPUTS_MAX, OutputConfig};
+pub use channel::ChannelConfig;
 pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
 pub use fault::{Errors, Fault};
 pub(crate) use field::name as checked_name;
@@ -43,11 +45,13 @@ pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secre
 pub use limits::LimitsConfig;
 pub use metrics::MetricsConfig;
 pub use model::Config;
+pub use multitrack::MultitrackConfig;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{
     DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, Role, RtmpConfig,
     StartAt, TokenConfig,
 };
+pub use output::{OUTPUTS_MAX, OutputConfig};
 pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, RecordConfig};
 pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, RenditionConfig};
 pub use scene::{NamedScene, SCENES_MAX};

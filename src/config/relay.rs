@@ -9,7 +9,7 @@ use super::document;
 use super::fault::Faults;
 use super::field::{needed_name, needed_stream, unique};
 use super::section::Section;
-use crate::command::OutputRules;
+use crate::command::{OutputRules, SentTracks};
 use crate::media::Micros;
 use crate::record::Format;
 use crate::rtmp::Url;
@@ -249,7 +249,9 @@ pub(super) fn rules(s: &mut Section<'_>, faults: &mut Faults<'_>) -> OutputRules
     }
     let stall_timeout =
         stall.map_or(OutputRules::STALL_TIMEOUT, |seconds: u32| Micros::from_secs(seconds.into()));
-    OutputRules { drop, stall_timeout }
+    let words = [("auto", SentTracks::Auto), ("all", SentTracks::All)];
+    let tracks = s.word(faults, "tracks", &words).unwrap_or_default();
+    OutputRules { drop, stall_timeout, tracks }
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {

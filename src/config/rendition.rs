@@ -56,14 +56,14 @@ pub(super) struct Inherited<'a> {
     pub(super) stream: Option<&'a str>,
 }
 
-/// The renditions, and the places of their streams.
-pub(super) type Read = (Vec<RenditionConfig>, Vec<Found<String>>);
+/// What makes streams, and the places of their names.
+pub(super) type Read<T> = (Vec<T>, Vec<Found<String>>);
 
 pub(super) fn read_all(
     tables: Vec<Section<'_>>,
     faults: &mut Faults<'_>,
     inherited: &Inherited<'_>,
-) -> Read {
+) -> Read<RenditionConfig> {
     let heading = ("a channel", "[[channel.rendition]]");
     let read = |s: &mut Section<'_>, faults: &mut Faults<'_>| {
         let size = read_size(s, faults, inherited.first.size);
@@ -81,7 +81,7 @@ pub(super) fn each<T>(
     ((owner, table), of_stream): ((&str, &str), Option<&str>),
     mut read: impl FnMut(&mut Section<'_>, &mut Faults<'_>) -> T,
     named: impl Fn(T, String, String) -> T,
-) -> (Vec<T>, Vec<Found<String>>) {
+) -> Read<T> {
     let mut seen = HashMap::new();
     let (mut renditions, mut streams) = (Vec::new(), Vec::new());
     for (index, mut s) in tables.into_iter().enumerate() {

@@ -548,6 +548,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "[channel.video]",
         "[channel.audio]",
         "[[channel.rendition]]",
+        "[[channel.multitrack]]",
         "[[channel.scene]]",
         "[[channel.output]]",
     ] {
@@ -571,7 +572,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let heading = "[[channel.audio_source]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    let tables = ["video", "audio", "layer", "audio_source", "output", "token"];
+    let tables = ["video", "audio", "layer", "audio_source", "output", "multitrack", "token"];
     let is_table = |heading: &str, key: &str| {
         tables.contains(&key) || (key == "rendition" && heading != "[[channel.output]]")
     };

@@ -2,12 +2,12 @@
 
 use toml::{Table, Value};
 
-use super::channel::OutputConfig;
 use super::document::to_document;
+use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use crate::audio::{InputSpec, Source};
-use crate::command::OutputRules;
+use crate::command::{OutputRules, SentTracks};
 
 impl OutputConfig {
     /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
@@ -142,12 +142,15 @@ pub(super) fn audio(of: &InputSpec) -> Table {
 }
 
 fn put_rules(table: &mut Table, rules: &OutputRules) {
-    let OutputRules { drop, stall_timeout } = rules;
+    let OutputRules { drop, stall_timeout, tracks } = rules;
     if let Some(drop) = drop {
         put(table, "lag_high_ms", i64::from(drop.high_ms));
         put(table, "lag_low_ms", i64::from(drop.low_ms));
     }
     put(table, "stall_timeout", number(stall_timeout.millis() / 1_000));
+    if *tracks == SentTracks::All {
+        put(table, "tracks", "all".to_owned());
+    }
 }
 
 fn put(table: &mut Table, key: &str, value: impl Into<Value>) {
@@ -176,7 +179,8 @@ mod tests {
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
             [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
-            lag_low_ms=1\nstall_timeout=3\nenabled=false\npreset=\"kick\"\nrendition=\"low\"\n\
+            lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\nenabled=false\npreset=\"kick\"\n\
+            rendition=\"low\"\n\
             [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
             [[push]]\nname=\"o\"\nstream=\"live/a\"\nurl=\"rtmp://h/a/k\"\n\
             [[pull]]\nname=\"i\"\nstream=\"live/i\"\nurl=\"rtmp://h/a/k\"\nmode=\"always\"\nlinger=9\n\

@@ -23,6 +23,8 @@ pub enum NodeEvent {
         channel: String,
         /// The output or the push.
         name: String,
+        /// Whether it is sent the first track alone of a stream of several.
+        omits_tracks: bool,
     },
     /// An output or a push has lost its destination, or did not reach it.
     OutputFailed {
@@ -327,8 +329,9 @@ impl fmt::Display for NodeEvent {
             Self::Transcode(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),
-            Self::OutputConnected { channel, name } => {
-                write!(f, "{} is live", Sink { channel, name })
+            Self::OutputConnected { channel, name, omits_tracks } => {
+                let tracks = if *omits_tracks { TRACKS_OMITTED } else { "" };
+                write!(f, "{} is live{tracks}", Sink { channel, name })
             }
             Self::OutputFailed { channel, name, reason, retry_in } => {
                 write!(f, "{} {}", Sink { channel, name }, Failed(Some(*retry_in), reason))
@@ -428,6 +431,10 @@ impl fmt::Display for Stalled<'_> {
         )
     }
 }
+
+/// What is said of a destination that has not announced multitrack in its answer to `connect`.
+const TRACKS_OMITTED: &str = ", with the first track alone: the destination does not announce that \
+     it takes several; `tracks = \"all\"` sends them all the same";
 
 /// An output or a push, as a line names it.
 struct Sink<'a> {

@@ -40,23 +40,32 @@ pub struct Tracks<'a> {
     over: bool,
 }
 
-/// A written enhanced header, at most 8 bytes.
+/// A written enhanced header, at most 10 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyHeader {
-    bytes: [u8; 8],
+    bytes: [u8; 10],
     len: usize,
 }
 
 impl BodyHeader {
     /// The first byte, then the fourcc.
     pub(super) const fn new(first: u8, [a, b, c, d]: FourCc) -> Self {
-        Self { bytes: [first, a, b, c, d, 0, 0, 0], len: 5 }
+        Self { bytes: [first, a, b, c, d, 0, 0, 0, 0, 0], len: 5 }
+    }
+
+    /// The first byte, which says that tracks follow, then that there is one of this packet type,
+    /// the fourcc and the number of the track.
+    pub(super) const fn of_track(first: u8, packet: u8, [a, b, c, d]: FourCc, track: u8) -> Self {
+        // `AvMultitrackType.OneTrack` is 0.
+        Self { bytes: [first, packet, a, b, c, d, track, 0, 0, 0], len: 7 }
     }
 
     /// The same with a composition time.
     pub(super) const fn with_composition_time(mut self, ms: i32) -> Self {
-        [_, self.bytes[5], self.bytes[6], self.bytes[7]] = ms.to_be_bytes();
-        self.len = 8;
+        let [_, a, b, c] = ms.to_be_bytes();
+        let at = self.len;
+        (self.bytes[at], self.bytes[at + 1], self.bytes[at + 2]) = (a, b, c);
+        self.len = at + 3;
         self
     }
 }

@@ -15,7 +15,7 @@ pub use format::{AudioFormat, Format, FourCc, VideoFormat};
 pub use made::{Made, is_complete, made};
 pub use tag::{Tag, TagHeader, Tags};
 pub use tag_info::TagInfo;
-pub use video::{AvcPacket, Video, avc_header, enhanced_video_header};
+pub use video::{AvcPacket, Video, avc_header, enhanced_video_header, track_video_header};
 
 /// What a body carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

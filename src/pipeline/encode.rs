@@ -37,13 +37,15 @@ pub type Opened = Result<(), (String, Error)>;
 pub struct EncodedRing {
     /// The ring.
     pub ring: Sender<Encoded>,
+    /// The track of the stream that video is; 0 has the form that all players know.
+    pub track: u8,
     /// The figures.
     pub stats: Arc<ChannelStats>,
 }
 
 /// Gives the message to all of them, by reference.
 fn push_to_all(rings: &mut [EncodedRing], message: &Message, due: Micros) {
-    for EncodedRing { ring, stats } in rings {
+    for EncodedRing { ring, stats, .. } in rings {
         if ring.push(Encoded { message: message.clone(), due }).is_err() {
             stats.encoded_dropped();
         }
@@ -143,7 +145,8 @@ struct VideoWorker<'a> {
 }
 
 impl<'a> VideoWorker<'a> {
-    fn open(share: &'a EncodeShare, out: Vec<EncodedRing>) -> Result<Self, Error> {
+    fn open(share: &'a EncodeShare, mut out: Vec<EncodedRing>) -> Result<Self, Error> {
+        out.sort_by_key(|ring| ring.track);
         let encoder = FallbackEncoder::open(&share.video, &share.packets)?;
         let mut worker = Self {
             pace: share.pace(),
@@ -259,6 +262,7 @@ fn is_step(now: u32, wanted: u32, whole: u32) -> bool {
 
 struct VideoOut<'a> {
     share: &'a EncodeShare,
+    /// By their tracks.
     out: Vec<EncodedRing>,
     /// Times of the pictures that are in the encoder, by their places, of those that have times of
     /// their own. They come out in the order in which they went in: none of them is a B-picture.
@@ -286,14 +290,36 @@ impl VideoOut<'_> {
         let video = VideoSpec { size: self.size, ..share.video.clone() };
         let body = metadata::body(&video, share.audio.as_ref());
         let metadata = share.message(Kind::Data, Micros(0), Flags::HEADER, body);
-        let codec = share.video.codec;
-        let body = with_header(encoder.header(), |body| {
-            put_video_header(body, codec, true, Part::SequenceHeader, 0);
-        });
-        let header = share.message(Kind::Video, Micros(0), Flags::HEADER, body);
         let due = share.clock.now();
-        for message in [metadata, header] {
-            push_to_all(&mut self.out, &message, due);
+        // What it says is about track 0.
+        let first = self.out.partition_point(|ring| ring.track == 0);
+        push_to_all(&mut self.out[..first], &metadata, due);
+        let body = PacketBuf::copy_of(encoder.header());
+        let form = VideoForm { key: true, part: Part::SequenceHeader, offset_ms: 0 };
+        self.send(body, form, Micros(0), due);
+    }
+
+    /// Sends a body of video to all streams, at this time of theirs: those of which it is the same
+    /// track get the very same message, and those of another track a copy with its header.
+    fn send(&mut self, body: PacketBuf, form: VideoForm, at: Micros, due: Micros) {
+        let (share, mut body) = (self.share, Some(body));
+        let mut left = self.out.as_mut_slice();
+        while let Some(track) = left.first().map(|ring| ring.track) {
+            let count = left.partition_point(|ring| ring.track == track);
+            let (rings, rest) = left.split_at_mut(count);
+            left = rest;
+            let own = match &body {
+                Some(whole) if !left.is_empty() => Some(copy_of(whole, &share.packets)),
+                _ => body.take(),
+            };
+            let Some(mut own) = own else { return };
+            put_video_header(&mut own, share.video.codec, track, form);
+            let flags = match form {
+                VideoForm { part: Part::SequenceHeader, .. } => Flags::header_of(track),
+                VideoForm { key: true, .. } => Flags::key_of(track),
+                _ => Flags::frame_of(track),
+            };
+            push_to_all(rings, &share.message(Kind::Video, at, flags, own), due);
         }
     }
 }
@@ -308,7 +334,7 @@ impl EncoderSink for VideoOut<'_> {
 
 impl VideoSink for VideoOut<'_> {
     fn packet(&mut self, packet: VideoPacket) {
-        let VideoPacket { mut body, pts, dts, key } = packet;
+        let VideoPacket { body, pts, dts, key } = packet;
         let own = self.own_time(pts);
         let share = self.share;
         let rate = share.timeline.rate;
@@ -320,11 +346,9 @@ impl VideoSink for VideoOut<'_> {
             None => share.shift - rate.due(dts.unsigned_abs()),
         };
         let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
-        put_video_header(&mut body, share.video.codec, key, Part::Frame, offset_ms);
         share.stats.encoded(body.len(), key);
-        let flags = if key { Flags::KEY } else { Flags::default() };
-        let message = share.message(Kind::Video, decoded, flags, body);
-        push_to_all(&mut self.out, &message, share.timeline.start + at);
+        let form = VideoForm { key, part: Part::Frame, offset_ms };
+        self.send(body, form, decoded, share.timeline.start + at);
     }
 }
 
@@ -392,25 +416,40 @@ fn with_header(header: &[u8], put: impl FnOnce(&mut PacketBuf)) -> PacketBuf {
     body
 }
 
-/// Puts in front of `body` what RTMP says of video of this codec.
-fn put_video_header(
-    body: &mut PacketBuf,
-    codec: VideoCodec,
+/// A packet of the same bytes, with room for a header of its own.
+fn copy_of(body: &PacketBuf, packets: &PacketPool) -> PacketBuf {
+    let mut copy = packets.take(body.len());
+    copy.extend(body);
+    copy
+}
+
+/// What RTMP says of a body of video.
+#[derive(Clone, Copy)]
+struct VideoForm {
     key: bool,
     part: Part,
     offset_ms: i32,
-) {
+}
+
+/// Puts in front of `body` what RTMP says of video of this codec, in a track of its stream.
+fn put_video_header(body: &mut PacketBuf, codec: VideoCodec, track: u8, form: VideoForm) {
+    let VideoForm { key, part, offset_ms } = form;
     let format = match codec {
-        VideoCodec::H264 if part == Part::SequenceHeader => {
-            return body.prepend(&flv::avc_header(key, AvcPacket::SequenceHeader, 0));
+        VideoCodec::H264 if track == 0 => {
+            let packet = match part {
+                Part::SequenceHeader => AvcPacket::SequenceHeader,
+                _ => AvcPacket::Nalus,
+            };
+            return body.prepend(&flv::avc_header(key, packet, offset_ms));
         }
-        VideoCodec::H264 => {
-            return body.prepend(&flv::avc_header(key, AvcPacket::Nalus, offset_ms));
-        }
+        VideoCodec::H264 => VideoFormat::Avc,
         VideoCodec::Hevc => VideoFormat::Hevc,
         VideoCodec::Av1 => VideoFormat::Av1,
     };
-    body.prepend(&flv::enhanced_video_header(format, key, part, offset_ms));
+    match track {
+        0 => body.prepend(&flv::enhanced_video_header(format, key, part, offset_ms)),
+        _ => body.prepend(&flv::track_video_header(format, track, key, part, offset_ms)),
+    }
 }
 
 /// The same for audio.
@@ -477,12 +516,53 @@ mod tests {
     }
 
     #[test]
+    fn each_track_has_a_header_of_its_own_before_the_same_bytes() {
+        let share = share(Keep::Fps);
+        let (streams, mut ends): (Vec<_>, Vec<_>) = [2, 0, 2]
+            .map(|track| {
+                let (ring, end) = channel(ENCODED_QUEUE, Bell::new());
+                (EncodedRing { ring, track, stats: Arc::clone(&share.stats) }, end)
+            })
+            .into_iter()
+            .unzip();
+        let pool = Pool::new(Geometry::new(share.video.size, PixelFormat::I420), 2).unwrap();
+        let (_ring, frames) = channel(1, Bell::new());
+        let mut worker = VideoWorker::open(&share, streams).unwrap();
+        for tick in 0..3 {
+            let mut frame = pool.take().unwrap();
+            frame.planes_mut().into_iter().for_each(|plane| plane.data.fill(90));
+            let (frame, changed) = (frame.freeze(), Damage::whole(share.video.size));
+            let raw = RawFrame { frame, tick, is_key: tick == 0, changed, at: None };
+            worker.take(&raw, &frames).unwrap();
+        }
+        worker.encoder.flush(&mut worker.sink).unwrap();
+        let [third, first, again] = [0, 1, 2].map(|at| {
+            let all = std::iter::from_fn(|| ends[at].pop().map(|it| it.message));
+            all.filter(|message| message.kind() == Kind::Video).collect::<Vec<_>>()
+        });
+        assert_eq!(first.len(), 4, "a header and three pictures");
+        for ((plain, track), same) in first.iter().zip(&third).zip(&again) {
+            assert_eq!((plain.track(), track.track()), (0, 2));
+            assert_eq!((plain.time(), plain.is_key()), (track.time(), track.is_key()));
+            assert_eq!(plain.is_header(), track.is_header());
+            assert_eq!(track.body().as_ptr(), same.body().as_ptr(), "one copy for each track");
+            let [plain, track] = [plain, track].map(|it| flv::Video::parse(it.body()).unwrap());
+            assert_eq!((plain.enhanced, track.track, track.enhanced), (false, Some(2), true));
+        }
+        // Coded frames without a composition time follow the number of the track at once.
+        assert_eq!(third[0].body()[..7], *b"\x96\x00avc1\x02");
+        assert_eq!(third[1].body()[..7], *b"\x96\x03avc1\x02");
+        assert_eq!(third[2].body()[..7], *b"\xa6\x03avc1\x02");
+        assert_eq!(third[1].body()[7..], first[1].body()[5..]);
+    }
+
+    #[test]
     fn another_size_begins_with_a_new_header_and_a_keyframe_for_all_streams_and_leaves_no_gap() {
         let share = share(Keep::Fps);
         let (streams, mut ends): (Vec<_>, Vec<_>) = (0..2)
             .map(|_| {
                 let (ring, end) = channel(ENCODED_QUEUE, Bell::new());
-                (EncodedRing { ring, stats: Arc::clone(&share.stats) }, end)
+                (EncodedRing { ring, track: 0, stats: Arc::clone(&share.stats) }, end)
             })
             .unzip();
         let canvas = share.video.size;

@@ -414,7 +414,7 @@ impl Running {
     /// Hands a message of audio on as it is.
     fn pass(&mut self, message: &Message, arrived: Micros) {
         let LadderAudio::Passed(rings) = &mut self.ladder.audio else { return };
-        for EncodedRing { ring, stats } in rings {
+        for EncodedRing { ring, stats, .. } in rings {
             if ring.push(Encoded { message: message.clone(), due: arrived }).is_err() {
                 stats.encoded_dropped();
             } else if !message.is_header() {

@@ -1,13 +1,16 @@
-//! Channel inputs: a channel's finished messages are taken from its encoders and put in the order
-//! of their times. Channels come and go; one that takes another's place goes on with its stream.
+//! Channel inputs: a channel's finished messages are taken from its encoders, of one rendition or
+//! of several as tracks, and put in the order of their times. Channels come and go; one that takes
+//! another's place goes on with its stream.
 
 use std::sync::Arc;
 
 use super::shared::Shared;
 use super::stream_id::StreamId;
 use super::streams::Source;
+use super::track_order::{Rings, TrackOrder};
 use crate::command::{ChannelSource, Encoded, ShardReport};
-use crate::media::Micros;
+use crate::media::{Kind, Micros};
+use crate::ring::Receiver;
 use crate::rtmp::Hops;
 use crate::stream::Message;
 
@@ -94,6 +97,7 @@ impl ChannelInputs {
 struct ChannelInput {
     feed: ChannelSource,
     stream: StreamId,
+    tracks: TrackOrder,
     newest_video: u32,
     has_seen_video: bool,
     /// Where its stream goes on from that of another source.
@@ -119,6 +123,7 @@ impl ChannelInput {
             feed.switch.raise_base_ms(base);
         }
         Self {
+            tracks: TrackOrder::new(1 + feed.tracks.len()),
             feed,
             stream,
             newest_video: 0,
@@ -134,12 +139,13 @@ impl ChannelInput {
         let audio = self.feed.audio.as_ref();
         self.feed.switch.is_stopped()
             && self.feed.video.is_closed()
+            && self.feed.tracks.iter().all(|ring| ring.is_closed())
             && audio.is_none_or(|ring| ring.is_closed())
     }
 
     /// Whether an encoder has something that could be taken now.
     fn has_mail(&self) -> bool {
-        !self.feed.video.is_empty()
+        self.next_track().is_some()
             || self.feed.audio.as_ref().is_some_and(|ring| {
                 ring.len() > HOLD_MAX || ring.peek().is_some_and(|next| self.reached(next))
             })
@@ -150,10 +156,27 @@ impl ChannelInput {
         self.has_seen_video && audio.message.time() <= self.newest_video
     }
 
+    fn ring(&mut self, track: usize) -> Option<&mut Receiver<Encoded>> {
+        match track.checked_sub(1) {
+            None => Some(&mut self.feed.video),
+            Some(at) => self.feed.tracks.get_mut(at),
+        }
+    }
+
+    /// The track whose next message is the next one of all, if it need not wait for another.
+    fn next_track(&self) -> Option<usize> {
+        if self.feed.tracks.is_empty() {
+            return (!self.feed.video.is_empty()).then_some(0);
+        }
+        self.tracks.next(video_of(&self.feed))
+    }
+
     /// Moves everything whose turn has come to the stream.
     fn drain(&mut self, shared: &mut Shared) {
         loop {
-            let video = self.feed.video.peek().map(|next| next.message.time());
+            let track = self.next_track();
+            let video = track.and_then(|track| video_of(&self.feed).nth(track)?.peek());
+            let video = video.map(|next| next.message.time());
             let audio = self.feed.audio.as_ref();
             let audio_first = audio.is_some_and(|ring| {
                 ring.peek().is_some_and(|next| match video {
@@ -164,10 +187,11 @@ impl ChannelInput {
             let next = if audio_first {
                 self.feed.audio.as_mut().and_then(|ring| ring.pop())
             } else {
-                self.feed.video.pop()
+                track.and_then(|track| self.ring(track)?.pop())
             };
             let Some(next) = next else { return };
-            if !audio_first {
+            if let Some(track) = track.filter(|_| !audio_first) {
+                self.tracks.taken(track, &next.message, video_of(&self.feed));
                 self.newest_video = next.message.time();
                 self.has_seen_video = true;
             }
@@ -214,11 +238,19 @@ impl ChannelInput {
             _ => next.message,
         };
         let (kind, time, flags) = (message.kind(), message.time(), message.flags());
-        if let Some(stream) = shared.streams.get_mut(self.stream) {
+        // Of pictures those of track 0 count: the others are the same ones.
+        if (kind != Kind::Video || message.track() == 0)
+            && let Some(stream) = shared.streams.get_mut(self.stream)
+        {
             stream.health.message(kind, time, flags, now);
         }
         shared.streams.publish(&shared.cx, self.stream, message, now);
     }
+}
+
+/// The rings of a stream's tracks, track 0 first.
+fn video_of(feed: &ChannelSource) -> impl Rings<'_> {
+    [&feed.video].into_iter().chain(&feed.tracks)
 }
 
 /// How far the times of a source may be ahead of where its renditions were, milliseconds: it has

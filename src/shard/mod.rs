@@ -21,6 +21,7 @@ mod notice;
 mod outbound;
 mod output;
 mod peers;
+mod publication;
 mod pull;
 mod pull_gate;
 mod query;
@@ -39,6 +40,7 @@ mod streams;
 mod table;
 #[cfg(test)]
 mod tests;
+mod track_order;
 mod transcoded;
 
 pub use self::core::ShardCore;

@@ -7,28 +7,17 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::client::{Backoff, ClientConnection, Dialer, End, Phase, Redirect, target};
-use super::io::{Io, PeerId, TcpInfo};
+use super::io::{Io, PeerId};
 use super::outbound::Outbound;
+use super::publication::Publication;
 use super::shared::Shared;
-use super::stall::{Progress, Seen};
 use super::stream_id::StreamId;
-use super::streams::{SourceTracks, Stream};
 use crate::command::{OutputSpec, ShardReport};
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::limits::FEED_BYTES_MAX;
 use crate::rtmp::{ClientEvent, Goal};
-use crate::stats::{RunState, ViewerDrop};
-use crate::stream::Drops;
-
-/// Time from the TCP connection to the destination's consent.
-const START_LIMIT: Micros = Micros::from_secs(10);
-
-/// For how long a publisher's messages have come when its tracks are taken for known.
-const TRACKS_KNOWN: Micros = Micros::from_secs(1);
-
-/// An output that has taken nothing for this long is gone.
-const BLOCKED_MAX: Micros = Micros::from_secs(10);
+use crate::stats::RunState;
 
 /// One output.
 #[derive(Serialize, Deserialize)]
@@ -46,21 +35,6 @@ pub(super) struct Output {
     began: Micros,
     /// The stream that the present connection is for.
     stream: Option<StreamId>,
-}
-
-/// A connection in use.
-#[derive(Serialize, Deserialize)]
-struct Publication {
-    client: ClientConnection,
-    #[serde(with = "crate::media::instants")]
-    since: Micros,
-    is_started: bool,
-    drops: Drops,
-    /// What the destination knows of the stream's tracks.
-    told: SourceTracks,
-    progress: Progress,
-    /// Bytes that are in the figures already.
-    counted: u64,
 }
 
 impl fmt::Display for Output {
@@ -253,7 +227,11 @@ impl Output {
 
     /// The TCP connection stands.
     pub(super) fn connected(&mut self, shared: &mut Shared) {
-        let Some((peer, target)) = self.phase.take_connecting() else { return };
+        let Some((peer, mut target)) = self.phase.take_connecting() else { return };
+        // Some servers say that they take several tracks only to who says so of itself; others
+        // refuse who says what they do not know, so that it is said where it matters.
+        let stream = self.stream.and_then(|id| shared.streams.get(id));
+        target.1.enhanced |= stream.is_some_and(|stream| stream.log.has_further_tracks());
         match ClientConnection::new(&mut shared.cx, peer, *target) {
             Ok(client) => {
                 self.phase = Phase::Up(Box::new(Publication::new(client, shared.cx.now)));
@@ -285,11 +263,13 @@ impl Output {
                 match event {
                     ClientEvent::Started { stream_id } => {
                         publication.client.out.set_policy(self.spec.rules.drop);
-                        publication.begin(shared, self.stream, stream_id);
+                        let how = (stream_id, self.spec.rules.tracks);
+                        let omits_tracks = publication.begin(shared, self.stream, how);
                         self.spec.stats.line.connected();
                         let channel = self.spec.channel.to_string();
                         let name = self.spec.name.to_string();
-                        shared.cx.report_node(NodeEvent::OutputConnected { channel, name });
+                        let event = NodeEvent::OutputConnected { channel, name, omits_tracks };
+                        shared.cx.report_node(event);
                     }
                     ClientEvent::Reconnect { .. } => {
                         let handled = publication.client.handle(event, &mut self.redirect);
@@ -375,121 +355,5 @@ impl Output {
         let (channel, name) = (self.spec.channel.to_string(), self.spec.name.to_string());
         let reason = self.spec.url.about(reason);
         shared.cx.report_node(NodeEvent::OutputFailed { channel, name, reason, retry_in: wait });
-    }
-}
-
-impl Publication {
-    fn new(client: ClientConnection, now: Micros) -> Self {
-        Self {
-            client,
-            since: now,
-            is_started: false,
-            drops: Drops::default(),
-            told: SourceTracks::default(),
-            progress: Progress::new(now),
-            counted: 0,
-        }
-    }
-
-    fn resume(&mut self, stream: Option<&Stream>) -> bool {
-        let is_counted = self.counted <= self.client.out.bytes();
-        is_counted && self.client.resume(stream.map(|stream| &stream.log))
-    }
-
-    /// The destination takes the stream: reads its log from the next keyframe on.
-    fn begin(&mut self, shared: &mut Shared, stream: Option<StreamId>, stream_id: u32) {
-        self.is_started = true;
-        self.progress = Progress::new(shared.cx.now);
-        self.client.pass_on();
-        let Some(id) = stream.filter(|id| !shared.streams.is_over(*id)) else { return };
-        shared.streams.add_output(id, &mut self.client.out, stream_id);
-        if let Some(stream) = shared.streams.get(id) {
-            self.told = SourceTracks::of(&stream.log);
-        }
-    }
-
-    fn check_deadlines(&mut self, shared: &mut Shared) {
-        let now = shared.cx.now;
-        if let Err(error) = self.client.session.tick(now) {
-            self.close(shared, End::Failed(error.to_string()));
-        }
-        if !self.is_started && now.since(self.since) >= START_LIMIT {
-            let reason = "the destination did not answer in 10 s".to_owned();
-            self.close(shared, End::Failed(reason));
-        }
-        if self.client.out.blocked_for(now) >= BLOCKED_MAX {
-            self.client.break_off("the destination took nothing for 10 s".to_owned());
-        }
-    }
-
-    /// Ends a connection that has stalled, and one whose stream is over.
-    fn check_progress(
-        &mut self,
-        shared: &mut Shared,
-        spec: &OutputSpec,
-        tcp: Option<TcpInfo>,
-        is_over: bool,
-    ) {
-        if self.client.is_closing() || !self.is_started {
-            return;
-        }
-        let (acknowledged, sent) = (self.client.session.acknowledged(), self.client.out.bytes());
-        let seen = Seen { tcp, acknowledged, sent };
-        if is_over {
-            self.close(shared, End::Failed("the stream ended".to_owned()));
-        } else if let Some(reason) =
-            self.progress.look(shared.cx.now, spec.rules.stall_timeout, seen)
-        {
-            spec.stats.stalled();
-            self.client.break_off(reason);
-        }
-    }
-
-    /// Counts what went out, and what was left out.
-    fn count(&mut self, shared: &mut Shared, spec: &OutputSpec) {
-        let out = &self.client.out;
-        let bytes = out.bytes();
-        spec.stats.line.bytes(bytes - self.counted);
-        self.counted = bytes;
-        let Some(stream) = out.stream else { return };
-        let (before, drops) = (self.drops, out.drops());
-        if drops.gaps == before.gaps {
-            return;
-        }
-        for (reason, count) in [
-            (ViewerDrop::Jumped, drops.jumped - before.jumped),
-            (ViewerDrop::Skipped, drops.skipped - before.skipped),
-            (ViewerDrop::Overrun, drops.overrun - before.overrun),
-        ] {
-            spec.stats.dropped(reason, count);
-        }
-        self.drops = drops;
-        spec.stats.jumped();
-        shared.streams.want_key(stream);
-    }
-
-    /// A destination shows who comes late what described the tracks of the publisher before. Where
-    /// the next one sends others, the publication begins anew.
-    fn check_tracks(&mut self, shared: &mut Shared) {
-        let Some(stream) = self.client.out.stream.and_then(|id| shared.streams.get(id)) else {
-            return;
-        };
-        let (tracks, age) = (SourceTracks::of(&stream.log), stream.log.source_age());
-        let last = stream.last_tracks;
-        if self.told.source != tracks.source && self.told.source == last.source {
-            self.told = last;
-        }
-        if self.told.source == tracks.source || age.is_none_or(|age| age < TRACKS_KNOWN) {
-            return;
-        }
-        let before = std::mem::replace(&mut self.told, tracks);
-        if before.has_others_than(&tracks) {
-            self.close(shared, End::Left);
-        }
-    }
-
-    fn close(&mut self, shared: &mut Shared, end: End) {
-        shared.streams.remove_reader(&shared.cx, &mut self.client.out);
-        self.client.close(end, shared.cx.now);
     }
 }

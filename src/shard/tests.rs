@@ -220,6 +220,7 @@ impl Bench {
         let feed = ChannelSource {
             stream: Arc::from("live/show"),
             video,
+            tracks: Vec::new(),
             audio: None,
             start: self.now,
             switch: Arc::clone(&switch),
@@ -719,7 +720,10 @@ fn viewers_by_tls_are_sent_every_picture_in_its_order_however_their_sockets_bloc
 fn feed(start: Micros) -> (ChannelSource, Sender<Encoded>) {
     let (pictures, video) = channel(8, Bell::new());
     let (stream, switch, stats) = (Arc::from("live/show"), Arc::default(), Arc::default());
-    (ChannelSource { stream, video, audio: None, start, switch, stats }, pictures)
+    (
+        ChannelSource { stream, video, tracks: Vec::new(), audio: None, start, switch, stats },
+        pictures,
+    )
 }
 
 fn picture(time: u32, due: Micros) -> Encoded {

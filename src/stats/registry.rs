@@ -85,8 +85,12 @@ impl ChannelEntry {
         let encodes: Vec<_> = (0..all.len()).filter(|at| is_first(*at)).collect();
         encodes.into_iter().map(move |place| {
             let (_, facts, stats) = all[place];
-            let shows = all.iter().filter(|it| Arc::ptr_eq(it.2, stats));
-            ShownEncode { place, facts, stats, streams: shows.map(|it| it.0.as_str()).collect() }
+            let shows = all.iter().filter(|it| Arc::ptr_eq(it.2, stats)).map(|it| it.0);
+            let is_track =
+                |it: &&RenditionEntry| it.further.iter().any(|of| Arc::ptr_eq(of, stats));
+            let tracks = self.renditions.iter().filter(is_track).map(|it| &it.stream);
+            let streams = shows.chain(tracks).map(String::as_str).collect();
+            ShownEncode { place, facts, stats, streams }
         })
     }
 
@@ -452,13 +456,17 @@ mod tests {
         let rendition = |name: &str, stats: &Arc<ChannelStats>| RenditionEntry {
             name: name.to_owned(),
             stream: format!("live/{name}"),
-            shares: None,
-            facts: Arc::default(),
             stats: Arc::clone(stats),
+            ..RenditionEntry::default()
         };
-        entry.renditions = vec![rendition("own", &Arc::default()), rendition("same", &entry.stats)];
+        let own = Arc::default();
+        let further = vec![Arc::clone(&own)];
+        let tracks = RenditionEntry { further, ..rendition("tracks", &entry.stats) };
+        entry.renditions = vec![rendition("own", &own), rendition("same", &entry.stats), tracks];
         let shown: Vec<_> = entry.shown().map(|it| (it.place, it.streams)).collect();
-        assert_eq!(shown, [(0, vec!["live/demo", "live/same"]), (1, vec!["live/own"])]);
+        let (main, own) =
+            (vec!["live/demo", "live/same", "live/tracks"], vec!["live/own", "live/tracks"]);
+        assert_eq!(shown, [(0, main), (1, own)]);
     }
 
     #[test]

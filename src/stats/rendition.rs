@@ -48,7 +48,7 @@ impl ChannelFacts {
 }
 
 /// A further rendition of a channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RenditionEntry {
     /// Name of the rendition.
     pub name: String,
@@ -56,10 +56,14 @@ pub struct RenditionEntry {
     pub stream: String,
     /// The rendition whose encode it shows, if it has none of its own.
     pub shares: Option<String>,
-    /// What it is to make.
+    /// The names of the renditions that it carries as tracks, if it carries several.
+    pub tracks: Vec<String>,
+    /// What it is to make; of track 0.
     pub facts: Arc<ChannelFacts>,
-    /// Its figures.
+    /// Its figures; those of track 0.
     pub stats: Arc<ChannelStats>,
+    /// Those of tracks 1 and further.
+    pub further: Vec<Arc<ChannelStats>>,
 }
 
 /// A further rendition of a channel at one moment.
@@ -71,6 +75,8 @@ pub struct RenditionSnapshot {
     pub stream: String,
     /// The rendition whose encode it shows, if it has none of its own.
     pub shares: Option<String>,
+    /// The names of the renditions that it carries as tracks, if it carries several.
+    pub tracks: Vec<String>,
     /// What it is to make.
     pub facts: Arc<ChannelFacts>,
     /// Its figures.
@@ -83,6 +89,7 @@ impl RenditionEntry {
             name: self.name.clone(),
             stream: self.stream.clone(),
             shares: self.shares.clone(),
+            tracks: self.tracks.clone(),
             facts: Arc::clone(&self.facts),
             figures: self.stats.read(),
         }

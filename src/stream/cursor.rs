@@ -120,6 +120,14 @@ impl Cursor {
         self
     }
 
+    /// For a peer that does not take streams of several tracks: it gets the one that readers start
+    /// by.
+    #[must_use]
+    pub const fn without_further_tracks(mut self) -> Self {
+        self.position.wants.further_tracks = false;
+        self
+    }
+
     /// It was read from a snapshot, as a reader of `log`. `false` if it contradicts itself or the
     /// log.
     #[must_use]
@@ -197,8 +205,8 @@ impl Cursor {
             }
         }
         for (kind, before, now) in [
-            (Kind::Audio, std::mem::replace(&mut self.position.wants_audio, audio), audio),
-            (Kind::Video, std::mem::replace(&mut self.position.wants_video, video), video),
+            (Kind::Audio, std::mem::replace(&mut self.position.wants.audio, audio), audio),
+            (Kind::Video, std::mem::replace(&mut self.position.wants.video, video), video),
         ] {
             if now && !before && self.reads {
                 self.position.want_headers_of(log, kind);

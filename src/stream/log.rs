@@ -320,6 +320,17 @@ impl StreamLog {
         self.tracks.carries(kind)
     }
 
+    /// The track of a kind that players without multitrack are to be shown.
+    pub(super) fn first_track(&self, kind: Kind) -> u8 {
+        self.tracks.first(kind)
+    }
+
+    /// Whether the present source has sent headers of further tracks than the first of each kind.
+    #[must_use]
+    pub fn has_further_tracks(&self) -> bool {
+        self.headers.all().any(|header| header.track() != self.first_track(header.kind()))
+    }
+
     /// See [`Headers::get`].
     pub(super) fn header(&self, slot: usize, number: u64) -> Option<&Message> {
         self.headers.get(slot, number)

@@ -58,6 +58,11 @@ impl Tracks {
         is_sequence_header && self.start == Some(message.track())
     }
 
+    /// The track of a kind that readers start by; of pictures that may be another one than 0.
+    pub(super) fn first(&self, kind: Kind) -> u8 {
+        self.start.filter(|_| kind == Kind::Video).unwrap_or(0)
+    }
+
     pub(super) const fn carries(&self, kind: Kind) -> bool {
         self.carried[slot_of(kind)]
     }

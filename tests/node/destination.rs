@@ -23,6 +23,11 @@ pub(crate) enum Heard {
 
 impl Destination {
     pub(crate) fn start() -> Self {
+        Self::announcing(0.0)
+    }
+
+    /// One that announces these capabilities of Enhanced RTMP (`capsEx`).
+    pub(crate) fn announcing(caps_ex: f64) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -32,7 +37,7 @@ impl Destination {
             for socket in listener.incoming() {
                 kept.lock().unwrap().push(Heard::Connected);
                 // A peer that goes in the middle of something is one that has closed.
-                drop(serve(socket.unwrap(), &kept));
+                drop(serve(socket.unwrap(), caps_ex, &kept));
                 kept.lock().unwrap().push(Heard::Closed);
             }
         });
@@ -59,7 +64,7 @@ impl Destination {
     }
 }
 
-fn serve(socket: TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
+fn serve(socket: TcpStream, caps_ex: f64, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
     let mut wire = Wire::accept(socket)?;
     while let Some(message) = wire.next() {
         let values = message.values();
@@ -72,6 +77,11 @@ fn serve(socket: TcpStream, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
                     ("code", "NetConnection.Connect.Success"),
                     ("description", "Connection succeeded."),
                 ]);
+                let Amf::Object(mut members) = info else { unreachable!() };
+                if caps_ex > 0.0 {
+                    members.push(("capsEx".to_owned(), Amf::Number(caps_ex)));
+                }
+                let info = Amf::Object(members);
                 wire.command(0, &[result, transaction, Amf::object(&[("fmsVer", "x")]), info]);
             }
             "createStream" => {

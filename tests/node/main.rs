@@ -52,6 +52,7 @@ mod loops;
 mod measured;
 mod mistakes;
 mod monitoring;
+mod multitrack;
 mod obs;
 mod pairs;
 mod picture;

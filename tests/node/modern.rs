@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::config::{Config, demo};
 use crate::node::Node;
 use crate::program::{Ended, Program};
-use crate::wait::{SOON, beside_others};
+use crate::wait::{SOON, alone, beside_others};
 
 /// Codecs by the names of their encoders, with what makes those fast, and as players name them.
 pub(crate) const PAIRS: [(&str, [&str; 2]); 4] = [
@@ -115,7 +115,7 @@ fn a_player_that_says_what_it_takes_gets_that_and_is_refused_the_rest() {
 
 #[test]
 fn channels_of_newer_codecs_are_played_pushed_and_recorded() {
-    let _turn = beside_others();
+    let _turn = alone();
     // An encoder that is short of time beside other tests leaves pictures out.
     let assert_plays = |url: &str, names| assert_plays_pictures(url, names, FPS / 4);
     for (video, audio, names) in [

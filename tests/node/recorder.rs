@@ -212,6 +212,10 @@ fn recordings_are_added_stopped_started_and_removed_while_the_node_runs() {
     let shown = recording_that_is(&node, "later", "live");
     assert_eq!((&shown["format"], &shown["dir"]), (&json!("mp4"), &json!(folder)));
 
+    // From a keyframe on, of which there is one every two seconds at least.
+    let mut viewer = Wire::play(node.rtmp_port(), "demo");
+    let first = viewer.find("a picture", Message::is_picture).time;
+    viewer.find("a later picture", |it| it.is_picture() && it.time >= first + 4_000);
     wait_until(SOON, "it is written", || (bytes(&folder) > 100_000).then_some(()));
     assert_eq!(ask(&node, "POST /recordings/later/stop", &Value::Null).0, 204);
     let shown = recording_that_is(&node, "later", "stopped");

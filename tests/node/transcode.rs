@@ -15,7 +15,7 @@ use crate::program::Program;
 use crate::publisher::Publisher;
 use crate::recording::Recording;
 use crate::reloading::Api;
-use crate::wait::{SOON, beside_others, wait_until};
+use crate::wait::{SOON, alone, beside_others, wait_until};
 use crate::wire::{AUDIO, Message, VIDEO, Wire};
 
 /// Renditions that are made quickly.
@@ -90,7 +90,7 @@ fn in_step<T>(
 
 #[test]
 fn a_published_stream_is_played_in_several_encodes_in_step_with_it() {
-    let _turn = beside_others();
+    let _turn = alone();
     let node = Node::start(&transcode("", &LADDER));
     let _publisher = publish(&node, "320x180", 30);
     node.wait_for_streams(1);

@@ -15,7 +15,7 @@ use crate::gpu::{assert_without_gap, channel, encoder_of, fakes};
 use crate::node::{BINARY, Node};
 use crate::program::Program;
 use crate::recording::Recording;
-use crate::wait::{SOON, beside_others, wait_until};
+use crate::wait::{SOON, alone, beside_others, wait_until};
 
 /// A folder with a render node, which is on the bus at [`PCI`].
 fn render_nodes() -> TempDir {
@@ -90,7 +90,7 @@ fn an_ffmpeg_that_knows_nothing_of_it_encodes_through_the_fake_va_driver() {
 #[test]
 fn viewers_miss_no_picture_when_the_device_is_lost_and_when_it_comes_back() {
     const SECONDS: u32 = 21;
-    let _turn = beside_others();
+    let _turn = alone();
     let (dri, dir) = (render_nodes(), TempDir::new().unwrap());
     let log = dir.path().join("log");
     // At five seconds: the viewer is there by then.

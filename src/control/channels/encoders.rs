@@ -21,7 +21,7 @@ use crate::stats::CoreRole;
 
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
-use crate::control::channels::renditions::{Encode, RenditionPlan, ScaledSize};
+use crate::control::channels::renditions::{Encode, Rendition, RenditionPlan, ScaledSize};
 use crate::control::threads::{ThreadPlace, ThreadRole};
 
 /// Pictures by which decode times may be ahead of the first one.
@@ -52,8 +52,11 @@ pub(crate) struct StartedEncoders {
     pub(crate) passed: Vec<EncodedRing>,
 }
 
-/// What comes out of the encoders of a rendition.
-type Streams = (Receiver<Encoded>, Option<Receiver<Encoded>>);
+/// What comes out of the encoders of a rendition: video, each track in its place, and audio.
+type Streams = (Vec<Receiver<Encoded>>, Option<Receiver<Encoded>>);
+
+/// Where the encoders of a rendition put it: video with the encode that it is of, and audio.
+type Rings = (Vec<(usize, EncodedRing)>, Option<EncodedRing>);
 
 impl EncoderStarter<'_> {
     /// Starts all of them; `scaled` are the sizes that the plan has beside the canvas'.
@@ -63,9 +66,10 @@ impl EncoderStarter<'_> {
         scaled: Vec<ScaledSize>,
     ) -> Result<StartedEncoders, ChannelError> {
         let switches: Vec<_> = (0..plan.encodes.len()).map(|at| self.switch_of(plan, at)).collect();
-        let (rings, streams) = self.rings(plan);
+        let (rings, streams): (Vec<Rings>, Vec<Streams>) =
+            plan.renditions.iter().map(|rendition| self.rings(plan, rendition)).unzip();
         let (video_rings, audio_rings): (Vec<_>, Vec<_>) = rings.into_iter().unzip();
-        let mut video_rings = grouped(plan, video_rings);
+        let mut video_rings = grouped(plan, video_rings.into_iter().flatten());
         let mut branches = Vec::new();
         for at in plan.unscaled() {
             let rings = std::mem::take(&mut video_rings[at]);
@@ -88,15 +92,17 @@ impl EncoderStarter<'_> {
         if let Some(spec) = self.config.audio.filter(|_| !self.passes_audio) {
             audio = Some(self.start_audio(plan, spec, std::mem::take(&mut passed))?);
         }
-        let feeds =
-            plan.renditions.iter().zip(streams).map(|(rendition, (video, audio))| ChannelSource {
+        let feeds = plan.renditions.iter().zip(streams).map(|(rendition, (mut video, audio))| {
+            ChannelSource {
                 stream: Arc::from(rendition.stream.as_str()),
-                video,
+                video: video.remove(0),
+                tracks: video,
                 audio,
                 start: self.timeline.start,
                 switch: Arc::clone(&switches[rendition.encode]),
                 stats: Arc::clone(&plan.encodes[rendition.encode].stats),
-            });
+            }
+        });
         Ok(StartedEncoders { feeds: feeds.collect(), tee: Tee::new(branches), audio, passed })
     }
 
@@ -108,23 +114,22 @@ impl EncoderStarter<'_> {
         }
     }
 
-    /// The rings from the encoders to the shard: for each rendition one of video, and one of audio
-    /// if there is any.
-    fn rings(
-        &self,
-        plan: &RenditionPlan,
-    ) -> (Vec<(EncodedRing, Option<EncodedRing>)>, Vec<Streams>) {
-        let ring = |encode: &Encode| {
+    /// The rings from the encoders of a rendition to the shard: one of video for each track, and
+    /// one of audio if there is any.
+    fn rings(&self, plan: &RenditionPlan, rendition: &Rendition) -> (Rings, Streams) {
+        let ring = |encode: usize, track: u8| {
             let (ring, encoded) = channel(ENCODED_QUEUE, Arc::clone(&self.context.home));
-            (EncodedRing { ring, stats: Arc::clone(&encode.stats) }, encoded)
+            let stats = Arc::clone(&plan.encodes[encode].stats);
+            (EncodedRing { ring, track, stats }, encoded)
         };
-        let all = plan.renditions.iter().map(|rendition| {
-            let encode = &plan.encodes[rendition.encode];
-            let (video, encoded_video) = ring(encode);
-            let (audio, encoded_audio) = self.config.audio.map(|_| ring(encode)).unzip();
-            ((video, audio), (encoded_video, encoded_audio))
+        let encodes = [&rendition.encode].into_iter().chain(&rendition.further);
+        let video = (0..).zip(encodes).map(|(track, encode)| {
+            let (ring, encoded) = ring(*encode, track);
+            ((*encode, ring), encoded)
         });
-        all.unzip()
+        let (video, encoded_video) = video.unzip();
+        let (audio, encoded_audio) = self.config.audio.map(|_| ring(rendition.encode, 0)).unzip();
+        ((video, audio), (encoded_video, encoded_audio))
     }
 
     fn share(
@@ -293,10 +298,13 @@ impl Failed {
 }
 
 /// The rings of each encode: those of the renditions that show it.
-fn grouped(plan: &RenditionPlan, rings: Vec<EncodedRing>) -> Vec<Vec<EncodedRing>> {
+fn grouped(
+    plan: &RenditionPlan,
+    rings: impl Iterator<Item = (usize, EncodedRing)>,
+) -> Vec<Vec<EncodedRing>> {
     let mut grouped: Vec<Vec<_>> = plan.encodes.iter().map(|_| Vec::new()).collect();
-    for (rendition, ring) in plan.renditions.iter().zip(rings) {
-        grouped[rendition.encode].push(ring);
+    for (encode, ring) in rings {
+        grouped[encode].push(ring);
     }
     grouped
 }

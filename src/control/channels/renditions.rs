@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{ChannelConfig, MAIN_RENDITION};
+use crate::config::{ChannelConfig, MAIN_RENDITION, MultitrackConfig};
 use crate::encode::{self, VideoSpec};
 use crate::frame::{Error, Geometry, Pool};
 use crate::media::Size;
@@ -49,8 +49,12 @@ pub(crate) struct Encode {
 pub(crate) struct Rendition {
     name: String,
     pub(crate) stream: String,
-    /// Its place among the encodes.
+    /// Its place among the encodes; that of track 0, if it carries several.
     pub(crate) encode: usize,
+    /// Of one that carries several renditions as tracks, the names of all.
+    tracks: Vec<String>,
+    /// The places of those of tracks 1 and further.
+    pub(crate) further: Vec<usize>,
 }
 
 /// All renditions of a channel, the first one first.
@@ -78,6 +82,7 @@ impl RenditionPlan {
         let first = (config.video_spec(cores), 1, config.bitrate_min_bps);
         plan.add((MAIN_RENDITION, &config.stream), first, known);
         plan.add_further(config, cores, known);
+        plan.add_multitracks(config);
         plan
     }
 
@@ -118,7 +123,19 @@ impl RenditionPlan {
             self.encodes.push(Encode { name: name.clone(), spec, divisor, bitrate_min_bps, stats });
             self.encodes.len() - 1
         });
-        self.renditions.push(Rendition { name, stream, encode });
+        let (tracks, further) = Default::default();
+        self.renditions.push(Rendition { name, stream, encode, tracks, further });
+    }
+
+    fn add_multitracks(&mut self, config: &ChannelConfig) {
+        for MultitrackConfig { name, stream, renditions: tracks } in &config.multitracks {
+            let place = |track: &String| self.renditions.iter().find(|it| it.name == *track);
+            let mut places = tracks.iter().filter_map(place).map(|it| it.encode);
+            let Some(encode) = places.next() else { continue };
+            let further = places.collect();
+            let (name, stream, tracks) = (name.clone(), stream.clone(), tracks.clone());
+            self.renditions.push(Rendition { name, stream, encode, tracks, further });
+        }
     }
 
     /// Figures of the first rendition.
@@ -180,14 +197,18 @@ impl RenditionPlan {
 
     /// What control is told of the renditions.
     pub(crate) fn entries(&self) -> Vec<RenditionEntry> {
-        let entries = self.renditions.iter().map(|Rendition { name, stream, encode }| {
+        let entries = self.renditions.iter().map(|rendition| {
+            let Rendition { name, stream, encode, tracks, further } = rendition;
             let Encode { name: first, spec, bitrate_min_bps, stats, .. } = &self.encodes[*encode];
+            let stats_of = |at: &usize| Arc::clone(&self.encodes[*at].stats);
             RenditionEntry {
                 name: name.clone(),
                 stream: stream.clone(),
                 shares: (first != name).then(|| first.clone()),
+                tracks: tracks.clone(),
                 facts: Arc::new(facts(spec, *bitrate_min_bps)),
                 stats: Arc::clone(stats),
+                further: further.iter().map(stats_of).collect(),
             }
         });
         entries.collect()
@@ -251,6 +272,21 @@ mod tests {
         let pools = plan.pools(30).unwrap();
         assert_eq!(pools.iter().map(|it| it.encodes.clone()).collect::<Vec<_>>(), [[1, 2]]);
         assert_eq!((pools[0].pool.slots(), plan.canvas_frames(30)), (2 * 32 + 3, 35 + 32 + 9));
+    }
+
+    #[test]
+    fn a_stream_of_tracks_has_the_encodes_of_its_renditions_and_none_of_its_own() {
+        let tracks = "[[channel.multitrack]]\nname = \"all\"\n\
+            renditions = [\"low\", \"copy\", \"slow\"]\n";
+        let plan = plan(&format!("{LADDER}{tracks}"), &KnownStats::default());
+        assert_eq!(plan.encodes.len(), 4);
+        let all = plan.renditions.last().unwrap();
+        assert_eq!((all.encode, &all.further[..]), (1, &[0, 2][..]));
+        let entries = plan.entries();
+        let entry = entries.last().unwrap();
+        assert_eq!((entry.shares.as_deref(), entry.facts.height), (Some("low"), 180));
+        assert_eq!(entry.tracks, ["low", "copy", "slow"]);
+        assert!(Arc::ptr_eq(&entry.further[1], &plan.encodes[2].stats));
     }
 
     #[test]

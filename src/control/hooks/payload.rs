@@ -239,7 +239,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
     let millis = |time: &Micros| Some(time.millis());
     match event {
         NodeEvent::Connection(_) | NodeEvent::Started | NodeEvent::Stopped => {}
-        NodeEvent::OutputConnected { channel, name } => {
+        NodeEvent::OutputConnected { channel, name, .. } => {
             (part.channel, part.output) = (given(channel), Some(name.as_str()));
         }
         NodeEvent::OutputFailed { channel, name, reason, retry_in } => {

@@ -157,8 +157,7 @@ fn a_further_rendition_has_a_label_more_and_one_without_an_encode_no_series() {
         name: name.into(),
         stream: format!("live/demo_{name}"),
         shares: shares.map(str::to_owned),
-        facts: Arc::default(),
-        stats: Arc::default(),
+        ..RenditionEntry::default()
     };
     let channel = ChannelEntry {
         name: "demo".into(),

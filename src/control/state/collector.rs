@@ -415,9 +415,8 @@ mod tests {
             renditions: vec![RenditionEntry {
                 name: "low".into(),
                 stream: "live/demo_low".into(),
-                shares: None,
                 facts: Arc::new(ChannelFacts { width: 640, ..ChannelFacts::default() }),
-                stats: Arc::default(),
+                ..RenditionEntry::default()
             }],
         };
         channel.renditions[0].stats.encoded(7, true);

@@ -14,7 +14,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
     match event {
         NodeEvent::Connection(event) => of_connection(event, plain, time),
         NodeEvent::Started | NodeEvent::Stopped => plain,
-        NodeEvent::OutputConnected { channel, name } => of_output(channel, name, plain),
+        NodeEvent::OutputConnected { channel, name, .. } => of_output(channel, name, plain),
         NodeEvent::OutputFailed { channel, name, reason, .. } => {
             Event { reason: Some(reason.clone()), ..of_output(channel, name, plain) }
         }

@@ -135,7 +135,7 @@ impl Collected {
             NodeEvent::PullConnected { name, .. } => {
                 self.pulls.faults.remove(name);
             }
-            NodeEvent::OutputConnected { channel, name } => {
+            NodeEvent::OutputConnected { channel, name, .. } => {
                 self.outputs.faults.remove(&path_of(channel, name));
             }
             _ => {}
@@ -283,7 +283,7 @@ mod tests {
         let push = &pushes["cdn"];
         assert_eq!((push.error.as_deref(), push.stream.as_str()), (Some("of "), "live/x"));
         let (channel, name) = ("a".to_owned(), "cdn".to_owned());
-        collected.handle(&NodeEvent::OutputConnected { channel, name });
+        collected.handle(&NodeEvent::OutputConnected { channel, name, omits_tracks: false });
         let (outputs, pushes) = collected.outputs(&all, 1.0);
         assert_eq!(outputs["a/cdn"].error, None, "it was live between two looks");
         assert!(pushes["cdn"].error.is_some());

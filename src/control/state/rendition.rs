@@ -19,6 +19,9 @@ pub struct Rendition {
     /// The rendition with the same settings whose encode it shows, `main` being the channel's
     /// first; nothing if it is encoded for itself.
     pub shares: Option<String>,
+    /// The names of the renditions that it carries as tracks of Enhanced RTMP, that of track 0
+    /// first; empty if it is one rendition. What follows is about track 0.
+    pub tracks: Vec<String>,
     /// Pixels.
     pub width: u32,
     /// Pixels.
@@ -54,11 +57,12 @@ impl Rendition {
     /// What these figures of it say.
     #[must_use]
     pub(super) fn of(snapshot: &RenditionSnapshot, time: &Time) -> Self {
-        let RenditionSnapshot { name, stream, shares, facts, figures } = snapshot;
+        let RenditionSnapshot { name, stream, shares, tracks, facts, figures } = snapshot;
         Self {
             name: name.clone(),
             stream: stream.clone(),
             shares: shares.clone(),
+            tracks: tracks.clone(),
             width: facts.width,
             height: facts.height,
             fps_target: facts.fps,

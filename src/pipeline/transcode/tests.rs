@@ -63,7 +63,7 @@ impl Renditions for Stub {
         made.audio.push(heard);
         Ok(Ladder {
             tee: Tee::new(vec![TeeBranch::encoder(raw, takes, Arc::clone(&stats))]),
-            audio: LadderAudio::Passed(vec![EncodedRing { ring, stats }]),
+            audio: LadderAudio::Passed(vec![EncodedRing { ring, track: 0, stats }]),
             switch: Arc::new(ChannelSwitch::of_source()),
             keys: SourceKeyframes::new(Micros::from_secs(2), 1),
         })

@@ -106,7 +106,7 @@ impl Control {
             stream: Arc::from(stream),
             url: Url::parse("rtmp://destination/live/out").unwrap(),
             enabled: true,
-            rules: OutputRules { drop: None, stall_timeout: Micros::from_secs(3) },
+            rules: OutputRules { stall_timeout: Micros::from_secs(3), ..OutputRules::default() },
             stats: Arc::default(),
         }
     }

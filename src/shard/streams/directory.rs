@@ -282,9 +282,13 @@ impl Streams {
         id: StreamId,
         out: &mut Outbound,
         stream_id: u32,
+        takes_first: bool,
     ) {
         let Some(stream) = self.table.get_mut(id) else { return };
-        let cursor = Cursor::new(Start::Keyframe).framed(Framing::Chunks(stream_id));
+        let mut cursor = Cursor::new(Start::Keyframe).framed(Framing::Chunks(stream_id));
+        if takes_first {
+            cursor = cursor.without_further_tracks();
+        }
         out.read(id, cursor);
         stream.add_reader(out.id, ReaderKind::Output);
         self.want_key(id);

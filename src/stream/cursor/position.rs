@@ -22,10 +22,23 @@ pub(super) struct ReadPosition {
     has_begun: bool,
     /// Pictures passed over since then.
     pub(super) skipped: u64,
-    /// Whether it is sent audio and its headers.
-    pub(super) wants_audio: bool,
-    /// Whether it is sent pictures and their headers.
-    pub(super) wants_video: bool,
+    /// What it is sent of the stream, with the headers of that.
+    pub(super) wants: Wants,
+}
+
+/// What a reader is sent beside data.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Wants {
+    /// Audio.
+    pub(super) audio: bool,
+    /// Pictures.
+    pub(super) video: bool,
+    /// Further tracks than the one that readers start by.
+    pub(super) further_tracks: bool,
+}
+
+impl Wants {
+    const ALL: Self = Self { audio: true, video: true, further_tracks: true };
 }
 
 /// Which pictures a reader takes.
@@ -51,16 +64,16 @@ impl ReadPosition {
         video: Video::UNTIL_KEY,
         has_begun: false,
         skipped: 0,
-        wants_audio: true,
-        wants_video: true,
+        wants: Wants::ALL,
     };
 
     /// Goes to a message. Pictures wait for a keyframe, unless it is one that readers start at.
     pub(super) fn go_to(&mut self, log: &StreamLog, number: u64) {
         self.number = number;
         self.video = Video::UNTIL_KEY;
-        if log.newest_key() == Some(number) && log.pictures().count_ones() == 1 {
-            self.take_track(log, log.pictures(), Micros(0));
+        let pictures = self.pictures(log);
+        if log.newest_key() == Some(number) && pictures.count_ones() == 1 {
+            self.take_track(log, pictures, Micros(0));
         }
     }
 
@@ -70,7 +83,7 @@ impl ReadPosition {
             let slot = self.headers.trailing_zeros();
             self.headers &= self.headers - 1;
             let header = log.header(slot as usize, self.number);
-            if let Some(header) = header.filter(|header| self.wants(header.kind())) {
+            if let Some(header) = header.filter(|header| self.wants(log, header)) {
                 return Some(header);
             }
         }
@@ -87,7 +100,7 @@ impl ReadPosition {
 
     fn take_track(&mut self, log: &StreamLog, tracks: u64, since: Micros) {
         self.has_begun = true;
-        let all = log.pictures() & !tracks == 0;
+        let all = self.pictures(log) & !tracks == 0;
         self.video = if all { Video::Flows } else { Video::Of(tracks, since) };
     }
 
@@ -98,25 +111,34 @@ impl ReadPosition {
             && !self.takes(log, message)
         {
             self.number += 1;
-            self.skipped += u64::from(self.has_begun && self.wants(message.kind()));
+            self.skipped += u64::from(self.has_begun && self.wants(log, message));
         }
     }
 
-    /// Whether the reader has not said that it does without audio or pictures.
+    /// Whether the reader does without nothing.
     pub(super) const fn wants_all(&self) -> bool {
-        self.wants_audio && self.wants_video
+        let Wants { audio, video, further_tracks } = self.wants;
+        audio && video && further_tracks
     }
 
-    const fn wants(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Audio => self.wants_audio,
-            Kind::Video => self.wants_video,
-            Kind::Data => true,
-        }
+    /// The tracks of which it takes pictures, one bit each.
+    fn pictures(&self, log: &StreamLog) -> u64 {
+        let first = Tracks::bit(log.first_track(Kind::Video));
+        if self.wants.further_tracks { log.pictures() } else { log.pictures() & first }
+    }
+
+    fn wants(&self, log: &StreamLog, message: &Message) -> bool {
+        let kind = message.kind();
+        let wants_kind = match kind {
+            Kind::Audio => self.wants.audio,
+            Kind::Video => self.wants.video,
+            Kind::Data => return true,
+        };
+        wants_kind && (self.wants.further_tracks || message.track() == log.first_track(kind))
     }
 
     fn takes(&self, log: &StreamLog, message: &Message) -> bool {
-        if !self.wants(message.kind()) {
+        if !self.wants(log, message) {
             return false;
         }
         match self.video {

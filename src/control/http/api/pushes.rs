@@ -52,6 +52,8 @@ pub(super) struct NewPush {
     lag_low_ms: Option<u32>,
     /// Without any progress for so long it connects anew, seconds; 8 by default.
     stall_timeout: Option<u32>,
+    /// Which tracks of a stream of several it is sent: `auto`, the default, or `all`.
+    tracks: Option<String>,
     /// Whether it begins at once, as it does by default.
     enabled: Option<bool>,
 }
