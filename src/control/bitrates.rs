@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::channels::list::Known;
+use crate::command::ChannelSwitch;
 use crate::encode::{BitrateGovernor, LinkSample};
 use crate::media::Micros;
-use crate::stats::{OutputFigures, Registry, RunState, ShownEncode};
+use crate::stats::{ChannelEntry, OutputFigures, Registry, RunState, ShownEncode, TranscodeEntry};
 
-/// The governors of the encodes, by channel and place of their first rendition.
+/// The governors of the encodes, by the first stream of each.
 #[derive(Debug, Default)]
-pub(crate) struct Bitrates(HashMap<(String, usize), Governed>);
+pub(crate) struct Bitrates(HashMap<String, Governed>);
 
 /// An encode's governor, and what it was made for.
 #[derive(Debug)]
@@ -19,18 +19,24 @@ struct Governed {
 }
 
 impl Bitrates {
-    /// Looks at the outputs of the channels, and tells the encoders. A few times a second.
-    pub(crate) fn look(&mut self, now: Micros, channels: &[Known], registry: &Registry) {
-        self.0.retain(|(name, _), _| channels.iter().any(|known| known.name == *name));
-        for channel in registry.channels().iter() {
-            let known = channels.iter().find(|known| known.name == channel.name);
-            for encode in channel.shown() {
-                let outputs = registry.outputs_of(&encode.streams);
-                let bps = self.look_at(now, &channel.name, &encode, &outputs);
-                let switch = known.and_then(|known| known.switches.get(encode.place));
-                if let (Some(bps), Some(switch)) = (bps, switch) {
-                    switch.set_bitrate(bps);
-                }
+    /// Looks at the outputs of the channels and transcodes, and tells the encoders. A few times a
+    /// second; `switch_of` gives where the encoder of a stream is told.
+    pub(crate) fn look<'a>(
+        &mut self,
+        now: Micros,
+        registry: &Registry,
+        switch_of: impl Fn(&str) -> Option<&'a ChannelSwitch>,
+    ) {
+        let (channels, transcodes) = (registry.channels(), registry.transcodes());
+        let encodes = channels.iter().flat_map(ChannelEntry::shown);
+        let encodes = encodes.chain(transcodes.iter().flat_map(TranscodeEntry::shown));
+        let encodes: Vec<_> = encodes.collect();
+        self.0.retain(|stream, _| encodes.iter().any(|encode| encode.streams[0] == stream));
+        for encode in &encodes {
+            let outputs = registry.outputs_of(&encode.streams);
+            let bps = self.look_at(now, encode, &outputs);
+            if let (Some(bps), Some(switch)) = (bps, switch_of(encode.streams[0])) {
+                switch.set_bitrate(bps);
             }
         }
     }
@@ -39,7 +45,6 @@ impl Bitrates {
     fn look_at(
         &mut self,
         now: Micros,
-        channel: &str,
         encode: &ShownEncode<'_>,
         outputs: &[OutputFigures],
     ) -> Option<u32> {
@@ -49,7 +54,7 @@ impl Bitrates {
             return None;
         }
         let fresh = || Governed { range_bps, governor: BitrateGovernor::new(range_bps, now) };
-        let governed = self.0.entry((channel.to_owned(), encode.place)).or_insert_with(fresh);
+        let governed = self.0.entry(encode.streams[0].to_owned()).or_insert_with(fresh);
         if governed.range_bps != range_bps {
             *governed = fresh();
         }
@@ -79,7 +84,7 @@ fn link(output: &OutputFigures) -> LinkSample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{ChannelEntry, ChannelFacts, LineFigures};
+    use crate::stats::{ChannelFacts, LineFigures, OutputEntry, OutputStats, RenditionEntry};
     use std::sync::Arc;
 
     fn entry(range_bps: (u64, u64)) -> ChannelEntry {
@@ -98,9 +103,8 @@ mod tests {
     /// What the second look has.
     fn after(entry: &ChannelEntry, outputs: &[OutputFigures]) -> Option<u32> {
         let mut bitrates = Bitrates::default();
-        let looks = (10..12).map(|second| {
-            bitrates.look_at(Micros::from_secs(second), "demo", &entry.shown().next()?, outputs)
-        });
+        let looks = (10..12)
+            .map(|second| bitrates.look_at(Micros::from_secs(second), &entry.shown()[0], outputs));
         looks.last().flatten()
     }
 
@@ -110,6 +114,36 @@ mod tests {
         assert!(after(&entry, &[congested(RunState::Live)]).unwrap() < 4_000_000);
         assert_eq!(after(&entry, &[]), Some(4_000_000), "no output");
         assert_eq!(after(&entry, &[congested(RunState::Failed)]), Some(4_000_000), "none is live");
+    }
+
+    #[test]
+    fn a_congested_push_of_a_transcodes_rendition_lowers_that_rendition_alone() {
+        let stats = [(); 2].map(|()| Arc::default());
+        let rendition = |(name, stats): (&str, &Arc<_>)| RenditionEntry {
+            stream: format!("live/{name}"),
+            facts: entry((1_000_000, 4_000_000)).facts,
+            stats: Arc::clone(stats),
+            ..RenditionEntry::default()
+        };
+        let renditions = ["low", "high"].into_iter().zip(&stats).map(rendition).collect();
+        let transcode = TranscodeEntry { renditions, ..TranscodeEntry::default() };
+        let push = Arc::new(OutputStats::default());
+        push.line.set_state(RunState::Live);
+        push.lag(Micros::from_millis(700));
+        let output = OutputEntry::new("", "push", "rtmp://a.example/b/c", push);
+        let registry = Registry::new(Vec::new(), Vec::new(), vec![output.of_stream("live/low")]);
+        registry.put_transcode(&transcode);
+        let switches = [(); 2].map(|()| ChannelSwitch::default());
+        let mut bitrates = Bitrates::default();
+        for second in 10..12 {
+            bitrates.look(Micros::from_secs(second), &registry, |stream| match stream {
+                "live/low" => Some(&switches[0]),
+                "live/high" => Some(&switches[1]),
+                _ => None,
+            });
+        }
+        assert!(switches[0].bitrate().unwrap() < 4_000_000);
+        assert_eq!(switches[1].bitrate(), Some(4_000_000));
     }
 
     #[test]
@@ -127,9 +161,8 @@ mod tests {
     #[test]
     fn a_changed_configuration_counts_at_once() {
         let mut bitrates = Bitrates::default();
-        let mut look = |entry: ChannelEntry| {
-            bitrates.look_at(Micros::from_secs(10), "demo", &entry.shown().next()?, &[])
-        };
+        let mut look =
+            |entry: ChannelEntry| bitrates.look_at(Micros::from_secs(10), &entry.shown()[0], &[]);
         assert_eq!(look(entry((1_000_000, 4_000_000))), Some(4_000_000));
         assert_eq!(look(entry((1_000_000, 3_000_000))), Some(3_000_000));
     }

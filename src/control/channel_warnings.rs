@@ -1,13 +1,13 @@
-//! Channel troubles, found in the figures: dropped frames, stalls of the composer, and encoders
-//! with too little time.
+//! Troubles of channels and transcodes, found in the figures: dropped frames, stalls of the
+//! composer, and encoders with too little time.
 
 use std::collections::HashMap;
 
-use crate::event::NodeEvent;
+use crate::event::{NodeEvent, TranscodeEvent, TranscodeNews};
 use crate::media::Micros;
 use crate::stats::{
     Changed, ChannelFacts, ChannelFigures, ChannelSnapshot, DropReason, ENCODED_DROPPED,
-    RenditionSnapshot, SpeedFigures, SpeedReason,
+    RenditionSnapshot, SpeedFigures, SpeedReason, TranscodeSnapshot,
 };
 
 /// Least time between two events about the frames that one channel dropped.
@@ -17,7 +17,8 @@ const EVERY: Micros = Micros::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct ChannelWarnings {
     told: HashMap<String, ChannelFigures>,
-    /// The same of further renditions, by the channel and the rendition.
+    /// The same of further renditions and those of transcodes, by what they are of and the
+    /// rendition.
     told_of_renditions: HashMap<(String, String), ChannelFigures>,
     looked: Option<Micros>,
 }
@@ -61,6 +62,24 @@ impl ChannelWarnings {
         news
     }
 
+    /// What is new in these figures of transcodes.
+    pub(crate) fn look_at_transcodes(
+        &mut self,
+        transcodes: &[TranscodeSnapshot],
+    ) -> Vec<NodeEvent> {
+        let mut news = Vec::new();
+        for TranscodeSnapshot { name, source, renditions, .. } in transcodes {
+            // No channel has a name with a line break.
+            let key = format!("transcode\n{name}");
+            let mut own = Vec::new();
+            for rendition in renditions.iter().filter(|rendition| rendition.shares.is_none()) {
+                self.look_at_rendition(&key, rendition, &mut own);
+            }
+            news.extend(own.into_iter().filter_map(|event| of_transcode(name, source, event)));
+        }
+        news
+    }
+
     /// What the composer was late for is told of the channel.
     fn look_at_rendition(
         &mut self,
@@ -85,6 +104,21 @@ impl ChannelWarnings {
         news.extend(paced(channel, &of, &told.speed, &now.speed));
         *told = now;
     }
+}
+
+/// What is said of an encode of a channel, said of one of a transcode.
+fn of_transcode(name: &str, stream: &str, event: NodeEvent) -> Option<NodeEvent> {
+    let (what, reason) = match event {
+        NodeEvent::FramesDropped { frames, reason, .. } => {
+            (TranscodeNews::Overloaded, format!("{frames} frames were dropped: {reason}"))
+        }
+        NodeEvent::EncoderOverloaded { reason, .. } => (TranscodeNews::Overloaded, reason),
+        NodeEvent::EncoderRecovered { reason, .. } => (TranscodeNews::Recovered, reason),
+        NodeEvent::BitrateChanged { reason, .. } => (TranscodeNews::BitrateChanged, reason),
+        _ => return None,
+    };
+    let (name, stream) = (name.to_owned(), stream.to_owned());
+    Some(NodeEvent::Transcode(Box::new(TranscodeEvent { name, stream, what, reason })))
 }
 
 /// That a bitrate has left the configured one between two readings, or is there again.
@@ -226,6 +260,36 @@ mod tests {
         let other = ChannelStats::default();
         other.dropped(DropReason::QueueFull, 1);
         assert_eq!(look(&mut troubles, &other), [dropped("a", 1, behind)]);
+    }
+
+    #[test]
+    fn what_the_encoders_of_a_transcode_drop_is_told_of_the_transcode() {
+        let stats = ChannelStats::default();
+        let look = |troubles: &mut ChannelWarnings| {
+            let rendition = RenditionSnapshot {
+                name: "low".to_owned(),
+                figures: stats.read(),
+                ..RenditionSnapshot::default()
+            };
+            let transcode = TranscodeSnapshot {
+                name: "cam".to_owned(),
+                source: "live/cam".to_owned(),
+                renditions: vec![rendition],
+                ..TranscodeSnapshot::default()
+            };
+            troubles.look_at_transcodes(&[transcode])
+        };
+        let mut troubles = ChannelWarnings::default();
+        assert!(look(&mut troubles).is_empty());
+        stats.dropped(DropReason::QueueFull, 3);
+        let told = look(&mut troubles);
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            format!("{}: {}", told[0].name(), told[0]),
+            "transcode_overloaded: transcode cam of live/cam has too little time: 3 frames were \
+             dropped: rendition low: queue_full (the encoder was behind)"
+        );
+        assert!(look(&mut troubles).is_empty(), "nothing new");
     }
 
     #[test]

@@ -208,7 +208,12 @@ impl Controller {
         self.look_after_transcodes();
         self.supervise();
         self.balance_shards();
-        self.bitrates.look(self.clock.now(), &self.channels.known, &self.registry);
+        let (channels, transcodes) = (&self.channels.known, &self.transcodes);
+        let switch_of = |stream: &str| {
+            let of_channel = channels.iter().find_map(|known| known.switch_of(stream));
+            of_channel.or_else(|| transcodes.switch_of(stream))
+        };
+        self.bitrates.look(self.clock.now(), &self.registry, switch_of);
         if self.warnings.is_due(self.clock.now()) {
             self.tell_warnings();
         }
@@ -216,9 +221,10 @@ impl Controller {
 
     /// Tells what the figures of the channels say.
     fn tell_warnings(&mut self) {
-        for event in self.warnings.look(&self.registry.snapshot().channels) {
-            self.publish(event);
-        }
+        let figures = self.registry.snapshot();
+        let mut news = self.warnings.look(&figures.channels);
+        news.extend(self.warnings.look_at_transcodes(&figures.transcodes));
+        news.into_iter().for_each(|event| self.publish(event));
     }
 
     /// Answers a request, now or when those who know have answered.

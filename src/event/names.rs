@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 68] = [
+    pub const NAMES: [&'static str; 71] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -44,6 +44,9 @@ impl NodeEvent {
         "transcode_started",
         "transcode_ended",
         "transcode_failed",
+        "transcode_overloaded",
+        "transcode_recovered",
+        "transcode_bitrate_changed",
         "channel_started",
         "channel_stopped",
         "output_moved",

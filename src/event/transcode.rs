@@ -27,13 +27,23 @@ pub enum TranscodeNews {
     Ended,
     /// They could not be started, one of them has failed, or nothing can be made of the source.
     Failed,
+    /// An encoder has too little time: it has dropped pictures, is at its fastest, or encodes fewer
+    /// or smaller pictures.
+    Overloaded,
+    /// It has time again.
+    Recovered,
+    /// A bitrate has left the configured one, because pushes are congested, or is there again.
+    BitrateChanged,
 }
 
 impl TranscodeEvent {
     pub(super) const fn severity(&self) -> Severity {
         match self.what {
-            TranscodeNews::Started | TranscodeNews::Ended => Severity::Info,
-            TranscodeNews::Failed => Severity::Warn,
+            TranscodeNews::Started
+            | TranscodeNews::Ended
+            | TranscodeNews::Recovered
+            | TranscodeNews::BitrateChanged => Severity::Info,
+            TranscodeNews::Failed | TranscodeNews::Overloaded => Severity::Warn,
         }
     }
 
@@ -42,6 +52,9 @@ impl TranscodeEvent {
             TranscodeNews::Started => "transcode_started",
             TranscodeNews::Ended => "transcode_ended",
             TranscodeNews::Failed => "transcode_failed",
+            TranscodeNews::Overloaded => "transcode_overloaded",
+            TranscodeNews::Recovered => "transcode_recovered",
+            TranscodeNews::BitrateChanged => "transcode_bitrate_changed",
         }
     }
 }
@@ -52,6 +65,9 @@ impl fmt::Display for TranscodeEvent {
             TranscodeNews::Started => "began",
             TranscodeNews::Ended => "ended",
             TranscodeNews::Failed => "failed",
+            TranscodeNews::Overloaded => "has too little time",
+            TranscodeNews::Recovered => "has time again",
+            TranscodeNews::BitrateChanged => "changes its bitrate",
         };
         let (name, reason) = (Printable(&self.name), Printable(&self.reason));
         match self.name == self.stream {

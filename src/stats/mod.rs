@@ -34,10 +34,10 @@ pub use output::{OutputFigures, OutputStats};
 pub use placement::{PlacedItems, PlacementStats, ShardLoad};
 pub use registry::{
     ChannelEntry, ChannelSnapshot, OutputEntry, OutputSnapshot, PacketPoolFigures, Registry,
-    ShownEncode, Snapshot, url_without_secrets,
+    Snapshot, url_without_secrets,
 };
 pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnapshot, RecordStats};
-pub use rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot};
+pub use rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot, ShownEncode};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
 pub use speed::{Changed, SpeedChange, SpeedFigures, SpeedReason};
 pub use state::RunState;

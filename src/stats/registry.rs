@@ -12,7 +12,7 @@ use super::list::List;
 use super::output::{OutputFigures, OutputStats};
 use super::placement::PlacementStats;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
-use super::rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot};
+use super::rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot, ShownEncode};
 use super::shard::{ShardFigures, ShardStats};
 use super::streams::{StreamList, StreamSnapshot};
 use super::transcode::{TranscodeEntry, TranscodeSnapshot};
@@ -76,41 +76,17 @@ pub struct ChannelEntry {
 }
 
 impl ChannelEntry {
-    /// Each of its encodes with the streams that show it, and the place of its first rendition.
-    pub fn shown(&self) -> impl Iterator<Item = ShownEncode<'_>> {
+    /// Each of its encodes with the streams that show it.
+    #[must_use]
+    pub fn shown(&self) -> Vec<ShownEncode<'_>> {
         let main = (&self.stream, &self.facts, &self.stats);
-        let further = self.renditions.iter().map(|it| (&it.stream, &it.facts, &it.stats));
-        let all: Vec<_> = [main].into_iter().chain(further).collect();
-        let is_first = |at: usize| !all[..at].iter().any(|it| Arc::ptr_eq(it.2, all[at].2));
-        let encodes: Vec<_> = (0..all.len()).filter(|at| is_first(*at)).collect();
-        encodes.into_iter().map(move |place| {
-            let (_, facts, stats) = all[place];
-            let shows = all.iter().filter(|it| Arc::ptr_eq(it.2, stats)).map(|it| it.0);
-            let is_track =
-                |it: &&RenditionEntry| it.further.iter().any(|of| Arc::ptr_eq(of, stats));
-            let tracks = self.renditions.iter().filter(is_track).map(|it| &it.stream);
-            let streams = shows.chain(tracks).map(String::as_str).collect();
-            ShownEncode { place, facts, stats, streams }
-        })
+        ShownEncode::all(Some(main), &self.renditions)
     }
 
     /// The figures of each of its encodes, once.
     pub fn encodes(&self) -> impl Iterator<Item = &Arc<ChannelStats>> {
-        self.shown().map(|encode| encode.stats)
+        self.shown().into_iter().map(|encode| encode.stats)
     }
-}
-
-/// An encode of a channel and the streams that show it.
-#[derive(Debug)]
-pub struct ShownEncode<'a> {
-    /// Place of its first rendition in the channel.
-    pub place: usize,
-    /// What it is to make.
-    pub facts: &'a ChannelFacts,
-    /// Its figures.
-    pub stats: &'a Arc<ChannelStats>,
-    /// The streams.
-    pub streams: Vec<&'a str>,
 }
 
 /// An output's figures and where it goes.
@@ -463,10 +439,9 @@ mod tests {
         let further = vec![Arc::clone(&own)];
         let tracks = RenditionEntry { further, ..rendition("tracks", &entry.stats) };
         entry.renditions = vec![rendition("own", &own), rendition("same", &entry.stats), tracks];
-        let shown: Vec<_> = entry.shown().map(|it| (it.place, it.streams)).collect();
-        let (main, own) =
-            (vec!["live/demo", "live/same", "live/tracks"], vec!["live/own", "live/tracks"]);
-        assert_eq!(shown, [(0, main), (1, own)]);
+        let shown: Vec<_> = entry.shown().into_iter().map(|it| it.streams).collect();
+        let main = vec!["live/demo", "live/same", "live/tracks"];
+        assert_eq!(shown, [main, vec!["live/own", "live/tracks"]]);
     }
 
     #[test]

@@ -95,3 +95,36 @@ impl RenditionEntry {
         }
     }
 }
+
+/// An encode of a channel or a transcode, and the streams that show it.
+#[derive(Debug)]
+pub struct ShownEncode<'a> {
+    /// What it is to make.
+    pub facts: &'a ChannelFacts,
+    /// Its figures.
+    pub stats: &'a Arc<ChannelStats>,
+    /// The streams; that of the rendition that it is comes first.
+    pub streams: Vec<&'a str>,
+}
+
+impl<'a> ShownEncode<'a> {
+    /// Those of a channel's first rendition, if there is one, and of these further ones.
+    pub(super) fn all(
+        main: Option<(&'a String, &'a Arc<ChannelFacts>, &'a Arc<ChannelStats>)>,
+        renditions: &'a [RenditionEntry],
+    ) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        let further = renditions.iter().map(|it| (&it.stream, &it.facts, &it.stats));
+        for (stream, facts, stats) in main.into_iter().chain(further) {
+            match all.iter_mut().find(|encode| Arc::ptr_eq(encode.stats, stats)) {
+                Some(encode) => encode.streams.push(stream),
+                None => all.push(Self { facts, stats, streams: vec![stream] }),
+            }
+        }
+        for RenditionEntry { stream, further, .. } in renditions {
+            let is_track = |it: &&mut Self| further.iter().any(|of| Arc::ptr_eq(of, it.stats));
+            all.iter_mut().filter(is_track).for_each(|encode| encode.streams.push(stream));
+        }
+        all
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::channel::ChannelStats;
-use super::rendition::{RenditionEntry, RenditionSnapshot};
+use super::rendition::{RenditionEntry, RenditionSnapshot, ShownEncode};
 use crate::media::Micros;
 
 /// What a transcode does.
@@ -67,6 +67,12 @@ pub struct TranscodeEntry {
 }
 
 impl TranscodeEntry {
+    /// Each of its encodes with the streams that show it.
+    #[must_use]
+    pub fn shown(&self) -> Vec<ShownEncode<'_>> {
+        ShownEncode::all(None, &self.renditions)
+    }
+
     /// The figures of each of its encodes, once.
     pub fn encodes(&self) -> impl Iterator<Item = &Arc<ChannelStats>> {
         self.renditions.iter().filter(|it| it.shares.is_none()).map(|it| &it.stats)

@@ -314,6 +314,15 @@ impl StreamLog {
         self.headers.newest(kind)
     }
 
+    /// What tells the codec of a kind: its newest header, or the newest message if the codec has
+    /// none, as AC-3.
+    #[must_use]
+    pub fn sample_of(&self, kind: Kind) -> Option<&Message> {
+        let from = self.source_from.max(self.first);
+        let mut messages = (from..self.end()).rev().filter_map(|number| self.get(number));
+        self.header_of(kind).or_else(|| messages.find(|it| it.kind() == kind))
+    }
+
     /// Whether the present source has sent messages of this kind.
     #[must_use]
     pub const fn carries(&self, kind: Kind) -> bool {

@@ -1,6 +1,7 @@
 //! A publisher inside the programme.
 
 use crate::config::Config;
+use crate::modern::{PAIRS, publish_picture};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes_picture;
 use crate::wait::{SOON, beside_others, wait_until};
@@ -30,6 +31,24 @@ fn a_publisher_appears_in_the_programme_and_leaves_it() {
         drop(publisher);
         picture.wait_for("the slate is back", slate);
         wait_until(SOON, "it is silent again", || audio.peak().filter(|&peak| peak < 0.01));
+    }
+}
+
+#[test]
+fn publishers_of_newer_codecs_appear_in_the_programme() {
+    let _turn = beside_others();
+    let live = format!("stream = \"{STUDIO}\"\nslate = \"\"");
+    for (codecs, names) in PAIRS {
+        let config = Config::new().channel("demo").layer("live", &live);
+        let node = Node::start(&config.audio("live", &format!("stream = \"{STUDIO}\"")));
+        let mut picture = Watcher::of(&node.url("live/demo"));
+        let audio = Listener::of(&node.url("live/demo"));
+        wait_until(SOON, "there is silence", || audio.peak().filter(|&peak| peak < 0.01));
+        let _publisher = publish_picture("color=red:s=320x180:r=30", &node.publish_url(), codecs);
+        picture.wait_for(&format!("{names:?} is seen"), RED);
+        wait_until(SOON, &format!("{names:?} is heard"), || {
+            audio.peak().filter(|&peak| peak > 0.05)
+        });
     }
 }
 

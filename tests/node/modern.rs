@@ -32,9 +32,14 @@ pub(crate) fn modern_ffmpeg() -> Command {
 }
 
 pub(crate) fn publish(url: &str, codecs: &str) -> Program {
+    publish_picture("testsrc2=s=160x90:r=30", url, codecs)
+}
+
+/// A picture as a source of FFmpeg makes it, with a tone.
+pub(crate) fn publish_picture(picture: &str, url: &str, codecs: &str) -> Program {
     let mut command = modern_ffmpeg();
     command
-        .args("-v error -re -f lavfi -i testsrc2=s=160x90:r=30".split(' '))
+        .args(["-v", "error", "-re", "-f", "lavfi", "-i", picture])
         .args("-re -f lavfi -i sine=r=48000 -pix_fmt yuv420p -ac 2".split(' '))
         .args(codecs.split(' '))
         .args(["-f", "flv", url]);

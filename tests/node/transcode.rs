@@ -285,6 +285,23 @@ fn a_player_that_cannot_take_the_codecs_gets_others_and_one_that_can_gets_the_or
 }
 
 #[test]
+fn every_codec_of_enhanced_rtmp_has_a_twin_in_h264_and_aac() {
+    let _turn = beside_others();
+    let bridge = format!("[[transcode]]\nstream = \"{STUDIO}\"\nbridge = true\n");
+    for (codecs, names) in PAIRS {
+        let node = Node::start(&Config::new().more(&bridge));
+        let _publisher = modern_publisher(&node.publish_url(), codecs);
+        node.wait_for_streams(1);
+        let recorded = Recording::of(&node.url(STUDIO), 2, node.file("twin.flv"));
+        for (track, codec) in [("v", "codec_name=h264"), ("a", "codec_name=aac")] {
+            let about = recorded.about(track);
+            assert!(about.lines().any(|line| line == codec), "{names:?}: {about}");
+        }
+        recorded.assert_audio_and_picture(1.0);
+    }
+}
+
+#[test]
 fn a_reload_adds_a_transcode_and_removes_it() {
     let _turn = beside_others();
     let none = Config::new();

@@ -66,6 +66,12 @@ impl Known {
         }
     }
 
+    /// What the encoder of one of its streams is told by.
+    pub(crate) fn switch_of(&self, stream: &str) -> Option<&ChannelSwitch> {
+        let at = self.streams.iter().position(|(_, own)| **own == *stream)?;
+        self.switches.get(at).map(|switch| &**switch)
+    }
+
     /// Whether both make a stream of the same name.
     fn shares_stream(&self, other: &Self) -> bool {
         self.streams.iter().any(|(_, own)| other.streams.iter().any(|(_, it)| it == own))

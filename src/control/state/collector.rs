@@ -30,7 +30,7 @@ use crate::media::Micros;
 use crate::stats::Snapshot as Figures;
 use crate::stats::{
     ChannelEntry, ChannelSnapshot, ErrorKind, HistogramFigures, OtherReader, OutputSnapshot,
-    PlacedItems, Registry, ShardLoad, ViewerDrop,
+    PlacedItems, Registry, ShardLoad, TranscodeEntry, ViewerDrop,
 };
 
 /// How often everything is looked at.
@@ -179,7 +179,9 @@ impl StateCollector {
             Answer::Streams(streams) => streams,
             _ => Vec::new(),
         };
-        for encode in self.registry.channels().iter().flat_map(ChannelEntry::shown) {
+        let (channels_now, transcodes_now) = (self.registry.channels(), self.registry.transcodes());
+        let encodes = channels_now.iter().flat_map(ChannelEntry::shown);
+        for encode in encodes.chain(transcodes_now.iter().flat_map(TranscodeEntry::shown)) {
             let shown = streams.iter().filter(|view| encode.streams.contains(&view.name.as_str()));
             encode.stats.set_audience(shown.map(audience).sum());
         }

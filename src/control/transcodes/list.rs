@@ -273,6 +273,13 @@ impl Transcodes {
         actions
     }
 
+    /// What the encoder of one of their streams is told by, while there is one.
+    pub(crate) fn switch_of(&self, stream: &str) -> Option<&ChannelSwitch> {
+        let runs = self.known.iter().filter_map(|known| known.run.as_ref());
+        let mut switches = runs.flat_map(|run| &run.switches);
+        switches.find(|(_, own)| **own == *stream).map(|(switch, _)| &**switch)
+    }
+
     /// A shard has opened the stream of a rendition, or somebody else feeds it. Whether it is one
     /// of these.
     pub(crate) fn opened(&mut self, switch: &Arc<ChannelSwitch>, is_open: bool) -> Option<Action> {

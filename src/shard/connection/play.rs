@@ -122,9 +122,9 @@ impl Connection {
 
     /// Whether the player has said that it takes the codecs of the stream, or every player does.
     fn can_take(&self, stream: &Stream) -> bool {
-        let header = |kind| stream.log.header_of(kind).map(Message::body);
-        let video = header(Kind::Video).and_then(flv::Video::parse);
-        let audio = header(Kind::Audio).and_then(flv::Audio::parse);
+        let sample = |kind| stream.log.sample_of(kind).map(Message::body);
+        let video = sample(Kind::Video).and_then(flv::Video::parse);
+        let audio = sample(Kind::Audio).and_then(flv::Audio::parse);
         self.protocol.names(video.as_ref(), audio.as_ref())
     }
 

@@ -24,7 +24,7 @@ use crate::stream::{
     TimestampRepair,
 };
 
-/// Pictures that have not come by then do not come: the source is known by its audio.
+/// Audio or pictures that have not come by then do not come: the source is known by the others.
 const KNOWN_MAX: Micros = Micros::from_secs(1);
 
 /// Time between two requests for a keyframe: each costs bits that all viewers pay for.
@@ -251,11 +251,12 @@ impl Stream {
         self.is_live() && self.is_owned()
     }
 
-    /// Whether its source has brought pictures, or nothing but audio for some time: the headers of
-    /// what it brings have come.
+    /// Whether its source has brought audio and pictures, or one of them alone for some time: what
+    /// it brings is known.
     pub(in crate::shard) fn is_known(&self) -> bool {
         let age = self.log.source_age();
-        self.log.carries(Kind::Video) || age.is_some_and(|age| age >= KNOWN_MAX)
+        let has_both = self.log.carries(Kind::Video) && self.log.carries(Kind::Audio);
+        has_both || age.is_some_and(|age| age >= KNOWN_MAX)
     }
 
     /// Whether anybody on this shard reads it.
