@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scene", &["media", "ring", "frame"]),
     ("audio", &["media", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),
-    ("decode", &["media", "ring", "frame", "ffi", "flv"]),
+    ("decode", &["media", "ring", "frame", "ffi", "flv", "scene"]),
     ("rtmp", &["media", "frame", "flv"]),
     ("record", &["media", "ffi", "event", "rtmp"]),
     ("stream", &["media", "frame", "rtmp"]),

@@ -1,8 +1,11 @@
 //! Owners of libavcodec's packets, frames and decoders. All `unsafe` about them is in here.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
+use super::direct::{self, PictureMemory};
 use super::error::Fault;
+use super::resize::SourcePlane;
 use crate::ffi::sys as ffi;
 
 /// `AV_NOPTS_VALUE`: no time is known.
@@ -88,6 +91,7 @@ pub(super) struct Setup {
 #[derive(Debug)]
 pub(super) struct Decoder {
     context: NonNull<ffi::AVCodecContext>,
+    memory: Arc<PictureMemory>,
     frame: Decoded,
 }
 
@@ -159,7 +163,8 @@ impl Decoder {
         let frame = Decoded::new()?;
         // SAFETY: `codec` is one of the library's static codecs.
         let context = unsafe { ffi::avcodec_alloc_context3(codec) };
-        NonNull::new(context).map(|context| Self { context, frame }).ok_or(Fault::MEMORY)
+        let memory = Arc::default();
+        NonNull::new(context).map(|context| Self { context, memory, frame }).ok_or(Fault::MEMORY)
     }
 
     fn start(&mut self, setup: Setup) -> Result<(), Fault> {
@@ -173,6 +178,8 @@ impl Decoder {
             context.flags |= ffi::AV_CODEC_FLAG_LOW_DELAY.cast_signed();
         }
         context.max_pixels = setup.pixels_max;
+        // SAFETY: not open yet; the memory is dropped after the context is freed.
+        unsafe { direct::attach(context, &self.memory) };
         let none = std::ptr::null_mut();
         // SAFETY: a context made for its codec; no options.
         let opened = unsafe { ffi::avcodec_open2(self.context.as_ptr(), std::ptr::null(), none) };
@@ -203,6 +210,11 @@ impl Decoder {
         &self.frame
     }
 
+    /// Where its pictures are decoded into.
+    pub(super) fn memory(&self) -> &PictureMemory {
+        &self.memory
+    }
+
     /// Forgets everything about the stream so far: a jump, a loop, damage.
     pub(super) fn flush(&mut self) {
         // SAFETY: an open decoder.
@@ -226,7 +238,7 @@ pub(super) struct Decoded(NonNull<ffi::AVFrame>);
 unsafe impl Send for Decoded {}
 
 impl Decoded {
-    fn new() -> Result<Self, Fault> {
+    pub(super) fn new() -> Result<Self, Fault> {
         // SAFETY: no arguments; a null answer is an error.
         NonNull::new(unsafe { ffi::av_frame_alloc() }).map(Self).ok_or(Fault::MEMORY)
     }
@@ -235,6 +247,35 @@ impl Decoded {
     pub(super) const fn raw(&self) -> &ffi::AVFrame {
         // SAFETY: owned, never null; written only by `Decoder::receive`, through `&mut`.
         unsafe { self.0.as_ref() }
+    }
+
+    /// The library's view, for a test that makes a picture.
+    #[cfg(test)]
+    pub(super) const fn raw_mut(&mut self) -> &mut ffi::AVFrame {
+        // SAFETY: owned, never null, and borrowed mutably.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// The planes of a picture of `AV_PIX_FMT_YUV420P`; `None` if it is another, or upside down.
+    pub(super) fn planes(&self) -> Option<[SourcePlane<'_>; 3]> {
+        let raw = self.raw();
+        let is_planar = matches!(raw.format, ffi::AV_PIX_FMT_YUV420P | ffi::AV_PIX_FMT_YUVJ420P);
+        let side = |side: i32| usize::try_from(side).ok().filter(|side| *side > 0);
+        let (width, height) = (side(raw.width)?, side(raw.height)?);
+        let plane = |index: usize| {
+            let coarse = index.min(1);
+            let (width, rows) = (width.div_ceil(1 << coarse), height.div_ceil(1 << coarse));
+            let stride = side(raw.linesize[index]).filter(|stride| *stride >= width)?;
+            let data = NonNull::new(raw.data[index])?;
+            // SAFETY: a decoded picture has so many rows of this plane, each as long.
+            let data =
+                unsafe { std::slice::from_raw_parts(data.as_ptr(), (rows - 1) * stride + width) };
+            Some(SourcePlane { data, stride, width, rows })
+        };
+        if !is_planar {
+            return None;
+        }
+        Some([plane(0)?, plane(1)?, plane(2)?])
     }
 
     /// Its time in its stream's units.

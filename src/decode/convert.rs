@@ -1,14 +1,16 @@
-//! Picture converter: decoded pictures to pooled frames, scaling and colour conversion by
-//! libswscale.
+//! Picture converter: decoded pictures to pooled frames. Those that are shown as they are come in
+//! them already; planar ones of 8 bits are scaled by kernels of ours, all others by libswscale.
 
 use std::ptr::NonNull;
 
-use super::av::Decoded;
+use super::av::{Decoded, Decoder};
 use super::error::{Error, Fault};
+use super::resize::PlaneScaler;
 use super::{Queue, Scale};
 use crate::ffi::sys as ffi;
 use crate::frame::{FrozenFrame, Geometry, Pool};
 use crate::media::{PixelFormat, Size};
+use crate::scene::kernel::{BT709, ColorMatrix, LumaWeights};
 
 /// Scales pictures of any kind into frames of one pool; a new pool when the size changes.
 pub(super) struct Converter {
@@ -16,8 +18,15 @@ pub(super) struct Converter {
     format: PixelFormat,
     queue: Queue,
     source: Option<Look>,
-    scaler: Option<Scaler>,
+    method: Option<Method>,
     pool: Option<Pool>,
+}
+
+/// How pictures of one look become frames of one geometry.
+enum Method {
+    /// Each plane by itself.
+    Planes(Box<PlaneScaler>),
+    Library(Scaler),
 }
 
 /// Everything about a picture that decides how it is converted.
@@ -28,37 +37,70 @@ struct Look {
     format: i32,
     matrix: i32,
     full_range: bool,
+    /// Its rows follow each other in memory from the top down.
+    is_upright: bool,
     /// Shape of a pixel, width to height.
     pixel: (i32, i32),
 }
 
 impl Converter {
     pub(super) fn new(scale: Scale, format: PixelFormat, queue: Queue) -> Self {
-        Self { scale, format, queue, source: None, scaler: None, pool: None }
+        Self { scale, format, queue, source: None, method: None, pool: None }
     }
 
-    /// The picture at its size on the canvas, or `None` while every frame of the pool is in use.
-    pub(super) fn convert(&mut self, picture: &Decoded) -> Result<Option<FrozenFrame>, Error> {
+    /// The decoder's last picture at its size on the canvas, or `None` while every frame of the
+    /// pool is in use.
+    pub(super) fn convert(&mut self, decoder: &Decoder) -> Result<Option<FrozenFrame>, Error> {
+        let picture = decoder.frame();
         let look = Look::of(picture);
         if self.source != Some(look) {
             self.prepare(look)?;
         }
-        let (Some(pool), Some(scaler)) = (&self.pool, &mut self.scaler) else {
+        let is_direct = self.is_direct();
+        let (Some(pool), Some(method)) = (&self.pool, &mut self.method) else {
             return Err(Error::Decoder(Fault::INVALID));
         };
+        if is_direct {
+            decoder.memory().offer(pool);
+            if let Some(frame) = frame_of(picture, pool) {
+                return Ok(Some(frame));
+            }
+        }
         let Some(mut frame) = pool.take() else { return Ok(None) };
-        scaler.run(picture, &mut frame).map_err(Error::Decoder)?;
+        let done = match method {
+            Method::Planes(scaler) => picture
+                .planes()
+                .ok_or(Fault::INVALID)
+                .and_then(|planes| scaler.run(&planes, &mut frame)),
+            Method::Library(scaler) => scaler.run(picture, &mut frame),
+        };
+        done.map_err(Error::Decoder)?;
         Ok(Some(frame.freeze()))
+    }
+
+    /// Whether pictures are shown as they are.
+    fn is_direct(&self) -> bool {
+        matches!(&self.method, Some(Method::Planes(scaler)) if scaler.is_copy())
     }
 
     fn prepare(&mut self, look: Look) -> Result<(), Error> {
         self.source = None;
         let size = (self.scale)(look.shown());
         let geometry = Geometry::new(size, self.format);
-        self.scaler = Some(Scaler::new(look, &geometry).map_err(Error::Decoder)?);
+        let method = match look.sides().filter(|_| self.format == PixelFormat::I420) {
+            Some(sides) => {
+                let matrix = ColorMatrix::to_bt709(look.weights(), look.full_range);
+                Method::Planes(Box::new(PlaneScaler::new(sides, &geometry, matrix)))
+            }
+            None => Method::Library(Scaler::new(look, &geometry).map_err(Error::Decoder)?),
+        };
+        self.method = Some(method);
         if self.pool.as_ref().is_none_or(|pool| *pool.geometry() != geometry) {
             self.pool = None; // before the new one: not both at once
-            let slots = (self.queue)(size).saturating_add(super::POOL_EXTRA_PICTURES);
+            // Should pictures of that size come later that are shown as they are, some are copied.
+            let direct = if self.is_direct() { super::DIRECT_PICTURES } else { 0 };
+            let extra = super::POOL_EXTRA_PICTURES + direct;
+            let slots = (self.queue)(size).saturating_add(extra);
             self.pool = Some(Pool::new(geometry, slots)?);
         }
         self.source = Some(look);
@@ -83,8 +125,28 @@ impl Look {
             format,
             matrix: matrix(raw.colorspace, raw.height),
             full_range: old_full_range || raw.color_range == ffi::AVCOL_RANGE_JPEG,
+            is_upright: raw.linesize.iter().all(|bytes| *bytes >= 0),
             pixel: if pixel.0 > 0 && pixel.1 > 0 { pixel } else { (1, 1) },
         }
+    }
+
+    /// Width and height of a picture whose planes can be scaled by themselves.
+    fn sides(&self) -> Option<(u32, u32)> {
+        let side = |side: i32| u32::try_from(side).ok().filter(|side| *side > 0);
+        let is_planar = self.format == ffi::AV_PIX_FMT_YUV420P && self.is_upright;
+        is_planar.then_some((side(self.width)?, side(self.height)?))
+    }
+
+    /// ITU-T H.273, table 4.
+    fn weights(&self) -> LumaWeights {
+        let (red, blue) = match self.matrix.cast_unsigned() {
+            ffi::SWS_CS_ITU709 => return BT709,
+            ffi::SWS_CS_FCC => (0.30, 0.11),
+            ffi::SWS_CS_SMPTE240M => (0.212, 0.087),
+            ffi::SWS_CS_BT2020 => (0.2627, 0.0593),
+            _ => (0.299, 0.114),
+        };
+        LumaWeights { red, blue }
     }
 
     /// The size with square pixels, brought into the range that sizes have.
@@ -99,6 +161,17 @@ impl Look {
         #[expect(clippy::expect_used, reason = "both are even and within the range")]
         Size::new(width, height).or(smallest).expect("a clamped even size is a size")
     }
+}
+
+/// The picture as the frame of `pool` that it was decoded into, if it was.
+fn frame_of(picture: &Decoded, pool: &Pool) -> Option<FrozenFrame> {
+    let raw = picture.raw();
+    // SAFETY: if the first plane begins where that of a slot does, the slot is the picture's
+    // memory, which its buffer refers to; pictures that were given out are not written any more.
+    let frame = unsafe { pool.frozen_at(raw.data[0]) }?;
+    let size = frame.geometry().size();
+    let is_whole = |side: i32, all: u32| side.cast_unsigned() == all;
+    (is_whole(raw.width, size.width()) && is_whole(raw.height, size.height())).then_some(frame)
 }
 
 /// The `yuvj` formats are the `yuv` ones with full range.
@@ -212,3 +285,6 @@ impl Drop for Scaler {
         unsafe { ffi::sws_freeContext(self.0.as_ptr()) };
     }
 }
+
+#[cfg(test)]
+mod tests;

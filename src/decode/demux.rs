@@ -104,6 +104,17 @@ impl Demuxer {
             .then(|| i64::from(rate.den) * 1_000_000 / i64::from(rate.num))
     }
 
+    /// Samples of luma a second of a stream of pictures, if the file says so.
+    pub(super) fn samples_per_second(&self, index: usize) -> Option<i64> {
+        // SAFETY: a valid pointer, see `stream`; a stream always has parameters.
+        let (width, height) = self.stream(index).map(|stream| unsafe {
+            let parameters = &*(*stream).codecpar;
+            (i64::from(parameters.width), i64::from(parameters.height))
+        })?;
+        let micros = self.picture_micros(index).filter(|micros| *micros > 0)?;
+        (width > 0 && height > 0).then(|| width * height * 1_000_000 / micros)
+    }
+
     /// The time at which the file begins, microseconds.
     pub(super) fn start(&self) -> i64 {
         // SAFETY: an open context.

@@ -28,6 +28,10 @@ const FAILURES_MAX: u32 = 1_000;
 /// Shown for this long if the file does not say, microseconds: 25 pictures per second.
 const PICTURE_MICROS: i64 = 40_000;
 
+/// Samples of luma a second up to which one thread decodes pictures, which is 720p at 60 a second:
+/// more threads would wait for each other, and hand pictures from one core's cache to another's.
+const ONE_THREAD_SAMPLES_MAX: i64 = 1_280 * 720 * 60;
+
 /// How to play a file.
 pub struct FileSpec {
     /// Size of its pictures on the canvas.
@@ -38,16 +42,18 @@ pub struct FileSpec {
     pub start: Micros,
     /// Whether it begins again at its end.
     pub looped: bool,
-    /// Whether its audio is decoded, too.
+    /// Whether its pictures are decoded.
+    pub want_pictures: bool,
+    /// Whether its audio is decoded.
     pub want_audio: bool,
-    /// Threads its decoder may use, at least 1.
+    /// Threads its decoder may use, at least 1; one is enough for small pictures.
     pub threads: u32,
     /// Pictures that may wait for their reader.
     pub queue: u32,
 }
 
 impl FileSpec {
-    /// Looped, with audio, on one thread, for an I420 canvas.
+    /// Looped, with pictures and audio, on one thread, for an I420 canvas.
     #[must_use]
     pub fn new(scale: Scale, start: Micros) -> Self {
         Self {
@@ -55,6 +61,7 @@ impl FileSpec {
             format: PixelFormat::I420,
             start,
             looped: true,
+            want_pictures: true,
             want_audio: true,
             threads: 1,
             queue: QUEUE_PICTURES,
@@ -140,8 +147,8 @@ impl File {
     /// Opens a file of any container and codec that the FFmpeg libraries read.
     ///
     /// # Errors
-    /// [`Error::File`] if it is missing, unreadable or unknown; [`Error::Empty`] if it has neither
-    /// pictures nor (wanted) audio.
+    /// [`Error::File`] if it is missing, unreadable or unknown; [`Error::Empty`] if it has nothing
+    /// of what is wanted.
     pub fn open(path: &Path, spec: FileSpec) -> Result<Self, Error> {
         let failed = |cause| Error::File { path: path.to_owned(), cause };
         // The libraries open addresses as well, and to open a pipe would wait for its writer.
@@ -155,16 +162,22 @@ impl File {
             }
         }
         let demuxer = Demuxer::open(path).map_err(failed)?;
+        let is_small = demuxer
+            .best(Which::Pictures)
+            .and_then(|index| demuxer.samples_per_second(index))
+            .is_some_and(|samples| samples <= ONE_THREAD_SAMPLES_MAX);
         let setup = Setup {
-            threads: spec.threads,
+            threads: if is_small { 1 } else { spec.threads },
             slices_only: false,
             low_delay: false,
             pixels_max: PIXELS_MAX,
         };
         let base = i64::try_from(spec.start.0).unwrap_or(0);
         let mut tracks = [None, None];
-        for (slot, which) in [(PICTURES, Which::Pictures), (AUDIO, Which::Audio)] {
-            let wanted = which == Which::Pictures || spec.want_audio;
+        for (slot, which, wanted) in [
+            (PICTURES, Which::Pictures, spec.want_pictures),
+            (AUDIO, Which::Audio, spec.want_audio),
+        ] {
             if let Some(index) = demuxer.best(which).filter(|_| wanted) {
                 tracks[slot] = Some(Track::open(&demuxer, index, setup, base).map_err(failed)?);
             }
@@ -290,7 +303,7 @@ impl File {
             track.position = self.resampler.end().unwrap_or(at);
             return Ok(Step::More);
         }
-        let converted = self.pictures.convert(frame);
+        let converted = self.pictures.convert(&track.decoder);
         let frame = match converted {
             Ok(Some(frame)) => frame,
             Ok(None) => return Ok(Step::Full),

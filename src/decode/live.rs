@@ -259,7 +259,7 @@ impl Live {
             let picture = decoder.frame();
             let Some(time) = picture.time() else { continue };
             let at = Micros(u64::try_from(self.timeline.at(time)).unwrap_or(0));
-            match self.pictures.convert(picture) {
+            match self.pictures.convert(decoder) {
                 Ok(Some(frame)) => {
                     self.counters.pictures += 1;
                     out.picture(PictureEvent::Picture { frame, at });

@@ -8,10 +8,12 @@
 mod av;
 mod convert;
 mod demux;
+mod direct;
 mod error;
 mod file;
 mod live;
 mod resampler;
+mod resize;
 mod tag;
 mod timeline;
 
@@ -37,6 +39,10 @@ pub type Queue = Box<dyn FnMut(Size) -> u32 + Send>;
 /// one about to be in each of two scenes during a change, and two inside an encoder that got them
 /// undrawn, with one to spare.
 pub const POOL_EXTRA_PICTURES: u32 = 8;
+
+/// Pictures of a pool that a decoder may refer to, where pictures are decoded into it; further ones
+/// are decoded into libavcodec's own memory, and copied.
+pub const DIRECT_PICTURES: u32 = 8;
 
 /// Pictures that may wait for their reader, unless a spec says otherwise.
 pub const QUEUE_PICTURES: u32 = 16;

@@ -78,7 +78,12 @@ fn pitch(samples: &[f32]) -> (f64, f32) {
     (f64::from(u32::try_from(rising).unwrap()) / seconds, peak)
 }
 
-fn ffmpeg(dir: &tempfile::TempDir, name: &str, arguments: &str, filter: &str) -> PathBuf {
+pub(super) fn ffmpeg(
+    dir: &tempfile::TempDir,
+    name: &str,
+    arguments: &str,
+    filter: &str,
+) -> PathBuf {
     let path = dir.path().join(name);
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-f", "lavfi", "-i", filter]).args(arguments.split_whitespace());
@@ -269,6 +274,19 @@ fn a_picture_waits_for_a_free_frame_and_none_is_lost() {
         }
     }
     assert_eq!((seen.pictures.len(), full), (50, 4));
+}
+
+#[test]
+fn a_file_that_is_only_heard_has_no_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = "-f lavfi -i sine=frequency=1000:sample_rate=48000 -c:v libx264 -c:a aac -t 1";
+    let path = ffmpeg(&dir, "heard.mp4", codec, STAIRS);
+    let mut file = File::open(&path, FileSpec { want_pictures: false, ..spec(false) }).unwrap();
+    assert!(file.has_audio() && !file.has_pictures());
+    let seen = play(&mut file, usize::MAX);
+    assert!(seen.pictures.is_empty() && seen.left().len() > 40_000);
+    let silent = FileSpec { want_pictures: false, want_audio: false, ..spec(false) };
+    assert!(matches!(File::open(&path, silent), Err(Error::Empty { .. })));
 }
 
 #[test]

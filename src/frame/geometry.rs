@@ -9,6 +9,12 @@ pub(super) const ALIGN: usize = 64;
 /// (`AV_INPUT_BUFFER_PADDING_SIZE`).
 const TAIL: usize = 64;
 
+/// Rows are a multiple of this: a pair of macroblocks, one of each field.
+const ROWS: usize = 32;
+
+/// Rows below that are read when a motion vector points there.
+const ROWS_READ: usize = 2;
+
 /// One plane of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plane {
@@ -20,6 +26,9 @@ pub struct Plane {
     pub width: usize,
     /// Rows.
     pub rows: usize,
+    /// Rows that there is memory for: codecs read and write whole macroblocks, in both fields, and
+    /// read a little further.
+    pub room: usize,
 }
 
 /// Sizes and places of all planes of one picture.
@@ -47,10 +56,12 @@ impl Geometry {
         for (index, (plane, (width, rows))) in planes.iter_mut().zip(shapes).enumerate() {
             // Planes a multiple of 4 KiB apart would compete for the same cache sets.
             offset += index * ALIGN;
-            let stride = width.next_multiple_of(ALIGN);
-            *plane = Plane { offset, stride, width: *width, rows: *rows };
-            // Codecs read whole macroblock rows.
-            offset += stride * rows.next_multiple_of(16);
+            // Rows of luma twice as far apart as those of colour are what decoders take.
+            let align = if shapes.len() == 3 && index == 0 { 2 * ALIGN } else { ALIGN };
+            let stride = width.next_multiple_of(align);
+            let room = rows.next_multiple_of(ROWS) + ROWS_READ;
+            *plane = Plane { offset, stride, width: *width, rows: *rows, room };
+            offset += stride * room;
         }
         Self { size, format, planes, bytes: offset + TAIL }
     }
@@ -93,7 +104,7 @@ mod tests {
                 for plane in geometry.planes() {
                     assert_eq!((plane.offset % ALIGN, plane.stride % ALIGN), (0, 0));
                     assert!(plane.offset >= end && plane.width <= plane.stride);
-                    end = plane.offset + plane.stride * plane.rows;
+                    end = plane.offset + plane.stride * plane.room;
                 }
                 assert!(end + TAIL <= geometry.bytes());
             }

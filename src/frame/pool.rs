@@ -81,6 +81,23 @@ impl Pool {
         Some(Frame(Handle(NonNull::from(slot))))
     }
 
+    /// One more reference to the picture whose first plane begins at `luma`; `None` if that is not
+    /// the begin of a slot that is in use.
+    ///
+    /// # Safety
+    /// If it is, somebody refers to the slot during the call, and nobody writes it any more.
+    #[must_use]
+    pub unsafe fn frozen_at(&self, luma: *const u8) -> Option<FrozenFrame> {
+        let offset = luma.addr().checked_sub(self.0.region.at(0).addr().get())?;
+        let slot = self.0.slots.get(offset / self.0.stride)?;
+        let is_begin = offset % self.0.stride == self.0.geometry.planes()[0].offset;
+        if !is_begin || slot.refs.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        slot.refs.fetch_add(1, Ordering::Relaxed);
+        Some(FrozenFrame(Handle(NonNull::from(slot))))
+    }
+
     /// The layout of every slot.
     #[must_use]
     pub fn geometry(&self) -> &Geometry {
@@ -210,6 +227,19 @@ impl Frame {
         })
     }
 
+    /// Where the planes begin, for foreign code that writes the picture: until it has, nobody may
+    /// look at it, frozen or not.
+    #[must_use]
+    pub fn planes_raw(&mut self) -> [*mut u8; 3] {
+        let base = self.0.base();
+        let geometry = &self.0.pool().geometry;
+        [0, 1, 2].map(|index| {
+            let plane = geometry.planes().get(index).copied().unwrap_or_default();
+            // SAFETY: the geometry places the plane inside the slot.
+            unsafe { base.add(plane.offset).as_ptr() }
+        })
+    }
+
     /// What the slot was last said to show: the composer's own mark, 0 for a slot never drawn.
     /// It survives the slot's return to the pool, so that only what changed since is redrawn.
     #[must_use]
@@ -239,6 +269,18 @@ impl FrozenFrame {
     pub fn share(&self) -> Self {
         self.0.slot().refs.fetch_add(1, Ordering::Relaxed);
         Self(Handle(self.0.0))
+    }
+
+    /// The picture for writing again, if it is one of `pool` and nobody else refers to it; else
+    /// itself.
+    ///
+    /// # Errors
+    /// The picture, which somebody else may be looking at.
+    pub fn into_frame(self, pool: &Pool) -> Result<Frame, Self> {
+        let is_mine = std::ptr::eq(self.0.pool(), Arc::as_ptr(&pool.0));
+        // Whoever gave up the last other reference has done with the pixels before.
+        let is_alone = self.0.slot().refs.load(Ordering::Acquire) == 1;
+        if is_mine && is_alone { Ok(Frame(self.0)) } else { Err(self) }
     }
 
     /// Size, format and planes.
@@ -310,13 +352,43 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_can_be_written_again_once_nobody_else_looks_at_it() {
+        let (pool, other) = (pool(2), pool(1));
+        let frozen = pool.take().unwrap().freeze();
+        let looked_at = frozen.share();
+        let frozen = frozen.into_frame(&pool).expect_err("somebody looks at it");
+        drop(looked_at);
+        let frozen = frozen.into_frame(&other).expect_err("it is another pool's");
+        let frame = frozen.into_frame(&pool).expect("nobody looks at it");
+        assert_eq!((pool.in_use(), frame.plane(0).len()), (1, 128 * 32));
+    }
+
+    #[test]
+    fn a_picture_in_use_is_found_by_its_first_byte() {
+        let (pool, other) = (pool(2), pool(1));
+        let first = pool.take().unwrap().freeze();
+        let second = pool.take().unwrap().freeze();
+        let at = second.plane(0).as_ptr();
+        // SAFETY: both are frozen, and referred to here.
+        let (found, beside) = unsafe { (pool.frozen_at(at), pool.frozen_at(at.wrapping_add(1))) };
+        // SAFETY: none of its slots is in use.
+        assert!(beside.is_none() && unsafe { other.frozen_at(at) }.is_none());
+        drop(second);
+        assert_eq!((found.as_ref().unwrap().plane(0).as_ptr(), pool.in_use()), (at, 2));
+        drop(found);
+        // SAFETY: it is not in use any more.
+        assert!(unsafe { pool.frozen_at(at) }.is_none());
+        drop(first);
+    }
+
+    #[test]
     fn a_frame_outlives_the_pool_handle_and_a_trip_through_foreign_code() {
         let pool = pool(2);
         let raw = pool.take().unwrap().freeze().into_raw();
         drop(pool);
         // SAFETY: taken from `into_raw` above, once.
         let frozen = unsafe { FrozenFrame::from_raw(raw) }.unwrap();
-        assert_eq!(frozen.plane(0).len(), 64 * 32);
+        assert_eq!(frozen.plane(0).len(), 128 * 32);
     }
 
     #[test]

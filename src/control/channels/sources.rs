@@ -129,7 +129,7 @@ impl Sources {
         let mut started = Started::default();
         for Wanted { key, pictures, audio, layer } in self.0 {
             let bell = Bell::new();
-            let wants_audio = !audio.is_empty();
+            let (wants_pictures, wants_audio) = (pictures.is_some(), !audio.is_empty());
             let (place, fit, pictures) = shown(pictures);
             let out = DecodeOut::new(pictures, audio);
             let run: Box<dyn FnOnce() + Send> = match key {
@@ -153,6 +153,7 @@ impl Sources {
                     let subject = path.display().to_string();
                     let open = move || {
                         let spec = FileSpec {
+                            want_pictures: wants_pictures,
                             want_audio: wants_audio,
                             threads: DECODE_THREADS,
                             ..FileSpec::new(scale(place, fit), start.max(clock.now() + FILE_LEAD))
@@ -184,6 +185,7 @@ impl Sources {
             let SourceKey::Video(path) = key else { continue };
             let (place, fit, pictures) = shown(pictures);
             let spec = FileSpec {
+                want_pictures: pictures.is_some(),
                 want_audio: !audio.is_empty(),
                 threads: DECODE_THREADS,
                 ..FileSpec::new(scale(place, fit), Micros(0))

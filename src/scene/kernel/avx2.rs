@@ -7,6 +7,8 @@ use std::arch::x86_64::{
     _mm256_xor_si256,
 };
 
+use super::matrix_avx2;
+use super::resize_avx2;
 use super::scalar;
 use super::scale_avx2;
 use super::table::{Kernels, Level};
@@ -22,6 +24,10 @@ static KERNELS: Kernels = Kernels {
     fade,
     sum_rows: scale_avx2::sum_rows,
     sum_columns: scale_avx2::sum_columns,
+    filter_rows: resize_avx2::filter_rows,
+    filter_columns: resize_avx2::filter_columns,
+    convert_luma: matrix_avx2::convert_luma,
+    convert_chroma: matrix_avx2::convert_chroma,
 };
 
 /// The table, if this machine has the instructions. It is the only way to the functions below.

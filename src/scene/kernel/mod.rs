@@ -12,6 +12,13 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod filter;
+mod matrix;
+#[cfg(target_arch = "x86_64")]
+mod matrix_avx2;
+mod polyphase;
+mod resize;
+#[cfg(target_arch = "x86_64")]
+mod resize_avx2;
 mod scalar;
 mod scale;
 #[cfg(target_arch = "x86_64")]
@@ -19,6 +26,8 @@ mod scale_avx2;
 mod table;
 
 pub use filter::{Filter, GROUP, TAPS_MAX};
+pub use matrix::{BT709, ColorMatrix, LumaWeights};
+pub use polyphase::Polyphase;
 pub use scalar::{div255, mul255};
 pub use table::{Kernels, Level};
 

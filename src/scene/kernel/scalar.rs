@@ -1,5 +1,7 @@
 //! Scalar kernels: the definition of every one.
 
+use super::matrix;
+use super::resize;
 use super::scale;
 use super::table::{Kernels, Level};
 
@@ -11,6 +13,10 @@ pub(super) static KERNELS: Kernels = Kernels {
     fade,
     sum_rows: scale::sum_rows,
     sum_columns: scale::sum_columns,
+    filter_rows: resize::filter_rows,
+    filter_columns: resize::filter_columns,
+    convert_luma: matrix::convert_luma,
+    convert_chroma: matrix::convert_chroma,
 };
 
 pub(super) fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) {

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::filter::Filter;
+use super::matrix::ColorMatrix;
+use super::polyphase::Polyphase;
 
 /// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
 pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);
@@ -25,6 +27,21 @@ pub type SumRows = fn(dst: &mut [u8], rows: &[(&[u8], u8)]);
 /// [`GROUP`](super::GROUP) samples of `dst`. A register's bytes may be read past the last sample of
 /// `src` that has a weight.
 pub type SumColumns = fn(dst: &mut [u8], src: &[u8], filter: &Filter, groups: Range<usize>);
+
+/// The first pass of scaling: adds up rows, `stride` apart from the begin of `src` on, by these
+/// weights, and keeps 6 bits behind the point. `src` has as many samples of every row as `dst`.
+pub type FilterRows = fn(dst: &mut [i16], src: &[u8], stride: usize, weights: &[i16]);
+
+/// The second pass: adds up samples of `src` along the row by the filter. `dst` has room for a
+/// whole number of [`GROUP`](super::GROUP)s, and `src` has samples of any value past its last one:
+/// as many as the filter has taps.
+pub type FilterColumns = fn(dst: &mut [u8], src: &[i16], filter: &Polyphase);
+
+/// Converts a row of luma, two samples of which have one of `cb` and `cr`.
+pub type ConvertLuma = fn(luma: &mut [u8], cb: &[u8], cr: &[u8], matrix: &ColorMatrix);
+
+/// Converts a row of colour.
+pub type ConvertChroma = fn(cb: &mut [u8], cr: &mut [u8], matrix: &ColorMatrix);
 
 /// Which registers the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,4 +76,12 @@ pub struct Kernels {
     pub sum_rows: SumRows,
     /// See [`SumColumns`].
     pub sum_columns: SumColumns,
+    /// See [`FilterRows`].
+    pub filter_rows: FilterRows,
+    /// See [`FilterColumns`].
+    pub filter_columns: FilterColumns,
+    /// See [`ConvertLuma`].
+    pub convert_luma: ConvertLuma,
+    /// See [`ConvertChroma`].
+    pub convert_chroma: ConvertChroma,
 }
