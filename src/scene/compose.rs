@@ -21,8 +21,9 @@ const SPLITS_MAX: u32 = 3;
 /// Draws one programme's scene.
 ///
 /// At each tick, `compose` asks every layer what changed, takes a frame from the pool, and redraws
-/// in it what changed since that frame was drawn: a slot keeps its pixels while it is free. When
-/// nothing changed the previous frame is given again; when one picture covers everything it is
+/// in it what changed since that frame was drawn: a slot keeps its pixels while it is free. If
+/// nobody looks at the previous frame any more it is that one, of which the least is to be redrawn.
+/// When nothing changed the previous frame is given again; when one picture covers everything it is
 /// given as it is. Frames held here: the previous one, and one per live or video layer.
 ///
 /// After the first ticks nothing here allocates.
@@ -198,11 +199,17 @@ impl Composer {
     }
 
     /// A frame to draw into, if one is free.
-    fn frame_of(&self, pool: &Pool) -> Option<Frame> {
+    fn frame_of(&mut self, pool: &Pool) -> Option<Frame> {
         let geometry = pool.geometry();
         if geometry.size() != self.scene.size || geometry.format() != PixelFormat::I420 {
             debug_assert!(false, "the pool has frames of another size or format");
             return None;
+        }
+        if let Some((last, shown)) = self.last.take() {
+            match last.into_frame(pool) {
+                Ok(frame) => return Some(frame),
+                Err(last) => self.last = Some((last, shown)),
+            }
         }
         pool.take()
     }

@@ -243,12 +243,26 @@ fn a_frame_in_use_is_never_drawn_into() {
     let pool = pool(W, H, 2);
     let first = fresh(composer.compose(&tick(0), &pool));
     let before = pixels(&first);
-    drop(composer.compose(&tick(400), &pool));
+    let second = fresh(composer.compose(&tick(400), &pool));
     assert!(matches!(composer.compose(&tick(800), &pool), Composed::NoFrame));
     assert_eq!(pixels(&first), before);
     drop(first);
     let third = fresh(composer.compose(&tick(800), &pool));
     assert!(pixels(&third) != before, "the change of the dropped tick is not lost");
+    drop(second);
+}
+
+#[test]
+fn the_frame_before_is_drawn_into_again_when_nobody_looks_at_it() {
+    let spinner = || layer("spin", Source::Spinner(color(9, 9, 9, 255)), (0, 0, 64, 64));
+    let (mut once, mut whole) = (composer(vec![spinner()]), composer(vec![spinner()]));
+    let (pool, reference) = (pool(W, H, 1), pool(W, H, 1));
+    for at in [0, 400, 800, 1_200] {
+        whole.redraw_all();
+        let wanted = pixels(&fresh(whole.compose(&tick(at), &reference)));
+        assert_eq!(pixels(&fresh(once.compose(&tick(at), &pool))), wanted);
+    }
+    assert!(once.drawn() < u64::from(W) * u64::from(H) / 2, "{}", once.drawn());
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(in crate::scene) struct Ticker {
     /// Letters whose corner is at 0, moved by so many steps.
     phases: Box<[Asset]>,
     place: Rect,
-    canvas: Rect,
+    /// What of the box has letters at any time, on the canvas.
+    seen: Rect,
     direction: Direction,
     /// Pixels per second.
     speed: u32,
@@ -51,13 +52,15 @@ impl Ticker {
         let is_upright = spec.direction.is_upright();
         let (length, room) =
             if is_upright { (image.height(), place.h) } else { (image.width(), place.w) };
-        let phases = (0..PHASES).map(|phase| phase_of(&image, phase, is_upright));
+        let phases =
+            (0..PHASES).map(|phase| phase_of(&image, phase, is_upright)).collect::<Box<[_]>>();
+        let seen = seen(place, &phases, is_upright).intersect(loader.canvas);
         let length = steps(i64::from(length));
         let gap = i64::from(spec.gap.unwrap_or_else(|| room.unsigned_abs()).max(1));
         Ok(Self {
-            phases: phases.collect(),
+            phases,
             place,
-            canvas: loader.canvas,
+            seen,
             direction: spec.direction,
             speed: spec.speed,
             length,
@@ -114,10 +117,21 @@ impl Ticker {
         (whole, usize::try_from(at.rem_euclid(two)).unwrap_or(0))
     }
 
-    /// The box, which letters are cut off at.
-    pub(super) fn rect(&self) -> Rect {
-        self.place.intersect(self.canvas)
+    /// Where letters run, which are cut off at the box.
+    pub(super) const fn rect(&self) -> Rect {
+        self.seen
     }
+}
+
+/// The box, no wider across than letters are.
+fn seen(place: Rect, phases: &[Asset], is_upright: bool) -> Rect {
+    let letters = phases.iter().fold(Rect::default(), |all: Rect, one| all.union(one.rect()));
+    let across = if is_upright {
+        Rect { x: place.x + letters.x, w: letters.w, ..place }
+    } else {
+        Rect { y: place.y + letters.y, h: letters.h, ..place }
+    };
+    across.intersect(place)
 }
 
 /// Steps of so many pixels.
@@ -265,6 +279,26 @@ mod tests {
         let length = right.length;
         assert_eq!(begin(&right), left_edge - length);
         assert_eq!(begin(&after(right, 25).0), left_edge - length + 10);
+    }
+
+    #[test]
+    fn only_where_letters_run_anything_changes() {
+        for (direction, ms) in [(Direction::Left, 900), (Direction::Up, 200)] {
+            let (moved, changed) = after(ticker(direction, None), ms);
+            let (place, is_upright) = (moved.place, direction.is_upright());
+            assert!(place.contains(changed) && changed == moved.rect());
+            let (across, box_across) =
+                if is_upright { (changed.w, place.w) } else { (changed.h, place.h) };
+            assert!(across < box_across * 3 / 4, "{changed:?}");
+            // All of the ink is in it.
+            for at in moved.letters() {
+                let (whole, phase) = moved.placed(at);
+                let ink = moved.phases[phase].rect();
+                let (x, y) = if is_upright { (place.x, whole) } else { (whole, place.y) };
+                let ink = Rect { x: ink.x + x, y: ink.y + y, ..ink }.intersect(place);
+                assert!(!ink.is_empty() && changed.contains(ink), "{ink:?} {changed:?}");
+            }
+        }
     }
 
     #[test]
