@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stream_manager::internals::{
     Bell, Composed, Composer, Damage, Frame, FrozenFrame, Geometry, Kernels, Level, PictureEvent,
-    Pool, PreparedScene, Scaler, Tick, channel, demo,
+    Pool, PreparedScene, ResolvedScene, Scaler, Tick, channel, demo,
 };
 use stream_manager::media::{Micros, PixelFormat, Size};
 
@@ -89,7 +89,8 @@ fn ticks(c: &mut Criterion) {
     }
     let mut still = demo::scene(canvas);
     still.layers.retain(|layer| !["clock", "spinner"].contains(&layer.name.as_str()));
-    let still = PreparedScene::new(&still, canvas).expect("the demo scene needs no files");
+    let still = PreparedScene::new(&ResolvedScene::alone(&still, canvas).expect("it is small"))
+        .expect("the demo scene needs no files");
     let (mut composer, pool) = (Composer::with_scene(still, Level::best()), pool(canvas, 3));
     let mut n = 0;
     group.bench_function("demo without clock and spinner: nothing changes", |b| {

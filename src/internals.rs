@@ -20,7 +20,9 @@ pub use crate::runtime::{
     Clock, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot, preflight,
 };
 pub use crate::scene::kernel::{Kernels, Level};
-pub use crate::scene::{Change, Composed, Composer, Damage, PreparedScene, Scaler, Tick, demo};
+pub use crate::scene::{
+    Change, Composed, Composer, Damage, PreparedScene, ResolvedScene, Scaler, Tick, demo,
+};
 pub use crate::shard::{
     Core, HookRules, Io, KeyRules, Mesh, MeshMessage, PeerId, PeerLimits, PublishPolicy, ShardCore,
     ShardParts, ShardSpec, TcpInfo,

@@ -298,7 +298,7 @@ fn another_scene_comes_and_the_old_one_goes_without_an_allocation() {
         .into_iter()
         .zip(&demo.scenes)
         .map(|(ms, named)| {
-            let scene = PreparedScene::new(&named.scene, spec.size).unwrap();
+            let scene = PreparedScene::new(&demo.resolved(&named.scene).unwrap()).unwrap();
             Change::fade(scene, Micros::from_millis(ms)).unwrap()
         })
         .collect();

@@ -57,6 +57,20 @@ pub enum Ask {
         /// The form that [`SceneView::document`] has.
         document: serde_json::Value,
     },
+    /// A channel's overlays as a document: [`Answer::Overlays`].
+    Overlays {
+        /// The channel.
+        channel: String,
+    },
+    /// Replace a channel's overlays; the change shows at one frame.
+    PutOverlays {
+        /// The channel.
+        channel: String,
+        /// Refuse with [`Answer::Conflict`] unless this is their present version.
+        version: Option<u64>,
+        /// The form that [`OverlaysView::document`] has.
+        document: serde_json::Value,
+    },
     /// Forget a scene that is not on the air.
     RemoveScene {
         /// The channel.
@@ -204,6 +218,8 @@ pub enum Answer {
     Scenes(ScenesView),
     /// One scene.
     Scene(SceneView),
+    /// A channel's overlays.
+    Overlays(OverlaysView),
     /// The configuration in use.
     Config(ConfigText),
     /// What a reload has changed.
@@ -285,6 +301,16 @@ pub struct ScenesView {
     pub active: String,
     /// All, in the order of the configuration.
     pub names: Vec<String>,
+}
+
+/// A channel's overlays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverlaysView {
+    /// Grows with each change.
+    pub version: u64,
+    /// `{"overlay": [{"name": …, "type": …, …}]}`: the keys of `[[channel.overlay]]` in the
+    /// configuration.
+    pub document: serde_json::Value,
 }
 
 /// One scene.

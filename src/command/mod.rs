@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, CLIENTS_MAX, ConfigText, Document, ReloadView, SceneView, ScenesView,
+    Answer, Ask, CLIENTS_MAX, ConfigText, Document, OverlaysView, ReloadView, SceneView, ScenesView,
 };
 pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};

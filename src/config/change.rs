@@ -11,6 +11,7 @@ use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::transcode::TranscodeConfig;
 use super::{Config, HttpConfig, KeysConfig, NodeConfig, RtmpConfig, TlsConfig};
+use crate::scene::Layer;
 
 /// The way from one configuration to another.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +46,8 @@ pub enum Step {
     PutScene(String, NamedScene),
     /// Put a scene of a channel on the air.
     ShowScene(String, String),
+    /// Replace the overlays of a channel.
+    PutOverlays(String, Vec<Layer>),
     /// Forget a scene of a channel.
     RemoveScene(String, String),
     /// Log this.
@@ -224,6 +227,7 @@ impl Step {
             Self::RemoveChannel(name)
             | Self::Output(name, _)
             | Self::PutScene(name, _)
+            | Self::PutOverlays(name, _)
             | Self::ShowScene(name, _)
             | Self::RemoveScene(name, _) => ("channel", name),
             Self::AddChannel(channel) | Self::ReplaceChannel(channel) => ("channel", &channel.name),
@@ -289,6 +293,7 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
     let frame = |of: &ChannelConfig| ChannelConfig {
         scenes: Vec::new(),
         active: 0,
+        overlays: Vec::new(),
         outputs: Vec::new(),
         ..of.clone()
     };
@@ -330,17 +335,27 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
 
 fn scenes(was: &ChannelConfig, is: &ChannelConfig, steps: &mut Vec<Step>) {
     let name = |of: &ChannelConfig| of.scenes.get(of.active).map(|scene| scene.name.clone());
-    for scene in is.scenes.iter().filter(|scene| !was.scenes.contains(scene)) {
-        steps.push(Step::PutScene(is.name.clone(), scene.clone()));
+    // Those inside others come before them, and go after them.
+    let mut put: Vec<_> = is.scenes.iter().filter(|scene| !was.scenes.contains(scene)).collect();
+    put.sort_by_key(|scene| depth(scene, &is.scenes));
+    steps.extend(put.into_iter().map(|scene| Step::PutScene(is.name.clone(), scene.clone())));
+    if was.overlays != is.overlays {
+        steps.push(Step::PutOverlays(is.name.clone(), is.overlays.clone()));
     }
     if let Some(shown) = name(is).filter(|shown| name(was).as_ref() != Some(shown)) {
         steps.push(Step::ShowScene(is.name.clone(), shown));
     }
-    for scene in &was.scenes {
-        if is.scenes.iter().all(|other| other.name != scene.name) {
-            steps.push(Step::RemoveScene(is.name.clone(), scene.name.clone()));
-        }
-    }
+    let stays = |scene: &NamedScene| is.scenes.iter().any(|other| other.name == scene.name);
+    let mut gone: Vec<_> = was.scenes.iter().filter(|scene| !stays(scene)).collect();
+    gone.sort_by_key(|scene| std::cmp::Reverse(depth(scene, &was.scenes)));
+    let gone = gone.into_iter().map(|scene| scene.name.clone());
+    steps.extend(gone.map(|scene| Step::RemoveScene(is.name.clone(), scene)));
+}
+
+/// How many of the channel's scenes lie in each other in this one; they are in no circle.
+fn depth(scene: &NamedScene, all: &[NamedScene]) -> usize {
+    let find = |name: &str| all.iter().find(|it| it.name == name).map(|it| &it.scene);
+    all.iter().filter(|other| scene.scene.shows(&other.name, &find)).count()
 }
 
 /// The tables whose change holds for the whole node and can be applied to it as it runs.
@@ -438,6 +453,7 @@ impl fmt::Display for Step {
                 write!(f, "scene {} of channel {channel} was replaced", scene.name)
             }
             Self::ShowScene(channel, scene) => write!(f, "channel {channel} shows scene {scene}"),
+            Self::PutOverlays(channel, _) => write!(f, "overlays of channel {channel} replaced"),
             Self::RemoveScene(channel, scene) => {
                 write!(f, "scene {scene} of channel {channel} was removed")
             }

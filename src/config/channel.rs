@@ -15,7 +15,7 @@ use super::{audio_source, layer};
 use crate::audio::{self, InputSpec};
 use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
-use crate::scene::{self, Scene};
+use crate::scene::{self, Layer, ResolvedScene, Scene};
 
 /// One programme and where it goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,8 @@ pub struct ChannelConfig {
     pub scenes: Vec<NamedScene>,
     /// Place in `scenes` of the one that it begins with.
     pub active: usize,
+    /// What is above whatever scene is on the air.
+    pub overlays: Vec<Layer>,
     /// Its audio sources, which the mixer adds up.
     pub audio_sources: Vec<InputSpec>,
     /// Destinations outside the node.
@@ -99,6 +101,14 @@ impl ChannelConfig {
     pub fn scene(&self) -> &Scene {
         const NOTHING: &Scene = &Scene { background: layer::BLACK, layers: Vec::new() };
         self.scenes.get(self.active).map_or(NOTHING, |named| &named.scene)
+    }
+
+    /// One of its scenes with the others inside it and the overlays above it.
+    ///
+    /// # Errors
+    /// As [`resolve`](crate::config::resolve); none of a configuration that was read.
+    pub fn resolved(&self, scene: &Scene) -> Result<ResolvedScene, scene::Error> {
+        shown::resolve(scene, self.size, &self.scenes, &self.overlays)
     }
 
     /// A channel whose frames another program hands in; silent.
@@ -130,6 +140,7 @@ impl ChannelConfig {
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
             scenes: shown::empty(),
             active: 0,
+            overlays: Vec::new(),
             audio_sources: demo_audio(),
             outputs: Vec::new(),
         }
@@ -179,7 +190,7 @@ impl ChannelConfig {
             profile: known(&first.profile, profiles).unwrap_or_default(),
             gop_frames: first.gop_frames / fps_divisor,
             b_frames: if codec == VideoCodec::Av1 { 0 } else { first.b_frames },
-            threads: self.threads.unwrap_or_else(|| part_of(first.threads, size, self.size)),
+            threads: self.threads.unwrap_or_else(|| video::part_of(first.threads, size, self.size)),
             ..first
         }
     }
@@ -201,7 +212,7 @@ impl ChannelConfig {
     /// Every so many ticks all renditions encode the same picture.
     #[must_use]
     pub fn common_divisor(&self) -> u32 {
-        self.renditions.iter().fold(1, |all, rendition| lcm(all, rendition.fps_divisor))
+        self.renditions.iter().fold(1, |all, rendition| video::lcm(all, rendition.fps_divisor))
     }
 
     /// The stream that a rendition, or several as tracks, make; `None` stands for the first.
@@ -265,23 +276,6 @@ impl ChannelConfig {
     }
 }
 
-/// As much of the threads of a canvas' encoder as a picture of `size` is of the canvas, rounded up:
-/// more would be dearer than they are of use.
-fn part_of(threads: u8, size: Size, canvas: Size) -> u8 {
-    let area = |of: Size| u64::from(of.width()) * u64::from(of.height());
-    let part = (u64::from(threads) * area(size)).div_ceil(area(canvas));
-    u8::try_from(part).unwrap_or(threads)
-}
-
-/// The least number that both divide, of numbers above 0.
-const fn lcm(a: u32, b: u32) -> u32 {
-    let (mut large, mut small) = (a, b);
-    while small > 0 {
-        (large, small) = (small, large % small);
-    }
-    a / large * b
-}
-
 /// The quiet bed, and whoever publishes to the demo's input.
 fn demo_audio() -> Vec<InputSpec> {
     let input =
@@ -323,6 +317,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     channel.multitracks = multitracks;
     let scenes = shown::read_all(&mut s, faults, channel.size);
     (channel.scenes, channel.active) = (scenes.list, scenes.active);
+    channel.overlays = scenes.overlays;
     let audio = s.tables(faults, "audio_source", "[[channel.audio_source]]");
     if !audio.is_empty() || !scenes.demo {
         channel.audio_sources = audio_source::read_all(audio, faults);

@@ -8,10 +8,13 @@ use toml::de::DeTable;
 
 use super::fault::{Faults, quoted};
 use super::field::needed_name;
-use super::layer;
+use super::layer::{self, Within};
 use super::section::Section;
 use crate::media::Size;
-use crate::scene::{Align, Color, Direction, Fit, Layer, Scene, Source, TextStyle, TickerSpec};
+use crate::scene::{
+    Align, Anchor, Color, Direction, Fit, Layer, Length, Position, Scene, Source, TextStyle,
+    TickerSpec,
+};
 
 /// Most bytes of a scene's document as text. A larger one is refused.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
@@ -20,24 +23,46 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// paths start at the working directory.
 ///
 /// # Errors
-/// Everything that is wrong, at most ten: each names its layer and its key.
+/// Everything that is wrong, at most ten: each begins with the path of its field.
 pub fn from_document(document: &Value, canvas: Size) -> Result<Scene, Vec<String>> {
-    let text = Text::of(document).map_err(|fault| vec![fault])?;
+    read_document(document, "the scene", |top, faults| {
+        let background = top.parsed(faults, "background", layer::color);
+        let layers = layer::read_all(top, "layer", faults, Within::of("a scene", canvas));
+        let background = background.map_or(layer::BLACK, |found| found.value);
+        Scene { background, layers }
+    })
+}
+
+/// The same of a document such as [`overlays_to_document`] gives.
+///
+/// # Errors
+/// As [`from_document`].
+pub fn overlays_from_document(document: &Value, canvas: Size) -> Result<Vec<Layer>, Vec<String>> {
+    read_document(document, "the stack of overlays", |top, faults| {
+        layer::read_all(top, "overlay", faults, Within::of("a channel's overlays", canvas))
+    })
+}
+
+fn read_document<T>(
+    document: &Value,
+    name: &str,
+    read: impl FnOnce(&mut Section<'_>, &mut Faults<'_>) -> T,
+) -> Result<T, Vec<String>> {
+    let keys = document.as_object();
+    let keys = keys.ok_or_else(|| vec![format!("{name} is an object with the keys of a table")])?;
+    let text = Text::of(keys).map_err(|fault| vec![fault])?;
     if text.toml.len() > DOCUMENT_BYTES_MAX {
         return Err(vec!["the document is larger than 1 MiB; make it smaller".to_owned()]);
     }
     let table = DeTable::parse(&text.toml)
         .map_err(|error| vec![format!("the document cannot be read: {}", error.message())])?;
     let mut faults = Faults::of_document(&text.toml);
-    let mut top = Section::new(table.get_ref(), "the scene", 0..0);
-    let background = top.parsed(&mut faults, "background", layer::color);
-    let layers = top.tables(&mut faults, "layer", "a layer");
-    let layers = layer::read_all(layers, &mut faults, canvas);
+    let mut top = Section::new(table.get_ref(), name, 0..0);
+    let value = read(&mut top, &mut faults);
     top.finish(&mut faults);
     let found = faults.into_texts();
     if found.is_empty() {
-        let background = background.map_or(layer::BLACK, |found| found.value);
-        return Ok(Scene { background, layers });
+        return Ok(value);
     }
     Err(found.into_iter().map(|(at, fault)| format!("{}{fault}", text.place(at))).collect())
 }
@@ -52,20 +77,18 @@ pub(super) fn read_table<T>(
     name: &str,
     read: impl FnOnce(&mut Section<'_>, &mut Faults<'_>, Option<String>) -> Option<T>,
 ) -> Result<T, Vec<String>> {
-    let keys = document.as_object();
-    let keys =
-        keys.ok_or_else(|| vec![format!("{name} is an object with the keys of its table")])?;
-    let mut text = Text { toml: String::new(), layers: Vec::new() };
-    text.keys(keys.iter(), name).map_err(|fault| vec![fault])?;
-    let table = DeTable::parse(&text.toml)
-        .map_err(|error| vec![format!("the document cannot be read: {}", error.message())])?;
-    let mut faults = Faults::of_document(&text.toml);
-    let mut top = Section::new(table.get_ref(), name, 0..0);
-    let own = needed_name(&mut top, &mut faults).map(|found| found.value);
-    let value = read(&mut top, &mut faults, own);
-    top.finish(&mut faults);
-    let found: Vec<_> = faults.into_texts().into_iter().map(|(_, fault)| fault).collect();
-    value.filter(|_| found.is_empty()).ok_or(found)
+    read_document(document, name, |top, faults| {
+        let own = needed_name(top, faults).map(|found| found.value);
+        read(top, faults, own)
+    })?
+    .ok_or_else(Vec::new)
+}
+
+/// The document of a stack of overlays.
+#[must_use]
+pub fn overlays_to_document(overlays: &[Layer]) -> Value {
+    let layers: Vec<_> = overlays.iter().map(layer_document).collect();
+    json!({ "overlay": layers })
 }
 
 /// The document of a scene. Every key is there that its layers have, so that it says all.
@@ -76,7 +99,8 @@ pub fn to_document(scene: &Scene) -> Value {
 }
 
 fn layer_document(layer: &Layer) -> Value {
-    let place = layer.place;
+    let Position { x, y, w, h, anchor } = layer.place;
+    let anchor = Anchor::WORDS.iter().find(|(_, known)| *known == anchor).map(|(word, _)| word);
     let fit = match layer.fit {
         Fit::Contain => "contain",
         Fit::Cover => "cover",
@@ -86,13 +110,20 @@ fn layer_document(layer: &Layer) -> Value {
     // Three places are enough to come back to the same of 256 steps.
     let alpha = (f64::from(layer.alpha) / 255.0 * 1_000.0).round() / 1_000.0;
     let mut keys = json!({
-        "name": layer.name, "x": place.x, "y": place.y, "width": place.w, "height": place.h,
-        "fit": fit, "z": layer.z, "alpha": alpha,
+        "name": layer.name, "x": length(x), "y": length(y), "width": length(w),
+        "height": length(h), "anchor": anchor, "fit": fit, "z": layer.z, "alpha": alpha,
+        "visible": layer.visible,
     });
-    let mut put = |key: &str, value: Value| {
+    let kind = put_source(&layer.source, &mut |key: &str, value: Value| {
         keys[key] = value;
-    };
-    let kind = match &layer.source {
+    });
+    keys["type"] = json!(kind);
+    keys
+}
+
+/// The keys of a source; its type.
+fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static str {
+    match source {
         Source::Color(one) => {
             put("color", color(*one));
             "color"
@@ -110,12 +141,12 @@ fn layer_document(layer: &Layer) -> Value {
         Source::BuiltIn(picture) => picture.name(),
         Source::Text { text, style } => {
             put("text", json!(text));
-            put_style(style, &mut put);
+            put_style(style, put);
             "text"
         }
         Source::Ticker(TickerSpec { text, style, direction, speed, gap }) => {
             put("text", json!(text));
-            put_style(style, &mut put);
+            put_style(style, put);
             put("direction", json!(word_of(*direction)));
             put("speed", json!(speed));
             if let Some(gap) = gap {
@@ -124,7 +155,7 @@ fn layer_document(layer: &Layer) -> Value {
             "ticker"
         }
         Source::Clock(style) => {
-            put_style(style, &mut put);
+            put_style(style, put);
             "clock"
         }
         Source::Spinner(one) => {
@@ -139,12 +170,25 @@ fn layer_document(layer: &Layer) -> Value {
         Source::Live { stream, slate, style } => {
             put("stream", json!(stream));
             put("slate", json!(slate));
-            put_style(style, &mut put);
+            put_style(style, put);
             "live"
         }
-    };
-    put("type", json!(kind));
-    keys
+        Source::Group(layers) => {
+            put("layer", layers.iter().map(layer_document).collect());
+            "group"
+        }
+        Source::Scene(scene) => {
+            put("scene", json!(scene));
+            "scene"
+        }
+    }
+}
+
+fn length(length: Length) -> Value {
+    match length {
+        Length::Pixels(pixels) => json!(pixels),
+        Length::Percent(_) => json!(length.to_string()),
+    }
 }
 
 fn put_style(style: &TextStyle, put: &mut impl FnMut(&str, Value)) {
@@ -180,81 +224,93 @@ fn color(color: Color) -> Value {
     }
 }
 
-/// A document as TOML, and where its layers stand in that.
+/// A document as TOML, and where its fields stand in that.
 struct Text {
     toml: String,
-    layers: Vec<(Range<usize>, String)>,
+    fields: Vec<Field>,
+}
+
+/// A field of a document.
+struct Field {
+    bytes: Range<usize>,
+    /// Such as `layer[2].path`.
+    path: String,
+    /// The layer that it is in, as a message names it.
+    layer: String,
 }
 
 impl Text {
-    fn of(document: &Value) -> Result<Self, String> {
-        let Some(top) = document.as_object() else {
-            return Err("a scene is an object with `background` and `layer`".to_owned());
-        };
-        let mut text = Self { toml: String::new(), layers: Vec::new() };
-        let layers = top.get("layer").and_then(Value::as_array).filter(|list| {
-            // What is no table is left to the reader, which says so.
-            list.iter().all(Value::is_object)
-        });
-        text.keys(top.iter().filter(|(key, _)| layers.is_none() || *key != "layer"), "the scene")?;
-        for (index, layer) in layers.into_iter().flatten().enumerate() {
-            let Some(keys) = layer.as_object() else { continue };
-            let begin = text.toml.len();
-            let name = match keys.get("name").and_then(Value::as_str) {
-                Some(name) => format!("layer {}", quoted(name)),
-                None => format!("layer number {}", index + 1),
-            };
-            text.toml.push_str("[[layer]]\n");
-            text.keys(keys.iter(), &name)?;
-            text.layers.push((begin..text.toml.len(), name));
+    fn of(document: &Map<String, Value>) -> Result<Self, String> {
+        let mut text = Self { toml: String::new(), fields: Vec::new() };
+        for (key, value) in document {
+            text.field(key, value, (key.clone(), ""))?;
+            text.toml.push('\n');
         }
         Ok(text)
     }
 
-    fn keys<'a>(
+    /// `key = value`, on one line.
+    fn field(
         &mut self,
-        keys: impl Iterator<Item = (&'a String, &'a Value)>,
-        of: &str,
+        key: &str,
+        value: &Value,
+        (path, layer): (String, &str),
     ) -> Result<(), String> {
-        for (key, value) in keys {
-            let Some(value) = toml_value(value) else {
-                let shown = quoted(key);
-                let shown = shown.trim_matches('"');
-                return Err(format!("{of}: `{shown}` is null; leave the key out instead"));
-            };
-            self.toml.push_str(&format!("{} = {value}\n", inline_text(key)));
+        let begin = self.toml.len();
+        self.toml.push_str(&format!("{} = ", inline_text(key)));
+        self.value(value, &path, layer)?;
+        let bytes = begin..self.toml.len();
+        self.fields.push(Field { bytes, path, layer: layer.to_owned() });
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Value, path: &str, layer: &str) -> Result<(), String> {
+        match value {
+            Value::Null => {
+                return Err(format!("{}null; leave the key out instead", words(path, layer)));
+            }
+            Value::Bool(flag) => self.toml.push_str(&flag.to_string()),
+            Value::Number(number) => self.toml.push_str(&number.to_string()),
+            Value::String(text) => self.toml.push_str(&inline_text(text)),
+            Value::Array(list) => {
+                self.toml.push('[');
+                for (index, one) in list.iter().enumerate() {
+                    let (begin, path) = (self.toml.len(), format!("{path}[{index}]"));
+                    let name = one.get("name").and_then(Value::as_str);
+                    let own = name.map(|name| format!("layer {}", quoted(name)));
+                    let layer = own.as_deref().unwrap_or(layer);
+                    self.value(one, &path, layer)?;
+                    let bytes = begin..self.toml.len();
+                    self.fields.push(Field { bytes, path, layer: layer.to_owned() });
+                    self.toml.push_str(", ");
+                }
+                self.toml.push(']');
+            }
+            Value::Object(keys) => {
+                self.toml.push('{');
+                for (index, (key, value)) in keys.iter().enumerate() {
+                    self.toml.push_str(if index > 0 { ", " } else { " " });
+                    let shown = quoted(key);
+                    let path = format!("{path}.{}", shown.trim_matches('"'));
+                    self.field(key, value, (path, layer))?;
+                }
+                self.toml.push_str(" }");
+            }
         }
         Ok(())
     }
 
     /// What stands before a fault at this byte.
     fn place(&self, at: usize) -> String {
-        let layer = self.layers.iter().find(|(range, _)| range.contains(&at));
-        layer.map_or(String::new(), |(_, name)| format!("{name}: "))
+        let holds = self.fields.iter().filter(|field| field.bytes.contains(&at));
+        let inner = holds.min_by_key(|field| field.bytes.len());
+        inner.map_or_else(String::new, |field| words(&field.path, &field.layer))
     }
 }
 
-/// A value on one line; `None` if there is null in it, which TOML does not have.
-fn toml_value(value: &Value) -> Option<String> {
-    Some(match value {
-        Value::Null => return None,
-        Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => inline_text(text),
-        Value::Array(list) => {
-            let list: Option<Vec<_>> = list.iter().map(toml_value).collect();
-            format!("[{}]", list?.join(", "))
-        }
-        Value::Object(keys) => inline_table(keys)?,
-    })
-}
-
-fn inline_table(keys: &Map<String, Value>) -> Option<String> {
-    let pairs: Option<Vec<_>> = keys
-        .iter()
-        .map(|(key, value)| Some(format!("{} = {}", inline_text(key), toml_value(value)?)))
-        .collect();
-    Some(format!("{{ {} }}", pairs?.join(", ")))
+/// The path of a field and its layer, before what is said of it.
+fn words(path: &str, layer: &str) -> String {
+    if layer.is_empty() { format!("{path}: ") } else { format!("{path} ({layer}): ") }
 }
 
 /// A basic string: on one line, everything special escaped.
@@ -277,7 +333,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::Rect;
     use crate::scene::{BuiltIn, demo};
 
     const CANVAS: Size = Size::HD720;
@@ -322,18 +377,22 @@ mod tests {
             {"name": "cam", "type": "live", "stream": 5, "height": 1},
             {"name": "cam", "type": "clock", "alpha": 1.5},
             {"type": "flash"},
+            {"name": "g", "type": "group", "layer": [
+                {"name": "deep", "type": "image", "path": ""},
+            ]},
         ]});
         let told = told(&document);
         let expect = [
-            "`background`: \"blue\" is not a colour",
-            "unknown key `colour` in the scene",
-            "layer \"title\": a layer of type \"text\" needs `text`",
-            "layer \"title\": unknown key `alpah` in a layer of type \"text\"; did you mean `al",
-            "layer \"cam\": `stream` in a layer of type \"live\" must be a text in quotes",
-            "layer \"cam\": `height` must be 2 to 16384, not 1",
-            "layer \"cam\": a layer with the name \"cam\" is already",
-            "layer \"cam\": `alpha` must be 0 to 1, not 1.5",
-            "layer number 4: a layer needs `name`",
+            "background: `background`: \"blue\" is not a colour",
+            "colour: unknown key `colour` in the scene",
+            "layer[0] (layer \"title\"): a layer of type \"text\" needs `text`",
+            "layer[0].alpah (layer \"title\"): unknown key `alpah` in a layer of type \"text\"",
+            "layer[1].stream (layer \"cam\"): `stream` in a layer of type \"live\" must be a text",
+            "layer[1].height (layer \"cam\"): `height` must be 2 to 16384, not 1",
+            "layer[2].name (layer \"cam\"): a layer with the name \"cam\" is already",
+            "layer[2].alpha (layer \"cam\"): `alpha` must be 0 to 1, not 1.5",
+            "layer[3]: a layer needs `name`",
+            "layer[4].layer[0].path (layer \"deep\"): `path`: it is empty",
         ];
         for expect in expect {
             assert!(told.iter().any(|line| line.starts_with(expect)), "{expect}\n{told:#?}");
@@ -344,15 +403,15 @@ mod tests {
     #[test]
     fn what_is_no_scene_is_told() {
         for document in [json!(null), json!(3), json!([]), json!("x")] {
-            assert!(told(&document)[0].contains("a scene is an object"), "{document}");
+            assert!(told(&document)[0].contains("the scene is an object"), "{document}");
         }
         for document in [json!({"layer": 3}), json!({"layer": [3]}), json!({"layer": {}})] {
             assert!(told(&document)[0].contains("list of tables"), "{document}");
         }
         let null = json!({"layer": [{"name": "a", "type": "flash", "x": null}]});
-        assert_eq!(told(&null), ["layer \"a\": `x` is null; leave the key out instead"]);
+        assert_eq!(told(&null), ["layer[0].x (layer \"a\"): null; leave the key out instead"]);
         let missing = json!({"layer": [{"name": "a", "type": "image", "path": ""}]});
-        assert!(told(&missing)[0].starts_with("layer \"a\": `path`: it is empty"));
+        assert!(told(&missing)[0].starts_with("layer[0].path (layer \"a\"): `path`: it is empty"));
     }
 
     fn any_style() -> impl Strategy<Value = TextStyle> {
@@ -403,22 +462,52 @@ mod tests {
                 }),
             ("live/[a-z]{1,8}", "\\PC*", any_style())
                 .prop_map(|(stream, slate, style)| Source::Live { stream, slate, style }),
+            "[a-z]{1,8}".prop_map(Source::Scene),
         ]
     }
 
+    fn any_place() -> impl Strategy<Value = Position> {
+        let offset = || {
+            prop_oneof![
+                (-16_384..=16_384).prop_map(Length::Pixels),
+                (-1_000_000..=1_000_000).prop_map(Length::Percent)
+            ]
+        };
+        let side = || {
+            prop_oneof![
+                (2..=16_384).prop_map(Length::Pixels),
+                (1..=1_000_000).prop_map(Length::Percent)
+            ]
+        };
+        (offset(), offset(), side(), side(), 0..Anchor::WORDS.len())
+            .prop_map(|(x, y, w, h, at)| Position { x, y, w, h, anchor: Anchor::WORDS[at].1 })
+    }
+
     fn any_layer() -> impl Strategy<Value = Layer> {
+        let one = layer_of(any_source()).boxed();
+        one.prop_recursive(3, 12, 3, |inner| {
+            let group = prop::collection::vec(inner, 0..3).prop_map(|layers| {
+                Source::Group(layers.into_iter().enumerate().map(numbered).collect())
+            });
+            layer_of(group)
+        })
+    }
+
+    fn numbered((n, layer): (usize, Layer)) -> Layer {
+        Layer { name: format!("n \"{n}\""), ..layer }
+    }
+
+    fn layer_of(source: impl Strategy<Value = Source>) -> impl Strategy<Value = Layer> {
         let fits =
             prop_oneof![Just(Fit::Contain), Just(Fit::Cover), Just(Fit::Fill), Just(Fit::None)];
-        let place = (-16_384..=16_384, -16_384..=16_384, 2..=16_384, 2..=16_384)
-            .prop_map(|(x, y, w, h)| Rect { x, y, w, h });
-        (any_source(), place, fits, -1_000..=1_000, any::<u8>()).prop_map(
-            |(source, place, fit, z, alpha)| Layer {
-                name: String::new(),
-                source,
+        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>()).prop_map(
+            |(source, place, fit, z, alpha, visible)| Layer {
                 place,
                 fit,
                 z,
                 alpha,
+                visible,
+                ..Layer::new("", source)
             },
         )
     }
@@ -429,8 +518,10 @@ mod tests {
             background in any_color(),
             layers in prop::collection::vec(any_layer(), 0..6),
         ) {
-            let name = |(n, layer): (usize, Layer)| Layer { name: format!("n \"{n}\""), ..layer };
-            let layers = layers.into_iter().enumerate().map(name).collect();
+            let layers: Vec<_> = layers.into_iter().enumerate().map(numbered).collect();
+            let document = overlays_to_document(&layers);
+            let stack = overlays_from_document(&document, CANVAS);
+            prop_assert_eq!(stack.as_ref(), Ok(&layers));
             let scene = Scene { background, layers };
             let text = to_document(&scene).to_string();
             let again = read(&serde_json::from_str(&text).unwrap());

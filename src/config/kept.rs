@@ -9,6 +9,7 @@ use super::output::OutputConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::{Config, NodeConfig, write};
+use crate::scene::Layer;
 
 /// Changes that are kept at most. Further ones hold until the node ends.
 pub const KEPT_MAX: usize = 10_000;
@@ -33,6 +34,8 @@ pub enum Part {
     Record(String),
     /// A scene: channel and name.
     Scene(String, String),
+    /// The overlays of a channel.
+    Overlays(String),
     /// Which scene of a channel is on the air.
     OnAir(String),
 }
@@ -52,6 +55,8 @@ pub enum Becomes {
     Record(RecordConfig),
     /// This scene of a channel.
     Scene(String, NamedScene),
+    /// This stack of overlays of a channel.
+    Overlays(String, Vec<Layer>),
     /// On the air: channel and scene.
     OnAir(String, String),
     /// There is no such thing any more.
@@ -67,6 +72,7 @@ impl Becomes {
             Self::Pull(of) => Part::Pull(of.name.clone()),
             Self::Record(of) => Part::Record(of.name.clone()),
             Self::Scene(channel, of) => Part::Scene(channel.clone(), of.name.clone()),
+            Self::Overlays(channel, _) => Part::Overlays(channel.clone()),
             Self::OnAir(channel, _) => Part::OnAir(channel.clone()),
             Self::Gone(part) => part.clone(),
         }
@@ -83,6 +89,7 @@ impl Becomes {
             Self::Pull(of) => write::pull(of),
             Self::Record(of) => write::record(of),
             Self::Scene(_, of) => write::scene(of),
+            Self::Overlays(_, layers) => write::overlays(layers),
             Self::OnAir(_, scene) => one("scene", scene),
             Self::Gone(_) => return None,
         })
@@ -194,9 +201,10 @@ impl Kept {
 impl Part {
     fn channel(&self) -> Option<&String> {
         match self {
-            Self::Output(channel, _) | Self::Scene(channel, _) | Self::OnAir(channel) => {
-                Some(channel)
-            }
+            Self::Output(channel, _)
+            | Self::Scene(channel, _)
+            | Self::Overlays(channel)
+            | Self::OnAir(channel) => Some(channel),
             Self::Log | Self::Push(_) | Self::Pull(_) | Self::Record(_) => None,
         }
     }
@@ -210,6 +218,7 @@ impl Part {
             Self::Pull(name) => ("pull", "", name),
             Self::Record(name) => ("record", "", name),
             Self::Scene(channel, name) => ("scene", channel, name),
+            Self::Overlays(channel) => ("overlays", channel, ""),
             Self::OnAir(channel) => ("on-air", channel, ""),
         }
     }
@@ -223,6 +232,7 @@ impl Part {
             "pull" => Self::Pull(name),
             "record" => Self::Record(name),
             "scene" => Self::Scene(channel, name),
+            "overlays" => Self::Overlays(channel),
             "on-air" => Self::OnAir(channel),
             _ => return None,
         })
@@ -233,6 +243,7 @@ impl Part {
         match self {
             Self::Log => "the log level".to_owned(),
             Self::OnAir(channel) => format!("the scene on the air in channel {channel}"),
+            Self::Overlays(channel) => format!("the overlays of channel {channel}"),
             other => match other.names() {
                 (kind, "", name) => format!("{kind} {name}"),
                 (kind, channel, name) => format!("{kind} {name} of channel {channel}"),
@@ -308,6 +319,12 @@ fn apply(table: &mut Table, part: &Part, becomes: Option<&Table>, file: &Config)
                 if becomes.is_none() && active == Some(name.as_str()) {
                     channel.remove("active");
                 }
+            }
+        }
+        Part::Overlays(channel) => {
+            let channel = channel_in(table, channel);
+            if let (Some(channel), Some(layers)) = (channel, word("overlay")) {
+                channel.insert("overlay".to_owned(), layers);
             }
         }
         Part::OnAir(channel) => {

@@ -1,13 +1,15 @@
 //! Layers of a scene, `[[channel.layer]]`.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use super::fault::{Faults, quoted};
-use super::field::{file_name, needed_file, needed_name, needed_stream, unique};
+use super::field::{file_name, name, needed_file, needed_name, needed_stream, unique};
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::{
-    Align, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Source, TextStyle, TickerSpec,
+    Align, Anchor, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Length, Position, Source,
+    TextStyle, TickerSpec,
 };
 
 pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
@@ -15,6 +17,12 @@ const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
 
 /// Farthest a layer's box may be from the canvas, and its largest side, pixels.
 const REACH: i32 = 16_384;
+
+/// The largest part of what a layer lies in, thousandths of a percent.
+const PERCENT_MAX: i32 = 1_000_000;
+
+/// How deep groups may lie in each other. Deeper ones are refused.
+const GROUPS_DEPTH_MAX: usize = 8;
 
 /// Pixels per second of a ticker whose speed is not said: a line of the width of a small canvas in
 /// ten seconds.
@@ -36,23 +44,51 @@ pub(super) fn color(text: &str) -> Result<Color, String> {
     Ok(Color { r: part(0), g: part(2), b: part(4), a: part(6) })
 }
 
+/// Where layers are written, and what they lie in.
+#[derive(Clone, Copy)]
+pub(super) struct Within<'a> {
+    /// How their tables are written, such as `[[channel.layer]]`.
+    pub(super) table: &'a str,
+    /// What they are called all together.
+    pub(super) of: &'a str,
+    /// Width and height of what they lie in.
+    pub(super) sides: (i32, i32),
+    /// In how many groups they are.
+    depth: usize,
+}
+
+impl<'a> Within<'a> {
+    /// The layers of a document.
+    pub(super) fn of(of: &'a str, canvas: Size) -> Self {
+        Self::canvas("a layer", of, canvas)
+    }
+
+    /// The layers of a canvas.
+    pub(super) fn canvas(table: &'a str, of: &'a str, canvas: Size) -> Self {
+        let Rect { w, h, .. } = canvas.rect();
+        Self { table, of, sides: (w, h), depth: 0 }
+    }
+}
+
+/// The layers under `key`.
 pub(super) fn read_all(
-    tables: Vec<Section<'_>>,
+    s: &mut Section<'_>,
+    key: &'static str,
     faults: &mut Faults<'_>,
-    canvas: Size,
+    within: Within<'_>,
 ) -> Vec<Layer> {
     let mut seen = HashMap::new();
     let mut layers = Vec::new();
-    for (index, mut section) in tables.into_iter().enumerate() {
+    for (index, mut section) in s.tables(faults, key, within.table).into_iter().enumerate() {
         if index == LAYERS_MAX {
-            faults.add(section.span(), format!("a scene has at most {LAYERS_MAX} layers"));
+            faults.add(section.span(), format!("{} has at most {LAYERS_MAX} layers", within.of));
             break;
         }
         let name = needed_name(&mut section, faults);
         if let Some(name) = &name {
             unique(faults, &mut seen, "a layer with the name", name);
         }
-        let layer = read(section, faults, canvas);
+        let layer = read(section, faults, within);
         if let (Some(name), Some(layer)) = (name, layer) {
             layers.push(Layer { name: name.value, ..layer });
         }
@@ -60,7 +96,7 @@ pub(super) fn read_all(
     layers
 }
 
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 14] = [
     "color",
     "gradient",
     "test-card",
@@ -73,22 +109,18 @@ const KINDS: [&str; 12] = [
     "flash",
     "video",
     "live",
+    "group",
+    "scene",
 ];
 
 /// All of a layer but its name.
-fn read(mut s: Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Option<Layer> {
+fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Option<Layer> {
     let kinds = KINDS.map(|kind| (kind, kind));
     // Without a type nobody can say which of the other keys are right.
     s.needed(faults, "type")?;
     let kind = s.word(faults, "type", &kinds)?;
     s.call(&format!("of type \"{kind}\""));
-    let full = canvas.rect();
-    let place = Rect {
-        x: s.whole(faults, "x", -REACH..=REACH).unwrap_or(0),
-        y: s.whole(faults, "y", -REACH..=REACH).unwrap_or(0),
-        w: s.whole(faults, "width", 2..=REACH).unwrap_or(full.w),
-        h: s.whole(faults, "height", 2..=REACH).unwrap_or(full.h),
-    };
+    let place = place(&mut s, faults);
     let fits = [
         ("contain", Fit::Contain),
         ("cover", Fit::Cover),
@@ -100,17 +132,54 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Option<Lay
     let alpha = s.number(faults, "alpha", 0.0..=1.0).unwrap_or(1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     let alpha = (alpha * 255.0).round() as u8;
-    let source = source(kind, &mut s, faults, place.h);
+    let visible = s.flag(faults, "visible", true);
+    let Rect { w, h, .. } = place.within(within.sides);
+    let source = source(kind, &mut s, faults, Within { sides: (w, h), ..within });
     s.finish(faults);
-    Some(Layer { name: String::new(), source: source?, place, fit, z, alpha })
+    Some(Layer { place, fit, z, alpha, visible, ..Layer::new("", source?) })
+}
+
+fn place(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Position {
+    let whole = Position::WHOLE;
+    Position {
+        x: length(s, faults, "x", -REACH..=REACH).unwrap_or(whole.x),
+        y: length(s, faults, "y", -REACH..=REACH).unwrap_or(whole.y),
+        w: length(s, faults, "width", 2..=REACH).unwrap_or(whole.w),
+        h: length(s, faults, "height", 2..=REACH).unwrap_or(whole.h),
+        anchor: s.word(faults, "anchor", &Anchor::WORDS).unwrap_or(whole.anchor),
+    }
+}
+
+/// Pixels within `range`, or a part such as `"25%"` that has the same sign.
+fn length(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    key: &'static str,
+    range: RangeInclusive<i32>,
+) -> Option<Length> {
+    if s.any(key)?.get_ref().as_str().is_none() {
+        return s.whole(faults, key, range).map(Length::Pixels);
+    }
+    let least = if *range.start() > 0 { 1 } else { -PERCENT_MAX };
+    let part = |text: &str| match Length::percent(text) {
+        Some(Length::Percent(part)) if (least..=PERCENT_MAX).contains(&part) => {
+            Ok(Length::Percent(part))
+        }
+        _ => Err(format!(
+            "{} is neither pixels nor a part such as \"25%\", with at most three places and 1000 %",
+            quoted(text)
+        )),
+    };
+    s.parsed(faults, key, part).map(|found| found.value)
 }
 
 fn source(
     kind: &str,
     s: &mut Section<'_>,
     faults: &mut Faults<'_>,
-    box_height: i32,
+    within: Within<'_>,
 ) -> Option<Source> {
+    let box_height = within.sides.1;
     Some(match kind {
         "color" => Source::Color(tint(s, faults, "color", BLACK)),
         "gradient" => {
@@ -130,6 +199,11 @@ fn source(
         }
         "ticker" => Source::Ticker(ticker(s, faults, box_height)?),
         "clock" => Source::Clock(style(s, faults, box_height)),
+        "group" => Source::Group(group(s, faults, within)),
+        "scene" => {
+            s.needed(faults, "scene")?;
+            Source::Scene(s.parsed(faults, "scene", name)?.value)
+        }
         _ => {
             let stream = needed_stream(s, faults);
             let slate = s.text(faults, "slate").map_or("", |found| found.value).to_owned();
@@ -137,6 +211,22 @@ fn source(
             Source::Live { stream: stream?, slate, style }
         }
     })
+}
+
+fn group(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Vec<Layer> {
+    // A reader that goes as deep as the text could be brought to its stack's end.
+    if within.depth == GROUPS_DEPTH_MAX {
+        let text = format!("groups lie in each other at most {GROUPS_DEPTH_MAX} deep");
+        faults.add(s.span(), text);
+        s.any("layer");
+        return Vec::new();
+    }
+    let table = match within.table.strip_suffix("]]") {
+        Some(outer) => format!("{outer}.layer]]"),
+        None => within.table.to_owned(),
+    };
+    let (of, depth) = ("a group", within.depth + 1);
+    read_all(s, "layer", faults, Within { table: &table, of, depth, ..within })
 }
 
 fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {

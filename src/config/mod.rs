@@ -36,7 +36,9 @@ mod write;
 
 pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::ChannelConfig;
-pub use document::{DOCUMENT_BYTES_MAX, from_document, to_document};
+pub use document::{
+    DOCUMENT_BYTES_MAX, from_document, overlays_from_document, overlays_to_document, to_document,
+};
 pub use fault::{Errors, Fault};
 pub(crate) use field::name as checked_name;
 pub use hook::{HookConfig, HookUrl, JournalConfig, OnHookFailure};
@@ -54,6 +56,6 @@ pub use node::{
 pub use output::{OUTPUTS_MAX, OutputConfig};
 pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, RecordConfig};
 pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, RenditionConfig};
-pub use scene::{NamedScene, SCENES_MAX};
+pub use scene::{NamedScene, SCENES_MAX, resolve};
 pub use tls::TlsConfig;
 pub use transcode::{SizeWish, SourceRendition, TRANSCODES_MAX, TranscodeConfig};

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::fault::{Faults, quoted};
 use super::field::{needed_name, unique};
-use super::layer;
+use super::layer::{self, Within};
 use super::section::{Found, Section};
 use crate::media::Size;
-use crate::scene::{self, Scene};
+use crate::scene::{self, Error, Layer, ResolvedScene, Scene};
 
 /// Most scenes of one channel. Further ones are refused.
 pub const SCENES_MAX: usize = 32;
@@ -43,16 +43,35 @@ pub(super) struct Scenes {
     pub(super) active: usize,
     /// Whether they are the built-in ones.
     pub(super) demo: bool,
+    /// What is above each of them.
+    pub(super) overlays: Vec<Layer>,
 }
 
-/// Reads `background` and `layer` (the scene called `main`), `scene` and `active`.
+/// What a scene shows on a canvas of this size, with the scenes of its channel inside it and the
+/// channel's overlays above it.
+///
+/// # Errors
+/// If a scene that it shows is not there, or shows it in turn, or a layer cannot be as it is.
+pub fn resolve(
+    scene: &Scene,
+    size: Size,
+    scenes: &[NamedScene],
+    overlays: &[Layer],
+) -> Result<ResolvedScene, Error> {
+    let find = |name: &str| scenes.iter().find(|it| it.name == name).map(|it| &it.scene);
+    ResolvedScene::new(scene, size, overlays, &find)
+}
+
+/// Reads `background` and `layer` (the scene called `main`), `scene`, `overlay` and `active`.
 pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Scenes {
     let background = s.parsed(faults, "background", layer::color);
-    let layers = s.tables(faults, "layer", "[[channel.layer]]");
+    let first = s.first("layer");
+    let within = Within::canvas("[[channel.layer]]", "a scene", canvas);
+    let layers = layer::read_all(s, "layer", faults, within);
     let word = s.any("scene").is_some_and(|value| !value.get_ref().is_array());
     let named = word && s.word(faults, "scene", &[("demo", ())]).is_some();
-    if named && let Some(first) = layers.first() {
-        let line = faults.line(first.span().start);
+    if named && let Some(first) = &first {
+        let line = faults.line(first.start);
         let text = format!("`scene` and the [[channel.layer]] at line {line}: keep one of them");
         faults.add(&s.place("scene"), text);
     } else if named && let Some(background) = &background {
@@ -60,19 +79,20 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
         faults.add(&background.span, text);
     }
     let further = if word { Vec::new() } else { s.tables(faults, "scene", "[[channel.scene]]") };
-    let has_main = !layers.is_empty() || background.is_some();
+    let has_main = first.is_some() || background.is_some();
     let demo = named || !has_main && further.is_empty();
     let mut list = Vec::new();
     let mut seen = HashMap::new();
     if demo {
         list = self::demo(canvas);
     } else if has_main {
-        let place = layers.first().map_or_else(|| s.place("background"), |l| l.span().clone());
+        let place = first.unwrap_or_else(|| s.place("background"));
         seen.insert(MAIN.to_owned(), place.start);
         let background = background.map_or(layer::BLACK, |found| found.value);
-        let layers = layer::read_all(layers, faults, canvas);
         list.push(NamedScene { name: MAIN.to_owned(), scene: Scene { background, layers } });
     }
+    let within = Within::canvas("[[channel.overlay]]", "a channel's overlays", canvas);
+    let overlays = layer::read_all(s, "overlay", faults, within);
     for section in further {
         if list.len() == SCENES_MAX {
             faults.add(section.span(), format!("a channel has at most {SCENES_MAX} scenes"));
@@ -84,7 +104,13 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
         }
     }
     let active = read_active(s, faults, &list);
-    Scenes { list, active, demo }
+    for named in &list {
+        if let Err(error) = resolve(&named.scene, canvas, &list, &overlays) {
+            let place = seen.get(&named.name).map_or_else(|| s.place("scene"), |at| *at..*at);
+            faults.add(&place, format!("scene {}: {error}", quoted(&named.name)));
+        }
+    }
+    Scenes { list, active, demo, overlays }
 }
 
 fn read(
@@ -94,8 +120,8 @@ fn read(
 ) -> Option<(Found<String>, Scene)> {
     let name = needed_name(&mut s, faults);
     let background = s.parsed(faults, "background", layer::color);
-    let layers = s.tables(faults, "layer", "[[channel.scene.layer]]");
-    let layers = layer::read_all(layers, faults, canvas);
+    let within = Within::canvas("[[channel.scene.layer]]", "a scene", canvas);
+    let layers = layer::read_all(&mut s, "layer", faults, within);
     s.finish(faults);
     let background = background.map_or(layer::BLACK, |found| found.value);
     Some((name?, Scene { background, layers }))

@@ -321,6 +321,11 @@ impl<'a> Section<'a> {
         tables
     }
 
+    /// Where the first entry of a list is, if there is one.
+    pub(super) fn first(&self, key: &str) -> Option<Range<usize>> {
+        self.table.get(key)?.get_ref().as_array()?.first().map(Spanned::span)
+    }
+
     /// Tells every key that nobody asked for, with the nearest one that exists.
     pub(super) fn finish(self, faults: &mut Faults<'_>) {
         for (key, value) in self.table {

@@ -7,7 +7,7 @@ use super::load::FILE_BYTES_MAX;
 use super::*;
 use crate::audio;
 use crate::media::{FrameRate, Size};
-use crate::scene::{self, Source};
+use crate::scene::{self, Length, Source};
 use proptest::prelude::*;
 
 fn faults(text: &str) -> Vec<Fault> {
@@ -408,7 +408,7 @@ fn layers_and_audio_sources_become_a_scene_and_a_mix() {
     let channel = &config.channels[0];
     assert_eq!(channel.stream, "live/show");
     let layer = &channel.scene().layers[0];
-    assert_eq!((layer.place.y, layer.alpha, layer.z), (-4, 128, 3));
+    assert_eq!((layer.place.y, layer.alpha, layer.z), (Length::Pixels(-4), 128, 3));
     assert!(matches!(&layer.source, Source::Text { text, .. } if text == "Hello"));
     assert_eq!(channel.audio_sources[0].source, audio::Source::Tone(1_000.0));
     assert_eq!(channel.scene().background, scene::Color { r: 16, g: 32, b: 48, a: 255 });
@@ -562,9 +562,10 @@ fn known_keys() -> Vec<(&'static str, String)> {
     for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]", "[[http.token]]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
-    for kind in
-        ["color", "gradient", "image", "text", "ticker", "clock", "spinner", "video", "live"]
-    {
+    for kind in [
+        "color", "gradient", "image", "text", "ticker", "clock", "spinner", "video", "live",
+        "scene",
+    ] {
         let heading = "[[channel.layer]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
@@ -572,7 +573,8 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let heading = "[[channel.audio_source]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    let tables = ["video", "audio", "layer", "audio_source", "output", "multitrack", "token"];
+    let tables =
+        ["video", "audio", "layer", "overlay", "audio_source", "output", "multitrack", "token"];
     let is_table = |heading: &str, key: &str| {
         tables.contains(&key) || (key == "rendition" && heading != "[[channel.output]]")
     };

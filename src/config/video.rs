@@ -211,3 +211,20 @@ pub(super) fn rate(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Frame
     }
     rate
 }
+
+/// As much of the threads of a canvas' encoder as a picture of `size` is of the canvas, rounded up:
+/// more would be dearer than they are of use.
+pub(super) fn part_of(threads: u8, size: Size, canvas: Size) -> u8 {
+    let area = |of: Size| u64::from(of.width()) * u64::from(of.height());
+    let part = (u64::from(threads) * area(size)).div_ceil(area(canvas));
+    u8::try_from(part).unwrap_or(threads)
+}
+
+/// The least number that both divide, of numbers above 0.
+pub(super) const fn lcm(a: u32, b: u32) -> u32 {
+    let (mut large, mut small) = (a, b);
+    while small > 0 {
+        (large, small) = (small, large % small);
+    }
+    a / large * b
+}

@@ -2,12 +2,13 @@
 
 use toml::{Table, Value};
 
-use super::document::to_document;
+use super::document::{overlays_to_document, to_document};
 use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use crate::audio::{InputSpec, Source};
 use crate::command::{OutputRules, SentTracks};
+use crate::scene::Layer;
 
 impl OutputConfig {
     /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
@@ -114,6 +115,11 @@ pub(super) fn scene(of: &NamedScene) -> Table {
     table
 }
 
+/// The `[[channel.overlay]]` of a channel.
+pub(super) fn overlays(of: &[Layer]) -> Table {
+    serde_json::from_value(overlays_to_document(of)).unwrap_or_default()
+}
+
 /// A `[[channel.audio_source]]`.
 pub(super) fn audio(of: &InputSpec) -> Table {
     let InputSpec { name, source, gain_db, mute } = of;
@@ -174,6 +180,9 @@ mod tests {
             [[channel.layer]]\nname = \"t\"\ntype = \"text\"\ntext = \"a \\\"b\\\"\"\nalpha = 0.5\n\
             [[channel.scene]]\nname = \"two\"\n\
             [[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
+            [[channel.scene.layer]]\nname=\"g\"\ntype=\"group\"\nwidth=\"50%\"\nanchor=\"right\"\n\
+            [[channel.scene.layer.layer]]\nname=\"y\"\ntype=\"scene\"\nscene=\"main\"\n\
+            [[channel.overlay]]\nname=\"l\"\ntype=\"logo\"\nvisible=false\n\
             [[channel.audio_source]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
             [[channel.audio_source]]\nname=\"b\"\ntype=\"live\"\nstream=\"live/b\"\nmute = true\n\
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
@@ -196,6 +205,7 @@ mod tests {
             |tables: Vec<Table>| Value::Array(tables.into_iter().map(Value::Table).collect());
         let of = &was.channels[0];
         put(&mut channel, "scene", list(of.scenes.iter().map(scene).collect()));
+        channel.extend(overlays(&of.overlays));
         put(&mut channel, "audio_source", list(of.audio_sources.iter().map(audio).collect()));
         put(&mut channel, "output", list(of.outputs.iter().map(output).collect()));
         let mut all = Table::new();

@@ -344,7 +344,7 @@ fn switched(now: &Config, part: &Part, on: bool) -> Option<Becomes> {
             record.enabled = on;
             Some(Becomes::Record(record))
         }
-        Part::Log | Part::Scene(..) | Part::OnAir(_) => None,
+        Part::Log | Part::Scene(..) | Part::Overlays(_) | Part::OnAir(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Answer, Ask, ShardCommand, ShardReport};
-use crate::config::{Becomes, Config, NamedScene, Step, to_document};
+use crate::config::{Becomes, Config, NamedScene, Step, overlays_to_document, to_document};
 use crate::control::Request;
 use crate::control::balance::Balance;
 use crate::control::bitrates::Bitrates;
@@ -334,6 +334,11 @@ impl Controller {
             Step::PutScene(channel, NamedScene { name: scene, scene: what }) => {
                 let document = to_document(&what);
                 let ask = Ask::PutScene { channel, scene, version: None, document };
+                return self.ask_scenes(ask, reply);
+            }
+            Step::PutOverlays(channel, layers) => {
+                let document = overlays_to_document(&layers);
+                let ask = Ask::PutOverlays { channel, version: None, document };
                 return self.ask_scenes(ask, reply);
             }
             Step::ShowScene(channel, scene) => {

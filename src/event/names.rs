@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 71] = [
+    pub const NAMES: [&'static str; 72] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -52,6 +52,7 @@ impl NodeEvent {
         "output_moved",
         "pull_moved",
         "scene_replaced",
+        "overlays_replaced",
         "scene_changed",
         "output_added",
         "output_removed",

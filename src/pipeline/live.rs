@@ -90,10 +90,10 @@ impl SceneLine {
 mod tests {
     use super::*;
     use crate::frame::{Geometry, Pool};
-    use crate::media::{Micros, PixelFormat, Rect, Size};
+    use crate::media::{Micros, PixelFormat, Size};
     use crate::ring::{Bell, channel};
     use crate::scene::kernel::Level;
-    use crate::scene::{Color, Fit, Layer, PreparedScene, Scene, Source, Tick};
+    use crate::scene::{Color, Layer, PreparedScene, ResolvedScene, Scene, Source, Tick};
 
     fn size() -> Size {
         Size::new(64, 32).unwrap()
@@ -101,20 +101,13 @@ mod tests {
 
     fn grey(value: u8) -> Scene {
         let color = Color { r: value, g: value, b: value, a: 255 };
-        let place = Rect { x: 0, y: 0, w: 64, h: 32 };
-        let layer = Layer {
-            name: "all".to_owned(),
-            source: Source::Color(color),
-            place,
-            fit: Fit::Fill,
-            z: 0,
-            alpha: 255,
-        };
+        let layer = Layer::new("all", Source::Color(color));
         Scene { background: color, layers: vec![layer] }
     }
 
     fn change(ticket: u64, value: u8, ms: u64) -> SceneChange {
-        let scene = PreparedScene::new(&grey(value), size()).unwrap();
+        let scene =
+            PreparedScene::new(&ResolvedScene::alone(&grey(value), size()).unwrap()).unwrap();
         SceneChange { ticket, change: Change::fade(scene, Micros::from_millis(ms)).unwrap() }
     }
 

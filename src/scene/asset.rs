@@ -11,6 +11,18 @@ use crate::media::Rect;
 /// kernels would cost more than it saves.
 const SHORT: usize = 16;
 
+/// Alpha of what is opaque: longer than any row.
+pub(super) static OPAQUE: [u8; 1 << 15] = [255; 1 << 15];
+
+/// By how many bits the samples of a plane are sparser than pixels: of Y, Cb, Cr, and alpha at both
+/// resolutions.
+pub(super) const fn coarse(plane: usize) -> usize {
+    match plane {
+        0 | 3 => 0,
+        _ => 1,
+    }
+}
+
 /// A still picture with its place. Its edges are even, so that luma and chroma agree about them.
 #[derive(Debug)]
 pub(super) struct Asset {
@@ -144,16 +156,17 @@ impl Asset {
         if self.opaque { self.rect } else { Rect::default() }
     }
 
-    /// Row `y` of plane 0 (Y), 1 (Cb) or 2 (Cr).
+    /// Row `y` of plane 0 (Y), 1 (Cb), 2 (Cr), or of its alpha as 3 and, at chroma resolution, 4.
     pub(super) fn row(&self, plane: usize, y: usize) -> Row<'_> {
-        let coarse = plane.min(1);
+        let coarse = coarse(plane);
         let w = px(self.rect.w) >> coarse;
-        let alpha = &self.alpha[coarse];
-        Row {
-            pixels: &self.planes[plane][y * w..][..w],
-            alpha: if self.opaque { &[] } else { &alpha[y * w..][..w] },
-            spans: self.runs[coarse].row(y),
-        }
+        let alpha = if self.opaque { &[] } else { &self.alpha[coarse][y * w..][..w] };
+        let pixels = match self.planes.get(plane) {
+            Some(plane) => &plane[y * w..][..w],
+            None if self.opaque => &OPAQUE[..w],
+            None => alpha,
+        };
+        Row { pixels, alpha, spans: self.runs[coarse].row(y) }
     }
 }
 

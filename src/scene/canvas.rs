@@ -4,18 +4,21 @@
 //! depend on the clip, so that drawing piece by piece gives the same picture as drawing all at
 //! once.
 
-use super::asset::{Asset, Cover, int, px};
+use super::asset::{Asset, Cover, OPAQUE, coarse, int, px};
 use super::kernel::{Kernels, copy, fill};
-use crate::frame::{FrozenFrame, PlaneMut};
+use super::surface::Surface;
+use crate::frame::{Frame, FrozenFrame, PlaneMut};
 use crate::media::Rect;
 
-/// A frame being drawn.
+/// A frame or a surface being drawn.
 #[derive(Debug)]
 pub(super) struct Canvas<'a> {
-    pub(super) planes: [PlaneMut<'a>; 3],
-    pub(super) kernels: &'static Kernels,
+    /// Y, Cb, Cr; of a surface also alpha at both resolutions, which every operation draws as if it
+    /// were a colour that is white wherever something is.
+    planes: [Option<PlaneMut<'a>>; 5],
+    kernels: &'static Kernels,
     /// A row of bytes as wide as the canvas, for what has to be mixed in two steps.
-    pub(super) scratch: &'a mut [u8],
+    scratch: &'a mut [u8],
 }
 
 /// A picture with its place: `crop` of it goes to `dest`, which is as large and on the canvas.
@@ -26,10 +29,42 @@ pub(super) struct Placed<'a> {
     pub(super) crop: Rect,
 }
 
+impl<'a> Canvas<'a> {
+    /// To draw into a frame. `scratch` is at least as long as its rows.
+    pub(super) fn on_frame(
+        frame: &'a mut Frame,
+        kernels: &'static Kernels,
+        scratch: &'a mut [u8],
+    ) -> Self {
+        let [y, cb, cr] = frame.planes_mut().map(Some);
+        Self { planes: [y, cb, cr, None, None], kernels, scratch }
+    }
+
+    /// To draw into a surface. `scratch` is at least as long as its rows.
+    pub(super) fn on_surface(
+        surface: &'a mut Surface,
+        kernels: &'static Kernels,
+        scratch: &'a mut [u8],
+    ) -> Self {
+        Self { planes: surface.planes_mut().map(Some), kernels, scratch }
+    }
+}
+
 impl Canvas<'_> {
+    /// Nothing at all, which only a surface can show.
+    pub(super) fn clear(&mut self, area: Rect) {
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
+            let area = Area::of(area, index);
+            for y in area.top..area.bottom {
+                fill(row(plane, y, &area), 0);
+            }
+        }
+    }
+
     /// One colour, `opacity` of it.
-    pub(super) fn fill(&mut self, area: Rect, color: [u8; 3], opacity: u8) {
-        for (index, (plane, value)) in self.planes.iter_mut().zip(color).enumerate() {
+    pub(super) fn fill(&mut self, area: Rect, [y, cb, cr]: [u8; 3], opacity: u8) {
+        let color = [y, cb, cr, 255, 255];
+        for (index, (plane, value)) in self.planes.iter_mut().flatten().zip(color).enumerate() {
             let area = Area::of(area, index);
             if opacity == 255 {
                 for y in area.top..area.bottom {
@@ -54,7 +89,7 @@ impl Canvas<'_> {
             return;
         }
         let kernels = self.kernels;
-        for (index, plane) in self.planes.iter_mut().enumerate() {
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
             let (area, origin) = (Area::of(seen, index), corner(place, index));
             for y in area.top..area.bottom {
                 let source = asset.row(index, offset(y, origin.1));
@@ -80,6 +115,35 @@ impl Canvas<'_> {
         }
     }
 
+    /// A surface whose corner is at the even `(x, y)`, `opacity` of it.
+    pub(super) fn surface(
+        &mut self,
+        surface: &Surface,
+        (x, y): (i32, i32),
+        clip: Rect,
+        opacity: u8,
+    ) {
+        let place = Rect { x, y, ..surface.rect() };
+        let seen = place.intersect(clip);
+        if seen.is_empty() || opacity == 0 {
+            return;
+        }
+        let Kernels { blend, blend_faded, .. } = *self.kernels;
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
+            let (area, origin) = (Area::of(seen, index), corner(place, index));
+            let from = offset(area.left, origin.0)..offset(area.right, origin.0);
+            for y in area.top..area.bottom {
+                let line = offset(y, origin.1);
+                let src = &surface.row(index, line)[from.clone()];
+                let alpha = &surface.row(3 + coarse(index), line)[from.clone()];
+                match opacity {
+                    255 => blend(row(plane, y, &area), src, alpha),
+                    _ => blend_faded(row(plane, y, &area), src, alpha, opacity),
+                }
+            }
+        }
+    }
+
     /// A picture, `opacity` of it.
     pub(super) fn picture(&mut self, picture: Placed<'_>, clip: Rect, opacity: u8) {
         let seen = picture.dest.intersect(clip);
@@ -87,7 +151,7 @@ impl Canvas<'_> {
             return;
         }
         let mix = self.kernels.mix;
-        for (index, plane) in self.planes.iter_mut().enumerate() {
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
             let area = Area::of(seen, index);
             for y in area.top..area.bottom {
                 let src = picture.row(index, y, &area);
@@ -112,7 +176,7 @@ impl Canvas<'_> {
             return;
         }
         let kernels = self.kernels;
-        for (index, plane) in self.planes.iter_mut().enumerate() {
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
             let (area, origin) = (Area::of(seen, index), corner(place, index));
             for y in area.top..area.bottom {
                 let a = picture.row(index, y, &area);
@@ -134,7 +198,10 @@ impl Canvas<'_> {
 impl<'a> Placed<'a> {
     /// What of the picture's plane goes to row `y` of the canvas' plane inside `area`.
     fn row(&self, plane: usize, y: usize, area: &Area) -> &'a [u8] {
-        let coarse = plane.min(1);
+        if plane >= 3 {
+            return &OPAQUE[..area.right - area.left];
+        }
+        let coarse = coarse(plane);
         let dest = Area::of(self.dest, plane);
         let stride = self.frame.geometry().planes().get(plane).map_or(0, |plane| plane.stride);
         let line = (px(self.crop.y) >> coarse) + y - dest.top;
@@ -155,7 +222,7 @@ struct Area {
 impl Area {
     /// `rect` lies on the canvas.
     fn of(rect: Rect, plane: usize) -> Self {
-        let coarse = plane.min(1);
+        let coarse = coarse(plane);
         Self {
             left: px(rect.x) >> coarse,
             right: px(rect.x + rect.w) >> coarse,
@@ -167,7 +234,7 @@ impl Area {
 
 /// The corner of `rect`, which may lie left of or above the canvas.
 fn corner(rect: Rect, plane: usize) -> (i32, i32) {
-    (rect.x >> plane.min(1), rect.y >> plane.min(1))
+    (rect.x >> coarse(plane), rect.y >> coarse(plane))
 }
 
 /// How far `at` lies after `origin`.

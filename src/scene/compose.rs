@@ -1,22 +1,16 @@
 //! Composer: draws a scene into frames, tick by tick, touching only what changed.
 
-use super::canvas::Canvas;
-use super::damage::{Damage, History, area, around};
+use super::damage::{Damage, History};
 use super::error::Error;
 use super::kernel::{Kernels, Level};
 use super::model::Scene;
-use super::prepare::{Prepared, PreparedScene};
+use super::prepare::PreparedScene;
+use super::resolve::ResolvedScene;
 use super::tick::Tick;
 use super::transition::{Change, FadeCanvas, Fading, Retired};
 use crate::frame::{Frame, FrozenFrame, Geometry, PictureEvent, Pool};
-use crate::media::{PixelFormat, Rect, Size};
+use crate::media::{PixelFormat, Size};
 use crate::ring::Receiver;
-
-/// An opaque layer that hides less than one part in this of a region is not worth splitting it for.
-const SPLIT_WORTH: i64 = 8;
-
-/// How often a region is split around opaque layers.
-const SPLITS_MAX: u32 = 3;
 
 /// Draws one programme's scene.
 ///
@@ -59,16 +53,16 @@ pub enum Composed {
 }
 
 impl Composer {
-    /// Loads `scene` for a canvas of `size`. Kernels are the widest this machine has, but not above
-    /// `level`.
+    /// Shows `scene` for a canvas of `size`, which shows no other scene.
     ///
     /// # Errors
-    /// As [`PreparedScene::new`].
+    /// As [`ResolvedScene::alone`] and [`PreparedScene::new`].
     pub fn new(scene: &Scene, size: Size, level: Level) -> Result<Self, Error> {
-        Ok(Self::with_scene(PreparedScene::new(scene, size)?, level))
+        let scene = ResolvedScene::alone(scene, size)?;
+        Ok(Self::with_scene(PreparedScene::new(&scene)?, level))
     }
 
-    /// Shows a scene that is loaded already.
+    /// Shows `scene`. Kernels are the widest this machine has, but not above `level`.
     #[must_use]
     pub fn with_scene(scene: PreparedScene, level: Level) -> Self {
         let canvas = scene.size.rect();
@@ -180,8 +174,10 @@ impl Composer {
         };
         let whole = Damage::all(self.scene.size.rect());
         let (mut old, mut new) = (fading.from.update(tick), self.scene.update(tick));
-        fading.from.mirror_inputs(&mut self.scene, &mut old);
+        fading.from.layers.mirror(&mut self.scene.layers, &mut old);
         if std::mem::take(&mut self.is_new) {
+            fading.from.layers.invalidate();
+            self.scene.layers.invalidate();
             (old, new) = (whole, whole);
         }
         let (kernels, scratch) = (self.kernels, &mut self.scratch);
@@ -249,6 +245,7 @@ impl Composer {
     fn update(&mut self, tick: &Tick) {
         let mut damage = self.scene.update(tick);
         if std::mem::take(&mut self.is_new) {
+            self.scene.layers.invalidate();
             damage = Damage::all(self.scene.size.rect());
         }
         if !damage.is_empty() {
@@ -259,74 +256,11 @@ impl Composer {
     /// The picture that alone makes up the canvas, in the very layout of the pool's frames.
     fn whole_picture(&self, geometry: &Geometry) -> Option<&FrozenFrame> {
         let canvas = self.scene.size.rect();
-        let shows = |layer: &&Prepared| {
-            layer.alpha > 0 && !layer.painter.bounds().intersect(canvas).is_empty()
-        };
-        let top = self.scene.layers.iter().rev().find(shows)?;
-        let picture = top.painter.whole_picture().filter(|_| top.alpha == 255)?;
+        let mut seen = self.scene.layers.0.iter().rev().filter(|layer| layer.alpha > 0);
+        let top = seen.find(|layer| !layer.bounds().intersect(canvas).is_empty())?;
+        let picture = top.whole_picture().filter(|_| top.clip == canvas)?;
         let fits = picture.dest == canvas && picture.crop == canvas;
         (fits && picture.frame.geometry() == geometry).then_some(picture.frame)
-    }
-}
-
-impl PreparedScene {
-    /// Draws what lies in `damage`; luma pixels drawn.
-    fn redraw(
-        &self,
-        frame: &mut Frame,
-        damage: &Damage,
-        kernels: &'static Kernels,
-        scratch: &mut [u8],
-    ) -> u64 {
-        let mut canvas = Canvas { planes: frame.planes_mut(), kernels, scratch };
-        let mut drawn = 0;
-        for rect in damage.rects() {
-            self.draw(&mut canvas, *rect, SPLITS_MAX);
-            drawn += u64::try_from(area(*rect)).unwrap_or(0);
-        }
-        drawn
-    }
-
-    /// Draws everything in `rect`, beginning with the highest layer that hides all below it. Where
-    /// one hides a good part, the rest is drawn apart.
-    fn draw(&self, canvas: &mut Canvas<'_>, rect: Rect, splits: u32) {
-        if rect.is_empty() {
-            return;
-        }
-        let mut first = None;
-        for (index, layer) in self.layers.iter().enumerate().rev() {
-            let hidden = layer.opaque().intersect(rect);
-            if hidden == rect {
-                first = Some(index);
-                break;
-            }
-            // Splitting pays only if there is something below to be spared.
-            if splits > 0 && index > 0 && area(hidden) * SPLIT_WORTH >= area(rect) {
-                self.draw(canvas, hidden, splits - 1);
-                for part in around(rect, hidden) {
-                    self.draw(canvas, part, splits - 1);
-                }
-                return;
-            }
-        }
-        if first.is_none() {
-            canvas.fill(rect, self.background, 255);
-        }
-        for layer in &self.layers[first.unwrap_or(0)..] {
-            layer.draw(canvas, rect);
-        }
-    }
-}
-
-impl Prepared {
-    fn opaque(&self) -> Rect {
-        if self.alpha == 255 { self.painter.opaque() } else { Rect::default() }
-    }
-
-    fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect) {
-        if self.alpha > 0 && !self.painter.bounds().intersect(clip).is_empty() {
-            self.painter.draw(canvas, clip, self.alpha);
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Demo scene: shows at a glance that the node composes, keeps time and takes pictures.
 
-use super::model::{Align, BuiltIn, Color, Fit, Layer, Scene, Source, TextStyle};
+use super::model::{Align, BuiltIn, Color, Layer, Scene, Source, TextStyle};
 use crate::media::{Rect, Size};
 
 /// The public name of the stream that the demo scene shows.
@@ -36,7 +36,10 @@ fn starting(size: Size) -> Scene {
     };
     let clock = Source::Clock(page.style((64, 600, WHITE), Align::Center));
     let layers = vec![
-        Layer { place: size.rect(), ..page.layer("background", Source::Gradient(TOP, BOTTOM)) },
+        Layer {
+            place: size.rect().into(),
+            ..page.layer("background", Source::Gradient(TOP, BOTTOM))
+        },
         page.at((850, 150, 220, 220), page.layer("logo", Source::BuiltIn(BuiltIn::Logo))),
         centred("title", (160, 430, 1_600, 130), "Starting soon", (108, 700, WHITE)),
         centred("note", (160, 570, 1_600, 60), "We are almost there", (40, 400, MUTED)),
@@ -56,8 +59,10 @@ fn full(size: Size) -> Scene {
         style: page.style((72, 600, WHITE), Align::Center),
     };
     let logo = page.at((1_768, 56, 96, 96), page.layer("logo", Source::BuiltIn(BuiltIn::Logo)));
-    let layers =
-        vec![Layer { place: size.rect(), ..page.layer(INPUT, live) }, Layer { alpha: 200, ..logo }];
+    let layers = vec![
+        Layer { place: size.rect().into(), ..page.layer(INPUT, live) },
+        Layer { alpha: 200, ..logo },
+    ];
     Scene { background: BOTTOM, layers }
 }
 
@@ -66,7 +71,10 @@ fn full(size: Size) -> Scene {
 pub fn scene(size: Size) -> Scene {
     let page = Page::new(size);
     let mut layers = vec![
-        Layer { place: size.rect(), ..page.layer("background", Source::Gradient(TOP, BOTTOM)) },
+        Layer {
+            place: size.rect().into(),
+            ..page.layer("background", Source::Gradient(TOP, BOTTOM))
+        },
         page.at((72, 56, 84, 84), page.layer("logo", Source::BuiltIn(BuiltIn::Logo))),
         page.text("title", (184, 46, 1_000, 64), "Stream Manager", (54, 700, WHITE)),
         page.text(
@@ -125,12 +133,11 @@ impl Page {
 
     #[expect(clippy::unused_self, reason = "reads as the other makers of layers do")]
     fn layer(&self, name: &str, source: Source) -> Layer {
-        let place = Rect::default();
-        Layer { name: name.to_owned(), source, place, fit: Fit::Contain, z: 0, alpha: 255 }
+        Layer::new(name, source)
     }
 
     fn at(&self, place: (i32, i32, i32, i32), layer: Layer) -> Layer {
-        Layer { place: self.place(place), ..layer }
+        Layer { place: self.place(place).into(), ..layer }
     }
 
     fn style(&self, (size, weight, color): (i32, u16, Color), align: Align) -> TextStyle {
@@ -161,8 +168,8 @@ impl Page {
             style: self.style((52, 600, WHITE), Align::Center),
         };
         [
-            Layer { place: edge, ..self.layer("edge", Source::Color(EDGE)) },
-            Layer { place: inside, ..self.layer(INPUT, live) },
+            Layer { place: edge.into(), ..self.layer("edge", Source::Color(EDGE)) },
+            Layer { place: inside.into(), ..self.layer(INPUT, live) },
         ]
     }
 
@@ -196,16 +203,18 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::PreparedScene;
+    use crate::scene::{PreparedScene, ResolvedScene};
 
     #[test]
     fn it_can_be_prepared_at_any_size_and_stays_on_the_canvas() {
         for (w, h) in [(1920, 1080), (1280, 720), (640, 360), (320, 180), (1080, 1920), (16, 16)] {
             let size = Size::new(w, h).unwrap();
             for (name, scene) in scenes(size) {
-                PreparedScene::new(&scene, size).unwrap();
+                let resolved = ResolvedScene::alone(&scene, size).unwrap();
+                PreparedScene::new(&resolved).unwrap();
                 if w >= 320 {
-                    let inside = scene.layers.iter().all(|l| size.rect().contains(l.place));
+                    let inside =
+                        scene.layers.iter().all(|l| size.rect().contains(l.place.on(size)));
                     assert!(inside, "{name} at {size}");
                 }
             }

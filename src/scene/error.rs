@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::model::LAYERS_MAX;
+use super::model::{DRAWN_LAYERS_MAX, LAYERS_MAX};
 
 /// Why a scene cannot be shown, and what its author should do. The caller keeps the scene it has.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +12,22 @@ pub enum Error {
     Layers(usize),
     /// Two layers share a name.
     Duplicate(String),
+    /// More layers than [`DRAWN_LAYERS_MAX`], with those of groups, inner scenes and overlays.
+    Drawn,
+    /// A scene shows itself, by way of others.
+    Circle {
+        /// The layer that closes the circle.
+        layer: String,
+        /// The scenes from the outermost on.
+        way: String,
+    },
+    /// A layer shows a scene that its channel does not have.
+    NoScene {
+        /// The layer's name.
+        layer: String,
+        /// The scene's.
+        scene: String,
+    },
     /// A layer asks for something that no layer can have.
     Layer {
         /// The layer's name.
@@ -44,8 +60,10 @@ impl Error {
     #[must_use]
     pub fn layer(&self) -> Option<&str> {
         match self {
-            Self::Layers(_) => None,
+            Self::Layers(_) | Self::Drawn => None,
             Self::Duplicate(layer)
+            | Self::Circle { layer, .. }
+            | Self::NoScene { layer, .. }
             | Self::Layer { layer, .. }
             | Self::File { layer, .. }
             | Self::Font { layer, .. } => Some(layer),
@@ -59,6 +77,21 @@ impl fmt::Display for Error {
             Self::Layers(count) => {
                 write!(f, "the scene has {count} layers; keep it to {LAYERS_MAX}")
             }
+            Self::Drawn => write!(
+                f,
+                "the scene has more than {DRAWN_LAYERS_MAX} layers, with those of its groups, of \
+                 the scenes inside it and of the overlays; take some out"
+            ),
+            Self::Circle { layer, way } => write!(
+                f,
+                "layer \"{layer}\": the scenes show each other in a circle: {way}; take one of \
+                 these layers out"
+            ),
+            Self::NoScene { layer, scene } => write!(
+                f,
+                "layer \"{layer}\": the channel has no scene \"{scene}\"; add it first, or name \
+                 another"
+            ),
             Self::Duplicate(name) => {
                 write!(f, "two layers are called \"{name}\"; give each its own name")
             }

@@ -12,7 +12,8 @@ use image::RgbaImage;
 use super::asset::{cover, int32};
 use super::error::Error;
 use super::kernel::mul255;
-use super::model::{Align, Color, Layer, TextStyle};
+use super::model::{Align, Color, TextStyle};
+use super::resolve::PlacedLayer;
 
 /// Largest font file that is read.
 const FONT_BYTES_MAX: u64 = 64 << 20;
@@ -80,7 +81,7 @@ impl Fonts {
     /// Finds the font that `style` asks for, and checks that it and `text` can be drawn.
     pub(super) fn face(
         &mut self,
-        layer: &Layer,
+        layer: &PlacedLayer,
         style: &TextStyle,
         text: &str,
     ) -> Result<Face, Error> {
@@ -288,14 +289,12 @@ mod tests {
         }
     }
 
-    fn layer() -> Layer {
-        Layer {
+    fn layer() -> PlacedLayer {
+        PlacedLayer {
             name: "title".to_owned(),
             source: Source::TestCard,
             place: Rect::default(),
             fit: Fit::Fill,
-            z: 0,
-            alpha: 255,
         }
     }
 

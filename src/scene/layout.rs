@@ -37,6 +37,73 @@ pub fn centre(place: Rect, scaled: Size) -> (Rect, Rect) {
     (Rect { x, y, w, h }, Rect { x: from_x, y: from_y, w, h })
 }
 
+/// From the pixels that places are written in to those of a canvas or a surface.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Transform {
+    x: f64,
+    y: f64,
+    across: f64,
+    down: f64,
+}
+
+impl Default for Transform {
+    fn default() -> Self {
+        Self { x: 0.0, y: 0.0, across: 1.0, down: 1.0 }
+    }
+}
+
+impl Transform {
+    /// Each edge on the nearest pixel, so that neighbours still touch.
+    pub(super) fn rect(&self, rect: Rect) -> Rect {
+        #[expect(clippy::cast_possible_truncation, reason = "saturates; places are checked")]
+        let near = |at: f64| (at + 0.5).floor() as i32;
+        let side = |from: i32, length: i32, begin: f64, scale: f64| {
+            let first = near(begin + f64::from(from) * scale);
+            let last = near(begin + (f64::from(from) + f64::from(length)) * scale);
+            (first, last.saturating_sub(first).max(1))
+        };
+        let (x, w) = side(rect.x, rect.w, self.x, self.across);
+        let (y, h) = side(rect.y, rect.h, self.y, self.down);
+        Rect { x, y, w, h }
+    }
+
+    /// The same for places that are counted from `(x, y)`.
+    pub(super) fn moved(&self, x: i32, y: i32) -> Self {
+        let (x, y) = (f64::from(x) * self.across, f64::from(y) * self.down);
+        Self { x: self.x + x, y: self.y + y, ..*self }
+    }
+
+    /// The same to pixels that are counted from elsewhere.
+    pub(super) fn shifted(&self, x: i32, y: i32) -> Self {
+        Self { x: self.x + f64::from(x), y: self.y + f64::from(y), ..*self }
+    }
+
+    /// By how much letters grow.
+    #[expect(clippy::cast_possible_truncation, reason = "a ratio of canvas sides")]
+    pub(super) const fn scale(&self) -> f32 {
+        self.across.min(self.down) as f32
+    }
+}
+
+/// How a whole canvas of `w` x `h` lies in a box, and what of the box it covers.
+pub(super) fn inset(place: Rect, fit: Fit, (w, h): (i32, i32)) -> (Transform, Rect) {
+    let [w, h] = [w, h].map(|side| f64::from(side.max(1)));
+    let (room_w, room_h) = (f64::from(place.w), f64::from(place.h));
+    let (across, down) = (room_w / w, room_h / h);
+    let (across, down) = match fit {
+        Fit::Contain => (across.min(down), across.min(down)),
+        Fit::Cover => (across.max(down), across.max(down)),
+        Fit::Fill => (across, down),
+        Fit::None => (1.0, 1.0),
+    };
+    let (x, y) = ((room_w - w * across) / 2.0, (room_h - h * down) / 2.0);
+    let transform =
+        Transform { x: f64::from(place.x) + x, y: f64::from(place.y) + y, across, down };
+    #[expect(clippy::cast_possible_truncation, reason = "sides of a canvas")]
+    let canvas = transform.rect(Rect { x: 0, y: 0, w: w as i32, h: h as i32 });
+    (transform, canvas.intersect(place))
+}
+
 /// Width and height of a `w` x `h` picture in the box, at least 1 each, before any rounding to
 /// even.
 pub(super) fn scale(place: Rect, fit: Fit, (w, h): (u32, u32)) -> (u32, u32) {
@@ -123,6 +190,27 @@ mod tests {
         assert_eq!(small.dest, Rect { x: 388, y: 266, w: 64, h: 48 });
         let large = fit(BOX, Fit::None, size(1920, 1080));
         assert_eq!((large.dest, large.crop.w, large.crop.x), (BOX, 640, 640));
+    }
+
+    #[test]
+    fn a_canvas_in_a_box_is_scaled_whole_and_its_neighbours_still_touch() {
+        let canvas = (1_920, 1_080);
+        let (contain, covered) = inset(BOX, Fit::Contain, canvas);
+        assert_eq!(covered, Rect { x: 100, y: 110, w: 640, h: 360 });
+        let [left, right] = [0, 641].map(|x| contain.rect(Rect { x, y: 540, w: 641, h: 270 }));
+        assert_eq!((left.x, left.x + left.w), (100, right.x));
+        assert_eq!((left.y, left.h, contain.scale()), (290, 90, 1.0 / 3.0));
+        let (cover, covered) = inset(BOX, Fit::Cover, canvas);
+        assert_eq!((covered, cover.rect(Rect { x: 960, y: 0, w: 9, h: 9 }).x), (BOX, 420));
+        let (fill, covered) = inset(BOX, Fit::Fill, canvas);
+        assert_eq!(covered, BOX);
+        let whole = Rect { x: 0, y: 0, w: 1_920, h: 1_080 };
+        assert_eq!(fill.rect(whole), BOX);
+        let (none, covered) = inset(BOX, Fit::None, (320, 180));
+        assert_eq!(covered, Rect { x: 260, y: 200, w: 320, h: 180 });
+        let inner = none.moved(10, 20).shifted(-260, -200);
+        let unit = Rect { x: 0, y: 0, w: 8, h: 8 };
+        assert_eq!(inner.rect(unit), Rect { x: 10, y: 20, ..unit });
     }
 
     #[test]

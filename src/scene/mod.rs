@@ -11,23 +11,31 @@ mod damage;
 pub mod demo;
 mod error;
 mod fonts;
+mod input_key;
 pub mod kernel;
+mod layers;
 pub mod layout;
 mod model;
+mod position;
 mod prepare;
+mod resolve;
 mod scale;
 mod snapshot;
 mod source;
+mod surface;
 mod tick;
 mod transition;
 
 pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
+pub use input_key::InputKey;
 pub use model::{
     Align, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle, TickerSpec,
 };
-pub use prepare::{InputKey, PreparedScene};
+pub use position::{Anchor, Length, Position};
+pub use prepare::PreparedScene;
+pub use resolve::{PlacedLayer, ResolvedScene};
 pub use scale::Scaler;
 pub use snapshot::snapshot;
 pub use tick::Tick;

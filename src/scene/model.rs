@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::media::Rect;
+use super::position::Position;
 
-/// Most layers in one scene.
+/// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
+
+/// Most layers that are drawn at once, with those of groups, of scenes inside the scene and of the
+/// overlays. A scene with more is refused.
+pub const DRAWN_LAYERS_MAX: usize = 256;
 
 /// An opaque or translucent colour, sRGB with straight alpha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,18 +36,36 @@ pub struct Scene {
 /// A source with its place on the canvas.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Unique in its scene; what errors, the API and metrics call it.
+    /// Unique in its scene or group; what errors, the API and metrics call it.
     pub name: String,
     /// What it shows.
     pub source: Source,
-    /// Its box on the canvas, pixels; may reach beyond the canvas.
-    pub place: Rect,
+    /// Its box on the canvas or in its group.
+    pub place: Position,
     /// How the picture fills the box.
     pub fit: Fit,
     /// Order: higher covers lower.
     pub z: i32,
     /// Opacity of the whole layer, 0 to 255.
     pub alpha: u8,
+    /// Whether it is drawn. One that is not is loaded all the same, and its input is decoded.
+    pub visible: bool,
+}
+
+impl Layer {
+    /// A layer that fills what it lies in, all else by default.
+    #[must_use]
+    pub fn new(name: &str, source: Source) -> Self {
+        Self {
+            name: name.to_owned(),
+            source,
+            place: Position::WHOLE,
+            fit: Fit::default(),
+            z: 0,
+            alpha: 255,
+            visible: true,
+        }
+    }
 }
 
 /// Pictures that are part of the program.
@@ -191,4 +213,8 @@ pub enum Source {
         /// How the slate's letters look.
         style: TextStyle,
     },
+    /// Layers that are drawn as one, and cut off at the group's box. Their places are in that box.
+    Group(Vec<Layer>),
+    /// Another scene of the channel, with its background, scaled to the layer's box.
+    Scene(String),
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::media::Size;
 use crate::rtmp::Url;
-use crate::scene::{Scene, demo};
+use crate::scene::{Layer, Scene, Source, demo};
 
 const FILE: &str = "[node]\nname = \"n\"\n[[channel]]\nname = \"a\"\n\
     [[channel.layer]]\nname = \"t\"\ntype = \"test-card\"\n\
@@ -147,4 +147,16 @@ fn a_configuration_that_was_not_read_from_a_text_stays_as_it_is() {
     let mut kept = Kept::default();
     kept.set(&added("new"), &config);
     assert_eq!(kept.over(&config).0, config);
+}
+
+#[test]
+fn overlays_stand_above_the_file_too() {
+    let (mut kept, file) = (Kept::default(), file());
+    let sign = Layer::new("sign", Source::TestCard);
+    assert!(kept.set(&Becomes::Overlays("a".to_owned(), vec![sign.clone()]), &file));
+    let mut kept = Kept::read(&kept.text()).unwrap();
+    let (config, told) = kept.over(&file);
+    assert_eq!((config.channels[0].overlays.as_slice(), told.len()), (&[sign][..], 0));
+    assert!(kept.set(&Becomes::Overlays("a".to_owned(), Vec::new()), &file));
+    assert!(kept.is_empty());
 }

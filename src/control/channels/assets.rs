@@ -10,9 +10,8 @@ use crate::audio;
 use crate::config::{ChannelConfig, Config};
 use crate::control::channels::sources::scene_videos;
 use crate::decode::{File, FileSpec};
-use crate::media::Size;
 use crate::runtime::{NICE_ENCODE, Worker};
-use crate::scene::{self, PreparedScene, Scene};
+use crate::scene::{self, PreparedScene, ResolvedScene};
 
 /// How long one file, or those of one scene, are waited for: they may lie on a server that does not
 /// answer. Beyond that they count as unusable.
@@ -27,13 +26,12 @@ pub(crate) type Prepared = (PreparedScene, Vec<scene::Error>);
 /// # Errors
 /// If there is no thread; within, if the scene cannot be shown at all.
 pub(crate) fn prepare(
-    scene: &Scene,
-    size: Size,
+    scene: &ResolvedScene,
     cpus: &[usize],
 ) -> io::Result<Result<Prepared, scene::Error>> {
     let own = scene.clone();
-    let prepared = in_time(LOAD_MAX, cpus, move || PreparedScene::with_placeholders(&own, size))?;
-    Ok(prepared.unwrap_or_else(|| PreparedScene::without_files(scene, size, &late())))
+    let prepared = in_time(LOAD_MAX, cpus, move || PreparedScene::with_placeholders(&own))?;
+    Ok(prepared.unwrap_or_else(|| PreparedScene::without_files(scene, &late())))
 }
 
 /// What `look`, which opens files on a thread of its own, finds within `limit`. After that the
@@ -68,9 +66,11 @@ pub(crate) fn faults(config: &Config) -> Vec<String> {
 fn of_channel(channel: &ChannelConfig) -> Vec<String> {
     let mut texts = Vec::new();
     for named in &channel.scenes {
-        let found = scene_faults(&named.scene, channel.size).into_iter();
+        let found = channel.resolved(&named.scene);
+        let found = found.map_or_else(|error| vec![error.to_string()], |it| scene_faults(&it));
         let (channel, scene) = (&channel.name, &named.name);
-        texts.extend(found.map(|text| format!("channel {channel}, scene {scene}: {text}")));
+        let told = found.into_iter();
+        texts.extend(told.map(|text| format!("channel {channel}, scene {scene}: {text}")));
     }
     for input in &channel.audio_sources {
         if let audio::Source::Video(path) = &input.source
@@ -82,8 +82,8 @@ fn of_channel(channel: &ChannelConfig) -> Vec<String> {
     texts
 }
 
-fn scene_faults(scene: &Scene, size: Size) -> Vec<String> {
-    let mut texts = match prepare(scene, size, &[]) {
+fn scene_faults(scene: &ResolvedScene) -> Vec<String> {
+    let mut texts = match prepare(scene, &[]) {
         Ok(Ok((_, faults))) => faults.iter().map(ToString::to_string).collect(),
         Ok(Err(error)) => vec![error.to_string()],
         Err(error) => vec![format!("no thread to look at its files: {error}")],
@@ -93,8 +93,8 @@ fn scene_faults(scene: &Scene, size: Size) -> Vec<String> {
 }
 
 /// What is wrong with the video files of a scene.
-pub(crate) fn video_faults(scene: &Scene) -> Vec<String> {
-    let videos = scene_videos(scene).filter_map(|(layer, path)| {
+pub(crate) fn video_faults(scene: &ResolvedScene) -> Vec<String> {
+    let videos = scene_videos(scene).into_iter().filter_map(|(layer, path)| {
         video_fault(path).map(|error| format!("layer \"{layer}\": {error}"))
     });
     videos.collect()

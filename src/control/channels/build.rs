@@ -15,7 +15,7 @@ use crate::pipeline::{
 use crate::ring::{Bell, channel};
 use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
-use crate::scene::{self, Composer};
+use crate::scene::{self, Composer, ResolvedScene};
 use crate::stats::ChannelEntry;
 
 use crate::control::channels::assets::{Prepared, prepare};
@@ -108,9 +108,9 @@ pub(crate) fn build(
     let mut sources = Sources::default();
     let (mut picture, mut scenes, mut frame_input, mut faults) = (None, None, None, Vec::new());
     match scene {
-        Some((mut scene, found)) => {
+        Some((resolved, (mut scene, found))) => {
             faults = found;
-            sources.want_pictures(config.scene().layers.iter(), &mut scene);
+            sources.want_pictures(resolved.layers().into_iter(), &mut scene);
             let composer = Composer::with_scene(scene, Level::best());
             let (line, ends) = scene_line(context);
             scenes = Some(ends);
@@ -174,7 +174,7 @@ fn canvas(
     config: &ChannelConfig,
     frames: Frames,
     plan: &RenditionPlan,
-) -> Result<(Pool, Option<Prepared>), ChannelError> {
+) -> Result<(Pool, Option<(ResolvedScene, Prepared)>), ChannelError> {
     let least = plan.canvas_frames(config.queue_frames);
     let (slots, scene) = match frames {
         Frames::Composed => {
@@ -188,10 +188,14 @@ fn canvas(
 
 /// Loads the scene that begins; a file that cannot be read keeps nothing waiting, and is tried
 /// again.
-fn first_scene(context: &ChannelContext, config: &ChannelConfig) -> Result<Prepared, ChannelError> {
-    let prepared = prepare(config.scene(), config.size, &context.encode_cpus);
-    let prepared = prepared.map_err(ChannelError::Thread)?;
-    prepared.map_err(|error| ChannelError::Scene(config.name.clone(), error))
+fn first_scene(
+    context: &ChannelContext,
+    config: &ChannelConfig,
+) -> Result<(ResolvedScene, Prepared), ChannelError> {
+    let fault = |error| ChannelError::Scene(config.name.clone(), error);
+    let resolved = config.resolved(config.scene()).map_err(fault)?;
+    let prepared = prepare(&resolved, &context.encode_cpus).map_err(ChannelError::Thread)?;
+    Ok((resolved, prepared.map_err(fault)?))
 }
 
 /// The rings by which scenes reach the composer, and old ones come back.

@@ -78,14 +78,15 @@ impl OfflineChannel {
     /// If the scene cannot be drawn at all, or there is no memory.
     pub(crate) fn open(spec: RenderSpec<'_>) -> Result<(Self, Vec<String>), ChannelError> {
         let RenderSpec { channel, scene, level, .. } = spec;
-        let (mut prepared, faults) = PreparedScene::with_placeholders(scene, channel.size)
-            .map_err(|error| ChannelError::Scene(channel.name.clone(), error))?;
+        let fault = |error| ChannelError::Scene(channel.name.clone(), error);
+        let resolved = channel.resolved(scene).map_err(fault)?;
+        let (mut prepared, faults) = PreparedScene::with_placeholders(&resolved).map_err(fault)?;
         let mut faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         let geometry = Geometry::new(channel.size, PixelFormat::I420);
         let pool = Pool::new(geometry, spec.held_frames + POOL_EXTRA_FRAMES)
             .map_err(ChannelError::Memory)?;
         let mut sources = Sources::default();
-        sources.want_pictures(scene.layers.iter(), &mut prepared);
+        sources.want_pictures(resolved.layers().into_iter(), &mut prepared);
         let mixer = channel.audio.as_ref().map(|_| {
             let mut mixer = Mixer::new(&channel.audio_sources);
             sources.want_audio(&channel.audio_sources, &mut mixer);

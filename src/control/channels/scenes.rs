@@ -4,6 +4,7 @@
 
 mod asset_faults;
 mod channel_scenes;
+mod library;
 mod load;
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
+use self::library::{Target, stack};
 use self::load::{Loaded, Order, What};
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
@@ -80,6 +82,8 @@ struct ChannelScenes {
     size: Size,
     list: Vec<Entry>,
     active: usize,
+    /// In the form of a scene.
+    overlays: Entry,
     /// `None` if the channel shows the frames of another program.
     ends: Option<SceneEnds>,
     /// The wish that is being fulfilled. One at a time, so that each finds things as it left them.
@@ -111,7 +115,7 @@ struct Entry {
 /// What somebody wants of a channel's scenes.
 #[derive(Debug)]
 enum SceneRequest {
-    Put { scene: String, version: Option<u64>, document: serde_json::Value },
+    Put { target: Target, version: Option<u64>, document: serde_json::Value },
     Activate { scene: String, fade_ms: u32 },
     Remove { scene: String },
 }
@@ -121,8 +125,8 @@ enum SceneRequest {
 enum Keeps {
     /// Nothing: it comes from the configuration.
     Nothing,
-    /// The scene.
-    Scene,
+    /// The scene, or the overlays.
+    Target,
     /// Which one is on the air.
     OnAir,
 }
@@ -131,13 +135,13 @@ enum Keeps {
 #[derive(Debug)]
 struct Job {
     ticket: u64,
-    scene: String,
-    /// What the scene becomes, once that is known; `None` if it stays as it is.
+    target: Target,
+    /// What that becomes, once that is known; `None` if it stays as it is.
     becomes: Option<Scene>,
     /// What of it cannot be shown, once that is known.
     faults: Vec<scene::Error>,
-    /// Whether it is shown when all is done.
-    on_air: bool,
+    /// Whether it is the scene on the air when all is done.
+    activates: bool,
     /// Whether the composer has been told.
     sent: bool,
     /// Taken when somebody has been answered.
@@ -181,6 +185,11 @@ impl Scenes {
             size: config.size,
             list: config.scenes.iter().map(entry).collect(),
             active: config.active,
+            overlays: Entry {
+                name: String::new(),
+                version: 1,
+                scene: stack(config.overlays.clone()),
+            },
             ends,
             job: None,
             waiting: VecDeque::new(),
@@ -221,6 +230,8 @@ impl Scenes {
         | Ask::Scene { channel, .. }
         | Ask::RemoveScene { channel, .. }
         | Ask::PutScene { channel, .. }
+        | Ask::Overlays { channel }
+        | Ask::PutOverlays { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
         else {
             return Some((ask, reply));
@@ -240,8 +251,15 @@ impl Scenes {
                 say(reply, programme.scene_view(&scene));
                 return None;
             }
+            Ask::Overlays { .. } => {
+                say(reply, programme.overlays_view());
+                return None;
+            }
             Ask::PutScene { scene, version, document, .. } => {
-                SceneRequest::Put { scene, version, document }
+                SceneRequest::Put { target: Target::Scene(scene), version, document }
+            }
+            Ask::PutOverlays { version, document, .. } => {
+                SceneRequest::Put { target: Target::Overlays, version, document }
             }
             Ask::Activate { scene, fade_ms, .. } => SceneRequest::Activate { scene, fade_ms },
             Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
@@ -307,13 +325,13 @@ impl Scenes {
                 }
                 programme.commit(None);
             }
-            Loaded::Ready(scene, change, faults) => {
+            Loaded::Ready(becomes, change, faults) => {
                 let sent = programme.ends.as_mut().is_some_and(|ends| {
                     ends.changes.push(SceneChange { ticket, change: *change }).is_ok()
                 });
                 match &mut programme.job {
                     Some(job) if sent => {
-                        (job.becomes, job.faults, job.sent) = (Some(scene), faults, true);
+                        (job.becomes, job.faults, job.sent) = (becomes, faults, true);
                     }
                     _ => programme.fail(stopped(&programme.name)),
                 }
@@ -383,18 +401,18 @@ impl Scenes {
     fn begin(
         &mut self,
         at: usize,
-        (scene, what, fade_ms): (String, What, u32),
+        (target, what, fade_ms): (Target, What, u32),
         reply: Option<Reply>,
         (deadline, keep): (Micros, bool),
     ) {
         let programme = &mut self.channels[at];
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
-        let on_air = what.is_shown();
-        let keeps = match (keep, what.is_new()) {
+        let activates = !what.is_new();
+        let keeps = match (keep, activates) {
             (false, _) => Keeps::Nothing,
-            (true, true) => Keeps::Scene,
-            (true, false) => Keeps::OnAir,
+            (true, false) => Keeps::Target,
+            (true, true) => Keeps::OnAir,
         };
         let order = Order {
             decoders: DecoderContext {
@@ -404,12 +422,11 @@ impl Scenes {
                 events: Arc::clone(&self.events),
                 threads: self.threads.clone(),
             },
-            size: programme.size,
             what,
             fade: Micros::from_millis(fade_ms.into()),
         };
         let (becomes, faults, sent) = (None, Vec::new(), false);
-        let job = Job { ticket, scene, becomes, faults, on_air, sent, reply, deadline, keeps };
+        let job = Job { ticket, target, becomes, faults, activates, sent, reply, deadline, keeps };
         programme.job = Some(job);
         let (id, news) = (programme.id, self.news.clone());
         let load = move || {
@@ -429,11 +446,10 @@ impl Scenes {
     fn probe(&mut self, at: usize, now: Micros) {
         let programme = &mut self.channels[at];
         let Some(ticket) = programme.asset_faults.due(now) else { return };
-        let Some(entry) = programme.list.get(programme.active) else { return };
-        let scene = entry.scene.clone();
-        let (id, size, news) = (programme.id, programme.size, self.news.clone());
+        let Ok(scene) = programme.library().on_air() else { return };
+        let (id, news) = (programme.id, self.news.clone());
         let look = move || {
-            let loaded = load::probe(&scene, size);
+            let loaded = load::probe(&scene);
             drop(news.blocking_send(LoadReport { id, ticket, loaded }));
         };
         let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };

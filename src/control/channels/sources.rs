@@ -18,7 +18,7 @@ use crate::pipeline::{
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
-use crate::scene::{self, Fit, Layer, PreparedScene};
+use crate::scene::{self, Fit, PlacedLayer, PreparedScene, ResolvedScene};
 
 use crate::control::channels::error::ChannelError;
 use crate::control::event_queue::EventQueue;
@@ -78,7 +78,7 @@ impl Sources {
     /// Connects every one of these layers of `scene` that shows a stream or a video file.
     pub(crate) fn want_pictures<'a>(
         &mut self,
-        layers: impl Iterator<Item = &'a Layer>,
+        layers: impl Iterator<Item = &'a PlacedLayer>,
         scene: &mut PreparedScene,
     ) {
         for layer in layers {
@@ -230,11 +230,12 @@ impl DecoderContext {
 }
 
 /// The layers of a scene that show video files, and the files.
-pub(crate) fn scene_videos(scene: &scene::Scene) -> impl Iterator<Item = (&str, &Path)> {
-    scene.layers.iter().filter_map(|layer| match &layer.source {
+pub(crate) fn scene_videos(scene: &ResolvedScene) -> Vec<(&str, &Path)> {
+    let videos = scene.layers().into_iter().filter_map(|layer| match &layer.source {
         scene::Source::Video(path) => Some((layer.name.as_str(), path.as_path())),
         _ => None,
-    })
+    });
+    videos.collect()
 }
 
 /// How large a source's pictures are made for a layer.

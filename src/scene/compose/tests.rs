@@ -6,11 +6,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::media::Micros;
+use crate::media::Rect;
 use crate::ring::{Bell, Sender, channel};
+use crate::scene::canvas::Canvas;
 use crate::scene::color::bytes;
+use crate::scene::error::Error;
+use crate::scene::layers::{Content, Layers};
 use crate::scene::model::{
-    Align, BuiltIn, Color, Direction, Fit, Layer, Source, TextStyle, TickerSpec,
+    Align, BuiltIn, Color, Direction, Layer, Scene, Source, TextStyle, TickerSpec,
 };
+use crate::scene::resolve::ResolvedScene;
+use crate::scene::surface::Surface;
 
 const W: u32 = 160;
 const H: u32 = 96;
@@ -34,8 +40,7 @@ fn style() -> TextStyle {
 
 fn layer(name: &str, source: Source, place: (i32, i32, i32, i32)) -> Layer {
     let (x, y, w, h) = place;
-    let place = Rect { x, y, w, h };
-    Layer { name: name.to_owned(), source, place, fit: Fit::Contain, z: 0, alpha: 255 }
+    Layer { place: Rect { x, y, w, h }.into(), ..Layer::new(name, source) }
 }
 
 fn live(name: &str, place: (i32, i32, i32, i32)) -> Layer {
@@ -48,7 +53,7 @@ fn scene(layers: Vec<Layer>) -> Scene {
 }
 
 fn composer(layers: Vec<Layer>) -> Composer {
-    Composer::new(&scene(layers), size(W, H), Level::best()).unwrap()
+    Composer::with_scene(prepared(layers), Level::best())
 }
 
 fn tick(ms: u64) -> Tick {
@@ -101,17 +106,30 @@ fn plain(composer: &Composer, pool: &Pool) -> FrozenFrame {
 
 fn plain_of(scene: &PreparedScene, pool: &Pool) -> FrozenFrame {
     let mut frame = pool.take().unwrap();
-    let rect = scene.size.rect();
-    let mut canvas = Canvas {
-        planes: frame.planes_mut(),
-        kernels: Kernels::at(Level::Scalar),
-        scratch: &mut vec![0; W as usize],
-    };
+    let (rect, mut scratch) = (scene.size.rect(), vec![0; W as usize]);
+    let mut canvas = Canvas::on_frame(&mut frame, Kernels::at(Level::Scalar), &mut scratch);
     canvas.fill(rect, scene.background, 255);
-    for layer in &scene.layers {
-        layer.painter.draw(&mut canvas, rect, layer.alpha);
-    }
+    plain_layers(&scene.layers, &mut canvas);
     frame.freeze()
+}
+
+fn plain_layers(layers: &Layers, canvas: &mut Canvas<'_>) {
+    for layer in &layers.0 {
+        match &layer.content {
+            Content::Painter(painter) => painter.draw(canvas, layer.clip, layer.alpha),
+            Content::Group(group) => {
+                let mut surface = Surface::new(layer.clip);
+                let mut scratch = vec![0; W as usize];
+                let scalar = Kernels::at(Level::Scalar);
+                plain_layers(
+                    &group.layers,
+                    &mut Canvas::on_surface(&mut surface, scalar, &mut scratch),
+                );
+                let corner = (layer.clip.x, layer.clip.y);
+                canvas.surface(&surface, corner, layer.clip, layer.alpha);
+            }
+        }
+    }
 }
 
 /// Any layer but a live one.
@@ -144,6 +162,23 @@ fn any_layer() -> impl Strategy<Value = Layer> {
     })
 }
 
+/// Layers that are drawn as one, with the live input of their own that some have.
+fn any_group() -> impl Strategy<Value = Layer> {
+    let place = (-40..140, -30..90, 1..180, 1..110);
+    let alpha = prop_oneof![1 => Just(255), 2 => any::<u8>()];
+    let layers = prop::collection::vec(any_layer(), 0..4);
+    (layers, place, -2..3, alpha).prop_map(|(mut layers, place, z, alpha)| {
+        number(&mut layers);
+        Layer { z, alpha, ..layer("", Source::Group(layers), place) }
+    })
+}
+
+fn number(layers: &mut [Layer]) {
+    for (i, layer) in layers.iter_mut().enumerate() {
+        layer.name = format!("{i}");
+    }
+}
+
 /// What happens before a tick: a picture of a size, an end, or nothing; and how long frames are
 /// held.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +201,11 @@ proptest! {
 
     #[test]
     fn redrawing_what_changed_gives_the_same_as_drawing_everything(
-        mut layers in prop::collection::vec(any_layer(), 0..6),
+        mut layers in prop::collection::vec(
+            prop_oneof![3 => any_layer(), 1 => any_group()],
+            0..6,
+        ),
+        group in prop::option::of(any_group()),
         (place, z, alpha) in (
             (-20..100, -20..60, 20..170, 20..100),
             -2..3,
@@ -174,11 +213,18 @@ proptest! {
         ),
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
-        layers.push(Layer { z, alpha, ..live("", place) });
-        for (i, layer) in layers.iter_mut().enumerate() {
-            layer.name = format!("{i}");
+        let cam = Layer { z, alpha, ..live("cam", place) };
+        let mut input = "cam".to_owned();
+        number(&mut layers);
+        match group {
+            Some(mut group) => {
+                let Source::Group(inside) = &mut group.source else { unreachable!() };
+                inside.push(cam);
+                input = "group/cam".to_owned();
+                layers.push(Layer { name: "group".to_owned(), ..group });
+            }
+            None => layers.push(cam),
         }
-        let input = format!("{}", layers.len() - 1);
         let mut composer = composer(layers);
         let (mut sender, receiver) = channel(16, Arc::clone(&Bell::new()));
         composer.input(&input, receiver).unwrap();
@@ -378,8 +424,8 @@ fn another_scene_keeps_the_pictures_of_the_same_stream() {
     sender.push(PictureEvent::Picture { frame: shown.share(), at: Micros(0) }).unwrap();
     drop(composer.compose(&tick(0), &frames));
     drop(composer.compose(&tick(300), &frames));
-    let moved = scene(vec![live("cam", (96, 48, 64, 48)), live("other", (0, 0, 32, 32))]);
-    composer.change(Change::cut(PreparedScene::new(&moved, size(W, H)).unwrap()));
+    let moved = vec![live("cam", (96, 48, 64, 48)), live("other", (0, 0, 32, 32))];
+    composer.change(Change::cut(prepared(moved)));
     assert!(composer.take_retired().is_some());
     let frame = fresh(composer.compose(&tick(320), &frames));
     assert_eq!(at(&frame, 100, 50), at(&shown, 4, 2));
@@ -400,7 +446,10 @@ fn pictures_for_a_layer_that_takes_none_are_given_back() {
 
 #[test]
 fn a_scene_that_cannot_be_shown_says_which_layer_and_why() {
-    let prepare = |layers| PreparedScene::new(&scene(layers), size(W, H)).unwrap_err().to_string();
+    let prepare = |layers| {
+        let prepared = resolved(layers).and_then(|scene| PreparedScene::new(&scene));
+        prepared.unwrap_err().to_string()
+    };
     let card = || layer("card", Source::TestCard, (0, 0, 64, 48));
     assert!(prepare(vec![card(), card()]).contains("two layers are called \"card\""));
     assert!(prepare(vec![card(); 65]).contains("65 layers"));
@@ -418,7 +467,11 @@ fn a_scene_that_cannot_be_shown_says_which_layer_and_why() {
 }
 
 fn prepared(layers: Vec<Layer>) -> PreparedScene {
-    PreparedScene::new(&scene(layers), size(W, H)).unwrap()
+    PreparedScene::new(&resolved(layers).unwrap()).unwrap()
+}
+
+fn resolved(layers: Vec<Layer>) -> Result<ResolvedScene, Error> {
+    ResolvedScene::alone(&scene(layers), size(W, H))
 }
 
 fn one_color(color: Color) -> Vec<Layer> {
@@ -564,4 +617,106 @@ fn a_scene_that_has_taken_pictures_before_it_is_shown_begins_with_them() {
     composer.change(Change::cut(next));
     let frame = fresh(composer.compose(&tick(40), &frames));
     assert_eq!(at(&frame, 4, 2), at(&shown, 4, 2));
+}
+
+fn group(name: &str, place: (i32, i32, i32, i32), layers: Vec<Layer>) -> Layer {
+    layer(name, Source::Group(layers), place)
+}
+
+fn shown(layers: Vec<Layer>) -> FrozenFrame {
+    fresh(composer(layers).compose(&tick(0), &pool(W, H, 1)))
+}
+
+#[test]
+fn a_group_places_its_layers_in_its_box_and_cuts_them_off_there() {
+    let red = layer("red", Source::Color(RED), (-10, 20, 200, 20));
+    let frame = shown(vec![group("panel", (40, 10, 60, 60), vec![red])]);
+    let ground = bytes(color(10, 20, 30, 255));
+    assert_eq!([at(&frame, 40, 30), at(&frame, 98, 48)], [bytes(RED); 2]);
+    for (x, y) in [(38, 30), (100, 30), (60, 28), (60, 50)] {
+        assert_eq!(at(&frame, x, y), ground, "{x} {y}");
+    }
+}
+
+#[test]
+fn a_group_fades_as_one_so_that_what_is_hidden_in_it_stays_hidden() {
+    let inside = vec![
+        layer("under", Source::Color(BLUE), (0, 0, 60, 60)),
+        layer("over", Source::Color(RED), (0, 0, 60, 60)),
+    ];
+    let frame = shown(vec![Layer { alpha: 128, ..group("panel", (40, 10, 60, 60), inside) }]);
+    let ground = bytes(color(10, 20, 30, 255));
+    for ((got, red), under) in at(&frame, 60, 30).into_iter().zip(bytes(RED)).zip(ground) {
+        let exact = (f64::from(red) * 128.0 + f64::from(under) * 127.0) / 255.0;
+        assert!((f64::from(got) - exact).abs() <= 1.0, "{got} {exact}");
+    }
+}
+
+#[test]
+fn what_is_not_visible_is_not_drawn_and_a_group_hides_its_layers() {
+    let red = || layer("red", Source::Color(RED), (0, 0, 60, 60));
+    let hidden = Layer { visible: false, ..group("panel", (40, 10, 60, 60), vec![red()]) };
+    let frame = shown(vec![hidden, Layer { visible: false, ..red() }]);
+    let ground = bytes(color(10, 20, 30, 255));
+    assert_eq!([at(&frame, 60, 30), at(&frame, 4, 4)], [ground; 2]);
+}
+
+/// Resolves with two further scenes, `small` and `loop`, and these overlays.
+fn with_others(layers: Vec<Layer>, overlays: &[Layer]) -> Result<ResolvedScene, Error> {
+    let red = layer("red", Source::Color(RED), (0, 0, 80, 96));
+    let small = Scene { background: BLUE, layers: vec![red] };
+    let inner = layer("again", Source::Scene("loop".to_owned()), (0, 0, 80, 48));
+    let circle = scene(vec![inner]);
+    let find = |name: &str| match name {
+        "small" => Some(&small),
+        "loop" => Some(&circle),
+        _ => None,
+    };
+    ResolvedScene::new(&scene(layers), size(W, H), overlays, &find)
+}
+
+fn inset(name: &str, place: (i32, i32, i32, i32)) -> Layer {
+    layer("inset", Source::Scene(name.to_owned()), place)
+}
+
+#[test]
+fn a_scene_inside_another_is_scaled_to_its_box_with_its_background() {
+    let resolved = with_others(vec![inset("small", (40, 20, 80, 48))], &[]).unwrap();
+    let prepared = PreparedScene::new(&resolved).unwrap();
+    let mut composer = Composer::with_scene(prepared, Level::best());
+    let frame = fresh(composer.compose(&tick(0), &pool(W, H, 1)));
+    let ground = bytes(color(10, 20, 30, 255));
+    assert_eq!([at(&frame, 40, 20), at(&frame, 78, 66)], [bytes(RED); 2]);
+    assert_eq!([at(&frame, 80, 20), at(&frame, 118, 66)], [bytes(BLUE); 2]);
+    assert_eq!([at(&frame, 38, 40), at(&frame, 120, 40), at(&frame, 80, 68)], [ground; 3]);
+}
+
+#[test]
+fn overlays_are_above_the_scene_and_may_show_scenes_too() {
+    let green = color(0, 255, 0, 255);
+    let high = Layer { z: 9, ..layer("all", Source::Color(green), (0, 0, 160, 96)) };
+    let resolved = with_others(vec![high], &[inset("small", (40, 20, 80, 48))]).unwrap();
+    let names: Vec<_> = resolved.layers().iter().map(|it| it.name.clone()).collect();
+    assert_eq!(names, ["all", "overlay/inset/", "overlay/inset/red"]);
+    let prepared = PreparedScene::new(&resolved).unwrap();
+    let mut composer = Composer::with_scene(prepared, Level::best());
+    let frame = fresh(composer.compose(&tick(0), &pool(W, H, 1)));
+    assert_eq!((at(&frame, 40, 20), at(&frame, 4, 4)), (bytes(RED), bytes(green)));
+}
+
+#[test]
+fn scenes_in_a_circle_and_scenes_that_are_not_there_are_refused_with_the_way() {
+    let told = |name| with_others(vec![inset(name, (0, 0, 80, 48))], &[]).unwrap_err();
+    let circle = told("loop").to_string();
+    assert!(circle.contains("\"inset/again\"") && circle.contains("loop > loop"), "{circle}");
+    let missing = told("other").to_string();
+    assert!(missing.contains("\"inset\"") && missing.contains("no scene \"other\""), "{missing}");
+    let deep = (0..9).fold(layer("in", Source::TestCard, (0, 0, 9, 9)), |inside, _| {
+        group("g", (0, 0, 90, 90), vec![inside])
+    });
+    assert!(resolved(vec![deep]).unwrap_err().to_string().contains("8 deep"));
+    let many =
+        |n: i32| (0..60).map(move |i| layer(&format!("{n} {i}"), Source::Flash, (i, n, 9, 9)));
+    let groups = (0..5).map(|n| group(&format!("g{n}"), (0, 0, 90, 90), many(n).collect()));
+    assert!(resolved(groups.collect()).unwrap_err().to_string().contains("256 layers"));
 }

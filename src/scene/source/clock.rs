@@ -10,7 +10,8 @@ use crate::scene::canvas::Canvas;
 use crate::scene::damage::Damage;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;
-use crate::scene::model::{Align, Layer, TextStyle};
+use crate::scene::model::{Align, TextStyle};
+use crate::scene::resolve::PlacedLayer;
 use crate::scene::tick::Tick;
 
 /// `HH:MM:SS.mmm`.
@@ -39,7 +40,7 @@ pub(in crate::scene) struct Clock {
 
 impl Clock {
     pub(super) fn load(
-        layer: &Layer,
+        layer: &PlacedLayer,
         style: &TextStyle,
         loader: &mut Loader,
     ) -> Result<Self, Error> {
@@ -139,13 +140,11 @@ mod tests {
             color: Color { r: 255, g: 255, b: 255, a: 255 },
             align: Align::Right,
         };
-        let layer = Layer {
+        let layer = PlacedLayer {
             name: "clock".to_owned(),
             source: Source::Clock(style.clone()),
             place: Rect { x: 101, y: 11, w: 500, h: 60 },
             fit: Fit::Fill,
-            z: 0,
-            alpha: 255,
         };
         Clock::load(&layer, &style, &mut Loader::new(CANVAS)).unwrap()
     }

@@ -8,8 +8,8 @@ use crate::scene::fonts::Fonts;
 pub(in crate::scene) struct Loader {
     /// Found when the first letters are needed.
     fonts: Option<Fonts>,
-    /// The canvas; nothing outside it is kept.
-    pub(super) canvas: Rect,
+    /// What of the canvas the layer may cover; nothing outside it is kept.
+    pub(in crate::scene) canvas: Rect,
 }
 
 impl Loader {

@@ -14,7 +14,8 @@ use crate::scene::asset::Asset;
 use crate::scene::canvas::{Canvas, Placed};
 use crate::scene::damage::Damage;
 use crate::scene::error::Error;
-use crate::scene::model::{Layer, Source};
+use crate::scene::model::Source;
+use crate::scene::resolve::PlacedLayer;
 use crate::scene::tick::Tick;
 
 /// A loaded source.
@@ -31,7 +32,7 @@ pub(in crate::scene) enum Painter {
 }
 
 impl Painter {
-    pub(in crate::scene) fn load(layer: &Layer, loader: &mut Loader) -> Result<Self, Error> {
+    pub(in crate::scene) fn load(layer: &PlacedLayer, loader: &mut Loader) -> Result<Self, Error> {
         Ok(match &layer.source {
             Source::Color(color) => match Fill::new(layer.place, *color) {
                 Some(fill) => Self::Fill(fill),
@@ -57,6 +58,10 @@ impl Painter {
             Source::Live { slate, style, .. } => {
                 let slate = text::slate(layer, slate, style, loader)?;
                 Self::Input(Input::new(layer.place, loader.canvas, Some(slate)))
+            }
+            Source::Group(_) | Source::Scene(_) => {
+                let advice = "its layers are what can be loaded".to_owned();
+                return Err(Error::Layer { layer: layer.name.clone(), advice });
             }
         })
     }
@@ -126,7 +131,7 @@ impl Painter {
 /// The layer in the built-in font, if its own cannot be had, or a labelled box in place of its
 /// picture.
 pub(in crate::scene) fn stand_in(
-    layer: &Layer,
+    layer: &PlacedLayer,
     fault: &Error,
     loader: &mut Loader,
 ) -> Result<Painter, Error> {
@@ -136,7 +141,7 @@ pub(in crate::scene) fn stand_in(
     }
 }
 
-fn with_built_in_font(layer: &Layer) -> Layer {
+fn with_built_in_font(layer: &PlacedLayer) -> PlacedLayer {
     let mut layer = layer.clone();
     match &mut layer.source {
         Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {

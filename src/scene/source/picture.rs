@@ -11,7 +11,8 @@ use crate::media::{Rect, Size};
 use crate::scene::asset::{Asset, int32};
 use crate::scene::error::Error;
 use crate::scene::layout;
-use crate::scene::model::{BuiltIn, Layer};
+use crate::scene::model::BuiltIn;
+use crate::scene::resolve::PlacedLayer;
 
 /// Largest picture file.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -25,7 +26,7 @@ const DECODER_BYTES_MAX: u64 = 512 << 20;
 static LOGO: &[u8] = include_bytes!("../../../assets/logo.png");
 
 /// Loads the file at `path` for its layer.
-pub(super) fn load(layer: &Layer, path: &Path, canvas: Rect) -> Result<Asset, Error> {
+pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Asset, Error> {
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
     let about = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
@@ -42,7 +43,7 @@ pub(super) fn load(layer: &Layer, path: &Path, canvas: Rect) -> Result<Asset, Er
 }
 
 /// Loads a picture that is part of the program.
-pub(super) fn built_in(layer: &Layer, name: BuiltIn, canvas: Rect) -> Result<Asset, Error> {
+pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Result<Asset, Error> {
     let bytes = match name {
         BuiltIn::Logo => LOGO,
     };
@@ -66,7 +67,7 @@ fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
 }
 
 /// Scales and places the picture as its layer asks, and cuts it off at the layer's box.
-fn place(image: RgbaImage, layer: &Layer, canvas: Rect) -> Asset {
+fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Asset {
     let (w, h) = layout::scale(layer.place, layer.fit, image.dimensions());
     let (w, h) = (w.min(Size::SIDE_MAX), h.min(Size::SIDE_MAX));
     let image = scaled(image, w, h);
@@ -105,14 +106,12 @@ mod tests {
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 640, h: 360 };
 
-    fn layer(path: &Path, fit: Fit) -> Layer {
-        Layer {
+    fn layer(path: &Path, fit: Fit) -> PlacedLayer {
+        PlacedLayer {
             name: "logo".to_owned(),
             source: Source::Image(path.to_owned()),
             place: Rect { x: 20, y: 20, w: 200, h: 100 },
             fit,
-            z: 0,
-            alpha: 255,
         }
     }
 

@@ -8,7 +8,8 @@ use super::loader::Loader;
 use crate::scene::asset::Asset;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;
-use crate::scene::model::{Align, Color, Layer, TextStyle};
+use crate::scene::model::{Align, Color, TextStyle};
+use crate::scene::resolve::PlacedLayer;
 
 /// The box of a placeholder: dark, and what is below it can still be seen.
 const SHADE: Rgba<u8> = Rgba([15, 18, 27, 176]);
@@ -26,7 +27,11 @@ const LINES: f32 = 4.0;
 const CHARS_MAX: usize = 200;
 
 /// A dark box that fills the layer's, with the layer's name and its file's.
-pub(super) fn labelled(layer: &Layer, path: &Path, loader: &mut Loader) -> Result<Asset, Error> {
+pub(super) fn labelled(
+    layer: &PlacedLayer,
+    path: &Path,
+    loader: &mut Loader,
+) -> Result<Asset, Error> {
     // A box may be far larger than the canvas; only what can be seen is drawn.
     let seen = layer.place.even().intersect(loader.canvas);
     let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());

@@ -7,7 +7,8 @@ use super::loader::Loader;
 use crate::scene::asset::Asset;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;
-use crate::scene::model::{Color, Layer, TextStyle};
+use crate::scene::model::{Color, TextStyle};
+use crate::scene::resolve::PlacedLayer;
 
 /// The card behind a slate's letters: its top and its bottom.
 const CARD: (Color, Color) =
@@ -15,7 +16,7 @@ const CARD: (Color, Color) =
 
 /// A text layer: from the top of its box, cut off at its edges.
 pub(super) fn load(
-    layer: &Layer,
+    layer: &PlacedLayer,
     text: &str,
     style: &TextStyle,
     loader: &mut Loader,
@@ -26,13 +27,13 @@ pub(super) fn load(
 
 /// A slate: an opaque card that fills the layer's box, with letters in the middle.
 pub(super) fn slate(
-    layer: &Layer,
+    layer: &PlacedLayer,
     text: &str,
     style: &TextStyle,
     loader: &mut Loader,
 ) -> Result<Asset, Error> {
     let place = layer.place.even();
-    let boxed = Layer { place, ..layer.clone() };
+    let boxed = PlacedLayer { place, ..layer.clone() };
     let image = letters(&boxed, text, (style, Setting::Middle), loader)?;
     let card = gradient::opaque(place, CARD, loader.canvas);
     let letters = Asset::new(&image, (place.x, place.y), loader.canvas);
@@ -40,7 +41,7 @@ pub(super) fn slate(
 }
 
 fn letters(
-    layer: &Layer,
+    layer: &PlacedLayer,
     text: &str,
     (style, setting): (&TextStyle, Setting),
     loader: &mut Loader,

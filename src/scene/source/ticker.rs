@@ -10,7 +10,8 @@ use crate::scene::canvas::Canvas;
 use crate::scene::damage::Damage;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;
-use crate::scene::model::{Align, Direction, Layer, TextStyle, TickerSpec};
+use crate::scene::model::{Align, Direction, TextStyle, TickerSpec};
+use crate::scene::resolve::PlacedLayer;
 use crate::scene::tick::Tick;
 
 /// Longest text that runs, pixels. A longer one is refused.
@@ -43,7 +44,7 @@ pub(in crate::scene) struct Ticker {
 
 impl Ticker {
     pub(super) fn load(
-        layer: &Layer,
+        layer: &PlacedLayer,
         spec: &TickerSpec,
         loader: &mut Loader,
     ) -> Result<Self, Error> {
@@ -141,7 +142,7 @@ fn steps(pixels: i64) -> i64 {
 
 /// The letters: on one line in the middle of the box, or as a column as wide as it.
 fn letters(
-    layer: &Layer,
+    layer: &PlacedLayer,
     place: Rect,
     spec: &TickerSpec,
     loader: &mut Loader,
@@ -240,13 +241,11 @@ mod tests {
             speed: 100,
             gap,
         };
-        let layer = Layer {
+        let layer = PlacedLayer {
             name: "news".to_owned(),
             source: Source::Ticker(spec.clone()),
             place: Rect { x: 41, y: 3, w: 200, h: 40 },
             fit: Fit::Fill,
-            z: 0,
-            alpha: 255,
         };
         Ticker::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap()
     }
@@ -325,13 +324,11 @@ mod tests {
     #[test]
     fn a_text_that_is_too_long_is_refused_with_what_to_do() {
         let mut loader = Loader::new(CANVAS);
-        let mut layer = Layer {
+        let mut layer = PlacedLayer {
             name: "news".to_owned(),
             source: Source::Flash,
             place: CANVAS,
             fit: Fit::Fill,
-            z: 0,
-            alpha: 255,
         };
         let ticker = ticker(Direction::Left, None);
         let style = TextStyle {

@@ -1,13 +1,16 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
+use super::library::{Library, Target};
 use super::load::What;
 use super::{ChannelScenes, Entry, FADE_MS_MAX, Keeps, SceneRequest};
-use crate::command::{Answer, SceneView, ScenesView};
-use crate::config::{Becomes, NamedScene, Part, SCENES_MAX, checked_name, to_document};
+use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
+use crate::config::{
+    Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
+};
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::say;
 use crate::media::Micros;
-use crate::scene;
+use crate::scene::{self, Scene};
 
 impl ChannelScenes {
     pub(super) fn view(&self) -> Answer {
@@ -25,6 +28,26 @@ impl ChannelScenes {
         Answer::Scene(SceneView { name, version, document: to_document(&entry.scene) })
     }
 
+    pub(super) fn overlays_view(&self) -> Answer {
+        let Entry { version, scene, .. } = &self.overlays;
+        let document = overlays_to_document(&scene.layers);
+        Answer::Overlays(OverlaysView { version: *version, document })
+    }
+
+    /// What it can show now.
+    pub(super) fn library(&self) -> Library {
+        let named = |Entry { name, scene, .. }: &Entry| NamedScene {
+            name: name.clone(),
+            scene: scene.clone(),
+        };
+        Library {
+            size: self.size,
+            scenes: self.list.iter().map(named).collect(),
+            overlays: self.overlays.scene.layers.clone(),
+            active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
+        }
+    }
+
     pub(super) fn no_scene(&self, name: &str) -> Answer {
         Answer::NotFound(format!("channel {} has no scene {name}", self.name))
     }
@@ -33,6 +56,15 @@ impl ChannelScenes {
         let Some(place) = self.place(name) else { return self.no_scene(name) };
         if place == self.active {
             let text = format!("scene {name} is on the air; show another one first");
+            return Answer::Conflict(text);
+        }
+        let others = self.list.iter().filter(|it| it.scene.inner_scenes().contains(&name));
+        let mut users: Vec<_> = others.map(|it| format!("scene {}", it.name)).collect();
+        if self.overlays.scene.inner_scenes().contains(&name) {
+            users.push("an overlay".to_owned());
+        }
+        if !users.is_empty() {
+            let text = format!("scene {name} is shown by {}; change that first", users.join(", "));
             return Answer::Conflict(text);
         }
         self.list.remove(place);
@@ -53,19 +85,19 @@ impl ChannelScenes {
         &mut self,
         wish: SceneRequest,
         keep: bool,
-    ) -> Result<(String, What, u32), Answer> {
+    ) -> Result<(Target, What, u32), Answer> {
         let channel = &self.name;
         if self.ends.is_none() {
             let text = format!("channel {channel} shows another program's frames, not scenes");
             return Err(Answer::Invalid(vec![text]));
         }
-        let on_air = self.list.get(self.active).map(|entry| entry.scene.clone());
+        let library = self.library();
+        let on_air = library.on_air().ok();
         match wish {
-            SceneRequest::Put { scene, version, document } => {
-                let place = self.place(&scene);
-                self.check_put(&scene, place, version)?;
-                let replaces = on_air.filter(|_| place == Some(self.active));
-                Ok((scene, What::New { document, replaces }, 0))
+            SceneRequest::Put { target, version, document } => {
+                self.check_put(&target, version)?;
+                let replaces = on_air.filter(|_| library.shows(&target));
+                Ok((target.clone(), What::New { document, target, library, replaces }, 0))
             }
             SceneRequest::Activate { scene, fade_ms } => {
                 if fade_ms > FADE_MS_MAX {
@@ -76,32 +108,34 @@ impl ChannelScenes {
                 if place == self.active {
                     return Err(Answer::Done);
                 }
-                let (next, replaces) = (self.list[place].scene.clone(), on_air);
-                Ok((scene, What::Known { scene: next, replaces }, fade_ms))
+                let next = Library { active: scene.clone(), ..library }.on_air();
+                let Ok(next) = next else { return Err(self.no_scene(&scene)) };
+                Ok((Target::Scene(scene), What::Known { scene: next, replaces: on_air }, fade_ms))
             }
             // That needs nothing to be loaded.
             SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
         }
     }
 
-    pub(super) fn check_put(
-        &self,
-        scene: &str,
-        place: Option<usize>,
-        version: Option<u64>,
-    ) -> Result<(), Answer> {
-        let present = place.map(|place| self.list[place].version);
+    pub(super) fn check_put(&self, target: &Target, version: Option<u64>) -> Result<(), Answer> {
+        let (present, scene) = match target {
+            Target::Overlays => (Some(self.overlays.version), None),
+            Target::Scene(name) => {
+                (self.place(name).map(|place| self.list[place].version), Some(name))
+            }
+        };
+        let what = scene.map_or_else(|| "the stack".to_owned(), |name| format!("scene {name}"));
         if let Some(wanted) = version
             && present != Some(wanted)
         {
             return Err(Answer::Conflict(match present {
                 Some(now) => format!(
-                    "scene {scene} is at version {now}, not {wanted}: read it again, then change it"
+                    "{what} is at version {now}, not {wanted}: read it again, then change it"
                 ),
-                None => format!("there is no scene {scene}; to add it, name no version"),
+                None => format!("there is no {what}; to add it, name no version"),
             }));
         }
-        if place.is_none() {
+        if let (None, Some(scene)) = (present, scene) {
             checked_name(scene).map_err(|fault| Answer::Invalid(vec![fault]))?;
             if self.list.len() >= SCENES_MAX {
                 let text = format!("a channel has at most {SCENES_MAX} scenes: replace one");
@@ -112,10 +146,14 @@ impl ChannelScenes {
     }
 
     /// The scene on the air once more, if something of it has become well.
-    pub(super) fn reload(&mut self) -> Option<(String, What, u32)> {
-        let entry = self.list.get(self.active).filter(|_| self.asset_faults.take_reload())?;
-        let (scene, replaces) = (entry.scene.clone(), Some(entry.scene.clone()));
-        Some((entry.name.clone(), What::Known { scene, replaces }, 0))
+    pub(super) fn reload(&mut self) -> Option<(Target, What, u32)> {
+        if !self.asset_faults.take_reload() {
+            return None;
+        }
+        let library = self.library();
+        let scene = library.on_air().ok()?;
+        let replaces = Some(scene.clone());
+        Some((Target::Scene(library.active), What::Known { scene, replaces }, 0))
     }
 
     /// What of the scene on the air cannot be shown from now on.
@@ -129,40 +167,50 @@ impl ChannelScenes {
     /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
     pub(super) fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
         let Some(job) = self.job.take() else { return Vec::new() };
-        let mut place = self.place(&job.scene);
         if let Some(scene) = job.becomes {
-            match place {
-                Some(at) if self.list[at].scene == scene => {}
-                Some(at) => {
-                    self.list[at].version += 1;
-                    self.list[at].scene = scene;
-                }
-                None => {
-                    place = Some(self.list.len());
-                    self.list.push(Entry { name: job.scene.clone(), version: 1, scene });
-                }
+            self.become_of(&job.target, scene);
+        }
+        if let (true, Target::Scene(name)) = (job.activates, &job.target) {
+            self.active = self.place(name).unwrap_or(self.active);
+        }
+        let channel = self.name.clone();
+        self.changes.extend(match (job.keeps, &job.target) {
+            (Keeps::Nothing, _) => None,
+            (Keeps::Target, Target::Overlays) => {
+                Some(Becomes::Overlays(channel, self.overlays.scene.layers.clone()))
             }
-        }
-        if let (true, Some(place)) = (job.on_air, place) {
-            self.active = place;
-        }
-        if let Some(Entry { name, scene, .. }) = place.map(|place| &self.list[place]) {
-            let (channel, name) = (self.name.clone(), name.clone());
-            self.changes.extend(match job.keeps {
-                Keeps::Nothing => None,
-                Keeps::Scene => {
-                    let scene = scene.clone();
-                    Some(Becomes::Scene(channel, NamedScene { name, scene }))
-                }
-                Keeps::OnAir => Some(Becomes::OnAir(channel, name)),
-            });
-        }
+            (Keeps::Target, Target::Scene(name)) => self.place(name).map(|place| {
+                let (name, scene) = (name.clone(), self.list[place].scene.clone());
+                Becomes::Scene(channel, NamedScene { name, scene })
+            }),
+            (Keeps::OnAir, Target::Scene(name)) => Some(Becomes::OnAir(channel, name.clone())),
+            (Keeps::OnAir, Target::Overlays) => None,
+        });
         if let Some(tick) = tick {
-            let (channel, scene) = (&self.name, &job.scene);
-            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
+            let scene = self.list.get(self.active).map_or("", |entry| entry.name.as_str());
+            tracing::info!("channel {} shows scene {scene} from frame {tick} on", self.name);
         }
         job.reply.into_iter().for_each(|reply| say(reply, Answer::Done));
         job.faults
+    }
+
+    fn become_of(&mut self, target: &Target, scene: Scene) {
+        let place = match target {
+            Target::Scene(name) => self.place(name),
+            Target::Overlays => None,
+        };
+        let entry = match (target, place) {
+            (Target::Overlays, _) => &mut self.overlays,
+            (Target::Scene(_), Some(place)) => &mut self.list[place],
+            (Target::Scene(name), None) => {
+                self.list.push(Entry { name: name.clone(), version: 1, scene });
+                return;
+            }
+        };
+        if entry.scene != scene {
+            entry.version += 1;
+            entry.scene = scene;
+        }
     }
 
     pub(super) fn fail(&mut self, answer: Answer) {

@@ -4,13 +4,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::config::from_document;
+use super::library::{Library, Target};
 use crate::control::channels::assets;
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
-use crate::media::{Micros, Size};
-use crate::scene::{self, Change, InputKey, PreparedScene, Scene};
+use crate::media::Micros;
+use crate::scene::{self, Change, InputKey, PreparedScene, ResolvedScene, Scene};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
@@ -26,8 +26,6 @@ const LOOK: Duration = Duration::from_millis(4);
 pub(super) struct Order {
     /// Whose it is, and where its decoders run.
     pub(super) decoders: DecoderContext,
-    /// The canvas.
-    pub(super) size: Size,
     pub(super) what: What,
     /// Length of the fade; 0 cuts.
     pub(super) fade: Micros,
@@ -36,24 +34,21 @@ pub(super) struct Order {
 /// A scene that is to be loaded.
 #[derive(Debug)]
 pub(super) enum What {
-    /// One that somebody wrote; shown only if it replaces the one on the air.
-    New { document: serde_json::Value, replaces: Option<Scene> },
+    /// One that somebody wrote, or a stack of overlays; shown if it is part of what is on the air.
+    New {
+        document: serde_json::Value,
+        target: Target,
+        library: Library,
+        replaces: Option<ResolvedScene>,
+    },
     /// One that is known, to be shown.
-    Known { scene: Scene, replaces: Option<Scene> },
+    Known { scene: ResolvedScene, replaces: Option<ResolvedScene> },
 }
 
 impl What {
     /// Whether somebody wrote it.
     pub(super) const fn is_new(&self) -> bool {
         matches!(self, Self::New { .. })
-    }
-
-    /// Whether it goes on the air.
-    pub(super) const fn is_shown(&self) -> bool {
-        match self {
-            Self::New { replaces, .. } => replaces.is_some(),
-            Self::Known { .. } => true,
-        }
     }
 }
 
@@ -65,7 +60,7 @@ pub(super) enum Loaded {
     /// It can be shown; nothing is kept of it.
     Checked(Scene),
     /// It is ready for the composer; what of it is stood for by placeholders.
-    Ready(Scene, Box<Change>, Vec<scene::Error>),
+    Ready(Option<Scene>, Box<Change>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
     /// It cannot be shown.
@@ -83,32 +78,27 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { decoders, size, what, fade } = order;
+    let Order { decoders, what, fade } = order;
     let clock = decoders.clock;
-    let is_shown = what.is_shown();
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
-    let (scene, replaces, is_new) = match what {
-        What::New { document, replaces } => {
-            (from_document(&document, size).map_err(Loaded::Wrong)?, replaces, true)
+    let (becomes, scene, replaces) = match what {
+        What::New { document, target, mut library, replaces } => {
+            let (becomes, own) = library.take(&document, &target).map_err(Loaded::Wrong)?;
+            check_files(&own)?;
+            if replaces.is_none() {
+                return Ok(Loaded::Checked(becomes));
+            }
+            (Some(becomes), library.on_air().map_err(Loaded::Wrong)?, replaces)
         }
-        What::Known { scene, replaces } => (scene, replaces, false),
+        What::Known { scene, replaces } => (None, scene, replaces),
     };
     let (mut prepared, faults) =
-        PreparedScene::with_placeholders(&scene, size).map_err(|error| wrong(&error))?;
-    if is_new {
-        let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        texts.extend(assets::video_faults(&scene));
-        if !texts.is_empty() {
-            return Err(Loaded::Wrong(texts));
-        }
-    }
-    if !is_shown {
-        return Ok(Loaded::Checked(scene));
-    }
+        PreparedScene::with_placeholders(&scene).map_err(|error| wrong(&error))?;
     // The composer lets inputs that are the same go on.
-    let old: Vec<_> = replaces.iter().flat_map(|it| &it.layers).filter_map(InputKey::of).collect();
-    let new = scene.layers.iter().filter(|layer| {
+    let old = replaces.iter().flat_map(ResolvedScene::layers);
+    let old: Vec<_> = old.filter_map(InputKey::of).collect();
+    let new = scene.layers().into_iter().filter(|layer| {
         let key = InputKey::of(layer);
         key.is_some_and(|key| !old.contains(&key))
     });
@@ -131,12 +121,21 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
         std::thread::park_timeout(LOOK);
     }
     let change = Change::fade(prepared, fade).map_err(|error| Loaded::Failed(error.to_string()))?;
-    Ok(Loaded::Ready(scene, Box::new(change), faults))
+    Ok(Loaded::Ready(becomes, Box::new(change), faults))
+}
+
+/// That every file and font of a scene can be used.
+fn check_files(scene: &ResolvedScene) -> Result<(), Loaded> {
+    let (_, faults) = PreparedScene::with_placeholders(scene)
+        .map_err(|error| Loaded::Wrong(vec![error.to_string()]))?;
+    let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    texts.extend(assets::video_faults(scene));
+    if texts.is_empty() { Ok(()) } else { Err(Loaded::Wrong(texts)) }
 }
 
 /// Looks whether the files and fonts of a scene can be used now.
-pub(super) fn probe(scene: &Scene, size: Size) -> Loaded {
-    Loaded::Probed(match PreparedScene::with_placeholders(scene, size) {
+pub(super) fn probe(scene: &ResolvedScene) -> Loaded {
+    Loaded::Probed(match PreparedScene::with_placeholders(scene) {
         Ok((_, faults)) => faults,
         Err(error) => vec![error],
     })

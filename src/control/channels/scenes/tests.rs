@@ -391,3 +391,55 @@ fn a_scene_whose_files_do_not_come_makes_way_for_the_next_wish() {
     assert_eq!((view.active.as_str(), view.names.len()), ("main", 3));
     assert_eq!(bench.tick(), 16);
 }
+
+#[test]
+fn a_scene_that_is_inside_the_one_on_the_air_changes_there() {
+    let mut bench = bench();
+    let inset = json!({ "layer": [{ "name": "in", "type": "scene", "scene": "other" }] });
+    let ask = bench.put("main", None, inset.clone());
+    assert!(matches!(bench.fulfil(ask), Answer::Done));
+    assert_eq!(bench.tick(), 235);
+    let ask = bench.put("other", None, color("#000000"));
+    assert!(matches!(bench.fulfil(ask), Answer::Done));
+    assert_eq!((bench.tick(), bench.view().active.as_str()), (16, "main"));
+    let circle = json!({ "layer": [{ "name": "in", "type": "scene", "scene": "main" }] });
+    let ask = bench.put("other", None, circle);
+    let Answer::Invalid(told) = bench.fulfil(ask) else { panic!("a circle") };
+    assert!(
+        told[0].contains("main > other > main") || told[0].contains("other > main"),
+        "{told:?}"
+    );
+    let ask = bench.put("main", None, inset);
+    assert!(matches!(bench.fulfil(ask), Answer::Done), "nothing is left of what was refused");
+    let remove = Ask::RemoveScene { channel: CHANNEL.to_owned(), scene: "other".to_owned() };
+    let answer = bench.ask(remove).try_recv().unwrap();
+    assert!(matches!(&answer, Answer::Conflict(text) if text.contains("main")), "{answer:?}");
+}
+
+#[test]
+fn overlays_are_above_whatever_scene_is_on_the_air_and_have_a_version() {
+    let mut bench = bench();
+    let overlays =
+        |version, document| Ask::PutOverlays { channel: CHANNEL.to_owned(), version, document };
+    let grey = json!({ "overlay": [{ "name": "o", "type": "color", "color": "#808080" }] });
+    assert!(matches!(bench.fulfil(overlays(Some(1), grey)), Answer::Done));
+    let shade = bench.tick();
+    assert!((100..160).contains(&shade), "{shade}");
+    let ask = bench.activate("other", 0);
+    assert!(matches!(bench.fulfil(ask), Answer::Done));
+    assert_eq!((bench.tick(), bench.view().active.as_str()), (shade, "other"));
+    let now = match bench.ask(Ask::Overlays { channel: CHANNEL.to_owned() }).try_recv() {
+        Ok(Answer::Overlays(view)) => view,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((now.version, now.document["overlay"][0]["color"].as_str()), (2, Some("#808080")));
+    let old = bench.ask(overlays(Some(1), json!({}))).try_recv().unwrap();
+    assert!(matches!(&old, Answer::Conflict(text) if text.contains("version 2")), "{old:?}");
+    let kept = bench.scenes.take_changes();
+    assert!(matches!(&kept[0], Becomes::Overlays(_, layers) if layers.len() == 1), "{kept:?}");
+    let wrong = json!({ "overlay": [{ "name": "o", "type": "image", "path": "/no/such.png" }] });
+    let refused = bench.fulfil(overlays(None, wrong));
+    assert!(matches!(&refused, Answer::Invalid(told) if told[0].contains("no/such.png")));
+    assert!(matches!(bench.fulfil(overlays(Some(2), json!({}))), Answer::Done));
+    assert_eq!(bench.tick(), 235);
+}

@@ -132,6 +132,55 @@ pub(super) async fn remove_scene(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The overlays of a channel, which are above whatever scene is on the air: `overlay` is a list of
+/// layers. `ETag` is their version.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{channel}/overlays", tag = "channels",
+    params(("channel" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem))
+)]
+pub(super) async fn overlays(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+) -> Result<Response, Problem> {
+    match shared.api.handle.ask(Ask::Overlays { channel }).await {
+        Answer::Overlays(view) => {
+            let tag = [(header::ETAG, format!("\"{}\"", view.version))];
+            Ok((tag, Json(view.document)).into_response())
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// Replaces the overlays of a channel; the change shows at one frame. With `If-Match` they are only
+/// replaced if that is their version.
+#[utoipa::path(
+    put, path = "/api/v1/channels/{channel}/overlays", tag = "channels",
+    params(
+        ("channel" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that is replaced."),
+    ),
+    request_body = Object,
+    responses(
+        (status = 204), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn put_overlays(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+    headers: HeaderMap,
+    Body(document): Body<Value>,
+) -> Result<StatusCode, Problem> {
+    let version = version_of(&headers)?;
+    let (named, text) =
+        (channel.clone(), format!("the overlays of channel {channel} were replaced"));
+    shared.api.done(Ask::PutOverlays { channel, version, document }).await?;
+    let about = |event| Event { channel: Some(named), ..event };
+    shared.api.note("overlays_replaced", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn version_of(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(tag) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let tag = tag.to_str().unwrap_or_default().trim();

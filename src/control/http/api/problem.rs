@@ -130,6 +130,7 @@ impl From<Answer> for Problem {
             | Answer::Clients(_)
             | Answer::Scenes(_)
             | Answer::Scene(_)
+            | Answer::Overlays(_)
             | Answer::Config(_)
             | Answer::Reloaded(_) => Self::unavailable("the node answers something else"),
         }

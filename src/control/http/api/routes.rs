@@ -65,6 +65,7 @@ fn of_channels() -> Router<Arc<Shared>> {
             "/channels/{channel}/scenes/{scene}",
             get(channels::scene).put(channels::put_scene).delete(channels::remove_scene),
         )
+        .route("/channels/{channel}/overlays", get(channels::overlays).put(channels::put_overlays))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))

@@ -1,0 +1,88 @@
+//! Scene library: what one channel can show, as a loading thread sees it.
+
+use crate::config::{NamedScene, from_document, overlays_from_document, resolve};
+use crate::media::Size;
+use crate::scene::{Color, Layer, ResolvedScene, Scene};
+
+/// The background of a stack of overlays, which nobody sees.
+const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
+
+/// What somebody writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The scene of this name.
+    Scene(String),
+    /// The overlays.
+    Overlays,
+}
+
+/// What a channel can show.
+#[derive(Clone, Debug)]
+pub(super) struct Library {
+    pub(super) size: Size,
+    pub(super) scenes: Vec<NamedScene>,
+    pub(super) overlays: Vec<Layer>,
+    /// Name of the scene on the air.
+    pub(super) active: String,
+}
+
+/// A stack of overlays in the form of a scene.
+pub(super) const fn stack(layers: Vec<Layer>) -> Scene {
+    Scene { background: BLACK, layers }
+}
+
+impl Library {
+    /// Takes what a document says in the place of what it was; gives it in the form of a scene, and
+    /// resolved by itself. All that can be shown is to go with it.
+    pub(super) fn take(
+        &mut self,
+        document: &serde_json::Value,
+        target: &Target,
+    ) -> Result<(Scene, ResolvedScene), Vec<String>> {
+        let scene = match target {
+            Target::Scene(_) => from_document(document, self.size),
+            Target::Overlays => overlays_from_document(document, self.size).map(stack),
+        };
+        let scene = scene?;
+        match target {
+            Target::Overlays => self.overlays.clone_from(&scene.layers),
+            Target::Scene(name) => {
+                let place = self.scenes.iter().position(|it| it.name == *name);
+                let named = NamedScene { name: name.clone(), scene: scene.clone() };
+                match place {
+                    Some(place) => self.scenes[place] = named,
+                    None => self.scenes.push(named),
+                }
+            }
+        }
+        let own = self.resolved(&scene, &[])?;
+        for other in &self.scenes {
+            self.resolved(&other.scene, &self.overlays)?;
+        }
+        Ok((scene, own))
+    }
+
+    /// What is on the air.
+    pub(super) fn on_air(&self) -> Result<ResolvedScene, Vec<String>> {
+        let active = self.scenes.iter().find(|it| it.name == self.active);
+        let nothing = stack(Vec::new());
+        self.resolved(active.map_or(&nothing, |it| &it.scene), &self.overlays)
+    }
+
+    /// Whether the scene on the air or an overlay shows this.
+    pub(super) fn shows(&self, target: &Target) -> bool {
+        let Target::Scene(name) = target else { return true };
+        let find = |name: &str| self.scenes.iter().find(|it| it.name == name).map(|it| &it.scene);
+        let overlays = stack(self.overlays.clone());
+        let active = find(&self.active).is_some_and(|scene| scene.shows(name, &find));
+        let above = overlays.inner_scenes().into_iter().any(|inner| {
+            inner == name || find(inner).is_some_and(|scene| scene.shows(name, &find))
+        });
+        *name == self.active || active || above
+    }
+
+    fn resolved(&self, scene: &Scene, overlays: &[Layer]) -> Result<ResolvedScene, Vec<String>> {
+        let resolved = resolve(scene, self.size, &self.scenes, overlays);
+        resolved.map_err(|error| vec![error.to_string()])
+    }
+}

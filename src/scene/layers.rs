@@ -1,0 +1,251 @@
+//! Loaded layers: what is drawn of a scene, and of groups that are drawn as one.
+
+use super::canvas::{Canvas, Placed};
+use super::damage::{Damage, area, around};
+use super::input_key::InputKey;
+use super::kernel::Kernels;
+use super::source::{Input, Painter};
+use super::surface::Surface;
+use super::tick::Tick;
+use crate::media::Rect;
+
+/// An opaque layer that hides less than one part in this of a region is not worth splitting it for.
+const SPLIT_WORTH: i64 = 8;
+
+/// How often a region is split around opaque layers.
+const SPLITS_MAX: u32 = 3;
+
+/// Layers on a canvas or a surface, lowest first.
+#[derive(Debug)]
+pub(super) struct Layers(pub(super) Vec<Prepared>);
+
+/// A loaded layer or group.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) name: String,
+    /// What its pictures are: a layer of another scene with the same takes them over.
+    pub(super) input: Option<InputKey>,
+    pub(super) content: Content,
+    pub(super) alpha: u8,
+    /// It covers nothing outside; even edges.
+    pub(super) clip: Rect,
+}
+
+/// What a loaded layer draws.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are sources")]
+pub(super) enum Content {
+    /// A source.
+    Painter(Painter),
+    /// Layers on a surface that lies at the layer's `clip`.
+    Group(Box<Group>),
+}
+
+/// Layers that are drawn on a surface, and only where they change; the surface is then put on the
+/// canvas as one picture.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) layers: Layers,
+    surface: Surface,
+    /// What of the surface is not drawn yet.
+    pending: Damage,
+}
+
+impl Layers {
+    /// Moves all layers to `tick` and adds what looks different now.
+    pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
+        self.change(damage, &mut |painter, _, changed| painter.update(tick, changed));
+    }
+
+    /// Shows in the inputs whose pictures `new` has taken over what that shows; adds what may look
+    /// different.
+    pub(super) fn mirror(&mut self, new: &mut Self, damage: &mut Damage) {
+        self.change(damage, &mut |painter, key, changed| {
+            if let (Painter::Input(from), Some(key)) = (painter, key)
+                && let Some(to) = new.find_input(&|_, other| other == Some(key))
+            {
+                from.mirror(to, changed);
+            }
+        });
+    }
+
+    /// Changes every source with `each`, which says what of it looks different.
+    fn change(
+        &mut self,
+        damage: &mut Damage,
+        each: &mut dyn FnMut(&mut Painter, Option<&InputKey>, &mut Damage),
+    ) {
+        for Prepared { input, content, alpha, clip, .. } in &mut self.0 {
+            let is_seen = *alpha > 0;
+            match content {
+                Content::Painter(painter) => {
+                    let mut changed = Damage::none(*clip);
+                    each(painter, input.as_ref(), &mut changed);
+                    if is_seen {
+                        damage.add_all(&changed);
+                    }
+                }
+                Content::Group(group) => {
+                    let mut changed = Damage::none(group.surface.rect());
+                    group.layers.change(&mut changed, each);
+                    group.pending.add_all(&changed);
+                    for rect in changed.rects().iter().filter(|_| is_seen) {
+                        damage.add(Rect { x: rect.x + clip.x, y: rect.y + clip.y, ..*rect });
+                    }
+                }
+            }
+        }
+    }
+
+    /// All of every group is drawn anew, as the canvas is.
+    pub(super) fn invalidate(&mut self) {
+        for layer in &mut self.0 {
+            if let Content::Group(group) = &mut layer.content {
+                group.layers.invalidate();
+                group.pending = Damage::all(group.surface.rect());
+            }
+        }
+    }
+
+    /// Draws the groups' surfaces, as far as they have changed; luma pixels drawn.
+    pub(super) fn render(&mut self, kernels: &'static Kernels, scratch: &mut [u8]) -> u64 {
+        let groups = self.0.iter_mut().filter(|layer| layer.alpha > 0);
+        groups.fold(0, |drawn, layer| match &mut layer.content {
+            Content::Group(group) => drawn + group.render(kernels, scratch),
+            Content::Painter(_) => drawn,
+        })
+    }
+
+    /// Draws everything in `damage` on a background, or on nothing; luma pixels drawn.
+    pub(super) fn redraw(
+        &self,
+        canvas: &mut Canvas<'_>,
+        damage: &Damage,
+        background: Option<[u8; 3]>,
+    ) -> u64 {
+        let mut drawn = 0;
+        for rect in damage.rects() {
+            self.draw(canvas, *rect, background, SPLITS_MAX);
+            drawn += u64::try_from(area(*rect)).unwrap_or(0);
+        }
+        drawn
+    }
+
+    /// Draws everything in `rect`, beginning with the highest layer that hides all below it. Where
+    /// one hides a good part, the rest is drawn apart.
+    fn draw(&self, canvas: &mut Canvas<'_>, rect: Rect, background: Option<[u8; 3]>, splits: u32) {
+        if rect.is_empty() {
+            return;
+        }
+        let mut first = None;
+        for (index, layer) in self.0.iter().enumerate().rev() {
+            let hidden = layer.opaque().intersect(rect);
+            if hidden == rect {
+                first = Some(index);
+                break;
+            }
+            // Splitting pays only if there is something below to be spared.
+            if splits > 0 && index > 0 && area(hidden) * SPLIT_WORTH >= area(rect) {
+                self.draw(canvas, hidden, background, splits - 1);
+                for part in around(rect, hidden) {
+                    self.draw(canvas, part, background, splits - 1);
+                }
+                return;
+            }
+        }
+        match (first, background) {
+            (None, Some(color)) => canvas.fill(rect, color, 255),
+            (None, None) => canvas.clear(rect),
+            (Some(_), _) => {}
+        }
+        for layer in &self.0[first.unwrap_or(0)..] {
+            layer.draw(canvas, rect);
+        }
+    }
+
+    /// Calls `each` with every live and video layer, those in groups too.
+    pub(super) fn each_input(&mut self, each: &mut dyn FnMut(&str, Option<&InputKey>, &mut Input)) {
+        for layer in &mut self.0 {
+            match &mut layer.content {
+                Content::Painter(Painter::Input(input)) => {
+                    each(&layer.name, layer.input.as_ref(), input);
+                }
+                Content::Painter(_) => {}
+                Content::Group(group) => group.layers.each_input(each),
+            }
+        }
+    }
+
+    /// The live or video layer that `is` it.
+    pub(super) fn find_input(
+        &mut self,
+        is: &dyn Fn(&str, Option<&InputKey>) -> bool,
+    ) -> Option<&mut Input> {
+        self.0.iter_mut().find_map(|layer| match &mut layer.content {
+            Content::Painter(Painter::Input(input)) => {
+                is(&layer.name, layer.input.as_ref()).then_some(input)
+            }
+            Content::Painter(_) => None,
+            Content::Group(group) => group.layers.find_input(is),
+        })
+    }
+}
+
+impl Prepared {
+    /// Where it may show anything now.
+    pub(super) fn bounds(&self) -> Rect {
+        match &self.content {
+            Content::Painter(painter) => painter.bounds().intersect(self.clip),
+            Content::Group(_) => self.clip,
+        }
+    }
+
+    /// Where it hides everything below now; even edges.
+    pub(super) fn opaque(&self) -> Rect {
+        match &self.content {
+            Content::Painter(painter) if self.alpha == 255 => painter.opaque().intersect(self.clip),
+            _ => Rect::default(),
+        }
+    }
+
+    /// The picture that it shows whole and alone, if it is one.
+    pub(super) fn whole_picture(&self) -> Option<Placed<'_>> {
+        match &self.content {
+            Content::Painter(painter) if self.alpha == 255 => painter.whole_picture(),
+            _ => None,
+        }
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect) {
+        let seen = self.bounds().intersect(clip);
+        if self.alpha == 0 || seen.is_empty() {
+            return;
+        }
+        match &self.content {
+            Content::Painter(painter) => {
+                painter.draw(canvas, clip.intersect(self.clip), self.alpha);
+            }
+            Content::Group(group) => {
+                let corner = (self.clip.x, self.clip.y);
+                canvas.surface(&group.surface, corner, seen, self.alpha);
+            }
+        }
+    }
+}
+
+impl Group {
+    /// Layers on a surface as large as `rect`, which has even sides.
+    pub(super) fn new(layers: Layers, rect: Rect) -> Self {
+        let surface = Surface::new(rect);
+        let pending = Damage::all(surface.rect());
+        Self { layers, surface, pending }
+    }
+
+    fn render(&mut self, kernels: &'static Kernels, scratch: &mut [u8]) -> u64 {
+        let inside = self.layers.render(kernels, scratch);
+        let mut canvas = Canvas::on_surface(&mut self.surface, kernels, scratch);
+        let drawn = self.layers.redraw(&mut canvas, &self.pending, None);
+        self.pending = Damage::none(self.surface.rect());
+        inside + drawn
+    }
+}

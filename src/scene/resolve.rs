@@ -1,0 +1,355 @@
+//! Resolved scene: a scene with the scenes inside it and the overlays above it, each layer at its
+//! place in pixels.
+
+use std::collections::HashSet;
+
+use super::error::Error;
+use super::layout::{self, Transform};
+use super::model::{
+    Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle, TickerSpec,
+};
+use crate::media::{Rect, Size};
+
+/// How deep groups and scenes may lie in each other. Deeper ones are refused.
+const DEPTH_MAX: usize = 8;
+
+/// Farthest from the canvas' corner that a box may begin, pixels.
+const PLACE_MAX: i32 = 16_384;
+
+/// The smallest letters that a scene is scaled to, pixels.
+const LETTERS_MIN: f32 = 4.0;
+
+/// A scene with all that it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedScene {
+    pub(super) size: Size,
+    pub(super) background: Color,
+    /// Lowest first.
+    pub(super) layers: Vec<Node>,
+}
+
+/// A layer at its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacedLayer {
+    /// With the names of the groups and scenes that it is in, such as `panel/title`.
+    pub name: String,
+    /// What it shows; neither a group nor a scene.
+    pub source: Source,
+    /// Its box, pixels.
+    pub place: Rect,
+    /// How the picture fills the box.
+    pub fit: Fit,
+}
+
+/// Something that is drawn: a layer, or a group.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    /// Opacity; 0 if it is not shown.
+    pub(super) alpha: u8,
+    /// What its group leaves of the canvas; even edges.
+    pub(super) clip: Rect,
+    pub(super) kind: Kind,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// A layer.
+    Layer(PlacedLayer),
+    /// Layers that are drawn on a surface of their own first, which covers the node's `clip`; their
+    /// places are counted from its corner.
+    Group(Vec<Node>),
+}
+
+impl ResolvedScene {
+    /// Resolves `scene` for a canvas of `size`. `find` gives the channel's other scenes by their
+    /// names.
+    ///
+    /// # Errors
+    /// What is wrong with the text of the scene, of a scene inside it or of an overlay.
+    pub fn new<'a>(
+        scene: &'a Scene,
+        size: Size,
+        overlays: &'a [Layer],
+        find: &dyn Fn(&str) -> Option<&'a Scene>,
+    ) -> Result<Self, Error> {
+        let canvas = size.rect();
+        let mut resolver = Resolver { size, find, scenes: Vec::new(), names: HashSet::new() };
+        let whole = Within {
+            prefix: String::new(),
+            sides: (canvas.w, canvas.h),
+            transform: Transform::default(),
+            clip: canvas,
+            shown: true,
+            depth: 0,
+        };
+        let mut layers = Vec::new();
+        resolver.add_all(&scene.layers, &whole, &mut layers)?;
+        let above = Within { prefix: "overlay/".to_owned(), ..whole };
+        resolver.add_all(overlays, &above, &mut layers)?;
+        Ok(Self { size, background: scene.background, layers })
+    }
+
+    /// The same of a scene that shows no other, without overlays.
+    ///
+    /// # Errors
+    /// As [`ResolvedScene::new`].
+    pub fn alone(scene: &Scene, size: Size) -> Result<Self, Error> {
+        Self::new(scene, size, &[], &|_| None)
+    }
+
+    /// All of its layers, those in groups too.
+    #[must_use]
+    pub fn layers(&self) -> Vec<&PlacedLayer> {
+        let mut all = Vec::new();
+        collect(&self.layers, &mut all);
+        all
+    }
+}
+
+impl Scene {
+    /// Whether it shows the scene called `name` inside it, or inside one that it shows.
+    #[must_use]
+    pub fn shows<'a>(&'a self, name: &str, find: &dyn Fn(&str) -> Option<&'a Self>) -> bool {
+        let mut seen = HashSet::new();
+        let mut to_see = vec![self];
+        while let Some(scene) = to_see.pop() {
+            for inner in scene.inner_scenes() {
+                if inner == name {
+                    return true;
+                }
+                if seen.insert(inner) {
+                    to_see.extend(find(inner));
+                }
+            }
+        }
+        false
+    }
+
+    /// The names of the scenes that its layers show.
+    #[must_use]
+    pub fn inner_scenes(&self) -> Vec<&str> {
+        inner_scenes(&self.layers)
+    }
+}
+
+/// The names of the scenes that these layers show.
+#[must_use]
+pub fn inner_scenes(layers: &[Layer]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for layer in layers {
+        match &layer.source {
+            Source::Scene(name) => names.push(name.as_str()),
+            Source::Group(layers) => names.extend(inner_scenes(layers)),
+            _ => {}
+        }
+    }
+    names
+}
+
+fn collect<'a>(nodes: &'a [Node], all: &mut Vec<&'a PlacedLayer>) {
+    for node in nodes {
+        match &node.kind {
+            Kind::Layer(layer) => all.push(layer),
+            Kind::Group(nodes) => collect(nodes, all),
+        }
+    }
+}
+
+/// What layers lie in.
+#[derive(Clone)]
+struct Within {
+    /// Stands before their names.
+    prefix: String,
+    /// Its width and height, in the pixels that their places are written in.
+    sides: (i32, i32),
+    /// From those pixels to the surface's.
+    transform: Transform,
+    /// What of the surface they may cover.
+    clip: Rect,
+    shown: bool,
+    depth: usize,
+}
+
+struct Resolver<'a, 'f> {
+    size: Size,
+    find: &'f dyn Fn(&str) -> Option<&'a Scene>,
+    /// The scenes inside each other that are being resolved, outermost first.
+    scenes: Vec<&'a str>,
+    /// Of all layers so far.
+    names: HashSet<String>,
+}
+
+impl<'a> Resolver<'a, '_> {
+    fn add_all(
+        &mut self,
+        layers: &'a [Layer],
+        within: &Within,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Error> {
+        if layers.len() > LAYERS_MAX {
+            return Err(Error::Layers(layers.len()));
+        }
+        let mut order: Vec<&Layer> = layers.iter().collect();
+        order.sort_by_key(|layer| layer.z);
+        order.into_iter().try_for_each(|layer| self.add(layer, within, nodes))
+    }
+
+    fn add(
+        &mut self,
+        layer: &'a Layer,
+        within: &Within,
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Error> {
+        let name = format!("{}{}", within.prefix, layer.name);
+        if !self.names.insert(name.clone()) {
+            return Err(Error::Duplicate(name));
+        }
+        if self.names.len() > DRAWN_LAYERS_MAX {
+            return Err(Error::Drawn);
+        }
+        let written = layer.place.within(within.sides);
+        check(&name, written)?;
+        let place = within.transform.rect(written);
+        check(&name, place)?;
+        let shown = within.shown && layer.visible;
+        let alpha = if shown { layer.alpha } else { 0 };
+        match &layer.source {
+            Source::Group(layers) => {
+                let inner = Within {
+                    prefix: format!("{name}/"),
+                    sides: (written.w, written.h),
+                    transform: within.transform.moved(written.x, written.y),
+                    clip: place.even().intersect(within.clip),
+                    shown: alpha > 0,
+                    depth: within.depth + 1,
+                };
+                self.add_group(&name, (alpha, None), (layers, inner), nodes)
+            }
+            Source::Scene(scene) => {
+                let (inner, scene) = self.enter(layer, scene, (&name, place), within)?;
+                let inner = Within { shown: alpha > 0, ..inner };
+                let background = Some(scene.background);
+                let added =
+                    self.add_group(&name, (alpha, background), (&scene.layers, inner), nodes);
+                self.scenes.pop();
+                added
+            }
+            source => {
+                let source = scaled(source, within.transform.scale());
+                let layer = PlacedLayer { name, source, place, fit: layer.fit };
+                nodes.push(Node { alpha, clip: within.clip, kind: Kind::Layer(layer) });
+                Ok(())
+            }
+        }
+    }
+
+    /// The scene of a layer, and what its layers lie in.
+    fn enter(
+        &mut self,
+        layer: &Layer,
+        scene: &'a str,
+        (name, place): (&str, Rect),
+        within: &Within,
+    ) -> Result<(Within, &'a Scene), Error> {
+        if self.scenes.contains(&scene) {
+            let way: Vec<_> = self.scenes.iter().chain([&scene]).copied().collect();
+            return Err(Error::Circle { layer: name.to_owned(), way: way.join(" > ") });
+        }
+        let found = (self.find)(scene)
+            .ok_or_else(|| Error::NoScene { layer: name.to_owned(), scene: scene.to_owned() })?;
+        self.scenes.push(scene);
+        let canvas = self.size.rect();
+        let (transform, covered) = layout::inset(place, layer.fit, (canvas.w, canvas.h));
+        let inner = Within {
+            prefix: format!("{name}/"),
+            sides: (canvas.w, canvas.h),
+            transform,
+            clip: covered.even().intersect(within.clip),
+            shown: within.shown,
+            depth: within.depth + 1,
+        };
+        Ok((inner, found))
+    }
+
+    /// Layers as one: among those around them where that looks the same, or on a surface.
+    fn add_group(
+        &mut self,
+        name: &str,
+        (alpha, background): (u8, Option<Color>),
+        (layers, within): (&'a [Layer], Within),
+        nodes: &mut Vec<Node>,
+    ) -> Result<(), Error> {
+        if within.depth > DEPTH_MAX {
+            let advice = format!("groups and scenes lie in each other at most {DEPTH_MAX} deep");
+            return Err(Error::Layer { layer: name.to_owned(), advice });
+        }
+        let ground = |within: &Within| background.map(|color| ground(name, color, within));
+        if alpha == 255 || alpha == 0 || within.clip.is_empty() {
+            nodes.extend(ground(&within));
+            return self.add_all(layers, &within, nodes);
+        }
+        let clip = within.clip;
+        let (x, y) = (clip.x, clip.y);
+        let inside = Within {
+            transform: within.transform.shifted(-x, -y),
+            clip: Rect { x: 0, y: 0, ..clip },
+            ..within
+        };
+        let mut inner: Vec<_> = ground(&inside).into_iter().collect();
+        self.add_all(layers, &inside, &mut inner)?;
+        nodes.push(Node { alpha, clip, kind: Kind::Group(inner) });
+        Ok(())
+    }
+}
+
+/// The background of a scene inside another.
+fn ground(name: &str, color: Color, within: &Within) -> Node {
+    let layer = PlacedLayer {
+        name: format!("{name}/"),
+        source: Source::Color(color),
+        place: within.clip,
+        fit: Fit::Fill,
+    };
+    let alpha = if within.shown { 255 } else { 0 };
+    Node { alpha, clip: within.clip, kind: Kind::Layer(layer) }
+}
+
+/// A source as it is when its scene is shown at another size.
+fn scaled(source: &Source, scale: f32) -> Source {
+    let mut source = source.clone();
+    if (scale - 1.0).abs() < f32::EPSILON {
+        return source;
+    }
+    let letters = |style: &mut TextStyle| style.size = (style.size * scale).max(LETTERS_MIN);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let whole = |pixels: u32| (f64::from(pixels) * f64::from(scale)).round() as u32;
+    match &mut source {
+        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
+            letters(style);
+        }
+        Source::Ticker(TickerSpec { style, speed, gap, .. }) => {
+            letters(style);
+            *speed = whole(*speed).max(1);
+            *gap = gap.map(whole);
+        }
+        _ => {}
+    }
+    source
+}
+
+fn check(name: &str, Rect { x, y, w, h }: Rect) -> Result<(), Error> {
+    let side_max = i32::try_from(Size::SIDE_MAX).unwrap_or(i32::MAX);
+    let near = -PLACE_MAX..=PLACE_MAX;
+    let sides = 1..=side_max;
+    if near.contains(&x) && near.contains(&y) && sides.contains(&w) && sides.contains(&h) {
+        return Ok(());
+    }
+    Err(Error::Layer {
+        layer: name.to_owned(),
+        advice: format!(
+            "its box is {w}x{h} at ({x}, {y}); keep sides to 1..={side_max} and corners within \
+             {PLACE_MAX} of the canvas' own"
+        ),
+    })
+}
