@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
 use super::fault::{Faults, quoted};
-use super::field::needed_name;
+use super::field::{color, color_text, decimal, needed_name};
 use super::layer::{self, Within};
+use super::look;
 use super::section::Section;
 use crate::media::Size;
 use crate::scene::{
-    Align, Anchor, Color, Direction, Fit, Layer, Length, Position, Scene, Source, TextStyle,
-    TickerSpec,
+    Align, Anchor, Arrangement, ArrangementKind, Direction, Fit, Group, Layer, Length, Position,
+    Scene, Source, TextStyle, TickerSpec,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -26,7 +27,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// Everything that is wrong, at most ten: each begins with the path of its field.
 pub fn from_document(document: &Value, canvas: Size) -> Result<Scene, Vec<String>> {
     read_document(document, "the scene", |top, faults| {
-        let background = top.parsed(faults, "background", layer::color);
+        let background = top.parsed(faults, "background", color);
         let layers = layer::read_all(top, "layer", faults, Within::of("a scene", canvas));
         let background = background.map_or(layer::BLACK, |found| found.value);
         Scene { background, layers }
@@ -87,18 +88,19 @@ pub(super) fn read_table<T>(
 /// The document of a stack of overlays.
 #[must_use]
 pub fn overlays_to_document(overlays: &[Layer]) -> Value {
-    let layers: Vec<_> = overlays.iter().map(layer_document).collect();
+    let layers: Vec<_> = overlays.iter().map(|layer| layer_document(layer, false)).collect();
     json!({ "overlay": layers })
 }
 
 /// The document of a scene. Every key is there that its layers have, so that it says all.
 #[must_use]
 pub fn to_document(scene: &Scene) -> Value {
-    let layers: Vec<_> = scene.layers.iter().map(layer_document).collect();
-    json!({ "background": color(scene.background), "layer": layers })
+    let layers: Vec<_> = scene.layers.iter().map(|layer| layer_document(layer, false)).collect();
+    json!({ "background": color_text(scene.background), "layer": layers })
 }
 
-fn layer_document(layer: &Layer) -> Value {
+/// The document of a layer, which its group may place.
+fn layer_document(layer: &Layer, arranged: bool) -> Value {
     let Position { x, y, w, h, anchor } = layer.place;
     let anchor = Anchor::WORDS.iter().find(|(_, known)| *known == anchor).map(|(word, _)| word);
     let fit = match layer.fit {
@@ -118,6 +120,12 @@ fn layer_document(layer: &Layer) -> Value {
         keys[key] = value;
     });
     keys["type"] = json!(kind);
+    if let Some(keys) = keys.as_object_mut() {
+        look::put(&layer.look, &layer.source, keys);
+        if arranged {
+            ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
+        }
+    }
     keys
 }
 
@@ -125,12 +133,12 @@ fn layer_document(layer: &Layer) -> Value {
 fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static str {
     match source {
         Source::Color(one) => {
-            put("color", color(*one));
+            put("color", json!(color_text(*one)));
             "color"
         }
         Source::Gradient(top, bottom) => {
-            put("from", color(*top));
-            put("to", color(*bottom));
+            put("from", json!(color_text(*top)));
+            put("to", json!(color_text(*bottom)));
             "gradient"
         }
         Source::TestCard => "test-card",
@@ -159,7 +167,7 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             "clock"
         }
         Source::Spinner(one) => {
-            put("color", color(*one));
+            put("color", json!(color_text(*one)));
             "spinner"
         }
         Source::Flash => "flash",
@@ -173,8 +181,14 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             put_style(style, put);
             "live"
         }
-        Source::Group(layers) => {
-            put("layer", layers.iter().map(layer_document).collect());
+        Source::Group(Group { layers, arrangement }) => {
+            let arranged = arrangement.is_some();
+            put("layer", layers.iter().map(|layer| layer_document(layer, arranged)).collect());
+            if let Some(Arrangement { kind, gap }) = arrangement {
+                let kind = ArrangementKind::WORDS.iter().find(|(_, known)| known == kind);
+                put("layout", json!(kind.map(|(word, _)| word)));
+                put("gap", json!(gap));
+            }
             "group"
         }
         Source::Scene(scene) => {
@@ -195,10 +209,9 @@ fn put_style(style: &TextStyle, put: &mut impl FnMut(&str, Value)) {
     if let Some(font) = &style.font {
         put("font", json!(font));
     }
-    // By way of its text, so that 36.4 does not become 36.400001525878906.
-    put("size", json!(style.size.to_string().parse::<f64>().unwrap_or_else(|_| style.size.into())));
+    put("size", json!(decimal(style.size)));
     put("weight", json!(style.weight));
-    put("color", color(style.color));
+    put("color", json!(color_text(style.color)));
     let align = match style.align {
         Align::Left => "left",
         Align::Center => "center",
@@ -213,14 +226,6 @@ const fn word_of(direction: Direction) -> &'static str {
         Direction::Right => "right",
         Direction::Up => "up",
         Direction::Down => "down",
-    }
-}
-
-fn color(color: Color) -> Value {
-    let Color { r, g, b, a } = color;
-    match a {
-        255 => json!(format!("#{r:02x}{g:02x}{b:02x}")),
-        a => json!(format!("#{r:02x}{g:02x}{b:02x}{a:02x}")),
     }
 }
 
@@ -333,7 +338,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scene::{BuiltIn, demo};
+    use crate::scene::{BlendMode, Border, BuiltIn, ChromaKey, Color, Flip, Look, Shadow, demo};
 
     const CANVAS: Size = Size::HD720;
 
@@ -486,11 +491,61 @@ mod tests {
     fn any_layer() -> impl Strategy<Value = Layer> {
         let one = layer_of(any_source()).boxed();
         one.prop_recursive(3, 12, 3, |inner| {
-            let group = prop::collection::vec(inner, 0..3).prop_map(|layers| {
-                Source::Group(layers.into_iter().enumerate().map(numbered).collect())
-            });
+            let arrangement = (0..ArrangementKind::WORDS.len(), 0_u32..=16_384)
+                .prop_map(|(at, gap)| Arrangement { kind: ArrangementKind::WORDS[at].1, gap });
+            let layers = prop::collection::vec(inner, 0..3);
+            let group =
+                (layers, prop::option::of(arrangement)).prop_map(|(layers, arrangement)| {
+                    let numbered = layers.into_iter().enumerate().map(numbered);
+                    let placed = numbered.map(|layer| match arrangement {
+                        Some(_) => Layer { place: Position::WHOLE, ..layer },
+                        None => layer,
+                    });
+                    Source::Group(Group { layers: placed.collect(), arrangement })
+                });
             layer_of(group)
         })
+    }
+
+    fn any_look() -> impl Strategy<Value = Look> {
+        let border = (1_u32..=512, any_color()).prop_map(|(width, color)| Border { width, color });
+        let shadow = (-512..=512, -512..=512, 0_u32..=512, any_color())
+            .prop_map(|(x, y, blur, color)| Shadow { x, y, blur, color });
+        let key = (any_color(), 0.0_f32..=1.0, 0.001_f32..=1.0, 0.001_f32..=1.0).prop_map(
+            |(color, similarity, smoothness, spill)| ChromaKey {
+                color,
+                similarity,
+                smoothness,
+                spill,
+            },
+        );
+        (
+            (0..BlendMode::WORDS.len(), 0..Flip::WORDS.len(), 0_u16..3_600, 0_u32..=4_096),
+            prop::option::of(border),
+            prop::option::of(shadow),
+            prop::option::of(key),
+        )
+            .prop_map(
+                |((blend, flip, rotation, corner_radius), border, shadow, chroma_key)| {
+                    let (blend, flip) = (BlendMode::WORDS[blend].1, Flip::WORDS[flip].1);
+                    Look { blend, rotation, flip, corner_radius, border, shadow, chroma_key }
+                },
+            )
+    }
+
+    /// Without what a layer that shows this cannot have.
+    fn as_far_as_it_goes(look: &Look, source: &Source) -> Look {
+        let is_keyed = source.is_input() || matches!(source, Source::Image(_));
+        let chroma_key = look.chroma_key.filter(|_| is_keyed);
+        match source.is_still() {
+            true => Look { chroma_key, ..look.clone() },
+            false => Look {
+                blend: look.blend,
+                corner_radius: look.corner_radius,
+                chroma_key,
+                ..Look::default()
+            },
+        }
     }
 
     fn numbered((n, layer): (usize, Layer)) -> Layer {
@@ -500,16 +555,16 @@ mod tests {
     fn layer_of(source: impl Strategy<Value = Source>) -> impl Strategy<Value = Layer> {
         let fits =
             prop_oneof![Just(Fit::Contain), Just(Fit::Cover), Just(Fit::Fill), Just(Fit::None)];
-        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>()).prop_map(
-            |(source, place, fit, z, alpha, visible)| Layer {
+        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>(), any_look())
+            .prop_map(|(source, place, fit, z, alpha, visible, look)| Layer {
+                look: as_far_as_it_goes(&look, &source),
                 place,
                 fit,
                 z,
                 alpha,
                 visible,
                 ..Layer::new("", source)
-            },
-        )
+            })
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::fault::{Faults, quoted};
 use super::section::{Found, Section};
+use crate::scene::Color;
 
 /// Longest name of a node, channel, layer, audio or output, characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -97,4 +98,33 @@ pub(super) fn unique(
     };
     let (place, shown) = (faults.whereabouts(*first), quoted(&name.value));
     faults.add(&name.span, format!("{what} {shown} is already {place}; choose another"));
+}
+
+/// `#rrggbb` or `#rrggbbaa`.
+pub(super) fn color(text: &str) -> Result<Color, String> {
+    let wrong = || {
+        let shown = quoted(text);
+        format!("{shown} is not a colour such as \"#1a2b3c\" or, with alpha, \"#1a2b3c80\"")
+    };
+    let digits = text.strip_prefix('#').ok_or_else(wrong)?;
+    if !matches!(digits.len(), 6 | 8) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let part = |at: usize| {
+        digits.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or(255)
+    };
+    Ok(Color { r: part(0), g: part(2), b: part(4), a: part(6) })
+}
+
+/// A colour as [`color`] reads it.
+pub(super) fn color_text(Color { r, g, b, a }: Color) -> String {
+    match a {
+        255 => format!("#{r:02x}{g:02x}{b:02x}"),
+        a => format!("#{r:02x}{g:02x}{b:02x}{a:02x}"),
+    }
+}
+
+/// A number that is read as the same, by way of its text: 36.4, not 36.400001525878906.
+pub(super) fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
 }

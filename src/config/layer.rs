@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::fault::{Faults, quoted};
-use super::field::{file_name, name, needed_file, needed_name, needed_stream, unique};
+use super::field::{color, file_name, name, needed_file, needed_name, needed_stream, unique};
+use super::look;
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::{
-    Align, Anchor, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Length, Position, Source,
-    TextStyle, TickerSpec,
+    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Fit, Group, LAYERS_MAX,
+    Layer, Length, Position, Source, TextStyle, TickerSpec,
 };
 
 pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
@@ -28,22 +29,6 @@ const GROUPS_DEPTH_MAX: usize = 8;
 /// ten seconds.
 const TICKER_SPEED: u32 = 120;
 
-/// `#rrggbb` or `#rrggbbaa`.
-pub(super) fn color(text: &str) -> Result<Color, String> {
-    let wrong = || {
-        let shown = quoted(text);
-        format!("{shown} is not a colour such as \"#1a2b3c\" or, with alpha, \"#1a2b3c80\"")
-    };
-    let digits = text.strip_prefix('#').ok_or_else(wrong)?;
-    if !matches!(digits.len(), 6 | 8) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(wrong());
-    }
-    let part = |at: usize| {
-        digits.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or(255)
-    };
-    Ok(Color { r: part(0), g: part(2), b: part(4), a: part(6) })
-}
-
 /// Where layers are written, and what they lie in.
 #[derive(Clone, Copy)]
 pub(super) struct Within<'a> {
@@ -53,6 +38,8 @@ pub(super) struct Within<'a> {
     pub(super) of: &'a str,
     /// Width and height of what they lie in.
     pub(super) sides: (i32, i32),
+    /// Whether their group places them.
+    arranged: bool,
     /// In how many groups they are.
     depth: usize,
 }
@@ -66,7 +53,7 @@ impl<'a> Within<'a> {
     /// The layers of a canvas.
     pub(super) fn canvas(table: &'a str, of: &'a str, canvas: Size) -> Self {
         let Rect { w, h, .. } = canvas.rect();
-        Self { table, of, sides: (w, h), depth: 0 }
+        Self { table, of, sides: (w, h), arranged: false, depth: 0 }
     }
 }
 
@@ -120,7 +107,9 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     s.needed(faults, "type")?;
     let kind = s.word(faults, "type", &kinds)?;
     s.call(&format!("of type \"{kind}\""));
-    let place = place(&mut s, faults);
+    let arranged = within.arranged;
+    // What its group places has no position of its own: such keys are unknown.
+    let place = if arranged { Position::WHOLE } else { place(&mut s, faults) };
     let fits = [
         ("contain", Fit::Contain),
         ("cover", Fit::Cover),
@@ -133,10 +122,11 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     let alpha = (alpha * 255.0).round() as u8;
     let visible = s.flag(faults, "visible", true);
+    let look = look::read(&mut s, faults, kind);
     let Rect { w, h, .. } = place.within(within.sides);
-    let source = source(kind, &mut s, faults, Within { sides: (w, h), ..within });
+    let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
     s.finish(faults);
-    Some(Layer { place, fit, z, alpha, visible, ..Layer::new("", source?) })
+    Some(Layer { place, fit, z, alpha, visible, look, ..Layer::new("", source?) })
 }
 
 fn place(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Position {
@@ -213,7 +203,15 @@ fn source(
     })
 }
 
-fn group(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Vec<Layer> {
+fn group(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Group {
+    let kind = s.word(faults, "layout", &ArrangementKind::WORDS);
+    let gap = kind.and_then(|_| s.whole(faults, "gap", 0..=REACH.unsigned_abs()));
+    let arrangement = kind.map(|kind| Arrangement { kind, gap: gap.unwrap_or(0) });
+    let within = Within { arranged: arrangement.is_some(), ..within };
+    Group { layers: inside(s, faults, within), arrangement }
+}
+
+fn inside(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Vec<Layer> {
     // A reader that goes as deep as the text could be brought to its stack's end.
     if within.depth == GROUPS_DEPTH_MAX {
         let text = format!("groups lie in each other at most {GROUPS_DEPTH_MAX} deep");

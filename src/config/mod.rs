@@ -14,6 +14,7 @@ mod keys;
 mod layer;
 mod limits;
 mod load;
+mod look;
 mod metrics;
 mod model;
 mod multitrack;

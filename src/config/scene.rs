@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::{Faults, quoted};
-use super::field::{needed_name, unique};
+use super::field::{color, needed_name, unique};
 use super::layer::{self, Within};
 use super::section::{Found, Section};
 use crate::media::Size;
@@ -64,7 +64,7 @@ pub fn resolve(
 
 /// Reads `background` and `layer` (the scene called `main`), `scene`, `overlay` and `active`.
 pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Scenes {
-    let background = s.parsed(faults, "background", layer::color);
+    let background = s.parsed(faults, "background", color);
     let first = s.first("layer");
     let within = Within::canvas("[[channel.layer]]", "a scene", canvas);
     let layers = layer::read_all(s, "layer", faults, within);
@@ -119,7 +119,7 @@ fn read(
     canvas: Size,
 ) -> Option<(Found<String>, Scene)> {
     let name = needed_name(&mut s, faults);
-    let background = s.parsed(faults, "background", layer::color);
+    let background = s.parsed(faults, "background", color);
     let within = Within::canvas("[[channel.scene.layer]]", "a scene", canvas);
     let layers = layer::read_all(&mut s, "layer", faults, within);
     s.finish(faults);

@@ -5,10 +5,14 @@
 //! once.
 
 use super::asset::{Asset, Cover, OPAQUE, coarse, int, px};
-use super::kernel::{Kernels, copy, fill};
+use super::kernel::{Kernels, Key, RowsMut, copy, fill};
+use super::look::BlendMode;
 use super::surface::Surface;
 use crate::frame::{Frame, FrozenFrame, PlaneMut};
 use crate::media::Rect;
+
+/// Colour of what is not there.
+static NOTHING: [u8; 1 << 15] = [0; 1 << 15];
 
 /// A frame or a surface being drawn.
 #[derive(Debug)]
@@ -115,10 +119,46 @@ impl Canvas<'_> {
         }
     }
 
-    /// A surface whose corner is at the even `(x, y)`, `opacity` of it.
+    /// Takes away as much as the asset's alpha says.
+    pub(super) fn erase(&mut self, asset: &Asset, clip: Rect) {
+        let seen = asset.rect().intersect(clip);
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
+            let (area, origin) = (Area::of(seen, index), corner(asset.rect(), index));
+            for y in area.top..area.bottom {
+                let source = asset.row(coarse(index), offset(y, origin.1));
+                for span in source.spans {
+                    let from = offset(area.left, origin.0).max(span.from);
+                    let to = offset(area.right, origin.0).min(span.to);
+                    if from >= to {
+                        continue;
+                    }
+                    let left = position(from, origin.0);
+                    let dst = row(plane, y, &Area { left, right: left + to - from, ..area });
+                    match span.cover {
+                        Cover::Opaque => fill(dst, 0),
+                        Cover::Mixed => {
+                            let nothing = &NOTHING[..to - from];
+                            (self.kernels.blend)(dst, nothing, &source.alpha[from..to]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes what is near the key's colour transparent, which only a surface can be.
+    pub(super) fn chroma_key(&mut self, area: Rect, key: &Key) {
+        let (fine, half) = (Area::of(area, 0), Area::of(area, 1));
+        let chroma_key = self.kernels.chroma_key;
+        for y in half.top..half.bottom {
+            chroma_key(&mut rows_mut(&mut self.planes, y, &fine, &half), key);
+        }
+    }
+
+    /// A surface whose corner is at the even `(x, y)`, `opacity` of it, by a blend mode.
     pub(super) fn surface(
         &mut self,
-        surface: &Surface,
+        (surface, mode): (&Surface, BlendMode),
         (x, y): (i32, i32),
         clip: Rect,
         opacity: u8,
@@ -128,7 +168,19 @@ impl Canvas<'_> {
         if seen.is_empty() || opacity == 0 {
             return;
         }
-        let Kernels { blend, blend_faded, .. } = *self.kernels;
+        let Kernels { blend, blend_faded, blend_rgb, .. } = *self.kernels;
+        if mode != BlendMode::Over {
+            let (fine, half) = (Area::of(seen, 0), Area::of(seen, 1));
+            let (place, coarse) = (corner(place, 0), corner(place, 1));
+            for y in half.top..half.bottom {
+                let from = (offset(fine.left, place.0), offset(half.left, coarse.0));
+                let line = offset(y, coarse.1);
+                let src = surface.rows(line, from, half.right - half.left);
+                let mut dst = rows_mut(&mut self.planes, y, &fine, &half);
+                blend_rgb(mode, &mut dst, &src, opacity);
+            }
+            return;
+        }
         for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
             let (area, origin) = (Area::of(seen, index), corner(place, index));
             let from = offset(area.left, origin.0)..offset(area.right, origin.0);
@@ -249,4 +301,28 @@ fn position(offset: usize, origin: i32) -> usize {
 
 fn row<'p>(plane: &'p mut PlaneMut<'_>, y: usize, area: &Area) -> &'p mut [u8] {
     &mut plane.data[y * plane.stride..][area.left..area.right]
+}
+
+/// Two rows of pixels with row `y` of the chroma that they share.
+fn rows_mut<'p>(
+    planes: &'p mut [Option<PlaneMut<'_>>; 5],
+    y: usize,
+    fine: &Area,
+    half: &Area,
+) -> RowsMut<'p> {
+    fn pair<'p>(plane: Option<&'p mut PlaneMut<'_>>, y: usize, area: &Area) -> [&'p mut [u8]; 2] {
+        let Some(plane) = plane else { return [&mut [], &mut []] };
+        let (above, below) = plane.data.split_at_mut((2 * y + 1) * plane.stride);
+        let first = &mut above[2 * y * plane.stride..][area.left..area.right];
+        [first, &mut below[area.left..area.right]]
+    }
+    fn one<'p>(plane: Option<&'p mut PlaneMut<'_>>, y: usize, area: &Area) -> &'p mut [u8] {
+        plane.map_or(&mut [], |plane| row(plane, y, area))
+    }
+    let [luma, cb, cr, alpha, coarse] = planes.each_mut().map(Option::as_mut);
+    let alpha = alpha.map(|alpha| {
+        let [first, second] = pair(Some(alpha), y, fine);
+        [first, second, one(coarse, y, half)]
+    });
+    RowsMut { luma: pair(luma, y, fine), chroma: [one(cb, y, half), one(cr, y, half)], alpha }
 }

@@ -2,7 +2,18 @@
 //!
 //! The transfer curves of sRGB and BT.709 are taken as one, as players take them.
 
-use super::model::Color;
+/// An opaque or translucent colour, sRGB with straight alpha.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Color {
+    /// Red, 0 to 255.
+    pub r: u8,
+    /// Green, 0 to 255.
+    pub g: u8,
+    /// Blue, 0 to 255.
+    pub b: u8,
+    /// Alpha: 0 transparent, 255 opaque.
+    pub a: u8,
+}
 
 /// 1.0 of the fixed-point samples below.
 pub(super) const ONE: i64 = 1 << 16;

@@ -277,6 +277,7 @@ const fn pixels(v: u32) -> f32 {
 mod tests {
     use super::*;
     use crate::media::Rect;
+    use crate::scene::look::Look;
     use crate::scene::model::{Fit, Source};
 
     fn style(font: Option<&str>) -> TextStyle {
@@ -295,6 +296,7 @@ mod tests {
             source: Source::TestCard,
             place: Rect::default(),
             fit: Fit::Fill,
+            look: Look::default(),
         }
     }
 

@@ -1,10 +1,16 @@
 //! Loaded layers: what is drawn of a scene, and of groups that are drawn as one.
 
+use image::{Rgba, RgbaImage};
+
+use super::asset::Asset;
 use super::canvas::{Canvas, Placed};
+use super::color::bytes;
 use super::damage::{Damage, area, around};
 use super::input_key::InputKey;
-use super::kernel::Kernels;
-use super::source::{Input, Painter};
+use super::kernel::{Kernels, Key};
+use super::look::{BlendMode, ChromaKey};
+use super::resolve::Effects;
+use super::source::{Input, Painter, covered};
 use super::surface::Surface;
 use super::tick::Tick;
 use crate::media::Rect;
@@ -49,6 +55,10 @@ pub(super) struct Group {
     surface: Surface,
     /// What of the surface is not drawn yet.
     pending: Damage,
+    pub(super) blend: BlendMode,
+    chroma_key: Option<Key>,
+    /// What it takes away of the surface's corners.
+    corners: Option<Asset>,
 }
 
 impl Layers {
@@ -116,16 +126,16 @@ impl Layers {
         })
     }
 
-    /// Draws everything in `damage` on a background, or on nothing; luma pixels drawn.
+    /// Draws everything in `damage` on a background; luma pixels drawn.
     pub(super) fn redraw(
         &self,
         canvas: &mut Canvas<'_>,
         damage: &Damage,
-        background: Option<[u8; 3]>,
+        background: [u8; 3],
     ) -> u64 {
         let mut drawn = 0;
         for rect in damage.rects() {
-            self.draw(canvas, *rect, background, SPLITS_MAX);
+            self.draw(canvas, *rect, Some(background), SPLITS_MAX);
             drawn += u64::try_from(area(*rect)).unwrap_or(0);
         }
         drawn
@@ -227,7 +237,7 @@ impl Prepared {
             }
             Content::Group(group) => {
                 let corner = (self.clip.x, self.clip.y);
-                canvas.surface(&group.surface, corner, seen, self.alpha);
+                group.put(canvas, corner, seen, self.alpha);
             }
         }
     }
@@ -235,17 +245,64 @@ impl Prepared {
 
 impl Group {
     /// Layers on a surface as large as `rect`, which has even sides.
-    pub(super) fn new(layers: Layers, rect: Rect) -> Self {
+    pub(super) fn new(layers: Layers, rect: Rect, effects: &Effects) -> Self {
         let surface = Surface::new(rect);
         let pending = Damage::all(surface.rect());
-        Self { layers, surface, pending }
+        let Effects { blend, chroma_key, corners } = effects;
+        let chroma_key = chroma_key.as_ref().map(key_of);
+        let corners = corners.map(|(radius, place)| outside(radius, place, surface.rect()));
+        Self { layers, surface, pending, blend: *blend, chroma_key, corners }
+    }
+
+    /// What has to be done to a region once all layers in it are drawn.
+    pub(super) fn finish(&self, canvas: &mut Canvas<'_>, rect: Rect) {
+        if let Some(key) = &self.chroma_key {
+            canvas.chroma_key(rect, key);
+        }
+        if let Some(corners) = &self.corners {
+            canvas.erase(corners, rect);
+        }
+    }
+
+    /// Puts the surface on a canvas.
+    fn put(&self, canvas: &mut Canvas<'_>, at: (i32, i32), clip: Rect, opacity: u8) {
+        canvas.surface((&self.surface, self.blend), at, clip, opacity);
     }
 
     fn render(&mut self, kernels: &'static Kernels, scratch: &mut [u8]) -> u64 {
         let inside = self.layers.render(kernels, scratch);
-        let mut canvas = Canvas::on_surface(&mut self.surface, kernels, scratch);
-        let drawn = self.layers.redraw(&mut canvas, &self.pending, None);
+        let mut surface = std::mem::take(&mut self.surface);
+        let mut canvas = Canvas::on_surface(&mut surface, kernels, scratch);
+        let mut drawn = 0;
+        for rect in self.pending.rects() {
+            self.layers.draw(&mut canvas, *rect, None, SPLITS_MAX);
+            self.finish(&mut canvas, *rect);
+            drawn += u64::try_from(area(*rect)).unwrap_or(0);
+        }
+        self.surface = surface;
         self.pending = Damage::none(self.surface.rect());
         inside + drawn
     }
+}
+
+/// A key as the kernel takes it.
+fn key_of(key: &ChromaKey) -> Key {
+    let [_, cb, cr] = bytes(key.color);
+    let chroma = [cb, cr].map(|sample| (f32::from(sample) - 128.0) / 224.0);
+    let ChromaKey { similarity, smoothness, spill, .. } = *key;
+    Key { chroma, similarity, smoothness, spill }
+}
+
+/// What of a surface lies outside of a box with round corners, as a picture whose alpha says how
+/// much of it.
+fn outside(radius: u32, place: Rect, surface: Rect) -> Asset {
+    let sides = (place.w.unsigned_abs(), place.h.unsigned_abs());
+    let (w, h) = (surface.w.unsigned_abs(), surface.h.unsigned_abs());
+    let image = RgbaImage::from_fn(w, h, |x, y| {
+        let at = u32::try_from(x.cast_signed() - place.x).ok();
+        let at = at.zip(u32::try_from(y.cast_signed() - place.y).ok());
+        let at = at.filter(|(x, y)| *x < sides.0 && *y < sides.1);
+        Rgba([0, 0, 0, 255 - at.map_or(0, |at| covered(sides, radius, 0, at))])
+    });
+    Asset::new(&image, (0, 0), surface)
 }

@@ -1,6 +1,6 @@
 //! Layout: where a picture of some size lies in its layer's box.
 
-use super::model::Fit;
+use super::model::{Arrangement, ArrangementKind, Fit};
 use crate::media::{Rect, Size};
 
 /// How a picture is scaled, and which part of it goes where.
@@ -83,6 +83,47 @@ impl Transform {
     pub(super) const fn scale(&self) -> f32 {
         self.across.min(self.down) as f32
     }
+}
+
+/// The places of `count` layers in a box of `w` x `h`, each at least 2 x 2.
+pub(super) fn arranged(
+    Arrangement { kind, gap }: Arrangement,
+    count: usize,
+    (w, h): (i32, i32),
+) -> Vec<Rect> {
+    let count = i32::try_from(count).unwrap_or(i32::MAX).max(1);
+    let gap = i32::try_from(gap).unwrap_or(i32::MAX).min(w.min(h) / 2);
+    // Cell `at` of `of` along a side, and its length: what is left over goes to the first ones.
+    let cell = |at: i32, of: i32, side: i32| {
+        let free = (side - gap * (of + 1)).max(2 * of);
+        let begin = |n: i32| free * n / of + gap * (n + 1);
+        (begin(at), (begin(at + 1) - gap - begin(at)).max(2))
+    };
+    let boxed = |(x, w): (i32, i32), (y, h): (i32, i32)| Rect { x, y, w, h };
+    let columns = (1..count).find(|columns| columns * columns >= count).unwrap_or(1);
+    let rows = (count + columns - 1) / columns;
+    let of = |at: i32| match kind {
+        ArrangementKind::Row => boxed(cell(at, count, w), cell(0, 1, h)),
+        ArrangementKind::Column => boxed(cell(0, 1, w), cell(at, count, h)),
+        ArrangementKind::Grid => {
+            let (row, last) = (at / columns, count - (rows - 1) * columns);
+            let spare = if row == rows - 1 { columns - last } else { 0 };
+            let (x, wide) = cell(at % columns, columns, w);
+            boxed((x + spare * (wide + gap) / 2, wide), cell(row, rows, h))
+        }
+        ArrangementKind::SideBySide => {
+            let (x, wide) = cell(at, count, w);
+            let high = (i64::from(wide) * i64::from(h) / i64::from(w.max(1))).max(2);
+            let high = i32::try_from(high).unwrap_or(h);
+            boxed((x, wide), ((h - high) / 2, high))
+        }
+        ArrangementKind::PictureInPicture if at == 0 => boxed((0, w), (0, h)),
+        ArrangementKind::PictureInPicture => {
+            let (wide, high) = ((w / 4).max(2), (h / 4).max(2));
+            boxed((w - at * (wide + gap), wide), (h - high - gap, high))
+        }
+    };
+    (0..count).map(of).collect()
 }
 
 /// How a whole canvas of `w` x `h` lies in a box, and what of the box it covers.
@@ -211,6 +252,33 @@ mod tests {
         let inner = none.moved(10, 20).shifted(-260, -200);
         let unit = Rect { x: 0, y: 0, w: 8, h: 8 };
         assert_eq!(inner.rect(unit), Rect { x: 10, y: 20, ..unit });
+    }
+
+    #[test]
+    fn arranged_layers_share_the_box_without_touching() {
+        for (_, kind) in ArrangementKind::WORDS {
+            for (count, gap) in [(1, 0), (2, 10), (3, 7), (4, 0), (5, 20), (7, 3), (16, 2)] {
+                let places = arranged(Arrangement { kind, gap }, count, (640, 360));
+                assert_eq!(places.len(), count);
+                let whole = Rect { x: 0, y: 0, w: 640, h: 360 };
+                let is_inset = kind == ArrangementKind::PictureInPicture;
+                for (at, place) in places.iter().enumerate() {
+                    assert!(whole.contains(*place) || is_inset, "{kind:?} {count} {place:?}");
+                    let later = places[at + 1..].iter().filter(|_| !is_inset || at > 0);
+                    for other in later {
+                        assert!(place.intersect(*other).is_empty(), "{kind:?} {count} {gap}");
+                    }
+                }
+            }
+        }
+        let of = |kind, count| arranged(Arrangement { kind, gap: 10 }, count, (640, 360));
+        let grid = of(ArrangementKind::Grid, 3);
+        assert_eq!(grid[0], Rect { x: 10, y: 10, w: 305, h: 165 });
+        assert_eq!(grid[2], Rect { x: 167, y: 185, w: 305, h: 165 });
+        let pair = of(ArrangementKind::SideBySide, 2);
+        assert_eq!(pair[1], Rect { x: 325, y: 94, w: 305, h: 171 });
+        let inset = of(ArrangementKind::PictureInPicture, 2);
+        assert_eq!(inset[1], Rect { x: 470, y: 260, w: 160, h: 90 });
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod input_key;
 pub mod kernel;
 mod layers;
 pub mod layout;
+mod look;
 mod model;
 mod position;
 mod prepare;
@@ -30,8 +31,10 @@ pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
 pub use input_key::InputKey;
+pub use look::{BlendMode, Border, ChromaKey, Flip, Look, Shadow};
 pub use model::{
-    Align, BuiltIn, Color, Direction, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle, TickerSpec,
+    Align, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Fit, Group, LAYERS_MAX, Layer,
+    Scene, Source, TextStyle, TickerSpec,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;

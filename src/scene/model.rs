@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+pub use super::color::Color;
+use super::look::Look;
 use super::position::Position;
 
 /// Most layers in one scene or one group, or overlays of one channel.
@@ -10,19 +12,6 @@ pub const LAYERS_MAX: usize = 64;
 /// Most layers that are drawn at once, with those of groups, of scenes inside the scene and of the
 /// overlays. A scene with more is refused.
 pub const DRAWN_LAYERS_MAX: usize = 256;
-
-/// An opaque or translucent colour, sRGB with straight alpha.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Color {
-    /// Red, 0 to 255.
-    pub r: u8,
-    /// Green, 0 to 255.
-    pub g: u8,
-    /// Blue, 0 to 255.
-    pub b: u8,
-    /// Alpha: 0 transparent, 255 opaque.
-    pub a: u8,
-}
 
 /// The layers of a programme. Those with the higher `z` cover the others; among equals, the later.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +39,8 @@ pub struct Layer {
     pub alpha: u8,
     /// Whether it is drawn. One that is not is loaded all the same, and its input is decoded.
     pub visible: bool,
+    /// How it goes with what is below, and what is done to its picture.
+    pub look: Look,
 }
 
 impl Layer {
@@ -64,6 +55,7 @@ impl Layer {
             z: 0,
             alpha: 255,
             visible: true,
+            look: Look::default(),
         }
     }
 }
@@ -73,6 +65,72 @@ impl Layer {
 pub enum BuiltIn {
     /// The program's sign: square, 512 pixels, transparent corners.
     Logo,
+}
+
+/// Layers that are drawn as one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// Their positions are in the group's box; with an arrangement they are as it has them.
+    pub layers: Vec<Layer>,
+    /// What gives those that are visible their places.
+    pub arrangement: Option<Arrangement>,
+}
+
+/// How a group places its layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrangement {
+    /// The way.
+    pub kind: ArrangementKind,
+    /// Between them and around them, pixels.
+    pub gap: u32,
+}
+
+/// Ways to place layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrangementKind {
+    /// In as many columns as rows, or one more; the last row is in the middle.
+    Grid,
+    /// Beside each other, as high as the box.
+    Row,
+    /// Below each other, as wide as the box.
+    Column,
+    /// Beside each other in the box's shape.
+    SideBySide,
+    /// The first fills the box; the others lie on it from its lower right corner to the left, each
+    /// a quarter as wide and high.
+    PictureInPicture,
+}
+
+impl ArrangementKind {
+    /// All of them with the words of a configuration file.
+    pub const WORDS: [(&str, Self); 5] = [
+        ("grid", Self::Grid),
+        ("row", Self::Row),
+        ("column", Self::Column),
+        ("side-by-side", Self::SideBySide),
+        ("picture-in-picture", Self::PictureInPicture),
+    ];
+}
+
+impl Source {
+    /// Whether it is a picture that never changes, which is made once.
+    #[must_use]
+    pub const fn is_still(&self) -> bool {
+        matches!(
+            self,
+            Self::Color(_)
+                | Self::Gradient(..)
+                | Self::Image(_)
+                | Self::BuiltIn(_)
+                | Self::Text { .. }
+        )
+    }
+
+    /// Whether its pictures come from elsewhere while the programme runs.
+    #[must_use]
+    pub const fn is_input(&self) -> bool {
+        matches!(self, Self::Video(_) | Self::Live { .. })
+    }
 }
 
 impl BuiltIn {
@@ -213,8 +271,8 @@ pub enum Source {
         /// How the slate's letters look.
         style: TextStyle,
     },
-    /// Layers that are drawn as one, and cut off at the group's box. Their places are in that box.
-    Group(Vec<Layer>),
+    /// Layers that are drawn as one, and cut off at the group's box.
+    Group(Group),
     /// Another scene of the channel, with its background, scaled to the layer's box.
     Scene(String),
 }

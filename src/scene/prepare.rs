@@ -122,7 +122,7 @@ impl PreparedScene {
     ) -> u64 {
         let inside = self.layers.render(kernels, scratch);
         let mut canvas = Canvas::on_frame(frame, kernels, scratch);
-        inside + self.layers.redraw(&mut canvas, damage, Some(self.background))
+        inside + self.layers.redraw(&mut canvas, damage, self.background)
     }
 }
 
@@ -152,9 +152,9 @@ fn load_all(
                 };
                 (layer.name.clone(), InputKey::of(layer), Content::Painter(painter))
             }
-            Kind::Group(nodes) => {
+            Kind::Group(nodes, effects) => {
                 let inside = load_all(nodes, painter, loader, faults)?;
-                (String::new(), None, Content::Group(Box::new(Group::new(inside, clip))))
+                (String::new(), None, Content::Group(Box::new(Group::new(inside, clip, effects))))
             }
         };
         layers.push(Prepared { name, input, content, alpha, clip });

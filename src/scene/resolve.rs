@@ -3,10 +3,13 @@
 
 use std::collections::HashSet;
 
+use super::asset::int32;
 use super::error::Error;
 use super::layout::{self, Transform};
+use super::look::{BlendMode, ChromaKey, Look};
 use super::model::{
-    Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle, TickerSpec,
+    Arrangement, Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle,
+    TickerSpec,
 };
 use crate::media::{Rect, Size};
 
@@ -39,6 +42,17 @@ pub struct PlacedLayer {
     pub place: Rect,
     /// How the picture fills the box.
     pub fit: Fit,
+    /// What is done to its picture.
+    pub look: Look,
+}
+
+/// What is done to a surface before it is put on what is below.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Effects {
+    pub(super) blend: BlendMode,
+    pub(super) chroma_key: Option<ChromaKey>,
+    /// Radius of the corners of a box on the surface.
+    pub(super) corners: Option<(u32, Rect)>,
 }
 
 /// Something that is drawn: a layer, or a group.
@@ -58,7 +72,7 @@ pub(super) enum Kind {
     Layer(PlacedLayer),
     /// Layers that are drawn on a surface of their own first, which covers the node's `clip`; their
     /// places are counted from its corner.
-    Group(Vec<Node>),
+    Group(Vec<Node>, Effects),
 }
 
 impl ResolvedScene {
@@ -81,6 +95,7 @@ impl ResolvedScene {
             transform: Transform::default(),
             clip: canvas,
             shown: true,
+            arrangement: None,
             depth: 0,
         };
         let mut layers = Vec::new();
@@ -140,7 +155,7 @@ pub fn inner_scenes(layers: &[Layer]) -> Vec<&str> {
     for layer in layers {
         match &layer.source {
             Source::Scene(name) => names.push(name.as_str()),
-            Source::Group(layers) => names.extend(inner_scenes(layers)),
+            Source::Group(group) => names.extend(inner_scenes(&group.layers)),
             _ => {}
         }
     }
@@ -151,7 +166,7 @@ fn collect<'a>(nodes: &'a [Node], all: &mut Vec<&'a PlacedLayer>) {
     for node in nodes {
         match &node.kind {
             Kind::Layer(layer) => all.push(layer),
-            Kind::Group(nodes) => collect(nodes, all),
+            Kind::Group(nodes, _) => collect(nodes, all),
         }
     }
 }
@@ -168,6 +183,8 @@ struct Within {
     /// What of the surface they may cover.
     clip: Rect,
     shown: bool,
+    /// What places them, if their positions do not.
+    arrangement: Option<Arrangement>,
     depth: usize,
 }
 
@@ -190,14 +207,23 @@ impl<'a> Resolver<'a, '_> {
         if layers.len() > LAYERS_MAX {
             return Err(Error::Layers(layers.len()));
         }
-        let mut order: Vec<&Layer> = layers.iter().collect();
-        order.sort_by_key(|layer| layer.z);
-        order.into_iter().try_for_each(|layer| self.add(layer, within, nodes))
+        let sides = within.sides;
+        let mut places: Vec<_> = layers.iter().map(|it| it.place.within(sides)).collect();
+        if let Some(arrangement) = within.arrangement {
+            let visible = layers.iter().zip(&mut places).filter(|(layer, _)| layer.visible);
+            let visible: Vec<_> = visible.map(|(_, place)| place).collect();
+            let arranged = layout::arranged(arrangement, visible.len(), sides);
+            visible.into_iter().zip(arranged).for_each(|(place, arranged)| *place = arranged);
+        }
+        let mut order: Vec<_> = layers.iter().zip(places).collect();
+        order.sort_by_key(|(layer, _)| layer.z);
+        order.into_iter().try_for_each(|(layer, written)| self.add(layer, written, within, nodes))
     }
 
     fn add(
         &mut self,
         layer: &'a Layer,
+        written: Rect,
         within: &Within,
         nodes: &mut Vec<Node>,
     ) -> Result<(), Error> {
@@ -208,37 +234,49 @@ impl<'a> Resolver<'a, '_> {
         if self.names.len() > DRAWN_LAYERS_MAX {
             return Err(Error::Drawn);
         }
-        let written = layer.place.within(within.sides);
         check(&name, written)?;
         let place = within.transform.rect(written);
         check(&name, place)?;
         let shown = within.shown && layer.visible;
         let alpha = if shown { layer.alpha } else { 0 };
         match &layer.source {
-            Source::Group(layers) => {
+            Source::Group(group) => {
                 let inner = Within {
                     prefix: format!("{name}/"),
                     sides: (written.w, written.h),
                     transform: within.transform.moved(written.x, written.y),
                     clip: place.even().intersect(within.clip),
                     shown: alpha > 0,
+                    arrangement: group.arrangement,
                     depth: within.depth + 1,
                 };
-                self.add_group(&name, (alpha, None), (layers, inner), nodes)
+                let effects = effects(&layer.look, place, within);
+                self.add_group(&name, (alpha, None, effects), (&group.layers, inner), nodes)
             }
             Source::Scene(scene) => {
                 let (inner, scene) = self.enter(layer, scene, (&name, place), within)?;
                 let inner = Within { shown: alpha > 0, ..inner };
                 let background = Some(scene.background);
-                let added =
-                    self.add_group(&name, (alpha, background), (&scene.layers, inner), nodes);
+                let effects = effects(&layer.look, place, within);
+                let look = (alpha, background, effects);
+                let added = self.add_group(&name, look, (&scene.layers, inner), nodes);
                 self.scenes.pop();
                 added
             }
             source => {
                 let source = scaled(source, within.transform.scale());
-                let layer = PlacedLayer { name, source, place, fit: layer.fit };
-                nodes.push(Node { alpha, clip: within.clip, kind: Kind::Layer(layer) });
+                let look = layer.look.scaled(within.transform.scale());
+                let mut effects = effects(&layer.look, place, within);
+                if source.is_still() {
+                    effects.corners = None;
+                }
+                let layer = PlacedLayer { name, source, place, fit: layer.fit, look };
+                let shown = seen_at(&layer).intersect(within.clip);
+                if effects == Effects::default() || shown.is_empty() {
+                    nodes.push(Node { alpha, clip: within.clip, kind: Kind::Layer(layer) });
+                } else {
+                    nodes.push(alone(layer, alpha, shown, effects));
+                }
                 Ok(())
             }
         }
@@ -267,6 +305,7 @@ impl<'a> Resolver<'a, '_> {
             transform,
             clip: covered.even().intersect(within.clip),
             shown: within.shown,
+            arrangement: None,
             depth: within.depth + 1,
         };
         Ok((inner, found))
@@ -276,7 +315,7 @@ impl<'a> Resolver<'a, '_> {
     fn add_group(
         &mut self,
         name: &str,
-        (alpha, background): (u8, Option<Color>),
+        (alpha, background, effects): (u8, Option<Color>, Effects),
         (layers, within): (&'a [Layer], Within),
         nodes: &mut Vec<Node>,
     ) -> Result<(), Error> {
@@ -285,7 +324,9 @@ impl<'a> Resolver<'a, '_> {
             return Err(Error::Layer { layer: name.to_owned(), advice });
         }
         let ground = |within: &Within| background.map(|color| ground(name, color, within));
-        if alpha == 255 || alpha == 0 || within.clip.is_empty() {
+        // What mixes with other layers of a group mixes with nothing else.
+        let plain = effects == Effects::default() && !blends(layers);
+        if alpha == 255 && plain || alpha == 0 || within.clip.is_empty() {
             nodes.extend(ground(&within));
             return self.add_all(layers, &within, nodes);
         }
@@ -298,9 +339,54 @@ impl<'a> Resolver<'a, '_> {
         };
         let mut inner: Vec<_> = ground(&inside).into_iter().collect();
         self.add_all(layers, &inside, &mut inner)?;
-        nodes.push(Node { alpha, clip, kind: Kind::Group(inner) });
+        nodes.push(Node { alpha, clip, kind: Kind::Group(inner, effects.on(clip)) });
         Ok(())
     }
+}
+
+/// Whether a layer among these goes on what is below by another way than covering it.
+fn blends(layers: &[Layer]) -> bool {
+    layers.iter().any(|layer| match &layer.source {
+        Source::Group(group) => blends(&group.layers),
+        _ => layer.look.blend != BlendMode::Over,
+    })
+}
+
+impl Effects {
+    /// The same with places that are counted from the corner of the surface.
+    fn on(self, surface: Rect) -> Self {
+        let moved = |rect: Rect| Rect { x: rect.x - surface.x, y: rect.y - surface.y, ..rect };
+        Self { corners: self.corners.map(|(radius, rect)| (radius, moved(rect))), ..self }
+    }
+}
+
+/// What a look does to a surface; `place` is the layer's box.
+fn effects(look: &Look, place: Rect, within: &Within) -> Effects {
+    let radius = look.scaled(within.transform.scale()).corner_radius;
+    let corners = (radius > 0).then_some((radius, place));
+    Effects { blend: look.blend, chroma_key: look.chroma_key, corners }
+}
+
+/// Where a layer may show anything; even edges.
+fn seen_at(layer: &PlacedLayer) -> Rect {
+    let Rect { x, y, w, h } = layer.place;
+    if layer.look.rotation == 0 && layer.look.shadow.is_none() || !layer.source.is_still() {
+        return layer.place.even();
+    }
+    let shadow = layer
+        .look
+        .shadow
+        .map_or(0, |it| int32(it.blur + it.x.unsigned_abs().max(it.y.unsigned_abs())));
+    let reach = if layer.look.rotation == 0 { 0 } else { w.max(h) } + shadow;
+    Rect { x: x - reach, y: y - reach, w: w + 2 * reach, h: h + 2 * reach }.even()
+}
+
+/// A layer on a surface of its own.
+fn alone(mut layer: PlacedLayer, alpha: u8, shown: Rect, effects: Effects) -> Node {
+    (layer.place.x, layer.place.y) = (layer.place.x - shown.x, layer.place.y - shown.y);
+    let clip = Rect { x: 0, y: 0, ..shown };
+    let inner = Node { alpha: 255, clip, kind: Kind::Layer(layer) };
+    Node { alpha, clip: shown, kind: Kind::Group(vec![inner], effects.on(shown)) }
 }
 
 /// The background of a scene inside another.
@@ -310,6 +396,7 @@ fn ground(name: &str, color: Color, within: &Within) -> Node {
         source: Source::Color(color),
         place: within.clip,
         fit: Fit::Fill,
+        look: Look::default(),
     };
     let alpha = if within.shown { 255 } else { 0 };
     Node { alpha, clip: within.clip, kind: Kind::Layer(layer) }

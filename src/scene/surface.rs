@@ -1,11 +1,12 @@
 //! Surface: a picture with alpha that layers are drawn on before it is put on the canvas as one.
 
 use super::asset::{coarse, px};
+use super::kernel::Rows;
 use crate::frame::PlaneMut;
 use crate::media::Rect;
 
 /// Premultiplied Y, Cb and Cr, and alpha at both resolutions; nothing is on it at first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Surface {
     rect: Rect,
     planes: [Box<[u8]>; 5],
@@ -40,5 +41,23 @@ impl Surface {
     pub(super) fn row(&self, plane: usize, y: usize) -> &[u8] {
         let w = px(self.rect.w) >> coarse(plane);
         &self.planes[plane][y * w..][..w]
+    }
+
+    /// The two rows of pixels that share row `y` of chroma: so many chroma samples, and their
+    /// pixels, from `(pixel, sample)` on.
+    pub(super) fn rows(
+        &self,
+        y: usize,
+        (pixel, sample): (usize, usize),
+        samples: usize,
+    ) -> Rows<'_> {
+        let fine = |plane, line| &self.row(plane, 2 * y + line)[pixel..][..2 * samples];
+        let half = |plane| &self.row(plane, y)[sample..][..samples];
+        Rows {
+            luma: [fine(0, 0), fine(0, 1)],
+            chroma: [half(1), half(2)],
+            alpha: [fine(3, 0), fine(3, 1)],
+            coarse: half(4),
+        }
     }
 }

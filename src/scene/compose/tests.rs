@@ -12,8 +12,10 @@ use crate::scene::canvas::Canvas;
 use crate::scene::color::bytes;
 use crate::scene::error::Error;
 use crate::scene::layers::{Content, Layers};
+use crate::scene::look::{BlendMode, Border, ChromaKey, Flip, Look, Shadow};
 use crate::scene::model::{
-    Align, BuiltIn, Color, Direction, Layer, Scene, Source, TextStyle, TickerSpec,
+    Align, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Group, Layer, Scene, Source,
+    TextStyle, TickerSpec,
 };
 use crate::scene::resolve::ResolvedScene;
 use crate::scene::surface::Surface;
@@ -121,12 +123,11 @@ fn plain_layers(layers: &Layers, canvas: &mut Canvas<'_>) {
                 let mut surface = Surface::new(layer.clip);
                 let mut scratch = vec![0; W as usize];
                 let scalar = Kernels::at(Level::Scalar);
-                plain_layers(
-                    &group.layers,
-                    &mut Canvas::on_surface(&mut surface, scalar, &mut scratch),
-                );
+                let mut inner = Canvas::on_surface(&mut surface, scalar, &mut scratch);
+                plain_layers(&group.layers, &mut inner);
+                group.finish(&mut inner, Rect { x: 0, y: 0, ..layer.clip });
                 let corner = (layer.clip.x, layer.clip.y);
-                canvas.surface(&surface, corner, layer.clip, layer.alpha);
+                canvas.surface((&surface, group.blend), corner, layer.clip, layer.alpha);
             }
         }
     }
@@ -162,14 +163,38 @@ fn any_layer() -> impl Strategy<Value = Layer> {
     })
 }
 
+/// The layer with a look that goes with what it shows.
+fn with_look(layer: Layer) -> impl Strategy<Value = Layer> {
+    let border = Border { width: 3, color: color(240, 200, 20, 200) };
+    let shadow = Shadow { x: -3, y: 5, blur: 4, color: color(0, 0, 0, 180) };
+    let key = ChromaKey { color: BLUE, similarity: 0.3, smoothness: 0.2, spill: 0.2 };
+    (0..4_usize, 0..3_600_u16, 0..30_u32, any::<[bool; 4]>()).prop_map(
+        move |(blend, rotation, corner_radius, [turned, bordered, shaded, keyed])| {
+            let still = layer.source.is_still();
+            let is = |wanted: bool| wanted && still;
+            let look = Look {
+                blend: BlendMode::WORDS[blend].1,
+                rotation: if is(turned) { rotation } else { 0 },
+                flip: if is(turned) { Flip::Horizontal } else { Flip::None },
+                corner_radius: corner_radius.saturating_sub(15),
+                border: is(bordered).then_some(border),
+                shadow: is(shaded).then_some(shadow),
+                chroma_key: (keyed && layer.source.is_input()).then_some(key),
+            };
+            Layer { look, ..layer.clone() }
+        },
+    )
+}
+
 /// Layers that are drawn as one, with the live input of their own that some have.
 fn any_group() -> impl Strategy<Value = Layer> {
     let place = (-40..140, -30..90, 1..180, 1..110);
     let alpha = prop_oneof![1 => Just(255), 2 => any::<u8>()];
-    let layers = prop::collection::vec(any_layer(), 0..4);
+    let inside = prop_oneof![any_layer(), any_layer().prop_flat_map(with_look)];
+    let layers = prop::collection::vec(inside, 0..4);
     (layers, place, -2..3, alpha).prop_map(|(mut layers, place, z, alpha)| {
         number(&mut layers);
-        Layer { z, alpha, ..layer("", Source::Group(layers), place) }
+        Layer { z, alpha, ..layer("", Source::Group(Group { layers, arrangement: None }), place) }
     })
 }
 
@@ -202,10 +227,15 @@ proptest! {
     #[test]
     fn redrawing_what_changed_gives_the_same_as_drawing_everything(
         mut layers in prop::collection::vec(
-            prop_oneof![3 => any_layer(), 1 => any_group()],
+            prop_oneof![
+                3 => any_layer(),
+                2 => any_layer().prop_flat_map(with_look),
+                1 => any_group().prop_flat_map(with_look),
+            ],
             0..6,
         ),
-        group in prop::option::of(any_group()),
+        group in prop::option::of(any_group().prop_flat_map(with_look)),
+        cam in with_look(live("cam", (0, 0, 9, 9))),
         (place, z, alpha) in (
             (-20..100, -20..60, 20..170, 20..100),
             -2..3,
@@ -213,13 +243,14 @@ proptest! {
         ),
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
-        let cam = Layer { z, alpha, ..live("cam", place) };
+        let look = cam.look;
+        let cam = Layer { z, alpha, look, ..live("cam", place) };
         let mut input = "cam".to_owned();
         number(&mut layers);
         match group {
             Some(mut group) => {
                 let Source::Group(inside) = &mut group.source else { unreachable!() };
-                inside.push(cam);
+                inside.layers.push(cam);
                 input = "group/cam".to_owned();
                 layers.push(Layer { name: "group".to_owned(), ..group });
             }
@@ -620,7 +651,7 @@ fn a_scene_that_has_taken_pictures_before_it_is_shown_begins_with_them() {
 }
 
 fn group(name: &str, place: (i32, i32, i32, i32), layers: Vec<Layer>) -> Layer {
-    layer(name, Source::Group(layers), place)
+    layer(name, Source::Group(Group { layers, arrangement: None }), place)
 }
 
 fn shown(layers: Vec<Layer>) -> FrozenFrame {
@@ -719,4 +750,31 @@ fn scenes_in_a_circle_and_scenes_that_are_not_there_are_refused_with_the_way() {
         |n: i32| (0..60).map(move |i| layer(&format!("{n} {i}"), Source::Flash, (i, n, 9, 9)));
     let groups = (0..5).map(|n| group(&format!("g{n}"), (0, 0, 90, 90), many(n).collect()));
     assert!(resolved(groups.collect()).unwrap_err().to_string().contains("256 layers"));
+}
+
+#[test]
+fn an_arrangement_places_what_is_visible_of_a_group() {
+    let red =
+        |name: &str, visible| Layer { visible, ..layer(name, Source::Color(RED), (0, 0, 9, 9)) };
+    let layers = vec![red("a", true), red("b", false), red("c", true)];
+    let arrangement = Some(Arrangement { kind: ArrangementKind::Row, gap: 10 });
+    let source = Source::Group(Group { layers, arrangement });
+    let frame = shown(vec![layer("row", source, (0, 0, 160, 96))]);
+    let ground = bytes(color(10, 20, 30, 255));
+    let seen: Vec<_> = (0..80).filter(|x| at(&frame, 2 * x, 48) == bytes(RED)).collect();
+    assert_eq!((seen[0], seen.len(), seen[seen.len() - 1]), (5, 64, 74), "{seen:?}");
+    assert_eq!(at(&frame, 80, 48), ground);
+}
+
+#[test]
+fn a_layer_of_a_group_mixes_with_the_group_alone() {
+    let multiply = Look { blend: BlendMode::Multiply, ..Look::default() };
+    let red = Layer { look: multiply, ..layer("red", Source::Color(RED), (0, 0, 60, 60)) };
+    let below = layer("below", Source::Color(BLUE), (0, 0, 160, 96));
+    let alone = shown(vec![below.clone(), group("g", (0, 0, 60, 60), vec![red.clone()])]);
+    assert_eq!(at(&alone, 20, 20), bytes(RED));
+    let mixed = shown(vec![below, red]);
+    let black = bytes(color(0, 0, 0, 255));
+    let apart = at(&mixed, 20, 20).into_iter().zip(black).map(|(a, b)| a.abs_diff(b)).max();
+    assert!(apart <= Some(2), "{:?}", at(&mixed, 20, 20));
 }

@@ -7,11 +7,13 @@ use std::arch::x86_64::{
     _mm256_xor_si256,
 };
 
+use super::effect::{self, Key, Rows, RowsMut};
 use super::matrix_avx2;
 use super::resize_avx2;
 use super::scalar;
 use super::scale_avx2;
 use super::table::{Kernels, Level};
+use crate::scene::look::BlendMode;
 
 /// Bytes of a register.
 const WIDE: usize = 32;
@@ -22,6 +24,8 @@ static KERNELS: Kernels = Kernels {
     blend_faded,
     mix,
     fade,
+    blend_rgb,
+    chroma_key,
     sum_rows: scale_avx2::sum_rows,
     sum_columns: scale_avx2::sum_columns,
     filter_rows: resize_avx2::filter_rows,
@@ -53,6 +57,26 @@ fn mix(dst: &mut [u8], src: &[u8], opacity: u8) {
 fn fade(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8) {
     // SAFETY: `kernels`, the only way here, has found the instructions.
     unsafe { fade_wide(dst, a, b, weight) }
+}
+
+fn blend_rgb(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, opacity: u8) {
+    // SAFETY: `kernels`, the only way here, has found the instructions.
+    unsafe { blend_rgb_wide(mode, dst, src, opacity) }
+}
+
+fn chroma_key(rows: &mut RowsMut<'_>, key: &Key) {
+    // SAFETY: `kernels`, the only way here, has found the instructions.
+    unsafe { chroma_key_wide(rows, key) }
+}
+
+#[target_feature(enable = "avx2")]
+fn blend_rgb_wide(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, opacity: u8) {
+    effect::blend_rgb(mode, dst, src, opacity);
+}
+
+#[target_feature(enable = "avx2")]
+fn chroma_key_wide(rows: &mut RowsMut<'_>, key: &Key) {
+    effect::chroma_key(rows, key);
 }
 
 #[target_feature(enable = "avx2")]

@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod effect;
 mod filter;
 mod matrix;
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +26,7 @@ mod scale;
 mod scale_avx2;
 mod table;
 
+pub use effect::{Key, Rows, RowsMut};
 pub use filter::{Filter, GROUP, TAPS_MAX};
 pub use matrix::{BT709, ColorMatrix, LumaWeights};
 pub use polyphase::Polyphase;
@@ -75,6 +77,8 @@ pub fn copy(dst: &mut [u8], src: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::color::{Color, bytes, rgb};
+    use crate::scene::look::BlendMode;
 
     /// Bytes with no pattern, the same in every run.
     pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
@@ -185,6 +189,171 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Two rows with their chroma, premultiplied, and their alpha.
+    struct Block {
+        luma: [Vec<u8>; 2],
+        chroma: [Vec<u8>; 2],
+        alpha: [Vec<u8>; 3],
+    }
+
+    impl Block {
+        /// Of `samples` chroma samples; opaque unless `has_alpha`.
+        fn noise(seed: u64, samples: usize, has_alpha: bool) -> Self {
+            let [(first, mut one), (second, mut two)] =
+                [seed, seed + 2].map(|seed| pairs(seed, 2 * samples));
+            let [(cb, mut coarse), (cr, _)] = [pairs(seed + 4, samples), pairs(seed + 4, samples)];
+            if !has_alpha {
+                [&mut one, &mut two, &mut coarse].into_iter().for_each(|row| row.fill(255));
+                let opaque = |seed| noise(seed, samples);
+                return Self {
+                    luma: [noise(seed, 2 * samples), noise(seed + 1, 2 * samples)],
+                    chroma: [opaque(seed + 2), opaque(seed + 3)],
+                    alpha: [one, two, coarse],
+                };
+            }
+            Self { luma: [first, second], chroma: [cb, cr], alpha: [one, two, coarse] }
+        }
+
+        fn rows(&self) -> Rows<'_> {
+            Rows {
+                luma: self.luma.each_ref().map(Vec::as_slice),
+                chroma: self.chroma.each_ref().map(Vec::as_slice),
+                alpha: [&self.alpha[0], &self.alpha[1]],
+                coarse: &self.alpha[2],
+            }
+        }
+
+        fn rows_mut(&mut self, has_alpha: bool) -> RowsMut<'_> {
+            let alpha = self.alpha.each_mut().map(Vec::as_mut_slice);
+            RowsMut {
+                luma: self.luma.each_mut().map(Vec::as_mut_slice),
+                chroma: self.chroma.each_mut().map(Vec::as_mut_slice),
+                alpha: has_alpha.then_some(alpha),
+            }
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            let rows = self.luma.iter().chain(&self.chroma).chain(&self.alpha);
+            rows.flatten().copied().collect()
+        }
+    }
+
+    const KEY: Key = Key { chroma: [-0.3, -0.35], similarity: 0.2, smoothness: 0.3, spill: 0.4 };
+
+    #[test]
+    fn every_level_blends_and_keys_to_the_same_bytes() {
+        let definition = Kernels::at(Level::Scalar);
+        for twin in all_that_this_cpu_has() {
+            for samples in (0..=70).chain([127, 128, 129, 200]) {
+                for (has_alpha, opacity) in [(false, 255), (true, 255), (true, 77), (false, 1)] {
+                    let src = Block::noise(50, samples, true);
+                    for (_, mode) in BlendMode::WORDS {
+                        let run = |k: &Kernels| {
+                            let mut dst = Block::noise(90, samples, has_alpha);
+                            (k.blend_rgb)(mode, &mut dst.rows_mut(has_alpha), &src.rows(), opacity);
+                            dst.bytes()
+                        };
+                        assert!(
+                            run(twin) == run(definition),
+                            "{:?} {samples} {mode:?}",
+                            twin.level
+                        );
+                    }
+                    let run = |k: &Kernels| {
+                        let mut rows = Block::noise(90, samples, has_alpha);
+                        (k.chroma_key)(&mut rows.rows_mut(true), &KEY);
+                        rows.bytes()
+                    };
+                    assert!(run(twin) == run(definition), "{:?} {samples} key", twin.level);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_layer_of_which_nothing_is_seen_changes_no_byte_and_neutral_colours_do_neither() {
+        let grey = |value: u8| {
+            let mut block = Block::noise(1, 40, false);
+            block.luma.iter_mut().for_each(|row| row.fill(value));
+            block.chroma.iter_mut().for_each(|row| row.fill(128));
+            block
+        };
+        let (black, white) = (grey(16), grey(235));
+        let mut nothing = Block::noise(5, 40, true);
+        nothing.luma.iter_mut().chain(&mut nothing.chroma).for_each(|row| row.fill(0));
+        nothing.alpha.iter_mut().for_each(|row| row.fill(0));
+        nothing.alpha[0][3] = 1; // or the tile is left out
+        for (mode, neutral) in [
+            (BlendMode::Add, &black),
+            (BlendMode::Screen, &black),
+            (BlendMode::Multiply, &white),
+            (BlendMode::Multiply, &nothing),
+        ] {
+            let mut dst = Block::noise(70, 40, false);
+            let before = dst.bytes();
+            (Kernels::at(Level::best()).blend_rgb)(
+                mode,
+                &mut dst.rows_mut(false),
+                &neutral.rows(),
+                if std::ptr::eq(neutral, &nothing) { 0 } else { 255 },
+            );
+            assert_eq!(dst.bytes(), before, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn colours_multiply_add_and_screen_as_light_does() {
+        let flat = |r, g, b| {
+            let [y, cb, cr] = bytes(Color { r, g, b, a: 255 });
+            let mut block = Block::noise(1, 4, false);
+            block.luma.iter_mut().for_each(|row| row.fill(y));
+            block.chroma[0].fill(cb);
+            block.chroma[1].fill(cr);
+            block
+        };
+        for (mode, exact) in [
+            (BlendMode::Multiply, [157, 0, 20]),
+            (BlendMode::Add, [255, 100, 150]),
+            (BlendMode::Screen, [243, 100, 130]),
+        ] {
+            let mut dst = flat(200, 0, 100);
+            let src = flat(200, 100, 50);
+            let kernels = Kernels::at(Level::best());
+            (kernels.blend_rgb)(mode, &mut dst.rows_mut(false), &src.rows(), 255);
+            let got = rgb([dst.luma[0][2], dst.chroma[0][1], dst.chroma[1][1]]);
+            for (got, exact) in got.into_iter().zip(exact) {
+                assert!((i32::from(got) - exact).abs() <= 3, "{mode:?} {got} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_takes_its_colour_away_and_leaves_others_as_they_are() {
+        let [_, cb, cr] = bytes(Color { r: 0, g: 255, b: 0, a: 255 });
+        let chroma = [cb, cr].map(|c| (f32::from(c) - 128.0) / 224.0);
+        let key = Key { chroma, similarity: 0.2, smoothness: 0.1, spill: 0.1 };
+        let keyed = |r, g, b| {
+            let [y, cb, cr] = bytes(Color { r, g, b, a: 255 });
+            let mut block = Block::noise(1, 2, false);
+            block.luma.iter_mut().for_each(|row| row.fill(y));
+            block.chroma[0].fill(cb);
+            block.chroma[1].fill(cr);
+            (Kernels::at(Level::best()).chroma_key)(&mut block.rows_mut(true), &key);
+            let own = [y, cb, cr];
+            (own, [block.luma[0][1], block.chroma[0][0], block.chroma[1][0]], block.alpha[0][1])
+        };
+        assert_eq!(keyed(0, 255, 0).1, [0; 3]);
+        assert_eq!((keyed(20, 200, 30).2, keyed(0, 255, 0).2), (0, 0));
+        for (r, g, b) in [(230, 180, 150), (255, 255, 255), (0, 0, 0), (40, 40, 200)] {
+            let (own, got, alpha) = keyed(r, g, b);
+            assert_eq!((got, alpha), (own, 255), "{r} {g} {b}");
+        }
+        let (own, got, alpha) = keyed(120, 255, 110);
+        assert!(alpha > 0 && alpha < 255, "{alpha}");
+        let grey = |cb: u8, alpha: u8| (f32::from(cb) - 128.0 * f32::from(alpha) / 255.0).abs();
+        assert!(grey(got[1], alpha) < grey(own[1], 255) * f32::from(alpha) / 255.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Scalar kernels: the definition of every one.
 
+use super::effect;
 use super::matrix;
 use super::resize;
 use super::scale;
@@ -11,6 +12,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     blend_faded,
     mix,
     fade,
+    blend_rgb: effect::blend_rgb,
+    chroma_key: effect::chroma_key,
     sum_rows: scale::sum_rows,
     sum_columns: scale::sum_columns,
     filter_rows: resize::filter_rows,

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use super::effect::{Key, Rows, RowsMut};
 use super::filter::Filter;
 use super::matrix::ColorMatrix;
 use super::polyphase::Polyphase;
+use crate::scene::look::BlendMode;
 
 /// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
 pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);
@@ -43,6 +45,12 @@ pub type ConvertLuma = fn(luma: &mut [u8], cb: &[u8], cr: &[u8], matrix: &ColorM
 /// Converts a row of colour.
 pub type ConvertChroma = fn(cb: &mut [u8], cr: &mut [u8], matrix: &ColorMatrix);
 
+/// Puts `opacity / 255` of `src` on `dst` by a blend mode: both are RGB, mixed and made YUV again.
+pub type BlendRgb = fn(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, opacity: u8);
+
+/// Makes what is near the key's colour transparent, in rows with alpha.
+pub type ChromaKeyRows = fn(rows: &mut RowsMut<'_>, key: &Key);
+
 /// Which registers the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -72,6 +80,10 @@ pub struct Kernels {
     pub mix: Mix,
     /// See [`Fade`].
     pub fade: Fade,
+    /// See [`BlendRgb`].
+    pub blend_rgb: BlendRgb,
+    /// See [`ChromaKeyRows`].
+    pub chroma_key: ChromaKeyRows,
     /// See [`SumRows`].
     pub sum_rows: SumRows,
     /// See [`SumColumns`].

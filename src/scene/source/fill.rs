@@ -20,9 +20,13 @@ pub(in crate::scene) struct Fill {
 /// The same of a box with an odd edge, which has half-covered chroma samples.
 pub(super) fn still(place: Rect, color: Color, canvas: Rect) -> Asset {
     let seen = place.intersect(canvas);
-    let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());
-    let image = RgbaImage::from_pixel(w, h, Rgba([color.r, color.g, color.b, color.a]));
-    Asset::new(&image, (seen.x, seen.y), canvas)
+    Asset::new(&image(seen, color), (seen.x, seen.y), canvas)
+}
+
+/// All of a box as a picture.
+pub(super) fn image(place: Rect, color: Color) -> RgbaImage {
+    let (w, h) = (place.w.unsigned_abs(), place.h.unsigned_abs());
+    RgbaImage::from_pixel(w, h, Rgba([color.r, color.g, color.b, color.a]))
 }
 
 impl Fill {

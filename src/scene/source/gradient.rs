@@ -57,8 +57,13 @@ fn dithered(value: i64, x: usize, y: usize) -> u8 {
     u8::try_from((value + threshold) / ONE).unwrap_or(u8::MAX)
 }
 
-fn translucent(place: Rect, (top, bottom): (Color, Color), canvas: Rect) -> Asset {
+fn translucent(place: Rect, colors: (Color, Color), canvas: Rect) -> Asset {
     let seen = place.intersect(canvas);
+    Asset::new(&image(place, colors, seen), (seen.x, seen.y), canvas)
+}
+
+/// What of a box lies in `seen` as a picture.
+pub(super) fn image(place: Rect, (top, bottom): (Color, Color), seen: Rect) -> RgbaImage {
     let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());
     let above = (seen.y - place.y).unsigned_abs();
     let last = u64::from(place.h.unsigned_abs().saturating_sub(1).max(1));
@@ -66,15 +71,14 @@ fn translucent(place: Rect, (top, bottom): (Color, Color), canvas: Rect) -> Asse
         let weight = u16::try_from(u64::from(above + y) * 255 / last).unwrap_or(255).min(255);
         div255(u16::from(b) * weight + u16::from(a) * (255 - weight))
     };
-    let image = RgbaImage::from_fn(w, h, |_, y| {
+    RgbaImage::from_fn(w, h, |_, y| {
         Rgba([
             between(top.r, bottom.r, y),
             between(top.g, bottom.g, y),
             between(top.b, bottom.b, y),
             between(top.a, bottom.a, y),
         ])
-    });
-    Asset::new(&image, (seen.x, seen.y), canvas)
+    })
 }
 
 #[cfg(test)]

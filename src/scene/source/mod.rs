@@ -2,6 +2,7 @@
 //! itself on demand. After loading none of them allocates.
 
 mod clock;
+mod dress;
 mod fill;
 mod flash;
 mod gradient;
@@ -15,6 +16,7 @@ mod test_card;
 mod text;
 mod ticker;
 
+pub(super) use dress::covered;
 pub(super) use input::{Input, InputState};
 pub(super) use loader::Loader;
 pub(super) use painter::{Painter, stand_in};

@@ -1,6 +1,7 @@
 //! Painter: a loaded source of any kind.
 
 use super::clock::Clock;
+use super::dress::dressed;
 use super::fill::{self, Fill};
 use super::flash::Flash;
 use super::input::Input;
@@ -34,10 +35,20 @@ pub(in crate::scene) enum Painter {
 impl Painter {
     pub(in crate::scene) fn load(layer: &PlacedLayer, loader: &mut Loader) -> Result<Self, Error> {
         Ok(match &layer.source {
+            Source::Color(color) if layer.look.dresses() => {
+                let image = fill::image(layer.place, *color);
+                let at = (layer.place.x, layer.place.y);
+                Self::Still(dressed(image, at, layer, loader.canvas)?)
+            }
             Source::Color(color) => match Fill::new(layer.place, *color) {
                 Some(fill) => Self::Fill(fill),
                 None => Self::Still(fill::still(layer.place, *color, loader.canvas)),
             },
+            Source::Gradient(top, bottom) if layer.look.dresses() => {
+                let image = gradient::image(layer.place, (*top, *bottom), layer.place);
+                let at = (layer.place.x, layer.place.y);
+                Self::Still(dressed(image, at, layer, loader.canvas)?)
+            }
             Source::Gradient(top, bottom) => {
                 Self::Still(gradient::load(layer.place, (*top, *bottom), loader.canvas))
             }

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
-use image::imageops::{FilterType, resize};
+use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageBuffer, ImageReader, Limits, Rgba, RgbaImage};
 
+use super::dress::dressed;
 use crate::media::{Rect, Size};
 use crate::scene::asset::{Asset, int32};
 use crate::scene::error::Error;
@@ -39,7 +40,7 @@ pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Ass
     }
     let file = File::open(path).map_err(|error| fault(error.to_string()))?;
     let image = decode(BufReader::new(file)).map_err(fault)?;
-    Ok(place(image, layer, canvas))
+    place(image, layer, canvas)
 }
 
 /// Loads a picture that is part of the program.
@@ -49,7 +50,7 @@ pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Resu
     };
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: name.name().into(), cause };
-    Ok(place(decode(Cursor::new(bytes)).map_err(fault)?, layer, canvas))
+    place(decode(Cursor::new(bytes)).map_err(fault)?, layer, canvas)
 }
 
 fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
@@ -67,13 +68,22 @@ fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
 }
 
 /// Scales and places the picture as its layer asks, and cuts it off at the layer's box.
-fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Asset {
+fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
     let (w, h) = layout::scale(layer.place, layer.fit, image.dimensions());
     let (w, h) = (w.min(Size::SIDE_MAX), h.min(Size::SIDE_MAX));
     let image = scaled(image, w, h);
     let x = layer.place.x + (layer.place.w - int32(w)).div_euclid(2);
     let y = layer.place.y + (layer.place.h - int32(h)).div_euclid(2);
-    Asset::new(&image, (x, y), layer.place.intersect(canvas))
+    if !layer.look.dresses() {
+        return Ok(Asset::new(&image, (x, y), layer.place.intersect(canvas)));
+    }
+    // Only what lies in the box has corners, a border and a shadow.
+    let picture = Rect { x, y, w: int32(w), h: int32(h) };
+    let seen = picture.intersect(layer.place);
+    let (left, top) = ((seen.x - x).unsigned_abs(), (seen.y - y).unsigned_abs());
+    let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());
+    let image = crop_imm(&image, left, top, w, h).to_image();
+    dressed(image, (seen.x, seen.y), layer, canvas)
 }
 
 fn scaled(image: RgbaImage, w: u32, h: u32) -> RgbaImage {
@@ -102,6 +112,7 @@ fn scaled(image: RgbaImage, w: u32, h: u32) -> RgbaImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::look::Look;
     use crate::scene::model::{Fit, Source};
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 640, h: 360 };
@@ -112,6 +123,7 @@ mod tests {
             source: Source::Image(path.to_owned()),
             place: Rect { x: 20, y: 20, w: 200, h: 100 },
             fit,
+            look: Look::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use image::RgbaImage;
 
+use super::dress::dressed;
 use super::gradient;
 use super::loader::Loader;
 use crate::scene::asset::Asset;
@@ -22,7 +23,7 @@ pub(super) fn load(
     loader: &mut Loader,
 ) -> Result<Asset, Error> {
     let image = letters(layer, text, (style, Setting::Top), loader)?;
-    Ok(Asset::new(&image, (layer.place.x, layer.place.y), loader.canvas))
+    dressed(image, (layer.place.x, layer.place.y), layer, loader.canvas)
 }
 
 /// A slate: an opaque card that fills the layer's box, with letters in the middle.
