@@ -54,6 +54,7 @@ mod mistakes;
 mod monitoring;
 mod multitrack;
 mod obs;
+mod overlays;
 mod pairs;
 mod picture;
 mod playback;

@@ -22,7 +22,7 @@ const LADDER: &str = "[[channel.rendition]]\nname = \"low\"\nwidth = 160\n\
 fn with_outputs(outputs: &[(&str, &str, &str)]) -> Config {
     let config = demo().more(LADDER);
     outputs.iter().fold(config, |config, (name, url, more)| {
-        config.output(name, url).more(&format!("rendition = \"ladder\"\n{more}"))
+        config.output(name, url).more(&format!("rendition = \"ladder\"\n{more}\n"))
     })
 }
 
@@ -70,14 +70,15 @@ fn renditions_go_as_tracks_to_who_announces_them_and_the_first_alone_to_others()
         ("told", &told.url(), "tracks = \"all\""),
     ]));
     for there in [&knows, &told] {
-        let tracks = wait_until(SOON, "both tracks have keyframes", || {
+        // An encoder that is short of time leaves a keyframe out.
+        let tracks = wait_until(SOON, "both tracks have keyframes at the same times", || {
             let tracks = tracks(&there.messages());
-            (tracks.values().filter(|(_, keys)| keys.len() >= 2).count() == 2).then_some(tracks)
+            let [(_, keys), (_, low_keys)] = [tracks.get(&0)?, tracks.get(&1)?];
+            (keys.iter().filter(|time| low_keys.contains(time)).count() >= 2).then_some(tracks)
         });
-        let ((main, keys), (low, low_keys)) = (&tracks[&0], &tracks[&1]);
-        assert_eq!(main[0], 1, "avcC");
+        let [(main, _), (low, _)] = [&tracks[&0], &tracks[&1]];
+        assert_eq!((main[0], tracks.len()), (1, 2), "avcC");
         assert_ne!(main, low, "each has its own sequence parameters");
-        assert_eq!(keys[..2], low_keys[..2], "keyframes are at the same times");
     }
     wait_until(SOON, "the first track arrives", || {
         let tracks = tracks(&plain.messages());

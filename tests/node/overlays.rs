@@ -1,0 +1,89 @@
+//! Overlays: what stays above whatever scene is on the air, over the API and by a viewer's eyes.
+
+use serde_json::{Value, json};
+
+use crate::api::{ask, done, events_of};
+use crate::config::Config;
+use crate::node::Node;
+use crate::wait::{SOON, beside_others};
+use crate::watcher::{Watcher, is_near};
+
+/// Colours in BT.709 of limited range.
+const BLACK: [u8; 3] = [16, 128, 128];
+const WHITE: [u8; 3] = [235, 128, 128];
+const RED: [u8; 3] = [63, 102, 240];
+
+/// A pixel that the overlay covers, and one that it does not.
+const INSIDE: (usize, usize) = (30, 30);
+const MIDDLE: (usize, usize) = (160, 90);
+
+fn config() -> Config {
+    let scene = |name: &str, color: &str| {
+        format!("[[channel.scene]]\nname = \"{name}\"\nbackground = \"{color}\"\n")
+    };
+    let scenes = scene("black", "#000000") + &scene("white", "#ffffff");
+    Config::new().channel("demo").more("[channel.audio]\nenabled = false\n").more(&scenes)
+}
+
+fn logo(more: &Value) -> Value {
+    let mut layer = json!({
+        "name": "logo", "type": "color", "color": "#ff0000",
+        "x": 10, "y": 10, "width": 40, "height": 40,
+    });
+    layer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({ "overlay": [layer] })
+}
+
+fn wait_for(viewer: &mut Watcher, what: &str, at: (usize, usize), colour: [u8; 3]) {
+    viewer.wait_until_at(what, at, |seen| is_near(seen, colour, 12));
+}
+
+#[test]
+fn an_overlay_stays_above_whatever_scene_is_on_the_air_and_survives_being_killed() {
+    let _turn = beside_others();
+    let config = config();
+    let node = Node::start(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    let shown = done(&node, "GET /channels/demo/overlays", &Value::Null);
+    assert_eq!(shown, json!({ "overlay": [] }));
+
+    done(&node, "PUT /channels/demo/overlays", &logo(&json!({})));
+    wait_for(&mut viewer, "the overlay is seen", INSIDE, RED);
+    done(&node, "POST /channels/demo/scenes/white/activate", &json!({}));
+    wait_for(&mut viewer, "the other scene is seen", MIDDLE, WHITE);
+    wait_for(&mut viewer, "the overlay is still there", INSIDE, RED);
+    assert_eq!(events_of(&node, "overlays_replaced").len(), 1);
+
+    let node = node.killed_and_started(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the overlay is there again", INSIDE, RED);
+    let shown = done(&node, "GET /channels/demo/overlays", &Value::Null);
+    assert_eq!(shown["overlay"][0]["name"], "logo");
+    done(&node, "PUT /channels/demo/overlays", &shown);
+    done(&node, "PUT /channels/demo/overlays", &json!({ "overlay": [] }));
+    wait_for(&mut viewer, "it is gone", INSIDE, WHITE);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}
+
+#[test]
+fn overlays_that_cannot_be_are_refused_with_the_place_of_the_mistake_and_change_nothing() {
+    let _turn = beside_others();
+    let node = Node::start(&config());
+    for (more, said) in [
+        (json!({ "color": "reddish" }), "overlay[0]"),
+        (json!({ "type": "scene", "scene": "gone" }), "overlay[0]"),
+        (json!({ "rotation": "askew" }), "overlay[0]"),
+    ] {
+        let (status, problem) = ask(&node, "PUT /channels/demo/overlays", &logo(&more));
+        let told = problem.to_string();
+        assert_eq!(status, 400, "{told}");
+        assert!(told.contains(said) && told.contains("logo"), "{told}");
+    }
+    let (status, _) = ask(&node, "PUT /channels/gone/overlays", &logo(&json!({})));
+    assert_eq!(status, 404);
+    let shown = done(&node, "GET /channels/demo/overlays", &Value::Null);
+    assert_eq!(shown, json!({ "overlay": [] }));
+    assert!(events_of(&node, "overlays_replaced").is_empty());
+}
