@@ -9,12 +9,12 @@ use toml::de::DeTable;
 use super::fault::{Faults, quoted};
 use super::field::{color, color_text, decimal, needed_name};
 use super::layer::{self, Within};
-use super::look;
+use super::layer_style;
 use super::section::Section;
 use crate::media::Size;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, Direction, Fit, Group, Layer, Length, Position,
-    Scene, Source, TextStyle, TickerSpec,
+    Align, Anchor, Arrangement, ArrangementKind, Direction, Fit, Group, Layer, Length, Outline,
+    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -121,7 +121,7 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
     });
     keys["type"] = json!(kind);
     if let Some(keys) = keys.as_object_mut() {
-        look::put(&layer.look, &layer.source, keys);
+        layer_style::put(&layer.style, &layer.source, keys);
         if arranged {
             ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
         }
@@ -147,9 +147,10 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             "image"
         }
         Source::BuiltIn(picture) => picture.name(),
-        Source::Text { text, style } => {
+        Source::Text { text, style, text_box } => {
             put("text", json!(text));
             put_style(style, put);
+            put_text_box(text_box, put);
             "text"
         }
         Source::Ticker(TickerSpec { text, style, direction, speed, gap }) => {
@@ -305,10 +306,12 @@ impl Text {
         Ok(())
     }
 
-    /// What stands before a fault at this byte.
+    /// What stands before a fault at this byte: nothing if it is of the document's own keys, which
+    /// the fault names.
     fn place(&self, at: usize) -> String {
         let holds = self.fields.iter().filter(|field| field.bytes.contains(&at));
         let inner = holds.min_by_key(|field| field.bytes.len());
+        let inner = inner.filter(|field| field.path.contains(['.', '[']));
         inner.map_or_else(String::new, |field| words(&field.path, &field.layer))
     }
 }
@@ -333,12 +336,29 @@ fn inline_text(text: &str) -> String {
     out
 }
 
+fn put_text_box(text_box: &TextBox, put: &mut impl FnMut(&str, Value)) {
+    let TextBox { vertical_align, overflow, padding, background, outline } = text_box;
+    let align = VerticalAlign::WORDS.iter().find(|(_, known)| known == vertical_align);
+    put("vertical_align", json!(align.map(|(word, _)| word)));
+    let overflow = Overflow::WORDS.iter().find(|(_, known)| known == overflow);
+    put("overflow", json!(overflow.map(|(word, _)| word)));
+    put("padding", json!(padding));
+    if let Some(color) = background {
+        put("background", json!(color_text(*color)));
+    }
+    if let Some(Outline { width, color }) = outline {
+        put("outline", json!({ "width": width, "color": color_text(*color) }));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scene::{BlendMode, Border, BuiltIn, ChromaKey, Color, Flip, Look, Shadow, demo};
+    use crate::scene::{
+        BlendMode, Border, BuiltIn, ChromaKey, Color, Flip, LayerStyle, Shadow, demo,
+    };
 
     const CANVAS: Size = Size::HD720;
 
@@ -388,8 +408,8 @@ mod tests {
         ]});
         let told = told(&document);
         let expect = [
-            "background: `background`: \"blue\" is not a colour",
-            "colour: unknown key `colour` in the scene",
+            "`background`: \"blue\" is not a colour",
+            "unknown key `colour` in the scene",
             "layer[0] (layer \"title\"): a layer of type \"text\" needs `text`",
             "layer[0].alpah (layer \"title\"): unknown key `alpah` in a layer of type \"text\"",
             "layer[1].stream (layer \"cam\"): `stream` in a layer of type \"live\" must be a text",
@@ -435,6 +455,23 @@ mod tests {
         any::<[u8; 4]>().prop_map(|[r, g, b, a]| Color { r, g, b, a })
     }
 
+    fn any_text_box() -> impl Strategy<Value = TextBox> {
+        let aligns = prop::sample::select(VerticalAlign::WORDS.map(|(_, align)| align).to_vec());
+        let overflows =
+            prop::sample::select(Overflow::WORDS.map(|(_, overflow)| overflow).to_vec());
+        let outline = (1_u32..=16, any_color()).prop_map(|(width, color)| Outline { width, color });
+        let colors = (prop::option::of(any_color()), prop::option::of(outline));
+        (aligns, overflows, 0_u32..=1_024, colors).prop_map(
+            |(vertical_align, overflow, padding, (background, outline))| TextBox {
+                vertical_align,
+                overflow,
+                padding,
+                background,
+                outline,
+            },
+        )
+    }
+
     fn any_direction() -> impl Strategy<Value = Direction> {
         prop_oneof![
             Just(Direction::Left),
@@ -453,8 +490,8 @@ mod tests {
             Just(Source::BuiltIn(BuiltIn::Logo)),
             any_color().prop_map(Source::Spinner),
             any_style().prop_map(Source::Clock),
-            ("\\PC*|[\\x00-\\x1f\"\\\\]*", any_style())
-                .prop_map(|(text, style)| Source::Text { text, style }),
+            ("\\PC*|[\\x00-\\x1f\"\\\\]*", any_style(), any_text_box())
+                .prop_map(|(text, style, text_box)| Source::Text { text, style, text_box }),
             (
                 "\\PC*",
                 any_style(),
@@ -507,7 +544,7 @@ mod tests {
         })
     }
 
-    fn any_look() -> impl Strategy<Value = Look> {
+    fn any_layer_style() -> impl Strategy<Value = LayerStyle> {
         let border = (1_u32..=512, any_color()).prop_map(|(width, color)| Border { width, color });
         let shadow = (-512..=512, -512..=512, 0_u32..=512, any_color())
             .prop_map(|(x, y, blur, color)| Shadow { x, y, blur, color });
@@ -528,22 +565,22 @@ mod tests {
             .prop_map(
                 |((blend, flip, rotation, corner_radius), border, shadow, chroma_key)| {
                     let (blend, flip) = (BlendMode::WORDS[blend].1, Flip::WORDS[flip].1);
-                    Look { blend, rotation, flip, corner_radius, border, shadow, chroma_key }
+                    LayerStyle { blend, rotation, flip, corner_radius, border, shadow, chroma_key }
                 },
             )
     }
 
     /// Without what a layer that shows this cannot have.
-    fn as_far_as_it_goes(look: &Look, source: &Source) -> Look {
+    fn as_far_as_it_goes(style: &LayerStyle, source: &Source) -> LayerStyle {
         let is_keyed = source.is_input() || matches!(source, Source::Image(_));
-        let chroma_key = look.chroma_key.filter(|_| is_keyed);
+        let chroma_key = style.chroma_key.filter(|_| is_keyed);
         match source.is_still() {
-            true => Look { chroma_key, ..look.clone() },
-            false => Look {
-                blend: look.blend,
-                corner_radius: look.corner_radius,
+            true => LayerStyle { chroma_key, ..style.clone() },
+            false => LayerStyle {
+                blend: style.blend,
+                corner_radius: style.corner_radius,
                 chroma_key,
-                ..Look::default()
+                ..LayerStyle::default()
             },
         }
     }
@@ -555,9 +592,9 @@ mod tests {
     fn layer_of(source: impl Strategy<Value = Source>) -> impl Strategy<Value = Layer> {
         let fits =
             prop_oneof![Just(Fit::Contain), Just(Fit::Cover), Just(Fit::Fill), Just(Fit::None)];
-        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>(), any_look())
-            .prop_map(|(source, place, fit, z, alpha, visible, look)| Layer {
-                look: as_far_as_it_goes(&look, &source),
+        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>(), any_layer_style())
+            .prop_map(|(source, place, fit, z, alpha, visible, style)| Layer {
+                style: as_far_as_it_goes(&style, &source),
                 place,
                 fit,
                 z,

@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 
 use super::fault::{Faults, quoted};
 use super::field::{color, file_name, name, needed_file, needed_name, needed_stream, unique};
-use super::look;
+use super::layer_style;
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::{
     Align, Anchor, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Fit, Group, LAYERS_MAX,
-    Layer, Length, Position, Source, TextStyle, TickerSpec,
+    Layer, Length, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
+    VerticalAlign,
 };
 
 pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
@@ -21,6 +22,12 @@ const REACH: i32 = 16_384;
 
 /// The largest part of what a layer lies in, thousandths of a percent.
 const PERCENT_MAX: i32 = 1_000_000;
+
+/// Most pixels between the edges of a text's box and its letters.
+const PADDING_MAX: u32 = 1_024;
+
+/// Widest outline of letters, pixels: what a wider one takes to draw grows by its square.
+const OUTLINE_MAX: u32 = 16;
 
 /// How deep groups may lie in each other. Deeper ones are refused.
 const GROUPS_DEPTH_MAX: usize = 8;
@@ -122,11 +129,11 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     let alpha = (alpha * 255.0).round() as u8;
     let visible = s.flag(faults, "visible", true);
-    let look = look::read(&mut s, faults, kind);
+    let style = layer_style::read(&mut s, faults, kind);
     let Rect { w, h, .. } = place.within(within.sides);
     let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
     s.finish(faults);
-    Some(Layer { place, fit, z, alpha, visible, look, ..Layer::new("", source?) })
+    Some(Layer { place, fit, z, alpha, visible, style, ..Layer::new("", source?) })
 }
 
 fn place(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Position {
@@ -185,7 +192,8 @@ fn source(
         "text" => {
             let text = s.needed(faults, "text").map(|found| found.value.to_owned());
             let style = style(s, faults, box_height);
-            Source::Text { text: text?, style }
+            let text_box = text_box(s, faults);
+            Source::Text { text: text?, style, text_box }
         }
         "ticker" => Source::Ticker(ticker(s, faults, box_height)?),
         "clock" => Source::Clock(style(s, faults, box_height)),
@@ -259,6 +267,22 @@ fn style(s: &mut Section<'_>, faults: &mut Faults<'_>, height: i32) -> TextStyle
         weight: s.whole(faults, "weight", 100..=900).unwrap_or(400),
         color: tint(s, faults, "color", WHITE),
         align: s.word(faults, "align", &aligns).unwrap_or_default(),
+    }
+}
+
+fn text_box(s: &mut Section<'_>, faults: &mut Faults<'_>) -> TextBox {
+    let outline = s.table(faults, "outline", "outline = { width = 2, color = \"#000000\" }");
+    TextBox {
+        vertical_align: s.word(faults, "vertical_align", &VerticalAlign::WORDS).unwrap_or_default(),
+        overflow: s.word(faults, "overflow", &Overflow::WORDS).unwrap_or_default(),
+        padding: s.whole(faults, "padding", 0..=PADDING_MAX).unwrap_or(0),
+        background: s.parsed(faults, "background", color).map(|found| found.value),
+        outline: outline.map(|mut s| {
+            let width = s.whole(faults, "width", 1..=OUTLINE_MAX).unwrap_or(2);
+            let color = tint(&mut s, faults, "color", BLACK);
+            s.finish(faults);
+            Outline { width, color }
+        }),
     }
 }
 

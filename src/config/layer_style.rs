@@ -1,11 +1,11 @@
-//! Look of a layer, as keys of its table and of its document.
+//! Style of a layer, as keys of its table and of its document.
 
 use serde_json::{Map, Value, json};
 
 use super::fault::Faults;
 use super::field::{color, color_text, decimal};
 use super::section::Section;
-use crate::scene::{BlendMode, Border, ChromaKey, Color, Flip, Look, Shadow, Source};
+use crate::scene::{BlendMode, Border, ChromaKey, Color, Flip, LayerStyle, Shadow, Source};
 
 /// Largest radius of a corner, pixels.
 const RADIUS_MAX: u32 = 4_096;
@@ -26,27 +26,27 @@ const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
 const SHADE: Color = Color { r: 0, g: 0, b: 0, a: 160 };
 const GREEN: Color = Color { r: 0, g: 255, b: 0, a: 255 };
 
-/// What a layer of this kind says of its look; what it cannot have is told as an unknown key.
-pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>, kind: &str) -> Look {
+/// What a layer of this kind says of its style; what it cannot have is told as an unknown key.
+pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>, kind: &str) -> LayerStyle {
     let blend = s.word(faults, "blend", &BlendMode::WORDS).unwrap_or_default();
     let corner_radius = s.whole(faults, "corner_radius", 0..=RADIUS_MAX).unwrap_or(0);
-    let mut look = Look { blend, corner_radius, ..Look::default() };
+    let mut style = LayerStyle { blend, corner_radius, ..LayerStyle::default() };
     if STILLS.contains(&kind) {
         let degrees = s.number(faults, "rotation", -360.0..=360.0).unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 3599")]
         let tenths = (degrees * 10.0).round().rem_euclid(3_600.0) as u16;
-        look.rotation = tenths;
-        look.flip = s.word(faults, "flip", &Flip::WORDS).unwrap_or_default();
+        style.rotation = tenths;
+        style.flip = s.word(faults, "flip", &Flip::WORDS).unwrap_or_default();
         let border = s.table(faults, "border", "border = { width = 2, color = \"#ffffff\" }");
-        look.border = border.map(|s| read_border(s, faults));
+        style.border = border.map(|s| read_border(s, faults));
         let shadow = s.table(faults, "shadow", "shadow = { x = 2, y = 2, blur = 4 }");
-        look.shadow = shadow.map(|s| read_shadow(s, faults));
+        style.shadow = shadow.map(|s| read_shadow(s, faults));
     }
     if KEYED.contains(&kind) {
         let key = s.table(faults, "chroma_key", "chroma_key = { color = \"#00ff00\" }");
-        look.chroma_key = key.map(|s| read_key(s, faults));
+        style.chroma_key = key.map(|s| read_key(s, faults));
     }
-    look
+    style
 }
 
 fn tint(s: &mut Section<'_>, faults: &mut Faults<'_>, default: Color) -> Color {
@@ -83,9 +83,9 @@ fn read_key(mut s: Section<'_>, faults: &mut Faults<'_>) -> ChromaKey {
     key
 }
 
-/// Adds the keys of a look to the document of a layer that shows this.
-pub(super) fn put(look: &Look, source: &Source, document: &mut Map<String, Value>) {
-    let Look { blend, rotation, flip, corner_radius, border, shadow, chroma_key } = look;
+/// Adds the keys of a style to the document of a layer that shows this.
+pub(super) fn put(style: &LayerStyle, source: &Source, document: &mut Map<String, Value>) {
+    let LayerStyle { blend, rotation, flip, corner_radius, border, shadow, chroma_key } = style;
     let mut put = |key: &str, value: Value| document.insert(key.to_owned(), value);
     let blend = BlendMode::WORDS.iter().find(|(_, known)| known == blend);
     put("blend", json!(blend.map(|(word, _)| word)));

@@ -6,7 +6,7 @@
 
 use super::asset::{Asset, Cover, OPAQUE, coarse, int, px};
 use super::kernel::{Kernels, Key, RowsMut, copy, fill};
-use super::look::BlendMode;
+use super::layer_style::BlendMode;
 use super::surface::Surface;
 use crate::frame::{Frame, FrozenFrame, PlaneMut};
 use crate::media::Rect;

@@ -1,6 +1,6 @@
 //! Demo scene: shows at a glance that the node composes, keeps time and takes pictures.
 
-use super::model::{Align, BuiltIn, Color, Layer, Scene, Source, TextStyle};
+use super::model::{Align, BuiltIn, Color, Layer, Scene, Source, TextBox, TextStyle};
 use crate::media::{Rect, Size};
 
 /// The public name of the stream that the demo scene shows.
@@ -32,7 +32,8 @@ fn starting(size: Size) -> Scene {
     let page = Page::new(size);
     let centred = |name: &str, place, text: &str, look| {
         let style = page.style(look, Align::Center);
-        page.at(place, page.layer(name, Source::Text { text: text.to_owned(), style }))
+        let source = Source::Text { text: text.to_owned(), style, text_box: TextBox::default() };
+        page.at(place, page.layer(name, source))
     };
     let clock = Source::Clock(page.style((64, 600, WHITE), Align::Center));
     let layers = vec![
@@ -154,7 +155,7 @@ impl Page {
         look: (i32, u16, Color),
     ) -> Layer {
         let style = self.style(look, Align::Left);
-        let source = Source::Text { text: text.to_owned(), style };
+        let source = Source::Text { text: text.to_owned(), style, text_box: TextBox::default() };
         self.at(place, self.layer(name, source))
     }
 

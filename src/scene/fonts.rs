@@ -12,7 +12,7 @@ use image::RgbaImage;
 use super::asset::{cover, int32};
 use super::error::Error;
 use super::kernel::mul255;
-use super::model::{Align, Color, TextStyle};
+use super::model::{Align, Color, Overflow, TextStyle};
 use super::resolve::PlacedLayer;
 
 /// Largest font file that is read.
@@ -24,6 +24,9 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 /// Heights a line may have, pixels.
 const LINE_MIN: f32 = 4.0;
 const LINE_MAX: f32 = 2_048.0;
+
+/// How near to the largest size that fits letters are shrunk, pixels.
+const SHRINK_STEP: f32 = 0.25;
 
 /// Size of the letters in a line of height 1: leaves the room that Inter was drawn for.
 const LETTERS_PER_LINE: f32 = 0.82;
@@ -61,6 +64,8 @@ pub(super) enum Setting {
     Top,
     /// Lines break between words; together they are in the middle.
     Middle,
+    /// Lines break between words; the last is at the bottom.
+    Bottom,
     /// One line of figures of equal width, at the top.
     Figures,
     /// One line, in the middle.
@@ -118,9 +123,12 @@ impl Fonts {
         setting: Setting,
     ) {
         let buffer = self.lay_out(text, (face, style), Some(image.width()), setting);
-        let free = pixels(image.height()) - height(&buffer);
-        let is_centred = matches!(setting, Setting::Middle | Setting::OneLine);
-        let top = if is_centred { (free / 2.0).max(0.0).round() } else { 0.0 };
+        let free = (pixels(image.height()) - height(&buffer)).max(0.0);
+        let top = match setting {
+            Setting::Top | Setting::Figures => 0.0,
+            Setting::Middle | Setting::OneLine => (free / 2.0).round(),
+            Setting::Bottom => free.round(),
+        };
         for run in buffer.layout_runs() {
             for glyph in run.glyphs {
                 let glyph = glyph.physical((0.0, run.line_y + top), 1.0);
@@ -140,6 +148,47 @@ impl Fonts {
     /// How high `text` is where it is `width` wide, pixels.
     pub(super) fn height(&mut self, text: &str, look: (&Face, &TextStyle), width: u32) -> f32 {
         height(&self.lay_out(text, look, Some(width), Setting::Top))
+    }
+
+    /// The text and the style as it takes for the text to fit into a box of `sides`, pixels.
+    pub(super) fn fitted(
+        &mut self,
+        text: &str,
+        (face, style): (&Face, &TextStyle),
+        overflow: Overflow,
+        sides: (u32, u32),
+    ) -> (String, TextStyle) {
+        let (mut text, mut style) = (text.to_owned(), style.clone());
+        match overflow {
+            _ if self.fits(&text, (face, &style), sides) => {}
+            Overflow::Clip => {}
+            Overflow::Shrink => {
+                let (mut fits, mut full) = (LINE_MIN, style.size);
+                while full - fits > SHRINK_STEP {
+                    style.size = f32::midpoint(fits, full);
+                    match self.fits(&text, (face, &style), sides) {
+                        true => fits = style.size,
+                        false => full = style.size,
+                    }
+                }
+                style.size = fits;
+            }
+            Overflow::Ellipsis => {
+                let ends: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
+                let cut = |end: usize| format!("{}\u{2026}", text[..end].trim_end());
+                let fit = ends.partition_point(|end| self.fits(&cut(*end), (face, &style), sides));
+                text = cut(ends[fit.saturating_sub(1)]);
+            }
+        }
+        (text, style)
+    }
+
+    /// Whether all lines of the text, broken between words, are inside of a box of `sides`.
+    fn fits(&mut self, text: &str, style: (&Face, &TextStyle), (w, h): (u32, u32)) -> bool {
+        let buffer = self.lay_out(text, style, Some(w), Setting::Top);
+        // A line alone is as high as it is, and one word may be wider than the box.
+        let is_narrow = buffer.layout_runs().all(|run| run.line_w <= pixels(w) + 0.5);
+        is_narrow && height(&buffer) <= pixels(h) + 0.5
     }
 
     fn lay_out(
@@ -277,7 +326,7 @@ const fn pixels(v: u32) -> f32 {
 mod tests {
     use super::*;
     use crate::media::Rect;
-    use crate::scene::look::Look;
+    use crate::scene::layer_style::LayerStyle;
     use crate::scene::model::{Fit, Source};
 
     fn style(font: Option<&str>) -> TextStyle {
@@ -296,7 +345,7 @@ mod tests {
             source: Source::TestCard,
             place: Rect::default(),
             fit: Fit::Fill,
-            look: Look::default(),
+            style: LayerStyle::default(),
         }
     }
 
@@ -328,6 +377,50 @@ mod tests {
         let one = ink("Waiting", &style(None), Setting::Top);
         let four = ink("Waiting for a publisher to come here soon", &style(None), Setting::Top);
         assert!(four.h > one.h + 30 && four.w <= 400, "{one:?} {four:?}");
+    }
+
+    #[test]
+    fn lines_at_the_bottom_end_where_the_box_ends() {
+        let bottom = ink("Hm", &style(None), Setting::Bottom);
+        let top = ink("Hm", &style(None), Setting::Top);
+        assert_eq!(bottom.y - top.y, 200 - 40, "a line is 40 pixels high");
+    }
+
+    const LONG: &str = "What does not fit into its box is made smaller or ends early";
+
+    fn fitted(overflow: Overflow, sides: (u32, u32)) -> (String, TextStyle, bool) {
+        let (mut fonts, style) = (Fonts::new(), style(None));
+        let face = fonts.face(&layer(), &style, LONG).unwrap();
+        let (text, style) = fonts.fitted(LONG, (&face, &style), overflow, sides);
+        let fits = fonts.fits(&text, (&face, &style), sides);
+        (text, style, fits)
+    }
+
+    #[test]
+    fn letters_are_shrunk_until_all_of_the_text_is_inside_and_not_further() {
+        let (text, small, fits) = fitted(Overflow::Shrink, (400, 80));
+        assert!(text == LONG && fits && small.size < 40.0, "{small:?}");
+        let (mut fonts, larger) = (Fonts::new(), small.size + 2.0 * SHRINK_STEP);
+        let face = fonts.face(&layer(), &small, LONG).unwrap();
+        let larger = TextStyle { size: larger, ..small };
+        assert!(!fonts.fits(LONG, (&face, &larger), (400, 80)), "{larger:?} would fit");
+        let (_, style, _) = fitted(Overflow::Shrink, (400, 400));
+        assert!((style.size - 40.0).abs() < f32::EPSILON, "what fits stays");
+    }
+
+    #[test]
+    fn an_ellipsis_stands_where_the_room_ends() {
+        let (text, style, fits) = fitted(Overflow::Ellipsis, (400, 80));
+        let begin = text.strip_suffix('\u{2026}').unwrap();
+        assert!(fits && LONG.starts_with(begin) && begin.len() > 10, "{text}");
+        let mut fonts = Fonts::new();
+        let face = fonts.face(&layer(), &style, LONG).unwrap();
+        let next = LONG[begin.len()..].trim_start().chars().next().unwrap();
+        let more = format!("{begin} {next}\u{2026}");
+        assert!(!fonts.fits(&more, (&face, &style), (400, 80)), "{more} would fit");
+        assert_eq!(fitted(Overflow::Ellipsis, (400, 400)).0, LONG, "what fits stays");
+        assert_eq!(fitted(Overflow::Ellipsis, (4, 4)).0, "\u{2026}", "however small the box is");
+        assert_eq!(fitted(Overflow::Clip, (400, 80)).0, LONG);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Look of a layer: how its pixels go on those below, and what is done to its picture first.
+//! Style of a layer: how its pixels go on those below, and what is done to its picture first.
 
 use super::color::Color;
 
@@ -101,7 +101,7 @@ pub struct ChromaKey {
 
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Look {
+pub struct LayerStyle {
     /// How it goes with what is below.
     pub blend: BlendMode,
     /// Clockwise, tenths of a degree, 0 to 3599.
@@ -118,9 +118,9 @@ pub struct Look {
     pub chroma_key: Option<ChromaKey>,
 }
 
-impl Look {
+impl LayerStyle {
     /// Whether a still picture is drawn anew for it.
-    pub(super) fn dresses(&self) -> bool {
+    pub(super) fn changes_picture(&self) -> bool {
         let plain = Self { blend: self.blend, chroma_key: self.chroma_key, ..Self::default() };
         *self != plain
     }

@@ -8,7 +8,7 @@ use super::color::bytes;
 use super::damage::{Damage, area, around};
 use super::input_key::InputKey;
 use super::kernel::{Kernels, Key};
-use super::look::{BlendMode, ChromaKey};
+use super::layer_style::{BlendMode, ChromaKey};
 use super::resolve::Effects;
 use super::source::{Input, Painter, covered};
 use super::surface::Surface;

@@ -13,9 +13,9 @@ mod error;
 mod fonts;
 mod input_key;
 pub mod kernel;
+mod layer_style;
 mod layers;
 pub mod layout;
-mod look;
 mod model;
 mod position;
 mod prepare;
@@ -31,10 +31,10 @@ pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
 pub use input_key::InputKey;
-pub use look::{BlendMode, Border, ChromaKey, Flip, Look, Shadow};
+pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
     Align, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Fit, Group, LAYERS_MAX, Layer,
-    Scene, Source, TextStyle, TickerSpec,
+    Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;

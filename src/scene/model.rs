@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 pub use super::color::Color;
-use super::look::Look;
+use super::layer_style::LayerStyle;
 use super::position::Position;
 
 /// Most layers in one scene or one group, or overlays of one channel.
@@ -40,7 +40,7 @@ pub struct Layer {
     /// Whether it is drawn. One that is not is loaded all the same, and its input is decoded.
     pub visible: bool,
     /// How it goes with what is below, and what is done to its picture.
-    pub look: Look,
+    pub style: LayerStyle,
 }
 
 impl Layer {
@@ -55,7 +55,7 @@ impl Layer {
             z: 0,
             alpha: 255,
             visible: true,
-            look: Look::default(),
+            style: LayerStyle::default(),
         }
     }
 }
@@ -193,6 +193,66 @@ pub struct TextStyle {
     pub align: Align,
 }
 
+/// Where lines lie in their box, from its top down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerticalAlign {
+    /// The first at the top.
+    #[default]
+    Top,
+    /// Together in the middle.
+    Middle,
+    /// The last at the bottom.
+    Bottom,
+}
+
+impl VerticalAlign {
+    /// All of them, by their names.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("top", Self::Top), ("middle", Self::Middle), ("bottom", Self::Bottom)];
+}
+
+/// What becomes of a text that does not fit into its box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// It is cut off at the edges.
+    #[default]
+    Clip,
+    /// Its letters are made as small as it takes.
+    Shrink,
+    /// It ends with an ellipsis where the room ends.
+    Ellipsis,
+}
+
+impl Overflow {
+    /// All of them, by their names.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("clip", Self::Clip), ("shrink", Self::Shrink), ("ellipsis", Self::Ellipsis)];
+}
+
+/// A line around letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Pixels.
+    pub width: u32,
+    /// Its colour.
+    pub color: Color,
+}
+
+/// How a text lies in its box.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextBox {
+    /// Where its lines lie.
+    pub vertical_align: VerticalAlign,
+    /// What becomes of it if it does not fit.
+    pub overflow: Overflow,
+    /// Pixels between the edges of the box and the letters.
+    pub padding: u32,
+    /// Colour of the whole box behind the letters.
+    pub background: Option<Color>,
+    /// A line around the letters.
+    pub outline: Option<Outline>,
+}
+
 /// Where the letters of a ticker run to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
@@ -250,6 +310,8 @@ pub enum Source {
         text: String,
         /// How they look.
         style: TextStyle,
+        /// How they lie in their box.
+        text_box: TextBox,
     },
     /// Letters that run.
     Ticker(TickerSpec),

@@ -185,7 +185,7 @@ fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> Error> {
 mod tests {
     use super::*;
     use crate::media::Rect;
-    use crate::scene::model::{Align, Color, Layer, Scene};
+    use crate::scene::model::{Align, Color, Layer, Scene, TextBox};
 
     const PLACE: Rect = Rect { x: 32, y: 16, w: 96, h: 64 };
 
@@ -209,7 +209,7 @@ mod tests {
             color: Color { r: 255, g: 255, b: 255, a: 255 },
             align: Align::Left,
         };
-        Source::Text { text: "Hello".to_owned(), style }
+        Source::Text { text: "Hello".to_owned(), style, text_box: TextBox::default() }
     }
 
     #[test]

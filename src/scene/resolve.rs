@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::asset::int32;
 use super::error::Error;
+use super::layer_style::{BlendMode, ChromaKey, LayerStyle};
 use super::layout::{self, Transform};
-use super::look::{BlendMode, ChromaKey, Look};
 use super::model::{
     Arrangement, Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle,
     TickerSpec,
@@ -43,7 +43,7 @@ pub struct PlacedLayer {
     /// How the picture fills the box.
     pub fit: Fit,
     /// What is done to its picture.
-    pub look: Look,
+    pub style: LayerStyle,
 }
 
 /// What is done to a surface before it is put on what is below.
@@ -250,27 +250,27 @@ impl<'a> Resolver<'a, '_> {
                     arrangement: group.arrangement,
                     depth: within.depth + 1,
                 };
-                let effects = effects(&layer.look, place, within);
+                let effects = effects(&layer.style, place, within);
                 self.add_group(&name, (alpha, None, effects), (&group.layers, inner), nodes)
             }
             Source::Scene(scene) => {
                 let (inner, scene) = self.enter(layer, scene, (&name, place), within)?;
                 let inner = Within { shown: alpha > 0, ..inner };
                 let background = Some(scene.background);
-                let effects = effects(&layer.look, place, within);
-                let look = (alpha, background, effects);
-                let added = self.add_group(&name, look, (&scene.layers, inner), nodes);
+                let effects = effects(&layer.style, place, within);
+                let style = (alpha, background, effects);
+                let added = self.add_group(&name, style, (&scene.layers, inner), nodes);
                 self.scenes.pop();
                 added
             }
             source => {
                 let source = scaled(source, within.transform.scale());
-                let look = layer.look.scaled(within.transform.scale());
-                let mut effects = effects(&layer.look, place, within);
+                let style = layer.style.scaled(within.transform.scale());
+                let mut effects = effects(&layer.style, place, within);
                 if source.is_still() {
                     effects.corners = None;
                 }
-                let layer = PlacedLayer { name, source, place, fit: layer.fit, look };
+                let layer = PlacedLayer { name, source, place, fit: layer.fit, style };
                 let shown = seen_at(&layer).intersect(within.clip);
                 if effects == Effects::default() || shown.is_empty() {
                     nodes.push(Node { alpha, clip: within.clip, kind: Kind::Layer(layer) });
@@ -348,7 +348,7 @@ impl<'a> Resolver<'a, '_> {
 fn blends(layers: &[Layer]) -> bool {
     layers.iter().any(|layer| match &layer.source {
         Source::Group(group) => blends(&group.layers),
-        _ => layer.look.blend != BlendMode::Over,
+        _ => layer.style.blend != BlendMode::Over,
     })
 }
 
@@ -360,24 +360,24 @@ impl Effects {
     }
 }
 
-/// What a look does to a surface; `place` is the layer's box.
-fn effects(look: &Look, place: Rect, within: &Within) -> Effects {
-    let radius = look.scaled(within.transform.scale()).corner_radius;
+/// What a style does to a surface; `place` is the layer's box.
+fn effects(style: &LayerStyle, place: Rect, within: &Within) -> Effects {
+    let radius = style.scaled(within.transform.scale()).corner_radius;
     let corners = (radius > 0).then_some((radius, place));
-    Effects { blend: look.blend, chroma_key: look.chroma_key, corners }
+    Effects { blend: style.blend, chroma_key: style.chroma_key, corners }
 }
 
 /// Where a layer may show anything; even edges.
 fn seen_at(layer: &PlacedLayer) -> Rect {
     let Rect { x, y, w, h } = layer.place;
-    if layer.look.rotation == 0 && layer.look.shadow.is_none() || !layer.source.is_still() {
+    if layer.style.rotation == 0 && layer.style.shadow.is_none() || !layer.source.is_still() {
         return layer.place.even();
     }
     let shadow = layer
-        .look
+        .style
         .shadow
         .map_or(0, |it| int32(it.blur + it.x.unsigned_abs().max(it.y.unsigned_abs())));
-    let reach = if layer.look.rotation == 0 { 0 } else { w.max(h) } + shadow;
+    let reach = if layer.style.rotation == 0 { 0 } else { w.max(h) } + shadow;
     Rect { x: x - reach, y: y - reach, w: w + 2 * reach, h: h + 2 * reach }.even()
 }
 
@@ -396,7 +396,7 @@ fn ground(name: &str, color: Color, within: &Within) -> Node {
         source: Source::Color(color),
         place: within.clip,
         fit: Fit::Fill,
-        look: Look::default(),
+        style: LayerStyle::default(),
     };
     let alpha = if within.shown { 255 } else { 0 };
     Node { alpha, clip: within.clip, kind: Kind::Layer(layer) }
@@ -412,9 +412,14 @@ fn scaled(source: &Source, scale: f32) -> Source {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let whole = |pixels: u32| (f64::from(pixels) * f64::from(scale)).round() as u32;
     match &mut source {
-        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
+        Source::Text { style, text_box, .. } => {
             letters(style);
+            text_box.padding = whole(text_box.padding);
+            if let Some(outline) = &mut text_box.outline {
+                outline.width = whole(outline.width).max(1);
+            }
         }
+        Source::Live { style, .. } | Source::Clock(style) => letters(style),
         Source::Ticker(TickerSpec { style, speed, gap, .. }) => {
             letters(style);
             *speed = whole(*speed).max(1);

@@ -11,11 +11,11 @@ use crate::ring::{Bell, Sender, channel};
 use crate::scene::canvas::Canvas;
 use crate::scene::color::bytes;
 use crate::scene::error::Error;
+use crate::scene::layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 use crate::scene::layers::{Content, Layers};
-use crate::scene::look::{BlendMode, Border, ChromaKey, Flip, Look, Shadow};
 use crate::scene::model::{
     Align, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Group, Layer, Scene, Source,
-    TextStyle, TickerSpec,
+    TextBox, TextStyle, TickerSpec,
 };
 use crate::scene::resolve::ResolvedScene;
 use crate::scene::surface::Surface;
@@ -163,7 +163,7 @@ fn any_layer() -> impl Strategy<Value = Layer> {
     })
 }
 
-/// The layer with a look that goes with what it shows.
+/// The layer with a style that goes with what it shows.
 fn with_look(layer: Layer) -> impl Strategy<Value = Layer> {
     let border = Border { width: 3, color: color(240, 200, 20, 200) };
     let shadow = Shadow { x: -3, y: 5, blur: 4, color: color(0, 0, 0, 180) };
@@ -172,7 +172,7 @@ fn with_look(layer: Layer) -> impl Strategy<Value = Layer> {
         move |(blend, rotation, corner_radius, [turned, bordered, shaded, keyed])| {
             let still = layer.source.is_still();
             let is = |wanted: bool| wanted && still;
-            let look = Look {
+            let style = LayerStyle {
                 blend: BlendMode::WORDS[blend].1,
                 rotation: if is(turned) { rotation } else { 0 },
                 flip: if is(turned) { Flip::Horizontal } else { Flip::None },
@@ -181,7 +181,7 @@ fn with_look(layer: Layer) -> impl Strategy<Value = Layer> {
                 shadow: is(shaded).then_some(shadow),
                 chroma_key: (keyed && layer.source.is_input()).then_some(key),
             };
-            Layer { look, ..layer.clone() }
+            Layer { style, ..layer.clone() }
         },
     )
 }
@@ -243,8 +243,8 @@ proptest! {
         ),
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
-        let look = cam.look;
-        let cam = Layer { z, alpha, look, ..live("cam", place) };
+        let style = cam.style;
+        let cam = Layer { z, alpha, style, ..live("cam", place) };
         let mut input = "cam".to_owned();
         number(&mut layers);
         match group {
@@ -492,6 +492,7 @@ fn a_scene_that_cannot_be_shown_says_which_layer_and_why() {
     let text = Source::Text {
         text: "x".to_owned(),
         style: TextStyle { font: Some("No Such Font".to_owned()), ..style() },
+        text_box: TextBox::default(),
     };
     let error = prepare(vec![layer("words", text, (0, 0, 64, 48))]);
     assert!(error.contains("\"words\"") && error.contains("No Such Font"), "{error}");
@@ -768,8 +769,8 @@ fn an_arrangement_places_what_is_visible_of_a_group() {
 
 #[test]
 fn a_layer_of_a_group_mixes_with_the_group_alone() {
-    let multiply = Look { blend: BlendMode::Multiply, ..Look::default() };
-    let red = Layer { look: multiply, ..layer("red", Source::Color(RED), (0, 0, 60, 60)) };
+    let multiply = LayerStyle { blend: BlendMode::Multiply, ..LayerStyle::default() };
+    let red = Layer { style: multiply, ..layer("red", Source::Color(RED), (0, 0, 60, 60)) };
     let below = layer("below", Source::Color(BLUE), (0, 0, 160, 96));
     let alone = shown(vec![below.clone(), group("g", (0, 0, 60, 60), vec![red.clone()])]);
     assert_eq!(at(&alone, 20, 20), bytes(RED));

@@ -13,7 +13,7 @@ use super::resize_avx2;
 use super::scalar;
 use super::scale_avx2;
 use super::table::{Kernels, Level};
-use crate::scene::look::BlendMode;
+use crate::scene::layer_style::BlendMode;
 
 /// Bytes of a register.
 const WIDE: usize = 64;

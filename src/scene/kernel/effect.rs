@@ -5,7 +5,7 @@
 
 #![expect(clippy::needless_range_loop, reason = "several rows are walked in step")]
 
-use crate::scene::look::BlendMode;
+use crate::scene::layer_style::BlendMode;
 
 /// Chroma samples that are worked on at once: their pixels fit the first cache.
 const TILE: usize = 32;

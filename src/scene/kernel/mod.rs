@@ -78,7 +78,7 @@ pub fn copy(dst: &mut [u8], src: &[u8]) {
 mod tests {
     use super::*;
     use crate::scene::color::{Color, bytes, rgb};
-    use crate::scene::look::BlendMode;
+    use crate::scene::layer_style::BlendMode;
 
     /// Bytes with no pattern, the same in every run.
     pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {

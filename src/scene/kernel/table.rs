@@ -6,7 +6,7 @@ use super::effect::{Key, Rows, RowsMut};
 use super::filter::Filter;
 use super::matrix::ColorMatrix;
 use super::polyphase::Polyphase;
-use crate::scene::look::BlendMode;
+use crate::scene::layer_style::BlendMode;
 
 /// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
 pub type Blend = fn(dst: &mut [u8], src: &[u8], alpha: &[u8]);

@@ -128,7 +128,7 @@ fn whole(length: f32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::look::Look;
+    use crate::scene::layer_style::LayerStyle;
     use crate::scene::model::{Color, Fit, Source};
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 640, h: 128 };
@@ -146,7 +146,7 @@ mod tests {
             source: Source::Clock(style.clone()),
             place: Rect { x: 101, y: 11, w: 500, h: 60 },
             fit: Fit::Fill,
-            look: Look::default(),
+            style: LayerStyle::default(),
         };
         Clock::load(&layer, &style, &mut Loader::new(CANVAS)).unwrap()
     }

@@ -2,7 +2,6 @@
 //! itself on demand. After loading none of them allocates.
 
 mod clock;
-mod dress;
 mod fill;
 mod flash;
 mod gradient;
@@ -12,11 +11,12 @@ mod painter;
 mod picture;
 mod placeholder;
 mod spinner;
+mod styled;
 mod test_card;
 mod text;
 mod ticker;
 
-pub(super) use dress::covered;
 pub(super) use input::{Input, InputState};
 pub(super) use loader::Loader;
 pub(super) use painter::{Painter, stand_in};
+pub(super) use styled::covered;

@@ -1,12 +1,12 @@
 //! Painter: a loaded source of any kind.
 
 use super::clock::Clock;
-use super::dress::dressed;
 use super::fill::{self, Fill};
 use super::flash::Flash;
 use super::input::Input;
 use super::loader::Loader;
 use super::spinner::Spinner;
+use super::styled::styled;
 use super::test_card::TestCard;
 use super::ticker::Ticker;
 use super::{gradient, picture, placeholder, text};
@@ -35,19 +35,19 @@ pub(in crate::scene) enum Painter {
 impl Painter {
     pub(in crate::scene) fn load(layer: &PlacedLayer, loader: &mut Loader) -> Result<Self, Error> {
         Ok(match &layer.source {
-            Source::Color(color) if layer.look.dresses() => {
+            Source::Color(color) if layer.style.changes_picture() => {
                 let image = fill::image(layer.place, *color);
                 let at = (layer.place.x, layer.place.y);
-                Self::Still(dressed(image, at, layer, loader.canvas)?)
+                Self::Still(styled(image, at, layer, loader.canvas)?)
             }
             Source::Color(color) => match Fill::new(layer.place, *color) {
                 Some(fill) => Self::Fill(fill),
                 None => Self::Still(fill::still(layer.place, *color, loader.canvas)),
             },
-            Source::Gradient(top, bottom) if layer.look.dresses() => {
+            Source::Gradient(top, bottom) if layer.style.changes_picture() => {
                 let image = gradient::image(layer.place, (*top, *bottom), layer.place);
                 let at = (layer.place.x, layer.place.y);
-                Self::Still(dressed(image, at, layer, loader.canvas)?)
+                Self::Still(styled(image, at, layer, loader.canvas)?)
             }
             Source::Gradient(top, bottom) => {
                 Self::Still(gradient::load(layer.place, (*top, *bottom), loader.canvas))
@@ -55,7 +55,9 @@ impl Painter {
             Source::TestCard => Self::TestCard(TestCard::load(layer.place, loader.canvas)),
             Source::Image(path) => Self::Still(picture::load(layer, path, loader.canvas)?),
             Source::BuiltIn(name) => Self::Still(picture::built_in(layer, *name, loader.canvas)?),
-            Source::Text { text, style } => Self::Still(text::load(layer, text, style, loader)?),
+            Source::Text { text, style, text_box } => {
+                Self::Still(text::load(layer, text, (style, text_box), loader)?)
+            }
             Source::Ticker(spec) => Self::Ticker(Box::new(Ticker::load(layer, spec, loader)?)),
             Source::Clock(style) => Self::Clock(Clock::load(layer, style, loader)?),
             Source::Spinner(color) => {

@@ -7,7 +7,7 @@ use std::path::Path;
 use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageBuffer, ImageReader, Limits, Rgba, RgbaImage};
 
-use super::dress::dressed;
+use super::styled::styled;
 use crate::media::{Rect, Size};
 use crate::scene::asset::{Asset, int32};
 use crate::scene::error::Error;
@@ -74,7 +74,7 @@ fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, E
     let image = scaled(image, w, h);
     let x = layer.place.x + (layer.place.w - int32(w)).div_euclid(2);
     let y = layer.place.y + (layer.place.h - int32(h)).div_euclid(2);
-    if !layer.look.dresses() {
+    if !layer.style.changes_picture() {
         return Ok(Asset::new(&image, (x, y), layer.place.intersect(canvas)));
     }
     // Only what lies in the box has corners, a border and a shadow.
@@ -83,7 +83,7 @@ fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, E
     let (left, top) = ((seen.x - x).unsigned_abs(), (seen.y - y).unsigned_abs());
     let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());
     let image = crop_imm(&image, left, top, w, h).to_image();
-    dressed(image, (seen.x, seen.y), layer, canvas)
+    styled(image, (seen.x, seen.y), layer, canvas)
 }
 
 fn scaled(image: RgbaImage, w: u32, h: u32) -> RgbaImage {
@@ -112,7 +112,7 @@ fn scaled(image: RgbaImage, w: u32, h: u32) -> RgbaImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::look::Look;
+    use crate::scene::layer_style::LayerStyle;
     use crate::scene::model::{Fit, Source};
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 640, h: 360 };
@@ -123,7 +123,7 @@ mod tests {
             source: Source::Image(path.to_owned()),
             place: Rect { x: 20, y: 20, w: 200, h: 100 },
             fit,
-            look: Look::default(),
+            style: LayerStyle::default(),
         }
     }
 

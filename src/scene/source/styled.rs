@@ -1,5 +1,5 @@
-//! Dressing of still pictures, once at load: round corners, a border, mirroring, turning by any
-//! angle, and a shadow.
+//! Styles of still pictures, applied once at load: round corners, a border, mirroring, turning by
+//! any angle, and a shadow.
 
 use image::{Rgba, RgbaImage};
 
@@ -7,25 +7,26 @@ use crate::media::Rect;
 use crate::scene::asset::{Asset, cover, int32};
 use crate::scene::error::Error;
 use crate::scene::kernel::mul255;
-use crate::scene::look::{Border, Flip, Shadow};
+use crate::scene::layer_style::{Border, Flip, Shadow};
 use crate::scene::model::Color;
 use crate::scene::resolve::PlacedLayer;
 
-/// Most pixels of a picture that is dressed: a larger one is refused.
+/// Most pixels of a picture with a style: a larger one is refused.
 const PIXELS_MAX: u64 = 1 << 24;
 
-/// The picture of a layer, its corner at `at` on the canvas, as the layer's look has it.
-pub(super) fn dressed(
+/// The picture of a layer, its corner at `at` on the canvas, as the layer's style has it.
+pub(super) fn styled(
     image: RgbaImage,
     at: (i32, i32),
     layer: &PlacedLayer,
     canvas: Rect,
 ) -> Result<Asset, Error> {
-    let look = &layer.look;
-    if !look.dresses() {
+    let style = &layer.style;
+    if !style.changes_picture() {
         return Ok(Asset::new(&image, at, canvas));
     }
-    let shadow = look.shadow.map_or(0, |it| it.blur + it.x.unsigned_abs().max(it.y.unsigned_abs()));
+    let shadow =
+        style.shadow.map_or(0, |it| it.blur + it.x.unsigned_abs().max(it.y.unsigned_abs()));
     let (w, h) = image.dimensions();
     let reach = |side: u32| u64::from(side) * 3 / 2 + 2 * u64::from(shadow);
     if reach(w) * reach(h) > PIXELS_MAX {
@@ -38,10 +39,10 @@ pub(super) fn dressed(
         });
     }
     let mut image = image;
-    round_corners(&mut image, look.corner_radius, look.border);
-    mirror(&mut image, look.flip);
-    let (mut image, mut at) = turned(image, at, look.rotation);
-    if let Some(shadow) = look.shadow {
+    round_corners(&mut image, style.corner_radius, style.border);
+    mirror(&mut image, style.flip);
+    let (mut image, mut at) = turned(image, at, style.rotation);
+    if let Some(shadow) = style.shadow {
         (image, at) = with_shadow(&image, at, shadow);
     }
     Ok(Asset::new(&image, at, canvas))

@@ -223,7 +223,7 @@ fn mixed(before: [u8; 4], after: [u8; 4], part: u32) -> Rgba<u8> {
 mod tests {
     use super::*;
     use crate::media::Micros;
-    use crate::scene::look::Look;
+    use crate::scene::layer_style::LayerStyle;
     use crate::scene::model::{Color, Fit, Source};
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 320, h: 64 };
@@ -247,7 +247,7 @@ mod tests {
             source: Source::Ticker(spec.clone()),
             place: Rect { x: 41, y: 3, w: 200, h: 40 },
             fit: Fit::Fill,
-            look: Look::default(),
+            style: LayerStyle::default(),
         };
         Ticker::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap()
     }
@@ -331,7 +331,7 @@ mod tests {
             source: Source::Flash,
             place: CANVAS,
             fit: Fit::Fill,
-            look: Look::default(),
+            style: LayerStyle::default(),
         };
         let ticker = ticker(Direction::Left, None);
         let style = TextStyle {
