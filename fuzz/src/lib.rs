@@ -16,15 +16,6 @@ pub mod media;
 pub mod ring;
 #[path = "../../src/rtmp/mod.rs"]
 pub mod rtmp;
-/// As much of it as decoders scale pictures by.
-pub mod scene {
-    #[path = "../../../src/scene/color.rs"]
-    mod color;
-    #[path = "../../../src/scene/kernel/mod.rs"]
-    pub mod kernel;
-    #[path = "../../../src/scene/layer_style.rs"]
-    pub mod layer_style;
-}
 #[path = "../../src/stream/mod.rs"]
 pub mod stream;
 #[path = "../../src/tls/mod.rs"]
@@ -35,6 +26,7 @@ pub mod web;
 pub mod http_port;
 pub mod keys;
 pub mod peers;
+pub mod scene;
 mod script;
 mod tags;
 
