@@ -1,5 +1,5 @@
-//! A scene as a JSON document, and back: the same keys, the same reader and the same words about
-//! mistakes as in a configuration file.
+//! Scene documents in JSON, read and written with the same keys, the same reader and the same words
+//! about mistakes as a configuration file.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Assets: whether the files and fonts that a configuration names can be used, without waiting for
+//! Asset checks of the files and fonts that a configuration names, without waiting for
 //! those that do not come.
 
 use std::io;

@@ -1,4 +1,4 @@
-//! Builds the stages of one channel and joins them with rings.
+//! Channel builder: the stages of one channel, joined with rings.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Looks at the node once a second and writes down what is there.
+//! State collector: reads the node's state and figures once a second for the API.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
