@@ -185,10 +185,7 @@ pub fn enhanced_video_header(
     part: Part,
     composition_ms: i32,
 ) -> BodyHeader {
-    let four_cc = format.four_cc().unwrap_or_default();
-    let packet = packet_of(format, part, composition_ms);
-    let header = BodyHeader::new(first_byte(keyframe, packet), four_cc);
-    with_time(header, (format, packet), composition_ms)
+    video_header((format, None), keyframe, part, composition_ms)
 }
 
 /// Header of a body that is one track of several (Enhanced RTMP v2, `VideoPacketType.Multitrack`
@@ -201,33 +198,30 @@ pub fn track_video_header(
     part: Part,
     composition_ms: i32,
 ) -> BodyHeader {
-    let four_cc = format.four_cc().unwrap_or_default();
-    let packet = packet_of(format, part, composition_ms);
-    let header = BodyHeader::of_track(first_byte(keyframe, MULTITRACK), packet, four_cc, track);
-    with_time(header, (format, packet), composition_ms)
+    video_header((format, Some(track)), keyframe, part, composition_ms)
 }
 
-const fn first_byte(keyframe: bool, packet: u8) -> u8 {
-    let frame_type = if keyframe { KEYFRAME } else { INTER_FRAME };
-    0x80 | frame_type << 4 | packet
-}
-
-fn packet_of(format: VideoFormat, part: Part, composition_ms: i32) -> u8 {
-    match part {
-        Part::SequenceHeader => SEQUENCE_START,
-        Part::SequenceEnd => SEQUENCE_END,
-        _ if format.has_composition_time() && composition_ms == 0 => CODED_FRAMES_X,
-        _ => CODED_FRAMES,
-    }
-}
-
-/// Coded frames of some codecs begin with their composition time.
-fn with_time(
-    header: BodyHeader,
-    (format, packet): (VideoFormat, u8),
+fn video_header(
+    (format, track): (VideoFormat, Option<u8>),
+    keyframe: bool,
+    part: Part,
     composition_ms: i32,
 ) -> BodyHeader {
-    if format.has_composition_time() && packet == CODED_FRAMES {
+    let frame_type = if keyframe { KEYFRAME } else { INTER_FRAME };
+    let first = |packet| 0x80 | frame_type << 4 | packet;
+    let times = format.has_composition_time();
+    let packet = match part {
+        Part::SequenceHeader => SEQUENCE_START,
+        Part::SequenceEnd => SEQUENCE_END,
+        _ if times && composition_ms == 0 => CODED_FRAMES_X,
+        _ => CODED_FRAMES,
+    };
+    let four_cc = format.four_cc().unwrap_or_default();
+    let header = match track {
+        None => BodyHeader::new(first(packet), four_cc),
+        Some(track) => BodyHeader::of_track(first(MULTITRACK), packet, four_cc, track),
+    };
+    if times && packet == CODED_FRAMES {
         return header.with_composition_time(composition_ms);
     }
     header
