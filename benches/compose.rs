@@ -6,9 +6,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use stream_manager::internals::kernel::{
+    self, ColorMatrix, Kernels, Key, Level, LumaWeights, Polyphase, Rows, RowsMut,
+};
 use stream_manager::internals::{
-    Bell, Composed, Composer, Damage, Frame, FrozenFrame, Geometry, Kernels, Level, PictureEvent,
-    Pool, PreparedScene, ResolvedScene, Scaler, Tick, channel, demo,
+    Bell, BlendMode, Composed, Composer, Damage, Frame, FrozenFrame, Geometry, PictureEvent, Pool,
+    PreparedScene, ResolvedScene, Scaler, Tick, channel, demo,
 };
 use stream_manager::media::{Micros, PixelFormat, Size};
 
@@ -42,7 +45,7 @@ fn forget(pool: &Pool) {
 fn ticks(c: &mut Criterion) {
     let canvas = size(1_920, 1_080);
     let mut group = c.benchmark_group("tick 1080p");
-    for level in Level::ALL {
+    for level in Level::here() {
         let (mut composer, pool) = (demo_1080p(level), pool(canvas, 3));
         let mut n = 0;
         group.bench_function(format!("demo, full redraw, {level:?}"), |b| {
@@ -53,7 +56,7 @@ fn ticks(c: &mut Criterion) {
             });
         });
     }
-    for level in Level::ALL {
+    for level in Level::here() {
         let (mut composer, pool) = (demo_1080p(level), pool(canvas, 4));
         // An encoder holds the frames before this one for a while.
         let mut held: [Option<FrozenFrame>; 2] = [None, None];
@@ -69,7 +72,7 @@ fn ticks(c: &mut Criterion) {
             });
         });
     }
-    for level in Level::ALL {
+    for level in Level::here() {
         group.bench_function(format!("demo, a new live picture, {level:?}"), |b| {
             let (mut composer, pool) = (demo_1080p(level), pool(canvas, 4));
             let live = self::pool(size(1_344, 756), 1);
@@ -102,20 +105,85 @@ fn ticks(c: &mut Criterion) {
     group.finish();
 }
 
+/// Bytes of a row that stays in the first-level cache: the arithmetic, not the memory.
+const ROW: usize = 1_920;
+
+/// Each kernel of each level, in bytes that it writes, beside a copy of as many.
 fn kernels(c: &mut Criterion) {
-    // A row that stays in the first-level cache: the arithmetic, not the memory.
-    const ROW: usize = 1_920;
     let mut group = c.benchmark_group("kernels, a row of 1920 bytes");
     group.throughput(Throughput::Bytes(ROW as u64));
     let (src, alpha) = (vec![60_u8; ROW], vec![100_u8; ROW]);
     let mut dst = vec![90_u8; ROW];
-    for level in Level::ALL {
+    group.bench_function("copy", |b| b.iter(|| kernel::copy(black_box(&mut dst), &src)));
+    for level in Level::here() {
         let kernels = Kernels::at(level);
         group.bench_function(format!("blend, {level:?}"), |b| {
             b.iter(|| (kernels.blend)(black_box(&mut dst), &src, &alpha));
         });
+        group.bench_function(format!("blend_faded, {level:?}"), |b| {
+            b.iter(|| (kernels.blend_faded)(black_box(&mut dst), &src, &alpha, 200));
+        });
+        group.bench_function(format!("mix, {level:?}"), |b| {
+            b.iter(|| (kernels.mix)(black_box(&mut dst), &src, 100));
+        });
         group.bench_function(format!("fade, {level:?}"), |b| {
             b.iter(|| (kernels.fade)(black_box(&mut dst), &src, &alpha, 100));
+        });
+    }
+    group.finish();
+    rgb_kernels(c);
+    input_kernels(c);
+}
+
+/// Kernels that go through RGB: two rows of pixels and the chroma that they share.
+fn rgb_kernels(c: &mut Criterion) {
+    let mut group = c.benchmark_group("kernels, two rows of 1920 pixels");
+    group.throughput(Throughput::Bytes(3 * ROW as u64));
+    let key = Key { chroma: [-0.3, -0.3], similarity: 0.2, smoothness: 0.1, spill: 0.1 };
+    let (row, half) = (vec![60_u8; ROW], vec![50_u8; ROW / 2]);
+    let src = Rows { luma: [&row; 2], chroma: [&half; 2], alpha: [&row; 2], coarse: &half };
+    let mut planes = [ROW, ROW, ROW / 2, ROW / 2, ROW, ROW, ROW / 2].map(|len| vec![90_u8; len]);
+    let [first, second, cb, cr, alpha @ ..] = planes.each_mut().map(Vec::as_mut_slice);
+    let mut dst = RowsMut { luma: [first, second], chroma: [cb, cr], alpha: Some(alpha) };
+    for level in Level::here() {
+        let kernels = Kernels::at(level);
+        group.bench_function(format!("blend_rgb, {level:?}"), |b| {
+            let multiply = BlendMode::Multiply;
+            b.iter(|| (kernels.blend_rgb)(multiply, black_box(&mut dst), &src, 200));
+        });
+        group.bench_function(format!("chroma_key, {level:?}"), |b| {
+            b.iter(|| (kernels.chroma_key)(black_box(&mut dst), &key));
+        });
+    }
+    group.finish();
+}
+
+/// What inputs are scaled and converted by: 1280 to 1920 samples, and BT.601.
+fn input_kernels(c: &mut Criterion) {
+    const FROM: usize = 1_280;
+    let mut group = c.benchmark_group("kernels, an input's row of 1920 bytes");
+    group.throughput(Throughput::Bytes(ROW as u64));
+    let filter = Polyphase::bicubic(1_280, 1_920);
+    let weights = [-1_200_i16, 9_000, 9_500, -916];
+    let src = vec![60_u8; 4 * ROW];
+    let between = vec![60_i16 << 6; FROM + filter.taps()];
+    let (mut rows, mut dst) = (vec![0_i16; ROW], vec![90_u8; ROW]);
+    let (mut cb, mut cr) = (vec![90_u8; ROW / 2], vec![100_u8; ROW / 2]);
+    let weights_of = LumaWeights { red: 0.299, blue: 0.114 };
+    let matrix = ColorMatrix::to_bt709(weights_of, false).expect("BT.601 is not BT.709");
+    for level in Level::here() {
+        let kernels = Kernels::at(level);
+        group.bench_function(format!("filter_rows, {level:?}"), |b| {
+            b.iter(|| (kernels.filter_rows)(black_box(&mut rows), &src, ROW, &weights));
+        });
+        group.bench_function(format!("filter_columns, {level:?}"), |b| {
+            b.iter(|| (kernels.filter_columns)(black_box(&mut dst), &between, &filter));
+        });
+        group.bench_function(format!("convert_luma, {level:?}"), |b| {
+            b.iter(|| (kernels.convert_luma)(black_box(&mut dst), &cb, &cr, &matrix));
+        });
+        group.bench_function(format!("convert_chroma, {level:?}"), |b| {
+            b.iter(|| (kernels.convert_chroma)(black_box(&mut cb), black_box(&mut cr), &matrix));
         });
     }
     group.finish();
@@ -132,7 +200,7 @@ fn scaling(c: &mut Criterion) {
         *byte = (n * 31 / 7).to_le_bytes()[0];
     }
     let frame = frame.freeze();
-    for level in [Level::Scalar, Level::Avx2] {
+    for level in Level::here() {
         for sizes in [vec![(1_280, 720)], vec![(854, 480)], vec![(640, 360)], LADDER.to_vec()] {
             for (what, damage) in [("all", Damage::whole(canvas)), ("title", Damage::whole(title))]
             {

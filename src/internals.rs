@@ -19,9 +19,9 @@ pub use crate::ring::{Bell, Receiver, Sender, channel};
 pub use crate::runtime::{
     Clock, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot, preflight,
 };
-pub use crate::scene::kernel::{Kernels, Level};
+pub use crate::scene::kernel::{self, Kernels, Level};
 pub use crate::scene::{
-    Change, Composed, Composer, Damage, PreparedScene, ResolvedScene, Scaler, Tick, demo,
+    BlendMode, Change, Composed, Composer, Damage, PreparedScene, ResolvedScene, Scaler, Tick, demo,
 };
 pub use crate::shard::{
     Core, HookRules, Io, KeyRules, Mesh, MeshMessage, PeerId, PeerLimits, PublishPolicy, ShardCore,

@@ -48,6 +48,8 @@ make_system() {
     local mirror=${MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -1)}
     [[ -n $mirror ]] || die "apt names no mirror: set MIRROR"
     debootstrap --variant=minbase --include=ca-certificates,git,make "$RELEASE" "$ROOT" "$mirror"
+    # A mirror may lag behind.
+    echo 'Acquire::Check-Valid-Until "false";' >"$ROOT/etc/apt/apt.conf.d/mirror"
     touch "$ROOT/made"
 }
 

@@ -16,14 +16,22 @@ mod filter;
 mod matrix;
 #[cfg(target_arch = "x86_64")]
 mod matrix_avx2;
+#[cfg(target_arch = "aarch64")]
+mod matrix_neon;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod polyphase;
 mod resize;
 #[cfg(target_arch = "x86_64")]
 mod resize_avx2;
+#[cfg(target_arch = "aarch64")]
+mod resize_neon;
 mod scalar;
 mod scale;
 #[cfg(target_arch = "x86_64")]
 mod scale_avx2;
+#[cfg(target_arch = "aarch64")]
+mod scale_neon;
 mod table;
 
 pub use effect::{Key, Rows, RowsMut};
@@ -38,6 +46,11 @@ impl Level {
     #[must_use]
     pub fn best() -> Self {
         Kernels::at(Self::Avx512).level
+    }
+
+    /// Those that this machine has, slowest first.
+    pub fn here() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|level| Kernels::at(*level).level == *level)
     }
 }
 
@@ -57,6 +70,10 @@ impl Kernels {
             {
                 return kernels;
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if level >= Level::Neon {
+            return &neon::KERNELS;
         }
         let _ = level;
         &scalar::KERNELS
@@ -123,6 +140,8 @@ mod tests {
         let (run, left): (Vec<_>, Vec<_>) = Level::ALL.into_iter().partition(|level| {
             let needs: &[_] = match level {
                 Level::Scalar => &[],
+                Level::Neon => return cfg!(target_arch = "aarch64"),
+                _ if cfg!(not(target_arch = "x86_64")) => return false,
                 Level::Avx2 => &["avx2"],
                 Level::Avx512 => &["avx512f", "avx512bw"],
             };

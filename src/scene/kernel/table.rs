@@ -56,6 +56,8 @@ pub type ChromaKeyRows = fn(rows: &mut RowsMut<'_>, key: &Key);
 pub enum Level {
     /// Whatever the compiler makes of the definition.
     Scalar,
+    /// 16 bytes at a time, on 64-bit Arm.
+    Neon,
     /// 32 bytes at a time.
     Avx2,
     /// 64 bytes at a time (AVX-512F and BW).
@@ -64,7 +66,7 @@ pub enum Level {
 
 impl Level {
     /// All levels, slowest first.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
 }
 
 /// One level's functions. Chosen once, at start.
