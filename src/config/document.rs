@@ -12,9 +12,10 @@ use super::layer::{self, Within};
 use super::layer_style;
 use super::section::Section;
 use crate::media::Size;
+use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, Direction, Fit, Group, Layer, Length, Outline,
-    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Direction, Fit, Group, Layer, Length,
+    Outline, Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -142,6 +143,9 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             "gradient"
         }
         Source::TestCard => "test-card",
+        Source::SmpteBars => "smpte-bars",
+        Source::ZonePlate => "zone-plate",
+        Source::FrameCounter => "frame-counter",
         Source::Image(path) => {
             put("path", json!(path.to_string_lossy()));
             "image"
@@ -163,10 +167,7 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             }
             "ticker"
         }
-        Source::Clock(style) => {
-            put_style(style, put);
-            "clock"
-        }
+        Source::Clock(spec) => put_clock(spec, put),
         Source::Spinner(one) => {
             put("color", json!(color_text(*one)));
             "spinner"
@@ -195,6 +196,27 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
         Source::Scene(scene) => {
             put("scene", json!(scene));
             "scene"
+        }
+    }
+}
+
+fn put_clock(
+    ClockSpec { style, time }: &ClockSpec,
+    put: &mut impl FnMut(&str, Value),
+) -> &'static str {
+    put_style(style, put);
+    put("timezone", json!(time.timezone()));
+    put("format", json!(time.pattern()));
+    match time.counts() {
+        Counts::Not => "clock",
+        Counts::Down(until, finished) => {
+            put("until", json!(until));
+            put("finished", json!(finished));
+            "countdown"
+        }
+        Counts::Up(since) => {
+            put("since", json!(since));
+            "count-up"
         }
     }
 }
@@ -356,6 +378,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scene::time_format::TimeFormat;
     use crate::scene::{
         BlendMode, Border, BuiltIn, ChromaKey, Color, Flip, LayerStyle, Shadow, demo,
     };
@@ -481,15 +504,28 @@ mod tests {
         ]
     }
 
+    fn any_time() -> impl Strategy<Value = TimeFormat> {
+        let zone = prop::sample::select(vec!["UTC", "Europe/Berlin"]);
+        (zone, 0..3, "[a-z \"]{0,4}").prop_map(|(zone, kind, text)| match kind {
+            0 => TimeFormat::clock(zone, &format!("%H{text}")).unwrap(),
+            1 => TimeFormat::countdown(zone, "%M:%S", ("12:30:00", &text)).unwrap(),
+            _ => TimeFormat::count_up(zone, "%d", "2026-01-02").unwrap(),
+        })
+    }
+
     fn any_source() -> impl Strategy<Value = Source> {
         prop_oneof![
             any_color().prop_map(Source::Color),
             (any_color(), any_color()).prop_map(|(a, b)| Source::Gradient(a, b)),
             Just(Source::TestCard),
+            Just(Source::SmpteBars),
+            Just(Source::ZonePlate),
+            Just(Source::FrameCounter),
             Just(Source::Flash),
             Just(Source::BuiltIn(BuiltIn::Logo)),
             any_color().prop_map(Source::Spinner),
-            any_style().prop_map(Source::Clock),
+            (any_style(), any_time())
+                .prop_map(|(style, time)| Source::Clock(ClockSpec { style, time })),
             ("\\PC*|[\\x00-\\x1f\"\\\\]*", any_style(), any_text_box())
                 .prop_map(|(text, style, text_box)| Source::Text { text, style, text_box }),
             (

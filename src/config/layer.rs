@@ -8,9 +8,10 @@ use super::field::{color, file_name, name, needed_file, needed_name, needed_stre
 use super::layer_style;
 use super::section::Section;
 use crate::media::{Rect, Size};
+use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Fit, Group, LAYERS_MAX,
-    Layer, Length, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
+    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, Direction, Fit, Group,
+    LAYERS_MAX, Layer, Length, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
     VerticalAlign,
 };
 
@@ -90,15 +91,20 @@ pub(super) fn read_all(
     layers
 }
 
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 19] = [
     "color",
     "gradient",
     "test-card",
+    "smpte-bars",
+    "zone-plate",
+    "frame-counter",
     "image",
     "logo",
     "text",
     "ticker",
     "clock",
+    "countdown",
+    "count-up",
     "spinner",
     "flash",
     "video",
@@ -185,6 +191,9 @@ fn source(
         }
         "spinner" => Source::Spinner(tint(s, faults, "color", WHITE)),
         "test-card" => Source::TestCard,
+        "smpte-bars" => Source::SmpteBars,
+        "zone-plate" => Source::ZonePlate,
+        "frame-counter" => Source::FrameCounter,
         "flash" => Source::Flash,
         "logo" => Source::BuiltIn(BuiltIn::Logo),
         "image" => Source::Image(needed_file(s, faults)?),
@@ -196,7 +205,7 @@ fn source(
             Source::Text { text: text?, style, text_box }
         }
         "ticker" => Source::Ticker(ticker(s, faults, box_height)?),
-        "clock" => Source::Clock(style(s, faults, box_height)),
+        "clock" | "countdown" | "count-up" => Source::Clock(clock(kind, s, faults, box_height)?),
         "group" => Source::Group(group(s, faults, within)),
         "scene" => {
             s.needed(faults, "scene")?;
@@ -250,6 +259,40 @@ fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Opti
     let speed = s.whole(faults, "speed", 1..=4_000).unwrap_or(TICKER_SPEED);
     let gap = s.whole(faults, "gap", 0..=REACH.unsigned_abs());
     Some(TickerSpec { text: text?, style, direction, speed, gap })
+}
+
+fn clock(
+    kind: &str,
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    box_height: i32,
+) -> Option<ClockSpec> {
+    let style = style(s, faults, box_height);
+    let zone =
+        s.parsed(faults, "timezone", |zone| TimeFormat::clock(zone, "").map(|_| zone.to_owned()));
+    let zone = zone.map_or(UTC.to_owned(), |found| found.value);
+    let default = if kind == "clock" { TIME_OF_DAY } else { HOURS };
+    let check = |pattern: &str| match kind {
+        "clock" => TimeFormat::clock(UTC, pattern),
+        _ => TimeFormat::count_up(UTC, pattern, "00:00:00"),
+    };
+    let pattern = s.parsed(faults, "format", |text| check(text).map(|_| text.to_owned()));
+    let pattern = pattern.map_or(default.to_owned(), |found| found.value);
+    let time = match kind {
+        "clock" => TimeFormat::clock(&zone, &pattern).ok(),
+        "countdown" => {
+            let finished = s.text(faults, "finished").map_or("", |found| found.value).to_owned();
+            s.needed(faults, "until")?;
+            let read = |until: &str| TimeFormat::countdown(&zone, &pattern, (until, &finished));
+            s.parsed(faults, "until", read).map(|found| found.value)
+        }
+        _ => {
+            s.needed(faults, "since")?;
+            let read = |since: &str| TimeFormat::count_up(&zone, &pattern, since);
+            s.parsed(faults, "since", read).map(|found| found.value)
+        }
+    };
+    Some(ClockSpec { style, time: time? })
 }
 
 fn tint(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str, default: Color) -> Color {

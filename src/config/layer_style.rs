@@ -17,7 +17,8 @@ const BORDER_MAX: u32 = 512;
 const SHADOW_MAX: i32 = 512;
 
 /// Kinds of layers whose picture is made once, and may be turned, bordered and shaded.
-const STILLS: [&str; 5] = ["color", "gradient", "image", "logo", "text"];
+const STILLS: [&str; 7] =
+    ["color", "gradient", "smpte-bars", "zone-plate", "image", "logo", "text"];
 
 /// Kinds of layers that may have a colour made transparent.
 const KEYED: [&str; 3] = ["video", "live", "image"];

@@ -563,7 +563,17 @@ fn known_keys() -> Vec<(&'static str, String)> {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     for kind in [
-        "color", "gradient", "image", "text", "ticker", "clock", "spinner", "video", "live",
+        "color",
+        "gradient",
+        "image",
+        "text",
+        "ticker",
+        "clock",
+        "countdown",
+        "count-up",
+        "spinner",
+        "video",
+        "live",
         "scene",
     ] {
         let heading = "[[channel.layer]]";

@@ -35,7 +35,7 @@ fn starting(size: Size) -> Scene {
         let source = Source::Text { text: text.to_owned(), style, text_box: TextBox::default() };
         page.at(place, page.layer(name, source))
     };
-    let clock = Source::Clock(page.style((64, 600, WHITE), Align::Center));
+    let clock = Source::Clock(page.style((64, 600, WHITE), Align::Center).into());
     let layers = vec![
         Layer {
             place: size.rect().into(),
@@ -176,7 +176,7 @@ impl Page {
 
     /// The column on the right: time, canvas, and something that moves.
     fn column(&self, size: Size) -> Vec<Layer> {
-        let clock = Source::Clock(self.style((64, 600, WHITE), Align::Left));
+        let clock = Source::Clock(self.style((64, 600, WHITE), Align::Left).into());
         let label = (28, 600, ACCENT);
         let line =
             |name: &str, y| self.at((1_476, y, 372, 2), self.layer(name, Source::Color(EDGE)));

@@ -35,7 +35,7 @@ const LETTERS_PER_LINE: f32 = 0.82;
 const BUILT_IN: &str = "Inter";
 
 /// Inter, under the SIL Open Font License (assets/fonts/OFL.txt).
-static INTER: [&[u8]; 3] = [
+pub(super) static INTER: [&[u8]; 3] = [
     include_bytes!("../../assets/fonts/Inter-Regular.otf"),
     include_bytes!("../../assets/fonts/Inter-SemiBold.otf"),
     include_bytes!("../../assets/fonts/Inter-Bold.otf"),

@@ -25,6 +25,7 @@ mod snapshot;
 mod source;
 mod surface;
 mod tick;
+pub mod time_format;
 mod transition;
 
 pub use compose::{Composed, Composer, RETIRED_MAX};
@@ -33,8 +34,9 @@ pub use error::Error;
 pub use input_key::InputKey;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
-    Align, Arrangement, ArrangementKind, BuiltIn, Color, Direction, Fit, Group, LAYERS_MAX, Layer,
-    Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
+    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, Direction, Fit, Group,
+    LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
+    VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 pub use super::color::Color;
 use super::layer_style::LayerStyle;
 use super::position::Position;
+use super::time_format::TimeFormat;
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -122,6 +123,8 @@ impl Source {
                 | Self::Gradient(..)
                 | Self::Image(_)
                 | Self::BuiltIn(_)
+                | Self::SmpteBars
+                | Self::ZonePlate
                 | Self::Text { .. }
         )
     }
@@ -291,6 +294,22 @@ pub struct TickerSpec {
     pub gap: Option<u32>,
 }
 
+/// A time that moves on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClockSpec {
+    /// How its letters look.
+    pub style: TextStyle,
+    /// What it shows.
+    pub time: TimeFormat,
+}
+
+impl From<TextStyle> for ClockSpec {
+    /// The time of day, UTC.
+    fn from(style: TextStyle) -> Self {
+        Self { style, time: TimeFormat::default() }
+    }
+}
+
 /// What a layer shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
@@ -300,7 +319,14 @@ pub enum Source {
     Gradient(Color, Color),
     /// Colour bars with a ramp and a moving mark.
     TestCard,
-    /// A still picture: PNG, JPEG or WebP.
+    /// Colour bars of SMPTE RP 219.
+    SmpteBars,
+    /// Rings that become finer from the middle to the edges.
+    ZonePlate,
+    /// The number of the tick as 40 black and white blocks beside each other, which programs can
+    /// read from the picture: 32 bits, the highest first, and the inverted sum of their bytes.
+    FrameCounter,
+    /// A picture, PNG, JPEG, WebP, GIF or SVG, which may be animated.
     Image(PathBuf),
     /// A picture that is part of the program.
     BuiltIn(BuiltIn),
@@ -315,8 +341,8 @@ pub enum Source {
     },
     /// Letters that run.
     Ticker(TickerSpec),
-    /// The time of day, `HH:MM:SS.mmm`, UTC.
-    Clock(TextStyle),
+    /// A time, or how long it takes to one.
+    Clock(ClockSpec),
     /// A ring of dots that turns once in two seconds: shows at a glance that the picture moves.
     Spinner(Color),
     /// White for the first 100 ms of every second of programme time, black otherwise: with the

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::input_key::InputKey;
 use super::kernel::Kernels;
 use super::layers::{Content, Group, Layers, Prepared};
-use super::model::{Source, TextStyle};
+use super::model::{ClockSpec, Source, TextStyle};
 use super::resolve::{Kind, Node, PlacedLayer, ResolvedScene};
 use super::source::{InputState, Loader, Painter, stand_in};
 use super::tick::Tick;
@@ -168,9 +168,9 @@ fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> Error> {
     let of_font = |style: &TextStyle| style.font.clone().map(|font| (font, true));
     let (what, is_font) = match &layer.source {
         Source::Image(path) => Some((path.display().to_string(), false)),
-        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
-            of_font(style)
-        }
+        Source::Text { style, .. }
+        | Source::Live { style, .. }
+        | Source::Clock(ClockSpec { style, .. }) => of_font(style),
         Source::Ticker(spec) => of_font(&spec.style),
         _ => None,
     }?;

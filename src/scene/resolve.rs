@@ -8,8 +8,8 @@ use super::error::Error;
 use super::layer_style::{BlendMode, ChromaKey, LayerStyle};
 use super::layout::{self, Transform};
 use super::model::{
-    Arrangement, Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source, TextStyle,
-    TickerSpec,
+    Arrangement, ClockSpec, Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source,
+    TextStyle, TickerSpec,
 };
 use crate::media::{Rect, Size};
 
@@ -419,7 +419,7 @@ fn scaled(source: &Source, scale: f32) -> Source {
                 outline.width = whole(outline.width).max(1);
             }
         }
-        Source::Live { style, .. } | Source::Clock(style) => letters(style),
+        Source::Live { style, .. } | Source::Clock(ClockSpec { style, .. }) => letters(style),
         Source::Ticker(TickerSpec { style, speed, gap, .. }) => {
             letters(style);
             *speed = whole(*speed).max(1);

@@ -43,7 +43,7 @@ pub(crate) fn channel() -> Config {
 }
 
 /// A node with the fake drivers, with these faults.
-fn node_with_gpu(config: &Config, faults: &str) -> Node {
+pub(crate) fn node_with_gpu(config: &Config, faults: &str) -> Node {
     Node::start_with_env(config, &[("LD_LIBRARY_PATH", fakes()), ("FAKE_NVENC", faults), NO_DRI])
 }
 

@@ -12,8 +12,8 @@ use crate::encode::{Error, Speed, VideoEncoder, VideoPacket, VideoSink, VideoSpe
 use crate::frame::{FrozenFrame, Geometry};
 
 /// Longest time for a picture. An encoder takes 1 to 20 ms; after this the GPU counts as gone,
-/// while the composer's queue still holds what came meanwhile. Fake drivers encode on the CPU, which
-/// unit tests share with each other: only a call that hangs takes ten times as long there.
+/// while the composer's queue still holds what came meanwhile. Fake drivers encode on the CPU,
+/// which unit tests share: there only a call that hangs takes ten times as long.
 const PICTURE_LIMIT: Duration = Duration::from_millis(if cfg!(test) { 4_000 } else { 400 });
 
 /// Longest time to close a session.

@@ -142,7 +142,7 @@ fn any_layer() -> impl Strategy<Value = Layer> {
         1 => Source::Gradient(a, b),
         2 => Source::TestCard,
         3 => Source::BuiltIn(BuiltIn::Logo),
-        4 => Source::Clock(TextStyle { color: a, ..style() }),
+        4 => Source::Clock(TextStyle { color: a, ..style() }.into()),
         5 => Source::Spinner(a),
         6 => Source::Ticker(TickerSpec {
             text: "One moment".to_owned(),
@@ -303,7 +303,7 @@ fn a_scene_that_stands_still_is_drawn_once() {
 
 #[test]
 fn a_clock_redraws_little_more_than_its_last_figures() {
-    let clock = Source::Clock(style());
+    let clock = Source::Clock(style().into());
     let mut composer = composer(vec![layer("clock", clock, (4, 4, 150, 20))]);
     let pool = pool(W, H, 3);
     for ms in [0, 20, 40, 60] {
@@ -556,7 +556,7 @@ fn a_fade_goes_from_one_scene_to_the_other_in_its_time() {
 #[test]
 fn a_fade_between_moving_scenes_mixes_what_each_would_show() {
     let moving = |x: i32| {
-        let clock = Source::Clock(style());
+        let clock = Source::Clock(style().into());
         let spinner = Source::Spinner(color(90, 200, 40, 255));
         vec![layer("clock", clock, (4 + x, 4, 150, 20)), layer("spin", spinner, (x, 30, 60, 60))]
     };

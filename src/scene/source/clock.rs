@@ -1,5 +1,5 @@
-//! Clock source: the time of day to the millisecond. Its figures are drawn once, at load; a tick
-//! puts the ones that changed into their cells.
+//! Clock source: a time, or how long it takes to one. Its characters are drawn once, at load; a
+//! tick puts the ones that changed into their cells.
 
 use image::RgbaImage;
 
@@ -10,113 +10,136 @@ use crate::scene::canvas::Canvas;
 use crate::scene::damage::Damage;
 use crate::scene::error::Error;
 use crate::scene::fonts::Setting;
-use crate::scene::model::{Align, TextStyle};
+use crate::scene::model::{Align, ClockSpec, TextStyle};
 use crate::scene::resolve::PlacedLayer;
 use crate::scene::tick::Tick;
+use crate::scene::time_format::{TIME_CHARS_MAX, TimeFormat, TimeText};
 
-/// `HH:MM:SS.mmm`.
-const CELLS: usize = 12;
+/// A character that the clock may show.
+#[derive(Debug)]
+struct Glyph {
+    character: char,
+    /// At the canvas' corner, and one pixel to the right of it: assets move by even distances, so a
+    /// cell at an odd place takes the second.
+    assets: [Asset; 2],
+    /// Pixels to the next. All figures have that of the widest, so that nothing trembles.
+    width: f32,
+}
 
-/// What a cell can show, by glyph number.
-const GLYPHS: [&str; 12] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", ":", "."];
-
-const COLON: usize = 10;
-const POINT: usize = 11;
-
-/// Which glyph a cell shows before the first tick.
-const BLANK: usize = usize::MAX;
-
-const DAY_MS: u64 = 86_400_000;
+/// A character in its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cell {
+    /// Which of the glyphs.
+    glyph: usize,
+    rect: Rect,
+}
 
 /// Glyphs, and the cells they are put in.
 #[derive(Debug)]
 pub(in crate::scene) struct Clock {
-    /// At the canvas' corner, and one pixel to the right of it: assets move by even distances, so a
-    /// cell at an odd place takes the second.
-    glyphs: Vec<[Asset; 2]>,
-    cells: [Rect; CELLS],
-    shown: [usize; CELLS],
+    time: TimeFormat,
+    align: Align,
+    place: Rect,
+    height: i32,
+    /// In the order of their characters.
+    glyphs: Vec<Glyph>,
+    text: TimeText,
+    cells: [Cell; TIME_CHARS_MAX],
+    /// How many of them are shown.
+    length: usize,
 }
 
 impl Clock {
     pub(super) fn load(
         layer: &PlacedLayer,
-        style: &TextStyle,
+        ClockSpec { style, time }: &ClockSpec,
         loader: &mut Loader,
     ) -> Result<Self, Error> {
-        let (place, fonts) = (layer.place, loader.fonts());
+        let fonts = loader.fonts();
         let centred = TextStyle { align: Align::Center, ..style.clone() };
-        let face = fonts.face(layer, style, "0123456789:.")?;
-        let widths = GLYPHS.map(|glyph| fonts.width(glyph, (&face, style), Setting::Figures));
-        let figure = widths[..COLON].iter().copied().fold(1.0, f32::max);
-        let width = |glyph: usize| if glyph < COLON { figure } else { widths[glyph] };
+        let characters = time.characters();
+        let face = fonts.face(layer, style, &characters.iter().collect::<String>())?;
+        let mut width =
+            |c: char| fonts.width(c.encode_utf8(&mut [0; 4]), (&face, style), Setting::Figures);
+        let figure = ('0'..='9').map(&mut width).fold(1.0, f32::max);
+        let widths: Vec<_> = characters
+            .iter()
+            .map(|c| if c.is_ascii_digit() { figure } else { width(*c) })
+            .collect();
         let height = whole(style.size.ceil());
-        let glyphs = GLYPHS.iter().enumerate().map(|(number, glyph)| {
-            let (w, h) = (whole(width(number).ceil()), height);
+        let glyph = |(character, width): (char, f32)| {
+            let (w, h) = (whole(width.ceil()).max(1), height);
             let mut image = RgbaImage::new(w.unsigned_abs(), h.unsigned_abs());
-            fonts.draw(&mut image, glyph, (&face, &centred), Setting::Figures);
-            [0, 1].map(|x| Asset::new(&image, (x, 0), Rect { x, y: 0, w, h }))
-        });
-        let glyphs = glyphs.collect();
-        let shapes = figures(0);
-        let length = whole(shapes.iter().map(|glyph| width(*glyph)).sum());
-        let left = match style.align {
-            Align::Left => place.x,
-            Align::Center => place.x + (place.w - length) / 2,
-            Align::Right => place.x + place.w - length,
+            let text = character.encode_utf8(&mut [0; 4]).to_owned();
+            fonts.draw(&mut image, &text, (&face, &centred), Setting::Figures);
+            let assets = [0, 1].map(|x| Asset::new(&image, (x, 0), Rect { x, y: 0, w, h }));
+            Glyph { character, assets, width }
         };
-        let mut along = 0.0;
-        let cells = shapes.map(|glyph| {
-            let x = left + whole(along);
-            along += width(glyph);
-            Rect { x, y: place.y & !1, w: whole(width(glyph).ceil()), h: height }
-        });
-        Ok(Self { glyphs, cells, shown: [BLANK; CELLS] })
+        let glyphs = characters.into_iter().zip(widths).map(glyph).collect();
+        Ok(Self {
+            time: time.clone(),
+            align: style.align,
+            place: layer.place,
+            height,
+            glyphs,
+            text: TimeText::default(),
+            cells: [Cell::default(); TIME_CHARS_MAX],
+            length: 0,
+        })
     }
 
     pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
-        let new = figures(tick.unix_ms);
-        for ((new, shown), cell) in new.into_iter().zip(&mut self.shown).zip(&self.cells) {
-            if new != *shown {
-                *shown = new;
-                damage.add(*cell);
+        self.time.write(tick.unix_ms, &mut self.text);
+        let (cells, length) = self.arranged();
+        let (shown, new) = (&self.cells[..self.length], &cells[..length]);
+        for at in 0..shown.len().max(new.len()) {
+            let (shown, new) = (shown.get(at), new.get(at));
+            if shown != new {
+                [shown, new].into_iter().flatten().for_each(|cell| damage.add(cell.rect));
             }
         }
+        (self.cells, self.length) = (cells, length);
+    }
+
+    /// The cells of the text, and how many they are.
+    fn arranged(&self) -> ([Cell; TIME_CHARS_MAX], usize) {
+        let mut cells = [Cell::default(); TIME_CHARS_MAX];
+        let glyph_of = |c: &char| self.glyphs.binary_search_by_key(c, |glyph| glyph.character).ok();
+        let known = || self.text.chars().iter().filter_map(glyph_of);
+        let place = self.place;
+        let room = || place.w - whole(known().map(|glyph| self.glyphs[glyph].width).sum());
+        let left = match self.align {
+            Align::Left => place.x,
+            Align::Center => place.x + room() / 2,
+            Align::Right => place.x + room(),
+        };
+        let (mut along, mut length) = (0.0, 0);
+        for (cell, glyph) in cells.iter_mut().zip(known()) {
+            let width = self.glyphs[glyph].width;
+            let rect = Rect {
+                x: left + whole(along),
+                y: place.y & !1,
+                w: whole(width.ceil()),
+                h: self.height,
+            };
+            *cell = Cell { glyph, rect };
+            along += width;
+            length += 1;
+        }
+        (cells, length)
     }
 
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
-        for (glyph, cell) in self.shown.iter().zip(&self.cells) {
-            if let Some([even, odd]) = self.glyphs.get(*glyph) {
-                let glyph = if cell.x & 1 == 0 { even } else { odd };
-                canvas.asset(glyph, (cell.x & !1, cell.y), clip, opacity);
-            }
+        for Cell { glyph, rect } in &self.cells[..self.length] {
+            let [even, odd] = &self.glyphs[*glyph].assets;
+            let glyph = if rect.x & 1 == 0 { even } else { odd };
+            canvas.asset(glyph, (rect.x & !1, rect.y), clip, opacity);
         }
     }
 
     pub(super) fn rect(&self) -> Rect {
-        self.cells.iter().fold(Rect::default(), |all: Rect, cell| all.union(*cell))
+        self.cells[..self.length].iter().fold(Rect::default(), |all, cell| all.union(cell.rect))
     }
-}
-
-/// The glyph number of each cell at a time of day.
-fn figures(unix_ms: u64) -> [usize; CELLS] {
-    let ms = unix_ms % DAY_MS;
-    let digit = |value: u64| usize::try_from(value % 10).unwrap_or(0);
-    let (s, m, h) = (ms / 1_000 % 60, ms / 60_000 % 60, ms / 3_600_000);
-    [
-        digit(h / 10),
-        digit(h),
-        COLON,
-        digit(m / 10),
-        digit(m),
-        COLON,
-        digit(s / 10),
-        digit(s),
-        POINT,
-        digit(ms / 100),
-        digit(ms / 10),
-        digit(ms),
-    ]
 }
 
 /// The nearest whole number of pixels.
@@ -133,7 +156,7 @@ mod tests {
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 640, h: 128 };
 
-    fn clock() -> Clock {
+    fn clock(pattern: &str) -> Clock {
         let style = TextStyle {
             font: None,
             size: 48.0,
@@ -141,42 +164,52 @@ mod tests {
             color: Color { r: 255, g: 255, b: 255, a: 255 },
             align: Align::Right,
         };
+        let spec = ClockSpec { style, time: TimeFormat::clock("UTC", pattern).unwrap() };
         let layer = PlacedLayer {
             name: "clock".to_owned(),
-            source: Source::Clock(style.clone()),
+            source: Source::Clock(spec.clone()),
             place: Rect { x: 101, y: 11, w: 500, h: 60 },
             fit: Fit::Fill,
             style: LayerStyle::default(),
         };
-        Clock::load(&layer, &style, &mut Loader::new(CANVAS)).unwrap()
+        let mut clock = Clock::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap();
+        clock.update(&at(1_000), &mut Damage::none(CANVAS));
+        clock
     }
 
-    #[test]
-    fn it_shows_the_time_of_day() {
-        let text = |ms| figures(ms).map(|glyph| GLYPHS[glyph]).concat();
-        assert_eq!(text(0), "00:00:00.000");
-        assert_eq!(text(1_700_000_000_123), "22:13:20.123");
-        assert_eq!(text(DAY_MS * 20_000 - 1), "23:59:59.999");
+    fn at(unix_ms: u64) -> Tick {
+        Tick { unix_ms, ..Tick::default() }
     }
 
     #[test]
     fn a_tick_damages_only_the_figures_that_changed() {
-        let mut clock = clock();
-        let at = |ms| Tick { unix_ms: ms, ..Tick::default() };
-        clock.update(&at(1_000), &mut Damage::none(CANVAS));
+        let mut clock = clock("%H:%M:%S%.3f");
         let mut damage = Damage::none(CANVAS);
         clock.update(&at(1_000), &mut damage);
         assert!(damage.is_empty());
         clock.update(&at(1_017), &mut damage);
-        let [.., tens, ones] = clock.cells;
-        assert_eq!(damage.rects(), [tens.even().union(ones.even())]);
+        let [.., tens, ones] = &clock.cells[..clock.length] else { panic!("two figures") };
+        assert_eq!(damage.rects(), [tens.rect.even().union(ones.rect.even())]);
+    }
+
+    #[test]
+    fn a_text_that_becomes_shorter_damages_what_it_leaves() {
+        let mut clock = clock("%-d %B");
+        let before = clock.rect();
+        let mut damage = Damage::none(CANVAS);
+        // The first of May.
+        clock.update(&at(120 * 86_400_000), &mut damage);
+        let after = clock.rect();
+        assert!(after.w < before.w && after.x + after.w == before.x + before.w);
+        let damaged = damage.rects().iter().fold(Rect::default(), |all, rect| all.union(*rect));
+        assert!(damaged.contains(before) && damaged.contains(after), "{damaged:?}");
     }
 
     #[test]
     fn cells_follow_each_other_and_end_at_the_edge() {
-        let clock = clock();
-        for pair in clock.cells.windows(2) {
-            assert!((pair[0].x + pair[0].w - pair[1].x).abs() <= 1, "{pair:?}");
+        let clock = clock("%H:%M:%S%.3f");
+        for pair in clock.cells[..clock.length].windows(2) {
+            assert!((pair[0].rect.x + pair[0].rect.w - pair[1].rect.x).abs() <= 1, "{pair:?}");
         }
         let rect = clock.rect();
         assert!((600..=602).contains(&(rect.x + rect.w)), "{rect:?}");
@@ -184,12 +217,11 @@ mod tests {
 
     #[test]
     fn the_ink_of_a_glyph_stays_in_its_cell_at_odd_and_even_places() {
-        let clock = clock();
-        for (number, glyph) in clock.glyphs.iter().enumerate() {
-            let cell = clock.cells[[0, 2, 8][number.saturating_sub(COLON - 1)]];
-            for (x, asset) in (0..).zip(glyph) {
-                let place = Rect { x, y: 0, w: cell.w + 1, h: cell.h };
-                assert!(place.even().contains(asset.rect()), "{number} {:?}", asset.rect());
+        let clock = clock("%H:%M:%S%.3f");
+        for glyph in clock.glyphs.iter().filter(|glyph| "0123456789:.".contains(glyph.character)) {
+            for (x, asset) in (0..).zip(&glyph.assets) {
+                let place = Rect { x, y: 0, w: whole(glyph.width.ceil()) + 1, h: clock.height };
+                assert!(place.even().contains(asset.rect()), "{glyph:?}");
                 assert!(!asset.rect().is_empty());
             }
         }

@@ -1,21 +1,26 @@
 //! Painter: a loaded source of any kind.
 
+use image::RgbaImage;
+
+use super::animation::Animation;
 use super::clock::Clock;
 use super::fill::{self, Fill};
 use super::flash::Flash;
+use super::frame_counter::FrameCounter;
 use super::input::Input;
 use super::loader::Loader;
+use super::picture::Picture;
 use super::spinner::Spinner;
 use super::styled::styled;
 use super::test_card::TestCard;
 use super::ticker::Ticker;
-use super::{gradient, picture, placeholder, text};
+use super::{gradient, pattern, picture, placeholder, text};
 use crate::media::Rect;
 use crate::scene::asset::Asset;
 use crate::scene::canvas::{Canvas, Placed};
 use crate::scene::damage::Damage;
 use crate::scene::error::Error;
-use crate::scene::model::Source;
+use crate::scene::model::{ClockSpec, Source};
 use crate::scene::resolve::PlacedLayer;
 use crate::scene::tick::Tick;
 
@@ -24,10 +29,12 @@ use crate::scene::tick::Tick;
 pub(in crate::scene) enum Painter {
     Fill(Fill),
     Still(Asset),
-    Clock(Clock),
+    Animation(Animation),
+    Clock(Box<Clock>),
     Spinner(Spinner),
     Flash(Flash),
     TestCard(TestCard),
+    FrameCounter(FrameCounter),
     Ticker(Box<Ticker>),
     Input(Input),
 }
@@ -36,9 +43,7 @@ impl Painter {
     pub(in crate::scene) fn load(layer: &PlacedLayer, loader: &mut Loader) -> Result<Self, Error> {
         Ok(match &layer.source {
             Source::Color(color) if layer.style.changes_picture() => {
-                let image = fill::image(layer.place, *color);
-                let at = (layer.place.x, layer.place.y);
-                Self::Still(styled(image, at, layer, loader.canvas)?)
+                Self::Still(still(fill::image(layer.place, *color), layer, loader.canvas)?)
             }
             Source::Color(color) => match Fill::new(layer.place, *color) {
                 Some(fill) => Self::Fill(fill),
@@ -46,20 +51,29 @@ impl Painter {
             },
             Source::Gradient(top, bottom) if layer.style.changes_picture() => {
                 let image = gradient::image(layer.place, (*top, *bottom), layer.place);
-                let at = (layer.place.x, layer.place.y);
-                Self::Still(styled(image, at, layer, loader.canvas)?)
+                Self::Still(still(image, layer, loader.canvas)?)
             }
             Source::Gradient(top, bottom) => {
                 Self::Still(gradient::load(layer.place, (*top, *bottom), loader.canvas))
             }
+            Source::SmpteBars => {
+                Self::Still(still(pattern::smpte_bars(layer.place), layer, loader.canvas)?)
+            }
+            Source::ZonePlate => {
+                Self::Still(still(pattern::zone_plate(layer.place), layer, loader.canvas)?)
+            }
+            Source::FrameCounter => Self::FrameCounter(FrameCounter::new(layer.place)),
             Source::TestCard => Self::TestCard(TestCard::load(layer.place, loader.canvas)),
-            Source::Image(path) => Self::Still(picture::load(layer, path, loader.canvas)?),
+            Source::Image(path) => match picture::load(layer, path, loader.canvas)? {
+                Picture::Still(asset) => Self::Still(asset),
+                Picture::Animated(animation) => Self::Animation(animation),
+            },
             Source::BuiltIn(name) => Self::Still(picture::built_in(layer, *name, loader.canvas)?),
             Source::Text { text, style, text_box } => {
                 Self::Still(text::load(layer, text, (style, text_box), loader)?)
             }
             Source::Ticker(spec) => Self::Ticker(Box::new(Ticker::load(layer, spec, loader)?)),
-            Source::Clock(style) => Self::Clock(Clock::load(layer, style, loader)?),
+            Source::Clock(spec) => Self::Clock(Box::new(Clock::load(layer, spec, loader)?)),
             Source::Spinner(color) => {
                 Self::Spinner(Spinner::load(layer.place, *color, loader.canvas))
             }
@@ -83,10 +97,12 @@ impl Painter {
     pub(in crate::scene) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
         match self {
             Self::Fill(_) | Self::Still(_) => {}
+            Self::Animation(animation) => animation.update(tick, damage),
             Self::Clock(clock) => clock.update(tick, damage),
             Self::Spinner(spinner) => spinner.update(tick, damage),
             Self::Flash(flash) => flash.update(tick, damage),
             Self::TestCard(card) => card.update(tick, damage),
+            Self::FrameCounter(counter) => counter.update(tick, damage),
             Self::Ticker(ticker) => ticker.update(tick, damage),
             Self::Input(input) => input.update(tick, damage),
         }
@@ -97,10 +113,12 @@ impl Painter {
         match self {
             Self::Fill(fill) => fill.draw(canvas, clip, opacity),
             Self::Still(asset) => canvas.asset(asset, (0, 0), clip, opacity),
+            Self::Animation(animation) => animation.draw(canvas, clip, opacity),
             Self::Clock(clock) => clock.draw(canvas, clip, opacity),
             Self::Spinner(spinner) => spinner.draw(canvas, clip, opacity),
             Self::Flash(flash) => flash.draw(canvas, clip, opacity),
             Self::TestCard(card) => card.draw(canvas, clip, opacity),
+            Self::FrameCounter(counter) => counter.draw(canvas, clip, opacity),
             Self::Ticker(ticker) => ticker.draw(canvas, clip, opacity),
             Self::Input(input) => input.draw(canvas, clip, opacity),
         }
@@ -111,10 +129,12 @@ impl Painter {
         match self {
             Self::Fill(fill) => fill.rect(),
             Self::Still(asset) => asset.rect(),
+            Self::Animation(animation) => animation.rect(),
             Self::Clock(clock) => clock.rect(),
             Self::Spinner(spinner) => spinner.rect(),
             Self::Flash(flash) => flash.rect(),
             Self::TestCard(card) => card.rect(),
+            Self::FrameCounter(counter) => counter.rect(),
             Self::Ticker(ticker) => ticker.rect(),
             Self::Input(input) => input.bounds(),
         }
@@ -125,9 +145,11 @@ impl Painter {
         match self {
             Self::Fill(fill) => fill.opaque(),
             Self::Still(asset) => asset.opaque_rect(),
+            Self::Animation(animation) => animation.opaque(),
             Self::Clock(_) | Self::Spinner(_) | Self::Ticker(_) => Rect::default(),
             Self::Flash(flash) => flash.rect(),
             Self::TestCard(card) => card.rect(),
+            Self::FrameCounter(counter) => counter.rect(),
             Self::Input(input) => input.opaque(),
         }
     }
@@ -139,6 +161,15 @@ impl Painter {
             _ => None,
         }
     }
+}
+
+/// A picture that fills its layer's box.
+fn still(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
+    let at = (layer.place.x, layer.place.y);
+    if layer.style.changes_picture() {
+        return styled(image, at, layer, canvas);
+    }
+    Ok(Asset::new(&image, at, layer.place.intersect(canvas)))
 }
 
 /// The layer in the built-in font, if its own cannot be had, or a labelled box in place of its
@@ -157,9 +188,9 @@ pub(in crate::scene) fn stand_in(
 fn with_built_in_font(layer: &PlacedLayer) -> PlacedLayer {
     let mut layer = layer.clone();
     match &mut layer.source {
-        Source::Text { style, .. } | Source::Live { style, .. } | Source::Clock(style) => {
-            style.font = None;
-        }
+        Source::Text { style, .. }
+        | Source::Live { style, .. }
+        | Source::Clock(ClockSpec { style, .. }) => style.font = None,
         Source::Ticker(spec) => spec.style.font = None,
         _ => {}
     }

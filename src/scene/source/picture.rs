@@ -1,15 +1,23 @@
-//! Image source: a still picture from a file, scaled once.
+//! Image source: a picture from a file, or several that follow each other, scaled once.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
+use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{ImageBuffer, ImageReader, Limits, Rgba, RgbaImage};
+use image::{
+    DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgba,
+    RgbaImage,
+};
 
+use super::animation::{Animation, BYTES_MAX, Frames};
 use super::styled::styled;
+use super::svg::{Svg, is_svg};
 use crate::media::{Rect, Size};
-use crate::scene::asset::{Asset, int32};
+use crate::scene::asset::{Asset, int32, px};
 use crate::scene::error::Error;
 use crate::scene::layout;
 use crate::scene::model::BuiltIn;
@@ -26,8 +34,14 @@ const DECODER_BYTES_MAX: u64 = 512 << 20;
 
 static LOGO: &[u8] = include_bytes!("../../../assets/logo.png");
 
+/// A picture that is loaded.
+pub(super) enum Picture {
+    Still(Asset),
+    Animated(Animation),
+}
+
 /// Loads the file at `path` for its layer.
-pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Asset, Error> {
+pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Picture, Error> {
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
     let about = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
@@ -39,8 +53,28 @@ pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Ass
         return Err(fault(format!("it is above {} MiB", FILE_BYTES_MAX >> 20)));
     }
     let file = File::open(path).map_err(|error| fault(error.to_string()))?;
-    let image = decode(BufReader::new(file)).map_err(fault)?;
-    place(image, layer, canvas)
+    match decode(BufReader::new(file)).map_err(fault)? {
+        Decoded::Still(image) => place(image, layer, canvas).map(Picture::Still),
+        Decoded::Svg(svg) => {
+            let (w, h) = drawn_size(layer, svg.size);
+            place(svg.draw(w, h).map_err(fault)?, layer, canvas).map(Picture::Still)
+        }
+        Decoded::Frames(mut frames) => {
+            let (w, h) = drawn_size(layer, frames.pictures[0].dimensions());
+            let bytes = frames.pictures.len() * 4 * px(int32(w)) * px(int32(h));
+            if bytes > BYTES_MAX {
+                return Err(fault(format!(
+                    "at {w}x{h} its {} pictures take more than {} MiB; make it a video",
+                    frames.pictures.len(),
+                    BYTES_MAX >> 20
+                )));
+            }
+            let pictures = std::mem::take(&mut frames.pictures).into_iter();
+            let pictures: Result<_, Error> =
+                pictures.map(|image| place(image, layer, canvas)).collect();
+            Ok(Picture::Animated(frames.animation(pictures?)))
+        }
+    }
 }
 
 /// Loads a picture that is part of the program.
@@ -50,27 +84,81 @@ pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Resu
     };
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: name.name().into(), cause };
-    place(decode(Cursor::new(bytes)).map_err(fault)?, layer, canvas)
+    place(decode_still(Cursor::new(bytes)).map_err(fault)?, layer, canvas)
 }
 
-fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
+/// What a file holds.
+enum Decoded {
+    Still(RgbaImage),
+    Frames(Frames),
+    Svg(Svg),
+}
+
+fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
+    let told = |error: ImageError| error.to_string();
+    let head = file.fill_buf().map_err(|error| error.to_string())?;
+    if is_svg(head) {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        return Svg::read(&bytes).map(Decoded::Svg);
+    }
+    if head.get(4..12).is_some_and(|brand| brand == b"ftypavif") {
+        return Err("AVIF is not read; make it a PNG or a WebP".to_owned());
+    }
+    match image::guess_format(head) {
+        Ok(ImageFormat::Gif) => {
+            let mut decoder = GifDecoder::new(file).map_err(told)?;
+            decoder.set_limits(limits()).map_err(told)?;
+            Frames::read(decoder).map(Decoded::Frames)
+        }
+        Ok(ImageFormat::Png) => {
+            let decoder = PngDecoder::with_limits(file, limits()).map_err(told)?;
+            if decoder.is_apng().map_err(told)? {
+                return Frames::read(decoder.apng().map_err(told)?).map(Decoded::Frames);
+            }
+            let image = DynamicImage::from_decoder(decoder).map_err(told)?;
+            Ok(Decoded::Still(image.into_rgba8()))
+        }
+        Ok(ImageFormat::WebP) => {
+            let mut decoder = WebPDecoder::new(file).map_err(told)?;
+            decoder.set_limits(limits()).map_err(told)?;
+            if decoder.has_animation() {
+                return Frames::read(decoder).map(Decoded::Frames);
+            }
+            let image = DynamicImage::from_decoder(decoder).map_err(told)?;
+            Ok(Decoded::Still(image.into_rgba8()))
+        }
+        _ => decode_still(file).map(Decoded::Still),
+    }
+}
+
+fn decode_still(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
     let mut reader =
         ImageReader::new(file).with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {
-        return Err("it is neither PNG nor JPEG nor WebP".to_owned());
+        return Err("it is neither PNG nor JPEG nor WebP nor GIF nor SVG".to_owned());
     }
+    reader.limits(limits());
+    Ok(reader.decode().map_err(|error| error.to_string())?.into_rgba8())
+}
+
+fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_MAX);
     limits.max_image_height = Some(SIDE_MAX);
     limits.max_alloc = Some(DECODER_BYTES_MAX);
-    reader.limits(limits);
-    Ok(reader.decode().map_err(|error| error.to_string())?.into_rgba8())
+    limits
+}
+
+/// How wide and high a picture of this size is drawn.
+fn drawn_size(layer: &PlacedLayer, size: (u32, u32)) -> (u32, u32) {
+    let (w, h) = layout::scale(layer.place, layer.fit, size);
+    (w.min(Size::SIDE_MAX), h.min(Size::SIDE_MAX))
 }
 
 /// Scales and places the picture as its layer asks, and cuts it off at the layer's box.
 fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
-    let (w, h) = layout::scale(layer.place, layer.fit, image.dimensions());
-    let (w, h) = (w.min(Size::SIDE_MAX), h.min(Size::SIDE_MAX));
+    let (w, h) = drawn_size(layer, image.dimensions());
     let image = scaled(image, w, h);
     let x = layer.place.x + (layer.place.w - int32(w)).div_euclid(2);
     let y = layer.place.y + (layer.place.h - int32(h)).div_euclid(2);
@@ -138,7 +226,9 @@ mod tests {
             (Fit::Fill, Rect { x: 20, y: 20, w: 200, h: 100 }),
             (Fit::None, Rect { x: 88, y: 38, w: 64, h: 64 }),
         ] {
-            let asset = load(&layer(&path, fit), &path, CANVAS).unwrap();
+            let Picture::Still(asset) = load(&layer(&path, fit), &path, CANVAS).unwrap() else {
+                panic!("it is a still picture");
+            };
             assert_eq!(asset.rect(), expected, "{fit:?}");
             assert_eq!(asset.opaque_rect(), expected, "{fit:?}");
         }
@@ -163,7 +253,7 @@ mod tests {
         std::fs::write(&cut, &LOGO[..LOGO.len() / 2]).unwrap();
         let missing = folder.path().join("missing.png");
         for path in [&missing, &text, &cut, &folder.path().to_owned()] {
-            let error = load(&layer(path, Fit::Contain), path, CANVAS).unwrap_err().to_string();
+            let error = load(&layer(path, Fit::Contain), path, CANVAS).err().unwrap().to_string();
             assert!(error.contains("\"logo\""), "{error}");
             assert!(error.contains(path.to_str().unwrap()), "{error}");
         }

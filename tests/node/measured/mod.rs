@@ -5,6 +5,7 @@ mod afternoon;
 mod channels;
 mod congested;
 mod crowd;
+mod fallback;
 mod governed;
 mod in_step;
 mod keyframe;
