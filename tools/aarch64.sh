@@ -19,14 +19,16 @@ export PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconf
 export BINDGEN_EXTRA_CLANG_ARGS=--target=aarch64-linux-gnu
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$GCC
 export CC_aarch64_unknown_linux_gnu=$GCC
-# glibc 2.43 has what liburing inside glommio declares itself, if it is asked for it.
-export CFLAGS_aarch64_unknown_linux_gnu=-D_GNU_SOURCE
+# glibc 2.43 has a structure that liburing inside glommio looks for and does not include.
+readonly OPENAT2=$PWD/target/aarch64/openat2.h
+export CFLAGS_aarch64_unknown_linux_gnu="-D_GNU_SOURCE -include $OPENAT2"
 
 main() {
     local do=${1:-check}
     [[ $do == check || $do == build ]] || die "usage: tools/aarch64.sh [check|build]"
     dpkg --print-foreign-architectures | grep -q arm64 || install
     mkdir -p target/aarch64
+    printf '#ifndef __ASSEMBLER__\n#include <fcntl.h>\n#endif\n' >"$OPENAT2"
     rustc --edition 2024 --test -O -C debug-assertions --target "$TARGET" -C linker="$GCC" \
         tools/aarch64.rs -o target/aarch64/kernels
     qemu-aarch64 target/aarch64/kernels

@@ -270,14 +270,14 @@ fn clock(
     let style = style(s, faults, box_height);
     let zone =
         s.parsed(faults, "timezone", |zone| TimeFormat::clock(zone, "").map(|_| zone.to_owned()));
-    let zone = zone.map_or(UTC.to_owned(), |found| found.value);
+    let zone = zone.map_or_else(|| UTC.to_owned(), |found| found.value);
     let default = if kind == "clock" { TIME_OF_DAY } else { HOURS };
     let check = |pattern: &str| match kind {
         "clock" => TimeFormat::clock(UTC, pattern),
         _ => TimeFormat::count_up(UTC, pattern, "00:00:00"),
     };
     let pattern = s.parsed(faults, "format", |text| check(text).map(|_| text.to_owned()));
-    let pattern = pattern.map_or(default.to_owned(), |found| found.value);
+    let pattern = pattern.map_or_else(|| default.to_owned(), |found| found.value);
     let time = match kind {
         "clock" => TimeFormat::clock(&zone, &pattern).ok(),
         "countdown" => {

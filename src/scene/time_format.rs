@@ -228,7 +228,7 @@ impl TimeFormat {
                     };
                     let width = if padded { width } else { 1 };
                     // Writing into it does not fail.
-                    let _ = write!(text, "{count:0width$}");
+                    write!(text, "{count:0width$}").ok();
                 }
                 Part::Unknown(_) => {}
             }

@@ -91,7 +91,7 @@ pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Resu
 enum Decoded {
     Still(RgbaImage),
     Frames(Frames),
-    Svg(Svg),
+    Svg(Box<Svg>),
 }
 
 fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
@@ -100,7 +100,7 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
     if is_svg(head) {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        return Svg::read(&bytes).map(Decoded::Svg);
+        return Svg::read(&bytes).map(|svg| Decoded::Svg(Box::new(svg)));
     }
     if head.get(4..12).is_some_and(|brand| brand == b"ftypavif") {
         return Err("AVIF is not read; make it a PNG or a WebP".to_owned());

@@ -28,12 +28,12 @@ impl Svg {
         if bytes.len() > FILE_BYTES_MAX {
             return Err(format!("an SVG has at most {} MiB", FILE_BYTES_MAX >> 20));
         }
-        let mut options = Options::default();
         // It must not reach for files of this machine.
-        options.image_href_resolver = ImageHrefResolver {
+        let image_href_resolver = ImageHrefResolver {
             resolve_data: ImageHrefResolver::default_data_resolver(),
             resolve_string: Box::new(|_, _| None),
         };
+        let mut options = Options { image_href_resolver, ..Options::default() };
         if bytes.windows(5).any(|piece| piece == b"<text") {
             options.fontdb = Arc::new(fonts());
             options.font_family = "Inter".to_owned();
