@@ -18,7 +18,7 @@ pub use self::ask::{
 pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::ring::{ShardCommand, ShardReport};
-pub use self::rules::{OutputRules, SentTracks};
+pub use self::rules::{OutputRules, SentCodecs, SentTracks};
 pub use self::shard::{
     ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecordEvent, RecordSink,
     STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource, SubscriptionEvent,

@@ -14,12 +14,25 @@ pub struct OutputRules {
     pub stall_timeout: Micros,
     /// Which tracks of a stream that has several it is sent.
     pub tracks: SentTracks,
+    /// Whether it is sent a stream whose codecs the destination does not announce.
+    pub codecs: SentCodecs,
 }
 
 /// Which tracks a destination is sent of a stream of several (Enhanced RTMP v2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SentTracks {
     /// All, if its answer to `connect` announces multitrack (`capsEx`); else the first alone.
+    #[default]
+    Auto,
+    /// All, whatever it announces.
+    All,
+}
+
+/// Which codecs a destination is sent (Enhanced RTMP).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SentCodecs {
+    /// Those that its answer to `connect` announces; else a rendition that stands in for the
+    /// stream.
     #[default]
     Auto,
     /// All, whatever it announces.
@@ -33,6 +46,11 @@ impl OutputRules {
 
 impl Default for OutputRules {
     fn default() -> Self {
-        Self { drop: None, stall_timeout: Self::STALL_TIMEOUT, tracks: SentTracks::default() }
+        Self {
+            drop: None,
+            stall_timeout: Self::STALL_TIMEOUT,
+            tracks: SentTracks::default(),
+            codecs: SentCodecs::default(),
+        }
     }
 }

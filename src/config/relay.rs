@@ -9,7 +9,7 @@ use super::document;
 use super::fault::Faults;
 use super::field::{needed_name, needed_stream, unique};
 use super::section::Section;
-use crate::command::{OutputRules, SentTracks};
+use crate::command::{OutputRules, SentCodecs, SentTracks};
 use crate::media::Micros;
 use crate::record::Format;
 use crate::rtmp::Url;
@@ -233,7 +233,7 @@ pub(super) fn needed_url(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option
     s.parsed(faults, "url", parse).map(|found| found.value)
 }
 
-/// What `[[push]]` and `[[channel.output]]` say about a destination that is slow.
+/// What `[[push]]` and `[[channel.output]]` say about what a destination can take, and how fast.
 pub(super) fn rules(s: &mut Section<'_>, faults: &mut Faults<'_>) -> OutputRules {
     let high_ms = s.whole(faults, "lag_high_ms", LAG_HIGH_MS_MIN..=60_000);
     let low_ms = s.whole(faults, "lag_low_ms", 0..=60_000);
@@ -251,7 +251,9 @@ pub(super) fn rules(s: &mut Section<'_>, faults: &mut Faults<'_>) -> OutputRules
         stall.map_or(OutputRules::STALL_TIMEOUT, |seconds: u32| Micros::from_secs(seconds.into()));
     let words = [("auto", SentTracks::Auto), ("all", SentTracks::All)];
     let tracks = s.word(faults, "tracks", &words).unwrap_or_default();
-    OutputRules { drop, stall_timeout, tracks }
+    let words = [("auto", SentCodecs::Auto), ("all", SentCodecs::All)];
+    let codecs = s.word(faults, "codecs", &words).unwrap_or_default();
+    OutputRules { drop, stall_timeout, tracks, codecs }
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {

@@ -7,7 +7,7 @@ use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use crate::audio::{InputSpec, Source};
-use crate::command::{OutputRules, SentTracks};
+use crate::command::{OutputRules, SentCodecs, SentTracks};
 use crate::scene::Layer;
 
 impl OutputConfig {
@@ -148,7 +148,7 @@ pub(super) fn audio(of: &InputSpec) -> Table {
 }
 
 fn put_rules(table: &mut Table, rules: &OutputRules) {
-    let OutputRules { drop, stall_timeout, tracks } = rules;
+    let OutputRules { drop, stall_timeout, tracks, codecs } = rules;
     if let Some(drop) = drop {
         put(table, "lag_high_ms", i64::from(drop.high_ms));
         put(table, "lag_low_ms", i64::from(drop.low_ms));
@@ -156,6 +156,9 @@ fn put_rules(table: &mut Table, rules: &OutputRules) {
     put(table, "stall_timeout", number(stall_timeout.millis() / 1_000));
     if *tracks == SentTracks::All {
         put(table, "tracks", "all".to_owned());
+    }
+    if *codecs == SentCodecs::All {
+        put(table, "codecs", "all".to_owned());
     }
 }
 
@@ -188,8 +191,8 @@ mod tests {
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
             [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
-            lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\nenabled=false\npreset=\"kick\"\n\
-            rendition=\"low\"\n\
+            lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\ncodecs=\"all\"\nenabled=false\n\
+            preset=\"kick\"\nrendition=\"low\"\n\
             [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
             [[push]]\nname=\"o\"\nstream=\"live/a\"\nurl=\"rtmp://h/a/k\"\n\
             [[pull]]\nname=\"i\"\nstream=\"live/i\"\nurl=\"rtmp://h/a/k\"\nmode=\"always\"\nlinger=9\n\

@@ -395,7 +395,12 @@ impl Controller {
             }
             ShardReport::HookQuestion(question) => self.hooks.decide(shard, *question),
             ShardReport::Connection(event) => self.publish(NodeEvent::Connection(event)),
-            ShardReport::Node(event) => self.publish(event),
+            ShardReport::Node(event) => {
+                if let NodeEvent::OutputConnected { channel, name, rendition, .. } = &event {
+                    self.registry.set_output_rendition(channel, name, rendition.as_deref());
+                }
+                self.publish(event);
+            }
             // Heard by the key service.
             ShardReport::KeyQuestion { .. }
             | ShardReport::KeyRecheck { .. }

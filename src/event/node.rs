@@ -25,6 +25,9 @@ pub enum NodeEvent {
         name: String,
         /// Whether it is sent the first track alone of a stream of several.
         omits_tracks: bool,
+        /// The rendition that it is sent in the place of its stream, whose codecs the destination
+        /// does not announce.
+        rendition: Option<String>,
     },
     /// An output or a push has lost its destination, or did not reach it.
     OutputFailed {
@@ -329,9 +332,12 @@ impl fmt::Display for NodeEvent {
             Self::Transcode(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),
-            Self::OutputConnected { channel, name, omits_tracks } => {
-                let tracks = if *omits_tracks { TRACKS_OMITTED } else { "" };
-                write!(f, "{} is live{tracks}", Sink { channel, name })
+            Self::OutputConnected { channel, name, omits_tracks, rendition } => {
+                write!(f, "{} is live", Sink { channel, name })?;
+                if let Some(rendition) = rendition {
+                    write!(f, ", with {rendition}{CODECS_MISSING}")?;
+                }
+                f.write_str(if *omits_tracks { TRACKS_OMITTED } else { "" })
             }
             Self::OutputFailed { channel, name, reason, retry_in } => {
                 write!(f, "{} {}", Sink { channel, name }, Failed(Some(*retry_in), reason))
@@ -433,6 +439,9 @@ impl fmt::Display for Stalled<'_> {
 }
 
 /// What is said of a destination that has not announced multitrack in its answer to `connect`.
+const CODECS_MISSING: &str = ": the destination does not announce that it takes the codecs of the \
+     stream; `codecs = \"all\"` sends that all the same";
+
 const TRACKS_OMITTED: &str = ", with the first track alone: the destination does not announce that \
      it takes several; `tracks = \"all\"` sends them all the same";
 

@@ -37,6 +37,7 @@ mod spec;
 mod stall;
 mod stream_id;
 mod streams;
+mod substitute;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use super::outbound::Outbound;
 use super::publication::Publication;
 use super::shared::Shared;
 use super::stream_id::StreamId;
+use super::substitute::is_enhanced;
 use crate::command::{OutputSpec, ShardReport};
 use crate::event::NodeEvent;
 use crate::media::Micros;
@@ -74,9 +75,14 @@ impl Output {
         }
     }
 
-    /// Whether it is to push the stream `name`.
+    /// Whether it is to push the stream `name`, or that stands in for the one it is to push.
     pub(super) fn wants(&self, name: &str) -> bool {
-        self.is_wanted && !self.is_finished() && *self.spec.stream == *name
+        let rendition = match &self.phase {
+            Phase::Up(publication) => publication.rendition.as_deref(),
+            _ => None,
+        };
+        let is_its = *self.spec.stream == *name || rendition == Some(name);
+        self.is_wanted && !self.is_finished() && is_its
     }
 
     const fn is_leaving(&self) -> bool {
@@ -106,7 +112,7 @@ impl Output {
     /// `false` if it contradicts itself or the log that it reads.
     #[must_use]
     pub(super) fn resume(&mut self, shared: &mut Shared) -> bool {
-        let state = self.phase.state(|publication| publication.is_started, self.is_leaving());
+        let state = self.phase.state(Publication::is_live, self.is_leaving());
         self.spec.stats.line.set_state(state);
         if let Some((host, port)) = self.phase.asked() {
             shared.cx.report(ShardReport::Resolve { output: self.spec.id, host, port });
@@ -177,7 +183,19 @@ impl Output {
         if matches!(self.phase, Phase::Idle) {
             self.begin(shared);
         }
+        self.follow(shared);
         self.check_end(shared);
+    }
+
+    /// Reads what the destination can take of its stream, once it has agreed and that is known.
+    fn follow(&mut self, shared: &mut Shared) {
+        let (Phase::Up(publication), Some(stream)) = (&mut self.phase, self.stream) else { return };
+        let Some(omits_tracks) = publication.follow(shared, &self.spec, stream) else { return };
+        self.spec.stats.line.connected();
+        let (channel, name) = (self.spec.channel.to_string(), self.spec.name.to_string());
+        let rendition = publication.rendition.as_ref().map(ToString::to_string);
+        let event = NodeEvent::OutputConnected { channel, name, omits_tracks, rendition };
+        shared.cx.report_node(event);
     }
 
     /// Begins a connection, if there is reason to.
@@ -194,7 +212,8 @@ impl Output {
         let is_fed = shared.streams.is_taken(&self.spec.stream);
         let name = &self.spec.stream;
         let found = if is_fed { shared.streams.find(&mut shared.cx, name) } else { None };
-        let Some(id) = found else { return line.set_state(RunState::Idle) };
+        let is_due = |id: &StreamId| !self.awaits_headers(shared, *id);
+        let Some(id) = found.filter(is_due) else { return line.set_state(RunState::Idle) };
         line.set_state(RunState::Connecting);
         self.stream = Some(id);
         self.began = shared.cx.now;
@@ -206,6 +225,12 @@ impl Output {
         let (host, port) = (url.host().into(), url.port());
         shared.cx.report(ShardReport::Resolve { output: self.spec.id, host, port });
         self.phase = Phase::Resolving(Box::new((url, spec)));
+    }
+
+    /// Whether its codecs decide what is asked of the destination, and are not known yet.
+    fn awaits_headers(&self, shared: &Shared, id: StreamId) -> bool {
+        let has_rendition = shared.streams.substitute_of(&self.spec.stream).is_some();
+        has_rendition && shared.streams.get(id).is_some_and(|stream| !stream.is_known())
     }
 
     /// Control's answer to the question for an address.
@@ -228,10 +253,11 @@ impl Output {
     /// The TCP connection stands.
     pub(super) fn connected(&mut self, shared: &mut Shared) {
         let Some((peer, mut target)) = self.phase.take_connecting() else { return };
-        // Some servers say that they take several tracks only to who says so of itself; others
-        // refuse who says what they do not know, so that it is said where it matters.
+        // Some servers say what they take only to who says so of itself; others refuse who says
+        // what they do not know, so that it is said where it matters.
         let stream = self.stream.and_then(|id| shared.streams.get(id));
-        target.1.enhanced |= stream.is_some_and(|stream| stream.log.has_further_tracks());
+        target.1.enhanced |=
+            stream.is_some_and(|it| it.log.has_further_tracks() || is_enhanced(it));
         match ClientConnection::new(&mut shared.cx, peer, *target) {
             Ok(client) => {
                 self.phase = Phase::Up(Box::new(Publication::new(client, shared.cx.now)));
@@ -249,7 +275,10 @@ impl Output {
         let end = self.digest(shared, bytes).err();
         match end {
             Some(reason) => self.over(shared, End::Failed(reason)),
-            None => self.check_end(shared),
+            None => {
+                self.follow(shared);
+                self.check_end(shared);
+            }
         }
     }
 
@@ -263,13 +292,7 @@ impl Output {
                 match event {
                     ClientEvent::Started { stream_id } => {
                         publication.client.out.set_policy(self.spec.rules.drop);
-                        let how = (stream_id, self.spec.rules.tracks);
-                        let omits_tracks = publication.begin(shared, self.stream, how);
-                        self.spec.stats.line.connected();
-                        let channel = self.spec.channel.to_string();
-                        let name = self.spec.name.to_string();
-                        let event = NodeEvent::OutputConnected { channel, name, omits_tracks };
-                        shared.cx.report_node(event);
+                        publication.start(shared, stream_id);
                     }
                     ClientEvent::Reconnect { .. } => {
                         let handled = publication.client.handle(event, &mut self.redirect);

@@ -1,5 +1,7 @@
 //! Publications: an output's connection in use, from the destination's consent to its end.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::client::{ClientConnection, End};
@@ -8,6 +10,7 @@ use super::shared::Shared;
 use super::stall::{Progress, Seen};
 use super::stream_id::StreamId;
 use super::streams::{SourceTracks, Stream};
+use super::substitute::{Choice, choose, codecs_of};
 use crate::command::{OutputSpec, SentTracks};
 use crate::media::Micros;
 use crate::stats::ViewerDrop;
@@ -19,6 +22,10 @@ const START_LIMIT: Micros = Micros::from_secs(10);
 /// For how long a publisher's messages have come when its tracks are taken for known.
 const TRACKS_KNOWN: Micros = Micros::from_secs(1);
 
+/// Time from the TCP connection until the rendition is there that the destination is sent in the
+/// place of a stream which it cannot take.
+const RENDITION_LIMIT: Micros = Micros::from_secs(20);
+
 /// An output that has taken nothing for this long is gone.
 const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
@@ -29,6 +36,11 @@ pub(super) struct Publication {
     #[serde(with = "crate::media::instants")]
     since: Micros,
     pub(super) is_started: bool,
+    /// The message stream that the destination has opened.
+    stream_id: u32,
+    /// The rendition that it reads, or waits for, in the place of a stream that the destination
+    /// cannot take.
+    pub(super) rendition: Option<Arc<str>>,
     drops: Drops,
     /// What the destination knows of the stream's tracks.
     told: SourceTracks,
@@ -43,6 +55,8 @@ impl Publication {
             client,
             since: now,
             is_started: false,
+            stream_id: 0,
+            rendition: None,
             drops: Drops::default(),
             told: SourceTracks::default(),
             progress: Progress::new(now),
@@ -55,21 +69,80 @@ impl Publication {
         is_counted && self.client.resume(stream.map(|stream| &stream.log))
     }
 
-    /// The destination takes the stream: reads its log from the next keyframe on. Says whether
-    /// tracks of it are left out because the destination has not said that it takes several.
-    pub(super) fn begin(
-        &mut self,
-        shared: &mut Shared,
-        stream: Option<StreamId>,
-        (stream_id, tracks): (u32, SentTracks),
-    ) -> bool {
-        self.is_started = true;
+    /// Whether the destination is sent something.
+    pub(super) const fn is_live(&self) -> bool {
+        self.is_started && self.client.out.stream.is_some()
+    }
+
+    /// The destination takes what it is sent from now on.
+    pub(super) fn start(&mut self, shared: &Shared, stream_id: u32) {
+        (self.is_started, self.stream_id) = (true, stream_id);
         self.progress = Progress::new(shared.cx.now);
         self.client.pass_on();
-        let Some(id) = stream.filter(|id| !shared.streams.is_over(*id)) else { return false };
+    }
+
+    /// Reads the stream `source`, or the rendition that stands in for it; once the destination can
+    /// take another one of them, or none, the publication ends. When it begins to read, says
+    /// whether tracks are left out because the destination has not said that it takes several.
+    pub(super) fn follow(
+        &mut self,
+        shared: &mut Shared,
+        spec: &OutputSpec,
+        source: StreamId,
+    ) -> Option<bool> {
+        if !self.is_started || self.client.is_closing() || shared.streams.is_over(source) {
+            return None;
+        }
+        let rendition = shared.streams.substitute_of(&spec.stream);
+        let takes = (self.client.session.capabilities(), spec.rules.codecs);
+        let stream = shared.streams.get(source)?;
+        let codecs = stream.is_known().then(|| codecs_of(stream));
+        let rendition = match choose(codecs, rendition, takes) {
+            Choice::Unknown => return None,
+            Choice::Original => None,
+            Choice::Rendition(name) => Some(name),
+            Choice::Nothing(format) => {
+                let stream = &spec.stream;
+                let reason = format!(
+                    "the destination does not announce that it takes {format}: add a [[transcode]] \
+                     with `stream = \"{stream}\"` and `bridge = true`, or `codecs = \"all\"` to \
+                     send it all the same"
+                );
+                self.close(shared, End::Failed(reason));
+                return None;
+            }
+        };
+        if self.client.out.stream.is_some() {
+            if rendition != self.rendition {
+                self.close(shared, End::Left);
+            }
+            return None;
+        }
+        self.rendition = rendition;
+        let id = match self.rendition.clone() {
+            None => source,
+            Some(name) => self.find_rendition(shared, &name)?,
+        };
+        Some(self.begin(shared, id, spec.rules.tracks))
+    }
+
+    /// The rendition that it waits for, if it is there.
+    fn find_rendition(&mut self, shared: &mut Shared, name: &str) -> Option<StreamId> {
+        if shared.streams.is_taken(name) {
+            return shared.streams.find(&mut shared.cx, name);
+        }
+        if shared.cx.now.since(self.since) >= RENDITION_LIMIT {
+            let reason = format!("{name}, which it is to be sent, was not made in 20 s");
+            self.close(shared, End::Failed(reason));
+        }
+        None
+    }
+
+    /// Reads a stream's log from the next keyframe on.
+    fn begin(&mut self, shared: &mut Shared, id: StreamId, tracks: SentTracks) -> bool {
         let takes_all = self.client.session.capabilities().has_multitrack();
         let takes_first = tracks == SentTracks::Auto && !takes_all;
-        shared.streams.add_output(id, &mut self.client.out, stream_id, takes_first);
+        shared.streams.add_output(id, &mut self.client.out, self.stream_id, takes_first);
         let Some(stream) = shared.streams.get(id) else { return false };
         self.told = SourceTracks::of(&stream.log);
         takes_first && stream.log.has_further_tracks()

@@ -96,6 +96,8 @@ pub struct OutputEntry {
     name: String,
     destination: String,
     stream: String,
+    /// The rendition that it sends in the place of its stream.
+    rendition: Option<String>,
     stats: Arc<OutputStats>,
 }
 
@@ -105,7 +107,7 @@ impl OutputEntry {
     pub fn new(channel: &str, name: &str, url: &str, stats: Arc<OutputStats>) -> Self {
         let (channel, name) = (channel.to_owned(), name.to_owned());
         let destination = url_without_secrets(url);
-        Self { channel, name, destination, stream: String::new(), stats }
+        Self { channel, name, destination, stream: String::new(), rendition: None, stats }
     }
 
     /// The same, of this stream.
@@ -143,11 +145,13 @@ impl Registry {
         self.channels.remove(|entry| entry.name == name);
     }
 
-    /// The figures of the outputs and pushes of these streams.
+    /// The figures of the outputs and pushes that send one of these streams.
     #[must_use]
     pub fn outputs_of(&self, streams: &[&str]) -> Vec<OutputFigures> {
         let outputs = self.outputs.read();
-        let is_of = |entry: &&OutputEntry| streams.contains(&entry.stream.as_str());
+        let is_of = |entry: &&OutputEntry| {
+            streams.contains(&entry.rendition.as_deref().unwrap_or(&entry.stream))
+        };
         outputs.iter().filter(is_of).map(|entry| entry.stats.read()).collect()
     }
 
@@ -160,6 +164,17 @@ impl Registry {
     pub fn put_output(&self, entry: &OutputEntry) {
         let (channel, name) = (&entry.channel, &entry.name);
         self.outputs.put(entry, |other| other.channel == *channel && other.name == *name);
+    }
+
+    /// The output of this name of that channel sends its stream, or this rendition in its place.
+    pub fn set_output_rendition(&self, channel: &str, name: &str, rendition: Option<&str>) {
+        let is_it = |entry: &OutputEntry| entry.channel == channel && entry.name == name;
+        let outputs = self.outputs.read();
+        let known = outputs.iter().find(|entry| is_it(entry));
+        if let Some(entry) = known.filter(|entry| entry.rendition.as_deref() != rendition) {
+            let rendition = rendition.map(str::to_owned);
+            self.outputs.put(&OutputEntry { rendition, ..entry.clone() }, is_it);
+        }
     }
 
     /// The output of this name of that channel is gone.
@@ -249,6 +264,7 @@ impl Registry {
             name: entry.name.clone(),
             destination: entry.destination.clone(),
             stream: entry.stream.clone(),
+            rendition: entry.rendition.clone(),
             figures: entry.stats.read(),
         });
         Snapshot {
@@ -340,6 +356,8 @@ pub struct OutputSnapshot {
     pub destination: String,
     /// The stream that it sends.
     pub stream: String,
+    /// The rendition that it sends in the place of that stream, which its destination cannot take.
+    pub rendition: Option<String>,
     /// Its figures.
     pub figures: OutputFigures,
 }

@@ -23,11 +23,21 @@ pub(crate) enum Heard {
 
 impl Destination {
     pub(crate) fn start() -> Self {
-        Self::announcing(0.0)
+        Self::answering(Vec::new())
     }
 
     /// One that announces these capabilities of Enhanced RTMP (`capsEx`).
     pub(crate) fn announcing(caps_ex: f64) -> Self {
+        Self::answering(vec![("capsEx".to_owned(), Amf::Number(caps_ex))])
+    }
+
+    /// One that announces that it takes this codec alone (`fourCcList`).
+    pub(crate) fn listing(codec: &str) -> Self {
+        Self::answering(vec![("fourCcList".to_owned(), Amf::List(vec![Amf::text(codec)]))])
+    }
+
+    /// One whose answer to `connect` has these members as well.
+    fn answering(members: Vec<(String, Amf)>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -37,7 +47,7 @@ impl Destination {
             for socket in listener.incoming() {
                 kept.lock().unwrap().push(Heard::Connected);
                 // A peer that goes in the middle of something is one that has closed.
-                drop(serve(socket.unwrap(), caps_ex, &kept));
+                drop(serve(socket.unwrap(), &members, &kept));
                 kept.lock().unwrap().push(Heard::Closed);
             }
         });
@@ -64,7 +74,11 @@ impl Destination {
     }
 }
 
-fn serve(socket: TcpStream, caps_ex: f64, heard: &Mutex<Vec<Heard>>) -> std::io::Result<()> {
+fn serve(
+    socket: TcpStream,
+    more: &[(String, Amf)],
+    heard: &Mutex<Vec<Heard>>,
+) -> std::io::Result<()> {
     let mut wire = Wire::accept(socket)?;
     while let Some(message) = wire.next() {
         let values = message.values();
@@ -78,9 +92,7 @@ fn serve(socket: TcpStream, caps_ex: f64, heard: &Mutex<Vec<Heard>>) -> std::io:
                     ("description", "Connection succeeded."),
                 ]);
                 let Amf::Object(mut members) = info else { unreachable!() };
-                if caps_ex > 0.0 {
-                    members.push(("capsEx".to_owned(), Amf::Number(caps_ex)));
-                }
+                members.extend(more.iter().cloned());
                 let info = Amf::Object(members);
                 wire.command(0, &[result, transaction, Amf::object(&[("fmsVer", "x")]), info]);
             }

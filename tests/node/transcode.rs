@@ -9,13 +9,15 @@ use serde_json::Value;
 
 use crate::api::{done, events_of};
 use crate::config::Config;
+use crate::destination::Destination;
 use crate::modern::{PAIRS, modern_ffmpeg, publish as modern_publisher};
+use crate::nginx::Nginx;
 use crate::node::{Node, STUDIO};
 use crate::program::Program;
 use crate::publisher::Publisher;
 use crate::recording::Recording;
 use crate::reloading::Api;
-use crate::wait::{SOON, alone, beside_others, wait_until};
+use crate::wait::{SOON, alone, beside_others, free_port, wait_until};
 use crate::wire::{AUDIO, Message, VIDEO, Wire};
 
 /// Renditions that are made quickly.
@@ -299,6 +301,68 @@ fn every_codec_of_enhanced_rtmp_has_a_twin_in_h264_and_aac() {
         }
         recorded.assert_audio_and_picture(1.0);
     }
+}
+
+/// What each connection of the only push was told to send.
+fn connected(node: &Node, count: usize) -> Vec<String> {
+    let texts = wait_until(SOON, "the push is live", || {
+        let events = events_of(node, "output_connected");
+        (events.len() >= count).then_some(events)
+    });
+    texts.iter().map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_push_sends_a_rendition_while_its_destination_cannot_take_what_is_published() {
+    let _turn = beside_others();
+    let nginx = Nginx::start(free_port());
+    let bridge = format!("[[transcode]]\nstream = \"{STUDIO}\"\nbridge = true\nlinger = 1\n");
+    let node = Node::start(&Config::new().more(&bridge).push(STUDIO, &nginx.url("show"), ""));
+    let publisher = modern_publisher(&node.publish_url(), PAIRS[0].0);
+    let texts = connected(&node, 1);
+    assert!(texts[0].contains("with live/studio_bridge"), "{texts:?}");
+    let shows = |rendition: &Value| {
+        wait_until(SOON, "the API shows it", || {
+            let push = done(&node, "GET /pushes", &Value::Null)[0].clone();
+            (push["rendition"] == *rendition).then_some(())
+        });
+    };
+    shows(&Value::from("live/studio_bridge"));
+    let recorded = Recording::of(&nginx.url("show"), 3, node.file("rendition.flv"));
+    recorded.assert_audio_and_picture(1.0);
+    for (track, line) in [("v", "codec_name=h264"), ("v", "width=160"), ("a", "codec_name=aac")] {
+        let about = recorded.about(track);
+        assert!(about.lines().any(|own| own == line), "{line}: {about}");
+    }
+
+    publisher.interrupted(SOON);
+    let _publisher = publish(&node, "320x180", 30);
+    let texts = connected(&node, 2);
+    assert!(!texts[1].contains("bridge"), "{texts:?}");
+    let recorded = Recording::of(&nginx.url("show"), 3, node.file("original.flv"));
+    recorded.assert_audio_and_picture(1.0);
+    let about = recorded.about("v");
+    assert!(about.lines().any(|own| own == "width=320"), "{about}");
+    shows(&Value::Null);
+    wait_until(SOON, "its encoders have ended", || (threads(&node, "video-") == 0).then_some(()));
+    assert!(node.metric("output_failures_total", &[]) < 0.5, "a change is no failure");
+}
+
+#[test]
+fn a_push_that_nothing_stands_in_for_says_which_transcode_is_missing() {
+    let _turn = beside_others();
+    let (lists, takes_all) = (Destination::listing("av01"), Destination::listing("av01"));
+    let config = Config::new().push(STUDIO, &lists.url(), "");
+    let node = Node::start(&config.push(STUDIO, &takes_all.url(), "codecs = \"all\""));
+    let _publisher = modern_publisher(&node.publish_url(), PAIRS[0].0);
+    let failed = wait_until(SOON, "it has failed", || events_of(&node, "output_failed").pop());
+    let reason = failed["reason"].as_str().unwrap();
+    for said in ["takes HEVC", "[[transcode]]", "`stream = \"live/studio\"`", "`bridge = true`"] {
+        assert!(reason.contains(said), "{reason}");
+    }
+    wait_until(SOON, "the other one is sent it all the same", || {
+        takes_all.messages().iter().any(|it| it.body.starts_with(b"\x91hvc1")).then_some(())
+    });
 }
 
 #[test]

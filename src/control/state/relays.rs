@@ -17,6 +17,9 @@ pub struct Output {
     pub name: String,
     /// The stream that it sends: that of one of the channel's renditions.
     pub stream: String,
+    /// The rendition that it sends in the place of that stream, whose codecs its destination does
+    /// not announce.
+    pub rendition: Option<String>,
     /// Where it goes, without what may be secret.
     pub url: String,
     /// What it does.
@@ -69,6 +72,9 @@ pub struct Push {
     pub name: String,
     /// The stream.
     pub stream: String,
+    /// The rendition that it sends in the place of that stream, whose codecs its destination does
+    /// not announce.
+    pub rendition: Option<String>,
     /// Where to, without what may be secret.
     pub url: String,
     /// What it does.
@@ -181,6 +187,7 @@ impl Collected {
                 channel: output.channel.clone(),
                 name: output.name.clone(),
                 stream: output.stream.clone(),
+                rendition: output.rendition.clone(),
                 url: output.destination.clone(),
                 state: line.state,
                 error,
@@ -206,11 +213,12 @@ fn path_of(channel: &str, name: &str) -> String {
 }
 
 fn push_of(output: Output) -> Push {
-    let Output { channel: _, name, stream, url, state, error, connects, failures, .. } = output;
-    let Output { bytes, bitrate_bps, lag_ms, dropped, .. } = output;
+    let Output { channel: _, name, stream, rendition, url, state, error, .. } = output;
+    let Output { connects, failures, bytes, bitrate_bps, lag_ms, dropped, .. } = output;
     Push {
         name,
         stream,
+        rendition,
         url,
         state,
         error,
@@ -283,7 +291,12 @@ mod tests {
         let push = &pushes["cdn"];
         assert_eq!((push.error.as_deref(), push.stream.as_str()), (Some("of "), "live/x"));
         let (channel, name) = ("a".to_owned(), "cdn".to_owned());
-        collected.handle(&NodeEvent::OutputConnected { channel, name, omits_tracks: false });
+        collected.handle(&NodeEvent::OutputConnected {
+            channel,
+            name,
+            omits_tracks: false,
+            rendition: None,
+        });
         let (outputs, pushes) = collected.outputs(&all, 1.0);
         assert_eq!(outputs["a/cdn"].error, None, "it was live between two looks");
         assert!(pushes["cdn"].error.is_some());

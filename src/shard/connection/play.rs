@@ -14,8 +14,8 @@ use crate::shard::outbound::ReaderKind;
 use crate::shard::shared::Shared;
 use crate::shard::spec::PublishPolicy;
 use crate::shard::streams::Stream;
+use crate::shard::substitute::codecs_of;
 use crate::stats::Attempt;
-use crate::stream::Message;
 
 /// How long a player waits for a stream that nobody publishes yet before it is refused: whoever
 /// starts player and encoder together need not hit an order.
@@ -63,7 +63,7 @@ impl Connection {
             return self.want(shared, &name);
         };
         let Some(stream) = shared.streams.get(id) else { return };
-        if let Some(twin) = shared.streams.twin_of(&name) {
+        if let Some(twin) = shared.streams.substitute_of(&name) {
             if !stream.is_known() {
                 return; // its headers come in a moment
             }
@@ -122,9 +122,7 @@ impl Connection {
 
     /// Whether the player has said that it takes the codecs of the stream, or every player does.
     fn can_take(&self, stream: &Stream) -> bool {
-        let sample = |kind| stream.log.sample_of(kind).map(Message::body);
-        let video = sample(Kind::Video).and_then(flv::Video::parse);
-        let audio = sample(Kind::Audio).and_then(flv::Audio::parse);
+        let (video, audio) = codecs_of(stream);
         self.protocol.names(video.as_ref(), audio.as_ref())
     }
 

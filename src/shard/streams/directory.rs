@@ -425,7 +425,7 @@ impl Streams {
     }
 
     /// The stream that readers are given who cannot take that of this name, if one is made.
-    pub(in crate::shard) fn twin_of(&self, name: &str) -> Option<Arc<str>> {
+    pub(in crate::shard) fn substitute_of(&self, name: &str) -> Option<Arc<str>> {
         self.transcoded.iter().find(|of| *of.source == *name)?.twin.clone()
     }
 

@@ -39,6 +39,9 @@ pub(super) struct NewOutput {
     stall_timeout: Option<u32>,
     /// Which tracks of a stream of several it is sent: `auto`, the default, or `all`.
     tracks: Option<String>,
+    /// Which codecs it is sent: `auto`, the default (those that it announces, else the rendition of
+    /// a bridge), or `all`.
+    codecs: Option<String>,
     /// Whether it begins at once, as it does by default.
     enabled: Option<bool>,
     /// The platform that it goes to (`twitch`, `youtube`, `facebook`, `kick`, `ivs`, `trovo`,
