@@ -147,6 +147,60 @@ mod tests {
     }
 
     #[test]
+    fn a_congested_output_of_several_tracks_lowers_each_of_them_to_its_own_least() {
+        let facts = |range_bps| entry(range_bps).facts;
+        let mut channel = entry((1_000_000, 4_000_000));
+        let low = RenditionEntry {
+            name: "low".to_owned(),
+            stream: "live/low".to_owned(),
+            facts: facts((250_000, 800_000)),
+            ..RenditionEntry::default()
+        };
+        let tracks = RenditionEntry {
+            name: "all".to_owned(),
+            stream: "live/all".to_owned(),
+            tracks: vec!["main".to_owned(), "low".to_owned()],
+            facts: Arc::clone(&channel.facts),
+            stats: Arc::clone(&channel.stats),
+            further: vec![Arc::clone(&low.stats)],
+            ..RenditionEntry::default()
+        };
+        let other = RenditionEntry {
+            name: "other".to_owned(),
+            stream: "live/other".to_owned(),
+            facts: facts((250_000, 800_000)),
+            ..RenditionEntry::default()
+        };
+        channel.renditions = vec![low, other, tracks];
+        let link = Arc::new(OutputStats::default());
+        link.line.set_state(RunState::Live);
+        link.lag(Micros::from_millis(700));
+        let output = OutputEntry::new("demo", "out", "rtmp://a.example/b/c", link);
+        let registry = Registry::new(Vec::new(), vec![channel], vec![output.of_stream("live/all")]);
+        let streams = ["live/demo", "live/low", "live/other"];
+        let switches = [(); 3].map(|()| ChannelSwitch::default());
+        let mut bitrates = Bitrates::default();
+        for second in 10..100 {
+            bitrates.look(Micros::from_secs(second), &registry, |stream| {
+                switches.iter().zip(streams).find(|(_, name)| *name == stream).map(|(it, _)| it)
+            });
+        }
+        let bps = switches.each_ref().map(ChannelSwitch::bitrate);
+        assert_eq!(bps, [Some(1_000_000), Some(250_000), Some(800_000)]);
+    }
+
+    #[test]
+    fn a_push_that_sends_a_rendition_in_place_of_its_stream_is_one_of_that_rendition() {
+        let output = OutputEntry::new("", "push", "rtmp://a.example/b/c", Arc::default());
+        let registry = Registry::new(Vec::new(), Vec::new(), vec![output.of_stream("live/cam")]);
+        let sends = |stream: &str| registry.outputs_of(&[stream]).len();
+        registry.set_output_rendition("", "push", Some("live/cam_bridge"));
+        assert_eq!((sends("live/cam"), sends("live/cam_bridge")), (0, 1));
+        registry.set_output_rendition("", "push", None);
+        assert_eq!((sends("live/cam"), sends("live/cam_bridge")), (1, 0));
+    }
+
+    #[test]
     fn where_others_read_the_stream_too_it_stays() {
         let entry = entry((1_000_000, 4_000_000));
         entry.stats.set_audience(1);
