@@ -265,4 +265,6 @@ impl Composer {
 }
 
 #[cfg(test)]
+mod native_tests;
+#[cfg(test)]
 mod tests;

@@ -345,6 +345,7 @@ mod tests {
             source: Source::TestCard,
             place: Rect::default(),
             fit: Fit::Fill,
+            scale: 1.0,
             style: LayerStyle::default(),
         }
     }

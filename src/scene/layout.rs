@@ -174,6 +174,18 @@ pub(super) fn scale(place: Rect, fit: Fit, (w, h): (u32, u32)) -> (u32, u32) {
     }
 }
 
+/// The sides that a picture comes to its box with: one that is not scaled for that is `scale` times
+/// as large as it is, where all around it is.
+#[must_use]
+pub fn natural((w, h): (u32, u32), fit: Fit, scale: f32) -> (u32, u32) {
+    if fit != Fit::None {
+        return (w, h);
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let side = |side: u32| (f64::from(side) * f64::from(scale)).round().max(1.0) as u32;
+    (side(w), side(h))
+}
+
 /// `a * b / c`, rounded, at least 1.
 fn ratio(a: u32, b: u32, c: u32) -> u32 {
     let (a, b, c) = (u64::from(a), u64::from(b), u64::from(c));

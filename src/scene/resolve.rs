@@ -22,6 +22,9 @@ const PLACE_MAX: i32 = 16_384;
 /// The smallest letters that a scene is scaled to, pixels.
 const LETTERS_MIN: f32 = 4.0;
 
+/// What is beside the canvas in a picture of another shape.
+const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
+
 /// A scene with all that it shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedScene {
@@ -42,6 +45,8 @@ pub struct PlacedLayer {
     pub place: Rect,
     /// How the picture fills the box.
     pub fit: Fit,
+    /// How large a picture is made that is to stay unscaled: a part of its own size.
+    pub scale: f32,
     /// What is done to its picture.
     pub style: LayerStyle,
 }
@@ -87,22 +92,42 @@ impl ResolvedScene {
         overlays: &'a [Layer],
         find: &dyn Fn(&str) -> Option<&'a Scene>,
     ) -> Result<Self, Error> {
-        let canvas = size.rect();
+        Self::onto(scene, (size, size), overlays, find)
+    }
+
+    /// The same drawn at another size, `onto`: all of the canvas, scaled by one factor, in the
+    /// middle of black. Positions, letters, borders and speeds are scaled; pictures are made for
+    /// the boxes that they have there.
+    ///
+    /// # Errors
+    /// As [`ResolvedScene::new`], and if a box is too small or too large at that size.
+    pub fn onto<'a>(
+        scene: &'a Scene,
+        (size, onto): (Size, Size),
+        overlays: &'a [Layer],
+        find: &dyn Fn(&str) -> Option<&'a Scene>,
+    ) -> Result<Self, Error> {
+        let sides = (size.rect().w, size.rect().h);
+        let (transform, covered) = layout::inset(onto.rect(), Fit::Contain, sides);
         let mut resolver = Resolver { size, find, scenes: Vec::new(), names: HashSet::new() };
         let whole = Within {
             prefix: String::new(),
-            sides: (canvas.w, canvas.h),
-            transform: Transform::default(),
-            clip: canvas,
+            sides,
+            transform,
+            clip: covered.even().intersect(onto.rect()),
             shown: true,
             arrangement: None,
             depth: 0,
         };
-        let mut layers = Vec::new();
+        let (mut layers, mut background) = (Vec::new(), scene.background);
+        if whole.clip != onto.rect() {
+            layers.push(ground("", background, &whole));
+            background = BLACK;
+        }
         resolver.add_all(&scene.layers, &whole, &mut layers)?;
         let above = Within { prefix: "overlay/".to_owned(), ..whole };
         resolver.add_all(overlays, &above, &mut layers)?;
-        Ok(Self { size, background: scene.background, layers })
+        Ok(Self { size: onto, background, layers })
     }
 
     /// The same of a scene that shows no other, without overlays.
@@ -264,13 +289,14 @@ impl<'a> Resolver<'a, '_> {
                 added
             }
             source => {
-                let source = scaled(source, within.transform.scale());
-                let style = layer.style.scaled(within.transform.scale());
+                let scale = within.transform.scale();
+                let source = scaled(source, scale);
+                let style = layer.style.scaled(scale);
                 let mut effects = effects(&layer.style, place, within);
                 if source.is_still() {
                     effects.corners = None;
                 }
-                let layer = PlacedLayer { name, source, place, fit: layer.fit, style };
+                let layer = PlacedLayer { name, source, place, fit: layer.fit, scale, style };
                 let shown = seen_at(&layer).intersect(within.clip);
                 if effects == Effects::default() || shown.is_empty() {
                     nodes.push(Node { alpha, clip: within.clip, kind: Kind::Layer(layer) });
@@ -396,6 +422,7 @@ fn ground(name: &str, color: Color, within: &Within) -> Node {
         source: Source::Color(color),
         place: within.clip,
         fit: Fit::Fill,
+        scale: 1.0,
         style: LayerStyle::default(),
     };
     let alpha = if within.shown { 255 } else { 0 };

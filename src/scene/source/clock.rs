@@ -170,6 +170,7 @@ mod tests {
             source: Source::Clock(spec.clone()),
             place: Rect { x: 101, y: 11, w: 500, h: 60 },
             fit: Fit::Fill,
+            scale: 1.0,
             style: LayerStyle::default(),
         };
         let mut clock = Clock::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap();

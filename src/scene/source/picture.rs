@@ -57,7 +57,7 @@ pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Pic
         Decoded::Still(image) => place(image, layer, canvas).map(Picture::Still),
         Decoded::Svg(svg) => {
             let (w, h) = drawn_size(layer, svg.size);
-            place(svg.draw(w, h).map_err(fault)?, layer, canvas).map(Picture::Still)
+            put(svg.draw(w, h).map_err(fault)?, layer, canvas).map(Picture::Still)
         }
         Decoded::Frames(mut frames) => {
             let (w, h) = drawn_size(layer, frames.pictures[0].dimensions());
@@ -152,14 +152,20 @@ fn limits() -> Limits {
 
 /// How wide and high a picture of this size is drawn.
 fn drawn_size(layer: &PlacedLayer, size: (u32, u32)) -> (u32, u32) {
-    let (w, h) = layout::scale(layer.place, layer.fit, size);
+    let own = layout::natural(size, layer.fit, layer.scale);
+    let (w, h) = layout::scale(layer.place, layer.fit, own);
     (w.min(Size::SIDE_MAX), h.min(Size::SIDE_MAX))
 }
 
 /// Scales and places the picture as its layer asks, and cuts it off at the layer's box.
 fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
     let (w, h) = drawn_size(layer, image.dimensions());
-    let image = scaled(image, w, h);
+    put(scaled(image, w, h), layer, canvas)
+}
+
+/// The same with a picture of the size that it is drawn at.
+fn put(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
+    let (w, h) = image.dimensions();
     let x = layer.place.x + (layer.place.w - int32(w)).div_euclid(2);
     let y = layer.place.y + (layer.place.h - int32(h)).div_euclid(2);
     if !layer.style.changes_picture() {
@@ -211,6 +217,7 @@ mod tests {
             source: Source::Image(path.to_owned()),
             place: Rect { x: 20, y: 20, w: 200, h: 100 },
             fit,
+            scale: 1.0,
             style: LayerStyle::default(),
         }
     }

@@ -146,6 +146,7 @@ mod tests {
             source: Source::TestCard,
             place: Rect { x: 7, y: 9, w: 40, h: 30 },
             fit: Fit::Fill,
+            scale: 1.0,
             style: LayerStyle::default(),
         };
         let inner = inside(&layer, text_box.padding);

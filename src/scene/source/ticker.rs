@@ -247,6 +247,7 @@ mod tests {
             source: Source::Ticker(spec.clone()),
             place: Rect { x: 41, y: 3, w: 200, h: 40 },
             fit: Fit::Fill,
+            scale: 1.0,
             style: LayerStyle::default(),
         };
         Ticker::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap()
@@ -331,6 +332,7 @@ mod tests {
             source: Source::Flash,
             place: CANVAS,
             fit: Fit::Fill,
+            scale: 1.0,
             style: LayerStyle::default(),
         };
         let ticker = ticker(Direction::Left, None);
