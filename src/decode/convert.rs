@@ -6,10 +6,10 @@ use std::ptr::NonNull;
 use super::av::{Decoded, Decoder};
 use super::error::{Error, Fault};
 use super::resize::PlaneScaler;
-use super::{Queue, Scale};
+use super::{DecodeSink, Queue, Scale};
 use crate::ffi::sys as ffi;
-use crate::frame::{FrozenFrame, Geometry, Pool};
-use crate::media::{PixelFormat, Size};
+use crate::frame::{FrozenFrame, Geometry, PictureEvent, Pool};
+use crate::media::{Micros, PixelFormat, Size};
 use crate::scene::kernel::{BT709, ColorMatrix, LumaWeights};
 
 /// Scales pictures of any kind into frames of one pool; a new pool when the size changes.
@@ -46,6 +46,11 @@ struct Look {
 impl Converter {
     pub(super) fn new(scale: Scale, format: PixelFormat, queue: Queue) -> Self {
         Self { scale, format, queue, source: None, method: None, pool: None }
+    }
+
+    /// One for each of these sizes, where so many pictures may wait for their reader.
+    pub(super) fn each(scales: Vec<Scale>, format: PixelFormat, queue: u32) -> Vec<Self> {
+        scales.into_iter().map(|scale| Self::new(scale, format, Box::new(move |_| queue))).collect()
     }
 
     /// The decoder's last picture at its size on the canvas, or `None` while every frame of the
@@ -105,6 +110,21 @@ impl Converter {
         }
         self.source = Some(look);
         Ok(())
+    }
+}
+
+/// Hands on the decoder's last picture, which is due at `at`, at further sizes; a size without room
+/// goes without it.
+pub(super) fn convert_further(
+    converters: &mut [Converter],
+    (decoder, at): (&Decoder, Micros),
+    out: &mut dyn DecodeSink,
+) {
+    for (size, converter) in converters.iter_mut().enumerate() {
+        // What is wrong with the picture was told at the first size.
+        if let Ok(Some(frame)) = converter.convert(decoder) {
+            out.further_picture(size, PictureEvent::Picture { frame, at });
+        }
     }
 }
 

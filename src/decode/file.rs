@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::av::{Decoder, Packet, Received, Setup};
-use super::convert::Converter;
+use super::convert::{Converter, convert_further};
 use super::demux::{Demuxer, Units, Which};
 use super::error::{Error, Fault};
 use super::resampler::AudioResampler;
@@ -36,6 +36,8 @@ const ONE_THREAD_SAMPLES_MAX: i64 = 1_280 * 720 * 60;
 pub struct FileSpec {
     /// Size of its pictures on the canvas.
     pub scale: Scale,
+    /// Further sizes that they are made at, each for a reader of its own that nobody waits for.
+    pub further: Vec<Scale>,
     /// Format of the canvas.
     pub format: PixelFormat,
     /// When its first picture is due, on the node's clock.
@@ -58,6 +60,7 @@ impl FileSpec {
     pub fn new(scale: Scale, start: Micros) -> Self {
         Self {
             scale,
+            further: Vec::new(),
             format: PixelFormat::I420,
             start,
             looped: true,
@@ -90,6 +93,7 @@ pub struct File {
     demuxer: Demuxer,
     tracks: [Option<Track>; 2],
     pictures: Converter,
+    further: Vec<Converter>,
     resampler: AudioResampler,
     setup: Setup,
     looped: bool,
@@ -192,6 +196,7 @@ impl File {
             demuxer,
             tracks,
             pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue)),
+            further: Converter::each(spec.further, spec.format, queue),
             resampler: AudioResampler::new(false),
             setup,
             looped: spec.looped,
@@ -318,6 +323,7 @@ impl File {
         self.counters.pictures += 1;
         let at = Micros(u64::try_from(at).unwrap_or(0));
         out.picture(PictureEvent::Picture { frame, at });
+        convert_further(&mut self.further, (&track.decoder, at), out);
         Ok(Step::More)
     }
 

@@ -1,7 +1,7 @@
 //! Live decoder: a published stream, message by message.
 
 use super::av::{Decoder, Packet, Received, Setup};
-use super::convert::Converter;
+use super::convert::{Converter, convert_further};
 use super::error::Error;
 use super::resampler::AudioResampler;
 use super::tag::{Codec, Payload};
@@ -28,6 +28,8 @@ const PROFILE_BASELINE: u8 = 66;
 pub struct LiveSpec {
     /// Size of its pictures on the canvas.
     pub scale: Scale,
+    /// Further sizes that they are made at, each for a reader of its own that nobody waits for.
+    pub further: Vec<Scale>,
     /// Format of the canvas.
     pub format: PixelFormat,
     /// Time from the arrival of something to its showing; hides the jitter of the network and the
@@ -46,6 +48,7 @@ impl LiveSpec {
     pub fn new(scale: Scale) -> Self {
         Self {
             scale,
+            further: Vec::new(),
             format: PixelFormat::I420,
             latency: LATENCY,
             threads: 1,
@@ -64,6 +67,7 @@ pub struct Live {
     video: Track,
     audio: Track,
     pictures: Converter,
+    further: Vec<Converter>,
     resampler: AudioResampler,
     timeline: Timeline,
     threads: u32,
@@ -90,6 +94,7 @@ impl Live {
             video: Track::default(),
             audio: Track::default(),
             pictures: Converter::new(spec.scale, spec.format, spec.queue),
+            further: Converter::each(spec.further, spec.format, QUEUE_PICTURES),
             resampler: AudioResampler::new(true),
             timeline: Timeline::new(spec.latency),
             threads: spec.threads,
@@ -268,6 +273,7 @@ impl Live {
                 Err(Error::Decoder(_damage)) => self.counters.damaged += 1,
                 Err(error) => return Err(error),
             }
+            convert_further(&mut self.further, (decoder, at), out);
         }
     }
 

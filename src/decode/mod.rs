@@ -52,6 +52,9 @@ pub trait DecodeSink {
     /// The next picture, or the end of the source.
     fn picture(&mut self, picture: PictureEvent);
 
+    /// The newest picture at a further size of the spec, by its place there.
+    fn further_picture(&mut self, _size: usize, _picture: PictureEvent) {}
+
     /// The next block of audio.
     fn audio(&mut self, block: &AudioBlock);
 }

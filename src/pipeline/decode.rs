@@ -91,33 +91,72 @@ pub enum FileNews {
 /// the source has ended or failed: without it, its last picture would stand for ever.
 #[derive(Debug, Default)]
 pub struct DecodeOut {
-    /// To the composer, if a layer shows the source.
-    pub pictures: Option<Sender<PictureEvent>>,
+    /// To the composers, if layers show the source: one for each size that it is made at.
+    pictures: Vec<PictureRing>,
     /// To the mixers that play the source.
     pub audio: Vec<Sender<AudioBlock>>,
     /// Set once pictures of a live stream have come in; they come out a little later.
     pub fed: Arc<AtomicBool>,
     /// Whether anything has come since this was last cleared.
     pub handed: bool,
-    /// The end or the failure for which the ring had no room yet.
+}
+
+/// The way to one composer.
+#[derive(Debug)]
+struct PictureRing {
+    ring: Sender<PictureEvent>,
+    /// The end or the failure for which there was no room yet.
     owed: Option<PictureEvent>,
 }
 
+impl PictureRing {
+    /// Hands on an end or a failure for which there was no room.
+    fn settle(&mut self) {
+        if let Some(event) = self.owed.take() {
+            self.owed = self.ring.push(event).err();
+        }
+    }
+
+    fn push(&mut self, picture: PictureEvent) {
+        if !matches!(picture, PictureEvent::Picture { .. }) {
+            self.owed = Some(picture);
+            return self.settle();
+        }
+        self.settle();
+        if self.owed.is_none() && !self.ring.is_closed() {
+            drop(self.ring.push(picture));
+        }
+    }
+
+    /// Whether there is no room for another picture.
+    fn is_full(&self) -> bool {
+        self.ring.len() + 2 > self.ring.capacity()
+    }
+}
+
 impl DecodeOut {
-    /// To these rings.
+    /// To these rings: of pictures, one for each size of the decoder's spec.
     #[must_use]
-    pub fn new(pictures: Option<Sender<PictureEvent>>, audio: Vec<Sender<AudioBlock>>) -> Self {
-        Self { pictures, audio, ..Self::default() }
+    pub fn new(
+        pictures: impl IntoIterator<Item = Sender<PictureEvent>>,
+        audio: Vec<Sender<AudioBlock>>,
+    ) -> Self {
+        let pictures = pictures.into_iter().map(|ring| PictureRing { ring, owed: None });
+        Self { pictures: pictures.collect(), audio, ..Self::default() }
+    }
+
+    /// Whether there are rings for pictures.
+    pub(super) const fn has_pictures(&self) -> bool {
+        !self.pictures.is_empty()
     }
 
     fn is_closed(&self) -> bool {
-        self.pictures.as_ref().is_none_or(Sender::is_closed)
-            && self.audio.iter().all(Sender::is_closed)
+        self.is_unseen() && self.audio.iter().all(Sender::is_closed)
     }
 
     /// Whether nobody looks, though somebody may listen.
     fn is_unseen(&self) -> bool {
-        self.pictures.as_ref().is_none_or(Sender::is_closed)
+        self.pictures.iter().all(|pictures| pictures.ring.is_closed())
     }
 
     /// Whether nobody listens, though somebody may look.
@@ -125,34 +164,38 @@ impl DecodeOut {
         self.audio.iter().all(Sender::is_closed)
     }
 
-    /// Hands on an end or a failure for which the ring had no room. Whether none is left.
+    /// Hands on ends and failures for which rings had no room. Whether none is left.
     fn settle(&mut self) -> bool {
-        if let (Some(event), Some(ring)) = (self.owed.take(), &mut self.pictures) {
-            self.owed = ring.push(event).err();
-        }
-        self.owed.is_none()
+        self.pictures.iter_mut().for_each(PictureRing::settle);
+        self.pictures.iter().all(|pictures| pictures.owed.is_none())
     }
 
-    /// Whether there is no room for another picture and its audio.
+    /// Whether there is no room for another picture and its audio: at the first size that anybody
+    /// shows, which sets the pace.
     pub(super) fn is_full(&self) -> bool {
-        let full =
-            |ring: &Sender<PictureEvent>| !ring.is_closed() && ring.len() + 2 > ring.capacity();
-        self.pictures.as_ref().is_some_and(full)
+        let mut open = self.pictures.iter().filter(|pictures| !pictures.ring.is_closed());
+        open.next().is_some_and(PictureRing::is_full)
             || self.audio.iter().any(|ring| ring.len() + 4 > ring.capacity())
     }
 }
 
 impl DecodeSink for DecodeOut {
     fn picture(&mut self, picture: PictureEvent) {
-        let is_picture = matches!(picture, PictureEvent::Picture { .. });
-        self.handed |= is_picture;
-        if !is_picture {
-            self.owed = Some(picture);
-            self.settle();
-        } else if self.settle()
-            && let Some(ring) = self.pictures.as_mut().filter(|ring| !ring.is_closed())
-        {
-            drop(ring.push(picture));
+        self.handed |= matches!(picture, PictureEvent::Picture { .. });
+        let Some((first, further)) = self.pictures.split_first_mut() else { return };
+        for pictures in further {
+            match picture {
+                PictureEvent::Picture { .. } => break,
+                PictureEvent::Ended => pictures.push(PictureEvent::Ended),
+                PictureEvent::Failed => pictures.push(PictureEvent::Failed),
+            }
+        }
+        first.push(picture);
+    }
+
+    fn further_picture(&mut self, size: usize, picture: PictureEvent) {
+        if let Some(pictures) = self.pictures.get_mut(size + 1) {
+            pictures.push(picture);
         }
     }
 
@@ -335,8 +378,7 @@ mod tests {
     fn a_file_that_comes_late_is_played_and_tried_again_when_it_fails() {
         let (audio, heard) = channel(8, Bell::new());
         let (pictures, mut seen) = channel(PICTURE_QUEUE, Bell::new());
-        let out = DecodeOut { pictures: None, audio: vec![audio], ..DecodeOut::default() };
-        let out = DecodeOut { pictures: Some(pictures), ..out };
+        let out = DecodeOut::new([pictures], vec![audio]);
         let (heard, tries) = (std::cell::RefCell::new(Some(heard)), std::cell::Cell::new(0));
         let open = || {
             tries.set(tries.get() + 1);
@@ -375,7 +417,7 @@ mod tests {
     fn a_file_that_nobody_waits_for_is_given_up() {
         let (pictures, seen) = channel(PICTURE_QUEUE, Bell::new());
         let mut seen = Some(seen);
-        let out = DecodeOut { pictures: Some(pictures), ..DecodeOut::default() };
+        let out = DecodeOut::new([pictures], Vec::new());
         let open = || Err::<fn(&mut DecodeOut) -> Result<Step, Error>, _>(missing());
         file(open, &Bell::new(), out, Retry::default(), |_| drop(seen.take()));
         assert!(seen.is_none());
@@ -384,7 +426,7 @@ mod tests {
     #[test]
     fn the_end_of_a_source_is_heard_however_full_the_ring_is() {
         let (pictures, mut shown) = channel(2, Bell::new());
-        let mut out = DecodeOut { pictures: Some(pictures), ..DecodeOut::default() };
+        let mut out = DecodeOut::new([pictures], Vec::new());
         for _ in 0..3 {
             out.picture(PictureEvent::Failed);
         }

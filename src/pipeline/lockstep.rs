@@ -28,7 +28,7 @@ impl LockstepFile {
     #[must_use]
     pub fn new(file: File, out: DecodeOut) -> Self {
         let until = |is_wanted| if is_wanted { Micros(0) } else { Micros(u64::MAX) };
-        let pictures_to = until(out.pictures.is_some() && file.has_pictures());
+        let pictures_to = until(out.has_pictures() && file.has_pictures());
         let audio_to = until(!out.audio.is_empty() && file.has_audio());
         Self { file, ahead: Ahead { out, pictures_to, audio_to } }
     }

@@ -54,7 +54,7 @@ pub(super) fn choose(
             let video = video.filter(|video| !capabilities.takes_video(video));
             let audio = audio.filter(|audio| !capabilities.takes_audio(audio));
             let missing = video.map(|video| flv::Format::Video(video.format));
-            let missing = missing.or(audio.map(|audio| flv::Format::Audio(audio.format)));
+            let missing = missing.or_else(|| audio.map(|audio| flv::Format::Audio(audio.format)));
             missing.map_or(Choice::Original, Choice::Nothing)
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::audio::{self, Mixer};
 use crate::command::SubscriptionEvent;
-use crate::decode::{DecodeSink, File, FileSpec, Live, LiveSpec};
+use crate::decode::{DecodeSink, File, FileSpec, Live, LiveSpec, Scale};
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
@@ -54,14 +54,45 @@ enum SourceKey {
 /// A decoder to be, and who takes what it gives.
 struct Wanted {
     key: SourceKey,
-    pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
+    /// To each composer that draws its layer.
+    pictures: Vec<(Sender<PictureEvent>, Shown)>,
     audio: Vec<Sender<AudioBlock>>,
     /// The layer that shows it, or the audio source that plays it.
     layer: String,
 }
 
-/// The decoders that are needed. A source that is seen and heard has one for both; one that is seen
-/// twice has two, because its pictures are made as large as each layer shows them.
+/// What decides how large pictures are made for a layer.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    place: Rect,
+    fit: Fit,
+    scale: f32,
+}
+
+impl Shown {
+    /// Of pictures that nobody sees.
+    const SMALL: Self =
+        Self { place: Rect { x: 0, y: 0, w: 16, h: 16 }, fit: Fit::Fill, scale: 1.0 };
+
+    const fn of(layer: &PlacedLayer) -> Self {
+        Self { place: layer.place, fit: layer.fit, scale: layer.scale }
+    }
+
+    /// How large pictures are made.
+    fn scale(self) -> Scale {
+        Box::new(move |source| {
+            let own = (source.width(), source.height());
+            let (width, height) = scene::layout::natural(own, self.fit, self.scale);
+            let even = |side: u32| side.next_multiple_of(2).clamp(Size::SIDE_MIN, Size::SIDE_MAX);
+            let own = Size::new(even(width), even(height)).unwrap_or(source);
+            scene::layout::fit(self.place, self.fit, own).scaled
+        })
+    }
+}
+
+/// The decoders that are needed. A source that is seen and heard has one for both; one that two
+/// layers show has two, because its pictures are made as large as each shows them; a layer that is
+/// drawn at several sizes has one.
 #[derive(Default)]
 pub(crate) struct Sources(Vec<Wanted>);
 
@@ -75,7 +106,8 @@ pub(crate) struct Started {
 }
 
 impl Sources {
-    /// Connects every one of these layers of `scene` that shows a stream or a video file.
+    /// Connects every one of these layers of `scene` that shows a stream or a video file; once more
+    /// for the same layers of the scene at another size.
     pub(crate) fn want_pictures<'a>(
         &mut self,
         layers: impl Iterator<Item = &'a PlacedLayer>,
@@ -89,10 +121,17 @@ impl Sources {
             };
             // The composer looks on every tick; nobody needs to be woken.
             let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
-            if scene.attach(&layer.name, receiver).is_ok() {
-                let pictures = Some((sender, layer.place, layer.fit));
-                let layer = layer.name.clone();
-                self.0.push(Wanted { key, pictures, audio: Vec::new(), layer });
+            if scene.attach(&layer.name, receiver).is_err() {
+                continue;
+            }
+            let pictures = (sender, Shown::of(layer));
+            let is_it = |wanted: &&mut Wanted| wanted.key == key && wanted.layer == layer.name;
+            match self.0.iter_mut().find(is_it) {
+                Some(wanted) => wanted.pictures.push(pictures),
+                None => {
+                    let (pictures, layer) = (vec![pictures], layer.name.clone());
+                    self.0.push(Wanted { key, pictures, audio: Vec::new(), layer });
+                }
             }
         }
     }
@@ -113,7 +152,7 @@ impl Sources {
                 Some(wanted) => wanted.audio.push(sender),
                 None => {
                     let (audio, layer) = (vec![sender], input.name.clone());
-                    self.0.push(Wanted { key, pictures: None, audio, layer });
+                    self.0.push(Wanted { key, pictures: Vec::new(), audio, layer });
                 }
             }
         }
@@ -129,8 +168,8 @@ impl Sources {
         let mut started = Started::default();
         for Wanted { key, pictures, audio, layer } in self.0 {
             let bell = Bell::new();
-            let (wants_pictures, wants_audio) = (pictures.is_some(), !audio.is_empty());
-            let (place, fit, pictures) = shown(pictures);
+            let (wants_pictures, wants_audio) = (!pictures.is_empty(), !audio.is_empty());
+            let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
             let out = DecodeOut::new(pictures, audio);
             let run: Box<dyn FnOnce() + Send> = match key {
                 SourceKey::Live(stream) => {
@@ -138,9 +177,11 @@ impl Sources {
                     let subject = format!("live input {stream}");
                     started.subscriptions.push((Arc::from(stream), subscription));
                     started.fed.push((layer, Arc::clone(&out.fed)));
+                    let (scale, further) = scales(&sizes);
                     let decoder = Live::new(LiveSpec {
                         threads: DECODE_THREADS,
-                        ..LiveSpec::new(scale(place, fit))
+                        further,
+                        ..LiveSpec::new(scale)
                     });
                     let clock = context.clock;
                     Box::new(move || {
@@ -152,11 +193,13 @@ impl Sources {
                     let (clock, tell) = (context.clock, context.teller(layer));
                     let subject = path.display().to_string();
                     let open = move || {
+                        let (scale, further) = scales(&sizes);
                         let spec = FileSpec {
+                            further,
                             want_pictures: wants_pictures,
                             want_audio: wants_audio,
                             threads: DECODE_THREADS,
-                            ..FileSpec::new(scale(place, fit), start.max(clock.now() + FILE_LEAD))
+                            ..FileSpec::new(scale, start.max(clock.now() + FILE_LEAD))
                         };
                         let mut file = File::open(&path, spec)?;
                         Ok(move |out: &mut DecodeOut| file.step(out))
@@ -183,12 +226,14 @@ impl Sources {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for Wanted { key, pictures, audio, layer } in self.0 {
             let SourceKey::Video(path) = key else { continue };
-            let (place, fit, pictures) = shown(pictures);
+            let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+            let (scale, further) = scales(&sizes);
             let spec = FileSpec {
-                want_pictures: pictures.is_some(),
+                further,
+                want_pictures: !pictures.is_empty(),
                 want_audio: !audio.is_empty(),
                 threads: DECODE_THREADS,
-                ..FileSpec::new(scale(place, fit), Micros(0))
+                ..FileSpec::new(scale, Micros(0))
             };
             let mut out = DecodeOut::new(pictures, audio);
             match File::open(&path, spec) {
@@ -203,14 +248,11 @@ impl Sources {
     }
 }
 
-/// Where pictures go, and how large they are made; those that nobody sees, small.
-fn shown(
-    pictures: Option<(Sender<PictureEvent>, Rect, Fit)>,
-) -> (Rect, Fit, Option<Sender<PictureEvent>>) {
-    match pictures {
-        Some((sender, place, fit)) => (place, fit, Some(sender)),
-        None => (Rect { x: 0, y: 0, w: 16, h: 16 }, Fit::Fill, None),
-    }
+/// How large pictures are made for their first reader, if there is one, and for the others.
+fn scales(sizes: &[Shown]) -> (Scale, Vec<Scale>) {
+    let mut scales = sizes.iter().map(|shown| shown.scale());
+    let first = scales.next().unwrap_or_else(|| Shown::SMALL.scale());
+    (first, scales.collect())
 }
 
 impl DecoderContext {
@@ -238,7 +280,35 @@ pub(crate) fn scene_videos(scene: &ResolvedScene) -> Vec<(&str, &Path)> {
     videos.collect()
 }
 
-/// How large a source's pictures are made for a layer.
-fn scale(place: Rect, fit: Fit) -> Box<dyn FnMut(Size) -> Size + Send> {
-    Box::new(move |source| scene::layout::fit(place, fit, source).scaled)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Color, Layer, Scene, Source, TextStyle};
+
+    #[test]
+    fn a_layer_that_is_drawn_at_two_sizes_is_decoded_once_for_both() {
+        let color = Color { r: 0, g: 0, b: 0, a: 255 };
+        let (font, align) = (None, scene::Align::default());
+        let style = TextStyle { font, size: 20.0, weight: 400, color, align };
+        let live = Source::Live { stream: "live/a".to_owned(), slate: String::new(), style };
+        let video = Source::Video("clip.mp4".into());
+        let layers = vec![Layer::new("live", live), Layer::new("video", video)];
+        let scene = Scene { background: color, layers };
+        let canvas = Size::new(640, 360).unwrap();
+        let mut sources = Sources::default();
+        for onto in [canvas, Size::new(320, 180).unwrap(), Size::new(180, 320).unwrap()] {
+            let resolved = ResolvedScene::onto(&scene, (canvas, onto), &[], &|_| None).unwrap();
+            let mut prepared = PreparedScene::new(&resolved).unwrap();
+            sources.want_pictures(resolved.layers().into_iter(), &mut prepared);
+        }
+        assert_eq!(sources.0.len(), 2);
+        for wanted in &sources.0 {
+            let sizes: Vec<_> = wanted.pictures.iter().map(|(_, shown)| *shown).collect();
+            let (mut first, further) = scales(&sizes);
+            let source = Size::new(1_280, 720).unwrap();
+            assert_eq!(first(source), canvas);
+            let sizes: Vec<_> = further.into_iter().map(|mut it| it(source).to_string()).collect();
+            assert_eq!(sizes, ["320x180", "180x102"]);
+        }
+    }
 }
