@@ -1,5 +1,5 @@
 //! Benchmark of a tick: a full redraw, a usual tick, a tick where nothing changes; the
-//! scaling of a ladder; and the kernels.
+//! scaling of a ladder, and what drawing it costs instead; and the kernels.
 
 #![expect(clippy::expect_used, reason = "a bench without its inputs is of no use")]
 
@@ -225,5 +225,53 @@ fn scaling(c: &mut Criterion) {
 /// Sizes of the usual ladder below 1080p.
 const LADDER: [(u32, u32); 3] = [(1_280, 720), (854, 480), (640, 360)];
 
-criterion_group!(benches, ticks, kernels, scaling);
+/// The demo at a further size, of which a tick of the canvas is drawn, scaled or drawn once more.
+fn further_sizes(c: &mut Criterion) {
+    let canvas = size(1_920, 1_080);
+    let mut group = c.benchmark_group("demo 1080p and a further size, usual tick");
+    let scene = demo::scene(canvas);
+    let drawn = |onto: Size| {
+        let resolved = ResolvedScene::onto(&scene, (canvas, onto), &[], &|_| None);
+        let prepared = PreparedScene::new(&resolved.expect("it fits"));
+        let composer = Composer::with_scene(prepared.expect("it needs no files"), Level::best());
+        (composer, pool(onto, 3))
+    };
+    let (mut composer, frames) = drawn(canvas);
+    let mut n = 0;
+    group.bench_function("canvas alone", |b| {
+        b.iter(|| {
+            n += 1;
+            black_box(composer.compose(&tick(n), &frames))
+        });
+    });
+    for (w, h) in LADDER {
+        let onto = size(w, h);
+        let (mut composer, frames) = drawn(canvas);
+        let (mut scaler, scaled) = (Scaler::new(canvas, onto, Level::best()), pool(onto, 3));
+        let (mut n, mut seen) = (0, 0);
+        group.bench_function(format!("scaled to {onto}"), |b| {
+            b.iter(|| {
+                n += 1;
+                let composed = composer.compose(&tick(n), &frames);
+                if let Composed::Fresh(frame) | Composed::Same(frame) = composed {
+                    scaler.change(&composer.changed_since(seen));
+                    seen = composer.mark();
+                    black_box(scaler.scale(&frame, &scaled));
+                }
+            });
+        });
+        let ((mut composer, frames), mut native) = (drawn(canvas), drawn(onto));
+        let mut n = 0;
+        group.bench_function(format!("drawn at {onto}"), |b| {
+            b.iter(|| {
+                n += 1;
+                black_box(composer.compose(&tick(n), &frames));
+                black_box(native.0.compose(&tick(n), &native.1))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ticks, kernels, scaling, further_sizes);
 criterion_main!(benches);

@@ -1,13 +1,13 @@
 //! `[[channel]]`: one programme.
 
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use super::fault::{Faults, quoted};
 use super::field::{needed_name, stream_name};
 use super::multitrack::{self, MultitrackConfig};
 use super::output::{self, OutputConfig};
-use super::rendition::{self, Inherited, MAIN_RENDITION, RenditionConfig};
+use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig};
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section};
 use super::video::{self, FASTEST_PRESET};
@@ -108,7 +108,15 @@ impl ChannelConfig {
     /// # Errors
     /// As [`resolve`](crate::config::resolve); none of a configuration that was read.
     pub fn resolved(&self, scene: &Scene) -> Result<ResolvedScene, scene::Error> {
-        shown::resolve(scene, self.size, &self.scenes, &self.overlays)
+        self.resolved_onto(scene, self.size)
+    }
+
+    /// The same drawn at another size than that of the canvas.
+    ///
+    /// # Errors
+    /// As [`resolve`](crate::config::resolve): also where a box is too small at that size.
+    pub fn resolved_onto(&self, scene: &Scene, onto: Size) -> Result<ResolvedScene, scene::Error> {
+        shown::resolve(scene, (self.size, onto), &self.scenes, &self.overlays)
     }
 
     /// A channel whose frames another program hands in; silent.
@@ -256,6 +264,7 @@ impl ChannelConfig {
             name: String::new(),
             stream: String::new(),
             size: self.size,
+            render: Render::default(),
             fps_divisor: 1,
             codec: self.codec,
             encoder: self.encoder,
@@ -318,6 +327,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     let scenes = shown::read_all(&mut s, faults, channel.size);
     (channel.scenes, channel.active) = (scenes.list, scenes.active);
     channel.overlays = scenes.overlays;
+    check_natives(&channel, faults, &s.place("rendition"));
     let audio = s.tables(faults, "audio_source", "[[channel.audio_source]]");
     if !audio.is_empty() || !scenes.demo {
         channel.audio_sources = audio_source::read_all(audio, faults);
@@ -332,6 +342,17 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     channel.stream.clone_from(&stream.value);
     let streams = [stream].into_iter().chain(further).chain(of_tracks).collect();
     Some(Read { channel, name, streams })
+}
+
+/// Every scene can be drawn at the size of each rendition that has its own.
+fn check_natives(channel: &ChannelConfig, faults: &mut Faults<'_>, place: &Range<usize>) {
+    for rendition in channel.renditions.iter().filter(|it| it.render == Render::Native) {
+        let drawn = |named: &NamedScene| channel.resolved_onto(&named.scene, rendition.size);
+        if let Some(error) = channel.scenes.iter().find_map(|named| drawn(named).err()) {
+            let name = &rendition.name;
+            faults.add(place, format!("rendition {name} at {}: {error}", rendition.size));
+        }
+    }
 }
 
 /// An output sends what there is, and what its platform takes.

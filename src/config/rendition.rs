@@ -16,6 +16,16 @@ pub const RENDITIONS_MAX: usize = 7;
 /// Every how many frames of the channel at most one is encoded.
 pub const FPS_DIVISOR_MAX: u32 = 4;
 
+/// Where the pictures of a rendition come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Render {
+    /// The canvas, scaled.
+    #[default]
+    Scaled,
+    /// The scene, drawn once more at the rendition's own size.
+    Native,
+}
+
 /// Name of the rendition that `[channel.video]` is.
 pub const MAIN_RENDITION: &str = "main";
 
@@ -26,8 +36,10 @@ pub struct RenditionConfig {
     pub name: String,
     /// Public stream name, `app/name`.
     pub stream: String,
-    /// Size of its pictures: no larger than the canvas.
+    /// Size of its pictures: no larger than the canvas, unless it is drawn at its own size.
     pub size: Size,
+    /// Where its pictures come from.
+    pub render: Render,
     /// One frame of so many is encoded, 1 to [`FPS_DIVISOR_MAX`].
     pub fps_divisor: u32,
     /// Video codec.
@@ -66,8 +78,10 @@ pub(super) fn read_all(
 ) -> Read<RenditionConfig> {
     let heading = ("a channel", "[[channel.rendition]]");
     let read = |s: &mut Section<'_>, faults: &mut Faults<'_>| {
-        let size = read_size(s, faults, inherited.first.size);
-        RenditionConfig { size, ..read(s, faults, inherited) }
+        let words = [("scaled", Render::Scaled), ("native", Render::Native)];
+        let render = s.word(faults, "render", &words).unwrap_or_default();
+        let size = read_size(s, faults, (inherited.first.size, render));
+        RenditionConfig { size, render, ..read(s, faults, inherited) }
     };
     let name = |found: RenditionConfig, name, stream| RenditionConfig { name, stream, ..found };
     each(tables, faults, (heading, inherited.stream), read, name)
@@ -157,7 +171,11 @@ pub(super) fn read(
 }
 
 /// The size; of a side that is not there, what keeps the canvas' shape.
-fn read_size(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Size {
+fn read_size(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    (canvas, render): (Size, Render),
+) -> Size {
     let shaped = |side: u32, of: u32, other: u32| {
         // The nearest even number.
         let exact = u64::from(side) * u64::from(other);
@@ -174,7 +192,7 @@ fn read_size(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Size) -> Size
         (None, None) => return canvas,
     };
     let Some(size) = Size::new(width, height) else { return canvas };
-    if !Scaler::can_scale(canvas, size) {
+    if render == Render::Scaled && !Scaler::can_scale(canvas, size) {
         let most = Scaler::REDUCTION_MAX;
         let text = format!(
             "a rendition is no larger than the canvas and no side of it is less than a {most}th of \
@@ -240,6 +258,18 @@ mod tests {
         let spec = channel.rendition_spec(hevc, 2);
         assert_eq!((spec.size, spec.bitrate_bps), (Size::new(640, 360).unwrap(), 6_000_000));
         assert_eq!((spec.tune.as_str(), spec.profile.as_str()), ("", ""), "it knows no film");
+    }
+
+    #[test]
+    fn a_rendition_that_is_drawn_may_have_any_shape() {
+        let one = "[[channel.rendition]]\nname = \"b\"\nwidth = 1080\nheight = 1920\n";
+        let config = read(&format!("{one}render = \"native\"\n")).unwrap();
+        let rendition = &config.channels[0].renditions[0];
+        assert_eq!(rendition.render, Render::Native);
+        assert_eq!(rendition.size, Size::new(1_080, 1_920).unwrap());
+        assert!(read(one).unwrap_err().contains("1080x1920 is not between"), "it is scaled");
+        let text = read(&format!("{one}render = \"drawn\"\n")).unwrap_err();
+        assert!(text.contains("\"scaled\", \"native\""), "{text}");
     }
 
     #[test]

@@ -47,19 +47,19 @@ pub(super) struct Scenes {
     pub(super) overlays: Vec<Layer>,
 }
 
-/// What a scene shows on a canvas of this size, with the scenes of its channel inside it and the
-/// channel's overlays above it.
+/// What a scene shows on a canvas of this size, drawn at the other size, with the scenes of its
+/// channel inside it and the channel's overlays above it.
 ///
 /// # Errors
 /// If a scene that it shows is not there, or shows it in turn, or a layer cannot be as it is.
 pub fn resolve(
     scene: &Scene,
-    size: Size,
+    sizes: (Size, Size),
     scenes: &[NamedScene],
     overlays: &[Layer],
 ) -> Result<ResolvedScene, Error> {
     let find = |name: &str| scenes.iter().find(|it| it.name == name).map(|it| &it.scene);
-    ResolvedScene::new(scene, size, overlays, &find)
+    ResolvedScene::onto(scene, sizes, overlays, &find)
 }
 
 /// Reads `background` and `layer` (the scene called `main`), `scene`, `overlay` and `active`.
@@ -105,7 +105,7 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
     }
     let active = read_active(s, faults, &list);
     for named in &list {
-        if let Err(error) = resolve(&named.scene, canvas, &list, &overlays) {
+        if let Err(error) = resolve(&named.scene, (canvas, canvas), &list, &overlays) {
             let place = seen.get(&named.name).map_or_else(|| s.place("scene"), |at| *at..*at);
             faults.add(&place, format!("scene {}: {error}", quoted(&named.name)));
         }

@@ -21,6 +21,9 @@ pub enum StartError {
     Cores(PlanError),
     /// A scene of the channel of this name cannot be shown: exit code 2.
     Scene(String, scene::Error),
+    /// The channel of this name shows another program's frames, which have no other size: exit code
+    /// 2.
+    Native(String),
     /// An encoder of the channel of this name cannot be opened: exit code 2.
     Encoder(String, crate::encode::Error),
     /// An encoder of the channel of this name has not opened within this time: exit code 2.
@@ -48,6 +51,7 @@ impl StartError {
             Self::OpenToAll
             | Self::Cores(_)
             | Self::Scene(..)
+            | Self::Native(_)
             | Self::Encoder(..)
             | Self::EncoderSilent(..)
             | Self::Tls(_) => 2,
@@ -67,6 +71,7 @@ impl fmt::Display for StartError {
             Self::OpenToAll => f.write_str(OPEN_TO_ALL),
             Self::Cores(error) => write!(f, "{error}"),
             Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
+            Self::Native(channel) => ChannelError::Native(channel.clone()).fmt(f),
             Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
             Self::EncoderSilent(channel, limit) => {
                 let seconds = limit.as_secs();
@@ -90,6 +95,7 @@ impl From<ChannelError> for StartError {
     fn from(error: ChannelError) -> Self {
         match error {
             ChannelError::Scene(channel, error) => Self::Scene(channel, error),
+            ChannelError::Native(channel) => Self::Native(channel),
             ChannelError::Encoder(channel, error) => Self::Encoder(channel, error),
             ChannelError::EncoderSilent(channel, limit) => Self::EncoderSilent(channel, limit),
             ChannelError::Memory(error) => Self::Memory(error),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::keyframes::Keyframes;
 use super::live::SceneLine;
+use super::native::NativeBranch;
 use super::tee::Tee;
 use crate::audio::{AudioFramer, Mixer};
 use crate::command::ChannelSwitch;
@@ -49,6 +50,8 @@ pub struct Picture {
     pub pool: Pool,
     /// To the video encoders.
     pub tee: Tee,
+    /// To those who draw the scene at other sizes.
+    pub natives: Vec<NativeBranch>,
     /// Which pictures are keyframes.
     pub keys: Keyframes,
     /// From control: other scenes.
@@ -244,16 +247,23 @@ impl ChannelStage {
     }
 }
 
-/// Draws the picture of `tick`, if anybody takes it.
+/// Draws the picture of `tick`, if anybody takes it, and lets others draw it at other sizes.
 fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
-    let Picture { composer, pool, tee, line, .. } = picture;
-    if !tee.admits(tick, is_key) {
+    let Picture { composer, pool, tee, natives, line, .. } = picture;
+    let is_taken = tee.admits(tick, is_key);
+    if !is_taken && natives.is_empty() {
         return;
     }
     let at = channel.pacer.due(tick);
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
-    line.before(composer);
+    if is_taken {
+        line.before(composer, natives);
+    }
+    natives.iter_mut().for_each(|native| native.push(&now, is_key));
+    if !is_taken {
+        return;
+    }
     let is_seen = match composer.compose(&now, pool) {
         Composed::Fresh(frame) | Composed::Same(frame) => {
             tee.push(&frame, (tick, composer.mark()), |mark| composer.changed_since(mark))

@@ -1,6 +1,7 @@
 //! Scene changes of a running channel: they come in from control over a ring and are taken between
 //! two ticks; what they retire goes back, to be dropped where that may take time.
 
+use super::native::{NativeBranch, NativeChanges};
 use crate::ring::{Receiver, Sender};
 use crate::scene::{Change, Composer, RETIRED_MAX, Retired};
 
@@ -22,6 +23,8 @@ pub struct SceneChange {
     pub ticket: u64,
     /// The scene, and how it comes.
     pub change: Change,
+    /// The same at the sizes of native renditions.
+    pub natives: NativeChanges,
 }
 
 /// What the composer says about its scenes.
@@ -53,18 +56,20 @@ impl SceneLine {
         Self { changes, reports, unseen: None }
     }
 
-    /// Before a frame is drawn: takes the next change, if there is one.
-    pub(super) fn before(&mut self, composer: &mut Composer) {
+    /// Before a frame is drawn: takes the next change, if there is one, for all sizes.
+    pub(super) fn before(&mut self, composer: &mut Composer, natives: &mut [NativeBranch]) {
         if self.changes.is_empty() {
             return;
         }
         let room = self.reports.capacity() - self.reports.len();
         // A fade that ends by itself may need a place as well.
-        if room <= REPORTS_EACH || self.unseen.is_some() {
+        let is_changing = natives.iter().any(NativeBranch::is_changing);
+        if room <= REPORTS_EACH || self.unseen.is_some() || is_changing {
             return;
         }
-        if let Some(SceneChange { ticket, change }) = self.changes.pop() {
+        if let Some(SceneChange { ticket, change, natives: changes }) = self.changes.pop() {
             composer.change(change);
+            natives.iter_mut().zip(changes).for_each(|(native, change)| native.change(change));
             self.unseen = Some(ticket);
         }
     }
@@ -108,7 +113,8 @@ mod tests {
     fn change(ticket: u64, value: u8, ms: u64) -> SceneChange {
         let scene =
             PreparedScene::new(&ResolvedScene::alone(&grey(value), size()).unwrap()).unwrap();
-        SceneChange { ticket, change: Change::fade(scene, Micros::from_millis(ms)).unwrap() }
+        let change = Change::fade(scene, Micros::from_millis(ms)).unwrap();
+        SceneChange { ticket, change, natives: NativeChanges::default() }
     }
 
     struct Bench {
@@ -134,7 +140,7 @@ mod tests {
         fn tick(&mut self, seen: bool) -> u8 {
             let at = Micros::from_millis(self.n * 20);
             let tick = Tick { n: self.n, at, programme: at, unix_ms: 0 };
-            self.line.before(&mut self.composer);
+            self.line.before(&mut self.composer, &mut []);
             let composed = self.composer.compose(&tick, &self.pool);
             self.line.after(&mut self.composer, self.n, seen);
             self.n += 1;

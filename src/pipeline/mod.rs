@@ -8,6 +8,7 @@ mod keyframes;
 mod live;
 mod lockstep;
 mod metadata;
+mod native;
 mod pace;
 mod record;
 mod scale;
@@ -30,6 +31,10 @@ pub use encode::{
 pub use keyframes::Keyframes;
 pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
 pub use lockstep::LockstepFile;
+pub use native::{
+    NATIVE_QUEUE, NATIVE_RETIRED_QUEUE, NATIVES_MAX, NativeBranch, NativeChanges, NativeStage,
+    draw_native,
+};
 pub use pace::CpuShare;
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};

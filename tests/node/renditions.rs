@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::api::ask;
+use crate::api::{ask, done};
 use crate::config::{Config, FPS, demo};
-use crate::node::{Node, run_to_end};
+use crate::node::{Node, STUDIO, run_to_end};
+use crate::pairs::ffmpeg_publishes_picture;
+use crate::program::Program;
 use crate::pushing::assert_undisturbed;
 use crate::recording::{Packet, Recording};
 use crate::reloading::Api;
 use crate::wait::{SOON, beside_others, wait_until};
+use crate::watcher::{Watcher, is_near};
 use crate::wire::{AUDIO, Message, Wire};
+
+/// `red` of ffmpeg as it comes out here.
+const RED: [u8; 3] = [72, 96, 240];
 
 /// Seconds that are recorded: a keyframe every second.
 const SECONDS: u32 = 5;
@@ -245,4 +251,88 @@ fn a_rendition_that_cannot_be_is_told_before_anything_starts() {
     let ended = run_to_end(&["run", "--config", file.to_str().unwrap()]);
     assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
     assert!(ended.err.contains("`width` must be even, such as 160 or 162"), "{}", ended.err);
+}
+
+/// Lets ffmpeg say the time and the mean luma of so many pictures of a stream.
+fn measure(url: &str, pictures: u32) -> Program {
+    let filter = "signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-";
+    let pictures = pictures.to_string();
+    let last = ["-i", url, "-an", "-frames:v", &pictures, "-vf", filter, "-f", "null", "-"];
+    Program::start("ffmpeg", "-v error -copyts", &last)
+}
+
+/// What it said.
+fn measured(program: Program) -> Vec<(f64, f64)> {
+    let text = String::from_utf8(program.succeeds(SOON)).unwrap();
+    let after = |mark: &str| -> Vec<f64> {
+        let values = text.lines().filter_map(|line| line.split_once(mark));
+        values.map(|(_, value)| value.trim().parse().unwrap()).collect()
+    };
+    after("pts_time:").into_iter().zip(after("YAVG=")).collect()
+}
+
+#[test]
+fn renditions_drawn_at_their_own_size_show_inputs_and_change_scenes_with_the_canvas() {
+    let _turn = beside_others();
+    let native = |name: &str, size: &str| {
+        rendition(name, &format!("{size}\nrender = \"native\"\nbitrate = \"300k\""))
+    };
+    let own = native("own", "width = 240\nheight = 136");
+    let tall = native("tall", "width = 90\nheight = 160");
+    let white = "[[channel.scene]]\nname = \"white\"\nbackground = \"#ffffff\"\n";
+    let config = Config::new().channel("demo").more("keyframe_seconds = 1\n").more(&(own + &tall));
+    let config = config.layer("live", &format!("stream = \"{STUDIO}\"\nslate = \"\""));
+    let node = Node::start(&config.audio("tone", "hz = 440").more(white));
+    let _publisher = ffmpeg_publishes_picture("color=red:s=320x180:r=30", &node.publish_url());
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    viewer.wait_until_at("the publisher is seen", (160, 90), |seen| is_near(seen, RED, 12));
+    for (name, sides) in [("demo_own", ["240", "136"]), ("demo_tall", ["90", "160"])] {
+        let recorded =
+            Recording::of(&node.url(&format!("live/{name}")), 2, node.file(&format!("{name}.flv")));
+        recorded.assert_audio_and_picture(1.0);
+        let about = recorded.about("v");
+        for (side, pixels) in ["width", "height"].iter().zip(sides) {
+            let line = format!("{side}={pixels}");
+            assert!(about.lines().any(|own| own == line), "{line}: {about}");
+        }
+    }
+
+    let names = ["demo", "demo_own", "demo_tall"];
+    let viewers = || node.metric("rtmp_viewers", &[]);
+    wait_until(SOON, "those who recorded have left", || (viewers() < 1.5).then_some(()));
+    let programs = names.map(|name| measure(&node.url(&format!("live/{name}")), 8 * FPS));
+    wait_until(SOON, "all of them are watched", || (viewers() > 3.5).then_some(()));
+    done(&node, "POST /channels/demo/scenes/white/activate", &json!({}));
+    let seen = programs.map(measured);
+    // Red and white are as bright as on the canvas; a third of the upright one is not black.
+    let cuts = seen.each_ref().map(|pictures| {
+        let (first, last) = (pictures[0].1, pictures[pictures.len() - 1].1);
+        let cut = pictures.iter().find(|(_, luma)| *luma > (first + last) / 2.0);
+        (cut.map(|(time, _)| (time * 1_000.0).round()), first.round(), last.round())
+    });
+    assert_eq!([cuts[1].0, cuts[2].0], [cuts[0].0; 2], "{cuts:?}");
+    let (_, red, white) = cuts[0];
+    for ((_, first, last), part) in cuts.iter().zip([1.0, 1.0, 51.0 / 160.0]) {
+        let is_near = |luma: f64, full: f64| (luma - 16.0 - (full - 16.0) * part).abs() < 4.0;
+        assert!(is_near(*first, red) && is_near(*last, white), "{cuts:?}");
+    }
+    assert!(white > 225.0, "{cuts:?}");
+}
+
+#[test]
+fn keyframes_of_renditions_drawn_at_their_own_size_are_those_of_the_canvas() {
+    let _turn = beside_others();
+    let native = rendition("own", "width = 160\nrender = \"native\"\nbitrate = \"200k\"");
+    let node = Node::start(&with(&(native + &rendition("low", "width = 160\nbitrate = \"200k\""))));
+    node.wait_for_streams(3);
+    let names = ["demo", "demo_own", "demo_low"];
+    let mut viewers = names.map(|name| Wire::play(node.rtmp_port(), name));
+    let is_later = |message: &Message| message.is_key() && message.time >= 1_000;
+    let keys = viewers.each_mut().map(|viewer| times(viewer, "keyframes", is_later, 4));
+    let first = keys.iter().map(|times| times[0]).max().unwrap();
+    for (name, times) in names.iter().zip(&keys) {
+        assert!(times.contains(&first), "{name} has no keyframe at {first}: {keys:?}");
+        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(gaps.into_iter().all(|gap| gap == 1_000), "{name}: {keys:?}");
+    }
 }

@@ -22,6 +22,7 @@ use crate::control::channels::assets::{Prepared, prepare};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::encoders::{EncoderStarter, StartedEncoders};
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::natives;
 use crate::control::channels::renditions::{KnownStats, RenditionPlan};
 use crate::control::channels::scenes::SceneEnds;
 use crate::control::channels::sources::{Sources, Started, Subscription};
@@ -88,7 +89,7 @@ pub(crate) fn build(
     let plan = RenditionPlan::new(config, context.encode_cpus.len(), known);
     // What may take long comes before the clock starts.
     let (pool, scene) = canvas(context, config, frames, &plan)?;
-    let scaled = plan.pools(config.queue_frames).map_err(ChannelError::Memory)?;
+    let further = plan.pools(config.queue_frames).map_err(ChannelError::Memory)?;
     let timeline = Timeline { rate: config.rate, start: context.clock.now() + LEAD };
     let switch = Arc::new(ChannelSwitch::default());
     let (tell_open, opened) = mpsc::sync_channel(OPENED_MAX);
@@ -100,7 +101,8 @@ pub(crate) fn build(
         opened: tell_open,
         passes_audio: false,
     };
-    let StartedEncoders { tee, feeds, audio, .. } = starter.start(&plan, scaled)?;
+    let started = starter.start(&plan, further)?;
+    let StartedEncoders { tee, natives: sizes, feeds, audio, .. } = started;
     let encoders = plan.encodes.len() + usize::from(audio.is_some());
     let keys = Keyframes::new(config.rate, config.keyframe_ticks(), config.common_divisor());
     let stats = plan.main_stats();
@@ -112,10 +114,13 @@ pub(crate) fn build(
             faults = found;
             sources.want_pictures(resolved.layers().into_iter(), &mut scene);
             let composer = Composer::with_scene(scene, Level::best());
-            let (line, ends) = scene_line(context);
+            let (line, mut ends) = scene_line(context);
+            let natives;
+            (natives, ends.natives) = natives::start(context, config, sizes, &mut sources)?;
             scenes = Some(ends);
-            picture = Some(Picture { composer, pool, tee, keys, line });
+            picture = Some(Picture { composer, pool, tee, natives, keys, line });
         }
+        None if !sizes.is_empty() => return Err(ChannelError::Native(config.name.clone())),
         None => {
             let switch = Arc::clone(&switch);
             frame_input = Some(FrameInput { pool, tee, keys, switch, timeline });
@@ -203,7 +208,7 @@ fn scene_line(context: &ChannelContext) -> (SceneLine, SceneEnds) {
     // The composer looks on every tick; nobody needs to be woken.
     let (changes, to_come) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Arc::clone(&context.controller));
-    (SceneLine::new(to_come, reports), SceneEnds { changes, reports: heard })
+    (SceneLine::new(to_come, reports), SceneEnds { changes, reports: heard, natives: Vec::new() })
 }
 
 #[cfg(test)]
@@ -278,6 +283,7 @@ mod tests {
             name: name.to_owned(),
             stream: format!("live/a_{name}"),
             size: Size::new(side, side).unwrap(),
+            render: crate::config::Render::default(),
             fps_divisor: 1,
             codec: crate::media::VideoCodec::H264,
             encoder: None,
@@ -330,6 +336,24 @@ mod tests {
         let built = build(&context, &config, Frames::Composed, &known).unwrap();
         let error = built.wait_open().map(|_| ()).unwrap_err().to_string();
         assert!(error.starts_with("channel a: rendition low: encoder: "), "{error}");
+        wait_for_end(&context);
+    }
+
+    #[test]
+    fn a_rendition_that_is_drawn_ends_with_its_channel_and_needs_a_scene() {
+        let context = context();
+        let own = RenditionConfig {
+            render: crate::config::Render::Native,
+            ..rendition("own", 32, "ultrafast")
+        };
+        let (config, known) = (ladder(vec![own]), KnownStats::default());
+        let built = build(&context, &config, Frames::Composed, &known).unwrap();
+        let built = built.wait_open().unwrap();
+        assert_eq!(built.scenes.as_ref().unwrap().natives.len(), 1);
+        let other = build(&context, &config, Frames::HandedIn(8), &known);
+        let error = other.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("`render = \"scaled\"`"), "{error}");
+        drop(built.stage);
         wait_for_end(&context);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::command::{ChannelSource, ChannelSwitch, Encoded};
-use crate::config::{ChannelConfig, MAIN_RENDITION};
+use crate::config::{ChannelConfig, MAIN_RENDITION, Render};
 use crate::encode::{self, AudioSpec, ChangeReason, EncoderChange};
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
@@ -21,7 +21,8 @@ use crate::stats::CoreRole;
 
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
-use crate::control::channels::renditions::{Encode, Rendition, RenditionPlan, ScaledSize};
+use crate::control::channels::natives::NativeSize;
+use crate::control::channels::renditions::{Encode, FurtherSize, Rendition, RenditionPlan};
 use crate::control::threads::{ThreadPlace, ThreadRole};
 
 /// Pictures by which decode times may be ahead of the first one.
@@ -44,6 +45,8 @@ pub(crate) struct EncoderStarter<'a> {
 pub(crate) struct StartedEncoders {
     /// For the composer.
     pub(crate) tee: Tee,
+    /// Sizes at which the scene is to be drawn as well.
+    pub(crate) natives: Vec<NativeSize>,
     /// For the shard, one of each rendition, the first one first.
     pub(crate) feeds: Vec<ChannelSource>,
     /// For the mixer, if the channel has audio.
@@ -59,34 +62,42 @@ type Streams = (Vec<Receiver<Encoded>>, Option<Receiver<Encoded>>);
 type Rings = (Vec<(usize, EncodedRing)>, Option<EncodedRing>);
 
 impl EncoderStarter<'_> {
-    /// Starts all of them; `scaled` are the sizes that the plan has beside the canvas'.
+    /// Starts all of them; `sizes` are those that the plan has beside the canvas'.
     pub(crate) fn start(
         self,
         plan: &RenditionPlan,
-        scaled: Vec<ScaledSize>,
+        sizes: Vec<FurtherSize>,
     ) -> Result<StartedEncoders, ChannelError> {
         let switches: Vec<_> = (0..plan.encodes.len()).map(|at| self.switch_of(plan, at)).collect();
         let (rings, streams): (Vec<Rings>, Vec<Streams>) =
             plan.renditions.iter().map(|rendition| self.rings(plan, rendition)).unzip();
         let (video_rings, audio_rings): (Vec<_>, Vec<_>) = rings.into_iter().unzip();
         let mut video_rings = grouped(plan, video_rings.into_iter().flatten());
-        let mut branches = Vec::new();
+        let (mut branches, mut natives) = (Vec::new(), Vec::new());
         for at in plan.unscaled() {
             let rings = std::mem::take(&mut video_rings[at]);
             branches.push(self.start_video(plan, at, (&switches[at], rings), 1)?.0);
         }
-        for size in scaled {
+        for size in sizes {
             let divisors = size.encodes.iter().map(|at| plan.encodes[*at].divisor);
-            let divisor = divisors.fold(0, gcd).max(1);
-            let (mut scaled, mut takes) = (Vec::new(), Vec::new());
+            let divisor = match size.render {
+                Render::Scaled => divisors.fold(0, gcd).max(1),
+                Render::Native => 1,
+            };
+            let (mut encoders, mut takes) = (Vec::new(), Vec::new());
             for at in &size.encodes {
                 let rings = std::mem::take(&mut video_rings[*at]);
                 let (branch, share) =
                     self.start_video(plan, *at, (&switches[*at], rings), divisor)?;
-                scaled.push(branch);
+                encoders.push(branch);
                 takes.push(Takes { divisor: plan.encodes[*at].divisor, share });
             }
-            branches.push(self.start_scaler(plan, size, (divisor, takes), scaled)?);
+            match size.render {
+                Render::Scaled => {
+                    branches.push(self.start_scaler(plan, size, (divisor, takes), encoders)?);
+                }
+                Render::Native => natives.push(NativeSize::new(plan, size, Tee::new(encoders))),
+            }
         }
         let (mut audio, mut passed) = (None, audio_rings.into_iter().flatten().collect());
         if let Some(spec) = self.config.audio.filter(|_| !self.passes_audio) {
@@ -103,7 +114,8 @@ impl EncoderStarter<'_> {
                 stats: Arc::clone(&plan.encodes[rendition.encode].stats),
             }
         });
-        Ok(StartedEncoders { feeds: feeds.collect(), tee: Tee::new(branches), audio, passed })
+        let (feeds, tee) = (feeds.collect(), Tee::new(branches));
+        Ok(StartedEncoders { feeds, tee, natives, audio, passed })
     }
 
     /// What stops an encode's streams: that of a channel's first one is the channel's.
@@ -201,7 +213,7 @@ impl EncoderStarter<'_> {
     fn start_scaler(
         &self,
         plan: &RenditionPlan,
-        ScaledSize { size, pool, encodes }: ScaledSize,
+        FurtherSize { size, pool, encodes, .. }: FurtherSize,
         (divisor, takes): (u32, Vec<Takes>),
         encoders: Vec<TeeBranch>,
     ) -> Result<TeeBranch, ChannelError> {

@@ -11,6 +11,8 @@ use crate::{encode, frame, scene};
 pub(crate) enum ChannelError {
     /// A scene of the channel of this name cannot be shown.
     Scene(String, scene::Error),
+    /// The channel of this name shows another program's frames, which have no other size.
+    Native(String),
     /// An encoder of the channel of this name cannot be opened.
     Encoder(String, encode::Error),
     /// An encoder of the channel of this name has not opened within this time.
@@ -25,6 +27,11 @@ impl fmt::Display for ChannelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scene(channel, error) => write!(f, "channel {channel}: {error}"),
+            Self::Native(channel) => write!(
+                f,
+                "channel {channel}: it shows another program's frames, which cannot be drawn at \
+                 another size: write `render = \"scaled\"` in its [[channel.rendition]]"
+            ),
             Self::Encoder(channel, error) => write!(f, "channel {channel}: encoder: {error}"),
             Self::EncoderSilent(channel, limit) => {
                 let seconds = limit.as_secs();

@@ -7,6 +7,7 @@ pub(crate) mod context;
 pub(crate) mod encoders;
 pub(crate) mod error;
 pub(crate) mod list;
+pub(crate) mod natives;
 pub(crate) mod offline;
 pub(crate) mod renditions;
 pub(crate) mod scenes;

@@ -1,9 +1,9 @@
-//! Rendition plan of a channel: which encodes there are, which streams show each, and which sizes
-//! are scaled.
+//! Rendition plan of a channel: which encodes there are, which streams show each, and where the
+//! pictures of each size come from.
 
 use std::sync::Arc;
 
-use crate::config::{ChannelConfig, MAIN_RENDITION, MultitrackConfig};
+use crate::config::{ChannelConfig, MAIN_RENDITION, MultitrackConfig, Render};
 use crate::encode::{self, VideoSpec};
 use crate::frame::{Error, Geometry, Pool};
 use crate::media::Size;
@@ -14,9 +14,9 @@ use crate::stats::{ChannelEntry, ChannelFacts, ChannelStats, RenditionEntry};
 /// which it compares it with.
 const ENCODER_FRAMES: u32 = 2;
 
-/// Frames of a scaled size beyond what its encoders hold: one being drawn, the last one drawn, and
-/// one passing between them.
-const SCALED_EXTRA_FRAMES: u32 = 3;
+/// Frames of another size than the canvas' beyond what its encoders hold: one being drawn, the last
+/// one drawn, and one passing between them.
+const SIZE_EXTRA_FRAMES: u32 = 3;
 
 /// Figures of a channel's renditions that have counted before, by the renditions' names.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,8 @@ pub(crate) struct Encode {
     /// Name of the first rendition that it is.
     pub(crate) name: String,
     pub(crate) spec: VideoSpec,
+    /// Where its pictures come from.
+    render: Render,
     /// It takes one frame of so many.
     pub(crate) divisor: u32,
     /// The fewest bits per second that congested outputs may bring it to.
@@ -67,9 +69,10 @@ pub(crate) struct RenditionPlan {
     pub(crate) has_main: bool,
 }
 
-/// A size that is scaled, and where its pictures are drawn.
-pub(crate) struct ScaledSize {
+/// Another size than the canvas', and where its pictures are drawn.
+pub(crate) struct FurtherSize {
     pub(crate) size: Size,
+    pub(crate) render: Render,
     pub(crate) pool: Pool,
     /// Places of its encodes.
     pub(crate) encodes: Vec<usize>,
@@ -80,7 +83,7 @@ impl RenditionPlan {
     pub(crate) fn new(config: &ChannelConfig, cores: usize, known: &KnownStats) -> Self {
         let mut plan = Self::empty(config, true);
         let first = (config.video_spec(cores), 1, config.bitrate_min_bps);
-        plan.add((MAIN_RENDITION, &config.stream), first, known);
+        plan.add((MAIN_RENDITION, &config.stream), (first, Render::Scaled), known);
         plan.add_further(config, cores, known);
         plan.add_multitracks(config);
         plan
@@ -102,25 +105,29 @@ impl RenditionPlan {
             let spec = config.rendition_spec(rendition, cores);
             let names = (rendition.name.as_str(), rendition.stream.as_str());
             let settings = (spec, rendition.fps_divisor, rendition.bitrate_min_bps);
-            self.add(names, settings, known);
+            self.add(names, (settings, rendition.render), known);
         }
     }
 
     fn add(
         &mut self,
         (name, stream): (&str, &str),
-        (spec, divisor, bitrate_min_bps): (VideoSpec, u32, u32),
+        ((spec, divisor, bitrate_min_bps), render): ((VideoSpec, u32, u32), Render),
         known: &KnownStats,
     ) {
         let (name, stream) = (name.to_owned(), stream.to_owned());
+        // At the canvas' size the canvas is what is drawn at its own size.
+        let render = if spec.size == self.canvas { Render::Scaled } else { render };
         let is_equal = |it: &Encode| {
-            it.spec == spec && (it.divisor, it.bitrate_min_bps) == (divisor, bitrate_min_bps)
+            (it.spec == spec && it.render == render)
+                && (it.divisor, it.bitrate_min_bps) == (divisor, bitrate_min_bps)
         };
         let equal = self.encodes.iter().position(is_equal);
         let encode = equal.unwrap_or_else(|| {
             let has = |stats: &Arc<_>| self.encodes.iter().any(|it| Arc::ptr_eq(&it.stats, stats));
             let stats = known.of(&name, has);
-            self.encodes.push(Encode { name: name.clone(), spec, divisor, bitrate_min_bps, stats });
+            let name = name.clone();
+            self.encodes.push(Encode { name, spec, render, divisor, bitrate_min_bps, stats });
             self.encodes.len() - 1
         });
         let (tracks, further) = Default::default();
@@ -145,23 +152,29 @@ impl RenditionPlan {
 
     /// Places of the encodes that take the canvas as it is.
     pub(crate) fn unscaled(&self) -> impl Iterator<Item = usize> {
-        self.places(self.canvas)
+        self.places((self.canvas, Render::Scaled))
     }
 
-    fn places(&self, size: Size) -> impl Iterator<Item = usize> {
+    fn places(&self, of: (Size, Render)) -> impl Iterator<Item = usize> {
         let encodes = self.encodes.iter().enumerate();
-        encodes.filter(move |(_, it)| it.spec.size == size).map(|(at, _)| at)
+        encodes.filter(move |(_, it)| (it.spec.size, it.render) == of).map(|(at, _)| at)
     }
 
-    /// Each other size once.
-    fn scaled(&self) -> Vec<Size> {
+    /// Each other size once, and once more if it is both scaled and drawn.
+    fn sizes(&self) -> Vec<(Size, Render)> {
         let mut sizes = Vec::new();
-        for Encode { spec, .. } in &self.encodes {
-            if spec.size != self.canvas && !sizes.contains(&spec.size) {
-                sizes.push(spec.size);
+        for Encode { spec, render, .. } in &self.encodes {
+            if spec.size != self.canvas && !sizes.contains(&(spec.size, *render)) {
+                sizes.push((spec.size, *render));
             }
         }
         sizes
+    }
+
+    /// The sizes that the scene is drawn at besides the canvas'.
+    pub(crate) fn natives(&self) -> Vec<Size> {
+        let natives = self.sizes().into_iter().filter(|(_, render)| *render == Render::Native);
+        natives.map(|(size, _)| size).collect()
     }
 
     /// Frames of the canvas' size that are needed, so that nobody who holds all that it may leaves
@@ -174,25 +187,26 @@ impl RenditionPlan {
     /// Frames of the canvas' size that its encoders and scalers may hold.
     pub(crate) fn held_frames(&self, queue: u32) -> u32 {
         let encoders = u32::try_from(self.unscaled().count()).unwrap_or(0);
-        let scalers = u32::try_from(self.scaled().len()).unwrap_or(0);
+        let scaled = self.sizes().len() - self.natives().len();
+        let scalers = u32::try_from(scaled).unwrap_or(0);
         let scaler = u32::try_from(SCALE_QUEUE).unwrap_or(0) + 1;
         encoders * (queue + ENCODER_FRAMES) + scalers * scaler
     }
 
-    /// Where the pictures of each scaled size are drawn.
+    /// Where the pictures of each other size are drawn.
     ///
     /// # Errors
     /// If the memory cannot be had.
-    pub(crate) fn pools(&self, queue: u32) -> Result<Vec<ScaledSize>, Error> {
-        let scaled = self.scaled().into_iter().map(|size| {
-            let encodes: Vec<_> = self.places(size).collect();
+    pub(crate) fn pools(&self, queue: u32) -> Result<Vec<FurtherSize>, Error> {
+        let sizes = self.sizes().into_iter().map(|(size, render)| {
+            let encodes: Vec<_> = self.places((size, render)).collect();
             let count = u32::try_from(encodes.len()).unwrap_or(0);
-            let frames = count * (queue + ENCODER_FRAMES) + SCALED_EXTRA_FRAMES;
+            let frames = count * (queue + ENCODER_FRAMES) + SIZE_EXTRA_FRAMES;
             let format = self.encodes[encodes[0]].spec.format;
             let pool = Pool::new(Geometry::new(size, format), frames)?;
-            Ok(ScaledSize { size, pool, encodes })
+            Ok(FurtherSize { size, render, pool, encodes })
         });
-        scaled.collect()
+        sizes.collect()
     }
 
     /// What control is told of the renditions.
@@ -272,6 +286,21 @@ mod tests {
         let pools = plan.pools(30).unwrap();
         assert_eq!(pools.iter().map(|it| it.encodes.clone()).collect::<Vec<_>>(), [[1, 2]]);
         assert_eq!((pools[0].pool.slots(), plan.canvas_frames(30)), (2 * 32 + 3, 35 + 32 + 9));
+    }
+
+    #[test]
+    fn a_size_that_is_drawn_shares_nothing_with_the_same_size_that_is_scaled() {
+        let native = "[[channel.rendition]]\nname = \"own\"\nheight = 180\nbitrate = \"300k\"\n\
+            render = \"native\"\n[[channel.rendition]]\nname = \"own_copy\"\nheight = 180\n\
+            bitrate = \"300k\"\nrender = \"native\"\n\
+            [[channel.rendition]]\nname = \"full\"\nrender = \"native\"\n";
+        let plain = "[[channel.rendition]]\nname = \"low\"\nheight = 180\nbitrate = \"300k\"\n";
+        let plan = plan(&format!("{native}{plain}"), &KnownStats::default());
+        let encodes: Vec<_> = plan.renditions.iter().map(|it| it.encode).collect();
+        assert_eq!(encodes, [0, 1, 1, 0, 2], "the canvas is drawn at its own size");
+        let sizes: Vec<_> = plan.pools(5).unwrap().iter().map(|it| it.render).collect();
+        assert_eq!(sizes, [Render::Native, Render::Scaled]);
+        assert_eq!(plan.natives().len(), 1);
     }
 
     #[test]

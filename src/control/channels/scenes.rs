@@ -13,11 +13,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
-use self::library::{Target, stack};
-use self::load::{Loaded, Order, What};
+use self::library::{OnAir, Target, stack};
+use self::load::{Changes, Loaded, Order, What};
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::context::ChannelContext;
+use crate::control::channels::natives::NativeEnd;
 use crate::control::channels::sources::{DecoderContext, Subscription};
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
@@ -47,6 +48,8 @@ const NEWS_MAX: usize = 64;
 pub(crate) struct SceneEnds {
     pub(crate) changes: Sender<SceneChange>,
     pub(crate) reports: Receiver<SceneReport>,
+    /// What draws the same scenes at other sizes.
+    pub(crate) natives: Vec<NativeEnd>,
 }
 
 /// All channels' scenes.
@@ -215,7 +218,10 @@ impl Scenes {
 
     /// Whether a composer has said something.
     pub(crate) fn have_mail(&self) -> bool {
-        self.channels.iter().filter_map(|it| it.ends.as_ref()).any(|it| !it.reports.is_empty())
+        let mut ends = self.channels.iter().filter_map(|it| it.ends.as_ref());
+        ends.any(|it| {
+            !it.reports.is_empty() || it.natives.iter().any(|native| !native.retired.is_empty())
+        })
     }
 
     /// What was changed since the last call and is to be kept.
@@ -281,6 +287,9 @@ impl Scenes {
         for at in 0..self.channels.len() {
             let programme = &mut self.channels[at];
             let Some(ends) = &mut programme.ends else { continue };
+            for native in &mut ends.natives {
+                while native.retired.pop().is_some() {}
+            }
             let mut shown = None;
             while let Some(report) = ends.reports.pop() {
                 match report {
@@ -325,9 +334,10 @@ impl Scenes {
                 }
                 programme.commit(None);
             }
-            Loaded::Ready(becomes, change, faults) => {
+            Loaded::Ready(becomes, changes, faults) => {
+                let Changes { change, natives } = *changes;
                 let sent = programme.ends.as_mut().is_some_and(|ends| {
-                    ends.changes.push(SceneChange { ticket, change: *change }).is_ok()
+                    ends.changes.push(SceneChange { ticket, change, natives }).is_ok()
                 });
                 match &mut programme.job {
                     Some(job) if sent => {
@@ -446,7 +456,7 @@ impl Scenes {
     fn probe(&mut self, at: usize, now: Micros) {
         let programme = &mut self.channels[at];
         let Some(ticket) = programme.asset_faults.due(now) else { return };
-        let Ok(scene) = programme.library().on_air() else { return };
+        let Ok(OnAir { scene, .. }) = programme.library().on_air() else { return };
         let (id, news) = (programme.id, self.news.clone());
         let look = move || {
             let loaded = load::probe(&scene);

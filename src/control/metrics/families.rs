@@ -237,7 +237,8 @@ fn latencies(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             encodes(snapshot).try_for_each(|it| family.distribution(it.labels(), read(it.figures)))
         })?;
     }
-    let (name, help) = ("encoder_scale_seconds", "Time to scale a frame for the rendition");
+    let name = "encoder_scale_seconds";
+    let help = "Time to scale a frame for the rendition, or to draw it at its size";
     page.histogram(name, help, |family| {
         let further = encodes(snapshot).filter(|encode| !encode.is_main);
         further.into_iter().try_for_each(|it| family.distribution(it.labels(), &it.figures.scale))

@@ -121,7 +121,7 @@ impl Renditions for LadderMaker {
             passes_audio: source.audio.is_none_or(|audio| self.passes(audio)),
         };
         let started = starter.start(&plan, scaled).map_err(|error| error.to_string())?;
-        let StartedEncoders { tee, feeds, audio, passed } = started;
+        let StartedEncoders { tee, feeds, audio, passed, .. } = started;
         let entries = plan.entries();
         self.known =
             KnownStats(entries.iter().map(|it| (it.name.clone(), Arc::clone(&it.stats))).collect());

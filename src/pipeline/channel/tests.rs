@@ -39,6 +39,7 @@ fn bench() -> Bench {
             composer: Composer::new(&scene, size, Level::Scalar).unwrap(),
             pool: Pool::new(Geometry::new(size, PixelFormat::I420), 40).unwrap(),
             tee: Tee::new(vec![TeeBranch::encoder(raw, takes, Arc::clone(&stats))]),
+            natives: Vec::new(),
             // Later than any of these tests.
             keys: Keyframes::new(rate, u32::MAX, 1),
             line: SceneLine::new(to_come, reports),

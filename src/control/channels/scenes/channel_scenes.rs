@@ -42,6 +42,7 @@ impl ChannelScenes {
         };
         Library {
             size: self.size,
+            natives: self.ends.iter().flat_map(|it| &it.natives).map(|it| it.size).collect(),
             scenes: self.list.iter().map(named).collect(),
             overlays: self.overlays.scene.layers.clone(),
             active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
@@ -110,7 +111,7 @@ impl ChannelScenes {
                 }
                 let next = Library { active: scene.clone(), ..library }.on_air();
                 let Ok(next) = next else { return Err(self.no_scene(&scene)) };
-                Ok((Target::Scene(scene), What::Known { scene: next, replaces: on_air }, fade_ms))
+                Ok((Target::Scene(scene), What::Known { next, replaces: on_air }, fade_ms))
             }
             // That needs nothing to be loaded.
             SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
@@ -151,9 +152,9 @@ impl ChannelScenes {
             return None;
         }
         let library = self.library();
-        let scene = library.on_air().ok()?;
-        let replaces = Some(scene.clone());
-        Some((Target::Scene(library.active), What::Known { scene, replaces }, 0))
+        let next = library.on_air().ok()?;
+        let replaces = Some(next.clone());
+        Some((Target::Scene(library.active), What::Known { next, replaces }, 0))
     }
 
     /// What of the scene on the air cannot be shown from now on.

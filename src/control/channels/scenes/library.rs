@@ -20,10 +20,21 @@ pub(super) enum Target {
 #[derive(Clone, Debug)]
 pub(super) struct Library {
     pub(super) size: Size,
+    /// What its scenes are drawn at besides.
+    pub(super) natives: Vec<Size>,
     pub(super) scenes: Vec<NamedScene>,
     pub(super) overlays: Vec<Layer>,
     /// Name of the scene on the air.
     pub(super) active: String,
+}
+
+/// What is on the air.
+#[derive(Clone, Debug)]
+pub(super) struct OnAir {
+    /// On the canvas.
+    pub(super) scene: ResolvedScene,
+    /// At each other size that it is drawn at.
+    pub(super) natives: Vec<ResolvedScene>,
 }
 
 /// A stack of overlays in the form of a scene.
@@ -55,18 +66,25 @@ impl Library {
                 }
             }
         }
-        let own = self.resolved(&scene, &[])?;
+        let own = self.resolved(&scene, self.size, &[])?;
         for other in &self.scenes {
-            self.resolved(&other.scene, &self.overlays)?;
+            self.drawn(&other.scene)?;
         }
         Ok((scene, own))
     }
 
     /// What is on the air.
-    pub(super) fn on_air(&self) -> Result<ResolvedScene, Vec<String>> {
+    pub(super) fn on_air(&self) -> Result<OnAir, Vec<String>> {
         let active = self.scenes.iter().find(|it| it.name == self.active);
         let nothing = stack(Vec::new());
-        self.resolved(active.map_or(&nothing, |it| &it.scene), &self.overlays)
+        self.drawn(active.map_or(&nothing, |it| &it.scene))
+    }
+
+    /// A scene as it is drawn on the air.
+    fn drawn(&self, scene: &Scene) -> Result<OnAir, Vec<String>> {
+        let at = |size: &Size| self.resolved(scene, *size, &self.overlays);
+        let natives = self.natives.iter().map(at).collect::<Result<_, _>>()?;
+        Ok(OnAir { scene: at(&self.size)?, natives })
     }
 
     /// Whether the scene on the air or an overlay shows this.
@@ -81,8 +99,13 @@ impl Library {
         *name == self.active || active || above
     }
 
-    fn resolved(&self, scene: &Scene, overlays: &[Layer]) -> Result<ResolvedScene, Vec<String>> {
-        let resolved = resolve(scene, self.size, &self.scenes, overlays);
+    fn resolved(
+        &self,
+        scene: &Scene,
+        onto: Size,
+        overlays: &[Layer],
+    ) -> Result<ResolvedScene, Vec<String>> {
+        let resolved = resolve(scene, (self.size, onto), &self.scenes, overlays);
         resolved.map_err(|error| vec![error.to_string()])
     }
 }

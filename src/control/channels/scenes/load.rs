@@ -4,13 +4,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::library::{Library, Target};
+use super::library::{Library, OnAir, Target};
 use crate::control::channels::assets;
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
 use crate::media::Micros;
-use crate::scene::{self, Change, InputKey, PreparedScene, ResolvedScene, Scene};
+use crate::pipeline::NativeChanges;
+use crate::scene::{self, Change, InputKey, PlacedLayer, PreparedScene, ResolvedScene, Scene};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
@@ -35,14 +36,9 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) enum What {
     /// One that somebody wrote, or a stack of overlays; shown if it is part of what is on the air.
-    New {
-        document: serde_json::Value,
-        target: Target,
-        library: Library,
-        replaces: Option<ResolvedScene>,
-    },
+    New { document: serde_json::Value, target: Target, library: Library, replaces: Option<OnAir> },
     /// One that is known, to be shown.
-    Known { scene: ResolvedScene, replaces: Option<ResolvedScene> },
+    Known { next: OnAir, replaces: Option<OnAir> },
 }
 
 impl What {
@@ -60,13 +56,22 @@ pub(super) enum Loaded {
     /// It can be shown; nothing is kept of it.
     Checked(Scene),
     /// It is ready for the composer; what of it is stood for by placeholders.
-    Ready(Option<Scene>, Box<Change>, Vec<scene::Error>),
+    Ready(Option<Scene>, Box<Changes>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
     Failed(String),
+}
+
+/// A scene that is ready at every size that it is drawn at.
+#[derive(Debug)]
+pub(super) struct Changes {
+    /// On the canvas.
+    pub(super) change: Change,
+    /// At the other sizes.
+    pub(super) natives: NativeChanges,
 }
 
 /// Loads, and says what happens.
@@ -82,7 +87,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
-    let (becomes, scene, replaces) = match what {
+    let (becomes, OnAir { scene, natives }, replaces) = match what {
         What::New { document, target, mut library, replaces } => {
             let (becomes, own) = library.take(&document, &target).map_err(Loaded::Wrong)?;
             check_files(&own)?;
@@ -91,19 +96,23 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             }
             (Some(becomes), library.on_air().map_err(Loaded::Wrong)?, replaces)
         }
-        What::Known { scene, replaces } => (None, scene, replaces),
+        What::Known { next, replaces } => (None, next, replaces),
     };
     let (mut prepared, faults) =
         PreparedScene::with_placeholders(&scene).map_err(|error| wrong(&error))?;
-    // The composer lets inputs that are the same go on.
-    let old = replaces.iter().flat_map(ResolvedScene::layers);
-    let old: Vec<_> = old.filter_map(InputKey::of).collect();
-    let new = scene.layers().into_iter().filter(|layer| {
-        let key = InputKey::of(layer);
-        key.is_some_and(|key| !old.contains(&key))
-    });
+    // Composers let inputs that are the same go on.
     let mut sources = Sources::default();
-    sources.want_pictures(new, &mut prepared);
+    let old = replaces.as_ref().map(|old| &old.scene);
+    sources.want_pictures(new_inputs(&scene, old), &mut prepared);
+    let mut others = Vec::with_capacity(natives.len());
+    for (at, scene) in natives.iter().enumerate() {
+        // What is wrong with it was told for the canvas.
+        let (mut prepared, _) =
+            PreparedScene::with_placeholders(scene).map_err(|error| wrong(&error))?;
+        let old = replaces.as_ref().and_then(|old| old.natives.get(at));
+        sources.want_pictures(new_inputs(scene, old), &mut prepared);
+        others.push(prepared);
+    }
     let started = sources.start(&decoders, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
     let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
@@ -115,13 +124,37 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             let mut fed = fed.iter().filter(|(name, _)| name == layer);
             waited < PREROLL_FED_MAX && fed.any(|(_, fed)| fed.load(Ordering::Relaxed))
         };
-        if prepared.preroll(clock.now(), |layer| waited < PREROLL_MAX || comes(layer)) {
+        let awaited = |layer: &str| waited < PREROLL_MAX || comes(layer);
+        let mut ready = prepared.preroll(clock.now(), awaited);
+        for scene in &mut others {
+            ready &= scene.preroll(clock.now(), awaited);
+        }
+        if ready {
             break;
         }
         std::thread::park_timeout(LOOK);
     }
-    let change = Change::fade(prepared, fade).map_err(|error| Loaded::Failed(error.to_string()))?;
-    Ok(Loaded::Ready(becomes, Box::new(change), faults))
+    let change =
+        |scene| Change::fade(scene, fade).map_err(|error| Loaded::Failed(error.to_string()));
+    let mut natives = NativeChanges::default();
+    for (place, scene) in natives.iter_mut().zip(others) {
+        *place = Some(Box::new(change(scene)?));
+    }
+    let changes = Changes { change: change(prepared)?, natives };
+    Ok(Loaded::Ready(becomes, Box::new(changes), faults))
+}
+
+/// The layers of a scene whose pictures do not go on from those of the one before it.
+fn new_inputs<'a>(
+    scene: &'a ResolvedScene,
+    old: Option<&ResolvedScene>,
+) -> impl Iterator<Item = &'a PlacedLayer> {
+    let old = old.into_iter().flat_map(ResolvedScene::layers);
+    let old: Vec<_> = old.filter_map(InputKey::of).collect();
+    scene.layers().into_iter().filter(move |layer| {
+        let key = InputKey::of(layer);
+        key.is_some_and(|key| !old.contains(&key))
+    })
 }
 
 /// That every file and font of a scene can be used.

@@ -61,7 +61,11 @@ fn bench() -> Bench {
     let (mut scenes, news) = Scenes::new(&context);
     let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Bell::new());
-    scenes.put(&config, Some(SceneEnds { changes: to_composer, reports: heard }), &[]);
+    scenes.put(
+        &config,
+        Some(SceneEnds { changes: to_composer, reports: heard, natives: Vec::new() }),
+        &[],
+    );
     Bench {
         scenes,
         events,
@@ -98,7 +102,7 @@ impl Bench {
 
     /// Draws a tick; the luma of its corner.
     fn tick(&mut self) -> u8 {
-        if let Some(SceneChange { ticket, change }) = self.changes.pop() {
+        if let Some(SceneChange { ticket, change, .. }) = self.changes.pop() {
             self.composer.change(change);
             self.reports.push(SceneReport::Shown { ticket, tick: self.n }).unwrap();
         }
