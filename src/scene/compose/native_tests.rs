@@ -125,7 +125,7 @@ fn what_changes_is_drawn_as_if_all_of_it_were() {
     };
     let scene = scene(vec![
         layer("card", [0, 0, 320, 180], Source::TestCard),
-        layer("clock", [330, 11, 301, 61], Source::Clock(style(36.0))),
+        layer("clock", [330, 11, 301, 61], Source::Clock(style(36.0).into())),
         layer("news", [0, 301, 640, 49], Source::Ticker(ticker)),
         layer("spinner", [400, 150, 101, 101], Source::Spinner(white())),
     ]);
