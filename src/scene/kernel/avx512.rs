@@ -13,6 +13,7 @@ use super::resize_avx2;
 use super::scalar;
 use super::scale_avx2;
 use super::table::{Kernels, Level};
+use super::wipe::{self, WipeEdge};
 use crate::scene::layer_style::BlendMode;
 
 /// Bytes of a register.
@@ -24,6 +25,7 @@ static KERNELS: Kernels = Kernels {
     blend_faded,
     mix,
     fade,
+    wipe,
     blend_rgb,
     chroma_key,
     sum_rows: scale_avx2::sum_rows,
@@ -62,6 +64,11 @@ fn fade(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8) {
     unsafe { fade_wide(dst, a, b, weight) }
 }
 
+fn wipe(dst: &mut [u8], a: &[u8], b: &[u8], mask: &[u16], edge: &WipeEdge) {
+    // SAFETY: `kernels`, the only way here, has found the instructions.
+    unsafe { wipe_wide(dst, a, b, mask, edge) }
+}
+
 fn blend_rgb(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, opacity: u8) {
     // SAFETY: `kernels`, the only way here, has found the instructions.
     unsafe { blend_rgb_wide(mode, dst, src, opacity) }
@@ -70,6 +77,11 @@ fn blend_rgb(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, opacity: u8
 fn chroma_key(rows: &mut RowsMut<'_>, key: &Key) {
     // SAFETY: `kernels`, the only way here, has found the instructions.
     unsafe { chroma_key_wide(rows, key) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn wipe_wide(dst: &mut [u8], a: &[u8], b: &[u8], mask: &[u16], edge: &WipeEdge) {
+    wipe::wipe(dst, a, b, mask, edge);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

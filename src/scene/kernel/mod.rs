@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod division;
 mod effect;
 mod filter;
 mod matrix;
@@ -25,13 +26,15 @@ mod scale;
 #[cfg(target_arch = "x86_64")]
 mod scale_avx2;
 mod table;
+mod wipe;
 
+pub use division::{div255, mul255};
 pub use effect::{Key, Rows, RowsMut};
 pub use filter::{Filter, GROUP, TAPS_MAX};
 pub use matrix::{BT709, ColorMatrix, LumaWeights};
 pub use polyphase::Polyphase;
-pub use scalar::{div255, mul255};
 pub use table::{Kernels, Level};
+pub use wipe::{MASK_MAX, WipeEdge};
 
 impl Level {
     /// The widest that this machine has.

@@ -1,10 +1,12 @@
 //! Scalar kernels: the definition of every one.
 
+use super::division::{div255, mul255};
 use super::effect;
 use super::matrix;
 use super::resize;
 use super::scale;
 use super::table::{Kernels, Level};
+use super::wipe;
 
 pub(super) static KERNELS: Kernels = Kernels {
     level: Level::Scalar,
@@ -12,6 +14,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     blend_faded,
     mix,
     fade,
+    wipe: wipe::wipe,
     blend_rgb: effect::blend_rgb,
     chroma_key: effect::chroma_key,
     sum_rows: scale::sum_rows,
@@ -50,18 +53,4 @@ pub(super) fn fade(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8) {
 
 const fn between(a: u8, b: u8, weight: u8) -> u8 {
     div255(a as u16 * weight as u16 + b as u16 * (255 - weight) as u16)
-}
-
-/// `x / 255`, rounded to nearest, for `x <= 65_152`: a sum of two products that
-/// [`super::table::BlendFaded`] can reach, because no colour is above its alpha.
-#[must_use]
-pub const fn div255(x: u16) -> u8 {
-    let t = x.wrapping_add(128);
-    (t.wrapping_add(t >> 8) >> 8) as u8
-}
-
-/// `x * y / 255`, rounded to nearest.
-#[must_use]
-pub const fn mul255(x: u8, y: u8) -> u8 {
-    div255(x as u16 * y as u16)
 }

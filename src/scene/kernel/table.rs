@@ -6,6 +6,7 @@ use super::effect::{Key, Rows, RowsMut};
 use super::filter::Filter;
 use super::matrix::ColorMatrix;
 use super::polyphase::Polyphase;
+use super::wipe::WipeEdge;
 use crate::scene::layer_style::BlendMode;
 
 /// Covers `dst` with premultiplied `src`: `d = s + d * (255 - a) / 255`.
@@ -20,6 +21,9 @@ pub type Mix = fn(dst: &mut [u8], src: &[u8], opacity: u8);
 
 /// Goes from `b` (weight 0) to `a` (weight 255): `d = (w * a + (255 - w) * b) / 255`.
 pub type Fade = fn(dst: &mut [u8], a: &[u8], b: &[u8], weight: u8);
+
+/// Goes from `b` to `a` where the edge has come over the mask.
+pub type Wipe = fn(dst: &mut [u8], a: &[u8], b: &[u8], mask: &[u16], edge: &WipeEdge);
 
 /// Adds up rows: `d = (sum of w * row + 128) / 256`, where the weights add up to 256. At most
 /// [`TAPS_MAX`](super::TAPS_MAX) rows.
@@ -80,6 +84,8 @@ pub struct Kernels {
     pub mix: Mix,
     /// See [`Fade`].
     pub fade: Fade,
+    /// See [`Wipe`].
+    pub wipe: Wipe,
     /// See [`BlendRgb`].
     pub blend_rgb: BlendRgb,
     /// See [`ChromaKeyRows`].
