@@ -85,6 +85,8 @@ pub(super) struct Setup {
     pub(super) low_delay: bool,
     /// Most pixels of a picture.
     pub(super) pixels_max: i64,
+    /// A decoder is looked for that gives the alpha of VP8 and VP9, which have it beside them.
+    pub(super) keeps_alpha: bool,
 }
 
 /// An open decoder with the frame it decodes into.
@@ -112,7 +114,7 @@ pub(super) enum Received {
 impl Decoder {
     /// Opens a decoder by codec number with the codec's header. Times are in milliseconds.
     pub(super) fn open(codec: ffi::AVCodecID, header: &[u8], setup: Setup) -> Result<Self, Fault> {
-        let mut decoder = Self::allocate(codec)?;
+        let mut decoder = Self::with_codec(codec_of(codec))?;
         if header.len() > HEADER_BYTES_MAX {
             return Err(Fault::INVALID);
         }
@@ -144,7 +146,10 @@ impl Decoder {
         // SAFETY: by the caller; a demuxer's streams always have parameters.
         let (parameters, time_base) = unsafe { ((*stream).codecpar, (*stream).time_base) };
         // SAFETY: as above.
-        let mut decoder = Self::allocate(unsafe { (*parameters).codec_id })?;
+        let id = unsafe { (*parameters).codec_id };
+        // SAFETY: by the caller.
+        let beside = if setup.keeps_alpha { unsafe { alpha_decoder(stream, id) } } else { None };
+        let mut decoder = Self::with_codec(beside.unwrap_or_else(|| codec_of(id)))?;
         let context = decoder.context.as_ptr();
         // SAFETY: both are valid; the call copies.
         Fault::check(unsafe { ffi::avcodec_parameters_to_context(context, parameters) })?;
@@ -154,9 +159,7 @@ impl Decoder {
         Ok(decoder)
     }
 
-    fn allocate(codec: ffi::AVCodecID) -> Result<Self, Fault> {
-        // SAFETY: any number is allowed; null means that there is no such decoder.
-        let codec = unsafe { ffi::avcodec_find_decoder(codec) };
+    fn with_codec(codec: *const ffi::AVCodec) -> Result<Self, Fault> {
         if codec.is_null() {
             return Err(Fault(-i32::from_le_bytes([0xf8, b'D', b'E', b'C'])));
         }
@@ -220,6 +223,34 @@ impl Decoder {
         // SAFETY: an open decoder.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
     }
+}
+
+/// The decoder of a codec; null if there is none.
+fn codec_of(id: ffi::AVCodecID) -> *const ffi::AVCodec {
+    // SAFETY: any number is allowed.
+    unsafe { ffi::avcodec_find_decoder(id) }
+}
+
+/// The decoder that gives the alpha of a stream that says that it has some beside its pictures.
+///
+/// # Safety
+/// `stream` must point to a stream of an open format context.
+unsafe fn alpha_decoder(
+    stream: *const ffi::AVStream,
+    id: ffi::AVCodecID,
+) -> Option<*const ffi::AVCodec> {
+    let name = match id {
+        ffi::AV_CODEC_ID_VP8 => c"libvpx",
+        ffi::AV_CODEC_ID_VP9 => c"libvpx-vp9",
+        _ => return None,
+    };
+    // SAFETY: by the caller; the names end with a zero.
+    let (said, codec) = unsafe {
+        let key = c"alpha_mode".as_ptr();
+        let said = ffi::av_dict_get((*stream).metadata, key, std::ptr::null(), 0);
+        (said, ffi::avcodec_find_decoder_by_name(name.as_ptr()))
+    };
+    (!said.is_null() && !codec.is_null()).then_some(codec)
 }
 
 impl Drop for Decoder {

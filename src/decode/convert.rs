@@ -1,8 +1,10 @@
 //! Picture converter: decoded pictures to pooled frames. Those that are shown as they are come in
-//! them already; planar ones of 8 bits are scaled by kernels of ours, all others by libswscale.
+//! them already; planar ones of 8 bits are scaled by kernels of ours, all others by libswscale, and
+//! those with alpha too, where it is kept.
 
 use std::ptr::NonNull;
 
+use super::alpha;
 use super::av::{Decoded, Decoder};
 use super::error::{Error, Fault};
 use super::resize::PlaneScaler;
@@ -17,6 +19,7 @@ pub(super) struct Converter {
     scale: Scale,
     format: PixelFormat,
     queue: Queue,
+    keeps_alpha: bool,
     source: Option<Look>,
     method: Option<Method>,
     pool: Option<Pool>,
@@ -27,6 +30,8 @@ enum Method {
     /// Each plane by itself.
     Planes(Box<PlaneScaler>),
     Library(Scaler),
+    /// The same into the upper half of a frame, with alpha below.
+    Alpha(Scaler),
 }
 
 /// Everything about a picture that decides how it is converted.
@@ -45,7 +50,14 @@ struct Look {
 
 impl Converter {
     pub(super) fn new(scale: Scale, format: PixelFormat, queue: Queue) -> Self {
-        Self { scale, format, queue, source: None, method: None, pool: None }
+        Self { scale, format, queue, keeps_alpha: false, source: None, method: None, pool: None }
+    }
+
+    /// The same for an I420 canvas, which keeps alpha where there is some: frames are then twice as
+    /// high, as [`alpha::stack`] has them.
+    pub(super) const fn keeping_alpha(mut self, keeps_alpha: bool) -> Self {
+        self.keeps_alpha = keeps_alpha;
+        self
     }
 
     /// The decoder's last picture at its size on the canvas, or `None` while every frame of the
@@ -73,6 +85,9 @@ impl Converter {
                 .ok_or(Fault::INVALID)
                 .and_then(|planes| scaler.run(&planes, &mut frame)),
             Method::Library(scaler) => scaler.run(picture, &mut frame),
+            Method::Alpha(scaler) => scaler.run(picture, &mut frame).map(|()| {
+                alpha::stack(&mut frame);
+            }),
         };
         done.map_err(Error::Decoder)?;
         Ok(Some(frame.freeze()))
@@ -86,13 +101,25 @@ impl Converter {
     fn prepare(&mut self, look: Look) -> Result<(), Error> {
         self.source = None;
         let size = (self.scale)(look.shown());
-        let geometry = Geometry::new(size, self.format);
-        let method = match look.sides().filter(|_| self.format == PixelFormat::I420) {
+        let stacked = alpha::stacked(size).filter(|_| self.keeps_alpha && look.has_alpha());
+        let geometry = Geometry::new(stacked.unwrap_or(size), self.format);
+        let sides = look.sides().filter(|_| self.format == PixelFormat::I420);
+        let method = match sides.filter(|_| stacked.is_none()) {
             Some(sides) => {
                 let matrix = ColorMatrix::to_bt709(look.weights(), look.full_range);
                 Method::Planes(Box::new(PlaneScaler::new(sides, &geometry, matrix)))
             }
-            None => Method::Library(Scaler::new(look, &geometry).map_err(Error::Decoder)?),
+            None if stacked.is_some() => {
+                let scaler = Scaler::new(look, size, ffi::AV_PIX_FMT_YUVA420P);
+                Method::Alpha(scaler.map_err(Error::Decoder)?)
+            }
+            None => {
+                let format = match self.format {
+                    PixelFormat::I420 => ffi::AV_PIX_FMT_YUV420P,
+                    PixelFormat::Nv12 => ffi::AV_PIX_FMT_NV12,
+                };
+                Method::Library(Scaler::new(look, size, format).map_err(Error::Decoder)?)
+            }
         };
         self.method = Some(method);
         if self.pool.as_ref().is_none_or(|pool| *pool.geometry() != geometry) {
@@ -135,6 +162,13 @@ impl Look {
         let side = |side: i32| u32::try_from(side).ok().filter(|side| *side > 0);
         let is_planar = self.format == ffi::AV_PIX_FMT_YUV420P && self.is_upright;
         is_planar.then_some((side(self.width)?, side(self.height)?))
+    }
+
+    /// Whether its format has alpha.
+    fn has_alpha(&self) -> bool {
+        // SAFETY: static data of the library; null for a number that it does not know.
+        let about = unsafe { ffi::av_pix_fmt_desc_get(self.format).as_ref() };
+        about.is_some_and(|about| about.flags & u64::from(ffi::AV_PIX_FMT_FLAG_ALPHA) != 0)
     }
 
     /// ITU-T H.273, table 4.
@@ -201,20 +235,20 @@ const fn matrix(space: ffi::AVColorSpace, height: i32) -> i32 {
     number.cast_signed()
 }
 
-/// A scaler from one look to one geometry.
-struct Scaler(NonNull<ffi::SwsContext>);
+/// A scaler from one look to one size and format.
+struct Scaler {
+    context: NonNull<ffi::SwsContext>,
+    /// It writes a fourth plane, which stands below the first.
+    is_alpha: bool,
+}
 
 // SAFETY: a scaler may be used from any thread, one at a time, which `&mut self` ensures.
 unsafe impl Send for Scaler {}
 
 impl Scaler {
-    fn new(from: Look, to: &Geometry) -> Result<Self, Fault> {
+    fn new(from: Look, to: Size, format: i32) -> Result<Self, Fault> {
         let side = |side: u32| i32::try_from(side).map_err(|_| Fault::INVALID);
-        let (width, height) = (side(to.size().width())?, side(to.size().height())?);
-        let format = match to.format() {
-            PixelFormat::I420 => ffi::AV_PIX_FMT_YUV420P,
-            PixelFormat::Nv12 => ffi::AV_PIX_FMT_NV12,
-        };
+        let (width, height) = (side(to.width())?, side(to.height())?);
         let flags = ffi::SWS_BICUBIC.cast_signed();
         let (none, default) = (std::ptr::null_mut(), std::ptr::null());
         // SAFETY: plain numbers, which the call checks; null asks for defaults.
@@ -233,7 +267,9 @@ impl Scaler {
                 default,
             )
         };
-        let scaler = NonNull::new(context).map(Self).ok_or(Fault::INVALID)?;
+        let is_alpha = format == ffi::AV_PIX_FMT_YUVA420P;
+        let context = NonNull::new(context).ok_or(Fault::INVALID)?;
+        let scaler = Self { context, is_alpha };
         let (full, limited, one) = (i32::from(from.full_range), 0, 1 << 16);
         let target = ffi::SWS_CS_ITU709.cast_signed();
         // SAFETY: the tables are static data of the library, for any number; the context is ours.
@@ -241,7 +277,16 @@ impl Scaler {
         unsafe {
             let (from, to) =
                 (ffi::sws_getCoefficients(from.matrix), ffi::sws_getCoefficients(target));
-            ffi::sws_setColorspaceDetails(context, from, full, to, limited, 0, one, one);
+            ffi::sws_setColorspaceDetails(
+                scaler.context.as_ptr(),
+                from,
+                full,
+                to,
+                limited,
+                0,
+                one,
+                one,
+            );
         }
         Ok(scaler)
     }
@@ -255,14 +300,19 @@ impl Scaler {
             if !plane.data.is_empty() {
                 data[index] = plane.data.as_mut_ptr();
                 strides[index] = i32::try_from(plane.stride).map_err(|_| Fault::INVALID)?;
+                if index == 0 && self.is_alpha {
+                    let half = plane.stride * (plane.rows / 2);
+                    (data[3], strides[3]) = (plane.data[half..].as_mut_ptr(), strides[0]);
+                }
             }
         }
         // SAFETY: the source planes are those of a decoded frame, whose look the scaler was made
-        // for; the target planes have the rows and strides of the geometry it was made for, and
-        // `frame` is borrowed mutably, so nobody reads them.
+        // for; the target planes have the rows and strides of the size it was made for, of a frame
+        // twice as high both the first and the fourth, and `frame` is borrowed mutably, so nobody
+        // reads them.
         let rows = unsafe {
             ffi::sws_scale(
-                self.0.as_ptr(),
+                self.context.as_ptr(),
                 raw.data.as_ptr().cast(),
                 raw.linesize.as_ptr(),
                 0,
@@ -282,7 +332,7 @@ const fn none_context() -> *mut ffi::SwsContext {
 impl Drop for Scaler {
     fn drop(&mut self) {
         // SAFETY: owned; freed once.
-        unsafe { ffi::sws_freeContext(self.0.as_ptr()) };
+        unsafe { ffi::sws_freeContext(self.context.as_ptr()) };
     }
 }
 

@@ -50,6 +50,9 @@ pub struct FileSpec {
     pub threads: u32,
     /// Pictures that may wait for their reader.
     pub queue: u32,
+    /// Whether pictures with alpha keep it: below their colours, which are multiplied by it, in
+    /// frames twice as high. For an I420 canvas up to 4096 pixels high.
+    pub keeps_alpha: bool,
 }
 
 impl FileSpec {
@@ -65,6 +68,7 @@ impl FileSpec {
             want_audio: true,
             threads: 1,
             queue: QUEUE_PICTURES,
+            keeps_alpha: false,
         }
     }
 }
@@ -171,6 +175,7 @@ impl File {
             slices_only: false,
             low_delay: false,
             pixels_max: PIXELS_MAX,
+            keeps_alpha: spec.keeps_alpha,
         };
         let base = i64::try_from(spec.start.0).unwrap_or(0);
         let mut tracks = [None, None];
@@ -191,7 +196,8 @@ impl File {
             rewinds: demuxer.can_rewind(),
             demuxer,
             tracks,
-            pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue)),
+            pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue))
+                .keeping_alpha(spec.keeps_alpha),
             resampler: AudioResampler::new(false),
             setup,
             looped: spec.looped,

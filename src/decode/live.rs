@@ -212,6 +212,7 @@ impl Live {
             low_delay: codec.id == ffi::AV_CODEC_ID_H264
                 && header.get(1) == Some(&PROFILE_BASELINE),
             pixels_max: PIXELS_MAX,
+            keeps_alpha: false,
         };
         self.video.open(codec, header, setup)
     }
@@ -220,8 +221,13 @@ impl Live {
         if self.audio.has(codec, header) {
             return Ok(());
         }
-        let setup =
-            Setup { threads: 1, slices_only: true, low_delay: false, pixels_max: PIXELS_MAX };
+        let setup = Setup {
+            threads: 1,
+            slices_only: true,
+            low_delay: false,
+            pixels_max: PIXELS_MAX,
+            keeps_alpha: false,
+        };
         self.audio.open(codec, header, setup)
     }
 

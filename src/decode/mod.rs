@@ -5,6 +5,7 @@
 //! waiting in here. Pictures come out scaled to the size they have on the canvas, BT.709 limited
 //! range; audio comes out as 48 kHz stereo. Every time is on the node's clock.
 
+mod alpha;
 mod av;
 mod convert;
 mod demux;

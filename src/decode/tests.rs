@@ -141,6 +141,49 @@ fn a_file_gives_its_pictures_in_order_each_at_its_time() {
     }
 }
 
+/// Opaque red on the left, half of it in the middle, nothing on the right.
+const RED_FADES: &str = "color=red:s=96x32:r=25:d=0.2,format=rgba,\
+                         geq=r=255:g=0:b=0:a='255-127.5*floor(X/32)'";
+
+#[test]
+fn alpha_is_kept_below_the_colours_where_the_file_has_some_and_somebody_wants_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, codec) in [
+        ("prores.mov", "-c:v prores_ks -profile:v 4444 -pix_fmt yuva444p10le"),
+        ("rle.mov", "-c:v qtrle -pix_fmt argb"),
+        ("png.mov", "-c:v png -pix_fmt rgba"),
+        ("vp9.webm", "-c:v libvpx-vp9 -crf 4 -pix_fmt yuva420p -auto-alt-ref 0"),
+        ("vp8.webm", "-c:v libvpx -b:v 4M -pix_fmt yuva420p -auto-alt-ref 0"),
+    ] {
+        let path = ffmpeg(&dir, name, codec, RED_FADES);
+        let wanted = FileSpec { keeps_alpha: true, ..spec(false) };
+        let mut seen = Seen { keep: true, ..Seen::default() };
+        let mut file = File::open(&path, wanted).unwrap();
+        while file.step(&mut seen).unwrap() != Step::Ended {}
+        assert_eq!(seen.sizes[0], Size::new(96, 64).unwrap(), "{name}");
+        let frame = &seen.kept[2];
+        let at = |plane: usize, x: usize, y: usize| {
+            frame.plane(plane)[y * frame.geometry().planes()[plane].stride + x]
+        };
+        for (x, alpha) in [(8, 255), (48, 127), (88, 0)] {
+            let [luma, cb, cr] = [63, 102, 240].map(|sample| sample * alpha / 255);
+            let (luma_got, alpha_got) = (at(0, x, 16), at(0, x, 48));
+            let near = |a: u8, b: i32| i32::from(a).abs_diff(b) <= 6;
+            assert!(near(luma_got, luma) && near(alpha_got, alpha), "{name} {x}");
+            let chroma = [at(1, x / 2, 8), at(2, x / 2, 8), at(1, x / 2, 24), at(2, x / 2, 24)];
+            let chroma_is_near = near(chroma[0], cb) && near(chroma[1], cr);
+            assert!(chroma_is_near && near(chroma[2], alpha), "{name} {x}: {chroma:?}");
+            assert_eq!(chroma[2], chroma[3]);
+        }
+        let plain = play(&mut File::open(&path, spec(false)).unwrap(), 1);
+        assert_eq!(plain.sizes[0], Size::new(96, 32).unwrap(), "{name}: nobody wants it");
+    }
+    let opaque = ffmpeg(&dir, "opaque.mp4", "-c:v libx264 -t 0.2", STAIRS);
+    let wanted = FileSpec { keeps_alpha: true, ..spec(false) };
+    let seen = play(&mut File::open(&opaque, wanted).unwrap(), 1);
+    assert_eq!(seen.sizes[0], Size::new(64, 48).unwrap());
+}
+
 #[test]
 fn a_loop_goes_on_without_a_gap_in_pictures_or_audio() {
     let dir = tempfile::tempdir().unwrap();

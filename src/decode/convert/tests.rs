@@ -50,7 +50,7 @@ fn scaled(picture: &Decoded, to: Size, is_ours: bool) -> FrozenFrame {
             .run(&picture.planes().unwrap(), &mut frame)
             .unwrap();
     } else {
-        Scaler::new(look, &geometry).unwrap().run(picture, &mut frame).unwrap();
+        Scaler::new(look, to, ffi::AV_PIX_FMT_YUV420P).unwrap().run(picture, &mut frame).unwrap();
     }
     frame.freeze()
 }
@@ -157,7 +157,13 @@ fn an_even_picture_has_the_same_value_everywhere_at_every_size() {
 fn decode(path: &std::path::Path, threads: u32) -> (Vec<FrozenFrame>, u32) {
     let mut demuxer = Demuxer::open(path).unwrap();
     let index = demuxer.best(Which::Pictures).unwrap();
-    let setup = Setup { threads, slices_only: false, low_delay: false, pixels_max: 1 << 24 };
+    let setup = Setup {
+        threads,
+        slices_only: false,
+        low_delay: false,
+        pixels_max: 1 << 24,
+        keeps_alpha: false,
+    };
     let mut decoder = demuxer.decoder(index, setup).unwrap();
     let queue = Box::new(|_| QUEUE_PICTURES);
     let mut converter = Converter::new(Box::new(|size| size), PixelFormat::I420, queue);
@@ -225,7 +231,13 @@ fn a_decoder_goes_on_when_frames_of_the_pool_are_all_in_use() {
     let path = ffmpeg(&dir, "long.mp4", arguments, "testsrc2=s=640x360:r=25,format=yuv420p");
     let mut demuxer = Demuxer::open(&path).unwrap();
     let index = demuxer.best(Which::Pictures).unwrap();
-    let setup = Setup { threads: 2, slices_only: false, low_delay: false, pixels_max: 1 << 24 };
+    let setup = Setup {
+        threads: 2,
+        slices_only: false,
+        low_delay: false,
+        pixels_max: 1 << 24,
+        keeps_alpha: false,
+    };
     let mut decoder = demuxer.decoder(index, setup).unwrap();
     let mut converter = Converter::new(Box::new(|size| size), PixelFormat::I420, Box::new(|_| 2));
     let (mut seen, mut kept) = (0, Vec::new());
