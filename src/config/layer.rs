@@ -90,6 +90,14 @@ pub(super) fn read_all(
     layers
 }
 
+/// Where something moves to.
+pub(super) const DIRECTIONS: [(&str, Direction); 4] = [
+    ("left", Direction::Left),
+    ("right", Direction::Right),
+    ("up", Direction::Up),
+    ("down", Direction::Down),
+];
+
 const KINDS: [&str; 14] = [
     "color",
     "gradient",
@@ -237,13 +245,7 @@ fn inside(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> V
 
 fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {
     let text = s.needed(faults, "text").map(|found| found.value.to_owned());
-    let directions = [
-        ("left", Direction::Left),
-        ("right", Direction::Right),
-        ("up", Direction::Up),
-        ("down", Direction::Down),
-    ];
-    let direction = s.word(faults, "direction", &directions).unwrap_or_default();
+    let direction = s.word(faults, "direction", &DIRECTIONS).unwrap_or_default();
     // A column has many lines.
     let room = if direction.is_upright() { box_height / 8 } else { box_height };
     let style = style(s, faults, room);

@@ -59,7 +59,7 @@ impl SceneLine {
             return;
         }
         let room = self.reports.capacity() - self.reports.len();
-        // A fade that ends by itself may need a place as well.
+        // A transition that ends by itself may need a place as well.
         if room <= REPORTS_EACH || self.unseen.is_some() {
             return;
         }
@@ -93,7 +93,10 @@ mod tests {
     use crate::media::{Micros, PixelFormat, Size};
     use crate::ring::{Bell, channel};
     use crate::scene::kernel::Level;
-    use crate::scene::{Color, Layer, PreparedScene, ResolvedScene, Scene, Source, Tick};
+    use crate::scene::{
+        Color, Layer, PreparedScene, PreparedTransition, ResolvedScene, Scene, Source, Tick,
+        Transition,
+    };
 
     fn size() -> Size {
         Size::new(64, 32).unwrap()
@@ -102,13 +105,15 @@ mod tests {
     fn grey(value: u8) -> Scene {
         let color = Color { r: value, g: value, b: value, a: 255 };
         let layer = Layer::new("all", Source::Color(color));
-        Scene { background: color, layers: vec![layer] }
+        Scene { background: color, layers: vec![layer], transition: None }
     }
 
     fn change(ticket: u64, value: u8, ms: u64) -> SceneChange {
         let scene =
             PreparedScene::new(&ResolvedScene::alone(&grey(value), size()).unwrap()).unwrap();
-        SceneChange { ticket, change: Change::fade(scene, Micros::from_millis(ms)).unwrap() }
+        let fade = Transition::fade(Micros::from_millis(ms));
+        let fade = PreparedTransition::new(&fade, size(), None).unwrap();
+        SceneChange { ticket, change: Change::new(scene, fade) }
     }
 
     struct Bench {

@@ -29,6 +29,8 @@ pub struct ResolvedScene {
     pub(super) background: Color,
     /// Lowest first.
     pub(super) layers: Vec<Node>,
+    /// The first of `layers` that is an overlay.
+    pub(super) overlays_from: usize,
 }
 
 /// A layer at its place.
@@ -100,9 +102,10 @@ impl ResolvedScene {
         };
         let mut layers = Vec::new();
         resolver.add_all(&scene.layers, &whole, &mut layers)?;
+        let overlays_from = layers.len();
         let above = Within { prefix: "overlay/".to_owned(), ..whole };
         resolver.add_all(overlays, &above, &mut layers)?;
-        Ok(Self { size, background: scene.background, layers })
+        Ok(Self { size, background: scene.background, layers, overlays_from })
     }
 
     /// The same of a scene that shows no other, without overlays.
@@ -111,6 +114,12 @@ impl ResolvedScene {
     /// As [`ResolvedScene::new`].
     pub fn alone(scene: &Scene, size: Size) -> Result<Self, Error> {
         Self::new(scene, size, &[], &|_| None)
+    }
+
+    /// The size of its canvas.
+    #[must_use]
+    pub const fn size(&self) -> Size {
+        self.size
     }
 
     /// All of its layers, those in groups too.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
 use self::library::{Target, stack};
-use self::load::{Loaded, Order, What};
+use self::load::{How, Loaded, Order, What};
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::context::ChannelContext;
@@ -26,7 +26,7 @@ use crate::media::{Micros, Size};
 use crate::pipeline::{SceneChange, SceneReport};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::Clock;
-use crate::scene::{self, Scene};
+use crate::scene::{self, Scene, Transition};
 use crate::stats::CoreRole;
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
@@ -34,9 +34,6 @@ const REQUESTS_MAX: usize = 8;
 
 /// How long whoever has a wish waits for it. It may still come true later, if nobody has another.
 const REQUEST_LIMIT: Micros = Micros::from_secs(12);
-
-/// Longest fade, milliseconds.
-const FADE_MS_MAX: u32 = 10_000;
 
 /// News that loading threads may have for the controller; each channel has one thread, and those
 /// that still wait for a file of an earlier request.
@@ -84,6 +81,8 @@ struct ChannelScenes {
     active: usize,
     /// In the form of a scene.
     overlays: Entry,
+    /// How another scene comes on the air, where nobody says otherwise.
+    transition: Transition,
     /// `None` if the channel shows the frames of another program.
     ends: Option<SceneEnds>,
     /// The wish that is being fulfilled. One at a time, so that each finds things as it left them.
@@ -116,7 +115,7 @@ struct Entry {
 #[derive(Debug)]
 enum SceneRequest {
     Put { target: Target, version: Option<u64>, document: serde_json::Value },
-    Activate { scene: String, fade_ms: u32 },
+    Activate { scene: String, transition: Option<serde_json::Value> },
     Remove { scene: String },
 }
 
@@ -185,6 +184,7 @@ impl Scenes {
             size: config.size,
             list: config.scenes.iter().map(entry).collect(),
             active: config.active,
+            transition: config.transition.clone(),
             overlays: Entry {
                 name: String::new(),
                 version: 1,
@@ -232,6 +232,7 @@ impl Scenes {
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
+        | Ask::PutTransition { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
         else {
             return Some((ask, reply));
@@ -261,7 +262,11 @@ impl Scenes {
             Ask::PutOverlays { version, document, .. } => {
                 SceneRequest::Put { target: Target::Overlays, version, document }
             }
-            Ask::Activate { scene, fade_ms, .. } => SceneRequest::Activate { scene, fade_ms },
+            Ask::PutTransition { document, .. } => {
+                say(reply, programme.put_transition(&document, keep));
+                return None;
+            }
+            Ask::Activate { scene, transition, .. } => SceneRequest::Activate { scene, transition },
             Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
             other => return Some((other, reply)),
         };
@@ -401,7 +406,7 @@ impl Scenes {
     fn begin(
         &mut self,
         at: usize,
-        (target, what, fade_ms): (Target, What, u32),
+        (target, what, how): (Target, What, How),
         reply: Option<Reply>,
         (deadline, keep): (Micros, bool),
     ) {
@@ -423,7 +428,7 @@ impl Scenes {
                 threads: self.threads.clone(),
             },
             what,
-            fade: Micros::from_millis(fade_ms.into()),
+            how,
         };
         let (becomes, faults, sent) = (None, Vec::new(), false);
         let job = Job { ticket, target, becomes, faults, activates, sent, reply, deadline, keeps };

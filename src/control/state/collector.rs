@@ -400,7 +400,11 @@ mod tests {
         let (handle, mut questions) = control_channel();
         tokio::spawn(async move {
             while let Some((ask, reply)) = questions.recv().await {
-                let scenes = ScenesView { active: "a".into(), names: vec!["a".into(), "b".into()] };
+                let scenes = ScenesView {
+                    active: "a".into(),
+                    names: vec!["a".into(), "b".into()],
+                    transition: serde_json::Value::Null,
+                };
                 let answer = match ask {
                     Ask::Scenes { .. } => Answer::Scenes(scenes),
                     Ask::Streams => Answer::Streams(vec![view()]),

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{ImageBuffer, ImageReader, Limits, Rgba, RgbaImage};
+use image::{DynamicImage, ImageBuffer, ImageReader, Limits, Rgba, RgbaImage};
 
 use super::styled::styled;
 use crate::media::{Rect, Size};
@@ -28,19 +28,22 @@ static LOGO: &[u8] = include_bytes!("../../../assets/logo.png");
 
 /// Loads the file at `path` for its layer.
 pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Asset, Error> {
-    let fault =
-        |cause: String| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
-    let about = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
+    let fault = |cause| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
+    place(read(path).map_err(fault)?.into_rgba8(), layer, canvas)
+}
+
+/// Reads a picture file; what is wrong with it, if it cannot be read.
+pub(in crate::scene) fn read(path: &Path) -> Result<DynamicImage, String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
     // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
     if !about.is_file() {
-        return Err(fault("it is not a file".to_owned()));
+        return Err("it is not a file".to_owned());
     }
     if about.len() > FILE_BYTES_MAX {
-        return Err(fault(format!("it is above {} MiB", FILE_BYTES_MAX >> 20)));
+        return Err(format!("it is above {} MiB", FILE_BYTES_MAX >> 20));
     }
-    let file = File::open(path).map_err(|error| fault(error.to_string()))?;
-    let image = decode(BufReader::new(file)).map_err(fault)?;
-    place(image, layer, canvas)
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    decode(BufReader::new(file))
 }
 
 /// Loads a picture that is part of the program.
@@ -50,10 +53,10 @@ pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Resu
     };
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: name.name().into(), cause };
-    place(decode(Cursor::new(bytes)).map_err(fault)?, layer, canvas)
+    place(decode(Cursor::new(bytes)).map_err(fault)?.into_rgba8(), layer, canvas)
 }
 
-fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
+fn decode(file: impl BufRead + Seek) -> Result<DynamicImage, String> {
     let mut reader =
         ImageReader::new(file).with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {
@@ -64,7 +67,7 @@ fn decode(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
     limits.max_image_height = Some(SIDE_MAX);
     limits.max_alloc = Some(DECODER_BYTES_MAX);
     reader.limits(limits);
-    Ok(reader.decode().map_err(|error| error.to_string())?.into_rgba8())
+    reader.decode().map_err(|error| error.to_string())
 }
 
 /// Scales and places the picture as its layer asks, and cuts it off at the layer's box.

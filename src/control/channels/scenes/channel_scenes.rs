@@ -1,22 +1,24 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
 use super::library::{Library, Target};
-use super::load::What;
-use super::{ChannelScenes, Entry, FADE_MS_MAX, Keeps, SceneRequest};
+use super::load::{How, What};
+use super::{ChannelScenes, Entry, Keeps, SceneRequest};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
+    transition_from_document, transition_to_document,
 };
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::say;
 use crate::media::Micros;
-use crate::scene::{self, Scene};
+use crate::scene::{self, Scene, Transition};
 
 impl ChannelScenes {
     pub(super) fn view(&self) -> Answer {
         Answer::Scenes(ScenesView {
             active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
             names: self.list.iter().map(|entry| entry.name.clone()).collect(),
+            transition: transition_to_document(&self.transition),
         })
     }
 
@@ -85,7 +87,7 @@ impl ChannelScenes {
         &mut self,
         wish: SceneRequest,
         keep: bool,
-    ) -> Result<(Target, What, u32), Answer> {
+    ) -> Result<(Target, What, How), Answer> {
         let channel = &self.name;
         if self.ends.is_none() {
             let text = format!("channel {channel} shows another program's frames, not scenes");
@@ -97,24 +99,43 @@ impl ChannelScenes {
             SceneRequest::Put { target, version, document } => {
                 self.check_put(&target, version)?;
                 let replaces = on_air.filter(|_| library.shows(&target));
-                Ok((target.clone(), What::New { document, target, library, replaces }, 0))
+                Ok((target.clone(), What::New { document, target, library, replaces }, How::CUT))
             }
-            SceneRequest::Activate { scene, fade_ms } => {
-                if fade_ms > FADE_MS_MAX {
-                    let text = format!("`fade_ms` must be 0 to {FADE_MS_MAX}, not {fade_ms}");
-                    return Err(Answer::Invalid(vec![text]));
-                }
+            SceneRequest::Activate { scene, transition } => {
+                let asked = transition.as_ref().map(transition_from_document).transpose();
+                let asked = asked.map_err(Answer::Invalid)?;
                 let Some(place) = self.place(&scene) else { return Err(self.no_scene(&scene)) };
                 if place == self.active {
                     return Err(Answer::Done);
                 }
                 let next = Library { active: scene.clone(), ..library }.on_air();
                 let Ok(next) = next else { return Err(self.no_scene(&scene)) };
-                Ok((Target::Scene(scene), What::Known { scene: next, replaces: on_air }, fade_ms))
+                let how = self.how(place, asked);
+                Ok((Target::Scene(scene), What::Known { scene: next, replaces: on_air }, how))
             }
             // That needs nothing to be loaded.
             SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
         }
+    }
+
+    /// How a scene comes on the air: as somebody asks, or it says, or the channel.
+    fn how(&self, place: usize, asked: Option<Transition>) -> How {
+        let is_asked = asked.is_some();
+        let own = || self.list.get(place).and_then(|entry| entry.scene.transition.clone());
+        let transition = asked.or_else(own).unwrap_or_else(|| self.transition.clone());
+        How { transition, is_asked }
+    }
+
+    /// Other scenes come on the air like this from now on.
+    pub(super) fn put_transition(&mut self, document: &serde_json::Value, keep: bool) -> Answer {
+        match transition_from_document(document) {
+            Ok(transition) => self.transition = transition,
+            Err(faults) => return Answer::Invalid(faults),
+        }
+        if keep {
+            self.changes.push(Becomes::Transition(self.name.clone(), self.transition.clone()));
+        }
+        Answer::Done
     }
 
     pub(super) fn check_put(&self, target: &Target, version: Option<u64>) -> Result<(), Answer> {
@@ -146,14 +167,14 @@ impl ChannelScenes {
     }
 
     /// The scene on the air once more, if something of it has become well.
-    pub(super) fn reload(&mut self) -> Option<(Target, What, u32)> {
+    pub(super) fn reload(&mut self) -> Option<(Target, What, How)> {
         if !self.asset_faults.take_reload() {
             return None;
         }
         let library = self.library();
         let scene = library.on_air().ok()?;
         let replaces = Some(scene.clone());
-        Some((Target::Scene(library.active), What::Known { scene, replaces }, 0))
+        Some((Target::Scene(library.active), What::Known { scene, replaces }, How::CUT))
     }
 
     /// What of the scene on the air cannot be shown from now on.

@@ -28,7 +28,7 @@ pub(super) struct Library {
 
 /// A stack of overlays in the form of a scene.
 pub(super) const fn stack(layers: Vec<Layer>) -> Scene {
-    Scene { background: BLACK, layers }
+    Scene { background: BLACK, layers, transition: None }
 }
 
 impl Library {

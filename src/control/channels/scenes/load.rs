@@ -9,8 +9,14 @@ use crate::control::channels::assets;
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
-use crate::media::Micros;
-use crate::scene::{self, Change, InputKey, PreparedScene, ResolvedScene, Scene};
+use crate::control::channels::stinger::decode_stinger;
+use crate::frame::PictureEvent;
+use crate::media::{Micros, Size};
+use crate::ring::Receiver;
+use crate::scene::{
+    self, Change, InputKey, PreparedScene, PreparedTransition, ResolvedScene, Scene, Transition,
+    TransitionKind,
+};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
@@ -27,8 +33,20 @@ pub(super) struct Order {
     /// Whose it is, and where its decoders run.
     pub(super) decoders: DecoderContext,
     pub(super) what: What,
-    /// Length of the fade; 0 cuts.
-    pub(super) fade: Micros,
+    pub(super) how: How,
+}
+
+/// How a scene comes on the air.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct How {
+    pub(super) transition: Transition,
+    /// Whether somebody wants just that: it is refused if it cannot be. A scene whose usual
+    /// transition cannot be comes by a cut.
+    pub(super) is_asked: bool,
+}
+
+impl How {
+    pub(super) const CUT: Self = Self { transition: Transition::CUT, is_asked: false };
 }
 
 /// A scene that is to be loaded.
@@ -78,7 +96,7 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { decoders, what, fade } = order;
+    let Order { decoders, what, how } = order;
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
@@ -108,6 +126,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     // The decoders end by themselves when the scene is dropped.
     let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Subscriptions(subscriptions));
+    let mut stinger = stinger(&how, &decoders, scene.size())?;
     let began = clock.now();
     loop {
         let waited = clock.now().since(began);
@@ -115,13 +134,47 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             let mut fed = fed.iter().filter(|(name, _)| name == layer);
             waited < PREROLL_FED_MAX && fed.any(|(_, fed)| fed.load(Ordering::Relaxed))
         };
-        if prepared.preroll(clock.now(), |layer| waited < PREROLL_MAX || comes(layer)) {
+        let late = stinger.as_ref().is_some_and(Receiver::is_empty) && waited < PREROLL_MAX;
+        if prepared.preroll(clock.now(), |layer| waited < PREROLL_MAX || comes(layer)) && !late {
             break;
         }
         std::thread::park_timeout(LOOK);
     }
-    let change = Change::fade(prepared, fade).map_err(|error| Loaded::Failed(error.to_string()))?;
+    let transition = PreparedTransition::new(&how.transition, scene.size(), stinger.take());
+    let transition = match transition {
+        Err(error) if how.is_asked => return Err(wrong(&error)),
+        Err(error) => {
+            tracing::warn!("channel {}: {error}; the scene is cut to", decoders.channel);
+            PreparedTransition::CUT
+        }
+        Ok(transition) => transition,
+    };
+    let change = Change::new(prepared, transition);
     Ok(Loaded::Ready(becomes, Box::new(change), faults))
+}
+
+/// The pictures of a stinger, if the transition is one.
+fn stinger(
+    how: &How,
+    decoders: &DecoderContext,
+    size: Size,
+) -> Result<Option<Receiver<PictureEvent>>, Loaded> {
+    let TransitionKind::Stinger { path, .. } = &how.transition.kind else { return Ok(None) };
+    match assets::video_fault(path) {
+        Some(fault) if how.is_asked => {
+            return Err(Loaded::Wrong(vec![format!("`transition`: {fault}")]));
+        }
+        Some(fault) => {
+            tracing::warn!(
+                "channel {}: `transition`: {fault}; the scene is cut to",
+                decoders.channel
+            );
+            return Ok(None);
+        }
+        None => {}
+    }
+    let pictures = decode_stinger(decoders, path.clone(), size);
+    pictures.map(Some).map_err(|error| Loaded::Failed(error.to_string()))
 }
 
 /// That every file and font of a scene can be used.

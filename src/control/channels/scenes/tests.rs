@@ -87,7 +87,8 @@ impl Bench {
     }
 
     fn activate(&self, scene: &str, fade_ms: u32) -> Ask {
-        Ask::Activate { channel: CHANNEL.to_owned(), scene: scene.to_owned(), fade_ms }
+        let transition = Some(json!({ "type": "fade", "duration_ms": fade_ms }));
+        Ask::Activate { channel: CHANNEL.to_owned(), scene: scene.to_owned(), transition }
     }
 
     /// What a loading thread says next.
@@ -169,7 +170,7 @@ fn a_fade_takes_its_time() {
     let lumas: Vec<_> = (0..10).map(|_| bench.tick()).collect();
     assert!(lumas.is_sorted() && lumas[0] > 16 && lumas[8] < 235, "{lumas:?}");
     assert_eq!(lumas[9], 235);
-    let wish = bench.activate("main", FADE_MS_MAX + 1);
+    let wish = bench.activate("main", 10_001);
     assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Invalid(_))));
 }
 
@@ -341,7 +342,7 @@ fn a_channel_of_another_programs_frames_has_no_scenes_to_change() {
     let config = ChannelConfig::plain("embedded", "live/x", Size::HD720);
     bench.scenes.put(&config, None, &[]);
     let (channel, scene) = ("embedded".to_owned(), "main".to_owned());
-    let answer = bench.ask(Ask::Activate { channel, scene, fade_ms: 0 }).try_recv();
+    let answer = bench.ask(Ask::Activate { channel, scene, transition: None }).try_recv();
     assert!(matches!(answer, Ok(Answer::Invalid(_))));
     let nobody = Ask::Scenes { channel: "nobody".to_owned() };
     assert!(matches!(bench.ask(nobody).try_recv(), Ok(Answer::NotFound(_))));
