@@ -78,6 +78,14 @@ pub enum Ask {
         /// The keys of `transition` in the configuration.
         document: serde_json::Value,
     },
+    /// Change scenes, layers, overlays and what is on the air at one frame, all or nothing:
+    /// [`Answer::Shown`].
+    Transaction {
+        /// The channel.
+        channel: String,
+        /// The keys that `docs/api.md` names.
+        document: serde_json::Value,
+    },
     /// Forget a scene that is not on the air.
     RemoveScene {
         /// The channel.
@@ -228,6 +236,11 @@ pub enum Answer {
     Scene(SceneView),
     /// A channel's overlays.
     Overlays(OverlaysView),
+    /// It has been done.
+    Shown {
+        /// The number of the first frame that shows it; `None` if none of it is on the air.
+        frame: Option<u64>,
+    },
     /// The configuration in use.
     Config(ConfigText),
     /// What a reload has changed.

@@ -253,7 +253,7 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
     let at = channel.pacer.due(tick);
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
-    line.before(composer);
+    line.before(composer, &now);
     let is_seen = match composer.compose(&now, pool) {
         Composed::Fresh(frame) | Composed::Same(frame) => {
             tee.push(&frame, (tick, composer.mark()), |mark| composer.changed_since(mark))

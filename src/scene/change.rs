@@ -30,6 +30,8 @@ pub(super) struct Mixer {
     mixing: Mixing,
     length: Micros,
     easing: Easing,
+    /// Overlays are part of both scenes, and not above the mixture.
+    pub(super) with_overlays: bool,
 }
 
 /// What a composer no longer shows. It may hold much memory: drop it away from the compose core.
@@ -69,7 +71,10 @@ impl PreparedTransition {
         let pool = pool.map_err(|error| Error::Memory(error.to_string()))?;
         let (length, easing) = (transition.duration, transition.easing);
         let frames = pool.take().zip(pool.take());
-        Ok(Self(frames.map(|(from, to)| Mixer { from, to, mixing, length, easing })))
+        Ok(Self(frames.map(|(from, to)| {
+            let with_overlays = false;
+            Mixer { from, to, mixing, length, easing, with_overlays }
+        })))
     }
 }
 
@@ -84,6 +89,22 @@ impl Change {
     #[must_use]
     pub fn new(scene: PreparedScene, PreparedTransition(mixer): PreparedTransition) -> Self {
         Self { scene, mixer }
+    }
+
+    /// One that is not made, to be dropped elsewhere.
+    #[must_use]
+    pub fn into_retired(self) -> Retired {
+        Retired { scene: self.scene, mixer: self.mixer }
+    }
+
+    /// The same where overlays change as well: they take part in the transition. Others are above
+    /// it.
+    #[must_use]
+    pub fn with_overlays(mut self) -> Self {
+        if let Some(mixer) = &mut self.mixer {
+            mixer.with_overlays = true;
+        }
+        self
     }
 }
 

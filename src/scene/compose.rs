@@ -159,7 +159,8 @@ impl Composer {
         }
         let Some(mut frame) = self.frame_of(pool) else { return Composed::NoFrame };
         let damage = self.history.since(frame.content());
-        self.drawn += self.scene.redraw(&mut frame, &damage, self.kernels, &mut self.scratch);
+        self.drawn +=
+            self.scene.redraw(&mut frame, (&damage, true), self.kernels, &mut self.scratch);
         self.finish(frame)
     }
 
@@ -183,14 +184,17 @@ impl Composer {
             (old, new) = (whole, whole);
         }
         let (kernels, scratch) = (self.kernels, &mut self.scratch);
-        let Mixer { from, to, .. } = &mut running.mixer;
-        self.drawn += running.from.redraw_below(from, &old, (kernels, scratch));
-        self.drawn += self.scene.redraw_below(to, &new, (kernels, scratch));
+        let Mixer { from, to, with_overlays, .. } = &mut running.mixer;
+        let all = *with_overlays;
+        self.drawn += running.from.redraw(from, (&old, all), kernels, scratch);
+        self.drawn += self.scene.redraw(to, (&new, all), kernels, scratch);
         self.history.push(&whole);
         let Some(mut frame) = self.frame_of(pool) else { return Some(Composed::NoFrame) };
         let mixer = &self.running.as_ref()?.mixer;
         mixer.draw(&mut frame, progress, (kernels, &mut self.scratch));
-        self.scene.draw_overlays(&mut frame, (kernels, &mut self.scratch));
+        if !mixer.with_overlays {
+            self.scene.draw_overlays(&mut frame, (kernels, &mut self.scratch));
+        }
         Some(self.finish(frame))
     }
 

@@ -115,36 +115,17 @@ impl PreparedScene {
         });
     }
 
-    /// Draws what lies in `damage`; luma pixels drawn.
+    /// Draws what lies in `damage`, with overlays or without; luma pixels drawn.
     pub(super) fn redraw(
         &mut self,
         frame: &mut Frame,
-        damage: &Damage,
+        (damage, with_overlays): (&Damage, bool),
         kernels: &'static Kernels,
         scratch: &mut [u8],
     ) -> u64 {
-        self.redraw_lowest(usize::MAX, frame, damage, (kernels, scratch))
-    }
-
-    /// The same without overlays.
-    pub(super) fn redraw_below(
-        &mut self,
-        frame: &mut Frame,
-        damage: &Damage,
-        tools: (&'static Kernels, &mut [u8]),
-    ) -> u64 {
-        self.redraw_lowest(self.overlays_from, frame, damage, tools)
-    }
-
-    fn redraw_lowest(
-        &mut self,
-        count: usize,
-        frame: &mut Frame,
-        damage: &Damage,
-        (kernels, scratch): (&'static Kernels, &mut [u8]),
-    ) -> u64 {
         let inside = self.layers.render(kernels, scratch);
         let mut canvas = Canvas::on_frame(frame, kernels, scratch);
+        let count = if with_overlays { usize::MAX } else { self.overlays_from };
         inside + self.layers.redraw(count, &mut canvas, damage, self.background)
     }
 

@@ -116,6 +116,12 @@ impl ResolvedScene {
         Self::new(scene, size, &[], &|_| None)
     }
 
+    /// Whether the overlays of another are the same.
+    #[must_use]
+    pub fn has_overlays_of(&self, other: &Self) -> bool {
+        self.layers.get(self.overlays_from..) == other.layers.get(other.overlays_from..)
+    }
+
     /// The size of its canvas.
     #[must_use]
     pub const fn size(&self) -> Size {

@@ -4,8 +4,10 @@
 
 mod asset_faults;
 mod channel_scenes;
+mod edits;
 mod library;
 mod load;
+mod transaction;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
+use self::edits::Edited;
 use self::library::{Target, stack};
 use self::load::{How, Loaded, Order, What};
 use crate::command::{Answer, Ask};
@@ -23,7 +26,7 @@ use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::media::{Micros, Size};
-use crate::pipeline::{SceneChange, SceneReport};
+use crate::pipeline::{AHEAD_MAX, FRAMES_AHEAD_MAX, SceneChange, SceneReport, StartAt};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::Clock;
 use crate::scene::{self, Scene, Transition};
@@ -117,36 +120,39 @@ enum SceneRequest {
     Put { target: Target, version: Option<u64>, document: serde_json::Value },
     Activate { scene: String, transition: Option<serde_json::Value> },
     Remove { scene: String },
+    Transaction(serde_json::Value),
 }
 
-/// What of a wish is a change to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keeps {
-    /// Nothing: it comes from the configuration.
-    Nothing,
-    /// The scene, or the overlays.
-    Target,
-    /// Which one is on the air.
-    OnAir,
+/// What a wish takes.
+#[derive(Debug)]
+struct Plan {
+    what: What,
+    how: How,
+    at: StartAt,
+    /// The scene that is on the air then; as before if nothing is said.
+    activates: Option<String>,
+    /// Whether the answer has the frame of the change.
+    tells_frame: bool,
 }
 
 /// A wish on its way.
 #[derive(Debug)]
 struct Job {
     ticket: u64,
-    target: Target,
-    /// What that becomes, once that is known; `None` if it stays as it is.
-    becomes: Option<Scene>,
+    /// What becomes of scenes and overlays, once that is known.
+    edited: Edited,
     /// What of it cannot be shown, once that is known.
     faults: Vec<scene::Error>,
-    /// Whether it is the scene on the air when all is done.
-    activates: bool,
+    at: StartAt,
+    activates: Option<String>,
+    tells_frame: bool,
     /// Whether the composer has been told.
     sent: bool,
     /// Taken when somebody has been answered.
     reply: Option<Reply>,
     deadline: Micros,
-    keeps: Keeps,
+    /// Whether it is a change to be kept, and not from the configuration.
+    keep: bool,
 }
 
 impl Scenes {
@@ -233,6 +239,7 @@ impl Scenes {
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
         | Ask::PutTransition { channel, .. }
+        | Ask::Transaction { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
         else {
             return Some((ask, reply));
@@ -268,6 +275,7 @@ impl Scenes {
             }
             Ask::Activate { scene, transition, .. } => SceneRequest::Activate { scene, transition },
             Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
+            Ask::Transaction { document, .. } => SceneRequest::Transaction(document),
             other => return Some((other, reply)),
         };
         if programme.waiting.len() == REQUESTS_MAX {
@@ -286,20 +294,25 @@ impl Scenes {
         for at in 0..self.channels.len() {
             let programme = &mut self.channels[at];
             let Some(ends) = &mut programme.ends else { continue };
-            let mut shown = None;
+            let mut told = None;
             while let Some(report) = ends.reports.pop() {
                 match report {
-                    SceneReport::Shown { ticket, tick } => shown = Some((ticket, tick)),
+                    SceneReport::Shown { ticket, tick } => told = Some((ticket, tick, true)),
+                    SceneReport::TooFar { ticket, tick } => told = Some((ticket, tick, false)),
                     SceneReport::Retired(retired) => drop(retired),
                 }
             }
-            if let Some((ticket, tick)) = shown
-                && programme.job.as_ref().is_some_and(|job| job.ticket == ticket)
-            {
+            let Some((ticket, tick, is_shown)) = told else { continue };
+            if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
+                continue;
+            }
+            if is_shown {
                 let faults = programme.commit(Some(tick));
                 programme.settle(&faults, self.clock.now(), &self.events);
-                self.go_on(at);
+            } else {
+                programme.fail(too_far(tick));
             }
+            self.go_on(at);
         }
     }
 
@@ -324,19 +337,20 @@ impl Scenes {
             Loaded::Probed(_) => {}
             Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
             Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
-            Loaded::Checked(scene) => {
+            Loaded::Checked(edited) => {
                 if let Some(job) = &mut programme.job {
-                    job.becomes = Some(scene);
+                    job.edited = edited;
                 }
                 programme.commit(None);
             }
-            Loaded::Ready(becomes, change, faults) => {
-                let sent = programme.ends.as_mut().is_some_and(|ends| {
-                    ends.changes.push(SceneChange { ticket, change: *change }).is_ok()
-                });
+            Loaded::Ready(edited, change, faults) => {
+                let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
+                let change = SceneChange { ticket, change: *change, at };
+                let ends = programme.ends.as_mut();
+                let sent = ends.is_some_and(|ends| ends.changes.push(change).is_ok());
                 match &mut programme.job {
                     Some(job) if sent => {
-                        (job.becomes, job.faults, job.sent) = (becomes, faults, true);
+                        (job.edited, job.faults, job.sent) = (edited, faults, true);
                     }
                     _ => programme.fail(stopped(&programme.name)),
                 }
@@ -406,19 +420,13 @@ impl Scenes {
     fn begin(
         &mut self,
         at: usize,
-        (target, what, how): (Target, What, How),
+        Plan { what, how, at: start, activates, tells_frame }: Plan,
         reply: Option<Reply>,
         (deadline, keep): (Micros, bool),
     ) {
         let programme = &mut self.channels[at];
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
-        let activates = !what.is_new();
-        let keeps = match (keep, activates) {
-            (false, _) => Keeps::Nothing,
-            (true, false) => Keeps::Target,
-            (true, true) => Keeps::OnAir,
-        };
         let order = Order {
             decoders: DecoderContext {
                 channel: programme.name.clone(),
@@ -430,9 +438,18 @@ impl Scenes {
             what,
             how,
         };
-        let (becomes, faults, sent) = (None, Vec::new(), false);
-        let job = Job { ticket, target, becomes, faults, activates, sent, reply, deadline, keeps };
-        programme.job = Some(job);
+        programme.job = Some(Job {
+            ticket,
+            edited: Edited::default(),
+            faults: Vec::new(),
+            at: start,
+            activates,
+            tells_frame,
+            sent: false,
+            reply,
+            deadline,
+            keep,
+        });
         let (id, news) = (programme.id, self.news.clone());
         let load = move || {
             // The controller is gone only when the node stops.
@@ -465,6 +482,15 @@ impl Scenes {
             programme.asset_faults.put_off(now);
         }
     }
+}
+
+/// A change that has been looked at in the frame of this number.
+fn too_far(tick: u64) -> Answer {
+    let seconds = AHEAD_MAX.0 / 1_000_000;
+    Answer::Invalid(vec![format!(
+        "at: it is frame {tick} now; name one at most {FRAMES_AHEAD_MAX} frames ahead, or a time \
+         at most {seconds} s ahead"
+    )])
 }
 
 fn stopped(channel: &str) -> Answer {

@@ -1,8 +1,10 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
+use super::edits::Edits;
 use super::library::{Library, Target};
 use super::load::{How, What};
-use super::{ChannelScenes, Entry, Keeps, SceneRequest};
+use super::transaction::Transaction;
+use super::{ChannelScenes, Entry, Job, Plan, SceneRequest};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
@@ -11,7 +13,15 @@ use crate::config::{
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::say;
 use crate::media::Micros;
+use crate::pipeline::StartAt;
 use crate::scene::{self, Scene, Transition};
+
+impl Plan {
+    /// What is seen as soon as it can be.
+    const fn now(what: What, how: How, activates: Option<String>) -> Self {
+        Self { what, how, at: StartAt::Now, activates, tells_frame: false }
+    }
+}
 
 impl ChannelScenes {
     pub(super) fn view(&self) -> Answer {
@@ -82,24 +92,20 @@ impl ChannelScenes {
         self.list.iter().position(|entry| entry.name == name)
     }
 
-    /// What has to be loaded for a wish, or why nothing has.
-    pub(super) fn plan(
-        &mut self,
-        wish: SceneRequest,
-        keep: bool,
-    ) -> Result<(Target, What, How), Answer> {
+    /// What a wish takes, or why it takes nothing.
+    pub(super) fn plan(&mut self, wish: SceneRequest, keep: bool) -> Result<Plan, Answer> {
         let channel = &self.name;
         if self.ends.is_none() {
             let text = format!("channel {channel} shows another program's frames, not scenes");
             return Err(Answer::Invalid(vec![text]));
         }
         let library = self.library();
-        let on_air = library.on_air().ok();
+        let replaces = library.on_air().ok();
         match wish {
             SceneRequest::Put { target, version, document } => {
                 self.check_put(&target, version)?;
-                let replaces = on_air.filter(|_| library.shows(&target));
-                Ok((target.clone(), What::New { document, target, library, replaces }, How::CUT))
+                let edits = Edits::of(&target, document);
+                Ok(Plan::now(What::New { edits, library, replaces }, How::CUT, None))
             }
             SceneRequest::Activate { scene, transition } => {
                 let asked = transition.as_ref().map(transition_from_document).transpose();
@@ -110,18 +116,43 @@ impl ChannelScenes {
                 }
                 let next = Library { active: scene.clone(), ..library }.on_air();
                 let Ok(next) = next else { return Err(self.no_scene(&scene)) };
-                let how = self.how(place, asked);
-                Ok((Target::Scene(scene), What::Known { scene: next, replaces: on_air }, how))
+                let how = self.how(Some(place), asked);
+                Ok(Plan::now(What::Known { scene: next, replaces }, how, Some(scene)))
             }
             // That needs nothing to be loaded.
             SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
+            SceneRequest::Transaction(document) => self.plan_transaction(document, library),
         }
     }
 
+    fn plan_transaction(
+        &self,
+        document: serde_json::Value,
+        library: Library,
+    ) -> Result<Plan, Answer> {
+        let mut transaction = Transaction::read(document).map_err(Answer::Invalid)?;
+        for (target, version) in &transaction.versions {
+            self.check_put(target, Some(*version))?;
+        }
+        let asked = transaction.transition.take();
+        let activates = transaction.edits.active.clone().filter(|name| *name != library.active);
+        let how = match &activates {
+            None => How { is_asked: asked.is_some(), transition: asked.unwrap_or(Transition::CUT) },
+            Some(name) => match transaction.own_transition(name).filter(|_| asked.is_none()) {
+                Some(transition) => How { transition, is_asked: false },
+                None => self.how(self.place(name), asked),
+            },
+        };
+        let replaces = library.on_air().ok();
+        let Transaction { edits, at, .. } = transaction;
+        let what = What::New { edits, library, replaces };
+        Ok(Plan { what, how, at, activates, tells_frame: true })
+    }
+
     /// How a scene comes on the air: as somebody asks, or it says, or the channel.
-    fn how(&self, place: usize, asked: Option<Transition>) -> How {
+    fn how(&self, place: Option<usize>, asked: Option<Transition>) -> How {
         let is_asked = asked.is_some();
-        let own = || self.list.get(place).and_then(|entry| entry.scene.transition.clone());
+        let own = || self.list.get(place?)?.scene.transition.clone();
         let transition = asked.or_else(own).unwrap_or_else(|| self.transition.clone());
         How { transition, is_asked }
     }
@@ -167,14 +198,14 @@ impl ChannelScenes {
     }
 
     /// The scene on the air once more, if something of it has become well.
-    pub(super) fn reload(&mut self) -> Option<(Target, What, How)> {
+    pub(super) fn reload(&mut self) -> Option<Plan> {
         if !self.asset_faults.take_reload() {
             return None;
         }
         let library = self.library();
         let scene = library.on_air().ok()?;
         let replaces = Some(scene.clone());
-        Some((Target::Scene(library.active), What::Known { scene, replaces }, How::CUT))
+        Some(Plan::now(What::Known { scene, replaces }, How::CUT, None))
     }
 
     /// What of the scene on the air cannot be shown from now on.
@@ -187,32 +218,40 @@ impl ChannelScenes {
 
     /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
     pub(super) fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
-        let Some(job) = self.job.take() else { return Vec::new() };
-        if let Some(scene) = job.becomes {
-            self.become_of(&job.target, scene);
-        }
-        if let (true, Target::Scene(name)) = (job.activates, &job.target) {
-            self.active = self.place(name).unwrap_or(self.active);
-        }
+        let Some(Job { edited, activates, keep, faults, .. }) = &mut self.job else {
+            return Vec::new();
+        };
+        let (edited, activates) = (std::mem::take(edited), activates.take());
+        let (keep, faults) = (*keep, std::mem::take(faults));
         let channel = self.name.clone();
-        self.changes.extend(match (job.keeps, &job.target) {
-            (Keeps::Nothing, _) => None,
-            (Keeps::Target, Target::Overlays) => {
-                Some(Becomes::Overlays(channel, self.overlays.scene.layers.clone()))
-            }
-            (Keeps::Target, Target::Scene(name)) => self.place(name).map(|place| {
-                let (name, scene) = (name.clone(), self.list[place].scene.clone());
-                Becomes::Scene(channel, NamedScene { name, scene })
-            }),
-            (Keeps::OnAir, Target::Scene(name)) => Some(Becomes::OnAir(channel, name.clone())),
-            (Keeps::OnAir, Target::Overlays) => None,
-        });
-        if let Some(tick) = tick {
-            let scene = self.list.get(self.active).map_or("", |entry| entry.name.as_str());
-            tracing::info!("channel {} shows scene {scene} from frame {tick} on", self.name);
+        let mut changes = Vec::new();
+        for (target, scene) in edited.becomes {
+            changes.push(match &target {
+                Target::Overlays => Becomes::Overlays(channel.clone(), scene.layers.clone()),
+                Target::Scene(name) => {
+                    let named = NamedScene { name: name.clone(), scene: scene.clone() };
+                    Becomes::Scene(channel.clone(), named)
+                }
+            });
+            self.become_of(&target, scene);
         }
-        job.reply.into_iter().for_each(|reply| say(reply, Answer::Done));
-        job.faults
+        let shown = activates.clone().or_else(|| Some(self.list.get(self.active)?.name.clone()));
+        self.list.retain(|entry| !edited.gone.contains(&entry.name));
+        let place = shown.as_ref().and_then(|name| self.place(name));
+        self.active = place.unwrap_or(0);
+        changes.extend(activates.map(|name| Becomes::OnAir(channel.clone(), name)));
+        let gone = edited.gone.into_iter().map(|name| Part::Scene(channel.clone(), name));
+        changes.extend(gone.map(Becomes::Gone));
+        self.changes.extend(changes.into_iter().filter(|_| keep));
+        if let Some(tick) = tick {
+            let scene = shown.unwrap_or_default();
+            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
+        }
+        if let Some(Job { reply: Some(reply), tells_frame, .. }) = self.job.take() {
+            let answer = if tells_frame { Answer::Shown { frame: tick } } else { Answer::Done };
+            say(reply, answer);
+        }
+        faults
     }
 
     fn become_of(&mut self, target: &Target, scene: Scene) {

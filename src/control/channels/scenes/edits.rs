@@ -1,7 +1,7 @@
 //! Edits of what a channel can show, which are all made or none: by one request for a scene or for
 //! the overlays, or by a transaction.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -36,8 +36,8 @@ pub(super) struct Edited {
     /// In the form of scenes.
     pub(super) becomes: Vec<(Target, Scene)>,
     pub(super) gone: Vec<String>,
-    /// Each that was changed, resolved by itself.
-    pub(super) resolved: Vec<ResolvedScene>,
+    /// Each that was changed, resolved by itself, after its path in a transaction.
+    pub(super) resolved: Vec<(String, ResolvedScene)>,
 }
 
 impl Edits {
@@ -57,8 +57,8 @@ impl Edits {
     /// All that is wrong.
     pub(super) fn make(&self, library: &mut Library) -> Result<Edited, Vec<String>> {
         let (mut edited, mut faults) = (Edited::default(), Vec::new());
-        let named = self.scenes.keys().chain(self.layers.keys());
-        for name in named.collect::<std::collections::BTreeSet<_>>() {
+        let named: BTreeSet<_> = self.scenes.keys().chain(self.layers.keys()).collect();
+        for name in named {
             match self.scene(name, library) {
                 Ok(Some(scene)) => edited.becomes.push((Target::Scene(name.clone()), scene)),
                 Ok(None) => edited.gone.push(name.clone()),
@@ -81,11 +81,19 @@ impl Edits {
             library.active.clone_from(active);
         }
         self.check(library)?;
-        for (_, scene) in &edited.becomes {
-            edited.resolved.push(library.resolved(scene, &[])?);
+        let path_of = |target: &Target| match target {
+            Target::Scene(name) => format!("scenes.{name}"),
+            Target::Overlays => "overlays".to_owned(),
+        };
+        for (target, scene) in &edited.becomes {
+            let path = path_of(target);
+            let resolved = library.resolved(scene, &[]);
+            let resolved = resolved.map_err(|faults| self.at(&path, faults))?;
+            edited.resolved.push((path, resolved));
         }
-        for other in &library.scenes {
-            library.resolved(&other.scene, &library.overlays)?;
+        for NamedScene { name, scene } in &library.scenes {
+            let resolved = library.resolved(scene, &library.overlays);
+            resolved.map_err(|faults| self.at(&format!("scenes.{name}"), faults))?;
         }
         Ok(edited)
     }
@@ -139,8 +147,8 @@ impl Edits {
         overlays.map(|layers| Some(stack(layers))).map_err(|faults| self.at(path, faults))
     }
 
-    /// Puts the path of what is wrong before it.
-    fn at(&self, path: &str, faults: Vec<String>) -> Vec<String> {
+    /// Puts the path of what is wrong before it, if this is a transaction.
+    pub(super) fn at(&self, path: &str, faults: Vec<String>) -> Vec<String> {
         if !self.has_paths {
             return faults;
         }

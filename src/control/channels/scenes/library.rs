@@ -1,6 +1,6 @@
 //! Scene library: what one channel can show, as a loading thread sees it.
 
-use crate::config::{NamedScene, from_document, overlays_from_document, resolve};
+use crate::config::{NamedScene, resolve};
 use crate::media::Size;
 use crate::scene::{Color, Layer, ResolvedScene, Scene};
 
@@ -32,34 +32,17 @@ pub(super) const fn stack(layers: Vec<Layer>) -> Scene {
 }
 
 impl Library {
-    /// Takes what a document says in the place of what it was; gives it in the form of a scene, and
-    /// resolved by itself. All that can be shown is to go with it.
-    pub(super) fn take(
-        &mut self,
-        document: &serde_json::Value,
-        target: &Target,
-    ) -> Result<(Scene, ResolvedScene), Vec<String>> {
-        let scene = match target {
-            Target::Scene(_) => from_document(document, self.size),
-            Target::Overlays => overlays_from_document(document, self.size).map(stack),
+    /// Takes a scene, or overlays in the form of one, in the place of what was.
+    pub(super) fn put(&mut self, target: &Target, scene: &Scene) {
+        let Target::Scene(name) = target else {
+            self.overlays.clone_from(&scene.layers);
+            return;
         };
-        let scene = scene?;
-        match target {
-            Target::Overlays => self.overlays.clone_from(&scene.layers),
-            Target::Scene(name) => {
-                let place = self.scenes.iter().position(|it| it.name == *name);
-                let named = NamedScene { name: name.clone(), scene: scene.clone() };
-                match place {
-                    Some(place) => self.scenes[place] = named,
-                    None => self.scenes.push(named),
-                }
-            }
+        let named = NamedScene { name: name.clone(), scene: scene.clone() };
+        match self.scenes.iter().position(|it| it.name == *name) {
+            Some(place) => self.scenes[place] = named,
+            None => self.scenes.push(named),
         }
-        let own = self.resolved(&scene, &[])?;
-        for other in &self.scenes {
-            self.resolved(&other.scene, &self.overlays)?;
-        }
-        Ok((scene, own))
     }
 
     /// What is on the air.
@@ -81,7 +64,12 @@ impl Library {
         *name == self.active || active || above
     }
 
-    fn resolved(&self, scene: &Scene, overlays: &[Layer]) -> Result<ResolvedScene, Vec<String>> {
+    /// A scene with those that it shows, and overlays above it.
+    pub(super) fn resolved(
+        &self,
+        scene: &Scene,
+        overlays: &[Layer],
+    ) -> Result<ResolvedScene, Vec<String>> {
         let resolved = resolve(scene, self.size, &self.scenes, overlays);
         resolved.map_err(|error| vec![error.to_string()])
     }

@@ -1,9 +1,11 @@
 //! Loading a scene: reading its document, its files and fonts, and starting the decoders of its
 //! inputs. All of it may take seconds and happens on a thread of its own.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::edits::{Edited, Edits};
 use super::library::{Library, Target};
 use crate::control::channels::assets;
 use crate::control::channels::sources::{
@@ -52,22 +54,10 @@ impl How {
 /// A scene that is to be loaded.
 #[derive(Debug)]
 pub(super) enum What {
-    /// One that somebody wrote, or a stack of overlays; shown if it is part of what is on the air.
-    New {
-        document: serde_json::Value,
-        target: Target,
-        library: Library,
-        replaces: Option<ResolvedScene>,
-    },
+    /// What somebody wrote; shown if it is part of what is on the air.
+    New { edits: Edits, library: Library, replaces: Option<ResolvedScene> },
     /// One that is known, to be shown.
     Known { scene: ResolvedScene, replaces: Option<ResolvedScene> },
-}
-
-impl What {
-    /// Whether somebody wrote it.
-    pub(super) const fn is_new(&self) -> bool {
-        matches!(self, Self::New { .. })
-    }
 }
 
 /// What came of it.
@@ -75,10 +65,10 @@ impl What {
 pub(super) enum Loaded {
     /// Decoders that want streams; the scene follows.
     Subscriptions(Vec<Subscription>),
-    /// It can be shown; nothing is kept of it.
-    Checked(Scene),
+    /// It can be shown, and is not on the air.
+    Checked(Edited),
     /// It is ready for the composer; what of it is stood for by placeholders.
-    Ready(Option<Scene>, Box<Change>, Vec<scene::Error>),
+    Ready(Edited, Box<Change>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
     /// It cannot be shown.
@@ -100,16 +90,20 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
-    let (becomes, scene, replaces) = match what {
-        What::New { document, target, mut library, replaces } => {
-            let (becomes, own) = library.take(&document, &target).map_err(Loaded::Wrong)?;
-            check_files(&own)?;
-            if replaces.is_none() {
-                return Ok(Loaded::Checked(becomes));
+    let (edited, scene, replaces) = match what {
+        What::New { edits, mut library, replaces } => {
+            let was = library.active.clone();
+            let edited = edits.make(&mut library).map_err(Loaded::Wrong)?;
+            for (path, scene) in &edited.resolved {
+                check_files(scene).map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
             }
-            (Some(becomes), library.on_air().map_err(Loaded::Wrong)?, replaces)
+            let is_shown = |(target, _): &(Target, Scene)| library.shows(target);
+            if was == library.active && !edited.becomes.iter().any(is_shown) {
+                return Ok(Loaded::Checked(edited));
+            }
+            (edited, library.on_air().map_err(Loaded::Wrong)?, replaces)
         }
-        What::Known { scene, replaces } => (None, scene, replaces),
+        What::Known { scene, replaces } => (Edited::default(), scene, replaces),
     };
     let (mut prepared, faults) =
         PreparedScene::with_placeholders(&scene).map_err(|error| wrong(&error))?;
@@ -122,11 +116,12 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     });
     let mut sources = Sources::default();
     sources.want_pictures(new, &mut prepared);
+    // Before the inputs, whose first pictures would have to wait for it.
+    let transition = prepared_transition(&how, &decoders, scene.size())?;
     let started = sources.start(&decoders, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
     let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Subscriptions(subscriptions));
-    let mut stinger = stinger(&how, &decoders, scene.size())?;
     let began = clock.now();
     loop {
         let waited = clock.now().since(began);
@@ -134,56 +129,75 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             let mut fed = fed.iter().filter(|(name, _)| name == layer);
             waited < PREROLL_FED_MAX && fed.any(|(_, fed)| fed.load(Ordering::Relaxed))
         };
-        let late = stinger.as_ref().is_some_and(Receiver::is_empty) && waited < PREROLL_MAX;
-        if prepared.preroll(clock.now(), |layer| waited < PREROLL_MAX || comes(layer)) && !late {
+        if prepared.preroll(clock.now(), |layer| waited < PREROLL_MAX || comes(layer)) {
             break;
         }
         std::thread::park_timeout(LOOK);
     }
-    let transition = PreparedTransition::new(&how.transition, scene.size(), stinger.take());
-    let transition = match transition {
-        Err(error) if how.is_asked => return Err(wrong(&error)),
-        Err(error) => {
-            tracing::warn!("channel {}: {error}; the scene is cut to", decoders.channel);
-            PreparedTransition::CUT
-        }
-        Ok(transition) => transition,
-    };
-    let change = Change::new(prepared, transition);
-    Ok(Loaded::Ready(becomes, Box::new(change), faults))
+    let mut change = Change::new(prepared, transition);
+    if !replaces.is_some_and(|replaced| replaced.has_overlays_of(&scene)) {
+        change = change.with_overlays();
+    }
+    Ok(Loaded::Ready(edited, Box::new(change), faults))
 }
 
-/// The pictures of a stinger, if the transition is one.
-fn stinger(
+/// The transition with its files. What somebody wants is refused if it cannot be; what is usual
+/// becomes a cut.
+fn prepared_transition(
     how: &How,
     decoders: &DecoderContext,
     size: Size,
-) -> Result<Option<Receiver<PictureEvent>>, Loaded> {
-    let TransitionKind::Stinger { path, .. } = &how.transition.kind else { return Ok(None) };
-    match assets::video_fault(path) {
-        Some(fault) if how.is_asked => {
-            return Err(Loaded::Wrong(vec![format!("`transition`: {fault}")]));
+) -> Result<PreparedTransition, Loaded> {
+    let made = match &how.transition.kind {
+        TransitionKind::Stinger { path, .. } => match assets::video_fault(path) {
+            Some(fault) => Err(Loaded::Wrong(vec![format!("`transition`: {fault}")])),
+            None => stinger(path, decoders, size).map(Some).map_err(Loaded::Failed),
+        },
+        _ => Ok(None),
+    };
+    let made = made.and_then(|pictures| {
+        let transition = PreparedTransition::new(&how.transition, size, pictures);
+        transition.map_err(|error| match error {
+            scene::Error::Memory(_) => Loaded::Failed(error.to_string()),
+            error => Loaded::Wrong(vec![error.to_string()]),
+        })
+    });
+    made.or_else(|fault| {
+        if how.is_asked {
+            return Err(fault);
         }
-        Some(fault) => {
-            tracing::warn!(
-                "channel {}: `transition`: {fault}; the scene is cut to",
-                decoders.channel
-            );
-            return Ok(None);
-        }
-        None => {}
+        let told = match &fault {
+            Loaded::Wrong(texts) => texts.join("; "),
+            Loaded::Failed(text) => text.clone(),
+            _ => String::new(),
+        };
+        tracing::warn!("channel {}: {told}: the scene is cut to", decoders.channel);
+        Ok(PreparedTransition::CUT)
+    })
+}
+
+/// The pictures of a stinger, once there is one, or after the time that inputs have.
+fn stinger(
+    path: &Path,
+    decoders: &DecoderContext,
+    size: Size,
+) -> Result<Receiver<PictureEvent>, String> {
+    let pictures = decode_stinger(decoders, path.to_owned(), size);
+    let pictures = pictures.map_err(|error| error.to_string())?;
+    let began = decoders.clock.now();
+    while pictures.is_empty() && decoders.clock.now().since(began) < PREROLL_MAX {
+        std::thread::park_timeout(LOOK);
     }
-    let pictures = decode_stinger(decoders, path.clone(), size);
-    pictures.map(Some).map_err(|error| Loaded::Failed(error.to_string()))
+    Ok(pictures)
 }
 
 /// That every file and font of a scene can be used.
-fn check_files(scene: &ResolvedScene) -> Result<(), Loaded> {
-    let (_, faults) = PreparedScene::with_placeholders(scene)
-        .map_err(|error| Loaded::Wrong(vec![error.to_string()]))?;
+fn check_files(scene: &ResolvedScene) -> Result<(), Vec<String>> {
+    let (_, faults) =
+        PreparedScene::with_placeholders(scene).map_err(|error| vec![error.to_string()])?;
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
-    if texts.is_empty() { Ok(()) } else { Err(Loaded::Wrong(texts)) }
+    if texts.is_empty() { Ok(()) } else { Err(texts) }
 }
 
 /// Looks whether the files and fonts of a scene can be used now.

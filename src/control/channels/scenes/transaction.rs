@@ -59,8 +59,8 @@ impl Transaction {
     /// # Errors
     /// What of its own keys is wrong; what is wrong with scenes is found when they are made.
     pub(super) fn read(document: Value) -> Result<Self, Vec<String>> {
-        let Document { at, versions, scenes, layers, overlays, overlay_layers, active, transition } =
-            Document::deserialize(document).map_err(|error| vec![error.to_string()])?;
+        let document = Document::deserialize(document).map_err(|error| vec![error.to_string()])?;
+        let Document { at, versions, transition, .. } = document;
         let transition = transition.as_ref().map(transition_from_document).transpose()?;
         let at = match at {
             At::Now => StartAt::Now,
@@ -71,6 +71,7 @@ impl Transaction {
         let of_scenes = of_scenes.into_iter().map(|(name, it)| (Target::Scene(name), it));
         let of_overlays = of_overlays.map(|version| (Target::Overlays, version));
         let versions = of_scenes.chain(of_overlays).collect();
+        let Document { scenes, layers, overlays, overlay_layers, active, .. } = document;
         let edits = Edits { scenes, layers, overlays, overlay_layers, active, has_paths: true };
         Ok(Self { edits, at, versions, transition })
     }

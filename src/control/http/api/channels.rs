@@ -264,3 +264,45 @@ pub(super) async fn activate(
     shared.api.note("scene_changed", text, about).await;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// When a transaction is seen.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Transacted {
+    /// The number of the first frame that shows it; nothing if none of it is on the air.
+    frame: Option<u64>,
+}
+
+/// Changes scenes, layers, overlays and what is on the air from one frame on: all of it or nothing.
+/// `scenes` has documents by their names (`null` forgets one), `layers` keys of layers by scene and
+/// layer, `overlays` the document of the overlays, `overlay_layers` keys of overlays, `active` the
+/// scene on the air, `transition` how that or what is changed of it comes, `at` the frame (`"now"`,
+/// `{"frame": 900}`, `{"unix_ms": ...}`), `versions` what all of it was made of.
+#[utoipa::path(
+    post, path = "/api/v1/channels/{channel}/transaction", tag = "channels",
+    params(("channel" = String, Path)),
+    request_body = Object,
+    responses(
+        (status = 200, body = Transacted), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn transaction(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+    Body(document): Body<Value>,
+) -> Result<Json<Transacted>, Problem> {
+    let named = channel.clone();
+    match shared.api.handle.ask(Ask::Transaction { channel, document }).await {
+        Answer::Shown { frame } => {
+            shared.api.kept().await;
+            let text = match frame {
+                Some(frame) => format!("channel {named} was changed from frame {frame} on"),
+                None => format!("what channel {named} can show was changed"),
+            };
+            let about = |event| Event { channel: Some(named), ..event };
+            shared.api.note("transaction_done", text, about).await;
+            Ok(Json(Transacted { frame }))
+        }
+        other => Err(other.into()),
+    }
+}

@@ -70,6 +70,7 @@ fn of_channels() -> Router<Arc<Shared>> {
             "/channels/{channel}/transition",
             get(channels::transition).put(channels::put_transition),
         )
+        .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))
