@@ -739,6 +739,69 @@ fn a_stinger_covers_both_scenes_and_changes_them_at_its_cut() {
     assert!(composer.take_retired().is_some());
 }
 
+fn any_transition() -> impl Strategy<Value = Transition> {
+    let directions = [Direction::Left, Direction::Right, Direction::Up, Direction::Down];
+    let direction = || prop::sample::select(directions.to_vec());
+    let soft = || prop_oneof![Just(0.0_f32), 0.0_f32..=1.0];
+    let wipe = |shape, softness| TransitionKind::Wipe { shape, softness };
+    let kind = prop_oneof![
+        Just(TransitionKind::Fade),
+        any::<[u8; 3]>().prop_map(|[r, g, b]| TransitionKind::FadeColor(color(r, g, b, 255))),
+        direction().prop_map(TransitionKind::Slide),
+        direction().prop_map(TransitionKind::Push),
+        (direction(), soft()).prop_map(move |(to, soft)| wipe(WipeShape::Linear(to), soft)),
+        soft().prop_map(move |soft| wipe(WipeShape::Clock, soft)),
+        soft().prop_map(move |soft| wipe(WipeShape::Circle, soft)),
+    ];
+    let easing = prop::sample::select(Easing::WORDS.map(|(_, easing)| easing).to_vec());
+    (kind, 1_u64..900, easing).prop_map(|(kind, ms, easing)| {
+        let duration = Micros::from_millis(ms);
+        Transition { kind, duration, easing }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn between_any_scenes_a_transition_looks_as_if_all_were_drawn_anew_each_time(
+        mut from in prop::collection::vec(prop_oneof![any_layer(), any_group()], 0..5),
+        mut to in prop::collection::vec(prop_oneof![any_layer(), any_group()], 0..5),
+        transition in any_transition(),
+        steps in prop::collection::vec((1..180_u64, 0..3_usize), 1..12),
+    ) {
+        number(&mut from);
+        number(&mut to);
+        let run = |level, is_anew: bool| {
+            let mut composer = Composer::with_scene(prepared(from.clone()), level);
+            let frames = pool(W, H, 4);
+            drop(composer.compose(&tick(0), &frames));
+            composer.change(by(&transition, to.clone()));
+            let (mut held, mut seen, mut now) = (Vec::new(), Vec::new(), 0);
+            for (ms, holds) in &steps {
+                now += ms;
+                if is_anew {
+                    composer.redraw_all();
+                }
+                let (Composed::Fresh(frame) | Composed::Same(frame)) =
+                    composer.compose(&tick(now), &frames)
+                else {
+                    panic!("no frame")
+                };
+                seen.push(pixels(&frame));
+                held.push(frame);
+                held.drain(..held.len().saturating_sub(*holds));
+            }
+            seen
+        };
+        prop_assert!(run(Level::best(), false) == run(Level::Scalar, true));
+    }
+}
+
 #[test]
 fn during_every_transition_each_level_draws_the_same_and_all_that_changes() {
     let moving = |x: i32| {
