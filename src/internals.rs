@@ -21,7 +21,8 @@ pub use crate::runtime::{
 };
 pub use crate::scene::kernel::{self, Kernels, Level};
 pub use crate::scene::{
-    BlendMode, Change, Composed, Composer, Damage, PreparedScene, ResolvedScene, Scaler, Tick, demo,
+    BlendMode, Change, Composed, Composer, Damage, PreparedScene, PreparedTransition,
+    ResolvedScene, Scaler, Tick, demo,
 };
 pub use crate::shard::{
     Core, HookRules, Io, KeyRules, Mesh, MeshMessage, PeerId, PeerLimits, PublishPolicy, ShardCore,

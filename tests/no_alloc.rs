@@ -14,12 +14,13 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stream_manager::config::Config;
+use serde_json::json;
+use stream_manager::config::{Config, transition_from_document};
 use stream_manager::internals::{
     Bell, Change, Composed, Composer, Cursor, DriverChoice, DriverKind, DropPolicy, Flags, Framing,
     FrozenFrame, Geometry, Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool,
-    PreparedScene, Receiver, Scaler, Sender, Start, StreamLog, Tick, VideoPacket, VideoSink,
-    VideoSpec, channel, open_video, preflight,
+    PreparedScene, PreparedTransition, Receiver, Scaler, Sender, Start, StreamLog, Tick,
+    VideoPacket, VideoSink, VideoSpec, channel, open_video, preflight,
 };
 use stream_manager::media::{Kind, Micros, Size};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
@@ -294,18 +295,26 @@ fn another_scene_comes_and_the_old_one_goes_without_an_allocation() {
     let spec = demo.video_spec(1);
     let mut composer = Composer::new(demo.scene(), spec.size, Level::best()).unwrap();
     let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
-    let mut changes: Vec<_> = [0, 200, 400]
-        .into_iter()
-        .zip(&demo.scenes)
-        .map(|(ms, named)| {
-            let scene = PreparedScene::new(&demo.resolved(&named.scene).unwrap()).unwrap();
-            Change::fade(scene, Micros::from_millis(ms)).unwrap()
-        })
-        .collect();
+    let mut changes: Vec<_> = [
+        json!({ "type": "cut" }),
+        json!({ "type": "fade", "duration_ms": 200 }),
+        json!({ "type": "wipe", "shape": "clock", "duration_ms": 200, "softness": 0.2 }),
+        json!({ "type": "push", "duration_ms": 200, "easing": "ease-in-out" }),
+        json!({ "type": "fade-color", "duration_ms": 400 }),
+    ]
+    .iter()
+    .zip(demo.scenes.iter().cycle())
+    .map(|(transition, named)| {
+        let scene = PreparedScene::new(&demo.resolved(&named.scene).unwrap()).unwrap();
+        let transition = transition_from_document(transition).unwrap();
+        let transition = PreparedTransition::new(&transition, spec.size, None).unwrap();
+        Change::new(scene, transition)
+    })
+    .collect();
     let mut retired = Vec::with_capacity(changes.len());
 
     let mut before = 0;
-    for n in 0..60 {
+    for n in 0..90 {
         if n == 10 {
             before = ALLOCATIONS.with(Cell::get);
         }
@@ -321,7 +330,7 @@ fn another_scene_comes_and_the_old_one_goes_without_an_allocation() {
         retired.extend(composer.take_retired());
     }
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0);
-    assert_eq!((changes.len(), retired.len()), (0, 3));
+    assert_eq!((changes.len(), retired.len()), (0, 5));
 }
 
 #[test]

@@ -13,17 +13,26 @@ readonly FONT=$PWD/assets/fonts/Inter-Regular.otf
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Each line a channel and a scene.
+# The frame at which a scene with a transition begins to come, after the first of its channel.
+readonly CHANGE_AT=15
+
+# Each line a channel and a scene, and for one with a transition the first scene.
 names() {
-    awk -F'"' '/^\[/ { table = $0 }
-        /^name/ && table == "[[channel]]" { channel = $2 }
-        /^name/ && table == "[[channel.scene]]" { print channel, $2 }' "$SCENES"
+    awk -F'"' 'function tell() { if (scene != "") print channel, scene, from; scene = from = "" }
+        /^\[/ { table = $0 }
+        /^\[\[channel/ && !/layer/ { tell() }
+        /^name/ && table == "[[channel]]" { channel = $2; first = "" }
+        /^name/ && table == "[[channel.scene]]" { scene = $2; if (first == "") first = $2 }
+        /^transition/ && table == "[[channel.scene]]" { from = first }
+        END { tell() }' "$SCENES"
 }
 
 count=0
-while read -r channel scene; do
+while read -r channel scene from; do
     image=$work/$(printf %03d "$count").png
-    "$PROGRAM" render --config "$SCENES" --channel "$channel" --scene "$scene" --frames "$FRAMES" \
+    after=()
+    [ -z "$from" ] || after=(--from "$from" --change-at "$CHANGE_AT")
+    "$PROGRAM" render --config "$SCENES" --channel "$channel" --scene "$scene" "${after[@]}" --frames "$FRAMES" \
         --clock "$CLOCK" --out "$image" 2>"$work/log" </dev/null || { cat "$work/log" >&2; exit 1; }
     digest=$(sed -n 's/^sha256 of the last frame: //p' "$work/log")
     printf '%s  %s/%s\n' "$digest" "$channel" "$scene" >>"$work/digests"

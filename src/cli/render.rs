@@ -37,6 +37,13 @@ pub struct RenderArgs {
     /// One of its scenes; the one that it begins with if nothing is said.
     #[arg(long, value_name = "NAME")]
     pub scene: Option<String>,
+    /// The scene that is shown before it, until --change-at: what comes after is the transition of
+    /// --scene, or the channel's.
+    #[arg(long, value_name = "NAME", requires = "change_at")]
+    pub from: Option<String>,
+    /// The number of the frame, from 0, at which --from gives way to --scene.
+    #[arg(long, value_name = "N", requires = "from")]
+    pub change_at: Option<u64>,
     /// How many frames.
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u64).range(1..=FRAMES_MAX))]
@@ -101,10 +108,13 @@ pub fn render(args: &RenderArgs, mut warn: impl FnMut(&str)) -> Result<String, R
     // What FFmpeg says of its encoders is of no use here; what it cannot do comes as errors.
     let _log = LogRedirect::begin();
     let (channel, (scene_name, scene)) = chosen(args, &config)?;
+    let before = args.from.as_ref().map(|name| scene_of(channel, name)).transpose()?;
+    let after = before.map(|(_, scene)| scene).zip(args.change_at);
     let mut output = Output::open(args, channel)?;
     let spec = RenderSpec {
         channel,
         scene,
+        after,
         unix_ms: args.clock * 1_000,
         level: Level::best(),
         redraw: args.redraw,
@@ -163,11 +173,15 @@ fn chosen<'a>(
         let active = channel.scenes.get(channel.active);
         return Ok((channel, (active.map_or("", |it| it.name.as_str()), channel.scene())));
     };
-    let scene = channel.scenes.iter().find(|scene| scene.name == *name).ok_or_else(|| {
+    Ok((channel, scene_of(channel, name)?))
+}
+
+fn scene_of<'a>(channel: &'a ChannelConfig, name: &str) -> Result<(&'a str, &'a Scene), String> {
+    let scene = channel.scenes.iter().find(|scene| scene.name == name).ok_or_else(|| {
         let names: Vec<_> = channel.scenes.iter().map(|scene| scene.name.as_str()).collect();
         format!("channel {} has no scene \"{name}\"; it has: {}", channel.name, names.join(", "))
     })?;
-    Ok((channel, (&scene.name, &scene.scene)))
+    Ok((&scene.name, &scene.scene))
 }
 
 impl Output {

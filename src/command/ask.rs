@@ -71,6 +71,21 @@ pub enum Ask {
         /// The form that [`OverlaysView::document`] has.
         document: serde_json::Value,
     },
+    /// Change how other scenes of a channel come on the air, unless they or whoever asks say.
+    PutTransition {
+        /// The channel.
+        channel: String,
+        /// The keys of `transition` in the configuration.
+        document: serde_json::Value,
+    },
+    /// Change scenes, layers, overlays and what is on the air at one frame, all or nothing:
+    /// [`Answer::Shown`].
+    Transaction {
+        /// The channel.
+        channel: String,
+        /// The keys that `docs/api.md` names.
+        document: serde_json::Value,
+    },
     /// Forget a scene that is not on the air.
     RemoveScene {
         /// The channel.
@@ -100,8 +115,9 @@ pub enum Ask {
         channel: String,
         /// The scene.
         scene: String,
-        /// Length of the fade to it, milliseconds; 0 cuts.
-        fade_ms: u32,
+        /// How: the keys of `transition` in the configuration. Without it, as the scene says, or
+        /// the channel.
+        transition: Option<serde_json::Value>,
     },
     /// Push a channel's stream to one more destination: [`Answer::Named`].
     AddOutput {
@@ -220,6 +236,11 @@ pub enum Answer {
     Scene(SceneView),
     /// A channel's overlays.
     Overlays(OverlaysView),
+    /// It has been done.
+    Shown {
+        /// The number of the first frame that shows it; `None` if none of it is on the air.
+        frame: Option<u64>,
+    },
     /// The configuration in use.
     Config(ConfigText),
     /// What a reload has changed.
@@ -301,6 +322,8 @@ pub struct ScenesView {
     pub active: String,
     /// All, in the order of the configuration.
     pub names: Vec<String>,
+    /// How another one comes on the air: the keys of `transition` in the configuration.
+    pub transition: serde_json::Value,
 }
 
 /// A channel's overlays.

@@ -11,7 +11,7 @@ use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::transcode::TranscodeConfig;
 use super::{Config, HttpConfig, KeysConfig, NodeConfig, RtmpConfig, TlsConfig};
-use crate::scene::Layer;
+use crate::scene::{Layer, Transition};
 
 /// The way from one configuration to another.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +48,8 @@ pub enum Step {
     ShowScene(String, String),
     /// Replace the overlays of a channel.
     PutOverlays(String, Vec<Layer>),
+    /// Change how other scenes of a channel come on the air.
+    PutTransition(String, Transition),
     /// Forget a scene of a channel.
     RemoveScene(String, String),
     /// Log this.
@@ -228,6 +230,7 @@ impl Step {
             | Self::Output(name, _)
             | Self::PutScene(name, _)
             | Self::PutOverlays(name, _)
+            | Self::PutTransition(name, _)
             | Self::ShowScene(name, _)
             | Self::RemoveScene(name, _) => ("channel", name),
             Self::AddChannel(channel) | Self::ReplaceChannel(channel) => ("channel", &channel.name),
@@ -293,6 +296,7 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
     let frame = |of: &ChannelConfig| ChannelConfig {
         scenes: Vec::new(),
         active: 0,
+        transition: Transition::CUT,
         overlays: Vec::new(),
         outputs: Vec::new(),
         ..of.clone()
@@ -341,6 +345,9 @@ fn scenes(was: &ChannelConfig, is: &ChannelConfig, steps: &mut Vec<Step>) {
     steps.extend(put.into_iter().map(|scene| Step::PutScene(is.name.clone(), scene.clone())));
     if was.overlays != is.overlays {
         steps.push(Step::PutOverlays(is.name.clone(), is.overlays.clone()));
+    }
+    if was.transition != is.transition {
+        steps.push(Step::PutTransition(is.name.clone(), is.transition.clone()));
     }
     if let Some(shown) = name(is).filter(|shown| name(was).as_ref() != Some(shown)) {
         steps.push(Step::ShowScene(is.name.clone(), shown));
@@ -454,6 +461,9 @@ impl fmt::Display for Step {
             }
             Self::ShowScene(channel, scene) => write!(f, "channel {channel} shows scene {scene}"),
             Self::PutOverlays(channel, _) => write!(f, "overlays of channel {channel} replaced"),
+            Self::PutTransition(channel, _) => {
+                write!(f, "transition of channel {channel} replaced")
+            }
             Self::RemoveScene(channel, scene) => {
                 write!(f, "scene {scene} of channel {channel} was removed")
             }
@@ -534,6 +544,9 @@ mod tests {
         );
         let shown = changed("name = \"a\"\n", "name = \"a\"\nactive = \"two\"\n").0;
         assert_eq!(shown, ["channel a shows scene two"]);
+        let fade = "name = \"a\"\ntransition = { type = \"fade\" }\n";
+        let other = changed("name = \"a\"\n", fade).0;
+        assert_eq!(other, ["transition of channel a replaced"]);
         let other = changed("name = \"two\"", "name = \"two\"\nbackground = \"#112233\"").0;
         assert_eq!(other, ["scene two of channel a was replaced"]);
     }

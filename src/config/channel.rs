@@ -11,11 +11,11 @@ use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig}
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section};
 use super::video::{self, FASTEST_PRESET};
-use super::{audio_source, layer};
+use super::{audio_source, layer, transition};
 use crate::audio::{self, InputSpec};
 use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
-use crate::scene::{self, Layer, ResolvedScene, Scene};
+use crate::scene::{self, Layer, ResolvedScene, Scene, Transition};
 
 /// One programme and where it goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,8 @@ pub struct ChannelConfig {
     pub scenes: Vec<NamedScene>,
     /// Place in `scenes` of the one that it begins with.
     pub active: usize,
+    /// How another scene comes on the air, where neither that scene nor whoever asks for it says.
+    pub transition: Transition,
     /// What is above whatever scene is on the air.
     pub overlays: Vec<Layer>,
     /// Its audio sources, which the mixer adds up.
@@ -99,7 +101,8 @@ impl ChannelConfig {
     /// The scene that it begins with.
     #[must_use]
     pub fn scene(&self) -> &Scene {
-        const NOTHING: &Scene = &Scene { background: layer::BLACK, layers: Vec::new() };
+        const NOTHING: &Scene =
+            &Scene { background: layer::BLACK, layers: Vec::new(), transition: None };
         self.scenes.get(self.active).map_or(NOTHING, |named| &named.scene)
     }
 
@@ -148,6 +151,7 @@ impl ChannelConfig {
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
             scenes: shown::empty(),
             active: 0,
+            transition: Transition::CUT,
             overlays: Vec::new(),
             audio_sources: demo_audio(),
             outputs: Vec::new(),
@@ -324,6 +328,7 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     let (multitracks, of_tracks) =
         multitrack::read_all(multitracks, faults, &channel.renditions, stream_name);
     channel.multitracks = multitracks;
+    channel.transition = transition::read(&mut s, faults).unwrap_or(Transition::CUT);
     let scenes = shown::read_all(&mut s, faults, channel.size);
     (channel.scenes, channel.active) = (scenes.list, scenes.active);
     channel.overlays = scenes.overlays;

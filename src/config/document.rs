@@ -8,14 +8,15 @@ use toml::de::DeTable;
 
 use super::fault::{Faults, quoted};
 use super::field::{color, color_text, decimal, needed_name};
-use super::layer::{self, Within};
+use super::layer::{self, DIRECTIONS, Within};
 use super::layer_style;
 use super::section::Section;
+use super::transition::{self, transition_to_document};
 use crate::media::Size;
 use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Direction, Fit, Group, Layer, Length,
-    Outline, Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Fit, Group, Layer, Length, Outline,
+    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -31,7 +32,8 @@ pub fn from_document(document: &Value, canvas: Size) -> Result<Scene, Vec<String
         let background = top.parsed(faults, "background", color);
         let layers = layer::read_all(top, "layer", faults, Within::of("a scene", canvas));
         let background = background.map_or(layer::BLACK, |found| found.value);
-        Scene { background, layers }
+        let transition = transition::read(top, faults);
+        Scene { background, layers, transition }
     })
 }
 
@@ -43,6 +45,15 @@ pub fn overlays_from_document(document: &Value, canvas: Size) -> Result<Vec<Laye
     read_document(document, "the stack of overlays", |top, faults| {
         layer::read_all(top, "overlay", faults, Within::of("a channel's overlays", canvas))
     })
+}
+
+/// Reads a document such as [`transition_to_document`] gives.
+///
+/// # Errors
+/// Everything that is wrong, at most ten: each begins with the path of its field.
+pub fn transition_from_document(document: &Value) -> Result<Transition, Vec<String>> {
+    let whole = json!({ "transition": document });
+    read_document(&whole, "the transition", transition::read)?.ok_or_else(Vec::new)
 }
 
 fn read_document<T>(
@@ -97,7 +108,11 @@ pub fn overlays_to_document(overlays: &[Layer]) -> Value {
 #[must_use]
 pub fn to_document(scene: &Scene) -> Value {
     let layers: Vec<_> = scene.layers.iter().map(|layer| layer_document(layer, false)).collect();
-    json!({ "background": color_text(scene.background), "layer": layers })
+    let mut document = json!({ "background": color_text(scene.background), "layer": layers });
+    if let Some(transition) = &scene.transition {
+        document["transition"] = transition_to_document(transition);
+    }
+    document
 }
 
 /// The document of a layer, which its group may place.
@@ -160,7 +175,8 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
         Source::Ticker(TickerSpec { text, style, direction, speed, gap }) => {
             put("text", json!(text));
             put_style(style, put);
-            put("direction", json!(word_of(*direction)));
+            let word = DIRECTIONS.iter().find(|(_, known)| known == direction);
+            put("direction", json!(word.map(|(word, _)| word)));
             put("speed", json!(speed));
             if let Some(gap) = gap {
                 put("gap", json!(gap));
@@ -241,15 +257,6 @@ fn put_style(style: &TextStyle, put: &mut impl FnMut(&str, Value)) {
         Align::Right => "right",
     };
     put("align", json!(align));
-}
-
-const fn word_of(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Left => "left",
-        Direction::Right => "right",
-        Direction::Up => "up",
-        Direction::Down => "down",
-    }
 }
 
 /// A document as TOML, and where its fields stand in that.
@@ -380,7 +387,7 @@ mod tests {
     use super::*;
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
-        BlendMode, Border, BuiltIn, ChromaKey, Color, Flip, LayerStyle, Shadow, demo,
+        BlendMode, Border, BuiltIn, ChromaKey, Color, Direction, Flip, LayerStyle, Shadow, demo,
     };
 
     const CANVAS: Size = Size::HD720;
@@ -525,7 +532,7 @@ mod tests {
             Just(Source::BuiltIn(BuiltIn::Logo)),
             any_color().prop_map(Source::Spinner),
             (any_style(), any_time())
-                .prop_map(|(style, time)| Source::Clock(ClockSpec { style, time })),
+                .prop_map(|(style, time)| Source::Clock(ClockSpec { style, time: Box::new(time) })),
             ("\\PC*|[\\x00-\\x1f\"\\\\]*", any_style(), any_text_box())
                 .prop_map(|(text, style, text_box)| Source::Text { text, style, text_box }),
             (
@@ -650,7 +657,7 @@ mod tests {
             let document = overlays_to_document(&layers);
             let stack = overlays_from_document(&document, CANVAS);
             prop_assert_eq!(stack.as_ref(), Ok(&layers));
-            let scene = Scene { background, layers };
+            let scene = Scene { background, layers, transition: None };
             let text = to_document(&scene).to_string();
             let again = read(&serde_json::from_str(&text).unwrap());
             prop_assert_eq!(again, Ok(scene));

@@ -9,7 +9,7 @@ use super::output::OutputConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::{Config, NodeConfig, write};
-use crate::scene::Layer;
+use crate::scene::{Layer, Transition};
 
 /// Changes that are kept at most. Further ones hold until the node ends.
 pub const KEPT_MAX: usize = 10_000;
@@ -36,6 +36,8 @@ pub enum Part {
     Scene(String, String),
     /// The overlays of a channel.
     Overlays(String),
+    /// How other scenes of a channel come on the air.
+    Transition(String),
     /// Which scene of a channel is on the air.
     OnAir(String),
 }
@@ -57,6 +59,8 @@ pub enum Becomes {
     Scene(String, NamedScene),
     /// This stack of overlays of a channel.
     Overlays(String, Vec<Layer>),
+    /// This transition of a channel.
+    Transition(String, Transition),
     /// On the air: channel and scene.
     OnAir(String, String),
     /// There is no such thing any more.
@@ -73,6 +77,7 @@ impl Becomes {
             Self::Record(of) => Part::Record(of.name.clone()),
             Self::Scene(channel, of) => Part::Scene(channel.clone(), of.name.clone()),
             Self::Overlays(channel, _) => Part::Overlays(channel.clone()),
+            Self::Transition(channel, _) => Part::Transition(channel.clone()),
             Self::OnAir(channel, _) => Part::OnAir(channel.clone()),
             Self::Gone(part) => part.clone(),
         }
@@ -90,6 +95,7 @@ impl Becomes {
             Self::Record(of) => write::record(of),
             Self::Scene(_, of) => write::scene(of),
             Self::Overlays(_, layers) => write::overlays(layers),
+            Self::Transition(_, of) => write::transition(of),
             Self::OnAir(_, scene) => one("scene", scene),
             Self::Gone(_) => return None,
         })
@@ -204,6 +210,7 @@ impl Part {
             Self::Output(channel, _)
             | Self::Scene(channel, _)
             | Self::Overlays(channel)
+            | Self::Transition(channel)
             | Self::OnAir(channel) => Some(channel),
             Self::Log | Self::Push(_) | Self::Pull(_) | Self::Record(_) => None,
         }
@@ -219,6 +226,7 @@ impl Part {
             Self::Record(name) => ("record", "", name),
             Self::Scene(channel, name) => ("scene", channel, name),
             Self::Overlays(channel) => ("overlays", channel, ""),
+            Self::Transition(channel) => ("transition", channel, ""),
             Self::OnAir(channel) => ("on-air", channel, ""),
         }
     }
@@ -233,6 +241,7 @@ impl Part {
             "record" => Self::Record(name),
             "scene" => Self::Scene(channel, name),
             "overlays" => Self::Overlays(channel),
+            "transition" => Self::Transition(channel),
             "on-air" => Self::OnAir(channel),
             _ => return None,
         })
@@ -244,6 +253,7 @@ impl Part {
             Self::Log => "the log level".to_owned(),
             Self::OnAir(channel) => format!("the scene on the air in channel {channel}"),
             Self::Overlays(channel) => format!("the overlays of channel {channel}"),
+            Self::Transition(channel) => format!("the transition of channel {channel}"),
             other => match other.names() {
                 (kind, "", name) => format!("{kind} {name}"),
                 (kind, channel, name) => format!("{kind} {name} of channel {channel}"),
@@ -325,6 +335,11 @@ fn apply(table: &mut Table, part: &Part, becomes: Option<&Table>, file: &Config)
             let channel = channel_in(table, channel);
             if let (Some(channel), Some(layers)) = (channel, word("overlay")) {
                 channel.insert("overlay".to_owned(), layers);
+            }
+        }
+        Part::Transition(channel) => {
+            if let (Some(channel), Some(it)) = (channel_in(table, channel), becomes) {
+                channel.insert("transition".to_owned(), Value::Table(it.clone()));
             }
         }
         Part::OnAir(channel) => {

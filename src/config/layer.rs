@@ -91,6 +91,14 @@ pub(super) fn read_all(
     layers
 }
 
+/// Where something moves to.
+pub(super) const DIRECTIONS: [(&str, Direction); 4] = [
+    ("left", Direction::Left),
+    ("right", Direction::Right),
+    ("up", Direction::Up),
+    ("down", Direction::Down),
+];
+
 const KINDS: [&str; 19] = [
     "color",
     "gradient",
@@ -246,13 +254,7 @@ fn inside(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> V
 
 fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {
     let text = s.needed(faults, "text").map(|found| found.value.to_owned());
-    let directions = [
-        ("left", Direction::Left),
-        ("right", Direction::Right),
-        ("up", Direction::Up),
-        ("down", Direction::Down),
-    ];
-    let direction = s.word(faults, "direction", &directions).unwrap_or_default();
+    let direction = s.word(faults, "direction", &DIRECTIONS).unwrap_or_default();
     // A column has many lines.
     let room = if direction.is_upright() { box_height / 8 } else { box_height };
     let style = style(s, faults, room);
@@ -292,7 +294,7 @@ fn clock(
             s.parsed(faults, "since", read).map(|found| found.value)
         }
     };
-    Some(ClockSpec { style, time: time? })
+    Some(ClockSpec { style, time: Box::new(time?) })
 }
 
 fn tint(s: &mut Section<'_>, faults: &mut Faults<'_>, key: &'static str, default: Color) -> Color {

@@ -32,6 +32,7 @@ mod tests;
 mod tls;
 mod token;
 mod transcode;
+mod transition;
 mod video;
 mod write;
 
@@ -39,6 +40,7 @@ pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::ChannelConfig;
 pub use document::{
     DOCUMENT_BYTES_MAX, from_document, overlays_from_document, overlays_to_document, to_document,
+    transition_from_document,
 };
 pub use fault::{Errors, Fault};
 pub(crate) use field::name as checked_name;
@@ -60,3 +62,4 @@ pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, Render, Ren
 pub use scene::{NamedScene, SCENES_MAX, resolve};
 pub use tls::TlsConfig;
 pub use transcode::{SizeWish, SourceRendition, TRANSCODES_MAX, TranscodeConfig};
+pub use transition::transition_to_document;

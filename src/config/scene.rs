@@ -6,6 +6,7 @@ use super::fault::{Faults, quoted};
 use super::field::{color, needed_name, unique};
 use super::layer::{self, Within};
 use super::section::{Found, Section};
+use super::transition;
 use crate::media::Size;
 use crate::scene::{self, Error, Layer, ResolvedScene, Scene};
 
@@ -32,7 +33,7 @@ pub(super) fn demo(canvas: Size) -> Vec<NamedScene> {
 
 /// A scene with nothing in it.
 pub(super) fn empty() -> Vec<NamedScene> {
-    let scene = Scene { background: layer::BLACK, layers: Vec::new() };
+    let scene = Scene { background: layer::BLACK, layers: Vec::new(), transition: None };
     vec![NamedScene { name: MAIN.to_owned(), scene }]
 }
 
@@ -89,7 +90,8 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
         let place = first.unwrap_or_else(|| s.place("background"));
         seen.insert(MAIN.to_owned(), place.start);
         let background = background.map_or(layer::BLACK, |found| found.value);
-        list.push(NamedScene { name: MAIN.to_owned(), scene: Scene { background, layers } });
+        let scene = Scene { background, layers, transition: None };
+        list.push(NamedScene { name: MAIN.to_owned(), scene });
     }
     let within = Within::canvas("[[channel.overlay]]", "a channel's overlays", canvas);
     let overlays = layer::read_all(s, "overlay", faults, within);
@@ -122,9 +124,10 @@ fn read(
     let background = s.parsed(faults, "background", color);
     let within = Within::canvas("[[channel.scene.layer]]", "a scene", canvas);
     let layers = layer::read_all(&mut s, "layer", faults, within);
+    let transition = transition::read(&mut s, faults);
     s.finish(faults);
     let background = background.map_or(layer::BLACK, |found| found.value);
-    Some((name?, Scene { background, layers }))
+    Some((name?, Scene { background, layers, transition }))
 }
 
 fn read_active(s: &mut Section<'_>, faults: &mut Faults<'_>, list: &[NamedScene]) -> usize {

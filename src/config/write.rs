@@ -6,9 +6,10 @@ use super::document::{overlays_to_document, to_document};
 use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
+use super::transition::transition_to_document;
 use crate::audio::{InputSpec, Source};
 use crate::command::{OutputRules, SentCodecs, SentTracks};
-use crate::scene::Layer;
+use crate::scene::{Layer, Transition};
 
 impl OutputConfig {
     /// The document that [`OutputConfig::from_document`] reads as the same. It holds a secret.
@@ -120,6 +121,11 @@ pub(super) fn overlays(of: &[Layer]) -> Table {
     serde_json::from_value(overlays_to_document(of)).unwrap_or_default()
 }
 
+/// The `transition` of a channel.
+pub(super) fn transition(of: &Transition) -> Table {
+    serde_json::from_value(transition_to_document(of)).unwrap_or_default()
+}
+
 /// A `[[channel.audio_source]]`.
 pub(super) fn audio(of: &InputSpec) -> Table {
     let InputSpec { name, source, gain_db, mute } = of;
@@ -179,9 +185,11 @@ mod tests {
     #[test]
     fn every_part_is_read_as_it_was_written() {
         let text = "[[channel]]\nname = \"c\"\nbackground = \"#102030\"\n\
+            transition = { type = \"push\", direction = \"up\" }\n\
             rendition = [{ name = \"low\", height = 360 }]\n\
             [[channel.layer]]\nname = \"t\"\ntype = \"text\"\ntext = \"a \\\"b\\\"\"\nalpha = 0.5\n\
             [[channel.scene]]\nname = \"two\"\n\
+            transition = { type = \"wipe\", shape = \"circle\" }\n\
             [[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
             [[channel.scene.layer]]\nname=\"g\"\ntype=\"group\"\nwidth=\"50%\"\nanchor=\"right\"\n\
             [[channel.scene.layer.layer]]\nname=\"y\"\ntype=\"scene\"\nscene=\"main\"\n\
@@ -209,6 +217,7 @@ mod tests {
         let of = &was.channels[0];
         put(&mut channel, "scene", list(of.scenes.iter().map(scene).collect()));
         channel.extend(overlays(&of.overlays));
+        put(&mut channel, "transition", transition(&of.transition));
         put(&mut channel, "audio_source", list(of.audio_sources.iter().map(audio).collect()));
         put(&mut channel, "output", list(of.outputs.iter().map(output).collect()));
         let mut all = Table::new();

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Answer, Ask, ShardCommand, ShardReport};
-use crate::config::{Becomes, Config, NamedScene, Step, overlays_to_document, to_document};
+use crate::config::{
+    Becomes, Config, NamedScene, Step, overlays_to_document, to_document, transition_to_document,
+};
 use crate::control::Request;
 use crate::control::balance::Balance;
 use crate::control::bitrates::Bitrates;
@@ -342,7 +344,11 @@ impl Controller {
                 return self.ask_scenes(ask, reply);
             }
             Step::ShowScene(channel, scene) => {
-                return self.ask_scenes(Ask::Activate { channel, scene, fade_ms: 0 }, reply);
+                return self.ask_scenes(Ask::Activate { channel, scene, transition: None }, reply);
+            }
+            Step::PutTransition(channel, transition) => {
+                let document = transition_to_document(&transition);
+                return self.ask_scenes(Ask::PutTransition { channel, document }, reply);
             }
             Step::RemoveScene(channel, scene) => {
                 return self.ask_scenes(Ask::RemoveScene { channel, scene }, reply);

@@ -147,8 +147,11 @@ impl Decoder {
         let (parameters, time_base) = unsafe { ((*stream).codecpar, (*stream).time_base) };
         // SAFETY: as above.
         let id = unsafe { (*parameters).codec_id };
-        // SAFETY: by the caller.
-        let beside = if setup.keeps_alpha { unsafe { alpha_decoder(stream, id) } } else { None };
+        let mut beside = None;
+        if setup.keeps_alpha {
+            // SAFETY: by the caller.
+            beside = unsafe { alpha_decoder(stream, id) };
+        }
         let mut decoder = Self::with_codec(beside.unwrap_or_else(|| codec_of(id)))?;
         let context = decoder.context.as_ptr();
         // SAFETY: both are valid; the call copies.

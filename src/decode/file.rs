@@ -33,6 +33,7 @@ const PICTURE_MICROS: i64 = 40_000;
 const ONE_THREAD_SAMPLES_MAX: i64 = 1_280 * 720 * 60;
 
 /// How to play a file.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice by itself")]
 pub struct FileSpec {
     /// Size of its pictures on the canvas.
     pub scale: Scale,

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 72] = [
+    pub const NAMES: [&'static str; 74] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -53,6 +53,8 @@ impl NodeEvent {
         "pull_moved",
         "scene_replaced",
         "overlays_replaced",
+        "transition_replaced",
+        "transaction_done",
         "scene_changed",
         "output_added",
         "output_removed",

@@ -258,7 +258,7 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
     if is_taken {
-        line.before(composer, natives);
+        line.before(composer, natives, &now);
     }
     natives.iter_mut().for_each(|native| native.push(&now, is_key));
     if !is_taken {

@@ -29,7 +29,10 @@ pub use encode::{
     ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, audio as encode_audio, video as encode_video,
 };
 pub use keyframes::Keyframes;
-pub use live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, SceneReport};
+pub use live::{
+    AHEAD_MAX, CHANGES_MAX, FRAMES_AHEAD_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine,
+    SceneReport, StartAt,
+};
 pub use lockstep::LockstepFile;
 pub use native::{
     NATIVE_QUEUE, NATIVE_RETIRED_QUEUE, NATIVES_MAX, NativeBranch, NativeChanges, NativeStage,

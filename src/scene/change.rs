@@ -1,21 +1,37 @@
-//! Transition from one scene to the next: a cut at one tick, or a fade over some.
+//! Change of scenes: another scene for a composer, and the transition to it on its way and once
+//! it is over.
 
+use super::error::Error;
+use super::kernel::Kernels;
+use super::mixing::{Mixing, Pair};
 use super::prepare::PreparedScene;
-use crate::frame::{Error, Frame, Geometry, Pool};
-use crate::media::{Micros, PixelFormat};
+use super::transition::{Easing, Progress, Transition};
+use crate::frame::{Frame, Geometry, PictureEvent, Pool};
+use crate::media::{Micros, PixelFormat, Size};
+use crate::ring::Receiver;
 
 /// Another scene for a composer. Made away from the compose core, because it takes memory.
 #[derive(Debug)]
 pub struct Change {
     pub(super) scene: PreparedScene,
-    pub(super) fade: Option<(FadeCanvas, Micros)>,
+    pub(super) mixer: Option<Mixer>,
 }
 
-/// Where the two scenes of a fade are drawn, each by itself, before they are mixed.
+/// A transition with everything that it needs. Made away from the compose core, because it takes
+/// memory.
 #[derive(Debug)]
-pub(super) struct FadeCanvas {
+pub struct PreparedTransition(Option<Mixer>);
+
+/// Where the two scenes of a transition are drawn, each by itself, and how they are mixed.
+#[derive(Debug)]
+pub(super) struct Mixer {
     pub(super) from: Frame,
     pub(super) to: Frame,
+    mixing: Mixing,
+    length: Micros,
+    easing: Easing,
+    /// Overlays are part of both scenes, and not above the mixture.
+    pub(super) with_overlays: bool,
 }
 
 /// What a composer no longer shows. It may hold much memory: drop it away from the compose core.
@@ -24,55 +40,99 @@ pub struct Retired {
     #[expect(dead_code, reason = "kept to be dropped")]
     pub(super) scene: PreparedScene,
     #[expect(dead_code, reason = "kept to be dropped")]
-    pub(super) canvas: Option<FadeCanvas>,
+    pub(super) mixer: Option<Mixer>,
 }
 
-/// A fade on its way. The scene that it goes to is the composer's own.
+/// A transition on its way. The scene that it goes to is the composer's own.
 #[derive(Debug)]
-pub(super) struct Fading {
+pub(super) struct Running {
     pub(super) from: PreparedScene,
-    pub(super) canvas: FadeCanvas,
+    pub(super) mixer: Mixer,
     start: Option<Micros>,
-    length: Micros,
+}
+
+impl PreparedTransition {
+    /// The new scene at one frame.
+    pub const CUT: Self = Self(None);
+
+    /// For scenes of this size. A stinger takes its pictures, due from 0 on, from `stinger`;
+    /// without them it is a cut.
+    ///
+    /// # Errors
+    /// If the memory for two more frames cannot be had, or the picture of a luma wipe cannot be
+    /// read.
+    pub fn new(
+        transition: &Transition,
+        size: Size,
+        stinger: Option<Receiver<PictureEvent>>,
+    ) -> Result<Self, Error> {
+        let Some(mixing) = Mixing::new(transition, size, stinger)? else { return Ok(Self::CUT) };
+        let pool = Pool::new(Geometry::new(size, PixelFormat::I420), 2);
+        let pool = pool.map_err(|error| Error::Memory(error.to_string()))?;
+        let (length, easing) = (transition.duration, transition.easing);
+        let frames = pool.take().zip(pool.take());
+        Ok(Self(frames.map(|(from, to)| {
+            let with_overlays = false;
+            Mixer { from, to, mixing, length, easing, with_overlays }
+        })))
+    }
 }
 
 impl Change {
     /// Shows `scene` from one tick on.
     #[must_use]
     pub const fn cut(scene: PreparedScene) -> Self {
-        Self { scene, fade: None }
+        Self { scene, mixer: None }
     }
 
-    /// Fades to `scene` over `length`; a length of 0 is a cut.
-    ///
-    /// # Errors
-    /// If the memory for two more frames cannot be had.
-    pub fn fade(scene: PreparedScene, length: Micros) -> Result<Self, Error> {
-        if length == Micros(0) {
-            return Ok(Self::cut(scene));
+    /// Goes to `scene` by a transition for scenes of its size.
+    #[must_use]
+    pub fn new(scene: PreparedScene, PreparedTransition(mixer): PreparedTransition) -> Self {
+        Self { scene, mixer }
+    }
+
+    /// One that is not made, to be dropped elsewhere.
+    #[must_use]
+    pub fn into_retired(self) -> Retired {
+        Retired { scene: self.scene, mixer: self.mixer }
+    }
+
+    /// The same where overlays change as well: they take part in the transition. Others are above
+    /// it.
+    #[must_use]
+    pub fn with_overlays(mut self) -> Self {
+        if let Some(mixer) = &mut self.mixer {
+            mixer.with_overlays = true;
         }
-        let pool = Pool::new(Geometry::new(scene.size, PixelFormat::I420), 2)?;
-        let canvas = pool.take().zip(pool.take()).map(|(from, to)| FadeCanvas { from, to });
-        Ok(Self { scene, fade: canvas.map(|canvas| (canvas, length)) })
+        self
     }
 }
 
-impl Fading {
-    pub(super) const fn new(from: PreparedScene, canvas: FadeCanvas, length: Micros) -> Self {
-        Self { from, canvas, start: None, length }
+impl Mixer {
+    /// Draws the mixture of both frames.
+    pub(super) fn draw(&self, frame: &mut Frame, progress: Progress, tools: (&Kernels, &mut [u8])) {
+        let pair = Pair { from: &self.from, to: &self.to };
+        self.mixing.draw(frame, pair, progress, tools);
+    }
+}
+
+impl Running {
+    pub(super) const fn new(from: PreparedScene, mixer: Mixer) -> Self {
+        Self { from, mixer, start: None }
     }
 
-    /// How much of the new scene is seen at `now`, 0 to 255; `None` once it is all. The first call
-    /// is the fade's beginning.
-    pub(super) fn weight(&mut self, now: Micros) -> Option<u8> {
-        let gone = now.since(*self.start.get_or_insert(now)).0;
-        if gone >= self.length.0 {
-            return None;
-        }
-        u8::try_from(gone * 255 / self.length.0).ok()
+    /// How far it has come at `now`; `None` once it is over. The first call is its begin.
+    pub(super) fn progress(&mut self, now: Micros) -> Option<Progress> {
+        let gone = now.since(*self.start.get_or_insert(now));
+        let Mixer { mixing, length, easing, .. } = &mut self.mixer;
+        let goes_on = match mixing {
+            Mixing::Stinger(stinger) => stinger.advance(gone),
+            _ => gone < *length,
+        };
+        goes_on.then(|| easing.progress(gone, *length))
     }
 
     pub(super) fn into_retired(self) -> Retired {
-        Retired { scene: self.from, canvas: Some(self.canvas) }
+        Retired { scene: self.from, mixer: Some(self.mixer) }
     }
 }

@@ -1,5 +1,6 @@
 //! Composer: draws a scene into frames, tick by tick, touching only what changed.
 
+use super::change::{Change, Mixer, Retired, Running};
 use super::damage::{Damage, History};
 use super::error::Error;
 use super::kernel::{Kernels, Level};
@@ -7,7 +8,6 @@ use super::model::Scene;
 use super::prepare::PreparedScene;
 use super::resolve::ResolvedScene;
 use super::tick::Tick;
-use super::transition::{Change, FadeCanvas, Fading, Retired};
 use crate::frame::{Frame, FrozenFrame, Geometry, PictureEvent, Pool};
 use crate::media::{PixelFormat, Size};
 use crate::ring::Receiver;
@@ -30,14 +30,15 @@ pub struct Composer {
     is_new: bool,
     /// The newest frame, and the mark of what it shows.
     last: Option<(FrozenFrame, u64)>,
-    fading: Option<Fading>,
+    running: Option<Running>,
     /// What is no longer shown, until it is fetched.
     retired: [Option<Retired>; RETIRED_MAX],
     scratch: Box<[u8]>,
     drawn: u64,
 }
 
-/// Scenes that one change may retire: the one that a fade was leaving, and the one it went to.
+/// Scenes that one change may retire: the one that a transition was leaving, and the one that it
+/// went to.
 pub const RETIRED_MAX: usize = 2;
 
 /// What a tick gave.
@@ -73,7 +74,7 @@ impl Composer {
             history: History::begin(canvas),
             is_new: true,
             last: None,
-            fading: None,
+            running: None,
             retired: [None, None],
             scratch,
             drawn: 0,
@@ -99,28 +100,28 @@ impl Composer {
         self.scene.attach(layer, pictures)
     }
 
-    /// Shows another scene from the next tick on, all of it at once, or fades to it from then on.
-    /// Live and video layers with the same [`super::InputKey`] keep their pictures. A fade that is
-    /// on its way ends at once. Fetch what is retired by this with `take_retired`, before the next
-    /// change and after each tick.
+    /// Shows another scene from the next tick on, all of it at once, or goes to it by a transition
+    /// from then on. Live and video layers with the same [`super::InputKey`] keep their pictures. A
+    /// transition that is on its way ends at once. Fetch what is retired by this with
+    /// `take_retired`, before the next change and after each tick.
     ///
     /// A scene prepared for another canvas size is retired, and the old one stays.
     pub fn change(&mut self, change: Change) {
-        let Change { scene: mut next, fade } = change;
+        let Change { scene: mut next, mixer } = change;
         if next.size != self.scene.size {
             debug_assert!(false, "a scene was prepared for another canvas");
-            self.retire(Retired { scene: next, canvas: None });
+            self.retire(Retired { scene: next, mixer: None });
             return;
         }
-        if let Some(fading) = self.fading.take() {
-            self.retire(fading.into_retired());
+        if let Some(running) = self.running.take() {
+            self.retire(running.into_retired());
         }
         next.take_inputs(&mut self.scene);
         self.is_new = true;
         let old = std::mem::replace(&mut self.scene, next);
-        match fade {
-            Some((canvas, length)) => self.fading = Some(Fading::new(old, canvas, length)),
-            None => self.retire(Retired { scene: old, canvas: None }),
+        match mixer {
+            Some(mixer) => self.running = Some(Running::new(old, mixer)),
+            None => self.retire(Retired { scene: old, mixer: None }),
         }
     }
 
@@ -141,7 +142,7 @@ impl Composer {
     /// frames of the canvas' size.
     pub fn compose(&mut self, tick: &Tick, pool: &Pool) -> Composed {
         self.drawn = 0;
-        if let Some(composed) = self.compose_fade(tick, pool) {
+        if let Some(composed) = self.compose_transition(tick, pool) {
             return composed;
         }
         self.update(tick);
@@ -158,38 +159,41 @@ impl Composer {
         }
         let Some(mut frame) = self.frame_of(pool) else { return Composed::NoFrame };
         let damage = self.history.since(frame.content());
-        self.drawn += self.scene.redraw(&mut frame, &damage, self.kernels, &mut self.scratch);
+        self.drawn +=
+            self.scene.redraw(&mut frame, (&damage, true), self.kernels, &mut self.scratch);
         self.finish(frame)
     }
 
-    /// The frame of a tick during a fade. Each scene is drawn by itself, and only what changed in
-    /// it; the mixture of the two is new everywhere. `None` if there is no fade, or it is over.
-    fn compose_fade(&mut self, tick: &Tick, pool: &Pool) -> Option<Composed> {
-        let fading = self.fading.as_mut()?;
-        let Some(weight) = fading.weight(tick.at) else {
-            let over = self.fading.take()?.into_retired();
+    /// The frame of a tick during a transition. Each scene is drawn by itself, and only what
+    /// changed in it; the mixture of the two is new everywhere, and overlays are above it. `None`
+    /// if there is no transition, or it is over.
+    fn compose_transition(&mut self, tick: &Tick, pool: &Pool) -> Option<Composed> {
+        let running = self.running.as_mut()?;
+        let Some(progress) = running.progress(tick.at) else {
+            let over = self.running.take()?.into_retired();
             self.retire(over);
             self.is_new = true;
             return None;
         };
         let whole = Damage::all(self.scene.size.rect());
-        let (mut old, mut new) = (fading.from.update(tick), self.scene.update(tick));
-        fading.from.layers.mirror(&mut self.scene.layers, &mut old);
+        let (mut old, mut new) = (running.from.update(tick), self.scene.update(tick));
+        running.from.layers.mirror(&mut self.scene.layers, &mut old);
         if std::mem::take(&mut self.is_new) {
-            fading.from.layers.invalidate();
+            running.from.layers.invalidate();
             self.scene.layers.invalidate();
             (old, new) = (whole, whole);
         }
         let (kernels, scratch) = (self.kernels, &mut self.scratch);
-        let FadeCanvas { from, to } = &mut fading.canvas;
-        self.drawn += fading.from.redraw(from, &old, kernels, scratch);
-        self.drawn += self.scene.redraw(to, &new, kernels, scratch);
+        let Mixer { from, to, with_overlays, .. } = &mut running.mixer;
+        let all = *with_overlays;
+        self.drawn += running.from.redraw(from, (&old, all), kernels, scratch);
+        self.drawn += self.scene.redraw(to, (&new, all), kernels, scratch);
         self.history.push(&whole);
         let Some(mut frame) = self.frame_of(pool) else { return Some(Composed::NoFrame) };
-        let FadeCanvas { from, to } = &self.fading.as_ref()?.canvas;
-        for (index, plane) in frame.planes_mut().into_iter().enumerate() {
-            // Rows are as far apart in all three.
-            (kernels.fade)(plane.data, to.plane(index), from.plane(index), weight);
+        let mixer = &self.running.as_ref()?.mixer;
+        mixer.draw(&mut frame, progress, (kernels, &mut self.scratch));
+        if !mixer.with_overlays {
+            self.scene.draw_overlays(&mut frame, (kernels, &mut self.scratch));
         }
         Some(self.finish(frame))
     }

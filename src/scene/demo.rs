@@ -48,7 +48,7 @@ fn starting(size: Size) -> Scene {
         centred("clock label", (160, 880, 1_600, 36), "Time (UTC)", (28, 600, ACCENT)),
         page.at((160, 918, 1_600, 68), page.layer("clock", clock)),
     ];
-    Scene { background: BOTTOM, layers }
+    Scene { background: BOTTOM, layers, transition: None }
 }
 
 /// The live picture alone, with a small sign in a corner.
@@ -64,7 +64,7 @@ fn full(size: Size) -> Scene {
         Layer { place: size.rect().into(), ..page.layer(INPUT, live) },
         Layer { alpha: 200, ..logo },
     ];
-    Scene { background: BOTTOM, layers }
+    Scene { background: BOTTOM, layers, transition: None }
 }
 
 /// The demo scene for a canvas of `size`.
@@ -93,7 +93,7 @@ pub fn scene(size: Size) -> Scene {
         "Publish to live/studio with your stream key, and your picture appears above.",
         (30, 400, MUTED),
     ));
-    Scene { background: BOTTOM, layers }
+    Scene { background: BOTTOM, layers, transition: None }
 }
 
 /// The numbers of the design, on this canvas.

@@ -44,6 +44,15 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+    /// A file of a transition cannot be used.
+    Transition {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// There is no memory for what a transition needs.
+    Memory(String),
     /// The letters of a layer cannot be drawn.
     Font {
         /// The layer's name.
@@ -60,7 +69,7 @@ impl Error {
     #[must_use]
     pub fn layer(&self) -> Option<&str> {
         match self {
-            Self::Layers(_) | Self::Drawn => None,
+            Self::Layers(_) | Self::Drawn | Self::Transition { .. } | Self::Memory(_) => None,
             Self::Duplicate(layer)
             | Self::Circle { layer, .. }
             | Self::NoScene { layer, .. }
@@ -101,6 +110,14 @@ impl fmt::Display for Error {
                 "layer \"{layer}\": cannot show {}: {cause}; check the path and the file",
                 path.display()
             ),
+            Self::Transition { path, cause } => write!(
+                f,
+                "`transition`: cannot use {}: {cause}; check the path and the file",
+                path.display()
+            ),
+            Self::Memory(cause) => {
+                write!(f, "there is no memory for the transition: {cause}; try a cut")
+            }
             Self::Font { layer, font, cause } => write!(
                 f,
                 "layer \"{layer}\": no font \"{font}\": {cause}; install it (`fc-list` shows what \

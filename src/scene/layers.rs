@@ -126,50 +126,26 @@ impl Layers {
         })
     }
 
-    /// Draws everything in `damage` on a background; luma pixels drawn.
+    /// Draws the lowest `count` in `damage` on a background; luma pixels drawn.
     pub(super) fn redraw(
         &self,
+        count: usize,
         canvas: &mut Canvas<'_>,
         damage: &Damage,
         background: [u8; 3],
     ) -> u64 {
-        let mut drawn = 0;
+        let (mut drawn, layers) = (0, self.0.get(..count).unwrap_or(&self.0));
         for rect in damage.rects() {
-            self.draw(canvas, *rect, Some(background), SPLITS_MAX);
+            draw(layers, canvas, *rect, Some(background), SPLITS_MAX);
             drawn += u64::try_from(area(*rect)).unwrap_or(0);
         }
         drawn
     }
 
-    /// Draws everything in `rect`, beginning with the highest layer that hides all below it. Where
-    /// one hides a good part, the rest is drawn apart.
-    fn draw(&self, canvas: &mut Canvas<'_>, rect: Rect, background: Option<[u8; 3]>, splits: u32) {
-        if rect.is_empty() {
-            return;
-        }
-        let mut first = None;
-        for (index, layer) in self.0.iter().enumerate().rev() {
-            let hidden = layer.opaque().intersect(rect);
-            if hidden == rect {
-                first = Some(index);
-                break;
-            }
-            // Splitting pays only if there is something below to be spared.
-            if splits > 0 && index > 0 && area(hidden) * SPLIT_WORTH >= area(rect) {
-                self.draw(canvas, hidden, background, splits - 1);
-                for part in around(rect, hidden) {
-                    self.draw(canvas, part, background, splits - 1);
-                }
-                return;
-            }
-        }
-        match (first, background) {
-            (None, Some(color)) => canvas.fill(rect, color, 255),
-            (None, None) => canvas.clear(rect),
-            (Some(_), _) => {}
-        }
-        for layer in &self.0[first.unwrap_or(0)..] {
-            layer.draw(canvas, rect);
+    /// Draws those above the lowest `count` on what is there.
+    pub(super) fn draw_above(&self, count: usize, canvas: &mut Canvas<'_>, clip: Rect) {
+        for layer in self.0.get(count..).unwrap_or_default() {
+            layer.draw(canvas, clip);
         }
     }
 
@@ -198,6 +174,44 @@ impl Layers {
             Content::Painter(_) => None,
             Content::Group(group) => group.layers.find_input(is),
         })
+    }
+}
+
+/// Draws everything in `rect`, beginning with the highest layer that hides all below it. Where
+/// one hides a good part, the rest is drawn apart.
+fn draw(
+    layers: &[Prepared],
+    canvas: &mut Canvas<'_>,
+    rect: Rect,
+    background: Option<[u8; 3]>,
+    splits: u32,
+) {
+    if rect.is_empty() {
+        return;
+    }
+    let mut first = None;
+    for (index, layer) in layers.iter().enumerate().rev() {
+        let hidden = layer.opaque().intersect(rect);
+        if hidden == rect {
+            first = Some(index);
+            break;
+        }
+        // Splitting pays only if there is something below to be spared.
+        if splits > 0 && index > 0 && area(hidden) * SPLIT_WORTH >= area(rect) {
+            draw(layers, canvas, hidden, background, splits - 1);
+            for part in around(rect, hidden) {
+                draw(layers, canvas, part, background, splits - 1);
+            }
+            return;
+        }
+    }
+    match (first, background) {
+        (None, Some(color)) => canvas.fill(rect, color, 255),
+        (None, None) => canvas.clear(rect),
+        (Some(_), _) => {}
+    }
+    for layer in &layers[first.unwrap_or(0)..] {
+        layer.draw(canvas, rect);
     }
 }
 
@@ -275,7 +289,7 @@ impl Group {
         let mut canvas = Canvas::on_surface(&mut surface, kernels, scratch);
         let mut drawn = 0;
         for rect in self.pending.rects() {
-            self.layers.draw(&mut canvas, *rect, None, SPLITS_MAX);
+            draw(&self.layers.0, &mut canvas, *rect, None, SPLITS_MAX);
             self.finish(&mut canvas, *rect);
             drawn += u64::try_from(area(*rect)).unwrap_or(0);
         }

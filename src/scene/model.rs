@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 pub use super::color::Color;
+pub use super::direction::Direction;
 use super::layer_style::LayerStyle;
 use super::position::Position;
 use super::time_format::TimeFormat;
+use super::transition::Transition;
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -21,6 +23,8 @@ pub struct Scene {
     pub background: Color,
     /// At most [`LAYERS_MAX`].
     pub layers: Vec<Layer>,
+    /// How it comes on the air; `None` for its channel's way.
+    pub transition: Option<Transition>,
 }
 
 /// A source with its place on the canvas.
@@ -256,28 +260,6 @@ pub struct TextBox {
     pub outline: Option<Outline>,
 }
 
-/// Where the letters of a ticker run to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Direction {
-    /// From the right edge of the box to the left one.
-    #[default]
-    Left,
-    /// From the left edge to the right one.
-    Right,
-    /// From the bottom to the top, as credits do.
-    Up,
-    /// From the top to the bottom.
-    Down,
-}
-
-impl Direction {
-    /// Whether it is up or down: the text is a column as wide as its box.
-    #[must_use]
-    pub const fn is_upright(self) -> bool {
-        matches!(self, Self::Up | Self::Down)
-    }
-}
-
 /// Text that runs through its box, again and again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TickerSpec {
@@ -300,13 +282,13 @@ pub struct ClockSpec {
     /// How its letters look.
     pub style: TextStyle,
     /// What it shows.
-    pub time: TimeFormat,
+    pub time: Box<TimeFormat>,
 }
 
 impl From<TextStyle> for ClockSpec {
     /// The time of day, UTC.
     fn from(style: TextStyle) -> Self {
-        Self { style, time: TimeFormat::default() }
+        Self { style, time: Box::default() }
     }
 }
 

@@ -21,7 +21,9 @@ use crate::ring::Receiver;
 pub struct PreparedScene {
     pub(super) size: Size,
     pub(super) background: [u8; 3],
+    /// Those of the scene, and from `overlays_from` on those above whatever scene there is.
     pub(super) layers: Layers,
+    overlays_from: usize,
 }
 
 impl PreparedScene {
@@ -60,7 +62,8 @@ impl PreparedScene {
         let mut faults = Vec::new();
         let layers = load_all(&scene.layers, painter, &mut loader, &mut faults)?;
         let background = bytes(scene.background);
-        Ok((Self { size: scene.size, background, layers }, faults))
+        let ResolvedScene { size, overlays_from, .. } = *scene;
+        Ok((Self { size, background, layers, overlays_from }, faults))
     }
 
     /// Gives the live or video layer called `layer` its pictures. They stay in the ring until they
@@ -112,17 +115,28 @@ impl PreparedScene {
         });
     }
 
-    /// Draws what lies in `damage`; luma pixels drawn.
+    /// Draws what lies in `damage`, with overlays or without; luma pixels drawn.
     pub(super) fn redraw(
         &mut self,
         frame: &mut Frame,
-        damage: &Damage,
+        (damage, with_overlays): (&Damage, bool),
         kernels: &'static Kernels,
         scratch: &mut [u8],
     ) -> u64 {
         let inside = self.layers.render(kernels, scratch);
         let mut canvas = Canvas::on_frame(frame, kernels, scratch);
-        inside + self.layers.redraw(&mut canvas, damage, self.background)
+        let count = if with_overlays { usize::MAX } else { self.overlays_from };
+        inside + self.layers.redraw(count, &mut canvas, damage, self.background)
+    }
+
+    /// Draws the overlays on what is there.
+    pub(super) fn draw_overlays(
+        &self,
+        frame: &mut Frame,
+        (kernels, scratch): (&'static Kernels, &mut [u8]),
+    ) {
+        let mut canvas = Canvas::on_frame(frame, kernels, scratch);
+        self.layers.draw_above(self.overlays_from, &mut canvas, self.size.rect());
     }
 }
 
@@ -198,7 +212,11 @@ mod tests {
             .into_iter()
             .map(|(name, source)| Layer { place: PLACE.into(), ..Layer::new(name, source) });
         let background = Color { r: 0, g: 0, b: 0, a: 255 };
-        ResolvedScene::alone(&Scene { background, layers: layers.collect() }, size()).unwrap()
+        ResolvedScene::alone(
+            &Scene { background, layers: layers.collect(), transition: None },
+            size(),
+        )
+        .unwrap()
     }
 
     fn text(font: Option<&str>) -> Source {

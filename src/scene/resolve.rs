@@ -32,6 +32,8 @@ pub struct ResolvedScene {
     pub(super) background: Color,
     /// Lowest first.
     pub(super) layers: Vec<Node>,
+    /// The first of `layers` that is an overlay.
+    pub(super) overlays_from: usize,
 }
 
 /// A layer at its place.
@@ -125,9 +127,10 @@ impl ResolvedScene {
             background = BLACK;
         }
         resolver.add_all(&scene.layers, &whole, &mut layers)?;
+        let overlays_from = layers.len();
         let above = Within { prefix: "overlay/".to_owned(), ..whole };
         resolver.add_all(overlays, &above, &mut layers)?;
-        Ok(Self { size: onto, background, layers })
+        Ok(Self { size: onto, background, layers, overlays_from })
     }
 
     /// The same of a scene that shows no other, without overlays.
@@ -136,6 +139,18 @@ impl ResolvedScene {
     /// As [`ResolvedScene::new`].
     pub fn alone(scene: &Scene, size: Size) -> Result<Self, Error> {
         Self::new(scene, size, &[], &|_| None)
+    }
+
+    /// Whether the overlays of another are the same.
+    #[must_use]
+    pub fn has_overlays_of(&self, other: &Self) -> bool {
+        self.layers.get(self.overlays_from..) == other.layers.get(other.overlays_from..)
+    }
+
+    /// The size of its canvas.
+    #[must_use]
+    pub const fn size(&self) -> Size {
+        self.size
     }
 
     /// All of its layers, those in groups too.

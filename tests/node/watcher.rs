@@ -35,9 +35,14 @@ impl Watcher {
         (x, y): (usize, usize),
         wanted: impl Fn([u8; 3]) -> bool,
     ) {
+        self.wait_until(what, |picture| wanted(picture.at(x, y)));
+    }
+
+    /// Waits for a picture that is as wanted.
+    pub(crate) fn wait_until(&mut self, what: &str, wanted: impl Fn(&Picture) -> bool) {
         wait_until(SOON, what, || {
             assert!(self.0.runs(), "the viewer has ended:\n{}", self.0.err());
-            self.last().filter(|picture| wanted(picture.at(x, y))).map(drop)
+            self.last().filter(|picture| wanted(picture)).map(drop)
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the kept state: it stands above the file, and comes back from its own text.
 
 use super::*;
-use crate::media::Size;
+use crate::media::{Micros, Size};
 use crate::rtmp::Url;
 use crate::scene::{Layer, Scene, Source, demo};
 
@@ -28,7 +28,8 @@ fn gone(name: &str) -> Becomes {
 }
 
 fn scene(name: &str) -> NamedScene {
-    let scene = Scene { background: demo::scenes(Size::HD720)[0].1.background, layers: Vec::new() };
+    let background = demo::scenes(Size::HD720)[0].1.background;
+    let scene = Scene { background, layers: Vec::new(), transition: None };
     NamedScene { name: name.to_owned(), scene }
 }
 
@@ -55,6 +56,7 @@ fn changes_stand_above_the_file_and_come_back_from_their_text() {
         Becomes::Record(pull.records[0].clone()),
         Becomes::Scene("a".to_owned(), scene("break")),
         Becomes::OnAir("a".to_owned(), "break".to_owned()),
+        Becomes::Transition("a".to_owned(), Transition::fade(Micros::from_millis(300))),
         Becomes::Log("debug".to_owned()),
     ] {
         assert!(kept.set(&change, &file));
@@ -71,6 +73,7 @@ fn changes_stand_above_the_file_and_come_back_from_their_text() {
     assert!(config.pushes.is_empty());
     assert_eq!((&config.pulls, &config.records), (&pull.pulls, &pull.records));
     let channel = &config.channels[0];
+    assert_eq!(channel.transition, Transition::fade(Micros::from_millis(300)));
     assert_eq!(
         channel.scenes.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
         ["main", "break"]

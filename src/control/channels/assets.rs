@@ -100,7 +100,8 @@ pub(crate) fn video_faults(scene: &ResolvedScene) -> Vec<String> {
     videos.collect()
 }
 
-fn video_fault(path: &Path) -> Option<String> {
+/// What is wrong with a video file.
+pub(crate) fn video_fault(path: &Path) -> Option<String> {
     let own = path.to_owned();
     let open = move || File::open(&own, FileSpec::default()).err().map(|error| error.to_string());
     match in_time(LOAD_MAX, &[], open) {

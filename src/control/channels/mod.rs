@@ -12,3 +12,4 @@ pub(crate) mod offline;
 pub(crate) mod renditions;
 pub(crate) mod scenes;
 pub(crate) mod sources;
+pub(crate) mod stinger;

@@ -40,6 +40,13 @@ pub(crate) struct NativeEnd {
     pub(crate) retired: Receiver<Retired>,
 }
 
+impl NativeEnd {
+    /// Drops the scenes that it no longer shows, which may take its time.
+    pub(crate) fn drop_retired(&mut self) {
+        while self.retired.pop().is_some() {}
+    }
+}
+
 impl NativeSize {
     pub(crate) fn new(plan: &RenditionPlan, size: FurtherSize, tee: Tee) -> Self {
         let FurtherSize { size, pool, encodes, .. } = size;

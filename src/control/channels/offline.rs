@@ -8,11 +8,14 @@ use crate::audio::Mixer;
 use crate::config::ChannelConfig;
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::sources::Sources;
+use crate::control::channels::stinger::stinger_in_lockstep;
 use crate::frame::{FrozenFrame, Geometry, Pool};
 use crate::media::{CHANNELS, FrameRate, Micros, PixelFormat, SAMPLE_RATE};
 use crate::pipeline::{LockstepFile, POOL_EXTRA_FRAMES};
 use crate::scene::kernel::Level;
-use crate::scene::{Composed, Composer, PreparedScene, Scene, Tick};
+use crate::scene::{
+    Change, Composed, Composer, PreparedScene, PreparedTransition, Scene, Tick, TransitionKind,
+};
 
 /// How a channel is rendered.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,9 @@ pub(crate) struct RenderSpec<'a> {
     pub(crate) channel: &'a ChannelConfig,
     /// What of it is shown.
     pub(crate) scene: &'a Scene,
+    /// What is shown before, and the tick from which on the scene comes by its own transition, or
+    /// the channel's.
+    pub(crate) after: Option<(&'a Scene, u64)>,
     /// What clocks show at first, milliseconds since 1970-01-01 UTC.
     pub(crate) unix_ms: u64,
     /// Widest vector instructions.
@@ -40,11 +46,23 @@ pub(crate) struct OfflineChannel {
     /// `None` if the channel has no audio.
     mixer: Option<Mixer>,
     files: Vec<LockstepFile>,
+    next_scene: Option<NextScene>,
+    /// The stinger that runs, and its begin.
+    stinger: Option<(LockstepFile, Micros)>,
     rate: FrameRate,
     unix_ms: u64,
     redraw: bool,
     tick: u64,
     samples: Vec<f32>,
+}
+
+/// The scene that is shown from one tick on.
+#[derive(Debug)]
+struct NextScene {
+    tick: u64,
+    change: Change,
+    files: Vec<LockstepFile>,
+    stinger: Option<LockstepFile>,
 }
 
 /// A tick's picture and audio.
@@ -77,28 +95,31 @@ impl OfflineChannel {
     /// # Errors
     /// If the scene cannot be drawn at all, or there is no memory.
     pub(crate) fn open(spec: RenderSpec<'_>) -> Result<(Self, Vec<String>), ChannelError> {
-        let RenderSpec { channel, scene, level, .. } = spec;
-        let fault = |error| ChannelError::Scene(channel.name.clone(), error);
-        let resolved = channel.resolved(scene).map_err(fault)?;
-        let (mut prepared, faults) = PreparedScene::with_placeholders(&resolved).map_err(fault)?;
-        let mut faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let RenderSpec { channel, scene, after, level, .. } = spec;
+        let mut faults = Vec::new();
+        let next_scene = match after {
+            Some((_, tick)) => Some(NextScene::open((channel, scene), tick, &mut faults)?),
+            None => None,
+        };
+        let scene = after.map_or(scene, |(before, _)| before);
+        let (prepared, mut sources) = loaded((channel, scene), &mut faults)?;
         let geometry = Geometry::new(channel.size, PixelFormat::I420);
         let pool = Pool::new(geometry, spec.held_frames + POOL_EXTRA_FRAMES)
             .map_err(ChannelError::Memory)?;
-        let mut sources = Sources::default();
-        sources.want_pictures(resolved.layers().into_iter(), &mut prepared);
         let mixer = channel.audio.as_ref().map(|_| {
             let mut mixer = Mixer::new(&channel.audio_sources);
             sources.want_audio(&channel.audio_sources, &mut mixer);
             mixer
         });
-        let (files, unplayable) = sources.in_lockstep();
+        let (files, unplayable) = sources.in_lockstep(Micros(0));
         faults.extend(unplayable);
         let offline = Self {
             composer: Composer::with_scene(prepared, level),
             pool,
             mixer,
             files,
+            next_scene,
+            stinger: None,
             rate: channel.rate,
             unix_ms: spec.unix_ms,
             redraw: spec.redraw,
@@ -113,9 +134,17 @@ impl OfflineChannel {
     pub(crate) fn next(&mut self, mut fault: impl FnMut(String)) -> Option<Rendered<'_>> {
         let tick = self.tick;
         let (at, next) = (self.rate.due(tick), self.rate.due(tick + 1));
+        if let Some(next_scene) = self.next_scene.take_if(|it| it.tick <= tick) {
+            let NextScene { change, files, stinger, .. } = next_scene;
+            self.composer.change(change);
+            self.files.extend(files);
+            self.stinger = stinger.map(|file| (file, at));
+        }
         // The mixer goes on to the next tick.
-        for file in &mut self.files {
-            if let Err(error) = file.decode_to(next) {
+        let files = self.files.iter_mut().map(|file| (file, Micros(0)));
+        let stinger = self.stinger.iter_mut().map(|(file, begin)| (file, *begin));
+        for (file, begin) in files.chain(stinger) {
+            if let Err(error) = file.decode_to(next.since(begin)) {
                 fault(error.to_string());
             }
         }
@@ -127,6 +156,7 @@ impl OfflineChannel {
             Composed::Fresh(frame) | Composed::Same(frame) => frame,
             Composed::NoFrame => return None,
         };
+        while self.composer.take_retired().is_some() {}
         self.mix(tick);
         self.tick += 1;
         Some(Rendered { tick, frame, samples: &self.samples })
@@ -143,6 +173,49 @@ impl OfflineChannel {
     }
 }
 
+impl NextScene {
+    fn open(
+        (channel, scene): (&ChannelConfig, &Scene),
+        tick: u64,
+        faults: &mut Vec<String>,
+    ) -> Result<Self, ChannelError> {
+        let (prepared, sources) = loaded((channel, scene), faults)?;
+        let (files, unplayable) = sources.in_lockstep(channel.rate.due(tick));
+        faults.extend(unplayable);
+        let transition = scene.transition.as_ref().unwrap_or(&channel.transition);
+        let (stinger, pictures) = match &transition.kind {
+            TransitionKind::Stinger { path, .. } => match stinger_in_lockstep(path, channel.size) {
+                Ok((file, pictures)) => (Some(file), Some(pictures)),
+                Err(error) => {
+                    faults.push(error.to_string());
+                    (None, None)
+                }
+            },
+            _ => (None, None),
+        };
+        let transition = PreparedTransition::new(transition, channel.size, pictures);
+        let transition = transition.unwrap_or_else(|error| {
+            faults.push(error.to_string());
+            PreparedTransition::CUT
+        });
+        Ok(Self { tick, change: Change::new(prepared, transition), files, stinger })
+    }
+}
+
+/// A scene with everything loaded, and the files that it shows.
+fn loaded(
+    (channel, scene): (&ChannelConfig, &Scene),
+    faults: &mut Vec<String>,
+) -> Result<(PreparedScene, Sources), ChannelError> {
+    let fault = |error| ChannelError::Scene(channel.name.clone(), error);
+    let resolved = channel.resolved(scene).map_err(fault)?;
+    let (mut prepared, found) = PreparedScene::with_placeholders(&resolved).map_err(fault)?;
+    faults.extend(found.iter().map(ToString::to_string));
+    let mut sources = Sources::default();
+    sources.want_pictures(resolved.layers().into_iter(), &mut prepared);
+    Ok((prepared, sources))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +227,7 @@ mod tests {
     /// As `tools/contact_sheet.sh` renders them.
     const TICKS: u64 = 45;
     const UNIX_MS: u64 = 1_700_000_000_000;
+    const CHANGE_AT: u64 = 15;
 
     #[test]
     fn every_small_scene_looks_as_it_did_with_any_instructions() {
@@ -167,10 +241,14 @@ mod tests {
         let mut others = Vec::new();
         for (at, (channel, named)) in shown.enumerate() {
             let name = format!("{}/{}", channel.name, named.name);
+            // Those with a transition are in the middle of it, coming from the first one.
+            let first = &channel.scenes[0].scene;
+            let after = named.scene.transition.as_ref().map(|_| (first, CHANGE_AT));
             for level in [Level::Scalar, Level::best()] {
                 let spec = RenderSpec {
                     channel,
                     scene: &named.scene,
+                    after,
                     unix_ms: UNIX_MS,
                     level,
                     redraw: false,

@@ -4,8 +4,10 @@
 
 mod asset_faults;
 mod channel_scenes;
+mod edits;
 mod library;
 mod load;
+mod transaction;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,8 +15,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
+use self::edits::Edited;
 use self::library::{OnAir, Target, stack};
-use self::load::{Changes, Loaded, Order, What};
+use self::load::{Changes, How, Loaded, Order, What};
+use self::transaction::too_far;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::context::ChannelContext;
@@ -24,10 +28,10 @@ use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::media::{Micros, Size};
-use crate::pipeline::{SceneChange, SceneReport};
+use crate::pipeline::{SceneChange, SceneReport, StartAt};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::Clock;
-use crate::scene::{self, Scene};
+use crate::scene::{self, Scene, Transition};
 use crate::stats::CoreRole;
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
@@ -35,9 +39,6 @@ const REQUESTS_MAX: usize = 8;
 
 /// How long whoever has a wish waits for it. It may still come true later, if nobody has another.
 const REQUEST_LIMIT: Micros = Micros::from_secs(12);
-
-/// Longest fade, milliseconds.
-const FADE_MS_MAX: u32 = 10_000;
 
 /// News that loading threads may have for the controller; each channel has one thread, and those
 /// that still wait for a file of an earlier request.
@@ -87,6 +88,8 @@ struct ChannelScenes {
     active: usize,
     /// In the form of a scene.
     overlays: Entry,
+    /// How another scene comes on the air, where nobody says otherwise.
+    transition: Transition,
     /// `None` if the channel shows the frames of another program.
     ends: Option<SceneEnds>,
     /// The wish that is being fulfilled. One at a time, so that each finds things as it left them.
@@ -119,38 +122,41 @@ struct Entry {
 #[derive(Debug)]
 enum SceneRequest {
     Put { target: Target, version: Option<u64>, document: serde_json::Value },
-    Activate { scene: String, fade_ms: u32 },
+    Activate { scene: String, transition: Option<serde_json::Value> },
     Remove { scene: String },
+    Transaction(serde_json::Value),
 }
 
-/// What of a wish is a change to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keeps {
-    /// Nothing: it comes from the configuration.
-    Nothing,
-    /// The scene, or the overlays.
-    Target,
-    /// Which one is on the air.
-    OnAir,
+/// What a wish takes.
+#[derive(Debug)]
+struct Plan {
+    what: What,
+    how: How,
+    at: StartAt,
+    /// The scene that is on the air then; as before if nothing is said.
+    activates: Option<String>,
+    /// Whether the answer has the frame of the change.
+    tells_frame: bool,
 }
 
 /// A wish on its way.
 #[derive(Debug)]
 struct Job {
     ticket: u64,
-    target: Target,
-    /// What that becomes, once that is known; `None` if it stays as it is.
-    becomes: Option<Scene>,
+    /// What becomes of scenes and overlays, once that is known.
+    edited: Edited,
     /// What of it cannot be shown, once that is known.
     faults: Vec<scene::Error>,
-    /// Whether it is the scene on the air when all is done.
-    activates: bool,
+    at: StartAt,
+    activates: Option<String>,
+    tells_frame: bool,
     /// Whether the composer has been told.
     sent: bool,
     /// Taken when somebody has been answered.
     reply: Option<Reply>,
     deadline: Micros,
-    keeps: Keeps,
+    /// Whether it is a change to be kept, and not from the configuration.
+    keep: bool,
 }
 
 impl Scenes {
@@ -188,6 +194,7 @@ impl Scenes {
             size: config.size,
             list: config.scenes.iter().map(entry).collect(),
             active: config.active,
+            transition: config.transition.clone(),
             overlays: Entry {
                 name: String::new(),
                 version: 1,
@@ -238,6 +245,8 @@ impl Scenes {
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
+        | Ask::PutTransition { channel, .. }
+        | Ask::Transaction { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
         else {
             return Some((ask, reply));
@@ -267,8 +276,13 @@ impl Scenes {
             Ask::PutOverlays { version, document, .. } => {
                 SceneRequest::Put { target: Target::Overlays, version, document }
             }
-            Ask::Activate { scene, fade_ms, .. } => SceneRequest::Activate { scene, fade_ms },
+            Ask::PutTransition { document, .. } => {
+                say(reply, programme.put_transition(&document, keep));
+                return None;
+            }
+            Ask::Activate { scene, transition, .. } => SceneRequest::Activate { scene, transition },
             Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
+            Ask::Transaction { document, .. } => SceneRequest::Transaction(document),
             other => return Some((other, reply)),
         };
         if programme.waiting.len() == REQUESTS_MAX {
@@ -287,23 +301,26 @@ impl Scenes {
         for at in 0..self.channels.len() {
             let programme = &mut self.channels[at];
             let Some(ends) = &mut programme.ends else { continue };
-            for native in &mut ends.natives {
-                while native.retired.pop().is_some() {}
-            }
-            let mut shown = None;
+            ends.natives.iter_mut().for_each(NativeEnd::drop_retired);
+            let mut told = None;
             while let Some(report) = ends.reports.pop() {
                 match report {
-                    SceneReport::Shown { ticket, tick } => shown = Some((ticket, tick)),
+                    SceneReport::Shown { ticket, tick } => told = Some((ticket, tick, true)),
+                    SceneReport::TooFar { ticket, tick, .. } => told = Some((ticket, tick, false)),
                     SceneReport::Retired(retired) => drop(retired),
                 }
             }
-            if let Some((ticket, tick)) = shown
-                && programme.job.as_ref().is_some_and(|job| job.ticket == ticket)
-            {
+            let Some((ticket, tick, is_shown)) = told else { continue };
+            if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
+                continue;
+            }
+            if is_shown {
                 let faults = programme.commit(Some(tick));
                 programme.settle(&faults, self.clock.now(), &self.events);
-                self.go_on(at);
+            } else {
+                programme.fail(too_far(tick));
             }
+            self.go_on(at);
         }
     }
 
@@ -312,8 +329,8 @@ impl Scenes {
         &mut self,
         LoadReport { id, ticket, loaded }: LoadReport,
     ) -> Vec<Subscription> {
-        let found = self.channels.iter().position(|it| it.id == id);
-        let Some(at) = found else { return Vec::new() }; // its channel is gone
+        // Or its channel is gone.
+        let Some(at) = self.channels.iter().position(|it| it.id == id) else { return Vec::new() };
         let programme = &mut self.channels[at];
         if let Loaded::Probed(faults) = loaded {
             programme.asset_faults.probed(ticket, &faults, self.clock.now());
@@ -328,20 +345,21 @@ impl Scenes {
             Loaded::Probed(_) => {}
             Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
             Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
-            Loaded::Checked(scene) => {
+            Loaded::Checked(edited) => {
                 if let Some(job) = &mut programme.job {
-                    job.becomes = Some(scene);
+                    job.edited = edited;
                 }
                 programme.commit(None);
             }
-            Loaded::Ready(becomes, changes, faults) => {
+            Loaded::Ready(edited, changes, faults) => {
                 let Changes { change, natives } = *changes;
-                let sent = programme.ends.as_mut().is_some_and(|ends| {
-                    ends.changes.push(SceneChange { ticket, change, natives }).is_ok()
-                });
+                let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
+                let change = SceneChange { ticket, change, natives, at };
+                let ends = programme.ends.as_mut();
+                let sent = ends.is_some_and(|ends| ends.changes.push(change).is_ok());
                 match &mut programme.job {
                     Some(job) if sent => {
-                        (job.becomes, job.faults, job.sent) = (becomes, faults, true);
+                        (job.edited, job.faults, job.sent) = (edited, faults, true);
                     }
                     _ => programme.fail(stopped(&programme.name)),
                 }
@@ -411,19 +429,13 @@ impl Scenes {
     fn begin(
         &mut self,
         at: usize,
-        (target, what, fade_ms): (Target, What, u32),
+        Plan { what, how, at: start, activates, tells_frame }: Plan,
         reply: Option<Reply>,
         (deadline, keep): (Micros, bool),
     ) {
         let programme = &mut self.channels[at];
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
-        let activates = !what.is_new();
-        let keeps = match (keep, activates) {
-            (false, _) => Keeps::Nothing,
-            (true, false) => Keeps::Target,
-            (true, true) => Keeps::OnAir,
-        };
         let order = Order {
             decoders: DecoderContext {
                 channel: programme.name.clone(),
@@ -433,11 +445,20 @@ impl Scenes {
                 threads: self.threads.clone(),
             },
             what,
-            fade: Micros::from_millis(fade_ms.into()),
+            how,
         };
-        let (becomes, faults, sent) = (None, Vec::new(), false);
-        let job = Job { ticket, target, becomes, faults, activates, sent, reply, deadline, keeps };
-        programme.job = Some(job);
+        programme.job = Some(Job {
+            ticket,
+            edited: Edited::default(),
+            faults: Vec::new(),
+            at: start,
+            activates,
+            tells_frame,
+            sent: false,
+            reply,
+            deadline,
+            keep,
+        });
         let (id, news) = (programme.id, self.news.clone());
         let load = move || {
             // The controller is gone only when the node stops.

@@ -26,7 +26,7 @@ use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::stats::CoreRole;
 
 /// Threads of a decoder.
-const DECODE_THREADS: u32 = 2;
+pub(super) const DECODE_THREADS: u32 = 2;
 
 /// Time from the opening of a file to its first picture.
 pub(crate) const FILE_LEAD: Micros = Micros::from_millis(100);
@@ -220,9 +220,9 @@ impl Sources {
 }
 
 impl Sources {
-    /// The files among these, opened here and decoded by whoever shows them, from time 0 on; and
+    /// The files among these, opened here and decoded by whoever shows them, from this time on; and
     /// what is wrong with the others. Streams stay silent and unseen.
-    pub(crate) fn in_lockstep(self) -> (Vec<LockstepFile>, Vec<String>) {
+    pub(crate) fn in_lockstep(self, start: Micros) -> (Vec<LockstepFile>, Vec<String>) {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for Wanted { key, pictures, audio, layer } in self.0 {
             let SourceKey::Video(path) = key else { continue };
@@ -233,7 +233,7 @@ impl Sources {
                 want_pictures: !pictures.is_empty(),
                 want_audio: !audio.is_empty(),
                 threads: DECODE_THREADS,
-                ..FileSpec::new(scale, Micros(0))
+                ..FileSpec::new(scale, start)
             };
             let mut out = DecodeOut::new(pictures, audio);
             match File::open(&path, spec) {
@@ -293,7 +293,7 @@ mod tests {
         let live = Source::Live { stream: "live/a".to_owned(), slate: String::new(), style };
         let video = Source::Video("clip.mp4".into());
         let layers = vec![Layer::new("live", live), Layer::new("video", video)];
-        let scene = Scene { background: color, layers };
+        let scene = Scene { background: color, layers, transition: None };
         let canvas = Size::new(640, 360).unwrap();
         let mut sources = Sources::default();
         for onto in [canvas, Size::new(320, 180).unwrap(), Size::new(180, 320).unwrap()] {

@@ -400,7 +400,11 @@ mod tests {
         let (handle, mut questions) = control_channel();
         tokio::spawn(async move {
             while let Some((ask, reply)) = questions.recv().await {
-                let scenes = ScenesView { active: "a".into(), names: vec!["a".into(), "b".into()] };
+                let scenes = ScenesView {
+                    active: "a".into(),
+                    names: vec!["a".into(), "b".into()],
+                    transition: serde_json::Value::Null,
+                };
                 let answer = match ask {
                     Ask::Scenes { .. } => Answer::Scenes(scenes),
                     Ask::Streams => Answer::Streams(vec![view()]),
@@ -426,10 +430,9 @@ mod tests {
         let stats = Arc::new(OutputStats::default());
         stats.line.failed();
         let output = OutputEntry::new("demo", "cdn", "rtmp://a.example/b/sec-ret", stats);
-        let registry =
-            Registry::new(vec![Arc::new(ShardStats::default())], vec![channel], vec![output]);
         let time = Time::new(5_000, || Micros::from_secs(9));
-        let registry = Arc::new(registry);
+        let shards = vec![Arc::new(ShardStats::default())];
+        let registry = Arc::new(Registry::new(shards, vec![channel], vec![output]));
         registry.set_streams_max(10);
         let items = PlacedItems { channels: vec!["demo".into()], ..PlacedItems::default() };
         registry.placement.set(vec![ShardLoad { busy: 0.123_456, items }]);
@@ -449,12 +452,12 @@ mod tests {
         assert!((shard.busy - 0.123).abs() < 1e-9);
         assert_eq!((&state.node.driver.kind[..], &state.node.placement[..]), ("epoll", "by turns"));
         assert_eq!(state.node.flv_url_base, "http://127.0.0.1:1935");
-        assert_eq!(state.channels["demo"].scenes, ["a", "b"]);
-        assert_eq!(state.channels["demo"].outputs, ["cdn"]);
-        assert_eq!(state.channels["demo"].width, 1_280);
-        let low = &state.channels["demo"].renditions[0];
-        assert_eq!((low.stream.as_str(), low.width, low.frames), ("live/demo_low", 640, 1));
-        let hours = &state.channels["demo"].dropped_by_hour;
+        let demo = &state.channels["demo"];
+        assert_eq!((demo.scenes.join(" "), demo.outputs.join(" ")), ("a b".into(), "cdn".into()));
+        let low = &demo.renditions[0];
+        assert_eq!((low.stream.as_str(), low.frames), ("live/demo_low", 1));
+        assert_eq!((demo.width, low.width), (1_280, 640));
+        let hours = &demo.dropped_by_hour;
         assert_eq!((hours.len(), hours.last()), (24, Some(&2)));
         assert_eq!(state.streams["live/a"].since_at, 6_000);
         assert_eq!(state.streams["live/a"].flv_url, "http://127.0.0.1:1935/live/a.flv");

@@ -24,7 +24,7 @@ struct Bench {
 fn bench() -> Bench {
     let (size, rate) = (Size::new(64, 32).unwrap(), FrameRate::new(50, 1).unwrap());
     let black = Color { r: 0, g: 0, b: 0, a: 255 };
-    let scene = Scene { background: black, layers: Vec::new() };
+    let scene = Scene { background: black, layers: Vec::new(), transition: None };
     let (raw, frames) = channel(30, Bell::new());
     let (blocks, audio) = channel(AUDIO_QUEUE_BLOCKS, Bell::new());
     let (_changes, to_come) = channel(CHANGES_MAX, Bell::new());

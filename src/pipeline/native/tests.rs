@@ -3,7 +3,7 @@
 use super::*;
 use crate::frame::Geometry;
 use crate::media::{Micros, PixelFormat, Size};
-use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine};
+use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, StartAt};
 use crate::pipeline::tee::{RawFrame, Share, Takes, TeeBranch};
 use crate::ring::channel;
 use crate::scene::kernel::Level;
@@ -14,7 +14,8 @@ const NATIVE: (u32, u32) = (32, 64);
 
 fn grey(value: u8) -> Scene {
     let color = Color { r: value, g: value, b: value, a: 255 };
-    Scene { background: color, layers: vec![Layer::new("all", Source::Color(color))] }
+    let layers = vec![Layer::new("all", Source::Color(color))];
+    Scene { background: color, layers, transition: None }
 }
 
 fn prepared(value: u8, sides: (u32, u32)) -> PreparedScene {
@@ -91,9 +92,10 @@ fn a_change_is_seen_at_the_same_tick_as_on_the_canvas() {
             let cut = |sides| Change::cut(prepared(255, sides));
             let mut natives = NativeChanges::default();
             natives[0] = Some(Box::new(cut(NATIVE)));
-            changes.push(SceneChange { ticket: 1, change: cut(CANVAS), natives }).unwrap();
+            let (change, at) = (cut(CANVAS), StartAt::Now);
+            changes.push(SceneChange { ticket: 1, change, natives, at }).unwrap();
         }
-        line.before(&mut composer, &mut natives);
+        line.before(&mut composer, &mut natives, &tick(n));
         natives[0].push(&tick(n), n == 0);
         let (Composed::Fresh(frame) | Composed::Same(frame)) = composer.compose(&tick(n), &canvas)
         else {

@@ -26,7 +26,8 @@ fn layer(name: &str, place: [i32; 4], source: Source) -> Layer {
 }
 
 fn scene(layers: Vec<Layer>) -> Scene {
-    Scene { background: Color { r: 0, g: 0, b: 0, a: 255 }, layers }
+    let background = Color { r: 0, g: 0, b: 0, a: 255 };
+    Scene { background, layers, transition: None }
 }
 
 /// A composer of what `scene` on a canvas of one size is at another, and its pool.
@@ -102,7 +103,7 @@ fn a_text_is_sharper_than_that_of_the_scaled_canvas_and_all_is_at_its_place() {
 
 #[test]
 fn a_canvas_of_another_shape_lies_in_the_middle_of_black() {
-    let scene = Scene { background: white(), layers: Vec::new() };
+    let scene = Scene { background: white(), layers: Vec::new(), transition: None };
     let upright = luma(&frame(&mut drawn_at(&scene, size(640, 360), size(180, 320)), 0));
     let rows: Vec<_> = upright.iter().map(|row| (row[0], row[179])).collect();
     let bright = rows.iter().filter(|row| **row == (235, 235)).count();

@@ -9,6 +9,7 @@ use crate::media::Micros;
 use crate::media::Rect;
 use crate::ring::{Bell, Sender, channel};
 use crate::scene::canvas::Canvas;
+use crate::scene::change::PreparedTransition;
 use crate::scene::color::bytes;
 use crate::scene::error::Error;
 use crate::scene::layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
@@ -19,6 +20,7 @@ use crate::scene::model::{
 };
 use crate::scene::resolve::ResolvedScene;
 use crate::scene::surface::Surface;
+use crate::scene::transition::{Easing, Transition, TransitionKind, WipeShape};
 
 const W: u32 = 160;
 const H: u32 = 96;
@@ -51,7 +53,7 @@ fn live(name: &str, place: (i32, i32, i32, i32)) -> Layer {
 }
 
 fn scene(layers: Vec<Layer>) -> Scene {
-    Scene { background: color(10, 20, 30, 255), layers }
+    Scene { background: color(10, 20, 30, 255), layers, transition: None }
 }
 
 fn composer(layers: Vec<Layer>) -> Composer {
@@ -513,8 +515,13 @@ fn one_color(color: Color) -> Vec<Layer> {
 const RED: Color = Color { r: 255, g: 0, b: 0, a: 255 };
 const BLUE: Color = Color { r: 0, g: 0, b: 255, a: 255 };
 
+fn by(transition: &Transition, layers: Vec<Layer>) -> Change {
+    let transition = PreparedTransition::new(transition, size(W, H), None).unwrap();
+    Change::new(prepared(layers), transition)
+}
+
 fn fade_to(layers: Vec<Layer>, ms: u64) -> Change {
-    Change::fade(prepared(layers), Micros::from_millis(ms)).unwrap()
+    by(&Transition::fade(Micros::from_millis(ms)), layers)
 }
 
 #[test]
@@ -573,7 +580,7 @@ fn a_fade_between_moving_scenes_mixes_what_each_would_show() {
             continue;
         }
         let frame = fresh(composed);
-        let fading = composer.fading.as_ref().unwrap();
+        let fading = composer.running.as_ref().unwrap();
         let old = pixels(&plain_of(&fading.from, &reference));
         let new = pixels(&plain_of(&composer.scene, &reference));
         let mut expected = vec![0; new.len()];
@@ -626,6 +633,216 @@ fn a_change_during_a_fade_ends_the_fade_and_retires_both_scenes() {
     assert_eq!(at(&frame, 80, 48), bytes(color(1, 2, 3, 255)));
     assert!(composer.take_retired().is_some() && composer.take_retired().is_some());
     assert!(composer.take_retired().is_none());
+}
+
+fn transition(kind: TransitionKind) -> Transition {
+    Transition { kind, duration: Micros::from_millis(400), easing: Easing::Linear }
+}
+
+fn wipe(shape: WipeShape, softness: f32) -> Transition {
+    transition(TransitionKind::Wipe { shape, softness })
+}
+
+/// Half-way from red to blue by a transition.
+fn half_way(transition: &Transition) -> FrozenFrame {
+    let mut composer = composer(one_color(RED));
+    let pool = pool(W, H, 3);
+    drop(composer.compose(&tick(0), &pool));
+    composer.change(by(transition, one_color(BLUE)));
+    drop(composer.compose(&tick(20), &pool));
+    fresh(composer.compose(&tick(220), &pool))
+}
+
+#[test]
+fn a_scene_that_slides_or_wipes_in_is_seen_where_its_direction_says() {
+    let sides = [(4, 48), (155, 48), (80, 4), (80, 91)];
+    for (direction, blue) in
+        [(Direction::Right, 0), (Direction::Left, 1), (Direction::Down, 2), (Direction::Up, 3)]
+    {
+        let red = [1, 0, 3, 2][blue];
+        for transition in [
+            transition(TransitionKind::Slide(direction)),
+            transition(TransitionKind::Push(direction)),
+            wipe(WipeShape::Linear(direction), 0.1),
+        ] {
+            let frame = half_way(&transition);
+            let at = |side: usize| at(&frame, sides[side].0, sides[side].1);
+            assert_eq!((at(blue), at(red)), (bytes(BLUE), bytes(RED)), "{transition:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_pushed_out_moves_and_what_is_slid_over_stays() {
+    let card = || vec![layer("card", Source::TestCard, (0, 0, 160, 96))];
+    let seen = |kind: TransitionKind| {
+        let mut composer = composer(card());
+        let pool = pool(W, H, 3);
+        let before = fresh(composer.compose(&tick(0), &pool));
+        composer.change(by(&transition(kind), one_color(BLUE)));
+        drop(composer.compose(&tick(20), &pool));
+        let after = fresh(composer.compose(&tick(120), &pool));
+        assert_eq!(at(&after, 150, 4), bytes(BLUE));
+        let row = |frame: &FrozenFrame, from: usize| frame.plane(0)[from..from + 60].to_vec();
+        (row(&before, 0), row(&before, 40), row(&after, 0))
+    };
+    let (start, moved, after) = seen(TransitionKind::Slide(Direction::Left));
+    assert!(after == start && after != moved);
+    let (start, moved, after) = seen(TransitionKind::Push(Direction::Left));
+    assert!(after == moved && after != start);
+}
+
+#[test]
+fn a_fade_through_a_colour_is_that_colour_in_the_middle() {
+    let green = color(0, 200, 0, 255);
+    let frame = half_way(&transition(TransitionKind::FadeColor(green)));
+    assert_eq!([at(&frame, 0, 0), at(&frame, 159, 95)], [bytes(green); 2]);
+}
+
+#[test]
+fn round_wipes_begin_where_their_names_say() {
+    let clock = half_way(&wipe(WipeShape::Clock, 0.0));
+    assert_eq!([at(&clock, 120, 40), at(&clock, 120, 60)], [bytes(BLUE); 2]);
+    assert_eq!([at(&clock, 40, 40), at(&clock, 40, 60)], [bytes(RED); 2]);
+    let circle = half_way(&wipe(WipeShape::Circle, 0.0));
+    assert_eq!((at(&circle, 80, 48), at(&circle, 2, 2)), (bytes(BLUE), bytes(RED)));
+}
+
+#[test]
+fn a_stinger_covers_both_scenes_and_changes_them_at_its_cut() {
+    let mut composer = composer(one_color(RED));
+    let (frames, source) = (pool(W, H, 3), pool(W, 2 * H, 2));
+    drop(composer.compose(&tick(0), &frames));
+    let (mut sender, receiver) = channel(4, Bell::new());
+    let mut picture = source.take().unwrap();
+    for plane in picture.planes_mut() {
+        // White on the left, with the alpha of the right at 0.
+        let white = if plane.width == 160 { 235 } else { 128 };
+        for (y, row) in plane.data.chunks_mut(plane.stride).enumerate() {
+            row.fill(0);
+            row[..plane.width / 2].fill(if y < plane.rows / 2 { white } else { 255 });
+        }
+    }
+    let frame = picture.freeze();
+    sender.push(PictureEvent::Picture { frame, at: Micros(0) }).unwrap();
+    sender.push(PictureEvent::Ended).unwrap();
+    let cut = Micros::from_millis(60);
+    let kind = TransitionKind::Stinger { path: "x.mov".into(), cut };
+    let stinger = PreparedTransition::new(&transition(kind), size(W, H), Some(receiver)).unwrap();
+    composer.change(Change::new(prepared(one_color(BLUE)), stinger));
+    let seen = [20, 60, 80].map(|ms| {
+        let frame = fresh(composer.compose(&tick(ms), &frames));
+        (at(&frame, 4, 48), at(&frame, 155, 48))
+    });
+    let white = bytes(color(255, 255, 255, 255));
+    assert_eq!(seen, [(white, bytes(RED)), (white, bytes(RED)), (bytes(BLUE), bytes(BLUE))]);
+    assert!(composer.take_retired().is_some());
+}
+
+fn any_transition() -> impl Strategy<Value = Transition> {
+    let directions = [Direction::Left, Direction::Right, Direction::Up, Direction::Down];
+    let direction = || prop::sample::select(directions.to_vec());
+    let soft = || prop_oneof![Just(0.0_f32), 0.0_f32..=1.0];
+    let wipe = |shape, softness| TransitionKind::Wipe { shape, softness };
+    let kind = prop_oneof![
+        Just(TransitionKind::Fade),
+        any::<[u8; 3]>().prop_map(|[r, g, b]| TransitionKind::FadeColor(color(r, g, b, 255))),
+        direction().prop_map(TransitionKind::Slide),
+        direction().prop_map(TransitionKind::Push),
+        (direction(), soft()).prop_map(move |(to, soft)| wipe(WipeShape::Linear(to), soft)),
+        soft().prop_map(move |soft| wipe(WipeShape::Clock, soft)),
+        soft().prop_map(move |soft| wipe(WipeShape::Circle, soft)),
+    ];
+    let easing = prop::sample::select(Easing::WORDS.map(|(_, easing)| easing).to_vec());
+    (kind, 1_u64..900, easing).prop_map(|(kind, ms, easing)| {
+        let duration = Micros::from_millis(ms);
+        Transition { kind, duration, easing }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn between_any_scenes_a_transition_looks_as_if_all_were_drawn_anew_each_time(
+        mut from in prop::collection::vec(prop_oneof![any_layer(), any_group()], 0..5),
+        mut to in prop::collection::vec(prop_oneof![any_layer(), any_group()], 0..5),
+        transition in any_transition(),
+        steps in prop::collection::vec((1..180_u64, 0..3_usize), 1..12),
+    ) {
+        number(&mut from);
+        number(&mut to);
+        let run = |level, is_anew: bool| {
+            let mut composer = Composer::with_scene(prepared(from.clone()), level);
+            let frames = pool(W, H, 4);
+            drop(composer.compose(&tick(0), &frames));
+            composer.change(by(&transition, to.clone()));
+            let (mut held, mut seen, mut now) = (Vec::new(), Vec::new(), 0);
+            for (ms, holds) in &steps {
+                now += ms;
+                if is_anew {
+                    composer.redraw_all();
+                }
+                let (Composed::Fresh(frame) | Composed::Same(frame)) =
+                    composer.compose(&tick(now), &frames)
+                else {
+                    panic!("no frame")
+                };
+                seen.push(pixels(&frame));
+                held.push(frame);
+                held.drain(..held.len().saturating_sub(*holds));
+            }
+            seen
+        };
+        prop_assert!(run(Level::best(), false) == run(Level::Scalar, true));
+    }
+}
+
+#[test]
+fn during_every_transition_each_level_draws_the_same_and_all_that_changes() {
+    let moving = |x: i32| {
+        let clock = Source::Clock(style().into());
+        let spinner = Source::Spinner(color(90, 200, 40, 255));
+        vec![layer("clock", clock, (4 + x, 4, 150, 20)), layer("spin", spinner, (x, 30, 60, 60))]
+    };
+    let mut all = vec![transition(TransitionKind::FadeColor(color(1, 2, 3, 255)))];
+    for direction in [Direction::Left, Direction::Right, Direction::Up, Direction::Down] {
+        all.push(transition(TransitionKind::Slide(direction)));
+        all.push(transition(TransitionKind::Push(direction)));
+        all.push(wipe(WipeShape::Linear(direction), 0.2));
+    }
+    all.push(Transition { easing: Easing::EaseInOut, ..wipe(WipeShape::Clock, 0.0) });
+    all.push(Transition { easing: Easing::EaseOut, ..wipe(WipeShape::Circle, 0.05) });
+    for transition in all {
+        let run = |level, redraw: bool| {
+            let mut composer = Composer::with_scene(prepared(moving(0)), level);
+            let frames = pool(W, H, 4);
+            drop(composer.compose(&tick(0), &frames));
+            composer.change(by(&transition, moving(70)));
+            // Frames of several ages take turns.
+            let mut held = Vec::new();
+            let ticks = (20..=460).step_by(20).map(|ms| {
+                if redraw {
+                    composer.redraw_all();
+                }
+                let frame = match composer.compose(&tick(ms), &frames) {
+                    Composed::Fresh(frame) | Composed::Same(frame) => frame,
+                    Composed::NoFrame => panic!("no frame"),
+                };
+                held.push(frame.share());
+                held.drain(..held.len().saturating_sub(2));
+                pixels(&frame)
+            });
+            ticks.collect::<Vec<_>>()
+        };
+        let whole = run(Level::Scalar, true);
+        assert!(run(Level::best(), false) == whole, "{transition:?}");
+        assert!(run(Level::Scalar, false) == whole, "{transition:?}");
+    }
 }
 
 #[test]
@@ -696,7 +913,7 @@ fn what_is_not_visible_is_not_drawn_and_a_group_hides_its_layers() {
 /// Resolves with two further scenes, `small` and `loop`, and these overlays.
 fn with_others(layers: Vec<Layer>, overlays: &[Layer]) -> Result<ResolvedScene, Error> {
     let red = layer("red", Source::Color(RED), (0, 0, 80, 96));
-    let small = Scene { background: BLUE, layers: vec![red] };
+    let small = Scene { background: BLUE, layers: vec![red], transition: None };
     let inner = layer("again", Source::Scene("loop".to_owned()), (0, 0, 80, 48));
     let circle = scene(vec![inner]);
     let find = |name: &str| match name {
@@ -734,6 +951,28 @@ fn overlays_are_above_the_scene_and_may_show_scenes_too() {
     let mut composer = Composer::with_scene(prepared, Level::best());
     let frame = fresh(composer.compose(&tick(0), &pool(W, H, 1)));
     assert_eq!((at(&frame, 40, 20), at(&frame, 4, 4)), (bytes(RED), bytes(green)));
+}
+
+#[test]
+fn overlays_stay_where_they_are_while_scenes_move_below_them() {
+    let red = inset("small", (40, 20, 80, 48));
+    let scene_with =
+        |layers| PreparedScene::new(&with_others(layers, std::slice::from_ref(&red)).unwrap());
+    let mut composer = Composer::with_scene(scene_with(Vec::new()).unwrap(), Level::best());
+    let pool = pool(W, H, 3);
+    let before = fresh(composer.compose(&tick(0), &pool));
+    for kind in [TransitionKind::Push(Direction::Left), TransitionKind::FadeColor(RED)] {
+        let moves = PreparedTransition::new(&transition(kind), size(W, H), None).unwrap();
+        let next = layer("all", Source::Color(BLUE), (0, 0, 160, 96));
+        composer.change(Change::new(scene_with(vec![next]).unwrap(), moves));
+        for ms in [20, 200, 240, 600] {
+            let frame = fresh(composer.compose(&tick(ms), &pool));
+            for (x, y) in [(40, 20), (78, 66), (80, 20), (118, 66)] {
+                assert_eq!(at(&frame, x, y), at(&before, x, y), "{ms}");
+            }
+        }
+        while composer.take_retired().is_some() {}
+    }
 }
 
 #[test]

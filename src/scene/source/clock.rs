@@ -77,7 +77,7 @@ impl Clock {
         };
         let glyphs = characters.into_iter().zip(widths).map(glyph).collect();
         Ok(Self {
-            time: time.clone(),
+            time: (**time).clone(),
             align: style.align,
             place: layer.place,
             height,
@@ -164,7 +164,7 @@ mod tests {
             color: Color { r: 255, g: 255, b: 255, a: 255 },
             align: Align::Right,
         };
-        let spec = ClockSpec { style, time: TimeFormat::clock("UTC", pattern).unwrap() };
+        let spec = ClockSpec { style, time: Box::new(TimeFormat::clock("UTC", pattern).unwrap()) };
         let layer = PlacedLayer {
             name: "clock".to_owned(),
             source: Source::Clock(spec.clone()),

@@ -42,22 +42,12 @@ pub(super) enum Picture {
 
 /// Loads the file at `path` for its layer.
 pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Picture, Error> {
-    let fault =
-        |cause: String| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
-    let about = std::fs::metadata(path).map_err(|error| fault(error.to_string()))?;
-    // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
-    if !about.is_file() {
-        return Err(fault("it is not a file".to_owned()));
-    }
-    if about.len() > FILE_BYTES_MAX {
-        return Err(fault(format!("it is above {} MiB", FILE_BYTES_MAX >> 20)));
-    }
-    let file = File::open(path).map_err(|error| fault(error.to_string()))?;
-    match decode(BufReader::new(file)).map_err(fault)? {
+    let fault = |cause| Error::File { layer: layer.name.clone(), path: path.to_owned(), cause };
+    match open(path).and_then(decode).map_err(fault)? {
         Decoded::Still(image) => place(image, layer, canvas).map(Picture::Still),
         Decoded::Svg(svg) => {
             let (w, h) = drawn_size(layer, svg.size);
-            put(svg.draw(w, h).map_err(fault)?, layer, canvas).map(Picture::Still)
+            put(&svg.draw(w, h).map_err(fault)?, layer, canvas).map(Picture::Still)
         }
         Decoded::Frames(mut frames) => {
             let (w, h) = drawn_size(layer, frames.pictures[0].dimensions());
@@ -77,6 +67,23 @@ pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Pic
     }
 }
 
+/// Reads a still picture from a file; what is wrong with it, if it cannot be read.
+pub(in crate::scene) fn read(path: &Path) -> Result<DynamicImage, String> {
+    decode_still(open(path)?)
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
+    if !about.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if about.len() > FILE_BYTES_MAX {
+        return Err(format!("it is above {} MiB", FILE_BYTES_MAX >> 20));
+    }
+    File::open(path).map(BufReader::new).map_err(|error| error.to_string())
+}
+
 /// Loads a picture that is part of the program.
 pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Result<Asset, Error> {
     let bytes = match name {
@@ -84,7 +91,7 @@ pub(super) fn built_in(layer: &PlacedLayer, name: BuiltIn, canvas: Rect) -> Resu
     };
     let fault =
         |cause: String| Error::File { layer: layer.name.clone(), path: name.name().into(), cause };
-    place(decode_still(Cursor::new(bytes)).map_err(fault)?, layer, canvas)
+    place(decode_still(Cursor::new(bytes)).map_err(fault)?.into_rgba8(), layer, canvas)
 }
 
 /// What a file holds.
@@ -128,18 +135,18 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
             let image = DynamicImage::from_decoder(decoder).map_err(told)?;
             Ok(Decoded::Still(image.into_rgba8()))
         }
-        _ => decode_still(file).map(Decoded::Still),
+        _ => decode_still(file).map(|image| Decoded::Still(image.into_rgba8())),
     }
 }
 
-fn decode_still(file: impl BufRead + Seek) -> Result<RgbaImage, String> {
+fn decode_still(file: impl BufRead + Seek) -> Result<DynamicImage, String> {
     let mut reader =
         ImageReader::new(file).with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {
         return Err("it is neither PNG nor JPEG nor WebP nor GIF nor SVG".to_owned());
     }
     reader.limits(limits());
-    Ok(reader.decode().map_err(|error| error.to_string())?.into_rgba8())
+    reader.decode().map_err(|error| error.to_string())
 }
 
 fn limits() -> Limits {
@@ -160,23 +167,23 @@ fn drawn_size(layer: &PlacedLayer, size: (u32, u32)) -> (u32, u32) {
 /// Scales and places the picture as its layer asks, and cuts it off at the layer's box.
 fn place(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
     let (w, h) = drawn_size(layer, image.dimensions());
-    put(scaled(image, w, h), layer, canvas)
+    put(&scaled(image, w, h), layer, canvas)
 }
 
 /// The same with a picture of the size that it is drawn at.
-fn put(image: RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
+fn put(image: &RgbaImage, layer: &PlacedLayer, canvas: Rect) -> Result<Asset, Error> {
     let (w, h) = image.dimensions();
     let x = layer.place.x + (layer.place.w - int32(w)).div_euclid(2);
     let y = layer.place.y + (layer.place.h - int32(h)).div_euclid(2);
     if !layer.style.changes_picture() {
-        return Ok(Asset::new(&image, (x, y), layer.place.intersect(canvas)));
+        return Ok(Asset::new(image, (x, y), layer.place.intersect(canvas)));
     }
     // Only what lies in the box has corners, a border and a shadow.
     let picture = Rect { x, y, w: int32(w), h: int32(h) };
     let seen = picture.intersect(layer.place);
     let (left, top) = ((seen.x - x).unsigned_abs(), (seen.y - y).unsigned_abs());
     let (w, h) = (seen.w.unsigned_abs(), seen.h.unsigned_abs());
-    let image = crop_imm(&image, left, top, w, h).to_image();
+    let image = crop_imm(image, left, top, w, h).to_image();
     styled(image, (seen.x, seen.y), layer, canvas)
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use stream_manager::LiveNode;
 use stream_manager::command::{Answer, Ask, ClientView, Document, ScenesView, StreamView};
 use stream_manager::event::{NodeEvent, Phase, Stage};
@@ -49,7 +50,8 @@ impl Live {
 
     fn activate(&self, scene: &str, fade_ms: u32) {
         let (channel, scene) = ("demo".to_owned(), scene.to_owned());
-        self.does(Ask::Activate { channel, scene, fade_ms });
+        let transition = Some(json!({ "type": "fade", "duration_ms": fade_ms }));
+        self.does(Ask::Activate { channel, scene, transition });
     }
 
     fn scenes(&self) -> ScenesView {

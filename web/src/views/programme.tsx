@@ -130,6 +130,7 @@ function Signal({ isLost, fps }: { isLost: boolean; fps: number }) {
 }
 
 const FADES = [
+  ["", "As set"],
   ["0", "Cut"],
   ["250", "¼ s"],
   ["500", "½ s"],
@@ -138,7 +139,7 @@ const FADES = [
 ] as const;
 
 function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) {
-  const [fade, setFade] = useRemembered("fade", "0");
+  const [fade, setFade] = useRemembered("fade", "");
   const [byKeys, setByKeys] = useRemembered("scene-keys", "off");
   const [pending, setPending] = useState("");
   const isLive = model.phase === "live";
@@ -147,7 +148,7 @@ function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) 
   const activate = async (scene: string) => {
     setPending(scene);
     const at = path("channels", channel.name, "scenes", scene, "activate");
-    await attempt(() => post(at, { fade_ms: Number(fade) }), "");
+    await attempt(() => post(at, fade === "" ? {} : { fade_ms: Number(fade) }), "");
     setPending("");
   };
 

@@ -1,22 +1,34 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
+use super::edits::Edits;
 use super::library::{Library, Target};
-use super::load::What;
-use super::{ChannelScenes, Entry, FADE_MS_MAX, Keeps, SceneRequest};
+use super::load::{How, What};
+use super::transaction::Transaction;
+use super::{ChannelScenes, Entry, Job, Plan, SceneRequest};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
+    transition_from_document, transition_to_document,
 };
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::say;
 use crate::media::Micros;
-use crate::scene::{self, Scene};
+use crate::pipeline::StartAt;
+use crate::scene::{self, Scene, Transition};
+
+impl Plan {
+    /// What is seen as soon as it can be.
+    const fn now(what: What, how: How, activates: Option<String>) -> Self {
+        Self { what, how, at: StartAt::Now, activates, tells_frame: false }
+    }
+}
 
 impl ChannelScenes {
     pub(super) fn view(&self) -> Answer {
         Answer::Scenes(ScenesView {
             active: self.list.get(self.active).map(|it| it.name.clone()).unwrap_or_default(),
             names: self.list.iter().map(|entry| entry.name.clone()).collect(),
+            transition: transition_to_document(&self.transition),
         })
     }
 
@@ -81,41 +93,81 @@ impl ChannelScenes {
         self.list.iter().position(|entry| entry.name == name)
     }
 
-    /// What has to be loaded for a wish, or why nothing has.
-    pub(super) fn plan(
-        &mut self,
-        wish: SceneRequest,
-        keep: bool,
-    ) -> Result<(Target, What, u32), Answer> {
+    /// What a wish takes, or why it takes nothing.
+    pub(super) fn plan(&mut self, wish: SceneRequest, keep: bool) -> Result<Plan, Answer> {
         let channel = &self.name;
         if self.ends.is_none() {
             let text = format!("channel {channel} shows another program's frames, not scenes");
             return Err(Answer::Invalid(vec![text]));
         }
         let library = self.library();
-        let on_air = library.on_air().ok();
+        let replaces = library.on_air().ok();
         match wish {
             SceneRequest::Put { target, version, document } => {
                 self.check_put(&target, version)?;
-                let replaces = on_air.filter(|_| library.shows(&target));
-                Ok((target.clone(), What::New { document, target, library, replaces }, 0))
+                let edits = Edits::of(&target, document);
+                Ok(Plan::now(What::New { edits, library, replaces }, How::CUT, None))
             }
-            SceneRequest::Activate { scene, fade_ms } => {
-                if fade_ms > FADE_MS_MAX {
-                    let text = format!("`fade_ms` must be 0 to {FADE_MS_MAX}, not {fade_ms}");
-                    return Err(Answer::Invalid(vec![text]));
-                }
+            SceneRequest::Activate { scene, transition } => {
+                let asked = transition.as_ref().map(transition_from_document).transpose();
+                let asked = asked.map_err(Answer::Invalid)?;
                 let Some(place) = self.place(&scene) else { return Err(self.no_scene(&scene)) };
                 if place == self.active {
                     return Err(Answer::Done);
                 }
                 let next = Library { active: scene.clone(), ..library }.on_air();
                 let Ok(next) = next else { return Err(self.no_scene(&scene)) };
-                Ok((Target::Scene(scene), What::Known { next, replaces: on_air }, fade_ms))
+                let how = self.how(Some(place), asked);
+                Ok(Plan::now(What::Known { next, replaces }, how, Some(scene)))
             }
             // That needs nothing to be loaded.
             SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
+            SceneRequest::Transaction(document) => self.plan_transaction(document, library),
         }
+    }
+
+    fn plan_transaction(
+        &self,
+        document: serde_json::Value,
+        library: Library,
+    ) -> Result<Plan, Answer> {
+        let mut transaction = Transaction::read(document).map_err(Answer::Invalid)?;
+        for (target, version) in &transaction.versions {
+            self.check_put(target, Some(*version))?;
+        }
+        let asked = transaction.transition.take();
+        let activates = transaction.edits.active.clone().filter(|name| *name != library.active);
+        let how = match &activates {
+            None => How { is_asked: asked.is_some(), transition: asked.unwrap_or(Transition::CUT) },
+            Some(name) => match transaction.own_transition(name).filter(|_| asked.is_none()) {
+                Some(transition) => How { transition, is_asked: false },
+                None => self.how(self.place(name), asked),
+            },
+        };
+        let replaces = library.on_air().ok();
+        let Transaction { edits, at, .. } = transaction;
+        let what = What::New { edits, library, replaces };
+        Ok(Plan { what, how, at, activates, tells_frame: true })
+    }
+
+    /// How a scene comes on the air: as somebody asks, or it says, or the channel.
+    fn how(&self, place: Option<usize>, asked: Option<Transition>) -> How {
+        let is_asked = asked.is_some();
+        let own = || self.list.get(place?)?.scene.transition.clone();
+        let transition = asked.or_else(own).unwrap_or_else(|| self.transition.clone());
+        How { transition, is_asked }
+    }
+
+    /// Other scenes come on the air like this from now on.
+    pub(super) fn put_transition(&mut self, document: &serde_json::Value, keep: bool) -> Answer {
+        match transition_from_document(document) {
+            Ok(transition) => self.transition = transition,
+            Err(faults) => return Answer::Invalid(faults),
+        }
+        if keep {
+            self.changes.push(Becomes::Transition(self.name.clone(), self.transition.clone()));
+        }
+        Answer::Done
     }
 
     pub(super) fn check_put(&self, target: &Target, version: Option<u64>) -> Result<(), Answer> {
@@ -147,14 +199,14 @@ impl ChannelScenes {
     }
 
     /// The scene on the air once more, if something of it has become well.
-    pub(super) fn reload(&mut self) -> Option<(Target, What, u32)> {
+    pub(super) fn reload(&mut self) -> Option<Plan> {
         if !self.asset_faults.take_reload() {
             return None;
         }
         let library = self.library();
         let next = library.on_air().ok()?;
         let replaces = Some(next.clone());
-        Some((Target::Scene(library.active), What::Known { next, replaces }, 0))
+        Some(Plan::now(What::Known { next, replaces }, How::CUT, None))
     }
 
     /// What of the scene on the air cannot be shown from now on.
@@ -167,32 +219,40 @@ impl ChannelScenes {
 
     /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
     pub(super) fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
-        let Some(job) = self.job.take() else { return Vec::new() };
-        if let Some(scene) = job.becomes {
-            self.become_of(&job.target, scene);
-        }
-        if let (true, Target::Scene(name)) = (job.activates, &job.target) {
-            self.active = self.place(name).unwrap_or(self.active);
-        }
+        let Some(Job { edited, activates, keep, faults, .. }) = &mut self.job else {
+            return Vec::new();
+        };
+        let (edited, activates) = (std::mem::take(edited), activates.take());
+        let (keep, faults) = (*keep, std::mem::take(faults));
         let channel = self.name.clone();
-        self.changes.extend(match (job.keeps, &job.target) {
-            (Keeps::Nothing, _) => None,
-            (Keeps::Target, Target::Overlays) => {
-                Some(Becomes::Overlays(channel, self.overlays.scene.layers.clone()))
-            }
-            (Keeps::Target, Target::Scene(name)) => self.place(name).map(|place| {
-                let (name, scene) = (name.clone(), self.list[place].scene.clone());
-                Becomes::Scene(channel, NamedScene { name, scene })
-            }),
-            (Keeps::OnAir, Target::Scene(name)) => Some(Becomes::OnAir(channel, name.clone())),
-            (Keeps::OnAir, Target::Overlays) => None,
-        });
-        if let Some(tick) = tick {
-            let scene = self.list.get(self.active).map_or("", |entry| entry.name.as_str());
-            tracing::info!("channel {} shows scene {scene} from frame {tick} on", self.name);
+        let mut changes = Vec::new();
+        for (target, scene) in edited.becomes {
+            changes.push(match &target {
+                Target::Overlays => Becomes::Overlays(channel.clone(), scene.layers.clone()),
+                Target::Scene(name) => {
+                    let named = NamedScene { name: name.clone(), scene: scene.clone() };
+                    Becomes::Scene(channel.clone(), named)
+                }
+            });
+            self.become_of(&target, scene);
         }
-        job.reply.into_iter().for_each(|reply| say(reply, Answer::Done));
-        job.faults
+        let shown = activates.clone().or_else(|| Some(self.list.get(self.active)?.name.clone()));
+        self.list.retain(|entry| !edited.gone.contains(&entry.name));
+        let place = shown.as_ref().and_then(|name| self.place(name));
+        self.active = place.unwrap_or(0);
+        changes.extend(activates.map(|name| Becomes::OnAir(channel.clone(), name)));
+        let gone = edited.gone.into_iter().map(|name| Part::Scene(channel.clone(), name));
+        changes.extend(gone.map(Becomes::Gone));
+        self.changes.extend(changes.into_iter().filter(|_| keep));
+        if let Some(tick) = tick {
+            let scene = shown.unwrap_or_default();
+            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
+        }
+        if let Some(Job { reply: Some(reply), tells_frame, .. }) = self.job.take() {
+            let answer = if tells_frame { Answer::Shown { frame: tick } } else { Answer::Done };
+            say(reply, answer);
+        }
+        faults
     }
 
     fn become_of(&mut self, target: &Target, scene: Scene) {

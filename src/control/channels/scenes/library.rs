@@ -1,6 +1,6 @@
 //! Scene library: what one channel can show, as a loading thread sees it.
 
-use crate::config::{NamedScene, from_document, overlays_from_document, resolve};
+use crate::config::{NamedScene, resolve};
 use crate::media::Size;
 use crate::scene::{Color, Layer, ResolvedScene, Scene};
 
@@ -37,40 +37,30 @@ pub(super) struct OnAir {
     pub(super) natives: Vec<ResolvedScene>,
 }
 
+impl OnAir {
+    /// At every size, that of the canvas first.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = &ResolvedScene> {
+        std::iter::once(&self.scene).chain(&self.natives)
+    }
+}
+
 /// A stack of overlays in the form of a scene.
 pub(super) const fn stack(layers: Vec<Layer>) -> Scene {
-    Scene { background: BLACK, layers }
+    Scene { background: BLACK, layers, transition: None }
 }
 
 impl Library {
-    /// Takes what a document says in the place of what it was; gives it in the form of a scene, and
-    /// resolved by itself. All that can be shown is to go with it.
-    pub(super) fn take(
-        &mut self,
-        document: &serde_json::Value,
-        target: &Target,
-    ) -> Result<(Scene, ResolvedScene), Vec<String>> {
-        let scene = match target {
-            Target::Scene(_) => from_document(document, self.size),
-            Target::Overlays => overlays_from_document(document, self.size).map(stack),
+    /// Takes a scene, or overlays in the form of one, in the place of what was.
+    pub(super) fn put(&mut self, target: &Target, scene: &Scene) {
+        let Target::Scene(name) = target else {
+            self.overlays.clone_from(&scene.layers);
+            return;
         };
-        let scene = scene?;
-        match target {
-            Target::Overlays => self.overlays.clone_from(&scene.layers),
-            Target::Scene(name) => {
-                let place = self.scenes.iter().position(|it| it.name == *name);
-                let named = NamedScene { name: name.clone(), scene: scene.clone() };
-                match place {
-                    Some(place) => self.scenes[place] = named,
-                    None => self.scenes.push(named),
-                }
-            }
+        let named = NamedScene { name: name.clone(), scene: scene.clone() };
+        match self.scenes.iter().position(|it| it.name == *name) {
+            Some(place) => self.scenes[place] = named,
+            None => self.scenes.push(named),
         }
-        let own = self.resolved(&scene, self.size, &[])?;
-        for other in &self.scenes {
-            self.drawn(&other.scene)?;
-        }
-        Ok((scene, own))
     }
 
     /// What is on the air.
@@ -81,7 +71,7 @@ impl Library {
     }
 
     /// A scene as it is drawn on the air.
-    fn drawn(&self, scene: &Scene) -> Result<OnAir, Vec<String>> {
+    pub(super) fn drawn(&self, scene: &Scene) -> Result<OnAir, Vec<String>> {
         let at = |size: &Size| self.resolved(scene, *size, &self.overlays);
         let natives = self.natives.iter().map(at).collect::<Result<_, _>>()?;
         Ok(OnAir { scene: at(&self.size)?, natives })
@@ -97,6 +87,11 @@ impl Library {
             inner == name || find(inner).is_some_and(|scene| scene.shows(name, &find))
         });
         *name == self.active || active || above
+    }
+
+    /// A scene by itself on the canvas, with those that it shows.
+    pub(super) fn alone(&self, scene: &Scene) -> Result<ResolvedScene, Vec<String>> {
+        self.resolved(scene, self.size, &[])
     }
 
     fn resolved(

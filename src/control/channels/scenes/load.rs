@@ -1,17 +1,27 @@
 //! Loading a scene: reading its document, its files and fonts, and starting the decoders of its
 //! inputs. All of it may take seconds and happens on a thread of its own.
 
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::edits::{Edited, Edits};
 use super::library::{Library, OnAir, Target};
 use crate::control::channels::assets;
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
-use crate::media::Micros;
+use crate::control::channels::stinger::decode_stinger;
+use crate::frame::PictureEvent;
+use crate::media::{Micros, Size};
 use crate::pipeline::NativeChanges;
-use crate::scene::{self, Change, InputKey, PlacedLayer, PreparedScene, ResolvedScene, Scene};
+use crate::ring::Receiver;
+use crate::runtime::Clock;
+use crate::scene::{
+    self, Change, InputKey, PlacedLayer, PreparedScene, PreparedTransition, ResolvedScene, Scene,
+    Transition, TransitionKind,
+};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
@@ -28,24 +38,29 @@ pub(super) struct Order {
     /// Whose it is, and where its decoders run.
     pub(super) decoders: DecoderContext,
     pub(super) what: What,
-    /// Length of the fade; 0 cuts.
-    pub(super) fade: Micros,
+    pub(super) how: How,
+}
+
+/// How a scene comes on the air.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct How {
+    pub(super) transition: Transition,
+    /// Whether somebody wants just that: it is refused if it cannot be. A scene whose usual
+    /// transition cannot be comes by a cut.
+    pub(super) is_asked: bool,
+}
+
+impl How {
+    pub(super) const CUT: Self = Self { transition: Transition::CUT, is_asked: false };
 }
 
 /// A scene that is to be loaded.
 #[derive(Debug)]
 pub(super) enum What {
-    /// One that somebody wrote, or a stack of overlays; shown if it is part of what is on the air.
-    New { document: serde_json::Value, target: Target, library: Library, replaces: Option<OnAir> },
+    /// What somebody wrote; shown if it is part of what is on the air.
+    New { edits: Edits, library: Library, replaces: Option<OnAir> },
     /// One that is known, to be shown.
     Known { next: OnAir, replaces: Option<OnAir> },
-}
-
-impl What {
-    /// Whether somebody wrote it.
-    pub(super) const fn is_new(&self) -> bool {
-        matches!(self, Self::New { .. })
-    }
 }
 
 /// What came of it.
@@ -53,10 +68,10 @@ impl What {
 pub(super) enum Loaded {
     /// Decoders that want streams; the scene follows.
     Subscriptions(Vec<Subscription>),
-    /// It can be shown; nothing is kept of it.
-    Checked(Scene),
+    /// It can be shown, and is not on the air.
+    Checked(Edited),
     /// It is ready for the composer; what of it is stood for by placeholders.
-    Ready(Option<Scene>, Box<Changes>, Vec<scene::Error>),
+    Ready(Edited, Box<Changes>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
     /// It cannot be shown.
@@ -83,40 +98,61 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { decoders, what, fade } = order;
+    let Order { decoders, what, how } = order;
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
-    let (becomes, OnAir { scene, natives }, replaces) = match what {
-        What::New { document, target, mut library, replaces } => {
-            let (becomes, own) = library.take(&document, &target).map_err(Loaded::Wrong)?;
-            check_files(&own)?;
-            if replaces.is_none() {
-                return Ok(Loaded::Checked(becomes));
+    let (edited, next, replaces) = match what {
+        What::New { edits, mut library, replaces } => {
+            let was = library.active.clone();
+            let edited = edits.make(&mut library).map_err(Loaded::Wrong)?;
+            for (path, scene) in &edited.resolved {
+                check_files(scene).map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
             }
-            (Some(becomes), library.on_air().map_err(Loaded::Wrong)?, replaces)
+            let is_shown = |(target, _): &(Target, Scene)| library.shows(target);
+            if was == library.active && !edited.becomes.iter().any(is_shown) {
+                return Ok(Loaded::Checked(edited));
+            }
+            (edited, library.on_air().map_err(Loaded::Wrong)?, replaces)
         }
-        What::Known { next, replaces } => (None, next, replaces),
+        What::Known { next, replaces } => (Edited::default(), next, replaces),
     };
-    let (mut prepared, faults) =
-        PreparedScene::with_placeholders(&scene).map_err(|error| wrong(&error))?;
     // Composers let inputs that are the same go on.
     let mut sources = Sources::default();
-    let old = replaces.as_ref().map(|old| &old.scene);
-    sources.want_pictures(new_inputs(&scene, old), &mut prepared);
-    let mut others = Vec::with_capacity(natives.len());
-    for (at, scene) in natives.iter().enumerate() {
-        // What is wrong with it was told for the canvas.
-        let (mut prepared, _) =
+    let (mut scenes, mut transitions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, scene) in next.sizes().enumerate() {
+        let (mut prepared, found) =
             PreparedScene::with_placeholders(scene).map_err(|error| wrong(&error))?;
-        let old = replaces.as_ref().and_then(|old| old.natives.get(at));
+        // What is wrong with it is told for the canvas.
+        if at == 0 {
+            faults = found;
+        }
+        let old = replaces.as_ref().and_then(|old| old.sizes().nth(at));
         sources.want_pictures(new_inputs(scene, old), &mut prepared);
-        others.push(prepared);
+        scenes.push(prepared);
+        // Before the inputs, whose first pictures would have to wait for it.
+        transitions.push(prepared_transition(&how, &decoders, scene.size())?);
     }
     let started = sources.start(&decoders, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
     let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Subscriptions(subscriptions));
+    preroll(clock, &fed, &mut scenes);
+    let keeps_overlays = replaces.is_some_and(|old| old.scene.has_overlays_of(&next.scene));
+    let mut changes = scenes.into_iter().zip(transitions).map(|(scene, transition)| {
+        let change = Change::new(scene, transition);
+        if keeps_overlays { change } else { change.with_overlays() }
+    });
+    let Some(change) = changes.next() else { return Ok(Loaded::Checked(edited)) };
+    let mut natives = NativeChanges::default();
+    for (place, change) in natives.iter_mut().zip(changes) {
+        *place = Some(Box::new(change));
+    }
+    Ok(Loaded::Ready(edited, Box::new(Changes { change, natives }), faults))
+}
+
+/// Waits until all of these scenes have pictures of their inputs, as long as that may take.
+fn preroll(clock: Clock, fed: &[(String, Arc<AtomicBool>)], scenes: &mut [PreparedScene]) {
     let began = clock.now();
     loop {
         let waited = clock.now().since(began);
@@ -125,23 +161,15 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             waited < PREROLL_FED_MAX && fed.any(|(_, fed)| fed.load(Ordering::Relaxed))
         };
         let awaited = |layer: &str| waited < PREROLL_MAX || comes(layer);
-        let mut ready = prepared.preroll(clock.now(), awaited);
-        for scene in &mut others {
+        let mut ready = true;
+        for scene in &mut *scenes {
             ready &= scene.preroll(clock.now(), awaited);
         }
         if ready {
-            break;
+            return;
         }
         std::thread::park_timeout(LOOK);
     }
-    let change =
-        |scene| Change::fade(scene, fade).map_err(|error| Loaded::Failed(error.to_string()));
-    let mut natives = NativeChanges::default();
-    for (place, scene) in natives.iter_mut().zip(others) {
-        *place = Some(Box::new(change(scene)?));
-    }
-    let changes = Changes { change: change(prepared)?, natives };
-    Ok(Loaded::Ready(becomes, Box::new(changes), faults))
 }
 
 /// The layers of a scene whose pictures do not go on from those of the one before it.
@@ -157,13 +185,63 @@ fn new_inputs<'a>(
     })
 }
 
+/// The transition with its files. What somebody wants is refused if it cannot be; what is usual
+/// becomes a cut.
+fn prepared_transition(
+    how: &How,
+    decoders: &DecoderContext,
+    size: Size,
+) -> Result<PreparedTransition, Loaded> {
+    let made = match &how.transition.kind {
+        TransitionKind::Stinger { path, .. } => match assets::video_fault(path) {
+            Some(fault) => Err(Loaded::Wrong(vec![format!("`transition`: {fault}")])),
+            None => stinger(path, decoders, size).map(Some).map_err(Loaded::Failed),
+        },
+        _ => Ok(None),
+    };
+    let made = made.and_then(|pictures| {
+        let transition = PreparedTransition::new(&how.transition, size, pictures);
+        transition.map_err(|error| match error {
+            scene::Error::Memory(_) => Loaded::Failed(error.to_string()),
+            error => Loaded::Wrong(vec![error.to_string()]),
+        })
+    });
+    made.or_else(|fault| {
+        if how.is_asked {
+            return Err(fault);
+        }
+        let told = match &fault {
+            Loaded::Wrong(texts) => texts.join("; "),
+            Loaded::Failed(text) => text.clone(),
+            _ => String::new(),
+        };
+        tracing::warn!("channel {}: {told}: the scene is cut to", decoders.channel);
+        Ok(PreparedTransition::CUT)
+    })
+}
+
+/// The pictures of a stinger, once there is one, or after the time that inputs have.
+fn stinger(
+    path: &Path,
+    decoders: &DecoderContext,
+    size: Size,
+) -> Result<Receiver<PictureEvent>, String> {
+    let pictures = decode_stinger(decoders, path.to_owned(), size);
+    let pictures = pictures.map_err(|error| error.to_string())?;
+    let began = decoders.clock.now();
+    while pictures.is_empty() && decoders.clock.now().since(began) < PREROLL_MAX {
+        std::thread::park_timeout(LOOK);
+    }
+    Ok(pictures)
+}
+
 /// That every file and font of a scene can be used.
-fn check_files(scene: &ResolvedScene) -> Result<(), Loaded> {
-    let (_, faults) = PreparedScene::with_placeholders(scene)
-        .map_err(|error| Loaded::Wrong(vec![error.to_string()]))?;
+fn check_files(scene: &ResolvedScene) -> Result<(), Vec<String>> {
+    let (_, faults) =
+        PreparedScene::with_placeholders(scene).map_err(|error| vec![error.to_string()])?;
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
-    if texts.is_empty() { Ok(()) } else { Err(Loaded::Wrong(texts)) }
+    if texts.is_empty() { Ok(()) } else { Err(texts) }
 }
 
 /// Looks whether the files and fonts of a scene can be used now.

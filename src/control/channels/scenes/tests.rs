@@ -91,7 +91,8 @@ impl Bench {
     }
 
     fn activate(&self, scene: &str, fade_ms: u32) -> Ask {
-        Ask::Activate { channel: CHANNEL.to_owned(), scene: scene.to_owned(), fade_ms }
+        let transition = Some(json!({ "type": "fade", "duration_ms": fade_ms }));
+        Ask::Activate { channel: CHANNEL.to_owned(), scene: scene.to_owned(), transition }
     }
 
     /// What a loading thread says next.
@@ -124,10 +125,10 @@ impl Bench {
     fn fulfil(&mut self, ask: Ask) -> Answer {
         let mut answer = self.ask(ask);
         while self.changes.is_empty() {
-            self.handle();
             if let Ok(answer) = answer.try_recv() {
                 return answer;
             }
+            self.handle();
         }
         assert!(answer.try_recv().is_err(), "not before it is seen");
         self.tick();
@@ -173,7 +174,7 @@ fn a_fade_takes_its_time() {
     let lumas: Vec<_> = (0..10).map(|_| bench.tick()).collect();
     assert!(lumas.is_sorted() && lumas[0] > 16 && lumas[8] < 235, "{lumas:?}");
     assert_eq!(lumas[9], 235);
-    let wish = bench.activate("main", FADE_MS_MAX + 1);
+    let wish = bench.activate("main", 10_001);
     assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Invalid(_))));
 }
 
@@ -345,7 +346,7 @@ fn a_channel_of_another_programs_frames_has_no_scenes_to_change() {
     let config = ChannelConfig::plain("embedded", "live/x", Size::HD720);
     bench.scenes.put(&config, None, &[]);
     let (channel, scene) = ("embedded".to_owned(), "main".to_owned());
-    let answer = bench.ask(Ask::Activate { channel, scene, fade_ms: 0 }).try_recv();
+    let answer = bench.ask(Ask::Activate { channel, scene, transition: None }).try_recv();
     assert!(matches!(answer, Ok(Answer::Invalid(_))));
     let nobody = Ask::Scenes { channel: "nobody".to_owned() };
     assert!(matches!(bench.ask(nobody).try_recv(), Ok(Answer::NotFound(_))));
@@ -446,4 +447,142 @@ fn overlays_are_above_whatever_scene_is_on_the_air_and_have_a_version() {
     assert!(matches!(&refused, Answer::Invalid(told) if told[0].contains("no/such.png")));
     assert!(matches!(bench.fulfil(overlays(Some(2), json!({}))), Answer::Done));
     assert_eq!(bench.tick(), 235);
+}
+
+fn transaction(document: Value) -> Ask {
+    Ask::Transaction { channel: CHANNEL.to_owned(), document }
+}
+
+#[test]
+fn a_transaction_changes_all_that_it_names_at_one_frame() {
+    let mut bench = bench();
+    bench.tick();
+    let ask = transaction(json!({
+        "versions": { "scenes": { "main": 1, "other": 1 }, "overlays": 1 },
+        "scenes": {
+            "main": null,
+            "third": { "layer": [{ "name": "in", "type": "scene", "scene": "other" }] },
+        },
+        "layers": { "other": { "all": { "color": "#808080" } } },
+        "overlays": { "overlay": [
+            { "name": "sign", "type": "color", "color": "#ffffff", "x": 32, "visible": false },
+        ] },
+        "active": "third",
+    }));
+    let answer = bench.fulfil(ask);
+    assert!(matches!(answer, Answer::Shown { frame: Some(1) }), "{answer:?}");
+    let grey = bench.tick();
+    assert!((100..160).contains(&grey), "{grey}");
+    let view = bench.view();
+    assert_eq!(
+        (view.active.as_str(), &view.names[..]),
+        ("third", &["other", "third"].map(String::from)[..])
+    );
+    assert_eq!((bench.scene("other").version, bench.scene("third").version), (2, 1));
+    let kept = bench.scenes.take_changes();
+    let of = |kind: fn(&Becomes) -> bool| kept.iter().filter(|change| kind(change)).count();
+    assert_eq!(of(|it| matches!(it, Becomes::Scene(..))), 2);
+    assert_eq!(of(|it| matches!(it, Becomes::Overlays(..))), 1);
+    assert_eq!(of(|it| matches!(it, Becomes::OnAir(_, name) if name == "third")), 1);
+    assert_eq!(of(|it| matches!(it, Becomes::Gone(_))), 1);
+    // What is not on the air is seen in no frame.
+    let ask = transaction(json!({ "scenes": { "fourth": color("#000000") } }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: None }));
+}
+
+#[test]
+fn a_transaction_of_which_a_part_is_wrong_changes_nothing_and_tells_each_place() {
+    let mut bench = bench();
+    bench.tick();
+    let layer = |keys: Value| json!({ "layer": [keys] });
+    for (document, said) in [
+        (
+            json!({ "scenes": { "main": color("#ffffff"),
+                "other": layer(json!({ "name": "a", "type": "image", "path": "" })) } }),
+            "scenes.other.layer[0].path (layer \"a\")",
+        ),
+        (json!({ "scenes": { "other": { "background": "blue" } } }), "scenes.other: `background`"),
+        (
+            json!({ "layers": { "main": { "all": { "alpha": 2 } } } }),
+            "layers.main.layer[0].alpha (layer \"all\")",
+        ),
+        (json!({ "layers": { "main": { "gone": {} } } }), "layers.main.gone: there is no such"),
+        (json!({ "layers": { "gone": {} } }), "layers.gone: there is no such scene"),
+        (json!({ "overlays": { "overlay": [{}] } }), "overlays.overlay[0]"),
+        (json!({ "overlay_layers": { "sign": {} } }), "overlay_layers.sign: there is no such"),
+        (json!({ "scenes": { "other": color("#ffffff") }, "active": "gone" }), "active: there is"),
+        (json!({ "scenes": { "main": null } }), "active: there is no scene main"),
+        (json!({ "scene": {} }), "unknown field `scene`"),
+        (json!({ "at": { "frame": -1 } }), "invalid value"),
+        (json!({ "transition": { "type": "x" } }), "transition.type"),
+        (
+            json!({ "scenes": {
+                "main": layer(json!({ "name": "all", "type": "scene", "scene": "other" })),
+                "other": null,
+            } }),
+            "scenes.main: layer \"all\": the channel has no scene \"other\"",
+        ),
+    ] {
+        let answer = bench.fulfil(transaction(document));
+        let Answer::Invalid(told) = &answer else { panic!("{said}: {answer:?}") };
+        assert!(told.iter().any(|text| text.contains(said)), "{said}: {told:?}");
+    }
+    for versions in [json!({ "scenes": { "main": 2 } }), json!({ "overlays": 7 })] {
+        let ask =
+            transaction(json!({ "versions": versions, "scenes": { "main": color("#ffffff") } }));
+        let answer = bench.ask(ask).try_recv().unwrap();
+        assert!(matches!(&answer, Answer::Conflict(_)), "{answer:?}");
+    }
+    assert_eq!((bench.tick(), bench.view().names.len()), (16, 2));
+    assert_eq!((bench.scene("main").version, bench.scene("other").version), (1, 1));
+    assert!(bench.scenes.take_changes().is_empty());
+}
+
+#[test]
+fn a_layer_in_a_group_and_an_overlay_change_by_their_names_and_fade() {
+    let mut bench = bench();
+    let inner = json!({ "name": "all", "type": "color", "color": "#000000" });
+    let group = json!({ "layer": [{ "name": "g", "type": "group", "layer": [inner] }] });
+    let sign = json!({ "name": "sign", "type": "color", "color": "#ffffff", "visible": false });
+    let ask = transaction(json!({
+        "scenes": { "main": group }, "overlays": { "overlay": [sign] },
+    }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: Some(0) }));
+    assert_eq!(bench.tick(), 16);
+    let fade = json!({ "type": "fade", "duration_ms": 200 });
+    for change in [
+        json!({ "layers": { "main": { "g/all": { "color": "#ffffff" } } }, "transition": fade }),
+        json!({ "layers": { "main": { "g/all": { "color": null } } } }),
+        json!({ "overlay_layers": { "sign": { "visible": true } }, "transition": fade }),
+    ] {
+        let fades = change.get("transition").is_some();
+        assert!(matches!(bench.fulfil(transaction(change)), Answer::Shown { .. }));
+        let lumas: Vec<_> = (0..11).map(|_| bench.tick()).collect();
+        match fades {
+            true => assert!(lumas.is_sorted() && lumas[3] < 235 && lumas[10] == 235, "{lumas:?}"),
+            false => assert_eq!(lumas, [16; 11]),
+        }
+    }
+}
+
+#[test]
+fn a_frame_too_far_ahead_is_refused_and_nothing_is_kept() {
+    let mut bench = bench();
+    bench.tick();
+    let ask = transaction(json!({
+        "at": { "frame": 9_999 }, "scenes": { "main": color("#ffffff") },
+    }));
+    let mut answer = bench.ask(ask);
+    while bench.changes.is_empty() {
+        bench.handle();
+    }
+    let SceneChange { ticket, change, natives, at } = bench.changes.pop().unwrap();
+    assert_eq!(at, StartAt::Frame(9_999));
+    bench.reports.push(SceneReport::TooFar { ticket, tick: 7, natives }).unwrap();
+    bench.reports.push(SceneReport::Retired(change.into_retired())).unwrap();
+    bench.scenes.read_mail();
+    let answer = answer.try_recv().unwrap();
+    let Answer::Invalid(told) = &answer else { panic!("{answer:?}") };
+    assert!(told[0].starts_with("at: it is frame 7 now"), "{told:?}");
+    assert_eq!(bench.scene("main").version, 1);
 }

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::ask::Body;
@@ -192,12 +192,52 @@ fn version_of(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     number.map(Some).map_err(|_| Problem::invalid("If-Match is no version of a scene", hint))
 }
 
-/// How a scene comes on the air.
+/// How another scene comes on the air where neither the scene nor who asks says: the keys of
+/// `transition` in the configuration.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{channel}/transition", tag = "channels",
+    params(("channel" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem))
+)]
+pub(super) async fn transition(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    match shared.api.handle.ask(Ask::Scenes { channel }).await {
+        Answer::Scenes(view) => Ok(Json(view.transition)),
+        other => Err(other.into()),
+    }
+}
+
+/// Replaces that.
+#[utoipa::path(
+    put, path = "/api/v1/channels/{channel}/transition", tag = "channels",
+    params(("channel" = String, Path)),
+    request_body = Object,
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem))
+)]
+pub(super) async fn put_transition(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+    Body(document): Body<Value>,
+) -> Result<StatusCode, Problem> {
+    let (named, text) =
+        (channel.clone(), format!("the transition of channel {channel} was replaced"));
+    shared.api.done(Ask::PutTransition { channel, document }).await?;
+    let about = |event| Event { channel: Some(named), ..event };
+    shared.api.note("transition_replaced", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How a scene comes on the air; with neither key as the scene says, or its channel.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Activation {
-    /// Length of the fade, milliseconds; 0 cuts.
-    fade_ms: u32,
+    /// The keys of `transition` in the configuration.
+    #[schema(value_type = Option<Object>)]
+    transition: Option<Value>,
+    /// Short for `{"type": "fade", "duration_ms": ...}`; 0 cuts.
+    fade_ms: Option<u32>,
 }
 
 /// Puts a scene on the air.
@@ -210,12 +250,59 @@ pub(super) struct Activation {
 pub(super) async fn activate(
     State(shared): State<Arc<Shared>>,
     Path((channel, scene)): Path<(String, String)>,
-    Body(Activation { fade_ms }): Body<Activation>,
+    Body(Activation { transition, fade_ms }): Body<Activation>,
 ) -> Result<StatusCode, Problem> {
-    let how = if fade_ms > 0 { format!(" after a fade of {fade_ms} ms") } else { String::new() };
-    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}{how}"));
-    shared.api.done(Ask::Activate { channel, scene, fade_ms }).await?;
+    let fade = fade_ms.map(|ms| json!({ "type": "fade", "duration_ms": ms }));
+    if fade.is_some() && transition.is_some() {
+        let hint = "`fade_ms` is short for a transition of type \"fade\": leave one out";
+        return Err(Problem::invalid("there are both `transition` and `fade_ms`", hint));
+    }
+    let transition = transition.or(fade);
+    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}"));
+    shared.api.done(Ask::Activate { channel, scene, transition }).await?;
     let about = |event| Event { channel: Some(named), ..event };
     shared.api.note("scene_changed", text, about).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// When a transaction is seen.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Transacted {
+    /// The number of the first frame that shows it; nothing if none of it is on the air.
+    frame: Option<u64>,
+}
+
+/// Changes scenes, layers, overlays and what is on the air from one frame on: all of it or nothing.
+/// `scenes` has documents by their names (`null` forgets one), `layers` keys of layers by scene and
+/// layer, `overlays` the document of the overlays, `overlay_layers` keys of overlays, `active` the
+/// scene on the air, `transition` how that or what is changed of it comes, `at` the frame (`"now"`,
+/// `{"frame": 900}`, `{"unix_ms": ...}`), `versions` what all of it was made of.
+#[utoipa::path(
+    post, path = "/api/v1/channels/{channel}/transaction", tag = "channels",
+    params(("channel" = String, Path)),
+    request_body = Object,
+    responses(
+        (status = 200, body = Transacted), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn transaction(
+    State(shared): State<Arc<Shared>>,
+    Path(channel): Path<String>,
+    Body(document): Body<Value>,
+) -> Result<Json<Transacted>, Problem> {
+    let named = channel.clone();
+    match shared.api.handle.ask(Ask::Transaction { channel, document }).await {
+        Answer::Shown { frame } => {
+            shared.api.kept().await;
+            let text = match frame {
+                Some(frame) => format!("channel {named} was changed from frame {frame} on"),
+                None => format!("what channel {named} can show was changed"),
+            };
+            let about = |event| Event { channel: Some(named), ..event };
+            shared.api.note("transaction_done", text, about).await;
+            Ok(Json(Transacted { frame }))
+        }
+        other => Err(other.into()),
+    }
 }

@@ -131,6 +131,7 @@ impl From<Answer> for Problem {
             | Answer::Scenes(_)
             | Answer::Scene(_)
             | Answer::Overlays(_)
+            | Answer::Shown { .. }
             | Answer::Config(_)
             | Answer::Reloaded(_) => Self::unavailable("the node answers something else"),
         }

@@ -66,6 +66,11 @@ fn of_channels() -> Router<Arc<Shared>> {
             get(channels::scene).put(channels::put_scene).delete(channels::remove_scene),
         )
         .route("/channels/{channel}/overlays", get(channels::overlays).put(channels::put_overlays))
+        .route(
+            "/channels/{channel}/transition",
+            get(channels::transition).put(channels::put_transition),
+        )
+        .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))

@@ -104,15 +104,19 @@ fn controller(ask: &Ask) -> crate::command::Answer {
         Ask::Kick { client, actor: Some(_) } if client == "IJKLMNOP" => Answer::Done,
         Ask::Kick { client, .. } => Answer::NotFound(format!("there is no client {client}")),
         Ask::Scenes { .. } => {
-            Answer::Scenes(ScenesView { active: "a".to_owned(), names: vec!["a".to_owned()] })
+            let transition = json!({"type": "cut"});
+            let names = vec!["a".to_owned()];
+            Answer::Scenes(ScenesView { active: "a".to_owned(), names, transition })
         }
         Ask::Scene { scene, .. } => Answer::Scene(SceneView {
             name: scene.clone(),
             version: 7,
             document: json!({"background": "#000000"}),
         }),
-        Ask::PutScene { version: Some(7) | None, .. } | Ask::Activate { fade_ms: 200, .. } => {
-            Answer::Done
+        Ask::PutScene { version: Some(7) | None, .. } | Ask::PutTransition { .. } => Answer::Done,
+        Ask::Activate { transition: Some(how), .. } if how["duration_ms"] == 200 => Answer::Done,
+        Ask::Activate { transition: Some(_), .. } => {
+            Answer::Invalid(vec!["transition.type: it is wrong".to_owned()])
         }
         Ask::PutScene { .. } => Answer::Conflict("it has changed".to_owned()),
         Ask::AddOutput { document, .. } if document.0["url"] == "x" => {
@@ -393,6 +397,9 @@ async fn a_scene_can_be_read_changed_and_put_on_the_air() {
     assert_eq!((put("\"7\"").await, put("\"6\"").await, put("seven").await), (204, 409, 400));
     let activate = format!("POST {scene}/activate");
     assert_eq!(server.admin(&activate, "{\"fade_ms\": 200}").await.code, 204);
+    let both = r#"{"fade_ms": 200, "transition": {"type": "fade", "duration_ms": 200}}"#;
+    assert_eq!(server.admin(&activate, both).await.code, 400);
+    assert_eq!(server.admin(&activate, r#"{"transition": {"type": "x"}}"#).await.code, 400);
     let events = server.admin("GET /api/v1/events", "").await.body;
     let kinds: Vec<_> = events.as_array().unwrap().iter().map(|event| &event["kind"]).collect();
     assert_eq!(kinds, ["scene_replaced", "scene_changed"]);
