@@ -39,7 +39,7 @@ help:
 	@echo 'make bench       the benchmarks'
 	@echo 'make deps        install what building and testing take, and nothing else'
 	@echo 'make screenshot  play the demo programme into docs/demo.png'
-	@echo 'make contact-sheet  render every scene of examples/scenes.toml into docs/scenes.png'
+	@echo 'make contact-sheet  render every scene of examples/scenes.toml into docs/scenes.md'
 
 run: deps-run
 	cargo build --release --bin stream-manager $(FEATURES)

@@ -218,8 +218,10 @@ fn loaded(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, NamedScene};
 
     const SCENES: &str = include_str!("../../../examples/scenes.toml");
     const DIGESTS: &str = include_str!("../../../tests/scenes.sha256");
@@ -265,5 +267,24 @@ mod tests {
             }
         }
         assert!(others.is_empty(), "{others:?}: `make contact-sheet`, and look at docs/scenes.png");
+    }
+
+    #[test]
+    fn the_page_of_scenes_has_every_small_scene_with_its_picture_and_its_text() {
+        const PAGE: &str = include_str!("../../../docs/scenes.md");
+        let config = Config::parse(SCENES, "scenes.toml").unwrap();
+        for channel in &config.channels {
+            for NamedScene { name, .. } in &channel.scenes {
+                let heading = format!("\n### {}/{name}\n", channel.name);
+                assert!(PAGE.contains(&heading), "{heading}: `make contact-sheet`");
+                let picture = format!("docs/scenes/{}-{name}.png", channel.name);
+                let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join(picture);
+                assert!(picture.is_file(), "{}: `make contact-sheet`", picture.display());
+            }
+        }
+        let texts = SCENES.split("\n\n").filter(|text| text.starts_with("[[channel.scene]]"));
+        for text in texts {
+            assert!(PAGE.contains(text.trim_end()), "{text}: `make contact-sheet`");
+        }
     }
 }

@@ -454,11 +454,10 @@ mod tests {
         assert_eq!(state.node.flv_url_base, "http://127.0.0.1:1935");
         let demo = &state.channels["demo"];
         assert_eq!((demo.scenes.join(" "), demo.outputs.join(" ")), ("a b".into(), "cdn".into()));
+        assert_eq!(demo.width, 1_280);
         let low = &demo.renditions[0];
-        assert_eq!((low.stream.as_str(), low.frames), ("live/demo_low", 1));
-        assert_eq!((demo.width, low.width), (1_280, 640));
-        let hours = &demo.dropped_by_hour;
-        assert_eq!((hours.len(), hours.last()), (24, Some(&2)));
+        assert_eq!((low.stream.as_str(), low.frames, low.width), ("live/demo_low", 1, 640));
+        assert_eq!((demo.dropped_by_hour.len(), demo.dropped_by_hour.last()), (24, Some(&2)));
         assert_eq!(state.streams["live/a"].since_at, 6_000);
         assert_eq!(state.streams["live/a"].flv_url, "http://127.0.0.1:1935/live/a.flv");
         let output = &state.outputs["demo/cdn"];
