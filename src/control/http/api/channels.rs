@@ -258,11 +258,18 @@ pub(super) async fn activate(
         return Err(Problem::invalid("there are both `transition` and `fade_ms`", hint));
     }
     let transition = transition.or(fade);
-    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}"));
+    let how = transition.as_ref().and_then(how_long).unwrap_or_default();
+    let (named, text) = (channel.clone(), format!("channel {channel} shows scene {scene}{how}"));
     shared.api.done(Ask::Activate { channel, scene, transition }).await?;
     let about = |event| Event { channel: Some(named), ..event };
     shared.api.note("scene_changed", text, about).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an event says of a transition that somebody asked for, if it takes time.
+fn how_long(transition: &Value) -> Option<String> {
+    let (kind, ms) = (transition["type"].as_str()?, transition["duration_ms"].as_u64()?);
+    (ms > 0).then(|| format!(" after a {kind} of {ms} ms"))
 }
 
 /// When a transaction is seen.
