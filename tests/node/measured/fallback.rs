@@ -13,7 +13,7 @@ use crate::wire::{Message, Wire};
 const RATES: [u32; 10] = [60, 55, 50, 45, 40, 36, 33, 30, 27, 25];
 
 /// The picture that a GPU is lost at. The viewers are there by then.
-const LOST_AT: u32 = 270;
+const LOST_AT: u32 = 360;
 
 /// Rounds of one kill for each rate: ten make a hundred kills.
 fn rounds() -> usize {
