@@ -26,7 +26,7 @@ fn config() -> Config {
     let text = one.text().to_owned();
     let (head, table) = text.split_once("[[channel]]").unwrap();
     let table_of = |fps: &u32| {
-        let table = table.replace("\"show\"", &format!("\"at{fps}\""));
+        let table = table.replace("show\"", &format!("at{fps}\""));
         format!("[[channel]]{}", table.replace("fps = 30", &format!("fps = {fps}")))
     };
     let tables: String = RATES.iter().map(table_of).collect();
