@@ -154,14 +154,15 @@ fn beeps(recording: &Recording) -> Vec<f64> {
     assert!(peak > 0.01, "nothing is heard: the loudest sample is {peak}");
     let rate = f64::from(SAMPLE_RATE);
     let mut beeps = Vec::new();
-    let mut loud_before = None;
+    // One that had begun before the recording is none.
+    let mut loud_before = start;
     for (number, _) in samples.iter().enumerate().filter(|&(_, &sample)| sample > peak / 4.0) {
         #[expect(clippy::cast_precision_loss, reason = "a few seconds of samples")]
         let at = start + number as f64 / rate;
-        if loud_before.is_some_and(|before| at - before > 0.2) {
+        if at - loud_before > 0.2 {
             beeps.push(at);
         }
-        loud_before = Some(at);
+        loud_before = at;
     }
     beeps
 }
