@@ -438,10 +438,12 @@ impl fmt::Display for Stalled<'_> {
     }
 }
 
-/// What is said of a destination that has not announced multitrack in its answer to `connect`.
+/// What is said of a destination that has not announced a stream's codecs in its answer to
+/// `connect`.
 const CODECS_MISSING: &str = ": the destination does not announce that it takes the codecs of the \
      stream; `codecs = \"all\"` sends that all the same";
 
+/// The same of one that has not announced multitrack.
 const TRACKS_OMITTED: &str = ", with the first track alone: the destination does not announce that \
      it takes several; `tracks = \"all\"` sends them all the same";
 

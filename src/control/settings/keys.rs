@@ -1,4 +1,4 @@
-//! From what the configuration says about keys to a store, and to rules for the shards.
+//! Key settings: from the configuration to a store, and to rules for the shards.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! From what the configuration says about limits to what the shards ask.
+//! Limit settings: from the configuration to the rules that shards ask.
 
 use std::sync::Arc;
 
