@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::fault::{Faults, quoted};
 use super::field::{color, color_text, decimal, needed_name};
-use super::layer::{self, DIRECTIONS, Within};
+use super::layer::{self, Within, direction_word};
 use super::layer_style;
 use super::section::Section;
 use super::transition::{self, transition_to_document};
@@ -175,8 +175,7 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
         Source::Ticker(TickerSpec { text, style, direction, speed, gap }) => {
             put("text", json!(text));
             put_style(style, put);
-            let word = DIRECTIONS.iter().find(|(_, known)| known == direction);
-            put("direction", json!(word.map(|(word, _)| word)));
+            put("direction", json!(direction_word(*direction)));
             put("speed", json!(speed));
             if let Some(gap) = gap {
                 put("gap", json!(gap));

@@ -99,6 +99,11 @@ pub(super) const DIRECTIONS: [(&str, Direction); 4] = [
     ("down", Direction::Down),
 ];
 
+/// What a direction is called.
+pub(super) fn direction_word(direction: Direction) -> Option<&'static str> {
+    DIRECTIONS.iter().find(|(_, known)| *known == direction).map(|(word, _)| *word)
+}
+
 const KINDS: [&str; 19] = [
     "color",
     "gradient",

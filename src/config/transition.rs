@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::fault::Faults;
 use super::field::{color, color_text, decimal, needed_file};
-use super::layer::DIRECTIONS;
+use super::layer::{BLACK, DIRECTIONS, direction_word};
 use super::section::Section;
 use crate::media::Micros;
-use crate::scene::{Color, Direction, Easing, Transition, TransitionKind, WipeShape};
+use crate::scene::{Direction, Easing, Transition, TransitionKind, WipeShape};
 
 /// How long a transition takes whose author says nothing, milliseconds.
 const DURATION_MS: u64 = 500;
@@ -20,8 +20,6 @@ const SOFTNESS: f32 = 0.03;
 const KINDS: [&str; 7] = ["cut", "fade", "fade-color", "slide", "push", "wipe", "stinger"];
 
 const SHAPES: [&str; 4] = ["linear", "clock", "circle", "luma"];
-
-const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
 
 /// The transition under the key of that name.
 pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Transition> {
@@ -52,12 +50,16 @@ fn put_kind(kind: &TransitionKind) -> (&'static str, Vec<(&'static str, Value)>)
         TransitionKind::FadeColor(color) => {
             ("fade-color", vec![("color", json!(color_text(*color)))])
         }
-        TransitionKind::Slide(direction) => ("slide", vec![("direction", word_of(*direction))]),
-        TransitionKind::Push(direction) => ("push", vec![("direction", word_of(*direction))]),
+        TransitionKind::Slide(direction) => {
+            ("slide", vec![("direction", json!(direction_word(*direction)))])
+        }
+        TransitionKind::Push(direction) => {
+            ("push", vec![("direction", json!(direction_word(*direction)))])
+        }
         TransitionKind::Wipe { shape, softness } => {
             let (shape, more) = match shape {
                 WipeShape::Linear(direction) => {
-                    ("linear", Some(("direction", word_of(*direction))))
+                    ("linear", Some(("direction", json!(direction_word(*direction)))))
                 }
                 WipeShape::Clock => ("clock", None),
                 WipeShape::Circle => ("circle", None),
@@ -71,10 +73,6 @@ fn put_kind(kind: &TransitionKind) -> (&'static str, Vec<(&'static str, Value)>)
             ("stinger", vec![path, ("cut_ms", json!(cut.millis()))])
         }
     }
-}
-
-fn word_of(direction: Direction) -> Value {
-    json!(DIRECTIONS.iter().find(|(_, known)| *known == direction).map(|(word, _)| word))
 }
 
 fn read_table(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Transition> {

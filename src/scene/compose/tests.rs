@@ -560,13 +560,15 @@ fn a_fade_goes_from_one_scene_to_the_other_in_its_time() {
     assert!(matches!(composer.compose(&tick(440), &pool), Composed::Same(_)));
 }
 
+/// A scene that is another one at each tick, so far to the right.
+fn moving(x: i32) -> Vec<Layer> {
+    let clock = Source::Clock(style().into());
+    let spinner = Source::Spinner(color(90, 200, 40, 255));
+    vec![layer("clock", clock, (4 + x, 4, 150, 20)), layer("spin", spinner, (x, 30, 60, 60))]
+}
+
 #[test]
 fn a_fade_between_moving_scenes_mixes_what_each_would_show() {
-    let moving = |x: i32| {
-        let clock = Source::Clock(style().into());
-        let spinner = Source::Spinner(color(90, 200, 40, 255));
-        vec![layer("clock", clock, (4 + x, 4, 150, 20)), layer("spin", spinner, (x, 30, 60, 60))]
-    };
     let mut composer = composer(moving(0));
     let (frames, reference) = (pool(W, H, 2), pool(W, H, 3));
     drop(composer.compose(&tick(0), &frames));
@@ -804,11 +806,6 @@ proptest! {
 
 #[test]
 fn during_every_transition_each_level_draws_the_same_and_all_that_changes() {
-    let moving = |x: i32| {
-        let clock = Source::Clock(style().into());
-        let spinner = Source::Spinner(color(90, 200, 40, 255));
-        vec![layer("clock", clock, (4 + x, 4, 150, 20)), layer("spin", spinner, (x, 30, 60, 60))]
-    };
     let mut all = vec![transition(TransitionKind::FadeColor(color(1, 2, 3, 255)))];
     for direction in [Direction::Left, Direction::Right, Direction::Up, Direction::Down] {
         all.push(transition(TransitionKind::Slide(direction)));

@@ -61,10 +61,9 @@ impl FrameCounter {
 
 /// The blocks of a number.
 fn blocks(number: u64) -> u64 {
-    let bytes: [u8; 4] =
-        (number & u64::from(u32::MAX)).to_le_bytes()[..4].try_into().unwrap_or_default();
-    let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-    u64::from(u32::from_le_bytes(bytes)) << CHECK_BITS | u64::from(!sum)
+    let number = number & u64::from(u32::MAX);
+    let sum = number.to_le_bytes().into_iter().fold(0, u8::wrapping_add);
+    number << CHECK_BITS | u64::from(!sum)
 }
 
 const fn is_white(blocks: u64, n: u32) -> bool {
