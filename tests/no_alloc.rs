@@ -9,7 +9,9 @@
 mod shard;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::backtrace::Backtrace;
 use std::cell::Cell;
+use std::sync::Mutex;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +36,22 @@ thread_local! {
 
 /// Of all drivers.
 static DRIVER_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Where drivers allocated, while they are watched: a failure says it.
+static DRIVER_TRACES: Mutex<Option<Vec<Backtrace>>> = Mutex::new(None);
+
+fn traces_text(traces: &[Backtrace]) -> String {
+    traces.iter().map(|trace| format!("at\n{trace}\n")).collect()
+}
+
+fn note_driver_allocation() {
+    // What the note itself allocates is not the driver's.
+    DRIVES.with(|drives| drives.set(false));
+    if let Some(traces) = &mut *DRIVER_TRACES.lock().unwrap() {
+        traces.push(Backtrace::force_capture());
+    }
+    DRIVES.with(|drives| drives.set(true));
+}
 
 /// Of the threads that call the drivers of GPUs, while they are watched.
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
@@ -63,6 +81,7 @@ unsafe impl GlobalAlloc for Counting {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
         if DRIVES.with(Cell::get) {
             DRIVER_ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            note_driver_allocation();
         }
         #[cfg(any(feature = "nvenc", feature = "vaapi"))]
         count_for_gpu();
@@ -355,6 +374,25 @@ fn a_message_goes_from_a_publisher_to_its_players_without_an_allocation() {
 }
 
 #[test]
+fn a_player_whose_socket_is_full_has_the_rest_later_without_an_allocation() {
+    let mut relay = shard::Relay::new(20);
+    relay.fill_sockets(7);
+    let (mut allocations, mut full) = (0, 0);
+    for round in 0..WARM_UP + COUNTED {
+        let wire = relay.picture(10_000);
+        let before = ALLOCATIONS.with(Cell::get);
+        relay.step(&wire);
+        let count = relay.make_room();
+        if round >= WARM_UP {
+            allocations += ALLOCATIONS.with(Cell::get) - before;
+            full += count;
+        }
+    }
+    assert_eq!(allocations, 0, "{full} sockets were full");
+    assert!(full > 1_000, "{full} sockets were full");
+}
+
+#[test]
 fn a_driver_takes_messages_in_and_sends_them_to_players_without_an_allocation() {
     const PLAYERS: usize = 20;
     const PICTURE: usize = 10_000;
@@ -368,14 +406,16 @@ fn a_driver_takes_messages_in_and_sends_them_to_players_without_an_allocation() 
         let mut before = 0;
         for round in 0..WARM_UP + COUNTED {
             if round == WARM_UP {
+                *DRIVER_TRACES.lock().unwrap() = Some(Vec::new());
                 before = DRIVER_ALLOCATIONS.load(Ordering::Relaxed);
             }
             let wire = served.picture(PICTURE);
             served.step(&wire);
         }
         let allocations = DRIVER_ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let traces = DRIVER_TRACES.lock().unwrap().take().unwrap();
         assert!(before > 0, "the counter counts");
-        assert_eq!(allocations, 0, "by {kind} in {COUNTED} messages");
+        assert_eq!(allocations, 0, "by {kind} in {COUNTED} messages, {}", traces_text(&traces));
     }
 }
 

@@ -57,7 +57,8 @@ impl ShardCore {
         let (log, end, policy) = (&stream.log, stream.log.end(), &shared.cx.spec.drop);
         let mut batch = Batch::new(log, policy);
         let (mut bytes, mut sends, mut blocked) = (0, 0, 0);
-        let (mut full, mut broken) = (Vec::new(), Vec::new());
+        // It takes memory only where a connection ends.
+        let mut broken = Vec::new();
         group.send(io, &mut batch, readers, (&peers.send_states, &mut peers.table));
         for &reader in readers {
             let state = &mut peers.send_states[reader.index()];
@@ -91,26 +92,24 @@ impl ShardCore {
             out.step_in(state);
             let before = out.bytes();
             out.sent_of_batch(&batch, taken.bytes);
-            match out.send(io, shared.cx.now, Some(log), policy) {
-                Sent::All => {}
-                Sent::Blocked => {
-                    blocked += 1;
-                    full.push(reader);
-                }
-                Sent::Failed(error) => broken.push((reader, error)),
-            }
+            let sent = out.send(io, shared.cx.now, Some(log), policy);
             out.step_out(state);
             bytes += out.bytes() - before;
             sends += u64::from(out.bytes() > before);
+            match sent {
+                Sent::All => {}
+                Sent::Blocked => {
+                    blocked += 1;
+                    peers.due_by(reader, shared.cx.now + LOOK_EVERY);
+                }
+                Sent::Failed(error) => broken.push((reader, error)),
+            }
         }
         let count = readers.len();
         shared.cx.stats.sent(sends, bytes);
         shared.cx.stats.send_blocked(blocked);
         if let Some(stream) = shared.streams.get_mut(id) {
             stream.meter.add_out(bytes);
-        }
-        for reader in full {
-            self.peers.due_by(reader, self.shared.cx.now + LOOK_EVERY);
         }
         for (reader, error) in broken {
             self.fail(reader, &error);

@@ -21,9 +21,14 @@ use stream_manager::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 /// Time between two messages, 30 pictures a second.
 const STEP: Micros = Micros::from_millis(33);
 
-/// Sockets that take everything at once.
+/// Sockets that take everything at once, or all but now and then.
 #[derive(Default)]
 struct Sockets {
+    /// One send in so many finds room for half of it only; 0: none.
+    full_every: u64,
+    sends: u64,
+    /// Whose sockets are full.
+    full: Vec<PeerId>,
     /// What each peer was sent, while anybody wants to know.
     sent: Option<HashMap<PeerId, Vec<u8>>>,
     bytes: u64,
@@ -31,7 +36,15 @@ struct Sockets {
 
 impl Io for Sockets {
     fn send(&mut self, peer: PeerId, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = pieces.iter().map(|piece| piece.len()).sum();
+        if self.full.contains(&peer) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut count = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        self.sends += 1;
+        if self.full_every > 0 && self.sends.is_multiple_of(self.full_every) {
+            count /= 2;
+            self.full.push(peer);
+        }
         self.bytes += count as u64;
         if let Some(sent) = &mut self.sent {
             let to = sent.entry(peer).or_default();
@@ -101,6 +114,23 @@ impl Relay {
         while self.core.transmit(self.now, &mut self.sockets, 128) {}
         while self.core.next_action().is_some() {}
         self.sockets.bytes - before
+    }
+
+    /// From now on one send in so many finds a socket with room for half of it only.
+    pub(crate) fn fill_sockets(&mut self, every: u64) {
+        self.sockets.full_every = every;
+        self.sockets.full.reserve(64);
+    }
+
+    /// Sockets that are full have room again, and what waits for them goes out; of how many.
+    pub(crate) fn make_room(&mut self) -> usize {
+        let mut count = 0;
+        while let Some(peer) = self.sockets.full.pop() {
+            self.core.writable(self.now, peer);
+            while self.core.transmit(self.now, &mut self.sockets, 128) {}
+            count += 1;
+        }
+        count
     }
 
     /// Deadlines are looked at, as they are a few times a second.
