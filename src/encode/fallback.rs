@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread::Builder;
 
+use super::backend::ZERO_LATENCY;
 use super::select::{Candidate, candidates, select_at};
 use super::{Error, VideoEncoder, VideoSink, VideoSpec};
 use crate::frame::{FrozenFrame, PacketPool};
@@ -80,6 +81,8 @@ pub struct FallbackEncoder {
     /// Place of the one that encodes among them.
     at: usize,
     encoder: Box<dyn VideoEncoder>,
+    /// Whether it stands in for one that had no delay, and has none either.
+    is_low_delay: bool,
     failures: u32,
     failed: Option<Micros>,
     retry: Retry,
@@ -107,6 +110,7 @@ impl FallbackEncoder {
             candidates,
             at,
             encoder,
+            is_low_delay: false,
             failures: 0,
             failed: None,
             retry: Retry::default(),
@@ -162,7 +166,8 @@ impl FallbackEncoder {
         let spec = VideoSpec { size, ..self.spec.clone() };
         // A better one that has failed is not tried before its time.
         let present = self.candidates.get(self.at..).unwrap_or_default();
-        let (behind, encoder) = select_at(present, &spec, &self.packets)?;
+        let wanted = if self.is_low_delay { low_delay(&spec) } else { spec.clone() };
+        let (behind, encoder) = select_at(present, &wanted, &self.packets)?;
         if let Err(error) = self.encoder.flush(out) {
             tracing::warn!("the last pictures of {} are lost: {error}", self.name());
         }
@@ -206,11 +211,14 @@ impl FallbackEncoder {
         }
         let (from, failed) = (self.name(), self.at);
         let behind = self.candidates.get(failed + 1..).unwrap_or_default();
-        let opened = select_at(behind, &self.spec, &self.packets)
+        let is_low_delay = self.is_low_delay || self.encoder.delay_frames() == 0;
+        let wanted = if is_low_delay { low_delay(&self.spec) } else { self.spec.clone() };
+        let opened = select_at(behind, &wanted, &self.packets)
             .map(|(at, encoder)| (failed + 1 + at, encoder))
             .or_else(|_| self.open_at(failed))?;
         (self.at, self.encoder) = opened;
         if self.at != failed {
+            self.is_low_delay = is_low_delay;
             self.retry.failed(now);
         }
         let change = EncoderChange { from, to: self.name(), reason: ChangeReason::Failed, text };
@@ -238,12 +246,21 @@ impl FallbackEncoder {
             tracing::warn!("the last pictures of {} are lost: {error}", self.name());
         }
         let from = self.name();
-        (self.at, self.encoder) = (at, encoder);
+        (self.at, self.encoder, self.is_low_delay) = (at, encoder, false);
         self.retry.recovered(now);
         let reason = ChangeReason::Recovered;
         let change = EncoderChange { from, to: self.name(), reason, text: String::new() };
         out.changed(&change, &*self.encoder);
         true
+    }
+}
+
+/// The same without pictures that the encoder holds back: viewers of one that held none would wait
+/// for them, with nothing to show. Only where nobody asked for another tuning.
+fn low_delay(spec: &VideoSpec) -> VideoSpec {
+    match spec.tune.as_str() {
+        "" => VideoSpec { tune: ZERO_LATENCY.to_owned(), b_frames: 0, ..spec.clone() },
+        _ => spec.clone(),
     }
 }
 

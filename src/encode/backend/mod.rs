@@ -23,3 +23,5 @@ mod units;
 mod watched;
 #[cfg(feature = "x264")]
 pub(super) mod x264;
+
+pub(super) use options::ZERO_LATENCY;

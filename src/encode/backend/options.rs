@@ -25,7 +25,7 @@ pub(super) const PRESETS: [(&str, u32); 10] = [
 ];
 
 /// The tuning without any delay.
-pub(super) const ZERO_LATENCY: &str = "zerolatency";
+pub(in crate::encode) const ZERO_LATENCY: &str = "zerolatency";
 
 /// x264's tunings.
 const TUNES: [&str; 8] =

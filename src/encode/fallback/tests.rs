@@ -25,8 +25,18 @@ fn hardware(_: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEncoder>, E
     Ok(Box::new(probe.failing_at(pictures)))
 }
 
-fn software(_: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error> {
+thread_local! {
+    /// The tuning and the B-frames that the software encoder was opened with last.
+    static SOFTWARE: RefCell<(String, u8)> = const { RefCell::new((String::new(), 0)) };
+}
+
+fn software(spec: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error> {
+    SOFTWARE.set((spec.tune.clone(), spec.b_frames));
     Ok(Box::new(Probe::new(pool, &Arc::default(), 1_000).without_delay()))
+}
+
+fn hardware_with_delay(_: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error> {
+    Ok(Box::new(Probe::new(pool, &Arc::default(), 1_000).failing_at(5)))
 }
 
 fn broken(_: &VideoSpec, pool: &PacketPool) -> Result<Box<dyn VideoEncoder>, Error> {
@@ -88,9 +98,13 @@ fn at(tick: i64) -> Micros {
 
 impl Channel {
     fn of(candidates: &[Candidate]) -> Result<Self, Error> {
-        let (spec, packets) = (spec(), packets());
-        let encoder = FallbackEncoder::open_of(candidates.to_vec(), &spec, &packets)?;
-        Ok(Self { encoder, pool: frames(&spec), viewer: Viewer::default(), next: 0 })
+        Self::with(candidates, &spec())
+    }
+
+    fn with(candidates: &[Candidate], spec: &VideoSpec) -> Result<Self, Error> {
+        let packets = packets();
+        let encoder = FallbackEncoder::open_of(candidates.to_vec(), spec, &packets)?;
+        Ok(Self { encoder, pool: frames(spec), viewer: Viewer::default(), next: 0 })
     }
 
     /// The next picture, a keyframe every two seconds.
@@ -127,6 +141,21 @@ fn the_picture_at_which_an_encoder_fails_is_encoded_by_the_next() {
     assert_eq!(channel.viewer.0[5..7], [change, Out::Picture(5, true)], "and it is a keyframe");
     assert_eq!(channel.viewer.changes(), 1);
     assert_eq!(channel.pool.in_use(), 0, "its references were given back");
+}
+
+#[test]
+fn who_stands_in_for_an_encoder_without_delay_has_none_unless_it_is_tuned() {
+    let cpu = || candidate("cpu", software);
+    let opened = |first: Candidate, tune: &str| {
+        HARDWARE.set(vec![Some(5), None]);
+        let spec = VideoSpec { tune: tune.to_owned(), b_frames: 2, ..spec() };
+        Channel::with(&[first, cpu()], &spec).unwrap().until_change();
+        SOFTWARE.take()
+    };
+    let gpu = || candidate("gpu", hardware);
+    assert_eq!(opened(gpu(), ""), (ZERO_LATENCY.to_owned(), 0));
+    assert_eq!(opened(gpu(), "film"), ("film".to_owned(), 2));
+    assert_eq!(opened(candidate("gpu", hardware_with_delay), ""), (String::new(), 2));
 }
 
 #[test]
