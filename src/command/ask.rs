@@ -46,6 +46,16 @@ pub enum Ask {
         /// The scene.
         scene: String,
     },
+    /// One picture of a scene, with the overlays, which need not be on the air:
+    /// [`Answer::Screenshot`].
+    Screenshot {
+        /// The channel.
+        channel: String,
+        /// The scene.
+        scene: String,
+        /// Pixels; as many as are usual, if nothing is said.
+        width: Option<u32>,
+    },
     /// Replace a scene, or add one. If it is on the air, the change shows at one frame.
     PutScene {
         /// The channel.
@@ -234,6 +244,8 @@ pub enum Answer {
     Scenes(ScenesView),
     /// One scene.
     Scene(SceneView),
+    /// A picture of a scene, as a PNG file.
+    Screenshot(Vec<u8>),
     /// A channel's overlays.
     Overlays(OverlaysView),
     /// It has been done.

@@ -264,7 +264,10 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
     if !is_taken {
         return;
     }
-    let is_seen = match composer.compose(&now, pool) {
+    let began = channel.clock.now();
+    let composed = composer.compose(&now, pool);
+    channel.stats.drawn(channel.clock.now().since(began), composer.drawn());
+    let is_seen = match composed {
         Composed::Fresh(frame) | Composed::Same(frame) => {
             tee.push(&frame, (tick, composer.mark()), |mark| composer.changed_since(mark))
         }

@@ -24,6 +24,12 @@ impl Clock {
         Micros(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
+    /// Nanoseconds since the start: for the cost of what takes less than a microsecond.
+    #[must_use]
+    pub fn nanos(self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The time of day: microseconds since 1970, UTC.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one clock of the node")]

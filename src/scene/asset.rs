@@ -151,6 +151,15 @@ impl Asset {
         self.rect
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let pixels: usize = self.planes.iter().chain(&self.alpha).map(|plane| plane.len()).sum();
+        let runs = self.runs.iter().map(|Runs { spans, starts }| {
+            size_of_val(spans.as_slice()) + size_of_val(starts.as_slice())
+        });
+        pixels + runs.sum::<usize>()
+    }
+
     /// Where it hides everything below.
     pub(super) fn opaque_rect(&self) -> Rect {
         if self.opaque { self.rect } else { Rect::default() }

@@ -281,7 +281,8 @@ impl Fonts {
     }
 }
 
-fn is_path(font: &str) -> bool {
+/// Whether a font is a file, and no family.
+pub(super) fn is_path(font: &str) -> bool {
     let ends = |with: &str| {
         font.len() > with.len()
             && font.is_char_boundary(font.len() - with.len())

@@ -1,5 +1,7 @@
 //! Loaded layers: what is drawn of a scene, and of groups that are drawn as one.
 
+use std::sync::Arc;
+
 use image::{Rgba, RgbaImage};
 
 use super::asset::Asset;
@@ -14,6 +16,7 @@ use super::source::{Input, Painter, covered};
 use super::surface::Surface;
 use super::tick::Tick;
 use crate::media::Rect;
+use crate::stats::{LayerCost, Timer};
 
 /// An opaque layer that hides less than one part in this of a region is not worth splitting it for.
 const SPLIT_WORTH: i64 = 8;
@@ -35,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) alpha: u8,
     /// It covers nothing outside; even edges.
     pub(super) clip: Rect,
+    /// Where it is counted what this costs, if anybody wants to know.
+    pub(super) cost: Option<Arc<LayerCost>>,
 }
 
 /// What a loaded layer draws.
@@ -85,12 +90,12 @@ impl Layers {
         damage: &mut Damage,
         each: &mut dyn FnMut(&mut Painter, Option<&InputKey>, &mut Damage),
     ) {
-        for Prepared { input, content, alpha, clip, .. } in &mut self.0 {
+        for Prepared { input, content, alpha, clip, cost, .. } in &mut self.0 {
             let is_seen = *alpha > 0;
             match content {
                 Content::Painter(painter) => {
                     let mut changed = Damage::none(*clip);
-                    each(painter, input.as_ref(), &mut changed);
+                    counted(cost.as_ref(), 0, || each(painter, input.as_ref(), &mut changed));
                     if is_seen {
                         damage.add_all(&changed);
                     }
@@ -146,6 +151,29 @@ impl Layers {
     pub(super) fn draw_above(&self, count: usize, canvas: &mut Canvas<'_>, clip: Rect) {
         for layer in self.0.get(count..).unwrap_or_default() {
             layer.draw(canvas, clip);
+        }
+    }
+
+    /// Counts from now on what each layer costs, by this timer: adds where, lowest first. A group
+    /// of one layer counts as that.
+    pub(super) fn measure(&mut self, timer: &Timer, costs: &mut Vec<Arc<LayerCost>>) {
+        for Prepared { name, content, cost, .. } in &mut self.0 {
+            let (name, bytes) = match content {
+                Content::Painter(painter) => (name.clone(), painter.cache_bytes()),
+                Content::Group(group) => {
+                    group.layers.measure(timer, costs);
+                    let inside = group.layers.0.iter().filter_map(|layer| layer.cost.as_deref());
+                    let names: Vec<_> = inside.map(LayerCost::name).collect();
+                    (names.join("+"), group.cache_bytes())
+                }
+            };
+            let counted = costs.iter().find(|other| other.name() == name).cloned();
+            let counted = counted.unwrap_or_else(|| {
+                costs.push(Arc::new(LayerCost::new(&name, timer.clone())));
+                Arc::clone(&costs[costs.len() - 1])
+            });
+            counted.keeps(bytes);
+            *cost = Some(counted);
         }
     }
 
@@ -245,7 +273,8 @@ impl Prepared {
         if self.alpha == 0 || seen.is_empty() {
             return;
         }
-        match &self.content {
+        let pixels = u64::try_from(area(seen)).unwrap_or(0);
+        counted(self.cost.as_ref(), pixels, || match &self.content {
             Content::Painter(painter) => {
                 painter.draw(canvas, clip.intersect(self.clip), self.alpha);
             }
@@ -253,7 +282,15 @@ impl Prepared {
                 let corner = (self.clip.x, self.clip.y);
                 group.put(canvas, corner, seen, self.alpha);
             }
-        }
+        });
+    }
+}
+
+/// Does `work`, and counts what it costs if that is wanted.
+fn counted(cost: Option<&Arc<LayerCost>>, pixels: u64, work: impl FnOnce()) {
+    match cost {
+        Some(cost) => cost.count(pixels, work),
+        None => work(),
     }
 }
 
@@ -276,6 +313,11 @@ impl Group {
         if let Some(corners) = &self.corners {
             canvas.erase(corners, rect);
         }
+    }
+
+    /// Bytes of its surface.
+    fn cache_bytes(&self) -> usize {
+        self.surface.bytes() + self.corners.as_ref().map_or(0, Asset::bytes)
     }
 
     /// Puts the surface on a canvas.

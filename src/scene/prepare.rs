@@ -1,9 +1,13 @@
 //! Scene loading: from a scene as its author wrote it to one that can be drawn.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::canvas::Canvas;
 use super::color::bytes;
 use super::damage::Damage;
 use super::error::Error;
+use super::fonts::is_path;
 use super::input_key::InputKey;
 use super::kernel::Kernels;
 use super::layers::{Content, Group, Layers, Prepared};
@@ -14,6 +18,7 @@ use super::tick::Tick;
 use crate::frame::{Frame, PictureEvent};
 use crate::media::{Micros, Size};
 use crate::ring::Receiver;
+use crate::stats::{LayerCost, Timer};
 
 /// A scene with everything loaded, ready to be swapped in at one tick. Loading may take seconds,
 /// and so may dropping one: do both away from the compose core.
@@ -96,6 +101,14 @@ impl PreparedScene {
         ready
     }
 
+    /// Counts from now on what each layer costs, by this timer; where, lowest layer first.
+    #[must_use]
+    pub fn measure(&mut self, timer: &Timer) -> Vec<Arc<LayerCost>> {
+        let mut costs = Vec::new();
+        self.layers.measure(timer, &mut costs);
+        costs
+    }
+
     /// Moves all layers to `tick`; what looks different now.
     pub(super) fn update(&mut self, tick: &Tick) -> Damage {
         let mut damage = Damage::none(self.size.rect());
@@ -171,23 +184,42 @@ fn load_all(
                 (String::new(), None, Content::Group(Box::new(Group::new(inside, clip, effects))))
             }
         };
-        layers.push(Prepared { name, input, content, alpha, clip });
+        layers.push(Prepared { name, input, content, alpha, clip, cost: None });
     }
     Ok(Layers(layers))
 }
 
-/// The fault of a layer whose file or font cannot be had, made from its cause; `None` if it needs
-/// neither.
-fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> Error> {
+impl ResolvedScene {
+    /// The pictures and the font files that it is loaded from, each once. Video files are not among
+    /// them: they are played, not loaded.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let needed = self.layers().into_iter().filter_map(needed_file);
+        let files = needed.filter(|(name, is_font)| !is_font || is_path(name));
+        let mut files: Vec<_> = files.map(|(name, _)| PathBuf::from(name)).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+}
+
+/// The file or font that a layer needs, and whether it is a font.
+fn needed_file(layer: &PlacedLayer) -> Option<(String, bool)> {
     let of_font = |style: &TextStyle| style.font.clone().map(|font| (font, true));
-    let (what, is_font) = match &layer.source {
+    match &layer.source {
         Source::Image(path) => Some((path.display().to_string(), false)),
         Source::Text { style, .. }
         | Source::Live { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => of_font(style),
         Source::Ticker(spec) => of_font(&spec.style),
         _ => None,
-    }?;
+    }
+}
+
+/// The fault of a layer whose file or font cannot be had, made from its cause; `None` if it needs
+/// neither.
+fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> Error> {
+    let (what, is_font) = needed_file(layer)?;
     let layer = layer.name.clone();
     Some(move |cause| match is_font {
         true => Error::Font { layer, font: what, cause },

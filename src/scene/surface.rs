@@ -23,6 +23,11 @@ impl Surface {
     }
 
     /// All of it, its corner at 0.
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.planes.iter().map(|plane| plane.len()).sum()
+    }
+
     pub(super) const fn rect(&self) -> Rect {
         self.rect
     }

@@ -1,8 +1,12 @@
 //! Counters of a channel's stages.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge, SharedCounter};
+use super::composition::{LayerCost, LayerFigures};
 use super::fallback::{FALLBACKS_MAX, Fallback, FallbackStats};
 use super::histogram::{Histogram, HistogramFigures};
 use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
@@ -42,6 +46,8 @@ pub const ENCODED_DROPPED: &str = "shard_full";
 #[derive(Debug, Default)]
 pub struct ChannelStats {
     compose: CachePadded<Compose>,
+    /// Of the scene on the air, lowest first.
+    layers: CachePadded<ArcSwap<Vec<Arc<LayerCost>>>>,
     scale: CachePadded<Histogram>,
     video: CachePadded<Video>,
     audio: CachePadded<Audio>,
@@ -59,6 +65,8 @@ struct Compose {
     queue: Gauge,
     stalls: Counter,
     stalled_us: Counter,
+    draw: Histogram,
+    pixels: Counter,
 }
 
 /// Written by the video encoder's thread.
@@ -105,6 +113,23 @@ impl ChannelStats {
     /// `frames` frames were not drawn or not taken. For the composer.
     pub fn dropped(&self, reason: DropReason, frames: u64) {
         self.compose.dropped[reason as usize].add(frames);
+    }
+
+    /// How long drawing a tick took, and the luma pixels that it drew. For the composer.
+    pub fn drawn(&self, took: Micros, pixels: u64) {
+        self.compose.draw.observe(took);
+        self.compose.pixels.add(pixels);
+    }
+
+    /// A scene of these layers is on the air. For control.
+    pub fn set_layers(&self, layers: Vec<Arc<LayerCost>>) {
+        self.layers.store(Arc::new(layers));
+    }
+
+    /// What the layers of the scene on the air cost, lowest first. For any thread.
+    #[must_use]
+    pub fn layers(&self) -> Vec<LayerFigures> {
+        self.layers.load().iter().map(|layer| layer.read()).collect()
     }
 
     /// The composer was not run for so long. For the composer.
@@ -217,6 +242,8 @@ impl ChannelStats {
             queue: self.compose.queue.get_count(),
             stalls: self.compose.stalls.get(),
             stalled: Micros(self.compose.stalled_us.get()),
+            draw: self.compose.draw.read(),
+            pixels: self.compose.pixels.get(),
             scale: self.scale.read(),
             frames: self.video.frames.get(),
             keyframes: self.video.keyframes.get(),
@@ -253,6 +280,10 @@ pub struct ChannelFigures {
     pub stalls: u64,
     /// How long those were together.
     pub stalled: Micros,
+    /// Time on the compose core per tick that was drawn, all layers and what lies between them.
+    pub draw: HistogramFigures,
+    /// Luma pixels drawn.
+    pub pixels: u64,
     /// Time in the scaler per frame, of a rendition of another size than the canvas.
     pub scale: HistogramFigures,
     /// Video packets encoded.

@@ -3,6 +3,7 @@
 
 mod cell;
 mod channel;
+mod composition;
 mod cores;
 mod fallback;
 mod histogram;
@@ -23,6 +24,7 @@ mod streams;
 mod transcode;
 
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
+pub use composition::{LayerCost, LayerFigures, Timer};
 pub use cores::{CoreRole, CoreStats};
 pub use fallback::Fallback;
 pub use histogram::HistogramFigures;

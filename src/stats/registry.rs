@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
+use super::composition::LayerFigures;
 use super::cores::CoreStats;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::list::List;
@@ -256,6 +257,7 @@ impl Registry {
             stream: entry.stream.clone(),
             facts: Arc::clone(&entry.facts),
             figures: entry.stats.read(),
+            layers: entry.stats.layers(),
             renditions: entry.renditions.iter().map(RenditionEntry::read).collect(),
         });
         let outputs = self.outputs.read();
@@ -341,6 +343,8 @@ pub struct ChannelSnapshot {
     pub facts: Arc<ChannelFacts>,
     /// Its figures.
     pub figures: ChannelFigures,
+    /// What the layers on the air cost, lowest first.
+    pub layers: Vec<LayerFigures>,
     /// Its further renditions.
     pub renditions: Vec<RenditionSnapshot>,
 }

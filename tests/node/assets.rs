@@ -114,6 +114,39 @@ fn bad_files_leave_placeholders_until_they_are_good() {
 }
 
 #[test]
+fn a_picture_whose_file_changes_is_shown_anew_and_stays_while_the_file_is_broken() {
+    let _turn = beside_others();
+    let dir = TempDir::new().unwrap();
+    let (file, next) = (dir.path().join("sponsor.png"), dir.path().join("next.png"));
+    let paint = |colour: &str| {
+        make(&next, &format!("-f lavfi -i color={colour}:s=64x36 -frames:v 1"));
+        std::fs::rename(&next, &file).unwrap();
+    };
+    paint("red");
+    let config =
+        Config::new().channel("demo").layer("image", &format!("path = {file:?}\nfit = \"fill\""));
+    let node = Node::start(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    let middle = (160, 90);
+    viewer.wait_until_at("the picture is seen", middle, |seen| is_near(seen, RED, 14));
+
+    paint("blue");
+    viewer.wait_until_at("the new one is seen", middle, |seen| is_near(seen, BLUE, 14));
+    assert!(told(&node).is_empty(), "nothing is wrong");
+
+    std::fs::write(&file, "no picture").unwrap();
+    wait_for(&node, SOON, "asset_failed", &["image-0"]);
+    let seen = wait_until(SOON, "pictures come", || viewer.last());
+    assert!(is_near(seen.at(160, 90), BLUE, 14), "what was there before stays");
+
+    paint("red");
+    viewer.wait_until_at("the good one is seen", middle, |seen| is_near(seen, RED, 14));
+    wait_for(&node, SOON, "asset_restored", &["image-0"]);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}
+
+#[test]
 fn files_whose_opening_waits_for_ever_keep_nothing_else_waiting() {
     let _turn = beside_others();
     let dir = TempDir::new().unwrap();

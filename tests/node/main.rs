@@ -12,6 +12,7 @@
 
 mod amf;
 mod api;
+mod composition;
 mod config;
 mod destination;
 mod hook_server;

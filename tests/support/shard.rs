@@ -2,6 +2,7 @@
 //! to those that each player is sent. The core alone, with sockets that take everything, and the
 //! core in a driver, with sockets of the kernel.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a step that fails ends the program")]
+#![allow(dead_code, reason = "who includes this needs a part of it")]
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -39,6 +39,7 @@ const ROUTES = [
   ["GET config", () => CONFIG],
   ["GET log-level", ({ model }) => ({ level: model.level })],
   ["PUT log-level", setLevel],
+  ["GET channels/*/composition", composition],
   ["POST mock/cut", ({ model }) => model.cut()],
   ["POST channels/*/scenes/*/activate", activate],
   ["POST channels/*/outputs", addOutput],
@@ -69,6 +70,32 @@ function matches(route, method, parts) {
   const pattern = path.split("/");
   if (wanted !== method || pattern.length !== parts.length) return false;
   return pattern.every((part, index) => part === "*" || part === parts[index]);
+}
+
+function composition({ model, parts }) {
+  const channel = model.state.channels[parts[1]];
+  if (!channel) throw Object.assign(new Error("There is no such channel"), { status: 404 });
+  const layer = (name, us, pixels, cache) => ({
+    name,
+    us_per_frame: us,
+    pixels_per_frame: pixels,
+    cache_bytes: cache,
+  });
+  return {
+    scene: channel.scene,
+    frames: 30,
+    frame_ms: { p50: 0.2, p99: 0.5 },
+    us_per_frame: 212,
+    pixels_per_frame: 71_400,
+    skipped: channel.dropped,
+    cache_bytes: 6_400_000,
+    layers: [
+      layer("camera", 121, 57_600, 0),
+      layer("overlay/ticker", 48, 12_000, 1_900_000),
+      layer("clock", 9.4, 1_800, 400_000),
+      layer("background", 0, 0, 4_100_000),
+    ],
+  };
 }
 
 function clients(model, stream) {

@@ -217,7 +217,7 @@ function fullState(flvPort) {
   const output = (name, url, more) => ({
     ...{ channel: "demo", stream: "live/demo", name, url, state: "live", error: null },
     ...{ connects: 1, failures: 0 },
-    ...{ bytes: 184e6, bitrate_bps: 6.1e6, lag_ms: 40, dropped: 0, ...more },
+    ...{ bytes: 184e6, bitrate_bps: 6.1e6, lag_ms: 40, dropped: 0, rendition: null, ...more },
   });
   const relay = (name, more) => ({
     ...{ name, stream: "live/demo", url: "rtmp://node.example.com/live/***", state: "live" },
@@ -268,7 +268,7 @@ function fullState(flvPort) {
         error: "far.example.com:1935: no address for far.example.com",
       }),
     },
-    pushes: { up: relay("up", { lag_ms: 20, dropped: 0 }) },
+    pushes: { up: relay("up", { lag_ms: 20, dropped: 0, rendition: "live/demo_h264" }) },
     recordings: {
       show: recording("show", { file: "show-20260101-120000-1.mp4", format: "mp4" }),
       safe: recording("safe", {

@@ -133,6 +133,8 @@ export interface Output {
   name: string;
   /** That of one of the channel's renditions. */
   stream: string;
+  /** What it sends in the place of that stream, whose codecs its destination does not take. */
+  rendition: string | null;
   url: string;
   state: RunState;
   error: string | null;
@@ -170,6 +172,8 @@ export interface Pull extends Relay {
 }
 
 export interface Push extends Relay {
+  /** What it sends in the place of its stream, whose codecs its destination does not take. */
+  rendition: string | null;
   lag_ms: number;
   dropped: number;
 }
@@ -287,6 +291,22 @@ export interface Snapshot {
   transcodes: Record<string, Transcode>;
   streams: Record<string, Stream>;
   keys: Record<string, Key>;
+}
+
+/** What drawing a channel's pictures took in the last second. */
+export interface Composition {
+  us_per_frame: number;
+  pixels_per_frame: number;
+  cache_bytes: number;
+  /** Those that took most first. */
+  layers: LayerLoad[];
+}
+
+export interface LayerLoad {
+  name: string;
+  us_per_frame: number;
+  pixels_per_frame: number;
+  cache_bytes: number;
 }
 
 export type Message =

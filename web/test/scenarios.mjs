@@ -10,6 +10,7 @@ const HEX_64 = /[0-9a-f]{64}/;
 export const SCENARIOS = [
   ["the token leaves the address and is asked for when it is missing", tokens],
   ["the preview of the programme plays", programmePlays],
+  ["the dearest layers of a programme are told", dearestLayers],
   ["the preview of a stream plays and is no viewer", streamPlays],
   ["the picture's controls leave with the mouse", controlsLeave],
   ["an address that makes no sense is borne", oddAddresses],
@@ -18,6 +19,7 @@ export const SCENARIOS = [
   ["a scene is switched", sceneSwitches],
   ["an output is added, stopped, started and removed", outputsChange],
   ["a pull and a push are added, stopped, started and removed", relaysChange],
+  ["a push of another rendition says so", substitutedRendition],
   ["a recording is added, stopped, started and removed", recordingsChange],
   ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
   // Before the node is killed and hangs, which costs it frames.
@@ -57,6 +59,18 @@ async function programmePlays(browser, node) {
   const { hostname } = new URL(node.base);
   assert.deepEqual([...browser.hosts], [hostname], "nothing is asked of anybody else");
   return `${frames} frames decoded`;
+}
+
+async function dearestLayers(browser, node) {
+  const [channel] = await node.get("/channels");
+  const { layers } = await node.get(`/channels/${encodeURIComponent(channel.name)}/composition`);
+  assert(layers.length > 0 && layers[0].us_per_frame > 0, "layers have costs");
+  await browser.open(node);
+  await browser.read(".composition", layers[0].name);
+  await browser.read(".composition .figures", "of a core");
+  const shown = await browser.page.$$eval(".composition tbody tr", (rows) => rows.length);
+  assert.equal(shown, Math.min(layers.length, 6));
+  return `${shown} layers`;
 }
 
 async function streamPlays(browser, node) {
@@ -249,6 +263,12 @@ async function relaysChange(browser, node) {
     await browser.press("Remove", "dialog");
     await browser.unsee(row);
   }
+}
+
+async function substitutedRendition(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  await browser.open(node, "relays");
+  await browser.read('[data-push="up"] .substitute', "sends live/demo_h264");
 }
 
 async function recordingsChange(browser, node) {

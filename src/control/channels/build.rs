@@ -16,7 +16,7 @@ use crate::ring::{Bell, channel};
 use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
 use crate::scene::{self, Composer, ResolvedScene};
-use crate::stats::ChannelEntry;
+use crate::stats::{ChannelEntry, ChannelStats, Timer};
 
 use crate::control::channels::assets::{Prepared, prepare};
 use crate::control::channels::context::ChannelContext;
@@ -113,8 +113,10 @@ pub(crate) fn build(
         Some((resolved, (mut scene, found))) => {
             faults = found;
             sources.want_pictures(resolved.layers().into_iter(), &mut scene);
+            let clock = context.clock;
+            stats.set_layers(scene.measure(&Timer::new(move || clock.nanos())));
             let composer = Composer::with_scene(scene, Level::best());
-            let (line, mut ends) = scene_line(context);
+            let (line, mut ends) = scene_line(context, &stats);
             let natives;
             (natives, ends.natives) = natives::start(context, config, sizes, &mut sources)?;
             scenes = Some(ends);
@@ -204,11 +206,13 @@ fn first_scene(
 }
 
 /// The rings by which scenes reach the composer, and old ones come back.
-fn scene_line(context: &ChannelContext) -> (SceneLine, SceneEnds) {
+fn scene_line(context: &ChannelContext, stats: &Arc<ChannelStats>) -> (SceneLine, SceneEnds) {
     // The composer looks on every tick; nobody needs to be woken.
     let (changes, to_come) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Arc::clone(&context.controller));
-    (SceneLine::new(to_come, reports), SceneEnds { changes, reports: heard, natives: Vec::new() })
+    let stats = Arc::clone(stats);
+    let ends = SceneEnds { changes, reports: heard, natives: Vec::new(), stats };
+    (SceneLine::new(to_come, reports), ends)
 }
 
 #[cfg(test)]

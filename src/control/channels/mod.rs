@@ -11,5 +11,6 @@ pub(crate) mod natives;
 pub(crate) mod offline;
 pub(crate) mod renditions;
 pub(crate) mod scenes;
+pub(crate) mod screenshot;
 pub(crate) mod sources;
 pub(crate) mod stinger;

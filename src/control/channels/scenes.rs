@@ -3,10 +3,14 @@
 //! changed once its first frame has gone out.
 
 mod asset_faults;
+mod asset_files;
 mod channel_scenes;
 mod edits;
+mod job;
 mod library;
 mod load;
+mod looks;
+mod screenshots;
 mod transaction;
 
 use std::collections::VecDeque;
@@ -15,9 +19,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
+use self::asset_files::{AssetFiles, FileStamps};
 use self::edits::Edited;
+use self::job::{Job, Plan};
 use self::library::{OnAir, Target, stack};
-use self::load::{Changes, How, Loaded, Order, What};
+use self::load::{Changes, Loaded, Order};
 use self::transaction::too_far;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
@@ -32,7 +38,7 @@ use crate::pipeline::{SceneChange, SceneReport, StartAt};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::Clock;
 use crate::scene::{self, Scene, Transition};
-use crate::stats::CoreRole;
+use crate::stats::{ChannelStats, CoreRole};
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
 const REQUESTS_MAX: usize = 8;
@@ -51,6 +57,8 @@ pub(crate) struct SceneEnds {
     pub(crate) reports: Receiver<SceneReport>,
     /// What draws the same scenes at other sizes.
     pub(crate) natives: Vec<NativeEnd>,
+    /// The channel's figures, among them what the layers on the air cost.
+    pub(crate) stats: Arc<ChannelStats>,
 }
 
 /// All channels' scenes.
@@ -66,6 +74,8 @@ pub(crate) struct Scenes {
     /// Number of the next channel.
     next: u64,
     news: mpsc::Sender<LoadReport>,
+    /// One reference for each screenshot that is being made, and one here.
+    screenshots: Arc<()>,
 }
 
 /// What a loading thread says.
@@ -98,6 +108,8 @@ struct ChannelScenes {
     last_ticket: u64,
     /// What of the scene on the air cannot be shown.
     asset_faults: AssetFaults,
+    /// Those of it, and whether they have changed.
+    files: AssetFiles,
     /// What was changed, for who keeps it.
     changes: Vec<Becomes>,
 }
@@ -127,38 +139,6 @@ enum SceneRequest {
     Transaction(serde_json::Value),
 }
 
-/// What a wish takes.
-#[derive(Debug)]
-struct Plan {
-    what: What,
-    how: How,
-    at: StartAt,
-    /// The scene that is on the air then; as before if nothing is said.
-    activates: Option<String>,
-    /// Whether the answer has the frame of the change.
-    tells_frame: bool,
-}
-
-/// A wish on its way.
-#[derive(Debug)]
-struct Job {
-    ticket: u64,
-    /// What becomes of scenes and overlays, once that is known.
-    edited: Edited,
-    /// What of it cannot be shown, once that is known.
-    faults: Vec<scene::Error>,
-    at: StartAt,
-    activates: Option<String>,
-    tells_frame: bool,
-    /// Whether the composer has been told.
-    sent: bool,
-    /// Taken when somebody has been answered.
-    reply: Option<Reply>,
-    deadline: Micros,
-    /// Whether it is a change to be kept, and not from the configuration.
-    keep: bool,
-}
-
 impl Scenes {
     /// No channels yet. Loading threads report over the receiver, which the controller reads.
     pub(crate) fn new(context: &ChannelContext) -> (Self, mpsc::Receiver<LoadReport>) {
@@ -171,6 +151,7 @@ impl Scenes {
             channels: Vec::new(),
             next: 0,
             news,
+            screenshots: Arc::default(),
         };
         (scenes, told)
     }
@@ -205,10 +186,16 @@ impl Scenes {
             waiting: VecDeque::new(),
             last_ticket: 0,
             asset_faults: AssetFaults::default(),
+            files: AssetFiles::default(),
             changes: Vec::new(),
         };
         self.next += 1;
-        programme.settle(faults, self.clock.now(), &self.events);
+        let now = self.clock.now();
+        programme.settle((faults, false), now, &self.events);
+        let library = programme.ends.is_some().then(|| programme.library());
+        if let Some(Ok(OnAir { scene, .. })) = library.map(|it| it.on_air()) {
+            programme.files.settle(FileStamps::unread(scene.files()), now);
+        }
         self.remove(&config.name);
         self.channels.push(programme);
     }
@@ -241,6 +228,7 @@ impl Scenes {
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
+        | Ask::Screenshot { channel, .. }
         | Ask::RemoveScene { channel, .. }
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
@@ -264,6 +252,10 @@ impl Scenes {
             }
             Ask::Scene { scene, .. } => {
                 say(reply, programme.scene_view(&scene));
+                return None;
+            }
+            Ask::Screenshot { scene, width, .. } => {
+                self.screenshot(at, &scene, width, reply);
                 return None;
             }
             Ask::Overlays { .. } => {
@@ -315,8 +307,9 @@ impl Scenes {
                 continue;
             }
             if is_shown {
-                let faults = programme.commit(Some(tick));
-                programme.settle(&faults, self.clock.now(), &self.events);
+                let now = self.clock.now();
+                let faults = programme.commit(Some(tick), now);
+                programme.settle((&faults, false), now, &self.events);
             } else {
                 programme.fail(too_far(tick));
             }
@@ -331,28 +324,42 @@ impl Scenes {
     ) -> Vec<Subscription> {
         // Or its channel is gone.
         let Some(at) = self.channels.iter().position(|it| it.id == id) else { return Vec::new() };
-        let programme = &mut self.channels[at];
-        if let Loaded::Probed(faults) = loaded {
-            programme.asset_faults.probed(ticket, &faults, self.clock.now());
-            self.go_on(at);
-            return Vec::new();
-        }
+        let (programme, now) = (&mut self.channels[at], self.clock.now());
+        let loaded = match loaded {
+            Loaded::Probed(faults) => {
+                programme.asset_faults.probed(ticket, &faults, now);
+                self.go_on(at);
+                return Vec::new();
+            }
+            Loaded::Files(found) => {
+                if programme.files.looked(ticket, found, now) {
+                    programme.asset_faults.changed();
+                    self.go_on(at);
+                }
+                return Vec::new();
+            }
+            loaded => loaded,
+        };
         if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
             return Vec::new();
         }
         match loaded {
             Loaded::Subscriptions(subscriptions) => return subscriptions,
-            Loaded::Probed(_) => {}
+            Loaded::Probed(_) | Loaded::Files(_) => {}
+            Loaded::Kept(faults) => {
+                programme.job = None;
+                programme.settle((&faults, true), now, &self.events);
+            }
             Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
             Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
             Loaded::Checked(edited) => {
                 if let Some(job) = &mut programme.job {
                     job.edited = edited;
                 }
-                programme.commit(None);
+                programme.commit(None, now);
             }
             Loaded::Ready(edited, changes, faults) => {
-                let Changes { change, natives } = *changes;
+                let Changes { change, natives, layers, files } = *changes;
                 let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
                 let change = SceneChange { ticket, change, natives, at };
                 let ends = programme.ends.as_mut();
@@ -360,6 +367,7 @@ impl Scenes {
                 match &mut programme.job {
                     Some(job) if sent => {
                         (job.edited, job.faults, job.sent) = (edited, faults, true);
+                        (job.layers, job.files) = (layers, files);
                     }
                     _ => programme.fail(stopped(&programme.name)),
                 }
@@ -401,6 +409,7 @@ impl Scenes {
                 self.go_on(at);
             }
             self.probe(at, now);
+            self.look_at_files(at, now);
         }
     }
 
@@ -451,6 +460,8 @@ impl Scenes {
             ticket,
             edited: Edited::default(),
             faults: Vec::new(),
+            layers: Vec::new(),
+            files: FileStamps::default(),
             at: start,
             activates,
             tells_frame,
@@ -469,26 +480,6 @@ impl Scenes {
             self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, load)
         {
             programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
-        }
-    }
-
-    /// Looks, once it is time, whether what could not be shown can be: on a thread of its own,
-    /// which may wait for a file as long as it likes.
-    fn probe(&mut self, at: usize, now: Micros) {
-        let programme = &mut self.channels[at];
-        let Some(ticket) = programme.asset_faults.due(now) else { return };
-        let Ok(OnAir { scene, .. }) = programme.library().on_air() else { return };
-        let (id, news) = (programme.id, self.news.clone());
-        let look = move || {
-            let loaded = load::probe(&scene);
-            drop(news.blocking_send(LoadReport { id, ticket, loaded }));
-        };
-        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        if let Err(error) =
-            self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, look)
-        {
-            tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
-            programme.asset_faults.put_off(now);
         }
     }
 }

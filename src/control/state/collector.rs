@@ -9,11 +9,13 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::board::Board;
+use super::composition;
 use super::events::describe;
+use super::figures::{Latency, named};
 use super::hours::DroppedByHour;
 use super::model::{
-    Channel, Cores, Driver, Key, Latency, Node, Publisher, Shard, Snapshot, Stream, StreamAudio,
-    StreamVideo, key_uses, named,
+    Channel, Cores, Driver, Key, Node, Publisher, Shard, Snapshot, Stream, StreamAudio,
+    StreamVideo, key_uses,
 };
 use super::recordings::Collected;
 use super::relays;
@@ -79,6 +81,7 @@ pub struct StateCollector {
     latencies: HashMap<String, HistogramFigures>,
     /// What each channel dropped.
     dropped: HashMap<String, DroppedByHour>,
+    compositions: composition::Collected,
     recordings: Collected,
     relays: relays::Collected,
     series: Series,
@@ -108,6 +111,7 @@ impl StateCollector {
             shown_keys: BTreeMap::new(),
             latencies: HashMap::new(),
             dropped: HashMap::new(),
+            compositions: composition::Collected::default(),
             recordings: Collected::default(),
             relays: relays::Collected::default(),
         }
@@ -162,17 +166,20 @@ impl StateCollector {
 
     async fn look(&mut self) {
         let figures = self.registry.snapshot();
-        let mut channels = BTreeMap::new();
+        let (mut channels, mut compositions) = (BTreeMap::new(), BTreeMap::new());
         for channel in &figures.channels {
             let ask = Ask::Scenes { channel: channel.name.clone() };
             let Answer::Scenes(scenes) = self.handle.ask(ask).await else { continue };
             let by_hour = self.dropped.entry(channel.name.clone()).or_default();
             let total = channel.figures.dropped_total();
             let dropped_by_hour = by_hour.look(total, self.time.now_ms()).to_vec();
+            let composition = self.compositions.look(channel, &scenes.active);
+            compositions.insert(channel.name.clone(), composition);
             let latencies = &mut self.latencies;
             let shown = channel_of(channel, &figures.outputs, scenes, latencies, &self.time);
             channels.insert(channel.name.clone(), Channel { dropped_by_hour, ..shown });
         }
+        self.compositions.retain(|name| channels.contains_key(name));
         self.latencies.retain(|name, _| channels.contains_key(name));
         self.dropped.retain(|name, _| figures.channels.iter().any(|it| it.name == *name));
         let streams = match self.handle.ask(Ask::Streams).await {
@@ -207,6 +214,7 @@ impl StateCollector {
             transcodes,
             streams: streams.collect(),
             keys,
+            compositions,
             node: node_of(&self.facts, &self.time, (&figures, &self.registry.placement.shards())),
         };
         self.board.update(next).await;
@@ -316,7 +324,7 @@ fn channel_of(
     latencies: &mut HashMap<String, HistogramFigures>,
     time: &Time,
 ) -> Channel {
-    let ChannelSnapshot { name, stream, facts, figures, renditions } = channel;
+    let ChannelSnapshot { name, stream, facts, figures, renditions, .. } = channel;
     let outputs = outputs.iter().filter(|output| output.channel == *name);
     let outputs = outputs.map(|output| output.name.clone()).collect();
     let before = latencies.insert(name.clone(), figures.latency);

@@ -3,7 +3,9 @@
 
 mod board;
 mod collector;
+mod composition;
 mod events;
+mod figures;
 mod happened;
 mod hours;
 mod model;
@@ -16,10 +18,11 @@ mod transcodes;
 
 pub use board::{Board, Catchup, EVENTS_MAX};
 pub use collector::{NodeDescription, StateCollector, flv_base, stream_of};
+pub use composition::Composition;
+pub use figures::{Latency, named};
 pub use happened::Event;
 pub use model::{
-    Channel, Cores, Driver, Key, KeyUse, Latency, Node, Recording, Snapshot, Stream, held,
-    key_uses, named,
+    Channel, Cores, Driver, Key, KeyUse, Node, Recording, Snapshot, Stream, held, key_uses,
 };
 pub use relays::{Output, Pull, Push};
 pub use transcodes::Transcode;

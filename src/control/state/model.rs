@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::composition::Composition;
+use super::figures::Latency;
 use super::relays::{Output, Pull, Push};
 use super::rendition::Rendition;
 use super::speed::Speed;
@@ -16,7 +18,7 @@ use crate::control::keystore::KeyView;
 use crate::control::time::Time;
 use crate::event::KeyHolder;
 use crate::keys::Takeover;
-use crate::stats::{HistogramFigures, RunState};
+use crate::stats::RunState;
 
 /// The whole node at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
@@ -41,6 +43,9 @@ pub struct Snapshot {
     pub streams: BTreeMap<String, Stream>,
     /// Keys by id.
     pub keys: BTreeMap<String, Key>,
+    /// What drawing takes, by channels: for those who ask, not for those who follow.
+    #[serde(skip)]
+    pub compositions: BTreeMap<String, Composition>,
 }
 
 /// The node itself.
@@ -190,29 +195,6 @@ pub struct Channel {
     pub outputs: Vec<String>,
     /// Its further renditions: the fields above are about the first one, `main`.
     pub renditions: Vec<Rendition>,
-}
-
-/// Upper bounds, milliseconds: at most half again too large.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Latency {
-    /// Half of all are within it.
-    pub p50: f64,
-    /// 99 of 100 are within it.
-    pub p99: f64,
-}
-
-impl Latency {
-    /// What `figures` say; nothing if they are empty.
-    #[must_use]
-    pub fn of(figures: &HistogramFigures) -> Option<Self> {
-        let ms = |quantile| figures.quantile(quantile).map(|seconds| seconds * 1e3);
-        Some(Self { p50: ms(0.5)?, p99: ms(0.99)? })
-    }
-}
-
-/// Counts by the names of what they count.
-pub fn named<const N: usize>(labels: [&str; N], counts: [u64; N]) -> BTreeMap<String, u64> {
-    labels.map(str::to_owned).into_iter().zip(counts).collect()
 }
 
 /// A recording.

@@ -1,6 +1,7 @@
 //! Composing: what was asked for is drawn, and only what changed is drawn again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
@@ -21,6 +22,7 @@ use crate::scene::model::{
 use crate::scene::resolve::ResolvedScene;
 use crate::scene::surface::Surface;
 use crate::scene::transition::{Easing, Transition, TransitionKind, WipeShape};
+use crate::stats::Timer;
 
 const W: u32 = 160;
 const H: u32 = 96;
@@ -301,6 +303,33 @@ fn a_scene_that_stands_still_is_drawn_once() {
         other => panic!("{other:?}"),
     }
     assert_eq!((composer.drawn(), pool.in_use()), (0, 1));
+}
+
+#[test]
+fn what_each_layer_costs_is_counted_those_in_groups_too() {
+    let blended = LayerStyle { blend: BlendMode::Add, ..LayerStyle::default() };
+    let clock = layer("clock", Source::Clock(style().into()), (4, 4, 150, 20));
+    let clock = Layer { style: blended, ..clock };
+    let mut scene = prepared(vec![layer("card", Source::SmpteBars, (0, 32, 64, 64)), clock]);
+    let now = AtomicU64::new(0);
+    let costs = scene.measure(&Timer::new(move || now.fetch_add(5, Ordering::Relaxed)));
+    let mut composer = Composer::with_scene(scene, Level::best());
+    let pool = pool(W, H, 3);
+    let read = || costs.iter().map(|cost| cost.read()).collect::<Vec<_>>();
+    drop(composer.compose(&tick(0), &pool));
+    let first = read();
+    assert_eq!(first.iter().map(|it| &it.name[..]).collect::<Vec<_>>(), ["card", "clock"]);
+    assert!(first.iter().all(|it| it.nanos > 0 && it.pixels > 0), "{first:?}");
+    assert!(first.iter().all(|it| it.cache_bytes > 60 * 20 * 3 / 2), "{first:?}");
+    for ms in [20, 40, 60] {
+        drop(composer.compose(&tick(ms), &pool));
+    }
+    let before = read();
+    drop(composer.compose(&tick(80), &pool));
+    let next = read();
+    assert_eq!(next[0].pixels, first[0].pixels, "the bars stand still");
+    let clock = next[1].pixels - before[1].pixels;
+    assert!(clock > 0 && clock < first[1].pixels, "its last figures are drawn: {next:?}");
 }
 
 #[test]

@@ -101,6 +101,11 @@ impl Animation {
         self.pictures[self.at].rect()
     }
 
+    /// All pictures that it keeps.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.pictures.iter()
+    }
+
     pub(super) fn opaque(&self) -> Rect {
         self.pictures[self.at].opaque_rect()
     }

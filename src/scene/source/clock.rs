@@ -137,6 +137,11 @@ impl Clock {
         }
     }
 
+    /// All pictures that it keeps.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.glyphs.iter().flat_map(|glyph| &glyph.assets)
+    }
+
     pub(super) fn rect(&self) -> Rect {
         self.cells[..self.length].iter().fold(Rect::default(), |all, cell| all.union(cell.rect))
     }

@@ -209,6 +209,11 @@ impl Input {
         if self.weight == 255 { self.dest } else { under.union(self.dest) }
     }
 
+    /// All pictures that it keeps.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.slate.iter().chain(self.placeholder.as_deref())
+    }
+
     pub(super) fn opaque(&self) -> Rect {
         match (&self.slate, self.weight, &self.state.shown) {
             (_, 255, Some(_)) => self.dest,

@@ -154,6 +154,20 @@ impl Painter {
         }
     }
 
+    /// Bytes of the pictures that were made for it.
+    pub(in crate::scene) fn cache_bytes(&self) -> usize {
+        match self {
+            Self::Fill(_) | Self::Flash(_) | Self::FrameCounter(_) => 0,
+            Self::Still(asset) => asset.bytes(),
+            Self::Animation(animation) => animation.assets().map(Asset::bytes).sum(),
+            Self::Clock(clock) => clock.assets().map(Asset::bytes).sum(),
+            Self::Spinner(spinner) => spinner.assets().map(Asset::bytes).sum(),
+            Self::TestCard(card) => card.assets().map(Asset::bytes).sum(),
+            Self::Ticker(ticker) => ticker.assets().map(Asset::bytes).sum(),
+            Self::Input(input) => input.assets().map(Asset::bytes).sum(),
+        }
+    }
+
     /// The picture that it shows whole and alone, if it is one.
     pub(in crate::scene) fn whole_picture(&self) -> Option<Placed<'_>> {
         match self {

@@ -72,6 +72,11 @@ impl Spinner {
         }
     }
 
+    /// All pictures that it keeps.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.dots.iter()
+    }
+
     pub(super) const fn rect(&self) -> Rect {
         self.rect
     }

@@ -74,6 +74,11 @@ impl TestCard {
         canvas.fill(mark, WHITE, opacity);
     }
 
+    /// All pictures that it keeps.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        std::iter::once(&self.card)
+    }
+
     pub(super) fn rect(&self) -> Rect {
         self.card.rect()
     }

@@ -118,6 +118,11 @@ impl Ticker {
         (whole, usize::try_from(at.rem_euclid(two)).unwrap_or(0))
     }
 
+    /// All pictures that it keeps.
+    pub(super) fn assets(&self) -> impl Iterator<Item = &Asset> {
+        self.phases.iter()
+    }
+
     /// Where letters run, which are cut off at the box.
     pub(super) const fn rect(&self) -> Rect {
         self.seen

@@ -26,6 +26,16 @@ interface StateChipProps {
   idle: string;
 }
 
+/** What is sent in the place of a stream whose codecs the destination does not take. */
+export function Substitute({ rendition }: { rendition: string | null | undefined }) {
+  if (!rendition) return null;
+  return (
+    <small class="substitute" title="Its destination does not take the codecs of the stream itself">
+      sends {rendition}
+    </small>
+  );
+}
+
 export function StateChip({ state, idle }: StateChipProps) {
   const [tone, text] = STATES[state] ?? ["soft", state];
   const why = { idle, failed: "It tries again by itself" }[state as string];

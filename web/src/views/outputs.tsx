@@ -11,6 +11,7 @@ import {
   RowActions,
   ServerFields,
   StateChip,
+  Substitute,
   serverUrl,
   Trouble,
 } from "../parts/running";
@@ -97,6 +98,7 @@ function Row({ output, canWrite, isOneChannel }: RowProps) {
       <td class="name" title={`It sends ${output.stream}`}>
         {output.name}
         {!isOneChannel && <small>{output.channel}</small>}
+        <Substitute rendition={output.rendition} />
       </td>
       <td data-label="State">
         <StateChip state={output.state} idle="Its programme makes no stream" />

@@ -6,6 +6,7 @@ import { bitrate, clock, integer, milliseconds, sum, trim, words } from "../form
 import { useRemembered } from "../hooks";
 import { Chip, Choice, Empty, Figure, Panel } from "../parts/bits";
 import { Chart, type Point } from "../parts/chart";
+import { CompositionPanel } from "../parts/composition";
 import { CopyLine } from "../parts/copy";
 import { Hours } from "../parts/hours";
 import { Monitor } from "../parts/monitor";
@@ -38,6 +39,7 @@ export function ProgrammeView({ snapshot, rest }: { snapshot: Snapshot; rest: st
         </Panel>
       )}
       <Charts channel={channel} />
+      <CompositionPanel key={channel.name} channel={channel} />
       <Panel
         title="Outputs"
         class="wide"

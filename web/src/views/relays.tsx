@@ -13,6 +13,7 @@ import {
   ServerFields,
   StateChip,
   StreamField,
+  Substitute,
   serverUrl,
   Trouble,
 } from "../parts/running";
@@ -100,6 +101,7 @@ function Row({ kind, relay, canWrite }: RowProps) {
       <td class="name">
         {relay.name}
         <small>{relay.stream}</small>
+        {"rendition" in relay && <Substitute rendition={relay.rendition} />}
       </td>
       <td data-label="State">
         <StateChip state={relay.state} idle={IDLE[kind]} />

@@ -12,6 +12,8 @@ pub(super) struct AssetFaults {
     scene: String,
     /// The layers whose files cannot be used.
     layers: Vec<String>,
+    /// Those among them that show placeholders. The others show what their files were before.
+    placeholders: Vec<String>,
     retry: Retry,
     /// When the files are looked at next.
     next: Micros,
@@ -24,8 +26,21 @@ pub(super) struct AssetFaults {
 }
 
 impl AssetFaults {
-    /// From now on the channel shows this scene with these faults. What everybody is to be told.
+    /// From now on the channel shows this scene with placeholders for these faults. What everybody
+    /// is to be told.
     pub(super) fn settle(
+        &mut self,
+        of: (&str, &str),
+        faults: &[scene::Error],
+        now: Micros,
+    ) -> Vec<NodeEvent> {
+        self.placeholders = layers(faults);
+        self.find(of, faults, now)
+    }
+
+    /// The files of the scene that the channel goes on to show have these faults now. What
+    /// everybody is to be told.
+    pub(super) fn find(
         &mut self,
         (channel, scene): (&str, &str),
         faults: &[scene::Error],
@@ -75,7 +90,17 @@ impl AssetFaults {
             return;
         }
         self.put_off(now);
-        self.reload = layers(faults) != self.layers;
+        self.reload |= layers(faults) != self.layers;
+    }
+
+    /// Files have changed.
+    pub(super) const fn changed(&mut self) {
+        self.reload = true;
+    }
+
+    /// The layers that show placeholders.
+    pub(super) fn placeholders(&self) -> &[String] {
+        &self.placeholders
     }
 
     /// Whether the scene is to be loaded anew; said once.

@@ -1,10 +1,11 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
 use super::edits::Edits;
+use super::job::{Job, Plan};
 use super::library::{Library, Target};
 use super::load::{How, What};
 use super::transaction::Transaction;
-use super::{ChannelScenes, Entry, Job, Plan, SceneRequest};
+use super::{ChannelScenes, Entry, SceneRequest};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
@@ -204,24 +205,39 @@ impl ChannelScenes {
             return None;
         }
         let library = self.library();
-        let next = library.on_air().ok()?;
-        let replaces = Some(next.clone());
-        Some(Plan::now(What::Known { next, replaces }, How::CUT, None))
+        let scene = library.on_air().ok()?;
+        let placeholders = self.asset_faults.placeholders().to_vec();
+        Some(Plan::now(What::Again { scene, placeholders }, How::CUT, None))
     }
 
-    /// What of the scene on the air cannot be shown from now on.
-    pub(super) fn settle(&mut self, faults: &[scene::Error], now: Micros, events: &EventQueue) {
+    /// What of the scene on the air cannot be shown from now on: there is a placeholder for it, or,
+    /// if it `stays`, what was there before.
+    pub(super) fn settle(
+        &mut self,
+        (faults, stays): (&[scene::Error], bool),
+        now: Micros,
+        events: &EventQueue,
+    ) {
         let Some(entry) = self.list.get(self.active) else { return };
-        for event in self.asset_faults.settle((&self.name, &entry.name), faults, now) {
+        let of = (&self.name[..], &entry.name[..]);
+        let told = match stays {
+            true => self.asset_faults.find(of, faults, now),
+            false => self.asset_faults.settle(of, faults, now),
+        };
+        for event in told {
             events.force_push(event);
         }
     }
 
     /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
-    pub(super) fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
-        let Some(Job { edited, activates, keep, faults, .. }) = &mut self.job else {
+    pub(super) fn commit(&mut self, tick: Option<u64>, now: Micros) -> Vec<scene::Error> {
+        let Some(Job { edited, activates, keep, faults, layers, files, .. }) = &mut self.job else {
             return Vec::new();
         };
+        if let (Some(ends), Some(_)) = (&self.ends, tick) {
+            ends.stats.set_layers(std::mem::take(layers));
+            self.files.settle(std::mem::take(files), now);
+        }
         let (edited, activates) = (std::mem::take(edited), activates.take());
         let (keep, faults) = (*keep, std::mem::take(faults));
         let channel = self.name.clone();

@@ -77,6 +77,14 @@ impl Library {
         Ok(OnAir { scene: at(&self.size)?, natives })
     }
 
+    /// The scene of this name with the overlays, drawn at this size; nothing if there is no such
+    /// scene.
+    pub(super) fn drawn_at(&self, name: &str, size: Size) -> Result<ResolvedScene, Vec<String>> {
+        let nothing = stack(Vec::new());
+        let scene = self.scenes.iter().find(|it| it.name == name);
+        self.resolved(scene.map_or(&nothing, |it| &it.scene), size, &self.overlays)
+    }
+
     /// Whether the scene on the air or an overlay shows this.
     pub(super) fn shows(&self, target: &Target) -> bool {
         let Target::Scene(name) = target else { return true };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::asset_files::FileStamps;
 use super::edits::{Edited, Edits};
 use super::library::{Library, OnAir, Target};
 use crate::control::channels::assets;
@@ -22,6 +23,7 @@ use crate::scene::{
     self, Change, InputKey, PlacedLayer, PreparedScene, PreparedTransition, ResolvedScene, Scene,
     Transition, TransitionKind,
 };
+use crate::stats::{LayerCost, Timer};
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
 const PREROLL_MAX: Micros = Micros::from_millis(400);
@@ -61,6 +63,9 @@ pub(super) enum What {
     New { edits: Edits, library: Library, replaces: Option<OnAir> },
     /// One that is known, to be shown.
     Known { next: OnAir, replaces: Option<OnAir> },
+    /// The one that is shown, whose files have changed. It stays if one of them cannot be shown
+    /// now, other than those of these layers.
+    Again { scene: OnAir, placeholders: Vec<String> },
 }
 
 /// What came of it.
@@ -74,6 +79,10 @@ pub(super) enum Loaded {
     Ready(Edited, Box<Changes>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
+    /// The same, and it stays as it is.
+    Kept(Vec<scene::Error>),
+    /// The files of the scene on the air as they are now.
+    Files(FileStamps),
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
@@ -87,6 +96,10 @@ pub(super) struct Changes {
     pub(super) change: Change,
     /// At the other sizes.
     pub(super) natives: NativeChanges,
+    /// What the layers on the canvas cost.
+    pub(super) layers: Vec<Arc<LayerCost>>,
+    /// The files as they were before they were loaded.
+    pub(super) files: FileStamps,
 }
 
 /// Loads, and says what happens.
@@ -102,6 +115,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
+    let mut may_fail = None;
     let (edited, next, replaces) = match what {
         What::New { edits, mut library, replaces } => {
             let was = library.active.clone();
@@ -116,7 +130,12 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             (edited, library.on_air().map_err(Loaded::Wrong)?, replaces)
         }
         What::Known { next, replaces } => (Edited::default(), next, replaces),
+        What::Again { scene, placeholders } => {
+            may_fail = Some(placeholders);
+            (Edited::default(), scene.clone(), Some(scene))
+        }
     };
+    let files = FileStamps::read(next.scene.files());
     // Composers let inputs that are the same go on.
     let mut sources = Sources::default();
     let (mut scenes, mut transitions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
@@ -125,6 +144,12 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             PreparedScene::with_placeholders(scene).map_err(|error| wrong(&error))?;
         // What is wrong with it is told for the canvas.
         if at == 0 {
+            let stays = |fault: &scene::Error, may: &[String]| {
+                fault.layer().is_some_and(|layer| !may.iter().any(|it| it == layer))
+            };
+            if may_fail.iter().any(|may| found.iter().any(|fault| stays(fault, may))) {
+                return Ok(Loaded::Kept(found));
+            }
             faults = found;
         }
         let old = replaces.as_ref().and_then(|old| old.sizes().nth(at));
@@ -137,6 +162,8 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     // The decoders end by themselves when the scene is dropped.
     let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Subscriptions(subscriptions));
+    let timer = Timer::new(move || clock.nanos());
+    let layers = scenes.first_mut().map(|scene| scene.measure(&timer)).unwrap_or_default();
     preroll(clock, &fed, &mut scenes);
     let keeps_overlays = replaces.is_some_and(|old| old.scene.has_overlays_of(&next.scene));
     let mut changes = scenes.into_iter().zip(transitions).map(|(scene, transition)| {
@@ -148,7 +175,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     for (place, change) in natives.iter_mut().zip(changes) {
         *place = Some(Box::new(change));
     }
-    Ok(Loaded::Ready(edited, Box::new(Changes { change, natives }), faults))
+    Ok(Loaded::Ready(edited, Box::new(Changes { change, natives, layers, files }), faults))
 }
 
 /// Waits until all of these scenes have pictures of their inputs, as long as that may take.

@@ -63,7 +63,12 @@ fn bench() -> Bench {
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Bell::new());
     scenes.put(
         &config,
-        Some(SceneEnds { changes: to_composer, reports: heard, natives: Vec::new() }),
+        Some(SceneEnds {
+            changes: to_composer,
+            reports: heard,
+            natives: Vec::new(),
+            stats: Arc::default(),
+        }),
         &[],
     );
     Bench {

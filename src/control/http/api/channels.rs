@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::ask::Body;
+use super::ask::{Asked, Body};
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
 use crate::control::http::shared::Shared;
@@ -78,6 +78,41 @@ pub(super) async fn scene(
         Answer::Scene(view) => {
             let tag = [(header::ETAG, format!("\"{}\"", view.version))];
             Ok((tag, Json(view.document)).into_response())
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// How large a screenshot is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ScreenshotAsked {
+    width: Option<u32>,
+}
+
+/// A scene as it would look on the air a second after it came, as a PNG, with the overlays: for who
+/// wants to see it before. Live inputs show their slates.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{channel}/scenes/{scene}/screenshot", tag = "channels",
+    params(
+        ("channel" = String, Path), ("scene" = String, Path),
+        ("width" = Option<u32>, Query, description = "Pixels across."),
+    ),
+    responses(
+        (status = 200, content_type = "image/png", body = Vec<u8>),
+        (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 503, body = Problem),
+    )
+)]
+pub(super) async fn screenshot(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, scene)): Path<(String, String)>,
+    Asked(ScreenshotAsked { width }): Asked<ScreenshotAsked>,
+) -> Result<Response, Problem> {
+    match shared.api.handle.ask(Ask::Screenshot { channel, scene, width }).await {
+        Answer::Screenshot(png) => {
+            let kind = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")];
+            Ok((kind, png).into_response())
         }
         other => Err(other.into()),
     }

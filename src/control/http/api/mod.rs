@@ -5,6 +5,7 @@ mod actor;
 mod ask;
 mod backup;
 mod channels;
+mod composition;
 mod context;
 mod followers;
 mod gate;

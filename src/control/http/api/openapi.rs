@@ -7,7 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    backup, channels, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
+    backup, channels, composition, keys, node, outputs, pulls, pushes, recordings, streams,
+    transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -25,9 +26,10 @@ const BEARER: &str = "bearer";
         node::node, node::state, node::events, node::config, node::export,
         node::reload, node::log_level, node::set_log_level,
         channels::channels, channels::channel, channels::scenes, channels::scene,
+        channels::screenshot,
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,
         channels::put_overlays, channels::transition, channels::put_transition,
-        channels::transaction,
+        channels::transaction, composition::composition,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,

@@ -130,6 +130,7 @@ impl From<Answer> for Problem {
             | Answer::Clients(_)
             | Answer::Scenes(_)
             | Answer::Scene(_)
+            | Answer::Screenshot(_)
             | Answer::Overlays(_)
             | Answer::Shown { .. }
             | Answer::Config(_)

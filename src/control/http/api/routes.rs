@@ -14,7 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    backup, channels, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
+    backup, channels, composition, keys, node, outputs, pulls, pushes, recordings, streams,
+    transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -65,11 +66,13 @@ fn of_channels() -> Router<Arc<Shared>> {
             "/channels/{channel}/scenes/{scene}",
             get(channels::scene).put(channels::put_scene).delete(channels::remove_scene),
         )
+        .route("/channels/{channel}/scenes/{scene}/screenshot", get(channels::screenshot))
         .route("/channels/{channel}/overlays", get(channels::overlays).put(channels::put_overlays))
         .route(
             "/channels/{channel}/transition",
             get(channels::transition).put(channels::put_transition),
         )
+        .route("/channels/{channel}/composition", get(composition::composition))
         .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
         .route("/outputs", get(outputs::outputs))
