@@ -87,3 +87,41 @@ fn overlays_that_cannot_be_are_refused_with_the_place_of_the_mistake_and_change_
     assert_eq!(shown, json!({ "overlay": [] }));
     assert!(events_of(&node, "overlays_replaced").is_empty());
 }
+
+#[test]
+fn a_patch_of_a_layer_is_seen_at_once_and_survives_being_killed() {
+    let _turn = beside_others();
+    let config = config();
+    let node = Node::start(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    let panel = json!({ "layer": [{ "name": "panel", "type": "group", "layer": [
+        { "name": "box", "type": "color", "color": "#ff0000", "visible": false },
+    ] }] });
+    done(&node, "PUT /channels/demo/scenes/black", &panel);
+    done(&node, "PUT /channels/demo/overlays", &logo(&json!({ "visible": false })));
+    let inner = "PATCH /channels/demo/scenes/black/layers/panel%2Fbox";
+    assert!(done(&node, inner, &json!({ "visible": true }))["frame"].is_u64());
+    wait_for(&mut viewer, "the layer in the group is seen", MIDDLE, RED);
+    done(&node, inner, &json!({ "visible": false }));
+    let overlay = "PATCH /channels/demo/overlays/logo";
+    done(&node, overlay, &json!({ "visible": true, "color": "#ffffff" }));
+    wait_for(&mut viewer, "the overlay is seen", INSIDE, WHITE);
+    wait_for(&mut viewer, "and no more than that", MIDDLE, BLACK);
+    for (request, patch, status, said) in [
+        (inner, json!({ "alpha": 2 }), 400, "layer[0].layer[0].alpha"),
+        (inner, json!([]), 400, "invalid type"),
+        ("PATCH /channels/demo/overlays/gone", json!({}), 404, "no overlay gone"),
+        ("PATCH /channels/demo/scenes/gone/layers/a", json!({}), 404, "no scene gone"),
+    ] {
+        let (found, problem) = ask(&node, request, &patch);
+        assert!(found == status && problem.to_string().contains(said), "{request}: {problem}");
+    }
+    assert_eq!(events_of(&node, "transaction_done").len(), 3);
+
+    let node = node.killed_and_started(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the overlay is as it was", INSIDE, WHITE);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}

@@ -7,6 +7,7 @@ mod channel_scenes;
 mod edits;
 mod library;
 mod load;
+mod request;
 mod transaction;
 
 use std::collections::VecDeque;
@@ -16,8 +17,9 @@ use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
 use self::edits::Edited;
-use self::library::{OnAir, Target, stack};
+use self::library::{OnAir, stack};
 use self::load::{Changes, How, Loaded, Order, What};
+use self::request::SceneRequest;
 use self::transaction::too_far;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
@@ -116,15 +118,6 @@ struct Entry {
     name: String,
     version: u64,
     scene: Scene,
-}
-
-/// What somebody wants of a channel's scenes.
-#[derive(Debug)]
-enum SceneRequest {
-    Put { target: Target, version: Option<u64>, document: serde_json::Value },
-    Activate { scene: String, transition: Option<serde_json::Value> },
-    Remove { scene: String },
-    Transaction(serde_json::Value),
 }
 
 /// What a wish takes.
@@ -245,6 +238,7 @@ impl Scenes {
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
+        | Ask::PatchLayer { channel, .. }
         | Ask::PutTransition { channel, .. }
         | Ask::Transaction { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
@@ -270,20 +264,14 @@ impl Scenes {
                 say(reply, programme.overlays_view());
                 return None;
             }
-            Ask::PutScene { scene, version, document, .. } => {
-                SceneRequest::Put { target: Target::Scene(scene), version, document }
-            }
-            Ask::PutOverlays { version, document, .. } => {
-                SceneRequest::Put { target: Target::Overlays, version, document }
-            }
             Ask::PutTransition { document, .. } => {
                 say(reply, programme.put_transition(&document, keep));
                 return None;
             }
-            Ask::Activate { scene, transition, .. } => SceneRequest::Activate { scene, transition },
-            Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
-            Ask::Transaction { document, .. } => SceneRequest::Transaction(document),
-            other => return Some((other, reply)),
+            ask => match SceneRequest::of(ask) {
+                Ok(wish) => wish,
+                Err(other) => return Some((other, reply)),
+            },
         };
         if programme.waiting.len() == REQUESTS_MAX {
             let text = format!("channel {} has other changes to make; try again", programme.name);

@@ -3,8 +3,9 @@
 use super::edits::Edits;
 use super::library::{Library, Target};
 use super::load::{How, What};
+use super::request::SceneRequest;
 use super::transaction::Transaction;
-use super::{ChannelScenes, Entry, Job, Plan, SceneRequest};
+use super::{ChannelScenes, Entry, Job, Plan};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
@@ -107,6 +108,20 @@ impl ChannelScenes {
                 self.check_put(&target, version)?;
                 let edits = Edits::of(&target, document);
                 Ok(Plan::now(What::New { edits, library, replaces }, How::CUT, None))
+            }
+            SceneRequest::Patch { target, layer, version, keys } => {
+                if let Target::Scene(name) = &target
+                    && self.place(name).is_none()
+                {
+                    return Err(self.no_scene(name));
+                }
+                if !library.has_layer(&target, &layer) {
+                    return Err(no_layer(&target, &layer));
+                }
+                self.check_put(&target, version)?;
+                let edits = Edits::of_layer(target, layer, keys);
+                let what = What::New { edits, library, replaces };
+                Ok(Plan { tells_frame: true, ..Plan::now(what, How::CUT, None) })
             }
             SceneRequest::Activate { scene, transition } => {
                 let asked = transition.as_ref().map(transition_from_document).transpose();
@@ -279,4 +294,11 @@ impl ChannelScenes {
             say(reply, answer);
         }
     }
+}
+
+fn no_layer(target: &Target, layer: &str) -> Answer {
+    Answer::NotFound(match target {
+        Target::Scene(scene) => format!("scene {scene} has no layer {layer}"),
+        Target::Overlays => format!("there is no overlay {layer}"),
+    })
 }

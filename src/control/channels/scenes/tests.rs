@@ -565,6 +565,66 @@ fn a_layer_in_a_group_and_an_overlay_change_by_their_names_and_fade() {
     }
 }
 
+fn patch(scene: Option<&str>, layer: &str, version: Option<u64>, patch: &Value) -> Ask {
+    Ask::PatchLayer {
+        channel: CHANNEL.to_owned(),
+        scene: scene.map(str::to_owned),
+        layer: layer.to_owned(),
+        version,
+        patch: patch.as_object().unwrap().clone(),
+    }
+}
+
+#[test]
+fn a_patch_of_a_layer_changes_the_keys_that_it_names_and_no_other() {
+    let mut bench = bench();
+    bench.tick();
+    let inner = json!({ "name": "in", "type": "color", "color": "#000000",
+        "border": { "width": 4, "color": "#ffffff" } });
+    let group = json!({ "layer": [{ "name": "g", "type": "group", "layer": [inner] }] });
+    let put = bench.put("main", None, group);
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    assert_eq!(bench.tick(), 235);
+    bench.scenes.take_changes();
+    let ask = patch(Some("main"), "g/in", Some(2), &json!({ "border": { "color": "#000000" } }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: Some(_) }));
+    assert_eq!(bench.tick(), 16);
+    let now = bench.scene("main");
+    let border = &now.document["layer"][0]["layer"][0]["border"];
+    assert_eq!((now.version, border), (3, &json!({ "width": 4, "color": "#000000" })));
+    let ask = patch(Some("main"), "g/in", None, &json!({ "border": null, "color": "#ffffff" }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: Some(_) }));
+    assert_eq!(bench.tick(), 235);
+    assert!(bench.scene("main").document["layer"][0]["layer"][0].get("border").is_none());
+    let kept = bench.scenes.take_changes();
+    assert!(matches!(kept[..], [Becomes::Scene(..), Becomes::Scene(..)]), "{kept:?}");
+    // What is not on the air is seen in no frame.
+    let ask = patch(Some("other"), "all", None, &json!({ "alpha": 0.5 }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: None }));
+}
+
+#[test]
+fn a_patch_of_what_is_not_there_or_has_changed_or_cannot_be_is_refused() {
+    let mut bench = bench();
+    bench.tick();
+    let nothing = json!({});
+    for (scene, layer, said) in [
+        (Some("gone"), "all", "no scene gone"),
+        (Some("main"), "gone", "scene main has no layer gone"),
+        (Some("main"), "all/in", "scene main has no layer all/in"),
+        (None, "all", "there is no overlay all"),
+    ] {
+        let answer = bench.fulfil(patch(scene, layer, None, &nothing));
+        assert!(matches!(&answer, Answer::NotFound(text) if text.contains(said)), "{answer:?}");
+    }
+    let old = bench.fulfil(patch(Some("main"), "all", Some(7), &nothing));
+    assert!(matches!(&old, Answer::Conflict(text) if text.contains("version 1")), "{old:?}");
+    let wrong = bench.fulfil(patch(Some("main"), "all", None, &json!({ "alpha": 2 })));
+    let Answer::Invalid(told) = &wrong else { panic!("{wrong:?}") };
+    assert!(told[0].starts_with("layer[0].alpha (layer \"all\")"), "{told:?}");
+    assert_eq!((bench.tick(), bench.scene("main").version), (16, 1));
+}
+
 #[test]
 fn a_frame_too_far_ahead_is_refused_and_nothing_is_kept() {
     let mut bench = bench();

@@ -27,7 +27,7 @@ const BEARER: &str = "bearer";
         channels::channels, channels::channel, channels::scenes, channels::scene,
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,
         channels::put_overlays, channels::transition, channels::put_transition,
-        channels::transaction,
+        channels::transaction, channels::patch_layer, channels::patch_overlay,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,

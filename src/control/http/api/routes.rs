@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, delete, get, post, put};
+use axum::routing::{any, delete, get, patch, post, put};
 
 use super::ask::BODY_BYTES_MAX;
 use super::gate::with_token;
@@ -65,6 +65,8 @@ fn of_channels() -> Router<Arc<Shared>> {
             "/channels/{channel}/scenes/{scene}",
             get(channels::scene).put(channels::put_scene).delete(channels::remove_scene),
         )
+        .route("/channels/{channel}/scenes/{scene}/layers/{layer}", patch(channels::patch_layer))
+        .route("/channels/{channel}/overlays/{layer}", patch(channels::patch_overlay))
         .route("/channels/{channel}/overlays", get(channels::overlays).put(channels::put_overlays))
         .route(
             "/channels/{channel}/transition",
