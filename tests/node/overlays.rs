@@ -125,3 +125,30 @@ fn a_patch_of_a_layer_is_seen_at_once_and_survives_being_killed() {
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
 }
+
+#[test]
+fn an_overlay_comes_by_its_show_transition_and_goes_by_its_hide_transition() {
+    let _turn = beside_others();
+    let node = Node::start(&config());
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    let fade = json!({ "type": "fade", "duration_ms": 1_500 });
+    let hidden = json!({ "visible": false, "show_transition": fade, "hide_transition": fade });
+    done(&node, "PUT /channels/demo/overlays", &logo(&hidden));
+    let luma_of = |seen: [u8; 3]| seen[0];
+    for (visible, end) in [(true, RED), (false, BLACK)] {
+        done(&node, "PATCH /channels/demo/overlays/logo", &json!({ "visible": visible }));
+        // Red is 63, black is 16.
+        let is_between = |seen: [u8; 3]| (28..52).contains(&luma_of(seen));
+        viewer.wait_until_at("the overlay is on its way", INSIDE, is_between);
+        wait_for(&mut viewer, "it has arrived", INSIDE, end);
+    }
+    let shown = done(&node, "GET /channels/demo/overlays", &Value::Null);
+    assert_eq!(shown["overlay"][0]["show_transition"]["duration_ms"], 1_500);
+    let stinger = json!({ "show_transition": { "type": "stinger", "path": "a.mov", "cut_ms": 1 } });
+    let (status, problem) = ask(&node, "PATCH /channels/demo/overlays/logo", &stinger);
+    assert_eq!(status, 400);
+    assert!(problem.to_string().contains("overlay[0].show_transition"), "{problem}");
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}
