@@ -85,6 +85,13 @@ pub enum Ask {
         /// A JSON merge patch (RFC 7396) of the layer's document.
         patch: serde_json::Map<String, serde_json::Value>,
     },
+    /// Take the values that texts of scenes are bound to by this name.
+    PutData {
+        /// The name.
+        name: String,
+        /// The values; `None` forgets them.
+        document: Option<serde_json::Value>,
+    },
     /// Change how other scenes of a channel come on the air, unless they or whoever asks say.
     PutTransition {
         /// The channel.

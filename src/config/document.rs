@@ -18,8 +18,8 @@ use super::transition::{self, transition_to_document};
 use crate::media::Size;
 use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Fit, Group, Layer, Outline, Overflow,
-    Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, DataSource, Fit, Group, Layer, Outline,
+    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -142,6 +142,13 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
     if let Some(keys) = keys.as_object_mut() {
         layer_style::put(&layer.style, &layer.source, keys);
         layer_motion::put(&layer.motion, keys);
+        match &layer.data {
+            Some(DataSource::File(path)) => {
+                drop(keys.insert("file".to_owned(), json!(path.to_string_lossy())));
+            }
+            Some(DataSource::Pushed(name)) => drop(keys.insert("data".to_owned(), json!(name))),
+            None => {}
+        }
         if arranged {
             ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
         }
@@ -691,6 +698,11 @@ mod tests {
         (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>(), styles).prop_map(
             |(source, place, fit, z, alpha, visible, (style, motion))| Layer {
                 motion,
+                data: match &source {
+                    Source::Text { .. } if visible => Some(DataSource::Pushed("score".to_owned())),
+                    Source::Ticker(_) if visible => Some(DataSource::File("a.json".into())),
+                    _ => None,
+                },
                 style: as_far_as_it_goes(&style, &source),
                 place,
                 fit,

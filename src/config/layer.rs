@@ -14,8 +14,9 @@ use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, Fit, Group, LAYERS_MAX,
-    Layer, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Fit, Group,
+    LAYERS_MAX, Layer, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
+    VerticalAlign,
 };
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
@@ -133,10 +134,11 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     let visible = s.flag(faults, "visible", true);
     let style = layer_style::read(&mut s, faults, kind);
     let motion = layer_motion::read(&mut s, faults, arranged);
+    let data = matches!(kind, "text" | "ticker").then(|| data(&mut s, faults)).flatten();
     let Rect { w, h, .. } = place.within(within.sides);
     let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
     s.finish(faults);
-    Some(Layer { place, fit, z, alpha, visible, style, motion, ..Layer::new("", source?) })
+    Some(Layer { place, fit, z, alpha, visible, style, motion, data, ..Layer::new("", source?) })
 }
 
 fn place(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Position {
@@ -173,7 +175,7 @@ fn source(
         "image" => Source::Image(needed_file(s, faults)?),
         "video" => Source::Video(needed_file(s, faults)?),
         "text" => {
-            let text = s.needed(faults, "text").map(|found| found.value.to_owned());
+            let text = text(s, faults);
             let style = style(s, faults, box_height);
             let text_box = text_box(s, faults);
             Source::Text { text: text?, style, text_box }
@@ -221,8 +223,31 @@ fn inside(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> V
     read_all(s, "layer", faults, Within { table: &table, of, depth, ..within })
 }
 
+/// What a text says, or its template: a file without one is shown whole.
+fn text(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<String> {
+    let found = match s.any("file") {
+        Some(_) => return Some(s.text(faults, "text").map_or("", |found| found.value).to_owned()),
+        None => s.needed(faults, "text")?,
+    };
+    Some(found.value.to_owned())
+}
+
+/// What a text is bound to.
+fn data(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<DataSource> {
+    let file = s.parsed(faults, "file", |text| file_name(text).map(|path| path.to_owned()));
+    let pushed = s.parsed(faults, "data", name);
+    match (file, pushed) {
+        (Some(file), Some(_)) => {
+            faults.add(&file.span, "there are both `file` and `data`: keep one".to_owned());
+            None
+        }
+        (Some(file), None) => Some(DataSource::File(file.value.into())),
+        (None, pushed) => pushed.map(|found| DataSource::Pushed(found.value)),
+    }
+}
+
 fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {
-    let text = s.needed(faults, "text").map(|found| found.value.to_owned());
+    let text = text(s, faults);
     let direction = s.word(faults, "direction", &DIRECTIONS).unwrap_or_default();
     // A column has many lines.
     let room = if direction.is_upright() { box_height / 8 } else { box_height };

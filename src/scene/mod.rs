@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod asset;
+mod bind;
 mod canvas;
 mod change;
 mod color;
@@ -48,8 +49,8 @@ pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
 pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
-    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, Direction, Fit, Group,
-    LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
+    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction, Fit,
+    Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
     VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};

@@ -50,6 +50,18 @@ pub struct Layer {
     pub style: LayerStyle,
     /// How it comes, goes and moves.
     pub motion: LayerMotion,
+    /// What its text is bound to, if it is: the text is a template then, or, if it is empty, the
+    /// whole value.
+    pub data: Option<DataSource>,
+}
+
+/// Where the values in a text come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DataSource {
+    /// A file, which is read again when it changes: JSON, CSV, or a text.
+    File(PathBuf),
+    /// The document of this name that is pushed over the API.
+    Pushed(String),
 }
 
 impl Layer {
@@ -66,6 +78,7 @@ impl Layer {
             visible: true,
             style: LayerStyle::default(),
             motion: LayerMotion::default(),
+            data: None,
         }
     }
 }

@@ -9,7 +9,9 @@ use super::keyframes::Tracks;
 use super::layer_motion::LayerMotion;
 use super::layer_style::{BlendMode, ChromaKey, LayerStyle};
 use super::layout::{self, Transform};
-use super::model::{Arrangement, Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source};
+use super::model::{
+    Arrangement, Color, DRAWN_LAYERS_MAX, DataSource, Fit, LAYERS_MAX, Layer, Scene, Source,
+};
 use super::motion::PlacedMotion;
 use super::scaled_source::scaled;
 use crate::media::{Rect, Size};
@@ -54,6 +56,8 @@ pub struct PlacedLayer {
     pub scale: f32,
     /// What is done to its picture.
     pub style: LayerStyle,
+    /// What its text is bound to.
+    pub data: Option<DataSource>,
 }
 
 /// What is done to a surface before it is put on what is below.
@@ -294,7 +298,8 @@ impl<'a> Resolver<'a, '_> {
                 if source.is_still() {
                     effects.corners = None;
                 }
-                let layer = PlacedLayer { name, source, place, fit: layer.fit, scale, style };
+                let (fit, data) = (layer.fit, layer.data.clone());
+                let layer = PlacedLayer { name, source, place, fit, scale, style, data };
                 if motion.is_some() {
                     let whole = seen_at(&layer);
                     self.check_moving(&layer.name, whole)?;
@@ -446,6 +451,7 @@ fn ground(name: &str, color: Color, within: &Within) -> Node {
         fit: Fit::Fill,
         scale: 1.0,
         style: LayerStyle::default(),
+        data: None,
     };
     let alpha = if within.shown { 255 } else { 0 };
     Node { alpha, clip: within.clip, kind: Kind::Layer(layer), motion: None }

@@ -152,3 +152,27 @@ fn an_overlay_comes_by_its_show_transition_and_goes_by_its_hide_transition() {
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
 }
+
+#[test]
+fn an_overlay_whose_text_is_bound_to_data_changes_when_that_is_pushed() {
+    let _turn = beside_others();
+    let node = Node::start(&config());
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    // Lines of letters that are as high as the picture, some of which cover the pixel.
+    let text = json!({ "overlay": [{
+        "name": "score", "type": "text", "text": "{mark}", "data": "score", "size": 20,
+        "outline": { "width": 16, "color": "#ffffff" },
+    }] });
+    done(&node, "PUT /channels/demo/overlays", &text);
+    let lines = "MMMMMMMMMMMMMMMMMMMMMMMMMMMMM\n".repeat(9);
+    done(&node, "PUT /data/score", &json!({ "mark": lines }));
+    wait_for(&mut viewer, "the text is seen", INSIDE, WHITE);
+    done(&node, "DELETE /data/score", &Value::Null);
+    wait_for(&mut viewer, "it is gone", INSIDE, BLACK);
+    let large = json!({ "mark": "M".repeat(70_000) });
+    let (status, problem) = ask(&node, "PUT /data/score", &large);
+    assert!(status == 400 && problem.to_string().contains("65536"), "{status} {problem}");
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}

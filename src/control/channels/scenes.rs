@@ -7,8 +7,10 @@ mod channel_scenes;
 mod edits;
 mod library;
 mod load;
+mod look;
 mod request;
 mod transaction;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,12 +19,14 @@ use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
 use self::edits::Edited;
-use self::library::{OnAir, stack};
-use self::load::{Changes, How, Loaded, Order, What};
+use self::library::stack;
+use self::load::{Bound, Changes, How, Loaded, Order, What};
 use self::request::SceneRequest;
 use self::transaction::too_far;
+use self::watch::Watch;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
+use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::natives::NativeEnd;
 use crate::control::channels::sources::{DecoderContext, Subscription};
@@ -65,6 +69,8 @@ pub(crate) struct Scenes {
     /// To whoever hears of assets that cannot be shown.
     events: EventQueue,
     channels: Vec<ChannelScenes>,
+    /// What texts are bound to.
+    data: Arc<BoundText>,
     /// Number of the next channel.
     next: u64,
     news: mpsc::Sender<LoadReport>,
@@ -100,6 +106,8 @@ struct ChannelScenes {
     last_ticket: u64,
     /// What of the scene on the air cannot be shown.
     asset_faults: AssetFaults,
+    /// What its texts are bound to.
+    watch: Watch,
     /// What was changed, for who keeps it.
     changes: Vec<Becomes>,
 }
@@ -143,6 +151,8 @@ struct Job {
     at: StartAt,
     activates: Option<String>,
     tells_frame: bool,
+    /// What its texts are bound to, once it is loaded.
+    bound: Option<Bound>,
     /// Whether the composer has been told.
     sent: bool,
     /// Taken when somebody has been answered.
@@ -162,6 +172,7 @@ impl Scenes {
             threads: context.threads.clone(),
             events: Arc::clone(&context.events),
             channels: Vec::new(),
+            data: Arc::clone(&context.data),
             next: 0,
             news,
         };
@@ -198,6 +209,7 @@ impl Scenes {
             waiting: VecDeque::new(),
             last_ticket: 0,
             asset_faults: AssetFaults::default(),
+            watch: Watch::of(config, &self.data),
             changes: Vec::new(),
         };
         self.next += 1;
@@ -232,6 +244,13 @@ impl Scenes {
     /// Answers a question or a wish about scenes, now or later; what it changes is to be kept if
     /// `keep`. Gives back what is no such thing.
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
+        let ask = match ask {
+            Ask::PutData { name, document } => {
+                say(reply, self.put_data(&name, document));
+                return None;
+            }
+            ask => ask,
+        };
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
         | Ask::RemoveScene { channel, .. }
@@ -325,12 +344,17 @@ impl Scenes {
             self.go_on(at);
             return Vec::new();
         }
+        if matches!(loaded, Loaded::Looked) {
+            programme.watch.looks = false;
+            self.compare_data(at);
+            return Vec::new();
+        }
         if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
             return Vec::new();
         }
         match loaded {
             Loaded::Subscriptions(subscriptions) => return subscriptions,
-            Loaded::Probed(_) => {}
+            Loaded::Probed(_) | Loaded::Looked => {}
             Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
             Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
             Loaded::Checked(edited) => {
@@ -340,7 +364,7 @@ impl Scenes {
                 programme.commit(None);
             }
             Loaded::Ready(edited, changes, faults) => {
-                let Changes { change, natives } = *changes;
+                let Changes { change, natives, bound } = *changes;
                 let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
                 let change = SceneChange { ticket, change, natives, at };
                 let ends = programme.ends.as_mut();
@@ -348,6 +372,7 @@ impl Scenes {
                 match &mut programme.job {
                     Some(job) if sent => {
                         (job.edited, job.faults, job.sent) = (edited, faults, true);
+                        job.bound = Some(bound);
                     }
                     _ => programme.fail(stopped(&programme.name)),
                 }
@@ -389,6 +414,7 @@ impl Scenes {
                 self.go_on(at);
             }
             self.probe(at, now);
+            self.look_at_data(at, now);
         }
     }
 
@@ -434,6 +460,7 @@ impl Scenes {
             },
             what,
             how,
+            data: Arc::clone(&self.data),
         };
         programme.job = Some(Job {
             ticket,
@@ -442,6 +469,7 @@ impl Scenes {
             at: start,
             activates,
             tells_frame,
+            bound: None,
             sent: false,
             reply,
             deadline,
@@ -457,26 +485,6 @@ impl Scenes {
             self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, load)
         {
             programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
-        }
-    }
-
-    /// Looks, once it is time, whether what could not be shown can be: on a thread of its own,
-    /// which may wait for a file as long as it likes.
-    fn probe(&mut self, at: usize, now: Micros) {
-        let programme = &mut self.channels[at];
-        let Some(ticket) = programme.asset_faults.due(now) else { return };
-        let Ok(OnAir { scene, .. }) = programme.library().on_air() else { return };
-        let (id, news) = (programme.id, self.news.clone());
-        let look = move || {
-            let loaded = load::probe(&scene);
-            drop(news.blocking_send(LoadReport { id, ticket, loaded }));
-        };
-        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        if let Err(error) =
-            self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, look)
-        {
-            tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
-            programme.asset_faults.put_off(now);
         }
     }
 }

@@ -249,6 +249,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         };
         Ticker::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap()
     }
@@ -334,6 +335,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         };
         let ticker = ticker(Direction::Left, None);
         let style = TextStyle {

@@ -213,9 +213,10 @@ impl ChannelScenes {
         Ok(())
     }
 
-    /// The scene on the air once more, if something of it has become well.
+    /// The scene on the air once more, if something of it has become well, or a text another.
     pub(super) fn reload(&mut self) -> Option<Plan> {
-        if !self.asset_faults.take_reload() {
+        let is_well = self.asset_faults.take_reload();
+        if !std::mem::take(&mut self.watch.reload) && !is_well {
             return None;
         }
         let library = self.library();
@@ -234,11 +235,14 @@ impl ChannelScenes {
 
     /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
     pub(super) fn commit(&mut self, tick: Option<u64>) -> Vec<scene::Error> {
-        let Some(Job { edited, activates, keep, faults, .. }) = &mut self.job else {
+        let Some(Job { edited, activates, keep, faults, bound, .. }) = &mut self.job else {
             return Vec::new();
         };
         let (edited, activates) = (std::mem::take(edited), activates.take());
         let (keep, faults) = (*keep, std::mem::take(faults));
+        if let Some(bound) = bound.take() {
+            self.watch.bound = bound;
+        }
         let channel = self.name.clone();
         let mut changes = Vec::new();
         for (target, scene) in edited.becomes {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::edits::{Edited, Edits};
 use super::library::{Library, OnAir, Target};
 use crate::control::channels::assets;
+use crate::control::channels::bound_text::{self, BoundText};
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
@@ -19,8 +20,8 @@ use crate::pipeline::NativeChanges;
 use crate::ring::Receiver;
 use crate::runtime::Clock;
 use crate::scene::{
-    self, Change, InputKey, PlacedLayer, PreparedScene, PreparedTransition, ResolvedScene, Scene,
-    Transition, TransitionKind,
+    self, Change, DataSource, InputKey, PlacedLayer, PreparedScene, PreparedTransition,
+    ResolvedScene, Scene, Transition, TransitionKind,
 };
 
 /// How long a scene waits for the first pictures of its inputs before it is shown without them.
@@ -39,6 +40,8 @@ pub(super) struct Order {
     pub(super) decoders: DecoderContext,
     pub(super) what: What,
     pub(super) how: How,
+    /// What texts are bound to.
+    pub(super) data: Arc<BoundText>,
 }
 
 /// How a scene comes on the air.
@@ -74,6 +77,8 @@ pub(super) enum Loaded {
     Ready(Edited, Box<Changes>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
+    /// The files have been read that texts of the scene on the air are bound to.
+    Looked,
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
@@ -87,6 +92,23 @@ pub(super) struct Changes {
     pub(super) change: Change,
     /// At the other sizes.
     pub(super) natives: NativeChanges,
+    pub(super) bound: Bound,
+}
+
+/// What the texts of a scene are bound to, and the version of that which it shows.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    pub(super) sources: Vec<DataSource>,
+    pub(super) version: u64,
+}
+
+impl Bound {
+    /// Of a scene that is loaded from what is known now.
+    pub(super) fn known(scene: &ResolvedScene, data: &BoundText) -> Self {
+        let sources = bound_text::sources(scene);
+        let version = data.version_of(&sources);
+        Self { sources, version }
+    }
 }
 
 /// Loads, and says what happens.
@@ -98,7 +120,7 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { decoders, what, how } = order;
+    let Order { decoders, what, how, data } = order;
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
@@ -107,7 +129,8 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             let was = library.active.clone();
             let edited = edits.make(&mut library).map_err(Loaded::Wrong)?;
             for (path, scene) in &edited.resolved {
-                check_files(scene).map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
+                check_files(scene, &data)
+                    .map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
             }
             let is_shown = |(target, _): &(Target, Scene)| library.shows(target);
             if was == library.active && !edited.becomes.iter().any(is_shown) {
@@ -117,12 +140,13 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
         }
         What::Known { next, replaces } => (Edited::default(), next, replaces),
     };
+    data.look(&bound_text::sources(&next.scene));
+    let bound = Bound::known(&next.scene, &data);
     // Composers let inputs that are the same go on.
     let mut sources = Sources::default();
     let (mut scenes, mut transitions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (at, scene) in next.sizes().enumerate() {
-        let (mut prepared, found) =
-            PreparedScene::with_placeholders(scene).map_err(|error| wrong(&error))?;
+        let (mut prepared, found) = data.prepare(scene).map_err(|error| wrong(&error))?;
         // What is wrong with it is told for the canvas.
         if at == 0 {
             faults = found;
@@ -148,7 +172,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     for (place, change) in natives.iter_mut().zip(changes) {
         *place = Some(Box::new(change));
     }
-    Ok(Loaded::Ready(edited, Box::new(Changes { change, natives }), faults))
+    Ok(Loaded::Ready(edited, Box::new(Changes { change, natives, bound }), faults))
 }
 
 /// Waits until all of these scenes have pictures of their inputs, as long as that may take.
@@ -236,17 +260,16 @@ fn stinger(
 }
 
 /// That every file and font of a scene can be used.
-fn check_files(scene: &ResolvedScene) -> Result<(), Vec<String>> {
-    let (_, faults) =
-        PreparedScene::with_placeholders(scene).map_err(|error| vec![error.to_string()])?;
+fn check_files(scene: &ResolvedScene, data: &BoundText) -> Result<(), Vec<String>> {
+    let (_, faults) = data.prepare(scene).map_err(|error| vec![error.to_string()])?;
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
     if texts.is_empty() { Ok(()) } else { Err(texts) }
 }
 
 /// Looks whether the files and fonts of a scene can be used now.
-pub(super) fn probe(scene: &ResolvedScene) -> Loaded {
-    Loaded::Probed(match PreparedScene::with_placeholders(scene) {
+pub(super) fn probe(scene: &ResolvedScene, data: &BoundText) -> Loaded {
+    Loaded::Probed(match data.prepare(scene) {
         Ok((_, faults)) => faults,
         Err(error) => vec![error],
     })

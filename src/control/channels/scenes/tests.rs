@@ -55,6 +55,7 @@ fn bench() -> Bench {
         home: Bell::new(),
         controller: Bell::new(),
         events: Arc::clone(&events),
+        data: Arc::default(),
         threads: Threads::default(),
         composers: Threads::default(),
     };
@@ -103,6 +104,11 @@ impl Bench {
 
     /// Draws a tick; the luma of its corner.
     fn tick(&mut self) -> u8 {
+        self.luma()[0]
+    }
+
+    /// Draws a tick; its luma.
+    fn luma(&mut self) -> Vec<u8> {
         if let Some(SceneChange { ticket, change, .. }) = self.changes.pop() {
             self.composer.change(change);
             self.reports.push(SceneReport::Shown { ticket, tick: self.n }).unwrap();
@@ -116,7 +122,7 @@ impl Bench {
         self.n += 1;
         self.scenes.read_mail();
         match composed {
-            Composed::Fresh(frame) | Composed::Same(frame) => frame.plane(0)[0],
+            Composed::Fresh(frame) | Composed::Same(frame) => frame.plane(0).to_vec(),
             Composed::NoFrame => panic!("no frame"),
         }
     }
@@ -645,4 +651,78 @@ fn a_frame_too_far_ahead_is_refused_and_nothing_is_kept() {
     let Answer::Invalid(told) = &answer else { panic!("{answer:?}") };
     assert!(told[0].starts_with("at: it is frame 7 now"), "{told:?}");
     assert_eq!(bench.scene("main").version, 1);
+}
+
+/// A scene with a text that is bound to something.
+fn bound(keys: &Value) -> Value {
+    let mut layer = json!({ "name": "score", "type": "text", "size": 30 });
+    layer.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    json!({ "layer": [layer] })
+}
+
+impl Bench {
+    /// Waits until the scene on the air is loaded anew, and shows that; whether letters are seen.
+    fn reloaded(&mut self) -> bool {
+        while self.changes.is_empty() {
+            self.scenes.tick();
+            if let Ok(news) = self.news.try_recv() {
+                self.scenes.handle(news);
+            }
+            std::thread::park_timeout(Duration::from_millis(4));
+        }
+        self.shows_letters()
+    }
+
+    fn shows_letters(&mut self) -> bool {
+        self.luma().iter().any(|luma| *luma > 200)
+    }
+}
+
+#[test]
+fn a_text_shows_the_document_that_was_pushed_last() {
+    let mut bench = bench();
+    bench.tick();
+    let put = bench.put("main", None, bound(&json!({ "text": "{home}", "data": "score" })));
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    assert!(!bench.shows_letters());
+    let push = |name: &str, document| Ask::PutData { name: name.to_owned(), document };
+    for (document, is_seen) in [(Some(json!({ "home": "MM" })), true), (None, false)] {
+        let answer = bench.ask(push("score", document)).try_recv();
+        assert!(matches!(answer, Ok(Answer::Done)));
+        assert_eq!(bench.reloaded(), is_seen);
+    }
+    // What nobody shows changes nothing.
+    assert!(matches!(bench.ask(push("other", Some(json!(1)))).try_recv(), Ok(Answer::Done)));
+    let wrong = bench.ask(push("", Some(json!(1)))).try_recv();
+    assert!(matches!(&wrong, Ok(Answer::Invalid(told)) if told[0].contains("name")), "{wrong:?}");
+    assert!(bench.changes.is_empty() && bench.view().active == "main");
+}
+
+#[test]
+fn a_text_shows_what_a_file_says_now_and_its_last_good_text_while_it_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("score.txt");
+    let mut bench = bench();
+    bench.tick();
+    let scene = bound(&json!({ "file": path }));
+    let put = bench.put("main", None, scene.clone());
+    let refused = bench.fulfil(put);
+    assert!(matches!(&refused, Answer::Invalid(told) if told[0].contains("score.txt")));
+    std::fs::write(&path, "").unwrap();
+    let put = bench.put("main", None, scene);
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    assert!(!bench.shows_letters());
+    std::fs::write(&path, "MM").unwrap();
+    assert!(bench.reloaded());
+    std::fs::remove_file(&path).unwrap();
+    assert!(bench.reloaded(), "the last good text stays");
+    let told = bench.events.pop().unwrap();
+    let is_it = |layer: &str, reason: &str| layer == "score" && reason.contains("score.txt");
+    assert!(
+        matches!(&told, NodeEvent::AssetFailed { layer, reason, .. } if is_it(layer, reason)),
+        "{told:?}"
+    );
+    std::fs::write(&path, " ").unwrap();
+    assert!(!bench.reloaded());
+    assert!(matches!(bench.events.pop(), Some(NodeEvent::AssetRestored { .. })));
 }

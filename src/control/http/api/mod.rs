@@ -6,6 +6,7 @@ mod ask;
 mod backup;
 mod channels;
 mod context;
+mod data;
 mod followers;
 mod gate;
 mod keys;

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    backup, channels, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
+    backup, channels, data, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -28,6 +28,7 @@ const BEARER: &str = "bearer";
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,
         channels::put_overlays, channels::transition, channels::put_transition,
         channels::transaction, channels::patch_layer, channels::patch_overlay,
+        data::put_data, data::remove_data,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,

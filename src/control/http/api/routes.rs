@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    backup, channels, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
+    backup, channels, data, keys, node, outputs, pulls, pushes, recordings, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -74,6 +74,7 @@ fn of_channels() -> Router<Arc<Shared>> {
         )
         .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
+        .route("/data/{name}", put(data::put_data).delete(data::remove_data))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))
         .route("/channels/{channel}/outputs/{output}", delete(outputs::remove))
