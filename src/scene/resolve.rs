@@ -281,7 +281,7 @@ impl<'a> Resolver<'a, '_> {
                 self.add_group(&name, style, (&group.layers, inner), nodes)
             }
             Source::Scene(scene) => {
-                let (inner, scene) = self.enter(layer, scene, (&name, place), kept, within)?;
+                let (inner, scene) = self.enter(layer, scene, (&name, place, kept), within)?;
                 let inner = Within { shown: is_drawn, ..inner };
                 let background = Some(scene.background);
                 let effects = effects(&layer.style, place, within);
@@ -323,8 +323,7 @@ impl<'a> Resolver<'a, '_> {
         &mut self,
         layer: &Layer,
         scene: &'a str,
-        (name, place): (&str, Rect),
-        kept: Rect,
+        (name, place, kept): (&str, Rect, Rect),
         within: &Within,
     ) -> Result<(Within, &'a Scene), Error> {
         if self.scenes.contains(&scene) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
@@ -23,7 +23,8 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// What texts are bound to, with the last values that could be read.
 #[derive(Debug, Default)]
-pub(crate) struct BoundText(Mutex<Known>);
+#[expect(clippy::disallowed_types, reason = "threads that load scenes have no executor")]
+pub(crate) struct BoundText(std::sync::Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {

@@ -289,7 +289,7 @@ impl Scenes {
             }
             ask => match SceneRequest::of(ask) {
                 Ok(wish) => wish,
-                Err(other) => return Some((other, reply)),
+                Err(other) => return Some((*other, reply)),
             },
         };
         if programme.waiting.len() == REQUESTS_MAX {

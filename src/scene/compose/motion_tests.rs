@@ -234,7 +234,7 @@ fn during_a_transition_of_the_scene_its_layers_do_not_come_by_their_own() {
     let transition = PreparedTransition::new(&Transition::fade(ms(100)), size(), None).unwrap();
     let next = prepared(vec![boxed(wipe(WipeShape::Clock), true)]);
     bench.composer.change(Change::new(next, transition));
-    let edge = (PLACE.0 as usize + 2, PLACE.1 as usize + 2);
+    let edge = (23, 13);
     let lumas = bench.lumas(7, edge);
     assert!(lumas[1] > 30 && lumas[1] < 100 && lumas[6] == 235, "{lumas:?}");
 }

@@ -20,7 +20,7 @@ impl SceneRequest {
     ///
     /// # Errors
     /// Gives back what is none.
-    pub(super) fn of(ask: Ask) -> Result<Self, Ask> {
+    pub(super) fn of(ask: Ask) -> Result<Self, Box<Ask>> {
         Ok(match ask {
             Ask::PutScene { scene, version, document, .. } => {
                 Self::Put { target: Target::Scene(scene), version, document }
@@ -35,7 +35,7 @@ impl SceneRequest {
             Ask::Activate { scene, transition, .. } => Self::Activate { scene, transition },
             Ask::RemoveScene { scene, .. } => Self::Remove { scene },
             Ask::Transaction { document, .. } => Self::Transaction(document),
-            other => return Err(other),
+            other => return Err(Box::new(other)),
         })
     }
 }
