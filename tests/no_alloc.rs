@@ -353,6 +353,58 @@ fn another_scene_comes_and_the_old_one_goes_without_an_allocation() {
 }
 
 #[test]
+fn layers_come_go_and_move_without_an_allocation() {
+    let layers = |is_visible: bool| {
+        let hidden = if is_visible { "" } else { "visible = false\n" };
+        format!(
+            "[[channel.scene]]\nname = \"{is_visible}\"\n\
+             [[channel.scene.layer]]\nname = \"in\"\ntype = \"logo\"\nwidth = 200\n{hidden}\
+             show_transition = {{ type = \"wipe\", shape = \"circle\", duration_ms = 500 }}\n\
+             hide_transition = {{ type = \"slide\", duration_ms = 300 }}\n\
+             [[channel.scene.layer]]\nname = \"moves\"\ntype = \"text\"\ntext = \"Hi\"\n\
+             animation = {{ loop = true, keyframe = [{{ at_ms = 0, x = 0, width = 100 }},\
+             {{ at_ms = 700, x = 300, width = \"120%\", alpha = 0.5 }}] }}\n\
+             [[channel.scene.layer]]\nname = \"row\"\ntype = \"group\"\nlayout = \"row\"\n\
+             animate_ms = 400\n\
+             [[channel.scene.layer.layer]]\nname = \"a\"\ntype = \"flash\"\n{hidden}\
+             [[channel.scene.layer.layer]]\nname = \"b\"\ntype = \"spinner\"\n"
+        )
+    };
+    let text = format!(
+        "[[channel]]\nname = \"c\"\n[channel.video]\nwidth = 640\nheight = 360\nfps = 30\n{}{}",
+        layers(false),
+        layers(true)
+    );
+    let config = Config::parse(&text, "moving.toml").unwrap();
+    let channel = &config.channels[0];
+    let spec = channel.video_spec(1);
+    let scene = |at: usize| {
+        let resolved = channel.resolved(&channel.scenes[at].scene).unwrap();
+        PreparedScene::new(&resolved).unwrap()
+    };
+    let mut composer = Composer::with_scene(scene(0), Level::best());
+    let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
+    let mut changes = vec![Change::cut(scene(0)), Change::cut(scene(1))];
+    let mut retired = Vec::with_capacity(changes.len());
+    let mut before = 0;
+    for n in 0..70 {
+        if n == 10 {
+            before = ALLOCATIONS.with(Cell::get);
+        }
+        if n % 20 == 10
+            && let Some(change) = changes.pop()
+        {
+            composer.change(change);
+        }
+        let at = spec.rate.due(n);
+        let tick = Tick { n, at, programme: at, unix_ms: at.millis() };
+        assert!(matches!(composer.compose(&tick, &pool), Composed::Fresh(_)));
+        retired.extend(composer.take_retired());
+    }
+    assert_eq!((ALLOCATIONS.with(Cell::get) - before, retired.len()), (0, 2));
+}
+
+#[test]
 fn a_message_goes_from_a_publisher_to_its_players_without_an_allocation() {
     const PLAYERS: usize = 20;
     const PICTURE: usize = 10_000;

@@ -81,6 +81,27 @@ pub enum Ask {
         /// The form that [`OverlaysView::document`] has.
         document: serde_json::Value,
     },
+    /// Change keys of one layer; the change shows at one frame: [`Answer::Shown`].
+    PatchLayer {
+        /// The channel.
+        channel: String,
+        /// The scene of the layer; `None` for the overlays.
+        scene: Option<String>,
+        /// The layer, such as `panel/title` for one in a group.
+        layer: String,
+        /// Refuse with [`Answer::Conflict`] unless this is the present version of the scene or of
+        /// the overlays.
+        version: Option<u64>,
+        /// A JSON merge patch (RFC 7396) of the layer's document.
+        patch: serde_json::Map<String, serde_json::Value>,
+    },
+    /// Take the values that texts of scenes are bound to by this name.
+    PutData {
+        /// The name.
+        name: String,
+        /// The values; `None` forgets them.
+        document: Option<serde_json::Value>,
+    },
     /// Change how other scenes of a channel come on the air, unless they or whoever asks say.
     PutTransition {
         /// The channel.

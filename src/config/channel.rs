@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::ops::{Range, RangeInclusive};
 
 use super::fault::{Faults, quoted};
-use super::field::{needed_name, stream_name};
+use super::field::{BLACK, needed_name, stream_name};
 use super::multitrack::{self, MultitrackConfig};
 use super::output::{self, OutputConfig};
 use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig};
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section};
 use super::video::{self, FASTEST_PRESET};
-use super::{audio_source, layer, transition};
+use super::{audio_source, transition};
 use crate::audio::{self, InputSpec};
 use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
@@ -101,8 +101,7 @@ impl ChannelConfig {
     /// The scene that it begins with.
     #[must_use]
     pub fn scene(&self) -> &Scene {
-        const NOTHING: &Scene =
-            &Scene { background: layer::BLACK, layers: Vec::new(), transition: None };
+        const NOTHING: &Scene = &Scene { background: BLACK, layers: Vec::new(), transition: None };
         self.scenes.get(self.active).map_or(NOTHING, |named| &named.scene)
     }
 

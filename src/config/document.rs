@@ -6,16 +6,19 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
+use super::direction::direction_word;
 use super::fault::{Faults, quoted};
-use super::field::{color, color_text, decimal, needed_name};
-use super::layer::{self, Within, direction_word};
+use super::field::{BLACK, color, color_text, decimal, needed_name};
+use super::layer::{self, Within};
+use super::layer_motion;
 use super::layer_style;
+use super::length;
 use super::section::Section;
 use super::transition::{self, transition_to_document};
 use crate::media::Size;
 use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Fit, Group, Layer, Length, Outline,
+    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, DataSource, Fit, Group, Layer, Outline,
     Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
 };
 
@@ -31,7 +34,7 @@ pub fn from_document(document: &Value, canvas: Size) -> Result<Scene, Vec<String
     read_document(document, "the scene", |top, faults| {
         let background = top.parsed(faults, "background", color);
         let layers = layer::read_all(top, "layer", faults, Within::of("a scene", canvas));
-        let background = background.map_or(layer::BLACK, |found| found.value);
+        let background = background.map_or(BLACK, |found| found.value);
         let transition = transition::read(top, faults);
         Scene { background, layers, transition }
     })
@@ -127,10 +130,10 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
     };
     // Three places are enough to come back to the same of 256 steps.
     let alpha = (f64::from(layer.alpha) / 255.0 * 1_000.0).round() / 1_000.0;
+    let [x, y, w, h] = [x, y, w, h].map(length::to_value);
     let mut keys = json!({
-        "name": layer.name, "x": length(x), "y": length(y), "width": length(w),
-        "height": length(h), "anchor": anchor, "fit": fit, "z": layer.z, "alpha": alpha,
-        "visible": layer.visible,
+        "name": layer.name, "x": x, "y": y, "width": w, "height": h, "anchor": anchor, "fit": fit,
+        "z": layer.z, "alpha": alpha, "visible": layer.visible,
     });
     let kind = put_source(&layer.source, &mut |key: &str, value: Value| {
         keys[key] = value;
@@ -138,6 +141,14 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
     keys["type"] = json!(kind);
     if let Some(keys) = keys.as_object_mut() {
         layer_style::put(&layer.style, &layer.source, keys);
+        layer_motion::put(&layer.motion, keys);
+        match &layer.data {
+            Some(DataSource::File(path)) => {
+                drop(keys.insert("file".to_owned(), json!(path.to_string_lossy())));
+            }
+            Some(DataSource::Pushed(name)) => drop(keys.insert("data".to_owned(), json!(name))),
+            None => {}
+        }
         if arranged {
             ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
         }
@@ -201,10 +212,12 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
         Source::Group(Group { layers, arrangement }) => {
             let arranged = arrangement.is_some();
             put("layer", layers.iter().map(|layer| layer_document(layer, arranged)).collect());
-            if let Some(Arrangement { kind, gap }) = arrangement {
+            if let Some(Arrangement { kind, gap, animate, easing }) = arrangement {
                 let kind = ArrangementKind::WORDS.iter().find(|(_, known)| known == kind);
                 put("layout", json!(kind.map(|(word, _)| word)));
                 put("gap", json!(gap));
+                put("animate_ms", json!(animate.millis()));
+                put("easing", json!(easing.word()));
             }
             "group"
         }
@@ -233,13 +246,6 @@ fn put_clock(
             put("since", json!(since));
             "count-up"
         }
-    }
-}
-
-fn length(length: Length) -> Value {
-    match length {
-        Length::Pixels(pixels) => json!(pixels),
-        Length::Percent(_) => json!(length.to_string()),
     }
 }
 
@@ -384,9 +390,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::media::Micros;
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
-        BlendMode, Border, BuiltIn, ChromaKey, Color, Direction, Flip, LayerStyle, Shadow, demo,
+        Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, Direction, Easing, Flip, Keyframe,
+        LayerMotion, LayerStyle, Length, Shadow, TransitionKind, demo,
     };
 
     const CANVAS: Size = Size::HD720;
@@ -570,14 +578,25 @@ mod tests {
     fn any_layer() -> impl Strategy<Value = Layer> {
         let one = layer_of(any_source()).boxed();
         one.prop_recursive(3, 12, 3, |inner| {
-            let arrangement = (0..ArrangementKind::WORDS.len(), 0_u32..=16_384)
-                .prop_map(|(at, gap)| Arrangement { kind: ArrangementKind::WORDS[at].1, gap });
+            let ways = (0..=10_000_u64, 0..Easing::WORDS.len());
+            let arrangement = (0..ArrangementKind::WORDS.len(), 0_u32..=16_384, ways).prop_map(
+                |(at, gap, (ms, easing))| Arrangement {
+                    kind: ArrangementKind::WORDS[at].1,
+                    gap,
+                    animate: Micros::from_millis(ms),
+                    easing: Easing::WORDS[easing].1,
+                },
+            );
             let layers = prop::collection::vec(inner, 0..3);
             let group =
                 (layers, prop::option::of(arrangement)).prop_map(|(layers, arrangement)| {
                     let numbered = layers.into_iter().enumerate().map(numbered);
                     let placed = numbered.map(|layer| match arrangement {
-                        Some(_) => Layer { place: Position::WHOLE, ..layer },
+                        Some(_) => Layer {
+                            place: Position::WHOLE,
+                            motion: LayerMotion { animation: None, ..layer.motion },
+                            ..layer
+                        },
                         None => layer,
                     });
                     Source::Group(Group { layers: placed.collect(), arrangement })
@@ -612,6 +631,47 @@ mod tests {
             )
     }
 
+    fn any_motion() -> impl Strategy<Value = LayerMotion> {
+        let transition = || {
+            (0..=10_000_u64, 0..Easing::WORDS.len(), any_direction()).prop_map(
+                |(ms, easing, direction)| Transition {
+                    kind: TransitionKind::Slide(direction),
+                    duration: Micros::from_millis(ms),
+                    easing: Easing::WORDS[easing].1,
+                },
+            )
+        };
+        let place = prop::option::of(any_place());
+        let keyframe =
+            (1..=9_999_u64, place, prop::option::of(any::<u8>())).prop_map(|(ms, place, alpha)| {
+                Keyframe {
+                    at: Micros::from_millis(ms),
+                    x: place.map(|it| it.x),
+                    y: place.map(|it| it.y),
+                    w: place.map(|it| it.w),
+                    h: place.map(|it| it.h),
+                    alpha,
+                    easing: Easing::EaseOut,
+                }
+            });
+        let animation = (prop::collection::vec(keyframe, 1..4), any::<bool>()).prop_map(
+            |(mut keyframes, is_loop)| {
+                let mut at = Micros(0);
+                for keyframe in &mut keyframes {
+                    keyframe.at.0 += at.0;
+                    at = keyframe.at;
+                }
+                Animation { keyframes, is_loop }
+            },
+        );
+        let (show, hide) = (prop::option::of(transition()), prop::option::of(transition()));
+        (show, hide, prop::option::of(animation)).prop_map(|(show, hide, animation)| LayerMotion {
+            show,
+            hide,
+            animation,
+        })
+    }
+
     /// Without what a layer that shows this cannot have.
     fn as_far_as_it_goes(style: &LayerStyle, source: &Source) -> LayerStyle {
         let is_keyed = source.is_input() || matches!(source, Source::Image(_));
@@ -634,8 +694,15 @@ mod tests {
     fn layer_of(source: impl Strategy<Value = Source>) -> impl Strategy<Value = Layer> {
         let fits =
             prop_oneof![Just(Fit::Contain), Just(Fit::Cover), Just(Fit::Fill), Just(Fit::None)];
-        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>(), any_layer_style())
-            .prop_map(|(source, place, fit, z, alpha, visible, style)| Layer {
+        let styles = (any_layer_style(), any_motion());
+        (source, any_place(), fits, -1_000..=1_000, any::<u8>(), any::<bool>(), styles).prop_map(
+            |(source, place, fit, z, alpha, visible, (style, motion))| Layer {
+                motion,
+                data: match &source {
+                    Source::Text { .. } if visible => Some(DataSource::Pushed("score".to_owned())),
+                    Source::Ticker(_) if visible => Some(DataSource::File("a.json".into())),
+                    _ => None,
+                },
                 style: as_far_as_it_goes(&style, &source),
                 place,
                 fit,
@@ -643,7 +710,8 @@ mod tests {
                 alpha,
                 visible,
                 ..Layer::new("", source)
-            })
+            },
+        )
     }
 
     proptest! {

@@ -8,6 +8,8 @@ use super::fault::{Faults, quoted};
 use super::section::{Found, Section};
 use crate::scene::Color;
 
+pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
+
 /// Longest name of a node, channel, layer, audio or output, characters.
 const NAME_CHARS_MAX: usize = 64;
 

@@ -1,28 +1,25 @@
 //! Layers of a scene, `[[channel.layer]]`.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 
-use super::fault::{Faults, quoted};
-use super::field::{color, file_name, name, needed_file, needed_name, needed_stream, unique};
+use super::direction::DIRECTIONS;
+use super::fault::Faults;
+use super::field::{
+    BLACK, color, file_name, name, needed_file, needed_name, needed_stream, unique,
+};
+use super::layer_motion;
 use super::layer_style;
+use super::length::{self, REACH};
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, Direction, Fit, Group,
-    LAYERS_MAX, Layer, Length, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
+    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Fit, Group,
+    LAYERS_MAX, Layer, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
     VerticalAlign,
 };
 
-pub(super) const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
-
-/// Farthest a layer's box may be from the canvas, and its largest side, pixels.
-const REACH: i32 = 16_384;
-
-/// The largest part of what a layer lies in, thousandths of a percent.
-const PERCENT_MAX: i32 = 1_000_000;
 
 /// Most pixels between the edges of a text's box and its letters.
 const PADDING_MAX: u32 = 1_024;
@@ -91,19 +88,6 @@ pub(super) fn read_all(
     layers
 }
 
-/// Where something moves to.
-pub(super) const DIRECTIONS: [(&str, Direction); 4] = [
-    ("left", Direction::Left),
-    ("right", Direction::Right),
-    ("up", Direction::Up),
-    ("down", Direction::Down),
-];
-
-/// What a direction is called.
-pub(super) fn direction_word(direction: Direction) -> Option<&'static str> {
-    DIRECTIONS.iter().find(|(_, known)| *known == direction).map(|(word, _)| *word)
-}
-
 const KINDS: [&str; 19] = [
     "color",
     "gradient",
@@ -149,44 +133,23 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     let alpha = (alpha * 255.0).round() as u8;
     let visible = s.flag(faults, "visible", true);
     let style = layer_style::read(&mut s, faults, kind);
+    let motion = layer_motion::read(&mut s, faults, arranged);
+    let data = matches!(kind, "text" | "ticker").then(|| data(&mut s, faults)).flatten();
     let Rect { w, h, .. } = place.within(within.sides);
     let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
     s.finish(faults);
-    Some(Layer { place, fit, z, alpha, visible, style, ..Layer::new("", source?) })
+    Some(Layer { place, fit, z, alpha, visible, style, motion, data, ..Layer::new("", source?) })
 }
 
 fn place(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Position {
     let whole = Position::WHOLE;
     Position {
-        x: length(s, faults, "x", -REACH..=REACH).unwrap_or(whole.x),
-        y: length(s, faults, "y", -REACH..=REACH).unwrap_or(whole.y),
-        w: length(s, faults, "width", 2..=REACH).unwrap_or(whole.w),
-        h: length(s, faults, "height", 2..=REACH).unwrap_or(whole.h),
+        x: length::read(s, faults, "x", -REACH..=REACH).unwrap_or(whole.x),
+        y: length::read(s, faults, "y", -REACH..=REACH).unwrap_or(whole.y),
+        w: length::read(s, faults, "width", 2..=REACH).unwrap_or(whole.w),
+        h: length::read(s, faults, "height", 2..=REACH).unwrap_or(whole.h),
         anchor: s.word(faults, "anchor", &Anchor::WORDS).unwrap_or(whole.anchor),
     }
-}
-
-/// Pixels within `range`, or a part such as `"25%"` that has the same sign.
-fn length(
-    s: &mut Section<'_>,
-    faults: &mut Faults<'_>,
-    key: &'static str,
-    range: RangeInclusive<i32>,
-) -> Option<Length> {
-    if s.any(key)?.get_ref().as_str().is_none() {
-        return s.whole(faults, key, range).map(Length::Pixels);
-    }
-    let least = if *range.start() > 0 { 1 } else { -PERCENT_MAX };
-    let part = |text: &str| match Length::percent(text) {
-        Some(Length::Percent(part)) if (least..=PERCENT_MAX).contains(&part) => {
-            Ok(Length::Percent(part))
-        }
-        _ => Err(format!(
-            "{} is neither pixels nor a part such as \"25%\", with at most three places and 1000 %",
-            quoted(text)
-        )),
-    };
-    s.parsed(faults, key, part).map(|found| found.value)
 }
 
 fn source(
@@ -212,7 +175,7 @@ fn source(
         "image" => Source::Image(needed_file(s, faults)?),
         "video" => Source::Video(needed_file(s, faults)?),
         "text" => {
-            let text = s.needed(faults, "text").map(|found| found.value.to_owned());
+            let text = text(s, faults);
             let style = style(s, faults, box_height);
             let text_box = text_box(s, faults);
             Source::Text { text: text?, style, text_box }
@@ -236,7 +199,10 @@ fn source(
 fn group(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Group {
     let kind = s.word(faults, "layout", &ArrangementKind::WORDS);
     let gap = kind.and_then(|_| s.whole(faults, "gap", 0..=REACH.unsigned_abs()));
-    let arrangement = kind.map(|kind| Arrangement { kind, gap: gap.unwrap_or(0) });
+    let arrangement = kind.map(|kind| {
+        let (animate, easing) = layer_motion::read_animate(s, faults);
+        Arrangement { kind, gap: gap.unwrap_or(0), animate, easing }
+    });
     let within = Within { arranged: arrangement.is_some(), ..within };
     Group { layers: inside(s, faults, within), arrangement }
 }
@@ -257,8 +223,31 @@ fn inside(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> V
     read_all(s, "layer", faults, Within { table: &table, of, depth, ..within })
 }
 
+/// What a text says, or its template: a file without one is shown whole.
+fn text(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<String> {
+    let found = match s.any("file") {
+        Some(_) => return Some(s.text(faults, "text").map_or("", |found| found.value).to_owned()),
+        None => s.needed(faults, "text")?,
+    };
+    Some(found.value.to_owned())
+}
+
+/// What a text is bound to.
+fn data(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<DataSource> {
+    let file = s.parsed(faults, "file", |text| file_name(text).map(|path| path.to_owned()));
+    let pushed = s.parsed(faults, "data", name);
+    match (file, pushed) {
+        (Some(file), Some(_)) => {
+            faults.add(&file.span, "there are both `file` and `data`: keep one".to_owned());
+            None
+        }
+        (Some(file), None) => Some(DataSource::File(file.value.into())),
+        (None, pushed) => pushed.map(|found| DataSource::Pushed(found.value)),
+    }
+}
+
 fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {
-    let text = s.needed(faults, "text").map(|found| found.value.to_owned());
+    let text = text(s, faults);
     let direction = s.word(faults, "direction", &DIRECTIONS).unwrap_or_default();
     // A column has many lines.
     let room = if direction.is_upright() { box_height / 8 } else { box_height };

@@ -4,6 +4,7 @@
 mod audio_source;
 mod change;
 mod channel;
+mod direction;
 mod document;
 mod fault;
 mod field;
@@ -12,7 +13,9 @@ mod itself;
 mod kept;
 mod keys;
 mod layer;
+mod layer_motion;
 mod layer_style;
+mod length;
 mod limits;
 mod load;
 mod metrics;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::fault::{Faults, quoted};
-use super::field::{color, needed_name, unique};
+use super::field::{BLACK, color, needed_name, unique};
 use super::layer::{self, Within};
 use super::section::{Found, Section};
 use super::transition;
@@ -33,7 +33,7 @@ pub(super) fn demo(canvas: Size) -> Vec<NamedScene> {
 
 /// A scene with nothing in it.
 pub(super) fn empty() -> Vec<NamedScene> {
-    let scene = Scene { background: layer::BLACK, layers: Vec::new(), transition: None };
+    let scene = Scene { background: BLACK, layers: Vec::new(), transition: None };
     vec![NamedScene { name: MAIN.to_owned(), scene }]
 }
 
@@ -89,7 +89,7 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
     } else if has_main {
         let place = first.unwrap_or_else(|| s.place("background"));
         seen.insert(MAIN.to_owned(), place.start);
-        let background = background.map_or(layer::BLACK, |found| found.value);
+        let background = background.map_or(BLACK, |found| found.value);
         let scene = Scene { background, layers, transition: None };
         list.push(NamedScene { name: MAIN.to_owned(), scene });
     }
@@ -126,7 +126,7 @@ fn read(
     let layers = layer::read_all(&mut s, "layer", faults, within);
     let transition = transition::read(&mut s, faults);
     s.finish(faults);
-    let background = background.map_or(layer::BLACK, |found| found.value);
+    let background = background.map_or(BLACK, |found| found.value);
     Some((name?, Scene { background, layers, transition }))
 }
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::direction::{DIRECTIONS, direction_word};
 use super::fault::Faults;
-use super::field::{color, color_text, decimal, needed_file};
-use super::layer::{BLACK, DIRECTIONS, direction_word};
+use super::field::{BLACK, color, color_text, decimal, needed_file};
+
 use super::section::Section;
 use crate::media::Micros;
 use crate::scene::{Direction, Easing, Transition, TransitionKind, WipeShape};
@@ -21,9 +22,18 @@ const KINDS: [&str; 7] = ["cut", "fade", "fade-color", "slide", "push", "wipe", 
 
 const SHAPES: [&str; 4] = ["linear", "clock", "circle", "luma"];
 
-/// The transition under the key of that name.
+/// The transition under the key `transition`.
 pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Transition> {
-    let own = s.table(faults, "transition", "transition = { type = \"fade\" }");
+    read_key(s, faults, "transition")
+}
+
+/// The transition under a key.
+pub(super) fn read_key(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    key: &'static str,
+) -> Option<Transition> {
+    let own = s.table(faults, key, &format!("{key} = {{ type = \"fade\" }}"));
     own.and_then(|s| read_table(s, faults))
 }
 
@@ -34,8 +44,7 @@ pub fn transition_to_document(transition: &Transition) -> Value {
     let mut keys = json!({ "type": put_kind(kind).0 });
     if !matches!(kind, TransitionKind::Cut | TransitionKind::Stinger { .. }) {
         keys["duration_ms"] = json!(duration.millis());
-        let easing = Easing::WORDS.iter().find(|(_, known)| known == easing);
-        keys["easing"] = json!(easing.map(|(word, _)| word));
+        keys["easing"] = json!(easing.word());
     }
     for (key, value) in put_kind(kind).1 {
         keys[key] = value;

@@ -136,6 +136,7 @@ impl Spawned {
             home: Arc::clone(&reserved.bells[0]),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
+            data: Arc::default(),
             threads: running.threads.clone(),
             composers: running.composers.clone(),
         };

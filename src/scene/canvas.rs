@@ -8,6 +8,8 @@ use super::asset::{Asset, Cover, OPAQUE, coarse, int, px};
 use super::kernel::{Kernels, Key, RowsMut, copy, fill};
 use super::layer_style::BlendMode;
 use super::surface::Surface;
+use super::transition::Progress;
+use super::wipe_mask::WipeMask;
 use crate::frame::{Frame, FrozenFrame, PlaneMut};
 use crate::media::Rect;
 
@@ -142,6 +144,22 @@ impl Canvas<'_> {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Takes away what is not behind the edge of a wipe, or what is: all of a surface as large as
+    /// the mask.
+    pub(super) fn wipe(&mut self, mask: &WipeMask, progress: Progress, is_behind: bool) {
+        let edge = mask.edge(progress);
+        for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
+            for y in 0..plane.rows {
+                let row = &mut plane.data[y * plane.stride..][..plane.width];
+                let (drawn, nothing) = (&mut self.scratch[..row.len()], &NOTHING[..row.len()]);
+                copy(drawn, row);
+                let (behind, before): (&[u8], &[u8]) =
+                    if is_behind { (drawn, nothing) } else { (nothing, drawn) };
+                (self.kernels.wipe)(row, behind, before, mask.row(coarse(index), y), &edge);
             }
         }
     }

@@ -67,7 +67,8 @@ impl Composer {
     #[must_use]
     pub fn with_scene(scene: PreparedScene, level: Level) -> Self {
         let canvas = scene.size.rect();
-        let scratch = vec![0; scene.size.width() as usize].into_boxed_slice();
+        let mut scene = scene;
+        let scratch = std::mem::take(&mut scene.scratch);
         Self {
             scene,
             kernels: Kernels::at(level),
@@ -117,6 +118,10 @@ impl Composer {
             self.retire(running.into_retired());
         }
         next.take_inputs(&mut self.scene);
+        next.follow(&self.scene, mixer.is_none());
+        if next.scratch.len() > self.scratch.len() {
+            std::mem::swap(&mut next.scratch, &mut self.scratch);
+        }
         self.is_new = true;
         let old = std::mem::replace(&mut self.scene, next);
         match mixer {
@@ -268,6 +273,8 @@ impl Composer {
     }
 }
 
+#[cfg(test)]
+mod motion_tests;
 #[cfg(test)]
 mod native_tests;
 #[cfg(test)]

@@ -348,6 +348,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         }
     }
 

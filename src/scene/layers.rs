@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use image::{Rgba, RgbaImage};
 
-use super::asset::Asset;
+use super::asset::{Asset, px};
 use super::canvas::{Canvas, Placed};
 use super::color::bytes;
 use super::damage::{Damage, area, around};
 use super::input_key::InputKey;
 use super::kernel::{Kernels, Key};
 use super::layer_style::{BlendMode, ChromaKey};
+use super::motion::{Motion, Pose};
+use super::resample::resample;
 use super::resolve::Effects;
 use super::source::{Input, Painter, covered};
 use super::surface::Surface;
 use super::tick::Tick;
-use crate::media::Rect;
+use crate::media::{Micros, Rect};
 use crate::stats::{LayerCost, Timer};
 
 /// An opaque layer that hides less than one part in this of a region is not worth splitting it for.
@@ -64,18 +66,22 @@ pub(super) struct Group {
     chroma_key: Option<Key>,
     /// What it takes away of the surface's corners.
     corners: Option<Asset>,
+    pub(super) motion: Option<Motion>,
+    /// Whether what is seen of it in another size is to be made anew.
+    is_stale: bool,
 }
 
 impl Layers {
     /// Moves all layers to `tick` and adds what looks different now.
     pub(super) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
-        self.change(damage, &mut |painter, _, changed| painter.update(tick, changed));
+        let at = Some(tick.programme);
+        self.change(damage, at, &mut |painter, _, changed| painter.update(tick, changed));
     }
 
     /// Shows in the inputs whose pictures `new` has taken over what that shows; adds what may look
     /// different.
     pub(super) fn mirror(&mut self, new: &mut Self, damage: &mut Damage) {
-        self.change(damage, &mut |painter, key, changed| {
+        self.change(damage, None, &mut |painter, key, changed| {
             if let (Painter::Input(from), Some(key)) = (painter, key)
                 && let Some(to) = new.find_input(&|_, other| other == Some(key))
             {
@@ -84,10 +90,12 @@ impl Layers {
         });
     }
 
-    /// Changes every source with `each`, which says what of it looks different.
+    /// Changes every source with `each`, which says what of it looks different. What moves goes to
+    /// where it is at that programme time.
     fn change(
         &mut self,
         damage: &mut Damage,
+        at: Option<Micros>,
         each: &mut dyn FnMut(&mut Painter, Option<&InputKey>, &mut Damage),
     ) {
         for Prepared { input, content, alpha, clip, cost, .. } in &mut self.0 {
@@ -102,8 +110,15 @@ impl Layers {
                 }
                 Content::Group(group) => {
                     let mut changed = Damage::none(group.surface.rect());
-                    group.layers.change(&mut changed, each);
+                    group.layers.change(&mut changed, at, each);
                     group.pending.add_all(&changed);
+                    let before = if is_seen { *clip } else { Rect::default() };
+                    if let Some(pose) = group.moved(at, !changed.is_empty()) {
+                        (*clip, *alpha) = (pose.seen, pose.alpha);
+                        damage.add(before);
+                        damage.add(if pose.alpha > 0 { pose.seen } else { Rect::default() });
+                        continue;
+                    }
                     for rect in changed.rects().iter().filter(|_| is_seen) {
                         damage.add(Rect { x: rect.x + clip.x, y: rect.y + clip.y, ..*rect });
                     }
@@ -118,6 +133,7 @@ impl Layers {
             if let Content::Group(group) = &mut layer.content {
                 group.layers.invalidate();
                 group.pending = Damage::all(group.surface.rect());
+                group.is_stale = true;
             }
         }
     }
@@ -175,6 +191,36 @@ impl Layers {
             counted.keeps(bytes);
             *cost = Some(counted);
         }
+    }
+
+    /// Calls `each` with the motion of every layer that moves, those in groups too.
+    pub(super) fn each_motion(&mut self, each: &mut dyn FnMut(&mut Motion)) {
+        for layer in &mut self.0 {
+            if let Content::Group(group) = &mut layer.content {
+                group.motion.iter_mut().for_each(&mut *each);
+                group.layers.each_motion(each);
+            }
+        }
+    }
+
+    /// The motion of the layer of this name.
+    pub(super) fn find_motion(&self, name: &str) -> Option<&Motion> {
+        self.0.iter().find_map(|layer| match &layer.content {
+            Content::Group(group) => {
+                let own = group.motion.as_ref().filter(|motion| motion.name() == name);
+                own.or_else(|| group.layers.find_motion(name))
+            }
+            Content::Painter(_) => None,
+        })
+    }
+
+    /// Pixels of the widest surface.
+    pub(super) fn width_max(&self) -> usize {
+        let widths = self.0.iter().map(|layer| match &layer.content {
+            Content::Group(group) => px(group.surface.rect().w).max(group.layers.width_max()),
+            Content::Painter(_) => 0,
+        });
+        widths.max().unwrap_or(0)
     }
 
     /// Calls `each` with every live and video layer, those in groups too.
@@ -296,13 +342,19 @@ fn counted(cost: Option<&Arc<LayerCost>>, pixels: u64, work: impl FnOnce()) {
 
 impl Group {
     /// Layers on a surface as large as `rect`, which has even sides.
-    pub(super) fn new(layers: Layers, rect: Rect, effects: &Effects) -> Self {
+    pub(super) fn new(
+        layers: Layers,
+        rect: Rect,
+        effects: &Effects,
+        motion: Option<Motion>,
+    ) -> Self {
         let surface = Surface::new(rect);
         let pending = Damage::all(surface.rect());
         let Effects { blend, chroma_key, corners } = effects;
         let chroma_key = chroma_key.as_ref().map(key_of);
         let corners = corners.map(|(radius, place)| outside(radius, place, surface.rect()));
-        Self { layers, surface, pending, blend: *blend, chroma_key, corners }
+        let (blend, is_stale) = (*blend, true);
+        Self { layers, surface, pending, blend, chroma_key, corners, motion, is_stale }
     }
 
     /// What has to be done to a region once all layers in it are drawn.
@@ -320,13 +372,50 @@ impl Group {
         self.surface.bytes() + self.corners.as_ref().map_or(0, Asset::bytes)
     }
 
+    /// Moves to that programme time. How it is put on what is below if that is all different: it
+    /// moves, or is not where its surface is when something in it changes.
+    fn moved(&mut self, at: Option<Micros>, is_changed: bool) -> Option<Pose> {
+        let motion = self.motion.as_mut()?;
+        let was_wiped = motion.wipe().is_some();
+        let is_moved = at.is_some_and(|at| motion.advance(at));
+        if is_moved && (was_wiped || motion.wipe().is_some()) {
+            self.pending = Damage::all(self.surface.rect());
+        }
+        self.is_stale |= is_moved || is_changed;
+        (is_moved || is_changed).then(|| *motion.pose())
+    }
+
     /// Puts the surface on a canvas.
     fn put(&self, canvas: &mut Canvas<'_>, at: (i32, i32), clip: Rect, opacity: u8) {
-        canvas.surface((&self.surface, self.blend), at, clip, opacity);
+        let (mut surface, mut at) = (&self.surface, at);
+        if let Some(motion) = &self.motion {
+            let Pose { dest, seen, offset: (dx, dy), .. } = *motion.pose();
+            at = (dest.x + dx, dest.y + dy);
+            if let Some(scaled) = motion.scaled.as_ref().filter(|_| motion.is_scaled()) {
+                (surface, at) = (scaled, (seen.x + dx, seen.y + dy));
+            }
+        }
+        canvas.surface((surface, self.blend), at, clip, opacity);
+    }
+
+    /// Makes what is seen of it in another size.
+    fn scale(&mut self) {
+        let Some(motion) = &mut self.motion else { return };
+        if !motion.is_scaled() || !std::mem::take(&mut self.is_stale) {
+            return;
+        }
+        let Pose { dest, seen, .. } = *motion.pose();
+        if let Some(scaled) = &mut motion.scaled {
+            resample(&self.surface, (dest, seen), scaled);
+        }
     }
 
     fn render(&mut self, kernels: &'static Kernels, scratch: &mut [u8]) -> u64 {
         let inside = self.layers.render(kernels, scratch);
+        let wipe = self.motion.as_ref().and_then(Motion::wipe);
+        if wipe.is_some() && !self.pending.is_empty() {
+            self.pending = Damage::all(self.surface.rect());
+        }
         let mut surface = std::mem::take(&mut self.surface);
         let mut canvas = Canvas::on_surface(&mut surface, kernels, scratch);
         let mut drawn = 0;
@@ -335,8 +424,12 @@ impl Group {
             self.finish(&mut canvas, *rect);
             drawn += u64::try_from(area(*rect)).unwrap_or(0);
         }
+        if let Some((mask, progress, is_behind)) = wipe.filter(|_| !self.pending.is_empty()) {
+            canvas.wipe(mask, progress, is_behind);
+        }
         self.surface = surface;
         self.pending = Damage::none(self.surface.rect());
+        self.scale();
         inside + drawn
     }
 }

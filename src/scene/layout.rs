@@ -87,7 +87,7 @@ impl Transform {
 
 /// The places of `count` layers in a box of `w` x `h`, each at least 2 x 2.
 pub(super) fn arranged(
-    Arrangement { kind, gap }: Arrangement,
+    Arrangement { kind, gap, .. }: Arrangement,
     count: usize,
     (w, h): (i32, i32),
 ) -> Vec<Rect> {
@@ -211,9 +211,15 @@ fn middle(start: i32, room: i32, length: i32) -> (i32, i32, i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Micros;
+    use crate::scene::transition::Easing;
 
     fn size(w: u32, h: u32) -> Size {
         Size::new(w, h).unwrap()
+    }
+
+    fn at_once(kind: ArrangementKind, gap: u32) -> Arrangement {
+        Arrangement { kind, gap, animate: Micros(0), easing: Easing::Linear }
     }
 
     const BOX: Rect = Rect { x: 100, y: 50, w: 640, h: 480 };
@@ -270,7 +276,7 @@ mod tests {
     fn arranged_layers_share_the_box_without_touching() {
         for (_, kind) in ArrangementKind::WORDS {
             for (count, gap) in [(1, 0), (2, 10), (3, 7), (4, 0), (5, 20), (7, 3), (16, 2)] {
-                let places = arranged(Arrangement { kind, gap }, count, (640, 360));
+                let places = arranged(at_once(kind, gap), count, (640, 360));
                 assert_eq!(places.len(), count);
                 let whole = Rect { x: 0, y: 0, w: 640, h: 360 };
                 let is_inset = kind == ArrangementKind::PictureInPicture;
@@ -283,7 +289,7 @@ mod tests {
                 }
             }
         }
-        let of = |kind, count| arranged(Arrangement { kind, gap: 10 }, count, (640, 360));
+        let of = |kind, count| arranged(at_once(kind, 10), count, (640, 360));
         let grid = of(ArrangementKind::Grid, 3);
         assert_eq!(grid[0], Rect { x: 10, y: 10, w: 305, h: 165 });
         assert_eq!(grid[2], Rect { x: 167, y: 185, w: 305, h: 165 });

@@ -1,9 +1,12 @@
 //! Mixture of two scenes' pictures during a transition, plane by plane and row by row.
 
+use std::path::Path;
+
 use super::color::bytes;
 use super::direction::Direction;
 use super::error::Error;
 use super::kernel::{Kernels, copy, fill};
+use super::source::read_image;
 use super::stinger::Stinger;
 use super::transition::{Progress, Transition, TransitionKind};
 use super::wipe_mask::WipeMask;
@@ -61,7 +64,12 @@ impl Mixing {
             TransitionKind::Slide(direction) => Self::Slide(*direction),
             TransitionKind::Push(direction) => Self::Push(*direction),
             TransitionKind::Wipe { shape, softness } => {
-                Self::Wipe(WipeMask::new(shape, *softness, size)?)
+                let read = |path: &Path| {
+                    let fault = |cause| Error::Transition { path: path.to_owned(), cause };
+                    read_image(path).map_err(fault)
+                };
+                let sides = (size.width(), size.height());
+                Self::Wipe(WipeMask::new(shape, *softness, sides, read)?)
             }
         }))
     }
@@ -185,4 +193,20 @@ impl Moved {
 
 fn row_of<'p>(plane: &'p mut PlaneMut<'_>, y: usize) -> &'p mut [u8] {
     &mut plane.data[y * plane.stride..][..plane.width]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Micros;
+    use crate::scene::transition::WipeShape;
+
+    #[test]
+    fn a_wipe_by_a_picture_that_is_not_there_names_it() {
+        let shape = WipeShape::Luma("/nowhere/ink.png".into());
+        let kind = TransitionKind::Wipe { shape, softness: 0.0 };
+        let wipe = Transition { kind, ..Transition::fade(Micros::from_millis(100)) };
+        let missing = Mixing::new(&wipe, Size::HD720, None).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/ink.png"), "{missing}");
+    }
 }

@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod asset;
+mod bind;
 mod canvas;
 mod change;
 mod color;
@@ -13,17 +14,23 @@ pub mod demo;
 mod direction;
 mod error;
 mod fonts;
+mod inner_scenes;
 mod input_key;
 pub mod kernel;
+mod keyframes;
+mod layer_motion;
 mod layer_style;
 mod layers;
 pub mod layout;
 mod mixing;
 mod model;
+mod motion;
 mod position;
 mod prepare;
+mod resample;
 mod resolve;
 mod scale;
+mod scaled_source;
 mod snapshot;
 mod source;
 mod stinger;
@@ -38,10 +45,12 @@ pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
 pub use input_key::InputKey;
+pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
+pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
-    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, Direction, Fit, Group,
-    LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
+    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction, Fit,
+    Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
     VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};

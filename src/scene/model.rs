@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 pub use super::color::Color;
 pub use super::direction::Direction;
+use super::layer_motion::LayerMotion;
 use super::layer_style::LayerStyle;
 use super::position::Position;
 use super::time_format::TimeFormat;
-use super::transition::Transition;
+use super::transition::{Easing, Transition};
+use crate::media::Micros;
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -46,6 +48,20 @@ pub struct Layer {
     pub visible: bool,
     /// How it goes with what is below, and what is done to its picture.
     pub style: LayerStyle,
+    /// How it comes, goes and moves.
+    pub motion: LayerMotion,
+    /// What its text is bound to, if it is: the text is a template then, or, if it is empty, the
+    /// whole value.
+    pub data: Option<DataSource>,
+}
+
+/// Where the values in a text come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DataSource {
+    /// A file, which is read again when it changes: JSON, CSV, or a text.
+    File(PathBuf),
+    /// The document of this name that is pushed over the API.
+    Pushed(String),
 }
 
 impl Layer {
@@ -61,6 +77,8 @@ impl Layer {
             alpha: 255,
             visible: true,
             style: LayerStyle::default(),
+            motion: LayerMotion::default(),
+            data: None,
         }
     }
 }
@@ -88,6 +106,11 @@ pub struct Arrangement {
     pub kind: ArrangementKind,
     /// Between them and around them, pixels.
     pub gap: u32,
+    /// How long layers take to the places that they get when others come or go, at most
+    /// [`Transition::DURATION_MAX`]; 0 is at once.
+    pub animate: Micros,
+    /// How they gather and lose speed meanwhile.
+    pub easing: Easing,
 }
 
 /// Ways to place layers.

@@ -1,5 +1,6 @@
 //! Scene loading: from a scene as its author wrote it to one that can be drawn.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::input_key::InputKey;
 use super::kernel::Kernels;
 use super::layers::{Content, Group, Layers, Prepared};
 use super::model::{ClockSpec, Source, TextStyle};
+use super::motion::Motion;
 use super::resolve::{Kind, Node, PlacedLayer, ResolvedScene};
 use super::source::{InputState, Loader, Painter, stand_in};
 use super::tick::Tick;
@@ -29,6 +31,9 @@ pub struct PreparedScene {
     /// Those of the scene, and from `overlays_from` on those above whatever scene there is.
     pub(super) layers: Layers,
     overlays_from: usize,
+    visible: HashMap<String, bool>,
+    /// A row as wide as the widest that is drawn on, for a composer that has a shorter one.
+    pub(super) scratch: Box<[u8]>,
 }
 
 impl PreparedScene {
@@ -68,7 +73,9 @@ impl PreparedScene {
         let layers = load_all(&scene.layers, painter, &mut loader, &mut faults)?;
         let background = bytes(scene.background);
         let ResolvedScene { size, overlays_from, .. } = *scene;
-        Ok((Self { size, background, layers, overlays_from }, faults))
+        let visible = scene.visible.clone();
+        let scratch = vec![0; layers.width_max().max(size.width() as usize)].into_boxed_slice();
+        Ok((Self { size, background, layers, overlays_from, visible, scratch }, faults))
     }
 
     /// Gives the live or video layer called `layer` its pictures. They stay in the ring until they
@@ -128,6 +135,20 @@ impl PreparedScene {
         });
     }
 
+    /// Goes on with the motion of layers of the same names. Where `old` gives way to this at once,
+    /// what is different of them begins to change.
+    pub(super) fn follow(&mut self, old: &Self, changes: bool) {
+        self.layers.each_motion(&mut |motion| {
+            if let Some(old) = old.layers.find_motion(motion.name()) {
+                motion.follow(old, changes);
+            } else if let Some(was_visible) = old.visible.get(motion.name())
+                && changes
+            {
+                motion.begin(*was_visible);
+            }
+        });
+    }
+
     /// Draws what lies in `damage`, with overlays or without; luma pixels drawn.
     pub(super) fn redraw(
         &mut self,
@@ -162,8 +183,8 @@ fn load_all(
     faults: &mut Vec<Error>,
 ) -> Result<Layers, Error> {
     let mut layers = Vec::with_capacity(nodes.len());
-    for Node { alpha, clip, kind } in nodes {
-        let (alpha, clip) = (*alpha, *clip);
+    for Node { alpha, clip, kind, motion } in nodes {
+        let (mut alpha, mut clip) = (*alpha, *clip);
         let (name, input, content) = match kind {
             Kind::Layer(layer) => {
                 // Nothing outside is kept.
@@ -181,7 +202,12 @@ fn load_all(
             }
             Kind::Group(nodes, effects) => {
                 let inside = load_all(nodes, painter, loader, faults)?;
-                (String::new(), None, Content::Group(Box::new(Group::new(inside, clip, effects))))
+                let motion = motion.as_deref().map(|it| Motion::new(it.clone(), clip));
+                let group = Group::new(inside, clip, effects, motion);
+                if let Some(motion) = &group.motion {
+                    (alpha, clip) = (motion.pose().alpha, motion.pose().seen);
+                }
+                (String::new(), None, Content::Group(Box::new(group)))
             }
         };
         layers.push(Prepared { name, input, content, alpha, clip, cost: None });

@@ -1,16 +1,19 @@
 //! Resolved scene: a scene with the scenes inside it and the overlays above it, each layer at its
 //! place in pixels.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::asset::int32;
 use super::error::Error;
+use super::keyframes::Tracks;
+use super::layer_motion::LayerMotion;
 use super::layer_style::{BlendMode, ChromaKey, LayerStyle};
 use super::layout::{self, Transform};
 use super::model::{
-    Arrangement, ClockSpec, Color, DRAWN_LAYERS_MAX, Fit, LAYERS_MAX, Layer, Scene, Source,
-    TextStyle, TickerSpec,
+    Arrangement, Color, DRAWN_LAYERS_MAX, DataSource, Fit, LAYERS_MAX, Layer, Scene, Source,
 };
+use super::motion::PlacedMotion;
+use super::scaled_source::scaled;
 use crate::media::{Rect, Size};
 
 /// How deep groups and scenes may lie in each other. Deeper ones are refused.
@@ -19,8 +22,8 @@ const DEPTH_MAX: usize = 8;
 /// Farthest from the canvas' corner that a box may begin, pixels.
 const PLACE_MAX: i32 = 16_384;
 
-/// The smallest letters that a scene is scaled to, pixels.
-const LETTERS_MIN: f32 = 4.0;
+/// Most pixels of a layer that moves, canvases: all of it is kept, also what is not seen.
+const MOVING_CANVASES_MAX: i64 = 4;
 
 /// What is beside the canvas in a picture of another shape.
 const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
@@ -34,6 +37,8 @@ pub struct ResolvedScene {
     pub(super) layers: Vec<Node>,
     /// The first of `layers` that is an overlay.
     pub(super) overlays_from: usize,
+    /// Whether each layer and group says that it is visible, by its whole name.
+    pub(super) visible: HashMap<String, bool>,
 }
 
 /// A layer at its place.
@@ -51,6 +56,8 @@ pub struct PlacedLayer {
     pub scale: f32,
     /// What is done to its picture.
     pub style: LayerStyle,
+    /// What its text is bound to.
+    pub data: Option<DataSource>,
 }
 
 /// What is done to a surface before it is put on what is below.
@@ -70,6 +77,8 @@ pub(super) struct Node {
     /// What its group leaves of the canvas; even edges.
     pub(super) clip: Rect,
     pub(super) kind: Kind,
+    /// How it moves; only groups do.
+    pub(super) motion: Option<Box<PlacedMotion>>,
 }
 
 /// What a node is.
@@ -111,7 +120,8 @@ impl ResolvedScene {
     ) -> Result<Self, Error> {
         let sides = (size.rect().w, size.rect().h);
         let (transform, covered) = layout::inset(onto.rect(), Fit::Contain, sides);
-        let mut resolver = Resolver { size, find, scenes: Vec::new(), names: HashSet::new() };
+        let mut resolver =
+            Resolver { size, onto, find, scenes: Vec::new(), visible: HashMap::new() };
         let whole = Within {
             prefix: String::new(),
             sides,
@@ -130,7 +140,7 @@ impl ResolvedScene {
         let overlays_from = layers.len();
         let above = Within { prefix: "overlay/".to_owned(), ..whole };
         resolver.add_all(overlays, &above, &mut layers)?;
-        Ok(Self { size: onto, background, layers, overlays_from })
+        Ok(Self { size: onto, background, layers, overlays_from, visible: resolver.visible })
     }
 
     /// The same of a scene that shows no other, without overlays.
@@ -162,46 +172,6 @@ impl ResolvedScene {
     }
 }
 
-impl Scene {
-    /// Whether it shows the scene called `name` inside it, or inside one that it shows.
-    #[must_use]
-    pub fn shows<'a>(&'a self, name: &str, find: &dyn Fn(&str) -> Option<&'a Self>) -> bool {
-        let mut seen = HashSet::new();
-        let mut to_see = vec![self];
-        while let Some(scene) = to_see.pop() {
-            for inner in scene.inner_scenes() {
-                if inner == name {
-                    return true;
-                }
-                if seen.insert(inner) {
-                    to_see.extend(find(inner));
-                }
-            }
-        }
-        false
-    }
-
-    /// The names of the scenes that its layers show.
-    #[must_use]
-    pub fn inner_scenes(&self) -> Vec<&str> {
-        inner_scenes(&self.layers)
-    }
-}
-
-/// The names of the scenes that these layers show.
-#[must_use]
-pub fn inner_scenes(layers: &[Layer]) -> Vec<&str> {
-    let mut names = Vec::new();
-    for layer in layers {
-        match &layer.source {
-            Source::Scene(name) => names.push(name.as_str()),
-            Source::Group(group) => names.extend(inner_scenes(&group.layers)),
-            _ => {}
-        }
-    }
-    names
-}
-
 fn collect<'a>(nodes: &'a [Node], all: &mut Vec<&'a PlacedLayer>) {
     for node in nodes {
         match &node.kind {
@@ -209,6 +179,14 @@ fn collect<'a>(nodes: &'a [Node], all: &mut Vec<&'a PlacedLayer>) {
             Kind::Group(nodes, _) => collect(nodes, all),
         }
     }
+}
+
+/// How layers that are drawn as one are put on what is below.
+struct Surfaced {
+    alpha: u8,
+    background: Option<Color>,
+    effects: Effects,
+    motion: Option<Box<PlacedMotion>>,
 }
 
 /// What layers lie in.
@@ -230,11 +208,13 @@ struct Within {
 
 struct Resolver<'a, 'f> {
     size: Size,
+    /// What is drawn on.
+    onto: Size,
     find: &'f dyn Fn(&str) -> Option<&'a Scene>,
     /// The scenes inside each other that are being resolved, outermost first.
     scenes: Vec<&'a str>,
-    /// Of all layers so far.
-    names: HashSet<String>,
+    /// All layers so far.
+    visible: HashMap<String, bool>,
 }
 
 impl<'a> Resolver<'a, '_> {
@@ -268,10 +248,10 @@ impl<'a> Resolver<'a, '_> {
         nodes: &mut Vec<Node>,
     ) -> Result<(), Error> {
         let name = format!("{}{}", within.prefix, layer.name);
-        if !self.names.insert(name.clone()) {
+        if self.visible.insert(name.clone(), layer.visible).is_some() {
             return Err(Error::Duplicate(name));
         }
-        if self.names.len() > DRAWN_LAYERS_MAX {
+        if self.visible.len() > DRAWN_LAYERS_MAX {
             return Err(Error::Drawn);
         }
         check(&name, written)?;
@@ -279,26 +259,33 @@ impl<'a> Resolver<'a, '_> {
         check(&name, place)?;
         let shown = within.shown && layer.visible;
         let alpha = if shown { layer.alpha } else { 0 };
+        let motion = motion(layer, &name, place, within);
+        // What moves is drawn whole, wherever it is, and whether it is seen now or not.
+        let (kept, is_drawn) = match motion.is_some() {
+            true => (place.even(), within.shown),
+            false => (within.clip, alpha > 0),
+        };
         match &layer.source {
             Source::Group(group) => {
                 let inner = Within {
                     prefix: format!("{name}/"),
                     sides: (written.w, written.h),
                     transform: within.transform.moved(written.x, written.y),
-                    clip: place.even().intersect(within.clip),
-                    shown: alpha > 0,
+                    clip: place.even().intersect(kept),
+                    shown: is_drawn,
                     arrangement: group.arrangement,
                     depth: within.depth + 1,
                 };
                 let effects = effects(&layer.style, place, within);
-                self.add_group(&name, (alpha, None, effects), (&group.layers, inner), nodes)
+                let style = Surfaced { alpha, background: None, effects, motion };
+                self.add_group(&name, style, (&group.layers, inner), nodes)
             }
             Source::Scene(scene) => {
-                let (inner, scene) = self.enter(layer, scene, (&name, place), within)?;
-                let inner = Within { shown: alpha > 0, ..inner };
+                let (inner, scene) = self.enter(layer, scene, (&name, place, kept), within)?;
+                let inner = Within { shown: is_drawn, ..inner };
                 let background = Some(scene.background);
                 let effects = effects(&layer.style, place, within);
-                let style = (alpha, background, effects);
+                let style = Surfaced { alpha, background, effects, motion };
                 let added = self.add_group(&name, style, (&scene.layers, inner), nodes);
                 self.scenes.pop();
                 added
@@ -311,10 +298,18 @@ impl<'a> Resolver<'a, '_> {
                 if source.is_still() {
                     effects.corners = None;
                 }
-                let layer = PlacedLayer { name, source, place, fit: layer.fit, scale, style };
+                let (fit, data) = (layer.fit, layer.data.clone());
+                let layer = PlacedLayer { name, source, place, fit, scale, style, data };
+                if motion.is_some() {
+                    let whole = seen_at(&layer);
+                    self.check_moving(&layer.name, whole)?;
+                    nodes.push(Node { motion, ..alone(layer, alpha, whole, effects) });
+                    return Ok(());
+                }
                 let shown = seen_at(&layer).intersect(within.clip);
                 if effects == Effects::default() || shown.is_empty() {
-                    nodes.push(Node { alpha, clip: within.clip, kind: Kind::Layer(layer) });
+                    let kind = Kind::Layer(layer);
+                    nodes.push(Node { alpha, clip: within.clip, kind, motion: None });
                 } else {
                     nodes.push(alone(layer, alpha, shown, effects));
                 }
@@ -328,7 +323,7 @@ impl<'a> Resolver<'a, '_> {
         &mut self,
         layer: &Layer,
         scene: &'a str,
-        (name, place): (&str, Rect),
+        (name, place, kept): (&str, Rect, Rect),
         within: &Within,
     ) -> Result<(Within, &'a Scene), Error> {
         if self.scenes.contains(&scene) {
@@ -344,7 +339,7 @@ impl<'a> Resolver<'a, '_> {
             prefix: format!("{name}/"),
             sides: (canvas.w, canvas.h),
             transform,
-            clip: covered.even().intersect(within.clip),
+            clip: covered.even().intersect(kept),
             shown: within.shown,
             arrangement: None,
             depth: within.depth + 1,
@@ -356,7 +351,7 @@ impl<'a> Resolver<'a, '_> {
     fn add_group(
         &mut self,
         name: &str,
-        (alpha, background, effects): (u8, Option<Color>, Effects),
+        Surfaced { alpha, background, effects, motion }: Surfaced,
         (layers, within): (&'a [Layer], Within),
         nodes: &mut Vec<Node>,
     ) -> Result<(), Error> {
@@ -367,7 +362,10 @@ impl<'a> Resolver<'a, '_> {
         let ground = |within: &Within| background.map(|color| ground(name, color, within));
         // What mixes with other layers of a group mixes with nothing else.
         let plain = effects == Effects::default() && !blends(layers);
-        if alpha == 255 && plain || alpha == 0 || within.clip.is_empty() {
+        let motion = motion.filter(|_| !within.clip.is_empty());
+        if motion.is_some() {
+            self.check_moving(name, within.clip)?;
+        } else if alpha == 255 && plain || alpha == 0 || within.clip.is_empty() {
             nodes.extend(ground(&within));
             return self.add_all(layers, &within, nodes);
         }
@@ -380,8 +378,21 @@ impl<'a> Resolver<'a, '_> {
         };
         let mut inner: Vec<_> = ground(&inside).into_iter().collect();
         self.add_all(layers, &inside, &mut inner)?;
-        nodes.push(Node { alpha, clip, kind: Kind::Group(inner, effects.on(clip)) });
+        nodes.push(Node { alpha, clip, kind: Kind::Group(inner, effects.on(clip)), motion });
         Ok(())
+    }
+
+    /// That the surface of what moves is not too large.
+    fn check_moving(&self, name: &str, Rect { w, h, .. }: Rect) -> Result<(), Error> {
+        let canvas = i64::from(self.onto.width()) * i64::from(self.onto.height());
+        if i64::from(w) * i64::from(h) <= canvas * MOVING_CANVASES_MAX {
+            return Ok(());
+        }
+        let advice = format!(
+            "a layer that moves is at most {MOVING_CANVASES_MAX} times as large as the canvas; \
+             its box with its shadow is {w}x{h}"
+        );
+        Err(Error::Layer { layer: name.to_owned(), advice })
     }
 }
 
@@ -426,8 +437,8 @@ fn seen_at(layer: &PlacedLayer) -> Rect {
 fn alone(mut layer: PlacedLayer, alpha: u8, shown: Rect, effects: Effects) -> Node {
     (layer.place.x, layer.place.y) = (layer.place.x - shown.x, layer.place.y - shown.y);
     let clip = Rect { x: 0, y: 0, ..shown };
-    let inner = Node { alpha: 255, clip, kind: Kind::Layer(layer) };
-    Node { alpha, clip: shown, kind: Kind::Group(vec![inner], effects.on(shown)) }
+    let inner = Node { alpha: 255, clip, kind: Kind::Layer(layer), motion: None };
+    Node { alpha, clip: shown, kind: Kind::Group(vec![inner], effects.on(shown)), motion: None }
 }
 
 /// The background of a scene inside another.
@@ -439,37 +450,34 @@ fn ground(name: &str, color: Color, within: &Within) -> Node {
         fit: Fit::Fill,
         scale: 1.0,
         style: LayerStyle::default(),
+        data: None,
     };
     let alpha = if within.shown { 255 } else { 0 };
-    Node { alpha, clip: within.clip, kind: Kind::Layer(layer) }
+    Node { alpha, clip: within.clip, kind: Kind::Layer(layer), motion: None }
 }
 
-/// A source as it is when its scene is shown at another size.
-fn scaled(source: &Source, scale: f32) -> Source {
-    let mut source = source.clone();
-    if (scale - 1.0).abs() < f32::EPSILON {
-        return source;
+/// How a layer moves in what it lies in, if it does.
+fn motion(layer: &Layer, name: &str, place: Rect, within: &Within) -> Option<Box<PlacedMotion>> {
+    let LayerMotion { show, hide, animation } = &layer.motion;
+    let relayout = within.arrangement.filter(|it| it.animate.0 > 0);
+    if layer.motion == LayerMotion::default() && relayout.is_none() {
+        return None;
     }
-    let letters = |style: &mut TextStyle| style.size = (style.size * scale).max(LETTERS_MIN);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let whole = |pixels: u32| (f64::from(pixels) * f64::from(scale)).round() as u32;
-    match &mut source {
-        Source::Text { style, text_box, .. } => {
-            letters(style);
-            text_box.padding = whole(text_box.padding);
-            if let Some(outline) = &mut text_box.outline {
-                outline.width = whole(outline.width).max(1);
-            }
-        }
-        Source::Live { style, .. } | Source::Clock(ClockSpec { style, .. }) => letters(style),
-        Source::Ticker(TickerSpec { style, speed, gap, .. }) => {
-            letters(style);
-            *speed = whole(*speed).max(1);
-            *gap = gap.map(whole);
-        }
-        _ => {}
-    }
-    source
+    let tracks = animation
+        .as_ref()
+        .map(|animation| (Tracks::new(animation, layer.place, within.sides), within.transform));
+    Some(Box::new(PlacedMotion {
+        name: name.to_owned(),
+        is_visible: layer.visible,
+        is_shown: within.shown,
+        alpha: layer.alpha,
+        place,
+        clip: within.clip,
+        show: show.clone(),
+        hide: hide.clone(),
+        tracks,
+        relayout: relayout.map(|it| (it.animate, it.easing)),
+    }))
 }
 
 fn check(name: &str, Rect { x, y, w, h }: Rect) -> Result<(), Error> {

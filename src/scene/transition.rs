@@ -100,6 +100,12 @@ impl Easing {
         ("ease-in-out", Self::EaseInOut),
     ];
 
+    /// What it is called.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, known)| *known == self).map_or("linear", |(word, _)| word)
+    }
+
     /// How far something has come that has been under way for `gone` of `length`: by whole numbers,
     /// so that it is the same on every machine.
     pub(super) fn progress(self, gone: Micros, length: Micros) -> Progress {
@@ -115,10 +121,17 @@ impl Easing {
         };
         Progress { part, whole }
     }
+
+    /// The same of what may take longer than a transition, in a million steps.
+    pub(super) fn long(self, gone: Micros, length: Micros) -> Progress {
+        const STEPS: u64 = 1 << 20;
+        let length = length.0.max(1);
+        self.progress(Micros(gone.0.min(length) * STEPS / length), Micros(STEPS))
+    }
 }
 
 /// A part of a whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
     part: u64,
     whole: u64,
@@ -129,6 +142,15 @@ impl Progress {
     pub(super) fn of(self, all: u32) -> u32 {
         let part = self.part * u64::from(all.min(1 << 16)) / self.whole;
         u32::try_from(part).unwrap_or(all)
+    }
+
+    /// That part of the way from one length or opacity to another, which are at most 16 bits apart,
+    /// rounded.
+    pub(super) fn between(self, from: i32, to: i32) -> i32 {
+        let all = u64::from(from.abs_diff(to).min(1 << 16));
+        let part = (2 * self.part * all + self.whole) / (2 * self.whole);
+        let part = i32::try_from(part).unwrap_or(0);
+        if to < from { from - part } else { from + part }
     }
 
     /// The part of 255.

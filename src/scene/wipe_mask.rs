@@ -1,15 +1,14 @@
 //! Wipe mask: for each sample of a frame, how far a wipe has come when its edge is there.
 
 use std::f64::consts::TAU;
+use std::path::Path;
 
+use image::DynamicImage;
 use image::imageops::{FilterType, resize};
 
 use super::direction::Direction;
-use super::error::Error;
 use super::kernel::{MASK_MAX, WipeEdge};
-use super::source::read_image;
 use super::transition::{Progress, WipeShape};
-use crate::media::Size;
 
 /// A mask with the width of its edge. As large as a frame twice over: made away from the compose
 /// core.
@@ -22,12 +21,17 @@ pub(super) struct WipeMask {
 }
 
 impl WipeMask {
-    /// For frames of this size.
+    /// For pictures of this width and height, which are even. `read` gets the picture of a luma
+    /// wipe.
     ///
     /// # Errors
-    /// [`Error::Transition`] if the picture of a luma wipe cannot be read.
-    pub(super) fn new(shape: &WipeShape, softness: f32, size: Size) -> Result<Self, Error> {
-        let (w, h) = (size.width(), size.height());
+    /// That of `read`.
+    pub(super) fn new<E>(
+        shape: &WipeShape,
+        softness: f32,
+        (w, h): (u32, u32),
+        read: impl FnOnce(&Path) -> Result<DynamicImage, E>,
+    ) -> Result<Self, E> {
         let fine: Box<[u16]> = match shape {
             WipeShape::Linear(direction) => each(w, h, |x, y| linear(*direction, (x, y), (w, h))),
             WipeShape::Clock => each(w, h, |x, y| clock(centred(x, w), centred(y, h))),
@@ -36,9 +40,7 @@ impl WipeMask {
                 each(w, h, |x, y| part(centred(x, w).hypot(centred(y, h)) / corner))
             }
             WipeShape::Luma(path) => {
-                let fault = |cause| Error::Transition { path: path.clone(), cause };
-                let image = read_image(path).map_err(fault)?.into_luma16();
-                let image = resize(&image, w, h, FilterType::Triangle);
+                let image = resize(&read(path)?.into_luma16(), w, h, FilterType::Triangle);
                 image.pixels().map(|pixel| pixel.0[0] >> 1).collect()
             }
         };
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     fn mask(shape: &WipeShape) -> WipeMask {
-        WipeMask::new(shape, 0.0, Size::new(64, 32).unwrap()).unwrap()
+        WipeMask::new(shape, 0.0, (64, 32), |_| Err("no picture")).unwrap()
     }
 
     #[test]
@@ -140,15 +142,12 @@ mod tests {
 
     #[test]
     fn a_picture_changes_first_where_it_is_dark_and_one_that_is_not_there_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ramp.png");
+        let shape = WipeShape::Luma("ramp.png".into());
         let ramp =
             image::GrayImage::from_fn(128, 8, |x, _| image::Luma([u8::try_from(x * 2).unwrap()]));
-        ramp.save(&path).unwrap();
-        let luma = mask(&WipeShape::Luma(path.clone()));
+        let luma = WipeMask::new(&shape, 0.0, (64, 32), |_| Ok::<_, String>(ramp.into())).unwrap();
         assert!(luma.row(0, 5).is_sorted() && luma.row(0, 5)[63] > 31_000);
-        std::fs::remove_file(&path).unwrap();
-        let missing = WipeMask::new(&WipeShape::Luma(path), 0.0, Size::HD720).unwrap_err();
-        assert!(missing.to_string().contains("ramp.png"), "{missing}");
+        let missing = WipeMask::new(&shape, 0.0, (64, 32), |path| Err(path.to_owned()));
+        assert_eq!(missing.unwrap_err().to_str(), Some("ramp.png"));
     }
 }

@@ -119,3 +119,92 @@ fn a_scene_is_seen_with_its_overlays_before_it_is_on_the_air() {
     let none = "GET /channels/demo/scenes/none/screenshot";
     assert_eq!(ask(&node, none, &Value::Null).0, 404);
 }
+
+#[test]
+fn a_patch_of_a_layer_is_seen_at_once_and_survives_being_killed() {
+    let _turn = beside_others();
+    let config = config();
+    let node = Node::start(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    let panel = json!({ "layer": [{ "name": "panel", "type": "group", "layer": [
+        { "name": "box", "type": "color", "color": "#ff0000", "visible": false },
+    ] }] });
+    done(&node, "PUT /channels/demo/scenes/black", &panel);
+    done(&node, "PUT /channels/demo/overlays", &logo(&json!({ "visible": false })));
+    let inner = "PATCH /channels/demo/scenes/black/layers/panel%2Fbox";
+    assert!(done(&node, inner, &json!({ "visible": true }))["frame"].is_u64());
+    wait_for(&mut viewer, "the layer in the group is seen", MIDDLE, RED);
+    done(&node, inner, &json!({ "visible": false }));
+    let overlay = "PATCH /channels/demo/overlays/logo";
+    done(&node, overlay, &json!({ "visible": true, "color": "#ffffff" }));
+    wait_for(&mut viewer, "the overlay is seen", INSIDE, WHITE);
+    wait_for(&mut viewer, "and no more than that", MIDDLE, BLACK);
+    for (request, patch, status, said) in [
+        (inner, json!({ "alpha": 2 }), 400, "layer[0].layer[0].alpha"),
+        (inner, json!([]), 400, "invalid type"),
+        ("PATCH /channels/demo/overlays/gone", json!({}), 404, "no overlay gone"),
+        ("PATCH /channels/demo/scenes/gone/layers/a", json!({}), 404, "no scene gone"),
+    ] {
+        let (found, problem) = ask(&node, request, &patch);
+        assert!(found == status && problem.to_string().contains(said), "{request}: {problem}");
+    }
+    assert_eq!(events_of(&node, "transaction_done").len(), 3);
+
+    let node = node.killed_and_started(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the overlay is as it was", INSIDE, WHITE);
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}
+
+#[test]
+fn an_overlay_comes_by_its_show_transition_and_goes_by_its_hide_transition() {
+    let _turn = beside_others();
+    let node = Node::start(&config());
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    let fade = json!({ "type": "fade", "duration_ms": 1_500 });
+    let hidden = json!({ "visible": false, "show_transition": fade, "hide_transition": fade });
+    done(&node, "PUT /channels/demo/overlays", &logo(&hidden));
+    let luma_of = |seen: [u8; 3]| seen[0];
+    for (visible, end) in [(true, RED), (false, BLACK)] {
+        done(&node, "PATCH /channels/demo/overlays/logo", &json!({ "visible": visible }));
+        // Red is 63, black is 16.
+        let is_between = |seen: [u8; 3]| (28..52).contains(&luma_of(seen));
+        viewer.wait_until_at("the overlay is on its way", INSIDE, is_between);
+        wait_for(&mut viewer, "it has arrived", INSIDE, end);
+    }
+    let shown = done(&node, "GET /channels/demo/overlays", &Value::Null);
+    assert_eq!(shown["overlay"][0]["show_transition"]["duration_ms"], 1_500);
+    let stinger = json!({ "show_transition": { "type": "stinger", "path": "a.mov", "cut_ms": 1 } });
+    let (status, problem) = ask(&node, "PATCH /channels/demo/overlays/logo", &stinger);
+    assert_eq!(status, 400);
+    assert!(problem.to_string().contains("overlay[0].show_transition"), "{problem}");
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}
+
+#[test]
+fn an_overlay_whose_text_is_bound_to_data_changes_when_that_is_pushed() {
+    let _turn = beside_others();
+    let node = Node::start(&config());
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    // Lines of letters that are as high as the picture, some of which cover the pixel.
+    let text = json!({ "overlay": [{
+        "name": "score", "type": "text", "text": "{mark}", "data": "score", "size": 20,
+        "outline": { "width": 16, "color": "#ffffff" },
+    }] });
+    done(&node, "PUT /channels/demo/overlays", &text);
+    let lines = "MMMMMMMMMMMMMMMMMMMMMMMMMMMMM\n".repeat(9);
+    done(&node, "PUT /data/score", &json!({ "mark": lines }));
+    wait_for(&mut viewer, "the text is seen", INSIDE, WHITE);
+    done(&node, "DELETE /data/score", &Value::Null);
+    wait_for(&mut viewer, "it is gone", INSIDE, BLACK);
+    let large = json!({ "mark": "M".repeat(70_000) });
+    let (status, problem) = ask(&node, "PUT /data/score", &large);
+    assert!(status == 400 && problem.to_string().contains("65536"), "{status} {problem}");
+    node.signal("TERM");
+    assert!(node.ended(SOON).status.success());
+}

@@ -3,11 +3,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::audio;
 use crate::config::{ChannelConfig, Config};
+use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::sources::scene_videos;
 use crate::decode::{File, FileSpec};
 use crate::runtime::{NICE_ENCODE, Worker};
@@ -28,9 +30,10 @@ pub(crate) type Prepared = (PreparedScene, Vec<scene::Error>);
 pub(crate) fn prepare(
     scene: &ResolvedScene,
     cpus: &[usize],
+    data: &Arc<BoundText>,
 ) -> io::Result<Result<Prepared, scene::Error>> {
-    let own = scene.clone();
-    let prepared = in_time(LOAD_MAX, cpus, move || PreparedScene::with_placeholders(&own))?;
+    let (own, data) = (scene.clone(), Arc::clone(data));
+    let prepared = in_time(LOAD_MAX, cpus, move || data.prepare(&own))?;
     Ok(prepared.unwrap_or_else(|| PreparedScene::without_files(scene, &late())))
 }
 
@@ -83,7 +86,7 @@ fn of_channel(channel: &ChannelConfig) -> Vec<String> {
 }
 
 fn scene_faults(scene: &ResolvedScene) -> Vec<String> {
-    let mut texts = match prepare(scene, &[]) {
+    let mut texts = match prepare(scene, &[], &Arc::default()) {
         Ok(Ok((_, faults))) => faults.iter().map(ToString::to_string).collect(),
         Ok(Err(error)) => vec![error.to_string()],
         Err(error) => vec![format!("no thread to look at its files: {error}")],

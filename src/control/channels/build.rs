@@ -201,7 +201,8 @@ fn first_scene(
 ) -> Result<(ResolvedScene, Prepared), ChannelError> {
     let fault = |error| ChannelError::Scene(config.name.clone(), error);
     let resolved = config.resolved(config.scene()).map_err(fault)?;
-    let prepared = prepare(&resolved, &context.encode_cpus).map_err(ChannelError::Thread)?;
+    let prepared =
+        prepare(&resolved, &context.encode_cpus, &context.data).map_err(ChannelError::Thread)?;
     Ok((resolved, prepared.map_err(fault)?))
 }
 
@@ -238,6 +239,7 @@ mod tests {
             home: Bell::new(),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(8)),
+            data: Arc::default(),
             threads: Threads::default(),
             composers: Threads::default(),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::ChannelConfig;
+use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::sources::DecoderContext;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::Threads;
@@ -28,6 +29,8 @@ pub(crate) struct ChannelContext {
     /// Rung for the controller.
     pub(crate) controller: Arc<Bell>,
     pub(crate) events: EventQueue,
+    /// What texts of scenes are bound to.
+    pub(crate) data: Arc<BoundText>,
     /// Encoders, decoders and what loads for them.
     pub(crate) threads: Threads,
     /// The compose core, and those before it.

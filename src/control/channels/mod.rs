@@ -1,6 +1,7 @@
 //! Channels of a node: their stages are built and joined here, at its start and while it runs.
 
 pub(crate) mod assets;
+mod bound_text;
 pub(crate) mod build;
 pub(crate) mod compose;
 pub(crate) mod context;

@@ -9,9 +9,11 @@ mod edits;
 mod job;
 mod library;
 mod load;
-mod looks;
+mod look;
+mod request;
 mod screenshots;
 mod transaction;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,11 +24,14 @@ use self::asset_faults::AssetFaults;
 use self::asset_files::{AssetFiles, FileStamps};
 use self::edits::Edited;
 use self::job::{Job, Plan};
-use self::library::{OnAir, Target, stack};
+use self::library::{OnAir, stack};
 use self::load::{Changes, Loaded, Order};
+use self::request::{SceneRequest, Waiting};
 use self::transaction::too_far;
+use self::watch::Watch;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
+use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::natives::NativeEnd;
 use crate::control::channels::sources::{DecoderContext, Subscription};
@@ -71,6 +76,8 @@ pub(crate) struct Scenes {
     /// To whoever hears of assets that cannot be shown.
     events: EventQueue,
     channels: Vec<ChannelScenes>,
+    /// What texts are bound to.
+    data: Arc<BoundText>,
     /// Number of the next channel.
     next: u64,
     news: mpsc::Sender<LoadReport>,
@@ -110,17 +117,10 @@ struct ChannelScenes {
     asset_faults: AssetFaults,
     /// Those of it, and whether they have changed.
     files: AssetFiles,
+    /// What its texts are bound to.
+    watch: Watch,
     /// What was changed, for who keeps it.
     changes: Vec<Becomes>,
-}
-
-/// A wish that waits for an earlier one.
-#[derive(Debug)]
-struct Waiting {
-    wish: SceneRequest,
-    reply: Reply,
-    deadline: Micros,
-    keep: bool,
 }
 
 #[derive(Debug)]
@@ -128,15 +128,6 @@ struct Entry {
     name: String,
     version: u64,
     scene: Scene,
-}
-
-/// What somebody wants of a channel's scenes.
-#[derive(Debug)]
-enum SceneRequest {
-    Put { target: Target, version: Option<u64>, document: serde_json::Value },
-    Activate { scene: String, transition: Option<serde_json::Value> },
-    Remove { scene: String },
-    Transaction(serde_json::Value),
 }
 
 impl Scenes {
@@ -149,6 +140,7 @@ impl Scenes {
             threads: context.threads.clone(),
             events: Arc::clone(&context.events),
             channels: Vec::new(),
+            data: Arc::clone(&context.data),
             next: 0,
             news,
             screenshots: Arc::default(),
@@ -187,6 +179,7 @@ impl Scenes {
             last_ticket: 0,
             asset_faults: AssetFaults::default(),
             files: AssetFiles::default(),
+            watch: Watch::of(config, &self.data),
             changes: Vec::new(),
         };
         self.next += 1;
@@ -226,6 +219,13 @@ impl Scenes {
     /// Answers a question or a wish about scenes, now or later; what it changes is to be kept if
     /// `keep`. Gives back what is no such thing.
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
+        let ask = match ask {
+            Ask::PutData { name, document } => {
+                say(reply, self.put_data(&name, document));
+                return None;
+            }
+            ask => ask,
+        };
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
         | Ask::Screenshot { channel, .. }
@@ -233,6 +233,7 @@ impl Scenes {
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
+        | Ask::PatchLayer { channel, .. }
         | Ask::PutTransition { channel, .. }
         | Ask::Transaction { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
@@ -262,20 +263,14 @@ impl Scenes {
                 say(reply, programme.overlays_view());
                 return None;
             }
-            Ask::PutScene { scene, version, document, .. } => {
-                SceneRequest::Put { target: Target::Scene(scene), version, document }
-            }
-            Ask::PutOverlays { version, document, .. } => {
-                SceneRequest::Put { target: Target::Overlays, version, document }
-            }
             Ask::PutTransition { document, .. } => {
                 say(reply, programme.put_transition(&document, keep));
                 return None;
             }
-            Ask::Activate { scene, transition, .. } => SceneRequest::Activate { scene, transition },
-            Ask::RemoveScene { scene, .. } => SceneRequest::Remove { scene },
-            Ask::Transaction { document, .. } => SceneRequest::Transaction(document),
-            other => return Some((other, reply)),
+            ask => match SceneRequest::of(ask) {
+                Ok(wish) => wish,
+                Err(other) => return Some((*other, reply)),
+            },
         };
         if programme.waiting.len() == REQUESTS_MAX {
             let text = format!("channel {} has other changes to make; try again", programme.name);
@@ -338,6 +333,11 @@ impl Scenes {
                 }
                 return Vec::new();
             }
+            Loaded::Looked => {
+                programme.watch.looks = false;
+                self.compare_data(at);
+                return Vec::new();
+            }
             loaded => loaded,
         };
         if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
@@ -345,7 +345,7 @@ impl Scenes {
         }
         match loaded {
             Loaded::Subscriptions(subscriptions) => return subscriptions,
-            Loaded::Probed(_) | Loaded::Files(_) => {}
+            Loaded::Probed(_) | Loaded::Files(_) | Loaded::Looked => {}
             Loaded::Kept(faults) => {
                 programme.job = None;
                 programme.settle((&faults, true), now, &self.events);
@@ -359,7 +359,7 @@ impl Scenes {
                 programme.commit(None, now);
             }
             Loaded::Ready(edited, changes, faults) => {
-                let Changes { change, natives, layers, files } = *changes;
+                let Changes { change, natives, layers, files, bound } = *changes;
                 let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
                 let change = SceneChange { ticket, change, natives, at };
                 let ends = programme.ends.as_mut();
@@ -367,7 +367,7 @@ impl Scenes {
                 match &mut programme.job {
                     Some(job) if sent => {
                         (job.edited, job.faults, job.sent) = (edited, faults, true);
-                        (job.layers, job.files) = (layers, files);
+                        (job.layers, job.files, job.bound) = (layers, files, Some(bound));
                     }
                     _ => programme.fail(stopped(&programme.name)),
                 }
@@ -410,6 +410,7 @@ impl Scenes {
             }
             self.probe(at, now);
             self.look_at_files(at, now);
+            self.look_at_data(at, now);
         }
     }
 
@@ -455,6 +456,7 @@ impl Scenes {
             },
             what,
             how,
+            data: Arc::clone(&self.data),
         };
         programme.job = Some(Job {
             ticket,
@@ -465,6 +467,7 @@ impl Scenes {
             at: start,
             activates,
             tells_frame,
+            bound: None,
             sent: false,
             reply,
             deadline,

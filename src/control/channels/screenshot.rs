@@ -4,11 +4,12 @@ use std::io::Cursor;
 
 use image::ImageFormat;
 
+use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::sources::Sources;
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, PixelFormat};
 use crate::scene::kernel::Level;
-use crate::scene::{Composed, Composer, PreparedScene, ResolvedScene, Tick, snapshot};
+use crate::scene::{Composed, Composer, ResolvedScene, Tick, snapshot};
 
 /// How long the scene has been shown in the picture: what comes in at the begin is there.
 const SHOWN_FOR: Micros = Micros::from_secs(1);
@@ -25,10 +26,13 @@ const FRAMES: u32 = 2;
 ///
 /// # Errors
 /// In words, if the scene cannot be drawn at all, or there is no memory.
-pub(crate) fn screenshot(scene: &ResolvedScene, unix_ms: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn screenshot(
+    scene: &ResolvedScene,
+    data: &BoundText,
+    unix_ms: u64,
+) -> Result<Vec<u8>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let (mut prepared, _) =
-        PreparedScene::with_placeholders(scene).map_err(|error| text(&error))?;
+    let (mut prepared, _) = data.prepare(scene).map_err(|error| text(&error))?;
     let mut sources = Sources::default();
     sources.want_pictures(scene.layers().into_iter(), &mut prepared);
     let (mut files, _) = sources.in_lockstep(Micros(0));

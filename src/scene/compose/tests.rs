@@ -1023,7 +1023,12 @@ fn an_arrangement_places_what_is_visible_of_a_group() {
     let red =
         |name: &str, visible| Layer { visible, ..layer(name, Source::Color(RED), (0, 0, 9, 9)) };
     let layers = vec![red("a", true), red("b", false), red("c", true)];
-    let arrangement = Some(Arrangement { kind: ArrangementKind::Row, gap: 10 });
+    let arrangement = Some(Arrangement {
+        kind: ArrangementKind::Row,
+        gap: 10,
+        animate: Micros(0),
+        easing: Easing::Linear,
+    });
     let source = Source::Group(Group { layers, arrangement });
     let frame = shown(vec![layer("row", source, (0, 0, 160, 96))]);
     let ground = bytes(color(10, 20, 30, 255));

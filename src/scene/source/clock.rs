@@ -177,6 +177,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         };
         let mut clock = Clock::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap();
         clock.update(&at(1_000), &mut Damage::none(CANVAS));

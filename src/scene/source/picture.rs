@@ -226,6 +226,7 @@ mod tests {
             fit,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         }
     }
 

@@ -148,6 +148,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         };
         let inner = inside(&layer, text_box.padding);
         let (w, h) = (inner.place.w.unsigned_abs(), inner.place.h.unsigned_abs());

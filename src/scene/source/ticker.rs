@@ -254,6 +254,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         };
         Ticker::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap()
     }
@@ -339,6 +340,7 @@ mod tests {
             fit: Fit::Fill,
             scale: 1.0,
             style: LayerStyle::default(),
+            data: None,
         };
         let ticker = ticker(Direction::Left, None);
         let style = TextStyle {

@@ -4,8 +4,9 @@ use super::edits::Edits;
 use super::job::{Job, Plan};
 use super::library::{Library, Target};
 use super::load::{How, What};
+use super::request::SceneRequest;
 use super::transaction::Transaction;
-use super::{ChannelScenes, Entry, SceneRequest};
+use super::{ChannelScenes, Entry};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
@@ -109,6 +110,20 @@ impl ChannelScenes {
                 let edits = Edits::of(&target, document);
                 Ok(Plan::now(What::New { edits, library, replaces }, How::CUT, None))
             }
+            SceneRequest::Patch { target, layer, version, keys } => {
+                if let Target::Scene(name) = &target
+                    && self.place(name).is_none()
+                {
+                    return Err(self.no_scene(name));
+                }
+                if !library.has_layer(&target, &layer) {
+                    return Err(no_layer(&target, &layer));
+                }
+                self.check_put(&target, version)?;
+                let edits = Edits::of_layer(target, layer, keys);
+                let what = What::New { edits, library, replaces };
+                Ok(Plan { tells_frame: true, ..Plan::now(what, How::CUT, None) })
+            }
             SceneRequest::Activate { scene, transition } => {
                 let asked = transition.as_ref().map(transition_from_document).transpose();
                 let asked = asked.map_err(Answer::Invalid)?;
@@ -199,15 +214,23 @@ impl ChannelScenes {
         Ok(())
     }
 
-    /// The scene on the air once more, if something of it has become well.
+    /// The scene on the air once more, if something of it has become well, or a text another.
     pub(super) fn reload(&mut self) -> Option<Plan> {
-        if !self.asset_faults.take_reload() {
+        let is_other = self.asset_faults.take_reload();
+        let is_rebound = std::mem::take(&mut self.watch.reload);
+        if !is_rebound && !is_other {
             return None;
         }
-        let library = self.library();
-        let scene = library.on_air().ok()?;
-        let placeholders = self.asset_faults.placeholders().to_vec();
-        Some(Plan::now(What::Again { scene, placeholders }, How::CUT, None))
+        let scene = self.library().on_air().ok()?;
+        // What a broken file keeps as it is must not keep texts from changing.
+        let what = match is_rebound {
+            true => What::Known { next: scene.clone(), replaces: Some(scene) },
+            false => {
+                let placeholders = self.asset_faults.placeholders().to_vec();
+                What::Again { scene, placeholders }
+            }
+        };
+        Some(Plan::now(what, How::CUT, None))
     }
 
     /// What of the scene on the air cannot be shown from now on: there is a placeholder for it, or,
@@ -231,15 +254,17 @@ impl ChannelScenes {
 
     /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
     pub(super) fn commit(&mut self, tick: Option<u64>, now: Micros) -> Vec<scene::Error> {
-        let Some(Job { edited, activates, keep, faults, layers, files, .. }) = &mut self.job else {
-            return Vec::new();
-        };
+        let Some(job) = &mut self.job else { return Vec::new() };
+        let Job { edited, activates, keep, faults, layers, files, bound, .. } = job;
         if let (Some(ends), Some(_)) = (&self.ends, tick) {
             ends.stats.set_layers(std::mem::take(layers));
             self.files.settle(std::mem::take(files), now);
         }
         let (edited, activates) = (std::mem::take(edited), activates.take());
         let (keep, faults) = (*keep, std::mem::take(faults));
+        if let Some(bound) = bound.take() {
+            self.watch.bound = bound;
+        }
         let channel = self.name.clone();
         let mut changes = Vec::new();
         for (target, scene) in edited.becomes {
@@ -295,4 +320,11 @@ impl ChannelScenes {
             say(reply, answer);
         }
     }
+}
+
+fn no_layer(target: &Target, layer: &str) -> Answer {
+    Answer::NotFound(match target {
+        Target::Scene(scene) => format!("scene {scene} has no layer {layer}"),
+        Target::Overlays => format!("there is no overlay {layer}"),
+    })
 }

@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::scene::{ResolvedScene, Scene};
 
-/// Keys of layers by their names, such as `panel/title` for one in a group; `null` takes a key out.
+/// Merge patches (RFC 7396) of layers by their names, such as `panel/title` for one in a group.
 pub(super) type LayerKeys = BTreeMap<String, Map<String, Value>>;
 
 /// What becomes of scenes and overlays.
@@ -48,6 +48,15 @@ impl Edits {
                 Self { scenes: [(name.clone(), Some(document))].into(), ..Self::default() }
             }
             Target::Overlays => Self { overlays: Some(document), ..Self::default() },
+        }
+    }
+
+    /// That keys of one layer become what a merge patch says.
+    pub(super) fn of_layer(target: Target, layer: String, keys: Map<String, Value>) -> Self {
+        let layers = LayerKeys::from([(layer, keys)]);
+        match target {
+            Target::Scene(name) => Self { layers: [(name, layers)].into(), ..Self::default() },
+            Target::Overlays => Self { overlay_layers: layers, ..Self::default() },
         }
     }
 
@@ -161,7 +170,7 @@ impl Edits {
     }
 }
 
-/// Changes keys of layers of a document, whose own ones are under `key`.
+/// Patches layers of a document, whose own ones are under `key`.
 fn patch(
     document: &mut Value,
     key: &str,
@@ -174,14 +183,29 @@ fn patch(
             faults.push(format!("{path}.{name}: there is no such layer"));
             continue;
         };
-        for (key, value) in keys {
-            match value {
-                Value::Null => drop(layer.remove(key)),
-                value => drop(layer.insert(key.clone(), value.clone())),
-            }
-        }
+        merge(layer, keys);
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Applies a JSON merge patch (RFC 7396): `null` takes a key out, an object is merged in turn, and
+/// all else replaces what was.
+fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(into.remove(key)),
+            Value::Object(inner) => {
+                let place = into.entry(key).or_insert_with(|| Value::Object(Map::new()));
+                if !place.is_object() {
+                    *place = Value::Object(Map::new());
+                }
+                if let Value::Object(place) = place {
+                    merge(place, inner);
+                }
+            }
+            value => drop(into.insert(key.clone(), value.clone())),
+        }
+    }
 }
 
 /// The layer of this name among those under `key`, or in a group: the names of both with a slash

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::asset_files::FileStamps;
 use super::edits::Edited;
-use super::load::{How, What};
+use super::load::{Bound, How, What};
 use crate::control::handle::Reply;
 use crate::media::Micros;
 use crate::pipeline::StartAt;
@@ -38,6 +38,8 @@ pub(super) struct Job {
     pub(super) at: StartAt,
     pub(super) activates: Option<String>,
     pub(super) tells_frame: bool,
+    /// What its texts are bound to, once it is loaded.
+    pub(super) bound: Option<Bound>,
     /// Whether the composer has been told.
     pub(super) sent: bool,
     /// Taken when somebody has been answered.

@@ -2,7 +2,7 @@
 
 use crate::config::{NamedScene, resolve};
 use crate::media::Size;
-use crate::scene::{Color, Layer, ResolvedScene, Scene};
+use crate::scene::{Color, Layer, ResolvedScene, Scene, Source};
 
 /// The background of a stack of overlays, which nobody sees.
 const BLACK: Color = Color { r: 0, g: 0, b: 0, a: 255 };
@@ -60,6 +60,25 @@ impl Library {
         match self.scenes.iter().position(|it| it.name == *name) {
             Some(place) => self.scenes[place] = named,
             None => self.scenes.push(named),
+        }
+    }
+
+    /// Whether there is such a layer, such as `panel/title` for one in a group.
+    pub(super) fn has_layer(&self, target: &Target, layer: &str) -> bool {
+        fn has(layers: &[Layer], name: &str) -> bool {
+            layers.iter().any(|layer| match (name.strip_prefix(&layer.name), &layer.source) {
+                (Some(""), _) => true,
+                (Some(rest), Source::Group(group)) => {
+                    rest.strip_prefix('/').is_some_and(|inner| has(&group.layers, inner))
+                }
+                _ => false,
+            })
+        }
+        match target {
+            Target::Scene(name) => {
+                self.scenes.iter().any(|it| it.name == *name && has(&it.scene.layers, layer))
+            }
+            Target::Overlays => has(&self.overlays, layer),
         }
     }
 

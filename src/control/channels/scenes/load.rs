@@ -10,6 +10,7 @@ use super::asset_files::FileStamps;
 use super::edits::{Edited, Edits};
 use super::library::{Library, OnAir, Target};
 use crate::control::channels::assets;
+use crate::control::channels::bound_text::{self, BoundText};
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
@@ -20,8 +21,8 @@ use crate::pipeline::NativeChanges;
 use crate::ring::Receiver;
 use crate::runtime::Clock;
 use crate::scene::{
-    self, Change, InputKey, PlacedLayer, PreparedScene, PreparedTransition, ResolvedScene, Scene,
-    Transition, TransitionKind,
+    self, Change, DataSource, InputKey, PlacedLayer, PreparedScene, PreparedTransition,
+    ResolvedScene, Scene, Transition, TransitionKind,
 };
 use crate::stats::{LayerCost, Timer};
 
@@ -41,6 +42,8 @@ pub(super) struct Order {
     pub(super) decoders: DecoderContext,
     pub(super) what: What,
     pub(super) how: How,
+    /// What texts are bound to.
+    pub(super) data: Arc<BoundText>,
 }
 
 /// How a scene comes on the air.
@@ -83,6 +86,8 @@ pub(super) enum Loaded {
     Kept(Vec<scene::Error>),
     /// The files of the scene on the air as they are now.
     Files(FileStamps),
+    /// The files have been read that texts of the scene on the air are bound to.
+    Looked,
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
@@ -100,6 +105,23 @@ pub(super) struct Changes {
     pub(super) layers: Vec<Arc<LayerCost>>,
     /// The files as they were before they were loaded.
     pub(super) files: FileStamps,
+    pub(super) bound: Bound,
+}
+
+/// What the texts of a scene are bound to, and the version of that which it shows.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    pub(super) sources: Vec<DataSource>,
+    pub(super) version: u64,
+}
+
+impl Bound {
+    /// Of a scene that is loaded from what is known now.
+    pub(super) fn known(scene: &ResolvedScene, data: &BoundText) -> Self {
+        let sources = bound_text::sources(scene);
+        let version = data.version_of(&sources);
+        Self { sources, version }
+    }
 }
 
 /// Loads, and says what happens.
@@ -111,7 +133,7 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { decoders, what, how } = order;
+    let Order { decoders, what, how, data } = order;
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
@@ -121,7 +143,8 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             let was = library.active.clone();
             let edited = edits.make(&mut library).map_err(Loaded::Wrong)?;
             for (path, scene) in &edited.resolved {
-                check_files(scene).map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
+                check_files(scene, &data)
+                    .map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
             }
             let is_shown = |(target, _): &(Target, Scene)| library.shows(target);
             if was == library.active && !edited.becomes.iter().any(is_shown) {
@@ -136,12 +159,13 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
         }
     };
     let files = FileStamps::read(next.scene.files());
+    data.look(&bound_text::sources(&next.scene));
+    let bound = Bound::known(&next.scene, &data);
     // Composers let inputs that are the same go on.
     let mut sources = Sources::default();
     let (mut scenes, mut transitions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (at, scene) in next.sizes().enumerate() {
-        let (mut prepared, found) =
-            PreparedScene::with_placeholders(scene).map_err(|error| wrong(&error))?;
+        let (mut prepared, found) = data.prepare(scene).map_err(|error| wrong(&error))?;
         // What is wrong with it is told for the canvas.
         if at == 0 {
             let stays = |fault: &scene::Error, may: &[String]| {
@@ -175,7 +199,8 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     for (place, change) in natives.iter_mut().zip(changes) {
         *place = Some(Box::new(change));
     }
-    Ok(Loaded::Ready(edited, Box::new(Changes { change, natives, layers, files }), faults))
+    let changes = Changes { change, natives, layers, files, bound };
+    Ok(Loaded::Ready(edited, Box::new(changes), faults))
 }
 
 /// Waits until all of these scenes have pictures of their inputs, as long as that may take.
@@ -263,17 +288,16 @@ fn stinger(
 }
 
 /// That every file and font of a scene can be used.
-fn check_files(scene: &ResolvedScene) -> Result<(), Vec<String>> {
-    let (_, faults) =
-        PreparedScene::with_placeholders(scene).map_err(|error| vec![error.to_string()])?;
+fn check_files(scene: &ResolvedScene, data: &BoundText) -> Result<(), Vec<String>> {
+    let (_, faults) = data.prepare(scene).map_err(|error| vec![error.to_string()])?;
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
     if texts.is_empty() { Ok(()) } else { Err(texts) }
 }
 
 /// Looks whether the files and fonts of a scene can be used now.
-pub(super) fn probe(scene: &ResolvedScene) -> Loaded {
-    Loaded::Probed(match PreparedScene::with_placeholders(scene) {
+pub(super) fn probe(scene: &ResolvedScene, data: &BoundText) -> Loaded {
+    Loaded::Probed(match data.prepare(scene) {
         Ok((_, faults)) => faults,
         Err(error) => vec![error],
     })

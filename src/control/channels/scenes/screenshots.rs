@@ -44,8 +44,9 @@ impl Scenes {
             return say(reply, Answer::Unavailable(text));
         }
         let (turn, unix_ms) = (Arc::clone(&self.screenshots), self.clock.unix_millis());
+        let data = Arc::clone(&self.data);
         let make = move || {
-            let made = screenshot(&resolved, unix_ms);
+            let made = screenshot(&resolved, &data, unix_ms);
             drop(turn);
             say(reply, made.map_or_else(Answer::Unavailable, Answer::Screenshot));
         };

@@ -55,6 +55,7 @@ fn bench() -> Bench {
         home: Bell::new(),
         controller: Bell::new(),
         events: Arc::clone(&events),
+        data: Arc::default(),
         threads: Threads::default(),
         composers: Threads::default(),
     };
@@ -108,6 +109,11 @@ impl Bench {
 
     /// Draws a tick; the luma of its corner.
     fn tick(&mut self) -> u8 {
+        self.luma()[0]
+    }
+
+    /// Draws a tick; its luma.
+    fn luma(&mut self) -> Vec<u8> {
         if let Some(SceneChange { ticket, change, .. }) = self.changes.pop() {
             self.composer.change(change);
             self.reports.push(SceneReport::Shown { ticket, tick: self.n }).unwrap();
@@ -121,7 +127,7 @@ impl Bench {
         self.n += 1;
         self.scenes.read_mail();
         match composed {
-            Composed::Fresh(frame) | Composed::Same(frame) => frame.plane(0)[0],
+            Composed::Fresh(frame) | Composed::Same(frame) => frame.plane(0).to_vec(),
             Composed::NoFrame => panic!("no frame"),
         }
     }
@@ -570,6 +576,66 @@ fn a_layer_in_a_group_and_an_overlay_change_by_their_names_and_fade() {
     }
 }
 
+fn patch(scene: Option<&str>, layer: &str, version: Option<u64>, patch: &Value) -> Ask {
+    Ask::PatchLayer {
+        channel: CHANNEL.to_owned(),
+        scene: scene.map(str::to_owned),
+        layer: layer.to_owned(),
+        version,
+        patch: patch.as_object().unwrap().clone(),
+    }
+}
+
+#[test]
+fn a_patch_of_a_layer_changes_the_keys_that_it_names_and_no_other() {
+    let mut bench = bench();
+    bench.tick();
+    let inner = json!({ "name": "in", "type": "color", "color": "#000000",
+        "border": { "width": 4, "color": "#ffffff" } });
+    let group = json!({ "layer": [{ "name": "g", "type": "group", "layer": [inner] }] });
+    let put = bench.put("main", None, group);
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    assert_eq!(bench.tick(), 235);
+    bench.scenes.take_changes();
+    let ask = patch(Some("main"), "g/in", Some(2), &json!({ "border": { "color": "#000000" } }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: Some(_) }));
+    assert_eq!(bench.tick(), 16);
+    let now = bench.scene("main");
+    let border = &now.document["layer"][0]["layer"][0]["border"];
+    assert_eq!((now.version, border), (3, &json!({ "width": 4, "color": "#000000" })));
+    let ask = patch(Some("main"), "g/in", None, &json!({ "border": null, "color": "#ffffff" }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: Some(_) }));
+    assert_eq!(bench.tick(), 235);
+    assert!(bench.scene("main").document["layer"][0]["layer"][0].get("border").is_none());
+    let kept = bench.scenes.take_changes();
+    assert!(matches!(kept[..], [Becomes::Scene(..), Becomes::Scene(..)]), "{kept:?}");
+    // What is not on the air is seen in no frame.
+    let ask = patch(Some("other"), "all", None, &json!({ "alpha": 0.5 }));
+    assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: None }));
+}
+
+#[test]
+fn a_patch_of_what_is_not_there_or_has_changed_or_cannot_be_is_refused() {
+    let mut bench = bench();
+    bench.tick();
+    let nothing = json!({});
+    for (scene, layer, said) in [
+        (Some("gone"), "all", "no scene gone"),
+        (Some("main"), "gone", "scene main has no layer gone"),
+        (Some("main"), "all/in", "scene main has no layer all/in"),
+        (None, "all", "there is no overlay all"),
+    ] {
+        let answer = bench.fulfil(patch(scene, layer, None, &nothing));
+        assert!(matches!(&answer, Answer::NotFound(text) if text.contains(said)), "{answer:?}");
+    }
+    let old = bench.fulfil(patch(Some("main"), "all", Some(7), &nothing));
+    assert!(matches!(&old, Answer::Conflict(text) if text.contains("version 1")), "{old:?}");
+    let wrong = bench.fulfil(patch(Some("main"), "all", None, &json!({ "alpha": 2 })));
+    let Answer::Invalid(told) = &wrong else { panic!("{wrong:?}") };
+    assert!(told[0].starts_with("layer[0].alpha (layer \"all\")"), "{told:?}");
+    assert_eq!((bench.tick(), bench.scene("main").version), (16, 1));
+}
+
 #[test]
 fn a_frame_too_far_ahead_is_refused_and_nothing_is_kept() {
     let mut bench = bench();
@@ -590,4 +656,78 @@ fn a_frame_too_far_ahead_is_refused_and_nothing_is_kept() {
     let Answer::Invalid(told) = &answer else { panic!("{answer:?}") };
     assert!(told[0].starts_with("at: it is frame 7 now"), "{told:?}");
     assert_eq!(bench.scene("main").version, 1);
+}
+
+/// A scene with a text that is bound to something.
+fn bound(keys: &Value) -> Value {
+    let mut layer = json!({ "name": "score", "type": "text", "size": 30 });
+    layer.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    json!({ "layer": [layer] })
+}
+
+impl Bench {
+    /// Waits until the scene on the air is loaded anew, and shows that; whether letters are seen.
+    fn reloaded(&mut self) -> bool {
+        while self.changes.is_empty() {
+            self.scenes.tick();
+            if let Ok(news) = self.news.try_recv() {
+                self.scenes.handle(news);
+            }
+            std::thread::park_timeout(Duration::from_millis(4));
+        }
+        self.shows_letters()
+    }
+
+    fn shows_letters(&mut self) -> bool {
+        self.luma().iter().any(|luma| *luma > 200)
+    }
+}
+
+#[test]
+fn a_text_shows_the_document_that_was_pushed_last() {
+    let mut bench = bench();
+    bench.tick();
+    let put = bench.put("main", None, bound(&json!({ "text": "{home}", "data": "score" })));
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    assert!(!bench.shows_letters());
+    let push = |name: &str, document| Ask::PutData { name: name.to_owned(), document };
+    for (document, is_seen) in [(Some(json!({ "home": "MM" })), true), (None, false)] {
+        let answer = bench.ask(push("score", document)).try_recv();
+        assert!(matches!(answer, Ok(Answer::Done)));
+        assert_eq!(bench.reloaded(), is_seen);
+    }
+    // What nobody shows changes nothing.
+    assert!(matches!(bench.ask(push("other", Some(json!(1)))).try_recv(), Ok(Answer::Done)));
+    let wrong = bench.ask(push("", Some(json!(1)))).try_recv();
+    assert!(matches!(&wrong, Ok(Answer::Invalid(told)) if told[0].contains("name")), "{wrong:?}");
+    assert!(bench.changes.is_empty() && bench.view().active == "main");
+}
+
+#[test]
+fn a_text_shows_what_a_file_says_now_and_its_last_good_text_while_it_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("score.txt");
+    let mut bench = bench();
+    bench.tick();
+    let scene = bound(&json!({ "file": path }));
+    let put = bench.put("main", None, scene.clone());
+    let refused = bench.fulfil(put);
+    assert!(matches!(&refused, Answer::Invalid(told) if told[0].contains("score.txt")));
+    std::fs::write(&path, "").unwrap();
+    let put = bench.put("main", None, scene);
+    assert!(matches!(bench.fulfil(put), Answer::Done));
+    assert!(!bench.shows_letters());
+    std::fs::write(&path, "MM").unwrap();
+    assert!(bench.reloaded());
+    std::fs::remove_file(&path).unwrap();
+    assert!(bench.reloaded(), "the last good text stays");
+    let told = bench.events.pop().unwrap();
+    let is_it = |layer: &str, reason: &str| layer == "score" && reason.contains("score.txt");
+    assert!(
+        matches!(&told, NodeEvent::AssetFailed { layer, reason, .. } if is_it(layer, reason)),
+        "{told:?}"
+    );
+    std::fs::write(&path, " ").unwrap();
+    assert!(!bench.reloaded());
+    assert!(matches!(bench.events.pop(), Some(NodeEvent::AssetRestored { .. })));
 }

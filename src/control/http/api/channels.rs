@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::ask::{Asked, Body};
@@ -334,17 +334,79 @@ pub(super) async fn transaction(
     Body(document): Body<Value>,
 ) -> Result<Json<Transacted>, Problem> {
     let named = channel.clone();
-    match shared.api.handle.ask(Ask::Transaction { channel, document }).await {
-        Answer::Shown { frame } => {
-            shared.api.kept().await;
-            let text = match frame {
-                Some(frame) => format!("channel {named} was changed from frame {frame} on"),
-                None => format!("what channel {named} can show was changed"),
-            };
-            let about = |event| Event { channel: Some(named), ..event };
-            shared.api.note("transaction_done", text, about).await;
-            Ok(Json(Transacted { frame }))
-        }
-        other => Err(other.into()),
-    }
+    let what = format!("channel {channel}");
+    transact(&shared, &named, &what, Ask::Transaction { channel, document }).await
+}
+
+/// Changes keys of a layer of a scene from one frame on by a JSON merge patch (RFC 7396) of its
+/// document: `null` takes a key out. A layer in a group is `group%2Flayer`. With `If-Match` it is
+/// only changed if that is the version of the scene.
+#[utoipa::path(
+    patch, path = "/api/v1/channels/{channel}/scenes/{scene}/layers/{layer}", tag = "channels",
+    params(
+        ("channel" = String, Path), ("scene" = String, Path), ("layer" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that is changed."),
+    ),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, body = Transacted), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn patch_layer(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, scene, layer)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    Body(patch): Body<Map<String, Value>>,
+) -> Result<Json<Transacted>, Problem> {
+    let version = version_of(&headers)?;
+    let what = format!("layer {layer} of scene {scene} of channel {channel}");
+    let named = channel.clone();
+    let ask = Ask::PatchLayer { channel, scene: Some(scene), layer, version, patch };
+    transact(&shared, &named, &what, ask).await
+}
+
+/// The same of an overlay. With `If-Match` it is only changed if that is the version of the
+/// overlays.
+#[utoipa::path(
+    patch, path = "/api/v1/channels/{channel}/overlays/{layer}", tag = "channels",
+    params(
+        ("channel" = String, Path), ("layer" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The ETag that is changed."),
+    ),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, body = Transacted), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem),
+    )
+)]
+pub(super) async fn patch_overlay(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, layer)): Path<(String, String)>,
+    headers: HeaderMap,
+    Body(patch): Body<Map<String, Value>>,
+) -> Result<Json<Transacted>, Problem> {
+    let version = version_of(&headers)?;
+    let (named, what) = (channel.clone(), format!("overlay {layer} of channel {channel}"));
+    let ask = Ask::PatchLayer { channel, scene: None, layer, version, patch };
+    transact(&shared, &named, &what, ask).await
+}
+
+/// Makes a change that is seen from one frame on.
+async fn transact(
+    shared: &Shared,
+    channel: &str,
+    what: &str,
+    ask: Ask,
+) -> Result<Json<Transacted>, Problem> {
+    let frame = match shared.api.handle.ask(ask).await {
+        Answer::Shown { frame } => frame,
+        other => return Err(other.into()),
+    };
+    shared.api.kept().await;
+    let from = frame.map(|frame| format!(" from frame {frame} on")).unwrap_or_default();
+    let text = format!("{what} was changed{from}");
+    let about = |event| Event { channel: Some(channel.to_owned()), ..event };
+    shared.api.note("transaction_done", text, about).await;
+    Ok(Json(Transacted { frame }))
 }

@@ -7,6 +7,7 @@ mod backup;
 mod channels;
 mod composition;
 mod context;
+mod data;
 mod followers;
 mod gate;
 mod keys;

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    backup, channels, composition, keys, node, outputs, pulls, pushes, recordings, streams,
+    backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings, streams,
     transcodes,
 };
 
@@ -29,7 +29,8 @@ const BEARER: &str = "bearer";
         channels::screenshot,
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,
         channels::put_overlays, channels::transition, channels::put_transition,
-        channels::transaction, composition::composition,
+        channels::transaction, channels::patch_layer, channels::patch_overlay,
+        composition::composition, data::put_data, data::remove_data,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,

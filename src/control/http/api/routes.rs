@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, delete, get, post, put};
+use axum::routing::{any, delete, get, patch, post, put};
 
 use super::ask::BODY_BYTES_MAX;
 use super::gate::with_token;
@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    backup, channels, composition, keys, node, outputs, pulls, pushes, recordings, streams,
+    backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings, streams,
     transcodes,
 };
 use crate::control::http::shared::Shared;
@@ -67,6 +67,8 @@ fn of_channels() -> Router<Arc<Shared>> {
             get(channels::scene).put(channels::put_scene).delete(channels::remove_scene),
         )
         .route("/channels/{channel}/scenes/{scene}/screenshot", get(channels::screenshot))
+        .route("/channels/{channel}/scenes/{scene}/layers/{layer}", patch(channels::patch_layer))
+        .route("/channels/{channel}/overlays/{layer}", patch(channels::patch_overlay))
         .route("/channels/{channel}/overlays", get(channels::overlays).put(channels::put_overlays))
         .route(
             "/channels/{channel}/transition",
@@ -75,6 +77,7 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/composition", get(composition::composition))
         .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
+        .route("/data/{name}", put(data::put_data).delete(data::remove_data))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))
         .route("/channels/{channel}/outputs/{output}", delete(outputs::remove))

@@ -1,0 +1,44 @@
+//! Scenes inside a scene: which ones its layers show.
+
+use std::collections::HashSet;
+
+use super::model::{Layer, Scene, Source};
+
+impl Scene {
+    /// Whether it shows the scene called `name` inside it, or inside one that it shows.
+    #[must_use]
+    pub fn shows<'a>(&'a self, name: &str, find: &dyn Fn(&str) -> Option<&'a Self>) -> bool {
+        let mut seen = HashSet::new();
+        let mut to_see = vec![self];
+        while let Some(scene) = to_see.pop() {
+            for inner in scene.inner_scenes() {
+                if inner == name {
+                    return true;
+                }
+                if seen.insert(inner) {
+                    to_see.extend(find(inner));
+                }
+            }
+        }
+        false
+    }
+
+    /// The names of the scenes that its layers show.
+    #[must_use]
+    pub fn inner_scenes(&self) -> Vec<&str> {
+        inner_scenes(&self.layers)
+    }
+}
+
+/// The names of the scenes that these layers show.
+fn inner_scenes(layers: &[Layer]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for layer in layers {
+        match &layer.source {
+            Source::Scene(name) => names.push(name.as_str()),
+            Source::Group(group) => names.extend(inner_scenes(&group.layers)),
+            _ => {}
+        }
+    }
+    names
+}
