@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::fault::{Faults, quoted};
 use super::field::{color, file_name, name, needed_file, needed_name, needed_stream, unique};
+use super::frames;
 use super::layer_style;
 use super::section::Section;
 use crate::media::{Rect, Size};
@@ -104,7 +105,7 @@ pub(super) fn direction_word(direction: Direction) -> Option<&'static str> {
     DIRECTIONS.iter().find(|(_, known)| *known == direction).map(|(word, _)| *word)
 }
 
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "color",
     "gradient",
     "test-card",
@@ -122,6 +123,7 @@ const KINDS: [&str; 19] = [
     "flash",
     "video",
     "live",
+    "frames",
     "group",
     "scene",
 ];
@@ -219,6 +221,11 @@ fn source(
         }
         "ticker" => Source::Ticker(ticker(s, faults, box_height)?),
         "clock" | "countdown" | "count-up" => Source::Clock(clock(kind, s, faults, box_height)?),
+        "frames" => {
+            let (socket, slate) = frames::read(s, faults);
+            let style = style(s, faults, box_height / 4);
+            Source::Frames { socket: socket?, slate, style }
+        }
         "group" => Source::Group(group(s, faults, within)),
         "scene" => {
             s.needed(faults, "scene")?;

@@ -7,6 +7,7 @@ mod channel;
 mod document;
 mod fault;
 mod field;
+mod frames;
 mod hook;
 mod itself;
 mod kept;

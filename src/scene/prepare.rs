@@ -66,8 +66,8 @@ impl PreparedScene {
         Ok((Self { size, background, layers, overlays_from }, faults))
     }
 
-    /// Gives the live or video layer called `layer` its pictures. They stay in the ring until they
-    /// are due. A ring that was there before is dropped.
+    /// Gives the live, video or frames layer called `layer` its pictures. They stay in the ring
+    /// until they are due. A ring that was there before is dropped.
     ///
     /// # Errors
     /// Gives the ring back if the scene has no such layer.
@@ -184,6 +184,7 @@ fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> Error> {
         Source::Image(path) => Some((path.display().to_string(), false)),
         Source::Text { style, .. }
         | Source::Live { style, .. }
+        | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => of_font(style),
         Source::Ticker(spec) => of_font(&spec.style),
         _ => None,

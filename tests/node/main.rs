@@ -36,6 +36,7 @@ mod embedding;
 mod ending;
 mod enhanced;
 mod flv;
+mod frames;
 mod gpu;
 mod histories;
 mod hooks;

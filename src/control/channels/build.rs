@@ -131,7 +131,8 @@ pub(crate) fn build(
         sources.want_audio(&config.audio_sources, &mut mixer);
         Audio { mixer, encoder }
     });
-    let Started { subscriptions, .. } = sources.start(&context.decoders(config), timeline.start)?;
+    let Started { subscriptions, .. } =
+        sources.start(&context.decoders(&config.name), timeline.start)?;
     Ok(Built {
         stage: ChannelStage::new(Channel {
             pacer: Pacer::new(timeline.rate, timeline.start),
@@ -215,6 +216,7 @@ fn scene_line(context: &ChannelContext) -> (SceneLine, SceneEnds) {
 mod tests {
     use super::*;
     use crate::config::RenditionConfig;
+    use crate::control::channels::frame_sockets::FrameSockets;
     use crate::control::threads::Threads;
     use crate::event::NodeEvent;
     use crate::frame::{PacketPool, PacketPoolSpec};
@@ -235,6 +237,7 @@ mod tests {
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(8)),
             threads: Threads::default(),
+            frame_sockets: FrameSockets::default(),
             composers: Threads::default(),
         }
     }
