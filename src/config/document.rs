@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::direction::direction_word;
 use super::fault::{Faults, quoted};
 use super::field::{BLACK, color, color_text, decimal, needed_name};
+use super::frames;
 use super::layer::{self, Within};
 use super::layer_motion;
 use super::layer_style;
@@ -208,6 +209,10 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             put("slate", json!(slate));
             put_style(style, put);
             "live"
+        }
+        Source::Frames { socket, slate, style } => {
+            put_style(style, put);
+            frames::put(socket, slate, put)
         }
         Source::Group(Group { layers, arrangement }) => {
             let arranged = arrangement.is_some();
@@ -554,6 +559,9 @@ mod tests {
                 }),
             ("live/[a-z]{1,8}", "\\PC*", any_style())
                 .prop_map(|(stream, slate, style)| Source::Live { stream, slate, style }),
+            ("/run/[a-z]{1,8}", "\\PC*", any_style()).prop_map(|(socket, slate, style)| {
+                Source::Frames { socket: socket.into(), slate, style }
+            }),
             "[a-z]{1,8}".prop_map(Source::Scene),
         ]
     }

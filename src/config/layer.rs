@@ -7,6 +7,7 @@ use super::fault::Faults;
 use super::field::{
     BLACK, color, file_name, name, needed_file, needed_name, needed_stream, unique,
 };
+use super::frames;
 use super::layer_motion;
 use super::layer_style;
 use super::length::{self, REACH};
@@ -88,7 +89,7 @@ pub(super) fn read_all(
     layers
 }
 
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "color",
     "gradient",
     "test-card",
@@ -106,6 +107,7 @@ const KINDS: [&str; 19] = [
     "flash",
     "video",
     "live",
+    "frames",
     "group",
     "scene",
 ];
@@ -182,6 +184,11 @@ fn source(
         }
         "ticker" => Source::Ticker(ticker(s, faults, box_height)?),
         "clock" | "countdown" | "count-up" => Source::Clock(clock(kind, s, faults, box_height)?),
+        "frames" => {
+            let (socket, slate) = frames::read(s, faults);
+            let style = style(s, faults, box_height / 4);
+            Source::Frames { socket: socket?, slate, style }
+        }
         "group" => Source::Group(group(s, faults, within)),
         "scene" => {
             s.needed(faults, "scene")?;

@@ -8,6 +8,7 @@ mod direction;
 mod document;
 mod fault;
 mod field;
+mod frames;
 mod hook;
 mod itself;
 mod kept;

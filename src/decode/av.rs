@@ -277,6 +277,45 @@ impl Decoded {
         NonNull::new(unsafe { ffi::av_frame_alloc() }).map(Self).ok_or(Fault::MEMORY)
     }
 
+    /// A picture of this size and format in memory of its own, whose rows follow each other without
+    /// gaps; all zero, and in BT.709 of limited range where that says something.
+    pub(super) fn with_memory((width, height): (i32, i32), format: i32) -> Result<Self, Fault> {
+        let mut picture = Self::new()?;
+        // SAFETY: owned, never null, and nobody else has it yet.
+        let raw = unsafe { picture.0.as_mut() };
+        (raw.width, raw.height, raw.format) = (width, height, format);
+        (raw.colorspace, raw.color_range) = (ffi::AVCOL_SPC_BT709, ffi::AVCOL_RANGE_MPEG);
+        // SAFETY: an empty frame of ours whose size and format are set.
+        Fault::check(unsafe { ffi::av_frame_get_buffer(raw, 1) })?;
+        for index in 0..3 {
+            let (data, bytes) = picture.memory_of(index);
+            // SAFETY: so many bytes of a buffer that nobody else refers to.
+            unsafe { data.write_bytes(0, bytes) };
+        }
+        Ok(picture)
+    }
+
+    /// A plane of a picture that [`Decoded::with_memory`] has made: empty if its format has fewer.
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "what it points to is written")]
+    pub(super) fn plane_mut(&mut self, index: usize) -> &mut [u8] {
+        let (data, bytes) = self.memory_of(index);
+        if bytes == 0 {
+            return &mut [];
+        }
+        // SAFETY: the buffer has so many bytes, all of them written, and is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(data, bytes) }
+    }
+
+    /// Where a plane begins, and how many bytes its rows have; of a format whose chroma has half as
+    /// many rows.
+    const fn memory_of(&self, index: usize) -> (*mut u8, usize) {
+        let raw = self.raw();
+        let rows = if index == 0 { raw.height } else { (raw.height + 1) / 2 };
+        let data = raw.data[index];
+        let bytes = raw.linesize[index].cast_unsigned() as usize * rows.cast_unsigned() as usize;
+        if data.is_null() { (data, 0) } else { (data, bytes) }
+    }
+
     /// The library's view, for the converters.
     pub(super) const fn raw(&self) -> &ffi::AVFrame {
         // SAFETY: owned, never null; written only by `Decoder::receive`, through `&mut`.

@@ -4,7 +4,7 @@
 
 use std::ptr::NonNull;
 
-use super::alpha;
+use super::alpha::{self, Alpha};
 use super::av::{Decoded, Decoder};
 use super::error::{Error, Fault};
 use super::resize::PlaneScaler;
@@ -19,7 +19,8 @@ pub(super) struct Converter {
     scale: Scale,
     format: PixelFormat,
     queue: Queue,
-    keeps_alpha: bool,
+    /// What the alpha of pictures has to do with their colours; `None` if it is not kept.
+    alpha: Option<Alpha>,
     source: Option<Look>,
     method: Option<Method>,
     pool: Option<Pool>,
@@ -31,7 +32,7 @@ enum Method {
     Planes(Box<PlaneScaler>),
     Library(Scaler),
     /// The same into the upper half of a frame, with alpha below.
-    Alpha(Scaler),
+    Alpha(Scaler, Alpha),
 }
 
 /// Everything about a picture that decides how it is converted.
@@ -50,13 +51,13 @@ struct Look {
 
 impl Converter {
     pub(super) fn new(scale: Scale, format: PixelFormat, queue: Queue) -> Self {
-        Self { scale, format, queue, keeps_alpha: false, source: None, method: None, pool: None }
+        Self { scale, format, queue, alpha: None, source: None, method: None, pool: None }
     }
 
     /// The same for an I420 canvas, which keeps alpha where there is some: frames are then twice as
-    /// high, as [`alpha::stack`] has them.
-    pub(super) const fn keeping_alpha(mut self, keeps_alpha: bool) -> Self {
-        self.keeps_alpha = keeps_alpha;
+    /// high, as [`Geometry::with_alpha`] says.
+    pub(super) const fn keeping(mut self, alpha: Option<Alpha>) -> Self {
+        self.alpha = alpha;
         self
     }
 
@@ -69,20 +70,35 @@ impl Converter {
     /// pool is in use.
     pub(super) fn convert(&mut self, decoder: &Decoder) -> Result<Option<FrozenFrame>, Error> {
         let picture = decoder.frame();
-        let look = Look::of(picture);
-        if self.source != Some(look) {
-            self.prepare(look)?;
-        }
-        let is_direct = self.is_direct();
-        let (Some(pool), Some(method)) = (&self.pool, &mut self.method) else {
-            return Err(Error::Decoder(Fault::INVALID));
-        };
-        if is_direct {
+        self.expect(picture)?;
+        if let Some(pool) = self.pool.as_ref().filter(|_| self.is_direct()) {
             decoder.memory().offer(pool);
             if let Some(frame) = frame_of(picture, pool) {
                 return Ok(Some(frame));
             }
         }
+        self.copy(picture)
+    }
+
+    /// The same of a picture that lies in memory of its own.
+    pub(super) fn convert_picture(
+        &mut self,
+        picture: &Decoded,
+    ) -> Result<Option<FrozenFrame>, Error> {
+        self.expect(picture)?;
+        self.copy(picture)
+    }
+
+    /// Is ready for pictures like this one.
+    fn expect(&mut self, picture: &Decoded) -> Result<(), Error> {
+        let look = Look::of(picture);
+        if self.source == Some(look) { Ok(()) } else { self.prepare(look) }
+    }
+
+    fn copy(&mut self, picture: &Decoded) -> Result<Option<FrozenFrame>, Error> {
+        let (Some(pool), Some(method)) = (&self.pool, &mut self.method) else {
+            return Err(Error::Decoder(Fault::INVALID));
+        };
         let Some(mut frame) = pool.take() else { return Ok(None) };
         let done = match method {
             Method::Planes(scaler) => picture
@@ -90,8 +106,8 @@ impl Converter {
                 .ok_or(Fault::INVALID)
                 .and_then(|planes| scaler.run(&planes, &mut frame)),
             Method::Library(scaler) => scaler.run(picture, &mut frame),
-            Method::Alpha(scaler) => scaler.run(picture, &mut frame).map(|()| {
-                alpha::stack(&mut frame);
+            Method::Alpha(scaler, kind) => scaler.run(picture, &mut frame).map(|()| {
+                alpha::stack(&mut frame, *kind);
             }),
         };
         done.map_err(Error::Decoder)?;
@@ -106,19 +122,21 @@ impl Converter {
     fn prepare(&mut self, look: Look) -> Result<(), Error> {
         self.source = None;
         let size = (self.scale)(look.shown());
-        let stacked = alpha::stacked(size).filter(|_| self.keeps_alpha && look.has_alpha());
-        let geometry = Geometry::new(stacked.unwrap_or(size), self.format);
+        let alpha = self.alpha.filter(|_| look.has_alpha());
+        let stacked = alpha.and_then(|alpha| Some((alpha, Geometry::with_alpha(size)?)));
+        let geometry =
+            stacked.map_or_else(|| Geometry::new(size, self.format), |(_, geometry)| geometry);
         let sides = look.sides().filter(|_| self.format == PixelFormat::I420);
-        let method = match sides.filter(|_| stacked.is_none()) {
-            Some(sides) => {
+        let method = match (stacked, sides) {
+            (Some((alpha, _)), _) => {
+                let scaler = Scaler::new(look, size, ffi::AV_PIX_FMT_YUVA420P);
+                Method::Alpha(scaler.map_err(Error::Decoder)?, alpha)
+            }
+            (None, Some(sides)) => {
                 let matrix = ColorMatrix::to_bt709(look.weights(), look.full_range);
                 Method::Planes(Box::new(PlaneScaler::new(sides, &geometry, matrix)))
             }
-            None if stacked.is_some() => {
-                let scaler = Scaler::new(look, size, ffi::AV_PIX_FMT_YUVA420P);
-                Method::Alpha(scaler.map_err(Error::Decoder)?)
-            }
-            None => {
+            (None, None) => {
                 let format = match self.format {
                     PixelFormat::I420 => ffi::AV_PIX_FMT_YUV420P,
                     PixelFormat::Nv12 => ffi::AV_PIX_FMT_NV12,

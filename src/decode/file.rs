@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use super::alpha::Alpha;
 use super::av::{Decoder, Packet, Received, Setup};
 use super::convert::{Converter, convert_further};
 use super::demux::{Demuxer, Units, Which};
@@ -202,7 +203,7 @@ impl File {
             demuxer,
             tracks,
             pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue))
-                .keeping_alpha(spec.keeps_alpha),
+                .keeping(spec.keeps_alpha.then_some(Alpha::Straight)),
             further: Converter::each(spec.further, spec.format, queue),
             resampler: AudioResampler::new(false),
             setup,

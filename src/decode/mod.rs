@@ -1,5 +1,5 @@
-//! Turns encoded things into timed pictures and audio: published streams ([`Live`]) and files
-//! ([`File`]).
+//! Turns encoded things into timed pictures and audio: published streams ([`Live`]), files
+//! ([`File`]) and the frames of other programs ([`FrameClient`]).
 //!
 //! Both are plain state machines that a thread of the pipeline drives: no clock, no thread, no
 //! waiting in here. Pictures come out scaled to the size they have on the canvas, BT.709 limited
@@ -12,6 +12,7 @@ mod demux;
 mod direct;
 mod error;
 mod file;
+mod frames;
 mod live;
 mod resampler;
 mod resize;
@@ -23,6 +24,12 @@ mod tests;
 
 pub use error::Error;
 pub use file::{File, FileSpec, Step};
+#[cfg(test)]
+pub(crate) use frames::testing as frames_testing;
+pub use frames::{
+    CLIENT_MESSAGE_BYTES_MAX, FRAMES_PER_SECOND_MAX, FrameClient, FrameView, FrameViewSpec,
+    Handled, Hello, Reply,
+};
 pub use live::{Live, LiveSpec};
 pub use tag::can_decode;
 

@@ -2,6 +2,7 @@
 //! recordings and encoders. Pure: times are arguments.
 
 mod about;
+mod layer;
 mod life;
 mod log_filter;
 mod names;

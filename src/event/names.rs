@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 74] = [
+    pub const NAMES: [&'static str; 76] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -38,6 +38,8 @@ impl NodeEvent {
         "frames_dropped",
         "asset_failed",
         "asset_restored",
+        "input_connected",
+        "input_lost",
         "stream_warning",
         "channel_stalled",
         "core_lost",

@@ -172,6 +172,24 @@ pub enum NodeEvent {
         /// Its layer or audio source.
         layer: String,
     },
+    /// A layer's input has come: another program is connected.
+    InputConnected {
+        /// The channel.
+        channel: String,
+        /// Its layer.
+        layer: String,
+        /// What comes: size and format.
+        what: String,
+    },
+    /// A layer's input has left or was let go, or cannot come. Its layer shows its slate.
+    InputLost {
+        /// The channel.
+        channel: String,
+        /// Its layer.
+        layer: String,
+        /// Why.
+        reason: String,
+    },
     /// A stream cannot be played well.
     StreamWarning {
         /// Public name of the stream.
@@ -247,6 +265,7 @@ impl NodeEvent {
             | Self::RelayLoop { .. }
             | Self::ChannelStalled { .. }
             | Self::AssetFailed { .. }
+            | Self::InputLost { .. }
             | Self::StreamWarning { .. } => Severity::Warn,
             Self::Started
             | Self::Stopped
@@ -256,6 +275,7 @@ impl NodeEvent {
             | Self::RecordStarted { .. }
             | Self::RecordFinished { .. }
             | Self::AssetRestored { .. }
+            | Self::InputConnected { .. }
             | Self::EncoderRecovered { .. }
             | Self::BitrateChanged { .. }
             | Self::Operated(_) => Severity::Info,
@@ -294,6 +314,8 @@ impl NodeEvent {
             Self::FramesDropped { .. } => "frames_dropped",
             Self::AssetFailed { .. } => "asset_failed",
             Self::AssetRestored { .. } => "asset_restored",
+            Self::InputConnected { .. } => "input_connected",
+            Self::InputLost { .. } => "input_lost",
             Self::StreamWarning { .. } => "stream_warning",
             Self::ChannelStalled { .. } => "channel_stalled",
             Self::CoreLost { .. } => "core_lost",
@@ -377,18 +399,10 @@ impl fmt::Display for NodeEvent {
             Self::FramesDropped { channel, frames, reason } => {
                 write!(f, "channel {channel} dropped {frames} frames: {}", Printable(reason))
             }
-            Self::AssetFailed { channel, layer, reason, retry_in } => {
-                let (layer, reason) = (Printable(layer), Printable(reason));
-                let seconds = retry_in.secs_f64();
-                write!(
-                    f,
-                    "channel {channel} goes on without what {layer} shows or plays and tries again \
-                     in {seconds:.0} s: {reason}"
-                )
-            }
-            Self::AssetRestored { channel, layer } => {
-                write!(f, "channel {channel} shows or plays {} again", Printable(layer))
-            }
+            Self::AssetFailed { .. }
+            | Self::AssetRestored { .. }
+            | Self::InputConnected { .. }
+            | Self::InputLost { .. } => self.fmt_of_layer(f),
             Self::StreamWarning { stream, text, .. } => {
                 write!(f, "stream {}: {}", Printable(stream), Printable(text))
             }

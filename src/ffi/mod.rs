@@ -32,6 +32,7 @@ pub mod muxer;
 #[cfg(feature = "nvenc")]
 pub mod nvenc;
 pub mod picture;
+mod seqpacket;
 mod space;
 pub mod sys;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
@@ -47,6 +48,11 @@ pub use colour::with_bt709;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub use library::Library;
 pub use log::set_log_subject;
+#[cfg(test)]
+pub(crate) use seqpacket::client as seqpacket_client;
+pub use seqpacket::{
+    Received, Seqpacket, SeqpacketListener, is_sealed_against_shrinking, wait_readable,
+};
 pub use space::free_bytes;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub use uptime::uptime_seconds;

@@ -35,6 +35,8 @@ pub struct Plane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     size: Size,
+    /// Less high than `size` where alpha lies below the colours.
+    shown: Size,
     format: PixelFormat,
     planes: [Plane; 3],
     bytes: usize,
@@ -63,10 +65,31 @@ impl Geometry {
             *plane = Plane { offset, stride, width: *width, rows: *rows, room };
             offset += stride * room;
         }
-        Self { size, format, planes, bytes: offset + TAIL }
+        Self { size, shown: size, format, planes, bytes: offset + TAIL }
     }
 
-    /// Size of the picture, luma pixels.
+    /// The layout of an I420 picture of `size` with its alpha: a frame twice as high, whose upper
+    /// half has colours that are multiplied by alpha, and whose lower half has alpha in all planes,
+    /// at luma resolution and at chroma resolution. `None` if that is higher than frames are.
+    #[must_use]
+    pub fn with_alpha(size: Size) -> Option<Self> {
+        let whole = Size::new(size.width(), size.height() * 2)?;
+        Some(Self { shown: size, ..Self::new(whole, PixelFormat::I420) })
+    }
+
+    /// Size of the picture that is seen, luma pixels.
+    #[must_use]
+    pub const fn shown(&self) -> Size {
+        self.shown
+    }
+
+    /// Whether alpha lies below the colours.
+    #[must_use]
+    pub const fn has_alpha(&self) -> bool {
+        self.shown.height() != self.size.height()
+    }
+
+    /// Size of the frame, luma pixels, with the alpha that lies in it.
     #[must_use]
     pub const fn size(&self) -> Size {
         self.size
@@ -94,6 +117,15 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alpha_makes_a_frame_twice_as_high() {
+        let size = Size::new(64, 4_096).unwrap();
+        let geometry = Geometry::with_alpha(size).unwrap();
+        assert_eq!((geometry.size().height(), geometry.shown()), (8_192, size));
+        assert!(geometry.has_alpha() && !Geometry::new(size, PixelFormat::I420).has_alpha());
+        assert!(Geometry::with_alpha(Size::new(64, 4_098).unwrap()).is_none());
+    }
 
     #[test]
     fn planes_are_aligned_and_do_not_overlap() {

@@ -24,6 +24,7 @@ use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::build::Frames;
 use crate::control::channels::compose::{ComposeRings, start_compose};
 use crate::control::channels::context::ChannelContext;
+use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::channels::list::ChannelList;
 use crate::control::channels::scenes::{LoadReport, Scenes};
 use crate::control::config_store::ConfigStore;
@@ -138,6 +139,7 @@ impl Spawned {
             events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
             data: Arc::default(),
             threads: running.threads.clone(),
+            frame_sockets: FrameSockets::default(),
             composers: running.composers.clone(),
         };
         let (scenes, news) = Scenes::new(&context);

@@ -146,11 +146,12 @@ impl DecodeOut {
     }
 
     /// Whether there are rings for pictures.
-    pub(super) const fn has_pictures(&self) -> bool {
+    #[must_use]
+    pub const fn has_pictures(&self) -> bool {
         !self.pictures.is_empty()
     }
 
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.is_unseen() && self.audio.iter().all(Sender::is_closed)
     }
 
@@ -165,7 +166,7 @@ impl DecodeOut {
     }
 
     /// Hands on ends and failures for which rings had no room. Whether none is left.
-    fn settle(&mut self) -> bool {
+    pub(super) fn settle(&mut self) -> bool {
         self.pictures.iter_mut().for_each(PictureRing::settle);
         self.pictures.iter().all(|pictures| pictures.owed.is_none())
     }

@@ -4,6 +4,7 @@
 mod channel;
 mod decode;
 mod encode;
+mod frames;
 mod keyframes;
 mod live;
 mod lockstep;
@@ -28,6 +29,7 @@ pub use decode::{
 pub use encode::{
     ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, audio as encode_audio, video as encode_video,
 };
+pub use frames::{FrameChange, FrameReader, serve_frames};
 pub use keyframes::Keyframes;
 pub use live::{
     AHEAD_MAX, CHANGES_MAX, FRAMES_AHEAD_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine,

@@ -220,11 +220,20 @@ impl Canvas<'_> {
         if seen.is_empty() || opacity == 0 {
             return;
         }
-        let mix = self.kernels.mix;
+        let Kernels { mix, blend, blend_faded, .. } = *self.kernels;
+        let has_alpha = picture.has_alpha();
         for (index, plane) in self.planes.iter_mut().flatten().enumerate() {
             let area = Area::of(seen, index);
             for y in area.top..area.bottom {
                 let src = picture.row(index, y, &area);
+                if has_alpha {
+                    let (dst, alpha) = (row(plane, y, &area), picture.alpha(index, y, &area));
+                    match opacity {
+                        255 => blend(dst, src, alpha),
+                        _ => blend_faded(dst, src, alpha, opacity),
+                    }
+                    continue;
+                }
                 let dst = row(plane, y, &area);
                 if opacity == 255 { copy(dst, src) } else { mix(dst, src, opacity) }
             }
@@ -266,15 +275,39 @@ impl Canvas<'_> {
 }
 
 impl<'a> Placed<'a> {
+    /// Whether what is below it may be seen through it.
+    pub(super) fn has_alpha(&self) -> bool {
+        self.frame.geometry().has_alpha()
+    }
+
+    /// What of the picture's alpha goes to row `y` of the canvas' plane inside `area`.
+    fn alpha(&self, plane: usize, y: usize, area: &Area) -> &'a [u8] {
+        let coarse = coarse(plane);
+        let below = self.frame.geometry().planes().get(coarse).map_or(0, |plane| plane.rows / 2);
+        self.samples((coarse, below), (plane, y), area)
+    }
+
     /// What of the picture's plane goes to row `y` of the canvas' plane inside `area`.
     fn row(&self, plane: usize, y: usize, area: &Area) -> &'a [u8] {
-        if plane >= 3 {
-            return &OPAQUE[..area.right - area.left];
+        match plane {
+            0..3 => self.samples((plane, 0), (plane, y), area),
+            // Where alpha is drawn as a colour, its colour is itself.
+            _ if self.has_alpha() => self.alpha(plane, y, area),
+            _ => &OPAQUE[..area.right - area.left],
         }
-        let coarse = coarse(plane);
-        let dest = Area::of(self.dest, plane);
+    }
+
+    /// What of a plane of the frame, from its row `below` on, goes to row `y` of the canvas' plane.
+    fn samples(
+        &self,
+        (plane, below): (usize, usize),
+        (of_canvas, y): (usize, usize),
+        area: &Area,
+    ) -> &'a [u8] {
+        let coarse = coarse(of_canvas);
+        let dest = Area::of(self.dest, of_canvas);
         let stride = self.frame.geometry().planes().get(plane).map_or(0, |plane| plane.stride);
-        let line = (px(self.crop.y) >> coarse) + y - dest.top;
+        let line = below + (px(self.crop.y) >> coarse) + y - dest.top;
         let from = (px(self.crop.x) >> coarse) + area.left - dest.left;
         &self.frame.plane(plane)[line * stride + from..][..area.right - area.left]
     }

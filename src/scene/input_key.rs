@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::model::{Fit, Source};
 use super::resolve::PlacedLayer;
 
-/// What the pictures of a live or video layer are: whose, and how large. When one scene follows
-/// another, a layer of the new one with the same key goes on with the pictures of the old one.
+/// What the pictures of a live, video or frames layer are: whose, and how large. When one scene
+/// follows another, a layer of the new one with the same key goes on with the pictures of the old
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputKey {
     layer: String,
@@ -21,15 +22,17 @@ pub struct InputKey {
 enum Origin {
     Live(String),
     Video(PathBuf),
+    Frames(PathBuf),
 }
 
 impl InputKey {
-    /// The key of a live or video layer; other layers have none.
+    /// The key of a live, video or frames layer; other layers have none.
     #[must_use]
     pub fn of(layer: &PlacedLayer) -> Option<Self> {
         let origin = match &layer.source {
             Source::Live { stream, .. } => Origin::Live(stream.clone()),
             Source::Video(path) => Origin::Video(path.clone()),
+            Source::Frames { socket, .. } => Origin::Frames(socket.clone()),
             _ => return None,
         };
         let place = layer.place.even();

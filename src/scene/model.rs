@@ -159,7 +159,7 @@ impl Source {
     /// Whether its pictures come from elsewhere while the programme runs.
     #[must_use]
     pub const fn is_input(&self) -> bool {
-        matches!(self, Self::Video(_) | Self::Live { .. })
+        matches!(self, Self::Video(_) | Self::Live { .. } | Self::Frames { .. })
     }
 }
 
@@ -360,6 +360,15 @@ pub enum Source {
         /// Its public name, such as `live/studio`.
         stream: String,
         /// What stands there while nobody publishes; the last picture fades to it.
+        slate: String,
+        /// How the slate's letters look.
+        style: TextStyle,
+    },
+    /// What another program on this machine draws, with or without alpha.
+    Frames {
+        /// The Unix socket at which the node waits for it.
+        socket: PathBuf,
+        /// What stands there while no program is connected; nothing if it is empty.
         slate: String,
         /// How the slate's letters look.
         style: TextStyle,

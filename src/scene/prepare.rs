@@ -78,8 +78,8 @@ impl PreparedScene {
         Ok((Self { size, background, layers, overlays_from, visible, scratch }, faults))
     }
 
-    /// Gives the live or video layer called `layer` its pictures. They stay in the ring until they
-    /// are due. A ring that was there before is dropped.
+    /// Gives the live, video or frames layer called `layer` its pictures. They stay in the ring
+    /// until they are due. A ring that was there before is dropped.
     ///
     /// # Errors
     /// Gives the ring back if the scene has no such layer.
@@ -236,6 +236,7 @@ fn needed_file(layer: &PlacedLayer) -> Option<(String, bool)> {
         Source::Image(path) => Some((path.display().to_string(), false)),
         Source::Text { style, .. }
         | Source::Live { style, .. }
+        | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => of_font(style),
         Source::Ticker(spec) => of_font(&spec.style),
         _ => None,

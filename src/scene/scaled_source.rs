@@ -22,7 +22,9 @@ pub(super) fn scaled(source: &Source, scale: f32) -> Source {
                 outline.width = whole(outline.width).max(1);
             }
         }
-        Source::Live { style, .. } | Source::Clock(ClockSpec { style, .. }) => letters(style),
+        Source::Live { style, .. }
+        | Source::Frames { style, .. }
+        | Source::Clock(ClockSpec { style, .. }) => letters(style),
         Source::Ticker(TickerSpec { style, speed, gap, .. }) => {
             letters(style);
             *speed = whole(*speed).max(1);

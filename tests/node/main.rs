@@ -37,6 +37,7 @@ mod embedding;
 mod ending;
 mod enhanced;
 mod flv;
+mod frames;
 mod gpu;
 mod histories;
 mod hooks;

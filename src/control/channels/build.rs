@@ -133,7 +133,8 @@ pub(crate) fn build(
         sources.want_audio(&config.audio_sources, &mut mixer);
         Audio { mixer, encoder }
     });
-    let Started { subscriptions, .. } = sources.start(&context.decoders(config), timeline.start)?;
+    let Started { subscriptions, .. } =
+        sources.start(&context.decoders(&config.name), timeline.start)?;
     Ok(Built {
         stage: ChannelStage::new(Channel {
             pacer: Pacer::new(timeline.rate, timeline.start),
@@ -220,6 +221,7 @@ fn scene_line(context: &ChannelContext, stats: &Arc<ChannelStats>) -> (SceneLine
 mod tests {
     use super::*;
     use crate::config::RenditionConfig;
+    use crate::control::channels::frame_sockets::FrameSockets;
     use crate::control::threads::Threads;
     use crate::event::NodeEvent;
     use crate::frame::{PacketPool, PacketPoolSpec};
@@ -241,6 +243,7 @@ mod tests {
             events: Arc::new(ArrayQueue::new(8)),
             data: Arc::default(),
             threads: Threads::default(),
+            frame_sockets: FrameSockets::default(),
             composers: Threads::default(),
         }
     }

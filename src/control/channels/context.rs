@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::ChannelConfig;
 use crate::control::channels::bound_text::BoundText;
+use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::channels::sources::DecoderContext;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::Threads;
@@ -33,6 +33,8 @@ pub(crate) struct ChannelContext {
     pub(crate) data: Arc<BoundText>,
     /// Encoders, decoders and what loads for them.
     pub(crate) threads: Threads,
+    /// Where programs send frames.
+    pub(crate) frame_sockets: FrameSockets,
     /// The compose core, and those before it.
     pub(crate) composers: Threads,
 }
@@ -44,14 +46,15 @@ impl ChannelContext {
         Self { home: Arc::clone(home), ..self.clone() }
     }
 
-    /// For the decoders of one of them.
-    pub(crate) fn decoders(&self, config: &ChannelConfig) -> DecoderContext {
+    /// For the decoders of the one with this name.
+    pub(crate) fn decoders(&self, channel: &str) -> DecoderContext {
         DecoderContext {
-            channel: config.name.clone(),
+            channel: channel.to_owned(),
             cpus: self.encode_cpus.clone(),
             clock: self.clock,
             events: Arc::clone(&self.events),
             threads: self.threads.clone(),
+            frame_sockets: self.frame_sockets.clone(),
         }
     }
 }

@@ -37,7 +37,7 @@ use crate::control::channels::natives::NativeEnd;
 use crate::control::channels::sources::{DecoderContext, Subscription};
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
-use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
+use crate::control::threads::{ThreadPlace, ThreadRole};
 use crate::media::{Micros, Size};
 use crate::pipeline::{SceneChange, SceneReport, StartAt};
 use crate::ring::{Receiver, Sender};
@@ -70,9 +70,8 @@ pub(crate) struct SceneEnds {
 #[derive(Debug)]
 pub(crate) struct Scenes {
     clock: Clock,
-    /// Where loading and decoding threads run.
-    cpus: Vec<usize>,
-    threads: Threads,
+    /// Where threads run, and what decoders of all channels have in common.
+    decoders: DecoderContext,
     /// To whoever hears of assets that cannot be shown.
     events: EventQueue,
     channels: Vec<ChannelScenes>,
@@ -136,8 +135,7 @@ impl Scenes {
         let (news, told) = mpsc::channel(NEWS_MAX);
         let scenes = Self {
             clock: context.clock,
-            cpus: context.encode_cpus.clone(),
-            threads: context.threads.clone(),
+            decoders: context.decoders(""),
             events: Arc::clone(&context.events),
             channels: Vec::new(),
             data: Arc::clone(&context.data),
@@ -447,13 +445,7 @@ impl Scenes {
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
         let order = Order {
-            decoders: DecoderContext {
-                channel: programme.name.clone(),
-                cpus: self.cpus.clone(),
-                clock: self.clock,
-                events: Arc::clone(&self.events),
-                threads: self.threads.clone(),
-            },
+            decoders: DecoderContext { channel: programme.name.clone(), ..self.decoders.clone() },
             what,
             how,
             data: Arc::clone(&self.data),
@@ -479,9 +471,12 @@ impl Scenes {
             load::load(order, |loaded| drop(news.blocking_send(LoadReport { id, ticket, loaded })));
         };
         let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        if let Err(error) =
-            self.threads.spawn(role, ThreadPlace::below("scene", &self.cpus), None, load)
-        {
+        if let Err(error) = self.decoders.threads.spawn(
+            role,
+            ThreadPlace::below("scene", &self.decoders.cpus),
+            None,
+            load,
+        ) {
             programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
         }
     }

@@ -7,20 +7,21 @@ use std::sync::atomic::AtomicBool;
 
 use crate::audio::{self, Mixer};
 use crate::command::SubscriptionEvent;
-use crate::decode::{DecodeSink, File, FileSpec, Live, LiveSpec, Scale};
+use crate::decode::{DecodeSink, File, FileSpec, FrameView, FrameViewSpec, Live, LiveSpec, Scale};
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
 use crate::media::{Micros, Rect, Size};
 use crate::pipeline::{
-    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, LockstepFile, PICTURE_QUEUE, Retry,
-    SUBSCRIPTION_QUEUE,
+    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, FrameChange, FrameReader, LockstepFile,
+    PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
 use crate::scene::{self, Fit, PlacedLayer, PreparedScene, ResolvedScene};
 
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::stats::CoreRole;
@@ -39,6 +40,7 @@ pub(crate) struct DecoderContext {
     pub(crate) clock: Clock,
     pub(crate) events: EventQueue,
     pub(crate) threads: Threads,
+    pub(crate) frame_sockets: FrameSockets,
 }
 
 /// A decoder's wish for a stream: its name, and where the messages go.
@@ -49,6 +51,7 @@ pub(crate) type Subscription = (Arc<str>, Sender<SubscriptionEvent>);
 enum SourceKey {
     Live(String),
     Video(PathBuf),
+    Frames(PathBuf),
 }
 
 /// A decoder to be, and who takes what it gives.
@@ -106,8 +109,8 @@ pub(crate) struct Started {
 }
 
 impl Sources {
-    /// Connects every one of these layers of `scene` that shows a stream or a video file; once more
-    /// for the same layers of the scene at another size.
+    /// Connects every one of these layers of `scene` that shows a stream, a video file or what
+    /// another program draws; once more for the same layers of the scene at another size.
     pub(crate) fn want_pictures<'a>(
         &mut self,
         layers: impl Iterator<Item = &'a PlacedLayer>,
@@ -117,6 +120,7 @@ impl Sources {
             let key = match &layer.source {
                 scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
                 scene::Source::Video(path) => SourceKey::Video(path.clone()),
+                scene::Source::Frames { socket, .. } => SourceKey::Frames(socket.clone()),
                 _ => continue,
             };
             // The composer looks on every tick; nobody needs to be woken.
@@ -167,55 +171,85 @@ impl Sources {
     ) -> Result<Started, ChannelError> {
         let mut started = Started::default();
         for Wanted { key, pictures, audio, layer } in self.0 {
-            let bell = Bell::new();
-            let (wants_pictures, wants_audio) = (!pictures.is_empty(), !audio.is_empty());
             let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
             let out = DecodeOut::new(pictures, audio);
-            let run: Box<dyn FnOnce() + Send> = match key {
-                SourceKey::Live(stream) => {
-                    let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
-                    let subject = format!("live input {stream}");
-                    started.subscriptions.push((Arc::from(stream), subscription));
-                    started.fed.push((layer, Arc::clone(&out.fed)));
-                    let (scale, further) = scales(&sizes);
-                    let decoder = Live::new(LiveSpec {
-                        threads: DECODE_THREADS,
-                        further,
-                        ..LiveSpec::new(scale)
-                    });
-                    let clock = context.clock;
-                    Box::new(move || {
-                        set_log_subject(&subject);
-                        pipeline::decode_live(decoder, events, &bell, out, clock);
-                    })
-                }
-                SourceKey::Video(path) => {
-                    let (clock, tell) = (context.clock, context.teller(layer));
-                    let subject = path.display().to_string();
-                    let open = move || {
-                        let (scale, further) = scales(&sizes);
-                        let spec = FileSpec {
-                            further,
-                            want_pictures: wants_pictures,
-                            want_audio: wants_audio,
-                            threads: DECODE_THREADS,
-                            ..FileSpec::new(scale, start.max(clock.now() + FILE_LEAD))
-                        };
-                        let mut file = File::open(&path, spec)?;
-                        Ok(move |out: &mut DecodeOut| file.step(out))
-                    };
-                    Box::new(move || {
-                        set_log_subject(&subject);
-                        pipeline::decode_file(open, &bell, out, Retry::default(), tell);
-                    })
+            let wanted = (layer, out, sizes);
+            let run = match key {
+                SourceKey::Live(stream) => context.live(&stream, wanted, &mut started),
+                SourceKey::Video(path) => context.video(path, wanted, start),
+                SourceKey::Frames(socket) => {
+                    context.frames(&socket, wanted, &mut started)?;
+                    continue;
                 }
             };
-            let role = ThreadRole { role: CoreRole::Decoder, of: context.channel.clone() };
-            let decoder =
-                context.threads.spawn(role, ThreadPlace::below("decode", &context.cpus), None, run);
-            decoder.map_err(ChannelError::Thread)?;
+            context.spawn(run)?;
         }
         Ok(started)
+    }
+}
+
+/// The layer or audio source that wants a decoder, where its pictures and audio go, and how large
+/// the pictures are made.
+type Taker = (String, DecodeOut, Vec<Shown>);
+
+/// What a thread does.
+type Run = Box<dyn FnOnce() + Send>;
+
+impl DecoderContext {
+    fn live(&self, stream: &str, (layer, out, sizes): Taker, started: &mut Started) -> Run {
+        let bell = Bell::new();
+        let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
+        started.subscriptions.push((Arc::from(stream), subscription));
+        started.fed.push((layer, Arc::clone(&out.fed)));
+        let (scale, further) = scales(&sizes);
+        let spec = LiveSpec { threads: DECODE_THREADS, further, ..LiveSpec::new(scale) };
+        let (decoder, clock) = (Live::new(spec), self.clock);
+        let subject = format!("live input {stream}");
+        Box::new(move || {
+            set_log_subject(&subject);
+            pipeline::decode_live(decoder, events, &bell, out, clock);
+        })
+    }
+
+    fn video(&self, path: PathBuf, (layer, out, sizes): Taker, start: Micros) -> Run {
+        let (clock, tell) = (self.clock, self.file_reporter(layer));
+        let (want_pictures, want_audio) = (out.has_pictures(), !out.audio.is_empty());
+        let subject = path.display().to_string();
+        let open = move || {
+            let (scale, further) = scales(&sizes);
+            let spec = FileSpec {
+                further,
+                want_pictures,
+                want_audio,
+                threads: DECODE_THREADS,
+                ..FileSpec::new(scale, start.max(clock.now() + FILE_LEAD))
+            };
+            let mut file = File::open(&path, spec)?;
+            Ok(move |out: &mut DecodeOut| file.step(out))
+        };
+        Box::new(move || {
+            set_log_subject(&subject);
+            pipeline::decode_file(open, &Bell::new(), out, Retry::default(), tell);
+        })
+    }
+
+    fn frames(
+        &self,
+        socket: &Path,
+        (layer, out, sizes): Taker,
+        started: &mut Started,
+    ) -> Result<(), ChannelError> {
+        started.fed.push((layer.clone(), Arc::clone(&out.fed)));
+        let (scale, further) = scales(&sizes);
+        let view = FrameView::new(FrameViewSpec { scale, further });
+        let reader = FrameReader::new(view, out, self.input_reporter(layer));
+        self.frame_sockets.attach(socket, reader, self.clock, |run| self.spawn(run))
+    }
+
+    fn spawn(&self, run: Run) -> Result<(), ChannelError> {
+        let role = ThreadRole { role: CoreRole::Decoder, of: self.channel.clone() };
+        let place = ThreadPlace::below("decode", &self.cpus);
+        self.threads.spawn(role, place, None, run).map_err(ChannelError::Thread).map(drop)
     }
 }
 
@@ -256,8 +290,22 @@ fn scales(sizes: &[Shown]) -> (Scale, Vec<Scale>) {
 }
 
 impl DecoderContext {
+    /// Tells everybody when the program behind a layer comes and goes.
+    fn input_reporter(&self, layer: String) -> impl FnMut(FrameChange) + Send + use<> {
+        let (channel, events) = (self.channel.clone(), Arc::clone(&self.events));
+        move |change| {
+            let (channel, layer) = (channel.clone(), layer.clone());
+            events.force_push(match change {
+                FrameChange::Connected(hello) => {
+                    NodeEvent::InputConnected { channel, layer, what: hello.to_string() }
+                }
+                FrameChange::Lost(reason) => NodeEvent::InputLost { channel, layer, reason },
+            });
+        }
+    }
+
     /// Tells everybody what becomes of the file behind a layer or an audio source.
-    fn teller(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
+    fn file_reporter(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
         let (channel, events) = (self.channel.clone(), Arc::clone(&self.events));
         move |news| {
             let (channel, layer) = (channel.clone(), layer.clone());

@@ -234,6 +234,15 @@ fn tell_stream<'a>(payload: &mut Payload<'a>, stream: &'a str, reason: &'a str) 
     (payload.part.stream_path, payload.reason) = (Some(stream), Some(reason));
 }
 
+fn tell_layer<'a>(
+    payload: &mut Payload<'a>,
+    (channel, layer): (&'a str, &'a str),
+    reason: Option<&'a str>,
+) {
+    (payload.part.channel, payload.part.layer) = (Some(channel), Some(layer));
+    payload.reason = reason;
+}
+
 fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
     let part = &mut payload.part;
     let millis = |time: &Micros| Some(time.millis());
@@ -284,12 +293,13 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             payload.reason = Some(reason);
         }
         NodeEvent::AssetFailed { channel, layer, reason, retry_in } => {
-            (part.channel, part.layer) = (Some(channel.as_str()), Some(layer.as_str()));
-            part.retry_in_ms = millis(retry_in);
-            payload.reason = Some(reason);
+            tell_layer(payload, (channel, layer), Some(reason));
+            payload.part.retry_in_ms = millis(retry_in);
         }
-        NodeEvent::AssetRestored { channel, layer } => {
-            (part.channel, part.layer) = (Some(channel.as_str()), Some(layer.as_str()));
+        NodeEvent::AssetRestored { channel, layer } => tell_layer(payload, (channel, layer), None),
+        NodeEvent::InputConnected { channel, layer, what: reason }
+        | NodeEvent::InputLost { channel, layer, reason } => {
+            tell_layer(payload, (channel, layer), Some(reason));
         }
         NodeEvent::StreamWarning { stream, code, text } => {
             part.stream_path = Some(stream.as_str());

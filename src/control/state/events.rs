@@ -56,15 +56,12 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             reason: Some(reason.clone()),
             ..plain
         },
-        NodeEvent::AssetFailed { channel, layer, reason, .. } => Event {
-            channel: Some(channel.clone()),
-            layer: Some(layer.clone()),
-            reason: Some(reason.clone()),
-            ..plain
-        },
-        NodeEvent::AssetRestored { channel, layer } => {
-            Event { channel: Some(channel.clone()), layer: Some(layer.clone()), ..plain }
+        NodeEvent::AssetFailed { channel, layer, reason, .. }
+        | NodeEvent::InputConnected { channel, layer, what: reason }
+        | NodeEvent::InputLost { channel, layer, reason } => {
+            Event { reason: Some(reason.clone()), ..of_layer(channel, layer, plain) }
         }
+        NodeEvent::AssetRestored { channel, layer } => of_layer(channel, layer, plain),
         NodeEvent::StreamWarning { stream, code, .. } => {
             Event { stream: Some(stream.clone()), code: Some((*code).to_owned()), ..plain }
         }
@@ -99,6 +96,10 @@ fn some(text: &str) -> Option<String> {
 /// Of a stream, with what happened to it or by whom.
 fn of_stream(stream: &str, reason: &str, plain: Event) -> Event {
     Event { stream: Some(stream.to_owned()), reason: Some(reason.to_owned()), ..plain }
+}
+
+fn of_layer(channel: &str, layer: &str, plain: Event) -> Event {
+    Event { channel: Some(channel.to_owned()), layer: Some(layer.to_owned()), ..plain }
 }
 
 /// Of a channel's output, or of a push, which has no channel.

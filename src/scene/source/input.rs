@@ -28,6 +28,8 @@ pub(in crate::scene) struct Input {
     slate: Option<Asset>,
     /// What stands there while the source fails and nothing of it is seen.
     placeholder: Option<Box<Asset>>,
+    /// One picture may be all that comes for a long time.
+    is_still: bool,
     state: InputState,
     /// Where the picture lands on the canvas, and which part of it.
     dest: Rect,
@@ -60,13 +62,19 @@ impl Input {
         let (dest, crop) = (Rect::default(), Rect::default());
         let state = InputState::default();
         let (place, placeholder) = (place.even(), None);
-        Self { place, canvas, slate, placeholder, state, dest, crop, weight: 0 }
+        let is_still = false;
+        Self { place, canvas, slate, placeholder, is_still, state, dest, crop, weight: 0 }
     }
 
     /// For a file: nothing stands there before the first picture; `placeholder` does while the file
     /// cannot be played.
     pub(super) fn of_file(place: Rect, canvas: Rect, placeholder: Asset) -> Self {
         Self { placeholder: Some(Box::new(placeholder)), ..Self::new(place, canvas, None) }
+    }
+
+    /// For another program: it may draw once, and `slate` stands there while it is not connected.
+    pub(super) fn of_program(place: Rect, canvas: Rect, slate: Option<Asset>) -> Self {
+        Self { is_still: true, ..Self::new(place, canvas, slate) }
     }
 
     /// Takes its pictures from `pictures` from now on; what is shown stays until the first.
@@ -81,7 +89,7 @@ impl Input {
     }
 
     /// Before it is shown: takes what is due, and shows it at full weight from the first. Whether
-    /// there is something now and for later, too.
+    /// there is something now and for later, too, if more is to come.
     pub(in crate::scene) fn preroll(&mut self, now: Micros) -> bool {
         self.receive(now);
         if self.state.shown.is_some() && self.state.fade.to == 255 {
@@ -90,7 +98,8 @@ impl Input {
             self.settle();
         }
         let shows = self.state.shown.is_some();
-        self.state.pictures.as_ref().is_none_or(|pictures| shows && !pictures.is_empty())
+        let is_still = self.is_still;
+        self.state.pictures.as_ref().is_none_or(|ring| shows && (is_still || !ring.is_empty()))
     }
 
     /// Shows what `other` does, which takes the pictures of both.
@@ -179,7 +188,7 @@ impl Input {
             (self.dest, self.crop) = (Rect::default(), Rect::default());
             return;
         };
-        let (dest, crop) = layout::centre(self.place, frame.geometry().size());
+        let (dest, crop) = layout::centre(self.place, frame.geometry().shown());
         self.dest = dest.intersect(self.canvas);
         let (x, y) = (crop.x + self.dest.x - dest.x, crop.y + self.dest.y - dest.y);
         self.crop = Rect { x, y, w: self.dest.w, h: self.dest.h };
@@ -189,6 +198,10 @@ impl Input {
         let picture = self.picture();
         match (picture, self.substitute(), self.weight) {
             (Some(picture), _, 255) => canvas.picture(picture, clip, opacity),
+            (Some(picture), Some(slate), 1..) if picture.has_alpha() => {
+                canvas.asset(slate, (0, 0), clip, mul255(255 - self.weight, opacity));
+                canvas.picture(picture, clip, mul255(self.weight, opacity));
+            }
             (Some(picture), Some(slate), 1..) => {
                 canvas.between(picture, slate, clip, (self.weight, opacity));
                 let fading = mul255(255 - self.weight, opacity);
@@ -215,7 +228,9 @@ impl Input {
     }
 
     pub(super) fn opaque(&self) -> Rect {
+        let has_alpha = self.picture().is_some_and(|picture| picture.has_alpha());
         match (&self.slate, self.weight, &self.state.shown) {
+            (_, 1.., Some(_)) if has_alpha => Rect::default(),
             (_, 255, Some(_)) => self.dest,
             (Some(_), 1.., Some(_)) => self.dest,
             (Some(slate), ..) => slate.opaque_rect(),
@@ -224,7 +239,7 @@ impl Input {
     }
 
     pub(super) fn whole_picture(&self) -> Option<Placed<'_>> {
-        self.picture().filter(|_| self.weight == 255)
+        self.picture().filter(|picture| self.weight == 255 && !picture.has_alpha())
     }
 
     fn picture(&self) -> Option<Placed<'_>> {
@@ -368,6 +383,39 @@ mod tests {
         bench.sender.push(PictureEvent::Failed).unwrap();
         bench.tick(300);
         assert_eq!((bench.tick(800), shows(&bench)), ((true, 0), PLACE));
+    }
+
+    #[test]
+    fn what_is_below_can_be_seen_through_alpha_and_one_picture_is_enough() {
+        let mut bench = bench(1);
+        let pool = Pool::new(Geometry::with_alpha(Size::new(64, 32).unwrap()).unwrap(), 1).unwrap();
+        let mut frame = pool.take().unwrap();
+        for plane in frame.planes_mut() {
+            let (colors, alpha) = plane.data.split_at_mut(plane.stride * plane.rows / 2);
+            colors.fill(64);
+            alpha.fill(128);
+        }
+        let frame = frame.freeze();
+        let mut input = Input::of_program(PLACE, CANVAS, None);
+        std::mem::swap(&mut input.state, &mut bench.input.state);
+        bench.sender.push(PictureEvent::Picture { frame, at: Micros(0) }).unwrap();
+        assert!(input.preroll(Micros(0)), "nothing more need come");
+        assert_eq!((input.bounds(), input.opaque()), (PLACE, Rect::default()));
+        assert!(input.whole_picture().is_none());
+        let canvas = Pool::new(Geometry::new(Size::new(128, 64).unwrap(), PixelFormat::I420), 1);
+        let mut canvas = canvas.unwrap().take().unwrap();
+        canvas.planes_mut().into_iter().for_each(|plane| plane.data.fill(100));
+        let mut scratch = [0; 128];
+        let kernels = crate::scene::kernel::Kernels::at(crate::scene::kernel::Level::Scalar);
+        for (opacity, wanted) in [(255, 64 + 50), (0, 64 + 50)] {
+            let mut drawn = Canvas::on_frame(&mut canvas, kernels, &mut scratch);
+            input.draw(&mut drawn, CANVAS, opacity);
+            for (plane, x, y) in [(0, 33, 17), (0, 95, 47), (1, 16, 8), (2, 47, 23)] {
+                let stride = canvas.geometry().planes()[plane].stride;
+                assert_eq!(canvas.plane(plane)[y * stride + x], wanted, "{plane} {x} {y}");
+            }
+        }
+        assert_eq!(canvas.plane(0)[0], 100, "nothing beside it");
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Painter {
                 let slate = text::slate(layer, slate, style, loader)?;
                 Self::Input(Input::new(layer.place, loader.canvas, Some(slate)))
             }
+            Source::Frames { slate, style, .. } => {
+                let is_empty = slate.is_empty();
+                let slate = (!is_empty).then(|| text::slate(layer, slate, style, loader));
+                Self::Input(Input::of_program(layer.place, loader.canvas, slate.transpose()?))
+            }
             Source::Group(_) | Source::Scene(_) => {
                 let advice = "its layers are what can be loaded".to_owned();
                 return Err(Error::Layer { layer: layer.name.clone(), advice });
@@ -204,6 +209,7 @@ fn with_built_in_font(layer: &PlacedLayer) -> PlacedLayer {
     match &mut layer.source {
         Source::Text { style, .. }
         | Source::Live { style, .. }
+        | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => style.font = None,
         Source::Ticker(spec) => spec.style.font = None,
         _ => {}

@@ -71,8 +71,8 @@ impl Scenes {
             drop(news.blocking_send(LoadReport { id, ticket, loaded }));
         };
         let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        let place = ThreadPlace::below("scene", &self.cpus);
-        let spawned = self.threads.spawn(role, place, None, look);
+        let place = ThreadPlace::below("scene", &self.decoders.cpus);
+        let spawned = self.decoders.threads.spawn(role, place, None, look);
         if let Err(error) = &spawned {
             tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
         }

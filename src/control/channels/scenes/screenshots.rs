@@ -51,9 +51,9 @@ impl Scenes {
             say(reply, made.map_or_else(Answer::Unavailable, Answer::Screenshot));
         };
         let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        let place = ThreadPlace::below("screenshot", &self.cpus);
+        let place = ThreadPlace::below("screenshot", &self.decoders.cpus);
         // Whoever asked is told by the reply that is dropped.
-        if let Err(error) = self.threads.spawn(role, place, None, make) {
+        if let Err(error) = self.decoders.threads.spawn(role, place, None, make) {
             tracing::warn!("channel {}: no thread for a screenshot: {error}", programme.name);
         }
     }

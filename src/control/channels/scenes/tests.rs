@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::command::{SceneView, ScenesView};
 use crate::config::from_document;
+use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::threads::Threads;
 use crate::event::NodeEvent;
 use crate::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
 use crate::media::PixelFormat;
@@ -57,6 +59,7 @@ fn bench() -> Bench {
         events: Arc::clone(&events),
         data: Arc::default(),
         threads: Threads::default(),
+        frame_sockets: FrameSockets::default(),
         composers: Threads::default(),
     };
     let (mut scenes, news) = Scenes::new(&context);
