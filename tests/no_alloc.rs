@@ -11,11 +11,9 @@ mod shard;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::Cell;
-use std::sync::Mutex;
-#[cfg(any(feature = "nvenc", feature = "vaapi"))]
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crossbeam::queue::SegQueue;
 use serde_json::json;
 use stream_manager::config::{Config, transition_from_document};
 use stream_manager::internals::{
@@ -38,19 +36,21 @@ thread_local! {
 static DRIVER_ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Where drivers allocated, while they are watched: a failure says it.
-static DRIVER_TRACES: Mutex<Option<Vec<Backtrace>>> = Mutex::new(None);
-
-fn traces_text(traces: &[Backtrace]) -> String {
-    traces.iter().map(|trace| format!("at\n{trace}\n")).collect()
-}
+static DRIVER_TRACES: SegQueue<Backtrace> = SegQueue::new();
+static DRIVERS_ARE_WATCHED: AtomicBool = AtomicBool::new(false);
 
 fn note_driver_allocation() {
-    // What the note itself allocates is not the driver's.
-    DRIVES.with(|drives| drives.set(false));
-    if let Some(traces) = &mut *DRIVER_TRACES.lock().unwrap() {
-        traces.push(Backtrace::force_capture());
+    if DRIVERS_ARE_WATCHED.load(Ordering::Relaxed) {
+        // What the note itself allocates is not the driver's.
+        DRIVES.with(|drives| drives.set(false));
+        DRIVER_TRACES.push(Backtrace::force_capture());
+        DRIVES.with(|drives| drives.set(true));
     }
-    DRIVES.with(|drives| drives.set(true));
+}
+
+/// What was noted, and the notes are empty.
+fn driver_traces() -> String {
+    std::iter::from_fn(|| DRIVER_TRACES.pop()).map(|trace| format!("at\n{trace}\n")).collect()
 }
 
 /// Of the threads that call the drivers of GPUs, while they are watched.
@@ -458,16 +458,16 @@ fn a_driver_takes_messages_in_and_sends_them_to_players_without_an_allocation() 
         let mut before = 0;
         for round in 0..WARM_UP + COUNTED {
             if round == WARM_UP {
-                *DRIVER_TRACES.lock().unwrap() = Some(Vec::new());
+                DRIVERS_ARE_WATCHED.store(true, Ordering::Relaxed);
                 before = DRIVER_ALLOCATIONS.load(Ordering::Relaxed);
             }
             let wire = served.picture(PICTURE);
             served.step(&wire);
         }
         let allocations = DRIVER_ALLOCATIONS.load(Ordering::Relaxed) - before;
-        let traces = DRIVER_TRACES.lock().unwrap().take().unwrap();
+        DRIVERS_ARE_WATCHED.store(false, Ordering::Relaxed);
         assert!(before > 0, "the counter counts");
-        assert_eq!(allocations, 0, "by {kind} in {COUNTED} messages, {}", traces_text(&traces));
+        assert_eq!(allocations, 0, "by {kind} in {COUNTED} messages, {}", driver_traces());
     }
 }
 

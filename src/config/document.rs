@@ -214,23 +214,28 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             put_style(style, put);
             frames::put(socket, slate, put)
         }
-        Source::Group(Group { layers, arrangement }) => {
-            let arranged = arrangement.is_some();
-            put("layer", layers.iter().map(|layer| layer_document(layer, arranged)).collect());
-            if let Some(Arrangement { kind, gap, animate, easing }) = arrangement {
-                let kind = ArrangementKind::WORDS.iter().find(|(_, known)| known == kind);
-                put("layout", json!(kind.map(|(word, _)| word)));
-                put("gap", json!(gap));
-                put("animate_ms", json!(animate.millis()));
-                put("easing", json!(easing.word()));
-            }
-            "group"
-        }
+        Source::Group(group) => put_group(group, put),
         Source::Scene(scene) => {
             put("scene", json!(scene));
             "scene"
         }
     }
+}
+
+fn put_group(
+    Group { layers, arrangement }: &Group,
+    put: &mut impl FnMut(&str, Value),
+) -> &'static str {
+    let arranged = arrangement.is_some();
+    put("layer", layers.iter().map(|layer| layer_document(layer, arranged)).collect());
+    if let Some(Arrangement { kind, gap, animate, easing }) = arrangement {
+        let kind = ArrangementKind::WORDS.iter().find(|(_, known)| known == kind);
+        put("layout", json!(kind.map(|(word, _)| word)));
+        put("gap", json!(gap));
+        put("animate_ms", json!(animate.millis()));
+        put("easing", json!(easing.word()));
+    }
+    "group"
 }
 
 fn put_clock(
