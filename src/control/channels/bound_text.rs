@@ -1,14 +1,14 @@
 //! Bound texts: the values that text layers show of files and of documents that are pushed, and
 //! whether they have changed. A file is read on a thread that loads a scene, or looks for changes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::scene::{self, DataSource, PreparedScene, ResolvedScene};
 
@@ -17,6 +17,9 @@ pub(crate) const DATA_BYTES_MAX: u64 = 64 << 10;
 
 /// Most documents that are pushed to a node. A further one is refused.
 pub(crate) const DATA_DOCUMENTS_MAX: usize = 256;
+
+/// Most files whose last values are remembered while no scene on the air shows them.
+const DATA_FILES_MAX: usize = 256;
 
 /// Most bytes of a text that comes of a template. The rest is left out.
 const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -42,6 +45,21 @@ struct Entry {
     stamp: Option<(SystemTime, u64)>,
     /// Number of its last change.
     change: u64,
+}
+
+impl Known {
+    /// Forgets files beyond [`DATA_FILES_MAX`] that are not among these.
+    fn forget_files(&mut self, sources: &[DataSource]) {
+        let is_other = |source: &DataSource| {
+            matches!(source, DataSource::File(_)) && !sources.contains(source)
+        };
+        let others = self.entries.iter().filter(|(source, _)| is_other(source));
+        let mut changes: Vec<_> = others.map(|(_, entry)| entry.change).collect();
+        let Some(surplus) = changes.len().checked_sub(DATA_FILES_MAX + 1) else { return };
+        changes.sort_unstable();
+        let last = changes.get(surplus).copied().unwrap_or_default();
+        self.entries.retain(|source, entry| !is_other(source) || entry.change > last);
+    }
 }
 
 impl BoundText {
@@ -79,7 +97,7 @@ impl BoundText {
     }
 
     /// Reads those of the files that have been written since they were read. May take as long as
-    /// the files do.
+    /// the files do. Of too many others, those that have not changed for longest are forgotten.
     pub(crate) fn look(&self, sources: &[DataSource]) {
         for source in sources {
             let DataSource::File(path) = source else { continue };
@@ -105,6 +123,7 @@ impl BoundText {
                 known.changes = change;
             }
         }
+        self.known().forget_files(sources);
     }
 
     /// Takes a document of this name, or forgets it.
@@ -176,37 +195,16 @@ fn read(path: &Path) -> Result<Value, String> {
     if is("json") {
         return serde_json::from_str(&text).map_err(|error| error.to_string());
     }
-    Ok(if is("csv") { table(&text) } else { Value::String(text.trim_end().to_owned()) })
+    if is("csv") { table(&text) } else { Ok(Value::String(text.trim_end().to_owned())) }
 }
 
 /// The rows of a CSV file after the first, which has the names of their values.
-fn table(text: &str) -> Value {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(cells);
-    let names = lines.next().unwrap_or_default();
-    let row = |cells: Vec<String>| {
-        let named = names.iter().cloned().zip(cells.into_iter().map(Value::String));
-        Value::Object(named.collect::<Map<_, _>>())
-    };
-    lines.map(row).collect()
-}
-
-/// The cells of a line, between commas; one in double quotes may hold commas, and `""` for a quote.
-fn cells(line: &str) -> Vec<String> {
-    let (mut cells, mut cell, mut is_quoted) = (Vec::new(), String::new(), false);
-    let mut letters = line.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => cells.push(std::mem::take(&mut cell).trim().to_owned()),
-            letter => cell.push(letter),
-        }
-    }
-    cells.push(cell.trim().to_owned());
-    cells
+fn table(text: &str) -> Result<Value, String> {
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let rows = reader.deserialize::<BTreeMap<String, String>>();
+    let rows = rows.map(|row| row.map(|row| json!(row)).map_err(|error| error.to_string()));
+    rows.collect::<Result<Value, String>>()
 }
 
 /// A template with values in the place of their names, such as `{score.home}`; a name that there is
@@ -273,7 +271,6 @@ fn shown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 
@@ -335,6 +332,26 @@ mod tests {
         let table = write("a.CSV", "name, goals\n\"Ada, \"\"A\"\"\",3\n\nBob,1\n");
         assert_eq!(filled("{name} {goals} {1.name}", &table), "Ada, \"A\" 3 Bob");
         assert_eq!(write("a.txt", "two\nlines\n"), json!("two\nlines"));
+    }
+
+    #[test]
+    fn files_that_no_scene_shows_are_forgotten_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = BoundText::default();
+        let file = |n: usize| {
+            let path = folder.path().join(n.to_string());
+            std::fs::write(&path, "seen").unwrap();
+            [DataSource::File(path)]
+        };
+        let mut shown = file(0).to_vec();
+        for n in 1..DATA_FILES_MAX + 40 {
+            shown.truncate(1);
+            shown.extend(file(n));
+            data.look(&shown);
+        }
+        assert_eq!(data.known().entries.len(), DATA_FILES_MAX + 2);
+        assert!(shown.iter().all(|source| data.version_of(std::slice::from_ref(source)) > 0));
+        assert_eq!(data.version_of(&file(1)), 0);
     }
 
     #[test]
