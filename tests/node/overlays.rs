@@ -96,25 +96,27 @@ fn a_scene_is_seen_with_its_overlays_before_it_is_on_the_air() {
     done(&node, "PUT /channels/demo/overlays", &logo(&json!({})));
     let white = "GET /channels/demo/scenes/white/screenshot";
     let file = node.file("white.png");
-    let url = format!(
-        "http://127.0.0.1:{}/api/v1/channels/demo/scenes/white/screenshot?width=160",
-        node.http_port()
-    );
     let head = node.file("head");
     std::fs::write(&head, format!("Authorization: Bearer {}", token(&node))).unwrap();
     let head = format!("@{}", head.display());
-    let saved = ["--silent", "--fail", "--header", &head, "--output", file.to_str().unwrap()];
-    Program::start("curl", "", &[&saved[..], &[&url]].concat()).succeeds(SOON);
-    let seen = image::open(&file).unwrap().to_rgb8();
-    assert_eq!(seen.dimensions(), (160, 90), "half of the canvas");
+    let see = |query: &str| {
+        let api = format!("http://127.0.0.1:{}/api/v1", node.http_port());
+        let url = format!("{api}/channels/demo/scenes/white/screenshot{query}");
+        let saved = ["--silent", "--fail", "--header", &head, "--output", file.to_str().unwrap()];
+        Program::start("curl", "", &[&saved[..], &[&url]].concat()).succeeds(SOON);
+        image::open(&file).unwrap().to_rgb8()
+    };
+    assert_eq!(see("").dimensions(), (320, 180), "the canvas is not wider");
+    let seen = see("?width=160");
+    assert_eq!(seen.dimensions(), (160, 90));
     let is = |x, y, colour: [u8; 3]| {
         seen.get_pixel(x, y).0.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 12)
     };
     assert!(is(15, 15, [255, 0, 0]) && is(80, 45, [255; 3]), "the overlay above the scene");
     let shown = done(&node, "GET /channels/demo/scenes", &Value::Null);
     assert_eq!(shown["active"], "black", "nothing else is on the air");
-    for (query, status) in [("", 200), ("?width=321", 400), ("?width=8", 400), ("?size=9", 400)] {
-        assert_eq!(ask(&node, &format!("{white}{query}"), &Value::Null).0, status, "{query}");
+    for query in ["?width=321", "?width=8", "?size=9", "?width=wide"] {
+        assert_eq!(ask(&node, &format!("{white}{query}"), &Value::Null).0, 400, "{query}");
     }
     let none = "GET /channels/demo/scenes/none/screenshot";
     assert_eq!(ask(&node, none, &Value::Null).0, 404);
