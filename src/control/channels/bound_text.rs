@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
+use crate::control::channels::file_stamp::FileStamp;
 use crate::scene::{self, DataSource, PreparedScene, ResolvedScene};
 
 /// Most bytes of a file or a document that texts are bound to. A larger one is refused.
@@ -41,8 +41,8 @@ struct Entry {
     values: Option<Value>,
     /// Why the file cannot be read now.
     fault: Option<String>,
-    /// When the file was written, and its length.
-    stamp: Option<(SystemTime, u64)>,
+    /// Of the file when it was read.
+    stamp: Option<FileStamp>,
     /// Number of its last change.
     change: u64,
 }
@@ -101,7 +101,7 @@ impl BoundText {
     pub(crate) fn look(&self, sources: &[DataSource]) {
         for source in sources {
             let DataSource::File(path) = source else { continue };
-            let stamp = stamp_of(path);
+            let stamp = FileStamp::of(path);
             let is_known = self.known().entries.get(source).is_some_and(|entry| {
                 entry.fault.is_none() && stamp.is_some() && entry.stamp == stamp
             });
@@ -174,11 +174,6 @@ pub(crate) fn sources(scene: &ResolvedScene) -> Vec<DataSource> {
         }
     }
     sources
-}
-
-fn stamp_of(path: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn read(path: &Path) -> Result<Value, String> {

@@ -7,6 +7,7 @@ pub(crate) mod compose;
 pub(crate) mod context;
 pub(crate) mod encoders;
 pub(crate) mod error;
+pub(crate) mod file_stamp;
 pub(crate) mod frame_sockets;
 pub(crate) mod list;
 pub(crate) mod natives;

@@ -13,9 +13,9 @@ mod look;
 mod request;
 mod screenshots;
 mod transaction;
-mod watch;
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -25,10 +25,9 @@ use self::asset_files::{AssetFiles, FileStamps};
 use self::edits::Edited;
 use self::job::{Job, Plan};
 use self::library::{OnAir, stack};
-use self::load::{Changes, Loaded, Order};
+use self::load::{Bound, Changes, Loaded, Order};
 use self::request::{SceneRequest, Waiting};
 use self::transaction::too_far;
-use self::watch::Watch;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::bound_text::BoundText;
@@ -117,7 +116,9 @@ struct ChannelScenes {
     /// Those of it, and whether they have changed.
     files: AssetFiles,
     /// What its texts are bound to.
-    watch: Watch,
+    bound: Bound,
+    /// That has changed: the scene is to be loaded anew.
+    is_rebound: bool,
     /// What was changed, for who keeps it.
     changes: Vec<Becomes>,
 }
@@ -177,7 +178,8 @@ impl Scenes {
             last_ticket: 0,
             asset_faults: AssetFaults::default(),
             files: AssetFiles::default(),
-            watch: Watch::of(config, &self.data),
+            bound: Bound::of(config, &self.data),
+            is_rebound: false,
             changes: Vec::new(),
         };
         self.next += 1;
@@ -327,12 +329,7 @@ impl Scenes {
             Loaded::Files(found) => {
                 if programme.files.looked(ticket, found, now) {
                     programme.asset_faults.changed();
-                    self.go_on(at);
                 }
-                return Vec::new();
-            }
-            Loaded::Looked => {
-                programme.watch.looks = false;
                 self.compare_data(at);
                 return Vec::new();
             }
@@ -343,7 +340,7 @@ impl Scenes {
         }
         match loaded {
             Loaded::Subscriptions(subscriptions) => return subscriptions,
-            Loaded::Probed(_) | Loaded::Files(_) | Loaded::Looked => {}
+            Loaded::Probed(_) | Loaded::Files(_) => {}
             Loaded::Kept(faults) => {
                 programme.job = None;
                 programme.settle((&faults, true), now, &self.events);
@@ -408,7 +405,6 @@ impl Scenes {
             }
             self.probe(at, now);
             self.look_at_files(at, now);
-            self.look_at_data(at, now);
         }
     }
 
@@ -470,15 +466,21 @@ impl Scenes {
             // The controller is gone only when the node stops.
             load::load(order, |loaded| drop(news.blocking_send(LoadReport { id, ticket, loaded })));
         };
-        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        if let Err(error) = self.decoders.threads.spawn(
-            role,
-            ThreadPlace::below("scene", &self.decoders.cpus),
-            None,
-            load,
-        ) {
-            programme.fail(Answer::Unavailable(format!("no thread to load it: {error}")));
+        if let Err(error) = self.spawn(at, "scene", load) {
+            let answer = Answer::Unavailable(format!("no thread to load it: {error}"));
+            self.channels[at].fail(answer);
         }
+    }
+
+    /// Has a thread of this name work for the channel at place `at`, below normal priority: it may
+    /// wait for files.
+    ///
+    /// # Errors
+    /// If the system has no thread for us.
+    fn spawn(&self, at: usize, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let role = ThreadRole { role: CoreRole::Loader, of: self.channels[at].name.clone() };
+        let place = ThreadPlace::below(name, &self.decoders.cpus);
+        self.decoders.threads.spawn(role, place, None, run).map(drop)
     }
 }
 

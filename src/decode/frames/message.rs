@@ -132,8 +132,8 @@ fn hello(bytes: &[u8]) -> Result<Hello, FrameError> {
 pub(super) fn frame(bytes: &[u8], hello: &Hello) -> Result<FrameMessage, FrameError> {
     let wrong = || FrameError::Length("frame", bytes.len());
     let (head, mut rest) = bytes.split_at_checked(FRAME_BYTES).ok_or_else(wrong)?;
-    let [slot, low, high, count, reserved] =
-        [4, 8, 12, 16, 20].map(|at| number(head, at).unwrap_or(0));
+    let [slot, count, reserved] = [4, 16, 20].map(|at| number(head, at).unwrap_or(0));
+    let time_us = head[8..16].try_into().map_or(0, u64::from_ne_bytes);
     if slot >= hello.slots {
         return Err(FrameError::Slot(slot));
     }
@@ -150,16 +150,7 @@ pub(super) fn frame(bytes: &[u8], hello: &Hello) -> Result<FrameMessage, FrameEr
         rest = further;
     }
     let count = merge(&mut rows[..count as usize]);
-    let time_us = two_halves(low, high);
     Ok(FrameMessage { slot, time_us, rows, count })
-}
-
-/// The number of 64 bits whose bytes are those of two.
-fn two_halves(first: u32, second: u32) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..4].copy_from_slice(&first.to_ne_bytes());
-    bytes[4..].copy_from_slice(&second.to_ne_bytes());
-    u64::from_ne_bytes(bytes)
 }
 
 /// The rows of a rectangle that is inside a picture of this size, and not empty.
@@ -227,7 +218,8 @@ impl Reply<'_> {
             Self::Refused(text) => {
                 put(0, REFUSED);
                 // A zero ends the text.
-                let text = &text.as_bytes()[..text.len().min(REFUSED_BYTES - REFUSED_TEXT - 1)];
+                let end = text.floor_char_boundary(REFUSED_BYTES - REFUSED_TEXT - 1);
+                let text = &text.as_bytes()[..end];
                 put(4, u32::try_from(text.len()).unwrap_or(0));
                 bytes[REFUSED_TEXT..][..text.len()].copy_from_slice(text);
                 REFUSED_BYTES

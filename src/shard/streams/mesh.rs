@@ -1,9 +1,9 @@
 //! Mesh of rings between shards: who owns which stream, and the messages of those that others read.
 //! One hop per message per shard that has readers.
 //!
-//! What is said about streams is never lost for good: a shard that finds a ring full says
-//! everything anew once there is room ([`MeshMessage::Resync`]). So does one that was rebuilt after
-//! a panic: until another shard has heard of that, what it sends is for readers that are gone.
+//! News of streams are never lost for good: a shard that finds a ring full says everything anew
+//! once there is room ([`MeshMessage::Resync`]). So does one that was rebuilt after a panic: until
+//! another shard has heard of that, what it sends is for readers that are gone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

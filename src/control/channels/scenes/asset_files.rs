@@ -1,24 +1,20 @@
 //! Files of the scene on the air, and whether they have changed since it was loaded.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use crate::control::channels::file_stamp::FileStamp;
 use crate::media::Micros;
 
 /// How often they are looked at. A change counts once two looks have found the same: whoever writes
 /// a file has finished then.
 const LOOK_EVERY: Micros = Micros::from_millis(500);
 
-/// What tells a file from what it was before: its place on the disk, its length, and when it was
-/// written, in nanoseconds. Nothing if it is not there.
-type Stamp = Option<(u64, u64, i64, i64)>;
-
 /// Files as they were at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FileStamps {
     paths: Vec<PathBuf>,
     /// Nothing if they have not been looked at.
-    stamps: Option<Vec<Stamp>>,
+    stamps: Option<Vec<Option<FileStamp>>>,
 }
 
 impl FileStamps {
@@ -29,11 +25,7 @@ impl FileStamps {
 
     /// The files as they are now. May wait for a disk, or for a server that does not answer.
     pub(super) fn read(paths: Vec<PathBuf>) -> Self {
-        let stamp = |path: &PathBuf| {
-            let found = std::fs::metadata(path).ok()?;
-            Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
-        };
-        let stamps = Some(paths.iter().map(stamp).collect());
+        let stamps = Some(paths.iter().map(|path| FileStamp::of(path)).collect());
         Self { paths, stamps }
     }
 }
@@ -62,9 +54,10 @@ impl AssetFiles {
         self.round += 1;
     }
 
-    /// If it is time to look at them: at which, and the round, for [`AssetFiles::looked`].
-    pub(super) fn due(&mut self, now: Micros) -> Option<(u64, Vec<PathBuf>)> {
-        if self.loaded.paths.is_empty() || self.looks || now < self.next {
+    /// If it is time to look at them, or at others that the scene has besides: at which, and the
+    /// round, for [`AssetFiles::looked`].
+    pub(super) fn due(&mut self, now: Micros, has_others: bool) -> Option<(u64, Vec<PathBuf>)> {
+        if (self.loaded.paths.is_empty() && !has_others) || self.looks || now < self.next {
             return None;
         }
         self.looks = true;
@@ -103,9 +96,9 @@ mod tests {
         let (mut files, at) = (AssetFiles::default(), Micros::from_secs);
         std::fs::write(&path, "one").unwrap();
         files.settle(read(), at(0));
-        assert_eq!(files.due(Micros(0)), None);
-        let (round, paths) = files.due(at(1)).unwrap();
-        assert_eq!((paths, files.due(at(1))), (vec![path.clone()], None));
+        assert_eq!(files.due(Micros(0), false), None);
+        let (round, paths) = files.due(at(1), false).unwrap();
+        assert_eq!((paths, files.due(at(1), false)), (vec![path.clone()], None));
         assert!(!files.looked(round, read(), at(1)), "nothing has changed");
 
         std::fs::write(&path, "two, half").unwrap();
@@ -118,11 +111,12 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(!files.looked(round, read(), at(6)) && files.looked(round, read(), at(7)));
         files.settle(FileStamps::default(), at(8));
-        assert_eq!(files.due(at(100)), None, "a scene without files");
+        assert_eq!(files.due(at(100), false), None, "a scene without files");
+        assert_eq!(files.due(at(100), true), Some((2, Vec::new())), "with others");
         assert!(!files.looked(round, read(), at(9)), "what is said of another scene");
 
         files.settle(FileStamps::unread(vec![path.clone()]), at(10));
-        let (round, _) = files.due(at(11)).unwrap();
+        let (round, _) = files.due(at(11), false).unwrap();
         assert!(!files.looked(round, read(), at(11)) && !files.looked(round, read(), at(12)));
         std::fs::write(&path, "three").unwrap();
         assert!(!files.looked(round, read(), at(13)) && files.looked(round, read(), at(14)));

@@ -217,7 +217,7 @@ impl ChannelScenes {
     /// The scene on the air once more, if something of it has become well, or a text another.
     pub(super) fn reload(&mut self) -> Option<Plan> {
         let is_other = self.asset_faults.take_reload();
-        let is_rebound = std::mem::take(&mut self.watch.reload);
+        let is_rebound = std::mem::take(&mut self.is_rebound);
         if !is_rebound && !is_other {
             return None;
         }
@@ -263,7 +263,7 @@ impl ChannelScenes {
         let (edited, activates) = (std::mem::take(edited), activates.take());
         let (keep, faults) = (*keep, std::mem::take(faults));
         if let Some(bound) = bound.take() {
-            self.watch.bound = bound;
+            self.bound = bound;
         }
         let channel = self.name.clone();
         let mut changes = Vec::new();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::asset_files::FileStamps;
 use super::edits::{Edited, Edits};
 use super::library::{Library, OnAir, Target};
+use crate::config::ChannelConfig;
 use crate::control::channels::assets;
 use crate::control::channels::bound_text::{self, BoundText};
 use crate::control::channels::sources::{
@@ -84,10 +85,9 @@ pub(super) enum Loaded {
     Probed(Vec<scene::Error>),
     /// The same, and it stays as it is.
     Kept(Vec<scene::Error>),
-    /// The files of the scene on the air as they are now.
+    /// The files of the scene on the air as they are now. Those that its texts are bound to have
+    /// been read.
     Files(FileStamps),
-    /// The files have been read that texts of the scene on the air are bound to.
-    Looked,
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
@@ -116,6 +116,12 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    /// Of the scene that a channel begins with.
+    pub(super) fn of(config: &ChannelConfig, data: &BoundText) -> Self {
+        let scene = config.resolved(config.scene());
+        scene.map_or_else(|_| Self::default(), |scene| Self::known(&scene, data))
+    }
+
     /// Of a scene that is loaded from what is known now.
     pub(super) fn known(scene: &ResolvedScene, data: &BoundText) -> Self {
         let sources = bound_text::sources(scene);
@@ -137,7 +143,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
-    let mut may_fail = None;
+    let mut placeholders_on_air = None;
     let (edited, next, replaces) = match what {
         What::New { edits, mut library, replaces } => {
             let was = library.active.clone();
@@ -154,7 +160,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
         }
         What::Known { next, replaces } => (Edited::default(), next, replaces),
         What::Again { scene, placeholders } => {
-            may_fail = Some(placeholders);
+            placeholders_on_air = Some(placeholders);
             (Edited::default(), scene.clone(), Some(scene))
         }
     };
@@ -168,10 +174,7 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
         let (mut prepared, found) = data.prepare(scene).map_err(|error| wrong(&error))?;
         // What is wrong with it is told for the canvas.
         if at == 0 {
-            let stays = |fault: &scene::Error, may: &[String]| {
-                fault.layer().is_some_and(|layer| !may.iter().any(|it| it == layer))
-            };
-            if may_fail.iter().any(|may| found.iter().any(|fault| stays(fault, may))) {
+            if placeholders_on_air.as_ref().is_some_and(|known| has_others(&found, known)) {
                 return Ok(Loaded::Kept(found));
             }
             faults = found;
@@ -201,6 +204,12 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     }
     let changes = Changes { change, natives, layers, files, bound };
     Ok(Loaded::Ready(edited, Box::new(changes), faults))
+}
+
+/// Whether a layer cannot be shown that is not among these.
+fn has_others(faults: &[scene::Error], layers: &[String]) -> bool {
+    let mut failed = faults.iter().filter_map(scene::Error::layer);
+    failed.any(|layer| !layers.iter().any(|known| known == layer))
 }
 
 /// Waits until all of these scenes have pictures of their inputs, as long as that may take.

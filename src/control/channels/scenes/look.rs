@@ -1,5 +1,5 @@
-//! Looks at the scenes on the air: whether files that could not be shown can be, and whether others
-//! have changed, or what texts are bound to.
+//! Polling of what scenes on the air are made of: whether files that could not be shown can be, and
+//! whether others have changed, or what texts are bound to.
 
 use std::sync::Arc;
 
@@ -11,13 +11,8 @@ use super::load::{self, Loaded};
 use super::{LoadReport, Scenes};
 use crate::command::Answer;
 use crate::config::checked_name;
-use crate::control::threads::{ThreadPlace, ThreadRole};
 use crate::media::Micros;
 use crate::scene::DataSource;
-use crate::stats::CoreRole;
-
-/// How often files are looked at that texts are bound to.
-const LOOK_EVERY: Micros = Micros::from_millis(500);
 
 impl Scenes {
     /// Looks, once it is time, whether what could not be shown can be.
@@ -31,29 +26,21 @@ impl Scenes {
         }
     }
 
-    /// Looks, once it is time, whether files of the scene on the air have changed.
+    /// Looks, once it is time, whether files of the scene on the air have changed, and reads those
+    /// that its texts are bound to.
     pub(super) fn look_at_files(&mut self, at: usize, now: Micros) {
-        let Some((round, paths)) = self.channels[at].files.due(now) else { return };
-        if !self.spawn_look(at, round, || Loaded::Files(FileStamps::read(paths))) {
+        let programme = &mut self.channels[at];
+        let is_file = |source: &&DataSource| matches!(source, DataSource::File(_));
+        let bound: Vec<_> = programme.bound.sources.iter().filter(is_file).cloned().collect();
+        let Some((round, paths)) = programme.files.due(now, !bound.is_empty()) else { return };
+        let data = Arc::clone(&self.data);
+        let look = move || {
+            data.look(&bound);
+            Loaded::Files(FileStamps::read(paths))
+        };
+        if !self.spawn_look(at, round, look) {
             self.channels[at].files.put_off(now);
         }
-    }
-
-    /// Looks, once it is time, whether files have changed that texts of the scene on the air are
-    /// bound to.
-    pub(super) fn look_at_data(&mut self, at: usize, now: Micros) {
-        let watch = &mut self.channels[at].watch;
-        let is_file = |source: &DataSource| matches!(source, DataSource::File(_));
-        if watch.looks || now < watch.next || !watch.bound.sources.iter().any(is_file) {
-            return;
-        }
-        watch.next = now + LOOK_EVERY;
-        let (sources, data) = (watch.bound.sources.clone(), Arc::clone(&self.data));
-        let look = move || {
-            data.look(&sources);
-            Loaded::Looked
-        };
-        self.channels[at].watch.looks = self.spawn_look(at, 0, look);
     }
 
     /// Has a thread of its own, which may wait for a file as long as it likes, tell what `look`
@@ -64,17 +51,14 @@ impl Scenes {
         ticket: u64,
         look: impl FnOnce() -> Loaded + Send + 'static,
     ) -> bool {
-        let programme = &self.channels[at];
-        let (id, news) = (programme.id, self.news.clone());
-        let look = move || {
+        let (id, news) = (self.channels[at].id, self.news.clone());
+        let spawned = self.spawn(at, "scene", move || {
             let loaded = look();
             drop(news.blocking_send(LoadReport { id, ticket, loaded }));
-        };
-        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        let place = ThreadPlace::below("scene", &self.decoders.cpus);
-        let spawned = self.decoders.threads.spawn(role, place, None, look);
+        });
         if let Err(error) = &spawned {
-            tracing::warn!("channel {}: no thread to look at files: {error}", programme.name);
+            let channel = &self.channels[at].name;
+            tracing::warn!("channel {channel}: no thread to look at files: {error}");
         }
         spawned.is_ok()
     }
@@ -91,13 +75,14 @@ impl Scenes {
         Answer::Done
     }
 
-    /// Loads the scene on the air anew if what its texts are bound to has changed.
+    /// Loads the scene on the air anew if what its texts are bound to has changed, or anything else
+    /// of it.
     pub(super) fn compare_data(&mut self, at: usize) {
-        let watch = &mut self.channels[at].watch;
-        let version = self.data.version_of(&watch.bound.sources);
-        if version != watch.bound.version {
-            (watch.bound.version, watch.reload) = (version, true);
-            self.go_on(at);
+        let programme = &mut self.channels[at];
+        let version = self.data.version_of(&programme.bound.sources);
+        if version != programme.bound.version {
+            (programme.bound.version, programme.is_rebound) = (version, true);
         }
+        self.go_on(at);
     }
 }

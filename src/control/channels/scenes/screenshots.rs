@@ -7,9 +7,7 @@ use super::Scenes;
 use crate::command::Answer;
 use crate::control::channels::screenshot::screenshot;
 use crate::control::handle::{Reply, say};
-use crate::control::threads::{ThreadPlace, ThreadRole};
 use crate::media::Size;
-use crate::stats::CoreRole;
 
 /// Pixels across, where nobody says and the canvas is not narrower.
 const WIDTH: u32 = 480;
@@ -50,10 +48,8 @@ impl Scenes {
             drop(turn);
             say(reply, made.map_or_else(Answer::Unavailable, Answer::Screenshot));
         };
-        let role = ThreadRole { role: CoreRole::Loader, of: programme.name.clone() };
-        let place = ThreadPlace::below("screenshot", &self.decoders.cpus);
         // Whoever asked is told by the reply that is dropped.
-        if let Err(error) = self.decoders.threads.spawn(role, place, None, make) {
+        if let Err(error) = self.spawn(at, "screenshot", make) {
             tracing::warn!("channel {}: no thread for a screenshot: {error}", programme.name);
         }
     }

@@ -359,11 +359,8 @@ pub(super) async fn patch_layer(
     headers: HeaderMap,
     Body(patch): Body<Map<String, Value>>,
 ) -> Result<Json<Transacted>, Problem> {
-    let version = version_of(&headers)?;
     let what = format!("layer {layer} of scene {scene} of channel {channel}");
-    let named = channel.clone();
-    let ask = Ask::PatchLayer { channel, scene: Some(scene), layer, version, patch };
-    transact(&shared, &named, &what, ask).await
+    patched(&shared, (channel, Some(scene), layer), &what, &headers, patch).await
 }
 
 /// The same of an overlay. With `If-Match` it is only changed if that is the version of the
@@ -386,10 +383,21 @@ pub(super) async fn patch_overlay(
     headers: HeaderMap,
     Body(patch): Body<Map<String, Value>>,
 ) -> Result<Json<Transacted>, Problem> {
-    let version = version_of(&headers)?;
-    let (named, what) = (channel.clone(), format!("overlay {layer} of channel {channel}"));
-    let ask = Ask::PatchLayer { channel, scene: None, layer, version, patch };
-    transact(&shared, &named, &what, ask).await
+    let what = format!("overlay {layer} of channel {channel}");
+    patched(&shared, (channel, None, layer), &what, &headers, patch).await
+}
+
+/// Changes keys of a layer of this channel and scene; without a scene it is an overlay.
+async fn patched(
+    shared: &Shared,
+    (channel, scene, layer): (String, Option<String>, String),
+    what: &str,
+    headers: &HeaderMap,
+    patch: Map<String, Value>,
+) -> Result<Json<Transacted>, Problem> {
+    let (version, named) = (version_of(headers)?, channel.clone());
+    let ask = Ask::PatchLayer { channel, scene, layer, version, patch };
+    transact(shared, &named, what, ask).await
 }
 
 /// Makes a change that is seen from one frame on.
