@@ -68,7 +68,8 @@ pub enum Becomes {
 }
 
 impl Becomes {
-    fn part(&self) -> Part {
+    /// The part that it is about.
+    pub(crate) fn part(&self) -> Part {
         match self {
             Self::Log(_) => Part::Log,
             Self::Output(channel, of) => Part::Output(channel.clone(), of.name.clone()),

@@ -26,6 +26,8 @@ pub struct LimitsConfig {
     pub buffer_bytes_total: usize,
     /// Bytes of memory for packets: the logs of all streams, and what is on its way.
     pub packet_bytes_max: usize,
+    /// Bytes of loaded pictures that are kept for scenes which show them again; 0 to keep none.
+    pub asset_cache_bytes_max: usize,
 }
 
 /// Bytes of unfinished messages of all peers, if nobody says.
@@ -43,12 +45,16 @@ impl Default for LimitsConfig {
             buffer_bytes_max: PARTIAL_BYTES_MAX,
             buffer_bytes_total: BUFFER_BYTES_TOTAL,
             packet_bytes_max: PACKET_BYTES_MAX,
+            asset_cache_bytes_max: ASSET_CACHE_BYTES_MAX,
         }
     }
 }
 
 /// Bytes of memory for packets, if nobody says: the logs of 1000 streams of 2.5 Mb/s.
 const PACKET_BYTES_MAX: usize = 4 << 30;
+
+/// Bytes of loaded pictures that are kept, if nobody says: about eighty of 1920x1080.
+const ASSET_CACHE_BYTES_MAX: usize = 256 << 20;
 
 /// The least of them: four publishers' largest messages.
 const BUFFER_BYTES_TOTAL_MIN: usize = 4 * PARTIAL_BYTES_MAX;
@@ -90,6 +96,9 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> LimitsConfig 
         packet_bytes_max: s
             .whole(faults, "packet_bytes_max", PACKET_BYTES_MAX_MIN..=1_usize << 40)
             .unwrap_or(default.packet_bytes_max),
+        asset_cache_bytes_max: s
+            .whole(faults, "asset_cache_bytes_max", 0..=1_usize << 40)
+            .unwrap_or(default.asset_cache_bytes_max),
     };
     s.finish(faults);
     limits

@@ -216,10 +216,10 @@ impl StoreState {
                 },
                 false => orders.recv().ok(),
             };
-            match order {
-                Some(order) => self.follow(order),
-                None => return,
-            }
+            let Some(order) = order else { return };
+            self.follow(order);
+            // Those that came meanwhile go to the disk with it.
+            orders.try_iter().take(ORDERS_MAX).for_each(|order| self.follow(order));
         }
     }
 

@@ -206,6 +206,8 @@ impl Controller {
         }
         self.queries.tick(self.clock.now());
         self.scenes.tick();
+        let assets_max = self.config_store.in_use().limits.asset_cache_bytes_max;
+        self.registry.set_asset_cache(self.scenes.keep_assets(assets_max));
         self.channels.tick();
         self.look_after_transcodes();
         self.supervise();

@@ -137,7 +137,7 @@ impl Spawned {
             home: Arc::clone(&reserved.bells[0]),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
-            data: Arc::default(),
+            loader: Arc::default(),
             threads: running.threads.clone(),
             frame_sockets: FrameSockets::default(),
             composers: running.composers.clone(),

@@ -1,6 +1,8 @@
 //! Asset: a still picture in the canvas' own form: premultiplied planes, alpha at both resolutions,
 //! and for each row which spans are empty, opaque or mixed.
 
+use std::sync::Arc;
+
 use image::RgbaImage;
 
 use super::color::{ONE, round, samples};
@@ -23,16 +25,22 @@ pub(super) const fn coarse(plane: usize) -> usize {
     }
 }
 
-/// A still picture with its place. Its edges are even, so that luma and chroma agree about them.
-#[derive(Debug)]
+/// A still picture with its place. Its edges are even, so that luma and chroma agree about them. A
+/// clone shares its samples.
+#[derive(Clone, Debug)]
 pub(super) struct Asset {
     rect: Rect,
+    opaque: bool,
+    samples: Arc<Samples>,
+}
+
+#[derive(Clone, Debug)]
+struct Samples {
     /// Y, Cb, Cr; rows as wide as the asset, or half as wide.
     planes: [Box<[u8]>; 3],
     /// Alpha at luma and at chroma resolution; empty if all is opaque.
     alpha: [Box<[u8]>; 2],
     runs: [Runs; 2],
-    opaque: bool,
 }
 
 /// How the pixels of a span cover what is below.
@@ -53,7 +61,7 @@ pub(super) struct Span {
 }
 
 /// The spans of all rows of a plane.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Runs {
     spans: Vec<Span>,
     /// Where each row's spans start; one more than there are rows.
@@ -103,13 +111,12 @@ impl Asset {
     pub(super) fn opaque(rect: Rect, planes: [Vec<u8>; 3]) -> Self {
         let (w, h) = (px(rect.w), px(rect.h));
         debug_assert!(rect == rect.even() && planes[0].len() == w * h, "planes fit their place");
-        Self {
-            rect,
+        let samples = Samples {
             planes: planes.map(Vec::into_boxed_slice),
             alpha: [Box::default(), Box::default()],
             runs: [Runs::solid(w, h), Runs::solid(w / 2, h / 2)],
-            opaque: true,
-        }
+        };
+        Self { rect, opaque: true, samples: Arc::new(samples) }
     }
 
     fn with_alpha(rect: Rect, planes: [Vec<u8>; 3], alpha: [Vec<u8>; 2]) -> Self {
@@ -119,13 +126,15 @@ impl Asset {
         let w = px(rect.w);
         let runs = [Runs::of(&alpha[0], w), Runs::of(&alpha[1], w / 2)];
         let planes = planes.map(Vec::into_boxed_slice);
-        Self { rect, planes, alpha: alpha.map(Vec::into_boxed_slice), runs, opaque: false }
+        let samples = Samples { planes, alpha: alpha.map(Vec::into_boxed_slice), runs };
+        Self { rect, opaque: false, samples: Arc::new(samples) }
     }
 
     /// This opaque asset with another on it, which lies inside it.
     pub(super) fn under(mut self, over: &Self) -> Self {
         let seen = self.rect.intersect(over.rect);
         let blend = Kernels::at(Level::Scalar).blend;
+        let samples = Arc::make_mut(&mut self.samples);
         for plane in 0..3 {
             let coarse = plane.min(1);
             let width = px(self.rect.w) >> coarse;
@@ -135,7 +144,8 @@ impl Asset {
             for line in 0..px(seen.h) >> coarse {
                 let row = over.row(plane, (px(from_y) >> coarse) + line);
                 let at = ((px(y) >> coarse) + line) * width + (px(x) >> coarse);
-                let (dst, from) = (&mut self.planes[plane][at..][..length], px(from_x) >> coarse);
+                let (dst, from) =
+                    (&mut samples.planes[plane][at..][..length], px(from_x) >> coarse);
                 if over.opaque {
                     copy(dst, &row.pixels[from..]);
                 } else {
@@ -153,8 +163,9 @@ impl Asset {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        let pixels: usize = self.planes.iter().chain(&self.alpha).map(|plane| plane.len()).sum();
-        let runs = self.runs.iter().map(|Runs { spans, starts }| {
+        let Samples { planes, alpha, runs } = &*self.samples;
+        let pixels: usize = planes.iter().chain(alpha).map(|plane| plane.len()).sum();
+        let runs = runs.iter().map(|Runs { spans, starts }| {
             size_of_val(spans.as_slice()) + size_of_val(starts.as_slice())
         });
         pixels + runs.sum::<usize>()
@@ -169,13 +180,14 @@ impl Asset {
     pub(super) fn row(&self, plane: usize, y: usize) -> Row<'_> {
         let coarse = coarse(plane);
         let w = px(self.rect.w) >> coarse;
-        let alpha = if self.opaque { &[] } else { &self.alpha[coarse][y * w..][..w] };
-        let pixels = match self.planes.get(plane) {
+        let Samples { planes, alpha, runs } = &*self.samples;
+        let alpha = if self.opaque { &[] } else { &alpha[coarse][y * w..][..w] };
+        let pixels = match planes.get(plane) {
             Some(plane) => &plane[y * w..][..w],
             None if self.opaque => &OPAQUE[..w],
             None => alpha,
         };
-        Row { pixels, alpha, spans: self.runs[coarse].row(y) }
+        Row { pixels, alpha, spans: runs[coarse].row(y) }
     }
 }
 

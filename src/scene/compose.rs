@@ -28,6 +28,8 @@ pub struct Composer {
     history: History,
     /// The whole canvas is new: at the start, and when the scene is replaced.
     is_new: bool,
+    /// Where the scene is another than the one before.
+    changed: Damage,
     /// The newest frame, and the mark of what it shows.
     last: Option<(FrozenFrame, u64)>,
     running: Option<Running>,
@@ -74,6 +76,7 @@ impl Composer {
             kernels: Kernels::at(level),
             history: History::begin(canvas),
             is_new: true,
+            changed: Damage::none(canvas),
             last: None,
             running: None,
             retired: [None, None],
@@ -114,15 +117,19 @@ impl Composer {
             self.retire(Retired { scene: next, mixer: None });
             return;
         }
+        let is_mixed = mixer.is_some() || self.running.is_some();
         if let Some(running) = self.running.take() {
             self.retire(running.into_retired());
         }
         next.take_inputs(&mut self.scene);
         next.follow(&self.scene, mixer.is_none());
+        match is_mixed || self.is_new {
+            true => self.is_new = true,
+            false => self.changed.add_all(&next.reuse(&mut self.scene)),
+        }
         if next.scratch.len() > self.scratch.len() {
             std::mem::swap(&mut next.scratch, &mut self.scratch);
         }
-        self.is_new = true;
         let old = std::mem::replace(&mut self.scene, next);
         match mixer {
             Some(mixer) => self.running = Some(Running::new(old, mixer)),
@@ -253,6 +260,8 @@ impl Composer {
 
     fn update(&mut self, tick: &Tick) {
         let mut damage = self.scene.update(tick);
+        damage.add_all(&self.changed);
+        self.changed = Damage::none(self.scene.size.rect());
         if std::mem::take(&mut self.is_new) {
             self.scene.layers.invalidate();
             damage = Damage::all(self.scene.size.rect());
@@ -277,5 +286,7 @@ impl Composer {
 mod motion_tests;
 #[cfg(test)]
 mod native_tests;
+#[cfg(test)]
+mod reuse_tests;
 #[cfg(test)]
 mod tests;

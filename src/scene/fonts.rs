@@ -25,6 +25,9 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 const LINE_MIN: f32 = 4.0;
 const LINE_MAX: f32 = 2_048.0;
 
+/// Letters that fonts remember when they are kept for the next scene.
+const LETTERS_MAX: usize = 4_096;
+
 /// How near to the largest size that fits letters are shrunk, pixels.
 const SHRINK_STEP: f32 = 0.25;
 
@@ -48,6 +51,8 @@ pub(super) struct Fonts {
     cache: SwashCache,
     /// The machine's fonts are read when something first asks for them.
     has_machine_fonts: bool,
+    /// Those of files that layers name are there.
+    has_files: bool,
 }
 
 /// A family and the nearest weight it has.
@@ -80,7 +85,13 @@ impl Fonts {
             db.load_font_source(FontSource::Binary(Arc::new(data)));
         }
         let system = FontSystem::new_with_locale_and_db("en-US".to_owned(), db);
-        Self { system, cache: SwashCache::new(), has_machine_fonts: false }
+        Self { system, cache: SwashCache::new(), has_machine_fonts: false, has_files: false }
+    }
+
+    /// Whether only the built-in font is there, so that what is drawn next looks as it would with
+    /// new ones, and few letters are remembered.
+    pub(super) fn is_built_in(&self) -> bool {
+        !self.has_machine_fonts && !self.has_files && self.cache.image_cache.len() < LETTERS_MAX
     }
 
     /// Finds the font that `style` asks for, and checks that it and `text` can be drawn.
@@ -230,6 +241,7 @@ impl Fonts {
             return Err(format!("the file is above {} MiB", FONT_BYTES_MAX >> 20));
         }
         let data = std::fs::read(path).map_err(|error| error.to_string())?;
+        self.has_files = true;
         let db = self.system.db_mut();
         let faces = db.load_font_source(FontSource::Binary(Arc::new(data)));
         faces

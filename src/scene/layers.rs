@@ -10,7 +10,7 @@ use super::color::bytes;
 use super::damage::{Damage, area, around};
 use super::input_key::InputKey;
 use super::kernel::{Kernels, Key};
-use super::layer_style::{BlendMode, ChromaKey};
+use super::layer_style::ChromaKey;
 use super::motion::{Motion, Pose};
 use super::resample::resample;
 use super::resolve::Effects;
@@ -36,6 +36,8 @@ pub(super) struct Prepared {
     pub(super) name: String,
     /// What its pictures are: a layer of another scene with the same takes them over.
     pub(super) input: Option<InputKey>,
+    /// Number of its source in an asset cache: two with the same look the same.
+    pub(super) source: Option<u64>,
     pub(super) content: Content,
     pub(super) alpha: u8,
     /// It covers nothing outside; even edges.
@@ -46,7 +48,6 @@ pub(super) struct Prepared {
 
 /// What a loaded layer draws.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are sources")]
 pub(super) enum Content {
     /// A source.
     Painter(Painter),
@@ -62,7 +63,7 @@ pub(super) struct Group {
     surface: Surface,
     /// What of the surface is not drawn yet.
     pending: Damage,
-    pub(super) blend: BlendMode,
+    pub(super) effects: Effects,
     chroma_key: Option<Key>,
     /// What it takes away of the surface's corners.
     corners: Option<Asset>,
@@ -170,14 +171,18 @@ impl Layers {
         }
     }
 
-    /// Counts from now on what each layer costs, by this timer: adds where, lowest first. A group
-    /// of one layer counts as that.
-    pub(super) fn measure(&mut self, timer: &Timer, costs: &mut Vec<Arc<LayerCost>>) {
+    /// Counts from now on what each layer costs, by this timer: adds where, lowest first. One whose
+    /// name is `known` goes on with its counts, and a group of one layer counts as that.
+    pub(super) fn measure(
+        &mut self,
+        (timer, known): (&Timer, &[Arc<LayerCost>]),
+        costs: &mut Vec<Arc<LayerCost>>,
+    ) {
         for Prepared { name, content, cost, .. } in &mut self.0 {
             let (name, bytes) = match content {
                 Content::Painter(painter) => (name.clone(), painter.cache_bytes()),
                 Content::Group(group) => {
-                    group.layers.measure(timer, costs);
+                    group.layers.measure((timer, known), costs);
                     let inside = group.layers.0.iter().filter_map(|layer| layer.cost.as_deref());
                     let names: Vec<_> = inside.map(LayerCost::name).collect();
                     (names.join("+"), group.cache_bytes())
@@ -185,7 +190,9 @@ impl Layers {
             };
             let counted = costs.iter().find(|other| other.name() == name).cloned();
             let counted = counted.unwrap_or_else(|| {
-                costs.push(Arc::new(LayerCost::new(&name, timer.clone())));
+                let before = known.iter().find(|other| other.name() == name);
+                let new = || LayerCost::new(&name, timer.clone());
+                costs.push(Arc::new(before.map_or_else(new, |before| before.next())));
                 Arc::clone(&costs[costs.len() - 1])
             });
             counted.keeps(bytes);
@@ -350,11 +357,10 @@ impl Group {
     ) -> Self {
         let surface = Surface::new(rect);
         let pending = Damage::all(surface.rect());
-        let Effects { blend, chroma_key, corners } = effects;
-        let chroma_key = chroma_key.as_ref().map(key_of);
-        let corners = corners.map(|(radius, place)| outside(radius, place, surface.rect()));
-        let (blend, is_stale) = (*blend, true);
-        Self { layers, surface, pending, blend, chroma_key, corners, motion, is_stale }
+        let (effects, is_stale) = (effects.clone(), true);
+        let chroma_key = effects.chroma_key.as_ref().map(key_of);
+        let corners = effects.corners.map(|(radius, place)| outside(radius, place, surface.rect()));
+        Self { layers, surface, pending, effects, chroma_key, corners, motion, is_stale }
     }
 
     /// What has to be done to a region once all layers in it are drawn.
@@ -395,7 +401,7 @@ impl Group {
                 (surface, at) = (scaled, (seen.x + dx, seen.y + dy));
             }
         }
-        canvas.surface((surface, self.blend), at, clip, opacity);
+        canvas.surface((surface, self.effects.blend), at, clip, opacity);
     }
 
     /// Makes what is seen of it in another size.

@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod asset;
+mod asset_cache;
 mod bind;
 mod canvas;
 mod change;
@@ -13,6 +14,7 @@ mod damage;
 pub mod demo;
 mod direction;
 mod error;
+mod file_stamp;
 mod fonts;
 mod inner_scenes;
 mod input_key;
@@ -25,10 +27,12 @@ pub mod layout;
 mod mixing;
 mod model;
 mod motion;
+mod needed_file;
 mod position;
 mod prepare;
 mod resample;
 mod resolve;
+mod reuse;
 mod scale;
 mod scaled_source;
 mod snapshot;
@@ -40,10 +44,12 @@ pub mod time_format;
 mod transition;
 mod wipe_mask;
 
+pub use asset_cache::AssetCache;
 pub use change::{Change, PreparedTransition, Retired};
 pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
+pub use file_stamp::FileStamp;
 pub use input_key::InputKey;
 pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
 pub use layer_motion::LayerMotion;

@@ -1,19 +1,19 @@
 //! Scene loading: from a scene as its author wrote it to one that can be drawn.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::asset_cache::AssetCache;
 use super::canvas::Canvas;
 use super::color::bytes;
 use super::damage::Damage;
 use super::error::Error;
-use super::fonts::is_path;
+use super::fonts::Fonts;
 use super::input_key::InputKey;
 use super::kernel::Kernels;
 use super::layers::{Content, Group, Layers, Prepared};
-use super::model::{ClockSpec, Source, TextStyle};
 use super::motion::Motion;
+use super::needed_file::needs_file;
 use super::resolve::{Kind, Node, PlacedLayer, ResolvedScene};
 use super::source::{InputState, Loader, Painter, stand_in};
 use super::tick::Tick;
@@ -52,7 +52,24 @@ impl PreparedScene {
     /// # Errors
     /// What no file or font can mend: [`Error::Layer`].
     pub fn with_placeholders(scene: &ResolvedScene) -> Result<(Self, Vec<Error>), Error> {
-        Self::load(scene, &Painter::load)
+        Self::load(scene, Loader::new(scene.size.rect()), &uncached).map(|(made, ..)| made)
+    }
+
+    /// The same with sources of a cache, which keeps what is loaded for it.
+    ///
+    /// # Errors
+    /// As [`PreparedScene::with_placeholders`].
+    pub fn with_cache(
+        scene: &ResolvedScene,
+        cache: &AssetCache,
+    ) -> Result<(Self, Vec<Error>), Error> {
+        let mut loader = Loader::new(scene.size.rect());
+        loader.fonts = cache.take_fonts();
+        let (made, fonts) = Self::load(scene, loader, &|layer, loader| {
+            cache.painter(layer, loader.canvas, || Painter::load(layer, loader))
+        })?;
+        fonts.into_iter().for_each(|fonts| cache.keep_fonts(fonts));
+        Ok(made)
     }
 
     /// The same without looking at any file or font: each layer that needs one has its placeholder,
@@ -61,21 +78,28 @@ impl PreparedScene {
     /// # Errors
     /// As [`PreparedScene::with_placeholders`].
     pub fn without_files(scene: &ResolvedScene, cause: &str) -> Result<(Self, Vec<Error>), Error> {
-        Self::load(scene, &|layer, loader| match needs_file(layer) {
+        let loader = Loader::new(scene.size.rect());
+        let made = Self::load(scene, loader, &|layer, loader| match needs_file(layer) {
             Some(fault) => Err(fault(cause.to_owned())),
-            None => Painter::load(layer, loader),
-        })
+            None => uncached(layer, loader),
+        });
+        made.map(|(made, _)| made)
     }
 
-    fn load(scene: &ResolvedScene, painter: &LoadPainter<'_>) -> Result<(Self, Vec<Error>), Error> {
-        let mut loader = Loader::new(scene.size.rect());
+    /// Loads every source with `painter`; the scene with what is wrong, and the fonts.
+    fn load(
+        scene: &ResolvedScene,
+        mut loader: Loader,
+        painter: &LoadPainter<'_>,
+    ) -> Result<(Loaded, Option<Fonts>), Error> {
         let mut faults = Vec::new();
         let layers = load_all(&scene.layers, painter, &mut loader, &mut faults)?;
         let background = bytes(scene.background);
         let ResolvedScene { size, overlays_from, .. } = *scene;
         let visible = scene.visible.clone();
         let scratch = vec![0; layers.width_max().max(size.width() as usize)].into_boxed_slice();
-        Ok((Self { size, background, layers, overlays_from, visible, scratch }, faults))
+        let scene = Self { size, background, layers, overlays_from, visible, scratch };
+        Ok(((scene, faults), loader.fonts))
     }
 
     /// Gives the live, video or frames layer called `layer` its pictures. They stay in the ring
@@ -108,11 +132,12 @@ impl PreparedScene {
         ready
     }
 
-    /// Counts from now on what each layer costs, by this timer; where, lowest layer first.
+    /// Counts from now on what each layer costs, by this timer; where, lowest layer first. Layers
+    /// of names that are `known` go on with their counts.
     #[must_use]
-    pub fn measure(&mut self, timer: &Timer) -> Vec<Arc<LayerCost>> {
+    pub fn measure(&mut self, timer: &Timer, known: &[Arc<LayerCost>]) -> Vec<Arc<LayerCost>> {
         let mut costs = Vec::new();
-        self.layers.measure(timer, &mut costs);
+        self.layers.measure((timer, known), &mut costs);
         costs
     }
 
@@ -149,6 +174,15 @@ impl PreparedScene {
         });
     }
 
+    /// Goes on with what of `old` looks the same, once it has taken its inputs; where the two may
+    /// differ.
+    pub(super) fn reuse(&mut self, old: &mut Self) -> Damage {
+        match self.background == old.background {
+            true => self.layers.reuse(&mut old.layers, self.size.rect()),
+            false => Damage::all(self.size.rect()),
+        }
+    }
+
     /// Draws what lies in `damage`, with overlays or without; luma pixels drawn.
     pub(super) fn redraw(
         &mut self,
@@ -174,7 +208,16 @@ impl PreparedScene {
     }
 }
 
-type LoadPainter<'a> = dyn Fn(&PlacedLayer, &mut Loader) -> Result<Painter, Error> + 'a;
+/// A scene, and what of it cannot be shown.
+type Loaded = (PreparedScene, Vec<Error>);
+
+/// Loads a source; with its number, if it is in a cache.
+type LoadPainter<'a> =
+    dyn Fn(&PlacedLayer, &mut Loader) -> Result<(Painter, Option<u64>), Error> + 'a;
+
+fn uncached(layer: &PlacedLayer, loader: &mut Loader) -> Result<(Painter, Option<u64>), Error> {
+    Ok((Painter::load(layer, loader)?, None))
+}
 
 fn load_all(
     nodes: &[Node],
@@ -185,20 +228,20 @@ fn load_all(
     let mut layers = Vec::with_capacity(nodes.len());
     for Node { alpha, clip, kind, motion } in nodes {
         let (mut alpha, mut clip) = (*alpha, *clip);
-        let (name, input, content) = match kind {
+        let (name, input, source, content) = match kind {
             Kind::Layer(layer) => {
                 // Nothing outside is kept.
                 loader.canvas = clip;
-                let painter = match painter(layer, loader) {
-                    Ok(painter) => painter,
+                let (painter, source) = match painter(layer, loader) {
+                    Ok(loaded) => loaded,
                     Err(fault @ (Error::File { .. } | Error::Font { .. })) => {
                         let painter = stand_in(layer, &fault, loader)?;
                         faults.push(fault);
-                        painter
+                        (painter, None)
                     }
                     Err(error) => return Err(error),
                 };
-                (layer.name.clone(), InputKey::of(layer), Content::Painter(painter))
+                (layer.name.clone(), InputKey::of(layer), source, Content::Painter(painter))
             }
             Kind::Group(nodes, effects) => {
                 let inside = load_all(nodes, painter, loader, faults)?;
@@ -207,58 +250,19 @@ fn load_all(
                 if let Some(motion) = &group.motion {
                     (alpha, clip) = (motion.pose().alpha, motion.pose().seen);
                 }
-                (String::new(), None, Content::Group(Box::new(group)))
+                (String::new(), None, None, Content::Group(Box::new(group)))
             }
         };
-        layers.push(Prepared { name, input, content, alpha, clip, cost: None });
+        layers.push(Prepared { name, input, source, content, alpha, clip, cost: None });
     }
     Ok(Layers(layers))
-}
-
-impl ResolvedScene {
-    /// The pictures and the font files that it is loaded from, each once. Video files are not among
-    /// them: they are played, not loaded.
-    #[must_use]
-    pub fn files(&self) -> Vec<PathBuf> {
-        let needed = self.layers().into_iter().filter_map(needed_file);
-        let files = needed.filter(|(name, is_font)| !is_font || is_path(name));
-        let mut files: Vec<_> = files.map(|(name, _)| PathBuf::from(name)).collect();
-        files.sort();
-        files.dedup();
-        files
-    }
-}
-
-/// The file or font that a layer needs, and whether it is a font.
-fn needed_file(layer: &PlacedLayer) -> Option<(String, bool)> {
-    let of_font = |style: &TextStyle| style.font.clone().map(|font| (font, true));
-    match &layer.source {
-        Source::Image(path) => Some((path.display().to_string(), false)),
-        Source::Text { style, .. }
-        | Source::Live { style, .. }
-        | Source::Frames { style, .. }
-        | Source::Clock(ClockSpec { style, .. }) => of_font(style),
-        Source::Ticker(spec) => of_font(&spec.style),
-        _ => None,
-    }
-}
-
-/// The fault of a layer whose file or font cannot be had, made from its cause; `None` if it needs
-/// neither.
-fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> Error> {
-    let (what, is_font) = needed_file(layer)?;
-    let layer = layer.name.clone();
-    Some(move |cause| match is_font {
-        true => Error::Font { layer, font: what, cause },
-        false => Error::File { layer, path: what.into(), cause },
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::Rect;
-    use crate::scene::model::{Align, Color, Layer, Scene, TextBox};
+    use crate::scene::model::{Align, Color, Layer, Scene, Source, TextBox, TextStyle};
 
     const PLACE: Rect = Rect { x: 32, y: 16, w: 96, h: 64 };
 

@@ -132,6 +132,12 @@ impl ChannelStats {
         self.layers.load().iter().map(|layer| layer.read()).collect()
     }
 
+    /// The layers of the scene on the air, lowest first. For control.
+    #[must_use]
+    pub fn layer_costs(&self) -> Vec<Arc<LayerCost>> {
+        self.layers.load().to_vec()
+    }
+
     /// The composer was not run for so long. For the composer.
     pub fn stalled(&self, length: Micros) {
         self.compose.stalled_us.add(length.0);

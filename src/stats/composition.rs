@@ -27,17 +27,29 @@ impl fmt::Debug for Timer {
 pub struct LayerCost {
     name: String,
     cache_bytes: Counter,
+    drawn: Arc<Drawn>,
+    timer: Timer,
+}
+
+/// What a layer took, whatever scenes it was in.
+#[derive(Debug, Default)]
+struct Drawn {
     nanos: Counter,
     pixels: Counter,
-    timer: Timer,
 }
 
 impl LayerCost {
     /// Of the layer of this name.
     #[must_use]
     pub fn new(name: &str, timer: Timer) -> Self {
-        let [cache_bytes, nanos, pixels] = Default::default();
-        Self { name: name.to_owned(), cache_bytes, nanos, pixels, timer }
+        let (cache_bytes, drawn) = Default::default();
+        Self { name: name.to_owned(), cache_bytes, drawn, timer }
+    }
+
+    /// Of the layer that takes the place of this one, and goes on with its counts.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self { drawn: Arc::clone(&self.drawn), ..Self::new(&self.name, self.timer.clone()) }
     }
 
     /// So many bytes of pictures were prepared for it. For who prepares them.
@@ -55,8 +67,8 @@ impl LayerCost {
     pub fn count<T>(&self, pixels: u64, work: impl FnOnce() -> T) -> T {
         let began = (self.timer.0)();
         let done = work();
-        self.nanos.add((self.timer.0)().saturating_sub(began));
-        self.pixels.add(pixels);
+        self.drawn.nanos.add((self.timer.0)().saturating_sub(began));
+        self.drawn.pixels.add(pixels);
         done
     }
 
@@ -66,13 +78,13 @@ impl LayerCost {
         LayerFigures {
             name: self.name.clone(),
             cache_bytes: self.cache_bytes.get(),
-            nanos: self.nanos.get(),
-            pixels: self.pixels.get(),
+            nanos: self.drawn.nanos.get(),
+            pixels: self.drawn.pixels.get(),
         }
     }
 }
 
-/// What a layer had cost at one moment, since its scene was loaded.
+/// What a layer had cost at one moment, since a scene with it came on the air after one without.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayerFigures {
     /// Its name, with those of the groups and scenes that it is in; of a group that is drawn as
@@ -84,4 +96,21 @@ pub struct LayerFigures {
     pub nanos: u64,
     /// Luma pixels drawn.
     pub pixels: u64,
+}
+
+/// What the cache of loaded pictures holds, and what it was good for since the node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AssetCacheFigures {
+    /// Sources of layers that are kept.
+    pub entries: usize,
+    /// Bytes of their pictures.
+    pub bytes: usize,
+    /// What these may be at most.
+    pub bytes_max: usize,
+    /// Layers that found their source here.
+    pub hits: u64,
+    /// Layers whose source was loaded.
+    pub misses: u64,
+    /// Sources that had to go for others.
+    pub evictions: u64,
 }

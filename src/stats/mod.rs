@@ -24,7 +24,7 @@ mod streams;
 mod transcode;
 
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
-pub use composition::{LayerCost, LayerFigures, Timer};
+pub use composition::{AssetCacheFigures, LayerCost, LayerFigures, Timer};
 pub use cores::{CoreRole, CoreStats};
 pub use fallback::Fallback;
 pub use histogram::HistogramFigures;

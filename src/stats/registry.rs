@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
-use super::composition::LayerFigures;
+use super::composition::{AssetCacheFigures, LayerFigures};
 use super::cores::CoreStats;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::list::List;
@@ -42,6 +42,7 @@ pub struct Registry {
     in_bps: Gauge,
     out_bps: Gauge,
     packets: ArcSwap<PacketPoolFigures>,
+    asset_cache: ArcSwap<AssetCacheFigures>,
 }
 
 /// The packet pool.
@@ -274,6 +275,7 @@ impl Registry {
             in_bps: self.in_bps.get(),
             out_bps: self.out_bps.get(),
             packets: **self.packets.load(),
+            asset_cache: **self.asset_cache.load(),
             node,
             shards,
             channels: channels.collect(),
@@ -290,6 +292,11 @@ impl Registry {
     /// What the packet pool holds now. For control, which asks it once a second.
     pub fn set_packets(&self, figures: PacketPoolFigures) {
         self.packets.store(Arc::new(figures));
+    }
+
+    /// What the cache of loaded pictures holds now. For control.
+    pub fn set_asset_cache(&self, figures: AssetCacheFigures) {
+        self.asset_cache.store(Arc::new(figures));
     }
 
     pub(super) fn set_rates(&self, now: Micros, in_bps: f64, out_bps: f64) {
@@ -310,6 +317,8 @@ pub struct Snapshot {
     pub out_bps: f64,
     /// The packet pool, as it was within the last second.
     pub packets: PacketPoolFigures,
+    /// The cache of loaded pictures.
+    pub asset_cache: AssetCacheFigures,
     /// All shards together.
     pub node: ShardFigures,
     /// Each shard.

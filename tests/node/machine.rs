@@ -1,4 +1,5 @@
-//! Machine trouble: one that does not run the node for a while, and one that has other work.
+//! Machine trouble: one that does not run the node for a while, and one that has other work; and
+//! what memory the node has of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -32,6 +33,13 @@ pub(crate) fn keep_busy(length: Duration) {
         pass(length);
         over.store(true, Ordering::Relaxed);
     });
+}
+
+/// Memory of the node in use, MiB.
+pub(crate) fn memory(node: &Node) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.program().id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
 }
 
 /// Lets time pass.

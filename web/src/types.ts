@@ -298,6 +298,8 @@ export interface Composition {
   us_per_frame: number;
   pixels_per_frame: number;
   cache_bytes: number;
+  /** Of all channels. */
+  asset_cache: { entries: number; bytes: number; bytes_max: number };
   /** Those that took most first. */
   layers: LayerLoad[];
 }

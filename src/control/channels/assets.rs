@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::audio;
 use crate::config::{ChannelConfig, Config};
-use crate::control::channels::bound_text::BoundText;
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::scene_videos;
 use crate::decode::{File, FileSpec};
 use crate::runtime::{NICE_ENCODE, Worker};
@@ -30,10 +30,10 @@ pub(crate) type Prepared = (PreparedScene, Vec<scene::Error>);
 pub(crate) fn prepare(
     scene: &ResolvedScene,
     cpus: &[usize],
-    data: &Arc<BoundText>,
+    loader: &Arc<SceneLoader>,
 ) -> io::Result<Result<Prepared, scene::Error>> {
-    let (own, data) = (scene.clone(), Arc::clone(data));
-    let prepared = in_time(LOAD_MAX, cpus, move || data.prepare(&own))?;
+    let (own, loader) = (scene.clone(), Arc::clone(loader));
+    let prepared = in_time(LOAD_MAX, cpus, move || loader.prepare(&own))?;
     Ok(prepared.unwrap_or_else(|| PreparedScene::without_files(scene, &late())))
 }
 

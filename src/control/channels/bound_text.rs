@@ -9,8 +9,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::control::channels::file_stamp::FileStamp;
-use crate::scene::{self, DataSource, PreparedScene, ResolvedScene};
+use crate::scene::{self, DataSource, FileStamp, ResolvedScene};
 
 /// Most bytes of a file or a document that texts are bound to. A larger one is refused.
 pub(crate) const DATA_BYTES_MAX: u64 = 64 << 10;
@@ -63,18 +62,15 @@ impl Known {
 }
 
 impl BoundText {
-    /// Loads a scene with the present values of its texts. What is wrong with their files is told
-    /// beside what else is wrong; the last values that could be read stand there then.
-    ///
-    /// # Errors
-    /// As [`PreparedScene::with_placeholders`].
-    pub(crate) fn prepare(
+    /// A scene with the present values of its texts, and what is wrong with their files: the last
+    /// values that could be read stand there then. `None` if it has no such texts.
+    pub(crate) fn bound(
         &self,
         scene: &ResolvedScene,
-    ) -> Result<(PreparedScene, Vec<scene::Error>), scene::Error> {
+    ) -> Option<(ResolvedScene, Vec<scene::Error>)> {
         let sources = sources(scene);
         if sources.is_empty() {
-            return PreparedScene::with_placeholders(scene);
+            return None;
         }
         self.look(&sources);
         let mut bound = scene.clone();
@@ -91,9 +87,7 @@ impl BoundText {
             let values = entry.and_then(|entry| entry.values.as_ref());
             filled(template, values.unwrap_or(&Value::Null))
         });
-        let (prepared, more) = PreparedScene::with_placeholders(&bound)?;
-        faults.extend(more);
-        Ok((prepared, faults))
+        Some((bound, faults))
     }
 
     /// Reads those of the files that have been written since they were read. May take as long as

@@ -114,7 +114,7 @@ pub(crate) fn build(
             faults = found;
             sources.want_pictures(resolved.layers().into_iter(), &mut scene);
             let clock = context.clock;
-            stats.set_layers(scene.measure(&Timer::new(move || clock.nanos())));
+            stats.set_layers(scene.measure(&Timer::new(move || clock.nanos()), &[]));
             let composer = Composer::with_scene(scene, Level::best());
             let (line, mut ends) = scene_line(context, &stats);
             let natives;
@@ -203,7 +203,7 @@ fn first_scene(
     let fault = |error| ChannelError::Scene(config.name.clone(), error);
     let resolved = config.resolved(config.scene()).map_err(fault)?;
     let prepared =
-        prepare(&resolved, &context.encode_cpus, &context.data).map_err(ChannelError::Thread)?;
+        prepare(&resolved, &context.encode_cpus, &context.loader).map_err(ChannelError::Thread)?;
     Ok((resolved, prepared.map_err(fault)?))
 }
 
@@ -241,7 +241,7 @@ mod tests {
             home: Bell::new(),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(8)),
-            data: Arc::default(),
+            loader: Arc::default(),
             threads: Threads::default(),
             frame_sockets: FrameSockets::default(),
             composers: Threads::default(),

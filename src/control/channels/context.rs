@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::DecoderContext;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::Threads;
@@ -29,8 +29,8 @@ pub(crate) struct ChannelContext {
     /// Rung for the controller.
     pub(crate) controller: Arc<Bell>,
     pub(crate) events: EventQueue,
-    /// What texts of scenes are bound to.
-    pub(crate) data: Arc<BoundText>,
+    /// What scenes are loaded with.
+    pub(crate) loader: Arc<SceneLoader>,
     /// Encoders, decoders and what loads for them.
     pub(crate) threads: Threads,
     /// Where programs send frames.

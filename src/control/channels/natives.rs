@@ -101,7 +101,7 @@ fn first_scene(
     let fault = |error| ChannelError::Scene(config.name.clone(), error);
     let resolved = config.resolved_onto(config.scene(), size).map_err(fault)?;
     let prepared =
-        prepare(&resolved, &context.encode_cpus, &context.data).map_err(ChannelError::Thread)?;
+        prepare(&resolved, &context.encode_cpus, &context.loader).map_err(ChannelError::Thread)?;
     // What cannot be shown is told for the canvas.
     let (mut scene, _) = prepared.map_err(fault)?;
     sources.want_pictures(resolved.layers().into_iter(), &mut scene);

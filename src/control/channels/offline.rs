@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Mixer;
 use crate::config::ChannelConfig;
-use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::Sources;
 use crate::control::channels::stinger::stinger_in_lockstep;
 use crate::frame::{FrozenFrame, Geometry, Pool};
@@ -210,7 +210,7 @@ fn loaded(
 ) -> Result<(PreparedScene, Sources), ChannelError> {
     let fault = |error| ChannelError::Scene(channel.name.clone(), error);
     let resolved = channel.resolved(scene).map_err(fault)?;
-    let (mut prepared, found) = BoundText::default().prepare(&resolved).map_err(fault)?;
+    let (mut prepared, found) = SceneLoader::new(0).prepare(&resolved).map_err(fault)?;
     faults.extend(found.iter().map(ToString::to_string));
     let mut sources = Sources::default();
     sources.want_pictures(resolved.layers().into_iter(), &mut prepared);

@@ -22,7 +22,6 @@ use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
 use self::asset_files::{AssetFiles, FileStamps};
-use self::edits::Edited;
 use self::job::{Job, Plan};
 use self::library::{OnAir, stack};
 use self::load::{Bound, Changes, Loaded, Order};
@@ -30,9 +29,9 @@ use self::request::{SceneRequest, Waiting};
 use self::transaction::too_far;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
-use crate::control::channels::bound_text::BoundText;
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::natives::NativeEnd;
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::{DecoderContext, Subscription};
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
@@ -42,10 +41,10 @@ use crate::pipeline::{SceneChange, SceneReport, StartAt};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::Clock;
 use crate::scene::{self, Scene, Transition};
-use crate::stats::{ChannelStats, CoreRole};
+use crate::stats::{AssetCacheFigures, ChannelStats, CoreRole};
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
-const REQUESTS_MAX: usize = 8;
+const REQUESTS_MAX: usize = 128;
 
 /// How long whoever has a wish waits for it. It may still come true later, if nobody has another.
 const REQUEST_LIMIT: Micros = Micros::from_secs(12);
@@ -74,8 +73,7 @@ pub(crate) struct Scenes {
     /// To whoever hears of assets that cannot be shown.
     events: EventQueue,
     channels: Vec<ChannelScenes>,
-    /// What texts are bound to.
-    data: Arc<BoundText>,
+    loader: Arc<SceneLoader>,
     /// Number of the next channel.
     next: u64,
     news: mpsc::Sender<LoadReport>,
@@ -139,7 +137,7 @@ impl Scenes {
             decoders: context.decoders(""),
             events: Arc::clone(&context.events),
             channels: Vec::new(),
-            data: Arc::clone(&context.data),
+            loader: Arc::clone(&context.loader),
             next: 0,
             news,
             screenshots: Arc::default(),
@@ -178,7 +176,7 @@ impl Scenes {
             last_ticket: 0,
             asset_faults: AssetFaults::default(),
             files: AssetFiles::default(),
-            bound: Bound::of(config, &self.data),
+            bound: Bound::of(config, &self.loader.data),
             is_rebound: false,
             changes: Vec::new(),
         };
@@ -197,9 +195,9 @@ impl Scenes {
     pub(crate) fn remove(&mut self, name: &str) {
         let Some(at) = self.channels.iter().position(|it| it.name == name) else { return };
         let mut gone = self.channels.remove(at);
-        gone.fail(stopped(name));
-        for Waiting { reply, .. } in gone.waiting {
-            say(reply, stopped(name));
+        gone.fail(&stopped(name));
+        for mut request in gone.waiting {
+            request.answer(stopped(name));
         }
     }
 
@@ -278,7 +276,8 @@ impl Scenes {
             return None;
         }
         let deadline = self.clock.now() + REQUEST_LIMIT;
-        programme.waiting.push_back(Waiting { wish, reply, deadline, keep });
+        let (reply, is_alone) = (Some(reply), false);
+        programme.waiting.push_back(Waiting { wish, reply, deadline, keep, is_alone });
         self.go_on(at);
         None
     }
@@ -306,7 +305,7 @@ impl Scenes {
                 let faults = programme.commit(Some(tick), now);
                 programme.settle((&faults, false), now, &self.events);
             } else {
-                programme.fail(too_far(tick));
+                programme.fail(&too_far(tick));
             }
             self.go_on(at);
         }
@@ -345,15 +344,15 @@ impl Scenes {
                 programme.job = None;
                 programme.settle((&faults, true), now, &self.events);
             }
-            Loaded::Wrong(faults) => programme.fail(Answer::Invalid(faults)),
-            Loaded::Failed(text) => programme.fail(Answer::Unavailable(text)),
-            Loaded::Checked(edited) => {
+            Loaded::Wrong(faults) => programme.fail_one(&Answer::Invalid(faults)),
+            Loaded::Failed(text) => programme.fail_one(&Answer::Unavailable(text)),
+            Loaded::Checked(made) => {
                 if let Some(job) = &mut programme.job {
-                    job.edited = edited;
+                    job.made = made;
                 }
                 programme.commit(None, now);
             }
-            Loaded::Ready(edited, changes, faults) => {
+            Loaded::Ready(made, changes, faults) => {
                 let Changes { change, natives, layers, files, bound } = *changes;
                 let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
                 let change = SceneChange { ticket, change, natives, at };
@@ -361,10 +360,10 @@ impl Scenes {
                 let sent = ends.is_some_and(|ends| ends.changes.push(change).is_ok());
                 match &mut programme.job {
                     Some(job) if sent => {
-                        (job.edited, job.faults, job.sent) = (edited, faults, true);
+                        (job.made, job.faults, job.sent) = (made, faults, true);
                         (job.layers, job.files, job.bound) = (layers, files, Some(bound));
                     }
-                    _ => programme.fail(stopped(&programme.name)),
+                    _ => programme.fail(&stopped(&programme.name)),
                 }
             }
         }
@@ -372,6 +371,12 @@ impl Scenes {
             self.go_on(at);
         }
         Vec::new()
+    }
+
+    /// Keeps at most so many bytes of loaded pictures for scenes to come; what is kept.
+    pub(crate) fn keep_assets(&self, bytes_max: usize) -> AssetCacheFigures {
+        self.loader.assets.set_bytes_max(bytes_max);
+        self.loader.assets.figures()
     }
 
     /// Answers those who have waited too long, and ends what a channel that has stopped will not
@@ -384,7 +389,7 @@ impl Scenes {
                 Answer::Unavailable(format!("channel {programme} takes long; look again later"))
             };
             if let Some(job) = programme.job.as_mut().filter(|job| now >= job.deadline) {
-                job.reply.take().into_iter().for_each(|reply| say(reply, late(&programme.name)));
+                job.requests.iter_mut().for_each(|it| it.answer(late(&programme.name)));
                 // A file that never comes keeps no later wish waiting.
                 if !job.sent && !programme.waiting.is_empty() {
                     programme.job = None;
@@ -395,12 +400,12 @@ impl Scenes {
             // They wait in the order of their deadlines.
             let overdue = programme.waiting.iter().take_while(|it| now >= it.deadline);
             let overdue = overdue.count();
-            for Waiting { reply, .. } in programme.waiting.drain(..overdue) {
-                say(reply, late(&programme.name));
+            for mut request in programme.waiting.drain(..overdue) {
+                request.answer(late(&programme.name));
             }
             let gone = programme.ends.as_ref().is_some_and(|ends| ends.changes.is_closed());
             if gone && programme.job.as_ref().is_some_and(|job| job.sent) {
-                programme.fail(stopped(&programme.name));
+                programme.fail(&stopped(&programme.name));
                 self.go_on(at);
             }
             self.probe(at, now);
@@ -408,24 +413,17 @@ impl Scenes {
         }
     }
 
-    /// Begins with the next wish that needs more than an answer; if there is none, shows again
+    /// Begins with the next requests that need more than an answer; if there are none, shows again
     /// what has become well.
     fn go_on(&mut self, at: usize) {
         while self.channels[at].job.is_none() {
             let programme = &mut self.channels[at];
-            let (plan, reply, deadline, keep) = match programme.waiting.pop_front() {
-                Some(Waiting { wish, reply, deadline, keep }) => {
-                    (programme.plan(wish, keep), Some(reply), deadline, keep)
-                }
-                None => match programme.reload() {
-                    Some(plan) => (Ok(plan), None, self.clock.now() + REQUEST_LIMIT, false),
-                    None => return,
-                },
+            let next = programme.next_job();
+            let Some((plan, requests)) = next.or_else(|| Some((programme.reload()?, Vec::new())))
+            else {
+                return;
             };
-            match plan {
-                Ok(plan) => self.begin(at, plan, reply, (deadline, keep)),
-                Err(answer) => reply.into_iter().for_each(|reply| say(reply, answer.clone())),
-            }
+            self.begin(at, plan, requests);
         }
     }
 
@@ -434,21 +432,25 @@ impl Scenes {
         &mut self,
         at: usize,
         Plan { what, how, at: start, activates, tells_frame }: Plan,
-        reply: Option<Reply>,
-        (deadline, keep): (Micros, bool),
+        requests: Vec<Waiting>,
     ) {
+        let latest = self.clock.now() + REQUEST_LIMIT;
+        let deadline = requests.first().map_or(latest, |request| request.deadline);
         let programme = &mut self.channels[at];
         programme.last_ticket += 1;
         let ticket = programme.last_ticket;
+        let ends = programme.ends.as_ref();
         let order = Order {
             decoders: DecoderContext { channel: programme.name.clone(), ..self.decoders.clone() },
             what,
             how,
-            data: Arc::clone(&self.data),
+            loader: Arc::clone(&self.loader),
+            costs: ends.map(|ends| ends.stats.layer_costs()).unwrap_or_default(),
         };
         programme.job = Some(Job {
             ticket,
-            edited: Edited::default(),
+            requests,
+            made: Vec::new(),
             faults: Vec::new(),
             layers: Vec::new(),
             files: FileStamps::default(),
@@ -457,9 +459,7 @@ impl Scenes {
             tells_frame,
             bound: None,
             sent: false,
-            reply,
             deadline,
-            keep,
         });
         let (id, news) = (programme.id, self.news.clone());
         let load = move || {
@@ -468,7 +468,7 @@ impl Scenes {
         };
         if let Err(error) = self.spawn(at, "scene", load) {
             let answer = Answer::Unavailable(format!("no thread to load it: {error}"));
-            self.channels[at].fail(answer);
+            self.channels[at].fail(&answer);
         }
     }
 

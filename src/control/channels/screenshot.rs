@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::ImageFormat;
 
-use crate::control::channels::bound_text::BoundText;
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::Sources;
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, PixelFormat};
@@ -28,11 +28,11 @@ const FRAMES: u32 = 2;
 /// In words, if the scene cannot be drawn at all, or there is no memory.
 pub(crate) fn screenshot(
     scene: &ResolvedScene,
-    data: &BoundText,
+    loader: &SceneLoader,
     unix_ms: u64,
 ) -> Result<Vec<u8>, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let (mut prepared, _) = data.prepare(scene).map_err(|error| text(&error))?;
+    let (mut prepared, _) = loader.prepare(scene).map_err(|error| text(&error))?;
     let mut sources = Sources::default();
     sources.want_pictures(scene.layers().into_iter(), &mut prepared);
     let (mut files, _) = sources.in_lockstep(Micros(0));

@@ -71,8 +71,8 @@ impl Shared {
         Self {
             metrics,
             api: Arc::clone(&state.api),
-            limiter: RateLimiter::default(),
-            strangers: RateLimiter::default(),
+            limiter: RateLimiter::of_known(),
+            strangers: RateLimiter::of_strangers(),
             followers: Followers::default(),
             state,
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::page::Page;
-use crate::stats::{LayerFigures, Snapshot};
+use crate::stats::{AssetCacheFigures, LayerFigures, Snapshot};
 
 /// Writes what is told of it.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -32,7 +32,26 @@ pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
             let labels = [("channel", channel), ("layer", &layer.name[..])];
             family.sample(&labels, layer.cache_bytes)
         })
-    })
+    })?;
+    asset_cache(page, &snapshot.asset_cache)
+}
+
+fn asset_cache(page: &mut Page<'_>, cache: &AssetCacheFigures) -> fmt::Result {
+    let help = "Bytes of loaded pictures that are kept for scenes which show them again";
+    page.gauge("asset_cache_bytes", help, |family| family.sample(&[], cache.bytes as u64))?;
+    page.gauge("asset_cache_max_bytes", "What these may be at most", |family| {
+        family.sample(&[], cache.bytes_max as u64)
+    })?;
+    page.gauge("asset_cache_entries", "Sources of layers that are kept", |family| {
+        family.sample(&[], cache.entries as u64)
+    })?;
+    let help = "Layers whose source was found in the cache, or was loaded";
+    page.counter("asset_cache_lookups_total", help, |family| {
+        family.sample(&[("result", "hit")], cache.hits)?;
+        family.sample(&[("result", "miss")], cache.misses)
+    })?;
+    let help = "Sources of layers that had to leave the cache for others";
+    page.counter("asset_cache_evictions_total", help, |family| family.sample(&[], cache.evictions))
 }
 
 /// Those of all channels, with the channels' names.

@@ -173,7 +173,7 @@ impl StateCollector {
             let by_hour = self.dropped.entry(channel.name.clone()).or_default();
             let total = channel.figures.dropped_total();
             let dropped_by_hour = by_hour.look(total, self.time.now_ms()).to_vec();
-            let composition = self.compositions.look(channel, &scenes.active);
+            let composition = self.compositions.look(channel, &scenes.active, figures.asset_cache);
             compositions.insert(channel.name.clone(), composition);
             let latencies = &mut self.latencies;
             let shown = channel_of(channel, &figures.outputs, scenes, latencies, &self.time);

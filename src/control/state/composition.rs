@@ -6,7 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::figures::{Latency, named};
-use crate::stats::{ChannelSnapshot, DropReason, HistogramFigures, LayerFigures};
+use crate::stats::{
+    AssetCacheFigures, ChannelSnapshot, DropReason, HistogramFigures, LayerFigures,
+};
 
 /// What drawing a channel's pictures takes, as the last second was. Frames of native renditions,
 /// which are drawn on cores of their own, are not part of it.
@@ -28,9 +30,36 @@ pub struct Composition {
     /// Bytes of the pictures that are kept for the scene on the air: images, letters, surfaces of
     /// groups.
     pub cache_bytes: u64,
+    /// What is kept for scenes of all channels.
+    pub asset_cache: AssetCache,
     /// Its layers, those that took most first. While a transition goes on, those of the scene that
     /// comes.
     pub layers: Vec<LayerLoad>,
+}
+
+/// Loaded pictures of all channels, kept for scenes that show them again: the least used go when
+/// there are too many.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct AssetCache {
+    /// Sources of layers that are kept.
+    pub entries: usize,
+    /// Bytes of their pictures.
+    pub bytes: usize,
+    /// What these may be at most.
+    pub bytes_max: usize,
+    /// Layers since start that found their source here.
+    pub hits: u64,
+    /// Layers since start whose source was loaded.
+    pub misses: u64,
+    /// Sources since start that had to go for others.
+    pub evictions: u64,
+}
+
+impl From<AssetCacheFigures> for AssetCache {
+    fn from(figures: AssetCacheFigures) -> Self {
+        let AssetCacheFigures { entries, bytes, bytes_max, hits, misses, evictions } = figures;
+        Self { entries, bytes, bytes_max, hits, misses, evictions }
+    }
 }
 
 /// What a layer takes.
@@ -59,8 +88,13 @@ struct Seen {
 }
 
 impl Collected {
-    /// What `channel`, which shows `scene`, took since the last call.
-    pub(super) fn look(&mut self, channel: &ChannelSnapshot, scene: &str) -> Composition {
+    /// What `channel`, which shows `scene`, took since the last call, and what `cache` holds.
+    pub(super) fn look(
+        &mut self,
+        channel: &ChannelSnapshot,
+        scene: &str,
+        cache: AssetCacheFigures,
+    ) -> Composition {
         let (figures, layers) = (&channel.figures, &channel.layers);
         let now = Seen { draw: figures.draw, pixels: figures.pixels, layers: layers.clone() };
         let seen = self.0.insert(channel.name.clone(), now).unwrap_or_default();
@@ -88,6 +122,7 @@ impl Collected {
             pixels_per_frame: per_frame(figures.pixels.saturating_sub(seen.pixels) as f64),
             skipped: named(DropReason::ALL.map(DropReason::label), figures.dropped),
             cache_bytes: layers.iter().map(|layer| layer.cache_bytes).sum(),
+            asset_cache: cache.into(),
             layers: loads,
         }
     }
@@ -118,13 +153,14 @@ mod tests {
         let (stats, mut collected) = (ChannelStats::default(), Collected::default());
         stats.drawn(Micros(300), 5_000);
         let first = vec![layer("logo", 1_000, 50), layer("clock", 2_000, 10)];
-        collected.look(&snapshot(&stats, first), "main");
+        collected.look(&snapshot(&stats, first), "main", AssetCacheFigures::default());
         for _ in 0..4 {
             stats.drawn(Micros(200), 1_000);
         }
         stats.dropped(DropReason::PoolEmpty, 3);
         let next = vec![layer("logo", 9_000, 450), layer("clock", 42_000, 4_010)];
-        let told = collected.look(&snapshot(&stats, next.clone()), "main");
+        let told =
+            collected.look(&snapshot(&stats, next.clone()), "main", AssetCacheFigures::default());
         assert_eq!((told.frames, told.pixels_per_frame, told.cache_bytes), (4, 1_000.0, 200));
         assert!((told.us_per_frame - 200.0).abs() < 1e-6, "{}", told.us_per_frame);
         assert_eq!(told.skipped["pool_empty"], 3);
@@ -132,16 +168,24 @@ mod tests {
         assert_eq!(loads.collect::<Vec<_>>(), [("clock", 10.0), ("logo", 2.0)]);
         assert!((told.layers[0].pixels_per_frame - 1_000.0).abs() < 1e-6);
 
-        let idle = collected.look(&snapshot(&stats, next), "main");
+        let idle = collected.look(&snapshot(&stats, next), "main", AssetCacheFigures::default());
         assert_eq!((idle.frames, idle.frame_ms, idle.layers[0].us_per_frame), (0, None, 0.0));
     }
 
     #[test]
     fn layers_of_another_scene_begin_with_nothing() {
         let (stats, mut collected) = (ChannelStats::default(), Collected::default());
-        collected.look(&snapshot(&stats, vec![layer("logo", 9_000, 450)]), "main");
+        collected.look(
+            &snapshot(&stats, vec![layer("logo", 9_000, 450)]),
+            "main",
+            AssetCacheFigures::default(),
+        );
         stats.drawn(Micros(200), 1_000);
-        let told = collected.look(&snapshot(&stats, vec![layer("logo", 1_000, 45)]), "other");
+        let told = collected.look(
+            &snapshot(&stats, vec![layer("logo", 1_000, 45)]),
+            "other",
+            AssetCacheFigures::default(),
+        );
         assert_eq!((&told.scene[..], told.layers[0].us_per_frame), ("other", 1.0));
     }
 }

@@ -131,7 +131,7 @@ fn plain_layers(layers: &Layers, canvas: &mut Canvas<'_>) {
                 plain_layers(&group.layers, &mut inner);
                 group.finish(&mut inner, Rect { x: 0, y: 0, ..layer.clip });
                 let corner = (layer.clip.x, layer.clip.y);
-                canvas.surface((&surface, group.blend), corner, layer.clip, layer.alpha);
+                canvas.surface((&surface, group.effects.blend), corner, layer.clip, layer.alpha);
             }
         }
     }
@@ -312,7 +312,8 @@ fn what_each_layer_costs_is_counted_those_in_groups_too() {
     let clock = Layer { style: blended, ..clock };
     let mut scene = prepared(vec![layer("card", Source::SmpteBars, (0, 32, 64, 64)), clock]);
     let now = AtomicU64::new(0);
-    let costs = scene.measure(&Timer::new(move || now.fetch_add(5, Ordering::Relaxed)));
+    let timer = Timer::new(move || now.fetch_add(5, Ordering::Relaxed));
+    let costs = scene.measure(&timer, &[]);
     let mut composer = Composer::with_scene(scene, Level::best());
     let pool = pool(W, H, 3);
     let read = || costs.iter().map(|cost| cost.read()).collect::<Vec<_>>();
@@ -330,6 +331,13 @@ fn what_each_layer_costs_is_counted_those_in_groups_too() {
     assert_eq!(next[0].pixels, first[0].pixels, "the bars stand still");
     let clock = next[1].pixels - before[1].pixels;
     assert!(clock > 0 && clock < first[1].pixels, "its last figures are drawn: {next:?}");
+
+    let card = layer("card", Source::SmpteBars, (0, 0, 96, 64));
+    let mut scene = prepared(vec![card, layer("new", Source::TestCard, (96, 0, 64, 64))]);
+    let after: Vec<_> = scene.measure(&timer, &costs).iter().map(|cost| cost.read()).collect();
+    assert_eq!((&after[0].name[..], after[0].nanos), ("card", next[0].nanos), "it goes on");
+    assert_ne!(after[0].cache_bytes, next[0].cache_bytes, "with pictures of its own");
+    assert_eq!((&after[1].name[..], after[1].nanos), ("new", 0));
 }
 
 #[test]

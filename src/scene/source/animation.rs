@@ -21,7 +21,7 @@ const SHORT_MS: u64 = 100;
 const LEAST_MS: u64 = 20;
 
 /// Pictures that follow each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Animation {
     pictures: Vec<Asset>,
     /// When each ends, milliseconds from the beginning.

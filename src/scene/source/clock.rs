@@ -16,7 +16,7 @@ use crate::scene::tick::Tick;
 use crate::scene::time_format::{TIME_CHARS_MAX, TimeFormat, TimeText};
 
 /// A character that the clock may show.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Glyph {
     character: char,
     /// At the canvas' corner, and one pixel to the right of it: assets move by even distances, so a
@@ -35,7 +35,7 @@ struct Cell {
 }
 
 /// Glyphs, and the cells they are put in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Clock {
     time: TimeFormat,
     align: Align,

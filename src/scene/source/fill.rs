@@ -10,7 +10,7 @@ use crate::scene::kernel::mul255;
 use crate::scene::model::Color;
 
 /// One colour in a box with even edges.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Fill {
     rect: Rect,
     color: [u8; 3],

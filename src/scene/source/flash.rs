@@ -14,7 +14,7 @@ const WHITE_US: u64 = 100_000;
 const PERIOD_US: u64 = 1_000_000;
 
 /// A box that is white or black.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Flash {
     rect: Rect,
     is_white: bool,

@@ -18,7 +18,7 @@ const CHECK_BITS: u32 = 8;
 const BLOCKS: u32 = NUMBER_BITS + CHECK_BITS;
 
 /// A row of blocks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct FrameCounter {
     place: Rect,
     /// White blocks, the first in the highest of [`BLOCKS`] bits.

@@ -34,8 +34,6 @@ pub(in crate::scene) struct Input {
     /// Where the picture lands on the canvas, and which part of it.
     dest: Rect,
     crop: Rect,
-    /// How much of the picture is to be seen: 255 all, 0 none.
-    weight: u8,
 }
 
 /// What a source gave so far. It can move to another scene's input.
@@ -44,6 +42,8 @@ pub(in crate::scene) struct InputState {
     pictures: Option<Receiver<PictureEvent>>,
     shown: Option<FrozenFrame>,
     fade: Fade,
+    /// How much of the picture is to be seen: 255 all, 0 none.
+    weight: u8,
     /// The source cannot be played now.
     failed: bool,
 }
@@ -63,7 +63,7 @@ impl Input {
         let state = InputState::default();
         let (place, placeholder) = (place.even(), None);
         let is_still = false;
-        Self { place, canvas, slate, placeholder, is_still, state, dest, crop, weight: 0 }
+        Self { place, canvas, slate, placeholder, is_still, state, dest, crop }
     }
 
     /// For a file: nothing stands there before the first picture; `placeholder` does while the file
@@ -75,6 +75,13 @@ impl Input {
     /// For another program: it may draw once, and `slate` stands there while it is not connected.
     pub(super) fn of_program(place: Rect, canvas: Rect, slate: Option<Asset>) -> Self {
         Self { is_still: true, ..Self::new(place, canvas, slate) }
+    }
+
+    /// One for the same place that has received nothing.
+    pub(super) fn as_loaded(&self) -> Self {
+        let Self { place, canvas, is_still, .. } = *self;
+        let (slate, placeholder) = (self.slate.clone(), self.placeholder.clone());
+        Self { placeholder, is_still, ..Self::new(place, canvas, slate) }
     }
 
     /// Takes its pictures from `pictures` from now on; what is shown stays until the first.
@@ -94,7 +101,7 @@ impl Input {
         self.receive(now);
         if self.state.shown.is_some() && self.state.fade.to == 255 {
             self.state.fade = Fade { from: 255, to: 255, ..Fade::default() };
-            self.weight = 255;
+            self.state.weight = 255;
             self.settle();
         }
         let shows = self.state.shown.is_some();
@@ -107,7 +114,7 @@ impl Input {
         damage.add(self.bounds());
         self.state.shown = other.state.shown.as_ref().map(FrozenFrame::share);
         (self.state.fade, self.state.failed) = (other.state.fade, other.state.failed);
-        self.weight = other.weight;
+        self.state.weight = other.state.weight;
         self.settle();
         damage.add(self.bounds());
     }
@@ -119,10 +126,10 @@ impl Input {
         if weight == 0 && self.state.fade.to == 0 {
             self.state.shown = None;
         }
-        if weight != self.weight {
+        if weight != self.state.weight {
             // While the weight moves, all that the picture or the slate covers changes.
             damage.add(self.bounds());
-            self.weight = weight;
+            self.state.weight = weight;
             self.settle();
             damage.add(self.bounds());
         } else if is_new {
@@ -138,7 +145,7 @@ impl Input {
 
     /// What stands in place of a picture now: the slate, or the placeholder of a file that fails.
     fn substitute(&self) -> Option<&Asset> {
-        let fails = self.state.failed && self.weight == 0;
+        let fails = self.state.failed && self.state.weight == 0;
         self.slate.as_ref().or_else(|| self.placeholder.as_deref().filter(|_| fails))
     }
 
@@ -196,21 +203,21 @@ impl Input {
 
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, clip: Rect, opacity: u8) {
         let picture = self.picture();
-        match (picture, self.substitute(), self.weight) {
+        match (picture, self.substitute(), self.state.weight) {
             (Some(picture), _, 255) => canvas.picture(picture, clip, opacity),
             (Some(picture), Some(slate), 1..) if picture.has_alpha() => {
-                canvas.asset(slate, (0, 0), clip, mul255(255 - self.weight, opacity));
-                canvas.picture(picture, clip, mul255(self.weight, opacity));
+                canvas.asset(slate, (0, 0), clip, mul255(255 - self.state.weight, opacity));
+                canvas.picture(picture, clip, mul255(self.state.weight, opacity));
             }
             (Some(picture), Some(slate), 1..) => {
-                canvas.between(picture, slate, clip, (self.weight, opacity));
-                let fading = mul255(255 - self.weight, opacity);
+                canvas.between(picture, slate, clip, (self.state.weight, opacity));
+                let fading = mul255(255 - self.state.weight, opacity);
                 for rect in around(clip, self.dest) {
                     canvas.asset(slate, (0, 0), rect, fading);
                 }
             }
             (Some(picture), None, 1..) => {
-                canvas.picture(picture, clip, mul255(self.weight, opacity));
+                canvas.picture(picture, clip, mul255(self.state.weight, opacity));
             }
             (_, Some(slate), _) => canvas.asset(slate, (0, 0), clip, opacity),
             (_, None, _) => {}
@@ -219,7 +226,7 @@ impl Input {
 
     pub(super) fn bounds(&self) -> Rect {
         let under = self.substitute().map_or_else(Rect::default, Asset::rect);
-        if self.weight == 255 { self.dest } else { under.union(self.dest) }
+        if self.state.weight == 255 { self.dest } else { under.union(self.dest) }
     }
 
     /// All pictures that it keeps.
@@ -229,7 +236,7 @@ impl Input {
 
     pub(super) fn opaque(&self) -> Rect {
         let has_alpha = self.picture().is_some_and(|picture| picture.has_alpha());
-        match (&self.slate, self.weight, &self.state.shown) {
+        match (&self.slate, self.state.weight, &self.state.shown) {
             (_, 1.., Some(_)) if has_alpha => Rect::default(),
             (_, 255, Some(_)) => self.dest,
             (Some(_), 1.., Some(_)) => self.dest,
@@ -239,7 +246,7 @@ impl Input {
     }
 
     pub(super) fn whole_picture(&self) -> Option<Placed<'_>> {
-        self.picture().filter(|picture| self.weight == 255 && !picture.has_alpha())
+        self.picture().filter(|picture| self.state.weight == 255 && !picture.has_alpha())
     }
 
     fn picture(&self) -> Option<Placed<'_>> {
@@ -310,7 +317,7 @@ mod tests {
             let mut damage = Damage::none(CANVAS);
             let tick = Tick { at: Micros::from_millis(ms), ..Tick::default() };
             self.input.update(&tick, &mut damage);
-            (!damage.is_empty(), self.input.weight)
+            (!damage.is_empty(), self.input.state.weight)
         }
     }
 

@@ -7,7 +7,7 @@ use crate::scene::fonts::Fonts;
 #[derive(Debug)]
 pub(in crate::scene) struct Loader {
     /// Found when the first letters are needed.
-    fonts: Option<Fonts>,
+    pub(in crate::scene) fonts: Option<Fonts>,
     /// What of the canvas the layer may cover; nothing outside it is kept.
     pub(in crate::scene) canvas: Rect,
 }

@@ -98,6 +98,23 @@ impl Painter {
         })
     }
 
+    /// The same as it was when it was loaded, which shares its pictures: nothing that has come in
+    /// since is there.
+    pub(in crate::scene) fn as_loaded(&self) -> Self {
+        match self {
+            Self::Fill(fill) => Self::Fill(fill.clone()),
+            Self::Still(asset) => Self::Still(asset.clone()),
+            Self::Animation(animation) => Self::Animation(animation.clone()),
+            Self::Clock(clock) => Self::Clock(clock.clone()),
+            Self::Spinner(spinner) => Self::Spinner(spinner.clone()),
+            Self::Flash(flash) => Self::Flash(flash.clone()),
+            Self::TestCard(card) => Self::TestCard(card.clone()),
+            Self::FrameCounter(counter) => Self::FrameCounter(counter.clone()),
+            Self::Ticker(ticker) => Self::Ticker(ticker.clone()),
+            Self::Input(input) => Self::Input(input.as_loaded()),
+        }
+    }
+
     /// Moves to `tick` and adds what looks different now.
     pub(in crate::scene) fn update(&mut self, tick: &Tick, damage: &mut Damage) {
         match self {

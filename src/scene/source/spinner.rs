@@ -27,7 +27,7 @@ const DIMMEST: u64 = 36;
 const RISE: u64 = 24;
 
 /// Dots on a circle, each rendered once for its own place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Spinner {
     dots: Box<[Asset]>,
     light: [u8; DOTS],

@@ -24,7 +24,7 @@ const BARS: [[u8; 3]; 7] = [
 const CROSSING_US: u64 = 4_000_000;
 
 /// Bars above, a ramp from black to white below them, and at the bottom the track of the mark.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct TestCard {
     card: Asset,
     track: Rect,

@@ -24,7 +24,7 @@ const STEPS: u8 = 4;
 const PHASES: u8 = 2 * STEPS;
 
 /// Letters that run, drawn at each place that they can have on the canvas' grid of colours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Ticker {
     /// Letters whose corner is at 0, moved by so many steps.
     phases: Box<[Asset]>,

@@ -5,6 +5,7 @@ mod afternoon;
 mod channels;
 mod congested;
 mod crowd;
+mod edits;
 mod fallback;
 mod governed;
 mod in_step;

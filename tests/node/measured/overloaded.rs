@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::config::{Config, HEIGHT, WIDTH};
-use crate::machine::keep_busy;
+use crate::machine::{keep_busy, memory};
 use crate::nginx::Nginx;
 use crate::node::Node;
 use crate::program::Program;
@@ -21,13 +21,6 @@ const BURN: Duration = Duration::from_secs(45);
 /// User control events.
 const PING: u8 = 6;
 const PONG: u8 = 7;
-
-/// Memory of the node in use, MiB.
-fn memory(node: &Node) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", node.program().id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
-}
 
 /// What a viewer was sent.
 #[derive(Default)]

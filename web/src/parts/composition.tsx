@@ -30,6 +30,11 @@ export function CompositionPanel({ channel }: { channel: Channel }) {
           note={`per frame, of ${integer(channel.width * channel.height)}`}
         />
         <Figure label="Prepared pictures" value={bytes(composition.cache_bytes)} />
+        <Figure
+          label="Asset cache"
+          value={bytes(composition.asset_cache.bytes)}
+          note={`of ${bytes(composition.asset_cache.bytes_max)}, all channels`}
+        />
       </dl>
       <div class="table-box">
         <table>

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::control::channels::file_stamp::FileStamp;
 use crate::media::Micros;
+use crate::scene::FileStamp;
 
 /// How often they are looked at. A change counts once two looks have found the same: whoever writes
 /// a file has finished then.

@@ -1,10 +1,10 @@
 //! The scenes of one channel: what is known of them, what a wish takes, and what it leaves.
 
-use super::edits::Edits;
+use super::edits::{Edited, Edits};
 use super::job::{Job, Plan};
 use super::library::{Library, Target};
 use super::load::{How, What};
-use super::request::SceneRequest;
+use super::request::{SceneRequest, Waiting};
 use super::transaction::Transaction;
 use super::{ChannelScenes, Entry};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
@@ -13,7 +13,6 @@ use crate::config::{
     transition_from_document, transition_to_document,
 };
 use crate::control::event_queue::EventQueue;
-use crate::control::handle::say;
 use crate::media::Micros;
 use crate::pipeline::StartAt;
 use crate::scene::{self, Scene, Transition};
@@ -95,20 +94,49 @@ impl ChannelScenes {
         self.list.iter().position(|entry| entry.name == name)
     }
 
-    /// What a wish takes, or why it takes nothing.
-    pub(super) fn plan(&mut self, wish: SceneRequest, keep: bool) -> Result<Plan, Answer> {
-        let channel = &self.name;
-        if self.ends.is_none() {
-            let text = format!("channel {channel} shows another program's frames, not scenes");
-            return Err(Answer::Invalid(vec![text]));
+    /// The next requests that need more than an answer, and what they take. Edits that follow each
+    /// other are made at the same frame, however many there are.
+    pub(super) fn next_job(&mut self) -> Option<(Plan, Vec<Waiting>)> {
+        while let Some(mut first) = self.waiting.pop_front() {
+            match self.plan(first.wish.clone(), first.keep) {
+                Ok(mut plan) => {
+                    let mut requests = vec![first];
+                    self.join(&mut plan, &mut requests);
+                    return Some((plan, requests));
+                }
+                Err(answer) => first.answer(answer),
+            }
         }
-        let library = self.library();
-        let replaces = library.on_air().ok();
+        None
+    }
+
+    /// Takes what waits and can be made at the same frame.
+    fn join(&mut self, plan: &mut Plan, requests: &mut Vec<Waiting>) {
+        let What::New { edits, library, .. } = &mut plan.what else { return };
+        let is_edit = |it: &Waiting| {
+            let wish = &it.wish;
+            !it.is_alone && matches!(wish, SceneRequest::Put { .. } | SceneRequest::Patch { .. })
+        };
+        if !requests.iter().all(is_edit) {
+            return;
+        }
+        while let Some(next) = self.waiting.front().filter(|it| is_edit(it) && it.wish.can_join())
+            // What would be refused is, once what may be another answer then is known.
+            && let Ok(more) = self.edits_of(next.wish.clone(), library)
+            && let Some(next) = self.waiting.pop_front()
+        {
+            plan.tells_frame |= matches!(next.wish, SceneRequest::Patch { .. });
+            edits.push(more);
+            requests.push(next);
+        }
+    }
+
+    /// What an edit of one scene, of the overlays or of a layer makes of them.
+    fn edits_of(&self, wish: SceneRequest, library: &Library) -> Result<Edits, Answer> {
         match wish {
             SceneRequest::Put { target, version, document } => {
                 self.check_put(&target, version)?;
-                let edits = Edits::of(&target, document);
-                Ok(Plan::now(What::New { edits, library, replaces }, How::CUT, None))
+                Ok(Edits::of(&target, document))
             }
             SceneRequest::Patch { target, layer, version, keys } => {
                 if let Target::Scene(name) = &target
@@ -120,9 +148,27 @@ impl ChannelScenes {
                     return Err(no_layer(&target, &layer));
                 }
                 self.check_put(&target, version)?;
-                let edits = Edits::of_layer(target, layer, keys);
+                Ok(Edits::of_layer(target, layer, keys))
+            }
+            _ => Ok(Edits::default()),
+        }
+    }
+
+    /// What a wish takes, or why it takes nothing.
+    fn plan(&mut self, wish: SceneRequest, keep: bool) -> Result<Plan, Answer> {
+        let channel = &self.name;
+        if self.ends.is_none() {
+            let text = format!("channel {channel} shows another program's frames, not scenes");
+            return Err(Answer::Invalid(vec![text]));
+        }
+        let library = self.library();
+        let replaces = library.on_air().ok();
+        match wish {
+            wish @ (SceneRequest::Put { .. } | SceneRequest::Patch { .. }) => {
+                let tells_frame = matches!(wish, SceneRequest::Patch { .. });
+                let edits = vec![self.edits_of(wish, &library)?];
                 let what = What::New { edits, library, replaces };
-                Ok(Plan { tells_frame: true, ..Plan::now(what, How::CUT, None) })
+                Ok(Plan { tells_frame, ..Plan::now(what, How::CUT, None) })
             }
             SceneRequest::Activate { scene, transition } => {
                 let asked = transition.as_ref().map(transition_from_document).transpose();
@@ -162,7 +208,7 @@ impl ChannelScenes {
         };
         let replaces = library.on_air().ok();
         let Transaction { edits, at, .. } = transaction;
-        let what = What::New { edits, library, replaces };
+        let what = What::New { edits: vec![edits], library, replaces };
         Ok(Plan { what, how, at, activates, tells_frame: true })
     }
 
@@ -252,19 +298,45 @@ impl ChannelScenes {
         }
     }
 
-    /// The wish has come true, on the air at `tick`. What of its scene cannot be shown.
+    /// The job is done, on the air at `tick`. What of its scene cannot be shown.
     pub(super) fn commit(&mut self, tick: Option<u64>, now: Micros) -> Vec<scene::Error> {
-        let Some(job) = &mut self.job else { return Vec::new() };
-        let Job { edited, activates, keep, faults, layers, files, bound, .. } = job;
+        let Some(job) = self.job.take() else { return Vec::new() };
+        let Job { requests, made, activates, faults, layers, files, bound, .. } = job;
         if let (Some(ends), Some(_)) = (&self.ends, tick) {
-            ends.stats.set_layers(std::mem::take(layers));
-            self.files.settle(std::mem::take(files), now);
+            ends.stats.set_layers(layers);
+            self.files.settle(files, now);
         }
-        let (edited, activates) = (std::mem::take(edited), activates.take());
-        let (keep, faults) = (*keep, std::mem::take(faults));
-        if let Some(bound) = bound.take() {
+        if let Some(bound) = bound {
             self.bound = bound;
         }
+        let activates = activates.filter(|_| made.iter().all(Result::is_ok));
+        let shown = activates.clone().or_else(|| Some(self.list.get(self.active)?.name.clone()));
+        let mut made = made.into_iter();
+        for mut request in requests {
+            // What only shows something that is known makes nothing.
+            let answer = match made.next().unwrap_or_else(|| Ok(Edited::default())) {
+                Ok(edited) => {
+                    self.make(edited, activates.as_ref(), request.keep);
+                    match job.tells_frame {
+                        true => Answer::Shown { frame: tick },
+                        false => Answer::Done,
+                    }
+                }
+                Err(faults) => Answer::Invalid(faults),
+            };
+            request.answer(answer);
+        }
+        let place = shown.as_ref().and_then(|name| self.place(name));
+        self.active = place.unwrap_or(0);
+        if let (Some(tick), Some(scene)) = (tick, activates) {
+            let channel = &self.name;
+            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
+        }
+        faults
+    }
+
+    /// Makes what edits came to, and another scene the one on the air.
+    fn make(&mut self, edited: Edited, activates: Option<&String>, keep: bool) {
         let channel = self.name.clone();
         let mut changes = Vec::new();
         for (target, scene) in edited.becomes {
@@ -277,23 +349,15 @@ impl ChannelScenes {
             });
             self.become_of(&target, scene);
         }
-        let shown = activates.clone().or_else(|| Some(self.list.get(self.active)?.name.clone()));
         self.list.retain(|entry| !edited.gone.contains(&entry.name));
-        let place = shown.as_ref().and_then(|name| self.place(name));
-        self.active = place.unwrap_or(0);
-        changes.extend(activates.map(|name| Becomes::OnAir(channel.clone(), name)));
+        changes.extend(activates.map(|name| Becomes::OnAir(channel.clone(), name.clone())));
         let gone = edited.gone.into_iter().map(|name| Part::Scene(channel.clone(), name));
         changes.extend(gone.map(Becomes::Gone));
-        self.changes.extend(changes.into_iter().filter(|_| keep));
-        if let Some(tick) = tick {
-            let scene = shown.unwrap_or_default();
-            tracing::info!("channel {channel} shows scene {scene} from frame {tick} on");
+        for change in changes.into_iter().filter(|_| keep) {
+            // Of many edits of one thing, the last is what is kept.
+            self.changes.retain(|other| other.part() != change.part());
+            self.changes.push(change);
         }
-        if let Some(Job { reply: Some(reply), tells_frame, .. }) = self.job.take() {
-            let answer = if tells_frame { Answer::Shown { frame: tick } } else { Answer::Done };
-            say(reply, answer);
-        }
-        faults
     }
 
     fn become_of(&mut self, target: &Target, scene: Scene) {
@@ -315,9 +379,22 @@ impl ChannelScenes {
         }
     }
 
-    pub(super) fn fail(&mut self, answer: Answer) {
-        if let Some(reply) = self.job.take().and_then(|job| job.reply) {
-            say(reply, answer);
+    /// The job comes to nothing.
+    pub(super) fn fail(&mut self, answer: &Answer) {
+        for mut request in self.job.take().into_iter().flat_map(|job| job.requests) {
+            request.answer(answer.clone());
+        }
+    }
+
+    /// The same, because of one of its requests: if there are more, each is tried by itself.
+    pub(super) fn fail_one(&mut self, answer: &Answer) {
+        match self.job.take_if(|job| job.requests.len() > 1) {
+            Some(job) => {
+                for request in job.requests.into_iter().rev() {
+                    self.waiting.push_front(Waiting { is_alone: true, ..request });
+                }
+            }
+            None => self.fail(answer),
         }
     }
 }

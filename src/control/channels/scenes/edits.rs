@@ -100,7 +100,12 @@ impl Edits {
             let resolved = resolved.map_err(|faults| self.at(&path, faults))?;
             edited.resolved.push((path, resolved));
         }
+        let has_overlays = edited.becomes.iter().any(|(target, _)| *target == Target::Overlays);
         for NamedScene { name, scene } in &library.scenes {
+            let changed = |(target, _): &(Target, Scene)| library.scene_shows(name, target);
+            if !has_overlays && !edited.becomes.iter().any(changed) {
+                continue;
+            }
             let drawn = library.drawn(scene);
             drawn.map_err(|faults| self.at(&format!("scenes.{name}"), faults))?;
         }

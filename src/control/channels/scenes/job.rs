@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::asset_files::FileStamps;
 use super::edits::Edited;
 use super::load::{Bound, How, What};
-use crate::control::handle::Reply;
+use super::request::Waiting;
 use crate::media::Micros;
 use crate::pipeline::StartAt;
 use crate::scene;
 use crate::stats::LayerCost;
 
-/// What a wish takes.
+/// What a job takes.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) what: What,
@@ -19,16 +19,19 @@ pub(super) struct Plan {
     pub(super) at: StartAt,
     /// The scene that is on the air then; as before if nothing is said.
     pub(super) activates: Option<String>,
-    /// Whether the answer has the frame of the change.
+    /// Whether the answers have the frame of the change.
     pub(super) tells_frame: bool,
 }
 
-/// A wish on its way.
+/// Requests on their way, all of which are seen from one frame on. What one of them asks may be
+/// wrong without harm to the others.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) ticket: u64,
-    /// What becomes of scenes and overlays, once that is known.
-    pub(super) edited: Edited,
+    /// In their order; none if something is shown again.
+    pub(super) requests: Vec<Waiting>,
+    /// What each comes to, once that is known.
+    pub(super) made: Vec<Result<Edited, Vec<String>>>,
     /// What of it cannot be shown, once that is known.
     pub(super) faults: Vec<scene::Error>,
     /// What its layers cost, once it is loaded.
@@ -42,9 +45,6 @@ pub(super) struct Job {
     pub(super) bound: Option<Bound>,
     /// Whether the composer has been told.
     pub(super) sent: bool,
-    /// Taken when somebody has been answered.
-    pub(super) reply: Option<Reply>,
+    /// That of the first request.
     pub(super) deadline: Micros,
-    /// Whether it is a change to be kept, and not from the configuration.
-    pub(super) keep: bool,
 }

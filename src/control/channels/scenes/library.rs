@@ -116,6 +116,13 @@ impl Library {
         *name == self.active || active || above
     }
 
+    /// Whether the scene of this name is, or shows, that one.
+    pub(super) fn scene_shows(&self, name: &str, target: &Target) -> bool {
+        let Target::Scene(other) = target else { return false };
+        let find = |name: &str| self.scenes.iter().find(|it| it.name == name).map(|it| &it.scene);
+        name == other || find(name).is_some_and(|scene| scene.shows(other, &find))
+    }
+
     /// A scene by itself on the canvas, with those that it shows.
     pub(super) fn alone(&self, scene: &Scene) -> Result<ResolvedScene, Vec<String>> {
         self.resolved(scene, self.size, &[])

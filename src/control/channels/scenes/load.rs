@@ -12,6 +12,7 @@ use super::library::{Library, OnAir, Target};
 use crate::config::ChannelConfig;
 use crate::control::channels::assets;
 use crate::control::channels::bound_text::{self, BoundText};
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
 };
@@ -43,8 +44,9 @@ pub(super) struct Order {
     pub(super) decoders: DecoderContext,
     pub(super) what: What,
     pub(super) how: How,
-    /// What texts are bound to.
-    pub(super) data: Arc<BoundText>,
+    pub(super) loader: Arc<SceneLoader>,
+    /// What the layers on the air cost so far.
+    pub(super) costs: Vec<Arc<LayerCost>>,
 }
 
 /// How a scene comes on the air.
@@ -63,8 +65,8 @@ impl How {
 /// A scene that is to be loaded.
 #[derive(Debug)]
 pub(super) enum What {
-    /// What somebody wrote; shown if it is part of what is on the air.
-    New { edits: Edits, library: Library, replaces: Option<OnAir> },
+    /// What somebody wrote, one after the other; shown if it is part of what is on the air.
+    New { edits: Vec<Edits>, library: Library, replaces: Option<OnAir> },
     /// One that is known, to be shown.
     Known { next: OnAir, replaces: Option<OnAir> },
     /// The one that is shown, whose files have changed. It stays if one of them cannot be shown
@@ -72,15 +74,18 @@ pub(super) enum What {
     Again { scene: OnAir, placeholders: Vec<String> },
 }
 
+/// What edits came to, or all that is wrong with them: then they are not made.
+pub(super) type Made = Result<Edited, Vec<String>>;
+
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Loaded {
     /// Decoders that want streams; the scene follows.
     Subscriptions(Vec<Subscription>),
-    /// It can be shown, and is not on the air.
-    Checked(Edited),
+    /// What can be shown is not on the air.
+    Checked(Vec<Made>),
     /// It is ready for the composer; what of it is stood for by placeholders.
-    Ready(Edited, Box<Changes>, Vec<scene::Error>),
+    Ready(Vec<Made>, Box<Changes>, Vec<scene::Error>),
     /// What of the scene on the air cannot be shown now.
     Probed(Vec<scene::Error>),
     /// The same, and it stays as it is.
@@ -139,39 +144,36 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 }
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
-    let Order { decoders, what, how, data } = order;
+    let Order { decoders, what, how, loader, costs } = order;
     let clock = decoders.clock;
     let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
     let mut placeholders_on_air = None;
-    let (edited, next, replaces) = match what {
+    let (made, next, replaces) = match what {
         What::New { edits, mut library, replaces } => {
             let was = library.active.clone();
-            let edited = edits.make(&mut library).map_err(Loaded::Wrong)?;
-            for (path, scene) in &edited.resolved {
-                check_files(scene, &data)
-                    .map_err(|faults| Loaded::Wrong(edits.at(path, faults)))?;
-            }
+            let made: Vec<_> = edits.iter().map(|it| make(it, &mut library, &loader)).collect();
+            let edited = made.iter().flatten();
             let is_shown = |(target, _): &(Target, Scene)| library.shows(target);
-            if was == library.active && !edited.becomes.iter().any(is_shown) {
-                return Ok(Loaded::Checked(edited));
+            if was == library.active && !edited.flat_map(|it| &it.becomes).any(is_shown) {
+                return Ok(Loaded::Checked(made));
             }
-            (edited, library.on_air().map_err(Loaded::Wrong)?, replaces)
+            (made, library.on_air().map_err(Loaded::Wrong)?, replaces)
         }
-        What::Known { next, replaces } => (Edited::default(), next, replaces),
+        What::Known { next, replaces } => (Vec::new(), next, replaces),
         What::Again { scene, placeholders } => {
             placeholders_on_air = Some(placeholders);
-            (Edited::default(), scene.clone(), Some(scene))
+            (Vec::new(), scene.clone(), Some(scene))
         }
     };
     let files = FileStamps::read(next.scene.files());
-    data.look(&bound_text::sources(&next.scene));
-    let bound = Bound::known(&next.scene, &data);
+    loader.data.look(&bound_text::sources(&next.scene));
+    let bound = Bound::known(&next.scene, &loader.data);
     // Composers let inputs that are the same go on.
     let mut sources = Sources::default();
     let (mut scenes, mut transitions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (at, scene) in next.sizes().enumerate() {
-        let (mut prepared, found) = data.prepare(scene).map_err(|error| wrong(&error))?;
+        let (mut prepared, found) = loader.prepare(scene).map_err(|error| wrong(&error))?;
         // What is wrong with it is told for the canvas.
         if at == 0 {
             if placeholders_on_air.as_ref().is_some_and(|known| has_others(&found, known)) {
@@ -190,20 +192,31 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Subscriptions(subscriptions));
     let timer = Timer::new(move || clock.nanos());
-    let layers = scenes.first_mut().map(|scene| scene.measure(&timer)).unwrap_or_default();
+    let layers = scenes.first_mut().map(|scene| scene.measure(&timer, &costs)).unwrap_or_default();
     preroll(clock, &fed, &mut scenes);
     let keeps_overlays = replaces.is_some_and(|old| old.scene.has_overlays_of(&next.scene));
     let mut changes = scenes.into_iter().zip(transitions).map(|(scene, transition)| {
         let change = Change::new(scene, transition);
         if keeps_overlays { change } else { change.with_overlays() }
     });
-    let Some(change) = changes.next() else { return Ok(Loaded::Checked(edited)) };
+    let Some(change) = changes.next() else { return Ok(Loaded::Checked(made)) };
     let mut natives = NativeChanges::default();
     for (place, change) in natives.iter_mut().zip(changes) {
         *place = Some(Box::new(change));
     }
     let changes = Changes { change, natives, layers, files, bound };
-    Ok(Loaded::Ready(edited, Box::new(changes), faults))
+    Ok(Loaded::Ready(made, Box::new(changes), faults))
+}
+
+/// Makes edits in a library, which stays as it is if something is wrong.
+fn make(edits: &Edits, library: &mut Library, loader: &SceneLoader) -> Made {
+    let mut next = library.clone();
+    let edited = edits.make(&mut next)?;
+    for (path, scene) in &edited.resolved {
+        check_files(scene, loader).map_err(|faults| edits.at(path, faults))?;
+    }
+    *library = next;
+    Ok(edited)
 }
 
 /// Whether a layer cannot be shown that is not among these.
@@ -297,16 +310,16 @@ fn stinger(
 }
 
 /// That every file and font of a scene can be used.
-fn check_files(scene: &ResolvedScene, data: &BoundText) -> Result<(), Vec<String>> {
-    let (_, faults) = data.prepare(scene).map_err(|error| vec![error.to_string()])?;
+fn check_files(scene: &ResolvedScene, loader: &SceneLoader) -> Result<(), Vec<String>> {
+    let (_, faults) = loader.prepare(scene).map_err(|error| vec![error.to_string()])?;
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
     if texts.is_empty() { Ok(()) } else { Err(texts) }
 }
 
 /// Looks whether the files and fonts of a scene can be used now.
-pub(super) fn probe(scene: &ResolvedScene, data: &BoundText) -> Loaded {
-    Loaded::Probed(match data.prepare(scene) {
+pub(super) fn probe(scene: &ResolvedScene, loader: &SceneLoader) -> Loaded {
+    Loaded::Probed(match loader.prepare(scene) {
         Ok((_, faults)) => faults,
         Err(error) => vec![error],
     })

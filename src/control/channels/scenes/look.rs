@@ -20,8 +20,8 @@ impl Scenes {
         let programme = &mut self.channels[at];
         let Some(ticket) = programme.asset_faults.due(now) else { return };
         let Ok(OnAir { scene, .. }) = programme.library().on_air() else { return };
-        let data = Arc::clone(&self.data);
-        if !self.spawn_look(at, ticket, move || load::probe(&scene, &data)) {
+        let loader = Arc::clone(&self.loader);
+        if !self.spawn_look(at, ticket, move || load::probe(&scene, &loader)) {
             self.channels[at].asset_faults.put_off(now);
         }
     }
@@ -33,9 +33,9 @@ impl Scenes {
         let is_file = |source: &&DataSource| matches!(source, DataSource::File(_));
         let bound: Vec<_> = programme.bound.sources.iter().filter(is_file).cloned().collect();
         let Some((round, paths)) = programme.files.due(now, !bound.is_empty()) else { return };
-        let data = Arc::clone(&self.data);
+        let loader = Arc::clone(&self.loader);
         let look = move || {
-            data.look(&bound);
+            loader.data.look(&bound);
             Loaded::Files(FileStamps::read(paths))
         };
         if !self.spawn_look(at, round, look) {
@@ -68,7 +68,7 @@ impl Scenes {
         if let Err(fault) = checked_name(name) {
             return Answer::Invalid(vec![fault]);
         }
-        if let Err(fault) = self.data.push(name, document) {
+        if let Err(fault) = self.loader.data.push(name, document) {
             return Answer::Invalid(vec![fault]);
         }
         (0..self.channels.len()).for_each(|at| self.compare_data(at));
@@ -79,7 +79,7 @@ impl Scenes {
     /// of it.
     pub(super) fn compare_data(&mut self, at: usize) {
         let programme = &mut self.channels[at];
-        let version = self.data.version_of(&programme.bound.sources);
+        let version = self.loader.data.version_of(&programme.bound.sources);
         if version != programme.bound.version {
             (programme.bound.version, programme.is_rebound) = (version, true);
         }

@@ -3,21 +3,34 @@
 use serde_json::{Map, Value};
 
 use super::library::Target;
-use crate::command::Ask;
-use crate::control::handle::Reply;
+use crate::command::{Answer, Ask};
+use crate::control::handle::{Reply, say};
 use crate::media::Micros;
 
-/// A wish that waits for an earlier one.
+/// A request with whoever waits for its answer.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) wish: SceneRequest,
-    pub(super) reply: Reply,
+    /// Taken when somebody has been answered.
+    pub(super) reply: Option<Reply>,
     pub(super) deadline: Micros,
+    /// Whether it is a change to be kept, and not from the configuration.
     pub(super) keep: bool,
+    /// Whether it failed together with others, and is tried by itself.
+    pub(super) is_alone: bool,
+}
+
+impl Waiting {
+    /// Tells who waits.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        if let Some(reply) = self.reply.take() {
+            say(reply, answer);
+        }
+    }
 }
 
 /// What somebody wants of a channel's scenes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum SceneRequest {
     Put { target: Target, version: Option<u64>, document: Value },
     Activate { scene: String, transition: Option<Value> },
@@ -27,6 +40,12 @@ pub(super) enum SceneRequest {
 }
 
 impl SceneRequest {
+    /// Whether it can be made at the same frame as others before it: it is an edit, of whatever
+    /// version.
+    pub(super) const fn can_join(&self) -> bool {
+        matches!(self, Self::Put { version: None, .. } | Self::Patch { version: None, .. })
+    }
+
     /// The request that is asked.
     ///
     /// # Errors

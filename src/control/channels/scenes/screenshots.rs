@@ -42,9 +42,9 @@ impl Scenes {
             return say(reply, Answer::Unavailable(text));
         }
         let (turn, unix_ms) = (Arc::clone(&self.screenshots), self.clock.unix_millis());
-        let data = Arc::clone(&self.data);
+        let loader = Arc::clone(&self.loader);
         let make = move || {
-            let made = screenshot(&resolved, &data, unix_ms);
+            let made = screenshot(&resolved, &loader, unix_ms);
             drop(turn);
             say(reply, made.map_or_else(Answer::Unavailable, Answer::Screenshot));
         };

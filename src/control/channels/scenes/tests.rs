@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::command::{SceneView, ScenesView};
-use crate::config::from_document;
+use crate::config::{from_document, to_document};
 use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::threads::Threads;
 use crate::event::NodeEvent;
@@ -57,7 +57,7 @@ fn bench() -> Bench {
         home: Bell::new(),
         controller: Bell::new(),
         events: Arc::clone(&events),
-        data: Arc::default(),
+        loader: Arc::default(),
         threads: Threads::default(),
         frame_sockets: FrameSockets::default(),
         composers: Threads::default(),
@@ -321,16 +321,85 @@ fn wishes_beyond_the_limit_are_turned_away_and_none_is_lost() {
     let mut bench = bench();
     let mut answers = Vec::new();
     for n in 0..REQUESTS_MAX + 1 {
-        let wish = bench.put(&format!("s{n}"), None, color("#00ff00"));
+        let wish = bench.put(&format!("s{}", n % 8), None, color(&format!("#0000{n:02x}")));
         answers.push(bench.ask(wish));
     }
     let wish = bench.activate("other", 0);
     assert!(matches!(bench.ask(wish).try_recv(), Ok(Answer::Unavailable(_))));
+    // The first alone, the others together.
+    bench.handle();
+    bench.handle();
     for mut answer in answers {
+        assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
+    }
+    assert_eq!(bench.view().names.len(), 2 + 8);
+    let last = bench.scene("s0");
+    assert_eq!((last.version, &last.document["layer"][0]["color"]), (17, &json!("#000080")));
+}
+
+#[test]
+fn edits_that_wait_are_seen_at_one_frame_and_one_that_is_wrong_fails_alone() {
+    let alpha = |layer: &str, version: Option<u64>, alpha: f64| {
+        patch(Some("main"), layer, version, &json!({ "alpha": alpha }))
+    };
+    let mut bench = bench();
+    bench.tick();
+    let put = bench.put("main", None, color("#ffffff"));
+    let mut first = bench.ask(put);
+    // While that is being loaded:
+    let mut answers: Vec<_> = [0.5, 7.0, 0.25].map(|it| bench.ask(alpha("all", None, it))).into();
+    let mut missing = bench.ask(alpha("none", None, 1.0));
+    let mut known = bench.ask(alpha("all", Some(4), 0.75));
+    while bench.changes.is_empty() {
+        bench.handle();
+    }
+    bench.tick();
+    assert!(matches!(first.try_recv(), Ok(Answer::Done)));
+    while bench.changes.is_empty() {
+        bench.handle();
+    }
+    assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()), "not before it is seen");
+    let dim = bench.tick();
+    let told: Vec<_> = answers.iter_mut().map(|answer| answer.try_recv().unwrap()).collect();
+    let [Answer::Shown { frame }, Answer::Invalid(faults), Answer::Shown { frame: last }] =
+        told.as_slice()
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!(frame, last);
+    assert!(faults[0].contains("alpha"), "{faults:?}");
+    assert!((60..80).contains(&dim), "a quarter of white: {dim}");
+    assert!(matches!(missing.try_recv(), Ok(Answer::NotFound(_))));
+    // The version that it names is the one that the others made.
+    assert_eq!(bench.scene("main").version, 4);
+    while bench.changes.is_empty() {
+        bench.handle();
+    }
+    bench.tick();
+    assert!(matches!(known.try_recv(), Ok(Answer::Shown { .. })));
+    assert_eq!(bench.scene("main").version, 5);
+}
+
+#[test]
+fn edits_that_fail_together_are_tried_one_by_one() {
+    let mut bench = bench();
+    let wish = bench.activate("other", 0);
+    let mut first = bench.ask(wish);
+    let mut answers: Vec<_> =
+        ["red", "green"].map(|name| bench.ask(bench.put(name, None, color("#ff0000")))).into();
+    while bench.changes.is_empty() {
+        bench.handle();
+    }
+    bench.tick();
+    assert!(matches!(first.try_recv(), Ok(Answer::Done)));
+    let LoadReport { id, ticket, .. } = bench.news.blocking_recv().unwrap();
+    let loaded = Loaded::Failed("there is no memory".to_owned());
+    bench.scenes.handle(LoadReport { id, ticket, loaded });
+    assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()), "nobody is told yet");
+    for answer in &mut answers {
         bench.handle();
         assert!(matches!(answer.try_recv(), Ok(Answer::Done)));
     }
-    assert_eq!(bench.view().names.len(), 2 + REQUESTS_MAX + 1);
 }
 
 #[test]
@@ -522,6 +591,10 @@ fn a_transaction_of_which_a_part_is_wrong_changes_nothing_and_tells_each_place()
         ),
         (json!({ "layers": { "main": { "gone": {} } } }), "layers.main.gone: there is no such"),
         (json!({ "layers": { "gone": {} } }), "layers.gone: there is no such scene"),
+        (
+            json!({ "layers": { "gone": {} }, "active": "other" }),
+            "layers.gone: there is no such scene",
+        ),
         (json!({ "overlays": { "overlay": [{}] } }), "overlays.overlay[0]"),
         (json!({ "overlay_layers": { "sign": {} } }), "overlay_layers.sign: there is no such"),
         (json!({ "scenes": { "other": color("#ffffff") }, "active": "gone" }), "active: there is"),
@@ -548,6 +621,7 @@ fn a_transaction_of_which_a_part_is_wrong_changes_nothing_and_tells_each_place()
         assert!(matches!(&answer, Answer::Conflict(_)), "{answer:?}");
     }
     assert_eq!((bench.tick(), bench.view().names.len()), (16, 2));
+    assert_eq!(bench.view().active, "main");
     assert_eq!((bench.scene("main").version, bench.scene("other").version), (1, 1));
     assert!(bench.scenes.take_changes().is_empty());
 }
@@ -611,7 +685,8 @@ fn a_patch_of_a_layer_changes_the_keys_that_it_names_and_no_other() {
     assert_eq!(bench.tick(), 235);
     assert!(bench.scene("main").document["layer"][0]["layer"][0].get("border").is_none());
     let kept = bench.scenes.take_changes();
-    assert!(matches!(kept[..], [Becomes::Scene(..), Becomes::Scene(..)]), "{kept:?}");
+    let [Becomes::Scene(_, NamedScene { scene, .. })] = &kept[..] else { panic!("{kept:?}") };
+    assert_eq!(to_document(scene), bench.scene("main").document, "the last edit is kept");
     // What is not on the air is seen in no frame.
     let ask = patch(Some("other"), "all", None, &json!({ "alpha": 0.5 }));
     assert!(matches!(bench.fulfil(ask), Answer::Shown { frame: None }));

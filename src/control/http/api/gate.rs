@@ -182,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn guessing_tokens_is_slow() {
-        let limiter = RateLimiter::default();
+        let limiter = RateLimiter::of_strangers();
         let mut tries = 0;
         while limiter.take([192, 0, 2, 1].into(), WRONG_TOKEN_COST, Micros(0)).await {
             tries += 1;

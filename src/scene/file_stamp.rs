@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// A file's place on the disk, its length, and when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileStamp {
+pub struct FileStamp {
     inode: u64,
     bytes: u64,
     /// Seconds and nanoseconds.
@@ -15,7 +15,7 @@ pub(crate) struct FileStamp {
 impl FileStamp {
     /// Of the file as it is now; `None` if it is not there. May wait for a disk, or for a server
     /// that does not answer.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    pub fn of(path: &Path) -> Option<Self> {
         let found = std::fs::metadata(path).ok()?;
         let written = (found.mtime(), found.mtime_nsec());
         Some(Self { inode: found.ino(), bytes: found.len(), written })
