@@ -59,6 +59,29 @@ impl Packet {
         usize::try_from(self.raw().stream_index).ok()
     }
 
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.raw().size).unwrap_or(0)
+    }
+
+    /// Whether a decoder may begin here.
+    pub(super) const fn is_key(&self) -> bool {
+        self.raw().flags & ffi::AV_PKT_FLAG_KEY.cast_signed() != 0
+    }
+
+    /// When it is shown and when it is decoded, in its stream's units, as far as that is known.
+    pub(super) fn times(&self) -> [Option<i64>; 2] {
+        let raw = self.raw();
+        [raw.pts, raw.dts].map(|time| (time != NO_TIME).then_some(time))
+    }
+
+    /// Gives it other times.
+    pub(super) const fn set_times(&mut self, [pts, dts]: [i64; 2]) {
+        // SAFETY: ours alone.
+        let raw = unsafe { self.0.as_mut() };
+        (raw.pts, raw.dts) = (pts, dts);
+    }
+
     /// Time of its end, in its stream's units, if both its time and duration are known.
     pub(super) fn end(&self) -> Option<i64> {
         let raw = self.raw();
@@ -160,6 +183,13 @@ impl Decoder {
         unsafe { decoder.context.as_mut() }.pkt_timebase = time_base;
         decoder.start(setup)?;
         Ok(decoder)
+    }
+
+    /// Takes packets whose times are in milliseconds, from the first on.
+    pub(super) const fn takes_millis(mut self) -> Self {
+        // SAFETY: ours alone; nothing has been handed in yet.
+        unsafe { self.context.as_mut() }.pkt_timebase = ffi::AVRational { num: 1, den: 1_000 };
+        self
     }
 
     fn with_codec(codec: *const ffi::AVCodec) -> Result<Self, Fault> {

@@ -31,6 +31,9 @@ const CORRECTION: i64 = 20_000_000;
 /// Most correction per time: one in 200 (0.5 %), which audio can follow unheard.
 const CORRECTION_MAX: i64 = 200;
 
+/// Most of a latency that pictures and audio spend decoded, microseconds.
+const DECODED_MAX: i64 = 200_000;
+
 /// How much earlier than one latency ahead pictures and audio are decoded, microseconds. There is
 /// room for a few pictures, and for more than a second of audio.
 const PICTURE_LEAD: i64 = 60_000;
@@ -147,6 +150,11 @@ impl Timeline {
         time_ms
     }
 
+    /// The time of a message that was not taken in when it came, without the wrap, milliseconds.
+    pub(super) fn unwrap(&mut self, time_ms: u32) -> i64 {
+        self.times.unwrap(time_ms)
+    }
+
     /// From when on something of this time is to be decoded, on the node's clock, microseconds.
     pub(super) fn decode_at(&self, time_ms: i64, picture: bool) -> i64 {
         let other = if picture { &self.audio } else { &self.pictures };
@@ -154,7 +162,7 @@ impl Timeline {
             return self.first + START_WAIT;
         }
         let lead = if picture { PICTURE_LEAD } else { AUDIO_LEAD };
-        self.at(time_ms) - self.latency - lead
+        self.at(time_ms) - self.latency.min(DECODED_MAX) - lead
     }
 
     /// When something of this time (without wrap, milliseconds) is due on the node's clock,

@@ -236,6 +236,7 @@ fn needed_file(layer: &PlacedLayer) -> Option<(String, bool)> {
         Source::Image(path) => Some((path.display().to_string(), false)),
         Source::Text { style, .. }
         | Source::Live { style, .. }
+        | Source::Network { style, .. }
         | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => of_font(style),
         Source::Ticker(spec) => of_font(&spec.style),
