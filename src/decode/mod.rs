@@ -14,6 +14,7 @@ mod direct;
 mod error;
 mod file;
 mod frames;
+mod jitter;
 mod live;
 mod network;
 mod playout;
