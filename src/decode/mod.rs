@@ -9,6 +9,8 @@
 mod alpha;
 mod av;
 mod convert;
+mod decoded;
+mod deinterlace;
 mod demux;
 mod direct;
 mod error;
