@@ -6,10 +6,11 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::api::{ask, events_of};
-use crate::config::Config;
+use crate::config::{Config, HEIGHT, WIDTH};
 use crate::node::{Node, STUDIO};
 use crate::pairs::ffmpeg_publishes_picture;
 use crate::program::Program;
+use crate::recording::Picture;
 use crate::wait::{SOON, beside_others, free_port, wait_until};
 use crate::watcher::{Listener, Watcher, is_near};
 
@@ -150,6 +151,39 @@ fn every_codec_that_is_decoded_here_is_seen_or_heard() {
         let told = events_of(&node, "input_connected");
         assert!(told[0]["reason"].as_str().unwrap().contains(names), "{told:?}");
     }
+}
+
+/// Pixels of the newest picture that differ much from those above and below, which are alike.
+fn teeth(picture: &Picture) -> usize {
+    let luma = |x, y| picture.at(x, y)[0];
+    let is_tooth = |x: usize, y: usize| {
+        let (above, here, below) = (luma(x, y - 1), luma(x, y), luma(x, y + 1));
+        here.abs_diff(above).min(here.abs_diff(below)) > 60 && above.abs_diff(below) < 30
+    };
+    (1..HEIGHT - 1).map(|y| (0..WIDTH).filter(|x| is_tooth(*x, y)).count()).sum()
+}
+
+#[test]
+fn a_stream_of_two_fields_is_seen_without_its_comb() {
+    let _turn = beside_others();
+    let url = format!("udp://127.0.0.1:{}", free_port());
+    let config = Config::new().channel("demo").layer("network", &format!("url = {url:?}"));
+    let node = Node::start(&config.more("[channel.audio]\nenabled = false\n"));
+    // A bar that moves 8 pixels from one field to the next.
+    let bar = "-v error -re -f lavfi -i color=white:s=64x120:r=50[bar];\
+               color=black:s=320x180:r=50[ground];\
+               [ground][bar]overlay=x='mod(n*8,320)':y=30,tinterlace=interleave_top,format=yuv420p \
+               -c:v mpeg2video -flags +ildct+ilme -top 1 -q:v 3 -g 12 -f mpegts";
+    let _sender = Program::start("ffmpeg", bar, &[&format!("{url}?pkt_size=1316")]);
+    let mut picture = Watcher::of(&node.url("live/demo"));
+    let (mut seen, mut combs) = (0, 0);
+    picture.wait_until("pictures of the bar are seen", |picture| {
+        let is_bar = (0..WIDTH).any(|x| picture.at(x, 90)[0] > 200);
+        seen += usize::from(is_bar);
+        combs += if is_bar { teeth(picture) } else { 0 };
+        seen >= 20
+    });
+    assert!(combs < 20 * seen, "{combs} teeth in {seen} pictures");
 }
 
 /// Serves the files of a folder.
