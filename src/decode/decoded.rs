@@ -72,6 +72,7 @@ impl Decoded {
     }
 
     /// For the library, which empties it and fills it anew.
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "the library writes what it points to")]
     pub(super) const fn as_mut_ptr(&mut self) -> *mut ffi::AVFrame {
         self.0.as_ptr()
     }

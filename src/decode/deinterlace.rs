@@ -1,5 +1,5 @@
-//! Deinterlacing: whole pictures of those of two fields. The field that comes first is kept, and the
-//! rows of the other are made anew where something moves.
+//! Deinterlacing: whole pictures of those of two fields. The field that comes first is kept, and
+//! the rows of the other are made anew where something moves.
 
 use super::resize::SourcePlane;
 use crate::frame::PlaneMut;
@@ -14,15 +14,15 @@ pub(super) fn whole(
     keeps_top: bool,
 ) {
     let kernels = Kernels::at(Level::best());
-    for (index, (target, fields)) in target.into_iter().zip(fields).enumerate() {
+    for (index, (mut target, fields)) in target.into_iter().zip(fields).enumerate() {
         let before = before.map(|before| &before[index]);
-        plane(kernels, target, fields, (before, usize::from(!keeps_top)));
+        plane(kernels, &mut target, fields, (before, usize::from(!keeps_top)));
     }
 }
 
 fn plane(
     kernels: &Kernels,
-    target: PlaneMut<'_>,
+    target: &mut PlaneMut<'_>,
     fields: &SourcePlane<'_>,
     (before, kept): (Option<&SourcePlane<'_>>, usize),
 ) {
@@ -109,8 +109,9 @@ mod tests {
 
     #[test]
     fn what_stands_still_keeps_every_line() {
-        let lines: Vec<u8> =
-            (0..ROWS * WIDTH).map(|at| if at / WIDTH % 2 == 0 { 16 } else { 235 }).collect();
+        let lines: Vec<u8> = (0..ROWS * WIDTH)
+            .map(|at| if (at / WIDTH).is_multiple_of(2) { 16 } else { 235 })
+            .collect();
         assert_eq!(made(&lines, Some(&lines), true), lines);
         let blurred = made(&lines, None, true);
         assert!(blurred.iter().all(|&value| value == 16), "without a history it cannot know");

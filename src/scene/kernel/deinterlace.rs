@@ -66,8 +66,8 @@ const fn average(a: u8, b: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::noise;
     use super::*;
+    use crate::scene::kernel::tests::noise;
     use crate::scene::kernel::{Kernels, Level};
 
     #[test]
