@@ -156,7 +156,7 @@ impl Strip {
             Source::Tone(hz) => Maker::Tone(*hz),
             Source::Beep => Maker::Beep,
             Source::Video(_) => Maker::Ring { live: false, input: None },
-            Source::Live(_) => Maker::Ring { live: true, input: None },
+            Source::Live(_) | Source::Network(_) => Maker::Ring { live: true, input: None },
         };
         Self {
             name: spec.name.clone(),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::media::NetworkInput;
+
 /// Most inputs of one mixer.
 pub const INPUTS_MAX: usize = 32;
 
@@ -31,4 +33,6 @@ pub enum Source {
     Video(PathBuf),
     /// The audio of the live stream with this public name.
     Live(String),
+    /// The audio of a stream of another server.
+    Network(NetworkInput),
 }

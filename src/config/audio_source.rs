@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::fault::Faults;
 use super::field::{needed_file, needed_name, needed_stream, unique};
+use super::network;
 use super::section::Section;
 use crate::audio::{INPUTS_MAX, InputSpec, Source};
 
@@ -22,7 +23,7 @@ pub(super) fn read_all(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec
         if let Some(name) = &name {
             unique(faults, &mut seen, "an audio source with the name", name);
         }
-        let kinds = ["bed", "tone", "beep", "video", "live"].map(|kind| (kind, kind));
+        let kinds = ["bed", "tone", "beep", "video", "live", "network"].map(|kind| (kind, kind));
         let kind = s.needed(faults, "type").and_then(|_| s.word(faults, "type", &kinds));
         // Without a type nobody can say which of the other keys are right.
         let Some(kind) = kind else { continue };
@@ -47,6 +48,7 @@ fn source(kind: &str, s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<So
             Some(Source::Tone(hz))
         }
         "video" => needed_file(s, faults).map(Source::Video),
+        "network" => network::read(s, faults).map(Source::Network),
         _ => needed_stream(s, faults).map(Source::Live),
     }
 }

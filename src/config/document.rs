@@ -14,6 +14,7 @@ use super::layer::{self, Within};
 use super::layer_motion;
 use super::layer_style;
 use super::length;
+use super::network;
 use super::section::Section;
 use super::transition::{self, transition_to_document};
 use crate::media::Size;
@@ -210,6 +211,11 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             put_style(style, put);
             "live"
         }
+        Source::Network { input, slate, style } => {
+            put("slate", json!(slate));
+            put_style(style, put);
+            network::put(input, put)
+        }
         Source::Frames { socket, slate, style } => {
             put_style(style, put);
             frames::put(socket, slate, put)
@@ -400,7 +406,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::Micros;
+    use crate::media::{InputUrl, Micros, NetworkInput};
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
         Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, Direction, Easing, Flip, Keyframe,
@@ -564,6 +570,12 @@ mod tests {
                 }),
             ("live/[a-z]{1,8}", "\\PC*", any_style())
                 .prop_map(|(stream, slate, style)| Source::Live { stream, slate, style }),
+            ("[a-z]{1,8}", 20..=10_000_u64, any_style()).prop_map(|(host, ms, style)| {
+                let url = InputUrl::parse(&format!("srt://{host}:9?streamid={{secret}}")).unwrap();
+                let secret_file = Some(format!("/{host}.secret").into());
+                let input = NetworkInput { url, secret_file, latency: Micros::from_millis(ms) };
+                Source::Network { input, slate: host, style }
+            }),
             ("/run/[a-z]{1,8}", "\\PC*", any_style()).prop_map(|(socket, slate, style)| {
                 Source::Frames { socket: socket.into(), slate, style }
             }),

@@ -11,6 +11,7 @@ use super::frames;
 use super::layer_motion;
 use super::layer_style;
 use super::length::{self, REACH};
+use super::network;
 use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
@@ -89,7 +90,7 @@ pub(super) fn read_all(
     layers
 }
 
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "color",
     "gradient",
     "test-card",
@@ -107,6 +108,7 @@ const KINDS: [&str; 20] = [
     "flash",
     "video",
     "live",
+    "network",
     "frames",
     "group",
     "scene",
@@ -188,6 +190,12 @@ fn source(
             let (socket, slate) = frames::read(s, faults);
             let style = style(s, faults, box_height / 4);
             Source::Frames { socket: socket?, slate, style }
+        }
+        "network" => {
+            let input = network::read(s, faults);
+            let slate = s.text(faults, "slate").map_or("", |found| found.value).to_owned();
+            let style = style(s, faults, box_height / 4);
+            Source::Network { input: input?, slate, style }
         }
         "group" => Source::Group(group(s, faults, within)),
         "scene" => {

@@ -21,7 +21,7 @@ const STILLS: [&str; 7] =
     ["color", "gradient", "smpte-bars", "zone-plate", "image", "logo", "text"];
 
 /// Kinds of layers that may have a colour made transparent.
-const KEYED: [&str; 4] = ["video", "live", "frames", "image"];
+const KEYED: [&str; 5] = ["video", "live", "network", "frames", "image"];
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
 const SHADE: Color = Color { r: 0, g: 0, b: 0, a: 160 };

@@ -22,6 +22,7 @@ mod load;
 mod metrics;
 mod model;
 mod multitrack;
+mod network;
 mod node;
 mod output;
 mod platform;
@@ -55,6 +56,7 @@ pub use limits::LimitsConfig;
 pub use metrics::MetricsConfig;
 pub use model::Config;
 pub use multitrack::MultitrackConfig;
+pub use network::without_secrets;
 pub(crate) use node::{API_OPEN_TO_ALL, OPEN_TO_ALL};
 pub use node::{
     DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, Role, RtmpConfig,

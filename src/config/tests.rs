@@ -574,12 +574,13 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "spinner",
         "video",
         "live",
+        "network",
         "scene",
     ] {
         let heading = "[[channel.layer]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    for kind in ["bed", "tone", "beep", "video", "live"] {
+    for kind in ["bed", "tone", "beep", "video", "live", "network"] {
         let heading = "[[channel.audio_source]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }

@@ -3,6 +3,7 @@
 use toml::{Table, Value};
 
 use super::document::{overlays_to_document, to_document};
+use super::network;
 use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
@@ -146,6 +147,10 @@ pub(super) fn audio(of: &InputSpec) -> Table {
             put(&mut table, "stream", stream.as_str());
             "live"
         }
+        Source::Network(input) => network::put(input, &mut |key, value| {
+            // A document has no null, which is all that TOML lacks.
+            put(&mut table, key, Value::try_from(value).unwrap_or_else(|_| Value::from("")));
+        }),
     };
     put(&mut table, "type", kind);
     put(&mut table, "gain_db", f64::from(*gain_db));
@@ -196,6 +201,8 @@ mod tests {
             [[channel.overlay]]\nname=\"l\"\ntype=\"logo\"\nvisible=false\n\
             [[channel.audio_source]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
             [[channel.audio_source]]\nname=\"b\"\ntype=\"live\"\nstream=\"live/b\"\nmute = true\n\
+            [[channel.audio_source]]\nname=\"n\"\ntype=\"network\"\nurl=\"srt://h:9?m={secret}\"\n\
+            secret_file = \"k.secret\"\nlatency_ms = 400\n\
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
             [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\

@@ -1,15 +1,13 @@
-//! Owners of libavcodec's packets, frames and decoders. All `unsafe` about them is in here.
+//! Owners of libavcodec's packets and decoders. All `unsafe` about them is in here.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::decoded::{Decoded, NO_TIME};
+use super::deinterlace;
 use super::direct::{self, PictureMemory};
 use super::error::Fault;
-use super::resize::SourcePlane;
 use crate::ffi::sys as ffi;
-
-/// `AV_NOPTS_VALUE`: no time is known.
-const NO_TIME: i64 = i64::MIN;
 
 /// `AVERROR_EOF`, which is a macro in C: minus the tag `EOF `.
 pub(super) const END: i32 = -i32::from_le_bytes(*b"EOF ");
@@ -59,6 +57,29 @@ impl Packet {
         usize::try_from(self.raw().stream_index).ok()
     }
 
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.raw().size).unwrap_or(0)
+    }
+
+    /// Whether a decoder may begin here.
+    pub(super) const fn is_key(&self) -> bool {
+        self.raw().flags & ffi::AV_PKT_FLAG_KEY.cast_signed() != 0
+    }
+
+    /// When it is shown and when it is decoded, in its stream's units, as far as that is known.
+    pub(super) fn times(&self) -> [Option<i64>; 2] {
+        let raw = self.raw();
+        [raw.pts, raw.dts].map(|time| (time != NO_TIME).then_some(time))
+    }
+
+    /// Gives it other times.
+    pub(super) const fn set_times(&mut self, [pts, dts]: [i64; 2]) {
+        // SAFETY: ours alone.
+        let raw = unsafe { self.0.as_mut() };
+        (raw.pts, raw.dts) = (pts, dts);
+    }
+
     /// Time of its end, in its stream's units, if both its time and duration are known.
     pub(super) fn end(&self) -> Option<i64> {
         let raw = self.raw();
@@ -95,6 +116,10 @@ pub(super) struct Decoder {
     context: NonNull<ffi::AVCodecContext>,
     memory: Arc<PictureMemory>,
     frame: Decoded,
+    /// The same as a whole picture, if it is of two fields.
+    whole: Option<Decoded>,
+    /// The picture of two fields before it.
+    before: Option<Decoded>,
 }
 
 // SAFETY: a codec context may be used from any thread, one at a time, which `&mut self` ensures.
@@ -162,6 +187,13 @@ impl Decoder {
         Ok(decoder)
     }
 
+    /// Takes packets whose times are in milliseconds, from the first on.
+    pub(super) const fn takes_millis(mut self) -> Self {
+        // SAFETY: ours alone; nothing has been handed in yet.
+        unsafe { self.context.as_mut() }.pkt_timebase = ffi::AVRational { num: 1, den: 1_000 };
+        self
+    }
+
     fn with_codec(codec: *const ffi::AVCodec) -> Result<Self, Fault> {
         if codec.is_null() {
             return Err(Fault(-i32::from_le_bytes([0xf8, b'D', b'E', b'C'])));
@@ -170,7 +202,8 @@ impl Decoder {
         // SAFETY: `codec` is one of the library's static codecs.
         let context = unsafe { ffi::avcodec_alloc_context3(codec) };
         let memory = Arc::default();
-        NonNull::new(context).map(|context| Self { context, memory, frame }).ok_or(Fault::MEMORY)
+        let context = NonNull::new(context).ok_or(Fault::MEMORY)?;
+        Ok(Self { context, memory, frame, whole: None, before: None })
     }
 
     fn start(&mut self, setup: Setup) -> Result<(), Fault> {
@@ -201,10 +234,13 @@ impl Decoder {
 
     /// Asks for the next frame.
     pub(super) fn receive(&mut self) -> Result<Received, Fault> {
-        let frame = self.frame.0.as_ptr();
+        let frame = self.frame.as_mut_ptr();
         // SAFETY: an open decoder and a frame of ours, which the call empties first.
         match unsafe { ffi::avcodec_receive_frame(self.context.as_ptr(), frame) } {
-            0.. => Ok(Received::Frame),
+            0.. => {
+                self.deinterlace();
+                Ok(Received::Frame)
+            }
             END => Ok(Received::End),
             code if code == -libc::EAGAIN => Ok(Received::Hungry),
             code => Err(Fault(code)),
@@ -212,8 +248,28 @@ impl Decoder {
     }
 
     /// The frame of the last [`Received::Frame`].
-    pub(super) const fn frame(&self) -> &Decoded {
-        &self.frame
+    pub(super) fn frame(&self) -> &Decoded {
+        self.whole.as_ref().unwrap_or(&self.frame)
+    }
+
+    /// Makes a whole picture of the frame, if that says that it is of two fields. What cannot be
+    /// made stays as it is.
+    fn deinterlace(&mut self) {
+        let before = self.before.take();
+        let target = self.whole.take();
+        let Some(keeps_top) = self.frame.is_top_first() else { return };
+        let Some(fields) = self.frame.planar() else { return };
+        let target = target.filter(|target| target.is_like(&self.frame));
+        let target = target.map_or_else(|| Decoded::like(&self.frame), Ok);
+        let Ok(mut target) = target.and_then(|target| target.with_properties(&self.frame)) else {
+            return;
+        };
+        let before_it = before.as_ref().filter(|before| before.is_like(&self.frame));
+        let before_it = before_it.and_then(Decoded::planar);
+        let Some(planes) = target.planar_mut() else { return };
+        deinterlace::whole(planes, &fields, before_it.as_ref(), keeps_top);
+        self.whole = Some(target);
+        self.before = self.frame.share().ok();
     }
 
     /// Where its pictures are decoded into.
@@ -225,6 +281,7 @@ impl Decoder {
     pub(super) fn flush(&mut self) {
         // SAFETY: an open decoder.
         unsafe { ffi::avcodec_flush_buffers(self.context.as_ptr()) };
+        self.before = None;
     }
 }
 
@@ -261,108 +318,5 @@ impl Drop for Decoder {
         let mut context = self.context.as_ptr();
         // SAFETY: owned; freed once, with all it holds.
         unsafe { ffi::avcodec_free_context(&raw mut context) };
-    }
-}
-
-/// A decoded picture or piece of audio.
-#[derive(Debug)]
-pub(super) struct Decoded(NonNull<ffi::AVFrame>);
-
-// SAFETY: the frame is owned here alone and its data is reference-counted atomically.
-unsafe impl Send for Decoded {}
-
-impl Decoded {
-    pub(super) fn new() -> Result<Self, Fault> {
-        // SAFETY: no arguments; a null answer is an error.
-        NonNull::new(unsafe { ffi::av_frame_alloc() }).map(Self).ok_or(Fault::MEMORY)
-    }
-
-    /// A picture of this size and format in memory of its own, whose rows follow each other without
-    /// gaps; all zero, and in BT.709 of limited range where that says something.
-    pub(super) fn with_memory((width, height): (i32, i32), format: i32) -> Result<Self, Fault> {
-        let mut picture = Self::new()?;
-        // SAFETY: owned, never null, and nobody else has it yet.
-        let raw = unsafe { picture.0.as_mut() };
-        (raw.width, raw.height, raw.format) = (width, height, format);
-        (raw.colorspace, raw.color_range) = (ffi::AVCOL_SPC_BT709, ffi::AVCOL_RANGE_MPEG);
-        // SAFETY: an empty frame of ours whose size and format are set.
-        Fault::check(unsafe { ffi::av_frame_get_buffer(raw, 1) })?;
-        for index in 0..3 {
-            let (data, bytes) = picture.memory_of(index);
-            // SAFETY: so many bytes of a buffer that nobody else refers to.
-            unsafe { data.write_bytes(0, bytes) };
-        }
-        Ok(picture)
-    }
-
-    /// A plane of a picture that [`Decoded::with_memory`] has made: empty if its format has fewer.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "what it points to is written")]
-    pub(super) fn plane_mut(&mut self, index: usize) -> &mut [u8] {
-        let (data, bytes) = self.memory_of(index);
-        if bytes == 0 {
-            return &mut [];
-        }
-        // SAFETY: the buffer has so many bytes, all of them written, and is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(data, bytes) }
-    }
-
-    /// Where a plane begins, and how many bytes its rows have; of a format whose chroma has half as
-    /// many rows.
-    const fn memory_of(&self, index: usize) -> (*mut u8, usize) {
-        let raw = self.raw();
-        let rows = if index == 0 { raw.height } else { (raw.height + 1) / 2 };
-        let data = raw.data[index];
-        let bytes = raw.linesize[index].cast_unsigned() as usize * rows.cast_unsigned() as usize;
-        if data.is_null() { (data, 0) } else { (data, bytes) }
-    }
-
-    /// The library's view, for the converters.
-    pub(super) const fn raw(&self) -> &ffi::AVFrame {
-        // SAFETY: owned, never null; written only by `Decoder::receive`, through `&mut`.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// The library's view, for a test that makes a picture.
-    #[cfg(test)]
-    pub(super) const fn raw_mut(&mut self) -> &mut ffi::AVFrame {
-        // SAFETY: owned, never null, and borrowed mutably.
-        unsafe { self.0.as_mut() }
-    }
-
-    /// The planes of a picture of `AV_PIX_FMT_YUV420P`; `None` if it is another, or upside down.
-    pub(super) fn planes(&self) -> Option<[SourcePlane<'_>; 3]> {
-        let raw = self.raw();
-        let is_planar = matches!(raw.format, ffi::AV_PIX_FMT_YUV420P | ffi::AV_PIX_FMT_YUVJ420P);
-        let side = |side: i32| usize::try_from(side).ok().filter(|side| *side > 0);
-        let (width, height) = (side(raw.width)?, side(raw.height)?);
-        let plane = |index: usize| {
-            let coarse = index.min(1);
-            let (width, rows) = (width.div_ceil(1 << coarse), height.div_ceil(1 << coarse));
-            let stride = side(raw.linesize[index]).filter(|stride| *stride >= width)?;
-            let data = NonNull::new(raw.data[index])?;
-            // SAFETY: a decoded picture has so many rows of this plane, each as long.
-            let data =
-                unsafe { std::slice::from_raw_parts(data.as_ptr(), (rows - 1) * stride + width) };
-            Some(SourcePlane { data, stride, width, rows })
-        };
-        if !is_planar {
-            return None;
-        }
-        Some([plane(0)?, plane(1)?, plane(2)?])
-    }
-
-    /// Its time in its stream's units.
-    pub(super) fn time(&self) -> Option<i64> {
-        let raw = self.raw();
-        let time = if raw.pts == NO_TIME { raw.best_effort_timestamp } else { raw.pts };
-        (time != NO_TIME).then_some(time)
-    }
-}
-
-impl Drop for Decoded {
-    fn drop(&mut self) {
-        let mut raw = self.0.as_ptr();
-        // SAFETY: owned; freed once.
-        unsafe { ffi::av_frame_free(&raw mut raw) };
     }
 }

@@ -5,7 +5,8 @@
 use std::ptr::NonNull;
 
 use super::alpha::{self, Alpha};
-use super::av::{Decoded, Decoder};
+use super::av::Decoder;
+use super::decoded::Decoded;
 use super::error::{Error, Fault};
 use super::resize::PlaneScaler;
 use super::{DecodeSink, Queue, Scale};

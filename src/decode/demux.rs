@@ -1,6 +1,7 @@
-//! Demuxer: packets of a file by libavformat. All `unsafe` about it is in here.
+//! Demuxer: packets of a file or of a network input by libavformat. All `unsafe` about it is in
+//! here.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -9,9 +10,27 @@ use super::av::{Decoder, END, Packet, Setup};
 use super::error::Fault;
 use crate::ffi::sys as ffi;
 
-/// A file open for reading.
-#[derive(Debug)]
-pub(super) struct Demuxer(NonNull<ffi::AVFormatContext>);
+/// Bytes and microseconds of a network input that are looked at before it is decoded.
+const PROBE_BYTES: i64 = 1 << 20;
+const PROBE_MICROS: i64 = 1_500_000;
+
+/// Most streams of a network input; what has more is refused.
+const STREAMS_MAX: c_int = 64;
+
+/// Formats that may come from the network: none that names files, devices or filters.
+const FORMATS: &CStr =
+    c"flv,live_flv,mpegts,hls,dash,matroska,webm,mov,mp4,rtsp,rtp,sdp,mpeg,mpjpeg,\
+    mjpeg,h264,hevc,ivf,obu,ogg,mp3,aac,ac3,eac3,flac,wav,alaw,mulaw,webvtt";
+
+/// Whether to give an input up: asked on the thread that reads it, while it waits.
+pub type GiveUp = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// A file or a network input open for reading.
+pub(super) struct Demuxer {
+    context: NonNull<ffi::AVFormatContext>,
+    /// What the context asks while it waits: for as long as that is open.
+    _give_up: Option<Box<GiveUp>>,
+}
 
 // SAFETY: a format context may be used from any thread, one at a time, which `&mut self` ensures.
 unsafe impl Send for Demuxer {}
@@ -56,10 +75,92 @@ impl Demuxer {
             opened
         };
         Fault::check(opened)?;
-        let demuxer = NonNull::new(context).map(Self).ok_or(Fault::INVALID)?;
-        // SAFETY: an open context; no options per stream.
-        Fault::check(unsafe { ffi::avformat_find_stream_info(context, std::ptr::null_mut()) })?;
+        let context = NonNull::new(context).ok_or(Fault::INVALID)?;
+        let demuxer = Self { context, _give_up: None };
+        demuxer.probe()?;
         Ok(demuxer)
+    }
+
+    /// Opens an address, and nothing that it leads to but by the protocols of `whitelist`. The
+    /// address may be a secret.
+    pub(super) fn open_network(
+        url: &str,
+        whitelist: &CStr,
+        give_up: GiveUp,
+    ) -> Result<Self, Fault> {
+        let url = CString::new(url).map_err(|_| Fault::INVALID)?;
+        let give_up = Box::new(give_up);
+        // SAFETY: takes nothing; a null answer is an error.
+        let mut context = unsafe { ffi::avformat_alloc_context() };
+        if context.is_null() {
+            return Err(Fault::MEMORY);
+        }
+        let opaque = (&raw const *give_up).cast_mut().cast::<c_void>();
+        let callback = ffi::AVIOInterruptCB { callback: Some(should_give_up), opaque };
+        let mut options = std::ptr::null_mut();
+        // SAFETY: a new context of ours; the strings are zero-terminated and live through the
+        // calls; on failure the library frees the context itself.
+        let opened = unsafe {
+            (*context).interrupt_callback = callback;
+            (*context).probesize = PROBE_BYTES;
+            (*context).max_analyze_duration = PROBE_MICROS;
+            (*context).max_streams = STREAMS_MAX;
+            for (key, value) in [
+                (c"protocol_whitelist", whitelist),
+                (c"format_whitelist", FORMATS),
+                // What is behind on a network is lost; there is no use in old datagrams.
+                (c"overrun_nonfatal", c"1"),
+            ] {
+                ffi::av_dict_set(&raw mut options, key.as_ptr(), value.as_ptr(), 0);
+            }
+            let any = std::ptr::null();
+            let opened =
+                ffi::avformat_open_input(&raw mut context, url.as_ptr(), any, &raw mut options);
+            ffi::av_dict_free(&raw mut options);
+            opened
+        };
+        Fault::check(opened)?;
+        let context = NonNull::new(context).ok_or(Fault::INVALID)?;
+        let demuxer = Self { context, _give_up: Some(give_up) };
+        demuxer.probe()?;
+        Ok(demuxer)
+    }
+
+    /// Looks at the first packets, for what the header does not say.
+    fn probe(&self) -> Result<(), Fault> {
+        // SAFETY: an open context; no options per stream.
+        let found =
+            unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), std::ptr::null_mut()) };
+        Fault::check(found).map(drop)
+    }
+
+    /// Whether it comes in pieces, or as fast as it is read, and not as it is made.
+    pub(super) fn is_bursty(&self) -> bool {
+        // SAFETY: an open context, whose format is set and named; its bytes may come by other ways.
+        unsafe {
+            let context = self.context.as_ref();
+            let name = CStr::from_ptr((*context.iformat).name).to_bytes();
+            let can_seek = context.pb.as_ref().is_some_and(|pb| pb.seekable != 0);
+            can_seek || name.starts_with(b"hls") || name.starts_with(b"dash")
+        }
+    }
+
+    /// The codec of a stream as it is now; of some formats it may change.
+    pub(super) fn codec(&self, index: usize) -> Option<ffi::AVCodecID> {
+        // SAFETY: a valid pointer, see `stream`; a stream always has parameters.
+        self.stream(index).map(|stream| unsafe { (*(*stream).codecpar).codec_id })
+    }
+
+    /// The name of a stream's codec, with the size of its pictures if it has any.
+    pub(super) fn about(&self, index: usize) -> Option<String> {
+        let stream = self.stream(index)?;
+        // SAFETY: a valid pointer, see `stream`; names of codecs are static.
+        unsafe {
+            let parameters = &*(*stream).codecpar;
+            let name = CStr::from_ptr(ffi::avcodec_get_name(parameters.codec_id)).to_string_lossy();
+            let (width, height) = (parameters.width, parameters.height);
+            Some(if width > 0 { format!("{name} {width}x{height}") } else { name.into_owned() })
+        }
     }
 
     /// The stream of a kind that players would choose; cover art is none.
@@ -70,7 +171,8 @@ impl Demuxer {
         };
         let none = std::ptr::null_mut();
         // SAFETY: an open context; no decoder is asked for.
-        let index = unsafe { ffi::av_find_best_stream(self.0.as_ptr(), kind, -1, -1, none, 0) };
+        let index =
+            unsafe { ffi::av_find_best_stream(self.context.as_ptr(), kind, -1, -1, none, 0) };
         let index = usize::try_from(index).ok()?;
         // SAFETY: the pointer is valid, see `stream`.
         let disposition = unsafe { (*self.stream(index)?).disposition };
@@ -118,7 +220,7 @@ impl Demuxer {
     /// The time at which the file begins, microseconds.
     pub(super) fn start(&self) -> i64 {
         // SAFETY: an open context.
-        let start = unsafe { self.0.as_ref() }.start_time;
+        let start = unsafe { self.context.as_ref() }.start_time;
         if start == i64::MIN { 0 } else { start }
     }
 
@@ -126,7 +228,7 @@ impl Demuxer {
     pub(super) fn read(&mut self) -> Result<Option<Packet>, Fault> {
         let mut packet = Packet::new()?;
         // SAFETY: an open context and an empty packet of ours.
-        match unsafe { ffi::av_read_frame(self.0.as_ptr(), packet.as_ptr()) } {
+        match unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) } {
             0.. => Ok(Some(packet)),
             END => Ok(None),
             code => Err(Fault(code)),
@@ -137,7 +239,7 @@ impl Demuxer {
     /// time by guessing; they often miss the first keyframe.
     pub(super) fn can_rewind(&self) -> bool {
         // SAFETY: an open context, whose format is set.
-        let flags = unsafe { (*self.0.as_ref().iformat).flags };
+        let flags = unsafe { (*self.context.as_ref().iformat).flags };
         flags & ffi::AVFMT_TS_DISCONT.cast_signed() == 0
     }
 
@@ -145,15 +247,16 @@ impl Demuxer {
     pub(super) fn rewind(&mut self) -> Result<(), Fault> {
         let start = self.start();
         // SAFETY: an open context; stream -1 means times in microseconds.
-        let done =
-            unsafe { ffi::avformat_seek_file(self.0.as_ptr(), -1, i64::MIN, start, start, 0) };
+        let done = unsafe {
+            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, start, start, 0)
+        };
         Fault::check(done).map(drop)
     }
 
     /// A stream of the context: valid as long as `self`, whose streams are never removed.
     fn stream(&self, index: usize) -> Option<*const ffi::AVStream> {
         // SAFETY: an open context.
-        let context = unsafe { self.0.as_ref() };
+        let context = unsafe { self.context.as_ref() };
         if index >= usize::try_from(context.nb_streams).unwrap_or(0) {
             return None;
         }
@@ -164,8 +267,41 @@ impl Demuxer {
 
 impl Drop for Demuxer {
     fn drop(&mut self) {
-        let mut context = self.0.as_ptr();
+        let mut context = self.context.as_ptr();
         // SAFETY: owned; closed once.
         unsafe { ffi::avformat_close_input(&raw mut context) };
     }
+}
+
+impl std::fmt::Debug for Demuxer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Demuxer")
+    }
+}
+
+/// libavformat's question whether to stop waiting.
+unsafe extern "C" fn should_give_up(give_up: *mut c_void) -> c_int {
+    // SAFETY: the box of an open demuxer, which outlives its context.
+    let give_up = unsafe { &*give_up.cast::<GiveUp>() };
+    c_int::from(give_up())
+}
+
+/// Whether the FFmpeg libraries here can open addresses of a protocol; if not, the names of those
+/// that they can.
+pub(super) fn check_protocol(scheme: &str) -> Result<(), Vec<String>> {
+    let (mut names, mut next) = (Vec::new(), std::ptr::null_mut());
+    // SAFETY: the call goes through a static list, with a place that is ours; names are static.
+    unsafe {
+        loop {
+            let name = ffi::avio_enum_protocols(&raw mut next, 0);
+            if name.is_null() {
+                break;
+            }
+            names.push(CStr::from_ptr(name).to_string_lossy().into_owned());
+        }
+        if !ffi::av_find_input_format(c"rtsp".as_ptr()).is_null() {
+            names.extend(["rtsp", "rtsps"].map(str::to_owned));
+        }
+    }
+    if names.iter().any(|name| name == scheme) { Ok(()) } else { Err(names) }
 }

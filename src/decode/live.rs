@@ -1,19 +1,15 @@
 //! Live decoder: a published stream, message by message.
 
-use super::av::{Decoder, Packet, Received, Setup};
-use super::convert::{Converter, convert_further};
+#[cfg(any(test, fuzzing))]
+use super::Counters;
+use super::DecodeSink;
+use super::av::{Decoder, Packet, Setup};
 use super::error::Error;
-use super::resampler::AudioResampler;
+use super::playout::{LiveSpec, Playout};
 use super::tag::{Codec, Payload};
-use super::timeline::Timeline;
-use super::{Counters, DecodeSink, QUEUE_PICTURES, Queue, Scale};
 use crate::ffi::sys as ffi;
 use crate::flv::Format;
-use crate::frame::PictureEvent;
-use crate::media::{Kind, Micros, PixelFormat};
-
-/// How long after its arrival a picture is shown, unless the spec says otherwise.
-const LATENCY: Micros = Micros::from_millis(200);
+use crate::media::{Kind, Micros};
 
 /// Largest message that is decoded, bytes. A bigger one is counted as damage.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
@@ -24,39 +20,6 @@ const PIXELS_MAX: i64 = 4_096 * 2_304;
 /// The H.264 profile without reordered pictures.
 const PROFILE_BASELINE: u8 = 66;
 
-/// How to show a published stream.
-pub struct LiveSpec {
-    /// Size of its pictures on the canvas.
-    pub scale: Scale,
-    /// Further sizes that they are made at, each for a reader of its own that nobody waits for.
-    pub further: Vec<Scale>,
-    /// Format of the canvas.
-    pub format: PixelFormat,
-    /// Time from the arrival of something to its showing; hides the jitter of the network and the
-    /// time that decoding takes.
-    pub latency: Micros,
-    /// Threads its decoder may use, at least 1.
-    pub threads: u32,
-    /// Pictures that may wait for their reader, by the size that they are made at: no less than the
-    /// latency holds.
-    pub queue: Queue,
-}
-
-impl LiveSpec {
-    /// 200 ms of latency, one thread, for an I420 canvas.
-    #[must_use]
-    pub fn new(scale: Scale) -> Self {
-        Self {
-            scale,
-            further: Vec::new(),
-            format: PixelFormat::I420,
-            latency: LATENCY,
-            threads: 1,
-            queue: Box::new(|_| QUEUE_PICTURES),
-        }
-    }
-}
-
 /// Decodes the pictures and the audio of a published stream: H.264, HEVC, AV1, VP8 and VP9; AAC,
 /// MP3, Opus, FLAC, AC-3 and E-AC-3.
 ///
@@ -66,14 +29,8 @@ impl LiveSpec {
 pub struct Live {
     video: Track,
     audio: Track,
-    pictures: Converter,
-    further: Vec<Converter>,
-    resampler: AudioResampler,
-    timeline: Timeline,
+    playout: Playout,
     threads: u32,
-    /// No picture is decoded before a keyframe.
-    await_key: bool,
-    counters: Counters,
 }
 
 /// The decoder of one kind with the header it was opened with.
@@ -90,17 +47,9 @@ impl Live {
     /// A decoder that waits for the stream's headers.
     #[must_use]
     pub fn new(spec: LiveSpec) -> Self {
-        Self {
-            video: Track::default(),
-            audio: Track::default(),
-            pictures: Converter::new(spec.scale, spec.format, spec.queue),
-            further: Converter::each(spec.further, spec.format, QUEUE_PICTURES),
-            resampler: AudioResampler::new(true),
-            timeline: Timeline::new(spec.latency),
-            threads: spec.threads,
-            await_key: true,
-            counters: Counters::default(),
-        }
+        let threads = spec.threads;
+        let playout = Playout::new(spec);
+        Self { video: Track::default(), audio: Track::default(), playout, threads }
     }
 
     /// Takes note of a message that has arrived: the body of an FLV tag with its own header bytes,
@@ -114,9 +63,9 @@ impl Live {
     ) -> Option<i64> {
         let is_video = kind == Kind::Video;
         match Payload::of(kind, body) {
-            Payload::Header(..) => self.timeline.expect(is_video),
+            Payload::Header(..) => self.playout.timeline.expect(is_video),
             Payload::Frame { .. } => {
-                return Some(self.timeline.arrived(time_ms, arrived, is_video));
+                return Some(self.playout.timeline.arrived(time_ms, arrived, is_video));
             }
             Payload::Nothing | Payload::Other(_) => {}
         }
@@ -127,7 +76,7 @@ impl Live {
     /// waits for it, encoded, because there is little room for what is decoded.
     #[must_use]
     pub fn decode_at(&self, kind: Kind, time: i64) -> Micros {
-        let at = self.timeline.decode_at(time, kind == Kind::Video);
+        let at = self.playout.timeline.decode_at(time, kind == Kind::Video);
         Micros(u64::try_from(at).unwrap_or(0))
     }
 
@@ -147,7 +96,7 @@ impl Live {
     ) -> Result<(), Error> {
         let time = time.unwrap_or(0);
         if body.len() > MESSAGE_BYTES_MAX {
-            self.counters.damaged += 1;
+            self.playout.counters.damaged += 1;
             return Ok(());
         }
         let is_video = kind == Kind::Video;
@@ -177,27 +126,19 @@ impl Live {
     }
 
     /// The publisher has left: hands on what is left of its pictures and audio, then
-    /// [`PictureEvent::Ended`]. Another publisher may follow.
+    /// [`crate::frame::PictureEvent::Ended`]. Another publisher may follow.
     pub fn ended(&mut self, out: &mut dyn DecodeSink) {
-        self.drain_video(out);
-        while let Some(block) = self.resampler.pop(true) {
-            out.audio(block);
-            self.counters.blocks += 1;
-        }
-        self.resampler.reset();
-        self.timeline.reset();
-        self.await_key = true;
+        self.playout.ended(self.video.decoder.as_mut(), out);
         for track in [&mut self.video, &mut self.audio] {
             *track = Track::default();
         }
-        out.picture(PictureEvent::Ended);
     }
 
     /// What was done since it was made.
     #[cfg(any(test, fuzzing))]
     #[must_use]
     pub const fn counters(&self) -> Counters {
-        Counters { resyncs: self.timeline.resyncs(), ..self.counters }
+        Counters { resyncs: self.playout.timeline.resyncs(), ..self.playout.counters }
     }
 
     fn video_header(
@@ -209,8 +150,8 @@ impl Live {
         if self.video.has(codec, header) {
             return Ok(()); // some publishers repeat it every second
         }
-        self.drain_video(out);
-        self.await_key = true;
+        self.playout.drain(self.video.decoder.as_mut(), out);
+        self.playout.await_key = true;
         let setup = Setup {
             threads: self.threads,
             slices_only: true,
@@ -244,82 +185,12 @@ impl Live {
         out: &mut dyn DecodeSink,
     ) -> Result<(), Error> {
         let Some(decoder) = &mut self.video.decoder else { return Ok(()) };
-        if self.await_key && !key {
-            return Ok(());
-        }
-        self.await_key = false;
-        let sent = Packet::copy_of(data, pts, dts).and_then(|mut p| decoder.send(Some(&mut p)));
-        if sent.is_err() {
-            self.damaged_video();
-            return Ok(());
-        }
-        self.receive_pictures(out)
-    }
-
-    fn receive_pictures(&mut self, out: &mut dyn DecodeSink) -> Result<(), Error> {
-        loop {
-            let Some(decoder) = &mut self.video.decoder else { return Ok(()) };
-            match decoder.receive() {
-                Ok(Received::Frame) => {}
-                Ok(Received::Hungry | Received::End) => return Ok(()),
-                Err(_damage) => {
-                    self.damaged_video();
-                    return Ok(());
-                }
-            }
-            let picture = decoder.frame();
-            let Some(time) = picture.time() else { continue };
-            let at = Micros(u64::try_from(self.timeline.at(time)).unwrap_or(0));
-            match self.pictures.convert(decoder) {
-                Ok(Some(frame)) => {
-                    self.counters.pictures += 1;
-                    out.picture(PictureEvent::Picture { frame, at });
-                }
-                Ok(None) => self.counters.pool_empty += 1,
-                Err(Error::Decoder(_damage)) => self.counters.damaged += 1,
-                Err(error) => return Err(error),
-            }
-            convert_further(&mut self.further, (decoder, at), out);
-        }
-    }
-
-    fn damaged_video(&mut self) {
-        self.counters.damaged += 1;
-        self.await_key = true;
-        if let Some(decoder) = &mut self.video.decoder {
-            decoder.flush();
-        }
-    }
-
-    /// Hands on the pictures the decoder still holds.
-    fn drain_video(&mut self, out: &mut dyn DecodeSink) {
-        let Some(decoder) = &mut self.video.decoder else { return };
-        if decoder.send(None).is_ok() && self.receive_pictures(out).is_err() {
-            self.counters.damaged += 1;
-        }
+        self.playout.picture(decoder, Packet::copy_of(data, pts, dts), key, out)
     }
 
     fn audio(&mut self, data: &[u8], time: i64, out: &mut dyn DecodeSink) {
         let Some(decoder) = &mut self.audio.decoder else { return };
-        let mut result =
-            Packet::copy_of(data, time, time).and_then(|mut p| decoder.send(Some(&mut p)));
-        while result.is_ok() {
-            match decoder.receive() {
-                Ok(Received::Frame) => {
-                    let audio = decoder.frame();
-                    let at = self.timeline.at(audio.time().unwrap_or(time));
-                    result = self.resampler.push(audio, at);
-                    while let Some(block) = self.resampler.pop(false) {
-                        out.audio(block);
-                        self.counters.blocks += 1;
-                    }
-                }
-                Ok(Received::Hungry | Received::End) => return,
-                Err(damage) => result = Err(damage),
-            }
-        }
-        self.counters.damaged += 1;
-        decoder.flush();
+        self.playout.audio(decoder, Packet::copy_of(data, time, time), time, out);
     }
 }
 
@@ -347,11 +218,5 @@ impl Track {
             return Ok(());
         }
         Err(Error::Unsupported { codec: codec.to_string(), instead })
-    }
-}
-
-impl std::fmt::Debug for LiveSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LiveSpec(latency {:?}, {} threads)", self.latency, self.threads)
     }
 }

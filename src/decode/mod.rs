@@ -1,5 +1,6 @@
-//! Turns encoded things into timed pictures and audio: published streams ([`Live`]), files
-//! ([`File`]) and the frames of other programs ([`FrameClient`]).
+//! Turns encoded things into timed pictures and audio: published streams ([`Live`]), streams of
+//! other servers ([`NetworkSource`], [`NetworkDecoder`]), files ([`File`]) and the frames of other
+//! programs ([`FrameClient`]).
 //!
 //! Both are plain state machines that a thread of the pipeline drives: no clock, no thread, no
 //! waiting in here. Pictures come out scaled to the size they have on the canvas, BT.709 limited
@@ -8,12 +9,17 @@
 mod alpha;
 mod av;
 mod convert;
+mod decoded;
+mod deinterlace;
 mod demux;
 mod direct;
 mod error;
 mod file;
 mod frames;
+mod jitter;
 mod live;
+mod network;
+mod playout;
 mod resampler;
 mod resize;
 mod tag;
@@ -22,6 +28,7 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
+pub use demux::GiveUp;
 pub use error::Error;
 pub use file::{File, FileSpec, Step};
 #[cfg(test)]
@@ -30,7 +37,11 @@ pub use frames::{
     CLIENT_MESSAGE_BYTES_MAX, FRAMES_PER_SECOND_MAX, FrameClient, FrameView, FrameViewSpec,
     Handled, Hello, Reply,
 };
-pub use live::{Live, LiveSpec};
+pub use live::Live;
+pub use network::{
+    Backlog, NetworkDecoder, NetworkError, NetworkPacket, NetworkSource, NetworkStreams,
+};
+pub use playout::LiveSpec;
 pub use tag::can_decode;
 
 use crate::frame::{AudioBlock, PictureEvent};

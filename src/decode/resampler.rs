@@ -3,7 +3,7 @@
 
 use std::ptr::NonNull;
 
-use super::av::Decoded;
+use super::decoded::Decoded;
 use super::error::Fault;
 use crate::ffi::sys as ffi;
 use crate::frame::{AudioBlock, BLOCK_SAMPLES};

@@ -1,5 +1,6 @@
 //! Clock recovery: a publisher's timestamps matched to the node's clock.
 
+use super::jitter::{JITTER_MAX, Jitter};
 use crate::media::{Micros, UnwrappedTime};
 
 /// A publisher this far from its time is matched anew, if it stays there, microseconds.
@@ -31,12 +32,18 @@ const CORRECTION: i64 = 20_000_000;
 /// Most correction per time: one in 200 (0.5 %), which audio can follow unheard.
 const CORRECTION_MAX: i64 = 200;
 
+/// Most of a latency that pictures and audio spend decoded, microseconds.
+const DECODED_MAX: i64 = 200_000;
+
 /// How much earlier than one latency ahead pictures and audio are decoded, microseconds. There is
 /// room for a few pictures, and for more than a second of audio.
 const PICTURE_LEAD: i64 = 60_000;
 const AUDIO_LEAD: i64 = 300_000;
 
 /// Maps a publisher's times, modulo 2^32 ms, to the node's clock: `time + offset`.
+///
+/// It is a jitter buffer: what comes late again and again has the offset that this takes, at once,
+/// and loses it slowly when it comes evenly.
 ///
 /// Pictures and audio have the same offset, so that both stay as the publisher put them: the one
 /// that the later of the two needs. The earlier one waits, still encoded.
@@ -46,6 +53,8 @@ pub(super) struct Timeline {
     times: UnwrappedTime,
     /// From a publisher's microseconds to the node's; `None` before the first message.
     offset: Option<i64>,
+    /// The offset that jitter needs, which falls slowly once that is over.
+    jitter: Option<i64>,
     audio: Track,
     pictures: Track,
     /// When the first message came, and the newest.
@@ -64,11 +73,13 @@ struct Track {
     need: Option<(i64, i64)>,
     /// Since when all messages have been far from that.
     strange: Option<i64>,
+    jitter: Jitter,
 }
 
 impl Track {
-    /// A message with this need came at `now`.
-    fn arrived(&mut self, need: i64, now: i64) {
+    /// A message with this need came at `now`; one that is less than `budget` behind the others is
+    /// still in time.
+    fn arrived(&mut self, need: i64, now: i64, budget: i64) {
         let Some((average, heard)) = &mut self.need else {
             self.need = Some((need, now));
             return;
@@ -76,6 +87,9 @@ impl Track {
         let passed = (now - *heard).clamp(0, AVERAGE);
         *heard = now;
         let away = need.saturating_sub(*average);
+        if (budget..=JITTER_MAX).contains(&away) {
+            self.jitter.late(need, now);
+        }
         if away.saturating_abs() <= STRANGE_MIN {
             self.strange = None;
             *average += away * passed / (AVERAGE + passed);
@@ -98,6 +112,7 @@ impl Timeline {
             latency: i64::try_from(latency.0).unwrap_or(0),
             times: UnwrappedTime::default(),
             offset: None,
+            jitter: None,
             audio: Track::default(),
             pictures: Track::default(),
             first: 0,
@@ -121,7 +136,8 @@ impl Timeline {
         let time_ms = self.times.unwrap(time_ms);
         let need = now.saturating_add(self.latency).saturating_sub(time_ms.saturating_mul(1_000));
         let track = if picture { &mut self.pictures } else { &mut self.audio };
-        track.arrived(need, now);
+        let budget = self.latency / 5 * 3;
+        track.arrived(need, now, budget);
         let wanted = match (self.pictures.need(now), self.audio.need(now)) {
             (Some(pictures), Some(audio)) if audio.saturating_sub(pictures) <= BEHIND_MAX => {
                 pictures.max(audio)
@@ -134,17 +150,28 @@ impl Timeline {
             (self.first, self.led) = (now, now);
             return time_ms;
         };
+        let passed = (now - self.led).clamp(0, AVERAGE);
+        let most = passed / CORRECTION_MAX;
+        let jitter = [&self.pictures, &self.audio].map(|track| track.jitter.need(now));
+        let jitter = jitter.into_iter().max().flatten().map(|need| need - budget);
+        self.jitter = self.jitter.map(|was| was - most).max(jitter);
+        // What was before a jump of the publisher's clock says nothing.
+        self.jitter = self.jitter.filter(|need| (0..=JITTER_MAX).contains(&(need - wanted)));
+        let wanted = self.jitter.map_or(wanted, |need| wanted.max(need));
         let late = wanted.saturating_sub(*offset);
         if !(-STRANGE_MIN..=LATE_MAX).contains(&late) {
             *offset = wanted;
             self.resyncs += 1;
         } else {
-            let passed = (now - self.led).clamp(0, AVERAGE);
-            let most = passed / CORRECTION_MAX;
             *offset += (late * passed / CORRECTION).clamp(-most, most);
         }
         self.led = now;
         time_ms
+    }
+
+    /// The time of a message that was not taken in when it came, without the wrap, milliseconds.
+    pub(super) fn unwrap(&mut self, time_ms: u32) -> i64 {
+        self.times.unwrap(time_ms)
     }
 
     /// From when on something of this time is to be decoded, on the node's clock, microseconds.
@@ -154,7 +181,7 @@ impl Timeline {
             return self.first + START_WAIT;
         }
         let lead = if picture { PICTURE_LEAD } else { AUDIO_LEAD };
-        self.at(time_ms) - self.latency - lead
+        self.at(time_ms) - self.latency.min(DECODED_MAX) - lead
     }
 
     /// When something of this time (without wrap, milliseconds) is due on the node's clock,
@@ -306,6 +333,74 @@ mod tests {
             |t: i64| 5_000_000 + if (2_000_000..2_900_000).contains(&t) { 2_900_000 } else { t };
         let at = play(&mut line, 0, 300, broken);
         assert_eq!((at, line.resyncs()), (5_200_000 + 299 * 20_000, 0));
+    }
+
+    /// Arrivals of a source that stands still for `stall` microseconds in every five seconds before
+    /// `until`, and makes up for it at twice its speed, or at once.
+    fn stalling(stall: i64, until: i64, at_once: bool) -> impl Fn(i64) -> i64 {
+        move |t| {
+            let (start, within) = (t / 5_000_000 * 5_000_000, t % 5_000_000);
+            let late = if at_once { stall - within } else { stall - within / 2 };
+            5_000_000 + if start >= 5_000_000 && t < until { t + late.max(0) } else { t }
+        }
+    }
+
+    /// How much earlier than it is due each picture comes, of those from one second to another.
+    fn early(line: &mut Timeline, seconds: [u32; 2], arrival: impl Fn(i64) -> i64) -> Vec<i64> {
+        let times = (seconds[0] * 50..seconds[1] * 50).map(|n| n * 20);
+        let early = times.map(|time_ms| {
+            let came = arrival(i64::from(time_ms) * 1_000);
+            let time = line.arrived(time_ms, Micros(u64::try_from(came).unwrap()), true);
+            line.at(time) - came
+        });
+        early.collect()
+    }
+
+    #[test]
+    fn what_stalls_again_and_again_is_waited_for_and_comes_in_time_then() {
+        for at_once in [true, false] {
+            for stall in [300_000, 700_000, 2_000_000] {
+                let mut line = Timeline::new(LATENCY);
+                let arrival = stalling(stall, 60_000_000, at_once);
+                early(&mut line, [0, 20], &arrival);
+                let early = early(&mut line, [20, 60], &arrival);
+                let latest = early.into_iter().min().unwrap();
+                assert!(latest > 30_000, "{stall}, at once {at_once}: {latest}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_shrinks_back_slowly_once_it_comes_evenly() {
+        let mut line = Timeline::new(LATENCY);
+        let arrival = stalling(700_000, 30_000_000, true);
+        early(&mut line, [0, 30], &arrival);
+        let resyncs = line.resyncs();
+        let mut last = early(&mut line, [30, 31], &arrival).pop().unwrap();
+        assert!(last > 600_000, "{last}");
+        for second in 31..400 {
+            let now = early(&mut line, [second, second + 1], &arrival).pop().unwrap();
+            assert!((0..=5_100).contains(&(last - now)), "{second}: from {last} to {now}");
+            last = now;
+        }
+        assert!((last - 200_000).abs() < 5_000, "{last}");
+        assert_eq!(line.resyncs(), resyncs, "nothing was cut");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_by_hours_is_not_held_up_by_the_jitter_before() {
+        for jump in [-7_200_000_i64, -20_000, 20_000, 7_200_000] {
+            let mut line = Timeline::new(LATENCY);
+            early(&mut line, [0, 30], stalling(700_000, 30_000_000, true));
+            let mut early = 0;
+            for n in 0..50 {
+                let time = u32::try_from((30_000 + n * 20 + jump).rem_euclid(1 << 32)).unwrap();
+                let came = 35_000_000 + n * 20_000;
+                let time = line.arrived(time, Micros(u64::try_from(came).unwrap()), true);
+                early = line.at(time) - came;
+            }
+            assert!((0..400_000).contains(&early), "{jump}: {early}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::PoisonError;
 
-use super::log::{LINE_BYTES_MAX, Lines, with_subject};
+use super::log::{LINE_BYTES_MAX, Lines, is_log_secret, with_subject};
 use super::sys;
 
 /// FFmpeg's words for an error code.
@@ -23,8 +23,8 @@ static REDIRECTS: std::sync::Mutex<(usize, c_int)> = std::sync::Mutex::new((0, 0
 
 /// While one of these is there, FFmpeg's warnings and errors go to `tracing`; afterwards they go
 /// to standard error again, as FFmpeg does by itself, at the level that was set before. The
-/// callback is the process's: a program that has set its own does not want this. What we hand to
-/// FFmpeg holds no secrets: it never sees an address or a key.
+/// callback is the process's: a program that has set its own does not want this. What it
+/// says on threads that open addresses is left out, as it may hold a key.
 ///
 /// FFmpeg calls an error what is wrong with its input, which is trouble with one file or stream:
 /// `WARN` here. Only what it calls fatal is `ERROR`; its warnings are `INFO`.
@@ -77,7 +77,7 @@ unsafe extern "C" fn log(
 ) {
     static LINES: Lines = Lines::new("FFmpeg");
     let level = level & 0xff; // above are colours
-    if level > sys::AV_LOG_WARNING.cast_signed() || !LINES.has_room() {
+    if level > sys::AV_LOG_WARNING.cast_signed() || is_log_secret() || !LINES.has_room() {
         return;
     }
     let mut line: [c_char; LINE_BYTES_MAX] = [0; LINE_BYTES_MAX];

@@ -1,7 +1,7 @@
 //! Lines that foreign code writes into our log: their subject, their length and how many there may
 //! be.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest line that foreign code may write into our log, bytes; the rest of it is cut off.
@@ -14,11 +14,25 @@ const LINES_PER_SECOND_MAX: u64 = 20;
 thread_local! {
     /// What this thread works on, for the lines that foreign code writes meanwhile.
     static SUBJECT: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Whether nothing that foreign code says on this thread may be seen.
+    static IS_SECRET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From now on, what foreign code says on this thread is about this file, stream or channel.
 pub fn set_log_subject(subject: &str) {
     SUBJECT.with_borrow_mut(|name| subject.clone_into(name));
+}
+
+/// From now on, what FFmpeg says on this thread is left out: it may repeat an address that holds a
+/// secret, or what a server answers to that.
+pub fn keep_log_secret() {
+    IS_SECRET.set(true);
+}
+
+/// Whether what is said on this thread is left out.
+pub(super) fn is_log_secret() -> bool {
+    // A thread that is about to end has let go of it.
+    IS_SECRET.try_with(Cell::get).unwrap_or(true)
 }
 
 /// The line, behind what this thread works on.

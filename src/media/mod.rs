@@ -7,6 +7,7 @@ pub mod bits;
 mod codec;
 pub mod h264;
 pub mod h265;
+mod input_url;
 pub mod instants;
 mod keep_alive;
 mod latest_time;
@@ -17,6 +18,7 @@ mod time;
 
 pub use bitrate::parse_bitrate;
 pub use codec::{AudioCodec, Kind, VideoCodec};
+pub use input_url::{InputUrl, NetworkInput};
 pub use keep_alive::{KeepAlive, Pings};
 pub use latest_time::LatestTime;
 pub use network::network_of;

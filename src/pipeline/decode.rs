@@ -1,11 +1,11 @@
 //! The decode stage: plain threads that turn video files and published streams into pictures and
 //! audio for the composer and the mixer.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::waiting::{Decodes, Waiting};
 use crate::command::SubscriptionEvent;
 use crate::decode::{DecodeSink, Error, Live, Step};
 use crate::frame::{AudioBlock, PictureEvent};
@@ -22,10 +22,6 @@ pub const DECODED_AUDIO_QUEUE: usize = 64;
 
 /// Messages of a published stream that may wait for its decoder: some seconds.
 pub const SUBSCRIPTION_QUEUE: usize = 512;
-
-/// Messages of one kind that may wait for the other kind: more than ten seconds. Beyond that the
-/// oldest is decoded at once.
-const WAITING_MAX: usize = 1_024;
 
 /// How long a decoder sleeps when there is nothing to do or no room.
 const IDLE: Duration = Duration::from_millis(500);
@@ -156,12 +152,12 @@ impl DecodeOut {
     }
 
     /// Whether nobody looks, though somebody may listen.
-    fn is_unseen(&self) -> bool {
+    pub(super) fn is_unseen(&self) -> bool {
         self.pictures.iter().all(|pictures| pictures.ring.is_closed())
     }
 
     /// Whether nobody listens, though somebody may look.
-    fn is_unheard(&self) -> bool {
+    pub(super) fn is_unheard(&self) -> bool {
         self.audio.iter().all(Sender::is_closed)
     }
 
@@ -208,36 +204,20 @@ impl DecodeSink for DecodeOut {
     }
 }
 
-/// Messages that have come and are not to be decoded yet: pictures, and audio.
-#[derive(Debug, Default)]
-struct Waiting([VecDeque<(Message, Option<i64>)>; 2]);
+/// A message that waits for its time; headers have none.
+type Timed = (Message, Option<i64>);
 
-impl Waiting {
-    fn add(&mut self, message: Message, time: Option<i64>) {
-        self.0[usize::from(message.kind() == Kind::Audio)].push_back((message, time));
+impl Decodes for Live {
+    type Item = Timed;
+
+    fn decode_at(&self, (message, time): &Timed) -> Option<Micros> {
+        time.map(|time| self.decode_at(message.kind(), time))
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(VecDeque::is_empty)
-    }
-
-    /// Decodes what is due at `now`; says when there will be more to do.
-    fn decode(&mut self, decoder: &mut Live, now: Micros, out: &mut DecodeOut) -> Option<Micros> {
-        let mut next = None;
-        for queue in &mut self.0 {
-            while let Some((message, time)) = queue.front() {
-                let at = time.map_or(now, |time| decoder.decode_at(message.kind(), time));
-                if at > now && queue.len() <= WAITING_MAX {
-                    next = Some(next.map_or(at, |next: Micros| next.min(at)));
-                    break;
-                }
-                if let Err(error) = decoder.decode(message.kind(), *time, message.body(), out) {
-                    tracing::debug!("live input: {error}");
-                }
-                queue.pop_front();
-            }
+    fn decode(&mut self, (message, time): Timed, out: &mut dyn DecodeSink) {
+        if let Err(error) = self.decode(message.kind(), time, message.body(), out) {
+            tracing::debug!("live input: {error}");
         }
-        next
     }
 }
 
@@ -273,7 +253,7 @@ pub fn live(
                     out.fed.store(true, Ordering::Relaxed);
                 }
                 if is_taken {
-                    waiting.add(message, time);
+                    waiting.add(kind == Kind::Video, (message, time));
                 }
             }
             Some(SubscriptionEvent::Ended) => is_leaving = true,

@@ -10,6 +10,7 @@ mod live;
 mod lockstep;
 mod metadata;
 mod native;
+mod network;
 mod pace;
 mod record;
 mod scale;
@@ -17,6 +18,7 @@ mod smaller;
 mod source;
 mod tee;
 mod transcode;
+mod waiting;
 
 pub use channel::{
     AUDIO_QUEUE_BLOCKS, Audio, COMPOSED_MAX, Channel, ChannelStage, ComposeCore, POOL_EXTRA_FRAMES,
@@ -40,6 +42,7 @@ pub use native::{
     NATIVE_QUEUE, NATIVE_RETIRED_QUEUE, NATIVES_MAX, NativeBranch, NativeChanges, NativeStage,
     draw_native,
 };
+pub use network::{NETWORK_QUEUE, NetworkChange, ReadLimit, decode_network, read_network};
 pub use pace::CpuShare;
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};

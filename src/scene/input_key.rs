@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::model::{Fit, Source};
 use super::resolve::PlacedLayer;
+use crate::media::NetworkInput;
 
-/// What the pictures of a live, video or frames layer are: whose, and how large. When one scene
-/// follows another, a layer of the new one with the same key goes on with the pictures of the old
-/// one.
+/// What the pictures of a live, network, video or frames layer are: whose, and how large. When one
+/// scene follows another, a layer of the new one with the same key goes on with the pictures of the
+/// old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputKey {
     layer: String,
@@ -23,15 +24,17 @@ enum Origin {
     Live(String),
     Video(PathBuf),
     Frames(PathBuf),
+    Network(NetworkInput),
 }
 
 impl InputKey {
-    /// The key of a live, video or frames layer; other layers have none.
+    /// The key of a live, network, video or frames layer; other layers have none.
     #[must_use]
     pub fn of(layer: &PlacedLayer) -> Option<Self> {
         let origin = match &layer.source {
             Source::Live { stream, .. } => Origin::Live(stream.clone()),
             Source::Video(path) => Origin::Video(path.clone()),
+            Source::Network { input, .. } => Origin::Network(input.clone()),
             Source::Frames { socket, .. } => Origin::Frames(socket.clone()),
             _ => return None,
         };

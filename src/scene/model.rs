@@ -9,7 +9,7 @@ use super::layer_style::LayerStyle;
 use super::position::Position;
 use super::time_format::TimeFormat;
 use super::transition::{Easing, Transition};
-use crate::media::Micros;
+use crate::media::{Micros, NetworkInput};
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -159,7 +159,10 @@ impl Source {
     /// Whether its pictures come from elsewhere while the programme runs.
     #[must_use]
     pub const fn is_input(&self) -> bool {
-        matches!(self, Self::Video(_) | Self::Live { .. } | Self::Frames { .. })
+        matches!(
+            self,
+            Self::Video(_) | Self::Live { .. } | Self::Network { .. } | Self::Frames { .. }
+        )
     }
 }
 
@@ -360,6 +363,15 @@ pub enum Source {
         /// Its public name, such as `live/studio`.
         stream: String,
         /// What stands there while nobody publishes; the last picture fades to it.
+        slate: String,
+        /// How the slate's letters look.
+        style: TextStyle,
+    },
+    /// A stream of another server, or one that is sent to this machine.
+    Network {
+        /// Where it is.
+        input: NetworkInput,
+        /// What stands there while nothing comes; the last picture fades to it.
         slate: String,
         /// How the slate's letters look.
         style: TextStyle,

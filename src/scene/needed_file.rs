@@ -49,6 +49,7 @@ fn text_style(source: &Source) -> Option<&TextStyle> {
     match source {
         Source::Text { style, .. }
         | Source::Live { style, .. }
+        | Source::Network { style, .. }
         | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => Some(style),
         Source::Ticker(spec) => Some(&spec.style),

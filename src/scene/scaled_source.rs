@@ -23,6 +23,7 @@ pub(super) fn scaled(source: &Source, scale: f32) -> Source {
             }
         }
         Source::Live { style, .. }
+        | Source::Network { style, .. }
         | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => letters(style),
         Source::Ticker(TickerSpec { style, speed, gap, .. }) => {

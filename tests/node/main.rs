@@ -55,6 +55,7 @@ mod measured;
 mod mistakes;
 mod monitoring;
 mod multitrack;
+mod network_input;
 mod obs;
 mod overlays;
 mod pairs;

@@ -39,7 +39,7 @@ impl Watcher {
     }
 
     /// Waits for a picture that is as wanted.
-    pub(crate) fn wait_until(&mut self, what: &str, wanted: impl Fn(&Picture) -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, mut wanted: impl FnMut(&Picture) -> bool) {
         wait_until(SOON, what, || {
             assert!(self.0.runs(), "the viewer has ended:\n{}", self.0.err());
             self.last().filter(|picture| wanted(picture)).map(drop)

@@ -10,6 +10,7 @@ pub(crate) mod error;
 pub(crate) mod frame_sockets;
 pub(crate) mod list;
 pub(crate) mod natives;
+mod network_inputs;
 pub(crate) mod offline;
 pub(crate) mod renditions;
 pub(crate) mod scene_loader;

@@ -11,7 +11,7 @@ use crate::decode::{DecodeSink, File, FileSpec, FrameView, FrameViewSpec, Live, 
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
-use crate::media::{Micros, Rect, Size};
+use crate::media::{Micros, NetworkInput, Rect, Size};
 use crate::pipeline::{
     self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, FrameChange, FrameReader, LockstepFile,
     PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
@@ -52,6 +52,7 @@ enum SourceKey {
     Live(String),
     Video(PathBuf),
     Frames(PathBuf),
+    Network(NetworkInput),
 }
 
 /// A decoder to be, and who takes what it gives.
@@ -120,6 +121,7 @@ impl Sources {
             let key = match &layer.source {
                 scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
                 scene::Source::Video(path) => SourceKey::Video(path.clone()),
+                scene::Source::Network { input, .. } => SourceKey::Network(input.clone()),
                 scene::Source::Frames { socket, .. } => SourceKey::Frames(socket.clone()),
                 _ => continue,
             };
@@ -146,6 +148,7 @@ impl Sources {
             let key = match &input.source {
                 audio::Source::Live(stream) => SourceKey::Live(stream.clone()),
                 audio::Source::Video(path) => SourceKey::Video(path.clone()),
+                audio::Source::Network(input) => SourceKey::Network(input.clone()),
                 _ => continue,
             };
             let (sender, receiver) = channel(DECODED_AUDIO_QUEUE, Bell::new());
@@ -177,6 +180,14 @@ impl Sources {
             let run = match key {
                 SourceKey::Live(stream) => context.live(&stream, wanted, &mut started),
                 SourceKey::Video(path) => context.video(path, wanted, start),
+                SourceKey::Network(input) => {
+                    let (layer, out, sizes) = wanted;
+                    started.fed.push((layer.clone(), Arc::clone(&out.fed)));
+                    let (scale, further) = scales(&sizes);
+                    let spec = LiveSpec { further, ..LiveSpec::new(scale) };
+                    context.network(layer, input, out, spec)?;
+                    continue;
+                }
                 SourceKey::Frames(socket) => {
                     context.frames(&socket, wanted, &mut started)?;
                     continue;
@@ -246,7 +257,7 @@ impl DecoderContext {
         self.frame_sockets.attach(socket, reader, self.clock, |run| self.spawn(run))
     }
 
-    fn spawn(&self, run: Run) -> Result<(), ChannelError> {
+    pub(super) fn spawn(&self, run: Run) -> Result<(), ChannelError> {
         let role = ThreadRole { role: CoreRole::Decoder, of: self.channel.clone() };
         let place = ThreadPlace::below("decode", &self.cpus);
         self.threads.spawn(role, place, None, run).map_err(ChannelError::Thread).map(drop)

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use super::error::FrameError;
 use super::message::{self, Hello, Message};
 use super::slots::Slots;
-use crate::decode::av::Decoded;
+use crate::decode::decoded::Decoded;
 
 /// A connected program. After an error it is of no more use: its connection ends.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use super::error::FrameError;
 use super::message::{FrameFormat, Hello, Rows};
-use crate::decode::av::Decoded;
+use crate::decode::decoded::Decoded;
 use crate::ffi::is_sealed_against_shrinking;
 use crate::ffi::sys as ffi;
 use crate::scene::kernel::mul255;

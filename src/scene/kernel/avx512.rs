@@ -7,6 +7,7 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
+use super::deinterlace::{self, FieldRows};
 use super::effect::{self, Key, Rows, RowsMut};
 use super::matrix_avx2;
 use super::resize_avx2;
@@ -34,6 +35,7 @@ static KERNELS: Kernels = Kernels {
     filter_columns: resize_avx2::filter_columns,
     convert_luma: matrix_avx2::convert_luma,
     convert_chroma: matrix_avx2::convert_chroma,
+    deinterlace,
 };
 
 /// The table, if this machine has the instructions. It is the only way to the functions below.
@@ -69,6 +71,11 @@ fn wipe(dst: &mut [u8], a: &[u8], b: &[u8], mask: &[u16], edge: &WipeEdge) {
     unsafe { wipe_wide(dst, a, b, mask, edge) }
 }
 
+fn deinterlace(dst: &mut [u8], rows: &FieldRows<'_>) {
+    // SAFETY: `kernels`, the only way here, has found the instructions.
+    unsafe { deinterlace_wide(dst, rows) }
+}
+
 fn blend_rgb(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, opacity: u8) {
     // SAFETY: `kernels`, the only way here, has found the instructions.
     unsafe { blend_rgb_wide(mode, dst, src, opacity) }
@@ -82,6 +89,12 @@ fn chroma_key(rows: &mut RowsMut<'_>, key: &Key) {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn wipe_wide(dst: &mut [u8], a: &[u8], b: &[u8], mask: &[u16], edge: &WipeEdge) {
     wipe::wipe(dst, a, b, mask, edge);
+}
+
+/// The compiler makes wide registers of the definition.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn deinterlace_wide(dst: &mut [u8], rows: &FieldRows<'_>) {
+    deinterlace::go(dst, rows);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]

@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod deinterlace;
 mod division;
 mod effect;
 mod filter;
@@ -36,6 +37,7 @@ mod scale_neon;
 mod table;
 mod wipe;
 
+pub use deinterlace::FieldRows;
 pub use division::{div255, mul255};
 pub use effect::{Key, Rows, RowsMut};
 pub use filter::{Filter, GROUP, TAPS_MAX};

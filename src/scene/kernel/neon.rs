@@ -7,12 +7,14 @@ use std::arch::aarch64::{
     vst1q_u8,
 };
 
+use super::deinterlace;
 use super::effect;
 use super::matrix_neon;
 use super::resize_neon;
 use super::scalar;
 use super::scale_neon;
 use super::table::{Kernels, Level};
+use super::wipe;
 
 /// Bytes of a register.
 const WIDE: usize = 16;
@@ -29,6 +31,7 @@ const fn kernels() -> Kernels {
         blend_faded,
         mix,
         fade,
+        wipe: wipe::wipe,
         // The compiler uses the same registers for what all levels share.
         blend_rgb: effect::blend_rgb,
         chroma_key: effect::chroma_key,
@@ -38,6 +41,7 @@ const fn kernels() -> Kernels {
         filter_columns: resize_neon::filter_columns,
         convert_luma: matrix_neon::convert_luma,
         convert_chroma: matrix_neon::convert_chroma,
+        deinterlace: deinterlace::deinterlace,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Scalar kernels: the definition of every one.
 
+use super::deinterlace;
 use super::division::{div255, mul255};
 use super::effect;
 use super::matrix;
@@ -23,6 +24,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     filter_columns: resize::filter_columns,
     convert_luma: matrix::convert_luma,
     convert_chroma: matrix::convert_chroma,
+    deinterlace: deinterlace::deinterlace,
 };
 
 pub(super) fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::deinterlace::FieldRows;
 use super::effect::{Key, Rows, RowsMut};
 use super::filter::Filter;
 use super::matrix::ColorMatrix;
@@ -55,6 +56,9 @@ pub type BlendRgb = fn(mode: BlendMode, dst: &mut RowsMut<'_>, src: &Rows<'_>, o
 /// Makes what is near the key's colour transparent, in rows with alpha.
 pub type ChromaKeyRows = fn(rows: &mut RowsMut<'_>, key: &Key);
 
+/// Makes the row that is missing between two rows of a field.
+pub type Deinterlace = fn(dst: &mut [u8], rows: &FieldRows<'_>);
+
 /// Which registers the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -104,4 +108,6 @@ pub struct Kernels {
     pub convert_luma: ConvertLuma,
     /// See [`ConvertChroma`].
     pub convert_chroma: ConvertChroma,
+    /// See [`Deinterlace`].
+    pub deinterlace: Deinterlace,
 }

@@ -82,7 +82,7 @@ impl Painter {
                 let label = placeholder::labelled(layer, path, loader)?;
                 Self::Input(Input::of_file(layer.place, loader.canvas, label))
             }
-            Source::Live { slate, style, .. } => {
+            Source::Live { slate, style, .. } | Source::Network { slate, style, .. } => {
                 let slate = text::slate(layer, slate, style, loader)?;
                 Self::Input(Input::new(layer.place, loader.canvas, Some(slate)))
             }
@@ -226,6 +226,7 @@ fn with_built_in_font(layer: &PlacedLayer) -> PlacedLayer {
     match &mut layer.source {
         Source::Text { style, .. }
         | Source::Live { style, .. }
+        | Source::Network { style, .. }
         | Source::Frames { style, .. }
         | Source::Clock(ClockSpec { style, .. }) => style.font = None,
         Source::Ticker(spec) => spec.style.font = None,

@@ -10,7 +10,7 @@ use super::{ChannelScenes, Entry};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
 use crate::config::{
     Becomes, NamedScene, Part, SCENES_MAX, checked_name, overlays_to_document, to_document,
-    transition_from_document, transition_to_document,
+    transition_from_document, transition_to_document, without_secrets,
 };
 use crate::control::event_queue::EventQueue;
 use crate::media::Micros;
@@ -38,12 +38,16 @@ impl ChannelScenes {
             return self.no_scene(name);
         };
         let (name, version) = (entry.name.clone(), entry.version);
-        Answer::Scene(SceneView { name, version, document: to_document(&entry.scene) })
+        Answer::Scene(SceneView {
+            name,
+            version,
+            document: without_secrets(to_document(&entry.scene)),
+        })
     }
 
     pub(super) fn overlays_view(&self) -> Answer {
         let Entry { version, scene, .. } = &self.overlays;
-        let document = overlays_to_document(&scene.layers);
+        let document = without_secrets(overlays_to_document(&scene.layers));
         Answer::Overlays(OverlaysView { version: *version, document })
     }
 

@@ -12,6 +12,7 @@ use super::library::{Library, OnAir, Target};
 use crate::config::ChannelConfig;
 use crate::control::channels::assets;
 use crate::control::channels::bound_text::{self, BoundText};
+use crate::control::channels::network_inputs;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::{
     DecoderContext, FILE_LEAD, Sources, Started, Subscription,
@@ -314,6 +315,7 @@ fn check_files(scene: &ResolvedScene, loader: &SceneLoader) -> Result<(), Vec<St
     let (_, faults) = loader.prepare(scene).map_err(|error| vec![error.to_string()])?;
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
+    texts.extend(network_inputs::faults(scene));
     if texts.is_empty() { Ok(()) } else { Err(texts) }
 }
 
