@@ -13,6 +13,7 @@ mod damage;
 pub mod demo;
 mod direction;
 mod error;
+mod fallback;
 mod fonts;
 mod inner_scenes;
 mod input_key;
@@ -49,9 +50,9 @@ pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
 pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
-    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction, Fit,
-    Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
-    VerticalAlign,
+    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction,
+    FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox,
+    TextStyle, TickerSpec, VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;
