@@ -412,6 +412,18 @@ fn is_called<L>(families: &[(String, L)], name: &str) -> bool {
     families.iter().any(|(family, _)| family.eq_ignore_ascii_case(name))
 }
 
+/// What is wrong with a font file.
+///
+/// # Errors
+/// If no letters can be drawn with it.
+pub fn check_font(path: &str) -> Result<(), String> {
+    let mut fonts = Fonts::new();
+    let family = fonts.family_in_file(path)?;
+    let db = fonts.system.db();
+    let same = db.faces().filter(|face| is_called(&face.families, &family));
+    same.map(|face| Coverage::of(db, face.id, &[]).map(drop)).collect()
+}
+
 /// Whether a font is a file, and no family.
 pub(super) fn is_path(font: &str) -> bool {
     let ends = |with: &str| {
