@@ -6,10 +6,10 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use image::ImageFormat;
+use tokio::sync::Mutex;
 
 use super::channels::assets::video_fault;
 use super::durable;
@@ -121,7 +121,7 @@ struct Upload<'a>(&'a AssetFolder, String);
 
 impl Drop for Upload<'_> {
     fn drop(&mut self) {
-        locked(&self.0.uploads).remove(&self.1);
+        self.0.uploads.blocking_lock().remove(&self.1);
     }
 }
 
@@ -208,7 +208,7 @@ impl AssetFolder {
             }
             file.sync_all()?;
             // Held until it has its name, so that nobody else takes the room that there was.
-            change = Some(locked(&self.changes));
+            change = Some(self.changes.blocking_lock());
             self.check_room(name, bytes)
         });
         drop(change);
@@ -216,7 +216,7 @@ impl AssetFolder {
     }
 
     fn begin(&self, name: &str) -> Result<Upload<'_>, AssetError> {
-        let mut uploads = locked(&self.uploads);
+        let mut uploads = self.uploads.blocking_lock();
         if uploads.len() >= UPLOADS_MAX {
             return Err(AssetError::Busy("other files are coming in; try again".to_owned()));
         }
@@ -274,7 +274,7 @@ impl AssetFolder {
             return Err(AssetError::NotFound(format!("{name} is no picture: it has no thumbnail")));
         }
         let stamp = (name.to_owned(), about.ino(), about.len(), about.mtime(), about.mtime_nsec());
-        if let Some(known) = locked(&self.thumbnails).get(&stamp) {
+        if let Some(known) = self.thumbnails.blocking_lock().get(&stamp) {
             return Ok(known.clone());
         }
         let path = self.path()?.join(name);
@@ -284,7 +284,7 @@ impl AssetFolder {
         let written = made.image.write_to(&mut png, ImageFormat::Png);
         written.map_err(|error| AssetError::Invalid(format!("{name}: {error}")))?;
         let png = Bytes::from(png.into_inner());
-        let mut thumbnails = locked(&self.thumbnails);
+        let mut thumbnails = self.thumbnails.blocking_lock();
         thumbnails.retain(|(other, ..), _| other != name);
         if thumbnails.len() >= THUMBNAILS_MAX {
             thumbnails.clear();
@@ -336,10 +336,6 @@ fn fault(path: &Path, name: &str, kind: AssetKind) -> Option<String> {
             }
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a text in a scene names the file at `asset`.
@@ -515,7 +511,7 @@ mod tests {
         assert_eq!((side("a.png"), side("a.png")), (THUMBNAIL_SIDE, THUMBNAIL_SIDE));
         store(&folder, "a.png", &png(20)).unwrap();
         assert_eq!(side("a.png"), 20, "what is small stays");
-        assert_eq!(locked(&folder.thumbnails).len(), 1);
+        assert_eq!(folder.thumbnails.blocking_lock().len(), 1);
     }
 
     #[test]

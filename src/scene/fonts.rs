@@ -420,8 +420,8 @@ pub fn check_font(path: &str) -> Result<(), String> {
     let mut fonts = Fonts::new();
     let family = fonts.family_in_file(path)?;
     let db = fonts.system.db();
-    let same = db.faces().filter(|face| is_called(&face.families, &family));
-    same.map(|face| Coverage::of(db, face.id, &[]).map(drop)).collect()
+    let mut same = db.faces().filter(|face| is_called(&face.families, &family));
+    same.try_for_each(|face| Coverage::of(db, face.id, &[]).map(drop))
 }
 
 /// Whether a font is a file, and no family.

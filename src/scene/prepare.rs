@@ -239,7 +239,11 @@ fn needed_file(layer: &PlacedLayer) -> Option<(String, bool)> {
         Source::Image(path) => Some((path.display().to_string(), false)),
         _ => {
             let style = layer.source.text_style()?;
-            style.font.as_ref().or(style.fallback_fonts.first()).map(|font| (font.clone(), true))
+            style
+                .font
+                .as_ref()
+                .or_else(|| style.fallback_fonts.first())
+                .map(|font| (font.clone(), true))
         }
     }
 }

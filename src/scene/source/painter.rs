@@ -44,7 +44,7 @@ impl Painter {
         // What reads fonts and pictures is others' code, and what it reads may be anybody's.
         caught(|| Self::load_unguarded(layer, loader)).unwrap_or_else(|cause| {
             *loader = Loader::new(loader.canvas);
-            Err(broken(layer, cause))
+            Err(broken(layer, &cause))
         })
     }
 
@@ -213,14 +213,14 @@ pub(in crate::scene) fn stand_in(
 }
 
 /// The fault of a layer whose file or font made its reader panic.
-fn broken(layer: &PlacedLayer, cause: String) -> Error {
+fn broken(layer: &PlacedLayer, cause: &str) -> Error {
     let (name, cause) = (layer.name.clone(), format!("it cannot be read: {cause}"));
     match &layer.source {
         Source::Image(path) => Error::File { layer: name, path: path.clone(), cause },
         source => {
             let style = source.text_style();
-            let named =
-                style.and_then(|style| style.font.as_ref().or(style.fallback_fonts.first()));
+            let named = style
+                .and_then(|style| style.font.as_ref().or_else(|| style.fallback_fonts.first()));
             match named {
                 Some(font) => Error::Font { layer: name, font: font.clone(), cause },
                 None => Error::Layer { layer: name, advice: cause },
