@@ -186,7 +186,7 @@ const LIVE_KEYS: [&str; 6] = [
 ];
 
 /// Tables whose change takes a restart.
-const FIXED_TABLES: [&str; 3] = ["http", "cores", "journal"];
+const FIXED_TABLES: [&str; 4] = ["http", "cores", "journal", "assets"];
 
 fn table_of(config: &Config) -> Table {
     config.written.expose().parse().unwrap_or_default()
@@ -405,6 +405,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[tls] rtmps_port, https, or a first or last certificate", tls),
         ("[cores]", old.cores != new.cores),
         ("[journal]", old.journal != new.journal),
+        ("[assets]", old.assets != new.assets),
     ];
     changed(&tables).map(str::to_owned).collect()
 }
@@ -636,6 +637,7 @@ mod tests {
             ("[keys]", "[http]\ncors = \"*\"\n[keys]", "[http] bind, auth, cors, token"),
             ("[keys]", "[cores]\ncontrol = [0]\n[keys]", "[cores]"),
             ("[keys]", "[journal]\nkeep = 1\n[keys]", "[journal]"),
+            ("[keys]", "[assets]\nfiles_max = 1\n[keys]", "[assets]"),
         ] {
             assert_eq!(changed(from, to), (Vec::new(), vec![named.to_owned()]), "{to}");
         }

@@ -269,6 +269,9 @@ fn put_style(style: &TextStyle, put: &mut impl FnMut(&str, Value)) {
     if let Some(font) = &style.font {
         put("font", json!(font));
     }
+    if !style.fallback_fonts.is_empty() {
+        put("fallback_fonts", json!(style.fallback_fonts));
+    }
     put("size", json!(decimal(style.size)));
     put("weight", json!(style.weight));
     put("color", json!(color_text(style.color)));
@@ -494,14 +497,18 @@ mod tests {
 
     fn any_style() -> impl Strategy<Value = TextStyle> {
         let aligns = prop_oneof![Just(Align::Left), Just(Align::Center), Just(Align::Right)];
-        (prop::option::of("[A-Z][a-z]{1,9}"), 4.0_f32..2_000.0, 100_u16..=900, any_color(), aligns)
-            .prop_map(|(font, size, weight, color, align)| TextStyle {
+        let font = "[A-Z][a-z]{1,9}";
+        let fonts = (prop::option::of(font), prop::collection::vec(font, 0..=8));
+        (fonts, 4.0_f32..2_000.0, 100_u16..=900, any_color(), aligns).prop_map(
+            |((font, fallback_fonts), size, weight, color, align)| TextStyle {
                 font,
+                fallback_fonts,
                 size,
                 weight,
                 color,
                 align,
-            })
+            },
+        )
     }
 
     fn any_color() -> impl Strategy<Value = Color> {

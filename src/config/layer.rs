@@ -16,9 +16,9 @@ use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Fit, Group,
-    LAYERS_MAX, Layer, Outline, Overflow, Position, Source, TextBox, TextStyle, TickerSpec,
-    VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource,
+    FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Position, Source,
+    TextBox, TextStyle, TickerSpec, VerticalAlign,
 };
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
@@ -317,6 +317,7 @@ fn style(s: &mut Section<'_>, faults: &mut Faults<'_>, height: i32) -> TextStyle
     let usual = (height as f32 * 0.7).clamp(8.0, 96.0);
     TextStyle {
         font: s.parsed(faults, "font", font).map(|found| found.value),
+        fallback_fonts: fallback_fonts(s, faults),
         size: s.number(faults, "size", 4.0..=2_000.0).unwrap_or(usual),
         weight: s.whole(faults, "weight", 100..=900).unwrap_or(400),
         color: tint(s, faults, "color", WHITE),
@@ -338,6 +339,15 @@ fn text_box(s: &mut Section<'_>, faults: &mut Faults<'_>) -> TextBox {
             Outline { width, color }
         }),
     }
+}
+
+fn fallback_fonts(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+    let fonts = s.texts(faults, "fallback_fonts", font).unwrap_or_default();
+    if fonts.len() > FALLBACK_FONTS_MAX {
+        let text = format!("`fallback_fonts`: name at most {FALLBACK_FONTS_MAX}");
+        faults.add(&s.place("fallback_fonts"), text);
+    }
+    fonts
 }
 
 /// A family or a font file, which is looked for when the scene is prepared.

@@ -1,6 +1,7 @@
 //! Configuration: from a TOML text to specifications that have been checked. Whatever is wrong is
 //! told with file, line and the fix, before anything starts; inside, invalid values do not exist.
 
+mod assets;
 mod audio_source;
 mod change;
 mod channel;
@@ -41,6 +42,7 @@ mod transition;
 mod video;
 mod write;
 
+pub use assets::AssetsConfig;
 pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::ChannelConfig;
 pub use document::{

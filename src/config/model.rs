@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::assets::AssetsConfig;
 use super::channel::ChannelConfig;
 use super::hook::{HookConfig, JournalConfig};
 use super::keys::{KeysConfig, Secret};
@@ -40,6 +41,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
+    /// `[assets]`
+    pub assets: AssetsConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
@@ -100,6 +103,7 @@ impl Config {
             cores: PlanRequest::default(),
             limits: LimitsConfig::default(),
             metrics: MetricsConfig::default(),
+            assets: AssetsConfig::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
                 start: StartAt::Keyframe,

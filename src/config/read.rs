@@ -16,7 +16,7 @@ use super::node::{
     Publish, RtmpConfig, StartAt,
 };
 use super::section::Section;
-use super::{Config, channel, hook, keys, limits, metrics, relay, tls, token, transcode};
+use super::{Config, assets, channel, hook, keys, limits, metrics, relay, tls, token, transcode};
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
 use crate::runtime::{Choice, DriverChoice, DriverKind, PlanRequest};
@@ -61,6 +61,8 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let limits = limits.map_or(defaults.limits, |s| limits::read(s, &mut faults));
     let metrics = top.table(&mut faults, "metrics", "[metrics]");
     let metrics = metrics.map_or(defaults.metrics, |s| metrics::read(s, &mut faults));
+    let assets = top.table(&mut faults, "assets", "[assets]");
+    let assets = assets.map_or(defaults.assets, |s| assets::read(s, &mut faults));
     let delivery = top.table(&mut faults, "delivery", "[delivery]");
     let delivery = match delivery {
         Some(s) => read_delivery(s, &mut faults, defaults.delivery),
@@ -85,6 +87,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         cores,
         limits,
         metrics,
+        assets,
         delivery,
         channels,
         transcodes,

@@ -538,8 +538,16 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let (_, known) = line.split_once("it knows ").unwrap();
         found.extend(known.split(", ").map(|key| (heading, key.trim_matches('`').to_owned())));
     };
-    for heading in ["[node]", "[rtmp]", "[http]", "[cores]", "[delivery]", "[metrics]", "[journal]"]
-    {
+    for heading in [
+        "[node]",
+        "[rtmp]",
+        "[http]",
+        "[cores]",
+        "[delivery]",
+        "[metrics]",
+        "[assets]",
+        "[journal]",
+    ] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     let channel = "[[channel]]\nname=\"a\"\n";

@@ -1,6 +1,7 @@
 //! The control plane: what people and their tools see of a node, and where its keys are kept. Off
 //! the hot path, on the housekeeping core.
 
+pub mod asset_folder;
 pub mod auth;
 pub(crate) mod balance;
 pub mod banner;

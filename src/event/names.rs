@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 76] = [
+    pub const NAMES: [&'static str; 78] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -82,6 +82,8 @@ impl NodeEvent {
         "key_revoked",
         "key_deleted",
         "keys_restored",
+        "asset_uploaded",
+        "asset_removed",
         "log_level_changed",
         "config_reloaded",
         "scene_removed",

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{Config, Role, TokenConfig};
+use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::{
     Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
 };
@@ -69,6 +70,7 @@ pub(crate) fn front(
         board: collector.board(),
         keys,
         tokens,
+        assets: Arc::new(AssetFolder::new(&config.assets, config.node.data_dir.as_deref())),
         log,
         time,
         publish_url: format!("{}/live", rtmp_url(node.rtmp())),

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::file_stamp::FileStamp;
 use super::fonts::Fonts;
 use super::model::Source;
-use super::needed_file::loaded_file;
+use super::needed_file::loaded_files;
 use super::resolve::PlacedLayer;
 use super::source::Painter;
 use crate::media::Rect;
@@ -62,8 +62,8 @@ struct Key {
     /// Without what does not change its look.
     layer: PlacedLayer,
     canvas: Rect,
-    /// Of its file.
-    content: Option<blake3::Hash>,
+    /// Of its files.
+    contents: Vec<blake3::Hash>,
 }
 
 impl AssetCache {
@@ -99,19 +99,18 @@ impl AssetCache {
         canvas: Rect,
         load: impl FnOnce() -> Result<Painter, Error>,
     ) -> Result<(Painter, Option<u64>), Error> {
-        let file = loaded_file(layer);
-        let content = file.as_deref().and_then(|path| self.content(path));
-        if file.is_some() && content.is_none() {
-            return Ok((load()?, None));
-        }
-        let (stamp, content) = content.unzip();
-        let key = Key { layer: look(layer, content.is_some()), canvas, content };
+        let files = loaded_files(layer);
+        let contents: Option<Vec<_>> = files.iter().map(|path| self.content(path)).collect();
+        let Some(contents) = contents else { return Ok((load()?, None)) };
+        let (stamps, contents): (Vec<_>, Vec<_>) = contents.into_iter().unzip();
+        let key = Key { layer: look(layer), canvas, contents };
         if let Some((painter, number)) = self.kept().find(&key) {
             return Ok((painter, Some(number)));
         }
         let painter = load()?;
         // It may have been written while it was read.
-        let is_sure = file.as_deref().and_then(FileStamp::of) == stamp;
+        let is_now = |(path, stamp): (&PathBuf, &_)| FileStamp::of(path).as_ref() == Some(stamp);
+        let is_sure = files.iter().zip(&stamps).all(is_now);
         let keep = || self.kept().keep(key, painter.as_loaded());
         let number = if is_sure { keep() } else { None };
         Ok((painter, number))
@@ -205,12 +204,13 @@ impl Kept {
 }
 
 /// The layer without what does not change its look.
-fn look(layer: &PlacedLayer, has_content: bool) -> PlacedLayer {
+fn look(layer: &PlacedLayer) -> PlacedLayer {
     let mut look = PlacedLayer { data: None, ..layer.clone() };
     match &mut look.source {
         // Its placeholder has the layer's name.
         Source::Video(_) => return look,
-        Source::Image(path) if has_content => path.clear(),
+        // What it holds is what counts.
+        Source::Image(path) => path.clear(),
         _ => {}
     }
     look.name.clear();
@@ -245,6 +245,7 @@ mod tests {
         let (font, size, weight, align) = (None, 24.0, 400, Align::Left);
         let style = TextStyle {
             font,
+            fallback_fonts: Vec::new(),
             size,
             weight,
             color: Color { r: 255, g: 255, b: 255, a: 255 },

@@ -144,7 +144,14 @@ impl Page {
     fn style(&self, (size, weight, color): (i32, u16, Color), align: Align) -> TextStyle {
         #[expect(clippy::cast_precision_loss, reason = "sizes of letters are small")]
         let size = (i64::from(size) * self.num) as f32 / self.den as f32;
-        TextStyle { font: None, size: size.max(8.0), weight, color, align }
+        TextStyle {
+            font: None,
+            fallback_fonts: Vec::new(),
+            size: size.max(8.0),
+            weight,
+            color,
+            align,
+        }
     }
 
     fn text(

@@ -1,8 +1,9 @@
 //! Fonts: finds them and draws text into images, at load time only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use cosmic_text::fontdb::{Database, Family, Query, Source as FontSource, Weight};
+use cosmic_text::fontdb::{Database, Family, ID, Query, Source as FontSource, Weight};
 use cosmic_text::{
     Align as Aligned, Attrs, Buffer, FeatureTag, FontFeatures, FontSystem, Metrics, Shaping,
     SwashCache, SwashContent, SwashImage, Wrap,
@@ -11,6 +12,7 @@ use image::RgbaImage;
 
 use super::asset::{cover, int32};
 use super::error::Error;
+use super::fallback::{Coverage, clusters, found, marks, wants_color};
 use super::kernel::mul255;
 use super::model::{Align, Color, Overflow, TextStyle};
 use super::resolve::PlacedLayer;
@@ -21,12 +23,12 @@ const FONT_BYTES_MAX: u64 = 64 << 20;
 /// Longest text of a layer.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
+/// Most memory of letters that are kept to be drawn again.
+const CACHE_BYTES_MAX: usize = 64 << 20;
+
 /// Heights a line may have, pixels.
 const LINE_MIN: f32 = 4.0;
 const LINE_MAX: f32 = 2_048.0;
-
-/// Letters that fonts remember when they are kept for the next scene.
-const LETTERS_MAX: usize = 4_096;
 
 /// How near to the largest size that fits letters are shrunk, pixels.
 const SHRINK_STEP: f32 = 0.25;
@@ -37,6 +39,9 @@ const LETTERS_PER_LINE: f32 = 0.82;
 /// The family inside the program.
 const BUILT_IN: &str = "Inter";
 
+/// What stands for the rest of a text.
+const ELLIPSIS: &str = "\u{2026}";
+
 /// Inter, under the SIL Open Font License (assets/fonts/OFL.txt).
 pub(super) static INTER: [&[u8]; 3] = [
     include_bytes!("../../assets/fonts/Inter-Regular.otf"),
@@ -44,20 +49,33 @@ pub(super) static INTER: [&[u8]; 3] = [
     include_bytes!("../../assets/fonts/Inter-Bold.otf"),
 ];
 
-/// The fonts of this machine and the one inside the program.
+/// The fonts that texts have asked for, and the one inside the program.
 #[derive(Debug)]
 pub(super) struct Fonts {
     system: FontSystem,
     cache: SwashCache,
-    /// The machine's fonts are read when something first asks for them.
-    has_machine_fonts: bool,
-    /// Those of files that layers name are there.
-    has_files: bool,
+    /// Bytes of the letters in the cache.
+    cached: usize,
+    /// Families of the font files that were read, by path.
+    files: HashMap<String, String>,
+    /// The fonts of this machine, found when something first asks for them.
+    machine: Option<Database>,
+    /// Those of them that were taken over.
+    taken: HashMap<ID, Option<ID>>,
+}
+
+/// The fonts of one text.
+#[derive(Clone, Debug)]
+pub(super) struct Face {
+    /// Its own, and those that stand in for it.
+    fonts: Vec<FontName>,
+    /// Clusters that another font than the first draws.
+    others: HashMap<Box<str>, usize>,
 }
 
 /// A family and the nearest weight it has.
 #[derive(Clone, Debug)]
-pub(super) struct Face {
+struct FontName {
     family: String,
     weight: Weight,
 }
@@ -84,17 +102,24 @@ impl Fonts {
         for data in INTER {
             db.load_font_source(FontSource::Binary(Arc::new(data)));
         }
-        let system = FontSystem::new_with_locale_and_db("en-US".to_owned(), db);
-        Self { system, cache: SwashCache::new(), has_machine_fonts: false, has_files: false }
+        Self {
+            system: FontSystem::new_with_locale_and_db("en-US".to_owned(), db),
+            cache: SwashCache::new(),
+            cached: 0,
+            files: HashMap::new(),
+            machine: None,
+            taken: HashMap::new(),
+        }
     }
 
     /// Whether only the built-in font is there, so that what is drawn next looks as it would with
-    /// new ones, and few letters are remembered.
+    /// new ones.
     pub(super) fn is_built_in(&self) -> bool {
-        !self.has_machine_fonts && !self.has_files && self.cache.image_cache.len() < LETTERS_MAX
+        self.machine.is_none() && self.files.is_empty()
     }
 
-    /// Finds the font that `style` asks for, and checks that it and `text` can be drawn.
+    /// Finds the fonts that `style` asks for, and others for what they lack of `text`; checks that
+    /// they and the text can be drawn.
     pub(super) fn face(
         &mut self,
         layer: &PlacedLayer,
@@ -108,21 +133,71 @@ impl Fonts {
         if text.len() > TEXT_BYTES_MAX {
             return Err(advice(format!("keep the text to {TEXT_BYTES_MAX} bytes")));
         }
-        let family = match style.font.as_deref() {
-            None => Ok(BUILT_IN.to_owned()),
-            Some(path) if is_path(path) => self.family_in_file(path),
-            Some(name) => self.family_called(name),
-        };
-        let family = family.map_err(|cause| Error::Font {
-            layer: layer.name.clone(),
-            font: style.font.clone().unwrap_or_default(),
-            cause,
-        })?;
-        let face = self.nearest(family, style.weight);
-        if !self.has_machine_fonts && !self.has_letters(&face, text) {
-            self.read_machine_fonts();
+        let mut marks = marks(text);
+        if !marks.is_empty() {
+            marks.push(ELLIPSIS);
         }
+        let mut fonts = Vec::new();
+        let mut has = Vec::new();
+        let named = style.font.iter().chain(&style.fallback_fonts).map(String::as_str);
+        // Nobody needs to name the built-in one: it is there after those that are named.
+        for name in named.chain([BUILT_IN]) {
+            let found = match is_path(name) {
+                true => self.family_in_file(name),
+                false => self.family_called(name),
+            };
+            let used = found.and_then(|family| {
+                let (font, id) = self.nearest(family, style.weight)?;
+                Ok((font, Coverage::of(self.system.db(), id, &marks)?))
+            });
+            let (font, coverage) = used.map_err(|cause| Error::Font {
+                layer: layer.name.clone(),
+                font: name.to_owned(),
+                cause,
+            })?;
+            fonts.push(font);
+            has.push(coverage);
+        }
+        let mut face = Face { fonts, others: HashMap::new() };
+        self.share_out(&mut face, has, &marks, style.weight);
         Ok(face)
+    }
+
+    /// Says which font draws which cluster: the first that has it in the colours that it wants. One
+    /// that no font has is left to the built-in one, which shows a box.
+    fn share_out(&mut self, face: &mut Face, mut has: Vec<Coverage>, marks: &[&str], weight: u16) {
+        let built_in = face.fonts.len() - 1;
+        let of_kind = |has: &[Coverage], at: usize, wants: bool| {
+            has.iter().position(|font| font.has[at] && font.is_color == wants)
+        };
+        let any = |has: &[Coverage], at: usize| has.iter().position(|font| font.has[at]);
+        let mut lacking = Vec::new();
+        for (at, mark) in marks.iter().enumerate() {
+            let wants = wants_color(mark);
+            match of_kind(&has, at, wants).or_else(|| any(&has, at).filter(|_| !wants)) {
+                Some(0) => {}
+                Some(font) => drop(face.others.insert((*mark).into(), font)),
+                None => lacking.push(at),
+            }
+        }
+        if lacking.is_empty() {
+            return;
+        }
+        let wanted: Vec<_> = lacking.iter().map(|at| marks[*at]).collect();
+        for id in found(self.machine(), &wanted, weight) {
+            let Some(id) = self.take(id) else { continue };
+            let Some(family) = self.family_of(id) else { continue };
+            let Ok((font, id)) = self.nearest(family, weight) else { continue };
+            if let Ok(coverage) = Coverage::of(self.system.db(), id, marks) {
+                face.fonts.push(font);
+                has.push(coverage);
+            }
+        }
+        for at in lacking {
+            let font = of_kind(&has, at, wants_color(marks[at])).or_else(|| any(&has, at));
+            let font = font.unwrap_or(built_in);
+            face.others.insert(marks[at].into(), font);
+        }
     }
 
     /// Draws `text` into `image`, in the style's colour and alignment.
@@ -143,8 +218,17 @@ impl Fonts {
         for run in buffer.layout_runs() {
             for glyph in run.glyphs {
                 let glyph = glyph.physical((0.0, run.line_y + top), 1.0);
-                if let Some(letter) = self.cache.get_image(&mut self.system, glyph.cache_key) {
-                    put(image, letter, (glyph.x, glyph.y), style.color);
+                let known = self.cache.image_cache.len();
+                let letter = self.cache.get_image(&mut self.system, glyph.cache_key);
+                let Some(letter) = letter else { continue };
+                put(image, letter, (glyph.x, glyph.y), style.color);
+                let bytes = letter.data.len();
+                if self.cache.image_cache.len() > known {
+                    self.cached += bytes;
+                }
+                if self.cached > CACHE_BYTES_MAX {
+                    self.cache.image_cache.clear();
+                    self.cached = 0;
                 }
             }
         }
@@ -185,8 +269,8 @@ impl Fonts {
                 style.size = fits;
             }
             Overflow::Ellipsis => {
-                let ends: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
-                let cut = |end: usize| format!("{}\u{2026}", text[..end].trim_end());
+                let ends: Vec<_> = clusters(&text).map(|(at, _)| at).collect();
+                let cut = |end: usize| format!("{}{ELLIPSIS}", text[..end].trim_end());
                 let fit = ends.partition_point(|end| self.fits(&cut(*end), (face, &style), sides));
                 text = cut(ends[fit.saturating_sub(1)]);
             }
@@ -212,12 +296,15 @@ impl Fonts {
         let metrics = Metrics::new(style.size * LETTERS_PER_LINE, style.size);
         let mut buffer = Buffer::new(&mut self.system, metrics);
         buffer.set_size(width.map(pixels), None);
-        let mut attrs = Attrs::new().family(Family::Name(&face.family)).weight(face.weight);
+        let mut features = FontFeatures::new();
         if setting == Setting::Figures {
-            let mut features = FontFeatures::new();
             features.enable(FeatureTag::new(b"tnum"));
-            attrs = attrs.font_features(features);
         }
+        let attrs = |font: usize| {
+            let FontName { family, weight } = &face.fonts[font];
+            let attrs = Attrs::new().family(Family::Name(family)).weight(*weight);
+            attrs.font_features(features.clone())
+        };
         if matches!(setting, Setting::Figures | Setting::OneLine) {
             buffer.set_wrap(Wrap::None);
         }
@@ -226,12 +313,16 @@ impl Fonts {
             Align::Center => Aligned::Center,
             Align::Right => Aligned::Right,
         };
-        buffer.set_text(text, &attrs, Shaping::Advanced, Some(align));
+        let spans = face.spans(text).into_iter().map(|(span, font)| (span, attrs(font)));
+        buffer.set_rich_text(spans, &attrs(0), Shaping::Advanced, Some(align));
         buffer.shape_until_scroll(&mut self.system, false);
         buffer
     }
 
     fn family_in_file(&mut self, path: &str) -> Result<String, String> {
+        if let Some(family) = self.files.get(path) {
+            return Ok(family.clone());
+        }
         let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
         // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
         if !about.is_file() {
@@ -241,22 +332,26 @@ impl Fonts {
             return Err(format!("the file is above {} MiB", FONT_BYTES_MAX >> 20));
         }
         let data = std::fs::read(path).map_err(|error| error.to_string())?;
-        self.has_files = true;
-        let db = self.system.db_mut();
-        let faces = db.load_font_source(FontSource::Binary(Arc::new(data)));
-        faces
-            .first()
-            .and_then(|id| db.face(*id))
-            .and_then(|face| face.families.first())
-            .map(|(family, _)| family.clone())
-            .ok_or_else(|| "the file is not a TrueType or OpenType font".to_owned())
+        let faces = self.system.db_mut().load_font_source(FontSource::Binary(Arc::new(data)));
+        let family = faces.first().and_then(|id| self.family_of(*id));
+        let family = family.ok_or("the file is not a TrueType or OpenType font")?;
+        self.files.insert(path.to_owned(), family.clone());
+        Ok(family)
+    }
+
+    fn family_of(&self, id: ID) -> Option<String> {
+        self.system.db().face(id)?.families.first().map(|(family, _)| family.clone())
     }
 
     fn family_called(&mut self, name: &str) -> Result<String, String> {
         if let Some(family) = self.find(name) {
             return Ok(family);
         }
-        self.read_machine_fonts();
+        let faces = self.machine().faces();
+        let same = faces.filter(|face| is_called(&face.families, name)).map(|face| face.id);
+        for id in same.collect::<Vec<_>>() {
+            self.take(id);
+        }
         self.find(name).ok_or_else(|| "this machine has no such family".to_owned())
     }
 
@@ -268,29 +363,71 @@ impl Fonts {
             .map(|(found, _)| found.clone())
     }
 
-    fn read_machine_fonts(&mut self) {
-        if !self.has_machine_fonts {
-            self.system.db_mut().load_system_fonts();
-            self.has_machine_fonts = true;
-        }
+    fn machine(&mut self) -> &Database {
+        self.machine.get_or_insert_with(|| {
+            let mut machine = Database::new();
+            machine.load_system_fonts();
+            machine
+        })
     }
 
-    fn nearest(&self, family: String, weight: u16) -> Face {
+    /// Takes over a font of the machine. Those that no text asks for are not searched when letters
+    /// are set.
+    fn take(&mut self, id: ID) -> Option<ID> {
+        if let Some(taken) = self.taken.get(&id) {
+            return *taken;
+        }
+        let (source, index) = self.machine().face_source(id)?;
+        let db = self.system.db_mut();
+        let faces = db.load_font_source(source);
+        let same = |id: &ID| db.face(*id).is_some_and(|face| face.index == index);
+        let taken = faces.into_iter().find(same);
+        self.taken.insert(id, taken);
+        taken
+    }
+
+    fn nearest(&self, family: String, weight: u16) -> Result<(FontName, ID), String> {
         let weight = Weight(weight.clamp(100, 900));
         let db = self.system.db();
         let query = Query { families: &[Family::Name(&family)], weight, ..Query::default() };
-        let found = db.query(&query).and_then(|id| db.face(id)).map(|face| face.weight);
-        Face { weight: found.unwrap_or(weight), family }
+        let face = db.query(&query).and_then(|id| db.face(id)).ok_or("it cannot be read")?;
+        Ok((FontName { family, weight: face.weight }, face.id))
     }
+}
 
-    fn has_letters(&mut self, face: &Face, text: &str) -> bool {
-        let families = &[Family::Name(&face.family)];
-        let query = Query { families, weight: face.weight, ..Query::default() };
-        let Some(id) = self.system.db().query(&query) else { return false };
-        let Some(font) = self.system.get_font(id, face.weight) else { return false };
-        let letters = font.as_swash().charmap();
-        text.chars().all(|c| c.is_whitespace() || c.is_control() || letters.map(c) != 0)
+impl Face {
+    /// The text in pieces of one font each, and which.
+    fn spans<'a>(&self, text: &'a str) -> Vec<(&'a str, usize)> {
+        if self.others.is_empty() {
+            return vec![(text, 0)];
+        }
+        let (mut spans, mut from, mut current) = (Vec::new(), 0, 0);
+        for (at, cluster) in clusters(text) {
+            let font = self.others.get(cluster).copied().unwrap_or(0);
+            if font != current {
+                spans.push((&text[from..at], current));
+                (from, current) = (at, font);
+            }
+        }
+        spans.push((&text[from..], current));
+        spans
     }
+}
+
+fn is_called<L>(families: &[(String, L)], name: &str) -> bool {
+    families.iter().any(|(family, _)| family.eq_ignore_ascii_case(name))
+}
+
+/// What is wrong with a font file.
+///
+/// # Errors
+/// If no letters can be drawn with it.
+pub fn check_font(path: &str) -> Result<(), String> {
+    let mut fonts = Fonts::new();
+    let family = fonts.family_in_file(path)?;
+    let db = fonts.system.db();
+    let mut same = db.faces().filter(|face| is_called(&face.families, &family));
+    same.try_for_each(|face| Coverage::of(db, face.id, &[]).map(drop))
 }
 
 /// Whether a font is a file, and no family.
@@ -345,6 +482,7 @@ mod tests {
     fn style(font: Option<&str>) -> TextStyle {
         TextStyle {
             font: font.map(str::to_owned),
+            fallback_fonts: Vec::new(),
             size: 40.0,
             weight: 600,
             color: Color { r: 255, g: 255, b: 255, a: 255 },
@@ -452,7 +590,11 @@ mod tests {
         let mut fonts = Fonts::new();
         for (asked, got) in [(100, 400), (400, 400), (600, 600), (900, 700)] {
             let style = TextStyle { weight: asked, ..style(None) };
-            assert_eq!(fonts.face(&layer(), &style, "").unwrap().weight, Weight(got), "{asked}");
+            assert_eq!(
+                fonts.face(&layer(), &style, "").unwrap().fonts[0].weight,
+                Weight(got),
+                "{asked}"
+            );
         }
     }
 
@@ -475,7 +617,97 @@ mod tests {
         let mut fonts = Fonts::new();
         let error = fonts.face(&layer(), &style(bad.to_str()), "x").unwrap_err();
         assert!(error.to_string().contains("not a TrueType"), "{error}");
-        assert_eq!(fonts.face(&layer(), &style(good.to_str()), "x").unwrap().family, "Inter");
+        assert_eq!(
+            fonts.face(&layer(), &style(good.to_str()), "x").unwrap().fonts[0].family,
+            "Inter"
+        );
+    }
+
+    fn with(fallback_fonts: &[&str]) -> TextStyle {
+        let path = |name: &&str| format!("examples/fonts/Noto{name}.ttf");
+        TextStyle { fallback_fonts: fallback_fonts.iter().map(path).collect(), ..style(None) }
+    }
+
+    fn drawn(text: &str, style: &TextStyle) -> RgbaImage {
+        let mut fonts = Fonts::new();
+        let face = fonts.face(&layer(), style, text).unwrap();
+        assert!(fonts.machine.is_none(), "the named fonts have all of it");
+        let mut image = RgbaImage::new(400, 200);
+        fonts.draw(&mut image, text, (&face, style), Setting::Top);
+        image
+    }
+
+    fn width(text: &str, style: &TextStyle) -> f32 {
+        let mut fonts = Fonts::new();
+        let face = fonts.face(&layer(), style, text).unwrap();
+        fonts.width(text, (&face, style), Setting::OneLine)
+    }
+
+    #[test]
+    fn emoji_have_their_own_colours_and_are_as_opaque_as_the_letters() {
+        let mut style = with(&["ColorEmoji"]);
+        let is_yellow = |it: &&image::Rgba<u8>| it.0[0] > it.0[2].saturating_add(80);
+        let colors = |image: &RgbaImage| image.pixels().filter(is_yellow).count();
+        assert_eq!(colors(&drawn("Goal", &style)), 0);
+        assert!(colors(&drawn("\u{1f600}", &style)) > 200);
+        style.color.a = 128;
+        let most = drawn("\u{1f600}", &style).pixels().map(|it| it.0[3]).max();
+        assert_eq!(most, Some(128));
+    }
+
+    #[test]
+    fn a_sequence_is_one_letter_as_wide_as_any_emoji() {
+        let style = with(&["ColorEmoji"]);
+        let one = width("\u{1f600}", &style);
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        for sequence in [family, "\u{1f1fa}\u{1f1e6}", "\u{1f44d}\u{1f3fd}", "1\u{fe0f}\u{20e3}"] {
+            assert!((width(sequence, &style) - one).abs() < 0.01, "{sequence}");
+        }
+    }
+
+    #[test]
+    fn letters_join_and_run_from_right_to_left() {
+        let style = with(&["SansArabic", "SansHebrew"]);
+        let apart = width("\u{644}", &style) + width("\u{627}", &style);
+        assert!(width("\u{644}\u{627}", &style) < apart * 0.9, "lam and alef are one letter");
+        // A narrow letter and a wide one: the first is on the right.
+        let (yod, shin) = (width("\u{5d9}", &style), width("\u{5e9}", &style));
+        let column = |image: &RgbaImage, from: f32, to: f32| {
+            let inside = |x: u32| pixels(x) >= from && pixels(x) < to;
+            image.enumerate_pixels().filter(|(x, _, it)| inside(*x) && it.0[3] > 128).count()
+        };
+        let both = drawn("\u{5d9}\u{5e9}", &style);
+        let alone = drawn("\u{5e9}", &style);
+        let (first, last) = (column(&both, 0.0, shin), column(&both, shin, shin + yod));
+        assert!(first.abs_diff(column(&alone, 0.0, shin)) < 20 && first > last * 2);
+    }
+
+    #[test]
+    fn what_no_font_has_is_a_box_and_an_ellipsis_cuts_no_letter_apart() {
+        let mut fonts = Fonts::new();
+        fonts.machine = Some(Database::new());
+        let style = with(&["ColorEmoji"]);
+        let flags = "\u{1f1fa}\u{1f1e6}".repeat(20);
+        let face = fonts.face(&layer(), &style, &flags).unwrap();
+        let (cut, _) = fonts.fitted(&flags, (&face, &style), Overflow::Ellipsis, (200, 50));
+        let flags = cut.strip_suffix(ELLIPSIS).unwrap();
+        assert!(flags.len() >= 16 && flags.len() % 8 == 0, "{cut}");
+        let face = fonts.face(&layer(), &style, "\u{378}").unwrap();
+        let mut image = RgbaImage::new(60, 60);
+        fonts.draw(&mut image, "\u{378}", (&face, &style), Setting::Top);
+        assert!(image.pixels().filter(|it| it.0[3] > 128).count() > 40);
+    }
+
+    #[test]
+    fn letters_that_are_kept_are_few_however_large_they_are() {
+        let mut fonts = Fonts::new();
+        let style = TextStyle { size: 2_000.0, ..style(None) };
+        let text = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let face = fonts.face(&layer(), &style, text).unwrap();
+        fonts.draw(&mut RgbaImage::new(8, 8), text, (&face, &style), Setting::OneLine);
+        let images = fonts.cache.image_cache.values().flatten();
+        let kept: usize = images.map(|image| image.data.len()).sum();
+        assert!(kept > 0 && kept == fonts.cached && kept <= CACHE_BYTES_MAX, "{kept}");
     }
 
     #[test]

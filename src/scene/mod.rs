@@ -14,6 +14,7 @@ mod damage;
 pub mod demo;
 mod direction;
 mod error;
+mod fallback;
 mod file_stamp;
 mod fonts;
 mod inner_scenes;
@@ -50,19 +51,21 @@ pub use compose::{Composed, Composer, RETIRED_MAX};
 pub use damage::Damage;
 pub use error::Error;
 pub use file_stamp::FileStamp;
+pub use fonts::check_font;
 pub use input_key::InputKey;
 pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
 pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
-    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction, Fit,
-    Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox, TextStyle, TickerSpec,
-    VerticalAlign,
+    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction,
+    FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox,
+    TextStyle, TickerSpec, VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;
 pub use resolve::{PlacedLayer, ResolvedScene};
 pub use scale::Scaler;
 pub use snapshot::snapshot;
+pub use source::preview;
 pub use tick::Tick;
 pub use transition::{Easing, Transition, TransitionKind, WipeShape};

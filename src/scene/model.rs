@@ -18,6 +18,9 @@ pub const LAYERS_MAX: usize = 64;
 /// overlays. A scene with more is refused.
 pub const DRAWN_LAYERS_MAX: usize = 256;
 
+/// Most fonts that stand in for a text's own.
+pub const FALLBACK_FONTS_MAX: usize = 8;
+
 /// The layers of a programme. Those with the higher `z` cover the others; among equals, the later.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
@@ -156,6 +159,20 @@ impl Source {
         )
     }
 
+    /// How its letters look, if it has any.
+    #[must_use]
+    pub const fn text_style(&self) -> Option<&TextStyle> {
+        match self {
+            Self::Text { style, .. }
+            | Self::Live { style, .. }
+            | Self::Network { style, .. }
+            | Self::Frames { style, .. }
+            | Self::Clock(ClockSpec { style, .. }) => Some(style),
+            Self::Ticker(spec) => Some(&spec.style),
+            _ => None,
+        }
+    }
+
     /// Whether its pictures come from elsewhere while the programme runs.
     #[must_use]
     pub const fn is_input(&self) -> bool {
@@ -216,6 +233,9 @@ pub enum Align {
 pub struct TextStyle {
     /// Family name, or a path to a font file; `None` is the font inside the program.
     pub font: Option<String>,
+    /// Families or font files for what that one lacks, the first choice first, at most
+    /// [`FALLBACK_FONTS_MAX`]. After them come the font inside the program and the machine's.
+    pub fallback_fonts: Vec<String>,
     /// Height of a line, pixels.
     pub size: f32,
     /// Weight, 100 to 900.

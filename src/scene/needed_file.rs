@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::Error;
 use super::fonts::is_path;
-use super::model::{ClockSpec, Source, TextStyle};
+use super::model::Source;
 use super::resolve::{PlacedLayer, ResolvedScene};
 
 impl ResolvedScene {
@@ -12,17 +12,21 @@ impl ResolvedScene {
     /// them: they are played, not loaded.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<_> = self.layers().into_iter().filter_map(loaded_file).collect();
+        let mut files: Vec<_> = self.layers().into_iter().flat_map(loaded_files).collect();
         files.sort();
         files.dedup();
         files
     }
 }
 
-/// The picture or the font file that a layer is loaded from.
-pub(super) fn loaded_file(layer: &PlacedLayer) -> Option<PathBuf> {
-    let (name, is_font) = needed_file(layer)?;
-    (!is_font || is_path(&name)).then(|| name.into())
+/// The picture or the font files that a layer is loaded from.
+pub(super) fn loaded_files(layer: &PlacedLayer) -> Vec<PathBuf> {
+    if let Source::Image(path) = &layer.source {
+        return vec![path.clone()];
+    }
+    let styles = layer.source.text_style().into_iter();
+    let fonts = styles.flat_map(|style| style.font.iter().chain(&style.fallback_fonts));
+    fonts.filter(|font| is_path(font)).map(PathBuf::from).collect()
 }
 
 /// The fault of a layer whose file or font cannot be had, made from its cause; `None` if it needs
@@ -36,23 +40,12 @@ pub(super) fn needs_file(layer: &PlacedLayer) -> Option<impl FnOnce(String) -> E
     })
 }
 
-/// The file or font that a layer needs, and whether it is a font.
+/// The file or font that a layer needs first, and whether it is a font.
 fn needed_file(layer: &PlacedLayer) -> Option<(String, bool)> {
     if let Source::Image(path) = &layer.source {
         return Some((path.display().to_string(), false));
     }
-    let style = text_style(&layer.source)?;
-    style.font.clone().map(|font| (font, true))
-}
-
-fn text_style(source: &Source) -> Option<&TextStyle> {
-    match source {
-        Source::Text { style, .. }
-        | Source::Live { style, .. }
-        | Source::Network { style, .. }
-        | Source::Frames { style, .. }
-        | Source::Clock(ClockSpec { style, .. }) => Some(style),
-        Source::Ticker(spec) => Some(&spec.style),
-        _ => None,
-    }
+    let style = layer.source.text_style()?;
+    let font = style.font.as_ref().or_else(|| style.fallback_fonts.first())?;
+    Some((font.clone(), true))
 }

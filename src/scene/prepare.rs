@@ -285,6 +285,7 @@ mod tests {
     fn text(font: Option<&str>) -> Source {
         let style = TextStyle {
             font: font.map(str::to_owned),
+            fallback_fonts: Vec::new(),
             size: 24.0,
             weight: 400,
             color: Color { r: 255, g: 255, b: 255, a: 255 },
@@ -309,6 +310,53 @@ mod tests {
         assert!(prepared.layers.0[1].opaque().is_empty(), "what is below it can be seen");
         let strict = PreparedScene::new(&broken).unwrap_err();
         assert_eq!(strict.layer(), Some("logo"));
+    }
+
+    #[test]
+    fn a_spoilt_font_costs_its_own_layer_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letters.ttf");
+        let letters =
+            [("Arabic", "\u{645}\u{628}"), ("Devanagari", "\u{928}\u{92e}\u{94d}\u{938}")];
+        let mut random = 1_u32;
+        for (name, letters) in letters.into_iter().chain([("Emoji", "\u{1f600}\u{26bd}")]) {
+            let kind = if name == "Emoji" { "Color" } else { "Sans" };
+            let whole = std::fs::read(format!("examples/fonts/Noto{kind}{name}.ttf")).unwrap();
+            for round in 0..60 {
+                let mut next = || {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    usize::try_from(random >> 8).unwrap()
+                };
+                let mut bytes = whole.clone();
+                if round % 2 == 0 {
+                    bytes.truncate(next() % whole.len());
+                } else {
+                    for _ in 0..64 {
+                        let at = next()
+                            % bytes.len().min(if round % 4 == 1 { 4_096 } else { usize::MAX });
+                        bytes[at] = u8::try_from(next() & 255).unwrap();
+                    }
+                }
+                std::fs::write(&path, &bytes).unwrap();
+                let Source::Text { style, text_box, .. } = text(path.to_str()) else { panic!() };
+                let spoilt = Source::Text { text: letters.to_owned(), style, text_box };
+                let scene = scene(vec![("spoilt", spoilt), ("words", text(None))]);
+                let (prepared, faults) = PreparedScene::with_placeholders(&scene).unwrap();
+                assert!(faults.iter().all(|fault| fault.layer() == Some("spoilt")), "{faults:?}");
+                assert!(!prepared.layers.0[1].bounds().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn fonts_that_stand_in_are_among_the_files_of_a_scene() {
+        let Source::Text { text, mut style, text_box } = text(None) else { panic!() };
+        style.fallback_fonts = vec!["b.ttf".to_owned(), "A Family".to_owned(), "a.ttf".to_owned()];
+        let words = Source::Text { text, style, text_box };
+        assert_eq!(
+            scene(vec![("words", words)]).files(),
+            ["a.ttf", "b.ttf"].map(std::path::PathBuf::from)
+        );
     }
 
     #[test]

@@ -83,6 +83,7 @@ pub(super) struct Node {
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are layers")]
 pub(super) enum Kind {
     /// A layer.
     Layer(PlacedLayer),

@@ -81,6 +81,7 @@ mod transcode;
 mod transitions;
 mod two_shards;
 mod unprivileged;
+mod uploading;
 mod vaapi;
 mod vlc;
 mod warnings;

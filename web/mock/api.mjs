@@ -15,7 +15,7 @@ export async function answerApi(request, response, model, rights) {
   const parts = url.pathname.split("/").slice(3).map(decodeURIComponent);
   const found = ROUTES.find(([route]) => matches(route, request.method, parts));
   if (!found) return problem(response, 404, "There is no such thing");
-  const body = await bodyOf(request);
+  const body = parts[0] === "assets" ? await bytesOf(request) : await bodyOf(request);
   try {
     const answer = await found[1]({ model, parts, body, query: url.searchParams, right });
     return send(response, answer);
@@ -39,6 +39,10 @@ const ROUTES = [
   ["GET config", () => CONFIG],
   ["GET log-level", ({ model }) => ({ level: model.level })],
   ["PUT log-level", setLevel],
+  ["GET assets", ({ model }) => assets(model)],
+  ["GET assets/*/thumbnail", thumbnail],
+  ["PUT assets/*", putAsset],
+  ["DELETE assets/*", removeAsset],
   ["GET channels/*/composition", composition],
   ["POST mock/cut", ({ model }) => model.cut()],
   ["POST channels/*/scenes/*/activate", activate],
@@ -227,16 +231,57 @@ function revoke(model, id) {
   model.event("key_revoked", `A key for ${model.state.keys[id].stream} was revoked`);
 }
 
-async function bodyOf(request) {
+async function bytesOf(request) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
-  return chunks.length > 0 ? JSON.parse(Buffer.concat(chunks)) : undefined;
+  return Buffer.concat(chunks);
+}
+
+async function bodyOf(request) {
+  const bytes = await bytesOf(request);
+  return bytes.length > 0 ? JSON.parse(bytes) : undefined;
+}
+
+function assets(model) {
+  const all = [...model.assets.values()].sort((a, b) => a.name.localeCompare(b.name));
+  return {
+    folder: "./data/assets",
+    bytes: all.reduce((sum, asset) => sum + asset.bytes, 0),
+    total_bytes_max: 4 * 2 ** 30,
+    file_bytes_max: 64 * 2 ** 20,
+    files_max: 1000,
+    assets: all.map(({ picture, ...asset }) => asset),
+  };
+}
+
+function thumbnail({ model, parts }) {
+  const picture = model.assets.get(parts[1])?.picture;
+  if (!picture) throw fault(404, "There is no such picture");
+  return { type: "image/png", bytes: picture };
+}
+
+function putAsset({ model, parts: [, name], body }) {
+  const kind = /\.[ot]tf$/.test(name) ? "font" : /\.(png|svg)$/.test(name) ? "image" : "video";
+  if (kind === "image" && body.length < 20)
+    throw fault(400, `${name} cannot be used: it is cut off`);
+  const asset = { name, path: `./data/assets/${name}`, kind, bytes: body.length };
+  model.assets.set(name, { ...asset, changed_at: Date.now(), picture: body });
+  model.event("asset_uploaded", `asset ${name} was uploaded`);
+}
+
+function removeAsset({ model, parts: [, name] }) {
+  if (!model.assets.has(name)) throw fault(404, `There is no asset ${name}`);
+  if (name === "logo.png") throw fault(409, "logo.png is shown by scene main of channel demo");
+  model.assets.delete(name);
 }
 
 function send(response, answer) {
   if (answer === undefined) return response.writeHead(204).end();
   if (typeof answer === "string") {
     return response.writeHead(200, { "Content-Type": "text/plain" }).end(answer);
+  }
+  if (answer.type) {
+    return response.writeHead(200, { "Content-Type": answer.type }).end(answer.bytes);
   }
   const { status, value } = answer.value ? answer : { status: 200, value: answer };
   response.writeHead(status, { "Content-Type": "application/json" });

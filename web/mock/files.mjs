@@ -26,7 +26,7 @@ export function serveFile(request, response, flvPort) {
     "Content-Type": TYPES[extname(name)] ?? "application/octet-stream",
     "Content-Security-Policy":
       `default-src 'self'; connect-src 'self' ws://${request.headers.host} ` +
-      `http://${host}:${flvPort}; media-src 'self' blob:; base-uri 'none'; ` +
+      `http://${host}:${flvPort}; media-src 'self' blob:; img-src 'self' blob:; base-uri 'none'; ` +
       "form-action 'none'; frame-ancestors 'none'",
   });
   return response.end(bytes);

@@ -1,5 +1,6 @@
 // The made-up node's state, its changes as numbered messages, and the figures that move.
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 const RING = 500;
 const DAY = 86_400_000;
@@ -11,6 +12,7 @@ export class Model {
     this.listeners = new Set();
     this.events = [];
     this.clients = new Map();
+    this.assets = demoAssets();
     this.level = "info";
     this.secrets = new Map();
     this.state = isEmpty ? emptyState(flvPort) : fullState(flvPort);
@@ -304,4 +306,17 @@ export function key(stream, more) {
     ...{ max_width: null, max_height: null, max_fps: null, takeover: false },
     ...{ aliases: [], live: [], ...more },
   };
+}
+
+/** The program's own logo, and a font without a picture. */
+function demoAssets() {
+  const picture = readFileSync(new URL("../../assets/logo.png", import.meta.url));
+  const folder = "./data/assets";
+  const at = { changed_at: Date.now() - 3_600_000 };
+  const logo = { name: "logo.png", path: `${folder}/logo.png`, kind: "image", picture };
+  const font = { name: "Titles.otf", path: `${folder}/Titles.otf`, kind: "font", bytes: 271_000 };
+  return new Map([
+    ["logo.png", { ...logo, bytes: picture.length, ...at }],
+    ["Titles.otf", { ...font, ...at }],
+  ]);
 }

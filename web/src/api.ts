@@ -45,6 +45,8 @@ export const put = <T = void>(path: string, body: unknown): Promise<T> =>
   request<T>("PUT", path, body);
 export const patch = <T = void>(path: string, body: unknown): Promise<T> =>
   request<T>("PATCH", path, body);
+/** A file as it is: it may take as long as the network does. */
+export const upload = (path: string, file: Blob): Promise<void> => request("PUT", path, file);
 export const remove = (path: string): Promise<void> => request<void>("DELETE", path);
 
 /** Path segments with everything encoded that could change the path. */
@@ -57,26 +59,37 @@ export function streamPath(name: string, ...rest: string[]): string {
   return path("streams", ...name.split("/"), ...rest);
 }
 
+/** What is no JSON, such as a picture. */
+export async function blob(at: string): Promise<Blob> {
+  return (await answered("GET", at)).blob();
+}
+
 async function request<T>(method: string, at: string, body?: unknown): Promise<T> {
+  const answer = await answered(method, at, body);
+  const text = await answer.text();
+  if (!text) return undefined as T;
+  const isJson = answer.headers.get("Content-Type")?.includes("json");
+  return (isJson ? JSON.parse(text) : text) as T;
+}
+
+async function answered(method: string, at: string, body?: unknown): Promise<Response> {
+  const isFile = body instanceof Blob;
   const headers: Record<string, string> = { Authorization: `Bearer ${token()}` };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (body !== undefined && !isFile) headers["Content-Type"] = "application/json";
   let answer: Response;
   try {
     answer = await fetch(`/api/v1${at}`, {
       method,
       headers,
-      body: body === undefined ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      body: body === undefined ? null : isFile ? body : JSON.stringify(body),
+      signal: isFile ? null : AbortSignal.timeout(TIMEOUT_MS),
       cache: "no-store",
     });
   } catch {
     throw new Problem(0, "The node does not answer", "", "Try again when it is back.");
   }
   if (!answer.ok) throw await problemOf(answer);
-  const text = await answer.text();
-  if (!text) return undefined as T;
-  const isJson = answer.headers.get("Content-Type")?.includes("json");
-  return (isJson ? JSON.parse(text) : text) as T;
+  return answer;
 }
 
 async function problemOf(answer: Response): Promise<Problem> {

@@ -7,6 +7,7 @@ import { useModel, usePlace, useRemembered } from "./hooks";
 import { Icon, type IconName } from "./parts/icon";
 import { dismiss, type Model, model, nodeNow, retryNow, signOut } from "./store";
 import type { Snapshot } from "./types";
+import { AssetsView } from "./views/assets";
 import { EventsView } from "./views/events";
 import { KeysView } from "./views/keys";
 import { NodeView } from "./views/node";
@@ -29,6 +30,7 @@ const VIEWS: readonly (readonly [IconName, string, (props: ViewProps) => JSX.Ele
   ["outputs", "Outputs", OutputsView],
   ["relays", "Relays", RelaysView],
   ["recordings", "Recordings", RecordingsView],
+  ["assets", "Assets", AssetsView],
   ["keys", "Keys", KeysView],
   ["events", "Events", EventsView],
   ["node", "Node", NodeView],

@@ -315,3 +315,22 @@ export type Message =
   | { seq: number; type: "state"; state: Snapshot }
   | { seq: number; type: "change"; path: string; value: unknown }
   | { seq: number; type: "event"; event: NodeEvent };
+
+/** A file that scenes may show. */
+export interface Asset {
+  name: string;
+  /** What a layer of a scene calls it. */
+  path: string;
+  kind: "image" | "font" | "video";
+  bytes: number;
+  changed_at: number;
+}
+
+export interface AssetList {
+  folder: string;
+  bytes: number;
+  total_bytes_max: number;
+  file_bytes_max: number;
+  files_max: number;
+  assets: Asset[];
+}

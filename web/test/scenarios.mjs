@@ -1,10 +1,24 @@
 // What the dashboard must do, each in a browser of its own.
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { MockNode } from "./node.mjs";
 
 const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const DESKTOP = { width: 1440, height: 1000 };
-const VIEWS = ["programme", "streams", "outputs", "relays", "recordings", "keys", "events", "node"];
+const VIEWS = [
+  "programme",
+  "streams",
+  "outputs",
+  "relays",
+  "recordings",
+  "assets",
+  "keys",
+  "events",
+  "node",
+];
+const PICTURE = fileURLToPath(
+  new URL("../../docs/scenes/images-wide-contain.png", import.meta.url),
+);
 const HEX_64 = /[0-9a-f]{64}/;
 
 export const SCENARIOS = [
@@ -20,6 +34,7 @@ export const SCENARIOS = [
   ["an output is added, stopped, started and removed", outputsChange],
   ["a pull and a push are added, stopped, started and removed", relaysChange],
   ["a push of another rendition says so", substitutedRendition],
+  ["a file is uploaded, seen and deleted", assetsChange],
   ["a recording is added, stopped, started and removed", recordingsChange],
   ["a key is created with its secret shown once, rotated, revoked and deleted", keysChange],
   // Before the node is killed and hangs, which costs it frames.
@@ -303,6 +318,20 @@ async function recordingsChange(browser, node) {
   await browser.unsee(row);
 }
 
+async function assetsChange(browser, node) {
+  await browser.open(node, "assets");
+  await browser.see(".drop");
+  const input = await browser.page.$('input[type="file"]');
+  await input.uploadFile(PICTURE);
+  const card = '[data-asset="images-wide-contain.png"]';
+  await browser.see(`${card} img`);
+  await browser.until((at) => document.querySelector(at)?.naturalWidth > 0, `${card} img`);
+  await browser.read(".room", "1");
+  await browser.press("Delete images-wide-contain.png", card);
+  await browser.press("Delete", "dialog");
+  await browser.unsee(card);
+}
+
 async function keysChange(browser, node) {
   await browser.open(node, "keys");
   await browser.press("Create key");
@@ -440,6 +469,9 @@ async function readOnly(browser, node) {
     const buttons = await browser.page.$$eval("main button", (all) => all.length);
     assert.equal(buttons, 0, view);
   }
+  await browser.go("assets");
+  await browser.see(".assets");
+  assert.equal(await browser.page.$$eval("main button", (all) => all.length), 0, "assets");
   return undefined;
 }
 
@@ -558,7 +590,7 @@ async function desktopPictures(browser, node, theme) {
   await browser.go(`streams/${channel.stream}`);
   await playing(browser);
   await browser.screenshot(`streams-${theme}`);
-  for (const view of ["outputs", "relays", "recordings", "events", "node", "keys"]) {
+  for (const view of ["outputs", "relays", "recordings", "assets", "events", "node", "keys"]) {
     await browser.go(view);
     await browser.see(".panel");
     await browser.screenshot(`${view}-${theme}`);

@@ -348,7 +348,8 @@ mod tests {
     fn a_layer_that_is_drawn_at_two_sizes_is_decoded_once_for_both() {
         let color = Color { r: 0, g: 0, b: 0, a: 255 };
         let (font, align) = (None, scene::Align::default());
-        let style = TextStyle { font, size: 20.0, weight: 400, color, align };
+        let style =
+            TextStyle { font, fallback_fonts: Vec::new(), size: 20.0, weight: 400, color, align };
         let live = Source::Live { stream: "live/a".to_owned(), slate: String::new(), style };
         let video = Source::Video("clip.mp4".into());
         let layers = vec![Layer::new("live", live), Layer::new("video", video)];

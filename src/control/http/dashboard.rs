@@ -80,7 +80,8 @@ fn has_tag(tags: &str, etag: &str) -> bool {
 }
 
 /// Everything from this server; the preview's bytes from the data plane on the same host, played
-/// from memory (`blob:`). Older browsers do not count `ws:` on this server as its own.
+/// from memory (`blob:`), as are pictures behind the token. Older browsers do not count `ws:` on
+/// this server as its own.
 fn policy(head: &HeaderMap, data_port: u16) -> String {
     let host = head.get(header::HOST).and_then(host_of);
     let others = host.map_or_else(String::new, |(host, name)| {
@@ -88,6 +89,7 @@ fn policy(head: &HeaderMap, data_port: u16) -> String {
     });
     format!(
         "default-src 'self'; connect-src 'self'{others}; media-src 'self' blob:; \
+         img-src 'self' blob:; \
          object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }
@@ -183,7 +185,7 @@ mod tests {
         assert!(policy.starts_with("default-src 'self'; connect-src 'self' "), "{policy}");
         assert!(policy.contains(" ws://node.example:8080 "), "{policy}");
         assert!(policy.contains(" http://node.example:1935 "), "{policy}");
-        assert!(policy.contains("media-src 'self' blob:"), "{policy}");
+        assert!(policy.contains("media-src 'self' blob:; img-src 'self' blob:;"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         assert!(sources("[::1]:8080").contains(" http://[::1]:1935 "));
         assert!(sources("[::1]").contains(" http://[::1]:1935 "));

@@ -17,7 +17,14 @@ fn white() -> Color {
 }
 
 fn style(size: f32) -> TextStyle {
-    TextStyle { font: None, size, weight: 400, color: white(), align: Align::Left }
+    TextStyle {
+        font: None,
+        fallback_fonts: Vec::new(),
+        size,
+        weight: 400,
+        color: white(),
+        align: Align::Left,
+    }
 }
 
 fn layer(name: &str, place: [i32; 4], source: Source) -> Layer {

@@ -31,7 +31,15 @@ fn pool() -> Pool {
 }
 
 fn style() -> TextStyle {
-    TextStyle { font: None, size: 20.0, weight: 600, color: WHITE, align: Align::Center }
+    let (size, weight) = (20.0, 600);
+    TextStyle {
+        font: None,
+        fallback_fonts: Vec::new(),
+        size,
+        weight,
+        color: WHITE,
+        align: Align::Center,
+    }
 }
 
 fn text(text: &str) -> Source {

@@ -41,7 +41,14 @@ fn color(r: u8, g: u8, b: u8, a: u8) -> Color {
 
 fn style() -> TextStyle {
     let color = color(250, 240, 230, 255);
-    TextStyle { font: None, size: 20.0, weight: 600, color, align: Align::Center }
+    TextStyle {
+        font: None,
+        fallback_fonts: Vec::new(),
+        size: 20.0,
+        weight: 600,
+        color,
+        align: Align::Center,
+    }
 }
 
 fn layer(name: &str, source: Source, place: (i32, i32, i32, i32)) -> Layer {

@@ -164,6 +164,7 @@ mod tests {
     fn clock(pattern: &str) -> Clock {
         let style = TextStyle {
             font: None,
+            fallback_fonts: Vec::new(),
             size: 48.0,
             weight: 600,
             color: Color { r: 255, g: 255, b: 255, a: 255 },

@@ -23,5 +23,6 @@ mod ticker;
 pub(super) use input::{Input, InputState};
 pub(super) use loader::Loader;
 pub(super) use painter::{Painter, stand_in};
+pub use picture::preview;
 pub(super) use picture::read as read_image;
 pub(super) use styled::covered;

@@ -15,12 +15,12 @@ use super::styled::styled;
 use super::test_card::TestCard;
 use super::ticker::Ticker;
 use super::{gradient, pattern, picture, placeholder, text};
-use crate::media::Rect;
+use crate::media::{Rect, caught};
 use crate::scene::asset::Asset;
 use crate::scene::canvas::{Canvas, Placed};
 use crate::scene::damage::Damage;
 use crate::scene::error::Error;
-use crate::scene::model::{ClockSpec, Source};
+use crate::scene::model::{ClockSpec, Source, TextStyle};
 use crate::scene::resolve::PlacedLayer;
 use crate::scene::tick::Tick;
 
@@ -41,6 +41,14 @@ pub(in crate::scene) enum Painter {
 
 impl Painter {
     pub(in crate::scene) fn load(layer: &PlacedLayer, loader: &mut Loader) -> Result<Self, Error> {
+        // What reads fonts and pictures is others' code, and what it reads may be anybody's.
+        caught(|| Self::load_unguarded(layer, loader)).unwrap_or_else(|cause| {
+            *loader = Loader::new(loader.canvas);
+            Err(broken(layer, &cause))
+        })
+    }
+
+    fn load_unguarded(layer: &PlacedLayer, loader: &mut Loader) -> Result<Self, Error> {
         Ok(match &layer.source {
             Source::Color(color) if layer.style.changes_picture() => {
                 Self::Still(still(fill::image(layer.place, *color), layer, loader.canvas)?)
@@ -221,6 +229,28 @@ pub(in crate::scene) fn stand_in(
     }
 }
 
+/// The fault of a layer whose file or font made its reader panic.
+fn broken(layer: &PlacedLayer, cause: &str) -> Error {
+    let (name, cause) = (layer.name.clone(), format!("it cannot be read: {cause}"));
+    match &layer.source {
+        Source::Image(path) => Error::File { layer: name, path: path.clone(), cause },
+        source => {
+            let style = source.text_style();
+            let named = style
+                .and_then(|style| style.font.as_ref().or_else(|| style.fallback_fonts.first()));
+            match named {
+                Some(font) => Error::Font { layer: name, font: font.clone(), cause },
+                None => Error::Layer { layer: name, advice: cause },
+            }
+        }
+    }
+}
+
+fn forget_fonts(style: &mut TextStyle) {
+    style.font = None;
+    style.fallback_fonts.clear();
+}
+
 fn with_built_in_font(layer: &PlacedLayer) -> PlacedLayer {
     let mut layer = layer.clone();
     match &mut layer.source {
@@ -228,8 +258,8 @@ fn with_built_in_font(layer: &PlacedLayer) -> PlacedLayer {
         | Source::Live { style, .. }
         | Source::Network { style, .. }
         | Source::Frames { style, .. }
-        | Source::Clock(ClockSpec { style, .. }) => style.font = None,
-        Source::Ticker(spec) => spec.style.font = None,
+        | Source::Clock(ClockSpec { style, .. }) => forget_fonts(style),
+        Source::Ticker(spec) => forget_fonts(&mut spec.style),
         _ => {}
     }
     layer

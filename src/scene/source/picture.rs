@@ -67,6 +67,47 @@ pub(super) fn load(layer: &PlacedLayer, path: &Path, canvas: Rect) -> Result<Pic
     }
 }
 
+/// A picture made small, for who chooses among files.
+#[derive(Debug)]
+pub struct Preview {
+    /// The usual end of the name of such a file, such as `png`.
+    pub format: &'static str,
+    /// The first picture, if it is animated.
+    pub image: RgbaImage,
+}
+
+/// Reads a whole picture file, and makes the picture small enough for its sides to be at most
+/// `side` pixels.
+///
+/// # Errors
+/// What is wrong with it, if it cannot be shown.
+pub fn preview(path: &Path, side: u32) -> Result<Preview, String> {
+    let mut file = open(path)?;
+    let head = file.fill_buf().map_err(|error| error.to_string())?;
+    let format = match is_svg(head) {
+        true => Some("svg"),
+        false => image::guess_format(head).ok().and_then(|it| it.extensions_str().first().copied()),
+    };
+    let image = match decode(file)? {
+        Decoded::Still(image) => image,
+        Decoded::Frames(mut frames) => frames.pictures.swap_remove(0),
+        Decoded::Svg(svg) => {
+            let (w, h) = smaller(svg.size, side);
+            svg.draw(w, h)?
+        }
+    };
+    let (w, h) = smaller(image.dimensions(), side);
+    Ok(Preview { format: format.unwrap_or_default(), image: scaled(image, w, h) })
+}
+
+/// The same shape with sides of at most so many pixels.
+fn smaller((w, h): (u32, u32), side: u32) -> (u32, u32) {
+    let longest = w.max(h).max(1);
+    let scaled = |length: u32| (u64::from(length) * u64::from(side) / u64::from(longest)).max(1);
+    let fit = |length| u32::try_from(scaled(length)).unwrap_or(side);
+    if longest <= side { (w, h) } else { (fit(w), fit(h)) }
+}
+
 /// Reads a still picture from a file; what is wrong with it, if it cannot be read.
 pub(in crate::scene) fn read(path: &Path) -> Result<DynamicImage, String> {
     decode_still(open(path)?)

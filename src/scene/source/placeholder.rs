@@ -42,7 +42,8 @@ pub(super) fn labelled(
         #[expect(clippy::cast_precision_loss, reason = "pixels of a canvas")]
         let size = (h as f32 / LINES).clamp(LINE_MIN, LINE);
         let (weight, color, align) = (600, WHITE, Align::Center);
-        let style = TextStyle { font: None, size, weight, color, align };
+        let style =
+            TextStyle { font: None, fallback_fonts: Vec::new(), size, weight, color, align };
         let fonts = loader.fonts();
         // Letters that the built-in font lacks are no reason to read the machine's.
         let face = fonts.face(layer, &style, "")?;

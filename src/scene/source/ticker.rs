@@ -238,6 +238,7 @@ mod tests {
             text: "News at ten".to_owned(),
             style: TextStyle {
                 font: None,
+                fallback_fonts: Vec::new(),
                 size: 24.0,
                 weight: 400,
                 color: Color { r: 255, g: 255, b: 255, a: 255 },
@@ -345,6 +346,7 @@ mod tests {
         let ticker = ticker(Direction::Left, None);
         let style = TextStyle {
             font: None,
+            fallback_fonts: Vec::new(),
             size: 200.0,
             weight: 400,
             color: Color { r: 0, g: 0, b: 0, a: 255 },

@@ -6,6 +6,7 @@ use super::actor::actor;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
 use crate::control::ControlHandle;
+use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::Tokens;
 use crate::control::keystore::Keys;
 use crate::control::log::LogLevel;
@@ -24,6 +25,8 @@ pub struct Api {
     pub keys: Option<Keys>,
     /// Who may ask.
     pub tokens: Tokens,
+    /// Files for scenes.
+    pub assets: Arc<AssetFolder>,
     /// What is logged.
     pub log: Arc<LogLevel>,
     /// The node's time.

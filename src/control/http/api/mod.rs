@@ -3,6 +3,7 @@
 
 mod actor;
 mod ask;
+mod assets;
 mod backup;
 mod channels;
 mod composition;

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings, streams,
-    transcodes,
+    assets, backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings,
+    streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -31,6 +31,7 @@ const BEARER: &str = "bearer";
         channels::put_overlays, channels::transition, channels::put_transition,
         channels::transaction, channels::patch_layer, channels::patch_overlay,
         composition::composition, data::put_data, data::remove_data,
+        assets::assets, assets::asset, assets::thumbnail, assets::put_asset, assets::remove_asset,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,

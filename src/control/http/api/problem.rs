@@ -23,7 +23,7 @@ pub(super) struct Problem {
     /// What is wrong.
     detail: String,
     /// The kind of problem: `not_found`, `conflict`, `invalid`, `unauthorized`, `read_only`,
-    /// `forbidden`, `too_many`, `too_large`, `unavailable`, `method`.
+    /// `forbidden`, `too_many`, `too_large`, `full`, `unavailable`, `method`.
     code: &'static str,
     /// What to do.
     hint: String,
@@ -88,6 +88,16 @@ impl Problem {
     pub(super) fn too_large(limit: usize) -> Self {
         let detail = format!("the body has more than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &detail, "send less")
+    }
+
+    /// Somebody else, or the node's owner, has to do something first.
+    pub(super) fn conflict_with(detail: &str, hint: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail, hint)
+    }
+
+    pub(super) fn full(detail: &str) -> Self {
+        let hint = "delete what no scene shows, or let the configuration allow more: [assets]";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "full", detail, hint)
     }
 
     pub(super) fn unavailable(detail: &str) -> Self {

@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings, streams,
-    transcodes,
+    assets, backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings,
+    streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -77,6 +77,12 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/composition", get(composition::composition))
         .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
+        .route("/assets", get(assets::assets))
+        .route(
+            "/assets/{name}",
+            get(assets::asset).put(assets::put_asset).delete(assets::remove_asset),
+        )
+        .route("/assets/{name}/thumbnail", get(assets::thumbnail))
         .route("/data/{name}", put(data::put_data).delete(data::remove_data))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))

@@ -12,6 +12,8 @@ use super::*;
 use crate::command::{
     Ask, ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart,
 };
+use crate::config::AssetsConfig;
+use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::{Access, TokenPlace, Tokens};
 use crate::control::http::{HttpRules, HttpState, NodeInfo, Readiness, bind, serve};
 use crate::control::keystore::{Keys, embedded};
@@ -30,6 +32,7 @@ pub(in crate::control::http) fn api(handle: ControlHandle, tokens: Tokens) -> Ap
         board: Arc::new(Board::new(Snapshot::default())),
         keys: None,
         tokens,
+        assets: Arc::new(AssetFolder::new(&AssetsConfig::default(), None)),
         log: Arc::new(LogLevel::new("info", |level| match level {
             "loud" => Err("there is no level loud".to_owned()),
             _ => Ok(()),
