@@ -93,6 +93,14 @@ function composition({ model, parts }) {
     pixels_per_frame: 71_400,
     skipped: channel.dropped,
     cache_bytes: 6_400_000,
+    asset_cache: {
+      entries: 38,
+      bytes: 41_200_000,
+      bytes_max: 268_435_456,
+      hits: 912,
+      misses: 61,
+      evictions: 0,
+    },
     layers: [
       layer("camera", 121, 57_600, 0),
       layer("overlay/ticker", 48, 12_000, 1_900_000),
