@@ -116,7 +116,7 @@ fn what_is_no_asset_is_refused_and_leaves_what_is_there() {
     assert!(!names(&node).iter().any(|name| name == "c.png"));
 
     let (port, token) = (node.http_port(), token(&node));
-    let more = format!("Authorization: Bearer {token}\r\n");
+    let more = format!("Authorization: Bearer {token}\n");
     for path in ["a.png", "a.png/thumbnail"] {
         let answer = Answer::to(port, "GET", &format!("/api/v1/assets/{path}"), &more);
         assert_eq!((answer.status, answer.field("content-type")), (200, Some("image/png")));
