@@ -431,7 +431,7 @@ impl Scenes {
     fn begin(
         &mut self,
         at: usize,
-        Plan { what, how, at: start, activates, tells_frame }: Plan,
+        Plan { what, how, at: start, activates }: Plan,
         requests: Vec<Waiting>,
     ) {
         let latest = self.clock.now() + REQUEST_LIMIT;
@@ -456,7 +456,6 @@ impl Scenes {
             files: FileStamps::default(),
             at: start,
             activates,
-            tells_frame,
             bound: None,
             sent: false,
             deadline,

@@ -4,7 +4,7 @@ use super::edits::{Edited, Edits};
 use super::job::{Job, Plan};
 use super::library::{Library, Target};
 use super::load::{How, What};
-use super::request::{SceneRequest, Waiting};
+use super::request::{Edit, SceneRequest, Waiting};
 use super::transaction::Transaction;
 use super::{ChannelScenes, Entry};
 use crate::command::{Answer, OverlaysView, SceneView, ScenesView};
@@ -20,7 +20,7 @@ use crate::scene::{self, Scene, Transition};
 impl Plan {
     /// What is seen as soon as it can be.
     const fn now(what: What, how: How, activates: Option<String>) -> Self {
-        Self { what, how, at: StartAt::Now, activates, tells_frame: false }
+        Self { what, how, at: StartAt::Now, activates }
     }
 }
 
@@ -117,44 +117,45 @@ impl ChannelScenes {
     /// Takes what waits and can be made at the same frame.
     fn join(&mut self, plan: &mut Plan, requests: &mut Vec<Waiting>) {
         let What::New { edits, library, .. } = &mut plan.what else { return };
-        let is_edit = |it: &Waiting| {
-            let wish = &it.wish;
-            !it.is_alone && matches!(wish, SceneRequest::Put { .. } | SceneRequest::Patch { .. })
-        };
-        if !requests.iter().all(is_edit) {
+        if !requests.iter().all(Waiting::can_share) {
             return;
         }
-        while let Some(next) = self.waiting.front().filter(|it| is_edit(it) && it.wish.can_join())
+        while let Some(next) = self.waiting.front().filter(|it| it.can_share())
+            // The version that those before it leave is not known yet.
+            && let SceneRequest::Edit { target, version: None, edit } = &next.wish
             // What would be refused is, once what may be another answer then is known.
-            && let Ok(more) = self.edits_of(next.wish.clone(), library)
+            && let Ok(more) = self.edits_of((target, None), edit.clone(), library)
             && let Some(next) = self.waiting.pop_front()
         {
-            plan.tells_frame |= matches!(next.wish, SceneRequest::Patch { .. });
             edits.push(more);
             requests.push(next);
         }
     }
 
-    /// What an edit of one scene, of the overlays or of a layer makes of them.
-    fn edits_of(&self, wish: SceneRequest, library: &Library) -> Result<Edits, Answer> {
-        match wish {
-            SceneRequest::Put { target, version, document } => {
-                self.check_put(&target, version)?;
-                Ok(Edits::of(&target, document))
+    /// What an edit makes of its target, if that is at this version.
+    fn edits_of(
+        &self,
+        (target, version): (&Target, Option<u64>),
+        edit: Edit,
+        library: &Library,
+    ) -> Result<Edits, Answer> {
+        match edit {
+            Edit::Put(document) => {
+                self.check_put(target, version)?;
+                Ok(Edits::of(target, document))
             }
-            SceneRequest::Patch { target, layer, version, keys } => {
-                if let Target::Scene(name) = &target
+            Edit::Patch { layer, keys } => {
+                if let Target::Scene(name) = target
                     && self.place(name).is_none()
                 {
                     return Err(self.no_scene(name));
                 }
-                if !library.has_layer(&target, &layer) {
-                    return Err(no_layer(&target, &layer));
+                if !library.has_layer(target, &layer) {
+                    return Err(no_layer(target, &layer));
                 }
-                self.check_put(&target, version)?;
-                Ok(Edits::of_layer(target, layer, keys))
+                self.check_put(target, version)?;
+                Ok(Edits::of_layer(target.clone(), layer, keys))
             }
-            _ => Ok(Edits::default()),
         }
     }
 
@@ -168,11 +169,9 @@ impl ChannelScenes {
         let library = self.library();
         let replaces = library.on_air().ok();
         match wish {
-            wish @ (SceneRequest::Put { .. } | SceneRequest::Patch { .. }) => {
-                let tells_frame = matches!(wish, SceneRequest::Patch { .. });
-                let edits = vec![self.edits_of(wish, &library)?];
-                let what = What::New { edits, library, replaces };
-                Ok(Plan { tells_frame, ..Plan::now(what, How::CUT, None) })
+            SceneRequest::Edit { target, version, edit } => {
+                let edits = vec![self.edits_of((&target, version), edit, &library)?];
+                Ok(Plan::now(What::New { edits, library, replaces }, How::CUT, None))
             }
             SceneRequest::Activate { scene, transition } => {
                 let asked = transition.as_ref().map(transition_from_document).transpose();
@@ -213,7 +212,7 @@ impl ChannelScenes {
         let replaces = library.on_air().ok();
         let Transaction { edits, at, .. } = transaction;
         let what = What::New { edits: vec![edits], library, replaces };
-        Ok(Plan { what, how, at, activates, tells_frame: true })
+        Ok(Plan { what, how, at, activates })
     }
 
     /// How a scene comes on the air: as somebody asks, or it says, or the channel.
@@ -321,7 +320,7 @@ impl ChannelScenes {
             let answer = match made.next().unwrap_or_else(|| Ok(Edited::default())) {
                 Ok(edited) => {
                     self.make(edited, activates.as_ref(), request.keep);
-                    match job.tells_frame {
+                    match request.wish.tells_frame() {
                         true => Answer::Shown { frame: tick },
                         false => Answer::Done,
                     }

@@ -19,8 +19,6 @@ pub(super) struct Plan {
     pub(super) at: StartAt,
     /// The scene that is on the air then; as before if nothing is said.
     pub(super) activates: Option<String>,
-    /// Whether the answers have the frame of the change.
-    pub(super) tells_frame: bool,
 }
 
 /// Requests on their way, all of which are seen from one frame on. What one of them asks may be
@@ -40,7 +38,6 @@ pub(super) struct Job {
     pub(super) files: FileStamps,
     pub(super) at: StartAt,
     pub(super) activates: Option<String>,
-    pub(super) tells_frame: bool,
     /// What its texts are bound to, once it is loaded.
     pub(super) bound: Option<Bound>,
     /// Whether the composer has been told.

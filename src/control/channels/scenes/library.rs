@@ -106,14 +106,12 @@ impl Library {
 
     /// Whether the scene on the air or an overlay shows this.
     pub(super) fn shows(&self, target: &Target) -> bool {
-        let Target::Scene(name) = target else { return true };
-        let find = |name: &str| self.scenes.iter().find(|it| it.name == name).map(|it| &it.scene);
+        if *target == Target::Overlays {
+            return true;
+        }
         let overlays = stack(self.overlays.clone());
-        let active = find(&self.active).is_some_and(|scene| scene.shows(name, &find));
-        let above = overlays.inner_scenes().into_iter().any(|inner| {
-            inner == name || find(inner).is_some_and(|scene| scene.shows(name, &find))
-        });
-        *name == self.active || active || above
+        let mut above = overlays.inner_scenes().into_iter();
+        self.scene_shows(&self.active, target) || above.any(|it| self.scene_shows(it, target))
     }
 
     /// Whether the scene of this name is, or shows, that one.

@@ -21,6 +21,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// Whether it can be made at the same frame as others.
+    pub(super) const fn can_share(&self) -> bool {
+        !self.is_alone && matches!(self.wish, SceneRequest::Edit { .. })
+    }
+
     /// Tells who waits.
     pub(super) fn answer(&mut self, answer: Answer) {
         if let Some(reply) = self.reply.take() {
@@ -32,18 +37,35 @@ impl Waiting {
 /// What somebody wants of a channel's scenes.
 #[derive(Clone, Debug)]
 pub(super) enum SceneRequest {
-    Put { target: Target, version: Option<u64>, document: Value },
-    Activate { scene: String, transition: Option<Value> },
-    Remove { scene: String },
-    Patch { target: Target, layer: String, version: Option<u64>, keys: Map<String, Value> },
+    /// Of one scene or of the overlays, which must be at this version if one is named.
+    Edit {
+        target: Target,
+        version: Option<u64>,
+        edit: Edit,
+    },
+    Activate {
+        scene: String,
+        transition: Option<Value>,
+    },
+    Remove {
+        scene: String,
+    },
     Transaction(Value),
 }
 
+/// A change of one scene or of the overlays.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    /// All of it becomes what a document says.
+    Put(Value),
+    /// Keys of one layer become what a merge patch says.
+    Patch { layer: String, keys: Map<String, Value> },
+}
+
 impl SceneRequest {
-    /// Whether it can be made at the same frame as others before it: it is an edit, of whatever
-    /// version.
-    pub(super) const fn can_join(&self) -> bool {
-        matches!(self, Self::Put { version: None, .. } | Self::Patch { version: None, .. })
+    /// Whether its answer has the frame of the change.
+    pub(super) const fn tells_frame(&self) -> bool {
+        matches!(self, Self::Edit { edit: Edit::Patch { .. }, .. } | Self::Transaction(_))
     }
 
     /// The request that is asked.
@@ -53,14 +75,15 @@ impl SceneRequest {
     pub(super) fn of(ask: Ask) -> Result<Self, Box<Ask>> {
         Ok(match ask {
             Ask::PutScene { scene, version, document, .. } => {
-                Self::Put { target: Target::Scene(scene), version, document }
+                let (target, edit) = (Target::Scene(scene), Edit::Put(document));
+                Self::Edit { target, version, edit }
             }
             Ask::PutOverlays { version, document, .. } => {
-                Self::Put { target: Target::Overlays, version, document }
+                Self::Edit { target: Target::Overlays, version, edit: Edit::Put(document) }
             }
             Ask::PatchLayer { scene, layer, version, patch, .. } => {
                 let target = scene.map_or(Target::Overlays, Target::Scene);
-                Self::Patch { target, layer, version, keys: patch }
+                Self::Edit { target, version, edit: Edit::Patch { layer, keys: patch } }
             }
             Ask::Activate { scene, transition, .. } => Self::Activate { scene, transition },
             Ask::RemoveScene { scene, .. } => Self::Remove { scene },

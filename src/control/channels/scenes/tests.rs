@@ -348,6 +348,8 @@ fn edits_that_wait_are_seen_at_one_frame_and_one_that_is_wrong_fails_alone() {
     let mut first = bench.ask(put);
     // While that is being loaded:
     let mut answers: Vec<_> = [0.5, 7.0, 0.25].map(|it| bench.ask(alpha("all", None, it))).into();
+    let put = bench.put("other", None, color("#0000ff"));
+    let mut joined = bench.ask(put);
     let mut missing = bench.ask(alpha("none", None, 1.0));
     let mut known = bench.ask(alpha("all", Some(4), 0.75));
     while bench.changes.is_empty() {
@@ -369,6 +371,7 @@ fn edits_that_wait_are_seen_at_one_frame_and_one_that_is_wrong_fails_alone() {
     assert_eq!(frame, last);
     assert!(faults[0].contains("alpha"), "{faults:?}");
     assert!((60..80).contains(&dim), "a quarter of white: {dim}");
+    assert!(matches!(joined.try_recv(), Ok(Answer::Done)), "each is answered as it would be alone");
     assert!(matches!(missing.try_recv(), Ok(Answer::NotFound(_))));
     // The version that it names is the one that the others made.
     assert_eq!(bench.scene("main").version, 4);
