@@ -13,6 +13,7 @@ mod keep_alive;
 mod latest_time;
 mod network;
 mod panic;
+mod plain_file;
 mod size;
 mod time;
 
@@ -23,6 +24,7 @@ pub use keep_alive::{KeepAlive, Pings};
 pub use latest_time::LatestTime;
 pub use network::network_of;
 pub use panic::{caught, panic_text};
+pub use plain_file::open_plain;
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros, UnwrappedTime};
 

@@ -2,7 +2,6 @@
 //! loading them again.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
@@ -14,7 +13,7 @@ use super::model::Source;
 use super::needed_file::loaded_files;
 use super::resolve::PlacedLayer;
 use super::source::Painter;
-use crate::media::Rect;
+use crate::media::{Rect, open_plain};
 use crate::stats::AssetCacheFigures;
 
 /// Most sources that are kept.
@@ -123,12 +122,8 @@ impl AssetCache {
         if let Some(known) = known.filter(|(known, _)| *known == stamp) {
             return Some(known);
         }
-        // To open a pipe would wait for whoever writes into it.
-        if !std::fs::metadata(path).ok()?.is_file() {
-            return None;
-        }
         let mut hasher = blake3::Hasher::new();
-        let file = File::open(path).ok()?.take(FILE_BYTES_MAX);
+        let file = open_plain(path).ok()?.take(FILE_BYTES_MAX);
         hasher.update_reader(file).ok()?;
         let found = (stamp, hasher.finalize());
         let mut kept = self.kept();

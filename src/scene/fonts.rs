@@ -1,6 +1,7 @@
 //! Fonts: finds them and draws text into images, at load time only.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::Arc;
 
 use cosmic_text::fontdb::{Database, Family, ID, Query, Source as FontSource, Weight};
@@ -16,6 +17,7 @@ use super::fallback::{Coverage, clusters, found, marks, wants_color};
 use super::kernel::mul255;
 use super::model::{Align, Color, Overflow, TextStyle};
 use super::resolve::PlacedLayer;
+use crate::media::open_plain;
 
 /// Largest font file that is read.
 const FONT_BYTES_MAX: u64 = 64 << 20;
@@ -323,15 +325,13 @@ impl Fonts {
         if let Some(family) = self.files.get(path) {
             return Ok(family.clone());
         }
-        let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
-        // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
-        if !about.is_file() {
-            return Err("it is not a file".to_owned());
-        }
-        if about.len() > FONT_BYTES_MAX {
+        let told = |error: std::io::Error| error.to_string();
+        let mut file = open_plain(path.as_ref()).map_err(told)?;
+        if file.metadata().map_err(told)?.len() > FONT_BYTES_MAX {
             return Err(format!("the file is above {} MiB", FONT_BYTES_MAX >> 20));
         }
-        let data = std::fs::read(path).map_err(|error| error.to_string())?;
+        let mut data = Vec::new();
+        file.read_to_end(&mut data).map_err(told)?;
         let faces = self.system.db_mut().load_font_source(FontSource::Binary(Arc::new(data)));
         let family = faces.first().and_then(|id| self.family_of(*id));
         let family = family.ok_or("the file is not a TrueType or OpenType font")?;

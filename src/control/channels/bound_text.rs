@@ -2,13 +2,13 @@
 //! whether they have changed. A file is read on a thread that loads a scene, or looks for changes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
+use crate::media::open_plain;
 use crate::scene::{self, DataSource, FileStamp, ResolvedScene};
 
 /// Most bytes of a file or a document that texts are bound to. A larger one is refused.
@@ -172,10 +172,7 @@ pub(crate) fn sources(scene: &ResolvedScene) -> Vec<DataSource> {
 
 fn read(path: &Path) -> Result<Value, String> {
     let mut text = String::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    if !file.metadata().is_ok_and(|it| it.is_file()) {
-        return Err("it is no file".to_owned());
-    }
+    let file = open_plain(path).map_err(|error| error.to_string())?;
     let length = file.take(DATA_BYTES_MAX + 1).read_to_string(&mut text);
     if length.map_err(|error| error.to_string())? as u64 > DATA_BYTES_MAX {
         return Err(format!("it is larger than {DATA_BYTES_MAX} bytes"));

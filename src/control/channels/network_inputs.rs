@@ -1,6 +1,5 @@
 //! Network inputs of a channel: the two threads of each, and its secret.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use crate::decode::{Backlog, LiveSpec, NetworkDecoder, NetworkError, NetworkSource};
 use crate::event::NodeEvent;
 use crate::ffi::{keep_log_secret, set_log_subject};
-use crate::media::NetworkInput;
+use crate::media::{NetworkInput, open_plain};
 use crate::pipeline::{self, DecodeOut, NETWORK_QUEUE, NetworkChange, ReadLimit};
 use crate::ring::{Bell, channel};
 use crate::scene::{PlacedLayer, ResolvedScene, Source};
@@ -89,12 +88,8 @@ fn secret_of(input: &NetworkInput) -> Result<String, String> {
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    // To open a pipe would wait for its writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is no file"));
-    }
     let mut text = String::new();
-    File::open(path)?.take(SECRET_BYTES_MAX as u64 + 2).read_to_string(&mut text)?;
+    open_plain(path)?.take(SECRET_BYTES_MAX as u64 + 2).read_to_string(&mut text)?;
     Ok(text)
 }
 

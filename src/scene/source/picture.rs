@@ -16,7 +16,7 @@ use image::{
 use super::animation::{Animation, BYTES_MAX, Frames};
 use super::styled::styled;
 use super::svg::{Svg, is_svg};
-use crate::media::{Rect, Size};
+use crate::media::{Rect, Size, open_plain};
 use crate::scene::asset::{Asset, int32, px};
 use crate::scene::error::Error;
 use crate::scene::layout;
@@ -114,15 +114,12 @@ pub(in crate::scene) fn read(path: &Path) -> Result<DynamicImage, String> {
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, String> {
-    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    // Only a plain file is opened: to open a pipe would wait for whoever writes into it.
-    if !about.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    if about.len() > FILE_BYTES_MAX {
+    let file = open_plain(path).map_err(|error| error.to_string())?;
+    let bytes = file.metadata().map_err(|error| error.to_string())?.len();
+    if bytes > FILE_BYTES_MAX {
         return Err(format!("it is above {} MiB", FILE_BYTES_MAX >> 20));
     }
-    File::open(path).map(BufReader::new).map_err(|error| error.to_string())
+    Ok(BufReader::new(file))
 }
 
 /// Loads a picture that is part of the program.
