@@ -48,6 +48,21 @@ fn plane(
     }
 }
 
+/// By how much rows differ from both of their neighbours, more than those from each other: the comb
+/// of two fields.
+#[cfg(test)]
+pub(super) fn comb(luma: &[u8], width: usize) -> u64 {
+    let rows: Vec<_> = luma.chunks(width).collect();
+    let teeth = rows.windows(3).flat_map(|rows| {
+        (0..width).map(|x| {
+            let [above, row, below] = [rows[0][x], rows[1][x], rows[2][x]];
+            let tooth = row.abs_diff(above).min(row.abs_diff(below));
+            u64::from(tooth.saturating_sub(above.abs_diff(below)))
+        })
+    });
+    teeth.sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,27 +93,14 @@ mod tests {
         luma
     }
 
-    /// How much rows differ from those above and below them, which differ less from each other.
-    fn comb(picture: &[u8]) -> usize {
-        let rows: Vec<_> = picture.chunks(WIDTH).collect();
-        let teeth = rows.windows(3).flat_map(|rows| {
-            (0..WIDTH).map(|x| {
-                let [above, row, below] = [rows[0][x], rows[1][x], rows[2][x]];
-                let tooth = row.abs_diff(above).min(row.abs_diff(below));
-                usize::from(tooth.saturating_sub(above.abs_diff(below)))
-            })
-        });
-        teeth.sum()
-    }
-
     #[test]
     fn a_moving_bar_has_no_comb_and_is_where_the_first_field_has_it() {
         for keeps_top in [true, false] {
             for before in [None, Some(bar(0))] {
                 let fields = bar(1);
                 let picture = made(&fields, before.as_deref(), keeps_top);
-                assert!(comb(&fields) > 100_000, "there is a comb to begin with");
-                assert_eq!(comb(&picture), 0);
+                assert!(comb(&fields, WIDTH) > 100_000, "there is a comb to begin with");
+                assert_eq!(comb(&picture, WIDTH), 0);
                 let first = usize::from(!keeps_top);
                 for (y, row) in picture.chunks(WIDTH).enumerate() {
                     assert_eq!(row, &fields[first * WIDTH..][..WIDTH], "{y}");

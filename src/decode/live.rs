@@ -76,8 +76,7 @@ impl Live {
     /// waits for it, encoded, because there is little room for what is decoded.
     #[must_use]
     pub fn decode_at(&self, kind: Kind, time: i64) -> Micros {
-        let at = self.playout.timeline.decode_at(time, kind == Kind::Video);
-        Micros(u64::try_from(at).unwrap_or(0))
+        self.playout.decode_at(kind, time)
     }
 
     /// Decodes one message, with the time that [`Live::arrived`] gave. Messages of each kind come

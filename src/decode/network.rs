@@ -319,8 +319,7 @@ impl NetworkDecoder {
     /// From when on a packet with this time is to be decoded.
     #[must_use]
     pub fn decode_at(&self, kind: Kind, time: i64) -> Micros {
-        let at = self.playout.timeline.decode_at(time, kind == Kind::Video);
-        Micros(u64::try_from(at).unwrap_or(0))
+        self.playout.decode_at(kind, time)
     }
 
     /// Decodes a packet with the time that [`NetworkDecoder::arrived`] gave.

@@ -8,7 +8,7 @@ use super::resampler::AudioResampler;
 use super::timeline::Timeline;
 use super::{Counters, DecodeSink, QUEUE_PICTURES, Queue, Scale};
 use crate::frame::PictureEvent;
-use crate::media::{Micros, PixelFormat};
+use crate::media::{Kind, Micros, PixelFormat};
 
 /// How long after its arrival a picture is shown, unless the spec says otherwise.
 const LATENCY: Micros = Micros::from_millis(200);
@@ -68,6 +68,13 @@ impl Playout {
             await_key: true,
             counters: Counters::default(),
         }
+    }
+
+    /// From when on what has this time, milliseconds, is to be decoded: what is ahead of the other
+    /// kind waits for it, encoded, because there is little room for what is decoded.
+    pub(super) fn decode_at(&self, kind: Kind, time: i64) -> Micros {
+        let at = self.timeline.decode_at(time, kind == Kind::Video);
+        Micros(u64::try_from(at).unwrap_or(0))
     }
 
     /// Decodes a coded picture. After damage, or at the beginning, a keyframe has to come first.

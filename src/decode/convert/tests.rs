@@ -6,8 +6,11 @@ use std::process::Command;
 use super::*;
 use crate::decode::QUEUE_PICTURES;
 use crate::decode::av::{Received, Setup};
+use crate::decode::deinterlace::{self, comb};
 use crate::decode::demux::{Demuxer, Which};
+use crate::decode::resize::SourcePlane;
 use crate::decode::tests::ffmpeg;
+use crate::frame::PlaneMut;
 
 /// A picture of this size as a decoder gives it, in BT.709.
 fn picture(width: i32, height: i32, luma: impl Fn(i32, i32) -> u8) -> Decoded {
@@ -183,6 +186,46 @@ fn decode(path: &std::path::Path, threads: u32) -> (Vec<FrozenFrame>, u32) {
     }
 }
 
+/// The pictures of a file in I420, one after another, as ffmpeg decodes them.
+fn as_ffmpeg_has_it(path: &std::path::Path) -> Vec<u8> {
+    let decoded = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(path)
+        .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
+        .output();
+    decoded.unwrap().stdout
+}
+
+/// Pictures in I420, of which each is of two fields and the lower comes first, made whole one after
+/// another.
+fn made_whole(raw: &[u8], (width, height): (usize, usize)) -> Vec<u8> {
+    let (luma, chroma) = (width * height, width * height / 4);
+    let sides = [(width, height), (width / 2, height / 2), (width / 2, height / 2)];
+    let planes = |n: usize| {
+        let picture = &raw[n * (luma + 2 * chroma)..][..luma + 2 * chroma];
+        [0, 1, 2].map(|index| {
+            let (width, rows) = sides[index];
+            let data = &picture[[0, luma, luma + chroma][index]..][..width * rows];
+            SourcePlane { data, stride: width, width, rows }
+        })
+    };
+    let mut whole = raw.to_vec();
+    for (n, picture) in whole.chunks_mut(luma + 2 * chroma).enumerate() {
+        let (y, rest) = picture.split_at_mut(luma);
+        let (cb, cr) = rest.split_at_mut(chroma);
+        let mut target = [y, cb, cr].into_iter().zip(sides).map(|(data, (width, rows))| PlaneMut {
+            data,
+            stride: width,
+            width,
+            rows,
+        });
+        let target = std::array::from_fn(|_| target.next().unwrap());
+        let before = n.checked_sub(1).map(planes);
+        deinterlace::whole(target, &planes(n), before.as_ref(), false);
+    }
+    whole
+}
+
 #[test]
 fn pictures_that_are_shown_as_they_are_were_decoded_into_their_frames() {
     let dir = tempfile::tempdir().unwrap();
@@ -203,45 +246,24 @@ fn pictures_that_are_shown_as_they_are_were_decoded_into_their_frames() {
         let path = ffmpeg(&dir, name, &arguments, &format!("testsrc2=s={size}:r=25"));
         let (frames, held) = decode(&path, threads);
         assert_eq!(held > 0, is_direct, "{name}: {held}");
-        let raw = Command::new("ffmpeg")
-            .args(["-v", "error", "-i"])
-            .arg(&path)
-            .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-            .output()
-            .unwrap();
-        let mut raw = raw.stdout.as_slice();
+        let raw = as_ffmpeg_has_it(&path);
+        let (width, height) = size.split_once('x').unwrap();
+        let sides = (width.parse().unwrap(), height.parse().unwrap());
+        // Those of two fields, of which the lower comes first here, are made whole.
+        let wanted = if name == "fields.mp4" { made_whole(&raw, sides) } else { raw };
+        let mut raw = wanted.as_slice();
         assert_eq!(frames.len(), 20, "{name}");
         for (n, frame) in frames.iter().enumerate() {
             for (index, plane) in frame.geometry().planes().iter().enumerate() {
-                let rows = frame.plane(index).chunks(plane.stride).take(plane.rows);
-                for (y, row) in rows.enumerate() {
+                for row in frame.plane(index).chunks(plane.stride).take(plane.rows) {
                     let (wanted, rest) = raw.split_at(plane.width);
-                    // Of two fields, of which the lower comes first here, the other is made anew.
-                    let is_kept = name != "fields.mp4" || y % 2 == 1;
-                    assert!(
-                        !is_kept || row[..plane.width] == *wanted,
-                        "{name}, {threads}: {n} plane {index}"
-                    );
+                    assert!(row[..plane.width] == *wanted, "{name}, {threads}: {n} plane {index}");
                     raw = rest;
                 }
             }
         }
         assert!(raw.is_empty());
     }
-}
-
-/// By how much rows differ from both of their neighbours, more than those from each other: the comb
-/// of two fields.
-fn comb(luma: &[u8], width: usize) -> u64 {
-    let rows: Vec<_> = luma.chunks(width).collect();
-    let teeth = rows.windows(3).flat_map(|rows| {
-        (0..width).map(|x| {
-            let [above, row, below] = [rows[0][x], rows[1][x], rows[2][x]];
-            let tooth = row.abs_diff(above).min(row.abs_diff(below));
-            u64::from(tooth.saturating_sub(above.abs_diff(below)))
-        })
-    });
-    teeth.sum()
 }
 
 #[test]
@@ -259,19 +281,13 @@ fn the_comb_of_pictures_of_two_fields_is_gone_and_what_is_no_comb_stays() {
              {weave}format=yuv420p"
         );
         let path = ffmpeg(&dir, name, &format!("{codec} -frames:v 20"), &bar);
-        let raw = Command::new("ffmpeg")
-            .args(["-v", "error", "-i"])
-            .arg(&path)
-            .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-            .output()
-            .unwrap();
+        let raw = as_ffmpeg_has_it(&path);
         let combs = |pictures: &mut dyn Iterator<Item = Vec<u8>>| -> u64 {
             pictures.map(|luma| comb(&luma, 320)).sum()
         };
         let (width, height) = (320, 180);
         let before = combs(
             &mut raw
-                .stdout
                 .chunks(width * height * 3 / 2)
                 .map(|picture| picture[..width * height].to_vec()),
         );
