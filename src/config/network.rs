@@ -97,6 +97,7 @@ mod tests {
             ("url=\"srt://h:9?streamid={secret}\"", "name the `secret_file`"),
             ("url=\"srt://h:9\"\nsecret_file=\"a.secret\"", "needs {secret} in `url`"),
             ("url=\"srt://h:9?x={secret}\"\nsecret_file=\"/etc/passwd\"", "ends in .secret"),
+            ("url=\"srt://h:9?x={secret}\"\nsecret_file=\"/tls/key.pem\"", "ends in .secret"),
             ("url=\"srt://h:9\"\nlatency_ms=1", "must be 20 to 10000"),
         ] {
             assert!(told(more).contains(words), "{more}: {}", told(more));
