@@ -102,6 +102,11 @@ pub enum Ask {
         /// The values; `None` forgets them.
         document: Option<serde_json::Value>,
     },
+    /// The values that were taken: [`Answer::Data`].
+    Data {
+        /// One of them; `None` for all, by their names.
+        name: Option<String>,
+    },
     /// Change how other scenes of a channel come on the air, unless they or whoever asks say.
     PutTransition {
         /// The channel.
@@ -267,6 +272,8 @@ pub enum Answer {
     Scene(SceneView),
     /// A picture of a scene, as a PNG file.
     Screenshot(Vec<u8>),
+    /// Values that texts of scenes are bound to.
+    Data(serde_json::Value),
     /// A channel's overlays.
     Overlays(OverlaysView),
     /// It has been done.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
+use super::data_source;
 use super::direction::direction_word;
 use super::fault::{Faults, quoted};
 use super::field::{BLACK, color, color_text, decimal, needed_name};
@@ -20,8 +21,8 @@ use super::transition::{self, transition_to_document};
 use crate::media::Size;
 use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, DataSource, Fit, Group, Layer, Outline,
-    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Fit, Group, Layer, Outline, Overflow,
+    Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -144,12 +145,8 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
     if let Some(keys) = keys.as_object_mut() {
         layer_style::put(&layer.style, &layer.source, keys);
         layer_motion::put(&layer.motion, keys);
-        match &layer.data {
-            Some(DataSource::File(path)) => {
-                drop(keys.insert("file".to_owned(), json!(path.to_string_lossy())));
-            }
-            Some(DataSource::Pushed(name)) => drop(keys.insert("data".to_owned(), json!(name))),
-            None => {}
+        if let Some(data) = &layer.data {
+            data_source::put(data, keys);
         }
         if arranged {
             ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
@@ -412,8 +409,9 @@ mod tests {
     use crate::media::{InputUrl, Micros, NetworkInput};
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
-        Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, Direction, Easing, Flip, Keyframe,
-        LayerMotion, LayerStyle, Length, Shadow, TransitionKind, demo,
+        Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, DataSource, Direction, Easing,
+        Flip, HttpDocument, Keyframe, LayerMotion, LayerStyle, Length, Shadow, TransitionKind,
+        demo,
     };
 
     const CANVAS: Size = Size::HD720;
@@ -731,6 +729,13 @@ mod tests {
             |(source, place, fit, z, alpha, visible, (style, motion))| Layer {
                 motion,
                 data: match &source {
+                    Source::Text { .. } if visible && alpha > 99 => {
+                        Some(DataSource::Http(HttpDocument {
+                            url: InputUrl::parse("https://me@h/a?k={secret}").unwrap(),
+                            secret_file: Some("a.secret".into()),
+                            interval: Micros::from_secs(9),
+                        }))
+                    }
                     Source::Text { .. } if visible => Some(DataSource::Pushed("score".to_owned())),
                     Source::Ticker(_) if visible => Some(DataSource::File("a.json".into())),
                     _ => None,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::data_source;
 use super::direction::DIRECTIONS;
 use super::fault::Faults;
 use super::field::{
@@ -16,9 +17,9 @@ use super::section::Section;
 use crate::media::{Rect, Size};
 use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource,
-    FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Position, Source,
-    TextBox, TextStyle, TickerSpec, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, FALLBACK_FONTS_MAX,
+    Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Position, Source, TextBox, TextStyle,
+    TickerSpec, VerticalAlign,
 };
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
@@ -138,7 +139,8 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     let visible = s.flag(faults, "visible", true);
     let style = layer_style::read(&mut s, faults, kind);
     let motion = layer_motion::read(&mut s, faults, arranged);
-    let data = matches!(kind, "text" | "ticker").then(|| data(&mut s, faults)).flatten();
+    let is_text = matches!(kind, "text" | "ticker");
+    let data = is_text.then(|| data_source::read(&mut s, faults)).flatten();
     let Rect { w, h, .. } = place.within(within.sides);
     let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
     s.finish(faults);
@@ -238,27 +240,13 @@ fn inside(s: &mut Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> V
     read_all(s, "layer", faults, Within { table: &table, of, depth, ..within })
 }
 
-/// What a text says, or its template: a file without one is shown whole.
+/// What a text says, or its template: without one a file or what a server has is shown whole.
 fn text(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<String> {
-    let found = match s.any("file") {
-        Some(_) => return Some(s.text(faults, "text").map_or("", |found| found.value).to_owned()),
-        None => s.needed(faults, "text")?,
+    let found = match ["file", "url"].into_iter().any(|key| s.any(key).is_some()) {
+        true => return Some(s.text(faults, "text").map_or("", |found| found.value).to_owned()),
+        false => s.needed(faults, "text")?,
     };
     Some(found.value.to_owned())
-}
-
-/// What a text is bound to.
-fn data(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<DataSource> {
-    let file = s.parsed(faults, "file", |text| file_name(text).map(|path| path.to_owned()));
-    let pushed = s.parsed(faults, "data", name);
-    match (file, pushed) {
-        (Some(file), Some(_)) => {
-            faults.add(&file.span, "there are both `file` and `data`: keep one".to_owned());
-            None
-        }
-        (Some(file), None) => Some(DataSource::File(file.value.into())),
-        (None, pushed) => pushed.map(|found| DataSource::Pushed(found.value)),
-    }
 }
 
 fn ticker(s: &mut Section<'_>, faults: &mut Faults<'_>, box_height: i32) -> Option<TickerSpec> {

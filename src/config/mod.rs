@@ -5,6 +5,7 @@ mod assets;
 mod audio_source;
 mod change;
 mod channel;
+mod data_source;
 mod direction;
 mod document;
 mod fault;

@@ -18,10 +18,27 @@ const SECRET_EXTENSION: &str = "secret";
 
 /// `url`, `secret_file` and `latency_ms`.
 pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<NetworkInput> {
-    let is_there = s.needed(faults, "url").is_some();
-    let url = is_there.then(|| s.parsed(faults, "url", InputUrl::parse)).flatten();
-    let file = s.parsed(faults, "secret_file", secret_file);
+    let address = address(s, faults, InputUrl::parse);
     let latency = s.whole(faults, "latency_ms", 20..=LATENCY_MS_MAX).unwrap_or(LATENCY_MS);
+    let Address { url, secret_file } = address?;
+    Some(NetworkInput { url, secret_file, latency: Micros::from_millis(latency.into()) })
+}
+
+/// An address, and where the secret in it is.
+pub(super) struct Address {
+    pub(super) url: InputUrl,
+    pub(super) secret_file: Option<PathBuf>,
+}
+
+/// `url`, which `parse` reads, and `secret_file`.
+pub(super) fn address(
+    s: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    parse: impl FnOnce(&str) -> Result<InputUrl, String>,
+) -> Option<Address> {
+    let is_there = s.needed(faults, "url").is_some();
+    let url = is_there.then(|| s.parsed(faults, "url", parse)).flatten();
+    let file = s.parsed(faults, "secret_file", secret_file);
     let url = url?;
     if url.value.needs_secret() && file.is_none() {
         faults.add(&url.span, "`url` has {secret} in it; name the `secret_file` that holds it");
@@ -31,8 +48,7 @@ pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<Netwo
         faults.add(&file.span, "`secret_file` needs {secret} in `url`, where its content goes");
         return None;
     }
-    let latency = Micros::from_millis(latency.into());
-    Some(NetworkInput { url: url.value, secret_file: file.map(|found| found.value), latency })
+    Some(Address { url: url.value, secret_file: file.map(|found| found.value) })
 }
 
 fn secret_file(text: &str) -> Result<PathBuf, String> {
@@ -46,12 +62,21 @@ fn secret_file(text: &str) -> Result<PathBuf, String> {
 /// Adds the keys to a document. It holds the address as it was written.
 pub(super) fn put(input: &NetworkInput, put: &mut impl FnMut(&str, Value)) -> &'static str {
     let NetworkInput { url, secret_file, latency } = input;
+    put_address(url, secret_file.as_deref(), put);
+    put("latency_ms", json!(latency.millis()));
+    "network"
+}
+
+/// The same of an address alone.
+pub(super) fn put_address(
+    url: &InputUrl,
+    secret_file: Option<&Path>,
+    put: &mut impl FnMut(&str, Value),
+) {
     put("url", json!(url.expose()));
     if let Some(file) = secret_file {
         put("secret_file", json!(file.to_string_lossy()));
     }
-    put("latency_ms", json!(latency.millis()));
-    "network"
 }
 
 /// The same document for people: what may be a secret of the addresses in it is hidden.

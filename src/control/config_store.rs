@@ -9,10 +9,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::config::{Becomes, Config, Difference, Errors, KeepState, Kept, Part, Step};
 use crate::control::durable;
+use crate::control::kept_documents::{self, Documents};
 use crate::runtime::Worker;
 
 /// Name of the file in the data directory.
@@ -57,6 +59,8 @@ enum Order {
     Changed(Becomes),
     /// A part was turned on or off.
     Switched(Part, bool),
+    /// A document was pushed, or is to be forgotten.
+    Document(String, Option<Value>),
     /// Say so when all that was ordered before is on the disk.
     Written(oneshot::Sender<()>),
     /// Read the file, and say what that would change.
@@ -127,6 +131,11 @@ impl ConfigStore {
         self.order(Order::Changed(becomes));
     }
 
+    /// A document was pushed for texts of scenes, or is to be forgotten.
+    pub(crate) fn document(&self, name: String, document: Option<Value>) {
+        self.order(Order::Document(name, document));
+    }
+
     /// Comes when all that was changed so far is on the disk, or cannot be brought there.
     pub(crate) fn written(&self) -> oneshot::Receiver<()> {
         let (say, heard) = oneshot::channel();
@@ -168,13 +177,21 @@ struct StoreState {
     /// What the file says, as far as it has been applied.
     file: Config,
     kept: Kept,
+    documents: Documents,
     in_use: Arc<ArcSwap<Config>>,
-    path: PathBuf,
-    /// Whether changes are written at all.
+    /// Whether anything is written at all.
     on_disk: bool,
-    /// Whether the changes differ from what is on the disk.
+    /// Of the changes.
+    changes_file: StoreFile,
+    documents_file: StoreFile,
+}
+
+/// A file, and how far it is from what it is to hold.
+struct StoreFile {
+    path: PathBuf,
+    /// Whether it holds something else.
     unwritten: bool,
-    /// Whether it has been told that they cannot be written.
+    /// Whether it has been told that it cannot be written.
     complained: bool,
 }
 
@@ -201,15 +218,19 @@ impl StoreState {
                 kept.words().join(", ")
             );
         }
-        let unwritten = on_disk && kept != before;
+        let documents = documents_at_start(&file, on_disk);
+        let documents_file = StoreFile::new(file.node.data_dir().join(kept_documents::FILE_NAME));
+        let changes_file =
+            StoreFile { unwritten: on_disk && kept != before, ..StoreFile::new(path) };
         let in_use = Arc::new(ArcSwap::from_pointee(config));
-        Self { file, kept, in_use, path, on_disk, unwritten, complained: false }
+        Self { file, kept, documents, in_use, on_disk, changes_file, documents_file }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
         loop {
             self.write();
-            let order = match self.on_disk && self.unwritten {
+            let is_unwritten = self.changes_file.unwritten || self.documents_file.unwritten;
+            let order = match self.on_disk && is_unwritten {
                 true => match orders.recv_timeout(AGAIN) {
                     Err(std::sync::mpsc::RecvTimeoutError::Timeout) => continue,
                     order => order.ok(),
@@ -231,6 +252,14 @@ impl StoreState {
                     self.set(&becomes);
                 }
             }
+            Order::Document(name, document) => {
+                let before = self.documents.get(&name);
+                self.documents_file.unwritten |= before != document.as_ref();
+                match document {
+                    Some(document) => drop(self.documents.insert(name, document)),
+                    None => drop(self.documents.remove(&name)),
+                }
+            }
             Order::Written(say) => {
                 self.write();
                 acknowledge(say);
@@ -242,7 +271,7 @@ impl StoreState {
                 self.file = Difference::settled(&self.file, &plan.file, &failed);
                 let (config, _) = self.kept.over(&self.file);
                 self.in_use.store(Arc::new(config));
-                self.unwritten = true;
+                self.changes_file.unwritten = true;
                 self.write();
                 acknowledge(say);
             }
@@ -255,7 +284,7 @@ impl StoreState {
         }
         let (config, _) = self.kept.over(&self.file);
         self.in_use.store(Arc::new(config));
-        self.unwritten = true;
+        self.changes_file.unwritten = true;
     }
 
     /// From what is in use, with the changes in it, to the new file with the same changes.
@@ -266,12 +295,29 @@ impl StoreState {
     }
 
     fn write(&mut self) {
-        if !self.on_disk || !self.unwritten {
+        if !self.on_disk {
             return;
         }
-        let done = match keeps(&self.file) && !self.kept.is_empty() {
-            true => durable::replace(&self.path, self.kept.text().as_bytes()),
-            false => durable::remove(&self.path),
+        let Self { kept, documents, changes_file, documents_file, .. } = self;
+        let keeps = keeps(&self.file);
+        changes_file.write(|| (keeps && !kept.is_empty()).then(|| kept.text()));
+        documents_file.write(|| kept_documents::text(documents).filter(|_| keeps));
+    }
+}
+
+impl StoreFile {
+    const fn new(path: PathBuf) -> Self {
+        Self { path, unwritten: false, complained: false }
+    }
+
+    /// Makes it hold what it is to hold; there is none if that is nothing.
+    fn write(&mut self, text: impl FnOnce() -> Option<String>) {
+        if !self.unwritten {
+            return;
+        }
+        let done = match text() {
+            Some(text) => durable::replace(&self.path, text.as_bytes()),
+            None => durable::remove(&self.path),
         };
         self.unwritten = done.is_err();
         match done {
@@ -299,6 +345,14 @@ fn acknowledge(say: oneshot::Sender<()>) {
 /// the configuration itself.
 fn keeps(file: &Config) -> bool {
     file.node.state == KeepState::Keep && file.has_text()
+}
+
+/// The documents that a node begins with.
+pub(crate) fn documents_at_start(file: &Config, on_disk: bool) -> Documents {
+    match on_disk && keeps(file) {
+        true => kept_documents::read(file.node.data_dir()),
+        false => Documents::new(),
+    }
 }
 
 /// What was kept, if that can be read. What cannot is put aside and told: it keeps no node down.
@@ -395,6 +449,30 @@ mod tests {
         again.take(Change::Switched(cdn(), true));
         again.written().blocking_recv().unwrap();
         assert!(!dir.path().join(FILE_NAME).exists(), "nothing differs from the file");
+    }
+
+    #[test]
+    fn pushed_documents_are_there_after_a_restart_and_a_broken_file_keeps_no_node_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = file(dir.path(), FILE);
+        let at_start = || documents_at_start(&config, true);
+        assert!(at_start().is_empty());
+        let config_store = ConfigStore::open(&config, vec![], true).unwrap();
+        for (name, document) in [("a", Some(1)), ("b", Some(2)), ("a", Some(3)), ("b", None)] {
+            config_store.document(name.to_owned(), document.map(Value::from));
+        }
+        config_store.written().blocking_recv().unwrap();
+        assert_eq!(at_start(), Documents::from([("a".to_owned(), Value::from(3))]));
+        assert!(!dir.path().join(FILE_NAME).exists(), "no setting was changed");
+        assert!(documents_at_start(&config, false).is_empty());
+        // The next one goes on with those that were there.
+        drop(config_store);
+        let again = ConfigStore::open(&config, vec![], true).unwrap();
+        again.document("c".to_owned(), Some(Value::Null));
+        again.written().blocking_recv().unwrap();
+        assert_eq!(at_start().len(), 2);
+        std::fs::write(dir.path().join(kept_documents::FILE_NAME), "{").unwrap();
+        assert!(at_start().is_empty());
     }
 
     #[test]

@@ -188,6 +188,9 @@ impl Controller {
             for change in self.scenes.take_changes() {
                 self.config_store.changed(change);
             }
+            for (name, document) in self.scenes.take_pushed() {
+                self.config_store.document(name, document);
+            }
             self.read_reports(&answers);
             self.read_inbox();
         }
@@ -206,8 +209,10 @@ impl Controller {
         }
         self.queries.tick(self.clock.now());
         self.scenes.tick();
-        let assets_max = self.config_store.in_use().limits.asset_cache_bytes_max;
+        let config = self.config_store.in_use();
+        let assets_max = config.limits.asset_cache_bytes_max;
         self.registry.set_asset_cache(self.scenes.keep_assets(assets_max));
+        self.scenes.fetch_data(config.tls.ca_file.as_deref());
         self.channels.tick();
         self.look_after_transcodes();
         self.supervise();

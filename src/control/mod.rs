@@ -16,6 +16,8 @@ pub(crate) mod event_queue;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub mod http;
+mod http_client;
+mod kept_documents;
 pub(crate) mod key_service;
 pub mod keystore;
 pub mod log;

@@ -44,7 +44,7 @@ pub struct NetworkInput {
 
 /// An address that libavformat opens, which may hold a stream key or a login: neither `Debug` nor
 /// `Display` shows more than the scheme and the host.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct InputUrl(String);
 
 impl InputUrl {

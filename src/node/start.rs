@@ -26,8 +26,9 @@ use crate::control::channels::compose::{ComposeRings, start_compose};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::channels::list::ChannelList;
+use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::scenes::{LoadReport, Scenes};
-use crate::control::config_store::ConfigStore;
+use crate::control::config_store::{ConfigStore, documents_at_start};
 use crate::control::control_channel;
 use crate::control::controller::{Controller, ReloadState, ShardHandle};
 use crate::control::event_queue::{EVENTS_MAX, EventQueue};
@@ -67,6 +68,8 @@ struct Reserved {
     /// What is in use at the start.
     config: Arc<Config>,
     packets: PacketPool,
+    /// What scenes are loaded with.
+    loader: Arc<SceneLoader>,
     hooks: HookService,
     /// One per shard.
     bells: Vec<Arc<Bell>>,
@@ -80,13 +83,16 @@ impl Reserved {
         let cpus = plan.cores.control.clone();
         let config_store =
             ConfigStore::open(config, cpus, setup.is_program).map_err(StartError::Thread)?;
+        let documents = documents_at_start(config, setup.is_program);
+        let loader = Arc::new(SceneLoader::with_documents(documents));
         let config = config_store.in_use();
         let spec = PacketPoolSpec { bytes_max: config.limits.packet_bytes_max };
         let packets = PacketPool::new(spec).map_err(StartError::Memory)?;
         let hooks = HookService::open(&config, setup.hooks, plan.clock)?;
         let bells = plan.cores.net.iter().map(|_| Bell::new()).collect();
         let events = Arc::new(ArrayQueue::new(EVENTS_MAX));
-        Ok(Self { frames: setup.frames, keys, config_store, config, packets, hooks, bells, events })
+        let frames = setup.frames;
+        Ok(Self { frames, keys, config_store, config, packets, loader, hooks, bells, events })
     }
 }
 
@@ -137,7 +143,7 @@ impl Spawned {
             home: Arc::clone(&reserved.bells[0]),
             controller: Bell::new(),
             events: Arc::new(ArrayQueue::new(EVENTS_MAX)),
-            loader: Arc::default(),
+            loader: Arc::clone(&reserved.loader),
             threads: running.threads.clone(),
             frame_sockets: FrameSockets::default(),
             composers: running.composers.clone(),

@@ -44,6 +44,15 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+    /// A document that a text is bound to cannot be fetched.
+    Document {
+        /// The layer's name.
+        layer: String,
+        /// Its address, without secrets.
+        url: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A file of a transition cannot be used.
     Transition {
         /// The file.
@@ -75,6 +84,7 @@ impl Error {
             | Self::NoScene { layer, .. }
             | Self::Layer { layer, .. }
             | Self::File { layer, .. }
+            | Self::Document { layer, .. }
             | Self::Font { layer, .. } => Some(layer),
         }
     }
@@ -109,6 +119,10 @@ impl fmt::Display for Error {
                 f,
                 "layer \"{layer}\": cannot show {}: {cause}; check the path and the file",
                 path.display()
+            ),
+            Self::Document { layer, url, cause } => write!(
+                f,
+                "layer \"{layer}\": cannot fetch {url}: {cause}; check the address and the server"
             ),
             Self::Transition { path, cause } => write!(
                 f,

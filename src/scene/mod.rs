@@ -58,8 +58,8 @@ pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
     Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction,
-    FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Scene, Source, TextBox,
-    TextStyle, TickerSpec, VerticalAlign,
+    FALLBACK_FONTS_MAX, Fit, Group, HttpDocument, LAYERS_MAX, Layer, Outline, Overflow, Scene,
+    Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;

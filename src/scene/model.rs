@@ -9,7 +9,7 @@ use super::layer_style::LayerStyle;
 use super::position::Position;
 use super::time_format::TimeFormat;
 use super::transition::{Easing, Transition};
-use crate::media::{Micros, NetworkInput};
+use crate::media::{InputUrl, Micros, NetworkInput};
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -65,6 +65,19 @@ pub enum DataSource {
     File(PathBuf),
     /// The document of this name that is pushed over the API.
     Pushed(String),
+    /// A document that a server has, which is fetched again and again.
+    Http(HttpDocument),
+}
+
+/// A document of an HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HttpDocument {
+    /// Its address, of `http` or `https`.
+    pub url: InputUrl,
+    /// The file whose content stands for `{secret}` in the address.
+    pub secret_file: Option<PathBuf>,
+    /// Time from an answer to the next question.
+    pub interval: Micros,
 }
 
 impl Layer {

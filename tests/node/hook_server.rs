@@ -1,4 +1,5 @@
-//! The server behind webhooks, by hand: it keeps what it is sent, and answers as it is told.
+//! The server behind webhooks and documents, by hand: it keeps what it is sent, and answers as it is
+//! told.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -37,6 +38,8 @@ impl Post {
 pub(crate) enum Reply {
     /// This status with this body.
     Status(u16, String),
+    /// The same with these fields before it.
+    Full(u16, Vec<(&'static str, String)>, String),
     /// A redirection with this status, to this place.
     Redirect(u16, String),
     /// Nothing, for as long as the client waits.
@@ -104,6 +107,11 @@ impl HookServer {
         Self { scheme, port, posts }
     }
 
+    /// The port that it listens at.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A hook of the configuration that posts to it.
     pub(crate) fn table(&self, name: &str, events: &[&str], more: &str) -> String {
         let url = format!("{}://127.0.0.1:{}/{name}", self.scheme, self.port);
@@ -136,7 +144,7 @@ pub(crate) fn table(name: &str, url: &str, events: &[&str], more: &str) -> Strin
 fn read(socket: &mut impl BufRead) -> Option<Post> {
     let mut line = String::new();
     socket.read_line(&mut line).ok().filter(|count| *count > 0)?;
-    assert!(line.starts_with("POST "), "{line}");
+    assert!(line.starts_with("POST ") || line.starts_with("GET "), "{line}");
     let path = line.split(' ').nth(1)?.to_owned();
     let mut fields = HashMap::new();
     loop {
@@ -145,23 +153,28 @@ fn read(socket: &mut impl BufRead) -> Option<Post> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         fields.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let mut body = vec![0; fields["content-length"].parse().unwrap()];
+    let length = fields.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
     socket.read_exact(&mut body).ok()?;
-    let json = serde_json::from_slice(&body).unwrap();
+    let json = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
     Some(Post { path, fields, body, json })
 }
 
 /// Whether the connection goes on.
 fn say(socket: &mut impl Write, reply: &Reply) -> bool {
-    let (status, to, body) = match reply {
+    let (status, fields, body) = match reply {
         Reply::Status(status, body) => (status, String::new(), body.as_str()),
+        Reply::Full(status, fields, body) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+            (status, fields.collect(), body.as_str())
+        }
         Reply::Redirect(status, to) => (status, format!("Location: {to}\r\n"), ""),
         Reply::Hang => loop {
             thread::park();
         },
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} As told\r\n{to}Content-Length: {length}\r\n\r\n");
+    let head = format!("HTTP/1.1 {status} As told\r\n{fields}Content-Length: {length}\r\n\r\n");
     let said = socket.write_all(format!("{head}{body}").as_bytes());
     said.and_then(|()| socket.flush()).is_ok()
 }

@@ -1,12 +1,15 @@
 //! Overlays: what stays above whatever scene is on the air, over the API and by a viewer's eyes.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
 use crate::api::{ask, done, events_of, token};
 use crate::config::Config;
+use crate::hook_server::{HookServer, Post, Reply};
 use crate::node::Node;
 use crate::program::Program;
-use crate::wait::{SOON, beside_others};
+use crate::wait::{SOON, beside_others, wait_until};
 use crate::watcher::{Watcher, is_near};
 
 /// Colours in BT.709 of limited range.
@@ -188,9 +191,10 @@ fn an_overlay_comes_by_its_show_transition_and_goes_by_its_hide_transition() {
 }
 
 #[test]
-fn an_overlay_whose_text_is_bound_to_data_changes_when_that_is_pushed() {
+fn an_overlay_whose_text_is_bound_to_data_changes_when_that_is_pushed_and_survives_a_kill() {
     let _turn = beside_others();
-    let node = Node::start(&config());
+    let config = config();
+    let node = Node::start(&config);
     let mut viewer = Watcher::of(&node.url("live/demo"));
     wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
     // Lines of letters that are as high as the picture, some of which cover the pixel.
@@ -207,6 +211,69 @@ fn an_overlay_whose_text_is_bound_to_data_changes_when_that_is_pushed() {
     let large = json!({ "mark": "M".repeat(70_000) });
     let (status, problem) = ask(&node, "PUT /data/score", &large);
     assert!(status == 400 && problem.to_string().contains("65536"), "{status} {problem}");
+
+    done(&node, "PUT /data/score", &json!({ "mark": lines }));
+    let node = node.killed_and_started(&config);
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the values are there again", INSIDE, WHITE);
+    let known = done(&node, "GET /data", &Value::Null);
+    assert_eq!(known, json!({ "score": { "mark": lines } }));
+    assert_eq!(done(&node, "GET /data/score", &Value::Null), known["score"]);
+    assert_eq!(ask(&node, "GET /data/other", &Value::Null).0, 404);
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
+}
+
+/// Answers questions for a document as an HTTP server does, with the version that it has.
+fn answer(question: &Post, (status, mark): &(u16, String)) -> Reply {
+    let version = format!("\"{}\"", mark.len());
+    if *status == 200 && question.fields.get("if-none-match") == Some(&version) {
+        return Reply::Status(304, String::new());
+    }
+    let fields = vec![("ETag", version), ("Content-Type", "application/json".to_owned())];
+    Reply::Full(*status, fields, json!({ "mark": mark }).to_string())
+}
+
+#[test]
+fn an_overlay_whose_text_is_a_servers_follows_it_and_keeps_its_last_values_while_it_fails() {
+    let _turn = beside_others();
+    let lines = "MMMMMMMMMMMMMMMMMMMMMMMMMMMMM\n".repeat(9);
+    let state = Arc::new(Mutex::new((200, lines)));
+    let told = Arc::clone(&state);
+    let server = HookServer::start(move |question| answer(question, &told.lock().unwrap()));
+    let config = config();
+    let node = Node::start(&config);
+    let secret = node.file("score.secret");
+    std::fs::write(&secret, "pa55word\n").unwrap();
+    let mut viewer = Watcher::of(&node.url("live/demo"));
+    wait_for(&mut viewer, "the scene is there", INSIDE, BLACK);
+    let text = json!({ "overlay": [{
+        "name": "score", "type": "text", "text": "{mark}", "size": 20, "poll_ms": 250,
+        "url": format!("http://me:{{secret}}@127.0.0.1:{}/score", server.port()),
+        "secret_file": secret, "outline": { "width": 16, "color": "#ffffff" },
+    }] });
+    done(&node, "PUT /channels/demo/overlays", &text);
+    wait_for(&mut viewer, "the text is seen", INSIDE, WHITE);
+    let login = "Basic bWU6cGE1NXdvcmQ=";
+    wait_until(SOON, "the server is asked whether it has another version", || {
+        let asked =
+            |it: &Post| it.fields.get("if-none-match").map(String::as_str) == Some("\"270\"");
+        server.posts().into_iter().find(asked)
+    });
+    assert!(server.posts().iter().all(|post| post.fields["authorization"] == login));
+
+    *state.lock().unwrap() = (503, String::new());
+    let failed =
+        wait_until(SOON, "the server's failure is told", || events_of(&node, "asset_failed").pop());
+    assert!(failed.to_string().contains("it answers 503"), "{failed}");
+    wait_for(&mut viewer, "the last values stay", INSIDE, WHITE);
+    *state.lock().unwrap() = (200, String::new());
+    wait_for(&mut viewer, "the new values are seen", INSIDE, BLACK);
+    wait_until(SOON, "the server is well again", || events_of(&node, "asset_restored").pop());
+    let shown = done(&node, "GET /channels/demo/overlays", &Value::Null);
+    let all = format!("{shown} {failed}");
+    assert!(!all.contains("pa55word") && !all.contains(login), "{all}");
+    node.signal("TERM");
+    let ended = node.ended(SOON);
+    assert!(ended.status.success() && !ended.err.contains("pa55word"));
 }

@@ -1,5 +1,6 @@
-//! Bound texts: the values that text layers show of files and of documents that are pushed, and
-//! whether they have changed. A file is read on a thread that loads a scene, or looks for changes.
+//! Bound texts: the values that text layers show of files and of documents that are pushed or
+//! fetched, and whether they have changed. A file is read on a thread that loads a scene, or looks
+//! for changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -9,10 +10,10 @@ use std::sync::{MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::media::open_plain;
-use crate::scene::{self, DataSource, FileStamp, ResolvedScene};
+use crate::scene::{self, DataSource, FileStamp, HttpDocument, ResolvedScene};
 
 /// Most bytes of a file or a document that texts are bound to. A larger one is refused.
-pub(crate) const DATA_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const DATA_BYTES_MAX: usize = 64 << 10;
 
 /// Most documents that are pushed to a node. A further one is refused.
 pub(crate) const DATA_DOCUMENTS_MAX: usize = 256;
@@ -38,7 +39,7 @@ struct Known {
 #[derive(Debug, Default)]
 struct Entry {
     values: Option<Value>,
-    /// Why the file cannot be read now.
+    /// Why there are no newer ones.
     fault: Option<String>,
     /// Of the file when it was read.
     stamp: Option<FileStamp>,
@@ -46,7 +47,33 @@ struct Entry {
     change: u64,
 }
 
+/// How a text holds values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataFormat {
+    /// As JSON.
+    Json,
+    /// As a table, whose first row has the names of its columns.
+    Csv,
+    /// As itself.
+    Text,
+}
+
 impl Known {
+    /// What has become of a file or a document. The last good values stay where there are none.
+    fn settle(&mut self, source: &DataSource, found: Result<Value, String>) -> &mut Entry {
+        let change = self.changes + 1;
+        let entry = self.entries.entry(source.clone()).or_default();
+        let (values, fault) = match found {
+            Ok(values) => (Some(values), None),
+            Err(cause) => (entry.values.clone(), Some(cause)),
+        };
+        if (&entry.values, &entry.fault) != (&values, &fault) {
+            (entry.values, entry.fault, entry.change) = (values, fault, change);
+            self.changes = change;
+        }
+        entry
+    }
+
     /// Forgets files beyond [`DATA_FILES_MAX`] that are not among these.
     fn forget_files(&mut self, sources: &[DataSource]) {
         let is_other = |source: &DataSource| {
@@ -62,8 +89,9 @@ impl Known {
 }
 
 impl BoundText {
-    /// A scene with the present values of its texts, and what is wrong with their files: the last
-    /// values that could be read stand there then. `None` if it has no such texts.
+    /// A scene with the present values of its texts, and what is wrong with their files and
+    /// servers: the last values that could be read stand there then. `None` if it has no such
+    /// texts.
     pub(crate) fn bound(
         &self,
         scene: &ResolvedScene,
@@ -78,11 +106,16 @@ impl BoundText {
         bound.bind(&mut |layer, source, template| {
             let known = self.known();
             let entry = known.entries.get(source);
-            if let (DataSource::File(path), Some(Entry { fault: Some(cause), .. })) =
-                (source, entry)
-            {
-                let (layer, path, cause) = (layer.to_owned(), path.clone(), cause.clone());
-                faults.push(scene::Error::File { layer, path, cause });
+            let layer = layer.to_owned();
+            match (source, entry.and_then(|entry| entry.fault.clone())) {
+                (DataSource::File(path), Some(cause)) => {
+                    faults.push(scene::Error::File { layer, path: path.clone(), cause });
+                }
+                (DataSource::Http(document), Some(cause)) => {
+                    let url = document.url.shown();
+                    faults.push(scene::Error::Document { layer, url, cause });
+                }
+                _ => {}
             }
             let values = entry.and_then(|entry| entry.values.as_ref());
             filled(template, values.unwrap_or(&Value::Null))
@@ -102,20 +135,8 @@ impl BoundText {
             if is_known {
                 continue;
             }
-            let read = read(path);
-            let mut known = self.known();
-            let change = known.changes + 1;
-            let entry = known.entries.entry(source.clone()).or_default();
-            let (values, fault) = match read {
-                Ok(values) => (Some(values), None),
-                // The last good ones stay.
-                Err(cause) => (entry.values.clone(), Some(cause)),
-            };
-            entry.stamp = stamp;
-            if (&entry.values, &entry.fault) != (&values, &fault) {
-                (entry.values, entry.fault, entry.change) = (values, fault, change);
-                known.changes = change;
-            }
+            let found = read(path);
+            self.known().settle(source, found).stamp = stamp;
         }
         self.known().forget_files(sources);
     }
@@ -126,7 +147,7 @@ impl BoundText {
     /// If there are too many, or it is too large.
     pub(crate) fn push(&self, name: &str, document: Option<Value>) -> Result<(), String> {
         let source = DataSource::Pushed(name.to_owned());
-        let length = document.as_ref().map_or(0, |document| document.to_string().len() as u64);
+        let length = document.as_ref().map_or(0, |document| document.to_string().len());
         if length > DATA_BYTES_MAX {
             return Err(format!("the document is larger than {DATA_BYTES_MAX} bytes"));
         }
@@ -145,6 +166,28 @@ impl BoundText {
         let entry = Entry { values: Some(values), change, ..Entry::default() };
         known.entries.insert(source, entry);
         Ok(())
+    }
+
+    /// The documents that were pushed, by their names, or one of them.
+    pub(crate) fn pushed(&self, name: Option<&str>) -> BTreeMap<String, Value> {
+        let known = self.known();
+        let pushed = known.entries.iter().filter_map(|(source, entry)| match source {
+            DataSource::Pushed(of) if name.is_none_or(|name| of == name) => {
+                Some((of.clone(), entry.values.clone()?))
+            }
+            _ => None,
+        });
+        pushed.collect()
+    }
+
+    /// What a server has of a document, or why that is not known.
+    pub(crate) fn fetched(&self, document: &HttpDocument, found: Result<Value, String>) {
+        self.known().settle(&DataSource::Http(document.clone()), found);
+    }
+
+    /// Nobody fetches that document any more.
+    pub(crate) fn forget(&self, document: &HttpDocument) {
+        self.known().entries.remove(&DataSource::Http(document.clone()));
     }
 
     /// A number that is another one when one of these has changed, come or gone.
@@ -173,15 +216,35 @@ pub(crate) fn sources(scene: &ResolvedScene) -> Vec<DataSource> {
 fn read(path: &Path) -> Result<Value, String> {
     let mut text = String::new();
     let file = open_plain(path).map_err(|error| error.to_string())?;
-    let length = file.take(DATA_BYTES_MAX + 1).read_to_string(&mut text);
-    if length.map_err(|error| error.to_string())? as u64 > DATA_BYTES_MAX {
+    let length = file.take(DATA_BYTES_MAX as u64 + 1).read_to_string(&mut text);
+    if length.map_err(|error| error.to_string())? > DATA_BYTES_MAX {
         return Err(format!("it is larger than {DATA_BYTES_MAX} bytes"));
     }
-    let is = |ending: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
-    if is("json") {
-        return serde_json::from_str(&text).map_err(|error| error.to_string());
+    DataFormat::of_name(path).values(&text)
+}
+
+impl DataFormat {
+    /// Of a file with this name.
+    pub(crate) fn of_name(path: &Path) -> Self {
+        let is = |ending: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
+        match (is("json"), is("csv")) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Csv,
+            _ => Self::Text,
+        }
     }
-    if is("csv") { table(&text) } else { Ok(Value::String(text.trim_end().to_owned())) }
+
+    /// The values in a text.
+    ///
+    /// # Errors
+    /// If it is not of this format.
+    pub(crate) fn values(self, text: &str) -> Result<Value, String> {
+        match self {
+            Self::Json => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Self::Csv => table(text),
+            Self::Text => Ok(Value::String(text.trim_end().to_owned())),
+        }
+    }
 }
 
 /// The rows of a CSV file after the first, which has the names of their values.

@@ -1,22 +1,18 @@
 //! Network inputs of a channel: the two threads of each, and its secret.
 
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::decode::{Backlog, LiveSpec, NetworkDecoder, NetworkError, NetworkSource};
 use crate::event::NodeEvent;
 use crate::ffi::{keep_log_secret, set_log_subject};
-use crate::media::{NetworkInput, open_plain};
+use crate::media::NetworkInput;
 use crate::pipeline::{self, DecodeOut, NETWORK_QUEUE, NetworkChange, ReadLimit};
 use crate::ring::{Bell, channel};
 use crate::scene::{PlacedLayer, ResolvedScene, Source};
 
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::secret_file;
 use crate::control::channels::sources::{DECODE_THREADS, DecoderContext};
-
-/// Longest secret, bytes.
-const SECRET_BYTES_MAX: usize = 1_024;
 
 impl DecoderContext {
     /// Starts reading and decoding an input for a layer or an audio source.
@@ -42,7 +38,8 @@ impl DecoderContext {
             keep_log_secret();
             let backlog = Backlog::default();
             let open = |give_up| {
-                let secret = secret_of(&input).map_err(NetworkError::Secret)?;
+                let secret = secret_file::read(input.secret_file.as_deref());
+                let secret = secret.map_err(NetworkError::Secret)?;
                 NetworkSource::open(&input.url, &secret, (DECODE_THREADS, &backlog), give_up)
             };
             pipeline::read_network(open, to, (&limit, &backlog, clock), tell);
@@ -68,52 +65,11 @@ impl DecoderContext {
 pub(super) fn faults(scene: &ResolvedScene) -> Vec<String> {
     let fault = |layer: &PlacedLayer| {
         let Source::Network { input, .. } = &layer.source else { return None };
-        let secret = || secret_of(input).map(drop).map_err(NetworkError::Secret);
-        let fault = NetworkSource::check(&input.url).and_then(|()| secret()).err()?;
+        let secret = || secret_file::read(input.secret_file.as_deref());
+        let fault = NetworkSource::check(&input.url)
+            .and_then(|()| secret().map(drop).map_err(NetworkError::Secret))
+            .err()?;
         Some(format!("layer \"{}\": {fault}", layer.name))
     };
     scene.layers().into_iter().filter_map(fault).collect()
-}
-
-/// What stands for the placeholder in the address. It is read for each try, so that it may change.
-fn secret_of(input: &NetworkInput) -> Result<String, String> {
-    let Some(path) = &input.secret_file else { return Ok(String::new()) };
-    let text = read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let text = text.trim();
-    if text.is_empty() || text.len() > SECRET_BYTES_MAX || text.contains(char::is_whitespace) {
-        let path = path.display();
-        return Err(format!("{path} is not one line of 1 to {SECRET_BYTES_MAX} bytes"));
-    }
-    Ok(text.to_owned())
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    open_plain(path)?.take(SECRET_BYTES_MAX as u64 + 2).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::{InputUrl, Micros};
-
-    #[test]
-    fn a_secret_is_one_line_of_a_file_and_no_fault_repeats_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("a.secret");
-        let url = InputUrl::parse("srt://h:9?streamid={secret}").unwrap();
-        let input = NetworkInput { url, secret_file: Some(file.clone()), latency: Micros(0) };
-        assert!(secret_of(&input).unwrap_err().contains("a.secret"));
-        for (text, secret) in [("k1\n", Some("k1")), ("", None), ("k1\nk2", None)] {
-            std::fs::write(&file, text).unwrap();
-            let found = secret_of(&input);
-            assert_eq!(found.as_deref().ok(), secret, "{text:?}");
-            assert!(found.err().is_none_or(|fault| !fault.contains("k1")));
-        }
-        std::fs::write(&file, "x".repeat(2_000)).unwrap();
-        assert!(secret_of(&input).is_err());
-        let without = NetworkInput { secret_file: None, ..input };
-        assert_eq!(secret_of(&without).unwrap(), "");
-    }
 }

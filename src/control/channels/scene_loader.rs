@@ -1,5 +1,7 @@
 //! Scene loader: what scenes of all channels are loaded with.
 
+use serde_json::Value;
+
 use crate::config::LimitsConfig;
 use crate::control::channels::bound_text::BoundText;
 use crate::scene::{self, AssetCache, PreparedScene, ResolvedScene};
@@ -15,6 +17,17 @@ impl SceneLoader {
     /// With a cache of at most so many bytes.
     pub(crate) fn new(cache_bytes: usize) -> Self {
         Self { data: BoundText::default(), assets: AssetCache::new(cache_bytes) }
+    }
+
+    /// With a cache as a node has by default, and these documents as if they had been pushed.
+    pub(crate) fn with_documents(documents: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let loader = Self::default();
+        for (name, document) in documents {
+            if let Err(fault) = loader.data.push(&name, Some(document)) {
+                tracing::warn!("document {name}: {fault}");
+            }
+        }
+        loader
     }
 
     /// Loads a scene with the present values of its texts. What is wrong with their files is told

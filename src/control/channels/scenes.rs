@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
@@ -30,6 +31,7 @@ use self::transaction::too_far;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::context::ChannelContext;
+use crate::control::channels::data_poller::DataPoller;
 use crate::control::channels::natives::NativeEnd;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::{DecoderContext, Subscription};
@@ -74,6 +76,10 @@ pub(crate) struct Scenes {
     events: EventQueue,
     channels: Vec<ChannelScenes>,
     loader: Arc<SceneLoader>,
+    /// Fetches what texts are bound to.
+    poller: DataPoller,
+    /// What was pushed, or is to be forgotten, for who keeps it.
+    pushed: Vec<(String, Option<Value>)>,
     /// Number of the next channel.
     next: u64,
     news: mpsc::Sender<LoadReport>,
@@ -138,6 +144,8 @@ impl Scenes {
             events: Arc::clone(&context.events),
             channels: Vec::new(),
             loader: Arc::clone(&context.loader),
+            poller: DataPoller::new(Arc::clone(&context.loader)),
+            pushed: Vec::new(),
             next: 0,
             news,
             screenshots: Arc::default(),
@@ -214,16 +222,15 @@ impl Scenes {
         self.channels.iter_mut().flat_map(|it| std::mem::take(&mut it.changes)).collect()
     }
 
+    /// The documents that were pushed, or are to be forgotten, since the last call.
+    pub(crate) fn take_pushed(&mut self) -> Vec<(String, Option<Value>)> {
+        std::mem::take(&mut self.pushed)
+    }
+
     /// Answers a question or a wish about scenes, now or later; what it changes is to be kept if
     /// `keep`. Gives back what is no such thing.
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
-        let ask = match ask {
-            Ask::PutData { name, document } => {
-                say(reply, self.put_data(&name, document));
-                return None;
-            }
-            ask => ask,
-        };
+        let (ask, reply) = self.ask_about_data(ask, reply)?;
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
         | Ask::Screenshot { channel, .. }

@@ -1,6 +1,7 @@
 //! Polling of what scenes on the air are made of: whether files that could not be shown can be, and
 //! whether others have changed, or what texts are bound to.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,8 +10,9 @@ use super::asset_files::FileStamps;
 use super::library::OnAir;
 use super::load::{self, Loaded};
 use super::{LoadReport, Scenes};
-use crate::command::Answer;
+use crate::command::{Answer, Ask};
 use crate::config::checked_name;
+use crate::control::handle::{Reply, say};
 use crate::media::Micros;
 use crate::scene::DataSource;
 
@@ -63,16 +65,50 @@ impl Scenes {
         spawned.is_ok()
     }
 
+    /// Answers what is about documents that are pushed; gives back all else.
+    pub(super) fn ask_about_data(&mut self, ask: Ask, reply: Reply) -> Option<(Ask, Reply)> {
+        let answer = match ask {
+            Ask::PutData { name, document } => self.put_data(name, document),
+            Ask::Data { name } => self.data(name.as_deref()),
+            other => return Some((other, reply)),
+        };
+        say(reply, answer);
+        None
+    }
+
     /// Takes a document that texts are bound to, or forgets it.
-    pub(super) fn put_data(&mut self, name: &str, document: Option<Value>) -> Answer {
-        if let Err(fault) = checked_name(name) {
+    fn put_data(&mut self, name: String, document: Option<Value>) -> Answer {
+        let pushed = checked_name(&name);
+        let pushed = pushed.and_then(|_| self.loader.data.push(&name, document.clone()));
+        if let Err(fault) = pushed {
             return Answer::Invalid(vec![fault]);
         }
-        if let Err(fault) = self.loader.data.push(name, document) {
-            return Answer::Invalid(vec![fault]);
-        }
+        self.pushed.push((name, document));
         (0..self.channels.len()).for_each(|at| self.compare_data(at));
         Answer::Done
+    }
+
+    /// The documents that were pushed, or the one of this name.
+    fn data(&self, name: Option<&str>) -> Answer {
+        let mut pushed = self.loader.data.pushed(name);
+        match name {
+            None => Answer::Data(pushed.into_iter().collect()),
+            Some(name) => match pushed.remove(name) {
+                Some(document) => Answer::Data(document),
+                None => Answer::NotFound(format!("no document {name} has been pushed")),
+            },
+        }
+    }
+
+    /// Has the documents fetched that texts of all scenes are bound to, and shows those that have
+    /// changed. Whom to trust for HTTPS is in `ca_file`, or the system knows.
+    pub(crate) fn fetch_data(&mut self, ca_file: Option<&Path>) {
+        let entries = self.channels.iter().flat_map(|it| it.list.iter().chain([&it.overlays]));
+        let wanted = entries.flat_map(|entry| entry.scene.http_documents()).cloned().collect();
+        self.poller.follow(&wanted, ca_file);
+        if !wanted.is_empty() {
+            (0..self.channels.len()).for_each(|at| self.compare_data(at));
+        }
     }
 
     /// Loads the scene on the air anew if what its texts are bound to has changed, or anything else

@@ -30,7 +30,7 @@ const BEARER: &str = "bearer";
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,
         channels::put_overlays, channels::transition, channels::put_transition,
         channels::transaction, channels::patch_layer, channels::patch_overlay,
-        composition::composition, data::put_data, data::remove_data,
+        composition::composition, data::all_data, data::data, data::put_data, data::remove_data,
         assets::assets, assets::asset, assets::thumbnail, assets::put_asset, assets::remove_asset,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,

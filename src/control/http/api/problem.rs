@@ -141,6 +141,7 @@ impl From<Answer> for Problem {
             | Answer::Scenes(_)
             | Answer::Scene(_)
             | Answer::Screenshot(_)
+            | Answer::Data(_)
             | Answer::Overlays(_)
             | Answer::Shown { .. }
             | Answer::Config(_)

@@ -83,7 +83,8 @@ fn of_channels() -> Router<Arc<Shared>> {
             get(assets::asset).put(assets::put_asset).delete(assets::remove_asset),
         )
         .route("/assets/{name}/thumbnail", get(assets::thumbnail))
-        .route("/data/{name}", put(data::put_data).delete(data::remove_data))
+        .route("/data", get(data::all_data))
+        .route("/data/{name}", get(data::data).put(data::put_data).delete(data::remove_data))
         .route("/outputs", get(outputs::outputs))
         .route("/channels/{channel}/outputs", post(outputs::add))
         .route("/channels/{channel}/outputs/{output}", delete(outputs::remove))
