@@ -6,11 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::DecodeSink;
 use super::av::{Decoder, END, Packet, Setup};
 use super::demux::{Demuxer, GiveUp, Units, Which, check_protocol};
 use super::error::{Error, Fault};
 use super::playout::{LiveSpec, Playout};
+use super::{Counters, DecodeSink};
 use crate::ffi::sys as ffi;
 use crate::media::{InputUrl, Kind, Micros};
 
@@ -22,6 +22,14 @@ const BACKLOG_BYTES_MAX: usize = 32 << 20;
 
 /// Most pixels of a picture: 4096 x 2304. A decoder keeps up to 17 of them.
 const PIXELS_MAX: i64 = 4_096 * 2_304;
+
+/// Time of audio, and of pictures, milliseconds, of which nothing could be decoded: the source has
+/// another codec than before, which its format has not told. Pictures may have to wait for a
+/// keyframe.
+const BARREN_MAX: [i64; 2] = [5_000, 12_000];
+
+/// Packets that this takes at least: a time may be wrong.
+const BARREN_PACKETS_MIN: u32 = 50;
 
 /// `AVERROR_EXIT`: whoever was asked gave it up.
 const EXIT: i32 = -i32::from_le_bytes(*b"EXIT");
@@ -78,7 +86,7 @@ impl fmt::Display for NetworkError {
             Self::Silent => f.write_str("`url`: the server does not answer, or sends nothing"),
             Self::Empty => f.write_str("`url`: there is no picture or audio that can be decoded"),
             Self::Ended => f.write_str("the source has ended"),
-            Self::Changed => f.write_str("the source has changed its codec"),
+            Self::Changed => f.write_str("the source goes on in another codec"),
         }
     }
 }
@@ -143,6 +151,12 @@ impl NetworkPacket {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether it can be decoded without what was before it.
+    #[must_use]
+    pub const fn is_key(&self) -> bool {
+        self.packet.is_key()
     }
 }
 
@@ -284,13 +298,42 @@ pub struct NetworkDecoder {
     playout: Playout,
     /// The newest time of each kind, for packets without one.
     newest: [i64; 2],
+    barren: [Barren; 2],
+}
+
+/// Packets of one kind that have come to nothing, one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Barren {
+    /// What had been made of those before.
+    made: u64,
+    /// Whether that was of the source that is open now.
+    is_known: bool,
+    packets: u32,
+    /// Times of the first and of the last, milliseconds.
+    since: i64,
+    newest: i64,
+}
+
+impl Barren {
+    /// A packet of this time has been decoded, and so much has been made in all.
+    fn note(&mut self, time: i64, made: u64) {
+        if made > self.made {
+            *self = Self { made, is_known: true, ..Self::default() };
+        } else if self.packets == 0 || time < self.since {
+            (self.packets, self.since) = (1, time);
+        } else {
+            self.packets = self.packets.saturating_add(1);
+        }
+        self.newest = time;
+    }
 }
 
 impl NetworkDecoder {
     /// A decoder that waits for a source.
     #[must_use]
     pub fn new(spec: LiveSpec) -> Self {
-        Self { video: None, audio: None, playout: Playout::new(spec), newest: [0; 2] }
+        let (newest, barren) = ([0; 2], [Barren::default(); 2]);
+        Self { video: None, audio: None, playout: Playout::new(spec), newest, barren }
     }
 
     /// A source has been opened; what was before it has ended.
@@ -302,6 +345,27 @@ impl NetworkDecoder {
             }
         }
         (self.video, self.audio) = (video, audio);
+        self.forget_barren();
+    }
+
+    fn forget_barren(&mut self) {
+        for barren in &mut self.barren {
+            *barren = Barren { made: barren.made, ..Barren::default() };
+        }
+    }
+
+    /// Whether what comes can no longer be decoded, though it could be: the source is to be opened
+    /// anew. Said once.
+    #[must_use]
+    pub fn take_barren(&mut self) -> bool {
+        let is_barren = self.barren.iter().zip(BARREN_MAX).any(|(barren, max)| {
+            let time = barren.newest.saturating_sub(barren.since);
+            barren.is_known && barren.packets >= BARREN_PACKETS_MIN && time > max
+        });
+        if is_barren {
+            self.forget_barren();
+        }
+        is_barren
     }
 
     /// Takes note of a packet that has come; the time for [`NetworkDecoder::decode`]. `is_late` if
@@ -335,19 +399,49 @@ impl NetworkDecoder {
         let NetworkPacket { mut packet, kind, composition, .. } = packet;
         let key = packet.is_key();
         packet.set_times([time.saturating_add(composition), time]);
-        match (kind, &mut self.video, &mut self.audio) {
+        let decoded = match (kind, &mut self.video, &mut self.audio) {
             (Kind::Video, Some(decoder), _) => self.playout.picture(decoder, Ok(packet), key, out),
             (Kind::Audio, _, Some(decoder)) => {
                 self.playout.audio(decoder, Ok(packet), time, out);
                 Ok(())
             }
             _ => Ok(()),
-        }
+        };
+        let Counters { pictures, pool_empty, blocks, .. } = self.playout.counters;
+        let made = [blocks, pictures + pool_empty];
+        let is_video = usize::from(kind == Kind::Video);
+        self.barren[is_video].note(time, made[is_video]);
+        decoded
     }
 
     /// The source has broken off, and all that came has been decoded.
     pub fn ended(&mut self, out: &mut dyn DecodeSink) {
         self.playout.ended(self.video.as_mut(), out);
         (self.video, self.audio) = (None, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_could_be_decoded_before_and_no_longer_can_be_is_barren() {
+        let spec = || LiveSpec::new(Box::new(|size| size));
+        let mut decoder = NetworkDecoder::new(spec());
+        let mut play = |audio: &mut dyn FnMut(u64) -> u64| {
+            (0..300).for_each(|n| decoder.barren[0].note(n * 20, audio(n.unsigned_abs())));
+            decoder.take_barren()
+        };
+        assert!(!play(&mut |_| 0), "nothing could ever be decoded of it");
+        assert!(!play(&mut |n| n + 1));
+        assert!(play(&mut |_| 300));
+        assert!(!play(&mut |_| 300), "that is said once");
+        let mut decoder = NetworkDecoder::new(spec());
+        decoder.barren[1].note(0, 1);
+        (0..360).for_each(|n| decoder.barren[1].note(n * 33, 1));
+        assert!(!decoder.take_barren(), "a keyframe may be that far away");
+        (360..400).for_each(|n| decoder.barren[1].note(n * 33, 1));
+        assert!(decoder.take_barren());
     }
 }

@@ -23,6 +23,13 @@ pub fn set_log_subject(subject: &str) {
     SUBJECT.with_borrow_mut(|name| subject.clone_into(name));
 }
 
+/// What this thread works on.
+#[must_use]
+pub fn log_subject() -> String {
+    // A thread that is about to end has let go of its name.
+    SUBJECT.try_with(|name| name.borrow().clone()).unwrap_or_default()
+}
+
 /// From now on, what FFmpeg says on this thread is left out: it may repeat an address that holds a
 /// secret, or what a server answers to that.
 pub fn keep_log_secret() {
@@ -37,8 +44,7 @@ pub(super) fn is_log_secret() -> bool {
 
 /// The line, behind what this thread works on.
 pub(super) fn with_subject(text: &str) -> String {
-    // A thread that is about to end has let go of its name.
-    let subject = SUBJECT.try_with(|name| name.borrow().clone()).unwrap_or_default();
+    let subject = log_subject();
     if subject.is_empty() { text.to_owned() } else { subject + ": " + text }
 }
 

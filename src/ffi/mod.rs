@@ -47,7 +47,7 @@ pub use buffer::Buffer;
 pub use colour::with_bt709;
 #[cfg(any(feature = "nvenc", feature = "vaapi"))]
 pub use library::Library;
-pub use log::{keep_log_secret, set_log_subject};
+pub use log::{keep_log_secret, log_subject, set_log_subject};
 #[cfg(test)]
 pub(crate) use seqpacket::client as seqpacket_client;
 pub use seqpacket::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::waiting::{Decodes, Waiting};
+use super::waiting::{Decodes, SlowDecoder, Waiting};
 use crate::command::SubscriptionEvent;
 use crate::decode::{DecodeSink, Error, Live, Step};
 use crate::frame::{AudioBlock, PictureEvent};
@@ -214,6 +214,10 @@ impl Decodes for Live {
         time.map(|time| self.decode_at(message.kind(), time))
     }
 
+    fn is_key(&self, (message, _): &Timed) -> bool {
+        message.is_key()
+    }
+
     fn decode(&mut self, (message, time): Timed, out: &mut dyn DecodeSink) {
         if let Err(error) = self.decode(message.kind(), time, message.body(), out) {
             tracing::debug!("live input: {error}");
@@ -229,17 +233,12 @@ pub fn live(
     mut out: DecodeOut,
     clock: Clock,
 ) {
-    let mut waiting = Waiting::default();
+    let (mut waiting, mut slow) = (Waiting::default(), SlowDecoder::default());
     // Whether the publisher has left, of which something still waits: the next one waits behind it.
     let mut is_leaving = false;
     loop {
-        let now = clock.now();
-        let next = waiting.decode(&mut decoder, now, &mut out);
-        if is_leaving && waiting.is_empty() {
-            decoder.ended(&mut out);
-            is_leaving = false;
-        }
-        match if is_leaving { None } else { subscription.pop() } {
+        let is_full = is_leaving || waiting.is_crowded();
+        match if is_full { None } else { subscription.pop() } {
             Some(SubscriptionEvent::Message(message, arrived)) => {
                 let (kind, body) = (message.kind(), message.body());
                 // What is seen elsewhere counts all the same: audio is to be in step with it.
@@ -259,10 +258,18 @@ pub fn live(
             Some(SubscriptionEvent::Ended) => is_leaving = true,
             None if subscription.is_finished() || out.is_closed() => return,
             None => {
+                let now = clock.now();
+                let next = waiting.decode(&mut decoder, now, &mut out);
+                slow.note(waiting.take_skipped());
+                if is_leaving && waiting.is_empty() {
+                    decoder.ended(&mut out);
+                    is_leaving = false;
+                    continue;
+                }
                 let idle = if out.settle() { IDLE } else { FULL };
-                let wait = next.map_or(idle, |next| Duration::from(next - now).min(idle));
+                let wait = next.map_or(idle, |next| Duration::from(next.since(now)).min(idle));
                 bell.park(wait, || {
-                    !is_leaving && !subscription.is_empty() || subscription.is_finished()
+                    !is_full && !subscription.is_empty() || subscription.is_finished()
                 });
             }
         }

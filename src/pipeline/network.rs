@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::decode::{DecodeOut, Retry};
-use super::waiting::{Decodes, Waiting};
+use super::waiting::{Decodes, SlowDecoder, Waiting};
 use crate::decode::{
     Backlog, DecodeSink, GiveUp, NetworkDecoder, NetworkError, NetworkPacket, NetworkSource,
     NetworkStreams,
@@ -68,6 +68,8 @@ pub enum NetworkChange {
 #[derive(Debug, Default)]
 pub struct ReadLimit {
     is_over: AtomicBool,
+    /// Whether the source is to be opened anew.
+    is_stale: AtomicBool,
     until: AtomicU64,
 }
 
@@ -145,6 +147,7 @@ fn read_on(
     (limit, backlog, clock): (&Arc<ReadLimit>, &Backlog, Clock),
 ) -> NetworkError {
     let silence = if streams.is_bursty() { BURSTY_SILENCE_MAX } else { SILENCE_MAX };
+    limit.is_stale.store(false, Ordering::Relaxed);
     hand_on(to, NetworkEvent::Opened(streams), limit);
     let bell = Bell::new();
     let mut heard = clock.now();
@@ -160,6 +163,9 @@ fn read_on(
                 let event = NetworkEvent::Packet(packet, clock.now());
                 hand_on(to, event, limit);
                 heard = clock.now();
+                if limit.is_stale.swap(false, Ordering::Relaxed) {
+                    return NetworkError::Changed;
+                }
             }
             Ok(None) if clock.now() >= heard + silence => break,
             Ok(None) => {}
@@ -191,6 +197,10 @@ impl Decodes for NetworkDecoder {
         Some(self.decode_at(packet.kind(), *time))
     }
 
+    fn is_key(&self, (packet, _): &Timed) -> bool {
+        packet.is_key()
+    }
+
     fn decode(&mut self, (packet, time): Timed, out: &mut dyn DecodeSink) {
         if let Err(error) = self.decode(packet, time, out) {
             tracing::debug!("network input: {error}");
@@ -206,22 +216,17 @@ pub fn decode_network(
     mut out: DecodeOut,
     clock: Clock,
 ) {
-    let _ends_reader = EndsReader(limit);
-    let mut waiting = Waiting::default();
+    let limit = EndsReader(limit);
+    let (mut waiting, mut slow) = (Waiting::default(), SlowDecoder::default());
     // Whether the source has broken off, of which something still waits.
     let mut is_leaving = false;
     // Whether packets have been left in the ring, so that they come later than they could.
     let mut is_late = false;
     while !out.is_closed() {
         let now = clock.now();
-        let next = waiting.decode(&mut decoder, now, &mut out);
-        if is_leaving && waiting.is_empty() {
-            decoder.ended(&mut out);
-            is_leaving = false;
-        }
         let is_full = waiting.newest().is_some_and(|newest: &Timed| {
             decoder.decode_at(newest.0.kind(), newest.1) > now + AHEAD_MAX
-        });
+        }) || waiting.is_crowded();
         is_late |= is_full;
         match if is_leaving || is_full { None } else { events.pop() } {
             Some(NetworkEvent::Opened(streams)) => decoder.opened(streams),
@@ -240,6 +245,16 @@ pub fn decode_network(
             None if events.is_finished() => return,
             None => {
                 is_late &= is_full || is_leaving;
+                let next = waiting.decode(&mut decoder, now, &mut out);
+                slow.note(waiting.take_skipped());
+                if decoder.take_barren() {
+                    limit.0.is_stale.store(true, Ordering::Relaxed);
+                }
+                if is_leaving && waiting.is_empty() {
+                    decoder.ended(&mut out);
+                    is_leaving = false;
+                    continue;
+                }
                 let idle = if !out.settle() || is_full { FULL } else { IDLE };
                 let wait = next.map_or(idle, |next| Duration::from(next.since(now)).min(idle));
                 bell.park(wait, || {

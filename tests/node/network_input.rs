@@ -1,13 +1,17 @@
 //! Streams of other servers inside the programme: independent programs serve them by every protocol
 //! that they speak, in every codec, die and come back, and lie.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::api::{ask, events_of};
 use crate::config::{Config, HEIGHT, WIDTH};
-use crate::node::{Node, STUDIO};
+use crate::node::{NOBODY, Node, STUDIO, is_root};
 use crate::pairs::ffmpeg_publishes_picture;
 use crate::program::Program;
 use crate::recording::Picture;
@@ -16,6 +20,8 @@ use crate::watcher::{Listener, Watcher, is_near};
 
 /// `red` of ffmpeg in BT.601 of limited range, in BT.709.
 const RED: [u8; 3] = [72, 96, 240];
+/// `blue` likewise.
+const BLUE: [u8; 3] = [32, 240, 118];
 
 /// Fast encoders for a picture and a tone, in MPEG-TS unless others are named.
 const H264_AAC: &str = "-c:v libx264 -preset ultrafast -tune zerolatency -g 15 -c:a aac";
@@ -78,6 +84,68 @@ fn a_stream_of_udp_is_seen_and_heard_until_it_stops_and_when_it_is_back() {
 }
 
 #[test]
+fn a_stream_of_rtp_is_seen_and_heard_until_it_stops_and_when_it_is_back() {
+    let _turn = beside_others();
+    let url = format!("rtp://127.0.0.1:{}", free_port());
+    comes_and_goes("MPEG-TS over RTP", &url, || sends(H264_AAC, "rtp_mpegts", &url));
+}
+
+/// VLC serves a file over RTSP, again and again.
+fn serves_rtsp(file: &Path, url: &str) -> Program {
+    let mut command = Command::new("vlc");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("HOME", "/tmp").env("LANG", "C.UTF-8").current_dir("/");
+    command.args(["--intf=dummy", "--no-dbus", "--no-color", "--loop", "--sout-keep"]);
+    command.arg(format!("--sout=#gather:rtp{{sdp={url}}}")).arg(file);
+    Program::spawn("vlc", command)
+}
+
+#[test]
+fn a_stream_of_rtsp_is_seen_and_heard_until_it_stops_and_when_it_is_back() {
+    let _turn = beside_others();
+    let dir = TempDir::new().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let file = dir.path().join("red.ts");
+    let clip = format!(
+        "-v error -f lavfi -i color=red:s=320x180:r=30 -f lavfi -i sine=f=440:r=48000,volume=4 \
+         -t 20 {H264_AAC} -pix_fmt yuv420p -f mpegts"
+    );
+    Program::start("ffmpeg", &clip, &[file.to_str().unwrap()]).succeeds(SOON);
+    let url = format!("rtsp://127.0.0.1:{}/cam", free_port());
+    comes_and_goes("RTSP", &url, || serves_rtsp(&file, &url));
+}
+
+#[test]
+fn a_stream_that_goes_on_in_another_size_rate_or_codec_is_seen_and_heard_as_it_is_then() {
+    let _turn = beside_others();
+    let url = format!("udp://127.0.0.1:{}", free_port());
+    let node = node(&url, "");
+    let mut picture = Watcher::of(&node.url("live/demo"));
+    let audio = Listener::of(&node.url("live/demo"));
+    let hevc =
+        "-c:v libx265 -preset ultrafast -x265-params keyint=15:log-level=none -c:a libmp3lame";
+    for (codecs, source, color, rate) in [
+        (H264_AAC, "red:s=320x180:r=30", RED, 48_000),
+        (H264_AAC, "blue:s=640x360:r=50", BLUE, 44_100),
+        (H264_AAC, "red:s=128x300:r=12", RED, 48_000),
+        (hevc, "blue:s=480x270:r=25", BLUE, 44_100),
+        (hevc, "red:s=66x38:r=240", RED, 48_000),
+    ] {
+        let arguments = format!(
+            "-v error -re -f lavfi -i color={source} -re -f lavfi \
+             -i sine=f=440:r={rate},volume=4 -pix_fmt yuv420p {codecs} -f mpegts"
+        );
+        let sender = Program::start("ffmpeg", &arguments, &[&format!("{url}?pkt_size=1316")]);
+        picture.wait_until(source, |seen| is_near(seen.at(160, 90), color, 14));
+        wait_until(SOON, source, || audio.peak().filter(|&peak| peak > 0.05));
+        sender.signal("KILL");
+    }
+}
+
+#[test]
 fn a_stream_of_srt_is_seen_and_heard_until_it_stops_and_when_it_is_back() {
     let _turn = beside_others();
     let address = format!("srt://127.0.0.1:{}", free_port());
@@ -134,14 +202,15 @@ fn every_codec_that_is_decoded_here_is_seen_or_heard() {
             "h264 320x180, mp3",
         ),
         ("-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 15 -c:a libopus", "vp9 320x180, opus"),
+        ("-c:v libsvtav1 -preset 12 -g 15 -c:a libopus", "av1 320x180, opus"),
         ("-c:v mpeg2video -g 15 -c:a mp2", "mpeg2video 320x180, mp2"),
         (
             "-c:v libx264 -preset ultrafast -tune zerolatency -g 15 -ar 8000 -ac 1 -c:a pcm_mulaw",
             "h264 320x180, pcm_mulaw",
         ),
     ] {
-        let format =
-            if codecs.contains("vp9") || codecs.contains("mulaw") { "matroska" } else { "mpegts" };
+        let is_of_ts = !["vp9", "av1", "mulaw"].iter().any(|codec| codecs.contains(codec));
+        let format = if is_of_ts { "mpegts" } else { "matroska" };
         let url = format!("tcp://127.0.0.1:{}", free_port());
         let node = node(&url, "");
         let mut picture = Watcher::of(&node.url("live/demo"));
