@@ -17,11 +17,13 @@ use super::length;
 use super::network;
 use super::section::Section;
 use super::transition::{self, transition_to_document};
+use super::video_clip;
 use crate::media::Size;
 use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, DataSource, Fit, Group, Layer, Outline,
-    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, AtEnd, ClockSpec, DataSource, Fit, Group, Layer,
+    Outline, Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition,
+    VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -201,9 +203,10 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             "spinner"
         }
         Source::Flash => "flash",
-        Source::Video(path) => {
-            put("path", json!(path.to_string_lossy()));
-            "video"
+        Source::Video { clip, at_end } => {
+            let at_end = AtEnd::WORDS.iter().find(|(_, known)| known == at_end);
+            put("at_end", json!(at_end.map(|(word, _)| word)));
+            video_clip::put(clip, put)
         }
         Source::Live { stream, slate, style } => {
             put("stream", json!(stream));

@@ -235,7 +235,7 @@ impl Demuxer {
         }
     }
 
-    /// Whether [`Demuxer::rewind`] can be trusted. Formats whose times may jump are searched for a
+    /// Whether [`Demuxer::seek`] can be trusted. Formats whose times may jump are searched for a
     /// time by guessing; they often miss the first keyframe.
     pub(super) fn can_rewind(&self) -> bool {
         // SAFETY: an open context, whose format is set.
@@ -243,14 +243,21 @@ impl Demuxer {
         flags & ffi::AVFMT_TS_DISCONT.cast_signed() == 0
     }
 
-    /// Goes back to the beginning.
-    pub(super) fn rewind(&mut self) -> Result<(), Fault> {
-        let start = self.start();
+    /// Goes to the last place before this time after the file's start, microseconds, where decoders
+    /// can begin.
+    pub(super) fn seek(&mut self, micros: i64) -> Result<(), Fault> {
+        let time = self.start().saturating_add(micros);
         // SAFETY: an open context; stream -1 means times in microseconds.
-        let done = unsafe {
-            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, start, start, 0)
-        };
+        let done =
+            unsafe { ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, time, time, 0) };
         Fault::check(done).map(drop)
+    }
+
+    /// How long the file is, microseconds, if it says so.
+    pub(super) fn duration(&self) -> Option<i64> {
+        // SAFETY: an open context.
+        let duration = unsafe { self.context.as_ref() }.duration;
+        (duration > 0).then_some(duration)
     }
 
     /// A stream of the context: valid as long as `self`, whose streams are never removed.

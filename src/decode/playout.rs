@@ -13,6 +13,9 @@ use crate::media::{Kind, Micros, PixelFormat};
 /// How long after its arrival a picture is shown, unless the spec says otherwise.
 const LATENCY: Micros = Micros::from_millis(200);
 
+/// Of live audio all is heard.
+const ALWAYS: std::ops::Range<i64> = i64::MIN..i64::MAX;
+
 /// How to show a live input.
 pub struct LiveSpec {
     /// Size of its pictures on the canvas.
@@ -153,7 +156,7 @@ impl Playout {
                 Ok(Received::Frame) => {
                     let audio = decoder.frame();
                     let at = self.timeline.at(audio.time().unwrap_or(time));
-                    result = self.resampler.push(audio, at);
+                    result = self.resampler.push(audio, at, ALWAYS);
                     while let Some(block) = self.resampler.pop(false) {
                         out.audio(block);
                         self.counters.blocks += 1;

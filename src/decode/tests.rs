@@ -13,11 +13,11 @@ const STAIRS: &str = "nullsrc=s=64x48:r=25,format=yuv420p,geq=lum='16+2*N':cb=12
 
 /// What came out of a decoder.
 #[derive(Default)]
-struct Seen {
-    pictures: Vec<(Micros, [u8; 3])>,
+pub(super) struct Seen {
+    pub(super) pictures: Vec<(Micros, [u8; 3])>,
     sizes: Vec<Size>,
-    blocks: Vec<AudioBlock>,
-    ended: usize,
+    pub(super) blocks: Vec<AudioBlock>,
+    pub(super) ended: usize,
     keep: bool,
     kept: Vec<FrozenFrame>,
 }
@@ -48,18 +48,18 @@ impl DecodeSink for Seen {
 }
 
 impl Seen {
-    fn lumas(&self) -> Vec<u8> {
+    pub(super) fn lumas(&self) -> Vec<u8> {
         self.pictures.iter().map(|(_, pixel)| pixel[0]).collect()
     }
 
-    fn left(&self) -> Vec<f32> {
+    pub(super) fn left(&self) -> Vec<f32> {
         let samples = |b: &AudioBlock| b.data[..b.samples * CHANNELS].to_vec();
         let all = self.blocks.iter().flat_map(samples).collect::<Vec<_>>();
         all.chunks(CHANNELS).map(|pair| pair[0]).collect()
     }
 
     /// The largest error between the end of a block and the begin of the next, microseconds.
-    fn seam(&self) -> u64 {
+    pub(super) fn seam(&self) -> u64 {
         let pairs = self.blocks.windows(2);
         let error = pairs.map(|w| (w[0].at.0 + micros(w[0].samples)).abs_diff(w[1].at.0));
         error.max().unwrap_or(u64::MAX)
@@ -92,7 +92,7 @@ pub(super) fn ffmpeg(
     path
 }
 
-fn same() -> Scale {
+pub(super) fn same() -> Scale {
     Box::new(|size| size)
 }
 
@@ -101,7 +101,7 @@ fn spec(looped: bool) -> FileSpec {
 }
 
 /// Steps until the end or until enough pictures were seen.
-fn play(file: &mut File, pictures: usize) -> Seen {
+pub(super) fn play(file: &mut File, pictures: usize) -> Seen {
     let mut seen = Seen::default();
     for _ in 0..200_000 {
         if seen.pictures.len() >= pictures || file.step(&mut seen).unwrap() == Step::Ended {
@@ -313,6 +313,7 @@ fn a_picture_waits_for_a_free_frame_and_none_is_lost() {
                 full += 1;
                 seen.kept.clear();
             }
+            Step::Ready => panic!("nobody has it wait"),
             Step::Ended => break,
         }
     }

@@ -16,6 +16,7 @@ mod panic;
 mod plain_file;
 mod size;
 mod time;
+mod video_clip;
 
 pub use bitrate::parse_bitrate;
 pub use codec::{AudioCodec, Kind, VideoCodec};
@@ -27,6 +28,7 @@ pub use panic::{caught, panic_text};
 pub use plain_file::open_plain;
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros, UnwrappedTime};
+pub use video_clip::VideoClip;
 
 /// Samples per second of all audio inside the node.
 pub const SAMPLE_RATE: u32 = 48_000;

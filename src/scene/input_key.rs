@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::model::{Fit, Source};
 use super::resolve::PlacedLayer;
-use crate::media::NetworkInput;
+use crate::media::{NetworkInput, VideoClip};
 
 /// What the pictures of a live, network, video or frames layer are: whose, and how large. When one
 /// scene follows another, a layer of the new one with the same key goes on with the pictures of the
@@ -22,7 +22,7 @@ pub struct InputKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Origin {
     Live(String),
-    Video(PathBuf),
+    Video(VideoClip),
     Frames(PathBuf),
     Network(NetworkInput),
 }
@@ -33,7 +33,7 @@ impl InputKey {
     pub fn of(layer: &PlacedLayer) -> Option<Self> {
         let origin = match &layer.source {
             Source::Live { stream, .. } => Origin::Live(stream.clone()),
-            Source::Video(path) => Origin::Video(path.clone()),
+            Source::Video { clip, .. } => Origin::Video(clip.clone()),
             Source::Network { input, .. } => Origin::Network(input.clone()),
             Source::Frames { socket, .. } => Origin::Frames(socket.clone()),
             _ => return None,

@@ -83,5 +83,6 @@ mod two_shards;
 mod unprivileged;
 mod uploading;
 mod vaapi;
+mod video_files;
 mod vlc;
 mod warnings;

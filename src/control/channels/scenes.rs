@@ -217,13 +217,19 @@ impl Scenes {
     /// Answers a question or a wish about scenes, now or later; what it changes is to be kept if
     /// `keep`. Gives back what is no such thing.
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
-        let ask = match ask {
-            Ask::PutData { name, document } => {
-                say(reply, self.put_data(&name, document));
-                return None;
+        let answer = match ask {
+            Ask::PutData { name, document } => self.put_data(&name, document),
+            Ask::ControlPlayback { channel, layer, command } => {
+                self.decoders.players.command(&channel, &layer, command)
             }
-            ask => ask,
+            ask => return self.ask_channel(ask, reply, keep),
         };
+        say(reply, answer);
+        None
+    }
+
+    /// The same about the scenes of one channel.
+    fn ask_channel(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
         | Ask::Screenshot { channel, .. }
@@ -231,6 +237,7 @@ impl Scenes {
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
+        | Ask::Playback { channel }
         | Ask::PatchLayer { channel, .. }
         | Ask::PutTransition { channel, .. }
         | Ask::Transaction { channel, .. }
@@ -259,6 +266,10 @@ impl Scenes {
             }
             Ask::Overlays { .. } => {
                 say(reply, programme.overlays_view());
+                return None;
+            }
+            Ask::Playback { channel } => {
+                say(reply, Answer::Playback(self.decoders.players.views(&channel)));
                 return None;
             }
             Ask::PutTransition { document, .. } => {

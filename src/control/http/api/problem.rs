@@ -142,6 +142,7 @@ impl From<Answer> for Problem {
             | Answer::Scene(_)
             | Answer::Screenshot(_)
             | Answer::Overlays(_)
+            | Answer::Playback(_)
             | Answer::Shown { .. }
             | Answer::Config(_)
             | Answer::Reloaded(_) => Self::unavailable("the node answers something else"),
