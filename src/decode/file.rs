@@ -18,7 +18,7 @@ use super::error::{Error, Fault};
 use super::resampler::AudioResampler;
 use super::{Counters, DecodeSink};
 use crate::frame::PictureEvent;
-use crate::media::Micros;
+use crate::media::{Micros, Orientation};
 
 /// Packets of one kind read ahead while the other kind is looked for. A file that needs more is
 /// interleaved so badly that the kind at hand is decoded first.
@@ -135,12 +135,16 @@ impl File {
         }
         let (queue, micros) = (spec.queue, |at: Micros| i64::try_from(at.0).unwrap_or(i64::MAX));
         let range = (micros(spec.in_point), spec.out_point.map_or(i64::MAX, micros));
+        let index = tracks[PICTURES].as_ref().map(|track: &Track| track.index);
+        let own = index.map_or(Orientation::UPRIGHT, |index| demuxer.orientation(index));
+        let pictures = Converter::new(spec.scale, spec.format, Box::new(move |_| queue))
+            .keeping(spec.keeps_alpha.then_some(Alpha::Straight))
+            .oriented(own.then(spec.orientation));
         let mut file = Self {
             reader: Reader::new(path, demuxer, setup),
             tracks,
-            pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue))
-                .keeping(spec.keeps_alpha.then_some(Alpha::Straight)),
-            further: Converter::each(spec.further, spec.format, queue),
+            further: pictures.each(spec.further, queue),
+            pictures,
             resampler: AudioResampler::new(false),
             looped: spec.looped,
             phase: Phase::Reading,

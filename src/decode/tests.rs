@@ -15,11 +15,12 @@ const STAIRS: &str = "nullsrc=s=64x48:r=25,format=yuv420p,geq=lum='16+2*N':cb=12
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) pictures: Vec<(Micros, [u8; 3])>,
-    sizes: Vec<Size>,
+    pub(super) sizes: Vec<Size>,
     pub(super) blocks: Vec<AudioBlock>,
     pub(super) ended: usize,
-    keep: bool,
-    kept: Vec<FrozenFrame>,
+    pub(super) keep: bool,
+    pub(super) kept: Vec<FrozenFrame>,
+    pub(super) further: Vec<FrozenFrame>,
 }
 
 impl DecodeSink for Seen {
@@ -39,6 +40,12 @@ impl DecodeSink for Seen {
             }
             PictureEvent::Ended => self.ended += 1,
             PictureEvent::Failed => panic!("a decoder does not say so itself"),
+        }
+    }
+
+    fn further_picture(&mut self, _size: usize, picture: PictureEvent) {
+        if let PictureEvent::Picture { frame, .. } = picture {
+            self.further.push(frame);
         }
     }
 
@@ -226,6 +233,28 @@ fn audio_of_one_channel_and_another_rate_keeps_pitch_level_and_length() {
     assert_eq!(seen.blocks[0].at, Micros::from_secs(50));
     assert!(seen.seam() <= 1);
     assert!(seen.blocks.iter().rev().skip(1).all(|block| block.samples == 1_024));
+}
+
+#[test]
+fn audio_of_any_rate_and_count_of_channels_keeps_pitch_and_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let sine = "sine=frequency=440:sample_rate=48000,volume=4";
+    for (name, form) in [
+        ("mono.wav", "-ac 1 -ar 8000"),
+        ("studio.flac", "-ac 2 -ar 192000"),
+        ("surround.mp4", "-ac 6 -c:a aac -b:a 384k"),
+        ("many.wav", "-ac 8"),
+        ("odd.wav", "-ac 3 -ar 11025"),
+    ] {
+        let path = ffmpeg(&dir, name, &format!("{form} -t 2"), sine);
+        let seen = play(&mut File::open(&path, spec(false)).unwrap(), usize::MAX);
+        let samples = seen.left();
+        assert!(samples.len().abs_diff(96_000) < 3_000, "{name}: {}", samples.len());
+        let (hertz, peak) = pitch(&samples[4_800..90_000]);
+        assert!((hertz - 440.0).abs() < 1.0, "{name}: {hertz}");
+        assert!((0.1..0.6).contains(&peak), "{name}: {peak}");
+        assert!(seen.seam() <= 1, "{name}");
+    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::model::{Fit, Source};
 use super::resolve::PlacedLayer;
-use crate::media::{NetworkInput, VideoClip};
+use crate::media::{NetworkInput, Orientation, VideoClip};
 
-/// What the pictures of a live, network, video or frames layer are: whose, and how large. When one
+/// What the pictures of a live, network, video or frames layer are: whose, how large, and how they
+/// are turned. When one
 /// scene follows another, a layer of the new one with the same key goes on with the pictures of the
 /// old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub struct InputKey {
     /// Width and height of the box, which the pictures are scaled for.
     sides: (i32, i32),
     fit: Fit,
+    orientation: Orientation,
 }
 
 /// Where the pictures of an input come from.
@@ -40,6 +42,7 @@ impl InputKey {
         };
         let place = layer.place.even();
         let (sides, fit) = ((place.w, place.h), layer.fit);
-        Some(Self { layer: layer.name.clone(), origin, sides, fit })
+        let orientation = layer.style.orientation();
+        Some(Self { layer: layer.name.clone(), origin, sides, fit, orientation })
     }
 }

@@ -138,3 +138,39 @@ fn a_video_whose_file_changes_goes_on_with_the_new_one_and_with_the_old_if_that_
     node.signal("TERM");
     assert!(node.ended(SOON).status.success());
 }
+
+#[test]
+fn videos_are_turned_and_mirrored_and_what_is_transparent_of_them_shows_what_is_below() {
+    let _turn = beside_others();
+    let dir = TempDir::new().unwrap();
+    let [file, phone, clear] =
+        ["a.mp4", "phone.mp4", "clear.mov"].map(|name| dir.path().join(name));
+    let run = |arguments: &str, file: &Path| {
+        Program::start("ffmpeg", arguments, &[file.to_str().unwrap()]).succeeds(SOON);
+    };
+    let halves = "-f lavfi -i color=red:s=160x90:r=30:d=1,drawbox=80:0:80:90:blue:fill";
+    run(&format!("-v error {halves} -pix_fmt yuv420p -y"), &file);
+    let copy = format!("-v error -i {} -c copy -metadata:s:v:0 rotate=270 -y", file.display());
+    run(&copy, &phone);
+    let half = "format=rgba,geq=r=255:g=0:b=0:a='255*lt(X,80)'";
+    run(&format!("-v error -f lavfi -i color=red:s=160x90:r=30:d=1,{half} -c:v qtrle -y"), &clear);
+    let layer = |path: &Path, more: &str| format!("path = {path:?}\nfit = \"fill\"\n{more}");
+    let config = Config::new()
+        .channel("demo")
+        .layer("color", "color = \"#ffffff\"")
+        .layer_at("video", [0, 0, 80, 90], &layer(&file, "rotation = 90"))
+        .layer_at("video", [80, 0, 80, 90], &layer(&file, "flip = \"horizontal\""))
+        .layer_at("video", [160, 0, 80, 90], &layer(&phone, ""))
+        .layer_at("video", [240, 0, 80, 90], &layer(&clear, "rotation = -90"));
+    let node = Node::start(&config);
+    let viewer = Watcher::of(&node.url("live/demo"));
+    wait_until(SOON, "all of them are seen", || {
+        let seen = viewer.last()?;
+        let near = |x, y, colour| is_near(seen.at(x, y), colour, 16);
+        let turned = near(40, 20, RED) && near(40, 70, BLUE);
+        let mirrored = near(100, 45, BLUE) && near(140, 45, RED);
+        let upright = near(200, 20, RED) && near(200, 70, BLUE);
+        let transparent = near(280, 20, WHITE) && near(280, 70, RED);
+        (turned && mirrored && upright && transparent).then_some(())
+    });
+}

@@ -11,7 +11,7 @@ use crate::decode::{DecodeSink, File, FileSpec, FrameView, FrameViewSpec, Live, 
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
-use crate::media::{Micros, NetworkInput, Rect, Size, VideoClip};
+use crate::media::{Micros, NetworkInput, Orientation, Rect, Size, VideoClip};
 use crate::pipeline::{
     self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, FrameChange, FrameReader, LockstepFile,
     PICTURE_QUEUE, PlaybackSpec, SUBSCRIPTION_QUEUE, play_file, playback_ends,
@@ -75,15 +75,21 @@ struct Shown {
     place: Rect,
     fit: Fit,
     scale: f32,
+    orientation: Orientation,
 }
 
 impl Shown {
     /// Of pictures that nobody sees.
-    const SMALL: Self =
-        Self { place: Rect { x: 0, y: 0, w: 16, h: 16 }, fit: Fit::Fill, scale: 1.0 };
+    const SMALL: Self = Self {
+        place: Rect { x: 0, y: 0, w: 16, h: 16 },
+        fit: Fit::Fill,
+        scale: 1.0,
+        orientation: Orientation::UPRIGHT,
+    };
 
-    const fn of(layer: &PlacedLayer) -> Self {
-        Self { place: layer.place, fit: layer.fit, scale: layer.scale }
+    fn of(layer: &PlacedLayer) -> Self {
+        let orientation = layer.style.orientation();
+        Self { place: layer.place, fit: layer.fit, scale: layer.scale, orientation }
     }
 
     /// How large pictures are made.
@@ -192,9 +198,7 @@ impl Sources {
                 SourceKey::Network(input) => {
                     let (layer, out, sizes) = wanted;
                     started.fed.push((layer.clone(), Arc::clone(&out.fed)));
-                    let (scale, further) = scales(&sizes);
-                    let spec = LiveSpec { further, ..LiveSpec::new(scale) };
-                    context.network(layer, input, out, spec)?;
+                    context.network(layer, input, out, live_spec(&sizes))?;
                     continue;
                 }
                 SourceKey::Frames(socket) => {
@@ -221,8 +225,7 @@ impl DecoderContext {
         let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
         started.subscriptions.push((Arc::from(stream), subscription));
         started.fed.push((layer, Arc::clone(&out.fed)));
-        let (scale, further) = scales(&sizes);
-        let spec = LiveSpec { threads: DECODE_THREADS, further, ..LiveSpec::new(scale) };
+        let spec = LiveSpec { threads: DECODE_THREADS, ..live_spec(&sizes) };
         let (decoder, clock) = (Live::new(spec), self.clock);
         let subject = format!("live input {stream}");
         Box::new(move || {
@@ -246,9 +249,8 @@ impl DecoderContext {
         self.players.add(&self.channel, names, remote);
         let spec = PlaybackSpec { path: clip.path.clone(), in_point: clip.in_point, start };
         let open = move || {
-            let (scale, further) = scales(&sizes);
-            let spec = file_spec(&clip, scale, start);
-            File::open(&clip.path, FileSpec { further, want_pictures, want_audio, ..spec })
+            let spec = file_spec(&clip, &sizes, start);
+            File::open(&clip.path, FileSpec { want_pictures, want_audio, ..spec })
         };
         Box::new(move || {
             set_log_subject(&subject);
@@ -264,7 +266,8 @@ impl DecoderContext {
     ) -> Result<(), ChannelError> {
         started.fed.push((layer.clone(), Arc::clone(&out.fed)));
         let (scale, further) = scales(&sizes);
-        let view = FrameView::new(FrameViewSpec { scale, further });
+        let view =
+            FrameView::new(FrameViewSpec { scale, further, orientation: orientation(&sizes) });
         let reader = FrameReader::new(view, out, self.input_reporter(layer));
         self.frame_sockets.attach(socket, reader, self.clock, |run| self.spawn(run))
     }
@@ -284,12 +287,10 @@ impl Sources {
         for Wanted { key, pictures, audio, layer, .. } in self.0 {
             let SourceKey::Video(clip) = key else { continue };
             let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-            let (scale, further) = scales(&sizes);
             let spec = FileSpec {
-                further,
                 want_pictures: !pictures.is_empty(),
                 want_audio: !audio.is_empty(),
-                ..file_spec(&clip, scale, start)
+                ..file_spec(&clip, &sizes, start)
             };
             let mut out = DecodeOut::new(pictures, audio);
             match File::open(&clip.path, spec) {
@@ -309,6 +310,17 @@ fn scales(sizes: &[Shown]) -> (Scale, Vec<Scale>) {
     let mut scales = sizes.iter().map(|shown| shown.scale());
     let first = scales.next().unwrap_or_else(|| Shown::SMALL.scale());
     (first, scales.collect())
+}
+
+/// How pictures are turned, which is the same for all readers.
+fn orientation(sizes: &[Shown]) -> Orientation {
+    sizes.first().map_or(Orientation::UPRIGHT, |shown| shown.orientation)
+}
+
+/// How a stream is shown by layers of these sizes.
+fn live_spec(sizes: &[Shown]) -> LiveSpec {
+    let (scale, further) = scales(sizes);
+    LiveSpec { further, orientation: orientation(sizes), ..LiveSpec::new(scale) }
 }
 
 impl DecoderContext {
@@ -343,13 +355,17 @@ impl DecoderContext {
     }
 }
 
-/// How a clip is played that begins at `start`.
-fn file_spec(clip: &VideoClip, scale: Scale, start: Micros) -> FileSpec {
+/// How a clip is played that begins at `start`, for layers of these sizes.
+fn file_spec(clip: &VideoClip, sizes: &[Shown], start: Micros) -> FileSpec {
+    let (scale, further) = scales(sizes);
     FileSpec {
+        further,
+        orientation: orientation(sizes),
         looped: clip.looped,
         in_point: clip.in_point,
         out_point: clip.out_point,
         threads: DECODE_THREADS,
+        keeps_alpha: true,
         ..FileSpec::new(scale, start)
     }
 }

@@ -1,7 +1,7 @@
 //! File specification: which part of a file is played how.
 
 use crate::decode::{QUEUE_PICTURES, Scale};
-use crate::media::{Micros, PixelFormat, Size};
+use crate::media::{Micros, Orientation, PixelFormat, Size};
 
 /// How to play a file.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice by itself")]
@@ -31,6 +31,8 @@ pub struct FileSpec {
     /// Whether pictures with alpha keep it: below their colours, which are multiplied by it, in
     /// frames twice as high. For an I420 canvas up to 4096 pixels high.
     pub keeps_alpha: bool,
+    /// How its pictures are turned and mirrored, after what the file itself says of that.
+    pub orientation: Orientation,
 }
 
 impl FileSpec {
@@ -50,6 +52,7 @@ impl FileSpec {
             threads: 1,
             queue: QUEUE_PICTURES,
             keeps_alpha: false,
+            orientation: Orientation::UPRIGHT,
         }
     }
 }

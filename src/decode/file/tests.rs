@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::decode::Scale;
 use crate::decode::tests::{Seen, ffmpeg, play, same};
+use crate::frame::FrozenFrame;
+use crate::media::Size;
 
 /// Grey pictures, each brighter than the one before, 25 a second for 4 s, and a tone in step: its
 /// loudness rises by one step every half second.
@@ -140,5 +143,133 @@ fn an_in_point_behind_the_end_is_told_with_the_key() {
             }
         };
         assert!(error.contains("c.mp4: it ends before `start_ms`"), "{error}");
+    }
+}
+
+/// Four quarters, black, red, green and white; as a file of phones it may say that it is to be
+/// turned.
+fn quarters(dir: &tempfile::TempDir, name: &str, display: Option<&str>) -> PathBuf {
+    let boxes = "color=black:s=96x64:r=25:d=0.4,drawbox=48:0:48:32:red:fill,\
+                 drawbox=0:32:48:32:green:fill,drawbox=48:32:48:32:white:fill";
+    let path = ffmpeg(dir, name, "-c:v libx264 -qp 1 -pix_fmt yuv420p", boxes);
+    let Some(display) = display else { return path };
+    let turned = dir.path().join(format!("turned-{name}"));
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(&path).args(["-c", "copy"]);
+    command.args(["-metadata:s:v:0", &format!("rotate={display}"), "-y"]).arg(&turned);
+    assert!(command.status().unwrap().success());
+    turned
+}
+
+/// All pictures of a file, shown like this.
+fn frames(path: &Path, orientation: Orientation, scale: Scale) -> Vec<FrozenFrame> {
+    let spec = FileSpec { looped: false, orientation, ..FileSpec::new(scale, Micros(0)) };
+    let mut seen = Seen { keep: true, ..Seen::default() };
+    let mut file = File::open(path, spec).unwrap();
+    while file.step(&mut seen).unwrap() != Step::Ended {}
+    seen.kept
+}
+
+/// Where a sample of a picture of this size is once it is mirrored and turned.
+fn moved(how: Orientation, (x, y): (usize, usize), (w, h): (usize, usize)) -> (usize, usize) {
+    let x = if how.is_mirrored() { w - 1 - x } else { x };
+    match how.quarters() {
+        0 => (x, y),
+        1 => (h - 1 - y, x),
+        2 => (w - 1 - x, h - 1 - y),
+        _ => (y, w - 1 - x),
+    }
+}
+
+#[test]
+fn a_turned_picture_has_the_samples_of_the_upright_one_at_its_size_and_at_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = quarters(&dir, "q.mp4", None);
+    let mirrored = Orientation::flipped(true, false);
+    let all = (0..4).flat_map(|n| [Orientation::turned(n), mirrored.then(Orientation::turned(n))]);
+    for how in all.filter(|how| !how.is_upright()) {
+        for to in [Size::new(96, 64).unwrap(), Size::new(70, 38).unwrap()] {
+            let shown = how.size(to);
+            let plain = frames(&path, Orientation::UPRIGHT, Box::new(move |_| to));
+            let turned = frames(&path, how, Box::new(move |_| shown));
+            assert_eq!(plain.len(), turned.len());
+            for (plain, turned) in plain.iter().zip(&turned) {
+                assert_eq!(turned.geometry().size(), shown);
+                for index in 0..3 {
+                    let (from, at) =
+                        (plain.geometry().planes()[index], turned.geometry().planes()[index]);
+                    for (x, y) in (0..from.rows).flat_map(|y| (0..from.width).map(move |x| (x, y)))
+                    {
+                        let (tx, ty) = moved(how, (x, y), (from.width, from.rows));
+                        let wanted = plain.plane(index)[y * from.stride + x];
+                        assert_eq!(
+                            turned.plane(index)[ty * at.stride + tx],
+                            wanted,
+                            "{how:?} {x} {y}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_says_how_it_is_to_be_turned_is_shown_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let luma = |frame: &FrozenFrame, x: usize, y: usize| {
+        frame.plane(0)[y * frame.geometry().planes()[0].stride + x]
+    };
+    // Black, red, green and white, from the upper left on by rows; ffmpeg's option turns to the left.
+    let [black, red, green, white] = [16, 63, 95, 235];
+    for (display, upper, lower) in [
+        ("0", [black, red], [green, white]),
+        ("90", [red, white], [black, green]),
+        ("180", [white, green], [red, black]),
+        ("270", [green, black], [white, red]),
+    ] {
+        for name in ["q.mp4", "q.mov"] {
+            let path = quarters(&dir, name, Some(display));
+            let frame = &frames(&path, Orientation::UPRIGHT, same())[0];
+            let size = frame.geometry().size();
+            let (w, h) = if ["0", "180"].contains(&display) { (96, 64) } else { (64, 96) };
+            assert_eq!(size, Size::new(w, h).unwrap(), "{name} {display}");
+            let (w, h) = (w as usize, h as usize);
+            let got =
+                [(1, 1), (3, 1), (1, 3), (3, 3)].map(|(x, y)| luma(frame, x * w / 4, y * h / 4));
+            let wanted = [upper[0], upper[1], lower[0], lower[1]];
+            let near = got.iter().zip(wanted).all(|(got, wanted)| got.abs_diff(wanted) <= 6);
+            assert!(near, "{name} {display}: {got:?} for {wanted:?}");
+        }
+    }
+    // What a layer says comes after that.
+    let path = quarters(&dir, "q.mp4", Some("90"));
+    let frame = &frames(&path, Orientation::turned(1), same())[0];
+    assert_eq!(frame.geometry().size(), Size::new(96, 64).unwrap());
+    assert!(luma(frame, 24, 16) <= 20 && luma(frame, 72, 48) >= 230);
+}
+
+#[test]
+fn alpha_is_kept_at_every_size_and_turned_with_its_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    let fades = "color=red:s=96x32:r=25:d=0.2,format=rgba,geq=r=255:g=0:b=0:a='255*lt(X,48)'";
+    let path = ffmpeg(&dir, "a.mov", "-c:v qtrle -pix_fmt argb", fades);
+    let orientation = Orientation::turned(1);
+    let (scale, further): (Scale, Scale) = (same(), same());
+    let spec = FileSpec {
+        looped: false,
+        orientation,
+        keeps_alpha: true,
+        further: vec![further],
+        ..FileSpec::new(scale, Micros(0))
+    };
+    let mut file = File::open(&path, spec).unwrap();
+    let mut seen = Seen { keep: true, ..Seen::default() };
+    while file.step(&mut seen).unwrap() != Step::Ended {}
+    for frame in [&seen.kept[0], &seen.further[0]] {
+        let geometry = frame.geometry();
+        assert!(geometry.has_alpha() && geometry.shown() == Size::new(32, 96).unwrap());
+        let alpha = |x: usize, y: usize| frame.plane(0)[(96 + y) * geometry.planes()[0].stride + x];
+        assert_eq!([alpha(16, 8), alpha(16, 40), alpha(16, 56), alpha(16, 88)], [255, 255, 0, 0]);
     }
 }
