@@ -22,7 +22,7 @@ impl NodeEvent {
                 write!(f, "channel {channel} shows or plays {} again", Printable(layer))
             }
             Self::PlaybackStarted { channel, layer } => {
-                write!(f, "channel {channel} plays {} from its beginning", Printable(layer))
+                write!(f, "channel {channel} begins to play {}", Printable(layer))
             }
             Self::PlaybackEnded { channel, layer } => {
                 write!(f, "channel {channel} has played {} to its end", Printable(layer))

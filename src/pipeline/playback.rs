@@ -242,7 +242,7 @@ enum Phase {
 struct Player {
     file: File,
     phase: Phase,
-    /// Whether what is cued is told as a beginning.
+    /// Whether it is told as a beginning once it plays.
     begins: bool,
     /// When rounds began or begin, and where in the file.
     rounds: VecDeque<(Micros, Micros)>,
@@ -273,7 +273,7 @@ impl Player {
         }
         self.replace(now, out, controls);
         let step = match self.phase {
-            Phase::Cueing { plays } => self.cue(plays, now, out, controls)?,
+            Phase::Cueing { plays } => self.cue(plays, now, out, controls.spec.start)?,
             Phase::Playing if out.is_full() => Step::Full,
             Phase::Playing => {
                 let step = self.file.step(&mut Endless(out))?;
@@ -291,6 +291,9 @@ impl Player {
             }
             Phase::Paused(_) | Phase::Ended(_) => Step::Ready,
         };
+        if self.phase == Phase::Playing && std::mem::take(&mut self.begins) {
+            (controls.tell)(FileNews::Started);
+        }
         self.publish(now, &controls.end.status);
         Ok(if step == Step::Ended { Step::More } else { step })
     }
@@ -340,20 +343,15 @@ impl Player {
     }
 
     /// Decodes up to what is seen first, and goes on from there once that is done.
-    fn cue<O, T: FnMut(FileNews)>(
+    fn cue(
         &mut self,
         plays: bool,
         now: Micros,
         out: &mut DecodeOut,
-        controls: &mut Controls<O, T>,
+        start: Micros,
     ) -> Result<Step, Error> {
         match self.file.step(&mut Endless(out))? {
-            Step::Ready if plays => {
-                self.start((now + LEAD).max(controls.spec.start));
-                if std::mem::take(&mut self.begins) {
-                    (controls.tell)(FileNews::Started);
-                }
-            }
+            Step::Ready if plays => self.start((now + LEAD).max(start)),
             Step::Ready => {
                 self.file.start_at(now);
                 if self.file.has_pictures() && self.file.step(&mut Endless(out))? == Step::Full {
@@ -397,18 +395,15 @@ impl Player {
         }
         let until = self.file.handed_until();
         self.file = next;
+        self.begins = true;
         controls.accept(stamp);
         self.phase = match self.phase {
             Phase::Playing | Phase::Ending(_) => {
                 self.file.start_at(until.max(now + LEAD));
-                (controls.tell)(FileNews::Started);
                 Phase::Playing
             }
             Phase::Paused(_) => Phase::Cueing { plays: false },
-            Phase::Ended(_) => {
-                self.begins = true;
-                Phase::Cueing { plays: true }
-            }
+            Phase::Ended(_) => Phase::Cueing { plays: true },
             phase @ Phase::Cueing { .. } => phase,
         };
     }

@@ -376,6 +376,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_picture_of_a_file_stays_or_goes_and_what_is_taken_back_is_not_seen() {
+        let label = || Asset::opaque(PLACE, [vec![0; 64 * 32], vec![0; 32 * 16], vec![0; 32 * 16]]);
+        for (at_end, weight) in [(AtEnd::Hold, 255), (AtEnd::Hide, 0)] {
+            let mut bench = bench(4);
+            let input = Input::of_file(PLACE, CANVAS, (label(), at_end));
+            let old = std::mem::replace(&mut bench.input, input);
+            std::mem::swap(&mut bench.input.state, &mut { old }.state);
+            bench.send(0);
+            bench.tick(0);
+            bench.tick(200);
+            bench.sender.push(PictureEvent::Ended).unwrap();
+            bench.tick(300);
+            assert_eq!(bench.tick(2_000).1, weight, "{at_end:?}");
+            bench.send(3_000);
+            bench.sender.revoke();
+            bench.tick(3_500);
+            assert_eq!(bench.pool.in_use(), usize::from(weight > 0), "{at_end:?}");
+            bench.send(4_000);
+            bench.tick(4_000);
+            assert_eq!(bench.tick(4_300).1, 255, "it is played again");
+        }
+    }
+
+    #[test]
     fn a_file_that_fails_is_stood_for_until_its_next_picture() {
         let mut bench = bench(2);
         let label = Asset::new(
