@@ -32,6 +32,7 @@ mod wire;
 
 mod assets;
 mod audience;
+mod bad_input;
 mod doors;
 mod embedding;
 mod ending;

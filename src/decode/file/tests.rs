@@ -220,7 +220,8 @@ fn a_file_that_says_how_it_is_to_be_turned_is_shown_so() {
     let luma = |frame: &FrozenFrame, x: usize, y: usize| {
         frame.plane(0)[y * frame.geometry().planes()[0].stride + x]
     };
-    // Black, red, green and white, from the upper left on by rows; ffmpeg's option turns to the left.
+    // Black, red, green and white, from the upper left on by rows. ffmpeg's option turns to the
+    // left.
     let [black, red, green, white] = [16, 63, 95, 235];
     for (display, upper, lower) in [
         ("0", [black, red], [green, white]),
