@@ -369,7 +369,7 @@ pub enum Source {
     /// The number of the tick as 40 black and white blocks beside each other, which programs can
     /// read from the picture: 32 bits, the highest first, and the inverted sum of their bytes.
     FrameCounter,
-    /// A picture, PNG, JPEG, WebP, GIF or SVG, which may be animated.
+    /// A picture, PNG, JPEG, WebP, AVIF, GIF or SVG, which may be animated.
     Image(PathBuf),
     /// A picture that is part of the program.
     BuiltIn(BuiltIn),

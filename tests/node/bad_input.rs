@@ -158,6 +158,8 @@ fn images(dir: &Dir) -> Vec<(&'static str, Wanted)> {
         bytes[29..33].copy_from_slice(&sum.to_be_bytes());
     });
     dir.red("plain.jpg", "-frames:v 1 -pix_fmt yuvj420p");
+    dir.red("plain.avif", "-frames:v 1 -c:v libaom-av1 -still-picture 1 -pix_fmt yuv420p");
+    dir.cut("cut.avif", 60, "-frames:v 1 -c:v libaom-av1 -still-picture 1 -pix_fmt yuv420p");
     vec![
         ("missing.png", Failed("No such file")),
         ("cut.png", Failed("cut.png")),
@@ -168,6 +170,8 @@ fn images(dir: &Dir) -> Vec<(&'static str, Wanted)> {
         ("dot.png", Shown),
         ("huge.png", Failed("16384x16384")),
         ("plain.jpg", Shown),
+        ("plain.avif", Shown),
+        ("cut.avif", Failed("cut.avif")),
     ]
 }
 

@@ -15,6 +15,7 @@ use image::{
 };
 
 use super::animation::{Animation, BYTES_MAX, Frames};
+use super::avif::{self, is_avif};
 use super::styled::styled;
 use super::svg::{Svg, is_svg};
 use crate::media::{Rect, Size, open_plain};
@@ -151,8 +152,8 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
         file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         return Svg::read(&bytes).map(|svg| Decoded::Svg(Box::new(svg)));
     }
-    if head.get(4..12).is_some_and(|brand| brand == b"ftypavif") {
-        return Err("AVIF is not read; make it a PNG or a WebP".to_owned());
+    if is_avif(head) {
+        return avif::read(file, DECODER_BYTES_MAX / RGBA_BYTES).map(Decoded::Still);
     }
     match image::guess_format(head) {
         Ok(ImageFormat::Gif) => {
@@ -183,7 +184,7 @@ fn decode_still(file: impl BufRead + Seek) -> Result<DynamicImage, String> {
     let mut reader =
         ImageReader::new(file).with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {
-        return Err("it is neither PNG nor JPEG nor WebP nor GIF nor SVG".to_owned());
+        return Err("it is neither PNG nor JPEG nor WebP nor AVIF nor GIF nor SVG".to_owned());
     }
     reader.limits(limits());
     still(reader.into_decoder().map_err(|error| error.to_string())?)
