@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &["media"]),
     ("keys", &["media"]),
     ("limits", &["media", "stats", "frame"]),
-    ("scene", &["media", "stats", "ring", "frame"]),
+    ("scene", &["media", "stats", "ring", "frame", "ffi"]),
     ("audio", &["media", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi", "flv", "scene"]),

@@ -73,6 +73,10 @@ impl Input {
 
     /// What comes at `now`, after dropping what is too late.
     fn next(&mut self, now: i64) -> Next {
+        if self.ring.drop_revoked() {
+            self.taken = 0;
+            self.stop();
+        }
         loop {
             let Some(block) = self.ring.peek() else {
                 self.stop();

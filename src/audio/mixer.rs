@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn video(name: &str, gain_db: f32) -> InputSpec {
-        spec(name, Source::Video(PathBuf::from("x.mp4")), gain_db)
+        spec(name, Source::Video(PathBuf::from("x.mp4").into()), gain_db)
     }
 
     /// A ring with a second of a steady value from `START` on.

@@ -1,8 +1,6 @@
 //! Audio mix model: inputs with gains, mixed into one stereo bus.
 
-use std::path::PathBuf;
-
-use crate::media::NetworkInput;
+use crate::media::{NetworkInput, VideoClip};
 
 /// Most inputs of one mixer.
 pub const INPUTS_MAX: usize = 32;
@@ -30,7 +28,7 @@ pub enum Source {
     /// A 1 kHz beep in the first 100 ms of every second of programme time (see the `flash` layer).
     Beep,
     /// The audio of the video file that the layer of this name shows.
-    Video(PathBuf),
+    Video(VideoClip),
     /// The audio of the live stream with this public name.
     Live(String),
     /// The audio of a stream of another server.

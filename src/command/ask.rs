@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::playback::{PlaybackCommand, PlaybackView};
 use super::view::{ClientView, StreamView};
 use crate::event::NodeEvent;
 
@@ -94,6 +95,20 @@ pub enum Ask {
         version: Option<u64>,
         /// A JSON merge patch (RFC 7396) of the layer's document.
         patch: serde_json::Map<String, serde_json::Value>,
+    },
+    /// The video files that a channel shows and plays now: [`Answer::Playback`].
+    Playback {
+        /// The channel.
+        channel: String,
+    },
+    /// Have one of them do something.
+    ControlPlayback {
+        /// The channel.
+        channel: String,
+        /// Its layer, such as `panel/clip` for one in a group, or its audio source.
+        layer: String,
+        /// What it is to do.
+        command: PlaybackCommand,
     },
     /// Take the values that texts of scenes are bound to by this name.
     PutData {
@@ -276,6 +291,8 @@ pub enum Answer {
     Data(serde_json::Value),
     /// A channel's overlays.
     Overlays(OverlaysView),
+    /// The video files of a channel, by layer.
+    Playback(Vec<PlaybackView>),
     /// It has been done.
     Shown {
         /// The number of the first frame that shows it; `None` if none of it is on the air.

@@ -4,6 +4,7 @@
 mod ask;
 mod demand;
 mod hook;
+mod playback;
 mod ring;
 mod rules;
 mod shard;
@@ -17,6 +18,7 @@ pub use self::ask::{
 };
 pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
+pub use self::playback::{PlaybackCommand, PlaybackState, PlaybackView};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::{OutputRules, SentCodecs, SentTracks};
 pub use self::shard::{

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::fault::Faults;
-use super::field::{needed_file, needed_name, needed_stream, unique};
+use super::field::{needed_name, needed_stream, unique};
 use super::network;
 use super::section::Section;
+use super::video_clip as video;
 use crate::audio::{INPUTS_MAX, InputSpec, Source};
 
 /// Hertz of a tone that names none.
@@ -47,7 +48,7 @@ fn source(kind: &str, s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<So
             let hz = s.number(faults, "hz", 20.0..=20_000.0).unwrap_or(TONE_HZ);
             Some(Source::Tone(hz))
         }
-        "video" => needed_file(s, faults).map(Source::Video),
+        "video" => video::read(s, faults).map(Source::Video),
         "network" => network::read(s, faults).map(Source::Network),
         _ => needed_stream(s, faults).map(Source::Live),
     }

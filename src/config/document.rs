@@ -18,11 +18,12 @@ use super::length;
 use super::network;
 use super::section::Section;
 use super::transition::{self, transition_to_document};
+use super::video_clip;
 use crate::media::Size;
 use crate::scene::time_format::Counts;
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, ClockSpec, Fit, Group, Layer, Outline, Overflow,
-    Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, AtEnd, ClockSpec, Fit, Group, Layer, Outline,
+    Overflow, Position, Scene, Source, TextBox, TextStyle, TickerSpec, Transition, VerticalAlign,
 };
 
 /// Most bytes of a scene's document as text. A larger one is refused.
@@ -198,9 +199,10 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             "spinner"
         }
         Source::Flash => "flash",
-        Source::Video(path) => {
-            put("path", json!(path.to_string_lossy()));
-            "video"
+        Source::Video { clip, at_end } => {
+            let at_end = AtEnd::WORDS.iter().find(|(_, known)| known == at_end);
+            put("at_end", json!(at_end.map(|(word, _)| word)));
+            video_clip::put(clip, put)
         }
         Source::Live { stream, slate, style } => {
             put("stream", json!(stream));
@@ -406,7 +408,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::{InputUrl, Micros, NetworkInput};
+    use crate::media::{InputUrl, Micros, NetworkInput, VideoClip};
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
         Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, DataSource, Direction, Easing,
@@ -573,6 +575,13 @@ mod tests {
                 .prop_map(|(text, style, direction, speed, gap)| {
                     Source::Ticker(TickerSpec { text, style, direction, speed, gap })
                 }),
+            ("[a-z]{1,8}", any::<bool>(), 0..1_000_u64, prop::option::of(1..99_u64), 0..2_usize)
+                .prop_map(|(path, looped, start, length, at_end)| {
+                    let out_point = length.map(|length| Micros::from_millis(start + length));
+                    let (path, in_point) = (path.into(), Micros::from_millis(start));
+                    let clip = VideoClip { path, looped, in_point, out_point };
+                    Source::Video { clip, at_end: AtEnd::WORDS[at_end].1 }
+                }),
             ("live/[a-z]{1,8}", "\\PC*", any_style())
                 .prop_map(|(stream, slate, style)| Source::Live { stream, slate, style }),
             ("[a-z]{1,8}", 20..=10_000_u64, any_style()).prop_map(|(host, ms, style)| {
@@ -706,14 +715,18 @@ mod tests {
     fn as_far_as_it_goes(style: &LayerStyle, source: &Source) -> LayerStyle {
         let is_keyed = source.is_input() || matches!(source, Source::Image(_));
         let chroma_key = style.chroma_key.filter(|_| is_keyed);
-        match source.is_still() {
-            true => LayerStyle { chroma_key, ..style.clone() },
-            false => LayerStyle {
-                blend: style.blend,
-                corner_radius: style.corner_radius,
-                chroma_key,
-                ..LayerStyle::default()
-            },
+        let plain = LayerStyle {
+            blend: style.blend,
+            corner_radius: style.corner_radius,
+            chroma_key,
+            ..LayerStyle::default()
+        };
+        match (source.is_still(), source.is_input()) {
+            (true, _) => LayerStyle { chroma_key, ..style.clone() },
+            (_, true) => {
+                LayerStyle { rotation: style.rotation / 900 * 900, flip: style.flip, ..plain }
+            }
+            (false, false) => plain,
         }
     }
 

@@ -14,12 +14,13 @@ use super::layer_style;
 use super::length::{self, REACH};
 use super::network;
 use super::section::Section;
+use super::video_clip;
 use crate::media::{Rect, Size};
 use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
-    Align, Anchor, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, FALLBACK_FONTS_MAX,
-    Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Position, Source, TextBox, TextStyle,
-    TickerSpec, VerticalAlign,
+    Align, Anchor, Arrangement, ArrangementKind, AtEnd, BuiltIn, ClockSpec, Color,
+    FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Position, Source,
+    TextBox, TextStyle, TickerSpec, VerticalAlign,
 };
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
@@ -179,7 +180,11 @@ fn source(
         "flash" => Source::Flash,
         "logo" => Source::BuiltIn(BuiltIn::Logo),
         "image" => Source::Image(needed_file(s, faults)?),
-        "video" => Source::Video(needed_file(s, faults)?),
+        "video" => {
+            let clip = video_clip::read(s, faults);
+            let at_end = s.word(faults, "at_end", &AtEnd::WORDS).unwrap_or_default();
+            Source::Video { clip: clip?, at_end }
+        }
         "text" => {
             let text = text(s, faults);
             let style = style(s, faults, box_height);

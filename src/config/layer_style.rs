@@ -20,6 +20,9 @@ const SHADOW_MAX: i32 = 512;
 const STILLS: [&str; 7] =
     ["color", "gradient", "smpte-bars", "zone-plate", "image", "logo", "text"];
 
+/// Kinds of layers whose pictures come while the programme runs, and may be turned by quarters.
+const MOVING: [&str; 4] = ["video", "live", "network", "frames"];
+
 /// Kinds of layers that may have a colour made transparent.
 const KEYED: [&str; 5] = ["video", "live", "network", "frames", "image"];
 
@@ -32,12 +35,19 @@ pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>, kind: &str) -> 
     let blend = s.word(faults, "blend", &BlendMode::WORDS).unwrap_or_default();
     let corner_radius = s.whole(faults, "corner_radius", 0..=RADIUS_MAX).unwrap_or(0);
     let mut style = LayerStyle { blend, corner_radius, ..LayerStyle::default() };
-    if STILLS.contains(&kind) {
+    let (is_still, is_moving) = (STILLS.contains(&kind), MOVING.contains(&kind));
+    if is_still || is_moving {
         let degrees = s.number(faults, "rotation", -360.0..=360.0).unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 3599")]
         let tenths = (degrees * 10.0).round().rem_euclid(3_600.0) as u16;
+        if is_moving && !tenths.is_multiple_of(900) {
+            let text = "`rotation`: pictures that move are turned by 0, 90, 180 or 270 degrees";
+            faults.add(&s.place("rotation"), text.to_owned());
+        }
         style.rotation = tenths;
         style.flip = s.word(faults, "flip", &Flip::WORDS).unwrap_or_default();
+    }
+    if is_still {
         let border = s.table(faults, "border", "border = { width = 2, color = \"#ffffff\" }");
         style.border = border.map(|s| read_border(s, faults));
         let shadow = s.table(faults, "shadow", "shadow = { x = 2, y = 2, blur = 4 }");
@@ -91,7 +101,7 @@ pub(super) fn put(style: &LayerStyle, source: &Source, document: &mut Map<String
     let blend = BlendMode::WORDS.iter().find(|(_, known)| known == blend);
     put("blend", json!(blend.map(|(word, _)| word)));
     put("corner_radius", json!(corner_radius));
-    if source.is_still() {
+    if source.is_still() || source.is_input() {
         put("rotation", json!(f64::from(*rotation) / 10.0));
         let flip = Flip::WORDS.iter().find(|(_, known)| known == flip);
         put("flip", json!(flip.map(|(word, _)| word)));

@@ -41,6 +41,7 @@ mod token;
 mod transcode;
 mod transition;
 mod video;
+mod video_clip;
 mod write;
 
 pub use assets::AssetsConfig;

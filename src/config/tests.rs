@@ -701,3 +701,50 @@ proptest! {
         drop(Config::parse(&text.join("\n"), "x"));
     }
 }
+
+/// What is wrong with a layer, or nothing.
+fn layer_fault(keys: &str) -> Option<String> {
+    let text = format!("[[channel]]\nname = \"c\"\n[[channel.layer]]\nname = \"l\"\n{keys}\n");
+    Config::parse(&text, "x").err().map(|error| error.to_string())
+}
+
+#[test]
+fn pictures_that_move_are_turned_by_quarters_and_others_by_any_angle() {
+    let video = "type = \"video\"\npath = \"a.mp4\"";
+    for degrees in ["0", "90", "-90", "180", "270.0", "-360"] {
+        let keys = format!("{video}\nrotation = {degrees}\nflip = \"both\"");
+        assert_eq!(layer_fault(&keys), None, "{degrees}");
+    }
+    for other in [
+        "live\"\nstream = \"live/a",
+        "network\"\nurl = \"udp://127.0.0.1:9",
+        "frames\"\nsocket = \"/run/a",
+    ] {
+        let keys = format!("type = \"{other}\"\nrotation = 90\nflip = \"horizontal\"");
+        assert_eq!(layer_fault(&keys), None, "{other}");
+    }
+    let told = layer_fault(&format!("{video}\nrotation = 45")).unwrap();
+    let wanted = "`rotation`: pictures that move are turned by 0, 90, 180 or 270 degrees";
+    assert!(told.contains("x:7:") && told.contains(wanted), "{told}");
+    assert_eq!(layer_fault("type = \"logo\"\nrotation = 45"), None);
+    let told = layer_fault("type = \"spinner\"\nrotation = 90").unwrap();
+    assert!(told.contains("unknown key `rotation`"), "{told}");
+}
+
+#[test]
+fn a_part_of_a_video_has_its_end_behind_its_begin() {
+    let fault = |keys: &str| layer_fault(&format!("type = \"video\"\npath = \"a.mp4\"\n{keys}"));
+    for keys in ["", "loop = false\nat_end = \"hide\"", "start_ms = 5", "start_ms = 5\nend_ms = 6"]
+    {
+        assert_eq!(fault(keys), None, "{keys}");
+    }
+    for keys in ["start_ms = 5\nend_ms = 5", "start_ms = 9\nend_ms = 5"] {
+        let told = fault(keys).unwrap();
+        assert!(told.contains("`end_ms` is not after `start_ms`"), "{told}");
+    }
+    for keys in ["end_ms = 0", "start_ms = -1", "end_ms = 86400001", "at_end = \"loop\""] {
+        let key = keys.split(' ').next().unwrap();
+        let told = fault(keys).unwrap();
+        assert!(told.contains(key), "{told}");
+    }
+}

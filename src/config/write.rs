@@ -8,6 +8,7 @@ use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::transition::transition_to_document;
+use super::video_clip;
 use crate::audio::{InputSpec, Source};
 use crate::command::{OutputRules, SentCodecs, SentTracks};
 use crate::scene::{Layer, Transition};
@@ -139,10 +140,9 @@ pub(super) fn audio(of: &InputSpec) -> Table {
             put(&mut table, "hz", f64::from(*hz));
             "tone"
         }
-        Source::Video(path) => {
-            put(&mut table, "path", path.to_string_lossy().into_owned());
-            "video"
-        }
+        Source::Video(clip) => video_clip::put(clip, &mut |key, value| {
+            put(&mut table, key, Value::try_from(value).unwrap_or_else(|_| Value::from("")));
+        }),
         Source::Live(stream) => {
             put(&mut table, "stream", stream.as_str());
             "live"
@@ -198,12 +198,16 @@ mod tests {
             [[channel.scene.layer]]\nname=\"x\"\ntype=\"clock\"\n\
             [[channel.scene.layer]]\nname=\"g\"\ntype=\"group\"\nwidth=\"50%\"\nanchor=\"right\"\n\
             [[channel.scene.layer.layer]]\nname=\"y\"\ntype=\"scene\"\nscene=\"main\"\n\
+            [[channel.scene.layer]]\nname=\"v\"\ntype=\"video\"\npath=\"v.mp4\"\nat_end=\"hide\"\n\
+            loop=false\nstart_ms=7\nend_ms=900\n\
             [[channel.overlay]]\nname=\"l\"\ntype=\"logo\"\nvisible=false\n\
             [[channel.audio_source]]\nname = \"a\"\ntype = \"tone\"\nhz = 50.5\ngain_db = -3.5\n\
             [[channel.audio_source]]\nname=\"b\"\ntype=\"live\"\nstream=\"live/b\"\nmute = true\n\
             [[channel.audio_source]]\nname=\"n\"\ntype=\"network\"\nurl=\"srt://h:9?m={secret}\"\n\
             secret_file = \"k.secret\"\nlatency_ms = 400\n\
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
+            [[channel.audio_source]]\nname=\"v\"\ntype=\"video\"\npath=\"v.mp4\"\nloop=false\n\
+            start_ms=5\nend_ms=6\n\
             [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
             lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\ncodecs=\"all\"\nenabled=false\n\

@@ -49,11 +49,12 @@ impl AssetKind {
 }
 
 /// The ends of names that are taken, what such a file is, and its media type.
-const KINDS: [(&str, AssetKind, &str); 12] = [
+const KINDS: [(&str, AssetKind, &str); 13] = [
     ("png", AssetKind::Image, "image/png"),
     ("jpg", AssetKind::Image, "image/jpeg"),
     ("jpeg", AssetKind::Image, "image/jpeg"),
     ("webp", AssetKind::Image, "image/webp"),
+    ("avif", AssetKind::Image, "image/avif"),
     ("gif", AssetKind::Image, "image/gif"),
     ("svg", AssetKind::Image, "image/svg+xml"),
     ("ttf", AssetKind::Font, "font/ttf"),

@@ -8,11 +8,12 @@ use super::alpha::{self, Alpha};
 use super::av::Decoder;
 use super::decoded::Decoded;
 use super::error::{Error, Fault};
+use super::orient;
 use super::resize::PlaneScaler;
 use super::{DecodeSink, Queue, Scale};
 use crate::ffi::sys as ffi;
-use crate::frame::{FrozenFrame, Geometry, PictureEvent, Pool};
-use crate::media::{Micros, PixelFormat, Size};
+use crate::frame::{Frame, FrozenFrame, Geometry, PictureEvent, Pool};
+use crate::media::{Micros, Orientation, PixelFormat, Size};
 use crate::scene::kernel::{BT709, ColorMatrix, LumaWeights};
 
 /// Scales pictures of any kind into frames of one pool; a new pool when the size changes.
@@ -22,9 +23,12 @@ pub(super) struct Converter {
     queue: Queue,
     /// What the alpha of pictures has to do with their colours; `None` if it is not kept.
     alpha: Option<Alpha>,
+    orientation: Orientation,
     source: Option<Look>,
     method: Option<Method>,
     pool: Option<Pool>,
+    /// Where pictures are made that are then turned or mirrored.
+    unturned: Option<Frame>,
 }
 
 /// How pictures of one look become frames of one geometry.
@@ -52,7 +56,17 @@ struct Look {
 
 impl Converter {
     pub(super) fn new(scale: Scale, format: PixelFormat, queue: Queue) -> Self {
-        Self { scale, format, queue, alpha: None, source: None, method: None, pool: None }
+        Self {
+            scale,
+            format,
+            queue,
+            alpha: None,
+            orientation: Orientation::UPRIGHT,
+            source: None,
+            method: None,
+            pool: None,
+            unturned: None,
+        }
     }
 
     /// The same for an I420 canvas, which keeps alpha where there is some: frames are then twice as
@@ -62,9 +76,21 @@ impl Converter {
         self
     }
 
-    /// One for each of these sizes, where so many pictures may wait for their reader.
-    pub(super) fn each(scales: Vec<Scale>, format: PixelFormat, queue: u32) -> Vec<Self> {
-        scales.into_iter().map(|scale| Self::new(scale, format, Box::new(move |_| queue))).collect()
+    /// The same for an I420 canvas on which pictures are turned and mirrored like this. Those of
+    /// NV12 stay as they are.
+    pub(super) const fn oriented(mut self, orientation: Orientation) -> Self {
+        self.orientation = orientation;
+        self
+    }
+
+    /// The same for each of these sizes, where so many pictures may wait for their reader.
+    pub(super) fn each(&self, scales: Vec<Scale>, queue: u32) -> Vec<Self> {
+        let one = |scale| {
+            Self::new(scale, self.format, Box::new(move |_| queue))
+                .keeping(self.alpha)
+                .oriented(self.orientation)
+        };
+        scales.into_iter().map(one).collect()
     }
 
     /// The decoder's last picture at its size on the canvas, or `None` while every frame of the
@@ -101,41 +127,46 @@ impl Converter {
             return Err(Error::Decoder(Fault::INVALID));
         };
         let Some(mut frame) = pool.take() else { return Ok(None) };
-        let done = match method {
-            Method::Planes(scaler) => picture
-                .planes()
-                .ok_or(Fault::INVALID)
-                .and_then(|planes| scaler.run(&planes, &mut frame)),
-            Method::Library(scaler) => scaler.run(picture, &mut frame),
-            Method::Alpha(scaler, kind) => scaler.run(picture, &mut frame).map(|()| {
-                alpha::stack(&mut frame, *kind);
-            }),
-        };
-        done.map_err(Error::Decoder)?;
+        match &mut self.unturned {
+            None => method.run(picture, &mut frame)?,
+            Some(unturned) => {
+                method.run(picture, unturned)?;
+                orient::frame(unturned, &mut frame, self.orientation);
+            }
+        }
         Ok(Some(frame.freeze()))
     }
 
     /// Whether pictures are shown as they are.
     fn is_direct(&self) -> bool {
-        matches!(&self.method, Some(Method::Planes(scaler)) if scaler.is_copy())
+        self.unturned.is_none()
+            && matches!(&self.method, Some(Method::Planes(scaler)) if scaler.is_copy())
     }
 
     fn prepare(&mut self, look: Look) -> Result<(), Error> {
         self.source = None;
-        let size = (self.scale)(look.shown());
+        let is_planar = self.format == PixelFormat::I420;
+        let turn = if is_planar { self.orientation } else { Orientation::UPRIGHT };
+        let shown = (self.scale)(turn.size(look.shown()));
+        // As large as it is before it is turned.
+        let size = turn.size(shown);
         let alpha = self.alpha.filter(|_| look.has_alpha());
-        let stacked = alpha.and_then(|alpha| Some((alpha, Geometry::with_alpha(size)?)));
-        let geometry =
-            stacked.map_or_else(|| Geometry::new(size, self.format), |(_, geometry)| geometry);
-        let sides = look.sides().filter(|_| self.format == PixelFormat::I420);
-        let method = match (stacked, sides) {
-            (Some((alpha, _)), _) => {
+        let fits = |size| Geometry::with_alpha(size).is_some();
+        let alpha = alpha.filter(|_| fits(size) && fits(shown));
+        let geometry_of = |size| {
+            let stacked = alpha.and_then(|_| Geometry::with_alpha(size));
+            stacked.unwrap_or_else(|| Geometry::new(size, self.format))
+        };
+        let (geometry, inner) = (geometry_of(shown), geometry_of(size));
+        let sides = look.sides().filter(|_| is_planar);
+        let method = match (alpha, sides) {
+            (Some(alpha), _) => {
                 let scaler = Scaler::new(look, size, ffi::AV_PIX_FMT_YUVA420P);
                 Method::Alpha(scaler.map_err(Error::Decoder)?, alpha)
             }
             (None, Some(sides)) => {
                 let matrix = ColorMatrix::to_bt709(look.weights(), look.full_range);
-                Method::Planes(Box::new(PlaneScaler::new(sides, &geometry, matrix)))
+                Method::Planes(Box::new(PlaneScaler::new(sides, &inner, matrix)))
             }
             (None, None) => {
                 let format = match self.format {
@@ -146,6 +177,10 @@ impl Converter {
             }
         };
         self.method = Some(method);
+        self.unturned = None;
+        if !turn.is_upright() {
+            self.unturned = Pool::new(inner, 1)?.take();
+        }
         if self.pool.as_ref().is_none_or(|pool| *pool.geometry() != geometry) {
             self.pool = None; // before the new one: not both at once
             // Should pictures of that size come later that are shown as they are, some are copied.
@@ -156,6 +191,22 @@ impl Converter {
         }
         self.source = Some(look);
         Ok(())
+    }
+}
+
+impl Method {
+    /// Makes a frame of a picture.
+    fn run(&mut self, picture: &Decoded, frame: &mut Frame) -> Result<(), Error> {
+        let done = match self {
+            Self::Planes(scaler) => {
+                picture.planes().ok_or(Fault::INVALID).and_then(|planes| scaler.run(&planes, frame))
+            }
+            Self::Library(scaler) => scaler.run(picture, frame),
+            Self::Alpha(scaler, kind) => {
+                scaler.run(picture, frame).map(|()| alpha::stack(frame, *kind))
+            }
+        };
+        done.map_err(Error::Decoder)
     }
 }
 
@@ -330,7 +381,7 @@ impl Scaler {
         Ok(scaler)
     }
 
-    fn run(&mut self, picture: &Decoded, frame: &mut crate::frame::Frame) -> Result<(), Fault> {
+    fn run(&mut self, picture: &Decoded, frame: &mut Frame) -> Result<(), Fault> {
         let raw = picture.raw();
         let planes = frame.planes_mut();
         let mut data = [std::ptr::null_mut::<u8>(); 4];

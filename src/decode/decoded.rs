@@ -204,6 +204,22 @@ impl Decoded {
         let time = if raw.pts == NO_TIME { raw.best_effort_timestamp } else { raw.pts };
         (time != NO_TIME).then_some(time)
     }
+
+    /// How long it is shown, in its stream's units, if it says so.
+    pub(super) fn duration(&self) -> Option<i64> {
+        #[cfg(feature = "ffmpeg5")]
+        let duration = self.raw().pkt_duration;
+        #[cfg(not(feature = "ffmpeg5"))]
+        let duration = self.raw().duration;
+        (duration > 0).then_some(duration)
+    }
+
+    /// How long its audio is, microseconds.
+    pub(super) fn audio_micros(&self) -> i64 {
+        let raw = self.raw();
+        let rate = i64::from(raw.sample_rate.max(1));
+        i64::from(raw.nb_samples) * 1_000_000 / rate
+    }
 }
 
 impl Drop for Decoded {

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use super::av::{Decoder, END, Packet, Setup};
 use super::error::Fault;
 use crate::ffi::sys as ffi;
+use crate::media::Orientation;
 
 /// Bytes and microseconds of a network input that are looked at before it is decoded.
 const PROBE_BYTES: i64 = 1 << 20;
@@ -224,6 +225,14 @@ impl Demuxer {
         if start == i64::MIN { 0 } else { start }
     }
 
+    /// How the pictures of a stream are to be turned and mirrored, by quarters; upright where the
+    /// file says nothing of that, or something else.
+    pub(super) fn orientation(&self, index: usize) -> Orientation {
+        // SAFETY: the pointer is valid, see `stream`.
+        let matrix = self.stream(index).and_then(|stream| unsafe { display_matrix(stream) });
+        matrix.map_or(Orientation::UPRIGHT, orientation_of)
+    }
+
     /// The next packet, or `None` at the end of the file.
     pub(super) fn read(&mut self) -> Result<Option<Packet>, Fault> {
         let mut packet = Packet::new()?;
@@ -235,7 +244,7 @@ impl Demuxer {
         }
     }
 
-    /// Whether [`Demuxer::rewind`] can be trusted. Formats whose times may jump are searched for a
+    /// Whether [`Demuxer::seek`] can be trusted. Formats whose times may jump are searched for a
     /// time by guessing; they often miss the first keyframe.
     pub(super) fn can_rewind(&self) -> bool {
         // SAFETY: an open context, whose format is set.
@@ -243,14 +252,21 @@ impl Demuxer {
         flags & ffi::AVFMT_TS_DISCONT.cast_signed() == 0
     }
 
-    /// Goes back to the beginning.
-    pub(super) fn rewind(&mut self) -> Result<(), Fault> {
-        let start = self.start();
+    /// Goes to the last place before this time after the file's start, microseconds, where decoders
+    /// can begin.
+    pub(super) fn seek(&mut self, micros: i64) -> Result<(), Fault> {
+        let time = self.start().saturating_add(micros);
         // SAFETY: an open context; stream -1 means times in microseconds.
-        let done = unsafe {
-            ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, start, start, 0)
-        };
+        let done =
+            unsafe { ffi::avformat_seek_file(self.context.as_ptr(), -1, i64::MIN, time, time, 0) };
         Fault::check(done).map(drop)
+    }
+
+    /// How long the file is, microseconds, if it says so.
+    pub(super) fn duration(&self) -> Option<i64> {
+        // SAFETY: an open context.
+        let duration = unsafe { self.context.as_ref() }.duration;
+        (duration > 0).then_some(duration)
     }
 
     /// A stream of the context: valid as long as `self`, whose streams are never removed.
@@ -276,6 +292,74 @@ impl Drop for Demuxer {
 impl std::fmt::Debug for Demuxer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Demuxer")
+    }
+}
+
+/// What a display matrix does to the right, and to what is below: the upper left four of its nine
+/// numbers, which have 16 bits behind the point.
+type DisplayMatrix = [i32; 4];
+
+/// The display matrix of a stream, if it has one.
+///
+/// # Safety
+/// `stream` must point to a stream of an open format context.
+#[cfg(any(feature = "ffmpeg5", feature = "ffmpeg6"))]
+unsafe fn display_matrix(stream: *const ffi::AVStream) -> Option<DisplayMatrix> {
+    let mut bytes = 0;
+    // SAFETY: by the caller; the answer is null or has so many bytes, which the stream keeps.
+    unsafe {
+        let kind = ffi::AV_PKT_DATA_DISPLAYMATRIX;
+        let data = ffi::av_stream_get_side_data(stream, kind, &raw mut bytes);
+        matrix_in(data, bytes)
+    }
+}
+
+/// The display matrix of a stream, if it has one.
+///
+/// # Safety
+/// `stream` must point to a stream of an open format context.
+#[cfg(not(any(feature = "ffmpeg5", feature = "ffmpeg6")))]
+unsafe fn display_matrix(stream: *const ffi::AVStream) -> Option<DisplayMatrix> {
+    // SAFETY: by the caller; a stream always has parameters, and the answer is null or one of the
+    // side data that they keep.
+    unsafe {
+        let of = &*(*stream).codecpar;
+        let kind = ffi::AV_PKT_DATA_DISPLAYMATRIX;
+        let count = of.nb_coded_side_data;
+        let data = ffi::av_packet_side_data_get(of.coded_side_data, count, kind).as_ref()?;
+        matrix_in(data.data, data.size)
+    }
+}
+
+/// # Safety
+/// `data` is null or has so many bytes.
+unsafe fn matrix_in(data: *const u8, bytes: usize) -> Option<DisplayMatrix> {
+    if data.is_null() || bytes < 9 * size_of::<i32>() {
+        return None;
+    }
+    // SAFETY: by the caller; the stream keeps them meanwhile.
+    let (numbers, _) = unsafe { std::slice::from_raw_parts(data, bytes) }.as_chunks::<4>();
+    Some([0, 1, 3, 4].map(|index| i32::from_ne_bytes(numbers[index])))
+}
+
+/// The orientation that a display matrix stands for.
+fn orientation_of(matrix: DisplayMatrix) -> Orientation {
+    const HALF: i32 = 1 << 15;
+    let [a, b, c, d] = matrix.map(|it| i32::from(it > HALF) - i32::from(it < -HALF));
+    let quarters = match (d, -c) {
+        (1, 0) => 0,
+        (0, 1) => 1,
+        (-1, 0) => 2,
+        (0, -1) => 3,
+        _ => return Orientation::UPRIGHT,
+    };
+    let turned = Orientation::turned(quarters);
+    if (a, b) == (d, -c) {
+        turned
+    } else if (a, b) == (-d, c) {
+        Orientation::flipped(true, false).then(turned)
+    } else {
+        Orientation::UPRIGHT
     }
 }
 

@@ -22,6 +22,11 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// There is nothing of the file at its in point: give it up and tell the user.
+    InPoint {
+        /// The file.
+        path: PathBuf,
+    },
     /// The publisher uses a codec that is not decoded here. Said once; go on, the messages are
     /// ignored.
     Unsupported {
@@ -46,6 +51,10 @@ impl fmt::Display for Error {
             Self::Empty { path } => {
                 let path = path.display();
                 write!(f, "cannot play {path}: no picture or audio in it could be decoded")
+            }
+            Self::InPoint { path } => {
+                let path = path.display();
+                write!(f, "cannot play {path}: it ends before `start_ms`; choose an earlier one")
             }
             Self::Unsupported { codec, instead } => {
                 write!(f, "a live input does not decode {codec}; publish {instead}")

@@ -1,17 +1,24 @@
 //! File decoder: a video or audio file, played once or over and over.
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+mod reader;
+mod spec;
+mod track;
+
+use std::path::Path;
+
+use self::reader::Reader;
+pub use self::spec::FileSpec;
+use self::track::{State, Track, Verdict};
 
 use super::alpha::Alpha;
-use super::av::{Decoder, Packet, Received, Setup};
+use super::av::{Received, Setup};
 use super::convert::{Converter, convert_further};
-use super::demux::{Demuxer, Units, Which};
+use super::demux::{Demuxer, Which};
 use super::error::{Error, Fault};
 use super::resampler::AudioResampler;
-use super::{Counters, DecodeSink, QUEUE_PICTURES, Scale};
+use super::{Counters, DecodeSink};
 use crate::frame::PictureEvent;
-use crate::media::{Micros, PixelFormat, Size};
+use crate::media::{Micros, Orientation};
 
 /// Packets of one kind read ahead while the other kind is looked for. A file that needs more is
 /// interleaved so badly that the kind at hand is decoded first.
@@ -26,57 +33,9 @@ const PIXELS_MAX: i64 = 8_192 * 8_192;
 /// Failures in a row after which a file is given up.
 const FAILURES_MAX: u32 = 1_000;
 
-/// Shown for this long if the file does not say, microseconds: 25 pictures per second.
-const PICTURE_MICROS: i64 = 40_000;
-
 /// Samples of luma a second up to which one thread decodes pictures, which is 720p at 60 a second:
 /// more threads would wait for each other, and hand pictures from one core's cache to another's.
 const ONE_THREAD_SAMPLES_MAX: i64 = 1_280 * 720 * 60;
-
-/// How to play a file.
-#[expect(clippy::struct_excessive_bools, reason = "each is a choice by itself")]
-pub struct FileSpec {
-    /// Size of its pictures on the canvas.
-    pub scale: Scale,
-    /// Further sizes that they are made at, each for a reader of its own that nobody waits for.
-    pub further: Vec<Scale>,
-    /// Format of the canvas.
-    pub format: PixelFormat,
-    /// When its first picture is due, on the node's clock.
-    pub start: Micros,
-    /// Whether it begins again at its end.
-    pub looped: bool,
-    /// Whether its pictures are decoded.
-    pub want_pictures: bool,
-    /// Whether its audio is decoded.
-    pub want_audio: bool,
-    /// Threads its decoder may use, at least 1; one is enough for small pictures.
-    pub threads: u32,
-    /// Pictures that may wait for their reader.
-    pub queue: u32,
-    /// Whether pictures with alpha keep it: below their colours, which are multiplied by it, in
-    /// frames twice as high. For an I420 canvas up to 4096 pixels high.
-    pub keeps_alpha: bool,
-}
-
-impl FileSpec {
-    /// Looped, with pictures and audio, on one thread, for an I420 canvas.
-    #[must_use]
-    pub fn new(scale: Scale, start: Micros) -> Self {
-        Self {
-            scale,
-            further: Vec::new(),
-            format: PixelFormat::I420,
-            start,
-            looped: true,
-            want_pictures: true,
-            want_audio: true,
-            threads: 1,
-            queue: QUEUE_PICTURES,
-            keeps_alpha: false,
-        }
-    }
-}
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +44,8 @@ pub enum Step {
     More,
     /// A picture waits because every frame of the pool is in use: call again in a moment.
     Full,
+    /// What comes first is decoded and waits for its time: see [`File::start_at`].
+    Ready,
     /// The file has been played; there is nothing more.
     Ended,
 }
@@ -95,40 +56,25 @@ pub enum Step {
 /// stops at a full queue of one kind never starves the other.
 #[derive(Debug)]
 pub struct File {
-    path: PathBuf,
-    demuxer: Demuxer,
+    reader: Reader,
     tracks: [Option<Track>; 2],
     pictures: Converter,
     further: Vec<Converter>,
     resampler: AudioResampler,
-    setup: Setup,
     looped: bool,
     phase: Phase,
-    /// Time of the file's start in this round, microseconds on the node's clock.
+    /// What of the file is played: from and to, microseconds of the file.
+    range: (i64, i64),
+    /// What of the file is due at `base`: where this round began, microseconds of the file.
+    origin: i64,
+    /// When that is, microseconds on the node's clock.
     base: i64,
-    /// Whether going back to the beginning works, so that the file need not be opened anew.
-    rewinds: bool,
+    /// It has no time yet: nothing is handed on.
+    waits: bool,
+    /// This round began at the in point, and not by a seek.
+    is_whole: bool,
     failures: u32,
     counters: Counters,
-}
-
-/// One stream of the file.
-#[derive(Debug)]
-struct Track {
-    index: usize,
-    decoder: Decoder,
-    units: Units,
-    queue: VecDeque<Packet>,
-    /// When the next frame is due, microseconds on the node's clock.
-    position: i64,
-    /// End of the packets so far, in file time.
-    packets_end: i64,
-    /// Microseconds a picture lasts.
-    duration: i64,
-    /// Frames of this round, and of the first.
-    frames: u64,
-    frames_first: Option<u64>,
-    state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,16 +84,6 @@ enum Phase {
     Read,
     /// All was handed on and nothing follows.
     Ended,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Running,
-    /// A frame is decoded and waits to be handed on.
-    Holding,
-    /// Everything was sent to the decoder.
-    Draining,
-    Done,
 }
 
 const PICTURES: usize = 0;
@@ -190,37 +126,48 @@ impl File {
             (AUDIO, Which::Audio, spec.want_audio),
         ] {
             if let Some(index) = demuxer.best(which).filter(|_| wanted) {
-                tracks[slot] = Some(Track::open(&demuxer, index, setup, base).map_err(failed)?);
+                tracks[slot] =
+                    Some(Track::open(&demuxer, (index, which), setup, base).map_err(failed)?);
             }
         }
         if tracks.iter().all(Option::is_none) {
             return Err(Error::Empty { path: path.to_owned() });
         }
-        let queue = spec.queue;
-        Ok(Self {
-            path: path.to_owned(),
-            rewinds: demuxer.can_rewind(),
-            demuxer,
+        let (queue, micros) = (spec.queue, |at: Micros| i64::try_from(at.0).unwrap_or(i64::MAX));
+        let range = (micros(spec.in_point), spec.out_point.map_or(i64::MAX, micros));
+        let index = tracks[PICTURES].as_ref().map(|track: &Track| track.index);
+        let own = index.map_or(Orientation::UPRIGHT, |index| demuxer.orientation(index));
+        let pictures = Converter::new(spec.scale, spec.format, Box::new(move |_| queue))
+            .keeping(spec.keeps_alpha.then_some(Alpha::Straight))
+            .oriented(own.then(spec.orientation));
+        let mut file = Self {
+            reader: Reader::new(path, demuxer, setup),
             tracks,
-            pictures: Converter::new(spec.scale, spec.format, Box::new(move |_| queue))
-                .keeping(spec.keeps_alpha.then_some(Alpha::Straight)),
-            further: Converter::each(spec.further, spec.format, queue),
+            further: pictures.each(spec.further, queue),
+            pictures,
             resampler: AudioResampler::new(false),
-            setup,
             looped: spec.looped,
             phase: Phase::Reading,
+            range,
+            origin: 0,
             base,
+            waits: false,
+            is_whole: true,
             failures: 0,
             counters: Counters::default(),
-        })
+        };
+        if range.0 > 0 {
+            file.go_to(range.0, base).map_err(failed)?;
+        }
+        Ok(file)
     }
 
     /// Decodes a bit and hands on at most one picture or one block of audio. The caller paces it:
     /// it calls when its reader has room for one more of each.
     ///
     /// # Errors
-    /// If the file turns out to be unplayable ([`Error::File`], [`Error::Empty`]) or memory is
-    /// short; the file is then of no more use.
+    /// If the file turns out to be unplayable ([`Error::File`], [`Error::Empty`],
+    /// [`Error::InPoint`]) or memory is short; the file is then of no more use.
     pub fn step(&mut self, out: &mut dyn DecodeSink) -> Result<Step, Error> {
         if self.phase == Phase::Ended {
             return Ok(Step::Ended);
@@ -237,12 +184,59 @@ impl File {
                 self.counters.damaged += 1;
                 self.failures += 1;
                 if self.failures > FAILURES_MAX {
-                    return Err(Error::File { path: self.path.clone(), cause });
+                    return Err(Error::File { path: self.reader.path().to_owned(), cause });
                 }
                 Ok(Step::More)
             }
             Err(Problem::Fatal(error)) => Err(error),
         }
+    }
+
+    /// Goes to a position of the file, within its in and out points. From then on steps decode up
+    /// to what is seen or heard there first, and hand nothing on until [`File::start_at`].
+    ///
+    /// # Errors
+    /// [`Error::File`] if the file cannot be read any more.
+    pub fn seek(&mut self, position: Micros) -> Result<(), Error> {
+        let (from, to) = self.range;
+        let position = i64::try_from(position.0).unwrap_or(i64::MAX).min(to).max(from);
+        self.resampler.reset();
+        (self.waits, self.is_whole) = (true, position == from);
+        let gone = self.go_to(position, self.base);
+        gone.map_err(|cause| Error::File { path: self.reader.path().to_owned(), cause })
+    }
+
+    /// Has steps hand nothing on until [`File::start_at`], and come to [`Step::Ready`].
+    pub const fn wait(&mut self) {
+        self.waits = true;
+    }
+
+    /// What comes next is due at this time on the node's clock.
+    pub fn start_at(&mut self, at: Micros) {
+        self.base = i64::try_from(at.0).unwrap_or(0);
+        self.waits = false;
+        for track in self.tracks.iter_mut().flatten() {
+            track.position = self.base;
+        }
+    }
+
+    /// Where in the file this round began, and when that is due on the node's clock.
+    #[must_use]
+    pub fn round_start(&self) -> (Micros, Micros) {
+        (micros(self.origin), micros(self.base))
+    }
+
+    /// When what has been handed on so far is over, on the node's clock.
+    #[must_use]
+    pub fn handed_until(&self) -> Micros {
+        let tracks = self.tracks.iter().flatten().map(|track| track.position);
+        micros(tracks.max().unwrap_or(self.base))
+    }
+
+    /// How long the file is, if it says so.
+    #[must_use]
+    pub fn duration(&self) -> Option<Micros> {
+        self.reader.duration().map(micros)
     }
 
     /// Whether the file has pictures.
@@ -265,7 +259,7 @@ impl File {
     }
 
     /// The kind that is behind, of those not at their end. A kind whose packets are too far away
-    /// in the file waits.
+    /// in the file waits. While it has no time, that which comes first, which is the pictures.
     fn next_kind(&self) -> Option<usize> {
         let crowded = |kind: usize| {
             let other = self.tracks[1 - kind].as_ref();
@@ -274,7 +268,11 @@ impl File {
         let running = |kind: &usize| {
             self.tracks[*kind].as_ref().is_some_and(|track| track.state != State::Done)
         };
-        [PICTURES, AUDIO].into_iter().filter(running).min_by_key(|kind| {
+        let mut running = [PICTURES, AUDIO].into_iter().filter(running);
+        if self.waits {
+            return running.next();
+        }
+        running.min_by_key(|kind| {
             self.tracks[*kind].as_ref().map(|track| {
                 let starving = track.state == State::Running && track.queue.is_empty();
                 (starving && crowded(*kind), track.position)
@@ -283,16 +281,31 @@ impl File {
     }
 
     fn advance(&mut self, kind: usize, out: &mut dyn DecodeSink) -> Result<Step, Problem> {
+        // Of both kinds, pictures say whether a point was met: they have the keyframes.
+        let says = kind == PICTURES || self.tracks[PICTURES].is_none();
+        let may_miss = says && self.reader.may_approach_anew();
         let Some(track) = &mut self.tracks[kind] else { return Ok(Step::More) };
         if track.state == State::Holding {
-            return self.hand_on(kind, out);
+            return if self.waits { Ok(Step::Ready) } else { self.hand_on(kind, out) };
         }
         match track.decoder.receive().map_err(Problem::Damage)? {
             Received::Frame => {
-                track.state = State::Holding;
-                track.frames += 1;
                 self.failures = 0;
-                return self.hand_on(kind, out);
+                let range = (self.origin, self.range.1);
+                let verdict = track.judge(self.reader.start(), range, may_miss);
+                match verdict {
+                    Verdict::Wanted => track.state = State::Holding,
+                    Verdict::Early => {}
+                    Verdict::Late => track.state = State::Done,
+                    Verdict::Missed => {
+                        let gone = self.reader.approach_anew(self.origin);
+                        gone.and_then(|gone| self.begin(gone, self.base))
+                            .map_err(Problem::Damage)?;
+                    }
+                }
+                if verdict == Verdict::Wanted && !self.waits {
+                    return self.hand_on(kind, out);
+                }
             }
             Received::End => track.state = State::Done,
             Received::Hungry if track.state == State::Draining => track.state = State::Done,
@@ -303,16 +316,17 @@ impl File {
 
     /// Hands on the decoded frame of a kind.
     fn hand_on(&mut self, kind: usize, out: &mut dyn DecodeSink) -> Result<Step, Problem> {
-        let start = self.demuxer.start();
+        let until = self.clock_of(self.range.1);
         let Some(track) = &mut self.tracks[kind] else { return Ok(Step::More) };
         let frame = track.decoder.frame();
-        let at = match frame.time() {
-            Some(time) => self.base.saturating_add(track.units.micros(time).saturating_sub(start)),
+        let at = match track.time {
+            Some(time) => self.base.saturating_add(time.saturating_sub(self.origin)),
             None => track.position,
         };
         if kind == AUDIO {
             track.state = State::Running;
-            self.resampler.push(frame, at).map_err(Problem::Damage)?;
+            let from = if self.origin > 0 { self.base } else { i64::MIN };
+            self.resampler.push(frame, at, from..until).map_err(Problem::Damage)?;
             track.position = self.resampler.end().unwrap_or(at);
             return Ok(Step::More);
         }
@@ -327,12 +341,18 @@ impl File {
             Err(error) => return Err(Problem::Fatal(error)),
         };
         track.state = State::Running;
-        track.position = at.saturating_add(track.duration);
+        track.position = at.saturating_add(track.duration).min(until);
         self.counters.pictures += 1;
-        let at = Micros(u64::try_from(at).unwrap_or(0));
+        // Of what stands at the point already the rest is seen.
+        let at = micros(if self.origin > 0 { at.max(self.base) } else { at });
         out.picture(PictureEvent::Picture { frame, at });
         convert_further(&mut self.further, (&track.decoder, at), out);
         Ok(Step::More)
+    }
+
+    /// When something of the file is due in this round, microseconds on the node's clock.
+    const fn clock_of(&self, time: i64) -> i64 {
+        self.base.saturating_add(time.saturating_sub(self.origin))
     }
 
     /// Sends the next packet of a kind to its decoder, reading ahead to find one.
@@ -346,8 +366,14 @@ impl File {
                 track.state = State::Draining;
                 return track.decoder.send(None);
             }
-            match self.demuxer.read() {
-                Ok(Some(packet)) => self.sort(packet),
+            match self.reader.read() {
+                Ok(Some(packet)) => {
+                    let (start, mut tracks) = (self.reader.start(), self.tracks.iter_mut());
+                    let is_its = |it: &&mut Track| Some(it.index) == packet.stream();
+                    if let Some(track) = tracks.by_ref().flatten().find(is_its) {
+                        track.take(packet, start, self.origin);
+                    }
+                }
                 Ok(None) => self.phase = Phase::Read,
                 Err(_damage) => {
                     // What cannot be read any more is the end of the file.
@@ -359,56 +385,68 @@ impl File {
         Ok(())
     }
 
-    fn sort(&mut self, packet: Packet) {
-        let mut tracks = self.tracks.iter_mut().flatten();
-        if let Some(track) = tracks.find(|track| Some(track.index) == packet.stream()) {
-            let end = packet.end().map_or(i64::MIN, |end| track.units.micros(end));
-            track.packets_end = track.packets_end.max(end);
-            track.queue.push_back(packet);
-        }
-    }
-
     /// Everything was decoded: begins again, or ends.
     fn round(&mut self, out: &mut dyn DecodeSink) -> Result<Step, Error> {
         let pictures = self.tracks[PICTURES].as_ref().map_or(i64::MIN, |track| {
-            let end = track.packets_end.saturating_sub(self.demuxer.start());
-            track.position.max(self.base.saturating_add(end))
+            let end = track.packets_end.saturating_sub(self.reader.start());
+            track.position.max(self.clock_of(end))
         });
         let end = pictures.max(self.resampler.end().unwrap_or(i64::MIN));
-        if end <= self.base {
-            return Err(Error::Empty { path: self.path.clone() });
+        let end = end.min(self.clock_of(self.range.1));
+        if end <= self.base && self.is_whole {
+            let path = self.reader.path().to_owned();
+            let is_beyond = self.range.0 > 0;
+            return Err(if is_beyond { Error::InPoint { path } } else { Error::Empty { path } });
         }
+        let end = end.max(self.base);
         if !self.looped {
             while let Some(block) = self.resampler.pop(true) {
                 out.audio(block);
                 self.counters.blocks += 1;
             }
+            self.tracks.iter_mut().flatten().for_each(|track| track.position = end);
             self.phase = Phase::Ended;
             out.picture(PictureEvent::Ended);
             return Ok(Step::Ended);
         }
         self.resampler.seam(end);
         self.base = end;
-        self.phase = Phase::Reading;
         self.counters.loops += 1;
-        self.again(end).map_err(|cause| Error::File { path: self.path.clone(), cause })?;
+        self.again(end)
+            .map_err(|cause| Error::File { path: self.reader.path().to_owned(), cause })?;
         Ok(Step::More)
     }
 
     /// Begins another round at `at`. If the last one missed something that the first one had, the
     /// file is opened anew from now on.
     fn again(&mut self, at: i64) -> Result<(), Fault> {
-        let complete = |track: &Track| track.frames_first.is_none_or(|n| track.frames >= n);
-        self.rewinds &= self.tracks.iter().flatten().all(complete);
-        let rewound = self.rewinds && self.demuxer.rewind().is_ok();
-        if !rewound {
-            self.demuxer = Demuxer::open(&self.path)?;
+        if self.is_whole {
+            for track in self.tracks.iter_mut().flatten() {
+                if track.frames_first.is_some_and(|n| track.frames < n) {
+                    self.reader.distrust();
+                }
+                track.frames_first = track.frames_first.or(Some(track.frames));
+            }
         }
+        self.is_whole = true;
+        self.go_to(self.range.0, at)
+    }
+
+    /// Goes to this point of the file, which is due at `at`.
+    fn go_to(&mut self, point: i64, at: i64) -> Result<(), Fault> {
+        self.origin = point;
+        let gone = self.reader.go_to(point)?;
+        self.begin(gone, at)
+    }
+
+    /// Begins a round at `at`, with the decoders that there are or with others.
+    fn begin(&mut self, keeps_decoders: bool, at: i64) -> Result<(), Fault> {
+        self.phase = Phase::Reading;
         for track in self.tracks.iter_mut().flatten() {
-            if rewound {
+            if keeps_decoders {
                 track.decoder.flush();
             } else {
-                track.decoder = self.demuxer.decoder(track.index, self.setup)?;
+                track.decoder = self.reader.decoder(track.index)?;
             }
             track.begin(at);
         }
@@ -416,31 +454,9 @@ impl File {
     }
 }
 
-impl Track {
-    fn open(demuxer: &Demuxer, index: usize, setup: Setup, at: i64) -> Result<Self, Fault> {
-        Ok(Self {
-            index,
-            decoder: demuxer.decoder(index, setup)?,
-            units: demuxer.units(index),
-            queue: VecDeque::new(),
-            position: at,
-            packets_end: i64::MIN,
-            duration: demuxer.picture_micros(index).unwrap_or(PICTURE_MICROS),
-            frames: 0,
-            frames_first: None,
-            state: State::Running,
-        })
-    }
-
-    /// Is ready for another round that begins at `at`.
-    fn begin(&mut self, at: i64) {
-        self.queue.clear();
-        self.position = at;
-        self.packets_end = i64::MIN;
-        self.frames_first = self.frames_first.or(Some(self.frames));
-        self.frames = 0;
-        self.state = State::Running;
-    }
+/// Times before the node's clock began are its beginning.
+fn micros(time: i64) -> Micros {
+    Micros(u64::try_from(time).unwrap_or(0))
 }
 
 /// Why a step went wrong.
@@ -451,16 +467,5 @@ enum Problem {
     Fatal(Error),
 }
 
-impl std::fmt::Debug for FileSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { start, looped, want_audio, threads, .. } = self;
-        write!(f, "FileSpec({start:?}, loop {looped}, audio {want_audio}, {threads} threads)")
-    }
-}
-
-/// The size itself: for files that are shown as they are.
-impl Default for FileSpec {
-    fn default() -> Self {
-        Self::new(Box::new(|size: Size| size), Micros(0))
-    }
-}
+#[cfg(test)]
+mod tests;

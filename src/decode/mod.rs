@@ -19,6 +19,7 @@ mod frames;
 mod jitter;
 mod live;
 mod network;
+mod orient;
 mod playout;
 mod resampler;
 mod resize;

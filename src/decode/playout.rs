@@ -8,10 +8,13 @@ use super::resampler::AudioResampler;
 use super::timeline::Timeline;
 use super::{Counters, DecodeSink, QUEUE_PICTURES, Queue, Scale};
 use crate::frame::PictureEvent;
-use crate::media::{Kind, Micros, PixelFormat};
+use crate::media::{Kind, Micros, Orientation, PixelFormat};
 
 /// How long after its arrival a picture is shown, unless the spec says otherwise.
 const LATENCY: Micros = Micros::from_millis(200);
+
+/// Of live audio all is heard.
+const ALWAYS: std::ops::Range<i64> = i64::MIN..i64::MAX;
 
 /// How to show a live input.
 pub struct LiveSpec {
@@ -29,6 +32,8 @@ pub struct LiveSpec {
     /// Pictures that may wait for their reader, by the size that they are made at: no less than the
     /// latency holds.
     pub queue: Queue,
+    /// How its pictures are turned and mirrored.
+    pub orientation: Orientation,
 }
 
 impl LiveSpec {
@@ -42,6 +47,7 @@ impl LiveSpec {
             latency: LATENCY,
             threads: 1,
             queue: Box::new(|_| QUEUE_PICTURES),
+            orientation: Orientation::UPRIGHT,
         }
     }
 }
@@ -60,9 +66,11 @@ pub(super) struct Playout {
 
 impl Playout {
     pub(super) fn new(spec: LiveSpec) -> Self {
+        let pictures =
+            Converter::new(spec.scale, spec.format, spec.queue).oriented(spec.orientation);
         Self {
-            pictures: Converter::new(spec.scale, spec.format, spec.queue),
-            further: Converter::each(spec.further, spec.format, QUEUE_PICTURES),
+            further: pictures.each(spec.further, QUEUE_PICTURES),
+            pictures,
             resampler: AudioResampler::new(true),
             timeline: Timeline::new(spec.latency),
             await_key: true,
@@ -153,7 +161,7 @@ impl Playout {
                 Ok(Received::Frame) => {
                     let audio = decoder.frame();
                     let at = self.timeline.at(audio.time().unwrap_or(time));
-                    result = self.resampler.push(audio, at);
+                    result = self.resampler.push(audio, at, ALWAYS);
                     while let Some(block) = self.resampler.pop(false) {
                         out.audio(block);
                         self.counters.blocks += 1;

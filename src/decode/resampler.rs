@@ -1,6 +1,7 @@
 //! Audio resampler: decoded audio as blocks of 48 kHz stereo, by libswresample, cut and timed so
 //! that each block begins where the one before it ends.
 
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use super::decoded::Decoded;
@@ -72,9 +73,14 @@ impl AudioResampler {
         }
     }
 
-    /// Takes in decoded audio whose first sample is due at `at`. Everything must have been popped
-    /// before.
-    pub(super) fn push(&mut self, audio: &Decoded, at: i64) -> Result<(), Fault> {
+    /// Takes in decoded audio whose first sample is due at `at`, and of that what is due within
+    /// `window`. Everything must have been popped before.
+    pub(super) fn push(
+        &mut self,
+        audio: &Decoded,
+        at: i64,
+        window: Range<i64>,
+    ) -> Result<(), Fault> {
         self.samples.drain(..self.taken);
         self.taken = 0;
         let form = Form::of(audio);
@@ -85,6 +91,8 @@ impl AudioResampler {
         let Some(resampler) = &mut self.swr else { return Ok(()) };
         // What comes out first is what the resampler still held.
         let at = at - resampler.held_micros();
+        let early = window.start.saturating_sub(at).max(0);
+        let at = at.saturating_add(early);
         let waiting = self.samples.len();
         match self.end() {
             Some(expected) if (at - expected).abs() <= JUMP_MIN => {
@@ -103,10 +111,13 @@ impl AudioResampler {
                 }
             }
         }
-        match &mut self.swr {
-            Some(resampler) => resampler.run(audio, &mut self.samples),
-            None => Ok(()),
-        }
+        let Some(resampler) = &mut self.swr else { return Ok(()) };
+        resampler.run(audio, &mut self.samples)?;
+        let early = values(early).min(self.samples.len() - waiting);
+        self.samples.drain(waiting..waiting + early);
+        let late = self.end().map_or(0, |end| values(end.saturating_sub(window.end)));
+        self.samples.truncate(waiting.max(self.samples.len().saturating_sub(late)));
+        Ok(())
     }
 
     /// The next block: a full one, or what there is if a jump comes after it or `rest` is asked
@@ -158,6 +169,12 @@ impl AudioResampler {
         self.clock = SampleClock::default();
         self.jump = None;
     }
+}
+
+/// Values of both channels in so many microseconds; none in less than none.
+fn values(micros: i64) -> usize {
+    let samples = i128::from(micros.max(0)) * i128::from(SAMPLE_RATE) / 1_000_000;
+    usize::try_from(samples).unwrap_or(usize::MAX / CHANNELS).saturating_mul(CHANNELS)
 }
 
 /// Everything about decoded audio that decides how it is resampled.

@@ -13,13 +13,14 @@ const STAIRS: &str = "nullsrc=s=64x48:r=25,format=yuv420p,geq=lum='16+2*N':cb=12
 
 /// What came out of a decoder.
 #[derive(Default)]
-struct Seen {
-    pictures: Vec<(Micros, [u8; 3])>,
-    sizes: Vec<Size>,
-    blocks: Vec<AudioBlock>,
-    ended: usize,
-    keep: bool,
-    kept: Vec<FrozenFrame>,
+pub(super) struct Seen {
+    pub(super) pictures: Vec<(Micros, [u8; 3])>,
+    pub(super) sizes: Vec<Size>,
+    pub(super) blocks: Vec<AudioBlock>,
+    pub(super) ended: usize,
+    pub(super) keep: bool,
+    pub(super) kept: Vec<FrozenFrame>,
+    pub(super) further: Vec<FrozenFrame>,
 }
 
 impl DecodeSink for Seen {
@@ -42,24 +43,30 @@ impl DecodeSink for Seen {
         }
     }
 
+    fn further_picture(&mut self, _size: usize, picture: PictureEvent) {
+        if let PictureEvent::Picture { frame, .. } = picture {
+            self.further.push(frame);
+        }
+    }
+
     fn audio(&mut self, block: &AudioBlock) {
         self.blocks.push(block.clone());
     }
 }
 
 impl Seen {
-    fn lumas(&self) -> Vec<u8> {
+    pub(super) fn lumas(&self) -> Vec<u8> {
         self.pictures.iter().map(|(_, pixel)| pixel[0]).collect()
     }
 
-    fn left(&self) -> Vec<f32> {
+    pub(super) fn left(&self) -> Vec<f32> {
         let samples = |b: &AudioBlock| b.data[..b.samples * CHANNELS].to_vec();
         let all = self.blocks.iter().flat_map(samples).collect::<Vec<_>>();
         all.chunks(CHANNELS).map(|pair| pair[0]).collect()
     }
 
     /// The largest error between the end of a block and the begin of the next, microseconds.
-    fn seam(&self) -> u64 {
+    pub(super) fn seam(&self) -> u64 {
         let pairs = self.blocks.windows(2);
         let error = pairs.map(|w| (w[0].at.0 + micros(w[0].samples)).abs_diff(w[1].at.0));
         error.max().unwrap_or(u64::MAX)
@@ -92,7 +99,7 @@ pub(super) fn ffmpeg(
     path
 }
 
-fn same() -> Scale {
+pub(super) fn same() -> Scale {
     Box::new(|size| size)
 }
 
@@ -101,7 +108,7 @@ fn spec(looped: bool) -> FileSpec {
 }
 
 /// Steps until the end or until enough pictures were seen.
-fn play(file: &mut File, pictures: usize) -> Seen {
+pub(super) fn play(file: &mut File, pictures: usize) -> Seen {
     let mut seen = Seen::default();
     for _ in 0..200_000 {
         if seen.pictures.len() >= pictures || file.step(&mut seen).unwrap() == Step::Ended {
@@ -229,6 +236,28 @@ fn audio_of_one_channel_and_another_rate_keeps_pitch_level_and_length() {
 }
 
 #[test]
+fn audio_of_any_rate_and_count_of_channels_keeps_pitch_and_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let sine = "sine=frequency=440:sample_rate=48000,volume=4";
+    for (name, form) in [
+        ("mono.wav", "-ac 1 -ar 8000"),
+        ("studio.flac", "-ac 2 -ar 192000"),
+        ("surround.mp4", "-ac 6 -c:a aac -b:a 384k"),
+        ("many.wav", "-ac 8"),
+        ("odd.wav", "-ac 3 -ar 11025"),
+    ] {
+        let path = ffmpeg(&dir, name, &format!("{form} -t 2"), sine);
+        let seen = play(&mut File::open(&path, spec(false)).unwrap(), usize::MAX);
+        let samples = seen.left();
+        assert!(samples.len().abs_diff(96_000) < 3_000, "{name}: {}", samples.len());
+        let (hertz, peak) = pitch(&samples[4_800..90_000]);
+        assert!((hertz - 440.0).abs() < 1.0, "{name}: {hertz}");
+        assert!((0.1..0.6).contains(&peak), "{name}: {peak}");
+        assert!(seen.seam() <= 1, "{name}");
+    }
+}
+
+#[test]
 fn colours_are_brought_to_bt709_limited_range_from_whatever_they_were() {
     let dir = tempfile::tempdir().unwrap();
     let red = |size: &str| format!("color=c=red:s={size}:r=25");
@@ -313,6 +342,7 @@ fn a_picture_waits_for_a_free_frame_and_none_is_lost() {
                 full += 1;
                 seen.kept.clear();
             }
+            Step::Ready => panic!("nobody has it wait"),
             Step::Ended => break,
         }
     }

@@ -21,6 +21,12 @@ impl NodeEvent {
             Self::AssetRestored { channel, layer } => {
                 write!(f, "channel {channel} shows or plays {} again", Printable(layer))
             }
+            Self::PlaybackStarted { channel, layer } => {
+                write!(f, "channel {channel} begins to play {}", Printable(layer))
+            }
+            Self::PlaybackEnded { channel, layer } => {
+                write!(f, "channel {channel} has played {} to its end", Printable(layer))
+            }
             Self::InputConnected { channel, layer, what } => {
                 write!(f, "channel {channel} shows {what} in {}", Printable(layer))
             }

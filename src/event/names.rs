@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 78] = [
+    pub const NAMES: [&'static str; 81] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -38,6 +38,8 @@ impl NodeEvent {
         "frames_dropped",
         "asset_failed",
         "asset_restored",
+        "playback_started",
+        "playback_ended",
         "input_connected",
         "input_lost",
         "stream_warning",
@@ -58,6 +60,7 @@ impl NodeEvent {
         "transition_replaced",
         "transaction_done",
         "scene_changed",
+        "playback_changed",
         "output_added",
         "output_removed",
         "output_started",

@@ -172,6 +172,21 @@ pub enum NodeEvent {
         /// Its layer or audio source.
         layer: String,
     },
+    /// A layer begins to show a video file, or an audio source to play it. The rounds of one that
+    /// is looped are not told.
+    PlaybackStarted {
+        /// The channel.
+        channel: String,
+        /// Its layer or audio source.
+        layer: String,
+    },
+    /// It has been played to its end.
+    PlaybackEnded {
+        /// The channel.
+        channel: String,
+        /// Its layer or audio source.
+        layer: String,
+    },
     /// A layer's input has come: another program is connected.
     InputConnected {
         /// The channel.
@@ -275,6 +290,8 @@ impl NodeEvent {
             | Self::RecordStarted { .. }
             | Self::RecordFinished { .. }
             | Self::AssetRestored { .. }
+            | Self::PlaybackStarted { .. }
+            | Self::PlaybackEnded { .. }
             | Self::InputConnected { .. }
             | Self::EncoderRecovered { .. }
             | Self::BitrateChanged { .. }
@@ -314,6 +331,8 @@ impl NodeEvent {
             Self::FramesDropped { .. } => "frames_dropped",
             Self::AssetFailed { .. } => "asset_failed",
             Self::AssetRestored { .. } => "asset_restored",
+            Self::PlaybackStarted { .. } => "playback_started",
+            Self::PlaybackEnded { .. } => "playback_ended",
             Self::InputConnected { .. } => "input_connected",
             Self::InputLost { .. } => "input_lost",
             Self::StreamWarning { .. } => "stream_warning",
@@ -401,6 +420,8 @@ impl fmt::Display for NodeEvent {
             }
             Self::AssetFailed { .. }
             | Self::AssetRestored { .. }
+            | Self::PlaybackStarted { .. }
+            | Self::PlaybackEnded { .. }
             | Self::InputConnected { .. }
             | Self::InputLost { .. } => self.fmt_of_layer(f),
             Self::StreamWarning { stream, text, .. } => {

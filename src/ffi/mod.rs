@@ -20,6 +20,7 @@ macro_rules! bound {
 use bound;
 
 pub mod av;
+mod av1;
 mod buffer;
 #[cfg(feature = "vaapi")]
 mod colour;
@@ -42,6 +43,7 @@ pub mod va;
 #[cfg(feature = "x264")]
 pub mod x264;
 
+pub use av1::{Still, StillFormat, decode_av1_still};
 pub use buffer::Buffer;
 #[cfg(feature = "vaapi")]
 pub use colour::with_bt709;

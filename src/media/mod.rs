@@ -12,10 +12,12 @@ pub mod instants;
 mod keep_alive;
 mod latest_time;
 mod network;
+mod orientation;
 mod panic;
 mod plain_file;
 mod size;
 mod time;
+mod video_clip;
 
 pub use bitrate::parse_bitrate;
 pub use codec::{AudioCodec, Kind, VideoCodec};
@@ -23,10 +25,12 @@ pub use input_url::{InputUrl, NetworkInput};
 pub use keep_alive::{KeepAlive, Pings};
 pub use latest_time::LatestTime;
 pub use network::network_of;
+pub use orientation::Orientation;
 pub use panic::{caught, panic_text};
 pub use plain_file::open_plain;
 pub use size::{PixelFormat, Rect, Size};
 pub use time::{FrameRate, Micros, UnwrappedTime};
+pub use video_clip::VideoClip;
 
 /// Samples per second of all audio inside the node.
 pub const SAMPLE_RATE: u32 = 48_000;

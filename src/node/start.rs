@@ -26,6 +26,7 @@ use crate::control::channels::compose::{ComposeRings, start_compose};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::channels::list::ChannelList;
+use crate::control::channels::players::Players;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::scenes::{LoadReport, Scenes};
 use crate::control::config_store::{ConfigStore, documents_at_start};
@@ -146,6 +147,7 @@ impl Spawned {
             loader: Arc::clone(&reserved.loader),
             threads: running.threads.clone(),
             frame_sockets: FrameSockets::default(),
+            players: Players::default(),
             composers: running.composers.clone(),
         };
         let (scenes, news) = Scenes::new(&context);

@@ -24,10 +24,10 @@ pub const DECODED_AUDIO_QUEUE: usize = 64;
 pub const SUBSCRIPTION_QUEUE: usize = 512;
 
 /// How long a decoder sleeps when there is nothing to do or no room.
-const IDLE: Duration = Duration::from_millis(500);
+pub(super) const IDLE: Duration = Duration::from_millis(500);
 
 /// How long a file's decoder waits for room in its queues.
-const FULL: Duration = Duration::from_millis(5);
+pub(super) const FULL: Duration = Duration::from_millis(5);
 
 /// How often whoever waits to try a file again looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
@@ -81,6 +81,10 @@ pub enum FileNews {
     },
     /// It is played again.
     Restored,
+    /// Its first picture or audio is about to come.
+    Started,
+    /// It has been played to its end.
+    Ended,
 }
 
 /// Where a decoder's pictures and audio go. A full ring drops what is new, but for the word that
@@ -167,9 +171,19 @@ impl DecodeOut {
         self.pictures.iter().all(|pictures| pictures.owed.is_none())
     }
 
+    /// Takes back what its readers have not taken yet.
+    pub(super) fn revoke(&mut self) {
+        for pictures in &mut self.pictures {
+            pictures.owed = None;
+            pictures.ring.revoke();
+        }
+        self.audio.iter().for_each(Sender::revoke);
+    }
+
     /// Whether there is no room for another picture and its audio: at the first size that anybody
     /// shows, which sets the pace.
-    pub(super) fn is_full(&self) -> bool {
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         let mut open = self.pictures.iter().filter(|pictures| !pictures.ring.is_closed());
         open.next().is_some_and(PictureRing::is_full)
             || self.audio.iter().any(|ring| ring.len() + 4 > ring.capacity())
@@ -316,7 +330,7 @@ pub fn file<S>(
 }
 
 /// Plays an open file to its end or until its readers are gone; calls `well` once something of it
-/// has come.
+/// has come. `step` comes to [`Step::Full`] while they have no room.
 fn play(
     mut step: impl FnMut(&mut DecodeOut) -> Result<Step, Error>,
     bell: &Arc<Bell>,
@@ -325,14 +339,10 @@ fn play(
 ) -> Result<(), Error> {
     let mut well = Some(well);
     while !out.is_closed() {
-        if out.is_full() {
-            bell.park(FULL, || false);
-            continue;
-        }
         match step(out)? {
             Step::Ended => return Ok(()),
             Step::More => {}
-            Step::Full => bell.park(FULL, || false),
+            Step::Full | Step::Ready => bell.park(FULL, || false),
         }
         if out.handed
             && let Some(well) = well.take()

@@ -329,6 +329,7 @@ mod tests {
     use crate::decode::FrameViewSpec;
     use crate::decode::frames_testing::{frame, hello, paint, sealed};
     use crate::ffi::seqpacket_client::connect;
+    use crate::media::Orientation;
     use crate::ring::{Bell, Receiver as Ring, channel};
 
     /// A served socket with one layer.
@@ -392,7 +393,11 @@ mod tests {
         let path = dir.path().join("s");
         let (tell, told) = mpsc::sync_channel(16);
         let (ring, pictures) = channel(16, Bell::new());
-        let spec = FrameViewSpec { scale: Box::new(|size| size), further: Vec::new() };
+        let spec = FrameViewSpec {
+            orientation: Orientation::UPRIGHT,
+            scale: Box::new(|size| size),
+            further: Vec::new(),
+        };
         let (view, out) = (FrameView::new(spec), DecodeOut::new([ring], Vec::new()));
         let mut reader = Some(FrameReader::new(view, out, move |it| drop(tell.send(it))));
         let is_over = AtomicBool::new(false);

@@ -42,7 +42,7 @@ impl LockstepFile {
         while self.ahead.is_behind(at) && !self.ahead.out.is_full() {
             match self.file.step(&mut self.ahead) {
                 Ok(Step::More) => {}
-                Ok(Step::Full | Step::Ended) => break,
+                Ok(Step::Full | Step::Ready | Step::Ended) => break,
                 Err(error) => {
                     self.ahead.picture(PictureEvent::Failed);
                     (self.ahead.pictures_to, self.ahead.audio_to) =

@@ -12,6 +12,7 @@ mod metadata;
 mod native;
 mod network;
 mod pace;
+mod playback;
 mod record;
 mod scale;
 mod smaller;
@@ -44,6 +45,7 @@ pub use native::{
 };
 pub use network::{NETWORK_QUEUE, NetworkChange, ReadLimit, decode_network, read_network};
 pub use pace::CpuShare;
+pub use playback::{PlaybackRemote, PlaybackSpec, play_file, playback_ends};
 pub use record::{RECORD_QUEUE, RecordShare, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
 pub use source::SourceKeyframes;

@@ -10,12 +10,15 @@ pub use stream_manager_sync::Bell;
 pub use watermark::Gate;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes a ring of `capacity` values whose consumer listens to `bell`.
 #[must_use]
 pub fn channel<T>(capacity: usize, bell: Arc<Bell>) -> (Sender<T>, Receiver<T>) {
     let (producer, consumer) = rtrb::RingBuffer::new(capacity);
-    (Sender { producer, bell }, Receiver { consumer })
+    let revoked = Arc::new(AtomicU64::new(0));
+    let sender = Sender { producer, bell, pushed: 0, revoked: Arc::clone(&revoked) };
+    (sender, Receiver { consumer, taken: 0, revoked })
 }
 
 /// The writing end. Not `Clone`, and `push` takes `&mut self`: one producer is a type-level fact.
@@ -23,6 +26,9 @@ pub fn channel<T>(capacity: usize, bell: Arc<Bell>) -> (Sender<T>, Receiver<T>) 
 pub struct Sender<T> {
     producer: rtrb::Producer<T>,
     bell: Arc<Bell>,
+    /// Values since the beginning, and how many of them nobody is to read any more.
+    pushed: u64,
+    revoked: Arc<AtomicU64>,
 }
 
 impl<T> Sender<T> {
@@ -32,8 +38,14 @@ impl<T> Sender<T> {
     /// Gives `value` back if the ring is full (or its consumer gone: see [`Sender::is_closed`]).
     pub fn push(&mut self, value: T) -> Result<(), T> {
         self.producer.push(value).map_err(|rtrb::PushError::Full(value)| value)?;
+        self.pushed += 1;
         self.bell.ring();
         Ok(())
+    }
+
+    /// Takes back everything that waits: a reader that asks drops it before what is pushed next.
+    pub fn revoke(&self) {
+        self.revoked.store(self.pushed, Ordering::Release);
     }
 
     /// Values waiting in the ring.
@@ -79,12 +91,25 @@ impl<T> Drop for Sender<T> {
 #[derive(Debug)]
 pub struct Receiver<T> {
     consumer: rtrb::Consumer<T>,
+    /// Values taken since the beginning.
+    taken: u64,
+    revoked: Arc<AtomicU64>,
 }
 
 impl<T> Receiver<T> {
     /// Takes the oldest value.
     pub fn pop(&mut self) -> Option<T> {
-        self.consumer.pop().ok()
+        let value = self.consumer.pop().ok()?;
+        self.taken += 1;
+        Some(value)
+    }
+
+    /// Drops what the sender has taken back. Whether there was anything.
+    pub fn drop_revoked(&mut self) -> bool {
+        let revoked = self.revoked.load(Ordering::Acquire);
+        let is_stale = self.taken < revoked;
+        while self.taken < revoked && self.pop().is_some() {}
+        is_stale
     }
 
     /// Looks at the oldest value.
@@ -127,6 +152,20 @@ mod tests {
         let (mut tx, mut rx) = channel(2, Bell::new());
         assert_eq!((tx.push(1), tx.push(2), tx.push(3)), (Ok(()), Ok(()), Err(3)));
         assert_eq!((rx.pop(), rx.pop(), rx.pop()), (Some(1), Some(2), None));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_read_and_what_comes_after_it_is() {
+        let (mut tx, mut rx) = channel(4, Bell::new());
+        assert!(!rx.drop_revoked());
+        (0..3).for_each(|value| tx.push(value).unwrap());
+        assert_eq!(rx.pop(), Some(0));
+        tx.revoke();
+        tx.push(3).unwrap();
+        assert!(rx.drop_revoked() && !rx.drop_revoked());
+        assert_eq!((rx.pop(), rx.pop()), (Some(3), None));
+        tx.revoke();
+        assert!(!rx.drop_revoked(), "nothing waits");
     }
 
     #[test]

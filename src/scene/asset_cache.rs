@@ -203,7 +203,7 @@ fn look(layer: &PlacedLayer) -> PlacedLayer {
     let mut look = PlacedLayer { data: None, ..layer.clone() };
     match &mut look.source {
         // Its placeholder has the layer's name.
-        Source::Video(_) => return look,
+        Source::Video { .. } => return look,
         // What it holds is what counts.
         Source::Image(path) => path.clear(),
         _ => {}

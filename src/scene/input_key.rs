@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::model::{Fit, Source};
 use super::resolve::PlacedLayer;
-use crate::media::NetworkInput;
+use crate::media::{NetworkInput, Orientation, VideoClip};
 
-/// What the pictures of a live, network, video or frames layer are: whose, and how large. When one
+/// What the pictures of a live, network, video or frames layer are: whose, how large, and how they
+/// are turned. When one
 /// scene follows another, a layer of the new one with the same key goes on with the pictures of the
 /// old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +17,14 @@ pub struct InputKey {
     /// Width and height of the box, which the pictures are scaled for.
     sides: (i32, i32),
     fit: Fit,
+    orientation: Orientation,
 }
 
 /// Where the pictures of an input come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Origin {
     Live(String),
-    Video(PathBuf),
+    Video(VideoClip),
     Frames(PathBuf),
     Network(NetworkInput),
 }
@@ -33,13 +35,14 @@ impl InputKey {
     pub fn of(layer: &PlacedLayer) -> Option<Self> {
         let origin = match &layer.source {
             Source::Live { stream, .. } => Origin::Live(stream.clone()),
-            Source::Video(path) => Origin::Video(path.clone()),
+            Source::Video { clip, .. } => Origin::Video(clip.clone()),
             Source::Network { input, .. } => Origin::Network(input.clone()),
             Source::Frames { socket, .. } => Origin::Frames(socket.clone()),
             _ => return None,
         };
         let place = layer.place.even();
         let (sides, fit) = ((place.w, place.h), layer.fit);
-        Some(Self { layer: layer.name.clone(), origin, sides, fit })
+        let orientation = layer.style.orientation();
+        Some(Self { layer: layer.name.clone(), origin, sides, fit, orientation })
     }
 }

@@ -1,6 +1,10 @@
 //! Style of a layer: how its pixels go on those below, and what is done to its picture first.
 
 use super::color::Color;
+use crate::media::Orientation;
+
+/// A quarter of a turn, tenths of a degree.
+pub(super) const QUARTER: u16 = 900;
 
 /// How a layer's colours go with those below.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +108,7 @@ pub struct ChromaKey {
 pub struct LayerStyle {
     /// How it goes with what is below.
     pub blend: BlendMode,
-    /// Clockwise, tenths of a degree, 0 to 3599.
+    /// Clockwise, tenths of a degree, 0 to 3599; of an input, a multiple of 900.
     pub rotation: u16,
     /// Which way it is mirrored.
     pub flip: Flip,
@@ -119,6 +123,14 @@ pub struct LayerStyle {
 }
 
 impl LayerStyle {
+    /// How the pictures of an input are turned and mirrored: its rotation is by quarters.
+    #[must_use]
+    pub fn orientation(&self) -> Orientation {
+        let quarters = u8::try_from(self.rotation / QUARTER).unwrap_or(0);
+        let flipped = Orientation::flipped(self.flip.is_across(), self.flip.is_down());
+        flipped.then(Orientation::turned(quarters))
+    }
+
     /// Whether a still picture is drawn anew for it.
     pub(super) fn changes_picture(&self) -> bool {
         let plain = Self { blend: self.blend, chroma_key: self.chroma_key, ..Self::default() };

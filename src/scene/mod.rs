@@ -57,7 +57,7 @@ pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
 pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
-    Align, Arrangement, ArrangementKind, BuiltIn, ClockSpec, Color, DataSource, Direction,
+    Align, Arrangement, ArrangementKind, AtEnd, BuiltIn, ClockSpec, Color, DataSource, Direction,
     FALLBACK_FONTS_MAX, Fit, Group, HttpDocument, LAYERS_MAX, Layer, Outline, Overflow, Scene,
     Source, TextBox, TextStyle, TickerSpec, VerticalAlign,
 };

@@ -9,7 +9,7 @@ use super::layer_style::LayerStyle;
 use super::position::Position;
 use super::time_format::TimeFormat;
 use super::transition::{Easing, Transition};
-use crate::media::{InputUrl, Micros, NetworkInput};
+use crate::media::{InputUrl, Micros, NetworkInput, VideoClip};
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -191,7 +191,7 @@ impl Source {
     pub const fn is_input(&self) -> bool {
         matches!(
             self,
-            Self::Video(_) | Self::Live { .. } | Self::Network { .. } | Self::Frames { .. }
+            Self::Video { .. } | Self::Live { .. } | Self::Network { .. } | Self::Frames { .. }
         )
     }
 }
@@ -295,6 +295,21 @@ impl Overflow {
         [("clip", Self::Clip), ("shrink", Self::Shrink), ("ellipsis", Self::Ellipsis)];
 }
 
+/// What a layer shows once its video is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtEnd {
+    /// The last picture.
+    #[default]
+    Hold,
+    /// Nothing.
+    Hide,
+}
+
+impl AtEnd {
+    /// All of them, by their names.
+    pub const WORDS: [(&str, Self); 2] = [("hold", Self::Hold), ("hide", Self::Hide)];
+}
+
 /// A line around letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outline {
@@ -367,7 +382,7 @@ pub enum Source {
     /// The number of the tick as 40 black and white blocks beside each other, which programs can
     /// read from the picture: 32 bits, the highest first, and the inverted sum of their bytes.
     FrameCounter,
-    /// A picture, PNG, JPEG, WebP, GIF or SVG, which may be animated.
+    /// A picture, PNG, JPEG, WebP, AVIF, GIF or SVG, which may be animated.
     Image(PathBuf),
     /// A picture that is part of the program.
     BuiltIn(BuiltIn),
@@ -389,8 +404,13 @@ pub enum Source {
     /// White for the first 100 ms of every second of programme time, black otherwise: with the
     /// `beep` audio it measures the offset between picture and audio.
     Flash,
-    /// A video file that loops.
-    Video(PathBuf),
+    /// A video file.
+    Video {
+        /// The file, and what of it is played.
+        clip: VideoClip,
+        /// What stands there once it is over.
+        at_end: AtEnd,
+    },
     /// A stream published to this node.
     Live {
         /// Its public name, such as `live/studio`.

@@ -32,6 +32,7 @@ mod wire;
 
 mod assets;
 mod audience;
+mod bad_input;
 mod doors;
 mod embedding;
 mod ending;
@@ -83,5 +84,6 @@ mod two_shards;
 mod unprivileged;
 mod uploading;
 mod vaapi;
+mod video_files;
 mod vlc;
 mod warnings;

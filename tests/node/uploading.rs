@@ -19,7 +19,12 @@ const NOISE: &str = "nullsrc=s=40x40,format=rgb24,noise=alls=100";
 
 /// A picture as ffmpeg makes it.
 fn png(node: &Node, source: &str) -> Vec<u8> {
-    let file = node.file("made.png");
+    made(node, "made.png", source)
+}
+
+/// The same as a file of this name.
+fn made(node: &Node, name: &str, source: &str) -> Vec<u8> {
+    let file = node.file(name);
     let last = ["-f", "lavfi", "-i", source, "-frames:v", "1", "-y", file.to_str().unwrap()];
     Program::start("ffmpeg", "-v error", &last).succeeds(SOON);
     std::fs::read(file).unwrap()
@@ -94,6 +99,9 @@ fn what_is_no_asset_is_refused_and_leaves_what_is_there() {
         let read = format!("GET /assets/{name}");
         assert_eq!(ask(&node, &read, &Value::Null).0, 400, "{name}");
     }
+    let avif = made(&node, "made.avif", "color=red:s=64x36");
+    assert_eq!(put(&node, "d.avif", &avif).0, 204);
+    assert_eq!(put(&node, "e.avif", &avif[..avif.len() / 2]).0, 400);
     let mut bomb = whole.clone();
     bomb[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     for (name, bytes) in [("a.png", &whole[..whole.len() / 2]), ("a.png", &bomb), ("b.jpg", &whole)]
@@ -117,7 +125,7 @@ fn what_is_no_asset_is_refused_and_leaves_what_is_there() {
 
     let (port, token) = (node.http_port(), token(&node));
     let more = format!("Authorization: Bearer {token}\n");
-    for path in ["a.png", "a.png/thumbnail"] {
+    for path in ["a.png", "a.png/thumbnail", "d.avif/thumbnail"] {
         let answer = Answer::to(port, "GET", &format!("/api/v1/assets/{path}"), &more);
         assert_eq!((answer.status, answer.field("content-type")), (200, Some("image/png")));
     }

@@ -76,8 +76,8 @@ fn of_channel(channel: &ChannelConfig) -> Vec<String> {
         texts.extend(told.map(|text| format!("channel {channel}, scene {scene}: {text}")));
     }
     for input in &channel.audio_sources {
-        if let audio::Source::Video(path) = &input.source
-            && let Some(error) = video_fault(path)
+        if let audio::Source::Video(clip) = &input.source
+            && let Some(error) = video_fault(&clip.path)
         {
             texts.push(format!("channel {}: audio \"{}\": {error}", channel.name, input.name));
         }

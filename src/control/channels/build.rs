@@ -222,6 +222,7 @@ mod tests {
     use super::*;
     use crate::config::RenditionConfig;
     use crate::control::channels::frame_sockets::FrameSockets;
+    use crate::control::channels::players::Players;
     use crate::control::threads::Threads;
     use crate::event::NodeEvent;
     use crate::frame::{PacketPool, PacketPoolSpec};
@@ -244,6 +245,7 @@ mod tests {
             loader: Arc::default(),
             threads: Threads::default(),
             frame_sockets: FrameSockets::default(),
+            players: Players::default(),
             composers: Threads::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::players::Players;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::DecoderContext;
 use crate::control::event_queue::EventQueue;
@@ -35,6 +36,8 @@ pub(crate) struct ChannelContext {
     pub(crate) threads: Threads,
     /// Where programs send frames.
     pub(crate) frame_sockets: FrameSockets,
+    /// The video files that are played.
+    pub(crate) players: Players,
     /// The compose core, and those before it.
     pub(crate) composers: Threads,
 }
@@ -55,6 +58,7 @@ impl ChannelContext {
             events: Arc::clone(&self.events),
             threads: self.threads.clone(),
             frame_sockets: self.frame_sockets.clone(),
+            players: self.players.clone(),
         }
     }
 }

@@ -102,13 +102,18 @@ mod tests {
     use super::*;
     use crate::decode::{FrameView, FrameViewSpec};
     use crate::frame::PictureEvent;
+    use crate::media::Orientation;
     use crate::pipeline::{DecodeOut, FrameChange};
     use crate::ring::{Bell, Receiver, channel};
 
     /// A layer, and what it is given.
     fn layer() -> (FrameReader, Receiver<PictureEvent>) {
         let (ring, pictures) = channel(4, Bell::new());
-        let spec = FrameViewSpec { scale: Box::new(|size| size), further: Vec::new() };
+        let spec = FrameViewSpec {
+            orientation: Orientation::UPRIGHT,
+            scale: Box::new(|size| size),
+            further: Vec::new(),
+        };
         let tell = |change| assert!(matches!(change, FrameChange::Lost(_)), "{change:?}");
         (FrameReader::new(FrameView::new(spec), DecodeOut::new([ring], Vec::new()), tell), pictures)
     }

@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod natives;
 mod network_inputs;
 pub(crate) mod offline;
+pub(crate) mod players;
 pub(crate) mod renditions;
 pub(crate) mod scene_loader;
 pub(crate) mod scenes;

@@ -231,6 +231,10 @@ impl Scenes {
     /// `keep`. Gives back what is no such thing.
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
         let (ask, reply) = self.ask_about_data(ask, reply)?;
+        if let Ask::ControlPlayback { channel, layer, command } = ask {
+            say(reply, self.decoders.players.command(&channel, &layer, command));
+            return None;
+        }
         let (Ask::Scenes { channel }
         | Ask::Scene { channel, .. }
         | Ask::Screenshot { channel, .. }
@@ -238,6 +242,7 @@ impl Scenes {
         | Ask::PutScene { channel, .. }
         | Ask::Overlays { channel }
         | Ask::PutOverlays { channel, .. }
+        | Ask::Playback { channel }
         | Ask::PatchLayer { channel, .. }
         | Ask::PutTransition { channel, .. }
         | Ask::Transaction { channel, .. }
@@ -266,6 +271,10 @@ impl Scenes {
             }
             Ask::Overlays { .. } => {
                 say(reply, programme.overlays_view());
+                return None;
+            }
+            Ask::Playback { channel } => {
+                say(reply, Answer::Playback(self.decoders.players.views(&channel)));
                 return None;
             }
             Ask::PutTransition { document, .. } => {

@@ -11,10 +11,10 @@ use crate::decode::{DecodeSink, File, FileSpec, FrameView, FrameViewSpec, Live, 
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
-use crate::media::{Micros, NetworkInput, Rect, Size};
+use crate::media::{Micros, NetworkInput, Orientation, Rect, Size, VideoClip};
 use crate::pipeline::{
     self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, FrameChange, FrameReader, LockstepFile,
-    PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
+    PICTURE_QUEUE, PlaybackSpec, SUBSCRIPTION_QUEUE, play_file, playback_ends,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
@@ -22,6 +22,7 @@ use crate::scene::{self, Fit, PlacedLayer, PreparedScene, ResolvedScene};
 
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::players::Players;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::stats::CoreRole;
@@ -41,6 +42,7 @@ pub(crate) struct DecoderContext {
     pub(crate) events: EventQueue,
     pub(crate) threads: Threads,
     pub(crate) frame_sockets: FrameSockets,
+    pub(crate) players: Players,
 }
 
 /// A decoder's wish for a stream: its name, and where the messages go.
@@ -50,7 +52,7 @@ pub(crate) type Subscription = (Arc<str>, Sender<SubscriptionEvent>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SourceKey {
     Live(String),
-    Video(PathBuf),
+    Video(VideoClip),
     Frames(PathBuf),
     Network(NetworkInput),
 }
@@ -63,6 +65,8 @@ struct Wanted {
     audio: Vec<Sender<AudioBlock>>,
     /// The layer that shows it, or the audio source that plays it.
     layer: String,
+    /// The audio sources that play what a layer shows.
+    audio_names: Vec<String>,
 }
 
 /// What decides how large pictures are made for a layer.
@@ -71,15 +75,21 @@ struct Shown {
     place: Rect,
     fit: Fit,
     scale: f32,
+    orientation: Orientation,
 }
 
 impl Shown {
     /// Of pictures that nobody sees.
-    const SMALL: Self =
-        Self { place: Rect { x: 0, y: 0, w: 16, h: 16 }, fit: Fit::Fill, scale: 1.0 };
+    const SMALL: Self = Self {
+        place: Rect { x: 0, y: 0, w: 16, h: 16 },
+        fit: Fit::Fill,
+        scale: 1.0,
+        orientation: Orientation::UPRIGHT,
+    };
 
-    const fn of(layer: &PlacedLayer) -> Self {
-        Self { place: layer.place, fit: layer.fit, scale: layer.scale }
+    fn of(layer: &PlacedLayer) -> Self {
+        let orientation = layer.style.orientation();
+        Self { place: layer.place, fit: layer.fit, scale: layer.scale, orientation }
     }
 
     /// How large pictures are made.
@@ -120,7 +130,7 @@ impl Sources {
         for layer in layers {
             let key = match &layer.source {
                 scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
-                scene::Source::Video(path) => SourceKey::Video(path.clone()),
+                scene::Source::Video { clip, .. } => SourceKey::Video(clip.clone()),
                 scene::Source::Network { input, .. } => SourceKey::Network(input.clone()),
                 scene::Source::Frames { socket, .. } => SourceKey::Frames(socket.clone()),
                 _ => continue,
@@ -136,7 +146,8 @@ impl Sources {
                 Some(wanted) => wanted.pictures.push(pictures),
                 None => {
                     let (pictures, layer) = (vec![pictures], layer.name.clone());
-                    self.0.push(Wanted { key, pictures, audio: Vec::new(), layer });
+                    let (audio, audio_names) = (Vec::new(), Vec::new());
+                    self.0.push(Wanted { key, pictures, audio, layer, audio_names });
                 }
             }
         }
@@ -147,7 +158,7 @@ impl Sources {
         for input in inputs {
             let key = match &input.source {
                 audio::Source::Live(stream) => SourceKey::Live(stream.clone()),
-                audio::Source::Video(path) => SourceKey::Video(path.clone()),
+                audio::Source::Video(clip) => SourceKey::Video(clip.clone()),
                 audio::Source::Network(input) => SourceKey::Network(input.clone()),
                 _ => continue,
             };
@@ -156,10 +167,14 @@ impl Sources {
                 continue;
             }
             match self.0.iter_mut().find(|wanted| wanted.key == key) {
-                Some(wanted) => wanted.audio.push(sender),
+                Some(wanted) => {
+                    wanted.audio.push(sender);
+                    wanted.audio_names.push(input.name.clone());
+                }
                 None => {
                     let (audio, layer) = (vec![sender], input.name.clone());
-                    self.0.push(Wanted { key, pictures: Vec::new(), audio, layer });
+                    let (pictures, audio_names) = (Vec::new(), Vec::new());
+                    self.0.push(Wanted { key, pictures, audio, layer, audio_names });
                 }
             }
         }
@@ -173,19 +188,17 @@ impl Sources {
         start: Micros,
     ) -> Result<Started, ChannelError> {
         let mut started = Started::default();
-        for Wanted { key, pictures, audio, layer } in self.0 {
+        for Wanted { key, pictures, audio, layer, audio_names } in self.0 {
             let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
             let out = DecodeOut::new(pictures, audio);
             let wanted = (layer, out, sizes);
             let run = match key {
                 SourceKey::Live(stream) => context.live(&stream, wanted, &mut started),
-                SourceKey::Video(path) => context.video(path, wanted, start),
+                SourceKey::Video(clip) => context.video(clip, wanted, audio_names, start),
                 SourceKey::Network(input) => {
                     let (layer, out, sizes) = wanted;
                     started.fed.push((layer.clone(), Arc::clone(&out.fed)));
-                    let (scale, further) = scales(&sizes);
-                    let spec = LiveSpec { further, ..LiveSpec::new(scale) };
-                    context.network(layer, input, out, spec)?;
+                    context.network(layer, input, out, live_spec(&sizes))?;
                     continue;
                 }
                 SourceKey::Frames(socket) => {
@@ -212,8 +225,7 @@ impl DecoderContext {
         let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
         started.subscriptions.push((Arc::from(stream), subscription));
         started.fed.push((layer, Arc::clone(&out.fed)));
-        let (scale, further) = scales(&sizes);
-        let spec = LiveSpec { threads: DECODE_THREADS, further, ..LiveSpec::new(scale) };
+        let spec = LiveSpec { threads: DECODE_THREADS, ..live_spec(&sizes) };
         let (decoder, clock) = (Live::new(spec), self.clock);
         let subject = format!("live input {stream}");
         Box::new(move || {
@@ -222,25 +234,27 @@ impl DecoderContext {
         })
     }
 
-    fn video(&self, path: PathBuf, (layer, out, sizes): Taker, start: Micros) -> Run {
-        let (clock, tell) = (self.clock, self.file_reporter(layer));
+    fn video(
+        &self,
+        clip: VideoClip,
+        (layer, out, sizes): Taker,
+        mut names: Vec<String>,
+        start: Micros,
+    ) -> Run {
+        let (clock, tell, bell) = (self.clock, self.file_reporter(layer.clone()), Bell::new());
         let (want_pictures, want_audio) = (out.has_pictures(), !out.audio.is_empty());
-        let subject = path.display().to_string();
+        let subject = clip.path.display().to_string();
+        let (remote, end) = playback_ends(&bell);
+        names.insert(0, layer);
+        self.players.add(&self.channel, names, remote);
+        let spec = PlaybackSpec { path: clip.path.clone(), in_point: clip.in_point, start };
         let open = move || {
-            let (scale, further) = scales(&sizes);
-            let spec = FileSpec {
-                further,
-                want_pictures,
-                want_audio,
-                threads: DECODE_THREADS,
-                ..FileSpec::new(scale, start.max(clock.now() + FILE_LEAD))
-            };
-            let mut file = File::open(&path, spec)?;
-            Ok(move |out: &mut DecodeOut| file.step(out))
+            let spec = file_spec(&clip, &sizes, start);
+            File::open(&clip.path, FileSpec { want_pictures, want_audio, ..spec })
         };
         Box::new(move || {
             set_log_subject(&subject);
-            pipeline::decode_file(open, &Bell::new(), out, Retry::default(), tell);
+            play_file(open, spec, end, &bell, out, clock, tell);
         })
     }
 
@@ -252,7 +266,8 @@ impl DecoderContext {
     ) -> Result<(), ChannelError> {
         started.fed.push((layer.clone(), Arc::clone(&out.fed)));
         let (scale, further) = scales(&sizes);
-        let view = FrameView::new(FrameViewSpec { scale, further });
+        let view =
+            FrameView::new(FrameViewSpec { scale, further, orientation: orientation(&sizes) });
         let reader = FrameReader::new(view, out, self.input_reporter(layer));
         self.frame_sockets.attach(socket, reader, self.clock, |run| self.spawn(run))
     }
@@ -269,19 +284,16 @@ impl Sources {
     /// what is wrong with the others. Streams stay silent and unseen.
     pub(crate) fn in_lockstep(self, start: Micros) -> (Vec<LockstepFile>, Vec<String>) {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
-        for Wanted { key, pictures, audio, layer } in self.0 {
-            let SourceKey::Video(path) = key else { continue };
+        for Wanted { key, pictures, audio, layer, .. } in self.0 {
+            let SourceKey::Video(clip) = key else { continue };
             let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-            let (scale, further) = scales(&sizes);
             let spec = FileSpec {
-                further,
                 want_pictures: !pictures.is_empty(),
                 want_audio: !audio.is_empty(),
-                threads: DECODE_THREADS,
-                ..FileSpec::new(scale, start)
+                ..file_spec(&clip, &sizes, start)
             };
             let mut out = DecodeOut::new(pictures, audio);
-            match File::open(&path, spec) {
+            match File::open(&clip.path, spec) {
                 Ok(file) => files.push(LockstepFile::new(file, out)),
                 Err(error) => {
                     out.picture(PictureEvent::Failed);
@@ -298,6 +310,17 @@ fn scales(sizes: &[Shown]) -> (Scale, Vec<Scale>) {
     let mut scales = sizes.iter().map(|shown| shown.scale());
     let first = scales.next().unwrap_or_else(|| Shown::SMALL.scale());
     (first, scales.collect())
+}
+
+/// How pictures are turned, which is the same for all readers.
+fn orientation(sizes: &[Shown]) -> Orientation {
+    sizes.first().map_or(Orientation::UPRIGHT, |shown| shown.orientation)
+}
+
+/// How a stream is shown by layers of these sizes.
+fn live_spec(sizes: &[Shown]) -> LiveSpec {
+    let (scale, further) = scales(sizes);
+    LiveSpec { further, orientation: orientation(sizes), ..LiveSpec::new(scale) }
 }
 
 impl DecoderContext {
@@ -325,15 +348,32 @@ impl DecoderContext {
                     NodeEvent::AssetFailed { channel, layer, reason, retry_in }
                 }
                 FileNews::Restored => NodeEvent::AssetRestored { channel, layer },
+                FileNews::Started => NodeEvent::PlaybackStarted { channel, layer },
+                FileNews::Ended => NodeEvent::PlaybackEnded { channel, layer },
             });
         }
+    }
+}
+
+/// How a clip is played that begins at `start`, for layers of these sizes.
+fn file_spec(clip: &VideoClip, sizes: &[Shown], start: Micros) -> FileSpec {
+    let (scale, further) = scales(sizes);
+    FileSpec {
+        further,
+        orientation: orientation(sizes),
+        looped: clip.looped,
+        in_point: clip.in_point,
+        out_point: clip.out_point,
+        threads: DECODE_THREADS,
+        keeps_alpha: true,
+        ..FileSpec::new(scale, start)
     }
 }
 
 /// The layers of a scene that show video files, and the files.
 pub(crate) fn scene_videos(scene: &ResolvedScene) -> Vec<(&str, &Path)> {
     let videos = scene.layers().into_iter().filter_map(|layer| match &layer.source {
-        scene::Source::Video(path) => Some((layer.name.as_str(), path.as_path())),
+        scene::Source::Video { clip, .. } => Some((layer.name.as_str(), clip.path.as_path())),
         _ => None,
     });
     videos.collect()
@@ -342,7 +382,7 @@ pub(crate) fn scene_videos(scene: &ResolvedScene) -> Vec<(&str, &Path)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Color, Layer, Scene, Source, TextStyle};
+    use crate::scene::{AtEnd, Color, Layer, Scene, Source, TextStyle};
 
     #[test]
     fn a_layer_that_is_drawn_at_two_sizes_is_decoded_once_for_both() {
@@ -351,7 +391,8 @@ mod tests {
         let style =
             TextStyle { font, fallback_fonts: Vec::new(), size: 20.0, weight: 400, color, align };
         let live = Source::Live { stream: "live/a".to_owned(), slate: String::new(), style };
-        let video = Source::Video("clip.mp4".into());
+        let clip = PathBuf::from("clip.mp4").into();
+        let video = Source::Video { clip, at_end: AtEnd::default() };
         let layers = vec![Layer::new("live", live), Layer::new("video", video)];
         let scene = Scene { background: color, layers, transition: None };
         let canvas = Size::new(640, 360).unwrap();

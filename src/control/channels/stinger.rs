@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::sources::{DECODE_THREADS, DecoderContext};
 use crate::control::threads::{ThreadPlace, ThreadRole};
-use crate::decode::{File, FileSpec};
+use crate::decode::{File, FileSpec, Step};
 use crate::ffi::set_log_subject;
 use crate::frame::PictureEvent;
 use crate::media::{Micros, Size};
@@ -29,7 +29,7 @@ pub(super) fn decode_stinger(
     let subject = path.display().to_string();
     let open = move || {
         let mut file = open(&path, size)?;
-        Ok(move |out: &mut DecodeOut| file.step(out))
+        Ok(move |out: &mut DecodeOut| if out.is_full() { Ok(Step::Full) } else { file.step(out) })
     };
     let run = move || {
         set_log_subject(&subject);

@@ -292,15 +292,12 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             (part.channel, part.frames) = (Some(channel.as_str()), Some(*frames));
             payload.reason = Some(reason);
         }
-        NodeEvent::AssetFailed { channel, layer, reason, retry_in } => {
-            tell_layer(payload, (channel, layer), Some(reason));
-            payload.part.retry_in_ms = millis(retry_in);
-        }
-        NodeEvent::AssetRestored { channel, layer } => tell_layer(payload, (channel, layer), None),
-        NodeEvent::InputConnected { channel, layer, what: reason }
-        | NodeEvent::InputLost { channel, layer, reason } => {
-            tell_layer(payload, (channel, layer), Some(reason));
-        }
+        NodeEvent::AssetFailed { .. }
+        | NodeEvent::AssetRestored { .. }
+        | NodeEvent::PlaybackStarted { .. }
+        | NodeEvent::PlaybackEnded { .. }
+        | NodeEvent::InputConnected { .. }
+        | NodeEvent::InputLost { .. } => tell_of_layer(payload, event),
         NodeEvent::StreamWarning { stream, code, text } => {
             part.stream_path = Some(stream.as_str());
             (part.code, part.text) = (Some(*code), Some(text.as_str()));
@@ -313,6 +310,26 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             payload.reason = Some(reason);
         }
         NodeEvent::Operated(operated) => tell_operated(payload, operated),
+    }
+}
+
+/// What is told of a layer's event.
+fn tell_of_layer<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
+    match event {
+        NodeEvent::AssetFailed { channel, layer, reason, retry_in } => {
+            tell_layer(payload, (channel, layer), Some(reason));
+            payload.part.retry_in_ms = Some(retry_in.millis());
+        }
+        NodeEvent::AssetRestored { channel, layer }
+        | NodeEvent::PlaybackStarted { channel, layer }
+        | NodeEvent::PlaybackEnded { channel, layer } => {
+            tell_layer(payload, (channel, layer), None);
+        }
+        NodeEvent::InputConnected { channel, layer, what: reason }
+        | NodeEvent::InputLost { channel, layer, reason } => {
+            tell_layer(payload, (channel, layer), Some(reason));
+        }
+        _ => {}
     }
 }
 

@@ -61,7 +61,9 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         | NodeEvent::InputLost { channel, layer, reason } => {
             Event { reason: Some(reason.clone()), ..of_layer(channel, layer, plain) }
         }
-        NodeEvent::AssetRestored { channel, layer } => of_layer(channel, layer, plain),
+        NodeEvent::AssetRestored { channel, layer }
+        | NodeEvent::PlaybackStarted { channel, layer }
+        | NodeEvent::PlaybackEnded { channel, layer } => of_layer(channel, layer, plain),
         NodeEvent::StreamWarning { stream, code, .. } => {
             Event { stream: Some(stream.clone()), code: Some((*code).to_owned()), ..plain }
         }

@@ -14,7 +14,7 @@ pub struct Event {
     /// `pull_failed`, `pull_left`, `relay_loop`, `record_started`, `record_finished`,
     /// `record_stopped`, `record_incomplete`, `encoder_failed`, `encoder_changed`,
     /// `encoder_overloaded`, `encoder_recovered`, `bitrate_changed`, `frames_dropped`,
-    /// `asset_failed`, `asset_restored`, `input_connected`,
+    /// `asset_failed`, `asset_restored`, `playback_started`, `playback_ended`, `input_connected`,
     /// `input_lost`, `channel_stalled`, `channel_started`, `channel_stopped`,
     /// `core_lost`, `stream_warning`, `started`, `stopped`; and what was done through the API:
     /// `scene_changed`, `key_created`, `key_revoked` and so on.

@@ -11,6 +11,7 @@ use crate::decode::DecodeSink;
 use crate::ffi::seqpacket_client::memory;
 use crate::frame::{AudioBlock, FrozenFrame, PictureEvent};
 use crate::media::Micros;
+use crate::media::Orientation;
 
 /// Bytes of a slot with a picture of 32 x 32 in BGRA.
 const SLOT: u64 = 4_096;
@@ -112,8 +113,11 @@ impl DecodeSink for Sink {
 
 /// Luma, chroma and alpha at a place of what a layer shows of the client.
 fn shown(client: &FrameClient, at: (usize, usize)) -> ([u8; 3], Option<u8>) {
-    let mut view =
-        FrameView::new(FrameViewSpec { scale: Box::new(|size| size), further: Vec::new() });
+    let mut view = FrameView::new(FrameViewSpec {
+        orientation: Orientation::UPRIGHT,
+        scale: Box::new(|size| size),
+        further: Vec::new(),
+    });
     let mut sink = Sink::default();
     view.renew(Micros(5));
     view.show(client, &mut sink).unwrap();

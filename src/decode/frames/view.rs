@@ -5,7 +5,7 @@ use crate::decode::alpha::Alpha;
 use crate::decode::convert::Converter;
 use crate::decode::{DecodeSink, Error, Scale};
 use crate::frame::PictureEvent;
-use crate::media::{Micros, PixelFormat};
+use crate::media::{Micros, Orientation, PixelFormat};
 
 /// Pictures that may wait for their reader: those of a program come when they are to be seen.
 const FRAMES_QUEUE: u32 = 4;
@@ -16,6 +16,8 @@ pub struct FrameViewSpec {
     pub scale: Scale,
     /// Further sizes that they are made at, each for a reader of its own.
     pub further: Vec<Scale>,
+    /// How its pictures are turned and mirrored.
+    pub orientation: Orientation,
 }
 
 /// The newest picture of a program, made for the readers of a layer.
@@ -34,6 +36,7 @@ impl FrameView {
         let converters = std::iter::once(spec.scale).chain(spec.further).map(|scale| {
             Converter::new(scale, PixelFormat::I420, Box::new(|_| FRAMES_QUEUE))
                 .keeping(Some(Alpha::Premultiplied))
+                .oriented(spec.orientation)
         });
         Self { converters: converters.collect(), owed: 0, at: Micros(0) }
     }

@@ -9,6 +9,7 @@ use crate::scene::canvas::{Canvas, Placed};
 use crate::scene::damage::{Damage, around};
 use crate::scene::kernel::mul255;
 use crate::scene::layout;
+use crate::scene::model::AtEnd;
 use crate::scene::tick::Tick;
 
 /// How long the last picture takes to fade to the slate.
@@ -30,6 +31,8 @@ pub(in crate::scene) struct Input {
     placeholder: Option<Box<Asset>>,
     /// One picture may be all that comes for a long time.
     is_still: bool,
+    /// What stands there once the source is over.
+    at_end: AtEnd,
     state: InputState,
     /// Where the picture lands on the canvas, and which part of it.
     dest: Rect,
@@ -62,14 +65,18 @@ impl Input {
         let (dest, crop) = (Rect::default(), Rect::default());
         let state = InputState::default();
         let (place, placeholder) = (place.even(), None);
-        let is_still = false;
-        Self { place, canvas, slate, placeholder, is_still, state, dest, crop }
+        let (is_still, at_end) = (false, AtEnd::Hide);
+        Self { place, canvas, slate, placeholder, is_still, at_end, state, dest, crop }
     }
 
     /// For a file: nothing stands there before the first picture; `placeholder` does while the file
     /// cannot be played.
-    pub(super) fn of_file(place: Rect, canvas: Rect, placeholder: Asset) -> Self {
-        Self { placeholder: Some(Box::new(placeholder)), ..Self::new(place, canvas, None) }
+    pub(super) fn of_file(
+        place: Rect,
+        canvas: Rect,
+        (placeholder, at_end): (Asset, AtEnd),
+    ) -> Self {
+        Self { placeholder: Some(Box::new(placeholder)), at_end, ..Self::new(place, canvas, None) }
     }
 
     /// For another program: it may draw once, and `slate` stands there while it is not connected.
@@ -79,9 +86,9 @@ impl Input {
 
     /// One for the same place that has received nothing.
     pub(super) fn as_loaded(&self) -> Self {
-        let Self { place, canvas, is_still, .. } = *self;
+        let Self { place, canvas, is_still, at_end, .. } = *self;
         let (slate, placeholder) = (self.slate.clone(), self.placeholder.clone());
-        Self { placeholder, is_still, ..Self::new(place, canvas, slate) }
+        Self { placeholder, is_still, at_end, ..Self::new(place, canvas, slate) }
     }
 
     /// Takes its pictures from `pictures` from now on; what is shown stays until the first.
@@ -153,6 +160,7 @@ impl Input {
     fn receive(&mut self, now: Micros) -> bool {
         let Some(pictures) = &mut self.state.pictures else { return false };
         let (mut is_new, mut is_over) = (false, false);
+        pictures.drop_revoked();
         loop {
             match pictures.peek() {
                 Some(PictureEvent::Picture { at, .. }) if *at > now => break,
@@ -169,7 +177,7 @@ impl Input {
                     (is_new, is_over) = (true, false);
                     self.state.failed = false;
                 }
-                Some(PictureEvent::Ended) => is_over = true,
+                Some(PictureEvent::Ended) => is_over |= self.at_end == AtEnd::Hide,
                 Some(PictureEvent::Failed) => {
                     is_over = true;
                     self.state.failed = true;
@@ -368,6 +376,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_picture_of_a_file_stays_or_goes_and_what_is_taken_back_is_not_seen() {
+        let label = || Asset::opaque(PLACE, [vec![0; 64 * 32], vec![0; 32 * 16], vec![0; 32 * 16]]);
+        for (at_end, weight) in [(AtEnd::Hold, 255), (AtEnd::Hide, 0)] {
+            let mut bench = bench(4);
+            let input = Input::of_file(PLACE, CANVAS, (label(), at_end));
+            let old = std::mem::replace(&mut bench.input, input);
+            std::mem::swap(&mut bench.input.state, &mut { old }.state);
+            bench.send(0);
+            bench.tick(0);
+            bench.tick(200);
+            bench.sender.push(PictureEvent::Ended).unwrap();
+            bench.tick(300);
+            assert_eq!(bench.tick(2_000).1, weight, "{at_end:?}");
+            bench.send(3_000);
+            bench.sender.revoke();
+            bench.tick(3_500);
+            assert_eq!(bench.pool.in_use(), usize::from(weight > 0), "{at_end:?}");
+            bench.send(4_000);
+            bench.tick(4_000);
+            assert_eq!(bench.tick(4_300).1, 255, "it is played again");
+        }
+    }
+
+    #[test]
     fn a_file_that_fails_is_stood_for_until_its_next_picture() {
         let mut bench = bench(2);
         let label = Asset::new(
@@ -375,7 +407,10 @@ mod tests {
             (PLACE.x, PLACE.y),
             CANVAS,
         );
-        let old = std::mem::replace(&mut bench.input, Input::of_file(PLACE, CANVAS, label));
+        let old = std::mem::replace(
+            &mut bench.input,
+            Input::of_file(PLACE, CANVAS, (label, AtEnd::Hide)),
+        );
         std::mem::swap(&mut bench.input.state, &mut { old }.state);
         let shows = |bench: &Bench| bench.input.bounds();
         bench.tick(0);

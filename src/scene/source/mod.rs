@@ -2,6 +2,7 @@
 //! itself on demand. After loading none of them allocates.
 
 mod animation;
+mod avif;
 mod clock;
 mod fill;
 mod flash;

@@ -86,9 +86,9 @@ impl Painter {
                 Self::Spinner(Spinner::load(layer.place, *color, loader.canvas))
             }
             Source::Flash => Self::Flash(Flash::new(layer.place)),
-            Source::Video(path) => {
-                let label = placeholder::labelled(layer, path, loader)?;
-                Self::Input(Input::of_file(layer.place, loader.canvas, label))
+            Source::Video { clip, at_end } => {
+                let label = placeholder::labelled(layer, &clip.path, loader)?;
+                Self::Input(Input::of_file(layer.place, loader.canvas, (label, *at_end)))
             }
             Source::Live { slate, style, .. } | Source::Network { slate, style, .. } => {
                 let slate = text::slate(layer, slate, style, loader)?;

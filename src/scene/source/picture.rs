@@ -8,12 +8,14 @@ use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::imageops::{FilterType, crop_imm, resize};
+use image::metadata::Orientation;
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgba,
     RgbaImage,
 };
 
 use super::animation::{Animation, BYTES_MAX, Frames};
+use super::avif::{self, is_avif};
 use super::styled::styled;
 use super::svg::{Svg, is_svg};
 use crate::media::{Rect, Size, open_plain};
@@ -31,6 +33,9 @@ const SIDE_MAX: u32 = 16_384;
 
 /// Most memory a decoder may take.
 const DECODER_BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes of a pixel as it is drawn.
+const RGBA_BYTES: u64 = 4;
 
 static LOGO: &[u8] = include_bytes!("../../../assets/logo.png");
 
@@ -147,8 +152,8 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
         file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         return Svg::read(&bytes).map(|svg| Decoded::Svg(Box::new(svg)));
     }
-    if head.get(4..12).is_some_and(|brand| brand == b"ftypavif") {
-        return Err("AVIF is not read; make it a PNG or a WebP".to_owned());
+    if is_avif(head) {
+        return avif::read(file, DECODER_BYTES_MAX / RGBA_BYTES).map(Decoded::Still);
     }
     match image::guess_format(head) {
         Ok(ImageFormat::Gif) => {
@@ -161,8 +166,7 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
             if decoder.is_apng().map_err(told)? {
                 return Frames::read(decoder.apng().map_err(told)?).map(Decoded::Frames);
             }
-            let image = DynamicImage::from_decoder(decoder).map_err(told)?;
-            Ok(Decoded::Still(image.into_rgba8()))
+            still(decoder).map(|image| Decoded::Still(image.into_rgba8()))
         }
         Ok(ImageFormat::WebP) => {
             let mut decoder = WebPDecoder::new(file).map_err(told)?;
@@ -170,8 +174,7 @@ fn decode(mut file: impl BufRead + Seek) -> Result<Decoded, String> {
             if decoder.has_animation() {
                 return Frames::read(decoder).map(Decoded::Frames);
             }
-            let image = DynamicImage::from_decoder(decoder).map_err(told)?;
-            Ok(Decoded::Still(image.into_rgba8()))
+            still(decoder).map(|image| Decoded::Still(image.into_rgba8()))
         }
         _ => decode_still(file).map(|image| Decoded::Still(image.into_rgba8())),
     }
@@ -181,10 +184,25 @@ fn decode_still(file: impl BufRead + Seek) -> Result<DynamicImage, String> {
     let mut reader =
         ImageReader::new(file).with_guessed_format().map_err(|error| error.to_string())?;
     if reader.format().is_none() {
-        return Err("it is neither PNG nor JPEG nor WebP nor GIF nor SVG".to_owned());
+        return Err("it is neither PNG nor JPEG nor WebP nor AVIF nor GIF nor SVG".to_owned());
     }
     reader.limits(limits());
-    reader.decode().map_err(|error| error.to_string())
+    still(reader.into_decoder().map_err(|error| error.to_string())?)
+}
+
+/// The picture of a decoder as it is to be seen: cameras say how theirs are turned.
+fn still(mut decoder: impl ImageDecoder) -> Result<DynamicImage, String> {
+    let (w, h) = decoder.dimensions();
+    let bytes = u64::from(w) * u64::from(h) * RGBA_BYTES;
+    if bytes.max(decoder.total_bytes()) > DECODER_BYTES_MAX {
+        let limit = DECODER_BYTES_MAX >> 20;
+        return Err(format!("its {w}x{h} pixels take more than {limit} MiB; make it smaller"));
+    }
+    // What cannot be understood of that does not spoil the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    image.apply_orientation(orientation);
+    Ok(image)
 }
 
 fn limits() -> Limits {
@@ -295,6 +313,21 @@ mod tests {
         for pixel in scaled(image, 23, 23).pixels().filter(|pixel| pixel.0[3] > 0) {
             assert_eq!(pixel.0[..3], [255, 255, 255]);
         }
+    }
+
+    #[test]
+    fn a_photograph_is_turned_as_its_camera_says() {
+        let photo = RgbaImage::from_fn(32, 16, |x, _| Rgba([if x < 16 { 0 } else { 255 }; 4]));
+        let mut jpeg = Vec::new();
+        let rgb = DynamicImage::from(photo).into_rgb8();
+        rgb.write_to(&mut Cursor::new(&mut jpeg), ImageFormat::Jpeg).unwrap();
+        // Behind the begin of the file: one entry, the orientation, a quarter clockwise.
+        let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\
+            \x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        jpeg.splice(2..2, exif.iter().copied());
+        let image = decode_still(Cursor::new(jpeg)).unwrap().into_rgb8();
+        assert_eq!(image.dimensions(), (16, 32));
+        assert!(image.get_pixel(8, 4).0[0] < 20 && image.get_pixel(8, 28).0[0] > 235);
     }
 
     #[test]

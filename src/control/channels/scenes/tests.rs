@@ -9,6 +9,7 @@ use super::*;
 use crate::command::{SceneView, ScenesView};
 use crate::config::{from_document, to_document};
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::players::Players;
 use crate::control::threads::Threads;
 use crate::event::NodeEvent;
 use crate::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
@@ -60,6 +61,7 @@ fn bench() -> Bench {
         loader: Arc::default(),
         threads: Threads::default(),
         frame_sockets: FrameSockets::default(),
+        players: Players::default(),
         composers: Threads::default(),
     };
     let (mut scenes, news) = Scenes::new(&context);

@@ -143,6 +143,7 @@ impl From<Answer> for Problem {
             | Answer::Screenshot(_)
             | Answer::Data(_)
             | Answer::Overlays(_)
+            | Answer::Playback(_)
             | Answer::Shown { .. }
             | Answer::Config(_)
             | Answer::Reloaded(_) => Self::unavailable("the node answers something else"),

@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, backup, channels, composition, data, keys, node, outputs, pulls, pushes, recordings,
-    streams, transcodes,
+    assets, backup, channels, composition, data, keys, node, outputs, playback, pulls, pushes,
+    recordings, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -73,6 +73,11 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route(
             "/channels/{channel}/transition",
             get(channels::transition).put(channels::put_transition),
+        )
+        .route("/channels/{channel}/playback", get(playback::playbacks))
+        .route(
+            "/channels/{channel}/playback/{layer}",
+            get(playback::playback).post(playback::control),
         )
         .route("/channels/{channel}/composition", get(composition::composition))
         .route("/channels/{channel}/transaction", post(channels::transaction))
