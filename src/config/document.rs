@@ -151,6 +151,9 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
             Some(DataSource::Pushed(name)) => drop(keys.insert("data".to_owned(), json!(name))),
             None => {}
         }
+        if layer.source.is_input() {
+            drop(keys.insert("warm".to_owned(), json!(layer.warm.word())));
+        }
         if arranged {
             ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
         }
@@ -413,7 +416,7 @@ mod tests {
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
         Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, Direction, Easing, Flip, Keyframe,
-        LayerMotion, LayerStyle, Length, Shadow, TransitionKind, demo,
+        LayerMotion, LayerStyle, Length, Shadow, TransitionKind, Warm, demo,
     };
 
     const CANVAS: Size = Size::HD720;
@@ -736,6 +739,11 @@ mod tests {
                     _ => None,
                 },
                 style: as_far_as_it_goes(&style, &source),
+                warm: match source.is_input() {
+                    true if visible => Warm::Always,
+                    true => Warm::Off,
+                    false => Warm::default(),
+                },
                 place,
                 fit,
                 z,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::input_pool::InputPool;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::DecoderContext;
 use crate::control::event_queue::EventQueue;
@@ -55,6 +56,7 @@ impl ChannelContext {
             events: Arc::clone(&self.events),
             threads: self.threads.clone(),
             frame_sockets: self.frame_sockets.clone(),
+            inputs: InputPool::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod context;
 pub(crate) mod encoders;
 pub(crate) mod error;
 pub(crate) mod frame_sockets;
+mod input_pool;
 pub(crate) mod list;
 pub(crate) mod natives;
 mod network_inputs;

@@ -11,17 +11,18 @@ use crate::decode::{DecodeSink, File, FileSpec, FrameView, FrameViewSpec, Live, 
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
-use crate::media::{Micros, NetworkInput, Rect, Size};
+use crate::media::{Micros, Size};
 use crate::pipeline::{
-    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, FrameChange, FrameReader, LockstepFile,
-    PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
+    self, DECODED_AUDIO_QUEUE, DecodeOut, FanOut, FileNews, FrameChange, FrameReader, LockstepFile,
+    Retry, SUBSCRIPTION_QUEUE, TAKER_QUEUE,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
-use crate::scene::{self, Fit, PlacedLayer, PreparedScene, ResolvedScene};
+use crate::scene::{self, PlacedLayer, PreparedScene, ResolvedScene};
 
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::input_pool::{InputId, InputPool, Shown, SourceKey};
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::stats::CoreRole;
@@ -41,47 +42,31 @@ pub(crate) struct DecoderContext {
     pub(crate) events: EventQueue,
     pub(crate) threads: Threads,
     pub(crate) frame_sockets: FrameSockets,
+    /// What is decoded for the channel already.
+    pub(crate) inputs: InputPool,
 }
 
 /// A decoder's wish for a stream: its name, and where the messages go.
 pub(crate) type Subscription = (Arc<str>, Sender<SubscriptionEvent>);
 
-/// Something that is decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum SourceKey {
-    Live(String),
-    Video(PathBuf),
-    Frames(PathBuf),
-    Network(NetworkInput),
-}
-
 /// A decoder to be, and who takes what it gives.
 struct Wanted {
     key: SourceKey,
-    /// To each composer that draws its layer.
-    pictures: Vec<(Sender<PictureEvent>, Shown)>,
+    /// To each composer that draws its layer; nothing to one that will.
+    pictures: Vec<(Option<Sender<PictureEvent>>, Shown)>,
     audio: Vec<Sender<AudioBlock>>,
     /// The layer that shows it, or the audio source that plays it.
     layer: String,
 }
 
-/// What decides how large pictures are made for a layer.
-#[derive(Clone, Copy, Debug)]
-struct Shown {
-    place: Rect,
-    fit: Fit,
-    scale: f32,
+impl Wanted {
+    fn id(&self) -> InputId {
+        let shown = self.pictures.iter().map(|(_, shown)| *shown).collect();
+        InputId { source: self.key.clone(), shown }
+    }
 }
 
 impl Shown {
-    /// Of pictures that nobody sees.
-    const SMALL: Self =
-        Self { place: Rect { x: 0, y: 0, w: 16, h: 16 }, fit: Fit::Fill, scale: 1.0 };
-
-    const fn of(layer: &PlacedLayer) -> Self {
-        Self { place: layer.place, fit: layer.fit, scale: layer.scale }
-    }
-
     /// How large pictures are made.
     fn scale(self) -> Scale {
         Box::new(move |source| {
@@ -95,8 +80,9 @@ impl Shown {
 }
 
 /// The decoders that are needed. A source that is seen and heard has one for both; one that two
-/// layers show has two, because its pictures are made as large as each shows them; a layer that is
-/// drawn at several sizes has one.
+/// layers show at different sizes has two, because its pictures are made as large as each shows
+/// them; a layer that is drawn at several sizes has one. What the channel's pool has is not decoded
+/// once more.
 #[derive(Default)]
 pub(crate) struct Sources(Vec<Wanted>);
 
@@ -105,8 +91,17 @@ pub(crate) struct Sources(Vec<Wanted>);
 pub(crate) struct Started {
     /// For the shard: decoders that want streams.
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Layers that show streams, and whether pictures of theirs have come in.
-    pub(crate) fed: Vec<(String, Arc<AtomicBool>)>,
+    /// What layers show.
+    pub(crate) inputs: Vec<StartedInput>,
+}
+
+/// What a layer shows.
+pub(crate) struct StartedInput {
+    pub(crate) layer: String,
+    /// Whether pictures of a stream have come in.
+    pub(crate) fed: Arc<AtomicBool>,
+    /// Since when it is decoded.
+    pub(crate) since: Micros,
 }
 
 impl Sources {
@@ -118,28 +113,44 @@ impl Sources {
         scene: &mut PreparedScene,
     ) {
         for layer in layers {
-            let key = match &layer.source {
-                scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
-                scene::Source::Video(path) => SourceKey::Video(path.clone()),
-                scene::Source::Network { input, .. } => SourceKey::Network(input.clone()),
-                scene::Source::Frames { socket, .. } => SourceKey::Frames(socket.clone()),
-                _ => continue,
-            };
+            let Some(key) = SourceKey::of(layer) else { continue };
             // The composer looks on every tick; nobody needs to be woken.
-            let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
-            if scene.attach(&layer.name, receiver).is_err() {
-                continue;
-            }
-            let pictures = (sender, Shown::of(layer));
-            let is_it = |wanted: &&mut Wanted| wanted.key == key && wanted.layer == layer.name;
-            match self.0.iter_mut().find(is_it) {
-                Some(wanted) => wanted.pictures.push(pictures),
-                None => {
-                    let (pictures, layer) = (vec![pictures], layer.name.clone());
-                    self.0.push(Wanted { key, pictures, audio: Vec::new(), layer });
-                }
+            let (sender, receiver) = channel(TAKER_QUEUE, Bell::new());
+            if scene.attach(&layer.name, receiver).is_ok() {
+                self.want(key, layer, Some(sender));
             }
         }
+    }
+
+    /// The same of layers whose pictures somebody will take: they are decoded and kept.
+    pub(crate) fn want_warm<'a>(&mut self, layers: impl Iterator<Item = &'a PlacedLayer>) {
+        for layer in layers {
+            if let Some(key) = SourceKey::of(layer) {
+                self.want(key, layer, None);
+            }
+        }
+    }
+
+    fn want(&mut self, key: SourceKey, layer: &PlacedLayer, ring: Option<Sender<PictureEvent>>) {
+        let pictures = (ring, Shown::of(layer));
+        let is_it = |wanted: &&mut Wanted| wanted.key == key && wanted.layer == layer.name;
+        match self.0.iter_mut().find(is_it) {
+            Some(wanted) => wanted.pictures.push(pictures),
+            None => {
+                let (pictures, layer) = (vec![pictures], layer.name.clone());
+                self.0.push(Wanted { key, pictures, audio: Vec::new(), layer });
+            }
+        }
+    }
+
+    /// What tells the wanted inputs from others.
+    pub(crate) fn ids(&self) -> Vec<InputId> {
+        self.0.iter().map(Wanted::id).collect()
+    }
+
+    /// The same with the layers that show them.
+    pub(crate) fn named_ids(&self) -> impl Iterator<Item = (&str, InputId)> {
+        self.0.iter().map(|wanted| (wanted.layer.as_str(), wanted.id()))
     }
 
     /// Connects every mixer input that plays a stream or a video file.
@@ -172,28 +183,31 @@ impl Sources {
         context: &DecoderContext,
         start: Micros,
     ) -> Result<Started, ChannelError> {
-        let mut started = Started::default();
-        for Wanted { key, pictures, audio, layer } in self.0 {
-            let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-            let out = DecodeOut::new(pictures, audio);
-            let wanted = (layer, out, sizes);
-            let run = match key {
-                SourceKey::Live(stream) => context.live(&stream, wanted, &mut started),
-                SourceKey::Video(path) => context.video(path, wanted, start),
-                SourceKey::Network(input) => {
-                    let (layer, out, sizes) = wanted;
-                    started.fed.push((layer.clone(), Arc::clone(&out.fed)));
-                    let (scale, further) = scales(&sizes);
-                    let spec = LiveSpec { further, ..LiveSpec::new(scale) };
-                    context.network(layer, input, out, spec)?;
-                    continue;
-                }
-                SourceKey::Frames(socket) => {
-                    context.frames(&socket, wanted, &mut started)?;
-                    continue;
-                }
-            };
-            context.spawn(run)?;
+        let (mut started, now) = (Started::default(), context.clock.now());
+        for wanted in self.0 {
+            let id = wanted.id();
+            let Wanted { key, pictures, audio, layer } = wanted;
+            let is_warm = audio.is_empty() && pictures.iter().all(|(ring, _)| ring.is_none());
+            let rings = pictures.into_iter().enumerate();
+            let mut rings: Vec<_> = rings.filter_map(|(at, (ring, _))| Some((at, ring?))).collect();
+            if audio.is_empty()
+                && let Some((fed, since)) = context.inputs.join(&id, &mut rings)
+            {
+                started.inputs.push(StartedInput { layer, fed, since });
+                continue;
+            }
+            let sizes = id.shown.clone();
+            let fan_out = FanOut::new(sizes.len(), context.clock);
+            fan_out.set_warm(is_warm);
+            rings.into_iter().for_each(|(size, ring)| fan_out.add(size, ring));
+            let out = DecodeOut::shared(fan_out.clone(), audio);
+            match sizes.is_empty() {
+                true => fan_out.let_go(),
+                false => context.inputs.put(id, fan_out, (Arc::clone(&out.fed), now)),
+            }
+            let fed = Arc::clone(&out.fed);
+            started.inputs.push(StartedInput { layer: layer.clone(), fed, since: now });
+            context.start(key, (layer, out, sizes), start, &mut started)?;
         }
         Ok(started)
     }
@@ -207,11 +221,32 @@ type Taker = (String, DecodeOut, Vec<Shown>);
 type Run = Box<dyn FnOnce() + Send>;
 
 impl DecoderContext {
-    fn live(&self, stream: &str, (layer, out, sizes): Taker, started: &mut Started) -> Run {
+    fn start(
+        &self,
+        key: SourceKey,
+        (layer, out, sizes): Taker,
+        start: Micros,
+        started: &mut Started,
+    ) -> Result<(), ChannelError> {
+        match key {
+            SourceKey::Live(stream) => {
+                let run = self.live(&stream, (layer, out, sizes), started);
+                self.spawn(run)
+            }
+            SourceKey::Video(path) => self.spawn(self.video(path, (layer, out, sizes), start)),
+            SourceKey::Network(input) => {
+                let (scale, further) = scales(&sizes);
+                let spec = LiveSpec { further, ..LiveSpec::new(scale) };
+                self.network(layer, input, out, spec)
+            }
+            SourceKey::Frames(socket) => self.frames(&socket, (layer, out, sizes)),
+        }
+    }
+
+    fn live(&self, stream: &str, (_, out, sizes): Taker, started: &mut Started) -> Run {
         let bell = Bell::new();
         let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
         started.subscriptions.push((Arc::from(stream), subscription));
-        started.fed.push((layer, Arc::clone(&out.fed)));
         let (scale, further) = scales(&sizes);
         let spec = LiveSpec { threads: DECODE_THREADS, further, ..LiveSpec::new(scale) };
         let (decoder, clock) = (Live::new(spec), self.clock);
@@ -244,13 +279,7 @@ impl DecoderContext {
         })
     }
 
-    fn frames(
-        &self,
-        socket: &Path,
-        (layer, out, sizes): Taker,
-        started: &mut Started,
-    ) -> Result<(), ChannelError> {
-        started.fed.push((layer.clone(), Arc::clone(&out.fed)));
+    fn frames(&self, socket: &Path, (layer, out, sizes): Taker) -> Result<(), ChannelError> {
         let (scale, further) = scales(&sizes);
         let view = FrameView::new(FrameViewSpec { scale, further });
         let reader = FrameReader::new(view, out, self.input_reporter(layer));
@@ -271,7 +300,8 @@ impl Sources {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for Wanted { key, pictures, audio, layer } in self.0 {
             let SourceKey::Video(path) = key else { continue };
-            let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+            let seen = pictures.into_iter().filter_map(|(ring, shown)| Some((ring?, shown)));
+            let (pictures, sizes) = seen.unzip::<_, _, Vec<_>, Vec<_>>();
             let (scale, further) = scales(&sizes);
             let spec = FileSpec {
                 further,

@@ -13,10 +13,12 @@ use crate::control::threads::Threads;
 use crate::event::NodeEvent;
 use crate::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
 use crate::media::PixelFormat;
-use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX};
+use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX, StartAt};
 use crate::ring::{Bell, channel};
 use crate::scene::kernel::Level;
 use crate::scene::{Composed, Composer, Tick};
+
+mod preview;
 
 const CHANNEL: &str = "demo";
 
@@ -30,6 +32,8 @@ struct Bench {
     changes: Receiver<SceneChange>,
     reports: Sender<SceneReport>,
     n: u64,
+    /// What decoders want, as the shard holds it.
+    subscriptions: Vec<Subscription>,
 }
 
 fn color(color: &str) -> Value {
@@ -45,7 +49,7 @@ fn bench() -> Bench {
             scene: from_document(&color(shade), size).unwrap(),
         })
         .to_vec();
-    let events: EventQueue = Arc::new(crossbeam::queue::ArrayQueue::new(8));
+    let events: EventQueue = Arc::new(crossbeam::queue::ArrayQueue::new(64));
     let context = ChannelContext {
         clock: Clock::start(),
         packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
@@ -72,6 +76,8 @@ fn bench() -> Bench {
             reports: heard,
             natives: Vec::new(),
             stats: Arc::default(),
+            inputs: InputPool::default(),
+            tap: None,
         }),
         &[],
     );
@@ -84,6 +90,7 @@ fn bench() -> Bench {
         changes,
         reports,
         n: 0,
+        subscriptions: Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ mod keys;
 mod node;
 mod openapi;
 mod outputs;
+mod preview;
 mod problem;
 mod pulls;
 mod pushes;

@@ -141,6 +141,9 @@ impl From<Answer> for Problem {
             | Answer::Scenes(_)
             | Answer::Scene(_)
             | Answer::Screenshot(_)
+            | Answer::Preview(_)
+            | Answer::Taken(_)
+            | Answer::Picture(_)
             | Answer::Overlays(_)
             | Answer::Shown { .. }
             | Answer::Config(_)
