@@ -131,6 +131,11 @@ impl InputPool {
         });
     }
 
+    /// Lets go of all of them: each ends once nobody takes it.
+    pub(super) fn clear(&self) {
+        self.inputs().clear();
+    }
+
     /// How many are decoded.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

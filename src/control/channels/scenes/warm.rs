@@ -13,6 +13,10 @@ impl Scenes {
         let programme = &mut self.channels[at];
         let Some(ends) = &programme.ends else { return };
         let inputs = ends.inputs.clone();
+        if ends.changes.is_closed() {
+            // The channel has stopped, and the node may wait for its decoders.
+            return inputs.clear();
+        }
         let is_unsettled = std::mem::take(&mut programme.is_unsettled) || is_rebound;
         let are_running = |ids: &[InputId]| ids.iter().all(|id| inputs.find(id).is_some());
         if !is_unsettled && are_running(&programme.warm) {

@@ -216,6 +216,18 @@ fn an_input_of_several_scenes_is_decoded_once_and_from_when_its_layer_says_on() 
 }
 
 #[test]
+fn inputs_that_are_always_warm_end_with_their_channel() {
+    let mut bench = bench();
+    bench.tick();
+    bench.put_scene("always", live("always"));
+    assert_eq!(bench.inputs(), 1);
+    // The composer is gone.
+    bench.changes = channel(1, Bell::new()).1;
+    bench.scenes.tick();
+    assert_eq!(bench.inputs(), 0);
+}
+
+#[test]
 fn two_hundred_takes_decode_nothing_anew_and_keep_nothing() {
     let mut bench = bench();
     bench.tick();
