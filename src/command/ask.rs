@@ -170,6 +170,34 @@ pub enum Ask {
         /// the channel.
         transition: Option<serde_json::Value>,
     },
+    /// What is in preview: [`Answer::Preview`].
+    Preview {
+        /// The channel.
+        channel: String,
+    },
+    /// Prepare a scene, so that it can be taken at once; [`Answer::Done`] before it is ready.
+    PutPreview {
+        /// The channel.
+        channel: String,
+        /// The scene; `None` for none.
+        scene: Option<String>,
+    },
+    /// Put the scene in preview on the air: [`Answer::Taken`].
+    Take {
+        /// The channel.
+        channel: String,
+        /// As of [`Ask::Activate`].
+        transition: Option<serde_json::Value>,
+        /// Whether the scene that was on the air is in preview then.
+        swap: bool,
+    },
+    /// What a channel shows, or would, as a small moving picture: [`Answer::Picture`].
+    MonitorPicture {
+        /// The channel.
+        channel: String,
+        /// Which of the two.
+        monitor: Monitor,
+    },
     /// Push a channel's stream to one more destination: [`Answer::Named`].
     AddOutput {
         /// The channel.
@@ -260,6 +288,15 @@ pub enum Ask {
     },
 }
 
+/// What is looked at of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Monitor {
+    /// What is on the air.
+    Programme,
+    /// The scene that is prepared to be taken.
+    Preview,
+}
+
 /// A JSON document that may hold a secret: Debug shows nothing of it.
 #[derive(Clone)]
 pub struct Document(pub serde_json::Value);
@@ -289,6 +326,12 @@ pub enum Answer {
     Screenshot(Vec<u8>),
     /// Values that texts of scenes are bound to.
     Data(serde_json::Value),
+    /// What is in preview.
+    Preview(Option<PreviewView>),
+    /// A scene has been taken.
+    Taken(TakenView),
+    /// A picture as a JPEG file.
+    Picture(Vec<u8>),
     /// A channel's overlays.
     Overlays(OverlaysView),
     /// The video files of a channel, by layer.
@@ -381,6 +424,41 @@ pub struct ScenesView {
     pub names: Vec<String>,
     /// How another one comes on the air: the keys of `transition` in the configuration.
     pub transition: serde_json::Value,
+}
+
+/// A scene in preview.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreviewView {
+    /// Its name.
+    pub scene: String,
+    /// Whether it can be taken at once.
+    pub state: PreviewState,
+    /// Why it cannot be shown as it is.
+    pub reason: Option<String>,
+}
+
+/// How far a scene in preview is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviewState {
+    /// Its files are read, or its inputs have no picture yet.
+    Loading,
+    /// A take is seen at the next frame.
+    Ready,
+    /// Something of it cannot be shown; a take shows it with a placeholder.
+    Failed,
+}
+
+/// A scene that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenView {
+    /// Its name.
+    pub scene: String,
+    /// The number of the frame that was on the air when somebody asked for it.
+    pub asked_frame: u64,
+    /// The number of the first frame that shows it; `None` if it was on the air.
+    pub frame: Option<u64>,
+    /// The scene that is in preview now.
+    pub preview: Option<String>,
 }
 
 /// A channel's overlays.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, CLIENTS_MAX, ConfigText, Document, OverlaysView, ReloadView, SceneView, ScenesView,
+    Answer, Ask, CLIENTS_MAX, ConfigText, Document, Monitor, OverlaysView, PreviewState,
+    PreviewView, ReloadView, SceneView, ScenesView, TakenView,
 };
 pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};

@@ -149,6 +149,9 @@ fn layer_document(layer: &Layer, arranged: bool) -> Value {
         if let Some(data) = &layer.data {
             data_source::put(data, keys);
         }
+        if layer.source.is_input() {
+            drop(keys.insert("warm".to_owned(), json!(layer.warm.word())));
+        }
         if arranged {
             ["x", "y", "width", "height", "anchor"].iter().for_each(|key| drop(keys.remove(*key)));
         }
@@ -413,7 +416,7 @@ mod tests {
     use crate::scene::{
         Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, DataSource, Direction, Easing,
         Flip, HttpDocument, Keyframe, LayerMotion, LayerStyle, Length, Shadow, TransitionKind,
-        demo,
+        Warm, demo,
     };
 
     const CANVAS: Size = Size::HD720;
@@ -754,6 +757,11 @@ mod tests {
                     _ => None,
                 },
                 style: as_far_as_it_goes(&style, &source),
+                warm: match source.is_input() {
+                    true if visible => Warm::Always,
+                    true => Warm::Off,
+                    false => Warm::default(),
+                },
                 place,
                 fit,
                 z,

@@ -20,7 +20,7 @@ use crate::scene::time_format::{HOURS, TIME_OF_DAY, TimeFormat, UTC};
 use crate::scene::{
     Align, Anchor, Arrangement, ArrangementKind, AtEnd, BuiltIn, ClockSpec, Color,
     FALLBACK_FONTS_MAX, Fit, Group, LAYERS_MAX, Layer, Outline, Overflow, Position, Source,
-    TextBox, TextStyle, TickerSpec, VerticalAlign,
+    TextBox, TextStyle, TickerSpec, VerticalAlign, Warm,
 };
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
@@ -142,10 +142,13 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     let motion = layer_motion::read(&mut s, faults, arranged);
     let is_text = matches!(kind, "text" | "ticker");
     let data = is_text.then(|| data_source::read(&mut s, faults)).flatten();
+    let is_input = matches!(kind, "video" | "live" | "network" | "frames");
+    let warm = is_input.then(|| s.word(faults, "warm", &Warm::WORDS)).flatten().unwrap_or_default();
     let Rect { w, h, .. } = place.within(within.sides);
     let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
     s.finish(faults);
-    Some(Layer { place, fit, z, alpha, visible, style, motion, data, ..Layer::new("", source?) })
+    let layer = Layer::new("", source?);
+    Some(Layer { place, fit, z, alpha, visible, style, motion, data, warm, ..layer })
 }
 
 fn place(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Position {

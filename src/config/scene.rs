@@ -8,10 +8,14 @@ use super::layer::{self, Within};
 use super::section::{Found, Section};
 use super::transition;
 use crate::media::Size;
-use crate::scene::{self, Error, Layer, ResolvedScene, Scene};
+use crate::scene::{self, Error, Layer, ResolvedScene, Scene, Source, Warm};
 
 /// Most scenes of one channel. Further ones are refused.
 pub const SCENES_MAX: usize = 32;
+
+/// Most inputs of one channel with `warm = "always"`; one that several scenes show at one size is
+/// one. Further ones are refused: each is a decoder that always runs.
+pub const WARM_INPUTS_MAX: usize = 16;
 
 /// Name of the scene that `[[channel.layer]]` describes.
 pub(super) const MAIN: &str = "main";
@@ -106,6 +110,9 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
         }
     }
     let active = read_active(s, faults, &list);
+    if let Some(fault) = warm_fault(&list) {
+        faults.add(&s.place("scene"), fault);
+    }
     for named in &list {
         if let Err(error) = resolve(&named.scene, (canvas, canvas), &list, &overlays) {
             let place = seen.get(&named.name).map_or_else(|| s.place("scene"), |at| *at..*at);
@@ -113,6 +120,38 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
         }
     }
     Scenes { list, active, demo, overlays }
+}
+
+/// What is wrong with the number of inputs that are always decoded, if there are too many.
+#[must_use]
+pub fn warm_fault(scenes: &[NamedScene]) -> Option<String> {
+    let layers = scenes.iter().flat_map(|named| always_warm(&named.scene.layers));
+    let mut inputs = Vec::<(&Source, _)>::new();
+    for layer in layers {
+        let input = (&layer.source, (layer.place.w, layer.place.h, layer.fit));
+        if !inputs.contains(&input) {
+            inputs.push(input);
+        }
+    }
+    (inputs.len() > WARM_INPUTS_MAX).then(|| {
+        format!(
+            "`warm`: a channel has at most {WARM_INPUTS_MAX} inputs that are \"always\" decoded, \
+             not {}; let others be \"preview\"",
+            inputs.len()
+        )
+    })
+}
+
+fn always_warm(layers: &[Layer]) -> Vec<&Layer> {
+    let mut found = Vec::new();
+    for layer in layers {
+        match &layer.source {
+            Source::Group(group) => found.extend(always_warm(&group.layers)),
+            source if source.is_input() && layer.warm == Warm::Always => found.push(layer),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn read(

@@ -185,6 +185,9 @@ impl Controller {
             }
             self.scenes.read_mail();
             self.channels.read_mail();
+            for (stream, subscription) in self.scenes.take_subscriptions() {
+                self.tell_owner(ShardCommand::Subscription(stream, subscription));
+            }
             for change in self.scenes.take_changes() {
                 self.config_store.changed(change);
             }

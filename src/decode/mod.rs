@@ -56,9 +56,10 @@ pub type Scale = Box<dyn FnMut(Size) -> Size + Send>;
 pub type Queue = Box<dyn FnMut(Size) -> u32 + Send>;
 
 /// Pictures of a pool beyond those that wait for their reader: one being converted, one shown and
-/// one about to be in each of two scenes during a change, and two inside an encoder that got them
-/// undrawn, with one to spare.
-pub const POOL_EXTRA_PICTURES: u32 = 8;
+/// one about to be in each of two scenes during a change, two inside an encoder that got them
+/// undrawn, one kept for scenes to come, and one that somebody looks at in preview, with one to
+/// spare.
+pub const POOL_EXTRA_PICTURES: u32 = 10;
 
 /// Pictures of a pool that a decoder may refer to, where pictures are decoded into it; further ones
 /// are decoded into libavcodec's own memory, and copied.

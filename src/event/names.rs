@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 81] = [
+    pub const NAMES: [&'static str; 84] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -90,5 +90,8 @@ impl NodeEvent {
         "log_level_changed",
         "config_reloaded",
         "scene_removed",
+        "preview_changed",
+        "preview_ready",
+        "preview_failed",
     ];
 }

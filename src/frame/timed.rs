@@ -22,6 +22,18 @@ pub enum PictureEvent {
     Failed,
 }
 
+impl PictureEvent {
+    /// The same for one more reader.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        match self {
+            Self::Picture { frame, at } => Self::Picture { frame: frame.share(), at: *at },
+            Self::Ended => Self::Ended,
+            Self::Failed => Self::Failed,
+        }
+    }
+}
+
 /// A block of interleaved stereo samples at 48 kHz, -1.0 to 1.0, by value: no allocation, no pool.
 #[derive(Clone, Debug)]
 pub struct AudioBlock {

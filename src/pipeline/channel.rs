@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::frame_tap::FrameTap;
 use super::keyframes::Keyframes;
 use super::live::SceneLine;
 use super::native::NativeBranch;
@@ -39,8 +40,8 @@ const MIX_SAMPLES_MAX: usize = 2_048;
 
 /// Frames beyond the queue that a pool holds: one being drawn, the last one drawn (submitted again
 /// when nothing changes), one being encoded, the one before it, which the encoder compares it with,
-/// and one passing between them.
-pub const POOL_EXTRA_FRAMES: u32 = 5;
+/// one passing between them, and one that somebody looks at.
+pub const POOL_EXTRA_FRAMES: u32 = 6;
 
 /// The picture half of a channel.
 pub struct Picture {
@@ -56,6 +57,8 @@ pub struct Picture {
     pub keys: Keyframes,
     /// From control: other scenes.
     pub line: SceneLine,
+    /// To whoever looks at the programme.
+    pub tap: FrameTap,
 }
 
 /// The audio half of a channel.
@@ -249,7 +252,7 @@ impl ChannelStage {
 
 /// Draws the picture of `tick`, if anybody takes it, and lets others draw it at other sizes.
 fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
-    let Picture { composer, pool, tee, natives, line, .. } = picture;
+    let Picture { composer, pool, tee, natives, line, tap, .. } = picture;
     let is_taken = tee.admits(tick, is_key);
     if !is_taken && natives.is_empty() {
         return;
@@ -264,11 +267,13 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
     if !is_taken {
         return;
     }
+    channel.stats.set_tick(tick);
     let began = channel.clock.now();
     let composed = composer.compose(&now, pool);
     channel.stats.drawn(channel.clock.now().since(began), composer.drawn());
     let is_seen = match composed {
         Composed::Fresh(frame) | Composed::Same(frame) => {
+            tap.offer(&frame);
             tee.push(&frame, (tick, composer.mark()), |mark| composer.changed_since(mark))
         }
         Composed::NoFrame => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::fan_out::FanOut;
 use super::waiting::{Decodes, SlowDecoder, Waiting};
 use crate::command::SubscriptionEvent;
 use crate::decode::{DecodeSink, Error, Live, Step};
@@ -13,9 +14,6 @@ use crate::media::{Kind, Micros};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::Clock;
 use crate::stream::Message;
-
-/// Pictures that may wait for the composer.
-pub const PICTURE_QUEUE: usize = 16;
 
 /// Blocks of decoded audio that may wait for the mixer: about 1.3 s.
 pub const DECODED_AUDIO_QUEUE: usize = 64;
@@ -89,49 +87,16 @@ pub enum FileNews {
 
 /// Where a decoder's pictures and audio go. A full ring drops what is new, but for the word that
 /// the source has ended or failed: without it, its last picture would stand for ever.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DecodeOut {
-    /// To the composers, if layers show the source: one for each size that it is made at.
-    pictures: Vec<PictureRing>,
+    /// To the composers, if layers show the source.
+    pictures: FanOut,
     /// To the mixers that play the source.
     pub audio: Vec<Sender<AudioBlock>>,
     /// Set once pictures of a live stream have come in; they come out a little later.
     pub fed: Arc<AtomicBool>,
     /// Whether anything has come since this was last cleared.
     pub handed: bool,
-}
-
-/// The way to one composer.
-#[derive(Debug)]
-struct PictureRing {
-    ring: Sender<PictureEvent>,
-    /// The end or the failure for which there was no room yet.
-    owed: Option<PictureEvent>,
-}
-
-impl PictureRing {
-    /// Hands on an end or a failure for which there was no room.
-    fn settle(&mut self) {
-        if let Some(event) = self.owed.take() {
-            self.owed = self.ring.push(event).err();
-        }
-    }
-
-    fn push(&mut self, picture: PictureEvent) {
-        if !matches!(picture, PictureEvent::Picture { .. }) {
-            self.owed = Some(picture);
-            return self.settle();
-        }
-        self.settle();
-        if self.owed.is_none() && !self.ring.is_closed() {
-            drop(self.ring.push(picture));
-        }
-    }
-
-    /// Whether there is no room for another picture.
-    fn is_full(&self) -> bool {
-        self.ring.len() + 2 > self.ring.capacity()
-    }
 }
 
 impl DecodeOut {
@@ -141,23 +106,28 @@ impl DecodeOut {
         pictures: impl IntoIterator<Item = Sender<PictureEvent>>,
         audio: Vec<Sender<AudioBlock>>,
     ) -> Self {
-        let pictures = pictures.into_iter().map(|ring| PictureRing { ring, owed: None });
-        Self { pictures: pictures.collect(), audio, ..Self::default() }
+        Self::shared(FanOut::fixed(pictures), audio)
     }
 
-    /// Whether there are rings for pictures.
+    /// To whoever takes the pictures of `pictures`, which has the sizes of the decoder's spec.
     #[must_use]
-    pub const fn has_pictures(&self) -> bool {
-        !self.pictures.is_empty()
+    pub fn shared(pictures: FanOut, audio: Vec<Sender<AudioBlock>>) -> Self {
+        Self { pictures, audio, fed: Arc::default(), handed: false }
+    }
+
+    /// Whether there are sizes of pictures.
+    #[must_use]
+    pub fn has_pictures(&self) -> bool {
+        !self.pictures.is_ended()
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.is_unseen() && self.audio.iter().all(Sender::is_closed)
+        self.is_unheard() && self.pictures.is_over()
     }
 
     /// Whether nobody looks, though somebody may listen.
     pub(super) fn is_unseen(&self) -> bool {
-        self.pictures.iter().all(|pictures| pictures.ring.is_closed())
+        self.pictures.is_unseen()
     }
 
     /// Whether nobody listens, though somebody may look.
@@ -166,48 +136,38 @@ impl DecodeOut {
     }
 
     /// Hands on ends and failures for which rings had no room. Whether none is left.
-    pub(super) fn settle(&mut self) -> bool {
-        self.pictures.iter_mut().for_each(PictureRing::settle);
-        self.pictures.iter().all(|pictures| pictures.owed.is_none())
+    pub(super) fn settle(&self) -> bool {
+        self.pictures.settle()
     }
 
     /// Takes back what its readers have not taken yet.
-    pub(super) fn revoke(&mut self) {
-        for pictures in &mut self.pictures {
-            pictures.owed = None;
-            pictures.ring.revoke();
-        }
+    pub(super) fn revoke(&self) {
+        self.pictures.revoke();
         self.audio.iter().for_each(Sender::revoke);
     }
 
-    /// Whether there is no room for another picture and its audio: at the first size that anybody
-    /// shows, which sets the pace.
+    /// Whether there is no room for another picture and its audio.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let mut open = self.pictures.iter().filter(|pictures| !pictures.ring.is_closed());
-        open.next().is_some_and(PictureRing::is_full)
-            || self.audio.iter().any(|ring| ring.len() + 4 > ring.capacity())
+        self.pictures.is_full() || self.audio.iter().any(|ring| ring.len() + 4 > ring.capacity())
+    }
+}
+
+/// Whoever takes pictures hears that no more will come, however their decoder has ended.
+impl Drop for DecodeOut {
+    fn drop(&mut self) {
+        self.pictures.end();
     }
 }
 
 impl DecodeSink for DecodeOut {
     fn picture(&mut self, picture: PictureEvent) {
         self.handed |= matches!(picture, PictureEvent::Picture { .. });
-        let Some((first, further)) = self.pictures.split_first_mut() else { return };
-        for pictures in further {
-            match picture {
-                PictureEvent::Picture { .. } => break,
-                PictureEvent::Ended => pictures.push(PictureEvent::Ended),
-                PictureEvent::Failed => pictures.push(PictureEvent::Failed),
-            }
-        }
-        first.push(picture);
+        self.pictures.push(&picture);
     }
 
     fn further_picture(&mut self, size: usize, picture: PictureEvent) {
-        if let Some(pictures) = self.pictures.get_mut(size + 1) {
-            pictures.push(picture);
-        }
+        self.pictures.push_at(size + 1, &picture);
     }
 
     fn audio(&mut self, block: &AudioBlock) {
@@ -360,6 +320,7 @@ mod tests {
     use super::*;
     use crate::frame::BLOCK_SAMPLES;
     use crate::media::CHANNELS;
+    use crate::pipeline::fan_out::PICTURE_QUEUE;
     use crate::ring::channel;
 
     fn missing() -> Error {

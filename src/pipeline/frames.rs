@@ -303,8 +303,8 @@ impl Server<'_> {
     }
 
     /// How long nothing is to be done if nothing comes.
-    fn wait_for(&mut self, state: &State) -> Micros {
-        let is_settled = self.readers.iter_mut().all(|reader| reader.out.settle());
+    fn wait_for(&self, state: &State) -> Micros {
+        let is_settled = self.readers.iter().all(|reader| reader.out.settle());
         let now = self.clock.now();
         match state {
             State::Closed { next } | State::Open { next, .. } if *next > now => next.since(now),

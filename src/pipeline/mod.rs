@@ -4,6 +4,8 @@
 mod channel;
 mod decode;
 mod encode;
+mod fan_out;
+mod frame_tap;
 mod frames;
 mod keyframes;
 mod live;
@@ -26,12 +28,14 @@ pub use channel::{
     Picture, RawAudio, Timeline,
 };
 pub use decode::{
-    DECODED_AUDIO_QUEUE, DecodeOut, FileNews, PICTURE_QUEUE, Retry, SUBSCRIPTION_QUEUE,
-    file as decode_file, live as decode_live,
+    DECODED_AUDIO_QUEUE, DecodeOut, FileNews, Retry, SUBSCRIPTION_QUEUE, file as decode_file,
+    live as decode_live,
 };
 pub use encode::{
     ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, audio as encode_audio, video as encode_video,
 };
+pub use fan_out::{FanOut, TAKER_QUEUE};
+pub use frame_tap::{FrameTapEnd, frame_tap};
 pub use frames::{FrameChange, FrameReader, serve_frames};
 pub use keyframes::Keyframes;
 pub use live::{

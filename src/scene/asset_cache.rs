@@ -9,7 +9,7 @@ use std::sync::{MutexGuard, PoisonError};
 use super::error::Error;
 use super::file_stamp::FileStamp;
 use super::fonts::Fonts;
-use super::model::Source;
+use super::model::{Source, Warm};
 use super::needed_file::loaded_files;
 use super::resolve::PlacedLayer;
 use super::source::Painter;
@@ -200,7 +200,7 @@ impl Kept {
 
 /// The layer without what does not change its look.
 fn look(layer: &PlacedLayer) -> PlacedLayer {
-    let mut look = PlacedLayer { data: None, ..layer.clone() };
+    let mut look = PlacedLayer { data: None, warm: Warm::default(), ..layer.clone() };
     match &mut look.source {
         // Its placeholder has the layer's name.
         Source::Video { .. } => return look,

@@ -477,7 +477,7 @@ mod tests {
     use super::*;
     use crate::media::Rect;
     use crate::scene::layer_style::LayerStyle;
-    use crate::scene::model::{Fit, Source};
+    use crate::scene::model::{Fit, Source, Warm};
 
     fn style(font: Option<&str>) -> TextStyle {
         TextStyle {
@@ -499,6 +499,7 @@ mod tests {
             scale: 1.0,
             style: LayerStyle::default(),
             data: None,
+            warm: Warm::default(),
         }
     }
 

@@ -56,6 +56,32 @@ pub struct Layer {
     /// What its text is bound to, if it is: the text is a template then, or, if it is empty, the
     /// whole value.
     pub data: Option<DataSource>,
+    /// From when on its input is decoded, if it shows one.
+    pub warm: Warm,
+}
+
+/// From when on the input of a layer is decoded, so that its scene has pictures when it is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Warm {
+    /// As long as a scene of the channel has the layer.
+    Always,
+    /// Once its scene is in preview.
+    #[default]
+    Preview,
+    /// Once its scene is on the air.
+    Off,
+}
+
+impl Warm {
+    /// The words of a configuration.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("always", Self::Always), ("preview", Self::Preview), ("off", Self::Off)];
+
+    /// The word of a configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, known)| *known == self).map_or("preview", |(word, _)| word)
+    }
 }
 
 /// Where the values in a text come from.
@@ -95,6 +121,7 @@ impl Layer {
             style: LayerStyle::default(),
             motion: LayerMotion::default(),
             data: None,
+            warm: Warm::default(),
         }
     }
 }

@@ -132,6 +132,11 @@ impl PreparedScene {
         ready
     }
 
+    /// Inputs have received nothing, and take nothing until they are given pictures anew.
+    pub fn forget_pictures(&mut self) {
+        self.layers.each_input(&mut |_, _, input| input.exchange(&mut InputState::default()));
+    }
+
     /// Counts from now on what each layer costs, by this timer; where, lowest layer first. Layers
     /// of names that are `known` go on with their counts.
     #[must_use]

@@ -10,7 +10,7 @@ use super::layer_motion::LayerMotion;
 use super::layer_style::{BlendMode, ChromaKey, LayerStyle};
 use super::layout::{self, Transform};
 use super::model::{
-    Arrangement, Color, DRAWN_LAYERS_MAX, DataSource, Fit, LAYERS_MAX, Layer, Scene, Source,
+    Arrangement, Color, DRAWN_LAYERS_MAX, DataSource, Fit, LAYERS_MAX, Layer, Scene, Source, Warm,
 };
 use super::motion::PlacedMotion;
 use super::scaled_source::scaled;
@@ -58,6 +58,8 @@ pub struct PlacedLayer {
     pub style: LayerStyle,
     /// What its text is bound to.
     pub data: Option<DataSource>,
+    /// From when on its input is decoded.
+    pub warm: Warm,
 }
 
 /// What is done to a surface before it is put on what is below.
@@ -299,8 +301,8 @@ impl<'a> Resolver<'a, '_> {
                 if source.is_still() {
                     effects.corners = None;
                 }
-                let (fit, data) = (layer.fit, layer.data.clone());
-                let layer = PlacedLayer { name, source, place, fit, scale, style, data };
+                let (fit, data, warm) = (layer.fit, layer.data.clone(), layer.warm);
+                let layer = PlacedLayer { name, source, place, fit, scale, style, data, warm };
                 if motion.is_some() {
                     let whole = seen_at(&layer);
                     self.check_moving(&layer.name, whole)?;
@@ -444,15 +446,10 @@ fn alone(mut layer: PlacedLayer, alpha: u8, shown: Rect, effects: Effects) -> No
 
 /// The background of a scene inside another.
 fn ground(name: &str, color: Color, within: &Within) -> Node {
-    let layer = PlacedLayer {
-        name: format!("{name}/"),
-        source: Source::Color(color),
-        place: within.clip,
-        fit: Fit::Fill,
-        scale: 1.0,
-        style: LayerStyle::default(),
-        data: None,
-    };
+    let (name, source, place) = (format!("{name}/"), Source::Color(color), within.clip);
+    let (fit, scale, style) = (Fit::Fill, 1.0, LayerStyle::default());
+    let (data, warm) = (None, Warm::default());
+    let layer = PlacedLayer { name, source, place, fit, scale, style, data, warm };
     let alpha = if within.shown { 255 } else { 0 };
     Node { alpha, clip: within.clip, kind: Kind::Layer(layer), motion: None }
 }

@@ -67,6 +67,7 @@ struct Compose {
     stalled_us: Counter,
     draw: Histogram,
     pixels: Counter,
+    tick: Gauge,
 }
 
 /// Written by the video encoder's thread.
@@ -119,6 +120,17 @@ impl ChannelStats {
     pub fn drawn(&self, took: Micros, pixels: u64) {
         self.compose.draw.observe(took);
         self.compose.pixels.add(pixels);
+    }
+
+    /// The number of the tick that is drawn now. For the composer.
+    pub fn set_tick(&self, tick: u64) {
+        self.compose.tick.set_count(usize::try_from(tick).unwrap_or(usize::MAX));
+    }
+
+    /// The number of the newest tick that was drawn. For any thread.
+    #[must_use]
+    pub fn tick(&self) -> u64 {
+        self.compose.tick.get_count()
     }
 
     /// A scene of these layers is on the air. For control.

@@ -62,6 +62,7 @@ mod overlays;
 mod pairs;
 mod picture;
 mod playback;
+mod preview;
 mod pushing;
 mod recorder;
 mod relay_control;

@@ -46,6 +46,12 @@ const ROUTES = [
   ["GET channels/*/composition", composition],
   ["POST mock/cut", ({ model }) => model.cut()],
   ["POST channels/*/scenes/*/activate", activate],
+  ["GET channels/*/preview", ({ model, parts }) => previewOf(model, parts[1])],
+  ["PUT channels/*/preview", putPreview],
+  ["DELETE channels/*/preview", ({ model, parts }) => void model.previews.delete(parts[1])],
+  ["POST channels/*/take", take],
+  ["GET channels/*/preview/picture", picture],
+  ["GET channels/*/programme/picture", picture],
   ["POST channels/*/outputs", addOutput],
   ["DELETE channels/*/outputs/*", removeOutput],
   ["POST channels/*/outputs/*/start", (ask) => setOutput(ask, "connecting")],
@@ -125,6 +131,35 @@ function activate({ model, parts: [, name, , scene] }) {
   if (!channel?.scenes.includes(scene)) throw fault(404, `There is no scene ${scene}`);
   model.set(`channels/${name}`, { ...channel, scene });
   model.event("scene_changed", `${name} shows ${scene}`);
+}
+
+function previewOf(model, channel) {
+  const scene = model.previews.get(channel);
+  if (!scene) return { scene: null, state: null };
+  if (scene !== "Break") return { scene, state: "ready" };
+  return { scene, state: "failed", reason: 'layer "logo": cannot read logo.png' };
+}
+
+function putPreview({ model, parts: [, name], body }) {
+  const channel = model.state.channels[name];
+  if (!channel?.scenes.includes(body.scene)) throw fault(404, `There is no scene ${body.scene}`);
+  model.previews.set(name, body.scene);
+  model.event("preview_changed", `${name} has scene ${body.scene} in preview`);
+}
+
+function take({ model, parts: [, name] }) {
+  const channel = model.state.channels[name];
+  const scene = model.previews.get(name);
+  if (!scene) throw fault(409, "There is no scene in preview");
+  model.previews.set(name, channel.scene);
+  model.set(`channels/${name}`, { ...channel, scene });
+  model.event("scene_changed", `${name} shows ${scene}`);
+  return { scene, asked_frame: 900, frame: 901, preview: channel.scene };
+}
+
+function picture({ model, parts: [, name, of] }) {
+  if (of === "preview" && !model.previews.has(name)) throw fault(404, "There is no preview");
+  return { type: "image/png", bytes: model.assets.get("logo.png").picture };
 }
 
 function addOutput({ model, parts: [, channel], body }) {

@@ -11,6 +11,7 @@ export class Model {
     this.messages = [];
     this.listeners = new Set();
     this.events = [];
+    this.previews = new Map();
     this.clients = new Map();
     this.assets = demoAssets();
     this.level = "info";

@@ -334,3 +334,11 @@ export interface AssetList {
   files_max: number;
   assets: Asset[];
 }
+
+/** The scene in preview. */
+export interface Preview {
+  scene: string | null;
+  state: "loading" | "ready" | "failed" | null;
+  /** Why it has failed. */
+  reason?: string;
+}

@@ -31,6 +31,8 @@ export const SCENARIOS = [
   ["video is compared with its target, and dropped frames are shown by hour", encoderFigures],
   ["an output leads to its last errors", outputErrors],
   ["a scene is switched", sceneSwitches],
+  ["a scene is taken from preview", previewIsTaken],
+  ["a scene in preview that cannot be shown says why", previewFails],
   ["an output is added, stopped, started and removed", outputsChange],
   ["a pull and a push are added, stopped, started and removed", relaysChange],
   ["a push of another rendition says so", substitutedRendition],
@@ -196,6 +198,7 @@ async function sceneSwitches(browser, node) {
   assert(other, "the node has a second scene");
   await browser.open(node, `programme/${encodeURIComponent(name)}`);
   await onAir(browser, scene);
+  await browser.page.click(".studio-switch");
   await pressScene(browser, other);
   await onAir(browser, other);
   const [after] = await node.get("/channels");
@@ -203,6 +206,40 @@ async function sceneSwitches(browser, node) {
   await browser.press("½ s");
   await pressScene(browser, scene);
   await onAir(browser, scene);
+}
+
+async function previewIsTaken(browser, node) {
+  const { page } = browser;
+  const [{ name, scene, scenes }] = await node.get("/channels");
+  const other = scenes.find((one) => one !== scene);
+  await browser.open(node, `programme/${encodeURIComponent(name)}`);
+  await onAir(browser, scene);
+  if (!(await page.$eval(".studio-switch", (box) => box.checked))) {
+    await page.click(".studio-switch");
+  }
+  await pressScene(browser, other);
+  await browser.read(".preview-bus", other);
+  await browser.read(".preview-bus", "Ready");
+  for (const bus of ["preview", "programme"]) await browser.see(`.${bus}-bus img:not([hidden])`);
+  await onAir(browser, scene);
+  await browser.press("Cut", ".studio");
+  await onAir(browser, other);
+  await browser.read(".preview-bus", scene);
+  await browser.read(".preview-bus", "Ready");
+  await page.focus(".studio");
+  await page.keyboard.press("Space");
+  await onAir(browser, scene);
+  const [after] = await node.get("/channels");
+  assert.equal(after.scene, scene, "the node shows it too");
+}
+
+async function previewFails(browser, node) {
+  if (!(node instanceof MockNode)) return "left out: it needs the mock";
+  await browser.open(node, "programme/demo");
+  await pressScene(browser, "Break");
+  await browser.read(".preview-bus", "Failed");
+  await browser.read(".studio-reason", "cannot read logo.png");
+  return undefined;
 }
 
 async function pressScene(browser, scene) {

@@ -9,8 +9,8 @@ use crate::config::{ChannelConfig, RENDITIONS_MAX};
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, PixelFormat};
 use crate::pipeline::{
-    Audio, CHANGES_MAX, Channel, ChannelStage, Keyframes, Opened, Picture, SCENE_REPORTS_MAX,
-    SceneLine, Tee, Timeline,
+    Audio, CHANGES_MAX, Channel, ChannelStage, FrameTapEnd, Keyframes, Opened, Picture,
+    SCENE_REPORTS_MAX, SceneLine, Tee, Timeline, frame_tap,
 };
 use crate::ring::{Bell, channel};
 use crate::runtime::Pacer;
@@ -22,6 +22,7 @@ use crate::control::channels::assets::{Prepared, prepare};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::encoders::{EncoderStarter, StartedEncoders};
 use crate::control::channels::error::ChannelError;
+use crate::control::channels::input_pool::InputPool;
 use crate::control::channels::natives;
 use crate::control::channels::renditions::{KnownStats, RenditionPlan};
 use crate::control::channels::scenes::SceneEnds;
@@ -116,11 +117,12 @@ pub(crate) fn build(
             let clock = context.clock;
             stats.set_layers(scene.measure(&Timer::new(move || clock.nanos()), &[]));
             let composer = Composer::with_scene(scene, Level::best());
-            let (line, mut ends) = scene_line(context, &stats);
+            let (tap, tap_end) = frame_tap();
+            let (line, mut ends) = scene_line(context, &stats, tap_end);
             let natives;
             (natives, ends.natives) = natives::start(context, config, sizes, &mut sources)?;
             scenes = Some(ends);
-            picture = Some(Picture { composer, pool, tee, natives, keys, line });
+            picture = Some(Picture { composer, pool, tee, natives, keys, line, tap });
         }
         None if !sizes.is_empty() => return Err(ChannelError::Native(config.name.clone())),
         None => {
@@ -133,8 +135,11 @@ pub(crate) fn build(
         sources.want_audio(&config.audio_sources, &mut mixer);
         Audio { mixer, encoder }
     });
-    let Started { subscriptions, .. } =
-        sources.start(&context.decoders(&config.name), timeline.start)?;
+    let decoders = context.decoders(&config.name);
+    let Started { subscriptions, .. } = sources.start(&decoders, timeline.start)?;
+    if let Some(ends) = &mut scenes {
+        ends.inputs = decoders.inputs;
+    }
     Ok(Built {
         stage: ChannelStage::new(Channel {
             pacer: Pacer::new(timeline.rate, timeline.start),
@@ -208,12 +213,17 @@ fn first_scene(
 }
 
 /// The rings by which scenes reach the composer, and old ones come back.
-fn scene_line(context: &ChannelContext, stats: &Arc<ChannelStats>) -> (SceneLine, SceneEnds) {
+fn scene_line(
+    context: &ChannelContext,
+    stats: &Arc<ChannelStats>,
+    tap: FrameTapEnd,
+) -> (SceneLine, SceneEnds) {
     // The composer looks on every tick; nobody needs to be woken.
     let (changes, to_come) = channel(CHANGES_MAX, Bell::new());
     let (reports, heard) = channel(SCENE_REPORTS_MAX, Arc::clone(&context.controller));
-    let stats = Arc::clone(stats);
-    let ends = SceneEnds { changes, reports: heard, natives: Vec::new(), stats };
+    let (stats, inputs) = (Arc::clone(stats), InputPool::default());
+    let ends =
+        SceneEnds { changes, reports: heard, natives: Vec::new(), stats, inputs, tap: Some(tap) };
     (SceneLine::new(to_come, reports), ends)
 }
 

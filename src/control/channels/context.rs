@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::input_pool::InputPool;
 use crate::control::channels::players::Players;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::DecoderContext;
@@ -59,6 +60,7 @@ impl ChannelContext {
             threads: self.threads.clone(),
             frame_sockets: self.frame_sockets.clone(),
             players: self.players.clone(),
+            inputs: InputPool::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod data_poller;
 pub(crate) mod encoders;
 pub(crate) mod error;
 pub(crate) mod frame_sockets;
+mod input_pool;
 pub(crate) mod list;
 pub(crate) mod natives;
 mod network_inputs;

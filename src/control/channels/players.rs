@@ -4,6 +4,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::command::{Answer, PlaybackCommand, PlaybackState, PlaybackView};
+use crate::media::VideoClip;
 use crate::pipeline::PlaybackRemote;
 
 /// The players, the newest last.
@@ -18,15 +19,34 @@ struct Player {
     channel: String,
     /// The layer that shows the file, and the audio sources that play it.
     names: Vec<String>,
+    clip: VideoClip,
     remote: PlaybackRemote,
 }
 
 impl Players {
     /// Takes one more player of a channel, which is known by these names until its thread ends.
-    pub(crate) fn add(&self, channel: &str, names: Vec<String>, remote: PlaybackRemote) {
+    pub(crate) fn add(
+        &self,
+        channel: &str,
+        names: Vec<String>,
+        clip: VideoClip,
+        remote: PlaybackRemote,
+    ) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|player| !player.remote.is_closed());
-        known.push(Player { channel: channel.to_owned(), names, remote });
+        known.push(Player { channel: channel.to_owned(), names, clip, remote });
+    }
+
+    /// One more layer of a channel shows a clip that is played already.
+    pub(crate) fn add_name(&self, channel: &str, clip: &VideoClip, layer: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it =
+            |it: &&mut Player| it.channel == channel && it.clip == *clip && !it.remote.is_closed();
+        for player in known.iter_mut().filter(is_it) {
+            if player.names.iter().all(|name| name != layer) {
+                player.names.push(layer.to_owned());
+            }
+        }
     }
 
     /// The players of a channel, each once, by the layer if there is one. Of several by one name,
@@ -85,7 +105,7 @@ mod tests {
     fn a_player_is_commanded_by_its_layer_and_by_its_audio_source_until_it_ends() {
         let (players, names) = (Players::default(), ["clip", "sound"].map(str::to_owned));
         let (remote, end) = playback_ends(&Bell::new());
-        players.add("demo", names.to_vec(), remote);
+        players.add("demo", names.to_vec(), std::path::PathBuf::from("clip.mp4").into(), remote);
         let play = |name| players.command("demo", name, PlaybackCommand::Play);
         assert!(matches!(play("clip"), Answer::Done) && matches!(play("sound"), Answer::Done));
         assert!(matches!(play("other"), Answer::NotFound(text) if text.contains("other")));

@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(plan.unscaled().collect::<Vec<_>>(), [0, 3]);
         let pools = plan.pools(30).unwrap();
         assert_eq!(pools.iter().map(|it| it.encodes.clone()).collect::<Vec<_>>(), [[1, 2]]);
-        assert_eq!((pools[0].pool.slots(), plan.canvas_frames(30)), (2 * 32 + 3, 35 + 32 + 9));
+        assert_eq!((pools[0].pool.slots(), plan.canvas_frames(30)), (2 * 32 + 3, 36 + 32 + 9));
     }
 
     #[test]

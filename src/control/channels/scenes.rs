@@ -10,12 +10,17 @@ mod job;
 mod library;
 mod load;
 mod look;
+mod monitor;
+mod monitors;
+mod preview;
+mod previews;
 mod request;
 mod screenshots;
 mod transaction;
+mod warm;
+mod work;
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -23,27 +28,29 @@ use tokio::sync::mpsc;
 
 use self::asset_faults::AssetFaults;
 use self::asset_files::{AssetFiles, FileStamps};
-use self::job::{Job, Plan};
+use self::job::Job;
 use self::library::{OnAir, stack};
-use self::load::{Bound, Changes, Loaded, Order};
+use self::load::{Bound, Loaded};
+use self::monitor::MonitorEnd;
+use self::preview::Preview;
 use self::request::{SceneRequest, Waiting};
 use self::transaction::too_far;
 use crate::command::{Answer, Ask};
 use crate::config::{Becomes, ChannelConfig, NamedScene};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::data_poller::DataPoller;
+use crate::control::channels::input_pool::{InputId, InputPool};
 use crate::control::channels::natives::NativeEnd;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::{DecoderContext, Subscription};
 use crate::control::event_queue::EventQueue;
 use crate::control::handle::{Reply, say};
-use crate::control::threads::{ThreadPlace, ThreadRole};
 use crate::media::{Micros, Size};
-use crate::pipeline::{SceneChange, SceneReport, StartAt};
+use crate::pipeline::{FrameTapEnd, SceneChange, SceneReport};
 use crate::ring::{Receiver, Sender};
 use crate::runtime::Clock;
 use crate::scene::{self, Scene, Transition};
-use crate::stats::{AssetCacheFigures, ChannelStats, CoreRole};
+use crate::stats::{AssetCacheFigures, ChannelStats};
 
 /// Wishes that may wait for an earlier one of the same channel. Further ones are turned away.
 const REQUESTS_MAX: usize = 128;
@@ -64,6 +71,10 @@ pub(crate) struct SceneEnds {
     pub(crate) natives: Vec<NativeEnd>,
     /// The channel's figures, among them what the layers on the air cost.
     pub(crate) stats: Arc<ChannelStats>,
+    /// What is decoded for the channel.
+    pub(crate) inputs: InputPool,
+    /// Frames of the programme, for whoever looks at it first.
+    pub(crate) tap: Option<FrameTapEnd>,
 }
 
 /// All channels' scenes.
@@ -85,6 +96,8 @@ pub(crate) struct Scenes {
     news: mpsc::Sender<LoadReport>,
     /// One reference for each screenshot that is being made, and one here.
     screenshots: Arc<()>,
+    /// Of inputs that were started here.
+    subscriptions: Vec<Subscription>,
 }
 
 /// What a loading thread says.
@@ -125,6 +138,14 @@ struct ChannelScenes {
     is_rebound: bool,
     /// What was changed, for who keeps it.
     changes: Vec<Becomes>,
+    /// The scene that is prepared to be taken.
+    preview: Option<Preview>,
+    /// Inputs that are decoded whether they are on the air or not.
+    warm: Vec<InputId>,
+    /// Whether those, or what is in preview, may be others now.
+    is_unsettled: bool,
+    /// What draws its small pictures, while somebody looks.
+    monitor: Option<MonitorEnd>,
 }
 
 #[derive(Debug)]
@@ -149,6 +170,7 @@ impl Scenes {
             next: 0,
             news,
             screenshots: Arc::default(),
+            subscriptions: Vec::new(),
         };
         (scenes, told)
     }
@@ -187,6 +209,10 @@ impl Scenes {
             bound: Bound::of(config, &self.loader.data),
             is_rebound: false,
             changes: Vec::new(),
+            preview: None,
+            warm: Vec::new(),
+            is_unsettled: true,
+            monitor: None,
         };
         self.next += 1;
         let now = self.clock.now();
@@ -197,6 +223,7 @@ impl Scenes {
         }
         self.remove(&config.name);
         self.channels.push(programme);
+        self.settle_inputs(self.channels.len() - 1);
     }
 
     /// The channel of this name is gone. Who has a wish for it is told.
@@ -215,6 +242,11 @@ impl Scenes {
         ends.any(|it| {
             !it.reports.is_empty() || it.natives.iter().any(|native| !native.retired.is_empty())
         })
+    }
+
+    /// Decoders that want streams, since the last call: for the shard.
+    pub(crate) fn take_subscriptions(&mut self) -> Vec<Subscription> {
+        std::mem::take(&mut self.subscriptions)
     }
 
     /// What was changed since the last call and is to be kept.
@@ -245,6 +277,10 @@ impl Scenes {
         | Ask::Playback { channel }
         | Ask::PatchLayer { channel, .. }
         | Ask::PutTransition { channel, .. }
+        | Ask::Preview { channel }
+        | Ask::PutPreview { channel, .. }
+        | Ask::Take { channel, .. }
+        | Ask::MonitorPicture { channel, .. }
         | Ask::Transaction { channel, .. }
         | Ask::Activate { channel, .. }) = &ask
         else {
@@ -255,46 +291,52 @@ impl Scenes {
             say(reply, Answer::NotFound(text));
             return None;
         };
-        let programme = &mut self.channels[at];
-        let wish = match ask {
-            Ask::Scenes { .. } => {
-                say(reply, programme.view());
-                return None;
-            }
-            Ask::Scene { scene, .. } => {
-                say(reply, programme.scene_view(&scene));
-                return None;
-            }
-            Ask::Screenshot { scene, width, .. } => {
-                self.screenshot(at, &scene, width, reply);
-                return None;
-            }
-            Ask::Overlays { .. } => {
-                say(reply, programme.overlays_view());
-                return None;
-            }
-            Ask::Playback { channel } => {
-                say(reply, Answer::Playback(self.decoders.players.views(&channel)));
-                return None;
-            }
-            Ask::PutTransition { document, .. } => {
-                say(reply, programme.put_transition(&document, keep));
-                return None;
-            }
-            ask => match SceneRequest::of(ask) {
-                Ok(wish) => wish,
-                Err(other) => return Some((*other, reply)),
-            },
+        let (ask, reply) = self.answer(at, ask, reply, keep)?;
+        let wish = match SceneRequest::of(ask) {
+            Ok(wish) => wish,
+            Err(other) => return Some((*other, reply)),
         };
+        let programme = &mut self.channels[at];
         if programme.waiting.len() == REQUESTS_MAX {
             let text = format!("channel {} has other changes to make; try again", programme.name);
             say(reply, Answer::Unavailable(text));
             return None;
         }
+        let wish = programme.begin_take(wish);
         let deadline = self.clock.now() + REQUEST_LIMIT;
         let (reply, is_alone) = (Some(reply), false);
         programme.waiting.push_back(Waiting { wish, reply, deadline, keep, is_alone });
         self.go_on(at);
+        None
+    }
+
+    /// Answers what needs nothing to be loaded first, about the channel at place `at`; gives back
+    /// all else.
+    fn answer(&mut self, at: usize, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
+        let programme = &mut self.channels[at];
+        let answer = match ask {
+            Ask::Scenes { .. } => programme.view(),
+            Ask::Scene { scene, .. } => programme.scene_view(&scene),
+            Ask::Overlays { .. } => programme.overlays_view(),
+            Ask::Playback { channel } => Answer::Playback(self.decoders.players.views(&channel)),
+            Ask::Preview { .. } => programme.preview_view(),
+            Ask::PutPreview { scene, .. } => self.put_preview(at, scene),
+            Ask::PutTransition { document, .. } => {
+                let answer = programme.put_transition(&document, keep);
+                self.settle_inputs(at);
+                answer
+            }
+            Ask::Screenshot { scene, width, .. } => {
+                self.screenshot(at, &scene, width, reply);
+                return None;
+            }
+            Ask::MonitorPicture { monitor, .. } => {
+                self.monitor_picture(at, monitor, reply);
+                return None;
+            }
+            other => return Some((other, reply)),
+        };
+        say(reply, answer);
         None
     }
 
@@ -323,6 +365,7 @@ impl Scenes {
             } else {
                 programme.fail(&too_far(tick));
             }
+            self.settle_inputs(at);
             self.go_on(at);
         }
     }
@@ -348,14 +391,21 @@ impl Scenes {
                 self.compare_data(at);
                 return Vec::new();
             }
+            Loaded::Previewed(made) => {
+                programme.previewed(ticket, made, &self.events);
+                return Vec::new();
+            }
+            Loaded::Subscriptions(subscriptions) => return subscriptions,
             loaded => loaded,
         };
         if programme.job.as_ref().is_none_or(|job| job.ticket != ticket) {
             return Vec::new();
         }
         match loaded {
-            Loaded::Subscriptions(subscriptions) => return subscriptions,
-            Loaded::Probed(_) | Loaded::Files(_) => {}
+            Loaded::Subscriptions(_)
+            | Loaded::Previewed(_)
+            | Loaded::Probed(_)
+            | Loaded::Files(_) => {}
             Loaded::Kept(faults) => {
                 programme.job = None;
                 programme.settle((&faults, true), now, &self.events);
@@ -367,23 +417,11 @@ impl Scenes {
                     job.made = made;
                 }
                 programme.commit(None, now);
+                self.settle_inputs(at);
             }
-            Loaded::Ready(made, changes, faults) => {
-                let Changes { change, natives, layers, files, bound } = *changes;
-                let at = programme.job.as_ref().map_or(StartAt::Now, |job| job.at);
-                let change = SceneChange { ticket, change, natives, at };
-                let ends = programme.ends.as_mut();
-                let sent = ends.is_some_and(|ends| ends.changes.push(change).is_ok());
-                match &mut programme.job {
-                    Some(job) if sent => {
-                        (job.made, job.faults, job.sent) = (made, faults, true);
-                        (job.layers, job.files, job.bound) = (layers, files, Some(bound));
-                    }
-                    _ => programme.fail(&stopped(&programme.name)),
-                }
-            }
+            Loaded::Ready(made, changes, faults) => programme.send(*changes, made, faults),
         }
-        if programme.job.is_none() {
+        if self.channels[at].job.is_none() {
             self.go_on(at);
         }
         Vec::new()
@@ -424,78 +462,10 @@ impl Scenes {
                 programme.fail(&stopped(&programme.name));
                 self.go_on(at);
             }
+            self.settle_inputs(at);
             self.probe(at, now);
             self.look_at_files(at, now);
         }
-    }
-
-    /// Begins with the next requests that need more than an answer; if there are none, shows again
-    /// what has become well.
-    fn go_on(&mut self, at: usize) {
-        while self.channels[at].job.is_none() {
-            let programme = &mut self.channels[at];
-            let next = programme.next_job();
-            let Some((plan, requests)) = next.or_else(|| Some((programme.reload()?, Vec::new())))
-            else {
-                return;
-            };
-            self.begin(at, plan, requests);
-        }
-    }
-
-    /// Loads a scene for a job that begins now.
-    fn begin(
-        &mut self,
-        at: usize,
-        Plan { what, how, at: start, activates }: Plan,
-        requests: Vec<Waiting>,
-    ) {
-        let latest = self.clock.now() + REQUEST_LIMIT;
-        let deadline = requests.first().map_or(latest, |request| request.deadline);
-        let programme = &mut self.channels[at];
-        programme.last_ticket += 1;
-        let ticket = programme.last_ticket;
-        let ends = programme.ends.as_ref();
-        let order = Order {
-            decoders: DecoderContext { channel: programme.name.clone(), ..self.decoders.clone() },
-            what,
-            how,
-            loader: Arc::clone(&self.loader),
-            costs: ends.map(|ends| ends.stats.layer_costs()).unwrap_or_default(),
-        };
-        programme.job = Some(Job {
-            ticket,
-            requests,
-            made: Vec::new(),
-            faults: Vec::new(),
-            layers: Vec::new(),
-            files: FileStamps::default(),
-            at: start,
-            activates,
-            bound: None,
-            sent: false,
-            deadline,
-        });
-        let (id, news) = (programme.id, self.news.clone());
-        let load = move || {
-            // The controller is gone only when the node stops.
-            load::load(order, |loaded| drop(news.blocking_send(LoadReport { id, ticket, loaded })));
-        };
-        if let Err(error) = self.spawn(at, "scene", load) {
-            let answer = Answer::Unavailable(format!("no thread to load it: {error}"));
-            self.channels[at].fail(&answer);
-        }
-    }
-
-    /// Has a thread of this name work for the channel at place `at`, below normal priority: it may
-    /// wait for files.
-    ///
-    /// # Errors
-    /// If the system has no thread for us.
-    fn spawn(&self, at: usize, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let role = ThreadRole { role: CoreRole::Loader, of: self.channels[at].name.clone() };
-        let place = ThreadPlace::below(name, &self.decoders.cpus);
-        self.decoders.threads.spawn(role, place, None, run).map(drop)
     }
 }
 

@@ -7,7 +7,7 @@ use image::ImageFormat;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::Sources;
 use crate::frame::{Geometry, Pool};
-use crate::media::{Micros, PixelFormat};
+use crate::media::{Micros, PixelFormat, Size};
 use crate::scene::kernel::Level;
 use crate::scene::{Composed, Composer, ResolvedScene, Tick, snapshot};
 
@@ -55,4 +55,27 @@ pub(crate) fn screenshot(
     let mut png = Cursor::new(Vec::new());
     snapshot(&frame).write_to(&mut png, ImageFormat::Png).map_err(|error| text(&error))?;
     Ok(png.into_inner())
+}
+
+/// The canvas' shape, this wide; `None` if it is too small then, or wider than the canvas.
+pub(crate) fn scaled_to(canvas: Size, width: u32) -> Option<Size> {
+    let height = (canvas.height() * width.min(canvas.width())).div_ceil(canvas.width());
+    let size = Size::new(width & !1, (height + 1) & !1)?;
+    (width <= canvas.width()).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screenshot_has_the_canvas_shape_and_even_sides() {
+        let size = |w, h| Size::new(w, h).unwrap();
+        let hd = size(1_920, 1_080);
+        assert_eq!(scaled_to(hd, 480), Some(size(480, 270)));
+        assert_eq!(scaled_to(hd, 321), Some(size(320, 182)));
+        assert_eq!(scaled_to(hd, 1_920), Some(hd));
+        assert_eq!((scaled_to(hd, 1_922), scaled_to(hd, 24)), (None, None));
+        assert_eq!(scaled_to(hd, u32::MAX), None);
+    }
 }

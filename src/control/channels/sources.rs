@@ -1,7 +1,7 @@
 //! The decoders behind layers and audio sources: one thread for each stream or file that is shown
 //! or heard, until nobody takes what it gives.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -11,17 +11,18 @@ use crate::decode::{DecodeSink, File, FileSpec, FrameView, FrameViewSpec, Live, 
 use crate::event::NodeEvent;
 use crate::ffi::set_log_subject;
 use crate::frame::{AudioBlock, PictureEvent};
-use crate::media::{Micros, NetworkInput, Orientation, Rect, Size, VideoClip};
+use crate::media::{Micros, Orientation, Size, VideoClip};
 use crate::pipeline::{
-    self, DECODED_AUDIO_QUEUE, DecodeOut, FileNews, FrameChange, FrameReader, LockstepFile,
-    PICTURE_QUEUE, PlaybackSpec, SUBSCRIPTION_QUEUE, play_file, playback_ends,
+    self, DECODED_AUDIO_QUEUE, DecodeOut, FanOut, FileNews, FrameChange, FrameReader, LockstepFile,
+    PlaybackSpec, SUBSCRIPTION_QUEUE, TAKER_QUEUE, play_file, playback_ends,
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
-use crate::scene::{self, Fit, PlacedLayer, PreparedScene, ResolvedScene};
+use crate::scene::{self, PlacedLayer, PreparedScene, ResolvedScene};
 
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::frame_sockets::FrameSockets;
+use crate::control::channels::input_pool::{InputId, InputPool, Shown, SourceKey};
 use crate::control::channels::players::Players;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
@@ -43,55 +44,36 @@ pub(crate) struct DecoderContext {
     pub(crate) threads: Threads,
     pub(crate) frame_sockets: FrameSockets,
     pub(crate) players: Players,
+    /// What is decoded for the channel already.
+    pub(crate) inputs: InputPool,
 }
 
 /// A decoder's wish for a stream: its name, and where the messages go.
 pub(crate) type Subscription = (Arc<str>, Sender<SubscriptionEvent>);
 
-/// Something that is decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum SourceKey {
-    Live(String),
-    Video(VideoClip),
-    Frames(PathBuf),
-    Network(NetworkInput),
-}
-
 /// A decoder to be, and who takes what it gives.
 struct Wanted {
     key: SourceKey,
-    /// To each composer that draws its layer.
-    pictures: Vec<(Sender<PictureEvent>, Shown)>,
+    /// To each composer that draws its layer; nothing to one that will.
+    pictures: Vec<(Option<Sender<PictureEvent>>, Shown)>,
     audio: Vec<Sender<AudioBlock>>,
-    /// The layer that shows it, or the audio source that plays it.
-    layer: String,
-    /// The audio sources that play what a layer shows.
-    audio_names: Vec<String>,
+    /// The layer that shows it, if one does, and the audio sources that play it.
+    names: Vec<String>,
 }
 
-/// What decides how large pictures are made for a layer.
-#[derive(Clone, Copy, Debug)]
-struct Shown {
-    place: Rect,
-    fit: Fit,
-    scale: f32,
-    orientation: Orientation,
+impl Wanted {
+    fn id(&self) -> InputId {
+        let shown = self.pictures.iter().map(|(_, shown)| *shown).collect();
+        InputId { source: self.key.clone(), shown }
+    }
+
+    /// What it is told by.
+    fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
 }
 
 impl Shown {
-    /// Of pictures that nobody sees.
-    const SMALL: Self = Self {
-        place: Rect { x: 0, y: 0, w: 16, h: 16 },
-        fit: Fit::Fill,
-        scale: 1.0,
-        orientation: Orientation::UPRIGHT,
-    };
-
-    fn of(layer: &PlacedLayer) -> Self {
-        let orientation = layer.style.orientation();
-        Self { place: layer.place, fit: layer.fit, scale: layer.scale, orientation }
-    }
-
     /// How large pictures are made.
     fn scale(self) -> Scale {
         Box::new(move |source| {
@@ -105,8 +87,9 @@ impl Shown {
 }
 
 /// The decoders that are needed. A source that is seen and heard has one for both; one that two
-/// layers show has two, because its pictures are made as large as each shows them; a layer that is
-/// drawn at several sizes has one.
+/// layers show at different sizes has two, because its pictures are made as large as each shows
+/// them; a layer that is drawn at several sizes has one. What the channel's pool has is not decoded
+/// once more.
 #[derive(Default)]
 pub(crate) struct Sources(Vec<Wanted>);
 
@@ -115,8 +98,17 @@ pub(crate) struct Sources(Vec<Wanted>);
 pub(crate) struct Started {
     /// For the shard: decoders that want streams.
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Layers that show streams, and whether pictures of theirs have come in.
-    pub(crate) fed: Vec<(String, Arc<AtomicBool>)>,
+    /// What layers show.
+    pub(crate) inputs: Vec<StartedInput>,
+}
+
+/// What a layer shows.
+pub(crate) struct StartedInput {
+    pub(crate) layer: String,
+    /// Whether pictures of a stream have come in.
+    pub(crate) fed: Arc<AtomicBool>,
+    /// Since when it is decoded.
+    pub(crate) since: Micros,
 }
 
 impl Sources {
@@ -128,29 +120,44 @@ impl Sources {
         scene: &mut PreparedScene,
     ) {
         for layer in layers {
-            let key = match &layer.source {
-                scene::Source::Live { stream, .. } => SourceKey::Live(stream.clone()),
-                scene::Source::Video { clip, .. } => SourceKey::Video(clip.clone()),
-                scene::Source::Network { input, .. } => SourceKey::Network(input.clone()),
-                scene::Source::Frames { socket, .. } => SourceKey::Frames(socket.clone()),
-                _ => continue,
-            };
+            let Some(key) = SourceKey::of(layer) else { continue };
             // The composer looks on every tick; nobody needs to be woken.
-            let (sender, receiver) = channel(PICTURE_QUEUE, Bell::new());
-            if scene.attach(&layer.name, receiver).is_err() {
-                continue;
-            }
-            let pictures = (sender, Shown::of(layer));
-            let is_it = |wanted: &&mut Wanted| wanted.key == key && wanted.layer == layer.name;
-            match self.0.iter_mut().find(is_it) {
-                Some(wanted) => wanted.pictures.push(pictures),
-                None => {
-                    let (pictures, layer) = (vec![pictures], layer.name.clone());
-                    let (audio, audio_names) = (Vec::new(), Vec::new());
-                    self.0.push(Wanted { key, pictures, audio, layer, audio_names });
-                }
+            let (sender, receiver) = channel(TAKER_QUEUE, Bell::new());
+            if scene.attach(&layer.name, receiver).is_ok() {
+                self.want(key, layer, Some(sender));
             }
         }
+    }
+
+    /// The same of layers whose pictures somebody will take: they are decoded and kept.
+    pub(crate) fn want_warm<'a>(&mut self, layers: impl Iterator<Item = &'a PlacedLayer>) {
+        for layer in layers {
+            if let Some(key) = SourceKey::of(layer) {
+                self.want(key, layer, None);
+            }
+        }
+    }
+
+    fn want(&mut self, key: SourceKey, layer: &PlacedLayer, ring: Option<Sender<PictureEvent>>) {
+        let pictures = (ring, Shown::of(layer));
+        let is_it = |wanted: &&mut Wanted| wanted.key == key && *wanted.name() == layer.name;
+        match self.0.iter_mut().find(is_it) {
+            Some(wanted) => wanted.pictures.push(pictures),
+            None => {
+                let (pictures, names) = (vec![pictures], vec![layer.name.clone()]);
+                self.0.push(Wanted { key, pictures, audio: Vec::new(), names });
+            }
+        }
+    }
+
+    /// What tells the wanted inputs from others.
+    pub(crate) fn ids(&self) -> Vec<InputId> {
+        self.0.iter().map(Wanted::id).collect()
+    }
+
+    /// The same with the layers that show them.
+    pub(crate) fn named_ids(&self) -> impl Iterator<Item = (&str, InputId)> {
+        self.0.iter().map(|wanted| (wanted.name(), wanted.id()))
     }
 
     /// Connects every mixer input that plays a stream or a video file.
@@ -169,12 +176,11 @@ impl Sources {
             match self.0.iter_mut().find(|wanted| wanted.key == key) {
                 Some(wanted) => {
                     wanted.audio.push(sender);
-                    wanted.audio_names.push(input.name.clone());
+                    wanted.names.push(input.name.clone());
                 }
                 None => {
-                    let (audio, layer) = (vec![sender], input.name.clone());
-                    let (pictures, audio_names) = (Vec::new(), Vec::new());
-                    self.0.push(Wanted { key, pictures, audio, layer, audio_names });
+                    let (audio, names) = (vec![sender], vec![input.name.clone()]);
+                    self.0.push(Wanted { key, pictures: Vec::new(), audio, names });
                 }
             }
         }
@@ -187,44 +193,72 @@ impl Sources {
         context: &DecoderContext,
         start: Micros,
     ) -> Result<Started, ChannelError> {
-        let mut started = Started::default();
-        for Wanted { key, pictures, audio, layer, audio_names } in self.0 {
-            let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-            let out = DecodeOut::new(pictures, audio);
-            let wanted = (layer, out, sizes);
-            let run = match key {
-                SourceKey::Live(stream) => context.live(&stream, wanted, &mut started),
-                SourceKey::Video(clip) => context.video(clip, wanted, audio_names, start),
-                SourceKey::Network(input) => {
-                    let (layer, out, sizes) = wanted;
-                    started.fed.push((layer.clone(), Arc::clone(&out.fed)));
-                    context.network(layer, input, out, live_spec(&sizes))?;
-                    continue;
+        let (mut started, now) = (Started::default(), context.clock.now());
+        for wanted in self.0 {
+            let (id, layer) = (wanted.id(), wanted.name().to_owned());
+            let Wanted { key, pictures, audio, names } = wanted;
+            let is_warm = audio.is_empty() && pictures.iter().all(|(ring, _)| ring.is_none());
+            let rings = pictures.into_iter().enumerate();
+            let mut rings: Vec<_> = rings.filter_map(|(at, (ring, _))| Some((at, ring?))).collect();
+            if audio.is_empty()
+                && let Some((fed, since)) = context.inputs.join(&id, &mut rings)
+            {
+                if let SourceKey::Video(clip) = &key {
+                    context.players.add_name(&context.channel, clip, &layer);
                 }
-                SourceKey::Frames(socket) => {
-                    context.frames(&socket, wanted, &mut started)?;
-                    continue;
-                }
-            };
-            context.spawn(run)?;
+                started.inputs.push(StartedInput { layer, fed, since });
+                continue;
+            }
+            let sizes = id.shown.clone();
+            let fan_out = FanOut::new(sizes.len(), context.clock);
+            fan_out.set_warm(is_warm);
+            rings.into_iter().for_each(|(size, ring)| fan_out.add(size, ring));
+            let out = DecodeOut::shared(fan_out.clone(), audio);
+            match sizes.is_empty() {
+                true => fan_out.let_go(),
+                false => context.inputs.put(id, fan_out, (Arc::clone(&out.fed), now)),
+            }
+            let fed = Arc::clone(&out.fed);
+            started.inputs.push(StartedInput { layer, fed, since: now });
+            context.start(key, (names, out, sizes), start, &mut started)?;
         }
         Ok(started)
     }
 }
 
-/// The layer or audio source that wants a decoder, where its pictures and audio go, and how large
+/// The layer and audio sources that want a decoder, where its pictures and audio go, and how large
 /// the pictures are made.
-type Taker = (String, DecodeOut, Vec<Shown>);
+type Taker = (Vec<String>, DecodeOut, Vec<Shown>);
 
 /// What a thread does.
 type Run = Box<dyn FnOnce() + Send>;
 
 impl DecoderContext {
-    fn live(&self, stream: &str, (layer, out, sizes): Taker, started: &mut Started) -> Run {
+    fn start(
+        &self,
+        key: SourceKey,
+        (names, out, sizes): Taker,
+        start: Micros,
+        started: &mut Started,
+    ) -> Result<(), ChannelError> {
+        let layer = names.first().cloned().unwrap_or_default();
+        match key {
+            SourceKey::Live(stream) => self.spawn(self.live(&stream, (out, sizes), started)),
+            SourceKey::Video(clip) => self.spawn(self.video(clip, (names, out, sizes), start)),
+            SourceKey::Network(input) => self.network(layer, input, out, live_spec(&sizes)),
+            SourceKey::Frames(socket) => self.frames(&socket, layer, (out, sizes)),
+        }
+    }
+
+    fn live(
+        &self,
+        stream: &str,
+        (out, sizes): (DecodeOut, Vec<Shown>),
+        started: &mut Started,
+    ) -> Run {
         let bell = Bell::new();
         let (subscription, events) = channel(SUBSCRIPTION_QUEUE, Arc::clone(&bell));
         started.subscriptions.push((Arc::from(stream), subscription));
-        started.fed.push((layer, Arc::clone(&out.fed)));
         let spec = LiveSpec { threads: DECODE_THREADS, ..live_spec(&sizes) };
         let (decoder, clock) = (Live::new(spec), self.clock);
         let subject = format!("live input {stream}");
@@ -234,19 +268,13 @@ impl DecoderContext {
         })
     }
 
-    fn video(
-        &self,
-        clip: VideoClip,
-        (layer, out, sizes): Taker,
-        mut names: Vec<String>,
-        start: Micros,
-    ) -> Run {
-        let (clock, tell, bell) = (self.clock, self.file_reporter(layer.clone()), Bell::new());
+    fn video(&self, clip: VideoClip, (names, out, sizes): Taker, start: Micros) -> Run {
+        let layer = names.first().cloned().unwrap_or_default();
+        let (clock, tell, bell) = (self.clock, self.file_reporter(layer), Bell::new());
         let (want_pictures, want_audio) = (out.has_pictures(), !out.audio.is_empty());
         let subject = clip.path.display().to_string();
         let (remote, end) = playback_ends(&bell);
-        names.insert(0, layer);
-        self.players.add(&self.channel, names, remote);
+        self.players.add(&self.channel, names, clip.clone(), remote);
         let spec = PlaybackSpec { path: clip.path.clone(), in_point: clip.in_point, start };
         let open = move || {
             let spec = file_spec(&clip, &sizes, start);
@@ -261,10 +289,9 @@ impl DecoderContext {
     fn frames(
         &self,
         socket: &Path,
-        (layer, out, sizes): Taker,
-        started: &mut Started,
+        layer: String,
+        (out, sizes): (DecodeOut, Vec<Shown>),
     ) -> Result<(), ChannelError> {
-        started.fed.push((layer.clone(), Arc::clone(&out.fed)));
         let (scale, further) = scales(&sizes);
         let view =
             FrameView::new(FrameViewSpec { scale, further, orientation: orientation(&sizes) });
@@ -284,9 +311,10 @@ impl Sources {
     /// what is wrong with the others. Streams stay silent and unseen.
     pub(crate) fn in_lockstep(self, start: Micros) -> (Vec<LockstepFile>, Vec<String>) {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
-        for Wanted { key, pictures, audio, layer, .. } in self.0 {
+        for Wanted { key, pictures, audio, names } in self.0 {
             let SourceKey::Video(clip) = key else { continue };
-            let (pictures, sizes) = pictures.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+            let seen = pictures.into_iter().filter_map(|(ring, shown)| Some((ring?, shown)));
+            let (pictures, sizes) = seen.unzip::<_, _, Vec<_>, Vec<_>>();
             let spec = FileSpec {
                 want_pictures: !pictures.is_empty(),
                 want_audio: !audio.is_empty(),
@@ -297,6 +325,7 @@ impl Sources {
                 Ok(file) => files.push(LockstepFile::new(file, out)),
                 Err(error) => {
                     out.picture(PictureEvent::Failed);
+                    let layer = names.first().map_or("", String::as_str);
                     faults.push(format!("\"{layer}\": {error}"));
                 }
             }
@@ -391,7 +420,7 @@ mod tests {
         let style =
             TextStyle { font, fallback_fonts: Vec::new(), size: 20.0, weight: 400, color, align };
         let live = Source::Live { stream: "live/a".to_owned(), slate: String::new(), style };
-        let clip = PathBuf::from("clip.mp4").into();
+        let clip = std::path::PathBuf::from("clip.mp4").into();
         let video = Source::Video { clip, at_end: AtEnd::default() };
         let layers = vec![Layer::new("live", live), Layer::new("video", video)];
         let scene = Scene { background: color, layers, transition: None };

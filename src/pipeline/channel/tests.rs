@@ -3,6 +3,7 @@
 use super::*;
 use crate::frame::{Geometry, Pool};
 use crate::media::{FrameRate, PixelFormat, Size};
+use crate::pipeline::frame_tap::frame_tap;
 use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX};
 use crate::pipeline::tee::{RawFrame, Share, Takes, TeeBranch};
 use crate::ring::channel;
@@ -43,6 +44,7 @@ fn bench() -> Bench {
             // Later than any of these tests.
             keys: Keyframes::new(rate, u32::MAX, 1),
             line: SceneLine::new(to_come, reports),
+            tap: frame_tap().0,
         }),
         audio: Some(Audio { mixer: Mixer::new(&[]), encoder: blocks }),
         switch: Arc::default(),

@@ -157,7 +157,7 @@ fn whole(length: f32) -> i32 {
 mod tests {
     use super::*;
     use crate::scene::layer_style::LayerStyle;
-    use crate::scene::model::{Color, Fit, Source};
+    use crate::scene::model::{Color, Fit, Source, Warm};
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 640, h: 128 };
 
@@ -179,6 +179,7 @@ mod tests {
             scale: 1.0,
             style: LayerStyle::default(),
             data: None,
+            warm: Warm::default(),
         };
         let mut clock = Clock::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap();
         clock.update(&at(1_000), &mut Damage::none(CANVAS));

@@ -283,6 +283,7 @@ mod tests {
             scale: 1.0,
             style: LayerStyle::default(),
             data: None,
+            warm: crate::scene::Warm::default(),
         }
     }
 

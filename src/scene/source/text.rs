@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::media::Rect;
     use crate::scene::layer_style::LayerStyle;
-    use crate::scene::model::{Fit, Source};
+    use crate::scene::model::{Fit, Source, Warm};
 
     const RED: Color = Color { r: 255, g: 0, b: 0, a: 255 };
     const BLUE: Color = Color { r: 0, g: 0, b: 255, a: 255 };
@@ -149,6 +149,7 @@ mod tests {
             scale: 1.0,
             style: LayerStyle::default(),
             data: None,
+            warm: Warm::default(),
         };
         let inner = inside(&layer, text_box.padding);
         let (w, h) = (inner.place.w.unsigned_abs(), inner.place.h.unsigned_abs());

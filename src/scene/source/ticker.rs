@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::media::Micros;
     use crate::scene::layer_style::LayerStyle;
-    use crate::scene::model::{Color, Fit, Source};
+    use crate::scene::model::{Color, Fit, Source, Warm};
 
     const CANVAS: Rect = Rect { x: 0, y: 0, w: 320, h: 64 };
 
@@ -256,6 +256,7 @@ mod tests {
             scale: 1.0,
             style: LayerStyle::default(),
             data: None,
+            warm: Warm::default(),
         };
         Ticker::load(&layer, &spec, &mut Loader::new(CANVAS)).unwrap()
     }
@@ -342,6 +343,7 @@ mod tests {
             scale: 1.0,
             style: LayerStyle::default(),
             data: None,
+            warm: Warm::default(),
         };
         let ticker = ticker(Direction::Left, None);
         let style = TextStyle {

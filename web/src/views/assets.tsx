@@ -88,7 +88,7 @@ function Upload({ list, onDone }: { list: AssetList; onDone: () => Promise<void>
         multiple
         hidden
         aria-label="Files to upload"
-        accept=".png,.jpg,.jpeg,.webp,.gif,.svg,.ttf,.otf,.mp4,.mov,.mkv,.webm"
+        accept=".png,.jpg,.jpeg,.webp,.avif,.gif,.svg,.ttf,.otf,.mp4,.mov,.mkv,.webm"
         onChange={(event) => {
           const chosen = event.currentTarget;
           // The same file can be chosen again once it has changed.

@@ -1,7 +1,7 @@
 // One channel as an operator watches it: the picture, its scenes, its figures, where it goes.
 
 import { useEffect, useState } from "preact/hooks";
-import { path, post } from "../api";
+import { get, path, post, put } from "../api";
 import { bitrate, clock, integer, milliseconds, sum, trim, words } from "../format";
 import { useRemembered } from "../hooks";
 import { Chip, Choice, Empty, Figure, Panel } from "../parts/bits";
@@ -11,8 +11,9 @@ import { CopyLine } from "../parts/copy";
 import { Hours } from "../parts/hours";
 import { Monitor } from "../parts/monitor";
 import { RenditionTable } from "../parts/renditions";
+import { FADES, Studio } from "../parts/studio";
 import { attempt, history, model, nodeNow } from "../store";
-import type { Channel, Snapshot } from "../types";
+import type { Channel, Preview, Snapshot } from "../types";
 import { flvUrl, playUrl } from "../urls";
 import { EventList } from "./events";
 import { AddOutputButton, OutputList } from "./outputs";
@@ -29,10 +30,7 @@ export function ProgrammeView({ snapshot, rest }: { snapshot: Snapshot; rest: st
     <div class={`programme ${model.phase === "lost" ? "stale" : ""}`}>
       {channels.length > 1 && <ChannelTabs channels={channels} current={channel.name} />}
       <Picture snapshot={snapshot} channel={channel} />
-      <div class="side">
-        <Scenes key={channel.name} channel={channel} canWrite={canWrite} />
-        <Figures channel={channel} />
-      </div>
+      <Switcher key={channel.name} channel={channel} canWrite={canWrite} />
       {channel.renditions.length > 0 && (
         <Panel title="Renditions" class="wide">
           <RenditionTable snapshot={snapshot} renditions={channel.renditions} />
@@ -131,17 +129,82 @@ function Signal({ isLost, fps }: { isLost: boolean; fps: number }) {
   return fps > 0 ? <Chip tone="good">Live</Chip> : <Chip tone="warn">No frames</Chip>;
 }
 
-const FADES = [
-  ["", "As set"],
-  ["0", "Cut"],
-  ["250", "¼ s"],
-  ["500", "½ s"],
-  ["1000", "1 s"],
-  ["2000", "2 s"],
-] as const;
+/** How often it is asked what is in preview, milliseconds. */
+const PREVIEW_MS = 500;
 
-function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) {
+const NOTHING: Preview = { scene: null, state: null };
+
+/** What is in preview, and how to ask at once. */
+function usePreview(channel: string, isAsked: boolean): [Preview, () => Promise<void>] {
+  const [preview, setPreview] = useState(NOTHING);
+  const refresh = async () => {
+    const answer = get<Preview>(path("channels", channel, "preview"));
+    setPreview(await answer.catch(() => NOTHING));
+  };
+  useEffect(() => {
+    if (!isAsked) return undefined;
+    void refresh();
+    const timer = setInterval(() => void refresh(), PREVIEW_MS);
+    return () => clearInterval(timer);
+  }, [channel, isAsked]);
+  return [isAsked ? preview : NOTHING, refresh];
+}
+
+/** The scenes, and with preview what is there and what is on the air, side by side. */
+function Switcher({ channel, canWrite }: { channel: Channel; canWrite: boolean }) {
+  const [studio, setStudio] = useRemembered("studio", "on");
   const [fade, setFade] = useRemembered("fade", "");
+  const isStudio = studio === "on" && channel.scenes.length > 1;
+  const [preview, refresh] = usePreview(channel.name, isStudio && model.phase === "live");
+  const isAble = canWrite && model.phase === "live";
+  const choose = async (scene: string) => {
+    const channelPath = path("channels", channel.name);
+    if (isStudio) {
+      await attempt(() => put(`${channelPath}/preview`, { scene }), "");
+      return refresh();
+    }
+    const at = `${channelPath}${path("scenes", scene, "activate")}`;
+    await attempt(() => post(at, fade === "" ? {} : { fade_ms: Number(fade) }), "");
+  };
+  return (
+    <>
+      <div class="side">
+        <Scenes
+          channel={channel}
+          canWrite={canWrite}
+          choose={choose}
+          preview={preview.scene}
+          studio={[isStudio, (isOn) => setStudio(isOn ? "on" : "off")]}
+          fade={[fade, setFade]}
+        />
+        <Figures channel={channel} />
+      </div>
+      {isStudio && (
+        <Studio
+          channel={channel}
+          preview={preview}
+          refresh={refresh}
+          isAble={isAble}
+          fade={fade}
+          setFade={setFade}
+        />
+      )}
+    </>
+  );
+}
+
+interface ScenesProps {
+  channel: Channel;
+  canWrite: boolean;
+  /** Puts a scene into preview, or on the air without one. */
+  choose: (scene: string) => Promise<void>;
+  preview: string | null;
+  studio: [boolean, (isOn: boolean) => void];
+  fade: [string, (fade: string) => void];
+}
+
+function Scenes({ channel, canWrite, choose, preview, studio, fade }: ScenesProps) {
+  const [isStudio, setStudio] = studio;
   const [byKeys, setByKeys] = useRemembered("scene-keys", "off");
   const [pending, setPending] = useState("");
   const isLive = model.phase === "live";
@@ -149,8 +212,7 @@ function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) 
 
   const activate = async (scene: string) => {
     setPending(scene);
-    const at = path("channels", channel.name, "scenes", scene, "activate");
-    await attempt(() => post(at, fade === "" ? {} : { fade_ms: Number(fade) }), "");
+    await choose(scene);
     setPending("");
   };
 
@@ -170,14 +232,30 @@ function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) 
       class="scenes"
       actions={
         canWrite && (
-          <label class="switch" title="Keys 1 to 9 put a scene on the air">
-            <input
-              type="checkbox"
-              checked={byKeys === "on"}
-              onChange={(event) => setByKeys(event.currentTarget.checked ? "on" : "off")}
-            />
-            Keys 1–9
-          </label>
+          <>
+            {channel.scenes.length > 1 && (
+              <label
+                class="switch"
+                title="A scene goes into preview first, and is taken from there"
+              >
+                <input
+                  type="checkbox"
+                  class="studio-switch"
+                  checked={isStudio}
+                  onChange={(event) => setStudio(event.currentTarget.checked)}
+                />
+                Preview
+              </label>
+            )}
+            <label class="switch keys-switch" title="Keys 1 to 9 choose a scene">
+              <input
+                type="checkbox"
+                checked={byKeys === "on"}
+                onChange={(event) => setByKeys(event.currentTarget.checked ? "on" : "off")}
+              />
+              Keys 1–9
+            </label>
+          </>
         )
       }
     >
@@ -188,6 +266,7 @@ function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) 
               type="button"
               class="scene"
               aria-pressed={scene === channel.scene}
+              data-preview={isStudio && scene === preview}
               disabled={!isAble || pending !== ""}
               onClick={() => void activate(scene)}
             >
@@ -195,24 +274,25 @@ function Scenes({ channel, canWrite }: { channel: Channel; canWrite: boolean }) 
                 {index < 9 ? index + 1 : ""}
               </span>
               <span class="scene-name">{scene}</span>
-              <small>{sceneNote(scene, channel.scene, pending)}</small>
+              <small>{sceneNote(scene, channel.scene, pending, preview)}</small>
             </button>
           </li>
         ))}
       </ul>
-      {canWrite && channel.scenes.length > 1 && (
+      {canWrite && channel.scenes.length > 1 && !isStudio && (
         <div class="row">
           <span class="soft">Transition</span>
-          <Choice label="Transition" value={fade} options={FADES} onChange={setFade} />
+          <Choice label="Transition" value={fade[0]} options={FADES} onChange={fade[1]} />
         </div>
       )}
     </Panel>
   );
 }
 
-function sceneNote(scene: string, active: string, pending: string): string {
+function sceneNote(scene: string, active: string, pending: string, preview: string | null): string {
   if (scene === pending) return "Switching";
-  return scene === active ? "On air" : "";
+  if (scene === active) return "On air";
+  return scene === preview ? "Preview" : "";
 }
 
 function isTyping(event: KeyboardEvent): boolean {

@@ -4,6 +4,7 @@ use super::edits::{Edited, Edits};
 use super::job::{Job, Plan};
 use super::library::{Library, Target};
 use super::load::{How, What};
+use super::preview::Preview;
 use super::request::{Edit, SceneRequest, Waiting};
 use super::transaction::Transaction;
 use super::{ChannelScenes, Entry};
@@ -19,8 +20,8 @@ use crate::scene::{self, Scene, Transition};
 
 impl Plan {
     /// What is seen as soon as it can be.
-    const fn now(what: What, how: How, activates: Option<String>) -> Self {
-        Self { what, how, at: StartAt::Now, activates }
+    pub(super) const fn now(what: What, how: How, activates: Option<String>) -> Self {
+        Self { what, how, at: StartAt::Now, activates, prepared: None }
     }
 }
 
@@ -86,6 +87,7 @@ impl ChannelScenes {
             return Answer::Conflict(text);
         }
         self.list.remove(place);
+        self.is_unsettled = true;
         self.active -= usize::from(place < self.active);
         if keep {
             let part = Part::Scene(self.name.clone(), name.to_owned());
@@ -185,6 +187,9 @@ impl ChannelScenes {
                 let how = self.how(Some(place), asked);
                 Ok(Plan::now(What::Known { next, replaces }, how, Some(scene)))
             }
+            SceneRequest::Take { transition, asked, .. } => {
+                self.plan_take((transition.as_ref(), asked), replaces)
+            }
             // That needs nothing to be loaded.
             SceneRequest::Remove { scene } => Err(self.remove(&scene, keep)),
             SceneRequest::Transaction(document) => self.plan_transaction(document, library),
@@ -212,11 +217,11 @@ impl ChannelScenes {
         let replaces = library.on_air().ok();
         let Transaction { edits, at, .. } = transaction;
         let what = What::New { edits: vec![edits], library, replaces };
-        Ok(Plan { what, how, at, activates })
+        Ok(Plan { what, how, at, activates, prepared: None })
     }
 
     /// How a scene comes on the air: as somebody asks, or it says, or the channel.
-    fn how(&self, place: Option<usize>, asked: Option<Transition>) -> How {
+    pub(super) fn how(&self, place: Option<usize>, asked: Option<Transition>) -> How {
         let is_asked = asked.is_some();
         let own = || self.list.get(place?)?.scene.transition.clone();
         let transition = asked.or_else(own).unwrap_or_else(|| self.transition.clone());
@@ -226,7 +231,7 @@ impl ChannelScenes {
     /// Other scenes come on the air like this from now on.
     pub(super) fn put_transition(&mut self, document: &serde_json::Value, keep: bool) -> Answer {
         match transition_from_document(document) {
-            Ok(transition) => self.transition = transition,
+            Ok(transition) => (self.transition, self.is_unsettled) = (transition, true),
             Err(faults) => return Answer::Invalid(faults),
         }
         if keep {
@@ -312,6 +317,8 @@ impl ChannelScenes {
         if let Some(bound) = bound {
             self.bound = bound;
         }
+        self.is_unsettled = true;
+        let was = self.list.get(self.active).map(|it| it.name.clone());
         let activates = activates.filter(|_| made.iter().all(Result::is_ok));
         let shown = activates.clone().or_else(|| Some(self.list.get(self.active)?.name.clone()));
         let mut made = made.into_iter();
@@ -320,9 +327,13 @@ impl ChannelScenes {
             let answer = match made.next().unwrap_or_else(|| Ok(Edited::default())) {
                 Ok(edited) => {
                     self.make(edited, activates.as_ref(), request.keep);
-                    match request.wish.tells_frame() {
-                        true => Answer::Shown { frame: tick },
-                        false => Answer::Done,
+                    match request.wish {
+                        SceneRequest::Take { swap, asked, .. } => {
+                            self.preview = was.clone().filter(|_| swap).map(Preview::new);
+                            self.taken((asked, tick), activates.clone())
+                        }
+                        _ if request.wish.tells_frame() => Answer::Shown { frame: tick },
+                        _ => Answer::Done,
                     }
                 }
                 Err(faults) => Answer::Invalid(faults),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::library::{Library, Target, stack};
 use crate::config::{
     NamedScene, SCENES_MAX, checked_name, from_document, overlays_from_document,
-    overlays_to_document, to_document,
+    overlays_to_document, to_document, warm_fault,
 };
 use crate::scene::{ResolvedScene, Scene};
 
@@ -122,6 +122,7 @@ impl Edits {
         if library.scenes.len() > SCENES_MAX {
             faults.push(format!("scenes: a channel has at most {SCENES_MAX}: take some out"));
         }
+        faults.extend(warm_fault(&library.scenes));
         let new = self.scenes.iter().filter(|(_, document)| document.is_some());
         faults.extend(new.filter_map(|(name, _)| checked_name(name).err()));
         if faults.is_empty() { Ok(()) } else { Err(faults) }

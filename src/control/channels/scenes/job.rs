@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::asset_files::FileStamps;
 use super::edits::Edited;
-use super::load::{Bound, How, What};
+use super::load::{Bound, How, Prepared, What};
 use super::request::Waiting;
 use crate::media::Micros;
 use crate::pipeline::StartAt;
@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) at: StartAt,
     /// The scene that is on the air then; as before if nothing is said.
     pub(super) activates: Option<String>,
+    /// It is loaded, if it was in preview.
+    pub(super) prepared: Option<Box<Prepared>>,
 }
 
 /// Requests on their way, all of which are seen from one frame on. What one of them asks may be

@@ -29,7 +29,7 @@ pub(super) struct Library {
 }
 
 /// What is on the air.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct OnAir {
     /// On the canvas.
     pub(super) scene: ResolvedScene,
@@ -87,6 +87,12 @@ impl Library {
         let active = self.scenes.iter().find(|it| it.name == self.active);
         let nothing = stack(Vec::new());
         self.drawn(active.map_or(&nothing, |it| &it.scene))
+    }
+
+    /// The scene of this name as it is drawn on the air; nothing if there is none.
+    pub(super) fn named(&self, name: &str) -> Option<Result<OnAir, Vec<String>>> {
+        let scene = self.scenes.iter().find(|it| it.name == name)?;
+        Some(self.drawn(&scene.scene))
     }
 
     /// A scene as it is drawn on the air.

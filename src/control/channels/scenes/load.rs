@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::asset_files::FileStamps;
@@ -15,7 +15,7 @@ use crate::control::channels::bound_text::{self, BoundText};
 use crate::control::channels::network_inputs;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::{
-    DecoderContext, FILE_LEAD, Sources, Started, Subscription,
+    DecoderContext, FILE_LEAD, Sources, Started, StartedInput, Subscription,
 };
 use crate::control::channels::stinger::decode_stinger;
 use crate::frame::PictureEvent;
@@ -25,7 +25,7 @@ use crate::ring::Receiver;
 use crate::runtime::Clock;
 use crate::scene::{
     self, Change, DataSource, InputKey, PlacedLayer, PreparedScene, PreparedTransition,
-    ResolvedScene, Scene, Transition, TransitionKind,
+    ResolvedScene, Scene, Transition, TransitionKind, Warm,
 };
 use crate::stats::{LayerCost, Timer};
 
@@ -94,6 +94,8 @@ pub(super) enum Loaded {
     /// The files of the scene on the air as they are now. Those that its texts are bound to have
     /// been read.
     Files(FileStamps),
+    /// It is ready to be taken, or why it is not.
+    Previewed(Result<Box<Prepared>, String>),
     /// It cannot be shown.
     Wrong(Vec<String>),
     /// It could be shown, but not now.
@@ -146,8 +148,6 @@ pub(super) fn load(order: Order, mut tell: impl FnMut(Loaded)) {
 
 fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
     let Order { decoders, what, how, loader, costs } = order;
-    let clock = decoders.clock;
-    let wrong = |error: &dyn std::fmt::Display| Loaded::Wrong(vec![error.to_string()]);
     // Whoever writes a scene hears what is wrong with it; one that is known is shown as it can be.
     let mut placeholders_on_air = None;
     let (made, next, replaces) = match what {
@@ -167,46 +167,141 @@ fn run(order: Order, tell: &mut impl FnMut(Loaded)) -> Result<Loaded, Loaded> {
             (Vec::new(), scene.clone(), Some(scene))
         }
     };
+    let mut sources = Sources::default();
+    let (mut prepared, faults) =
+        prepared(&next, &how, (&decoders, &loader), |at, scene, prepared| {
+            let old = replaces.as_ref().and_then(|old| old.sizes().nth(at));
+            sources.want_pictures(new_inputs(scene, old), prepared);
+        })?;
+    if placeholders_on_air.is_some_and(|known| has_others(&faults, &known)) {
+        return Ok(Loaded::Kept(faults));
+    }
+    start(sources, &decoders, &mut prepared.scenes, tell)?;
+    let changes = prepared.into_changes((&next, replaces.as_ref()), decoders.clock, &costs);
+    let Some(changes) = changes else { return Ok(Loaded::Checked(made)) };
+    Ok(Loaded::Ready(made, Box::new(changes), faults))
+}
+
+/// A scene that is loaded, at every size that it is drawn at.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// That of the canvas first.
+    pub(super) scenes: Vec<PreparedScene>,
+    /// Of the same sizes.
+    pub(super) transitions: Vec<PreparedTransition>,
+    files: FileStamps,
+    bound: Bound,
+}
+
+/// Loads a scene. `connect` is given it at each size, before its transition is loaded.
+fn prepared(
+    next: &OnAir,
+    how: &How,
+    (decoders, loader): (&DecoderContext, &SceneLoader),
+    mut connect: impl FnMut(usize, &ResolvedScene, &mut PreparedScene),
+) -> Result<(Prepared, Vec<scene::Error>), Loaded> {
     let files = FileStamps::read(next.scene.files());
     loader.data.look(&bound_text::sources(&next.scene));
     let bound = Bound::known(&next.scene, &loader.data);
-    // Composers let inputs that are the same go on.
-    let mut sources = Sources::default();
     let (mut scenes, mut transitions, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (at, scene) in next.sizes().enumerate() {
         let (mut prepared, found) = loader.prepare(scene).map_err(|error| wrong(&error))?;
         // What is wrong with it is told for the canvas.
         if at == 0 {
-            if placeholders_on_air.as_ref().is_some_and(|known| has_others(&found, known)) {
-                return Ok(Loaded::Kept(found));
-            }
             faults = found;
         }
-        let old = replaces.as_ref().and_then(|old| old.sizes().nth(at));
-        sources.want_pictures(new_inputs(scene, old), &mut prepared);
+        connect(at, scene, &mut prepared);
         scenes.push(prepared);
         // Before the inputs, whose first pictures would have to wait for it.
-        transitions.push(prepared_transition(&how, &decoders, scene.size())?);
+        transitions.push(prepared_transition(how, decoders, scene.size())?);
     }
-    let started = sources.start(&decoders, clock.now() + FILE_LEAD);
+    Ok((Prepared { scenes, transitions, files, bound }, faults))
+}
+
+fn wrong(error: &dyn std::fmt::Display) -> Loaded {
+    Loaded::Wrong(vec![error.to_string()])
+}
+
+/// Starts the decoders of loaded scenes, and waits for their first pictures.
+fn start(
+    sources: Sources,
+    decoders: &DecoderContext,
+    scenes: &mut [PreparedScene],
+    tell: &mut impl FnMut(Loaded),
+) -> Result<(), Loaded> {
+    let clock = decoders.clock;
+    let started = sources.start(decoders, clock.now() + FILE_LEAD);
     // The decoders end by themselves when the scene is dropped.
-    let Started { subscriptions, fed, .. } = started.map_err(|error| wrong(&error))?;
+    let Started { subscriptions, inputs } = started.map_err(|error| wrong(&error))?;
     tell(Loaded::Subscriptions(subscriptions));
-    let timer = Timer::new(move || clock.nanos());
-    let layers = scenes.first_mut().map(|scene| scene.measure(&timer, &costs)).unwrap_or_default();
-    preroll(clock, &fed, &mut scenes);
-    let keeps_overlays = replaces.is_some_and(|old| old.scene.has_overlays_of(&next.scene));
-    let mut changes = scenes.into_iter().zip(transitions).map(|(scene, transition)| {
-        let change = Change::new(scene, transition);
-        if keeps_overlays { change } else { change.with_overlays() }
-    });
-    let Some(change) = changes.next() else { return Ok(Loaded::Checked(made)) };
-    let mut natives = NativeChanges::default();
-    for (place, change) in natives.iter_mut().zip(changes) {
-        *place = Some(Box::new(change));
+    preroll(clock, &inputs, scenes);
+    Ok(())
+}
+
+impl Prepared {
+    /// What the composer is given to show `next` in the place of what `replaces` says. Layers count
+    /// on in their `costs`.
+    pub(super) fn into_changes(
+        self,
+        (next, replaces): (&OnAir, Option<&OnAir>),
+        clock: Clock,
+        costs: &[Arc<LayerCost>],
+    ) -> Option<Changes> {
+        let Self { mut scenes, transitions, files, bound } = self;
+        let timer = Timer::new(move || clock.nanos());
+        let layers = scenes.first_mut().map(|it| it.measure(&timer, costs)).unwrap_or_default();
+        let keeps_overlays = replaces.is_some_and(|old| old.scene.has_overlays_of(&next.scene));
+        let mut changes = scenes.into_iter().zip(transitions).map(|(scene, transition)| {
+            let change = Change::new(scene, transition);
+            if keeps_overlays { change } else { change.with_overlays() }
+        });
+        let change = changes.next()?;
+        let mut natives = NativeChanges::default();
+        for (place, change) in natives.iter_mut().zip(changes) {
+            *place = Some(Box::new(change));
+        }
+        Some(Changes { change, natives, layers, files, bound })
     }
-    let changes = Changes { change, natives, layers, files, bound };
-    Ok(Loaded::Ready(made, Box::new(changes), faults))
+}
+
+/// A scene that is to be prepared for preview.
+#[derive(Debug)]
+pub(super) struct PreviewOrder {
+    pub(super) decoders: DecoderContext,
+    pub(super) next: OnAir,
+    pub(super) how: How,
+    pub(super) loader: Arc<SceneLoader>,
+}
+
+/// Loads a scene for preview and waits for the pictures of its inputs; then it takes none until it
+/// is on the air.
+pub(super) fn load_preview(order: &PreviewOrder, mut tell: impl FnMut(Loaded)) {
+    let made = prepare_preview(order, &mut tell).map_err(|fault| match fault {
+        Loaded::Wrong(faults) => faults.join("; "),
+        Loaded::Failed(text) => text,
+        _ => String::new(),
+    });
+    tell(Loaded::Previewed(made.map(Box::new)));
+}
+
+fn prepare_preview(
+    PreviewOrder { decoders, next, how, loader }: &PreviewOrder,
+    tell: &mut impl FnMut(Loaded),
+) -> Result<Prepared, Loaded> {
+    let mut sources = Sources::default();
+    let (mut made, faults) = prepared(next, how, (decoders, loader), |_, scene, prepared| {
+        let layers = scene.layers().into_iter().filter(|layer| layer.warm != Warm::Off);
+        sources.want_pictures(layers, prepared);
+    })?;
+    let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    texts.extend(assets::video_faults(&next.scene));
+    texts.extend(network_inputs::faults(&next.scene));
+    if !texts.is_empty() {
+        return Err(Loaded::Wrong(texts));
+    }
+    start(sources, decoders, &mut made.scenes, tell)?;
+    made.scenes.iter_mut().for_each(PreparedScene::forget_pictures);
+    Ok(made)
 }
 
 /// Makes edits in a library, which stays as it is if something is wrong.
@@ -227,18 +322,18 @@ fn has_others(faults: &[scene::Error], layers: &[String]) -> bool {
 }
 
 /// Waits until all of these scenes have pictures of their inputs, as long as that may take.
-fn preroll(clock: Clock, fed: &[(String, Arc<AtomicBool>)], scenes: &mut [PreparedScene]) {
-    let began = clock.now();
+fn preroll(clock: Clock, inputs: &[StartedInput], scenes: &mut [PreparedScene]) {
     loop {
-        let waited = clock.now().since(began);
-        let comes = |layer: &str| {
-            let mut fed = fed.iter().filter(|(name, _)| name == layer);
-            waited < PREROLL_FED_MAX && fed.any(|(_, fed)| fed.load(Ordering::Relaxed))
+        let now = clock.now();
+        // What has been decoded for some time has had it.
+        let may_come = |input: &StartedInput| {
+            let is_fed = input.fed.load(Ordering::Relaxed);
+            now.since(input.since) < if is_fed { PREROLL_FED_MAX } else { PREROLL_MAX }
         };
-        let awaited = |layer: &str| waited < PREROLL_MAX || comes(layer);
+        let awaited = |layer: &str| inputs.iter().any(|it| it.layer == layer && may_come(it));
         let mut ready = true;
         for scene in &mut *scenes {
-            ready &= scene.preroll(clock.now(), awaited);
+            ready &= scene.preroll(now, awaited);
         }
         if ready {
             return;
@@ -248,7 +343,7 @@ fn preroll(clock: Clock, fed: &[(String, Arc<AtomicBool>)], scenes: &mut [Prepar
 }
 
 /// The layers of a scene whose pictures do not go on from those of the one before it.
-fn new_inputs<'a>(
+pub(super) fn new_inputs<'a>(
     scene: &'a ResolvedScene,
     old: Option<&ResolvedScene>,
 ) -> impl Iterator<Item = &'a PlacedLayer> {

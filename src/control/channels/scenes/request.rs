@@ -47,6 +47,13 @@ pub(super) enum SceneRequest {
         scene: String,
         transition: Option<Value>,
     },
+    /// Of the scene in preview; with `swap` the one that was on the air is there then.
+    Take {
+        transition: Option<Value>,
+        swap: bool,
+        /// The frame that was on the air when it came.
+        asked: u64,
+    },
     Remove {
         scene: String,
     },
@@ -86,6 +93,7 @@ impl SceneRequest {
                 Self::Edit { target, version, edit: Edit::Patch { layer, keys: patch } }
             }
             Ask::Activate { scene, transition, .. } => Self::Activate { scene, transition },
+            Ask::Take { transition, swap, .. } => Self::Take { transition, swap, asked: 0 },
             Ask::RemoveScene { scene, .. } => Self::Remove { scene },
             Ask::Transaction { document, .. } => Self::Transaction(document),
             other => return Err(Box::new(other)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Scenes;
 use crate::command::Answer;
-use crate::control::channels::screenshot::screenshot;
+use crate::control::channels::screenshot::{scaled_to, screenshot};
 use crate::control::handle::{Reply, say};
 use crate::media::Size;
 
@@ -52,28 +52,5 @@ impl Scenes {
         if let Err(error) = self.spawn(at, "screenshot", make) {
             tracing::warn!("channel {}: no thread for a screenshot: {error}", programme.name);
         }
-    }
-}
-
-/// The canvas' shape, this wide; `None` if it is too small then, or wider than the canvas.
-fn scaled_to(canvas: Size, width: u32) -> Option<Size> {
-    let height = (canvas.height() * width.min(canvas.width())).div_ceil(canvas.width());
-    let size = Size::new(width & !1, (height + 1) & !1)?;
-    (width <= canvas.width()).then_some(size)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_screenshot_has_the_canvas_shape_and_even_sides() {
-        let size = |w, h| Size::new(w, h).unwrap();
-        let hd = size(1_920, 1_080);
-        assert_eq!(scaled_to(hd, 480), Some(size(480, 270)));
-        assert_eq!(scaled_to(hd, 321), Some(size(320, 182)));
-        assert_eq!(scaled_to(hd, 1_920), Some(hd));
-        assert_eq!((scaled_to(hd, 1_922), scaled_to(hd, 24)), (None, None));
-        assert_eq!(scaled_to(hd, u32::MAX), None);
     }
 }

@@ -14,10 +14,12 @@ use crate::control::threads::Threads;
 use crate::event::NodeEvent;
 use crate::frame::{Geometry, PacketPool, PacketPoolSpec, Pool};
 use crate::media::PixelFormat;
-use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX};
+use crate::pipeline::{CHANGES_MAX, SCENE_REPORTS_MAX, StartAt};
 use crate::ring::{Bell, channel};
 use crate::scene::kernel::Level;
 use crate::scene::{Composed, Composer, Tick};
+
+mod preview;
 
 const CHANNEL: &str = "demo";
 
@@ -31,6 +33,8 @@ struct Bench {
     changes: Receiver<SceneChange>,
     reports: Sender<SceneReport>,
     n: u64,
+    /// What decoders want, as the shard holds it.
+    subscriptions: Vec<Subscription>,
 }
 
 fn color(color: &str) -> Value {
@@ -46,7 +50,7 @@ fn bench() -> Bench {
             scene: from_document(&color(shade), size).unwrap(),
         })
         .to_vec();
-    let events: EventQueue = Arc::new(crossbeam::queue::ArrayQueue::new(8));
+    let events: EventQueue = Arc::new(crossbeam::queue::ArrayQueue::new(64));
     let context = ChannelContext {
         clock: Clock::start(),
         packets: PacketPool::new(PacketPoolSpec::default()).unwrap(),
@@ -74,6 +78,8 @@ fn bench() -> Bench {
             reports: heard,
             natives: Vec::new(),
             stats: Arc::default(),
+            inputs: InputPool::default(),
+            tap: None,
         }),
         &[],
     );
@@ -86,6 +92,7 @@ fn bench() -> Bench {
         changes,
         reports,
         n: 0,
+        subscriptions: Vec::new(),
     }
 }
 

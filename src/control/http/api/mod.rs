@@ -16,6 +16,7 @@ mod node;
 mod openapi;
 mod outputs;
 mod playback;
+mod preview;
 mod problem;
 mod pulls;
 mod pushes;

@@ -142,6 +142,9 @@ impl From<Answer> for Problem {
             | Answer::Scene(_)
             | Answer::Screenshot(_)
             | Answer::Data(_)
+            | Answer::Preview(_)
+            | Answer::Taken(_)
+            | Answer::Picture(_)
             | Answer::Overlays(_)
             | Answer::Playback(_)
             | Answer::Shown { .. }

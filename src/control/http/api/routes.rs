@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, backup, channels, composition, data, keys, node, outputs, playback, pulls, pushes,
-    recordings, streams, transcodes,
+    assets, backup, channels, composition, data, keys, node, outputs, playback, preview, pulls,
+    pushes, recordings, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -82,6 +82,13 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/composition", get(composition::composition))
         .route("/channels/{channel}/transaction", post(channels::transaction))
         .route("/channels/{channel}/scenes/{scene}/activate", post(channels::activate))
+        .route(
+            "/channels/{channel}/preview",
+            get(preview::preview).put(preview::put_preview).delete(preview::remove_preview),
+        )
+        .route("/channels/{channel}/preview/picture", get(preview::preview_picture))
+        .route("/channels/{channel}/programme/picture", get(preview::programme_picture))
+        .route("/channels/{channel}/take", post(preview::take))
         .route("/assets", get(assets::assets))
         .route(
             "/assets/{name}",
