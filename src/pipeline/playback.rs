@@ -302,7 +302,7 @@ impl Player {
         &mut self,
         command: PlaybackCommand,
         now: Micros,
-        out: &mut DecodeOut,
+        out: &DecodeOut,
         in_point: Micros,
     ) -> Result<(), Error> {
         let plays =
@@ -329,7 +329,7 @@ impl Player {
     }
 
     /// Goes to a position of the file. What was decoded of others is not seen or heard any more.
-    fn go_to(&mut self, position: Micros, plays: bool, out: &mut DecodeOut) -> Result<(), Error> {
+    fn go_to(&mut self, position: Micros, plays: bool, out: &DecodeOut) -> Result<(), Error> {
         out.revoke();
         self.phase = Phase::Cueing { plays };
         self.file.seek(position)
