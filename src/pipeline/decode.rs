@@ -234,7 +234,7 @@ pub fn live(
             None => {
                 let now = clock.now();
                 let next = waiting.decode(&mut decoder, now, &mut out);
-                slow.note(waiting.take_skipped());
+                slow.note(waiting.take_skipped(), now);
                 if is_leaving && waiting.is_empty() {
                     decoder.ended(&mut out);
                     is_leaving = false;

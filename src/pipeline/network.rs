@@ -246,7 +246,7 @@ pub fn decode_network(
             None => {
                 is_late &= is_full || is_leaving;
                 let next = waiting.decode(&mut decoder, now, &mut out);
-                slow.note(waiting.take_skipped());
+                slow.note(waiting.take_skipped(), now);
                 if decoder.take_barren() {
                     limit.0.is_stale.store(true, Ordering::Relaxed);
                 }

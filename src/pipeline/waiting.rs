@@ -117,22 +117,42 @@ impl<T> Waiting<T> {
     }
 }
 
+/// Times within [`SLOW_WINDOW`] that pictures are left out before a decoder is called too slow: after
+/// a break of the network, too, some come too late.
+const SLOW_SPELLS: u32 = 10;
+
+/// A minute.
+const SLOW_WINDOW: Micros = Micros::from_secs(60);
+
 /// Log of a decoder that is too slow for its source, which is told once.
 #[derive(Debug, Default)]
 pub(super) struct SlowDecoder {
+    since: Micros,
+    spells: u32,
     is_told: bool,
 }
 
 impl SlowDecoder {
-    /// So many pictures have been left out.
-    pub(super) fn note(&mut self, skipped: u64) {
-        if skipped > 0 && !std::mem::replace(&mut self.is_told, true) {
+    /// So many pictures have been left out now.
+    pub(super) fn note(&mut self, skipped: u64, now: Micros) {
+        if self.is_slow(skipped, now) && !std::mem::replace(&mut self.is_told, true) {
             tracing::warn!(
                 "{}: it cannot be decoded in time, so that pictures of it are left out; have it \
                  sent smaller or at a lower rate, or give decoders more cores",
                 log_subject()
             );
         }
+    }
+
+    fn is_slow(&mut self, skipped: u64, now: Micros) -> bool {
+        if skipped == 0 {
+            return false;
+        }
+        if now.since(self.since) > SLOW_WINDOW {
+            (self.since, self.spells) = (now, 0);
+        }
+        self.spells += 1;
+        self.spells >= SLOW_SPELLS
     }
 }
 
@@ -229,6 +249,16 @@ mod tests {
         }
         assert_eq!(bench.decoded, [7_020, 7_040, 1_000, 7_020, 7_040, 1_000]);
         assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn a_decoder_is_slow_once_pictures_were_left_out_again_and_again() {
+        let mut slow = SlowDecoder::default();
+        let told: Vec<_> = (0..30).map(|n| slow.is_slow(5, Micros::from_secs(n * 10))).collect();
+        assert!(!told.contains(&true), "a break now and then");
+        let told: Vec<_> = (0..10).map(|n| slow.is_slow(5, Micros::from_secs(400 + n))).collect();
+        assert_eq!(told.iter().filter(|is_slow| **is_slow).count(), 1);
+        assert!(!slow.is_slow(0, Micros::from_secs(410)));
     }
 
     #[test]
