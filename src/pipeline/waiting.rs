@@ -117,8 +117,8 @@ impl<T> Waiting<T> {
     }
 }
 
-/// Times within [`SLOW_WINDOW`] that pictures are left out before a decoder is called too slow: after
-/// a break of the network, too, some come too late.
+/// Times within [`SLOW_WINDOW`] that pictures are left out before a decoder is called too slow:
+/// after a break of the network, too, some come too late.
 const SLOW_SPELLS: u32 = 10;
 
 /// A minute.
