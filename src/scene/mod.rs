@@ -52,7 +52,7 @@ pub use damage::Damage;
 pub use error::Error;
 pub use file_stamp::FileStamp;
 pub use fonts::check_font;
-pub use input_key::InputKey;
+pub use input_key::{InputKey, InputSource};
 pub use keyframes::{Animation, KEYFRAME_AT_MAX, KEYFRAMES_MAX, Keyframe};
 pub use layer_motion::LayerMotion;
 pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};

@@ -1,15 +1,14 @@
 //! Input pool of a channel: what is decoded for its layers, each source at the same sizes once for
 //! all of its scenes.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::frame::PictureEvent;
-use crate::media::{Micros, NetworkInput, Orientation, Rect, VideoClip};
+use crate::media::{Micros, Orientation, Rect};
 use crate::pipeline::FanOut;
 use crate::ring::Sender;
-use crate::scene::{Fit, PlacedLayer, Source};
+use crate::scene::{Fit, InputSource, PlacedLayer};
 
 /// The inputs of one channel. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -32,18 +31,9 @@ struct Input {
 /// What tells two inputs of a channel apart: what is decoded, and for which boxes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InputId {
-    pub(super) source: SourceKey,
+    pub(super) source: InputSource,
     /// On the canvas, and at each other size that the scene is drawn at.
     pub(super) shown: Vec<Shown>,
-}
-
-/// Something that is decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SourceKey {
-    Live(String),
-    Video(VideoClip),
-    Frames(PathBuf),
-    Network(NetworkInput),
 }
 
 /// What decides how large pictures are made for a layer.
@@ -53,19 +43,6 @@ pub(super) struct Shown {
     pub(super) fit: Fit,
     pub(super) scale: f32,
     pub(super) orientation: Orientation,
-}
-
-impl SourceKey {
-    /// What a layer shows, if that is decoded.
-    pub(super) fn of(layer: &PlacedLayer) -> Option<Self> {
-        Some(match &layer.source {
-            Source::Live { stream, .. } => Self::Live(stream.clone()),
-            Source::Video { clip, .. } => Self::Video(clip.clone()),
-            Source::Network { input, .. } => Self::Network(input.clone()),
-            Source::Frames { socket, .. } => Self::Frames(socket.clone()),
-            _ => return None,
-        })
-    }
 }
 
 impl Shown {

@@ -18,11 +18,11 @@ use crate::pipeline::{
 };
 use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Clock;
-use crate::scene::{self, PlacedLayer, PreparedScene, ResolvedScene};
+use crate::scene::{self, InputSource, PlacedLayer, PreparedScene, ResolvedScene};
 
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::frame_sockets::FrameSockets;
-use crate::control::channels::input_pool::{InputId, InputPool, Shown, SourceKey};
+use crate::control::channels::input_pool::{InputId, InputPool, Shown};
 use crate::control::channels::players::Players;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
@@ -53,7 +53,7 @@ pub(crate) type Subscription = (Arc<str>, Sender<SubscriptionEvent>);
 
 /// A decoder to be, and who takes what it gives.
 struct Wanted {
-    key: SourceKey,
+    key: InputSource,
     /// To each composer that draws its layer; nothing to one that will.
     pictures: Vec<(Option<Sender<PictureEvent>>, Shown)>,
     audio: Vec<Sender<AudioBlock>>,
@@ -120,7 +120,7 @@ impl Sources {
         scene: &mut PreparedScene,
     ) {
         for layer in layers {
-            let Some(key) = SourceKey::of(layer) else { continue };
+            let Some(key) = InputSource::of(layer) else { continue };
             // The composer looks on every tick; nobody needs to be woken.
             let (sender, receiver) = channel(TAKER_QUEUE, Bell::new());
             if scene.attach(&layer.name, receiver).is_ok() {
@@ -132,13 +132,13 @@ impl Sources {
     /// The same of layers whose pictures somebody will take: they are decoded and kept.
     pub(crate) fn want_warm<'a>(&mut self, layers: impl Iterator<Item = &'a PlacedLayer>) {
         for layer in layers {
-            if let Some(key) = SourceKey::of(layer) {
+            if let Some(key) = InputSource::of(layer) {
                 self.want(key, layer, None);
             }
         }
     }
 
-    fn want(&mut self, key: SourceKey, layer: &PlacedLayer, ring: Option<Sender<PictureEvent>>) {
+    fn want(&mut self, key: InputSource, layer: &PlacedLayer, ring: Option<Sender<PictureEvent>>) {
         let pictures = (ring, Shown::of(layer));
         let is_it = |wanted: &&mut Wanted| wanted.key == key && *wanted.name() == layer.name;
         match self.0.iter_mut().find(is_it) {
@@ -164,9 +164,9 @@ impl Sources {
     pub(crate) fn want_audio(&mut self, inputs: &[audio::InputSpec], mixer: &mut Mixer) {
         for input in inputs {
             let key = match &input.source {
-                audio::Source::Live(stream) => SourceKey::Live(stream.clone()),
-                audio::Source::Video(clip) => SourceKey::Video(clip.clone()),
-                audio::Source::Network(input) => SourceKey::Network(input.clone()),
+                audio::Source::Live(stream) => InputSource::Live(stream.clone()),
+                audio::Source::Video(clip) => InputSource::Video(clip.clone()),
+                audio::Source::Network(input) => InputSource::Network(input.clone()),
                 _ => continue,
             };
             let (sender, receiver) = channel(DECODED_AUDIO_QUEUE, Bell::new());
@@ -203,7 +203,7 @@ impl Sources {
             if audio.is_empty()
                 && let Some((fed, since)) = context.inputs.join(&id, &mut rings)
             {
-                if let SourceKey::Video(clip) = &key {
+                if let InputSource::Video(clip) = &key {
                     context.players.add_name(&context.channel, clip, &layer);
                 }
                 started.inputs.push(StartedInput { layer, fed, since });
@@ -236,17 +236,17 @@ type Run = Box<dyn FnOnce() + Send>;
 impl DecoderContext {
     fn start(
         &self,
-        key: SourceKey,
+        key: InputSource,
         (names, out, sizes): Taker,
         start: Micros,
         started: &mut Started,
     ) -> Result<(), ChannelError> {
         let layer = names.first().cloned().unwrap_or_default();
         match key {
-            SourceKey::Live(stream) => self.spawn(self.live(&stream, (out, sizes), started)),
-            SourceKey::Video(clip) => self.spawn(self.video(clip, (names, out, sizes), start)),
-            SourceKey::Network(input) => self.network(layer, input, out, live_spec(&sizes)),
-            SourceKey::Frames(socket) => self.frames(&socket, layer, (out, sizes)),
+            InputSource::Live(stream) => self.spawn(self.live(&stream, (out, sizes), started)),
+            InputSource::Video(clip) => self.spawn(self.video(clip, (names, out, sizes), start)),
+            InputSource::Network(input) => self.network(layer, input, out, live_spec(&sizes)),
+            InputSource::Frames(socket) => self.frames(&socket, layer, (out, sizes)),
         }
     }
 
@@ -312,7 +312,7 @@ impl Sources {
     pub(crate) fn in_lockstep(self, start: Micros) -> (Vec<LockstepFile>, Vec<String>) {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for Wanted { key, pictures, audio, names } in self.0 {
-            let SourceKey::Video(clip) = key else { continue };
+            let InputSource::Video(clip) = key else { continue };
             let seen = pictures.into_iter().filter_map(|(ring, shown)| Some((ring?, shown)));
             let (pictures, sizes) = seen.unzip::<_, _, Vec<_>, Vec<_>>();
             let spec = FileSpec {
