@@ -8,7 +8,7 @@ use super::layer::{self, Within};
 use super::section::{Found, Section};
 use super::transition;
 use crate::media::Size;
-use crate::scene::{self, Error, Layer, ResolvedScene, Scene, Source, Warm};
+use crate::scene::{self, Error, Layer, ResolvedScene, Scene, Source, Warm, single_layers};
 
 /// Most scenes of one channel. Further ones are refused.
 pub const SCENES_MAX: usize = 32;
@@ -125,9 +125,10 @@ pub(super) fn read_all(s: &mut Section<'_>, faults: &mut Faults<'_>, canvas: Siz
 /// What is wrong with the number of inputs that are always decoded, if there are too many.
 #[must_use]
 pub fn warm_fault(scenes: &[NamedScene]) -> Option<String> {
-    let layers = scenes.iter().flat_map(|named| always_warm(&named.scene.layers));
+    let layers = scenes.iter().flat_map(|named| single_layers(&named.scene.layers));
+    let is_warm = |layer: &&Layer| layer.source.is_input() && layer.warm == Warm::Always;
     let mut inputs = Vec::<(&Source, _)>::new();
-    for layer in layers {
+    for layer in layers.filter(is_warm) {
         let input = (&layer.source, (layer.place.w, layer.place.h, layer.fit));
         if !inputs.contains(&input) {
             inputs.push(input);
@@ -140,18 +141,6 @@ pub fn warm_fault(scenes: &[NamedScene]) -> Option<String> {
             inputs.len()
         )
     })
-}
-
-fn always_warm(layers: &[Layer]) -> Vec<&Layer> {
-    let mut found = Vec::new();
-    for layer in layers {
-        match &layer.source {
-            Source::Group(group) => found.extend(always_warm(&group.layers)),
-            source if source.is_input() && layer.warm == Warm::Always => found.push(layer),
-            _ => {}
-        }
-    }
-    found
 }
 
 fn read(

@@ -1,26 +1,18 @@
 //! Binding of texts to data: a resolved scene gets the texts that are to be drawn now.
 
-use super::model::{DataSource, HttpDocument, Layer, Scene, Source, TickerSpec};
+use super::model::{DataSource, HttpDocument, Scene, Source, TickerSpec, single_layers};
 use super::resolve::{Kind, Node, ResolvedScene};
 
 impl Scene {
     /// The documents of servers that texts in it are bound to.
     #[must_use]
     pub fn http_documents(&self) -> Vec<&HttpDocument> {
-        http_documents(&self.layers)
+        let documents = single_layers(&self.layers).into_iter().filter_map(|layer| {
+            let Some(DataSource::Http(document)) = &layer.data else { return None };
+            Some(document)
+        });
+        documents.collect()
     }
-}
-
-fn http_documents(layers: &[Layer]) -> Vec<&HttpDocument> {
-    let mut documents = Vec::new();
-    for layer in layers {
-        match (&layer.source, &layer.data) {
-            (Source::Group(group), _) => documents.extend(http_documents(&group.layers)),
-            (_, Some(DataSource::Http(document))) => documents.push(document),
-            _ => {}
-        }
-    }
-    documents
 }
 
 impl ResolvedScene {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::model::{Layer, Scene, Source};
+use super::model::{Scene, Source, single_layers};
 
 impl Scene {
     /// Whether it shows the scene called `name` inside it, or inside one that it shows.
@@ -26,19 +26,10 @@ impl Scene {
     /// The names of the scenes that its layers show.
     #[must_use]
     pub fn inner_scenes(&self) -> Vec<&str> {
-        inner_scenes(&self.layers)
+        let names = single_layers(&self.layers).into_iter().filter_map(|layer| {
+            let Source::Scene(name) = &layer.source else { return None };
+            Some(name.as_str())
+        });
+        names.collect()
     }
-}
-
-/// The names of the scenes that these layers show.
-fn inner_scenes(layers: &[Layer]) -> Vec<&str> {
-    let mut names = Vec::new();
-    for layer in layers {
-        match &layer.source {
-            Source::Scene(name) => names.push(name.as_str()),
-            Source::Group(group) => names.extend(inner_scenes(&group.layers)),
-            _ => {}
-        }
-    }
-    names
 }

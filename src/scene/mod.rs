@@ -59,7 +59,7 @@ pub use layer_style::{BlendMode, Border, ChromaKey, Flip, LayerStyle, Shadow};
 pub use model::{
     Align, Arrangement, ArrangementKind, AtEnd, BuiltIn, ClockSpec, Color, DataSource, Direction,
     FALLBACK_FONTS_MAX, Fit, Group, HttpDocument, LAYERS_MAX, Layer, Outline, Overflow, Scene,
-    Source, TextBox, TextStyle, TickerSpec, VerticalAlign, Warm,
+    Source, TextBox, TextStyle, TickerSpec, VerticalAlign, Warm, single_layers,
 };
 pub use position::{Anchor, Length, Position};
 pub use prepare::PreparedScene;

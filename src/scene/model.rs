@@ -60,6 +60,19 @@ pub struct Layer {
     pub warm: Warm,
 }
 
+/// The layers that are no groups, with those in groups.
+#[must_use]
+pub fn single_layers(layers: &[Layer]) -> Vec<&Layer> {
+    let mut single = Vec::new();
+    for layer in layers {
+        match &layer.source {
+            Source::Group(group) => single.extend(single_layers(&group.layers)),
+            _ => single.push(layer),
+        }
+    }
+    single
+}
+
 /// From when on the input of a layer is decoded, so that its scene has pictures when it is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Warm {

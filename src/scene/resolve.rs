@@ -11,6 +11,7 @@ use super::layer_style::{BlendMode, ChromaKey, LayerStyle};
 use super::layout::{self, Transform};
 use super::model::{
     Arrangement, Color, DRAWN_LAYERS_MAX, DataSource, Fit, LAYERS_MAX, Layer, Scene, Source, Warm,
+    single_layers,
 };
 use super::motion::PlacedMotion;
 use super::scaled_source::scaled;
@@ -401,10 +402,7 @@ impl<'a> Resolver<'a, '_> {
 
 /// Whether a layer among these goes on what is below by another way than covering it.
 fn blends(layers: &[Layer]) -> bool {
-    layers.iter().any(|layer| match &layer.source {
-        Source::Group(group) => blends(&group.layers),
-        _ => layer.style.blend != BlendMode::Over,
-    })
+    single_layers(layers).iter().any(|layer| layer.style.blend != BlendMode::Over)
 }
 
 impl Effects {

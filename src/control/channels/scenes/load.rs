@@ -293,12 +293,7 @@ fn prepare_preview(
         let layers = scene.layers().into_iter().filter(|layer| layer.warm != Warm::Off);
         sources.want_pictures(layers, prepared);
     })?;
-    let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    texts.extend(assets::video_faults(&next.scene));
-    texts.extend(network_inputs::faults(&next.scene));
-    if !texts.is_empty() {
-        return Err(Loaded::Wrong(texts));
-    }
+    check_whole(&next.scene, &faults).map_err(Loaded::Wrong)?;
     start(sources, decoders, &mut made.scenes, tell)?;
     made.scenes.iter_mut().for_each(PreparedScene::forget_pictures);
     Ok(made)
@@ -408,6 +403,12 @@ fn stinger(
 /// That every file and font of a scene can be used.
 fn check_files(scene: &ResolvedScene, loader: &SceneLoader) -> Result<(), Vec<String>> {
     let (_, faults) = loader.prepare(scene).map_err(|error| vec![error.to_string()])?;
+    check_whole(scene, &faults)
+}
+
+/// That nothing of a scene, in which these `faults` were found when it was loaded, has to be stood
+/// for.
+fn check_whole(scene: &ResolvedScene, faults: &[scene::Error]) -> Result<(), Vec<String>> {
     let mut texts: Vec<_> = faults.iter().map(ToString::to_string).collect();
     texts.extend(assets::video_faults(scene));
     texts.extend(network_inputs::faults(scene));
