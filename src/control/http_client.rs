@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::USER_AGENT;
+use hyper::header::{LOCATION, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Response, Uri};
+use hyper::{Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::tls::Connector;
 
 /// Redirections that are followed for one request. More are a failure.
-pub(crate) const REDIRECTS_MAX: usize = 3;
+const REDIRECTS_MAX: usize = 3;
 
 /// Connections that are kept open without being used.
 const IDLE_MAX: usize = 32;
@@ -44,18 +44,30 @@ impl HttpClient {
         Self(pool)
     }
 
-    /// The answer to a request, whose body is still to be read.
+    /// The answer to what `request` makes for an address, whose body is still to be read, and the
+    /// address that has given it. Redirections with a status that is `followed` are, on the same
+    /// host and never out of HTTPS; others are answers.
     ///
     /// # Errors
     /// Why there is none; holds no part of the request.
     pub(crate) async fn send(
         &self,
-        request: Builder,
-        body: Bytes,
-    ) -> Result<Response<Incoming>, String> {
-        let request = request.header(USER_AGENT, AGENT).body(Full::new(body));
-        let request = request.map_err(|error| error.to_string())?;
-        self.0.request(request).await.map_err(|error| cause(&error))
+        mut url: Uri,
+        request: impl Fn(&Uri) -> Builder,
+        body: &Bytes,
+        followed: impl Fn(StatusCode) -> bool,
+    ) -> Result<(Uri, Response<Incoming>), String> {
+        for _ in 0..=REDIRECTS_MAX {
+            let request = request(&url).header(USER_AGENT, AGENT).body(Full::new(body.clone()));
+            let request = request.map_err(|error| error.to_string())?;
+            let answer = self.0.request(request).await.map_err(|error| cause(&error))?;
+            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            match to.filter(|_| followed(answer.status())).and_then(|to| redirected(&url, to)) {
+                Some(to) => url = to,
+                None => return Ok((url, answer)),
+            }
+        }
+        Err(format!("it redirects more than {REDIRECTS_MAX} times"))
     }
 }
 
@@ -71,7 +83,7 @@ pub(crate) async fn body(answer: Response<Incoming>, bytes_max: usize) -> Result
 
 /// Where a redirection leads that keeps the method and the body, if it stays on the host and does
 /// not leave HTTPS: what we send is for nobody else.
-pub(crate) fn redirected(from: &Uri, to: &str) -> Option<Uri> {
+fn redirected(from: &Uri, to: &str) -> Option<Uri> {
     let whole = match to.starts_with('/') && !to.starts_with("//") {
         true => format!("{}://{}{to}", from.scheme_str()?, from.authority()?),
         false => to.to_owned(),

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    IF_NONE_MATCH, LAST_MODIFIED,
 };
 use hyper::{Request, Response, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::control::channels::bound_text::{DATA_BYTES_MAX, DataFormat};
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::secret_file;
-use crate::control::http_client::{self, HttpClient, REDIRECTS_MAX, redirected};
+use crate::control::http_client::{self, HttpClient};
 use crate::scene::HttpDocument;
 use crate::tls::Connector;
 
@@ -66,7 +66,7 @@ impl DataPoller {
 
     /// Fetches these from now on, and no others. For HTTPS the authorities in `ca_file` are
     /// trusted, or the system's. Needs a runtime if there are any.
-    pub(crate) fn follow(&mut self, wanted: &HashSet<HttpDocument>, ca_file: Option<&Path>) {
+    pub(crate) fn follow(&mut self, wanted: &HashSet<&HttpDocument>, ca_file: Option<&Path>) {
         if self.ca_file.as_deref() != ca_file {
             // Values stay until there are others.
             self.fetched.clear();
@@ -80,7 +80,7 @@ impl DataPoller {
             }
             is_wanted
         });
-        for document in wanted {
+        for &document in wanted {
             // Also in the place of one that was too many.
             if matches!(self.fetched.get(document), Some(Some(_))) {
                 continue;
@@ -139,32 +139,31 @@ impl Server {
         let Some(client) = &self.client else { return Ok(None) };
         let file = self.document.secret_file.clone();
         let secret = off(move || secret_file::read(file.as_deref())).await?;
-        let (mut url, login) = address(&self.document.url.expose_with(&secret))?;
-        for _ in 0..=REDIRECTS_MAX {
-            let mut request = Request::get(url.clone()).header(ACCEPT, ACCEPTED);
-            for (name, value) in self.version.iter().chain(&login) {
-                request = request.header(name, value);
+        let (url, login) = address(&self.document.url.expose_with(&secret))?;
+        let request = |url: &Uri| {
+            let more = self.version.iter().chain(&login);
+            more.fold(
+                Request::get(url.clone()).header(ACCEPT, ACCEPTED),
+                |request, (name, value)| request.header(name, value),
+            )
+        };
+        let is_moved =
+            |status: StatusCode| status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+        let (url, answer) = client.send(url, request, &Bytes::new(), is_moved).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED => return Ok(None),
+            status if is_moved(status) => {
+                return Err("it redirects to another server, or out of HTTPS".to_owned());
             }
-            let answer = client.send(request, Bytes::new()).await?;
-            match answer.status() {
-                StatusCode::OK => {
-                    let (version, format) = (version_of(&answer), format_of(&answer, &url));
-                    let body = http_client::body(answer, DATA_BYTES_MAX).await?;
-                    let text = std::str::from_utf8(&body).map_err(|_| "it is no UTF-8 text")?;
-                    let values = format.values(text)?;
-                    self.version = version;
-                    return Ok(Some(values));
-                }
-                StatusCode::NOT_MODIFIED => return Ok(None),
-                status if status.is_redirection() => {
-                    let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-                    let to = to.and_then(|to| redirected(&url, to));
-                    url = to.ok_or("it redirects to another server, or out of HTTPS")?;
-                }
-                status => return Err(format!("it answers {}", status.as_u16())),
-            }
+            status => return Err(format!("it answers {}", status.as_u16())),
         }
-        Err(format!("it redirects more than {REDIRECTS_MAX} times"))
+        let (version, format) = (version_of(&answer), format_of(&answer, &url));
+        let body = http_client::body(answer, DATA_BYTES_MAX).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| "it is no UTF-8 text")?;
+        let values = format.values(text)?;
+        self.version = version;
+        Ok(Some(values))
     }
 
     async fn trust(&self) -> Result<Connector, String> {
@@ -242,7 +241,8 @@ mod tests {
             interval: Micros::from_secs(60),
         };
         let tasks = |poller: &DataPoller| poller.fetched.values().flatten().count();
-        let mut wanted: HashSet<_> = (0..FETCHED_MAX + 2).map(document).collect();
+        let documents: Vec<_> = (0..FETCHED_MAX + 2).map(document).collect();
+        let mut wanted: HashSet<_> = documents.iter().collect();
         poller.follow(&wanted, None);
         poller.follow(&wanted, None);
         assert_eq!((tasks(&poller), poller.fetched.len()), (FETCHED_MAX, FETCHED_MAX + 2));
@@ -252,8 +252,8 @@ mod tests {
         };
         let (versions, more) = (loader.data.version_of(&refused(&poller)), refused(&poller));
         assert_ne!(versions, 0, "that is told");
-        let is_fetched = |it: &HttpDocument| !more.contains(&DataSource::Http(it.clone()));
-        let gone: Vec<_> = wanted.iter().filter(|it| is_fetched(it)).take(2).cloned().collect();
+        let is_fetched = |it: &&HttpDocument| !more.contains(&DataSource::Http((*it).clone()));
+        let gone: Vec<_> = wanted.iter().copied().filter(is_fetched).take(2).collect();
         wanted.retain(|document| !gone.contains(document));
         poller.follow(&wanted, None);
         assert_eq!((tasks(&poller), poller.fetched.len()), (FETCHED_MAX, FETCHED_MAX));

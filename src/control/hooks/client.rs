@@ -3,14 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, LOCATION};
-use hyper::{Request, Response, Uri};
+use hyper::body::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Builder;
+use hyper::{Request, StatusCode, Uri};
 use tokio::time::timeout;
 
 use super::sign::signature;
 use crate::config::{HookConfig, HookUrl, Secret};
-use crate::control::http_client::{self, HttpClient, REDIRECTS_MAX, redirected};
+use crate::control::http_client::{self, HttpClient};
 use crate::runtime::Clock;
 use crate::tls::Connector;
 
@@ -55,37 +56,24 @@ impl Client {
     }
 
     async fn exchange(&self, event: &'static str, body: Bytes) -> Result<(u16, Bytes), String> {
-        let mut url = self.url.expose().clone();
-        for _ in 0..=REDIRECTS_MAX {
-            let answer = self.send(&url, event, body.clone()).await?;
-            if matches!(answer.status().as_u16(), 307 | 308) {
-                let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-                if let Some(to) = to.and_then(|to| redirected(&url, to)) {
-                    url = to;
-                    continue;
-                }
-            }
-            let status = answer.status().as_u16();
-            return Ok((status, http_client::body(answer, ANSWER_BYTES_MAX).await?));
-        }
-        Err(format!("it redirects more than {REDIRECTS_MAX} times"))
+        let request = |url: &Uri| self.request(url, event, &body);
+        // Those that keep the method and the body.
+        let followed = |status: StatusCode| matches!(status.as_u16(), 307 | 308);
+        let url = self.url.expose().clone();
+        let (_, answer) = self.http.send(url, request, &body, followed).await?;
+        let status = answer.status().as_u16();
+        Ok((status, http_client::body(answer, ANSWER_BYTES_MAX).await?))
     }
 
-    async fn send(
-        &self,
-        url: &Uri,
-        event: &'static str,
-        body: Bytes,
-    ) -> Result<Response<Incoming>, String> {
+    fn request(&self, url: &Uri, event: &'static str, body: &[u8]) -> Builder {
         let now_s = self.clock.unix_secs();
-        let mut request = Request::post(url.clone())
+        let request = Request::post(url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("X-Event", event)
             .header("X-Timestamp", now_s);
-        if !self.secret.expose().is_empty() {
-            let signed = signature(self.secret.expose(), now_s, &body);
-            request = request.header("X-Signature-256", signed);
+        if self.secret.expose().is_empty() {
+            return request;
         }
-        self.http.send(request, body).await
+        request.header("X-Signature-256", signature(self.secret.expose(), now_s, body))
     }
 }

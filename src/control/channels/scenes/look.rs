@@ -104,7 +104,7 @@ impl Scenes {
     /// changed. Whom to trust for HTTPS is in `ca_file`, or the system knows.
     pub(crate) fn fetch_data(&mut self, ca_file: Option<&Path>) {
         let entries = self.channels.iter().flat_map(|it| it.list.iter().chain([&it.overlays]));
-        let wanted = entries.flat_map(|entry| entry.scene.http_documents()).cloned().collect();
+        let wanted = entries.flat_map(|entry| entry.scene.http_documents()).collect();
         self.poller.follow(&wanted, ca_file);
         if !wanted.is_empty() {
             (0..self.channels.len()).for_each(|at| self.compare_data(at));
