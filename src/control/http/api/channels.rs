@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::ask::{Asked, Body};
+use super::fresh::fresh;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
 use crate::control::http::shared::Shared;
@@ -110,10 +111,7 @@ pub(super) async fn screenshot(
     Asked(ScreenshotAsked { width }): Asked<ScreenshotAsked>,
 ) -> Result<Response, Problem> {
     match shared.api.handle.ask(Ask::Screenshot { channel, scene, width }).await {
-        Answer::Screenshot(png) => {
-            let kind = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-store")];
-            Ok((kind, png).into_response())
-        }
+        Answer::Screenshot(png) => Ok(fresh("image/png", png)),
         other => Err(other.into()),
     }
 }

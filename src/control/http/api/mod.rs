@@ -10,6 +10,7 @@ mod composition;
 mod context;
 mod data;
 mod followers;
+mod fresh;
 mod gate;
 mod keys;
 mod node;

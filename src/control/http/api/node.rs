@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Json};
+use axum::response::{Json, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::actor::actor;
 use super::ask::{Asked, Body};
+use super::fresh::fresh;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, ReloadView};
 use crate::control::auth::Access;
@@ -76,9 +76,7 @@ pub(super) async fn events(
     get, path = "/api/v1/config", tag = "node",
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
-pub(super) async fn config(
-    State(shared): State<Arc<Shared>>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn config(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     config_text(&shared, false).await
 }
 
@@ -88,19 +86,13 @@ pub(super) async fn config(
     get, path = "/api/v1/config/export", tag = "node",
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
-pub(super) async fn export(
-    State(shared): State<Arc<Shared>>,
-) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn export(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     config_text(&shared, true).await
 }
 
-async fn config_text(shared: &Shared, secrets: bool) -> Result<impl IntoResponse + use<>, Problem> {
+async fn config_text(shared: &Shared, secrets: bool) -> Result<Response, Problem> {
     match shared.api.handle.ask(Ask::Config { secrets }).await {
-        Answer::Config(text) => {
-            let kind = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
-            let keep = (header::CACHE_CONTROL, "no-store");
-            Ok(([kind, keep], text.expose().to_owned()))
-        }
+        Answer::Config(text) => Ok(fresh("text/plain; charset=utf-8", text.expose().to_owned())),
         other => Err(other.into()),
     }
 }

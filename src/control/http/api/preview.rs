@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Json, Response};
+use axum::http::StatusCode;
+use axum::response::{Json, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ask::Body;
+use super::fresh::fresh;
 use super::problem::Problem;
 use crate::command::{Answer, Ask, Monitor, PreviewState, PreviewView, TakenView};
 use crate::control::http::shared::Shared;
@@ -210,10 +211,7 @@ pub(super) async fn programme_picture(
 
 async fn picture(shared: &Shared, channel: String, monitor: Monitor) -> Result<Response, Problem> {
     match shared.api.handle.ask(Ask::MonitorPicture { channel, monitor }).await {
-        Answer::Picture(jpeg) => {
-            let kind = [(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, "no-store")];
-            Ok((kind, jpeg).into_response())
-        }
+        Answer::Picture(jpeg) => Ok(fresh("image/jpeg", jpeg)),
         other => Err(other.into()),
     }
 }
