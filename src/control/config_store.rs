@@ -83,6 +83,8 @@ pub(crate) enum Change {
 pub(crate) struct ConfigStore {
     thread: Arc<StoreThread>,
     in_use: Arc<ArcSwap<Config>>,
+    /// Those that were kept, until they are taken.
+    documents: Documents,
 }
 
 /// The thread. Dropping it ends it, once it has done what it was told before.
@@ -106,11 +108,16 @@ impl ConfigStore {
     /// use.
     pub(crate) fn open(file: &Config, cpus: Vec<usize>, on_disk: bool) -> io::Result<Self> {
         let mut books = StoreState::open(file, on_disk);
-        let in_use = Arc::clone(&books.in_use);
+        let (in_use, documents) = (Arc::clone(&books.in_use), books.documents.clone());
         let (orders, taken) = sync_channel(ORDERS_MAX);
         let worker = Worker::spawn("state", cpus, 0, move || books.run(&taken))?;
         let thread = StoreThread { orders: Some(orders), worker: Some(worker) };
-        Ok(Self { thread: Arc::new(thread), in_use })
+        Ok(Self { thread: Arc::new(thread), in_use, documents })
+    }
+
+    /// The documents that a node begins with.
+    pub(crate) fn take_documents(&mut self) -> Documents {
+        std::mem::take(&mut self.documents)
     }
 
     /// What is in use now.
@@ -202,9 +209,9 @@ impl StoreState {
             file.forget_text();
         }
         let path = file.node.data_dir().join(FILE_NAME);
-        let mut kept = match on_disk && keeps(&file) {
-            true => read(&path),
-            false => Kept::default(),
+        let (mut kept, documents) = match on_disk && keeps(&file) {
+            true => (read(&path), kept_documents::read(file.node.data_dir())),
+            false => (Kept::default(), Documents::new()),
         };
         let before = kept.clone();
         let (config, told) = kept.over(&file);
@@ -218,7 +225,6 @@ impl StoreState {
                 kept.words().join(", ")
             );
         }
-        let documents = documents_at_start(&file, on_disk);
         let documents_file = StoreFile::new(file.node.data_dir().join(kept_documents::FILE_NAME));
         let changes_file =
             StoreFile { unwritten: on_disk && kept != before, ..StoreFile::new(path) };
@@ -347,14 +353,6 @@ fn keeps(file: &Config) -> bool {
     file.node.state == KeepState::Keep && file.has_text()
 }
 
-/// The documents that a node begins with.
-pub(crate) fn documents_at_start(file: &Config, on_disk: bool) -> Documents {
-    match on_disk && keeps(file) {
-        true => kept_documents::read(file.node.data_dir()),
-        false => Documents::new(),
-    }
-}
-
 /// What was kept, if that can be read. What cannot is put aside and told: it keeps no node down.
 fn read(path: &std::path::Path) -> Kept {
     let read = durable::read(path, FILE_BYTES_MAX).map_err(|error| error.to_string());
@@ -455,19 +453,20 @@ mod tests {
     fn pushed_documents_are_there_after_a_restart_and_a_broken_file_keeps_no_node_down() {
         let dir = tempfile::tempdir().unwrap();
         let config = file(dir.path(), FILE);
-        let at_start = || documents_at_start(&config, true);
+        let open = |on_disk| ConfigStore::open(&config, vec![], on_disk).unwrap();
+        let at_start = || open(true).take_documents();
         assert!(at_start().is_empty());
-        let config_store = ConfigStore::open(&config, vec![], true).unwrap();
+        let config_store = open(true);
         for (name, document) in [("a", Some(1)), ("b", Some(2)), ("a", Some(3)), ("b", None)] {
             config_store.document(name.to_owned(), document.map(Value::from));
         }
         config_store.written().blocking_recv().unwrap();
         assert_eq!(at_start(), Documents::from([("a".to_owned(), Value::from(3))]));
         assert!(!dir.path().join(FILE_NAME).exists(), "no setting was changed");
-        assert!(documents_at_start(&config, false).is_empty());
+        assert!(open(false).take_documents().is_empty());
         // The next one goes on with those that were there.
         drop(config_store);
-        let again = ConfigStore::open(&config, vec![], true).unwrap();
+        let again = open(true);
         again.document("c".to_owned(), Some(Value::Null));
         again.written().blocking_recv().unwrap();
         assert_eq!(at_start().len(), 2);

@@ -29,7 +29,7 @@ use crate::control::channels::list::ChannelList;
 use crate::control::channels::players::Players;
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::scenes::{LoadReport, Scenes};
-use crate::control::config_store::{ConfigStore, documents_at_start};
+use crate::control::config_store::ConfigStore;
 use crate::control::control_channel;
 use crate::control::controller::{Controller, ReloadState, ShardHandle};
 use crate::control::event_queue::{EVENTS_MAX, EventQueue};
@@ -82,10 +82,9 @@ impl Reserved {
     fn new(config: &Config, plan: &Plan, setup: Setup) -> Result<Self, StartError> {
         let keys = open_store(config, setup.is_program, plan.clock).map_err(StartError::Store)?;
         let cpus = plan.cores.control.clone();
-        let config_store =
+        let mut config_store =
             ConfigStore::open(config, cpus, setup.is_program).map_err(StartError::Thread)?;
-        let documents = documents_at_start(config, setup.is_program);
-        let loader = Arc::new(SceneLoader::with_documents(documents));
+        let loader = Arc::new(SceneLoader::with_documents(config_store.take_documents()));
         let config = config_store.in_use();
         let spec = PacketPoolSpec { bytes_max: config.limits.packet_bytes_max };
         let packets = PacketPool::new(spec).map_err(StartError::Memory)?;
