@@ -14,7 +14,7 @@ chunk_read 2610
 chunk_write 515
 amf0_decode 4900
 cursor 7790
-hop 168
+hop 181
 core 9930
 driver 13340
 scale 127900
