@@ -4,7 +4,8 @@
 #
 #   tools/web.sh build    builds web/dist from the sources
 #   tools/web.sh check    lints, and holds web/dist against a fresh build
-#   tools/web.sh test     runs the dashboard in headless Chromium, with a mock and with the program
+#   tools/web.sh test     runs the dashboard in headless Chromium, with a mock and with the program,
+#                         and obs-websocket-js against the program
 #
 # check and test are left out, with a word about it, where there is no Node.js, npm or Chromium.
 set -euo pipefail
@@ -39,6 +40,7 @@ main() {
             [[ -x target/release/stream-manager ]] || cargo build --release --quiet
             echo "the same with the program:"
             node web/test/run.mjs --program target/release/stream-manager --out target/dashboard-real
+            node web/test/obs-websocket.mjs target/release/stream-manager
             ;;
         *) die "usage: tools/web.sh build|check|test" ;;
     esac

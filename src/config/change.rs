@@ -142,6 +142,7 @@ impl Difference {
             rtmp: live_rtmp(&old.rtmp, &new.rtmp),
             keys: live_keys(&old.keys, &new.keys),
             http: old.http.clone(),
+            obs_websocket: old.obs_websocket.clone(),
             tls: live_tls(&old.tls, &new.tls),
             cores: old.cores.clone(),
             journal: old.journal.clone(),
@@ -186,7 +187,7 @@ const LIVE_KEYS: [&str; 6] = [
 ];
 
 /// Tables whose change takes a restart.
-const FIXED_TABLES: [&str; 4] = ["http", "cores", "journal", "assets"];
+const FIXED_TABLES: [&str; 5] = ["http", "obs_websocket", "cores", "journal", "assets"];
 
 fn table_of(config: &Config) -> Table {
     config.written.expose().parse().unwrap_or_default()
@@ -402,6 +403,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[http] enabled", h.enabled != i.enabled),
         ("[http] port", h.port != i.port),
         ("[http] bind, auth, cors, token", http(h) != http(i)),
+        ("[obs_websocket]", old.obs_websocket != new.obs_websocket),
         ("[tls] rtmps_port, https, or a first or last certificate", tls),
         ("[cores]", old.cores != new.cores),
         ("[journal]", old.journal != new.journal),
@@ -635,6 +637,7 @@ mod tests {
             ("[keys]", "[http]\nport = 8\n[keys]", "[http] port"),
             ("[keys]", "[http]\nenabled = false\n[keys]", "[http] enabled"),
             ("[keys]", "[http]\ncors = \"*\"\n[keys]", "[http] bind, auth, cors, token"),
+            ("[keys]", "[obs_websocket]\nport = 4456\n[keys]", "[obs_websocket]"),
             ("[keys]", "[cores]\ncontrol = [0]\n[keys]", "[cores]"),
             ("[keys]", "[journal]\nkeep = 1\n[keys]", "[journal]"),
             ("[keys]", "[assets]\nfiles_max = 1\n[keys]", "[assets]"),

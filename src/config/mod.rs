@@ -26,6 +26,7 @@ mod model;
 mod multitrack;
 mod network;
 mod node;
+mod obs_websocket;
 mod output;
 mod platform;
 mod read;
@@ -66,6 +67,7 @@ pub use node::{
     DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, Role, RtmpConfig,
     StartAt, TokenConfig,
 };
+pub use obs_websocket::ObsWebSocketConfig;
 pub use output::{OUTPUTS_MAX, OutputConfig};
 pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, RecordConfig};
 pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, Render, RenditionConfig};

@@ -11,6 +11,7 @@ use super::metrics::MetricsConfig;
 use super::node::{
     DeliveryConfig, HttpConfig, KeepState, NodeConfig, OnCoreLoss, Publish, RtmpConfig, StartAt,
 };
+use super::obs_websocket::ObsWebSocketConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::tls::TlsConfig;
 use super::transcode::TranscodeConfig;
@@ -33,6 +34,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// `[http]`
     pub http: HttpConfig,
+    /// `[obs_websocket]`
+    pub obs_websocket: ObsWebSocketConfig,
     /// `[tls]`
     pub tls: TlsConfig,
     /// `[cores]`
@@ -99,6 +102,7 @@ impl Config {
                 cors: Cors::Nobody,
                 tokens: Vec::new(),
             },
+            obs_websocket: ObsWebSocketConfig::default(),
             tls: TlsConfig::default(),
             cores: PlanRequest::default(),
             limits: LimitsConfig::default(),

@@ -16,7 +16,10 @@ use super::node::{
     Publish, RtmpConfig, StartAt,
 };
 use super::section::Section;
-use super::{Config, assets, channel, hook, keys, limits, metrics, relay, tls, token, transcode};
+use super::{
+    Config, assets, channel, hook, keys, limits, metrics, obs_websocket, relay, tls, token,
+    transcode,
+};
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
 use crate::runtime::{Choice, DriverChoice, DriverKind, PlanRequest};
@@ -70,6 +73,9 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     };
     let mut streams = HashMap::new();
     let channels = read_channels(&mut top, &mut faults, &mut streams);
+    let obs_websocket = top.table(&mut faults, "obs_websocket", "[obs_websocket]");
+    let obs_websocket = obs_websocket
+        .map_or(defaults.obs_websocket, |s| obs_websocket::read(s, &mut faults, &http, &channels));
     let transcodes = transcode::read_all(&mut top, &mut faults, &mut streams);
     let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
     let hooks = hook::read_hooks(&mut top, &mut faults);
@@ -83,6 +89,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         trusted_proxies,
         keys,
         http,
+        obs_websocket,
         tls,
         cores,
         limits,

@@ -542,6 +542,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "[node]",
         "[rtmp]",
         "[http]",
+        "[obs_websocket]",
         "[cores]",
         "[delivery]",
         "[metrics]",

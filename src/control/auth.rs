@@ -15,6 +15,9 @@ use super::durable;
 /// File in the data directory with the token that may do everything.
 pub const TOKEN_FILE: &str = "api-token";
 
+/// File in the data directory with the password of obs-websocket, unless another one is named.
+pub const OBS_PASSWORD_FILE: &str = "obs-websocket-password";
+
 /// File in the data directory with the token that may only read.
 pub const READONLY_TOKEN_FILE: &str = "api-token-readonly";
 
@@ -184,13 +187,13 @@ impl fmt::Display for TokenError {
         match self {
             Self::File(path, cause) => write!(
                 f,
-                "the API's token {} cannot be read or made: {cause}; let this user do that, or \
-                 name another file in [http]",
+                "the token {} cannot be read or made: {cause}; let this user do that, or name \
+                 another file",
                 path.display()
             ),
             Self::Malformed(path) => write!(
                 f,
-                "{} holds no token for the API: {} to {} letters, digits, - . _ and ~; write \
+                "{} holds no token: {} to {} letters, digits, - . _ and ~; write \
                  one, or remove the file and start again to have one made",
                 path.display(),
                 TOKEN_CHARS.start(),
@@ -209,7 +212,12 @@ impl fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {}
 
-fn open(path: &Path) -> Result<Token, TokenError> {
+/// A token of its own from a file, which is made if it is not there: the password of
+/// obs-websocket.
+///
+/// # Errors
+/// If the file cannot be read or made, or does not hold a token.
+pub fn open(path: &Path) -> Result<Token, TokenError> {
     let failed = |error| TokenError::File(path.to_owned(), error);
     match File::open(path) {
         Ok(file) => {

@@ -20,6 +20,8 @@ pub struct Banner<'a> {
     pub http: Option<SocketAddr>,
     /// Whether that is by TLS.
     pub is_https: bool,
+    /// Where programs that control OBS connect.
+    pub obs_websocket: Option<SocketAddr>,
     /// The API's token, where a person reads this.
     pub token: Option<&'a str>,
 }
@@ -72,6 +74,12 @@ pub fn text(banner: &Banner<'_>, style: Style) -> String {
         });
         rows.push(Row::new("Web", "metrics", format!("{url}/metrics")));
         rows.push(Row::new("Web", "health", format!("{url}/healthz")).noted("and /readyz"));
+        if let Some(obs) = banner.obs_websocket {
+            rows.push(
+                Row::new("Control", "obs", format!("ws://{}", reachable(obs)))
+                    .noted("obs-websocket, for programs that control OBS"),
+            );
+        }
     }
     let title = style.paint(BOLD, &format!("stream-manager {}", banner.version));
     let mut text = format!("\n  {title}  {}\n\n", banner.node);
@@ -205,6 +213,7 @@ mod tests {
             rtmps: None,
             http: Some("127.0.0.1:8080".parse().unwrap()),
             is_https: false,
+            obs_websocket: None,
             token: None,
         };
         text(&banner, style)

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::config::{Config, Role, TokenConfig};
 use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::{
-    Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
+    self, Access, OBS_PASSWORD_FILE, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace,
+    Tokens,
 };
 use crate::control::banner::rtmp_url;
 use crate::control::hooks::Subscriber;
-use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
+use crate::control::http::{Api, HttpState, NodeInfo, ObsAccess, Readiness};
 use crate::control::log::LogLevel;
 use crate::control::placement;
 use crate::control::state::{Cores, Driver, NodeDescription, StateCollector, flv_base};
@@ -48,6 +49,21 @@ fn token_place(config: &TokenConfig) -> TokenPlace {
         },
         file: config.file.clone(),
     }
+}
+
+/// What programs that control OBS may control, with the password that they show.
+///
+/// # Errors
+/// If there is no channel, or no password can be read or made.
+pub(crate) fn obs_access(config: &Config) -> Result<ObsAccess, String> {
+    let of = &config.obs_websocket;
+    let first = config.channels.first().map(|channel| channel.name.clone());
+    let channel = of.channel.clone().or(first);
+    let channel = channel.ok_or("[obs_websocket] controls a channel, and there is none")?;
+    let own = || config.node.data_dir().join(OBS_PASSWORD_FILE);
+    let file = of.password_file.clone().unwrap_or_else(own);
+    let password = auth::open(&file).map_err(|error| error.to_string())?;
+    Ok(ObsAccess { channel, password })
 }
 
 /// What HTTP answers from, and who keeps the state.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -60,13 +61,9 @@ pub fn run(config: &Config, origin: Origin) -> ExitCode {
         Err(error) => return fail(1, &format!("cannot start the control plane: {error}")),
     };
     runtime.block_on(async {
-        let listener = if config.http.enabled {
-            match http::bind(SocketAddr::new(config.http.bind, config.http.port)).await {
-                Ok(listener) => Some(listener),
-                Err(error) => return fail(1, &error.to_string()),
-            }
-        } else {
-            None
+        let listeners = match listeners(config).await {
+            Ok(listeners) => listeners,
+            Err(error) => return fail(1, &error.to_string()),
         };
         let setup = Setup {
             frames: Frames::Composed,
@@ -75,7 +72,7 @@ pub fn run(config: &Config, origin: Origin) -> ExitCode {
             hooks: Hooks::new(),
         };
         match start(config, setup) {
-            Ok(node) => match http_entry(config, listener) {
+            Ok(node) => match http_entry(config, listeners) {
                 Ok(http_entry) => serve(config, node, http_entry, origin).await,
                 Err(text) => fail(1, &text),
             },
@@ -84,21 +81,44 @@ pub fn run(config: &Config, origin: Origin) -> ExitCode {
     })
 }
 
-/// Where HTTP comes in.
-struct HttpEntry {
-    listener: tokio::net::TcpListener,
-    tokens: Tokens,
-    tls: Option<Acceptor>,
+/// The ports of the control plane.
+struct Listeners {
+    http: Option<TcpListener>,
+    obs_websocket: Option<TcpListener>,
 }
 
-fn http_entry(
-    config: &Config,
-    listener: Option<tokio::net::TcpListener>,
-) -> Result<Option<HttpEntry>, String> {
-    let Some(listener) = listener else { return Ok(None) };
+async fn listeners(config: &Config) -> Result<Listeners, http::BindError> {
+    let (web, obs) = (&config.http, &config.obs_websocket);
+    let open = async |is_wanted, port, addr| match is_wanted {
+        true => http::bind(port, addr).await.map(Some),
+        false => Ok(None),
+    };
+    let addr = SocketAddr::new(web.bind, web.port);
+    Ok(Listeners {
+        http: open(web.enabled, http::Port::Http, addr).await?,
+        obs_websocket: open(obs.enabled, http::Port::ObsWebSocket, obs.address()).await?,
+    })
+}
+
+/// Where HTTP comes in.
+struct HttpEntry {
+    listener: TcpListener,
+    tokens: Tokens,
+    tls: Option<Acceptor>,
+    /// Where programs that control OBS come in, and what they control.
+    obs_websocket: Option<(TcpListener, http::ObsAccess)>,
+}
+
+fn http_entry(config: &Config, listeners: Listeners) -> Result<Option<HttpEntry>, String> {
+    let Listeners { http, obs_websocket } = listeners;
+    let Some(listener) = http else { return Ok(None) };
     let tokens = front::tokens(config).map_err(|error| error.to_string())?;
     let tls = front::https(config).map_err(|error| error.to_string())?;
-    Ok(Some(HttpEntry { listener, tokens, tls }))
+    let obs_websocket = match obs_websocket {
+        Some(listener) => Some((listener, front::obs_access(config)?)),
+        None => None,
+    };
+    Ok(Some(HttpEntry { listener, tokens, tls, obs_websocket }))
 }
 
 #[expect(clippy::print_stderr, reason = "this is what the terminal shows")]
@@ -140,21 +160,27 @@ async fn serve(
             .with_cores(Arc::clone(&node.registry().cores)),
     );
     readiness.set_listening();
-    let (stop_http, http_stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop_http, http_stopped) = tokio::sync::watch::channel(());
     if let (Some(tls), Ok(hangup)) = (node.tls(), hangup()) {
         local.spawn_local(watch(tls.watcher(), hangup));
     }
-    if let Some(HttpEntry { listener, tokens, tls }) = http_entry {
+    if let Some(HttpEntry { listener, tokens, tls, obs_websocket }) = http_entry {
         if let (Some(tls), Ok(hangup)) = (&tls, hangup()) {
             local.spawn_local(watch(tls.watcher(), hangup));
         }
         let (state, collector) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
         local.spawn_local(front::collect(collector, node.subscribe(), move || events.pop()));
-        local.spawn_local(http::serve(listener, state, async {
-            // A dropped sender means the same as a sent word: the node stops.
-            drop(http_stopped.await);
-        }));
+        let stopping = || {
+            let mut stopped = http_stopped.clone();
+            // A dropped sender says that the node stops.
+            async move { drop(stopped.changed().await) }
+        };
+        if let Some((listener, access)) = obs_websocket {
+            let (state, stopping) = (state.clone(), stopping());
+            local.spawn_local(http::serve_obs_websocket(listener, state, access, stopping));
+        }
+        local.spawn_local(http::serve(listener, state, stopping()));
     }
     local.spawn_local(watch_figures(&node, &readiness));
     let core_lost = node.core_lost();
@@ -291,6 +317,10 @@ fn show_banner(config: &Config, node: &Node, http_entry: Option<&HttpEntry>) {
             rtmps,
             http: http_entry.and_then(|http_entry| http_entry.listener.local_addr().ok()),
             is_https: config.tls.https,
+            obs_websocket: http_entry.and_then(|entry| {
+                let (listener, _) = entry.obs_websocket.as_ref()?;
+                listener.local_addr().ok()
+            }),
             token: token.filter(|_| is_watched),
         },
         style,

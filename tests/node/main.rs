@@ -58,6 +58,7 @@ mod monitoring;
 mod multitrack;
 mod network_input;
 mod obs;
+mod obs_websocket;
 mod overlays;
 mod pairs;
 mod picture;

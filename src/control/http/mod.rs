@@ -17,10 +17,10 @@ mod serve;
 mod shared;
 mod status;
 
-pub use self::api::{Api, CLI_AGENT};
+pub use self::api::{Api, CLI_AGENT, ObsAccess};
 pub use self::readiness::Readiness;
 pub use self::rules::HttpRules;
-pub use self::serve::{bind, serve};
+pub use self::serve::{BindError, Port, bind, serve, serve_obs_websocket};
 pub use self::shared::{HttpState, NodeInfo};
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use axum::Router;
 use axum::extract::Extension;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -18,11 +20,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::api::{Peer, Stop};
+use super::api::{ObsAccess, Peer, Stop, obs_routes};
 use super::head;
 use super::lobby::{Known, Lobby};
 use super::router::router;
-use super::shared::HttpState;
+use super::rules::HttpRules;
+use super::shared::{HttpState, Shared};
 use crate::media::network_of;
 use crate::web::proxy::{self, PROXY_BYTES_MAX, Parsed};
 
@@ -42,64 +45,101 @@ const FINISH_TIME: Duration = Duration::from_secs(2);
 /// Pause after a failed accept: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why HTTP cannot listen.
-#[derive(Debug)]
-pub enum BindError {
-    /// Another program has the port: stop it or choose another.
-    InUse(SocketAddr),
-    /// This user may not use the port: choose one from 1024 on.
-    Denied(SocketAddr),
-    /// This machine does not have the address: choose one it has.
-    NoSuchAddress(SocketAddr),
-    /// Anything else.
-    Other(SocketAddr, io::Error),
+/// A port of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// That of `[http]`.
+    Http,
+    /// That of `[obs_websocket]`.
+    ObsWebSocket,
 }
 
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::InUse(addr)
-        | Self::Denied(addr)
-        | Self::NoSuchAddress(addr)
-        | Self::Other(addr, _)) = self;
-        let (ip, port) = (addr.ip(), addr.port());
-        write!(f, "cannot listen for HTTP on {addr}: ")?;
+impl Port {
+    /// What is spoken there, and its table in the configuration.
+    const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::InUse(_) => write!(
-                f,
-                "port {port} is in use by another program; stop it (ss -ltnp 'sport = :{port}' \
-                 names it), or choose another port with [http] port"
-            ),
-            Self::Denied(_) => {
-                f.write_str("ports below 1024 need a right; choose a higher one with [http] port")
-            }
-            Self::NoSuchAddress(_) => {
-                write!(f, "this machine does not have the address {ip}; see [http] bind")
-            }
-            Self::Other(_, error) => write!(f, "{error}"),
+            Self::Http => ("HTTP", "[http]"),
+            Self::ObsWebSocket => ("obs-websocket", "[obs_websocket]"),
         }
     }
 }
 
-impl std::error::Error for BindError {}
+/// Why a port cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    port: Port,
+    addr: SocketAddr,
+    cause: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, addr, cause } = self;
+        let ((what, table), ip, number) = (port.words(), addr.ip(), addr.port());
+        write!(f, "cannot listen for {what} on {addr}: ")?;
+        match cause.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "port {number} is in use by another program; stop it (ss -ltnp 'sport = \
+                 :{number}' names it), or choose another port with {table} port"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                write!(f, "ports below 1024 need a right; choose a higher one with {table} port")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "this machine does not have the address {ip}; see {table} bind")
+            }
+            _ => write!(f, "{cause}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}
 
 /// Listens on `addr`.
 ///
 /// # Errors
 /// If that is not possible, with what to do about it.
-pub async fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(addr).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse(addr),
-        io::ErrorKind::PermissionDenied => BindError::Denied(addr),
-        io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(addr),
-        _ => BindError::Other(addr, error),
-    })
+pub async fn bind(port: Port, addr: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(addr).await.map_err(|cause| BindError { port, addr, cause })
 }
 
-/// Answers requests until `shutdown` completes, then gives answers under way a moment to finish.
+/// Answers HTTP requests until `shutdown` completes, then gives answers under way a moment to
+/// finish.
 pub async fn serve(listener: TcpListener, state: HttpState, shutdown: impl Future<Output = ()>) {
     let tls = state.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
     let rules = Arc::clone(&state.rules);
-    let router = router(state);
+    accept_all(listener, Entry { router: router(state), tls, rules }, shutdown).await;
+}
+
+/// The same for programs that control OBS.
+pub async fn serve_obs_websocket(
+    listener: TcpListener,
+    state: HttpState,
+    access: ObsAccess,
+    shutdown: impl Future<Output = ()>,
+) {
+    let rules = Arc::clone(&state.rules);
+    let router = obs_routes(Arc::new(Shared::new(state)), access);
+    accept_all(listener, Entry { router, tls: None, rules }, shutdown).await;
+}
+
+/// What connections to a port meet.
+struct Entry {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    rules: Arc<ArcSwap<HttpRules>>,
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    Entry { router, tls, rules }: Entry,
+    shutdown: impl Future<Output = ()>,
+) {
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let lobby = Arc::new(Mutex::new(Lobby::default()));
@@ -224,7 +264,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 async fn secure(
     tls: TlsAcceptor,
     socket: TcpStream,
-    service: TowerToHyperService<axum::Router>,
+    service: TowerToHyperService<Router>,
     stopped: watch::Receiver<()>,
 ) {
     match timeout(HEAD_TIME, tls.accept(socket)).await {
@@ -236,7 +276,7 @@ async fn secure(
 
 async fn connection(
     socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    service: TowerToHyperService<axum::Router>,
+    service: TowerToHyperService<Router>,
     mut stopped: watch::Receiver<()>,
 ) {
     let connection = head::reader()

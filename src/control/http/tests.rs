@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 
-use super::serve::BindError;
 use super::*;
 use crate::control::auth::Tokens;
 use crate::control::control_channel;
@@ -52,7 +51,7 @@ fn state() -> HttpState {
 
 /// Serves `state` while each of `requests` is made on a connection of its own.
 async fn answers(state: HttpState, requests: &[&str]) -> Vec<Answer> {
-    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = bind(Port::Http, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(serve(listener, state, async {
@@ -184,7 +183,7 @@ async fn a_head_without_end_is_refused() {
 
 #[tokio::test]
 async fn an_idle_connection_does_not_hold_up_the_end() {
-    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = bind(Port::Http, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(serve(listener, state(), async {
@@ -199,11 +198,13 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn a_port_in_use_is_named_with_what_to_do() {
-    let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let first = bind(Port::Http, "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let addr = first.local_addr().unwrap();
-    let error = bind(addr).await.unwrap_err().to_string();
+    let error = bind(Port::Http, addr).await.unwrap_err().to_string();
     assert!(error.contains(&format!("port {} is in use", addr.port())), "{error}");
     assert!(error.ends_with("choose another port with [http] port"), "{error}");
-    let foreign = bind("192.0.2.1:8080".parse().unwrap()).await.unwrap_err();
-    assert!(matches!(foreign, BindError::NoSuchAddress(_)), "{foreign}");
+    let foreign = bind(Port::Http, "192.0.2.1:8080".parse().unwrap()).await.unwrap_err();
+    assert!(foreign.to_string().ends_with("see [http] bind"), "{foreign}");
+    let obs = bind(Port::ObsWebSocket, addr).await.unwrap_err().to_string();
+    assert!(obs.ends_with("choose another port with [obs_websocket] port"), "{obs}");
 }

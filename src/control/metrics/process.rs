@@ -49,6 +49,12 @@ pub fn memory() -> Option<u64> {
     read("/proc/self/status").as_deref().and_then(resident_bytes)
 }
 
+/// Processor time that the process has used, user and system, seconds.
+#[must_use]
+pub fn cpu_seconds() -> Option<f64> {
+    read("/proc/self/stat").as_deref().and_then(Stat::parse).map(|stat| stat.cpu_s)
+}
+
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
 }

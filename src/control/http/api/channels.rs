@@ -386,7 +386,7 @@ pub(super) async fn patch_overlay(
 }
 
 /// Changes keys of a layer of this channel and scene; without a scene it is an overlay.
-async fn patched(
+pub(super) async fn patched(
     shared: &Shared,
     (channel, scene, layer): (String, Option<String>, String),
     what: &str,
@@ -399,7 +399,7 @@ async fn patched(
 }
 
 /// Makes a change that is seen from one frame on.
-async fn transact(
+pub(super) async fn transact(
     shared: &Shared,
     channel: &str,
     what: &str,

@@ -14,6 +14,7 @@ mod fresh;
 mod gate;
 mod keys;
 mod node;
+mod obs;
 mod openapi;
 mod outputs;
 mod playback;
@@ -32,6 +33,8 @@ pub use self::actor::CLI_AGENT;
 pub use self::context::Api;
 pub(super) use self::followers::Followers;
 pub(super) use self::gate::{Peer, with_token_or_from_here};
+pub use self::obs::ObsAccess;
+pub(super) use self::obs::routes as obs_routes;
 pub(super) use self::routes::routes;
 pub(super) use self::ws::Stop;
 

@@ -75,7 +75,7 @@ pub(super) async fn playback(
 /// What a video file is to do.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Action {
+pub(super) enum Action {
     /// Goes on after a pause; from `start_ms` once it has ended.
     Play,
     /// Stays at the picture that is shown, in silence.
@@ -91,9 +91,9 @@ enum Action {
 #[serde(deny_unknown_fields)]
 pub(super) struct PlaybackOrder {
     /// `play`, `pause`, `restart` or `seek`.
-    action: Action,
+    pub(super) action: Action,
     /// With `seek`: where in the file, brought between `start_ms` and `end_ms`.
-    position_ms: Option<u64>,
+    pub(super) position_ms: Option<u64>,
 }
 
 /// Latest position that may be named, milliseconds: a year.

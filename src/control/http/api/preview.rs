@@ -64,7 +64,7 @@ pub(super) async fn preview(
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPreview {
     /// Name of the scene.
-    scene: String,
+    pub(super) scene: String,
 }
 
 /// Prepares a scene to be taken: its files are read and its inputs decoded, unless their layers say

@@ -36,6 +36,17 @@ impl Problem {
         Self { kind: "about:blank", title, status: status.as_u16(), detail, code, hint }
     }
 
+    /// The HTTP status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What is wrong, and what to do, in one line.
+    pub(super) fn into_words(self) -> String {
+        let Self { detail, hint, .. } = self;
+        format!("{detail}; {hint}")
+    }
+
     pub(super) fn not_found(detail: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail, "the list next to it shows all")
     }

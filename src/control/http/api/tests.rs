@@ -15,7 +15,7 @@ use crate::command::{
 use crate::config::AssetsConfig;
 use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::{Access, TokenPlace, Tokens};
-use crate::control::http::{HttpRules, HttpState, NodeInfo, Readiness, bind, serve};
+use crate::control::http::{HttpRules, HttpState, NodeInfo, Port, Readiness, bind, serve};
 use crate::control::keystore::{Keys, embedded};
 use crate::control::log::LogLevel;
 use crate::control::state::{Board, Snapshot, Stream};
@@ -184,7 +184,7 @@ impl Server {
             api: Arc::new(api),
             cors: Cors::One("https://a.example".to_owned()),
         };
-        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = bind(Port::Http, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, state, async {
