@@ -546,6 +546,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "[delivery]",
         "[metrics]",
         "[assets]",
+        "[clips]",
         "[journal]",
     ] {
         ask(heading, format!("{heading}\n{wrong}"));

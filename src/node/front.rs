@@ -10,6 +10,7 @@ use crate::control::auth::{
     Access, READONLY_TOKEN_FILE, TOKEN_FILE, TokenError, TokenPlace, Tokens,
 };
 use crate::control::banner::rtmp_url;
+use crate::control::clip_folder::ClipFolder;
 use crate::control::hooks::Subscriber;
 use crate::control::http::{Api, HttpState, NodeInfo, Readiness};
 use crate::control::log::LogLevel;
@@ -71,6 +72,7 @@ pub(crate) fn front(
         keys,
         tokens,
         assets: Arc::new(AssetFolder::new(&config.assets, config.node.data_dir.as_deref())),
+        clips: Arc::new(ClipFolder::new(&config.clips, config.node.data_dir.as_deref())),
         log,
         time,
         publish_url: format!("{}/live", rtmp_url(node.rtmp())),
