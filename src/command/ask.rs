@@ -5,8 +5,10 @@
 use std::fmt;
 
 use super::playback::{PlaybackCommand, PlaybackView};
+use super::shard::RecentMessages;
 use super::view::{ClientView, StreamView};
 use crate::event::NodeEvent;
+use crate::media::Micros;
 
 /// Clients that one answer lists at most.
 pub const CLIENTS_MAX: usize = 1_000;
@@ -34,6 +36,15 @@ pub enum Ask {
         stream: String,
         /// Who wants it, for the events that follow.
         actor: Option<String>,
+    },
+    /// Messages that a stream's log holds, in wire form: [`Answer::Recent`].
+    Recent {
+        /// Public name of the stream.
+        stream: String,
+        /// Those that arrived in so long a time,
+        span: Micros,
+        /// which ended so long before the newest one.
+        before: Micros,
     },
     /// A channel's scenes: [`Answer::Scenes`].
     Scenes {
@@ -318,6 +329,8 @@ pub enum Answer {
     Streams(Vec<StreamView>),
     /// Connections.
     Clients(Vec<ClientView>),
+    /// Messages of a stream's log.
+    Recent(Box<RecentMessages>),
     /// A channel's scenes.
     Scenes(ScenesView),
     /// One scene.

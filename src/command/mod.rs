@@ -23,8 +23,9 @@ pub use self::playback::{PlaybackCommand, PlaybackState, PlaybackView};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::{OutputRules, SentCodecs, SentTracks};
 pub use self::shard::{
-    ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecordEvent, RecordSink,
-    STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource, SubscriptionEvent,
+    ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecentMessages, RecordEvent,
+    RecordSink, STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource,
+    SubscriptionEvent,
 };
 pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart, VideoView};
 

@@ -171,6 +171,15 @@ pub enum Scope {
         /// Who wants it, for the events that follow; empty if that is not known.
         actor: Arc<str>,
     },
+    /// Messages that a stream's log holds, asked of the shard that owns it.
+    Recent {
+        /// Public name of the stream.
+        stream: Arc<str>,
+        /// Those that arrived in so long a time,
+        span: Micros,
+        /// which ended so long before the newest one.
+        before: Micros,
+    },
 }
 
 /// One shard's answer.
@@ -184,6 +193,21 @@ pub struct ShardAnswer {
     pub clients: Vec<ClientView>,
     /// Connections that were ended.
     pub kicked: usize,
+    /// Of [`Scope::Recent`], if the shard owns the stream.
+    pub recent: Option<Box<RecentMessages>>,
+}
+
+/// Messages of a stream's log; while they are held, so is their memory.
+#[derive(Clone, Debug, Default)]
+pub struct RecentMessages {
+    /// Metadata and sequence headers that the first message needs.
+    pub headers: Vec<Message>,
+    /// Messages as every viewer got them, from a keyframe on; none if there was no keyframe.
+    pub messages: Vec<Message>,
+    /// How many of them come before those that were asked for.
+    pub lead: usize,
+    /// When the first one that was asked for arrived.
+    pub arrived: Micros,
 }
 
 /// A stream as one shard sees it.

@@ -146,6 +146,7 @@ impl Difference {
             tls: live_tls(&old.tls, &new.tls),
             cores: old.cores.clone(),
             journal: old.journal.clone(),
+            clips: old.clips.clone(),
             ..new.clone()
         };
         for (list, name) in failed.iter().filter_map(|step| step.part()) {
@@ -187,7 +188,7 @@ const LIVE_KEYS: [&str; 6] = [
 ];
 
 /// Tables whose change takes a restart.
-const FIXED_TABLES: [&str; 5] = ["http", "obs_websocket", "cores", "journal", "assets"];
+const FIXED_TABLES: [&str; 6] = ["http", "obs_websocket", "cores", "journal", "assets", "clips"];
 
 fn table_of(config: &Config) -> Table {
     config.written.expose().parse().unwrap_or_default()
@@ -408,6 +409,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[cores]", old.cores != new.cores),
         ("[journal]", old.journal != new.journal),
         ("[assets]", old.assets != new.assets),
+        ("[clips]", old.clips != new.clips),
     ];
     changed(&tables).map(str::to_owned).collect()
 }
@@ -641,6 +643,7 @@ mod tests {
             ("[keys]", "[cores]\ncontrol = [0]\n[keys]", "[cores]"),
             ("[keys]", "[journal]\nkeep = 1\n[keys]", "[journal]"),
             ("[keys]", "[assets]\nfiles_max = 1\n[keys]", "[assets]"),
+            ("[keys]", "[clips]\nfiles_max = 1\n[keys]", "[clips]"),
         ] {
             assert_eq!(changed(from, to), (Vec::new(), vec![named.to_owned()]), "{to}");
         }

@@ -5,6 +5,7 @@ mod assets;
 mod audio_source;
 mod change;
 mod channel;
+mod clips;
 mod data_source;
 mod direction;
 mod document;
@@ -48,6 +49,7 @@ mod write;
 pub use assets::AssetsConfig;
 pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::ChannelConfig;
+pub use clips::ClipsConfig;
 pub use document::{
     DOCUMENT_BYTES_MAX, from_document, overlays_from_document, overlays_to_document, to_document,
     transition_from_document,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::assets::AssetsConfig;
 use super::channel::ChannelConfig;
+use super::clips::ClipsConfig;
 use super::hook::{HookConfig, JournalConfig};
 use super::keys::{KeysConfig, Secret};
 use super::limits::LimitsConfig;
@@ -46,6 +47,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// `[assets]`
     pub assets: AssetsConfig,
+    /// `[clips]`
+    pub clips: ClipsConfig,
     /// `[delivery]`
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
@@ -108,6 +111,7 @@ impl Config {
             limits: LimitsConfig::default(),
             metrics: MetricsConfig::default(),
             assets: AssetsConfig::default(),
+            clips: ClipsConfig::default(),
             delivery: DeliveryConfig {
                 merge: Merge::Frame,
                 start: StartAt::Keyframe,

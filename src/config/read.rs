@@ -17,7 +17,7 @@ use super::node::{
 };
 use super::section::Section;
 use super::{
-    Config, assets, channel, hook, keys, limits, metrics, obs_websocket, relay, tls, token,
+    Config, assets, channel, clips, hook, keys, limits, metrics, obs_websocket, relay, tls, token,
     transcode,
 };
 use crate::event::{LogFormat, check_log_filter};
@@ -35,8 +35,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
 
     let mut faults = Faults::new(text);
     let mut top = Section::new(root.get_ref(), "the file", 0..0);
-    let node = top.table(&mut faults, "node", "[node]");
-    let node = match node {
+    let node = match top.table(&mut faults, "node", "[node]") {
         Some(s) => read_node(s, &mut faults, defaults.node),
         None => defaults.node,
     };
@@ -48,8 +47,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     });
     let keys = top.table(&mut faults, "keys", "[keys]");
     let keys = keys.map_or(defaults.keys, |s| keys::read(s, &mut faults));
-    let http = top.table(&mut faults, "http", "[http]");
-    let http = match http {
+    let http = match top.table(&mut faults, "http", "[http]") {
         Some(s) => read_http(s, &mut faults, defaults.http),
         None => defaults.http,
     };
@@ -66,8 +64,9 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let metrics = metrics.map_or(defaults.metrics, |s| metrics::read(s, &mut faults));
     let assets = top.table(&mut faults, "assets", "[assets]");
     let assets = assets.map_or(defaults.assets, |s| assets::read(s, &mut faults));
-    let delivery = top.table(&mut faults, "delivery", "[delivery]");
-    let delivery = match delivery {
+    let clips = top.table(&mut faults, "clips", "[clips]");
+    let clips = clips.map_or(defaults.clips, |s| clips::read(s, &mut faults));
+    let delivery = match top.table(&mut faults, "delivery", "[delivery]") {
         Some(s) => read_delivery(s, &mut faults, defaults.delivery),
         None => defaults.delivery,
     };
@@ -95,6 +94,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         limits,
         metrics,
         assets,
+        clips,
         delivery,
         channels,
         transcodes,

@@ -547,6 +547,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "[delivery]",
         "[metrics]",
         "[assets]",
+        "[clips]",
         "[journal]",
     ] {
         ask(heading, format!("{heading}\n{wrong}"));

@@ -8,6 +8,7 @@ pub mod banner;
 pub(crate) mod bitrates;
 pub(crate) mod channel_warnings;
 pub(crate) mod channels;
+pub mod clip_folder;
 pub(crate) mod config_change;
 pub(crate) mod config_store;
 pub(crate) mod controller;

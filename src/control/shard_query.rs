@@ -41,6 +41,7 @@ enum Subject {
     Streams,
     Clients,
     Kick(String),
+    Recent(String),
 }
 
 impl ShardQueries {
@@ -53,7 +54,11 @@ impl ShardQueries {
     pub(crate) const fn answers(ask: &Ask) -> bool {
         matches!(
             ask,
-            Ask::Streams | Ask::Clients { .. } | Ask::Kick { .. } | Ask::KickPublisher { .. }
+            Ask::Streams
+                | Ask::Clients { .. }
+                | Ask::Kick { .. }
+                | Ask::KickPublisher { .. }
+                | Ask::Recent { .. }
         )
     }
 
@@ -76,6 +81,11 @@ impl ShardQueries {
                 let nobody = format!("nobody publishes {stream}");
                 let stream = Arc::from(stream.as_str());
                 (Scope::KickPublisher { stream, actor: named(actor) }, Subject::Kick(nobody))
+            }
+            Ask::Recent { stream, span, before } => {
+                let nothing = format!("there is no stream {stream}");
+                let stream = Arc::from(stream.as_str());
+                (Scope::Recent { stream, span, before }, Subject::Recent(nothing))
             }
             _ => return None,
         };
@@ -133,6 +143,12 @@ fn whole(subject: Subject, parts: Vec<ShardAnswer>) -> Answer {
             0 => Answer::NotFound(nobody),
             _ => Answer::Done,
         },
+        Subject::Recent(nothing) => {
+            // While a stream moves, two shards may hold it: the newer messages count.
+            let found = parts.into_iter().filter_map(|part| part.recent);
+            let newest = found.max_by_key(|recent| (!recent.messages.is_empty(), recent.arrived));
+            newest.map_or(Answer::NotFound(nothing), Answer::Recent)
+        }
     }
 }
 

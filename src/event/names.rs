@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 84] = [
+    pub const NAMES: [&'static str; 86] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -87,6 +87,8 @@ impl NodeEvent {
         "keys_restored",
         "asset_uploaded",
         "asset_removed",
+        "clip_made",
+        "clip_removed",
         "log_level_changed",
         "config_reloaded",
         "scene_removed",

@@ -11,6 +11,7 @@ use crate::control::auth::{
     Tokens,
 };
 use crate::control::banner::rtmp_url;
+use crate::control::clip_folder::ClipFolder;
 use crate::control::hooks::Subscriber;
 use crate::control::http::{Api, HttpState, NodeInfo, ObsAccess, Readiness};
 use crate::control::log::LogLevel;
@@ -87,6 +88,7 @@ pub(crate) fn front(
         keys,
         tokens,
         assets: Arc::new(AssetFolder::new(&config.assets, config.node.data_dir.as_deref())),
+        clips: Arc::new(ClipFolder::new(&config.clips, config.node.data_dir.as_deref())),
         log,
         time,
         publish_url: format!("{}/live", rtmp_url(node.rtmp())),

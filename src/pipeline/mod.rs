@@ -50,7 +50,7 @@ pub use native::{
 pub use network::{NETWORK_QUEUE, NetworkChange, ReadLimit, decode_network, read_network};
 pub use pace::CpuShare;
 pub use playback::{PlaybackRemote, PlaybackSpec, play_file, playback_ends};
-pub use record::{RECORD_QUEUE, RecordShare, record};
+pub use record::{RECORD_QUEUE, RecordShare, input as record_input, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
 pub use source::SourceKeyframes;
 pub use tee::{Share, Takes, Tee, TeeBranch};

@@ -95,7 +95,9 @@ impl Loss {
     }
 }
 
-fn input(message: &Message) -> Input<'_> {
+/// A message as a recording takes it.
+#[must_use]
+pub fn input(message: &Message) -> Input<'_> {
     Input {
         kind: message.kind(),
         time: message.time(),

@@ -94,9 +94,11 @@ impl Boxes {
         });
         let mut length_at = 0;
         put_box(out, b"moov", |out| {
-            put_mvhd(out, tracks.len());
+            put_mvhd(out, tracks.len(), 0);
             for (number, track) in (1..).zip(tracks) {
-                put_trak(out, number, track);
+                put_trak(out, number, track, &Length::default(), |out| {
+                    put_tables(out, &track.entry, &Tables::default());
+                });
             }
             put_box(out, b"mvex", |out| {
                 length_at = out.len() as u64;
@@ -299,17 +301,52 @@ fn put_traf(out: &mut Vec<u8>, part: &Part, frames: &[Sample]) -> usize {
     place
 }
 
+/// How long a track is and when it is shown, as the file says at its beginning; nothing where
+/// fragments say it.
+#[derive(Debug, Default)]
+pub(super) struct Length {
+    /// Milliseconds of all frames.
+    pub(super) media_ms: u32,
+    /// Milliseconds that players show.
+    pub(super) shown_ms: u32,
+    /// What they show (`elst`): how long, and from which time of the track; -1 is nothing.
+    pub(super) edits: Vec<(u32, i32)>,
+}
+
+/// The tables of a track's frames (ISO/IEC 14496-12 section 8.6 and 8.7), each as the numbers that
+/// follow the count of its entries; empty where fragments hold them.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// Of `stts`: frames in a row, and how long each lasts.
+    pub(super) lengths: Vec<[u32; 2]>,
+    /// Of `ctts`: frames in a row, and how much later than decoded each is shown.
+    pub(super) later: Vec<[u32; 2]>,
+    /// Of `stss`: numbers of the keyframes, from 1; `None` if each is one.
+    pub(super) keys: Option<Vec<u32>>,
+    /// Of `stsz`: bytes of each frame.
+    pub(super) bytes: Vec<u32>,
+    /// Of `stco`: where in the file each is.
+    pub(super) places: Vec<u32>,
+}
+
 /// The movie's header.
-fn put_mvhd(out: &mut Vec<u8>, tracks: usize) {
+pub(super) fn put_mvhd(out: &mut Vec<u8>, tracks: usize, shown_ms: u32) {
     put_box(out, b"mvhd", |out| {
-        put_all(out, &[0, 0, 0, TIMESCALE, 0, 0x0001_0000, 0x0100_0000, 0, 0]);
+        put_all(out, &[0, 0, 0, TIMESCALE, shown_ms, 0x0001_0000, 0x0100_0000, 0, 0]);
         put_all(out, &MATRIX);
         put_all(out, &[0; 6]);
         put_all(out, &[u32::try_from(tracks + 1).unwrap_or(u32::MAX)]);
     });
 }
 
-fn put_trak(out: &mut Vec<u8>, number: u32, track: &TrackSpec) {
+/// A track, which `tables` describes.
+pub(super) fn put_trak(
+    out: &mut Vec<u8>,
+    number: u32,
+    track: &TrackSpec,
+    length: &Length,
+    tables: impl FnOnce(&mut Vec<u8>),
+) {
     let (width, height) = track.size.unwrap_or((0, 0));
     let (handler, name): (&[u8; 4], &[u8]) = match track.size {
         Some(_) => (b"vide", b"VideoHandler\0"),
@@ -321,13 +358,15 @@ fn put_trak(out: &mut Vec<u8>, number: u32, track: &TrackSpec) {
             // Players choose one of the audio tracks.
             let group = u32::from(track.size.is_none());
             let volume = if track.size.is_none() { 0x0100_0000 } else { 0 };
-            put_all(out, &[flags, 0, 0, number, 0, 0, 0, 0, group, volume]);
+            put_all(out, &[flags, 0, 0, number, 0, length.shown_ms, 0, 0, group, volume]);
             put_all(out, &MATRIX);
             put_all(out, &[width << 16, height << 16]);
         });
+        put_edits(out, &length.edits);
         put_box(out, b"mdia", |out| {
-            // No language.
-            put_box(out, b"mdhd", |out| put_all(out, &[0, 0, 0, TIMESCALE, 0, 0x55c4_0000]));
+            put_box(out, b"mdhd", |out| {
+                put_all(out, &[0, 0, 0, TIMESCALE, length.media_ms, 0x55c4_0000]); // no language
+            });
             put_box(out, b"hdlr", |out| {
                 put_all(out, &[0, 0, u32::from_be_bytes(*handler), 0, 0, 0]);
                 out.extend_from_slice(name);
@@ -343,24 +382,58 @@ fn put_trak(out: &mut Vec<u8>, number: u32, track: &TrackSpec) {
                         put_box(out, b"url ", |out| put_all(out, &[1])); // in this file
                     });
                 });
-                put_tables(out, &track.entry);
+                tables(out);
             });
         });
     });
 }
 
-/// The tables of a track without fragments: empty but for what a decoder is told.
-fn put_tables(out: &mut Vec<u8>, entry: &[u8]) {
+fn put_edits(out: &mut Vec<u8>, edits: &[(u32, i32)]) {
+    if edits.is_empty() {
+        return;
+    }
+    put_box(out, b"edts", |out| {
+        put_box(out, b"elst", |out| {
+            put_all(out, &[0, count_of(edits)]);
+            for (length, from) in edits {
+                put_all(out, &[*length, from.cast_unsigned(), 0x0001_0000]);
+            }
+        });
+    });
+}
+
+/// The tables of a track, with what a decoder is told. Each frame is a chunk of its own.
+pub(super) fn put_tables(out: &mut Vec<u8>, entry: &[u8], tables: &Tables) {
+    let Tables { lengths, later, keys, bytes, places } = tables;
     put_box(out, b"stbl", |out| {
         put_box(out, b"stsd", |out| {
             put_all(out, &[0, 1]);
             out.extend_from_slice(entry);
         });
-        put_box(out, b"stts", |out| put_all(out, &[0, 0]));
-        put_box(out, b"stsc", |out| put_all(out, &[0, 0]));
-        put_box(out, b"stsz", |out| put_all(out, &[0, 0, 0]));
-        put_box(out, b"stco", |out| put_all(out, &[0, 0]));
+        put_table(out, b"stts", &[0, count_of(lengths)], lengths.as_flattened());
+        if !later.is_empty() {
+            // Version 1: frames may be shown before they are decoded, for all we know.
+            put_table(out, b"ctts", &[1 << 24, count_of(later)], later.as_flattened());
+        }
+        if let Some(keys) = keys {
+            put_table(out, b"stss", &[0, count_of(keys)], keys);
+        }
+        let chunks: &[u32] = if places.is_empty() { &[] } else { &[1, 1, 1] };
+        put_table(out, b"stsc", &[0, count_of(chunks) / 3], chunks);
+        put_table(out, b"stsz", &[0, 0, count_of(bytes)], bytes);
+        put_table(out, b"stco", &[0, count_of(places)], places);
     });
+}
+
+fn put_table(out: &mut Vec<u8>, name: &[u8; 4], head: &[u32], numbers: &[u32]) {
+    put_box(out, name, |out| {
+        put_all(out, head);
+        put_all(out, numbers);
+    });
+}
+
+fn count_of<T>(entries: &[T]) -> u32 {
+    u32::try_from(entries.len()).unwrap_or(u32::MAX)
 }
 
 /// A picture that is neither turned nor stretched.

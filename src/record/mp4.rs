@@ -28,51 +28,19 @@ impl Mp4 {
         first: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(Self, LeftOut), String> {
-        let (mut specs, mut numbers, mut left_out) = (Vec::new(), Vec::new(), None);
-        for track in tracks.playable() {
-            match spec(track, first) {
-                Ok(spec) => {
-                    specs.push(spec);
-                    numbers.push((track.kind, track.id));
-                }
-                Err(fault) if track.id == 0 => return Err(fault),
-                Err(fault) => left_out = Some(format!("track {} is left out: {fault}", track.id)),
-            }
-        }
-        Ok((Self { boxes: Boxes::begin(&specs, out), tracks: numbers }, left_out))
+        let (specs, tracks, left_out) = specs(tracks, first)?;
+        Ok((Self { boxes: Boxes::begin(&specs, out), tracks }, left_out))
     }
 
     /// Adds a message with its time in the file; `out` gets what is complete. What has no place in
     /// the file is left out.
     pub(super) fn write(&mut self, kind: Kind, ms: u32, body: &[u8], out: &mut Vec<u8>) {
-        let dts = u64::from(ms);
-        match kind {
-            Kind::Video => {
-                let Some(video) = Video::parse(body).filter(|it| it.part == Part::Frame) else {
-                    return;
-                };
-                for (id, later, data) in video.frames(body) {
-                    self.add((kind, id), Frame { data, dts, later, is_key: video.keyframe }, out);
-                }
+        let Self { boxes, tracks } = self;
+        each_frame(kind, ms.into(), body, |track, frame| {
+            if let Some(number) = tracks.iter().position(|known| *known == track) {
+                boxes.add(number, frame, out);
             }
-            Kind::Audio => {
-                let Some(audio) = Audio::parse(body).filter(|it| it.part == Part::Frame) else {
-                    return;
-                };
-                for track in audio.tracks(body) {
-                    let frame = Frame { data: track.body, dts, later: 0, is_key: true };
-                    self.add((kind, track.id), frame, out);
-                }
-            }
-            Kind::Data => {}
-        }
-    }
-
-    fn add(&mut self, track: (Kind, u8), frame: Frame<'_>, out: &mut Vec<u8>) {
-        let number = self.tracks.iter().position(|known| *known == track);
-        if let Some(number) = number.filter(|_| !frame.data.is_empty()) {
-            self.boxes.add(number, frame, out);
-        }
+        });
     }
 
     /// Bytes that are in no fragment yet.
@@ -94,6 +62,61 @@ impl Mp4 {
     pub(super) fn length(&self) -> (u64, Vec<u8>) {
         self.boxes.length()
     }
+}
+
+/// The frames of a message, each with the kind and number of its track.
+pub(super) fn each_frame<'a>(
+    kind: Kind,
+    dts: u64,
+    body: &'a [u8],
+    mut take: impl FnMut((Kind, u8), Frame<'a>),
+) {
+    let mut take = |id, frame: Frame<'a>| {
+        if !frame.data.is_empty() {
+            take((kind, id), frame);
+        }
+    };
+    match kind {
+        Kind::Video => {
+            let Some(video) = Video::parse(body).filter(|it| it.part == Part::Frame) else {
+                return;
+            };
+            for (id, later, data) in video.frames(body) {
+                take(id, Frame { data, dts, later, is_key: video.keyframe });
+            }
+        }
+        Kind::Audio => {
+            let Some(audio) = Audio::parse(body).filter(|it| it.part == Part::Frame) else {
+                return;
+            };
+            for track in audio.tracks(body) {
+                take(track.id, Frame { data: track.body, dts, later: 0, is_key: true });
+            }
+        }
+        Kind::Data => {}
+    }
+}
+
+/// Tracks as a file describes them, kind and number of each, and which further ones are left out.
+pub(super) type Described = (Vec<TrackSpec>, Vec<(Kind, u8)>, LeftOut);
+
+/// Describes tracks whose first message, of pictures a keyframe, has the body `first`.
+///
+/// # Errors
+/// What to publish or to record instead, if a main track cannot be in the file.
+pub(super) fn specs(tracks: &Tracks, first: &[u8]) -> Result<Described, String> {
+    let (mut specs, mut numbers, mut left_out) = (Vec::new(), Vec::new(), None);
+    for track in tracks.playable() {
+        match spec(track, first) {
+            Ok(spec) => {
+                specs.push(spec);
+                numbers.push((track.kind, track.id));
+            }
+            Err(fault) if track.id == 0 => return Err(fault),
+            Err(fault) => left_out = Some(format!("track {} is left out: {fault}", track.id)),
+        }
+    }
+    Ok((specs, numbers, left_out))
 }
 
 fn spec(track: &Track, first: &[u8]) -> Result<TrackSpec, String> {

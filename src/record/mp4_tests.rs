@@ -9,7 +9,7 @@ use crate::media::Kind;
 use crate::rtmp::flv::aac_header;
 
 /// Lets FFmpeg make a file with one picture, and gives the codec's header and the picture.
-fn picture(dir: &Path, encoder: &str, header: &[u8; 4]) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn picture(dir: &Path, encoder: &str, header: &[u8; 4]) -> (Vec<u8>, Vec<u8>) {
     let file = dir.join("one.mp4");
     let line = "-v error -y -f lavfi -i testsrc2=s=320x180:r=25 -frames:v 1 -pix_fmt yuv420p";
     let status = Command::new("ffmpeg")
@@ -24,7 +24,7 @@ fn picture(dir: &Path, encoder: &str, header: &[u8; 4]) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// What is in the box of this name.
-fn atom(file: &[u8], name: &[u8; 4]) -> Vec<u8> {
+pub(super) fn atom(file: &[u8], name: &[u8; 4]) -> Vec<u8> {
     let at = file.windows(4).position(|four| four == name).expect("the box");
     let size = u32::from_be_bytes(*file[at - 4..].first_chunk().unwrap());
     file[at + 4..at - 4 + usize::try_from(size).unwrap()].to_vec()
@@ -46,7 +46,7 @@ fn probed(dir: &Path, file: &[u8]) -> String {
 }
 
 /// Bodies of messages: the header and the keyframe, after these first bytes.
-fn bodies(first: [&[u8]; 2], parts: &(Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn bodies(first: [&[u8]; 2], parts: &(Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
     ([first[0], &parts.0].concat(), [first[1], &parts.1].concat())
 }
 
@@ -59,7 +59,7 @@ fn tracks(headers: &[(Kind, u8, &[u8])]) -> Tracks {
     tracks
 }
 
-fn asc() -> Vec<u8> {
+pub(super) fn asc() -> Vec<u8> {
     [&aac_header(true)[..], &[0x11, 0x90]].concat()
 }
 

@@ -7,7 +7,8 @@ const NAME_CHARS_MAX: usize = 64;
 
 /// The name of file `number` of recording `name`, begun at `unix_s`. What is not a letter of ASCII,
 /// a digit, `-` or `_` becomes `_`, so that no name leads elsewhere or hides.
-pub(super) fn file_name(name: &str, unix_s: u64, number: u32, extension: &str) -> String {
+#[must_use]
+pub fn file_name(name: &str, unix_s: u64, number: u32, extension: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
     let name: String = name.chars().take(NAME_CHARS_MAX).map(safe).collect();
     let name = name.trim_start_matches('-');

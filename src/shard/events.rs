@@ -327,6 +327,9 @@ impl ShardCore {
     /// Goes on with the oldest query.
     pub(super) fn step_query(&mut self) {
         let Some(mut query) = self.queries.pop_front() else { return };
+        if query.step_recent(&self.shared.streams) {
+            return self.queries.push_front(query);
+        }
         for _ in 0..QUERY_STEP {
             let Some(id) = query.peers.pop() else { break };
             self.with(id, |connection, shared| match &query.scope {
@@ -337,7 +340,7 @@ impl ShardCore {
                         query.answer.clients.push(view);
                     }
                 }
-                Scope::Clients(_) => {}
+                Scope::Clients(_) | Scope::Recent { .. } => {}
                 Scope::Kick { client, actor } => {
                     if connection.id() == *client {
                         connection.kick(shared, actor);
@@ -374,7 +377,7 @@ impl ShardCore {
                     query.answer.kicked += usize::from(kicked == Some(true));
                 }
             }
-            Scope::Clients(_) | Scope::Kick { .. } => {}
+            Scope::Clients(_) | Scope::Kick { .. } | Scope::Recent { .. } => {}
         }
         self.shared.cx.report(ShardReport::Answer(Box::new(query.answer)));
     }

@@ -55,6 +55,17 @@ pub enum Pushed {
     Repeated,
 }
 
+/// Messages of a time that has passed, see [`StreamLog::recent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentRange {
+    /// Their numbers; the first picture is a keyframe.
+    pub messages: Range<u64>,
+    /// Number of the first one that was asked for; those before it are needed to decode it.
+    pub wanted: u64,
+    /// When that one arrived.
+    pub arrived: Micros,
+}
+
 /// A stream's recent messages, numbered from 0.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StreamLog {
@@ -281,7 +292,8 @@ impl StreamLog {
     }
 
     /// When the newest message arrived.
-    pub(super) const fn newest_arrival(&self) -> Micros {
+    #[must_use]
+    pub const fn newest_arrival(&self) -> Micros {
         self.newest_arrival
     }
 
@@ -376,6 +388,29 @@ impl StreamLog {
     /// Metadata and the headers of all tracks, as far as there are any.
     pub fn headers(&self) -> impl Iterator<Item = &Message> {
         self.headers.all()
+    }
+
+    /// Messages of the present source that arrived from `from` on and before `to`, from the last
+    /// keyframe before them on, or else from the first one among them. `None` if pictures are part
+    /// of the stream and there is no keyframe, or if nothing arrived then.
+    #[must_use]
+    pub fn recent(&self, from: Micros, to: Micros) -> Option<RecentRange> {
+        let (first, last) = (self.source_from.max(self.first), self.first_since(to));
+        let wanted = self.first_since(from).max(first);
+        let start = if self.has_video() {
+            let before = self.keys.iter().rev().find(|key| **key <= wanted);
+            *before.or_else(|| self.keys.front())?
+        } else {
+            wanted
+        };
+        let wanted = wanted.max(start);
+        let arrived = self.entry(wanted).filter(|_| wanted < last)?.arrived;
+        Some(RecentRange { messages: start..last, wanted, arrived })
+    }
+
+    /// The headers that a reader needs whose next message is `number`.
+    pub fn headers_at(&self, number: u64) -> impl Iterator<Item = &Message> {
+        self.headers.at(number)
     }
 
     /// Everything a new reader would be sent now: the headers, and the messages from the newest

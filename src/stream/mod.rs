@@ -18,7 +18,7 @@ pub use echo::{LoopWatch, Prints};
 pub use framing::Framing;
 pub use health::{Health, KEYFRAME_INTERVAL_MAX};
 pub use in_band::{InBand, Inspection};
-pub use log::{LogLimits, StreamLog};
+pub use log::{LogLimits, RecentRange, StreamLog};
 pub use merge::{Due, MERGE_MS_MAX, Merge, Merger};
 pub use message::{Flags, Message};
 pub use repair::TimestampRepair;

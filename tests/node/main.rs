@@ -12,6 +12,7 @@
 
 mod amf;
 mod api;
+mod clips;
 mod composition;
 mod config;
 mod destination;

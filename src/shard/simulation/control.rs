@@ -384,6 +384,10 @@ impl Control {
             2 => Scope::Clients(None),
             3 => Scope::Clients(Some(name)),
             4 => Scope::KickPublisher { stream: name, actor },
+            5 => {
+                let (span, before) = (Micros::from_secs(5), Micros::from_millis(100));
+                Scope::Recent { stream: name, span, before }
+            }
             _ if self.clients.is_empty() => return,
             _ => {
                 let client = self.clients[self.rng.below(self.clients.len())];

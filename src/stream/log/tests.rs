@@ -210,3 +210,30 @@ fn catching_up_begins_with_headers_and_a_keyframe() {
     assert!(sent[..3].iter().all(|m| m.is_header() && m.time() == 0));
     assert!(sent[3].is_key() && sent[3].time() == 2_000);
 }
+
+#[test]
+fn recent_messages_begin_with_the_keyframe_before_what_is_asked_for() {
+    let mut log = StreamLog::new(LogLimits::default(), true);
+    let seconds = |s: u64| Micros::from_millis(s * 1_000);
+    assert_eq!(log.recent(seconds(0), seconds(9)), None);
+    filled(&mut log, 5);
+    let time = |log: &StreamLog, number| log.get(number).unwrap().time();
+    let range = log.recent(Micros::from_millis(2_500), Micros::from_millis(4_200)).unwrap();
+    let (messages, wanted) = (range.messages, range.wanted);
+    assert_eq!((time(&log, messages.start), time(&log, wanted)), (2_000, 2_500));
+    assert_eq!((time(&log, messages.end - 1), range.arrived), (4_180, Micros::from_millis(2_500)));
+    assert_eq!(log.headers_at(messages.start).count(), 3);
+    // More than there is begins with the first keyframe, and ends with the newest message.
+    let all = log.recent(seconds(0), Micros(u64::MAX)).unwrap();
+    assert_eq!((all.messages, all.wanted), (3..log.end(), 3));
+    assert_eq!(log.recent(seconds(9), Micros(u64::MAX)), None, "nothing has come since");
+    log.end_source();
+    assert_eq!(log.recent(seconds(0), Micros(u64::MAX)), None, "that of another source is none");
+    for time in (6_000..7_000).step_by(20) {
+        log.put(message(Kind::Audio, time, Flags::default(), b"a"));
+    }
+    let audio = log.recent(seconds(0), Micros(u64::MAX)).unwrap();
+    assert_eq!(time(&log, audio.messages.start), 6_000, "audio alone has no keyframes");
+    log.put(message(Kind::Video, 7_000, Flags::default(), b"v"));
+    assert_eq!(log.recent(seconds(0), Micros(u64::MAX)), None, "no keyframe yet");
+}

@@ -1,15 +1,12 @@
 //! Assets: files that are uploaded for scenes to show.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use bytes::Bytes;
-use futures_util::stream;
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::file_body::file_body;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
 use crate::control::asset_folder::{AssetError, AssetFolder, names_file};
@@ -26,11 +24,8 @@ use crate::control::http::shared::Shared;
 /// How long the next piece of a file may take.
 const PIECE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Pieces of a file that wait for the disk, or for the network.
+/// Pieces of a file that wait for the disk.
 const PIECES_WAITING: usize = 4;
-
-/// Bytes that are read from the disk at once.
-const PIECE_BYTES: usize = 64 << 10;
 
 /// What a browser may do with a file that is opened by itself: an SVG may hold programs.
 const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
@@ -138,32 +133,14 @@ pub(super) async fn asset(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let (mut file, about, media_type) = on_disk(&shared, move |folder| folder.open(&name)).await?;
-    let (pieces, taken) = mpsc::channel(PIECES_WAITING);
-    // It ends with the file, or when nobody takes the pieces any more.
-    spawn_blocking(move || {
-        let mut piece = vec![0; PIECE_BYTES];
-        loop {
-            let read = match file.read(&mut piece) {
-                Ok(0) => return,
-                read => read.map(|length| Bytes::copy_from_slice(&piece[..length])),
-            };
-            let is_last = read.is_err();
-            if pieces.blocking_send(read).is_err() || is_last {
-                return;
-            }
-        }
-    });
-    let pieces = stream::unfold(taken, async |mut taken: mpsc::Receiver<_>| {
-        taken.recv().await.map(|piece| (piece, taken))
-    });
+    let (file, about, media_type) = on_disk(&shared, move |folder| folder.open(&name)).await?;
     let head = [
         (header::CONTENT_TYPE, media_type.to_owned()),
         (header::CONTENT_LENGTH, about.len().to_string()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::CONTENT_SECURITY_POLICY, NO_SCRIPTS.to_owned()),
     ];
-    Ok((head, Body::from_stream(pieces)).into_response())
+    Ok((head, file_body(file)).into_response())
 }
 
 /// A picture made small, at most 192 pixels wide and high.

@@ -8,6 +8,7 @@ use crate::command::{Answer, Ask};
 use crate::control::ControlHandle;
 use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::Tokens;
+use crate::control::clip_folder::ClipFolder;
 use crate::control::keystore::Keys;
 use crate::control::log::LogLevel;
 use crate::control::state::{Board, Event};
@@ -27,6 +28,8 @@ pub struct Api {
     pub tokens: Tokens,
     /// Files for scenes.
     pub assets: Arc<AssetFolder>,
+    /// Clips of streams.
+    pub clips: Arc<ClipFolder>,
     /// What is logged.
     pub log: Arc<LogLevel>,
     /// The node's time.

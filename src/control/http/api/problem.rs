@@ -149,6 +149,7 @@ impl From<Answer> for Problem {
             | Answer::Named(_)
             | Answer::Streams(_)
             | Answer::Clients(_)
+            | Answer::Recent(_)
             | Answer::Scenes(_)
             | Answer::Scene(_)
             | Answer::Screenshot(_)

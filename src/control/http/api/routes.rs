@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, backup, channels, composition, data, keys, node, outputs, playback, preview, pulls,
-    pushes, recordings, streams, transcodes,
+    assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
+    pulls, pushes, recordings, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -109,6 +109,8 @@ fn of_streams() -> Router<Arc<Shared>> {
         .route("/streams", get(streams::streams))
         .route("/streams/{app}/{name}", get(streams::stream))
         .route("/streams/{app}/{name}/publisher", delete(streams::kick_publisher))
+        .route("/streams/{app}/{name}/clips", get(clips::clips).post(clips::make_clip))
+        .route("/streams/{app}/{name}/clips/{clip}", get(clips::clip).delete(clips::remove_clip))
         .route("/transcodes", get(transcodes::transcodes))
         .route("/clients", get(streams::clients))
         .route("/clients/{id}", delete(streams::kick))

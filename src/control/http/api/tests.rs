@@ -12,9 +12,10 @@ use super::*;
 use crate::command::{
     Ask, ClientView, PublisherView, SceneView, ScenesView, StreamView, TrackPart,
 };
-use crate::config::AssetsConfig;
+use crate::config::{AssetsConfig, ClipsConfig};
 use crate::control::asset_folder::AssetFolder;
 use crate::control::auth::{Access, TokenPlace, Tokens};
+use crate::control::clip_folder::ClipFolder;
 use crate::control::http::{HttpRules, HttpState, NodeInfo, Port, Readiness, bind, serve};
 use crate::control::keystore::{Keys, embedded};
 use crate::control::log::LogLevel;
@@ -33,6 +34,7 @@ pub(in crate::control::http) fn api(handle: ControlHandle, tokens: Tokens) -> Ap
         keys: None,
         tokens,
         assets: Arc::new(AssetFolder::new(&AssetsConfig::default(), None)),
+        clips: Arc::new(ClipFolder::new(&ClipsConfig::default(), None)),
         log: Arc::new(LogLevel::new("info", |level| match level {
             "loud" => Err("there is no level loud".to_owned()),
             _ => Ok(()),

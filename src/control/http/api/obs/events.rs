@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::outputs::{channel_of, is_live, outputs_of, recordings_of};
+use super::outputs::{channel_of, file_of, is_live, outputs_of, recordings_of};
 use super::protocol::intent;
 use super::scenes::uuid;
 use super::transitions;
@@ -96,7 +96,7 @@ async fn look(context: &Context, before: &Known, with_scenes: bool) -> Known {
     now.is_streaming = is_live(outputs_of(context, &snapshot).map(|output| output.state));
     if let Ok(channel) = channel_of(context, &snapshot) {
         let live = recordings_of(channel, &snapshot).find(|it| is_live([it.state]));
-        now.recording = live.map(|it| it.file.clone().unwrap_or_default());
+        now.recording = live.map(|it| file_of(it).unwrap_or_default());
     }
     if !with_scenes {
         return now;

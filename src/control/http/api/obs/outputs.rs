@@ -99,6 +99,12 @@ pub(super) fn recordings_of<'a>(
     snapshot.recordings.values().filter(move |recording| recording.stream == stream)
 }
 
+/// The file that is being written, with its folder.
+pub(super) fn file_of(recording: &Recording) -> Option<String> {
+    let file = std::path::Path::new(&recording.dir).join(recording.file.as_ref()?);
+    Some(file.to_string_lossy().into_owned())
+}
+
 /// Whether any of them sends or writes.
 pub(super) fn is_live(states: impl IntoIterator<Item = RunState>) -> bool {
     states.into_iter().any(|state| state == RunState::Live)
@@ -267,7 +273,7 @@ pub(super) async fn switch_record(context: &Context, to: Switch) -> Answered {
     for one in states.iter().filter(|one| one.is_on() != is_wanted) {
         switch_recording(context, one.name, is_wanted).await?;
     }
-    let file = recorded.iter().find_map(|recording| recording.file.clone());
+    let file = recorded.iter().find_map(|recording| file_of(recording));
     Ok(match to {
         Switch::Stop => json!({ "outputPath": file.unwrap_or_default() }),
         Switch::Start | Switch::Toggle => to.answer(is_wanted),
