@@ -180,6 +180,7 @@ mod tests {
     fn a_gate_never_jumps() {
         let (mut gate, mut all) = (gate(), vec![0.5; 9_600]);
         gate.apply(&mut all);
+        assert!(all[0] < 0.001, "it begins closed: {}", all[0]);
         assert!(all.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.001));
     }
 
