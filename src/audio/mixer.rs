@@ -1,34 +1,17 @@
-//! The mixer: inputs with gains on one stereo bus.
+//! The mixer: inputs with gains and filters on one stereo bus.
 
 use std::sync::Arc;
 
-use super::input::Input;
 use super::limiter::Limiter;
 use super::meter::{Meter, Meters};
-use super::ramp::{Ramp, from_db};
-use super::synth;
-use super::{INPUTS_MAX, InputSpec, Source};
+use super::strip::Strip;
+use super::{INPUTS_MAX, InputSpec};
 use crate::frame::AudioBlock;
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 use crate::ring::Receiver;
 
 /// Samples per channel worked on at once; longer calls are cut.
 const CHUNK: usize = 1_024;
-
-/// Samples in which a gain or mute change is carried out: 10 ms.
-const GAIN_SAMPLES: u32 = SAMPLE_RATE / 100;
-
-/// How much quieter the bed is while a live input plays, decibels.
-const DUCK_DB: f32 = -8.0;
-
-/// Samples in which the bed makes way: 300 ms.
-const DUCK_SAMPLES: u32 = SAMPLE_RATE * 3 / 10;
-
-/// Samples in which the bed comes back: 1.5 s.
-const UNDUCK_SAMPLES: u32 = SAMPLE_RATE * 3 / 2;
-
-/// Range of a gain, decibels.
-const GAIN_DB: std::ops::RangeInclusive<f32> = -90.0..=24.0;
 
 /// Mixes its inputs into one interleaved stereo bus that stays below full scale.
 ///
@@ -41,27 +24,8 @@ pub struct Mixer {
     meters: Arc<Meters>,
     scratch: Box<[f32; CHUNK * CHANNELS]>,
     live_heard: bool,
-}
-
-/// One input with its gain.
-#[derive(Debug)]
-struct Strip {
-    name: String,
-    maker: Maker,
-    gain_db: f32,
-    mute: bool,
-    gain: Ramp,
-    duck: Ramp,
-    meter: Meter,
-}
-
-/// What makes the samples of a strip.
-#[derive(Debug)]
-enum Maker {
-    Bed,
-    Tone(f32),
-    Beep,
-    Ring { live: bool, input: Option<Input> },
+    /// How loud each input was in the last chunk, before what ducking took away.
+    peaks: [f32; INPUTS_MAX],
 }
 
 impl Mixer {
@@ -69,7 +33,8 @@ impl Mixer {
     /// video or a stream are silent until [`Mixer::attach`] gives them a ring.
     #[must_use]
     pub fn new(specs: &[InputSpec]) -> Self {
-        let strips: Vec<Strip> = specs.iter().take(INPUTS_MAX).map(Strip::new).collect();
+        let specs = &specs[..specs.len().min(INPUTS_MAX)];
+        let strips: Vec<Strip> = specs.iter().map(|spec| Strip::new(spec, specs)).collect();
         let meters = Arc::new(Meters::new(strips.len()));
         Self {
             strips,
@@ -78,31 +43,26 @@ impl Mixer {
             meters,
             scratch: Box::new([0.0; CHUNK * CHANNELS]),
             live_heard: false,
+            peaks: [0.0; INPUTS_MAX],
         }
     }
 
     /// Gives the input called `name` the ring it plays, in place of any it had. `false`, and the
     /// ring is dropped, if there is no such input or it makes its own audio.
     pub fn attach(&mut self, name: &str, ring: Receiver<AudioBlock>) -> bool {
-        match self.strip(name).map(|strip| &mut strip.maker) {
-            Some(Maker::Ring { input, .. }) => {
-                *input = Some(Input::new(ring));
-                true
-            }
-            Some(Maker::Bed | Maker::Tone(_) | Maker::Beep) | None => false,
-        }
+        self.strip(name).is_some_and(|strip| strip.attach(ring))
     }
 
     /// Changes the gain of an input within 10 ms; decibels, -90 to +24. `false` if there is none of
     /// that name.
     pub fn set_gain(&mut self, name: &str, gain_db: f32) -> bool {
-        self.strip(name).map(|strip| strip.change(gain_db, strip.mute)).is_some()
+        self.strip(name).map(|strip| strip.set_gain(gain_db)).is_some()
     }
 
     /// Silences an input or lets it be heard again within 10 ms. `false` if there is none of that
     /// name.
     pub fn set_mute(&mut self, name: &str, mute: bool) -> bool {
-        self.strip(name).map(|strip| strip.change(strip.gain_db, mute)).is_some()
+        self.strip(name).map(|strip| strip.set_mute(mute)).is_some()
     }
 
     /// The meters, for readers on any thread. Inputs are in the order of the specs.
@@ -121,7 +81,7 @@ impl Mixer {
             done += (part.len() / CHANNELS) as u64;
         }
         for (index, strip) in self.strips.iter().enumerate() {
-            self.meters.set_input(index, strip.meter.level());
+            self.meters.set_input(index, strip.level());
         }
         self.meters.set_bus(self.bus_meter.level());
     }
@@ -130,12 +90,13 @@ impl Mixer {
         out.fill(0.0);
         let own = &mut self.scratch[..out.len()];
         let mut live_heard = false;
-        for strip in &mut self.strips {
-            strip.duck_for(self.live_heard);
+        let before = self.peaks;
+        for (strip, peak) in self.strips.iter_mut().zip(&mut self.peaks) {
+            strip.duck_for(&before, self.live_heard);
             let heard = strip.fill(first_sample, at, own);
-            live_heard |= heard && strip.is_live() && strip.gain.target() > 0.0;
-            strip.meter.feed(own);
-            if heard {
+            live_heard |= heard && strip.is_live_and_on();
+            *peak = strip.finish(own);
+            if heard || strip.goes_on() {
                 out.iter_mut().zip(own.iter()).for_each(|(bus, own)| *bus += own);
             }
         }
@@ -145,92 +106,15 @@ impl Mixer {
     }
 
     fn strip(&mut self, name: &str) -> Option<&mut Strip> {
-        self.strips.iter_mut().find(|strip| strip.name == name)
+        self.strips.iter_mut().find(|strip| strip.name() == name)
     }
-}
-
-impl Strip {
-    fn new(spec: &InputSpec) -> Self {
-        let maker = match &spec.source {
-            Source::Bed => Maker::Bed,
-            Source::Tone(hz) => Maker::Tone(*hz),
-            Source::Beep => Maker::Beep,
-            Source::Video(_) => Maker::Ring { live: false, input: None },
-            Source::Live(_) | Source::Network(_) => Maker::Ring { live: true, input: None },
-        };
-        Self {
-            name: spec.name.clone(),
-            maker,
-            gain_db: spec.gain_db,
-            mute: spec.mute,
-            gain: Ramp::at(factor(spec.gain_db, spec.mute)),
-            duck: Ramp::at(1.0),
-            meter: Meter::default(),
-        }
-    }
-
-    const fn is_live(&self) -> bool {
-        matches!(self.maker, Maker::Ring { live: true, .. })
-    }
-
-    fn change(&mut self, gain_db: f32, mute: bool) {
-        self.gain_db = gain_db;
-        self.mute = mute;
-        self.gain.go(factor(gain_db, mute), GAIN_SAMPLES);
-    }
-
-    fn duck_for(&mut self, live_heard: bool) {
-        if !matches!(self.maker, Maker::Bed) {
-            return;
-        }
-        if live_heard {
-            self.duck.go(from_db(DUCK_DB), DUCK_SAMPLES);
-        } else {
-            self.duck.go(1.0, UNDUCK_SAMPLES);
-        }
-    }
-
-    /// Writes the strip's samples with its gain; says whether it may be anything but silence.
-    /// A muted ring is read all the same, so that it is in its place when it is heard again.
-    fn fill(&mut self, first_sample: u64, at: Micros, out: &mut [f32]) -> bool {
-        let audible = self.gain.target() > 0.0 || !self.gain.is_at_rest();
-        let heard = match &mut self.maker {
-            Maker::Ring { input: None, .. } => false,
-            Maker::Ring { input: Some(input), .. } => input.fill(at, out),
-            Maker::Bed | Maker::Tone(_) | Maker::Beep if !audible => false,
-            Maker::Bed => {
-                synth::bed(first_sample, out);
-                true
-            }
-            Maker::Tone(hz) => {
-                synth::tone(*hz, first_sample, out);
-                true
-            }
-            Maker::Beep => {
-                synth::beep(first_sample, out);
-                true
-            }
-        };
-        if !heard {
-            out.fill(0.0);
-        }
-        self.gain.apply(out);
-        self.duck.apply(out);
-        heard
-    }
-}
-
-/// The factor of a strip: 0 if it is muted or as low as a gain goes.
-fn factor(gain_db: f32, mute: bool) -> f32 {
-    if mute || gain_db.is_nan() || gain_db <= *GAIN_DB.start() {
-        return 0.0;
-    }
-    from_db(gain_db.min(*GAIN_DB.end()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::ramp::from_db;
+    use crate::audio::{DuckingSpec, EqSpec, Filters, GateSpec, Mapping, Source, synth};
     use crate::frame::BLOCK_SAMPLES;
     use crate::ring::{Bell, Sender, channel};
     use std::path::PathBuf;
@@ -238,7 +122,7 @@ mod tests {
     const START: Micros = Micros::from_secs(10);
 
     fn spec(name: &str, source: Source, gain_db: f32) -> InputSpec {
-        InputSpec { name: name.to_owned(), source, gain_db, mute: false }
+        InputSpec { gain_db, ..InputSpec::new(name, source) }
     }
 
     fn video(name: &str, gain_db: f32) -> InputSpec {
@@ -374,5 +258,117 @@ mod tests {
     fn more_inputs_than_the_limit_are_left_out() {
         let specs = vec![video("v", 0.0); INPUTS_MAX + 3];
         assert_eq!(Mixer::new(&specs).strips.len(), INPUTS_MAX);
+    }
+
+    /// What is heard after a while of inputs that all have a steady value.
+    fn settled(specs: &[InputSpec], values: &[f32]) -> [f32; 2] {
+        let mut mixer = Mixer::new(specs);
+        let mut senders = Vec::new();
+        for (spec, value) in specs.iter().zip(values) {
+            let (tx, rx) = steady(*value);
+            assert!(mixer.attach(&spec.name, rx));
+            senders.push(tx);
+        }
+        let out = mix(&mut mixer, 0, 40_000);
+        [out[79_998], out[79_999]]
+    }
+
+    #[test]
+    fn a_source_in_solo_is_heard_alone() {
+        let solo = InputSpec { solo: true, ..video("b", 0.0) };
+        let muted = InputSpec { mute: true, solo: true, ..video("c", 0.0) };
+        let out = settled(&[video("a", 0.0), solo, muted], &[0.1, 0.2, 0.05]);
+        assert!(near(out[0], 0.2), "{out:?}");
+    }
+
+    #[test]
+    fn balance_turns_one_side_down_and_a_source_on_both_sides_keeps_its_power() {
+        let at = |pan, mapping| settled(&[InputSpec { pan, mapping, ..video("a", 0.0) }], &[0.2]);
+        assert!(near(at(1.0, Mapping::Stereo)[0], 0.0) && near(at(1.0, Mapping::Stereo)[1], 0.2));
+        let half = at(-0.5, Mapping::Stereo);
+        assert!(near(half[0], 0.2) && half[1] > 0.1 && half[1] < 0.12, "{half:?}");
+        for pan in [-1.0, -0.3, 0.0, 0.7, 1.0] {
+            let [left, right] = at(pan, Mapping::Mono);
+            assert!((left.hypot(right) - 0.2 * 2.0_f32.sqrt()).abs() < 1e-5, "{pan}");
+        }
+    }
+
+    #[test]
+    fn channels_are_heard_where_the_mapping_says() {
+        let both = |mapping: Mapping| {
+            let (mut tx, rx) = channel(64, Bell::new());
+            for n in 0..10_u64 {
+                let at = START + Micros(n * BLOCK_SAMPLES as u64 * 1_000_000 / 48_000);
+                let mut data = [0.1; BLOCK_SAMPLES * CHANNELS];
+                data.chunks_mut(2).for_each(|pair| pair[1] = 0.3);
+                tx.push(AudioBlock { at, samples: BLOCK_SAMPLES, data }).unwrap();
+            }
+            let mut mixer = Mixer::new(&[InputSpec { mapping, ..video("a", 0.0) }]);
+            mixer.attach("a", rx);
+            let out = mix(&mut mixer, 0, 4_800);
+            (out[9_598], out[9_599])
+        };
+        for (mapping, left, right) in [
+            (Mapping::Stereo, 0.1, 0.3),
+            (Mapping::Left, 0.1, 0.1),
+            (Mapping::Right, 0.3, 0.3),
+            (Mapping::Mono, 0.2, 0.2),
+            (Mapping::Swapped, 0.3, 0.1),
+        ] {
+            let heard = both(mapping);
+            assert!(near(heard.0, left) && near(heard.1, right), "{mapping:?}: {heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_delay_is_exact_and_a_negative_one_holds_the_others_back() {
+        let starts = |specs: &[InputSpec]| {
+            let mut mixer = Mixer::new(specs);
+            let (_tx, rx) = steady(0.5);
+            mixer.attach("a", rx);
+            let out = mix(&mut mixer, 0, 40_000);
+            out.iter().position(|value| value.abs() > 0.0).unwrap() / 2
+        };
+        let delayed = |name, delay_ms| InputSpec { delay_ms, ..video(name, 0.0) };
+        assert_eq!(starts(&[delayed("a", 0)]), 0);
+        assert_eq!(starts(&[delayed("a", 500)]), 24_000);
+        assert_eq!(starts(&[delayed("a", 0), delayed("b", -500)]), 24_000);
+        assert_eq!(starts(&[delayed("a", -500), delayed("b", 0)]), 0);
+        assert_eq!(starts(&[delayed("a", 100), delayed("b", -500)]), 28_800);
+    }
+
+    #[test]
+    fn filters_work_on_their_own_source_alone() {
+        let gate = GateSpec { open_db: -10.0, close_db: -12.0, ..GateSpec::default() };
+        let eq = EqSpec { low_db: 6.0, ..EqSpec::default() };
+        let gated = Filters { gate: Some(gate), ..Filters::NONE };
+        let lifted = Filters { eq: Some(eq), ..Filters::NONE };
+        let specs = [
+            InputSpec { filters: gated, ..video("a", 0.0) },
+            InputSpec { filters: lifted, ..video("b", 0.0) },
+            video("c", 0.0),
+        ];
+        let out = settled(&specs, &[0.2, 0.1, 0.05]);
+        let expected = 0.1 * from_db(6.0) + 0.05;
+        assert!((out[0] - expected).abs() < 1e-4, "{out:?}, expected {expected}");
+    }
+
+    #[test]
+    fn a_source_makes_way_for_its_side_chain_and_comes_back() {
+        let ducking = DuckingSpec { amount_db: 20.0, ..DuckingSpec::by("voice".to_owned()) };
+        let filters = Filters { ducking: Some(ducking), ..Filters::NONE };
+        let music = InputSpec { filters, ..video("music", 0.0) };
+        let heard = |voice: f32| settled(&[music.clone(), video("voice", 0.0)], &[0.3, voice])[0];
+        assert!((heard(0.1) - 0.13).abs() < 1e-4, "{}", heard(0.1));
+        assert!((heard(0.005) - 0.305).abs() < 1e-4, "below the threshold: {}", heard(0.005));
+        let mut mixer = Mixer::new(&[music.clone(), video("voice", 0.0)]);
+        let ((_music, music), (_voice, voice)) = (steady(0.3), steady(0.1));
+        mixer.attach("music", music);
+        mixer.attach("voice", voice);
+        let down = mix(&mut mixer, 0, 20_000);
+        assert!(down.chunks(2).zip(down.chunks(2).skip(1)).all(|(a, b)| a[0] - b[0] < 0.001));
+        mixer.set_mute("voice", true);
+        let back = mix(&mut mixer, 20_000, 20_000);
+        assert!(back[39_998] > 0.06 && back[39_998] < 0.15, "on its way: {}", back[39_998]);
     }
 }

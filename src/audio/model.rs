@@ -1,5 +1,6 @@
 //! Audio mix model: inputs with gains, mixed into one stereo bus.
 
+use super::strip_spec::{Filters, Mapping};
 use crate::media::{NetworkInput, VideoClip};
 
 /// Most inputs of one mixer.
@@ -16,6 +17,35 @@ pub struct InputSpec {
     pub gain_db: f32,
     /// Whether it is silent for now.
     pub mute: bool,
+    /// Whether only those with this are heard.
+    pub solo: bool,
+    /// Place between left (-1) and right (1).
+    pub pan: f32,
+    /// Which channels are heard where.
+    pub mapping: Mapping,
+    /// How much later it is heard, milliseconds, -500 to 2000. A negative one holds all other
+    /// inputs of the mixer back instead.
+    pub delay_ms: i32,
+    /// What it goes through.
+    pub filters: Filters,
+}
+
+impl InputSpec {
+    /// One that is heard as it is.
+    #[must_use]
+    pub fn new(name: &str, source: Source) -> Self {
+        Self {
+            name: name.to_owned(),
+            source,
+            gain_db: 0.0,
+            mute: false,
+            solo: false,
+            pan: 0.0,
+            mapping: Mapping::Stereo,
+            delay_ms: 0,
+            filters: Filters::NONE,
+        }
+    }
 }
 
 /// Where audio comes from.

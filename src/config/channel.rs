@@ -290,11 +290,9 @@ impl ChannelConfig {
 
 /// The quiet bed, and whoever publishes to the demo's input.
 fn demo_audio() -> Vec<InputSpec> {
-    let input =
-        |name: &str, source| InputSpec { name: name.to_owned(), source, gain_db: 0.0, mute: false };
     vec![
-        input("bed", audio::Source::Bed),
-        input("live", audio::Source::Live(scene::demo::STREAM.to_owned())),
+        InputSpec::new("bed", audio::Source::Bed),
+        InputSpec::new("live", audio::Source::Live(scene::demo::STREAM.to_owned())),
     ]
 }
 

@@ -2,6 +2,7 @@
 //! told with file, line and the fix, before anything starts; inside, invalid values do not exist.
 
 mod assets;
+mod audio_filters;
 mod audio_source;
 mod change;
 mod channel;

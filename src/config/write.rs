@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use super::audio_filters;
+use super::audio_source::MAPPINGS;
 use super::document::{overlays_to_document, to_document};
 use super::network;
 use super::output::OutputConfig;
@@ -130,7 +132,7 @@ pub(super) fn transition(of: &Transition) -> Table {
 
 /// A `[[channel.audio_source]]`.
 pub(super) fn audio(of: &InputSpec) -> Table {
-    let InputSpec { name, source, gain_db, mute } = of;
+    let InputSpec { name, source, gain_db, mute, solo, pan, mapping, delay_ms, filters } = of;
     let mut table = Table::new();
     put(&mut table, "name", name.as_str());
     let kind = match source {
@@ -155,6 +157,13 @@ pub(super) fn audio(of: &InputSpec) -> Table {
     put(&mut table, "type", kind);
     put(&mut table, "gain_db", f64::from(*gain_db));
     put(&mut table, "mute", *mute);
+    put(&mut table, "solo", *solo);
+    put(&mut table, "pan", f64::from(*pan));
+    let word =
+        MAPPINGS.iter().find(|(_, known)| known == mapping).map_or("stereo", |(word, _)| word);
+    put(&mut table, "mapping", word);
+    put(&mut table, "delay_ms", i64::from(*delay_ms));
+    audio_filters::write(filters, &mut table);
     table
 }
 
@@ -208,7 +217,10 @@ mod tests {
             [[channel.audio_source]]\nname = \"d\"\ntype = \"bed\"\n\
             [[channel.audio_source]]\nname=\"v\"\ntype=\"video\"\npath=\"v.mp4\"\nloop=false\n\
             start_ms=5\nend_ms=6\n\
-            [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\n\
+            [[channel.audio_source]]\nname = \"e\"\ntype = \"beep\"\nsolo = true\npan = -0.5\n\
+            mapping = \"mono\"\ndelay_ms = -40\neq = { low_db = 3, high_db = -2.5 }\n\
+            gate = { hold_ms = 20 }\ncompressor = { ratio = 4 }\n\
+            ducking = { by = \"b\", amount_db = 12.5 }\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
             lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\ncodecs=\"all\"\nenabled=false\n\
             preset=\"kick\"\nrendition=\"low\"\n\

@@ -12,7 +12,6 @@
 
 mod amf;
 mod api;
-mod clips;
 mod composition;
 mod config;
 mod destination;
@@ -34,6 +33,7 @@ mod wire;
 mod assets;
 mod audience;
 mod bad_input;
+mod clips;
 mod doors;
 mod embedding;
 mod ending;
