@@ -39,14 +39,17 @@ impl ObsWebSocketConfig {
     }
 }
 
-/// Reads `[obs_websocket]`.
+/// Reads `[obs_websocket]`, if it is there.
 pub(super) fn read(
-    mut s: Section<'_>,
+    top: &mut Section<'_>,
     faults: &mut Faults<'_>,
     http: &HttpConfig,
     channels: &[ChannelConfig],
 ) -> ObsWebSocketConfig {
     let default = ObsWebSocketConfig::default();
+    let Some(mut s) = top.table(faults, "obs_websocket", "[obs_websocket]") else {
+        return default;
+    };
     let enabled = s.flag(faults, "enabled", default.enabled);
     let bind = s.parsed(faults, "bind", |text| {
         let fault = || format!("{} is not an IP address such as \"0.0.0.0\"", quoted(text));

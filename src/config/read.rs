@@ -51,9 +51,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         Some(s) => read_http(s, &mut faults, defaults.http),
         None => defaults.http,
     };
-    if http.collides_with(&rtmp) {
-        tell_collision(root.get_ref(), &mut faults, rtmp.port);
-    }
+    tell_collision(root.get_ref(), &mut faults, &http, &rtmp);
     let tls = top.table(&mut faults, "tls", "[tls]");
     let tls = tls.map_or(defaults.tls, |s| tls::read(s, &mut faults));
     let cores = top.table(&mut faults, "cores", "[cores]");
@@ -72,9 +70,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     };
     let mut streams = HashMap::new();
     let channels = read_channels(&mut top, &mut faults, &mut streams);
-    let obs_websocket = top.table(&mut faults, "obs_websocket", "[obs_websocket]");
-    let obs_websocket = obs_websocket
-        .map_or(defaults.obs_websocket, |s| obs_websocket::read(s, &mut faults, &http, &channels));
+    let obs_websocket = obs_websocket::read(&mut top, &mut faults, &http, &channels);
     let transcodes = transcode::read_all(&mut top, &mut faults, &mut streams);
     let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
     let hooks = hook::read_hooks(&mut top, &mut faults);
@@ -228,7 +224,16 @@ fn read_http(mut s: Section<'_>, faults: &mut Faults<'_>, default: HttpConfig) -
 }
 
 /// The same port twice: told at one of them, with the place of the other.
-fn tell_collision(root: &DeTable<'_>, faults: &mut Faults<'_>, port: u16) {
+fn tell_collision(
+    root: &DeTable<'_>,
+    faults: &mut Faults<'_>,
+    http: &HttpConfig,
+    rtmp: &RtmpConfig,
+) {
+    if !http.collides_with(rtmp) {
+        return;
+    }
+    let port = rtmp.port;
     let place = |table: &str| -> Option<Range<usize>> {
         root.get(table)?.get_ref().as_table()?.get("port").map(Spanned::span)
     };

@@ -528,6 +528,20 @@ fn tables(text: &str) -> HashMap<&str, Vec<&str>> {
     tables
 }
 
+/// Tables of the node itself.
+const TABLES: [&str; 10] = [
+    "[node]",
+    "[rtmp]",
+    "[http]",
+    "[obs_websocket]",
+    "[cores]",
+    "[delivery]",
+    "[metrics]",
+    "[assets]",
+    "[clips]",
+    "[journal]",
+];
+
 /// Every table with every key that the program asks for, from what it says about a wrong one.
 fn known_keys() -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
@@ -538,18 +552,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let (_, known) = line.split_once("it knows ").unwrap();
         found.extend(known.split(", ").map(|key| (heading, key.trim_matches('`').to_owned())));
     };
-    for heading in [
-        "[node]",
-        "[rtmp]",
-        "[http]",
-        "[obs_websocket]",
-        "[cores]",
-        "[delivery]",
-        "[metrics]",
-        "[assets]",
-        "[clips]",
-        "[journal]",
-    ] {
+    for heading in TABLES {
         ask(heading, format!("{heading}\n{wrong}"));
     }
     let channel = "[[channel]]\nname=\"a\"\n";

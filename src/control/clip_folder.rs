@@ -114,13 +114,12 @@ impl ClipFolder {
         let turn = Arc::clone(&self.turns).try_acquire_owned().map_err(busy)?;
         let mut asked = self.asked.lock().await;
         asked.retain(|_, at| now.since(*at) < PAUSE);
-        match asked.insert(stream.to_owned(), now) {
-            None => Ok(turn),
-            Some(_) => {
-                let text = format!("a clip of {stream} has just been made; try again");
-                Err(ClipError::Busy(text))
-            }
+        if asked.contains_key(stream) {
+            let text = format!("a clip of {stream} has just been made; try again");
+            return Err(ClipError::Busy(text));
         }
+        asked.insert(stream.to_owned(), now);
+        Ok(turn)
     }
 
     /// Makes a clip of what a stream's log has handed over, at `unix_s` seconds since 1970.

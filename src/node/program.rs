@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::front;
 use super::plan::{ProcessAccess, Setup};
 use super::running::Node;
 use super::start::start;
-use super::tls::watch;
+use super::tls::watch as watch_tls;
 use crate::command::Ask;
 use crate::config::{Config, Errors, MAIN_RENDITION, Publish};
 use crate::control::auth::{Token, Tokens};
@@ -160,27 +161,18 @@ async fn serve(
             .with_cores(Arc::clone(&node.registry().cores)),
     );
     readiness.set_listening();
-    let (stop_http, http_stopped) = tokio::sync::watch::channel(());
+    let (stop_http, http_stopped) = watch::channel(());
     if let (Some(tls), Ok(hangup)) = (node.tls(), hangup()) {
-        local.spawn_local(watch(tls.watcher(), hangup));
+        local.spawn_local(watch_tls(tls.watcher(), hangup));
     }
     if let Some(HttpEntry { listener, tokens, tls, obs_websocket }) = http_entry {
         if let (Some(tls), Ok(hangup)) = (&tls, hangup()) {
-            local.spawn_local(watch(tls.watcher(), hangup));
+            local.spawn_local(watch_tls(tls.watcher(), hangup));
         }
         let (state, collector) = front::front(config, &node, (tokens, log, tls), &readiness);
         let events = Arc::clone(node.events());
         local.spawn_local(front::collect(collector, node.subscribe(), move || events.pop()));
-        let stopping = || {
-            let mut stopped = http_stopped.clone();
-            // A dropped sender says that the node stops.
-            async move { drop(stopped.changed().await) }
-        };
-        if let Some((listener, access)) = obs_websocket {
-            let (state, stopping) = (state.clone(), stopping());
-            local.spawn_local(http::serve_obs_websocket(listener, state, access, stopping));
-        }
-        local.spawn_local(http::serve(listener, state, stopping()));
+        local.spawn_local(serve_ports(state, listener, obs_websocket, http_stopped));
     }
     local.spawn_local(watch_figures(&node, &readiness));
     let core_lost = node.core_lost();
@@ -206,6 +198,25 @@ async fn serve(
             }
         })
         .await
+}
+
+/// Answers at the ports of the control plane until `stopped` changes or its sender is dropped.
+async fn serve_ports(
+    state: http::HttpState,
+    listener: TcpListener,
+    obs_websocket: Option<(TcpListener, http::ObsAccess)>,
+    stopped: watch::Receiver<()>,
+) {
+    let stopping = || {
+        let mut stopped = stopped.clone();
+        async move { drop(stopped.changed().await) }
+    };
+    let obs = async {
+        if let Some((listener, access)) = obs_websocket {
+            http::serve_obs_websocket(listener, state.clone(), access, stopping()).await;
+        }
+    };
+    tokio::join!(http::serve(listener, state.clone(), stopping()), obs);
 }
 
 /// The meter's looks; those that were missed are not made up for.

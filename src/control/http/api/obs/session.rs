@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    /// What a message says; nothing if it is one of WebSockets alone.
+    /// What a message says; nothing if it is a ping or a pong.
     fn read(&mut self, message: &Message) -> Result<Option<Envelope>, End> {
         match message {
             Message::Close(_) => return Err(End::Gone),
