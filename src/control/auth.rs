@@ -188,7 +188,7 @@ impl fmt::Display for TokenError {
             Self::File(path, cause) => write!(
                 f,
                 "the token {} cannot be read or made: {cause}; let this user do that, or name \
-                 another file",
+                 another file in [http] or [obs_websocket]",
                 path.display()
             ),
             Self::Malformed(path) => write!(
