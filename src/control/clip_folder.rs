@@ -271,6 +271,8 @@ fn collect(folder: &Path, depth: usize, clips: &mut Vec<ClipFile>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
     use crate::frame::PacketBuf;
     use crate::stream::{Flags, Message};
@@ -305,6 +307,9 @@ mod tests {
             let (file, clip) = folder.make(stream, &recent(), unix_s).unwrap();
             assert_eq!((file.length_ms, clip.length_ms), (500, 500));
             assert_eq!((file.bytes, file.path.is_file()), (clip.bytes, true));
+            // The file system counts in ticks of the kernel, which several may share.
+            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(names.len() as u64);
+            File::options().write(true).open(&file.path).unwrap().set_modified(made).unwrap();
             names.push(file.name);
             bytes = clip.bytes;
         }

@@ -27,7 +27,8 @@ port = OBS
 [[channel]]
 name = "show"
 [channel.video]
-size = "320x180"
+width = 320
+height = 180
 [[channel.scene]]
 name = "live"
 [[channel.scene.layer]]
@@ -78,9 +79,12 @@ async function controls(obs, url, password) {
   const hello = await obs.connect(url, password, { rpcVersion: 1, eventSubscriptions: wanted });
   assert.equal(hello.negotiatedRpcVersion, 1);
   await obs.call("SetCurrentProgramScene", { sceneName: "live" });
-  const changed = once(obs, "CurrentProgramSceneChanged");
+  const changed = new Promise((resume) => {
+    // Of the scene before there may be an event on its way.
+    obs.on("CurrentProgramSceneChanged", ({ sceneName }) => sceneName === "break" && resume());
+  });
   await obs.call("SetCurrentProgramScene", { sceneName: "break" });
-  assert.equal((await within(changed))[0].sceneName, "break");
+  await within(changed);
   const { currentProgramSceneName, scenes } = await obs.call("GetSceneList");
   assert.equal(currentProgramSceneName, "break");
   assert.deepEqual(
