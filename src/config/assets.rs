@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::fault::Faults;
+use super::field::folder;
 use super::section::Section;
 
 /// `[assets]`
@@ -27,16 +28,13 @@ impl Default for AssetsConfig {
 /// Reads `[assets]`.
 pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> AssetsConfig {
     let default = AssetsConfig::default();
-    let folder = s.parsed(faults, "folder", |text| match text {
-        "" => Err("it is empty; name a folder, or leave it out".to_owned()),
-        folder => Ok(PathBuf::from(folder)),
-    });
+    let folder = folder(&mut s, faults);
     let file = s.whole(faults, "file_bytes_max", 1_024..=1_u64 << 32);
     let total = s.whole(faults, "total_bytes_max", 1_024..=1_u64 << 44);
     let files = s.whole(faults, "files_max", 1..=10_000_usize);
     s.finish(faults);
     AssetsConfig {
-        folder: folder.map(|found| found.value),
+        folder,
         file_bytes_max: file.unwrap_or(default.file_bytes_max),
         total_bytes_max: total.unwrap_or(default.total_bytes_max),
         files_max: files.unwrap_or(default.files_max),

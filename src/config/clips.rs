@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::fault::Faults;
+use super::field::folder;
 use super::section::Section;
 
 /// `[clips]`
@@ -25,15 +26,12 @@ impl Default for ClipsConfig {
 /// Reads `[clips]`.
 pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> ClipsConfig {
     let default = ClipsConfig::default();
-    let folder = s.parsed(faults, "folder", |text| match text {
-        "" => Err("it is empty; name a folder, or leave it out".to_owned()),
-        folder => Ok(PathBuf::from(folder)),
-    });
+    let folder = folder(&mut s, faults);
     let total = s.whole(faults, "total_bytes_max", 1 << 20..=1_u64 << 44);
     let files = s.whole(faults, "files_max", 1..=10_000_usize);
     s.finish(faults);
     ClipsConfig {
-        folder: folder.map(|found| found.value),
+        folder,
         total_bytes_max: total.unwrap_or(default.total_bytes_max),
         files_max: files.unwrap_or(default.files_max),
     }

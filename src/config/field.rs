@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::fault::{Faults, quoted};
@@ -24,6 +25,33 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
         return Err(format!("{shown} is not a name: 1 to {NAME_CHARS_MAX} letters on one line"));
     }
     Ok(text.to_owned())
+}
+
+/// The address that a port listens on.
+pub(super) fn bind(s: &mut Section<'_>, faults: &mut Faults<'_>, default: IpAddr) -> IpAddr {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| format!("{} is not an IP address such as \"0.0.0.0\"", quoted(text)))
+    };
+    s.parsed(faults, "bind", parse).map_or(default, |found| found.value)
+}
+
+/// A file that holds a secret.
+pub(super) fn private_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("it is empty; name a file that only the node's user can read".to_owned()),
+        _ if text.contains('\0') => Err("a file's name has no NUL".to_owned()),
+        _ => Ok(PathBuf::from(text)),
+    }
+}
+
+/// A folder that has a usual place.
+pub(super) fn folder(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<PathBuf> {
+    let found = s.parsed(faults, "folder", |text| match text {
+        "" => Err("it is empty; name a folder, or leave it out".to_owned()),
+        folder => Ok(PathBuf::from(folder)),
+    });
+    found.map(|found| found.value)
 }
 
 /// A name that must be there.

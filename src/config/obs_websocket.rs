@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::fault::{Faults, quoted};
+use super::field::{bind, private_file};
 use super::section::Section;
 use super::{ChannelConfig, HttpConfig};
 
@@ -51,10 +52,7 @@ pub(super) fn read(
         return default;
     };
     let enabled = s.flag(faults, "enabled", default.enabled);
-    let bind = s.parsed(faults, "bind", |text| {
-        let fault = || format!("{} is not an IP address such as \"0.0.0.0\"", quoted(text));
-        text.parse().map_err(|_| fault())
-    });
+    let bind = bind(&mut s, faults, default.bind);
     let channel = s.parsed(faults, "channel", |text| Ok(text.to_owned()));
     if let Some(channel) = &channel
         && !channels.iter().any(|it| it.name == channel.value)
@@ -70,16 +68,12 @@ pub(super) fn read(
         let text = "it needs the API; say `enabled = true` in [http]";
         faults.add(&s.place("enabled"), text.to_owned());
     }
-    let password_file = s.parsed(faults, "password_file", |text| match text {
-        "" => Err("it is empty; name a file that only the node's user can read".to_owned()),
-        _ if text.contains('\0') => Err("a file's name has no NUL".to_owned()),
-        _ => Ok(PathBuf::from(text)),
-    });
+    let password_file = s.parsed(faults, "password_file", private_file);
     let port = s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port);
     s.finish(faults);
     ObsWebSocketConfig {
         enabled,
-        bind: bind.map_or(default.bind, |found| found.value),
+        bind,
         port,
         channel: channel.map(|found| found.value),
         password_file: password_file.map(|found| found.value),

@@ -1,7 +1,6 @@
 //! Document reader: one function for each table.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::fault::{Errors, Faults, quoted};
-use super::field::{name, unique};
+use super::fault::{Errors, Faults};
+use super::field::{bind, name, unique};
 use super::node::{
     API_OPEN_TO_ALL, DeliveryConfig, HttpConfig, KeepState, NodeConfig, OPEN_TO_ALL, OnCoreLoss,
     Publish, RtmpConfig, StartAt,
@@ -167,7 +166,7 @@ fn read_rtmp(mut s: Section<'_>, faults: &mut Faults<'_>, default: &RtmpConfig) 
     let words = [("key", Publish::Key), ("open", Publish::Open)];
     let connections = s.whole(faults, "connections_max", 1..=1_000_000);
     let rtmp = RtmpConfig {
-        bind: address(&mut s, faults, default.bind),
+        bind: bind(&mut s, faults, default.bind),
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
         chunk_size: s.whole(faults, "chunk_size", 128..=0xff_ffff).unwrap_or(default.chunk_size),
         gop_cache: s.flag(faults, "gop_cache", default.gop_cache),
@@ -199,18 +198,10 @@ fn seconds(number: Option<u32>, default: Micros) -> Micros {
     number.map_or(default, |number| Micros::from_secs(number.into()))
 }
 
-fn address(s: &mut Section<'_>, faults: &mut Faults<'_>, default: IpAddr) -> IpAddr {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|_| format!("{} is not an IP address such as \"0.0.0.0\"", quoted(text)))
-    };
-    s.parsed(faults, "bind", parse).map_or(default, |found| found.value)
-}
-
 fn read_http(mut s: Section<'_>, faults: &mut Faults<'_>, default: HttpConfig) -> HttpConfig {
     let http = HttpConfig {
         enabled: s.flag(faults, "enabled", default.enabled),
-        bind: address(&mut s, faults, default.bind),
+        bind: bind(&mut s, faults, default.bind),
         port: s.whole(faults, "port", 1..=u16::MAX).unwrap_or(default.port),
         auth: s.flag(faults, "auth", default.auth),
         cors: s.parsed(faults, "cors", str::parse).map_or(default.cors, |found| found.value),

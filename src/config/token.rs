@@ -1,10 +1,9 @@
 //! `[[http.token]]`: further tokens of the API, with names and roles.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use super::fault::{Faults, quoted};
-use super::field::{needed_name, unique};
+use super::field::{needed_name, private_file, unique};
 use super::section::Section;
 use super::{Role, TokenConfig};
 
@@ -36,19 +35,11 @@ pub(super) fn read_all(http: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<T
             [("admin", Role::Admin), ("operator", Role::Operator), ("read-only", Role::ReadOnly)];
         let role = s.needed(faults, "role").and_then(|_| s.word(faults, "role", &words));
         let found = s.needed(faults, "file").is_some();
-        let file = s.parsed(faults, "file", file).filter(|_| found);
+        let file = s.parsed(faults, "file", private_file).filter(|_| found);
         s.finish(faults);
         if let (Some(name), Some(role), Some(file)) = (name, role, file) {
             tokens.push(TokenConfig { name: name.value, role, file: file.value });
         }
     }
     tokens
-}
-
-fn file(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "" => Err("it is empty; name a file that only the node's user can read".to_owned()),
-        _ if text.contains('\0') => Err("a file's name has no NUL".to_owned()),
-        _ => Ok(PathBuf::from(text)),
-    }
 }
