@@ -146,6 +146,15 @@ impl Board {
         all.split_off(all.len().saturating_sub(limit))
     }
 
+    /// The events after number `since` that are not of viewers and that are wanted, newest last,
+    /// and the number up to which there are no others.
+    pub async fn wanted(&self, since: u64, is_it: impl Fn(&Event) -> bool) -> (Vec<Event>, u64) {
+        let inner = self.inner.lock().await;
+        let first = inner.events.partition_point(|event| event.seq <= since);
+        let found = inner.events.range(first..).filter(|event| is_it(event));
+        (found.cloned().collect(), inner.seq)
+    }
+
     /// Where somebody begins who has seen everything up to `since`: with what came after that, or
     /// with the whole state if it is not all there any more.
     pub async fn resume(&self, since: Option<u64>, access: Access) -> Catchup {

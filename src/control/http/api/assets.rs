@@ -11,11 +11,11 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::file_body::file_body;
+use super::on_disk::on_disk;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
 use crate::control::asset_folder::{AssetError, AssetFolder, names_file};
@@ -81,24 +81,16 @@ impl From<AssetError> for Problem {
     }
 }
 
-/// Does what waits for the disk.
-async fn on_disk<T: Send + 'static>(
-    shared: &Shared,
-    work: impl FnOnce(&AssetFolder) -> Result<T, AssetError> + Send + 'static,
-) -> Result<T, Problem> {
-    let folder = Arc::clone(&shared.api.assets);
-    let done = spawn_blocking(move || work(&folder)).await;
-    Ok(done.map_err(|_| Problem::unavailable("the node could not finish it"))??)
-}
-
 /// All assets.
 #[utoipa::path(
     get, path = "/api/v1/assets", tag = "assets",
     responses((status = 200, body = Assets), (status = 409, body = Problem))
 )]
 pub(super) async fn assets(State(shared): State<Arc<Shared>>) -> Result<Json<Assets>, Problem> {
-    let list = |folder: &AssetFolder| Ok((folder.path()?.display().to_string(), folder.list()?));
-    let (folder, found) = on_disk(&shared, list).await?;
+    let list = |folder: &AssetFolder| {
+        Ok::<_, AssetError>((folder.path()?.display().to_string(), folder.list()?))
+    };
+    let (folder, found) = on_disk(&shared.api.assets, list).await?;
     let limits = &shared.api.assets.limits;
     let assets: Vec<_> = found
         .into_iter()
@@ -133,7 +125,8 @@ pub(super) async fn asset(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let (file, about, media_type) = on_disk(&shared, move |folder| folder.open(&name)).await?;
+    let (file, about, media_type) =
+        on_disk(&shared.api.assets, move |folder| folder.open(&name)).await?;
     let head = [
         (header::CONTENT_TYPE, media_type.to_owned()),
         (header::CONTENT_LENGTH, about.len().to_string()),
@@ -156,7 +149,7 @@ pub(super) async fn thumbnail(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let png = on_disk(&shared, move |folder| folder.thumbnail(&name)).await?;
+    let png = on_disk(&shared.api.assets, move |folder| folder.thumbnail(&name)).await?;
     Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
 
@@ -204,7 +197,7 @@ pub(super) async fn put_asset(
         }
     };
     let own = name.clone();
-    let store = on_disk(&shared, move |folder| {
+    let store = on_disk(&shared.api.assets, move |folder| {
         folder.store(&own, || match taken.blocking_recv() {
             Some(piece) => Ok(piece),
             None => Err(AssetError::Invalid("the body did not come whole".to_owned())),
@@ -232,7 +225,7 @@ pub(super) async fn remove_asset(
 ) -> Result<StatusCode, Problem> {
     let texts = texts_of_scenes(&shared).await;
     let own = name.clone();
-    let users = on_disk(&shared, move |folder| {
+    let users = on_disk(&shared.api.assets, move |folder| {
         folder.open(&own)?;
         let path = folder.path()?.join(&own);
         let mut users: Vec<_> = texts
@@ -244,7 +237,7 @@ pub(super) async fn remove_asset(
         if users.is_empty() {
             folder.remove(&own)?;
         }
-        Ok(users)
+        Ok::<_, AssetError>(users)
     });
     let users = users.await?;
     if !users.is_empty() {

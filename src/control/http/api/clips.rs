@@ -6,14 +6,14 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 use super::ask::Body;
 use super::file_body::file_body;
+use super::on_disk::on_disk;
 use super::problem::Problem;
 use crate::command::{Answer, Ask};
-use crate::control::clip_folder::{ClipError, ClipFile, ClipFolder};
+use crate::control::clip_folder::{ClipError, ClipFile};
 use crate::control::http::shared::Shared;
 use crate::control::state::Event;
 use crate::media::Micros;
@@ -101,16 +101,6 @@ impl From<ClipError> for Problem {
     }
 }
 
-/// Does what waits for the disk.
-async fn on_disk<T: Send + 'static>(
-    shared: &Shared,
-    work: impl FnOnce(&ClipFolder) -> Result<T, ClipError> + Send + 'static,
-) -> Result<T, Problem> {
-    let folder = Arc::clone(&shared.api.clips);
-    let done = spawn_blocking(move || work(&folder)).await;
-    Ok(done.map_err(|_| Problem::unavailable("the node could not finish it"))??)
-}
-
 /// Makes an MP4 of the last seconds of a stream, out of what the node has kept of it for its
 /// viewers.
 #[utoipa::path(
@@ -142,7 +132,7 @@ pub(super) async fn make_clip(
     };
     let start_at = api.time.unix_ms(recent.arrived);
     let (of, unix_s) = (stream.clone(), api.time.now_ms() / 1_000);
-    let made = on_disk(&shared, move |folder| {
+    let made = on_disk(&shared.api.clips, move |folder| {
         let made = folder.make(&of, &recent, unix_s);
         drop((recent, turn));
         made
@@ -176,7 +166,7 @@ pub(super) async fn clips(
 ) -> Result<Json<Vec<StreamClip>>, Problem> {
     let stream = format!("{app}/{name}");
     let of = stream.clone();
-    let found = on_disk(&shared, move |folder| folder.list(&of)).await?;
+    let found = on_disk(&shared.api.clips, move |folder| folder.list(&of)).await?;
     Ok(Json(found.into_iter().map(|file| StreamClip::new(&stream, file)).collect()))
 }
 
@@ -194,7 +184,8 @@ pub(super) async fn clip(
 ) -> Result<Response, Problem> {
     let stream = format!("{app}/{name}");
     let file = clip.clone();
-    let (file, about) = on_disk(&shared, move |folder| folder.open(&stream, &file)).await?;
+    let (file, about) =
+        on_disk(&shared.api.clips, move |folder| folder.open(&stream, &file)).await?;
     let head = [
         (header::CONTENT_TYPE, "video/mp4".to_owned()),
         (header::CONTENT_LENGTH, about.len().to_string()),
@@ -216,7 +207,7 @@ pub(super) async fn remove_clip(
 ) -> Result<StatusCode, Problem> {
     let stream = format!("{app}/{name}");
     let (of, file) = (stream.clone(), clip.clone());
-    on_disk(&shared, move |folder| folder.remove(&of, &file)).await?;
+    on_disk(&shared.api.clips, move |folder| folder.remove(&of, &file)).await?;
     let text = format!("clip {clip} of {stream} was removed");
     let about = Some(stream);
     shared.api.note("clip_removed", text, |event| Event { stream: about, ..event }).await;

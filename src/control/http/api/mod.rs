@@ -17,6 +17,7 @@ mod gate;
 mod keys;
 mod node;
 mod obs;
+mod on_disk;
 mod openapi;
 mod outputs;
 mod playback;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::outputs::{channel_of, file_of, is_live, outputs_of, recordings_of};
 use super::protocol::intent;
-use super::scenes::uuid;
+use super::scenes::{scene_list, uuid};
 use super::transitions;
-use crate::control::state;
+use crate::control::state::{self, Snapshot};
 
 /// Events of the node that may have changed what scenes show.
 const OF_SCENES: [&str; 9] = [
@@ -23,9 +23,6 @@ const OF_SCENES: [&str; 9] = [
     "channel_started",
     "config_reloaded",
 ];
-
-/// Events of the node that are looked at each time; of more, the older ones are passed over.
-const EVENTS_MAX: usize = 200;
 
 /// An event as a session is told it.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,36 +63,36 @@ pub(super) struct Follower {
 impl Follower {
     /// One that knows all there is now.
     pub(super) async fn new(context: &Context) -> Self {
-        let seq = context.shared.api.board.events(0, 1).await.last().map_or(0, |event| event.seq);
-        let mut follower = Self { known: Known::default(), seq };
-        follower.known = look(context, &follower.known, true).await;
-        follower
+        let (_, seq) = context.shared.api.board.wanted(u64::MAX, |_| false).await;
+        let snapshot = context.shared.api.board.snapshot().await;
+        Self { known: look(context, &snapshot, &Known::default(), true).await, seq }
     }
 
     /// What has changed.
     pub(super) async fn look(&mut self, context: &Context) -> Vec<Event> {
-        let board = &context.shared.api.board;
-        let happened = board.events(self.seq, EVENTS_MAX).await;
-        self.seq = happened.last().map_or(self.seq, |event| event.seq);
-        let on_air = board.snapshot().await;
-        let on_air = on_air.channels.get(context.channel.as_ref()).map(|it| it.scene.clone());
+        let (board, channel) = (&context.shared.api.board, context.channel.as_ref());
+        let is_ours =
+            |event: &state::Event| event.channel.as_deref().is_none_or(|it| it == channel);
+        let (happened, seq) = board.wanted(self.seq, is_ours).await;
+        self.seq = seq;
+        let snapshot = board.snapshot().await;
+        let on_air = snapshot.channels.get(channel).map(|it| &it.scene);
         let is_of_scenes = happened.iter().any(|event| OF_SCENES.contains(&event.kind.as_str()))
-            || on_air.is_some_and(|scene| scene != self.known.programme);
-        let now = look(context, &self.known, is_of_scenes).await;
-        let mut told = changes(&context.channel, &self.known, &now);
-        told.extend(happened.iter().filter_map(|event| media_event(context, event)));
+            || on_air.is_some_and(|scene| *scene != self.known.programme);
+        let now = look(context, &snapshot, &self.known, is_of_scenes).await;
+        let mut told = changes(channel, &self.known, &now);
+        told.extend(happened.iter().filter_map(|event| media_event(channel, event)));
         self.known = now;
         told
     }
 }
 
 /// What there is now; scenes only if they may have changed. What cannot be looked at is as it was.
-async fn look(context: &Context, before: &Known, with_scenes: bool) -> Known {
+async fn look(context: &Context, snapshot: &Snapshot, before: &Known, with_scenes: bool) -> Known {
     let mut now = before.clone();
-    let snapshot = context.shared.api.board.snapshot().await;
-    now.is_streaming = is_live(outputs_of(context, &snapshot).map(|output| output.state));
-    if let Ok(channel) = channel_of(context, &snapshot) {
-        let live = recordings_of(channel, &snapshot).find(|it| is_live([it.state]));
+    now.is_streaming = is_live(outputs_of(context, snapshot).map(|output| output.state));
+    if let Ok(channel) = channel_of(context, snapshot) {
+        let live = recordings_of(channel, snapshot).find(|it| is_live([it.state]));
         now.recording = live.map(|it| file_of(it).unwrap_or_default());
     }
     if !with_scenes {
@@ -131,12 +128,7 @@ fn changes(channel: &str, before: &Known, now: &Known) -> Vec<Event> {
     let removed = before.scenes.iter().filter(|name| !now.scenes.contains(name));
     told.extend(removed.map(|name| Event::new(intent::SCENES, "SceneRemoved", scene(name))));
     if before.scenes != now.scenes {
-        let list: Vec<_> = (now.scenes.iter().rev().enumerate())
-            .map(|(at, name)| {
-                let of = uuid(channel, "scene", name);
-                json!({ "sceneName": name, "sceneUuid": of, "sceneIndex": at })
-            })
-            .collect();
+        let list = scene_list(channel, &now.scenes);
         told.push(Event::new(intent::SCENES, "SceneListChanged", json!({ "scenes": list })));
     }
     if before.programme != now.programme {
@@ -195,18 +187,14 @@ fn transition_changes(channel: &str, before: &Value, now: &Value) -> Vec<Event> 
 }
 
 /// A video file that begins or ends.
-fn media_event(context: &Context, event: &state::Event) -> Option<Event> {
+fn media_event(channel: &str, event: &state::Event) -> Option<Event> {
     let kind = match event.kind.as_str() {
         "playback_started" => "MediaInputPlaybackStarted",
         "playback_ended" => "MediaInputPlaybackEnded",
         _ => return None,
     };
     let layer = event.layer.as_ref()?;
-    if event.channel.as_deref() != Some(context.channel.as_ref()) {
-        return None;
-    }
-    let of = uuid(&context.channel, "input", layer);
-    let data = json!({ "inputName": layer, "inputUuid": of });
+    let data = json!({ "inputName": layer, "inputUuid": uuid(channel, "input", layer) });
     Some(Event::new(intent::MEDIA_INPUTS, kind, data))
 }
 

@@ -11,7 +11,7 @@ use super::protocol::status;
 use super::refusal::{Fields, Refusal};
 use crate::control::http::api::{outputs, recordings};
 use crate::control::metrics::process;
-use crate::control::state::{Channel, Output, Recording, Snapshot};
+use crate::control::state::{Channel, Event, Output, Recording, Snapshot};
 use crate::ffi::free_bytes;
 use crate::stats::RunState;
 
@@ -138,14 +138,12 @@ async fn told(context: &Context, states: &[OutputState<'_>], frames: u64, began:
 /// For how long they have run, by the event that told of it; since the start if that is forgotten.
 async fn since(context: &Context, states: &[OutputState<'_>], began: &str) -> u64 {
     let api = &context.shared.api;
-    let events = api.board.events(0, usize::MAX).await;
     let is_one = |name: &Option<String>| {
         name.as_ref().is_some_and(|name| states.iter().any(|one| one.name == name))
     };
-    let event = events
-        .iter()
-        .rev()
-        .find(|event| event.kind == began && (is_one(&event.output) || is_one(&event.record)));
+    let is_it =
+        |event: &Event| event.kind == began && (is_one(&event.output) || is_one(&event.record));
+    let event = api.board.wanted(0, is_it).await.0.pop();
     let started = api.board.snapshot().await.node.started_at;
     api.time.now_ms().saturating_sub(event.map_or(started, |event| event.at))
 }

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::inputs::kind_of;
 use super::protocol::status;
 use super::refusal::{Fields, Refusal};
-use super::scenes::{Layer, uuid};
+use super::scenes::{Layer, scene_list, uuid};
 use crate::command::{Answer, Ask};
 use crate::control::http::api::ask::Body;
 use crate::control::http::api::{channels, preview};
@@ -26,10 +26,7 @@ pub(super) async fn list(context: &Context) -> Answered {
     let view = context.scenes().await?;
     let preview = context.preview().await?.map(|preview| preview.scene);
     let of = |name: &str| uuid(&context.channel, "scene", name);
-    // The one at the top of OBS's list has the highest index.
-    let scenes: Vec<_> = (view.names.iter().rev().enumerate())
-        .map(|(at, name)| json!({ "sceneName": name, "sceneUuid": of(name), "sceneIndex": at }))
-        .collect();
+    let scenes = scene_list(&context.channel, &view.names);
     Ok(json!({
         "currentProgramSceneName": view.active,
         "currentProgramSceneUuid": of(&view.active),

@@ -1,6 +1,6 @@
 //! Scenes and layers of the channel as OBS has them: names, ids and kinds.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::context::Context;
 use super::refusal::{Fields, Refusal};
@@ -48,6 +48,15 @@ pub(super) fn uuid(channel: &str, kind: &str, name: &str) -> String {
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// The scenes as OBS lists them: the one at the top of its list has the highest index.
+pub(super) fn scene_list(channel: &str, names: &[String]) -> Vec<Value> {
+    let of = |name: &str| uuid(channel, "scene", name);
+    let listed = names.iter().rev().enumerate();
+    let listed = listed
+        .map(|(at, name)| json!({ "sceneName": name, "sceneUuid": of(name), "sceneIndex": at }));
+    listed.collect()
 }
 
 /// The layers of a document and of its groups, lowest first.
@@ -140,7 +149,6 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn layers_in_groups_have_paths_and_ids_that_stay() {

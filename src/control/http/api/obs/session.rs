@@ -1,6 +1,7 @@
 //! obs-websocket session: a program that identifies itself, has its requests answered one after the
 //! other, and is told the events that it wants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
@@ -100,7 +101,7 @@ impl Session {
 
     async fn serve(&mut self) -> Step {
         self.identify().await?;
-        let board = std::sync::Arc::clone(&self.context.shared.api.board);
+        let board = Arc::clone(&self.context.shared.api.board);
         let mut custom = self.context.custom.subscribe();
         let mut news = board.news();
         let mut follower = Follower::new(&self.context).await;
@@ -166,7 +167,7 @@ impl Session {
             let reason = "the password is wrong".to_owned();
             return Err(End::Closed(CloseCode::AuthenticationFailed, reason));
         }
-        let place = std::sync::Arc::clone(&self.context.places).try_acquire_owned();
+        let place = Arc::clone(&self.context.places).try_acquire_owned();
         let place = place.map_err(|_| {
             let reason = format!("there are {SESSIONS_MAX} programs already; close one");
             End::Closed(CloseCode::SessionInvalidated, reason)
