@@ -51,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("runtime", &["media", "stats", "ring", "command", "shard"]),
+    ("profile", &["media"]),
     (
         "pipeline",
         &[
@@ -72,7 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "audio", "encode",
             "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
-            "pipeline", "limits", "config",
+            "profile", "pipeline", "limits", "config",
         ],
     ),
 ];
@@ -105,6 +106,7 @@ const UNSAFE_IN: &[&str] = &[
     "encode/tests.rs",
     "decode/",
     "load/cpu.rs",
+    "profile/",
     // The environment can be changed only before there is another thread.
     "main.rs",
     "runtime/",

@@ -20,6 +20,7 @@ mod machine;
 mod modern;
 mod nginx;
 mod node;
+mod profile;
 mod program;
 mod publisher;
 mod recording;

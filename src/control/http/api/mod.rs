@@ -23,6 +23,7 @@ mod outputs;
 mod playback;
 mod preview;
 mod problem;
+mod profile;
 mod pulls;
 mod pushes;
 mod query;

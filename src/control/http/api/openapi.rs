@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 use super::problem::Problem;
 use super::{
     assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    pulls, pushes, recordings, streams, transcodes,
+    profile, pulls, pushes, recordings, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -24,7 +24,7 @@ const BEARER: &str = "bearer";
     ),
     paths(
         node::node, node::state, node::events, node::config, node::export,
-        node::reload, node::log_level, node::set_log_level,
+        node::reload, node::log_level, node::set_log_level, profile::profile,
         channels::channels, channels::channel, channels::scenes, channels::scene,
         channels::screenshot,
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,

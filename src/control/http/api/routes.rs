@@ -15,7 +15,7 @@ use super::query::known_only;
 use super::ws::follow;
 use super::{
     assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    pulls, pushes, recordings, streams, transcodes,
+    profile, pulls, pushes, recordings, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -54,6 +54,7 @@ fn of_node() -> Router<Arc<Shared>> {
         .route("/config", get(node::config))
         .route("/config/export", get(node::export))
         .route("/reload", post(node::reload))
+        .route("/profile", get(profile::profile))
         .route("/log-level", get(node::log_level).put(node::set_log_level))
 }
 

@@ -1,0 +1,43 @@
+//! Profile: what the threads of a node are doing, told by the node itself.
+
+use serde_json::{Value, json};
+
+use crate::api::{ask, token};
+use crate::config::Config;
+use crate::node::Node;
+use crate::wait::beside_others;
+use crate::web::Answer;
+
+fn text_of(answer: Answer) -> String {
+    std::io::read_to_string(answer.body).unwrap()
+}
+
+#[test]
+fn a_node_says_what_its_threads_are_doing_without_privileges() {
+    let _turn = beside_others();
+    let node = Node::start(&Config::new().channel("demo"));
+    let (status, wrong) = ask(&node, "GET /profile?seconds=61", &Value::Null);
+    assert!(status == 400 && wrong["detail"].as_str().unwrap().contains("`seconds`"), "{wrong}");
+
+    let more = format!("Authorization: Bearer {}\nConnection: close\n", token(&node));
+    let profile = || Answer::to(node.http_port(), "GET", "/api/v1/profile?seconds=2&hz=200", &more);
+    let (taken, refused) = std::thread::scope(|scope| {
+        let [first, other] = [(); 2].map(|()| scope.spawn(profile));
+        let answers = [first.join().unwrap(), other.join().unwrap()];
+        let is_taken = |answer: &Answer| answer.status == 200;
+        let [first, other] = answers;
+        if is_taken(&first) { (first, other) } else { (other, first) }
+    });
+    assert_eq!((taken.status, refused.status), (200, 429), "one at a time");
+    let refused: Value = serde_json::from_str(&text_of(refused)).unwrap();
+    assert_eq!(refused["code"], json!("too_many"), "{refused}");
+
+    let text = text_of(taken);
+    let lines: Vec<_> = text.lines().map(|line| line.rsplit_once(' ').unwrap()).collect();
+    assert!(lines.iter().all(|(_, count)| count.parse::<u64>().unwrap() > 0), "{text}");
+    for (thread, function) in [("compose;", "ComposeCore"), ("video-demo;", "x264")] {
+        let of = lines.iter().filter(|(stack, _)| stack.starts_with(thread));
+        let named = of.clone().any(|(stack, _)| stack.contains(function));
+        assert!(named, "{thread} {function}: {:?}", of.collect::<Vec<_>>());
+    }
+}
