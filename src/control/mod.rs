@@ -38,5 +38,6 @@ pub(crate) mod supervisor;
 pub(crate) mod threads;
 pub mod time;
 pub(crate) mod transcodes;
+pub(crate) mod watchdog;
 
 pub use handle::{ControlHandle, Request, control_channel};

@@ -2,6 +2,7 @@
 //! recordings and encoders. Pure: times are arguments.
 
 mod about;
+mod fault_text;
 mod layer;
 mod life;
 mod log_filter;

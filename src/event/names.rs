@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 86] = [
+    pub const NAMES: [&'static str; 87] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -44,6 +44,7 @@ impl NodeEvent {
         "input_lost",
         "stream_warning",
         "channel_stalled",
+        "loop_stalled",
         "core_lost",
         "transcode_started",
         "transcode_ended",

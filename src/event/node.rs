@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::fault_text::{Failed, Late, Lost, Stalled};
 use super::life::Event;
 use super::printable::Printable;
 use super::severity::Severity;
@@ -221,6 +222,15 @@ pub enum NodeEvent {
         /// How long.
         length: Micros,
     },
+    /// A loop of the node took too long for one turn: what it serves was late.
+    LoopStalled {
+        /// Its thread, such as `shard-0`.
+        core: String,
+        /// How long.
+        length: Micros,
+        /// What it was doing, and whether it ran or waited.
+        reason: String,
+    },
     /// A thread of the node has panicked.
     CoreLost {
         /// What it did, such as `the compose core` or `shard 1`.
@@ -279,6 +289,7 @@ impl NodeEvent {
             | Self::RecordIncomplete { .. }
             | Self::RelayLoop { .. }
             | Self::ChannelStalled { .. }
+            | Self::LoopStalled { .. }
             | Self::AssetFailed { .. }
             | Self::InputLost { .. }
             | Self::StreamWarning { .. } => Severity::Warn,
@@ -337,6 +348,7 @@ impl NodeEvent {
             Self::InputLost { .. } => "input_lost",
             Self::StreamWarning { .. } => "stream_warning",
             Self::ChannelStalled { .. } => "channel_stalled",
+            Self::LoopStalled { .. } => "loop_stalled",
             Self::CoreLost { .. } => "core_lost",
             Self::Operated(operated) => operated.name,
         }
@@ -428,48 +440,10 @@ impl fmt::Display for NodeEvent {
                 write!(f, "stream {}: {}", Printable(stream), Printable(text))
             }
             Self::ChannelStalled { channel, length } => Stalled(channel, *length).fmt(f),
+            Self::LoopStalled { core, length, reason } => Late(core, *length, reason).fmt(f),
             Self::CoreLost { core, reason, remedy, .. } => Lost(core, reason, remedy).fmt(f),
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }
-    }
-}
-
-/// That something failed, when it tries again, if it does by time, and why.
-struct Failed<'a>(Option<Micros>, &'a str);
-
-impl fmt::Display for Failed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(retry_in, reason) = self;
-        f.write_str("failed")?;
-        if let Some(retry_in) = retry_in {
-            write!(f, " and tries again in {:.1} s", retry_in.secs_f64())?;
-        }
-        write!(f, ": {}", Printable(reason))
-    }
-}
-
-/// A thread that has panicked, the text of that, and what is done about it.
-struct Lost<'a>(&'a str, &'a str, &'a str);
-
-impl fmt::Display for Lost<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(core, reason, remedy) = self;
-        write!(f, "{core} has panicked; {remedy}: {}", Printable(reason))
-    }
-}
-
-/// A channel that was not run, and for how long.
-struct Stalled<'a>(&'a str, Micros);
-
-impl fmt::Display for Stalled<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(channel, length) = self;
-        write!(
-            f,
-            "channel {channel} stalled for {:.1} s: the machine did not run the node (it was \
-             paused, moved or overloaded); viewers see a jump",
-            length.secs_f64()
-        )
     }
 }
 

@@ -5,10 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use super::start_error::StartError;
+use crate::control::event_queue::EventQueue;
 use crate::control::threads::Threads;
+use crate::control::watchdog::WatchdogThread;
 use crate::media::Micros;
 use crate::runtime::{Clock, CorePlan, CoreWatch, Driver, DriverParts, Pinned, StopFlag};
 use crate::shard::{ShardCore, ShardParts};
+use crate::stats::Loops;
 
 /// How long the compose core may take to end: it looks at its stop flag between two ticks.
 const COMPOSE_LIMIT: Micros = Micros::from_secs(1);
@@ -27,6 +30,8 @@ pub(super) struct Running {
     /// Encoders, decoders and what loads for them.
     pub(super) threads: Threads,
     shards: Vec<ShardThread>,
+    /// What watches the loops of those above.
+    watchdog: Option<WatchdogThread>,
     /// The writers of recordings, which end after the shards: nothing is lost.
     pub(super) writers: Threads,
 }
@@ -39,6 +44,7 @@ impl Running {
             composers: Threads::default(),
             threads: Threads::default(),
             shards: Vec::new(),
+            watchdog: None,
             writers: Threads::default(),
         }
     }
@@ -55,6 +61,21 @@ impl Running {
         Ok(())
     }
 
+    /// Starts what watches these loops, and tells of those that stall.
+    pub(super) fn start_watchdog(
+        &mut self,
+        loops: &Arc<Loops>,
+        plan: &CorePlan,
+        events: &EventQueue,
+    ) -> Result<(), StartError> {
+        let (loops, cpus) = (Arc::clone(loops), plan.control.clone());
+        let events = Arc::clone(events);
+        let tell = move |event| drop(events.force_push(event));
+        let started = WatchdogThread::start(loops, cpus, self.clock, tell);
+        self.watchdog = Some(started.map_err(StartError::Thread)?);
+        Ok(())
+    }
+
     /// Where each shard tells its panics.
     pub(super) fn shard_watches(&self) -> Vec<Arc<CoreWatch>> {
         self.shards.iter().map(|shard| Arc::clone(shard.driver.watch())).collect()
@@ -68,6 +89,7 @@ impl Running {
     /// Ends everything: channels first, then encoders hand over what they hold, then the shards say
     /// goodbye to their peers, and recordings are completed.
     pub(super) fn stop(&mut self) {
+        self.watchdog = None;
         if !self.composers.finish(self.clock, COMPOSE_LIMIT) {
             tracing::error!("the compose core does not end: it is left behind");
         }
@@ -98,6 +120,15 @@ struct ShardThread {
     stop: StopFlag,
 }
 
+/// A turn of a shard that takes longer is told of. A turn is bounded in what it reads and sends, to
+/// a few milliseconds.
+pub(super) const SHARD_TURN_LIMIT: Micros = Micros::from_millis(20);
+
+/// The name of a shard's thread.
+pub(super) fn shard_name(number: usize) -> String {
+    format!("shard-{number}")
+}
+
 /// Starts a shard on its core.
 fn spawn_shard(
     plan: &CorePlan,
@@ -106,7 +137,7 @@ fn spawn_shard(
 ) -> io::Result<ShardThread> {
     let (number, clock) = (parts.spec.number, driver.clock);
     let place = Pinned::Spinning(plan.net[number], plan.net_spin);
-    let name = format!("shard-{number}");
+    let name = shard_name(number);
     let driver = Driver::spawn(plan.driver.kind, &name, place, driver, move || {
         ShardCore::new(parts, clock.now())
     })?;

@@ -13,7 +13,7 @@ use super::channel_set::ChannelSet;
 use super::listen::listen;
 use super::plan::{Plan, Setup};
 use super::running::Node;
-use super::spawn::Running;
+use super::spawn::{Running, SHARD_TURN_LIMIT, shard_name};
 use super::start_error::StartError;
 use super::tls::Tls;
 use crate::command::{COMMANDS_MAX, REPORTS_MAX};
@@ -148,17 +148,21 @@ impl Spawned {
             frame_sockets: FrameSockets::default(),
             players: Players::default(),
             composers: running.composers.clone(),
+            loops: Arc::default(),
         };
         let (scenes, news) = Scenes::new(&context);
         let frames = reserved.frames;
         let mut channels = ChannelSet::build(config, frames, scenes, (&context, &running.writers))?;
-        let registry = Arc::new(channels.registry(plan.cores.net.len(), &reserved.hooks));
+        let mut registry = channels.registry(plan.cores.net.len(), &reserved.hooks);
+        registry.loops = Arc::clone(&context.loops);
+        let registry = Arc::new(registry);
         let limits = node_limits(config, registry.shards.clone());
         let acceptor = bound.tls.acceptor.clone();
         let rtmp = bound.rtmp;
         let shards = ShardStart { plan, reserved: &reserved, context: &context };
         let shared = (&registry, &limits);
         let (shards, settings) = shards.spawn(&mut running, bound, &mut channels, shared)?;
+        running.start_watchdog(&context.loops, &plan.cores, &context.events)?;
         let compose = start_compose(&context, channels.take_stages());
         let compose = compose.map_err(StartError::Thread)?;
         let spawned = Self {
@@ -289,7 +293,7 @@ impl ShardStart<'_> {
                 stopping: Arc::clone(stop.flag()),
                 clock,
                 user_timeout: spec.peer.blocked,
-                stats: Arc::clone(&registry.shards[number]),
+                activity: Arc::clone(registry.shards[number].activity()),
             };
             let parts = ShardParts {
                 spec,
@@ -310,6 +314,8 @@ impl ShardStart<'_> {
                 stats: Arc::clone(&registry.shards[number]),
                 seed: clock.unix_millis().rotate_left(17) ^ number as u64,
             };
+            let activity = Arc::clone(&driver.activity);
+            registry.loops.put(&shard_name(number), SHARD_TURN_LIMIT, activity);
             running.start_shard(&self.plan.cores, (driver, parts), stop)?;
             settings.push(to_come);
             handles.push(ShardHandle { commands: to_shard, reports: from_shard });

@@ -183,6 +183,38 @@ fn a_compose_core_that_panics_is_started_again_with_all_channels() {
 }
 
 #[test]
+fn a_loop_that_takes_too_long_is_told_with_the_function_that_held_it_up() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for (core, time) in
+        [("shard-0", Micros::from_millis(30)), ("compose", Micros::from_millis(100))]
+    {
+        with_node(&config("slow", ""), |node, next| {
+            let stalled = |event: &NodeEvent| match event {
+                NodeEvent::LoopStalled { core: told, length, reason } => {
+                    (told == core && *length >= time).then(|| reason.clone())
+                }
+                _ => None,
+            };
+            // Where others have the CPUs, the watchdog may come too late to see it. No more than
+            // five are told in a minute.
+            let seen = (0..5).find_map(|_| {
+                fault::stall(core, time);
+                let reason = find(next, stalled);
+                let (_, functions) = reason.split_once(", in ")?;
+                let mut functions = functions.split(" < ").take(5);
+                functions.any(|name| name.ends_with("compute_for")).then_some(())
+            });
+            assert!(seen.is_some(), "{core}");
+            let loops = node.node().unwrap().registry().loops.read();
+            let told = loops.iter().find(|entry| entry.name == core).unwrap();
+            let figures = told.activity.read();
+            assert!(figures.longest >= time, "{figures:?}");
+            assert!(figures.stalls.iter().sum::<u64>() >= 1, "{figures:?}");
+        });
+    }
+}
+
+#[test]
 fn a_shard_that_panics_goes_on_with_its_channel_and_whoever_comes_back() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for driver in ["epoll", "auto"] {
@@ -331,7 +363,7 @@ fn what_is_placed_at_two_shards_works_at_each_and_moves_from_one_that_is_too_bus
         let pretend = move || {
             let pause = Duration::from_millis(20);
             while is_over.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
-                busy.has_worked(Micros::from_millis(20));
+                busy.activity().has_worked(Micros::from_millis(20));
             }
         };
         let pretender = Worker::spawn("busy", Vec::new(), NICE_ENCODE, pretend).unwrap();

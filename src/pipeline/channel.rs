@@ -15,9 +15,9 @@ use crate::command::ChannelSwitch;
 use crate::frame::{AudioBlock, Pool};
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 use crate::ring::{Bell, Receiver, Sender};
-use crate::runtime::{Clock, Pacer, Slot};
+use crate::runtime::{Clock, Pacer, Slot, thread_id};
 use crate::scene::{Composed, Composer, Tick};
-use crate::stats::ChannelStats;
+use crate::stats::{ChannelStats, LoopActivity};
 
 /// Audio on its way to the encoder.
 #[derive(Debug)]
@@ -119,33 +119,40 @@ pub struct ComposeCore {
     stopping: Arc<AtomicBool>,
     bell: Arc<Bell>,
     clock: Clock,
+    activity: Arc<LoopActivity>,
 }
 
 impl ComposeCore {
     /// A core with these channels. Others come over `to_come`, which rings `bell`. Those that have
     /// stopped go to `gone`, to be dropped where that may take time; dropping a channel's rings is
-    /// what ends its encoders. `stopping`, with a ring of the bell, ends it.
+    /// what ends its encoders. `stopping`, with a ring of the bell, ends it. At `activity` it says
+    /// since when it works.
     #[must_use]
     pub fn new(
         channels: Vec<ChannelStage>,
         (to_come, gone): (Receiver<ChannelStage>, Sender<ChannelStage>),
         (stopping, bell): (Arc<AtomicBool>, Arc<Bell>),
-        clock: Clock,
+        (clock, activity): (Clock, Arc<LoopActivity>),
     ) -> Self {
         let mut stages = channels;
         stages.reserve(COMPOSED_MAX.saturating_sub(stages.len()));
-        Self { stages, to_come, gone, stopping, bell, clock }
+        Self { stages, to_come, gone, stopping, bell, clock, activity }
     }
 
     /// Runs all channels until the core is to stop. Between ticks it blocks the thread, which is to
     /// be its own.
     pub fn run(mut self) {
+        let turns = self.activity.run_by(thread_id());
         self.stages.iter_mut().for_each(|stage| stage.begin(self.clock.now()));
         while !self.stopping.load(Ordering::Acquire) {
+            let begin = self.clock.now();
+            turns.begin(begin);
             #[cfg(test)]
             crate::runtime::fault::point();
-            let due = self.turn(self.clock.now());
-            let wait = due.map_or(IDLE, |due| Duration::from(due - self.clock.now()));
+            let due = self.turn(begin);
+            let end = self.clock.now();
+            turns.end(end);
+            let wait = due.map_or(IDLE, |due| Duration::from(due - end));
             if !wait.is_zero() {
                 let (stopping, to_come) = (&self.stopping, &self.to_come);
                 let has_room = self.stages.len() < COMPOSED_MAX;

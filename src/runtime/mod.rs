@@ -21,6 +21,6 @@ pub use pinned::Pinned;
 pub use plan::{Choice, CorePlan, PlanError, PlanRequest};
 pub use preflight::{ChosenDriver, DriverChoice, Failure, preflight};
 pub use raised_limits::RaisedLimits;
-pub use scheduling::{NICE_ENCODE, NICE_PINNED, allowed_cpus, pin};
+pub use scheduling::{NICE_ENCODE, NICE_PINNED, allowed_cpus, pin, thread_id};
 pub use stop::StopFlag;
 pub use worker::{Exit, Worker};

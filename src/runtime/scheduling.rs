@@ -6,6 +6,13 @@ pub const NICE_PINNED: i32 = -5;
 /// Niceness of encoder and decoder threads: below compose and shards, which must be on time.
 pub const NICE_ENCODE: i32 = 5;
 
+/// The calling thread's number in the kernel.
+#[must_use]
+pub fn thread_id() -> i32 {
+    // SAFETY: no memory is involved.
+    unsafe { libc::gettid() }
+}
+
 /// The CPUs this process may run on, by the kernel's numbers: its affinity, which respects cgroups.
 #[must_use]
 pub fn allowed_cpus() -> Vec<usize> {

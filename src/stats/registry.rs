@@ -10,6 +10,7 @@ use super::composition::{AssetCacheFigures, LayerFigures};
 use super::cores::CoreStats;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::list::List;
+use super::loops::Loops;
 use super::output::{OutputFigures, OutputStats};
 use super::placement::PlacementStats;
 use super::relay::{PullEntry, PullSnapshot, RecordEntry, RecordSnapshot};
@@ -36,6 +37,8 @@ pub struct Registry {
     pub journal: Option<Arc<DeliveryStats>>,
     /// Threads that panicked.
     pub cores: Arc<CoreStats>,
+    /// Loops that are watched.
+    pub loops: Arc<Loops>,
     /// Which shard has what.
     pub placement: PlacementStats,
     uptime_s: Gauge,

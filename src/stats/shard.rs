@@ -1,10 +1,12 @@
 //! Counters of a shard.
 
+use std::sync::Arc;
+
 use crossbeam::utils::CachePadded;
 
 use super::cell::{Counter, Gauge, read_all};
 use super::limit::Limit;
-use crate::media::Micros;
+use super::loops::LoopActivity;
 
 /// How an attempt to publish or play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +144,10 @@ impl OtherReader {
 
 /// The counters of one shard. All writing methods are for that shard only.
 #[derive(Debug, Default)]
-pub struct ShardStats(CachePadded<Counters>);
+pub struct ShardStats {
+    counters: CachePadded<Counters>,
+    activity: Arc<LoopActivity>,
+}
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -154,7 +159,6 @@ struct Counters {
     drops: [Counter; ViewerDrop::ALL.len()],
     limits: [Counter; Limit::ALL.len()],
     bytes_in: Counter,
-    worked_us: Counter,
     bytes_out: Counter,
     sends: Counter,
     blocked: Counter,
@@ -171,54 +175,54 @@ struct Counters {
 impl ShardStats {
     /// A connection was let in.
     pub fn connection_accepted(&self) {
-        self.0.accepted.add(1);
+        self.counters.accepted.add(1);
     }
 
     /// A connection was turned away at the door.
     pub fn connection_refused(&self, limit: Limit) {
-        self.0.refused.add(1);
+        self.counters.refused.add(1);
         self.limit_met(limit);
     }
 
     /// A peer was turned away or ended because of a limit.
     pub fn limit_met(&self, limit: Limit) {
-        self.0.limits[limit as usize].add(1);
+        self.counters.limits[limit as usize].add(1);
     }
 
     /// Somebody asked to publish.
     pub fn publish_attempt(&self, attempt: Attempt) {
-        self.0.publish[attempt as usize].add(1);
+        self.counters.publish[attempt as usize].add(1);
     }
 
     /// Somebody asked to play.
     pub fn play_attempt(&self, attempt: Attempt) {
-        self.0.play[attempt as usize].add(1);
+        self.counters.play[attempt as usize].add(1);
     }
 
     /// Bytes came from peers.
     pub fn bytes_in(&self, bytes: u64) {
-        self.0.bytes_in.add(bytes);
+        self.counters.bytes_in.add(bytes);
     }
 
     /// Bytes went to peers.
     pub fn bytes_out(&self, bytes: u64) {
-        self.0.bytes_out.add(bytes);
+        self.counters.bytes_out.add(bytes);
     }
 
     /// So many readers took so many bytes together.
     pub fn sent(&self, readers: u64, bytes: u64) {
-        self.0.sends.add(readers);
-        self.0.bytes_out.add(bytes);
+        self.counters.sends.add(readers);
+        self.counters.bytes_out.add(bytes);
     }
 
     /// So many sockets were full.
     pub fn send_blocked(&self, sockets: u64) {
-        self.0.blocked.add(sockets);
+        self.counters.blocked.add(sockets);
     }
 
     /// A connection failed.
     pub fn error(&self, kind: ErrorKind) {
-        self.0.errors[kind as usize].add(1);
+        self.counters.errors[kind as usize].add(1);
     }
 
     /// The peer broke the protocol.
@@ -248,61 +252,56 @@ impl ShardStats {
 
     /// Readers lost this much, in the unit of the reason.
     pub fn viewer_dropped(&self, reason: ViewerDrop, count: u64) {
-        self.0.drops[reason as usize].add(count);
+        self.counters.drops[reason as usize].add(count);
     }
 
     /// A report to control did not fit its ring.
     pub fn report_lost(&self) {
-        self.0.reports_lost.add(1);
+        self.counters.reports_lost.add(1);
     }
 
     /// A message of a stream went to another shard, or was lost because that one does not keep up.
     pub fn hopped(&self, sent: bool) {
-        let counter = if sent { &self.0.hops } else { &self.0.hops_lost };
+        let counter = if sent { &self.counters.hops } else { &self.counters.hops_lost };
         counter.add(1);
     }
 
     /// What there is now: connections, and live streams whose home this shard is. A copy of another
     /// shard's stream is not counted, or it would count on each shard that has viewers for it.
     pub fn active(&self, connections: usize, streams: usize) {
-        self.0.connections.set_count(connections);
-        self.0.streams.set_count(streams);
+        self.counters.connections.set_count(connections);
+        self.counters.streams.set_count(streams);
     }
 
     /// How many peers play now, and how many others read streams.
     pub fn readers(&self, viewers: usize, others: [usize; OtherReader::ALL.len()]) {
-        self.0.viewers.set_count(viewers);
-        for (gauge, count) in self.0.other_readers.iter().zip(others) {
+        self.counters.viewers.set_count(viewers);
+        for (gauge, count) in self.counters.other_readers.iter().zip(others) {
             gauge.set_count(count);
         }
     }
 
     /// What this shard's readers need in all, bits per second, by the mean rates of what they read.
     pub fn promise(&self, bps: f64) {
-        self.0.promised_bps.set(bps);
+        self.counters.promised_bps.set(bps);
     }
 
     /// What was said last by [`ShardStats::promise`]. For any thread.
     #[must_use]
     pub fn promised_bps(&self) -> f64 {
-        self.0.promised_bps.get()
+        self.counters.promised_bps.get()
     }
 
-    /// The shard did not wait for this long.
-    pub fn has_worked(&self, time: Micros) {
-        self.0.worked_us.add(time.0);
-    }
-
-    /// How long it has not waited since its start. For any thread.
+    /// What its loop is doing.
     #[must_use]
-    pub fn worked(&self) -> Micros {
-        Micros(self.0.worked_us.get())
+    pub const fn activity(&self) -> &Arc<LoopActivity> {
+        &self.activity
     }
 
     /// All figures, for any thread.
     #[must_use]
     pub fn read(&self) -> ShardFigures {
-        let from = &self.0;
+        let from = &self.counters;
         ShardFigures {
             accepted: from.accepted.get(),
             refused: from.refused.get(),

@@ -170,7 +170,7 @@ impl Served {
             stopping: Arc::clone(&stopping),
             clock,
             user_timeout: Micros::from_secs(60),
-            stats: Arc::clone(&parts.stats),
+            activity: Arc::clone(parts.stats.activity()),
         };
         let core = move || {
             begun();

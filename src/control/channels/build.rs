@@ -257,6 +257,7 @@ mod tests {
             frame_sockets: FrameSockets::default(),
             players: Players::default(),
             composers: Threads::default(),
+            loops: Arc::default(),
         }
     }
 

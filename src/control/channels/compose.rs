@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::control::channels::context::ChannelContext;
 use crate::control::threads::{ThreadPlace, ThreadRole};
+use crate::media::Micros;
 use crate::pipeline::{COMPOSED_MAX, ChannelStage, ComposeCore};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::{NICE_PINNED, StopFlag};
-use crate::stats::CoreRole;
+use crate::stats::{CoreRole, LoopActivity};
 
 /// Channels that may wait for the compose core, which takes them between two ticks. They come one
 /// at a time.
@@ -16,6 +17,13 @@ const COMPOSE_QUEUE: usize = 4;
 
 /// The rings to and from the compose core.
 pub(crate) type ComposeRings = (Sender<ChannelStage>, Receiver<ChannelStage>);
+
+/// Name of the compose core's thread.
+const THREAD: &str = "compose";
+
+/// A turn of the compose core that takes longer is told of: no channel that is to have 25 frames a
+/// second has them then.
+const TURN_LIMIT: Micros = Micros::from_millis(40);
 
 /// Starts the compose core with these channels.
 ///
@@ -30,9 +38,11 @@ pub(crate) fn start_compose(
     let (add, to_come) = channel(COMPOSE_QUEUE, Arc::clone(&bell));
     let (gone, stopped) = channel(COMPOSED_MAX, Arc::clone(&context.controller));
     let stopping = (Arc::clone(stop.flag()), bell);
-    let core = ComposeCore::new(channels, (to_come, gone), stopping, context.clock);
+    let activity = Arc::<LoopActivity>::default();
+    context.loops.put(THREAD, TURN_LIMIT, Arc::clone(&activity));
+    let core = ComposeCore::new(channels, (to_come, gone), stopping, (context.clock, activity));
     let role = ThreadRole { role: CoreRole::Compose, of: String::new() };
-    let place = ThreadPlace { name: "compose", cpus: &context.compose_cpus, nice: NICE_PINNED };
+    let place = ThreadPlace { name: THREAD, cpus: &context.compose_cpus, nice: NICE_PINNED };
     context.composers.spawn(role, place, Some(stop), move || core.run())?;
     Ok((add, stopped))
 }

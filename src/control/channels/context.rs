@@ -13,6 +13,7 @@ use crate::encode::SharedCpu;
 use crate::frame::PacketPool;
 use crate::ring::Bell;
 use crate::runtime::Clock;
+use crate::stats::Loops;
 
 /// What all channels of a node share.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub(crate) struct ChannelContext {
     pub(crate) players: Players,
     /// The compose core, and those before it.
     pub(crate) composers: Threads,
+    /// Loops that are watched.
+    pub(crate) loops: Arc<Loops>,
 }
 
 impl ChannelContext {

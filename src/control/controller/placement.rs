@@ -82,7 +82,7 @@ impl Controller {
                 false => self.moving = Some((item, due)),
             }
         }
-        let worked = self.registry.shards.iter().map(|shard| shard.worked()).collect();
+        let worked = self.registry.shards.iter().map(|shard| shard.activity().worked()).collect();
         if !self.balance.look(worked, now) {
             return;
         }

@@ -243,6 +243,12 @@ fn tell_layer<'a>(
     payload.reason = reason;
 }
 
+/// What is told of a loop that took too long.
+fn tell_loop<'a>(payload: &mut Payload<'a>, core: &'a str, length: Micros, reason: &'a str) {
+    (payload.part.core, payload.reason) = (Some(core), Some(reason));
+    payload.duration_ms = Some(length.millis());
+}
+
 fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
     let part = &mut payload.part;
     let millis = |time: &Micros| Some(time.millis());
@@ -304,6 +310,9 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         }
         NodeEvent::ChannelStalled { channel, length } => {
             (part.channel, payload.duration_ms) = (Some(channel.as_str()), millis(length));
+        }
+        NodeEvent::LoopStalled { core, length, reason } => {
+            tell_loop(payload, core, *length, reason);
         }
         NodeEvent::CoreLost { core, channel, reason, .. } => {
             (part.core, part.channel) = (Some(core.as_str()), channel.as_deref());

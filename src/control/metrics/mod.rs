@@ -6,6 +6,7 @@
 mod composition;
 mod families;
 mod hooks;
+mod loops;
 mod page;
 pub mod process;
 mod relay;
@@ -72,6 +73,7 @@ impl Collector for Figures {
         relay::write(&mut page, &snapshot)?;
         transcodes::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
+        loops::write(&mut page, &self.figures.loops.read())?;
         hooks::write(&mut page, &snapshot)?;
         let help = "Threads that panicked, by what they did";
         page.counter("core_losses_total", help, |family| {

@@ -4,6 +4,7 @@ use super::happened::Event;
 use super::model::held;
 use crate::control::time::Time;
 use crate::event::{Event as Connection, NodeEvent, Operated, Phase};
+use crate::media::Micros;
 
 /// What the API shows of `event`; its number is still to be given.
 #[must_use]
@@ -70,12 +71,17 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::ChannelStalled { channel, length } => {
             Event { channel: Some(channel.clone()), duration_ms: Some(length.millis()), ..plain }
         }
+        NodeEvent::LoopStalled { length, reason, .. } => of_loop(*length, reason, plain),
         NodeEvent::CoreLost { channel, reason, .. } => {
             Event { channel: channel.clone(), reason: Some(reason.clone()), ..plain }
         }
         NodeEvent::Transcode(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Operated(operated) => of_operated(operated, plain),
     }
+}
+
+fn of_loop(length: Micros, reason: &str, plain: Event) -> Event {
+    Event { duration_ms: Some(length.millis()), reason: Some(reason.to_owned()), ..plain }
 }
 
 fn of_operated(operated: &Operated, plain: Event) -> Event {

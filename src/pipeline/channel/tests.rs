@@ -149,7 +149,7 @@ fn core(channels: Vec<ChannelStage>, gone_max: usize) -> Core {
     let (add, to_come) = channel(4, Bell::new());
     let (gone, taken) = channel(gone_max, Bell::new());
     let stop = (Arc::default(), Bell::new());
-    let core = ComposeCore::new(channels, (to_come, gone), stop, Clock::start());
+    let core = ComposeCore::new(channels, (to_come, gone), stop, (Clock::start(), Arc::default()));
     Core { core, add, gone: taken }
 }
 

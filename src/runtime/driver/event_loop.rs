@@ -19,9 +19,9 @@ use super::sockets::{Is, Sockets};
 use super::watch::CoreWatch;
 use crate::media::{Micros, caught};
 use crate::ring::Bell;
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::shard::{Action, Closed, Core, PeerId};
-use crate::stats::ShardStats;
+use crate::stats::LoopRun;
 
 /// Bytes read from a peer before others have their turn.
 const READ_BYTES: usize = 256 << 10;
@@ -65,7 +65,7 @@ pub(super) struct Equipment {
     clock: Clock,
     user_timeout: Micros,
     spin: Duration,
-    stats: Arc<ShardStats>,
+    turns: LoopRun,
 }
 
 /// A listening socket.
@@ -109,8 +109,9 @@ impl Equipment {
             let paused_until = Micros(0);
             listeners.push(Listener { socket, is_secure, is_ready: true, paused_until });
         }
-        let DriverParts { bell, stopping, clock, user_timeout, stats, .. } = parts;
-        Ok(Self { listeners, sockets, doorbell, bell, stopping, clock, user_timeout, spin, stats })
+        let DriverParts { bell, stopping, clock, user_timeout, activity, .. } = parts;
+        let turns = activity.run_by(thread_id());
+        Ok(Self { listeners, sockets, doorbell, bell, stopping, clock, user_timeout, spin, turns })
     }
 }
 
@@ -155,6 +156,7 @@ impl<C: Core> EventLoop<C> {
         // What was told of them may be among what was just forgotten.
         self.with.listeners.iter_mut().for_each(|listener| listener.is_ready = true);
         let (core, now) = (&mut self.core, self.with.clock.now());
+        self.with.turns.end(now);
         caught(|| core.rebuild(now))?;
         if self.is_stopping {
             return Err(text);
@@ -174,9 +176,10 @@ impl<C: Core> EventLoop<C> {
         while !(self.is_stopping && self.core.is_finished(now)) {
             self.wait(now)?;
             now = self.with.clock.now();
+            self.with.turns.begin(now);
             self.round(now);
             // Looking for work, as a shard that spins does, is no work.
-            self.with.stats.has_worked(self.with.clock.now().since(now));
+            self.with.turns.end(self.with.clock.now());
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use crate::media::Micros;
 use crate::ring::Bell;
 use crate::runtime::Clock;
-use crate::stats::ShardStats;
+use crate::stats::LoopActivity;
 
 /// What runs a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,6 @@ pub struct DriverParts {
     pub clock: Clock,
     /// A peer whose kernel acknowledges nothing for this long is gone (`TCP_USER_TIMEOUT`).
     pub user_timeout: Micros,
-    /// Where the driver counts how long the core works.
-    pub stats: Arc<ShardStats>,
+    /// Where the driver says since when it works, and counts how long.
+    pub activity: Arc<LoopActivity>,
 }

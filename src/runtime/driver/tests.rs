@@ -273,7 +273,7 @@ impl Bench {
             stopping: Arc::clone(&stopping),
             clock: Clock::start(),
             user_timeout: Micros::from_secs(10),
-            stats: Arc::default(),
+            activity: Arc::default(),
         };
         let make_core = || FakeCore {
             seen: seeing,
@@ -502,7 +502,7 @@ fn a_core_that_cannot_be_made_is_an_error_of_its_role(kind: DriverKind) {
         stopping: Arc::clone(&bench.stopping),
         clock: Clock::start(),
         user_timeout: Micros::from_secs(1),
-        stats: Arc::default(),
+        activity: Arc::default(),
     };
     let broken = || -> FakeCore { panic!("no core") };
     let driver = Driver::spawn(kind, "test", Pinned::Anywhere, parts, broken).unwrap();

@@ -67,6 +67,7 @@ fn bench() -> Bench {
         frame_sockets: FrameSockets::default(),
         players: Players::default(),
         composers: Threads::default(),
+        loops: Arc::default(),
     };
     let (mut scenes, news) = Scenes::new(&context);
     let (to_composer, changes) = channel(CHANGES_MAX, Bell::new());
