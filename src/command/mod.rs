@@ -8,6 +8,7 @@ mod playback;
 mod ring;
 mod rules;
 mod shard;
+mod snapshot;
 mod view;
 
 use std::sync::Arc;
@@ -26,6 +27,9 @@ pub use self::shard::{
     ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecentMessages, RecordEvent,
     RecordSink, STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource,
     SubscriptionEvent,
+};
+pub use self::snapshot::{
+    SNAPSHOT_BYTES_MAX, SnapshotFault, SnapshotRequest, SnapshotWidth, StreamSnapshot,
 };
 pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart, VideoView};
 

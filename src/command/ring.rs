@@ -10,6 +10,7 @@ use super::shard::{
     ChannelSource, OutputSpec, PullSpec, PulledStream, RecordSink, ShardAnswer, ShardQuery,
     SubscriptionEvent,
 };
+use super::snapshot::{SnapshotFault, SnapshotRequest, StreamSnapshot};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
@@ -50,6 +51,13 @@ pub enum ShardCommand {
         ticket: HookRequestId,
         /// What the hooks say.
         refusal: Refusal,
+    },
+    /// The answer to a [`ShardReport::SnapshotWanted`].
+    Snapshot {
+        /// The question.
+        ticket: HookRequestId,
+        /// The picture, or why there is none.
+        snapshot: Result<StreamSnapshot, SnapshotFault>,
     },
     /// The answer to a [`ShardReport::Resolve`]: addresses, or why there are none.
     Resolved {
@@ -128,6 +136,8 @@ pub enum ShardReport {
     },
     /// May somebody connect, publish or play? Only if there are hooks that decide that.
     HookQuestion(Box<HookQuestion>),
+    /// Somebody who may play a stream wants its snapshot.
+    SnapshotWanted(SnapshotRequest),
     /// Look up a destination's name, off the data plane.
     Resolve {
         /// Number of the output on its shard.

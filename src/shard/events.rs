@@ -232,6 +232,10 @@ impl ShardCore {
                 let id = super::io::PeerId::from_raw(ticket.connection);
                 self.with(id, |it, shared| it.on_hook(shared, ticket.question, &refusal));
             }
+            ShardCommand::Snapshot { ticket, snapshot } => {
+                let id = super::io::PeerId::from_raw(ticket.connection);
+                self.with(id, |it, shared| it.on_snapshot(shared, ticket.question, snapshot));
+            }
             ShardCommand::Channel(feed) => self.channels.add(&mut self.shared, *feed),
             ShardCommand::AddPull(spec) => {
                 let number = spec.id;

@@ -74,6 +74,7 @@ mod renditions;
 mod sandbox;
 mod scaling;
 mod secrets;
+mod snapshots;
 mod statistics;
 mod stopping;
 mod takeover;

@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 use super::problem::Problem;
 use super::{
     assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    pulls, pushes, recordings, streams, transcodes,
+    pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -41,6 +41,7 @@ const BEARER: &str = "bearer";
         recordings::recordings, recordings::recording, recordings::add, recordings::remove,
         recordings::start, recordings::stop,
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
+        snapshots::stream_snapshot,
         clips::clips, clips::make_clip, clips::clip, clips::remove_clip,
         transcodes::transcodes,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,

@@ -15,7 +15,7 @@ use super::query::known_only;
 use super::ws::follow;
 use super::{
     assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    pulls, pushes, recordings, streams, transcodes,
+    pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -109,6 +109,7 @@ fn of_streams() -> Router<Arc<Shared>> {
         .route("/streams", get(streams::streams))
         .route("/streams/{app}/{name}", get(streams::stream))
         .route("/streams/{app}/{name}/publisher", delete(streams::kick_publisher))
+        .route("/streams/{app}/{name}/snapshot.jpg", get(snapshots::stream_snapshot))
         .route("/streams/{app}/{name}/clips", get(clips::clips).post(clips::make_clip))
         .route("/streams/{app}/{name}/clips/{clip}", get(clips::clip).delete(clips::remove_clip))
         .route("/transcodes", get(transcodes::transcodes))
