@@ -16,6 +16,8 @@ pub struct OutputRules {
     pub tracks: SentTracks,
     /// Whether it is sent a stream whose codecs the destination does not announce.
     pub codecs: SentCodecs,
+    /// What it is told when the stream ends because its source was lost.
+    pub on_gap: OnGap,
 }
 
 /// Which tracks a destination is sent of a stream of several (Enhanced RTMP v2).
@@ -26,6 +28,17 @@ pub enum SentTracks {
     Auto,
     /// All, whatever it announces.
     All,
+}
+
+/// What a destination is told when a stream is over whose source has not said so: it was lost, and
+/// has not come back in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnGap {
+    /// Nothing: the connection closes, and the destination may hold its broadcast.
+    #[default]
+    Hold,
+    /// That it is over, as when the source says so.
+    End,
 }
 
 /// Which codecs a destination is sent (Enhanced RTMP).
@@ -51,6 +64,7 @@ impl Default for OutputRules {
             stall_timeout: Self::STALL_TIMEOUT,
             tracks: SentTracks::default(),
             codecs: SentCodecs::default(),
+            on_gap: OnGap::default(),
         }
     }
 }

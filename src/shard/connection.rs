@@ -254,6 +254,7 @@ impl Connection {
             ServerEvent::PublishEnd | ServerEvent::PlayEnd => {
                 self.withdraw();
                 let over = self.stream_of_relay();
+                self.say_goodbye(shared);
                 self.leave_stream(shared, "ended");
                 if let Some(stream) = over {
                     shared.streams.end(&mut shared.cx, stream);
@@ -319,6 +320,16 @@ impl Connection {
         self.closing.is_some()
             || self.out.is_blocked()
             || !matches!(self.role, Role::Pending | Role::Player(_))
+    }
+
+    /// What it publishes, if it does, is over because it says so, or because the node ends it: not
+    /// because it was lost.
+    fn say_goodbye(&self, shared: &mut Shared) {
+        if let Role::Publisher(stream) = self.role
+            && shared.is_fed_by(stream, self.out.id)
+        {
+            shared.streams.say_goodbye(stream);
+        }
     }
 
     /// Stops publishing or playing; the connection may go on.

@@ -190,6 +190,7 @@ impl ShardCore {
             MeshMessage::Left(name, newest, was) => {
                 streams.left_elsewhere(cx, &name, from, (newest, was));
             }
+            MeshMessage::Goodbye(name) => streams.goodbye_elsewhere(&name, from),
             MeshMessage::Down(name) => streams.down_elsewhere(cx, &name, from),
             MeshMessage::Subscribe(name, have, number) => {
                 streams.subscribe(cx, &name, from, (have, number));

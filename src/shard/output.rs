@@ -13,7 +13,7 @@ use super::publication::Publication;
 use super::shared::Shared;
 use super::stream_id::StreamId;
 use super::substitute::is_enhanced;
-use crate::command::{OutputSpec, ShardReport};
+use crate::command::{OnGap, OutputSpec, ShardReport};
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::limits::FEED_BYTES_MAX;
@@ -159,10 +159,23 @@ impl Output {
 
     /// Its stream is over.
     pub(super) fn on_stream_ended(&mut self, shared: &mut Shared) {
-        if let Phase::Up(publication) = &mut self.phase {
+        self.end_publication(shared);
+        self.go_on(shared);
+    }
+
+    /// Ends the connection because the stream is over. Where its source was lost, a destination is
+    /// told nothing that would end its broadcast, but for a node, which has the end from here.
+    fn end_publication(&mut self, shared: &mut Shared) {
+        let Phase::Up(publication) = &mut self.phase else { return };
+        let stream = self.stream.and_then(|id| shared.streams.get(id));
+        let is_gap = stream.is_some_and(|stream| !stream.has_goodbye);
+        let holds = self.spec.rules.on_gap == OnGap::Hold;
+        if is_gap && holds && !publication.client.session.is_heeded() {
+            shared.streams.remove_reader(&shared.cx, &mut publication.client.out);
+            publication.client.break_off("the source of the stream was lost".to_owned());
+        } else {
             publication.close(shared, End::Failed("the stream ended".to_owned()));
         }
-        self.go_on(shared);
     }
 
     /// Goes on as far as it can now.
@@ -322,8 +335,11 @@ impl Output {
                 self.spec.stats.socket(tcp.bytes_acked, tcp.notsent_bytes);
             }
             let is_over = self.stream.is_none_or(|stream| shared.streams.is_over(stream));
-            publication.check_progress(shared, &self.spec, tcp, is_over);
+            publication.check_progress(shared, &self.spec, tcp);
             publication.count(shared, &self.spec);
+            if is_over && publication.is_started && !publication.client.is_closing() {
+                self.end_publication(shared);
+            }
         }
         self.go_on(shared);
     }

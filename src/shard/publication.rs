@@ -162,24 +162,19 @@ impl Publication {
         }
     }
 
-    /// Ends a connection that has stalled, and one whose stream is over.
+    /// Ends a connection that has stalled.
     pub(super) fn check_progress(
         &mut self,
         shared: &mut Shared,
         spec: &OutputSpec,
         tcp: Option<TcpInfo>,
-        is_over: bool,
     ) {
         if self.client.is_closing() || !self.is_started {
             return;
         }
         let (acknowledged, sent) = (self.client.session.acknowledged(), self.client.out.bytes());
         let seen = Seen { tcp, acknowledged, sent };
-        if is_over {
-            self.close(shared, End::Failed("the stream ended".to_owned()));
-        } else if let Some(reason) =
-            self.progress.look(shared.cx.now, spec.rules.stall_timeout, seen)
-        {
+        if let Some(reason) = self.progress.look(shared.cx.now, spec.rules.stall_timeout, seen) {
             spec.stats.stalled();
             self.client.break_off(reason);
         }

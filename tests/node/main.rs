@@ -40,6 +40,7 @@ mod ending;
 mod enhanced;
 mod flv;
 mod frames;
+mod gaps;
 mod gpu;
 mod histories;
 mod hooks;

@@ -78,6 +78,7 @@ impl Connection {
             Role::AwaitsHook(pending) => self.protocol.refuse(pending.stage(), reason),
             Role::Pending | Role::AwaitsKey => {}
         }
+        self.say_goodbye(shared);
         self.leave_stream(shared, reason);
         self.close_within(shared.cx.now, reason, limit);
     }

@@ -137,6 +137,9 @@ pub(in crate::shard) struct Stream {
     /// When its source left, until something comes from the next one.
     #[serde(with = "crate::media::instants")]
     quiet_since: Option<Micros>,
+    /// Whether its source has said that it is over, or the node has ended that: if not, a source
+    /// that leaves was lost.
+    pub(in crate::shard) has_goodbye: bool,
     /// Whether it is over: only the readers that are still to be told have it.
     pub(super) is_over: bool,
 }
@@ -171,6 +174,7 @@ impl Stream {
             hops: Hops::default(),
             loops: LoopWatch::default(),
             quiet_since: None,
+            has_goodbye: false,
             is_over: false,
         }
     }

@@ -57,6 +57,9 @@ pub(super) struct NewPush {
     /// Which codecs it is sent: `auto`, the default (those that it announces, else the rendition of
     /// a bridge), or `all`.
     codecs: Option<String>,
+    /// What it is told when the source of its stream was lost: `hold`, the default (nothing), or
+    /// `end` (that the stream is over).
+    on_gap: Option<String>,
     /// Whether it begins at once, as it does by default.
     enabled: Option<bool>,
 }
