@@ -75,6 +75,7 @@ mod renditions;
 mod sandbox;
 mod scaling;
 mod secrets;
+mod silence;
 mod snapshots;
 mod statistics;
 mod stopping;
