@@ -22,7 +22,7 @@ pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::playback::{PlaybackCommand, PlaybackState, PlaybackView};
 pub use self::ring::{ShardCommand, ShardReport};
-pub use self::rules::{OnGap, OutputRules, SentCodecs, SentTracks};
+pub use self::rules::{DelayAsk, DelayChange, OnGap, OutputRules, SentCodecs, SentTracks};
 pub use self::shard::{
     ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecentMessages, RecordEvent,
     RecordSink, STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ChannelSwitch;
 use super::demand::TranscodedStreams;
 use super::hook::{HookQuestion, HookRequestId, Refusal};
+use super::rules::DelayChange;
 use super::shard::{
     ChannelSource, OutputSpec, PullSpec, PulledStream, RecordSink, ShardAnswer, ShardQuery,
     SubscriptionEvent,
@@ -101,6 +102,13 @@ pub enum ShardCommand {
         output: usize,
         /// Whether it is to push.
         on: bool,
+    },
+    /// Change the delay of this output.
+    DelayOutput {
+        /// Its number.
+        output: usize,
+        /// What is wanted.
+        change: DelayChange,
     },
     /// Let this output say goodbye, and forget it.
     RemoveOutput {

@@ -75,6 +75,13 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let hooks = hook::read_hooks(&mut top, &mut faults);
     let journal = top.table(&mut faults, "journal", "[journal]");
     let journal = journal.map_or(defaults.journal, |s| hook::read_journal(s, &mut faults));
+    let outputs = channels.iter().flat_map(|channel| &channel.outputs);
+    let outputs = outputs.map(|output| (&output.name, output.rules));
+    for (name, rules) in outputs.chain(pushes.iter().map(|push| (&push.name, push.rules))) {
+        if let Some(text) = rules.delay_fault(delivery.log_ms) {
+            faults.add(&(0..0), format!("{name}: {text}"));
+        }
+    }
     top.finish(&mut faults);
     faults.into_result(origin)?;
     Ok(Config {

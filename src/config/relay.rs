@@ -255,7 +255,9 @@ pub(super) fn rules(s: &mut Section<'_>, faults: &mut Faults<'_>) -> OutputRules
     let codecs = s.word(faults, "codecs", &words).unwrap_or_default();
     let words = [("hold", OnGap::Hold), ("end", OnGap::End)];
     let on_gap = s.word(faults, "on_gap", &words).unwrap_or_default();
-    OutputRules { drop, stall_timeout, tracks, codecs, on_gap }
+    let delay = s.whole(faults, "delay_s", 0..=OutputRules::DELAY_S_MAX).unwrap_or(0);
+    let delay = Micros::from_secs(delay.into());
+    OutputRules { drop, stall_timeout, tracks, codecs, on_gap, delay }
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {

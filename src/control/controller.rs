@@ -254,7 +254,9 @@ impl Controller {
             return;
         }
         let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
-        let refusals = outputs::platform_refusals(&self.config_store.in_use().channels, &ask);
+        let config = self.config_store.in_use();
+        let mut refusals = outputs::platform_refusals(&config.channels, &ask);
+        refusals.extend(outputs::delay_refusals(config.delivery.log_ms, &ask));
         if !refusals.is_empty() {
             return say(reply, Answer::Invalid(refusals));
         }

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 86] = [
+    pub const NAMES: [&'static str; 90] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -65,6 +65,8 @@ impl NodeEvent {
         "output_removed",
         "output_started",
         "output_stopped",
+        "output_delayed",
+        "output_dumped",
         "pull_added",
         "pull_removed",
         "pull_started",
@@ -73,6 +75,8 @@ impl NodeEvent {
         "push_removed",
         "push_started",
         "push_stopped",
+        "push_delayed",
+        "push_dumped",
         "recording_added",
         "recording_removed",
         "recording_started",

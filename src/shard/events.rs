@@ -289,6 +289,9 @@ impl ShardCore {
                 self.outputs.insert(number, Output::new(*spec));
                 self.with_output(number, Output::go_on);
             }
+            ShardCommand::DelayOutput { output, change } => {
+                self.with_output(output, |output, shared| output.change_delay(shared, change));
+            }
             ShardCommand::SwitchOutput { output, on } => {
                 self.with_output(output, |output, shared| output.switch(shared, on));
             }

@@ -34,6 +34,7 @@ mod assets;
 mod audience;
 mod bad_input;
 mod clips;
+mod delay;
 mod doors;
 mod embedding;
 mod ending;

@@ -102,6 +102,8 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/outputs/{output}", delete(outputs::remove))
         .route("/channels/{channel}/outputs/{output}/start", post(outputs::start))
         .route("/channels/{channel}/outputs/{output}/stop", post(outputs::stop))
+        .route("/channels/{channel}/outputs/{output}/delay", post(outputs::delay))
+        .route("/channels/{channel}/outputs/{output}/dump", post(outputs::dump))
 }
 
 fn of_streams() -> Router<Arc<Shared>> {
@@ -127,6 +129,8 @@ fn of_relays() -> Router<Arc<Shared>> {
         .route("/pushes/{name}", get(pushes::push).delete(pushes::remove))
         .route("/pushes/{name}/start", post(pushes::start))
         .route("/pushes/{name}/stop", post(pushes::stop))
+        .route("/pushes/{name}/delay", post(pushes::delay))
+        .route("/pushes/{name}/dump", post(pushes::dump))
 }
 
 fn of_recordings() -> Router<Arc<Shared>> {
