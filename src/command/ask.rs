@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::playback::{PlaybackCommand, PlaybackView};
+use super::rules::DelayAsk;
 use super::shard::RecentMessages;
 use super::view::{ClientView, StreamView};
 use crate::event::NodeEvent;
@@ -237,6 +238,8 @@ pub enum Ask {
         /// The output.
         name: String,
     },
+    /// Change the delay of an output or a push.
+    Delay(DelayAsk),
     /// Pull one more stream from another server: [`Answer::Named`].
     AddPull {
         /// The keys of `[[pull]]` in the configuration. Holds a secret.

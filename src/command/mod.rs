@@ -8,6 +8,7 @@ mod playback;
 mod ring;
 mod rules;
 mod shard;
+mod snapshot;
 mod view;
 
 use std::sync::Arc;
@@ -21,11 +22,14 @@ pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::playback::{PlaybackCommand, PlaybackState, PlaybackView};
 pub use self::ring::{ShardCommand, ShardReport};
-pub use self::rules::{OutputRules, SentCodecs, SentTracks};
+pub use self::rules::{DelayAsk, DelayChange, OnGap, OutputRules, SentCodecs, SentTracks};
 pub use self::shard::{
     ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecentMessages, RecordEvent,
     RecordSink, STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource,
     SubscriptionEvent,
+};
+pub use self::snapshot::{
+    SNAPSHOT_BYTES_MAX, SnapshotFault, SnapshotRequest, SnapshotWidth, StreamSnapshot,
 };
 pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart, VideoView};
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::ChannelSwitch;
 use super::demand::TranscodedStreams;
 use super::hook::{HookQuestion, HookRequestId, Refusal};
+use super::rules::DelayChange;
 use super::shard::{
     ChannelSource, OutputSpec, PullSpec, PulledStream, RecordSink, ShardAnswer, ShardQuery,
     SubscriptionEvent,
 };
+use super::snapshot::{SnapshotFault, SnapshotRequest, StreamSnapshot};
 use crate::event::{Event, NodeEvent};
 use crate::keys::{Alias, Decision, KeyHash};
 use crate::ring::Sender;
@@ -50,6 +52,13 @@ pub enum ShardCommand {
         ticket: HookRequestId,
         /// What the hooks say.
         refusal: Refusal,
+    },
+    /// The answer to a [`ShardReport::SnapshotWanted`].
+    Snapshot {
+        /// The question.
+        ticket: HookRequestId,
+        /// The picture, or why there is none.
+        snapshot: Result<StreamSnapshot, SnapshotFault>,
     },
     /// The answer to a [`ShardReport::Resolve`]: addresses, or why there are none.
     Resolved {
@@ -94,6 +103,13 @@ pub enum ShardCommand {
         /// Whether it is to push.
         on: bool,
     },
+    /// Change the delay of this output.
+    DelayOutput {
+        /// Its number.
+        output: usize,
+        /// What is wanted.
+        change: DelayChange,
+    },
     /// Let this output say goodbye, and forget it.
     RemoveOutput {
         /// Its number.
@@ -128,6 +144,8 @@ pub enum ShardReport {
     },
     /// May somebody connect, publish or play? Only if there are hooks that decide that.
     HookQuestion(Box<HookQuestion>),
+    /// Somebody who may play a stream wants its snapshot.
+    SnapshotWanted(SnapshotRequest),
     /// Look up a destination's name, off the data plane.
     Resolve {
         /// Number of the output on its shard.

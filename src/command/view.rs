@@ -94,7 +94,7 @@ pub struct ClientView {
     pub address: SocketAddr,
     /// `pending`, `publisher`, `player`, or `preview` for a player in the dashboard.
     pub state: &'static str,
-    /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
+    /// `rtmp`, `rtmps`, `http-flv`, `ws-flv` or `http-snapshot`.
     pub protocol: &'static str,
     /// Public name of its stream; empty while pending.
     pub stream: String,

@@ -122,6 +122,7 @@ impl Config {
                 lag_low_ms: 250,
                 viewer_pace_bps: 0,
                 viewer_pace_percent: 0,
+                fill_audio: Vec::new(),
             },
             channels: Vec::new(),
             transcodes: Vec::new(),

@@ -161,6 +161,9 @@ pub struct DeliveryConfig {
     pub viewer_pace_bps: u64,
     /// The same in percent of its stream's mean rate; 0 for any.
     pub viewer_pace_percent: u32,
+    /// Published and pulled streams that are given silence while they have no audio: names, or
+    /// `app/*`, or `*`.
+    pub fill_audio: Vec<String>,
 }
 
 /// What is wrong where `publish = "open"` meets an address that others reach.

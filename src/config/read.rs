@@ -75,6 +75,13 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let hooks = hook::read_hooks(&mut top, &mut faults);
     let journal = top.table(&mut faults, "journal", "[journal]");
     let journal = journal.map_or(defaults.journal, |s| hook::read_journal(s, &mut faults));
+    let outputs = channels.iter().flat_map(|channel| &channel.outputs);
+    let outputs = outputs.map(|output| (&output.name, output.rules));
+    for (name, rules) in outputs.chain(pushes.iter().map(|push| (&push.name, push.rules))) {
+        if let Some(text) = rules.delay_fault(delivery.log_ms) {
+            faults.add(&(0..0), format!("{name}: {text}"));
+        }
+    }
     top.finish(&mut faults);
     faults.into_result(origin)?;
     Ok(Config {
@@ -279,6 +286,7 @@ fn read_delivery(
             .bitrate(faults, "viewer_pace_bps", 0..=1_000_000_000_000)
             .unwrap_or(default.viewer_pace_bps),
         viewer_pace_percent: pace_percent(&mut s, faults).unwrap_or(default.viewer_pace_percent),
+        fill_audio: s.texts(faults, "fill_audio", fill_audio).unwrap_or(default.fill_audio),
     };
     if delivery.lag_low_ms >= delivery.lag_high_ms {
         let key = if s.any("lag_low_ms").is_some() { "lag_low_ms" } else { "lag_high_ms" };
@@ -288,6 +296,18 @@ fn read_delivery(
     }
     s.finish(faults);
     delivery
+}
+
+/// A stream, or all of an application, or all.
+fn fill_audio(text: &str) -> Result<String, String> {
+    let (app, name) = text.split_once('/').unwrap_or(("", text));
+    let is_plain = |part: &str| !part.is_empty() && !part.contains('*');
+    match (app, name) {
+        ("", "*") => Ok(text.to_owned()),
+        (app, "*") if is_plain(app) => Ok(text.to_owned()),
+        (app, name) if is_plain(app) && is_plain(name) => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is no \"app/name\", \"app/*\" or \"*\"")),
+    }
 }
 
 /// Below the stream's rate a viewer could not keep up: such a pace is no choice.

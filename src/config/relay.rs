@@ -9,7 +9,7 @@ use super::document;
 use super::fault::Faults;
 use super::field::{needed_name, needed_stream, unique};
 use super::section::Section;
-use crate::command::{OutputRules, SentCodecs, SentTracks};
+use crate::command::{OnGap, OutputRules, SentCodecs, SentTracks};
 use crate::media::Micros;
 use crate::record::Format;
 use crate::rtmp::Url;
@@ -253,7 +253,11 @@ pub(super) fn rules(s: &mut Section<'_>, faults: &mut Faults<'_>) -> OutputRules
     let tracks = s.word(faults, "tracks", &words).unwrap_or_default();
     let words = [("auto", SentCodecs::Auto), ("all", SentCodecs::All)];
     let codecs = s.word(faults, "codecs", &words).unwrap_or_default();
-    OutputRules { drop, stall_timeout, tracks, codecs }
+    let words = [("hold", OnGap::Hold), ("end", OnGap::End)];
+    let on_gap = s.word(faults, "on_gap", &words).unwrap_or_default();
+    let delay = s.whole(faults, "delay_s", 0..=OutputRules::DELAY_S_MAX).unwrap_or(0);
+    let delay = Micros::from_secs(delay.into());
+    OutputRules { drop, stall_timeout, tracks, codecs, on_gap, delay }
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {

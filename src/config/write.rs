@@ -12,7 +12,8 @@ use super::scene::NamedScene;
 use super::transition::transition_to_document;
 use super::video_clip;
 use crate::audio::{InputSpec, Source};
-use crate::command::{OutputRules, SentCodecs, SentTracks};
+use crate::command::{OnGap, OutputRules, SentCodecs, SentTracks};
+use crate::media::Micros;
 use crate::scene::{Layer, Transition};
 
 impl OutputConfig {
@@ -168,7 +169,7 @@ pub(super) fn audio(of: &InputSpec) -> Table {
 }
 
 fn put_rules(table: &mut Table, rules: &OutputRules) {
-    let OutputRules { drop, stall_timeout, tracks, codecs } = rules;
+    let OutputRules { drop, stall_timeout, tracks, codecs, on_gap, delay } = rules;
     if let Some(drop) = drop {
         put(table, "lag_high_ms", i64::from(drop.high_ms));
         put(table, "lag_low_ms", i64::from(drop.low_ms));
@@ -179,6 +180,12 @@ fn put_rules(table: &mut Table, rules: &OutputRules) {
     }
     if *codecs == SentCodecs::All {
         put(table, "codecs", "all".to_owned());
+    }
+    if *on_gap == OnGap::End {
+        put(table, "on_gap", "end".to_owned());
+    }
+    if *delay > Micros(0) {
+        put(table, "delay_s", number(delay.millis() / 1_000));
     }
 }
 
@@ -222,7 +229,8 @@ mod tests {
             gate = { hold_ms = 20 }\ncompressor = { ratio = 4 }\n\
             ducking = { by = \"b\", amount_db = 12.5 }\n\
             [[channel.output]]\nname=\"o\"\nurl=\"rtmps://u:p%40@h:1/a/k?x=1\"\nlag_high_ms=900\n\
-            lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\ncodecs=\"all\"\nenabled=false\n\
+            lag_low_ms=1\nstall_timeout=3\ntracks=\"all\"\ncodecs=\"all\"\non_gap=\"end\"\n\
+            enabled=false\ndelay_s=7\n\
             preset=\"kick\"\nrendition=\"low\"\n\
             [[channel.output]]\nname=\"p\"\nurl=\"rtmp://h/a/k\"\n\
             [[push]]\nname=\"o\"\nstream=\"live/a\"\nurl=\"rtmp://h/a/k\"\n\

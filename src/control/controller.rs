@@ -36,6 +36,7 @@ use crate::control::recordings::Recordings;
 use crate::control::reload::{self, Work};
 use crate::control::settings::Rules;
 use crate::control::shard_query::ShardQueries;
+use crate::control::stream_snapshots::StreamSnapshots;
 use crate::control::supervisor::Supervisor;
 use crate::control::transcodes::Transcodes;
 use crate::event::{NodeEvent, Operated, Severity};
@@ -85,6 +86,8 @@ pub(crate) struct Controller {
     pub(crate) news: tokio::sync::mpsc::Receiver<LoadReport>,
     /// Questions that all shards answer.
     pub(crate) queries: ShardQueries,
+    /// Pictures of streams.
+    pub(crate) snapshots: Arc<StreamSnapshots>,
     /// Which shard has what of these.
     pub(crate) placement: Placement,
     /// How busy the shards are.
@@ -251,7 +254,9 @@ impl Controller {
             return;
         }
         let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
-        let refusals = outputs::platform_refusals(&self.config_store.in_use().channels, &ask);
+        let config = self.config_store.in_use();
+        let mut refusals = outputs::platform_refusals(&config.channels, &ask);
+        refusals.extend(outputs::delay_refusals(config.delivery.log_ms, &ask));
         if !refusals.is_empty() {
             return say(reply, Answer::Invalid(refusals));
         }
@@ -409,6 +414,7 @@ impl Controller {
                     drop(answers.send((shard, ShardCommand::PullResolved { pull, address })).await);
                 });
             }
+            ShardReport::SnapshotWanted(it) => self.snapshots.answer((shard, it), answers),
             ShardReport::HookQuestion(question) => self.hooks.decide(shard, *question),
             ShardReport::Connection(event) => self.publish(NodeEvent::Connection(event)),
             ShardReport::Node(event) => {

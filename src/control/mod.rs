@@ -34,6 +34,7 @@ pub(crate) mod shard_query;
 pub mod state;
 pub mod status;
 pub(crate) mod stream_facts;
+pub mod stream_snapshots;
 pub(crate) mod supervisor;
 pub(crate) mod threads;
 pub mod time;

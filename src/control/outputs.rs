@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::command::{Answer, Ask, Document, OutputSpec, ShardCommand};
+use crate::command::{
+    Answer, Ask, DelayAsk, DelayChange, Document, OutputRules, OutputSpec, ShardCommand,
+};
 use crate::config::{
     ChannelConfig, MAIN_RENDITION, OUTPUTS_MAX, OutputConfig, PushConfig, RELAYS_MAX,
 };
@@ -208,6 +210,10 @@ impl Outputs {
             },
             Ask::StartOutput { channel, name } => self.switch(&channel, &name, true),
             Ask::StopOutput { channel, name } => self.switch(&channel, &name, false),
+            Ask::Delay(DelayAsk { channel, name, change }) => {
+                let changed = self.change_delay(channel.as_deref(), &name, change);
+                changed.unwrap_or_else(|answer| (answer, None))
+            }
             ask @ (Ask::AddPush { .. }
             | Ask::RemovePush { .. }
             | Ask::StartPush { .. }
@@ -248,6 +254,25 @@ impl Outputs {
             }
             Err(answer) => (answer, None),
         }
+    }
+
+    /// Of an output or, without a channel, of a push.
+    fn change_delay(
+        &mut self,
+        channel: Option<&str>,
+        name: &str,
+        change: DelayChange,
+    ) -> Result<(Answer, Wanted), Answer> {
+        let output = match channel {
+            Some(channel) => self.known[self.find(channel, name)?].spec.id,
+            None => self.find_push(name)?.1,
+        };
+        if let DelayChange::Set(delay) = change {
+            for known in self.known.iter_mut().filter(|known| known.spec.id == output) {
+                known.spec.rules.delay = delay;
+            }
+        }
+        Ok((Answer::Done, Some(ShardCommand::DelayOutput { output, change })))
     }
 
     fn set_on(&mut self, output: usize, on: bool) {
@@ -303,6 +328,24 @@ pub(crate) fn platform_refusals(channels: &[ChannelConfig], ask: &Ask) -> Vec<St
         (Some(channel), Ok(output)) => channel.platform_refusals(&output),
         _ => Vec::new(),
     }
+}
+
+/// Why a stream's log, which holds so many milliseconds, is too short for the delay that is asked
+/// for; nothing of another request.
+pub(crate) fn delay_refusals(log_ms: u32, ask: &Ask) -> Vec<String> {
+    let rules = match ask {
+        Ask::AddOutput { document: Document(document), .. } => {
+            OutputConfig::from_document(document).ok().map(|output| output.rules)
+        }
+        Ask::AddPush { document: Document(document) } => {
+            PushConfig::from_document(document).ok().map(|push| push.rules)
+        }
+        Ask::Delay(DelayAsk { change: DelayChange::Set(delay), .. }) => {
+            Some(OutputRules { delay: *delay, ..OutputRules::default() })
+        }
+        _ => None,
+    };
+    rules.and_then(|rules| rules.delay_fault(log_ms)).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -181,7 +181,8 @@ impl Placement {
                 let item = Item::Recording(Arc::clone(&feed.name));
                 self.place(item, feed.name.to_string(), false, &feed.stream)
             }
-            ShardCommand::SwitchOutput { output, .. } => self.known(&Item::Output(*output)),
+            ShardCommand::SwitchOutput { output, .. }
+            | ShardCommand::DelayOutput { output, .. } => self.known(&Item::Output(*output)),
             ShardCommand::SwitchPull { pull, .. } => self.known(&Item::Pull(*pull)),
             ShardCommand::RemoveOutput { output } => self.removed(&Item::Output(*output)),
             ShardCommand::RemovePull { pull } => self.removed(&Item::Pull(*pull)),

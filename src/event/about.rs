@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// What is known of a connection beside its address. Holds no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct About {
-    /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
+    /// `rtmp`, `rtmps`, `http-flv`, `ws-flv` or `http-snapshot`.
     pub protocol: &'static str,
     /// The URL of its application: scheme, host and the first part of the path. Empty if it did
     /// not say.
@@ -17,7 +17,7 @@ pub struct About {
 }
 
 /// The protocols that connections speak.
-const PROTOCOLS: [&str; 4] = ["rtmp", "rtmps", "http-flv", "ws-flv"];
+const PROTOCOLS: [&str; 5] = ["rtmp", "rtmps", "http-flv", "ws-flv", "http-snapshot"];
 
 /// What stands in a snapshot.
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 87] = [
+    pub const NAMES: [&'static str; 91] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -66,6 +66,8 @@ impl NodeEvent {
         "output_removed",
         "output_started",
         "output_stopped",
+        "output_delayed",
+        "output_dumped",
         "pull_added",
         "pull_removed",
         "pull_started",
@@ -74,6 +76,8 @@ impl NodeEvent {
         "push_removed",
         "push_started",
         "push_stopped",
+        "push_delayed",
+        "push_dumped",
         "recording_added",
         "recording_removed",
         "recording_started",

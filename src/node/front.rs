@@ -89,6 +89,7 @@ pub(crate) fn front(
         tokens,
         assets: Arc::new(AssetFolder::new(&config.assets, config.node.data_dir.as_deref())),
         clips: Arc::new(ClipFolder::new(&config.clips, config.node.data_dir.as_deref())),
+        snapshots: Arc::clone(node.snapshots()),
         log,
         time,
         publish_url: format!("{}/live", rtmp_url(node.rtmp())),

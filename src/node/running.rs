@@ -18,6 +18,7 @@ use crate::control::event_queue::EventQueue;
 use crate::control::hooks::Subscriber;
 use crate::control::http::HttpRules;
 use crate::control::keystore::{DevelopmentKey, Keys};
+use crate::control::stream_snapshots::StreamSnapshots;
 use crate::event::NodeEvent;
 use crate::runtime::{Clock, CorePlan};
 use crate::stats::Registry;
@@ -34,6 +35,7 @@ pub struct Node {
     pub(super) subscribers: broadcast::Sender<NodeEvent>,
     pub(super) controller: Option<Controller>,
     pub(super) handle: ControlHandle,
+    pub(super) snapshots: Arc<StreamSnapshots>,
     pub(super) fatal: watch::Receiver<bool>,
     pub(super) development_key: Option<DevelopmentKey>,
     pub(super) keys: Option<Keys>,
@@ -59,6 +61,12 @@ impl Node {
     #[must_use]
     pub fn handle(&self) -> ControlHandle {
         self.handle.clone()
+    }
+
+    /// Pictures of the node's streams.
+    #[must_use]
+    pub(super) const fn snapshots(&self) -> &Arc<StreamSnapshots> {
+        &self.snapshots
     }
 
     /// What meets peers by TLS on the RTMPS port, if there is one.

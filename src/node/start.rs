@@ -40,6 +40,7 @@ use crate::control::settings::limits::node_limits;
 use crate::control::settings::shard::shard_spec;
 use crate::control::settings::{Rules, http_rules};
 use crate::control::shard_query::ShardQueries;
+use crate::control::stream_snapshots::StreamSnapshots;
 use crate::control::supervisor::Supervisor;
 use crate::control::transcodes::Transcodes;
 use crate::frame::{PacketPool, PacketPoolSpec};
@@ -185,6 +186,7 @@ impl Spawned {
     fn ready(self, plan: Plan, reserved: Reserved) -> Node {
         let (keys, development_key, store) = reserved.keys;
         let (handle, requests) = control_channel();
+        let snapshots = Arc::new(StreamSnapshots::new(handle.clone(), plan.clock));
         let http = Arc::new(ArcSwap::from_pointee(http_rules(&reserved.config)));
         let subscribers = reserved.hooks.subscribers();
         let rules = Rules {
@@ -204,6 +206,7 @@ impl Spawned {
         let controller = Controller {
             supervisor,
             queries: ShardQueries::new(self.shards.len()),
+            snapshots: Arc::clone(&snapshots),
             shards: self.shards,
             bell: Arc::clone(&self.context.controller),
             keys: KeyService::new(keys.clone()),
@@ -238,6 +241,7 @@ impl Spawned {
             subscribers,
             controller: Some(controller),
             handle,
+            snapshots,
             fatal,
             development_key,
             keys,

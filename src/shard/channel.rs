@@ -76,8 +76,15 @@ impl ChannelInputs {
                     shared.cx.report(ShardReport::ChannelOpened { switch, is_open: true });
                 }
                 // Its source may come back: its viewers wait for it.
-                None if input.feed.switch.awaits_source() => {}
-                None => shared.streams.end(&mut shared.cx, input.stream),
+                None if input.feed.switch.awaits_source() => {
+                    if shared.streams.has_source_goodbye(&input.feed.stream) {
+                        shared.streams.say_goodbye(input.stream);
+                    }
+                }
+                None => {
+                    shared.streams.say_goodbye(input.stream);
+                    shared.streams.end(&mut shared.cx, input.stream);
+                }
             }
         }
     }

@@ -19,6 +19,7 @@ mod publish;
 mod relay;
 mod request;
 mod resume;
+mod snapshot;
 mod view;
 
 use std::borrow::Cow;
@@ -36,7 +37,7 @@ use self::low_water::LowWater;
 pub(super) use self::probe::Doing;
 use self::protocol::{Protocol, ProtocolEvent};
 use self::proxy::{Proxied, ProxyHeader};
-use self::request::{Pending, Request};
+use self::request::{Pending, Request, SnapshotWait};
 use super::admission::{Admitted, trusts};
 use super::io::{Action, Io, PeerId};
 use super::outbound::Outbound;
@@ -65,6 +66,8 @@ enum Role {
     AwaitsHook(Box<Pending>),
     /// Wants to play a stream that nobody feeds yet; refused at the time given.
     AwaitsStream(Arc<str>, #[serde(with = "crate::media::instants")] Micros),
+    /// Waits for a picture of a stream.
+    AwaitsSnapshot(Box<SnapshotWait>),
     Publisher(StreamId),
     Player(StreamId),
 }
@@ -100,7 +103,7 @@ pub(super) struct Connection {
     /// Whether the driver leaves what it sends in its socket.
     is_paused: bool,
     low_water: LowWater,
-    /// Questions to hooks so far.
+    /// Questions to control so far.
     questions: u32,
     /// Whether it plays for the dashboard, and is no audience.
     is_preview: bool,
@@ -251,6 +254,7 @@ impl Connection {
             ServerEvent::PublishEnd | ServerEvent::PlayEnd => {
                 self.withdraw();
                 let over = self.stream_of_relay();
+                self.say_goodbye(shared);
                 self.leave_stream(shared, "ended");
                 if let Some(stream) = over {
                     shared.streams.end(&mut shared.cx, stream);
@@ -290,6 +294,7 @@ impl Connection {
         self.check_key(shared);
         self.check_name(shared);
         self.check_hook(shared);
+        self.check_snapshot(shared);
         if self.has_ended {
             return;
         }
@@ -317,6 +322,16 @@ impl Connection {
             || !matches!(self.role, Role::Pending | Role::Player(_))
     }
 
+    /// What it publishes, if it does, is over because it says so, or because the node ends it: not
+    /// because it was lost.
+    fn say_goodbye(&self, shared: &mut Shared) {
+        if let Role::Publisher(stream) = self.role
+            && shared.is_fed_by(stream, self.out.id)
+        {
+            shared.streams.say_goodbye(stream);
+        }
+    }
+
     /// Stops publishing or playing; the connection may go on.
     fn leave_stream(&mut self, shared: &mut Shared, reason: &str) {
         match std::mem::replace(&mut self.role, Role::Pending) {
@@ -332,6 +347,7 @@ impl Connection {
                 shared.waiting_players.retain(|peer| *peer != self.out.id);
                 self.done(shared, Stage::Play, reason);
             }
+            Role::AwaitsSnapshot(_) => self.done(shared, Stage::Play, reason),
             Role::Publisher(stream) => {
                 self.set_low_water(shared, false);
                 if shared.is_fed_by(stream, self.out.id) {

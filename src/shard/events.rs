@@ -190,6 +190,7 @@ impl ShardCore {
             MeshMessage::Left(name, newest, was) => {
                 streams.left_elsewhere(cx, &name, from, (newest, was));
             }
+            MeshMessage::Goodbye(name) => streams.goodbye_elsewhere(&name, from),
             MeshMessage::Down(name) => streams.down_elsewhere(cx, &name, from),
             MeshMessage::Subscribe(name, have, number) => {
                 streams.subscribe(cx, &name, from, (have, number));
@@ -231,6 +232,10 @@ impl ShardCore {
             ShardCommand::HookAnswer { ticket, refusal } => {
                 let id = super::io::PeerId::from_raw(ticket.connection);
                 self.with(id, |it, shared| it.on_hook(shared, ticket.question, &refusal));
+            }
+            ShardCommand::Snapshot { ticket, snapshot } => {
+                let id = super::io::PeerId::from_raw(ticket.connection);
+                self.with(id, |it, shared| it.on_snapshot(shared, ticket.question, snapshot));
             }
             ShardCommand::Channel(feed) => self.channels.add(&mut self.shared, *feed),
             ShardCommand::AddPull(spec) => {
@@ -283,6 +288,9 @@ impl ShardCore {
                 let number = spec.id;
                 self.outputs.insert(number, Output::new(*spec));
                 self.with_output(number, Output::go_on);
+            }
+            ShardCommand::DelayOutput { output, change } => {
+                self.with_output(output, |output, shared| output.change_delay(shared, change));
             }
             ShardCommand::SwitchOutput { output, on } => {
                 self.with_output(output, |output, shared| output.switch(shared, on));

@@ -130,6 +130,23 @@ impl Outbound {
         self.policy = policy;
     }
 
+    /// From here on each message of its stream is sent so long after it arrived.
+    pub(super) const fn set_delay(&mut self, delay: Micros) {
+        if let Some(cursor) = &mut self.cursor {
+            cursor.set_delay(delay);
+        }
+    }
+
+    /// What waits for its delay is never sent. Says how many messages that leaves out.
+    pub(super) fn dump(&mut self, log: &StreamLog) -> u64 {
+        self.cursor.as_mut().map_or(0, |cursor| cursor.dump(log))
+    }
+
+    /// Whether something of the log is still to be sent.
+    pub(super) fn is_behind(&self, log: &StreamLog) -> bool {
+        self.cursor.as_ref().is_some_and(|cursor| !cursor.is_caught_up(log))
+    }
+
     /// Starts reading the log of `stream`.
     pub(super) fn read(&mut self, stream: StreamId, cursor: Cursor) {
         self.stream = Some(stream);
@@ -222,6 +239,9 @@ impl Outbound {
     ) -> Sent {
         if self.is_blocked() {
             return Sent::Blocked;
+        }
+        if let (Some(cursor), Some(log)) = (&mut self.cursor, log) {
+            cursor.hold_back(log, now);
         }
         let policy = self.policy.unwrap_or(*policy);
         let sent = if self.link.is_some() {

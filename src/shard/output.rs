@@ -13,7 +13,7 @@ use super::publication::Publication;
 use super::shared::Shared;
 use super::stream_id::StreamId;
 use super::substitute::is_enhanced;
-use crate::command::{OutputSpec, ShardReport};
+use crate::command::{DelayChange, OnGap, OutputSpec, ShardReport};
 use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::rtmp::limits::FEED_BYTES_MAX;
@@ -128,6 +128,26 @@ impl Output {
         self.go_on(shared);
     }
 
+    /// Sends everything so much later from now on, or never what waits: then the connection stays,
+    /// and is sent nothing until the newest keyframe is as old as the delay says.
+    pub(super) fn change_delay(&mut self, shared: &mut Shared, change: DelayChange) {
+        if let DelayChange::Set(delay) = change {
+            self.spec.rules.delay = delay;
+        }
+        let Phase::Up(publication) = &mut self.phase else { return };
+        let out = &mut publication.client.out;
+        match change {
+            DelayChange::Set(delay) => out.set_delay(delay),
+            DelayChange::Dump => {
+                let stream = out.stream.and_then(|id| shared.streams.get(id));
+                let left_out = stream.map_or(0, |stream| out.dump(&stream.log));
+                tracing::info!("{self}: {left_out} messages that waited are not sent");
+                return;
+            }
+        }
+        publication.send_what_is_due(shared);
+    }
+
     /// Ends the output: it unpublishes and closes.
     pub(super) fn end(&mut self, shared: &mut Shared) {
         self.is_ending = true;
@@ -159,10 +179,26 @@ impl Output {
 
     /// Its stream is over.
     pub(super) fn on_stream_ended(&mut self, shared: &mut Shared) {
-        if let Phase::Up(publication) = &mut self.phase {
+        self.end_publication(shared);
+        self.go_on(shared);
+    }
+
+    /// Ends the connection because the stream is over. Where its source was lost, a destination is
+    /// told nothing that would end its broadcast, but for a node, which has the end from here.
+    fn end_publication(&mut self, shared: &mut Shared) {
+        let Phase::Up(publication) = &mut self.phase else { return };
+        if publication.has_delayed(shared, self.spec.rules.delay) {
+            return publication.send_what_is_due(shared); // the end is as late as all else
+        }
+        let stream = self.stream.and_then(|id| shared.streams.get(id));
+        let is_gap = stream.is_some_and(|stream| !stream.has_goodbye);
+        let holds = self.spec.rules.on_gap == OnGap::Hold;
+        if is_gap && holds && !publication.client.session.is_heeded() {
+            shared.streams.remove_reader(&shared.cx, &mut publication.client.out);
+            publication.client.break_off("the source of the stream was lost".to_owned());
+        } else {
             publication.close(shared, End::Failed("the stream ended".to_owned()));
         }
-        self.go_on(shared);
     }
 
     /// Goes on as far as it can now.
@@ -212,7 +248,8 @@ impl Output {
         let is_fed = shared.streams.is_taken(&self.spec.stream);
         let name = &self.spec.stream;
         let found = if is_fed { shared.streams.find(&mut shared.cx, name) } else { None };
-        let is_due = |id: &StreamId| !self.awaits_headers(shared, *id);
+        let is_due =
+            |id: &StreamId| !self.awaits_headers(shared, *id) && !self.awaits_delay(shared, *id);
         let Some(id) = found.filter(is_due) else { return line.set_state(RunState::Idle) };
         line.set_state(RunState::Connecting);
         self.stream = Some(id);
@@ -225,6 +262,13 @@ impl Output {
         let (host, port) = (url.host().into(), url.port());
         shared.cx.report(ShardReport::Resolve { output: self.spec.id, host, port });
         self.phase = Phase::Resolving(Box::new((url, spec)));
+    }
+
+    /// Whether there is nothing yet that is as old as its delay: a destination is not kept waiting
+    /// for its first picture.
+    fn awaits_delay(&self, shared: &Shared, id: StreamId) -> bool {
+        let age = shared.streams.get(id).and_then(|stream| stream.log.source_age());
+        age.unwrap_or(Micros(0)) < self.spec.rules.delay
     }
 
     /// Whether its codecs decide what is asked of the destination, and are not known yet.
@@ -312,6 +356,9 @@ impl Output {
         if let Phase::Up(publication) = &mut self.phase {
             publication.check_deadlines(shared);
             publication.check_tracks(shared);
+            if self.spec.rules.delay > Micros(0) {
+                publication.send_what_is_due(shared);
+            }
             let out = &publication.client.out;
             if let Some(stream) = out.stream.and_then(|stream| shared.streams.get(stream)) {
                 self.spec.stats.lag(out.lag(&stream.log));
@@ -322,8 +369,11 @@ impl Output {
                 self.spec.stats.socket(tcp.bytes_acked, tcp.notsent_bytes);
             }
             let is_over = self.stream.is_none_or(|stream| shared.streams.is_over(stream));
-            publication.check_progress(shared, &self.spec, tcp, is_over);
+            publication.check_progress(shared, &self.spec, tcp);
             publication.count(shared, &self.spec);
+            if is_over && publication.is_started && !publication.client.is_closing() {
+                self.end_publication(shared);
+            }
         }
         self.go_on(shared);
     }

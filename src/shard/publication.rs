@@ -26,6 +26,9 @@ const TRACKS_KNOWN: Micros = Micros::from_secs(1);
 /// place of a stream which it cannot take.
 const RENDITION_LIMIT: Micros = Micros::from_secs(20);
 
+/// How much longer than its delay an output may take for the end of its stream.
+const DELAYED_END: Micros = Micros::from_secs(1);
+
 /// An output that has taken nothing for this long is gone.
 const BLOCKED_MAX: Micros = Micros::from_secs(10);
 
@@ -123,7 +126,7 @@ impl Publication {
             None => source,
             Some(name) => self.find_rendition(shared, &name)?,
         };
-        Some(self.begin(shared, id, spec.rules.tracks))
+        Some(self.begin(shared, id, (spec.rules.tracks, spec.rules.delay)))
     }
 
     /// The rendition that it waits for, if it is there.
@@ -139,13 +142,36 @@ impl Publication {
     }
 
     /// Reads a stream's log from the next keyframe on.
-    fn begin(&mut self, shared: &mut Shared, id: StreamId, tracks: SentTracks) -> bool {
+    fn begin(
+        &mut self,
+        shared: &mut Shared,
+        id: StreamId,
+        (tracks, delay): (SentTracks, Micros),
+    ) -> bool {
         let takes_all = self.client.session.capabilities().has_multitrack();
         let takes_first = tracks == SentTracks::Auto && !takes_all;
         shared.streams.add_output(id, &mut self.client.out, self.stream_id, takes_first);
+        self.client.out.set_delay(delay);
         let Some(stream) = shared.streams.get(id) else { return false };
         self.told = SourceTracks::of(&stream.log);
         takes_first && stream.log.has_further_tracks()
+    }
+
+    /// Sends what its delay has let go of since the stream brought something.
+    pub(super) fn send_what_is_due(&mut self, shared: &mut Shared) {
+        let out = &mut self.client.out;
+        if out.stream.is_some() && !out.is_blocked() && !std::mem::replace(&mut out.is_queued, true)
+        {
+            shared.cx.ready.push_back(out.id);
+        }
+    }
+
+    /// Whether a part of its stream, which is over, is still to be sent because of its delay.
+    pub(super) fn has_delayed(&self, shared: &Shared, delay: Micros) -> bool {
+        let out = &self.client.out;
+        let Some(stream) = out.stream.and_then(|id| shared.streams.get(id)) else { return false };
+        let by = stream.log.newest_arrival() + delay + DELAYED_END;
+        delay > Micros(0) && out.is_behind(&stream.log) && shared.cx.now < by
     }
 
     pub(super) fn check_deadlines(&mut self, shared: &mut Shared) {
@@ -162,24 +188,19 @@ impl Publication {
         }
     }
 
-    /// Ends a connection that has stalled, and one whose stream is over.
+    /// Ends a connection that has stalled.
     pub(super) fn check_progress(
         &mut self,
         shared: &mut Shared,
         spec: &OutputSpec,
         tcp: Option<TcpInfo>,
-        is_over: bool,
     ) {
         if self.client.is_closing() || !self.is_started {
             return;
         }
         let (acknowledged, sent) = (self.client.session.acknowledged(), self.client.out.bytes());
         let seen = Seen { tcp, acknowledged, sent };
-        if is_over {
-            self.close(shared, End::Failed("the stream ended".to_owned()));
-        } else if let Some(reason) =
-            self.progress.look(shared.cx.now, spec.rules.stall_timeout, seen)
-        {
+        if let Some(reason) = self.progress.look(shared.cx.now, spec.rules.stall_timeout, seen) {
             spec.stats.stalled();
             self.client.break_off(reason);
         }

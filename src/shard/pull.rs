@@ -397,6 +397,7 @@ impl Pull {
         let Some(stream) = self.stream.take() else { return false };
         let feeds = self.feeds(shared, stream);
         if feeds {
+            shared.streams.say_goodbye(stream);
             shared.streams.source_left(&mut shared.cx, stream);
         }
         if let Phase::Up(client) = &mut self.phase {
@@ -451,6 +452,9 @@ impl Pull {
         if let Some(stream) = self.stream.take()
             && self.feeds(shared, stream)
         {
+            if end == End::Left || self.is_over {
+                shared.streams.say_goodbye(stream);
+            }
             shared.streams.source_left(&mut shared.cx, stream);
             // Whoever asks next gets the stream as it is then, and not the end of what was. A node
             // like this one has waited for its publisher already.

@@ -114,9 +114,20 @@ pub struct ShardSpec {
     pub hooks: HookRules,
     /// How long the viewers of a publisher that left wait for its return.
     pub grace: Micros,
+    /// Published and pulled streams that are given silence while they have no audio: names, or
+    /// `app/*` for all of an application, or `*` for all.
+    pub fill_audio: Arc<[String]>,
 }
 
 impl ShardSpec {
+    /// Whether a stream of this name is given silence while it has no audio.
+    pub(super) fn fills_audio(&self, name: &str) -> bool {
+        self.fill_audio.iter().any(|wanted| match wanted.strip_suffix('*') {
+            Some(begin) => name.starts_with(begin),
+            None => name == wanted,
+        })
+    }
+
     /// When peers are pinged, and given up.
     pub(super) const fn pings(&self) -> Pings {
         Pings { every: self.ping, timeout: self.ping_timeout }

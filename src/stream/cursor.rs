@@ -81,6 +81,8 @@ pub struct Cursor {
     opening: Option<Opening>,
     /// Whether it is to be sent nothing for now.
     paused: bool,
+    /// How long after its arrival it is sent a message.
+    delay: Micros,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,6 +109,7 @@ impl Cursor {
             wraps: Box::default(),
             opening: None,
             paused: false,
+            delay: Micros(0),
         }
     }
 
@@ -158,6 +161,7 @@ impl Cursor {
             && self.position.video == Video::Flows
             && self.position.wants_all()
             && !self.paused
+            && self.delay == Micros(0)
             && self.reads
             && self.framing.is_shared()
             && self.opening.is_none();
@@ -185,10 +189,40 @@ impl Cursor {
         Drops { skipped: self.position.skipped, ..self.lost }
     }
 
-    /// How long its next message had been there when the newest one arrived.
+    /// How long its next message had been there when the newest one arrived, beyond its delay.
     #[must_use]
     pub fn lag(&self, log: &StreamLog) -> Micros {
-        log.lag(self.position.number)
+        log.lag(self.position.number) - self.delay
+    }
+
+    /// Each message is sent so long after it arrived. With more than before nothing is sent until
+    /// the next message is that old; with less, what is due at once is, up to the limit of lag.
+    pub const fn set_delay(&mut self, delay: Micros) {
+        self.delay = delay;
+        self.position.until = u64::MAX;
+    }
+
+    /// It is `now`: what arrived less than the delay ago is not sent yet.
+    pub fn hold_back(&mut self, log: &StreamLog, now: Micros) {
+        if self.delay > Micros(0) {
+            let is_early = now < self.delay;
+            let due = log.first_since(now - self.delay + Micros(1));
+            self.position.until = if is_early { log.first() } else { due };
+        }
+    }
+
+    /// What waits for its delay is never sent: it goes on with the newest keyframe, once that is as
+    /// old as the delay says. Says how many messages that leaves out.
+    pub fn dump(&mut self, log: &StreamLog) -> u64 {
+        if !self.reads || self.delay == Micros(0) {
+            return 0;
+        }
+        let from = self.position.number;
+        let to = log.newest_key().filter(|key| *key > from).unwrap_or_else(|| log.end());
+        self.position.go_to(log, to);
+        self.position.want_headers(log, &(from..to));
+        self.least_lag = LAG_UNKNOWN;
+        to - from
     }
 
     /// From here on it is sent this much of the stream. What it did not want does not count as
@@ -254,7 +288,7 @@ impl Cursor {
             self.lost.overrun += self.resync(log, other);
         }
         if let Video::Of(_, since @ Micros(1..)) = &mut self.position.video {
-            *since = fresh_since(log, policy);
+            *since = fresh_since(log, policy, self.delay);
         }
         self.position.pass(log);
         let (lag, high) = (self.lag(log), Micros::from_millis(policy.high_ms.into()));
@@ -262,11 +296,11 @@ impl Cursor {
         if lag <= high {
             return;
         }
-        if log.newest_key().is_some_and(|key| key > self.position.number) {
+        if self.newest_key(log).is_some_and(|key| key > self.position.number) {
             self.lost.jumped += self.resync(log, log.end());
         } else if self.takes_video() && lag.since(self.least_lag) > high {
             self.lost.gaps += u64::from(log.has_video());
-            self.position.video = Video::Of(0, fresh_since(log, policy));
+            self.position.video = Video::Of(0, fresh_since(log, policy, self.delay));
             self.position.pass(log);
         }
     }
@@ -355,6 +389,12 @@ impl Cursor {
         }
     }
 
+    /// The newest keyframe for it: with a delay one that it may be sent, or else the first that it
+    /// will be.
+    fn newest_key(&self, log: &StreamLog) -> Option<u64> {
+        if self.delay > Micros(0) { log.key_for(self.position.until) } else { log.newest_key() }
+    }
+
     /// Whether any pictures come to it now.
     const fn takes_video(&self) -> bool {
         !matches!(self.position.video, Video::Of(0, _))
@@ -364,7 +404,7 @@ impl Cursor {
     /// each track of pictures at its next keyframe.
     fn begin(&mut self, log: &StreamLog) {
         let in_the_past = self.start == Start::Keyframe && log.has_gop_cache();
-        let key = log.newest_key().filter(|_| in_the_past);
+        let key = self.newest_key(log).filter(|_| in_the_past);
         let to = key.unwrap_or_else(|| log.end());
         self.reads = true;
         self.position.headers = 0;
@@ -377,7 +417,7 @@ impl Cursor {
     /// messages that leaves out.
     fn resync(&mut self, log: &StreamLog, other: u64) -> u64 {
         let from = self.position.number;
-        let key = log.newest_key().filter(|key| *key >= from);
+        let key = self.newest_key(log).filter(|key| *key >= from);
         let to = key.unwrap_or(other);
         self.lost.gaps += 1;
         self.position.go_to(log, to);
@@ -411,8 +451,9 @@ const LAG_UNKNOWN: Micros = Micros(u64::MAX);
 
 /// The arrival from which on a keyframe is new enough for a reader that lagged: never 0, which
 /// stands for any.
-fn fresh_since(log: &StreamLog, policy: &DropPolicy) -> Micros {
-    Micros(log.newest_arrival().since(Micros::from_millis(policy.low_ms.into())).0.max(1))
+fn fresh_since(log: &StreamLog, policy: &DropPolicy, delay: Micros) -> Micros {
+    let age = Micros::from_millis(policy.low_ms.into()) + delay;
+    Micros(log.newest_arrival().since(age).0.max(1))
 }
 
 #[cfg(test)]

@@ -268,6 +268,13 @@ impl StreamLog {
         self.keys.back().copied()
     }
 
+    /// The newest keyframe before message `until` that can be started at; if all are later, the
+    /// oldest of those.
+    pub(super) fn key_for(&self, until: u64) -> Option<u64> {
+        let before = self.keys.iter().rev().find(|key| **key < until);
+        before.or_else(|| self.keys.front()).copied()
+    }
+
     /// Whether a message that comes next could be started at.
     #[must_use]
     pub fn starts_at(&self, message: &Message) -> bool {

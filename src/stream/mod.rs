@@ -11,6 +11,7 @@ mod log;
 mod merge;
 mod message;
 mod repair;
+mod silence;
 mod tracks;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
@@ -22,3 +23,4 @@ pub use log::{LogLimits, RecentRange, StreamLog};
 pub use merge::{Due, MERGE_MS_MAX, Merge, Merger};
 pub use message::{Flags, Message};
 pub use repair::TimestampRepair;
+pub use silence::{SILENCE_FRAME, SILENCE_HEADER, Silence};

@@ -101,6 +101,12 @@ impl TimestampRepair {
         if distance(last, wanted) < 0 { last } else { wanted }
     }
 
+    /// A frame of a kind that the source has not sent yet has been given out with this time: what
+    /// it sends of that kind comes later.
+    pub fn reserve(&mut self, kind: Kind, time: u32) {
+        self.floor[slot_of(kind)] = time;
+    }
+
     fn give_out(&mut self, slot: usize, wanted: u32) -> u32 {
         // Frames that were stamped backwards do not pile up in one millisecond.
         let out = match self.last[slot] {

@@ -7,6 +7,7 @@ use super::request::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     NoContent,
+    NotModified,
     Bad,
     Forbidden,
     NotFound,
@@ -22,6 +23,7 @@ impl Status {
     const fn line(self) -> &'static str {
         match self {
             Self::NoContent => "204 No Content",
+            Self::NotModified => "304 Not Modified",
             Self::Bad => "400 Bad Request",
             Self::Forbidden => "403 Forbidden",
             Self::NotFound => "404 Not Found",
@@ -60,6 +62,24 @@ pub(super) fn stream(cors: &str, in_chunks: bool) -> String {
     format!(
         "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n{form}Cache-Control: no-store\r\n\
          X-Accel-Buffering: no\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\
+         {cors}\r\n"
+    )
+}
+
+/// The head before a JPEG of so many bytes, which the client has to ask about each time.
+pub(super) fn picture(etag: &str, cors: &str, bytes: usize) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {bytes}\r\nETag: {etag}\r\n\
+         Cache-Control: no-cache\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n\
+         {cors}\r\n"
+    )
+}
+
+/// That the client has the newest picture.
+pub(super) fn not_modified(etag: &str, cors: &str) -> String {
+    let line = Status::NotModified.line();
+    format!(
+        "HTTP/1.1 {line}\r\nETag: {etag}\r\nCache-Control: no-cache\r\nConnection: close\r\n\
          {cors}\r\n"
     )
 }

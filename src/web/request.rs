@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) host: String,
     pub(super) origin: Option<String>,
     pub(super) upgrade: Upgrade,
+    /// Which answers the client has: its `If-None-Match`.
+    pub(super) known: Option<String>,
     /// Whether the client knows chunks: it speaks HTTP/1.1.
     pub(super) takes_chunks: bool,
 }
@@ -125,8 +127,9 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, Fault> {
     let query = Query(query.map_or("", |(_, query)| query).to_owned());
     let host = authority.or(fields.host).unwrap_or_default().to_owned();
     let origin = fields.origin.map(str::to_owned);
+    let known = fields.known.map(str::to_owned);
     let (path, takes_chunks) = (path.to_owned(), minor == 1);
-    Ok(Request { method, path, query, host, origin, upgrade, takes_chunks })
+    Ok(Request { method, path, query, host, origin, upgrade, known, takes_chunks })
 }
 
 impl From<httparse::Error> for Fault {
@@ -161,6 +164,7 @@ struct Fields<'a> {
     upgrades: bool,
     connection_upgrades: bool,
     key: Option<&'a str>,
+    known: Option<&'a str>,
     version: Option<&'a str>,
 }
 
@@ -186,6 +190,7 @@ impl<'a> Fields<'a> {
                 Ok(())
             }
             "sec-websocket-key" => once(&mut self.key, value),
+            "if-none-match" => once(&mut self.known, value),
             "sec-websocket-version" => once(&mut self.version, value),
             "content-length" if value == "0" => Ok(()),
             "content-length" | "transfer-encoding" => {

@@ -15,9 +15,9 @@ use crate::media::{KeepAlive, Micros, Pings};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It wants to play, or to know whether it could: answer with `accept_play` or `refuse_play`,
-    /// at any time.
+    /// at any time; with `give_picture` if [`Session::wants_picture`].
     Play {
-        /// The path as it was sent, without `.flv`: slash, application, slash, name.
+        /// The path as it was sent, without what tells the form: slash, application, slash, name.
         path: String,
     },
     /// It has been answered, or wants no more: send the output, and close once the client has had
@@ -100,6 +100,10 @@ enum Form {
     Flv {
         in_chunks: bool,
     },
+    /// A picture of the stream; the client has those with these tags.
+    Picture {
+        known: Option<String>,
+    },
     WebSocket {
         accept: String,
         frames: Box<Frames>,
@@ -122,7 +126,7 @@ impl Session {
             State::Head { bytes, .. } => bytes.len() <= HEAD_BYTES_MAX,
             State::Asked(Undecided { form: Form::WebSocket { frames, .. }, .. })
             | State::Plays(Form::WebSocket { frames, .. }) => frames.is_whole(),
-            State::Asked(_) | State::Plays(Form::Flv { .. }) | State::Over => true,
+            State::Asked(_) | State::Plays(_) | State::Over => true,
         }
     }
 
@@ -224,11 +228,15 @@ impl Session {
     /// The stream is there. `true`: it is to follow what is in `output`. `false`: the client only
     /// wanted to know, or wants no more; it is over.
     pub fn accept_play(&mut self) -> bool {
+        if self.wants_picture() {
+            return false;
+        }
         match std::mem::replace(&mut self.state, State::Over) {
             State::Asked(Undecided { cors, only_head, form, .. }) => {
                 let head = match &form {
                     Form::Flv { in_chunks } => answer::stream(&cors, *in_chunks),
                     Form::WebSocket { accept, .. } => answer::web_socket(accept),
+                    Form::Picture { .. } => return false,
                 };
                 self.output.extend_from_slice(head.as_bytes());
                 if !only_head {
@@ -241,6 +249,35 @@ impl Session {
                 false
             }
         }
+    }
+
+    /// Whether it asks for one picture of the stream.
+    #[must_use]
+    pub const fn wants_picture(&self) -> bool {
+        matches!(self.state, State::Asked(Undecided { form: Form::Picture { .. }, .. }))
+    }
+
+    /// The picture that it wants, a JPEG with its tag in quotes; it is over.
+    pub fn give_picture(&mut self, etag: &str, jpeg: &[u8]) {
+        let State::Asked(Undecided { cors, only_head, form: Form::Picture { known }, .. }) =
+            &self.state
+        else {
+            return;
+        };
+        let has = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == etag;
+        if known.iter().flat_map(|known| known.split(',')).any(|tag| has(tag.trim())) {
+            self.output.extend_from_slice(answer::not_modified(etag, cors).as_bytes());
+        } else {
+            let head = answer::picture(etag, cors, jpeg.len());
+            self.output.extend_from_slice(head.as_bytes());
+            self.output.extend_from_slice(if *only_head { &[] } else { jpeg });
+        }
+        self.state = State::Over;
+    }
+
+    /// Its request cannot be met; `text` says what would be right.
+    pub fn refuse_request(&mut self, text: &str) {
+        self.refuse_undecided(Status::Bad, text);
     }
 
     /// There is no such stream; `text` says so to the client's user.
@@ -264,7 +301,7 @@ impl Session {
                 self.state = State::Over;
             }
             State::Asked(_) => self.refuse_undecided(Status::Unavailable, "the node stops"),
-            State::Head { .. } | State::Over => {}
+            State::Plays(Form::Picture { .. }) | State::Head { .. } | State::Over => {}
         }
     }
 
@@ -334,9 +371,10 @@ impl Session {
             (_, Upgrade::WebSocket(_)) if !is_ours => {
                 (Status::Forbidden, "pages of this origin may not play; see [delivery] cors")
             }
-            (_, upgrade) => match request.path.strip_suffix(".flv") {
-                Some(path) => {
+            (_, upgrade) => match asked(&request.path) {
+                Some((path, is_picture)) => {
                     let form = match upgrade {
+                        _ if is_picture => Form::Picture { known: request.known },
                         Upgrade::WebSocket(accept) => {
                             let (frames, life) = (Box::default(), Life::default());
                             Form::WebSocket { accept, frames, life }
@@ -345,9 +383,9 @@ impl Session {
                             Form::Flv { in_chunks: request.takes_chunks }
                         }
                     };
-                    let query = request.query;
+                    let (path, query) = (path.to_owned(), request.query);
                     self.state = State::Asked(Undecided { cors, only_head, query, form });
-                    return self.events.push_back(Event::Play { path: path.to_owned() });
+                    return self.events.push_back(Event::Play { path });
                 }
                 None => (Status::NotFound, "streams are played at /APP/NAME.flv"),
             },
@@ -380,6 +418,13 @@ impl Session {
         }
         self.events.push_back(Event::Over(CLOSED));
     }
+}
+
+/// The stream's path in that of a request, and whether a picture of it is wanted.
+fn asked(path: &str) -> Option<(&str, bool)> {
+    let picture = || path.strip_prefix("/snapshot")?.strip_suffix(".jpg");
+    let stream = path.strip_suffix(".flv").map(|path| (path, false));
+    stream.or_else(|| picture().filter(|path| path.starts_with('/')).map(|path| (path, true)))
 }
 
 const CLOSED: &str = "the client closed its WebSocket";

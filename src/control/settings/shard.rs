@@ -42,5 +42,6 @@ pub(crate) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> Sh
         peer: peer_limits(config),
         hooks,
         grace: rtmp.grace,
+        fill_audio: config.delivery.fill_audio.clone().into(),
     }
 }

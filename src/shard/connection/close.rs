@@ -71,11 +71,14 @@ impl Connection {
 
     fn end_within(&mut self, shared: &mut Shared, reason: &str, limit: Micros) {
         match &self.role {
-            Role::Player(_) | Role::AwaitsStream(..) => self.protocol.end_play(),
+            Role::Player(_) | Role::AwaitsStream(..) | Role::AwaitsSnapshot(_) => {
+                self.protocol.end_play();
+            }
             Role::Publisher(_) => self.protocol.end_publish(PublishRefusal::Failed, reason),
             Role::AwaitsHook(pending) => self.protocol.refuse(pending.stage(), reason),
             Role::Pending | Role::AwaitsKey => {}
         }
+        self.say_goodbye(shared);
         self.leave_stream(shared, reason);
         self.close_within(shared.cx.now, reason, limit);
     }
@@ -85,7 +88,7 @@ impl Connection {
         self.close_within(now, reason, LINGER);
     }
 
-    fn close_within(&mut self, now: Micros, reason: &str, limit: Micros) {
+    pub(super) fn close_within(&mut self, now: Micros, reason: &str, limit: Micros) {
         if self.closing.is_none() {
             self.closing = Some((reason.to_owned(), now + limit));
         }

@@ -89,7 +89,7 @@ impl Connection {
         let is_publish = match &self.role {
             Role::AwaitsKey => true,
             Role::AwaitsHook(pending) => pending.stage() == Stage::Publish,
-            Role::AwaitsStream(..) => false,
+            Role::AwaitsStream(..) | Role::AwaitsSnapshot(_) => false,
             Role::Pending | Role::Publisher(_) | Role::Player(_) => return,
         };
         if is_publish {

@@ -2,6 +2,7 @@
 
 use super::Connection;
 use super::request::Request;
+use crate::command::SnapshotWidth;
 use crate::event::Stage;
 use crate::rtmp::{PlayRefusal, Query, stream_path};
 use crate::shard::shared::Shared;
@@ -22,6 +23,13 @@ impl Connection {
                 self.begin(shared, Stage::Connect, app);
                 let query = Query::new(self.protocol.web_query());
                 self.note_preview(&query);
+                if self.protocol.wants_picture()
+                    && let Err(text) = SnapshotWidth::of(query.get("width").as_deref())
+                {
+                    self.protocol.refuse_request(text);
+                    self.done(shared, Stage::Connect, text);
+                    return self.close(shared.cx.now, text);
+                }
                 let params = Self::params(&shared.cx, &query, None);
                 let seen = params.clone();
                 self.after_hooks(shared, Request::Web { name, params }, seen);

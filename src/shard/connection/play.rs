@@ -63,6 +63,12 @@ impl Connection {
             return self.want(shared, &name);
         };
         let Some(stream) = shared.streams.get(id) else { return };
+        if self.protocol.wants_picture() {
+            return match admit_viewer(&shared.cx, stream) {
+                Ok(_unused) => self.await_snapshot(shared, name),
+                Err(text) => self.refuse_play(shared, PlayRefusal::Full, text),
+            };
+        }
         if let Some(twin) = shared.streams.substitute_of(&name) {
             if !stream.is_known() {
                 return; // its headers come in a moment
@@ -140,7 +146,7 @@ impl Connection {
         (!taken).then_some(video.format)
     }
 
-    fn stop_waiting(&mut self, shared: &mut Shared) {
+    pub(super) fn stop_waiting(&mut self, shared: &mut Shared) {
         shared.waiting_players.retain(|peer| *peer != self.out.id);
         self.role = Role::Pending;
     }

@@ -14,6 +14,7 @@ pub(in crate::shard) enum Doing {
     AwaitsKey,
     AwaitsHook,
     AwaitsStream,
+    AwaitsSnapshot,
     Publishes(StreamId),
     Plays(StreamId),
 }
@@ -25,6 +26,7 @@ impl Connection {
             Role::AwaitsKey => Doing::AwaitsKey,
             Role::AwaitsHook(_) => Doing::AwaitsHook,
             Role::AwaitsStream(..) => Doing::AwaitsStream,
+            Role::AwaitsSnapshot(_) => Doing::AwaitsSnapshot,
             Role::Publisher(stream) => Doing::Publishes(stream),
             Role::Player(stream) => Doing::Plays(stream),
         }
@@ -37,7 +39,7 @@ impl Connection {
 
     /// Whether it waits for an answer of control.
     pub(in crate::shard) const fn awaits_answer(&self) -> bool {
-        matches!(self.role, Role::AwaitsKey | Role::AwaitsHook(_))
+        matches!(self.role, Role::AwaitsKey | Role::AwaitsHook(_) | Role::AwaitsSnapshot(_))
     }
 
     /// Whose viewer it is counted as.

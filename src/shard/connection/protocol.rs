@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::StreamSnapshot;
 use crate::event::Stage;
 use crate::frame::Budget;
 use crate::media::Micros;
@@ -59,11 +60,12 @@ impl Protocol {
         }
     }
 
-    /// `rtmp`, `http-flv` or `ws-flv`.
+    /// `rtmp`, `http-flv`, `ws-flv` or `http-snapshot`.
     pub(super) fn name(&self) -> &'static str {
         match &self.session {
             Session::Rtmp(_) => "rtmp",
             Session::Web(web) if web.is_web_socket() => "ws-flv",
+            Session::Web(web) if web.wants_picture() => "http-snapshot",
             Session::Web(_) => "http-flv",
         }
     }
@@ -177,6 +179,28 @@ impl Protocol {
         match &mut self.session {
             Session::Rtmp(server) => server.refuse_connect(text),
             Session::Web(web) => web.forbid_play(text),
+        }
+    }
+
+    /// Whether the peer asks for one picture of a stream.
+    pub(super) const fn wants_picture(&self) -> bool {
+        match &self.session {
+            Session::Rtmp(_) => false,
+            Session::Web(web) => web.wants_picture(),
+        }
+    }
+
+    /// Gives the peer the picture that it wants.
+    pub(super) fn give_picture(&mut self, snapshot: &StreamSnapshot) {
+        if let Session::Web(web) = &mut self.session {
+            web.give_picture(&snapshot.etag, &snapshot.jpeg);
+        }
+    }
+
+    /// Tells an HTTP peer what is wrong with its request.
+    pub(super) fn refuse_request(&mut self, text: &str) {
+        if let Session::Web(web) = &mut self.session {
+            web.refuse_request(text);
         }
     }
 

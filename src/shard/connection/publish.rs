@@ -280,6 +280,7 @@ impl Connection {
         }
         self.protocol.end_publish(refusal, reason);
         self.credentials = Credentials::default();
+        self.say_goodbye(shared);
         self.leave_stream(shared, reason);
         self.close(shared.cx.now, reason);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::Params;
+use crate::command::{Params, SnapshotWidth};
 use crate::event::Stage;
 use crate::keys::{Grant, KeyHash};
 use crate::media::Micros;
@@ -65,4 +65,16 @@ impl Pending {
             Request::Connect | Request::Web { .. } | Request::Play { .. } => None,
         }
     }
+}
+
+/// A connection's wait for a snapshot.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SnapshotWait {
+    pub(super) stream: Arc<str>,
+    pub(super) width: SnapshotWidth,
+    /// Number of the question among those of its connection.
+    pub(super) question: u32,
+    /// When the answer is given up.
+    #[serde(with = "crate::media::instants")]
+    pub(super) until: Micros,
 }

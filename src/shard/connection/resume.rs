@@ -38,6 +38,7 @@ impl Connection {
             // Control counts as silent once its time is over.
             shared.cx.stats.report_lost();
         }
+        self.ask_for_snapshot(shared);
         self.ask_for_name_again(shared);
         if self.is_paused {
             shared.cx.act(Action::Read(self.out.id, false));

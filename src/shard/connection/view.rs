@@ -29,7 +29,7 @@ impl Connection {
         }
     }
 
-    /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
+    /// `rtmp`, `rtmps`, `http-flv`, `ws-flv` or `http-snapshot`.
     pub(in crate::shard) fn protocol_name(&self) -> &'static str {
         match (self.protocol.name(), &self.out.link) {
             ("rtmp", Some(_)) => "rtmps",

@@ -9,7 +9,7 @@ use super::node::{NAMES, Node};
 use super::rng::Rng;
 use crate::command::{
     OutputRules, OutputSpec, PullSpec, PulledStream, Refused, Scope, ShardCommand, ShardQuery,
-    ShardReport, SubscriptionEvent,
+    ShardReport, SnapshotFault, StreamSnapshot, SubscriptionEvent,
 };
 use crate::event::{ClientId, Event, Phase, Stage};
 use crate::keys::{Decision, Denial, Grant, KeyHash, KeyLimits, Takeover};
@@ -181,6 +181,13 @@ impl Control {
                 let refused = Refused { text: Arc::from("no"), by: Arc::from("hook:sim") };
                 let refusal = self.rng.once_in(8).then_some(refused);
                 ShardCommand::HookAnswer { ticket: question.ticket, refusal }
+            }
+            ShardReport::SnapshotWanted(request) => {
+                let snapshot = match self.rng.once_in(2) {
+                    true => Err(SnapshotFault::Missing("no keyframe".to_owned())),
+                    false => Ok(StreamSnapshot { etag: "\"sim\"".into(), jpeg: [0; 64].into() }),
+                };
+                ShardCommand::Snapshot { ticket: request.ticket, snapshot }
             }
             ShardReport::Resolve { output, .. } => {
                 ShardCommand::Resolved { output, address: self.address() }

@@ -34,9 +34,10 @@ pub(super) struct WebPlayer {
 impl WebPlayer {
     pub(super) fn new(rng: &mut Rng, name: usize, path: &str) -> Self {
         let preview = if rng.once_in(5) { "?preview=1" } else { "" };
-        let request = match rng.below(3) {
+        let request = match rng.below(4) {
             0 => format!("GET /{path}.flv{preview} HTTP/1.0\r\n\r\n"),
             1 => format!("GET /{path}.flv{preview} HTTP/1.1\r\nHost: node\r\n\r\n"),
+            2 => format!("GET /snapshot/{path}.jpg HTTP/1.1\r\nHost: node\r\n\r\n"),
             _ => format!(
                 "GET /{path}.flv{preview} HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\n\
                  Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -93,6 +94,7 @@ impl WebPlayer {
                 self.form = match status.as_str() {
                     "101" => Form::WebSocket,
                     "200" if head.contains("transfer-encoding: chunked") => Form::Chunked,
+                    "200" if head.contains("image/jpeg") => Form::Over,
                     "200" => Form::Plain,
                     "403" | "404" | "408" | "503" => Form::Over,
                     _ => return Err(format!("an answer that begins with {head}")),

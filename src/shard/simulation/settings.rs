@@ -49,6 +49,7 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
             open_when_silent: rng.once_in(2),
         },
         grace: millis(rng.pick(&[0, 400, 2_000])),
+        fill_audio: std::sync::Arc::default(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::shard::outbound::{Outbound, ReaderKind};
 use crate::shard::stream_id::StreamId;
 use crate::shard::table::Table;
 use crate::stats::{OtherReader, ViewerDrop};
-use crate::stream::{Cursor, Due, Framing, Message, Prints, Start, StreamLog};
+use crate::stream::{Cursor, Due, Framing, Message, Prints, Silence, Start, StreamLog};
 
 /// The next part of a stream's readers that the send loop is to look at.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -134,6 +134,9 @@ impl Streams {
         }
         if let Some(stream) = self.table.get_mut(id) {
             stream.loops = Default::default();
+            let is_ingest = matches!(source, Source::Publisher(_) | Source::Pull(_));
+            let fills = is_ingest && cx.spec.fills_audio(&stream.name);
+            stream.silence = fills.then(Silence::default);
             stream.source = source;
             stream.begin_figures(cx);
         }

@@ -9,7 +9,7 @@ use crate::media::Kind;
 use crate::rtmp::flv::TagInfo;
 use crate::shard::context::Context;
 use crate::shard::stream_id::StreamId;
-use crate::stream::{Flags, Inspection, Message};
+use crate::stream::{Flags, Inspection, Message, SILENCE_FRAME, SILENCE_HEADER};
 
 impl Streams {
     /// Takes a message of the source of stream `id`, with the time that it stamped it with. False
@@ -54,9 +54,34 @@ impl Streams {
         if is_media && stream.loops.passes(came, time, &body) {
             return false;
         }
+        if kind == Kind::Audio
+            && let Some(silence) = &mut stream.silence
+        {
+            silence.stop();
+        }
         let message = Message::new(kind, time, flags, body, cx.spec.chunk_size);
         self.publish(cx, id, message, cx.now);
+        if kind == Kind::Video && is_media {
+            self.fill_audio(cx, id, time);
+        }
         true
+    }
+
+    /// Gives a stream without audio silence up to the time of its newest picture.
+    fn fill_audio(&mut self, cx: &Context, id: StreamId, newest: u32) {
+        while let Some(stream) = self.table.get_mut(id)
+            && let Some((time, is_first)) =
+                stream.silence.as_mut().and_then(|silence| silence.next(newest))
+        {
+            stream.repair.reserve(Kind::Audio, time);
+            let header = is_first.then_some((Flags::HEADER, SILENCE_HEADER));
+            for (flags, bytes) in header.into_iter().chain([(Flags::default(), SILENCE_FRAME)]) {
+                let mut body = cx.packets.take(bytes.len());
+                body.extend(bytes);
+                let message = Message::new(Kind::Audio, time, flags, body, cx.spec.chunk_size);
+                self.publish(cx, id, message, cx.now);
+            }
+        }
     }
 }
 

@@ -63,6 +63,8 @@ pub enum MeshMessage {
     /// The publisher of this stream has left the sender, which keeps it for the grace time; its
     /// newest time, in milliseconds, and what it was, if it is pulled.
     Left(Arc<str>, u32, Prints),
+    /// The source of this stream, which the sender owns, says that it is over.
+    Goodbye(Arc<str>),
     /// The sender has readers for this stream. Its messages are to carry this number, which no
     /// other subscription has.
     Subscribe(Arc<str>, Have, u64),

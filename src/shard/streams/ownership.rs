@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::directory::Streams;
 use super::mesh::{Have, MeshMessage, Owned};
 use super::stream::{Source, Stream, Subscriber};
+use crate::command::TranscodedStreams;
 use crate::media::{Kind, Micros};
 use crate::rtmp::PublishRefusal;
 use crate::shard::context::Context;
@@ -35,6 +36,7 @@ impl Streams {
         }
         // The limit was that of the last publisher's key. Who comes now brings its own, or none.
         stream.audience.set_most(None);
+        stream.has_goodbye = false;
         stream.end_source();
         let elsewhere = self.mesh.take_over(&stream.name);
         for at in [Some(stream.log.newest_time()), elsewhere].into_iter().flatten() {
@@ -61,6 +63,31 @@ impl Streams {
         cx.notify(Notice::SourceLeft(Arc::clone(&name), prints.clone()));
         self.mesh.send_all(&MeshMessage::Left(Arc::clone(&name), newest, prints));
         cx.notify(Notice::Name(name, true));
+    }
+
+    /// The source of stream `id`, which is about to leave, says that it is over, or the node ends
+    /// it: destinations are told so at the end.
+    pub(in crate::shard) fn say_goodbye(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        stream.has_goodbye = true;
+        self.mesh.send_all(&MeshMessage::Goodbye(Arc::clone(&stream.name)));
+    }
+
+    /// The same of the source of a stream of another shard.
+    pub(in crate::shard) fn goodbye_elsewhere(&mut self, name: &str, owner: usize) {
+        if let Some(id) = self.fed_by(name, owner)
+            && let Some(stream) = self.table.get_mut(id)
+        {
+            stream.has_goodbye = true;
+        }
+    }
+
+    /// Whether the stream that this one is transcoded from had a goodbye, as far as this shard
+    /// knows.
+    pub(in crate::shard) fn has_source_goodbye(&self, name: &str) -> bool {
+        let is_of = |of: &&TranscodedStreams| of.streams.iter().any(|it| **it == *name);
+        let of = self.transcoded.iter().find(is_of);
+        of.and_then(|of| self.named(&of.source)).is_some_and(|source| source.has_goodbye)
     }
 
     /// Hands a message on to the shards that read the stream.
@@ -207,6 +234,7 @@ impl Streams {
                 stream.end_taps();
             }
             stream.audience = Arc::clone(&up.audience);
+            stream.has_goodbye = false;
             if !matches!(stream.source, Source::Shard(known) if known == owner) {
                 self.follow(id, owner);
             }

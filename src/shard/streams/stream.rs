@@ -20,8 +20,8 @@ use crate::shard::io::PeerId;
 use crate::shard::outbound::ReaderKind;
 use crate::stats::OtherReader;
 use crate::stream::{
-    Due, Health, InBand, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message, StreamLog,
-    TimestampRepair,
+    Due, Health, InBand, KEYFRAME_INTERVAL_MAX, LoopWatch, Merge, Merger, Message, Silence,
+    StreamLog, TimestampRepair,
 };
 
 /// Audio or pictures that have not come by then do not come: the source is known by the others.
@@ -89,6 +89,8 @@ pub(in crate::shard) struct Stream {
     pub(in crate::shard) log: StreamLog,
     /// Keeps the times of successive publishers on one line.
     pub(in crate::shard) repair: TimestampRepair,
+    /// Stands in for the audio of its source, if that is to be so.
+    pub(super) silence: Option<Silence>,
     /// The headers that its source sends or leaves out.
     pub(super) in_band: InBand,
     pub(in crate::shard) meter: StreamMeter,
@@ -137,6 +139,9 @@ pub(in crate::shard) struct Stream {
     /// When its source left, until something comes from the next one.
     #[serde(with = "crate::media::instants")]
     quiet_since: Option<Micros>,
+    /// Whether its source has said that it is over, or the node has ended that: if not, a source
+    /// that leaves was lost.
+    pub(in crate::shard) has_goodbye: bool,
     /// Whether it is over: only the readers that are still to be told have it.
     pub(super) is_over: bool,
 }
@@ -147,6 +152,7 @@ impl Stream {
             name,
             log,
             repair: TimestampRepair::default(),
+            silence: None,
             in_band: InBand::default(),
             meter: StreamMeter::default(),
             health: Health::new(KEYFRAME_INTERVAL_MAX, Micros(0)),
@@ -171,6 +177,7 @@ impl Stream {
             hops: Hops::default(),
             loops: LoopWatch::default(),
             quiet_since: None,
+            has_goodbye: false,
             is_over: false,
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct ReadPosition {
     pub(super) skipped: u64,
     /// What it is sent of the stream, with the headers of that.
     pub(super) wants: Wants,
+    /// Number of the first message that it is not to be sent yet.
+    pub(super) until: u64,
 }
 
 /// What a reader is sent beside data.
@@ -65,6 +67,7 @@ impl ReadPosition {
         has_begun: false,
         skipped: 0,
         wants: Wants::ALL,
+        until: u64::MAX,
     };
 
     /// Goes to a message. Pictures wait for a keyframe, unless it is one that readers start at.
@@ -79,6 +82,9 @@ impl ReadPosition {
 
     /// The next message for this reader; `None` at the head.
     pub(super) fn next<'a>(&mut self, log: &'a StreamLog) -> Option<&'a Message> {
+        if self.number >= self.until {
+            return None;
+        }
         while self.headers != 0 {
             let slot = self.headers.trailing_zeros();
             self.headers &= self.headers - 1;
@@ -88,7 +94,7 @@ impl ReadPosition {
             }
         }
         self.pass(log);
-        let message = log.get(self.number)?;
+        let message = log.get(self.number).filter(|_| self.number < self.until)?;
         self.number += 1;
         if let Video::Of(tracks, since) = self.video
             && message.is_key()

@@ -10,6 +10,7 @@ use crate::stream::log::Pushed;
 use crate::stream::repair::distance;
 use crate::stream::{Flags, LogLimits};
 
+mod delay;
 mod playback;
 
 const CHUNK: usize = 128;

@@ -295,3 +295,36 @@ fn who_plays_over_a_web_socket_is_given_up_only_after_it_had_time_to_answer_a_pi
     assert_eq!(session.tick(at(230)), Err(Overdue::Silence));
     assert!(session.is_web_socket(), "it is for its owner to end it");
 }
+
+#[test]
+fn a_snapshot_is_one_jpeg_which_a_client_that_has_it_is_not_sent_again() {
+    let given = |method: &str, more: &str| {
+        let mut session = asked(method, "/snapshot/live/x.jpg?width=320", more);
+        assert_eq!(events(&mut session), [Event::Play { path: "/live/x".into() }]);
+        assert!(session.wants_picture() && !session.accept_play() && session.wants_picture());
+        assert_eq!(session.query(), "width=320");
+        session.give_picture("\"a-320\"", b"JPEG");
+        let text = said(&mut session);
+        session.end_play();
+        assert!(said(&mut session).is_empty(), "all has been said");
+        text
+    };
+    let whole = given("GET", "If-None-Match: \"b-320\"\n");
+    assert!(whole.starts_with("HTTP/1.1 200 OK\r\n") && whole.ends_with("\r\n\r\nJPEG"), "{whole}");
+    for field in ["image/jpeg", "Content-Length: 4", "ETag: \"a-320\"", "no-cache"] {
+        assert!(whole.contains(field), "{field} in {whole}");
+    }
+    let head = given("HEAD", "");
+    assert!(head.contains("Content-Length: 4\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    for known in ["\"a-320\"", "W/\"a-320\"", "\"b\", \"a-320\"", "*"] {
+        let short = given("GET", &format!("If-None-Match: {known}\n"));
+        assert!(short.starts_with("HTTP/1.1 304 ") && short.ends_with("\r\n\r\n"), "{short}");
+    }
+    let mut wrong = asked("GET", "/snapshot/live/x.jpg?width=no", "");
+    wrong.refuse_request("what would be right");
+    assert!(said(&mut wrong).starts_with("HTTP/1.1 400 "));
+    for path in ["/snapshot.jpg", "/snapshotlive/x.jpg", "/live/x.jpg"] {
+        let mut session = asked("GET", path, "");
+        assert!(said(&mut session).starts_with("HTTP/1.1 404 "), "{path}");
+    }
+}

@@ -12,6 +12,7 @@ use crate::control::clip_folder::ClipFolder;
 use crate::control::keystore::Keys;
 use crate::control::log::LogLevel;
 use crate::control::state::{Board, Event};
+use crate::control::stream_snapshots::StreamSnapshots;
 use crate::control::time::Time;
 use crate::event::{NodeEvent, Operated, Severity};
 
@@ -30,6 +31,8 @@ pub struct Api {
     pub assets: Arc<AssetFolder>,
     /// Clips of streams.
     pub clips: Arc<ClipFolder>,
+    /// Pictures of streams.
+    pub snapshots: Arc<StreamSnapshots>,
     /// What is logged.
     pub log: Arc<LogLevel>,
     /// The node's time.

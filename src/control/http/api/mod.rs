@@ -29,6 +29,7 @@ mod pushes;
 mod query;
 mod recordings;
 mod routes;
+mod snapshots;
 mod streams;
 mod transcodes;
 mod ws;

@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 use super::problem::Problem;
 use super::{
     assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    profile, pulls, pushes, recordings, streams, transcodes,
+    profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -36,11 +36,14 @@ const BEARER: &str = "bearer";
         composition::composition, data::all_data, data::data, data::put_data, data::remove_data,
         assets::assets, assets::asset, assets::thumbnail, assets::put_asset, assets::remove_asset,
         outputs::outputs, outputs::add, outputs::remove, outputs::start, outputs::stop,
+        outputs::delay, outputs::dump,
         pulls::pulls, pulls::pull, pulls::add, pulls::remove, pulls::start, pulls::stop,
         pushes::pushes, pushes::push, pushes::add, pushes::remove, pushes::start, pushes::stop,
+        pushes::delay, pushes::dump,
         recordings::recordings, recordings::recording, recordings::add, recordings::remove,
         recordings::start, recordings::stop,
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
+        snapshots::stream_snapshot,
         clips::clips, clips::make_clip, clips::clip, clips::remove_clip,
         transcodes::transcodes,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Json;
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ask::Body;
 use super::problem::Problem;
-use crate::command::{Answer, Ask, Document};
+use crate::command::{Answer, Ask, DelayAsk, DelayChange, Document, OutputRules};
 use crate::control::http::shared::Shared;
 use crate::control::state::{Event, Output};
+use crate::media::Micros;
 
 /// The outputs of all channels.
 #[utoipa::path(
@@ -42,6 +44,12 @@ pub(super) struct NewOutput {
     /// Which codecs it is sent: `auto`, the default (those that it announces, else the rendition of
     /// a bridge), or `all`.
     codecs: Option<String>,
+    /// What it is told when the source of its stream was lost: `hold`, the default (nothing), or
+    /// `end` (that the stream is over).
+    on_gap: Option<String>,
+    /// How much later than it came it is sent, seconds, 0 to 118; 0 by default. `log_seconds` in
+    /// `[delivery]` has to be 2 more at least.
+    delay_s: Option<u32>,
     /// Whether it begins at once, as it does by default.
     enabled: Option<bool>,
     /// The platform that it goes to (`twitch`, `youtube`, `facebook`, `kick`, `ivs`, `trovo`,
@@ -125,6 +133,65 @@ pub(super) async fn stop(
     let about = about(&channel, &name);
     shared.api.done(Ask::StopOutput { channel, name }).await?;
     shared.api.note("output_stopped", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How much later than it came it is sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delay {
+    /// Seconds, 0 to 118; `log_seconds` in `[delivery]` has to be 2 more at least.
+    delay_s: u32,
+}
+
+impl Delay {
+    /// The request that makes it so; a push has no channel.
+    pub(super) fn ask(self, channel: Option<String>, name: String) -> Result<Ask, Problem> {
+        let (delay_s, most) = (self.delay_s, OutputRules::DELAY_S_MAX);
+        if delay_s > most {
+            let detail = format!("`delay_s` is a number of seconds from 0 to {most}");
+            return Err(Problem::invalid(&detail, "write it as {\"delay_s\": 20}"));
+        }
+        let change = DelayChange::Set(Micros::from_secs(delay_s.into()));
+        Ok(Ask::Delay(DelayAsk { channel, name, change }))
+    }
+}
+
+/// Sends an output everything so much later than it came, from now on; until it is removed, or the
+/// node starts anew.
+#[utoipa::path(
+    post, path = "/api/v1/channels/{channel}/outputs/{output}/delay", tag = "outputs",
+    params(("channel" = String, Path), ("output" = String, Path)), request_body = Delay,
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem))
+)]
+pub(super) async fn delay(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, name)): Path<(String, String)>,
+    Body(delay): Body<Delay>,
+) -> Result<StatusCode, Problem> {
+    let text = format!("output {name} of channel {channel} is sent {} s later", delay.delay_s);
+    let about = about(&channel, &name);
+    shared.api.done(delay.ask(Some(channel), name)?).await?;
+    shared.api.note("output_delayed", text, about).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Never sends an output what waits for its delay: it goes on with the newest keyframe, once that
+/// is old enough.
+#[utoipa::path(
+    post, path = "/api/v1/channels/{channel}/outputs/{output}/dump", tag = "outputs",
+    params(("channel" = String, Path), ("output" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem))
+)]
+pub(super) async fn dump(
+    State(shared): State<Arc<Shared>>,
+    Path((channel, name)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let text = format!("what waited for output {name} of channel {channel} is not sent");
+    let about = about(&channel, &name);
+    let ask = DelayAsk { channel: Some(channel), name, change: DelayChange::Dump };
+    shared.api.done(Ask::Delay(ask)).await?;
+    shared.api.note("output_dumped", text, about).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -9,8 +9,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ask::Body;
+use super::outputs::Delay;
 use super::problem::Problem;
-use crate::command::{Answer, Ask, Document};
+use crate::command::{Answer, Ask, DelayAsk, DelayChange, Document};
 use crate::control::http::shared::Shared;
 use crate::control::state::{Event, Push};
 
@@ -57,6 +58,12 @@ pub(super) struct NewPush {
     /// Which codecs it is sent: `auto`, the default (those that it announces, else the rendition of
     /// a bridge), or `all`.
     codecs: Option<String>,
+    /// What it is told when the source of its stream was lost: `hold`, the default (nothing), or
+    /// `end` (that the stream is over).
+    on_gap: Option<String>,
+    /// How much later than it came it is sent, seconds, 0 to 118; 0 by default. `log_seconds` in
+    /// `[delivery]` has to be 2 more at least.
+    delay_s: Option<u32>,
     /// Whether it begins at once, as it does by default.
     enabled: Option<bool>,
 }
@@ -119,6 +126,39 @@ pub(super) async fn stop(
 ) -> Result<StatusCode, Problem> {
     shared.api.done(Ask::StopPush { name: name.clone() }).await?;
     tell(&shared, "push_stopped", &name, "stopped").await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends a push everything so much later than it came, from now on; until it is removed, or the
+/// node starts anew.
+#[utoipa::path(
+    post, path = "/api/v1/pushes/{name}/delay", tag = "pushes",
+    params(("name" = String, Path)), request_body = Delay,
+    responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem))
+)]
+pub(super) async fn delay(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    Body(delay): Body<Delay>,
+) -> Result<StatusCode, Problem> {
+    shared.api.done(delay.ask(None, name.clone())?).await?;
+    tell(&shared, "push_delayed", &name, "delayed").await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Never sends a push what waits for its delay: it goes on with the newest keyframe, once that is
+/// old enough.
+#[utoipa::path(
+    post, path = "/api/v1/pushes/{name}/dump", tag = "pushes",
+    params(("name" = String, Path)), responses((status = 204), (status = 404, body = Problem))
+)]
+pub(super) async fn dump(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let ask = DelayAsk { channel: None, name: name.clone(), change: DelayChange::Dump };
+    shared.api.done(Ask::Delay(ask)).await?;
+    tell(&shared, "push_dumped", &name, "dumped").await;
     Ok(StatusCode::NO_CONTENT)
 }
 

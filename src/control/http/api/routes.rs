@@ -15,7 +15,7 @@ use super::query::known_only;
 use super::ws::follow;
 use super::{
     assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    profile, pulls, pushes, recordings, streams, transcodes,
+    profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -103,6 +103,8 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/outputs/{output}", delete(outputs::remove))
         .route("/channels/{channel}/outputs/{output}/start", post(outputs::start))
         .route("/channels/{channel}/outputs/{output}/stop", post(outputs::stop))
+        .route("/channels/{channel}/outputs/{output}/delay", post(outputs::delay))
+        .route("/channels/{channel}/outputs/{output}/dump", post(outputs::dump))
 }
 
 fn of_streams() -> Router<Arc<Shared>> {
@@ -110,6 +112,7 @@ fn of_streams() -> Router<Arc<Shared>> {
         .route("/streams", get(streams::streams))
         .route("/streams/{app}/{name}", get(streams::stream))
         .route("/streams/{app}/{name}/publisher", delete(streams::kick_publisher))
+        .route("/streams/{app}/{name}/snapshot.jpg", get(snapshots::stream_snapshot))
         .route("/streams/{app}/{name}/clips", get(clips::clips).post(clips::make_clip))
         .route("/streams/{app}/{name}/clips/{clip}", get(clips::clip).delete(clips::remove_clip))
         .route("/transcodes", get(transcodes::transcodes))
@@ -127,6 +130,8 @@ fn of_relays() -> Router<Arc<Shared>> {
         .route("/pushes/{name}", get(pushes::push).delete(pushes::remove))
         .route("/pushes/{name}/start", post(pushes::start))
         .route("/pushes/{name}/stop", post(pushes::stop))
+        .route("/pushes/{name}/delay", post(pushes::delay))
+        .route("/pushes/{name}/dump", post(pushes::dump))
 }
 
 fn of_recordings() -> Router<Arc<Shared>> {

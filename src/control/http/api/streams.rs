@@ -81,7 +81,7 @@ pub(super) struct Client {
     address: String,
     /// `pending`, `publisher`, `player`, or `preview` for a player in the dashboard.
     state: String,
-    /// `rtmp`, `rtmps`, `http-flv` or `ws-flv`.
+    /// `rtmp`, `rtmps`, `http-flv`, `ws-flv` or `http-snapshot`.
     protocol: String,
     /// Its stream; nothing while pending.
     stream: Option<String>,

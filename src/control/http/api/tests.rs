@@ -20,16 +20,20 @@ use crate::control::http::{HttpRules, HttpState, NodeInfo, Port, Readiness, bind
 use crate::control::keystore::{Keys, embedded};
 use crate::control::log::LogLevel;
 use crate::control::state::{Board, Snapshot, Stream};
+use crate::control::stream_snapshots::StreamSnapshots;
 use crate::control::time::Time;
 use crate::control::{ControlHandle, control_channel};
 use crate::media::Micros;
+use crate::runtime::Clock;
 use crate::stats::{Registry, RunState, ShardStats};
 use crate::web::Cors;
 
 /// An API without keys.
 pub(in crate::control::http) fn api(handle: ControlHandle, tokens: Tokens) -> Api {
+    let snapshots = Arc::new(StreamSnapshots::new(handle.clone(), Clock::start()));
     Api {
         handle,
+        snapshots,
         board: Arc::new(Board::new(Snapshot::default())),
         keys: None,
         tokens,

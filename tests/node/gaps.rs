@@ -1,0 +1,99 @@
+//! Gaps: a destination is told that a stream is over when its publisher says so, and nothing when
+//! the publisher was lost.
+
+use crate::amf::Amf;
+use crate::config::Config;
+use crate::destination::{Destination, Heard};
+use crate::nginx::Nginx;
+use crate::node::Node;
+use crate::publisher::{AAC, KEY, Publisher};
+use crate::wait::{SOON, beside_others, free_port, wait_until};
+use crate::wire::{AUDIO, Message, VIDEO};
+
+/// Publishes until the destinations have so many connections.
+fn publish(node: &Node, destinations: &[&Destination], round: usize) -> Publisher {
+    let mut publisher = Publisher::both(node, "show");
+    let mut time = 0;
+    wait_until(SOON, "the stream is pushed", || {
+        publisher.send(VIDEO, time, KEY);
+        publisher.send(AUDIO, time, AAC);
+        time += 40;
+        let is_there = |it: &&Destination| {
+            let last = it.heard().into_iter().rev();
+            let is_key = |heard: &Heard| matches!(heard, Heard::Message(it) if it.is_key());
+            closed(it) == round
+                && last.take_while(|it| !matches!(it, Heard::Closed)).any(|it| is_key(&it))
+        };
+        destinations.iter().all(is_there).then_some(())
+    });
+    publisher
+}
+
+fn closed(destination: &Destination) -> usize {
+    destination.heard().iter().filter(|heard| matches!(heard, Heard::Closed)).count()
+}
+
+/// The commands of a goodbye so far.
+fn goodbyes(destination: &Destination) -> Vec<String> {
+    let commands = destination.messages().iter().map(Message::command).collect::<Vec<_>>();
+    let is_goodbye = |name: &String| name == "FCUnpublish" || name == "deleteStream";
+    commands.into_iter().filter(is_goodbye).collect()
+}
+
+fn say_goodbye(publisher: &mut Publisher) {
+    publisher.wire.say(0, "FCUnpublish", 0.0, &[Amf::Null, Amf::text("show")]);
+    let stream = f64::from(publisher.stream);
+    publisher.wire.say(0, "deleteStream", 0.0, &[Amf::Null, Amf::Number(stream)]);
+}
+
+#[test]
+fn a_destination_is_told_goodbye_when_the_publisher_says_so_and_not_when_it_is_lost() {
+    let _turn = beside_others();
+    let (holds, ends) = (Destination::start(), Destination::start());
+    let config = Config::new()
+        .publish_open()
+        .rtmp("grace = 0")
+        .push("live/show", &holds.url(), "on_gap = \"hold\"")
+        .push("live/show", &ends.url(), "on_gap = \"end\"");
+    let node = Node::start(&config);
+    let both = [&holds, &ends];
+    drop(publish(&node, &both, 0));
+    wait_until(SOON, "both are left", || both.iter().all(|it| closed(it) == 1).then_some(()));
+    assert!(goodbyes(&holds).is_empty(), "{:?}", goodbyes(&holds));
+    assert_eq!(goodbyes(&ends), ["FCUnpublish", "deleteStream"]);
+
+    let mut publisher = publish(&node, &both, 1);
+    say_goodbye(&mut publisher);
+    wait_until(SOON, "both are left again", || both.iter().all(|it| closed(it) == 2).then_some(()));
+    assert_eq!(goodbyes(&holds), ["FCUnpublish", "deleteStream"]);
+}
+
+#[test]
+fn nginx_rtmp_sees_an_end_or_a_lost_connection() {
+    let _turn = beside_others();
+    let port = free_port();
+    let nginx = Nginx::start(port);
+    let config =
+        Config::new().publish_open().rtmp("grace = 0").push("live/show", &nginx.url("pushed"), "");
+    let node = Node::start(&config);
+    let mut ends = Vec::new();
+    for (round, says_goodbye) in [(1, false), (2, true)] {
+        let mut publisher = Publisher::both(&node, "show");
+        let mut time = 0;
+        wait_until(SOON, "nginx has the stream", || {
+            // The same once more would be taken for a stream that comes from the node itself.
+            publisher.send(VIDEO, time, &[KEY, &[says_goodbye.into()]].concat());
+            time += 40;
+            (nginx.log().matches("publish: name='pushed'").count() == round).then_some(())
+        });
+        if says_goodbye {
+            say_goodbye(&mut publisher);
+        }
+        drop(publisher);
+        wait_until(SOON, "nginx is left", || {
+            (nginx.log().matches("disconnect").count() >= round).then_some(())
+        });
+        ends.push(nginx.log().matches("deleteStream").count());
+    }
+    assert!(ends[0] == 0 && ends[1] > 0, "{ends:?}: {}", nginx.log());
+}
