@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 86] = [
+    pub const NAMES: [&'static str; 87] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -61,6 +61,7 @@ impl NodeEvent {
         "transaction_done",
         "scene_changed",
         "playback_changed",
+        "audio_changed",
         "output_added",
         "output_removed",
         "output_started",

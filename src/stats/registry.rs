@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::audio::{AudioFigures, AudioStats};
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::composition::{AssetCacheFigures, LayerFigures};
@@ -75,6 +76,8 @@ pub struct ChannelEntry {
     pub stats: Arc<ChannelStats>,
     /// Its further renditions.
     pub renditions: Vec<RenditionEntry>,
+    /// The levels of its audio, if it has any.
+    pub audio: Option<Arc<AudioStats>>,
 }
 
 impl ChannelEntry {
@@ -260,6 +263,7 @@ impl Registry {
             figures: entry.stats.read(),
             layers: entry.stats.layers(),
             renditions: entry.renditions.iter().map(RenditionEntry::read).collect(),
+            audio: entry.audio.as_ref().map(|audio| audio.read()),
         });
         let outputs = self.outputs.read();
         let outputs = outputs.iter().map(|entry| OutputSnapshot {
@@ -356,6 +360,8 @@ pub struct ChannelSnapshot {
     pub layers: Vec<LayerFigures>,
     /// Its further renditions.
     pub renditions: Vec<RenditionSnapshot>,
+    /// The levels of its audio.
+    pub audio: Option<AudioFigures>,
 }
 
 /// An output at one moment.
@@ -399,7 +405,7 @@ impl ChannelEntry {
     pub(super) fn named(name: &str) -> Self {
         let (name, stream) = (name.to_owned(), format!("live/{name}"));
         let (facts, stats, renditions) = (Arc::default(), Arc::default(), Vec::new());
-        Self { name, stream, facts, stats, renditions }
+        Self { name, stream, facts, stats, renditions, audio: None }
     }
 }
 

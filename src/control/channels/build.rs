@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use crate::audio::Mixer;
+use crate::audio::{Mixer, MixerControl};
 use crate::command::{ChannelSource, ChannelSwitch};
 use crate::config::{ChannelConfig, RENDITIONS_MAX};
 use crate::frame::{Geometry, Pool};
@@ -53,6 +53,8 @@ pub(crate) struct Built {
     pub(crate) entry: ChannelEntry,
     /// For control: how its scenes are changed. `None` if it shows another program's frames.
     pub(crate) scenes: Option<SceneEnds>,
+    /// For control: how its audio is changed. `None` if it has none.
+    pub(crate) mixer: Option<MixerControl>,
     /// What of the scene that begins cannot be shown yet.
     pub(crate) faults: Vec<scene::Error>,
     /// For a program that hands in its own frames.
@@ -130,9 +132,11 @@ pub(crate) fn build(
             frame_input = Some(FrameInput { pool, tee, keys, switch, timeline });
         }
     }
+    let (mut entry, mut mixer_control) = (plan.entry(config), None);
     let mixed = audio.map(|encoder| {
-        let mut mixer = Mixer::new(&config.audio_sources);
+        let (mut mixer, control) = Mixer::controlled(&config.audio_sources, config.audio_bus);
         sources.want_audio(&config.audio_sources, &mut mixer);
+        (entry.audio, mixer_control) = (Some(mixer.levels()), Some(control));
         Audio { mixer, encoder }
     });
     let decoders = context.decoders(&config.name);
@@ -154,8 +158,9 @@ pub(crate) fn build(
         subscriptions,
         opened,
         encoders,
-        entry: plan.entry(config),
+        entry,
         scenes,
+        mixer: mixer_control,
         faults,
         frame_input,
     })

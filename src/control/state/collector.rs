@@ -432,6 +432,7 @@ mod tests {
                 facts: Arc::new(ChannelFacts { width: 640, ..ChannelFacts::default() }),
                 ..RenditionEntry::default()
             }],
+            audio: None,
         };
         channel.renditions[0].stats.encoded(7, true);
         channel.stats.dropped(DropReason::Late, 2);

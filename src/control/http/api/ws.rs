@@ -12,15 +12,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::ask::{Asked, left};
+use super::audio;
 use super::followers::FOLLOWERS_MAX;
 use super::gate;
 use super::problem::Problem;
 use crate::control::auth::Access;
 use crate::control::http::shared::Shared;
-use crate::control::state::{Board, Catchup};
+use crate::control::state::Catchup;
 
 /// The subprotocol.
 const PROTOCOL: &str = "stream-manager";
@@ -30,6 +31,9 @@ const BEARER: &str = "bearer.";
 
 /// Longest time that a follower may take to read what it is sent.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often audio levels are sent to who asked for them.
+const LEVELS_EVERY: Duration = Duration::from_millis(100);
 
 /// Bytes of a message from a follower, which has nothing to say.
 const HEARD_BYTES_MAX: usize = 1_024;
@@ -45,6 +49,8 @@ pub(in crate::control::http) struct Stop(pub(in crate::control::http) watch::Rec
 #[serde(default, deny_unknown_fields)]
 struct From {
     since: Option<u64>,
+    /// The channel whose audio levels are sent as well.
+    levels: Option<String>,
 }
 
 /// Opens the socket for who shows a token.
@@ -58,7 +64,12 @@ pub(super) async fn follow(State(shared): State<Arc<Shared>>, mut request: Reque
 async fn open(shared: &Arc<Shared>, request: &mut Request) -> Result<Response, Problem> {
     let token = token(request.headers());
     let access = gate::caller(shared, gate::Asker::of(request, token.as_deref())).await?.access;
-    let Asked(From { since }) = request.extract_parts().await?;
+    let Asked(From { since, levels }) = request.extract_parts().await?;
+    if let Some(channel) = &levels
+        && audio::levels_message(shared, channel).is_none()
+    {
+        return Err(Problem::not_found(&format!("there is no channel {channel} with audio")));
+    }
     let stop = left::<Stop>(request.extensions());
     let upgrade = request.extract_parts::<WebSocketUpgrade>().await.map_err(|_| {
         let hint = "open it as a WebSocket (RFC 6455)";
@@ -67,13 +78,13 @@ async fn open(shared: &Arc<Shared>, request: &mut Request) -> Result<Response, P
     let place = shared.followers.enter().ok_or_else(|| {
         Problem::too_many(&format!("there are {FOLLOWERS_MAX} followers already"))
     })?;
-    let board = Arc::clone(&shared.api.board);
+    let shared = Arc::clone(shared);
     let upgrade = upgrade
         .protocols([PROTOCOL])
         .max_message_size(HEARD_BYTES_MAX)
         .max_write_buffer_size(WAITING_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let follower = Follower { socket, board, access, _place: place };
+        let follower = Follower { socket, shared, access, levels, _place: place };
         follower.run(since, stop).await;
     }))
 }
@@ -90,8 +101,10 @@ fn token(headers: &HeaderMap) -> Option<String> {
 
 struct Follower {
     socket: WebSocket,
-    board: Arc<Board>,
+    shared: Arc<Shared>,
     access: Access,
+    /// The channel whose audio levels it asked for.
+    levels: Option<String>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -118,8 +131,9 @@ impl Follower {
     }
 
     async fn tell(&mut self, since: Option<u64>, stop: Option<Stop>) -> Left {
-        let mut news = self.board.news();
-        let mut at = match self.board.resume(since, self.access).await {
+        let board = Arc::clone(&self.shared.api.board);
+        let mut news = board.news();
+        let mut at = match board.resume(since, self.access).await {
             Catchup::State(text, at) => match self.say(vec![text]).await {
                 Ok(()) => at,
                 Err(left) => return left,
@@ -133,9 +147,11 @@ impl Follower {
             }
         };
         let mut stopping = std::pin::pin!(stopping);
+        let mut levels = interval(LEVELS_EVERY);
+        levels.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             loop {
-                match self.board.after(at, self.access).await {
+                match board.after(at, self.access).await {
                     Catchup::Changes(texts, last) if !texts.is_empty() => {
                         if let Err(left) = self.say(texts).await {
                             return left;
@@ -152,9 +168,21 @@ impl Follower {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Left::Gone,
                     Some(Ok(_)) => {}
                 },
+                _ = levels.tick(), if self.levels.is_some() => {
+                    if let Err(left) = self.say_levels().await {
+                        return left;
+                    }
+                }
                 () = &mut stopping => return Left::Stopping,
             }
         }
+    }
+
+    /// Sends the levels of the channel, unless it is gone for now.
+    async fn say_levels(&mut self) -> Result<(), Left> {
+        let channel = self.levels.as_deref();
+        let message = channel.and_then(|it| audio::levels_message(&self.shared, it));
+        self.say(message.map(Utf8Bytes::from).into_iter().collect()).await
     }
 
     async fn say(&mut self, texts: Vec<Utf8Bytes>) -> Result<(), Left> {
