@@ -55,6 +55,7 @@ mod load;
 mod loops;
 mod measured;
 mod mistakes;
+mod mixing;
 mod monitoring;
 mod multitrack;
 mod network_input;
