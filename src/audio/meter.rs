@@ -14,6 +14,9 @@ const RMS_SECONDS: f32 = 0.3;
 /// What is lower is silence: far below the last bit of any encoder.
 const FLOOR: f32 = 1e-6;
 
+/// Values that are worked on at once: four pairs.
+const LANES: usize = 4 * CHANNELS;
+
 /// What one meter remembers.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -40,13 +43,7 @@ impl Meter {
         if samples.is_empty() {
             return;
         }
-        let (mut peak, mut sum) = ([0.0_f32; CHANNELS], [0.0_f32; CHANNELS]);
-        for pair in samples.chunks_exact(CHANNELS) {
-            for (n, value) in pair.iter().enumerate() {
-                peak[n] = peak[n].max(value.abs());
-                sum[n] += value * value;
-            }
-        }
+        let (peak, sum) = peaks_and_squares(samples);
         #[expect(clippy::cast_precision_loss, reason = "chunks are short")]
         let (values, rate) = ((samples.len() / CHANNELS) as f32, SAMPLE_RATE as f32);
         let seconds = values / rate;
@@ -57,7 +54,7 @@ impl Meter {
             let mean = self.mean_square[n] * keep + sum[n] / values * (1.0 - keep);
             self.mean_square[n] = if mean < FLOOR * FLOOR { 0.0 } else { mean };
         }
-        self.true_peak = self.between.highest(samples).max(above_floor(self.true_peak * fall));
+        self.true_peak = self.between.highest(samples, above_floor(self.true_peak * fall));
         self.loudness.feed(samples);
     }
 
@@ -77,6 +74,27 @@ impl Meter {
             integrated_lufs: self.loudness.integrated() as f32,
         }
     }
+}
+
+/// The highest magnitude of each channel, and the sum of its squares. Several pairs are worked on
+/// at once, or each sum would wait for the one before it.
+fn peaks_and_squares(samples: &[f32]) -> ([f32; CHANNELS], [f32; CHANNELS]) {
+    let (mut peaks, mut sums) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let (whole, rest) = samples.as_chunks::<LANES>();
+    let mut add = |lane: usize, value: f32| {
+        peaks[lane] = peaks[lane].max(value.abs());
+        sums[lane] += value * value;
+    };
+    for values in whole {
+        values.iter().enumerate().for_each(|(lane, value)| add(lane, *value));
+    }
+    rest.iter().enumerate().for_each(|(lane, value)| add(lane, *value));
+    let (mut peak, mut sum) = ([0.0_f32; CHANNELS], [0.0_f32; CHANNELS]);
+    for lane in 0..LANES {
+        peak[lane % CHANNELS] = peak[lane % CHANNELS].max(peaks[lane]);
+        sum[lane % CHANNELS] += sums[lane];
+    }
+    (peak, sum)
 }
 
 /// The value, or nothing if it is silence: no denormal numbers.

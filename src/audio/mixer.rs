@@ -267,7 +267,8 @@ mod tests {
         let gate = GateSpec { open_db: -60.0, close_db: -70.0, ..GateSpec::default() };
         let eq = EqSpec { low_db: 12.0, high_db: -12.0, ..EqSpec::default() };
         let press = CompressorSpec { threshold_db: -30.0, ..CompressorSpec::default() };
-        let changes: [(&str, fn(&mut InputSpec, Filters)); 9] = [
+        type Change = (&'static str, fn(&mut InputSpec, Filters));
+        let changes: [Change; 9] = [
             ("gain", |it, _| it.gain_db = 6.0),
             ("pan", |it, _| it.pan = -1.0),
             ("mute", |it, _| it.mute = true),

@@ -64,7 +64,7 @@ pub struct PacketPoolFigures {
 }
 
 /// A channel's figures, what it is called and what it is to make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ChannelEntry {
     /// Name of the channel.
     pub name: String,

@@ -191,7 +191,7 @@ fn settings_of_audio_stand_above_the_file_and_its_sources_stay_its_own() {
     let mut kept = Kept::read(&kept.text()).unwrap();
     let (config, told) = kept.over(&file);
     assert_eq!(told, Vec::<String>::new());
-    assert_eq!(config.channels[0].audio_sources, [source.clone()]);
+    assert_eq!(config.channels[0].audio_sources, std::slice::from_ref(&source));
     let demo = &config.channels[1];
     assert_eq!((&demo.audio_sources[0], demo.audio_bus), (&bed, bus));
     assert_eq!(demo.audio_sources[1], file.channels[1].audio_sources[1]);

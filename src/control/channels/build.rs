@@ -9,10 +9,10 @@ use crate::config::{ChannelConfig, RENDITIONS_MAX};
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, PixelFormat};
 use crate::pipeline::{
-    Audio, CHANGES_MAX, Channel, ChannelStage, FrameTapEnd, Keyframes, Opened, Picture,
+    Audio, CHANGES_MAX, Channel, ChannelStage, FrameTapEnd, Keyframes, Opened, Picture, RawAudio,
     SCENE_REPORTS_MAX, SceneLine, Tee, Timeline, frame_tap,
 };
-use crate::ring::{Bell, channel};
+use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
 use crate::scene::{self, Composer, ResolvedScene};
@@ -132,13 +132,8 @@ pub(crate) fn build(
             frame_input = Some(FrameInput { pool, tee, keys, switch, timeline });
         }
     }
-    let (mut entry, mut mixer_control) = (plan.entry(config), None);
-    let mixed = audio.map(|encoder| {
-        let (mut mixer, control) = Mixer::controlled(&config.audio_sources, config.audio_bus);
-        sources.want_audio(&config.audio_sources, &mut mixer);
-        (entry.audio, mixer_control) = (Some(mixer.levels()), Some(control));
-        Audio { mixer, encoder }
-    });
+    let (mixed, mixer) = audio.map(|encoder| mix(config, encoder, &mut sources)).unzip();
+    let audio = mixed.as_ref().map(|mixed: &Audio| mixed.mixer.levels());
     let decoders = context.decoders(&config.name);
     let Started { subscriptions, .. } = sources.start(&decoders, timeline.start)?;
     if let Some(ends) = &mut scenes {
@@ -158,12 +153,23 @@ pub(crate) fn build(
         subscriptions,
         opened,
         encoders,
-        entry,
+        entry: ChannelEntry { audio, ..plan.entry(config) },
         scenes,
-        mixer: mixer_control,
+        mixer,
         faults,
         frame_input,
     })
+}
+
+/// The audio half of a channel, with what changes its mixer.
+fn mix(
+    config: &ChannelConfig,
+    encoder: Sender<RawAudio>,
+    sources: &mut Sources,
+) -> (Audio, MixerControl) {
+    let (mut mixer, control) = Mixer::controlled(&config.audio_sources, config.audio_bus);
+    sources.want_audio(&config.audio_sources, &mut mixer);
+    (Audio { mixer, encoder }, control)
 }
 
 impl Built {

@@ -5,9 +5,12 @@ use std::fmt;
 use super::page::Page;
 use crate::stats::{AudioLevels, Snapshot};
 
+/// A series of levels: its name, its help, and which of them it has.
+type Family = (&'static str, &'static str, fn(&AudioLevels) -> f32);
+
 /// Writes what is told of it.
 pub(super) fn write(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
-    let families: [(&str, &str, fn(&AudioLevels) -> f32); 5] = [
+    let families: [Family; 5] = [
         (
             "peak_dbfs",
             "Highest recent sample of a channel's audio, decibels below full scale",

@@ -1,5 +1,5 @@
-//! Inputs: the layers of all scenes, the overlays and the audio sources, by their names. Layers of several scenes that
-//! have the same name are one input, as a source in several scenes of OBS is.
+//! Inputs: the layers of all scenes, the overlays and the audio sources, by their names. Layers of
+//! several scenes that have the same name are one input, as a source in several scenes of OBS is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
