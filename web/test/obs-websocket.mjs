@@ -78,8 +78,7 @@ async function controls(obs, url, password) {
     until(() => obs.connect(url, "a wrong password")),
     { code: 4009 },
   );
-  const wanted =
-    EventSubscription.Scenes | EventSubscription.SceneItems | EventSubscription.Inputs;
+  const wanted = EventSubscription.Scenes | EventSubscription.SceneItems | EventSubscription.Inputs;
   const hello = await obs.connect(url, password, { rpcVersion: 1, eventSubscriptions: wanted });
   assert.equal(hello.negotiatedRpcVersion, 1);
   await obs.call("SetCurrentProgramScene", { sceneName: "live" });

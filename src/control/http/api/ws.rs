@@ -1,5 +1,5 @@
 //! `/ws`: the state, then every change of it and every event, each with a number. Who was away
-//! asks for what came after the last number it has.
+//! asks for what came after the last number it has; who asks for audio levels gets those alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(in crate::control::http) struct Stop(pub(in crate::control::http) watch::Rec
 #[serde(default, deny_unknown_fields)]
 struct From {
     since: Option<u64>,
-    /// The channel whose audio levels are sent as well.
+    /// The channel whose audio levels are sent, and nothing else.
     levels: Option<String>,
 }
 
@@ -120,7 +120,11 @@ enum Left {
 
 impl Follower {
     async fn run(mut self, since: Option<u64>, stop: Option<Stop>) {
-        let (code, reason) = match self.tell(since, stop).await {
+        let left = match self.levels.take() {
+            Some(channel) => self.tell_levels(&channel, stop).await,
+            None => self.tell(since, stop).await,
+        };
+        let (code, reason) = match left {
             Left::Gone => return,
             Left::Slow => (close_code::POLICY, "too slow"),
             Left::Stopping => (close_code::AWAY, "the node stops"),
@@ -140,15 +144,7 @@ impl Follower {
             },
             Catchup::Changes(..) | Catchup::Missed => since.unwrap_or_default(),
         };
-        let stopping = async {
-            match stop {
-                Some(Stop(mut stop)) => drop(stop.changed().await),
-                None => std::future::pending().await,
-            }
-        };
-        let mut stopping = std::pin::pin!(stopping);
-        let mut levels = interval(LEVELS_EVERY);
-        levels.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopping = std::pin::pin!(stopped(stop));
         loop {
             loop {
                 match board.after(at, self.access).await {
@@ -164,25 +160,30 @@ impl Follower {
             }
             tokio::select! {
                 changed = news.changed() => if changed.is_err() { return Left::Stopping },
-                heard = self.socket.recv() => match heard {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Left::Gone,
-                    Some(Ok(_)) => {}
-                },
-                _ = levels.tick(), if self.levels.is_some() => {
-                    if let Err(left) = self.say_levels().await {
-                        return left;
-                    }
-                }
+                heard = self.socket.recv() => if is_over(heard.as_ref()) { return Left::Gone },
                 () = &mut stopping => return Left::Stopping,
             }
         }
     }
 
-    /// Sends the levels of the channel, unless it is gone for now.
-    async fn say_levels(&mut self) -> Result<(), Left> {
-        let channel = self.levels.as_deref();
-        let message = channel.and_then(|it| audio::levels_message(&self.shared, it));
-        self.say(message.map(Utf8Bytes::from).into_iter().collect()).await
+    /// Sends the levels of a channel, unless it is gone for now, and nothing else.
+    async fn tell_levels(&mut self, channel: &str, stop: Option<Stop>) -> Left {
+        let mut stopping = std::pin::pin!(stopped(stop));
+        let mut ticks = interval(LEVELS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let message = audio::levels_message(&self.shared, channel);
+                    let texts = message.map(Utf8Bytes::from).into_iter().collect();
+                    if let Err(left) = self.say(texts).await {
+                        return left;
+                    }
+                }
+                heard = self.socket.recv() => if is_over(heard.as_ref()) { return Left::Gone },
+                () = &mut stopping => return Left::Stopping,
+            }
+        }
     }
 
     async fn say(&mut self, texts: Vec<Utf8Bytes>) -> Result<(), Left> {
@@ -200,6 +201,19 @@ impl Follower {
             Err(_) => Err(Left::Slow),
         }
     }
+}
+
+/// Comes to its end when the server does.
+async fn stopped(stop: Option<Stop>) {
+    match stop {
+        Some(Stop(mut stop)) => drop(stop.changed().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether what was heard of a follower is its end.
+const fn is_over(heard: Option<&Result<Message, axum::Error>>) -> bool {
+    matches!(heard, Some(Ok(Message::Close(_)) | Err(_)) | None)
 }
 
 #[cfg(test)]
