@@ -1,7 +1,9 @@
 //! Inner parts that this package's own program, tests, benchmarks and measurements use. No other
 //! program is meant to: they change as they need to.
 
-pub use crate::audio::Mixer;
+pub use crate::audio::{
+    BusSpec, CompressorSpec, EqSpec, Filters, GateSpec, InputSpec, Mixer, Source as AudioInput,
+};
 pub use crate::control::log::start_log;
 pub use crate::encode::{
     Keep, VideoEncoder, VideoPacket, VideoSink, VideoSpec, check_hardware, check_with, open_video,
@@ -10,7 +12,8 @@ pub use crate::ffi::sys;
 #[cfg(feature = "x264")]
 pub use crate::ffi::x264;
 pub use crate::frame::{
-    Frame, FrozenFrame, Geometry, PacketBuf, PacketPool, PacketPoolSpec, PictureEvent, Pool,
+    AudioBlock, Frame, FrozenFrame, Geometry, PacketBuf, PacketPool, PacketPoolSpec, PictureEvent,
+    Pool,
 };
 pub use crate::keys::KeyHash;
 pub use crate::limits::{GuardSpec, LimitSpec, NodeLimits};

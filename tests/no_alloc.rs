@@ -152,7 +152,7 @@ fn a_frame_goes_from_scene_to_socket_without_an_allocation_or_a_copy() {
     spec.preset = "ultrafast".to_owned();
     spec.tune = "zerolatency".to_owned();
     let mut composer = Composer::new(demo.scene(), spec.size, Level::best()).unwrap();
-    let mut mixer = Mixer::new(&demo.audio_sources);
+    let mut mixer = Mixer::new(&demo.audio_sources, demo.audio_bus);
     let pool = Pool::new(Geometry::new(spec.size, spec.format), 4).unwrap();
     let packets = PacketPool::new(PacketPoolSpec::default()).unwrap();
     let mut encoder = open_video(&spec, &packets).unwrap();

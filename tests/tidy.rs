@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keys", &["media"]),
     ("limits", &["media", "stats", "frame"]),
     ("scene", &["media", "stats", "ring", "frame", "ffi"]),
-    ("audio", &["media", "ring", "frame"]),
+    ("audio", &["media", "stats", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi", "flv", "scene"]),
     ("rtmp", &["media", "frame", "flv"]),

@@ -44,6 +44,12 @@ impl Gate {
         }
     }
 
+    /// Takes the place of `old`; of none, it begins open: what is heard goes on.
+    pub(super) fn follow(&mut self, old: Option<&Self>) {
+        (self.is_open, self.gain) = old.map_or((true, 1.0), |old| (old.is_open, old.gain));
+        self.held = self.hold;
+    }
+
     /// Lets interleaved stereo samples through, or not, where they lie.
     pub(super) fn apply(&mut self, samples: &mut [f32]) {
         for pair in samples.chunks_exact_mut(CHANNELS) {
@@ -93,6 +99,12 @@ impl Compressor {
             envelope: 0.0,
             gain: output,
         }
+    }
+
+    /// Takes the place of `old`: it has heard what that one has.
+    pub(super) fn follow(&mut self, old: &Self) {
+        self.envelope = old.envelope;
+        self.gain = self.target();
     }
 
     /// Compresses interleaved stereo samples where they lie.

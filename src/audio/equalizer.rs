@@ -35,6 +35,11 @@ impl Equalizer {
         }
     }
 
+    /// Takes the place of `old`: it rings on as that one would.
+    pub(super) fn follow(&mut self, old: &Self) {
+        self.bands.iter_mut().zip(&old.bands).for_each(|(new, old)| new.state = old.state);
+    }
+
     /// Filters interleaved stereo samples where they lie, each by all bands at once: a band waits
     /// for its own last sample, and the others work meanwhile.
     pub(super) fn apply(&mut self, samples: &mut [f32]) {

@@ -1,5 +1,7 @@
 //! Audio mix model: inputs with gains, mixed into one stereo bus.
 
+use std::ops::RangeInclusive;
+
 use super::strip_spec::{Filters, Mapping};
 use crate::media::{NetworkInput, VideoClip};
 
@@ -47,6 +49,28 @@ impl InputSpec {
         }
     }
 }
+
+/// What the bus, on which all inputs are added, goes through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BusSpec {
+    /// The loudness that the programme is brought to, one of [`NORMALIZE_LUFS`]; `None` leaves it
+    /// as it is.
+    pub normalize_lufs: Option<i32>,
+    /// What no true peak is above, in [`CEILING_DBTP`].
+    pub ceiling_dbtp: f32,
+}
+
+impl Default for BusSpec {
+    fn default() -> Self {
+        Self { normalize_lufs: None, ceiling_dbtp: -1.0 }
+    }
+}
+
+/// Targets of the loudness normaliser, LUFS: EBU R128, and what platforms play.
+pub const NORMALIZE_LUFS: [i32; 3] = [-23, -16, -14];
+
+/// Range of the limiter's ceiling, dBTP.
+pub const CEILING_DBTP: RangeInclusive<f32> = -20.0..=0.0;
 
 /// Where audio comes from.
 #[derive(Clone, Debug, PartialEq)]

@@ -23,7 +23,7 @@ impl Ramp {
         }
         let samples = samples.max(1);
         self.target = target;
-        #[expect(clippy::cast_precision_loss, reason = "a ramp is a few seconds at most")]
+        #[expect(clippy::cast_precision_loss, reason = "a ramp is a minute at most")]
         let steps = samples as f32;
         self.step = (target - self.now) / steps;
         self.left = samples;
@@ -43,7 +43,10 @@ impl Ramp {
     pub(super) fn next(&mut self) -> f32 {
         if self.left > 0 {
             self.left -= 1;
-            self.now = if self.left == 0 { self.target } else { self.now + self.step };
+            // From its end, so that nothing adds up on a long way.
+            #[expect(clippy::cast_precision_loss, reason = "a ramp is a minute at most")]
+            let left = self.left as f32;
+            self.now = self.target - self.step * left;
         }
         self.now
     }

@@ -2,11 +2,9 @@
 
 use std::f32::consts::{FRAC_PI_4, SQRT_2};
 
-use super::delay_line::DelayLine;
-use super::dynamics::{Compressor, Gate};
-use super::equalizer::Equalizer;
+use super::chain::Chain;
 use super::input::Input;
-use super::meter::{Level, Meter};
+use super::meter::Meter;
 use super::ramp::{Ramp, from_db};
 use super::strip_spec::{DuckingSpec, GAIN_DB, Mapping};
 use super::synth;
@@ -14,9 +12,16 @@ use super::{INPUTS_MAX, InputSpec, Source};
 use crate::frame::AudioBlock;
 use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
 use crate::ring::Receiver;
+use crate::stats::AudioLevels;
 
 /// Samples in which a gain or mute change is carried out: 10 ms.
 const GAIN_SAMPLES: u32 = SAMPLE_RATE / 100;
+
+/// Samples in which one chain of filters gives way to another: 20 ms.
+const EXCHANGE_SAMPLES: u32 = SAMPLE_RATE / 50;
+
+/// Bits of the factor that changes nothing.
+const UNITY: u32 = 1.0_f32.to_bits();
 
 /// How much quieter the bed is while a live input plays, decibels.
 const DUCK_DB: f32 = -8.0;
@@ -32,21 +37,45 @@ const UNDUCK_SAMPLES: u32 = SAMPLE_RATE * 3 / 2;
 pub(super) struct Strip {
     name: String,
     maker: Maker,
-    delay: Option<DelayLine>,
-    mapping: Mapping,
-    gate: Option<Gate>,
-    equalizer: Option<Equalizer>,
-    compressor: Option<Compressor>,
-    gain_db: f32,
-    mute: bool,
-    /// Whether others are in solo, and this one is not.
-    left_out: bool,
+    chain: Box<Chain>,
+    /// The chain that it had before, while one gives way to the other, and how far it is heard.
+    old_chain: Option<Box<Chain>>,
+    exchange: Ramp,
     gain: Ramp,
-    /// Factors of both sides, unless it is in the middle.
-    pan: Option<[f32; CHANNELS]>,
+    /// Factors of both sides.
+    pan: [Ramp; CHANNELS],
     ducking: Option<Ducking>,
     duck: Ramp,
     meter: Meter,
+}
+
+/// How a strip is to be from a block on.
+#[derive(Debug)]
+pub(super) struct StripChange {
+    gain: f32,
+    /// Samples in which the gain goes there.
+    fade: u32,
+    pan: [f32; CHANNELS],
+    ducking: Option<Ducking>,
+    /// What takes the place of its chain, if that changes.
+    chain: Option<Box<Chain>>,
+}
+
+impl StripChange {
+    /// From the input at this place among `old` to that among `new`, with its gain within `fade`
+    /// milliseconds.
+    pub(super) fn new(place: usize, old: &[InputSpec], new: &[InputSpec], fade_ms: u32) -> Self {
+        let spec = &new[place];
+        let fade = u64::from(fade_ms) * u64::from(SAMPLE_RATE) / 1_000;
+        let stays = Chain::stays((&old[place], old), (spec, new));
+        Self {
+            gain: gain_of(spec, new),
+            fade: u32::try_from(fade).unwrap_or(u32::MAX).max(GAIN_SAMPLES),
+            pan: pan_of(spec),
+            ducking: Ducking::of(spec, new),
+            chain: (!stays).then(|| Box::new(Chain::new(spec, new))),
+        }
+    }
 }
 
 /// What makes the samples of a strip.
@@ -86,27 +115,46 @@ impl Strip {
             Source::Video(_) => Maker::Ring { live: false, input: None },
             Source::Live(_) | Source::Network(_) => Maker::Ring { live: true, input: None },
         };
-        let left_out = !spec.solo && all.iter().any(|other| other.solo);
-        // Nothing can be heard before it is there: the others wait for the earliest.
-        let earliest = all.iter().map(|other| other.delay_ms).min().unwrap_or(0).min(0);
-        let delay_ms = u32::try_from(spec.delay_ms.saturating_sub(earliest)).unwrap_or(0);
         Self {
             name: spec.name.clone(),
-            ducking: Ducking::of(spec, all),
             maker,
-            delay: DelayLine::new(delay_ms),
-            mapping: spec.mapping,
-            gate: spec.filters.gate.as_ref().map(Gate::new),
-            equalizer: spec.filters.eq.as_ref().map(Equalizer::new),
-            compressor: spec.filters.compressor.as_ref().map(Compressor::new),
-            gain_db: spec.gain_db,
-            mute: spec.mute,
-            left_out,
-            gain: Ramp::at(factor(spec.gain_db, spec.mute || left_out)),
-            pan: (spec.pan != 0.0).then(|| pan(spec.pan, spec.mapping)),
+            chain: Box::new(Chain::new(spec, all)),
+            old_chain: None,
+            exchange: Ramp::at(0.0),
+            gain: Ramp::at(gain_of(spec, all)),
+            pan: pan_of(spec).map(Ramp::at),
+            ducking: Ducking::of(spec, all),
             duck: Ramp::at(1.0),
-            meter: Meter::default(),
+            meter: Meter::new(),
         }
+    }
+
+    /// Becomes what `change` says, in ramps; the chain that it had sounds out beside the new one.
+    pub(super) fn change(&mut self, change: &mut StripChange) {
+        self.gain.go(change.gain, change.fade);
+        self.pan.iter_mut().zip(change.pan).for_each(|(pan, to)| pan.go(to, GAIN_SAMPLES));
+        self.ducking = change.ducking;
+        if let Some(mut chain) = change.chain.take() {
+            chain.follow(&self.chain);
+            self.old_chain = Some(std::mem::replace(&mut self.chain, chain));
+            self.exchange = Ramp::at(1.0);
+            self.exchange.go(0.0, EXCHANGE_SAMPLES);
+        }
+    }
+
+    /// Whether it has two chains now, and can be given no other.
+    pub(super) const fn is_exchanging(&self) -> bool {
+        self.old_chain.is_some()
+    }
+
+    /// The chain that is heard no more.
+    pub(super) fn take_retired(&mut self) -> Option<Box<Chain>> {
+        if self.exchange.is_at_rest() { self.old_chain.take() } else { None }
+    }
+
+    /// Measures integrated loudness anew.
+    pub(super) fn reset_integrated(&mut self) {
+        self.meter.reset_integrated();
     }
 
     pub(super) fn name(&self) -> &str {
@@ -124,23 +172,9 @@ impl Strip {
         matches!(self.maker, Maker::Ring { live: true, .. }) && self.gain.target() > 0.0
     }
 
-    pub(super) fn set_gain(&mut self, gain_db: f32) {
-        self.gain_db = gain_db;
-        self.change();
-    }
-
-    pub(super) fn set_mute(&mut self, mute: bool) {
-        self.mute = mute;
-        self.change();
-    }
-
-    fn change(&mut self) {
-        self.gain.go(factor(self.gain_db, self.mute || self.left_out), GAIN_SAMPLES);
-    }
-
     /// Makes way, or comes back: `peaks` are those of all inputs in the last chunk.
     pub(super) fn duck_for(&mut self, peaks: &[f32; INPUTS_MAX], live_heard: bool) {
-        let Some(ducking) = self.ducking else { return };
+        let Some(ducking) = self.ducking else { return self.duck.go(1.0, UNDUCK_SAMPLES) };
         let is_heard = match ducking.by {
             SideChain::AnyLive => live_heard,
             SideChain::Input(place, threshold) => {
@@ -154,12 +188,8 @@ impl Strip {
     }
 
     /// Whether anything may be heard of it after its source has fallen silent.
-    pub(super) const fn goes_on(&self) -> bool {
-        self.delay.is_some() || self.has_filters()
-    }
-
-    const fn has_filters(&self) -> bool {
-        self.gate.is_some() || self.equalizer.is_some() || self.compressor.is_some()
+    pub(super) fn goes_on(&self) -> bool {
+        self.chain.goes_on() || self.old_chain.is_some()
     }
 
     /// Writes the source's samples; says whether they may be anything but silence. A muted ring is
@@ -189,37 +219,43 @@ impl Strip {
         heard
     }
 
-    /// Takes the source's samples through all that is after it; the highest of them before what
-    /// ducking takes away.
-    pub(super) fn finish(&mut self, samples: &mut [f32]) -> f32 {
-        if let Some(delay) = &mut self.delay {
-            delay.apply(samples);
-        }
-        map(self.mapping, samples);
-        if let Some(gate) = &mut self.gate {
-            gate.apply(samples);
-        }
-        if let Some(equalizer) = &mut self.equalizer {
-            equalizer.apply(samples);
-        }
-        if let Some(compressor) = &mut self.compressor {
-            compressor.apply(samples);
+    /// Takes the source's samples through all that is after it, with `spare` of the same length;
+    /// the highest of them before what ducking takes away.
+    pub(super) fn finish(&mut self, samples: &mut [f32], spare: &mut [f32]) -> f32 {
+        if let Some(old) = &mut self.old_chain {
+            spare.copy_from_slice(samples);
+            old.apply(spare);
+            self.chain.apply(samples);
+            let pairs = samples.chunks_exact_mut(CHANNELS).zip(spare.chunks_exact(CHANNELS));
+            for (new, old) in pairs {
+                let share = self.exchange.next();
+                new[0] += (old[0] - new[0]) * share;
+                new[1] += (old[1] - new[1]) * share;
+            }
+        } else {
+            self.chain.apply(samples);
         }
         self.gain.apply(samples);
-        if let Some([left, right]) = self.pan {
-            for pair in samples.chunks_exact_mut(CHANNELS) {
-                pair[0] *= left;
-                pair[1] *= right;
-            }
-        }
+        self.apply_pan(samples);
         let peak = samples.iter().fold(0.0_f32, |peak, value| peak.max(value.abs()));
         self.duck.apply(samples);
         self.meter.feed(samples);
         peak
     }
 
-    pub(super) fn level(&self) -> Level {
-        self.meter.level()
+    fn apply_pan(&mut self, samples: &mut [f32]) {
+        let is_middle = |side: &Ramp| side.is_at_rest() && side.target().to_bits() == UNITY;
+        if self.pan.iter().all(is_middle) {
+            return;
+        }
+        for pair in samples.chunks_exact_mut(CHANNELS) {
+            pair[0] *= self.pan[0].next();
+            pair[1] *= self.pan[1].next();
+        }
+    }
+
+    pub(super) fn levels(&self) -> AudioLevels {
+        self.meter.levels()
     }
 }
 
@@ -243,16 +279,16 @@ impl Ducking {
     }
 }
 
-/// Puts channels where they are to be heard.
-fn map(mapping: Mapping, samples: &mut [f32]) {
-    let change: fn(&mut [f32]) = match mapping {
-        Mapping::Stereo => return,
-        Mapping::Left => |pair| pair[1] = pair[0],
-        Mapping::Right => |pair| pair[0] = pair[1],
-        Mapping::Mono => |pair| pair.fill(f32::midpoint(pair[0], pair[1])),
-        Mapping::Swapped => |pair| pair.swap(0, 1),
-    };
-    samples.chunks_exact_mut(CHANNELS).for_each(change);
+/// The factor that `spec`, which is one of `all`, has: nothing of it is heard while it is muted, or
+/// others are in solo and it is not.
+fn gain_of(spec: &InputSpec, all: &[InputSpec]) -> f32 {
+    let is_left_out = !spec.solo && all.iter().any(|other| other.solo);
+    factor(spec.gain_db, spec.mute || is_left_out)
+}
+
+/// Factors of both sides; exactly 1 in the middle.
+fn pan_of(spec: &InputSpec) -> [f32; CHANNELS] {
+    if spec.pan == 0.0 { [1.0; CHANNELS] } else { pan(spec.pan, spec.mapping) }
 }
 
 /// Factors of both sides at a place. Where both carry the same, their power stays what it is in the

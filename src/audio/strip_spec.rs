@@ -11,6 +11,9 @@ pub const PAN: RangeInclusive<f32> = -1.0..=1.0;
 /// Range of a delay, milliseconds. Beyond it each source would hold more than a megabyte.
 pub const DELAY_MS: RangeInclusive<i32> = -500..=2_000;
 
+/// Range of a fade from one gain to another, milliseconds: a minute at most.
+pub const FADE_MS: RangeInclusive<u32> = 0..=60_000;
+
 /// Range of a threshold, decibels below full scale.
 pub const THRESHOLD_DB: RangeInclusive<f32> = -96.0..=0.0;
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::config::{ConfigText, ReloadView};
 use super::playback::{PlaybackCommand, PlaybackView};
 use super::rules::DelayAsk;
 use super::shard::RecentMessages;
@@ -121,6 +122,22 @@ pub enum Ask {
         layer: String,
         /// What it is to do.
         command: PlaybackCommand,
+    },
+    /// The settings of a channel's audio: [`Answer::Audio`].
+    Audio {
+        /// The channel.
+        channel: String,
+    },
+    /// Change settings of a channel's audio while it plays.
+    PatchAudio {
+        /// The channel.
+        channel: String,
+        /// The audio source; `None` for the bus.
+        source: Option<String>,
+        /// A JSON merge patch (RFC 7396) of its document.
+        patch: serde_json::Map<String, serde_json::Value>,
+        /// How long a change of the source's gain takes, milliseconds.
+        fade_ms: u32,
     },
     /// Take the values that texts of scenes are bound to by this name.
     PutData {
@@ -350,6 +367,8 @@ pub enum Answer {
     Picture(Vec<u8>),
     /// A channel's overlays.
     Overlays(OverlaysView),
+    /// A channel's audio.
+    Audio(MixView),
     /// The video files of a channel, by layer.
     Playback(Vec<PlaybackView>),
     /// It has been done.
@@ -371,64 +390,13 @@ pub enum Answer {
     Unavailable(String),
 }
 
-/// A configuration as TOML. It may hold secrets, so Debug shows nothing.
-#[derive(Clone)]
-pub struct ConfigText(String);
-
-impl ConfigText {
-    /// The text.
-    #[must_use]
-    pub const fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl From<String> for ConfigText {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for ConfigText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of configuration", self.0.len())
-    }
-}
-
-/// What came of a reload. `Display` is one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReloadView {
-    /// What was changed.
-    pub done: Vec<String>,
-    /// Tables and keys whose change takes a restart.
-    pub restart: Vec<String>,
-    /// What could not be changed, and why.
-    pub failed: Vec<String>,
-}
-
-impl ReloadView {
-    /// Whether all that the file says is in use.
-    #[must_use]
-    pub const fn is_whole(&self) -> bool {
-        self.restart.is_empty() && self.failed.is_empty()
-    }
-}
-
-impl fmt::Display for ReloadView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { done, restart, failed } = self;
-        match done.is_empty() {
-            true => f.write_str("the configuration was read again: nothing to change")?,
-            false => write!(f, "the configuration was read again: {}", done.join("; "))?,
-        }
-        if !restart.is_empty() {
-            write!(f, "; a restart is needed for {}", restart.join(", "))?;
-        }
-        if !failed.is_empty() {
-            write!(f, "; {}", failed.join("; "))?;
-        }
-        Ok(())
-    }
+/// The settings of a channel's audio: the keys of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MixView {
+    /// Its sources, in their order; addresses without secrets.
+    pub sources: Vec<serde_json::Value>,
+    /// Its bus.
+    pub bus: serde_json::Value,
 }
 
 /// A channel's scenes.

@@ -2,6 +2,7 @@
 //! rings; nothing here blocks, allocates per frame, or knows a runtime.
 
 mod ask;
+mod config;
 mod demand;
 mod hook;
 mod playback;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub use self::ask::{
-    Answer, Ask, CLIENTS_MAX, ConfigText, Document, Monitor, OverlaysView, PreviewState,
-    PreviewView, ReloadView, SceneView, ScenesView, TakenView,
+    Answer, Ask, CLIENTS_MAX, Document, MixView, Monitor, OverlaysView, PreviewState, PreviewView,
+    SceneView, ScenesView, TakenView,
 };
+pub use self::config::{ConfigText, ReloadView};
 pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::playback::{PlaybackCommand, PlaybackState, PlaybackView};

@@ -1,7 +1,7 @@
 //! Configuration diff: the steps from one configuration to another while the node runs, and the
 //! changes that take a restart.
 
-use std::fmt;
+mod words;
 
 use toml::{Table, Value};
 
@@ -11,6 +11,7 @@ use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::transcode::TranscodeConfig;
 use super::{Config, HttpConfig, KeysConfig, NodeConfig, RtmpConfig, TlsConfig};
+use crate::audio::{BusSpec, InputSpec};
 use crate::scene::{Layer, Transition};
 
 /// The way from one configuration to another.
@@ -50,6 +51,8 @@ pub enum Step {
     PutOverlays(String, Vec<Layer>),
     /// Change how other scenes of a channel come on the air.
     PutTransition(String, Transition),
+    /// Change the settings of a channel's audio sources and of its bus.
+    PutAudio(String, Vec<InputSpec>, BusSpec),
     /// Forget a scene of a channel.
     RemoveScene(String, String),
     /// Log this.
@@ -233,6 +236,7 @@ impl Step {
             | Self::PutScene(name, _)
             | Self::PutOverlays(name, _)
             | Self::PutTransition(name, _)
+            | Self::PutAudio(name, ..)
             | Self::ShowScene(name, _)
             | Self::RemoveScene(name, _) => ("channel", name),
             Self::AddChannel(channel) | Self::ReplaceChannel(channel) => ("channel", &channel.name),
@@ -295,12 +299,15 @@ fn parts<T: Named>(old: &[T], new: &[T]) -> impl Iterator<Item = Part<T>> {
 
 fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>) {
     // What encodes a channel is made for it: another one takes its place.
+    let plain = |of: &InputSpec| InputSpec::new(&of.name, of.source.clone());
     let frame = |of: &ChannelConfig| ChannelConfig {
         scenes: Vec::new(),
         active: 0,
         transition: Transition::CUT,
         overlays: Vec::new(),
         outputs: Vec::new(),
+        audio_sources: of.audio_sources.iter().map(plain).collect(),
+        audio_bus: BusSpec::default(),
         ..of.clone()
     };
     let find = |is: &ChannelConfig| old.iter().find(|was| was.name == is.name);
@@ -350,6 +357,10 @@ fn scenes(was: &ChannelConfig, is: &ChannelConfig, steps: &mut Vec<Step>) {
     }
     if was.transition != is.transition {
         steps.push(Step::PutTransition(is.name.clone(), is.transition.clone()));
+    }
+    if (&was.audio_sources, was.audio_bus) != (&is.audio_sources, is.audio_bus) {
+        let (sources, bus) = (is.audio_sources.clone(), is.audio_bus);
+        steps.push(Step::PutAudio(is.name.clone(), sources, bus));
     }
     if let Some(shown) = name(is).filter(|shown| name(was).as_ref() != Some(shown)) {
         steps.push(Step::ShowScene(is.name.clone(), shown));
@@ -447,46 +458,6 @@ fn live_tls(old: &TlsConfig, new: &TlsConfig) -> TlsConfig {
     TlsConfig { certificate, ca_file: new.ca_file.clone(), ..old.clone() }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RemoveChannel(name) => write!(f, "channel {name} ended"),
-            Self::AddChannel(channel) => write!(f, "channel {} began", channel.name),
-            Self::ReplaceChannel(channel) => write!(f, "channel {} was replaced", channel.name),
-            Self::Output(channel, part) => {
-                tell(part, f, "output")?;
-                write!(f, " of channel {channel}")
-            }
-            Self::Push(part) => tell(part, f, "push"),
-            Self::Pull(part) => tell(part, f, "pull"),
-            Self::Record(part) => tell(part, f, "recording"),
-            Self::Transcode(part) => tell(part, f, "transcode"),
-            Self::PutScene(channel, scene) => {
-                write!(f, "scene {} of channel {channel} was replaced", scene.name)
-            }
-            Self::ShowScene(channel, scene) => write!(f, "channel {channel} shows scene {scene}"),
-            Self::PutOverlays(channel, _) => write!(f, "overlays of channel {channel} replaced"),
-            Self::PutTransition(channel, _) => {
-                write!(f, "transition of channel {channel} replaced")
-            }
-            Self::RemoveScene(channel, scene) => {
-                write!(f, "scene {scene} of channel {channel} was removed")
-            }
-            Self::Log(filter) => write!(f, "the log level is {filter}"),
-            Self::Rules(tables) => write!(f, "{} changed", tables.join(", ")),
-        }
-    }
-}
-
-fn tell<T: Named>(part: &Part<T>, f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
-    match part {
-        Part::Gone(name) => write!(f, "removed {kind} {name}"),
-        Part::New(part) => write!(f, "added {kind} {}", part.name()),
-        Part::Switched(name, true) => write!(f, "started {kind} {name}"),
-        Part::Switched(name, false) => write!(f, "stopped {kind} {name}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -576,6 +547,24 @@ mod tests {
         assert_eq!(changed("name = \"a\"\n", more).0, ["channel a was replaced"]);
         let named = BASE.replacen("name = \"a\"", "name = \"b\"\nstream = \"live/a\"", 1);
         assert_eq!(steps(BASE, &named).0, ["channel a ended", "channel b began"]);
+    }
+
+    #[test]
+    fn settings_of_audio_are_changed_and_another_source_replaces_the_channel() {
+        let source = |more: &str| {
+            let head = "[[channel.audio_source]]\nname = \"s\"\n";
+            format!("{head}{more}\n[[push]]")
+        };
+        let base = BASE.replacen("[[push]]", &source("type = \"bed\""), 1);
+        let to = |more: &str| {
+            let text = BASE.replacen("[[push]]", &source(more), 1);
+            steps(&base, &text).0
+        };
+        assert_eq!(to("type = \"bed\"\ngain_db = -3"), ["audio of channel a changed"]);
+        assert_eq!(to("type = \"beep\""), ["channel a was replaced"]);
+        let bus =
+            base.replacen("name = \"a\"\n", "name = \"a\"\naudio = { normalize_lufs = -23 }\n", 1);
+        assert_eq!(steps(&base, &bus).0, ["audio of channel a changed"]);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig}
 use super::scene::{self as shown, NamedScene};
 use super::section::{Found, Section};
 use super::video::{self, FASTEST_PRESET};
-use super::{audio_source, transition};
-use crate::audio::{self, InputSpec};
+use super::{audio_bus, audio_source, transition};
+use crate::audio::{self, BusSpec, InputSpec};
 use crate::encode::{AudioSpec, Keep, Priority, VideoSpec};
 use crate::media::{AudioCodec, FrameRate, PixelFormat, Size, VideoCodec};
 use crate::scene::{self, Layer, ResolvedScene, Scene, Transition};
@@ -67,6 +67,8 @@ pub struct ChannelConfig {
     pub multitracks: Vec<MultitrackConfig>,
     /// Audio, if there is any.
     pub audio: Option<AudioSpec>,
+    /// What the sum of its audio sources goes through.
+    pub audio_bus: BusSpec,
     /// What it can show; at least one, each with another name.
     pub scenes: Vec<NamedScene>,
     /// Place in `scenes` of the one that it begins with.
@@ -148,6 +150,7 @@ impl ChannelConfig {
             renditions: Vec::new(),
             multitracks: Vec::new(),
             audio: Some(AudioSpec { codec: AudioCodec::Aac, bitrate_bps: 128_000 }),
+            audio_bus: BusSpec::default(),
             scenes: shown::empty(),
             active: 0,
             transition: Transition::CUT,
@@ -313,7 +316,8 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     if let Some(video) = s.table(faults, "video", "[channel.video]") {
         read_video(video, faults, &mut channel);
     }
-    if let Some(audio) = s.table(faults, "audio", "[channel.audio]") {
+    if let Some(mut audio) = s.table(faults, "audio", "[channel.audio]") {
+        channel.audio_bus = audio_bus::read(&mut audio, faults);
         channel.audio = read_audio(audio, faults);
     }
     let renditions = s.tables(faults, "rendition", "[[channel.rendition]]");

@@ -63,7 +63,7 @@ pub fn transition_from_document(document: &Value) -> Result<Transition, Vec<Stri
     read_document(&whole, "the transition", transition::read)?.ok_or_else(Vec::new)
 }
 
-fn read_document<T>(
+pub(super) fn read_document<T>(
     document: &Value,
     name: &str,
     read: impl FnOnce(&mut Section<'_>, &mut Faults<'_>) -> T,
@@ -296,7 +296,7 @@ struct Field {
     bytes: Range<usize>,
     /// Such as `layer[2].path`.
     path: String,
-    /// The layer that it is in, as a message names it.
+    /// The layer or audio source that it is in, as a message names it.
     layer: String,
 }
 
@@ -338,7 +338,9 @@ impl Text {
                 for (index, one) in list.iter().enumerate() {
                     let (begin, path) = (self.toml.len(), format!("{path}[{index}]"));
                     let name = one.get("name").and_then(Value::as_str);
-                    let own = name.map(|name| format!("layer {}", quoted(name)));
+                    let is_audio = path.starts_with("audio_source");
+                    let kind = if is_audio { "audio source" } else { "layer" };
+                    let own = name.map(|name| format!("{kind} {}", quoted(name)));
                     let layer = own.as_deref().unwrap_or(layer);
                     self.value(one, &path, layer)?;
                     let bytes = begin..self.toml.len();

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use super::audio_bus;
+use super::audio_document::LIVE_KEYS;
 use super::load::parse_as;
 use super::output::OutputConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::{Config, NodeConfig, write};
+use crate::audio::{BusSpec, InputSpec};
 use crate::scene::{Layer, Transition};
 
 /// Changes that are kept at most. Further ones hold until the node ends.
@@ -40,6 +43,10 @@ pub enum Part {
     Transition(String),
     /// Which scene of a channel is on the air.
     OnAir(String),
+    /// The settings of an audio source: channel and name.
+    AudioSource(String, String),
+    /// The bus of a channel's audio.
+    AudioBus(String),
 }
 
 /// What a part has become. Debug shows no secret.
@@ -63,6 +70,10 @@ pub enum Becomes {
     Transition(String, Transition),
     /// On the air: channel and scene.
     OnAir(String, String),
+    /// An audio source of a channel with these settings.
+    AudioSource(String, Box<InputSpec>),
+    /// This bus of a channel.
+    AudioBus(String, BusSpec),
     /// There is no such thing any more.
     Gone(Part),
 }
@@ -80,6 +91,8 @@ impl Becomes {
             Self::Overlays(channel, _) => Part::Overlays(channel.clone()),
             Self::Transition(channel, _) => Part::Transition(channel.clone()),
             Self::OnAir(channel, _) => Part::OnAir(channel.clone()),
+            Self::AudioSource(channel, of) => Part::AudioSource(channel.clone(), of.name.clone()),
+            Self::AudioBus(channel, _) => Part::AudioBus(channel.clone()),
             Self::Gone(part) => part.clone(),
         }
     }
@@ -98,6 +111,12 @@ impl Becomes {
             Self::Overlays(_, layers) => write::overlays(layers),
             Self::Transition(_, of) => write::transition(of),
             Self::OnAir(_, scene) => one("scene", scene),
+            Self::AudioSource(_, of) => {
+                let mut table = write::audio(of);
+                table.retain(|key, _| LIVE_KEYS.contains(&key));
+                table
+            }
+            Self::AudioBus(_, of) => audio_bus::write(*of),
             Self::Gone(_) => return None,
         })
     }
@@ -212,7 +231,9 @@ impl Part {
             | Self::Scene(channel, _)
             | Self::Overlays(channel)
             | Self::Transition(channel)
-            | Self::OnAir(channel) => Some(channel),
+            | Self::OnAir(channel)
+            | Self::AudioSource(channel, _)
+            | Self::AudioBus(channel) => Some(channel),
             Self::Log | Self::Push(_) | Self::Pull(_) | Self::Record(_) => None,
         }
     }
@@ -229,6 +250,8 @@ impl Part {
             Self::Overlays(channel) => ("overlays", channel, ""),
             Self::Transition(channel) => ("transition", channel, ""),
             Self::OnAir(channel) => ("on-air", channel, ""),
+            Self::AudioSource(channel, name) => ("audio-source", channel, name),
+            Self::AudioBus(channel) => ("audio-bus", channel, ""),
         }
     }
 
@@ -244,6 +267,8 @@ impl Part {
             "overlays" => Self::Overlays(channel),
             "transition" => Self::Transition(channel),
             "on-air" => Self::OnAir(channel),
+            "audio-source" => Self::AudioSource(channel, name),
+            "audio-bus" => Self::AudioBus(channel),
             _ => return None,
         })
     }
@@ -255,6 +280,8 @@ impl Part {
             Self::OnAir(channel) => format!("the scene on the air in channel {channel}"),
             Self::Overlays(channel) => format!("the overlays of channel {channel}"),
             Self::Transition(channel) => format!("the transition of channel {channel}"),
+            Self::AudioSource(channel, name) => format!("audio source {name} of channel {channel}"),
+            Self::AudioBus(channel) => format!("the audio bus of channel {channel}"),
             other => match other.names() {
                 (kind, "", name) => format!("{kind} {name}"),
                 (kind, channel, name) => format!("{kind} {name} of channel {channel}"),
@@ -343,6 +370,21 @@ fn apply(table: &mut Table, part: &Part, becomes: Option<&Table>, file: &Config)
                 channel.insert("transition".to_owned(), Value::Table(it.clone()));
             }
         }
+        Part::AudioSource(channel, name) => {
+            let source = audio_source_in(table, (channel, name), file);
+            if let (Some(source), Some(it)) = (source, becomes) {
+                source.retain(|key, _| !LIVE_KEYS.contains(&key));
+                source.extend(it.clone());
+            }
+        }
+        Part::AudioBus(channel) => {
+            let channel = channel_in(table, channel);
+            let bus = channel.map(|it| it.entry("audio").or_insert_with(|| Table::new().into()));
+            if let (Some(bus), Some(it)) = (bus.and_then(Value::as_table_mut), becomes) {
+                bus.retain(|key, _| !audio_bus::KEYS.contains(&key));
+                bus.extend(it.clone());
+            }
+        }
         Part::OnAir(channel) => {
             let channel = channel_in(table, channel);
             if let (Some(channel), Some(scene)) = (channel, word("scene")) {
@@ -370,6 +412,20 @@ fn channel_in<'a>(table: &'a mut Table, name: &str) -> Option<&'a mut Table> {
     let channels = table.get_mut("channel")?.as_array_mut()?;
     let mut channels = channels.iter_mut().filter_map(Value::as_table_mut);
     channels.find(|channel| channel.get("name").and_then(Value::as_str) == Some(name))
+}
+
+/// An audio source of a channel, whose sources are written out if they are the built-in ones.
+fn audio_source_in<'a>(
+    table: &'a mut Table,
+    (channel, name): (&str, &str),
+    file: &Config,
+) -> Option<&'a mut Table> {
+    let of = file.channels.iter().find(|it| it.name == *channel)?;
+    let channel = channel_in(table, channel)?;
+    let written = || of.audio_sources.iter().map(|it| Value::Table(write::audio(it))).collect();
+    let sources = channel.entry("audio_source").or_insert_with(|| Value::Array(written()));
+    let mut sources = sources.as_array_mut()?.iter_mut().filter_map(Value::as_table_mut);
+    sources.find(|source| source.get("name").and_then(Value::as_str) == Some(name))
 }
 
 /// The channel, with all its scenes as `[[channel.scene]]`, however the file has them.

@@ -2,6 +2,8 @@
 //! told with file, line and the fix, before anything starts; inside, invalid values do not exist.
 
 mod assets;
+mod audio_bus;
+mod audio_document;
 mod audio_filters;
 mod audio_source;
 mod change;
@@ -48,6 +50,10 @@ mod video_clip;
 mod write;
 
 pub use assets::AssetsConfig;
+pub(crate) use audio_document::merge;
+pub use audio_document::{
+    audio_bus_to_document, audio_to_document, patched_audio, patched_audio_bus,
+};
 pub use change::{Difference, Part as ChangedPart, Step};
 pub use channel::ChannelConfig;
 pub use clips::ClipsConfig;

@@ -92,7 +92,7 @@ mod tests {
         let facts = ChannelFacts { bitrate_min_bps, bitrate_bps, ..ChannelFacts::default() };
         let (name, stream) = ("demo".to_owned(), "live/demo".to_owned());
         let (stats, renditions) = (Arc::default(), Vec::new());
-        ChannelEntry { name, stream, facts: Arc::new(facts), stats, renditions }
+        ChannelEntry { name, stream, facts: Arc::new(facts), stats, renditions, audio: None }
     }
 
     fn congested(state: RunState) -> OutputFigures {

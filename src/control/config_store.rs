@@ -396,9 +396,13 @@ fn switched(now: &Config, part: &Part, on: bool) -> Option<Becomes> {
             record.enabled = on;
             Some(Becomes::Record(record))
         }
-        Part::Log | Part::Scene(..) | Part::Overlays(_) | Part::Transition(_) | Part::OnAir(_) => {
-            None
-        }
+        Part::Log
+        | Part::Scene(..)
+        | Part::Overlays(_)
+        | Part::Transition(_)
+        | Part::OnAir(_)
+        | Part::AudioSource(..)
+        | Part::AudioBus(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod channels;
 mod placement;
+mod steps;
 mod supervision;
 mod transcodes;
 
@@ -12,14 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Answer, Ask, ShardCommand, ShardReport};
-use crate::config::{
-    Becomes, Config, NamedScene, Step, overlays_to_document, to_document, transition_to_document,
-};
+use crate::config::Becomes;
 use crate::control::Request;
 use crate::control::balance::Balance;
 use crate::control::bitrates::Bitrates;
 use crate::control::channel_warnings::ChannelWarnings;
 use crate::control::channels::list::ChannelList;
+use crate::control::channels::mixers::Mixers;
 use crate::control::channels::scenes::{LoadReport, Scenes};
 use crate::control::config_change;
 use crate::control::config_store::{ConfigStore, Load};
@@ -106,6 +106,8 @@ pub(crate) struct Controller {
     pub(crate) transcodes: Transcodes,
     /// The scenes of all channels.
     pub(crate) scenes: Scenes,
+    /// How their audio is changed.
+    pub(crate) mixers: Mixers,
     /// The node's figures.
     pub(crate) registry: Arc<Registry>,
     /// Their bitrates.
@@ -191,7 +193,8 @@ impl Controller {
             for (stream, subscription) in self.scenes.take_subscriptions() {
                 self.tell_owner(ShardCommand::Subscription(stream, subscription));
             }
-            for change in self.scenes.take_changes() {
+            let changes = self.scenes.take_changes().into_iter();
+            for change in changes.chain(self.mixers.take_changes()) {
                 self.config_store.changed(change);
             }
             for (name, document) in self.scenes.take_pushed() {
@@ -215,6 +218,7 @@ impl Controller {
         }
         self.queries.tick(self.clock.now());
         self.scenes.tick();
+        self.mixers.tick();
         let config = self.config_store.in_use();
         let assets_max = config.limits.asset_cache_bytes_max;
         self.registry.set_asset_cache(self.scenes.keep_assets(assets_max));
@@ -254,6 +258,7 @@ impl Controller {
             return;
         }
         let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
+        let Some((ask, reply)) = self.mixers.ask(ask, reply) else { return };
         let config = self.config_store.in_use();
         let mut refusals = outputs::platform_refusals(&config.channels, &ask);
         refusals.extend(outputs::delay_refusals(config.delivery.log_ms, &ask));
@@ -333,59 +338,6 @@ impl Controller {
                 self.pass_on(NodeEvent::Operated(Box::new(operated)));
                 say(reply, answer);
             }
-        }
-    }
-
-    /// Does one step of a reload, now or until `reply` is given. Nothing of it is a change to keep.
-    fn take_step(&mut self, step: Step, wanted: &Config, reply: Reply) {
-        let answer = match step {
-            Step::Output(channel, part) => self.obey(config_change::of_output(channel, part)),
-            Step::Record(part) => self.obey(config_change::of_record(part)),
-            Step::Pull(part) => self.obey(config_change::of_pull(part)),
-            Step::Push(part) => self.obey(config_change::of_push(part)),
-            Step::Transcode(part) => self.change_transcode(*part),
-            Step::RemoveChannel(name) => self.remove_channel(&name),
-            Step::AddChannel(config) | Step::ReplaceChannel(config) => {
-                return self.begin_channel(*config, reply);
-            }
-            Step::PutScene(channel, NamedScene { name: scene, scene: what }) => {
-                let document = to_document(&what);
-                let ask = Ask::PutScene { channel, scene, version: None, document };
-                return self.ask_scenes(ask, reply);
-            }
-            Step::PutOverlays(channel, layers) => {
-                let document = overlays_to_document(&layers);
-                let ask = Ask::PutOverlays { channel, version: None, document };
-                return self.ask_scenes(ask, reply);
-            }
-            Step::ShowScene(channel, scene) => {
-                return self.ask_scenes(Ask::Activate { channel, scene, transition: None }, reply);
-            }
-            Step::PutTransition(channel, transition) => {
-                let document = transition_to_document(&transition);
-                return self.ask_scenes(Ask::PutTransition { channel, document }, reply);
-            }
-            Step::RemoveScene(channel, scene) => {
-                return self.ask_scenes(Ask::RemoveScene { channel, scene }, reply);
-            }
-            Step::Log(filter) => match &self.reloads.log {
-                Some(log) => match log.set(&filter) {
-                    Ok(()) => Answer::Done,
-                    Err(fault) => Answer::Invalid(vec![fault]),
-                },
-                None => Answer::Conflict("STREAM_MANAGER_LOG stands above it".to_owned()),
-            },
-            Step::Rules(tables) => {
-                let (hooks, registry) = (&mut self.hooks, &self.registry);
-                self.rules.apply(&tables, wanted, hooks, registry)
-            }
-        };
-        say(reply, answer);
-    }
-
-    fn ask_scenes(&mut self, ask: Ask, reply: Reply) {
-        if let Some((_, reply)) = self.scenes.ask(ask, reply, false) {
-            say(reply, Answer::Unavailable("this is no wish about scenes".to_owned()));
         }
     }
 

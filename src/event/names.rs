@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 91] = [
+    pub const NAMES: [&'static str; 92] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -62,6 +62,7 @@ impl NodeEvent {
         "transaction_done",
         "scene_changed",
         "playback_changed",
+        "audio_changed",
         "output_added",
         "output_removed",
         "output_started",

@@ -9,6 +9,7 @@ use crate::control::channels::build::{self, Built, FrameInput, Frames};
 use crate::control::channels::context::ChannelContext;
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::list::Known;
+use crate::control::channels::mixers::Mixers;
 use crate::control::channels::renditions::KnownStats;
 use crate::control::channels::scenes::Scenes;
 use crate::control::channels::sources::Subscription;
@@ -34,6 +35,8 @@ pub(super) struct ChannelSet {
     pub(super) pulls: Pulls,
     pub(super) recordings: Recordings,
     pub(super) scenes: Scenes,
+    /// How their audio is changed.
+    pub(super) mixers: Mixers,
     /// For a program that hands in its own frames.
     pub(super) frame_input: Option<FrameInput>,
     /// For the figures.
@@ -78,6 +81,7 @@ impl ChannelSet {
             pulls: Pulls::default(),
             recordings: Recordings::new(context, writers),
             scenes,
+            mixers: Mixers::default(),
             frame_input: None,
             entries: Entries::default(),
         };
@@ -107,10 +111,12 @@ impl ChannelSet {
         Ok(set)
     }
 
-    fn add_channel(&mut self, config: &ChannelConfig, shard: usize, built: Built) {
+    fn add_channel(&mut self, config: &ChannelConfig, shard: usize, mut built: Built) {
         self.known.push(Known::of(&built));
-        let Built { stage, feeds, subscriptions, scenes, faults, frame_input, entry, .. } = built;
+        let frame_input = built.frame_input.take();
+        let Built { stage, feeds, subscriptions, scenes, mixer, faults, entry, .. } = built;
         self.scenes.put(config, scenes, &faults);
+        self.mixers.put(&config.name, mixer);
         self.stages.push(stage);
         self.shares[shard].feeds.extend(feeds);
         for (stream, subscription) in subscriptions {

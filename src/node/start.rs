@@ -226,6 +226,7 @@ impl Spawned {
             pulls: self.channels.pulls,
             recordings: self.channels.recordings,
             scenes: self.channels.scenes,
+            mixers: self.channels.mixers,
             registry: Arc::clone(&self.registry),
             bitrates: Bitrates::default(),
             warnings: ChannelWarnings::default(),

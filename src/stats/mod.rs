@@ -1,6 +1,7 @@
 //! Figures the data plane writes and control reads: counters, gauges and histograms in blocks that
 //! each have one writer, so that counting is a plain load, add and store.
 
+mod audio;
 mod cell;
 mod channel;
 mod composition;
@@ -24,6 +25,7 @@ mod state;
 mod streams;
 mod transcode;
 
+pub use audio::{AudioFigures, AudioLevels, AudioStats, SILENCE_DB};
 pub use channel::{ChannelFigures, ChannelStats, DropReason, ENCODED_DROPPED};
 pub use composition::{AssetCacheFigures, LayerCost, LayerFigures, Timer};
 pub use cores::{CoreRole, CoreStats};

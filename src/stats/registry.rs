@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::audio::{AudioFigures, AudioStats};
 use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::composition::{AssetCacheFigures, LayerFigures};
@@ -66,7 +67,7 @@ pub struct PacketPoolFigures {
 }
 
 /// A channel's figures, what it is called and what it is to make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ChannelEntry {
     /// Name of the channel.
     pub name: String,
@@ -78,6 +79,8 @@ pub struct ChannelEntry {
     pub stats: Arc<ChannelStats>,
     /// Its further renditions.
     pub renditions: Vec<RenditionEntry>,
+    /// The levels of its audio, if it has any.
+    pub audio: Option<Arc<AudioStats>>,
 }
 
 impl ChannelEntry {
@@ -263,6 +266,7 @@ impl Registry {
             figures: entry.stats.read(),
             layers: entry.stats.layers(),
             renditions: entry.renditions.iter().map(RenditionEntry::read).collect(),
+            audio: entry.audio.as_ref().map(|audio| audio.read()),
         });
         let outputs = self.outputs.read();
         let outputs = outputs.iter().map(|entry| OutputSnapshot {
@@ -359,6 +363,8 @@ pub struct ChannelSnapshot {
     pub layers: Vec<LayerFigures>,
     /// Its further renditions.
     pub renditions: Vec<RenditionSnapshot>,
+    /// The levels of its audio.
+    pub audio: Option<AudioFigures>,
 }
 
 /// An output at one moment.
@@ -402,7 +408,7 @@ impl ChannelEntry {
     pub(super) fn named(name: &str) -> Self {
         let (name, stream) = (name.to_owned(), format!("live/{name}"));
         let (facts, stats, renditions) = (Arc::default(), Arc::default(), Vec::new());
-        Self { name, stream, facts, stats, renditions }
+        Self { name, stream, facts, stats, renditions, audio: None }
     }
 }
 

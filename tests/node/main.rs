@@ -58,6 +58,7 @@ mod load;
 mod loops;
 mod measured;
 mod mistakes;
+mod mixing;
 mod monitoring;
 mod multitrack;
 mod network_input;

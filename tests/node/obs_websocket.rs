@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use obws::Client;
+use obws::client::ConnectConfig;
 use obws::events::Event;
-use obws::requests::inputs::SetSettings;
+use obws::requests::EventSubscription;
+use obws::requests::inputs::{SetSettings, Volume};
 use obws::requests::scene_items::{Id, SetEnabled};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -40,6 +42,17 @@ fn node(more: &str) -> (Node, u16) {
         .channel("demo")
         .more("[channel.transition]\ntype = \"cut\"\n[channel.audio]\nenabled = false\n")
         .more(&(scenes + more + &obs));
+    (Node::start(&config), port)
+}
+
+/// A node with audio, and the port at which it is an OBS.
+fn node_with_audio() -> (Node, u16) {
+    let port = free_port();
+    let config = Config::new().channel("demo").more(&format!(
+        "[[channel.audio_source]]\nname = \"music\"\ntype = \"tone\"\n\
+         [[channel.audio_source]]\nname = \"voice\"\ntype = \"bed\"\n\
+         [obs_websocket]\nenabled = true\nport = {port}\n"
+    ));
     (Node::start(&config), port)
 }
 
@@ -366,4 +379,54 @@ fn answer(password: &str, authentication: &Value) -> String {
     };
     let text = |key: &str| authentication[key].as_str().unwrap().to_owned();
     hash(hash(password.to_owned() + &text("salt")) + &text("challenge"))
+}
+
+#[test]
+fn a_program_that_controls_obs_mutes_sources_and_is_told_of_volumes_and_meters() {
+    let _turn = beside_others();
+    let (node, port) = node_with_audio();
+    run(async {
+        let subscriptions = EventSubscription::ALL | EventSubscription::INPUT_VOLUME_METERS;
+        let client = Client::connect_with_config(ConnectConfig {
+            host: "127.0.0.1",
+            port,
+            password: Some(password(&node)),
+            event_subscriptions: Some(subscriptions),
+            dangerous: None,
+            broadcast_capacity: 1_024,
+            connect_timeout: SOON,
+        });
+        let client = client.await.unwrap();
+        let mut events = Box::pin(client.events().unwrap());
+        let inputs = client.inputs();
+        assert!(!inputs.muted("music".into()).await.unwrap());
+        inputs.set_muted("music".into(), true).await.unwrap();
+        let told = event(&mut events, |event| match event {
+            Event::InputMuteStateChanged { id, muted } => Some((id.name, muted)),
+            _ => None,
+        });
+        assert_eq!(told.await, ("music".to_owned(), true));
+        assert!(!inputs.toggle_mute("music".into()).await.unwrap());
+        inputs.set_volume("voice".into(), Volume::Db(-20.0)).await.unwrap();
+        let told = event(&mut events, |event| match event {
+            Event::InputVolumeChanged { id, mul, db } => Some((id.name, mul, db)),
+            _ => None,
+        });
+        let (name, mul, db) = told.await;
+        assert_eq!((name.as_str(), (mul * 1_000.0).round(), db.round()), ("voice", 100.0, -20.0));
+        inputs.set_volume("voice".into(), Volume::Mul(0.0)).await.unwrap();
+        let silent = inputs.volume("voice".into()).await.unwrap();
+        assert_eq!((silent.mul.to_bits(), silent.db.round()), (0.0_f32.to_bits(), -100.0));
+        // The tone is heard again, and metered.
+        let told = event(&mut events, |event| match event {
+            Event::InputVolumeMeters { inputs } => {
+                let music = inputs.into_iter().find(|input| input.name == "music")?;
+                music.levels.iter().all(|side| side[1] > 0.01).then_some(music.levels.len())
+            }
+            _ => None,
+        });
+        assert_eq!(told.await, 2);
+        let fault = inputs.muted("time".into()).await.unwrap_err().to_string();
+        assert!(fault.contains("ResourceNotFound") || fault.contains("InvalidResource"), "{fault}");
+    });
 }

@@ -44,6 +44,10 @@ const ROUTES = [
   ["PUT assets/*", putAsset],
   ["DELETE assets/*", removeAsset],
   ["GET channels/*/composition", composition],
+  ["GET channels/*/audio", ({ model, parts }) => model.audioOf(parts[1])],
+  ["PATCH channels/*/audio/sources/*", patchAudio],
+  ["PATCH channels/*/audio/bus", patchAudio],
+  ["POST channels/*/audio/loudness/reset", () => undefined],
   ["POST mock/cut", ({ model }) => model.cut()],
   ["POST channels/*/scenes/*/activate", activate],
   ["GET channels/*/preview", ({ model, parts }) => previewOf(model, parts[1])],
@@ -80,6 +84,16 @@ function matches(route, method, parts) {
   const pattern = path.split("/");
   if (wanted !== method || pattern.length !== parts.length) return false;
   return pattern.every((part, index) => part === "*" || part === parts[index]);
+}
+
+/** A JSON merge patch, as far as the dashboard sends any. */
+function patchAudio({ model, parts, body }) {
+  const audio = model.audioOf(parts[1]);
+  const strip = parts[4] ? audio.sources.find(({ name }) => name === parts[4]) : audio.bus;
+  for (const [key, value] of Object.entries(body)) {
+    if (value === null) delete strip[key];
+    else strip[key] = typeof value === "object" ? { ...strip[key], ...value } : value;
+  }
 }
 
 function composition({ model, parts }) {

@@ -1,6 +1,8 @@
 // The made-up node's state, its changes as numbered messages, and the figures that move.
+
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { demoAudio, levelsOf } from "./audio.mjs";
 
 const RING = 500;
 const DAY = 86_400_000;
@@ -12,6 +14,7 @@ export class Model {
     this.listeners = new Set();
     this.events = [];
     this.previews = new Map();
+    this.audio = new Map();
     this.clients = new Map();
     this.assets = demoAssets();
     this.level = "info";
@@ -20,6 +23,24 @@ export class Model {
     for (const [kind, text, level, about] of isEmpty ? [] : STORY) {
       this.event(kind, text, level, about);
     }
+  }
+
+  /** The audio of a channel with its levels now. */
+  audioOf(channel) {
+    if (!this.state.channels[channel]) {
+      throw Object.assign(new Error("There is no such channel"), { status: 404 });
+    }
+    if (!this.audio.has(channel)) this.audio.set(channel, demoAudio());
+    const audio = this.audio.get(channel);
+    const levels = levelsOf(audio);
+    for (const source of audio.sources) source.levels = levels.sources[source.name];
+    audio.bus.levels = levels.bus;
+    return audio;
+  }
+
+  /** The message with them. */
+  levelsOf(channel) {
+    return { type: "audio_levels", channel, ...levelsOf(this.audioOf(channel)) };
   }
 
   /** Sets a part of the state (`null` takes it out) and tells everybody. */

@@ -1,6 +1,7 @@
 // WebSockets, as far as the dashboard needs them: text from here, nothing but closing from there.
 import { createHash } from "node:crypto";
 
+const LEVELS_MS = 100;
 const MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 export class Sockets {
@@ -28,6 +29,11 @@ export class Sockets {
       if (message) socket.write(frame(JSON.stringify(forRight(message, right))));
       else socket.destroy();
     };
+    const channel = searchParams.get("levels");
+    if (channel) {
+      const levels = setInterval(() => tell(this.model.levelsOf(channel)), LEVELS_MS);
+      return void socket.on("close", () => clearInterval(levels));
+    }
     for (const message of this.model.after(Number(searchParams.get("since") ?? 0))) tell(message);
     this.model.listeners.add(tell);
     socket.on("close", () => this.model.listeners.delete(tell));

@@ -311,6 +311,48 @@ export interface LayerLoad {
   cache_bytes: number;
 }
 
+/** Levels of a source or of the mix; -120 is silence. */
+export interface AudioLevels {
+  /** Left and right. */
+  peak_db: number[];
+  true_peak_dbtp: number;
+  momentary_lufs: number;
+  short_term_lufs: number;
+  integrated_lufs: number;
+}
+
+/** An audio source of a channel; filters that are off are not there. */
+export interface AudioSource {
+  name: string;
+  gain_db: number;
+  mute: boolean;
+  solo: boolean;
+  pan: number;
+  gate?: Record<string, number>;
+  eq?: Record<string, number>;
+  compressor?: Record<string, number>;
+  levels: AudioLevels;
+}
+
+export interface AudioBus {
+  normalize_lufs?: number;
+  ceiling_dbtp: number;
+  levels: AudioLevels;
+}
+
+export interface AudioMix {
+  sources: AudioSource[];
+  bus: AudioBus;
+}
+
+/** What comes ten times a second to who asked for the levels of a channel. */
+export interface LevelsMessage {
+  type: "audio_levels";
+  channel: string;
+  sources: Record<string, AudioLevels>;
+  bus: AudioLevels;
+}
+
 export type Message =
   | { seq: number; type: "state"; state: Snapshot }
   | { seq: number; type: "change"; path: string; value: unknown }

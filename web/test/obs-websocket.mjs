@@ -41,6 +41,9 @@ name = "break"
 name = "title"
 type = "text"
 text = "back soon"
+[[channel.audio_source]]
+name = "music"
+type = "tone"
 `;
 
 async function main(program) {
@@ -75,7 +78,7 @@ async function controls(obs, url, password) {
     until(() => obs.connect(url, "a wrong password")),
     { code: 4009 },
   );
-  const wanted = EventSubscription.Scenes | EventSubscription.SceneItems;
+  const wanted = EventSubscription.Scenes | EventSubscription.SceneItems | EventSubscription.Inputs;
   const hello = await obs.connect(url, password, { rpcVersion: 1, eventSubscriptions: wanted });
   assert.equal(hello.negotiatedRpcVersion, 1);
   await obs.call("SetCurrentProgramScene", { sceneName: "live" });
@@ -109,6 +112,16 @@ async function controls(obs, url, password) {
   await obs.call("SetSceneItemEnabled", item);
   assert.equal((await within(hidden))[0].sceneItemEnabled, false);
   await obs.call("SetSceneItemEnabled", { ...item, sceneItemEnabled: true });
+  const quieter = once(obs, "InputVolumeChanged");
+  await obs.call("SetInputVolume", { inputName: "music", inputVolumeDb: -20 });
+  assert.equal((await within(quieter))[0].inputVolumeMul.toFixed(3), "0.100");
+  await obs.call("SetInputVolume", { inputName: "music", inputVolumeMul: 1 });
+  assert.equal((await obs.call("GetInputVolume", { inputName: "music" })).inputVolumeDb, 0);
+  const muted = once(obs, "InputMuteStateChanged");
+  await obs.call("ToggleInputMute", { inputName: "music" });
+  assert.equal((await within(muted))[0].inputMuted, true);
+  await obs.call("SetInputMute", { inputName: "music", inputMuted: false });
+  assert.equal((await obs.call("GetInputMute", { inputName: "music" })).inputMuted, false);
   await assert.rejects(obs.call("StartStream"), /channel\.output/);
   await obs.disconnect();
 }

@@ -25,6 +25,7 @@ export const SCENARIOS = [
   ["the token leaves the address and is asked for when it is missing", tokens],
   ["the preview of the programme plays", programmePlays],
   ["the dearest layers of a programme are told", dearestLayers],
+  ["the audio of a programme is mixed and metered", audioMixed],
   ["the preview of a stream plays and is no viewer", streamPlays],
   ["the picture's controls leave with the mouse", controlsLeave],
   ["an address that makes no sense is borne", oddAddresses],
@@ -88,6 +89,27 @@ async function dearestLayers(browser, node) {
   const shown = await browser.page.$$eval(".composition tbody tr", (rows) => rows.length);
   assert.equal(shown, Math.min(layers.length, 6));
   return `${shown} layers`;
+}
+
+async function audioMixed(browser, node) {
+  const [channel] = await node.get("/channels");
+  const at = `/channels/${encodeURIComponent(channel.name)}/audio`;
+  const [{ name, mute }] = (await node.get(at)).sources;
+  await browser.open(node);
+  const strip = `.strip[data-source="${name}"]`;
+  await browser.see(`${strip} meter`);
+  await browser.press("Mute", strip);
+  await browser.see(`${strip} button[aria-pressed="${!mute}"]`);
+  assert.equal((await node.get(at)).sources[0].mute, !mute, "it is muted");
+  await browser.press("Mute", strip);
+  await browser.page.$eval(`${strip} input[type=range]`, (fader) => {
+    fader.value = "-7";
+    fader.dispatchEvent(new Event("input", { bubbles: true }));
+    fader.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  await browser.read(strip, "-7 dB");
+  assert.equal((await node.get(at)).sources[0].gain_db, -7, "the fader is where it was put");
+  await browser.read(".strip.bus", "LUFS");
 }
 
 async function streamPlays(browser, node) {
@@ -481,7 +503,11 @@ async function cutIsResumed(browser, node) {
   const devtools = await browser.page.createCDPSession();
   const asked = [];
   let states = 0;
-  devtools.on("Network.webSocketCreated", ({ url }) => asked.push(new URL(url).search));
+  devtools.on("Network.webSocketCreated", ({ url }) => {
+    const { search } = new URL(url);
+    // Levels of audio have a socket of their own.
+    if (!search.includes("levels=")) asked.push(search);
+  });
   devtools.on("Network.webSocketFrameReceived", ({ response }) => {
     states += response.payloadData.includes('"type":"state"') ? 1 : 0;
   });

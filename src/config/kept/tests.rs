@@ -163,3 +163,47 @@ fn overlays_stand_above_the_file_too() {
     assert!(kept.set(&Becomes::Overlays("a".to_owned(), Vec::new()), &file));
     assert!(kept.is_empty());
 }
+
+#[test]
+fn settings_of_audio_stand_above_the_file_and_its_sources_stay_its_own() {
+    let text = FILE.replacen(
+        "[[channel.output]]",
+        "[[channel.audio_source]]\nname = \"m\"\ntype = \"tone\"\nhz = 50\ngain_db = -3\n\
+         [[channel.output]]",
+        1,
+    );
+    let file = Config::parse(&text, "file").unwrap();
+    let mut kept = Kept::default();
+    let source = InputSpec {
+        gain_db: -12.5,
+        filters: crate::audio::Filters { eq: Some(Default::default()), ..Default::default() },
+        ..file.channels[0].audio_sources[0].clone()
+    };
+    let bed = InputSpec { mute: true, ..file.channels[1].audio_sources[0].clone() };
+    let bus = BusSpec { normalize_lufs: Some(-16), ceiling_dbtp: -2.0 };
+    for change in [
+        Becomes::AudioSource("a".to_owned(), Box::new(source.clone())),
+        Becomes::AudioSource("demo".to_owned(), Box::new(bed.clone())),
+        Becomes::AudioBus("demo".to_owned(), bus),
+    ] {
+        assert!(kept.set(&change, &file));
+    }
+    let mut kept = Kept::read(&kept.text()).unwrap();
+    let (config, told) = kept.over(&file);
+    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(config.channels[0].audio_sources, std::slice::from_ref(&source));
+    let demo = &config.channels[1];
+    assert_eq!((&demo.audio_sources[0], demo.audio_bus), (&bed, bus));
+    assert_eq!(demo.audio_sources[1], file.channels[1].audio_sources[1]);
+    assert_eq!(demo.scenes, file.channels[1].scenes);
+    let other = Config::parse(&text.replacen("hz = 50", "hz = 60", 1), "file").unwrap();
+    let (config, _) = kept.over(&other);
+    let now = &config.channels[0].audio_sources[0];
+    assert_eq!(
+        (&now.source, now.gain_db.to_bits()),
+        (&crate::audio::Source::Tone(60.0), source.gain_db.to_bits())
+    );
+    let back = file.channels[0].audio_sources[0].clone();
+    assert!(kept.set(&Becomes::AudioSource("a".to_owned(), Box::new(back)), &file));
+    assert_eq!(kept.0.len(), 2);
+}

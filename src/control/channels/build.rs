@@ -3,16 +3,16 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use crate::audio::Mixer;
+use crate::audio::{Mixer, MixerControl};
 use crate::command::{ChannelSource, ChannelSwitch};
 use crate::config::{ChannelConfig, RENDITIONS_MAX};
 use crate::frame::{Geometry, Pool};
 use crate::media::{Micros, PixelFormat};
 use crate::pipeline::{
-    Audio, CHANGES_MAX, Channel, ChannelStage, FrameTapEnd, Keyframes, Opened, Picture,
+    Audio, CHANGES_MAX, Channel, ChannelStage, FrameTapEnd, Keyframes, Opened, Picture, RawAudio,
     SCENE_REPORTS_MAX, SceneLine, Tee, Timeline, frame_tap,
 };
-use crate::ring::{Bell, channel};
+use crate::ring::{Bell, Sender, channel};
 use crate::runtime::Pacer;
 use crate::scene::kernel::Level;
 use crate::scene::{self, Composer, ResolvedScene};
@@ -53,6 +53,8 @@ pub(crate) struct Built {
     pub(crate) entry: ChannelEntry,
     /// For control: how its scenes are changed. `None` if it shows another program's frames.
     pub(crate) scenes: Option<SceneEnds>,
+    /// For control: how its audio is changed. `None` if it has none.
+    pub(crate) mixer: Option<MixerControl>,
     /// What of the scene that begins cannot be shown yet.
     pub(crate) faults: Vec<scene::Error>,
     /// For a program that hands in its own frames.
@@ -130,11 +132,8 @@ pub(crate) fn build(
             frame_input = Some(FrameInput { pool, tee, keys, switch, timeline });
         }
     }
-    let mixed = audio.map(|encoder| {
-        let mut mixer = Mixer::new(&config.audio_sources);
-        sources.want_audio(&config.audio_sources, &mut mixer);
-        Audio { mixer, encoder }
-    });
+    let (mixed, mixer) = audio.map(|encoder| mix(config, encoder, &mut sources)).unzip();
+    let audio = mixed.as_ref().map(|mixed: &Audio| mixed.mixer.levels());
     let decoders = context.decoders(&config.name);
     let Started { subscriptions, .. } = sources.start(&decoders, timeline.start)?;
     if let Some(ends) = &mut scenes {
@@ -154,11 +153,23 @@ pub(crate) fn build(
         subscriptions,
         opened,
         encoders,
-        entry: plan.entry(config),
+        entry: ChannelEntry { audio, ..plan.entry(config) },
         scenes,
+        mixer,
         faults,
         frame_input,
     })
+}
+
+/// The audio half of a channel, with what changes its mixer.
+fn mix(
+    config: &ChannelConfig,
+    encoder: Sender<RawAudio>,
+    sources: &mut Sources,
+) -> (Audio, MixerControl) {
+    let (mut mixer, control) = Mixer::controlled(&config.audio_sources, config.audio_bus);
+    sources.want_audio(&config.audio_sources, &mut mixer);
+    (Audio { mixer, encoder }, control)
 }
 
 impl Built {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::audio::MixerControl;
 use crate::command::{Answer, ChannelSource, ChannelSwitch};
 use crate::config::{ChannelConfig, MAIN_RENDITION};
 use crate::control::channels::build::{self, Built, Frames};
@@ -94,6 +95,7 @@ pub(crate) struct Opening {
     pub(crate) entry: ChannelEntry,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) scenes: Option<SceneEnds>,
+    pub(crate) mixer: Option<MixerControl>,
     pub(crate) faults: Vec<scene::Error>,
     /// Streams that its shard has not opened yet.
     pub(crate) to_open: usize,
@@ -172,14 +174,23 @@ impl ChannelList {
     /// that of the channel that it replaces, that one ends now, and the shard waits for its end.
     pub(crate) fn open(&mut self, built: Built) -> Option<(usize, Vec<ChannelSource>)> {
         let known = Known::of(&built);
-        let Built { stage, feeds, subscriptions, scenes, faults, entry, .. } = built;
+        let Built { stage, feeds, subscriptions, scenes, mixer, faults, entry, .. } = built;
         if let Some(old) = self.find(&known.name).filter(|old| old.shares_stream(&known)) {
             old.switch.stop();
         }
         let deadline = self.context.clock.now() + OPENING_MAX;
         let to_open = feeds.len();
-        let opening =
-            Opening { stage, known, entry, subscriptions, scenes, faults, to_open, deadline };
+        let opening = Opening {
+            stage,
+            known,
+            entry,
+            subscriptions,
+            scenes,
+            mixer,
+            faults,
+            to_open,
+            deadline,
+        };
         let job = self.job.as_mut()?;
         job.opening = Some(opening);
         Some((job.shard, feeds))

@@ -11,6 +11,7 @@ pub(crate) mod error;
 pub(crate) mod frame_sockets;
 mod input_pool;
 pub(crate) mod list;
+pub(crate) mod mixers;
 pub(crate) mod natives;
 mod network_inputs;
 pub(crate) mod offline;

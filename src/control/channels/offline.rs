@@ -108,7 +108,7 @@ impl OfflineChannel {
         let pool = Pool::new(geometry, spec.held_frames + POOL_EXTRA_FRAMES)
             .map_err(ChannelError::Memory)?;
         let mixer = channel.audio.as_ref().map(|_| {
-            let mut mixer = Mixer::new(&channel.audio_sources);
+            let mut mixer = Mixer::new(&channel.audio_sources, channel.audio_bus);
             sources.want_audio(&channel.audio_sources, &mut mixer);
             mixer
         });

@@ -238,6 +238,7 @@ impl RenditionPlan {
             facts: main.facts,
             stats: main.stats,
             renditions: entries,
+            audio: None,
         }
     }
 }

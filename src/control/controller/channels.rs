@@ -59,7 +59,7 @@ impl Controller {
         else {
             return;
         };
-        let Opening { stage, known, entry, subscriptions, scenes, faults, .. } = opening;
+        let Opening { stage, known, entry, subscriptions, scenes, mixer, faults, .. } = opening;
         if let Err(stage) = self.channels.compose.push(stage) {
             known.switch.stop();
             self.channels.discard(stage);
@@ -85,6 +85,7 @@ impl Controller {
         }
         self.registry.put_channel(&entry);
         self.scenes.put(&config, scenes, &faults);
+        self.mixers.put(&known.name, mixer);
         for (stream, subscription) in subscriptions {
             self.tell_owner(ShardCommand::Subscription(stream, subscription));
         }
@@ -106,6 +107,7 @@ impl Controller {
         }
         self.placement.remove_channel(name, self.clock.now());
         self.scenes.remove(name);
+        self.mixers.remove(name);
         self.registry.remove_channel(name);
         self.warnings.forget(name);
         self.channel_settled(name);

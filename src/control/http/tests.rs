@@ -26,6 +26,7 @@ fn state() -> HttpState {
         facts: Arc::default(),
         stats: Arc::default(),
         renditions: Vec::new(),
+        audio: None,
     };
     let url = "rtmp://a.example/app/secret";
     let output = OutputEntry::new("demo", "one", url, Arc::default());

@@ -3,6 +3,7 @@
 //! The data plane's blocks are read when somebody asks; nothing is counted twice. Names and labels
 //! are an interface: dashboards and alerts of operators depend on them.
 
+mod audio;
 mod composition;
 mod families;
 mod hooks;
@@ -69,6 +70,7 @@ impl Collector for Figures {
         let snapshot = self.figures.snapshot();
         families::write(&mut page, &snapshot, &self.version)?;
         composition::write(&mut page, &snapshot)?;
+        audio::write(&mut page, &snapshot)?;
         streams::write(&mut page, &snapshot.streams)?;
         relay::write(&mut page, &snapshot)?;
         transcodes::write(&mut page, &snapshot)?;

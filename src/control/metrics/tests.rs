@@ -14,6 +14,7 @@ fn registry() -> Arc<Registry> {
         facts: Arc::default(),
         stats: Arc::default(),
         renditions: Vec::new(),
+        audio: None,
     };
     let url = "rtmp://me:secret@a.example/app/secret?key=secret";
     let output = OutputEntry::new("demo", "one", url, Arc::new(OutputStats::default()));
@@ -165,6 +166,7 @@ fn a_further_rendition_has_a_label_more_and_one_without_an_encode_no_series() {
         facts: Arc::default(),
         stats: Arc::default(),
         renditions: vec![rendition("low", None), rendition("copy", Some("main"))],
+        audio: None,
     };
     channel.stats.encoded(10, true);
     let low = &channel.renditions[0].stats;

@@ -425,13 +425,13 @@ mod tests {
             name: "demo".into(),
             stream: "live/demo".into(),
             facts: Arc::new(ChannelFacts { width: 1_280, ..ChannelFacts::default() }),
-            stats: Arc::default(),
             renditions: vec![RenditionEntry {
                 name: "low".into(),
                 stream: "live/demo_low".into(),
                 facts: Arc::new(ChannelFacts { width: 640, ..ChannelFacts::default() }),
                 ..RenditionEntry::default()
             }],
+            ..ChannelEntry::default()
         };
         channel.renditions[0].stats.encoded(7, true);
         channel.stats.dropped(DropReason::Late, 2);

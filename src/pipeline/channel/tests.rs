@@ -46,7 +46,10 @@ fn bench() -> Bench {
             line: SceneLine::new(to_come, reports),
             tap: frame_tap().0,
         }),
-        audio: Some(Audio { mixer: Mixer::new(&[]), encoder: blocks }),
+        audio: Some(Audio {
+            mixer: Mixer::new(&[], crate::audio::BusSpec::default()),
+            encoder: blocks,
+        }),
         switch: Arc::default(),
         stats: Arc::clone(&stats),
         clock: Clock::start(),

@@ -9,6 +9,7 @@ import { Chart, type Point } from "../parts/chart";
 import { CompositionPanel } from "../parts/composition";
 import { CopyLine } from "../parts/copy";
 import { Hours } from "../parts/hours";
+import { MixerPanel } from "../parts/mixer";
 import { Monitor } from "../parts/monitor";
 import { RenditionTable } from "../parts/renditions";
 import { FADES, Studio } from "../parts/studio";
@@ -37,6 +38,7 @@ export function ProgrammeView({ snapshot, rest }: { snapshot: Snapshot; rest: st
         </Panel>
       )}
       <Charts channel={channel} />
+      <MixerPanel key={`audio ${channel.name}`} channel={channel} canWrite={canWrite} />
       <CompositionPanel key={channel.name} channel={channel} />
       <Panel
         title="Outputs"

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::{Map, Value};
 
 use super::library::{Library, Target, stack};
+use crate::config::merge;
 use crate::config::{
     NamedScene, SCENES_MAX, checked_name, from_document, overlays_from_document,
     overlays_to_document, to_document, warm_fault,
@@ -192,26 +193,6 @@ fn patch(
         merge(layer, keys);
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-/// Applies a JSON merge patch (RFC 7396): `null` takes a key out, an object is merged in turn, and
-/// all else replaces what was.
-fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
-    for (key, value) in patch {
-        match value {
-            Value::Null => drop(into.remove(key)),
-            Value::Object(inner) => {
-                let place = into.entry(key).or_insert_with(|| Value::Object(Map::new()));
-                if !place.is_object() {
-                    *place = Value::Object(Map::new());
-                }
-                if let Value::Object(place) = place {
-                    merge(place, inner);
-                }
-            }
-            value => drop(into.insert(key.clone(), value.clone())),
-        }
-    }
 }
 
 /// The layer of this name among those under `key`, or in a group: the names of both with a slash

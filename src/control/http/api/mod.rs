@@ -4,6 +4,7 @@
 mod actor;
 mod ask;
 mod assets;
+mod audio;
 mod backup;
 mod channels;
 mod clips;

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, keys, node, outputs, playback,
+    preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -32,6 +32,7 @@ const BEARER: &str = "bearer";
         channels::transaction, channels::patch_layer, channels::patch_overlay,
         preview::preview, preview::put_preview, preview::remove_preview, preview::take,
         preview::preview_picture, preview::programme_picture,
+        audio::audio, audio::patch_source, audio::patch_bus, audio::reset_loudness,
         playback::playbacks, playback::playback, playback::control,
         composition::composition, data::all_data, data::data, data::put_data, data::remove_data,
         assets::assets, assets::asset, assets::thumbnail, assets::put_asset, assets::remove_asset,

@@ -158,6 +158,7 @@ impl From<Answer> for Problem {
             | Answer::Taken(_)
             | Answer::Picture(_)
             | Answer::Overlays(_)
+            | Answer::Audio(_)
             | Answer::Playback(_)
             | Answer::Shown { .. }
             | Answer::Config(_)

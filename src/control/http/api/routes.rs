@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, backup, channels, clips, composition, data, keys, node, outputs, playback, preview,
-    profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, keys, node, outputs, playback,
+    preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -75,6 +75,10 @@ fn of_channels() -> Router<Arc<Shared>> {
             "/channels/{channel}/transition",
             get(channels::transition).put(channels::put_transition),
         )
+        .route("/channels/{channel}/audio", get(audio::audio))
+        .route("/channels/{channel}/audio/sources/{source}", patch(audio::patch_source))
+        .route("/channels/{channel}/audio/bus", patch(audio::patch_bus))
+        .route("/channels/{channel}/audio/loudness/reset", post(audio::reset_loudness))
         .route("/channels/{channel}/playback", get(playback::playbacks))
         .route(
             "/channels/{channel}/playback/{layer}",

@@ -1,5 +1,5 @@
 //! `/ws`: the state, then every change of it and every event, each with a number. Who was away
-//! asks for what came after the last number it has.
+//! asks for what came after the last number it has; who asks for audio levels gets those alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::SinkExt;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::ask::{Asked, left};
+use super::audio;
 use super::followers::FOLLOWERS_MAX;
 use super::gate;
 use super::problem::Problem;
 use crate::control::auth::Access;
 use crate::control::http::shared::Shared;
-use crate::control::state::{Board, Catchup};
+use crate::control::state::Catchup;
 
 /// The subprotocol.
 const PROTOCOL: &str = "stream-manager";
@@ -30,6 +31,9 @@ const BEARER: &str = "bearer.";
 
 /// Longest time that a follower may take to read what it is sent.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often audio levels are sent to who asked for them.
+const LEVELS_EVERY: Duration = Duration::from_millis(100);
 
 /// Bytes of a message from a follower, which has nothing to say.
 const HEARD_BYTES_MAX: usize = 1_024;
@@ -45,6 +49,8 @@ pub(in crate::control::http) struct Stop(pub(in crate::control::http) watch::Rec
 #[serde(default, deny_unknown_fields)]
 struct From {
     since: Option<u64>,
+    /// The channel whose audio levels are sent, and nothing else.
+    levels: Option<String>,
 }
 
 /// Opens the socket for who shows a token.
@@ -58,7 +64,12 @@ pub(super) async fn follow(State(shared): State<Arc<Shared>>, mut request: Reque
 async fn open(shared: &Arc<Shared>, request: &mut Request) -> Result<Response, Problem> {
     let token = token(request.headers());
     let access = gate::caller(shared, gate::Asker::of(request, token.as_deref())).await?.access;
-    let Asked(From { since }) = request.extract_parts().await?;
+    let Asked(From { since, levels }) = request.extract_parts().await?;
+    if let Some(channel) = &levels
+        && audio::levels_message(shared, channel).is_none()
+    {
+        return Err(Problem::not_found(&format!("there is no channel {channel} with audio")));
+    }
     let stop = left::<Stop>(request.extensions());
     let upgrade = request.extract_parts::<WebSocketUpgrade>().await.map_err(|_| {
         let hint = "open it as a WebSocket (RFC 6455)";
@@ -67,13 +78,13 @@ async fn open(shared: &Arc<Shared>, request: &mut Request) -> Result<Response, P
     let place = shared.followers.enter().ok_or_else(|| {
         Problem::too_many(&format!("there are {FOLLOWERS_MAX} followers already"))
     })?;
-    let board = Arc::clone(&shared.api.board);
+    let shared = Arc::clone(shared);
     let upgrade = upgrade
         .protocols([PROTOCOL])
         .max_message_size(HEARD_BYTES_MAX)
         .max_write_buffer_size(WAITING_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let follower = Follower { socket, board, access, _place: place };
+        let follower = Follower { socket, shared, access, levels, _place: place };
         follower.run(since, stop).await;
     }))
 }
@@ -90,8 +101,10 @@ fn token(headers: &HeaderMap) -> Option<String> {
 
 struct Follower {
     socket: WebSocket,
-    board: Arc<Board>,
+    shared: Arc<Shared>,
     access: Access,
+    /// The channel whose audio levels it asked for.
+    levels: Option<String>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -107,7 +120,11 @@ enum Left {
 
 impl Follower {
     async fn run(mut self, since: Option<u64>, stop: Option<Stop>) {
-        let (code, reason) = match self.tell(since, stop).await {
+        let left = match self.levels.take() {
+            Some(channel) => self.tell_levels(&channel, stop).await,
+            None => self.tell(since, stop).await,
+        };
+        let (code, reason) = match left {
             Left::Gone => return,
             Left::Slow => (close_code::POLICY, "too slow"),
             Left::Stopping => (close_code::AWAY, "the node stops"),
@@ -118,24 +135,19 @@ impl Follower {
     }
 
     async fn tell(&mut self, since: Option<u64>, stop: Option<Stop>) -> Left {
-        let mut news = self.board.news();
-        let mut at = match self.board.resume(since, self.access).await {
+        let board = Arc::clone(&self.shared.api.board);
+        let mut news = board.news();
+        let mut at = match board.resume(since, self.access).await {
             Catchup::State(text, at) => match self.say(vec![text]).await {
                 Ok(()) => at,
                 Err(left) => return left,
             },
             Catchup::Changes(..) | Catchup::Missed => since.unwrap_or_default(),
         };
-        let stopping = async {
-            match stop {
-                Some(Stop(mut stop)) => drop(stop.changed().await),
-                None => std::future::pending().await,
-            }
-        };
-        let mut stopping = std::pin::pin!(stopping);
+        let mut stopping = std::pin::pin!(stopped(stop));
         loop {
             loop {
-                match self.board.after(at, self.access).await {
+                match board.after(at, self.access).await {
                     Catchup::Changes(texts, last) if !texts.is_empty() => {
                         if let Err(left) = self.say(texts).await {
                             return left;
@@ -148,10 +160,27 @@ impl Follower {
             }
             tokio::select! {
                 changed = news.changed() => if changed.is_err() { return Left::Stopping },
-                heard = self.socket.recv() => match heard {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Left::Gone,
-                    Some(Ok(_)) => {}
-                },
+                heard = self.socket.recv() => if is_over(heard.as_ref()) { return Left::Gone },
+                () = &mut stopping => return Left::Stopping,
+            }
+        }
+    }
+
+    /// Sends the levels of a channel, unless it is gone for now, and nothing else.
+    async fn tell_levels(&mut self, channel: &str, stop: Option<Stop>) -> Left {
+        let mut stopping = std::pin::pin!(stopped(stop));
+        let mut ticks = interval(LEVELS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let message = audio::levels_message(&self.shared, channel);
+                    let texts = message.map(Utf8Bytes::from).into_iter().collect();
+                    if let Err(left) = self.say(texts).await {
+                        return left;
+                    }
+                }
+                heard = self.socket.recv() => if is_over(heard.as_ref()) { return Left::Gone },
                 () = &mut stopping => return Left::Stopping,
             }
         }
@@ -172,6 +201,19 @@ impl Follower {
             Err(_) => Err(Left::Slow),
         }
     }
+}
+
+/// Comes to its end when the server does.
+async fn stopped(stop: Option<Stop>) {
+    match stop {
+        Some(Stop(mut stop)) => drop(stop.changed().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether what was heard of a follower is its end.
+const fn is_over(heard: Option<&Result<Message, axum::Error>>) -> bool {
+    matches!(heard, Some(Ok(Message::Close(_)) | Err(_)) | None)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::outputs::{channel_of, file_of, is_live, outputs_of, recordings_of};
 use super::protocol::intent;
 use super::scenes::{scene_list, uuid};
 use super::transitions;
+use super::volumes::{self, Volume};
 use crate::control::state::{self, Snapshot};
 
 /// Events of the node that may have changed what scenes show.
@@ -23,6 +24,9 @@ const OF_SCENES: [&str; 9] = [
     "channel_started",
     "config_reloaded",
 ];
+
+/// Events of the node that may have changed how loud audio sources are.
+const OF_AUDIO: [&str; 3] = ["audio_changed", "channel_started", "config_reloaded"];
 
 /// An event as a session is told it.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +51,7 @@ struct Known {
     transition: Value,
     /// By scene and id: name and whether it is visible.
     items: BTreeMap<(String, u32), (String, bool)>,
+    volumes: BTreeMap<String, Volume>,
     is_streaming: bool,
     /// The file that is written.
     recording: Option<String>,
@@ -65,7 +70,7 @@ impl Follower {
     pub(super) async fn new(context: &Context) -> Self {
         let (_, seq) = context.shared.api.board.wanted(u64::MAX, |_| false).await;
         let snapshot = context.shared.api.board.snapshot().await;
-        Self { known: look(context, &snapshot, &Known::default(), true).await, seq }
+        Self { known: look(context, &snapshot, &Known::default(), (true, true)).await, seq }
     }
 
     /// What has changed.
@@ -79,7 +84,9 @@ impl Follower {
         let on_air = snapshot.channels.get(channel).map(|it| &it.scene);
         let is_of_scenes = happened.iter().any(|event| OF_SCENES.contains(&event.kind.as_str()))
             || on_air.is_some_and(|scene| *scene != self.known.programme);
-        let now = look(context, &snapshot, &self.known, is_of_scenes).await;
+        let is_of_audio = happened.iter().any(|event| OF_AUDIO.contains(&event.kind.as_str()));
+        let news = (is_of_scenes, is_of_audio);
+        let now = look(context, &snapshot, &self.known, news).await;
         let mut told = changes(channel, &self.known, &now);
         told.extend(happened.iter().filter_map(|event| media_event(channel, event)));
         self.known = now;
@@ -87,13 +94,22 @@ impl Follower {
     }
 }
 
-/// What there is now; scenes only if they may have changed. What cannot be looked at is as it was.
-async fn look(context: &Context, snapshot: &Snapshot, before: &Known, with_scenes: bool) -> Known {
+/// What there is now; scenes and audio only if they may have changed. What cannot be looked at is
+/// as it was.
+async fn look(
+    context: &Context,
+    snapshot: &Snapshot,
+    before: &Known,
+    (with_scenes, with_audio): (bool, bool),
+) -> Known {
     let mut now = before.clone();
     now.is_streaming = is_live(outputs_of(context, snapshot).map(|output| output.state));
     if let Ok(channel) = channel_of(context, snapshot) {
         let live = recordings_of(channel, snapshot).find(|it| is_live([it.state]));
         now.recording = live.map(|it| file_of(it).unwrap_or_default());
+    }
+    if with_audio && let Ok(volumes) = volumes::all(context).await {
+        now.volumes = volumes;
     }
     if !with_scenes {
         return now;
@@ -153,6 +169,7 @@ fn changes(channel: &str, before: &Known, now: &Known) -> Vec<Event> {
             told.push(Event::new(intent::SCENE_ITEMS, "SceneItemEnableStateChanged", data));
         }
     }
+    told.extend(volume_changes(channel, before, now));
     if before.is_streaming != now.is_streaming {
         let data = output_state(now.is_streaming);
         told.push(Event::new(intent::OUTPUTS, "StreamStateChanged", data));
@@ -182,6 +199,27 @@ fn transition_changes(channel: &str, before: &Value, now: &Value) -> Vec<Event> 
     if let Some(ms) = duration.filter(|_| transitions::duration_ms(before) != duration) {
         let kind = "CurrentSceneTransitionDurationChanged";
         told.push(Event::new(intent::TRANSITIONS, kind, json!({ "transitionDuration": ms })));
+    }
+    told
+}
+
+fn volume_changes(channel: &str, before: &Known, now: &Known) -> Vec<Event> {
+    let mut told = Vec::new();
+    for (name, volume) in &now.volumes {
+        let Some(was) = before.volumes.get(name) else { continue };
+        let input = json!({ "inputName": name, "inputUuid": uuid(channel, "input", name) });
+        if was.is_muted != volume.is_muted {
+            let mut data = input.clone();
+            data["inputMuted"] = json!(volume.is_muted);
+            told.push(Event::new(intent::INPUTS, "InputMuteStateChanged", data));
+        }
+        if was.fields() != volume.fields() {
+            let (mut data, fields) = (input, volume.fields());
+            for key in ["inputVolumeMul", "inputVolumeDb"] {
+                data[key] = fields[key].clone();
+            }
+            told.push(Event::new(intent::INPUTS, "InputVolumeChanged", data));
+        }
     }
     told
 }
@@ -236,6 +274,23 @@ mod tests {
         let told = changes("main", &kept, &before);
         assert_eq!(told[0].data["outputPath"], "a.mp4");
         assert_eq!(told[0].data["outputState"], "OBS_WEBSOCKET_OUTPUT_STOPPED");
+    }
+
+    #[test]
+    fn a_source_that_is_muted_or_louder_is_told_and_a_new_one_is_not() {
+        let with = |is_muted, gain_db| {
+            let volume = Volume { kind: "bed".to_owned(), is_muted, gain_db };
+            let volumes = [("music".to_owned(), volume)].into_iter().collect();
+            Known { volumes, ..known(&["a"], "a") }
+        };
+        let told = |before: &Known, now: &Known| changes("main", before, now);
+        assert_eq!(told(&known(&["a"], "a"), &with(true, 0.0)), []);
+        let muted = told(&with(false, 0.0), &with(true, 0.0));
+        assert_eq!((muted.len(), muted[0].kind), (1, "InputMuteStateChanged"));
+        assert_eq!((muted[0].intent, &muted[0].data["inputMuted"]), (1 << 3, &json!(true)));
+        let louder = told(&with(false, 0.0), &with(false, 20.0));
+        assert_eq!((louder.len(), louder[0].kind), (1, "InputVolumeChanged"));
+        assert_eq!(louder[0].data["inputVolumeMul"], json!(10.0));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Inputs: the layers of all scenes and the overlays, by their names. Layers of several scenes that
-//! have the same name are one input, as a source in several scenes of OBS is.
+//! Inputs: the layers of all scenes, the overlays and the audio sources, by their names. Layers of
+//! several scenes that have the same name are one input, as a source in several scenes of OBS is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::context::Context;
 use super::protocol::status;
 use super::refusal::{Fields, Refusal};
 use super::scenes::{Layer, uuid};
+use super::volumes;
 use crate::command::{Answer, Ask, PlaybackState};
 use crate::control::http::api::ask::Body;
 use crate::control::http::api::{channels, playback};
@@ -65,7 +66,11 @@ pub(super) async fn list(context: &Context, fields: Fields<'_>) -> Answered {
     };
     let layers = context.everything().await?;
     let layers = layers.iter().filter(|layer| !["group", "scene"].contains(&layer.kind()));
-    let named: BTreeMap<_, _> = layers.map(|it| (it.path.as_str(), kind_of(it.kind()))).collect();
+    let volumes = volumes::all(context).await?;
+    let audio = volumes.iter().map(|(name, of)| (name.as_str(), kind_of(&of.kind)));
+    // What is seen says what an input is that is heard as well.
+    let layers = layers.map(|it| (it.path.as_str(), kind_of(it.kind())));
+    let named: BTreeMap<_, _> = audio.chain(layers).collect();
     let inputs = named.into_iter().filter(|(_, kind)| wanted.is_none_or(|wanted| wanted == *kind));
     let inputs: Vec<_> = inputs
         .map(|(name, kind)| {

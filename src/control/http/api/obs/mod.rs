@@ -13,6 +13,7 @@ mod scenes;
 mod server;
 mod session;
 mod transitions;
+mod volumes;
 
 pub use self::context::ObsAccess;
 pub(in crate::control::http) use self::server::routes;

@@ -35,11 +35,13 @@ pub(super) mod op {
 pub(super) mod intent {
     pub const GENERAL: u64 = 1 << 0;
     pub const SCENES: u64 = 1 << 2;
+    pub const INPUTS: u64 = 1 << 3;
     pub const TRANSITIONS: u64 = 1 << 4;
     pub const OUTPUTS: u64 = 1 << 6;
     pub const SCENE_ITEMS: u64 = 1 << 7;
     pub const MEDIA_INPUTS: u64 = 1 << 8;
     pub const UI: u64 = 1 << 10;
+    pub const INPUT_VOLUME_METERS: u64 = 1 << 16;
     /// Those of a session that does not say: all but those of high volume.
     pub const DEFAULT: u64 = (1 << 11) - 1;
 }

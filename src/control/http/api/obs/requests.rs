@@ -7,10 +7,10 @@ use super::outputs::Switch;
 use super::protocol::{OBS_VERSION, PROTOCOL_VERSION, RPC_VERSION, status};
 use super::refusal::{Fields, Refusal};
 
-use super::{inputs, outputs, programme, transitions};
+use super::{inputs, outputs, programme, transitions, volumes};
 
 /// The requests that are answered.
-pub(super) const REQUESTS: [&str; 51] = [
+pub(super) const REQUESTS: [&str; 56] = [
     "BroadcastCustomEvent",
     "GetCurrentPreviewScene",
     "GetCurrentProgramScene",
@@ -19,7 +19,9 @@ pub(super) const REQUESTS: [&str; 51] = [
     "GetHotkeyList",
     "GetInputKindList",
     "GetInputList",
+    "GetInputMute",
     "GetInputSettings",
+    "GetInputVolume",
     "GetMediaInputStatus",
     "GetOutputList",
     "GetOutputStatus",
@@ -48,7 +50,9 @@ pub(super) const REQUESTS: [&str; 51] = [
     "SetCurrentProgramScene",
     "SetCurrentSceneTransition",
     "SetCurrentSceneTransitionDuration",
+    "SetInputMute",
     "SetInputSettings",
+    "SetInputVolume",
     "SetSceneItemEnabled",
     "SetStudioModeEnabled",
     "StartOutput",
@@ -57,6 +61,7 @@ pub(super) const REQUESTS: [&str; 51] = [
     "StopOutput",
     "StopRecord",
     "StopStream",
+    "ToggleInputMute",
     "ToggleOutput",
     "ToggleRecord",
     "ToggleStream",
@@ -83,7 +88,9 @@ pub(super) async fn answer(
         "GetHotkeyList" => Ok(json!({ "hotkeys": [] })),
         "GetInputKindList" => Ok(inputs::kinds()),
         "GetInputList" => inputs::list(context, fields).await,
+        "GetInputMute" => volumes::mute(context, fields).await,
         "GetInputSettings" => inputs::settings(context, fields).await,
+        "GetInputVolume" => volumes::volume(context, fields).await,
         "GetMediaInputStatus" => inputs::media_status(context, fields).await,
         "GetOutputList" => outputs::list(context).await,
         "GetOutputStatus" => outputs::status(context, fields).await,
@@ -111,7 +118,9 @@ pub(super) async fn answer(
         "SetCurrentProgramScene" => programme::set_program(context, fields).await,
         "SetCurrentSceneTransition" => transitions::set(context, fields).await,
         "SetCurrentSceneTransitionDuration" => transitions::set_duration(context, fields).await,
+        "SetInputMute" => volumes::set_mute(context, fields).await,
         "SetInputSettings" => inputs::set_settings(context, fields).await,
+        "SetInputVolume" => volumes::set_volume(context, fields).await,
         "SetSceneItemEnabled" => programme::set_item_enabled(context, fields).await,
         "SetStudioModeEnabled" => programme::set_studio_mode(context, fields).await,
         "StartOutput" => outputs::switch(context, fields, Switch::Start).await,
@@ -120,6 +129,7 @@ pub(super) async fn answer(
         "StopOutput" => outputs::switch(context, fields, Switch::Stop).await,
         "StopRecord" => outputs::switch_record(context, Switch::Stop).await,
         "StopStream" => outputs::switch_stream(context, Switch::Stop).await,
+        "ToggleInputMute" => volumes::toggle_mute(context, fields).await,
         "ToggleOutput" => outputs::switch(context, fields, Switch::Toggle).await,
         "ToggleRecord" => outputs::switch_record(context, Switch::Toggle).await,
         "ToggleStream" => outputs::switch_stream(context, Switch::Toggle).await,

@@ -18,7 +18,7 @@ use super::protocol::{
     Reidentify, Request, RequestBatch, intent, op, status,
 };
 use super::refusal::{Fields, Refusal};
-use super::requests;
+use super::{requests, volumes};
 use crate::control::http::api::actor;
 
 /// Who does what sessions ask for, as events tell it.
@@ -32,6 +32,9 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Shortest time from one look at what has changed to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How often meters are told to who wants them, as OBS does.
+const METERS_EVERY: Duration = Duration::from_millis(50);
 
 /// Requests of a batch.
 const BATCH_MAX: usize = 128;
@@ -107,6 +110,8 @@ impl Session {
         let mut follower = Follower::new(&self.context).await;
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut meters = interval(METERS_EVERY);
+        meters.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut has_news = false;
         loop {
             tokio::select! {
@@ -122,6 +127,12 @@ impl Session {
                     has_news = false;
                     for event in follower.look(&self.context).await {
                         self.tell(event).await?;
+                    }
+                }
+                _ = meters.tick(), if self.subscriptions & intent::INPUT_VOLUME_METERS != 0 => {
+                    if let Some(data) = volumes::meters(&self.context) {
+                        let kind = "InputVolumeMeters";
+                        self.tell(Event::new(intent::INPUT_VOLUME_METERS, kind, data)).await?;
                     }
                 }
                 data = custom.recv() => match data {
