@@ -38,8 +38,7 @@ pub use self::view::{AudioView, ClientView, PublisherView, StreamView, TrackPart
 /// Commands that may wait for a shard.
 pub const COMMANDS_MAX: usize = 1_024;
 
-/// Reports that may wait for control. A shard that finds the ring full counts what it could not
-/// say.
+/// Reports that may wait for control. A shard that finds the ring full counts what it leaves out.
 pub const REPORTS_MAX: usize = 4_096;
 
 /// The flags of a channel, or of one of its renditions, that others set and its stages read.

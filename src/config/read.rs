@@ -76,12 +76,9 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let journal = top.table(&mut faults, "journal", "[journal]");
     let journal = journal.map_or(defaults.journal, |s| hook::read_journal(s, &mut faults));
     let outputs = channels.iter().flat_map(|channel| &channel.outputs);
-    let outputs = outputs.map(|output| (&output.name, output.rules));
-    for (name, rules) in outputs.chain(pushes.iter().map(|push| (&push.name, push.rules))) {
-        if let Some(text) = rules.delay_fault(delivery.log_ms) {
-            faults.add(&(0..0), format!("{name}: {text}"));
-        }
-    }
+    let sent = outputs.map(|output| (&output.name, output.rules));
+    let sent = sent.chain(pushes.iter().map(|push| (&push.name, push.rules)));
+    relay::check_delays(sent, delivery.log_ms, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
     Ok(Config {

@@ -269,20 +269,11 @@ impl ShardCore {
                 self.queries.push_back(query);
             }
             ShardCommand::Subscription(name, ring) => {
-                self.shared.streams.add_subscription(
-                    &mut self.shared.cx,
-                    name,
-                    Subscription::Decoder(ring),
-                );
+                self.subscribe(name, Subscription::Decoder(ring));
             }
             ShardCommand::Record(feed) => {
-                let (name, subscription) =
-                    (Arc::clone(&feed.stream), RecordSubscription::new(feed));
-                self.shared.streams.add_subscription(
-                    &mut self.shared.cx,
-                    name,
-                    Subscription::Recording(subscription),
-                );
+                let name = Arc::clone(&feed.stream);
+                self.subscribe(name, Subscription::Recording(RecordSubscription::new(feed)));
             }
             ShardCommand::AddOutput(spec) => {
                 let number = spec.id;
@@ -299,6 +290,10 @@ impl ShardCore {
                 self.with_output(output, Output::end);
             }
         }
+    }
+
+    fn subscribe(&mut self, name: Arc<str>, subscription: Subscription) {
+        self.shared.streams.add_subscription(&mut self.shared.cx, name, subscription);
     }
 
     /// Control's answer about a key: for all who wait for it, and for those who come soon.

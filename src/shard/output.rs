@@ -38,6 +38,17 @@ pub(super) struct Output {
     stream: Option<StreamId>,
 }
 
+/// Whether the log of a stream lets go of messages before they are as old as a delay.
+fn lacks_delay(shared: &Shared, id: StreamId, delay: Micros) -> bool {
+    let Some(stream) = shared.streams.get(id) else { return false };
+    let has_let_go = stream.log.first() > stream.log.source_from();
+    has_let_go && stream.log.source_age().is_some_and(|age| age < delay)
+}
+
+/// Nothing would ever be sent.
+const DELAY_TOO_LONG: &str =
+    "`delay_s` is more than the node keeps of the stream: raise `log_bytes` in [delivery]";
+
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "output {}", self.spec.name)
@@ -251,9 +262,12 @@ impl Output {
         let is_due =
             |id: &StreamId| !self.awaits_headers(shared, *id) && !self.awaits_delay(shared, *id);
         let Some(id) = found.filter(is_due) else { return line.set_state(RunState::Idle) };
-        line.set_state(RunState::Connecting);
         self.stream = Some(id);
         self.began = shared.cx.now;
+        if lacks_delay(shared, id, self.spec.rules.delay) {
+            return self.over(shared, End::Failed(DELAY_TOO_LONG.to_owned()));
+        }
+        self.spec.stats.line.set_state(RunState::Connecting);
         let (url, mut spec) = target(&mut self.redirect, &self.spec.url, Goal::Publish);
         spec.chunk_size = shared.cx.spec.chunk_size;
         if let Some(stream) = shared.streams.get(id) {
@@ -268,7 +282,8 @@ impl Output {
     /// for its first picture.
     fn awaits_delay(&self, shared: &Shared, id: StreamId) -> bool {
         let age = shared.streams.get(id).and_then(|stream| stream.log.source_age());
-        age.unwrap_or(Micros(0)) < self.spec.rules.delay
+        let delay = self.spec.rules.delay;
+        age.unwrap_or(Micros(0)) < delay && !lacks_delay(shared, id, delay)
     }
 
     /// Whether its codecs decide what is asked of the destination, and are not known yet.
@@ -356,8 +371,12 @@ impl Output {
         if let Phase::Up(publication) = &mut self.phase {
             publication.check_deadlines(shared);
             publication.check_tracks(shared);
-            if self.spec.rules.delay > Micros(0) {
+            let delay = self.spec.rules.delay;
+            if delay > Micros(0) {
                 publication.send_what_is_due(shared);
+            }
+            if publication.client.out.stream.is_some_and(|id| lacks_delay(shared, id, delay)) {
+                publication.client.break_off(DELAY_TOO_LONG.to_owned());
             }
             let out = &publication.client.out;
             if let Some(stream) = out.stream.and_then(|stream| shared.streams.get(stream)) {

@@ -191,7 +191,7 @@ impl Publication {
     /// Ends a connection that has stalled.
     pub(super) fn check_progress(
         &mut self,
-        shared: &mut Shared,
+        shared: &Shared,
         spec: &OutputSpec,
         tcp: Option<TcpInfo>,
     ) {

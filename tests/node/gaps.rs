@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::destination::{Destination, Heard};
 use crate::nginx::Nginx;
 use crate::node::Node;
+use crate::program::Program;
 use crate::publisher::{AAC, KEY, Publisher};
 use crate::wait::{SOON, beside_others, free_port, wait_until};
 use crate::wire::{AUDIO, Message, VIDEO};
@@ -69,27 +70,26 @@ fn a_destination_is_told_goodbye_when_the_publisher_says_so_and_not_when_it_is_l
 }
 
 #[test]
-fn nginx_rtmp_sees_an_end_or_a_lost_connection() {
+fn nginx_rtmp_sees_an_end_of_a_publisher_that_ends_and_none_of_one_that_is_killed() {
     let _turn = beside_others();
     let port = free_port();
     let nginx = Nginx::start(port);
-    let config =
-        Config::new().publish_open().rtmp("grace = 0").push("live/show", &nginx.url("pushed"), "");
-    let node = Node::start(&config);
+    let config = Config::new().publish_open().rtmp("grace = 0");
+    let node = Node::start(&config.push("live/show", &nginx.url("pushed"), ""));
     let mut ends = Vec::new();
-    for (round, says_goodbye) in [(1, false), (2, true)] {
-        let mut publisher = Publisher::both(&node, "show");
-        let mut time = 0;
+    for (round, picture, is_killed) in [(1, "testsrc2", true), (2, "testsrc", false)] {
+        let picture = format!("{picture}=s=160x90:r=30");
+        let length = if is_killed { "60" } else { "4" };
+        let line = ["-i", &picture, "-t", length, "-c:v", "libx264", "-g", "15", "-f", "flv"];
+        let url = node.url("live/show");
+        let last: Vec<_> = line.into_iter().chain([&*url]).collect();
+        let ffmpeg = Program::start("ffmpeg", "-v error -re -f lavfi", &last);
         wait_until(SOON, "nginx has the stream", || {
-            // The same once more would be taken for a stream that comes from the node itself.
-            publisher.send(VIDEO, time, &[KEY, &[says_goodbye.into()]].concat());
-            time += 40;
             (nginx.log().matches("publish: name='pushed'").count() == round).then_some(())
         });
-        if says_goodbye {
-            say_goodbye(&mut publisher);
+        if is_killed {
+            ffmpeg.signal("KILL");
         }
-        drop(publisher);
         wait_until(SOON, "nginx is left", || {
             (nginx.log().matches("disconnect").count() >= round).then_some(())
         });

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::node::{NAMES, Node};
 use super::rng::Rng;
 use crate::command::{
-    OutputRules, OutputSpec, PullSpec, PulledStream, Refused, Scope, ShardCommand, ShardQuery,
-    ShardReport, SnapshotFault, StreamSnapshot, SubscriptionEvent,
+    DelayChange, OutputRules, OutputSpec, PullSpec, PulledStream, Refused, Scope, ShardCommand,
+    ShardQuery, ShardReport, SnapshotFault, StreamSnapshot, SubscriptionEvent,
 };
 use crate::event::{ClientId, Event, Phase, Stage};
 use crate::keys::{Decision, Denial, Grant, KeyHash, KeyLimits, Takeover};
@@ -288,6 +288,12 @@ impl Control {
                 if self.rng.once_in(2) {
                     self.outputs.swap_remove(at);
                     self.due.push((now, shard, ShardCommand::RemoveOutput { output }));
+                } else if self.rng.once_in(2) {
+                    let change = match self.rng.pick(&[0, 300, 1_000]) {
+                        1_000 => DelayChange::Dump,
+                        delay => DelayChange::Set(Micros::from_millis(delay)),
+                    };
+                    self.due.push((now, shard, ShardCommand::DelayOutput { output, change }));
                 } else {
                     let on = self.rng.once_in(2);
                     self.due.push((now, shard, ShardCommand::SwitchOutput { output, on }));
