@@ -39,7 +39,7 @@ const PHASES: [[f32; TAPS]; 2] = [
 /// Samples that one value between two of them is made of.
 const TAPS: usize = 12;
 
-/// Samples that are window before the one whose surroundings are known.
+/// Samples that are heard before the one whose surroundings are known.
 pub(super) const DELAY: usize = TAPS / 2;
 
 /// Samples per channel worked on at once: what the compiler makes wide instructions of.
@@ -69,7 +69,7 @@ const fn halves(phase: &[f32; TAPS]) -> [[f32; TAPS / 2]; 2] {
     halves
 }
 
-/// What the filter has window last of each channel.
+/// What the filter has heard last of each channel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TruePeak {
     before: [[f32; TAPS - 1]; CHANNELS],

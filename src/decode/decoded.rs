@@ -50,6 +50,24 @@ impl Decoded {
         Ok(picture)
     }
 
+    /// Audio of these samples of one channel.
+    #[cfg(test)]
+    pub(super) fn mono(rate: i32, samples: &[f32]) -> Self {
+        let mut audio = Self::new().unwrap();
+        let raw = audio.raw_mut();
+        (raw.format, raw.sample_rate) = (ffi::AV_SAMPLE_FMT_FLT, rate);
+        raw.nb_samples = i32::try_from(samples.len()).unwrap();
+        // SAFETY: an empty frame of ours whose form is set right before its memory is taken, which
+        // then has room for as many samples.
+        unsafe {
+            ffi::av_channel_layout_default(&raw mut raw.ch_layout, 1);
+            Fault::check(ffi::av_frame_get_buffer(raw, 0)).unwrap();
+            let bytes = samples.as_ptr().cast::<u8>();
+            raw.data[0].copy_from_nonoverlapping(bytes, size_of_val(samples));
+        }
+        audio
+    }
+
     /// A plane of a picture that [`Decoded::with_memory`] has made: empty if its format has fewer.
     #[expect(clippy::needless_pass_by_ref_mut, reason = "what it points to is written")]
     pub(super) fn plane_mut(&mut self, index: usize) -> &mut [u8] {

@@ -85,6 +85,10 @@ impl AudioResampler {
         self.taken = 0;
         let form = Form::of(audio);
         if self.swr.as_ref().is_none_or(|resampler| resampler.form != form) {
+            // What the one of the old form holds comes before.
+            if let Some(old) = &mut self.swr {
+                old.drain(&mut self.samples)?;
+            }
             self.swr = None;
             self.swr = Some(Swr::new(audio, form, self.steer)?);
         }
@@ -295,25 +299,35 @@ impl Swr {
     }
 
     /// Appends what comes out for `audio`.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "the library changes what `self` owns")]
     fn run(&mut self, audio: &Decoded, out: &mut Vec<f32>) -> Result<(), Fault> {
         let raw = audio.raw();
         if raw.nb_samples <= 0 || raw.nb_samples > FRAME_SAMPLES_MAX {
             return Err(Fault::INVALID);
         }
+        self.convert(Some(audio), out)
+    }
+
+    /// Appends what is inside. It is of no more use.
+    fn drain(&mut self, out: &mut Vec<f32>) -> Result<(), Fault> {
+        self.convert(None, out)
+    }
+
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "the library changes what `self` owns")]
+    fn convert(&mut self, audio: Option<&Decoded>, out: &mut Vec<f32>) -> Result<(), Fault> {
+        let samples = audio.map_or(0, |audio| audio.raw().nb_samples);
         let context = self.context.as_ptr();
         // SAFETY: a running resampler.
-        let most = Fault::check(unsafe { ffi::swr_get_out_samples(context, raw.nb_samples) })?;
+        let most = Fault::check(unsafe { ffi::swr_get_out_samples(context, samples) })?;
         let room = usize::try_from(most).map_err(|_| Fault::INVALID)?;
         let before = out.len();
         out.resize(before + room * CHANNELS, 0.0);
         let mut target = out[before..].as_mut_ptr().cast::<u8>();
+        let source = audio.map_or(std::ptr::null_mut(), |audio| audio.raw().extended_data);
         // SAFETY: the target has room for `most` stereo samples; the source pointers are those of
-        // a decoded frame of the form this resampler was made for, with `nb_samples` each.
-        let made = unsafe {
-            let source = raw.extended_data.cast();
-            ffi::swr_convert(context, &raw mut target, most, source, raw.nb_samples)
-        };
+        // a decoded frame of the form this resampler was made for, with `nb_samples` each, or null,
+        // which has it give what it holds.
+        let made =
+            unsafe { ffi::swr_convert(context, &raw mut target, most, source.cast(), samples) };
         let made = Fault::check(made).and_then(|n| usize::try_from(n).map_err(|_| Fault::INVALID));
         out.truncate(before + made.unwrap_or(0) * CHANNELS);
         made.map(drop)
@@ -325,5 +339,52 @@ impl Drop for Swr {
         let mut context = self.context.as_ptr();
         // SAFETY: owned; freed once.
         unsafe { ffi::swr_free(&raw mut context) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f64::consts::TAU;
+
+    /// So many samples of a 500 Hz sine at this rate, from this time of it on, microseconds.
+    fn sine(rate: i32, from: i64, samples: i64) -> Decoded {
+        let value = |n: i64| {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let seconds = from as f64 / 1e6 + n as f64 / f64::from(rate);
+            #[expect(clippy::cast_possible_truncation, reason = "samples are of that kind")]
+            let value = ((TAU * 500.0 * seconds).sin() * 0.5) as f32;
+            value
+        };
+        Decoded::mono(rate, &(0..samples).map(value).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn another_sample_rate_leaves_neither_a_gap_nor_a_step() {
+        for steer in [false, true] {
+            for rates in [[44_100, 48_000], [48_000, 44_100], [32_000, 48_000], [22_050, 44_100]] {
+                let (mut resampler, mut heard) = (AudioResampler::new(steer), Vec::new());
+                let mut at = 0;
+                for n in 0..20 {
+                    let rate = rates[usize::from(n >= 10)];
+                    let samples = i64::from(rate) / 50;
+                    let audio = sine(rate, at, samples);
+                    resampler.push(&audio, at, i64::MIN..i64::MAX).unwrap();
+                    at += samples * 1_000_000 / i64::from(rate);
+                    while let Some(block) = resampler.pop(n == 19) {
+                        let pairs = block.data[..block.samples * CHANNELS].chunks(CHANNELS);
+                        heard.extend(pairs.map(|pair| pair[0]));
+                    }
+                }
+                assert!(heard.len().abs_diff(19_200) < 100, "{rates:?}: {}", heard.len());
+                // A sine of 500 Hz moves by 0.033 from a sample to the next, and is near nothing
+                // for less than a millisecond.
+                let heard = &heard[200..heard.len() - 200];
+                let step = heard.windows(2).map(|two| (two[0] - two[1]).abs()).fold(0.0, f32::max);
+                assert!(step < 0.06, "{rates:?}: a step of {step}");
+                let quiet = heard.split(|value| value.abs() > 0.2).map(<[f32]>::len).max();
+                assert!(quiet < Some(48), "{rates:?}: {quiet:?} samples of silence");
+            }
+        }
     }
 }

@@ -131,6 +131,30 @@ fn a_file_without_pictures_has_points_too() {
     }
 }
 
+/// The longest time that nothing is heard of a 1 kHz sine, samples.
+fn silence(samples: &[f32]) -> usize {
+    samples.split(|value| value.abs() > 0.01).map(<[f32]>::len).max().unwrap_or(0)
+}
+
+#[test]
+fn a_file_that_begins_again_is_silent_for_less_than_a_millisecond() {
+    let dir = tempfile::tempdir().unwrap();
+    let tone = "aevalsrc=0.3*sin(2*PI*1000*t):s=44100:d=0.7";
+    for (name, codec) in
+        [("a.wav", "-ar 48000"), ("b.wav", ""), ("a.flac", ""), ("a.mp3", "-c:a libmp3lame")]
+    {
+        let path = ffmpeg(&dir, name, codec, tone);
+        let mut file = File::open(&path, spec(true, 0, None)).unwrap();
+        let mut seen = Seen::default();
+        while seen.blocks.len() < 120 {
+            assert_ne!(file.step(&mut seen).unwrap(), Step::Ended, "{name}");
+        }
+        let samples = seen.left();
+        let found = silence(&samples[2_000..]);
+        assert!(samples.len() > 80_000 && found <= 48, "{name}: {found} of {}", samples.len());
+    }
+}
+
 #[test]
 fn an_in_point_behind_the_end_is_told_with_the_key() {
     let dir = tempfile::tempdir().unwrap();
