@@ -63,10 +63,8 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let assets = assets.map_or(defaults.assets, |s| assets::read(s, &mut faults));
     let clips = top.table(&mut faults, "clips", "[clips]");
     let clips = clips.map_or(defaults.clips, |s| clips::read(s, &mut faults));
-    let delivery = match top.table(&mut faults, "delivery", "[delivery]") {
-        Some(s) => read_delivery(s, &mut faults, defaults.delivery),
-        None => defaults.delivery,
-    };
+    let delivery = top.table(&mut faults, "delivery", "[delivery]");
+    let delivery = read_delivery(delivery, &mut faults, defaults.delivery);
     let mut streams = HashMap::new();
     let channels = read_channels(&mut top, &mut faults, &mut streams);
     let obs_websocket = obs_websocket::read(&mut top, &mut faults, &http, &channels);
@@ -75,10 +73,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let hooks = hook::read_hooks(&mut top, &mut faults);
     let journal = top.table(&mut faults, "journal", "[journal]");
     let journal = journal.map_or(defaults.journal, |s| hook::read_journal(s, &mut faults));
-    let outputs = channels.iter().flat_map(|channel| &channel.outputs);
-    let sent = outputs.map(|output| (&output.name, output.rules));
-    let sent = sent.chain(pushes.iter().map(|push| (&push.name, push.rules)));
-    relay::check_delays(sent, delivery.log_ms, &mut faults);
+    check_delays(&channels, &pushes, delivery.log_ms, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
     Ok(Config {
@@ -104,6 +99,22 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         journal,
         written: text.into(),
     })
+}
+
+/// That logs of so many milliseconds are long enough for what is sent later.
+fn check_delays(
+    channels: &[channel::ChannelConfig],
+    pushes: &[relay::PushConfig],
+    log_ms: u32,
+    faults: &mut Faults<'_>,
+) {
+    let outputs = channels.iter().flat_map(|channel| &channel.outputs);
+    let outputs = outputs.map(|output| (&output.name, output.rules));
+    for (name, rules) in outputs.chain(pushes.iter().map(|push| (&push.name, push.rules))) {
+        if let Some(text) = rules.delay_fault(log_ms) {
+            faults.add(&(0..0), format!("{name}: {text}"));
+        }
+    }
 }
 
 /// What is no TOML. What follows a mistake in its line is mostly a consequence.
@@ -265,10 +276,11 @@ fn read_cores(mut s: Section<'_>, faults: &mut Faults<'_>) -> PlanRequest {
 }
 
 fn read_delivery(
-    mut s: Section<'_>,
+    table: Option<Section<'_>>,
     faults: &mut Faults<'_>,
     default: DeliveryConfig,
 ) -> DeliveryConfig {
+    let Some(mut s) = table else { return default };
     let log_bytes = s.whole(faults, "log_bytes", 1 << 20..=1 << 30);
     let starts = [("keyframe", StartAt::Keyframe), ("live", StartAt::Live)];
     let delivery = DeliveryConfig {

@@ -114,19 +114,6 @@ pub(super) struct Relay {
     pub(super) records: Vec<RecordConfig>,
 }
 
-/// That logs of so many milliseconds are long enough for what is sent later.
-pub(super) fn check_delays<'a>(
-    sent: impl Iterator<Item = (&'a String, OutputRules)>,
-    log_ms: u32,
-    faults: &mut Faults<'_>,
-) {
-    for (name, rules) in sent {
-        if let Some(text) = rules.delay_fault(log_ms) {
-            faults.add(&(0..0), format!("{name}: {text}"));
-        }
-    }
-}
-
 pub(super) fn read(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Relay {
     let mut streams = HashMap::new();
     let pulls = each(top, faults, "pull", "[[pull]]", |s, faults, name| {

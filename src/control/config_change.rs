@@ -12,29 +12,35 @@ pub(crate) fn of(ask: &Ask) -> Option<Change> {
     Some(match ask {
         Ask::AddOutput { channel, document: Document(document) } => {
             let output = OutputConfig::from_document(document).ok()?;
-            Change::Becomes(Becomes::Output(channel.clone(), output))
+            Change::Becomes(Box::new(Becomes::Output(channel.clone(), output)))
         }
         Ask::RemoveOutput { channel, name } => {
-            Change::Becomes(Becomes::Gone(output(channel, name)))
+            Change::Becomes(Box::new(Becomes::Gone(output(channel, name))))
         }
         Ask::StartOutput { channel, name } => Change::Switched(output(channel, name), true),
         Ask::StopOutput { channel, name } => Change::Switched(output(channel, name), false),
         Ask::AddRecording { document } => {
-            Change::Becomes(Becomes::Record(RecordConfig::from_document(document).ok()?))
+            Change::Becomes(Box::new(Becomes::Record(RecordConfig::from_document(document).ok()?)))
         }
-        Ask::RemoveRecording { name } => Change::Becomes(Becomes::Gone(Part::Record(name.clone()))),
+        Ask::RemoveRecording { name } => {
+            Change::Becomes(Box::new(Becomes::Gone(Part::Record(name.clone()))))
+        }
         Ask::StartRecording { name } => Change::Switched(Part::Record(name.clone()), true),
         Ask::StopRecording { name } => Change::Switched(Part::Record(name.clone()), false),
         Ask::AddPull { document: Document(document) } => {
-            Change::Becomes(Becomes::Pull(PullConfig::from_document(document).ok()?))
+            Change::Becomes(Box::new(Becomes::Pull(PullConfig::from_document(document).ok()?)))
         }
-        Ask::RemovePull { name } => Change::Becomes(Becomes::Gone(Part::Pull(name.clone()))),
+        Ask::RemovePull { name } => {
+            Change::Becomes(Box::new(Becomes::Gone(Part::Pull(name.clone()))))
+        }
         Ask::StartPull { name } => Change::Switched(Part::Pull(name.clone()), true),
         Ask::StopPull { name } => Change::Switched(Part::Pull(name.clone()), false),
         Ask::AddPush { document: Document(document) } => {
-            Change::Becomes(Becomes::Push(PushConfig::from_document(document).ok()?))
+            Change::Becomes(Box::new(Becomes::Push(PushConfig::from_document(document).ok()?)))
         }
-        Ask::RemovePush { name } => Change::Becomes(Becomes::Gone(Part::Push(name.clone()))),
+        Ask::RemovePush { name } => {
+            Change::Becomes(Box::new(Becomes::Gone(Part::Push(name.clone()))))
+        }
         Ask::StartPush { name } => Change::Switched(Part::Push(name.clone()), true),
         Ask::StopPush { name } => Change::Switched(Part::Push(name.clone()), false),
         _ => return None,

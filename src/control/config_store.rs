@@ -56,7 +56,7 @@ impl Plan {
 
 enum Order {
     /// A part was changed.
-    Changed(Becomes),
+    Changed(Box<Becomes>),
     /// A part was turned on or off.
     Switched(Part, bool),
     /// A document was pushed, or is to be forgotten.
@@ -73,7 +73,7 @@ enum Order {
 #[derive(Debug)]
 pub(crate) enum Change {
     /// This.
-    Becomes(Becomes),
+    Becomes(Box<Becomes>),
     /// It was turned on or off.
     Switched(Part, bool),
 }
@@ -135,7 +135,7 @@ impl ConfigStore {
 
     /// A part was changed.
     pub(crate) fn changed(&self, becomes: Becomes) {
-        self.order(Order::Changed(becomes));
+        self.order(Order::Changed(Box::new(becomes)));
     }
 
     /// A document was pushed for texts of scenes, or is to be forgotten.
