@@ -198,7 +198,8 @@ impl Biquad {
         let mut out = [0.0; CHANNELS];
         for n in 0..CHANNELS {
             out[n] = b0 * into[n] + first[n];
-            self.state[0][n] = b1 * into[n] - a1 * out[n] + second[n];
+            // What came out is added last: the next sample waits for it.
+            self.state[0][n] = b1 * into[n] + second[n] - a1 * out[n];
             self.state[1][n] = b2 * into[n] - a2 * out[n];
         }
         out
