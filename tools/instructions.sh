@@ -11,11 +11,11 @@ readonly ROUNDS=1000
 # What a step may take, in instructions.
 readonly CEILINGS="
 chunk_read 2610
-chunk_write 515
+chunk_write 536
 amf0_decode 4900
 cursor 7790
-hop 181
-core 9930
+hop 189
+core 10250
 driver 13340
 scale 127900
 "

@@ -27,9 +27,11 @@ const HZ_MAX: u32 = 250;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ProfileQuery {
     /// How long, 1 to 60; 10 by default.
+    #[param(minimum = 1, maximum = 60)]
     seconds: u32,
     /// Samples in each second that a thread runs for, 2 to 250; 99 by default, which does not beat
     /// with what is done 100 times a second.
+    #[param(minimum = 2, maximum = 250)]
     hz: u32,
 }
 
