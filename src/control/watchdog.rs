@@ -16,8 +16,8 @@ use crate::ring::Bell;
 use crate::runtime::{Clock, StopFlag, Worker};
 use crate::stats::{LoopEntry, Loops, StallCause, Turn};
 
-/// Between two looks at all loops.
-const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks at all loops: half of the shortest limit.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Stalls of a loop that are told in a minute. Those beyond are counted.
 const TOLD_MAX: usize = 5;
@@ -60,7 +60,7 @@ pub(crate) struct Stall {
     /// For how much of that the thread ran, and for how much it had no CPU.
     pub(crate) times: CpuTimes,
     pub(crate) cause: StallCause,
-    /// What it was doing when the limit was reached.
+    /// What it was doing on the way to the limit; empty if nobody saw it.
     pub(crate) stack: Vec<u64>,
     /// Stalls of this loop since the last one that was told.
     pub(crate) untold: u64,
@@ -74,7 +74,8 @@ struct Seen {
     turn: Option<Turn>,
     /// The thread's times when the turn had been seen twice.
     before: Option<CpuTimes>,
-    is_stalled: bool,
+    /// Whether its thread has been asked for its stack.
+    is_asked: bool,
     is_hung: bool,
     stack: Vec<u64>,
     told: VecDeque<Micros>,
@@ -97,7 +98,7 @@ impl<T: Threads> Watchdog<T> {
         let id = |entry: &LoopEntry| Arc::as_ptr(&entry.activity).addr();
         self.seen.retain(|known, _| loops.iter().any(|entry| id(entry) == *known));
         for (thread, stack) in self.threads.answers() {
-            let mut asked = self.seen.values_mut().filter(|seen| seen.is_stalled);
+            let mut asked = self.seen.values_mut().filter(|seen| seen.is_asked);
             let of = asked.find(|seen| seen.turn.is_some_and(|turn| turn.thread == thread));
             if let Some(seen) = of {
                 seen.stack = stack;
@@ -133,8 +134,9 @@ impl Seen {
             self.before = threads.times(turn.thread);
         }
         let length = now.since(turn.since);
-        if length >= entry.limit && !self.is_stalled {
-            self.is_stalled = true;
+        // Half way to the limit: the next look may be too late.
+        if length.0 >= entry.limit.0 / 2 && !self.is_asked {
+            self.is_asked = true;
             threads.ask(turn.thread);
         }
         if length >= HUNG && !self.is_hung {

@@ -15,7 +15,7 @@ pub(super) fn write(page: &mut Page<'_>, loops: &[LoopEntry]) -> fmt::Result {
             family.sample(&[("thread", name)], figures.longest.secs_f64())
         })
     })?;
-    let help = "Turns that took too long, by what the thread did: run, wait for a CPU, or block";
+    let help = "Turns that took too long: the thread ran, had no CPU, was in a call, or was unseen";
     page.counter("loop_stalls_total", help, |family| {
         let mut samples = figures.iter().flat_map(|(name, figures)| {
             let causes = StallCause::ALL.iter().zip(figures.stalls);
