@@ -205,7 +205,7 @@ mod tests {
         parts.chunks_mut(6).for_each(|part| gate.apply(part));
         let bits = |samples: &[f32]| samples.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
         assert!(bits(&whole) == bits(&parts));
-        assert!(whole.iter().any(|value| *value == 0.5) && whole.ends_with(&[0.0, 0.0]));
+        assert!(whole.contains(&0.5) && whole.ends_with(&[0.0, 0.0]));
     }
 
     #[test]
