@@ -5,6 +5,7 @@ pub mod av1;
 mod bitrate;
 pub mod bits;
 mod codec;
+mod failover_state;
 pub mod h264;
 pub mod h265;
 mod input_url;
@@ -21,6 +22,7 @@ mod video_clip;
 
 pub use bitrate::parse_bitrate;
 pub use codec::{AudioCodec, Kind, VideoCodec};
+pub use failover_state::FailoverState;
 pub use input_url::{InputUrl, NetworkInput};
 pub use keep_alive::{KeepAlive, Pings};
 pub use latest_time::LatestTime;

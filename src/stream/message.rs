@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::frame::{Packet, PacketBuf};
+use crate::frame::{Packet, PacketBuf, PacketPool};
 use crate::media::Kind;
 use crate::rtmp::chunk::{HeaderBytes, MessageHeader};
 use crate::rtmp::flv::{Part, TagInfo};
@@ -203,6 +203,14 @@ impl Message {
     #[must_use]
     pub fn at(&self, time: u32) -> Self {
         let body = PacketBuf::copy_of(self.body());
+        Self::new(self.kind, time, self.flags, body, self.chunk_size)
+    }
+
+    /// A copy of the message at another time, in memory of `packets`.
+    #[must_use]
+    pub fn at_time(&self, time: u32, packets: &PacketPool) -> Self {
+        let mut body = packets.take(self.body().len());
+        body.extend(self.body());
         Self::new(self.kind, time, self.flags, body, self.chunk_size)
     }
 

@@ -3,6 +3,7 @@
 
 mod cursor;
 mod echo;
+mod failover;
 mod framing;
 mod headers;
 mod health;
@@ -16,6 +17,7 @@ mod tracks;
 
 pub use cursor::{Cursor, DropPolicy, Drops, Start};
 pub use echo::{LoopWatch, Prints};
+pub use failover::{Break, Failover, FailoverNews, FailoverRules};
 pub use framing::Framing;
 pub use health::{Health, KEYFRAME_INTERVAL_MAX};
 pub use in_band::{InBand, Inspection};
