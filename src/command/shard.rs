@@ -25,7 +25,10 @@ pub enum SubscriptionEvent {
     /// A message of the stream, with its arrival on the node's clock.
     Message(Message, Micros),
     /// The publisher has left.
-    Ended,
+    Ended {
+        /// Whether it has said that the stream is over, or the node has ended it.
+        has_goodbye: bool,
+    },
 }
 
 /// What a shard tells the writer of a recording.
@@ -252,6 +255,8 @@ pub enum StreamSource {
     Channel,
     /// Another stream, whose pictures are encoded once more.
     Transcode,
+    /// A stream as it is published, and its fallback while that is broken.
+    Failover,
     /// A connection.
     Publisher,
     /// Another server, by a pull.

@@ -134,6 +134,10 @@ impl Difference {
         for name in FIXED_TABLES {
             hold(&mut text, &before, name, |_| true);
         }
+        match before.get("stream") {
+            Some(streams) => drop(text.insert("stream".to_owned(), streams.clone())),
+            None => drop(text.remove("stream")),
+        }
         let mut now = Config {
             node: NodeConfig {
                 name: old.node.name.clone(),
@@ -150,6 +154,7 @@ impl Difference {
             cores: old.cores.clone(),
             journal: old.journal.clone(),
             clips: old.clips.clone(),
+            streams: old.streams.clone(),
             ..new.clone()
         };
         for (list, name) in failed.iter().filter_map(|step| step.part()) {
@@ -421,6 +426,7 @@ fn fixed(old: &Config, new: &Config) -> Vec<String> {
         ("[journal]", old.journal != new.journal),
         ("[assets]", old.assets != new.assets),
         ("[clips]", old.clips != new.clips),
+        ("[[stream]]", old.streams != new.streams),
     ];
     changed(&tables).map(str::to_owned).collect()
 }

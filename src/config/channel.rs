@@ -28,6 +28,8 @@ pub struct ChannelConfig {
     pub priority: Priority,
     /// Size of the canvas.
     pub size: Size,
+    /// The size that its scenes are laid out for, if that is another.
+    pub canvas: Option<Size>,
     /// Frames per second.
     pub rate: FrameRate,
     /// Video codec.
@@ -120,7 +122,8 @@ impl ChannelConfig {
     /// # Errors
     /// As [`resolve`](crate::config::resolve): also where a box is too small at that size.
     pub fn resolved_onto(&self, scene: &Scene, onto: Size) -> Result<ResolvedScene, scene::Error> {
-        shown::resolve(scene, (self.size, onto), &self.scenes, &self.overlays)
+        let canvas = self.canvas.unwrap_or(self.size);
+        shown::resolve(scene, (canvas, onto), &self.scenes, &self.overlays)
     }
 
     /// A channel whose frames another program hands in; silent.
@@ -131,6 +134,7 @@ impl ChannelConfig {
             stream: stream.to_owned(),
             priority: Priority::default(),
             size,
+            canvas: None,
             rate: FrameRate::FPS_30,
             codec: VideoCodec::H264,
             encoder: None,

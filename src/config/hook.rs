@@ -105,8 +105,19 @@ impl Default for JournalConfig {
     }
 }
 
+/// Reads `[[hook]]` and `[journal]`; a journal that is not written is `journal`.
+pub(super) fn read_all(
+    top: &mut Section<'_>,
+    faults: &mut Faults<'_>,
+    journal: JournalConfig,
+) -> (Vec<HookConfig>, JournalConfig) {
+    let hooks = read_hooks(top, faults);
+    let table = top.table(faults, "journal", "[journal]");
+    (hooks, table.map_or(journal, |s| read_journal(s, faults)))
+}
+
 /// Reads all `[[hook]]`; those that are not enabled are left out.
-pub(super) fn read_hooks(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<HookConfig> {
+fn read_hooks(top: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<HookConfig> {
     let (mut hooks, mut names) = (Vec::new(), HashMap::new());
     for (index, mut s) in top.tables(faults, "hook", "[[hook]]").into_iter().enumerate() {
         if index == HOOKS_MAX {
@@ -159,7 +170,7 @@ fn read_hook(
 }
 
 /// Reads `[journal]`.
-pub(super) fn read_journal(mut s: Section<'_>, faults: &mut Faults<'_>) -> JournalConfig {
+fn read_journal(mut s: Section<'_>, faults: &mut Faults<'_>) -> JournalConfig {
     let default = JournalConfig::default();
     let path = s.text(faults, "path").filter(|found| !found.value.is_empty());
     if let Some(found) = path.as_ref().filter(|found| found.value.contains('\0')) {

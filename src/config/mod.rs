@@ -39,6 +39,7 @@ mod rendition;
 mod scene;
 mod section;
 mod shown;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -81,6 +82,7 @@ pub use output::{OUTPUTS_MAX, OutputConfig};
 pub use relay::{PullConfig, PullMode, PushConfig, RECORDS_MAX, RELAYS_MAX, RecordConfig};
 pub use rendition::{FPS_DIVISOR_MAX, MAIN_RENDITION, RENDITIONS_MAX, Render, RenditionConfig};
 pub use scene::{NamedScene, SCENES_MAX, resolve, warm_fault};
+pub use stream::{Fallback, PROTECTED_MAX, SourceFormat, StreamConfig};
 pub use tls::TlsConfig;
 pub use transcode::{SizeWish, SourceRendition, TRANSCODES_MAX, TranscodeConfig};
 pub use transition::transition_to_document;

@@ -14,6 +14,7 @@ use super::node::{
 };
 use super::obs_websocket::ObsWebSocketConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
+use super::stream::StreamConfig;
 use super::tls::TlsConfig;
 use super::transcode::TranscodeConfig;
 use crate::event::LogFormat;
@@ -53,6 +54,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// `[[channel]]`, each with another name and another stream.
     pub channels: Vec<ChannelConfig>,
+    /// `[[stream]]`, each with another name.
+    pub streams: Vec<StreamConfig>,
     /// `[[transcode]]`, each with another name and another source.
     pub transcodes: Vec<TranscodeConfig>,
     /// `[[pull]]`, each with another name and another stream.
@@ -125,6 +128,7 @@ impl Config {
                 fill_audio: Vec::new(),
             },
             channels: Vec::new(),
+            streams: Vec::new(),
             transcodes: Vec::new(),
             pulls: Vec::new(),
             pushes: Vec::new(),

@@ -16,8 +16,8 @@ use super::node::{
 };
 use super::section::Section;
 use super::{
-    Config, assets, channel, clips, hook, keys, limits, metrics, obs_websocket, relay, tls, token,
-    transcode,
+    Config, assets, channel, clips, hook, keys, limits, metrics, obs_websocket, relay, stream, tls,
+    token, transcode,
 };
 use crate::event::{LogFormat, check_log_filter};
 use crate::media::Micros;
@@ -69,10 +69,9 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
     let channels = read_channels(&mut top, &mut faults, &mut streams);
     let obs_websocket = obs_websocket::read(&mut top, &mut faults, &http, &channels);
     let transcodes = transcode::read_all(&mut top, &mut faults, &mut streams);
+    let protected = stream::read_all(&mut top, &mut faults, &mut streams, &channels);
     let relay::Relay { pulls, pushes, records } = relay::read(&mut top, &mut faults);
-    let hooks = hook::read_hooks(&mut top, &mut faults);
-    let journal = top.table(&mut faults, "journal", "[journal]");
-    let journal = journal.map_or(defaults.journal, |s| hook::read_journal(s, &mut faults));
+    let (hooks, journal) = hook::read_all(&mut top, &mut faults, defaults.journal);
     check_delays(&channels, &pushes, delivery.log_ms, &mut faults);
     top.finish(&mut faults);
     faults.into_result(origin)?;
@@ -91,6 +90,7 @@ pub(super) fn document(text: &str, origin: &str, defaults: Config) -> Result<Con
         clips,
         delivery,
         channels,
+        streams: protected,
         transcodes,
         pulls,
         pushes,

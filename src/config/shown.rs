@@ -46,6 +46,7 @@ impl Config {
         self.has_text()
             && text.is_ok_and(|text| {
                 text.channels == self.channels
+                    && text.streams == self.streams
                     && text.transcodes == self.transcodes
                     && text.pulls == self.pulls
                     && text.pushes == self.pushes

@@ -572,6 +572,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
     for heading in ["[transcode.audio]", "[[transcode.rendition]]"] {
         ask(heading, format!("{transcode}{heading}\n{wrong}"));
     }
+    ask("[[stream]]", format!("[[stream]]\nname=\"a/b\"\n{wrong}"));
     for heading in ["[[push]]", "[[pull]]", "[[record]]", "[[hook]]", "[[http.token]]"] {
         ask(heading, format!("{heading}\n{wrong}"));
     }
@@ -613,6 +614,8 @@ fn the_default_text_and_the_documentation_name_every_key_under_its_table() {
     let texts = tables(Config::default_text());
     let docs = tables(include_str!("../../docs/configuration.md"));
     for (heading, key) in keys {
+        assert!(texts.contains_key(heading), "default.toml lacks {heading}");
+        assert!(docs.contains_key(heading), "configuration.md lacks {heading}");
         let named = texts[heading].iter().any(|line| line.starts_with(&format!("{key} = ")));
         assert!(named, "default.toml lacks `{key}` in {heading}");
         let named = docs[heading].iter().any(|line| line.starts_with(&format!("| `{key}` |")));

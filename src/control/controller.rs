@@ -2,6 +2,7 @@
 //! what they report, and does what comes in by control handles.
 
 mod channels;
+mod fallbacks;
 mod placement;
 mod steps;
 mod supervision;
@@ -24,6 +25,7 @@ use crate::control::channels::scenes::{LoadReport, Scenes};
 use crate::control::config_change;
 use crate::control::config_store::{ConfigStore, Load};
 use crate::control::event_queue::{EventQueue, VIEWER_EVENTS_MAX};
+use crate::control::fallbacks::Fallbacks;
 use crate::control::handle::{Reply, say};
 use crate::control::hooks::HookService;
 use crate::control::key_service::{KeyEvent, KeyService};
@@ -104,6 +106,8 @@ pub(crate) struct Controller {
     pub(crate) channels: ChannelList,
     /// The transcodes.
     pub(crate) transcodes: Transcodes,
+    /// The streams with a fallback.
+    pub(crate) fallbacks: Fallbacks,
     /// The scenes of all channels.
     pub(crate) scenes: Scenes,
     /// How their audio is changed.
@@ -176,6 +180,7 @@ impl Controller {
                 }
                 Some(outcome) = self.channels.outcomes.recv() => self.channel_built(outcome),
                 Some(news) = self.transcodes.news.recv() => self.hear_transcode(news),
+                Some(news) = self.fallbacks.news.recv() => self.hear_fallback(news),
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
@@ -225,6 +230,7 @@ impl Controller {
         self.scenes.fetch_data(config.tls.ca_file.as_deref());
         self.channels.tick();
         self.look_after_transcodes();
+        self.look_after_fallbacks();
         self.supervise();
         self.balance_shards();
         let (channels, transcodes) = (&self.channels.known, &self.transcodes);

@@ -14,6 +14,7 @@ pub(crate) mod config_store;
 pub(crate) mod controller;
 pub mod durable;
 pub(crate) mod event_queue;
+pub(crate) mod fallbacks;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub mod http;

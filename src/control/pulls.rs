@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use crate::command::{Answer, Ask, Document, PullSpec, ShardCommand};
-use crate::config::{PullConfig, PullMode, RELAYS_MAX};
+use crate::config::{PullConfig, PullMode, RELAYS_MAX, StreamConfig};
 use crate::stats::{LineStats, PullEntry, Registry, url_without_secrets};
 
 /// What there is.
 #[derive(Debug, Default)]
 pub(crate) struct Pulls {
     known: Vec<Known>,
+    /// Streams with a fallback: what is pulled into one of them is its source.
+    protected: Vec<StreamConfig>,
     /// Number of the next one.
     next: usize,
 }
@@ -25,7 +27,7 @@ struct Known {
 
 impl Known {
     /// What its shard and the registry are told.
-    fn parts(&self) -> (PullSpec, PullEntry) {
+    fn parts(&self, protected: &[StreamConfig]) -> (PullSpec, PullEntry) {
         let Self { config, id, stats } = self;
         let entry = PullEntry {
             name: config.name.clone(),
@@ -34,10 +36,11 @@ impl Known {
             mode: config.mode.name(),
             stats: Arc::clone(stats),
         };
+        let local = protected.iter().find(|it| it.name == config.stream);
         let spec = PullSpec {
             id: *id,
             name: Arc::from(config.name.as_str()),
-            stream: Arc::from(config.stream.as_str()),
+            stream: Arc::from(local.map_or(config.stream.as_str(), |it| &it.source)),
             url: config.url.clone(),
             linger: (config.mode == PullMode::OnDemand).then_some(config.linger),
             enabled: config.enabled,
@@ -48,12 +51,17 @@ impl Known {
 }
 
 impl Pulls {
+    /// None yet, in a node with these streams.
+    pub(crate) fn of(streams: &[StreamConfig]) -> Self {
+        Self { protected: streams.to_vec(), ..Self::default() }
+    }
+
     /// Takes a pull: what its shard and the registry are told.
     pub(crate) fn open(&mut self, config: &PullConfig) -> (PullSpec, PullEntry) {
         let id = self.next;
         self.next += 1;
         let known = Known { config: config.clone(), id, stats: Arc::default() };
-        let parts = known.parts();
+        let parts = known.parts(&self.protected);
         self.known.push(known);
         parts
     }
@@ -64,7 +72,7 @@ impl Pulls {
     pub(crate) fn again(&mut self, id: usize) -> Option<(PullSpec, PullEntry)> {
         let known = self.known.iter_mut().find(|known| known.id == id)?;
         known.stats = Arc::new(known.stats.continued());
-        Some(known.parts())
+        Some(known.parts(&self.protected))
     }
 
     /// Whether the pull of this number is on.

@@ -182,6 +182,7 @@ fn view(part: &StreamPart) -> StreamView {
         source: match part.source {
             StreamSource::Channel => "channel",
             StreamSource::Transcode => "transcode",
+            StreamSource::Failover => "fallback",
             StreamSource::Publisher => "publisher",
             StreamSource::Pull => "pull",
             StreamSource::Shard | StreamSource::Nobody => "nobody",

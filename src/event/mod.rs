@@ -2,6 +2,7 @@
 //! recordings and encoders. Pure: times are arguments.
 
 mod about;
+mod fallback;
 mod fault_text;
 mod layer;
 mod life;
@@ -13,6 +14,7 @@ mod severity;
 mod transcode;
 
 pub use about::{About, KeyHolder};
+pub use fallback::{FallbackEvent, FallbackNews};
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
 pub use log_filter::{LogFormat, check_log_filter};
 pub use node::{NodeEvent, Operated};

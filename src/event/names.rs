@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 92] = [
+    pub const NAMES: [&'static str; 95] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -46,6 +46,9 @@ impl NodeEvent {
         "channel_stalled",
         "loop_stalled",
         "core_lost",
+        "fallback_started",
+        "fallback_ended",
+        "fallback_failed",
         "transcode_started",
         "transcode_ended",
         "transcode_failed",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::fallback::FallbackEvent;
 use super::fault_text::{Failed, Late, Lost, Stalled};
 use super::life::Event;
 use super::printable::Printable;
@@ -244,6 +245,8 @@ pub enum NodeEvent {
     },
     /// Something happened to a transcode.
     Transcode(Box<TranscodeEvent>),
+    /// Something happened to a stream with a fallback.
+    Fallback(Box<FallbackEvent>),
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
 }
@@ -279,6 +282,7 @@ impl NodeEvent {
         match self {
             Self::Connection(event) => event.severity(),
             Self::Transcode(event) => event.severity(),
+            Self::Fallback(event) => event.severity(),
             Self::EncoderFailed { .. } | Self::CoreLost { .. } => Severity::Error,
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
@@ -322,6 +326,7 @@ impl NodeEvent {
         match self {
             Self::Connection(event) => event.kind.name(),
             Self::Transcode(event) => event.event_name(),
+            Self::Fallback(event) => event.event_name(),
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::OutputConnected { .. } => "output_connected",
@@ -383,6 +388,7 @@ impl fmt::Display for NodeEvent {
         match self {
             Self::Connection(event) => event.fmt(f),
             Self::Transcode(event) => event.fmt(f),
+            Self::Fallback(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),
             Self::OutputConnected { channel, name, omits_tracks, rendition } => {

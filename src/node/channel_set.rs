@@ -78,7 +78,7 @@ impl ChannelSet {
             placement: Placement::new(context.bells.len()),
             known: Vec::new(),
             outputs: Outputs::default(),
-            pulls: Pulls::default(),
+            pulls: Pulls::of(&config.streams),
             recordings: Recordings::new(context, writers),
             scenes,
             mixers: Mixers::default(),

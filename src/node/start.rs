@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crossbeam::queue::ArrayQueue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::channel_set::ChannelSet;
 use super::listen::listen;
@@ -33,6 +33,7 @@ use crate::control::config_store::ConfigStore;
 use crate::control::control_channel;
 use crate::control::controller::{Controller, ReloadState, ShardHandle};
 use crate::control::event_queue::{EVENTS_MAX, EventQueue};
+use crate::control::fallbacks::Fallbacks;
 use crate::control::hooks::HookService;
 use crate::control::key_service::KeyService;
 use crate::control::settings::keys::{Opened, open_store};
@@ -182,8 +183,28 @@ impl Spawned {
         Ok((spawned, reserved))
     }
 
+    /// What looks after the node's loops, and word of the end when they cannot go on.
+    fn supervisor(&self, config: &Config) -> (Supervisor, watch::Receiver<bool>) {
+        Supervisor::new(
+            self.running.watched(),
+            self.running.shard_watches(),
+            config.node.on_core_loss,
+            Arc::clone(&self.registry.cores),
+        )
+    }
+
+    /// The streams with a fallback, none of which runs yet.
+    fn fallbacks(&self, config: &Config) -> Fallbacks {
+        let now = self.context.clock.now();
+        let place = |stream: &str| self.channels.placement.choose_for_channel(stream, stream, now);
+        let streams = (&*config.streams, config.rtmp.grace);
+        Fallbacks::new(&self.context, streams, place, &self.registry)
+    }
+
     /// Joins everything to what the caller runs and looks at.
     fn ready(self, plan: Plan, reserved: Reserved) -> Node {
+        let fallbacks = self.fallbacks(&reserved.config);
+        let (supervisor, fatal) = self.supervisor(&reserved.config);
         let (keys, development_key, store) = reserved.keys;
         let (handle, requests) = control_channel();
         let snapshots = Arc::new(StreamSnapshots::new(handle.clone(), plan.clock));
@@ -197,12 +218,6 @@ impl Spawned {
             store,
             clock: plan.clock,
         };
-        let (supervisor, fatal) = Supervisor::new(
-            self.running.watched(),
-            self.running.shard_watches(),
-            reserved.config.node.on_core_loss,
-            Arc::clone(&self.registry.cores),
-        );
         let controller = Controller {
             supervisor,
             queries: ShardQueries::new(self.shards.len()),
@@ -213,6 +228,7 @@ impl Spawned {
             unsure: Vec::new(),
             events: Arc::clone(&reserved.events),
             inbox: Arc::clone(&self.context.events),
+            fallbacks,
             transcodes: Transcodes::new(&self.context, &reserved.config.transcodes, &self.registry),
             channels: ChannelList::new(self.context, self.compose, self.channels.known),
             hooks: reserved.hooks,

@@ -189,8 +189,10 @@ pub struct ChannelStage {
     channel: Channel,
     picture: Option<Picture>,
     audio: Option<AudioStage>,
-    /// Whether the next picture is the first after a stall.
+    /// Whether the next picture is the first after a stall or a pause.
     is_cut: bool,
+    /// Whether its ticks are left out now.
+    is_paused: bool,
 }
 
 impl ChannelStage {
@@ -199,7 +201,7 @@ impl ChannelStage {
     pub fn new(mut channel: Channel) -> Self {
         let picture = channel.picture.take();
         let audio = channel.audio.take().map(AudioStage::new);
-        Self { channel, picture, audio, is_cut: false }
+        Self { channel, picture, audio, is_cut: false, is_paused: false }
     }
 
     fn is_stopped(&self) -> bool {
@@ -214,8 +216,16 @@ impl ChannelStage {
         }
     }
 
-    /// Runs the tick that is due at `now`, if one is; when the next will be.
+    /// Runs the tick that is due at `now`, if one is; when the next will be, if it is not paused.
     fn run_at(&mut self, now: Micros) -> Option<Micros> {
+        if self.channel.switch.is_paused() {
+            self.is_paused = true;
+            return None;
+        }
+        if std::mem::take(&mut self.is_paused) {
+            self.begin(now);
+            self.is_cut = true;
+        }
         let (tick, missed) = match self.channel.pacer.slot(now) {
             Slot::Wait(due) => return Some(due),
             Slot::Run { tick, missed } => (tick, missed),

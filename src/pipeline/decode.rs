@@ -229,7 +229,7 @@ pub fn live(
                     waiting.add(kind == Kind::Video, (message, time));
                 }
             }
-            Some(SubscriptionEvent::Ended) => is_leaving = true,
+            Some(SubscriptionEvent::Ended { .. }) => is_leaving = true,
             None if subscription.is_finished() || out.is_closed() => return,
             None => {
                 let now = clock.now();

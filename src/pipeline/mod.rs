@@ -4,6 +4,7 @@
 mod channel;
 mod decode;
 mod encode;
+mod failover;
 mod fan_out;
 mod frame_tap;
 mod frames;
@@ -33,6 +34,9 @@ pub use decode::{
 };
 pub use encode::{
     ENCODED_QUEUE, EncodeShare, EncodedRing, Opened, audio as encode_audio, video as encode_video,
+};
+pub use failover::{
+    FAILOVER_QUEUE, FailoverControl, FailoverOut, FailoverStage, STANDBY_QUEUE, Standby, failover,
 };
 pub use fan_out::{FanOut, TAKER_QUEUE};
 pub use frame_tap::{FrameTapEnd, frame_tap};

@@ -172,7 +172,7 @@ pub fn transcode<R: Renditions>(
             Some(SubscriptionEvent::Message(message, arrived)) => {
                 stage.message(message, arrived, clock.now());
             }
-            Some(SubscriptionEvent::Ended) => stage.source_left(clock.now()),
+            Some(SubscriptionEvent::Ended { .. }) => stage.source_left(clock.now()),
             None if subscription.is_finished() => break,
             None => bell.park(IDLE, || {
                 stop.is_stopped() || !subscription.is_empty() || subscription.is_finished()

@@ -49,7 +49,7 @@ pub use io::{Action, Closed, Core, Io, PeerId, TcpInfo};
 #[cfg(test)]
 pub use snapshot::{PeerEntry, PeerKind, ShardSnapshot};
 pub use spec::{
-    HookRules, KeyRules, PeerLimits, PublishPolicy, SETTINGS_MAX, ShardParts, ShardSettings,
-    ShardSpec,
+    HookRules, KeyRules, PeerLimits, ProtectedStream, PublishPolicy, SETTINGS_MAX, ShardParts,
+    ShardSettings, ShardSpec,
 };
 pub use streams::{Mesh, MeshMessage};

@@ -77,6 +77,15 @@ impl HookRules {
     }
 }
 
+/// A stream with a fallback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectedStream {
+    /// Public name, which is played and published to.
+    pub name: Arc<str>,
+    /// Name of what is published, as it is.
+    pub source: Arc<str>,
+}
+
 /// What every shard of a node is told.
 #[derive(Clone, Debug)]
 pub struct ShardSpec {
@@ -106,6 +115,8 @@ pub struct ShardSpec {
     pub drop: DropPolicy,
     /// Who may publish.
     pub publish: PublishPolicy,
+    /// Streams with a fallback: by their public names, what they are published to.
+    pub protected: Arc<[ProtectedStream]>,
     /// How keys are handled.
     pub keys: KeyRules,
     /// What one peer may take up.
@@ -120,11 +131,22 @@ pub struct ShardSpec {
 }
 
 impl ShardSpec {
+    /// The stream that somebody feeds who publishes under this name.
+    pub(super) fn source_of<'a>(&'a self, name: &'a Arc<str>) -> &'a Arc<str> {
+        self.protected.iter().find(|it| it.name == *name).map_or(name, |it| &it.source)
+    }
+
+    /// The name under which a stream is published.
+    pub(super) fn public_of<'a>(&'a self, source: &'a Arc<str>) -> &'a Arc<str> {
+        self.protected.iter().find(|it| it.source == *source).map_or(source, |it| &it.name)
+    }
+
     /// Whether a stream of this name is given silence while it has no audio.
-    pub(super) fn fills_audio(&self, name: &str) -> bool {
+    pub(super) fn fills_audio(&self, name: &Arc<str>) -> bool {
+        let name = self.public_of(name);
         self.fill_audio.iter().any(|wanted| match wanted.strip_suffix('*') {
             Some(begin) => name.starts_with(begin),
-            None => name == wanted,
+            None => **name == **wanted,
         })
     }
 

@@ -338,6 +338,7 @@ fn spec() -> ShardSpec {
         merge: Merge::Off,
         drop: DropPolicy::default(),
         publish: PublishPolicy::Open,
+        protected: Arc::from([]),
         keys: KeyRules::default(),
         peer: PeerLimits {
             idle: Micros::from_secs(600),

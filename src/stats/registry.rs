@@ -9,6 +9,7 @@ use super::cell::Gauge;
 use super::channel::{ChannelFigures, ChannelStats};
 use super::composition::{AssetCacheFigures, LayerFigures};
 use super::cores::CoreStats;
+use super::failover::FallbackEntry;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::list::List;
 use super::loops::Loops;
@@ -33,6 +34,7 @@ pub struct Registry {
     pulls: List<PullEntry>,
     records: List<RecordEntry>,
     transcodes: List<TranscodeEntry>,
+    fallbacks: List<FallbackEntry>,
     hooks: ArcSwap<Vec<HookEntry>>,
     /// The journal, if there is one.
     pub journal: Option<Arc<DeliveryStats>>,
@@ -242,6 +244,11 @@ impl Registry {
         self.transcodes.put(entry, |other| other.name == entry.name);
     }
 
+    /// What has become of a stream with a fallback.
+    pub fn put_fallback(&self, entry: &FallbackEntry) {
+        self.fallbacks.put(entry, |other| other.stream == entry.stream);
+    }
+
     /// The transcode of this name is gone.
     pub fn remove_transcode(&self, name: &str) {
         self.transcodes.remove(|entry| entry.name == name);
@@ -290,6 +297,7 @@ impl Registry {
             streams: self.streams.read(),
             pulls: self.pulls.read().iter().map(PullEntry::read).collect(),
             records: self.records.read().iter().map(RecordEntry::read).collect(),
+            fallbacks: self.fallbacks.read().to_vec(),
             transcodes: self.transcodes.read().iter().map(TranscodeEntry::read).collect(),
             hooks: self.hooks.load().iter().map(HookEntry::read).collect(),
             journal: self.journal.as_ref().map(|journal| journal.read()),
@@ -340,6 +348,8 @@ pub struct Snapshot {
     pub pulls: Vec<PullSnapshot>,
     /// Recordings.
     pub records: Vec<RecordSnapshot>,
+    /// Streams with a fallback.
+    pub fallbacks: Vec<FallbackEntry>,
     /// Transcodes.
     pub transcodes: Vec<TranscodeSnapshot>,
     /// Webhooks.

@@ -40,6 +40,7 @@ mod doors;
 mod embedding;
 mod ending;
 mod enhanced;
+mod fallbacks;
 mod flv;
 mod frames;
 mod gaps;

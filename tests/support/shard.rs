@@ -348,6 +348,7 @@ fn spec() -> ShardSpec {
         },
         hooks: HookRules::default(),
         grace: Micros::from_secs(5),
+        protected: Arc::default(),
         fill_audio: Arc::default(),
     }
 }

@@ -190,6 +190,7 @@ const PARTS = [
   "pushes",
   "recordings",
   "transcodes",
+  "fallbacks",
   "streams",
   "keys",
 ] as const;

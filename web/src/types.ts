@@ -82,6 +82,20 @@ export interface Rendition extends Encode {
   shares: string | null;
 }
 
+/** A stream that is filled in for while it is broken. */
+export interface Fallback {
+  stream: string;
+  /** The stream that is published, as it is. */
+  source: string;
+  state: "idle" | "source" | "fallback" | "returning";
+  since_at: number | null;
+  /** Whether the fallback could be shown now. */
+  ready: boolean;
+  error: string | null;
+  breaks: number;
+  shown_ms: number;
+}
+
 /** A published stream in further encodes. */
 export interface Transcode {
   name: string;
@@ -289,6 +303,7 @@ export interface Snapshot {
   pushes: Record<string, Push>;
   recordings: Record<string, Recording>;
   transcodes: Record<string, Transcode>;
+  fallbacks: Record<string, Fallback>;
   streams: Record<string, Stream>;
   keys: Record<string, Key>;
 }

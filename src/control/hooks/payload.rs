@@ -249,6 +249,23 @@ fn tell_loop<'a>(payload: &mut Payload<'a>, core: &'a str, length: Micros, reaso
     payload.duration_ms = Some(length.millis());
 }
 
+/// What is told of a channel's encoder.
+fn tell_encoder<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
+    let (channel, reason) = match event {
+        NodeEvent::EncoderFailed { channel, reason }
+        | NodeEvent::EncoderChanged { channel, reason, .. }
+        | NodeEvent::EncoderOverloaded { channel, reason }
+        | NodeEvent::EncoderRecovered { channel, reason }
+        | NodeEvent::BitrateChanged { channel, reason } => (channel, reason),
+        NodeEvent::FramesDropped { channel, frames, reason } => {
+            payload.part.frames = Some(*frames);
+            (channel, reason)
+        }
+        _ => return,
+    };
+    (payload.part.channel, payload.reason) = (Some(channel.as_str()), Some(reason.as_str()));
+}
+
 fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
     let part = &mut payload.part;
     let millis = |time: &Micros| Some(time.millis());
@@ -269,6 +286,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             (part.pull, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
             (payload.reason, payload.actor) = (Some(reason.as_str()), given(actor));
         }
+        NodeEvent::Fallback(event) => tell_stream(payload, &event.stream, &event.reason),
         NodeEvent::Transcode(event) => tell_stream(payload, &event.stream, &event.reason),
         NodeEvent::PullLeft { name } => part.pull = Some(name.as_str()),
         NodeEvent::RelayLoop { stream, source } => tell_stream(payload, stream, source),
@@ -287,17 +305,12 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::RecordIncomplete { name, reason } => {
             (part.record, payload.reason) = (Some(name.as_str()), Some(reason.as_str()));
         }
-        NodeEvent::EncoderFailed { channel, reason }
-        | NodeEvent::EncoderChanged { channel, reason, .. }
-        | NodeEvent::EncoderOverloaded { channel, reason }
-        | NodeEvent::EncoderRecovered { channel, reason }
-        | NodeEvent::BitrateChanged { channel, reason } => {
-            (part.channel, payload.reason) = (Some(channel.as_str()), Some(reason.as_str()));
-        }
-        NodeEvent::FramesDropped { channel, frames, reason } => {
-            (part.channel, part.frames) = (Some(channel.as_str()), Some(*frames));
-            payload.reason = Some(reason);
-        }
+        NodeEvent::EncoderFailed { .. }
+        | NodeEvent::EncoderChanged { .. }
+        | NodeEvent::EncoderOverloaded { .. }
+        | NodeEvent::EncoderRecovered { .. }
+        | NodeEvent::BitrateChanged { .. }
+        | NodeEvent::FramesDropped { .. } => tell_encoder(payload, event),
         NodeEvent::AssetFailed { .. }
         | NodeEvent::AssetRestored { .. }
         | NodeEvent::PlaybackStarted { .. }

@@ -5,6 +5,7 @@
 
 mod audio;
 mod composition;
+mod fallbacks;
 mod families;
 mod hooks;
 mod loops;
@@ -74,6 +75,7 @@ impl Collector for Figures {
         streams::write(&mut page, &snapshot.streams)?;
         relay::write(&mut page, &snapshot)?;
         transcodes::write(&mut page, &snapshot)?;
+        fallbacks::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         loops::write(&mut page, &self.figures.loops.read())?;
         hooks::write(&mut page, &snapshot)?;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, Publish, StartAt};
+use crate::config::{Config, Publish, StartAt, StreamConfig};
 use crate::control::settings::keys::key_rules;
 use crate::control::settings::limits::peer_limits;
-use crate::shard::{HookRules, PublishPolicy, ShardSpec};
+use crate::shard::{HookRules, ProtectedStream, PublishPolicy, ShardSpec};
 use crate::stream::{DropPolicy, LogLimits, Start};
 
 /// What shard `number` is told, also about hooks; not yet which node it is of.
@@ -38,10 +38,15 @@ pub(crate) fn shard_spec(config: &Config, number: usize, hooks: HookRules) -> Sh
             Publish::Key => PublishPolicy::Key,
             Publish::Open => PublishPolicy::Open,
         },
+        protected: config.streams.iter().map(protected).collect(),
         keys: key_rules(config),
         peer: peer_limits(config),
         hooks,
         grace: rtmp.grace,
         fill_audio: config.delivery.fill_audio.clone().into(),
     }
+}
+
+fn protected(stream: &StreamConfig) -> ProtectedStream {
+    ProtectedStream { name: stream.name.as_str().into(), source: stream.source.as_str().into() }
 }

@@ -109,6 +109,7 @@ impl Board {
         inner.compare("pushes", &old.pushes, &next.pushes);
         inner.compare("recordings", &old.recordings, &next.recordings);
         inner.compare("transcodes", &old.transcodes, &next.transcodes);
+        inner.compare("fallbacks", &old.fallbacks, &next.fallbacks);
         inner.compare("streams", &old.streams, &next.streams);
         inner.compare("keys", &old.keys, &next.keys);
         inner.snapshot = Arc::new(next);

@@ -22,7 +22,7 @@ use super::relays;
 use super::rendition::{Rendition, dropped_of};
 use super::series::Series;
 use super::speed::Speed;
-use super::transcodes;
+use super::{fallbacks, transcodes};
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::ControlHandle;
 use crate::control::keystore::Keys;
@@ -212,6 +212,7 @@ impl StateCollector {
             recordings: self.recordings.show(&figures.records),
             channels,
             transcodes,
+            fallbacks: fallbacks::show(&figures.fallbacks, &self.time),
             streams: streams.collect(),
             keys,
             compositions,

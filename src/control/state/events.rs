@@ -75,6 +75,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::CoreLost { channel, reason, .. } => {
             Event { channel: channel.clone(), reason: Some(reason.clone()), ..plain }
         }
+        NodeEvent::Fallback(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Transcode(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Operated(operated) => of_operated(operated, plain),
     }

@@ -5,6 +5,7 @@ mod board;
 mod collector;
 mod composition;
 mod events;
+mod fallbacks;
 mod figures;
 mod happened;
 mod hours;
@@ -19,6 +20,7 @@ mod transcodes;
 pub use board::{Board, Catchup, EVENTS_MAX};
 pub use collector::{NodeDescription, StateCollector, flv_base, stream_of};
 pub use composition::Composition;
+pub use fallbacks::Fallback;
 pub use figures::{Latency, named};
 pub use happened::Event;
 pub use model::{

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::composition::Composition;
+use super::fallbacks::Fallback;
 use super::figures::Latency;
 use super::relays::{Output, Pull, Push};
 use super::rendition::Rendition;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub recordings: BTreeMap<String, Recording>,
     /// Transcodes by name.
     pub transcodes: BTreeMap<String, Transcode>,
+    /// Streams with a fallback, by their public names.
+    pub fallbacks: BTreeMap<String, Fallback>,
     /// Streams by name.
     pub streams: BTreeMap<String, Stream>,
     /// Keys by id.
@@ -227,7 +230,8 @@ pub struct Recording {
 pub struct Stream {
     /// Public name, `app/name`.
     pub name: String,
-    /// `channel`, `transcode`, `publisher`, `pull`, or `nobody` while its viewers wait for one.
+    /// `channel`, `transcode`, `fallback` (of a stream with one), `publisher`, `pull`, or `nobody`
+    /// while its viewers wait for one.
     pub source: String,
     /// Who publishes it, if it is a connection.
     pub publisher: Option<Publisher>,

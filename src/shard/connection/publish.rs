@@ -16,7 +16,7 @@ use crate::media::{Kind, Micros};
 use crate::rtmp::{PublishRefusal, Query, StreamName};
 use crate::shard::shared::Shared;
 use crate::shard::spec::PublishPolicy;
-use crate::shard::streams::{Source, hop_of};
+use crate::shard::streams::{Source, Stream, hop_of};
 use crate::stats::{Attempt, Limit};
 
 /// Without a message for this long, somebody else with a good key takes a publisher's place.
@@ -205,6 +205,9 @@ impl Connection {
         name: &Arc<str>,
         grant: Option<&Grant>,
     ) {
+        let spec = Arc::clone(&shared.cx.spec);
+        // What is published to a stream with a fallback is a stream of its own.
+        let (public, name) = (spec.public_of(name), spec.source_of(name));
         let path = self.relay_path();
         if path.with(hop_of(&shared.cx, name)).is_none() {
             return self.refuse_loop(shared);
@@ -218,16 +221,16 @@ impl Connection {
         }
         let named = self.credentials.named.take();
         let text = match named {
-            Some(asked) if *asked != **name => {
+            Some(asked) if *asked != **public => {
                 if !self.life.shows_asked_for() {
                     tracing::info!(
-                        "the publisher of {name} asked for another name than its key's; it is not \
-                         shown, because it could be a key"
+                        "the publisher of {public} asked for another name than its key's; it is \
+                         not shown, because it could be a key"
                     );
                 }
-                format!("Publishing as {name}, which is the name of this key, not as {asked}.")
+                format!("Publishing as {public}, which is the name of this key, not as {asked}.")
             }
-            _ => format!("Publishing as {name}."),
+            _ => format!("Publishing as {public}."),
         };
         if !self.protocol.accept_publish(&text) {
             return self.done(shared, Stage::Publish, WITHDRAWN);
@@ -239,6 +242,9 @@ impl Connection {
         let id = shared.streams.open(&mut shared.cx, Arc::clone(name), source, &path);
         if let Some(stream) = shared.streams.get(id) {
             stream.audience.set_most(limits.viewers);
+        }
+        if public != name {
+            shared.streams.set_most_of(public, limits.viewers);
         }
         self.role = Role::Publisher(id);
         self.credentials = Credentials {
@@ -253,7 +259,7 @@ impl Connection {
         if let Some(grant) = grant {
             shared.cx.report(ShardReport::KeyUsed { hash: grant.key });
         }
-        self.life.set_path(name);
+        self.life.set_path(public);
         self.begun(shared, Stage::Publish);
     }
 
@@ -297,7 +303,8 @@ impl Connection {
     /// Whether it publishes under this name.
     pub(in crate::shard) fn publishes_as(&self, shared: &Shared, name: &str) -> bool {
         let Role::Publisher(stream) = self.role else { return false };
-        shared.streams.get(stream).is_some_and(|stream| *stream.name == *name)
+        let published = |stream: &Stream| **shared.cx.spec.public_of(&stream.name) == *name;
+        shared.streams.get(stream).is_some_and(published)
     }
 
     /// Whether it has sent nothing for so long that somebody else may take its place.

@@ -1,5 +1,7 @@
 //! Settings of a run: small and short enough that every limit is met within a minute of its time.
 
+use std::sync::Arc;
+
 use super::rng::Rng;
 use crate::event::Stage;
 use crate::keys::CacheSpec;
@@ -20,7 +22,7 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
         handshake_timeout: millis(2_000),
         gop_cache: !rng.once_in(3),
         start: if rng.once_in(3) { Start::Live } else { Start::Keyframe },
-        cors: std::sync::Arc::default(),
+        cors: Arc::default(),
         log: LogLimits {
             messages: rng.pick(&[8, 32, 100]),
             bytes: rng.pick(&[8 << 10, 32 << 10, 1 << 20]),
@@ -29,11 +31,12 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
         merge: rng.pick(&[Merge::Off, Merge::Frame, Merge::Millis(30)]),
         drop: DropPolicy { high_ms: rng.pick(&[100, 500, 1_000]), low_ms: rng.pick(&[50, 90]) },
         publish: if rng.once_in(4) { PublishPolicy::Open } else { PublishPolicy::Key },
+        protected: Arc::from([]),
         keys: KeyRules {
             cache: CacheSpec { allow: millis(3_000), deny: millis(500) },
             recheck: millis(2_000),
             open_when_away: rng.once_in(3),
-            trusted_proxies: std::sync::Arc::default(),
+            trusted_proxies: Arc::default(),
         },
         peer: PeerLimits {
             idle: millis(3_000),
@@ -44,12 +47,12 @@ pub(super) fn spec(rng: &mut Rng) -> ShardSpec {
         },
         hooks: HookRules {
             stages: stages.into_iter().filter(|_| rng.once_in(4)).collect(),
-            params: std::sync::Arc::default(),
+            params: Arc::default(),
             answer_timeout: millis(1_000),
             open_when_silent: rng.once_in(2),
         },
         grace: millis(rng.pick(&[0, 400, 2_000])),
-        fill_audio: std::sync::Arc::default(),
+        fill_audio: Arc::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::pacing;
 use super::stream::{Source, Stream};
 use super::subscription::Subscription;
 use crate::command::{PulledStream, TranscodedStreams};
+use crate::limits::Audience;
 use crate::media::Micros;
 use crate::rtmp::{Hop, Hops};
 use crate::shard::context::Context;
@@ -125,6 +126,7 @@ impl Streams {
             None => self.insert(cx, &name, source.clone()),
         };
         self.set_hops(cx, id, hops);
+        let most_of_source = self.audience_of(cx.spec.source_of(&name)).and_then(|it| it.most());
         if is_owned {
             self.take_ownership(id, matches!(source, Source::Channel(_)));
         } else if let Some(audience) = self.mesh.audience(&name)
@@ -133,6 +135,12 @@ impl Streams {
             stream.audience = audience;
         }
         if let Some(stream) = self.table.get_mut(id) {
+            // Its viewers count for the key of who publishes it.
+            if let Source::Channel(switch) = &source
+                && switch.is_failover()
+            {
+                stream.audience.set_most(most_of_source);
+            }
             stream.loops = Default::default();
             let is_ingest = matches!(source, Source::Publisher(_) | Source::Pull(_));
             let fills = is_ingest && cx.spec.fills_audio(&stream.name);
@@ -173,6 +181,19 @@ impl Streams {
     /// Whether this stream has ended for good: another one of its name would be another.
     pub(in crate::shard) fn is_over(&self, id: StreamId) -> bool {
         self.get(id).is_none_or(|stream| stream.is_over)
+    }
+
+    /// Who watches the stream of this name, on all shards.
+    fn audience_of(&self, name: &str) -> Option<Arc<Audience>> {
+        let local = self.named(name).map(|stream| Arc::clone(&stream.audience));
+        local.or_else(|| self.mesh.audience(name))
+    }
+
+    /// How many may watch the stream of this name, if it is there.
+    pub(in crate::shard) fn set_most_of(&self, name: &str, most: Option<u32>) {
+        if let Some(audience) = self.audience_of(name) {
+            audience.set_most(most);
+        }
     }
 
     /// Whether somebody on any shard feeds the stream of this name now.

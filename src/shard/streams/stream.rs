@@ -310,7 +310,8 @@ impl Stream {
     /// Tells the subscriptions that the publisher has left.
     pub(super) fn end_taps(&mut self) {
         self.undecodable.reset();
-        self.subscriptions.iter_mut().for_each(Subscription::ended);
+        let has_goodbye = self.has_goodbye;
+        self.subscriptions.iter_mut().for_each(|it| it.ended(has_goodbye));
     }
 
     pub(super) fn add_reader(&mut self, peer: PeerId, kind: ReaderKind) {
@@ -374,6 +375,7 @@ impl Stream {
         StreamPart {
             name: Arc::clone(&self.name),
             source: match self.source {
+                Source::Channel(ref switch) if switch.is_failover() => StreamSource::Failover,
                 Source::Channel(ref switch) if switch.follows_source() => StreamSource::Transcode,
                 Source::Channel(_) => StreamSource::Channel,
                 Source::Publisher(_) => StreamSource::Publisher,

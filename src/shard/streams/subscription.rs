@@ -64,10 +64,10 @@ impl Subscription {
         }
     }
 
-    /// The publisher has left.
-    pub(super) fn ended(&mut self) {
+    /// The publisher has left, and has said so or not.
+    pub(super) fn ended(&mut self, has_goodbye: bool) {
         match self {
-            Self::Decoder(ring) => drop(ring.push(SubscriptionEvent::Ended)),
+            Self::Decoder(ring) => drop(ring.push(SubscriptionEvent::Ended { has_goodbye })),
             Self::Recording(subscription) => subscription.ended(),
         }
     }

@@ -11,7 +11,7 @@ import { Icon } from "../parts/icon";
 import { Monitor } from "../parts/monitor";
 import { RenditionTable } from "../parts/renditions";
 import { attempt, model, nodeNow, tried } from "../store";
-import type { Client, Publisher, Snapshot, Stream, Transcode } from "../types";
+import type { Client, Fallback, Publisher, Snapshot, Stream, Transcode } from "../types";
 import { flvUrl, playUrl, publishLine } from "../urls";
 
 const POLL_MS = 2_000;
@@ -26,7 +26,7 @@ export function StreamsView({ snapshot, rest }: { snapshot: Snapshot; rest: stri
         {streams.length === 0 ? (
           <NoStreams snapshot={snapshot} />
         ) : (
-          <StreamTable streams={streams} chosen={name} />
+          <StreamTable snapshot={snapshot} streams={streams} chosen={name} />
         )}
       </Panel>
       {!name &&
@@ -85,7 +85,15 @@ function NoStreams({ snapshot }: { snapshot: Snapshot }) {
   );
 }
 
-function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string }) {
+function StreamTable({
+  snapshot,
+  streams,
+  chosen,
+}: {
+  snapshot: Snapshot;
+  streams: Stream[];
+  chosen: string;
+}) {
   return (
     <div class="table-box">
       <table>
@@ -112,7 +120,7 @@ function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string })
                 </a>
               </td>
               <td data-label="Source">
-                <Source stream={stream} />
+                <Source stream={stream} fallback={snapshot.fallbacks?.[stream.name]} />
               </td>
               <td data-label="Video">{videoText(stream)}</td>
               <td data-label="Audio">{audioText(stream)}</td>
@@ -133,7 +141,26 @@ function StreamTable({ streams, chosen }: { streams: Stream[]; chosen: string })
   );
 }
 
-function Source({ stream }: { stream: Stream }) {
+/** What is shown of a stream with a fallback. */
+const FALLBACK_STATES: Record<Fallback["state"], readonly [Tone, string]> = {
+  idle: ["soft", "Waits for a publisher"],
+  source: ["good", "Passed on"],
+  fallback: ["bad", "Fallback shown"],
+  returning: ["warn", "Fallback shown, publisher is back"],
+};
+
+function Source({ stream, fallback }: { stream: Stream; fallback: Fallback | undefined }) {
+  if (fallback) {
+    const [tone, text] = FALLBACK_STATES[fallback.state] ?? ["soft", fallback.state];
+    return (
+      <>
+        <Chip tone={tone}>{text}</Chip>
+        {!fallback.ready && (
+          <small class="soft"> No fallback: {fallback.error ?? "not made yet"}</small>
+        )}
+      </>
+    );
+  }
   if (stream.source === "nobody") return <Chip tone="warn">Publisher left</Chip>;
   if (stream.source === "channel") return <Chip tone="accent">Programme</Chip>;
   if (stream.source === "transcode") return <Chip tone="accent">Transcode</Chip>;

@@ -11,6 +11,7 @@ mod clips;
 mod composition;
 mod context;
 mod data;
+mod fallbacks;
 mod file_body;
 mod followers;
 mod fresh;

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    assets, audio, backup, channels, clips, composition, data, keys, node, outputs, playback,
-    preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, fallbacks, keys, node, outputs,
+    playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -46,6 +46,7 @@ const BEARER: &str = "bearer";
         streams::streams, streams::stream, streams::kick_publisher, streams::clients, streams::kick,
         snapshots::stream_snapshot,
         clips::clips, clips::make_clip, clips::clip, clips::remove_clip,
+        fallbacks::fallbacks,
         transcodes::transcodes,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,
         keys::change, keys::remove, keys::set_alias, keys::remove_alias, backup::export,
