@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::strip_spec::{Filters, Mapping};
-use crate::media::{NetworkInput, VideoClip};
+use crate::media::{NetworkInput, Playlist, VideoClip};
 
 /// Most inputs of one mixer.
 pub const INPUTS_MAX: usize = 32;
@@ -83,6 +83,9 @@ pub enum Source {
     Beep,
     /// The audio of the video file that the layer of this name shows.
     Video(VideoClip),
+    /// The audio of the files that a playlist layer shows, or of files without pictures, one after
+    /// the other.
+    Playlist(Playlist),
     /// The audio of the live stream with this public name.
     Live(String),
     /// The audio of a stream of another server.

@@ -112,7 +112,7 @@ impl Strip {
             Source::Bed => Maker::Bed,
             Source::Tone(hz) => Maker::Tone(*hz),
             Source::Beep => Maker::Beep,
-            Source::Video(_) => Maker::Ring { live: false, input: None },
+            Source::Video(_) | Source::Playlist(_) => Maker::Ring { live: false, input: None },
             Source::Live(_) | Source::Network(_) => Maker::Ring { live: true, input: None },
         };
         Self {

@@ -20,7 +20,7 @@ pub use self::ask::{
 pub use self::config::{ConfigText, ReloadView};
 pub use self::demand::TranscodedStreams;
 pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
-pub use self::playback::{PlaybackCommand, PlaybackState, PlaybackView};
+pub use self::playback::{ItemCommand, PlaybackCommand, PlaybackState, PlaybackView, PlaylistView};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::{DelayAsk, DelayChange, OnGap, OutputRules, SentCodecs, SentTracks};
 pub use self::shard::{

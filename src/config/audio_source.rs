@@ -6,7 +6,7 @@ use super::fault::{Faults, quoted};
 use super::field::{needed_name, needed_stream, unique};
 use super::network;
 use super::section::Section;
-use super::{audio_filters, video_clip as video};
+use super::{audio_filters, playlist, video_clip as video};
 use crate::audio::{DELAY_MS, GAIN_DB, INPUTS_MAX, InputSpec, Mapping, PAN, Source};
 
 /// Hertz of a tone that names none.
@@ -34,7 +34,8 @@ pub(super) fn read_all(tables: Vec<Section<'_>>, faults: &mut Faults<'_>) -> Vec
         if let Some(name) = &name {
             unique(faults, &mut seen, "an audio source with the name", name);
         }
-        let kinds = ["bed", "tone", "beep", "video", "live", "network"].map(|kind| (kind, kind));
+        let kinds = ["bed", "tone", "beep", "video", "playlist", "live", "network"]
+            .map(|kind| (kind, kind));
         let kind = s.needed(faults, "type").and_then(|_| s.word(faults, "type", &kinds));
         // Without a type nobody can say which of the other keys are right.
         let Some(kind) = kind else { continue };
@@ -88,6 +89,7 @@ fn source(kind: &str, s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<So
             Some(Source::Tone(hz))
         }
         "video" => video::read(s, faults).map(Source::Video),
+        "playlist" => playlist::read(s, faults).map(Source::Playlist),
         "network" => network::read(s, faults).map(Source::Network),
         _ => needed_stream(s, faults).map(Source::Live),
     }

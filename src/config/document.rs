@@ -16,6 +16,7 @@ use super::layer_motion;
 use super::layer_style;
 use super::length;
 use super::network;
+use super::playlist;
 use super::section::Section;
 use super::transition::{self, transition_to_document};
 use super::video_clip;
@@ -206,6 +207,11 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             let at_end = AtEnd::WORDS.iter().find(|(_, known)| known == at_end);
             put("at_end", json!(at_end.map(|(word, _)| word)));
             video_clip::put(clip, put)
+        }
+        Source::Playlist { playlist, at_end } => {
+            let at_end = AtEnd::WORDS.iter().find(|(_, known)| known == at_end);
+            put("at_end", json!(at_end.map(|(word, _)| word)));
+            playlist::put(playlist, put)
         }
         Source::Live { stream, slate, style } => {
             put("stream", json!(stream));
@@ -413,7 +419,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::{InputUrl, Micros, NetworkInput, VideoClip};
+    use crate::media::{
+        InputUrl, Micros, NetworkInput, Playlist, PlaylistEntries, PlaylistItem, VideoClip,
+    };
     use crate::scene::time_format::TimeFormat;
     use crate::scene::{
         Animation, BlendMode, Border, BuiltIn, ChromaKey, Color, DataSource, Direction, Easing,
@@ -587,6 +595,13 @@ mod tests {
                     let clip = VideoClip { path, looped, in_point, out_point };
                     Source::Video { clip, at_end: AtEnd::WORDS[at_end].1 }
                 }),
+            (any_entries(), any::<(bool, bool)>(), any::<u32>(), 0..2_usize).prop_map(
+                |(entries, (looped, shuffle), seed, at_end)| {
+                    let seed = shuffle.then_some(seed).filter(|seed| seed % 2 == 0);
+                    let playlist = Playlist { entries, looped, shuffle, seed };
+                    Source::Playlist { playlist, at_end: AtEnd::WORDS[at_end].1 }
+                }
+            ),
             ("live/[a-z]{1,8}", "\\PC*", any_style())
                 .prop_map(|(stream, slate, style)| Source::Live { stream, slate, style }),
             ("[a-z]{1,8}", 20..=10_000_u64, any_style()).prop_map(|(host, ms, style)| {
@@ -599,6 +614,20 @@ mod tests {
                 Source::Frames { socket: socket.into(), slate, style }
             }),
             "[a-z]{1,8}".prop_map(Source::Scene),
+        ]
+    }
+
+    fn any_entries() -> impl Strategy<Value = PlaylistEntries> {
+        let item = ("[a-z]{1,8}", 0..1_000_u64, prop::option::of(1..99_u64));
+        let item = item.prop_map(|(path, start, length)| PlaylistItem {
+            path: path.into(),
+            in_point: Micros::from_millis(start),
+            out_point: length.map(|length| Micros::from_millis(start + length)),
+        });
+        prop_oneof![
+            prop::collection::vec(item, 1..4).prop_map(PlaylistEntries::Items),
+            "[a-z]{1,8}".prop_map(|path| PlaylistEntries::Folder(path.into())),
+            "[a-z]{1,8}".prop_map(|path| PlaylistEntries::M3u(path.into())),
         ]
     }
 

@@ -13,6 +13,7 @@ use super::layer_motion;
 use super::layer_style;
 use super::length::{self, REACH};
 use super::network;
+use super::playlist;
 use super::section::Section;
 use super::video_clip;
 use crate::media::{Rect, Size};
@@ -92,7 +93,7 @@ pub(super) fn read_all(
     layers
 }
 
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 22] = [
     "color",
     "gradient",
     "test-card",
@@ -109,6 +110,7 @@ const KINDS: [&str; 21] = [
     "spinner",
     "flash",
     "video",
+    "playlist",
     "live",
     "network",
     "frames",
@@ -142,7 +144,7 @@ fn read(mut s: Section<'_>, faults: &mut Faults<'_>, within: Within<'_>) -> Opti
     let motion = layer_motion::read(&mut s, faults, arranged);
     let is_text = matches!(kind, "text" | "ticker");
     let data = is_text.then(|| data_source::read(&mut s, faults)).flatten();
-    let is_input = matches!(kind, "video" | "live" | "network" | "frames");
+    let is_input = matches!(kind, "video" | "playlist" | "live" | "network" | "frames");
     let warm = is_input.then(|| s.word(faults, "warm", &Warm::WORDS)).flatten().unwrap_or_default();
     let Rect { w, h, .. } = place.within(within.sides);
     let source = source(kind, &mut s, faults, Within { sides: (w, h), arranged: false, ..within });
@@ -187,6 +189,11 @@ fn source(
             let clip = video_clip::read(s, faults);
             let at_end = s.word(faults, "at_end", &AtEnd::WORDS).unwrap_or_default();
             Source::Video { clip: clip?, at_end }
+        }
+        "playlist" => {
+            let playlist = playlist::read(s, faults);
+            let at_end = s.word(faults, "at_end", &AtEnd::WORDS).unwrap_or_default();
+            Source::Playlist { playlist: playlist?, at_end }
         }
         "text" => {
             let text = text(s, faults);

@@ -21,10 +21,10 @@ const STILLS: [&str; 7] =
     ["color", "gradient", "smpte-bars", "zone-plate", "image", "logo", "text"];
 
 /// Kinds of layers whose pictures come while the programme runs, and may be turned by quarters.
-const MOVING: [&str; 4] = ["video", "live", "network", "frames"];
+const MOVING: [&str; 5] = ["video", "playlist", "live", "network", "frames"];
 
 /// Kinds of layers that may have a colour made transparent.
-const KEYED: [&str; 5] = ["video", "live", "network", "frames", "image"];
+const KEYED: [&str; 6] = ["video", "playlist", "live", "network", "frames", "image"];
 
 const WHITE: Color = Color { r: 255, g: 255, b: 255, a: 255 };
 const SHADE: Color = Color { r: 0, g: 0, b: 0, a: 160 };

@@ -33,6 +33,7 @@ mod node;
 mod obs_websocket;
 mod output;
 mod platform;
+mod playlist;
 mod read;
 mod relay;
 mod rendition;

@@ -587,6 +587,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "count-up",
         "spinner",
         "video",
+        "playlist",
         "live",
         "network",
         "scene",
@@ -594,7 +595,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let heading = "[[channel.layer]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    for kind in ["bed", "tone", "beep", "video", "live", "network"] {
+    for kind in ["bed", "tone", "beep", "video", "playlist", "live", "network"] {
         let heading = "[[channel.audio_source]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }

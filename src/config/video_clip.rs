@@ -8,7 +8,7 @@ use super::section::Section;
 use crate::media::{Micros, VideoClip};
 
 /// Latest in and out point, milliseconds: a day.
-const POINT_MS_MAX: u32 = 24 * 3_600 * 1_000;
+pub(super) const POINT_MS_MAX: u32 = 24 * 3_600 * 1_000;
 
 /// `path`, `loop`, `start_ms` and `end_ms`.
 pub(super) fn read(s: &mut Section<'_>, faults: &mut Faults<'_>) -> Option<VideoClip> {

@@ -10,7 +10,7 @@ use super::output::OutputConfig;
 use super::relay::{PullConfig, PullMode, PushConfig, RecordConfig};
 use super::scene::NamedScene;
 use super::transition::transition_to_document;
-use super::video_clip;
+use super::{playlist, video_clip};
 use crate::audio::{InputSpec, Source};
 use crate::command::{OnGap, OutputRules, SentCodecs, SentTracks};
 use crate::media::Micros;
@@ -144,6 +144,9 @@ pub(super) fn audio(of: &InputSpec) -> Table {
             "tone"
         }
         Source::Video(clip) => video_clip::put(clip, &mut |key, value| {
+            put(&mut table, key, Value::try_from(value).unwrap_or_else(|_| Value::from("")));
+        }),
+        Source::Playlist(list) => playlist::put(list, &mut |key, value| {
             put(&mut table, key, Value::try_from(value).unwrap_or_else(|_| Value::from("")));
         }),
         Source::Live(stream) => {

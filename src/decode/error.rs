@@ -27,6 +27,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// No file of a playlist can be played: tell the user.
+    Playlist {
+        /// Its file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        cause: String,
+    },
     /// The publisher uses a codec that is not decoded here. Said once; go on, the messages are
     /// ignored.
     Unsupported {
@@ -55,6 +62,9 @@ impl fmt::Display for Error {
             Self::InPoint { path } => {
                 let path = path.display();
                 write!(f, "cannot play {path}: it ends before `start_ms`; choose an earlier one")
+            }
+            Self::Playlist { path, cause } => {
+                write!(f, "cannot play the playlist of {}: {cause}", path.display())
             }
             Self::Unsupported { codec, instead } => {
                 write!(f, "a live input does not decode {codec}; publish {instead}")

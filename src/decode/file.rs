@@ -1,5 +1,6 @@
 //! File decoder: a video or audio file, played once or over and over.
 
+mod join;
 mod reader;
 mod spec;
 mod track;
@@ -73,6 +74,12 @@ pub struct File {
     waits: bool,
     /// This round began at the in point, and not by a seek.
     is_whole: bool,
+    /// Another file follows it without a gap.
+    is_followed: bool,
+    /// No picture is due before this, microseconds on the node's clock.
+    not_before: i64,
+    /// When what follows is due, once it has ended.
+    join: i64,
     failures: u32,
     counters: Counters,
 }
@@ -153,6 +160,9 @@ impl File {
             base,
             waits: false,
             is_whole: true,
+            is_followed: spec.is_followed,
+            not_before: 0,
+            join: base,
             failures: 0,
             counters: Counters::default(),
         };
@@ -214,7 +224,7 @@ impl File {
     /// What comes next is due at this time on the node's clock.
     pub fn start_at(&mut self, at: Micros) {
         self.base = i64::try_from(at.0).unwrap_or(0);
-        self.waits = false;
+        (self.waits, self.not_before) = (false, self.base);
         for track in self.tracks.iter_mut().flatten() {
             track.position = self.base;
         }
@@ -259,7 +269,7 @@ impl File {
     }
 
     /// The kind that is behind, of those not at their end. A kind whose packets are too far away
-    /// in the file waits. While it has no time, that which comes first, which is the pictures.
+    /// in the file waits. While it has no time, one of which nothing is decoded, pictures first.
     fn next_kind(&self) -> Option<usize> {
         let crowded = |kind: usize| {
             let other = self.tracks[1 - kind].as_ref();
@@ -268,9 +278,12 @@ impl File {
         let running = |kind: &usize| {
             self.tracks[*kind].as_ref().is_some_and(|track| track.state != State::Done)
         };
-        let mut running = [PICTURES, AUDIO].into_iter().filter(running);
+        let running = [PICTURES, AUDIO].into_iter().filter(running);
         if self.waits {
-            return running.next();
+            let state = |kind: usize| self.tracks[kind].as_ref().map(|track| track.state);
+            let kinds: Vec<_> = running.collect();
+            let is_left = |kind: &&usize| state(**kind) != Some(State::Holding) && !crowded(**kind);
+            return kinds.iter().find(is_left).or(kinds.first()).copied();
         }
         running.min_by_key(|kind| {
             self.tracks[*kind].as_ref().map(|track| {
@@ -303,7 +316,7 @@ impl File {
                             .map_err(Problem::Damage)?;
                     }
                 }
-                if verdict == Verdict::Wanted && !self.waits {
+                if verdict == Verdict::Wanted && !self.waits && !self.holds_back(kind) {
                     return self.hand_on(kind, out);
                 }
             }
@@ -316,7 +329,10 @@ impl File {
 
     /// Hands on the decoded frame of a kind.
     fn hand_on(&mut self, kind: usize, out: &mut dyn DecodeSink) -> Result<Step, Problem> {
-        let until = self.clock_of(self.range.1);
+        let until = match kind {
+            AUDIO => self.audio_until(),
+            _ => self.clock_of(self.range.1),
+        };
         let Some(track) = &mut self.tracks[kind] else { return Ok(Step::More) };
         let frame = track.decoder.frame();
         let at = match track.time {
@@ -344,7 +360,8 @@ impl File {
         track.position = at.saturating_add(track.duration).min(until);
         self.counters.pictures += 1;
         // Of what stands at the point already the rest is seen.
-        let at = micros(if self.origin > 0 { at.max(self.base) } else { at });
+        let at = if self.origin > 0 { at.max(self.base) } else { at };
+        let at = micros(at.max(self.not_before));
         out.picture(PictureEvent::Picture { frame, at });
         convert_further(&mut self.further, (&track.decoder, at), out);
         Ok(Step::More)
@@ -366,27 +383,33 @@ impl File {
                 track.state = State::Draining;
                 return track.decoder.send(None);
             }
-            match self.reader.read() {
-                Ok(Some(packet)) => {
-                    let (start, mut tracks) = (self.reader.start(), self.tracks.iter_mut());
-                    let is_its = |it: &&mut Track| Some(it.index) == packet.stream();
-                    if let Some(track) = tracks.by_ref().flatten().find(is_its) {
-                        track.take(packet, start, self.origin);
-                    }
-                }
-                Ok(None) => self.phase = Phase::Read,
-                Err(_damage) => {
-                    // What cannot be read any more is the end of the file.
-                    self.counters.damaged += 1;
-                    self.phase = Phase::Read;
-                }
-            }
+            self.read_one();
         }
         Ok(())
     }
 
+    /// Reads a packet, for the track that it belongs to.
+    fn read_one(&mut self) {
+        match self.reader.read() {
+            Ok(Some(packet)) => {
+                let (start, mut tracks) = (self.reader.start(), self.tracks.iter_mut());
+                let is_its = |it: &&mut Track| Some(it.index) == packet.stream();
+                if let Some(track) = tracks.by_ref().flatten().find(is_its) {
+                    track.take(packet, start, self.origin);
+                }
+            }
+            Ok(None) => self.phase = Phase::Read,
+            Err(_damage) => {
+                // What cannot be read any more is the end of the file.
+                self.counters.damaged += 1;
+                self.phase = Phase::Read;
+            }
+        }
+    }
+
     /// Everything was decoded: begins again, or ends.
     fn round(&mut self, out: &mut dyn DecodeSink) -> Result<Step, Error> {
+        self.finish_audio();
         let pictures = self.tracks[PICTURES].as_ref().map_or(i64::MIN, |track| {
             let end = track.packets_end.saturating_sub(self.reader.start());
             track.position.max(self.clock_of(end))
@@ -400,6 +423,7 @@ impl File {
         }
         let end = end.max(self.base);
         if !self.looped {
+            self.join = self.join_of(pictures, end);
             while let Some(block) = self.resampler.pop(true) {
                 out.audio(block);
                 self.counters.blocks += 1;

@@ -1,6 +1,6 @@
 //! Turns encoded things into timed pictures and audio: published streams ([`Live`]), streams of
-//! other servers ([`NetworkSource`], [`NetworkDecoder`]), files ([`File`]) and the frames of other
-//! programs ([`FrameClient`]).
+//! other servers ([`NetworkSource`], [`NetworkDecoder`]), files ([`File`]), in the order of a
+//! playlist ([`RunningOrder`]), and the frames of other programs ([`FrameClient`]).
 //!
 //! Both are plain state machines that a thread of the pipeline drives: no clock, no thread, no
 //! waiting in here. Pictures come out scaled to the size they have on the canvas, BT.709 limited
@@ -20,6 +20,7 @@ mod jitter;
 mod live;
 mod network;
 mod orient;
+mod playlist;
 mod playout;
 mod resampler;
 mod resize;
@@ -42,6 +43,7 @@ pub use live::Live;
 pub use network::{
     Backlog, NetworkDecoder, NetworkError, NetworkPacket, NetworkSource, NetworkStreams,
 };
+pub use playlist::{Entry, Refused, RunningOrder, list};
 pub use playout::LiveSpec;
 pub use tag::can_decode;
 

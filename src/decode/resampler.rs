@@ -165,6 +165,19 @@ impl AudioResampler {
         }
     }
 
+    /// Takes what the resampler still holds, up to `until`: no more will come. Everything must have
+    /// been popped before, but for a block that is not full.
+    pub(super) fn finish(&mut self, until: i64) -> Result<(), Fault> {
+        self.samples.drain(..self.taken);
+        self.taken = 0;
+        let Some(mut resampler) = self.swr.take() else { return Ok(()) };
+        let waiting = self.samples.len();
+        resampler.drain(&mut self.samples)?;
+        let late = self.end().map_or(0, |end| values(end.saturating_sub(until)));
+        self.samples.truncate(waiting.max(self.samples.len().saturating_sub(late)));
+        Ok(())
+    }
+
     /// Forgets everything but the memory: the source has ended.
     pub(super) fn reset(&mut self) {
         self.swr = None;

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 95] = [
+    pub const NAMES: [&'static str; 97] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -40,6 +40,8 @@ impl NodeEvent {
         "asset_restored",
         "playback_started",
         "playback_ended",
+        "playlist_item_started",
+        "playlist_item_skipped",
         "input_connected",
         "input_lost",
         "stream_warning",

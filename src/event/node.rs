@@ -174,8 +174,7 @@ pub enum NodeEvent {
         /// Its layer or audio source.
         layer: String,
     },
-    /// A layer begins to show a video file, or an audio source to play it. The rounds of one that
-    /// is looped are not told.
+    /// A layer or an audio source begins to play a file. Rounds of a looped one are not told.
     PlaybackStarted {
         /// The channel.
         channel: String,
@@ -188,6 +187,28 @@ pub enum NodeEvent {
         channel: String,
         /// Its layer or audio source.
         layer: String,
+    },
+    /// A playlist goes on to an item.
+    PlaylistItemStarted {
+        /// The channel.
+        channel: String,
+        /// Its layer or audio source.
+        layer: String,
+        /// The item's place in this round, from 0, unless it was taken out meanwhile.
+        index: Option<usize>,
+        /// Its file.
+        file: String,
+    },
+    /// An item of a playlist cannot be played and is left out. Told once until it is played.
+    PlaylistItemSkipped {
+        /// The channel.
+        channel: String,
+        /// Its layer or audio source.
+        layer: String,
+        /// Its file, or where it is named.
+        file: String,
+        /// Why, and what to do.
+        reason: String,
     },
     /// A layer's input has come: another program is connected.
     InputConnected {
@@ -295,6 +316,7 @@ impl NodeEvent {
             | Self::ChannelStalled { .. }
             | Self::LoopStalled { .. }
             | Self::AssetFailed { .. }
+            | Self::PlaylistItemSkipped { .. }
             | Self::InputLost { .. }
             | Self::StreamWarning { .. } => Severity::Warn,
             Self::Started
@@ -307,6 +329,7 @@ impl NodeEvent {
             | Self::AssetRestored { .. }
             | Self::PlaybackStarted { .. }
             | Self::PlaybackEnded { .. }
+            | Self::PlaylistItemStarted { .. }
             | Self::InputConnected { .. }
             | Self::EncoderRecovered { .. }
             | Self::BitrateChanged { .. }
@@ -349,6 +372,8 @@ impl NodeEvent {
             Self::AssetRestored { .. } => "asset_restored",
             Self::PlaybackStarted { .. } => "playback_started",
             Self::PlaybackEnded { .. } => "playback_ended",
+            Self::PlaylistItemStarted { .. } => "playlist_item_started",
+            Self::PlaylistItemSkipped { .. } => "playlist_item_skipped",
             Self::InputConnected { .. } => "input_connected",
             Self::InputLost { .. } => "input_lost",
             Self::StreamWarning { .. } => "stream_warning",
@@ -440,6 +465,8 @@ impl fmt::Display for NodeEvent {
             | Self::AssetRestored { .. }
             | Self::PlaybackStarted { .. }
             | Self::PlaybackEnded { .. }
+            | Self::PlaylistItemStarted { .. }
+            | Self::PlaylistItemSkipped { .. }
             | Self::InputConnected { .. }
             | Self::InputLost { .. } => self.fmt_of_layer(f),
             Self::StreamWarning { stream, text, .. } => {

@@ -16,6 +16,7 @@ mod native;
 mod network;
 mod pace;
 mod playback;
+mod playlist;
 mod record;
 mod scale;
 mod smaller;
@@ -46,7 +47,7 @@ pub use live::{
     AHEAD_MAX, CHANGES_MAX, FRAMES_AHEAD_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine,
     SceneReport, StartAt,
 };
-pub use lockstep::LockstepFile;
+pub use lockstep::{Following, LockstepFile};
 pub use native::{
     NATIVE_QUEUE, NATIVE_RETIRED_QUEUE, NATIVES_MAX, NativeBranch, NativeChanges, NativeStage,
     draw_native,
@@ -54,6 +55,7 @@ pub use native::{
 pub use network::{NETWORK_QUEUE, NetworkChange, ReadLimit, decode_network, read_network};
 pub use pace::CpuShare;
 pub use playback::{PlaybackRemote, PlaybackSpec, play_file, playback_ends};
+pub use playlist::{PlaylistNews, PlaylistRemote, open_items, play_list, playlist_ends};
 pub use record::{RECORD_QUEUE, RecordShare, input as record_input, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
 pub use source::SourceKeyframes;

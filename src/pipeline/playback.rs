@@ -21,7 +21,7 @@ const COMMANDS_MAX: usize = 8;
 
 /// From the moment that the first picture is decoded to its showing: what follows gets ahead
 /// meanwhile.
-const LEAD: Micros = Micros::from_millis(40);
+pub(super) const LEAD: Micros = Micros::from_millis(40);
 
 /// How often a file is looked at. A change counts once two looks have found the same: whoever
 /// writes a file has finished then.
@@ -35,7 +35,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// What a player tells of itself while it runs.
 #[derive(Debug)]
-struct Status {
+pub(super) struct Status {
     /// Place in [`PlaybackState::WORDS`].
     state: AtomicU8,
     /// Microseconds of the file.
@@ -53,8 +53,8 @@ pub struct PlaybackRemote {
 /// The player's end.
 #[derive(Debug)]
 pub struct PlaybackEnd {
-    commands: Receiver<PlaybackCommand>,
-    status: Arc<Status>,
+    pub(super) commands: Receiver<PlaybackCommand>,
+    pub(super) status: Arc<Status>,
 }
 
 /// Both ends of a player, whose thread listens to `bell`.
@@ -94,6 +94,13 @@ impl Status {
     fn set_state(&self, state: PlaybackState) {
         let at = PlaybackState::WORDS.iter().position(|(_, it)| *it == state);
         self.state.store(at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Tells what it does, where it is, and how long the file is.
+    pub(super) fn set(&self, state: PlaybackState, position: Micros, duration: Option<Micros>) {
+        self.set_state(state);
+        self.position.store(position.0, Ordering::Relaxed);
+        self.duration.store(duration.map_or(UNKNOWN, |it| it.0), Ordering::Relaxed);
     }
 }
 
@@ -323,7 +330,7 @@ impl Player {
                 self.go_to(self.position(now), false, out)?;
             }
             (PlaybackCommand::Seek(position), _) => self.go_to(position, plays, out)?,
-            (PlaybackCommand::Play | PlaybackCommand::Pause, _) => {}
+            (PlaybackCommand::Play | PlaybackCommand::Pause | PlaybackCommand::Items(_), _) => {}
         }
         Ok(())
     }
@@ -432,21 +439,19 @@ impl Player {
         {
             self.rounds.pop_front();
         }
-        status.set_state(match self.phase {
+        let state = match self.phase {
             Phase::Cueing { plays: true } | Phase::Playing | Phase::Ending(_) => {
                 PlaybackState::Playing
             }
             Phase::Cueing { plays: false } | Phase::Paused(_) => PlaybackState::Paused,
             Phase::Ended(_) => PlaybackState::Ended,
-        });
-        status.position.store(self.position(now).0, Ordering::Relaxed);
-        let duration = self.file.duration().map_or(UNKNOWN, |duration| duration.0);
-        status.duration.store(duration, Ordering::Relaxed);
+        };
+        status.set(state, self.position(now), self.file.duration());
     }
 }
 
 /// The way of what a file gives to its readers, but for its end: they hear of that when it is seen.
-struct Endless<'a>(&'a mut DecodeOut);
+pub(super) struct Endless<'a>(pub(super) &'a mut DecodeOut);
 
 impl DecodeSink for Endless<'_> {
     fn picture(&mut self, picture: PictureEvent) {

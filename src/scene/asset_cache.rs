@@ -203,7 +203,7 @@ fn look(layer: &PlacedLayer) -> PlacedLayer {
     let mut look = PlacedLayer { data: None, warm: Warm::default(), ..layer.clone() };
     match &mut look.source {
         // Its placeholder has the layer's name.
-        Source::Video { .. } => return look,
+        Source::Video { .. } | Source::Playlist { .. } => return look,
         // What it holds is what counts.
         Source::Image(path) => path.clear(),
         _ => {}

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::model::{Fit, Source};
 use super::resolve::PlacedLayer;
-use crate::media::{NetworkInput, Orientation, VideoClip};
+use crate::media::{NetworkInput, Orientation, Playlist, VideoClip};
 
-/// What the pictures of a live, network, video or frames layer are: whose, how large, and how they
-/// are turned. When one scene follows another, a layer of the new one with the same key goes on
-/// with the pictures of the old one.
+/// What the pictures of a live, network, video, playlist or frames layer are: whose, how large, and
+/// how they are turned. When one scene follows another, a layer of the new one with the same key
+/// goes on with the pictures of the old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputKey {
     layer: String,
@@ -26,6 +26,8 @@ pub enum InputSource {
     Live(String),
     /// A file.
     Video(VideoClip),
+    /// Files, one after the other.
+    Playlist(Playlist),
     /// The socket of another program.
     Frames(PathBuf),
     /// A stream of another server.
@@ -33,12 +35,13 @@ pub enum InputSource {
 }
 
 impl InputSource {
-    /// What a live, network, video or frames layer shows; other layers show no input.
+    /// What a live, network, video, playlist or frames layer shows; other layers show no input.
     #[must_use]
     pub fn of(layer: &PlacedLayer) -> Option<Self> {
         Some(match &layer.source {
             Source::Live { stream, .. } => Self::Live(stream.clone()),
             Source::Video { clip, .. } => Self::Video(clip.clone()),
+            Source::Playlist { playlist, .. } => Self::Playlist(playlist.clone()),
             Source::Network { input, .. } => Self::Network(input.clone()),
             Source::Frames { socket, .. } => Self::Frames(socket.clone()),
             _ => return None,
@@ -47,7 +50,7 @@ impl InputSource {
 }
 
 impl InputKey {
-    /// The key of a live, network, video or frames layer; other layers have none.
+    /// The key of a live, network, video, playlist or frames layer; other layers have none.
     #[must_use]
     pub fn of(layer: &PlacedLayer) -> Option<Self> {
         let source = InputSource::of(layer)?;

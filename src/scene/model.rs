@@ -9,7 +9,7 @@ use super::layer_style::LayerStyle;
 use super::position::Position;
 use super::time_format::TimeFormat;
 use super::transition::{Easing, Transition};
-use crate::media::{InputUrl, Micros, NetworkInput, VideoClip};
+use crate::media::{InputUrl, Micros, NetworkInput, Playlist, VideoClip};
 
 /// Most layers in one scene or one group, or overlays of one channel.
 pub const LAYERS_MAX: usize = 64;
@@ -449,6 +449,13 @@ pub enum Source {
         /// The file, and what of it is played.
         clip: VideoClip,
         /// What stands there once it is over.
+        at_end: AtEnd,
+    },
+    /// Video files, one after the other.
+    Playlist {
+        /// The files, and their order.
+        playlist: Playlist,
+        /// What stands there once all of them are over.
         at_end: AtEnd,
     },
     /// A stream published to this node.

@@ -11,7 +11,8 @@ use crate::audio;
 use crate::config::{ChannelConfig, Config};
 use crate::control::channels::scene_loader::SceneLoader;
 use crate::control::channels::sources::scene_videos;
-use crate::decode::{File, FileSpec};
+use crate::decode::{File, FileSpec, list};
+use crate::media::Playlist;
 use crate::runtime::{NICE_ENCODE, Worker};
 use crate::scene::{self, PreparedScene, ResolvedScene};
 
@@ -76,9 +77,12 @@ fn of_channel(channel: &ChannelConfig) -> Vec<String> {
         texts.extend(told.map(|text| format!("channel {channel}, scene {scene}: {text}")));
     }
     for input in &channel.audio_sources {
-        if let audio::Source::Video(clip) = &input.source
-            && let Some(error) = video_fault(&clip.path)
-        {
+        let fault = match &input.source {
+            audio::Source::Video(clip) => video_fault(&clip.path),
+            audio::Source::Playlist(playlist) => playlist_fault(playlist),
+            _ => None,
+        };
+        if let Some(error) = fault {
             texts.push(format!("channel {}: audio \"{}\": {error}", channel.name, input.name));
         }
     }
@@ -100,7 +104,23 @@ pub(crate) fn video_faults(scene: &ResolvedScene) -> Vec<String> {
     let videos = scene_videos(scene).into_iter().filter_map(|(layer, path)| {
         video_fault(path).map(|error| format!("layer \"{layer}\": {error}"))
     });
-    videos.collect()
+    let lists = scene.layers().into_iter().filter_map(|layer| {
+        let scene::Source::Playlist { playlist, .. } = &layer.source else { return None };
+        playlist_fault(playlist).map(|error| format!("layer \"{}\": {error}", layer.name))
+    });
+    videos.chain(lists).collect()
+}
+
+/// What is wrong with the folder or the file of a playlist. Items that cannot be played are skipped
+/// when it is their turn.
+fn playlist_fault(playlist: &Playlist) -> Option<String> {
+    let own = playlist.clone();
+    let look = move || list(&own).err().map(|error| error.to_string());
+    match in_time(LOAD_MAX, &[], look) {
+        Ok(Some(fault)) => fault,
+        Ok(None) => Some(format!("cannot read {}: {}", playlist.place().display(), late())),
+        Err(error) => Some(format!("no thread to look at a playlist: {error}")),
+    }
 }
 
 /// What is wrong with a video file.

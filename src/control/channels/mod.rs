@@ -16,6 +16,8 @@ pub(crate) mod natives;
 mod network_inputs;
 pub(crate) mod offline;
 pub(crate) mod players;
+mod playlist_files;
+mod playlists;
 pub(crate) mod renditions;
 pub(crate) mod scene_loader;
 pub(crate) mod scenes;

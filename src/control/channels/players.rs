@@ -1,11 +1,12 @@
-//! Players of a node: the video files that its channels show and play now, and the way of commands
-//! to their threads.
+//! Players of a node: the video files and playlists that its channels show and play now, and the
+//! way of commands to their threads.
 
 use std::sync::{Arc, PoisonError};
 
-use crate::command::{Answer, PlaybackCommand, PlaybackState, PlaybackView};
-use crate::media::VideoClip;
-use crate::pipeline::PlaybackRemote;
+use crate::command::{Answer, ItemCommand, PlaybackCommand, PlaybackState, PlaybackView};
+use crate::media::{PLAYLIST_ITEMS_MAX, Playlist, VideoClip};
+use crate::pipeline::{PlaybackRemote, PlaylistRemote};
+use crate::scene::InputSource;
 
 /// The players, the newest last.
 #[expect(clippy::disallowed_types, reason = "held for a moment, by control and by who loads")]
@@ -19,8 +20,76 @@ struct Player {
     channel: String,
     /// The layer that shows the file, and the audio sources that play it.
     names: Vec<String>,
-    clip: VideoClip,
-    remote: PlaybackRemote,
+    plays: InputSource,
+    remote: Remote,
+}
+
+/// The way to a player.
+enum Remote {
+    File(PlaybackRemote),
+    Playlist(PlaylistRemote),
+}
+
+impl Remote {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::File(remote) | Self::Playlist(PlaylistRemote { playback: remote, .. }) => {
+                remote.is_closed()
+            }
+        }
+    }
+
+    /// How it goes, by this name.
+    fn view(&self, layer: &str) -> PlaybackView {
+        let (playback, playlist) = match self {
+            Self::File(remote) => (remote, None),
+            Self::Playlist(remote) => (&remote.playback, Some(remote.view())),
+        };
+        let (state, position, duration) = playback.status();
+        PlaybackView { layer: layer.to_owned(), state, position, duration, playlist }
+    }
+
+    /// Has it do something; why it does not.
+    fn command(&mut self, name: &str, command: PlaybackCommand) -> Result<(), Answer> {
+        let state = self.view(name).state;
+        let playback = match (self, &command) {
+            (Self::File(_), PlaybackCommand::Items(_)) => {
+                let text = format!("{name} plays one file: such actions are for a playlist");
+                return Err(Answer::Conflict(text));
+            }
+            (Self::Playlist(remote), PlaybackCommand::Items(items)) => {
+                check_place(items, remote.view().items.len()).map_err(Answer::Conflict)?;
+                &mut remote.playback
+            }
+            (Self::File(_) | Self::Playlist(_), _) if state == PlaybackState::Failed => {
+                return Err(Answer::Conflict(format!("what {name} plays cannot be played now")));
+            }
+            (Self::File(remote), _) => remote,
+            (Self::Playlist(remote), _) => &mut remote.playback,
+        };
+        let is_sent = playback.send(command);
+        let busy = || Answer::Unavailable(format!("{name} has other commands to obey; try again"));
+        is_sent.then_some(()).ok_or_else(busy)
+    }
+}
+
+/// Whether there is such a place among so many items; what is wrong with it.
+fn check_place(command: &ItemCommand, count: usize) -> Result<(), String> {
+    match command {
+        ItemCommand::Insert { .. } if count >= PLAYLIST_ITEMS_MAX => {
+            Err(format!("a playlist has at most {PLAYLIST_ITEMS_MAX} items; remove one first"))
+        }
+        ItemCommand::Insert { place: Some(place), .. } if *place > count => {
+            Err(format!("there are {count} items: `index` is at most {count}"))
+        }
+        ItemCommand::Skip(place) | ItemCommand::Remove(place) if *place >= count => {
+            Err(format!("there are {count} items: `index` counts them from 0"))
+        }
+        ItemCommand::Remove(_) if count == 1 => {
+            Err("it is the only item: insert another one first".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Players {
@@ -32,16 +101,32 @@ impl Players {
         clip: VideoClip,
         remote: PlaybackRemote,
     ) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|player| !player.remote.is_closed());
-        known.push(Player { channel: channel.to_owned(), names, clip, remote });
+        self.put(channel, names, InputSource::Video(clip), Remote::File(remote));
     }
 
-    /// One more layer of a channel shows a clip that is played already.
-    pub(crate) fn add_name(&self, channel: &str, clip: &VideoClip, layer: &str) {
+    /// The same of a playlist.
+    pub(crate) fn add_playlist(
+        &self,
+        channel: &str,
+        names: Vec<String>,
+        playlist: Playlist,
+        remote: PlaylistRemote,
+    ) {
+        self.put(channel, names, InputSource::Playlist(playlist), Remote::Playlist(remote));
+    }
+
+    fn put(&self, channel: &str, names: Vec<String>, plays: InputSource, remote: Remote) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it =
-            |it: &&mut Player| it.channel == channel && it.clip == *clip && !it.remote.is_closed();
+        known.retain(|player| !player.remote.is_closed());
+        known.push(Player { channel: channel.to_owned(), names, plays, remote });
+    }
+
+    /// One more layer of a channel shows something; if it is played already, it is known by it.
+    pub(crate) fn add_name(&self, channel: &str, plays: &InputSource, layer: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |it: &&mut Player| {
+            it.channel == channel && it.plays == *plays && !it.remote.is_closed()
+        };
         for player in known.iter_mut().filter(is_it) {
             if player.names.iter().all(|name| name != layer) {
                 player.names.push(layer.to_owned());
@@ -58,8 +143,7 @@ impl Players {
         for player in newest_first.filter(|it| it.channel == channel && !it.remote.is_closed()) {
             let Some(layer) = player.names.first() else { continue };
             if views.iter().all(|view| view.layer != *layer) {
-                let (state, position, duration) = player.remote.status();
-                views.push(PlaybackView { layer: layer.clone(), state, position, duration });
+                views.push(player.remote.view(layer));
             }
         }
         views.sort_by(|a, b| a.layer.cmp(&b.layer));
@@ -75,13 +159,8 @@ impl Players {
         let mut answer =
             Answer::NotFound(format!("channel {channel} plays no video file in {name}"));
         for player in known.iter_mut().filter(is_it) {
-            if player.remote.status().0 == PlaybackState::Failed {
-                return Answer::Conflict(format!("the file of {name} cannot be played now"));
-            }
-            if !player.remote.send(command) {
-                return Answer::Unavailable(format!(
-                    "{name} has other commands to obey; try again"
-                ));
+            if let Err(refusal) = player.remote.command(name, command.clone()) {
+                return refusal;
             }
             answer = Answer::Done;
         }

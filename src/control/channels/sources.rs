@@ -24,6 +24,7 @@ use crate::control::channels::error::ChannelError;
 use crate::control::channels::frame_sockets::FrameSockets;
 use crate::control::channels::input_pool::{InputId, InputPool, Shown};
 use crate::control::channels::players::Players;
+use crate::control::channels::playlist_files::open_in_order;
 use crate::control::event_queue::EventQueue;
 use crate::control::threads::{ThreadPlace, ThreadRole, Threads};
 use crate::stats::CoreRole;
@@ -166,6 +167,7 @@ impl Sources {
             let key = match &input.source {
                 audio::Source::Live(stream) => InputSource::Live(stream.clone()),
                 audio::Source::Video(clip) => InputSource::Video(clip.clone()),
+                audio::Source::Playlist(list) => InputSource::Playlist(list.clone()),
                 audio::Source::Network(input) => InputSource::Network(input.clone()),
                 _ => continue,
             };
@@ -203,9 +205,7 @@ impl Sources {
             if audio.is_empty()
                 && let Some((fed, since)) = context.inputs.join(&id, &mut rings)
             {
-                if let InputSource::Video(clip) = &key {
-                    context.players.add_name(&context.channel, clip, &layer);
-                }
+                context.players.add_name(&context.channel, &key, &layer);
                 started.inputs.push(StartedInput { layer, fed, since });
                 continue;
             }
@@ -228,7 +228,7 @@ impl Sources {
 
 /// The layer and audio sources that want a decoder, where its pictures and audio go, and how large
 /// the pictures are made.
-type Taker = (Vec<String>, DecodeOut, Vec<Shown>);
+pub(super) type Taker = (Vec<String>, DecodeOut, Vec<Shown>);
 
 /// What a thread does.
 type Run = Box<dyn FnOnce() + Send>;
@@ -245,6 +245,7 @@ impl DecoderContext {
         match key {
             InputSource::Live(stream) => self.spawn(self.live(&stream, (out, sizes), started)),
             InputSource::Video(clip) => self.spawn(self.video(clip, (names, out, sizes), start)),
+            InputSource::Playlist(list) => self.playlist(list, (names, out, sizes), start),
             InputSource::Network(input) => self.network(layer, input, out, live_spec(&sizes)),
             InputSource::Frames(socket) => self.frames(&socket, layer, (out, sizes)),
         }
@@ -312,17 +313,28 @@ impl Sources {
     pub(crate) fn in_lockstep(self, start: Micros) -> (Vec<LockstepFile>, Vec<String>) {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for Wanted { key, pictures, audio, names } in self.0 {
-            let InputSource::Video(clip) = key else { continue };
             let seen = pictures.into_iter().filter_map(|(ring, shown)| Some((ring?, shown)));
             let (pictures, sizes) = seen.unzip::<_, _, Vec<_>, Vec<_>>();
-            let spec = FileSpec {
-                want_pictures: !pictures.is_empty(),
-                want_audio: !audio.is_empty(),
-                ..file_spec(&clip, &sizes, start)
+            let (want_pictures, want_audio) = (!pictures.is_empty(), !audio.is_empty());
+            let spec = move |clip: &VideoClip, is_followed| {
+                let spec = file_spec(clip, &sizes, start);
+                FileSpec { want_pictures, want_audio, is_followed, ..spec }
             };
             let mut out = DecodeOut::new(pictures, audio);
-            match File::open(&clip.path, spec) {
-                Ok(file) => files.push(LockstepFile::new(file, out)),
+            let opened = match &key {
+                InputSource::Playlist(list) => {
+                    let opened = open_in_order(list, move |clip| spec(clip, true));
+                    opened.map(|(file, following)| (file, Some(following)))
+                }
+                InputSource::Video(clip) => {
+                    File::open(&clip.path, spec(clip, false)).map(|file| (file, None))
+                }
+                _ => continue,
+            };
+            match opened {
+                Ok((file, following)) => {
+                    files.push(LockstepFile::new(file, out).followed_by(following));
+                }
                 Err(error) => {
                     out.picture(PictureEvent::Failed);
                     let layer = names.first().map_or("", String::as_str);
@@ -368,7 +380,7 @@ impl DecoderContext {
     }
 
     /// Tells everybody what becomes of the file behind a layer or an audio source.
-    fn file_reporter(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
+    pub(super) fn file_reporter(&self, layer: String) -> impl FnMut(FileNews) + Send + use<> {
         let (channel, events) = (self.channel.clone(), Arc::clone(&self.events));
         move |news| {
             let (channel, layer) = (channel.clone(), layer.clone());
@@ -385,7 +397,7 @@ impl DecoderContext {
 }
 
 /// How a clip is played that begins at `start`, for layers of these sizes.
-fn file_spec(clip: &VideoClip, sizes: &[Shown], start: Micros) -> FileSpec {
+pub(super) fn file_spec(clip: &VideoClip, sizes: &[Shown], start: Micros) -> FileSpec {
     let (scale, further) = scales(sizes);
     FileSpec {
         further,

@@ -91,6 +91,8 @@ struct Part<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_in_ms: Option<u64>,
@@ -315,6 +317,8 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         | NodeEvent::AssetRestored { .. }
         | NodeEvent::PlaybackStarted { .. }
         | NodeEvent::PlaybackEnded { .. }
+        | NodeEvent::PlaylistItemStarted { .. }
+        | NodeEvent::PlaylistItemSkipped { .. }
         | NodeEvent::InputConnected { .. }
         | NodeEvent::InputLost { .. } => tell_of_layer(payload, event),
         NodeEvent::StreamWarning { stream, code, text } => {
@@ -346,6 +350,14 @@ fn tell_of_layer<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         | NodeEvent::PlaybackStarted { channel, layer }
         | NodeEvent::PlaybackEnded { channel, layer } => {
             tell_layer(payload, (channel, layer), None);
+        }
+        NodeEvent::PlaylistItemStarted { channel, layer, index, file } => {
+            tell_layer(payload, (channel, layer), None);
+            (payload.part.index, payload.part.file) = (*index, Some(file.as_str()));
+        }
+        NodeEvent::PlaylistItemSkipped { channel, layer, file, reason } => {
+            tell_layer(payload, (channel, layer), Some(reason));
+            payload.part.file = Some(file);
         }
         NodeEvent::InputConnected { channel, layer, what: reason }
         | NodeEvent::InputLost { channel, layer, reason } => {

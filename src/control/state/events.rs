@@ -62,6 +62,14 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         | NodeEvent::InputLost { channel, layer, reason } => {
             Event { reason: Some(reason.clone()), ..of_layer(channel, layer, plain) }
         }
+        NodeEvent::PlaylistItemStarted { channel, layer, index, file } => {
+            Event { index: *index, file: Some(file.clone()), ..of_layer(channel, layer, plain) }
+        }
+        NodeEvent::PlaylistItemSkipped { channel, layer, file, reason } => Event {
+            file: Some(file.clone()),
+            reason: Some(reason.clone()),
+            ..of_layer(channel, layer, plain)
+        },
         NodeEvent::AssetRestored { channel, layer }
         | NodeEvent::PlaybackStarted { channel, layer }
         | NodeEvent::PlaybackEnded { channel, layer } => of_layer(channel, layer, plain),

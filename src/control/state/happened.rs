@@ -14,8 +14,9 @@ pub struct Event {
     /// `pull_failed`, `pull_left`, `relay_loop`, `record_started`, `record_finished`,
     /// `record_stopped`, `record_incomplete`, `encoder_failed`, `encoder_changed`,
     /// `encoder_overloaded`, `encoder_recovered`, `bitrate_changed`, `frames_dropped`,
-    /// `asset_failed`, `asset_restored`, `playback_started`, `playback_ended`, `input_connected`,
-    /// `input_lost`, `channel_stalled`, `channel_started`, `channel_stopped`,
+    /// `asset_failed`, `asset_restored`, `playback_started`, `playback_ended`,
+    /// `playlist_item_started`, `playlist_item_skipped`, `input_connected`, `input_lost`,
+    /// `channel_stalled`, `channel_started`, `channel_stopped`,
     /// `core_lost`, `stream_warning`, `started`, `stopped`; and what was done through the API:
     /// `scene_changed`, `key_created`, `key_revoked` and so on.
     pub kind: String,
@@ -79,9 +80,12 @@ pub struct Event {
     /// The recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
-    /// Its file.
+    /// Its file, or that of the playlist's item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Place of the playlist's item, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
     /// How many frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<u64>,

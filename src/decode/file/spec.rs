@@ -16,6 +16,9 @@ pub struct FileSpec {
     pub start: Micros,
     /// Whether it begins again at its end.
     pub looped: bool,
+    /// Whether another file follows it without a gap: a little that its audio has beyond its
+    /// pictures is not heard then.
+    pub is_followed: bool,
     /// Where in the file it begins: nothing before that is seen or heard.
     pub in_point: Micros,
     /// Where in the file it ends, if that is before the file's own end.
@@ -45,6 +48,7 @@ impl FileSpec {
             format: PixelFormat::I420,
             start,
             looped: true,
+            is_followed: false,
             in_point: Micros(0),
             out_point: None,
             want_pictures: true,

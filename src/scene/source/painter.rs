@@ -90,6 +90,10 @@ impl Painter {
                 let label = placeholder::labelled(layer, &clip.path, loader)?;
                 Self::Input(Input::of_file(layer.place, loader.canvas, (label, *at_end)))
             }
+            Source::Playlist { playlist, at_end } => {
+                let label = placeholder::labelled(layer, playlist.place(), loader)?;
+                Self::Input(Input::of_file(layer.place, loader.canvas, (label, *at_end)))
+            }
             Source::Live { slate, style, .. } | Source::Network { slate, style, .. } => {
                 let slate = text::slate(layer, slate, style, loader)?;
                 Self::Input(Input::new(layer.place, loader.canvas, Some(slate)))

@@ -183,7 +183,7 @@ pub(super) async fn media_action(context: &Context, fields: Fields<'_>) -> Answe
     };
     let layer = input_of(context, fields).await?.swap_remove(0).path;
     let path = Path((context.channel.to_string(), layer));
-    let order = playback::PlaybackOrder { action, position_ms: None };
+    let order = playback::PlaybackOrder::plain(action);
     playback::control(State(Arc::clone(&context.shared)), path, Body(order)).await?;
     Ok(Value::Null)
 }
