@@ -69,6 +69,7 @@ mod overlays;
 mod pairs;
 mod picture;
 mod playback;
+mod playlists;
 mod preview;
 mod pushing;
 mod recorder;
