@@ -204,13 +204,11 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
         }
         Source::Flash => "flash",
         Source::Video { clip, at_end } => {
-            let at_end = AtEnd::WORDS.iter().find(|(_, known)| known == at_end);
-            put("at_end", json!(at_end.map(|(word, _)| word)));
+            put("at_end", at_end_word(*at_end));
             video_clip::put(clip, put)
         }
         Source::Playlist { playlist, at_end } => {
-            let at_end = AtEnd::WORDS.iter().find(|(_, known)| known == at_end);
-            put("at_end", json!(at_end.map(|(word, _)| word)));
+            put("at_end", at_end_word(*at_end));
             playlist::put(playlist, put)
         }
         Source::Live { stream, slate, style } => {
@@ -234,6 +232,10 @@ fn put_source(source: &Source, put: &mut impl FnMut(&str, Value)) -> &'static st
             "scene"
         }
     }
+}
+
+fn at_end_word(at_end: AtEnd) -> Value {
+    json!(AtEnd::WORDS.iter().find(|(_, known)| *known == at_end).map(|(word, _)| word))
 }
 
 fn put_group(

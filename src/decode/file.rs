@@ -9,6 +9,7 @@ use std::path::Path;
 
 use self::reader::Reader;
 pub use self::spec::FileSpec;
+use self::spec::Follow;
 use self::track::{State, Track, Verdict};
 
 use super::alpha::Alpha;
@@ -62,7 +63,7 @@ pub struct File {
     pictures: Converter,
     further: Vec<Converter>,
     resampler: AudioResampler,
-    looped: bool,
+    follow: Follow,
     phase: Phase,
     /// What of the file is played: from and to, microseconds of the file.
     range: (i64, i64),
@@ -74,8 +75,6 @@ pub struct File {
     waits: bool,
     /// This round began at the in point, and not by a seek.
     is_whole: bool,
-    /// Another file follows it without a gap.
-    is_followed: bool,
     /// No picture is due before this, microseconds on the node's clock.
     not_before: i64,
     /// When what follows is due, once it has ended.
@@ -126,7 +125,7 @@ impl File {
             pixels_max: PIXELS_MAX,
             keeps_alpha: spec.keeps_alpha,
         };
-        let base = i64::try_from(spec.start.0).unwrap_or(0);
+        let (base, follow) = (i64::try_from(spec.start.0).unwrap_or(0), Follow::of(&spec));
         let mut tracks = [None, None];
         for (slot, which, wanted) in [
             (PICTURES, Which::Pictures, spec.want_pictures),
@@ -153,14 +152,13 @@ impl File {
             further: pictures.each(spec.further, queue),
             pictures,
             resampler: AudioResampler::new(false),
-            looped: spec.looped,
+            follow,
             phase: Phase::Reading,
             range,
             origin: 0,
             base,
             waits: false,
             is_whole: true,
-            is_followed: spec.is_followed,
             not_before: 0,
             join: base,
             failures: 0,
@@ -283,7 +281,7 @@ impl File {
             let state = |kind: usize| self.tracks[kind].as_ref().map(|track| track.state);
             let kinds: Vec<_> = running.collect();
             let is_left = |kind: &&usize| state(**kind) != Some(State::Holding) && !crowded(**kind);
-            return kinds.iter().find(is_left).or(kinds.first()).copied();
+            return kinds.iter().find(is_left).or_else(|| kinds.first()).copied();
         }
         running.min_by_key(|kind| {
             self.tracks[*kind].as_ref().map(|track| {
@@ -422,7 +420,7 @@ impl File {
             return Err(if is_beyond { Error::InPoint { path } } else { Error::Empty { path } });
         }
         let end = end.max(self.base);
-        if !self.looped {
+        if self.follow != Follow::Itself {
             self.join = self.join_of(pictures, end);
             while let Some(block) = self.resampler.pop(true) {
                 out.audio(block);

@@ -27,15 +27,6 @@ impl NodeEvent {
             Self::PlaybackEnded { channel, layer } => {
                 write!(f, "channel {channel} has played {} to its end", Printable(layer))
             }
-            Self::PlaylistItemStarted { channel, layer, file, .. } => {
-                let (layer, file) = (Printable(layer), Printable(file));
-                write!(f, "channel {channel} begins to play {file} in {layer}")
-            }
-            Self::PlaylistItemSkipped { channel, layer, file, reason } => {
-                let (layer, file) = (Printable(layer), Printable(file));
-                let reason = Printable(reason);
-                write!(f, "channel {channel} leaves out {file} in {layer}: {reason}")
-            }
             Self::InputConnected { channel, layer, what } => {
                 write!(f, "channel {channel} shows {what} in {}", Printable(layer))
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::fallback::FallbackEvent;
 use super::fault_text::{Failed, Late, Lost, Stalled};
 use super::life::Event;
+use super::playlist::PlaylistEvent;
 use super::printable::Printable;
 use super::severity::Severity;
 use super::transcode::TranscodeEvent;
@@ -188,28 +189,8 @@ pub enum NodeEvent {
         /// Its layer or audio source.
         layer: String,
     },
-    /// A playlist goes on to an item.
-    PlaylistItemStarted {
-        /// The channel.
-        channel: String,
-        /// Its layer or audio source.
-        layer: String,
-        /// The item's place in this round, from 0, unless it was taken out meanwhile.
-        index: Option<usize>,
-        /// Its file.
-        file: String,
-    },
-    /// An item of a playlist cannot be played and is left out. Told once until it is played.
-    PlaylistItemSkipped {
-        /// The channel.
-        channel: String,
-        /// Its layer or audio source.
-        layer: String,
-        /// Its file, or where it is named.
-        file: String,
-        /// Why, and what to do.
-        reason: String,
-    },
+    /// A playlist goes on to an item, or leaves one out.
+    Playlist(Box<PlaylistEvent>),
     /// A layer's input has come: another program is connected.
     InputConnected {
         /// The channel.
@@ -304,6 +285,7 @@ impl NodeEvent {
             Self::Connection(event) => event.severity(),
             Self::Transcode(event) => event.severity(),
             Self::Fallback(event) => event.severity(),
+            Self::Playlist(event) => event.severity(),
             Self::EncoderFailed { .. } | Self::CoreLost { .. } => Severity::Error,
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
@@ -316,7 +298,6 @@ impl NodeEvent {
             | Self::ChannelStalled { .. }
             | Self::LoopStalled { .. }
             | Self::AssetFailed { .. }
-            | Self::PlaylistItemSkipped { .. }
             | Self::InputLost { .. }
             | Self::StreamWarning { .. } => Severity::Warn,
             Self::Started
@@ -329,7 +310,6 @@ impl NodeEvent {
             | Self::AssetRestored { .. }
             | Self::PlaybackStarted { .. }
             | Self::PlaybackEnded { .. }
-            | Self::PlaylistItemStarted { .. }
             | Self::InputConnected { .. }
             | Self::EncoderRecovered { .. }
             | Self::BitrateChanged { .. }
@@ -350,6 +330,7 @@ impl NodeEvent {
             Self::Connection(event) => event.kind.name(),
             Self::Transcode(event) => event.event_name(),
             Self::Fallback(event) => event.event_name(),
+            Self::Playlist(event) => event.event_name(),
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::OutputConnected { .. } => "output_connected",
@@ -372,8 +353,6 @@ impl NodeEvent {
             Self::AssetRestored { .. } => "asset_restored",
             Self::PlaybackStarted { .. } => "playback_started",
             Self::PlaybackEnded { .. } => "playback_ended",
-            Self::PlaylistItemStarted { .. } => "playlist_item_started",
-            Self::PlaylistItemSkipped { .. } => "playlist_item_skipped",
             Self::InputConnected { .. } => "input_connected",
             Self::InputLost { .. } => "input_lost",
             Self::StreamWarning { .. } => "stream_warning",
@@ -414,6 +393,7 @@ impl fmt::Display for NodeEvent {
             Self::Connection(event) => event.fmt(f),
             Self::Transcode(event) => event.fmt(f),
             Self::Fallback(event) => event.fmt(f),
+            Self::Playlist(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),
             Self::OutputConnected { channel, name, omits_tracks, rendition } => {
@@ -465,8 +445,6 @@ impl fmt::Display for NodeEvent {
             | Self::AssetRestored { .. }
             | Self::PlaybackStarted { .. }
             | Self::PlaybackEnded { .. }
-            | Self::PlaylistItemStarted { .. }
-            | Self::PlaylistItemSkipped { .. }
             | Self::InputConnected { .. }
             | Self::InputLost { .. } => self.fmt_of_layer(f),
             Self::StreamWarning { stream, text, .. } => {

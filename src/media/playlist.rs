@@ -27,7 +27,9 @@ impl Playlist {
     pub fn place(&self) -> &Path {
         match &self.entries {
             PlaylistEntries::Folder(path) | PlaylistEntries::M3u(path) => path,
-            PlaylistEntries::Items(items) => items.first().map_or(Path::new(""), |it| &it.path),
+            PlaylistEntries::Items(items) => {
+                items.first().map_or_else(|| Path::new(""), |it| &it.path)
+            }
         }
     }
 }

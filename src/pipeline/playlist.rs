@@ -70,6 +70,7 @@ pub struct PlaylistEnd {
     playback: PlaybackEnd,
     view: Arc<Told>,
     opener: Opener,
+    bell: Arc<Bell>,
 }
 
 /// The ends of a player, whose thread listens to `bell`, and of its opener.
@@ -79,7 +80,8 @@ pub fn playlist_ends(bell: &Arc<Bell>) -> (PlaylistRemote, PlaylistEnd, OpenerEn
     let (opener, opener_end) = opener_ends(bell);
     let view: Arc<Told> = Arc::default();
     let remote = PlaylistRemote { playback: remote, view: Arc::clone(&view) };
-    (remote, PlaylistEnd { playback, view, opener }, opener_end)
+    let bell = Arc::clone(bell);
+    (remote, PlaylistEnd { playback, view, opener, bell }, opener_end)
 }
 
 /// Plays a playlist as it is told until its readers are gone; the first picture is due at `start`
@@ -87,11 +89,11 @@ pub fn playlist_ends(bell: &Arc<Bell>) -> (PlaylistRemote, PlaylistEnd, OpenerEn
 pub fn play_list(
     (playlist, start): (Playlist, Micros),
     end: PlaylistEnd,
-    bell: &Arc<Bell>,
     mut out: DecodeOut,
     clock: Clock,
     tell: impl FnMut(PlaylistNews),
 ) {
+    let bell = Arc::clone(&end.bell);
     let mut player = ListPlayer::new(playlist, start, end, tell);
     while !out.is_closed() {
         if let Some(wait) = player.step(clock.now(), &mut out) {
@@ -118,6 +120,15 @@ enum Phase {
     Failed(Micros),
 }
 
+/// An item that is open.
+#[derive(Debug)]
+struct Cue {
+    entry: Entry,
+    /// Where it begins, if that was asked for.
+    position: Option<Micros>,
+    file: Box<File>,
+}
+
 /// The item that comes next.
 #[derive(Debug)]
 enum Next {
@@ -129,11 +140,7 @@ enum Next {
         is_sent: bool,
     },
     /// It is decoded as far as it is seen first.
-    Cued {
-        entry: Entry,
-        position: Option<Micros>,
-        file: Box<File>,
-    },
+    Cued(Cue),
     /// None comes.
     Over,
 }
@@ -141,14 +148,17 @@ enum Next {
 impl Next {
     fn entry(&self) -> Option<&Entry> {
         match self {
-            Self::Asked { entry, .. } | Self::Cued { entry, .. } => Some(entry),
+            Self::Asked { entry, .. } | Self::Cued(Cue { entry, .. }) => Some(entry),
             Self::Unasked | Self::Over => None,
         }
     }
 
     /// Whether it was asked for by its position, and not because it is next.
     const fn is_sought(&self) -> bool {
-        matches!(self, Self::Asked { position: Some(_), .. } | Self::Cued { position: Some(_), .. })
+        matches!(
+            self,
+            Self::Asked { position: Some(_), .. } | Self::Cued(Cue { position: Some(_), .. })
+        )
     }
 }
 
@@ -288,7 +298,7 @@ impl<T: FnMut(PlaylistNews)> ListPlayer<T> {
             return;
         };
         match opened {
-            Ok(file) => self.next = Next::Cued { entry, position, file: Box::new(file) },
+            Ok(file) => self.next = Next::Cued(Cue { entry, position, file: Box::new(file) }),
             Err(error) => self.skip(&entry, &error),
         }
     }
@@ -353,15 +363,13 @@ impl<T: FnMut(PlaylistNews)> ListPlayer<T> {
     ) -> Option<Duration> {
         let is_over = join.is_none_or(|join| join <= now);
         match std::mem::replace(&mut self.next, Next::Unasked) {
-            Next::Cued { entry, position, file } if plays => {
+            Next::Cued(cue) if plays => {
                 let at = join.filter(|join| *join >= now);
-                let at = at.unwrap_or((now + LEAD).max(self.start));
-                self.begin(entry, position, file, at);
+                let at = at.unwrap_or_else(|| (now + LEAD).max(self.start));
+                self.begin(cue, at);
                 out.handed = false;
             }
-            Next::Cued { entry, position, file } => {
-                return self.show(entry, position, file, now, out);
-            }
+            Next::Cued(cue) => return self.show(cue, now, out),
             Next::Over if is_over => {
                 self.next = Next::Over;
                 self.phase = Phase::Ended(self.position(now));
@@ -379,7 +387,8 @@ impl<T: FnMut(PlaylistNews)> ListPlayer<T> {
     }
 
     /// Plays an item from this time on.
-    fn begin(&mut self, entry: Entry, position: Option<Micros>, mut file: Box<File>, at: Micros) {
+    fn begin(&mut self, cue: Cue, at: Micros) {
+        let Cue { entry, position, mut file } = cue;
         file.start_joined(at);
         self.took_over(entry, position, &file, at);
         self.file = Some(file);
@@ -387,20 +396,14 @@ impl<T: FnMut(PlaylistNews)> ListPlayer<T> {
     }
 
     /// Shows the first picture of an item and stays there.
-    fn show(
-        &mut self,
-        entry: Entry,
-        position: Option<Micros>,
-        mut file: Box<File>,
-        now: Micros,
-        out: &mut DecodeOut,
-    ) -> Option<Duration> {
+    fn show(&mut self, cue: Cue, now: Micros, out: &mut DecodeOut) -> Option<Duration> {
+        let Cue { entry, position, mut file } = cue;
         file.start_at(now);
         let shown = if file.has_pictures() { file.step(&mut Endless(out)) } else { Ok(Step::More) };
         match shown {
             Ok(Step::Full) => {
                 file.wait();
-                self.next = Next::Cued { entry, position, file };
+                self.next = Next::Cued(Cue { entry, position, file });
                 return Some(FULL);
             }
             Ok(_) => {

@@ -151,7 +151,7 @@ impl Players {
     }
 
     /// Has every player of this name in a channel do something.
-    pub(crate) fn command(&self, channel: &str, name: &str, command: PlaybackCommand) -> Answer {
+    pub(crate) fn command(&self, channel: &str, name: &str, command: &PlaybackCommand) -> Answer {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |it: &&mut Player| {
             it.channel == channel && !it.remote.is_closed() && it.names.iter().any(|n| n == name)
@@ -185,7 +185,7 @@ mod tests {
         let (players, names) = (Players::default(), ["clip", "sound"].map(str::to_owned));
         let (remote, end) = playback_ends(&Bell::new());
         players.add("demo", names.to_vec(), std::path::PathBuf::from("clip.mp4").into(), remote);
-        let play = |name| players.command("demo", name, PlaybackCommand::Play);
+        let play = |name| players.command("demo", name, &PlaybackCommand::Play);
         assert!(matches!(play("clip"), Answer::Done) && matches!(play("sound"), Answer::Done));
         assert!(matches!(play("other"), Answer::NotFound(text) if text.contains("other")));
         assert!(players.views("other").is_empty());

@@ -3,7 +3,7 @@
 use crate::control::channels::error::ChannelError;
 use crate::control::channels::sources::{DecoderContext, Taker, file_spec};
 use crate::decode::{File, FileSpec};
-use crate::event::NodeEvent;
+use crate::event::{NodeEvent, PlaylistEvent, PlaylistItemNews};
 use crate::ffi::set_log_subject;
 use crate::media::{Micros, Playlist, PlaylistItem, VideoClip};
 use crate::pipeline::{PlaylistNews, open_items, play_list, playlist_ends};
@@ -18,9 +18,9 @@ impl DecoderContext {
         start: Micros,
     ) -> Result<(), ChannelError> {
         let layer = names.first().cloned().unwrap_or_default();
-        let (clock, bell) = (self.clock, Bell::new());
+        let clock = self.clock;
         let (want_pictures, want_audio) = (out.has_pictures(), !out.audio.is_empty());
-        let (remote, end, opener) = playlist_ends(&bell);
+        let (remote, end, opener) = playlist_ends(&Bell::new());
         self.players.add_playlist(&self.channel, names, playlist.clone(), remote);
         let tell = self.playlist_reporter(layer.clone());
         let subject = format!("playlist {layer}");
@@ -36,7 +36,7 @@ impl DecoderContext {
         }))?;
         self.spawn(Box::new(move || {
             set_log_subject(&subject);
-            play_list((playlist, start), end, &bell, out, clock, tell);
+            play_list((playlist, start), end, out, clock, tell);
         }))
     }
 
@@ -45,16 +45,18 @@ impl DecoderContext {
         let mut of_file = self.file_reporter(layer.clone());
         let (channel, events) = (self.channel.clone(), self.events.clone());
         move |news| {
-            let (channel, layer) = (channel.clone(), layer.clone());
-            events.force_push(match news {
+            let (file, what) = match news {
                 PlaylistNews::File(news) => return of_file(news),
                 PlaylistNews::ItemStarted { index, file } => {
-                    NodeEvent::PlaylistItemStarted { channel, layer, index, file }
+                    (file, PlaylistItemNews::Started(index))
                 }
                 PlaylistNews::ItemSkipped { file, reason } => {
-                    NodeEvent::PlaylistItemSkipped { channel, layer, file, reason }
+                    (file, PlaylistItemNews::Skipped(reason))
                 }
-            });
+            };
+            let (channel, layer) = (channel.clone(), layer.clone());
+            let event = PlaylistEvent { channel, layer, file, what };
+            events.force_push(NodeEvent::Playlist(Box::new(event)));
         }
     }
 }

@@ -264,7 +264,7 @@ impl Scenes {
     pub(crate) fn ask(&mut self, ask: Ask, reply: Reply, keep: bool) -> Option<(Ask, Reply)> {
         let (ask, reply) = self.ask_about_data(ask, reply)?;
         if let Ask::ControlPlayback { channel, layer, command } = ask {
-            say(reply, self.decoders.players.command(&channel, &layer, command));
+            say(reply, self.decoders.players.command(&channel, &layer, &command));
             return None;
         }
         let (Ask::Scenes { channel }

@@ -317,10 +317,12 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         | NodeEvent::AssetRestored { .. }
         | NodeEvent::PlaybackStarted { .. }
         | NodeEvent::PlaybackEnded { .. }
-        | NodeEvent::PlaylistItemStarted { .. }
-        | NodeEvent::PlaylistItemSkipped { .. }
         | NodeEvent::InputConnected { .. }
         | NodeEvent::InputLost { .. } => tell_of_layer(payload, event),
+        NodeEvent::Playlist(event) => {
+            tell_layer(payload, (&event.channel, &event.layer), event.reason());
+            (payload.part.index, payload.part.file) = (event.index(), Some(&*event.file));
+        }
         NodeEvent::StreamWarning { stream, code, text } => {
             part.stream_path = Some(stream.as_str());
             (part.code, part.text) = (Some(*code), Some(text.as_str()));
@@ -350,14 +352,6 @@ fn tell_of_layer<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         | NodeEvent::PlaybackStarted { channel, layer }
         | NodeEvent::PlaybackEnded { channel, layer } => {
             tell_layer(payload, (channel, layer), None);
-        }
-        NodeEvent::PlaylistItemStarted { channel, layer, index, file } => {
-            tell_layer(payload, (channel, layer), None);
-            (payload.part.index, payload.part.file) = (*index, Some(file.as_str()));
-        }
-        NodeEvent::PlaylistItemSkipped { channel, layer, file, reason } => {
-            tell_layer(payload, (channel, layer), Some(reason));
-            payload.part.file = Some(file);
         }
         NodeEvent::InputConnected { channel, layer, what: reason }
         | NodeEvent::InputLost { channel, layer, reason } => {

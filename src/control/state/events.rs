@@ -3,7 +3,7 @@
 use super::happened::Event;
 use super::model::held;
 use crate::control::time::Time;
-use crate::event::{Event as Connection, NodeEvent, Operated, Phase};
+use crate::event::{Event as Connection, NodeEvent, Operated, Phase, PlaylistEvent};
 use crate::media::Micros;
 
 /// What the API shows of `event`; its number is still to be given.
@@ -48,28 +48,15 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         | NodeEvent::EncoderChanged { channel, reason, .. }
         | NodeEvent::EncoderOverloaded { channel, reason }
         | NodeEvent::EncoderRecovered { channel, reason }
-        | NodeEvent::BitrateChanged { channel, reason } => {
-            Event { channel: Some(channel.clone()), reason: Some(reason.clone()), ..plain }
+        | NodeEvent::BitrateChanged { channel, reason } => of_channel(channel, reason, plain),
+        NodeEvent::FramesDropped { channel, frames, reason } => {
+            Event { frames: Some(*frames), ..of_channel(channel, reason, plain) }
         }
-        NodeEvent::FramesDropped { channel, frames, reason } => Event {
-            channel: Some(channel.clone()),
-            frames: Some(*frames),
-            reason: Some(reason.clone()),
-            ..plain
-        },
         NodeEvent::AssetFailed { channel, layer, reason, .. }
         | NodeEvent::InputConnected { channel, layer, what: reason }
         | NodeEvent::InputLost { channel, layer, reason } => {
             Event { reason: Some(reason.clone()), ..of_layer(channel, layer, plain) }
         }
-        NodeEvent::PlaylistItemStarted { channel, layer, index, file } => {
-            Event { index: *index, file: Some(file.clone()), ..of_layer(channel, layer, plain) }
-        }
-        NodeEvent::PlaylistItemSkipped { channel, layer, file, reason } => Event {
-            file: Some(file.clone()),
-            reason: Some(reason.clone()),
-            ..of_layer(channel, layer, plain)
-        },
         NodeEvent::AssetRestored { channel, layer }
         | NodeEvent::PlaybackStarted { channel, layer }
         | NodeEvent::PlaybackEnded { channel, layer } => of_layer(channel, layer, plain),
@@ -85,12 +72,22 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         }
         NodeEvent::Fallback(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Transcode(event) => of_stream(&event.stream, &event.reason, plain),
+        NodeEvent::Playlist(event) => of_playlist(event, plain),
         NodeEvent::Operated(operated) => of_operated(operated, plain),
     }
 }
 
 fn of_loop(length: Micros, reason: &str, plain: Event) -> Event {
     Event { duration_ms: Some(length.millis()), reason: Some(reason.to_owned()), ..plain }
+}
+
+fn of_playlist(event: &PlaylistEvent, plain: Event) -> Event {
+    Event {
+        index: event.index(),
+        file: Some(event.file.clone()),
+        reason: event.reason().map(str::to_owned),
+        ..of_layer(&event.channel, &event.layer, plain)
+    }
 }
 
 fn of_operated(operated: &Operated, plain: Event) -> Event {
@@ -113,6 +110,10 @@ fn some(text: &str) -> Option<String> {
 /// Of a stream, with what happened to it or by whom.
 fn of_stream(stream: &str, reason: &str, plain: Event) -> Event {
     Event { stream: Some(stream.to_owned()), reason: Some(reason.to_owned()), ..plain }
+}
+
+fn of_channel(channel: &str, reason: &str, plain: Event) -> Event {
+    Event { channel: Some(channel.to_owned()), reason: Some(reason.to_owned()), ..plain }
 }
 
 fn of_layer(channel: &str, layer: &str, plain: Event) -> Event {

@@ -1,7 +1,7 @@
 //! Joins of files that follow each other without a gap in picture and sound.
 
 use super::track::{State, Track};
-use super::{AUDIO, File, PICTURES, Phase, READS_PER_STEP};
+use super::{AUDIO, File, Follow, PICTURES, Phase, READS_PER_STEP};
 use crate::media::Micros;
 
 /// By how much pictures and audio of a file may differ at its beginning and at its end for that to
@@ -36,7 +36,7 @@ impl File {
     pub(super) fn holds_back(&mut self, kind: usize) -> bool {
         let has_pictures =
             self.tracks[PICTURES].as_ref().is_some_and(|track| track.state != State::Done);
-        if kind != AUDIO || !self.is_followed {
+        if kind != AUDIO || self.follow != Follow::AnotherFile {
             return false;
         }
         self.look_behind_padding();
@@ -65,7 +65,7 @@ impl File {
 
     /// Takes what the resampler still has of the audio, where another file follows.
     pub(super) fn finish_audio(&mut self) {
-        if self.is_followed && !self.looped {
+        if self.follow == Follow::AnotherFile {
             let until = self.audio_until();
             // What cannot be had is less than a millisecond.
             let _short = self.resampler.finish(until);
@@ -75,7 +75,7 @@ impl File {
     /// Until when audio is heard, microseconds on the node's clock: of what is decoded now.
     pub(super) fn audio_until(&self) -> i64 {
         let until = self.clock_of(self.range.1);
-        if !self.is_followed {
+        if self.follow != Follow::AnotherFile {
             return until;
         }
         let padded = self.tracks[AUDIO].as_ref().and_then(|track| self.without_padding(track));
@@ -104,7 +104,10 @@ impl File {
     /// When what follows is due, if the pictures are over at one time and all is at another: with
     /// the end of the audio, if that lies a little before that of the pictures.
     pub(super) fn join_of(&self, pictures: i64, end: i64) -> i64 {
-        let audio = self.resampler.end().filter(|_| self.is_followed && self.has_pictures());
+        let audio = self
+            .resampler
+            .end()
+            .filter(|_| self.follow == Follow::AnotherFile && self.has_pictures());
         let is_near = |audio: &i64| (0..=UNEVEN_MAX).contains(&(pictures - audio));
         audio.filter(is_near).unwrap_or(end)
     }

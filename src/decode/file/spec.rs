@@ -38,6 +38,27 @@ pub struct FileSpec {
     pub orientation: Orientation,
 }
 
+/// What comes after the part of a file that is played, without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// The same again.
+    Itself,
+    /// Another file: what a codec has filled up at the end is left out.
+    AnotherFile,
+    /// Its last picture stays.
+    Nothing,
+}
+
+impl Follow {
+    pub(super) const fn of(spec: &FileSpec) -> Self {
+        match (spec.looped, spec.is_followed) {
+            (true, _) => Self::Itself,
+            (false, true) => Self::AnotherFile,
+            (false, false) => Self::Nothing,
+        }
+    }
+}
+
 impl FileSpec {
     /// Looped, with pictures and audio, on one thread, for an I420 canvas.
     #[must_use]

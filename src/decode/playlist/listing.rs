@@ -75,7 +75,7 @@ fn of_m3u(file: &Path) -> Result<Listing, Error> {
         let cause = format!("it has more than {M3U_BYTES_MAX} bytes; split it");
         return Err(wrong(file, &cause));
     }
-    let found = m3u::parse(&text, file.parent().unwrap_or(Path::new("")));
+    let found = m3u::parse(&text, file.parent().unwrap_or_else(|| Path::new("")));
     let refused = |line: usize| Refused {
         place: format!("{}, line {line}", file.display()),
         reason: "it is an address, and a playlist plays files: fetch it to this machine, or use a \

@@ -153,7 +153,7 @@ impl RunningOrder {
     }
 }
 
-/// A SplitMix64 generator: the same numbers after the same seed.
+/// A `SplitMix64` generator: the same numbers after the same seed.
 #[derive(Clone, Copy, Debug)]
 struct Random(u64);
 

@@ -11,6 +11,7 @@ use crate::decode::FileSpec;
 use crate::frame::AudioBlock;
 use crate::media::{CHANNELS, PlaylistEntries, PlaylistItem};
 use crate::ring::{Receiver, channel};
+use crate::runtime::Worker;
 
 /// Clips of different size, rate, sample rate and codec, each with a grey of its own and a tone.
 const CLIPS: [(&str, u8, &str, &str); 3] = [
@@ -52,12 +53,13 @@ fn bench(items: Vec<PathBuf>, looped: bool) -> Bench {
     let entries = PlaylistEntries::Items(items);
     let playlist = Playlist { entries, looped, shuffle: false, seed: None };
     let (remote, end, opener) = playlist_ends(&Bell::new());
-    std::thread::spawn(move || {
+    let open = move || {
         open_items(opener, |item| {
             let spec = FileSpec { looped: false, is_followed: true, ..FileSpec::default() };
             File::open(&item.path, spec)
         });
-    });
+    };
+    Worker::spawn("opener", Vec::new(), 0, open).unwrap();
     let told: Rc<RefCell<Vec<PlaylistNews>>> = Rc::default();
     let news = Rc::clone(&told);
     let tell: Box<dyn FnMut(PlaylistNews)> = Box::new(move |it| news.borrow_mut().push(it));
