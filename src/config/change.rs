@@ -313,6 +313,8 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
         outputs: Vec::new(),
         audio_sources: of.audio_sources.iter().map(plain).collect(),
         audio_bus: BusSpec::default(),
+        // Rules are looked up as they are in use.
+        input_rules: Vec::new(),
         ..of.clone()
     };
     let find = |is: &ChannelConfig| old.iter().find(|was| was.name == is.name);

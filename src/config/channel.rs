@@ -5,6 +5,7 @@ use std::ops::{Range, RangeInclusive};
 
 use super::fault::{Faults, quoted};
 use super::field::{BLACK, needed_name, stream_name};
+use super::input_rule::{self, InputRuleConfig};
 use super::multitrack::{self, MultitrackConfig};
 use super::output::{self, OutputConfig};
 use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig};
@@ -81,6 +82,8 @@ pub struct ChannelConfig {
     pub overlays: Vec<Layer>,
     /// Its audio sources, which the mixer adds up.
     pub audio_sources: Vec<InputSpec>,
+    /// What is shown while an input is faulty.
+    pub input_rules: Vec<InputRuleConfig>,
     /// Destinations outside the node.
     pub outputs: Vec<OutputConfig>,
 }
@@ -160,6 +163,7 @@ impl ChannelConfig {
             transition: Transition::CUT,
             overlays: Vec::new(),
             audio_sources: demo_audio(),
+            input_rules: Vec::new(),
             outputs: Vec::new(),
         }
     }
@@ -342,6 +346,8 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     if !audio.is_empty() || !scenes.demo {
         channel.audio_sources = audio_source::read_all(audio, faults);
     }
+    let rules = s.tables(faults, "input_rule", "[[channel.input_rule]]");
+    channel.input_rules = input_rule::read_all(rules, faults, &channel.scenes);
     let outputs = s.tables(faults, "output", "[[channel.output]]");
     channel.outputs = output::read_all(outputs, faults, |output, s, faults| {
         check_output(output, s, faults, &channel);

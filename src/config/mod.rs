@@ -16,6 +16,7 @@ mod fault;
 mod field;
 mod frames;
 mod hook;
+mod input_rule;
 mod itself;
 mod kept;
 mod keys;
@@ -66,6 +67,7 @@ pub use document::{
 pub use fault::{Errors, Fault};
 pub(crate) use field::name as checked_name;
 pub use hook::{HookConfig, HookUrl, JournalConfig, OnHookFailure};
+pub use input_rule::{INPUT_RULES_MAX, InputRuleConfig};
 pub use kept::{Becomes, KEPT_MAX, Kept, Part};
 pub use keys::{KeyStoreKind, KeysConfig, OnStoreFailure, RedisArrangement, Secret};
 pub use limits::LimitsConfig;

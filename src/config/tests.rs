@@ -542,6 +542,19 @@ const TABLES: [&str; 10] = [
     "[journal]",
 ];
 
+/// Keys that stand for tables, which are asked for by themselves.
+const SUBTABLES: [&str; 9] = [
+    "video",
+    "audio",
+    "layer",
+    "overlay",
+    "audio_source",
+    "input_rule",
+    "output",
+    "multitrack",
+    "token",
+];
+
 /// Every table with every key that the program asks for, from what it says about a wrong one.
 fn known_keys() -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
@@ -564,6 +577,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
         "[[channel.multitrack]]",
         "[[channel.scene]]",
         "[[channel.output]]",
+        "[[channel.input_rule]]",
     ] {
         ask(heading, format!("{channel}{heading}\n{wrong}"));
     }
@@ -599,10 +613,8 @@ fn known_keys() -> Vec<(&'static str, String)> {
         let heading = "[[channel.audio_source]]";
         ask(heading, format!("{channel}{heading}\ntype=\"{kind}\"\n{wrong}"));
     }
-    let tables =
-        ["video", "audio", "layer", "overlay", "audio_source", "output", "multitrack", "token"];
     let is_table = |heading: &str, key: &str| {
-        tables.contains(&key) || (key == "rendition" && heading != "[[channel.output]]")
+        SUBTABLES.contains(&key) || (key == "rendition" && heading != "[[channel.output]]")
     };
     found.retain(|(heading, key)| !is_table(heading, key));
     found

@@ -3,6 +3,7 @@
 
 mod channels;
 mod fallbacks;
+mod input_rules;
 mod placement;
 mod steps;
 mod supervision;
@@ -28,6 +29,7 @@ use crate::control::event_queue::{EventQueue, VIEWER_EVENTS_MAX};
 use crate::control::fallbacks::Fallbacks;
 use crate::control::handle::{Reply, say};
 use crate::control::hooks::HookService;
+use crate::control::input_rules::InputRules;
 use crate::control::key_service::{KeyEvent, KeyService};
 use crate::control::log::LogLevel;
 use crate::control::outputs::{self, Outputs};
@@ -108,6 +110,8 @@ pub(crate) struct Controller {
     pub(crate) transcodes: Transcodes,
     /// The streams with a fallback.
     pub(crate) fallbacks: Fallbacks,
+    /// Rules of channels about their inputs.
+    pub(crate) input_rules: InputRules,
     /// The scenes of all channels.
     pub(crate) scenes: Scenes,
     /// How their audio is changed.
@@ -181,6 +185,7 @@ impl Controller {
                 Some(outcome) = self.channels.outcomes.recv() => self.channel_built(outcome),
                 Some(news) = self.transcodes.news.recv() => self.hear_transcode(news),
                 Some(news) = self.fallbacks.news.recv() => self.hear_fallback(news),
+                Some(news) = self.input_rules.news.recv() => self.hear_input_rule(news),
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
@@ -231,6 +236,7 @@ impl Controller {
         self.channels.tick();
         self.look_after_transcodes();
         self.look_after_fallbacks();
+        self.look_after_input_rules();
         self.supervise();
         self.balance_shards();
         let (channels, transcodes) = (&self.channels.known, &self.transcodes);

@@ -19,6 +19,7 @@ pub(crate) mod handle;
 pub(crate) mod hooks;
 pub mod http;
 mod http_client;
+pub(crate) mod input_rules;
 mod kept_documents;
 pub(crate) mod key_service;
 pub mod keystore;

@@ -4,6 +4,7 @@
 mod about;
 mod fallback;
 mod fault_text;
+mod input;
 mod layer;
 mod life;
 mod log_filter;
@@ -16,6 +17,7 @@ mod transcode;
 
 pub use about::{About, KeyHolder};
 pub use fallback::{FallbackEvent, FallbackNews};
+pub use input::{InputEvent, InputEventKind};
 pub use life::{ClientId, ConnectionState, Event, EventKind, LifeCycle, Phase, Stage};
 pub use log_filter::{LogFormat, check_log_filter};
 pub use node::{NodeEvent, Operated};

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 97] = [
+    pub const NAMES: [&'static str; 100] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -51,6 +51,9 @@ impl NodeEvent {
         "fallback_started",
         "fallback_ended",
         "fallback_failed",
+        "input_faulty",
+        "input_healthy",
+        "input_rule_failed",
         "transcode_started",
         "transcode_ended",
         "transcode_failed",

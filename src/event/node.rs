@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::fallback::FallbackEvent;
 use super::fault_text::{Failed, Late, Lost, Stalled};
+use super::input::InputEvent;
 use super::life::Event;
 use super::playlist::PlaylistEvent;
 use super::printable::Printable;
@@ -249,6 +250,8 @@ pub enum NodeEvent {
     Transcode(Box<TranscodeEvent>),
     /// Something happened to a stream with a fallback.
     Fallback(Box<FallbackEvent>),
+    /// Something happened to an input that a rule watches.
+    Input(Box<InputEvent>),
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
 }
@@ -285,6 +288,7 @@ impl NodeEvent {
             Self::Connection(event) => event.severity(),
             Self::Transcode(event) => event.severity(),
             Self::Fallback(event) => event.severity(),
+            Self::Input(event) => event.severity(),
             Self::Playlist(event) => event.severity(),
             Self::EncoderFailed { .. } | Self::CoreLost { .. } => Severity::Error,
             Self::OutputFailed { .. }
@@ -330,6 +334,7 @@ impl NodeEvent {
             Self::Connection(event) => event.kind.name(),
             Self::Transcode(event) => event.event_name(),
             Self::Fallback(event) => event.event_name(),
+            Self::Input(event) => event.event_name(),
             Self::Playlist(event) => event.event_name(),
             Self::Started => "started",
             Self::Stopped => "stopped",
@@ -393,6 +398,7 @@ impl fmt::Display for NodeEvent {
             Self::Connection(event) => event.fmt(f),
             Self::Transcode(event) => event.fmt(f),
             Self::Fallback(event) => event.fmt(f),
+            Self::Input(event) => event.fmt(f),
             Self::Playlist(event) => event.fmt(f),
             Self::Started => f.write_str("the node has started"),
             Self::Stopped => f.write_str("the node has stopped"),

@@ -35,6 +35,7 @@ use crate::control::controller::{Controller, ReloadState, ShardHandle};
 use crate::control::event_queue::{EVENTS_MAX, EventQueue};
 use crate::control::fallbacks::Fallbacks;
 use crate::control::hooks::HookService;
+use crate::control::input_rules::InputRules;
 use crate::control::key_service::KeyService;
 use crate::control::settings::keys::{Opened, open_store};
 use crate::control::settings::limits::node_limits;
@@ -229,6 +230,7 @@ impl Spawned {
             events: Arc::clone(&reserved.events),
             inbox: Arc::clone(&self.context.events),
             fallbacks,
+            input_rules: InputRules::new(&self.context),
             transcodes: Transcodes::new(&self.context, &reserved.config.transcodes, &self.registry),
             channels: ChannelList::new(self.context, self.compose, self.channels.known),
             hooks: reserved.hooks,

@@ -8,6 +8,7 @@ mod failover;
 mod fan_out;
 mod frame_tap;
 mod frames;
+mod input_monitor;
 mod keyframes;
 mod live;
 mod lockstep;
@@ -42,6 +43,7 @@ pub use failover::{
 pub use fan_out::{FanOut, TAKER_QUEUE};
 pub use frame_tap::{FrameTapEnd, frame_tap};
 pub use frames::{FrameChange, FrameReader, serve_frames};
+pub use input_monitor::monitor_input;
 pub use keyframes::Keyframes;
 pub use live::{
     AHEAD_MAX, CHANGES_MAX, FRAMES_AHEAD_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine,

@@ -23,6 +23,16 @@ impl Scene {
         false
     }
 
+    /// The published streams that its layers show.
+    #[must_use]
+    pub fn streams(&self) -> Vec<&str> {
+        let names = single_layers(&self.layers).into_iter().filter_map(|layer| {
+            let Source::Live { stream, .. } = &layer.source else { return None };
+            Some(stream.as_str())
+        });
+        names.collect()
+    }
+
     /// The names of the scenes that its layers show.
     #[must_use]
     pub fn inner_scenes(&self) -> Vec<&str> {

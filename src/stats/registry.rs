@@ -11,6 +11,7 @@ use super::composition::{AssetCacheFigures, LayerFigures};
 use super::cores::CoreStats;
 use super::failover::FallbackEntry;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
+use super::input_rule::InputRuleEntry;
 use super::list::List;
 use super::loops::Loops;
 use super::output::{OutputFigures, OutputStats};
@@ -35,6 +36,7 @@ pub struct Registry {
     records: List<RecordEntry>,
     transcodes: List<TranscodeEntry>,
     fallbacks: List<FallbackEntry>,
+    input_rules: List<InputRuleEntry>,
     hooks: ArcSwap<Vec<HookEntry>>,
     /// The journal, if there is one.
     pub journal: Option<Arc<DeliveryStats>>,
@@ -249,6 +251,18 @@ impl Registry {
         self.fallbacks.put(entry, |other| other.stream == entry.stream);
     }
 
+    /// What has become of an input that a rule watches.
+    pub fn put_input_rule(&self, entry: &InputRuleEntry) {
+        let is_it =
+            |it: &InputRuleEntry| (&it.channel, &it.stream) == (&entry.channel, &entry.stream);
+        self.input_rules.put(entry, is_it);
+    }
+
+    /// The rule of a channel about a stream is gone.
+    pub fn remove_input_rule(&self, channel: &str, stream: &str) {
+        self.input_rules.remove(|it| it.channel == channel && it.stream == stream);
+    }
+
     /// The transcode of this name is gone.
     pub fn remove_transcode(&self, name: &str) {
         self.transcodes.remove(|entry| entry.name == name);
@@ -298,6 +312,7 @@ impl Registry {
             pulls: self.pulls.read().iter().map(PullEntry::read).collect(),
             records: self.records.read().iter().map(RecordEntry::read).collect(),
             fallbacks: self.fallbacks.read().to_vec(),
+            input_rules: self.input_rules.read().to_vec(),
             transcodes: self.transcodes.read().iter().map(TranscodeEntry::read).collect(),
             hooks: self.hooks.load().iter().map(HookEntry::read).collect(),
             journal: self.journal.as_ref().map(|journal| journal.read()),
@@ -350,6 +365,8 @@ pub struct Snapshot {
     pub records: Vec<RecordSnapshot>,
     /// Streams with a fallback.
     pub fallbacks: Vec<FallbackEntry>,
+    /// Inputs that rules of channels watch.
+    pub input_rules: Vec<InputRuleEntry>,
     /// Transcodes.
     pub transcodes: Vec<TranscodeSnapshot>,
     /// Webhooks.

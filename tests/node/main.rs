@@ -49,6 +49,7 @@ mod histories;
 mod hooks;
 mod hostile;
 mod identity;
+mod input_rules;
 mod joining;
 mod key_command;
 mod keyring;

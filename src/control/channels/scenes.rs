@@ -12,6 +12,7 @@ mod load;
 mod look;
 mod monitor;
 mod monitors;
+mod on_air;
 mod preview;
 mod previews;
 mod request;

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::command::Params;
 use crate::control::time::Time;
-use crate::event::{ConnectionState, Event, KeyHolder, NodeEvent, Operated, Phase, Stage};
+use crate::event::{
+    ConnectionState, Event, InputEvent, KeyHolder, NodeEvent, Operated, Phase, Stage,
+};
 use crate::media::Micros;
 
 /// What SRS calls the virtual host of those that name none; this node has no other.
@@ -236,6 +238,35 @@ fn tell_stream<'a>(payload: &mut Payload<'a>, stream: &'a str, reason: &'a str) 
     (payload.part.stream_path, payload.reason) = (Some(stream), Some(reason));
 }
 
+/// What there is to say of a recording.
+fn tell_record<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
+    let part = &mut payload.part;
+    let millis = |time: &Micros| Some(time.millis());
+    match event {
+        NodeEvent::RecordStarted { name, file } => {
+            (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
+        }
+        NodeEvent::RecordFinished { name, file, length, bytes } => {
+            (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
+            (payload.duration_ms, payload.bytes) = (millis(length), Some(*bytes));
+        }
+        NodeEvent::RecordStopped { name, reason, retry_in } => {
+            part.record = Some(name.as_str());
+            part.retry_in_ms = retry_in.as_ref().and_then(millis);
+            payload.reason = Some(reason);
+        }
+        NodeEvent::RecordIncomplete { name, reason } => {
+            (part.record, payload.reason) = (Some(name.as_str()), Some(reason.as_str()));
+        }
+        _ => {}
+    }
+}
+
+fn tell_input<'a>(payload: &mut Payload<'a>, event: &'a InputEvent) {
+    tell_stream(payload, &event.stream, &event.reason);
+    (payload.part.channel, payload.part.code) = (Some(&*event.channel), given(event.code));
+}
+
 fn tell_layer<'a>(
     payload: &mut Payload<'a>,
     (channel, layer): (&'a str, &'a str),
@@ -288,25 +319,15 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
             (part.pull, part.retry_in_ms) = (Some(name.as_str()), millis(retry_in));
             (payload.reason, payload.actor) = (Some(reason.as_str()), given(actor));
         }
+        NodeEvent::Input(event) => tell_input(payload, event),
         NodeEvent::Fallback(event) => tell_stream(payload, &event.stream, &event.reason),
         NodeEvent::Transcode(event) => tell_stream(payload, &event.stream, &event.reason),
         NodeEvent::PullLeft { name } => part.pull = Some(name.as_str()),
         NodeEvent::RelayLoop { stream, source } => tell_stream(payload, stream, source),
-        NodeEvent::RecordStarted { name, file } => {
-            (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
-        }
-        NodeEvent::RecordFinished { name, file, length, bytes } => {
-            (part.record, part.file) = (Some(name.as_str()), Some(file.as_str()));
-            (payload.duration_ms, payload.bytes) = (millis(length), Some(*bytes));
-        }
-        NodeEvent::RecordStopped { name, reason, retry_in } => {
-            part.record = Some(name.as_str());
-            part.retry_in_ms = retry_in.as_ref().and_then(millis);
-            payload.reason = Some(reason);
-        }
-        NodeEvent::RecordIncomplete { name, reason } => {
-            (part.record, payload.reason) = (Some(name.as_str()), Some(reason.as_str()));
-        }
+        NodeEvent::RecordStarted { .. }
+        | NodeEvent::RecordFinished { .. }
+        | NodeEvent::RecordStopped { .. }
+        | NodeEvent::RecordIncomplete { .. } => tell_record(payload, event),
         NodeEvent::EncoderFailed { .. }
         | NodeEvent::EncoderChanged { .. }
         | NodeEvent::EncoderOverloaded { .. }

@@ -8,6 +8,7 @@ mod composition;
 mod fallbacks;
 mod families;
 mod hooks;
+mod input_rules;
 mod loops;
 mod page;
 pub mod process;
@@ -76,6 +77,7 @@ impl Collector for Figures {
         relay::write(&mut page, &snapshot)?;
         transcodes::write(&mut page, &snapshot)?;
         fallbacks::write(&mut page, &snapshot)?;
+        input_rules::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         loops::write(&mut page, &self.figures.loops.read())?;
         hooks::write(&mut page, &snapshot)?;

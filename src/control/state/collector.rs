@@ -22,7 +22,7 @@ use super::relays;
 use super::rendition::{Rendition, dropped_of};
 use super::series::Series;
 use super::speed::Speed;
-use super::{fallbacks, transcodes};
+use super::{fallbacks, input_rules, transcodes};
 use crate::command::{Answer, Ask, ScenesView, StreamView};
 use crate::control::ControlHandle;
 use crate::control::keystore::Keys;
@@ -213,6 +213,7 @@ impl StateCollector {
             channels,
             transcodes,
             fallbacks: fallbacks::show(&figures.fallbacks, &self.time),
+            input_rules: input_rules::show(&figures.input_rules, &self.time),
             streams: streams.collect(),
             keys,
             compositions,

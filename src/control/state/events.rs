@@ -3,7 +3,7 @@
 use super::happened::Event;
 use super::model::held;
 use crate::control::time::Time;
-use crate::event::{Event as Connection, NodeEvent, Operated, Phase, PlaylistEvent};
+use crate::event::{Event as Connection, InputEvent, NodeEvent, Operated, Phase, PlaylistEvent};
 use crate::media::Micros;
 
 /// What the API shows of `event`; its number is still to be given.
@@ -70,6 +70,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
         NodeEvent::CoreLost { channel, reason, .. } => {
             Event { channel: channel.clone(), reason: Some(reason.clone()), ..plain }
         }
+        NodeEvent::Input(event) => of_input(event, plain),
         NodeEvent::Fallback(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Transcode(event) => of_stream(&event.stream, &event.reason, plain),
         NodeEvent::Playlist(event) => of_playlist(event, plain),
@@ -114,6 +115,14 @@ fn of_stream(stream: &str, reason: &str, plain: Event) -> Event {
 
 fn of_channel(channel: &str, reason: &str, plain: Event) -> Event {
     Event { channel: Some(channel.to_owned()), reason: Some(reason.to_owned()), ..plain }
+}
+
+fn of_input(event: &InputEvent, plain: Event) -> Event {
+    Event {
+        stream: Some(event.stream.clone()),
+        code: (!event.code.is_empty()).then(|| event.code.to_owned()),
+        ..of_channel(&event.channel, &event.reason, plain)
+    }
 }
 
 fn of_layer(channel: &str, layer: &str, plain: Event) -> Event {

@@ -9,6 +9,7 @@ mod fallbacks;
 mod figures;
 mod happened;
 mod hours;
+mod input_rules;
 mod model;
 mod recordings;
 mod relays;
@@ -23,6 +24,7 @@ pub use composition::Composition;
 pub use fallbacks::Fallback;
 pub use figures::{Latency, named};
 pub use happened::Event;
+pub use input_rules::InputRule;
 pub use model::{
     Channel, Cores, Driver, Key, KeyUse, Node, Recording, Snapshot, Stream, held, key_uses,
 };

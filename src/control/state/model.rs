@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::composition::Composition;
 use super::fallbacks::Fallback;
 use super::figures::Latency;
+use super::input_rules::InputRule;
 use super::relays::{Output, Pull, Push};
 use super::rendition::Rendition;
 use super::speed::Speed;
@@ -49,6 +50,9 @@ pub struct Snapshot {
     /// What drawing takes, by channels: for those who ask, not for those who follow.
     #[serde(skip)]
     pub compositions: BTreeMap<String, Composition>,
+    /// Inputs that rules of channels watch; the same.
+    #[serde(skip)]
+    pub input_rules: Vec<InputRule>,
 }
 
 /// The node itself.

@@ -16,6 +16,7 @@ mod file_body;
 mod followers;
 mod fresh;
 mod gate;
+mod input_rules;
 mod keys;
 mod node;
 mod obs;

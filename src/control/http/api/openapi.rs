@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    assets, audio, backup, channels, clips, composition, data, fallbacks, keys, node, outputs,
-    playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys, node,
+    outputs, playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -47,6 +47,7 @@ const BEARER: &str = "bearer";
         snapshots::stream_snapshot,
         clips::clips, clips::make_clip, clips::clip, clips::remove_clip,
         fallbacks::fallbacks,
+        input_rules::inputs,
         transcodes::transcodes,
         keys::keys, keys::key, keys::create, keys::import, keys::revoke, keys::rotate,
         keys::change, keys::remove, keys::set_alias, keys::remove_alias, backup::export,

@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, audio, backup, channels, clips, composition, data, fallbacks, keys, node, outputs,
-    playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys, node,
+    outputs, playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -120,6 +120,7 @@ fn of_streams() -> Router<Arc<Shared>> {
         .route("/streams/{app}/{name}/clips", get(clips::clips).post(clips::make_clip))
         .route("/streams/{app}/{name}/clips/{clip}", get(clips::clip).delete(clips::remove_clip))
         .route("/fallbacks", get(fallbacks::fallbacks))
+        .route("/inputs", get(input_rules::inputs))
         .route("/transcodes", get(transcodes::transcodes))
         .route("/clients", get(streams::clients))
         .route("/clients/{id}", delete(streams::kick))
