@@ -16,6 +16,7 @@ mod orientation;
 mod panic;
 mod plain_file;
 mod size;
+mod stamp;
 mod time;
 mod video_clip;
 
@@ -29,6 +30,7 @@ pub use orientation::Orientation;
 pub use panic::{caught, panic_text};
 pub use plain_file::open_plain;
 pub use size::{PixelFormat, Rect, Size};
+pub use stamp::{FrameId, Point, Stamp, Stamps};
 pub use time::{FrameRate, Micros, UnwrappedTime};
 pub use video_clip::VideoClip;
 
