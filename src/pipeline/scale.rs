@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tee::{RawFrame, Tee};
+use super::native::scaled;
+use super::tee::{Drawn, RawFrame, Tee};
 use crate::frame::Pool;
 use crate::ring::{Bell, Receiver};
 use crate::runtime::Clock;
@@ -52,7 +53,10 @@ fn scale_one(raw: &RawFrame, scaler: &mut Scaler, out: &mut ScaleOut) {
     let took = out.clock.now().since(began);
     out.stats.iter().for_each(|stats| stats.scale_seconds(took));
     // An encoder redraws nothing: what has changed is of no use to it.
-    out.tee.push_at(&frame, (raw.tick, 0, raw.at), |_| raw.changed);
+    let now = out.clock.stamp();
+    scaled(&out.stats, &raw.stamps, now);
+    let drawn = Drawn::new(raw.tick, 0).at(raw.at).stamped(raw.stamps, now);
+    out.tee.push(&frame, drawn, |_| raw.changed);
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::channel::{ChannelFigures, ChannelStats};
 use super::composition::{AssetCacheFigures, LayerFigures};
 use super::cores::CoreStats;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
+use super::latency_history::LatencyHistory;
 use super::list::List;
 use super::loops::Loops;
 use super::output::{OutputFigures, OutputStats};
@@ -42,6 +43,8 @@ pub struct Registry {
     pub loops: Arc<Loops>,
     /// Which shard has what.
     pub placement: PlacementStats,
+    /// What latency was in the last minute.
+    pub latency_history: LatencyHistory,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,

@@ -100,7 +100,7 @@ impl Equipment {
             DriverKind::Glommio => Some(SendRing::new()?),
             DriverKind::Epoll => None,
         };
-        let (sockets, doorbell) = (Sockets::new(ring)?, Doorbell::new()?);
+        let (sockets, doorbell) = (Sockets::new(ring, parts.clock)?, Doorbell::new()?);
         sockets.epoll.add(&doorbell, DOORBELL)?;
         let mut listeners = Vec::new();
         for (token, (socket, is_secure)) in (0..DOORBELL).rev().zip(parts.listeners) {
@@ -201,6 +201,9 @@ impl<C: Core> EventLoop<C> {
             self.accept(now, at);
         }
         if self.core.has_mail() {
+            #[cfg(test)]
+            crate::runtime::fault::point_in("append");
+            self.core.at(self.with.clock.stamp());
             self.core.read_rings(now);
             self.act(now);
         }
@@ -355,6 +358,7 @@ impl<C: Core> EventLoop<C> {
             Some(Ok(0)) => guarded(core, now, peer, |core| core.closed(now, peer, Closed::End)),
             Some(Ok(count)) => {
                 self.pacing.has_read();
+                core.at(with.clock.stamp());
                 guarded(core, now, peer, |core| core.received(now, peer, &scratch[..count]));
             }
             Some(Err(error)) => {
