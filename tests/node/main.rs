@@ -52,6 +52,7 @@ mod joining;
 mod key_command;
 mod keyring;
 mod keys;
+mod latency;
 mod limits;
 mod live_input;
 mod load;

@@ -7,6 +7,7 @@ mod audio;
 mod composition;
 mod families;
 mod hooks;
+mod latency;
 mod loops;
 mod page;
 pub mod process;
@@ -76,6 +77,7 @@ impl Collector for Figures {
         transcodes::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         loops::write(&mut page, &self.figures.loops.read())?;
+        latency::write(&mut page, &self.figures)?;
         hooks::write(&mut page, &snapshot)?;
         let help = "Threads that panicked, by what they did";
         page.counter("core_losses_total", help, |family| {

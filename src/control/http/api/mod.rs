@@ -16,6 +16,7 @@ mod followers;
 mod fresh;
 mod gate;
 mod keys;
+mod latency;
 mod node;
 mod obs;
 mod on_disk;

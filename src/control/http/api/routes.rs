@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, audio, backup, channels, clips, composition, data, keys, node, outputs, playback,
-    preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, keys, latency, node, outputs,
+    playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -54,6 +54,7 @@ fn of_node() -> Router<Arc<Shared>> {
         .route("/config", get(node::config))
         .route("/config/export", get(node::export))
         .route("/reload", post(node::reload))
+        .route("/latency", get(latency::latency))
         .route("/profile", get(profile::profile))
         .route("/log-level", get(node::log_level).put(node::set_log_level))
 }
