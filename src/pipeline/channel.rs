@@ -18,6 +18,9 @@ use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pacer, Slot, thread_id};
 use crate::scene::{Composed, Composer, Tick};
 use crate::stats::{ChannelStats, LoopActivity, Stage};
+use crate::trace::{
+    CORE_RECORDS, RecordKind, begin_recording, record_count, record_stage, record_turn,
+};
 
 /// Audio on its way to the encoder.
 #[derive(Debug)]
@@ -147,6 +150,7 @@ impl ComposeCore {
     /// be its own.
     pub fn run(mut self) {
         let turns = self.activity.run_by(thread_id());
+        begin_recording(thread_id(), CORE_RECORDS);
         self.stages.iter_mut().for_each(|stage| stage.begin(self.clock.now()));
         while !self.stopping.load(Ordering::Acquire) {
             let begin = self.clock.now();
@@ -156,6 +160,7 @@ impl ComposeCore {
             let due = self.turn(begin);
             let end = self.clock.now();
             turns.end(end);
+            record_turn(Stamp::of(end), end.since(begin));
             let wait = due.map_or(IDLE, |due| Duration::from(due - end));
             if !wait.is_zero() {
                 let (stopping, to_come) = (&self.stopping, &self.to_come);
@@ -290,7 +295,7 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
     #[cfg(test)]
     crate::runtime::fault::point_in("draw");
     let composed = composer.compose(&now, pool);
-    end_frame(channel, &mut stamps);
+    end_frame(channel, &mut stamps, tee.waiting());
     channel.stats.drawn(channel.clock.now().since(began), composer.drawn());
     let is_seen = match composed {
         Composed::Fresh(frame) | Composed::Same(frame) => {
@@ -314,15 +319,18 @@ fn begin_frame(channel: &Channel, tick: u64, at: Micros) -> Stamps {
     // Natives draw it from now on.
     stamps.set(Point::Composed, now);
     channel.stats.composer_took(Stage::Tick, now.since(due));
+    record_stage(Stage::Tick, stamps.frame, now, now.since(due));
     stamps
 }
 
-/// It is drawn.
-fn end_frame(channel: &Channel, stamps: &mut Stamps) {
+/// It is drawn; so many frames wait for the encoder that has most.
+fn end_frame(channel: &Channel, stamps: &mut Stamps, waiting: usize) {
     let now = channel.clock.stamp();
     let took = now.since(stamps.at(Point::Started));
     stamps.set(Point::Composed, now);
     channel.stats.composer_took(Stage::Compose, took);
+    record_stage(Stage::Compose, stamps.frame, now, took);
+    record_count(RecordKind::QueueLength, stamps.frame.source(), now, waiting as u64);
 }
 
 struct AudioStage {

@@ -24,9 +24,10 @@ use crate::media::{
 };
 use crate::ring::{Bell, Receiver, Sender};
 use crate::rtmp::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::stats::{ChannelStats, DropReason};
 use crate::stream::{Flags, Message};
+use crate::trace::{WORKER_RECORDS, begin_recording};
 
 /// Messages that may wait between an encoder and its shard: more than a second of either kind.
 pub const ENCODED_QUEUE: usize = 256;
@@ -127,6 +128,7 @@ pub fn video(
     bell: &Bell,
     out: Vec<EncodedRing>,
 ) -> Result<(), Error> {
+    begin_recording(thread_id(), WORKER_RECORDS);
     let mut worker = VideoWorker::open(share, out)?;
     share.tell_open();
     loop {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::media::{Point, Stamp, Stamps};
 use crate::runtime::Clock;
 use crate::stats::{ChannelStats, Stage};
+use crate::trace::record_stage;
 
 /// Pictures in an encoder whose stamps are kept: more than any looks ahead. Those beyond are sent
 /// without them.
@@ -38,6 +39,7 @@ impl InEncoder {
         stamps.set(Point::Taken, taken);
         let took = taken.since(stamps.at(Point::Queued));
         self.stats.encoder_took(Stage::Queue, took);
+        record_stage(Stage::Queue, stamps.frame, taken, took);
         if self.stamps.len() == IN_ENCODER_MAX {
             self.stamps.pop_front();
         }
@@ -58,6 +60,8 @@ impl InEncoder {
         let took = now.since(self.encoding);
         self.stats.encoder_took(Stage::Lookahead, ahead);
         self.stats.encoder_took(Stage::Encode, took);
+        record_stage(Stage::Lookahead, stamps.frame, self.encoding, ahead);
+        record_stage(Stage::Encode, stamps.frame, now, took);
         stamps
     }
 }

@@ -8,9 +8,10 @@ use super::tee::{Drawn, Tee};
 use crate::frame::Pool;
 use crate::media::{Point, Stamp, Stamps};
 use crate::ring::{Bell, Receiver, Sender};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::scene::{Change, Composed, Composer, Retired, Tick};
-use crate::stats::ChannelStats;
+use crate::stats::{ChannelStats, Stage};
+use crate::trace::{WORKER_RECORDS, begin_recording, record_stage};
 
 /// Sizes that one channel is drawn at besides its canvas'.
 pub const NATIVES_MAX: usize = 7;
@@ -96,6 +97,7 @@ pub struct NativeStage {
 
 /// Draws until `ticks` ends. Runs on its own thread.
 pub fn draw_native(mut ticks: Receiver<NativeTick>, bell: &Bell, mut stage: NativeStage) {
+    begin_recording(thread_id(), WORKER_RECORDS);
     let mut next = None;
     loop {
         #[cfg(test)]
@@ -149,6 +151,7 @@ pub(super) fn scaled(encoders: &[Arc<ChannelStats>], stamps: &Stamps, now: Stamp
     let took = now.since(stamps.at(Point::Composed));
     if stamps.is_some() {
         encoders.iter().for_each(|stats| stats.scaler_took(took));
+        record_stage(Stage::Scale, stamps.frame, now, took);
     }
 }
 

@@ -8,9 +8,10 @@ use super::native::scaled;
 use super::tee::{Drawn, RawFrame, Tee};
 use crate::frame::Pool;
 use crate::ring::{Bell, Receiver};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::scene::Scaler;
 use crate::stats::ChannelStats;
+use crate::trace::{WORKER_RECORDS, begin_recording};
 
 /// Frames that may wait for a scaler: what the composer hands over at once when it catches up.
 pub const SCALE_QUEUE: usize = 8;
@@ -32,6 +33,7 @@ pub struct ScaleOut {
 
 /// Scales until `frames` ends. Runs on its own thread.
 pub fn scale(mut frames: Receiver<RawFrame>, bell: &Bell, mut scaler: Scaler, mut out: ScaleOut) {
+    begin_recording(thread_id(), WORKER_RECORDS);
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();

@@ -247,6 +247,12 @@ impl Tee {
         is_seen
     }
 
+    /// Frames that wait in the fullest of its rings.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.branches.iter().map(|branch| branch.ring.len()).max().unwrap_or(0)
+    }
+
     /// There is no frame for the tick that was admitted: all of the pool are in use.
     pub fn no_frame(&self) {
         let taking = self.branches.iter().filter(|branch| branch.takes);

@@ -49,6 +49,18 @@ impl Clock {
         follower.look(monotonic_nanos);
     }
 
+    /// The start on `CLOCK_MONOTONIC`, nanoseconds: what kernel traces have in common with stamps.
+    #[must_use]
+    pub const fn monotonic_epoch(self) -> u64 {
+        self.monotonic_epoch
+    }
+
+    /// `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` at one moment, nanoseconds.
+    #[must_use]
+    pub fn monotonic_and_boottime() -> [u64; 2] {
+        [monotonic_nanos(), kernel_nanos(libc::CLOCK_BOOTTIME)]
+    }
+
     /// The clock that programs of this machine share, `CLOCK_MONOTONIC`: microseconds.
     #[must_use]
     pub fn monotonic_micros(self) -> u64 {
@@ -78,9 +90,14 @@ impl Clock {
 
 /// `CLOCK_MONOTONIC` by the kernel, nanoseconds.
 fn monotonic_nanos() -> u64 {
+    kernel_nanos(libc::CLOCK_MONOTONIC)
+}
+
+/// A clock of the kernel that counts from the machine's start, nanoseconds.
+fn kernel_nanos(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call fills `now` in; the clock is one that every Linux has.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     let nanos = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
     u64::try_from(nanos).unwrap_or(0)
 }

@@ -114,7 +114,7 @@ impl ShardCore {
         let count = readers.len();
         shared.cx.stats.sent(sends, bytes);
         shared.cx.stats.send_blocked(blocked);
-        account(shared, id, (bytes, to), [first, io.stamp()]);
+        account(shared, id, (bytes, to, blocked), [first, io.stamp()]);
         for (reader, error) in broken {
             self.fail(reader, &error);
         }
@@ -126,8 +126,7 @@ impl ShardCore {
     pub(super) fn count_blocked(&mut self) {
         let Self { shared, peers, outputs, .. } = self;
         let now = shared.cx.now;
-        for id in shared.streams.ids() {
-            let Some(stream) = shared.streams.get_mut(id) else { continue };
+        for (_, stream) in shared.streams.all() {
             for reader in &stream.readers {
                 if peers.send_states[reader.index()].place != SendState::BLOCKED {
                     continue;
@@ -215,8 +214,13 @@ impl ShardCore {
 }
 
 /// Readers of a stream up to number `to` have been sent so many bytes, the first of them then, and
-/// all of them now.
-fn account(shared: &mut Shared, id: StreamId, (bytes, to): (u64, usize), times: [Stamp; 2]) {
+/// all of them now; the sockets of so many are full.
+fn account(
+    shared: &mut Shared,
+    id: StreamId,
+    (bytes, to, blocked): (u64, usize, u64),
+    times: [Stamp; 2],
+) {
     let Shared { cx, streams, .. } = shared;
     let Some(stream) = streams.get_mut(id) else { return };
     stream.meter.add_out(bytes);
@@ -224,8 +228,9 @@ fn account(shared: &mut Shared, id: StreamId, (bytes, to): (u64, usize), times: 
     if bytes > 0 {
         stream.delivery.sent(first);
     }
-    if to >= stream.readers.len() {
-        stream.delivery.end(now);
+    let viewers = stream.readers.len();
+    if to >= viewers {
+        stream.delivery.end(now, viewers, blocked);
     }
 }
 

@@ -60,7 +60,7 @@ impl Stage {
         Self::ToLast,
     ];
 
-    /// Its name in the API and in metrics.
+    /// Its name in the API, in metrics and in traces.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -86,6 +86,12 @@ impl Stage {
     #[must_use]
     pub const fn is_part(self) -> bool {
         !matches!(self, Self::Blocked | Self::ToLog | Self::ToFirst | Self::ToLast)
+    }
+
+    /// The stage of this number, see [`Stage::ALL`].
+    #[must_use]
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
     }
 }
 
@@ -186,10 +192,12 @@ mod tests {
     use crate::media::{FrameId, Micros, Stamp};
 
     #[test]
-    fn stages_are_in_the_order_of_their_places() {
-        for (place, stage) in Stage::ALL.into_iter().enumerate() {
-            assert_eq!(stage as usize, place);
+    fn stages_are_in_the_order_of_their_numbers() {
+        for (number, stage) in (0..).zip(Stage::ALL) {
+            assert_eq!(Stage::of_number(number), Some(stage));
+            assert_eq!(stage as u8, number);
         }
+        assert_eq!(Stage::of_number(200), None);
     }
 
     #[test]

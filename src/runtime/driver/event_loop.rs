@@ -16,12 +16,12 @@ use super::parts::{DriverKind, DriverParts};
 use super::send_ring::SendRing;
 use super::socket;
 use super::sockets::{Is, Sockets};
+use super::turns::Turns;
 use super::watch::CoreWatch;
 use crate::media::{Micros, caught};
 use crate::ring::Bell;
-use crate::runtime::{Clock, thread_id};
+use crate::runtime::Clock;
 use crate::shard::{Action, Closed, Core, PeerId};
-use crate::stats::LoopRun;
 
 /// Bytes read from a peer before others have their turn.
 const READ_BYTES: usize = 256 << 10;
@@ -65,7 +65,7 @@ pub(super) struct Equipment {
     clock: Clock,
     user_timeout: Micros,
     spin: Duration,
-    turns: LoopRun,
+    turns: Turns,
 }
 
 /// A listening socket.
@@ -110,7 +110,7 @@ impl Equipment {
             listeners.push(Listener { socket, is_secure, is_ready: true, paused_until });
         }
         let DriverParts { bell, stopping, clock, user_timeout, activity, .. } = parts;
-        let turns = activity.run_by(thread_id());
+        let turns = Turns::of(&activity);
         Ok(Self { listeners, sockets, doorbell, bell, stopping, clock, user_timeout, spin, turns })
     }
 }

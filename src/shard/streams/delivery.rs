@@ -8,6 +8,7 @@ use crate::media::{FrameId, Kind, Micros, Point, Stamp, Stamps};
 use crate::shard::context::Context;
 use crate::stats::{OpenLatency, Stage};
 use crate::stream::Message;
+use crate::trace::{RecordKind, record_count, record_stage};
 
 /// Messages that may wait for their viewers with their stamps. Of more, the oldest go without:
 /// there is no time to send to anybody then.
@@ -56,6 +57,7 @@ impl Delivery {
         let observe = |stage, from, to| {
             if let Some(took) = stamps.between(from, to) {
                 latency.observe(stage, took);
+                record_stage(stage, stamps.frame, stamps.at(to), took);
             }
         };
         let is_here = !stamps.at(Point::Received).is_some();
@@ -99,8 +101,12 @@ impl Delivery {
         }
     }
 
-    /// All viewers have had their turn.
-    pub(in crate::shard) fn end(&mut self, now: Stamp) {
+    /// All viewers have had their turn; so many there are, and the sockets of so many are full.
+    pub(in crate::shard) fn end(&mut self, now: Stamp, viewers: usize, blocked: u64) {
+        let Some(latency) = &self.latency else { return };
+        let source = latency.source();
+        record_count(RecordKind::Viewers, source, now, viewers as u64);
+        record_count(RecordKind::Blocked, source, now, blocked);
         for _ in 0..std::mem::take(&mut self.sending) {
             let Some(mut stamps) = self.pending.pop_front() else { return };
             // Of those that nobody had room for, the blocked are counted.
@@ -128,6 +134,9 @@ impl Delivery {
         ] {
             let Some(took) = stamps.between(from, to) else { continue };
             latency.observe(stage, took);
+            if stage.is_part() {
+                record_stage(stage, stamps.frame, stamps.at(to), took);
+            }
         }
         self.ended(stamps, Point::Served);
     }
