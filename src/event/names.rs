@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 92] = [
+    pub const NAMES: [&'static str; 93] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -45,6 +45,7 @@ impl NodeEvent {
         "stream_warning",
         "channel_stalled",
         "loop_stalled",
+        "trace_kept",
         "core_lost",
         "transcode_started",
         "transcode_ended",

@@ -57,6 +57,18 @@ impl Registry {
         worst.sort_by_key(|frame| std::cmp::Reverse(frame.took));
         worst
     }
+
+    /// The frames among those of all streams that took longest that have passed their last points
+    /// after `since`, each with its stream.
+    #[must_use]
+    pub fn worst_since(&self, since: Micros, now: Micros) -> Vec<(Arc<str>, WorstFrame)> {
+        let entries = self.shards.iter().flat_map(|shard| shard.latencies().read());
+        let frames = entries.flat_map(|entry| {
+            let worst = entry.latency.worst(now).into_iter();
+            worst.map(move |frame| (Arc::clone(&entry.stream), frame))
+        });
+        frames.filter(|(_, frame)| frame.at > since).collect()
+    }
 }
 
 impl LatencyReading {

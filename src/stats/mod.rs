@@ -53,7 +53,7 @@ pub use relay::{PullEntry, PullSnapshot, RecordEntry, RecordFigures, RecordSnaps
 pub use rendition::{ChannelFacts, RenditionEntry, RenditionSnapshot, ShownEncode};
 pub use shard::{Attempt, ErrorKind, OtherReader, ShardFigures, ShardStats, ViewerDrop};
 pub use speed::{Changed, SpeedChange, SpeedFigures, SpeedReason};
-pub use stage::{Stage, StageFigures, parts_of};
+pub use stage::{Stage, StageBlock, StageFigures, parts_of};
 pub use state::RunState;
 pub use stream_latency::{OpenLatency, WorstFrame, next_source};
 pub use streams::{StreamFigures, StreamSnapshot};

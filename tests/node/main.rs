@@ -86,6 +86,7 @@ mod stopping;
 mod takeover;
 mod terminal;
 mod tls;
+mod trace;
 mod tracks;
 mod transactions;
 mod transcode;

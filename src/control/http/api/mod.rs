@@ -33,6 +33,7 @@ mod recordings;
 mod routes;
 mod snapshots;
 mod streams;
+mod traces;
 mod transcodes;
 mod ws;
 

@@ -15,7 +15,7 @@ use super::query::known_only;
 use super::ws::follow;
 use super::{
     assets, audio, backup, channels, clips, composition, data, keys, latency, node, outputs,
-    playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    playback, preview, profile, pulls, pushes, recordings, snapshots, streams, traces, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -56,6 +56,9 @@ fn of_node() -> Router<Arc<Shared>> {
         .route("/reload", post(node::reload))
         .route("/latency", get(latency::latency))
         .route("/profile", get(profile::profile))
+        .route("/trace", post(traces::make_trace))
+        .route("/traces", get(traces::traces))
+        .route("/traces/{trace}", get(traces::trace))
         .route("/log-level", get(node::log_level).put(node::set_log_level))
 }
 
