@@ -43,8 +43,7 @@ export function LatencyPanel({ stream }: { stream: string }) {
       <h3>Latency</h3>
       <Bar parts={parts} longest={total(parts)} label="A frame in the middle" />
       <p class="soft">
-        Half of the frames take {span(withoutDesign(parts))} or less through the node
-        {designText(parts)}.
+        About {span(withoutDesign(parts))} through the node{designText(parts)}.
       </p>
       <StageTable stages={stages} />
       {own.worst.length > 0 && <Worst frames={own.worst.slice(0, WORST_SHOWN)} />}
