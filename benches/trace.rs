@@ -2,12 +2,14 @@
 //! flight recorder.
 
 use std::hint::black_box;
+use std::sync::mpsc::channel;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use stream_manager::internals::{
-    Clock, CounterFollower, Stage, StageBlock, WORKER_RECORDS, begin_recording, record_stage,
+    CORE_RECORDS, Clock, CounterFollower, Stage, StageBlock, TraceNames, WORKER_RECORDS,
+    begin_recording, gather, record_stage, write_perfetto,
 };
-use stream_manager::media::{FrameId, Micros};
+use stream_manager::media::{FrameId, Micros, Stamp};
 
 fn always_on(criterion: &mut Criterion) {
     let (clock, mut follower) = (Clock::start(), CounterFollower::start());
@@ -35,5 +37,37 @@ fn always_on(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, always_on);
+/// Fills the ring of this thread, as ten seconds of forty streams do.
+fn fill() {
+    begin_recording(1, CORE_RECORDS);
+    let stages = [Stage::Compose, Stage::Queue, Stage::Encode, Stage::Append, Stage::Send];
+    for number in 0..CORE_RECORDS as u64 {
+        let stage = stages[(number % 5) as usize];
+        let (source, frame) = ((number / 5 % 40) as u16, number / 200);
+        // Stages follow each other, and so do frames.
+        let end = Stamp::of(Micros(frame * 33_333 + (1 + number % 5) * 3_333));
+        record_stage(stage, FrameId::new(source, frame), end, Micros(3_333));
+    }
+}
+
+/// A trace of all that the threads remember, of which one has a full ring.
+fn written(criterion: &mut Criterion) {
+    let (clock, names) = (Clock::start(), TraceNames::default());
+    let (filled, is_filled) = channel();
+    let (over, is_over) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            fill();
+            filled.send(()).unwrap_or_default();
+            // What a thread remembers goes with it.
+            is_over.recv().unwrap_or_default();
+        });
+        is_filled.recv().unwrap_or_default();
+        let take = || write_perfetto(&gather(Stamp::NONE, || clock.stamp()), &names);
+        criterion.bench_function("gather and write", |bench| bench.iter(take));
+        drop(over);
+    });
+}
+
+criterion_group!(benches, always_on, written);
 criterion_main!(benches);

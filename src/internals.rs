@@ -36,4 +36,6 @@ pub use crate::stats::{Stage, StageBlock};
 pub use crate::stream::{
     Cursor, DropPolicy, Flags, Framing, LogLimits, Merge, Message, Start, StreamLog,
 };
-pub use crate::trace::{WORKER_RECORDS, begin_recording, record_stage};
+pub use crate::trace::{
+    CORE_RECORDS, TraceNames, WORKER_RECORDS, begin_recording, gather, record_stage, write_perfetto,
+};
