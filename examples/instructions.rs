@@ -13,7 +13,7 @@ use stream_manager::internals::{
     Bell, Cursor, Damage, DriverKind, DropPolicy, Flags, Geometry, Level, LogLimits, MeshMessage,
     Message, PacketBuf, PacketPool, PacketPoolSpec, Pool, Scaler, Start, StreamLog, channel,
 };
-use stream_manager::media::{Kind, Micros, PixelFormat, Size};
+use stream_manager::media::{Kind, Micros, PixelFormat, Size, Stamps};
 use stream_manager::rtmp::amf0::{Decoder, Value};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 
@@ -137,8 +137,9 @@ fn hop(rounds: usize) {
     let (mut to, mut from) = channel(4_096, Bell::new());
     let body = PacketBuf::copy_of(&[0x27; BODY]);
     let picture = Message::new(Kind::Video, 40, Flags::default(), body, 60_000);
+    let at = (Micros(40_000), Stamps::default());
     for _ in 0..rounds {
-        let hop = MeshMessage::Message(Arc::clone(&name), picture.clone(), Micros(40_000), 1);
+        let hop = MeshMessage::Message(Arc::clone(&name), picture.clone(), at, 1);
         assert!(to.push(hop).is_ok());
         black_box(from.pop());
     }

@@ -6,6 +6,7 @@ mod keys;
 mod keys_bench;
 mod keys_command;
 mod render;
+mod trace;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +27,7 @@ pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
 pub use keys_bench::keys_bench;
 pub use keys_command::{config_export, keys_command};
 pub use render::{RenderArgs, RenderError, render};
+pub use trace::{TraceCommand, trace};
 
 /// Composes live pictures and audio, encodes them, serves RTMP and pushes to other servers.
 #[derive(Debug, Parser)]
@@ -58,6 +60,9 @@ pub enum Command {
     /// Render a channel's scene and audio to a file, as fast as it goes: the same bytes on any
     /// machine.
     Render(RenderArgs),
+    /// Look at traces of frames' ways through a node.
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Check the GPUs. The program runs itself so, because a driver may crash or hang.
     #[command(name = CHECK_COMMAND, hide = true)]
     CheckHardware {

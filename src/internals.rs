@@ -20,7 +20,8 @@ pub use crate::limits::{GuardSpec, LimitSpec, NodeLimits};
 pub use crate::load::{bench, load};
 pub use crate::ring::{Bell, Receiver, Sender, channel};
 pub use crate::runtime::{
-    Clock, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot, preflight,
+    Clock, CounterFollower, Driver, DriverChoice, DriverKind, DriverParts, Pacer, Pinned, Slot,
+    preflight,
 };
 pub use crate::scene::kernel::{self, Kernels, Level};
 pub use crate::scene::{
@@ -31,6 +32,10 @@ pub use crate::shard::{
     Core, HookRules, Io, KeyRules, Mesh, MeshMessage, PeerId, PeerLimits, PublishPolicy, ShardCore,
     ShardParts, ShardSpec, TcpInfo,
 };
+pub use crate::stats::{Stage, StageBlock};
 pub use crate::stream::{
     Cursor, DropPolicy, Flags, Framing, LogLimits, Merge, Message, Start, StreamLog,
+};
+pub use crate::trace::{
+    CORE_RECORDS, TraceNames, WORKER_RECORDS, begin_recording, gather, record_stage, write_perfetto,
 };

@@ -57,6 +57,7 @@ mod shard;
 mod stats;
 mod stream;
 mod tls;
+mod trace;
 mod web;
 
 pub use control::hooks::{Asked, Hooks, JournalError, Subscriber, Verdict};

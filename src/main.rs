@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Keys(args)) => keys(&args),
         Some(Command::Encoders(args)) => report(cli::encoders(&args)),
         Some(Command::Render(args)) => render(&args),
+        Some(Command::Trace(command)) => report(cli::trace(&command)),
         Some(Command::CheckHardware { encoder }) => check(&encoder),
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {

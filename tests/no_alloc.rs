@@ -17,12 +17,13 @@ use crossbeam::queue::SegQueue;
 use serde_json::json;
 use stream_manager::config::{Config, transition_from_document};
 use stream_manager::internals::{
-    Bell, Change, Composed, Composer, Cursor, DriverChoice, DriverKind, DropPolicy, Flags, Framing,
-    FrozenFrame, Geometry, Level, LogLimits, Message, Mixer, PacketPool, PacketPoolSpec, Pool,
-    PreparedScene, PreparedTransition, Receiver, Scaler, Sender, Start, StreamLog, Tick,
-    VideoPacket, VideoSink, VideoSpec, channel, open_video, preflight,
+    Bell, Change, Clock, Composed, Composer, CounterFollower, Cursor, DriverChoice, DriverKind,
+    DropPolicy, Flags, Framing, FrozenFrame, Geometry, Level, LogLimits, Message, Mixer,
+    PacketPool, PacketPoolSpec, Pool, PreparedScene, PreparedTransition, Receiver, Scaler, Sender,
+    Stage, StageBlock, Start, StreamLog, Tick, VideoPacket, VideoSink, VideoSpec, WORKER_RECORDS,
+    begin_recording, channel, open_video, preflight, record_stage,
 };
-use stream_manager::media::{Kind, Micros, Size};
+use stream_manager::media::{FrameId, Kind, Micros, Size};
 use stream_manager::rtmp::chunk::{MessageHeader, Reader, Writer};
 use stream_manager::rtmp::flv::{AvcPacket, avc_header};
 
@@ -402,6 +403,22 @@ fn layers_come_go_and_move_without_an_allocation() {
         retired.extend(composer.take_retired());
     }
     assert_eq!((ALLOCATIONS.with(Cell::get) - before, retired.len()), (0, 2));
+}
+
+#[test]
+fn a_stage_is_stamped_counted_and_recorded_without_an_allocation() {
+    let (clock, mut follower) = (Clock::start(), CounterFollower::start());
+    let block = StageBlock::of([Stage::Encode]);
+    begin_recording(1, WORKER_RECORDS);
+    let before = ALLOCATIONS.with(Cell::get);
+    // The ring is filled several times, and the counter of the CPU is compared.
+    for number in 0..5 * WORKER_RECORDS as u64 {
+        clock.follow_counter(&mut follower);
+        let end = clock.stamp();
+        block.observe(Stage::Encode, Micros(number));
+        record_stage(Stage::Encode, FrameId::new(1, number), end, Micros(number));
+    }
+    assert_eq!(ALLOCATIONS.with(Cell::get), before);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod words;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("stats", &["media"]),
+    ("trace", &["media", "stats"]),
     ("ring", &["media"]),
     ("frame", &["media", "ring"]),
     ("ffi", &["media", "frame"]),
@@ -46,18 +47,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "shard",
         &[
-            "media", "stats", "ring", "frame", "event", "keys", "limits", "encode", "decode",
-            "rtmp", "stream", "web", "tls", "command",
+            "media", "stats", "trace", "ring", "frame", "event", "keys", "limits", "encode",
+            "decode", "rtmp", "stream", "web", "tls", "command",
         ],
     ),
-    ("runtime", &["media", "stats", "ring", "command", "shard"]),
+    ("runtime", &["media", "stats", "trace", "ring", "command", "shard"]),
     ("profile", &["media"]),
     (
         "pipeline",
         &[
-            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "audio", "encode",
-            "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
-            "limits",
+            "media", "stats", "trace", "ring", "frame", "ffi", "event", "keys", "scene", "audio",
+            "encode", "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard",
+            "runtime", "limits",
         ],
     ),
     ("load", &["media", "frame", "rtmp", "tls", "runtime"]),
@@ -71,9 +72,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "media", "stats", "ring", "frame", "ffi", "event", "keys", "scene", "audio", "encode",
-            "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard", "runtime",
-            "profile", "pipeline", "limits", "config",
+            "media", "stats", "trace", "ring", "frame", "ffi", "event", "keys", "scene", "audio",
+            "encode", "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard",
+            "runtime", "profile", "pipeline", "limits", "config",
         ],
     ),
 ];

@@ -10,7 +10,7 @@ use super::ChannelSwitch;
 use super::rules::OutputRules;
 use super::view::{ClientView, PublisherView, TrackPart};
 use crate::event::ClientId;
-use crate::media::Micros;
+use crate::media::{Micros, Stamps};
 use crate::ring::{Receiver, Sender};
 use crate::rtmp::Url;
 use crate::stats::{ChannelStats, LineStats, OtherReader, OutputStats, RecordStats};
@@ -47,6 +47,8 @@ pub struct Encoded {
     pub message: Message,
     /// When the frame was due on the node's clock.
     pub due: Micros,
+    /// When it was where on its way, if that is known.
+    pub stamps: Stamps,
 }
 
 /// A channel's stream, fed to its shard by its encoders.

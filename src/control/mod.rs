@@ -40,6 +40,7 @@ pub mod stream_snapshots;
 pub(crate) mod supervisor;
 pub(crate) mod threads;
 pub mod time;
+pub mod traces;
 pub(crate) mod transcodes;
 pub(crate) mod watchdog;
 

@@ -13,7 +13,7 @@ use crate::event::NodeEvent;
 use crate::media::Micros;
 use crate::profile::{StackSamples, Symbols};
 use crate::ring::Bell;
-use crate::runtime::{Clock, StopFlag, Worker};
+use crate::runtime::{Clock, CounterFollower, StopFlag, Worker};
 use crate::stats::{LoopEntry, Loops, StallCause, Turn};
 
 /// Between two looks at all loops: half of the shortest limit.
@@ -250,8 +250,10 @@ impl Drop for WatchdogThread {
 
 fn watch(loops: &Loops, clock: Clock, (stop, bell): (&StopFlag, &Bell), tell: impl Fn(NodeEvent)) {
     let mut watchdog = Watchdog::new(OwnThreads(StackSamples::default()));
+    let mut counter = CounterFollower::start();
     while !stop.is_stopped() {
         bell.park(LOOK, || stop.is_stopped());
+        clock.follow_counter(&mut counter);
         let stalls = watchdog.look(&loops.read(), clock.now());
         if !stalls.is_empty() {
             let mut symbols = Symbols::default();

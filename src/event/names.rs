@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 100] = [
+    pub const NAMES: [&'static str; 101] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -47,6 +47,7 @@ impl NodeEvent {
         "stream_warning",
         "channel_stalled",
         "loop_stalled",
+        "trace_kept",
         "core_lost",
         "fallback_started",
         "fallback_ended",

@@ -235,6 +235,13 @@ pub enum NodeEvent {
         /// What it was doing, and whether it ran or waited.
         reason: String,
     },
+    /// A trace of the last seconds was kept, because something was late.
+    TraceKept {
+        /// The name of its file.
+        file: String,
+        /// What was late.
+        reason: String,
+    },
     /// A thread of the node has panicked.
     CoreLost {
         /// What it did, such as `the compose core` or `shard 1`.
@@ -317,6 +324,7 @@ impl NodeEvent {
             | Self::InputConnected { .. }
             | Self::EncoderRecovered { .. }
             | Self::BitrateChanged { .. }
+            | Self::TraceKept { .. }
             | Self::Operated(_) => Severity::Info,
         }
     }
@@ -363,6 +371,7 @@ impl NodeEvent {
             Self::StreamWarning { .. } => "stream_warning",
             Self::ChannelStalled { .. } => "channel_stalled",
             Self::LoopStalled { .. } => "loop_stalled",
+            Self::TraceKept { .. } => "trace_kept",
             Self::CoreLost { .. } => "core_lost",
             Self::Operated(operated) => operated.name,
         }
@@ -458,6 +467,9 @@ impl fmt::Display for NodeEvent {
             }
             Self::ChannelStalled { channel, length } => Stalled(channel, *length).fmt(f),
             Self::LoopStalled { core, length, reason } => Late(core, *length, reason).fmt(f),
+            Self::TraceKept { file, reason } => {
+                write!(f, "{}: the trace {file} of the last seconds was kept", Printable(reason))
+            }
             Self::CoreLost { core, reason, remedy, .. } => Lost(core, reason, remedy).fmt(f),
             Self::Operated(operated) => Printable(&operated.text).fmt(f),
         }

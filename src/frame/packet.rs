@@ -8,6 +8,8 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use crate::media::Micros;
+
 /// Bytes in front of a packet's payload for tag and chunk headers.
 pub const HEADROOM: usize = 64;
 
@@ -55,6 +57,8 @@ struct Header {
     /// The pool with one strong count per slot in use; null for heap packets.
     pool: *const c_void,
     release: Release,
+    /// When its first byte came, microseconds on the node's clock; 0 if nobody has said.
+    began: u64,
 }
 
 const _: () = assert!(size_of::<Header>() == HEADER);
@@ -80,7 +84,7 @@ impl PacketBuf {
         let header = base.cast();
         let (refs, capacity) = (AtomicU32::new(1), bytes - SLOT_OVERHEAD);
         // SAFETY: the slot is the caller's alone, large enough, and aligned to 64.
-        unsafe { header.write(Header { refs, id, capacity, pool, release }) };
+        unsafe { header.write(Header { refs, id, capacity, pool, release, began: 0 }) };
         Self(Packet::of(header))
     }
 
@@ -95,7 +99,7 @@ impl PacketBuf {
         let (pool, id) = (std::ptr::null(), SlotId { class: 0, index: 0 });
         let (capacity, release): (_, Release) = (payload, |_, _| {});
         // SAFETY: fresh memory of the header's size and alignment.
-        unsafe { header.write(Header { refs, id, capacity, pool, release }) };
+        unsafe { header.write(Header { refs, id, capacity, pool, release, began: 0 }) };
         Self(Packet::of(header))
     }
 
@@ -111,6 +115,19 @@ impl PacketBuf {
     #[must_use]
     pub fn room(&self) -> usize {
         HEADROOM + self.0.header().capacity - self.0.end as usize
+    }
+
+    /// When the first byte of what it holds came from a peer, on the node's clock; 0 if nobody has
+    /// said.
+    #[must_use]
+    pub fn began(&self) -> Micros {
+        Micros(self.0.header().began)
+    }
+
+    /// Its first byte came then.
+    pub fn set_began(&mut self, at: Micros) {
+        // SAFETY: the header was written when the slot was taken; `&mut self` on the only handle.
+        unsafe { (&raw mut (*self.0.header.as_ptr()).began).write(at.0) };
     }
 
     /// Appends `bytes`.

@@ -18,6 +18,7 @@ mod panic;
 mod plain_file;
 mod playlist;
 mod size;
+mod stamp;
 mod time;
 mod video_clip;
 
@@ -33,6 +34,7 @@ pub use panic::{caught, panic_text};
 pub use plain_file::open_plain;
 pub use playlist::{PLAYLIST_ITEMS_MAX, Playlist, PlaylistEntries, PlaylistItem};
 pub use size::{PixelFormat, Rect, Size};
+pub use stamp::{FrameId, Point, Stamp, Stamps};
 pub use time::{FrameRate, Micros, UnwrappedTime};
 pub use video_clip::VideoClip;
 

@@ -18,6 +18,7 @@ use crate::control::log::LogLevel;
 use crate::control::placement;
 use crate::control::state::{Cores, Driver, NodeDescription, StateCollector, flv_base};
 use crate::control::time::Time;
+use crate::control::traces::Traces;
 use crate::event::NodeEvent;
 use crate::node::running::Node;
 use crate::tls::{self, Acceptor};
@@ -72,7 +73,7 @@ pub(crate) fn front(
     config: &Config,
     node: &Node,
     (tokens, log, tls): (Tokens, Arc<LogLevel>, Option<Acceptor>),
-    readiness: &Arc<Readiness>,
+    (readiness, traces): (&Arc<Readiness>, Arc<Traces>),
 ) -> (HttpState, StateCollector) {
     let clock = node.clock();
     let started = clock.unix_millis().saturating_sub(clock.now().millis());
@@ -89,6 +90,7 @@ pub(crate) fn front(
         tokens,
         assets: Arc::new(AssetFolder::new(&config.assets, config.node.data_dir.as_deref())),
         clips: Arc::new(ClipFolder::new(&config.clips, config.node.data_dir.as_deref())),
+        traces,
         snapshots: Arc::clone(node.snapshots()),
         log,
         time,

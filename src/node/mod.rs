@@ -3,6 +3,7 @@
 
 mod channel_set;
 mod front;
+mod late;
 mod library;
 mod listen;
 mod plan;

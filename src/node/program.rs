@@ -11,11 +11,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::front;
 use super::plan::{ProcessAccess, Setup};
 use super::running::Node;
 use super::start::start;
 use super::tls::watch as watch_tls;
+use super::{front, late};
 use crate::command::Ask;
 use crate::config::{Config, Errors, MAIN_RENDITION, Publish};
 use crate::control::auth::{Token, Tokens};
@@ -161,6 +161,7 @@ async fn serve(
             .with_cores(Arc::clone(&node.registry().cores)),
     );
     readiness.set_listening();
+    let traces = late::traces(config, &node);
     let (stop_http, http_stopped) = watch::channel(());
     if let (Some(tls), Ok(hangup)) = (node.tls(), hangup()) {
         local.spawn_local(watch_tls(tls.watcher(), hangup));
@@ -169,12 +170,14 @@ async fn serve(
         if let (Some(tls), Ok(hangup)) = (&tls, hangup()) {
             local.spawn_local(watch_tls(tls.watcher(), hangup));
         }
-        let (state, collector) = front::front(config, &node, (tokens, log, tls), &readiness);
+        let with = (&readiness, Arc::clone(&traces));
+        let (state, collector) = front::front(config, &node, (tokens, log, tls), with);
         let events = Arc::clone(node.events());
         local.spawn_local(front::collect(collector, node.subscribe(), move || events.pop()));
         local.spawn_local(serve_ports(state, listener, obs_websocket, http_stopped));
     }
     local.spawn_local(watch_figures(&node, &readiness));
+    local.spawn_local(late::keep_traces(&node, traces));
     let core_lost = node.core_lost();
     let code = local
         .run_until(async {

@@ -125,6 +125,11 @@ impl Node {
         &self.events
     }
 
+    /// Where the controller is told what has happened.
+    pub(super) const fn inbox(&self) -> Option<&EventQueue> {
+        self.running.inbox.as_ref()
+    }
+
     /// Hears every event from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber {

@@ -32,6 +32,8 @@ pub(super) struct Running {
     shards: Vec<ShardThread>,
     /// What watches the loops of those above.
     watchdog: Option<WatchdogThread>,
+    /// Where the controller is told of events, once somebody tells it.
+    pub(super) inbox: Option<EventQueue>,
     /// The writers of recordings, which end after the shards: nothing is lost.
     pub(super) writers: Threads,
 }
@@ -45,6 +47,7 @@ impl Running {
             threads: Threads::default(),
             shards: Vec::new(),
             watchdog: None,
+            inbox: None,
             writers: Threads::default(),
         }
     }
@@ -69,6 +72,7 @@ impl Running {
         events: &EventQueue,
     ) -> Result<(), StartError> {
         let (loops, cpus) = (Arc::clone(loops), plan.control.clone());
+        self.inbox = Some(Arc::clone(events));
         let events = Arc::clone(events);
         let tell = move |event| drop(events.force_push(event));
         let started = WatchdogThread::start(loops, cpus, self.clock, tell);

@@ -16,6 +16,8 @@ use crate::runtime::{Clock, NICE_ENCODE, Worker, allowed_cpus, fault};
 use crate::stats::RunState;
 use crate::stream::Flags;
 
+mod latency;
+
 /// Longest wait for what takes a moment.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -43,7 +45,7 @@ fn text(channel: &str, more: &str) -> (String, u16) {
 }
 
 /// Plays a stream until a keyframe has come, and before it what describes the pictures.
-fn play(address: SocketAddr, stream: &str) {
+fn play(address: SocketAddr, stream: &str) -> TcpStream {
     let url = Url::parse(&format!("rtmp://{address}/{stream}")).unwrap();
     let packets = PacketPool::new(PacketPoolSpec { bytes_max: 16 << 20 }).unwrap();
     let clock = Clock::start();
@@ -62,7 +64,8 @@ fn play(address: SocketAddr, stream: &str) {
             let flags = Flags::of(Kind::Video, &body).unwrap();
             has_header |= flags.is_header();
             if flags.is_key() {
-                return assert!(has_header, "nobody can decode it");
+                assert!(has_header, "nobody can decode it");
+                return socket;
             }
         }
     }

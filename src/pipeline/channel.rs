@@ -9,15 +9,18 @@ use super::frame_tap::FrameTap;
 use super::keyframes::Keyframes;
 use super::live::SceneLine;
 use super::native::NativeBranch;
-use super::tee::Tee;
+use super::tee::{Drawn, Tee};
 use crate::audio::{AudioFramer, Mixer};
 use crate::command::ChannelSwitch;
 use crate::frame::{AudioBlock, Pool};
-use crate::media::{CHANNELS, Micros, SAMPLE_RATE};
+use crate::media::{CHANNELS, FrameId, Micros, Point, SAMPLE_RATE, Stamp, Stamps};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, Pacer, Slot, thread_id};
 use crate::scene::{Composed, Composer, Tick};
-use crate::stats::{ChannelStats, LoopActivity};
+use crate::stats::{ChannelStats, LoopActivity, Stage};
+use crate::trace::{
+    CORE_RECORDS, RecordKind, begin_recording, record_count, record_stage, record_turn,
+};
 
 /// Audio on its way to the encoder.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub const AUDIO_QUEUE_BLOCKS: usize = 64;
 /// From this length on, a time in which the composer was not run is a stall: programme and audio
 /// leave it out together. Of a shorter one only pictures are left out.
 const STALL_MIN: Micros = Micros::from_millis(500);
+
+/// Ticks in a row that were not run and whose waiting is counted: a minute of 60 a second. Those
+/// before them would take the composer's time.
+const MISSED_COUNTED_MAX: u64 = 3_600;
 
 /// Samples per channel mixed in one call.
 const MIX_SAMPLES_MAX: usize = 2_048;
@@ -143,6 +150,7 @@ impl ComposeCore {
     /// be its own.
     pub fn run(mut self) {
         let turns = self.activity.run_by(thread_id());
+        begin_recording(thread_id(), CORE_RECORDS);
         self.stages.iter_mut().for_each(|stage| stage.begin(self.clock.now()));
         while !self.stopping.load(Ordering::Acquire) {
             let begin = self.clock.now();
@@ -152,6 +160,7 @@ impl ComposeCore {
             let due = self.turn(begin);
             let end = self.clock.now();
             turns.end(end);
+            record_turn(Stamp::of(end), end.since(begin));
             let wait = due.map_or(IDLE, |due| Duration::from(due - end));
             if !wait.is_zero() {
                 let (stopping, to_come) = (&self.stopping, &self.to_come);
@@ -230,6 +239,8 @@ impl ChannelStage {
             Slot::Wait(due) => return Some(due),
             Slot::Run { tick, missed } => (tick, missed),
         };
+        #[cfg(test)]
+        crate::runtime::fault::point_in("tick");
         if missed > 0 {
             self.missed(tick, missed, now);
         }
@@ -251,6 +262,10 @@ impl ChannelStage {
         let channel = &self.channel;
         if let Some(picture) = &self.picture {
             picture.tee.missed(tick - missed..tick);
+        }
+        // Left out, they have waited all the same.
+        for missed in tick - missed.min(MISSED_COUNTED_MAX)..tick {
+            channel.stats.composer_took(Stage::Tick, now.since(channel.pacer.due(missed)));
         }
         let length = now.since(channel.pacer.due(tick - missed));
         if length < STALL_MIN {
@@ -275,23 +290,28 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
         return;
     }
     let at = channel.pacer.due(tick);
+    let mut stamps = begin_frame(channel, tick, at);
     let programme = at - channel.timeline.start;
     let now = Tick { n: tick, at, programme, unix_ms: channel.clock.unix_millis() };
     if is_taken {
         line.before(composer, natives, &now);
     }
-    natives.iter_mut().for_each(|native| native.push(&now, is_key));
+    natives.iter_mut().for_each(|native| native.push(&now, is_key, &stamps));
     if !is_taken {
         return;
     }
     channel.stats.set_tick(tick);
     let began = channel.clock.now();
+    #[cfg(test)]
+    crate::runtime::fault::point_in("draw");
     let composed = composer.compose(&now, pool);
+    end_frame(channel, &mut stamps, tee.waiting());
     channel.stats.drawn(channel.clock.now().since(began), composer.drawn());
     let is_seen = match composed {
         Composed::Fresh(frame) | Composed::Same(frame) => {
             tap.offer(&frame);
-            tee.push(&frame, (tick, composer.mark()), |mark| composer.changed_since(mark))
+            let drawn = Drawn::new(tick, composer.mark()).stamped(stamps, channel.clock.stamp());
+            tee.push(&frame, drawn, |mark| composer.changed_since(mark))
         }
         Composed::NoFrame => {
             tee.no_frame();
@@ -299,6 +319,28 @@ fn draw(channel: &Channel, picture: &mut Picture, (tick, is_key): (u64, bool)) {
         }
     };
     line.after(composer, tick, is_seen);
+}
+
+/// The composer begins with the frame of a tick that was due at `at`.
+fn begin_frame(channel: &Channel, tick: u64, at: Micros) -> Stamps {
+    let (due, now) = (Stamp::of(at), channel.clock.stamp());
+    let mut stamps = Stamps::due(FrameId::new(channel.stats.source(), tick), due);
+    stamps.set(Point::Started, now);
+    // Natives draw it from now on.
+    stamps.set(Point::Composed, now);
+    channel.stats.composer_took(Stage::Tick, now.since(due));
+    record_stage(Stage::Tick, stamps.frame, now, now.since(due));
+    stamps
+}
+
+/// It is drawn; so many frames wait for the encoder that has most.
+fn end_frame(channel: &Channel, stamps: &mut Stamps, waiting: usize) {
+    let now = channel.clock.stamp();
+    let took = now.since(stamps.at(Point::Started));
+    stamps.set(Point::Composed, now);
+    channel.stats.composer_took(Stage::Compose, took);
+    record_stage(Stage::Compose, stamps.frame, now, took);
+    record_count(RecordKind::QueueLength, stamps.frame.source(), now, waiting as u64);
 }
 
 struct AudioStage {

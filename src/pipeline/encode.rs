@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::channel::{RawAudio, Timeline};
+use super::in_encoder::InEncoder;
 use super::metadata;
 use super::pace::{self, CpuShare, Pace};
 use super::smaller::Smaller;
@@ -17,12 +18,16 @@ use crate::encode::{
     FallbackEncoder, Picture, VideoEncoder, VideoPacket, VideoSink, VideoSpec,
 };
 use crate::frame::{PacketBuf, PacketPool};
-use crate::media::{AudioCodec, CHANNELS, Kind, Micros, SAMPLE_RATE, Size, VideoCodec};
+use crate::media::{
+    AudioCodec, CHANNELS, FrameId, Kind, Micros, Point, SAMPLE_RATE, Size, Stamp, Stamps,
+    VideoCodec,
+};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::rtmp::flv::{self, AudioFormat, AvcPacket, Part, VideoFormat};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::stats::{ChannelStats, DropReason};
 use crate::stream::{Flags, Message};
+use crate::trace::{WORKER_RECORDS, begin_recording};
 
 /// Messages that may wait between an encoder and its shard: more than a second of either kind.
 pub const ENCODED_QUEUE: usize = 256;
@@ -44,9 +49,9 @@ pub struct EncodedRing {
 }
 
 /// Gives the message to all of them, by reference.
-fn push_to_all(rings: &mut [EncodedRing], message: &Message, due: Micros) {
+fn push_to_all(rings: &mut [EncodedRing], message: &Message, due: Micros, stamps: &Stamps) {
     for EncodedRing { ring, stats, .. } in rings {
-        if ring.push(Encoded { message: message.clone(), due }).is_err() {
+        if ring.push(Encoded { message: message.clone(), due, stamps: *stamps }).is_err() {
             stats.encoded_dropped();
         }
     }
@@ -96,6 +101,15 @@ impl EncodeShare {
         drop(self.opened.try_send(Ok(())));
     }
 
+    /// Stamps of audio that was due then and comes out of its encoder now.
+    fn audio_stamps(&self, due: Micros, first_sample: u64) -> Stamps {
+        let block = first_sample / crate::frame::BLOCK_SAMPLES as u64;
+        let (frame, now) = (FrameId::new(self.stats.source(), block), self.clock.stamp());
+        let mut stamps = Stamps::due(frame, Stamp::of(due));
+        [Point::Started, Point::Encoded].into_iter().for_each(|point| stamps.set(point, now));
+        stamps
+    }
+
     fn message(&self, kind: Kind, at: Micros, flags: Flags, body: PacketBuf) -> Message {
         #[expect(clippy::cast_possible_truncation, reason = "RTMP time is modulo 2^32")]
         let time = at.millis() as u32;
@@ -114,6 +128,7 @@ pub fn video(
     bell: &Bell,
     out: Vec<EncodedRing>,
 ) -> Result<(), Error> {
+    begin_recording(thread_id(), WORKER_RECORDS);
     let mut worker = VideoWorker::open(share, out)?;
     share.tell_open();
     loop {
@@ -154,7 +169,13 @@ impl<'a> VideoWorker<'a> {
             smaller: Smaller::new(&share.video)?,
             owes_key: false,
             bitrate: Bitrate::new(share),
-            sink: VideoOut { share, out, times: VecDeque::new(), size: share.video.size },
+            sink: VideoOut {
+                share,
+                inside: InEncoder::new(share.clock, Arc::clone(&share.stats)),
+                out,
+                times: VecDeque::new(),
+                size: share.video.size,
+            },
             encoder,
             share,
         };
@@ -173,6 +194,9 @@ impl<'a> VideoWorker<'a> {
     fn take(&mut self, raw: &RawFrame, frames: &Receiver<RawFrame>) -> Result<(), Error> {
         let share = self.share;
         self.pace.taken();
+        #[cfg(test)]
+        crate::runtime::fault::point_in("take");
+        let taken = share.clock.stamp();
         self.smaller.change(&raw.changed);
         self.owes_key |= raw.is_key;
         if !self.pace.admits(raw.tick) && !self.owes_key {
@@ -191,7 +215,10 @@ impl<'a> VideoWorker<'a> {
         self.owes_key = false;
         let pts = i64::try_from(raw.tick).unwrap_or(i64::MAX);
         self.sink.times.extend(raw.at.map(|at| (pts, at)));
+        self.sink.inside.put(pts, raw.stamps, taken);
         let picture = Picture { frame, pts, force_key };
+        #[cfg(test)]
+        crate::runtime::fault::point_in("encode");
         if self.encoder.encode(&picture, began, &mut self.sink)? {
             self.opened()?;
         }
@@ -262,6 +289,7 @@ fn is_step(now: u32, wanted: u32, whole: u32) -> bool {
 
 struct VideoOut<'a> {
     share: &'a EncodeShare,
+    inside: InEncoder,
     /// By their tracks.
     out: Vec<EncodedRing>,
     /// Times of the pictures that are in the encoder, by their places, of those that have times of
@@ -293,15 +321,21 @@ impl VideoOut<'_> {
         let due = share.clock.now();
         // What it says is about track 0.
         let first = self.out.partition_point(|ring| ring.track == 0);
-        push_to_all(&mut self.out[..first], &metadata, due);
+        push_to_all(&mut self.out[..first], &metadata, due, &Stamps::default());
         let body = PacketBuf::copy_of(encoder.header());
         let form = VideoForm { key: true, part: Part::SequenceHeader, offset_ms: 0 };
-        self.send(body, form, Micros(0), due);
+        self.send(body, form, Micros(0), (due, Stamps::default()));
     }
 
     /// Sends a body of video to all streams, at this time of theirs: those of which it is the same
     /// track get the very same message, and those of another track a copy with its header.
-    fn send(&mut self, body: PacketBuf, form: VideoForm, at: Micros, due: Micros) {
+    fn send(
+        &mut self,
+        body: PacketBuf,
+        form: VideoForm,
+        at: Micros,
+        (due, stamps): (Micros, Stamps),
+    ) {
         let (share, mut body) = (self.share, Some(body));
         let mut left = self.out.as_mut_slice();
         while let Some(track) = left.first().map(|ring| ring.track) {
@@ -319,7 +353,7 @@ impl VideoOut<'_> {
                 VideoForm { key: true, .. } => Flags::key_of(track),
                 _ => Flags::frame_of(track),
             };
-            push_to_all(rings, &share.message(Kind::Video, at, flags, own), due);
+            push_to_all(rings, &share.message(Kind::Video, at, flags, own), due, &stamps);
         }
     }
 }
@@ -336,6 +370,7 @@ impl VideoSink for VideoOut<'_> {
     fn packet(&mut self, packet: VideoPacket) {
         let VideoPacket { body, pts, dts, key } = packet;
         let own = self.own_time(pts);
+        let stamps = self.inside.take(pts);
         let share = self.share;
         let rate = share.timeline.rate;
         let at = own.unwrap_or_else(|| rate.due(u64::try_from(pts).unwrap_or(0)));
@@ -348,7 +383,7 @@ impl VideoSink for VideoOut<'_> {
         let offset_ms = i32::try_from(shown.millis() - decoded.millis()).unwrap_or(0);
         share.stats.encoded(body.len(), key);
         let form = VideoForm { key, part: Part::Frame, offset_ms };
-        self.send(body, form, decoded, share.timeline.start + at);
+        self.send(body, form, decoded, (share.timeline.start + at, stamps));
     }
 }
 
@@ -391,7 +426,7 @@ impl AudioOut<'_> {
     fn announce(&mut self, encoder: &dyn AudioEncoder) {
         let body = with_header(encoder.header(), |body| put_audio_header(body, self.codec, true));
         let message = self.share.message(Kind::Audio, Micros(0), Flags::HEADER, body);
-        push_to_all(&mut self.out, &message, self.share.clock.now());
+        push_to_all(&mut self.out, &message, self.share.clock.now(), &Stamps::default());
     }
 }
 
@@ -405,7 +440,8 @@ impl AudioSink for AudioOut<'_> {
         share.stats.audio_encoded(body.len());
         let at = Micros(first_sample * 1_000_000 / u64::from(SAMPLE_RATE));
         let message = share.message(Kind::Audio, at + share.shift, Flags::default(), body);
-        push_to_all(&mut self.out, &message, share.timeline.start + at);
+        let due = share.timeline.start + at;
+        push_to_all(&mut self.out, &message, due, &share.audio_stamps(due, first_sample));
     }
 }
 
@@ -532,7 +568,14 @@ mod tests {
             let mut frame = pool.take().unwrap();
             frame.planes_mut().into_iter().for_each(|plane| plane.data.fill(90));
             let (frame, changed) = (frame.freeze(), Damage::whole(share.video.size));
-            let raw = RawFrame { frame, tick, is_key: tick == 0, changed, at: None };
+            let raw = RawFrame {
+                frame,
+                tick,
+                is_key: tick == 0,
+                changed,
+                at: None,
+                stamps: Stamps::default(),
+            };
             worker.take(&raw, &frames).unwrap();
         }
         worker.encoder.flush(&mut worker.sink).unwrap();
@@ -578,7 +621,14 @@ mod tests {
             let mut frame = pool.take().unwrap();
             frame.planes_mut().into_iter().for_each(|plane| plane.data.fill(90));
             let (frame, changed) = (frame.freeze(), Damage::whole(canvas));
-            let raw = RawFrame { frame, tick, is_key: tick == 0, changed, at: None };
+            let raw = RawFrame {
+                frame,
+                tick,
+                is_key: tick == 0,
+                changed,
+                at: None,
+                stamps: Stamps::default(),
+            };
             worker.take(&raw, &frames).unwrap();
         }
         worker.encoder.flush(&mut worker.sink).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::source::RateProbe;
 use crate::command::{ChannelSource, ChannelSwitch, Encoded, SubscriptionEvent};
-use crate::media::{FailoverState, FrameRate, Kind, Micros};
+use crate::media::{FailoverState, FrameRate, Kind, Micros, Stamps};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::runtime::{Clock, StopFlag};
 use crate::stream::{Failover, FailoverNews, Message};
@@ -271,7 +271,8 @@ impl<C: FailoverControl> FailoverStage<C> {
             if is_picture && self.needs_key && !message.is_key() {
                 continue;
             }
-            let is_lost = out.ring.push(Encoded { message, due }).is_err();
+            let is_lost =
+                out.ring.push(Encoded { message, due, stamps: Stamps::default() }).is_err();
             if is_picture {
                 self.needs_key = is_lost;
             }

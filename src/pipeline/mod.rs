@@ -8,6 +8,7 @@ mod failover;
 mod fan_out;
 mod frame_tap;
 mod frames;
+mod in_encoder;
 mod input_monitor;
 mod keyframes;
 mod live;
@@ -61,5 +62,5 @@ pub use playlist::{PlaylistNews, PlaylistRemote, open_items, play_list, playlist
 pub use record::{RECORD_QUEUE, RecordShare, input as record_input, record};
 pub use scale::{SCALE_QUEUE, ScaleOut, scale};
 pub use source::SourceKeyframes;
-pub use tee::{Share, Takes, Tee, TeeBranch};
+pub use tee::{Drawn, Share, Takes, Tee, TeeBranch};
 pub use transcode::{Ladder, LadderAudio, Renditions, SourceFacts, Transcode, transcode};

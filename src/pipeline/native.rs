@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tee::Tee;
+use super::tee::{Drawn, Tee};
 use crate::frame::Pool;
+use crate::media::{Point, Stamp, Stamps};
 use crate::ring::{Bell, Receiver, Sender};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::scene::{Change, Composed, Composer, Retired, Tick};
-use crate::stats::ChannelStats;
+use crate::stats::{ChannelStats, Stage};
+use crate::trace::{WORKER_RECORDS, begin_recording, record_stage};
 
 /// Sizes that one channel is drawn at besides its canvas'.
 pub const NATIVES_MAX: usize = 7;
@@ -34,6 +36,7 @@ pub type NativeChanges = [Option<Box<Change>>; NATIVES_MAX];
 pub struct NativeTick {
     tick: Tick,
     is_key: bool,
+    stamps: Stamps,
     /// What is shown from this tick on.
     change: Option<Box<Change>>,
 }
@@ -66,9 +69,9 @@ impl NativeBranch {
 
     /// Hands on a tick, if there is room; if not, the next one is a keyframe where it was to be,
     /// and takes the change along.
-    pub(super) fn push(&mut self, tick: &Tick, is_key: bool) {
+    pub(super) fn push(&mut self, tick: &Tick, is_key: bool, stamps: &Stamps) {
         let is_key = is_key || self.owes_key;
-        let order = NativeTick { tick: *tick, is_key, change: self.change.take() };
+        let order = NativeTick { tick: *tick, is_key, stamps: *stamps, change: self.change.take() };
         match self.ring.push(order) {
             Ok(()) => self.owes_key = false,
             Err(order) => (self.owes_key, self.change) = (is_key, order.change),
@@ -94,6 +97,7 @@ pub struct NativeStage {
 
 /// Draws until `ticks` ends. Runs on its own thread.
 pub fn draw_native(mut ticks: Receiver<NativeTick>, bell: &Bell, mut stage: NativeStage) {
+    begin_recording(thread_id(), WORKER_RECORDS);
     let mut next = None;
     loop {
         #[cfg(test)]
@@ -113,29 +117,41 @@ pub fn draw_native(mut ticks: Receiver<NativeTick>, bell: &Bell, mut stage: Nati
 }
 
 impl NativeStage {
-    fn run(&mut self, NativeTick { tick, is_key, change }: NativeTick) {
+    fn run(&mut self, NativeTick { tick, is_key, stamps, change }: NativeTick) {
         if let Some(change) = change {
             self.composer.change(*change);
         }
         if self.tee.admits(tick.n, is_key) {
-            self.draw(&tick);
+            self.draw(&tick, &stamps);
         }
         while let Some(retired) = self.composer.take_retired() {
             drop(self.retired.push(retired));
         }
     }
 
-    fn draw(&mut self, tick: &Tick) {
+    fn draw(&mut self, tick: &Tick, stamps: &Stamps) {
         let began = self.clock.now();
         let (composer, tee) = (&mut self.composer, &mut self.tee);
         match composer.compose(tick, &self.pool) {
             Composed::Fresh(frame) | Composed::Same(frame) => {
                 let took = self.clock.now().since(began);
                 self.stats.iter().for_each(|stats| stats.scale_seconds(took));
-                tee.push(&frame, (tick.n, composer.mark()), |mark| composer.changed_since(mark));
+                let now = self.clock.stamp();
+                scaled(&self.stats, stamps, now);
+                let drawn = Drawn::new(tick.n, composer.mark()).stamped(*stamps, now);
+                tee.push(&frame, drawn, |mark| composer.changed_since(mark));
             }
             Composed::NoFrame => tee.no_frame(),
         }
+    }
+}
+
+/// A frame that the composer was done with has one of these renditions' sizes now.
+pub(super) fn scaled(encoders: &[Arc<ChannelStats>], stamps: &Stamps, now: Stamp) {
+    let took = now.since(stamps.at(Point::Composed));
+    if stamps.is_some() {
+        encoders.iter().for_each(|stats| stats.scaler_took(took));
+        record_stage(Stage::Scale, stamps.frame, now, took);
     }
 }
 

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tee::{RawFrame, Tee};
+use super::native::scaled;
+use super::tee::{Drawn, RawFrame, Tee};
 use crate::frame::Pool;
 use crate::ring::{Bell, Receiver};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, thread_id};
 use crate::scene::Scaler;
 use crate::stats::ChannelStats;
+use crate::trace::{WORKER_RECORDS, begin_recording};
 
 /// Frames that may wait for a scaler: what the composer hands over at once when it catches up.
 pub const SCALE_QUEUE: usize = 8;
@@ -31,6 +33,7 @@ pub struct ScaleOut {
 
 /// Scales until `frames` ends. Runs on its own thread.
 pub fn scale(mut frames: Receiver<RawFrame>, bell: &Bell, mut scaler: Scaler, mut out: ScaleOut) {
+    begin_recording(thread_id(), WORKER_RECORDS);
     loop {
         #[cfg(test)]
         crate::runtime::fault::point();
@@ -52,7 +55,10 @@ fn scale_one(raw: &RawFrame, scaler: &mut Scaler, out: &mut ScaleOut) {
     let took = out.clock.now().since(began);
     out.stats.iter().for_each(|stats| stats.scale_seconds(took));
     // An encoder redraws nothing: what has changed is of no use to it.
-    out.tee.push_at(&frame, (raw.tick, 0, raw.at), |_| raw.changed);
+    let now = out.clock.stamp();
+    scaled(&out.stats, &raw.stamps, now);
+    let drawn = Drawn::new(raw.tick, 0).at(raw.at).stamped(raw.stamps, now);
+    out.tee.push(&frame, drawn, |_| raw.changed);
 }
 
 #[cfg(test)]

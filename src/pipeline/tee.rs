@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::frame::FrozenFrame;
-use crate::media::Micros;
+use crate::media::{Micros, Point, Stamp, Stamps};
 use crate::ring::{Gate, Sender};
 use crate::scene::Damage;
 use crate::stats::{ChannelStats, DropReason};
@@ -25,6 +25,42 @@ pub struct RawFrame {
     pub at: Option<Micros>,
     /// What has changed since the frame before it in the same ring.
     pub changed: Damage,
+    /// When it was where on its way.
+    pub stamps: Stamps,
+}
+
+/// A frame that is handed to a [`Tee`].
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn {
+    /// The tick that was admitted.
+    pub tick: u64,
+    /// The mark of the canvas now.
+    pub mark: u64,
+    /// When it is shown, see [`RawFrame::at`].
+    pub at: Option<Micros>,
+    /// When it was where on its way.
+    pub stamps: Stamps,
+}
+
+impl Drawn {
+    /// The frame of this tick on the grid, of which no more is known.
+    #[must_use]
+    pub fn new(tick: u64, mark: u64) -> Self {
+        Self { tick, mark, at: None, stamps: Stamps::default() }
+    }
+
+    /// With the time that it has of its own.
+    #[must_use]
+    pub const fn at(self, at: Option<Micros>) -> Self {
+        Self { at, ..self }
+    }
+
+    /// With its stamps; it is handed over now.
+    #[must_use]
+    pub const fn stamped(self, mut stamps: Stamps, now: Stamp) -> Self {
+        stamps.set(Point::Queued, now);
+        Self { stamps, ..self }
+    }
 }
 
 /// How many frames an encoder leaves out for lack of time: it says so, and nobody draws them.
@@ -180,23 +216,12 @@ impl Tee {
         self.branches.iter().any(|branch| branch.takes)
     }
 
-    /// Gives the frame of the tick that was admitted to those who take it. The canvas has this
-    /// `mark` now; `changed_since` says what has changed since it had another. Whether anybody had
-    /// room for it.
+    /// Gives the frame of the tick that was admitted to those who take it. `changed_since` says
+    /// what has changed since the canvas had another mark. Whether anybody had room for it.
     pub fn push(
         &mut self,
         frame: &FrozenFrame,
-        (tick, mark): (u64, u64),
-        changed_since: impl Fn(u64) -> Damage,
-    ) -> bool {
-        self.push_at(frame, (tick, mark, None), changed_since)
-    }
-
-    /// The same with a frame that has a time of its own.
-    pub fn push_at(
-        &mut self,
-        frame: &FrozenFrame,
-        (tick, mark, at): (u64, u64, Option<Micros>),
+        Drawn { tick, mark, at, stamps }: Drawn,
         changed_since: impl Fn(u64) -> Damage,
     ) -> bool {
         let mut is_seen = false;
@@ -207,6 +232,7 @@ impl Tee {
                 is_key: branch.owes_key,
                 at,
                 changed: changed_since(branch.seen),
+                stamps,
             };
             if branch.ring.push(raw).is_err() {
                 branch.dropped(DropReason::QueueFull, 1);
@@ -219,6 +245,12 @@ impl Tee {
             is_seen = true;
         }
         is_seen
+    }
+
+    /// Frames that wait in the fullest of its rings.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.branches.iter().map(|branch| branch.ring.len()).max().unwrap_or(0)
     }
 
     /// There is no frame for the tick that was admitted: all of the pool are in use.
@@ -273,7 +305,8 @@ mod tests {
 
     fn run(tee: &mut Tee, pool: &Pool, tick: u64, is_key: bool) -> bool {
         let frame = || pool.take().unwrap().freeze();
-        tee.admits(tick, is_key) && tee.push(&frame(), (tick, tick), |_| Damage::whole(size()))
+        tee.admits(tick, is_key)
+            && tee.push(&frame(), Drawn::new(tick, tick), |_| Damage::whole(size()))
     }
 
     #[test]

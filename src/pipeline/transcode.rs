@@ -10,16 +10,20 @@ use super::channel::RawAudio;
 use super::decode::Retry;
 use super::encode::EncodedRing;
 use super::source::{RateProbe, SourceKeyframes};
-use super::tee::Tee;
+use super::tee::{Drawn, Tee};
 use crate::audio::AudioFramer;
 use crate::command::{ChannelSwitch, Encoded, SubscriptionEvent};
 use crate::decode::{DecodeSink, Live};
 use crate::frame::{AudioBlock, BLOCK_SAMPLES, FrozenFrame, PictureEvent};
-use crate::media::{CHANNELS, FrameRate, Kind, Micros, SAMPLE_RATE, Size, UnwrappedTime};
+use crate::media::{
+    CHANNELS, FrameId, FrameRate, Kind, Micros, Point, SAMPLE_RATE, Size, Stamp, Stamps,
+    UnwrappedTime,
+};
 use crate::ring::{Bell, Receiver, Sender};
 use crate::rtmp::flv::{Audio, AudioFormat, Part, Video};
 use crate::runtime::{Clock, StopFlag};
 use crate::scene::Damage;
+use crate::stats::next_source;
 use crate::stream::Message;
 
 /// A picture that came so long ago is decoded and not encoded: what a stream was before somebody
@@ -135,6 +139,8 @@ struct Running {
     /// Time of its first picture, and of its newest.
     first: Micros,
     newest: Option<Micros>,
+    /// Its number as a source of frames.
+    number: u16,
     audio_sender: AudioSender,
 }
 
@@ -287,12 +293,17 @@ impl<R: Renditions> Transcode<R> {
             self.source.blind_since = None;
             let is_key = self.source.take_key(at);
             if now.since(arrived) <= LATE_MAX {
-                self.picture(&frame, (at, is_key), now);
+                self.picture(&frame, (at, is_key), (arrived, now));
             }
         }
     }
 
-    fn picture(&mut self, frame: &FrozenFrame, (at, is_key): (Micros, bool), now: Micros) {
+    fn picture(
+        &mut self,
+        frame: &FrozenFrame,
+        (at, is_key): (Micros, bool),
+        (arrived, now): (Micros, Micros),
+    ) {
         let size = frame.geometry().size();
         let passes = self.source.audio.map(|audio| self.renditions.passes(audio));
         if let Some(why) = self.running.as_ref().and_then(|it| it.misfit(size, passes)) {
@@ -310,7 +321,14 @@ impl<R: Renditions> Transcode<R> {
         let (tick, is_key) = keys.next(at, is_key, || switch.take_key_request());
         if tee.admits(tick, is_key) {
             let at = Some(at - running.first);
-            tee.push_at(frame, (tick, tick + 1, at), |_| Damage::whole(size));
+            let frame_id = FrameId::new(running.number, tick);
+            // It is drawn as soon as it comes; what that takes is the decoder's.
+            let mut stamps = Stamps::due(frame_id, Stamp::of(arrived));
+            stamps.set(Point::Started, Stamp::of(arrived));
+            let decoded = Stamp::of(now);
+            stamps.set(Point::Composed, decoded);
+            let drawn = Drawn::new(tick, tick + 1).at(at).stamped(stamps, decoded);
+            tee.push(frame, drawn, |_| Damage::whole(size));
         } else if tee.is_over() {
             self.end("all its encoders have failed");
             self.retry_at = now + self.retry.wait();
@@ -337,7 +355,8 @@ impl<R: Renditions> Transcode<R> {
         };
         let first = Micros::from_millis(at.millis());
         let audio_sender = AudioSender::default();
-        let mut running = Running { ladder, size, first, newest: None, audio_sender };
+        let (newest, number) = (None, next_source());
+        let mut running = Running { ladder, size, first, newest, number, audio_sender };
         if let Some(header) = &self.source.audio_header {
             running.pass(header, now);
         }
@@ -415,7 +434,8 @@ impl Running {
     fn pass(&mut self, message: &Message, arrived: Micros) {
         let LadderAudio::Passed(rings) = &mut self.ladder.audio else { return };
         for EncodedRing { ring, stats, .. } in rings {
-            if ring.push(Encoded { message: message.clone(), due: arrived }).is_err() {
+            let stamps = Stamps::default();
+            if ring.push(Encoded { message: message.clone(), due: arrived, stamps }).is_err() {
                 stats.encoded_dropped();
             } else if !message.is_header() {
                 stats.audio_encoded(message.body().len());

@@ -2,12 +2,15 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::media::Micros;
+use super::counter::{CounterFollower, counter_nanos};
+use crate::media::{Micros, Stamp};
 
 /// Monotonic time since the node's start. Copies agree with each other, on every thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     epoch: Instant,
+    /// The same on `CLOCK_MONOTONIC`, nanoseconds.
+    monotonic_epoch: u64,
 }
 
 impl Clock {
@@ -15,7 +18,7 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one clock of the node")]
     pub fn start() -> Self {
-        Self { epoch: Instant::now() }
+        Self { epoch: Instant::now(), monotonic_epoch: monotonic_nanos() }
     }
 
     /// Time since the start.
@@ -30,14 +33,38 @@ impl Clock {
         u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// Time since the start as a stamp: by the CPU's counter where that is a clock, which takes a
+    /// third of the time; else as [`Clock::now`].
+    #[must_use]
+    pub fn stamp(self) -> Stamp {
+        if cfg!(feature = "no-trace") {
+            return Stamp::NONE;
+        }
+        let monotonic = counter_nanos().unwrap_or_else(monotonic_nanos);
+        Stamp::from_nanos(monotonic.saturating_sub(self.monotonic_epoch).max(1))
+    }
+
+    /// Compares the CPU's counter with the kernel's clock, if that is due.
+    pub fn follow_counter(self, follower: &mut CounterFollower) {
+        follower.look(monotonic_nanos);
+    }
+
+    /// The start on `CLOCK_MONOTONIC`, nanoseconds: what kernel traces have in common with stamps.
+    #[must_use]
+    pub const fn monotonic_epoch(self) -> u64 {
+        self.monotonic_epoch
+    }
+
+    /// `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME` at one moment, nanoseconds.
+    #[must_use]
+    pub fn monotonic_and_boottime() -> [u64; 2] {
+        [monotonic_nanos(), kernel_nanos(libc::CLOCK_BOOTTIME)]
+    }
+
     /// The clock that programs of this machine share, `CLOCK_MONOTONIC`: microseconds.
     #[must_use]
     pub fn monotonic_micros(self) -> u64 {
-        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the call fills `now` in; the clock is one that every Linux has.
-        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
-        u64::try_from(micros).unwrap_or(0)
+        monotonic_nanos() / 1_000
     }
 
     /// The time of day: microseconds since 1970, UTC.
@@ -58,5 +85,39 @@ impl Clock {
     #[must_use]
     pub fn unix_secs(self) -> u64 {
         self.unix_millis() / 1_000
+    }
+}
+
+/// `CLOCK_MONOTONIC` by the kernel, nanoseconds.
+fn monotonic_nanos() -> u64 {
+    kernel_nanos(libc::CLOCK_MONOTONIC)
+}
+
+/// A clock of the kernel that counts from the machine's start, nanoseconds.
+fn kernel_nanos(clock: libc::clockid_t) -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills `now` in; the clock is one that every Linux has.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    let nanos = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
+    u64::try_from(nanos).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_the_time_of_the_clock_by_the_counter_as_by_the_kernel() {
+        let (clock, mut follower) = (Clock::start(), CounterFollower::start());
+        let mut before = Stamp::NONE;
+        // Long enough for the counter to be measured, where it can be a clock.
+        while clock.now() < Micros::from_millis(100) {
+            clock.follow_counter(&mut follower);
+            let (low, stamp, high) = (clock.nanos(), clock.stamp(), clock.nanos());
+            assert!(stamp >= before, "{stamp:?} comes after {before:?}");
+            let near = low.saturating_sub(50_000)..high + 50_000;
+            assert!(near.contains(&stamp.nanos()), "{stamp:?} is not in {near:?}");
+            before = stamp;
+        }
     }
 }

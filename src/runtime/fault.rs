@@ -21,6 +21,11 @@ pub(crate) fn stall(thread: &str, time: Micros) {
     put(thread, time);
 }
 
+/// The next thread of this name that passes that place computes there for this long.
+pub(crate) fn stall_in(thread: &str, place: &str, time: Micros) {
+    put(&format!("{thread}/{place}"), time);
+}
+
 fn put(thread: &str, time: Micros) {
     ARMED.lock().unwrap_or_else(PoisonError::into_inner).push((thread.to_owned(), time));
     COUNT.fetch_add(1, Ordering::Release);
@@ -39,12 +44,21 @@ fn compute_for(time: Micros) {
 
 /// A point of injection.
 pub(crate) fn point() {
+    meet(|name| name.to_owned());
+}
+
+/// A point of injection in this place.
+pub(crate) fn point_in(place: &str) {
+    meet(|name| format!("{name}/{place}"));
+}
+
+fn meet(point: impl FnOnce(&str) -> String) {
     if COUNT.load(Ordering::Acquire) == 0 {
         return;
     }
-    let this = std::thread::current();
+    let this = point(std::thread::current().name().unwrap_or_default());
     let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(at) = armed.iter().position(|(name, _)| Some(name.as_str()) == this.name()) {
+    if let Some(at) = armed.iter().position(|(name, _)| *name == this) {
         let (_, time) = armed.swap_remove(at);
         COUNT.fetch_sub(1, Ordering::Release);
         drop(armed);

@@ -2,6 +2,7 @@
 //! clock. `glommio` is named here only.
 
 mod clock;
+mod counter;
 mod driver;
 #[cfg(test)]
 pub(crate) mod fault;
@@ -15,6 +16,7 @@ mod stop;
 mod worker;
 
 pub use clock::Clock;
+pub use counter::CounterFollower;
 pub use driver::{CoreWatch, Driver, DriverKind, DriverParts};
 pub use pacer::{Pacer, Slot};
 pub use pinned::Pinned;

@@ -119,18 +119,21 @@ impl Part {
 impl ReaderGroup {
     /// Sends what is ready to those of `readers` who stand where the first of them stands that has
     /// something to take: to those without TLS by one call, to the others by one for some of them.
+    /// Whether the first of them took something.
     pub(super) fn send(
         &mut self,
         io: &mut impl Io,
         batch: &mut Batch<'_>,
         readers: &[PeerId],
         (states, links): (&[SendState], &mut impl Links),
-    ) {
+    ) -> bool {
         self.place = None;
         let (state, end) = (|id: &PeerId| &states[id.index()], batch.log.end());
         let takes = |place: &u64| *place < SendState::BLOCKED && *place != end;
-        let Some(first) = readers.iter().map(|id| state(id).place).find(takes) else { return };
-        let Some((pieces, wanted)) = batch.at(first) else { return };
+        let Some(first) = readers.iter().map(|id| state(id).place).find(takes) else {
+            return false;
+        };
+        let Some((pieces, wanted)) = batch.at(first) else { return false };
         let here = |is_sealed| {
             let is_here =
                 move |id: &&PeerId| state(id).place == first && state(id).is_sealed == is_sealed;
@@ -148,6 +151,8 @@ impl ReaderGroup {
         if wanted <= SEALED_BYTES_MAX {
             self.send_sealed(io, pieces, links);
         }
+        let parts = [&self.plain, &self.sealed];
+        parts.iter().any(|part| part.taken.first().is_some_and(|taken| taken.bytes > 0))
     }
 
     /// Seals `pieces` for a few readers at a time, and sends to them by one call.

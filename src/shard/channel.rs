@@ -231,7 +231,7 @@ impl ChannelInput {
     }
 
     fn publish(&mut self, shared: &mut Shared, next: Encoded) {
-        let now = shared.cx.now;
+        let (now, stamps) = (shared.cx.now, next.stamps);
         self.feed.stats.rtmp_seconds(now.since(next.due));
         let base_ms = self.feed.switch.base_ms();
         let message = match self.goes_on_at {
@@ -251,7 +251,7 @@ impl ChannelInput {
         {
             stream.health.message(kind, time, flags, now);
         }
-        shared.streams.publish(&shared.cx, self.stream, message, now);
+        shared.streams.publish(&shared.cx, self.stream, message, (now, stamps));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::command::ShardReport;
 use crate::event::{Event, NodeEvent};
 use crate::frame::PacketPool;
 use crate::limits::NodeLimits;
-use crate::media::Micros;
+use crate::media::{Micros, Stamp};
 use crate::ring::Sender;
 use crate::stats::ShardStats;
 use crate::tls::Connector;
@@ -20,6 +20,8 @@ use crate::tls::Connector;
 pub(super) struct Context {
     /// The time of the call that is being handled.
     pub(super) now: Micros,
+    /// The same more exactly, if the driver has said it since.
+    pub(super) stamp: Stamp,
     pub(super) spec: Arc<ShardSpec>,
     pub(super) stats: Arc<ShardStats>,
     pub(super) limits: Arc<NodeLimits>,
@@ -38,6 +40,11 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// When the call that is being handled began.
+    pub(super) fn stamp(&self) -> Stamp {
+        self.stamp.max(Stamp::of(self.now))
+    }
+
     /// Bytes for handshakes, ids and jitter; nothing secret is made of them.
     pub(super) fn random<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];

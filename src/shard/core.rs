@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::spec::{ShardParts, ShardSettings, ShardSpec};
 use super::streams::{RecordSubscription, Streams, Subscription};
 use crate::command::ShardCommand;
-use crate::media::{Micros, caught};
+use crate::media::{Micros, Stamp, caught};
 use crate::ring::Receiver;
 use crate::tls::Acceptor;
 
@@ -79,6 +79,7 @@ impl ShardCore {
         let keys = Keys::new(parts.spec.keys.cache);
         let cx = Context {
             now,
+            stamp: Stamp::NONE,
             spec: Arc::new(parts.spec),
             stats: parts.stats,
             limits: parts.limits,
@@ -220,6 +221,7 @@ impl ShardCore {
         self.want_pulled();
         self.want_transcoded();
         self.look_at_twins();
+        self.count_blocked();
         let Self { shared, outputs, .. } = self;
         let Shared { cx, streams, keys, .. } = shared;
         streams.tend(cx);
@@ -293,6 +295,10 @@ fn received_sealed(
 }
 
 impl Core for ShardCore {
+    fn at(&mut self, stamp: Stamp) {
+        self.shared.cx.stamp = stamp;
+    }
+
     fn accepted(&mut self, now: Micros, from: SocketAddr, secure: bool) -> Option<PeerId> {
         self.shared.cx.now = now;
         if self.stopping.is_some() {

@@ -210,11 +210,11 @@ impl ShardCore {
                     streams.want_key_at(cx.now, id);
                 }
             }
-            MeshMessage::Message(name, message, arrived, number) => {
+            MeshMessage::Message(name, message, at, number) => {
                 if let Some(id) = streams.takes(&name, (from, number))
                     && streams.mesh.is_heard_by(from)
                 {
-                    streams.publish(cx, id, message, arrived);
+                    streams.publish(cx, id, message, at);
                 }
             }
             MeshMessage::Resync { owned, read, rebuilds, heard } => {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::media::Micros;
+use crate::media::{Micros, Stamp};
 
 /// One peer of a shard. Numbers are never used twice: the low half is a place in tables, the high
 /// half counts how often that place has been taken.
@@ -84,6 +84,12 @@ pub trait Io {
     /// nothing.
     fn has_unread(&mut self, peer: PeerId) -> bool;
 
+    /// The time to the nanosecond, on the clock of the times that the core is given;
+    /// [`Stamp::NONE`] where nobody measures.
+    fn stamp(&self) -> Stamp {
+        Stamp::NONE
+    }
+
     /// What the kernel says about the connection (`TCP_INFO`); `None` if it does not say.
     fn tcp_info(&mut self, peer: PeerId) -> Option<TcpInfo>;
 }
@@ -144,6 +150,10 @@ pub enum Closed {
 /// A shard as its driver sees it. After each call, or after several, the driver takes the actions
 /// and lets the core transmit.
 pub trait Core {
+    /// It is this time now, to the nanosecond, when the next call is made: what passes through it
+    /// is stamped with it. A driver that does not say it stamps with the time of the call.
+    fn at(&mut self, stamp: Stamp);
+
     /// A peer has connected from `from`, by TLS if `secure`. `None` if it is turned away: the
     /// driver closes its socket at once.
     fn accepted(&mut self, now: Micros, from: SocketAddr, secure: bool) -> Option<PeerId>;

@@ -224,6 +224,12 @@ impl Outbound {
         self.cursor.as_ref().map_or(Micros(0), |cursor| cursor.lag(log))
     }
 
+    /// How long what a reader is sent next has waited whose socket is full.
+    pub(super) fn waited(&self, log: &StreamLog, now: Micros) -> Micros {
+        let waited = self.lag(log) + now.since(log.newest_arrival());
+        waited.max(self.blocked_for(now))
+    }
+
     /// What was dropped for this reader so far.
     pub(super) fn drops(&self) -> Drops {
         self.cursor.as_ref().map(Cursor::drops).unwrap_or_default()

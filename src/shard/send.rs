@@ -12,7 +12,7 @@ use super::peers::{Peer, client_of};
 use super::send_state::SendState;
 use super::shared::Shared;
 use super::stream_id::StreamId;
-use crate::media::{Micros, caught};
+use crate::media::{Micros, Stamp, caught};
 
 /// Readers of one stream that are sent to in one go.
 const SENDS_AT_ONCE: usize = 64;
@@ -59,7 +59,10 @@ impl ShardCore {
         let (mut bytes, mut sends, mut blocked) = (0, 0, 0);
         // It takes memory only where a connection ends.
         let mut broken = Vec::new();
-        group.send(io, &mut batch, readers, (&peers.send_states, &mut peers.table));
+        let mut first = Stamp::NONE;
+        if group.send(io, &mut batch, readers, (&peers.send_states, &mut peers.table)) {
+            first = io.stamp();
+        }
         for &reader in readers {
             let state = &mut peers.send_states[reader.index()];
             let mut taken = Taken::default();
@@ -96,6 +99,9 @@ impl ShardCore {
             out.step_out(state);
             bytes += out.bytes() - before;
             sends += u64::from(out.bytes() > before);
+            if out.bytes() > before && !first.is_some() {
+                first = io.stamp();
+            }
             match sent {
                 Sent::All => {}
                 Sent::Blocked => {
@@ -108,13 +114,35 @@ impl ShardCore {
         let count = readers.len();
         shared.cx.stats.sent(sends, bytes);
         shared.cx.stats.send_blocked(blocked);
-        if let Some(stream) = shared.streams.get_mut(id) {
-            stream.meter.add_out(bytes);
-        }
+        account(shared, id, (bytes, to, blocked), [first, io.stamp()]);
         for (reader, error) in broken {
             self.fail(reader, &error);
         }
         count.max(1)
+    }
+
+    /// Counts how long readers have waited whose sockets are full: they are sent nothing that would
+    /// count it.
+    pub(super) fn count_blocked(&mut self) {
+        let Self { shared, peers, outputs, .. } = self;
+        let now = shared.cx.now;
+        for (_, stream) in shared.streams.all() {
+            for reader in &stream.readers {
+                if peers.send_states[reader.index()].place != SendState::BLOCKED {
+                    continue;
+                }
+                let out = match peers.table.get(*reader) {
+                    Some(Peer::Connection(connection)) => &connection.out,
+                    Some(Peer::Output(number)) => {
+                        let client = outputs.get_mut(number).and_then(|output| output.client());
+                        let Some(client) = client else { continue };
+                        &client.out
+                    }
+                    _ => continue,
+                };
+                stream.delivery.blocked(out.waited(&stream.log, now));
+            }
+        }
     }
 
     fn fail(&mut self, id: PeerId, error: &io::Error) {
@@ -158,10 +186,7 @@ impl ShardCore {
         let sent = out.send(io, shared.cx.now, log, &shared.cx.spec.drop);
         let bytes = out.bytes() - before;
         out.step_out(state);
-        shared.cx.stats.bytes_out(bytes);
-        if let Some(stream) = stream.and_then(|id| shared.streams.get_mut(id)) {
-            stream.meter.add_out(bytes);
-        }
+        account_ahead(shared, stream, bytes, io);
         match (sent, self.peers.table.get(id)) {
             (Sent::Failed(error), _) => self.client_failed(id, error.to_string()),
             (_, Some(Peer::Output(number))) => {
@@ -188,28 +213,57 @@ impl ShardCore {
     }
 }
 
+/// Readers of a stream up to number `to` have been sent so many bytes, the first of them then, and
+/// all of them now; the sockets of so many are full.
+fn account(
+    shared: &mut Shared,
+    id: StreamId,
+    (bytes, to, blocked): (u64, usize, u64),
+    times: [Stamp; 2],
+) {
+    let Shared { cx, streams, .. } = shared;
+    let Some(stream) = streams.get_mut(id) else { return };
+    stream.meter.add_out(bytes);
+    let [first, now] = times.map(|at| at.max(cx.stamp()));
+    if bytes > 0 {
+        stream.delivery.sent(first);
+    }
+    let viewers = stream.readers.len();
+    if to >= viewers {
+        stream.delivery.end(now, viewers, blocked);
+    }
+}
+
+/// One reader of a stream, if it is one, has been sent so many bytes before all are.
+fn account_ahead(shared: &mut Shared, id: Option<StreamId>, bytes: u64, io: &impl Io) {
+    let Shared { cx, streams, .. } = shared;
+    cx.stats.bytes_out(bytes);
+    let Some(stream) = id.and_then(|id| streams.get_mut(id)) else { return };
+    stream.meter.add_out(bytes);
+    if bytes > 0 {
+        stream.delivery.sent_ahead(io.stamp().max(cx.stamp()));
+    }
+}
+
 /// Sends what waits for a connection, and goes on with its close.
 ///
 /// # Errors
 /// Why it is over.
 fn flush(connection: &mut Connection, shared: &mut Shared, io: &mut impl Io) -> Result<(), String> {
-    let Shared { cx, streams, .. } = shared;
     connection.out.is_queued = false;
     if !connection.has_ended() {
         let out = &mut connection.out;
         let stream = out.stream;
-        let log = stream.and_then(|id| streams.get(id)).map(|it| &it.log);
+        let log = stream.and_then(|id| shared.streams.get(id)).map(|it| &it.log);
         let before = out.bytes();
-        let sent = out.send(io, cx.now, log, &cx.spec.drop);
+        let sent = out.send(io, shared.cx.now, log, &shared.cx.spec.drop);
         let bytes = out.bytes() - before;
-        cx.stats.bytes_out(bytes);
-        if let Some(stream) = stream.and_then(|id| streams.get_mut(id)) {
-            stream.meter.add_out(bytes);
-        }
+        account_ahead(shared, stream, bytes, io);
         if let Sent::Failed(error) = sent {
-            return Err(broken(cx, &error));
+            return Err(broken(&shared.cx, &error));
         }
     }
+    let cx = &mut shared.cx;
     match connection.closing(cx.now) {
         Closing::No | Closing::Waits => {}
         Closing::Shutdown => {

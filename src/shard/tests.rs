@@ -16,13 +16,15 @@ use crate::command::{
 use crate::event::{NodeEvent, Phase};
 use crate::frame::{PacketBuf, PacketPool, PacketPoolSpec};
 use crate::limits::{Audiences, GuardSpec, LimitSpec, NodeLimits};
-use crate::media::{Kind, Micros, caught};
+use crate::media::{Kind, Micros, Stamps, caught};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::{Client, ClientEvent, ClientSpec, Goal, Url};
 use crate::stats::{ErrorKind, ShardStats};
 use crate::stream::{DropPolicy, Flags, LogLimits, Merge, Message, Start};
 use crate::tls::harness::Authority;
 use crate::tls::{Acceptor, Link};
+
+mod latency;
 
 /// Sockets that take everything and remember it, but for one that makes whoever uses it panic, and
 /// for those that have so much room.
@@ -238,7 +240,7 @@ impl Bench {
         body: &[u8],
     ) {
         let message = Message::new(Kind::Video, 0, flags, PacketBuf::copy_of(body), 4_096);
-        pictures.push(Encoded { message, due: self.now }).unwrap();
+        pictures.push(Encoded { message, due: self.now, stamps: Stamps::default() }).unwrap();
         self.read_rings();
     }
 
@@ -730,7 +732,8 @@ fn feed(start: Micros) -> (ChannelSource, Sender<Encoded>) {
 
 fn picture(time: u32, due: Micros) -> Encoded {
     let body = PacketBuf::copy_of(KEY);
-    Encoded { message: Message::new(Kind::Video, time, Flags::KEY, body, 4_096), due }
+    let message = Message::new(Kind::Video, time, Flags::KEY, body, 4_096);
+    Encoded { message, due, stamps: Stamps::default() }
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl<'a, T: Iterator<Item = &'a Receiver<Encoded>> + Clone> Rings<'a> for T {}
 mod tests {
     use super::*;
     use crate::frame::PacketBuf;
-    use crate::media::{Kind, Micros};
+    use crate::media::Kind;
     use crate::ring::{Bell, Sender, channel};
     use crate::stream::Flags;
 
@@ -117,7 +117,8 @@ mod tests {
             let body = PacketBuf::copy_of(&[0]);
             let message = Message::new(Kind::Video, time, flags, body, 4_096);
             let sender = self.senders[track].as_mut().unwrap();
-            sender.push(Encoded { message, due: Micros(0) }).unwrap();
+            let (due, stamps) = Default::default();
+            sender.push(Encoded { message, due, stamps }).unwrap();
         }
 
         fn pictures(&mut self, track: usize, times: impl IntoIterator<Item = u32>) {

@@ -10,6 +10,8 @@ use super::composition::{LayerCost, LayerFigures};
 use super::fallback::{FALLBACKS_MAX, Fallback, FallbackStats};
 use super::histogram::{Histogram, HistogramFigures};
 use super::speed::{SpeedChange, SpeedFigures, SpeedStats};
+use super::stage::{Stage, StageBlock, StageFigures};
+use super::stream_latency::next_source;
 use crate::media::{Micros, Size};
 
 /// Why the composer let a frame go.
@@ -53,6 +55,32 @@ pub struct ChannelStats {
     audio: CachePadded<Audio>,
     shard: CachePadded<Shard>,
     rare: CachePadded<Rare>,
+    latency: Box<Latency>,
+}
+
+/// Durations of the stages on each thread's part of the way.
+#[derive(Debug)]
+struct Latency {
+    /// The number of the channel as a source of frames.
+    source: u16,
+    compose: CachePadded<StageBlock<2>>,
+    scale: CachePadded<StageBlock<1>>,
+    encode: CachePadded<StageBlock<3>>,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self {
+            source: next_source(),
+            compose: CachePadded::new(StageBlock::of([Stage::Tick, Stage::Compose])),
+            scale: CachePadded::new(StageBlock::of([Stage::Scale])),
+            encode: CachePadded::new(StageBlock::of([
+                Stage::Queue,
+                Stage::Lookahead,
+                Stage::Encode,
+            ])),
+        }
+    }
 }
 
 /// Written by the composer; of a rendition of another size, by its scaler.
@@ -106,6 +134,38 @@ struct Rare {
 }
 
 impl ChannelStats {
+    /// The number of the channel as a source of frames.
+    #[must_use]
+    pub fn source(&self) -> u16 {
+        self.latency.source
+    }
+
+    /// How long a tick waited for the composer, or a frame was drawn. For the composer.
+    pub fn composer_took(&self, stage: Stage, took: Micros) {
+        self.latency.compose.observe(stage, took);
+    }
+
+    /// From when a frame was drawn to when it had a rendition's size. For the scaler's thread.
+    pub fn scaler_took(&self, took: Micros) {
+        self.latency.scale.observe(Stage::Scale, took);
+    }
+
+    /// How long a frame waited for the video encoder, or was in it. For its thread.
+    pub fn encoder_took(&self, stage: Stage, took: Micros) {
+        self.latency.encode.observe(stage, took);
+    }
+
+    /// Adds the stages on the compose core. For any thread.
+    pub fn read_compose_into(&self, to: &mut StageFigures) {
+        self.latency.compose.read_into(to);
+    }
+
+    /// Adds the stages of a scaler and a video encoder. For any thread.
+    pub fn read_encode_into(&self, to: &mut StageFigures) {
+        self.latency.scale.read_into(to);
+        self.latency.encode.read_into(to);
+    }
+
     /// A frame went to the encoder. For the composer.
     pub fn composed(&self) {
         self.compose.composed.add(1);

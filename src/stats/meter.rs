@@ -65,6 +65,8 @@ impl Meter {
             stats.set_rates(frames, 8.0 * video, 8.0 * audio);
         }
         self.readings.push_back(newest);
+        let registry = &self.registry;
+        registry.latency_history.note(now, || registry.read_latency(now));
         self.registry.snapshot()
     }
 

@@ -12,6 +12,7 @@ use super::cores::CoreStats;
 use super::failover::FallbackEntry;
 use super::hook::{DeliveryStats, HookEntry, HookSnapshot};
 use super::input_rule::InputRuleEntry;
+use super::latency_history::LatencyHistory;
 use super::list::List;
 use super::loops::Loops;
 use super::output::{OutputFigures, OutputStats};
@@ -46,6 +47,8 @@ pub struct Registry {
     pub loops: Arc<Loops>,
     /// Which shard has what.
     pub placement: PlacementStats,
+    /// What latency was in the last minute.
+    pub latency_history: LatencyHistory,
     uptime_s: Gauge,
     in_bps: Gauge,
     out_bps: Gauge,

@@ -7,6 +7,7 @@ use crossbeam::utils::CachePadded;
 use super::cell::{Counter, Gauge, read_all};
 use super::limit::Limit;
 use super::loops::LoopActivity;
+use super::stream_latency::StreamLatencies;
 
 /// How an attempt to publish or play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +148,7 @@ impl OtherReader {
 pub struct ShardStats {
     counters: CachePadded<Counters>,
     activity: Arc<LoopActivity>,
+    latencies: Arc<StreamLatencies>,
 }
 
 #[derive(Debug, Default)]
@@ -173,6 +175,12 @@ struct Counters {
 }
 
 impl ShardStats {
+    /// The latency of its streams.
+    #[must_use]
+    pub const fn latencies(&self) -> &Arc<StreamLatencies> {
+        &self.latencies
+    }
+
     /// A connection was let in.
     pub fn connection_accepted(&self) {
         self.counters.accepted.add(1);

@@ -1,7 +1,11 @@
 //! Publisher by hand: its messages are sent as they are written.
 
+use std::io::Write;
+use std::time::{Duration, Instant};
+
 use crate::keyring::publisher;
 use crate::node::Node;
+use crate::wait::{SOON, wait_until};
 use crate::wire::{AUDIO, VIDEO, Wire};
 
 pub(crate) const AVC_HEADER: &[u8] =
@@ -33,5 +37,18 @@ impl Publisher {
 
     pub(crate) fn send(&mut self, kind: u8, time: u32, body: &[u8]) {
         self.wire.send(kind, self.stream, time, body).unwrap();
+    }
+
+    /// The same with so much time between its header and its body.
+    pub(crate) fn send_in_two(&self, kind: u8, time: u32, body: &[u8], between: Duration) {
+        let bytes = Wire::bytes_of(kind, self.stream, time, body);
+        let (header, rest) = bytes.split_at(bytes.len() - body.len());
+        let mut socket = self.wire.socket();
+        // The header is not to wait until what was sent before it has been acknowledged.
+        socket.set_nodelay(true).unwrap();
+        socket.write_all(header).unwrap();
+        let begun = Instant::now();
+        wait_until(SOON, "time has passed", || (begun.elapsed() >= between).then_some(()));
+        socket.write_all(rest).unwrap();
     }
 }

@@ -204,6 +204,11 @@ impl Wire {
         time: u32,
         body: &[u8],
     ) -> std::io::Result<()> {
+        self.socket.write_all(&Self::bytes_of(kind, stream, time, body))
+    }
+
+    /// What [`Wire::send`] sends.
+    pub(crate) fn bytes_of(kind: u8, stream: u32, time: u32, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![3];
         bytes.extend(&time.to_be_bytes()[1..]);
         bytes.extend(&u32::try_from(body.len()).unwrap().to_be_bytes()[1..]);
@@ -215,7 +220,7 @@ impl Wire {
             }
             bytes.extend(part);
         }
-        self.socket.write_all(&bytes)
+        bytes
     }
 
     /// The first chunk of a message of `length` bytes, and no more of it.

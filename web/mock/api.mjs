@@ -39,6 +39,7 @@ const ROUTES = [
   ["GET config", () => CONFIG],
   ["GET log-level", ({ model }) => ({ level: model.level })],
   ["PUT log-level", setLevel],
+  ["GET latency", ({ model }) => latency(model)],
   ["GET assets", ({ model }) => assets(model)],
   ["GET assets/*/thumbnail", thumbnail],
   ["PUT assets/*", putAsset],
@@ -128,6 +129,20 @@ function composition({ model, parts }) {
       layer("background", 0, 0, 4_100_000),
     ],
   };
+}
+
+/** Every stream is encoded here, and one frame in a minute waits for its encoder. */
+function latency(model) {
+  const usual = { tick: 90, compose: 2_100, queue: 40, lookahead: 66_000, encode: 5_200 };
+  const parts = Object.entries({ ...usual, append: 60, send: 210, fan_out: 30 });
+  const stages = parts.map(([stage, us]) => {
+    const window = { count: 300, p50_us: us, p99_us: us * 2, p999_us: us * 3, max_us: us * 4 };
+    return { stage, is_part: true, by_design: stage === "lookahead", seconds_10: window };
+  });
+  const slow = parts.map(([stage, us]) => ({ stage, us: stage === "queue" ? 52_000 : us }));
+  const worst = [{ at: Date.now() - 20_000, frame: 4_711, took_us: 59_690, parts: slow }];
+  const streams = Object.keys(model.state.streams);
+  return { streams: streams.map((stream) => ({ stream, stages, worst })), threads: [] };
 }
 
 function clients(model, stream) {

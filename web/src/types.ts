@@ -308,6 +308,32 @@ export interface Snapshot {
   keys: Record<string, Key>;
 }
 
+/** How long frames take on their way through the node. */
+export interface Latency {
+  streams: { stream: string; stages: StageLatency[]; worst: WorstFrame[] }[];
+}
+
+export interface StageLatency {
+  stage: string;
+  /** Whether it is one part of the way, and not a stretch of several. */
+  is_part: boolean;
+  seconds_10: { count: number; p50_us: number; p99_us: number; max_us: number };
+}
+
+/** A frame among those of the last minute that took longest. */
+export interface WorstFrame {
+  at: number;
+  frame: number;
+  /** Without the encoder's delay by design. */
+  took_us: number;
+  parts: FramePart[];
+}
+
+export interface FramePart {
+  stage: string;
+  us: number;
+}
+
 /** What drawing a channel's pictures took in the last second. */
 export interface Composition {
   us_per_frame: number;

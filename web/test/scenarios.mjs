@@ -120,6 +120,8 @@ async function streamPlays(browser, node) {
   const frames = await playing(browser);
   await browser.read(".viewers", "Nobody is watching");
   await browser.read(".detail .figures", "1 preview");
+  await browser.see(".latency .stages rect.work");
+  await browser.read('.latency tr[data-stage="encode"]', "ms");
   return `${frames} frames decoded`;
 }
 

@@ -277,9 +277,18 @@ fn tell_layer<'a>(
 }
 
 /// What is told of a loop that took too long.
-fn tell_loop<'a>(payload: &mut Payload<'a>, core: &'a str, length: Micros, reason: &'a str) {
-    (payload.part.core, payload.reason) = (Some(core), Some(reason));
-    payload.duration_ms = Some(length.millis());
+/// What is told of a loop that stalled, or a trace that was kept therefore.
+fn tell_late<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
+    match event {
+        NodeEvent::LoopStalled { core, length, reason } => {
+            (payload.part.core, payload.reason) = (given(core), given(reason));
+            payload.duration_ms = Some(length.millis());
+        }
+        NodeEvent::TraceKept { file, reason } => {
+            (payload.part.file, payload.reason) = (given(file), given(reason));
+        }
+        _ => {}
+    }
 }
 
 /// What is told of a channel's encoder.
@@ -351,9 +360,7 @@ fn tell_part<'a>(payload: &mut Payload<'a>, event: &'a NodeEvent) {
         NodeEvent::ChannelStalled { channel, length } => {
             (part.channel, payload.duration_ms) = (Some(channel.as_str()), millis(length));
         }
-        NodeEvent::LoopStalled { core, length, reason } => {
-            tell_loop(payload, core, *length, reason);
-        }
+        NodeEvent::LoopStalled { .. } | NodeEvent::TraceKept { .. } => tell_late(payload, event),
         NodeEvent::CoreLost { core, channel, reason, .. } => {
             (part.core, part.channel) = (Some(core.as_str()), channel.as_deref());
             payload.reason = Some(reason);

@@ -9,6 +9,7 @@ mod fallbacks;
 mod families;
 mod hooks;
 mod input_rules;
+mod latency;
 mod loops;
 mod page;
 pub mod process;
@@ -80,6 +81,7 @@ impl Collector for Figures {
         input_rules::write(&mut page, &snapshot)?;
         shards::write(&mut page, &snapshot.shards, &self.figures.placement)?;
         loops::write(&mut page, &self.figures.loops.read())?;
+        latency::write(&mut page, &self.figures)?;
         hooks::write(&mut page, &snapshot)?;
         let help = "Threads that panicked, by what they did";
         page.counter("core_losses_total", help, |family| {

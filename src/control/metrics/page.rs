@@ -98,8 +98,19 @@ impl Family<'_> {
         figures: &HistogramFigures,
     ) -> fmt::Result {
         let buckets: Vec<_> = figures.buckets().collect();
+        self.buckets(labels, &buckets, (figures.sum_s(), figures.count()))
+    }
+
+    /// One distribution: the upper bound of each bucket and how many fell into it, and the sum and
+    /// the number of all.
+    pub(super) fn buckets(
+        &mut self,
+        labels: &[(&str, &str)],
+        buckets: &[(f64, u64)],
+        (sum, count): (f64, u64),
+    ) -> fmt::Result {
         let mut family = self.0.encode_family(&labels)?;
-        family.encode_histogram::<NoLabelSet>(figures.sum_s(), figures.count(), &buckets, None)
+        family.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
     }
 }
 

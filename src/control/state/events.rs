@@ -67,6 +67,7 @@ pub fn describe(event: &NodeEvent, time: &Time) -> Event {
             Event { channel: Some(channel.clone()), duration_ms: Some(length.millis()), ..plain }
         }
         NodeEvent::LoopStalled { length, reason, .. } => of_loop(*length, reason, plain),
+        NodeEvent::TraceKept { reason, .. } => Event { reason: Some(reason.clone()), ..plain },
         NodeEvent::CoreLost { channel, reason, .. } => {
             Event { channel: channel.clone(), reason: Some(reason.clone()), ..plain }
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::command::ChannelSwitch;
 use crate::control::channels::build::FrameInput;
 use crate::frame::{Frame, Pool};
-use crate::pipeline::{Keyframes, Tee, Timeline};
+use crate::media::{FrameId, Point, Stamps};
+use crate::pipeline::{Drawn, Keyframes, Tee, Timeline};
 use crate::runtime::Clock;
 use crate::scene::Damage;
 use crate::stats::{ChannelStats, DropReason};
@@ -63,8 +64,12 @@ impl EncoderInput {
         self.next = tick + 1;
         let is_key = self.keys.is_due(tick, false, || self.switch.take_key_request());
         let whole = Damage::whole(frame.geometry().size());
-        let is_seen = self.tee.admits(tick, is_key)
-            && self.tee.push(&frame.freeze(), (tick, tick), |_| whole);
+        let now = self.clock.stamp();
+        let mut stamps = Stamps::due(FrameId::new(self.stats.source(), tick), now);
+        [Point::Started, Point::Composed].into_iter().for_each(|point| stamps.set(point, now));
+        let drawn = Drawn::new(tick, tick).stamped(stamps, now);
+        let is_seen =
+            self.tee.admits(tick, is_key) && self.tee.push(&frame.freeze(), drawn, |_| whole);
         self.dropped += u64::from(!is_seen);
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::frame::Geometry;
-use crate::media::{Micros, PixelFormat, Size};
+use crate::media::{Micros, PixelFormat, Size, Stamps};
 use crate::pipeline::live::{CHANGES_MAX, SCENE_REPORTS_MAX, SceneChange, SceneLine, StartAt};
 use crate::pipeline::tee::{RawFrame, Share, Takes, TeeBranch};
 use crate::ring::channel;
@@ -96,7 +96,7 @@ fn a_change_is_seen_at_the_same_tick_as_on_the_canvas() {
             changes.push(SceneChange { ticket: 1, change, natives, at }).unwrap();
         }
         line.before(&mut composer, &mut natives, &tick(n));
-        natives[0].push(&tick(n), n == 0);
+        natives[0].push(&tick(n), n == 0, &Stamps::default());
         let (Composed::Fresh(frame) | Composed::Same(frame)) = composer.compose(&tick(n), &canvas)
         else {
             panic!("no frame");
@@ -119,17 +119,17 @@ fn a_change_is_seen_at_the_same_tick_as_on_the_canvas() {
 fn one_that_is_behind_leaves_ticks_out_and_keeps_keyframes_and_changes() {
     let mut bench = bench();
     let full = NATIVE_QUEUE as u64;
-    (0..full).for_each(|n| bench.branch.push(&tick(n), false));
+    (0..full).for_each(|n| bench.branch.push(&tick(n), false, &Stamps::default()));
     bench.branch.change(Some(Box::new(Change::cut(prepared(255, NATIVE)))));
-    bench.branch.push(&tick(full), true);
+    bench.branch.push(&tick(full), true, &Stamps::default());
     assert!(bench.branch.is_changing(), "there was no room for it");
     assert_eq!(bench.drawn().len(), NATIVE_QUEUE);
-    bench.branch.push(&tick(full + 1), false);
+    bench.branch.push(&tick(full + 1), false, &Stamps::default());
     assert!(!bench.branch.is_changing());
     assert_eq!(bench.drawn(), [(full + 1, true, 235)]);
     let Bench { mut branch, ticks, stage, stats, .. } = bench;
-    branch.push(&tick(full + 2), false);
-    branch.push(&tick(full + 5), false);
+    branch.push(&tick(full + 2), false, &Stamps::default());
+    branch.push(&tick(full + 5), false, &Stamps::default());
     drop(branch);
     draw_native(ticks, &Bell::new(), stage);
     assert_eq!(stats.read().dropped_total(), 2, "what was not run counts as dropped");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::frame::{Frame, Geometry};
-use crate::media::{PixelFormat, Size};
+use crate::media::{PixelFormat, Size, Stamps};
 use crate::pipeline::tee::{Share, Takes, TeeBranch};
 use crate::ring::{Sender, channel};
 use crate::scene::Damage;
@@ -59,7 +59,14 @@ fn scaler_to(encoders: Vec<TeeBranch>, frames: u32) -> (Scaler, ScaleOut) {
 }
 
 fn raw(frame: Frame, tick: u64, is_key: bool) -> RawFrame {
-    RawFrame { frame: frame.freeze(), tick, is_key, at: None, changed: Damage::whole(canvas()) }
+    RawFrame {
+        frame: frame.freeze(),
+        tick,
+        is_key,
+        at: None,
+        changed: Damage::whole(canvas()),
+        stamps: Stamps::default(),
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Budget, PacketBuf, PacketPool, Share};
+use crate::media::Micros;
 use crate::rtmp::Error;
 use crate::rtmp::limits::{
     CHUNK_SIZE_INITIAL, CHUNK_SIZE_MAX, CHUNK_STREAMS_MAX, FIRST_RESERVE_BYTES, PARTIAL_BYTES_MAX,
@@ -47,6 +48,9 @@ pub struct Reader {
     spill_len: usize,
     /// The chunk whose payload is being read: index of its stream, bytes left.
     payload: Option<(usize, usize)>,
+    /// When what is read now came.
+    #[serde(skip)]
+    now: Micros,
 }
 
 /// Basic header, message header, extended timestamp.
@@ -108,6 +112,7 @@ impl Default for Reader {
             spill: [0; 4],
             spill_len: 0,
             payload: None,
+            now: Micros(0),
         }
     }
 }
@@ -121,6 +126,12 @@ impl Reader {
         if bytes > 0 {
             self.chunk_size = bytes.min(CHUNK_SIZE_MAX);
         }
+    }
+
+    /// What is read from here on came then: messages that begin in it have it as the time of their
+    /// first byte, see [`PacketBuf::began`].
+    pub const fn set_now(&mut self, now: Micros) {
+        self.now = now;
     }
 
     /// How many bytes may be reserved for unfinished messages from here on, at most
@@ -343,7 +354,9 @@ impl Reader {
             stream.start(&header);
             let reserved = usize_of(stream.length).min(FIRST_RESERVE_BYTES);
             reserve(&mut self.share, &mut self.reserved, self.reserved_max, reserved)?;
-            stream.partial = Some(Partial { body: pool.take(reserved), reserved });
+            let mut body = pool.take(reserved);
+            body.set_began(self.now);
+            stream.partial = Some(Partial { body, reserved });
         } else if header.format == 0 {
             return Err(Error::Protocol("new message header in the middle of a message"));
         } else if header.message.is_some_and(|m| m != (stream.length, stream.type_id)) {
@@ -391,6 +404,7 @@ impl Reader {
             let size = usize_of(stream.length).min(least.max(partial.reserved * 4));
             reserve(&mut self.share, &mut self.reserved, self.reserved_max, size)?;
             let mut larger = pool.take(size);
+            larger.set_began(partial.body.began());
             larger.extend(&partial.body);
             larger.extend(bytes);
             let smaller = std::mem::replace(partial, Partial { body: larger, reserved: size });

@@ -117,6 +117,7 @@ impl Link {
     /// Notes that `bytes` have come; before anything else is done with them.
     pub(super) fn receive(&mut self, bytes: usize, now: Micros) {
         self.advance(now);
+        self.reader.set_now(self.now);
         if bytes > 0 {
             self.life.receive(self.now);
             self.received += bytes as u64;

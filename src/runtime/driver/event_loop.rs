@@ -16,12 +16,12 @@ use super::parts::{DriverKind, DriverParts};
 use super::send_ring::SendRing;
 use super::socket;
 use super::sockets::{Is, Sockets};
+use super::turns::Turns;
 use super::watch::CoreWatch;
 use crate::media::{Micros, caught};
 use crate::ring::Bell;
-use crate::runtime::{Clock, thread_id};
+use crate::runtime::Clock;
 use crate::shard::{Action, Closed, Core, PeerId};
-use crate::stats::LoopRun;
 
 /// Bytes read from a peer before others have their turn.
 const READ_BYTES: usize = 256 << 10;
@@ -65,7 +65,7 @@ pub(super) struct Equipment {
     clock: Clock,
     user_timeout: Micros,
     spin: Duration,
-    turns: LoopRun,
+    turns: Turns,
 }
 
 /// A listening socket.
@@ -100,7 +100,7 @@ impl Equipment {
             DriverKind::Glommio => Some(SendRing::new()?),
             DriverKind::Epoll => None,
         };
-        let (sockets, doorbell) = (Sockets::new(ring)?, Doorbell::new()?);
+        let (sockets, doorbell) = (Sockets::new(ring, parts.clock)?, Doorbell::new()?);
         sockets.epoll.add(&doorbell, DOORBELL)?;
         let mut listeners = Vec::new();
         for (token, (socket, is_secure)) in (0..DOORBELL).rev().zip(parts.listeners) {
@@ -110,7 +110,7 @@ impl Equipment {
             listeners.push(Listener { socket, is_secure, is_ready: true, paused_until });
         }
         let DriverParts { bell, stopping, clock, user_timeout, activity, .. } = parts;
-        let turns = activity.run_by(thread_id());
+        let turns = Turns::of(&activity);
         Ok(Self { listeners, sockets, doorbell, bell, stopping, clock, user_timeout, spin, turns })
     }
 }
@@ -201,6 +201,9 @@ impl<C: Core> EventLoop<C> {
             self.accept(now, at);
         }
         if self.core.has_mail() {
+            #[cfg(test)]
+            crate::runtime::fault::point_in("append");
+            self.core.at(self.with.clock.stamp());
             self.core.read_rings(now);
             self.act(now);
         }
@@ -355,6 +358,7 @@ impl<C: Core> EventLoop<C> {
             Some(Ok(0)) => guarded(core, now, peer, |core| core.closed(now, peer, Closed::End)),
             Some(Ok(count)) => {
                 self.pacing.has_read();
+                core.at(with.clock.stamp());
                 guarded(core, now, peer, |core| core.received(now, peer, &scratch[..count]));
             }
             Some(Err(error)) => {

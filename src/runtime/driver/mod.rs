@@ -13,6 +13,7 @@ mod sockets;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod turns;
 mod watch;
 
 pub use self::parts::{DriverKind, DriverParts};

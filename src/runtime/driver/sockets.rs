@@ -8,6 +8,8 @@ use std::os::fd::AsFd;
 use super::epoll::Epoll;
 use super::send_ring::{SENDS_MAX, SendRing};
 use super::socket;
+use crate::media::Stamp;
+use crate::runtime::Clock;
 use crate::shard::{Io, PeerId, TcpInfo};
 
 /// From so many sends of the same bytes on, one call for all of them costs less than one for each.
@@ -19,6 +21,7 @@ pub(super) struct Sockets {
     pub(super) epoll: Epoll,
     /// For sends to many, where the driver may use `io_uring`.
     ring: Option<SendRing>,
+    clock: Clock,
 }
 
 /// One peer's socket. The send loop touches 16 bytes of it.
@@ -66,8 +69,8 @@ impl Entry {
 }
 
 impl Sockets {
-    pub(super) fn new(ring: Option<SendRing>) -> io::Result<Self> {
-        Ok(Self { entries: Vec::new(), epoll: Epoll::new()?, ring })
+    pub(super) fn new(ring: Option<SendRing>, clock: Clock) -> io::Result<Self> {
+        Ok(Self { entries: Vec::new(), epoll: Epoll::new()?, ring, clock })
     }
 
     /// From now on `stream` is the socket of `peer`, and its changes are reported under its number.
@@ -136,6 +139,8 @@ impl Sockets {
         batch: Batch<'_>,
         results: &mut Vec<io::Result<usize>>,
     ) {
+        #[cfg(test)]
+        crate::runtime::fault::point_in("send");
         results.clear();
         for (chunk, part) in peers.chunks(SENDS_MAX).enumerate() {
             let batch = batch.from(chunk * SENDS_MAX);
@@ -265,6 +270,10 @@ impl Io for Sockets {
         self.get(peer).is_some_and(|entry| matches!(entry.stream.peek(&mut [0]), Ok(1)))
     }
 
+    fn stamp(&self) -> Stamp {
+        self.clock.stamp()
+    }
+
     fn tcp_info(&mut self, peer: PeerId) -> Option<TcpInfo> {
         socket::tcp_info(&self.get(peer)?.stream)
     }
@@ -286,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_number_of_an_earlier_peer_reaches_nobody() {
-        let mut sockets = Sockets::new(None).unwrap();
+        let mut sockets = Sockets::new(None, Clock::start()).unwrap();
         let (first, mut far) = pair();
         let (old, new) = (PeerId::new(3, 1), PeerId::new(3, 2));
         sockets.insert(old, first, &[]).unwrap();
@@ -306,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_read_that_fills_the_buffer_leaves_the_socket_readable() {
-        let mut sockets = Sockets::new(None).unwrap();
+        let mut sockets = Sockets::new(None, Clock::start()).unwrap();
         let (ours, mut far) = pair();
         let peer = PeerId::new(0, 0);
         sockets.insert(peer, ours, &[Is::Readable]).unwrap();
@@ -325,7 +334,7 @@ mod tests {
     #[test]
     fn what_goes_to_many_arrives_with_each_and_says_of_each_how_it_went() {
         for ring in [None, SendRing::new().ok()] {
-            let mut sockets = Sockets::new(ring).unwrap();
+            let mut sockets = Sockets::new(ring, Clock::start()).unwrap();
             let (mut peers, mut far) = (Vec::new(), Vec::new());
             for index in 0..150 {
                 let (ours, theirs) = pair();
@@ -364,7 +373,7 @@ mod tests {
     #[test]
     fn each_of_many_is_sent_its_own_bytes() {
         for ring in [None, SendRing::new().ok()] {
-            let mut sockets = Sockets::new(ring).unwrap();
+            let mut sockets = Sockets::new(ring, Clock::start()).unwrap();
             let (mut peers, mut far, mut texts) = (Vec::new(), Vec::new(), Vec::new());
             for index in 0..70 {
                 let (ours, theirs) = pair();

@@ -1,7 +1,7 @@
 //! Tests of both drivers with a small core that echoes, and does what its peers and mail say.
 
 use super::*;
-use crate::media::Micros;
+use crate::media::{Micros, Stamp};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::runtime::{Clock, NICE_PINNED, Pinned};
 use crate::shard::{Action, Closed, Core, Io, PeerId};
@@ -105,6 +105,8 @@ fn pattern(at: usize) -> u8 {
 }
 
 impl Core for FakeCore {
+    fn at(&mut self, _stamp: Stamp) {}
+
     fn accepted(&mut self, _now: Micros, from: SocketAddr, secure: bool) -> Option<PeerId> {
         if self.turns_away {
             return None;

@@ -11,7 +11,7 @@ use super::stream::{Source, Stream};
 use super::subscription::Subscription;
 use crate::command::{PulledStream, TranscodedStreams};
 use crate::limits::Audience;
-use crate::media::Micros;
+use crate::media::{Micros, Point, Stamps};
 use crate::rtmp::{Hop, Hops};
 use crate::shard::context::Context;
 use crate::shard::io::PeerId;
@@ -208,11 +208,16 @@ impl Streams {
         cx: &Context,
         id: StreamId,
         message: Message,
-        arrived: Micros,
+        (arrived, mut stamps): (Micros, Stamps),
     ) {
-        self.hand_on(cx, id, &message, arrived);
+        if stamps.is_some() {
+            let is_handed_on = stamps.at(Point::Appended).is_some();
+            let point = if is_handed_on { Point::Received } else { Point::Appended };
+            stamps.set(point, cx.stamp());
+        }
+        self.hand_on(cx, id, &message, (arrived, stamps));
         let Some(stream) = self.table.get_mut(id) else { return };
-        let due = stream.push(message, arrived, cx.spec.merge);
+        let due = stream.push(message, (arrived, stamps), cx.spec.merge);
         match due {
             _ if stream.readers.is_empty() => {}
             Due::Now => self.set_dirty(id),
@@ -252,6 +257,7 @@ impl Streams {
     pub(in crate::shard) fn begin_sending(&mut self, id: StreamId) {
         if let Some(stream) = self.table.get_mut(id) {
             stream.is_dirty = false;
+            stream.delivery.begin();
         }
     }
 
@@ -470,6 +476,8 @@ impl Streams {
             let Some(stream) = self.table.get_mut(id) else { continue };
             stream.subscriptions.retain(|subscription| !subscription.is_closed());
             stream.meter.measure(cx.now);
+            // One that was read from a snapshot is not listed yet.
+            stream.delivery.open(cx, &stream.name);
             pacing::follow(cx, stream);
             stream.warn(cx);
         }

@@ -5,7 +5,7 @@ use super::directory::Streams;
 use super::stream::Stream;
 use crate::event::NodeEvent;
 use crate::frame::PacketBuf;
-use crate::media::Kind;
+use crate::media::{Kind, Stamps};
 use crate::rtmp::flv::TagInfo;
 use crate::shard::context::Context;
 use crate::shard::stream_id::StreamId;
@@ -59,8 +59,9 @@ impl Streams {
         {
             silence.stop();
         }
+        let stamps = stream.delivery.published(stream.log.end(), body.began(), cx.stamp());
         let message = Message::new(kind, time, flags, body, cx.spec.chunk_size);
-        self.publish(cx, id, message, cx.now);
+        self.publish(cx, id, message, (cx.now, stamps));
         if kind == Kind::Video && is_media {
             self.fill_audio(cx, id, time);
         }
@@ -79,7 +80,7 @@ impl Streams {
                 let mut body = cx.packets.take(bytes.len());
                 body.extend(bytes);
                 let message = Message::new(Kind::Audio, time, flags, body, cx.spec.chunk_size);
-                self.publish(cx, id, message, cx.now);
+                self.publish(cx, id, message, (cx.now, Stamps::default()));
             }
         }
     }

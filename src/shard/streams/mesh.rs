@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{Audience, Audiences};
-use crate::media::Micros;
+use crate::media::{Micros, Stamps};
 use crate::ring::{Bell, Receiver, Sender, channel};
 use crate::rtmp::Hops;
 use crate::stream::{Message, Prints};
@@ -80,9 +80,9 @@ pub enum MeshMessage {
     /// The sender has, or would have, readers for this stream, which the receiver can pull; those
     /// that relay it are at these hops.
     Want(Arc<str>, Hops),
-    /// A message of a stream the receiver subscribed to, with its arrival and the number of the
-    /// subscription.
-    Message(Arc<str>, Message, Micros, u64),
+    /// A message of a stream the receiver subscribed to, with its arrival, when it was where on its
+    /// way, and the number of the subscription.
+    Message(Arc<str>, Message, (Micros, Stamps), u64),
     /// Something that the sender said was lost: these are all streams that it owns, and those of
     /// the receiver that it reads.
     Resync {

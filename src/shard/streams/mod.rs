@@ -1,6 +1,7 @@
 //! The streams of a shard: their table, what enters their logs, and which of them have something to
 //! send.
 
+mod delivery;
 mod directory;
 mod ingest;
 mod mesh;

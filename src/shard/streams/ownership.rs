@@ -12,7 +12,7 @@ use super::directory::Streams;
 use super::mesh::{Have, MeshMessage, Owned};
 use super::stream::{Source, Stream, Subscriber};
 use crate::command::TranscodedStreams;
-use crate::media::{Kind, Micros};
+use crate::media::{Kind, Micros, Stamps};
 use crate::rtmp::PublishRefusal;
 use crate::shard::context::Context;
 use crate::shard::notice::Notice;
@@ -96,7 +96,7 @@ impl Streams {
         cx: &Context,
         id: StreamId,
         message: &Message,
-        arrived: Micros,
+        (arrived, stamps): (Micros, Stamps),
     ) {
         let Self { table, mesh, .. } = self;
         let Some(stream) = table.get_mut(id).filter(|stream| !stream.subscribers.is_empty()) else {
@@ -109,16 +109,18 @@ impl Streams {
             if subscriber.waits_for_key && is_picture && !starts {
                 continue;
             }
-            let mut hop = |message: &Message| {
+            let mut hop = |message: &Message, stamps: Stamps| {
                 let (name, message) = (Arc::clone(name), message.clone());
-                let message = MeshMessage::Message(name, message, arrived, subscriber.number);
+                let at = (arrived, stamps);
+                let message = MeshMessage::Message(name, message, at, subscriber.number);
                 let sent = mesh.hand_on(subscriber.shard, message);
                 cx.stats.hopped(sent);
                 sent
             };
             // Those that it has say nothing.
-            let has_headers = !subscriber.lacks_headers || log.headers().all(&mut hop);
-            let sent = has_headers && hop(message);
+            let has_headers = !subscriber.lacks_headers
+                || log.headers().all(|header| hop(header, Stamps::default()));
+            let sent = has_headers && hop(message, stamps);
             subscriber.lacks_headers = !has_headers || !sent && message.is_header();
             if sent && starts {
                 subscriber.waits_for_key = false;
@@ -148,8 +150,9 @@ impl Streams {
         stream.subscribers.retain(|other| other.shard != from);
         let (log, name, now) = (&stream.log, &stream.name, cx.now);
         let since = stream.owned_from.max(log.source_from());
+        let at = (now, Stamps::default());
         let send = |message: &Message| {
-            let message = MeshMessage::Message(Arc::clone(name), message.clone(), now, number);
+            let message = MeshMessage::Message(Arc::clone(name), message.clone(), at, number);
             let sent = mesh.hand_on(from, message);
             cx.stats.hopped(sent);
             sent

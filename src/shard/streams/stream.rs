@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Delivery;
 #[cfg(doc)]
 use super::mesh::Owned;
 use super::meter::StreamMeter;
@@ -12,7 +13,7 @@ use super::undecodable::Undecodable;
 use crate::command::{ChannelSwitch, StreamPart, StreamSource};
 use crate::event::NodeEvent;
 use crate::limits::{Audience, Audiences};
-use crate::media::{Kind, Micros};
+use crate::media::{Kind, Micros, Stamps};
 use crate::rtmp::Hops;
 use crate::rtmp::flv::{Format, TagInfo};
 use crate::shard::context::Context;
@@ -144,6 +145,9 @@ pub(in crate::shard) struct Stream {
     pub(in crate::shard) has_goodbye: bool,
     /// Whether it is over: only the readers that are still to be told have it.
     pub(super) is_over: bool,
+    /// Messages on their way to viewers.
+    #[serde(skip)]
+    pub(in crate::shard) delivery: Delivery,
 }
 
 impl Stream {
@@ -179,6 +183,7 @@ impl Stream {
             quiet_since: None,
             has_goodbye: false,
             is_over: false,
+            delivery: Delivery::default(),
         }
     }
 
@@ -205,12 +210,15 @@ impl Stream {
         self.term = was.term;
         self.quiet_since = was.quiet_since;
         self.subscriptions = was.subscriptions;
+        // What was on its way is lost, and so is what is known of it.
+        drop(was.delivery);
         self.begin_figures(cx);
     }
 
     /// What is known of a source before it says nothing about this one.
     pub(super) fn begin_figures(&mut self, cx: &Context) {
         self.meter.begin(cx.now);
+        self.delivery.open(cx, &self.name);
         let kept = Micros::from_millis(cx.spec.log.millis.into());
         self.health = Health::new(kept, cx.now);
     }
@@ -272,7 +280,12 @@ impl Stream {
     }
 
     /// Appends a message and says when the readers are to be sent it.
-    pub(super) fn push(&mut self, message: Message, arrived: Micros, merge: Merge) -> Due {
+    pub(super) fn push(
+        &mut self,
+        message: Message,
+        (arrived, stamps): (Micros, Stamps),
+        merge: Merge,
+    ) -> Due {
         for subscription in &mut self.subscriptions {
             if subscription.is_decoder() {
                 self.undecodable.look(message.kind(), message.body());
@@ -284,6 +297,9 @@ impl Stream {
         }
         let due = self.merger.arrived(merge, message.kind(), arrived);
         self.meter.add_in(message.kind(), message.time(), message.body().len());
+        if message.kind() == Kind::Video || !self.log.has_video() {
+            self.delivery.appended(&message, &stamps, !self.readers.is_empty());
+        }
         self.log.push(message, arrived);
         due
     }

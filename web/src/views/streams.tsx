@@ -8,6 +8,7 @@ import { Chip, Empty, Figure, Panel, type Tone } from "../parts/bits";
 import { CopyLine } from "../parts/copy";
 import { Confirm } from "../parts/dialog";
 import { Icon } from "../parts/icon";
+import { LatencyPanel } from "../parts/latency";
 import { Monitor } from "../parts/monitor";
 import { RenditionTable } from "../parts/renditions";
 import { attempt, model, nodeNow, tried } from "../store";
@@ -248,6 +249,7 @@ function Detail({ snapshot, stream }: { snapshot: Snapshot; stream: Stream }) {
         <Figure label="Key" value={stream.publisher?.key?.slice(0, 8) ?? "–"} />
         <Figure label="Also read by" value={othersText(stream)} />
       </dl>
+      <LatencyPanel stream={stream.name} />
       <Viewers stream={stream.name} canWrite={canWrite} />
     </Panel>
   );

@@ -14,6 +14,7 @@ use crate::control::log::LogLevel;
 use crate::control::state::{Board, Event};
 use crate::control::stream_snapshots::StreamSnapshots;
 use crate::control::time::Time;
+use crate::control::traces::Traces;
 use crate::event::{NodeEvent, Operated, Severity};
 
 /// What the API is made of.
@@ -31,6 +32,8 @@ pub struct Api {
     pub assets: Arc<AssetFolder>,
     /// Clips of streams.
     pub clips: Arc<ClipFolder>,
+    /// Traces of the last seconds.
+    pub traces: Arc<Traces>,
     /// Pictures of streams.
     pub snapshots: Arc<StreamSnapshots>,
     /// What is logged.

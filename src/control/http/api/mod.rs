@@ -18,6 +18,7 @@ mod fresh;
 mod gate;
 mod input_rules;
 mod keys;
+mod latency;
 mod node;
 mod obs;
 mod on_disk;
@@ -34,6 +35,7 @@ mod recordings;
 mod routes;
 mod snapshots;
 mod streams;
+mod traces;
 mod transcodes;
 mod ws;
 

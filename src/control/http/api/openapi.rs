@@ -7,8 +7,9 @@ use utoipa::{Modify, OpenApi};
 
 use super::problem::Problem;
 use super::{
-    assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys, node,
-    outputs, playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys,
+    latency, node, outputs, playback, preview, profile, pulls, pushes, recordings, snapshots,
+    streams, traces, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -25,6 +26,7 @@ const BEARER: &str = "bearer";
     paths(
         node::node, node::state, node::events, node::config, node::export,
         node::reload, node::log_level, node::set_log_level, profile::profile,
+        latency::latency, traces::make_trace, traces::traces, traces::trace,
         channels::channels, channels::channel, channels::scenes, channels::scene,
         channels::screenshot,
         channels::put_scene, channels::remove_scene, channels::activate, channels::overlays,

@@ -14,8 +14,9 @@ use super::problem::Problem;
 use super::query::known_only;
 use super::ws::follow;
 use super::{
-    assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys, node,
-    outputs, playback, preview, profile, pulls, pushes, recordings, snapshots, streams, transcodes,
+    assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys,
+    latency, node, outputs, playback, preview, profile, pulls, pushes, recordings, snapshots,
+    streams, traces, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -54,7 +55,11 @@ fn of_node() -> Router<Arc<Shared>> {
         .route("/config", get(node::config))
         .route("/config/export", get(node::export))
         .route("/reload", post(node::reload))
+        .route("/latency", get(latency::latency))
         .route("/profile", get(profile::profile))
+        .route("/trace", post(traces::make_trace))
+        .route("/traces", get(traces::traces))
+        .route("/traces/{trace}", get(traces::trace))
         .route("/log-level", get(node::log_level).put(node::set_log_level))
 }
 

@@ -22,6 +22,7 @@ use crate::control::log::LogLevel;
 use crate::control::state::{Board, Snapshot, Stream};
 use crate::control::stream_snapshots::StreamSnapshots;
 use crate::control::time::Time;
+use crate::control::traces::Traces;
 use crate::control::{ControlHandle, control_channel};
 use crate::media::Micros;
 use crate::runtime::Clock;
@@ -39,6 +40,7 @@ pub(in crate::control::http) fn api(handle: ControlHandle, tokens: Tokens) -> Ap
         tokens,
         assets: Arc::new(AssetFolder::new(&AssetsConfig::default(), None)),
         clips: Arc::new(ClipFolder::new(&ClipsConfig::default(), None)),
+        traces: Arc::new(Traces::new("test", None, Arc::default(), Clock::start())),
         log: Arc::new(LogLevel::new("info", |level| match level {
             "loud" => Err("there is no level loud".to_owned()),
             _ => Ok(()),
