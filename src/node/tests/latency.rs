@@ -8,13 +8,13 @@ use crate::stats::{Registry, Stage, StageFigures};
 const LOST: Micros = Micros::from_millis(50);
 
 /// How much of it, or of what else the machine does meanwhile, may be told wrongly.
-const OFF: Micros = Micros::from_millis(8);
+const OFF: Micros = Micros::from_millis(20);
 
 /// Frames after which one that was due when this began has gone: more than the encoder holds back.
 const FRAMES: u64 = 8;
 
 /// Times that it is tried: what else runs on the machine takes time as well.
-const TRIES: usize = 10;
+const TRIES: usize = 20;
 
 /// Somebody who plays a stream until this is dropped.
 struct Viewer {
