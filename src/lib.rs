@@ -53,6 +53,7 @@ mod ring;
 pub mod rtmp;
 mod runtime;
 mod scene;
+mod schedule;
 mod shard;
 mod stats;
 mod stream;

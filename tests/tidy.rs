@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keys", &["media"]),
     ("limits", &["media", "stats", "frame"]),
     ("scene", &["media", "stats", "ring", "frame", "ffi"]),
+    ("schedule", &["media", "scene"]),
     ("audio", &["media", "stats", "ring", "frame"]),
     ("encode", &["media", "ring", "frame", "ffi"]),
     ("decode", &["media", "ring", "frame", "ffi", "flv", "scene"]),
@@ -65,8 +66,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "media", "stats", "event", "scene", "audio", "encode", "rtmp", "record", "stream",
-            "web", "tls", "command", "runtime",
+            "media", "stats", "event", "scene", "schedule", "audio", "encode", "rtmp", "record",
+            "stream", "web", "tls", "command", "runtime",
         ],
     ),
     (
@@ -74,7 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "media", "stats", "trace", "ring", "frame", "ffi", "event", "keys", "scene", "audio",
             "encode", "decode", "rtmp", "record", "stream", "web", "tls", "command", "shard",
-            "runtime", "profile", "pipeline", "limits", "config",
+            "runtime", "profile", "pipeline", "limits", "config", "schedule",
         ],
     ),
 ];
