@@ -6,6 +6,7 @@ mod keys;
 mod keys_bench;
 mod keys_command;
 mod render;
+mod schedule;
 mod trace;
 
 use std::convert::Infallible;
@@ -27,6 +28,7 @@ pub use keys::{KeysArgs, KeysCommand, NewKeyArgs, StoreArgs, TypeArg, Which};
 pub use keys_bench::keys_bench;
 pub use keys_command::{config_export, keys_command};
 pub use render::{RenderArgs, RenderError, render};
+pub use schedule::{ScheduleCheckArgs, ScheduleCommand, schedule_check};
 pub use trace::{TraceCommand, trace};
 
 /// Composes live pictures and audio, encodes them, serves RTMP and pushes to other servers.
@@ -52,6 +54,9 @@ pub enum Command {
     /// Look at configurations without running anything.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at schedules of channels without running anything.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Make, list and take back stream keys.
     Keys(Box<KeysArgs>),
     /// List the encoders of this machine: hardware, drivers, measured speed, and why others are not

@@ -7,6 +7,7 @@ use clap::Parser;
 use stream_manager::Origin;
 use stream_manager::cli::{
     self, BenchArgs, Cli, Command, ConfigCommand, KeysArgs, RenderArgs, RenderError, RunArgs,
+    ScheduleCommand,
 };
 use stream_manager::config::{Config, Errors};
 use stream_manager::internals::{Clock, bench, check_hardware, check_with, load, start_log};
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         Some(Command::Render(args)) => render(&args),
         Some(Command::Trace(command)) => report(cli::trace(&command)),
         Some(Command::CheckHardware { encoder }) => check(&encoder),
+        Some(Command::Schedule(ScheduleCommand::Check(args))) => match cli::schedule_check(&args) {
+            Ok(text) => say(&text),
+            Err(errors) => refuse(&errors),
+        },
         Some(Command::Config(ConfigCommand::PrintDefault)) => say(Config::default_text()),
         Some(Command::Config(ConfigCommand::Export(args))) => match args.resolve() {
             Ok(config) => cli::config_export(&args, &config),

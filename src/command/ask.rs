@@ -7,6 +7,7 @@ use std::fmt;
 use super::config::{ConfigText, ReloadView};
 use super::playback::{PlaybackCommand, PlaybackView};
 use super::rules::DelayAsk;
+use super::schedule::{ScheduleCommand, ScheduleView};
 use super::shard::RecentMessages;
 use super::view::{ClientView, StreamView};
 use crate::event::NodeEvent;
@@ -220,6 +221,15 @@ pub enum Ask {
         /// Whether the scene that was on the air is in preview then.
         swap: bool,
     },
+    /// How a channel's schedule stands, once what is asked of it is done: [`Answer::Schedule`].
+    Schedule {
+        /// The channel.
+        channel: String,
+        /// What is asked of it.
+        command: ScheduleCommand,
+        /// Who wants it, for the events that follow.
+        actor: Option<String>,
+    },
     /// What a channel shows, or would, as a small moving picture: [`Answer::Picture`].
     MonitorPicture {
         /// The channel.
@@ -376,6 +386,8 @@ pub enum Answer {
         /// The number of the first frame that shows it; `None` if none of it is on the air.
         frame: Option<u64>,
     },
+    /// A channel's schedule.
+    Schedule(Box<ScheduleView>),
     /// The configuration in use.
     Config(ConfigText),
     /// What a reload has changed.

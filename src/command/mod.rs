@@ -8,6 +8,7 @@ mod hook;
 mod playback;
 mod ring;
 mod rules;
+mod schedule;
 mod shard;
 mod snapshot;
 mod switch;
@@ -23,6 +24,7 @@ pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::playback::{ItemCommand, PlaybackCommand, PlaybackState, PlaybackView, PlaylistView};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::{DelayAsk, DelayChange, OnGap, OutputRules, SentCodecs, SentTracks};
+pub use self::schedule::{ScheduleCommand, ScheduleView, ScheduledView};
 pub use self::shard::{
     ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecentMessages, RecordEvent,
     RecordSink, STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource,

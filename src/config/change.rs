@@ -9,6 +9,7 @@ use super::channel::ChannelConfig;
 use super::output::OutputConfig;
 use super::relay::{PullConfig, PushConfig, RecordConfig};
 use super::scene::NamedScene;
+use super::schedule::ScheduleConfig;
 use super::transcode::TranscodeConfig;
 use super::{Config, HttpConfig, KeysConfig, NodeConfig, RtmpConfig, TlsConfig};
 use crate::audio::{BusSpec, InputSpec};
@@ -53,6 +54,8 @@ pub enum Step {
     PutTransition(String, Transition),
     /// Change the settings of a channel's audio sources and of its bus.
     PutAudio(String, Vec<InputSpec>, BusSpec),
+    /// Plan what a channel shows like this, or not at all.
+    PutSchedule(String, Option<Box<ScheduleConfig>>),
     /// Forget a scene of a channel.
     RemoveScene(String, String),
     /// Log this.
@@ -243,6 +246,7 @@ impl Step {
             | Self::PutTransition(name, _)
             | Self::PutAudio(name, ..)
             | Self::ShowScene(name, _)
+            | Self::PutSchedule(name, _)
             | Self::RemoveScene(name, _) => ("channel", name),
             Self::AddChannel(channel) | Self::ReplaceChannel(channel) => ("channel", &channel.name),
             Self::Push(part) => ("push", part.name()),
@@ -315,6 +319,7 @@ fn channels(old: &[ChannelConfig], new: &[ChannelConfig], steps: &mut Vec<Step>)
         audio_bus: BusSpec::default(),
         // Rules are looked up as they are in use.
         input_rules: Vec::new(),
+        schedule: None,
         ..of.clone()
     };
     let find = |is: &ChannelConfig| old.iter().find(|was| was.name == is.name);
@@ -371,6 +376,10 @@ fn scenes(was: &ChannelConfig, is: &ChannelConfig, steps: &mut Vec<Step>) {
     }
     if let Some(shown) = name(is).filter(|shown| name(was).as_ref() != Some(shown)) {
         steps.push(Step::ShowScene(is.name.clone(), shown));
+    }
+    if was.schedule != is.schedule {
+        let schedule = is.schedule.clone().map(Box::new);
+        steps.push(Step::PutSchedule(is.name.clone(), schedule));
     }
     let stays = |scene: &NamedScene| is.scenes.iter().any(|other| other.name == scene.name);
     let mut gone: Vec<_> = was.scenes.iter().filter(|scene| !stays(scene)).collect();

@@ -10,6 +10,7 @@ use super::multitrack::{self, MultitrackConfig};
 use super::output::{self, OutputConfig};
 use super::rendition::{self, Inherited, MAIN_RENDITION, Render, RenditionConfig};
 use super::scene::{self as shown, NamedScene};
+use super::schedule::{self, ScheduleConfig};
 use super::section::{Found, Section};
 use super::video::{self, FASTEST_PRESET};
 use super::{audio_bus, audio_source, transition};
@@ -86,6 +87,8 @@ pub struct ChannelConfig {
     pub input_rules: Vec<InputRuleConfig>,
     /// Destinations outside the node.
     pub outputs: Vec<OutputConfig>,
+    /// Which scene it shows when, if that is planned.
+    pub schedule: Option<ScheduleConfig>,
 }
 
 /// Most threads of an encoder that `auto` takes: beyond it the picture loses more than time gains.
@@ -165,6 +168,7 @@ impl ChannelConfig {
             audio_sources: demo_audio(),
             input_rules: Vec::new(),
             outputs: Vec::new(),
+            schedule: None,
         }
     }
 
@@ -352,6 +356,9 @@ pub(super) fn read(mut s: Section<'_>, faults: &mut Faults<'_>) -> Option<Read> 
     channel.outputs = output::read_all(outputs, faults, |output, s, faults| {
         check_output(output, s, faults, &channel);
     });
+    if let Some(table) = s.table(faults, "schedule", "[channel.schedule]") {
+        channel.schedule = schedule::read(table, faults, &channel.scenes);
+    }
     s.finish(faults);
     let (name, stream) = (name?, stream?);
     channel.name.clone_from(&name.value);

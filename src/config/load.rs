@@ -1,17 +1,11 @@
 //! Configuration files: read within a limit, and parsed.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::fault::Errors;
 use super::model::Config;
 use super::read;
-
-/// Largest configuration file, bytes. A larger one is something else: it is refused unread.
-pub(super) const FILE_BYTES_MAX: usize = 1 << 20;
-
-const TOO_LARGE: &str = "is larger than 1 MiB, so it is no configuration; name another file";
+use super::text_file::{FILE_BYTES_MAX, TOO_LARGE, read_text};
 
 impl Config {
     /// Reads a file.
@@ -52,22 +46,4 @@ pub(super) fn parse_as(text: &str, origin: &str, knowing: bool) -> Result<Config
     let mut defaults = Config::empty();
     defaults.rtmp.knowing = knowing;
     read::document(text, origin, defaults)
-}
-
-/// The text of a file, or what is wrong with it.
-fn read_text(path: &Path) -> Result<String, String> {
-    let unreadable = |error| format!("cannot be read: {error}; name a file that can be");
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    // One byte beyond the limit is enough to know, whatever stands behind the name.
-    file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(TOO_LARGE.to_owned());
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let before = error.as_bytes().iter().take(good);
-        let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        format!("line {line} is not UTF-8 text; save the file as UTF-8")
-    })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::load::FILE_BYTES_MAX;
+use super::text_file::FILE_BYTES_MAX;
 use super::*;
 use crate::audio;
 use crate::media::{FrameRate, Size};
@@ -543,9 +543,10 @@ const TABLES: [&str; 10] = [
 ];
 
 /// Keys that stand for tables, which are asked for by themselves.
-const SUBTABLES: [&str; 9] = [
+const SUBTABLES: [&str; 10] = [
     "video",
     "audio",
+    "schedule",
     "layer",
     "overlay",
     "audio_source",
@@ -573,6 +574,7 @@ fn known_keys() -> Vec<(&'static str, String)> {
     for heading in [
         "[channel.video]",
         "[channel.audio]",
+        "[channel.schedule]",
         "[[channel.rendition]]",
         "[[channel.multitrack]]",
         "[[channel.scene]]",

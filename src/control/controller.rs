@@ -5,6 +5,7 @@ mod channels;
 mod fallbacks;
 mod input_rules;
 mod placement;
+mod schedules;
 mod steps;
 mod supervision;
 mod transcodes;
@@ -38,6 +39,7 @@ use crate::control::placement::{Item, Placement};
 use crate::control::pulls::Pulls;
 use crate::control::recordings::Recordings;
 use crate::control::reload::{self, Work};
+use crate::control::schedules::Schedules;
 use crate::control::settings::Rules;
 use crate::control::shard_query::ShardQueries;
 use crate::control::stream_snapshots::StreamSnapshots;
@@ -116,6 +118,8 @@ pub(crate) struct Controller {
     pub(crate) scenes: Scenes,
     /// How their audio is changed.
     pub(crate) mixers: Mixers,
+    /// What they show when.
+    pub(crate) schedules: Schedules,
     /// The node's figures.
     pub(crate) registry: Arc<Registry>,
     /// Their bitrates.
@@ -189,6 +193,10 @@ impl Controller {
                 news = self.keys.next(self.clock) => self.tell_news(news),
                 (shard, answer) = self.hooks.next() => self.tell(shard, answer),
                 Some(work) = self.reloads.work.recv() => self.reload_work(work),
+                loaded = self.schedules.due(self.clock.unix_millis()) => {
+                    loaded.into_iter().for_each(|it| self.schedule_loaded(it));
+                    self.run_schedules();
+                }
                 _ = ticks.tick() => {
                     self.tick();
                     let bytes_max = self.config_store.in_use().limits.packet_bytes_max;
@@ -212,6 +220,7 @@ impl Controller {
             }
             self.read_reports(&answers);
             self.read_inbox();
+            self.hear_scheduled();
         }
         // The stages have ended: what they said last is heard.
         self.read_reports(&answers);
@@ -269,6 +278,7 @@ impl Controller {
             }
             return;
         }
+        let Some((ask, reply)) = self.answer_about_schedule(ask, reply) else { return };
         let Some((ask, reply)) = self.scenes.ask(ask, reply, true) else { return };
         let Some((ask, reply)) = self.mixers.ask(ask, reply) else { return };
         let config = self.config_store.in_use();
@@ -421,6 +431,9 @@ impl Controller {
             Severity::Info => tracing::info!("{event}"),
             Severity::Warn => tracing::warn!("{event}"),
             Severity::Error => tracing::error!("{event}"),
+        }
+        if let NodeEvent::PlaybackEnded { channel, layer } = &event {
+            self.schedule_layer_ended(channel, layer);
         }
         self.pass_on(event);
     }

@@ -31,6 +31,7 @@ pub(crate) mod placement;
 pub(crate) mod pulls;
 pub(crate) mod recordings;
 pub(crate) mod reload;
+pub(crate) mod schedules;
 pub(crate) mod settings;
 pub(crate) mod shard_query;
 pub mod state;

@@ -8,7 +8,7 @@ impl NodeEvent {
         ["no_keyframe", "keyframe_interval", "silence", "timestamps", "codec", "sequence_header"];
 
     /// Every name that [`NodeEvent::name`] gives.
-    pub const NAMES: [&'static str; 101] = [
+    pub const NAMES: [&'static str; 109] = [
         "preConnect",
         "postConnect",
         "doneConnect",
@@ -110,5 +110,13 @@ impl NodeEvent {
         "preview_changed",
         "preview_ready",
         "preview_failed",
+        "schedule_item_started",
+        "schedule_item_ended",
+        "schedule_item_missed",
+        "schedule_filler_started",
+        "schedule_break_started",
+        "schedule_break_ended",
+        "schedule_take_failed",
+        "schedule_reloaded",
     ];
 }

@@ -298,6 +298,7 @@ impl NodeEvent {
             Self::Input(event) => event.severity(),
             Self::Playlist(event) => event.severity(),
             Self::EncoderFailed { .. } | Self::CoreLost { .. } => Severity::Error,
+            Self::Operated(it) if it.name == "schedule_take_failed" => Severity::Warn,
             Self::OutputFailed { .. }
             | Self::PullFailed { .. }
             | Self::RecordStopped { .. }

@@ -37,6 +37,7 @@ use crate::control::fallbacks::Fallbacks;
 use crate::control::hooks::HookService;
 use crate::control::input_rules::InputRules;
 use crate::control::key_service::KeyService;
+use crate::control::schedules::Schedules;
 use crate::control::settings::keys::{Opened, open_store};
 use crate::control::settings::limits::node_limits;
 use crate::control::settings::shard::shard_spec;
@@ -245,6 +246,11 @@ impl Spawned {
             recordings: self.channels.recordings,
             scenes: self.channels.scenes,
             mixers: self.channels.mixers,
+            schedules: Schedules::new(
+                &reserved.config.channels,
+                reserved.config.node.data_dir.as_deref(),
+                plan.clock.unix_millis(),
+            ),
             registry: Arc::clone(&self.registry),
             bitrates: Bitrates::default(),
             warnings: ChannelWarnings::default(),

@@ -13,7 +13,7 @@ pub(super) const LOOK_MS: u64 = 8 * DAY_MS;
 
 /// How far the clock may go back, or ahead between two looks at it, milliseconds, before it counts
 /// as set: what the rundown says at the new time is shown then. Less is waited out or made up for.
-pub const STEP_MAX_MS: u64 = 5_000;
+const STEP_MAX_MS: u64 = 5_000;
 
 /// An item that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ mod rundown;
 mod tests;
 mod zone;
 
-pub use forecast::{Forecast, Row, Shown, Warning};
-pub use machine::{Airing, BreakIn, Change, Ending, Machine, Programme, Refusal, STEP_MAX_MS};
+pub use forecast::{Forecast, Row, Shown};
+pub use machine::{Airing, BreakIn, Change, Machine};
 pub use rundown::{
     DAY_MS, DURATION_MAX_MS, DURATION_MIN_MS, Days, ITEMS_MAX, Item, Rundown, SOFT_LIMIT_MAX_MS,
     SOFT_LIMIT_MS, Start, Weekdays, When,
 };
-pub use zone::{UTC, Zone};
+pub use zone::Zone;

@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 
 use jiff::civil::{Date, Time, Weekday, date};
 
+use super::forecast::Warning;
+use super::machine::Refusal;
 use super::*;
 
 const SECOND: u64 = 1_000;
@@ -310,7 +312,7 @@ fn a_clock_that_is_set_leads_to_what_is_planned_at_its_new_time() {
     let items = vec![item("a", hard("08:00:00"), 30), item("b", hard("09:00:00"), 30)];
     let mut run = Run::new(&rundown("UTC", items), at("UTC", DAY, "08:10:00"));
     run.words();
-    let mut set = |run: &mut Run, of_day: &str| {
+    let set = |run: &mut Run, of_day: &str| {
         run.now = at("UTC", DAY, of_day);
         run.machine.advance(run.now, &mut run.told);
         run.words()

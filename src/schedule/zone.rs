@@ -5,7 +5,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 /// Name of the zone that is taken where none is said.
-pub const UTC: &str = "UTC";
+const UTC: &str = "UTC";
 
 /// A time zone of the IANA database, with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]

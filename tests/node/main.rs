@@ -81,6 +81,7 @@ mod render;
 mod renditions;
 mod sandbox;
 mod scaling;
+mod schedule;
 mod secrets;
 mod silence;
 mod snapshots;

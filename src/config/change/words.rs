@@ -27,6 +27,10 @@ impl fmt::Display for Step {
                 write!(f, "transition of channel {channel} replaced")
             }
             Self::PutAudio(channel, ..) => write!(f, "audio of channel {channel} changed"),
+            Self::PutSchedule(channel, Some(_)) => {
+                write!(f, "schedule of channel {channel} changed")
+            }
+            Self::PutSchedule(channel, None) => write!(f, "schedule of channel {channel} ended"),
             Self::RemoveScene(channel, scene) => {
                 write!(f, "scene {scene} of channel {channel} was removed")
             }

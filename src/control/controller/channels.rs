@@ -86,6 +86,7 @@ impl Controller {
         self.registry.put_channel(&entry);
         self.scenes.put(&config, scenes, &faults);
         self.mixers.put(&known.name, mixer);
+        self.schedules.put(&known.name, config.schedule.as_ref(), self.clock.unix_millis());
         for (stream, subscription) in subscriptions {
             self.tell_owner(ShardCommand::Subscription(stream, subscription));
         }
@@ -108,6 +109,7 @@ impl Controller {
         self.placement.remove_channel(name, self.clock.now());
         self.scenes.remove(name);
         self.mixers.remove(name);
+        self.schedules.remove(name);
         self.registry.remove_channel(name);
         self.warnings.forget(name);
         self.channel_settled(name);

@@ -39,6 +39,11 @@ impl Controller {
                 return self.ask_scenes(Ask::PutTransition { channel, document }, reply);
             }
             Step::PutAudio(channel, sources, bus) => self.mixers.set(&channel, sources, bus),
+            Step::PutSchedule(channel, schedule) => {
+                let now = self.clock.unix_millis();
+                self.schedules.put(&channel, schedule.as_deref(), now);
+                Answer::Done
+            }
             Step::RemoveScene(channel, scene) => {
                 return self.ask_scenes(Ask::RemoveScene { channel, scene }, reply);
             }

@@ -33,7 +33,7 @@ pub struct JournalError(PathBuf, io::Error);
 impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(path, error) = self;
-        write!(f, "the journal {path:?} cannot be written: {error}; name another [journal] path")
+        write!(f, "the journal {path:?} cannot be written: {error}; name another path")
     }
 }
 
@@ -44,7 +44,7 @@ const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The way to the journal's thread, which ends with it.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::control) struct Journal {
     /// Both are there until it ends.
     lines: Option<mpsc::Sender<Bytes>>,
     writer: Option<Worker<()>>,
@@ -53,7 +53,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens the file and starts its thread; `None` if there is to be no journal.
-    pub(super) fn open(config: &JournalConfig) -> Result<Option<Self>, JournalError> {
+    pub(in crate::control) fn open(config: &JournalConfig) -> Result<Option<Self>, JournalError> {
         let Some(path) = &config.path else { return Ok(None) };
         let stats = Arc::new(DeliveryStats::default());
         let mut writer = Writer::new(path, config, Arc::clone(&stats));
@@ -73,6 +73,11 @@ impl Journal {
 
     pub(super) const fn stats(&self) -> &Arc<DeliveryStats> {
         &self.stats
+    }
+
+    /// Leaves a line of something that has few of them.
+    pub(in crate::control) fn leave(&self, line: String) {
+        self.write(line.into(), QueueShare::Whole);
     }
 
     /// Leaves a line, without its end, to be written.
@@ -331,7 +336,7 @@ mod tests {
     fn a_place_that_cannot_be_written_is_told_at_the_start() {
         let config = JournalConfig { path: Some("/proc/no/such".into()), ..Default::default() };
         let told = Journal::open(&config).unwrap_err().to_string();
-        assert!(told.contains("/proc/no/such") && told.contains("[journal] path"), "{told}");
+        assert!(told.contains("/proc/no/such") && told.contains("name another path"), "{told}");
         assert!(Journal::open(&JournalConfig::default()).unwrap().is_none());
     }
 

@@ -13,6 +13,7 @@ mod subscriber;
 mod verdict;
 mod webhook;
 
+pub(in crate::control) use journal::Journal;
 pub use journal::JournalError;
 pub use program::{Asked, Hooks, Verdict};
 pub(crate) use service::{HookService, HooksError};

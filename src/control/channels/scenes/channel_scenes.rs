@@ -185,7 +185,13 @@ impl ChannelScenes {
                 let next = Library { active: scene.clone(), ..library }.on_air();
                 let Ok(next) = next else { return Err(self.no_scene(&scene)) };
                 let how = self.how(Some(place), asked);
-                Ok(Plan::now(What::Known { next, replaces }, how, Some(scene)))
+                let is_prepared = self.preview.as_ref().is_some_and(|it| it.scene == scene);
+                let prepared = match is_prepared {
+                    true => self.ready(&next, &how, replaces.as_ref()),
+                    false => None,
+                };
+                let plan = Plan::now(What::Known { next, replaces }, how, Some(scene));
+                Ok(Plan { prepared, ..plan })
             }
             SceneRequest::Take { transition, asked, .. } => {
                 self.plan_take((transition.as_ref(), asked), replaces)

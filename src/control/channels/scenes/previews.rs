@@ -58,7 +58,7 @@ impl ChannelScenes {
     }
 
     /// What is loaded of `next`, if nothing of it has to be waited for.
-    fn ready(
+    pub(super) fn ready(
         &mut self,
         next: &OnAir,
         how: &How,
@@ -107,6 +107,18 @@ impl ChannelScenes {
 }
 
 impl Scenes {
+    /// The scene that a channel has in preview.
+    pub(crate) fn preview_of(&self, channel: &str) -> Option<&str> {
+        let programme = self.channels.iter().find(|it| it.name == channel)?;
+        programme.preview.as_ref().map(|preview| preview.scene.as_str())
+    }
+
+    /// Names of the scenes that a channel has.
+    pub(crate) fn names(&self, channel: &str) -> Vec<String> {
+        let programme = self.channels.iter().find(|it| it.name == channel);
+        programme.into_iter().flat_map(|it| &it.list).map(|it| it.name.clone()).collect()
+    }
+
     /// Puts a scene of the channel at place `at` into preview; or none.
     pub(super) fn put_preview(&mut self, at: usize, scene: Option<String>) -> Answer {
         let programme = &mut self.channels[at];

@@ -33,6 +33,7 @@ mod pushes;
 mod query;
 mod recordings;
 mod routes;
+mod schedule;
 mod snapshots;
 mod streams;
 mod traces;

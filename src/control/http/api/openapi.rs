@@ -8,8 +8,8 @@ use utoipa::{Modify, OpenApi};
 use super::problem::Problem;
 use super::{
     assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys,
-    latency, node, outputs, playback, preview, profile, pulls, pushes, recordings, snapshots,
-    streams, traces, transcodes,
+    latency, node, outputs, playback, preview, profile, pulls, pushes, recordings, schedule,
+    snapshots, streams, traces, transcodes,
 };
 
 /// Name of the one way to show who one is.
@@ -34,6 +34,8 @@ const BEARER: &str = "bearer";
         channels::transaction, channels::patch_layer, channels::patch_overlay,
         preview::preview, preview::put_preview, preview::remove_preview, preview::take,
         preview::preview_picture, preview::programme_picture,
+        schedule::schedule, schedule::reload, schedule::skip, schedule::break_in,
+        schedule::end_break,
         audio::audio, audio::patch_source, audio::patch_bus, audio::reset_loudness,
         playback::playbacks, playback::playback, playback::control,
         composition::composition, data::all_data, data::data, data::put_data, data::remove_data,

@@ -160,6 +160,7 @@ impl From<Answer> for Problem {
             | Answer::Overlays(_)
             | Answer::Audio(_)
             | Answer::Playback(_)
+            | Answer::Schedule(_)
             | Answer::Shown { .. }
             | Answer::Config(_)
             | Answer::Reloaded(_) => Self::unavailable("the node answers something else"),

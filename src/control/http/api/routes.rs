@@ -15,8 +15,8 @@ use super::query::known_only;
 use super::ws::follow;
 use super::{
     assets, audio, backup, channels, clips, composition, data, fallbacks, input_rules, keys,
-    latency, node, outputs, playback, preview, profile, pulls, pushes, recordings, snapshots,
-    streams, traces, transcodes,
+    latency, node, outputs, playback, preview, profile, pulls, pushes, recordings, schedule,
+    snapshots, streams, traces, transcodes,
 };
 use crate::control::http::shared::Shared;
 
@@ -99,6 +99,7 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/preview/picture", get(preview::preview_picture))
         .route("/channels/{channel}/programme/picture", get(preview::programme_picture))
         .route("/channels/{channel}/take", post(preview::take))
+        .merge(of_schedules())
         .route("/assets", get(assets::assets))
         .route(
             "/assets/{name}",
@@ -114,6 +115,15 @@ fn of_channels() -> Router<Arc<Shared>> {
         .route("/channels/{channel}/outputs/{output}/stop", post(outputs::stop))
         .route("/channels/{channel}/outputs/{output}/delay", post(outputs::delay))
         .route("/channels/{channel}/outputs/{output}/dump", post(outputs::dump))
+}
+
+fn of_schedules() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/channels/{channel}/schedule", get(schedule::schedule))
+        .route("/channels/{channel}/schedule/reload", post(schedule::reload))
+        .route("/channels/{channel}/schedule/skip", post(schedule::skip))
+        .route("/channels/{channel}/schedule/break", post(schedule::break_in))
+        .route("/channels/{channel}/schedule/return", post(schedule::end_break))
 }
 
 fn of_streams() -> Router<Arc<Shared>> {
