@@ -136,7 +136,7 @@ mod tests {
     const DAY: &str = "time_zone = \"Europe/Berlin\"\n\
         [[item]]\nname = \"night\"\nscene = \"slate\"\nat = \"00:00\"\nduration = \"04:00:00\"\n\
         [[item]]\nname = \"news\"\nscene = \"studio\"\nat = \"04:30:00\"\nstart = \"soft\"\n\
-        duration = \"00:15:00\"\n";
+        soft_limit = \"01:00:00\"\nduration = \"00:15:00\"\n";
 
     #[test]
     fn the_next_day_is_printed_in_local_times_with_what_is_odd() {

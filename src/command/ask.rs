@@ -2,16 +2,19 @@
 //! line) sends to the running node, and the answers. The manager's desk answers; plain values, no
 //! runtime.
 
+mod schedule;
+
 use std::fmt;
 
 use super::config::{ConfigText, ReloadView};
 use super::playback::{PlaybackCommand, PlaybackView};
 use super::rules::DelayAsk;
-use super::schedule::{ScheduleCommand, ScheduleView};
 use super::shard::RecentMessages;
 use super::view::{ClientView, StreamView};
 use crate::event::NodeEvent;
 use crate::media::Micros;
+
+pub use self::schedule::{ScheduleCommand, ScheduleView, ScheduledView};
 
 /// Clients that one answer lists at most.
 pub const CLIENTS_MAX: usize = 1_000;

@@ -8,7 +8,6 @@ mod hook;
 mod playback;
 mod ring;
 mod rules;
-mod schedule;
 mod shard;
 mod snapshot;
 mod switch;
@@ -16,7 +15,7 @@ mod view;
 
 pub use self::ask::{
     Answer, Ask, CLIENTS_MAX, Document, MixView, Monitor, OverlaysView, PreviewState, PreviewView,
-    SceneView, ScenesView, TakenView,
+    SceneView, ScenesView, ScheduleCommand, ScheduleView, ScheduledView, TakenView,
 };
 pub use self::config::{ConfigText, ReloadView};
 pub use self::demand::TranscodedStreams;
@@ -24,7 +23,6 @@ pub use self::hook::{HookQuestion, HookRequestId, Params, Refusal, Refused};
 pub use self::playback::{ItemCommand, PlaybackCommand, PlaybackState, PlaybackView, PlaylistView};
 pub use self::ring::{ShardCommand, ShardReport};
 pub use self::rules::{DelayAsk, DelayChange, OnGap, OutputRules, SentCodecs, SentTracks};
-pub use self::schedule::{ScheduleCommand, ScheduleView, ScheduledView};
 pub use self::shard::{
     ChannelSource, Encoded, OutputSpec, PullSpec, PulledStream, RecentMessages, RecordEvent,
     RecordSink, STREAMS_MAX, Scope, ShardAnswer, ShardQuery, StreamPart, StreamSource,

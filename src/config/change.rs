@@ -500,6 +500,31 @@ mod tests {
     }
 
     #[test]
+    fn another_rundown_in_the_same_file_is_one_step_and_leaves_the_channel_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("day.toml");
+        let text = BASE.replacen(
+            "[[channel.output]]",
+            &format!("[channel.schedule]\nfile = {file:?}\n[[channel.output]]"),
+            1,
+        );
+        let read = |at: &str| {
+            let item = format!("[[item]]\nname = \"a\"\nscene = \"two\"\nat = \"{at}\"\n");
+            std::fs::write(&file, item).unwrap();
+            Config::parse(&text, "a text").unwrap()
+        };
+        let [was, is] = ["10:00", "11:00"].map(read);
+        let told = |old: &Config, new: &Config| {
+            let steps = Difference::between(old, new).steps;
+            steps.iter().map(Step::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&was, &is), ["schedule of channel a changed"]);
+        assert_eq!(told(&is, &is), [""; 0]);
+        let none = Config::parse(BASE, "a text").unwrap();
+        assert_eq!(told(&is, &none), ["schedule of channel a ended"]);
+    }
+
+    #[test]
     fn what_is_only_written_otherwise_is_no_difference() {
         let same = changed("port = 1940\n", "port    =  1_940 # the port\n");
         assert_eq!(same, (Vec::new(), Vec::new()));

@@ -84,10 +84,11 @@ pub(super) fn read(
 /// What a rundown names that is none of these scenes.
 pub fn no_scene_faults<'a>(
     rundown: &Rundown,
-    scenes: impl Iterator<Item = &'a str> + Clone,
+    scenes: impl IntoIterator<Item = &'a str>,
 ) -> Vec<String> {
-    let known: Vec<_> = scenes.clone().map(quoted).collect();
-    let missing = rundown.scenes().filter(|(_, scene)| !scenes.clone().any(|it| it == *scene));
+    let scenes: Vec<_> = scenes.into_iter().collect();
+    let known: Vec<_> = scenes.iter().map(|scene| quoted(scene)).collect();
+    let missing = rundown.scenes().filter(|(_, scene)| !scenes.contains(scene));
     let texts = missing.map(|(item, scene)| {
         let whose = item.map_or_else(|| "`filler`".to_owned(), |it| format!("item {}", quoted(it)));
         let (scene, known) = (quoted(scene), known.join(", "));
@@ -294,7 +295,7 @@ mod tests {
         assert!(news.transition.is_some() && film.when == When::Next);
         assert_eq!(rundown.scenes().count(), 4);
         let scenes = ["studio", "film", "slate"];
-        let faults = no_scene_faults(&rundown, scenes.into_iter());
+        let faults = no_scene_faults(&rundown, scenes);
         assert_eq!(faults.len(), 1);
         assert!(faults[0].starts_with("item \"film\": \"b\" is no scene"), "{faults:?}");
     }
@@ -319,7 +320,7 @@ mod tests {
             (at("lenght = 1"), "unknown key `lenght`"),
             (at("transition = { type = \"fad\" }"), "did you mean \"fade\"?"),
             (at("[[item]]\nname = \"b\"\nscene = \"b\""), "this item never starts: \"news\""),
-            (at(&at("")), "an item with the name \"news\" is already at line 1"),
+            (at(&at("")), "an item with the name \"news\" is already at line 2"),
             (format!("time_zone = \"Berlin\"\n{}", at("")), "is no time zone"),
             ("[[item]\n".to_owned(), "day.toml:1"),
         ] {

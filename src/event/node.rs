@@ -127,8 +127,7 @@ pub enum NodeEvent {
         /// What the one until then failed with, or that a better one works again.
         reason: String,
     },
-    /// A channel's encoder has too little time: it has come to its fastest speed, or encodes fewer
-    /// pictures.
+    /// A channel's encoder has too little time: it is at its fastest speed, or leaves pictures out.
     EncoderOverloaded {
         /// The channel.
         channel: String,

@@ -123,7 +123,7 @@ impl Controller {
     /// Loads the scene of an item that begins soon, unless somebody prepares another one.
     fn prepare_scheduled(&mut self, at: usize, now: u64) {
         let schedule = &mut self.schedules.list[at];
-        let Some(scene) = schedule.to_prepare(now) else { return };
+        let Some(scene) = schedule.prepare(now) else { return };
         let channel = schedule.channel.clone();
         if self.scenes.preview_of(&channel).is_some() {
             return;

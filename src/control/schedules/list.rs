@@ -168,7 +168,7 @@ impl ChannelSchedule {
     }
 
     /// The scene that is to be loaded now, as it is shown soon; told once for each start.
-    pub(crate) fn to_prepare(&mut self, now: u64) -> Option<String> {
+    pub(crate) fn prepare(&mut self, now: u64) -> Option<String> {
         let next = self.machine.next_at().filter(|next| *next <= now + PREPARE_MS)?;
         if self.looked_at.replace(next) == Some(next) || self.machine.break_in().is_some() {
             return None;

@@ -1,4 +1,5 @@
-//! Schedule of a channel as control is asked for it and shows it. Times are milliseconds since 1970.
+//! Schedule of a channel as control is asked for it and shows it. Times are milliseconds since
+//! 1970.
 
 /// What is asked of a schedule.
 #[derive(Clone, Debug, PartialEq)]
