@@ -6,6 +6,7 @@ use super::fallback::FallbackEvent;
 use super::fault_text::{Failed, Late, Lost, Stalled};
 use super::input::InputEvent;
 use super::life::Event;
+use super::operated::Operated;
 use super::playlist::PlaylistEvent;
 use super::printable::Printable;
 use super::severity::Severity;
@@ -260,30 +261,6 @@ pub enum NodeEvent {
     Input(Box<InputEvent>),
     /// Somebody has done something over the API.
     Operated(Box<Operated>),
-}
-
-/// What somebody has done over the API, and to which part of the node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Operated {
-    /// The event's name, one of [`NodeEvent::NAMES`].
-    pub name: &'static str,
-    /// One line for people.
-    pub text: String,
-    /// The channel.
-    pub channel: Option<String>,
-    /// The output, or the push where there is no `channel`.
-    pub output: Option<String>,
-    /// The pull.
-    pub pull: Option<String>,
-    /// The recording.
-    pub record: Option<String>,
-    /// Public name of the stream.
-    pub stream: Option<String>,
-    /// The client's id.
-    pub client: Option<String>,
-    /// Who has done it: `token:NAME`, `cli:NAME` by the command line, or `anybody` where no token
-    /// is asked for; `signal` for SIGHUP.
-    pub actor: Option<String>,
 }
 
 impl NodeEvent {

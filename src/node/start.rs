@@ -246,11 +246,7 @@ impl Spawned {
             recordings: self.channels.recordings,
             scenes: self.channels.scenes,
             mixers: self.channels.mixers,
-            schedules: Schedules::new(
-                &reserved.config.channels,
-                reserved.config.node.data_dir.as_deref(),
-                plan.clock.unix_millis(),
-            ),
+            schedules: schedules(&reserved.config, plan.clock.unix_millis()),
             registry: Arc::clone(&self.registry),
             bitrates: Bitrates::default(),
             warnings: ChannelWarnings::default(),
@@ -279,6 +275,11 @@ impl Spawned {
             _process: plan.process,
         }
     }
+}
+
+/// What the channels' schedules are at this time, milliseconds since 1970.
+fn schedules(config: &Config, now: u64) -> Schedules {
+    Schedules::new(&config.channels, config.node.data_dir.as_deref(), now)
 }
 
 /// What the shards of a node are started from.
