@@ -14,9 +14,9 @@ chunk_read 2610
 chunk_write 536
 amf0_decode 4900
 cursor 7790
-hop 189
-core 10250
-driver 13340
+hop 322
+core 10980
+driver 14410
 scale 127900
 "
 
