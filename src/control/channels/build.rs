@@ -29,7 +29,7 @@ use crate::control::channels::scenes::SceneEnds;
 use crate::control::channels::sources::{Sources, Started, Subscription};
 
 /// Time between the start of the stages and tick 0, so that encoders are open when it comes.
-const LEAD: Micros = Micros::from_millis(150);
+const LEAD: Micros = Micros::from_millis(300);
 
 /// How long an encoder may take to open.
 const OPEN_MAX: Duration = Duration::from_secs(10);
