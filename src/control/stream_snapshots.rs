@@ -14,8 +14,8 @@ use crate::command::{
     Answer, Ask, RecentMessages, SNAPSHOT_BYTES_MAX, ShardCommand, SnapshotFault, SnapshotRequest,
     SnapshotWidth, StreamSnapshot,
 };
-use crate::decode::{DecodeSink, Live, LiveSpec};
-use crate::frame::{AudioBlock, FrozenFrame, PictureEvent};
+use crate::decode::{Live, LiveSpec};
+use crate::frame::FrozenFrame;
 use crate::media::{Kind, Micros};
 use crate::runtime::Clock;
 use crate::scene::snapshot;
@@ -152,33 +152,17 @@ fn etag(keyframe: &Message, width: SnapshotWidth) -> String {
     format!("\"{:016x}-{}\"", hasher.finish(), width.pixels())
 }
 
-/// The first picture of what a decoder gives.
-struct FirstPicture(Option<FrozenFrame>);
-
-impl DecodeSink for FirstPicture {
-    fn picture(&mut self, picture: PictureEvent) {
-        if let PictureEvent::Picture { frame, .. } = picture {
-            self.0.get_or_insert(frame);
-        }
-    }
-
-    fn audio(&mut self, _block: &AudioBlock) {}
-}
-
 /// The picture of the first of these messages, a keyframe.
 fn decode(recent: &RecentMessages, width: SnapshotWidth) -> Result<FrozenFrame, String> {
     let mut live = Live::new(LiveSpec::new(Box::new(move |size| {
         scaled_to(size, width.pixels().min(size.width())).unwrap_or(size)
     })));
-    let mut first = FirstPicture(None);
     let headers = recent.headers.iter().filter(|it| it.kind() == Kind::Video);
-    for message in headers.chain(once(&recent.messages[0])) {
-        let (kind, body) = (message.kind(), message.body());
-        let time = live.arrived(kind, message.time(), body, Micros(0));
-        live.decode(kind, time, body, &mut first).map_err(|error| error.to_string())?;
-    }
-    live.ended(&mut first);
-    first.0.ok_or_else(|| "it is damaged, or larger than 4096x2304".to_owned())
+    let messages = headers.chain(once(&recent.messages[0]));
+    let decoded = live.keyframe(messages.map(|it| (it.kind(), it.time(), it.body())));
+    decoded
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| "it is damaged, or larger than 4096x2304".to_owned())
 }
 
 fn encode(frame: &FrozenFrame) -> Result<Vec<u8>, String> {

@@ -9,7 +9,21 @@ use super::playout::{LiveSpec, Playout};
 use super::tag::{Codec, Payload};
 use crate::ffi::sys as ffi;
 use crate::flv::Format;
+use crate::frame::{AudioBlock, FrozenFrame, PictureEvent};
 use crate::media::{Kind, Micros};
+
+/// The first picture of what a decoder gives.
+struct FirstPicture(Option<FrozenFrame>);
+
+impl DecodeSink for FirstPicture {
+    fn picture(&mut self, picture: PictureEvent) {
+        if let PictureEvent::Picture { frame, .. } = picture {
+            self.0.get_or_insert(frame);
+        }
+    }
+
+    fn audio(&mut self, _block: &AudioBlock) {}
+}
 
 /// Largest message that is decoded, bytes. A bigger one is counted as damage.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
@@ -122,6 +136,24 @@ impl Live {
             }
             Payload::Other(format) => self.audio.report(format, "AAC or Opus"),
         }
+    }
+
+    /// The picture of a keyframe by itself: decodes these messages, its sequence header and it,
+    /// each with its kind, time and body, and forgets them. `None` if no picture comes of them.
+    ///
+    /// # Errors
+    /// As [`Live::decode`] for the first message that cannot be decoded.
+    pub fn keyframe<'a>(
+        &mut self,
+        messages: impl IntoIterator<Item = (Kind, u32, &'a [u8])>,
+    ) -> Result<Option<FrozenFrame>, Error> {
+        let mut first = FirstPicture(None);
+        let decoded = messages.into_iter().try_for_each(|(kind, time, body)| {
+            let time = self.arrived(kind, time, body, Micros(0));
+            self.decode(kind, time, body, &mut first)
+        });
+        self.ended(&mut first);
+        decoded.map(|()| first.0)
     }
 
     /// The publisher has left: hands on what is left of its pictures and audio, then

@@ -89,15 +89,10 @@ impl InputMonitor {
         if !message.is_key() {
             return;
         }
-        let mut first = FirstPicture(None);
-        for message in self.header.iter().chain([message]) {
-            let (kind, body) = (message.kind(), message.body());
-            let time = self.pictures.arrived(kind, message.time(), body, arrived);
-            // What cannot be decoded is not seen: the picture before it stands.
-            drop(self.pictures.decode(kind, time, body, &mut first));
-        }
-        self.pictures.ended(&mut first);
-        if let Some(frame) = first.0 {
+        let messages = self.header.iter().chain([message]);
+        let messages = messages.map(|it| (it.kind(), it.time(), it.body()));
+        // What cannot be decoded is not seen: the picture before it stands.
+        if let Ok(Some(frame)) = self.pictures.keyframe(messages) {
             self.health.picture(&thumbnail(&frame), arrived);
         }
     }
@@ -127,19 +122,6 @@ fn thumbnail(frame: &FrozenFrame) -> Thumbnail {
         cells.copy_from_slice(&row[..width]);
     }
     cells
-}
-
-/// The first picture of what a decoder gives.
-struct FirstPicture(Option<FrozenFrame>);
-
-impl DecodeSink for FirstPicture {
-    fn picture(&mut self, picture: PictureEvent) {
-        if let PictureEvent::Picture { frame, .. } = picture {
-            self.0.get_or_insert(frame);
-        }
-    }
-
-    fn audio(&mut self, _block: &AudioBlock) {}
 }
 
 /// The highest sample of what a decoder gives, of full scale.
