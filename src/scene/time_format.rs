@@ -236,14 +236,22 @@ impl TimeFormat {
     }
 }
 
+/// The rules of the time zone of this name, such as `Europe/Berlin`.
+///
+/// # Errors
+/// If there is none; says what a name is like.
+pub fn time_zone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| {
+        format!(
+            "{name:?} is no time zone; name one of the IANA database, such as \
+             \"Europe/Berlin\" or \"UTC\""
+        )
+    })
+}
+
 impl Zone {
     fn named(name: &str) -> Result<Self, String> {
-        let rules = TimeZone::get(name).map_err(|_| {
-            format!(
-                "{name:?} is no time zone; name one of the IANA database, such as \
-                 \"Europe/Berlin\" or \"UTC\""
-            )
-        })?;
+        let rules = time_zone(name)?;
         Ok(Self { name: name.to_owned(), rules })
     }
 }

@@ -4,6 +4,8 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::scene::time_format::time_zone;
+
 /// Name of the zone that is taken where none is said.
 const UTC: &str = "UTC";
 
@@ -26,12 +28,7 @@ impl Zone {
     /// # Errors
     /// If there is none; says what a name is like.
     pub fn named(name: &str) -> Result<Self, String> {
-        let rules = TimeZone::get(name).map_err(|_| {
-            format!(
-                "{name:?} is no time zone; name one of the IANA database, such as \
-                 \"Europe/Berlin\" or \"UTC\""
-            )
-        })?;
+        let rules = time_zone(name)?;
         Ok(Self { name: name.to_owned(), rules })
     }
 
