@@ -238,7 +238,9 @@ impl InputRules {
                 if is_over {
                     actions.extend(self.start(at, now));
                 }
-                if let Some(on_air) = on_air(&self.known[at].entry.channel) {
+                let known = &self.known[at];
+                let may_switch = known.entry.fault.is_some() != (known.switch == Switch::Done);
+                if may_switch && let Some(on_air) = on_air(&known.entry.channel) {
                     actions.extend(self.switch(at, &on_air));
                 }
             }
