@@ -130,20 +130,25 @@ check_orders() {
     RUSTFLAGS="--cfg loom" nice cargo test --lib -p stream-manager-sync --target-dir target/loom
 }
 
+# The words of what failed, and after them the table and the names: who reads the end alone, where
+# an output was cut, reads what matters most.
 summary() {
     local logs=("$LOGS"/{tidy,units,examples,allocations,scenarios,epoll,lifecycle,measured})
     printf '\n== summary\n'
+    awk -v most=40 'FNR == 1 || /^failures:$/ { shown = 0 }
+         /^---- .* stdout ----$/ { shown = 1; lines = 0; print "" }
+         shown && ++lines <= most' "${logs[@]}"
+    printf '\n'
     printf '%s\n' "${rows[@]}"
     awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
          END { printf "%d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' \
         "${logs[@]}"
-    # What failed, and with which words, once more: the rest of the output may have been cut.
+    # With the first line of the reason, as far as a line of a terminal goes.
     awk '/^test .* \.\.\. FAILED$/ {
              stage = FILENAME; sub(".*/", "", stage); printf "  failed: %s (%s)\n", $2, stage
-         }' "${logs[@]}"
-    awk -v most=40 'FNR == 1 || /^failures:$/ { shown = 0 }
-         /^---- .* stdout ----$/ { shown = 1; lines = 0; print "" }
-         shown && ++lines <= most' "${logs[@]}"
+         }
+         /panicked at/ { getline reason; printf "      %s: %s\n", $2, substr(reason, 1, 160) }' \
+        "${logs[@]}"
     printf 'in all %d s\n' "$SECONDS"
     if ((failures == 0)); then echo 'all good'; else echo "$failures of the above failed"; fi
 }
